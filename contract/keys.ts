@@ -1,0 +1,59 @@
+/**
+ * Where each record stands in the registry: `/sluice/v1/<cluster>/<kind>/…`.
+ * Names are checked before a key is built, so a key is always taken apart the way it was put together.
+ */
+import { isInstanceId, isName } from './names.js'
+
+export type RecordKey =
+  | { kind: 'upstreams'; upstream: string }
+  | { kind: 'instances'; upstream: string; id: string }
+  | { kind: 'overrides'; upstream: string; id: string }
+  | { kind: 'routes'; id: string }
+  | { kind: 'hosts'; id: string }
+  | { kind: 'gateways'; id: string }
+
+/** What the ids of routes begin with that agents keep; an agent writes no others, and people should not. */
+export const AGENT_ROUTES = 'agent-'
+
+/** `/sluice/v1/main/` */
+export function clusterPrefix(cluster: string): string {
+  return '/sluice/v1/' + cluster + '/'
+}
+
+/** `{kind: 'instances', upstream: 'web', id: 'a'}` → `instances/web/a`, below the cluster's prefix. */
+export function printKey(key: RecordKey): string {
+  switch (key.kind) {
+    case 'upstreams':
+      return 'upstreams/' + key.upstream
+    case 'instances':
+    case 'overrides':
+      return key.kind + '/' + key.upstream + '/' + key.id
+    case 'routes':
+    case 'hosts':
+    case 'gateways':
+      return key.kind + '/' + key.id
+  }
+}
+
+/** The inverse of {@link printKey}; null when the text is no key of ours. */
+export function parseKey(text: string): RecordKey | null {
+  const parts = text.split('/')
+  const kind = parts[0] as string
+  const first = parts[1]
+  if (!isName(first)) {
+    return null
+  }
+  if (kind === 'instances' || kind === 'overrides') {
+    const id = parts[2]
+    return parts.length === 3 && isInstanceId(id) ? { kind: kind, upstream: first, id: id } : null
+  }
+  if (parts.length !== 2) {
+    return null
+  }
+  if (kind === 'upstreams') {
+    return { kind: kind, upstream: first }
+  }
+  return kind === 'routes' || kind === 'hosts' || kind === 'gateways'
+    ? { kind: kind, id: first }
+    : null
+}

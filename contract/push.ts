@@ -1,0 +1,207 @@
+/**
+ * The push protocol: JSON over the gateway's admin socket. Every write names the epoch that makes it, and is refused
+ * unless that epoch owns the gateway; deltas also name the revision they start from.
+ *
+ * | call | body → answer |
+ * |---|---|
+ * | `GET /state` | → {@link GatewayState} |
+ * | `POST /claim` | {@link Claim} → {@link GatewayState}: from now on only this epoch may write; the table stays, not whole |
+ * | `POST /delta` | {@link Delta} → {@link GatewayState}, after all of it or none of it was written |
+ * | `POST /read` | {@link Read} → {@link ReadReply} |
+ * | `POST /active` | {@link ActiveRequest} → {@link ActiveReply} |
+ * | `GET /probe/<limit>?sid=&pid=` | → `1` when at least `limit` requests are in flight, else `0` |
+ * | `GET /counters` | → `{noRoute: 3, …}` |
+ * | `POST /touch` | writes one key, so that a hung lock shows; → `{ok: true}` |
+ * | `GET /alive` | touches no dict; → `ok` |
+ *
+ * Errors are {@link Rejection}s with the status of their code.
+ */
+import type { Code } from './codes.js'
+import type { TableState } from './table.js'
+import { isTableKey, isTableValue } from './table.js'
+import { MAX_OPERATIONS, MAX_VALUE_BYTES } from './zones.js'
+import { isWhole } from './names.js'
+
+export interface GatewayState extends TableState {
+  /** Pid of nginx's master. */
+  pid: number
+  /** Pids of its workers, those that are shutting down included. Empty when nginx cannot tell. */
+  workers: number[]
+  nginx: string
+  njs: string
+  engine: 'njs' | 'qjs'
+  /** Free whole pages of the table's zone: a low-water mark. */
+  freeBytes: number
+}
+
+export interface Claim {
+  epoch: number
+  /** The epoch that the claimer saw; another one there means it lost a race. */
+  expect: number
+}
+
+/** A set (`[key, value]`) or a delete (`[key, null]`). */
+export type Operation = [string, string | null]
+
+export interface Delta {
+  epoch: number
+  from: number
+  /** Equal to `from` for all but the last part of a delta that needs several. */
+  to: number
+  /** True with the last part of a resync: the table is whole at `to`. */
+  whole: boolean
+  operations: Operation[]
+}
+
+export interface Read {
+  keys: string[]
+}
+
+export interface ReadReply {
+  values: Array<string | null>
+}
+
+export interface ActiveRequest {
+  sids: string[]
+  /** Workers that live; what others left behind is not counted, and is dropped. */
+  pids: number[]
+}
+
+export interface ActiveReply {
+  /** What the hop has in flight to each of `sids`, in their order. */
+  active: number[]
+}
+
+export interface Rejection {
+  code: Code
+  message: string
+  /** `operations[3][0]`; absent when it is about the whole. */
+  field?: string
+  epoch?: number
+  revision?: number
+}
+
+export type CheckedBody<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
+
+function wrong<T>(field: string, message: string): CheckedBody<T> {
+  return { ok: false, field: field, message: message }
+}
+
+function checkFields(value: unknown, fields: string[]): CheckedBody<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return wrong('', 'must be an object')
+  }
+  const there = Object.keys(value)
+  const extra = there.filter((key) => fields.indexOf(key) < 0)
+  if (extra.length > 0) {
+    return wrong(extra[0] as string, 'is not a known field')
+  }
+  const missing = fields.filter((key) => there.indexOf(key) < 0)
+  return missing.length > 0
+    ? wrong(missing[0] as string, 'is missing')
+    : { ok: true, value: value as Record<string, unknown> }
+}
+
+function isCount(value: unknown): value is number {
+  return isWhole(value, 0, Number.MAX_SAFE_INTEGER)
+}
+
+function checkList(value: unknown, field: string): CheckedBody<unknown[]> {
+  return Array.isArray(value) && value.length <= MAX_OPERATIONS
+    ? { ok: true, value: value }
+    : wrong(field, 'must be a list of at most ' + MAX_OPERATIONS)
+}
+
+function checkOperation(operation: unknown): [string, string] | null {
+  if (!Array.isArray(operation) || operation.length !== 2) {
+    return ['', 'must be [key, value] or [key, null]']
+  }
+  const key: unknown = operation[0]
+  const value: unknown = operation[1]
+  if (!isTableKey(key)) {
+    return ['[0]', 'is not a key of the table']
+  }
+  const fits =
+    value === null || (typeof value === 'string' && isTableValue(key, value, MAX_VALUE_BYTES))
+  return fits ? null : ['[1]', 'does not fit its key']
+}
+
+export function checkClaim(value: unknown): CheckedBody<Claim> {
+  const checked = checkFields(value, ['epoch', 'expect'])
+  if (!checked.ok) {
+    return checked
+  }
+  if (!isWhole(checked.value.epoch, 1, Number.MAX_SAFE_INTEGER)) {
+    return wrong('epoch', 'must be a whole number from 1')
+  }
+  return isCount(checked.value.expect)
+    ? { ok: true, value: checked.value as unknown as Claim }
+    : wrong('expect', 'must be a whole number')
+}
+
+function checkDeltaHead(delta: Record<string, unknown>): [string, string] | null {
+  const counts = ['epoch', 'from', 'to'].filter((field) => !isCount(delta[field]))
+  if (counts.length > 0) {
+    return [counts[0] as string, 'must be a whole number']
+  }
+  if ((delta.to as number) < (delta.from as number)) {
+    return ['to', 'must not be below from']
+  }
+  return typeof delta.whole === 'boolean' ? null : ['whole', 'must be true or false']
+}
+
+/** Checks all of a delta, so that nothing of a bad one is ever written. */
+export function checkDelta(value: unknown): CheckedBody<Delta> {
+  const checked = checkFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
+  if (!checked.ok) {
+    return checked
+  }
+  const head = checkDeltaHead(checked.value)
+  if (head !== null) {
+    return wrong(head[0], head[1])
+  }
+  const operations = checkList(checked.value.operations, 'operations')
+  if (!operations.ok) {
+    return operations
+  }
+  for (let i = 0; i < operations.value.length; i++) {
+    const bad = checkOperation(operations.value[i])
+    if (bad !== null) {
+      return wrong('operations[' + i + ']' + bad[0], bad[1])
+    }
+  }
+  return { ok: true, value: checked.value as unknown as Delta }
+}
+
+export function checkRead(value: unknown): CheckedBody<Read> {
+  const checked = checkFields(value, ['keys'])
+  if (!checked.ok) {
+    return checked
+  }
+  const keys = checkList(checked.value.keys, 'keys')
+  if (!keys.ok) {
+    return keys
+  }
+  const bad = keys.value.filter((key) => !isTableKey(key))
+  return bad.length > 0
+    ? wrong('keys', 'not a key of the table: ' + String(bad[0]).slice(0, 80))
+    : { ok: true, value: { keys: keys.value as string[] } }
+}
+
+export function checkActive(value: unknown): CheckedBody<ActiveRequest> {
+  const checked = checkFields(value, ['sids', 'pids'])
+  if (!checked.ok) {
+    return checked
+  }
+  const sids = checkList(checked.value.sids, 'sids')
+  const pids = checkList(checked.value.pids, 'pids')
+  if (!sids.ok || !pids.ok) {
+    return sids.ok ? wrong('pids', 'must be a list') : wrong('sids', 'must be a list')
+  }
+  if (sids.value.some((sid) => typeof sid !== 'string' || !/^[0-9a-f]{32}$/.test(sid))) {
+    return wrong('sids', 'must be SIDs of 32 hex digits')
+  }
+  return pids.value.every(isCount)
+    ? { ok: true, value: checked.value as unknown as ActiveRequest }
+    : wrong('pids', 'must be process ids')
+}

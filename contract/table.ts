@@ -1,0 +1,124 @@
+/**
+ * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads one key and returns
+ * what it finds; everything else here is for the rare cases (a shared slot, a path route, a retry, a resync).
+ *
+ * A *unit* is what is written and removed as one: an upstream, a host or a split. Its keys all start with its name:
+ *
+ * | unit | name | its record, after the digest | slots |
+ * |---|---|---|---|
+ * | upstream | `:web` | number of peer buckets: `2` | always |
+ * | host | `@app.example.com`, `@*.example.com` | routes, longest prefix first: `/api :api\n/ :web` | {@link FAST_HOSTS} of them |
+ * | split | `~canary` | its upstreams: `:web :web-next` | always |
+ *
+ * | key | value |
+ * |---|---|
+ * | `<unit>` | `<digest> <record>`; the digest (8 hex digits) is of all the unit's entries |
+ * | `<unit>/<slot>` | what serves this slot: `<sid>`, or shared as below |
+ * | `<unit>/<slot>/<share>` | `<sid>`: a cell of a slot that many peers share |
+ * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>` |
+ * | `#<bucket>` | names of the units in this bucket of the index, a line each |
+ * | `!` | `<epoch> <revision> <1 when whole, 0 while a resync is under way>` |
+ *
+ * A slot's value is a SID (32 hex digits); or, shared by few peers, `*` and for each of them a threshold of 3 digits and
+ * its SID: the first whose threshold is above the drawn share (0 to 999) serves, and the last one's threshold is `999`,
+ * which always matches; or, shared by many, `#<cells>`: cell number floor(share * cells / 1000) serves.
+ * An upstream whose record is there but whose slots are not has no peer that is up.
+ */
+import { INDEX_BUCKETS, SHARES } from './zones.js'
+
+/** Key of the state record. */
+export const STATE_KEY = '!'
+export const SID_LENGTH = 32
+/** Length of `<threshold><sid>` in an inline shared slot. */
+export const SHARE_LENGTH = 35
+/** Length of `<digest> ` before a unit's record. */
+export const DIGEST_LENGTH = 9
+
+/** Flags of a peer line: `u` up, `d` draining or down; then `p` in the pool, `a` reached by address. */
+export interface PeerLine {
+  sid: string
+  address: string
+  id: string
+  up: boolean
+  pooled: boolean
+}
+
+export interface TableState {
+  /** 0 when the dict is empty: nothing was ever written. */
+  epoch: number
+  revision: number
+  /** False while a resync is under way: what is missing then may still come. */
+  whole: boolean
+}
+
+export function printState(state: TableState): string {
+  return state.epoch + ' ' + state.revision + ' ' + (state.whole ? '1' : '0')
+}
+
+export function parseState(text: string | undefined): TableState {
+  const parts = (text === undefined ? '0 0 0' : text).split(' ')
+  return { epoch: Number(parts[0]), revision: Number(parts[1]), whole: parts[2] === '1' }
+}
+
+export function printPeer(peer: PeerLine): string {
+  return (
+    peer.sid +
+    ' ' +
+    peer.address +
+    ' ' +
+    peer.id +
+    ' ' +
+    (peer.up ? 'u' : 'd') +
+    (peer.pooled ? 'p' : 'a')
+  )
+}
+
+export function parsePeer(line: string): PeerLine {
+  const parts = line.split(' ')
+  const flags = parts[3] as string
+  return {
+    sid: parts[0] as string,
+    address: parts[1] as string,
+    id: parts[2] as string,
+    up: flags.charAt(0) === 'u',
+    pooled: flags.charAt(1) === 'p',
+  }
+}
+
+/** The bucket of `buckets` that a peer's line is in. */
+export function peerBucket(sid: string, buckets: number): number {
+  return parseInt(sid.slice(0, 6), 16) % buckets
+}
+
+/** The bucket of the index that a unit's name is in. */
+export function indexBucket(unit: string): number {
+  let hash = 0
+  for (let i = 0; i < unit.length; i++) {
+    hash = (hash * 31 + unit.charCodeAt(i)) % 65521
+  }
+  return hash % INDEX_BUCKETS
+}
+
+/** The cell of a slot shared by `cells` that a drawn share falls into. */
+export function shareCell(share: number, cells: number): number {
+  return Math.floor((share * cells) / SHARES)
+}
+
+const KEY =
+  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}#\d{1,5})$/
+const SLOT_KEY = /^[:@~][^/]+\//
+const SLOT_VALUE = /^([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
+const RECORD_VALUE = /^[\n -~]+$/
+
+/** Whether `key` may be written by a delta (the state record may not). */
+export function isTableKey(key: unknown): key is string {
+  return typeof key === 'string' && key !== STATE_KEY && KEY.test(key)
+}
+
+/** Whether `value` fits `key`. */
+export function isTableValue(key: string, value: string, mostBytes: number): boolean {
+  if (value.length > mostBytes) {
+    return false
+  }
+  return SLOT_KEY.test(key) ? SLOT_VALUE.test(value) : RECORD_VALUE.test(value)
+}

@@ -1,0 +1,40 @@
+/** Names and limits that nginx's configuration, njs and the controller must agree on. */
+
+/** Shared dict (string) that holds the table. */
+export const TABLE_ZONE = 'sluice_table'
+/** Shared dict (number) that counts what `limit_conn` does not: requests that the hop sends, per peer and worker. */
+export const ACTIVE_ZONE = 'sluice_active'
+/** Shared dict (number) of event counters: `noRoute`, `noPeer`, `retried`, `fallback`, `failed`. */
+export const COUNTER_ZONE = 'sluice_counter'
+/** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */
+export const CONNECTION_ZONE = 'sluice_connection'
+/** The upstream{} that holds every peer, reached by SID. */
+export const POOL = 'sluice_pool'
+/** The header that tells the hop what the front picked: `<key> <sid>`. */
+export const PICK_HEADER = 'X-Sluice-Pick'
+/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`. */
+export const PEER_HEADER = 'X-Sluice-Peer'
+
+/** nginx draws a number below this for each request (`split_clients`, 2 % each). */
+export const SLOTS = 50
+/** nginx draws a second number below this when a slot is shared by several peers (`split_clients`, 0.1 % each). */
+export const SHARES = 1000
+/** A slot shared by at most this many peers holds them in its value; one shared by more has a key for each share. */
+export const INLINE_PEERS = 16
+/** Peers in one peer bucket, on average, at most. */
+export const BUCKET_PEERS = 16
+/** Buckets of the index of units. */
+export const INDEX_BUCKETS = 256
+/** Hosts that get slots of their own, so that a request for them reads one key. Further hosts cost a second read. */
+export const FAST_HOSTS = 1000
+
+/** A record's value is never longer than this. */
+export const MAX_VALUE_BYTES = 32768
+/** A key is never longer than this. */
+export const MAX_KEY_BYTES = 320
+/** Operations in one delta, keys in one read. */
+export const MAX_OPERATIONS = 1000
+/** A body sent to the admin endpoint is never longer than this. */
+export const MAX_BODY_BYTES = 1048576
+/** Tries of one request, the first included. */
+export const MAX_TRIES = 8

@@ -1,0 +1,34 @@
+import { pino } from 'pino'
+import type { Logger as Pino } from 'pino'
+
+/** Messages are constant; facts go into fields: `log.warn({ upstream, instance }, 'instance refused')`. */
+export type Logger = Pick<Pino, 'debug' | 'info' | 'warn' | 'error' | 'child'>
+
+export interface LogOptions {
+  /** Which part of Sluice writes: `controller`, `agent`, `start`. */
+  part: string
+  level?: string
+}
+
+const REDACTED = [
+  'token',
+  'password',
+  'privateKey',
+  'authorization',
+  '*.token',
+  '*.password',
+  '*.privateKey',
+]
+
+/** JSON lines on stdout; secrets are replaced before they are written. */
+export function makeLogger(options: LogOptions): Logger {
+  return pino({
+    level: options.level ?? process.env.SLUICE_LOG_LEVEL ?? 'info',
+    base: { part: options.part },
+    redact: REDACTED,
+    timestamp: pino.stdTimeFunctions.isoTime,
+  })
+}
+
+/** For tests and one-shot commands that print their own lines. */
+export const silentLogger: Logger = pino({ level: 'silent' })

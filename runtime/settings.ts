@@ -1,0 +1,73 @@
+/** What a Sluice process is told: flags, environment, file, defaults, in this order. Made by `config.ts`, then never changed. */
+export interface Settings {
+  /** Absolute path of the home: state, sockets, logs, fallback files, the private nginx. */
+  home: string
+  /** Where the gateway listens for HTTP. */
+  httpPort: number
+  /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
+  bind: string
+  apiPort: number
+  /** Admin token; made at first start when none is given. */
+  apiToken: string | undefined
+  /** `embedded`, `etcd://host:2379[,…]`, `etcds://…`, or (agent) `http://controller:8081`. */
+  registry: string
+  /** Part of the registry that belongs together: keys stand under `/sluice/v1/<cluster>/`. */
+  cluster: string
+  etcd: EtcdSettings
+  /** `auto`, `off`, or the engine's address: `unix:///var/run/docker.sock`, `tcp://host:2375`. */
+  docker: string
+  domain: string
+  /** nginx workers. */
+  workers: number
+  /** Path of an nginx of the user's own; undefined: the private one. */
+  nginx: string | undefined
+  /** `gateway`: an nginx with njs. `file`: write files, check, reload. */
+  mode: 'gateway' | 'file'
+  /** Size of the table's shared dict. */
+  tableBytes: number
+  /** `auto`: where nginx can. `off`: every peer by address. */
+  pool: 'auto' | 'off'
+  /** njs engine: `njs` or `qjs`. */
+  engine: 'njs' | 'qjs'
+  /** Loopback port of the pool's DNS responder. */
+  poolPort: number
+  /** Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry. */
+  allowLoopback: boolean
+  file: FileModeSettings
+  agent: AgentSettings
+  logLevel: string
+}
+
+export interface EtcdSettings {
+  username: string | undefined
+  password: string | undefined
+  /** Paths of PEM files. */
+  ca: string | undefined
+  certificate: string | undefined
+  key: string | undefined
+}
+
+export interface FileModeSettings {
+  /** Where the file goes; default `<home>/fallback`. */
+  directory: string | undefined
+  /** Ports and addresses of the written servers' `listen`; default the http port. */
+  listen: string | undefined
+  /** Command that reloads nginx; else `pidFile` gets SIGHUP. */
+  reloadCommand: string | undefined
+  pidFile: string | undefined
+  /** Never two reloads within this. */
+  minIntervalMs: number
+  /** End after the first success. */
+  onetime: boolean
+}
+
+export interface AgentSettings {
+  /** Stable id of this host's agent; default from the host name. */
+  id: string
+  /** Address that published ports are registered with; undefined: container addresses are used. */
+  address: string | undefined
+  /** Milliseconds after which a dead agent's instances go. */
+  ttlMs: number
+  /** Token for an `http` registry. */
+  token: string | undefined
+}

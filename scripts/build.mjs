@@ -1,0 +1,108 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as esbuild from 'esbuild'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+// What the njs engine cannot parse. Naming it here makes esbuild refuse it (or lower it where it
+// can), so a bundle that was built is a bundle that both engines load.
+const NJS_LACKS = [
+  'array-spread',
+  'bigint',
+  'class',
+  'class-field',
+  'default-argument',
+  'destructuring',
+  'dynamic-import',
+  'for-await',
+  'for-of',
+  'generator',
+  'logical-assignment',
+  'new-target',
+  'object-rest-spread',
+  'optional-catch-binding',
+  'optional-chain',
+  'regexp-dot-all-flag',
+  'top-level-await',
+]
+
+const node = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  packages: 'external',
+  sourcemap: true,
+  banner: { js: '#!/usr/bin/env node' },
+}
+
+const njs = {
+  bundle: true,
+  platform: 'neutral',
+  format: 'esm',
+  target: 'es2020',
+  charset: 'utf8',
+  supported: Object.fromEntries(NJS_LACKS.map((feature) => [feature, false])),
+  // njs brings this module itself.
+  external: ['fs'],
+}
+
+/**
+ * The njs engine makes every function at the top of a module anew for each request. This puts what
+ * `njs/rare.ts` imports inside its one function, where it is made only when that is called.
+ */
+const rareInside = {
+  name: 'rare-inside',
+  setup(build) {
+    build.onLoad({ filter: /[\\/]njs[\\/]rare\.ts$/ }, async ({ path }) => {
+      const inner = await esbuild.build({ ...njs, entryPoints: [path], write: false })
+      const code = inner.outputFiles[0].text.replace(/export \{\s*rare\s*\};\s*$/, '')
+      return { contents: `export function rare() {\n${code}\nreturn rare()\n}` }
+    })
+  },
+}
+
+export const BUNDLES = [
+  { ...node, from: 'cli/main.ts', to: 'sluice.js' },
+  { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [rareInside] },
+  { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js' },
+  { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js' },
+]
+
+/** Replaces dist/ in one move: an nginx that runs from it never finds it half-built. */
+export async function build() {
+  const dist = join(root, 'dist')
+  const fresh = `${dist}.${process.pid}`
+  const old = `${fresh}.old`
+  try {
+    const present = BUNDLES.filter(({ from }) => existsSync(join(root, from)))
+    await Promise.all(present.map((options) => bundle(fresh, options)))
+    copyConf(join(fresh, 'nginx'))
+    if (existsSync(dist)) renameSync(dist, old)
+    renameSync(fresh, dist)
+  } finally {
+    for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+export function bundle(folder, { from, to, ...options }) {
+  return esbuild.build({
+    ...options,
+    absWorkingDir: root,
+    entryPoints: [from],
+    outfile: join(folder, to),
+    logLevel: 'warning',
+  })
+}
+
+function copyConf(target) {
+  const source = join(root, 'nginx')
+  if (!existsSync(source)) return
+  mkdirSync(target, { recursive: true })
+  for (const name of readdirSync(source).filter((file) => file.endsWith('.conf'))) {
+    cpSync(join(source, name), join(target, name))
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build()

@@ -1,0 +1,129 @@
+// npm test [file or folder …]: everything, or only the test files named. Ends with one plain line
+// of counts; a failure, a run of nothing, and in CI a skip too, make it end badly.
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { buildIfStale, install, requireNode, root } from './prepare.mjs'
+
+const JOBS = 2
+const FILE_TIMEOUT_MS = 180_000
+const CHECKS = ['typecheck', 'lint', 'format:check']
+const inCi = /^(1|true)$/i.test(process.env.CI ?? '')
+
+const total = { passed: 0, failed: 0, skipped: 0 }
+
+requireNode(20)
+// Through 'exit', what runs is killed with us.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  console.error(error.message)
+  total.failed += 1
+}
+finish()
+
+async function main(selection) {
+  install(console.log)
+  await step('build', () => buildIfStale(() => undefined))
+  const files = testFiles(selection)
+  const needTools = files.some((file) => /^test\/(conformance|integration|e2e)\//.test(file))
+  // Checks wait for the processor, downloads for the network; the tests then have all of it.
+  await Promise.all([
+    selection.length === 0 && Promise.all(CHECKS.map(staticCheck)),
+    needTools && step('tools', fetchTools),
+  ])
+  const last = (file) => file.startsWith('test/e2e/')
+  await runFiles(files.filter((file) => !last(file)))
+  await runFiles(files.filter(last))
+}
+
+function testFiles(selection) {
+  const chosen = selection.map((path) => relative(root, resolve(path)))
+  return readdirSync(join(root, 'test'), { recursive: true })
+    .map((name) => join('test', name))
+    .filter((file) => file.endsWith('.test.ts'))
+    .filter((file) => chosen.length === 0 || chosen.some((path) => within(path, file)))
+    .sort()
+}
+
+function within(path, file) {
+  return path === '' || file === path || file.startsWith(`${path}/`)
+}
+
+/** A step that fails fails the run, but the rest goes on: it may tell why. */
+async function step(what, work) {
+  const startedAtMs = Date.now()
+  const error = await work().then(
+    () => undefined,
+    (reason) => reason,
+  )
+  report({ ok: !error, what, ms: Date.now() - startedAtMs })
+  if (!error) return
+  total.failed += 1
+  console.log(indented(error.message))
+}
+
+function staticCheck(name) {
+  return step(`npm run ${name}`, () => runCommand('npm', ['run', '--silent', name]))
+}
+
+function fetchTools() {
+  return runCommand(process.execPath, ['--import', 'tsx', 'test/support/tools.ts'], 'inherit')
+}
+
+function runCommand(command, args, stdout = 'pipe') {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', stdout, stdout] })
+    const stop = () => child.kill()
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk) => (output += chunk))
+    }
+    process.on('exit', stop)
+    child.on('error', reject)
+    child.on('close', (code) => {
+      process.off('exit', stop)
+      if (code === 0) resolve()
+      else reject(new Error(output || `${command} ended with exit code ${code}`))
+    })
+  })
+}
+
+async function runFiles(files) {
+  const { runTapFile } = await import('./tap-file.mjs')
+  const queue = [...files]
+  const worker = async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) {
+      tally(file, await runTapFile(file, { cwd: root, timeoutMs: FILE_TIMEOUT_MS }))
+    }
+  }
+  await Promise.all(Array.from({ length: JOBS }, worker))
+}
+
+function tally(file, { tests, durationMs }) {
+  const skipped = tests.filter((test) => test.ok && test.skip)
+  const failed = tests.filter((test) => !test.ok)
+  total.skipped += skipped.length
+  total.failed += failed.length
+  total.passed += tests.length - skipped.length - failed.length
+  report({ ok: failed.length === 0, what: `${file} (${tests.length})`, ms: durationMs })
+  for (const test of skipped) console.log(indented(`skipped: ${test.name}: ${test.skip}`))
+  for (const test of failed) console.log(indented(`failed: ${test.name}\n${indented(test.detail)}`))
+}
+
+function report({ ok, what, ms }) {
+  console.log(`${ok ? 'ok  ' : 'FAIL'} ${(ms / 1000).toFixed(1).padStart(6)} s  ${what}`)
+}
+
+function indented(text) {
+  return text.trimEnd().replace(/^/gm, '    ')
+}
+
+function finish() {
+  const { passed, failed, skipped } = total
+  if (inCi && skipped > 0) console.log('In CI nothing may be skipped.')
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+  const bad = failed > 0 || passed === 0 || (inCi && skipped > 0)
+  process.exit(bad ? 1 : 0)
+}

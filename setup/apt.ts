@@ -1,0 +1,113 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Mirror } from './apt-sources.js'
+import { runCommand } from './command.js'
+import { SetupError, type SetupErrorCode } from './errors.js'
+
+/** apt with a state, a cache and sources of its own: it neither reads nor changes the host's. */
+export class PrivateApt {
+  readonly #folder: string
+
+  private constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  static async create(folder: string, mirror: Mirror, suite: string): Promise<PrivateApt> {
+    const architecture = await answer('dpkg', ['--print-architecture'])
+    const transport = await transportOptions()
+    for (const name of ['state/lists/partial', 'cache/archives/partial', 'empty']) {
+      mkdirSync(join(folder, name), { recursive: true })
+    }
+    writeFileSync(join(folder, 'status'), '')
+    writeFileSync(
+      join(folder, 'sources.list'),
+      `deb [signed-by=${mirror.keyring}] ${mirror.uri} ${suite} main\n`,
+    )
+    writeFileSync(join(folder, 'apt.conf'), configuration(folder, architecture) + transport)
+    return new PrivateApt(folder)
+  }
+
+  async update(): Promise<void> {
+    await this.#run('download_failed', ['update', '-o', 'APT::Update::Error-Mode=any'])
+  }
+
+  /** The packages and all they depend on, as `name=version`. */
+  async resolve(packages: readonly string[]): Promise<{ name: string; version: string }[]> {
+    const plan = await this.#run('unpack_failed', [
+      '-s',
+      '--no-install-recommends',
+      'install',
+      ...packages,
+    ])
+    return [...plan.matchAll(/^Inst (\S+) (?:\[\S+\] )?\((\S+)/gm)].map(
+      ([, name = '', version = '']) => ({ name, version }),
+    )
+  }
+
+  /** Fetches into `folder`; apt checks every file against the signed index. */
+  async download(
+    packages: readonly { name: string; version: string }[],
+    folder: string,
+  ): Promise<void> {
+    mkdirSync(folder, { recursive: true })
+    const names = packages.map(({ name, version }) => `${name}=${version}`)
+    await this.#run('download_failed', ['download', ...names], folder)
+  }
+
+  async #run(code: SetupErrorCode, args: string[], cwd = this.#folder): Promise<string> {
+    const env = { ...process.env, APT_CONFIG: join(this.#folder, 'apt.conf') }
+    const result = await runCommand('apt-get', ['-q', ...args], { cwd, env })
+    if (result.startError) throw noApt(result.startError)
+    if (result.code === 0) return result.stdout
+    const words = complaints(result.stderr) || complaints(result.stdout)
+    const hint = code === 'download_failed' ? ' Is the network up?' : ''
+    throw new SetupError(code, `apt-get ${args[0]} failed: ${words}.${hint}`)
+  }
+}
+
+function configuration(folder: string, architecture: string): string {
+  // Valid-Until is not asked for, because a mirror may serve an old snapshot; signatures are.
+  // As root, apt would otherwise fetch as a user who may not write here.
+  return `Dir::State "${folder}/state";
+Dir::State::status "${folder}/status";
+Dir::Cache "${folder}/cache";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "${folder}/empty";
+Dir::Etc::sourcelist "${folder}/sources.list";
+Dir::Etc::sourceparts "${folder}/empty";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "${folder}/empty";
+APT::Architecture "${architecture}";
+APT::Architectures { "${architecture}"; };
+APT::Sandbox::User "root";
+Acquire::Check-Valid-Until "false";
+Acquire::Languages "none";
+Acquire::Retries "3";
+`
+}
+
+/** Proxies and certificates: how this machine reaches its mirrors. */
+async function transportOptions(): Promise<string> {
+  const dump = await answer('apt-config', ['dump'])
+  return dump
+    .split('\n')
+    .filter((line) => /^Acquire::https?::/i.test(line) && !line.endsWith(' "";'))
+    .map((line) => `${line}\n`)
+    .join('')
+}
+
+async function answer(command: string, args: string[]): Promise<string> {
+  const { code, stdout, stderr, startError } = await runCommand(command, args)
+  if (startError) throw noApt(startError)
+  if (code !== 0) throw new SetupError('no_apt', `${command} failed: ${stderr.trim()}`)
+  return stdout.trim()
+}
+
+function noApt(cause: Error): SetupError {
+  return new SetupError('no_apt', 'this machine has no apt and dpkg (it is not Debian)', { cause })
+}
+
+function complaints(output: string): string {
+  const lines = output.split('\n').filter((line) => /^(E|W|Err):/.test(line))
+  return lines.slice(-3).join('; ').replace(/\.$/, '')
+}

@@ -1,0 +1,32 @@
+import { spawn } from 'node:child_process'
+
+export interface CommandResult {
+  /** Absent when the command could not be started at all. */
+  code: number | null
+  stdout: string
+  stderr: string
+  startError?: NodeJS.ErrnoException
+}
+
+export interface CommandOptions {
+  cwd?: string
+  env?: NodeJS.ProcessEnv
+}
+
+/** Runs a command to its end; a failure is a result here, because callers know what it means. */
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    const result: CommandResult = { code: null, stdout: '', stderr: '' }
+    // Messages are parsed, so they must not be translated.
+    const env = { ...(options.env ?? process.env), LC_ALL: 'C.UTF-8' }
+    const child = spawn(command, args, { ...options, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (result.stdout += chunk))
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (result.stderr += chunk))
+    child.on('error', (error) => resolve({ ...result, startError: error }))
+    child.on('close', (code) => resolve({ ...result, code }))
+  })
+}

@@ -1,0 +1,69 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { debianMirror } from './apt-sources.js'
+import { PrivateApt } from './apt.js'
+import { runCommand } from './command.js'
+import { SetupError } from './errors.js'
+import { wrapPrograms } from './wrapper.js'
+
+export type Say = (line: string) => void
+
+export interface UnpackRequest {
+  suite: string
+  packages: readonly string[]
+  into: string
+  /** Programs by their path below `into`; each gets a script of its name in `<into>/bin`. */
+  programs?: readonly string[]
+  /** Last touches, while the folder is not in place yet. */
+  finish?: (root: string) => Promise<void>
+  say: Say
+}
+
+/**
+ * Gets Debian packages with the libraries they need and unpacks them into a folder, without root
+ * and without changing the host. The folder appears whole or not at all. Callers hold a lock.
+ */
+export async function unpackDebian(request: UnpackRequest): Promise<void> {
+  const { suite, packages, into, say } = request
+  const work = `${into}.partial`
+  rmSync(work, { recursive: true, force: true })
+  try {
+    const apt = await PrivateApt.create(join(work, 'apt'), debianMirror(), suite)
+    say(`reading the package index of Debian ${suite}`)
+    await apt.update()
+    const wanted = (await apt.resolve(packages)).filter(({ name }) => isNeeded(name, packages))
+    say(`downloading ${wanted.length} packages: ${packages.join(', ')} and their libraries`)
+    await apt.download(wanted, join(work, 'debs'))
+    say(`unpacking into ${into}`)
+    const root = join(work, 'root')
+    await unpack(join(work, 'debs'), root)
+    wrapPrograms(root, request.programs ?? [])
+    await request.finish?.(root)
+    rmSync(into, { recursive: true, force: true })
+    renameSync(root, into)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** Nothing is configured or installed, so of the dependencies only libraries are of use. */
+function isNeeded(name: string, requested: readonly string[]): boolean {
+  return requested.includes(name) || (/^(lib|zlib)/.test(name) && !/gconv|perl/.test(name))
+}
+
+async function unpack(debs: string, root: string): Promise<void> {
+  mkdirSync(root, { recursive: true })
+  for (const name of readdirSync(debs).filter((file) => file.endsWith('.deb'))) {
+    const { code, stderr, startError } = await runCommand('dpkg-deb', [
+      '-x',
+      join(debs, name),
+      root,
+    ])
+    if (code === 0) continue
+    throw new SetupError('unpack_failed', `dpkg-deb -x ${name}: ${startError?.message ?? stderr}`)
+  }
+  // Programs name their loader by a link that the base system, not a package, brings.
+  for (const name of readdirSync(join(root, 'usr')).filter((each) => /^lib\w*$/.test(each))) {
+    if (!existsSync(join(root, name))) symlinkSync(join('usr', name), join(root, name))
+  }
+}

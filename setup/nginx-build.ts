@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { runCommand } from './command.js'
+import { SetupError } from './errors.js'
+
+/** What `nginx -V` tells of how an nginx was built. */
+export interface NginxBuild {
+  version: string
+  modulesPath: string
+  /** `http-proxy` → the folder that was compiled in for its temporary files. */
+  tempPaths: Map<string, string>
+}
+
+const MODULES = [
+  'ngx_http_js_module.so',
+  'ngx_stream_module.so',
+  'ngx_stream_js_module.so',
+] as const
+
+export async function readBuild(path: string): Promise<NginxBuild> {
+  const { code, stdout, stderr, startError } = await runCommand(path, ['-V'])
+  if (startError?.code === 'ENOENT') {
+    throw new SetupError('nginx_not_found', `there is no nginx at ${path}`)
+  }
+  if (startError) {
+    throw new SetupError('nginx_not_executable', `${path} cannot be run: ${startError.message}`)
+  }
+  const output = stdout + stderr
+  const version = /^nginx version: \S+?\/(\d+\.\d+\.\d+)/m.exec(output)?.[1]
+  if (code !== 0 || !version) {
+    const heard = output.trim().split('\n')[0] ?? ''
+    throw new SetupError('nginx_not_nginx', `${path} -V does not answer as nginx does: ${heard}`)
+  }
+  return parseArguments(version, output)
+}
+
+/** Shared objects that nginx has to load, in order; one that is built in has no file. */
+export function loadableModules(modulesPath: string): string[] {
+  return MODULES.map((name) => join(modulesPath, name)).filter((file) => existsSync(file))
+}
+
+export function atLeast(version: string, wanted: string): boolean {
+  const [have, want] = [version, wanted].map((each) => each.split('.').map(Number))
+  for (const [index, number] of (want ?? []).entries()) {
+    const difference = (have?.[index] ?? 0) - number
+    if (difference !== 0) return difference > 0
+  }
+  return true
+}
+
+function parseArguments(version: string, output: string): NginxBuild {
+  const value = (name: string): string | undefined =>
+    new RegExp(`--${name}='?([^\\s']+)`).exec(output)?.[1]
+  const prefix = value('prefix') ?? '/usr/local/nginx'
+  const modules = value('modules-path') ?? 'modules'
+  const temporary = [...output.matchAll(/--(http-[\w-]+)-temp-path='?([^\s']+)/g)]
+  return {
+    version,
+    modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
+    tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),
+  }
+}

@@ -1,0 +1,79 @@
+import { atLeast, loadableModules, readBuild, type NginxBuild } from './nginx-build.js'
+import { SetupError } from './errors.js'
+import { probeEngine, type Engine } from './nginx-probe.js'
+
+export interface NginxInfo {
+  /** The executable to spawn. */
+  path: string
+  version: string
+  /** The version of njs. */
+  njs: string
+  /** The folder of ngx_http_js_module.so. */
+  modulesPath: string
+  /** What to load for njs in http and stream, in order; what is built in needs no loading. */
+  modules: string[]
+  engines: Engine[]
+  /** Whether `sticky` and `drain` are there. */
+  hasSticky: boolean
+  mimeTypes?: string
+}
+
+const OLDEST_NGINX = '1.26.0'
+/** The first njs with `js_set … nocache`, which picking another peer on a retry rests on. */
+const OLDEST_NJS = '0.8.6'
+const FIRST_STICKY = '1.29.6'
+
+/** Finds out by running it what an nginx is; where modules lie can be told from outside. */
+export async function inspectNginx(path: string, modulesPath?: string): Promise<NginxInfo> {
+  const told = await readBuild(path)
+  const build = modulesPath === undefined ? told : { ...told, modulesPath }
+  if (!atLeast(build.version, OLDEST_NGINX)) {
+    const message = `${path} is nginx ${build.version}; Sluice needs ${OLDEST_NGINX} or newer`
+    throw new SetupError('nginx_too_old', message)
+  }
+  return nginxInfo(path, { ...build, ...(await inspectNjs(path, build)) })
+}
+
+/** The facts about an nginx, from those that had to be found out. */
+export function nginxInfo(
+  path: string,
+  found: { version: string; njs: string; engines: Engine[]; modulesPath: string },
+): NginxInfo {
+  const { version, njs, engines, modulesPath } = found
+  const modules = loadableModules(modulesPath)
+  const hasSticky = atLeast(version, FIRST_STICKY)
+  return { path, version, njs, modulesPath, modules, engines, hasSticky }
+}
+
+async function inspectNjs(
+  path: string,
+  build: NginxBuild,
+): Promise<{ njs: string; engines: Engine[] }> {
+  const asked: Engine[] = ['njs', 'qjs']
+  const answers = await Promise.all(asked.map((engine) => probeEngine(path, build, engine)))
+  const running = answers.filter((answer) => 'version' in answer)
+  const version = running[0]?.version
+  if (version === undefined) {
+    const [reason = ''] = answers.flatMap((answer) => ('refusal' in answer ? [answer.refusal] : []))
+    throw withoutNjs(path, build, reason)
+  }
+  if (!atLeast(version, OLDEST_NJS)) {
+    const message = `${path} has njs ${version}; Sluice needs ${OLDEST_NJS} or newer`
+    throw new SetupError('njs_too_old', message)
+  }
+  return { njs: version, engines: [...new Set(running.map(({ engine }) => engine))] }
+}
+
+function withoutNjs(
+  path: string,
+  { version, modulesPath }: NginxBuild,
+  reason: string,
+): SetupError {
+  const hasFile = loadableModules(modulesPath).length > 0
+  const advice = hasFile
+    ? `It needs njs ${OLDEST_NJS} or newer, built for exactly this nginx.`
+    : `No ngx_http_js_module.so is in ${modulesPath}: install libnginx-mod-http-js (Debian) ` +
+      `or nginx-module-njs (nginx.org).`
+  const message = `${path} (nginx ${version}) does not run njs. ${advice} nginx says: ${reason}`
+  return new SetupError('nginx_no_njs', message)
+}

@@ -1,0 +1,109 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { unpackDebian, type Say } from './debian.js'
+import { SetupError } from './errors.js'
+import { withLock } from './lock.js'
+import { inspectNginx, nginxInfo, type NginxInfo } from './nginx-inspect.js'
+
+export type { NginxInfo } from './nginx-inspect.js'
+
+const NEWEST_SUITE = 'forky'
+const PACKAGES = [
+  'nginx',
+  'nginx-common',
+  'libnginx-mod-http-js',
+  'libnginx-mod-stream',
+  'libnginx-mod-stream-js',
+]
+const PROGRAM = 'usr/sbin/nginx'
+const STAMP = 'sluice.json'
+/** Raised when what is unpacked changes, so that an older folder is made anew. */
+const LAYOUT = 1
+
+/** The user's own nginx, checked, or else the private one, unpacked at its first use. */
+export async function ensureNginx(request: {
+  home: string
+  nginx?: string | undefined
+  say: Say
+}): Promise<NginxInfo> {
+  const { home, nginx, say } = request
+  if (nginx) return inspectOwn(locate(nginx))
+  try {
+    return await unpackNginx({ suite: NEWEST_SUITE, into: join(home, 'nginx'), say })
+  } catch (error) {
+    throw error instanceof SetupError ? withWayOut(error) : error
+  }
+}
+
+/** nginx with njs from a suite of Debian, in a folder of its own. */
+export async function unpackNginx(request: {
+  suite: string
+  into: string
+  say: Say
+}): Promise<NginxInfo> {
+  const { suite, say } = request
+  const into = resolve(request.into)
+  const known = recall(into, suite)
+  if (known) return known
+  const onWait = (pid: number): void => say(`waiting for process ${pid}, which unpacks nginx`)
+  return withLock(`${into}.lock`, onWait, async () => {
+    const unpacked = recall(into, suite)
+    if (unpacked) return unpacked
+    const finish = (root: string): Promise<void> => remember(root, suite)
+    await unpackDebian({ suite, packages: PACKAGES, into, programs: [PROGRAM], finish, say })
+    const info = recall(into, suite)
+    if (!info) throw new SetupError('unpack_failed', `${into} is not what was unpacked just now`)
+    say(`nginx ${info.version} with njs ${info.njs} is ready`)
+    return info
+  })
+}
+
+/** One that was unpacked here lies elsewhere than it was built for; its stamp knows better. */
+async function inspectOwn(path: string): Promise<NginxInfo> {
+  const root = dirname(dirname(path))
+  const unpacked = path === programIn(root) ? recall(root) : undefined
+  return unpacked ?? inspectNginx(path)
+}
+
+interface Stamp extends Pick<NginxInfo, 'version' | 'njs' | 'engines'> {
+  layout: number
+  suite: string
+}
+
+async function remember(root: string, suite: string): Promise<void> {
+  const { version, njs, engines } = await inspectNginx(programIn(root), modulesIn(root))
+  const stamp: Stamp = { layout: LAYOUT, suite, version, njs, engines }
+  writeFileSync(join(root, STAMP), `${JSON.stringify(stamp)}\n`)
+}
+
+function recall(root: string, suite?: string): NginxInfo | undefined {
+  const file = join(root, STAMP)
+  if (!existsSync(file) || !existsSync(programIn(root))) return undefined
+  const stamp = JSON.parse(readFileSync(file, 'utf8')) as Stamp
+  if (stamp.layout !== LAYOUT || stamp.suite !== (suite ?? stamp.suite)) return undefined
+  const info = nginxInfo(programIn(root), { ...stamp, modulesPath: modulesIn(root) })
+  return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
+}
+
+function programIn(root: string): string {
+  return join(root, 'bin/nginx')
+}
+
+function modulesIn(root: string): string {
+  return join(root, 'usr/lib/nginx/modules')
+}
+
+/** A bare name means what it means in a shell. */
+function locate(nginx: string): string {
+  if (nginx.includes('/')) return resolve(nginx)
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  return folders.map((folder) => join(folder, nginx)).find((path) => existsSync(path)) ?? nginx
+}
+
+function withWayOut(error: SetupError): SetupError {
+  const message =
+    `The private nginx could not be had: ${error.message}\n` +
+    'Install nginx 1.26 or newer with its njs module (nginx-module-njs from nginx.org, ' +
+    'libnginx-mod-http-js on Debian) and name it in SLUICE_NGINX.'
+  return new SetupError(error.code, message, { cause: error })
+}

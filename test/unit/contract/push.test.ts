@@ -1,0 +1,115 @@
+import t from 'tap'
+import type { CheckedBody } from '../../../contract/push.js'
+import { checkActive, checkClaim, checkDelta, checkRead } from '../../../contract/push.js'
+import {
+  indexBucket,
+  isTableKey,
+  isTableValue,
+  parsePeer,
+  parseState,
+  printPeer,
+  printState,
+  shareCell,
+} from '../../../contract/table.js'
+import { INDEX_BUCKETS, SHARES } from '../../../contract/zones.js'
+
+const SID = 'a'.repeat(32)
+const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', SID]] }
+
+function fieldOf(checked: CheckedBody<unknown>): string | null {
+  return checked.ok ? null : checked.field
+}
+
+t.test('a delta is checked whole before any of it counts', async (t) => {
+  t.ok(checkDelta(delta).ok)
+  t.ok(checkDelta({ ...delta, operations: [[':web', null]] }).ok)
+  const cases: Array<[unknown, string]> = [
+    [7, ''],
+    [{ ...delta, extra: 1 }, 'extra'],
+    [{ ...delta, whole: undefined }, 'whole'],
+    [{ ...delta, epoch: '5' }, 'epoch'],
+    [{ ...delta, from: -1 }, 'from'],
+    [{ ...delta, to: 0 }, 'to'],
+    [{ ...delta, whole: 1 }, 'whole'],
+    [{ ...delta, operations: {} }, 'operations'],
+    [{ ...delta, operations: new Array(1001).fill([':web', 'x']) }, 'operations'],
+    [{ ...delta, operations: [[':web', 'x'], 'x'] }, 'operations[1]'],
+    [{ ...delta, operations: [['__proto__', 'x']] }, 'operations[0][0]'],
+    [{ ...delta, operations: [['!', '9 9 1']] }, 'operations[0][0]'],
+    [{ ...delta, operations: [[':web/3', 'not a sid']] }, 'operations[0][1]'],
+    [{ ...delta, operations: [[':web', 7]] }, 'operations[0][1]'],
+    [{ ...delta, operations: [[':web', 'ü']] }, 'operations[0][1]'],
+    [{ ...delta, operations: [[':web', 'x'.repeat(40000)]] }, 'operations[0][1]'],
+  ]
+  cases.forEach(([body, field]) =>
+    t.equal(fieldOf(checkDelta(body)), field, JSON.stringify(body).slice(0, 90)),
+  )
+  t.equal(fieldOf(checkDelta({ epoch: 5, from: 1, to: 2, whole: false })), 'operations')
+})
+
+t.test('the other bodies', async (t) => {
+  t.ok(checkClaim({ epoch: 1, expect: 0 }).ok)
+  t.equal(fieldOf(checkClaim({ epoch: 0, expect: 0 })), 'epoch')
+  t.equal(fieldOf(checkClaim({ epoch: 1, expect: 'x' })), 'expect')
+  t.ok(checkRead({ keys: [':web', '#0', '@a.b/3/7'] }).ok)
+  t.equal(fieldOf(checkRead({ keys: ['nope'] })), 'keys')
+  t.ok(checkActive({ sids: [SID], pids: [1] }).ok)
+  t.equal(fieldOf(checkActive({ sids: ['x'], pids: [] })), 'sids')
+  t.equal(fieldOf(checkActive({ sids: [], pids: ['1'] })), 'pids')
+})
+
+t.test('keys and values of the table', async (t) => {
+  const keys = [
+    '#0',
+    '#255',
+    ':web',
+    ':web#0',
+    ':web/49',
+    ':web/0/999',
+    '@a.example',
+    '@*.example',
+    '~canary',
+    '~canary/3',
+  ]
+  keys.forEach((key) => t.ok(isTableKey(key), key))
+  const bad = [
+    '',
+    '!',
+    'web',
+    ':',
+    ':Web',
+    ':web/',
+    ':web/x',
+    ':web/100',
+    ':web/1/2/3',
+    '#',
+    '#x',
+    ':we b',
+    '@a\n',
+    3,
+  ]
+  bad.forEach((key) => t.notOk(isTableKey(key), JSON.stringify(key)))
+  t.ok(isTableValue(':web/1', SID, 100))
+  t.ok(isTableValue(':web/1', '*500' + SID + '999' + SID, 100))
+  t.ok(isTableValue(':web/1', '#20', 100))
+  t.notOk(isTableValue(':web/1', SID + SID, 100))
+  t.notOk(isTableValue(':web', '', 100))
+})
+
+t.test('records are read back as they were written', async (t) => {
+  const peer = { sid: SID, address: '[fd00::7]:80', id: 'a:b', up: false, pooled: true }
+  t.same(parsePeer(printPeer(peer)), peer)
+  t.same(parseState(printState({ epoch: 7, revision: 9, whole: true })), {
+    epoch: 7,
+    revision: 9,
+    whole: true,
+  })
+  t.same(parseState(undefined), { epoch: 0, revision: 0, whole: false })
+})
+
+t.test('buckets and cells stay in range and are spread', async (t) => {
+  const used = new Set(Array.from({ length: 5000 }, (_, i) => indexBucket(':upstream-' + i)))
+  t.ok(used.size > INDEX_BUCKETS * 0.9, `${used.size} buckets used`)
+  t.equal(shareCell(0, 20), 0)
+  t.equal(shareCell(SHARES - 1, 20), 19)
+})

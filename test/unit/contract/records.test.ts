@@ -1,0 +1,118 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { Checked } from '../../../contract/records.js'
+import {
+  checkInstance,
+  checkOverride,
+  checkRoute,
+  checkUpstream,
+} from '../../../contract/records.js'
+import { parseKey, printKey } from '../../../contract/keys.js'
+
+const strict = { allowLoopback: false }
+const instance = (value: unknown) => checkInstance(value, strict)
+
+function fieldOf(checked: Checked<unknown>): string | null {
+  return checked.ok ? null : checked.field
+}
+
+t.test('an instance gets its defaults and its one spelling', async (t) => {
+  t.same(instance({ host: '::ffff:10.0.0.7', port: 80 }), {
+    ok: true,
+    value: { host: '10.0.0.7', port: 80, weight: 1, state: 'up' },
+  })
+})
+
+t.test('what is wrong with an instance is named by field', async (t) => {
+  const good = { host: '10.0.0.7', port: 80 }
+  const cases: Array<[unknown, string]> = [
+    [null, ''],
+    [[], ''],
+    ['web', ''],
+    [{ ...good, colour: 'red' }, 'colour'],
+    [{ port: 80 }, 'host'],
+    [{ ...good, host: 'localhost' }, 'host'],
+    [{ ...good, host: '127.0.0.1' }, 'host'],
+    [{ ...good, host: 7 }, 'host'],
+    [{ ...good, port: 0 }, 'port'],
+    [{ ...good, port: 65536 }, 'port'],
+    [{ ...good, port: '80' }, 'port'],
+    [{ ...good, weight: 0 }, 'weight'],
+    [{ ...good, weight: NaN }, 'weight'],
+    [{ ...good, weight: 1001 }, 'weight'],
+    [{ ...good, state: 'gone' }, 'state'],
+    [{ ...good, reason: 'a\nb' }, 'reason'],
+    [{ ...good, ttlMs: 10 }, 'ttlMs'],
+    [{ ...good, metadata: { 'a b': 'x' } }, 'metadata'],
+    [{ ...good, metadata: { a: 1 } }, 'metadata'],
+    [{ ...good, agent: 'A b' }, 'agent'],
+  ]
+  cases.forEach(([value, field]) => t.equal(fieldOf(instance(value)), field, JSON.stringify(value)))
+})
+
+t.test('no input makes a guard throw', async (t) => {
+  fc.assert(
+    fc.property(fc.anything(), (value) => {
+      instance(value)
+      checkRoute(value)
+      checkUpstream(value)
+      checkOverride(value)
+      return true
+    }),
+  )
+  t.pass()
+})
+
+t.test('a route', async (t) => {
+  t.same(checkRoute({ hosts: ['App.Example.com.'], upstream: 'web' }), {
+    ok: true,
+    value: { hosts: ['app.example.com'], pathPrefix: '/', upstream: 'web' },
+  })
+  const cases: Array<[unknown, string]> = [
+    [{ hosts: [], upstream: 'web' }, 'hosts'],
+    [{ hosts: ['a b'], upstream: 'web' }, 'hosts[0]'],
+    [{ hosts: ['a', 'A'], upstream: 'web' }, 'hosts[1]'],
+    [{ hosts: ['a'], upstream: 'web', pathPrefix: '/x/' }, 'pathPrefix'],
+    [{ hosts: ['a'] }, 'upstream'],
+    [{ hosts: ['a'], upstream: 'web', split: [] }, 'upstream'],
+    [{ hosts: ['a'], split: [] }, 'split'],
+    [{ hosts: ['a'], split: [{ upstream: 'web', weight: 0 }] }, 'split[0].weight'],
+    [{ hosts: ['a'], split: [{ upstream: 'Web', weight: 1 }] }, 'split[0].upstream'],
+    [{ hosts: ['a'], upstream: 'web', port: 9100 }, 'port'],
+  ]
+  cases.forEach(([value, field]) =>
+    t.equal(fieldOf(checkRoute(value)), field, JSON.stringify(value)),
+  )
+})
+
+t.test('an upstream and an override', async (t) => {
+  t.same(checkUpstream({}), { ok: true, value: { policy: { balance: 'random' } } })
+  t.equal(fieldOf(checkUpstream({ policy: { balance: 'best' } })), 'policy.balance')
+  t.equal(fieldOf(checkUpstream({ policy: { tries: 3 } })), 'policy.tries')
+  t.equal(fieldOf(checkOverride({ drain: false, atMs: 1 })), 'drain')
+  t.equal(fieldOf(checkOverride({ drain: true })), 'atMs')
+})
+
+t.test('keys are taken apart the way they were put together', async (t) => {
+  const keys = [
+    { kind: 'upstreams', upstream: 'web' },
+    { kind: 'instances', upstream: 'web', id: 'a:b.c' },
+    { kind: 'overrides', upstream: 'web', id: 'a' },
+    { kind: 'routes', id: 'r1' },
+    { kind: 'hosts', id: 'h1' },
+    { kind: 'gateways', id: 'g1' },
+  ] as const
+  keys.forEach((key) => t.same(parseKey(printKey(key)), key))
+  const bad = [
+    '',
+    'upstreams',
+    'upstreams/',
+    'upstreams/web/x',
+    'instances/web',
+    'instances/web/a/b',
+    'instances/Web/a',
+    'x/web',
+    'routes/../x',
+  ]
+  bad.forEach((text) => t.equal(parseKey(text), null, text))
+})
