@@ -1,0 +1,39 @@
+import { join } from 'node:path'
+import { SluiceError } from '../runtime/errors.js'
+import type { Logger } from '../runtime/logger.js'
+import type { Settings } from '../runtime/settings.js'
+import { openEmbedded } from './embedded.js'
+import { openEtcd } from './etcd.js'
+import { openHttp } from './http.js'
+import type { Registry } from './registry.js'
+
+export interface OpenOptions {
+  /** Who opens it: the embedded registry belongs to the controller alone. */
+  part: 'controller' | 'agent'
+  log: Logger
+}
+
+/** Where the embedded registry of a home is. */
+export function embeddedFolder(home: string): string {
+  return join(home, 'registry')
+}
+
+/**
+ * The registry that the settings name. Only the embedded one is known to work once this resolves; the others go on trying.
+ * Rejects with `invalid` (a controller with the URL of another), `conflict` (in use) or `internal` (damaged).
+ */
+export async function openRegistry(settings: Settings, options: OpenOptions): Promise<Registry> {
+  const { registry: url, cluster, home, etcd, agent } = settings
+  const { log } = options
+  if (/^etcds?:/.test(url)) return openEtcd({ url, cluster, settings: etcd, log })
+  if (url === 'embedded' && options.part === 'controller') {
+    return openEmbedded({ folder: embeddedFolder(home), log })
+  }
+  // The controller of the same home has the store open, and serves it on its socket.
+  if (url === 'embedded') {
+    return openHttp({ url: `unix:${join(home, 'api.sock')}`, token: undefined, log })
+  }
+  if (options.part === 'agent') return openHttp({ url, token: agent.token, log })
+  const message = `a controller's registry is "embedded" or etcd://…, not ${url}`
+  throw new SluiceError('invalid', message, { field: 'registry' })
+}
