@@ -1,0 +1,180 @@
+/** One container as an engine's inspect tells it, in one shape for Docker and podman. Pure. */
+
+export interface ContainerNetwork {
+  name: string
+  /** Its IPv4 address there, else its IPv6 one; undefined when it has none. */
+  address: string | undefined
+}
+
+/** Where the engine's host forwards a container's port from. */
+export interface PublishedPort {
+  /** Container side. */
+  port: number
+  hostAddress: string
+  hostPort: number
+}
+
+export interface Container {
+  /** 64 hex digits. */
+  id: string
+  name: string
+  image: string
+  labels: Readonly<Record<string, string>>
+  env: ReadonlyArray<readonly [name: string, value: string]>
+  /** `bridge`, `host`, `none`, `container:<id>`, or a network's name. */
+  networkMode: string
+  networks: readonly ContainerNetwork[]
+  /** Ports that the image or the command line exposes, ascending. */
+  tcpPorts: readonly number[]
+  udpPorts: readonly number[]
+  published: readonly PublishedPort[]
+  status: 'running' | 'paused' | 'stopped'
+  /** `none`: it has no HEALTHCHECK. */
+  health: 'none' | 'starting' | 'healthy' | 'unhealthy'
+  /** Number of the signal that `stop` sends first. */
+  stopSignal: number
+  createdAt: string
+  startedAt: string
+}
+
+/** The parts of `GET /containers/<id>/json` that are read; any of them may be missing, as podman leaves some out. */
+export interface Inspected {
+  Id: string
+  Name: string
+  Created?: string
+  State?: {
+    Status?: string
+    Running?: boolean
+    Paused?: boolean
+    Restarting?: boolean
+    StartedAt?: string
+    Health?: { Status?: string } | undefined
+  }
+  HostConfig?: { NetworkMode?: string | undefined } | undefined
+  Config?: {
+    Image?: string
+    Labels?: Record<string, string> | null
+    Env?: string[] | null
+    ExposedPorts?: Record<string, unknown> | null
+    StopSignal?: string | number
+  }
+  NetworkSettings?: {
+    Ports?: Record<string, Array<{ HostIp?: string; HostPort?: string }> | null> | null
+    Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string } | null> | null
+  }
+}
+
+const SIGTERM = 15
+const SIGKILL = 9
+
+const SIGNALS: Readonly<Record<string, number>> = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ABRT: 6,
+  KILL: SIGKILL,
+  USR1: 10,
+  USR2: 12,
+  ALRM: 14,
+  TERM: SIGTERM,
+  WINCH: 28,
+  PWR: 30,
+}
+const SIGRTMIN = 34
+const SIGRTMAX = 64
+
+/** `SIGQUIT`, `quit`, `3`, `SIGRTMIN+3` → the number; SIGTERM when it cannot be told, as engines do. */
+export function signalNumber(text: string): number {
+  const name = text.trim().toUpperCase().replace(/^SIG/, '')
+  if (/^\d{1,2}$/.test(name)) {
+    return Number(name)
+  }
+  const realtime = /^RT(MIN|MAX)(?:([+-]\d{1,2}))?$/.exec(name)
+  if (realtime !== null) {
+    return (realtime[1] === 'MIN' ? SIGRTMIN : SIGRTMAX) + Number(realtime[2] ?? 0)
+  }
+  return SIGNALS[name] ?? SIGTERM
+}
+
+/** Whether this signal means that the container is being stopped. An application may use any other one as it likes. */
+export function isStopSignal(container: Container | undefined, signal: number): boolean {
+  return signal === SIGTERM || signal === SIGKILL || signal === container?.stopSignal
+}
+
+/** One life of a container: a restart keeps the id and gets another instant. */
+export function runOf(container: Container): string {
+  return shortId(container.id) + '/' + container.startedAt
+}
+
+export function shortId(id: string): string {
+  return id.slice(0, 12)
+}
+
+function statusOf(state: Inspected['State']): Container['status'] {
+  // An engine calls a container that waits for its next start both running and restarting; there is no process.
+  if (state?.Running !== true || state.Restarting === true) {
+    return 'stopped'
+  }
+  return state.Paused === true ? 'paused' : 'running'
+}
+
+function healthOf(text: string | undefined): Container['health'] {
+  return text === 'starting' || text === 'healthy' || text === 'unhealthy' ? text : 'none'
+}
+
+function splitEnv(line: string): readonly [string, string] {
+  const at = line.indexOf('=')
+  return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1)]
+}
+
+function portsOf(inspected: Inspected, protocol: string): number[] {
+  const exposed = Object.keys(inspected.Config?.ExposedPorts ?? {})
+  const known = Object.keys(inspected.NetworkSettings?.Ports ?? {})
+  const numbers = [...exposed, ...known]
+    .map((text) => text.split('/'))
+    .filter(([, its]) => (its ?? 'tcp') === protocol)
+    .map(([port]) => Number(port))
+  return [...new Set(numbers)].sort((a, b) => a - b)
+}
+
+function publishedOf(inspected: Inspected): PublishedPort[] {
+  const ports = Object.entries(inspected.NetworkSettings?.Ports ?? {})
+  return ports
+    .filter(([key]) => key.endsWith('/tcp'))
+    .flatMap(([key, bindings]) =>
+      (bindings ?? []).map((binding) => ({
+        port: Number(key.split('/')[0]),
+        hostAddress: binding.HostIp ?? '',
+        hostPort: Number(binding.HostPort),
+      })),
+    )
+}
+
+function networksOf(inspected: Inspected): ContainerNetwork[] {
+  return Object.entries(inspected.NetworkSettings?.Networks ?? {}).map(([name, network]) => ({
+    name,
+    address: network?.IPAddress || network?.GlobalIPv6Address || undefined,
+  }))
+}
+
+/** An engine's answer → {@link Container}. Never throws: what is missing is empty. */
+export function readInspected(inspected: Inspected): Container {
+  const { State: state, Config: config } = inspected
+  return {
+    id: inspected.Id,
+    name: inspected.Name.replace(/^\//, ''),
+    image: config?.Image ?? '',
+    labels: config?.Labels ?? {},
+    env: (config?.Env ?? []).map(splitEnv),
+    networkMode: inspected.HostConfig?.NetworkMode ?? '',
+    networks: networksOf(inspected),
+    tcpPorts: portsOf(inspected, 'tcp'),
+    udpPorts: portsOf(inspected, 'udp'),
+    published: publishedOf(inspected),
+    status: statusOf(state),
+    health: healthOf(state?.Health?.Status),
+    stopSignal: signalNumber(String(config?.StopSignal ?? SIGTERM)),
+    createdAt: inspected.Created ?? '',
+    startedAt: state?.StartedAt ?? '',
+  }
+}

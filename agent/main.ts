@@ -1,0 +1,96 @@
+/** Where the command line begins with the agent. */
+import { join } from 'node:path'
+import { openRegistry } from '../registry/open.js'
+import type { Registry } from '../registry/registry.js'
+import { messageOf } from '../runtime/errors.js'
+import { makeLogger } from '../runtime/logger.js'
+import type { Logger } from '../runtime/logger.js'
+import { within } from '../runtime/retry.js'
+import type { Settings } from '../runtime/settings.js'
+import { Agent, untilAborted } from './agent.js'
+import { openEngine } from './docker.js'
+import { LeaseMemo } from './lease-memo.js'
+import type { AgentHost } from './place.js'
+import { printContainers } from './print.js'
+
+const CLOSE_MS = 1000
+
+function hostOf({ agent, allowLoopback }: Settings): AgentHost {
+  return { agent: agent.id, address: agent.address, allowLoopback }
+}
+
+/** With the registry embedded in the controller, an agent of the same home reaches it by the API's socket. */
+function reachable(settings: Settings): Settings {
+  return settings.registry === 'embedded'
+    ? { ...settings, registry: `unix:${join(settings.home, 'api.sock')}` }
+    : settings
+}
+
+/** Aborts at SIGTERM, SIGINT, or when the process that started us over IPC is gone. */
+function stopSignal(log: Logger): { signal: AbortSignal; release: () => void } {
+  const controller = new AbortController()
+  const stops = ['SIGTERM', 'SIGINT', 'disconnect'].map((event) => {
+    const stop = () => {
+      log.info({ cause: event }, 'stopping')
+      controller.abort()
+    }
+    process.once(event, stop)
+    return () => process.off(event, stop)
+  })
+  return { signal: controller.signal, release: () => stops.forEach((stop) => stop()) }
+}
+
+function makeAgent(registry: Registry, settings: Settings, log: Logger): Agent {
+  const scope = [settings.registry, settings.cluster, settings.agent.id].join(' ')
+  return new Agent({
+    registry,
+    host: hostOf(settings),
+    open: () => openEngine(settings.docker),
+    memo: new LeaseMemo(join(settings.home, 'agent-lease.json'), scope, log),
+    ttlMs: settings.agent.ttlMs,
+    log,
+  })
+}
+
+/**
+ * Follows the container engine and keeps the registry level with it, until SIGTERM, SIGINT, or the end of the
+ * process that started it. What is registered then stays until the lease ends or the next agent takes it up.
+ * Rejects with `invalid` when a setting is wrong; outages of engine and registry are waited out.
+ */
+export async function runAgent(given: Settings): Promise<void> {
+  const settings = reachable(given)
+  const log = makeLogger({ part: 'agent', level: settings.logLevel })
+  const { signal, release } = stopSignal(log)
+  try {
+    if (settings.docker === 'off') {
+      log.info({}, 'docker is off: no containers to follow')
+      await untilAborted(signal)
+      return
+    }
+    const registry = await openRegistry(settings, { part: 'agent', log })
+    try {
+      await makeAgent(registry, settings, log).run(signal)
+    } finally {
+      await close(registry, log)
+    }
+  } finally {
+    release()
+  }
+}
+
+async function close(registry: Registry, log: Logger): Promise<void> {
+  try {
+    await within(CLOSE_MS, registry.close(), () => new Error(`not within ${CLOSE_MS} ms`))
+  } catch (error) {
+    // The process ends now; what it leaves open ends with it.
+    log.warn({ reason: messageOf(error) }, 'registry not closed')
+  }
+}
+
+/** What `sluice agent --print` shows. Rejects with the engine's error when it does not answer. */
+export async function printAgent(settings: Settings): Promise<string> {
+  if (settings.docker === 'off') {
+    return 'docker is off: no containers to follow\n'
+  }
+  return printContainers(openEngine(settings.docker), hostOf(settings))
+}

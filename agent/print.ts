@@ -1,0 +1,70 @@
+/** What the agent would register for each container of an engine, and why, as text for people. */
+import { shortId } from './container.js'
+import type { Container } from './container.js'
+import type { Engine } from './docker.js'
+import type { AgentHost } from './place.js'
+import { makePlan, targetKey } from './plan.js'
+import type { ContainerReport } from './plan.js'
+import { answers } from './probe.js'
+
+const PROBE_MS = 500
+
+async function inspectAll(engine: Engine): Promise<Container[]> {
+  const ids = await engine.list(true)
+  const containers: Container[] = []
+  for (const id of ids) {
+    const container = await engine.inspect(id)
+    // One that went between the listing and now is not there to be told about.
+    if (container !== undefined) {
+      containers.push(container)
+    }
+  }
+  return containers
+}
+
+async function probe(containers: Container[], host: AgentHost): Promise<Set<string>> {
+  const nothing = { signalled: new Set<string>(), answered: new Set<string>() }
+  const { targets } = makePlan(containers, host, nothing)
+  const answered = await Promise.all(
+    targets.map(async (target) => {
+      const yes = await answers(target.host, target.port, PROBE_MS)
+      return yes ? [targetKey(target)] : []
+    }),
+  )
+  return new Set(answered.flat())
+}
+
+function linesOf({ container, reading }: ContainerReport): string[] {
+  const stopped = container.status === 'stopped' && reading.instances.length > 0
+  const instances = reading.instances.flatMap(({ upstream, id, record, routes }) => [
+    `  ${stopped ? 'not registered while it is stopped' : record.state}` +
+      `  ${upstream}  ${id}  ${record.host}:${record.port}  weight ${record.weight}` +
+      (record.reason === undefined ? '' : `  (${record.reason})`),
+    ...routes.map(
+      ({ record: route }) =>
+        `    route ${route.hosts.join(', ')}${route.pathPrefix} -> ${upstream}`,
+    ),
+  ])
+  const title = `${container.name} (${shortId(container.id)}, ${container.image})`
+  if (!reading.asked) {
+    return [title, `  left alone: ${reading.why.join('; ')}`]
+  }
+  return [
+    title,
+    ...instances,
+    ...reading.why.map((why) => `    ${why}`),
+    ...reading.refused.map(({ reason }) => `  refused: ${reason}`),
+    ...reading.warnings.map((warning) => `  warning: ${warning}`),
+  ]
+}
+
+/** One paragraph for each container, by name. Rejects when the engine does not answer. */
+export async function printContainers(engine: Engine, host: AgentHost): Promise<string> {
+  const containers = await inspectAll(engine)
+  const answered = await probe(containers, host)
+  const { reports } = makePlan(containers, host, { signalled: new Set(), answered })
+  const sorted = reports.sort((a, b) => (a.container.name < b.container.name ? -1 : 1))
+  const paragraphs = sorted.map((report) => linesOf(report).join('\n'))
+  const count = paragraphs.length === 1 ? '1 container' : `${paragraphs.length} containers`
+  return [`${count} at ${engine.address}, agent ${host.agent}`, ...paragraphs].join('\n\n') + '\n'
+}
