@@ -3,14 +3,17 @@ import { byKey, changedError, leaseGone } from './operations.js'
 import type { Content, Rows, Stored } from './embedded-store.js'
 import type { Change, Entry, Listing, RegistryOperation } from './registry.js'
 
+/** Above this many moved keys they are all sorted again. */
+const MOST_MOVES = 256
+
 export class EmbeddedState {
   revision: number
   readonly entries: Map<string, Stored>
   readonly leases: Map<string, number>
   readonly #keysOf = new Map<string, Set<string>>()
   #sorted: string[]
-  /** Keys that came since `#sorted` was made. Those that went are left out as it is read. */
-  #fresh = new Set<string>()
+  /** Keys that came or went since `#sorted` was made. */
+  #moved = new Set<string>()
 
   constructor({ revision, entries, leases }: Content) {
     this.revision = revision
@@ -45,11 +48,11 @@ export class EmbeddedState {
   #set(key: string, stored: Stored | undefined): void {
     const known = this.entries.get(key)
     if (known !== undefined) this.#unbind(key, known.lease)
+    if ((known === undefined) !== (stored === undefined)) this.#moved.add(key)
     if (stored === undefined) {
       this.entries.delete(key)
       return
     }
-    if (known === undefined) this.#fresh.add(key)
     this.entries.set(key, stored)
     this.#bind(key, stored.lease)
   }
@@ -67,14 +70,18 @@ export class EmbeddedState {
   }
 
   #sortedKeys(): string[] {
-    if (this.#fresh.size > 0 || this.#sorted.length > this.entries.size) {
-      const kept = this.#sorted.filter((key) => this.entries.has(key) && !this.#fresh.has(key))
-      const fresh = [...this.#fresh].filter((key) => this.entries.has(key))
-      // Two runs that are nearly in order: the engine's sort merges them in linear time.
-      this.#sorted = fresh.length === 0 ? kept : kept.concat(fresh.sort()).sort()
-      this.#fresh = new Set()
-    }
+    // A few moves cost less one by one than a walk over all keys, which single writes would pay each time.
+    if (this.#moved.size > MOST_MOVES) this.#sorted = [...this.entries.keys()].sort()
+    else for (const key of this.#moved) this.#move(key)
+    this.#moved.clear()
     return this.#sorted
+  }
+
+  #move(key: string): void {
+    const at = firstAtLeast(this.#sorted, key)
+    const isListed = this.#sorted[at] === key
+    if (this.entries.has(key)) this.#sorted.splice(at, isListed ? 1 : 0, key)
+    else if (isListed) this.#sorted.splice(at, 1)
   }
 
   #range(sorted: string[], prefix: string): Entry[] {

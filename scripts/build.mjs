@@ -37,7 +37,7 @@ const node = {
   banner: { js: '#!/usr/bin/env node' },
 }
 
-const njs = {
+export const njs = {
   bundle: true,
   platform: 'neutral',
   format: 'esm',

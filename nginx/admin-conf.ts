@@ -1,0 +1,45 @@
+/** The admin endpoint's server. */
+import { CONNECTION_ZONE, MAX_BODY_BYTES } from '../contract/zones.js'
+import { homePaths, type ConfSettings } from './settings.js'
+
+const CALLS = ['state', 'claim', 'delta', 'read', 'active', 'counters', 'touch', 'alive']
+
+/** A drain wants to know small numbers exactly, and large ones roughly. */
+function probeLimits(): number[] {
+  const limits = Array.from({ length: 64 }, (_, i) => i + 1)
+  for (let limit = 128; limit <= 32768; limit *= 2) limits.push(limit)
+  return limits
+}
+
+function probe(limit: number): string {
+  return (
+    `    location = /probe/${limit} { set $sluice_sid $arg_sid; set $sluice_worker $arg_pid; ` +
+    `limit_conn ${CONNECTION_ZONE} ${limit}; js_content sluice_admin.probe; }`
+  )
+}
+
+export function adminServer({ home }: ConfSettings): string {
+  const { includes, adminSocket } = homePaths(home)
+  return `# The controller's way in. The folder of the socket is for its user alone.
+server {
+    listen "unix:${adminSocket}";
+    js_import sluice_admin from "${includes}/njs/admin.js";
+    access_log off;
+    gzip off;
+    auth_basic off;
+    allow all;
+    limit_req_dry_run on;
+    limit_conn_dry_run on;
+    limit_conn_log_level info;
+    keepalive_requests 1000000;
+    client_max_body_size ${MAX_BODY_BYTES};
+    # njs before 0.8.10 reads a body only from memory.
+    client_body_buffer_size ${MAX_BODY_BYTES};
+    error_page 413 = @sluice_too_large;
+
+${CALLS.map((call) => `    location = /${call} { js_content sluice_admin.${call}; }`).join('\n')}
+    location / { js_content sluice_admin.unknown; }
+    location @sluice_too_large { js_content sluice_admin.tooLarge; }
+${probeLimits().map(probe).join('\n')}
+}`
+}

@@ -1,0 +1,112 @@
+/** The hop's server, and what it has in common with the fallback's servers. */
+import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { homePaths, type ConfSettings } from './settings.js'
+
+const PASSED =
+  'Date Server X-Pad X-Accel-Expires X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset'
+
+const SERVER = `access_log off;
+gzip off;
+expires off;
+auth_basic off;
+allow all;
+limit_rate 0;
+limit_conn ${CONNECTION_ZONE} 65535;
+limit_conn_dry_run on;
+limit_req_dry_run on;
+
+ignore_invalid_headers off;
+underscores_in_headers on;
+large_client_header_buffers 8 64k;
+client_max_body_size 0;
+client_header_timeout 1d;
+client_body_timeout 1d;
+send_timeout 1d;
+keepalive_requests 100000;
+`
+
+const HEADERS = `proxy_http_version 1.1;
+proxy_set_header Host $sluice_host;
+proxy_set_header Upgrade $http_upgrade;
+proxy_set_header Connection $sluice_connection;
+proxy_set_header ${PICK_HEADER} "";
+proxy_hide_header ${PEER_HEADER};
+${PASSED.split(' ')
+  .map((name) => `proxy_pass_header ${name};`)
+  .join('\n')}
+proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering
+                     X-Accel-Charset Expires Cache-Control Set-Cookie Vary;
+`
+
+const PROXY = `proxy_pass_request_headers on;
+proxy_pass_request_body on;
+proxy_redirect off;
+proxy_cookie_domain off;
+proxy_cookie_path off;
+proxy_cache off;
+proxy_store off;
+proxy_intercept_errors off;
+proxy_ignore_client_abort off;
+proxy_next_upstream error timeout;
+# All of a body is here before the first try, so a second one has all of it too.
+proxy_request_buffering on;
+# An answer leaves as it comes; the front buffers it if it was told to.
+proxy_buffering off;
+proxy_buffer_size 64k;
+proxy_buffers 4 64k;
+proxy_busy_buffers_size 128k;
+proxy_send_timeout 1d;
+proxy_read_timeout 1d;
+`
+
+/**
+ * `hop-headers.conf`: makes a server an inner one, which passes everything on as it came. What the user set in `http{}`
+ * for his own servers is set back here, and every time limit but that of connecting is the front's to judge.
+ */
+export function hopHeadersConf({ connectTimeoutMs }: ConfSettings): string {
+  const title = '# Sluice: for the servers behind the front. Not for servers of your own.'
+  const connect = `proxy_connect_timeout ${connectTimeoutMs}ms;\n`
+  return [title, SERVER, HEADERS, PROXY + connect].join('\n')
+}
+
+const LOCATIONS = `    location / {
+        if ($sluice_refusal) {
+            return 418;
+        }
+        error_page 418 = @sluice_refuse;
+        error_page 502 504 = $sluice_next;
+        proxy_pass http://$sluice_peer;
+    }
+
+    location @sluice_retry {
+        error_page 502 504 = $sluice_next;
+        proxy_pass http://$sluice_peer;
+    }
+
+    location @sluice_refuse {
+        js_content sluice_hop.refused;
+    }
+
+    location @sluice_fail {
+        js_content sluice_hop.failed;
+    }`
+
+export function hopServer({ home }: ConfSettings): string {
+  const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
+  return `# Serves what the pool did not: tries the other peers, by address, or says why there is none.
+server {
+    listen "unix:${hopSocket}";
+    listen "unix:${againSocket}";
+    include "${includes}/hop-headers.conf";
+
+    js_import sluice_hop from "${includes}/njs/hop.js";
+    js_set $sluice_refusal sluice_hop.refusal;
+    js_set $sluice_peer sluice_hop.peer nocache;
+    js_set $sluice_next sluice_hop.next nocache;
+    js_var $sluice_fallback_socket "unix:${fallbackSocket}";
+    add_header ${PEER_HEADER} $sluice_outcome always;
+    recursive_error_pages on;
+
+${LOCATIONS}
+}`
+}

@@ -1,0 +1,101 @@
+/** `http.conf`: what stands once in `http{}`. */
+import { ACTIVE_ZONE, CONNECTION_ZONE, COUNTER_ZONE } from '../contract/zones.js'
+import { POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
+import { adminServer } from './admin-conf.js'
+import { hopServer } from './hop-conf.js'
+import { homePaths, type ConfSettings } from './settings.js'
+
+function splitClients(variable: string, source: string, shares: number): string {
+  const percent = `${100 / shares}%`
+  const lines = Array.from({ length: shares - 1 }, (_, i) => `${percent} ${i};`)
+  const rows: string[] = []
+  for (let i = 0; i < lines.length; i += 10) rows.push(`    ${lines.slice(i, i + 10).join(' ')}`)
+  return `split_clients "${source}" ${variable} {\n${rows.join('\n')}\n    * ${shares - 1};\n}`
+}
+
+const LOG_FORMAT = `log_format sluice escape=json
+    '{"time":"$time_iso8601","requestId":"$request_id","client":"$remote_addr",'
+    '"method":"$request_method","scheme":"$scheme","host":"$host","uri":"$request_uri",'
+    '"protocol":"$server_protocol","status":$status,"bytesReceived":$request_length,"bytesSent":$bytes_sent,'
+    '"upstream":"$sluice_log_upstream","instance":"$sluice_log_instance","tries":$sluice_log_tries,'
+    '"upstreamStatus":"$upstream_status","seconds":$request_time,"connectSeconds":"$upstream_connect_time",'
+    '"headerSeconds":"$upstream_header_time","upstreamSeconds":"$upstream_response_time",'
+    '"referer":"$http_referer","userAgent":"$http_user_agent"}';`
+
+const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^(\\S+) " $1; }
+map $sluice_log $sluice_log_instance { default -; "~ (\\S+) " $1; }
+map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)$" $1; }`
+
+function poolUpstream({ home, pool, poolPort }: ConfSettings): string {
+  const { hopSocket, againSocket } = homePaths(home)
+  if (!pool) {
+    return `# No pool: every peer by address, through the hop.
+upstream ${POOL} {
+    zone ${POOL} 128k;
+    server "unix:${hopSocket}" max_fails=0;
+    server "unix:${againSocket}" backup max_fails=0;
+    keepalive 64;
+}`
+  }
+  return `# Holds every peer of every upstream and keeps connections to them; a SID names one of them. What the
+# pool does not serve goes, by nginx's own rules for the next upstream, to the hop. "drain" peers count
+# as no try, so it takes two backups for one retry; the weight makes the second one second.
+upstream ${POOL} {
+    zone ${POOL} 16m;
+    resolver 127.0.0.1:${poolPort} ipv6=off;
+    resolver_timeout 1s;
+    server pool.sluice service=_http._tcp resolve drain max_fails=0;
+    sticky route $sluice_sid;
+    server "unix:${hopSocket}" backup max_fails=0 weight=1000000;
+    server "unix:${againSocket}" backup max_fails=0;
+    keepalive 256;
+}`
+}
+
+function zones({ tableBytes }: ConfSettings): string {
+  return `js_shared_dict_zone zone=${TABLE_ZONE}:${tableBytes};
+js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
+js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
+limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
+}
+
+function variables({ pool }: ConfSettings): string {
+  return `# Set in the location: who is asked for, and how.
+js_var $sluice_key '';
+js_var $sluice_worker '';
+js_var $sluice_upstream '';
+${pool ? 'js_set $sluice_sid sluice.sid;' : "js_var $sluice_sid '';"}
+js_set $sluice_log sluice.log;
+# The hop's own.
+js_var $sluice_tried '';
+js_var $sluice_choice '';
+js_var $sluice_outcome '- - 0';
+js_var $sluice_refused '';
+js_var $sluice_wanted '';
+map $http_upgrade $sluice_connection { default upgrade; '' ''; }
+map $http_host $sluice_host { default $http_host; '' $host; }`
+}
+
+export function httpConf(settings: ConfSettings): string {
+  const { includes, fallbackFiles } = homePaths(settings.home)
+  const engine = settings.engine === undefined ? [] : [`js_engine ${settings.engine};`]
+  return [
+    '# Sluice: include this once in http{}. Written anew at each start; changes here are lost.',
+    '# A limit_conn in a location or server that includes Sluice replaces none of yours, but yours of the',
+    '# levels above are not inherited there: repeat them beside the include.',
+    ...engine,
+    `js_import sluice from "${includes}/njs/sluice.js";`,
+    zones(settings),
+    variables(settings),
+    splitClients('$sluice_slot', '$connection.$connection_requests', SLOTS),
+    splitClients('$sluice_share', '$connection_requests.$connection', SHARES),
+    LOG_MAPS,
+    LOG_FORMAT,
+    poolUpstream(settings),
+    hopServer(settings),
+    adminServer(settings),
+    '# There may be none yet.',
+    `include "${fallbackFiles}";`,
+    '',
+  ].join('\n\n')
+}

@@ -1,0 +1,52 @@
+/** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
+import { homePaths, type ConfSettings } from './settings.js'
+
+function accessLogLine({ accessLog }: ConfSettings): string {
+  return accessLog === undefined
+    ? 'access_log off;'
+    : `access_log "${accessLog}" sluice buffer=64k flush=1s;`
+}
+
+const TITLE = `# Sluice: written anew at each start; changes here are lost. To keep your own nginx.conf, include
+# sluice/http.conf and sluice/server.conf or sluice/proxy.conf there, as this one does.`
+
+const HTTP = `    server_tokens off;
+    tcp_nodelay on;
+    # The fallback has a name for each upstream and for each host.
+    map_hash_bucket_size 512;
+    map_hash_max_size 65536;
+    server_names_hash_bucket_size 512;
+    server_names_hash_max_size 65536;`
+
+const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+
+export function mainConf(settings: ConfSettings): string {
+  const { home, modules, user, workers, bind, httpPort } = settings
+  const { includes, pidFile, errorLog } = homePaths(home)
+  const host = bind.includes(':') ? `[${bind}]` : bind
+  return `${TITLE}
+${modules.map((module) => `load_module "${module}";`).join('\n')}
+${user === undefined ? '' : `user ${user};\n`}worker_processes ${workers};
+worker_rlimit_nofile 16384;
+pid "${pidFile}";
+error_log "${errorLog}" warn;
+
+events {
+    worker_connections 4096;
+}
+
+http {
+${HTTP}
+${TEMPS.map((name) => `    ${name}_temp_path "${home}/hop/${name}";`).join('\n')}
+
+    include "${includes}/http.conf";
+    ${accessLogLine(settings)}
+
+    server {
+        listen ${host}:${httpPort} default_server;
+        client_max_body_size 0;
+        include "${includes}/server.conf";
+    }
+}
+`
+}

@@ -1,0 +1,41 @@
+/**
+ * nginx's configuration, as text. Pure: whoever calls writes the files.
+ *
+ * A fallback file (`<home>/fallback/sluice-upstreams.conf`, included in `http{}`) holds, for nginx started with no table:
+ *
+ *     upstream sluice_f_web { server 10.0.0.7:80; keepalive 32; }
+ *     map $sluice_wanted $sluice_fallback { default ''; web sluice_f_web; }
+ *     server {
+ *         listen unix:<home>/hop/fallback.sock;
+ *         server_name app.example.com;
+ *         include <home>/sluice/hop-headers.conf;
+ *         location / { proxy_pass http://sluice_f_web; }
+ *     }
+ *
+ * with one more server, `default_server`, that answers 404. The map must be there even if it is empty: without
+ * `$sluice_fallback` the hop takes it that there is no fallback.
+ */
+import { hopHeadersConf } from './hop-conf.js'
+import { httpConf } from './http-conf.js'
+import { mainConf } from './main-conf.js'
+import { headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
+import type { ConfSettings } from './settings.js'
+
+export { canPool, homePaths } from './settings.js'
+export type { ConfSettings, HomePaths } from './settings.js'
+
+/** Folders below the home that must be there before nginx starts. */
+export const FOLDERS = ['sluice/njs', 'fallback', 'run', 'hop', 'logs']
+
+/** Files by their path below the home. Throws when the home's path cannot stand in a configuration. */
+export function renderConf(settings: ConfSettings): Record<string, string> {
+  return {
+    'nginx.conf': mainConf(settings),
+    'sluice/http.conf': httpConf(settings),
+    'sluice/server.conf': serverConf(settings),
+    'sluice/proxy.conf': proxyConf(settings),
+    'sluice/headers.conf': headersConf(),
+    'sluice/pass.conf': passConf(settings),
+    'sluice/hop-headers.conf': hopHeadersConf(settings),
+  }
+}

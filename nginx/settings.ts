@@ -1,0 +1,83 @@
+/** What the rendering of nginx's configuration is told. */
+export interface ConfSettings {
+  /** Absolute path of the home; sockets and files stand below it. */
+  home: string
+  /** Version of the nginx that will read the files, such as `1.30.6`. */
+  nginxVersion: string
+  /** Modules to load, absolute paths, in order. */
+  modules: string[]
+  /** Whether peers are kept connected in a pool; false: every peer by address. Only nginx from 1.29.6 on can. */
+  pool: boolean
+  /** Loopback port of the pool's DNS responder. */
+  poolPort: number
+  /** njs engine; undefined leaves njs its own default. */
+  engine: 'njs' | 'qjs' | undefined
+  /** Size of the table's shared dict. */
+  tableBytes: number
+  /** nginx workers. */
+  workers: number
+  /** Address and port that the gateway listens on. */
+  bind: string
+  httpPort: number
+  /** User of the workers when nginx is started by root; undefined: nginx's own default. */
+  user: string | undefined
+  /** Path of the access log, or undefined for none. */
+  accessLog: string | undefined
+  /** Milliseconds after which a peer that does not accept is left for another. */
+  connectTimeoutMs: number
+}
+
+export interface HomePaths {
+  /** What a user includes. */
+  includes: string
+  adminSocket: string
+  hopSocket: string
+  /** Where the front asks when the hop did not answer. */
+  againSocket: string
+  /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
+  fallbackSocket: string
+  fallbackFiles: string
+  pidFile: string
+  errorLog: string
+}
+
+/** sun_path has 108 bytes, the last of them 0. */
+const MOST_SOCKET_PATH = 107
+
+/** Where things stand in a home. Throws when nginx could not take it: a path that its grammar would misread, or one too long. */
+export function homePaths(home: string): HomePaths {
+  if (!/^\/[\w.@+,=~ /-]*$/.test(home)) {
+    throw new Error(
+      `${home} cannot stand in an nginx configuration: use letters, digits and ._-+@,=~`,
+    )
+  }
+  const paths = {
+    includes: `${home}/sluice`,
+    adminSocket: `${home}/run/admin.sock`,
+    hopSocket: `${home}/hop/hop.sock`,
+    againSocket: `${home}/hop/again.sock`,
+    fallbackSocket: `${home}/hop/fallback.sock`,
+    fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
+    pidFile: `${home}/run/nginx.pid`,
+    errorLog: `${home}/logs/error.log`,
+  }
+  if (Buffer.byteLength(paths.fallbackSocket) > MOST_SOCKET_PATH) {
+    throw new Error(`${home} is too long: sockets below it would pass ${MOST_SOCKET_PATH} bytes`)
+  }
+  return paths
+}
+
+function parts(version: string): number {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  return (major * 1000 + minor) * 1000 + patch
+}
+
+/** Whether this nginx has `sticky`, `drain` and `resolve`, which the pool is made of. */
+export function canPool(nginxVersion: string): boolean {
+  return parts(nginxVersion) >= parts('1.29.6')
+}
+
+/** From 1.29.7 on nginx speaks HTTP/1.1 to peers unless told otherwise. */
+export function speaksHttp11(nginxVersion: string): boolean {
+  return parts(nginxVersion) >= parts('1.29.7')
+}

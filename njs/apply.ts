@@ -1,0 +1,143 @@
+/** The admin endpoint's writes. A write is all of it or none of it. */
+import type { Code } from '../contract/codes.js'
+import type { Claim, Delta, Operation } from '../contract/push.js'
+import { STATE_KEY, parseState, printState } from '../contract/table.js'
+import type { TableState } from '../contract/table.js'
+import type { Dict } from './dict.js'
+
+export type Applied = { ok: true } | { ok: false; code: Code; message: string }
+
+type Saved = Array<[string, string | undefined]>
+
+function no(code: Code, message: string): Applied {
+  return { ok: false, code: code, message: message }
+}
+
+export function readState(table: Dict): TableState {
+  return parseState(table.get(STATE_KEY))
+}
+
+/**
+ * A full zone refuses even to replace a value by one of the same size, because it makes the new one first. The state
+ * must still go on when a delta only deletes, so here the old one makes room.
+ */
+function writeState(table: Dict, state: TableState): void {
+  const before = table.get(STATE_KEY)
+  const text = printState(state)
+  try {
+    table.set(STATE_KEY, text)
+    return
+  } catch (error) {
+    if (before === undefined) {
+      throw error
+    }
+  }
+  table.delete(STATE_KEY)
+  try {
+    table.set(STATE_KEY, text)
+  } catch (error) {
+    table.set(STATE_KEY, before)
+    throw error
+  }
+}
+
+function put(table: Dict, key: string, value: string | null | undefined): void {
+  if (value === null || value === undefined) {
+    table.delete(key)
+  } else {
+    table.set(key, value)
+  }
+}
+
+function putBack(table: Dict, key: string, value: string | undefined): void {
+  try {
+    put(table, key, value)
+  } catch (error) {
+    table.delete(key)
+    put(table, key, value)
+  }
+}
+
+/** Last first: each step finds the room that the step it undoes had freed. */
+function undo(table: Dict, saved: Saved): boolean {
+  try {
+    for (let i = saved.length - 1; i >= 0; i--) {
+      const entry = saved[i] as [string, string | undefined]
+      putBack(table, entry[0], entry[1])
+    }
+    return true
+  } catch (error) {
+    return false
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return (error as Error).name === 'SharedMemoryError'
+}
+
+function fullMessage(table: Dict): string {
+  return (
+    'the zone of the table is full: it has ' +
+    table.capacity +
+    ' bytes, ' +
+    table.freeSpace() +
+    ' of them free; set tableBytes to ' +
+    table.capacity * 2 +
+    ' or more'
+  )
+}
+
+function write(table: Dict, operations: Operation[], state: TableState): Applied {
+  const saved: Saved = []
+  try {
+    operations.forEach((operation) => {
+      saved.push([operation[0], table.get(operation[0])])
+      put(table, operation[0], operation[1])
+    })
+    writeState(table, state)
+    return { ok: true }
+  } catch (error) {
+    if (!undo(table, saved)) {
+      const before = readState(table)
+      // Revision 0 is nobody's: the controller has to compare and write it all again.
+      writeState(table, { epoch: before.epoch, revision: 0, whole: false })
+    }
+    if (isFull(error)) {
+      return no('table_full', fullMessage(table))
+    }
+    throw error
+  }
+}
+
+/**
+ * Takes the gateway over for a new epoch. The table stays and serves; its revision is 0 until the new owner has compared
+ * it, because revisions of another run may be above all that this one will ever count.
+ */
+export function applyClaim(table: Dict, claim: Claim): Applied {
+  const state = readState(table)
+  if (claim.expect !== state.epoch) {
+    return no('stale_epoch', 'epoch ' + state.epoch + ' owns this gateway, not ' + claim.expect)
+  }
+  if (claim.epoch <= state.epoch) {
+    return no('stale_epoch', 'epoch ' + claim.epoch + ' is not above ' + state.epoch)
+  }
+  return write(table, [], { epoch: claim.epoch, revision: 0, whole: false })
+}
+
+export function applyDelta(table: Dict, delta: Delta): Applied {
+  const state = readState(table)
+  if (delta.epoch !== state.epoch || state.epoch === 0) {
+    return no('stale_epoch', 'epoch ' + state.epoch + ' owns this gateway, not ' + delta.epoch)
+  }
+  if (delta.from !== state.revision) {
+    return no(
+      'revision_gap',
+      'the table is at revision ' + state.revision + ', not at ' + delta.from,
+    )
+  }
+  return write(table, delta.operations, {
+    epoch: delta.epoch,
+    revision: delta.to,
+    whole: state.whole || delta.whole,
+  })
+}

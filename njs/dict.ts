@@ -1,0 +1,31 @@
+/** The one file that touches nginx's shared memory. Whoever needs a dict takes it as an argument, so that tests can give another. */
+
+/** What is used of an njs shared dict of strings. `set` throws when the zone is full and then leaves the old value. */
+export interface Dict {
+  readonly capacity: number
+  get(key: string): string | undefined
+  set(key: string, value: string): unknown
+  delete(key: string): unknown
+  freeSpace(): number
+}
+
+/** What is used of an njs shared dict of numbers. `incr` is atomic, starts at 0, answers the new value, and throws when full. */
+export interface NumberDict {
+  get(key: string): number | undefined
+  add(key: string, value: number): boolean
+  set(key: string, value: number): unknown
+  incr(key: string, by: number): number
+  delete(key: string): unknown
+  /** At most `most` keys; -1 means all. */
+  keys(most: number): string[]
+}
+
+export interface Zones {
+  sluice_table: Dict
+  sluice_active: NumberDict
+  sluice_counter: NumberDict
+}
+
+declare const ngx: { readonly shared: Zones }
+
+export const zones = ngx.shared

@@ -1,0 +1,35 @@
+/**
+ * The front: what runs for every request. The njs engine runs a module's top level again for each of them, so only the
+ * functions of the usual case stand here; `rare` holds the others.
+ */
+import { SID_LENGTH } from '../contract/table.js'
+import { zones } from './dict.js'
+import { rare } from './rare.js'
+
+const table = zones.sluice_table
+
+/** `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Never throws. */
+function sid(r: NginxHTTPRequest): string {
+  try {
+    const key = r.variables.sluice_key as string
+    const value = table.get(key)
+    return value !== undefined && value.length === SID_LENGTH
+      ? value
+      : rare().pickSlowly(table, r, key, value)
+  } catch (error) {
+    rare().countFailure(zones.sluice_counter, 'the pick', error, r)
+    return ''
+  }
+}
+
+/** `$sluice_log`: `<upstream> <instance> <tries>`. Never throws. */
+function log(r: NginxHTTPRequest): string {
+  try {
+    return rare().describe(table, r)
+  } catch (error) {
+    rare().countFailure(zones.sluice_counter, 'the report', error, r)
+    return '- - 0'
+  }
+}
+
+export default { sid, log }

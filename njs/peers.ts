@@ -1,0 +1,42 @@
+/** From a SID to the instance it stands for. */
+import { DIGEST_LENGTH, parsePeer, peerBucket } from '../contract/table.js'
+import type { PeerLine } from '../contract/table.js'
+import type { Dict } from './dict.js'
+
+/** The upstreams that a unit leads to: `:web` to itself, `~canary` to those it splits to. Empty when it is unknown. */
+export function upstreamsOf(table: Dict, unit: string): string[] {
+  const record = table.get(unit)
+  if (record === undefined) {
+    return []
+  }
+  return unit.charAt(0) === '~' ? record.slice(DIGEST_LENGTH).split(' ') : [unit]
+}
+
+/** How many peer buckets `:web` has; 0 when it is unknown. */
+export function bucketsOf(table: Dict, upstream: string): number {
+  const record = table.get(upstream)
+  return record === undefined ? 0 : Number(record.slice(DIGEST_LENGTH))
+}
+
+/** The peer with this SID. Of two instances at one address, the one that is up. */
+export function findPeer(table: Dict, upstream: string, sid: string): PeerLine | null {
+  const buckets = bucketsOf(table, upstream)
+  const lines = buckets > 0 ? table.get(upstream + '#' + peerBucket(sid, buckets)) : undefined
+  if (lines === undefined) {
+    return null
+  }
+  let found: PeerLine | null = null
+  let at = lines.indexOf(sid + ' ')
+  while (at >= 0) {
+    if (at === 0 || lines.charAt(at - 1) === '\n') {
+      const end = lines.indexOf('\n', at)
+      const peer = parsePeer(lines.slice(at, end < 0 ? lines.length : end))
+      if (peer.up) {
+        return peer
+      }
+      found = found === null ? peer : found
+    }
+    at = lines.indexOf(sid + ' ', at + 1)
+  }
+  return found
+}

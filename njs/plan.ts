@@ -1,0 +1,72 @@
+/** What the hop does with a request that the front's pool did not serve. */
+import { DIGEST_LENGTH, STATE_KEY, parseState } from '../contract/table.js'
+import { choose, drawFirst, whoIs } from './choice.js'
+import type { Choice, Draw } from './choice.js'
+import type { Dict } from './dict.js'
+import { findUnit } from './lookup.js'
+import type { Asked } from './lookup.js'
+
+export interface Picked {
+  /** `@app.example.com/7` or `:web/7` */
+  key: string
+  /** What the front picked; '' when it left that to the hop. */
+  sid: string
+}
+
+export type Plan =
+  | { does: 'try'; choice: Choice; tried: string }
+  /** The table was not loaded yet: an upstream's fallback, or (for '') that of the host. */
+  | { does: 'fallback'; upstream: string }
+  | { does: 'refuse'; code: 'no_route' | 'no_peer'; name: string; tried: string }
+
+/** `@app.example.com/7 0123…` → its parts. A key may hold anything but a SID never holds a space. */
+export function parsePick(header: string | undefined): Picked {
+  const text = header === undefined ? '' : header
+  const space = text.lastIndexOf(' ')
+  return space < 0
+    ? { key: text, sid: '' }
+    : { key: text.slice(0, space), sid: text.slice(space + 1) }
+}
+
+export function drawOf(table: Dict, asked: Asked, key: string): Draw {
+  return {
+    unit: findUnit(table, key, asked.uri),
+    slot: key.slice(key.lastIndexOf('/') + 1),
+    share: Number(asked.variables.sluice_share),
+  }
+}
+
+function unknown(table: Dict, picked: Picked, unit: string): Plan {
+  const isHost = picked.key.charAt(0) === '@'
+  const name = picked.key.slice(1, picked.key.lastIndexOf('/'))
+  if (!parseState(table.get(STATE_KEY)).whole) {
+    return { does: 'fallback', upstream: isHost ? '' : name }
+  }
+  return unit === ''
+    ? { does: 'refuse', code: 'no_route', name: name, tried: '' }
+    : { does: 'refuse', code: 'no_peer', name: unit.slice(1), tried: '' }
+}
+
+/**
+ * Where to begin. `isSecond` says that the hop was asked for this request before and did not answer in time: what it chose
+ * then is left out now.
+ */
+export function plan(table: Dict, asked: Asked, picked: Picked, isSecond: boolean): Plan {
+  const draw = drawOf(table, asked, picked.key)
+  const record = draw.unit === '' ? undefined : table.get(draw.unit)
+  if (record === undefined || record.length < DIGEST_LENGTH) {
+    return unknown(table, picked, draw.unit)
+  }
+  const wanted = picked.sid === '' ? drawFirst(table, draw) : picked.sid
+  const known = whoIs(table, draw.unit, wanted)
+  const wasTried = isSecond || (picked.sid !== '' && known !== null && known.peer.pooled)
+  const tried = wasTried ? wanted : ''
+  const choice = choose(table, draw, wanted, tried)
+  if (choice !== null) {
+    return { does: 'try', choice: choice, tried: tried }
+  }
+  // The pool may not have had it, or only its kept-alive connection was dead: better asked twice than not at all.
+  return known !== null && known.peer.up
+    ? { does: 'try', choice: known, tried: tried }
+    : { does: 'refuse', code: 'no_peer', name: draw.unit.slice(1), tried: tried }
+}

@@ -1,0 +1,53 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as esbuild from 'esbuild'
+import t from 'tap'
+import { ask } from '../support/ask.js'
+import { RIGS, startGateway } from '../support/gateway.js'
+import { memoryDict, memoryNumberDict } from '../support/memory-dict.js'
+import { runSuite } from '../support/njs-suite.js'
+import { repository } from '../support/tools.js'
+
+t.setTimeout(120_000)
+
+t.test('in Node', async (t) => {
+  t.same(runSuite({ table: memoryDict(64 * 1024), numbers: memoryNumberDict() }), [])
+})
+
+for (const rig of RIGS) {
+  t.test(`in nginx: ${rig}`, async (t) => {
+    const conf = (port: number): string => `
+      js_shared_dict_zone zone=suite:128k;
+      js_shared_dict_zone zone=suite_numbers:64k type=number;
+      server {
+        listen 127.0.0.1:${port};
+        js_import suite from "$HOME/logs/suite.js";
+        location / { js_content suite.run; }
+      }`
+    const prepare = (home: string): Promise<unknown> => bundleSuite(join(home, 'logs/suite.js'))
+    const gateway = await startGateway(t, { rig, conf, prepare })
+    const answer = await ask({ port: gateway.userPort })
+    t.equal(answer.status, 200, answer.body)
+    t.same(answer.json, [])
+  })
+}
+
+async function bundleSuite(outfile: string): Promise<void> {
+  const { njs } = (await import(join(repository, 'scripts/build.mjs'))) as {
+    njs: esbuild.BuildOptions
+  }
+  const entry = `
+    import { runSuite } from './njs-suite.js'
+    function run(r) {
+      const dicts = { table: ngx.shared.suite, numbers: ngx.shared.suite_numbers }
+      r.return(200, JSON.stringify(runSuite(dicts)))
+    }
+    export default { run }`
+  const stdin = {
+    contents: entry,
+    resolveDir: join(repository, 'test/support'),
+    loader: 'ts' as const,
+  }
+  const built = await esbuild.build({ ...njs, stdin, write: false })
+  writeFileSync(outfile, built.outputFiles[0]?.text ?? '')
+}

@@ -1,0 +1,301 @@
+import t from 'tap'
+import type { Delta, GatewayState, Operation } from '../../contract/push.js'
+import { INDEX_BUCKETS, MAX_BODY_BYTES, MAX_OPERATIONS } from '../../contract/zones.js'
+import { startBackend } from '../support/backend.js'
+import { RIGS, startGateway } from '../support/gateway.js'
+import { difference, hostUnit, sidOf, upstreamUnit } from '../support/table.js'
+
+t.setTimeout(170_000)
+
+const SID = 'ab'.repeat(16)
+
+for (const rig of RIGS) {
+  t.test(rig, async (t) => {
+    const gateway = await startGateway(t, { rig, tableBytes: 256 * 1024 })
+    const { admin } = gateway
+    const read = async (...keys: string[]): Promise<Array<string | null>> =>
+      ((await admin('POST', '/read', { keys })).json as { values: Array<string | null> }).values
+
+    t.test('state of a new nginx', async (t) => {
+      const state = await gateway.state()
+      t.match(state, {
+        epoch: 0,
+        revision: 0,
+        whole: false,
+        engine: rig === 'qjs' ? 'qjs' : 'njs',
+        nginx: rig === 'stable' ? '1.26.3' : /^1\.3/,
+        njs: /^\d+\.\d+\.\d+$/,
+      })
+      t.ok(state.freeBytes > 0)
+      t.equal(state.workers.length, 2)
+      t.notOk(state.workers.includes(state.pid))
+    })
+
+    t.test('nothing is written before a claim', async (t) => {
+      const delta = { epoch: 0, from: 0, to: 1, whole: true, operations: [] }
+      t.match(await admin('POST', '/delta', delta), { status: 409, json: { code: 'stale_epoch' } })
+    })
+
+    t.test('claim', async (t) => {
+      const claim = (epoch: number, expect: number) => admin('POST', '/claim', { epoch, expect })
+      const stale = { status: 409, json: { code: 'stale_epoch', epoch: 0, revision: 0 } }
+      t.match(await claim(5, 4), stale)
+      t.match(await claim(5, 0), { status: 200, json: { epoch: 5, revision: 0, whole: false } })
+      t.match(await claim(6, 0), { status: 409, json: { code: 'stale_epoch', epoch: 5 } })
+      t.match(await claim(5, 5), { status: 409, json: { code: 'stale_epoch' } })
+      t.match(await claim(4, 5), { status: 409, json: { code: 'stale_epoch' } })
+      t.match(await claim(7, 5), { status: 200, json: { epoch: 7 } })
+    })
+
+    const good: Operation[] = [
+      [':web', '01234567 1'],
+      [':web/0', SID],
+      [':web/1', `*499${SID}999${SID}`],
+      [':web/2', '#20'],
+      [':web/2/19', SID],
+      [':web#0', `${SID} 10.0.0.7:80 a up`],
+      ['@*.example.com', '01234567 /api :web\n/ :web'],
+      ['~split', '01234567 :web :web-next'],
+      [`#${INDEX_BUCKETS - 1}`, ':web\n@*.example.com'],
+    ]
+    const first: Delta = { epoch: 7, from: 0, to: 3, whole: true, operations: good }
+
+    t.test('delta and read', async (t) => {
+      const state = (await admin('POST', '/delta', first)).json as GatewayState
+      t.match(state, { epoch: 7, revision: 3, whole: true })
+      t.same(await read(...good.map(([key]) => key), ':none'), [...good.map(([, v]) => v), null])
+    })
+
+    const next: Delta = { epoch: 7, from: 3, to: 4, whole: true, operations: [[':web/0', null]] }
+    const operations = (...bad: unknown[]): object => ({
+      ...next,
+      operations: [[':x', '01234567 1'], ...bad],
+    })
+    const refused: Array<[string, unknown, number, object]> = [
+      ['no JSON', '{"epoch":', 400, { code: 'invalid' }],
+      ['nothing', '', 400, { code: 'invalid' }],
+      ['a list', [], 400, { code: 'invalid', field: '' }],
+      ['null', 'null', 400, { code: 'invalid' }],
+      ['deep nesting', '['.repeat(50_000), 400, { code: 'invalid' }],
+      ['an unknown field', { ...next, more: 1 }, 400, { field: 'more' }],
+      ['a missing field', { ...next, whole: undefined }, 400, { field: 'whole' }],
+      ['a wrong type', { ...next, whole: 'yes' }, 400, { field: 'whole' }],
+      ['a number as text', { ...next, from: '3' }, 400, { field: 'from' }],
+      ['a negative number', { ...next, epoch: -7 }, 400, { field: 'epoch' }],
+      ['a fraction', { ...next, to: 4.5 }, 400, { field: 'to' }],
+      ['backwards', { ...next, to: 2 }, 400, { field: 'to' }],
+      ['no list', { ...next, operations: {} }, 400, { field: 'operations' }],
+      ['no pair', operations([':web/0']), 400, { field: 'operations[1]' }],
+      [
+        'a key that is none',
+        operations([':web/0', null], ['web/0', SID]),
+        400,
+        { field: 'operations[2][0]' },
+      ],
+      ['a key that is a number', operations([7, SID]), 400, { field: 'operations[1][0]' }],
+      ['the state record', operations(['!', '9 9 1']), 400, { field: 'operations[1][0]' }],
+      ['an internal key', operations(['!touch', '1']), 400, { field: 'operations[1][0]' }],
+      [
+        'a key that is long',
+        operations([`:${'x'.repeat(300)}`, 'x']),
+        400,
+        { field: 'operations[1][0]' },
+      ],
+      [
+        'a value that is no SID',
+        operations([':web/0', 'http://evil']),
+        400,
+        { field: 'operations[1][1]' },
+      ],
+      [
+        'a value with control characters',
+        operations([':web', 'a\rb']),
+        400,
+        { field: 'operations[1][1]' },
+      ],
+      [
+        'a value that is long',
+        operations([':web', 'x'.repeat(40_000)]),
+        400,
+        { field: 'operations[1][1]' },
+      ],
+      ['a value that is a number', operations([':web', 5]), 400, { field: 'operations[1][1]' }],
+      [
+        'too many',
+        operations(...Array.from({ length: MAX_OPERATIONS }, () => [':web/0', null])),
+        400,
+        { field: 'operations' },
+      ],
+      ['too large', 'x'.repeat(MAX_BODY_BYTES + 1), 413, { code: 'too_large' }],
+      [
+        'an older epoch',
+        { ...next, epoch: 5 },
+        409,
+        { code: 'stale_epoch', epoch: 7, revision: 3 },
+      ],
+      ['a newer epoch', { ...next, epoch: 8 }, 409, { code: 'stale_epoch', epoch: 7 }],
+      [
+        'a revision that was',
+        { ...next, from: 0 },
+        409,
+        { code: 'revision_gap', epoch: 7, revision: 3 },
+      ],
+      [
+        'a revision to come',
+        { ...next, from: 9, to: 10 },
+        409,
+        { code: 'revision_gap', revision: 3 },
+      ],
+    ]
+
+    t.test('what is refused leaves the table as it was', async (t) => {
+      for (const [what, body, status, json] of refused) {
+        const answer = await admin('POST', '/delta', body)
+        t.match(answer, { status, json }, what)
+        t.type((answer.json as { message?: unknown })?.message, 'string', what)
+      }
+      const text = { 'content-type': 'text/plain' }
+      t.match(await admin('POST', '/delta', next, text), {
+        status: 415,
+        json: { code: 'unsupported_media_type' },
+      })
+      t.match(await admin('PUT', '/delta', next), {
+        status: 405,
+        json: { code: 'method_not_allowed' },
+      })
+      t.match(await admin('POST', '/state', {}), { status: 405 })
+      t.match(await admin('GET', '/nothing'), { status: 404, json: { code: 'not_found' } })
+      t.match(await admin('POST', '/read', { keys: ['!'] }), {
+        status: 400,
+        json: { field: 'keys' },
+      })
+      t.match(await admin('POST', '/read', { keys: 'x' }), { status: 400 })
+      t.match(await admin('POST', '/active', { sids: ['x'], pids: [] }), {
+        status: 400,
+        json: { field: 'sids' },
+      })
+      t.match(await admin('POST', '/active', { sids: [SID], pids: ['1'] }), {
+        status: 400,
+        json: { field: 'pids' },
+      })
+      t.match(await admin('POST', '/claim', { epoch: 0, expect: 7 }), {
+        status: 400,
+        json: { field: 'epoch' },
+      })
+      t.same(await read(...good.map(([key]) => key), ':x'), [...good.map(([, v]) => v), null])
+      t.match(await gateway.state(), { epoch: 7, revision: 3, whole: true })
+    })
+
+    t.test('the largest delta there may be', async (t) => {
+      const many: Operation[] = Array.from({ length: MAX_OPERATIONS }, (_, i) => [`:m${i}`, '0'])
+      t.equal((await admin('POST', '/delta', { ...next, operations: many })).status, 200)
+      const none: Operation[] = many.map(([key]) => [key, null])
+      t.equal(
+        (await admin('POST', '/delta', { ...next, from: 4, to: 5, operations: none })).status,
+        200,
+      )
+      t.same(await read(':m0', ':m999'), [null, null])
+    })
+
+    t.test('touch, alive, counters, probe, active', async (t) => {
+      t.match(await admin('POST', '/touch'), { status: 200, json: { ok: true } })
+      t.match(await admin('GET', '/touch'), { status: 405 })
+      t.match(await admin('GET', '/alive'), { status: 200, body: 'ok' })
+      t.match(await admin('GET', '/counters'), {
+        json: { noRoute: 0, noPeer: 0, retried: 0, fallback: 0, failed: 0 },
+      })
+      for (const limit of [1, 64, 128, 32768]) {
+        t.match(await admin('GET', `/probe/${limit}?sid=${SID}&pid=1`), { status: 200, body: '0' })
+      }
+      t.match(await admin('GET', `/probe/65?sid=${SID}&pid=1`), { status: 404 })
+      t.match(await admin('POST', '/active', { sids: [SID, SID], pids: [1] }), {
+        json: { active: [0, 0] },
+      })
+    })
+
+    t.test('a full zone', async (t) => {
+      const backend = await startBackend(t, 'a')
+      const unit = upstreamUnit('web', [{ id: 'a', address: backend.address }])
+      const serving = [unit, hostUnit('web.test', [['/', ':web']], unit)]
+      await gateway.setTable(...serving)
+      const before = await gateway.state()
+      const keys = serving.flatMap((each) => [...each.keys()])
+      const values = await read(...keys)
+      const other = upstreamUnit('web', [{ id: 'b', address: '127.0.0.1:9' }])
+      const replace = difference(unit, other)
+      const filler = (n: number): Operation => [`:filler-${n}#0`, 'x'.repeat(2000)]
+      const fill: Operation[] = [
+        ...replace,
+        ...Array.from({ length: 300 }, (_, n) => filler(n)),
+        [':web/1', null],
+      ]
+      const delta = {
+        epoch: before.epoch,
+        from: before.revision,
+        to: before.revision + 1,
+        whole: true,
+      }
+      const full = await admin('POST', '/delta', { ...delta, operations: fill })
+      t.match(full, { status: 507, json: { code: 'table_full', revision: before.revision } })
+      t.match((full.json as { message: string }).message, /262144.*free.*tableBytes.*524288/)
+      t.same(await read(...keys), values, 'all of it was taken back')
+      t.same(await read(':filler-0#0', ':filler-100#0'), [null, null])
+      t.match(await gateway.state(), {
+        epoch: before.epoch,
+        revision: before.revision,
+        whole: true,
+      })
+      t.match(await gateway.ask({ host: 'web.test' }), { status: 200, json: { id: 'a' } })
+
+      // Filled to the brim by writes that each succeed, it still lets go of something.
+      let revision = before.revision
+      const put = async (operations: Operation[]): Promise<boolean> => {
+        const answer = await admin('POST', '/delta', {
+          ...delta,
+          from: revision,
+          to: revision + 1,
+          operations,
+        })
+        if (answer.status === 200) revision += 1
+        else t.equal(answer.status, 507)
+        return answer.status === 200
+      }
+      let written = 0
+      for (const size of [2000, 500, 100, 30, 1]) {
+        while (written < 5000 && (await put([[`:f${written}#0`, 'x'.repeat(size)]]))) written += 1
+      }
+      t.match(await gateway.ask({ host: 'web.test' }), { status: 200, json: { id: 'a' } })
+      t.ok(await put([[':f0#0', null]]), 'a delta that only deletes')
+      t.ok(
+        await put(
+          Array.from({ length: Math.min(written, 900) }, (_, n): Operation => [`:f${n}#0`, null]),
+        ),
+      )
+      t.equal(await put(replace), true, 'and then there is room')
+      t.same(await read(':web/0'), [sidOf('127.0.0.1:9')])
+    })
+
+    t.test('two writers at once', async (t) => {
+      const { epoch, revision } = await gateway.state()
+      const delta = {
+        epoch,
+        from: revision,
+        to: revision + 1,
+        whole: true,
+        operations: [[':twice', '1']],
+      }
+      const answers = await Promise.all(
+        Array.from({ length: 16 }, () => admin('POST', '/delta', delta)),
+      )
+      t.equal(answers.filter(({ status }) => status === 200).length, 1)
+      for (const { status } of answers) t.ok(status === 200 || status === 409)
+      t.equal((await gateway.state()).revision, revision + 1)
+    })
+
+    t.test('the socket is for its user alone', async (t) => {
+      const { statSync } = await import('node:fs')
+      t.equal(statSync(`${gateway.home}/run`).mode & 0o777, 0o700)
+      t.equal((await gateway.counters()).failed, 0)
+    })
+  })
+}

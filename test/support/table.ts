@@ -1,0 +1,135 @@
+// Builds units of the table the slow and plain way, so that data plane tests do not rest on the controller's compiler.
+import { createHash } from 'node:crypto'
+import type { Operation } from '../../contract/push.js'
+import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table.js'
+import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/zones.js'
+
+export interface TestPeer {
+  id: string
+  address: string
+  weight?: number
+  up?: boolean
+  pooled?: boolean
+}
+
+export type Entries = Map<string, string>
+
+export function sidOf(address: string): string {
+  return createHash('md5').update(address).digest('hex')
+}
+
+function withDigest(entries: Entries, unit: string, record: string): Entries {
+  const all = [...entries].map(([key, value]) => `${key}=${value}`).join('\n') + record
+  const digest = createHash('md5').update(all).digest('hex').slice(0, 8)
+  return new Map([...entries, [unit, `${digest} ${record}`]])
+}
+
+/** Each slot is 1/50 of the whole; what of it falls to whom, by weights laid end to end. */
+function slotEntries(unit: string, shares: Array<{ sid: string; weight: number }>): Entries {
+  const entries: Entries = new Map()
+  const total = shares.reduce((sum, { weight }) => sum + weight, 0)
+  if (total === 0) return entries
+  let at = 0
+  const spans = shares.map(({ sid, weight }) => {
+    const from = at
+    at += (weight / total) * SLOTS
+    return { sid, from, to: at }
+  })
+  for (let slot = 0; slot < SLOTS; slot++) {
+    const inside = spans
+      .map(({ sid, from, to }) => ({ sid, to: Math.min(to, slot + 1) - slot, from: from - slot }))
+      .filter(({ from, to }) => to > 1e-9 && from < 1 - 1e-9)
+    writeSlot(entries, `${unit}/${slot}`, inside)
+  }
+  return entries
+}
+
+function writeSlot(
+  entries: Entries,
+  key: string,
+  inside: Array<{ sid: string; to: number }>,
+): void {
+  const [first] = inside
+  if (inside.length === 1 && first) {
+    entries.set(key, first.sid)
+  } else if (inside.length <= INLINE_PEERS) {
+    const parts = inside.map(({ sid, to }, i) => {
+      const threshold = i === inside.length - 1 ? SHARES - 1 : Math.round(to * SHARES)
+      return String(Math.min(threshold, SHARES - 1)).padStart(3, '0') + sid
+    })
+    entries.set(key, `*${parts.join('')}`)
+  } else {
+    entries.set(key, `#${SHARES}`)
+    for (let share = 0; share < SHARES; share++) {
+      const cell = shareCell(share, SHARES)
+      const owner = inside.find(({ to }) => share / SHARES < to) ?? inside.at(-1)
+      entries.set(`${key}/${cell}`, owner?.sid ?? '')
+    }
+  }
+}
+
+export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entries {
+  const unit = `:${name}`
+  const up = peers.filter(({ up = true }) => up)
+  const entries = slotEntries(
+    unit,
+    up.map(({ address, weight = 1 }) => ({ sid: sidOf(address), weight })),
+  )
+  const lines = new Map<number, string[]>()
+  for (const { id, address, up = true, pooled = false } of peers) {
+    const sid = sidOf(address)
+    const bucket = peerBucket(sid, buckets)
+    const line = printPeer({ sid, address, id, up, pooled })
+    lines.set(bucket, [...(lines.get(bucket) ?? []), line])
+  }
+  for (const [bucket, each] of lines) entries.set(`${unit}#${bucket}`, each.join('\n'))
+  return withDigest(entries, unit, String(buckets))
+}
+
+/** `slots`: those of the unit that serves `/`, where there is no other path. */
+export function hostUnit(host: string, routes: Array<[string, string]>, slots?: Entries): Entries {
+  const unit = `@${host}`
+  const entries: Entries = new Map()
+  for (const [key, value] of slots ?? []) {
+    const slash = key.indexOf('/')
+    if (slash > 0) entries.set(unit + key.slice(slash), value)
+  }
+  const record = routes.map(([prefix, target]) => `${prefix} ${target}`).join('\n')
+  return withDigest(entries, unit, record)
+}
+
+export function splitUnit(
+  name: string,
+  arms: Array<{ upstream: string; weight: number; peers: TestPeer[] }>,
+): Entries {
+  const unit = `~${name}`
+  const shares = arms.flatMap(({ weight, peers }) => {
+    const total = peers.reduce((sum, peer) => sum + (peer.weight ?? 1), 0)
+    return peers.map((peer) => ({
+      sid: sidOf(peer.address),
+      weight: (weight * (peer.weight ?? 1)) / total,
+    }))
+  })
+  const record = arms.map(({ upstream }) => `:${upstream}`).join(' ')
+  return withDigest(slotEntries(unit, shares), unit, record)
+}
+
+/** What makes `before` into `after`, the index of units included. */
+export function difference(before: Entries, after: Entries): Operation[] {
+  const from = withIndex(before)
+  const to = withIndex(after)
+  const sets = [...to].filter(([key, value]) => from.get(key) !== value)
+  const deletes = [...from.keys()].filter((key) => !to.has(key))
+  return [...sets, ...deletes.map((key): Operation => [key, null])]
+}
+
+function withIndex(entries: Entries): Entries {
+  const index = new Map<string, string[]>()
+  for (const unit of entries.keys()) {
+    if (/^[:@~][^/#]*$/.test(unit)) {
+      const key = `#${indexBucket(unit)}`
+      index.set(key, [...(index.get(key) ?? []), unit])
+    }
+  }
+  return new Map([...entries, ...[...index].map(([k, v]): [string, string] => [k, v.join('\n')])])
+}

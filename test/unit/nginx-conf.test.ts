@@ -1,0 +1,77 @@
+import t from 'tap'
+import { canPool, homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
+
+const SETTINGS: ConfSettings = {
+  home: '/srv/sluice',
+  nginxVersion: '1.30.6',
+  modules: ['/usr/lib/nginx/modules/ngx_http_js_module.so'],
+  pool: true,
+  poolPort: 8053,
+  engine: undefined,
+  tableBytes: 33554432,
+  workers: 4,
+  bind: '127.0.0.1',
+  httpPort: 8080,
+  user: undefined,
+  accessLog: undefined,
+  connectTimeoutMs: 5000,
+}
+
+/** In a location each may stand once, so a user could not set them beside the include. */
+const ONCE =
+  /^\s*(proxy_(?!pass |set_header |hide_header )\w+|client_\w+|limit_rate|expires|gzip)\b/m
+
+t.test('what stands in a location leaves a user his own directives', async (t) => {
+  const files = renderConf(SETTINGS)
+  for (const name of ['sluice/proxy.conf', 'sluice/headers.conf', 'sluice/pass.conf']) {
+    t.notMatch(files[name], ONCE, name)
+  }
+  const old = renderConf({ ...SETTINGS, nginxVersion: '1.26.3', pool: false })
+  t.match(old['sluice/pass.conf'], /proxy_http_version 1\.1;/, 'older nginx speaks 1.0 otherwise')
+})
+
+t.test('only what the nginx knows', async (t) => {
+  const old = renderConf({ ...SETTINGS, nginxVersion: '1.26.3', pool: false })
+  t.notMatch(old['sluice/http.conf'], /sticky|resolve|js_engine/)
+  t.match(renderConf(SETTINGS)['sluice/http.conf'], /sticky route \$sluice_sid;/)
+  t.match(renderConf({ ...SETTINGS, engine: 'qjs' })['sluice/http.conf'], /js_engine qjs;/)
+  t.same(['1.26.3', '1.29.5', '1.29.6', '1.30.0', '2.0.0'].map(canPool), [
+    false,
+    false,
+    true,
+    true,
+    true,
+  ])
+})
+
+t.test('the draw is whole and even', async (t) => {
+  const text = renderConf(SETTINGS)['sluice/http.conf'] ?? ''
+  const parts = (variable: string): string =>
+    new RegExp(`\\$${variable} \\{([^}]*)\\}`).exec(text)?.[1] ?? ''
+  t.equal(parts('sluice_slot').match(/2% \d+;/g)?.length, 49)
+  t.match(parts('sluice_slot'), /\* 49;/)
+  t.equal(parts('sluice_share').match(/0\.1% \d+;/g)?.length, 999)
+  t.match(parts('sluice_share'), /\* 999;/)
+})
+
+t.test('an IPv6 address to listen on', async (t) => {
+  t.match(renderConf({ ...SETTINGS, bind: '::1' })['nginx.conf'], /listen \[::1\]:8080 /)
+})
+
+t.test('a home that a configuration would misread is refused', async (t) => {
+  for (const home of [
+    'relative',
+    '/a"b',
+    '/a;b',
+    '/a$b',
+    '/a{b',
+    '/a*b',
+    '/a\nb',
+    '/a#b',
+    '/a\\b',
+  ]) {
+    t.throws(() => homePaths(home), /cannot stand/, home)
+  }
+  t.throws(() => homePaths(`/${'x'.repeat(100)}`), /too long/)
+  t.doesNotThrow(() => homePaths('/home/some one/.sluice-2'))
+})
