@@ -8,6 +8,7 @@ import { runOf } from './container.js'
 import type { Container } from './container.js'
 import type { Engine } from './docker.js'
 import { Follower } from './follow.js'
+import { LingeringRoutes } from './lingering.js'
 import type { LeaseMemo } from './lease-memo.js'
 import type { AgentHost } from './place.js'
 import { makePlan, recall, targetKey } from './plan.js'
@@ -27,7 +28,12 @@ export interface AgentOptions {
   /** Milliseconds between full comparisons with the engine, and with the registry. */
   engineResyncMs?: number
   registryResyncMs?: number
+  /** Milliseconds that a route outlives the last container of its upstream. */
+  routesLingerMs?: number
 }
+
+/** Longer than a container takes to be made anew, with an image that is there already. */
+const ROUTES_LINGER_MS = 60_000
 
 /** The instances among registry entries; what is no good is skipped, as it is about to be replaced. */
 function instancesOf(entries: ReadonlyMap<string, string>): InstanceRecord[] {
@@ -50,9 +56,11 @@ export class Agent {
   readonly #options: AgentOptions
   readonly #registrar: Registrar
   readonly #prober: Prober
+  readonly #lingering: LingeringRoutes
   readonly #signalled = new Set<string>()
   readonly #answered = new Set<string>()
   #containers: ReadonlyMap<string, Container> | undefined
+  #replanning: NodeJS.Timeout | undefined
   #recalled = false
   #entries: ReadonlyMap<string, string> = new Map()
   /** Container name → what was said about it last. */
@@ -62,6 +70,7 @@ export class Agent {
     const { registry, host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
     const agent = host.agent
     this.#options = options
+    this.#lingering = new LingeringRoutes(options.routesLingerMs ?? ROUTES_LINGER_MS)
     this.#registrar = new Registrar({
       ...{ registry, agent, ttlMs, memo, log },
       ...(resyncMs !== undefined && { resyncMs }),
@@ -91,6 +100,7 @@ export class Agent {
       // What the follower is in the middle of may wait long for the engine; nobody needs it any more.
       await Promise.race([follower.run(signal), untilAborted(signal)])
     } finally {
+      clearTimeout(this.#replanning)
       this.#prober.stop()
       await this.#registrar.stop()
     }
@@ -113,11 +123,20 @@ export class Agent {
     }
     const memory = { signalled: this.#signalled, answered: this.#answered }
     const plan = makePlan(this.#containers.values(), this.#options.host, memory)
+    this.#linger(plan.entries)
     this.#tell(plan)
     this.#entries = plan.entries
     this.#registrar.want(plan.entries)
     this.#prober.follow(plan.targets)
     this.#forget()
+  }
+
+  #linger(entries: Map<string, string>): void {
+    clearTimeout(this.#replanning)
+    const delayMs = this.#lingering.keep(entries, this.#entries, Date.now())
+    if (delayMs !== undefined) {
+      this.#replanning = setTimeout(() => this.#replan(), delayMs).unref()
+    }
   }
 
   /** Runs that are over. */

@@ -37,11 +37,11 @@ const NAMED = ['upstream', 'port', 'weight', 'host', 'path']
 const MOST_HOSTS = 64
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 
-/** `5s`, `1500ms`, `2m` → milliseconds, at most an hour; undefined when it is no duration. */
+/** `5s`, `1500ms`, `2m` → milliseconds, at most ten minutes, as a drain may wait; undefined when it is no duration. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,7})(ms|s|m)$/.exec(text)
   const ms = match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN)
-  return ms <= 3_600_000 ? ms : undefined
+  return ms <= 600_000 ? ms : undefined
 }
 
 /** Whether any `sluice.*` label is there; `sluice.enable=false` alone counts too. */
@@ -194,7 +194,7 @@ function checkAlone(alone: Fields, problems: string[]): void {
   const drain = alone.get('drain')
   if (drain !== undefined && parseDuration(drain) === undefined) {
     const shown = JSON.stringify(drain.slice(0, 64))
-    problems.push(`sluice.drain ${shown} must be a duration such as 5s or 500ms, at most an hour`)
+    problems.push(`sluice.drain ${shown} must be a duration such as 5s or 500ms, at most 10m`)
   }
   if (alone.get('network') === '') {
     problems.push('sluice.network is empty')

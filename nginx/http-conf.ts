@@ -61,11 +61,11 @@ limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 
 function variables({ pool }: ConfSettings): string {
   return `# Set in the location: who is asked for, and how.
-js_var $sluice_key '';
-js_var $sluice_worker '';
 js_var $sluice_upstream '';
-${pool ? 'js_set $sluice_sid sluice.sid;' : "js_var $sluice_sid '';"}
-js_set $sluice_log sluice.log;
+js_var $sluice_key ":$sluice_upstream/$sluice_slot";
+js_var $sluice_worker '';
+js_var $sluice_sid '';
+${pool ? 'js_set $sluice_draw sluice.sid nocache;\n' : ''}js_set $sluice_log sluice.log;
 # The hop's own.
 js_var $sluice_tried '';
 js_var $sluice_choice '';

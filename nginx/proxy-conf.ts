@@ -22,8 +22,13 @@ proxy_set_header Proxy "";
  * the include are never "duplicate".
  */
 export function passConf({ pool, nginxVersion }: ConfSettings): string {
-  const counted = [`set $sluice_worker $pid;`, `limit_conn ${CONNECTION_ZONE} 65535;`]
-  const version = ['# The default from nginx 1.29.7 on.', 'proxy_http_version 1.1;']
+  // Drawn where it is set, so that a request that an error_page sends on to a location with another upstream draws anew.
+  const drawn = ['set $sluice_sid $sluice_draw;', 'set $sluice_worker $pid;']
+  const counted = [...drawn, `limit_conn ${CONNECTION_ZONE} 65535;`]
+  const version = [
+    '# The default from nginx 1.29.7 on. Where you have this line yourself, leave yours out.',
+    'proxy_http_version 1.1;',
+  ]
   return `# Sluice: picks a peer for $sluice_key and passes the request on.
 ${[...(pool ? counted : []), ...(speaksHttp11(nginxVersion) ? [] : version)].join('\n')}
 proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid";

@@ -8,7 +8,7 @@ import { rare } from './rare.js'
 
 const table = zones.sluice_table
 
-/** `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Never throws. */
+/** `$sluice_draw`: the peer's SID, or '' when the hop has to decide. Never throws. */
 function sid(r: NginxHTTPRequest): string {
   try {
     const key = r.variables.sluice_key as string

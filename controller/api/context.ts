@@ -1,0 +1,21 @@
+import type { Control } from '../control.js'
+import type { Committer } from './commit.js'
+import type { EventFeed } from './event-feed.js'
+import type { Touched } from './touched.js'
+
+/** What `GET /metrics` shows; prom-client's registry is one. */
+export interface MetricsSource {
+  contentType: string
+  metrics(): Promise<string>
+}
+
+/** What every route works with. */
+export interface ApiContext {
+  control: Control
+  metrics: MetricsSource
+  committer: Committer
+  feed: EventFeed
+  touched: Touched
+  /** Aborted when the API stops: nobody waits any longer. */
+  closing: AbortController
+}

@@ -1,0 +1,190 @@
+/**
+ * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
+ */
+import type { FastifyInstance } from 'fastify'
+import { compilePeers, sidOf } from '../compile.js'
+import type { Desired, DesiredUpstream } from '../desired.js'
+import { byPrecedence, planHosts } from '../hosts.js'
+import type { Plan } from '../hosts.js'
+import type { ApiContext } from './context.js'
+import { showInstance } from './instances.js'
+import { readAnswers } from './openapi.js'
+import { ExplainQuery } from './schemas.js'
+import { Explained } from './state-schemas.js'
+
+interface Matched {
+  /** The route; null when the upstream answers at its own name below the domain. */
+  id: string | null
+  host: string
+  pathPrefix: string
+  arms: Array<{ upstream: string; weight: number }>
+}
+
+interface Arm {
+  name: string
+  weight: number
+  /** Of all requests like this one. */
+  share: number
+  peers: Array<Record<string, unknown>>
+}
+
+export interface Explanation {
+  revision: number
+  host: string
+  path: string
+  outcome: 'served' | 'no_route' | 'no_peer'
+  why: string[]
+  route: { id: string | null; host: string; pathPrefix: string } | null
+  upstreams: Array<{ name: string; weight: number; share: number }>
+  peers: Array<Record<string, unknown>>
+}
+
+export function registerExplain(app: FastifyInstance, { control }: ApiContext): void {
+  const schema = {
+    operationId: 'explain',
+    summary: 'Which route, upstream and peers serve a host and path, and why',
+    tags: ['routes'],
+    querystring: ExplainQuery,
+    response: readAnswers(Explained, 'Where such a request goes'),
+  }
+  app.get('/v1/explain', { schema }, (request) => {
+    const {
+      host,
+      path = '/',
+      cookie,
+    } = request.query as {
+      host: string
+      path?: string
+      cookie?: string
+    }
+    const explanation = explain(control.desired(), control.settings.domain, host, path)
+    if (cookie !== undefined) {
+      explanation.why.push('cookies make no difference in this version')
+    }
+    return explanation
+  })
+}
+
+/** `host` and `path` as a person types them: any case, a port, a trailing dot, a query. */
+export function explain(desired: Desired, domain: string, host: string, path: string): Explanation {
+  const asked = { host: plainHost(host), path: plainPath(path) }
+  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+  const why: string[] = []
+  const matched = match(plan, desired, asked, why)
+  const head = { revision: desired.revision, ...asked }
+  if (matched === undefined) {
+    return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
+  }
+  const { arms, ...route } = matched
+  const shared = shareOut(desired, arms, why)
+  const peers = shared.flatMap((arm) => arm.peers)
+  const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
+  if (outcome === 'no_peer') {
+    why.push('no instance is up')
+  }
+  const upstreams = shared.map(({ name, weight, share }) => ({ name, weight, share }))
+  return { ...head, outcome, why, route, upstreams, peers }
+}
+
+/** What nginx calls `$host`. */
+export function plainHost(text: string): string {
+  return text.trim().toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
+}
+
+/** What nginx calls `$uri`: decoded, without query, with `.`, `..` and double slashes resolved. */
+export function plainPath(text: string): string {
+  const path = text.replace(/[?#].*$/s, '')
+  let decoded = path
+  try {
+    decoded = decodeURIComponent(path)
+  } catch {
+    // Not UTF-8. It then matches no prefix that has such characters, which is as nginx sees it.
+  }
+  const segments: string[] = []
+  for (const segment of decoded.split('/')) {
+    if (segment === '..') segments.pop()
+    else if (segment !== '' && segment !== '.') segments.push(segment)
+  }
+  const closing = /\/\.{0,2}$/.test(decoded) && segments.length > 0 ? '/' : ''
+  return `/${segments.join('/')}${closing}`
+}
+
+function match(
+  { hosts, splits }: Plan,
+  desired: Desired,
+  { host, path }: { host: string; path: string },
+  why: string[],
+): Matched | undefined {
+  const found = candidates(host).find((name) => hosts.has(name))
+  const known = found === undefined ? undefined : hosts.get(found)
+  if (known === undefined) {
+    why.push(`no route and no upstream has the host ${host}`)
+    return undefined
+  }
+  why.push(
+    known.host === host ? `host ${host} matches exactly` : `host ${host} matches ${known.host}`,
+  )
+  const hit = known.routes.find(({ prefix }) => isUnder(path, prefix))
+  if (hit === undefined) {
+    why.push(`${known.host} has no path prefix that ${path} begins with`)
+    return undefined
+  }
+  const split = splits.get(hit.target)
+  const id = routeOf(desired, known.host, hit.prefix)
+  const longest = `path prefix ${hit.prefix} is the longest that matches`
+  why.push(id === null ? 'the upstream answers at its own name' : `${longest} (route ${id})`)
+  const arms = split ?? [{ upstream: hit.target.slice(1), weight: 1 }]
+  return { id, host: known.host, pathPrefix: hit.prefix, arms }
+}
+
+/** The host itself, then the wildcards above it, the longest first. */
+function candidates(host: string): string[] {
+  const labels = host.split('.')
+  return [host, ...labels.slice(1).map((_, i) => `*.${labels.slice(i + 1).join('.')}`)]
+}
+
+function isUnder(path: string, prefix: string): boolean {
+  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
+}
+
+function routeOf({ routes }: Desired, host: string, prefix: string): string | null {
+  const fits = [...routes.values()].filter(
+    ({ record }) => record.hosts.includes(host) && record.pathPrefix === prefix,
+  )
+  return fits.sort(byPrecedence)[0]?.id ?? null
+}
+
+function shareOut(desired: Desired, arms: Matched['arms'], why: string[]): Arm[] {
+  const known = arms.map((arm) => ({ ...arm, desired: desired.upstreams.get(arm.upstream) }))
+  const serving = known.filter(({ desired: one }) => one !== undefined && totalWeight(one) > 0)
+  const total = serving.reduce((sum, { weight }) => sum + weight, 0)
+  return known.map((arm) => {
+    const { upstream: name, weight, desired: one } = arm
+    const share = serving.includes(arm) ? weight / total : 0
+    if (one === undefined) {
+      why.push(`there is no upstream ${name}`)
+    } else if (share === 0) {
+      why.push(`upstream ${name} has no instance that is up`)
+    }
+    return { name, weight, share, peers: one === undefined ? [] : peersOf(one, share) }
+  })
+}
+
+function totalWeight(upstream: DesiredUpstream): number {
+  const up = compilePeers(upstream).peers.filter((peer) => peer.up)
+  return up.reduce((sum, { weight }) => sum + weight, 0)
+}
+
+/** Every instance; one that shares its address with another is shown with no share of its own. */
+function peersOf(upstream: DesiredUpstream, share: number): Array<Record<string, unknown>> {
+  const { peers } = compilePeers(upstream)
+  const total = totalWeight(upstream)
+  const bySid = new Map(peers.map((peer) => [peer.sid, peer]))
+  return [...upstream.instances.values()].map((instance) => {
+    const { host, port } = instance.record
+    const peer = bySid.get(sidOf(host, port))
+    const serves = peer !== undefined && peer.up && peer.id === instance.id && total > 0
+    const own = serves ? (share * peer.weight) / total : 0
+    return { upstream: upstream.name, ...showInstance(instance), share: own }
+  })
+}

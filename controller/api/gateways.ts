@@ -1,0 +1,62 @@
+/** The gateways of this controller's registry, and removals that are not believed yet. */
+import type { FastifyInstance } from 'fastify'
+import type { Control, GatewayView } from '../control.js'
+import { fieldsOf } from './bodies.js'
+import type { ApiContext } from './context.js'
+import { checkName } from './names.js'
+import { readAnswers } from './openapi.js'
+import { NoQuery } from './schemas.js'
+import * as shapes from './state-schemas.js'
+
+const about = { querystring: NoQuery, tags: ['gateways'] }
+
+export function registerGateways(app: FastifyInstance, { control }: ApiContext): void {
+  const listed = {
+    ...about,
+    operationId: 'listGateways',
+    summary: 'Each gateway: what it has applied, and what it should have',
+    response: readAnswers(shapes.Gateways),
+  }
+  app.get('/v1/gateways', { schema: listed }, () => {
+    const { revision } = control.desired()
+    return { revision, gateways: control.gateways().map(showGateway) }
+  })
+  registerSuspects(app, control)
+}
+
+function registerSuspects(app: FastifyInstance, control: Control): void {
+  const suspects = {
+    ...about,
+    operationId: 'listSuspects',
+    summary: 'Removals that are held because too much went at once',
+    response: readAnswers(shapes.Suspects),
+  }
+  app.get('/v1/suspects', { schema: suspects }, () => {
+    const { revision } = control.desired()
+    return { revision, suspects: control.suspects() }
+  })
+  const confirm = {
+    ...about,
+    operationId: 'confirmSuspects',
+    summary: 'Believe held removals, of one upstream or all',
+    body: shapes.ConfirmBody,
+    response: readAnswers(shapes.Confirmed, 'What is believed now'),
+  }
+  app.post('/v1/suspects/confirm', { schema: confirm }, (request) => {
+    const { upstream } = fieldsOf(request.body, ['upstream'], true)
+    const name = upstream === undefined ? undefined : checkName(upstream, 'upstream')
+    const confirmed = control
+      .suspects()
+      .filter((one) => name === undefined || one.upstream === name)
+    control.confirmSuspects(name)
+    const facts = { audit: true, who: request.caller, requestId: request.id, confirmed }
+    control.log.info(facts, 'suspects confirmed')
+    return { confirmed }
+  })
+}
+
+export function showGateway(gateway: GatewayView): object {
+  const { id, applied, desired, lagMs, connected, workers, nginx, njs, reason } = gateway
+  const shown = { id, applied, desired, lagMs, connected, workers, nginx, njs }
+  return reason === undefined ? shown : { ...shown, reason }
+}

@@ -1,0 +1,141 @@
+/** The calls that show what is desired. They ask the controller's memory, never the registry. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { SluiceError } from '../../runtime/errors.js'
+import type { DesiredInstance, DesiredRoute, DesiredUpstream } from '../desired.js'
+import type { ApiContext } from './context.js'
+import { activeOfAll } from './drain.js'
+import { showInstance } from './instances.js'
+import { instanceTarget, printTarget, routeTarget, upstreamTarget } from './names.js'
+import type { Target } from './names.js'
+import { readAnswers } from './openapi.js'
+import { showRoute } from './routes.js'
+import * as shapes from './schemas.js'
+import { showUpstream } from './upstreams.js'
+
+interface Names {
+  upstream: string
+  id: string
+}
+
+const query = { querystring: shapes.NoQuery }
+
+export function registerReads(app: FastifyInstance, context: ApiContext): void {
+  registerUpstreams(app, context)
+  registerInstance(app, context)
+  registerRoutes(app, context)
+}
+
+function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
+  const listed = {
+    ...query,
+    operationId: 'listUpstreams',
+    summary: 'All upstreams, with how many instances are in which state',
+    tags: ['upstreams'],
+    response: readAnswers(shapes.Upstreams),
+  }
+  app.get('/v1/upstreams', { schema: listed }, (_request, reply) => {
+    const { revision, upstreams } = context.control.desired()
+    const shown = sorted(upstreams).map(showUpstream)
+    return tagged(reply, revision).send({ revision, upstreams: shown })
+  })
+  const one = {
+    ...query,
+    operationId: 'getUpstream',
+    summary: 'An upstream with its instances',
+    tags: ['upstreams'],
+    params: shapes.UpstreamParams,
+    response: readAnswers(shapes.Upstream),
+  }
+  app.get<{ Params: Names }>('/v1/upstreams/:upstream', { schema: one }, async (request, reply) => {
+    const { name, policy, revision, instances } = upstreamOf(context, request.params.upstream)
+    const known = sorted(instances)
+    const ids = known.map(({ id }) => id)
+    const active = await activeOfAll(context.control, name, ids)
+    const shown = known.map((each, i) => ({ ...showInstance(each), active: active[i] ?? null }))
+    return tagged(reply, revision).send({ name, policy, revision, instances: shown })
+  })
+}
+
+function registerInstance(app: FastifyInstance, context: ApiContext): void {
+  const schema = {
+    ...query,
+    operationId: 'getInstance',
+    summary: 'One instance',
+    tags: ['instances'],
+    params: shapes.InstanceParams,
+    response: readAnswers(shapes.InstanceAnswer),
+  }
+  const url = '/v1/upstreams/:upstream/instances/:id'
+  app.get<{ Params: Names }>(url, { schema }, async (request, reply) => {
+    const target = instanceTarget('instance', request.params.upstream, request.params.id)
+    const known = context.control.desired().upstreams.get(target.upstream)?.instances.get(target.id)
+    if (known === undefined) {
+      throw missing(target)
+    }
+    const [active = null] = await activeOfAll(context.control, target.upstream, [target.id])
+    const revision = revisionOf(context, target.upstream, known)
+    return tagged(reply, revision).send({ ...showInstance(known), active, revision })
+  })
+}
+
+function registerRoutes(app: FastifyInstance, context: ApiContext): void {
+  const listed = {
+    ...query,
+    operationId: 'listRoutes',
+    summary: 'All routes',
+    tags: ['routes'],
+    response: readAnswers(shapes.Routes),
+  }
+  app.get('/v1/routes', { schema: listed }, (_request, reply) => {
+    const { revision, routes } = context.control.desired()
+    const shown = sorted(routes).map(({ id, record }) => showRoute(id, record))
+    return tagged(reply, revision).send({ revision, routes: shown })
+  })
+  const one = {
+    ...query,
+    operationId: 'getRoute',
+    summary: 'One route',
+    tags: ['routes'],
+    params: shapes.IdParams,
+    response: readAnswers(shapes.Route),
+  }
+  app.get<{ Params: Names }>('/v1/routes/:id', { schema: one }, (request, reply) => {
+    const known = routeOf(context, request.params.id)
+    const { id, record, revision } = known
+    return tagged(reply, revision).send({ ...showRoute(id, record), revision })
+  })
+}
+
+function upstreamOf({ control }: ApiContext, name: string): DesiredUpstream {
+  const target = upstreamTarget(name)
+  const known = control.desired().upstreams.get(target.upstream)
+  if (known === undefined) {
+    throw missing(target)
+  }
+  return known
+}
+
+function routeOf({ control }: ApiContext, id: string): DesiredRoute {
+  const target = routeTarget(id)
+  const known = control.desired().routes.get(target.id)
+  if (known === undefined) {
+    throw missing(target)
+  }
+  return known
+}
+
+function revisionOf({ touched }: ApiContext, upstream: string, instance: DesiredInstance): number {
+  return Math.max(instance.revision, touched.revisionOf({ upstream, id: instance.id }))
+}
+
+function missing(target: Target): SluiceError {
+  return new SluiceError('not_found', `there is no ${printTarget(target)}`)
+}
+
+function tagged(reply: FastifyReply, revision: number): FastifyReply {
+  return reply.header('etag', `"${revision}"`)
+}
+
+function sorted<T>(things: ReadonlyMap<string, T>): T[] {
+  return [...things.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, thing]) => thing)
+}

@@ -1,0 +1,133 @@
+/** Calls about a route. Two routes may not claim the same host and path prefix: which of them counts, nobody could say. */
+import { parseKey, printKey } from '../../contract/keys.js'
+import { checkRoute } from '../../contract/records.js'
+import type { RouteRecord } from '../../contract/records.js'
+import { SluiceError } from '../../runtime/errors.js'
+import type { DesiredRoute } from '../desired.js'
+import { accept, fieldsOf, refuseBody } from './bodies.js'
+import type { Outcome, World } from './changes.js'
+import type { Draft, Write } from './draft.js'
+import { printTarget } from './names.js'
+
+export interface RouteTarget {
+  kind: 'route'
+  id: string
+}
+
+const FIELDS = ['hosts', 'pathPrefix', 'upstream', 'split']
+/** Fields that the design names and this version does not serve: better refused than silently ignored. */
+const NOT_YET = ['port', 'protocol', 'sni', 'when']
+
+export async function putRoute(draft: Draft, target: RouteTarget, body: unknown): Promise<Outcome> {
+  const fields = fieldsOf(body, [...FIELDS, ...NOT_YET])
+  refuseNotYet(fields, '')
+  if (Array.isArray(fields.split)) {
+    fields.split.forEach((arm: unknown, index) => refuseNotYet(arm, `split[${index}].`))
+  }
+  const record = accept(checkRoute(fields))
+  const created = (await draft.read(keyOf(target))) === undefined
+  await draft.put(keyOf(target), record)
+  return { created, shown: showRoute(target.id, record) }
+}
+
+export async function deleteRoute(
+  draft: Draft,
+  target: RouteTarget,
+  body: unknown,
+): Promise<Outcome> {
+  refuseBody(body)
+  if ((await draft.read(keyOf(target))) === undefined) {
+    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
+  }
+  await draft.delete(keyOf(target))
+  return { created: false, shown: {} }
+}
+
+/** `{id, hosts, pathPrefix, upstream}`, or `split` in place of `upstream`. */
+export function showRoute(id: string, record: RouteRecord): Record<string, unknown> {
+  return { id, ...record }
+}
+
+/** A route that a draft changes, against which of the calls. */
+export interface Contradiction {
+  call: number
+  error: SluiceError
+}
+
+/** Whether any changed route would claim what another has. Looked at when all is planned, so that a batch can swap hosts. */
+export function findContradiction(draft: Draft, world: World): Contradiction | undefined {
+  const changed = changedRoutes(draft)
+  if (changed.size === 0) {
+    return undefined
+  }
+  const claims = claimsOf(world.desired().routes)
+  const claimed = new Map<string, string>()
+  for (const [id, { record, write }] of changed) {
+    for (const claim of record === undefined ? [] : claimsIn(record)) {
+      const standing = claims.get(claim)
+      const other = claimed.get(claim) ?? (changed.has(standing ?? id) ? undefined : standing)
+      if (other !== undefined && other !== id) {
+        return { call: write.call, error: contradiction(record as RouteRecord, claim, other) }
+      }
+      claimed.set(claim, id)
+    }
+  }
+  return undefined
+}
+
+function contradiction(record: RouteRecord, claim: string, other: string): SluiceError {
+  const host = claim.slice(0, claim.indexOf('/'))
+  const what = `route ${other} has host ${host} with path prefix ${record.pathPrefix} already`
+  return new SluiceError('conflict', what, { field: `hosts[${record.hosts.indexOf(host)}]` })
+}
+
+function changedRoutes(
+  draft: Draft,
+): Map<string, { record: RouteRecord | undefined; write: Write }> {
+  const changed = new Map<string, { record: RouteRecord | undefined; write: Write }>()
+  for (const write of draft.writes()) {
+    const key = parseKey(write.key)
+    if (key?.kind === 'routes') {
+      const record =
+        write.value === undefined ? undefined : (JSON.parse(write.value) as RouteRecord)
+      changed.set(key.id, { record, write })
+    }
+  }
+  return changed
+}
+
+/** `app.example.com/api`: a host holds no slash, so the first one begins the prefix. */
+function claimsIn(record: RouteRecord): string[] {
+  return record.hosts.map((host) => host + record.pathPrefix)
+}
+
+/** Made once for each set of routes, not for each call. */
+const claimsByRoutes = new WeakMap<ReadonlyMap<string, DesiredRoute>, Map<string, string>>()
+
+function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string> {
+  let claims = claimsByRoutes.get(routes)
+  if (claims === undefined) {
+    claims = new Map()
+    for (const { id, record } of routes.values()) {
+      for (const claim of claimsIn(record)) {
+        claims.set(claim, id)
+      }
+    }
+    claimsByRoutes.set(routes, claims)
+  }
+  return claims
+}
+
+function refuseNotYet(fields: unknown, path: string): void {
+  const found = NOT_YET.find(
+    (field) => typeof fields === 'object' && fields !== null && field in fields,
+  )
+  if (found !== undefined) {
+    const what = `${path}${found} is not supported by this version: routes are by host and path only`
+    throw new SluiceError('invalid', what, { field: path + found })
+  }
+}
+
+function keyOf({ id }: RouteTarget): string {
+  return printKey({ kind: 'routes', id })
+}

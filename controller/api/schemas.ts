@@ -1,0 +1,203 @@
+/** The shapes of the outside. The OpenAPI document is made of these, and a test holds the answers to them. */
+import { Type } from 'typebox'
+import type { TSchema } from 'typebox'
+import { CODES } from '../../contract/codes.js'
+import { MOST_WAIT_MS } from './drain.js'
+
+export const closed = { additionalProperties: false }
+export const maybe = Type.Optional
+export const words = (...values: string[]) => Type.Enum(values)
+export const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
+
+export const Name = Type.String({
+  pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+  examples: ['web'],
+})
+const InstanceId = Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,128}$', examples: ['web-1'] })
+const Host = Type.String({ description: 'An IP address literal', examples: ['10.0.0.7'] })
+const Port = Type.Integer({ minimum: 1, maximum: 65535 })
+export const Weight = Type.Integer({ minimum: 1, maximum: 1000, default: 1 })
+const Metadata = Type.Record(Type.String(), Type.String({ maxLength: 256 }))
+const Ttl = Type.Integer({ minimum: 1000, maximum: 86_400_000 })
+export const Revision = Type.Integer({ minimum: 0, description: "The registry's revision" })
+const State = words('up', 'draining', 'down')
+const Policy = Type.Object({ balance: words('random') }, closed)
+const Reason = Type.String({ maxLength: 200 })
+export const Count = Type.Integer({ minimum: 0 })
+
+export const UpstreamParams = Type.Object({ upstream: Name })
+export const InstanceParams = Type.Object({ upstream: Name, id: InstanceId })
+export const IdParams = Type.Object({ id: Name })
+
+export const NoQuery = Type.Object({}, closed)
+const Wait = maybe(
+  Type.Enum(['none'], { description: 'Answer at once, not when every gateway has applied it' }),
+)
+const Flag = maybe(words('true', 'false', ''))
+export const WaitQuery = Type.Object({ wait: Wait }, closed)
+export const DeleteUpstreamQuery = Type.Object({ wait: Wait, force: Flag }, closed)
+export const VerboseQuery = Type.Object({ verbose: Flag }, closed)
+export const EventsQuery = Type.Object(
+  { from: maybe(Type.String({ pattern: '^\\d{1,15}$' })) },
+  closed,
+)
+export const ExplainQuery = Type.Object(
+  {
+    host: Type.String({ minLength: 1, maxLength: 300 }),
+    path: maybe(Type.String({ maxLength: 8192 })),
+    cookie: maybe(Type.String({ maxLength: 8192 })),
+  },
+  closed,
+)
+
+export const ChangeHeaders = Type.Object({
+  'if-match': maybe(
+    Type.String({ description: '"<revision>": only if it did not change since; "0": only if new' }),
+  ),
+})
+
+export const UpstreamBody = Type.Object({ policy: maybe(Type.Partial(Policy)) }, closed)
+export const InstanceBody = Type.Object(
+  { host: Host, port: Port, weight: maybe(Weight), metadata: maybe(Metadata), ttlMs: maybe(Ttl) },
+  closed,
+)
+export const InstancePatch = Type.Object(
+  {
+    host: maybe(Host),
+    port: maybe(Port),
+    weight: maybe(nullable(Weight)),
+    metadata: maybe(nullable(Type.Record(Type.String(), nullable(Type.String())))),
+    ttlMs: maybe(nullable(Ttl)),
+  },
+  { ...closed, description: 'A merge patch (RFC 7396): null removes a field' },
+)
+export const DrainBody = Type.Object(
+  {
+    waitMs: maybe(Type.Integer({ minimum: 0, maximum: MOST_WAIT_MS, default: 0 })),
+    reason: maybe(Reason),
+  },
+  closed,
+)
+export const UndrainBody = Type.Object({}, closed)
+
+const Split = Type.Array(Type.Object({ upstream: Name, weight: Weight }, closed), {
+  minItems: 1,
+  maxItems: 16,
+})
+const routeFields = {
+  hosts: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
+    minItems: 1,
+    maxItems: 256,
+  }),
+  pathPrefix: maybe(Type.String({ default: '/' })),
+  upstream: maybe(Name),
+  split: maybe(Split),
+}
+export const RouteBody = Type.Object(routeFields, {
+  ...closed,
+  description: 'Either upstream or split',
+})
+
+/** Of every change. `pending` names the gateways that had not applied it when this was answered. */
+const changed = {
+  applied: Type.Boolean(),
+  revision: Revision,
+  pending: maybe(Type.Array(Type.String())),
+}
+export const instanceFields = {
+  id: InstanceId,
+  host: Host,
+  port: Port,
+  weight: Weight,
+  state: State,
+  reason: maybe(Type.String()),
+  metadata: maybe(Metadata),
+  ttlMs: maybe(Ttl),
+  agent: maybe(Type.String()),
+}
+const active = nullable(
+  Type.Integer({ minimum: 0, description: 'Requests in flight; null when it cannot be told' }),
+)
+const Instance = Type.Object({ ...instanceFields, active }, closed)
+const upstreamCounts = { up: Count, draining: Count, down: Count }
+
+export const Upstreams = Type.Object(
+  {
+    revision: Revision,
+    upstreams: Type.Array(Type.Object({ name: Name, policy: Policy, ...upstreamCounts }, closed)),
+  },
+  closed,
+)
+export const Upstream = Type.Object(
+  { name: Name, policy: Policy, revision: Revision, instances: Type.Array(Instance) },
+  closed,
+)
+export const InstanceAnswer = Type.Object({ ...instanceFields, active, revision: Revision }, closed)
+export const Routes = Type.Object(
+  { revision: Revision, routes: Type.Array(Type.Object({ id: Name, ...routeFields }, closed)) },
+  closed,
+)
+export const Route = Type.Object({ id: Name, ...routeFields, revision: Revision }, closed)
+
+export const UpstreamChanged = Type.Object({ name: Name, policy: Policy, ...changed }, closed)
+export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, closed)
+export const RouteChanged = Type.Object({ id: Name, ...routeFields, ...changed }, closed)
+export const Deleted = Type.Object(changed, closed)
+export const Drained = Type.Object(
+  { state: State, active, drained: Type.Boolean(), ...changed },
+  closed,
+)
+export const Undrained = Type.Object({ state: State, ...changed }, closed)
+
+export const BatchBody = Type.Object(
+  {
+    operations: Type.Array(
+      Type.Object(
+        {
+          method: words('PUT', 'PATCH', 'DELETE', 'POST'),
+          path: Type.String({ maxLength: 1000, examples: ['/v1/upstreams/web/instances/web-1'] }),
+          body: maybe(Type.Unknown()),
+          ifMatch: maybe(
+            Type.Union([Count, Type.String({ pattern: '^("\\d{1,15}"|\\d{1,15})$' })]),
+          ),
+        },
+        closed,
+      ),
+      { minItems: 1, maxItems: 10_000 },
+    ),
+    dryRun: maybe(Type.Boolean({ default: false })),
+  },
+  closed,
+)
+const Difference = Type.Object(
+  {
+    operation: Type.Integer({ minimum: 0, description: 'Which operation did it' }),
+    op: words('create', 'update', 'delete'),
+    kind: words('upstream', 'instance', 'override', 'route'),
+    upstream: maybe(Name),
+    id: maybe(Type.String()),
+    before: nullable(Type.Unknown()),
+    after: nullable(Type.Unknown()),
+  },
+  closed,
+)
+export const BatchChanged = Type.Object({ changes: Count, ...changed }, closed)
+export const BatchRehearsed = Type.Object(
+  { dryRun: Type.Literal(true), revision: Revision, changes: Type.Array(Difference) },
+  closed,
+)
+export const BatchAnswer = Type.Union([BatchChanged, BatchRehearsed])
+
+export const ProblemBody = Type.Object(
+  {
+    type: Type.String({ examples: ['urn:sluice:problem:invalid'] }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    code: words(...Object.keys(CODES)),
+    field: maybe(Type.String({ examples: ['weight', 'operations[3].body.port'] })),
+    instance: maybe(Type.String()),
+    requestId: maybe(Type.String()),
+  },
+  closed,
+)

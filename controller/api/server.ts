@@ -1,0 +1,147 @@
+/** The REST API of one controller: two doors, one set of routes. */
+import { setMaxListeners } from 'node:events'
+import type { Server } from 'node:http'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fastify } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { SluiceError } from '../../runtime/errors.js'
+import { quietly } from './leases.js'
+import type { Control } from '../control.js'
+import { Auth } from './auth.js'
+import type { Caller } from './auth.js'
+import { registerBatch } from './batch.js'
+import { registerCalls } from './calls.js'
+import { Committer } from './commit.js'
+import type { ApiContext, MetricsSource } from './context.js'
+import { sendProblem } from './errors.js'
+import { EventFeed } from './event-feed.js'
+import { registerEvents } from './events.js'
+import { registerExplain } from './explain.js'
+import { registerGateways } from './gateways.js'
+import { registerHealth } from './health.js'
+import { listenError, listenLocal } from './listen.js'
+import type { LocalSockets } from './listen.js'
+import { registerOpenApi } from './openapi.js'
+import { registerReads } from './reads.js'
+import { registryRoutes } from './registry-routes.js'
+import { loadToken } from './token.js'
+import { Touched } from './touched.js'
+import { prepare } from './transport.js'
+
+export interface Api {
+  /** `http://127.0.0.1:8081` */
+  url: string
+  /** Path of the unix socket. */
+  socket: string
+  /** What callers over TCP send as `Authorization: Bearer …`. */
+  token: string
+  /** Ends waiting calls and event streams, then both listeners. */
+  close(): Promise<void>
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller
+  }
+  interface FastifyContextConfig {
+    /** Needs no token from loopback. */
+    open?: boolean
+  }
+}
+
+/**
+ * Listens on the settings' address and on `<home>/api.sock`. Rejects with `conflict` when the port or the socket is in use,
+ * with `invalid` when an address, the token's file or the home does not serve.
+ */
+export async function startApi(control: Control, metrics: MetricsSource): Promise<Api> {
+  const { bind, apiPort, home } = control.settings
+  await mkdir(home, { recursive: true })
+  const token = await loadToken(control.settings)
+  const sockets: LocalSockets = new WeakSet()
+  const { app, context } = await buildApp(control, metrics, token, sockets)
+  const socket = join(home, 'api.sock')
+  let local: Server | undefined
+  try {
+    // The socket first: a live one says that this home has a controller, which explains the port as well.
+    local = await listenLocal(socket, (request, reply) => app.routing(request, reply), sockets)
+    const url = await app.listen({ host: bind, port: apiPort }).catch((error: unknown) => {
+      throw listenError(error, `${bind}:${apiPort}`)
+    })
+    control.log.info({ url, socket }, 'API listens')
+    const both = local
+    return { url, socket, token, close: () => close(app, both, context) }
+  } catch (error) {
+    await close(app, local, context)
+    throw error
+  }
+}
+
+/** All routes, not yet listening. */
+export async function buildApp(
+  control: Control,
+  metrics: MetricsSource,
+  token: string,
+  sockets: LocalSockets,
+): Promise<{ app: FastifyInstance; context: ApiContext }> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: 1024 * 1024,
+    requestTimeout: 60_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 512 },
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(error, request, reply, control.log)
+    },
+  })
+  const auth = new Auth({ token, bind: control.settings.bind, isLocal: (one) => sockets.has(one) })
+  prepare(app, control.log, auth)
+  const context = contextOf(control, metrics)
+  await registerRoutes(app, context)
+  await app.ready()
+  return { app, context }
+}
+
+function contextOf(control: Control, metrics: MetricsSource): ApiContext {
+  const touched = new Touched()
+  const closing = new AbortController()
+  // Every event stream and every waiting call listens; they are counted elsewhere.
+  setMaxListeners(0, closing.signal)
+  return {
+    control,
+    metrics,
+    feed: new EventFeed(control, touched),
+    committer: new Committer(control, touched),
+    touched,
+    closing,
+  }
+}
+
+async function registerRoutes(app: FastifyInstance, context: ApiContext): Promise<void> {
+  await registerOpenApi(app)
+  const { registry, log, settings } = context.control
+  const ownAddresses = () => context.control.ownAddresses()
+  await app.register(registryRoutes, { registry, log, addresses: settings, ownAddresses })
+  registerHealth(app, context)
+  registerReads(app, context)
+  registerCalls(app, context)
+  registerBatch(app, context)
+  registerGateways(app, context)
+  registerExplain(app, context)
+  registerEvents(app, context)
+}
+
+async function close(
+  app: FastifyInstance,
+  local: Server | undefined,
+  { closing, feed }: ApiContext,
+): Promise<void> {
+  closing.abort(new SluiceError('internal', 'the controller stops'))
+  feed.close()
+  if (local !== undefined) {
+    const closed = new Promise<void>((resolve) => local.close(() => resolve()))
+    local.closeAllConnections()
+    await closed
+  }
+  await quietly(app.close())
+}

@@ -1,0 +1,90 @@
+/** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
+import { Type } from 'typebox'
+import {
+  Count,
+  Name,
+  Revision,
+  Weight,
+  closed,
+  instanceFields,
+  maybe,
+  nullable,
+  words,
+} from './schemas.js'
+
+const Gateway = Type.Object(
+  {
+    id: Type.String(),
+    applied: Revision,
+    desired: Revision,
+    lagMs: Type.Number({ minimum: 0 }),
+    connected: Type.Boolean(),
+    workers: Count,
+    nginx: Type.String(),
+    njs: Type.String(),
+    reason: maybe(Type.String()),
+  },
+  closed,
+)
+export const Gateways = Type.Object({ revision: Revision, gateways: Type.Array(Gateway) }, closed)
+
+const Suspect = Type.Object(
+  {
+    upstream: Type.String(),
+    instances: Type.Array(Type.String()),
+    reason: Type.String(),
+    sinceAtMs: Type.Number(),
+    untilAtMs: Type.Number(),
+  },
+  closed,
+)
+export const Suspects = Type.Object({ revision: Revision, suspects: Type.Array(Suspect) }, closed)
+export const ConfirmBody = Type.Object({ upstream: maybe(Name) }, closed)
+export const Confirmed = Type.Object({ confirmed: Type.Array(Suspect) }, closed)
+
+const ExplainedPeer = Type.Object(
+  {
+    ...instanceFields,
+    upstream: Name,
+    share: Type.Number({ minimum: 0, maximum: 1, description: 'Of all requests like this one' }),
+  },
+  closed,
+)
+export const Explained = Type.Object(
+  {
+    revision: Revision,
+    host: Type.String(),
+    path: Type.String(),
+    outcome: words('served', 'no_route', 'no_peer'),
+    why: Type.Array(Type.String()),
+    route: nullable(
+      Type.Object({ id: nullable(Name), host: Type.String(), pathPrefix: Type.String() }, closed),
+    ),
+    upstreams: Type.Array(
+      Type.Object({ name: Name, weight: Weight, share: Type.Number() }, closed),
+    ),
+    peers: Type.Array(ExplainedPeer),
+  },
+  closed,
+)
+
+export const Alive = Type.Object({ status: Type.Literal('ok') }, closed)
+export const Ready = Type.Object(
+  {
+    ready: Type.Literal(true),
+    revision: maybe(Revision),
+    registry: maybe(
+      Type.Object(
+        {
+          kind: Type.String(),
+          connected: Type.Boolean(),
+          syncedAtMs: nullable(Type.Number()),
+        },
+        closed,
+      ),
+    ),
+    gateways: maybe(Type.Array(Gateway)),
+    suspects: maybe(Count),
+  },
+  closed,
+)

@@ -1,0 +1,115 @@
+/** Calls about an upstream and its policy. */
+import { checkUpstream } from '../../contract/records.js'
+import type { UpstreamRecord } from '../../contract/records.js'
+import { printKey } from '../../contract/keys.js'
+import { SluiceError } from '../../runtime/errors.js'
+import { stateOf } from '../desired.js'
+import type { DesiredUpstream } from '../desired.js'
+import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
+import type { Outcome, World } from './changes.js'
+import { isGone } from './draft.js'
+import type { Draft } from './draft.js'
+import { printTarget } from './names.js'
+
+export interface UpstreamTarget {
+  kind: 'upstream'
+  upstream: string
+}
+
+export async function putUpstream(
+  draft: Draft,
+  world: World,
+  target: UpstreamTarget,
+  body: unknown,
+): Promise<Outcome> {
+  const record = accept(checkUpstream(fieldsOf(body, ['policy'])))
+  const there = await isThere(draft, world, target)
+  return write(draft, target, record, !there)
+}
+
+export async function patchUpstream(
+  draft: Draft,
+  world: World,
+  target: UpstreamTarget,
+  body: unknown,
+): Promise<Outcome> {
+  const patch = fieldsOf(body, ['policy'])
+  if (!(await isThere(draft, world, target))) {
+    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
+  }
+  const stored = checkUpstream(await draft.read(keyOf(target)))
+  const before = stored.ok ? { policy: { ...stored.value.policy } } : {}
+  return write(draft, target, accept(checkUpstream(mergePatch(before, patch))), false)
+}
+
+export async function deleteUpstream(
+  draft: Draft,
+  target: UpstreamTarget,
+  body: unknown,
+  force: boolean,
+): Promise<Outcome> {
+  refuseBody(body)
+  const keys = await draft.keysUnder(`instances/${target.upstream}/`)
+  const values = await Promise.all(keys.map((key) => draft.read(key)))
+  const instances = keys.filter((_, index) => !isGone(values[index]))
+  const stored = await draft.read(keyOf(target))
+  if (stored === undefined && instances.length === 0) {
+    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
+  }
+  if (instances.length > 0 && !force) {
+    const count = instances.length === 1 ? 'an instance' : `${instances.length} instances`
+    const what = `${printTarget(target)} still has ${count}; delete them first, or add ?force=true`
+    throw new SluiceError('not_empty', what)
+  }
+  const overrides = await draft.keysUnder(`overrides/${target.upstream}/`)
+  const record = stored === undefined ? [] : [keyOf(target)]
+  for (const key of [...record, ...instances, ...overrides]) {
+    await draft.delete(key)
+  }
+  return { created: false, shown: {} }
+}
+
+/** `{name, policy, up, draining, down}`; counted once for each state that an upstream was in. */
+export function showUpstream(upstream: DesiredUpstream): Record<string, unknown> {
+  const known = counted.get(upstream)
+  if (known !== undefined) {
+    return known
+  }
+  const counts = { up: 0, draining: 0, down: 0 }
+  for (const instance of upstream.instances.values()) {
+    counts[stateOf(instance).state] += 1
+  }
+  const shown = { name: upstream.name, policy: upstream.policy, ...counts }
+  counted.set(upstream, shown)
+  return shown
+}
+
+/** A desired upstream is never changed in place, so what was counted stays true of it. */
+const counted = new WeakMap<DesiredUpstream, Record<string, unknown>>()
+
+async function write(
+  draft: Draft,
+  target: UpstreamTarget,
+  record: UpstreamRecord,
+  created: boolean,
+): Promise<Outcome> {
+  await draft.put(keyOf(target), record)
+  return { created, shown: { name: target.upstream, policy: record.policy } }
+}
+
+/** An upstream is there when it has a record or an instance. */
+async function isThere(draft: Draft, world: World, target: UpstreamTarget): Promise<boolean> {
+  if ((await draft.read(keyOf(target))) !== undefined) {
+    return true
+  }
+  const known = world.desired().upstreams.get(target.upstream)
+  // Spares the list of a large upstream; not when an earlier call of the batch may have emptied it.
+  if (known !== undefined && known.instances.size > 0 && draft.writes().length === 0) {
+    return true
+  }
+  return (await draft.keysUnder(`instances/${target.upstream}/`)).length > 0
+}
+
+function keyOf({ upstream }: UpstreamTarget): string {
+  return printKey({ kind: 'upstreams', upstream })
+}

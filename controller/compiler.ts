@@ -1,0 +1,215 @@
+/** Keeps the compiled table beside the desired state, and compiles again only what a change concerns. */
+import { SLOTS } from '../contract/zones.js'
+import type { Logger } from '../runtime/logger.js'
+import { compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
+import type { Compiled, Peer, Unit } from './compile.js'
+import type { Desired, DesiredUpstream } from './desired.js'
+import { planHosts } from './hosts.js'
+import type { HostPlan, Plan } from './hosts.js'
+import type { Layout } from './slots.js'
+
+interface Cached {
+  upstream: DesiredUpstream
+  compiled: Compiled
+  sids: Set<string>
+}
+
+const NO_LAYOUT: Layout = new Map()
+
+/** The slots of a unit, without its name; empty when a copy for each host would cost a key for each cell. */
+function slotsOf(unit: Unit): Layout {
+  const slots = new Map<string, string>()
+  for (let i = 0; i < SLOTS; i++) {
+    const value = unit.entries.get(`${unit.name}/${i}`)
+    if (value?.startsWith('#') === true) {
+      return NO_LAYOUT
+    }
+    if (value !== undefined) {
+      slots.set(`/${i}`, value)
+    }
+  }
+  return slots
+}
+
+export class Compiler {
+  readonly #domain: string
+  readonly #log: Logger
+  readonly #units = new Map<string, Unit>()
+  readonly #cached = new Map<string, Cached>()
+  #plan: Plan = { hosts: new Map(), splits: new Map(), overruled: [] }
+  #upstreams: Desired['upstreams'] = new Map()
+  #routes: Desired['routes'] | undefined
+  #pooled: ReadonlySet<string> = new Set()
+
+  constructor(domain: string, log: Logger) {
+    this.#domain = domain
+    this.#log = log
+  }
+
+  /** All units by name, as of the last update. */
+  get units(): ReadonlyMap<string, Unit> {
+    return this.#units
+  }
+
+  /** How many hosts of routes another route has. */
+  get overruled(): number {
+    return this.#plan.overruled.length
+  }
+
+  /** Peers that may be in nginx's pool: those that serve, and those that finish what they have. */
+  *members(): Iterable<Peer> {
+    for (const { compiled } of this.#cached.values()) {
+      for (const peer of compiled.peers) {
+        if (!peer.down) {
+          yield peer
+        }
+      }
+    }
+  }
+
+  /** Brings the units level. Answers the names of those that are new, changed or gone. */
+  update(desired: Desired, pooled: ReadonlySet<string>): Set<string> {
+    const changed = new Set<string>()
+    const isNewSet = this.#updateUpstreams(desired, pooled, changed)
+    const isNewPlan = isNewSet || desired.routes !== this.#routes
+    const before = this.#plan
+    if (isNewPlan) {
+      this.#plan = planHosts(desired.routes.values(), desired.upstreams.keys(), this.#domain)
+      this.#tellOverruled(before)
+    }
+    this.#upstreams = desired.upstreams
+    this.#routes = desired.routes
+    if (changed.size > 0 || isNewPlan) {
+      this.#updateSplits(before, isNewPlan, changed)
+      this.#updateHosts(before, changed)
+    }
+    return changed
+  }
+
+  /** Whether the set of upstream names is another one now. */
+  #updateUpstreams(desired: Desired, pooled: ReadonlySet<string>, changed: Set<string>): boolean {
+    const flipped = symmetricDifference(this.#pooled, pooled)
+    this.#pooled = pooled
+    let isNewSet = false
+    if (desired.upstreams !== this.#upstreams) {
+      for (const upstream of desired.upstreams.values()) {
+        const cached = this.#cached.get(upstream.name)
+        isNewSet ||= cached === undefined
+        if (cached?.upstream !== upstream) {
+          this.#compile(upstream, changed)
+        }
+      }
+      for (const name of this.#cached.keys()) {
+        if (!desired.upstreams.has(name)) {
+          isNewSet = true
+          this.#cached.delete(name)
+          this.#drop(`:${name}`, changed)
+        }
+      }
+    }
+    for (const cached of flipped.length > 0 ? this.#cached.values() : []) {
+      if (flipped.some((sid) => cached.sids.has(sid))) {
+        this.#set(compileUpstream(cached.compiled, pooled), changed)
+      }
+    }
+    return isNewSet
+  }
+
+  #compile(upstream: DesiredUpstream, changed: Set<string>): void {
+    const compiled = compilePeers(upstream)
+    const sids = new Set(compiled.peers.map((peer) => peer.sid))
+    this.#cached.set(upstream.name, { upstream, compiled, sids })
+    this.#set(compileUpstream(compiled, this.#pooled), changed)
+  }
+
+  #updateSplits(before: Plan, isNewPlan: boolean, changed: Set<string>): void {
+    for (const [name, arms] of this.#plan.splits) {
+      const same = before.splits.get(name) === arms
+      if (same && !arms.some((arm) => changed.has(`:${arm.upstream}`))) {
+        continue
+      }
+      const parts = arms.map(({ upstream, weight }) => ({
+        weight,
+        compiled: this.#cached.get(upstream)?.compiled ?? empty(upstream),
+      }))
+      this.#set(compileSplit(name, parts), changed)
+    }
+    for (const name of isNewPlan ? before.splits.keys() : []) {
+      if (!this.#plan.splits.has(name)) {
+        this.#drop(name, changed)
+      }
+    }
+  }
+
+  #updateHosts(before: Plan, changed: Set<string>): void {
+    for (const [host, plan] of this.#plan.hosts) {
+      const isStale = plan.fast !== undefined && changed.has(plan.fast)
+      if (isStale || !isSame(before.hosts.get(host), plan)) {
+        const target = plan.fast === undefined ? undefined : this.#units.get(plan.fast)
+        const slots = target === undefined ? NO_LAYOUT : slotsOf(target)
+        this.#set(compileHost(host, plan.routes, slots), changed)
+      }
+    }
+    for (const host of before === this.#plan ? [] : before.hosts.keys()) {
+      if (!this.#plan.hosts.has(host)) {
+        this.#drop(`@${host}`, changed)
+      }
+    }
+  }
+
+  #set(unit: Unit, changed: Set<string>): void {
+    if (!isSameUnit(this.#units.get(unit.name), unit)) {
+      this.#units.set(unit.name, unit)
+      changed.add(unit.name)
+    }
+  }
+
+  #drop(name: string, changed: Set<string>): void {
+    if (this.#units.delete(name)) {
+      changed.add(name)
+    }
+  }
+
+  #tellOverruled(before: Plan): void {
+    const known = new Set(before.overruled.map((one) => JSON.stringify(one)))
+    for (const one of this.#plan.overruled) {
+      if (!known.has(JSON.stringify(one))) {
+        this.#log.warn({ ...one }, 'route overruled')
+      }
+    }
+  }
+}
+
+function empty(upstream: string): Compiled {
+  return { name: `:${upstream}`, peers: [], layout: NO_LAYOUT }
+}
+
+/** By its entries, and not by the digest alone: 32 bits do not rule out that a change is lost. */
+function isSameUnit(a: Unit | undefined, b: Unit): boolean {
+  if (a?.entries.size !== b.entries.size) {
+    return false
+  }
+  for (const [key, value] of b.entries) {
+    if (a.entries.get(key) !== value) {
+      return false
+    }
+  }
+  return true
+}
+
+function isSame(a: HostPlan | undefined, b: HostPlan): boolean {
+  return (
+    a !== undefined &&
+    a.fast === b.fast &&
+    a.routes.length === b.routes.length &&
+    a.routes.every(
+      (route, i) => route.prefix === b.routes[i]?.prefix && route.target === b.routes[i]?.target,
+    )
+  )
+}
+
+function symmetricDifference(a: ReadonlySet<string>, b: ReadonlySet<string>): string[] {
+  return a === b
+    ? []
+    : [...[...a].filter((item) => !b.has(item)), ...[...b].filter((item) => !a.has(item))]
+}

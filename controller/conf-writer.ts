@@ -1,0 +1,56 @@
+/** Writes nginx configuration, word by word. What is not a plain word never gets in, whoever let it through before. */
+import { SluiceError } from '../runtime/errors.js'
+
+/** A word as it stands in the file. */
+export interface Word {
+  readonly text: string
+}
+
+const PLAIN = /^[A-Za-z0-9_.:*\\/[\]=$-]+$/
+const QUOTED = /^[ !#-[\]-~]*$/
+
+function refuse(value: string): never {
+  throw new SluiceError('internal', `not fit for an nginx configuration: ${JSON.stringify(value)}`)
+}
+
+/** Letters, digits and `_.:*\/[]=$-`. Throws for anything else. */
+export function plain(value: string): Word {
+  return PLAIN.test(value) && !value.endsWith('\\') ? { text: value } : refuse(value)
+}
+
+/** Any printable ASCII but quotation marks and backslashes. Throws for anything else. */
+export function quoted(value: string): Word {
+  return QUOTED.test(value) ? { text: `"${value}"` } : refuse(value)
+}
+
+export class ConfWriter {
+  readonly #lines: string[] = []
+  #depth = 0
+
+  /** `name word word;` */
+  directive(name: string, ...words: Word[]): void {
+    this.#line(`${[plain(name), ...words].map((word) => word.text).join(' ')};`)
+  }
+
+  /** `word word;` where the first is no directive's name: an entry of a map. */
+  entry(...words: Word[]): void {
+    this.#line(`${words.map((word) => word.text).join(' ')};`)
+  }
+
+  /** `name word { … }` */
+  block(name: string, words: Word[], content: () => void): void {
+    this.#line(`${[plain(name), ...words].map((word) => word.text).join(' ')} {`)
+    this.#depth++
+    content()
+    this.#depth--
+    this.#line('}')
+  }
+
+  text(): string {
+    return `${this.#lines.join('\n')}\n`
+  }
+
+  #line(text: string): void {
+    this.#lines.push('    '.repeat(this.#depth) + text)
+  }
+}

@@ -1,0 +1,221 @@
+/** The controller: follows the registry, feeds the core, and answers the API. The one implementation of `Control`. */
+import type { Registry, Watch } from '../registry/registry.js'
+import { messageOf, SluiceError } from '../runtime/errors.js'
+import type { Logger } from '../runtime/logger.js'
+import type { Settings } from '../runtime/settings.js'
+import type { Control, ControlEvent, GatewayView, RegistryView, SuspectView } from './control.js'
+import { Core } from './core.js'
+import type { Desired } from './desired.js'
+import { ForeignGateways } from './foreign.js'
+import { loadGatewayId } from './gateway-id.js'
+import { Gateways } from './gateways.js'
+import { Metrics } from './metrics.js'
+import { ownAddresses } from './own.js'
+import { Publisher } from './publish.js'
+import { DEFAULT_SUSPECTS } from './suspect.js'
+import type { SuspectOptions } from './suspect.js'
+import { Waiters } from './waiters.js'
+
+export interface ControllerOptions {
+  settings: Settings
+  registry: Registry
+  log: Logger
+  suspects?: Partial<SuspectOptions>
+}
+
+const PREFIXES = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'gateways/']
+/** Short, while callers of other controllers may wait for what is published. */
+const PUBLISH_MS = 50
+const PUBLISH_ALONE_MS = 1000
+const DRAIN_POLL_MS = 1000
+
+export class Controller implements Control {
+  readonly settings: Settings
+  readonly registry: Registry
+  readonly log: Logger
+  readonly gatewayId: string
+  readonly metrics: Metrics
+  readonly #own: Set<string>
+  readonly #core: Core
+  readonly #foreign: ForeignGateways
+  readonly #gateways: Gateways
+  readonly #publisher: Publisher
+  readonly #waiters = new Waiters()
+  readonly #listeners = new Set<(event: ControlEvent) => void>()
+  #watch: Watch | undefined
+  #drainTimer: NodeJS.Timeout | undefined
+  #connected = false
+  #syncedAtMs: number | undefined
+
+  /** Rejects with `invalid` when the home's gateway id is none. */
+  static async make(options: ControllerOptions): Promise<Controller> {
+    return new Controller(options, await loadGatewayId(options.settings.home))
+  }
+
+  private constructor({ settings, registry, log, suspects }: ControllerOptions, id: string) {
+    this.settings = settings
+    this.registry = registry
+    this.log = log
+    this.gatewayId = id
+    this.#own = ownAddresses(settings)
+    this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects })
+    this.#foreign = new ForeignGateways(id)
+    const desired = () => this.desired()
+    this.#gateways = new Gateways(id, this.#core.gateway(), this.#foreign, desired)
+    this.#publisher = new Publisher({
+      id,
+      registry,
+      log,
+      read: () => this.#gateways.record(),
+      debounceMs: () => (this.#gateways.isWatched ? PUBLISH_MS : PUBLISH_ALONE_MS),
+    })
+    this.metrics = new Metrics(log, this.#core, () => this.registryView())
+  }
+
+  /** Begins to follow the registry and to push. */
+  start(): void {
+    this.#core.start()
+    this.#watch = this.registry.watch(PREFIXES, {
+      onListing: (listing, restored) => {
+        this.#core.state.listing(listing, restored)
+        this.#onGateways(this.#foreign.listing(listing))
+        this.#core.changed()
+        this.#waiters.look()
+      },
+      onChanges: (changes, revision) => {
+        this.#core.state.changes(changes, revision)
+        this.#onGateways(this.#foreign.changes(changes))
+        if (changes.some(({ key }) => !key.startsWith('gateways/'))) {
+          this.#core.changed()
+        }
+        this.#waiters.look()
+      },
+      onConnected: (connected, reason) => this.#onConnected(connected, reason),
+    })
+    this.#publisher.start()
+    this.#drainTimer = setInterval(() => {
+      if (this.#gateways.isWatched) {
+        this.#publisher.wake()
+      }
+    }, DRAIN_POLL_MS)
+  }
+
+  /** Ends the push and the writing that are under way. The registry stays open. */
+  async close(): Promise<void> {
+    clearInterval(this.#drainTimer)
+    await this.#watch?.close()
+    await Promise.all([this.#core.close(), this.#publisher.close()])
+  }
+
+  desired(): Desired {
+    return this.#core.state.desired()
+  }
+
+  ready(): boolean {
+    return this.#core.isReady
+  }
+
+  registryView(): RegistryView {
+    const kind = this.settings.registry.split(':')[0] ?? ''
+    const connected = this.#connected
+    const isCurrent = connected && this.#core.state.listed
+    return { kind, connected, syncedAtMs: isCurrent ? Date.now() : this.#syncedAtMs }
+  }
+
+  gateways(): GatewayView[] {
+    return this.#gateways.views()
+  }
+
+  suspects(): SuspectView[] {
+    return this.#core.suspects()
+  }
+
+  confirmSuspects(upstream?: string): void {
+    this.#core.confirm(upstream)
+  }
+
+  async whenKnown(revision: number, timeoutMs: number): Promise<void> {
+    if (!(await this.#waiters.until(() => this.#core.state.known >= revision, timeoutMs))) {
+      const message = `the registry did not tell of revision ${revision} within ${timeoutMs} ms`
+      throw new SluiceError('registry_unavailable', message, { retryable: true })
+    }
+  }
+
+  async whenApplied(revision: number, timeoutMs: number): Promise<string[]> {
+    const pending = () => this.#gateways.pending(revision, this.#core.state.known)
+    await this.#waiters.until(() => pending().length === 0, timeoutMs)
+    return pending()
+  }
+
+  active(upstream: string, ids: string[]): Promise<Array<number | undefined>> {
+    return this.#gateways.active(upstream, ids)
+  }
+
+  subscribe(listener: (event: ControlEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  ownAddresses(): ReadonlySet<string> {
+    return this.#own
+  }
+
+  #makeCore(suspects: SuspectOptions): Core {
+    return new Core({
+      settings: this.settings,
+      log: this.log,
+      suspects,
+      own: this.#own,
+      emit: (event) => this.#emit(event),
+      onGateway: () => this.#onGateways([this.gatewayId]),
+      onRejected: (rule) => this.metrics.rejected.inc({ rule }),
+      onPushFailure: (reason) => this.metrics.pushFailures.inc({ reason }),
+      onApplied: (lagMs) => this.metrics.converge.observe(lagMs / 1000),
+      onFallbackError: (step) => this.metrics.fallbackErrors.inc({ step }),
+    })
+  }
+
+  #onGateways(ids: string[]): void {
+    if (ids.length === 0) {
+      return
+    }
+    for (const { applied } of this.#foreign.all().values()) {
+      this.#core.state.raise(applied)
+    }
+    const { revision } = this.desired()
+    const views = new Map(this.gateways().map((view) => [view.id, view]))
+    for (const id of ids) {
+      const { applied, connected } = views.get(id) ?? { applied: 0, connected: false }
+      this.#emit({ type: 'gateway', revision, id, applied, connected })
+    }
+    if (ids.includes(this.gatewayId)) {
+      this.#publisher.wake()
+    }
+    this.#waiters.look()
+  }
+
+  #onConnected(connected: boolean, reason?: string): void {
+    if (this.#connected && !connected) {
+      this.#syncedAtMs = Date.now()
+      this.log.error({ reason }, 'the registry cannot be reached; what is known stays')
+    } else if (connected && !this.#connected) {
+      this.log.info('the registry is reached')
+    }
+    this.#connected = connected
+    this.#core.connected(connected)
+    const { revision } = this.desired()
+    this.#emit({ type: 'registry', revision, connected, ...(reason !== undefined && { reason }) })
+    this.#waiters.look()
+  }
+
+  #emit(event: ControlEvent): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event)
+      } catch (error) {
+        // One listener's fault is not the others'.
+        this.log.error({ error: messageOf(error) }, 'event listener failed')
+      }
+    }
+  }
+}

@@ -1,0 +1,202 @@
+/** State → table → gateway, and the fallback beside it; of the registry it only takes what it is given. */
+import { join } from 'node:path'
+import type { GatewayState } from '../contract/push.js'
+import type { Logger } from '../runtime/logger.js'
+import type { Settings } from '../runtime/settings.js'
+import { isOwnAddress } from './admit.js'
+import type { ControlEvent, SuspectView } from './control.js'
+import type { Desired } from './desired.js'
+import type { Fallback } from './fallback.js'
+import { makeFallback } from './fallback-place.js'
+import type { OwnGateway } from './gateways.js'
+import { Link } from './link.js'
+import { State } from './state.js'
+import { Suspects } from './suspect.js'
+import type { SuspectOptions } from './suspect.js'
+import { canPool, Table } from './table.js'
+
+export interface CoreOptions {
+  settings: Settings
+  log: Logger
+  suspects: SuspectOptions
+  own: ReadonlySet<string>
+  emit: (event: ControlEvent) => void
+  /** Something of what the own gateway shows changed. */
+  onGateway: () => void
+  onRejected: (rule: string) => void
+  onPushFailure: (reason: string) => void
+  onApplied: (lagMs: number) => void
+  onFallbackError: (step: string) => void
+}
+
+export class Core {
+  readonly state: State
+  readonly table: Table
+  /** Undefined in file mode. */
+  readonly link: Link | undefined
+  readonly fallback: Fallback
+  readonly #options: CoreOptions
+  readonly #log: Logger
+  /** Units that the table had at the start and the registry does not know of. */
+  readonly #unknown: Suspects
+  #isReady = false
+
+  constructor(options: CoreOptions) {
+    this.#options = options
+    this.#log = options.log
+    const { settings, suspects } = options
+    this.#unknown = new Suspects(suspects, (names) => {
+      this.link?.pusher.drop(names)
+      this.fallback.offer()
+    })
+    this.state = this.#makeState()
+    this.table = this.#makeTable()
+    this.link = settings.mode === 'gateway' ? this.#makeLink() : undefined
+    this.fallback = this.#makeFallback()
+  }
+
+  /** True once the gateway had all of the registry, and ever after. */
+  get isReady(): boolean {
+    return this.#isReady
+  }
+
+  start(): void {
+    this.table.start()
+    this.link?.start()
+  }
+
+  /** The desired state is another one. */
+  changed(): void {
+    this.link?.pusher.wake()
+    if (this.state.listed) {
+      this.fallback.offer()
+    }
+  }
+
+  connected(connected: boolean): void {
+    this.state.connected(connected)
+    this.#unknown.connected(connected)
+  }
+
+  suspects(): SuspectView[] {
+    return [...this.state.suspects(), ...this.#unknown.view()]
+  }
+
+  confirm(upstream?: string): void {
+    this.state.confirm(upstream)
+    this.#unknown.confirm(upstream)
+  }
+
+  /** The own gateway, of either mode. */
+  gateway(): OwnGateway {
+    const { link, fallback } = this
+    if (link !== undefined) {
+      return {
+        view: () => link.view(),
+        applied: () => link.pusher.applied,
+        lagMs: () => link.pusher.lagMs,
+        active: (sids) => link.active(sids),
+      }
+    }
+    const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
+    return {
+      view: () => ({ ...nginx, reason: fallback.error ?? 'file mode: nginx is reloaded' }),
+      applied: () => fallback.revision,
+      lagMs: () => 0,
+      active: (sids) => Promise.resolve(sids.map(() => undefined)),
+    }
+  }
+
+  /** Ends the push and the writing that are under way. */
+  async close(): Promise<void> {
+    await Promise.all([this.link?.close(), this.fallback.close()])
+    await this.table.close()
+    this.#unknown.close()
+    this.state.close()
+  }
+
+  #makeState(): State {
+    const { settings, log, suspects, own, emit, onRejected } = this.#options
+    return new State({
+      policy: settings,
+      isOwn: (host, port) => isOwnAddress(own, host, port),
+      log,
+      onRejected,
+      suspects,
+      onEvent: emit,
+      onBelieved: () => this.changed(),
+    })
+  }
+
+  #makeTable(): Table {
+    const { domain, mode, pool, poolPort } = this.#options.settings
+    return new Table({
+      domain,
+      log: this.#log,
+      poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
+      desired: (): Desired => this.state.desired(),
+      ready: () => this.state.listed,
+      onChange: () => this.link?.pusher.wake(),
+    })
+  }
+
+  #makeLink(): Link {
+    const { settings, onPushFailure, onApplied, onGateway } = this.#options
+    return new Link({
+      socketPath: join(settings.home, 'run/admin.sock'),
+      source: this.table,
+      log: this.#log,
+      onFailure: onPushFailure,
+      onApplied: (_revision, lagMs) => {
+        this.#isReady = true
+        onApplied(lagMs)
+      },
+      onChange: onGateway,
+      onStarted: (state, isFirst) => this.#onNginx(state, isFirst),
+      onUnknown: (names) => this.#keep(names),
+    })
+  }
+
+  #makeFallback(): Fallback {
+    const { settings, suspects, onFallbackError, onGateway } = this.#options
+    return makeFallback(settings, {
+      log: this.#log,
+      desired: () => this.state.desired(),
+      isTrusted: () => this.#unknown.size === 0,
+      emptyHoldMs: suspects.holdMs,
+      onError: onFallbackError,
+      onWritten: () => {
+        if (this.link === undefined) {
+          this.#isReady = true
+          onGateway()
+        }
+      },
+    })
+  }
+
+  /** nginx was seen for the first time, or it was started anew. */
+  #onNginx(state: GatewayState, isFirst: boolean): void {
+    // What a former controller has pushed tells of deletions that a listing does not show.
+    this.state.raise(state.revision)
+    if (isFirst && state.whole && canPool(state.nginx)) {
+      this.table.assumePool()
+    } else if (!isFirst) {
+      this.table.forgetPool()
+    }
+  }
+
+  /** Keeps what the table has and the registry does not know, as instances that vanished are kept. */
+  #keep(names: string[]): void {
+    const reason = 'the table has it and the registry knows nothing of it'
+    const items = names.map((name) => {
+      const upstream = name.startsWith(':') ? name.slice(1) : ''
+      return { key: name, upstream, id: '*' }
+    })
+    this.#unknown.hold(items, reason)
+    this.#log.error({ count: names.length, reason }, 'much of the table is suspect; it serves on')
+    for (const { upstream } of items.filter((item) => item.upstream !== '')) {
+      const { revision } = this.state.desired()
+      this.#options.emit({ type: 'suspect', revision, upstream, instances: ['*'], reason })
+    }
+  }
+}

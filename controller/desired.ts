@@ -1,0 +1,55 @@
+import type {
+  InstanceRecord,
+  InstanceState,
+  OverrideRecord,
+  Policy,
+  RouteRecord,
+} from '../contract/records.js'
+
+/** One instance as the registry has it, with what an operator decided about it. */
+export interface DesiredInstance {
+  id: string
+  record: InstanceRecord
+  override: OverrideRecord | undefined
+  /** Set when its registration was lost in a way that is not believed yet: it serves on. */
+  suspect: string | undefined
+  /** Registry revision of the last change to it or its override. */
+  revision: number
+}
+
+export interface DesiredUpstream {
+  name: string
+  policy: Policy
+  /** Registry revision of the last change to it or any of its instances. */
+  revision: number
+  instances: ReadonlyMap<string, DesiredInstance>
+}
+
+export interface DesiredRoute {
+  id: string
+  record: RouteRecord
+  revision: number
+}
+
+/**
+ * What the registry says, all of it, at one revision. Never changed in place: an upstream that did not change is the same
+ * object in the next Desired, which is how the compiler knows what to leave alone.
+ */
+export interface Desired {
+  revision: number
+  upstreams: ReadonlyMap<string, DesiredUpstream>
+  routes: ReadonlyMap<string, DesiredRoute>
+}
+
+/** What an instance is to the outside: down beats draining beats up, and the operator can only take away. */
+export function stateOf(instance: DesiredInstance): { state: InstanceState; reason?: string } {
+  const { record, override, suspect } = instance
+  if (record.state === 'down') {
+    return { state: 'down', ...(record.reason !== undefined && { reason: record.reason }) }
+  }
+  if (override !== undefined) {
+    return { state: 'draining', reason: override.reason ?? 'drained by an operator' }
+  }
+  const reason = record.reason ?? suspect
+  return { state: record.state, ...(reason !== undefined && { reason }) }
+}

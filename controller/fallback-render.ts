@@ -1,0 +1,265 @@
+/** Desired state → plain nginx configuration of what is up. Pure. */
+import { parseIp, printAddress, printIp } from '../contract/address.js'
+import { isPathPrefix } from '../contract/names.js'
+import { SluiceError } from '../runtime/errors.js'
+import { peersOf } from './compile.js'
+import { ConfWriter, plain, quoted } from './conf-writer.js'
+import type { Word } from './conf-writer.js'
+import type { Desired, DesiredUpstream } from './desired.js'
+import { byPrecedence, hostKey, nameKey, nameWord, serverName } from './fallback-words.js'
+import { planHosts } from './hosts.js'
+import type { HostPlan, Plan } from './hosts.js'
+import { apportion } from './slots.js'
+
+/** Where the servers listen and what they pass on. */
+export type Place =
+  /** Behind the hop of a gateway: `headersPath` is its `hop-headers.conf`. */
+  | { kind: 'hop'; socketPath: string; headersPath: string }
+  /** In front, for an nginx without njs. `listen`: `80`, `127.0.0.1:80`, `unix:/…`. */
+  | { kind: 'front'; listen: string[] }
+
+interface Server {
+  address: string
+  weight: number
+}
+
+/** A host whose upstream has nobody that is up. */
+const NOBODY = '-'
+/** Any status that no `return` of ours has. */
+const GIVE_BACK = 418
+/** Weights of a split are fractions; this keeps them within 0.1 %. */
+const SPLIT_SHARES = 10_000
+
+function addressOf(host: string, port: number): string {
+  const bytes = parseIp(host)
+  if (bytes === null) {
+    throw new SluiceError('internal', `not an address: ${JSON.stringify(host)}`)
+  }
+  return printAddress(printIp(bytes), port)
+}
+
+/** An upstream that did not change is the same object. */
+const known = new WeakMap<DesiredUpstream, Server[]>()
+
+function serversOf(desired: Desired, upstream: string): Server[] {
+  const found = desired.upstreams.get(upstream)
+  if (found === undefined) {
+    return []
+  }
+  const servers =
+    known.get(found) ??
+    peersOf(found)
+      .filter((peer) => peer.up)
+      .map(({ host, port, weight }) => ({ address: addressOf(host, port), weight }))
+  known.set(found, servers)
+  return servers
+}
+
+function splitServers(
+  desired: Desired,
+  arms: Array<{ upstream: string; weight: number }>,
+): Server[] {
+  const weights = new Map<string, number>()
+  for (const arm of arms) {
+    const servers = serversOf(desired, arm.upstream)
+    const sum = servers.reduce((total, server) => total + server.weight, 0)
+    for (const { address, weight } of servers) {
+      weights.set(address, (weights.get(address) ?? 0) + (arm.weight * weight) / sum)
+    }
+  }
+  const addresses = [...weights.keys()].sort()
+  const due = addresses.map((address) => weights.get(address) ?? 0)
+  const shares = due.length === 0 ? [] : apportion(due, Math.max(SPLIT_SHARES, due.length))
+  return addresses.map((address, i) => ({ address, weight: shares[i] ?? 1 }))
+}
+
+/** `:web` → `sluice_f_web`, `~canary` → `sluice_s_canary`. */
+function blockName(unit: string): string {
+  return `${unit.startsWith(':') ? 'sluice_f_' : 'sluice_s_'}${nameWord(unit.slice(1))}`
+}
+
+/** Units with somebody up → their servers. */
+function collect(desired: Desired, plan: Plan): Map<string, Server[]> {
+  const blocks = new Map<string, Server[]>()
+  for (const upstream of [...desired.upstreams.keys()].sort()) {
+    blocks.set(`:${upstream}`, serversOf(desired, upstream))
+  }
+  for (const [unit, arms] of [...plan.splits].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    blocks.set(unit, splitServers(desired, arms))
+  }
+  return new Map([...blocks].filter(([, servers]) => servers.length > 0))
+}
+
+class FallbackConf {
+  readonly #out = new ConfWriter()
+  readonly #place: Place
+  readonly #blocks: Map<string, Server[]>
+
+  constructor(place: Place, blocks: Map<string, Server[]>) {
+    this.#place = place
+    this.#blocks = blocks
+  }
+
+  write(plan: Plan): string {
+    this.#blocks.forEach((servers, unit) => this.#upstream(unit, servers))
+    if (this.#place.kind === 'hop') {
+      this.#wanted()
+    } else {
+      this.#connectionMap()
+    }
+    const hosts = [...plan.hosts.values()].sort(byPrecedence)
+    const isPlain = (host: HostPlan) => host.routes.length === 1 && host.routes[0]?.prefix === '/'
+    this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host)))
+    this.#defaultServer()
+    hosts.filter((host) => !isPlain(host)).forEach((host) => this.#server(host))
+    return this.#out.text()
+  }
+
+  #upstream(unit: string, servers: Server[]): void {
+    this.#out.block('upstream', [plain(blockName(unit))], () => {
+      for (const { address, weight } of servers) {
+        const words = weight === 1 ? [] : [plain(`weight=${weight}`)]
+        this.#out.directive('server', plain(address), ...words)
+      }
+      this.#out.directive('keepalive', plain('32'))
+    })
+  }
+
+  /** For the hop: which of the blocks serves an upstream that it was asked for by name. */
+  #wanted(): void {
+    this.#out.block('map', [plain('$sluice_wanted'), plain('$sluice_fallback')], () => {
+      this.#out.entry(plain('default'), quoted(''))
+      for (const unit of this.#blocks.keys()) {
+        if (unit.startsWith(':')) {
+          this.#out.entry(nameKey(unit.slice(1)), plain(blockName(unit)))
+        }
+      }
+    })
+  }
+
+  #connectionMap(): void {
+    this.#out.block('map', [plain('$http_upgrade'), plain('$sluice_connection')], () => {
+      this.#out.entry(plain('default'), plain('upgrade'))
+      this.#out.entry(quoted(''), quoted(''))
+    })
+  }
+
+  /**
+   * One server for all plain hosts: a server for each of ten thousand would cost nginx hundreds of megabytes. Wildcards that have
+   * paths are in the map for their place among the wildcards, and lead to nothing there.
+   */
+  #hostMap(hosts: HostPlan[]): void {
+    this.#out.block('map', [plain('$host'), plain('$sluice_fallback_host')], () => {
+      this.#out.entry(plain('default'), quoted(''))
+      for (const { host, routes } of hosts) {
+        const [first] = routes
+        const leads = routes.length === 1 && first?.prefix === '/'
+        this.#out.entry(hostKey(host), leads ? plain(this.#target(first.target)) : quoted(''))
+      }
+    })
+  }
+
+  #target(unit: string): string {
+    return this.#blocks.has(unit) ? blockName(unit) : NOBODY
+  }
+
+  #defaultServer(): void {
+    this.#out.block('server', [], () => {
+      this.#listen(true)
+      this.#out.block('location', [plain('/')], () => {
+        this.#out.block('if', [{ text: '($sluice_fallback_host = "")' }], () => this.#return(404))
+        this.#passPlain()
+      })
+    })
+  }
+
+  #passPlain(): void {
+    this.#out.block('if', [{ text: `($sluice_fallback_host = ${NOBODY})` }], () =>
+      this.#return(503),
+    )
+    this.#out.directive('proxy_pass', plain('http://$sluice_fallback_host'))
+  }
+
+  /** nginx prefers a wildcard of `server_name` to the default server, which may have the very host. */
+  #givePlainBack(): void {
+    this.#out.block('if', [{ text: '($sluice_fallback_host != "")' }], () =>
+      this.#return(GIVE_BACK),
+    )
+    this.#out.directive('error_page', plain(String(GIVE_BACK)), plain('='), {
+      text: '@sluice_plain',
+    })
+    this.#out.block('location', [{ text: '@sluice_plain' }], () => this.#passPlain())
+  }
+
+  /** A host with paths. A prefix fits whole segments: `/api` and `/api/x`, not `/apix`. */
+  #server({ host, routes }: HostPlan): void {
+    this.#out.block('server', [], () => {
+      this.#listen(false)
+      this.#out.directive('server_name', serverName(host))
+      if (isWild({ host })) {
+        this.#givePlainBack()
+      }
+      for (const { prefix, target } of routes) {
+        if (!isPathPrefix(prefix)) {
+          throw new SluiceError('internal', `not a path: ${JSON.stringify(prefix)}`)
+        }
+        if (prefix !== '/') {
+          this.#location([plain('='), quoted(prefix)], target)
+        }
+        this.#location([quoted(prefix === '/' ? '/' : `${prefix}/`)], target)
+      }
+      if (!routes.some((route) => route.prefix === '/')) {
+        this.#out.block('location', [plain('/')], () => this.#return(404))
+      }
+    })
+  }
+
+  #location(words: Word[], target: string): void {
+    const block = this.#target(target)
+    this.#out.block('location', words, () => {
+      if (block === NOBODY) {
+        this.#return(503)
+      } else {
+        this.#out.directive('proxy_pass', plain(`http://${block}`))
+      }
+    })
+  }
+
+  #return(status: number): void {
+    this.#out.directive('return', plain(String(status)))
+  }
+
+  #listen(isDefault: boolean): void {
+    const place = this.#place
+    const more = isDefault ? [plain('default_server')] : []
+    if (place.kind === 'hop') {
+      this.#out.directive('listen', quoted(`unix:${place.socketPath}`), ...more)
+      this.#out.directive('include', quoted(place.headersPath))
+      return
+    }
+    place.listen.forEach((listen) => this.#out.directive('listen', quoted(listen), ...more))
+    this.#out.directive('proxy_http_version', plain('1.1'))
+    this.#out.directive('client_max_body_size', plain('0'))
+    for (const [header, value] of FRONT_HEADERS) {
+      this.#out.directive('proxy_set_header', plain(header), value)
+    }
+  }
+}
+
+const FRONT_HEADERS: Array<[string, Word]> = [
+  ['Host', plain('$http_host')],
+  ['Upgrade', plain('$http_upgrade')],
+  ['Connection', plain('$sluice_connection')],
+  ['X-Real-IP', plain('$remote_addr')],
+  ['X-Forwarded-For', plain('$proxy_add_x_forwarded_for')],
+  ['X-Forwarded-Proto', plain('$scheme')],
+  ['X-Forwarded-Host', plain('$http_host')],
+  ['X-Forwarded-Port', plain('$server_port')],
+  ['Proxy', quoted('')],
+]
+
+/** The file's text, without its header. Throws when a name in it is none; the border lets no such name in. */
+export function renderFallback(desired: Desired, domain: string, place: Place): string {
+  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+  return new FallbackConf(place, collect(desired, plan)).write(plan)
+}

@@ -1,0 +1,81 @@
+/** What other controllers say of their gateways, in `gateways/<id>`. */
+import { parseKey } from '../contract/keys.js'
+import type { GatewayRecord } from '../contract/records.js'
+import type { Change, Listing } from '../registry/registry.js'
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+/** The record, or undefined when it is none. */
+export function parseGateway(text: string): GatewayRecord | undefined {
+  let value: Partial<Record<keyof GatewayRecord, unknown>> | null
+  try {
+    value = JSON.parse(text) as typeof value
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) {
+    return undefined
+  }
+  const { applied, connected, workers, nginx, njs, active } = value
+  const isActive =
+    typeof active === 'object' && active !== null && Object.values(active).every(isCount)
+  return isCount(applied) &&
+    typeof connected === 'boolean' &&
+    isCount(workers) &&
+    typeof nginx === 'string' &&
+    typeof njs === 'string' &&
+    isActive
+    ? { applied, connected, workers, nginx, njs, active: active as Record<string, number> }
+    : undefined
+}
+
+export class ForeignGateways {
+  readonly #own: string
+  readonly #records = new Map<string, GatewayRecord>()
+
+  /** `own` is the id that is not foreign. */
+  constructor(own: string) {
+    this.#own = own
+  }
+
+  all(): ReadonlyMap<string, GatewayRecord> {
+    return this.#records
+  }
+
+  /** Answers the ids that changed. */
+  listing(listing: Listing): string[] {
+    const before = [...this.#records.keys()]
+    this.#records.clear()
+    const now = listing.entries.flatMap(({ key, value }) => this.#put(key, value))
+    return [...new Set([...before, ...now])]
+  }
+
+  /** Answers the ids that changed. */
+  changes(changes: Change[]): string[] {
+    return changes.flatMap((change) =>
+      change.type === 'put' ? this.#put(change.key, change.value) : this.#delete(change.key),
+    )
+  }
+
+  #idOf(key: string): string | undefined {
+    const parsed = key.startsWith('gateways/') ? parseKey(key) : null
+    return parsed?.kind === 'gateways' && parsed.id !== this.#own ? parsed.id : undefined
+  }
+
+  #put(key: string, value: string): string[] {
+    const id = this.#idOf(key)
+    const record = id === undefined ? undefined : parseGateway(value)
+    if (id === undefined || record === undefined) {
+      return []
+    }
+    this.#records.set(id, record)
+    return [id]
+  }
+
+  #delete(key: string): string[] {
+    const id = this.#idOf(key)
+    return id !== undefined && this.#records.delete(id) ? [id] : []
+  }
+}

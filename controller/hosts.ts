@@ -1,0 +1,122 @@
+/** Routes and upstream names → what each host leads to. Pure. */
+import { AGENT_ROUTES } from '../contract/keys.js'
+import type { SplitArm } from '../contract/records.js'
+import { FAST_HOSTS, MAX_VALUE_BYTES } from '../contract/zones.js'
+import { DIGEST_LENGTH } from '../contract/table.js'
+import { isHostPattern } from '../contract/names.js'
+import type { DesiredRoute } from './desired.js'
+
+export interface HostPlan {
+  host: string
+  /** Longest prefix first. `target` is a unit: `:web`, `~canary`. */
+  routes: Array<{ prefix: string; target: string }>
+  /** The one unit it leads to, when it is to have slots of its own; else undefined. */
+  fast: string | undefined
+}
+
+/** A route that got nothing for one of its hosts. */
+export interface Overruled {
+  route: string
+  host: string
+  why: string
+}
+
+export interface Plan {
+  hosts: ReadonlyMap<string, HostPlan>
+  /** Routes that split, by unit name. */
+  splits: ReadonlyMap<string, SplitArm[]>
+  overruled: Overruled[]
+}
+
+interface Draft {
+  targets: Map<string, { target: string; route: string }>
+  bytes: number
+}
+
+/** The room that the default route of a host's own upstream needs is kept free. */
+const MOST_BYTES = MAX_VALUE_BYTES - DIGEST_LENGTH - 128
+
+function claim(
+  drafts: Map<string, Draft>,
+  host: string,
+  route: DesiredRoute,
+): Overruled | undefined {
+  const target = route.record.split === undefined ? `:${route.record.upstream}` : `~${route.id}`
+  const prefix = route.record.pathPrefix
+  const draft: Draft = drafts.get(host) ?? { targets: new Map(), bytes: 0 }
+  const first = draft.targets.get(prefix)
+  if (first?.target === target) {
+    return undefined
+  }
+  if (first !== undefined) {
+    return { route: route.id, host, why: `route ${first.route} has ${prefix} there already` }
+  }
+  const bytes = prefix.length + target.length + 2
+  if (draft.bytes + bytes > MOST_BYTES) {
+    return { route: route.id, host, why: 'the host has too many paths' }
+  }
+  draft.targets.set(prefix, { target, route: route.id })
+  draft.bytes += bytes
+  drafts.set(host, draft)
+  return undefined
+}
+
+/** An upstream answers at its own name below the domain, where no route says otherwise. */
+function addDefaults(
+  drafts: Map<string, Draft>,
+  upstreams: Iterable<string>,
+  domain: string,
+): void {
+  for (const upstream of upstreams) {
+    const host = `${upstream}.${domain}`
+    const draft: Draft = drafts.get(host) ?? { targets: new Map(), bytes: 0 }
+    if (isHostPattern(host) && !draft.targets.has('/')) {
+      draft.targets.set('/', { target: `:${upstream}`, route: '' })
+      drafts.set(host, draft)
+    }
+  }
+}
+
+function toPlan(host: string, draft: Draft): HostPlan {
+  const routes = [...draft.targets].map(([prefix, { target }]) => ({ prefix, target }))
+  routes.sort((a, b) => b.prefix.length - a.prefix.length || (a.prefix < b.prefix ? -1 : 1))
+  return { host, routes, fast: undefined }
+}
+
+function isPlain(plan: HostPlan): boolean {
+  return plan.routes.length === 1 && plan.routes[0]?.prefix === '/' && !plan.host.startsWith('*')
+}
+
+/** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
+export function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
+  const [first, second] = [a, b].map(({ id }) => id.startsWith(AGENT_ROUTES))
+  return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
+}
+
+/** Of two routes with the same host and prefix, an operator's wins, and then the one with the lower id. */
+export function planHosts(
+  routes: Iterable<DesiredRoute>,
+  upstreams: Iterable<string>,
+  domain: string,
+): Plan {
+  const sorted = [...routes].sort(byPrecedence)
+  const drafts = new Map<string, Draft>()
+  const splits = new Map<string, SplitArm[]>()
+  const overruled: Overruled[] = []
+  for (const route of sorted) {
+    for (const host of route.record.hosts) {
+      const lost = claim(drafts, host, route)
+      overruled.push(...(lost === undefined ? [] : [lost]))
+    }
+    if (route.record.split !== undefined) {
+      splits.set(`~${route.id}`, route.record.split)
+    }
+  }
+  addDefaults(drafts, upstreams, domain)
+  const hosts = new Map([...drafts].map(([host, draft]) => [host, toPlan(host, draft)]))
+  const plain = [...hosts.values()].filter(isPlain).sort((a, b) => (a.host < b.host ? -1 : 1))
+  plain.slice(0, FAST_HOSTS).forEach((plan) => {
+    plan.fast = plan.routes[0]?.target
+  })
+  return { hosts, splits, overruled }
+}

@@ -1,0 +1,140 @@
+/** This controller's own gateway: pushing to it, counting in it, watching over it. */
+import type { GatewayState } from '../contract/push.js'
+import type { Logger } from '../runtime/logger.js'
+import { ActiveCounter } from './active.js'
+import { GatewayClient } from './gateway.js'
+import { Pusher } from './push.js'
+import type { Source } from './push.js'
+import { HUNG_REASON, Watchdog } from './watchdog.js'
+
+export interface LinkOptions {
+  socketPath: string
+  source: Source
+  log: Logger
+  onFailure(reason: string): void
+  onApplied(revision: number, lagMs: number): void
+  /** Something of what `view` shows changed. */
+  onChange(): void
+  /** The first state that is seen, and each that shows nginx was started anew. */
+  onStarted(state: GatewayState, isFirst: boolean): void
+  onUnknown(names: string[]): void
+}
+
+export interface LinkView {
+  connected: boolean
+  workers: number
+  nginx: string
+  njs: string
+  reason: string | undefined
+}
+
+const POLL_MS = 400
+const PROBE_MS = 2000
+const UNREACHED = 'the gateway was not reached yet'
+
+export class Link {
+  readonly pusher: Pusher
+  readonly #gateway: GatewayClient
+  readonly #watchdog: Watchdog
+  readonly #active: ActiveCounter
+  readonly #options: LinkOptions
+  #state: GatewayState | undefined
+  #isReached = false
+  #master: number | undefined
+  #shown = ''
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    const { socketPath, source, log } = options
+    const onFailure = (reason: string) => options.onFailure(reason)
+    this.#gateway = new GatewayClient(socketPath)
+    this.#active = new ActiveCounter(this.#gateway, () => this.#state?.workers ?? [])
+    this.#watchdog = new Watchdog(this.#gateway, {
+      log,
+      everyMs: PROBE_MS,
+      onHung: (hung) => {
+        if (hung) {
+          onFailure('hung')
+        }
+        this.#changed()
+      },
+    })
+    this.pusher = new Pusher(this.#gateway, {
+      source,
+      log,
+      pollMs: POLL_MS,
+      onFailure,
+      onUnknown: (names) => options.onUnknown(names),
+      onApplied: (revision, lagMs) => {
+        // What was counted before says nothing of now.
+        this.#active.forget()
+        options.onApplied(revision, lagMs)
+        this.#changed()
+      },
+      onState: (state) => this.#onState(state),
+    })
+  }
+
+  get isHung(): boolean {
+    return this.#watchdog.isHung
+  }
+
+  get freeBytes(): number | undefined {
+    return this.#state?.freeBytes
+  }
+
+  view(): LinkView {
+    const state = this.#state
+    const isHung = this.#watchdog.isHung
+    const connected = this.#isReached && !isHung && !this.pusher.isFenced
+    return {
+      connected,
+      workers: state?.workers.length ?? 0,
+      nginx: state?.nginx ?? '',
+      njs: state?.njs ?? '',
+      reason: isHung
+        ? HUNG_REASON
+        : (this.pusher.reason ?? (state === undefined ? UNREACHED : undefined)),
+    }
+  }
+
+  start(): void {
+    this.pusher.start()
+    this.#watchdog.start()
+  }
+
+  /** In flight by SID; undefined where nobody can tell. */
+  active(sids: string[]): Promise<Array<number | undefined>> {
+    return this.#isReached ? this.#active.count(sids) : Promise.resolve(sids.map(() => undefined))
+  }
+
+  counters(): Promise<Record<string, number>> {
+    return this.#gateway.counters()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.pusher.close(), this.#watchdog.close()])
+    await this.#gateway.close()
+  }
+
+  #onState(state: GatewayState | undefined): void {
+    this.#isReached = state !== undefined
+    if (state !== undefined) {
+      this.#state = state
+      if (state.pid !== this.#master) {
+        const isFirst = this.#master === undefined
+        this.#master = state.pid
+        this.#options.onStarted(state, isFirst)
+      }
+    }
+    this.#changed()
+  }
+
+  #changed(): void {
+    const shown = JSON.stringify([this.view(), this.pusher.applied])
+    if (shown !== this.#shown) {
+      this.#shown = shown
+      this.#options.onChange()
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/** The controller as a process. */
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { openRegistry } from '../registry/open.js'
+import { messageOf } from '../runtime/errors.js'
+import { makeLogger } from '../runtime/logger.js'
+import type { Logger } from '../runtime/logger.js'
+import { within } from '../runtime/retry.js'
+import type { Settings } from '../runtime/settings.js'
+import { startApi } from './api/server.js'
+import { Controller } from './controller.js'
+
+/** Less than what a supervisor grants. */
+const CLOSE_MS = 4500
+
+/** The first of: SIGTERM, SIGINT, the end of the process that started this one (if it holds a channel), `done`. */
+async function untilTold(log: Logger, done: Promise<string>): Promise<void> {
+  const ways = [
+    once(process, 'SIGTERM').then(() => 'SIGTERM'),
+    once(process, 'SIGINT').then(() => 'SIGINT'),
+    ...(process.channel === undefined || process.channel === null
+      ? []
+      : [once(process, 'disconnect').then(() => 'the supervisor is gone')]),
+    done,
+  ]
+  log.info({ reason: await Promise.race(ways) }, 'controller stops')
+}
+
+/** Closes one after the other, in time. What does not close is left to the end of the process. */
+async function closeAll(log: Logger, parts: Array<() => Promise<void>>): Promise<void> {
+  const close = async (): Promise<void> => {
+    for (const part of parts) {
+      await part().catch((error: unknown) =>
+        log.warn({ error: messageOf(error) }, 'not closed well'),
+      )
+    }
+  }
+  await within(CLOSE_MS, close(), () => new Error(`not closed within ${CLOSE_MS} ms`)).catch(
+    (error: unknown) => log.error({ error: messageOf(error) }, 'controller ends all the same'),
+  )
+}
+
+/** Resolves once the file was written and nginx has it, in file mode with `onetime`; else never. */
+function onetimeDone(controller: Controller, settings: Settings): Promise<string> {
+  return new Promise((resolve) => {
+    if (settings.mode === 'file' && settings.file.onetime) {
+      const stop = controller.subscribe(() => {
+        if (controller.ready()) {
+          stop()
+          resolve('the file is written')
+        }
+      })
+    }
+  })
+}
+
+/**
+ * Runs a controller until it is told to stop, and resolves when all is closed. Rejects when it cannot start: the
+ * registry of the home or the API's port in use, a home that cannot be written.
+ */
+export async function runController(settings: Settings): Promise<void> {
+  const log = makeLogger({ part: 'controller', level: settings.logLevel })
+  await mkdir(settings.home, { recursive: true })
+  const registry = await openRegistry(settings, { part: 'controller', log })
+  const parts = [() => registry.close()]
+  try {
+    const controller = await Controller.make({ settings, registry, log })
+    parts.unshift(() => controller.close())
+    const done = onetimeDone(controller, settings)
+    controller.start()
+    if (!(settings.mode === 'file' && settings.file.onetime)) {
+      const api = await startApi(controller, controller.metrics.registry)
+      parts.unshift(() => api.close())
+      log.info({ url: api.url, gateway: controller.gatewayId }, 'controller runs')
+    }
+    await untilTold(log, done)
+  } finally {
+    await closeAll(log, parts)
+  }
+}

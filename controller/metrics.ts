@@ -1,0 +1,166 @@
+/** What Prometheus is shown. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { messageOf } from '../runtime/errors.js'
+import type { Logger } from '../runtime/logger.js'
+import type { RegistryView } from './control.js'
+import type { Core } from './core.js'
+import { stateOf } from './desired.js'
+
+/** Upstreams that are shown by name; all further ones together, so that a large table does not flood Prometheus. */
+const NAMED_UPSTREAMS = 200
+const OTHERS = '(others)'
+
+export class Metrics {
+  /** prom-client's: `contentType` and `metrics()` are what `GET /metrics` needs. */
+  readonly registry = new Registry()
+  readonly pushFailures: Counter<'reason'>
+  readonly fallbackErrors: Counter<'step'>
+  readonly rejected: Counter<'rule'>
+  readonly converge: Histogram
+  readonly #log: Logger
+  readonly #core: Core
+
+  constructor(log: Logger, core: Core, registryView: () => RegistryView) {
+    this.#log = log
+    this.#core = core
+    const pushes = 'Pushes to the gateway that failed, by reason'
+    const files = 'Fallback files that were not written, by the step that failed'
+    const values = 'Registry values that were refused, by the field that was wrong'
+    this.pushFailures = this.#counter('sluice_push_failures_total', pushes, 'reason')
+    this.fallbackErrors = this.#counter('sluice_fallback_write_errors_total', files, 'step')
+    this.rejected = this.#counter('sluice_rejected_registrations_total', values, 'rule')
+    this.converge = new Histogram({
+      name: 'sluice_converge_seconds',
+      help: 'From a change being known to the controller to its being in the table',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers: [this.registry],
+    })
+    this.#versions()
+    this.#registry(registryView)
+    this.#instances()
+    this.#gateway()
+    this.#events()
+  }
+
+  #counter<L extends string>(name: string, help: string, label: L): Counter<L> {
+    return new Counter({ name, help, labelNames: [label], registers: [this.registry] })
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+
+  #versions(): void {
+    const { state, table, link, fallback } = this.#core
+    new Gauge({
+      name: 'sluice_table_version',
+      help: 'Revision of the table, by where it is',
+      labelNames: ['where'],
+      registers: [this.registry],
+      collect() {
+        this.set({ where: 'registry' }, state.desired().revision)
+        this.set({ where: 'controller' }, table.revision())
+        this.set({ where: 'nginx' }, link?.pusher.applied ?? 0)
+        this.set({ where: 'fallback' }, fallback.revision)
+      },
+    })
+  }
+
+  #registry(view: () => RegistryView): void {
+    const core = this.#core
+    this.#gauge('sluice_registry_connected', '1 while the registry can be reached', () =>
+      view().connected ? 1 : 0,
+    )
+    this.#gauge(
+      'sluice_registry_revision',
+      'Revision that the registry is known to have',
+      () => core.state.known,
+    )
+    this.#gauge(
+      'sluice_last_sync_age_seconds',
+      'Since the registry was last known to agree; -1 before the first time',
+      () => {
+        const { syncedAtMs } = view()
+        return syncedAtMs === undefined ? -1 : Math.max(0, (Date.now() - syncedAtMs) / 1000)
+      },
+    )
+    this.#gauge('sluice_suspect_instances', 'Lost instances that serve on', () =>
+      core.suspects().reduce((sum, { instances }) => sum + instances.length, 0),
+    )
+    this.#gauge(
+      'sluice_overruled_routes',
+      'Hosts of routes that another route has',
+      () => core.table.overruled,
+    )
+  }
+
+  #instances(): void {
+    const { state } = this.#core
+    new Gauge({
+      name: 'sluice_instances',
+      help: `Instances by upstream and state; upstreams after the first ${NAMED_UPSTREAMS} together`,
+      labelNames: ['upstream', 'state'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        const { upstreams } = state.desired()
+        const named = new Set([...upstreams.keys()].sort().slice(0, NAMED_UPSTREAMS))
+        for (const { name, instances } of upstreams.values()) {
+          const upstream = named.has(name) ? name : OTHERS
+          const counts = { up: 0, draining: 0, down: 0 }
+          instances.forEach((instance) => counts[stateOf(instance).state]++)
+          this.inc({ upstream, state: 'up' }, counts.up)
+          this.inc({ upstream, state: 'draining' }, counts.draining)
+          this.inc({ upstream, state: 'down' }, counts.down)
+        }
+      },
+    })
+  }
+
+  #gateway(): void {
+    const { link, table } = this.#core
+    this.#gauge('sluice_gateway_connected', '1 while the gateway takes pushes', () =>
+      link?.view().connected === true ? 1 : 0,
+    )
+    this.#gauge(
+      'sluice_dict_hung',
+      '1 while the lock of the shared dict hangs: nginx must be stopped and started',
+      () => (link?.isHung === true ? 1 : 0),
+    )
+    this.#gauge('sluice_gateway_workers', 'Workers of nginx', () => link?.view().workers ?? 0)
+    this.#gauge('sluice_pool_members', 'Peers that the pool surely has', () => table.pooled)
+    this.#gauge(
+      'sluice_dict_bytes_free',
+      'Free whole pages of the table; -1 when unknown',
+      () => link?.freeBytes ?? -1,
+    )
+  }
+
+  #events(): void {
+    const { link } = this.#core
+    const log = this.#log
+    new Counter({
+      name: 'sluice_gateway_events_total',
+      help: 'What happened to requests off the normal path, since nginx was started',
+      labelNames: ['event'],
+      registers: [this.registry],
+      async collect() {
+        try {
+          const counted = (await link?.counters()) ?? {}
+          this.reset()
+          Object.entries(counted).forEach(([event, count]) => this.inc({ event }, count))
+        } catch (error) {
+          // The last numbers stay; sluice_gateway_connected tells.
+          log.debug({ error: messageOf(error) }, 'no counters')
+        }
+      },
+    })
+  }
+}

@@ -1,0 +1,147 @@
+/** Which peers nginx's pool holds, and how they are told to it by SRV and A records. Pure. */
+import { createHash } from 'node:crypto'
+
+export interface Member {
+  sid: string
+  /** IPv4: the pool's resolver is told not to ask for others. */
+  host: string
+  port: number
+}
+
+export const POOL_DOMAIN = 'pool.sluice'
+export const POOL_SERVICE = `_http._tcp.${POOL_DOMAIN}`
+
+/**
+ * nginx searches its pool in a row, and one answer holds about 1,200 SRV records at most. Peers beyond this go by
+ * address, which is slower for them and right all the same.
+ */
+export const MOST_MEMBERS = 1000
+
+/** Never empty: an empty answer would drop all peers, and the next question would come only ten seconds later. */
+const PLACEHOLDER: Member = { sid: '', host: '127.0.0.1', port: 9 }
+
+export interface PoolAnswers {
+  /** One SRV record for each port; its target carries all addresses of the port. */
+  services: Array<{ port: number; target: string }>
+  /** Target → addresses. */
+  targets: ReadonlyMap<string, readonly string[]>
+  /** Target → SIDs that nginx has once it asked for the service, then for this target. */
+  sids: ReadonlyMap<string, readonly string[]>
+}
+
+/** The lowest SIDs when there are too many, so that every controller takes the same ones. */
+export function selectMembers(candidates: Iterable<Member>): Member[] {
+  const bySid = new Map<string, Member>()
+  for (const member of candidates) {
+    if (!member.host.includes(':')) {
+      bySid.set(member.sid, member)
+    }
+  }
+  const sorted = [...bySid.values()].sort((a, b) => (a.sid < b.sid ? -1 : 1))
+  return sorted.slice(0, MOST_MEMBERS)
+}
+
+/** Ports with the same addresses share a target. A target's name tells its content, so an old answer never gets a new meaning. */
+export function answersFor(members: Member[]): PoolAnswers {
+  const byPort = new Map<number, Member[]>()
+  for (const member of members.length === 0 ? [PLACEHOLDER] : members) {
+    byPort.set(member.port, [...(byPort.get(member.port) ?? []), member])
+  }
+  const services: PoolAnswers['services'] = []
+  const targets = new Map<string, string[]>()
+  const sids = new Map<string, string[]>()
+  for (const [port, same] of [...byPort].sort(([a], [b]) => a - b)) {
+    const hosts = [...new Set(same.map((member) => member.host))].sort()
+    const name = createHash('sha256').update(hosts.join(' ')).digest('hex').slice(0, 12)
+    const target = `h${name}.${POOL_DOMAIN}`
+    services.push({ port, target })
+    targets.set(target, hosts)
+    const known = same.map((member) => member.sid).filter((sid) => sid !== '')
+    sids.set(target, [...(sids.get(target) ?? []), ...known])
+  }
+  return { services, targets, sids }
+}
+
+/**
+ * Follows what nginx asks. It asks for the service, then for each target, and then, a second later, for the service
+ * again: what it was told in a round is surely in its pool when the next round begins.
+ */
+export class PoolProgress {
+  #current: PoolAnswers | undefined
+  /** What the last answer to the service named, and which of its targets were asked for since. */
+  #round: { answers: PoolAnswers; asked: Set<string> } | undefined
+  /** Targets of former answers, for questions that are still to come. */
+  #former = new Map<string, readonly string[]>()
+  #pooled: ReadonlySet<string> = new Set()
+
+  /** SIDs that nginx surely has. The same object until it changes. */
+  get pooled(): ReadonlySet<string> {
+    return this.#pooled
+  }
+
+  /** Undefined before the members are known: nginx may still have those of an earlier controller, and should keep them. */
+  get answers(): PoolAnswers | undefined {
+    return this.#current
+  }
+
+  setMembers(members: Member[]): void {
+    this.#former = new Map([
+      ...(this.#round?.answers.targets ?? []),
+      ...(this.#current?.targets ?? []),
+    ])
+    this.#current = answersFor(members)
+    // Who left goes at once: the pool may lose it at any moment from now.
+    const stay = this.#memberSids()
+    this.#set(new Set([...this.#pooled].filter((sid) => stay.has(sid))))
+  }
+
+  /**
+   * Takes all members for pooled: an earlier controller told them to an nginx that runs on. The next rounds show whether
+   * it is so; until then a wrong guess costs a retry.
+   */
+  assume(): void {
+    this.#set(this.#memberSids())
+  }
+
+  #memberSids(): Set<string> {
+    return new Set([...(this.#current?.sids.values() ?? [])].flat())
+  }
+
+  /** nginx began a new round. True when the set of pooled SIDs is another one now. */
+  serviceAsked(): boolean {
+    const before = this.#pooled
+    const round = this.#round
+    if (round !== undefined && this.#current !== undefined) {
+      const fetched = new Set(
+        [...round.asked].flatMap((target) => round.answers.sids.get(target) ?? []),
+      )
+      const members = this.#memberSids()
+      this.#set(new Set([...fetched].filter((sid) => members.has(sid))))
+    }
+    this.#round =
+      this.#current === undefined ? undefined : { answers: this.#current, asked: new Set() }
+    return before !== this.#pooled
+  }
+
+  /** Addresses of a target, or undefined when no recent answer named it. */
+  targetAsked(target: string): readonly string[] | undefined {
+    if (this.#round?.answers.targets.has(target) === true) {
+      this.#round.asked.add(target)
+    }
+    return this.#current?.targets.get(target) ?? this.#former.get(target)
+  }
+
+  /** nginx was started anew, and its pool is empty. */
+  forget(): boolean {
+    const before = this.#pooled
+    this.#round = undefined
+    this.#set(new Set())
+    return before !== this.#pooled
+  }
+
+  #set(pooled: Set<string>): void {
+    const isSame =
+      pooled.size === this.#pooled.size && [...pooled].every((sid) => this.#pooled.has(sid))
+    this.#pooled = isSame ? this.#pooled : pooled
+  }
+}

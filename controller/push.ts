@@ -1,0 +1,302 @@
+/** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
+import type { GatewayState, Operation } from '../contract/push.js'
+import { messageOf, SluiceError } from '../runtime/errors.js'
+import type { Logger } from '../runtime/logger.js'
+import { Backoff, pause } from '../runtime/retry.js'
+import type { Unit } from './compile.js'
+import { makeParts, makePartsForFull } from './delta.js'
+import { isTimeout, Rejected } from './gateway.js'
+import type { GatewayClient } from './gateway.js'
+import { Mirror } from './mirror.js'
+
+/** Where the table comes from. */
+export interface Source {
+  /** False until the registry was read once: an empty table must not be taken for the truth. */
+  ready(): boolean
+  /** As of the last `update`. */
+  revision(): number
+  units(): ReadonlyMap<string, Unit>
+  /** Compiles what is new. Answers the names of the units that changed since the last call. */
+  update(): Iterable<string>
+}
+
+export interface PushOptions {
+  source: Source
+  log: Logger
+  /** The gateway's state is looked at no less often than this. */
+  pollMs: number
+  onFailure(reason: string): void
+  /** A revision, and the milliseconds from its being known here to its being acknowledged. */
+  onApplied(revision: number, lagMs: number): void
+  /** Each state that was seen; undefined when the gateway cannot be reached. */
+  onState(state: GatewayState | undefined): void
+  /** The registry knows nothing of much that the table has. That stays until `drop` is called with these names. */
+  onUnknown(names: string[]): void
+}
+
+type Status = 'level' | 'fenced' | 'full' | 'failing'
+
+const RETRY = { firstMs: 50, mostMs: 1000 }
+const FULL_RETRY_MS = 5000
+/** Another writer's turn takes some milliseconds. */
+const TURN_TRIES = 100
+const TURN_MS = 10
+
+function codeOf(error: unknown): string {
+  return error instanceof SluiceError ? error.code : 'internal'
+}
+
+export class Pusher {
+  readonly #gateway: GatewayClient
+  readonly #options: PushOptions
+  readonly #mirror = new Mirror()
+  readonly #stop = new AbortController()
+  readonly #backoff = new Backoff(RETRY)
+  readonly #dirty = new Set<string>()
+  #running: Promise<void> | undefined
+  #wake = new AbortController()
+  #epoch = 0
+  #applied = 0
+  /** Whether the mirror is known to be true. */
+  #isSure = false
+  #seenAtMs = 0
+  #behindSinceMs: number | undefined
+  #status: Status = 'failing'
+  #reason: string | undefined
+
+  constructor(gateway: GatewayClient, options: PushOptions) {
+    this.#gateway = gateway
+    this.#options = options
+  }
+
+  /** Revision of the registry that the gateway acknowledged; 0 before the first time. */
+  get applied(): number {
+    return this.#applied
+  }
+
+  /** Why it is not level, for people; undefined when it is, or when nothing went wrong yet. */
+  get reason(): string | undefined {
+    return this.#reason
+  }
+
+  /** Whether another controller has taken the gateway over. */
+  get isFenced(): boolean {
+    return this.#status === 'fenced'
+  }
+
+  /** Milliseconds since it fell behind; 0 when it is level. */
+  get lagMs(): number {
+    return this.#behindSinceMs === undefined ? 0 : performance.now() - this.#behindSinceMs
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** There is something new. */
+  wake(): void {
+    this.#behindSinceMs ??= performance.now()
+    this.#wake.abort()
+  }
+
+  /** Lets go of units that were kept although the registry does not know them. */
+  drop(names: string[]): void {
+    this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))
+    this.wake()
+  }
+
+  /** Ends after the push that is under way, and after what is waiting when that can be pushed at once. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#wake.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#look()
+        await this.#follow()
+        this.#backoff.reset()
+      } catch (error) {
+        await this.#failed(error)
+      }
+    }
+  }
+
+  /** Pushes what is new as it comes, until it is time to look again. */
+  async #follow(): Promise<void> {
+    for (;;) {
+      while (this.#isSure && !this.isFenced && (await this.#pushNews())) {
+        // There may be more already.
+      }
+      const leftMs = this.#seenAtMs + this.#options.pollMs - performance.now()
+      if (this.#stop.signal.aborted || leftMs <= 0) {
+        return
+      }
+      await pause(leftMs, this.#wake.signal)
+      this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()
+      if (!this.#isSure && !this.isFenced) {
+        return
+      }
+    }
+  }
+
+  /** One look at the gateway, and a comparison when it is not as it was left. */
+  async #look(): Promise<void> {
+    const state = await this.#gateway.state()
+    this.#seen(state)
+    const { source } = this.#options
+    if (this.#checkFence(state) || !source.ready()) {
+      return
+    }
+    this.#take()
+    const isOurs = this.#epoch !== 0 && state.epoch === this.#epoch
+    // A registry that was replaced may count from the start again; a gateway only goes back with a new owner.
+    const goesBack = source.revision() < Math.max(this.#applied, state.revision)
+    if (!isOurs || goesBack) {
+      await this.#resync(await this.#claim(state))
+    } else if (!this.#isSure || !state.whole || state.revision !== this.#applied) {
+      await this.#resync(state)
+    }
+  }
+
+  #seen(state: GatewayState): void {
+    this.#seenAtMs = performance.now()
+    this.#options.onState(state)
+  }
+
+  #take(): void {
+    for (const name of this.#options.source.update()) {
+      this.#dirty.add(name)
+    }
+  }
+
+  #checkFence(state: GatewayState): boolean {
+    const isFenced = this.#epoch !== 0 && state.epoch > this.#epoch
+    if (isFenced && !this.isFenced) {
+      this.#isSure = false
+      this.#options.onFailure('stale_epoch')
+      const whose = `another controller (epoch ${state.epoch}) owns this gateway`
+      this.#say('fenced', `${whose}; this one (epoch ${this.#epoch}) has stopped pushing to it`)
+    } else if (!isFenced && this.isFenced) {
+      this.#say('failing', undefined)
+    }
+    return isFenced
+  }
+
+  async #claim(state: GatewayState): Promise<GatewayState> {
+    const epoch = Math.max(Date.now(), state.epoch + 1, this.#epoch + 1)
+    this.#isSure = false
+    const claimed = await this.#gateway.claim({ epoch, expect: state.epoch })
+    this.#epoch = epoch
+    this.#seen(claimed)
+    this.#options.log.info({ epoch, before: state.epoch }, 'gateway claimed')
+    return claimed
+  }
+
+  /** Compares all of the table with what should be there and sends the difference. */
+  async #resync(state: GatewayState): Promise<void> {
+    this.#isSure = false
+    const units = this.#options.source.units()
+    const stale = await this.#mirror.compare((keys) => this.#gateway.read(keys), units)
+    const unknown = this.#mirror.keepUnknown(units)
+    if (unknown.length > 0) {
+      this.#options.onUnknown(unknown)
+    }
+    stale.forEach((name) => this.#dirty.add(name))
+    await this.#send(state.revision, true)
+    this.#options.log.info({ units: units.size, differed: stale.size }, 'gateway compared')
+  }
+
+  /** False when there was nothing to send. */
+  async #pushNews(): Promise<boolean> {
+    this.#take()
+    const revision = this.#options.source.revision()
+    if (this.#dirty.size === 0 && revision === this.#applied) {
+      this.#behindSinceMs = undefined
+      return false
+    }
+    if (revision < this.#applied) {
+      this.#isSure = false
+      this.#seenAtMs = 0
+      return false
+    }
+    await this.#send(this.#applied, false)
+    return true
+  }
+
+  async #send(from: number, whole: boolean): Promise<void> {
+    const { source } = this.#options
+    const to = source.revision()
+    const sinceMs = this.#behindSinceMs ?? performance.now()
+    const changes = this.#mirror.changes(this.#dirty, source.units())
+    this.#dirty.clear()
+    this.#behindSinceMs = undefined
+    const make = this.#status === 'full' ? makePartsForFull : makeParts
+    const parts = make(changes, (bucket) => this.#mirror.namesIn(bucket))
+    // Until all of it is acknowledged, nobody knows what is there.
+    this.#isSure = false
+    for (const part of parts.slice(0, -1)) {
+      const startedMs = performance.now()
+      await this.#sendPart(from, from, false, part)
+      // The worker that wrote gets as much time for its requests.
+      await pause(Math.min(5, performance.now() - startedMs))
+    }
+    await this.#sendPart(from, to, whole, parts.at(-1) ?? [])
+    this.#mirror.accept(changes)
+    this.#isSure = true
+    this.#applied = to
+    this.#say('level', undefined)
+    this.#options.onApplied(to, performance.now() - sinceMs)
+  }
+
+  async #sendPart(
+    from: number,
+    to: number,
+    whole: boolean,
+    operations: Operation[],
+  ): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const delta = { epoch: this.#epoch, from, to, whole, operations }
+        this.#seen(await this.#gateway.delta(delta))
+        return
+      } catch (error) {
+        if (codeOf(error) !== 'conflict' || tries === TURN_TRIES) {
+          throw error
+        }
+        await pause(TURN_MS)
+      }
+    }
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const code = codeOf(error)
+    const isFull = code === 'table_full'
+    this.#isSure = false
+    this.#behindSinceMs ??= performance.now()
+    this.#options.onFailure(isTimeout(error) ? 'timeout' : code)
+    if (!(error instanceof Rejected)) {
+      this.#options.onState(undefined)
+    }
+    this.#say(isFull ? 'full' : 'failing', messageOf(error))
+    await pause(this.#backoff.nextMs(), this.#stop.signal)
+    if (isFull) {
+      // Only something new makes it likelier to fit.
+      await pause(FULL_RETRY_MS, this.#wake.signal)
+      this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()
+    }
+  }
+
+  #say(status: Status, reason: string | undefined): void {
+    const isNews = status !== this.#status || reason !== this.#reason
+    this.#status = status
+    this.#reason = reason
+    if (isNews && reason !== undefined) {
+      this.#options.log.error({ reason }, 'gateway is not level')
+    } else if (isNews && status === 'level') {
+      this.#options.log.info({ applied: this.#applied }, 'gateway is level')
+    }
+  }
+}

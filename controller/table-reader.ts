@@ -1,0 +1,97 @@
+/** Reads back what a gateway's table holds, so that only what differs has to be sent. */
+import { DIGEST_LENGTH } from '../contract/table.js'
+import { INDEX_BUCKETS, SHARES, SLOTS } from '../contract/zones.js'
+import type { Unit } from './compile.js'
+
+/** Values of `keys`, in their order; null for what is not there. */
+export type ReadKeys = (keys: string[]) => Promise<Array<string | null>>
+
+/** Index buckets may be some 10 KB each, records are small, buckets of peers about 1 KB: a worker reads at most 500 KB at once. */
+const INDEX_AT_ONCE = 32
+const KEYS_AT_ONCE = 400
+const MOST_BUCKETS = 65_536
+
+async function readAll(
+  read: ReadKeys,
+  keys: string[],
+  atOnce: number,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>()
+  for (let i = 0; i < keys.length; i += atOnce) {
+    const part = keys.slice(i, i + atOnce)
+    const values = await read(part)
+    part.forEach((key, n) => {
+      const value = values[n]
+      if (value !== undefined && value !== null) {
+        found.set(key, value)
+      }
+    })
+  }
+  return found
+}
+
+/** Names of all units that the index lists → their record, or undefined where that is missing. */
+export async function readRecords(read: ReadKeys): Promise<Map<string, string | undefined>> {
+  const buckets = Array.from({ length: INDEX_BUCKETS }, (_, i) => `#${i}`)
+  const index = await readAll(read, buckets, INDEX_AT_ONCE)
+  const names = [...index.values()].flatMap((value) => value.split('\n'))
+  const records = await readAll(read, names, KEYS_AT_ONCE)
+  return new Map(names.map((name) => [name, records.get(name)]))
+}
+
+function firstKeys(name: string, record: string | undefined): string[] {
+  const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)
+  const told = name.startsWith(':') ? Number((record ?? '').slice(DIGEST_LENGTH)) : 0
+  const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 0
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    keys.push(`${name}#${bucket}`)
+  }
+  return keys
+}
+
+function cellKeys(found: Map<string, string>): string[] {
+  const keys: string[] = []
+  for (const [key, value] of found) {
+    if (/\/\d+$/.test(key) && value.startsWith('#')) {
+      const cells = Math.min(Number(value.slice(1)), SHARES)
+      for (let cell = 0; cell < cells; cell++) {
+        keys.push(`${key}/${cell}`)
+      }
+    }
+  }
+  return keys
+}
+
+/**
+ * What the table holds of these units. `also` names keys that are wanted there: they are read too, because a unit that was
+ * half written may have keys that its record does not tell of.
+ */
+export async function readUnits(
+  read: ReadKeys,
+  units: Array<{ name: string; record: string | undefined; also: Iterable<string> }>,
+): Promise<Map<string, Unit>> {
+  const wanted = units.map(
+    ({ name, record, also }) => new Set([...firstKeys(name, record), ...also]),
+  )
+  const first = await readAll(read, [...new Set(wanted.flatMap((keys) => [...keys]))], KEYS_AT_ONCE)
+  const cells = cellKeys(first).filter((key) => !first.has(key))
+  const second = await readAll(read, cells, KEYS_AT_ONCE)
+  const result = new Map<string, Unit>()
+  units.forEach(({ name, record }, i) => {
+    const entries = new Map<string, string>()
+    const keys = [...(wanted[i] ?? [])]
+    const here = new Map(keys.flatMap((key) => pick(first, key)))
+    here.forEach((value, key) => entries.set(key, value))
+    cellKeys(here).forEach((key) => pick(second, key).forEach(([k, v]) => entries.set(k, v)))
+    if (record !== undefined) {
+      entries.set(name, record)
+    }
+    result.set(name, { name, entries })
+  })
+  return result
+}
+
+function pick(from: Map<string, string>, key: string): Array<[string, string]> {
+  const value = from.get(key)
+  return value === undefined ? [] : [[key, value]]
+}

@@ -1,0 +1,157 @@
+/** The table as it should be: the compiler and the pool, fed from the desired state. */
+import { messageOf } from '../runtime/errors.js'
+import type { Logger } from '../runtime/logger.js'
+import { Backoff, pause } from '../runtime/retry.js'
+import { Compiler } from './compiler.js'
+import type { Desired } from './desired.js'
+import { PoolDns } from './pool-dns.js'
+import type { Source } from './push.js'
+
+export interface TableOptions {
+  domain: string
+  log: Logger
+  /** Loopback port of the pool's responder; undefined: no pool. */
+  poolPort: number | undefined
+  desired(): Desired
+  ready(): boolean
+  /** The table should be another one now, although the desired state is not. */
+  onChange(): void
+}
+
+/** nginx asks once a second; to be quicker than this gains nothing. */
+const POOL_MS = 200
+const RETRY = { firstMs: 200, mostMs: 5000 }
+const NOTHING: ReadonlySet<string> = new Set()
+
+/** From this version on nginx has what a pool is made of. */
+const POOL_SINCE = [1, 29, 6]
+
+/** Whether this nginx (`1.30.6`) can have a pool. */
+export function canPool(nginx: string): boolean {
+  const version = nginx.split('.').map(Number)
+  for (const [i, least] of POOL_SINCE.entries()) {
+    const part = version[i] ?? 0
+    if (part !== least) {
+      return part > least
+    }
+  }
+  return true
+}
+
+export class Table implements Source {
+  readonly #options: TableOptions
+  readonly #compiler: Compiler
+  readonly #pool: PoolDns | undefined
+  readonly #stop = new AbortController()
+  #listening: Promise<void> | undefined
+  #poolTimer: NodeJS.Timeout | undefined
+  #poolCostMs = 0
+  #revision = 0
+  #isAssumed = false
+
+  constructor(options: TableOptions) {
+    this.#options = options
+    const { domain, log, poolPort } = options
+    this.#compiler = new Compiler(domain, log)
+    this.#pool =
+      poolPort === undefined
+        ? undefined
+        : new PoolDns({ port: poolPort, log, onPooled: () => options.onChange() })
+  }
+
+  ready(): boolean {
+    return this.#options.ready()
+  }
+
+  revision(): number {
+    return this.#revision
+  }
+
+  units(): Compiler['units'] {
+    return this.#compiler.units
+  }
+
+  get overruled(): number {
+    return this.#compiler.overruled
+  }
+
+  /** How many peers nginx's pool surely has. */
+  get pooled(): number {
+    return this.#pool?.pooled.size ?? 0
+  }
+
+  update(): Set<string> {
+    const desired = this.#options.desired()
+    this.#revision = desired.revision
+    const pool = this.#pool
+    if (pool !== undefined && this.#isAssumed && this.ready()) {
+      this.#isAssumed = false
+      const changed = this.#compiler.update(desired, NOTHING)
+      pool.setMembers(this.#compiler.members())
+      pool.assume()
+      this.#compiler.update(desired, pool.pooled).forEach((name) => changed.add(name))
+      return changed
+    }
+    const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING)
+    if (changed.size > 0) {
+      this.#feedPool()
+    }
+    return changed
+  }
+
+  start(): void {
+    this.#listening ??= this.#listen()
+  }
+
+  /** nginx was started anew: its pool is empty. */
+  forgetPool(): void {
+    this.#pool?.forget()
+  }
+
+  /** nginx ran before this process did: its pool has what an earlier controller told it. */
+  assumePool(): void {
+    this.#isAssumed = this.#pool !== undefined
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    clearTimeout(this.#poolTimer)
+    await this.#listening
+    await this.#pool?.close()
+  }
+
+  /** Without the responder all goes by address, which is slower and right, so it is only tried again. */
+  async #listen(): Promise<void> {
+    const pool = this.#pool
+    const backoff = new Backoff(RETRY)
+    while (pool !== undefined && !this.#stop.signal.aborted) {
+      try {
+        const port = await pool.listen()
+        this.#options.log.info({ port }, "the pool's responder listens")
+        return
+      } catch (error) {
+        await pool.close()
+        const { poolPort: port } = this.#options
+        this.#options.log.error(
+          { port, error: messageOf(error) },
+          "the pool's responder cannot listen",
+        )
+        await pause(backoff.nextMs(), this.#stop.signal)
+      }
+    }
+  }
+
+  #feedPool(): void {
+    const pool = this.#pool
+    if (pool === undefined || this.#poolTimer !== undefined) {
+      return
+    }
+    const waitMs = Math.max(POOL_MS, 10 * this.#poolCostMs)
+    this.#poolTimer = setTimeout(() => {
+      this.#poolTimer = undefined
+      const startedMs = performance.now()
+      pool.setMembers(this.#compiler.members())
+      this.#poolCostMs = performance.now() - startedMs
+    }, waitMs)
+  }
+}

@@ -1,0 +1,606 @@
+import t from 'tap'
+import { CODES } from '../../contract/codes.js'
+import { problem, testApi } from '../support/api.js'
+import type { Json } from '../support/http-call.js'
+import { until } from '../support/until.js'
+
+const A = '/v1/upstreams/web/instances/a'
+const B = '/v1/upstreams/web/instances/b'
+const at = (port: number, more: object = {}) => ({ host: '127.0.0.1', port, ...more })
+
+t.test('an instance is put, read, changed and deleted', async (t) => {
+  const { call } = await testApi(t)
+  const put = await call('PUT', A, { host: '::ffff:127.0.0.1', port: 9001, metadata: { v: '1' } })
+  t.equal(put.status, 201)
+  t.match(put.body, {
+    id: 'a',
+    host: '127.0.0.1',
+    weight: 1,
+    state: 'up',
+    applied: true,
+    revision: 1,
+  })
+  t.equal(put.headers.etag, '"1"')
+  const again = await call('PUT', A, at(9001, { metadata: { v: '1' } }))
+  t.equal(again.status, 200)
+  t.equal(again.body.revision, 1, 'the same again does not move the revision')
+  const patched = await call('PATCH', A, { weight: 7, metadata: { v: null, w: '2' } })
+  t.match(patched.body, { port: 9001, weight: 7, metadata: { w: '2', v: undefined }, revision: 2 })
+  t.same((await call('GET', A)).body, {
+    id: 'a',
+    ...at(9001),
+    weight: 7,
+    state: 'up',
+    metadata: { w: '2' },
+    active: 0,
+    revision: 2,
+  })
+  t.same((await call('GET', '/v1/upstreams')).body, {
+    revision: 2,
+    upstreams: [{ name: 'web', policy: { balance: 'random' }, up: 1, draining: 0, down: 0 }],
+  })
+  const one = await call('GET', '/v1/upstreams/web')
+  t.match(one.body, { name: 'web', policy: { balance: 'random' }, revision: 2 })
+  t.equal(one.headers.etag, '"2"')
+  t.match(one.body.instances, [{ id: 'a', active: 0, state: 'up' }])
+  t.same((await call('DELETE', A)).body, { applied: true, revision: 3 })
+  t.match(problem(await call('DELETE', A)), { code: 'not_found' })
+  t.match(problem(await call('GET', '/v1/upstreams/web')), { code: 'not_found' }, 'nothing is left')
+})
+
+t.test('an upstream with a policy of its own', async (t) => {
+  const { call } = await testApi(t)
+  t.equal((await call('PUT', '/v1/upstreams/web', {})).status, 201)
+  const same = await call('PUT', '/v1/upstreams/web', { policy: { balance: 'random' } })
+  t.match(same, { status: 200, body: { name: 'web', revision: 1, applied: true } })
+  t.match((await call('PATCH', '/v1/upstreams/web', { policy: null })).status, 200)
+  await call('PUT', A, at(9001))
+  t.same(problem(await call('DELETE', '/v1/upstreams/web')), { status: 409, code: 'not_empty' })
+  await call('POST', `${A}/drain`)
+  t.equal((await call('DELETE', '/v1/upstreams/web?force=true')).status, 200)
+  t.match(problem(await call('DELETE', '/v1/upstreams/web')), { code: 'not_found' })
+  t.match((await call('PUT', A, at(9001))).body, { state: 'up' }, 'its drains went with it')
+  t.equal((await call('PATCH', '/v1/upstreams/web', {})).status, 200, 'it is there by its instance')
+  t.match(problem(await call('PATCH', '/v1/upstreams/other', {})), { code: 'not_found' })
+})
+
+t.test('input is refused by name', async (t) => {
+  const { call, control } = await testApi(t)
+  const refusals: Array<[method: string, path: string, body: unknown, field: string | undefined]> =
+    [
+      ['PUT', A, undefined, undefined],
+      ['PUT', A, [], undefined],
+      ['PUT', A, at(0), 'port'],
+      ['PUT', A, at(9001, { weight: 0 }), 'weight'],
+      ['PUT', A, at(9001, { wieght: 1 }), 'wieght'],
+      ['PUT', A, at(9001, { state: 'up' }), 'state'],
+      ['PUT', A, at(9001, { ttlMs: 5 }), 'ttlMs'],
+      ['PUT', A, at(9001, { metadata: { a: 1 } }), 'metadata'],
+      ['PUT', A, at(8080), 'port'],
+      ['PUT', A, { host: 'web.example.com', port: 80 }, 'host'],
+      ['PUT', A, { host: '169.254.169.254', port: 80 }, 'host'],
+      ['PUT', '/v1/upstreams/Web/instances/a', at(9001), 'upstream'],
+      ['PUT', '/v1/upstreams/web/instances/a%20b', at(9001), 'id'],
+      ['PUT', `/v1/upstreams/web/instances/${'x'.repeat(129)}`, at(9001), 'id'],
+      ['PUT', `${A}?wait=all`, at(9001), 'wait'],
+      ['PUT', `${A}?dryRun=1`, at(9001), 'dryRun'],
+      ['GET', '/v1/upstreams?x=1', undefined, 'x'],
+      ['DELETE', A, { a: 1 }, 'a'],
+      ['PUT', '/v1/upstreams/web', { policy: { balance: 'best' } }, 'policy.balance'],
+      ['PUT', '/v1/routes/r', { hosts: [], upstream: 'web' }, 'hosts'],
+      ['PUT', '/v1/routes/r', { hosts: ['a b'], upstream: 'web' }, 'hosts[0]'],
+      ['PUT', '/v1/routes/r', { hosts: ['a'], upstream: 'web', split: [] }, 'upstream'],
+      ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp', upstream: 'web' }, 'port'],
+      ['PUT', '/v1/routes/r', { sni: ['a'], upstream: 'web' }, 'sni'],
+      [
+        'PUT',
+        '/v1/routes/r',
+        { hosts: ['a'], split: [{ upstream: 'b', weight: 1, when: {} }] },
+        'split[0].when',
+      ],
+      ['POST', `${A}/drain`, { waitMs: -1 }, 'waitMs'],
+      ['POST', `${A}/drain`, { waitMs: 600_001 }, 'waitMs'],
+      ['POST', `${A}/drain`, { reason: 7 }, 'reason'],
+      ['POST', `${A}/drain`, { why: 'x' }, 'why'],
+      ['POST', '/v1/batch', { operations: [] }, 'operations'],
+      ['POST', '/v1/batch', {}, 'operations'],
+      ['POST', '/v1/batch', { operations: [{ method: 'GET', path: '/' }] }, 'operations[0].method'],
+      ['POST', '/v1/batch', { operations: [{ method: 'PUT', path: A, x: 1 }] }, 'operations[0].x'],
+      ['POST', '/v1/suspects/confirm', { upstream: 'A' }, 'upstream'],
+      ['GET', '/v1/explain', undefined, 'host'],
+      ['GET', '/v1/events?from=x', undefined, 'from'],
+    ]
+  for (const [method, path, body, field] of refusals) {
+    const expected = { status: 400, code: 'invalid', ...(field !== undefined && { field }) }
+    t.same(
+      problem(await call(method, path, body)),
+      expected,
+      `${method} ${path} ${JSON.stringify(body)}`,
+    )
+  }
+  t.equal(control.desired().revision, 0, 'nothing was written')
+})
+
+t.test('what is not there, what does not fit, what is no JSON', async (t) => {
+  const { call, raw, api } = await testApi(t)
+  const authorization = `Bearer ${api.token}`
+  for (const path of [
+    '/v1/nothing',
+    '/v1/certificates/x',
+    '/v1/upstreams/web',
+    A,
+    '/v1/routes/r',
+  ]) {
+    t.same(problem(await call('GET', path)), { status: 404, code: 'not_found' }, path)
+  }
+  for (const action of ['drain', 'undrain']) {
+    t.match(problem(await call('POST', `${A}/${action}`)), { code: 'not_found' })
+  }
+  t.match(problem(await call('PATCH', A, { weight: 2 })), { code: 'not_found' })
+  t.match(problem(await call('DELETE', '/v1/routes/r')), { code: 'not_found' })
+  const wrong = await call('PATCH', '/v1/routes/r', {})
+  t.same(problem(wrong), { status: 405, code: 'method_not_allowed' })
+  t.equal(wrong.headers.allow, 'DELETE, GET, HEAD, PUT')
+  const bodies: Array<[string, string, object]> = [
+    ['{"host":', 'application/json', { status: 400, code: 'invalid' }],
+    ['{"__proto__": {}}', 'application/json', { status: 400, code: 'invalid' }],
+    [
+      'host=1',
+      'application/x-www-form-urlencoded',
+      { status: 415, code: 'unsupported_media_type' },
+    ],
+    ['{}', 'text/plain', { status: 415, code: 'unsupported_media_type' }],
+  ]
+  for (const [body, type, expected] of bodies) {
+    const headers = { authorization, 'content-type': type }
+    t.same(problem(await raw(A, { method: 'PUT', body, headers })), expected, type)
+  }
+  const large = JSON.stringify({ host: '127.0.0.1', port: 1, pad: 'x'.repeat(1024 * 1024) })
+  t.same(problem(await call('PUT', A, large)), { status: 413, code: 'too_large' })
+  const huge = JSON.stringify({ operations: 'x'.repeat(8 * 1024 * 1024) })
+  t.same(problem(await call('POST', '/v1/batch', huge)), { status: 413, code: 'too_large' })
+  t.match(problem(await call('GET', '/v1/upstreams/%zz')), { status: 400, code: 'invalid' })
+})
+
+t.test('If-Match', async (t) => {
+  const { call } = await testApi(t)
+  const ifMatch = (revision: string) => ({ 'if-match': revision })
+  t.equal((await call('PUT', A, at(9001), ifMatch('"0"'))).status, 201, 'only if it is new')
+  t.same(problem(await call('PUT', A, at(9001), ifMatch('"0"'))), { status: 412, code: 'changed' })
+  await call('PUT', B, at(9002))
+  t.equal((await call('PUT', A, at(9003), ifMatch('"1"'))).status, 200, 'another changed, not this')
+  t.match(problem(await call('PATCH', A, { weight: 2 }, ifMatch('"2"'))), { code: 'changed' })
+  t.match(problem(await call('DELETE', A, undefined, ifMatch('"2"'))), { code: 'changed' })
+  t.match(problem(await call('DELETE', A, undefined, ifMatch('"99"'))), { code: 'changed' })
+  t.match(problem(await call('PUT', '/v1/upstreams/web/instances/c', at(1), ifMatch('"3"'))), {
+    code: 'changed',
+  })
+  for (const malformed of ['1', 'W/"1"', '"x"', '"1", "2"', '*']) {
+    const refused = await call('PUT', A, at(9001), ifMatch(malformed))
+    t.match(problem(refused), { status: 400, field: 'If-Match' }, malformed)
+  }
+  const drained = await call('POST', `${A}/drain`)
+  t.match(
+    problem(await call('PUT', A, at(1), ifMatch('"3"'))),
+    { code: 'changed' },
+    'a drain counts',
+  )
+  await call('POST', `${A}/undrain`)
+  const since = ifMatch(String(drained.headers.etag))
+  t.match(
+    problem(await call('DELETE', A, undefined, since)),
+    { code: 'changed' },
+    'and so does its end',
+  )
+  const upstream = await call('GET', '/v1/upstreams/web')
+  await call('DELETE', B)
+  const stale = ifMatch(String(upstream.headers.etag))
+  t.match(problem(await call('DELETE', '/v1/upstreams/web?force=true', undefined, stale)), {
+    code: 'changed',
+  })
+})
+
+t.test('of many that race with one revision one wins, and without it none is lost', async (t) => {
+  const { call } = await testApi(t)
+  await call('PUT', A, at(9001))
+  const headers = { 'if-match': '"1"' }
+  const racers = Array.from({ length: 20 }, (_, i) => i)
+  const raced = await Promise.all(racers.map((i) => call('PATCH', A, { weight: i + 2 }, headers)))
+  t.equal(raced.filter(({ status }) => status === 200).length, 1)
+  t.equal(raced.filter(({ status }) => status === 412).length, 19)
+  const patch = (i: number) => call('PATCH', A, { metadata: { [`k${i}`]: 'x' } })
+  const patched = await Promise.all(racers.map(patch))
+  t.ok(patched.every(({ status }) => status === 200))
+  t.equal(Object.keys((await call('GET', A)).body.metadata).length, 20)
+  const mixed = racers.map((i) => {
+    const operations = [{ method: 'PATCH', path: A, body: { metadata: { [`b${i}`]: 'x' } } }]
+    const single = () => call('PATCH', A, { metadata: { [`k${i}`]: null } })
+    return i % 2 === 0 ? call('POST', '/v1/batch', { operations }) : single()
+  })
+  t.same([...new Set((await Promise.all(mixed)).map(({ status }) => status))], [200])
+  t.equal(Object.keys((await call('GET', A)).body.metadata).length, 20)
+})
+
+t.test('drain', async (t) => {
+  const { call, control } = await testApi(t)
+  await call('PUT', A, at(9001))
+  control.inFlight.set('web/a', 3)
+  const drained = await call('POST', `${A}/drain`, { reason: 'deploy' })
+  t.same(drained.body, { state: 'draining', active: 3, drained: false, applied: true, revision: 2 })
+  t.same((await call('POST', `${A}/drain`, {})).body.revision, 2, 'once is enough')
+  t.match((await call('GET', A)).body, { state: 'draining', reason: 'deploy', active: 3 })
+  t.match((await call('PUT', A, at(9001, { weight: 2 }))).body, { state: 'draining' })
+  await call('DELETE', A)
+  t.match((await call('PUT', A, at(9001))).body, { state: 'draining' }, 'also when registered anew')
+
+  const waiting = call('POST', `${A}/drain`, { waitMs: 60_000 })
+  control.inFlight.set('web/a', 0)
+  t.match((await waiting).body, { active: 0, drained: true })
+  control.inFlight.set('web/a', 1)
+  t.match((await call('POST', `${A}/drain`, { waitMs: 60 })).body, { active: 1, drained: false })
+  control.inFlight.set('web/a', undefined)
+  t.match((await call('POST', `${A}/drain`, { waitMs: 1 })).body, { active: null, drained: false })
+  t.match((await call('POST', `${A}/undrain`)).body, { state: 'up', applied: true })
+  t.match((await call('POST', `${A}/undrain`, {})).body, { state: 'up', applied: true })
+})
+
+t.test('a change waits for the gateways', async (t) => {
+  const { call, control } = await testApi(t)
+  const gateway = {
+    id: 'g1',
+    applied: 0,
+    desired: 0,
+    lagMs: 0,
+    connected: true,
+    workers: 2,
+    nginx: '1.30.6',
+    njs: '1.0.2',
+  }
+  control.gatewayViews.push(gateway)
+  const none = await call('PUT', `${A}?wait=none`, at(9001))
+  t.match(none, { status: 202, body: { applied: false, pending: ['g1'], revision: 1 } })
+  t.match((await call('GET', A)).status, 200, 'one reads what one wrote')
+  const waiting = call('PUT', A, at(9002))
+  await until(() => control.desired().revision === 2)
+  gateway.applied = 2
+  t.match(await waiting, { status: 200, body: { applied: true, revision: 2, pending: undefined } })
+  const drained = await call('POST', `${A}/drain?wait=none`)
+  t.match(drained, { status: 202, body: { drained: false, pending: ['g1'] } })
+  gateway.connected = false
+  t.match(await call('PUT', A, at(9003)), { status: 200 }, 'one that is away holds nobody up')
+  t.match((await call('GET', '/v1/gateways')).body, { revision: 4, gateways: [gateway] })
+  control.deaf(true)
+  const unheard = await call('PUT', `${A}?wait=none`, at(9004))
+  t.match(unheard, { status: 202, body: { applied: false, pending: ['here'] } })
+})
+
+t.test('a lease of its own for each instance with ttlMs', async (t) => {
+  const { call, control } = await testApi(t)
+  const ttl = { ttlMs: 1000 }
+  await call('PUT', B, at(9002))
+  const first = await call('PUT', A, at(9001, ttl))
+  t.match(first.body, { ttlMs: 1000, revision: 2 })
+  const startedAtMs = performance.now()
+  while (performance.now() - startedAtMs < 1500) {
+    const renewed = await call('PUT', A, at(9001, ttl))
+    if (renewed.body.revision !== 2) t.fail('a renewal is no change')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  t.equal((await call('GET', A)).status, 200, 'it lives while it is put again')
+  t.equal((await call('PATCH', A, { weight: 3 })).status, 200)
+  t.equal(
+    (await call('PUT', A, at(9001, { ttlMs: 1500 }))).status,
+    200,
+    'another time, another lease',
+  )
+  await until(async () => (await call('GET', A)).status === 404, { what: 'expiry' })
+  t.equal((await call('GET', B)).status, 200, 'what has no ttlMs stays')
+  await call('PUT', A, at(9001, ttl))
+  await call('PUT', A, at(9001))
+  await call('PUT', '/v1/upstreams/web/instances/c', at(9003, ttl))
+  await until(async () => (await call('GET', '/v1/upstreams/web/instances/c')).status === 404)
+  t.equal((await call('GET', A)).status, 200, 'put without it, it stays')
+  t.same(control.suspects(), [])
+})
+
+t.test('where an expiry and a deletion look alike, a deletion is marked first', async (t) => {
+  const { call, control } = await testApi(t, { settings: { registry: 'etcd://127.0.0.1:2379' } })
+  const marks: string[] = []
+  control.registry.watch(['instances/'], {
+    onListing: () => undefined,
+    onConnected: () => undefined,
+    onChanges: (changes) => {
+      for (const change of changes) marks.push(change.type === 'put' ? change.value : 'deleted')
+    },
+  })
+  const ttl = { ttlMs: 5000 }
+  await call('PUT', A, at(9001, ttl))
+  const deleted = await call('DELETE', A)
+  t.match(deleted, { status: 200, body: { applied: true, revision: 3 } })
+  await until(() => marks.length === 3)
+  t.match(marks[1], /"gone":true/)
+  t.equal(marks[2], 'deleted')
+  t.equal((await call('PUT', A, at(9001, ttl))).status, 201, 'and it may come back')
+  const operations = [
+    { method: 'DELETE', path: A },
+    { method: 'PUT', path: B, body: at(9002) },
+  ]
+  t.equal((await call('POST', '/v1/batch', { operations })).status, 200)
+  t.equal((await call('GET', A)).status, 404)
+  t.equal((await call('DELETE', B)).status, 200)
+  t.equal(
+    marks.filter((mark) => mark.includes('gone')).length,
+    2,
+    'what has no lease needs no mark',
+  )
+})
+
+t.test('routes', async (t) => {
+  const { call } = await testApi(t)
+  const put = await call('PUT', '/v1/routes/app', { hosts: ['App.Example.com.'], upstream: 'web' })
+  t.equal(put.status, 201)
+  t.match(put.body, { id: 'app', hosts: ['app.example.com'], pathPrefix: '/', upstream: 'web' })
+  const taken = await call('PUT', '/v1/routes/two', {
+    hosts: ['b', 'app.example.com'],
+    upstream: 'x',
+  })
+  t.same(problem(taken), { status: 409, code: 'conflict', field: 'hosts[1]' })
+  t.match(taken.body.detail, /route app/)
+  const split = [
+    { upstream: 'web', weight: 9 },
+    { upstream: 'next', weight: 1 },
+  ]
+  const api = { hosts: ['app.example.com'], pathPrefix: '/api', split }
+  t.match(await call('PUT', '/v1/routes/api', api), { status: 201, body: { split } })
+  t.same(
+    (await call('GET', '/v1/routes')).body.routes.map(({ id }: { id: string }) => id),
+    ['api', 'app'],
+  )
+  t.match((await call('GET', '/v1/routes/api')).body, {
+    id: 'api',
+    pathPrefix: '/api',
+    revision: 2,
+  })
+  const racing = await Promise.all(
+    ['r1', 'r2', 'r3'].map((id) =>
+      call('PUT', `/v1/routes/${id}`, { hosts: ['race'], upstream: id }),
+    ),
+  )
+  t.same(racing.map(({ status }) => status).sort(), [201, 409, 409], 'one of those that race')
+  const swap = [
+    { method: 'PUT', path: '/v1/routes/app', body: { hosts: ['c'], upstream: 'web' } },
+    { method: 'PUT', path: '/v1/routes/two', body: { hosts: ['app.example.com'], upstream: 'x' } },
+  ]
+  const swapped = await call('POST', '/v1/batch', { operations: swap.reverse() })
+  t.equal(swapped.status, 200, 'a host changes hands in one batch, in any order')
+  t.equal((await call('DELETE', '/v1/routes/two')).status, 200)
+})
+
+t.test('batch', async (t) => {
+  const { call, control } = await testApi(t)
+  const operations = Array.from({ length: 1000 }, (_, i) => ({
+    method: 'PUT',
+    path: `/v1/upstreams/u${i % 10}/instances/i${i}`,
+    body: { host: '10.0.0.1', port: i + 1 },
+  }))
+  const rehearsed = await call('POST', '/v1/batch', { operations, dryRun: true })
+  t.match(rehearsed.body, { dryRun: true, revision: 0 })
+  t.equal(rehearsed.body.changes.length, 1000)
+  t.match(rehearsed.body.changes[7], {
+    operation: 7,
+    op: 'create',
+    kind: 'instance',
+    id: 'i7',
+    before: null,
+  })
+  t.equal(control.desired().revision, 0, 'a rehearsal writes nothing')
+  const done = await call('POST', '/v1/batch', { operations })
+  t.match(done, { status: 200, body: { applied: true, revision: 1, changes: 1000 } })
+  t.equal((await call('GET', '/v1/upstreams')).body.upstreams.length, 10)
+  const again = await call('POST', '/v1/batch', { operations })
+  t.match(again.body, { revision: 1, changes: 0 }, 'the same again changes nothing')
+
+  const bad = operations.map((one) => ({ ...one, body: { ...one.body, weight: 2 } }))
+  bad[500] = { ...bad[500], body: { host: '10.0.0.1', port: 0 } } as never
+  const refused = await call('POST', '/v1/batch', { operations: bad })
+  t.match(problem(refused), { code: 'invalid', field: 'operations[500].body.port' })
+  t.equal(control.desired().revision, 1, 'all or nothing')
+})
+
+t.test('a batch is in order, and says which operation was wrong', async (t) => {
+  const { call } = await testApi(t)
+  await call('PUT', A, at(9001))
+  const operations = [
+    { method: 'PUT', path: '/v1/upstreams/web', body: {} },
+    { method: 'PUT', path: B, body: at(9002), ifMatch: 0 },
+    { method: 'PATCH', path: B, body: { weight: 5 } },
+    { method: 'POST', path: `${B}/drain` },
+    { method: 'DELETE', path: A, ifMatch: '"1"' },
+    { method: 'DELETE', path: B },
+    { method: 'DELETE', path: '/v1/upstreams/web?force=false' },
+  ]
+  const rehearsed = await call('POST', '/v1/batch', {
+    operations: operations.slice(0, 5),
+    dryRun: true,
+  })
+  t.match(
+    rehearsed.body.changes.map(({ op, kind, id }: Record<string, string>) => [op, kind, id]).sort(),
+    [
+      ['create', 'instance', 'b'],
+      ['create', 'override', 'b'],
+      ['create', 'upstream', undefined],
+      ['delete', 'instance', 'a'],
+    ],
+  )
+  t.match(await call('POST', '/v1/batch', { operations }), { status: 200, body: { changes: 1 } })
+  t.equal((await call('GET', '/v1/upstreams/web')).status, 404)
+  const wrong: Array<[operation: object, problem: object]> = [
+    [
+      { method: 'DELETE', path: A },
+      { code: 'not_found', field: 'operations[1]' },
+    ],
+    [
+      { method: 'PUT', path: A, body: at(1), ifMatch: 1 },
+      { code: 'changed', field: 'operations[1]' },
+    ],
+    [
+      { method: 'PUT', path: '/v1/nothing' },
+      { code: 'invalid', field: 'operations[1].path' },
+    ],
+    [
+      { method: 'PUT', path: `${A}?wait=none` },
+      { code: 'invalid', field: 'operations[1].path' },
+    ],
+    [
+      { method: 'POST', path: A },
+      { code: 'method_not_allowed', field: 'operations[1]' },
+    ],
+    [
+      { method: 'POST', path: `${B}/drain`, body: { waitMs: 5 } },
+      { code: 'invalid', field: 'operations[1].body.waitMs' },
+    ],
+  ]
+  for (const [operation, expected] of wrong) {
+    const both = [{ method: 'PUT', path: B, body: at(9002) }, operation]
+    t.match(problem(await call('POST', '/v1/batch', { operations: both })), expected)
+  }
+  t.equal((await call('GET', B)).status, 404, 'nothing of them was done')
+})
+
+t.test('an instance of an agent is its own', async (t) => {
+  const { call, control } = await testApi(t)
+  const record = { ...at(9001), weight: 1, state: 'up', agent: 'host-1' }
+  const put = { type: 'put' as const, key: 'instances/web/a', value: JSON.stringify(record) }
+  const { revision } = await control.registry.commit([put])
+  await control.whenKnown(revision, 1000)
+  t.match(problem(await call('PUT', A, at(9001))), { status: 409, code: 'conflict' })
+  t.match(problem(await call('PATCH', A, { weight: 3 })), { status: 409, code: 'conflict' })
+  t.match((await call('POST', `${A}/drain`)).body, { state: 'draining' })
+  t.match((await call('GET', A)).body, { agent: 'host-1' })
+  t.equal((await call('DELETE', A)).status, 200)
+})
+
+t.test('what was lost at once is held, drained, and believed when confirmed', async (t) => {
+  const { call, control } = await testApi(t)
+  const lease = await control.registry.grant({ ttlMs: 1000, keepAlive: false })
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f']
+  const { revision } = await control.registry.commit(
+    ids.map((id, i) => ({
+      type: 'put' as const,
+      key: `instances/web/${id}`,
+      value: JSON.stringify({ ...at(9001 + i), weight: 1, state: 'up', agent: 'host-1' }),
+      lease: lease.id,
+    })),
+  )
+  await control.whenKnown(revision, 1000)
+  await until(() => control.suspects().length > 0)
+  const { body } = await call('GET', '/v1/suspects')
+  t.match(body.suspects, [{ upstream: 'web', instances: ids }])
+  t.match((await call('GET', A)).body, { state: 'up' }, 'it serves on')
+  t.match((await call('POST', `${A}/drain`)).body, { state: 'draining' })
+  t.match(problem(await call('DELETE', A)), { code: 'conflict' })
+  t.same((await call('POST', '/v1/suspects/confirm', { upstream: 'other' })).body, {
+    confirmed: [],
+  })
+  t.equal((await call('POST', '/v1/suspects/confirm')).body.confirmed.length, 1)
+  await until(async () => (await call('GET', '/v1/upstreams/web')).status === 404)
+})
+
+t.test('explain', async (t) => {
+  const { call } = await testApi(t)
+  const explain = async (query: string) => (await call('GET', `/v1/explain?${query}`)).body
+  t.match(await explain('host=nowhere.example'), { outcome: 'no_route', route: null, peers: [] })
+  await call('PUT', A, at(9001, { weight: 3 }))
+  await call('PUT', B, at(9002))
+  await call('PUT', '/v1/routes/api', {
+    hosts: ['*.example.com'],
+    pathPrefix: '/api',
+    split: [
+      { upstream: 'web', weight: 1 },
+      { upstream: 'empty', weight: 9 },
+    ],
+  })
+  const own = await explain('host=WEB.localhost.:8080')
+  t.match(own, {
+    host: 'web.localhost',
+    outcome: 'served',
+    route: { id: null },
+    upstreams: [{ name: 'web' }],
+  })
+  t.match(own.peers, [
+    { id: 'a', share: 0.75, state: 'up' },
+    { id: 'b', share: 0.25 },
+  ])
+  const split = await explain('host=x.y.example.com&path=/api//v1%3Fa=1&cookie=a%3Db')
+  t.match(split, {
+    outcome: 'served',
+    path: '/api/v1',
+    route: { id: 'api', host: '*.example.com' },
+  })
+  t.match(split.upstreams, [
+    { name: 'web', share: 1 },
+    { name: 'empty', share: 0 },
+  ])
+  t.match(await explain('host=x.example.com&path=/apix'), { outcome: 'no_route' })
+  t.match(await explain('host=example.com&path=/api'), { outcome: 'no_route' })
+  await call('POST', `${A}/drain`)
+  t.match((await explain('host=web.localhost')).peers, [
+    { id: 'a', share: 0, state: 'draining' },
+    { share: 1 },
+  ])
+  await call('POST', `${B}/drain`)
+  t.match(await explain('host=web.localhost'), { outcome: 'no_peer' })
+})
+
+t.test('every documented path is real, and every real one documented', async (t) => {
+  const { raw, call } = await testApi(t)
+  const { body: document } = await raw('/openapi.json')
+  t.equal(document.openapi, '3.1.0')
+  const operations = Object.entries<Record<string, Json>>(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+  )
+  t.equal(new Set(operations.map(({ operation }) => operation.operationId)).size, operations.length)
+  for (const { path, method, operation } of operations) {
+    const name = `${method} ${path}`
+    t.ok(
+      operation.summary && operation.responses.default,
+      `${name} says what it does and how it fails`,
+    )
+    t.ok(operation.responses['200'], `${name} has a shape`)
+    if (path === '/v1/events') continue
+    const real = path.replace('{upstream}', 'web').replace('{id}', 'a')
+    const { status, body } = await call(method.toUpperCase(), real)
+    t.not(status, 405, name)
+    t.ok(status !== 404 || !/no call has the path/.test(body.detail), `${name} is there`)
+  }
+  const design: Record<string, string[]> = {
+    '/v1/upstreams': ['get'],
+    '/v1/upstreams/{upstream}': ['get', 'put', 'patch', 'delete'],
+    '/v1/upstreams/{upstream}/instances/{id}': ['get', 'put', 'patch', 'delete'],
+    '/v1/upstreams/{upstream}/instances/{id}/drain': ['post'],
+    '/v1/upstreams/{upstream}/instances/{id}/undrain': ['post'],
+    '/v1/routes': ['get'],
+    '/v1/routes/{id}': ['get', 'put', 'delete'],
+    '/v1/batch': ['post'],
+    '/v1/gateways': ['get'],
+    '/v1/suspects': ['get'],
+    '/v1/suspects/confirm': ['post'],
+    '/v1/explain': ['get'],
+    '/v1/events': ['get'],
+    '/healthz': ['get'],
+    '/readyz': ['get'],
+    '/metrics': ['get'],
+    '/openapi.json': ['get'],
+  }
+  const found = operations.map(({ path, method }) => `${method} ${path}`).sort()
+  t.same(
+    found,
+    Object.entries(design)
+      .flatMap(([path, all]) => all.map((one) => `${one} ${path}`))
+      .sort(),
+  )
+  const { enum: codes } =
+    document.paths['/healthz'].get.responses.default.content['application/problem+json'].schema
+      .properties.code
+  t.same(codes, Object.keys(CODES))
+})

@@ -1,0 +1,149 @@
+/** A controller without nginx: the real state over the real embedded registry, and gateways that a test may invent. */
+import { join } from 'node:path'
+import { isOwnAddress } from '../../controller/admit.js'
+import type { Control, ControlEvent, GatewayView } from '../../controller/control.js'
+import { State } from '../../controller/state.js'
+import { DEFAULT_SUSPECTS } from '../../controller/suspect.js'
+import { openEmbedded } from '../../registry/embedded.js'
+import type { Registry } from '../../registry/registry.js'
+import { SluiceError } from '../../runtime/errors.js'
+import { silentLogger } from '../../runtime/logger.js'
+import type { Logger } from '../../runtime/logger.js'
+import type { Settings } from '../../runtime/settings.js'
+import { until } from './until.js'
+
+export function testSettings(home: string, given: Partial<Settings> = {}): Settings {
+  return {
+    home,
+    httpPort: 8080,
+    bind: '127.0.0.1',
+    apiPort: 0,
+    apiToken: undefined,
+    registry: 'embedded',
+    cluster: 'main',
+    etcd: {
+      username: undefined,
+      password: undefined,
+      ca: undefined,
+      certificate: undefined,
+      key: undefined,
+    },
+    docker: 'off',
+    domain: 'localhost',
+    workers: 1,
+    nginx: undefined,
+    mode: 'gateway',
+    tableBytes: 1 << 20,
+    pool: 'off',
+    engine: 'njs',
+    poolPort: 0,
+    allowLoopback: true,
+    file: {
+      directory: undefined,
+      listen: undefined,
+      reloadCommand: undefined,
+      pidFile: undefined,
+      minIntervalMs: 1000,
+      onetime: false,
+    },
+    agent: { id: 'test', address: undefined, ttlMs: 15_000, token: undefined },
+    logLevel: 'silent',
+    ...given,
+  }
+}
+
+export interface TestControl extends Control {
+  /** Gateways as the test wants them seen; none at first, so that everything is applied at once. */
+  readonly gatewayViews: GatewayView[]
+  /** In-flight requests by `<upstream>/<id>`; undefined: the gateway cannot tell. 0 when not set. */
+  readonly inFlight: Map<string, number | undefined>
+  /** The registry's answers stop coming in (or come again). */
+  deaf(deaf: boolean): void
+  close(): Promise<void>
+}
+
+interface ControlOptions {
+  settings?: Partial<Settings>
+  log?: Logger
+  /** In place of the embedded one. */
+  registry?: Registry
+  ready?: () => boolean
+}
+
+export async function startControl(
+  home: string,
+  options: ControlOptions = {},
+): Promise<TestControl> {
+  const settings = testSettings(home, options.settings)
+  const log = options.log ?? silentLogger
+  const registry = options.registry ?? (await openEmbedded({ folder: join(home, 'registry'), log }))
+  const listeners = new Set<(event: ControlEvent) => void>()
+  const own = new Set([`127.0.0.1:${settings.httpPort}`])
+  const state = new State({
+    policy: settings,
+    isOwn: (host, port) => isOwnAddress(own, host, port),
+    log,
+    onRejected: () => undefined,
+    suspects: DEFAULT_SUSPECTS,
+    onEvent: (event) => listeners.forEach((listener) => listener(event)),
+    onBelieved: () => undefined,
+  })
+  let isDeaf = false
+  const waiting: Array<() => void> = []
+  const hear = (take: () => void) => (isDeaf ? void waiting.push(take) : take())
+  const watch = registry.watch(['upstreams/', 'instances/', 'overrides/', 'routes/'], {
+    onListing: (listing, restored) => hear(() => state.listing(listing, restored)),
+    onChanges: (changes, revision) => hear(() => state.changes(changes, revision)),
+    onConnected: (connected) => state.connected(connected),
+  })
+  await until(() => state.listed)
+  const gatewayViews: GatewayView[] = []
+  const inFlight = new Map<string, number | undefined>()
+  const behind = (revision: number) =>
+    gatewayViews.filter(({ connected, applied }) => connected && applied < revision)
+  return {
+    settings,
+    registry,
+    log,
+    gatewayId: 'here',
+    gatewayViews,
+    inFlight,
+    desired: () => state.desired(),
+    ready: options.ready ?? (() => true),
+    registryView: () => ({ kind: 'embedded', connected: !isDeaf, syncedAtMs: Date.now() }),
+    gateways: () => gatewayViews,
+    suspects: () => state.suspects(),
+    confirmSuspects: (upstream) => state.confirm(upstream),
+    whenKnown: async (revision, timeoutMs) => {
+      if (state.known >= revision) return
+      await until(() => state.known >= revision, { deadlineMs: timeoutMs, intervalMs: 2 }).catch(
+        () => {
+          throw new SluiceError('registry_unavailable', 'not heard of yet')
+        },
+      )
+    },
+    whenApplied: async (revision, timeoutMs) => {
+      if (behind(revision).length > 0 && timeoutMs > 0) {
+        const wait = { deadlineMs: timeoutMs, intervalMs: 5 }
+        await until(() => behind(revision).length === 0, wait).catch(() => undefined)
+      }
+      return behind(revision).map(({ id }) => id)
+    },
+    active: async (upstream, ids) =>
+      ids.map((id) => (inFlight.has(`${upstream}/${id}`) ? inFlight.get(`${upstream}/${id}`) : 0)),
+    subscribe: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    ownAddresses: () => own,
+    deaf: (deaf) => {
+      isDeaf = deaf
+      if (!deaf) waiting.splice(0).forEach((take) => take())
+    },
+    close: async () => {
+      await watch.close()
+      state.close()
+      await registry.close()
+    },
+  }
+}

@@ -1,0 +1,182 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { optionsOf, parseCommandLine } from '../../cli/args.js'
+import { connect, connectLocal, pathOf } from '../../cli/client.js'
+import { UsageError } from '../../cli/command.js'
+import { COMMANDS } from '../../cli/commands/all.js'
+import { helpFor, overview } from '../../cli/help.js'
+import { age, columns } from '../../cli/output.js'
+import { SETTING_NAMES, flagOf, variableOf } from '../../runtime/config-table.js'
+import { temporaryFolder } from '../support/temp.js'
+import { repository } from '../support/tools.js'
+
+interface Ended {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+function sluice(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const program = ['--import', 'tsx', join(repository, 'cli/main.ts')]
+    const child = spawn(process.execPath, [...program, ...args], { cwd: repository })
+    const ended: Ended = { code: null, stdout: '', stderr: '' }
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (ended.stdout += chunk))
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (ended.stderr += chunk))
+    child.on('close', (code) => resolve({ ...ended, code }))
+  })
+}
+
+t.test('what is wrong with a command line is named, with exit code 2', async (t) => {
+  const cases: Array<[args: string[], said: RegExp]> = [
+    [['dran', 'web/a'], /unknown command "dran"; did you mean drain\?/],
+    [['drain'], /usage: sluice drain <upstream>\/<id>/],
+    [['drain', 'web/a', '--wiat', '3s'], /unknown flag --wiat; did you mean --wait\?/],
+    [['drain', 'web'], /"web" is not right; expected <upstream>\/<id>/],
+    [['drain', 'web/a', '--wait', 'long'], /--wait: "long" is not right; expected a duration/],
+    [['start', '--http-port', '0'], /flag --http-port: "0" is not right/],
+    [['register', 'web', 'a', 'nowhere'], /"nowhere" is not right; expected 10.0.0.7:80/],
+  ]
+  for (const [args, said] of cases) {
+    const { code, stderr } = await sluice(...args)
+    t.equal(code, 2, args.join(' '))
+    t.match(stderr, said)
+  }
+})
+
+t.test('help and version', async (t) => {
+  t.match((await sluice('--version')).stdout, /^\d+\.\d+\.\d+\n$/)
+  t.same(await sluice('help'), { code: 0, stdout: overview(COMMANDS) + '\n', stderr: '' })
+  t.match((await sluice('drain', '--help')).stdout, /--wait <time>/)
+  for (const command of COMMANDS) {
+    const help = helpFor(command)
+    const names = Object.keys(optionsOf(command))
+    t.same(
+      names.filter((name) => !help.includes('--' + name)),
+      [],
+      command.name,
+    )
+  }
+  const start = COMMANDS.find(({ name }) => name === 'start')
+  const help = start === undefined ? '' : helpFor(start)
+  t.same(
+    SETTING_NAMES.filter(
+      (name) => !help.includes(variableOf(name)) || !help.includes(flagOf(name)),
+    ),
+    [],
+  )
+})
+
+t.test('nobody there: exit code 1, and where was looked', async (t) => {
+  const { code, stderr } = await sluice(
+    'status',
+    '--home',
+    temporaryFolder(t),
+    '--api',
+    'http://127.0.0.1:9',
+  )
+  t.equal(code, 1)
+  t.match(stderr, /no controller answers at http:\/\/127\.0\.0\.1:9 .*sluice start/)
+})
+
+t.test('flags', async (t) => {
+  const options = {
+    wait: { type: 'string', means: '' },
+    force: { type: 'boolean', means: '' },
+  } as const
+  const parse = (...args: string[]) => parseCommandLine(args, options)
+  t.same(
+    [...parse('a', '--wait', '3s', 'b', '--force').flags],
+    [
+      ['wait', '3s'],
+      ['force', 'true'],
+    ],
+  )
+  t.same(parse('a', '--wait=3s', 'b').positionals, ['a', 'b'])
+  t.same([...parse('--wait=-1').flags], [['wait', '-1']])
+  t.same([...parse('--force=false').flags], [['force', 'false']])
+  t.same(parse('--', '--wait').positionals, ['--wait'])
+  for (const args of [
+    ['--wait'],
+    ['--wait', '--force'],
+    ['--no'],
+    ['-x'],
+    ['--wait=1', '--wait=2'],
+  ]) {
+    t.throws(() => parse(...args), UsageError, args.join(' '))
+  }
+})
+
+async function serve(
+  t: Test,
+  path: string,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<void> {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(path, resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+}
+
+t.test('the client speaks to the socket of the home, without a token', async (t) => {
+  const home = temporaryFolder(t)
+  const seen: string[] = []
+  await serve(t, join(home, 'api.sock'), (request, response) => {
+    seen.push(`${request.method} ${request.url} ${request.headers.authorization ?? 'no token'}`)
+    response.end('{"a": 1}')
+  })
+  const client = connect({ home, url: undefined, port: 9, token: 'secret' })
+  t.teardown(() => client.close())
+  t.same(await client.call({ method: 'GET', path: pathOf('upstreams', 'a/b') }), { a: 1 })
+  t.same(seen, ['GET /v1/upstreams/a%2Fb no token'])
+})
+
+t.test(
+  'a problem becomes an error with its code; anything else is said to be no answer of ours',
+  async (t) => {
+    const socket = join(temporaryFolder(t), 'api.sock')
+    await serve(t, socket, (request, response) => {
+      response.statusCode = request.url === '/html' ? 502 : 400
+      response.end(
+        request.url === '/html'
+          ? '<html>'
+          : JSON.stringify({
+              code: 'invalid',
+              title: 'T',
+              detail: 'port must be whole',
+              field: 'port',
+            }),
+      )
+    })
+    const client = connectLocal(socket)
+    t.teardown(() => client.close())
+    await t.rejects(client.call({ method: 'GET', path: '/' }), {
+      code: 'invalid',
+      message: 'port must be whole',
+      field: 'port',
+    })
+    await t.rejects(client.call({ method: 'GET', path: '/html' }), {
+      message: /answered 502 and no JSON/,
+    })
+  },
+)
+
+t.test('columns and ages', async (t) => {
+  t.same(
+    columns(
+      ['a', 'long'],
+      [
+        ['wide', 1],
+        ['x', ''],
+      ],
+    ),
+    ['A     LONG', 'wide  1', 'x'],
+  )
+  t.same([age(20), age(65_000), age(600_000)], ['20 ms', '65 s', '10 min'])
+})
