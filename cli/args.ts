@@ -1,0 +1,100 @@
+import { parseArgs } from 'node:util'
+import { SETTINGS, SETTING_NAMES, flagOf } from '../runtime/config-table.js'
+import { BOOLEAN } from '../runtime/config-kinds.js'
+import { suggestion } from '../runtime/config.js'
+import { UsageError } from './command.js'
+import type { Command, Option } from './command.js'
+
+/** Flags of every command. */
+export const COMMON: Record<string, Option> = {
+  config: {
+    type: 'string',
+    value: '<file>',
+    means: 'settings file; else `sluice.yaml` in the home',
+  },
+  'print-config': { type: 'boolean', means: 'print the settings and where each came from' },
+  json: { type: 'boolean', means: 'print JSON' },
+  help: { type: 'boolean', means: 'print this' },
+}
+
+/** Flags of the commands that speak to a controller. */
+export const CLIENT: Record<string, Option> = {
+  home: { type: 'string', value: '<folder>', means: 'home whose socket `api.sock` is used' },
+  api: { type: 'string', value: '<url>', means: 'address of the API, when there is no socket' },
+  'token-file': { type: 'string', value: '<file>', means: 'file with the token for it' },
+}
+
+/** Settings as flags; `--onetime` needs no value. */
+export function settingOptions(): Record<string, Option> {
+  const options: Record<string, Option> = {}
+  for (const name of SETTING_NAMES) {
+    const { kind, means, secret } = SETTINGS[name]
+    const isSwitch = (kind as unknown) === BOOLEAN
+    const told = 'secret' in SETTINGS[name] && secret ? 'file with the ' + means : means
+    options[flagOf(name)] = isSwitch
+      ? { type: 'boolean', means: told }
+      : { type: 'string', value: '<…>', means: told }
+  }
+  return options
+}
+
+export function optionsOf(command: Command): Record<string, Option> {
+  const settings = command.settings === 'all' ? settingOptions() : CLIENT
+  return { ...command.options, ...settings, ...COMMON }
+}
+
+export interface Parsed {
+  positionals: string[]
+  flags: Map<string, string>
+}
+
+/** Everything is checked here, so that a typing error is named and never taken for something else. */
+export function parseCommandLine(args: string[], options: Record<string, Option>): Parsed {
+  const { tokens } = parseArgs({
+    args: args.map((arg) => (arg === '-h' ? '--help' : arg)),
+    options: Object.fromEntries(
+      Object.entries(options).map(([name, { type }]) => [name, { type }]),
+    ),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const parsed: Parsed = { positionals: [], flags: new Map() }
+  for (const token of tokens) {
+    if (token.kind === 'positional') {
+      parsed.positionals.push(token.value)
+    } else if (token.kind === 'option') {
+      parsed.flags.set(token.name, checkFlag(token, options, parsed.flags))
+    }
+  }
+  return parsed
+}
+
+interface FlagToken {
+  name: string
+  rawName: string
+  value: string | undefined
+  inlineValue: boolean | undefined
+}
+
+function checkFlag(
+  token: FlagToken,
+  options: Record<string, Option>,
+  seen: Map<string, string>,
+): string {
+  const { name, rawName, value, inlineValue } = token
+  const option = options[name]
+  if (option === undefined || rawName !== '--' + name) {
+    throw new UsageError(`unknown flag ${rawName}${suggestion(name, Object.keys(options), '--')}`)
+  }
+  if (seen.has(name)) {
+    throw new UsageError(`${rawName} is given twice`)
+  }
+  if (option.type === 'boolean') {
+    return value ?? 'true'
+  }
+  if (value === undefined || (inlineValue !== true && value.startsWith('-'))) {
+    throw new UsageError(`${rawName} needs a value`)
+  }
+  return value
+}

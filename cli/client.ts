@@ -1,0 +1,118 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Agent, request } from 'undici'
+import type { Dispatcher } from 'undici'
+import { CODES } from '../contract/codes.js'
+import type { Code } from '../contract/codes.js'
+import { SluiceError, messageOf } from '../runtime/errors.js'
+
+const CONNECT_MS = 3000
+/** A change answers within 5 s; beyond that, something hangs. */
+const ANSWER_MS = 15_000
+
+export interface Call {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** With its query: `/v1/explain?host=web.localhost`. */
+  path: string
+  body?: unknown
+  /** How long the answer may take beyond the usual. */
+  extraMs?: number
+}
+
+/** A controller's REST API, over its unix socket or by URL. */
+export interface Client {
+  /** The answer's JSON. Rejects with the problem's own code; the error is `retryable` when nobody answered. */
+  call(call: Call): Promise<unknown>
+  close(): Promise<void>
+}
+
+export interface ClientTarget {
+  home: string
+  /** `http://host:8081`; undefined: the socket, or else the API port of this machine. */
+  url: string | undefined
+  port: number
+  token: string | undefined
+}
+
+/** `undefined` for what is no name: each part of a path is escaped by itself. */
+export function pathOf(...parts: string[]): string {
+  return '/v1/' + parts.map(encodeURIComponent).join('/')
+}
+
+/** Over a unix socket, which need not be there yet. */
+export function connectLocal(socketPath: string): Client {
+  const dispatcher = new Agent({ connect: { timeout: CONNECT_MS, socketPath } })
+  return clientOf({ base: 'http://localhost', where: socketPath, dispatcher })
+}
+
+/** Over the home's socket if there is one and no other address is given, else over TCP. */
+export function connect({ home, url, port, token }: ClientTarget): Client {
+  const socketPath = join(home, 'api.sock')
+  if (url === undefined && existsSync(socketPath)) {
+    return connectLocal(socketPath)
+  }
+  const base = (url ?? `http://127.0.0.1:${port}`).replace(/\/$/, '')
+  const dispatcher = new Agent({ connect: { timeout: CONNECT_MS } })
+  return clientOf({ base, where: base, dispatcher, token })
+}
+
+function clientOf(way: Way): Client {
+  return { call: (call) => send(call, way), close: () => way.dispatcher.close() }
+}
+
+interface Way {
+  base: string
+  where: string
+  dispatcher: Dispatcher
+  token?: string | undefined
+}
+
+async function send(call: Call, way: Way): Promise<unknown> {
+  const timeout = ANSWER_MS + (call.extraMs ?? 0)
+  let answer: Dispatcher.ResponseData
+  let text: string
+  try {
+    answer = await request(way.base + call.path, {
+      method: call.method,
+      dispatcher: way.dispatcher,
+      headersTimeout: timeout,
+      bodyTimeout: timeout,
+      headers: {
+        accept: 'application/json',
+        ...(call.body !== undefined && { 'content-type': 'application/json' }),
+        ...(way.token !== undefined && { authorization: 'Bearer ' + way.token }),
+      },
+      ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+    })
+    text = await answer.body.text()
+  } catch (error) {
+    throw unreachable(way.where, error)
+  }
+  return readAnswer(answer.statusCode, text, way.where)
+}
+
+function unreachable(where: string, error: unknown): SluiceError {
+  const message =
+    `no controller answers at ${where} (${messageOf(error)}). ` +
+    'Is it running ("sluice start")? Another home is named by --home, another machine by --api'
+  return new SluiceError('gateway_unavailable', message, { cause: error, retryable: true })
+}
+
+function readAnswer(status: number, text: string, where: string): unknown {
+  let value: unknown
+  try {
+    value = text === '' ? {} : JSON.parse(text)
+  } catch (error) {
+    throw new SluiceError('internal', `${where} answered ${status} and no JSON; is that Sluice?`, {
+      cause: error,
+    })
+  }
+  if (status < 400) {
+    return value
+  }
+  const { code, title, detail, field } = value as Record<string, unknown>
+  const known = typeof code === 'string' && Object.hasOwn(CODES, code) ? (code as Code) : 'internal'
+  const words = [detail, title].find((each) => typeof each === 'string' && each !== '')
+  const message = typeof words === 'string' ? words : `${where} answered ${status}`
+  throw new SluiceError(known, message, typeof field === 'string' ? { field } : {})
+}

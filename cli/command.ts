@@ -1,0 +1,45 @@
+import type { Config } from '../runtime/config.js'
+import type { Client } from './client.js'
+
+/** A flag of a command's own, beside the settings. */
+export interface Option {
+  type: 'boolean' | 'string'
+  /** What stands for the value in the help: `<time>`. */
+  value?: string
+  means: string
+}
+
+export interface Invocation {
+  positionals: string[]
+  /** The command's own flags as given; a boolean one is `true` or absent. */
+  flags: ReadonlyMap<string, string>
+  config: Config
+  json: boolean
+  /** Writes a line to stdout. */
+  print: (line: string) => void
+  /** The file that runs, to start more of it. */
+  program: string
+  connect: () => Client
+}
+
+export interface Command {
+  name: string
+  /** After the name: `<upstream> <id> <host:port>`. */
+  usage: string
+  /** Fewest and most positionals. */
+  positionals: [least: number, most: number]
+  summary: string
+  options: Record<string, Option>
+  /** Whether it takes the flags of all settings, or only those that find the API. */
+  settings: 'all' | 'client'
+  /** The exit code: 0 or 1. What it throws is printed and ends in 1, or in 2 when it is a {@link UsageError}. */
+  run(invocation: Invocation): Promise<number>
+}
+
+/** The command line itself is wrong: exit code 2. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UsageError'
+  }
+}

@@ -1,0 +1,19 @@
+import type { Command } from '../command.js'
+import { agent } from './agent.js'
+import { check } from './check.js'
+import { conf } from './conf.js'
+import { controller } from './controller.js'
+import { drain, undrain } from './drain.js'
+import { explain } from './explain.js'
+import { deregister, instances, register } from './instances.js'
+import { routes } from './routes.js'
+import { start } from './start.js'
+import { gateways, status } from './status.js'
+import { upstreams } from './upstreams.js'
+
+/** In the order of the help. */
+export const COMMANDS: Command[] = [
+  ...[start, controller, agent, conf, check],
+  ...[status, upstreams, instances, register, deregister, drain, undrain],
+  ...[routes, gateways, explain],
+]

@@ -1,0 +1,41 @@
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ensureNginx } from '../../setup/nginx.js'
+import type { Command } from '../command.js'
+import { gatewayFiles, gatewayPlace } from '../gateway.js'
+import { writeFiles } from '../start/files.js'
+import { makeHome } from '../start/home.js'
+import { testConf } from '../start/nginx-process.js'
+
+/** Any port will do: nothing is opened for long. */
+const SOME_PORT = 53
+
+export const check: Command = {
+  name: 'check',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'check the settings, and let nginx check its configuration; changes nothing',
+  options: {},
+  settings: 'all',
+  async run({ config, print }) {
+    const { home, nginx, poolPort } = config.settings
+    print('settings are right')
+    const info = await ensureNginx({ home, nginx, say: print })
+    // In a home of its own, so that nothing of a running one is touched.
+    const trial = mkdtempSync(join(tmpdir(), 'sluice-check-'))
+    try {
+      makeHome(trial)
+      const settings = { ...config.settings, home: trial, poolPort: poolPort || SOME_PORT }
+      writeFiles(gatewayFiles(settings, info, 'unchanged'))
+      if (existsSync(join(home, 'fallback'))) {
+        cpSync(join(home, 'fallback'), join(trial, 'fallback'), { recursive: true })
+      }
+      await testConf(gatewayPlace(settings, info.path))
+    } finally {
+      rmSync(trial, { recursive: true, force: true })
+    }
+    print(`nginx ${info.version} with njs ${info.njs} accepts the configuration`)
+    return 0
+  },
+}

@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { ensureNginx } from '../../setup/nginx.js'
+import type { NginxInfo } from '../../setup/nginx.js'
+import { UsageError } from '../command.js'
+import type { Command, Invocation } from '../command.js'
+import { gatewayFiles, giveHop, hasPool } from '../gateway.js'
+import { accountNamed } from '../start/accounts.js'
+import { writeFiles } from '../start/files.js'
+import { makeHome, openHome } from '../start/home.js'
+import { lockHome } from '../start/lock.js'
+
+function isHttpJs(path: string): boolean {
+  return path.includes('http_js')
+}
+
+/** What goes into an nginx.conf of the user's own. */
+function advice(home: string, info: NginxInfo, pool: boolean): string[] {
+  const sluice = join(home, 'sluice')
+  const way = pool
+    ? 'connections to peers stay open in the pool'
+    : 'peers are reached by address; the pool needs nginx 1.29.6 or newer'
+  return [
+    `# nginx ${info.version} with njs ${info.njs} at ${info.path}: ${way}.`,
+    '# Add these lines to your nginx.conf, then: nginx -t && nginx -s reload',
+    '',
+    '# (unless it is loaded already, as Debian does in modules-enabled)',
+    ...info.modules.filter(isHttpJs).map((path) => `load_module "${path}";`),
+    '',
+    'http {',
+    `    include "${sluice}/http.conf";`,
+    '',
+    '    server {',
+    '        listen 80;',
+    '        # all that the table routes, by host and path:',
+    `        include "${sluice}/server.conf";`,
+    '        # or, instead, one upstream in a location of yours:',
+    '        # location /shop/ {',
+    '        #     set $sluice_upstream shop;',
+    `        #     include "${sluice}/proxy.conf";`,
+    '        # }',
+    '    }',
+    '}',
+    '',
+    `# Then run the controller beside it: sluice controller --home ${home}`,
+  ]
+}
+
+async function generate({ config, flags, print }: Invocation): Promise<void> {
+  const { home } = config.settings
+  const user = flags.get('user')
+  const account = user === undefined ? undefined : accountNamed(user)
+  if (user !== undefined && account === undefined) {
+    throw new UsageError(`--user: this machine has no user ${JSON.stringify(user)}`)
+  }
+  const notes: string[] = []
+  const say = (line: string) => notes.push(line)
+  const info = await ensureNginx({ home, nginx: config.settings.nginx ?? 'nginx', say })
+  const settings = await openHome(config.settings)
+  const main = join(home, 'nginx.conf')
+  const files = [...gatewayFiles(settings, info, 'unchanged')].filter(([path]) => path !== main)
+  writeFiles(new Map(files))
+  if (account !== undefined) {
+    giveHop(home, account)
+  }
+  advice(home, info, hasPool(settings, info)).forEach(print)
+  if (account === undefined && process.getuid?.() === 0) {
+    print(
+      `# Workers must be able to enter ${join(home, 'hop')}: name their user with --user (www-data, nginx).`,
+    )
+  }
+}
+
+export const conf: Command = {
+  name: 'conf',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'write the files that an nginx.conf of your own includes, and print the lines to add',
+  options: { user: { type: 'string', value: '<name>', means: 'user of nginx’s workers' } },
+  settings: 'all',
+  async run(invocation) {
+    const { home } = invocation.config.settings
+    makeHome(home)
+    // The files of a home belong to one nginx at a time.
+    const lock = await lockHome(home)
+    try {
+      await generate(invocation)
+    } finally {
+      await lock.release()
+    }
+    return 0
+  },
+}

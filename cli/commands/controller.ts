@@ -1,0 +1,20 @@
+import type { Command } from '../command.js'
+import { openHome } from '../start/home.js'
+import { endWithSupervisor } from '../start/with-supervisor.js'
+
+export const controller: Command = {
+  name: 'controller',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'keep the nginx beside it level with the registry, and serve the API',
+  options: {},
+  settings: 'all',
+  async run({ config }) {
+    endWithSupervisor()
+    const settings = await openHome(config.settings)
+    const { runController } = await import('../../controller/main.js')
+    await runController(settings)
+    // What did not close in time ends here.
+    process.exit(0)
+  },
+}

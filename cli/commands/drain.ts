@@ -1,0 +1,84 @@
+import type { Command } from '../command.js'
+import { UsageError } from '../command.js'
+import { pathOf } from '../client.js'
+import type { Client } from '../client.js'
+import { WAIT, appliedText, valueOf } from './instances.js'
+import type { ChangeView } from './instances.js'
+
+interface DrainView extends ChangeView {
+  state: string
+  active: number | null
+  drained: boolean
+}
+
+function instancePath(text: string | undefined, ...verb: string[]): string {
+  const match = /^([^/]+)\/([^/]+)$/.exec(text ?? '')
+  if (match === null) {
+    throw new UsageError(`${JSON.stringify(text)} is not right; expected <upstream>/<id>`)
+  }
+  return pathOf('upstreams', match[1] ?? '', 'instances', match[2] ?? '', ...verb)
+}
+
+/** What the container's label `sluice.drain` asks for, which the agent keeps in the instance's metadata. */
+async function labelledWaitMs(client: Client, target: string): Promise<number | undefined> {
+  const instance = (await client.call({ method: 'GET', path: instancePath(target) })) as {
+    metadata?: { drainMs?: string }
+  }
+  const waitMs = Number(instance.metadata?.drainMs ?? NaN)
+  return Number.isInteger(waitMs) ? waitMs : undefined
+}
+
+function drainText(target: string, { active, drained }: DrainView): string {
+  if (drained) {
+    return `${target} is drained: no requests are active`
+  }
+  const count = active === null ? 'an unknown number of' : String(active)
+  return `${target} is draining: ${count} requests are active`
+}
+
+export const drain: Command = {
+  name: 'drain',
+  usage: '<upstream>/<id>',
+  positionals: [1, 1],
+  summary: 'send an instance no new requests; what it has goes on',
+  options: {
+    wait: {
+      type: 'string',
+      value: '<time>',
+      means:
+        'wait until none is active, at most so long (default: its label sluice.drain, or not at all)',
+    },
+    reason: { type: 'string', value: '<text>', means: 'shown beside its state' },
+  },
+  settings: 'client',
+  async run({ connect, positionals, flags, print, json }) {
+    const target = positionals[0] ?? ''
+    const path = instancePath(target, 'drain')
+    const client = connect()
+    const waitMs = valueOf(flags, 'wait', WAIT) ?? (await labelledWaitMs(client, target))
+    const reason = flags.get('reason')
+    const body = { waitMs: waitMs ?? 0, ...(reason !== undefined && { reason }) }
+    const call = { method: 'POST' as const, path, body, extraMs: waitMs ?? 0 }
+    const answer = (await client.call(call)) as DrainView
+    print(json ? JSON.stringify(answer) : drainText(target, answer))
+    // Who waits wants to go on only when it is safe to stop the instance.
+    return waitMs === undefined || answer.drained ? 0 : 1
+  },
+}
+
+export const undrain: Command = {
+  name: 'undrain',
+  usage: '<upstream>/<id>',
+  positionals: [1, 1],
+  summary: 'send an instance requests again',
+  options: {},
+  settings: 'client',
+  async run({ connect, positionals, print, json }) {
+    const target = positionals[0] ?? ''
+    const path = instancePath(target, 'undrain')
+    const client = connect()
+    const answer = (await client.call({ method: 'POST', path, body: {} })) as ChangeView
+    print(json ? JSON.stringify(answer) : `${target} is no longer drained: ${appliedText(answer)}`)
+    return 0
+  },
+}

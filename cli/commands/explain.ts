@@ -1,0 +1,45 @@
+import { UsageError } from '../command.js'
+import type { Command } from '../command.js'
+
+/** The host as the gateway sees it, and the path, of an address with or without `http://`. */
+function splitUrl(text: string): { host: string; path: string } {
+  try {
+    const url = new URL(/^https?:\/\//.test(text) ? text : 'http://' + text)
+    return { host: url.hostname, path: url.pathname }
+  } catch {
+    throw new UsageError(`${JSON.stringify(text)} is no address such as http://web.localhost/path`)
+  }
+}
+
+/** Objects and lists as indented lines, in the order of the answer. */
+function outline(value: unknown, indent = ''): string[] {
+  if (typeof value !== 'object' || value === null) {
+    return [indent + String(value)]
+  }
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => {
+    const head = indent + (Array.isArray(value) ? '-' : key + ':')
+    return typeof inner === 'object' && inner !== null
+      ? [head, ...outline(inner, indent + '  ')]
+      : [`${head} ${String(inner)}`]
+  })
+}
+
+export const explain: Command = {
+  name: 'explain',
+  usage: '<url>',
+  positionals: [1, 1],
+  summary: 'say where a request for this address would go, and why',
+  options: {},
+  settings: 'client',
+  async run({ connect, positionals, print, json }) {
+    const query = new URLSearchParams(splitUrl(positionals[0] ?? ''))
+    const client = connect()
+    const answer = await client.call({ method: 'GET', path: '/v1/explain?' + query.toString() })
+    if (json) {
+      print(JSON.stringify(answer))
+      return 0
+    }
+    outline(answer).forEach(print)
+    return 0
+  },
+}

@@ -1,0 +1,162 @@
+import { connect as openSocket } from 'node:net'
+import { duration, whole } from '../../runtime/config-kinds.js'
+import type { Kind } from '../../runtime/config-kinds.js'
+import { pause } from '../../runtime/retry.js'
+import { UsageError } from '../command.js'
+import type { Command, Invocation, Option } from '../command.js'
+import { pathOf } from '../client.js'
+import { columns } from '../output.js'
+
+interface InstanceView {
+  id: string
+  host: string
+  port: number
+  weight: number
+  state: string
+  reason?: string
+  active: number | null
+}
+
+/** An answer to a change. */
+export interface ChangeView {
+  applied: boolean
+  revision: number
+  pending?: string[]
+}
+
+const TRY_AGAIN_MS = 50
+
+export const WAIT = duration(0, 3_600_000)
+
+/** A flag's value, or the default; a {@link UsageError} names the flag when it is none. */
+export function valueOf<T>(flags: Invocation['flags'], flag: string, kind: Kind<T>): T | undefined {
+  const text = flags.get(flag)
+  const value = text === undefined ? undefined : kind.parse(text, '')
+  if (text !== undefined && value === undefined) {
+    throw new UsageError(
+      `--${flag}: ${JSON.stringify(text)} is not right; expected ${kind.expected}`,
+    )
+  }
+  return value
+}
+
+/** `10.0.0.7:80` or `[fd00::7]:80`. */
+function splitAddress(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
+  if (match === null) {
+    throw new UsageError(
+      `${JSON.stringify(text)} is not right; expected 10.0.0.7:80 or [fd00::7]:80`,
+    )
+  }
+  return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
+}
+
+/** `applied` or which gateways are late, for people. */
+export function appliedText({ applied, pending }: ChangeView): string {
+  const late = pending === undefined || pending.length === 0 ? '' : `: ${pending.join(', ')}`
+  return applied ? 'applied' : `accepted, not yet applied on every gateway${late}`
+}
+
+export const instances: Command = {
+  name: 'instances',
+  usage: '<upstream>',
+  positionals: [1, 1],
+  summary: 'list the instances of an upstream',
+  options: {},
+  settings: 'client',
+  async run({ connect, positionals, print, json }) {
+    const client = connect()
+    const path = pathOf('upstreams', positionals[0] ?? '')
+    const answer = (await client.call({ method: 'GET', path })) as { instances: InstanceView[] }
+    if (json) {
+      print(JSON.stringify(answer))
+      return 0
+    }
+    const rows = answer.instances.map((each) => {
+      const address = each.host.includes(':')
+        ? `[${each.host}]:${each.port}`
+        : `${each.host}:${each.port}`
+      return [each.id, address, each.weight, each.state, each.active ?? '?', each.reason ?? '']
+    })
+    columns(['instance', 'address', 'weight', 'state', 'active', 'reason'], rows).forEach(print)
+    return 0
+  },
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = openSocket({ host, port, timeout: 1000 })
+    const end = (value: boolean) => {
+      socket.destroy()
+      resolve(value)
+    }
+    socket.once('connect', () => end(true))
+    socket.once('error', () => end(false))
+    socket.once('timeout', () => end(false))
+  })
+}
+
+async function waitUntilAccepts(host: string, port: number, forMs: number): Promise<boolean> {
+  const untilMs = performance.now() + forMs
+  while (!(await accepts(host, port))) {
+    if (performance.now() >= untilMs) {
+      return false
+    }
+    await pause(TRY_AGAIN_MS)
+  }
+  return true
+}
+
+const REGISTER_OPTIONS: Record<string, Option> = {
+  weight: {
+    type: 'string',
+    value: '<n>',
+    means: 'its share is weight / sum of weights; default 1',
+  },
+  wait: {
+    type: 'string',
+    value: '<time>',
+    means: 'first wait until it accepts connections, at most so long',
+  },
+}
+
+export const register: Command = {
+  name: 'register',
+  usage: '<upstream> <id> <host:port>',
+  positionals: [3, 3],
+  summary: 'put an instance into an upstream',
+  options: REGISTER_OPTIONS,
+  settings: 'client',
+  async run({ connect, positionals, flags, print, json }) {
+    const [upstream = '', id = '', address = ''] = positionals
+    const { host, port } = splitAddress(address)
+    const weight = valueOf(flags, 'weight', whole(1, 1000)) ?? 1
+    const waitMs = valueOf(flags, 'wait', WAIT)
+    const client = connect()
+    if (waitMs !== undefined && !(await waitUntilAccepts(host, port, waitMs))) {
+      throw new Error(`${address} does not accept connections; it was not registered`)
+    }
+    const path = pathOf('upstreams', upstream, 'instances', id)
+    const body = { host, port, weight }
+    const answer = (await client.call({ method: 'PUT', path, body })) as ChangeView
+    print(json ? JSON.stringify(answer) : `${upstream}/${id} at ${address}: ${appliedText(answer)}`)
+    return 0
+  },
+}
+
+export const deregister: Command = {
+  name: 'deregister',
+  usage: '<upstream> <id>',
+  positionals: [2, 2],
+  summary: 'take an instance out of an upstream',
+  options: {},
+  settings: 'client',
+  async run({ connect, positionals, print, json }) {
+    const [upstream = '', id = ''] = positionals
+    const client = connect()
+    const path = pathOf('upstreams', upstream, 'instances', id)
+    const answer = (await client.call({ method: 'DELETE', path })) as ChangeView
+    print(json ? JSON.stringify(answer) : `${upstream}/${id} removed: ${appliedText(answer)}`)
+    return 0
+  },
+}

@@ -1,0 +1,42 @@
+import type { Command } from '../command.js'
+import { pathOf } from '../client.js'
+import { columns } from '../output.js'
+
+interface RouteView {
+  id: string
+  hosts: string[]
+  pathPrefix?: string
+  upstream?: string
+  split?: Array<{ upstream: string; weight: number }>
+}
+
+function targetOf({ upstream, split }: RouteView): string {
+  return upstream ?? (split ?? []).map((arm) => `${arm.upstream}:${arm.weight}`).join(' ')
+}
+
+export const routes: Command = {
+  name: 'routes',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'list routes',
+  options: {},
+  settings: 'client',
+  async run({ connect, print, json }) {
+    const client = connect()
+    const answer = (await client.call({ method: 'GET', path: pathOf('routes') })) as {
+      routes: RouteView[]
+    }
+    if (json) {
+      print(JSON.stringify(answer))
+      return 0
+    }
+    const rows = answer.routes.map((route) => [
+      route.id,
+      route.hosts.join(' '),
+      route.pathPrefix ?? '/',
+      targetOf(route),
+    ])
+    columns(['route', 'hosts', 'path', 'to'], rows).forEach(print)
+    return 0
+  },
+}

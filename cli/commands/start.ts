@@ -1,0 +1,16 @@
+import type { Command } from '../command.js'
+import { supervise } from '../start/supervisor.js'
+
+export const start: Command = {
+  name: 'start',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'run all of Sluice on this machine: nginx, controller, agent',
+  options: {},
+  settings: 'all',
+  async run({ config, program, print }) {
+    const code = await supervise({ config, program, print })
+    // A download that was under way at Ctrl-C would keep the process.
+    process.exit(code)
+  },
+}

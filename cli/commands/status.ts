@@ -1,0 +1,115 @@
+import type { Command } from '../command.js'
+import type { Client } from '../client.js'
+import { pathOf } from '../client.js'
+import { age, columns } from '../output.js'
+
+interface GatewayView {
+  id: string
+  applied: number
+  desired: number
+  lagMs: number
+  connected: boolean
+  workers: number
+  nginx: string
+  njs: string
+  reason?: string
+}
+
+function getGateways(client: Client): Promise<{ gateways: GatewayView[] }> {
+  const answer = client.call({ method: 'GET', path: pathOf('gateways') })
+  return answer as Promise<{ gateways: GatewayView[] }>
+}
+
+function isLevel({ connected, applied, desired }: GatewayView): boolean {
+  return connected && applied >= desired
+}
+
+function stateOf(gateway: GatewayView): string {
+  const state = !gateway.connected
+    ? 'not connected'
+    : isLevel(gateway)
+      ? 'level'
+      : `behind for ${age(gateway.lagMs)}`
+  return gateway.reason === undefined ? state : `${state}: ${gateway.reason}`
+}
+
+export const gateways: Command = {
+  name: 'gateways',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'list gateways and what each has applied',
+  options: {},
+  settings: 'client',
+  async run({ connect, print, json }) {
+    const answer = await getGateways(connect())
+    if (json) {
+      print(JSON.stringify(answer))
+      return 0
+    }
+    const heads = ['gateway', 'applied', 'desired', 'workers', 'nginx', 'njs', 'state']
+    const rows = answer.gateways.map((each) => [
+      ...[each.id, each.applied, each.desired, each.workers, each.nginx, each.njs],
+      stateOf(each),
+    ])
+    columns(heads, rows).forEach(print)
+    return 0
+  },
+}
+
+interface Sums {
+  upstreams: number
+  up: number
+  draining: number
+  down: number
+}
+
+async function sumUpstreams(client: Client): Promise<Sums> {
+  const answer = (await client.call({ method: 'GET', path: pathOf('upstreams') })) as {
+    upstreams: Array<Omit<Sums, 'upstreams'>>
+  }
+  const sums = { upstreams: answer.upstreams.length, up: 0, draining: 0, down: 0 }
+  for (const { up, draining, down } of answer.upstreams) {
+    sums.up += up
+    sums.draining += draining
+    sums.down += down
+  }
+  return sums
+}
+
+/** Not ready answers 503, which is an answer like any other here. */
+async function readiness(client: Client): Promise<{ ready: boolean; reason?: string }> {
+  try {
+    await client.call({ method: 'GET', path: '/readyz' })
+    return { ready: true }
+  } catch (error) {
+    return { ready: false, reason: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+export const status: Command = {
+  name: 'status',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'say in short how Sluice is; exit code 1 when a part is not well',
+  options: {},
+  settings: 'client',
+  async run({ connect, print, json }) {
+    const client = connect()
+    const { gateways: found } = await getGateways(client)
+    const sums = await sumUpstreams(client)
+    const { ready, reason } = await readiness(client)
+    const well = ready && found.length > 0 && found.every(isLevel)
+    if (json) {
+      print(JSON.stringify({ well, ready, ...sums, gateways: found }))
+      return well ? 0 : 1
+    }
+    print(
+      `${sums.upstreams} upstreams; instances: ${sums.up} up, ${sums.draining} draining, ${sums.down} down`,
+    )
+    for (const gateway of found) {
+      print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)
+    }
+    print(ready ? 'ready' : `not ready: ${reason ?? ''}`)
+    return well ? 0 : 1
+  },
+}

@@ -1,0 +1,83 @@
+/** The nginx of a home, as it should be: which files it has, and what it is called with. */
+import { chownSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SluiceError, messageOf } from '../runtime/errors.js'
+import type { Settings } from '../runtime/settings.js'
+import { canPool, homePaths, renderConf } from '../nginx/render.js'
+import type { NginxInfo } from '../setup/nginx.js'
+import type { NginxPlace } from './start/nginx-process.js'
+import type { Account } from './start/accounts.js'
+import type { Files } from './start/files.js'
+
+/** A peer that does not accept within this is left for another; far beyond any round trip. */
+const CONNECT_TIMEOUT_MS = 2000
+
+/** The built modules, beside the bundle that runs or in the tree that it was started from. */
+const BUILT = fileURLToPath(new URL('../dist/njs/', import.meta.url))
+
+function moduleFiles(home: string): Array<[path: string, text: string]> {
+  try {
+    return readdirSync(BUILT)
+      .filter((name) => name.endsWith('.js'))
+      .map((name) => [join(home, 'sluice', 'njs', name), readFileSync(join(BUILT, name), 'utf8')])
+  } catch (error) {
+    const message = `the modules for nginx are not in ${BUILT} (${messageOf(error)}); build them with "npm run build"`
+    throw new SluiceError('internal', message, { cause: error })
+  }
+}
+
+export function hasPool(settings: Settings, info: NginxInfo): boolean {
+  return settings.pool === 'auto' && canPool(info.version)
+}
+
+/** Who nginx's workers are: an account, or `unchanged` for nginx's own choice. */
+export type Workers = Account | 'root' | 'unchanged'
+
+function userLine(workers: Workers): string | undefined {
+  if (workers === 'unchanged') {
+    return undefined
+  }
+  return workers === 'root' ? 'root' : `${workers.user} ${workers.group}`
+}
+
+/** Everything that nginx reads, by absolute path. Rejects with `invalid` when the settings ask for what this nginx lacks. */
+export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
+  const { home, poolPort, engine, tableBytes, bind, httpPort } = settings
+  if (!info.engines.includes(engine)) {
+    const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
+    throw new SluiceError('invalid', message, { field: 'engine' })
+  }
+  const texts = renderConf({
+    ...{ home, poolPort, engine, tableBytes, bind, httpPort },
+    nginxVersion: info.version,
+    modules: info.modules,
+    pool: hasPool(settings, info),
+    workers: settings.workers,
+    user: userLine(workers),
+    accessLog: join(home, 'logs', 'access.log'),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  })
+  const confs = Object.entries(texts).map(([name, text]): [string, string] => [
+    join(home, name),
+    text,
+  ])
+  return new Map([...confs, ...moduleFiles(home)])
+}
+
+/** Where the home's nginx is. Without `executable` it can be looked for, but not started. */
+export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
+  const paths = homePaths(home)
+  return {
+    path: executable,
+    home,
+    conf: join(home, 'nginx.conf'),
+    pidFile: paths.pidFile,
+    sockets: [paths.adminSocket, paths.hopSocket, paths.againSocket, paths.fallbackSocket],
+  }
+}
+
+/** Lets the workers, and nobody else, reach the sockets that they connect to. */
+export function giveHop(home: string, { uid, gid }: Account): void {
+  chownSync(join(home, 'hop'), uid, gid)
+}

@@ -1,0 +1,147 @@
+/** `sluice`: the exit code is 0 when it worked, 1 when it failed, 2 when the command line or a setting is wrong. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SETTING_NAMES, flagOf } from '../runtime/config-table.js'
+import { loadConfig, printConfig, suggestion } from '../runtime/config.js'
+import type { Config } from '../runtime/config.js'
+import { SluiceError, messageOf, systemCode } from '../runtime/errors.js'
+import { optionsOf, parseCommandLine } from './args.js'
+import type { Parsed } from './args.js'
+import { connect } from './client.js'
+import type { Client } from './client.js'
+import { UsageError } from './command.js'
+import type { Command } from './command.js'
+import { COMMANDS } from './commands/all.js'
+import { helpFor, overview } from './help.js'
+
+const PROGRAM = fileURLToPath(import.meta.url)
+
+function print(line: string): void {
+  process.stdout.write(line + '\n')
+}
+
+function version(): string {
+  const file = fileURLToPath(new URL('../package.json', import.meta.url))
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
+
+function findCommand(name: string): Command {
+  const command = COMMANDS.find((each) => each.name === name)
+  if (command === undefined) {
+    const names = COMMANDS.map((each) => each.name)
+    throw new UsageError(`unknown command ${JSON.stringify(name)}${suggestion(name, names)}`)
+  }
+  return command
+}
+
+function checkPositionals(command: Command, { positionals }: Parsed): void {
+  const [least, most] = command.positionals
+  if (positionals.length < least || positionals.length > most) {
+    throw new UsageError(`usage: sluice ${command.name} ${command.usage}`.trimEnd())
+  }
+}
+
+/** Only what the settings know: a command's own flags mean something else there. */
+function readConfig(command: Command, { flags }: Parsed): Config {
+  const settings = new Map<string, string>()
+  const known = new Set([...SETTING_NAMES.map(flagOf), 'config'])
+  for (const [name, text] of flags) {
+    const flag = command.settings === 'client' && name === 'token-file' ? 'api-token-file' : name
+    if (known.has(flag)) {
+      settings.set(flag, text)
+    }
+  }
+  try {
+    return loadConfig({ flags: settings, environment: process.env, directory: process.cwd() })
+  } catch (error) {
+    if (error instanceof SluiceError) {
+      throw new UsageError(error.message)
+    }
+    throw error
+  }
+}
+
+/** The token of this machine's own home is good for this machine's own port alone. */
+function tokenFor(config: Config, url: string | undefined): string | undefined {
+  const { apiToken, home } = config.settings
+  if (apiToken !== undefined || url !== undefined) {
+    return apiToken
+  }
+  try {
+    return readFileSync(join(home, 'api-token'), 'utf8').trim()
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') {
+      return undefined
+    }
+    throw error
+  }
+}
+
+async function runCommand(command: Command, parsed: Parsed): Promise<number> {
+  const { flags, positionals } = parsed
+  const config = readConfig(command, parsed)
+  if (flags.has('print-config')) {
+    process.stdout.write(printConfig(config))
+    return 0
+  }
+  const clients: Client[] = []
+  const openClient = () => {
+    const given = flags.get('api') ?? process.env['SLUICE_API'] ?? ''
+    const url = given === '' ? undefined : given
+    const { home, apiPort: port } = config.settings
+    const client = connect({ home, url, port, token: tokenFor(config, url) })
+    clients.push(client)
+    return client
+  }
+  try {
+    const json = flags.has('json')
+    const invocation = { positionals, flags, config, json, print, program: PROGRAM }
+    return await command.run({ ...invocation, connect: openClient })
+  } finally {
+    await Promise.all(clients.map((client) => client.close()))
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const [name = '--help', ...rest] = args
+  if (name === '--version' || name === '-v') {
+    print(version())
+    return 0
+  }
+  if (name === '--help' || name === '-h' || (name === 'help' && rest.length === 0)) {
+    print(overview(COMMANDS))
+    return 0
+  }
+  const command = findCommand(name === 'help' ? (rest[0] ?? '') : name)
+  const parsed = parseCommandLine(name === 'help' ? ['--help'] : rest, optionsOf(command))
+  if (parsed.flags.has('help')) {
+    print(helpFor(command))
+    return 0
+  }
+  checkPositionals(command, parsed)
+  return runCommand(command, parsed)
+}
+
+function explainFailure(error: unknown): number {
+  const field = error instanceof SluiceError && error.field !== undefined ? ` (${error.field})` : ''
+  process.stderr.write(`sluice: ${messageOf(error)}${field}\n`)
+  if (process.env['SLUICE_LOG_LEVEL'] === 'debug' && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? ''}\n`)
+  }
+  return error instanceof UsageError ? 2 : 1
+}
+
+/** A reader such as `head` may leave early; that is no failure. */
+process.stdout.on('error', (error) => {
+  if (systemCode(error) !== 'EPIPE') {
+    throw error
+  }
+})
+
+process.exitCode = await main(process.argv.slice(2)).catch(explainFailure)
+
+// The channel to a supervisor would keep a part that has ended.
+if (process.connected) {
+  process.disconnect()
+}

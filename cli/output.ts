@@ -1,0 +1,16 @@
+/** Columns as wide as their widest cell; the heads in capitals. */
+export function columns(heads: string[], rows: Array<Array<string | number>>): string[] {
+  const cells = [heads.map((head) => head.toUpperCase()), ...rows.map((row) => row.map(String))]
+  const widths = heads.map((_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)))
+  return cells.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+export function age(ms: number): string {
+  const seconds = Math.round(ms / 1000)
+  return ms < 1000 ? `${ms} ms` : seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
+}

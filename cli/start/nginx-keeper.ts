@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Backoff, pause } from '../../runtime/retry.js'
+import { messageOf } from '../../runtime/errors.js'
+import { replaceFile } from './files.js'
+import { masterPid, recordedPid, reloadNginx, startNginx, stopNginx } from './nginx-process.js'
+import type { NginxPlace } from './nginx-process.js'
+
+const LOOK_MS = 250
+const BACKOFF = { firstMs: 100, mostMs: 5000 }
+const HEALTHY_MS = 10_000
+
+export type HowItCameUp = 'kept' | 'reloaded' | 'replaced' | 'started'
+
+/** Keeps one nginx running. It is no child of ours, because it must outlive us: so it is looked after by its pid. */
+export class NginxKeeper {
+  readonly #place: NginxPlace
+  readonly #build: string
+  readonly #say: (line: string) => void
+  readonly #ending = new AbortController()
+  readonly #backoff = new Backoff(BACKOFF)
+  #known: number | undefined
+  #bringingUp: Promise<unknown> = Promise.resolve()
+  #watching: Promise<void> = Promise.resolve()
+
+  /** `build` tells one executable with its modules from another: a reload cannot change those. */
+  constructor(place: NginxPlace, build: string, say: (line: string) => void) {
+    this.#place = place
+    this.#build = build
+    this.#say = say
+  }
+
+  /** Once known for ours, a pid is ours for as long as it lives: that is cheap enough to ask often. */
+  get pid(): number | undefined {
+    if (this.#known === undefined || recordedPid(this.#place) !== this.#known) {
+      this.#known = masterPid(this.#place)
+    }
+    return this.#known
+  }
+
+  /** Takes over the nginx that runs, or starts one. `isChanged`: its configuration is not what it runs with. */
+  bringUp(isChanged: boolean): Promise<HowItCameUp> {
+    const work = this.#bringUp(isChanged)
+    // Whoever called hears of a failure; `stop` only has to know that it is over.
+    this.#bringingUp = work.catch(() => undefined)
+    return work
+  }
+
+  async #bringUp(isChanged: boolean): Promise<HowItCameUp> {
+    const pid = this.pid
+    const known = pid !== undefined && this.#isSameBuild()
+    if (pid !== undefined && known) {
+      if (isChanged) {
+        reloadNginx(pid)
+      }
+      return isChanged ? 'reloaded' : 'kept'
+    }
+    if (pid !== undefined) {
+      await stopNginx(this.#place, LOOK_MS * 8)
+    }
+    await startNginx(this.#place)
+    replaceFile(this.#buildFile, this.#build)
+    return pid === undefined ? 'started' : 'replaced'
+  }
+
+  get #buildFile(): string {
+    return join(this.#place.home, 'run', 'nginx.build')
+  }
+
+  #isSameBuild(): boolean {
+    try {
+      return readFileSync(this.#buildFile, 'utf8') === this.#build
+    } catch {
+      // Not there: an nginx whose build is not known is not taken for the same.
+      return false
+    }
+  }
+
+  /** From now on, an nginx that died is started again. */
+  watch(): void {
+    this.#watching = this.#look()
+  }
+
+  async #look(): Promise<void> {
+    const { signal } = this.#ending
+    let startedAtMs = performance.now()
+    while (!signal.aborted) {
+      await pause(LOOK_MS, signal)
+      if (signal.aborted || this.pid !== undefined) {
+        if (performance.now() - startedAtMs > HEALTHY_MS) {
+          this.#backoff.reset()
+        }
+        continue
+      }
+      this.#say('nginx has died; starting it again')
+      await this.#restart()
+      startedAtMs = performance.now()
+    }
+  }
+
+  async #restart(): Promise<void> {
+    try {
+      await startNginx(this.#place)
+      this.#say('nginx runs again')
+    } catch (error) {
+      // Said and tried again: what keeps it from starting (a port that somebody took) may pass.
+      const delayMs = this.#backoff.nextMs()
+      this.#say(`${messageOf(error)}; trying again in ${delayMs} ms`)
+      await pause(delayMs, this.#ending.signal)
+    }
+  }
+
+  /** Looks after it no longer; it runs on. */
+  async leave(): Promise<void> {
+    this.#ending.abort()
+    await this.#watching
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#ending.abort()
+    await this.#bringingUp
+    await this.#watching
+    await stopNginx(this.#place, graceMs)
+  }
+}

@@ -1,0 +1,142 @@
+/** The nginx of a home: whether it runs, and how to start, reload and stop it. */
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { SluiceError } from '../../runtime/errors.js'
+import { runCommand } from '../../setup/command.js'
+import { ended, holders, holdsAny, isAlive, signal, tcpInodes, unixInodes } from './processes.js'
+import { pause } from '../../runtime/retry.js'
+
+export interface NginxPlace {
+  /** The executable. */
+  path: string
+  home: string
+  /** The main configuration file. */
+  conf: string
+  pidFile: string
+  /** Unix sockets that it listens at: as files they outlive an nginx that was killed, and then stand in its way. */
+  sockets: string[]
+}
+
+const GONE_MS = 1000
+const PID_FILE_MS = 2000
+const ROOM_MS = 1000
+const POLL_MS = 10
+
+/** The arguments that make an nginx the one of this home. */
+function argumentsOf({ home, conf }: NginxPlace): string[] {
+  return ['-p', home + '/', '-e', join(home, 'logs', 'error.log'), '-c', conf]
+}
+
+/** The lines that matter of what nginx printed: without its name, time and pid. */
+function wordsOf(output: string): string {
+  const lines = output.split('\n').filter((line) => /\[(emerg|alert|crit|error)\]/.test(line))
+  const chosen = lines.length > 0 ? lines : output.trim().split('\n')
+  return chosen.map((line) => line.replace(/^.*?\[\w+\] (\d+#\d+: )?/, '')).join('\n')
+}
+
+/** Rejects with `invalid` and nginx's own words. Does not touch an nginx that runs. */
+export async function testConf(place: NginxPlace): Promise<void> {
+  const result = await runCommand(place.path, [...argumentsOf(place), '-t'])
+  if (result.code !== 0) {
+    const words = result.startError?.message ?? wordsOf(result.stderr)
+    throw new SluiceError('invalid', `nginx refuses the configuration ${place.conf}: ${words}`)
+  }
+}
+
+/** Sockets that only this home's nginx has open. */
+function ownSockets({ sockets }: NginxPlace): Set<string> {
+  return unixInodes(new Set(sockets))
+}
+
+/** The pid in the pid file, if that process lives; whose it is has not been looked at. */
+export function recordedPid({ pidFile }: NginxPlace): number | undefined {
+  let text: string
+  try {
+    text = readFileSync(pidFile, 'utf8')
+  } catch {
+    // nginx takes the file with it when it ends, and one that cannot be read names no nginx of ours.
+    return undefined
+  }
+  const pid = Number(text.trim())
+  return Number.isInteger(pid) && pid > 0 && isAlive(pid) ? pid : undefined
+}
+
+/** The pid of this home's master, if it runs. A pid that another program has by now is not taken for it. */
+export function masterPid(place: NginxPlace): number | undefined {
+  const pid = recordedPid(place)
+  // Where sockets cannot be seen, the pid file is believed.
+  return pid !== undefined && holdsAny(pid, ownSockets(place)) !== false ? pid : undefined
+}
+
+/** Pids of this home's workers; they may go on serving although their master was killed. */
+export function workers(place: NginxPlace): number[] {
+  const master = masterPid(place)
+  return holders(ownSockets(place)).filter((pid) => pid !== master)
+}
+
+/** Whether this home's nginx, or what is left of one, is what listens at the port. */
+export function listensAt(place: NginxPlace, port: number): boolean {
+  const own = ownSockets(place)
+  return holders(tcpInodes(port)).some((pid) => holdsAny(pid, own) === true)
+}
+
+/**
+ * Starts nginx as a daemon, which outlives this process. What a killed one left behind makes room first: orphaned
+ * workers stop accepting and finish what they have; stale socket files go.
+ */
+export async function startNginx(place: NginxPlace): Promise<void> {
+  await makeRoom(place)
+  for (const path of place.sockets) {
+    rmSync(path, { force: true })
+  }
+  const result = await runCommand(place.path, argumentsOf(place))
+  if (result.code !== 0) {
+    const words = result.startError?.message ?? wordsOf(result.stderr)
+    throw new SluiceError('gateway_unavailable', `nginx does not start: ${words}`)
+  }
+  await pidFileOf(place)
+}
+
+async function makeRoom(place: NginxPlace): Promise<void> {
+  workers(place).forEach((pid) => signal(pid, 'SIGQUIT'))
+  const untilMs = performance.now() + ROOM_MS
+  while (workers(place).length > 0 && performance.now() < untilMs) {
+    await pause(POLL_MS)
+  }
+  // One that does not even stop accepting hangs, and serves nobody.
+  workers(place).forEach((pid) => signal(pid, 'SIGKILL'))
+}
+
+/** The daemon writes it a moment after the command has ended. */
+async function pidFileOf(place: NginxPlace): Promise<void> {
+  const untilMs = performance.now() + PID_FILE_MS
+  while (masterPid(place) === undefined) {
+    if (performance.now() > untilMs) {
+      const log = join(place.home, 'logs', 'error.log')
+      throw new SluiceError('gateway_unavailable', `nginx ended at once; ${log} tells why`)
+    }
+    await pause(POLL_MS)
+  }
+}
+
+/** The configuration on disk becomes the one in use; connections and the table stay. */
+export function reloadNginx(pid: number): void {
+  signal(pid, 'SIGHUP')
+}
+
+/** Ends nginx: what it has in flight may finish within `graceMs`. Workers without a master go as well. */
+export async function stopNginx(place: NginxPlace, graceMs: number): Promise<void> {
+  const master = masterPid(place)
+  const pids = [...(master === undefined ? [] : [master]), ...workers(place)]
+  if (graceMs > 0) {
+    // The master tells its workers; only those without one have to be told here.
+    const told = master === undefined ? pids : [master]
+    told.forEach((pid) => signal(pid, 'SIGQUIT'))
+  }
+  if (graceMs <= 0 || !(await ended(pids, graceMs))) {
+    pids.forEach((pid) => signal(pid, 'SIGTERM'))
+  }
+  if (!(await ended(pids, GONE_MS))) {
+    pids.forEach((pid) => signal(pid, 'SIGKILL'))
+  }
+}

@@ -1,0 +1,86 @@
+import { createSocket } from 'node:dgram'
+import { createServer } from 'node:net'
+import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
+import { pause } from '../../runtime/retry.js'
+import { flagOf, variableOf } from '../../runtime/config-table.js'
+import type { SettingName } from '../../runtime/config-table.js'
+
+const POLL_MS = 50
+
+/** The error of binding, or undefined when the port could be had; it is let go at once. */
+export function tryTcp(host: string, port: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', resolve)
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)))
+  })
+}
+
+export function tryUdp(host: string, port: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    socket.once('error', (error) => {
+      socket.close()
+      resolve(error)
+    })
+    socket.bind({ address: host, port, exclusive: true }, () =>
+      socket.close(() => resolve(undefined)),
+    )
+  })
+}
+
+function refusal(error: unknown, host: string, port: number, setting: SettingName): SluiceError {
+  const change = `set another one with --${flagOf(setting)} or ${variableOf(setting)}`
+  const why: Record<string, string> = {
+    EADDRINUSE: `port ${port} of ${host} is in use by another program; ${change}`,
+    EACCES: `port ${port} may not be opened by this user (below 1024 it takes root); ${change}`,
+    EADDRNOTAVAIL: `${host} is no address of this machine; see --bind or SLUICE_BIND`,
+  }
+  const told = why[systemCode(error) ?? ''] ?? `port ${port} of ${host}: ${messageOf(error)}`
+  return new SluiceError('conflict', told, { field: setting, cause: error })
+}
+
+export interface PortWish {
+  host: string
+  port: number
+  setting: SettingName
+  udp?: boolean
+  /** How long it may take to become free: what held it is known to be ending. */
+  patienceMs: number
+}
+
+/** Resolves when the port can be had. Rejects with `conflict`, naming port and setting; nothing stays bound. */
+export async function requireFree({
+  host,
+  port,
+  setting,
+  udp,
+  patienceMs,
+}: PortWish): Promise<void> {
+  const untilMs = performance.now() + patienceMs
+  for (;;) {
+    const error =
+      (await tryTcp(host, port)) ?? (udp === true ? await tryUdp(host, port) : undefined)
+    if (error === undefined) {
+      return
+    }
+    if (systemCode(error) !== 'EADDRINUSE' || performance.now() >= untilMs) {
+      throw refusal(error, host, port, setting)
+    }
+    await pause(POLL_MS)
+  }
+}
+
+/** The first free TCP port of `host` from `first` on. */
+export async function findFree(host: string, first: number, udp = false): Promise<number> {
+  for (let port = first; port <= 65535; port++) {
+    const error = (await tryTcp(host, port)) ?? (udp ? await tryUdp(host, port) : undefined)
+    if (error === undefined) {
+      return port
+    }
+    if (systemCode(error) !== 'EADDRINUSE') {
+      throw new SluiceError('conflict', `port ${port} of ${host}: ${messageOf(error)}`)
+    }
+  }
+  throw new SluiceError('conflict', `no port of ${host} from ${first} on is free`)
+}

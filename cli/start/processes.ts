@@ -1,0 +1,105 @@
+/** What Linux tells about processes and sockets; where it tells nothing, the answers are the careful ones. */
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { systemCode } from '../../runtime/errors.js'
+import { pause } from '../../runtime/retry.js'
+
+const LISTENING = '0A'
+const POLL_MS = 20
+
+/** A process that came or went between two looks, or that another user owns, is as good as not there. */
+function readProc(path: string): string {
+  try {
+    return readFileSync('/proc/' + path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** False for a zombie too: it does nothing any more, but nobody has asked for its exit code. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    return systemCode(error) === 'EPERM'
+  }
+  const stat = readProc(`${pid}/stat`)
+  return stat.slice(stat.lastIndexOf(')') + 2).charAt(0) !== 'Z'
+}
+
+/** True when all have ended within `ms`. */
+export async function ended(pids: number[], ms: number): Promise<boolean> {
+  const untilMs = performance.now() + ms
+  while (pids.some(isAlive)) {
+    if (performance.now() >= untilMs) {
+      return false
+    }
+    await pause(POLL_MS)
+  }
+  return true
+}
+
+/** A process that is gone already needs no signal. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') {
+      throw error
+    }
+  }
+}
+
+/** Inodes of the unix sockets bound at one of `paths`. */
+export function unixInodes(paths: ReadonlySet<string>): Set<string> {
+  const inodes = readProc('net/unix')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => paths.has(fields[7] ?? ''))
+    .map((fields) => fields[6] ?? '')
+  return new Set(inodes)
+}
+
+/** Inodes of the sockets that listen for TCP at `port`, at whichever address. */
+export function tcpInodes(port: number): Set<string> {
+  const suffix = ':' + port.toString(16).toUpperCase().padStart(4, '0')
+  const inodes = [...readProc('net/tcp').split('\n'), ...readProc('net/tcp6').split('\n')]
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields[3] === LISTENING && fields[1]?.endsWith(suffix))
+    .map((fields) => fields[9] ?? '')
+  return new Set(inodes)
+}
+
+/** Whether the process has one of the sockets open; undefined when that cannot be seen. */
+export function holdsAny(pid: number, inodes: ReadonlySet<string>): boolean | undefined {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      const match = /^socket:\[(\d+)\]$/.exec(linkOf(pid, fd))
+      return match !== null && inodes.has(match[1] ?? '')
+    })
+  } catch {
+    return undefined
+  }
+}
+
+function linkOf(pid: number, fd: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`)
+  } catch {
+    return ''
+  }
+}
+
+/** Pids of all processes that have one of the sockets open. */
+export function holders(inodes: ReadonlySet<string>): number[] {
+  return inodes.size === 0 ? [] : allPids().filter((pid) => holdsAny(pid, inodes) === true)
+}
+
+function allPids(): number[] {
+  try {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * `sluice start`: nginx, controller and agent as processes of their own, looked after in the foreground. nginx is
+ * a daemon that outlives whatever happens here; the others end with the supervisor.
+ */
+import { join } from 'node:path'
+import { toProcess } from '../../runtime/config.js'
+import type { Config } from '../../runtime/config.js'
+import type { Settings } from '../../runtime/settings.js'
+import { SluiceError, messageOf } from '../../runtime/errors.js'
+import { pause } from '../../runtime/retry.js'
+import { connectLocal } from '../client.js'
+import type { Client } from '../client.js'
+import { Child } from './child.js'
+import { lockHome } from './lock.js'
+import { LogFile } from './log-file.js'
+import { makeHome, openHome } from './home.js'
+import { gatewayPlace } from '../gateway.js'
+import { prepareGateway } from './gateway.js'
+import { NginxKeeper } from './nginx-keeper.js'
+import type { HowItCameUp } from './nginx-keeper.js'
+import { listensAt } from './nginx-process.js'
+import { requireFree } from './ports.js'
+import { StopSignals } from './stop.js'
+import { commandsToTry } from './try.js'
+
+/** All of it ends within 5 s, whatever hangs. */
+const AGENT_GRACE_MS = 1000
+const CONTROLLER_GRACE_MS = 3000
+const NGINX_GRACE_MS = 3000
+
+const READY_MS = 15_000
+const POLL_MS = 25
+/** What a killed supervisor left behind is still ending. */
+const LEFTOVER_MS = 3000
+
+const CAME_UP: Record<HowItCameUp, string> = {
+  kept: 'nginx is running already; taken over as it is',
+  reloaded: 'nginx is running already; its configuration has changed: reloaded',
+  replaced: 'nginx is running already, but is another build: replaced',
+  started: 'nginx started',
+}
+
+export interface StartOptions {
+  config: Config
+  program: string
+  print: (line: string) => void
+}
+
+/** What runs, so that all of it can be stopped. */
+interface Parts {
+  nginx?: NginxKeeper
+  /** False when it ran before us: then a failed start leaves it alone. */
+  nginxIsOurs: boolean
+  children: Child[]
+  logs: LogFile[]
+}
+
+/** The exit code, when all has ended. */
+export async function supervise(options: StartOptions): Promise<number> {
+  const stop = new StopSignals()
+  const parts: Parts = { nginxIsOurs: false, children: [], logs: [] }
+  const { home } = options.config.settings
+  makeHome(home)
+  const lock = await lockHome(home)
+  try {
+    await Promise.race([bringUp(options, parts, lock.wasHeld, stop), stop.whenRequested()])
+    await stop.whenRequested()
+    options.print('stopping')
+    await Promise.race([stopAll(parts, true), stop.whenUrgent().then(() => killAll(parts))])
+    options.print('stopped')
+    return 0
+  } catch (error) {
+    await stopAll(parts, parts.nginxIsOurs)
+    throw error
+  } finally {
+    parts.logs.forEach((log) => log.close())
+    await lock.release()
+    stop.end()
+  }
+}
+
+async function bringUp(
+  options: StartOptions,
+  parts: Parts,
+  wasHeld: boolean,
+  stop: StopSignals,
+): Promise<void> {
+  const config = await completed(options.config)
+  const { home } = config.settings
+  await checkPorts(config, wasHeld ? LEFTOVER_MS : 0)
+  options.print(`home: ${home}`)
+  await bringUpNginx(config.settings, parts, options.print, stop)
+  stop.throwIfRequested()
+  const all = { ...options, config }
+  const client = connectLocal(join(home, 'api.sock'))
+  try {
+    await untilReady(client, startChild('controller', all, parts), all.print)
+    stop.throwIfRequested()
+    if (config.settings.docker !== 'off') {
+      startChild('agent', all, parts)
+    }
+    await greet(all, client)
+  } finally {
+    await client.close()
+  }
+}
+
+async function bringUpNginx(
+  settings: Settings,
+  parts: Parts,
+  print: StartOptions['print'],
+  stop: StopSignals,
+): Promise<void> {
+  const gateway = await prepareGateway(settings, print)
+  stop.throwIfRequested()
+  const nginx = new NginxKeeper(gateway.place, gateway.build, print)
+  parts.nginx = nginx
+  const how = await nginx.bringUp(gateway.isChanged)
+  parts.nginxIsOurs = how === 'started'
+  print(`${CAME_UP[how]} (pid ${nginx.pid ?? '?'})`)
+  nginx.watch()
+}
+
+/** The settings with what is decided once for a home. */
+async function completed(config: Config): Promise<Config> {
+  const { settings, values } = config
+  if (settings.mode === 'file') {
+    throw new SluiceError(
+      'invalid',
+      'sluice start runs a gateway; for files use: sluice controller --mode file',
+    )
+  }
+  const { poolPort } = await openHome(settings)
+  return { ...config, settings: { ...settings, poolPort }, values: { ...values, poolPort } }
+}
+
+/** Before anything is started or changed. The gateway's port may be held by the nginx that is taken over. */
+async function checkPorts({ settings }: Config, patienceMs: number): Promise<void> {
+  const { bind: host, httpPort, apiPort, poolPort, pool } = settings
+  if (!listensAt(gatewayPlace(settings), httpPort)) {
+    await requireFree({ host, port: httpPort, setting: 'httpPort', patienceMs })
+  }
+  await requireFree({ host, port: apiPort, setting: 'apiPort', patienceMs })
+  if (pool !== 'off') {
+    const local = '127.0.0.1'
+    await requireFree({ host: local, port: poolPort, setting: 'poolPort', udp: true, patienceMs })
+  }
+}
+
+function startChild(name: string, { config, program, print }: StartOptions, parts: Parts): Child {
+  const log = new LogFile(join(config.settings.home, 'logs', name + '.log'), print)
+  const { flags, environment } = toProcess(config.values)
+  const child = new Child({ name, program, args: [name, ...flags], environment, log, say: print })
+  parts.logs.push(log)
+  parts.children.push(child)
+  child.start()
+  return child
+}
+
+/**
+ * Waits until the controller is level with the registry, but not for ever: a registry that is away now may come back
+ * later, and until then the gateway serves what it has. One that dies before it ever answered cannot be helped by
+ * starting it again and again: then this rejects.
+ */
+async function untilReady(
+  client: Client,
+  controller: Child,
+  print: StartOptions['print'],
+): Promise<void> {
+  const untilMs = performance.now() + READY_MS
+  for (;;) {
+    try {
+      await client.call({ method: 'GET', path: '/readyz' })
+      return
+    } catch (error) {
+      if (controller.failures > 0) {
+        throw new SluiceError('internal', `the controller does not start:\n${controller.lastWords}`)
+      }
+      if (performance.now() > untilMs) {
+        if (error instanceof SluiceError && error.retryable) {
+          throw error
+        }
+        print(`not ready yet, and still trying: ${messageOf(error)}`)
+        return
+      }
+    }
+    await pause(POLL_MS)
+  }
+}
+
+async function greet({ config, program, print }: StartOptions, client: Client): Promise<void> {
+  const { settings } = config
+  const { bind, httpPort, apiPort, home, domain, apiToken } = settings
+  const host = bind.includes(':') ? `[${bind}]` : bind
+  const [register, ask, drain] = await commandsToTry(settings, program, client)
+  const lines = [
+    '',
+    `gateway    http://${host}:${httpPort}/   (an upstream "web" answers at Host web.${domain})`,
+    `API        http://${host}:${apiPort}/    or without a token the socket ${join(home, 'api.sock')}`,
+    `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,
+    `logs       ${join(home, 'logs')}`,
+    '',
+    'Three commands to try, in another shell:',
+    '',
+    '  # start a backend and register it',
+    `  ${register}`,
+    '  # ask it through the gateway',
+    `  ${ask}`,
+    '  # drain it: no new requests reach it',
+    `  ${drain}`,
+    '',
+    'Ctrl-C stops all of it.',
+  ]
+  lines.forEach((line) => print(line))
+}
+
+/** The agent first, so that it can still say goodbye to the controller; nginx finishes meanwhile. */
+async function stopAll({ nginx, children }: Parts, withNginx: boolean): Promise<void> {
+  const [controller, ...others] = children
+  const stopChildren = async () => {
+    await Promise.all(others.map((child) => child.stop(AGENT_GRACE_MS)))
+    await controller?.stop(CONTROLLER_GRACE_MS)
+  }
+  await Promise.all([stopChildren(), withNginx ? nginx?.stop(NGINX_GRACE_MS) : nginx?.leave()])
+}
+
+async function killAll({ nginx, children }: Parts): Promise<void> {
+  children.forEach((child) => child.kill())
+  await nginx?.stop(0)
+}

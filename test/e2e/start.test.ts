@@ -1,0 +1,410 @@
+/** `sluice start` as a user runs it: what it prints works, and no part that dies takes the traffic with it. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, request } from 'node:http'
+import type { Server } from 'node:http'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import t from 'tap'
+import type { Test } from 'tap'
+import { freePort } from '../support/ports.js'
+import { temporaryFolder } from '../support/temp.js'
+import { repository, tools } from '../support/tools.js'
+import { until } from '../support/until.js'
+
+// One file starts and stops Sluice about ten times.
+t.setTimeout(170_000)
+
+const PROGRAM = join(repository, 'dist/sluice.js')
+
+interface Answer {
+  status: number
+  text: string
+}
+
+/** One request on a connection of its own; rejects when there is no answer. */
+function ask(port: number, host: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const call = request(
+      { port, host: '127.0.0.1', headers: { host }, agent: false, timeout: 5000 },
+      (answer) => {
+        let text = ''
+        answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
+      },
+    )
+    call.on('timeout', () => call.destroy(new Error('no answer within 5 s')))
+    call.on('error', reject)
+    call.end()
+  })
+}
+
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number)
+}
+
+function run(command: string): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+    }
+    child.on('close', (code) => resolve({ code, output }))
+  })
+}
+
+/** A `sluice start` in a home of its own. */
+class Started {
+  output = ''
+  code: number | null | undefined
+  readonly #child: ChildProcess
+
+  constructor(environment: NodeJS.ProcessEnv) {
+    this.#child = spawn(process.execPath, [PROGRAM, 'start'], {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk: string) => (this.output += chunk))
+    }
+    this.#child.on('exit', (code) => (this.code = code))
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  async whenUp(): Promise<void> {
+    await until(
+      () => {
+        if (this.code !== undefined) {
+          throw new Error('it has ended')
+        }
+        return this.output.includes('Ctrl-C stops')
+      },
+      { deadlineMs: 40_000, what: 'sluice start' },
+    ).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${this.output}`)
+    })
+  }
+
+  async whenEnded(): Promise<number | null> {
+    await until(() => this.code !== undefined, {
+      deadlineMs: 20_000,
+      what: 'the end of sluice start',
+    })
+    return this.code ?? null
+  }
+
+  partPid(name: string): number {
+    return (
+      childrenOf(this.pid).find((pid) =>
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`sluice.js\0${name}\0`),
+      ) ?? 0
+    )
+  }
+}
+
+interface Home {
+  folder: string
+  httpPort: number
+  apiPort: number
+  environment: NodeJS.ProcessEnv
+}
+
+async function makeHome(t: Test, more: Record<string, string> = {}): Promise<Home> {
+  const folder = temporaryFolder(t, 'start')
+  chmodSync(folder, 0o755)
+  const { nginx } = await tools()
+  const [httpPort, apiPort] = [await freePort(), await freePort()]
+  const environment = {
+    ...process.env,
+    SLUICE_HOME: folder,
+    SLUICE_HTTP_PORT: String(httpPort),
+    SLUICE_API_PORT: String(apiPort),
+    SLUICE_NGINX: nginx.path,
+    SLUICE_WORKERS: '2',
+    SLUICE_DOCKER: 'off',
+    ...more,
+  }
+  return { folder, httpPort, apiPort, environment }
+}
+
+function nginxPid({ folder }: Home): number {
+  return Number(readFileSync(join(folder, 'run/nginx.pid'), 'utf8'))
+}
+
+/** Stops it the way a user does, and kills what would be left if that failed. */
+function stopAtEnd(t: Test, home: Home, current: () => Started | undefined): void {
+  t.teardown(async () => {
+    const started = current()
+    if (started !== undefined && started.code === undefined) {
+      started.kill('SIGTERM')
+      await started.whenEnded()
+    }
+    const file = join(home.folder, 'run/nginx.pid')
+    if (existsSync(file)) {
+      const pid = Number(readFileSync(file, 'utf8'))
+      const pids = [pid, ...(existsSync(`/proc/${pid}`) ? childrenOf(pid) : [])]
+      pids.filter(isAlive).forEach((each) => process.kill(each, 'SIGKILL'))
+    }
+  })
+}
+
+async function start(t: Test, home: Home): Promise<Started> {
+  const started = new Started(home.environment)
+  stopAtEnd(t, home, () => started)
+  await started.whenUp()
+  return started
+}
+
+async function backend(t: Test, text: string): Promise<number> {
+  const server: Server = createServer((_, answer) => answer.end(text))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function sluice(home: Home, ...args: string[]): Promise<string> {
+  const { code, output } = await run(
+    [process.execPath, PROGRAM, ...args, '--home', home.folder].join(' '),
+  )
+  if (code !== 0) {
+    throw new Error(`sluice ${args.join(' ')}: exit code ${code}: ${output}`)
+  }
+  return output
+}
+
+/** Requests without a pause until the returned function is called; it answers what did not go well. */
+function traffic(home: Home, host: string): () => Promise<{ asked: number; bad: string[] }> {
+  let over = false
+  let asked = 0
+  const bad: string[] = []
+  const loop = async () => {
+    while (!over) {
+      const answer = await ask(home.httpPort, host).catch((error: unknown) => ({
+        status: 0,
+        text: String(error),
+      }))
+      asked += 1
+      if (answer.status !== 200) {
+        bad.push(`${answer.status} ${answer.text}`)
+      }
+    }
+  }
+  const done = loop()
+  return async () => {
+    over = true
+    await done
+    return { asked, bad }
+  }
+}
+
+async function buildIfStale(): Promise<void> {
+  const prepare = (await import(pathToFileURL(join(repository, 'scripts/prepare.mjs')).href)) as {
+    buildIfStale(say: (line: string) => void): Promise<void>
+  }
+  await prepare.buildIfStale(() => undefined)
+}
+
+await buildIfStale()
+
+t.test('the three commands work as printed; then all of it ends at once', async (t) => {
+  const home = await makeHome(t)
+  const started = await start(t, home)
+  const lines = started.output.split('\n')
+  const [register = '', curl = '', drain = ''] = lines.filter((line) => /^ {2}[^ #]/.test(line))
+  const backendPort = Number(/listen\((\d+)/.exec(register)?.[1])
+  t.teardown(async () => {
+    // The backend of the first command is the user's to stop: by its command line, which names its port.
+    const { output } = await run(
+      `for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q 'listen(${backendPort},' && echo $p; done`,
+    )
+    const pids = output.split('\n').map((line) => Number(line.replace('/proc/', '')))
+    pids
+      .filter((pid) => pid > 1 && pid !== process.pid)
+      .forEach((pid) => {
+        try {
+          process.kill(pid, 'SIGTERM')
+        } catch {
+          // The grep that looked for it.
+        }
+      })
+  })
+  const registered = await run(register)
+  t.equal(registered.code, 0, registered.output)
+  t.match(registered.output, /applied/)
+  const asked = await run(curl)
+  t.match(asked.output, /Hello from Sluice/)
+  const drained = await run(drain)
+  t.match(drained.output, /"state":\s*"draining"|drained/)
+  t.equal((await ask(home.httpPort, 'hello.localhost')).status, 503)
+
+  const pids = [
+    started.pid,
+    nginxPid(home),
+    ...childrenOf(nginxPid(home)),
+    ...childrenOf(started.pid),
+  ]
+  const sentAtMs = Date.now()
+  started.kill('SIGTERM')
+  t.equal(await started.whenEnded(), 0)
+  t.ok(Date.now() - sentAtMs < 5000, 'in less than 5 s')
+  t.same(pids.filter(isAlive), [], 'nothing is left')
+  t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
+})
+
+t.test('the death of a part is not the death of the traffic', async (t) => {
+  // An engine that is not there: the agent waits for it.
+  const engine = `unix://${temporaryFolder(t, 'engine')}/docker.sock`
+  const home = await makeHome(t, { SLUICE_DOCKER: engine })
+  const port = await backend(t, 'web')
+  let started = await start(t, home)
+  await sluice(home, 'register', 'web', 'one', `127.0.0.1:${port}`)
+  await until(async () => (await ask(home.httpPort, 'web.localhost')).text === 'web')
+  const workers = childrenOf(nginxPid(home)).sort()
+  const master = nginxPid(home)
+
+  await t.test('kill -9 of the controller', async (t) => {
+    const stop = traffic(home, 'web.localhost')
+    const before = started.partPid('controller')
+    process.kill(before, 'SIGKILL')
+    await until(() => started.partPid('controller') > 0 && started.partPid('controller') !== before)
+    await until(() => sluice(home, 'status'), { deadlineMs: 20_000 })
+    const { asked, bad } = await stop()
+    t.same(bad, [])
+    t.ok(asked > 10)
+    t.same(childrenOf(master).sort(), workers)
+  })
+
+  await t.test('kill -9 of the agent', async (t) => {
+    const stop = traffic(home, 'web.localhost')
+    const before = started.partPid('agent')
+    t.ok(before > 0)
+    process.kill(before, 'SIGKILL')
+    await until(() => started.partPid('agent') > 0 && started.partPid('agent') !== before)
+    const { asked, bad } = await stop()
+    t.same(bad, [])
+    t.ok(asked > 10)
+    t.same(childrenOf(master).sort(), workers)
+  })
+
+  await t.test('kill -9 of the supervisor', async (t) => {
+    const stop = traffic(home, 'web.localhost')
+    const parts = ['controller', 'agent'].map((name) => started.partPid(name))
+    started.kill('SIGKILL')
+    await started.whenEnded()
+    await until(() => !parts.some(isAlive), { what: 'the end of controller and agent' })
+    started = await start(t, home)
+    const { asked, bad } = await stop()
+    t.match(started.output, /taken over as it is/)
+    t.same(bad, [])
+    t.ok(asked > 10)
+    t.equal(nginxPid(home), master)
+    t.same(childrenOf(master).sort(), workers)
+
+    await t.test('kill -9 of nginx', async (t) => {
+      for (const pid of [master, ...workers]) {
+        process.kill(pid, 'SIGKILL')
+      }
+      await until(async () => (await ask(home.httpPort, 'web.localhost')).text === 'web', {
+        deadlineMs: 20_000,
+      })
+      t.not(nginxPid(home), master)
+      await until(() => sluice(home, 'status'), { deadlineMs: 20_000 })
+    })
+
+    await t.test('kill -9 of the master alone: its workers make room', async (t) => {
+      const stop = traffic(home, 'web.localhost')
+      const before = nginxPid(home)
+      const left = childrenOf(before)
+      process.kill(before, 'SIGKILL')
+      await until(
+        () => existsSync(join(home.folder, 'run/nginx.pid')) && nginxPid(home) !== before,
+        { deadlineMs: 20_000 },
+      )
+      await until(() => !left.some(isAlive), { deadlineMs: 20_000 })
+      t.equal((await ask(home.httpPort, 'web.localhost')).text, 'web')
+      await stop()
+    })
+  })
+})
+
+t.test('a second start in the same home harms nothing', async (t) => {
+  const home = await makeHome(t)
+  const first = await start(t, home)
+  const second = new Started(home.environment)
+  t.equal(await second.whenEnded(), 1)
+  t.match(second.output, new RegExp(`already running in this home.*pid ${first.pid}`))
+  t.match(await sluice(home, 'status'), /ready/)
+})
+
+t.test('a port in use is named before anything is started', async (t) => {
+  const home = await makeHome(t)
+  const port = await backend(t, 'somebody else')
+  for (const [variable, flag] of [
+    ['SLUICE_HTTP_PORT', '--http-port'],
+    ['SLUICE_API_PORT', '--api-port'],
+  ] as const) {
+    const started = new Started({ ...home.environment, [variable]: String(port) })
+    t.equal(await started.whenEnded(), 1)
+    t.match(started.output, new RegExp(`port ${port} .*in use.*${flag} or ${variable}`))
+    t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
+  }
+  t.equal((await ask(port, 'x')).text, 'somebody else')
+})
+
+t.test('what is corrupt is named and left as it is', async (t) => {
+  const home = await makeHome(t)
+  const first = await start(t, home)
+  first.kill('SIGTERM')
+  await first.whenEnded()
+
+  const current = join(home.folder, 'registry', 'CURRENT')
+  const good = readFileSync(current)
+  writeFileSync(current, 'nonsense')
+  const second = new Started(home.environment)
+  stopAtEnd(t, home, () => second)
+  t.equal(await second.whenEnded(), 1)
+  t.match(second.output, /registry/)
+  t.equal(readFileSync(current, 'utf8'), 'nonsense')
+  writeFileSync(current, good)
+
+  writeFileSync(join(home.folder, 'gateway-id'), 'Not A Name')
+  const third = new Started(home.environment)
+  t.equal(await third.whenEnded(), 1)
+  t.match(third.output, /gateway-id holds "Not A Name"/)
+  rmSync(join(home.folder, 'gateway-id'))
+})
+
+t.test('a changed setting is said and applied by one reload', async (t) => {
+  const home = await makeHome(t)
+  const first = await start(t, home)
+  const master = nginxPid(home)
+  first.kill('SIGKILL')
+  await first.whenEnded()
+  const again = { ...home, httpPort: await freePort() }
+  again.environment = { ...home.environment, SLUICE_HTTP_PORT: String(again.httpPort) }
+  const second = await start(t, again)
+  t.match(second.output, /its configuration has changed: reloaded/)
+  t.equal(nginxPid(home), master)
+  await until(async () => (await ask(again.httpPort, 'web.localhost')).status === 404)
+})
