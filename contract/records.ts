@@ -297,7 +297,7 @@ export function checkRoute(value: unknown): Checked<RouteRecord> {
     )
   }
   if ((fields.upstream === undefined) === (fields.split === undefined)) {
-    return wrong('upstream', 'either upstream or split must be given, and not both')
+    return wrong('upstream', 'or split must be given, and not both')
   }
   if (fields.split === undefined) {
     return isName(fields.upstream)

@@ -10,6 +10,8 @@ export const COUNTER_ZONE = 'sluice_counter'
 export const CONNECTION_ZONE = 'sluice_connection'
 /** The upstream{} that holds every peer, reached by SID. */
 export const POOL = 'sluice_pool'
+/** The upstream{} of the hop alone. */
+export const HOP = 'sluice_hop'
 /** The header that tells the hop what the front picked: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
 /** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`. */

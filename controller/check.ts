@@ -26,10 +26,6 @@ error_log stderr warn;
 events {}
 http {
     access_log off;
-    map_hash_bucket_size 512;
-    map_hash_max_size 65536;
-    server_names_hash_bucket_size 512;
-    server_names_hash_max_size 65536;
 ${TEMPS.map((name) => `    ${name}_temp_path "${folder}/${name}";`).join('\n')}
 ${hop}    include "${folder}/candidate.conf";
 }

@@ -1,15 +1,14 @@
 /** Desired state → plain nginx configuration of what is up. Pure. */
-import { parseIp, printAddress, printIp } from '../contract/address.js'
 import { isPathPrefix } from '../contract/names.js'
 import { SluiceError } from '../runtime/errors.js'
-import { peersOf } from './compile.js'
 import { ConfWriter, plain, quoted } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
-import type { Desired, DesiredUpstream } from './desired.js'
-import { byPrecedence, hostKey, nameKey, nameWord, serverName } from './fallback-words.js'
+import type { Desired } from './desired.js'
+import { blockName, collectBlocks } from './fallback-blocks.js'
+import type { Server } from './fallback-blocks.js'
+import { byPrecedence, hostKey, isWild, nameKey, serverName } from './fallback-words.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
-import { apportion } from './slots.js'
 
 /** Where the servers listen and what they pass on. */
 export type Place =
@@ -18,76 +17,13 @@ export type Place =
   /** In front, for an nginx without njs. `listen`: `80`, `127.0.0.1:80`, `unix:/…`. */
   | { kind: 'front'; listen: string[] }
 
-interface Server {
-  address: string
-  weight: number
-}
-
 /** A host whose upstream has nobody that is up. */
 const NOBODY = '-'
 /** Any status that no `return` of ours has. */
 const GIVE_BACK = 418
-/** Weights of a split are fractions; this keeps them within 0.1 %. */
-const SPLIT_SHARES = 10_000
 
-function addressOf(host: string, port: number): string {
-  const bytes = parseIp(host)
-  if (bytes === null) {
-    throw new SluiceError('internal', `not an address: ${JSON.stringify(host)}`)
-  }
-  return printAddress(printIp(bytes), port)
-}
-
-/** An upstream that did not change is the same object. */
-const known = new WeakMap<DesiredUpstream, Server[]>()
-
-function serversOf(desired: Desired, upstream: string): Server[] {
-  const found = desired.upstreams.get(upstream)
-  if (found === undefined) {
-    return []
-  }
-  const servers =
-    known.get(found) ??
-    peersOf(found)
-      .filter((peer) => peer.up)
-      .map(({ host, port, weight }) => ({ address: addressOf(host, port), weight }))
-  known.set(found, servers)
-  return servers
-}
-
-function splitServers(
-  desired: Desired,
-  arms: Array<{ upstream: string; weight: number }>,
-): Server[] {
-  const weights = new Map<string, number>()
-  for (const arm of arms) {
-    const servers = serversOf(desired, arm.upstream)
-    const sum = servers.reduce((total, server) => total + server.weight, 0)
-    for (const { address, weight } of servers) {
-      weights.set(address, (weights.get(address) ?? 0) + (arm.weight * weight) / sum)
-    }
-  }
-  const addresses = [...weights.keys()].sort()
-  const due = addresses.map((address) => weights.get(address) ?? 0)
-  const shares = due.length === 0 ? [] : apportion(due, Math.max(SPLIT_SHARES, due.length))
-  return addresses.map((address, i) => ({ address, weight: shares[i] ?? 1 }))
-}
-
-/** `:web` → `sluice_f_web`, `~canary` → `sluice_s_canary`. */
-function blockName(unit: string): string {
-  return `${unit.startsWith(':') ? 'sluice_f_' : 'sluice_s_'}${nameWord(unit.slice(1))}`
-}
-
-/** Units with somebody up → their servers. */
-function collect(desired: Desired, plan: Plan): Map<string, Server[]> {
-  const blocks = new Map<string, Server[]>()
-  for (const upstream of [...desired.upstreams.keys()].sort()) {
-    blocks.set(`:${upstream}`, serversOf(desired, upstream))
-  }
-  for (const [unit, arms] of [...plan.splits].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    blocks.set(unit, splitServers(desired, arms))
-  }
-  return new Map([...blocks].filter(([, servers]) => servers.length > 0))
+function isPlain({ routes }: HostPlan): boolean {
+  return routes.length === 1 && routes[0]?.prefix === '/'
 }
 
 class FallbackConf {
@@ -108,8 +44,7 @@ class FallbackConf {
       this.#connectionMap()
     }
     const hosts = [...plan.hosts.values()].sort(byPrecedence)
-    const isPlain = (host: HostPlan) => host.routes.length === 1 && host.routes[0]?.prefix === '/'
-    this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host)))
+    this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host.host)))
     this.#defaultServer()
     hosts.filter((host) => !isPlain(host)).forEach((host) => this.#server(host))
     return this.#out.text()
@@ -151,10 +86,10 @@ class FallbackConf {
   #hostMap(hosts: HostPlan[]): void {
     this.#out.block('map', [plain('$host'), plain('$sluice_fallback_host')], () => {
       this.#out.entry(plain('default'), quoted(''))
-      for (const { host, routes } of hosts) {
-        const [first] = routes
-        const leads = routes.length === 1 && first?.prefix === '/'
-        this.#out.entry(hostKey(host), leads ? plain(this.#target(first.target)) : quoted(''))
+      for (const plan of hosts) {
+        const target = isPlain(plan) ? plan.routes[0]?.target : undefined
+        const value = target === undefined ? quoted('') : plain(this.#target(target))
+        this.#out.entry(hostKey(plan.host), value)
       }
     })
   }
@@ -196,7 +131,7 @@ class FallbackConf {
     this.#out.block('server', [], () => {
       this.#listen(false)
       this.#out.directive('server_name', serverName(host))
-      if (isWild({ host })) {
+      if (isWild(host)) {
         this.#givePlainBack()
       }
       for (const { prefix, target } of routes) {
@@ -261,5 +196,5 @@ const FRONT_HEADERS: Array<[string, Word]> = [
 /** The file's text, without its header. Throws when a name in it is none; the border lets no such name in. */
 export function renderFallback(desired: Desired, domain: string, place: Place): string {
   const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
-  return new FallbackConf(place, collect(desired, plan)).write(plan)
+  return new FallbackConf(place, collectBlocks(desired, plan)).write(plan)
 }

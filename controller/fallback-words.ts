@@ -25,8 +25,12 @@ function checkHost(host: string): string {
   return host
 }
 
+export function isWild(host: string): boolean {
+  return host.startsWith('*')
+}
+
 function isHashed(key: string): boolean {
-  return key.length <= MOST_HASHED && !key.startsWith('*')
+  return key.length <= MOST_HASHED && !isWild(key)
 }
 
 /** Nothing that a name or host is made of means more than itself in a regular expression, but `.` and `*`. */
@@ -63,7 +67,7 @@ export function serverName(host: string): Word {
  */
 export function byPrecedence(a: { host: string }, b: { host: string }): number {
   const [first, second] = [a.host, b.host]
-  const kind = Number(first.startsWith('*')) - Number(second.startsWith('*'))
-  const length = first.startsWith('*') ? second.length - first.length : 0
+  const kind = Number(isWild(first)) - Number(isWild(second))
+  const length = isWild(first) ? second.length - first.length : 0
   return kind || length || (first < second ? -1 : 1)
 }

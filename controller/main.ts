@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { openRegistry } from '../registry/open.js'
-import { messageOf } from '../runtime/errors.js'
+import { messageOf, SluiceError } from '../runtime/errors.js'
 import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
 import { within } from '../runtime/retry.js'
@@ -13,8 +13,10 @@ import { Controller } from './controller.js'
 /** Less than what a supervisor grants. */
 const CLOSE_MS = 4500
 
+const DONE = 'the file is written'
+
 /** The first of: SIGTERM, SIGINT, the end of the process that started this one (if it holds a channel), `done`. */
-async function untilTold(log: Logger, done: Promise<string>): Promise<void> {
+async function untilTold(log: Logger, done: Promise<string>): Promise<string> {
   const ways = [
     once(process, 'SIGTERM').then(() => 'SIGTERM'),
     once(process, 'SIGINT').then(() => 'SIGINT'),
@@ -23,7 +25,9 @@ async function untilTold(log: Logger, done: Promise<string>): Promise<void> {
       : [once(process, 'disconnect').then(() => 'the supervisor is gone')]),
     done,
   ]
-  log.info({ reason: await Promise.race(ways) }, 'controller stops')
+  const reason = await Promise.race(ways)
+  log.info({ reason }, 'controller stops')
+  return reason
 }
 
 /** Closes one after the other, in time. What does not close is left to the end of the process. */
@@ -40,25 +44,25 @@ async function closeAll(log: Logger, parts: Array<() => Promise<void>>): Promise
   )
 }
 
-/** Resolves once the file was written and nginx has it, in file mode with `onetime`; else never. */
-function onetimeDone(controller: Controller, settings: Settings): Promise<string> {
+/** Resolves once the file was written and nginx has it. */
+function onetimeDone(controller: Controller): Promise<string> {
   return new Promise((resolve) => {
-    if (settings.mode === 'file' && settings.file.onetime) {
-      const stop = controller.subscribe(() => {
-        if (controller.ready()) {
-          stop()
-          resolve('the file is written')
-        }
-      })
-    }
+    const stop = controller.subscribe(() => {
+      if (controller.ready()) {
+        stop()
+        resolve(DONE)
+      }
+    })
   })
 }
 
 /**
  * Runs a controller until it is told to stop, and resolves when all is closed. Rejects when it cannot start: the
- * registry of the home or the API's port in use, a home that cannot be written.
+ * registry of the home or the API's port in use, a home that cannot be written; and when it is told to stop before the one
+ * file that it was to write is written.
  */
 export async function runController(settings: Settings): Promise<void> {
+  const isOnetime = settings.mode === 'file' && settings.file.onetime
   const log = makeLogger({ part: 'controller', level: settings.logLevel })
   await mkdir(settings.home, { recursive: true })
   const registry = await openRegistry(settings, { part: 'controller', log })
@@ -66,14 +70,17 @@ export async function runController(settings: Settings): Promise<void> {
   try {
     const controller = await Controller.make({ settings, registry, log })
     parts.unshift(() => controller.close())
-    const done = onetimeDone(controller, settings)
+    const done = isOnetime ? onetimeDone(controller) : new Promise<string>(() => {})
     controller.start()
-    if (!(settings.mode === 'file' && settings.file.onetime)) {
+    if (!isOnetime) {
       const api = await startApi(controller, controller.metrics.registry)
       parts.unshift(() => api.close())
       log.info({ url: api.url, gateway: controller.gatewayId }, 'controller runs')
     }
-    await untilTold(log, done)
+    const reason = await untilTold(log, done)
+    if (isOnetime && reason !== DONE) {
+      throw new SluiceError('internal', `ended by ${reason} before the file was written`)
+    }
   } finally {
     await closeAll(log, parts)
   }

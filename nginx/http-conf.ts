@@ -1,6 +1,6 @@
 /** `http.conf`: what stands once in `http{}`. */
 import { ACTIVE_ZONE, CONNECTION_ZONE, COUNTER_ZONE } from '../contract/zones.js'
-import { POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
+import { HOP, POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
 import { adminServer } from './admin-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
@@ -52,6 +52,25 @@ upstream ${POOL} {
 }`
 }
 
+/**
+ * After "no live upstreams" nothing was sent that nginx may not send again, for it asks that first. What has a body is lost
+ * all the same: some of it may be gone where request buffering is off.
+ */
+function hopUpstream({ home }: ConfSettings): string {
+  const { hopSocket, againSocket } = homePaths(home)
+  const methods = ['GET', 'HEAD', 'OPTIONS', 'DELETE'].map((method) => `1${method} @sluice_again;`)
+  return `upstream ${HOP} {
+    server "unix:${hopSocket}" max_fails=0;
+    server "unix:${againSocket}" backup max_fails=0;
+}
+map $upstream_addr $sluice_gave_up { volatile; default ''; "~(^| )${POOL}$" 1; }
+map $sluice_gave_up$request_method$content_length$http_transfer_encoding $sluice_after {
+    volatile;
+    default @sluice_lost;
+    ${methods.join(' ')}
+}`
+}
+
 function zones({ tableBytes }: ConfSettings): string {
   return `js_shared_dict_zone zone=${TABLE_ZONE}:${tableBytes};
 js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
@@ -59,13 +78,25 @@ js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
 limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
+/** What is known to have no body is sent on at once, and needs no second look. */
+const DRAWN = `js_set $sluice_draw sluice.sid nocache;
+# limit_conn counts a request once. Where that has been, after an error_page or in a subrequest, the hop picks and counts.
+map $limit_conn_status $sluice_drawn { volatile; default ''; '' $sluice_draw; }
+js_set $sluice_recheck sluice.recheck nocache;
+map $request_method$content_length$http_transfer_encoding $sluice_late {
+    volatile;
+    default $sluice_recheck;
+    GET ''; HEAD ''; OPTIONS ''; DELETE '';
+}
+`
+
 function variables({ pool }: ConfSettings): string {
   return `# Set in the location: who is asked for, and how.
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
 js_var $sluice_worker '';
 js_var $sluice_sid '';
-${pool ? 'js_set $sluice_draw sluice.sid nocache;\n' : ''}js_set $sluice_log sluice.log;
+${pool ? DRAWN : ''}js_set $sluice_log sluice.log;
 # The hop's own.
 js_var $sluice_tried '';
 js_var $sluice_choice '';
@@ -92,6 +123,7 @@ export function httpConf(settings: ConfSettings): string {
     LOG_MAPS,
     LOG_FORMAT,
     poolUpstream(settings),
+    hopUpstream(settings),
     hopServer(settings),
     adminServer(settings),
     '# There may be none yet.',

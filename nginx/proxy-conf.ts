@@ -1,5 +1,5 @@
 /** What stands in a user's server or location. */
-import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
+import { CONNECTION_ZONE, HOP, PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
 import { homePaths, speaksHttp11, type ConfSettings } from './settings.js'
 
 /** `headers.conf`: what peers are told about the client. */
@@ -23,15 +23,17 @@ proxy_set_header Proxy "";
  */
 export function passConf({ pool, nginxVersion }: ConfSettings): string {
   // Drawn where it is set, so that a request that an error_page sends on to a location with another upstream draws anew.
-  const drawn = ['set $sluice_sid $sluice_draw;', 'set $sluice_worker $pid;']
+  const drawn = ['set $sluice_sid $sluice_drawn;', 'set $sluice_worker $pid;']
   const counted = [...drawn, `limit_conn ${CONNECTION_ZONE} 65535;`]
+  // Headers are made when the body is there and before the pool chooses: a second look at the pick, in time for both.
+  const late = pool ? '$sluice_late' : ''
   const version = [
     '# The default from nginx 1.29.7 on. Where you have this line yourself, leave yours out.',
     'proxy_http_version 1.1;',
   ]
   return `# Sluice: picks a peer for $sluice_key and passes the request on.
 ${[...(pool ? counted : []), ...(speaksHttp11(nginxVersion) ? [] : version)].join('\n')}
-proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid";
+proxy_set_header ${PICK_HEADER} "${late}$sluice_key $sluice_sid";
 proxy_hide_header ${PEER_HEADER};
 proxy_pass http://${POOL};
 `
@@ -40,25 +42,50 @@ proxy_pass http://${POOL};
 /** `proxy.conf`: for a location of the user's, after `set $sluice_upstream web;`. */
 export function proxyConf({ home }: ConfSettings): string {
   const { includes } = homePaths(home)
-  return `# Sluice: in any location, after "set $sluice_upstream <name>;". For headers of your own, put these two lines and
-# your proxy_set_header lines in its place, without the one that includes headers.conf.
+  return `# Sluice: in any location, after "set $sluice_upstream <name>;", which stands before any "rewrite ... break".
+# For headers of your own, put these three lines and your proxy_set_header lines in its place, without the one that includes
+# headers.conf. nginx shares variables with subrequests: what auth_request asks must not include this, but may proxy_pass to a
+# server of yours that does.
 set $sluice_key ":$sluice_upstream/$sluice_slot";
 include "${includes}/headers.conf";
 include "${includes}/pass.conf";
 `
 }
 
-/** `server.conf`: for a server of the user's, all of which the table routes by host and path. */
-export function serverConf({ home, connectTimeoutMs }: ConfSettings): string {
+/**
+ * `again.conf`: where a request goes that nginx gave up because the pool's members changed since it began: nginx then takes
+ * none of them for another try ("no live upstreams"), not even the hop. $sluice_after leads there from an error_page.
+ */
+export function againConf({ home, connectTimeoutMs, nginxVersion }: ConfSettings): string {
   const { includes } = homePaths(home)
+  return `# Sluice: in a server{} whose locations include proxy.conf and say "error_page 502 = $sluice_after;".
+location @sluice_again {
+    proxy_connect_timeout ${connectTimeoutMs}ms;
+    proxy_buffering off;
+    include "${includes}/headers.conf";
+    ${speaksHttp11(nginxVersion) ? '' : 'proxy_http_version 1.1;\n    '}proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid";
+    proxy_hide_header ${PEER_HEADER};
+    proxy_pass http://${HOP};
+}
+location @sluice_lost {
+    return 502;
+}
+`
+}
+
+/** `server.conf`: for a server of the user's, all of which the table routes by host and path. */
+export function serverConf({ home, connectTimeoutMs, pool }: ConfSettings): string {
+  const { includes } = homePaths(home)
+  const again = pool ? '    error_page 502 = $sluice_after;\n' : ''
   return `# Sluice: in a server{}; the table's routes say where a request goes.
 location / {
     set $sluice_key "@$host/$sluice_slot";
     proxy_connect_timeout ${connectTimeoutMs}ms;
     # Server-sent events and other slow answers pass as they come.
     proxy_buffering off;
-    include "${includes}/headers.conf";
+${again}    include "${includes}/headers.conf";
     include "${includes}/pass.conf";
 }
+include "${includes}/again.conf";
 `
 }

@@ -22,6 +22,24 @@ function sid(r: NginxHTTPRequest): string {
   }
 }
 
+/**
+ * `$sluice_recheck`, always '': forgets `$sluice_sid` when the upstream has lost that peer while the request's body came.
+ * The address may be another upstream's by now; without a SID the hop decides anew. Never throws.
+ */
+function recheck(r: NginxHTTPRequest): string {
+  const v = r.variables
+  try {
+    const picked = v.sluice_sid as string
+    if (picked !== '' && !rare().isStillThere(table, r, v.sluice_key as string, picked)) {
+      v.sluice_sid = ''
+    }
+  } catch (error) {
+    rare().countFailure(zones.sluice_counter, 'the second look', error, r)
+    v.sluice_sid = ''
+  }
+  return ''
+}
+
 /** `$sluice_log`: `<upstream> <instance> <tries>`. Never throws. */
 function log(r: NginxHTTPRequest): string {
   try {
@@ -32,4 +50,4 @@ function log(r: NginxHTTPRequest): string {
   }
 }
 
-export default { sid, log }
+export default { sid, recheck, log }

@@ -4,14 +4,21 @@
  */
 import { countFailure } from './count.js'
 import { pickSlowly } from './lookup.js'
+import { isStillThere } from './recheck.js'
 import { describe } from './report.js'
 
 export interface Rare {
   pickSlowly: typeof pickSlowly
   describe: typeof describe
   countFailure: typeof countFailure
+  isStillThere: typeof isStillThere
 }
 
 export function rare(): Rare {
-  return { pickSlowly: pickSlowly, describe: describe, countFailure: countFailure }
+  return {
+    pickSlowly: pickSlowly,
+    describe: describe,
+    countFailure: countFailure,
+    isStillThere: isStillThere,
+  }
 }

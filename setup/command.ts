@@ -8,6 +8,9 @@ export interface CommandResult {
   startError?: NodeJS.ErrnoException
 }
 
+/** What a command said before it ended is here by then; what it left running may hold its output open for ever. */
+const LAST_WORDS_MS = 500
+
 export interface CommandOptions {
   cwd?: string
   env?: NodeJS.ProcessEnv
@@ -27,6 +30,13 @@ export function runCommand(
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (result.stdout += chunk))
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (result.stderr += chunk))
     child.on('error', (error) => resolve({ ...result, startError: error }))
+    child.on('exit', () => {
+      const cut = setTimeout(() => {
+        child.stdout.destroy()
+        child.stderr.destroy()
+      }, LAST_WORDS_MS)
+      child.on('close', () => clearTimeout(cut))
+    })
     child.on('close', (code) => resolve({ ...result, code }))
   })
 }

@@ -9,11 +9,12 @@ import { deregister, instances, register } from './instances.js'
 import { routes } from './routes.js'
 import { start } from './start.js'
 import { gateways, status } from './status.js'
+import { confirm, suspects } from './suspects.js'
 import { upstreams } from './upstreams.js'
 
 /** In the order of the help. */
 export const COMMANDS: Command[] = [
   ...[start, controller, agent, conf, check],
   ...[status, upstreams, instances, register, deregister, drain, undrain],
-  ...[routes, gateways, explain],
+  ...[routes, gateways, explain, suspects, confirm],
 ]

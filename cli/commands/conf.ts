@@ -13,6 +13,17 @@ function isHttpJs(path: string): boolean {
   return path.includes('http_js')
 }
 
+function beside(home: string, nginx: string): string[] {
+  return [
+    '# An nginx that was killed, or lost power, leaves sockets behind that keep it from starting again.',
+    '# Have them removed before each start; with systemd: "systemctl edit nginx", and these lines:',
+    '# [Service]',
+    `# ExecStartPre=/bin/sh -c 'rm -f "${home}"/hop/*.sock "${home}"/run/admin.sock'`,
+    '',
+    `# Then run the controller beside it: sluice controller --home ${home} --nginx ${nginx}`,
+  ]
+}
+
 /** What goes into an nginx.conf of the user's own. */
 function advice(home: string, info: NginxInfo, pool: boolean): string[] {
   const sluice = join(home, 'sluice')
@@ -37,11 +48,13 @@ function advice(home: string, info: NginxInfo, pool: boolean): string[] {
     '        # location /shop/ {',
     '        #     set $sluice_upstream shop;',
     `        #     include "${sluice}/proxy.conf";`,
+    '        #     error_page 502 = $sluice_after;',
     '        # }',
+    `        # include "${sluice}/again.conf";`,
     '    }',
     '}',
     '',
-    `# Then run the controller beside it: sluice controller --home ${home}`,
+    ...beside(home, info.path),
   ]
 }
 

@@ -2,6 +2,7 @@ import type { Command } from '../command.js'
 import type { Client } from '../client.js'
 import { pathOf } from '../client.js'
 import { age, columns } from '../output.js'
+import { getSuspects } from './suspects.js'
 
 interface GatewayView {
   id: string
@@ -98,9 +99,10 @@ export const status: Command = {
     const { gateways: found } = await getGateways(client)
     const sums = await sumUpstreams(client)
     const { ready, reason } = await readiness(client)
-    const well = ready && found.length > 0 && found.every(isLevel)
+    const { suspects } = await getSuspects(client)
+    const well = ready && suspects.length === 0 && found.length > 0 && found.every(isLevel)
     if (json) {
-      print(JSON.stringify({ well, ready, ...sums, gateways: found }))
+      print(JSON.stringify({ well, ready, ...sums, suspects, gateways: found }))
       return well ? 0 : 1
     }
     print(
@@ -108,6 +110,11 @@ export const status: Command = {
     )
     for (const gateway of found) {
       print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)
+    }
+    for (const { upstream, instances, reason: why } of suspects) {
+      print(
+        `suspect: ${instances.length} of ${upstream} serve on; ${why} ("sluice confirm" ends that)`,
+      )
     }
     print(ready ? 'ready' : `not ready: ${reason ?? ''}`)
     return well ? 0 : 1

@@ -26,7 +26,10 @@ const FASTIFY: Record<string, { code: Code; message: string }> = {
     message: 'send the body with Content-Type: application/json',
   },
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'too_large', message: 'the body is above the limit' },
-  FST_ERR_CTP_INVALID_JSON_BODY: { code: 'invalid', message: 'the body is not valid JSON' },
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    code: 'invalid',
+    message: 'the body is not valid JSON, or has a field __proto__ or constructor',
+  },
   FST_ERR_BAD_URL: { code: 'invalid', message: 'the path is not a valid URL' },
   FST_ERR_MAX_PARAM_LENGTH: { code: 'invalid', message: 'a name in the path is too long' },
 }

@@ -1,11 +1,11 @@
 /** What an agent on another host may write: its containers and itself, and only records that hold. */
 import type { AddressPolicy } from '../../contract/address.js'
-import { printAddress } from '../../contract/address.js'
 import { AGENT_ROUTES, parseKey } from '../../contract/keys.js'
 import { isWhole } from '../../contract/names.js'
 import { checkInstance, checkRoute } from '../../contract/records.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { RegistryOperation } from '../../registry/registry.js'
+import { isOwnAddress } from '../admit.js'
 
 export interface WriteRules {
   addresses: AddressPolicy
@@ -89,7 +89,7 @@ function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): vo
   const checked = checkInstance(record, rules.addresses)
   if (!checked.ok) throw invalid(join(`${at}.value`, checked.field), checked.message)
   const { host, port } = checked.value
-  if (rules.ownAddresses?.().has(printAddress(host, port)) === true) {
+  if (isOwnAddress(rules.ownAddresses?.() ?? new Set(), host, port)) {
     throw invalid(`${at}.value.port`, 'is where Sluice itself listens')
   }
 }

@@ -1,5 +1,5 @@
 /** Calls about a route. Two routes may not claim the same host and path prefix: which of them counts, nobody could say. */
-import { parseKey, printKey } from '../../contract/keys.js'
+import { AGENT_ROUTES, parseKey, printKey } from '../../contract/keys.js'
 import { checkRoute } from '../../contract/records.js'
 import type { RouteRecord } from '../../contract/records.js'
 import { SluiceError } from '../../runtime/errors.js'
@@ -101,7 +101,7 @@ function claimsIn(record: RouteRecord): string[] {
   return record.hosts.map((host) => host + record.pathPrefix)
 }
 
-/** Made once for each set of routes, not for each call. */
+/** Made once for each set of routes, not for each call. What containers ask for is no claim: an operator's route comes first. */
 const claimsByRoutes = new WeakMap<ReadonlyMap<string, DesiredRoute>, Map<string, string>>()
 
 function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string> {
@@ -109,7 +109,7 @@ function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string
   if (claims === undefined) {
     claims = new Map()
     for (const { id, record } of routes.values()) {
-      for (const claim of claimsIn(record)) {
+      for (const claim of id.startsWith(AGENT_ROUTES) ? [] : claimsIn(record)) {
         claims.set(claim, id)
       }
     }

@@ -41,13 +41,17 @@ export function prepare(app: FastifyInstance, log: Logger, auth: Auth): void {
 function acceptJsonOnly(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') {
-      done(null, undefined)
-      return
-    }
-    void parse(request, body as string, done)
-  })
+  app.addContentTypeParser(
+    ['application/json', 'application/merge-patch+json'],
+    { parseAs: 'string' },
+    (request, body, done) => {
+      if (body === '') {
+        done(null, undefined)
+        return
+      }
+      void parse(request, body as string, done)
+    },
+  )
 }
 
 /** Only queries: names in the path and bodies are judged by the contract's guards, in single calls and in batches alike. */

@@ -155,6 +155,12 @@ t.test('what is not there, what does not fit, what is no JSON', async (t) => {
     const headers = { authorization, 'content-type': type }
     t.same(problem(await raw(A, { method: 'PUT', body, headers })), expected, type)
   }
+  const patched = await raw(A, {
+    method: 'PATCH',
+    body: '{"weight":2}',
+    headers: { authorization, 'content-type': 'application/merge-patch+json' },
+  })
+  t.same(problem(patched), { status: 404, code: 'not_found' }, 'what RFC 7396 calls it')
   const large = JSON.stringify({ host: '127.0.0.1', port: 1, pad: 'x'.repeat(1024 * 1024) })
   t.same(problem(await call('PUT', A, large)), { status: 413, code: 'too_large' })
   const huge = JSON.stringify({ operations: 'x'.repeat(8 * 1024 * 1024) })
@@ -374,6 +380,12 @@ t.test('routes', async (t) => {
   const swapped = await call('POST', '/v1/batch', { operations: swap.reverse() })
   t.equal(swapped.status, 200, 'a host changes hands in one batch, in any order')
   t.equal((await call('DELETE', '/v1/routes/two')).status, 200)
+  const label = { hosts: ['label'], upstream: 'theirs' }
+  t.equal((await call('PUT', '/v1/routes/agent-01234567-a', label)).status, 201)
+  const own = { hosts: ['label'], upstream: 'ours' }
+  t.equal((await call('PUT', '/v1/routes/own', own)).status, 201, 'an operator overrules a label')
+  const { body } = await call('GET', '/v1/explain?host=label')
+  t.match(body, { route: { id: 'own' }, upstreams: [{ name: 'ours' }] })
 })
 
 t.test('batch', async (t) => {

@@ -142,6 +142,21 @@ t.test('onetime ends after the first success, and a second one reloads nothing',
   t.equal(statSync(file).mtimeMs, mtimeMs)
 })
 
+t.test('onetime that is stopped before its success says so', async (t) => {
+  const { settings, home } = await rig(t)
+  const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
+  await registry.commit([instance('web', 'a', 9)])
+  await registry.close()
+  const ended = runController({
+    ...settings,
+    file: { ...settings.file, reloadCommand: `touch ${home}/tried; false`, onetime: true },
+  })
+  const refused = t.rejects(ended, { message: /SIGTERM before the file was written/ })
+  await until(() => existsSync(join(home, 'tried')))
+  process.emit('SIGTERM')
+  await refused
+})
+
 t.test('the process ends on SIGTERM, in time, with all closed', async (t) => {
   const { settings, home } = await rig(t)
   const ended = runController({

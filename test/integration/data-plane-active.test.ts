@@ -1,6 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { readFileSync } from 'node:fs'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
+import { request } from 'undici'
 import { ask } from '../support/ask.js'
 import { startBackend } from '../support/backend.js'
 import { RIGS, startGateway } from '../support/gateway.js'
@@ -46,6 +48,40 @@ for (const rig of RIGS) {
       a.release()
       for (const answer of await Promise.all(begun)) t.match(answer, { json: { id: 'a' } })
       await until(isIdle)
+    })
+
+    t.test('while a body comes, its address goes to another upstream', async (t) => {
+      /** Two uploads of which the half is there; resolves, when told, with their answers. */
+      const begin = async (): Promise<() => Promise<string[]>> => {
+        const bodies = [new PassThrough(), new PassThrough()]
+        const answers = bodies.map(async (body) => {
+          const headers = { host: 'web.test' }
+          const target = `http://127.0.0.1:${gateway.userPort}/`
+          const answer = await request(target, { method: 'POST', headers, body })
+          return ((await answer.body.json()) as { id: string }).id
+        })
+        bodies.forEach((body) => body.write('half'))
+        // By address, the peer is chosen when all is there.
+        if (gateway.pool) await until(async () => (await gateway.active(sidA)) === 2)
+        return () => {
+          bodies.forEach((body) => body.end('half'))
+          return Promise.all(answers)
+        }
+      }
+      await serve({ a: true, b: false })
+      const finish = await begin()
+      const pooled = gateway.pool
+      const web = upstreamUnit('web', [{ id: 'b', address: b.address, pooled }])
+      const other = upstreamUnit('other', [{ id: 'a', address: a.address, pooled }])
+      await gateway.setTable(web, other, hostUnit('web.test', [['/', ':web']], web))
+      t.same(await finish(), ['b', 'b'])
+      await until(isIdle)
+
+      await serve({ a: true, b: false })
+      const finishDrained = await begin()
+      await serve({ a: false, b: true })
+      const expected = gateway.pool ? ['a', 'a'] : ['b', 'b']
+      t.same(await finishDrained(), expected, 'one that drains finishes what came before')
     })
 
     t.test('clients that go away are no longer counted', async (t) => {

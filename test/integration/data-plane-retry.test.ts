@@ -16,8 +16,10 @@ const conf = (port: number): string => `
       set $sluice_upstream web;
       client_max_body_size 0;
       proxy_request_buffering off;
+      error_page 502 = $sluice_after;
       include "$HOME/sluice/proxy.conf";
     }
+    include "$HOME/sluice/again.conf";
   }`
 
 const BODY = Buffer.alloc(300_000, 'sluice ')
@@ -138,6 +140,25 @@ for (const rig of RIGS) {
       await serve(good.address)
       t.match(await gateway.ask(post), whole, 'one that it should have and has not')
       t.match(await ask({ ...post, port: gateway.userPort, chunkBytes: 20_000 }), whole)
+    })
+
+    t.test('a peer that dies after the pool has changed', async (t) => {
+      for (const port of [undefined, gateway.userPort]) {
+        const held = await startBackend(t, 'held')
+        await gateway.fillPool(held.address, good.address)
+        await serve(held.address, good.address)
+        const asked = [1, 2, 3].map((i) =>
+          ask({ host: 'web.test', path: `/died-${i}?hold`, port: port ?? gateway.httpPort }),
+        )
+        await until(() => held.held() === asked.length)
+        await gateway.fillPool(held.address, good.address, refusing)
+        await held.stop()
+        await until(() => good.held() === asked.length)
+        good.release()
+        for (const answer of await Promise.all(asked)) {
+          t.match(answer, { status: 200, json: { id: 'good' } })
+        }
+      }
     })
 
     t.test('nothing failed inside', async (t) => {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { ask } from '../support/ask.js'
 import { startBackend } from '../support/backend.js'
 import { RIGS, startGateway } from '../support/gateway.js'
-import { upstreamUnit } from '../support/table.js'
+import { sidOf, upstreamUnit } from '../support/table.js'
 import { until } from '../support/until.js'
 
 t.setTimeout(120_000)
@@ -56,6 +56,18 @@ for (const rig of RIGS) {
         t.match(await get('/other-upstream/?status=503'), { json: { id: 'other' } })
       }
       t.match(await get('/other-upstream/'), { status: 200, json: { id: 'web' } })
+    })
+
+    t.test('what an error page sent on is in flight at its new peer', async (t) => {
+      const sid = sidOf(other.address)
+      const answer = get('/other-upstream/?status=503&hold')
+      await until(() => web.held() === 1)
+      web.release()
+      await until(() => other.held() === 1)
+      t.equal(await gateway.active(sid), 1)
+      other.release()
+      t.match(await answer, { json: { id: 'other' } })
+      await until(async () => (await gateway.active(sid)) === 0)
     })
 
     t.test('a mirror', async (t) => {

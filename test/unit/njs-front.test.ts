@@ -18,15 +18,17 @@ Object.assign(globalThis, {
 t.test('the front never throws', async (t) => {
   const path = '../../njs/main.js'
   const { default: front } = (await import(path)) as {
-    default: { sid(r: unknown): string; log(r: unknown): string }
+    default: { sid(r: unknown): string; recheck(r: unknown): string; log(r: unknown): string }
   }
   const said: string[] = []
   const variables = { sluice_key: ':web/0', upstream_addr: '10.0.0.1:80', sluice_sid: 'x' }
   const request = { uri: '/', variables, error: (text: string) => said.push(text) }
   t.equal(front.sid(request), '')
   t.equal(front.log(request), '- - 0')
-  t.same(counted, ['failed', 'failed'])
-  t.match(said, [/pick failed: Error: broken/, /report failed/])
+  t.equal(front.recheck(request), '')
+  t.equal(variables.sluice_sid, '', 'what cannot be looked up is not trusted')
+  t.same(counted, ['failed', 'failed', 'failed'])
+  t.match(said, [/pick failed: Error: broken/, /report failed/, /second look failed/])
   incr = full
   t.equal(front.sid(request), '', 'not even when it cannot count')
 })

@@ -1,0 +1,57 @@
+import { join } from 'node:path'
+import { runCommand } from '../setup/command.js'
+import type { NginxInfo } from '../setup/nginx.js'
+import { PROGRAM, startRig } from '../test/support/load-rig.js'
+import type { Rig } from '../test/support/load-rig.js'
+import { PlainNginx } from './plain-nginx.js'
+import type { Bench } from './report.js'
+
+export interface Adopted {
+  rig: Rig
+  nginx: PlainNginx
+}
+
+export interface AdoptOptions {
+  nginx: NginxInfo
+  engine: 'njs' | 'qjs'
+  pool?: 'auto' | 'off'
+  /** The servers, given the folder of the files to include; one of them listens at `port`. */
+  servers: (includes: string) => string
+  port: number
+}
+
+/** Sluice in an nginx.conf of one's own: `sluice conf`, the includes, and `sluice controller` beside that nginx. */
+export async function startAdopted(bench: Bench, options: AdoptOptions): Promise<Adopted> {
+  const { nginx: info, engine, pool = 'auto' } = options
+  let nginx: PlainNginx | undefined
+  const prepare = async (rig: Rig): Promise<void> => {
+    nginx = await startNginx(bench, options, rig)
+    bench.onEnd(() => nginx?.stop())
+  }
+  const rig = await startRig({
+    name: 'adopted',
+    nginx: info,
+    engine,
+    pool,
+    command: 'controller',
+    prepare,
+  })
+  bench.onEnd(() => rig.stop())
+  if (nginx === undefined) throw new Error('the rig did not prepare')
+  return { rig, nginx }
+}
+
+async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promise<PlainNginx> {
+  const { nginx, servers, port } = options
+  const { code, stderr } = await runCommand(process.execPath, [PROGRAM, 'conf'], { env: rig.env })
+  if (code !== 0) throw new Error(`sluice conf: ${stderr}`)
+  const includes = join(rig.home, 'sluice')
+  const modules = nginx.modules.map((path) => `load_module "${path}";`)
+  return PlainNginx.start({
+    nginx,
+    folder: join(bench.folder, `adopted-${port}`),
+    main: ['worker_processes 1;', ...modules].join('\n'),
+    configuration: `include "${includes}/http.conf";\n${servers(includes)}`,
+    port,
+  })
+}

@@ -1,0 +1,59 @@
+import type { Command } from '../command.js'
+import type { Client } from '../client.js'
+import { pathOf } from '../client.js'
+import { age, columns } from '../output.js'
+
+interface SuspectView {
+  upstream: string
+  instances: string[]
+  reason: string
+  sinceAtMs: number
+}
+
+interface SuspectsView {
+  suspects: SuspectView[]
+}
+
+/** Removals that are held because nobody is known to have meant them. */
+export function getSuspects(client: Client): Promise<SuspectsView> {
+  return client.call({ method: 'GET', path: pathOf('suspects') }) as Promise<SuspectsView>
+}
+
+export const suspects: Command = {
+  name: 'suspects',
+  usage: '',
+  positionals: [0, 0],
+  summary: 'list removals that are not believed yet: what was lost at once, and serves on',
+  options: {},
+  settings: 'client',
+  async run({ connect, print, json }) {
+    const answer = await getSuspects(connect())
+    if (json) {
+      print(JSON.stringify(answer))
+      return 0
+    }
+    const rows = answer.suspects.map((each) => [
+      ...[each.upstream, each.instances.length, age(Date.now() - each.sinceAtMs), each.reason],
+    ])
+    columns(['upstream', 'instances', 'for', 'why'], rows).forEach(print)
+    return 0
+  },
+}
+
+export const confirm: Command = {
+  name: 'confirm',
+  usage: '[<upstream>]',
+  positionals: [0, 1],
+  summary: 'believe the removals that are held, of one upstream or of all',
+  options: {},
+  settings: 'client',
+  async run({ connect, positionals, print, json }) {
+    const upstream = positionals[0]
+    const body = upstream === undefined ? {} : { upstream }
+    const call = { method: 'POST' as const, path: pathOf('suspects', 'confirm'), body }
+    const answer = (await connect().call(call)) as { confirmed: SuspectView[] }
+    const count = answer.confirmed.reduce((sum, each) => sum + each.instances.length, 0)
+    print(json ? JSON.stringify(answer) : `believed now: the removal of ${count} instances`)
+    return 0
+  },
+}

@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import { describe, judge, monotonicMs } from '../support/ledger.js'
+import { startLoad } from '../support/load.js'
+import type { Load } from '../support/load.js'
+import { Backends } from '../support/load-backends.js'
+import { Churner } from '../support/load-churn.js'
+import type { Deed } from '../support/load-churn.js'
+import { chooseSeed, seeded } from '../support/load-random.js'
+import { startRig } from '../support/load-rig.js'
+import type { Rig, RigOptions } from '../support/load-rig.js'
+import { temporaryFolder } from '../support/temp.js'
+import { tools } from '../support/tools.js'
+import { until } from '../support/until.js'
+
+const UPSTREAMS = ['web', 'api', 'shop', 'auth']
+const LEAST = { requests: 1000, perSecond: 100 }
+const seed = chooseSeed()
+
+t.setTimeout(170_000)
+
+interface Run {
+  name: string
+  options: Omit<RigOptions, 'name'>
+  durationMs: number
+}
+
+const { nginx, nginxStable } = await tools()
+const runs: Run[] = [
+  { name: 'nginx 1.30, njs', options: { nginx, engine: 'njs' }, durationMs: 10_000 },
+  { name: 'nginx 1.30, qjs', options: { nginx, engine: 'qjs' }, durationMs: 10_000 },
+  {
+    name: 'nginx 1.26, by address',
+    options: { nginx: nginxStable, pool: 'off' },
+    durationMs: 6000,
+  },
+]
+
+for (const { name, options, durationMs } of runs) {
+  t.test(`instances come and go: ${name}`, async (t) => {
+    const rig = await startRig({ ...options, name: 'churn' })
+    t.teardown(() => rig.stop())
+    const before = stateOf(rig)
+    await t.test('nothing is lost, misrouted or late', (t) => churn(t, rig, durationMs))
+    await t.test('killed backends lose nothing that may be repeated', (t) => killBackends(t, rig))
+    t.same(stateOf(rig), before, 'the same workers, the same configuration')
+    t.same(complaints(rig), [], 'nginx had nothing to complain of')
+  })
+}
+
+async function churn(t: Test, rig: Rig, durationMs: number): Promise<void> {
+  const folder = temporaryFolder(t, 'ledger')
+  const backends = new Backends(folder, 'churn')
+  t.teardown(() => backends.kill())
+  const random = seeded(seed)
+  const churners = UPSTREAMS.map((upstream, network) => {
+    return new Churner({ rig, backends, upstream, network, slots: 6, random })
+  })
+  await Promise.all(churners.map((churner) => churner.begin()))
+  const target = { host: '127.0.0.1', port: rig.httpPort }
+  const load = startLoad(folder, { target, upstreams: UPSTREAMS, seed })
+  t.teardown(() => load.kill())
+  for (const churner of churners) churner.start()
+  // The length of the run is its subject: as many changes and requests as fit.
+  await sleep(durationMs)
+  await Promise.all(churners.map((churner) => churner.stop()))
+  const { lines: client } = await load.stop()
+  const windows = churners.flatMap((churner) => churner.windows)
+  const verdict = judge({ client, backends: backends.lines(), windows, least: LEAST })
+  t.comment(`seed ${seed}: ${describe(verdict)}; ${total(churners)}`)
+  t.equal(verdict.tooSmall, undefined, 'the load was large enough')
+  t.ok(windows.length > 20, `instances went ${windows.length} times`)
+  t.same(verdict.lost.slice(0, 3), [], 'none lost')
+  t.same(verdict.misrouted.slice(0, 3), [], 'none misrouted')
+  t.same(verdict.afterDrain.slice(0, 3), [], 'none after a drain or removal was answered')
+  t.same(verdict.duplicated.slice(0, 3), [], 'no POST sent twice')
+  t.same(verdict.disagreed.slice(0, 3), [], 'both ledgers agree')
+}
+
+/** Three backends in processes of their own; one after the other is killed and comes back, and nobody is told. */
+async function killBackends(t: Test, rig: Rig): Promise<void> {
+  const folder = temporaryFolder(t, 'ledger')
+  const opened: Backends[] = []
+  t.teardown(() => Promise.all(opened.map((backends) => backends.kill())))
+  const open = async (
+    index: number,
+    port: number,
+  ): Promise<{ backends: Backends; port: number }> => {
+    const instance = `rude-${index}-${opened.length}`
+    const backends = new Backends(folder, instance)
+    opened.push(backends)
+    const place = { upstream: 'rude', instance, host: `127.6.9.${index + 1}` }
+    return { backends, port: await backends.open({ ...place, port }) }
+  }
+  const places = await Promise.all([0, 1, 2].map((index) => open(index, 0)))
+  for (const [index, { port }] of places.entries()) {
+    const path = `/v1/upstreams/rude/instances/i${index}`
+    await rig.change('PUT', path, { host: `127.6.9.${index + 1}`, port })
+  }
+  const target = { host: '127.0.0.1', port: rig.httpPort }
+  const load = startLoad(folder, { target, upstreams: ['rude'], seed, postPart: 0.05, slowMs: 60 })
+  t.teardown(() => load.kill())
+  const kills: { fromMs: number; untilMs: number }[] = []
+  for (const index of [0, 1, 2, 0]) {
+    const place = places[index]
+    if (place === undefined) throw new Error('there are three')
+    await more(load)
+    const fromMs = monotonicMs()
+    await place.backends.kill()
+    kills.push({ fromMs, untilMs: monotonicMs() })
+    await more(load)
+    places[index] = await open(index, place.port)
+  }
+  const { lines: client } = await load.stop()
+  const lines = opened.flatMap((backends) => backends.lines())
+  const verdict = judge({ client, backends: lines, windows: [], least: LEAST })
+  t.comment(`seed ${seed}: ${describe(verdict)}`)
+  t.equal(verdict.tooSmall, undefined, 'the load was large enough')
+  const lostGets = verdict.lost.filter(({ method }) => method === 'GET')
+  t.same(lostGets.slice(0, 3), [], 'no GET lost')
+  const others = verdict.lost.filter(({ startMs, endMs }) => {
+    return !kills.some(({ fromMs, untilMs }) => startMs < untilMs && endMs > fromMs)
+  })
+  t.same(others.slice(0, 3), [], 'no POST lost but those that a backend died with')
+  t.same(verdict.duplicated.slice(0, 3), [], 'no POST sent twice')
+  t.same(verdict.misrouted.slice(0, 3), [], 'none misrouted')
+  t.same(verdict.disagreed.slice(0, 3), [], 'both ledgers agree')
+}
+
+/** So that each state of the backends sees its share of the load. */
+async function more(load: Load): Promise<void> {
+  const { requests } = await load.count()
+  await until(async () => (await load.count()).requests > requests + 300, { what: 'requests' })
+}
+
+function stateOf(rig: Rig): object {
+  const [master, workers, configuration] = [rig.nginxPid(), rig.workers(), rig.configuration()]
+  return { master, workers, configuration }
+}
+
+/** Lines of nginx's error log that no refused backend explains. */
+function complaints(rig: Rig): string[] {
+  const log = readFileSync(join(rig.home, 'logs/error.log'), 'utf8')
+  return log.split('\n').filter((line) => /\[(emerg|alert|crit)\]|js exception/.test(line))
+}
+
+function total(churners: Churner[]): string {
+  const deeds = Object.keys(churners[0]?.deeds ?? {}) as Deed[]
+  const sum = (deed: Deed): number => churners.reduce((all, { deeds }) => all + deeds[deed], 0)
+  return deeds.map((deed) => `${deed} ${sum(deed)}`).join(', ')
+}
