@@ -48,6 +48,7 @@ export class Table implements Source {
   #poolCostMs = 0
   #revision = 0
   #isAssumed = false
+  #isFed = false
 
   constructor(options: TableOptions) {
     this.#options = options
@@ -93,7 +94,9 @@ export class Table implements Source {
       return changed
     }
     const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING)
-    if (changed.size > 0) {
+    // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error for every question.
+    if (changed.size > 0 || (!this.#isFed && this.ready())) {
+      this.#isFed = true
       this.#feedPool()
     }
     return changed
