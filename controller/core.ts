@@ -1,6 +1,7 @@
 /** State → table → gateway, and the fallback beside it; of the registry it only takes what it is given. */
 import { join } from 'node:path'
 import type { GatewayState } from '../contract/push.js'
+import { canPool } from '../contract/version.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { isOwnAddress } from './admit.js'
@@ -13,7 +14,7 @@ import { Link } from './link.js'
 import { State } from './state.js'
 import { Suspects } from './suspect.js'
 import type { SuspectOptions } from './suspect.js'
-import { canPool, Table } from './table.js'
+import { Table } from './table.js'
 
 export interface CoreOptions {
   settings: Settings

@@ -23,21 +23,6 @@ const POOL_MS = 200
 const RETRY = { firstMs: 200, mostMs: 5000 }
 const NOTHING: ReadonlySet<string> = new Set()
 
-/** From this version on nginx has what a pool is made of. */
-const POOL_SINCE = [1, 29, 6]
-
-/** Whether this nginx (`1.30.6`) can have a pool. */
-export function canPool(nginx: string): boolean {
-  const version = nginx.split('.').map(Number)
-  for (const [i, least] of POOL_SINCE.entries()) {
-    const part = version[i] ?? 0
-    if (part !== least) {
-      return part > least
-    }
-  }
-  return true
-}
-
 export class Table implements Source {
   readonly #options: TableOptions
   readonly #compiler: Compiler

@@ -21,7 +21,7 @@ import { mainConf } from './main-conf.js'
 import { againConf, headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
 import type { ConfSettings } from './settings.js'
 
-export { canPool, homePaths } from './settings.js'
+export { homePaths } from './settings.js'
 export type { ConfSettings, HomePaths } from './settings.js'
 
 /** Folders below the home that must be there before nginx starts. */

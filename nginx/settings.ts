@@ -1,4 +1,6 @@
 /** What the rendering of nginx's configuration is told. */
+import { atLeast } from '../contract/version.js'
+
 export interface ConfSettings {
   /** Absolute path of the home; sockets and files stand below it. */
   home: string
@@ -67,17 +69,7 @@ export function homePaths(home: string): HomePaths {
   return paths
 }
 
-function parts(version: string): number {
-  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
-  return (major * 1000 + minor) * 1000 + patch
-}
-
-/** Whether this nginx has `sticky`, `drain` and `resolve`, which the pool is made of. */
-export function canPool(nginxVersion: string): boolean {
-  return parts(nginxVersion) >= parts('1.29.6')
-}
-
 /** From 1.29.7 on nginx speaks HTTP/1.1 to peers unless told otherwise. */
 export function speaksHttp11(nginxVersion: string): boolean {
-  return parts(nginxVersion) >= parts('1.29.7')
+  return atLeast(nginxVersion, '1.29.7')
 }

@@ -39,15 +39,6 @@ export function loadableModules(modulesPath: string): string[] {
   return MODULES.map((name) => join(modulesPath, name)).filter((file) => existsSync(file))
 }
 
-export function atLeast(version: string, wanted: string): boolean {
-  const [have, want] = [version, wanted].map((each) => each.split('.').map(Number))
-  for (const [index, number] of (want ?? []).entries()) {
-    const difference = (have?.[index] ?? 0) - number
-    if (difference !== 0) return difference > 0
-  }
-  return true
-}
-
 function parseArguments(version: string, output: string): NginxBuild {
   const value = (name: string): string | undefined =>
     new RegExp(`--${name}='?([^\\s']+)`).exec(output)?.[1]

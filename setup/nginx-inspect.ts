@@ -1,4 +1,5 @@
-import { atLeast, loadableModules, readBuild, type NginxBuild } from './nginx-build.js'
+import { atLeast, POOL_SINCE } from '../contract/version.js'
+import { loadableModules, readBuild, type NginxBuild } from './nginx-build.js'
 import { SetupError } from './errors.js'
 import { probeEngine, type Engine } from './nginx-probe.js'
 
@@ -21,7 +22,6 @@ export interface NginxInfo {
 const OLDEST_NGINX = '1.26.0'
 /** The first njs with `js_set … nocache`, which picking another peer on a retry rests on. */
 const OLDEST_NJS = '0.8.6'
-const FIRST_STICKY = '1.29.6'
 
 /** Finds out by running it what an nginx is; where modules lie can be told from outside. */
 export async function inspectNginx(path: string, modulesPath?: string): Promise<NginxInfo> {
@@ -41,7 +41,7 @@ export function nginxInfo(
 ): NginxInfo {
   const { version, njs, engines, modulesPath } = found
   const modules = loadableModules(modulesPath)
-  const hasSticky = atLeast(version, FIRST_STICKY)
+  const hasSticky = atLeast(version, POOL_SINCE)
   return { path, version, njs, modulesPath, modules, engines, hasSticky }
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { canPool, homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
+import { canPool } from '../../contract/version.js'
+import { homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
 
 const SETTINGS: ConfSettings = {
   home: '/srv/sluice',
