@@ -32,8 +32,6 @@ export const FAST_HOSTS = 1000
 
 /** A record's value is never longer than this. */
 export const MAX_VALUE_BYTES = 32768
-/** A key is never longer than this. */
-export const MAX_KEY_BYTES = 320
 /** Operations in one delta, keys in one read. */
 export const MAX_OPERATIONS = 1000
 /** A body sent to the admin endpoint is never longer than this. */

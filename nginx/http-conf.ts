@@ -52,13 +52,16 @@ upstream ${POOL} {
 }`
 }
 
+/** With neither length nor transfer encoding, a request by one of these surely has no body. */
+const BODILESS = ['GET', 'HEAD', 'OPTIONS', 'DELETE']
+
 /**
  * After "no live upstreams" nothing was sent that nginx may not send again, for it asks that first. What has a body is lost
  * all the same: some of it may be gone where request buffering is off.
  */
 function hopUpstream({ home }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)
-  const methods = ['GET', 'HEAD', 'OPTIONS', 'DELETE'].map((method) => `1${method} @sluice_again;`)
+  const methods = BODILESS.map((method) => `1${method} @sluice_again;`)
   return `upstream ${HOP} {
     server "unix:${hopSocket}" max_fails=0;
     server "unix:${againSocket}" backup max_fails=0;
@@ -86,7 +89,7 @@ js_set $sluice_recheck sluice.recheck nocache;
 map $request_method$content_length$http_transfer_encoding $sluice_late {
     volatile;
     default $sluice_recheck;
-    GET ''; HEAD ''; OPTIONS ''; DELETE '';
+    ${BODILESS.map((method) => `${method} '';`).join(' ')}
 }
 `
 
