@@ -10,6 +10,8 @@
  * | `POST /read` | {@link Read} → {@link ReadReply} |
  * | `POST /active` | {@link ActiveRequest} → {@link ActiveReply} |
  * | `GET /probe/<limit>?sid=&pid=` | → `1` when at least `limit` requests are in flight, else `0` |
+ * | `GET /events?from=` | → {@link EventsReply}: what failed since the event of that number |
+ * | `POST /answers` | {@link AnswersRequest} → {@link AnswersReply} |
  * | `GET /counters` | → `{noRoute: 3, …}` |
  * | `POST /touch` | writes one key, so that a hung lock shows; → `{ok: true}` |
  * | `GET /alive` | touches no dict; → `ok` |
@@ -70,6 +72,26 @@ export interface ActiveRequest {
 export interface ActiveReply {
   /** What the hop has in flight to each of `sids`, in their order. */
   active: number[]
+}
+
+export interface EventsReply {
+  /** Ask from here the next time. Lower than what was asked from: nginx was started anew. */
+  next: number
+  /** `f<sid>` a failed try, `p<sid>` a trial that passed; oldest first, at most EVENTS, the newest. */
+  events: string[]
+}
+
+export interface AnswersRequest {
+  sids: string[]
+}
+
+/** Counted since nginx started, in the order of the request; only where an upstream's rules say `measured`. */
+export interface AnswersReply {
+  answers: number[]
+  /** Of them, 5xx or none. */
+  errors: number[]
+  /** Sum of the times until they began. */
+  millis: number[]
 }
 
 export interface Rejection {

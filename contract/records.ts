@@ -5,15 +5,12 @@
 import { parseIp, printIp, refuseIp } from './address.js'
 import type { AddressPolicy } from './address.js'
 import { isHostPattern, isName, isPathPrefix, isWhole } from './names.js'
+import { DEFAULT_POLICY, checkPolicy } from './policy.js'
+import type { Policy } from './policy.js'
 
 export type Checked<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
 
 export type InstanceState = 'up' | 'draining' | 'down'
-
-/** How an upstream's peers are chosen. */
-export interface Policy {
-  balance: 'random'
-}
 
 /** `upstreams/<upstream>`: an upstream's own settings. It exists without this record once an instance names it. */
 export interface UpstreamRecord {
@@ -31,6 +28,12 @@ export interface InstanceRecord {
   /** Why the state is not `up`; at most 200 characters. */
   reason?: string
   metadata?: Record<string, string>
+  /** At most this many requests at a time, counted over all workers of a gateway. Absent: no limit. */
+  maxConns?: number
+  /** Serves only while no other instance of the upstream does. */
+  backup?: true
+  /** Where it runs; a gateway of the same zone asks it first. */
+  zone?: string
   /** Milliseconds within which it must be put again, or it goes. Absent: it stays. */
   ttlMs?: number
   /** The agent that registered it; absent when it came by REST. */
@@ -78,8 +81,6 @@ export interface HostRecord {
 }
 
 type Fields = Record<string, unknown>
-
-const DEFAULT_POLICY: Policy = { balance: 'random' }
 
 function wrong<T>(field: string, message: string): Checked<T> {
   return { ok: false, field: field, message: message }
@@ -139,7 +140,8 @@ export function checkHost(value: unknown, policy: AddressPolicy): Checked<string
     : wrong('host', printIp(bytes) + ' is ' + refused + ', which is not allowed')
 }
 
-const INSTANCE_FIELDS = 'host port weight state reason metadata ttlMs agent gone'.split(' ')
+const INSTANCE_FIELDS =
+  'host port weight state reason metadata maxConns backup zone ttlMs agent gone'.split(' ')
 
 function checkInstanceFields(fields: Fields): Checked<Fields> {
   const problems: Array<[string, boolean, string]> = [
@@ -160,6 +162,13 @@ function checkInstanceFields(fields: Fields): Checked<Fields> {
       fields.ttlMs === undefined || isWhole(fields.ttlMs, 1000, 86400000),
       'must be a whole number of milliseconds from 1000 to 86400000',
     ],
+    [
+      'maxConns',
+      fields.maxConns === undefined || isWhole(fields.maxConns, 1, 65535),
+      'must be a whole number from 1 to 65535',
+    ],
+    ['backup', fields.backup === undefined || fields.backup === true, 'must be true or absent'],
+    ['zone', fields.zone === undefined || isName(fields.zone), 'must be a name such as eu-1a'],
     ['agent', fields.agent === undefined || isName(fields.agent), 'must be a name'],
     ['gone', fields.gone === undefined || fields.gone === true, 'must be true or absent'],
   ]
@@ -193,7 +202,7 @@ export function checkInstance(value: unknown, policy: AddressPolicy): Checked<In
   return right(Object.assign({}, fields, { host: host.value }) as unknown as InstanceRecord)
 }
 
-/** `{policy: {balance: "random"}}`; both levels may be left out. */
+/** `{policy: {balance: "random"}}`; both levels may be left out, and each part of the policy (contract/policy.ts). */
 export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
   const shape = checkShape(value, ['policy'])
   if (!shape.ok) {
@@ -202,14 +211,10 @@ export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
   if (shape.value.policy === undefined) {
     return right({ policy: DEFAULT_POLICY })
   }
-  const policy = checkShape(shape.value.policy, ['balance'])
-  if (!policy.ok) {
-    return wrong(policy.field === '' ? 'policy' : 'policy.' + policy.field, policy.message)
-  }
-  const balance = policy.value.balance
-  return balance === undefined || balance === 'random'
-    ? right({ policy: DEFAULT_POLICY })
-    : wrong('policy.balance', 'must be "random"')
+  const policy = checkPolicy(shape.value.policy)
+  return policy.ok
+    ? right({ policy: policy.value })
+    : wrong(policy.field === '' ? 'policy' : 'policy.' + policy.field, policy.message)
 }
 
 /** `{drain: true, atMs: 1770000000000, reason: "deploy"}` */

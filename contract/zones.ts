@@ -4,6 +4,17 @@
 export const TABLE_ZONE = 'sluice_table'
 /** Shared dict (number) that counts what `limit_conn` does not: requests that the hop sends, per peer and worker. */
 export const ACTIVE_ZONE = 'sluice_active'
+/**
+ * Shared dict (number) of what policies need: `c<sid>` and `c<sid>/<pid>` in flight, `t<sid>` and `a<sid>` mean time and when it was
+ * taken, `i<unit>` turns of roundRobin, `b<unit>` what is left of a retry budget, `n<sid>` `e<sid>` `m<sid>` answers, errors and
+ * milliseconds, `?<number><sid>` a trial that somebody has taken.
+ */
+export const LOAD_ZONE = 'sluice_load'
+/** Shared dict (string) of the last EVENTS failures, in a ring: `<number % EVENTS>` → `f<sid>` or, for a trial that passed, `p<sid>`. */
+export const EVENT_ZONE = 'sluice_event'
+export const EVENTS = 1024
+/** Key in the counter zone: how many events there were. */
+export const EVENT_COUNT = 'events'
 /** Shared dict (number) of event counters: `noRoute`, `noPeer`, `retried`, `fallback`, `failed`. */
 export const COUNTER_ZONE = 'sluice_counter'
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */

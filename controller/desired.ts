@@ -2,9 +2,9 @@ import type {
   InstanceRecord,
   InstanceState,
   OverrideRecord,
-  Policy,
   RouteRecord,
 } from '../contract/records.js'
+import type { Policy } from '../contract/policy.js'
 
 /** One instance as the registry has it, with what an operator decided about it. */
 export interface DesiredInstance {

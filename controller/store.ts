@@ -1,6 +1,6 @@
 /** The records that were let in, and the {@link Desired} made of them. */
 import { printKey } from '../contract/keys.js'
-import type { Policy } from '../contract/records.js'
+import type { Policy } from '../contract/policy.js'
 import { checkUpstream } from '../contract/records.js'
 import type { Admitted } from './admit.js'
 import type { Desired, DesiredInstance, DesiredRoute, DesiredUpstream } from './desired.js'
