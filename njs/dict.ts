@@ -23,6 +23,8 @@ export interface NumberDict {
 export interface Zones {
   sluice_table: Dict
   sluice_active: NumberDict
+  sluice_load: NumberDict
+  sluice_event: Dict
   sluice_counter: NumberDict
 }
 

@@ -79,7 +79,7 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
   for (const { id, address, up = true, pooled = false } of peers) {
     const sid = sidOf(address)
     const bucket = peerBucket(sid, buckets)
-    const line = printPeer({ sid, address, id, up, pooled })
+    const line = printPeer({ sid, address, id, up, pooled, token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
   }
   for (const [bucket, each] of lines) entries.set(`${unit}#${bucket}`, each.join('\n'))
