@@ -119,6 +119,7 @@ js_var $sluice_trial '';
 map $sluice_watched $sluice_told { volatile; default $sluice_outcome; 1 $sluice_tell; }
 js_var $sluice_cookie '';
 js_var $sluice_hash '';
+js_var $sluice_ruled '';
 js_var $sluice_wanted '';
 map $http_upgrade $sluice_connection { default upgrade; '' ''; }
 map $http_host $sluice_host { default $http_host; '' $host; }`
