@@ -2,6 +2,7 @@
 import { SID_LENGTH } from '../contract/table.js'
 import type { Rules } from '../contract/rules.js'
 import type { Dict, NumberDict } from './dict.js'
+import { lastOf } from './tries.js'
 import { hold } from './hold.js'
 import { addAnswer, earnTry, isTrialOpen } from './load.js'
 import { drawSid, findUnit, parseSlot } from './lookup.js'
@@ -21,13 +22,6 @@ const ASKS_AT_EXIT = 0x010000
 /** A trial may fail, so it goes to the hop, which tries another then; and it is one of what may be sent twice. */
 function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
   return trial !== '' && (r.method === 'GET' || r.method === 'HEAD') && isTrialOpen(load, trial)
-}
-
-/** Behind each other for tries inside one nginx; the last one answered. */
-export function lastOf(list: string | undefined): string {
-  const text = list === undefined ? '' : list
-  const parts = text.split(/, | : /)
-  return parts[parts.length - 1] as string
 }
 
 /** Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. */
@@ -134,10 +128,18 @@ export function pickSlowly(
       return unit.charAt(0) === ':' ? pickRuledOnce(table, load, r, key, unit) : ''
     }
   }
-  if (found.length === SID_LENGTH) {
-    return found
-  }
-  const slot = parseSlot(found)
+  return found.length === SID_LENGTH ? found : pickFromSlot(table, load, r, key, slotKey, found)
+}
+
+function pickFromSlot(
+  table: Dict,
+  load: NumberDict,
+  r: FrontRequest,
+  key: string,
+  slotKey: string,
+  text: string,
+): string {
+  const slot = parseSlot(text)
   if (isForTrial(load, r, slot.trial)) {
     return ''
   }
