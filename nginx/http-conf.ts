@@ -84,7 +84,7 @@ function zones({ tableBytes }: ConfSettings): string {
   return `js_shared_dict_zone zone=${TABLE_ZONE}:${tableBytes};
 js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
 js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
-js_shared_dict_zone zone=${LOAD_ZONE}:8m type=number;
+js_shared_dict_zone zone=${LOAD_ZONE}:32m type=number;
 js_shared_dict_zone zone=${EVENT_ZONE}:512k;
 limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }

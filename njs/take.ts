@@ -17,9 +17,10 @@ export function take(
     leaveLoad(load, entry.sid, pid)
     return false
   }
-  hold(() => leaveLoad(load, entry.sid, pid))
-  if (rules.loadPercent > 0) {
-    enterLoad(load, upstream, pid)
+  if (now > 0) {
+    hold(() => leaveLoad(load, entry.sid, pid))
+  }
+  if (rules.loadPercent > 0 && enterLoad(load, upstream, pid) > 0) {
     hold(() => leaveLoad(load, upstream, pid))
   }
   return true
