@@ -104,12 +104,12 @@ export function spendTry(load: NumberDict, unit: string): boolean {
   }
 }
 
-/** The turn of a round robin: 0, 1, 2, … over all workers. */
+/** The turn of a round robin: 0, 1, 2, … over all workers; -1 when it cannot be counted. */
 export function nextTurn(load: NumberDict, unit: string): number {
   try {
     return load.incr('i' + unit, 1) - 1
   } catch (error) {
-    return 0
+    return -1
   }
 }
 

@@ -136,13 +136,22 @@ function hashed(c: Choosing): Entry | null {
   return walk(c, position(draw, c.rules.count), (entry) => isWithinBound(c, entry))
 }
 
+function drawnAt(c: Choosing): number {
+  return position(drawn(c.slot, c.share, 0), c.rules.count)
+}
+
+function inTurn(c: Choosing): number {
+  const turn = nextTurn(c.load, c.upstream)
+  return turn < 0 ? drawnAt(c) : turn % c.rules.count
+}
+
 function fromMain(c: Choosing): Entry | null {
   if (c.rules.count === 0) {
     return null
   }
   switch (c.rules.balance) {
     case 'r':
-      return walk(c, nextTurn(c.load, c.upstream) % c.rules.count, anyone)
+      return walk(c, inTurn(c), anyone)
     case 'c':
       return leastConn(c)
     case 't':
@@ -153,7 +162,7 @@ function fromMain(c: Choosing): Entry | null {
       return hashed(c)
     case 'w':
     case 'n':
-      return walk(c, position(drawn(c.slot, c.share, 0), c.rules.count), anyone)
+      return walk(c, drawnAt(c), anyone)
   }
 }
 
