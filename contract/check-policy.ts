@@ -125,7 +125,8 @@ function headersProblem(value: unknown): string | null {
       return shown + ' is named twice'
     }
     seen.push(lower)
-    if (!/^[\x20-\x7e]{0,1024}$/.test(String(value[name])) || typeof value[name] !== 'string') {
+    const text = value[name]
+    if (typeof text !== 'string' || !/^[\x20-\x7e]{0,1024}$/.test(text)) {
       return shown + ' must have a text of at most 1024 printable ASCII characters'
     }
   }
@@ -133,7 +134,8 @@ function headersProblem(value: unknown): string | null {
 }
 
 function commonRules(fields: Fields): Rule[] {
-  const interval = fields.intervalMs as number
+  const interval = fields.intervalMs
+  const most = isWhole(interval, 500, 60000) ? interval : 60000
   return [
     [
       'intervalMs',
@@ -145,11 +147,7 @@ function commonRules(fields: Fields): Rule[] {
       isWhole(fields.timeoutMs, 50, 60000),
       'must be a whole number of milliseconds from 50 to 60000',
     ],
-    [
-      'timeoutMs',
-      (fields.timeoutMs as number) <= interval,
-      'must not be above intervalMs, ' + interval,
-    ],
+    ['timeoutMs', isWhole(fields.timeoutMs, 50, most), 'must not be above intervalMs, ' + most],
     ['rise', isWhole(fields.rise, 1, 100), 'must be a whole number from 1 to 100'],
     ['fall', isWhole(fields.fall, 1, 100), 'must be a whole number from 1 to 100'],
     ['jitterPercent', isWhole(fields.jitterPercent, 0, 50), 'must be a whole number from 0 to 50'],

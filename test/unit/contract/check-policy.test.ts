@@ -84,6 +84,8 @@ t.test('what is wrong is named by field', async (t) => {
     [http({ statuses: '101' }), 'statuses'],
     [http({ statuses: '200, 204' }), 'statuses'],
     [http({ statuses: 200 }), 'statuses'],
+    [http({ intervalMs: { toString: 1, valueOf: 1 } }), 'intervalMs'],
+    [http({ headers: { a: { toString: 1, valueOf: 1 } } }), 'headers'],
     [http({ body: '' }), 'body'],
     [http({ body: 'a\nb' }), 'body'],
     [http({ body: 'ok', method: 'HEAD' }), 'body'],
