@@ -28,7 +28,6 @@ const PACKAGES: Record<string, RegExp> = {
   '@fastify/*': /^controller\/api\//,
   typebox: /^(controller\/api\/|runtime\/config\.ts$)/,
   'classic-level': /^registry\/embedded[^/]*\.ts$/,
-  '@grpc/grpc-js': /^controller\/checks\/grpc-check\.ts$/,
   'dns-packet': /^controller\/pool-dns\.ts$/,
   pino: /^runtime\/logger\.ts$/,
   'prom-client': /^controller\/metrics\.ts$/,
