@@ -59,7 +59,7 @@ interface Watched {
 const CHECKS: Record<CheckType, Check> = { http: checkHttp, tcp: checkTcp, grpc: checkGrpc }
 
 /** Checks due this close together start together. */
-const GRAIN_MS = 5
+const GRAIN_MS = 25
 
 /**
  * A new instance is what its policy's `initial` says, and down after `fall` fails in a row, up again after `rise` passes.
@@ -263,6 +263,7 @@ export class Checker {
       return
     }
     this.#counts[result.ok ? 'passed' : 'failed'] += 1
-    this.#publish(target.key, standing.take(result, target.policy, Date.now(), latencyMs))
+    const rounded = Math.round(latencyMs * 10) / 10
+    this.#publish(target.key, standing.take(result, target.policy, Date.now(), rounded))
   }
 }

@@ -39,7 +39,11 @@ function ask(
   at = host,
 ): Promise<CheckResult> {
   const signal = new AbortController().signal
-  return (CHECKS[given.type] as Check)({ host: at, port }, policy(given), signal)
+  return (CHECKS[given.type] as Check)(
+    { host: at, port },
+    policy({ timeoutMs: 5000, ...given }),
+    signal,
+  )
 }
 
 const failed = (why: string) => ({ ok: false, reason: `check failed: ${why}` })
@@ -221,17 +225,23 @@ t.test('an answer that is no whole answer fails, whatever is wrong with it', asy
     [`${OK}transfer-encoding: chunked\r\n\r\n5\r\nhal`, end, cut],
     ['', reset, broken],
     [`${OK}content-length: 10\r\n\r\nhalf`, reset, broken],
-    [`${OK}content-length: 10\r\n\r\nhalf`, () => undefined, 'no answer in 200 ms'],
     ['SSH-2.0-OpenSSH_9.6\r\n', () => undefined, 'its answer is not HTTP'],
     ['\u0000\u0001\u0002 \r\n\r\n', end, 'its answer is not HTTP'],
     [`${OK}a: ${'x'.repeat(100_000)}\r\n\r\n`, end, 'header of its answer is too large'],
   ]
   for (const [text, after, why] of cases) {
     const port = await answer(t, text, after)
-    const result = await ask(port, { type: 'http', timeoutMs: 200 })
+    const result = await ask(port, { type: 'http' })
     const reason = typeof why === 'string' ? `check failed: ${why}` : why
     t.match(result, { ok: false, reason }, JSON.stringify(text.slice(0, 40)))
   }
+})
+
+t.test('half an answer is none when its time is up', async (t) => {
+  const text = 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf'
+  const port = await answer(t, text, () => undefined)
+  const result = await ask(port, { type: 'http', timeoutMs: 100 })
+  t.same(result, failed('no answer in 100 ms'))
 })
 
 t.test('answers of another kind pass: until the end, in chunks, after an early hint', async (t) => {
@@ -346,10 +356,12 @@ t.test('without file descriptors nothing is said of the instance', async (t) => 
   const command = 'ulimit -n 64; exec "$@"'
   const node = [process.execPath, '--import', 'tsx', script, String(port)]
   const { stdout } = await promisify(execFile)('bash', ['-c', command, 'bash', ...node])
-  const { before, without, after } = JSON.parse(stdout) as Record<string, Record<string, unknown>>
+  const found = JSON.parse(stdout) as Record<string, Record<string, unknown>>
+  const { before, without, concluded, after } = found
   t.match(before, { tcp: { ok: true }, grpc: { ok: true }, http: { ok: false } })
   for (const type of TYPES) {
     t.match(without?.[type], { ok: false, isOurs: true, reason: /EMFILE/ }, type)
   }
+  t.match(concluded, { state: 'up' })
   t.same(after, before)
 })

@@ -5,8 +5,12 @@ import type { CheckPolicy } from '../../../contract/check-policy.js'
 import { attempt } from '../../../controller/checks/attempt.js'
 import type { CheckResult } from '../../../controller/checks/attempt.js'
 import { DueQueue } from '../../../controller/checks/due-queue.js'
+import { Reporter } from '../../../controller/checks/reporter.js'
 import { Rhythm } from '../../../controller/checks/rhythm.js'
 import { Standing } from '../../../controller/checks/standing.js'
+import type { Verdict } from '../../../controller/checks/standing.js'
+import type { Logger } from '../../../runtime/logger.js'
+import { until } from '../../support/until.js'
 
 function policy(given: object = {}): CheckPolicy {
   const checked = checkCheckPolicy({ type: 'tcp', ...given })
@@ -179,4 +183,45 @@ t.test('a process that was held up does not blame the instance', async (t) => {
     return () => clearTimeout(timer)
   })
   t.same(result, { ok: true })
+})
+
+/** What a reporter writes, a line each, and what it tells. */
+function listen(now = () => 0) {
+  const lines: string[] = []
+  const told: string[][] = []
+  const write = (_: unknown, message: string): void => void lines.push(message)
+  const log = { debug: write, info: write, warn: write, error: write } as unknown as Logger
+  return { lines, told, reporter: new Reporter(log, now, (keys) => void told.push(keys)) }
+}
+
+const up: Verdict = { state: 'up', atMs: 1 }
+const down: Verdict = { state: 'down', reason: 'check failed: refused', atMs: 1 }
+
+t.test('changes are written one by one, or counted when they are many', async (t) => {
+  const { lines, told, reporter } = listen()
+  reporter.note('web/1', up, down)
+  reporter.note('web/2', down, up)
+  reporter.note('web/3', undefined, up)
+  reporter.note('web/4', down, { ...down, atMs: 2 })
+  reporter.note('web/5', down, { ...down, reason: 'check failed: answered 503' })
+  await until(() => told.length === 1)
+  t.same(told[0], ['web/1', 'web/2', 'web/5'])
+  t.same(lines, ['instance is down by its checks', 'instance is up by its checks'])
+  for (let index = 0; index < 11; index++) reporter.note(`web/${index}`, up, down)
+  reporter.forget('web/0')
+  reporter.note('web/11', up, down)
+  await until(() => told.length === 2)
+  t.same(lines.slice(2), ['many instances changed by checks'])
+})
+
+t.test('what goes on is warned of once a minute', async (t) => {
+  let nowMs = 0
+  const { lines, reporter } = listen(() => nowMs)
+  for (nowMs = 0; nowMs <= 120_000; nowMs += 1000) {
+    reporter.unmade('check could not be made: EMFILE')
+    reporter.late(4000, 5000, 64)
+  }
+  t.equal(lines.length, 3)
+  reporter.late(6000, 5000, 64)
+  t.equal(lines[3], 'checks are late by an interval')
 })
