@@ -143,39 +143,38 @@ export function checkHost(value: unknown, policy: AddressPolicy): Checked<string
 const INSTANCE_FIELDS =
   'host port weight state reason metadata maxConns backup zone ttlMs agent gone'.split(' ')
 
+type FieldRule = [string, (value: unknown) => boolean, string]
+
+/** Each holds for a field that is there; the first three must be. */
+const INSTANCE_RULES: FieldRule[] = [
+  ['port', (v) => isWhole(v, 1, 65535), 'must be a whole number from 1 to 65535'],
+  [
+    'weight',
+    (v) => isWhole(v, 1, 1000),
+    'must be a whole number from 1 to 1000; to stop traffic, drain',
+  ],
+  ['state', (v) => v === 'up' || v === 'draining' || v === 'down', 'must be up, draining or down'],
+  ['reason', (v) => isText(v, 200), 'must be a text of at most 200 characters'],
+  [
+    'ttlMs',
+    (v) => isWhole(v, 1000, 86400000),
+    'must be a whole number of milliseconds from 1000 to 86400000',
+  ],
+  ['maxConns', (v) => isWhole(v, 1, 65535), 'must be a whole number from 1 to 65535'],
+  ['backup', (v) => v === true, 'must be true or absent'],
+  ['zone', isName, 'must be a name such as eu-1a'],
+  ['agent', isName, 'must be a name'],
+  ['gone', (v) => v === true, 'must be true or absent'],
+]
+const REQUIRED = ['port', 'weight', 'state']
+
 function checkInstanceFields(fields: Fields): Checked<Fields> {
-  const problems: Array<[string, boolean, string]> = [
-    ['port', isWhole(fields.port, 1, 65535), 'must be a whole number from 1 to 65535'],
-    [
-      'weight',
-      isWhole(fields.weight, 1, 1000),
-      'must be a whole number from 1 to 1000; to stop traffic, drain',
-    ],
-    ['state', /^(up|draining|down)$/.test(String(fields.state)), 'must be up, draining or down'],
-    [
-      'reason',
-      fields.reason === undefined || isText(fields.reason, 200),
-      'must be a text of at most 200 characters',
-    ],
-    [
-      'ttlMs',
-      fields.ttlMs === undefined || isWhole(fields.ttlMs, 1000, 86400000),
-      'must be a whole number of milliseconds from 1000 to 86400000',
-    ],
-    [
-      'maxConns',
-      fields.maxConns === undefined || isWhole(fields.maxConns, 1, 65535),
-      'must be a whole number from 1 to 65535',
-    ],
-    ['backup', fields.backup === undefined || fields.backup === true, 'must be true or absent'],
-    ['zone', fields.zone === undefined || isName(fields.zone), 'must be a name such as eu-1a'],
-    ['agent', fields.agent === undefined || isName(fields.agent), 'must be a name'],
-    ['gone', fields.gone === undefined || fields.gone === true, 'must be true or absent'],
-  ]
-  const bad = problems.filter((problem) => !problem[1])
-  if (bad.length > 0) {
-    const first = bad[0] as [string, boolean, string]
-    return wrong(first[0], first[2])
+  const bad = INSTANCE_RULES.filter((rule) => {
+    const value = fields[rule[0]]
+    return !(value === undefined && REQUIRED.indexOf(rule[0]) < 0) && !rule[1](value)
+  })[0]
+  if (bad !== undefined) {
+    return wrong(bad[0], bad[2])
   }
   const metadata = fields.metadata === undefined ? null : checkMetadata(fields.metadata)
   return metadata === null ? right(fields) : wrong('metadata', metadata)
