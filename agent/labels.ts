@@ -122,9 +122,14 @@ function makeInstance(
   if (!place.ok) {
     return place
   }
-  const { upstream, weight } = offer
+  const { upstream, weight, maxConns, backup, zone } = offer
   const metadata = metadataOf(container, offer, warnings)
-  const wish = { ...place.value, weight, state: 'up', metadata, agent: host.agent }
+  const wish = {
+    ...{ ...place.value, weight, state: 'up', metadata, agent: host.agent },
+    ...(maxConns !== undefined && { maxConns }),
+    ...(backup && { backup }),
+    ...(zone !== undefined && { zone }),
+  }
   const record = checkInstance(wish, { allowLoopback: host.allowLoopback })
   if (!record.ok) {
     return { ok: false, reason: `${record.field} ${record.message}` }

@@ -12,6 +12,10 @@ export interface Offer {
   /** Container side; undefined: to be chosen. */
   port: number | undefined
   weight: number
+  /** undefined: no limit. */
+  maxConns: number | undefined
+  backup: boolean
+  zone: string | undefined
   /** Hosts that want a route to the upstream. */
   hosts: string[]
   pathPrefix: string
@@ -32,8 +36,10 @@ export interface Offers {
 type Fields = Map<string, string>
 
 const PREFIX = 'sluice.'
-const ALONE = ['enable', 'upstream', 'port', 'weight', 'network', 'host', 'path', 'drain']
-const NAMED = ['upstream', 'port', 'weight', 'host', 'path']
+/** What an instance has; alone, the default of the named ones. */
+const TRAITS = ['weight', 'max-conns', 'backup', 'zone']
+const NAMED = ['upstream', 'port', 'host', 'path', ...TRAITS]
+const ALONE = ['enable', 'network', 'drain', ...NAMED]
 const MOST_HOSTS = 64
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 
@@ -128,6 +134,22 @@ class Reader {
     return value
   }
 
+  flag(field: string): boolean {
+    const text = this.#fields.get(field)?.toLowerCase()
+    if (text !== undefined && text !== 'true' && text !== 'false') {
+      this.refuse(field, 'must be true or false')
+    }
+    return text === 'true'
+  }
+
+  name(field: string): string | undefined {
+    const text = this.#fields.get(field)
+    if (text !== undefined && !isName(text)) {
+      this.refuse(field, 'must be 1 to 63 of a-z, 0-9 and - inside')
+    }
+    return text
+  }
+
   hosts(): string[] {
     const text = this.#fields.get('host')
     const hosts = (text === undefined ? [] : text.split(',')).map((host) =>
@@ -177,6 +199,9 @@ function readOffer(
     upstreamWhy,
     port: reader.whole('port', 65535),
     weight: reader.whole('weight', 1000) ?? 1,
+    maxConns: reader.whole('max-conns', 65535),
+    backup: reader.flag('backup'),
+    zone: reader.name('zone'),
     hosts: reader.hosts(),
     pathPrefix: reader.pathPrefix(),
     id: undefined,
@@ -213,7 +238,8 @@ function share(alone: Fields, offers: Offer[]): void {
 
 /**
  * The offers of `sluice.*`. The unnamed labels are one offer, unless there are named ones (`sluice.<name>.port`) and none
- * of upstream, port, host and path stands alone. `sluice.weight` alone is the default of the named ones.
+ * of upstream, port, host and path stands alone. `sluice.weight`, `max-conns`, `backup` and `zone` alone are the defaults of the
+ * named ones.
  */
 export function readOffers(container: Container): Offers {
   const { alone, named, warnings } = group(container.labels)
@@ -223,12 +249,9 @@ export function readOffers(container: Container): Offers {
   if (named.size === 0 || ['upstream', 'port', 'host', 'path'].some((key) => alone.has(key))) {
     offers.push(readOffer(alone, PREFIX, () => defaultUpstream(container), problems))
   }
-  const weight = alone.get('weight')
+  const shared = [...alone].filter(([field]) => TRAITS.includes(field))
   for (const [name, fields] of named) {
-    const whole = new Map([
-      ...(weight === undefined ? [] : [['weight', weight] as const]),
-      ...fields,
-    ])
+    const whole = new Map([...shared, ...fields])
     const otherwise = (): [string, string] => [name, `the name in sluice.${name}.*`]
     offers.push(readOffer(whole, `${PREFIX}${name}.`, otherwise, problems))
   }

@@ -101,7 +101,8 @@ function readPort(
   const id = fields.get('id') || undefined
   const metadata = metadataOf(container, port, fields.get('tags'))
   result.problems.push(...checkNames(source, upstream, id))
-  const rest = { port, weight: 1, hosts: [], pathPrefix: '/' }
+  const traits = { weight: 1, maxConns: undefined, backup: false, zone: undefined }
+  const rest = { port, ...traits, hosts: [], pathPrefix: '/' }
   return { source, upstream, upstreamWhy, id, metadata, ...rest }
 }
 

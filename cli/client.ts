@@ -11,7 +11,7 @@ const CONNECT_MS = 3000
 const ANSWER_MS = 15_000
 
 export interface Call {
-  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE'
   /** With its query: `/v1/explain?host=web.localhost`. */
   path: string
   body?: unknown

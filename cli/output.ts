@@ -14,3 +14,16 @@ export function age(ms: number): string {
   const seconds = Math.round(ms / 1000)
   return ms < 1000 ? `${ms} ms` : seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
 }
+
+/** Objects and lists as indented lines, in the order of the answer. */
+export function outline(value: unknown, indent = ''): string[] {
+  if (typeof value !== 'object' || value === null) {
+    return [indent + String(value)]
+  }
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => {
+    const head = indent + (Array.isArray(value) ? '-' : key + ':')
+    return typeof inner === 'object' && inner !== null
+      ? [head, ...outline(inner, indent + '  ')]
+      : [`${head} ${String(inner)}`]
+  })
+}

@@ -6,6 +6,7 @@ import { controller } from './controller.js'
 import { drain, undrain } from './drain.js'
 import { explain } from './explain.js'
 import { deregister, instances, register } from './instances.js'
+import { policy } from './policy.js'
 import { routes } from './routes.js'
 import { start } from './start.js'
 import { gateways, status } from './status.js'
@@ -15,6 +16,6 @@ import { upstreams } from './upstreams.js'
 /** In the order of the help. */
 export const COMMANDS: Command[] = [
   ...[start, controller, agent, conf, check],
-  ...[status, upstreams, instances, register, deregister, drain, undrain],
+  ...[status, upstreams, policy, instances, register, deregister, drain, undrain],
   ...[routes, gateways, explain, suspects, confirm],
 ]

@@ -1,5 +1,6 @@
 import { UsageError } from '../command.js'
 import type { Command } from '../command.js'
+import { outline } from '../output.js'
 
 /** The host as the gateway sees it, and the path, of an address with or without `http://`. */
 function splitUrl(text: string): { host: string; path: string } {
@@ -9,19 +10,6 @@ function splitUrl(text: string): { host: string; path: string } {
   } catch {
     throw new UsageError(`${JSON.stringify(text)} is no address such as http://web.localhost/path`)
   }
-}
-
-/** Objects and lists as indented lines, in the order of the answer. */
-function outline(value: unknown, indent = ''): string[] {
-  if (typeof value !== 'object' || value === null) {
-    return [indent + String(value)]
-  }
-  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => {
-    const head = indent + (Array.isArray(value) ? '-' : key + ':')
-    return typeof inner === 'object' && inner !== null
-      ? [head, ...outline(inner, indent + '  ')]
-      : [`${head} ${String(inner)}`]
-  })
 }
 
 export const explain: Command = {

@@ -1,5 +1,5 @@
 import { connect as openSocket } from 'node:net'
-import { duration, whole } from '../../runtime/config-kinds.js'
+import { NAME, duration, whole } from '../../runtime/config-kinds.js'
 import type { Kind } from '../../runtime/config-kinds.js'
 import { pause } from '../../runtime/retry.js'
 import { UsageError } from '../command.js'
@@ -113,11 +113,31 @@ const REGISTER_OPTIONS: Record<string, Option> = {
     value: '<n>',
     means: 'its share is weight / sum of weights; default 1',
   },
+  'max-conns': {
+    type: 'string',
+    value: '<n>',
+    means: 'at most so many requests at a time; default no limit',
+  },
+  backup: { type: 'boolean', means: 'it serves only while no other instance does' },
+  zone: { type: 'string', value: '<name>', means: 'where it is; gateways there ask it first' },
   wait: {
     type: 'string',
     value: '<time>',
     means: 'first wait until it accepts connections, at most so long',
   },
+}
+
+/** What of an instance can be told by flags. */
+function traitsOf(flags: Invocation['flags']): Record<string, unknown> {
+  const weight = valueOf(flags, 'weight', whole(1, 1000)) ?? 1
+  const maxConns = valueOf(flags, 'max-conns', whole(1, 65_535))
+  const zone = valueOf(flags, 'zone', NAME)
+  return {
+    weight,
+    ...(maxConns !== undefined && { maxConns }),
+    ...(flags.has('backup') && { backup: true }),
+    ...(zone !== undefined && { zone }),
+  }
 }
 
 export const register: Command = {
@@ -130,14 +150,14 @@ export const register: Command = {
   async run({ connect, positionals, flags, print, json }) {
     const [upstream = '', id = '', address = ''] = positionals
     const { host, port } = splitAddress(address)
-    const weight = valueOf(flags, 'weight', whole(1, 1000)) ?? 1
+    const traits = traitsOf(flags)
     const waitMs = valueOf(flags, 'wait', WAIT)
     const client = connect()
     if (waitMs !== undefined && !(await waitUntilAccepts(host, port, waitMs))) {
       throw new Error(`${address} does not accept connections; it was not registered`)
     }
     const path = pathOf('upstreams', upstream, 'instances', id)
-    const body = { host, port, weight }
+    const body = { host, port, ...traits }
     const answer = (await client.call({ method: 'PUT', path, body })) as ChangeView
     print(json ? JSON.stringify(answer) : `${upstream}/${id} at ${address}: ${appliedText(answer)}`)
     return 0

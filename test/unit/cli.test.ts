@@ -8,6 +8,7 @@ import { optionsOf, parseCommandLine } from '../../cli/args.js'
 import { connect, connectLocal, pathOf } from '../../cli/client.js'
 import { UsageError } from '../../cli/command.js'
 import { COMMANDS } from '../../cli/commands/all.js'
+import { patchOf } from '../../cli/commands/policy.js'
 import { helpFor, overview } from '../../cli/help.js'
 import { age, columns } from '../../cli/output.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../runtime/config-table.js'
@@ -40,6 +41,8 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
     [['drain', 'web/a', '--wait', 'long'], /--wait: "long" is not right; expected a duration/],
     [['start', '--http-port', '0'], /flag --http-port: "0" is not right/],
     [['register', 'web', 'a', 'nowhere'], /"nowhere" is not right; expected 10.0.0.7:80/],
+    [['register', 'web', 'a', '10.0.0.7:80', '--max-conns', '0'], /--max-conns: "0" is not right/],
+    [['policy', 'web', 'leastConn'], /expected balance=leastConn or retry.tries=2/],
   ]
   for (const [args, said] of cases) {
     const { code, stderr } = await sluice(...args)
@@ -69,6 +72,21 @@ t.test('help and version', async (t) => {
     ),
     [],
   )
+})
+
+t.test('a policy is told field by field', async (t) => {
+  const told = 'balance=leastConn retry.tries=2 retry.statuses=[503] hash=null sticky.by=cookie'
+  t.same(patchOf(told.split(' ')), {
+    balance: 'leastConn',
+    retry: { tries: 2, statuses: [503] },
+    hash: null,
+    sticky: { by: 'cookie' },
+  })
+  t.same(patchOf(['hash={"key":"uri"}', 'sticky.path=/a=b']), {
+    hash: { key: 'uri' },
+    sticky: { path: '/a=b' },
+  })
+  t.same(patchOf([]), {})
 })
 
 t.test('nobody there: exit code 1, and where was looked', async (t) => {

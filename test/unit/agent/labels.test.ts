@@ -479,3 +479,32 @@ t.test('two agents with the same wish have a route each', async (t) => {
   const again = read({ name: '', labels, rest: { name: 'web-2' } }).instances[0]?.routes[0]?.id
   t.equal(again, ids[0], 'two containers of one agent share theirs')
 })
+
+t.test('limits, backups and zones', async (t) => {
+  const labels = {
+    ...WEB,
+    'sluice.max-conns': '20',
+    'sluice.backup': 'True',
+    'sluice.zone': 'eu-1',
+  }
+  const [one] = read({ name: '', labels }).instances
+  t.match(one?.record, { maxConns: 20, backup: true, zone: 'eu-1', weight: 1 })
+  const [plainOne] = read({ name: '', labels: { ...WEB, 'sluice.backup': 'false' } }).instances
+  t.notOk(['maxConns', 'backup', 'zone'].some((field) => field in (plainOne?.record ?? {})))
+  const named = {
+    ...{ 'sluice.a.port': '80', 'sluice.b.port': '81', 'sluice.b.max-conns': '5' },
+    ...{ 'sluice.zone': 'eu-1', 'sluice.max-conns': '7' },
+  }
+  t.same(
+    read({ name: '', labels: named }).instances.map(({ record }) => [record.maxConns, record.zone]),
+    [
+      [7, 'eu-1'],
+      [5, 'eu-1'],
+    ],
+  )
+  const wrong = { ...WEB, 'sluice.max-conns': '0', 'sluice.backup': 'yes', 'sluice.zone': 'EU' }
+  t.match(
+    read({ name: '', labels: wrong }).refused.map(({ reason }) => reason),
+    [/max-conns/, /backup "yes" must be true or false/, /zone "EU" must be/],
+  )
+})
