@@ -5,11 +5,16 @@ import type { Desired, DesiredUpstream } from './desired.js'
 import { nameWord } from './fallback-words.js'
 import type { Plan } from './hosts.js'
 import { peersOf } from './peers.js'
+import type { Peer } from './peers.js'
 import { apportion } from './slots.js'
+import { tiersOf } from './tiers.js'
 
 export interface Server {
   address: string
   weight: number
+  /** 0: no limit. nginx holds each worker to it, not all of them together. */
+  maxConns: number
+  backup: boolean
 }
 
 /** Weights of a split are fractions; this keeps them within 0.1 %. */
@@ -31,31 +36,55 @@ function serversOf(desired: Desired, upstream: string): Server[] {
   if (found === undefined) {
     return []
   }
-  const servers =
-    known.get(found) ??
-    peersOf(found)
-      .filter((peer) => peer.up)
-      .map(({ host, port, weight }) => ({ address: addressOf(host, port), weight }))
+  const servers = known.get(found) ?? listServers(found)
   known.set(found, servers)
   return servers
+}
+
+/**
+ * nginx takes no upstream of nothing but backups; when no other instance is up, they are the servers. All zones are alike: the
+ * file is for the day when a gateway has nothing else.
+ */
+function listServers(upstream: DesiredUpstream): Server[] {
+  const { main, spill } = tiersOf(peersOf(upstream), upstream.policy, undefined)
+  const printed = ({ host, port, weight, maxConns }: Peer, backup: boolean): Server => {
+    return { address: addressOf(host, port), weight, maxConns, backup }
+  }
+  return [...main.map((peer) => printed(peer, false)), ...spill.map((peer) => printed(peer, true))]
+}
+
+/** In whole numbers; of one address that serves several arms it is the sum. */
+function shareOut(servers: Server[]): Server[] {
+  const byAddress = new Map<string, Server>()
+  for (const server of servers) {
+    const weight = server.weight + (byAddress.get(server.address)?.weight ?? 0)
+    byAddress.set(server.address, { ...server, weight })
+  }
+  const sorted = [...byAddress.values()].sort((a, b) => (a.address < b.address ? -1 : 1))
+  const due = sorted.map(({ weight }) => weight)
+  const shares = due.length === 0 ? [] : apportion(due, Math.max(SPLIT_SHARES, due.length))
+  return sorted.map((server, i) => ({ ...server, weight: shares[i] ?? 1 }))
 }
 
 function splitServers(
   desired: Desired,
   arms: Array<{ upstream: string; weight: number }>,
 ): Server[] {
-  const weights = new Map<string, number>()
-  for (const arm of arms) {
+  const all = arms.flatMap((arm) => {
     const servers = serversOf(desired, arm.upstream)
-    const sum = servers.reduce((total, server) => total + server.weight, 0)
-    for (const { address, weight } of servers) {
-      weights.set(address, (weights.get(address) ?? 0) + (arm.weight * weight) / sum)
-    }
-  }
-  const addresses = [...weights.keys()].sort()
-  const due = addresses.map((address) => weights.get(address) ?? 0)
-  const shares = due.length === 0 ? [] : apportion(due, Math.max(SPLIT_SHARES, due.length))
-  return addresses.map((address, i) => ({ address, weight: shares[i] ?? 1 }))
+    const sum = servers.reduce((total, { weight, backup }) => total + (backup ? 0 : weight), 0)
+    return servers.map((server) =>
+      server.backup ? server : { ...server, weight: (arm.weight * server.weight) / sum },
+    )
+  })
+  const main = shareOut(all.filter(({ backup }) => !backup))
+  const serving = new Set(main.map(({ address }) => address))
+  const spare = new Map(
+    all
+      .filter(({ address, backup }) => backup && !serving.has(address))
+      .map((server) => [server.address, server]),
+  )
+  return [...main, ...[...spare].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, server]) => server)]
 }
 
 /** `:web` → `sluice_f_web`, `~canary` → `sluice_s_canary`. */

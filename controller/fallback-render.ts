@@ -26,6 +26,15 @@ function isPlain({ routes }: HostPlan): boolean {
   return routes.length === 1 && routes[0]?.prefix === '/'
 }
 
+/** The balance is nginx's own round robin, whatever the policy says: no other takes `backup`, or is there without njs. */
+function traitsOf({ weight, maxConns, backup }: Server): Word[] {
+  return [
+    ...(weight === 1 ? [] : [plain(`weight=${weight}`)]),
+    ...(maxConns === 0 ? [] : [plain(`max_conns=${maxConns}`)]),
+    ...(backup ? [plain('backup')] : []),
+  ]
+}
+
 class FallbackConf {
   readonly #out = new ConfWriter()
   readonly #place: Place
@@ -52,9 +61,8 @@ class FallbackConf {
 
   #upstream(unit: string, servers: Server[]): void {
     this.#out.block('upstream', [plain(blockName(unit))], () => {
-      for (const { address, weight } of servers) {
-        const words = weight === 1 ? [] : [plain(`weight=${weight}`)]
-        this.#out.directive('server', plain(address), ...words)
+      for (const server of servers) {
+        this.#out.directive('server', plain(server.address), ...traitsOf(server))
       }
       this.#out.directive('keepalive', plain('32'))
     })

@@ -76,6 +76,8 @@ function desired(
       state?: 'up' | 'down'
       metadata?: Record<string, string>
       reason?: string
+      maxConns?: number
+      backup?: true
     }>
   >,
   routes: Record<string, unknown> = {},
@@ -187,6 +189,46 @@ t.test('no word of another kind gets into a configuration', async (t) => {
   const instance = evil.upstreams.get('web')?.instances.get('i0')
   if (instance) instance.record.host = '10.0.0.1; } server {'
   t.throws(() => renderFallback(evil, 'localhost', HOP))
+})
+
+t.test('weights, limits and backups, as nginx takes them', async (t) => {
+  const state = desired(
+    {
+      web: [
+        { port: 80, weight: 3, maxConns: 9 },
+        { port: 81, backup: true, weight: 2, maxConns: 4 },
+      ],
+      spare: [
+        { port: 82, backup: true },
+        { port: 83, state: 'down' },
+      ],
+    },
+    {
+      s: {
+        hosts: ['s.test'],
+        split: [
+          { upstream: 'web', weight: 1 },
+          { upstream: 'spare', weight: 3 },
+        ],
+      },
+    },
+  )
+  const text = renderFallback(state, 'localhost', HOP)
+  const servers = (name: string) =>
+    blocks(tokenise(text))
+      .find(({ head }) => head === `upstream ${name}`)
+      ?.body.join(' ')
+      .match(/10[^;]*(?= ;)/g)
+  t.same(servers('sluice_f_web'), [
+    '10.0.0.1:80 weight=3 max_conns=9',
+    '10.0.0.1:81 weight=2 max_conns=4 backup',
+  ])
+  t.same(servers('sluice_f_spare'), ['10.0.0.1:82'], 'nothing but backups: they serve')
+  t.same(servers('sluice_s_s'), [
+    '10.0.0.1:80 weight=2500 max_conns=9',
+    '10.0.0.1:82 weight=7500',
+    '10.0.0.1:81 weight=2 max_conns=4 backup',
+  ])
 })
 
 t.test('a seal shows whether a file is what was written', async (t) => {
