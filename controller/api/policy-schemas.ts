@@ -65,14 +65,30 @@ const ejectFixed = {
   errorPercent: maybe(whole(1, 100)),
   latencyPercent: maybe(whole(110, 10_000)),
 }
-/** Its fields depend on its type; contract/check-policy.ts judges them. */
-const Check = Type.Object(
-  { type: Type.Enum(['http', 'tcp', 'grpc']) },
-  { additionalProperties: true, description: 'Active checks; further fields depend on the type' },
-)
+const count = whole(1, 100)
+const checkGiven = {
+  intervalMs: whole(500, 3_600_000, { default: 5000 }),
+  timeoutMs: whole(50, 60_000, { default: 2000, description: 'Not above intervalMs' }),
+  rise: { ...count, default: 2 },
+  fall: { ...count, default: 3 },
+  jitterPercent: whole(0, 50, { default: 10 }),
+  initial: Type.Enum(['up', 'down'], { default: 'up' }),
+}
+/** What fits which type is judged by contract/check-policy.ts. */
+const checkFixed = {
+  type: Type.Enum(['http', 'tcp', 'grpc']),
+  port: maybe(whole(1, 65_535)),
+  method: maybe(Type.String({ description: 'http: GET (default), HEAD, OPTIONS or POST' })),
+  path: maybe(Type.String({ maxLength: 1024, description: 'http: / by default' })),
+  headers: maybe(Type.Record(Type.String(), Type.String(), { description: 'http' })),
+  statuses: maybe(Type.String({ description: 'http: 200-399 by default', examples: ['200,204'] })),
+  body: maybe(Type.String({ maxLength: 1024, description: 'http: must be in the answer' })),
+  host: maybe(Type.String({ description: 'http' })),
+  tls: maybe(Type.Boolean({ description: 'http' })),
+  service: maybe(Type.String({ description: 'grpc' })),
+}
 const common = {
   hash: maybe(Hash),
-  check: maybe(Check),
   slowStartMs: maybe(whole(0, 3_600_000)),
 
   zone: maybe(Type.Enum(['prefer', 'ignore'], { description: 'Absent: prefer' })),
@@ -94,6 +110,7 @@ export const PolicyBody = Type.Object(
     sticky: maybe(Type.Union([given(cookieGiven, cookieFixed), given(routeGiven, routeFixed)])),
     retry: maybe(given(retryGiven, retryFixed)),
     eject: maybe(given(ejectGiven, ejectFixed)),
+    check: maybe(given(checkGiven, checkFixed)),
   },
   closed,
 )
@@ -105,6 +122,7 @@ export const PolicyAnswer = Type.Object(
     sticky: maybe(Type.Union([filled(cookieGiven, cookieFixed), filled(routeGiven, routeFixed)])),
     retry: maybe(filled(retryGiven, retryFixed)),
     eject: maybe(filled(ejectGiven, ejectFixed)),
+    check: maybe(filled(checkGiven, checkFixed)),
   },
   closed,
 )
@@ -112,11 +130,8 @@ export const PolicyAnswer = Type.Object(
 /** Optional fields as well: a type that lacks one is equal to nothing that has it. */
 type Deep<T> = T extends unknown[] ? T : T extends object ? { [K in keyof T]-?: Deep<T[K]> } : T
 type Equal<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
-/** A field that only one of the two has, or of another type, does not compile. `check` is judged elsewhere. */
-export const POLICY_IS_DOCUMENTED: Equal<
-  Deep<Omit<Static<typeof PolicyAnswer>, 'check'>>,
-  Deep<Omit<Policy, 'check'>>
-> = true
+/** A field that only one of the two has, or of another type, does not compile. */
+export const POLICY_IS_DOCUMENTED: Equal<Deep<Static<typeof PolicyAnswer>>, Deep<Policy>> = true
 
 /** A merge patch (RFC 7396): null removes a part, or a field of it. What comes of it is judged as a whole. */
 export const PolicyPatch = Type.Union([

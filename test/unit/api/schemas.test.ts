@@ -68,6 +68,10 @@ t.test('bodies are documented as they are judged', async (t) => {
     { policy: { eject: { latencyPercent: 100 } } },
     { policy: { slowStartMs: 0, zone: 'ignore' } },
     { policy: { zone: 'east' } },
+    { policy: { check: { type: 'tcp', rise: 1 } } },
+    { policy: { check: { type: 'http', path: '/healthz', headers: { accept: 'x' } } } },
+    { policy: { check: { type: 'ping' } } },
+    { policy: { check: { type: 'http', fall: 0 } } },
     { a: 1 },
     7,
   ]
