@@ -1,6 +1,6 @@
 /** `http.conf`: what stands once in `http{}`. */
-import { ACTIVE_ZONE, CONNECTION_ZONE, COUNTER_ZONE } from '../contract/zones.js'
-import { HOP, POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
+import { ACTIVE_ZONE, CONNECTION_ZONE, COUNTER_ZONE, EVENT_ZONE } from '../contract/zones.js'
+import { HOP, LOAD_ZONE, POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
 import { adminServer } from './admin-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
@@ -78,6 +78,8 @@ function zones({ tableBytes }: ConfSettings): string {
   return `js_shared_dict_zone zone=${TABLE_ZONE}:${tableBytes};
 js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
 js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
+js_shared_dict_zone zone=${LOAD_ZONE}:8m type=number;
+js_shared_dict_zone zone=${EVENT_ZONE}:512k;
 limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 

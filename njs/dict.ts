@@ -24,6 +24,8 @@ export interface Zones {
   sluice_table: Dict
   sluice_active: NumberDict
   sluice_counter: NumberDict
+  sluice_load: NumberDict
+  sluice_event: Dict
 }
 
 declare const ngx: { readonly shared: Zones }
