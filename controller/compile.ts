@@ -4,6 +4,7 @@ import { printAddress } from '../contract/address.js'
 import { peerBucket, printPeer } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
 import { BUCKET_PEERS } from '../contract/zones.js'
+import type { Conditions } from './conditions.js'
 import { stateOf } from './desired.js'
 import type { DesiredInstance, DesiredUpstream } from './desired.js'
 import { layOut } from './slots.js'
@@ -60,8 +61,9 @@ function unit(name: string, record: string, entries: Map<string, string>): Unit 
  * which would double its load; up if any of them is, because the newest registration is the true one; but not at all while
  * an operator drains one of them, because then nothing may reach that address.
  */
-function merge(sid: string, instances: DesiredInstance[]): Peer {
-  const isUp = (instance: DesiredInstance) => stateOf(instance).state === 'up'
+function merge(sid: string, instances: DesiredInstance[], conditions?: Conditions): Peer {
+  const isUp = (instance: DesiredInstance) =>
+    stateOf(instance, conditions?.get(instance.id)).state === 'up'
   const sorted = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1))
   const shown = sorted.find(isUp) ?? sorted[0]
   if (shown === undefined) {
@@ -80,7 +82,7 @@ function merge(sid: string, instances: DesiredInstance[]): Peer {
 }
 
 /** One for each address, sorted by SID. */
-export function peersOf(upstream: DesiredUpstream): Peer[] {
+export function peersOf(upstream: DesiredUpstream, conditions?: Conditions): Peer[] {
   const bySid = new Map<string, DesiredInstance[]>()
   for (const instance of upstream.instances.values()) {
     const sid = sidOf(instance.record.host, instance.record.port)
@@ -91,12 +93,12 @@ export function peersOf(upstream: DesiredUpstream): Peer[] {
       same.push(instance)
     }
   }
-  const peers = [...bySid].map(([sid, instances]) => merge(sid, instances))
+  const peers = [...bySid].map(([sid, instances]) => merge(sid, instances, conditions))
   return peers.sort((a, b) => (a.sid < b.sid ? -1 : 1))
 }
 
-export function compilePeers(upstream: DesiredUpstream): Compiled {
-  const peers = peersOf(upstream)
+export function compilePeers(upstream: DesiredUpstream, conditions?: Conditions): Compiled {
+  const peers = peersOf(upstream, conditions)
   return { name: `:${upstream.name}`, peers, layout: layOut(peers.filter((peer) => peer.up)) }
 }
 

@@ -3,13 +3,18 @@ import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
 import { compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
 import type { Compiled, Peer, Unit } from './compile.js'
+import type { Conditions } from './conditions.js'
 import type { Desired, DesiredUpstream } from './desired.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Layout } from './slots.js'
 
+/** What a gateway knows of an upstream's instances; the same object until something in it changes. */
+export type ConditionsOf = (upstream: string) => Conditions | undefined
+
 interface Cached {
   upstream: DesiredUpstream
+  conditions: Conditions | undefined
   compiled: Compiled
   sids: Set<string>
 }
@@ -37,7 +42,6 @@ export class Compiler {
   readonly #units = new Map<string, Unit>()
   readonly #cached = new Map<string, Cached>()
   #plan: Plan = { hosts: new Map(), splits: new Map(), overruled: [] }
-  #upstreams: Desired['upstreams'] = new Map()
   #routes: Desired['routes'] | undefined
   #pooled: ReadonlySet<string> = new Set()
 
@@ -68,16 +72,19 @@ export class Compiler {
   }
 
   /** Brings the units level. Answers the names of those that are new, changed or gone. */
-  update(desired: Desired, pooled: ReadonlySet<string>): Set<string> {
+  update(
+    desired: Desired,
+    pooled: ReadonlySet<string>,
+    conditionsOf: ConditionsOf = () => undefined,
+  ): Set<string> {
     const changed = new Set<string>()
-    const isNewSet = this.#updateUpstreams(desired, pooled, changed)
+    const isNewSet = this.#updateUpstreams(desired, pooled, conditionsOf, changed)
     const isNewPlan = isNewSet || desired.routes !== this.#routes
     const before = this.#plan
     if (isNewPlan) {
       this.#plan = planHosts(desired.routes.values(), desired.upstreams.keys(), this.#domain)
       this.#tellOverruled(before)
     }
-    this.#upstreams = desired.upstreams
     this.#routes = desired.routes
     if (changed.size > 0 || isNewPlan) {
       this.#updateSplits(before, isNewPlan, changed)
@@ -87,24 +94,28 @@ export class Compiler {
   }
 
   /** Whether the set of upstream names is another one now. */
-  #updateUpstreams(desired: Desired, pooled: ReadonlySet<string>, changed: Set<string>): boolean {
+  #updateUpstreams(
+    desired: Desired,
+    pooled: ReadonlySet<string>,
+    conditionsOf: ConditionsOf,
+    changed: Set<string>,
+  ): boolean {
     const flipped = symmetricDifference(this.#pooled, pooled)
     this.#pooled = pooled
     let isNewSet = false
-    if (desired.upstreams !== this.#upstreams) {
-      for (const upstream of desired.upstreams.values()) {
-        const cached = this.#cached.get(upstream.name)
-        isNewSet ||= cached === undefined
-        if (cached?.upstream !== upstream) {
-          this.#compile(upstream, changed)
-        }
+    for (const upstream of desired.upstreams.values()) {
+      const cached = this.#cached.get(upstream.name)
+      const conditions = conditionsOf(upstream.name)
+      isNewSet ||= cached === undefined
+      if (cached?.upstream !== upstream || cached.conditions !== conditions) {
+        this.#compile(upstream, conditions, changed)
       }
-      for (const name of this.#cached.keys()) {
-        if (!desired.upstreams.has(name)) {
-          isNewSet = true
-          this.#cached.delete(name)
-          this.#drop(`:${name}`, changed)
-        }
+    }
+    for (const name of this.#cached.size > desired.upstreams.size ? this.#cached.keys() : []) {
+      if (!desired.upstreams.has(name)) {
+        isNewSet = true
+        this.#cached.delete(name)
+        this.#drop(`:${name}`, changed)
       }
     }
     for (const cached of flipped.length > 0 ? this.#cached.values() : []) {
@@ -115,10 +126,14 @@ export class Compiler {
     return isNewSet
   }
 
-  #compile(upstream: DesiredUpstream, changed: Set<string>): void {
-    const compiled = compilePeers(upstream)
+  #compile(
+    upstream: DesiredUpstream,
+    conditions: Conditions | undefined,
+    changed: Set<string>,
+  ): void {
+    const compiled = compilePeers(upstream, conditions)
     const sids = new Set(compiled.peers.map((peer) => peer.sid))
-    this.#cached.set(upstream.name, { upstream, compiled, sids })
+    this.#cached.set(upstream.name, { upstream, conditions, compiled, sids })
     this.#set(compileUpstream(compiled, this.#pooled), changed)
   }
 

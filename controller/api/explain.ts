@@ -2,15 +2,18 @@
  * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
  */
 import type { FastifyInstance } from 'fastify'
-import { compilePeers, sidOf } from '../compile.js'
+import { peersOf, sidOf } from '../compile.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
 import { byPrecedence, planHosts } from '../hosts.js'
 import type { Plan } from '../hosts.js'
+import type { Control } from '../control.js'
 import type { ApiContext } from './context.js'
 import { showInstance } from './instances.js'
 import { readAnswers } from './openapi.js'
 import { ExplainQuery } from './schemas.js'
 import { Explained } from './state-schemas.js'
+
+type Explainable = Pick<Control, 'desired' | 'conditionsOf' | 'settings'>
 
 interface Matched {
   /** The route; null when the upstream answers at its own name below the domain. */
@@ -57,7 +60,7 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
       path?: string
       cookie?: string
     }
-    const explanation = explain(control.desired(), control.settings.domain, host, path)
+    const explanation = explain(control, host, path)
     if (cookie !== undefined) {
       explanation.why.push('cookies make no difference in this version')
     }
@@ -66,7 +69,9 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
 }
 
 /** `host` and `path` as a person types them: any case, a port, a trailing dot, a query. */
-export function explain(desired: Desired, domain: string, host: string, path: string): Explanation {
+export function explain(control: Explainable, host: string, path: string): Explanation {
+  const desired = control.desired()
+  const { domain } = control.settings
   const asked = { host: plainHost(host), path: plainPath(path) }
   const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
   const why: string[] = []
@@ -76,7 +81,7 @@ export function explain(desired: Desired, domain: string, host: string, path: st
     return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
   }
   const { arms, ...route } = matched
-  const shared = shareOut(desired, arms, why)
+  const shared = shareOut(control, arms, why)
   const peers = shared.flatMap((arm) => arm.peers)
   const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
   if (outcome === 'no_peer') {
@@ -154,9 +159,12 @@ function routeOf({ routes }: Desired, host: string, prefix: string): string | nu
   return fits.sort(byPrecedence)[0]?.id ?? null
 }
 
-function shareOut(desired: Desired, arms: Matched['arms'], why: string[]): Arm[] {
+function shareOut(control: Explainable, arms: Matched['arms'], why: string[]): Arm[] {
+  const desired = control.desired()
   const known = arms.map((arm) => ({ ...arm, desired: desired.upstreams.get(arm.upstream) }))
-  const serving = known.filter(({ desired: one }) => one !== undefined && totalWeight(one) > 0)
+  const serving = known.filter(
+    ({ desired: one }) => one !== undefined && totalWeight(control, one) > 0,
+  )
   const total = serving.reduce((sum, { weight }) => sum + weight, 0)
   return known.map((arm) => {
     const { upstream: name, weight, desired: one } = arm
@@ -166,25 +174,30 @@ function shareOut(desired: Desired, arms: Matched['arms'], why: string[]): Arm[]
     } else if (share === 0) {
       why.push(`upstream ${name} has no instance that is up`)
     }
-    return { name, weight, share, peers: one === undefined ? [] : peersOf(one, share) }
+    return { name, weight, share, peers: one === undefined ? [] : showPeers(control, one, share) }
   })
 }
 
-function totalWeight(upstream: DesiredUpstream): number {
-  const up = compilePeers(upstream).peers.filter((peer) => peer.up)
-  return up.reduce((sum, { weight }) => sum + weight, 0)
+function totalWeight(control: Explainable, upstream: DesiredUpstream): number {
+  const peers = peersOf(upstream, control.conditionsOf(upstream.name))
+  return peers.filter((peer) => peer.up).reduce((sum, { weight }) => sum + weight, 0)
 }
 
 /** Every instance; one that shares its address with another is shown with no share of its own. */
-function peersOf(upstream: DesiredUpstream, share: number): Array<Record<string, unknown>> {
-  const { peers } = compilePeers(upstream)
-  const total = totalWeight(upstream)
-  const bySid = new Map(peers.map((peer) => [peer.sid, peer]))
+function showPeers(
+  control: Explainable,
+  upstream: DesiredUpstream,
+  share: number,
+): Array<Record<string, unknown>> {
+  const conditions = control.conditionsOf(upstream.name)
+  const total = totalWeight(control, upstream)
+  const bySid = new Map(peersOf(upstream, conditions).map((peer) => [peer.sid, peer]))
   return [...upstream.instances.values()].map((instance) => {
     const { host, port } = instance.record
     const peer = bySid.get(sidOf(host, port))
     const serves = peer !== undefined && peer.up && peer.id === instance.id && total > 0
     const own = serves ? (share * peer.weight) / total : 0
-    return { upstream: upstream.name, ...showInstance(instance), share: own }
+    const shown = showInstance(instance, conditions.get(instance.id))
+    return { upstream: upstream.name, ...shown, share: own }
   })
 }

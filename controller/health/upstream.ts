@@ -149,7 +149,7 @@ export class UpstreamHealth {
       : this.#options.verdict(`${this.#upstream.name}/${id}`)
   }
 
-  /** Of each address, by the best of the instances that share it. */
+  /** Of each address. What is found out about one of several instances there is true of the process. */
   #levels(): Map<string, { level: Level; off: Status }> {
     const levels = new Map<string, { level: Level; off: Status }>()
     for (const instance of this.#instances()) {
@@ -159,7 +159,7 @@ export class UpstreamHealth {
       const own: Level = state !== 'up' ? 'off' : isDown ? 'unwell' : 'serves'
       const { level, off } = levels.get(sid) ?? { level: 'off', off: 'down' }
       levels.set(sid, {
-        level: own === 'serves' || level === 'off' ? own : level,
+        level: own === 'unwell' || level === 'off' ? own : level,
         off: state === 'draining' ? state : off,
       })
     }
