@@ -13,6 +13,8 @@ export interface CheckTarget {
   host: string
   port: number
   policy: CheckPolicy
+  /** What it is until its checks say otherwise, in place of what the policy says. */
+  before?: Verdict
 }
 
 export interface Checks {

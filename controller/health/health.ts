@@ -4,7 +4,7 @@
  */
 import type { Logger } from '../../runtime/logger.js'
 import type { Condition, Conditions } from '../conditions.js'
-import type { Desired } from '../desired.js'
+import type { Desired, DesiredUpstream } from '../desired.js'
 import type { Checks, CheckTarget, MakeChecks } from './checks.js'
 import { Listener } from './listener.js'
 import type { Feed } from './listener.js'
@@ -83,30 +83,16 @@ export class Health {
 
   /** The desired state is another one. To be called before anybody acts on it, so that a new instance never has its full share. */
   follow(desired: Desired): void {
-    const changes: ConditionChange[] = []
     const isFirst = this.#isFirst
     this.#isFirst = false
-    let isAimed = true
-    for (const [name, upstream] of desired.upstreams) {
-      const health = this.#upstreams.get(name) ?? this.#add(name)
-      if (health.desired !== upstream) {
-        const { sids, conditions } = health
-        isAimed = this.#aim(name, targetsOf(upstream)) && isAimed
-        health.follow(upstream, isFirst, this.#now())
-        this.#index(name, sids, health.sids)
-        this.#time(name, health)
-        changes.push(...differences(name, conditions, health.conditions))
-      }
-    }
-    for (const [name, health] of this.#upstreams) {
-      if (!desired.upstreams.has(name)) {
-        isAimed = this.#aim(name, undefined) && isAimed
-        this.#remove(name, health)
-      }
-    }
-    if (!isAimed) {
-      this.#checks?.setTargets([...this.#targets.values()].flat())
-    }
+    const news = [...desired.upstreams.values()].filter(
+      (upstream) => this.#upstreams.get(upstream.name)?.desired !== upstream,
+    )
+    const gone = [...this.#upstreams.keys()].filter((name) => !desired.upstreams.has(name))
+    // First, for what is new may be down until it was checked.
+    this.#aim(news, gone, isFirst)
+    const changes = news.flatMap((upstream) => this.#follow(upstream, isFirst))
+    gone.forEach((name) => this.#remove(name))
     this.#tell(changes)
   }
 
@@ -197,11 +183,22 @@ export class Health {
     return health
   }
 
-  #remove(name: string, health: UpstreamHealth): void {
-    this.#pastEjections += health.ejections
+  #follow(upstream: DesiredUpstream, isFirst: boolean): ConditionChange[] {
+    const { name } = upstream
+    const health = this.#upstreams.get(name) ?? this.#add(name)
+    const { sids, conditions } = health
+    health.follow(upstream, isFirst, this.#now())
+    this.#index(name, sids, health.sids)
+    this.#time(name, health)
+    return differences(name, conditions, health.conditions)
+  }
+
+  #remove(name: string): void {
+    const health = this.#upstreams.get(name)
+    this.#pastEjections += health?.ejections ?? 0
     this.#upstreams.delete(name)
     this.#timed.delete(name)
-    this.#index(name, health.sids, new Set())
+    this.#index(name, health?.sids ?? new Set(), new Set())
   }
 
   #time(name: string, { nextAtMs }: UpstreamHealth): void {
@@ -224,13 +221,22 @@ export class Health {
     }
   }
 
-  /** Answers whether what is checked stays as it was. */
-  #aim(name: string, targets: CheckTarget[] | undefined): boolean {
-    if (targets !== undefined) {
-      this.#targets.set(name, targets)
-      return false
+  /** Tells what to check. What is there at the start has served: to wait for its first check would be an outage. */
+  #aim(news: DesiredUpstream[], gone: string[], isFirst: boolean): void {
+    let isChanged = false
+    for (const upstream of news) {
+      const targets = targetsOf(upstream, isFirst ? { state: 'up' } : undefined)
+      isChanged = this.#targets.delete(upstream.name) || targets !== undefined || isChanged
+      if (targets !== undefined) {
+        this.#targets.set(upstream.name, targets)
+      }
     }
-    return !this.#targets.delete(name)
+    for (const name of gone) {
+      isChanged = this.#targets.delete(name) || isChanged
+    }
+    if (isChanged) {
+      this.#checks?.setTargets([...this.#targets.values()].flat())
+    }
   }
 }
 

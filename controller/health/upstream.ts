@@ -207,7 +207,10 @@ export class UpstreamHealth {
 }
 
 /** Whom the upstream's policy has checked; undefined when it has no checks. */
-export function targetsOf({ name, policy, instances }: DesiredUpstream): CheckTarget[] | undefined {
+export function targetsOf(
+  { name, policy, instances }: DesiredUpstream,
+  before: Verdict | undefined,
+): CheckTarget[] | undefined {
   const { check } = policy
   return check === undefined
     ? undefined
@@ -218,6 +221,7 @@ export function targetsOf({ name, policy, instances }: DesiredUpstream): CheckTa
           host: record.host,
           port: record.port,
           policy: check,
+          ...(before !== undefined && { before }),
         }))
 }
 

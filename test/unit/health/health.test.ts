@@ -46,7 +46,7 @@ const FEED: Feed = {
   answers: () => Promise.reject(new Error('not asked here')),
 }
 
-function bench(feed: Feed | null = FEED): Bench {
+function bench(feed: Feed | null = FEED, unchecked?: Verdict): Bench {
   let nowMs = 1_700_000_000_000
   const changes: ConditionChange[] = []
   const verdicts = new Map<string, Verdict>()
@@ -60,7 +60,15 @@ function bench(feed: Feed | null = FEED): Bench {
     makeChecks: (onChange) => {
       judged = onChange
       return {
-        setTargets: (all) => (targets = [...all]),
+        setTargets: (all) => {
+          targets = [...all]
+          for (const { key, before } of targets) {
+            const first = before ?? unchecked
+            if (!verdicts.has(key) && first !== undefined) {
+              verdicts.set(key, first)
+            }
+          }
+        },
         verdict: (key) => verdicts.get(key),
         close: () => undefined,
       }
@@ -89,7 +97,7 @@ function bench(feed: Feed | null = FEED): Bench {
           ]
         }),
       ),
-    targets: () => targets.map(({ key }) => key).sort(),
+    targets: () => targets.map(({ key, before }) => (before ? `${key} ${before.state}` : key)),
     judged: (...keys) => judged(keys),
   }
 }
@@ -220,7 +228,7 @@ t.test('checks', async (t) => {
     upstream('web', { a: 1, b, c: { port: 3, drained: true } }, check),
     upstream('api', { a: 1 }),
   )
-  t.same(targets(), ['web/a', 'web/c'])
+  t.same(targets(), ['web/a up', 'web/c up'], 'at the start they serve until they fail')
   verdicts.set('web/a', { state: 'down', reason: 'refused' })
   verdicts.set('web/c', { state: 'down' })
   verdicts.set('api/a', { state: 'down' })
@@ -238,6 +246,25 @@ t.test('checks', async (t) => {
   t.same(shown('web'), {})
   await health.close()
 })
+
+t.test(
+  'what is new may have to wait for its first check, but not what served at the start',
+  async (t) => {
+    const { follow, shown, verdicts, judged } = bench(FEED, {
+      state: 'down',
+      reason: 'not checked',
+    })
+    const policy = { check: { type: 'tcp' }, slowStartMs: 9000 } as unknown as Partial<Policy>
+    follow(upstream('web', { a: 1, b: 2 }, policy))
+    t.same(shown('web'), {})
+    follow(upstream('web', { a: 1, b: 2, c: 3 }, policy), upstream('new', { a: 1 }, policy))
+    t.same(shown('web'), { c: 'down not checked' }, 'from the first moment on')
+    t.same(shown('new'), { a: 'down not checked' })
+    verdicts.set('web/c', { state: 'up' })
+    judged('web/c')
+    t.same(shown('web'), { c: 'up warming 10 % x0.1' })
+  },
+)
 
 t.test('outliers', async (t) => {
   const { health, follow, shown } = bench()
