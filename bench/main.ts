@@ -5,6 +5,7 @@ import { messageOf } from '../runtime/errors.js'
 import { makeTemporaryFolder, removeFolder } from '../test/support/temp.js'
 import { tools } from '../test/support/tools.js'
 import { changesPart } from './changes.js'
+import { checksPart } from './checks.js'
 import { describeMachine, printMachine } from './machine.js'
 import { memoryPart } from './memory.js'
 import { pickPart } from './pick.js'
@@ -14,7 +15,15 @@ import type { Finding, Part } from './report.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
 
-const PARTS = [visiblePart, changesPart, reloadPart, throughputPart, pickPart, memoryPart]
+const PARTS = [
+  visiblePart,
+  changesPart,
+  reloadPart,
+  throughputPart,
+  pickPart,
+  checksPart,
+  memoryPart,
+]
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
 
 function choose(names: string[]): Part[] {

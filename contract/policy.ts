@@ -3,6 +3,7 @@ import { checkCheckPolicy } from './check-policy.js'
 import type { CheckPolicy } from './check-policy.js'
 import { isWhole } from './names.js'
 import type { Checked } from './records.js'
+import { RETRY_STATUSES } from './rules.js'
 
 export type Balance =
   'random' | 'roundRobin' | 'leastConn' | 'randomTwo' | 'leastTime' | 'hash' | 'ipHash'
@@ -80,7 +81,6 @@ export interface Policy {
   zone?: 'prefer' | 'ignore'
 }
 
-export const RETRY_STATUSES = [429, 500, 502, 503, 504]
 export const OUTLIER_REQUESTS = 20
 export const DEFAULT_POLICY: Policy = { balance: 'random' }
 export const DEFAULT_RETRY: RetryPolicy = {

@@ -26,6 +26,8 @@ export interface Rules {
   spill: number
   /** What is hashed: a TextSource, or `network` (the first three bytes of an IPv4 address); '' for none. */
   key: string
+  /** Sum of the weights of the peers in the main list, each counted once. */
+  weights: number
   /** No peer takes more than this percentage of the average in flight; 0: unbounded. */
   loadPercent: number
   /** `cookie:<name>`, `route:<source>` or ''. */
@@ -53,6 +55,8 @@ export interface Entry {
   maxConns: number
 }
 
+/** Answers that a policy may have tried again. */
+export const RETRY_STATUSES = [429, 500, 502, 503, 504]
 export const CHUNK_ENTRIES = 12
 /** SID, weight (4 digits), maxConns (5 digits). */
 export const ENTRY_LENGTH = 41
@@ -85,13 +89,14 @@ function orNone(text: string | undefined): string {
   return text === undefined || text === '-' ? '' : text
 }
 
-/** `w 3 0 - 0 cookie:sid 1 0 8 0 0 0 0 -` */
+/** `w 3 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 -` */
 export function printRules(rules: Rules): string {
   return [
     rules.balance,
     rules.count,
     rules.spill,
     orDash(rules.key),
+    rules.weights,
     rules.loadPercent,
     orDash(rules.sticky),
     rules.capped ? 1 : 0,
@@ -108,7 +113,7 @@ export function printRules(rules: Rules): string {
 /** The rules in an upstream's record without its digest, `<buckets>[ <rules>]`; null when it has none. */
 export function parseRules(record: string): Rules | null {
   const parts = record.split(' ')
-  if (parts.length < 15) {
+  if (parts.length < 16) {
     return null
   }
   return {
@@ -116,15 +121,16 @@ export function parseRules(record: string): Rules | null {
     count: Number(parts[2]),
     spill: Number(parts[3]),
     key: orNone(parts[4]),
-    loadPercent: Number(parts[5]),
-    sticky: orNone(parts[6]),
-    capped: parts[7] === '1',
-    measured: parts[8] === '1',
-    tries: Number(parts[9]),
-    timeoutMs: Number(parts[10]),
-    statuses: Number(parts[11]),
-    nonIdempotent: parts[12] === '1',
-    budgetPercent: Number(parts[13]),
-    trial: orNone(parts[14]),
+    weights: Number(parts[5]),
+    loadPercent: Number(parts[6]),
+    sticky: orNone(parts[7]),
+    capped: parts[8] === '1',
+    measured: parts[9] === '1',
+    tries: Number(parts[10]),
+    timeoutMs: Number(parts[11]),
+    statuses: Number(parts[12]),
+    nonIdempotent: parts[13] === '1',
+    budgetPercent: Number(parts[14]),
+    trial: orNone(parts[15]),
   }
 }

@@ -16,7 +16,7 @@
  * | `<unit>/<slot>` | what serves this slot: `<sid>`, or shared as below |
  * | `<unit>/<slot>/<share>` | `<sid>`: a cell of a slot that many peers share |
  * | `:web%<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/rules.ts) |
- * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>` |
+ * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]` |
  * | `#<bucket>` | names of the units in this bucket of the index, a line each |
  * | `!` | `<epoch> <revision> <1 when whole, 0 while a resync is under way>` |
  *
@@ -44,6 +44,8 @@ export interface PeerLine {
   id: string
   up: boolean
   pooled: boolean
+  /** What a session's cookie calls it; '' where the policy has none. */
+  token: string
 }
 
 export interface TableState {
@@ -72,7 +74,8 @@ export function printPeer(peer: PeerLine): string {
     peer.id +
     ' ' +
     (peer.up ? 'u' : 'd') +
-    (peer.pooled ? 'p' : 'a')
+    (peer.pooled ? 'p' : 'a') +
+    (peer.token === '' ? '' : ' ' + peer.token)
   )
 }
 
@@ -85,6 +88,7 @@ export function parsePeer(line: string): PeerLine {
     id: parts[2] as string,
     up: flags.charAt(0) === 'u',
     pooled: flags.charAt(1) === 'p',
+    token: parts[4] === undefined ? '' : parts[4],
   }
 }
 

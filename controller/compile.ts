@@ -118,6 +118,7 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>): string {
     id: peer.id,
     up: peer.up,
     pooled: pooled.has(peer.sid),
+    token: '',
   }
   return printPeer(line)
 }

@@ -3,6 +3,7 @@ import type { Registry, Watch } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
+import { Checker } from './checks/checker.js'
 import type { Control, ControlEvent, GatewayView, RegistryView, SuspectView } from './control.js'
 import { Core } from './core.js'
 import type { Conditions } from './conditions.js'
@@ -25,7 +26,7 @@ export interface ControllerOptions {
   registry: Registry
   log: Logger
   suspects?: Partial<SuspectOptions>
-  /** None: nothing is checked. */
+  /** Others than the real ones, for tests. */
   makeChecks?: MakeChecks
 }
 
@@ -59,7 +60,9 @@ export class Controller implements Control {
   }
 
   private constructor(options: ControllerOptions, id: string) {
-    const { settings, registry, log, suspects, makeChecks } = options
+    const { settings, registry, log, suspects } = options
+    const makeChecks: MakeChecks =
+      options.makeChecks ?? ((onChange) => new Checker({ log, onChange }))
     this.settings = settings
     this.registry = registry
     this.log = log
@@ -171,7 +174,7 @@ export class Controller implements Control {
     return this.#own
   }
 
-  #makeCore(suspects: SuspectOptions, makeChecks: MakeChecks | undefined): Core {
+  #makeCore(suspects: SuspectOptions, makeChecks: MakeChecks): Core {
     return new Core({
       settings: this.settings,
       log: this.log,

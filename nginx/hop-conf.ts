@@ -1,4 +1,5 @@
 /** The hop's server, and what it has in common with the fallback's servers. */
+import { RETRY_STATUSES } from '../contract/rules.js'
 import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
@@ -69,11 +70,23 @@ export function hopHeadersConf({ connectTimeoutMs }: ConfSettings): string {
   return [title, SERVER, HEADERS, PROXY + connect].join('\n')
 }
 
+/** One location for each set of statuses that a policy may have tried again: nginx looks for none but those that it names. */
+function lookLocations(): string {
+  const sets = Array.from({ length: 2 ** RETRY_STATUSES.length - 1 }, (_, i) => i + 1)
+  return sets
+    .map((set) => {
+      const statuses = RETRY_STATUSES.filter((_, bit) => (set >> bit) % 2 === 1)
+      const caught = [...new Set([...statuses, 502, 504])].sort((a, b) => a - b).join(' ')
+      return `    location @sluice_look_${set} { proxy_intercept_errors on; error_page ${caught} = $sluice_next; proxy_pass http://$sluice_peer; }`
+    })
+    .join('\n')
+}
+
 const LOCATIONS = `    location / {
         if ($sluice_refusal) {
             return 418;
         }
-        error_page 418 = @sluice_refuse;
+        error_page 418 = $sluice_turn;
         error_page 502 504 = $sluice_next;
         proxy_pass http://$sluice_peer;
     }
@@ -103,10 +116,13 @@ server {
     js_set $sluice_refusal sluice_hop.refusal;
     js_set $sluice_peer sluice_hop.peer nocache;
     js_set $sluice_next sluice_hop.next nocache;
+    js_set $sluice_tell sluice_hop.told nocache;
     js_var $sluice_fallback_socket "unix:${fallbackSocket}";
-    add_header ${PEER_HEADER} $sluice_outcome always;
+    add_header ${PEER_HEADER} $sluice_told always;
+    add_header Set-Cookie $sluice_cookie always;
     recursive_error_pages on;
 
 ${LOCATIONS}
+${lookLocations()}
 }`
 }

@@ -1,6 +1,12 @@
 /** `http.conf`: what stands once in `http{}`. */
-import { ACTIVE_ZONE, CONNECTION_ZONE, COUNTER_ZONE, EVENT_ZONE } from '../contract/zones.js'
-import { HOP, LOAD_ZONE, POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
+import {
+  ACTIVE_ZONE,
+  CONNECTION_ZONE,
+  COUNTER_ZONE,
+  EVENT_ZONE,
+  LOAD_ZONE,
+} from '../contract/zones.js'
+import { HOP, POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
 import { adminServer } from './admin-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
@@ -78,7 +84,7 @@ function zones({ tableBytes }: ConfSettings): string {
   return `js_shared_dict_zone zone=${TABLE_ZONE}:${tableBytes};
 js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
 js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
-js_shared_dict_zone zone=${LOAD_ZONE}:8m type=number;
+js_shared_dict_zone zone=${LOAD_ZONE}:32m type=number;
 js_shared_dict_zone zone=${EVENT_ZONE}:512k;
 limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
@@ -107,6 +113,13 @@ js_var $sluice_tried '';
 js_var $sluice_choice '';
 js_var $sluice_outcome '- - 0';
 js_var $sluice_refused '';
+js_var $sluice_turn '';
+js_var $sluice_watched '';
+js_var $sluice_trial '';
+map $sluice_watched $sluice_told { volatile; default $sluice_outcome; 1 $sluice_tell; }
+js_var $sluice_cookie '';
+js_var $sluice_hash '';
+js_var $sluice_ruled '';
 js_var $sluice_wanted '';
 map $http_upgrade $sluice_connection { default upgrade; '' ''; }
 map $http_host $sluice_host { default $http_host; '' $host; }`
@@ -125,6 +138,8 @@ export function httpConf(settings: ConfSettings): string {
     variables(settings),
     splitClients('$sluice_slot', '$connection.$connection_requests', SLOTS),
     splitClients('$sluice_share', '$connection_requests.$connection', SHARES),
+    splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
+    splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     LOG_MAPS,
     LOG_FORMAT,
     poolUpstream(settings),

@@ -1,15 +1,28 @@
-/** Which peer the hop tries next. It reads the table only; what was tried is told to it. */
+/** Which peer the hop tries next. What was tried is told to it. */
 import { parsePeer } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
+import type { Entry, Rules } from '../contract/rules.js'
 import { SHARES, SLOTS } from '../contract/zones.js'
-import type { Dict } from './dict.js'
-import { drawSid } from './lookup.js'
-import { bucketsOf, findPeer, upstreamsOf } from './peers.js'
+import type { Dict, NumberDict } from './dict.js'
+import { drawSid, readSlot } from './lookup.js'
+import type { Asked } from './lookup.js'
+import { bucketsOf, findPeer, rulesOf, upstreamsOf } from './peers.js'
+import { chooseByRules } from './policy/balance.js'
+
+/** What is read to choose. */
+export interface Ground {
+  table: Dict
+  load: NumberDict
+  asked: Asked
+  nowMs: number
+}
 
 export interface Choice {
   /** `:web` */
   upstream: string
   peer: PeerLine
+  /** Of an upstream whose rules chose: they, and what they chose. */
+  ruled?: { rules: Rules; entry: Entry }
 }
 
 export interface Draw {
@@ -18,6 +31,12 @@ export interface Draw {
   slot: string
   /** 0 to 999. */
   share: number
+}
+
+/** What the slot says: a peer, or only which upstream's rules choose. Both '' when it says nothing. */
+export interface Wish {
+  upstream: string
+  sid: string
 }
 
 /** More than this are read only where nearly all of a huge upstream is down; a worker must not be held for long. */
@@ -38,10 +57,9 @@ function usable(table: Dict, upstream: string, sid: string, tried: string): Choi
 function fromSlots(table: Dict, upstream: string, share: number, tried: string): Choice | null {
   let slot = share % SLOTS
   for (let i = 0; i < SLOTS; i++) {
-    const key = upstream + '/' + slot
-    const value = table.get(key)
+    const found = readSlot(table, upstream, String(slot))
     const drawn = (share + i * 389) % SHARES
-    const sid = value === undefined ? '' : drawSid(table, key, value, drawn)
+    const sid = found === undefined ? '' : drawSid(table, upstream + '/' + slot, found.value, drawn)
     const choice = usable(table, upstream, sid, tried)
     if (choice !== null) {
       return choice
@@ -51,7 +69,7 @@ function fromSlots(table: Dict, upstream: string, share: number, tried: string):
   return null
 }
 
-/** Slots may not show a peer of very little weight; its line does. */
+/** Slots and lists may not show a peer of very little weight, or of a lower tier; its line does. */
 function fromLines(table: Dict, upstream: string, share: number, tried: string): Choice | null {
   const buckets = bucketsOf(table, upstream)
   for (let i = 0; i < buckets && i < MOST_BUCKETS; i++) {
@@ -66,11 +84,62 @@ function fromLines(table: Dict, upstream: string, share: number, tried: string):
   return null
 }
 
-/** The SID that the request's slot draws; '' when nothing of the unit is up. */
-export function drawFirst(table: Dict, draw: Draw): string {
-  const key = draw.unit + '/' + draw.slot
-  const value = table.get(key)
-  return value === undefined ? '' : drawSid(table, key, value, draw.share)
+/** Whoever stands in a list may serve: one that drains only stands there for its sessions. */
+function fromRules(
+  ground: Ground,
+  upstream: string,
+  rules: Rules,
+  draw: Draw,
+  tried: string,
+): Choice | null {
+  const entry = chooseByRules({
+    table: ground.table,
+    load: ground.load,
+    asked: ground.asked,
+    upstream: upstream,
+    rules: rules,
+    slot: Number(draw.slot),
+    share: draw.share,
+    tried: tried,
+    nowMs: ground.nowMs,
+  })
+  const peer = entry === null ? null : findPeer(ground.table, upstream, entry.sid)
+  return entry === null || peer === null
+    ? null
+    : { upstream: upstream, peer: peer, ruled: { rules: rules, entry: entry } }
+}
+
+function fromUpstream(ground: Ground, upstream: string, draw: Draw, tried: string): Choice | null {
+  const table = ground.table
+  const rules = rulesOf(table, upstream)
+  if (rules !== null && rules.balance !== 'n') {
+    const choice = fromRules(ground, upstream, rules, draw, tried)
+    return choice !== null || rules.capped ? choice : fromLines(table, upstream, draw.share, tried)
+  }
+  return (
+    fromSlots(table, upstream, draw.share, tried) || fromLines(table, upstream, draw.share, tried)
+  )
+}
+
+/** Whether anybody of the unit is up beyond `tried`. Says nothing about who would be next, and takes no turn. */
+export function isAnotherUp(table: Dict, draw: Draw, tried: string): boolean {
+  return upstreamsOf(table, draw.unit).some(
+    (upstream) => fromLines(table, upstream, draw.share, tried) !== null,
+  )
+}
+
+/** What the request's slot draws. */
+export function drawWish(table: Dict, draw: Draw): Wish {
+  const slot = readSlot(table, draw.unit, draw.slot)
+  if (slot === undefined) {
+    return { upstream: '', sid: '' }
+  }
+  const sid = drawSid(table, draw.unit + '/' + draw.slot, slot.value, draw.share)
+  if (!slot.ruled) {
+    return { upstream: '', sid: sid }
+  }
+  const known = whoIs(table, draw.unit, sid)
+  return { upstream: known === null ? '' : known.upstream, sid: '' }
 }
 
 /** The upstream of the unit that has this SID, and its line, whether it is up or not. */
@@ -85,22 +154,31 @@ export function whoIs(table: Dict, unit: string, sid: string): Choice | null {
   return null
 }
 
+/** `<number><sid>` of a peer that this request may try; '' for none. */
+export function trialOf(table: Dict, draw: Draw): string {
+  const slot = readSlot(table, draw.unit, draw.slot)
+  if (slot !== undefined && !slot.ruled) {
+    return slot.trial
+  }
+  const upstream = slot === undefined ? draw.unit : drawWish(table, draw).upstream
+  const rules = upstream.charAt(0) === ':' ? rulesOf(table, upstream) : null
+  return rules === null ? '' : rules.trial
+}
+
 /**
- * The next peer: `wanted` if it is up and was not tried, then others of the same upstream by their weights, and only then
- * those of the other upstreams of a split. `tried` holds SIDs, apart from each other by spaces. null when none is left.
+ * The next peer: the one that is wished for if it is up and was not tried, then others of the same upstream by its policy, and
+ * only then those of the other upstreams of a split. `tried` holds SIDs, apart from each other by spaces. null when none is left.
  */
-export function choose(table: Dict, draw: Draw, wanted: string, tried: string): Choice | null {
-  const first = whoIs(table, draw.unit, wanted)
-  if (first !== null && first.peer.up && tried.indexOf(wanted) < 0) {
+export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): Choice | null {
+  const first = whoIs(ground.table, draw.unit, wish.sid)
+  if (first !== null && first.peer.up && tried.indexOf(wish.sid) < 0) {
     return first
   }
-  const own = first === null ? '' : first.upstream
-  const others = upstreamsOf(table, draw.unit).filter((upstream) => upstream !== own)
+  const own = first === null ? wish.upstream : first.upstream
+  const others = upstreamsOf(ground.table, draw.unit).filter((upstream) => upstream !== own)
   const order = own === '' ? others : [own].concat(others)
   for (let i = 0; i < order.length; i++) {
-    const upstream = order[i] as string
-    const choice =
-      fromSlots(table, upstream, draw.share, tried) || fromLines(table, upstream, draw.share, tried)
+    const choice = fromUpstream(ground, order[i] as string, draw, tried)
     if (choice !== null) {
       return choice
     }

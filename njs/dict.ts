@@ -23,9 +23,9 @@ export interface NumberDict {
 export interface Zones {
   sluice_table: Dict
   sluice_active: NumberDict
-  sluice_counter: NumberDict
   sluice_load: NumberDict
   sluice_event: Dict
+  sluice_counter: NumberDict
 }
 
 declare const ngx: { readonly shared: Zones }

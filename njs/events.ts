@@ -7,7 +7,7 @@ import type { Dict, NumberDict } from './dict.js'
  * Appends `f<sid>` or `p<sid>`; throws when a zone is full. The number stands before the text, because between the two steps
  * of a writer a reader finds in the slot what was there a whole ring ago.
  */
-export function appendEvent(counter: NumberDict, events: Dict, text: string): void {
+export function appendEvent(events: Dict, counter: NumberDict, text: string): void {
   const number = counter.incr(EVENT_COUNT, 1) - 1
   events.set(String(number % EVENTS), number + text)
 }

@@ -1,82 +1,41 @@
 /**
  * The hop: a server on a unix socket of the same nginx, to which the front's native rules hand what the pool did not
- * serve. A named location is a new VM, so what must outlast a try stands in nginx variables.
+ * serve. It tries other peers by address, or says why there is none.
  */
-import { MAX_TRIES, SHARES } from '../contract/zones.js'
 import type { Code } from '../contract/codes.js'
-import { activeKey, enter, leave } from './active.js'
-import { choose } from './choice.js'
 import type { Choice } from './choice.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
-import { drawOf, parsePick, plan } from './plan.js'
-import type { Plan } from './plan.js'
+import { begin, settle } from './hop-begin.js'
+import {
+  cookieFor,
+  follow,
+  groundOf,
+  isIdempotent,
+  parseChoice,
+  rulesOfTried,
+  triesIn,
+} from './hop-request.js'
+import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
+import { tellAnswer, tellFailedTry } from './hop-tell.js'
+import { parsePick, plan } from './plan.js'
 import { refusalPage } from './refusal.js'
 
-const table = zones.sluice_table
 const counter = zones.sluice_counter
 
-function triesIn(tried: string): number {
-  return tried === '' ? 0 : tried.split(' ').length
-}
-
-/** `:web 10.0.0.7:80 <sid> <id>` */
-function printChoice(choice: Choice): string {
-  return choice.upstream + ' ' + choice.peer.address + ' ' + choice.peer.sid + ' ' + choice.peer.id
-}
-
-function isFallback(choice: string): boolean {
-  return choice.charAt(0) !== ':'
-}
-
-/** Where the fallback answers, or '' when there is none: then its map does not exist either. */
-function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
-  const v = r.variables
-  v.sluice_wanted = upstream
-  const target = v.sluice_fallback
-  return target === undefined ? '' : upstream === '' ? (v.sluice_fallback_socket as string) : target
-}
-
-function begin(r: NginxHTTPRequest, made: Plan): string {
-  const v = r.variables
-  if (made.does === 'try') {
-    v.sluice_tried = made.tried
-    v.sluice_choice = printChoice(made.choice)
-    if (made.tried !== '') {
-      count(counter, 'retried', r)
-    }
-    return ''
-  }
-  if (made.does === 'fallback') {
-    const target = fallbackTarget(r, made.upstream)
-    if (target !== '') {
-      count(counter, 'fallback', r)
-      v.sluice_choice = target
-      v.sluice_outcome = (made.upstream || '-') + ' - 1'
-      return ''
-    }
-    return refuse(r, 'no_peer', made.upstream, '')
-  }
-  return refuse(r, made.code, made.name, made.tried)
-}
-
-function refuse(r: NginxHTTPRequest, code: Code, name: string, tried: string): string {
-  const v = r.variables
-  count(counter, code === 'no_route' ? 'noRoute' : 'noPeer', r)
-  v.sluice_outcome = (code === 'no_route' || name === '' ? '-' : name) + ' - ' + triesIn(tried)
-  v.sluice_refused = code + ' ' + name
-  return '1'
-}
-
-/** `$sluice_refusal`: '' when there is a peer to try, `1` when the hop answers itself. */
+/** `$sluice_refusal`: '' when there is a peer to try here; else `$sluice_turn` names the location that goes on. */
 function refusal(r: NginxHTTPRequest): string {
   const v = r.variables
   try {
     const isSecond = (v.server_addr as string).indexOf('again.sock') >= 0
-    return begin(r, plan(table, r, parsePick(v.http_x_sluice_pick), isSecond))
+    return begin(
+      r,
+      plan(groundOf(r), parsePick(v.http_x_sluice_pick), isSecond, isIdempotent(r.method)),
+    )
   } catch (error) {
     countFailure(counter, 'the hop', error, r)
     v.sluice_refused = 'no_peer '
+    v.sluice_turn = '@sluice_refuse'
     return '1'
   }
 }
@@ -84,61 +43,48 @@ function refusal(r: NginxHTTPRequest): string {
 /** `$sluice_peer`: the address to try now. To be read once for each try: it counts. */
 function peer(r: NginxHTTPRequest): string {
   const v = r.variables
-  const choice = v.sluice_choice as string
-  if (isFallback(choice)) {
-    return choice
+  const choice = parseChoice(v.sluice_choice as string)
+  if (choice === null) {
+    return v.sluice_choice as string
   }
-  const parts = choice.split(' ')
-  const sid = parts[2] as string
   const tried = v.sluice_tried as string
-  v.sluice_tried = tried === '' ? sid : tried + ' ' + sid
-  v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + triesIn(v.sluice_tried)
-  // The front's own is counted by its limit_conn.
-  if (sid !== parsePick(v.http_x_sluice_pick).sid) {
-    follow(r, activeKey(sid, process.pid))
-  }
-  return parts[1] as string
-}
-
-function follow(r: NginxHTTPRequest, key: string): void {
-  const active = zones.sluice_active
-  try {
-    enter(active, key)
-  } catch (error) {
-    countFailure(counter, 'counting a request', error, r)
-    return
-  }
-  // njs 0.8.9 crashes when an exit hook touches the request.
-  njs.on('exit', () => leave(active, key))
+  v.sluice_tried = tried === '' ? choice.sid : tried + ' ' + choice.sid
+  v.sluice_outcome = choice.upstream.slice(1) + ' ' + choice.id + ' ' + triesIn(v.sluice_tried)
+  v.sluice_cookie = choice.token === '' ? '' : cookieFor(r, choice, rulesOfTried(choice))
+  follow(r, choice.sid)
+  return choice.address
 }
 
 function nextChoice(r: NginxHTTPRequest): Choice | null {
   const v = r.variables
-  const last = v.sluice_choice as string
+  const last = parseChoice(v.sluice_choice as string)
+  if (last === null) {
+    return null
+  }
   const tried = v.sluice_tried as string
+  const nth = triesIn(tried)
+  const rules = rulesOfTried(last)
+  // The front tried the first of them, or this is the first.
+  const front = parsePick(v.http_x_sluice_pick).sid
+  const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
   const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
-  if (isFallback(last) || triesIn(tried) >= MAX_TRIES) {
+  if (!isAllowed(r, rules, nth, most, wasSent)) {
     return null
   }
-  // nginx's own rule: what is not idempotent is not sent twice.
-  if (wasSent && /^(POST|PATCH|LOCK)$/.test(r.method)) {
-    return null
-  }
-  const draw = drawOf(table, r, parsePick(v.http_x_sluice_pick).key)
-  draw.share = (draw.share + triesIn(tried) * 619) % SHARES
-  return choose(table, draw, last.split(' ')[2] as string, tried)
+  const ground = groundOf(r)
+  const choice = anotherChoice(ground, r, last.sid, tried, nth)
+  return choice === null || !isPaid(ground, last.upstream, rules) ? null : settle(r, choice, tried)
 }
 
 /** `$sluice_next`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
   try {
-    const choice = nextChoice(r)
-    if (choice === null) {
+    tellFailedTry(r)
+    if (nextChoice(r) === null) {
       return '@sluice_fail'
     }
-    r.variables.sluice_choice = printChoice(choice)
     count(counter, 'retried', r)
-    return '@sluice_retry'
+    return r.variables.sluice_turn as string
   } catch (error) {
     countFailure(counter, 'the hop', error, r)
     return '@sluice_fail'
@@ -167,4 +113,4 @@ function failed(r: NginxHTTPRequest): void {
   answer(r, 'all_failed', (r.variables.sluice_outcome as string).split(' ')[0] as string)
 }
 
-export default { refusal, peer, next, refused, failed }
+export default { refusal, peer, next, told: tellAnswer, refused, failed }

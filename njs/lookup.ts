@@ -61,20 +61,30 @@ export function drawSid(table: Dict, slotKey: string, value: string, share: numb
   return value.slice(at + 3, at + SHARE_LENGTH)
 }
 
-/**
- * What the front's one read does not settle: a shared slot, a host with paths, a wildcard. `value` is what that read of
- * `key` gave. '' when nothing in the table serves the request.
- */
-export function pickSlowly(table: Dict, asked: Asked, key: string, value?: string): string {
-  let slotKey = key
-  let found = value
-  if (found === undefined && key.charAt(0) === '@') {
-    slotKey = findUnit(table, key, asked.uri) + key.slice(key.lastIndexOf('/'))
-    found = table.get(slotKey)
+/** What a slot's value says, before one of its peers is drawn. */
+export interface SlotValue {
+  /** `<number><sid>` of a peer that one request is to try; '' for none. */
+  trial: string
+  /** Whether the upstream of the peer that is drawn has rules that choose. */
+  ruled: boolean
+  value: string
+}
+
+const TRIAL_LENGTH = SID_LENGTH + 1
+
+export function parseSlot(text: string): SlotValue {
+  const isTrial = text.charAt(0) === '?'
+  const rest = isTrial ? text.slice(1 + TRIAL_LENGTH) : text
+  const ruled = rest.charAt(0) === '^'
+  return {
+    trial: isTrial ? text.slice(1, 1 + TRIAL_LENGTH) : '',
+    ruled: ruled,
+    value: ruled ? rest.slice(1) : rest,
   }
-  if (found === undefined || found.length === SID_LENGTH) {
-    return found === undefined ? '' : found
-  }
-  // Only asked for when it is needed: nginx draws it from a long list.
-  return drawSid(table, slotKey, found, Number(asked.variables.sluice_share))
+}
+
+/** A unit's slot as it is, and its key; undefined when it has none. */
+export function readSlot(table: Dict, unit: string, slot: string): SlotValue | undefined {
+  const text = table.get(unit + '/' + slot)
+  return text === undefined ? undefined : parseSlot(text)
 }

@@ -1,4 +1,6 @@
 /** From a SID to the instance it stands for. */
+import { parseRules } from '../contract/rules.js'
+import type { Rules } from '../contract/rules.js'
 import { DIGEST_LENGTH, parsePeer, peerBucket } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
 import type { Dict } from './dict.js'
@@ -12,10 +14,27 @@ export function upstreamsOf(table: Dict, unit: string): string[] {
   return unit.charAt(0) === '~' ? record.slice(DIGEST_LENGTH).split(' ') : [unit]
 }
 
+/** The upstream of the unit that has a peer with this SID; '' for none. */
+export function upstreamOf(table: Dict, unit: string, sid: string): string {
+  const upstreams = upstreamsOf(table, unit)
+  for (let i = 0; i < upstreams.length; i++) {
+    if (findPeer(table, upstreams[i] as string, sid) !== null) {
+      return upstreams[i] as string
+    }
+  }
+  return ''
+}
+
 /** How many peer buckets `:web` has; 0 when it is unknown. */
 export function bucketsOf(table: Dict, upstream: string): number {
   const record = table.get(upstream)
-  return record === undefined ? 0 : Number(record.slice(DIGEST_LENGTH))
+  return record === undefined ? 0 : parseInt(record.slice(DIGEST_LENGTH), 10)
+}
+
+/** The rules of `:web`; null when it has none, or is unknown. */
+export function rulesOf(table: Dict, upstream: string): Rules | null {
+  const record = table.get(upstream)
+  return record === undefined ? null : parseRules(record.slice(DIGEST_LENGTH))
 }
 
 /** The peer with this SID. Of two instances at one address, the one that is up. */

@@ -1,8 +1,9 @@
 /** What the hop does with a request that the front's pool did not serve. */
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../contract/table.js'
-import { choose, drawFirst, whoIs } from './choice.js'
-import type { Choice, Draw } from './choice.js'
+import { choose, drawWish, trialOf, whoIs } from './choice.js'
+import type { Choice, Draw, Ground } from './choice.js'
 import type { Dict } from './dict.js'
+import { takeTrial } from './load.js'
 import { findUnit } from './lookup.js'
 import type { Asked } from './lookup.js'
 
@@ -14,7 +15,7 @@ export interface Picked {
 }
 
 export type Plan =
-  | { does: 'try'; choice: Choice; tried: string }
+  | { does: 'try'; choice: Choice; tried: string; isTrial: boolean }
   /** The table was not loaded yet: an upstream's fallback, or (for '') that of the host. */
   | { does: 'fallback'; upstream: string }
   | { does: 'refuse'; code: 'no_route' | 'no_peer'; name: string; tried: string }
@@ -47,26 +48,41 @@ function unknown(table: Dict, picked: Picked, unit: string): Plan {
     : { does: 'refuse', code: 'no_peer', name: unit.slice(1), tried: '' }
 }
 
+/** A peer that may have recovered, if this request is the one that finds out. */
+function planTrial(ground: Ground, draw: Draw): Plan | null {
+  const trial = trialOf(ground.table, draw)
+  if (trial === '' || !takeTrial(ground.load, trial)) {
+    return null
+  }
+  const choice = whoIs(ground.table, draw.unit, trial.slice(1))
+  return choice === null ? null : { does: 'try', choice: choice, tried: '', isTrial: true }
+}
+
 /**
  * Where to begin. `isSecond` says that the hop was asked for this request before and did not answer in time: what it chose
- * then is left out now.
+ * then is left out now. `mayTry`: the request may be sent twice, so it may try a peer that is believed dead.
  */
-export function plan(table: Dict, asked: Asked, picked: Picked, isSecond: boolean): Plan {
-  const draw = drawOf(table, asked, picked.key)
+export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
+  const table = ground.table
+  const draw = drawOf(table, ground.asked, picked.key)
   const record = draw.unit === '' ? undefined : table.get(draw.unit)
   if (record === undefined || record.length < DIGEST_LENGTH) {
     return unknown(table, picked, draw.unit)
   }
-  const wanted = picked.sid === '' ? drawFirst(table, draw) : picked.sid
-  const known = whoIs(table, draw.unit, wanted)
+  const trial = mayTry && picked.sid === '' && !isSecond ? planTrial(ground, draw) : null
+  if (trial !== null) {
+    return trial
+  }
+  const wish = picked.sid === '' ? drawWish(table, draw) : { upstream: '', sid: picked.sid }
+  const known = whoIs(table, draw.unit, wish.sid)
   const wasTried = isSecond || (picked.sid !== '' && known !== null && known.peer.pooled)
-  const tried = wasTried ? wanted : ''
-  const choice = choose(table, draw, wanted, tried)
+  const tried = wasTried ? wish.sid : ''
+  const choice = choose(ground, draw, wish, tried)
   if (choice !== null) {
-    return { does: 'try', choice: choice, tried: tried }
+    return { does: 'try', choice: choice, tried: tried, isTrial: false }
   }
   // The pool may not have had it, or only its kept-alive connection was dead: better asked twice than not at all.
   return known !== null && known.peer.up
-    ? { does: 'try', choice: known, tried: tried }
+    ? { does: 'try', choice: known, tried: tried, isTrial: false }
     : { does: 'refuse', code: 'no_peer', name: draw.unit.slice(1), tried: tried }
 }

@@ -3,12 +3,16 @@
  * (scripts/build.mjs) puts all that this file imports inside `rare`, where it costs only those who call it.
  */
 import { countFailure } from './count.js'
-import { pickSlowly } from './lookup.js'
+import { zones } from './dict.js'
+import type { Dict } from './dict.js'
+import { pickSlowly } from './front.js'
+import type { FrontRequest } from './front.js'
 import { isStillThere } from './recheck.js'
 import { describe } from './report.js'
 
 export interface Rare {
-  pickSlowly: typeof pickSlowly
+  /** See front.ts. */
+  pickSlowly(table: Dict, r: FrontRequest, key: string, value?: string): string
   describe: typeof describe
   countFailure: typeof countFailure
   isStillThere: typeof isStillThere
@@ -16,7 +20,7 @@ export interface Rare {
 
 export function rare(): Rare {
   return {
-    pickSlowly: pickSlowly,
+    pickSlowly: (table, r, key, value) => pickSlowly(table, zones.sluice_load, r, key, value),
     describe: describe,
     countFailure: countFailure,
     isStillThere: isStillThere,

@@ -13,7 +13,7 @@ function nameIn(table: Dict, upstream: string, sid: string): string {
   if (record === undefined) {
     return ''
   }
-  const buckets = Number(record.slice(DIGEST_LENGTH))
+  const buckets = parseInt(record.slice(DIGEST_LENGTH), 10)
   const lines = table.get(upstream + '#' + (buckets === 1 ? 0 : peerBucket(sid, buckets)))
   const at = lines === undefined ? -1 : lines.indexOf(sid)
   if (lines === undefined || at < 0) {

@@ -6,12 +6,14 @@ import { ask } from '../support/ask.js'
 import { RIGS, startGateway } from '../support/gateway.js'
 import { memoryDict, memoryNumberDict } from '../support/memory-dict.js'
 import { runSuite } from '../support/njs-suite.js'
+import { runPolicies } from '../support/policy-suite.js'
 import { repository } from '../support/tools.js'
 
 t.setTimeout(120_000)
 
 t.test('in Node', async (t) => {
   t.same(runSuite({ table: memoryDict(64 * 1024), numbers: memoryNumberDict() }), [])
+  t.same(runPolicies({ table: memoryDict(64 * 1024), numbers: memoryNumberDict() }), [])
 })
 
 for (const rig of RIGS) {
@@ -38,9 +40,10 @@ async function bundleSuite(outfile: string): Promise<void> {
   }
   const entry = `
     import { runSuite } from './njs-suite.js'
+    import { runPolicies } from './policy-suite.js'
     function run(r) {
       const dicts = { table: ngx.shared.suite, numbers: ngx.shared.suite_numbers }
-      r.return(200, JSON.stringify(runSuite(dicts)))
+      r.return(200, JSON.stringify(runSuite(dicts).concat(runPolicies(dicts))))
     }
     export default { run }`
   const stdin = {

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
+import { DEFAULT_RETRY } from '../../contract/policy.js'
+import type { Policy } from '../../contract/policy.js'
 import { describe, judge, monotonicMs } from '../support/ledger.js'
 import { startLoad } from '../support/load.js'
 import type { Load } from '../support/load.js'
@@ -17,6 +19,19 @@ import { tools } from '../support/tools.js'
 import { until } from '../support/until.js'
 
 const UPSTREAMS = ['web', 'api', 'shop', 'auth']
+/** For each of them, in two sets so that every balance is churned with the pool and without. */
+const COUNTING: Policy[] = [
+  { balance: 'random' },
+  { balance: 'roundRobin' },
+  { balance: 'leastConn' },
+  { balance: 'hash', hash: { key: 'uri' } },
+]
+const MEASURING: Policy[] = [
+  { balance: 'randomTwo' },
+  { balance: 'leastTime' },
+  { balance: 'hash', hash: { key: 'uri', loadPercent: 150 } },
+  { balance: 'roundRobin', retry: { ...DEFAULT_RETRY, statuses: [503] } },
+]
 const LEAST = { requests: 1000, perSecond: 100 }
 const seed = chooseSeed()
 
@@ -25,33 +40,45 @@ t.setTimeout(170_000)
 interface Run {
   name: string
   options: Omit<RigOptions, 'name'>
+  policies: Policy[]
   durationMs: number
 }
 
 const { nginx, nginxStable } = await tools()
 const runs: Run[] = [
-  { name: 'nginx 1.30, njs', options: { nginx, engine: 'njs' }, durationMs: 10_000 },
-  { name: 'nginx 1.30, qjs', options: { nginx, engine: 'qjs' }, durationMs: 10_000 },
+  {
+    name: 'nginx 1.30, njs',
+    options: { nginx, engine: 'njs' },
+    policies: COUNTING,
+    durationMs: 10_000,
+  },
+  {
+    name: 'nginx 1.30, qjs',
+    options: { nginx, engine: 'qjs' },
+    policies: MEASURING,
+    durationMs: 10_000,
+  },
   {
     name: 'nginx 1.26, by address',
     options: { nginx: nginxStable, pool: 'off' },
+    policies: COUNTING,
     durationMs: 6000,
   },
 ]
 
-for (const { name, options, durationMs } of runs) {
+for (const { name, options, policies, durationMs } of runs) {
   t.test(`instances come and go: ${name}`, async (t) => {
     const rig = await startRig({ ...options, name: 'churn' })
     t.teardown(() => rig.stop())
     const before = stateOf(rig)
-    await t.test('nothing is lost, misrouted or late', (t) => churn(t, rig, durationMs))
+    await t.test('nothing is lost, misrouted or late', (t) => churn(t, rig, policies, durationMs))
     await t.test('killed backends lose nothing that may be repeated', (t) => killBackends(t, rig))
     t.same(stateOf(rig), before, 'the same workers, the same configuration')
     t.same(complaints(rig), [], 'nginx had nothing to complain of')
   })
 }
 
-async function churn(t: Test, rig: Rig, durationMs: number): Promise<void> {
+async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number): Promise<void> {
   const folder = temporaryFolder(t, 'ledger')
   const backends = new Backends(folder, 'churn')
   t.teardown(() => backends.kill())
@@ -59,6 +86,9 @@ async function churn(t: Test, rig: Rig, durationMs: number): Promise<void> {
   const churners = UPSTREAMS.map((upstream, network) => {
     return new Churner({ rig, backends, upstream, network, slots: 6, random })
   })
+  for (const [i, upstream] of UPSTREAMS.entries()) {
+    await rig.change('PUT', `/v1/upstreams/${upstream}`, { policy: policies[i] })
+  }
   await Promise.all(churners.map((churner) => churner.begin()))
   const target = { host: '127.0.0.1', port: rig.httpPort }
   const load = startLoad(folder, { target, upstreams: UPSTREAMS, seed })

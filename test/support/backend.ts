@@ -31,6 +31,8 @@ export interface Backend {
   connections: () => number
   /** Lets requests that wait (`?hold`) go on. */
   release: () => void
+  /** Milliseconds that each answer takes from now on. */
+  slow: (delayMs: number) => void
   /** Requests that wait. */
   held: () => number
   stop: () => Promise<void>
@@ -59,6 +61,7 @@ export async function startBackend(
   const ledger: Entry[] = []
   const waiting = new Set<() => void>()
   let connections = 0
+  let delayMs = 0
   const server = createServer((request, response) => {
     const entry = newEntry(request)
     ledger.push(entry)
@@ -70,7 +73,7 @@ export async function startBackend(
     request.on('error', () => undefined)
     request.on('end', () => {
       const go = (): void => answer(id, entry, digest.digest('hex'), response)
-      if (!entry.url.includes('hold')) return go()
+      if (!entry.url.includes('hold')) return delayMs > 0 ? void setTimeout(go, delayMs) : go()
       waiting.add(go)
       response.on('close', () => waiting.delete(go))
     })
@@ -97,7 +100,8 @@ export async function startBackend(
     }
   }
   const held = (): number => waiting.size
-  const common = { connections: () => connections, release, held, stop }
+  const slow = (millis: number): void => void (delayMs = millis)
+  const common = { connections: () => connections, slow, release, held, stop }
   return { id, host, port, address: `${host}:${port}`, ledger, ...common }
 }
 

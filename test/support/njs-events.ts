@@ -5,7 +5,7 @@ import { appendEvent } from '../../njs/events.js'
 /** `/append?text=f<sid>&times=3` */
 function append(r: NginxHTTPRequest): void {
   for (let i = 0; i < Number(r.args.times || '1'); i++) {
-    appendEvent(zones.sluice_counter, zones.sluice_event, String(r.args.text))
+    appendEvent(zones.sluice_event, zones.sluice_counter, String(r.args.text))
   }
   r.return(200, 'ok')
 }

@@ -7,7 +7,8 @@ import { countActive, dropDead, enter, leave } from '../../njs/active.js'
 import { applyClaim, applyDelta, readState } from '../../njs/apply.js'
 import { choose } from '../../njs/choice.js'
 import type { Dict, NumberDict } from '../../njs/dict.js'
-import { drawSid, findUnit, pickSlowly } from '../../njs/lookup.js'
+import { pickSlowly } from '../../njs/front.js'
+import { drawSid, findUnit } from '../../njs/lookup.js'
 import { findPeer, upstreamsOf } from '../../njs/peers.js'
 import { parsePick, plan } from '../../njs/plan.js'
 import { refusalPage } from '../../njs/refusal.js'
@@ -24,7 +25,14 @@ const B = 'b'.repeat(32)
 const C = 'c'.repeat(32)
 
 function peer(sid: string, id: string, up: boolean, pooled: boolean): string {
-  return printPeer({ sid: sid, address: '10.0.0.1:80', id: id, up: up, pooled: pooled })
+  return printPeer({
+    sid: sid,
+    address: '10.0.0.1:80',
+    id: id,
+    up: up,
+    pooled: pooled,
+    token: '',
+  })
 }
 
 export function runSuite(dicts: SuiteDicts): string[] {
@@ -41,8 +49,8 @@ export function runSuite(dicts: SuiteDicts): string[] {
   function asked(
     uri: string,
     share: number,
-  ): { uri: string; variables: { [name: string]: string } } {
-    return { uri: uri, variables: { sluice_share: String(share) } }
+  ): { uri: string; method: string; variables: { [name: string]: string } } {
+    return { uri: uri, method: 'GET', variables: { sluice_share: String(share) } }
   }
 
   // dicts
@@ -114,10 +122,10 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('first share', drawSid(table, ':web/1', table.get(':web/1') as string, 498), A)
   is('at a threshold', drawSid(table, ':web/1', table.get(':web/1') as string, 499), B)
   is('last share', drawSid(table, ':web/1', table.get(':web/1') as string, 999), B)
-  is('cell 0', pickSlowly(table, asked('/', 499), ':web/2', '#2'), A)
-  is('cell 1', pickSlowly(table, asked('/', 500), ':web/2', '#2'), B)
-  is('by path', pickSlowly(table, asked('/api/v2', 0), '@p.test/0'), A)
-  is('no slot', pickSlowly(table, asked('/', 0), '@web.test/9'), '')
+  is('cell 0', pickSlowly(table, numbers, asked('/', 499), ':web/2', '#2'), A)
+  is('cell 1', pickSlowly(table, numbers, asked('/', 500), ':web/2', '#2'), B)
+  is('by path', pickSlowly(table, numbers, asked('/api/v2', 0), '@p.test/0'), A)
+  is('no slot', pickSlowly(table, numbers, asked('/', 0), '@web.test/9'), '')
 
   // peers
   is('peer', (findPeer(table, ':web', B) || { id: '' }).id, 'ib')
@@ -125,9 +133,11 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('arms', upstreamsOf(table, '~split'), [':down', ':web'])
 
   // choice
+  const ground = { table: table, load: numbers, asked: asked('/', 0), nowMs: 0 }
   const draw = { unit: ':web', slot: '0', share: 7 }
   const idOf = (unit: string, wanted: string, tried: string): string => {
-    const choice = choose(table, Object.assign({}, draw, { unit: unit }), wanted, tried)
+    const wish = { upstream: '', sid: wanted }
+    const choice = choose(ground, Object.assign({}, draw, { unit: unit }), wish, tried)
     return choice === null ? '' : choice.upstream + ' ' + choice.peer.id
   }
   is('wanted', idOf(':web', A, ''), ':web ia')
@@ -138,7 +148,7 @@ export function runSuite(dicts: SuiteDicts): string[] {
 
   // plan
   const planned = (key: string, sid: string, second: boolean): string => {
-    const made = plan(table, asked('/', 0), { key: key, sid: sid }, second)
+    const made = plan(ground, { key: key, sid: sid }, second, false)
     return made.does === 'try'
       ? made.choice.peer.id + ' after ' + made.tried
       : made.does === 'refuse'

@@ -1,6 +1,8 @@
 // Builds units of the table the slow and plain way, so that data plane tests do not rest on the controller's compiler.
 import { createHash } from 'node:crypto'
 import type { Operation } from '../../contract/push.js'
+import { CHUNK_ENTRIES, printEntry, printRules } from '../../contract/rules.js'
+import type { Rules } from '../../contract/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table.js'
 import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/zones.js'
 
@@ -79,7 +81,7 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
   for (const { id, address, up = true, pooled = false } of peers) {
     const sid = sidOf(address)
     const bucket = peerBucket(sid, buckets)
-    const line = printPeer({ sid, address, id, up, pooled })
+    const line = printPeer({ sid, address, id, up, pooled, token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
   }
   for (const [bucket, each] of lines) entries.set(`${unit}#${bucket}`, each.join('\n'))
@@ -126,10 +128,65 @@ export function difference(before: Entries, after: Entries): Operation[] {
 function withIndex(entries: Entries): Entries {
   const index = new Map<string, string[]>()
   for (const unit of entries.keys()) {
-    if (/^[:@~][^/#]*$/.test(unit)) {
+    if (/^[:@~][^/#%$]*$/.test(unit)) {
       const key = `#${indexBucket(unit)}`
       index.set(key, [...(index.get(key) ?? []), unit])
     }
   }
   return new Map([...entries, ...[...index].map(([k, v]): [string, string] => [k, v.join('\n')])])
+}
+
+export interface RuledPeer extends TestPeer {
+  maxConns?: number
+  /** Its name in a session; `d` before it: it drains and keeps its sessions. */
+  session?: string
+}
+
+/** An upstream whose rules choose. `main` and `spill` name peers by id, in the order of the lists. */
+export function ruledUnit(
+  name: string,
+  peers: RuledPeer[],
+  rules: Partial<Rules>,
+  lists: { main: string[]; spill?: string[]; cookie?: string },
+): Entries {
+  const unit = `:${name}`
+  const entries: Entries = new Map()
+  const byId = new Map(peers.map((peer) => [peer.id, peer]))
+  const entryOf = (id: string): string => {
+    const { address, weight = 1, maxConns = 0 } = byId.get(id) ?? { address: '' }
+    return printEntry({ sid: sidOf(address), weight, maxConns })
+  }
+  const spill = lists.spill ?? []
+  const listed = [...lists.main, ...spill].map(entryOf)
+  for (let i = 0; i * CHUNK_ENTRIES < listed.length; i++) {
+    const chunk = listed.slice(i * CHUNK_ENTRIES, (i + 1) * CHUNK_ENTRIES)
+    entries.set(`${unit}%${i}`, chunk.join(''))
+  }
+  const lines = peers.map(({ id, address, up = true, pooled = false, session = '' }) => {
+    if (session !== '') entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
+    return printPeer({ sid: sidOf(address), address, id, up, pooled, token: session })
+  })
+  entries.set(`${unit}#0`, lines.join('\n'))
+  if (lists.cookie !== undefined) entries.set(`${unit}$`, lists.cookie)
+  const weights = [...new Set(lists.main)].reduce((sum, id) => sum + (byId.get(id)?.weight ?? 1), 0)
+  const all = { ...NO_RULES, weights, count: lists.main.length, spill: spill.length, ...rules }
+  return withDigest(entries, unit, `1 ${printRules(all)}`)
+}
+
+const NO_RULES: Rules = {
+  balance: 'w',
+  count: 0,
+  spill: 0,
+  key: '',
+  weights: 0,
+  loadPercent: 0,
+  sticky: '',
+  capped: false,
+  measured: false,
+  tries: 8,
+  timeoutMs: 0,
+  statuses: 0,
+  nonIdempotent: false,
+  budgetPercent: 0,
+  trial: '',
 }

@@ -9,8 +9,8 @@ t.test('events are read from where the reader was', async (t) => {
   const counter = memoryNumberDict()
   const ring = memoryDict()
   t.same(readEvents(counter, ring, 0), { next: 0, events: [] })
-  ;[1, 2, 3].forEach((n) => appendEvent(counter, ring, `f${sid(n)}`))
-  appendEvent(counter, ring, `p${sid(1)}`)
+  ;[1, 2, 3].forEach((n) => appendEvent(ring, counter, `f${sid(n)}`))
+  appendEvent(ring, counter, `p${sid(1)}`)
   const all = [`f${sid(1)}`, `f${sid(2)}`, `f${sid(3)}`, `p${sid(1)}`]
   t.same(readEvents(counter, ring, 0), { next: 4, events: all })
   t.same(readEvents(counter, ring, 3), { next: 4, events: all.slice(3) })
@@ -21,7 +21,7 @@ t.test('events are read from where the reader was', async (t) => {
 t.test('of more than the ring holds the newest are there', async (t) => {
   const counter = memoryNumberDict()
   const ring = memoryDict()
-  for (let n = 0; n < EVENTS + 10; n++) appendEvent(counter, ring, `f${sid(n)}`)
+  for (let n = 0; n < EVENTS + 10; n++) appendEvent(ring, counter, `f${sid(n)}`)
   const { next, events } = readEvents(counter, ring, 0)
   t.equal(next, EVENTS + 10)
   t.equal(events.length, EVENTS)
@@ -33,14 +33,14 @@ t.test('of more than the ring holds the newest are there', async (t) => {
 t.test('what is not written yet is not read as what was there before', async (t) => {
   const counter = memoryNumberDict()
   const ring = memoryDict()
-  for (let n = 0; n < EVENTS; n++) appendEvent(counter, ring, `f${sid(n)}`)
+  for (let n = 0; n < EVENTS; n++) appendEvent(ring, counter, `f${sid(n)}`)
   counter.incr(EVENT_COUNT, 1)
-  appendEvent(counter, ring, `p${sid(7)}`)
+  appendEvent(ring, counter, `p${sid(7)}`)
   t.same(readEvents(counter, ring, EVENTS), { next: EVENTS + 2, events: [`p${sid(7)}`] })
 })
 
 t.test('a full ring says so', async (t) => {
-  t.throws(() => appendEvent(memoryNumberDict(), memoryDict(10), `f${sid(1)}`))
+  t.throws(() => appendEvent(memoryDict(10), memoryNumberDict(), `f${sid(1)}`))
 })
 
 t.test('where to read from', async (t) => {

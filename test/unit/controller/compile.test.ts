@@ -216,7 +216,8 @@ t.test('any desired state: the data plane finds what is desired, whatever the or
       for (const [each, found] of list) {
         const dict = table as never
         const draw = { unit: findUnit(dict, `@${each}.localhost/7`, '/'), slot: '7', share: 500 }
-        const choice = choose(dict, draw, '', '')
+        const ground = { table: dict, load: dict, asked: { uri: '/', variables: {} }, nowMs: 0 }
+        const choice = choose(ground, draw, { upstream: '', sid: '' }, '')
         const drained = new Set(found.filter((peer) => peer.drained).map((peer) => peer.port))
         const up = found.filter(({ state, port }) => state === 'up' && !drained.has(port))
         if ((choice === null) !== (up.length === 0))

@@ -1,0 +1,269 @@
+/** Active health checks: asks every instance in its rhythm, and says which are down. One timer, whatever their number. */
+import type { CheckPolicy, CheckType } from '../../contract/check-policy.js'
+import { messageOf } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import type { Check, CheckResult } from './attempt.js'
+import { DueQueue } from './due-queue.js'
+import { checkGrpc } from './grpc-check.js'
+import { checkHttp } from './http-check.js'
+import { Reporter } from './reporter.js'
+import { Rhythm } from './rhythm.js'
+import { Standing } from './standing.js'
+import type { Before, Verdict } from './standing.js'
+import { checkTcp } from './tcp-check.js'
+
+export interface CheckTarget {
+  /** `<upstream>/<id>` */
+  key: string
+  host: string
+  port: number
+  policy: CheckPolicy
+  /** What a controller that ran before had concluded; used when the key is new, in place of `policy.initial`. */
+  before?: Before
+}
+
+export interface CheckerOptions {
+  log: Logger
+  /** How many checks may run at a time; the others wait in the order in which they are due. */
+  atOnce?: number
+  /** Monotonic milliseconds. */
+  now?: () => number
+  /**
+   * Called with the keys whose state or reason has changed, once for all that changed in the same turn of the event loop;
+   * also for a key that is new and not up. Not called for keys that are gone.
+   */
+  onChange: (keys: string[]) => void
+}
+
+/** For the metrics: counts since the start, but for `instances` and `running`. */
+export interface CheckerCounts {
+  instances: number
+  running: number
+  /** Checks that ended with a result. */
+  passed: number
+  failed: number
+  /** Checks that could not be made for want of file descriptors or the like: they say nothing of an instance. */
+  unmade: number
+}
+
+interface Watched {
+  dueMs: number
+  place: number
+  target: CheckTarget
+  round: number
+  readonly rhythm: Rhythm
+  readonly standing: Standing
+  running: AbortController | undefined
+}
+
+const CHECKS: Record<CheckType, Check> = { http: checkHttp, tcp: checkTcp, grpc: checkGrpc }
+
+/** Checks due this close together start together. */
+const GRAIN_MS = 25
+
+/**
+ * A new instance is what its policy's `initial` says, and down after `fall` fails in a row, up again after `rise` passes.
+ * One with another host or port is new; one with another policy keeps its verdict and counts anew; one that is gone is
+ * forgotten at once. What could not be asked (`isOurs`) changes nothing.
+ */
+export class Checker {
+  readonly #log: Logger
+  readonly #atOnce: number
+  readonly #now: () => number
+  readonly #reporter: Reporter
+  readonly #watched = new Map<string, Watched>()
+  readonly #verdicts = new Map<string, Verdict>()
+  readonly #queue = new DueQueue<Watched>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #texts = new WeakMap<CheckPolicy, string>()
+  readonly #counts = { passed: 0, failed: 0, unmade: 0 }
+  #timer: NodeJS.Timeout | undefined
+  #wakeMs = Infinity
+  #round = 0
+  #made = 0
+  #isClosed = false
+
+  constructor(options: CheckerOptions) {
+    this.#log = options.log
+    this.#atOnce = options.atOnce ?? 64
+    this.#now = options.now ?? (() => performance.now())
+    this.#reporter = new Reporter(options.log, this.#now, options.onChange)
+  }
+
+  /** All that is to be checked from now on. Where a key comes twice, the last one holds. */
+  setTargets(targets: Iterable<CheckTarget>): void {
+    if (this.#isClosed) return
+    this.#round += 1
+    let named = 0
+    const fresh = new Set<Watched>()
+    for (const target of targets) {
+      const known = this.#watched.get(target.key)
+      if (known?.round !== this.#round) named += 1
+      this.#name(target, known, fresh)
+    }
+    if (named < this.#watched.size) this.#forgetUnnamed()
+    this.#plan(fresh)
+    this.#pump()
+  }
+
+  verdict(key: string): Verdict | undefined {
+    return this.#verdicts.get(key)
+  }
+
+  /** Live: it changes as results come. */
+  verdicts(): ReadonlyMap<string, Verdict> {
+    return this.#verdicts
+  }
+
+  counts(): CheckerCounts {
+    return { instances: this.#watched.size, running: this.#running.size, ...this.#counts }
+  }
+
+  /** Stops the checks that run; nothing is called after it. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    this.#reporter.close()
+    for (const watched of this.#watched.values()) this.#drop(watched)
+    this.#watched.clear()
+    await Promise.all(this.#running)
+  }
+
+  #name(target: CheckTarget, known: Watched | undefined, fresh: Set<Watched>): void {
+    if (known?.target.host !== target.host || known.target.port !== target.port) {
+      if (known !== undefined) {
+        this.#drop(known)
+        fresh.delete(known)
+      }
+      fresh.add(this.#add(target))
+      return
+    }
+    known.round = this.#round
+    const isSame = this.#isSame(known.target.policy, target.policy)
+    known.target = target
+    if (!isSame) {
+      this.#drop(known)
+      known.standing.restart()
+      fresh.add(known)
+    }
+  }
+
+  /** Upstreams share one object among their instances, so its text is made once. */
+  #isSame(one: CheckPolicy, other: CheckPolicy): boolean {
+    return one === other || this.#textOf(one) === this.#textOf(other)
+  }
+
+  #textOf(policy: CheckPolicy): string {
+    let text = this.#texts.get(policy)
+    if (text === undefined) {
+      text = JSON.stringify(policy)
+      this.#texts.set(policy, text)
+    }
+    return text
+  }
+
+  #add(target: CheckTarget): Watched {
+    const standing = new Standing(target.policy, target.before, Date.now())
+    const watched = {
+      ...{ target, standing, dueMs: 0, place: -1, running: undefined },
+      ...{ round: this.#round, rhythm: new Rhythm(this.#made++) },
+    }
+    this.#watched.set(target.key, watched)
+    this.#publish(target.key, standing.verdict)
+    return watched
+  }
+
+  #publish(key: string, verdict: Verdict): void {
+    const before = this.#verdicts.get(key)
+    this.#verdicts.set(key, verdict)
+    this.#reporter.note(key, before, verdict)
+  }
+
+  #forgetUnnamed(): void {
+    for (const [key, watched] of this.#watched) {
+      if (watched.round === this.#round) continue
+      this.#drop(watched)
+      this.#watched.delete(key)
+      this.#verdicts.delete(key)
+      this.#reporter.forget(key)
+    }
+  }
+
+  #drop(watched: Watched): void {
+    this.#queue.remove(watched)
+    watched.running?.abort()
+    watched.running = undefined
+  }
+
+  #plan(fresh: Set<Watched>): void {
+    const now = this.#now()
+    let index = 0
+    for (const watched of fresh) {
+      const { intervalMs } = watched.target.policy
+      watched.dueMs = watched.rhythm.first(now, intervalMs, index++, fresh.size)
+      this.#queue.put(watched)
+    }
+  }
+
+  #pump(): void {
+    const now = this.#now()
+    for (;;) {
+      const first = this.#queue.first
+      if (first === undefined || this.#isClosed || this.#running.size >= this.#atOnce) return
+      if (first.dueMs > now) return this.#wakeAt(first.dueMs, now)
+      this.#queue.remove(first)
+      this.#reporter.late(now - first.dueMs, first.target.policy.intervalMs, this.#atOnce)
+      this.#start(first)
+    }
+  }
+
+  #wakeAt(dueMs: number, now: number): void {
+    if (this.#wakeMs <= dueMs) return
+    clearTimeout(this.#timer)
+    this.#wakeMs = dueMs
+    const wake = (): void => {
+      this.#wakeMs = Infinity
+      this.#pump()
+    }
+    this.#timer = setTimeout(wake, Math.max(GRAIN_MS, dueMs - now))
+    this.#timer.unref()
+  }
+
+  #start(watched: Watched): void {
+    const running: Promise<void> = this.#check(watched)
+      .catch((error: unknown) => this.#log.error({ error: messageOf(error) }, 'check is broken'))
+      .finally(() => {
+        this.#running.delete(running)
+        this.#pump()
+      })
+    this.#running.add(running)
+  }
+
+  async #check(watched: Watched): Promise<void> {
+    const { target } = watched
+    const { policy, host } = target
+    const abort = new AbortController()
+    watched.running = abort
+    const startedMs = this.#now()
+    const address = { host, port: policy.port ?? target.port }
+    const result = await CHECKS[policy.type](address, policy, abort.signal)
+    // It was forgotten, or is asked otherwise by now.
+    if (watched.running !== abort) return
+    watched.running = undefined
+    const now = this.#now()
+    this.#take(watched, result, now - startedMs)
+    watched.dueMs = watched.rhythm.next(now, policy.intervalMs, policy.jitterPercent)
+    this.#queue.put(watched)
+  }
+
+  #take({ target, standing }: Watched, result: CheckResult, latencyMs: number): void {
+    if (!result.ok && result.isOurs === true) {
+      this.#counts.unmade += 1
+      this.#reporter.unmade(result.reason)
+      return
+    }
+    this.#counts[result.ok ? 'passed' : 'failed'] += 1
+    const rounded = Math.round(latencyMs * 10) / 10
+    this.#publish(target.key, standing.take(result, target.policy, Date.now(), rounded))
+  }
+}

@@ -1,0 +1,153 @@
+/** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
+import { SID_LENGTH } from '../contract/table.js'
+import type { Rules } from '../contract/rules.js'
+import type { Dict, NumberDict } from './dict.js'
+import { lastOf } from './tries.js'
+import { hold } from './hold.js'
+import { addAnswer, earnTry, isTrialOpen } from './load.js'
+import { drawSid, findUnit, parseSlot } from './lookup.js'
+import type { Asked } from './lookup.js'
+import { rulesOf, upstreamOf } from './peers.js'
+import { chooseByRules, counts, isForHop } from './policy/balance.js'
+import { sessionEntry } from './policy/session.js'
+import { take } from './take.js'
+
+export interface FrontRequest extends Asked {
+  readonly method: string
+}
+
+/** From here on an exit hook may ask the request; before, the hop measures. */
+const ASKS_AT_EXIT = 0x010000
+
+/** A trial may fail, so it goes to the hop, which tries another then; and it is one of what may be sent twice. */
+function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
+  return trial !== '' && (r.method === 'GET' || r.method === 'HEAD') && isTrialOpen(load, trial)
+}
+
+/** Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. */
+function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
+  hold(() => {
+    const v = r.variables
+    const status = lastOf(v.upstream_status)
+    if (lastOf(v.upstream_addr).indexOf('.sock') >= 0 || !/^\d{3}$/.test(status)) {
+      return
+    }
+    const isError = Number(status) >= 500
+    const millis = Number(lastOf(v.upstream_header_time)) * 1000
+    addAnswer(load, sid, { isError: isError, millis: millis || 0 }, Date.now())
+  })
+}
+
+function needsHop(table: Dict, r: FrontRequest, upstream: string, rules: Rules): boolean {
+  if (isForHop(rules) || (rules.measured && njs.version_number < ASKS_AT_EXIT)) {
+    return true
+  }
+  // Only the hop can add a cookie to the answer without getting in the way of the user's own headers.
+  const isCookie = rules.sticky.indexOf('cookie:') === 0
+  return isCookie && sessionEntry(table, r, upstream, rules) === null
+}
+
+/**
+ * nginx asks for a variable twice, for its length and for its value; a policy that counts must be asked once. What was
+ * answered for this key stands in `$sluice_ruled` after it.
+ */
+function pickRuledOnce(
+  table: Dict,
+  load: NumberDict,
+  r: FrontRequest,
+  key: string,
+  upstream: string,
+): string {
+  const v = r.variables
+  const before = v.sluice_ruled || ''
+  if (before.indexOf(key + ' ') === 0) {
+    return before.slice(key.length + 1)
+  }
+  const sid = pickRuled(table, load, r, upstream)
+  v.sluice_ruled = key + ' ' + sid
+  return sid
+}
+
+function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: string): string {
+  const rules = rulesOf(table, upstream)
+  if (rules === null || rules.balance === 'n') {
+    return ''
+  }
+  if (needsHop(table, r, upstream, rules) || isForTrial(load, r, rules.trial)) {
+    return ''
+  }
+  if (rules.budgetPercent > 0) {
+    earnTry(load, upstream, rules.budgetPercent)
+  }
+  return pickAndCount(table, load, r, upstream, rules)
+}
+
+function pickAndCount(
+  table: Dict,
+  load: NumberDict,
+  r: FrontRequest,
+  upstream: string,
+  rules: Rules,
+): string {
+  const v = r.variables
+  const entry = chooseByRules({
+    table: table,
+    load: load,
+    asked: r,
+    upstream: upstream,
+    rules: rules,
+    slot: Number(v.sluice_slot),
+    share: Number(v.sluice_share),
+    tried: '',
+    nowMs: Date.now(),
+  })
+  if (entry === null || (counts(rules) && !take(load, rules, upstream, entry, process.pid))) {
+    return ''
+  }
+  if (rules.measured) {
+    measureAtExit(load, r, entry.sid)
+  }
+  return entry.sid
+}
+
+/** `value` is what the read of `key` gave. '' when the hop has to decide. */
+export function pickSlowly(
+  table: Dict,
+  load: NumberDict,
+  r: FrontRequest,
+  key: string,
+  value?: string,
+): string {
+  let slotKey = key
+  let found = value
+  if (found === undefined) {
+    const unit = findUnit(table, key, r.uri)
+    slotKey = unit + key.slice(key.lastIndexOf('/'))
+    found = slotKey === key ? undefined : table.get(slotKey)
+    if (found === undefined) {
+      return unit.charAt(0) === ':' ? pickRuledOnce(table, load, r, key, unit) : ''
+    }
+  }
+  return found.length === SID_LENGTH ? found : pickFromSlot(table, load, r, key, slotKey, found)
+}
+
+function pickFromSlot(
+  table: Dict,
+  load: NumberDict,
+  r: FrontRequest,
+  key: string,
+  slotKey: string,
+  text: string,
+): string {
+  const slot = parseSlot(text)
+  if (isForTrial(load, r, slot.trial)) {
+    return ''
+  }
+  // Only asked for when it is needed: nginx draws it from a long list.
+  const sid = drawSid(table, slotKey, slot.value, Number(r.variables.sluice_share))
+  if (!slot.ruled) {
+    return sid
+  }
+  const upstream = upstreamOf(table, findUnit(table, key, r.uri), sid)
+  return upstream === '' ? '' : pickRuledOnce(table, load, r, key, upstream)
+}

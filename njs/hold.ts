@@ -1,0 +1,19 @@
+/**
+ * What this request holds of the counts, given back when its VM ends. A VM has one exit hook and the last one wins, so there
+ * is one for all. Under QuickJS a VM serves one request after the other; the list is empty again when it does.
+ */
+let held: Array<() => void> = []
+
+function giveBack(): void {
+  const all = held
+  held = []
+  for (let i = 0; i < all.length; i++) {
+    ;(all[i] as () => void)()
+  }
+}
+
+/** `release` must not touch the request (njs 0.8.9 crashes), and must not throw. */
+export function hold(release: () => void): void {
+  held.push(release)
+  njs.on('exit', giveBack)
+}

@@ -1,0 +1,124 @@
+/** What the hop does first with a request, and how a choice becomes the next try. */
+import type { Code } from '../contract/codes.js'
+import type { Rules } from '../contract/rules.js'
+import { isAnotherUp } from './choice.js'
+import type { Choice } from './choice.js'
+import { count } from './count.js'
+import { zones } from './dict.js'
+import { claim, groundOf, parseChoice, printChoice, rulesOfTried, triesIn } from './hop-request.js'
+import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
+import { tellFailed } from './hop-tell.js'
+import { earnTry } from './load.js'
+import { drawOf, parsePick } from './plan.js'
+import type { Plan } from './plan.js'
+
+const counter = zones.sluice_counter
+
+/** A place that was free when it was chosen may be taken since; then another is. */
+const CLAIMS = 3
+
+/** Where the fallback answers, or '' when there is none: then its map does not exist either. */
+function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
+  const v = r.variables
+  v.sluice_wanted = upstream
+  const target = v.sluice_fallback
+  return target === undefined ? '' : upstream === '' ? (v.sluice_fallback_socket as string) : target
+}
+
+function refuse(r: NginxHTTPRequest, code: Code, name: string, tried: string): string {
+  const v = r.variables
+  count(counter, code === 'no_route' ? 'noRoute' : 'noPeer', r)
+  v.sluice_outcome = (code === 'no_route' || name === '' ? '-' : name) + ' - ' + triesIn(tried)
+  v.sluice_refused = code + ' ' + name
+  v.sluice_turn = '@sluice_refuse'
+  return '1'
+}
+
+/** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
+function locationFor(
+  r: NginxHTTPRequest,
+  choice: Choice,
+  rules: Rules | null,
+  tried: string,
+): string {
+  if (rules === null || rules.statuses === 0) {
+    return '@sluice_retry'
+  }
+  const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
+  const nth = triesIn(after)
+  const table = zones.sluice_table
+  const draw = drawOf(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  const isLooked =
+    isAllowed(r, rules, nth, mostTries(rules, false), true) && isAnotherUp(table, draw, after)
+  return isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry'
+}
+
+/** Makes `choice` the next try; null when its last place went and nobody else has one. */
+export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Choice | null {
+  let choice: Choice | null = first
+  let left = CLAIMS
+  while (choice !== null && left > 0 && !claim(r, choice)) {
+    left--
+    choice = anotherChoice(groundOf(r), r, '', tried + ' ' + choice.peer.sid, left)
+  }
+  if (choice === null || left === 0) {
+    return null
+  }
+  const v = r.variables
+  v.sluice_choice = printChoice(choice)
+  v.sluice_tried = tried
+  const rules = rulesOfTried(parseChoice(v.sluice_choice))
+  v.sluice_turn = locationFor(r, choice, rules, tried)
+  if (rules !== null && rules.measured) {
+    v.sluice_watched = '1'
+  }
+  return choice
+}
+
+function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
+  const v = r.variables
+  const name = made.choice.upstream.slice(1)
+  if (made.tried !== '') {
+    count(counter, 'retried', r)
+    tellFailed(r, made.tried)
+  }
+  const choice = settle(r, made.choice, made.tried)
+  if (choice === null) {
+    return refuse(r, 'no_peer', name, made.tried)
+  }
+  const rules = rulesOfTried(parseChoice(v.sluice_choice as string))
+  if (made.isTrial) {
+    v.sluice_watched = '1'
+    v.sluice_trial = made.choice.peer.sid
+  }
+  if (rules === null || rules.budgetPercent === 0) {
+    return v.sluice_turn === '@sluice_retry' ? '' : '1'
+  }
+  if (made.tried !== '' && !isPaid(groundOf(r), choice.upstream, rules)) {
+    v.sluice_turn = '@sluice_fail'
+    v.sluice_outcome = name + ' - ' + triesIn(made.tried)
+    return '1'
+  }
+  if (parsePick(v.http_x_sluice_pick).sid === '') {
+    earnTry(zones.sluice_load, choice.upstream, rules.budgetPercent)
+  }
+  return v.sluice_turn === '@sluice_retry' ? '' : '1'
+}
+
+export function begin(r: NginxHTTPRequest, made: Plan): string {
+  const v = r.variables
+  if (made.does === 'try') {
+    return beginTry(r, made)
+  }
+  if (made.does === 'fallback') {
+    const target = fallbackTarget(r, made.upstream)
+    if (target !== '') {
+      count(counter, 'fallback', r)
+      v.sluice_choice = target
+      v.sluice_outcome = (made.upstream || '-') + ' - 1'
+      return ''
+    }
+    return refuse(r, 'no_peer', made.upstream, '')
+  }
+  return refuse(r, made.code, made.name, made.tried)
+}

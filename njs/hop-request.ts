@@ -1,0 +1,101 @@
+/**
+ * What the hop keeps of a request between its tries. A named location is a new VM, so it stands in nginx variables; this
+ * is the one file that knows how.
+ */
+import type { Rules } from '../contract/rules.js'
+import { activeKey, enter, leave } from './active.js'
+import type { Choice, Ground } from './choice.js'
+import { countFailure } from './count.js'
+import { zones } from './dict.js'
+import { hold } from './hold.js'
+import { rulesOf } from './peers.js'
+import { parsePick } from './plan.js'
+import { counts } from './policy/balance.js'
+import { sessionCookie } from './policy/session.js'
+import { take } from './take.js'
+
+export interface Tried {
+  /** `:web` */
+  upstream: string
+  address: string
+  sid: string
+  id: string
+  token: string
+}
+
+export function groundOf(r: NginxHTTPRequest): Ground {
+  return { table: zones.sluice_table, load: zones.sluice_load, asked: r, nowMs: Date.now() }
+}
+
+export function triesIn(tried: string): number {
+  return tried === '' ? 0 : tried.split(' ').length
+}
+
+/** nginx's own rule: what is not idempotent is not sent twice. */
+export function isIdempotent(method: string): boolean {
+  return !/^(POST|PATCH|LOCK)$/.test(method)
+}
+
+/** `:web 10.0.0.7:80 <sid> <id> <token>` */
+export function printChoice(choice: Choice): string {
+  const peer = choice.peer
+  return [choice.upstream, peer.address, peer.sid, peer.id, peer.token].join(' ')
+}
+
+/** null for the fallback. */
+export function parseChoice(choice: string): Tried | null {
+  if (choice.charAt(0) !== ':') {
+    return null
+  }
+  const parts = choice.split(' ')
+  return {
+    upstream: parts[0] as string,
+    address: parts[1] as string,
+    sid: parts[2] as string,
+    id: parts[3] as string,
+    token: parts[4] as string,
+  }
+}
+
+function pickedSid(r: NginxHTTPRequest): string {
+  return parsePick(r.variables.http_x_sluice_pick).sid
+}
+
+/** False when the last place of a peer was taken meanwhile. What the front picked it has counted itself. */
+export function claim(r: NginxHTTPRequest, choice: Choice): boolean {
+  const ruled = choice.ruled
+  if (ruled === undefined || !counts(ruled.rules) || choice.peer.sid === pickedSid(r)) {
+    return true
+  }
+  return take(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
+}
+
+/** Counts the request for drains; the front's own is counted by its limit_conn. */
+export function follow(r: NginxHTTPRequest, sid: string): void {
+  if (sid === pickedSid(r)) {
+    return
+  }
+  const active = zones.sluice_active
+  const key = activeKey(sid, process.pid)
+  try {
+    enter(active, key)
+  } catch (error) {
+    countFailure(zones.sluice_counter, 'counting a request', error, r)
+    return
+  }
+  hold(() => leave(active, key))
+}
+
+export function rulesOfTried(tried: Tried | null): Rules | null {
+  return tried === null ? null : rulesOf(zones.sluice_table, tried.upstream)
+}
+
+/** The cookie that makes this choice a session, unless the client has it already; '' for none. */
+export function cookieFor(r: NginxHTTPRequest, tried: Tried, rules: Rules | null): string {
+  if (rules === null || rules.sticky === '' || tried.token === '') {
+    return ''
+  }
+  const cookie = sessionCookie(zones.sluice_table, tried.upstream, rules, tried.token)
+  const name = rules.sticky.slice(rules.sticky.indexOf(':') + 1)
+  return r.variables['cookie_' + name] === tried.token ? '' : cookie
+}

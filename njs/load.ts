@@ -1,0 +1,129 @@
+/**
+ * What policies count of each peer, in one dict of numbers that all workers share (LOAD_ZONE says which keys). A zone
+ * that is full refuses new keys, and nginx logs each refusal; a request is served all the same, uncounted.
+ */
+import type { NumberDict } from './dict.js'
+
+/** How long a mean time is believed: after this without an answer it counts for about a third. */
+const BELIEF_MS = 10000
+const NEW_PART = 0.3
+/** A budget never holds more tries than this, nor starts with less: a quiet upstream may still try again. */
+const BUDGET_TRIES = 10
+
+/** In flight to this peer, over all workers, of upstreams that count. */
+export function inFlight(load: NumberDict, sid: string): number {
+  return load.get('c' + sid) || 0
+}
+
+/** Counts one more and answers how many there are now; 0 when it cannot be counted. What a worker holds stands apart too, in case it dies. */
+export function enterLoad(load: NumberDict, name: string, pid: number): number {
+  const own = 'c' + name + '/' + pid
+  try {
+    load.incr(own, 1)
+  } catch (error) {
+    return 0
+  }
+  try {
+    return load.incr('c' + name, 1)
+  } catch (error) {
+    load.incr(own, -1)
+    return 0
+  }
+}
+
+export function leaveLoad(load: NumberDict, name: string, pid: number): void {
+  const own = 'c' + name + '/' + pid
+  if (load.incr(own, -1) <= 0) {
+    load.delete(own)
+  }
+  load.incr('c' + name, -1)
+}
+
+/** Adds a time to the moving mean of a peer, in milliseconds. Throws when the zone is full. */
+export function addTime(load: NumberDict, sid: string, millis: number, nowMs: number): void {
+  const before = load.get('t' + sid)
+  load.set('t' + sid, before === undefined ? millis : before + (millis - before) * NEW_PART)
+  load.set('a' + sid, nowMs)
+}
+
+/** The moving mean, which fades while nobody measures: or a peer that was slow once would never be asked again. */
+export function meanTime(load: NumberDict, sid: string, nowMs: number): number {
+  const mean = load.get('t' + sid)
+  if (mean === undefined) {
+    return 0
+  }
+  const ageMs = Math.max(0, nowMs - (load.get('a' + sid) || 0))
+  return mean * Math.exp(-ageMs / BELIEF_MS)
+}
+
+export interface Answered {
+  isError: boolean
+  millis: number
+}
+
+/** For outliers and leastTime. */
+export function addAnswer(load: NumberDict, sid: string, answer: Answered, nowMs: number): void {
+  try {
+    load.incr('n' + sid, 1)
+    load.incr('m' + sid, answer.millis)
+    if (answer.isError) {
+      load.incr('e' + sid, 1)
+    } else {
+      addTime(load, sid, answer.millis, nowMs)
+    }
+  } catch (error) {
+    // Full: this answer is not measured.
+  }
+}
+
+/** A request came: so much of another try may be made for it. */
+export function earnTry(load: NumberDict, unit: string, percent: number): void {
+  const key = 'b' + unit
+  try {
+    load.add(key, BUDGET_TRIES)
+    if ((load.get(key) || 0) < BUDGET_TRIES) {
+      load.incr(key, percent / 100)
+    }
+  } catch (error) {
+    // Full: then nothing is paid for either.
+  }
+}
+
+/** Whether another try may be made; then it is paid for. */
+export function spendTry(load: NumberDict, unit: string): boolean {
+  const key = 'b' + unit
+  try {
+    load.add(key, BUDGET_TRIES)
+    if (load.incr(key, -1) >= 0) {
+      return true
+    }
+    load.incr(key, 1)
+    return false
+  } catch (error) {
+    return true
+  }
+}
+
+/** The turn of a round robin: 0, 1, 2, … over all workers; -1 when it cannot be counted. */
+export function nextTurn(load: NumberDict, unit: string): number {
+  try {
+    return load.incr('i' + unit, 1) - 1
+  } catch (error) {
+    return -1
+  }
+}
+
+/** `trial` is `<number><sid>`. */
+export function isTrialOpen(load: NumberDict, trial: string): boolean {
+  return load.get('?' + trial) === undefined
+}
+
+/** Whether the caller is the one that tries. Numbers come in turn, so the key of the next one is long done with. */
+export function takeTrial(load: NumberDict, trial: string): boolean {
+  load.delete('?' + ((Number(trial.charAt(0)) % 9) + 1) + trial.slice(1))
+  try {
+    return load.add('?' + trial, 1)
+  } catch (error) {
+    return false
+  }
+}

@@ -1,0 +1,186 @@
+/** Chooses a peer by an upstream's rules. The front and the hop both do; what was tried is told to it. */
+import { RETRY_STATUSES } from '../../contract/rules.js'
+import type { Entry, Rules } from '../../contract/rules.js'
+import type { Dict, NumberDict } from '../dict.js'
+import { inFlight, meanTime, nextTurn } from '../load.js'
+import type { Asked } from '../lookup.js'
+import { drawn, entriesFrom, entryAt, position } from './list.js'
+import { sessionEntry } from './session.js'
+import { textOf } from './text.js'
+
+export interface Choosing {
+  table: Dict
+  load: NumberDict
+  asked: Asked
+  /** `:web` */
+  upstream: string
+  rules: Rules
+  /** What nginx drew: 0 to 49, and 0 to 999. */
+  slot: number
+  share: number
+  /** SIDs that are left out, apart from each other by spaces. */
+  tried: string
+  nowMs: number
+}
+
+/** leastConn looks at all of an upstream up to this size; of a larger one at so many in a row, from a place that is drawn. */
+const LOOKED_AT = 32
+/** So many entries in a row are looked at for one that has room. */
+const WALKED = 64
+const DRAWS = 8
+
+/** Whether what is in flight to these peers is counted on the request's way. */
+export function counts(rules: Rules): boolean {
+  return rules.capped || rules.loadPercent > 0 || 'ctl'.indexOf(rules.balance) >= 0
+}
+
+/** Whether the front leaves all of it to the hop, which can look at an answer before it passes it on. */
+export function isForHop(rules: Rules): boolean {
+  return rules.statuses > 0 || rules.nonIdempotent
+}
+
+export function isRetried(rules: Rules, status: number): boolean {
+  const bit = RETRY_STATUSES.indexOf(status)
+  return bit >= 0 && (rules.statuses >> bit) % 2 === 1
+}
+
+function isFree(c: Choosing, entry: Entry): boolean {
+  return (
+    c.tried.indexOf(entry.sid) < 0 &&
+    (entry.maxConns === 0 || inFlight(c.load, entry.sid) < entry.maxConns)
+  )
+}
+
+/** Bounded load (Mirrokni, Thorup, Zadimoghaddam): a peer that has its part of what is in flight passes the key on. */
+function isWithinBound(c: Choosing, entry: Entry): boolean {
+  if (c.rules.loadPercent === 0) {
+    return true
+  }
+  const all = inFlight(c.load, c.upstream) + 1
+  const bound = Math.ceil(((c.rules.loadPercent / 100) * all * entry.weight) / c.rules.weights)
+  return inFlight(c.load, entry.sid) < bound
+}
+
+function walk(c: Choosing, start: number, fits: (entry: Entry) => boolean): Entry | null {
+  const first = entryAt(c.table, c.upstream, start)
+  if (first !== null && isFree(c, first) && fits(first)) {
+    return first
+  }
+  const others = entriesFrom(c.table, c.upstream, 0, c.rules.count, start, WALKED)
+  const free = others.filter((entry) => isFree(c, entry))
+  return free.filter(fits)[0] || free[0] || null
+}
+
+function anyone(): boolean {
+  return true
+}
+
+/** Two different ones by weight, for the main list holds a peer as often as it weighs. */
+function twoDrawn(c: Choosing): Entry[] {
+  const found: Entry[] = []
+  for (let nth = 0; nth < DRAWS && found.length < 2; nth++) {
+    const at = position(drawn(c.slot, c.share, nth), c.rules.count)
+    const entry = entryAt(c.table, c.upstream, at)
+    const first = found[0]
+    if (entry !== null && isFree(c, entry) && (first === undefined || first.sid !== entry.sid)) {
+      found.push(entry)
+    }
+  }
+  return found
+}
+
+function conns(c: Choosing, entry: Entry): number {
+  return inFlight(c.load, entry.sid) / entry.weight
+}
+
+/** Time that a request is to wait behind what is in flight already. */
+function waiting(c: Choosing, entry: Entry): number {
+  const mean = meanTime(c.load, entry.sid, c.nowMs)
+  return (Math.max(mean, 0.1) * (inFlight(c.load, entry.sid) + 1)) / entry.weight
+}
+
+function lesser(c: Choosing, cost: (c: Choosing, entry: Entry) => number): Entry | null {
+  const found = twoDrawn(c)
+  const one = found[0]
+  const other = found[1]
+  if (one === undefined || other === undefined) {
+    return one || walk(c, position(drawn(c.slot, c.share, 0), c.rules.count), anyone)
+  }
+  return cost(c, other) < cost(c, one) ? other : one
+}
+
+/** Of those with the fewest for their weight one is drawn by weight. */
+function leastConn(c: Choosing): Entry | null {
+  const start = position(drawn(c.slot, c.share, 0), c.rules.count)
+  const seen = entriesFrom(c.table, c.upstream, 0, c.rules.count, start, LOOKED_AT)
+  const free = seen.filter((entry) => isFree(c, entry))
+  const loads = free.map((entry) => conns(c, entry))
+  const least = Math.min.apply(null, loads)
+  const equal = free.filter((entry, i) => loads[i] === least)
+  const sum = equal.reduce((all, entry) => all + entry.weight, 0)
+  let left = position(drawn(c.slot, c.share, 1), sum)
+  for (let i = 0; i < equal.length; i++) {
+    left -= (equal[i] as Entry).weight
+    if (left < 0) {
+      return equal[i] as Entry
+    }
+  }
+  return null
+}
+
+/** nginx hashes the text: `split_clients` over `$sluice_hash` draws as `$sluice_slot` and `$sluice_share` do. */
+function hashed(c: Choosing): Entry | null {
+  const v = c.asked.variables
+  v.sluice_hash = textOf(c.asked, c.rules.key)
+  const draw = Number(v.sluice_hash_slot) * 1000 + Number(v.sluice_hash_share)
+  return walk(c, position(draw, c.rules.count), (entry) => isWithinBound(c, entry))
+}
+
+function drawnAt(c: Choosing): number {
+  return position(drawn(c.slot, c.share, 0), c.rules.count)
+}
+
+function inTurn(c: Choosing): number {
+  const turn = nextTurn(c.load, c.upstream)
+  return turn < 0 ? drawnAt(c) : turn % c.rules.count
+}
+
+function fromMain(c: Choosing): Entry | null {
+  if (c.rules.count === 0) {
+    return null
+  }
+  switch (c.rules.balance) {
+    case 'r':
+      return walk(c, inTurn(c), anyone)
+    case 'c':
+      return leastConn(c)
+    case 't':
+      return lesser(c, conns)
+    case 'l':
+      return lesser(c, waiting)
+    case 'h':
+      return hashed(c)
+    case 'w':
+    case 'n':
+      return walk(c, drawnAt(c), anyone)
+  }
+}
+
+function fromSpill(c: Choosing): Entry | null {
+  const rules = c.rules
+  if (rules.spill === 0) {
+    return null
+  }
+  const start = position(drawn(c.slot, c.share, 2), rules.spill)
+  const entries = entriesFrom(c.table, c.upstream, rules.count, rules.spill, start, WALKED)
+  return entries.filter((entry) => isFree(c, entry))[0] || null
+}
+
+/** null when nobody is left who has room. */
+export function chooseByRules(c: Choosing): Entry | null {
+  const session = sessionEntry(c.table, c.asked, c.upstream, c.rules)
+  if (session !== null && isFree(c, session)) {
+    return session
+  }
+  return fromMain(c) || fromSpill(c)
+}

@@ -1,0 +1,56 @@
+/** The lists that rules choose from (contract/rules.ts). */
+import { CHUNK_ENTRIES, ENTRY_LENGTH, parseEntry } from '../../contract/rules.js'
+import type { Entry } from '../../contract/rules.js'
+import { SHARES, SLOTS } from '../../contract/zones.js'
+import type { Dict } from '../dict.js'
+
+/** Entry `index` of `:web`; null where a change is just being written and the list is shorter already. */
+export function entryAt(table: Dict, upstream: string, index: number): Entry | null {
+  const chunk = table.get(upstream + '%' + Math.floor(index / CHUNK_ENTRIES))
+  const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
+  return chunk === undefined || chunk.length < at + ENTRY_LENGTH ? null : parseEntry(chunk, at)
+}
+
+/**
+ * Up to `most` entries from `start` on, around the end of a list of `count` that begins at `base`. Reads each chunk once.
+ */
+export function entriesFrom(
+  table: Dict,
+  upstream: string,
+  base: number,
+  count: number,
+  start: number,
+  most: number,
+): Entry[] {
+  const found: Entry[] = []
+  let held = -1
+  let text = ''
+  for (let i = 0; i < most && i < count; i++) {
+    const index = base + ((start + i) % count)
+    const chunk = Math.floor(index / CHUNK_ENTRIES)
+    if (chunk !== held) {
+      held = chunk
+      text = table.get(upstream + '%' + chunk) || ''
+    }
+    const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
+    if (text.length >= at + ENTRY_LENGTH) {
+      found.push(parseEntry(text, at))
+    }
+  }
+  return found
+}
+
+/** nginx drew a slot and a share: one of 50,000. Numbers from the same draw that differ by `nth` look unrelated. */
+export function drawn(slot: number, share: number, nth: number): number {
+  let draw = slot * SHARES + share
+  for (let i = 0; i < nth; i++) {
+    // Full period modulo 50,000: the multiplier is 1 modulo its primes 2 (and 4) and 5, the increment shares none.
+    draw = (draw * 7621 + 20011) % (SLOTS * SHARES)
+  }
+  return draw
+}
+
+/** `draw` of 50,000 → a position in a list of `count`. */
+export function position(draw: number, count: number): number {
+  return Math.floor((draw * count) / (SLOTS * SHARES))
+}

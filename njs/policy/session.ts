@@ -1,0 +1,39 @@
+/** Sticky sessions: from what the client says to the instance it was with. */
+import { ENTRY_LENGTH, parseEntry } from '../../contract/rules.js'
+import type { Entry, Rules } from '../../contract/rules.js'
+import type { Dict } from '../dict.js'
+import type { Asked } from '../lookup.js'
+import { textOf } from './text.js'
+
+const MOST_LENGTH = 128
+
+/** What the client says: a token, or an instance's id. '' when it says nothing that could be one. */
+function nameOf(asked: Asked, sticky: string): string {
+  if (sticky.indexOf('cookie:') === 0) {
+    const token = textOf(asked, sticky)
+    return /^[0-9a-f]{16}$/.test(token) ? token : ''
+  }
+  const text = textOf(asked, sticky.slice('route:'.length)).slice(0, 4 * MOST_LENGTH)
+  const id = text.slice(text.lastIndexOf('.') + 1)
+  return /^[\w.:-]{1,128}$/.test(id) ? id : ''
+}
+
+/** The entry of the session's instance; null when there is no session, or its instance takes it no more. */
+export function sessionEntry(
+  table: Dict,
+  asked: Asked,
+  upstream: string,
+  rules: Rules,
+): Entry | null {
+  const name = rules.sticky === '' ? '' : nameOf(asked, rules.sticky)
+  const found = name === '' ? undefined : table.get(upstream + '$' + name)
+  return found === undefined || found.length < ENTRY_LENGTH ? null : parseEntry(found, 0)
+}
+
+/** `sluice=0123456789abcdef; Path=/; HttpOnly` for a peer with this token; '' when the policy has no cookie. */
+export function sessionCookie(table: Dict, upstream: string, rules: Rules, token: string): string {
+  const isCookie = rules.sticky.indexOf('cookie:') === 0
+  return isCookie && token !== ''
+    ? rules.sticky.slice('cookie:'.length) + '=' + token + (table.get(upstream + '$') || '')
+    : ''
+}
