@@ -2,17 +2,22 @@
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
+import type { Place } from './compile.js'
 import { Compiler } from './compiler.js'
+import type { ConditionsOf } from './compiler.js'
 import type { Desired } from './desired.js'
 import { PoolDns } from './pool-dns.js'
 import type { Source } from './push.js'
 
 export interface TableOptions {
   domain: string
+  place: Place
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined
   desired(): Desired
+  /** What this gateway found out about an upstream's instances; where that changes, the pusher has to be woken. */
+  conditionsOf: ConditionsOf
   ready(): boolean
   /** The table should be another one now, although the desired state is not. */
   onChange(): void
@@ -37,8 +42,8 @@ export class Table implements Source {
 
   constructor(options: TableOptions) {
     this.#options = options
-    const { domain, log, poolPort } = options
-    this.#compiler = new Compiler(domain, log)
+    const { domain, place, log, poolPort } = options
+    this.#compiler = new Compiler(domain, log, place)
     this.#pool =
       poolPort === undefined
         ? undefined
@@ -67,18 +72,19 @@ export class Table implements Source {
   }
 
   update(): Set<string> {
+    const { conditionsOf } = this.#options
     const desired = this.#options.desired()
     this.#revision = desired.revision
     const pool = this.#pool
     if (pool !== undefined && this.#isAssumed && this.ready()) {
       this.#isAssumed = false
-      const changed = this.#compiler.update(desired, NOTHING)
+      const changed = this.#compiler.update(desired, NOTHING, conditionsOf)
       pool.setMembers(this.#compiler.members())
       pool.assume()
-      this.#compiler.update(desired, pool.pooled).forEach((name) => changed.add(name))
+      this.#compiler.update(desired, pool.pooled, conditionsOf).forEach((name) => changed.add(name))
       return changed
     }
-    const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING)
+    const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING, conditionsOf)
     // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error for every question.
     if (changed.size > 0 || (!this.#isFed && this.ready())) {
       this.#isFed = true

@@ -1,0 +1,12 @@
+/** What this gateway knows of an instance beyond the registry. */
+export interface Condition {
+  /** `down`: gets nothing new. */
+  state: 'up' | 'down'
+  reason?: string
+  /** 1 to 9: one request is to try it; the number of that trial, in turn. Only while down. */
+  trial?: number
+  /** Above 0 and below 1: the part of its weight that it gets while it warms up. */
+  share?: number
+}
+/** By instance id. The same object until something in it changes. */
+export type Conditions = ReadonlyMap<string, Condition>
