@@ -2,11 +2,14 @@
  * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
  */
 import type { FastifyInstance } from 'fastify'
+import type { Policy } from '../../contract/policy.js'
 import { compilePeers, sidOf } from '../compile.js'
+import type { Compiled, Place } from '../compile.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
 import { byPrecedence, planHosts } from '../hosts.js'
 import type { Plan } from '../hosts.js'
 import type { ApiContext } from './context.js'
+import { tellPolicy } from './explain-policy.js'
 import { showInstance } from './instances.js'
 import { readAnswers } from './openapi.js'
 import { ExplainQuery } from './schemas.js'
@@ -25,7 +28,22 @@ interface Arm {
   weight: number
   /** Of all requests like this one. */
   share: number
+  /** Absent when there is no such upstream. */
+  policy?: Policy
   peers: Array<Record<string, unknown>>
+}
+
+/** A request as a person types it: any case, a port, a trailing dot, a query. */
+export interface Question {
+  host: string
+  path: string
+  /** Its Cookie header. */
+  cookie?: string | undefined
+}
+
+/** What decides beside the registry. */
+export interface Ground extends Place {
+  domain: string
 }
 
 export interface Explanation {
@@ -35,7 +53,7 @@ export interface Explanation {
   outcome: 'served' | 'no_route' | 'no_peer'
   why: string[]
   route: { id: string | null; host: string; pathPrefix: string } | null
-  upstreams: Array<{ name: string; weight: number; share: number }>
+  upstreams: Array<Omit<Arm, 'peers'>>
   peers: Array<Record<string, unknown>>
 }
 
@@ -57,18 +75,14 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
       path?: string
       cookie?: string
     }
-    const explanation = explain(control.desired(), control.settings.domain, host, path)
-    if (cookie !== undefined) {
-      explanation.why.push('cookies make no difference in this version')
-    }
-    return explanation
+    return explain(control.desired(), control.settings, { host, path, cookie })
   })
 }
 
-/** `host` and `path` as a person types them: any case, a port, a trailing dot, a query. */
-export function explain(desired: Desired, domain: string, host: string, path: string): Explanation {
-  const asked = { host: plainHost(host), path: plainPath(path) }
-  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+/** Of what the registry says; what this gateway found out about an instance is not asked. */
+export function explain(desired: Desired, ground: Ground, question: Question): Explanation {
+  const asked = { host: plainHost(question.host), path: plainPath(question.path) }
+  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
   const why: string[] = []
   const matched = match(plan, desired, asked, why)
   const head = { revision: desired.revision, ...asked }
@@ -76,13 +90,13 @@ export function explain(desired: Desired, domain: string, host: string, path: st
     return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
   }
   const { arms, ...route } = matched
-  const shared = shareOut(desired, arms, why)
+  const shared = shareOut(desired, arms, ground, question.cookie, why)
   const peers = shared.flatMap((arm) => arm.peers)
   const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
   if (outcome === 'no_peer') {
     why.push('no instance is up')
   }
-  const upstreams = shared.map(({ name, weight, share }) => ({ name, weight, share }))
+  const upstreams = shared.map(withoutPeers)
   return { ...head, outcome, why, route, upstreams, peers }
 }
 
@@ -154,37 +168,58 @@ function routeOf({ routes }: Desired, host: string, prefix: string): string | nu
   return fits.sort(byPrecedence)[0]?.id ?? null
 }
 
-function shareOut(desired: Desired, arms: Matched['arms'], why: string[]): Arm[] {
-  const known = arms.map((arm) => ({ ...arm, desired: desired.upstreams.get(arm.upstream) }))
-  const serving = known.filter(({ desired: one }) => one !== undefined && totalWeight(one) > 0)
+function withoutPeers({ name, weight, share, policy }: Arm): Omit<Arm, 'peers'> {
+  return { name, weight, share, ...(policy !== undefined && { policy }) }
+}
+
+function shareOut(
+  desired: Desired,
+  arms: Matched['arms'],
+  ground: Ground,
+  cookie: string | undefined,
+  why: string[],
+): Arm[] {
+  const known = arms.map(({ upstream: name, weight }) => {
+    const one = desired.upstreams.get(name)
+    return {
+      name,
+      weight,
+      one,
+      compiled: one === undefined ? undefined : compilePeers(one, ground),
+    }
+  })
+  const serving = known.filter(({ compiled }) => totalWeight(compiled) > 0)
   const total = serving.reduce((sum, { weight }) => sum + weight, 0)
   return known.map((arm) => {
-    const { upstream: name, weight, desired: one } = arm
+    const { name, weight, one, compiled } = arm
     const share = serving.includes(arm) ? weight / total : 0
-    if (one === undefined) {
+    if (one === undefined || compiled === undefined) {
       why.push(`there is no upstream ${name}`)
-    } else if (share === 0) {
-      why.push(`upstream ${name} has no instance that is up`)
+      return { name, weight, share, peers: [] }
     }
-    return { name, weight, share, peers: one === undefined ? [] : peersOf(one, share) }
+    const told = tellPolicy(one, compiled.tiers, ground, cookie)
+    why.push(...(share === 0 ? [`upstream ${name} has no instance that is up`] : told))
+    return { name, weight, share, policy: one.policy, peers: peersOf(one, compiled, share) }
   })
 }
 
-function totalWeight(upstream: DesiredUpstream): number {
-  const up = compilePeers(upstream).peers.filter((peer) => peer.up)
-  return up.reduce((sum, { weight }) => sum + weight, 0)
+/** Of those that requests are shared out among. */
+function totalWeight(compiled: Compiled | undefined): number {
+  return (compiled?.tiers.main ?? []).reduce((sum, { weight }) => sum + weight, 0)
 }
 
-/** Every instance; one that shares its address with another is shown with no share of its own. */
-function peersOf(upstream: DesiredUpstream, share: number): Array<Record<string, unknown>> {
-  const { peers } = compilePeers(upstream)
-  const total = totalWeight(upstream)
-  const bySid = new Map(peers.map((peer) => [peer.sid, peer]))
+/** Every instance; one that shares its address with another is shown with no share of its own, and one that waits as well. */
+function peersOf(
+  upstream: DesiredUpstream,
+  compiled: Compiled,
+  share: number,
+): Array<Record<string, unknown>> {
+  const total = totalWeight(compiled)
+  const bySid = new Map(compiled.tiers.main.map((peer) => [peer.sid, peer]))
   return [...upstream.instances.values()].map((instance) => {
     const { host, port } = instance.record
     const peer = bySid.get(sidOf(host, port))
-    const serves = peer !== undefined && peer.up && peer.id === instance.id && total > 0
-    const own = serves ? (share * peer.weight) / total : 0
+    const own = peer?.id === instance.id ? (share * peer.weight) / total : 0
     return { upstream: upstream.name, ...showInstance(instance), share: own }
   })
 }
