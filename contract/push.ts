@@ -76,7 +76,9 @@ export interface ActiveReply {
 }
 
 export interface EventsReply {
-  /** Ask from here the next time. Lower than what was asked from: nginx was started anew. */
+  /** Parent of the worker that answers: another one than before means that nginx was started anew, and counts from 0. */
+  master: number
+  /** Ask from here the next time. */
   next: number
   /** `f<sid>` a failed try, `p<sid>` a trial that passed; oldest first, at most EVENTS, the newest. */
   events: string[]

@@ -1,14 +1,22 @@
 /** Upstreams, splits and hosts → the units of the table (contract/table.ts). Pure: the same input gives the same bytes. */
 import { createHash } from 'node:crypto'
 import { printAddress } from '../contract/address.js'
+import { printRules } from '../contract/rules.js'
 import { peerBucket, printPeer } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
-import { BUCKET_PEERS } from '../contract/zones.js'
+import { BUCKET_PEERS, SLOTS } from '../contract/zones.js'
 import type { Conditions } from './conditions.js'
-import { stateOf } from './desired.js'
-import type { DesiredInstance, DesiredUpstream } from './desired.js'
+import type { DesiredUpstream } from './desired.js'
+import { peersOf } from './peers.js'
+import type { Peer } from './peers.js'
+import { ruledOf, tokensOf } from './rules.js'
+import type { Ruled } from './rules.js'
 import { layOut } from './slots.js'
 import type { Layout, Weighted } from './slots.js'
+import { tiersOf } from './tiers.js'
+import type { Tiers } from './tiers.js'
+
+export { sidOf } from './peers.js'
 
 /** What is written and removed as one. Its record stands under its name, all else below it. */
 export interface Unit {
@@ -16,31 +24,27 @@ export interface Unit {
   entries: ReadonlyMap<string, string>
 }
 
-/** One address of an upstream. */
-export interface Peer {
-  sid: string
-  host: string
-  port: number
-  /** The instance it is shown as. */
-  id: string
-  weight: number
-  up: boolean
-  /** Nobody there says that it could still serve, not even what it has. */
-  down: boolean
-}
-
-/** An upstream's peers and slots, before it is known which of them the pool has. */
+/** An upstream, before it is known which of its peers the pool has. */
 export interface Compiled {
   name: string
   /** Sorted by SID. */
   peers: Peer[]
+  tiers: Tiers
+  /** Its slots; empty when rules choose, and when nobody is up. */
   layout: Layout
+  ruled: Ruled | undefined
+  tokenFor: (peer: Peer) => string
 }
 
-/** What the table and nginx's pool call an address: md5 in hex of `10.0.0.7:80`. */
-export function sidOf(host: string, port: number): string {
-  return createHash('md5').update(printAddress(host, port)).digest('hex')
+/** What one gateway's table depends on beside the registry. */
+export interface Place {
+  cluster: string
+  /** The gateway's zone; undefined: all zones are alike. */
+  zone: string | undefined
 }
+
+export const NO_LAYOUT: Layout = new Map()
+const ANYWHERE: Place = { cluster: 'main', zone: undefined }
 
 /** 8 hex digits of all entries, in order of their keys. */
 function digest(record: string, entries: Map<string, string>): string {
@@ -55,51 +59,65 @@ function unit(name: string, record: string, entries: Map<string, string>): Unit 
   return { name, entries: entries.set(name, `${digest(record, entries)} ${record}`) }
 }
 
-/**
- * Several instances of one upstream at one address are one process that registered more than once (an agent and an
- * operator, an old container's record and the new one's). So it is one peer: with the largest weight, not the sum,
- * which would double its load; up if any of them is, because the newest registration is the true one; but not at all while
- * an operator drains one of them, because then nothing may reach that address.
- */
-function merge(sid: string, instances: DesiredInstance[], conditions?: Conditions): Peer {
-  const isUp = (instance: DesiredInstance) =>
-    stateOf(instance, conditions?.get(instance.id)).state === 'up'
-  const sorted = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1))
-  const shown = sorted.find(isUp) ?? sorted[0]
-  if (shown === undefined) {
-    throw new Error('a peer has at least one instance')
-  }
-  const counted = sorted.filter((instance) => isUp(instance) || !sorted.some(isUp))
-  return {
-    sid,
-    host: shown.record.host,
-    port: shown.record.port,
-    id: shown.id,
-    weight: Math.max(...counted.map((instance) => instance.record.weight)),
-    up: isUp(shown) && instances.every((instance) => instance.override === undefined),
-    down: instances.every((instance) => stateOf(instance).state === 'down'),
-  }
+/** Whether an upstream has rules that choose, in place of slots. */
+function chooses({ ruled }: Compiled): boolean {
+  return ruled !== undefined && ruled.rules.balance !== 'n'
 }
 
-/** One for each address, sorted by SID. */
-export function peersOf(upstream: DesiredUpstream, conditions?: Conditions): Peer[] {
-  const bySid = new Map<string, DesiredInstance[]>()
-  for (const instance of upstream.instances.values()) {
-    const sid = sidOf(instance.record.host, instance.record.port)
-    const same = bySid.get(sid)
-    if (same === undefined) {
-      bySid.set(sid, [instance])
-    } else {
-      same.push(instance)
+interface Marks {
+  /** Whether the slots name an upstream whose rules choose. */
+  ruled: boolean
+  /** Peers that one request each is to try. */
+  trials: Peer[]
+}
+
+/** A trial takes one slot, which its SID says; further ones the next that is free, and none above as many as there are slots. */
+function trialSlots(trials: Peer[]): Map<string, Peer> {
+  const slots = new Map<string, Peer>()
+  for (const peer of trials.slice(0, SLOTS)) {
+    let slot = parseInt(peer.sid.slice(0, 6), 16) % SLOTS
+    while (slots.has(`/${slot}`)) {
+      slot = (slot + 1) % SLOTS
     }
+    slots.set(`/${slot}`, peer)
   }
-  const peers = [...bySid].map(([sid, instances]) => merge(sid, instances, conditions))
-  return peers.sort((a, b) => (a.sid < b.sid ? -1 : 1))
+  return slots
 }
 
-export function compilePeers(upstream: DesiredUpstream, conditions?: Conditions): Compiled {
+function markSlots(layout: Layout, { ruled, trials }: Marks): Layout {
+  if (!ruled && trials.length === 0) {
+    return layout
+  }
+  const tried = trialSlots(trials)
+  const isCell = (key: string) => key.lastIndexOf('/') > 0
+  const marked = [...layout].map(([key, value]): [string, string] => {
+    const peer = tried.get(key)
+    const trial = peer === undefined ? '' : `?${peer.trial}${peer.sid}`
+    return [key, isCell(key) ? value : `${trial}${ruled ? '^' : ''}${value}`]
+  })
+  return new Map(marked)
+}
+
+function trialsOf(compiled: { peers: Peer[] }): Peer[] {
+  return compiled.peers.filter(({ trial }) => trial > 0)
+}
+
+export function compilePeers(
+  upstream: DesiredUpstream,
+  place: Place = ANYWHERE,
+  conditions?: Conditions,
+): Compiled {
+  const { name, policy } = upstream
   const peers = peersOf(upstream, conditions)
-  return { name: `:${upstream.name}`, peers, layout: layOut(peers.filter((peer) => peer.up)) }
+  const tiers = tiersOf(peers, policy, place.zone)
+  const tokenFor = tokensOf(policy, place.cluster, name)
+  const ruled = ruledOf(policy, peers, tiers, tokenFor)
+  const compiled = { name: `:${name}`, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }
+  if (chooses(compiled)) {
+    return compiled
+  }
+  const marks = { ruled: false, trials: trialsOf(compiled) }
+  return { ...compiled, layout: markSlots(layOut(tiers.main), marks) }
 }
 
 /** A power of two, so that it seldom changes and that one bucket splits into two when it does. */
@@ -111,35 +129,38 @@ function bucketCount(peers: number): number {
   return buckets
 }
 
-function lineOf(peer: Peer, pooled: ReadonlySet<string>): string {
+function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string {
   const line: PeerLine = {
     sid: peer.sid,
     address: printAddress(peer.host, peer.port),
     id: peer.id,
     up: peer.up,
     pooled: pooled.has(peer.sid),
-    token: '',
+    token,
   }
   return printPeer(line)
 }
 
 /** `pooled` holds the SIDs that nginx's pool surely has. */
 export function compileUpstream(compiled: Compiled, pooled: ReadonlySet<string>): Unit {
-  const { name, peers, layout } = compiled
+  const { name, peers, layout, ruled, tokenFor } = compiled
   const buckets = bucketCount(peers.length)
   const lines = new Map<number, string[]>()
   for (const peer of peers) {
     const bucket = peerBucket(peer.sid, buckets)
-    lines.set(bucket, [...(lines.get(bucket) ?? []), lineOf(peer, pooled)])
+    lines.set(bucket, [...(lines.get(bucket) ?? []), lineOf(peer, pooled, tokenFor(peer))])
   }
-  const entries = new Map([...layout].map(([key, value]) => [name + key, value]))
+  const below = [...layout, ...(ruled?.entries ?? [])]
+  const entries = new Map(below.map(([key, value]) => [name + key, value]))
   lines.forEach((list, bucket) => entries.set(`${name}#${bucket}`, list.join('\n')))
-  return unit(name, String(buckets), entries)
+  const rules = ruled === undefined ? '' : ` ${printRules(ruled.rules)}`
+  return unit(name, `${buckets}${rules}`, entries)
 }
 
 /**
  * Each arm's peers, by the arm's weight. An arm without a peer that is up leaves its part to the others: a request is
- * better served by the other version than by none.
+ * better served by the other version than by none. As soon as one arm has rules that choose, all slots say no more than whose
+ * turn it is: peers of several arms share a slot.
  */
 export function compileSplit(
   name: string,
@@ -150,7 +171,7 @@ export function compileSplit(
     (a, b) => (a.compiled.name < b.compiled.name ? -1 : 1) || a.weight - b.weight,
   )
   for (const { weight, compiled } of sorted) {
-    const up = compiled.peers.filter((peer) => peer.up)
+    const up = compiled.tiers.main
     const sum = up.reduce((total, peer) => total + peer.weight, 0)
     for (const peer of up) {
       weights.set(peer.sid, (weights.get(peer.sid) ?? 0) + (weight * peer.weight) / sum)
@@ -158,7 +179,13 @@ export function compileSplit(
   }
   const mixed: Weighted[] = [...weights].map(([sid, weight]) => ({ sid, weight }))
   const names = [...new Set(sorted.map((arm) => arm.compiled.name))]
-  const entries = new Map([...layOut(mixed)].map(([key, value]) => [name + key, value]))
+  const marks = {
+    ruled: sorted.some(({ compiled }) => chooses(compiled)),
+    // Rules that choose have their trials themselves.
+    trials: sorted.flatMap(({ compiled }) => (chooses(compiled) ? [] : trialsOf(compiled))),
+  }
+  const slots = markSlots(layOut(mixed), marks)
+  const entries = new Map([...slots].map(([key, value]) => [name + key, value]))
   return unit(name, names.join(' '), entries)
 }
 

@@ -1,12 +1,14 @@
 /** Keeps the compiled table beside the desired state, and compiles again only what a change concerns. */
+import { DEFAULT_POLICY } from '../contract/policy.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
-import { compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
-import type { Compiled, Peer, Unit } from './compile.js'
+import { NO_LAYOUT, compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
+import type { Compiled, Place, Unit } from './compile.js'
 import type { Conditions } from './conditions.js'
 import type { Desired, DesiredUpstream } from './desired.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
+import type { Peer } from './peers.js'
 import type { Layout } from './slots.js'
 
 /** What a gateway knows of an upstream's instances; the same object until something in it changes. */
@@ -19,14 +21,16 @@ interface Cached {
   sids: Set<string>
 }
 
-const NO_LAYOUT: Layout = new Map()
+/** Many peers share it, so that its cells have keys of their own. */
+const CELLED = /^(\?.{33})?\^?#/
+const NOTHING_KNOWN: ConditionsOf = () => undefined
 
 /** The slots of a unit, without its name; empty when a copy for each host would cost a key for each cell. */
 function slotsOf(unit: Unit): Layout {
   const slots = new Map<string, string>()
   for (let i = 0; i < SLOTS; i++) {
     const value = unit.entries.get(`${unit.name}/${i}`)
-    if (value?.startsWith('#') === true) {
+    if (value !== undefined && CELLED.test(value)) {
       return NO_LAYOUT
     }
     if (value !== undefined) {
@@ -38,6 +42,7 @@ function slotsOf(unit: Unit): Layout {
 
 export class Compiler {
   readonly #domain: string
+  readonly #place: Place
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
   readonly #cached = new Map<string, Cached>()
@@ -45,8 +50,9 @@ export class Compiler {
   #routes: Desired['routes'] | undefined
   #pooled: ReadonlySet<string> = new Set()
 
-  constructor(domain: string, log: Logger) {
+  constructor(domain: string, log: Logger, place: Place = { cluster: 'main', zone: undefined }) {
     this.#domain = domain
+    this.#place = place
     this.#log = log
   }
 
@@ -75,10 +81,13 @@ export class Compiler {
   update(
     desired: Desired,
     pooled: ReadonlySet<string>,
-    conditionsOf: ConditionsOf = () => undefined,
+    conditionsOf: ConditionsOf = NOTHING_KNOWN,
   ): Set<string> {
     const changed = new Set<string>()
-    const isNewSet = this.#updateUpstreams(desired, pooled, conditionsOf, changed)
+    const flipped = symmetricDifference(this.#pooled, pooled)
+    this.#pooled = pooled
+    const isNewSet = this.#updateUpstreams(desired, conditionsOf, changed)
+    this.#flip(flipped, changed)
     const isNewPlan = isNewSet || desired.routes !== this.#routes
     const before = this.#plan
     if (isNewPlan) {
@@ -94,14 +103,7 @@ export class Compiler {
   }
 
   /** Whether the set of upstream names is another one now. */
-  #updateUpstreams(
-    desired: Desired,
-    pooled: ReadonlySet<string>,
-    conditionsOf: ConditionsOf,
-    changed: Set<string>,
-  ): boolean {
-    const flipped = symmetricDifference(this.#pooled, pooled)
-    this.#pooled = pooled
+  #updateUpstreams(desired: Desired, conditionsOf: ConditionsOf, changed: Set<string>): boolean {
     let isNewSet = false
     for (const upstream of desired.upstreams.values()) {
       const cached = this.#cached.get(upstream.name)
@@ -118,12 +120,16 @@ export class Compiler {
         this.#drop(`:${name}`, changed)
       }
     }
-    for (const cached of flipped.length > 0 ? this.#cached.values() : []) {
-      if (flipped.some((sid) => cached.sids.has(sid))) {
-        this.#set(compileUpstream(cached.compiled, pooled), changed)
+    return isNewSet
+  }
+
+  /** These SIDs came to the pool or left it. */
+  #flip(sids: string[], changed: Set<string>): void {
+    for (const cached of sids.length > 0 ? this.#cached.values() : []) {
+      if (sids.some((sid) => cached.sids.has(sid))) {
+        this.#set(compileUpstream(cached.compiled, this.#pooled), changed)
       }
     }
-    return isNewSet
   }
 
   #compile(
@@ -131,7 +137,7 @@ export class Compiler {
     conditions: Conditions | undefined,
     changed: Set<string>,
   ): void {
-    const compiled = compilePeers(upstream, conditions)
+    const compiled = compilePeers(upstream, this.#place, conditions)
     const sids = new Set(compiled.peers.map((peer) => peer.sid))
     this.#cached.set(upstream.name, { upstream, conditions, compiled, sids })
     this.#set(compileUpstream(compiled, this.#pooled), changed)
@@ -145,7 +151,7 @@ export class Compiler {
       }
       const parts = arms.map(({ upstream, weight }) => ({
         weight,
-        compiled: this.#cached.get(upstream)?.compiled ?? empty(upstream),
+        compiled: this.#cached.get(upstream)?.compiled ?? nobody(upstream),
       }))
       this.#set(compileSplit(name, parts), changed)
     }
@@ -195,8 +201,8 @@ export class Compiler {
   }
 }
 
-function empty(upstream: string): Compiled {
-  return { name: `:${upstream}`, peers: [], layout: NO_LAYOUT }
+function nobody(upstream: string): Compiled {
+  return compilePeers({ name: upstream, policy: DEFAULT_POLICY, revision: 0, instances: new Map() })
 }
 
 /** By its entries, and not by the digest alone: 32 bits do not rule out that a change is lost. */

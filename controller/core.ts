@@ -145,9 +145,10 @@ export class Core {
   }
 
   #makeTable(): Table {
-    const { domain, mode, pool, poolPort } = this.#options.settings
+    const { domain, cluster, zone, mode, pool, poolPort } = this.#options.settings
     return new Table({
       domain,
+      place: { cluster, zone },
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
       desired: (): Desired => this.state.desired(),

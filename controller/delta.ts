@@ -22,25 +22,69 @@ const PART_BYTES = 100_000
 const NO_DIGEST = '00000000'
 
 /**
- * Lower first. Peers come before the slots that name them, slots before the record, and what nobody reads any more goes last.
- * Where the number of buckets grows, the old ones keep all their lines until the record tells the new number.
+ * Lower first. Peers come before the slots and lists that name them, those before the record, and what nobody reads any more
+ * goes last. Where the number of buckets grows, the old ones keep all their lines until the record tells the new number.
+ *
+ * Lists are read by the record's counts, so between two writes a reader may hold the old record with new chunks, or the reverse.
+ * What it finds is right enough all the same: every chunk, old or new, holds nothing but peers of this upstream, and one that was removed
+ * or drained has left all of them before the gateway acknowledges. And it finds no hole: chunks that are new or as long as
+ * before are written before the record, those that get shorter (at most one, the last) after it, and those that vanish are
+ * deleted after that. So the list is never shorter than the record in force says.
+ *
+ * A session's key is the only one that is found by what a client says and not by the record, so it must never outlive its peer's
+ * line, by which a resync finds it: it is written last of all, and deleted first. Meanwhile its clients are new ones.
  */
-function rankOf(key: string, name: string, keepUntilRecord: number): number {
+function rankOf(key: string, name: string, keep: Keep): number {
   if (key === name) {
-    return 3
+    return RECORD
   }
-  const mark = key.charAt(name.length)
-  if (mark === '#') {
-    return Number(key.slice(name.length + 1)) < keepUntilRecord ? 4 : 0
+  switch (key.charAt(name.length)) {
+    case '#':
+      return Number(key.slice(name.length + 1)) < keep.buckets ? AFTER_RECORD : 0
+    case '%':
+      return key === keep.chunk ? AFTER_RECORD : 2
+    case '$':
+      return key.length > name.length + 1 ? SESSION : 2
+    default:
+      return key.indexOf('/', name.length + 1) < 0 ? 2 : 1
   }
-  return key.indexOf('/', name.length + 1) < 0 ? 2 : 1
+}
+
+const RECORD = 3
+const AFTER_RECORD = 4
+const SESSION = 5
+/** Sessions that go come before all else. */
+const FORGET = -1
+const DELETE = 10
+
+/** What stays as it is until the record tells of the change. */
+interface Keep {
+  /** So many of the peer buckets. */
+  buckets: number
+  /** The chunk that gets shorter. */
+  chunk: string
 }
 
 function buckets(unit: Unit | undefined): number {
   const record = unit?.entries.get(unit.name)
   return unit?.name.startsWith(':') === true && record !== undefined
-    ? Number(record.slice(DIGEST_LENGTH))
+    ? parseInt(record.slice(DIGEST_LENGTH), 10)
     : 0
+}
+
+function keepOf({ before, after }: UnitChange): Keep {
+  const old = buckets(before)
+  let chunk = ''
+  for (const [key, value] of after?.entries ?? []) {
+    if (key.charAt(after?.name.length ?? 0) === '%' && isShorter(value, before?.entries.get(key))) {
+      chunk = key
+    }
+  }
+  return { buckets: old < buckets(after) ? old : 0, chunk }
+}
+
+function isShorter(value: string, before: string | undefined): boolean {
+  return before !== undefined && value.length < before.length
 }
 
 interface Ranked {
@@ -48,20 +92,26 @@ interface Ranked {
   operation: Operation
 }
 
-const DELETE = 10
+function deleteRank(key: string, name: string): number {
+  if (rankOf(key, name, NOTHING_KEPT) === SESSION) {
+    return FORGET
+  }
+  return DELETE + (key === name ? 1 : 0)
+}
+
+const NOTHING_KEPT: Keep = { buckets: 0, chunk: '' }
 
 function diffUnit(change: UnitChange, out: Ranked[]): void {
   const { name, before, after } = change
-  const old = buckets(before)
-  const keepUntilRecord = old < buckets(after) ? old : 0
+  const keep = keepOf(change)
   for (const [key, value] of after?.entries ?? []) {
     if (before?.entries.get(key) !== value) {
-      out.push({ rank: rankOf(key, name, keepUntilRecord), operation: [key, value] })
+      out.push({ rank: rankOf(key, name, keep), operation: [key, value] })
     }
   }
   for (const key of before?.entries.keys() ?? []) {
     if (after?.entries.has(key) !== true) {
-      out.push({ rank: DELETE + (key === name ? 1 : 0), operation: [key, null] })
+      out.push({ rank: deleteRank(key, name), operation: [key, null] })
     }
   }
 }
@@ -142,26 +192,25 @@ function mark(name: string, unit: Unit | undefined): Operation[] {
   return record === undefined ? [] : [[name, `${NO_DIGEST} ${record.slice(DIGEST_LENGTH)}`]]
 }
 
-function sortedOperations(changes: UnitChange[]): { sets: Operation[]; deletes: Operation[] } {
+function sortedOperations(changes: UnitChange[]): Operation[] {
   const ranked: Ranked[] = []
   changes.forEach((change) => diffUnit(change, ranked))
-  ranked.sort((a, b) => a.rank - b.rank)
-  const operations = ranked.map((one) => one.operation)
-  return {
-    sets: operations.filter(([, value]) => value !== null),
-    deletes: operations.filter(([, value]) => value === null),
-  }
+  return ranked.sort((a, b) => a.rank - b.rank).map((one) => one.operation)
+}
+
+function isSet([, value]: Operation): boolean {
+  return value !== null
 }
 
 /** Parts to be sent in this order; at least one, which may be empty. */
 export function makeParts(changes: UnitChange[], namesIn: NamesIn): Operation[][] {
-  const { sets, deletes } = sortedOperations(changes)
+  const operations = sortedOperations(changes)
   const moves = movesOf(changes)
   const index = indexOperations(moves, namesIn)
-  const whole = split([...sets, ...deletes, ...index])
+  const whole = split([...operations, ...index])
   return whole.length === 1
     ? whole
-    : split([...preamble(changes, moves, namesIn), ...sets, ...deletes, ...index])
+    : split([...preamble(changes, moves, namesIn), ...operations, ...index])
 }
 
 /** A unit that never came to have its record: nobody reads it, and it only takes room. */
@@ -185,10 +234,10 @@ export function makePartsForFull(changes: UnitChange[], namesIn: NamesIn): Opera
     ...fresh.filter(({ before }) => before !== undefined),
     ...fresh.filter(({ before, after }) => before === undefined && after !== undefined),
   ]
-  const deletes = sortedOperations([...torsos, ...order]).deletes
+  const deletes = sortedOperations([...torsos, ...order]).filter((one) => !isSet(one))
   const index = indexOperations(movesOf(changes), namesIn)
   const units = order.flatMap((change) => {
-    const { sets } = sortedOperations([change])
+    const sets = sortedOperations([change]).filter(isSet)
     const parts = sets.length === 0 ? [] : split(sets)
     return parts.length > 1 ? split([...mark(change.name, change.before), ...sets]) : parts
   })

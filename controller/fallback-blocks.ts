@@ -1,10 +1,10 @@
 /** The `upstream{}` blocks of the fallback: who is in them, and with what weight. Pure. */
 import { parseIp, printAddress, printIp } from '../contract/address.js'
 import { SluiceError } from '../runtime/errors.js'
-import { peersOf } from './compile.js'
 import type { Desired, DesiredUpstream } from './desired.js'
 import { nameWord } from './fallback-words.js'
 import type { Plan } from './hosts.js'
+import { peersOf } from './peers.js'
 import { apportion } from './slots.js'
 
 export interface Server {

@@ -1,5 +1,7 @@
 /** Reads back what a gateway's table holds, so that only what differs has to be sent. */
-import { DIGEST_LENGTH } from '../contract/table.js'
+import { CHUNK_ENTRIES, parseRules } from '../contract/rules.js'
+import type { Rules } from '../contract/rules.js'
+import { DIGEST_LENGTH, parsePeer } from '../contract/table.js'
 import { INDEX_BUCKETS, SHARES, SLOTS } from '../contract/zones.js'
 import type { Unit } from './compile.js'
 
@@ -10,6 +12,8 @@ export type ReadKeys = (keys: string[]) => Promise<Array<string | null>>
 const INDEX_AT_ONCE = 32
 const KEYS_AT_ONCE = 400
 const MOST_BUCKETS = 65_536
+const MOST_CHUNKS = 65_536
+const NONE = new Map<string, string>()
 
 async function readAll(
   read: ReadKeys,
@@ -39,21 +43,55 @@ export async function readRecords(read: ReadKeys): Promise<Map<string, string | 
   return new Map(names.map((name) => [name, records.get(name)]))
 }
 
+function rulesIn(name: string, record: string | undefined): Rules | null {
+  return name.startsWith(':') ? parseRules((record ?? '').slice(DIGEST_LENGTH)) : null
+}
+
+function chunkKeys(name: string, { count, spill }: Rules): string[] {
+  const told = Math.ceil((count + spill) / CHUNK_ENTRIES)
+  const chunks = Number.isInteger(told) ? Math.min(told, MOST_CHUNKS) : 0
+  return Array.from({ length: chunks }, (_, chunk) => `${name}%${chunk}`)
+}
+
 function firstKeys(name: string, record: string | undefined): string[] {
   const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)
-  const told = name.startsWith(':') ? Number((record ?? '').slice(DIGEST_LENGTH)) : 0
+  const told = name.startsWith(':') ? parseInt((record ?? '').slice(DIGEST_LENGTH), 10) : 0
   const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 0
   for (let bucket = 0; bucket < buckets; bucket++) {
     keys.push(`${name}#${bucket}`)
   }
-  return keys
+  const rules = rulesIn(name, record)
+  return rules === null ? keys : [...keys, ...chunkKeys(name, rules), `${name}$`]
+}
+
+/** Shared by many: as it is, or after a trial, or after the mark of rules that choose. */
+const CELLED = /^(?:\?.{33})?\^?#(\d+)$/
+
+/** A session's key is told by the line of its peer alone. */
+function sessionKeys(
+  name: string,
+  record: string | undefined,
+  found: Map<string, string>,
+): string[] {
+  const rules = rulesIn(name, record)
+  if (rules === null || rules.sticky === '') {
+    return []
+  }
+  const lines = [...found].filter(([key]) => key.startsWith(`${name}#`))
+  return lines.flatMap(([, value]) =>
+    value.split('\n').flatMap((line) => {
+      const { id, token } = parsePeer(line)
+      return [`${name}$${token === '' ? id : token}`]
+    }),
+  )
 }
 
 function cellKeys(found: Map<string, string>): string[] {
   const keys: string[] = []
   for (const [key, value] of found) {
-    if (/\/\d+$/.test(key) && value.startsWith('#')) {
-      const cells = Math.min(Number(value.slice(1)), SHARES)
+    const celled = /\/\d+$/.test(key) ? CELLED.exec(value) : null
+    if (celled !== null) {
+      const cells = Math.min(Number(celled[1]), SHARES)
       for (let cell = 0; cell < cells; cell++) {
         keys.push(`${key}/${cell}`)
       }
@@ -74,15 +112,15 @@ export async function readUnits(
     ({ name, record, also }) => new Set([...firstKeys(name, record), ...also]),
   )
   const first = await readAll(read, [...new Set(wanted.flatMap((keys) => [...keys]))], KEYS_AT_ONCE)
-  const cells = cellKeys(first).filter((key) => !first.has(key))
-  const second = await readAll(read, cells, KEYS_AT_ONCE)
+  const further = (name: string, record: string | undefined, found: Map<string, string>) =>
+    [...cellKeys(found), ...sessionKeys(name, record, found)].filter((key) => !found.has(key))
+  const here = wanted.map((keys) => new Map([...keys].flatMap((key) => pick(first, key))))
+  const more = units.map(({ name, record }, i) => further(name, record, here[i] ?? NONE))
+  const second = await readAll(read, more.flat(), KEYS_AT_ONCE)
   const result = new Map<string, Unit>()
   units.forEach(({ name, record }, i) => {
-    const entries = new Map<string, string>()
-    const keys = [...(wanted[i] ?? [])]
-    const here = new Map(keys.flatMap((key) => pick(first, key)))
-    here.forEach((value, key) => entries.set(key, value))
-    cellKeys(here).forEach((key) => pick(second, key).forEach(([k, v]) => entries.set(k, v)))
+    const below = (more[i] ?? []).flatMap((key) => pick(second, key))
+    const entries = new Map([...(here[i] ?? []), ...below])
     if (record !== undefined) {
       entries.set(name, record)
     }

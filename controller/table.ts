@@ -2,6 +2,7 @@
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
+import type { Place } from './compile.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './compiler.js'
 import type { Desired } from './desired.js'
@@ -10,6 +11,7 @@ import type { Source } from './push.js'
 
 export interface TableOptions {
   domain: string
+  place: Place
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined
@@ -40,8 +42,8 @@ export class Table implements Source {
 
   constructor(options: TableOptions) {
     this.#options = options
-    const { domain, log, poolPort } = options
-    this.#compiler = new Compiler(domain, log)
+    const { domain, place, log, poolPort } = options
+    this.#compiler = new Compiler(domain, log, place)
     this.#pool =
       poolPort === undefined
         ? undefined

@@ -137,7 +137,7 @@ function events(r: NginxHTTPRequest): void {
     const from = parseFrom(r.args.from)
     return from === null
       ? reject('invalid', 'must be a number of at most 15 digits', { field: 'from' })
-      : accept(readEvents(zones.sluice_counter, zones.sluice_event, from))
+      : accept(readEvents(zones.sluice_counter, zones.sluice_event, from, process.ppid))
   })
 }
 

@@ -13,7 +13,12 @@ export function appendEvent(events: Dict, counter: NumberDict, text: string): vo
 }
 
 /** Events from number `from` on. One whose writer has not come to it yet is left out: a failure less changes nothing. */
-export function readEvents(counter: NumberDict, events: Dict, from: number): EventsReply {
+export function readEvents(
+  counter: NumberDict,
+  events: Dict,
+  from: number,
+  master: number,
+): EventsReply {
   const next = counter.get(EVENT_COUNT) || 0
   const found: string[] = []
   // Who has seen more than there is has seen an nginx that was before this one: all of this one's are new.
@@ -24,7 +29,7 @@ export function readEvents(counter: NumberDict, events: Dict, from: number): Eve
       found.push(text.slice(prefix.length))
     }
   }
-  return { next: next, events: found }
+  return { master: master, next: next, events: found }
 }
 
 /** `?from=` of a request; null when it is no number. */

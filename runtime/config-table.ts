@@ -97,6 +97,9 @@ export const SETTINGS = {
   etcdKey: optional(PATH, 'PEM file of its key'),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
   domain: given(DOMAIN, 'localhost', 'an upstream `web` answers at Host `web.<domain>`'),
+  zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
+    fallbackIs: 'none: all zones are alike',
+  }),
   workers: given(whole(1, 512), () => String(availableParallelism()), 'nginx workers', {
     fallbackIs: 'number of cores',
   }),

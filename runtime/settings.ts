@@ -17,6 +17,8 @@ export interface Settings {
   /** `auto`, `off`, or the engine's address: `unix:///var/run/docker.sock`, `tcp://host:2375`. */
   docker: string
   domain: string
+  /** Where the gateway is; undefined: all zones are alike to it. */
+  zone: string | undefined
   /** nginx workers. */
   workers: number
   /** Path of an nginx of the user's own; undefined: the private one. */

@@ -44,7 +44,7 @@ export function registerCalls(app: FastifyInstance, context: ApiContext): void {
 }
 
 function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
-  const { UpstreamBody, UpstreamChanged, DeleteUpstreamQuery, Deleted } = shapes
+  const { UpstreamBody, UpstreamPatch, UpstreamChanged, DeleteUpstreamQuery, Deleted } = shapes
   const about = { ...common, ...ofUpstream }
   add(app, context, 'PUT', UPSTREAM, upstream, {
     ...about,
@@ -57,7 +57,7 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
     ...about,
     operationId: 'patchUpstream',
     summary: 'Change parts of its policy (merge patch)',
-    body: UpstreamBody,
+    body: UpstreamPatch,
     response: changeAnswers(UpstreamChanged),
   })
   add(app, context, 'DELETE', UPSTREAM, upstream, {

@@ -2,18 +2,19 @@
  * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
  */
 import type { FastifyInstance } from 'fastify'
-import { peersOf, sidOf } from '../compile.js'
+import type { Policy } from '../../contract/policy.js'
+import { compilePeers, sidOf } from '../compile.js'
+import type { Compiled, Place } from '../compile.js'
+import type { Conditions } from '../conditions.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
 import { byPrecedence, planHosts } from '../hosts.js'
 import type { Plan } from '../hosts.js'
-import type { Control } from '../control.js'
 import type { ApiContext } from './context.js'
+import { tellPolicy } from './explain-policy.js'
 import { showInstance } from './instances.js'
 import { readAnswers } from './openapi.js'
 import { ExplainQuery } from './schemas.js'
 import { Explained } from './state-schemas.js'
-
-type Explainable = Pick<Control, 'desired' | 'conditionsOf' | 'settings'>
 
 interface Matched {
   /** The route; null when the upstream answers at its own name below the domain. */
@@ -28,7 +29,24 @@ interface Arm {
   weight: number
   /** Of all requests like this one. */
   share: number
+  /** Absent when there is no such upstream. */
+  policy?: Policy
   peers: Array<Record<string, unknown>>
+}
+
+/** A request as a person types it: any case, a port, a trailing dot, a query. */
+export interface Question {
+  host: string
+  path: string
+  /** Its Cookie header. */
+  cookie?: string | undefined
+}
+
+/** What decides beside the registry. */
+export interface Ground extends Place {
+  domain: string
+  /** What the own gateway found out about an upstream's instances. */
+  conditionsOf: (upstream: string) => Conditions
 }
 
 export interface Explanation {
@@ -38,7 +56,7 @@ export interface Explanation {
   outcome: 'served' | 'no_route' | 'no_peer'
   why: string[]
   route: { id: string | null; host: string; pathPrefix: string } | null
-  upstreams: Array<{ name: string; weight: number; share: number }>
+  upstreams: Array<Omit<Arm, 'peers'>>
   peers: Array<Record<string, unknown>>
 }
 
@@ -60,20 +78,17 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
       path?: string
       cookie?: string
     }
-    const explanation = explain(control, host, path)
-    if (cookie !== undefined) {
-      explanation.why.push('cookies make no difference in this version')
-    }
-    return explanation
+    const { domain, cluster, zone } = control.settings
+    const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
+    const ground = { domain, cluster, zone, conditionsOf }
+    return explain(control.desired(), ground, { host, path, cookie })
   })
 }
 
-/** `host` and `path` as a person types them: any case, a port, a trailing dot, a query. */
-export function explain(control: Explainable, host: string, path: string): Explanation {
-  const desired = control.desired()
-  const { domain } = control.settings
-  const asked = { host: plainHost(host), path: plainPath(path) }
-  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+/** Of what the registry says and this gateway found out. */
+export function explain(desired: Desired, ground: Ground, question: Question): Explanation {
+  const asked = { host: plainHost(question.host), path: plainPath(question.path) }
+  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
   const why: string[] = []
   const matched = match(plan, desired, asked, why)
   const head = { revision: desired.revision, ...asked }
@@ -81,13 +96,13 @@ export function explain(control: Explainable, host: string, path: string): Expla
     return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
   }
   const { arms, ...route } = matched
-  const shared = shareOut(control, arms, why)
+  const shared = shareOut(desired, arms, ground, question.cookie, why)
   const peers = shared.flatMap((arm) => arm.peers)
   const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
   if (outcome === 'no_peer') {
     why.push('no instance is up')
   }
-  const upstreams = shared.map(({ name, weight, share }) => ({ name, weight, share }))
+  const upstreams = shared.map(withoutPeers)
   return { ...head, outcome, why, route, upstreams, peers }
 }
 
@@ -159,44 +174,61 @@ function routeOf({ routes }: Desired, host: string, prefix: string): string | nu
   return fits.sort(byPrecedence)[0]?.id ?? null
 }
 
-function shareOut(control: Explainable, arms: Matched['arms'], why: string[]): Arm[] {
-  const desired = control.desired()
-  const known = arms.map((arm) => ({ ...arm, desired: desired.upstreams.get(arm.upstream) }))
-  const serving = known.filter(
-    ({ desired: one }) => one !== undefined && totalWeight(control, one) > 0,
-  )
+function withoutPeers({ name, weight, share, policy }: Arm): Omit<Arm, 'peers'> {
+  return { name, weight, share, ...(policy !== undefined && { policy }) }
+}
+
+function shareOut(
+  desired: Desired,
+  arms: Matched['arms'],
+  ground: Ground,
+  cookie: string | undefined,
+  why: string[],
+): Arm[] {
+  const known = arms.map(({ upstream: name, weight }) => {
+    const one = desired.upstreams.get(name)
+    return {
+      name,
+      weight,
+      one,
+      compiled:
+        one === undefined ? undefined : compilePeers(one, ground, ground.conditionsOf(name)),
+    }
+  })
+  const serving = known.filter(({ compiled }) => totalWeight(compiled) > 0)
   const total = serving.reduce((sum, { weight }) => sum + weight, 0)
   return known.map((arm) => {
-    const { upstream: name, weight, desired: one } = arm
+    const { name, weight, one, compiled } = arm
     const share = serving.includes(arm) ? weight / total : 0
-    if (one === undefined) {
+    if (one === undefined || compiled === undefined) {
       why.push(`there is no upstream ${name}`)
-    } else if (share === 0) {
-      why.push(`upstream ${name} has no instance that is up`)
+      return { name, weight, share, peers: [] }
     }
-    return { name, weight, share, peers: one === undefined ? [] : showPeers(control, one, share) }
+    const told = tellPolicy(one, compiled.tiers, ground, cookie)
+    why.push(...(share === 0 ? [`upstream ${name} has no instance that is up`] : told))
+    return { name, weight, share, policy: one.policy, peers: peersOf(one, compiled, ground, share) }
   })
 }
 
-function totalWeight(control: Explainable, upstream: DesiredUpstream): number {
-  const peers = peersOf(upstream, control.conditionsOf(upstream.name))
-  return peers.filter((peer) => peer.up).reduce((sum, { weight }) => sum + weight, 0)
+/** Of those that requests are shared out among. */
+function totalWeight(compiled: Compiled | undefined): number {
+  return (compiled?.tiers.main ?? []).reduce((sum, { weight }) => sum + weight, 0)
 }
 
-/** Every instance; one that shares its address with another is shown with no share of its own. */
-function showPeers(
-  control: Explainable,
+/** Every instance; one that shares its address with another is shown with no share of its own, and one that waits as well. */
+function peersOf(
   upstream: DesiredUpstream,
+  compiled: Compiled,
+  ground: Ground,
   share: number,
 ): Array<Record<string, unknown>> {
-  const conditions = control.conditionsOf(upstream.name)
-  const total = totalWeight(control, upstream)
-  const bySid = new Map(peersOf(upstream, conditions).map((peer) => [peer.sid, peer]))
+  const conditions = ground.conditionsOf(upstream.name)
+  const total = totalWeight(compiled)
+  const bySid = new Map(compiled.tiers.main.map((peer) => [peer.sid, peer]))
   return [...upstream.instances.values()].map((instance) => {
     const { host, port } = instance.record
     const peer = bySid.get(sidOf(host, port))
-    const serves = peer !== undefined && peer.up && peer.id === instance.id && total > 0
-    const own = serves ? (share * peer.weight) / total : 0
+    const own = peer?.id === instance.id ? (share * peer.weight) / total : 0
     const shown = showInstance(instance, conditions.get(instance.id))
     return { upstream: upstream.name, ...shown, share: own }
   })

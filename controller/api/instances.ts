@@ -20,7 +20,7 @@ export interface InstanceTarget {
 }
 
 /** What a caller may say of an instance; the record's other fields are the agent's. */
-const FIELDS = ['host', 'port', 'weight', 'metadata', 'ttlMs'] as const
+const FIELDS = 'host port weight maxConns backup zone metadata ttlMs'.split(' ')
 
 /** An instance as the registry has it. `there` without a record: what is stored there is no instance. */
 export interface StoredInstance {
@@ -108,18 +108,24 @@ function suspectRecord(world: World, { upstream, id }: InstanceTarget): Instance
   return held ? world.desired().upstreams.get(upstream)?.instances.get(id)?.record : undefined
 }
 
-/** `{id, host, port, weight, state, reason?, metadata?, ttlMs?, agent?}`; `condition` is what the own gateway knows of it. */
+/**
+ * `{id, host, port, weight, state, reason?, maxConns?, backup?, zone?, metadata?, ttlMs?, agent?}`; `condition` is what the own
+ * gateway knows of it.
+ */
 export function showInstance(
   instance: DesiredInstance,
   condition?: Condition,
 ): Record<string, unknown> {
-  const { host, port, weight, metadata, ttlMs, agent } = instance.record
+  const { host, port, weight, maxConns, backup, zone, metadata, ttlMs, agent } = instance.record
   return {
     id: instance.id,
     host,
     port,
     weight,
     ...stateOf(instance, condition),
+    ...(maxConns !== undefined && { maxConns }),
+    ...(backup !== undefined && { backup }),
+    ...(zone !== undefined && { zone }),
     ...(metadata !== undefined && { metadata }),
     ...(ttlMs !== undefined && { ttlMs }),
     ...(agent !== undefined && { agent }),
@@ -164,5 +170,5 @@ function refuseOwnAddress({ host, port }: InstanceRecord, own: ReadonlySet<strin
 }
 
 function isOurs(field: string): boolean {
-  return (FIELDS as readonly string[]).includes(field)
+  return FIELDS.includes(field)
 }

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../contract/codes.js'
 import { MOST_WAIT_MS } from './drain.js'
+import { PolicyAnswer as Policy, PolicyBody, PolicyPatch } from './policy-schemas.js'
 
 export const closed = { additionalProperties: false }
 export const maybe = Type.Optional
@@ -21,7 +22,13 @@ const Metadata = Type.Record(Type.String(), Type.String({ maxLength: 256 }))
 const Ttl = Type.Integer({ minimum: 1000, maximum: 86_400_000 })
 export const Revision = Type.Integer({ minimum: 0, description: "The registry's revision" })
 const State = words('up', 'draining', 'down')
-const Policy = Type.Object({ balance: words('random') }, closed)
+const MaxConns = Type.Integer({
+  minimum: 1,
+  maximum: 65_535,
+  description: 'At most so many requests at a time, over all workers of a gateway',
+})
+const Backup = Type.Literal(true, { description: 'Serves only while no other instance does' })
+const Zone = Type.String({ ...Name, description: 'A gateway of the same zone asks it first' })
 const Reason = Type.String({ maxLength: 200 })
 export const Count = Type.Integer({ minimum: 0 })
 
@@ -56,9 +63,14 @@ export const ChangeHeaders = Type.Object({
   ),
 })
 
-export const UpstreamBody = Type.Object({ policy: maybe(Type.Partial(Policy)) }, closed)
+export const UpstreamBody = Type.Object({ policy: maybe(PolicyBody) }, closed)
+export const UpstreamPatch = Type.Object({ policy: maybe(PolicyPatch) }, closed)
 export const InstanceBody = Type.Object(
-  { host: Host, port: Port, weight: maybe(Weight), metadata: maybe(Metadata), ttlMs: maybe(Ttl) },
+  {
+    ...{ host: Host, port: Port, weight: maybe(Weight) },
+    ...{ maxConns: maybe(MaxConns), backup: maybe(Backup), zone: maybe(Zone) },
+    ...{ metadata: maybe(Metadata), ttlMs: maybe(Ttl) },
+  },
   closed,
 )
 export const InstancePatch = Type.Object(
@@ -66,6 +78,9 @@ export const InstancePatch = Type.Object(
     host: maybe(Host),
     port: maybe(Port),
     weight: maybe(nullable(Weight)),
+    maxConns: maybe(nullable(MaxConns)),
+    backup: maybe(nullable(Backup)),
+    zone: maybe(nullable(Zone)),
     metadata: maybe(nullable(Type.Record(Type.String(), nullable(Type.String())))),
     ttlMs: maybe(nullable(Ttl)),
   },
@@ -111,6 +126,9 @@ export const instanceFields = {
   weight: Weight,
   state: State,
   reason: maybe(Type.String()),
+  maxConns: maybe(MaxConns),
+  backup: maybe(Backup),
+  zone: maybe(Zone),
   metadata: maybe(Metadata),
   ttlMs: maybe(Ttl),
   agent: maybe(Type.String()),

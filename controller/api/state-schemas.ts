@@ -1,5 +1,6 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
+import { PolicyAnswer } from './policy-schemas.js'
 import {
   Count,
   Name,
@@ -69,7 +70,10 @@ export const Explained = Type.Object(
       Type.Object({ id: nullable(Name), host: Type.String(), pathPrefix: Type.String() }, closed),
     ),
     upstreams: Type.Array(
-      Type.Object({ name: Name, weight: Weight, share: Type.Number() }, closed),
+      Type.Object(
+        { name: Name, weight: Weight, share: Type.Number(), policy: maybe(PolicyAnswer) },
+        closed,
+      ),
     ),
     peers: Type.Array(ExplainedPeer),
   },

@@ -38,6 +38,7 @@ export class Listener {
   #running: Promise<void> | undefined
   /** Number of the next event; undefined before the first answer. */
   #next: number | undefined
+  #master = 0
   #answersAtMs = -Infinity
 
   constructor(options: ListenerOptions) {
@@ -80,7 +81,14 @@ export class Listener {
 
   async #hear(): Promise<void> {
     const isFirst = this.#next === undefined
-    const { next, events } = await this.#options.feed.events(this.#next ?? 0)
+    const { feed } = this.#options
+    let reply = await feed.events(this.#next ?? 0)
+    if (!isFirst && reply.master !== this.#master) {
+      // A new nginx may have counted further than the one before it had.
+      reply = await feed.events(0)
+    }
+    const { master, next, events } = reply
+    this.#master = master
     this.#next = next
     // Nobody knows how old the first ones are.
     if (!isFirst && events.length > 0) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { CODES } from '../../contract/codes.js'
 import { problem, testApi } from '../support/api.js'
@@ -6,6 +7,7 @@ import { until } from '../support/until.js'
 
 const A = '/v1/upstreams/web/instances/a'
 const B = '/v1/upstreams/web/instances/b'
+const sticky = (given: object) => ({ policy: { sticky: given } })
 const at = (port: number, more: object = {}) => ({ host: '127.0.0.1', port, ...more })
 
 t.test('an instance is put, read, changed and deleted', async (t) => {
@@ -64,6 +66,62 @@ t.test('an upstream with a policy of its own', async (t) => {
   t.match(problem(await call('PATCH', '/v1/upstreams/other', {})), { code: 'not_found' })
 })
 
+t.test('a policy is put, changed part by part, and read', async (t) => {
+  const { call } = await testApi(t)
+  const WEB = '/v1/upstreams/web'
+  const policy = {
+    balance: 'hash',
+    hash: { key: 'header:X-User', loadPercent: 150 },
+    sticky: { by: 'cookie', ttlMs: 60_000 },
+    retry: { statuses: [503] },
+    eject: { errorPercent: 50 },
+    slowStartMs: 5000,
+    zone: 'ignore',
+  }
+  const whole = {
+    ...policy,
+    hash: { key: 'header:x-user', loadPercent: 150 },
+    sticky: {
+      ...{ by: 'cookie', name: 'sluice', ttlMs: 60_000, path: '/', secure: false },
+      ...{ httpOnly: true, sameSite: 'lax', keepDraining: false },
+    },
+    retry: { tries: 8, timeoutMs: 0, statuses: [503], nonIdempotent: false },
+    eject: {
+      ...{ maxFails: 3, failTimeoutMs: 10_000, errorPercent: 50 },
+      ...{ mostPercent: 100, panicPercent: 0 },
+    },
+  }
+  t.same((await call('PUT', WEB, { policy })).body.policy, whole)
+  t.same((await call('GET', WEB)).body.policy, whole)
+  t.same((await call('GET', '/v1/upstreams')).body.upstreams[0].policy, whole)
+  const change = {
+    ...{ balance: 'leastConn', hash: null, eject: null, zone: null },
+    ...{ retry: { statuses: null, tries: 2 }, sticky: { secure: true } },
+  }
+  const patched = await call('PATCH', WEB, { policy: change })
+  t.same(patched.body.policy, {
+    balance: 'leastConn',
+    sticky: { ...whole.sticky, secure: true },
+    retry: { tries: 2, timeoutMs: 0, statuses: [], nonIdempotent: false },
+    slowStartMs: 5000,
+  })
+  const mixed = await call('PATCH', WEB, { policy: { sticky: { by: 'route', key: 'uri' } } })
+  t.match(problem(mixed), { code: 'invalid' }, 'a route has no cookie fields')
+  t.same((await call('PUT', WEB, {})).body.policy, { balance: 'random' })
+})
+
+t.test('an instance has limits, a zone, and may be a backup', async (t) => {
+  const { call } = await testApi(t)
+  const put = await call('PUT', A, at(9001, { maxConns: 10, backup: true, zone: 'eu-1a' }))
+  t.match(put.body, { maxConns: 10, backup: true, zone: 'eu-1a' })
+  t.match((await call('GET', A)).body, { maxConns: 10, backup: true, zone: 'eu-1a' })
+  const { body } = await call('PATCH', A, { maxConns: 20, backup: null, zone: null })
+  t.same([body.maxConns, body.backup, body.zone], [20, undefined, undefined])
+  const zero = await call('PATCH', A, { weight: 0 })
+  t.match(problem(zero), { code: 'invalid', field: 'weight' })
+  t.match(zero.body.detail, /to stop traffic, drain/)
+})
+
 t.test('input is refused by name', async (t) => {
   const { call, control } = await testApi(t)
   const refusals: Array<[method: string, path: string, body: unknown, field: string | undefined]> =
@@ -87,6 +145,17 @@ t.test('input is refused by name', async (t) => {
       ['GET', '/v1/upstreams?x=1', undefined, 'x'],
       ['DELETE', A, { a: 1 }, 'a'],
       ['PUT', '/v1/upstreams/web', { policy: { balance: 'best' } }, 'policy.balance'],
+      ['PUT', '/v1/upstreams/web', { policy: { balance: 'hash' } }, 'policy.hash'],
+      ['PUT', '/v1/upstreams/web', { policy: { hash: { key: 'uri' } } }, 'policy.hash'],
+      ['PUT', '/v1/upstreams/web', sticky({ by: 'cookie', name: 'a b' }), 'policy.sticky.name'],
+      ['PUT', '/v1/upstreams/web', sticky({ by: 'ip' }), 'policy.sticky.by'],
+      ['PUT', '/v1/upstreams/web', sticky({ by: 'route' }), 'policy.sticky.key'],
+      ['PUT', '/v1/upstreams/web', { policy: { retry: { tries: 0 } } }, 'policy.retry.tries'],
+      ['PUT', '/v1/upstreams/web', { policy: { eject: { x: 1 } } }, 'policy.eject.x'],
+      ['PUT', '/v1/upstreams/web', { policy: { ballance: 'random' } }, 'policy.ballance'],
+      ['PUT', A, at(9001, { maxConns: 0 }), 'maxConns'],
+      ['PUT', A, at(9001, { backup: 'yes' }), 'backup'],
+      ['PUT', A, at(9001, { zone: 'EU 1' }), 'zone'],
       ['PUT', '/v1/routes/r', { hosts: [], upstream: 'web' }, 'hosts'],
       ['PUT', '/v1/routes/r', { hosts: ['a b'], upstream: 'web' }, 'hosts[0]'],
       ['PUT', '/v1/routes/r', { hosts: ['a'], upstream: 'web', split: [] }, 'upstream'],
@@ -600,6 +669,31 @@ t.test('explain', async (t) => {
   ])
   await call('POST', `${B}/drain`)
   t.match(await explain('host=web.localhost'), { outcome: 'no_peer' })
+})
+
+t.test('explain tells what decides', async (t) => {
+  const { call } = await testApi(t, { settings: { zone: 'here' } })
+  const policy = { balance: 'hash', hash: { key: 'cookie:user' }, sticky: { by: 'cookie' } }
+  await call('PUT', '/v1/upstreams/web', { policy })
+  await call('PUT', A, at(9001, { zone: 'here' }))
+  await call('PUT', B, at(9002, { zone: 'there' }))
+  const explain = async (cookie: string) =>
+    (await call('GET', `/v1/explain?host=web.localhost${cookie}`)).body
+  const plain = await explain('')
+  t.match(plain.upstreams, [{ name: 'web', policy: { balance: 'hash', hash: policy.hash } }])
+  t.match(plain.peers, [
+    { id: 'a', share: 1 },
+    { id: 'b', share: 0 },
+  ])
+  t.match(plain.why.slice(-3), [
+    'upstream web: balance hash chooses by the cookie user',
+    'upstream web: a session in the cookie sluice comes before that',
+    'upstream web: one instance waits until the others cannot serve (other zones than here, and backups)',
+  ])
+  const token = createHash('sha256').update('main/web/b').digest('hex').slice(0, 16)
+  const session = await explain(`&cookie=${encodeURIComponent(`x=1; sluice=${token}`)}`)
+  t.ok(session.why.some((line: string) => line.includes('names instance b')))
+  t.match((await explain('&cookie=sluice%3Dabc')).why.join(), /names no instance/)
 })
 
 t.test('every documented path is real, and every real one documented', async (t) => {

@@ -31,6 +31,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     },
     docker: 'off',
     domain: 'localhost',
+    zone: undefined,
     workers: 1,
     nginx: undefined,
     mode: 'gateway',

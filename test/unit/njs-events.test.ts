@@ -8,21 +8,25 @@ const sid = (n: number): string => n.toString(16).padStart(32, '0')
 t.test('events are read from where the reader was', async (t) => {
   const counter = memoryNumberDict()
   const ring = memoryDict()
-  t.same(readEvents(counter, ring, 0), { next: 0, events: [] })
+  t.same(readEvents(counter, ring, 0, 7), { master: 7, next: 0, events: [] })
   ;[1, 2, 3].forEach((n) => appendEvent(ring, counter, `f${sid(n)}`))
   appendEvent(ring, counter, `p${sid(1)}`)
   const all = [`f${sid(1)}`, `f${sid(2)}`, `f${sid(3)}`, `p${sid(1)}`]
-  t.same(readEvents(counter, ring, 0), { next: 4, events: all })
-  t.same(readEvents(counter, ring, 3), { next: 4, events: all.slice(3) })
-  t.same(readEvents(counter, ring, 4), { next: 4, events: [] })
-  t.same(readEvents(counter, ring, 5), { next: 4, events: all }, 'nginx was started anew')
+  t.same(readEvents(counter, ring, 0, 7), { master: 7, next: 4, events: all })
+  t.same(readEvents(counter, ring, 3, 7), { master: 7, next: 4, events: all.slice(3) })
+  t.same(readEvents(counter, ring, 4, 7), { master: 7, next: 4, events: [] })
+  t.same(
+    readEvents(counter, ring, 5, 7),
+    { master: 7, next: 4, events: all },
+    'nginx was started anew',
+  )
 })
 
 t.test('of more than the ring holds the newest are there', async (t) => {
   const counter = memoryNumberDict()
   const ring = memoryDict()
   for (let n = 0; n < EVENTS + 10; n++) appendEvent(ring, counter, `f${sid(n)}`)
-  const { next, events } = readEvents(counter, ring, 0)
+  const { next, events } = readEvents(counter, ring, 0, 7)
   t.equal(next, EVENTS + 10)
   t.equal(events.length, EVENTS)
   t.equal(events[0], `f${sid(10)}`)
@@ -36,7 +40,11 @@ t.test('what is not written yet is not read as what was there before', async (t)
   for (let n = 0; n < EVENTS; n++) appendEvent(ring, counter, `f${sid(n)}`)
   counter.incr(EVENT_COUNT, 1)
   appendEvent(ring, counter, `p${sid(7)}`)
-  t.same(readEvents(counter, ring, EVENTS), { next: EVENTS + 2, events: [`p${sid(7)}`] })
+  t.same(readEvents(counter, ring, EVENTS, 7), {
+    master: 7,
+    next: EVENTS + 2,
+    events: [`p${sid(7)}`],
+  })
 })
 
 t.test('a full ring says so', async (t) => {

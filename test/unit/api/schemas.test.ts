@@ -31,7 +31,13 @@ t.test('bodies are documented as they are judged', async (t) => {
   const port = fc.oneof(fc.integer({ min: -1, max: 70_000 }), fc.constantFrom('80', 1.5, null))
   const weight = fc.oneof(fc.integer({ min: -1, max: 1_100 }), fc.constantFrom('1', 0.5))
   const ttlMs = fc.oneof(fc.integer({ min: 900, max: 86_400_100 }), fc.constantFrom('5000'))
-  const body = fc.record({ port, weight, ttlMs, extra: fc.constant(1) }, { requiredKeys: ['port'] })
+  const maxConns = fc.oneof(fc.integer({ min: -1, max: 66_000 }), fc.constant('1'))
+  const zone = fc.constantFrom('eu-1a', 'EU', '', 7)
+  const backup = fc.constantFrom(true, false, 'true')
+  const body = fc.record(
+    { port, weight, ttlMs, maxConns, zone, backup, extra: fc.constant(1) },
+    { requiredKeys: ['port'] },
+  )
   fc.assert(
     fc.property(body, (fields) => {
       const instance = { host: '10.0.0.1', ...fields }
@@ -45,6 +51,23 @@ t.test('bodies are documented as they are judged', async (t) => {
     { policy: {} },
     { policy: { balance: 'random' } },
     { policy: { balance: 'x' } },
+    { policy: { balance: 'hash', hash: { key: 'cookie:user', loadPercent: 110 } } },
+    { policy: { balance: 'hash', hash: { key: 'body' } } },
+    { policy: { sticky: { by: 'cookie' } } },
+    { policy: { sticky: { by: 'cookie', name: 'a b' } } },
+    { policy: { sticky: { by: 'cookie', key: 'uri' } } },
+    { policy: { sticky: { by: 'route', key: 'argument:id', keepDraining: true } } },
+    { policy: { sticky: { by: 'route' } } },
+    { policy: { sticky: { name: 'x' } } },
+    { policy: { retry: {} } },
+    { policy: { retry: { statuses: [503, 429], budgetPercent: 20 } } },
+    { policy: { retry: { statuses: [503, 503] } } },
+    { policy: { retry: { statuses: [404] } } },
+    { policy: { retry: { tries: 9 } } },
+    { policy: { eject: { maxFails: 0, errorPercent: 50, panicPercent: 0 } } },
+    { policy: { eject: { latencyPercent: 100 } } },
+    { policy: { slowStartMs: 0, zone: 'ignore' } },
+    { policy: { zone: 'east' } },
     { a: 1 },
     7,
   ]

@@ -6,10 +6,11 @@ import { until } from '../../support/until.js'
 t.test('asks from where it was, and forgets what was before it', async (t) => {
   const asked: number[] = []
   const replies = [
-    { next: 7, events: ['fold'] },
-    { next: 9, events: ['f1', 'p2'] },
-    { next: 9, events: [] },
-    { next: 1, events: ['f3'] },
+    { master: 1, next: 7, events: ['fold'] },
+    { master: 1, next: 9, events: ['f1', 'p2'] },
+    { master: 1, next: 9, events: [] },
+    { master: 2, next: 12, events: ['f5', 'f6'] },
+    { master: 2, next: 12, events: ['f3', 'f4', 'f5', 'f6'] },
   ]
   const heard: string[][] = []
   const listener = new Listener({
@@ -17,7 +18,7 @@ t.test('asks from where it was, and forgets what was before it', async (t) => {
     feed: {
       events: async (from) => {
         asked.push(from)
-        return replies.shift() ?? { next: 1, events: [] }
+        return replies.shift() ?? { master: 2, next: 12, events: [] }
       },
       answers: () => Promise.reject(new Error('not asked for')),
     },
@@ -28,8 +29,11 @@ t.test('asks from where it was, and forgets what was before it', async (t) => {
     onTick: () => undefined,
   })
   for (let i = 0; i < 5; i++) await listener.poll()
-  t.same(asked, [0, 7, 9, 9, 1])
-  t.same(heard, [['f1', 'p2'], ['f3']])
+  t.same(asked, [0, 7, 9, 9, 0, 12])
+  t.same(heard, [
+    ['f1', 'p2'],
+    ['f3', 'f4', 'f5', 'f6'],
+  ])
 })
 
 t.test('answers, in parts', async (t) => {
@@ -38,7 +42,7 @@ t.test('answers, in parts', async (t) => {
   const listener = new Listener({
     log: silentLogger,
     feed: {
-      events: async () => ({ next: 0, events: [] }),
+      events: async () => ({ master: 1, next: 0, events: [] }),
       answers: async (sids) => {
         parts.push(sids.length)
         return { answers: sids.map(Number), errors: sids.map(() => 1), millis: sids.map(() => 2) }
@@ -65,7 +69,7 @@ t.test('goes on when nginx is away, and time passes all the same', async () => {
       events: () =>
         ++rounds === 1
           ? Promise.reject(new Error('away'))
-          : Promise.resolve({ next: 0, events: [] }),
+          : Promise.resolve({ master: 1, next: 0, events: [] }),
       answers: () => Promise.reject(new Error('not asked for')),
     },
     hears: () => true,

@@ -1,0 +1,127 @@
+/** A policy as the outside sees it: as it is given, and as it is answered, with its defaults. contract/policy.ts judges. */
+import { Type } from 'typebox'
+import type { Static, TProperties } from 'typebox'
+import { DEFAULT_EJECT, DEFAULT_RETRY } from '../../contract/policy.js'
+import type { Policy } from '../../contract/policy.js'
+import { RETRY_STATUSES } from '../../contract/rules.js'
+
+const closed = { additionalProperties: false }
+const maybe = Type.Optional
+const whole = (
+  minimum: number,
+  maximum: number,
+  more: { default?: number; description?: string } = {},
+) => Type.Integer({ minimum, maximum, ...more })
+const flag = (value: boolean) => Type.Boolean({ default: value })
+
+const Source = Type.String({
+  pattern: '^(address|uri|(header|cookie|argument):[A-Za-z0-9_-]{1,64})$',
+  examples: ['address', 'uri', 'header:x-user', 'cookie:user', 'argument:id'],
+})
+const Balance = Type.Enum(
+  ['random', 'roundRobin', 'leastConn', 'randomTwo', 'leastTime', 'hash', 'ipHash'],
+  { default: 'random' },
+)
+const Hash = Type.Object(
+  {
+    key: Source,
+    loadPercent: maybe(
+      whole(110, 1000, {
+        description: 'No instance takes more than this share of the average load',
+      }),
+    ),
+  },
+  { ...closed, description: 'With balance hash, and only with it' },
+)
+
+const cookieGiven = {
+  name: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', default: 'sluice' }),
+  path: Type.String({ pattern: '^/[A-Za-z0-9_./~-]{0,255}$', default: '/' }),
+  secure: flag(false),
+  httpOnly: flag(true),
+  sameSite: Type.Enum(['strict', 'lax', 'none'], { default: 'lax' }),
+  keepDraining: flag(false),
+}
+const cookieFixed = {
+  by: Type.Literal('cookie'),
+  ttlMs: maybe(whole(1000, 31_536_000_000, { description: 'Absent: until the browser is closed' })),
+}
+const routeGiven = { keepDraining: flag(false) }
+const routeFixed = { by: Type.Literal('route'), key: Source }
+const retryGiven = {
+  tries: whole(1, 8, { default: DEFAULT_RETRY.tries }),
+  timeoutMs: whole(0, 600_000, { default: DEFAULT_RETRY.timeoutMs }),
+  statuses: Type.Array(Type.Integer({ enum: RETRY_STATUSES }), { uniqueItems: true, default: [] }),
+  nonIdempotent: flag(DEFAULT_RETRY.nonIdempotent),
+}
+const retryFixed = { budgetPercent: maybe(whole(1, 100)) }
+const ejectGiven = {
+  maxFails: whole(0, 1000, { default: DEFAULT_EJECT.maxFails, description: '0: never' }),
+  failTimeoutMs: whole(100, 86_400_000, { default: DEFAULT_EJECT.failTimeoutMs }),
+  mostPercent: whole(1, 100, { default: DEFAULT_EJECT.mostPercent }),
+  panicPercent: whole(0, 99, { default: DEFAULT_EJECT.panicPercent }),
+}
+const ejectFixed = {
+  errorPercent: maybe(whole(1, 100)),
+  latencyPercent: maybe(whole(110, 10_000)),
+}
+/** Its fields depend on its type; contract/check-policy.ts judges them. */
+const Check = Type.Object(
+  { type: Type.Enum(['http', 'tcp', 'grpc']) },
+  { additionalProperties: true, description: 'Active checks; further fields depend on the type' },
+)
+const common = {
+  hash: maybe(Hash),
+  check: maybe(Check),
+  slowStartMs: maybe(whole(0, 3_600_000)),
+
+  zone: maybe(Type.Enum(['prefer', 'ignore'], { description: 'Absent: prefer' })),
+}
+
+/** Fields that have defaults need not be given. */
+function given<A extends TProperties, B extends TProperties>(defaulted: A, fixed: B) {
+  return Type.Object({ ...Type.Partial(Type.Object(defaulted)).properties, ...fixed }, closed)
+}
+
+function filled<A extends TProperties, B extends TProperties>(defaulted: A, fixed: B) {
+  return Type.Object({ ...defaulted, ...fixed }, closed)
+}
+
+export const PolicyBody = Type.Object(
+  {
+    balance: maybe(Balance),
+    ...common,
+    sticky: maybe(Type.Union([given(cookieGiven, cookieFixed), given(routeGiven, routeFixed)])),
+    retry: maybe(given(retryGiven, retryFixed)),
+    eject: maybe(given(ejectGiven, ejectFixed)),
+  },
+  closed,
+)
+
+export const PolicyAnswer = Type.Object(
+  {
+    balance: Balance,
+    ...common,
+    sticky: maybe(Type.Union([filled(cookieGiven, cookieFixed), filled(routeGiven, routeFixed)])),
+    retry: maybe(filled(retryGiven, retryFixed)),
+    eject: maybe(filled(ejectGiven, ejectFixed)),
+  },
+  closed,
+)
+
+/** Optional fields as well: a type that lacks one is equal to nothing that has it. */
+type Deep<T> = T extends unknown[] ? T : T extends object ? { [K in keyof T]-?: Deep<T[K]> } : T
+type Equal<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
+/** A field that only one of the two has, or of another type, does not compile. `check` is judged elsewhere. */
+export const POLICY_IS_DOCUMENTED: Equal<
+  Deep<Omit<Static<typeof PolicyAnswer>, 'check'>>,
+  Deep<Omit<Policy, 'check'>>
+> = true
+
+/** A merge patch (RFC 7396): null removes a part, or a field of it. What comes of it is judged as a whole. */
+export const PolicyPatch = Type.Union([
+  Type.Null(),
+  Type.Record(Type.String(), Type.Unknown(), {
+    description: 'Parts of a policy; null removes one, so that its default holds again',
+  }),
+])

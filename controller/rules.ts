@@ -1,0 +1,198 @@
+/** An upstream's policy → what a request must know of it (contract/rules.ts). Pure. */
+import { createHash } from 'node:crypto'
+import { DEFAULT_RETRY } from '../contract/policy.js'
+import type { Balance, CookiePolicy, Policy } from '../contract/policy.js'
+import { CHUNK_ENTRIES, RETRY_STATUSES, printEntry } from '../contract/rules.js'
+import type { RuleBalance, Rules } from '../contract/rules.js'
+import { cycleOf, ringOf, ringSize } from './lists.js'
+import type { Peer } from './peers.js'
+import type { Tiers } from './tiers.js'
+
+/** Rules, and the keys below the unit's name that they choose from. */
+export interface Ruled {
+  rules: Rules
+  entries: ReadonlyMap<string, string>
+}
+
+const LETTERS: Record<Balance, RuleBalance> = {
+  random: 'w',
+  roundRobin: 'r',
+  leastConn: 'c',
+  randomTwo: 't',
+  leastTime: 'l',
+  hash: 'h',
+  ipHash: 'h',
+}
+
+function isMeasured({ balance, eject }: Policy): boolean {
+  return (
+    balance === 'leastTime' ||
+    eject?.errorPercent !== undefined ||
+    eject?.latencyPercent !== undefined
+  )
+}
+
+/**
+ * Undefined when slots say all of it. `n` when they choose still, and the hop alone reads the rules: it is asked only once a try
+ * has failed. Whatever the front has to know before it sends a request needs rules that choose: an answer that the hop must
+ * look at, a POST that nginx would not repeat, requests that a budget counts.
+ */
+function letterOf(policy: Policy, peers: Peer[]): RuleBalance | undefined {
+  const retry = policy.retry ?? DEFAULT_RETRY
+  const isCapped = peers.some(({ maxConns }) => maxConns > 0)
+  const isForFront =
+    retry.statuses.length > 0 || retry.budgetPercent !== undefined || retry.nonIdempotent
+  const chooses = policy.balance !== 'random' || policy.sticky !== undefined || isForFront
+  if (chooses || isCapped || isMeasured(policy)) {
+    return LETTERS[policy.balance]
+  }
+  const isDefault =
+    retry.tries === DEFAULT_RETRY.tries && retry.timeoutMs === DEFAULT_RETRY.timeoutMs
+  return isDefault ? undefined : 'n'
+}
+
+function mainList(letter: RuleBalance, { main }: Tiers, peers: Peer[]): Peer[] {
+  switch (letter) {
+    case 'n':
+      return []
+    case 'c':
+      return main
+    case 'h':
+      return ringOf(main, ringSize(peers.length))
+    case 'w':
+    case 't':
+    case 'l':
+    case 'r':
+      return main.length === 0 ? [] : cycleOf(main)
+  }
+}
+
+function keyOf(policy: Policy): string {
+  return policy.balance === 'ipHash' ? 'network' : (policy.hash?.key ?? '')
+}
+
+function stickyOf({ sticky }: Policy): string {
+  if (sticky === undefined) {
+    return ''
+  }
+  return sticky.by === 'cookie' ? `cookie:${sticky.name}` : `route:${sticky.key}`
+}
+
+/** One at a time: the one whose turn has the lowest number, so that all have theirs. */
+function trialOf(peers: Peer[]): string {
+  const [next] = peers
+    .filter(({ trial }) => trial > 0)
+    .sort((a, b) => a.trial - b.trial || (a.sid < b.sid ? -1 : 1))
+  return next === undefined ? '' : `${next.trial}${next.sid}`
+}
+
+function retryRules(
+  policy: Policy,
+): Pick<Rules, 'tries' | 'timeoutMs' | 'statuses' | 'nonIdempotent' | 'budgetPercent'> {
+  const { tries, timeoutMs, statuses, nonIdempotent, budgetPercent } = policy.retry ?? DEFAULT_RETRY
+  return {
+    tries,
+    timeoutMs,
+    statuses: RETRY_STATUSES.reduce(
+      (bits, status, i) => bits + (statuses.includes(status) ? 2 ** i : 0),
+      0,
+    ),
+    nonIdempotent,
+    budgetPercent: budgetPercent ?? 0,
+  }
+}
+
+/** `; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax`: what follows `name=value`. */
+export function cookieAttributes(cookie: CookiePolicy): string {
+  const { ttlMs, sameSite } = cookie
+  return [
+    `; Path=${cookie.path}`,
+    ttlMs === undefined ? '' : `; Max-Age=${Math.ceil(ttlMs / 1000)}`,
+    cookie.httpOnly ? '; HttpOnly' : '',
+    cookie.secure ? '; Secure' : '',
+    `; SameSite=${sameSite.charAt(0).toUpperCase()}${sameSite.slice(1)}`,
+  ].join('')
+}
+
+/** What a session's cookie calls an instance: the same on all gateways, and nothing that can be read from it. */
+export function tokenOf(cluster: string, upstream: string, id: string): string {
+  return createHash('sha256').update(`${cluster}/${upstream}/${id}`).digest('hex').slice(0, 16)
+}
+
+/** What each peer is called by a cookie; '' for all where the policy has none. */
+export function tokensOf(
+  policy: Policy,
+  cluster: string,
+  upstream: string,
+): (peer: Peer) => string {
+  return policy.sticky?.by === 'cookie' ? ({ id }) => tokenOf(cluster, upstream, id) : () => ''
+}
+
+/**
+ * Of several instances at one address only the one that is shown has a session's key: a controller that takes a table over
+ * finds these keys by the peers' lines, so that none is left behind.
+ */
+function addSessions(
+  entries: Map<string, string>,
+  policy: Policy,
+  peers: Peer[],
+  tokenFor: (peer: Peer) => string,
+): void {
+  const { sticky } = policy
+  if (sticky === undefined) {
+    return
+  }
+  if (sticky.by === 'cookie') {
+    entries.set('$', cookieAttributes(sticky))
+  }
+  for (const peer of peers) {
+    if (peer.up || (sticky.keepDraining && peer.draining)) {
+      const name = sticky.by === 'cookie' ? tokenFor(peer) : peer.id
+      entries.set(`$${name}`, printEntry(peer) + (peer.up ? 'u' : 'd'))
+    }
+  }
+}
+
+function addChunks(entries: Map<string, string>, list: Peer[]): void {
+  const printed = new Map<Peer, string>()
+  for (let i = 0; i < list.length; i += CHUNK_ENTRIES) {
+    const texts = list.slice(i, i + CHUNK_ENTRIES).map((peer) => {
+      const text = printed.get(peer) ?? printEntry(peer)
+      printed.set(peer, text)
+      return text
+    })
+    entries.set(`%${i / CHUNK_ENTRIES}`, texts.join(''))
+  }
+}
+
+/** Undefined when an upstream needs no more than a draw. `peers`: all of them, up or not. */
+export function ruledOf(
+  policy: Policy,
+  peers: Peer[],
+  tiers: Tiers,
+  tokenFor: (peer: Peer) => string,
+): Ruled | undefined {
+  const letter = letterOf(policy, peers)
+  if (letter === undefined) {
+    return undefined
+  }
+  const list = mainList(letter, tiers, peers)
+  const spill = letter === 'n' ? [] : tiers.spill
+  const rules: Rules = {
+    balance: letter,
+    count: list.length,
+    spill: spill.length,
+    key: keyOf(policy),
+    weights: tiers.main.reduce((sum, { weight }) => sum + weight, 0),
+    loadPercent: policy.hash?.loadPercent ?? 0,
+    sticky: stickyOf(policy),
+    capped: peers.some(({ maxConns }) => maxConns > 0),
+    measured: isMeasured(policy),
+    ...retryRules(policy),
+    trial: letter === 'n' ? '' : trialOf(peers),
+  }
+  const entries = new Map<string, string>()
+  addChunks(entries, [...list, ...spill])
+  addSessions(entries, policy, peers, tokenFor)
+  return { rules, entries }
+}
