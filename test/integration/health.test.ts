@@ -1,5 +1,6 @@
 // Failures as a real nginx tells of them, to the table and to what is shown.
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import { Controller } from '../../controller/controller.js'
@@ -15,6 +16,7 @@ import { eventWriter, withEventWriter } from '../support/event-writer.js'
 import type { EventWriter } from '../support/event-writer.js'
 import { startGateway } from '../support/gateway.js'
 import type { Gateway, Rig } from '../support/gateway.js'
+import { freePort } from '../support/ports.js'
 import { until } from '../support/until.js'
 
 t.setTimeout(120_000)
@@ -30,6 +32,7 @@ interface Bench {
   /** Of the address of instance number `n`. */
   sid: (n: number) => string
   policy: (policy: object) => Promise<void>
+  put: (id: string, port: number) => Promise<void>
   /** Who answers, of 20 requests. */
   served: () => Promise<string[]>
   reason: (id: string) => string | undefined
@@ -50,6 +53,7 @@ async function bench(
   t: Parameters<typeof startGateway>[0],
   rig: Rig,
   ids = ['a', 'b'],
+  checks: 'told' | 'real' = 'told',
 ): Promise<Bench> {
   const gateway = await startGateway(t, { rig, ...withEventWriter })
   await gateway.responder.stop()
@@ -66,14 +70,16 @@ async function bench(
     settings,
     registry,
     log,
-    makeChecks: (onChange) => {
-      onVerdicts = onChange
-      return {
-        setTargets: () => undefined,
-        verdict: (key) => verdicts.get(key),
-        close: () => undefined,
-      }
-    },
+    ...(checks === 'told' && {
+      makeChecks: (onChange: (keys: string[]) => void) => {
+        onVerdicts = onChange
+        return {
+          setTargets: () => undefined,
+          verdict: (key: string) => verdicts.get(key),
+          close: () => undefined,
+        }
+      },
+    }),
   })
   const events: ControlEvent[] = []
   controller.subscribe((event) => events.push(event))
@@ -96,6 +102,10 @@ async function bench(
     sid: (n) => sidOf(backends[n]?.host ?? '', backends[n]?.port ?? 0),
     writer: eventWriter(gateway.userPort),
     judged: (...keys) => onVerdicts(keys),
+    put: (id, port) => {
+      const value = JSON.stringify({ host: '127.0.0.1', port })
+      return commit({ type: 'put', key: `instances/web/${id}`, value })
+    },
     policy: (policy) =>
       commit({ type: 'put', key: 'upstreams/web', value: JSON.stringify({ policy }) }),
     served: async () => {
@@ -142,7 +152,6 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     await policy({ eject: { failTimeoutMs: 200 } })
     await writer.failed(sid(1), 3)
     await until(() => controller.conditionsOf('web').get('b')?.trial === 1)
-    await only(served, 'c')
     await writer.passed(sid(1))
     await until(() => reason('b') === undefined, { what: 'the trial to be heard of' })
     await only(served, 'b', 'c')
@@ -168,21 +177,66 @@ t.test('outliers, from the counters of answers', async (t) => {
 })
 
 t.test('verdicts of checks, and what an operator says before them', async (t) => {
-  const { verdicts, judged, policy, served, reason, gateway, controller } = await bench(t, 'njs')
-  await policy({ check: { type: 'tcp' } }).catch(() => undefined)
+  const { verdicts, judged, policy, served, reason, gateway } = await bench(t, 'njs')
+  await policy({ check: { type: 'tcp' } })
   verdicts.set('web/a', { state: 'down', reason: 'refused' })
   judged('web/a')
-  if (controller.desired().upstreams.get('web')?.policy.check === undefined) {
-    // Until the policy of checks is there.
-    t.equal(reason('a'), undefined)
-    return
-  }
   await only(served, 'b')
   t.equal(reason('a'), 'refused')
   verdicts.delete('web/a')
   judged('web/a')
   await only(served, 'a', 'b')
   t.equal((await gateway.counters()).failed, 0)
+})
+
+/** Answers as the instance `z`. */
+async function serve(t: { teardown(fn: () => unknown): void }, port: number): Promise<void> {
+  const server = createServer((_request, response) => response.end('{"id":"z"}'))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+}
+
+for (const rig of ['njs', 'qjs', 'byAddress', 'stable'] as const) {
+  t.test(`${rig}: requests that fail, and one that tries`, async (t) => {
+    const { put, policy, served, reason } = await bench(t, rig)
+    await policy({ eject: { failTimeoutMs: 1000 } })
+    const port = await freePort()
+    await put('z', port)
+    await until(async () => {
+      t.notOk(
+        (await served()).some((who) => /^5/.test(who)),
+        'others are tried',
+      )
+      return /^ejected/.test(reason('z') ?? '')
+    })
+    t.same(await served(), ['a', 'b'])
+    await until(async () => {
+      await served()
+      return /a trial failed$/.test(reason('z') ?? '')
+    })
+    await serve(t, port)
+    await until(async () => {
+      await served()
+      return reason('z') === undefined
+    })
+    await only(served, 'a', 'b', 'z')
+  })
+}
+
+t.test('real checks', async (t) => {
+  const { put, policy, served, reason } = await bench(t, 'njs', ['a', 'b'], 'real')
+  const check = { type: 'tcp', intervalMs: 500, timeoutMs: 200, fall: 1, rise: 1 }
+  await policy({ check, eject: { maxFails: 0 } })
+  const port = await freePort()
+  await put('z', port)
+  await until(() => reason('z') !== undefined)
+  await only(served, 'a', 'b')
+  await serve(t, port)
+  await only(served, 'a', 'b', 'z')
+  t.equal(reason('z'), undefined)
 })
 
 t.test('a worker that dies leaves no load behind', async (t) => {
