@@ -12,6 +12,7 @@
  * | `GET /probe/<limit>?sid=&pid=` | → `1` when at least `limit` requests are in flight, else `0` |
  * | `GET /events?from=` | → {@link EventsReply}: what failed since the event of that number |
  * | `POST /answers` | {@link AnswersRequest} → {@link AnswersReply} |
+ * | `POST /sweep` | {@link SweepRequest} → {@link SweepReply}: takes back what dead workers hold of the load |
  * | `GET /counters` | → `{noRoute: 3, …}` |
  * | `POST /touch` | writes one key, so that a hung lock shows; → `{ok: true}` |
  * | `GET /alive` | touches no dict; → `ok` |
@@ -75,7 +76,9 @@ export interface ActiveReply {
 }
 
 export interface EventsReply {
-  /** Ask from here the next time. Lower than what was asked from: nginx was started anew. */
+  /** Parent of the worker that answers: another one than before means that nginx was started anew, and counts from 0. */
+  master: number
+  /** Ask from here the next time. */
   next: number
   /** `f<sid>` a failed try, `p<sid>` a trial that passed; oldest first, at most EVENTS, the newest. */
   events: string[]
@@ -92,6 +95,16 @@ export interface AnswersReply {
   errors: number[]
   /** Sum of the times until they began. */
   millis: number[]
+}
+
+export interface SweepRequest {
+  /** Workers that live. */
+  pids: number[]
+}
+
+export interface SweepReply {
+  /** Counts of dead workers that were taken back. */
+  swept: number
 }
 
 export interface Rejection {
@@ -210,20 +223,53 @@ export function checkRead(value: unknown): CheckedBody<Read> {
     : { ok: true, value: { keys: keys.value as string[] } }
 }
 
+function checkSids(value: unknown): CheckedBody<string[]> {
+  const sids = checkList(value, 'sids')
+  if (!sids.ok) {
+    return sids
+  }
+  return sids.value.some((sid) => typeof sid !== 'string' || !/^[0-9a-f]{32}$/.test(sid))
+    ? wrong('sids', 'must be SIDs of 32 hex digits')
+    : { ok: true, value: sids.value as string[] }
+}
+
+function checkPids(value: unknown): CheckedBody<number[]> {
+  const pids = checkList(value, 'pids')
+  if (!pids.ok) {
+    return pids
+  }
+  return pids.value.every(isCount)
+    ? { ok: true, value: pids.value }
+    : wrong('pids', 'must be process ids')
+}
+
 export function checkActive(value: unknown): CheckedBody<ActiveRequest> {
   const checked = checkFields(value, ['sids', 'pids'])
   if (!checked.ok) {
     return checked
   }
-  const sids = checkList(checked.value.sids, 'sids')
-  const pids = checkList(checked.value.pids, 'pids')
-  if (!sids.ok || !pids.ok) {
-    return sids.ok ? wrong('pids', 'must be a list') : wrong('sids', 'must be a list')
+  const sids = checkSids(checked.value.sids)
+  if (!sids.ok) {
+    return sids
   }
-  if (sids.value.some((sid) => typeof sid !== 'string' || !/^[0-9a-f]{32}$/.test(sid))) {
-    return wrong('sids', 'must be SIDs of 32 hex digits')
+  const pids = checkPids(checked.value.pids)
+  return pids.ok ? { ok: true, value: { sids: sids.value, pids: pids.value } } : pids
+}
+
+export function checkAnswers(value: unknown): CheckedBody<AnswersRequest> {
+  const checked = checkFields(value, ['sids'])
+  if (!checked.ok) {
+    return checked
   }
-  return pids.value.every(isCount)
-    ? { ok: true, value: checked.value as unknown as ActiveRequest }
-    : wrong('pids', 'must be process ids')
+  const sids = checkSids(checked.value.sids)
+  return sids.ok ? { ok: true, value: { sids: sids.value } } : sids
+}
+
+export function checkSweep(value: unknown): CheckedBody<SweepRequest> {
+  const checked = checkFields(value, ['pids'])
+  if (!checked.ok) {
+    return checked
+  }
+  const pids = checkPids(checked.value.pids)
+  return pids.ok ? { ok: true, value: { pids: pids.value } } : pids
 }

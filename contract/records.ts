@@ -63,6 +63,12 @@ export interface RouteRecord {
   split?: SplitArm[]
 }
 
+/** What a gateway itself found out about an instance, for people. */
+export interface GatewayCondition {
+  state: 'up' | 'down'
+  reason: string
+}
+
 /** `gateways/<id>` (leased): what a gateway has, as its controller last saw. */
 export interface GatewayRecord {
   applied: number
@@ -72,6 +78,8 @@ export interface GatewayRecord {
   njs: string
   /** In-flight requests of draining instances, by `<upstream>/<id>`. */
   active: Record<string, number>
+  /** Instances that are down for this gateway, or would be, by `<upstream>/<id>`; those that merely warm up are left out. */
+  conditions: Record<string, GatewayCondition>
 }
 
 /** `hosts/<id>` (leased): an agent that is alive. */

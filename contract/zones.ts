@@ -10,7 +10,10 @@ export const ACTIVE_ZONE = 'sluice_active'
  * milliseconds, `?<number><sid>` a trial that somebody has taken.
  */
 export const LOAD_ZONE = 'sluice_load'
-/** Shared dict (string) of the last EVENTS failures, in a ring: `<number % EVENTS>` → `f<sid>` or, for a trial that passed, `p<sid>`. */
+/**
+ * Shared dict (string) of the last EVENTS failures, in a ring: `<number % EVENTS>` → `<number>f<sid>` or, for a trial that
+ * passed, `<number>p<sid>`.
+ */
 export const EVENT_ZONE = 'sluice_event'
 export const EVENTS = 1024
 /** Key in the counter zone: how many events there were. */

@@ -2,6 +2,8 @@
 import type { Registry } from '../registry/registry.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
+import type { GatewayCondition } from '../contract/records.js'
+import type { Conditions } from './conditions.js'
 import type { Desired } from './desired.js'
 
 export interface GatewayView {
@@ -15,6 +17,8 @@ export interface GatewayView {
   workers: number
   nginx: string
   njs: string
+  /** What it found out itself about instances, by `<upstream>/<id>`; see the record. */
+  conditions: Record<string, GatewayCondition>
   /** Why it is not connected or not level, for people. */
   reason?: string
 }
@@ -47,6 +51,15 @@ export type ControlEvent =
     }
   | { type: 'gateway'; revision: number; id: string; applied: number; connected: boolean }
   | { type: 'registry'; revision: number; connected: boolean; reason?: string }
+  | {
+      type: 'health'
+      revision: number
+      upstream: string
+      id: string
+      /** As the own gateway has it now. */
+      state: string
+      reason?: string
+    }
   | { type: 'suspect'; revision: number; upstream: string; instances: string[]; reason: string }
 
 export interface Control {
@@ -56,6 +69,8 @@ export interface Control {
   readonly gatewayId: string
   /** The last revision seen; the last known good one while the registry is away. */
   desired(): Desired
+  /** What the own gateway found out about the instances of an upstream. */
+  conditionsOf(upstream: string): Conditions
   /** True once the registry was read and the gateway had all of it, and ever after. */
   ready(): boolean
   registryView(): RegistryView

@@ -3,9 +3,14 @@ import type { Registry, Watch } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
+import { Checker } from './checks/checker.js'
 import type { Control, ControlEvent, GatewayView, RegistryView, SuspectView } from './control.js'
 import { Core } from './core.js'
+import type { Conditions } from './conditions.js'
+import { stateOf } from './desired.js'
 import type { Desired } from './desired.js'
+import type { MakeChecks } from './health/checks.js'
+import type { ConditionChange } from './health/health.js'
 import { ForeignGateways } from './foreign.js'
 import { loadGatewayId } from './gateway-id.js'
 import { Gateways } from './gateways.js'
@@ -21,6 +26,8 @@ export interface ControllerOptions {
   registry: Registry
   log: Logger
   suspects?: Partial<SuspectOptions>
+  /** Others than the real ones, for tests. */
+  makeChecks?: MakeChecks
 }
 
 const PREFIXES = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'gateways/']
@@ -52,13 +59,16 @@ export class Controller implements Control {
     return new Controller(options, await loadGatewayId(options.settings.home))
   }
 
-  private constructor({ settings, registry, log, suspects }: ControllerOptions, id: string) {
+  private constructor(options: ControllerOptions, id: string) {
+    const { settings, registry, log, suspects } = options
+    const makeChecks: MakeChecks =
+      options.makeChecks ?? ((onChange) => new Checker({ log, onChange }))
     this.settings = settings
     this.registry = registry
     this.log = log
     this.gatewayId = id
     this.#own = ownAddresses(settings)
-    this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects })
+    this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
     this.#foreign = new ForeignGateways(id)
     const desired = () => this.desired()
     this.#gateways = new Gateways(id, this.#core.gateway(), this.#foreign, desired)
@@ -111,6 +121,10 @@ export class Controller implements Control {
     return this.#core.state.desired()
   }
 
+  conditionsOf(upstream: string): Conditions {
+    return this.#core.health.conditionsOf(upstream)
+  }
+
   ready(): boolean {
     return this.#core.isReady
   }
@@ -160,7 +174,7 @@ export class Controller implements Control {
     return this.#own
   }
 
-  #makeCore(suspects: SuspectOptions): Core {
+  #makeCore(suspects: SuspectOptions, makeChecks: MakeChecks): Core {
     return new Core({
       settings: this.settings,
       log: this.log,
@@ -172,6 +186,8 @@ export class Controller implements Control {
       onPushFailure: (reason) => this.metrics.pushFailures.inc({ reason }),
       onApplied: (lagMs) => this.metrics.converge.observe(lagMs / 1000),
       onFallbackError: (step) => this.metrics.fallbackErrors.inc({ step }),
+      onConditions: (changes) => this.#onConditions(changes),
+      makeChecks,
     })
   }
 
@@ -192,6 +208,20 @@ export class Controller implements Control {
       this.#publisher.wake()
     }
     this.#waiters.look()
+  }
+
+  #onConditions(changes: ConditionChange[]): void {
+    const { revision, upstreams } = this.desired()
+    for (const { upstream, id, before, after } of changes) {
+      const instance = upstreams.get(upstream)?.instances.get(id)
+      // How far something has warmed up is no news.
+      const isNews =
+        before?.state !== after?.state || before?.share === undefined || after?.share === undefined
+      if (instance !== undefined && isNews) {
+        this.#emit({ type: 'health', revision, upstream, id, ...stateOf(instance, after) })
+      }
+    }
+    this.#publisher.wake()
   }
 
   #onConnected(connected: boolean, reason?: string): void {

@@ -9,6 +9,10 @@ import type { ControlEvent, SuspectView } from './control.js'
 import type { Desired } from './desired.js'
 import type { Fallback } from './fallback.js'
 import { makeFallback } from './fallback-place.js'
+import type { MakeChecks } from './health/checks.js'
+import { Health } from './health/health.js'
+import type { ConditionChange } from './health/health.js'
+import { withConditions } from './health/shown.js'
 import type { OwnGateway } from './gateways.js'
 import { Link } from './link.js'
 import { State } from './state.js'
@@ -28,6 +32,8 @@ export interface CoreOptions {
   onPushFailure: (reason: string) => void
   onApplied: (lagMs: number) => void
   onFallbackError: (step: string) => void
+  onConditions: (changes: ConditionChange[]) => void
+  makeChecks?: MakeChecks | undefined
 }
 
 export class Core {
@@ -36,6 +42,7 @@ export class Core {
   /** Undefined in file mode. */
   readonly link: Link | undefined
   readonly fallback: Fallback
+  readonly health: Health
   readonly #options: CoreOptions
   readonly #log: Logger
   /** Units that the table had at the start and the registry does not know of. */
@@ -53,6 +60,7 @@ export class Core {
     this.state = this.#makeState()
     this.table = this.#makeTable()
     this.link = settings.mode === 'gateway' ? this.#makeLink() : undefined
+    this.health = this.#makeHealth()
     this.fallback = this.#makeFallback()
   }
 
@@ -64,10 +72,14 @@ export class Core {
   start(): void {
     this.table.start()
     this.link?.start()
+    this.health.start()
   }
 
   /** The desired state is another one. */
   changed(): void {
+    if (this.state.listed) {
+      this.health.follow(this.state.desired())
+    }
     this.link?.pusher.wake()
     if (this.state.listed) {
       this.fallback.offer()
@@ -91,12 +103,14 @@ export class Core {
   /** The own gateway, of either mode. */
   gateway(): OwnGateway {
     const { link, fallback } = this
+    const conditions = () => this.health.conditions()
     if (link !== undefined) {
       return {
         view: () => link.view(),
         applied: () => link.pusher.applied,
         lagMs: () => link.pusher.lagMs,
         active: (sids) => link.active(sids),
+        conditions,
       }
     }
     const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
@@ -105,12 +119,13 @@ export class Core {
       applied: () => fallback.revision,
       lagMs: () => 0,
       active: (sids) => Promise.resolve(sids.map(() => undefined)),
+      conditions,
     }
   }
 
   /** Ends the push and the writing that are under way. */
   async close(): Promise<void> {
-    await Promise.all([this.link?.close(), this.fallback.close()])
+    await Promise.all([this.link?.close(), this.fallback.close(), this.health.close()])
     await this.table.close()
     this.#unknown.close()
     this.state.close()
@@ -137,7 +152,7 @@ export class Core {
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
       desired: (): Desired => this.state.desired(),
-      conditionsOf: () => undefined,
+      conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => this.state.listed,
       onChange: () => this.link?.pusher.wake(),
     })
@@ -160,11 +175,33 @@ export class Core {
     })
   }
 
+  #makeHealth(): Health {
+    const { makeChecks, onConditions } = this.#options
+    return new Health({
+      log: this.#log,
+      feed: this.link?.feed,
+      makeChecks,
+      onChange: (changes) => {
+        this.link?.pusher.wake()
+        if (this.link === undefined) {
+          this.fallback.offer()
+        }
+        onConditions(changes)
+      },
+    })
+  }
+
+  /** What the file says: beside a table only what lasts, because it is written for when there is no table. */
+  #shown(): Desired {
+    const desired = this.state.desired()
+    return this.link === undefined ? withConditions(desired, this.health.conditions()) : desired
+  }
+
   #makeFallback(): Fallback {
     const { settings, suspects, onFallbackError, onGateway } = this.#options
     return makeFallback(settings, {
       log: this.#log,
-      desired: () => this.state.desired(),
+      desired: () => this.#shown(),
       isTrusted: () => this.#unknown.size === 0,
       emptyHoldMs: suspects.holdMs,
       onError: onFallbackError,

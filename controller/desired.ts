@@ -5,6 +5,7 @@ import type {
   RouteRecord,
 } from '../contract/records.js'
 import type { Policy } from '../contract/policy.js'
+import type { Condition } from './conditions.js'
 
 /** One instance as the registry has it, with what an operator decided about it. */
 export interface DesiredInstance {
@@ -41,8 +42,14 @@ export interface Desired {
   routes: ReadonlyMap<string, DesiredRoute>
 }
 
-/** What an instance is to the outside: down beats draining beats up, and the operator can only take away. */
-export function stateOf(instance: DesiredInstance): { state: InstanceState; reason?: string } {
+/**
+ * What an instance is to the outside: down beats draining beats up, and the operator can only take away. What is up by all
+ * that is what its `condition` at a gateway says.
+ */
+export function stateOf(
+  instance: DesiredInstance,
+  condition?: Condition,
+): { state: InstanceState; reason?: string } {
   const { record, override, suspect } = instance
   if (record.state === 'down') {
     return { state: 'down', ...(record.reason !== undefined && { reason: record.reason }) }
@@ -50,6 +57,8 @@ export function stateOf(instance: DesiredInstance): { state: InstanceState; reas
   if (override !== undefined) {
     return { state: 'draining', reason: override.reason ?? 'drained by an operator' }
   }
-  const reason = record.reason ?? suspect
-  return { state: record.state, ...(reason !== undefined && { reason }) }
+  const isUp = record.state === 'up'
+  const reason = (isUp ? condition?.reason : undefined) ?? record.reason ?? suspect
+  const state = isUp && condition !== undefined ? condition.state : record.state
+  return { state, ...(reason !== undefined && { reason }) }
 }

@@ -1,10 +1,19 @@
 /** What other controllers say of their gateways, in `gateways/<id>`. */
 import { parseKey } from '../contract/keys.js'
-import type { GatewayRecord } from '../contract/records.js'
+import type { GatewayCondition, GatewayRecord } from '../contract/records.js'
 import type { Change, Listing } from '../registry/registry.js'
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isCondition(value: unknown): value is GatewayCondition {
+  const { state, reason } = (value ?? {}) as Partial<Record<keyof GatewayCondition, unknown>>
+  return (state === 'up' || state === 'down') && typeof reason === 'string'
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The record, or undefined when it is none. */
@@ -18,7 +27,8 @@ export function parseGateway(text: string): GatewayRecord | undefined {
   if (typeof value !== 'object' || value === null) {
     return undefined
   }
-  const { applied, connected, workers, nginx, njs, active } = value
+  // Controllers of before say nothing of conditions.
+  const { applied, connected, workers, nginx, njs, active, conditions = {} } = value
   const isActive =
     typeof active === 'object' && active !== null && Object.values(active).every(isCount)
   return isCount(applied) &&
@@ -26,8 +36,10 @@ export function parseGateway(text: string): GatewayRecord | undefined {
     isCount(workers) &&
     typeof nginx === 'string' &&
     typeof njs === 'string' &&
-    isActive
-    ? { applied, connected, workers, nginx, njs, active: active as Record<string, number> }
+    isActive &&
+    isObject(conditions) &&
+    Object.values(conditions).every(isCondition)
+    ? ({ applied, connected, workers, nginx, njs, active, conditions } as GatewayRecord)
     : undefined
 }
 

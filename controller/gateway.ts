@@ -4,11 +4,14 @@ import { CODES } from '../contract/codes.js'
 import type { Code } from '../contract/codes.js'
 import type {
   ActiveReply,
+  AnswersReply,
   Claim,
   Delta,
+  EventsReply,
   GatewayState,
   ReadReply,
   Rejection,
+  SweepReply,
 } from '../contract/push.js'
 import { SluiceError, messageOf } from '../runtime/errors.js'
 
@@ -93,6 +96,22 @@ export class GatewayClient {
 
   counters(): Promise<Record<string, number>> {
     return this.#json('GET', '/counters', undefined, STATE_TIMEOUT_MS)
+  }
+
+  /** What failed since event number `from`. */
+  events(from: number): Promise<EventsReply> {
+    return this.#json('GET', `/events?from=${from}`, undefined, STATE_TIMEOUT_MS)
+  }
+
+  /** At most MAX_OPERATIONS `sids`. */
+  answers(sids: string[]): Promise<AnswersReply> {
+    return this.#json('POST', '/answers', { sids }, STATE_TIMEOUT_MS)
+  }
+
+  /** Takes back what workers that are none of `pids` hold of the load. Answers how many counts. */
+  async sweep(pids: number[]): Promise<number> {
+    const reply = await this.#json<SweepReply>('POST', '/sweep', { pids }, WRITE_TIMEOUT_MS)
+    return reply.swept
   }
 
   /** Writes one key: hangs when the dict's lock does. On a connection of its own, so that any worker may take it. */

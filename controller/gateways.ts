@@ -1,6 +1,7 @@
 /** All gateways of the cluster: this controller's own, and what the others publish of theirs. */
-import type { GatewayRecord } from '../contract/records.js'
+import type { GatewayCondition, GatewayRecord } from '../contract/records.js'
 import { sidOf } from './compile.js'
+import type { Conditions } from './conditions.js'
 import type { GatewayView } from './control.js'
 import { stateOf } from './desired.js'
 import type { Desired } from './desired.js'
@@ -14,9 +15,13 @@ export interface OwnGateway {
   lagMs(): number
   /** In flight by SID; undefined where nobody can tell. */
   active(sids: string[]): Promise<Array<number | undefined>>
+  conditions(): Iterable<[upstream: string, Conditions]>
 }
 
 type Count = number | undefined
+
+/** More than a person reads, and little enough to be written again and again. */
+export const MOST_CONDITIONS = 1000
 
 function sum(counts: Count[]): Count {
   let total = 0
@@ -45,8 +50,8 @@ export class Gateways {
   views(): GatewayView[] {
     const desired = this.#desired().revision
     const foreign = [...this.#foreign.all()].map(([id, record]): GatewayView => {
-      const { applied, connected, workers, nginx, njs } = record
-      return { id, applied, desired, lagMs: 0, connected, workers, nginx, njs }
+      const { applied, connected, workers, nginx, njs, conditions } = record
+      return { id, applied, desired, lagMs: 0, connected, workers, nginx, njs, conditions }
     })
     const { reason, ...view } = this.#own.view()
     const own: GatewayView = {
@@ -55,6 +60,7 @@ export class Gateways {
       desired,
       lagMs: Math.round(this.#own.lagMs()),
       ...view,
+      conditions: this.#conditions(),
       ...(reason !== undefined && { reason }),
     }
     return [own, ...foreign]
@@ -95,12 +101,26 @@ export class Gateways {
     const applied = this.#own.applied()
     const active = this.#foreign.all().size > 0 ? await this.#draining() : {}
     const { connected, workers, nginx, njs } = this.#own.view()
-    return { applied, connected, workers, nginx, njs, active }
+    const conditions = this.#conditions()
+    return { applied, connected, workers, nginx, njs, active, conditions }
   }
 
   /** True while somebody else may wait for the numbers of what is draining here. */
   get isWatched(): boolean {
     return this.#foreign.all().size > 0
+  }
+
+  /** Warming up is left out: it is over soon, and each of its steps would be a write to the registry. */
+  #conditions(): Record<string, GatewayCondition> {
+    const all: Array<[string, GatewayCondition]> = []
+    for (const [upstream, conditions] of this.#own.conditions()) {
+      for (const [id, { state, reason = '', share }] of conditions) {
+        if (share === undefined && all.length < MOST_CONDITIONS) {
+          all.push([`${upstream}/${id}`, { state, reason }])
+        }
+      }
+    }
+    return Object.fromEntries(all)
   }
 
   async #draining(): Promise<Record<string, number>> {

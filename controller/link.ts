@@ -1,8 +1,10 @@
 /** This controller's own gateway: pushing to it, counting in it, watching over it. */
 import type { GatewayState } from '../contract/push.js'
+import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { ActiveCounter } from './active.js'
 import { GatewayClient } from './gateway.js'
+import type { Feed } from './health/listener.js'
 import { Pusher } from './push.js'
 import type { Source } from './push.js'
 import { HUNG_REASON, Watchdog } from './watchdog.js'
@@ -75,6 +77,11 @@ export class Link {
     })
   }
 
+  /** What failed, and how answers were. */
+  get feed(): Feed {
+    return this.#gateway
+  }
+
   get isHung(): boolean {
     return this.#watchdog.isHung
   }
@@ -120,6 +127,7 @@ export class Link {
   #onState(state: GatewayState | undefined): void {
     this.#isReached = state !== undefined
     if (state !== undefined) {
+      this.#sweep(this.#state?.workers ?? [], state.workers)
       this.#state = state
       if (state.pid !== this.#master) {
         const isFirst = this.#master === undefined
@@ -128,6 +136,17 @@ export class Link {
       }
     }
     this.#changed()
+  }
+
+  /** A worker that died leaves what it had in flight in the count of all. One that ended well left nothing, and costs a look. */
+  #sweep(before: number[], workers: number[]): void {
+    if (workers.length === 0 || before.every((pid) => workers.includes(pid))) {
+      return
+    }
+    this.#gateway.sweep(workers).catch((error: unknown) => {
+      // What is counted too much makes a peer look busier than it is, until the next worker ends.
+      this.#options.log.warn({ error: messageOf(error) }, 'what a worker left was not taken back')
+    })
   }
 
   #changed(): void {

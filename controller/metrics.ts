@@ -5,10 +5,16 @@ import type { Logger } from '../runtime/logger.js'
 import type { RegistryView } from './control.js'
 import type { Core } from './core.js'
 import { stateOf } from './desired.js'
+import type { Desired } from './desired.js'
 
 /** Upstreams that are shown by name; all further ones together, so that a large table does not flood Prometheus. */
 const NAMED_UPSTREAMS = 200
 const OTHERS = '(others)'
+
+/** Of upstreams that are shown by name. */
+function namesOf({ upstreams }: Desired): Set<string> {
+  return new Set([...upstreams.keys()].sort().slice(0, NAMED_UPSTREAMS))
+}
 
 export class Metrics {
   /** prom-client's: `contentType` and `metrics()` are what `GET /metrics` needs. */
@@ -38,6 +44,7 @@ export class Metrics {
     this.#versions()
     this.#registry(registryView)
     this.#instances()
+    this.#ejections()
     this.#gateway()
     this.#events()
   }
@@ -102,7 +109,7 @@ export class Metrics {
   }
 
   #instances(): void {
-    const { state } = this.#core
+    const { state, health } = this.#core
     new Gauge({
       name: 'sluice_instances',
       help: `Instances by upstream and state; upstreams after the first ${NAMED_UPSTREAMS} together`,
@@ -110,16 +117,48 @@ export class Metrics {
       registers: [this.registry],
       collect() {
         this.reset()
-        const { upstreams } = state.desired()
-        const named = new Set([...upstreams.keys()].sort().slice(0, NAMED_UPSTREAMS))
-        for (const { name, instances } of upstreams.values()) {
+        const desired = state.desired()
+        const named = namesOf(desired)
+        for (const { name, instances } of desired.upstreams.values()) {
           const upstream = named.has(name) ? name : OTHERS
           const counts = { up: 0, draining: 0, down: 0 }
-          instances.forEach((instance) => counts[stateOf(instance).state]++)
+          const conditions = health.conditionsOf(name)
+          instances.forEach((instance) => {
+            counts[stateOf(instance, conditions.get(instance.id)).state]++
+          })
           this.inc({ upstream, state: 'up' }, counts.up)
           this.inc({ upstream, state: 'draining' }, counts.draining)
           this.inc({ upstream, state: 'down' }, counts.down)
         }
+      },
+    })
+  }
+
+  #ejections(): void {
+    const { state, health } = this.#core
+    new Gauge({
+      name: 'sluice_ejected',
+      help: `Ejected instances by upstream, where there are any; upstreams after the first ${NAMED_UPSTREAMS} together`,
+      labelNames: ['upstream'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        const named = namesOf(state.desired())
+        for (const [name] of health.conditions()) {
+          const ejected = health.ejected(name)
+          if (ejected > 0) {
+            this.inc({ upstream: named.has(name) ? name : OTHERS }, ejected)
+          }
+        }
+      },
+    })
+    new Counter({
+      name: 'sluice_ejections_total',
+      help: 'Ejections, trials that failed included, since the controller was started',
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        this.inc(health.ejections)
       },
     })
   }

@@ -2,7 +2,10 @@
 import { CONNECTION_ZONE, MAX_BODY_BYTES } from '../contract/zones.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
-const CALLS = ['state', 'claim', 'delta', 'read', 'active', 'counters', 'touch', 'alive']
+const CALLS = [
+  ...['state', 'claim', 'delta', 'read', 'active', 'counters'],
+  ...['events', 'answers', 'sweep', 'touch', 'alive'],
+]
 
 /** A drain wants to know small numbers exactly, and large ones roughly. */
 function probeLimits(): number[] {

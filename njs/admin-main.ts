@@ -1,5 +1,12 @@
 /** The admin endpoint's calls, as nginx's locations name them. The protocol is contract/push.ts. */
-import { checkActive, checkClaim, checkDelta, checkRead } from '../contract/push.js'
+import {
+  checkActive,
+  checkAnswers,
+  checkClaim,
+  checkDelta,
+  checkRead,
+  checkSweep,
+} from '../contract/push.js'
 import type { GatewayState } from '../contract/push.js'
 import { countActive, dropDead } from './active.js'
 import { accept, guarded, methodRefusal, reject, withBody } from './admin.js'
@@ -7,10 +14,11 @@ import type { Answer } from './admin.js'
 import { applyClaim, applyDelta, readState } from './apply.js'
 import type { Applied } from './apply.js'
 import { zones } from './dict.js'
+import { parseFrom, readAnswers, readEvents, sweepDead } from './events.js'
 import { giveTurn, takeTurn } from './turn.js'
 import { masterPid, workerPids } from './workers.js'
 
-const EVENTS = ['noRoute', 'noPeer', 'retried', 'fallback', 'failed']
+const COUNTED = ['noRoute', 'noPeer', 'retried', 'fallback', 'failed']
 
 function send(r: NginxHTTPRequest, answer: Answer): void {
   r.headersOut['Content-Type'] = 'application/json'
@@ -117,11 +125,39 @@ function probe(r: NginxHTTPRequest): void {
 function counters(r: NginxHTTPRequest): void {
   get(r, () => {
     const all: { [event: string]: number } = {}
-    EVENTS.forEach((event) => {
+    COUNTED.forEach((event) => {
       all[event] = zones.sluice_counter.get(event) || 0
     })
     return accept(all)
   })
+}
+
+function events(r: NginxHTTPRequest): void {
+  get(r, () => {
+    const from = parseFrom(r.args.from)
+    return from === null
+      ? reject('invalid', 'must be a number of at most 15 digits', { field: 'from' })
+      : accept(readEvents(zones.sluice_counter, zones.sluice_event, from, process.ppid))
+  })
+}
+
+function answers(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkAnswers, (body) =>
+      accept(readAnswers(zones.sluice_load, body.sids)),
+    ),
+  )
+}
+
+function sweep(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkSweep, (body) => {
+      const workers = workerPids(masterPid())
+      // As for what the hop has in flight: where no worker can be seen, none is known dead.
+      const living = workers.concat(body.pids, [process.pid])
+      return accept({ swept: workers.length > 0 ? sweepDead(zones.sluice_load, living) : 0 })
+    }),
+  )
 }
 
 function touch(r: NginxHTTPRequest): void {
@@ -151,6 +187,9 @@ export default {
   active,
   probe,
   counters,
+  events,
+  answers,
+  sweep,
   touch,
   alive,
   tooLarge,

@@ -13,8 +13,13 @@ interface GatewayView {
   workers: number
   nginx: string
   njs: string
+  /** By `<upstream>/<id>`. */
+  conditions?: Record<string, { state: string; reason: string }>
   reason?: string
 }
+
+/** Beyond, only their number is told. */
+const MOST_LINES = 10
 
 function getGateways(client: Client): Promise<{ gateways: GatewayView[] }> {
   const answer = client.call({ method: 'GET', path: pathOf('gateways') })
@@ -32,6 +37,15 @@ function stateOf(gateway: GatewayView): string {
       ? 'level'
       : `behind for ${age(gateway.lagMs)}`
   return gateway.reason === undefined ? state : `${state}: ${gateway.reason}`
+}
+
+/** What a gateway found out about instances by itself, so that one which only it cannot reach is seen. */
+function conditionLines({ conditions = {} }: GatewayView): string[] {
+  const all = Object.entries(conditions)
+  const lines = all
+    .slice(0, MOST_LINES)
+    .map(([instance, { state, reason }]) => `  ${instance} is ${state} here: ${reason}`)
+  return all.length > MOST_LINES ? [...lines, `  and ${all.length - MOST_LINES} more`] : lines
 }
 
 export const gateways: Command = {
@@ -110,6 +124,7 @@ export const status: Command = {
     )
     for (const gateway of found) {
       print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)
+      conditionLines(gateway).forEach(print)
     }
     for (const { upstream, instances, reason: why } of suspects) {
       print(

@@ -13,6 +13,7 @@ import { EventsQuery } from './schemas.js'
 const MOST_CLIENTS = 100
 const HEARTBEAT_MS = 15_000
 const RETRY_MS = 1_000
+const EVENTS = 'Events: change, health, gateway, registry, suspect, reset'
 
 export function registerEvents(
   app: FastifyInstance,
@@ -28,7 +29,7 @@ export function registerEvents(
       'may come twice), or with an event "reset" when they are not known any more: then read everything anew.',
     tags: ['state'],
     querystring: EventsQuery,
-    response: textAnswers('text/event-stream', 'Events: change, gateway, registry, suspect, reset'),
+    response: textAnswers('text/event-stream', EVENTS),
   }
   app.get('/v1/events', { schema, exposeHeadRoute: false }, (request, reply) => {
     const from = fromOf(request)

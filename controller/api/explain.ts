@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Policy } from '../../contract/policy.js'
 import { compilePeers, sidOf } from '../compile.js'
 import type { Compiled, Place } from '../compile.js'
+import type { Conditions } from '../conditions.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
 import { byPrecedence, planHosts } from '../hosts.js'
 import type { Plan } from '../hosts.js'
@@ -44,6 +45,8 @@ export interface Question {
 /** What decides beside the registry. */
 export interface Ground extends Place {
   domain: string
+  /** What the own gateway found out about an upstream's instances. */
+  conditionsOf: (upstream: string) => Conditions
 }
 
 export interface Explanation {
@@ -75,11 +78,14 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
       path?: string
       cookie?: string
     }
-    return explain(control.desired(), control.settings, { host, path, cookie })
+    const { domain, cluster, zone } = control.settings
+    const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
+    const ground = { domain, cluster, zone, conditionsOf }
+    return explain(control.desired(), ground, { host, path, cookie })
   })
 }
 
-/** Of what the registry says; what this gateway found out about an instance is not asked. */
+/** Of what the registry says and this gateway found out. */
 export function explain(desired: Desired, ground: Ground, question: Question): Explanation {
   const asked = { host: plainHost(question.host), path: plainPath(question.path) }
   const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
@@ -185,7 +191,8 @@ function shareOut(
       name,
       weight,
       one,
-      compiled: one === undefined ? undefined : compilePeers(one, ground),
+      compiled:
+        one === undefined ? undefined : compilePeers(one, ground, ground.conditionsOf(name)),
     }
   })
   const serving = known.filter(({ compiled }) => totalWeight(compiled) > 0)
@@ -199,7 +206,7 @@ function shareOut(
     }
     const told = tellPolicy(one, compiled.tiers, ground, cookie)
     why.push(...(share === 0 ? [`upstream ${name} has no instance that is up`] : told))
-    return { name, weight, share, policy: one.policy, peers: peersOf(one, compiled, share) }
+    return { name, weight, share, policy: one.policy, peers: peersOf(one, compiled, ground, share) }
   })
 }
 
@@ -212,14 +219,17 @@ function totalWeight(compiled: Compiled | undefined): number {
 function peersOf(
   upstream: DesiredUpstream,
   compiled: Compiled,
+  ground: Ground,
   share: number,
 ): Array<Record<string, unknown>> {
+  const conditions = ground.conditionsOf(upstream.name)
   const total = totalWeight(compiled)
   const bySid = new Map(compiled.tiers.main.map((peer) => [peer.sid, peer]))
   return [...upstream.instances.values()].map((instance) => {
     const { host, port } = instance.record
     const peer = bySid.get(sidOf(host, port))
     const own = peer?.id === instance.id ? (share * peer.weight) / total : 0
-    return { upstream: upstream.name, ...showInstance(instance), share: own }
+    const shown = showInstance(instance, conditions.get(instance.id))
+    return { upstream: upstream.name, ...shown, share: own }
   })
 }

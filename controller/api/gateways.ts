@@ -19,7 +19,7 @@ export function registerGateways(app: FastifyInstance, { control }: ApiContext):
   }
   app.get('/v1/gateways', { schema: listed }, () => {
     const { revision } = control.desired()
-    return { revision, gateways: control.gateways().map(showGateway) }
+    return { revision, gateways: control.gateways().map(showWhole) }
   })
   registerSuspects(app, control)
 }
@@ -53,6 +53,11 @@ function registerSuspects(app: FastifyInstance, control: Control): void {
     control.log.info(facts, 'suspects confirmed')
     return { confirmed }
   })
+}
+
+/** With what it found out about instances. */
+function showWhole(gateway: GatewayView): object {
+  return { ...showGateway(gateway), conditions: gateway.conditions }
 }
 
 export function showGateway(gateway: GatewayView): object {

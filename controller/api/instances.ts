@@ -4,6 +4,7 @@ import { checkInstance, checkOverride } from '../../contract/records.js'
 import type { InstanceRecord, OverrideRecord } from '../../contract/records.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { isOwnAddress } from '../admit.js'
+import type { Condition } from '../conditions.js'
 import { stateOf } from '../desired.js'
 import type { DesiredInstance } from '../desired.js'
 import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
@@ -107,15 +108,21 @@ function suspectRecord(world: World, { upstream, id }: InstanceTarget): Instance
   return held ? world.desired().upstreams.get(upstream)?.instances.get(id)?.record : undefined
 }
 
-/** `{id, host, port, weight, state, reason?, maxConns?, backup?, zone?, metadata?, ttlMs?, agent?}` */
-export function showInstance(instance: DesiredInstance): Record<string, unknown> {
+/**
+ * `{id, host, port, weight, state, reason?, maxConns?, backup?, zone?, metadata?, ttlMs?, agent?}`; `condition` is what the own
+ * gateway knows of it.
+ */
+export function showInstance(
+  instance: DesiredInstance,
+  condition?: Condition,
+): Record<string, unknown> {
   const { host, port, weight, maxConns, backup, zone, metadata, ttlMs, agent } = instance.record
   return {
     id: instance.id,
     host,
     port,
     weight,
-    ...stateOf(instance),
+    ...stateOf(instance, condition),
     ...(maxConns !== undefined && { maxConns }),
     ...(backup !== undefined && { backup }),
     ...(zone !== undefined && { zone }),

@@ -21,6 +21,7 @@ const query = { querystring: shapes.NoQuery }
 
 export function registerReads(app: FastifyInstance, context: ApiContext): void {
   registerUpstreams(app, context)
+  registerUpstream(app, context)
   registerInstance(app, context)
   registerRoutes(app, context)
 }
@@ -35,9 +36,14 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
   }
   app.get('/v1/upstreams', { schema: listed }, (_request, reply) => {
     const { revision, upstreams } = context.control.desired()
-    const shown = sorted(upstreams).map(showUpstream)
+    const shown = sorted(upstreams).map((each) =>
+      showUpstream(each, context.control.conditionsOf(each.name)),
+    )
     return tagged(reply, revision).send({ revision, upstreams: shown })
   })
+}
+
+function registerUpstream(app: FastifyInstance, context: ApiContext): void {
   const one = {
     ...query,
     operationId: 'getUpstream',
@@ -51,7 +57,11 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
     const known = sorted(instances)
     const ids = known.map(({ id }) => id)
     const active = await activeOfAll(context.control, name, ids)
-    const shown = known.map((each, i) => ({ ...showInstance(each), active: active[i] ?? null }))
+    const conditions = context.control.conditionsOf(name)
+    const shown = known.map((each, i) => ({
+      ...showInstance(each, conditions.get(each.id)),
+      active: active[i] ?? null,
+    }))
     return tagged(reply, revision).send({ name, policy, revision, instances: shown })
   })
 }
@@ -74,7 +84,8 @@ function registerInstance(app: FastifyInstance, context: ApiContext): void {
     }
     const [active = null] = await activeOfAll(context.control, target.upstream, [target.id])
     const revision = revisionOf(context, target.upstream, known)
-    return tagged(reply, revision).send({ ...showInstance(known), active, revision })
+    const condition = context.control.conditionsOf(target.upstream).get(target.id)
+    return tagged(reply, revision).send({ ...showInstance(known, condition), active, revision })
   })
 }
 

@@ -13,21 +13,29 @@ import {
   words,
 } from './schemas.js'
 
-const Gateway = Type.Object(
+const gatewayFields = {
+  id: Type.String(),
+  applied: Revision,
+  desired: Revision,
+  lagMs: Type.Number({ minimum: 0 }),
+  connected: Type.Boolean(),
+  workers: Count,
+  nginx: Type.String(),
+  njs: Type.String(),
+  reason: maybe(Type.String()),
+}
+const Gateway = Type.Object(gatewayFields, closed)
+const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)
+const conditions = Type.Record(Type.String(), Condition, {
+  description: 'What the gateway itself found out about instances, by upstream/id',
+})
+export const Gateways = Type.Object(
   {
-    id: Type.String(),
-    applied: Revision,
-    desired: Revision,
-    lagMs: Type.Number({ minimum: 0 }),
-    connected: Type.Boolean(),
-    workers: Count,
-    nginx: Type.String(),
-    njs: Type.String(),
-    reason: maybe(Type.String()),
+    revision: Revision,
+    gateways: Type.Array(Type.Object({ ...gatewayFields, conditions }, closed)),
   },
   closed,
 )
-export const Gateways = Type.Object({ revision: Revision, gateways: Type.Array(Gateway) }, closed)
 
 const Suspect = Type.Object(
   {

@@ -3,6 +3,7 @@ import { checkUpstream } from '../../contract/records.js'
 import type { UpstreamRecord } from '../../contract/records.js'
 import { printKey } from '../../contract/keys.js'
 import { SluiceError } from '../../runtime/errors.js'
+import type { Conditions } from '../conditions.js'
 import { stateOf } from '../desired.js'
 import type { DesiredUpstream } from '../desired.js'
 import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
@@ -70,22 +71,30 @@ export async function deleteUpstream(
 }
 
 /** `{name, policy, up, draining, down}`; counted once for each state that an upstream was in. */
-export function showUpstream(upstream: DesiredUpstream): Record<string, unknown> {
+export function showUpstream(
+  upstream: DesiredUpstream,
+  conditions: Conditions,
+): Record<string, unknown> {
   const known = counted.get(upstream)
-  if (known !== undefined) {
-    return known
+  if (known?.conditions === conditions) {
+    return known.shown
   }
   const counts = { up: 0, draining: 0, down: 0 }
   for (const instance of upstream.instances.values()) {
-    counts[stateOf(instance).state] += 1
+    counts[stateOf(instance, conditions.get(instance.id)).state] += 1
   }
   const shown = { name: upstream.name, policy: upstream.policy, ...counts }
-  counted.set(upstream, shown)
+  counted.set(upstream, { conditions, shown })
   return shown
 }
 
-/** A desired upstream is never changed in place, so what was counted stays true of it. */
-const counted = new WeakMap<DesiredUpstream, Record<string, unknown>>()
+interface Shown {
+  conditions: Conditions
+  shown: Record<string, unknown>
+}
+
+/** Neither is ever changed in place, so what was counted stays true of the two. */
+const counted = new WeakMap<DesiredUpstream, Shown>()
 
 async function write(
   draft: Draft,

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { Delta, GatewayState, Operation } from '../../contract/push.js'
-import { INDEX_BUCKETS, MAX_BODY_BYTES, MAX_OPERATIONS } from '../../contract/zones.js'
+import { EVENTS, INDEX_BUCKETS, MAX_BODY_BYTES, MAX_OPERATIONS } from '../../contract/zones.js'
 import { startBackend } from '../support/backend.js'
+import { eventWriter, withEventWriter } from '../support/event-writer.js'
 import { RIGS, startGateway } from '../support/gateway.js'
 import { difference, hostUnit, sidOf, upstreamUnit } from '../support/table.js'
 
@@ -11,7 +12,7 @@ const SID = 'ab'.repeat(16)
 
 for (const rig of RIGS) {
   t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, tableBytes: 256 * 1024 })
+    const gateway = await startGateway(t, { rig, tableBytes: 256 * 1024, ...withEventWriter })
     const { admin } = gateway
     const read = async (...keys: string[]): Promise<Array<string | null>> =>
       ((await admin('POST', '/read', { keys })).json as { values: Array<string | null> }).values
@@ -211,6 +212,62 @@ for (const rig of RIGS) {
       t.match(await admin('POST', '/active', { sids: [SID, SID], pids: [1] }), {
         json: { active: [0, 0] },
       })
+    })
+
+    t.test('events', async (t) => {
+      const writer = eventWriter(gateway.userPort)
+      const events = async (from: number): Promise<unknown> =>
+        (await admin('GET', `/events?from=${from}`)).json
+      const { master } = (await events(0)) as { master: number }
+      t.equal(master, (await gateway.state()).pid)
+      t.match(await events(0), { next: 0, events: [] })
+      await writer.failed(SID, 2)
+      await writer.passed(SID)
+      t.match(await events(0), { next: 3, events: [`f${SID}`, `f${SID}`, `p${SID}`] })
+      t.match(await events(2), { next: 3, events: [`p${SID}`] })
+      t.match(await events(9), { next: 3, events: [`f${SID}`, `f${SID}`, `p${SID}`] })
+      await writer.failed(SID, EVENTS + 5)
+      const { next, events: found } = (await events(3)) as { next: number; events: string[] }
+      t.equal(next, EVENTS + 8)
+      t.same(new Set(found), new Set([`f${SID}`]))
+      t.equal(found.length, EVENTS)
+      for (const path of ['/events', '/events?from=x', '/events?from=-1']) {
+        t.match(await admin('GET', path), { status: 400, json: { field: 'from' } }, path)
+      }
+      t.match(await admin('POST', '/events?from=0', {}), { status: 405 })
+    })
+
+    t.test('answers', async (t) => {
+      const writer = eventWriter(gateway.userPort)
+      const other = 'cd'.repeat(16)
+      await writer.count(`n${SID}`, 20)
+      await writer.count(`e${SID}`, 5)
+      await writer.count(`m${SID}`, 300)
+      t.match(await admin('POST', '/answers', { sids: [other, SID] }), {
+        json: { answers: [0, 20], errors: [0, 5], millis: [0, 300] },
+      })
+      const bad = { status: 400, json: { field: 'sids' } }
+      t.match(await admin('POST', '/answers', { sids: ['x'] }), bad)
+      t.match(await admin('POST', '/answers', {}), bad)
+    })
+
+    t.test('sweep', async (t) => {
+      const writer = eventWriter(gateway.userPort)
+      const [pid = 0] = (await gateway.state()).workers
+      // Above any pid that Linux gives.
+      const dead = 2 ** 30
+      await writer.count(`c${SID}`, 5)
+      await writer.count(`c${SID}/${pid}`, 2)
+      await writer.count(`c${SID}/${dead}`, 3)
+      t.match(await admin('POST', '/sweep', { pids: ['x'] }), {
+        status: 400,
+        json: { field: 'pids' },
+      })
+      t.match(await admin('POST', '/sweep', { pids: [dead] }), { json: { swept: 0 } })
+      t.match(await admin('POST', '/sweep', { pids: [] }), { json: { swept: 1 } })
+      t.equal(await writer.count(`c${SID}`), '2')
+      t.equal(await writer.count(`c${SID}/${pid}`), '2')
+      t.equal(await writer.count(`c${SID}/${dead}`), '-')
     })
 
     t.test('a full zone', async (t) => {

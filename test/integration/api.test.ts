@@ -319,6 +319,43 @@ t.test('drain', async (t) => {
   t.match((await call('POST', `${A}/undrain`, {})).body, { state: 'up', applied: true })
 })
 
+t.test('what a gateway found out about instances', async (t) => {
+  const { call, control } = await testApi(t)
+  const B = '/v1/upstreams/web/instances/b'
+  await call('PUT', A, at(9001))
+  await call('PUT', B, at(9002))
+  const reason = 'ejected until later: 3 failures'
+  control.conditions.set('web', new Map([['a', { state: 'down', reason }]]))
+  t.match((await call('GET', A)).body, { state: 'down', reason })
+  t.match((await call('GET', '/v1/upstreams/web')).body, {
+    instances: [
+      { id: 'a', state: 'down', reason },
+      { id: 'b', state: 'up', reason: undefined },
+    ],
+  })
+  const counts = async () => (await call('GET', '/v1/upstreams')).body
+  t.match(await counts(), { upstreams: [{ up: 1, draining: 0, down: 1 }] })
+  t.match((await call('GET', '/v1/explain?host=web.localhost')).body, {
+    outcome: 'served',
+    peers: [
+      { id: 'a', state: 'down', reason, share: 0 },
+      { id: 'b', state: 'up', share: 1 },
+    ],
+  })
+  const share = { state: 'up', reason: 'warming 40 %', share: 0.4 } as const
+  control.conditions.set('web', new Map([['a', share]]))
+  t.match(await counts(), { upstreams: [{ up: 2, down: 0 }] })
+  t.match((await call('GET', A)).body, { state: 'up', reason: 'warming 40 %' })
+  await call('POST', `${A}/drain`)
+  t.match((await call('GET', A)).body, { state: 'draining', reason: 'drained by an operator' })
+
+  const conditions = { 'web/a': { state: 'down' as const, reason } }
+  const view = { id: 'g1', applied: 99, desired: 99, lagMs: 0, connected: true, workers: 2 }
+  control.gatewayViews.push({ ...view, nginx: '1.30.6', njs: '1.0.2', conditions })
+  t.same((await call('GET', '/v1/gateways')).body.gateways[0].conditions, conditions)
+  t.equal((await call('GET', '/readyz?verbose')).status, 200)
+})
+
 t.test('a change waits for the gateways', async (t) => {
   const { call, control } = await testApi(t)
   const gateway = {
@@ -330,6 +367,7 @@ t.test('a change waits for the gateways', async (t) => {
     workers: 2,
     nginx: '1.30.6',
     njs: '1.0.2',
+    conditions: {},
   }
   control.gatewayViews.push(gateway)
   const none = await call('PUT', `${A}?wait=none`, at(9001))

@@ -1,6 +1,7 @@
 /** A controller without nginx: the real state over the real embedded registry, and gateways that a test may invent. */
 import { join } from 'node:path'
 import { isOwnAddress } from '../../controller/admit.js'
+import type { Conditions } from '../../controller/conditions.js'
 import type { Control, ControlEvent, GatewayView } from '../../controller/control.js'
 import { State } from '../../controller/state.js'
 import { DEFAULT_SUSPECTS } from '../../controller/suspect.js'
@@ -53,11 +54,15 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
   }
 }
 
+const NONE: Conditions = new Map()
+
 export interface TestControl extends Control {
   /** Gateways as the test wants them seen; none at first, so that everything is applied at once. */
   readonly gatewayViews: GatewayView[]
   /** In-flight requests by `<upstream>/<id>`; undefined: the gateway cannot tell. 0 when not set. */
   readonly inFlight: Map<string, number | undefined>
+  /** By upstream; none at first. */
+  readonly conditions: Map<string, Conditions>
   /** The registry's answers stop coming in (or come again). */
   deaf(deaf: boolean): void
   close(): Promise<void>
@@ -100,6 +105,7 @@ export async function startControl(
   await until(() => state.listed)
   const gatewayViews: GatewayView[] = []
   const inFlight = new Map<string, number | undefined>()
+  const conditions = new Map<string, Conditions>()
   const behind = (revision: number) =>
     gatewayViews.filter(({ connected, applied }) => connected && applied < revision)
   return {
@@ -110,6 +116,8 @@ export async function startControl(
     gatewayViews,
     inFlight,
     desired: () => state.desired(),
+    conditions,
+    conditionsOf: (upstream) => conditions.get(upstream) ?? NONE,
     ready: options.ready ?? (() => true),
     registryView: () => ({ kind: 'embedded', connected: !isDeaf, syncedAtMs: Date.now() }),
     gateways: () => gatewayViews,

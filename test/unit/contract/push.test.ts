@@ -1,6 +1,13 @@
 import t from 'tap'
 import type { CheckedBody } from '../../../contract/push.js'
-import { checkActive, checkClaim, checkDelta, checkRead } from '../../../contract/push.js'
+import {
+  checkActive,
+  checkAnswers,
+  checkClaim,
+  checkDelta,
+  checkRead,
+  checkSweep,
+} from '../../../contract/push.js'
 import {
   indexBucket,
   isTableKey,
@@ -56,6 +63,12 @@ t.test('the other bodies', async (t) => {
   t.ok(checkActive({ sids: [SID], pids: [1] }).ok)
   t.equal(fieldOf(checkActive({ sids: ['x'], pids: [] })), 'sids')
   t.equal(fieldOf(checkActive({ sids: [], pids: ['1'] })), 'pids')
+  t.ok(checkAnswers({ sids: [SID] }).ok)
+  t.equal(fieldOf(checkAnswers({ sids: [7] })), 'sids')
+  t.equal(fieldOf(checkAnswers({ sids: new Array(1001).fill(SID) })), 'sids')
+  t.ok(checkSweep({ pids: [1, 2] }).ok)
+  t.equal(fieldOf(checkSweep({ pids: [-1] })), 'pids')
+  t.equal(fieldOf(checkSweep({ pids: [1], sids: [] })), 'sids')
 })
 
 t.test('keys and values of the table', async (t) => {

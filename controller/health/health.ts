@@ -1,0 +1,251 @@
+/**
+ * What this controller's gateway knows of instances beyond the registry: verdicts of checks, ejections after failures that
+ * nginx tells of, and who still warms up. Every gateway judges for itself, because an instance may be out of reach of one.
+ */
+import type { Logger } from '../../runtime/logger.js'
+import type { Condition, Conditions } from '../conditions.js'
+import type { Desired, DesiredUpstream } from '../desired.js'
+import type { Checks, CheckTarget, MakeChecks } from './checks.js'
+import { Listener } from './listener.js'
+import type { Feed } from './listener.js'
+import type { Counted } from './outliers.js'
+import { NO_CONDITIONS, UpstreamHealth, targetsOf } from './upstream.js'
+
+export interface ConditionChange {
+  upstream: string
+  id: string
+  before: Condition | undefined
+  after: Condition | undefined
+}
+
+export interface HealthOptions {
+  log: Logger
+  /** Undefined where nginx tells nothing: then there are only checks, and nobody warms up. */
+  feed: Feed | undefined
+  makeChecks?: MakeChecks | undefined
+  /** Conditions of these instances changed. */
+  onChange(changes: ConditionChange[]): void
+  /** Unix milliseconds that never go back; for tests. */
+  now?: () => number
+}
+
+export class Health {
+  readonly #options: HealthOptions
+  readonly #now: () => number
+  readonly #checks: Checks | undefined
+  readonly #listener: Listener | undefined
+  readonly #upstreams = new Map<string, UpstreamHealth>()
+  /** Those on which time has an effect. */
+  readonly #timed = new Set<string>()
+  readonly #bySid = new Map<string, Set<string>>()
+  readonly #targets = new Map<string, CheckTarget[]>()
+  #isFirst = true
+  /** Of upstreams that are gone. */
+  #pastEjections = 0
+
+  constructor(options: HealthOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.timeOrigin + performance.now())
+    this.#checks = options.makeChecks?.((keys) => {
+      this.#look(new Set(keys.map((key) => key.slice(0, key.indexOf('/')))))
+    })
+    this.#listener = options.feed === undefined ? undefined : this.#listen(options.feed)
+  }
+
+  /** Ejections since this controller started. */
+  get ejections(): number {
+    let sum = this.#pastEjections
+    this.#upstreams.forEach((upstream) => (sum += upstream.ejections))
+    return sum
+  }
+
+  conditionsOf(upstream: string): Conditions {
+    return this.#upstreams.get(upstream)?.conditions ?? NO_CONDITIONS
+  }
+
+  /** Of those that have any. */
+  *conditions(): Iterable<[upstream: string, Conditions]> {
+    for (const [name, { conditions }] of this.#upstreams) {
+      if (conditions.size > 0) {
+        yield [name, conditions]
+      }
+    }
+  }
+
+  /** How many instances of an upstream are ejected. */
+  ejected(upstream: string): number {
+    return this.#upstreams.get(upstream)?.ejected ?? 0
+  }
+
+  start(): void {
+    this.#listener?.start()
+  }
+
+  /** The desired state is another one. To be called before anybody acts on it, so that a new instance never has its full share. */
+  follow(desired: Desired): void {
+    const isFirst = this.#isFirst
+    this.#isFirst = false
+    const news = [...desired.upstreams.values()].filter(
+      (upstream) => this.#upstreams.get(upstream.name)?.desired !== upstream,
+    )
+    const gone = [...this.#upstreams.keys()].filter((name) => !desired.upstreams.has(name))
+    // First, for what is new may be down until it was checked.
+    this.#aim(news, gone, isFirst)
+    const changes = news.flatMap((upstream) => this.#follow(upstream, isFirst))
+    gone.forEach((name) => this.#remove(name))
+    this.#tell(changes)
+  }
+
+  /** Lets time take effect. */
+  tick(): void {
+    const nowMs = this.#now()
+    this.#look(
+      [...this.#timed].filter((name) => (this.#upstreams.get(name)?.nextAtMs ?? 0) <= nowMs),
+    )
+  }
+
+  /** `f<sid>` a try failed, `p<sid>` a trial passed. */
+  hear(events: string[]): void {
+    const nowMs = this.#now()
+    const touched = new Set<string>()
+    for (const event of events) {
+      const sid = event.slice(1)
+      for (const name of this.#bySid.get(sid) ?? []) {
+        const health = this.#upstreams.get(name)
+        if (event.startsWith('f')) {
+          health?.failed(sid, nowMs)
+        } else {
+          health?.passed(sid)
+        }
+        touched.add(name)
+      }
+    }
+    this.#look(touched)
+  }
+
+  /** Counters of answers by SID, as nginx has them. */
+  measure(counters: ReadonlyMap<string, Counted>): void {
+    const measured = [...this.#upstreams].filter(([, { isMeasured }]) => isMeasured)
+    measured.forEach(([, health]) => health.measured(counters, this.#now()))
+    this.#look(measured.map(([name]) => name))
+  }
+
+  async close(): Promise<void> {
+    await this.#listener?.close()
+    await this.#checks?.close()
+  }
+
+  #listen(feed: Feed): Listener {
+    return new Listener({
+      log: this.#options.log,
+      feed,
+      hears: () => [...this.#upstreams.values()].some(({ hears }) => hears),
+      measured: () => [
+        ...new Set(
+          [...this.#upstreams.values()].flatMap((health) =>
+            health.isMeasured ? health.serving() : [],
+          ),
+        ),
+      ],
+      onEvents: (events) => this.hear(events),
+      onAnswers: (counters) => this.measure(counters),
+      onTick: () => this.tick(),
+    })
+  }
+
+  #look(names: Iterable<string>): void {
+    const changes: ConditionChange[] = []
+    const nowMs = this.#now()
+    for (const name of names) {
+      const health = this.#upstreams.get(name)
+      if (health !== undefined) {
+        const before = health.conditions
+        health.look(nowMs)
+        this.#time(name, health)
+        changes.push(...differences(name, before, health.conditions))
+      }
+    }
+    this.#tell(changes)
+  }
+
+  #tell(changes: ConditionChange[]): void {
+    if (changes.length > 0) {
+      this.#options.onChange(changes)
+    }
+  }
+
+  #add(name: string): UpstreamHealth {
+    const health = new UpstreamHealth({
+      verdict: (key) => this.#checks?.verdict(key),
+      warms: this.#options.feed !== undefined,
+    })
+    this.#upstreams.set(name, health)
+    return health
+  }
+
+  #follow(upstream: DesiredUpstream, isFirst: boolean): ConditionChange[] {
+    const { name } = upstream
+    const health = this.#upstreams.get(name) ?? this.#add(name)
+    const { sids, conditions } = health
+    health.follow(upstream, isFirst, this.#now())
+    this.#index(name, sids, health.sids)
+    this.#time(name, health)
+    return differences(name, conditions, health.conditions)
+  }
+
+  #remove(name: string): void {
+    const health = this.#upstreams.get(name)
+    this.#pastEjections += health?.ejections ?? 0
+    this.#upstreams.delete(name)
+    this.#timed.delete(name)
+    this.#index(name, health?.sids ?? new Set(), new Set())
+  }
+
+  #time(name: string, { nextAtMs }: UpstreamHealth): void {
+    if (nextAtMs === undefined) {
+      this.#timed.delete(name)
+    } else {
+      this.#timed.add(name)
+    }
+  }
+
+  #index(name: string, before: ReadonlySet<string>, after: ReadonlySet<string>): void {
+    for (const sid of before) {
+      const names = this.#bySid.get(sid)
+      if (!after.has(sid) && names?.delete(name) === true && names.size === 0) {
+        this.#bySid.delete(sid)
+      }
+    }
+    for (const sid of after) {
+      this.#bySid.set(sid, (this.#bySid.get(sid) ?? new Set()).add(name))
+    }
+  }
+
+  /** Tells what to check. What is there at the start has served: to wait for its first check would be an outage. */
+  #aim(news: DesiredUpstream[], gone: string[], isFirst: boolean): void {
+    let isChanged = false
+    for (const upstream of news) {
+      const targets = targetsOf(upstream, isFirst ? { state: 'up' } : undefined)
+      isChanged = this.#targets.delete(upstream.name) || targets !== undefined || isChanged
+      if (targets !== undefined) {
+        this.#targets.set(upstream.name, targets)
+      }
+    }
+    for (const name of gone) {
+      isChanged = this.#targets.delete(name) || isChanged
+    }
+    if (isChanged) {
+      this.#checks?.setTargets([...this.#targets.values()].flat())
+    }
+  }
+}
+
+function differences(upstream: string, before: Conditions, after: Conditions): ConditionChange[] {
+  if (before === after) {
+    return []
+  }
+  const ids = new Set([...before.keys(), ...after.keys()])
+  return [...ids]
+    .map((id) => ({ upstream, id, before: before.get(id), after: after.get(id) }))
+    .filter((change) => change.before !== change.after)
+}

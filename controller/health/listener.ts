@@ -1,0 +1,116 @@
+/** Asks nginx, again and again, what failed and how answers were. */
+import type { AnswersReply, EventsReply } from '../../contract/push.js'
+import { MAX_OPERATIONS } from '../../contract/zones.js'
+import { messageOf } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import { Backoff, pause } from '../../runtime/retry.js'
+import type { Counted } from './outliers.js'
+
+/** Where failures come from: {@link GatewayClient} is one. */
+export interface Feed {
+  events(from: number): Promise<EventsReply>
+  answers(sids: string[]): Promise<AnswersReply>
+}
+
+export interface ListenerOptions {
+  log: Logger
+  feed: Feed
+  /** Whether a failure counts anywhere; while none does, it is asked seldom. */
+  hears(): boolean
+  /** Whose answers are wanted, by SID. */
+  measured(): string[]
+  /** `f<sid>` and `p<sid>`, oldest first. */
+  onEvents(events: string[]): void
+  onAnswers(counters: Map<string, Counted>): void
+  /** After each round, of failed ones too: time has passed. */
+  onTick(): void
+}
+
+const POLL_MS = 100
+const SLOW_POLL_MS = 1000
+const ANSWERS_MS = 1000
+const RETRY = { firstMs: 200, mostMs: 2000 }
+
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #stop = new AbortController()
+  readonly #backoff = new Backoff(RETRY)
+  #running: Promise<void> | undefined
+  /** Number of the next event; undefined before the first answer. */
+  #next: number | undefined
+  #master = 0
+  #answersAtMs = -Infinity
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** One round. Rejects when nginx cannot be reached. */
+  async poll(): Promise<void> {
+    await this.#hear()
+    if (performance.now() >= this.#answersAtMs + ANSWERS_MS) {
+      await this.#measure()
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      let waitMs = this.#options.hears() ? POLL_MS : SLOW_POLL_MS
+      try {
+        await this.poll()
+        this.#backoff.reset()
+      } catch (error) {
+        // The pusher says that the gateway is away; what it has to tell is still there when it is back.
+        this.#options.log.debug({ error: messageOf(error) }, 'nginx does not tell what failed')
+        waitMs = this.#backoff.nextMs()
+      }
+      this.#options.onTick()
+      await pause(waitMs, signal)
+    }
+  }
+
+  async #hear(): Promise<void> {
+    const isFirst = this.#next === undefined
+    const { feed } = this.#options
+    let reply = await feed.events(this.#next ?? 0)
+    if (!isFirst && reply.master !== this.#master) {
+      // A new nginx may have counted further than the one before it had.
+      reply = await feed.events(0)
+    }
+    const { master, next, events } = reply
+    this.#master = master
+    this.#next = next
+    // Nobody knows how old the first ones are.
+    if (!isFirst && events.length > 0) {
+      this.#options.onEvents(events)
+    }
+  }
+
+  async #measure(): Promise<void> {
+    const sids = this.#options.measured()
+    if (sids.length === 0) {
+      return
+    }
+    this.#answersAtMs = performance.now()
+    const counters = new Map<string, Counted>()
+    for (let i = 0; i < sids.length; i += MAX_OPERATIONS) {
+      const part = sids.slice(i, i + MAX_OPERATIONS)
+      const { answers, errors, millis } = await this.#options.feed.answers(part)
+      part.forEach((sid, k) => {
+        const counts = [answers[k] ?? 0, errors[k] ?? 0, millis[k] ?? 0] as const
+        counters.set(sid, { answers: counts[0], errors: counts[1], millis: counts[2] })
+      })
+    }
+    this.#options.onAnswers(counters)
+  }
+}
