@@ -22,8 +22,10 @@ export interface Rules {
   balance: RuleBalance
   /** Entries of the main list. */
   count: number
-  /** Entries of the spill list, which follows it. */
+  /** Entries of the spill list, which follows it: other zones first, then backups. */
   spill: number
+  /** How many of them, at its end, are backups. */
+  backups: number
   /** What is hashed: a TextSource, or `network` (the first three bytes of an IPv4 address); '' for none. */
   key: string
   /** Sum of the weights of the peers in the main list, each counted once. */
@@ -89,12 +91,13 @@ function orNone(text: string | undefined): string {
   return text === undefined || text === '-' ? '' : text
 }
 
-/** `w 3 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 -` */
+/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 -` */
 export function printRules(rules: Rules): string {
   return [
     rules.balance,
     rules.count,
     rules.spill,
+    rules.backups,
     orDash(rules.key),
     rules.weights,
     rules.loadPercent,
@@ -113,24 +116,25 @@ export function printRules(rules: Rules): string {
 /** The rules in an upstream's record without its digest, `<buckets>[ <rules>]`; null when it has none. */
 export function parseRules(record: string): Rules | null {
   const parts = record.split(' ')
-  if (parts.length < 16) {
+  if (parts.length < 17) {
     return null
   }
   return {
     balance: parts[1] as RuleBalance,
     count: Number(parts[2]),
     spill: Number(parts[3]),
-    key: orNone(parts[4]),
-    weights: Number(parts[5]),
-    loadPercent: Number(parts[6]),
-    sticky: orNone(parts[7]),
-    capped: parts[8] === '1',
-    measured: parts[9] === '1',
-    tries: Number(parts[10]),
-    timeoutMs: Number(parts[11]),
-    statuses: Number(parts[12]),
-    nonIdempotent: parts[13] === '1',
-    budgetPercent: Number(parts[14]),
-    trial: orNone(parts[15]),
+    backups: Number(parts[4]),
+    key: orNone(parts[5]),
+    weights: Number(parts[6]),
+    loadPercent: Number(parts[7]),
+    sticky: orNone(parts[8]),
+    capped: parts[9] === '1',
+    measured: parts[10] === '1',
+    tries: Number(parts[11]),
+    timeoutMs: Number(parts[12]),
+    statuses: Number(parts[13]),
+    nonIdempotent: parts[14] === '1',
+    budgetPercent: Number(parts[15]),
+    trial: orNone(parts[16]),
   }
 }

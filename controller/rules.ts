@@ -182,6 +182,7 @@ export function ruledOf(
     balance: letter,
     count: list.length,
     spill: spill.length,
+    backups: spill.filter(({ backup }) => backup).length,
     key: keyOf(policy),
     weights: tiers.main.reduce((sum, { weight }) => sum + weight, 0),
     loadPercent: policy.hash?.loadPercent ?? 0,

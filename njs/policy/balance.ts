@@ -171,8 +171,13 @@ function fromSpill(c: Choosing): Entry | null {
   if (rules.spill === 0) {
     return null
   }
-  const start = position(drawn(c.slot, c.share, 2), rules.spill)
-  const entries = entriesFrom(c.table, c.upstream, rules.count, rules.spill, start, WALKED)
+  const others = rules.spill - rules.backups
+  return spilled(c, rules.count, others) || spilled(c, rules.count + others, rules.backups)
+}
+
+function spilled(c: Choosing, base: number, count: number): Entry | null {
+  const start = position(drawn(c.slot, c.share, 2), count)
+  const entries = entriesFrom(c.table, c.upstream, base, count, start, WALKED)
   return entries.filter((entry) => isFree(c, entry))[0] || null
 }
 

@@ -56,6 +56,7 @@ function rulesOf(balance: RuleBalance, main: Listed[], spill: number): Rules {
     balance: balance,
     count: main.length,
     spill: spill,
+    backups: 0,
     key: 'uri',
     weights: Object.keys(seen).reduce((sum, name) => sum + (seen[name] as number), 0),
     loadPercent: 0,
@@ -170,6 +171,12 @@ export function runPolicies(dicts: SuiteDicts): string[] {
     long.count = 40
     is(balance + ' beyond it', /^[ab-]+$/.test(picks(long, seven, 'x')), true)
   })
+
+  const tiers = upstream('w', 'a:1:1', 'z b b')
+  tiers.backups = 2
+  enterLoad(load, sid('a'), 1)
+  is('other zones before backups', picks(tiers, seven, 'x'), 'zzzzzzz')
+  is('and backups then', picks(tiers, seven, 'z'), 'bbbbbbb')
 
   // bounded load: 110 % of the average of 3 peers with 3 in flight and one more is 1.47, rounded up 2
   const bounded = upstream('h', 'a b c', '')

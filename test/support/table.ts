@@ -177,6 +177,7 @@ const NO_RULES: Rules = {
   balance: 'w',
   count: 0,
   spill: 0,
+  backups: 0,
   key: '',
   weights: 0,
   loadPercent: 0,

@@ -78,6 +78,7 @@ t.test('rules and entries are read as they were written', async (t) => {
     balance: 'h',
     count: 4999,
     spill: 2,
+    backups: 1,
     key: 'header:x-user',
     weights: 17,
     loadPercent: 125,
