@@ -6,6 +6,7 @@ import { makeTemporaryFolder, removeFolder } from '../test/support/temp.js'
 import { tools } from '../test/support/tools.js'
 import { changesPart } from './changes.js'
 import { describeMachine, printMachine } from './machine.js'
+import { fairnessPart } from './fairness.js'
 import { luaPart } from './lua.js'
 import { memoryPart } from './memory.js'
 import { pickPart } from './pick.js'
@@ -15,7 +16,16 @@ import type { Finding, Part } from './report.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
 
-const PARTS = [visiblePart, changesPart, reloadPart, throughputPart, luaPart, pickPart, memoryPart]
+const PARTS = [
+  visiblePart,
+  changesPart,
+  reloadPart,
+  throughputPart,
+  luaPart,
+  pickPart,
+  memoryPart,
+  fairnessPart,
+]
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
 
 function choose(names: string[]): Part[] {
