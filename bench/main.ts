@@ -7,6 +7,7 @@ import { tools } from '../test/support/tools.js'
 import { changesPart } from './changes.js'
 import { describeMachine, printMachine } from './machine.js'
 import { fairnessPart } from './fairness.js'
+import { latencyPart } from './latency.js'
 import { luaPart } from './lua.js'
 import { memoryPart } from './memory.js'
 import { pickPart } from './pick.js'
@@ -21,6 +22,7 @@ const PARTS = [
   changesPart,
   reloadPart,
   throughputPart,
+  latencyPart,
   luaPart,
   pickPart,
   memoryPart,
