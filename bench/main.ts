@@ -14,6 +14,7 @@ import { pickPart } from './pick.js'
 import { reloadPart } from './reload.js'
 import { markdown, writeResults } from './report.js'
 import type { Finding, Part } from './report.js'
+import { slowOnePart } from './slow-one.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
 
@@ -27,6 +28,7 @@ const PARTS = [
   pickPart,
   memoryPart,
   fairnessPart,
+  slowOnePart,
 ]
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
 
