@@ -15,6 +15,7 @@ export interface AdoptOptions {
   nginx: NginxInfo
   engine: 'njs' | 'qjs'
   pool?: 'auto' | 'off'
+  workers?: number
   /** The servers, given the folder of the files to include; one of them listens at `port`. */
   servers: (includes: string) => string
   port: number
@@ -42,7 +43,7 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
 }
 
 async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promise<PlainNginx> {
-  const { nginx, servers, port } = options
+  const { nginx, servers, port, workers = 1 } = options
   const { code, stderr } = await runCommand(process.execPath, [PROGRAM, 'conf'], { env: rig.env })
   if (code !== 0) throw new Error(`sluice conf: ${stderr}`)
   const includes = join(rig.home, 'sluice')
@@ -50,7 +51,7 @@ async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promis
   return PlainNginx.start({
     nginx,
     folder: join(bench.folder, `adopted-${port}`),
-    main: ['worker_processes 1;', ...modules].join('\n'),
+    main: [`worker_processes ${workers};`, ...modules].join('\n'),
     configuration: `include "${includes}/http.conf";\n${servers(includes)}`,
     port,
   })

@@ -1,14 +1,13 @@
 import { createServer } from 'node:http'
-import { startRig } from '../test/support/load-rig.js'
 import type { Rig } from '../test/support/load-rig.js'
 import { freePort } from '../test/support/ports.js'
 import { tools } from '../test/support/tools.js'
+import { startAdopted } from './adopted.js'
 import { setBalance } from './balances.js'
 import { interleave } from './drive.js'
 import { startEveryAddress } from './hit-counter.js'
 import { OpenLoop, QUANTILES, quantiles } from './open-loop.js'
 import type { PacedRun } from './open-loop.js'
-import { PlainNginx } from './plain-nginx.js'
 import type { Bench, Finding, Part } from './report.js'
 import { count, median, ms, pairedRatio, ratio } from './statistics.js'
 
@@ -45,33 +44,33 @@ export const slowOnePart: Part = {
 
 async function run(bench: Bench): Promise<Finding> {
   const { nginx } = await tools()
-  const backend = await freePort()
+  const [backend, port] = [await freePort(), await freePort()]
   await startEveryAddress(bench, nginx, backend)
   const slow = await startSlow(bench)
   const members = [...FAST.map((host) => ({ host, port: backend })), { host: SLOW, port: slow }]
-  const control = await startControl(bench, members)
-  const rig = await startRig({ name: 'slow-one', nginx, workers: WORKERS })
-  bench.onEnd(() => rig.stop())
+  // All in one nginx: what the machine does to one of them it does to the others.
+  const servers = (includes: string): string => printServers(port, members, includes)
+  const options = { nginx, engine: 'njs', workers: WORKERS, servers, port } as const
+  const { rig } = await startAdopted(bench, options)
   const subjects = BALANCES.map(({ name, native }) => {
-    return subject(`nginx, ${native.slice(0, -1)}`, control, name)
+    return subject(`nginx, ${native.slice(0, -1)}`, port, nativeName(name))
   })
   const skipped: string[] = []
   for (const { name } of BALANCES) {
     const refused = await register(rig, name, members)
-    if (refused === undefined) subjects.push(subject(`Sluice, ${name}`, rig.httpPort, name))
+    if (refused === undefined) subjects.push(subject(`Sluice, ${name}`, port, name.toLowerCase()))
     else skipped.push(`${name}: skipped, this Sluice refuses it (${refused})`)
   }
   await measure(bench, subjects)
   return finding(subjects, skipped)
 }
 
-function subject(name: string, port: number, balance: string): Subject {
-  return {
-    name,
-    port,
-    host: `${balance.toLowerCase()}.localhost`,
-    latencyMs: QUANTILES.map(() => []),
-  }
+function nativeName(balance: string): string {
+  return `native-${balance.toLowerCase()}`
+}
+
+function subject(name: string, port: number, upstream: string): Subject {
+  return { name, port, host: `${upstream}.localhost`, latencyMs: QUANTILES.map(() => []) }
 }
 
 async function startSlow(bench: Bench): Promise<number> {
@@ -93,22 +92,17 @@ interface Member {
   port: number
 }
 
-/** nginx’s own balances over the same members. */
-async function startControl(bench: Bench, members: Member[]): Promise<number> {
-  const { nginx } = await tools()
-  const port = await freePort()
+/** nginx’s own balances over the same members, and Sluice for every other name. */
+function printServers(port: number, members: Member[], includes: string): string {
   const servers = members.map(({ host, port }) => `server ${host}:${port};`).join(' ')
   const printed = BALANCES.map(({ name, native }) => {
-    const upstream = name.toLowerCase()
+    const upstream = nativeName(name)
     return `upstream ${upstream} { zone ${upstream} 256k; ${native} ${servers} keepalive 256; }
-server { listen 127.0.0.1:${port}; server_name ${upstream}.localhost; location / { proxy_pass http://${upstream}; } }`
+server { listen 127.0.0.1:${port}; server_name ${upstream}.localhost;
+    location / { proxy_buffering off; include "${includes}/headers.conf"; proxy_pass http://${upstream}; } }`
   })
-  const folder = `${bench.folder}/control`
-  const main = `worker_processes ${WORKERS};`
-  const configuration = printed.join('\n')
-  const started = await PlainNginx.start({ nginx, folder, main, configuration, port })
-  bench.onEnd(() => started.stop())
-  return port
+  const ours = `server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
+  return [...printed, ours].join('\n')
 }
 
 async function register(rig: Rig, balance: string, members: Member[]): Promise<string | undefined> {
