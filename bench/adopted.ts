@@ -16,6 +16,8 @@ export interface AdoptOptions {
   engine: 'njs' | 'qjs'
   pool?: 'auto' | 'off'
   workers?: number
+  /** Further `SLUICE_…` settings. */
+  env?: Record<string, string>
   /** The servers, given the folder of the files to include; one of them listens at `port`. */
   servers: (includes: string) => string
   port: number
@@ -23,7 +25,7 @@ export interface AdoptOptions {
 
 /** Sluice in an nginx.conf of one's own: `sluice conf`, the includes, and `sluice controller` beside that nginx. */
 export async function startAdopted(bench: Bench, options: AdoptOptions): Promise<Adopted> {
-  const { nginx: info, engine, pool = 'auto' } = options
+  const { nginx: info, engine, pool = 'auto', env = {} } = options
   let nginx: PlainNginx | undefined
   const prepare = async (rig: Rig): Promise<void> => {
     nginx = await startNginx(bench, options, rig)
@@ -36,6 +38,7 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
     pool,
     command: 'controller',
     prepare,
+    env,
   })
   bench.onEnd(() => rig.stop())
   if (nginx === undefined) throw new Error('the rig did not prepare')

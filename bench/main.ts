@@ -5,15 +5,18 @@ import { messageOf } from '../runtime/errors.js'
 import { makeTemporaryFolder, removeFolder } from '../test/support/temp.js'
 import { tools } from '../test/support/tools.js'
 import { changesPart } from './changes.js'
+import { churnPart } from './churn.js'
 import { describeMachine, printMachine } from './machine.js'
 import { fairnessPart } from './fairness.js'
 import { latencyPart } from './latency.js'
 import { luaPart } from './lua.js'
 import { memoryPart } from './memory.js'
+import { peersPart } from './peers.js'
 import { pickPart } from './pick.js'
 import { reloadPart } from './reload.js'
 import { markdown, writeResults } from './report.js'
 import type { Finding, Part } from './report.js'
+import { scalePart } from './scale.js'
 import { slowOnePart } from './slow-one.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
@@ -24,8 +27,11 @@ const PARTS = [
   reloadPart,
   throughputPart,
   latencyPart,
+  churnPart,
   luaPart,
+  peersPart,
   pickPart,
+  scalePart,
   memoryPart,
   fairnessPart,
   slowOnePart,
