@@ -1,4 +1,5 @@
 import { freePort } from '../test/support/ports.js'
+import { cpuNs } from '../test/support/load-processes.js'
 import { tools } from '../test/support/tools.js'
 import { startBeside } from './beside.js'
 import type { Beside } from './beside.js'
@@ -29,6 +30,8 @@ interface Variant {
   /** Undefined: nothing changes. */
   change: ((number: number, port: number) => Change) | undefined
   paced: PaceReport[]
+  /** Nanoseconds of the worker for each request, by round. */
+  cpuNs: number[]
 }
 
 export const churnPart: Part = {
@@ -39,7 +42,7 @@ export const churnPart: Part = {
 
 function variants(): Variant[] {
   const weight = (number: number): number => 1 + (Math.floor(number / HOSTS.length) % 2)
-  const listed: Omit<Variant, 'paced'>[] = [
+  const listed: Omit<Variant, 'paced' | 'cpuNs'>[] = [
     { name: 'quiet', change: undefined },
     { name: 'quiet again (control)', change: undefined },
     {
@@ -65,7 +68,7 @@ function variants(): Variant[] {
       },
     },
   ]
-  return listed.map((variant) => ({ ...variant, paced: [] }))
+  return listed.map((variant) => ({ ...variant, paced: [], cpuNs: [] }))
 }
 
 async function run(bench: Bench): Promise<Finding> {
@@ -100,7 +103,7 @@ async function warmUp(port: number): Promise<void> {
 }
 
 async function measure(wrk: string, beside: Beside, variant: Variant): Promise<number> {
-  const { rig, port, backend } = beside
+  const { rig, nginx, port, backend } = beside
   const { change } = variant
   const pacer =
     change &&
@@ -109,33 +112,45 @@ async function measure(wrk: string, beside: Beside, variant: Variant): Promise<n
       return rig.change('PUT', path, body)
     })
   const url = `http://127.0.0.1:${port}/`
+  const spent = (): number => sum(nginx.workers().map(cpuNs))
+  const before = spent()
   try {
     // Rejects when any answer was not 2xx, so no request is lost without a word.
-    return await throughput({ wrk, url, host: 'sluice.localhost', seconds: SECONDS })
+    const options = { wrk, url, host: 'sluice.localhost', seconds: SECONDS }
+    const perSecond = await throughput(options)
+    variant.cpuNs.push((spent() - before) / (perSecond * SECONDS))
+    return perSecond
   } finally {
     const report = await pacer?.stop()
     if (report !== undefined) variant.paced.push(report)
   }
 }
 
+const COLUMNS = ['what changes', 'changes', 'refused or late', 'requests/s', '/ quiet']
+COLUMNS.push('worker CPU for each request', '/ quiet')
+
 function finding(subjects: Variant[], perSecond: number[][]): Finding {
   const [quiet = []] = perSecond
-  const rows = subjects.map(({ name, paced }, index) => {
+  const still = subjects[0]?.cpuNs ?? []
+  const rows = subjects.map(({ name, paced, cpuNs }, index) => {
     const values = perSecond[index] ?? []
     const rate = paced.length === 0 ? '' : `${count(median(paced.map((each) => each.perSecond)))}/s`
     const failed = paced.length === 0 ? '' : count(sum(paced.map((each) => each.failed)))
-    return [name, rate, failed, count(median(values)), ratio(pairedRatio(values, quiet))]
+    const load = [count(median(values)), ratio(pairedRatio(values, quiet))]
+    const cpu = [`${(median(cpuNs) / 1000).toFixed(1)} us`, ratio(pairedRatio(cpuNs, still))]
+    return [name, rate, failed, ...load, ...cpu]
   })
   return {
     title: `Throughput during ${PER_SECOND} changes a second`,
     how:
       `One worker of nginx with njs, wrk with 32 connections, ${ROUNDS} times ${SECONDS} s each, by turns; changes are ` +
       'single REST calls, each answered when it is durable and applied. Medians; ratios within a round.',
-    columns: ['what changes', 'changes', 'refused or late', 'requests/s', '/ quiet'],
+    columns: COLUMNS,
     rows,
     notes: [
       'No request failed: the part ends with an error when one does.',
-      'Controller, nginx, backends and wrk share the machine; on few cores the calls themselves cost throughput.',
+      'Controller, nginx, backends and wrk share the machine; on few cores the calls themselves cost throughput. ' +
+        'The worker’s CPU, which is nginx’s own part in that, has them left out.',
     ],
     numbers: { subjects, perSecond, rounds: ROUNDS, seconds: SECONDS },
   }

@@ -1,4 +1,7 @@
-/** `npm run bench [-- part …]`: measures, prints a table for each part, and writes all figures to bench/results. */
+/**
+ * `npm run bench [-- [--plot] part …]`: measures, prints a table for each part, and writes all figures to bench/results;
+ * with --plot draws docs/bench.svg too.
+ */
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../runtime/errors.js'
@@ -13,6 +16,7 @@ import { luaPart } from './lua.js'
 import { memoryPart } from './memory.js'
 import { peersPart } from './peers.js'
 import { pickPart } from './pick.js'
+import { writePlot } from './plot.js'
 import { reloadPart } from './reload.js'
 import { markdown, writeResults } from './report.js'
 import type { Finding, Part } from './report.js'
@@ -36,6 +40,7 @@ const PARTS = [
   fairnessPart,
   slowOnePart,
 ]
+const PLOT = '--plot'
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
 
 function choose(names: string[]): Part[] {
@@ -59,7 +64,8 @@ async function runPart(part: Part): Promise<Finding> {
   }
 }
 
-async function main(names: string[]): Promise<number> {
+async function main(args: string[]): Promise<number> {
+  const names = args.filter((arg) => arg !== PLOT)
   const parts = choose(names)
   const { nginx } = await tools((line) => console.error(line))
   const machine = describeMachine(nginx)
@@ -82,6 +88,7 @@ async function main(names: string[]): Promise<number> {
   }
   const file = writeResults(RESULTS, { atMs: Date.now(), machine, results, failed })
   console.error(`all figures: ${file}`)
+  if (args.includes(PLOT)) console.error(`plot: ${writePlot() ?? 'nothing to draw'}`)
   return failed.length === 0 ? 0 : 1
 }
 

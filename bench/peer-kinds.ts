@@ -85,7 +85,7 @@ export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy>
     move: async (upstream, number) => {
       const to = `${placeOf(places, number)} port ${places.port}`
       const said = await line.ask(`set server ${upstream}.localhost/moving addr ${to}`)
-      if (!/changed from|no need to change/.test(said)) throw new Error(`HAProxy: ${said}`)
+      if (!/changed from|nothing changed|no need to change/.test(said)) throw new Error(`HAProxy: ${said}`)
     },
   }
 }
@@ -106,12 +106,12 @@ defaults
     timeout server 60s
     http-reuse always
     option forwardfor
+frontend front
+    bind 127.0.0.1:${port}
     http-request set-header X-Real-IP %[src]
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Forwarded-Port %[dst_port]
-frontend front
-    bind 127.0.0.1:${port}
     use_backend %[req.hdr(host)]
 backend load.localhost
 ${hosts.map((host, index) => server(`s${index}`, host)).join('')}${moving}

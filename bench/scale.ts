@@ -73,9 +73,7 @@ async function countEngine(
     await fill(adopted.rig, there, upstreams, backend)
     there = upstreams
     await pooled(drivers)
-    const [statics = NaN, sluice = NaN] = await countEach(folder, adopted, drivers)
-    counted.statics.push(statics)
-    counted.sluice.push(sluice)
+    await countEach(folder, adopted, drivers, [counted.statics, counted.sluice])
   }
   for (const driver of drivers) driver.close()
   await adopted.rig.stop()
@@ -116,17 +114,21 @@ async function isApplied(rig: Rig): Promise<boolean> {
   return body.gateways?.every(({ applied, desired }) => applied === desired) ?? false
 }
 
-async function countEach(folder: string, { nginx }: Adopted, drivers: Driver[]): Promise<number[]> {
+/** Adds what a request of each driver takes to its list in `into`. */
+async function countEach(
+  folder: string,
+  { nginx }: Adopted,
+  drivers: Driver[],
+  into: number[][],
+): Promise<void> {
   const worker = nginx.workers()[0] ?? 0
-  const medians: number[] = []
-  for (const driver of drivers) {
+  for (const [index, driver] of drivers.entries()) {
     const totals: number[] = []
     for (let time = 0; time < TIMES; time++) {
       totals.push(await instructions(folder, worker, () => driver.run(COUNTED)))
     }
-    medians.push(median(totals) / COUNTED)
+    into[index]?.push(median(totals) / COUNTED)
   }
-  return medians
 }
 
 function finding(counted: Counted[]): Finding {
