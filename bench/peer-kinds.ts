@@ -85,7 +85,8 @@ export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy>
     move: async (upstream, number) => {
       const to = `${placeOf(places, number)} port ${places.port}`
       const said = await line.ask(`set server ${upstream}.localhost/moving addr ${to}`)
-      if (!/changed from|nothing changed|no need to change/.test(said)) throw new Error(`HAProxy: ${said}`)
+      if (!/changed from|nothing changed|no need to change/.test(said))
+        throw new Error(`HAProxy: ${said}`)
     },
   }
 }
@@ -124,9 +125,11 @@ class CommandLine {
   readonly #socket: Socket
   #received = ''
   #answered: (said: string) => void = () => undefined
+  #failed: (error: Error) => void = () => undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
+    socket.once('close', () => this.#failed(new Error('HAProxy closed its runtime API')))
     socket.setEncoding('utf8').on('data', (text: string) => {
       this.#received += text
       if (!this.#received.endsWith('\n> ')) return
@@ -153,8 +156,8 @@ class CommandLine {
   ask(command: string): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#answered = resolve
+      this.#failed = reject
       this.#socket.write(`${command}\n`)
-      this.#socket.once('close', () => reject(new Error(`HAProxy went at: ${command}`)))
     })
   }
 

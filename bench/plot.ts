@@ -13,6 +13,8 @@ const TOP = 64
 const ROW = 30
 const THICK = 16
 const BOTTOM = 52
+/** What a number takes, with the space before it. */
+const LABEL = 54
 
 /** Colours that keep their contrast on a light and on a dark page; which of them it is, the reader's system says. */
 const STYLE = `
@@ -65,11 +67,11 @@ export function printPlot({ bars, machine }: PlotData): string {
     ? `nginx ${machine.nginx}, njs ${machine.njs}; ${machine.cores} × ${machine.processor}`
     : ''
   const foot = [
-    'Against a static upstream with zone and keepalive (dashed), in the same run; backends that answer at once.',
+    'Dashed: a static upstream with zone and keepalive, in the same run. Backends answer at once.',
     versions,
   ].map((line, index) => {
     const y = height - BOTTOM + 24 + index * 17
-    return `<text class="soft" x="${NAMES}" y="${y}">${escape(line)}</text>`
+    return `<text class="soft" x="10" y="${y}">${escape(line)}</text>`
   })
   const parts = [...names, ...PANELS.flatMap((panel) => printPanel(panel, bars)), ...foot]
   const label = 'Sluice and others against a static upstream: CPU and throughput'
@@ -83,7 +85,7 @@ ${parts.join('\n')}
 function printPanel({ title, better, left, value }: Panel, bars: Bar[]): string[] {
   const known = bars.map(value).filter((each) => each !== undefined)
   // Room for the number at the end of the longest bar.
-  const scale = (PANEL - 52) / Math.max(1, ...known)
+  const scale = (PANEL - LABEL) / Math.max(1, ...known)
   const head = [
     `<text class="head" x="${left}" y="22">${title}</text>`,
     `<text class="soft" x="${left}" y="40">relative to static; ${better}</text>`,
@@ -104,8 +106,9 @@ function printBar(
     return `<text class="soft" x="${at.left}" y="${y}">not measured</text>`
   }
   const width = (at.value * at.scale).toFixed(1)
-  // Beyond the dashed line too, so that the line never crosses a number.
-  const end = Math.max(at.value, at.value > 0.8 ? 1 : 0) * at.scale + at.left + 7
+  // Where the number would cross the dashed line, it stands beyond that.
+  const crosses = at.value < 1 && at.value * at.scale + LABEL > at.scale
+  const end = Math.max(at.value, crosses ? 1 : 0) * at.scale + at.left + 7
   const top = TOP + at.index * ROW + (ROW - THICK) / 2
   const weight = bar.kind === 'sluice' ? ' class="ours"' : ''
   return (
