@@ -103,7 +103,8 @@ function finding(measured: Measured[]): Finding {
       ...abouts.map(({ name, about }) => `${name}: ${about}.`),
       `CPU: ${CPU_ROUNDS} rounds of ${SLICE} requests over ${CONNECTIONS} connections; throughput: wrk, 32 connections, ${ROUNDS} rounds of 2 s.`,
       'Sluice answers when a change is on disk and in nginx; HAProxy’s and Caddy’s are in memory and gone after a restart.',
-      'Lost: not answered, or not by 2xx; also a request for which its kept-open connection was closed under way.',
+      'Lost: not answered, or not by 2xx; also a request for which its kept-open connection was closed under way, which ' +
+        'many clients would send again.',
     ],
     numbers: { measured },
   }
