@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../test/support/ports.js'
 import { cpuNs } from '../test/support/load-processes.js'
 import { tools } from '../test/support/tools.js'
@@ -19,6 +20,7 @@ const OTHERS = 50
 const PER_SECOND = 100
 const ROUNDS = 9
 const SECONDS = 2
+const CHANGES_ALONE_MS = 3000
 
 interface Change {
   path: string
@@ -32,6 +34,8 @@ interface Variant {
   paced: PaceReport[]
   /** Nanoseconds of the worker for each request, by round. */
   cpuNs: number[]
+  /** Nanoseconds of the worker for each change, when there are no requests. */
+  cpuNsOfChange: number | undefined
 }
 
 export const churnPart: Part = {
@@ -42,7 +46,7 @@ export const churnPart: Part = {
 
 function variants(): Variant[] {
   const weight = (number: number): number => 1 + (Math.floor(number / HOSTS.length) % 2)
-  const listed: Omit<Variant, 'paced' | 'cpuNs'>[] = [
+  const listed: Pick<Variant, 'name' | 'change'>[] = [
     { name: 'quiet', change: undefined },
     { name: 'quiet again (control)', change: undefined },
     {
@@ -68,7 +72,7 @@ function variants(): Variant[] {
       },
     },
   ]
-  return listed.map((variant) => ({ ...variant, paced: [], cpuNs: [] }))
+  return listed.map((variant) => ({ ...variant, paced: [], cpuNs: [], cpuNsOfChange: undefined }))
 }
 
 async function run(bench: Bench): Promise<Finding> {
@@ -84,6 +88,7 @@ async function run(bench: Bench): Promise<Finding> {
   bench.say(`${ROUNDS} rounds of ${SECONDS} s for each of ${subjects.length}`)
   const measures = subjects.map((variant) => () => measure(wrk, beside, variant))
   const perSecond = await interleave(ROUNDS, measures)
+  for (const variant of subjects) variant.cpuNsOfChange = await measureChange(beside, variant)
   return finding(subjects, perSecond)
 }
 
@@ -103,22 +108,14 @@ async function warmUp(port: number): Promise<void> {
 }
 
 async function measure(wrk: string, beside: Beside, variant: Variant): Promise<number> {
-  const { rig, nginx, port, backend } = beside
-  const { change } = variant
-  const pacer =
-    change &&
-    new Pacer(PER_SECOND, (number) => {
-      const { path, body } = change(number, backend)
-      return rig.change('PUT', path, body)
-    })
-  const url = `http://127.0.0.1:${port}/`
-  const spent = (): number => sum(nginx.workers().map(cpuNs))
-  const before = spent()
+  const pacer = startPacer(beside, variant)
+  const url = `http://127.0.0.1:${beside.port}/`
+  const before = spentNs(beside)
   try {
     // Rejects when any answer was not 2xx, so no request is lost without a word.
     const options = { wrk, url, host: 'sluice.localhost', seconds: SECONDS }
     const perSecond = await throughput(options)
-    variant.cpuNs.push((spent() - before) / (perSecond * SECONDS))
+    variant.cpuNs.push((spentNs(beside) - before) / (perSecond * SECONDS))
     return perSecond
   } finally {
     const report = await pacer?.stop()
@@ -126,19 +123,42 @@ async function measure(wrk: string, beside: Beside, variant: Variant): Promise<n
   }
 }
 
+/** What is left over when there are no requests: the change itself, and what the worker does by itself each second. */
+async function measureChange(beside: Beside, variant: Variant): Promise<number | undefined> {
+  const pacer = startPacer(beside, variant)
+  if (pacer === undefined) return undefined
+  const before = spentNs(beside)
+  await sleep(CHANGES_ALONE_MS)
+  const { done } = await pacer.stop()
+  return (spentNs(beside) - before) / done
+}
+
+function startPacer({ rig, backend }: Beside, { change }: Variant): Pacer | undefined {
+  if (change === undefined) return undefined
+  return new Pacer(PER_SECOND, (number) => {
+    const { path, body } = change(number, backend)
+    return rig.change('PUT', path, body)
+  })
+}
+
+function spentNs({ nginx }: Beside): number {
+  return sum(nginx.workers().map(cpuNs))
+}
+
 const COLUMNS = ['what changes', 'changes', 'refused or late', 'requests/s', '/ quiet']
-COLUMNS.push('worker CPU for each request', '/ quiet')
+COLUMNS.push('worker CPU for each request', '/ quiet', 'worker CPU for each change, no requests')
 
 function finding(subjects: Variant[], perSecond: number[][]): Finding {
   const [quiet = []] = perSecond
   const still = subjects[0]?.cpuNs ?? []
-  const rows = subjects.map(({ name, paced, cpuNs }, index) => {
+  const rows = subjects.map(({ name, paced, cpuNs, cpuNsOfChange }, index) => {
     const values = perSecond[index] ?? []
     const rate = paced.length === 0 ? '' : `${count(median(paced.map((each) => each.perSecond)))}/s`
     const failed = paced.length === 0 ? '' : count(sum(paced.map((each) => each.failed)))
     const load = [count(median(values)), ratio(pairedRatio(values, quiet))]
     const cpu = [`${(median(cpuNs) / 1000).toFixed(1)} us`, ratio(pairedRatio(cpuNs, still))]
-    return [name, rate, failed, ...load, ...cpu]
+    const alone = cpuNsOfChange === undefined ? '' : `${count(cpuNsOfChange / 1000)} us`
+    return [name, rate, failed, ...load, ...cpu, alone]
   })
   return {
     title: `Throughput during ${PER_SECOND} changes a second`,
