@@ -22,6 +22,7 @@ interface Measured {
   perSecond: number
   /** Milliseconds by quantile, server and round. */
   latencyMs: number[][][]
+  lateness: string
 }
 
 export const latencyPart: Part = {
@@ -44,8 +45,8 @@ async function run(bench: Bench): Promise<Finding> {
     // The same rate for all, and no more than half of what the slowest can.
     const perSecond = Math.round(Math.min(...saturated) / 2)
     bench.say(`${engine}: ${ROUNDS} rounds at ${count(perSecond)} requests/s`)
-    const latencyMs = await measure(bench, beside.port, perSecond)
-    measured.push({ engine, saturated, perSecond, latencyMs })
+    const found = await measure(bench, beside.port, perSecond)
+    measured.push({ engine, saturated, perSecond, ...found })
     await beside.rig.stop()
     await beside.nginx.stop()
   }
@@ -67,7 +68,11 @@ async function saturate(wrk: string, port: number): Promise<number[]> {
   return (await interleave(WRK_ROUNDS, measures)).map(median)
 }
 
-async function measure(bench: Bench, port: number, perSecond: number): Promise<number[][][]> {
+async function measure(
+  bench: Bench,
+  port: number,
+  perSecond: number,
+): Promise<Pick<Measured, 'latencyMs' | 'lateness'>> {
   const load = new OpenLoop(bench)
   const found = QUANTILES.map(() => BESIDE.map((): number[] => []))
   const target = { host: '127.0.0.1', port }
@@ -86,18 +91,18 @@ async function measure(bench: Bench, port: number, perSecond: number): Promise<n
   for (const values of found.flat()) values.length = 0
   await interleave(ROUNDS, slices)
   await load.stop()
-  return found
+  return { latencyMs: found, lateness: load.lateness() }
 }
 
 function finding(measured: Measured[]): Finding {
   const rows = measured.flatMap(({ engine, latencyMs }) =>
     latencyMs.map((values, index) => row(`${engine}: p${100 * (QUANTILES[index] ?? NaN)}`, values)),
   )
-  const loads = measured.map(({ engine, saturated, perSecond }) => {
+  const loads = measured.map(({ engine, saturated, perSecond, lateness }) => {
     const [first = NaN, , sluice = NaN] = saturated
     return (
       `${engine}: ${count(perSecond)} requests/s; a worker saturated at ${count(first)} (static) and ` +
-      `${count(sluice)} (Sluice).`
+      `${count(sluice)} (Sluice). ${lateness}`
     )
   })
   return {

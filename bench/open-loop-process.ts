@@ -19,6 +19,7 @@ let current: Slice | undefined
 /** One stretch at one rate. A request for which no connection is free waits, and its wait counts. */
 class Slice {
   readonly latenciesMs: number[] = []
+  readonly lateMs: number[] = []
   errors = 0
   readonly #run: PacedRun
   readonly #total: number
@@ -52,12 +53,13 @@ class Slice {
       const dueMs = this.#startMs + this.#next * everyMs
       if (dueMs > nowMs) break
       this.#next += 1
+      this.lateMs.push(nowMs - dueMs)
       const lane = this.#idle.pop()
       if (lane === undefined) this.#waiting.push(dueMs)
       else send(lane, dueMs)
     }
     if (this.latenciesMs.length + this.errors < this.#total) setImmediate(() => this.#tick())
-    else this.#done({ latenciesMs: this.latenciesMs, errors: this.errors })
+    else this.#done({ latenciesMs: this.latenciesMs, lateMs: this.lateMs, errors: this.errors })
   }
 }
 

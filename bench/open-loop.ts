@@ -1,7 +1,7 @@
 import { Child } from '../test/support/load-child.js'
 import type { Target } from '../test/support/load-connection.js'
 import type { Bench } from './report.js'
-import { percentile } from './statistics.js'
+import { median, ms, percentile } from './statistics.js'
 
 export interface PacedRun {
   target: Target
@@ -15,12 +15,15 @@ export interface PacedRun {
 export interface Paced {
   /** From when each request was due, not from when it could be sent: a stall counts for all that it delays. */
   latenciesMs: number[]
+  /** How late this process itself was, for each request: a machine that is too busy for it measures itself. */
+  lateMs: number[]
   errors: number
 }
 
 /** A load that keeps its rate whatever comes back, in a process of its own. */
 export class OpenLoop {
   readonly #child: Child
+  readonly #late: number[] = []
 
   constructor(bench: Bench) {
     this.#child = new Child(new URL('open-loop-process.ts', import.meta.url).href, [])
@@ -29,9 +32,15 @@ export class OpenLoop {
 
   /** Rejects when any answer was not 200: what errs looks fast. */
   async run(run: PacedRun): Promise<number[]> {
-    const { latenciesMs, errors } = (await this.#child.ask(run)) as Paced
+    const { latenciesMs, lateMs, errors } = (await this.#child.ask(run)) as Paced
     if (errors > 0) throw new Error(`${run.host}: ${errors} of its requests failed`)
+    this.#late.push(percentile(lateMs, 0.99))
     return latenciesMs
+  }
+
+  /** For a reader of the figures: how late the load itself sent. */
+  lateness(): string {
+    return `The load itself sent late by ${ms(median(this.#late))} (p99 of a slice, median): what is not far above that is the machine.`
   }
 
   async stop(): Promise<void> {

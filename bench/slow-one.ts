@@ -61,8 +61,8 @@ async function run(bench: Bench): Promise<Finding> {
     if (refused === undefined) subjects.push(subject(`Sluice, ${name}`, port, name.toLowerCase()))
     else skipped.push(`${name}: skipped, this Sluice refuses it (${refused})`)
   }
-  await measure(bench, subjects)
-  return finding(subjects, skipped)
+  const lateness = await measure(bench, subjects)
+  return finding(subjects, [lateness, ...skipped])
 }
 
 function nativeName(balance: string): string {
@@ -117,7 +117,7 @@ async function register(rig: Rig, balance: string, members: Member[]): Promise<s
   return undefined
 }
 
-async function measure(bench: Bench, subjects: Subject[]): Promise<void> {
+async function measure(bench: Bench, subjects: Subject[]): Promise<string> {
   const load = new OpenLoop(bench)
   const slice =
     ({ host, port, latencyMs }: Subject) =>
@@ -141,9 +141,10 @@ async function measure(bench: Bench, subjects: Subject[]): Promise<void> {
   bench.say(`${ROUNDS} rounds of ${SECONDS} s at ${count(PER_SECOND)} requests/s`)
   await interleave(ROUNDS, slices)
   await load.stop()
+  return load.lateness()
 }
 
-function finding(subjects: Subject[], skipped: string[]): Finding {
+function finding(subjects: Subject[], notes: string[]): Finding {
   const [, p99OfNginx = []] = subjects[0]?.latencyMs ?? []
   const rows = subjects.map(({ name, latencyMs }) => {
     const [, p99 = []] = latencyMs
@@ -162,11 +163,10 @@ function finding(subjects: Subject[], skipped: string[]): Finding {
     rows,
     notes: [
       'By chance a quarter of all requests wait for the slow one; where it is avoided, fewer than one in a hundred do.',
-      ...skipped,
+      ...notes,
     ],
     numbers: {
       subjects,
-      skipped,
       perSecond: PER_SECOND,
       slowMs: SLOW_MS,
     },
