@@ -15,6 +15,9 @@ export interface AdoptOptions {
   nginx: NginxInfo
   engine: 'njs' | 'qjs'
   pool?: 'auto' | 'off'
+  workers?: number
+  /** Further `SLUICE_…` settings. */
+  env?: Record<string, string>
   /** The servers, given the folder of the files to include; one of them listens at `port`. */
   servers: (includes: string) => string
   port: number
@@ -22,7 +25,7 @@ export interface AdoptOptions {
 
 /** Sluice in an nginx.conf of one's own: `sluice conf`, the includes, and `sluice controller` beside that nginx. */
 export async function startAdopted(bench: Bench, options: AdoptOptions): Promise<Adopted> {
-  const { nginx: info, engine, pool = 'auto' } = options
+  const { nginx: info, engine, pool = 'auto', env = {} } = options
   let nginx: PlainNginx | undefined
   const prepare = async (rig: Rig): Promise<void> => {
     nginx = await startNginx(bench, options, rig)
@@ -35,6 +38,7 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
     pool,
     command: 'controller',
     prepare,
+    env,
   })
   bench.onEnd(() => rig.stop())
   if (nginx === undefined) throw new Error('the rig did not prepare')
@@ -42,7 +46,7 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
 }
 
 async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promise<PlainNginx> {
-  const { nginx, servers, port } = options
+  const { nginx, servers, port, workers = 1 } = options
   const { code, stderr } = await runCommand(process.execPath, [PROGRAM, 'conf'], { env: rig.env })
   if (code !== 0) throw new Error(`sluice conf: ${stderr}`)
   const includes = join(rig.home, 'sluice')
@@ -50,7 +54,7 @@ async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promis
   return PlainNginx.start({
     nginx,
     folder: join(bench.folder, `adopted-${port}`),
-    main: ['worker_processes 1;', ...modules].join('\n'),
+    main: [`worker_processes ${workers};`, ...modules].join('\n'),
     configuration: `include "${includes}/http.conf";\n${servers(includes)}`,
     port,
   })

@@ -1,4 +1,7 @@
-/** `npm run bench [-- part …]`: measures, prints a table for each part, and writes all figures to bench/results. */
+/**
+ * `npm run bench [-- [--plot] part …]`: measures, prints a table for each part, and writes all figures to bench/results;
+ * with --plot draws docs/bench.svg too.
+ */
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../runtime/errors.js'
@@ -6,12 +9,20 @@ import { makeTemporaryFolder, removeFolder } from '../test/support/temp.js'
 import { tools } from '../test/support/tools.js'
 import { changesPart } from './changes.js'
 import { checksPart } from './checks.js'
+import { churnPart } from './churn.js'
 import { describeMachine, printMachine } from './machine.js'
+import { fairnessPart } from './fairness.js'
+import { latencyPart } from './latency.js'
+import { luaPart } from './lua.js'
 import { memoryPart } from './memory.js'
+import { peersPart } from './peers.js'
 import { pickPart } from './pick.js'
+import { writePlot } from './plot.js'
 import { reloadPart } from './reload.js'
 import { markdown, writeResults } from './report.js'
 import type { Finding, Part } from './report.js'
+import { scalePart } from './scale.js'
+import { slowOnePart } from './slow-one.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
 
@@ -20,10 +31,18 @@ const PARTS = [
   changesPart,
   reloadPart,
   throughputPart,
+  latencyPart,
+  churnPart,
+  luaPart,
+  peersPart,
   pickPart,
   checksPart,
+  scalePart,
   memoryPart,
+  fairnessPart,
+  slowOnePart,
 ]
+const PLOT = '--plot'
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
 
 function choose(names: string[]): Part[] {
@@ -47,7 +66,8 @@ async function runPart(part: Part): Promise<Finding> {
   }
 }
 
-async function main(names: string[]): Promise<number> {
+async function main(args: string[]): Promise<number> {
+  const names = args.filter((arg) => arg !== PLOT)
   const parts = choose(names)
   const { nginx } = await tools((line) => console.error(line))
   const machine = describeMachine(nginx)
@@ -70,6 +90,7 @@ async function main(names: string[]): Promise<number> {
   }
   const file = writeResults(RESULTS, { atMs: Date.now(), machine, results, failed })
   console.error(`all figures: ${file}`)
+  if (args.includes(PLOT)) console.error(`plot: ${writePlot() ?? 'nothing to draw'}`)
   return failed.length === 0 ? 0 : 1
 }
 

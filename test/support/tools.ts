@@ -53,7 +53,8 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
   }
 }
 
-async function unpackOnce(request: UnpackRequest): Promise<void> {
+/** Unpacks it unless it is there already, as it was asked for. */
+export async function unpackOnce(request: UnpackRequest): Promise<void> {
   const { into, suite, packages, programs } = request
   const stamp = join(into, 'sluice.json')
   const wanted = JSON.stringify({ suite, packages, programs })

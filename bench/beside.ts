@@ -1,0 +1,61 @@
+import { freePort } from '../test/support/ports.js'
+import { tools } from '../test/support/tools.js'
+import { startAdopted } from './adopted.js'
+import type { Adopted } from './adopted.js'
+import type { Bench } from './report.js'
+
+/** The servers that stand beside each other in one nginx, in the order of every row; each at `<name>.localhost`. */
+export const BESIDE = ['static', 'again', 'sluice'] as const
+
+export interface Beside extends Adopted {
+  port: number
+  backend: number
+}
+
+/** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one worker of one nginx. */
+export async function startBeside(
+  bench: Bench,
+  options: { engine: 'njs' | 'qjs'; hosts: readonly string[]; backend: number },
+): Promise<Beside> {
+  const { engine, hosts, backend } = options
+  const { nginx } = await tools()
+  const port = await freePort()
+  const servers = (includes: string): string => {
+    const headers = `include "${includes}/headers.conf";`
+    const ours = `server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
+    return `${printStatics({ port, hosts, backend, headers })}\n${ours}`
+  }
+  const adopted = await startAdopted(bench, { nginx, engine, servers, port })
+  await register(adopted, 'sluice', hosts, backend)
+  return { ...adopted, port, backend }
+}
+
+async function register(
+  { rig }: Adopted,
+  upstream: string,
+  hosts: readonly string[],
+  port: number,
+): Promise<void> {
+  const operations = hosts.map((host, index) => {
+    const path = `/v1/upstreams/${upstream}/instances/i${index}`
+    return { method: 'PUT', path, body: { host, port } }
+  })
+  await rig.batch(operations)
+}
+
+/** The static upstream and its control. `headers` is what both sides tell their peers, so that only the way differs. */
+export function printStatics(options: {
+  port: number
+  hosts: readonly string[]
+  backend: number
+  headers: string
+}): string {
+  const { port, hosts, backend, headers } = options
+  const members = hosts.map((host) => `server ${host}:${backend};`).join(' ')
+  const printed = ['static', 'again'].map(
+    (name) => `upstream ${name} { zone ${name} 256k; ${members} keepalive 256; }
+server { listen 127.0.0.1:${port}; server_name ${name}.localhost;
+    location / { proxy_buffering off; ${headers} proxy_pass http://${name}; } }`,
+  )
+  return printed.join('\n')
+}
