@@ -110,7 +110,7 @@ t.test('rules, by policy', async (t) => {
     const table = compiled(upstream(policy, THREE))
     t.equal(record(table), rules, JSON.stringify(policy))
     t.equal(hasSlots(table), slots)
-    t.equal(readRules(table, ':web')?.tries, Number(rules.split(' ')[10]))
+    t.equal(readRules(table, ':web')?.tries, Number(rules.split(' ')[11]))
   }
   const capped = compiled(upstream({}, { ...THREE, d: { maxConns: 40 } }))
   t.equal(record(capped), '1 w 4 0 0 - 4 0 - 1 0 8 0 0 0 0 -')
