@@ -81,25 +81,22 @@ js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
 limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
-/** What is known to have no body is sent on at once, and needs no second look. */
-const DRAWN = `js_set $sluice_draw sluice.sid nocache;
-# limit_conn counts a request once. Where that has been, after an error_page or in a subrequest, the hop picks and counts.
-map $limit_conn_status $sluice_drawn { volatile; default ''; '' $sluice_draw; }
-js_set $sluice_recheck sluice.recheck nocache;
-map $request_method$content_length$http_transfer_encoding $sluice_late {
-    volatile;
-    default $sluice_recheck;
-    ${BODILESS.map((method) => `${method} '';`).join(' ')}
-}
+/**
+ * The pick is made when limit_conn asks for its key, once, and kept: a `set` would evaluate a changing variable twice, for its
+ * length and for its text. What is known to have no body is sent on at once, and needs no second look.
+ */
+const DRAWN = `js_set $sluice_sid sluice;
+js_set $sluice_recheck sluice.more nocache;
+map $sluice_recheck $sluice_rechecked { volatile; default ''; }
+map $content_length$http_transfer_encoding $sluice_late { volatile; default $sluice_rechecked; '' ''; }
 `
 
 function variables({ pool }: ConfSettings): string {
   return `# Set in the location: who is asked for, and how.
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
-js_var $sluice_worker '';
-js_var $sluice_sid '';
-${pool ? DRAWN : ''}js_set $sluice_log sluice.log;
+js_var $sluice_worker $pid;
+${pool ? DRAWN : "js_var $sluice_sid '';\n"}js_set $sluice_log sluice.more;
 # The hop's own.
 js_var $sluice_tried '';
 js_var $sluice_choice '';

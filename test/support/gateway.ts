@@ -28,6 +28,10 @@ export interface GatewayOptions {
   prepare?: (home: string) => Promise<unknown>
   /** Content of the fallback file at the start. */
   fallback?: (home: string) => string
+  /** Another program to start than this nginx, such as one that runs it inside something. */
+  program?: (nginx: NginxInfo) => NginxInfo
+  /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
+  user?: string
 }
 
 export interface Gateway {
@@ -75,7 +79,8 @@ export async function startGateway(t: Teller, options: GatewayOptions): Promise<
   await writeHome(settings, options, ports.userPort)
   const responder = await startPoolResponder(ports.poolPort)
   t.teardown(() => responder.stop())
-  const process = new Nginx(nginx.path, home, ports.httpPort)
+  const { path } = options.program?.(nginx) ?? nginx
+  const process = new Nginx(path, home, ports.httpPort)
   await process.start()
   t.teardown(async () => {
     if (!t.passing()) t.comment(`${options.rig}: error.log\n${process.errorLog()}`)
@@ -96,6 +101,7 @@ function confSettings(
   ports: { poolPort: number; httpPort: number },
 ): ConfSettings {
   const { rig, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
+  const { user = 'nobody nogroup' } = options
   return {
     home,
     nginxVersion: nginx.version,
@@ -107,7 +113,7 @@ function confSettings(
     workers,
     bind: '127.0.0.1',
     httpPort: ports.httpPort,
-    user: process.getuid?.() === 0 ? 'nobody nogroup' : undefined,
+    user: process.getuid?.() === 0 ? user : undefined,
     accessLog: `${home}/logs/access.log`,
     connectTimeoutMs,
   }
