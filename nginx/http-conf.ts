@@ -5,12 +5,13 @@ import { adminServer } from './admin-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
-function splitClients(variable: string, source: string, shares: number): string {
+function splitClients(variable: string, source: string, shares: number, digits = 1): string {
   const percent = `${100 / shares}%`
-  const lines = Array.from({ length: shares - 1 }, (_, i) => `${percent} ${i};`)
+  const print = (i: number): string => String(i).padStart(digits, '0')
+  const lines = Array.from({ length: shares - 1 }, (_, i) => `${percent} ${print(i)};`)
   const rows: string[] = []
   for (let i = 0; i < lines.length; i += 10) rows.push(`    ${lines.slice(i, i + 10).join(' ')}`)
-  return `split_clients "${source}" ${variable} {\n${rows.join('\n')}\n    * ${shares - 1};\n}`
+  return `split_clients "${source}" ${variable} {\n${rows.join('\n')}\n    * ${print(shares - 1)};\n}`
 }
 
 const LOG_FORMAT = `log_format sluice escape=json
@@ -118,8 +119,8 @@ export function httpConf(settings: ConfSettings): string {
     `js_import sluice from "${includes}/njs/sluice.js";`,
     zones(settings),
     variables(settings),
-    splitClients('$sluice_slot', '$connection.$connection_requests', SLOTS),
-    splitClients('$sluice_share', '$connection_requests.$connection', SHARES),
+    splitClients('$sluice_slot', '$connection$connection_requests', SLOTS),
+    splitClients('$sluice_share', '$connection_requests.$connection', SHARES, 3),
     LOG_MAPS,
     LOG_FORMAT,
     poolUpstream(settings),

@@ -30,6 +30,8 @@ export interface GatewayOptions {
   fallback?: (home: string) => string
   /** Another program to start than this nginx, such as one that runs it inside something. */
   program?: (nginx: NginxInfo) => NginxInfo
+  /** False: none is written. */
+  accessLog?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
 }
@@ -114,7 +116,7 @@ function confSettings(
     bind: '127.0.0.1',
     httpPort: ports.httpPort,
     user: process.getuid?.() === 0 ? user : undefined,
-    accessLog: `${home}/logs/access.log`,
+    accessLog: options.accessLog === false ? undefined : `${home}/logs/access.log`,
     connectTimeoutMs,
   }
 }
@@ -270,8 +272,9 @@ function gatewayOf(
     responder.setPeers(addresses)
     if (!pool) return
     // Resolving one set takes a question for SRV and one for each target; the second round shows that the first was taken in.
+    const targets = new Set(addresses.map((address) => address.split(':')[1])).size
     const from = responder.questions()
-    await until(() => responder.questions() >= from + 2 * (2 + addresses.length), {
+    await until(() => responder.questions() >= from + 2 * (2 + targets), {
       what: 'the pool',
     })
   }
