@@ -49,6 +49,6 @@ function benchOf(t: Teller): Bench {
   return {
     folder: temporaryFolder(t, 'counted'),
     say: (line) => t.comment(line),
-    onEnd: (close) => t.teardown(close),
+    onEnd: (close) => t.teardown(async () => void (await close())),
   }
 }
