@@ -135,6 +135,7 @@ export class Core {
       domain,
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
+      wide: pool === 'wide',
       desired: (): Desired => this.state.desired(),
       ready: () => this.state.listed,
       onChange: () => this.link?.pusher.wake(),

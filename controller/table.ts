@@ -1,4 +1,5 @@
 /** The table as it should be: the compiler and the pool, fed from the desired state. */
+import { POOL_SHARDS } from '../contract/zones.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -12,6 +13,8 @@ export interface TableOptions {
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined
+  /** Whether nginx has the pool in shards. */
+  wide?: boolean
   desired(): Desired
   ready(): boolean
   /** The table should be another one now, although the desired state is not. */
@@ -37,12 +40,17 @@ export class Table implements Source {
 
   constructor(options: TableOptions) {
     this.#options = options
-    const { domain, log, poolPort } = options
+    const { domain, log, poolPort, wide } = options
     this.#compiler = new Compiler(domain, log)
     this.#pool =
       poolPort === undefined
         ? undefined
-        : new PoolDns({ port: poolPort, log, onPooled: () => options.onChange() })
+        : new PoolDns({
+            port: poolPort,
+            shards: wide === true ? POOL_SHARDS : 1,
+            log,
+            onPooled: () => options.onChange(),
+          })
   }
 
   ready(): boolean {

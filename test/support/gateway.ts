@@ -32,6 +32,8 @@ export interface GatewayOptions {
   program?: (nginx: NginxInfo) => NginxInfo
   /** False: none is written. */
   accessLog?: boolean
+  /** Whether the pool is in shards; then a PoolDns has to tell them. */
+  wide?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
 }
@@ -43,6 +45,8 @@ export interface Gateway {
   httpPort: number
   /** The port that `conf` was given. */
   userPort: number
+  /** Where nginx asks for the pool's members. */
+  poolPort: number
   responder: PoolResponder
   /** A request to the gateway's own port, or to another. */
   ask: (question: Question) => Promise<Answer>
@@ -109,6 +113,7 @@ function confSettings(
     nginxVersion: nginx.version,
     modules: nginx.modules.filter((module) => module.includes('http_js')),
     pool: rig === 'njs' || rig === 'qjs',
+    wide: options.wide === true,
     poolPort: ports.poolPort,
     engine: rig === 'qjs' ? 'qjs' : 'njs',
     tableBytes,
@@ -204,7 +209,7 @@ class Nginx {
 function gatewayOf(
   rig: Rig,
   settings: ConfSettings,
-  ports: { httpPort: number; userPort: number },
+  ports: { httpPort: number; userPort: number; poolPort: number },
   responder: PoolResponder,
   nginx: Nginx,
 ): Gateway {
@@ -271,10 +276,9 @@ function gatewayOf(
   const fillPool: Gateway['fillPool'] = async (...addresses) => {
     responder.setPeers(addresses)
     if (!pool) return
-    // Resolving one set takes a question for SRV and one for each target; the second round shows that the first was taken in.
-    const targets = new Set(addresses.map((address) => address.split(':')[1])).size
-    const from = responder.questions()
-    await until(() => responder.questions() >= from + 2 * (2 + targets), {
+    // The third round shows that what the second was told has been taken in.
+    const from = responder.rounds()
+    await until(() => responder.rounds() >= from + 3, {
       what: 'the pool',
     })
   }
@@ -290,6 +294,7 @@ function gatewayOf(
     fillPool,
     httpPort: ports.httpPort,
     userPort: ports.userPort,
+    poolPort: ports.poolPort,
     active: counted,
     ask: (question) => ask({ port: ports.httpPort, ...question }),
     counters: () => call('GET', '/counters'),
