@@ -15,8 +15,6 @@ export interface CountOptions {
   engine: 'njs' | 'qjs'
   /** Peers of the upstream, on both sides. */
   peers: number
-  /** Peers of other upstreams, in the pool only. */
-  others?: number
 }
 
 /** For each request of a worker. */
@@ -74,7 +72,7 @@ async function both(
 /** One worker with a static upstream at `userPort` and Sluice at `httpPort`; the same peers and headers on both sides. */
 async function startBoth(
   bench: Bench,
-  { engine, peers, others = 0 }: CountOptions,
+  { engine, peers }: CountOptions,
   traced?: { tracers: Tracers; folder: string },
 ): Promise<Gateway> {
   const { nginx } = await tools()
@@ -94,8 +92,7 @@ async function startBoth(
   const pooled = addresses.map((address, i) => ({ id: `p${i}`, address, pooled: true }))
   const unit = upstreamUnit('web', pooled)
   await gateway.setTable(unit, hostUnit(HOST, [['/', ':web']], unit))
-  const idle = Array.from({ length: others }, (_, i) => `127.9.${i >> 7}.${(i & 127) + 1}:9`)
-  await gateway.fillPool(...addresses, ...idle)
+  await gateway.fillPool(...addresses)
   return gateway
 }
 

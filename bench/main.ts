@@ -6,6 +6,7 @@ import { makeTemporaryFolder, removeFolder } from '../test/support/temp.js'
 import { tools } from '../test/support/tools.js'
 import { changesPart } from './changes.js'
 import { describeMachine, printMachine } from './machine.js'
+import { instructionsPart } from './instructions.js'
 import { memoryPart } from './memory.js'
 import { pickPart } from './pick.js'
 import { reloadPart } from './reload.js'
@@ -14,7 +15,15 @@ import type { Finding, Part } from './report.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
 
-const PARTS = [visiblePart, changesPart, reloadPart, throughputPart, pickPart, memoryPart]
+const PARTS = [
+  visiblePart,
+  changesPart,
+  reloadPart,
+  throughputPart,
+  instructionsPart,
+  pickPart,
+  memoryPart,
+]
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
 
 function choose(names: string[]): Part[] {
