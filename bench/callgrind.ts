@@ -3,22 +3,14 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from '
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { runCommand } from '../setup/command.js'
 import type { NginxInfo } from '../setup/nginx.js'
 import { until } from '../test/support/until.js'
+import type { Tracers } from './tracers.js'
 
 const execute = promisify(execFile)
 
-/** Whether the machine has valgrind. It is not fetched: without it, processor time tells the same, less exactly. */
-export async function hasValgrind(): Promise<boolean> {
-  const found = await Promise.all(
-    ['valgrind', 'vgdb'].map((program) => runCommand(program, ['--help'])),
-  )
-  return found.every(({ startError }) => startError === undefined)
-}
-
 /** The private nginx, moved to `folder` by links, in such a way that to start it is to start it in callgrind. */
-export function nginxInCallgrind(nginx: NginxInfo, folder: string): NginxInfo {
+export function nginxInCallgrind(tracers: Tracers, nginx: NginxInfo, folder: string): NginxInfo {
   const root = dirname(dirname(nginx.path))
   mkdirSync(join(folder, 'bin'), { recursive: true })
   for (const name of ['usr', 'etc']) {
@@ -29,7 +21,7 @@ export function nginxInCallgrind(nginx: NginxInfo, folder: string): NginxInfo {
   const flags = '--tool=callgrind --instr-atstart=no --trace-children=yes'
   // Its messages would go to a copy of stderr that a daemon keeps open, and whoever starts it would wait for ever.
   const files = `--callgrind-out-file="${folder}/out.%p" --log-file="${folder}/log.%p"`
-  const start = `exec valgrind ${flags} ${files}`
+  const start = `VALGRIND_LIB="${tracers.library}" exec "${tracers.valgrind}" ${flags} ${files}`
   const script = readFileSync(nginx.path, 'utf8').replace(/^exec/m, start)
   writeFileSync(path, script, { mode: 0o755 })
   return { ...nginx, path }
@@ -37,6 +29,7 @@ export function nginxInCallgrind(nginx: NginxInfo, folder: string): NginxInfo {
 
 /** Counts the instructions that a process in callgrind carries out during `work`. */
 export async function instructions(
+  tracers: Tracers,
   folder: string,
   pid: number,
   work: () => Promise<unknown>,
@@ -46,11 +39,11 @@ export async function instructions(
     return readdirSync(folder).filter((name) => dump.test(name))
   }
   const known = dumps()
-  await tell(pid, 'instrumentation on')
-  await tell(pid, 'zero')
+  await tell(tracers, pid, 'instrumentation on')
+  await tell(tracers, pid, 'zero')
   await work()
-  await tell(pid, 'dump')
-  await tell(pid, 'instrumentation off')
+  await tell(tracers, pid, 'dump')
+  await tell(tracers, pid, 'instrumentation off')
   const [name = ''] = await until(
     () => {
       const fresh = dumps().filter((each) => !known.includes(each))
@@ -64,6 +57,6 @@ export async function instructions(
 }
 
 /** A process that has given up root since it began cannot answer vgdb, which then waits for ever. */
-async function tell(pid: number, command: string): Promise<void> {
-  await execute('vgdb', [`--pid=${pid}`, ...command.split(' ')], { timeout: 20_000 })
+async function tell(tracers: Tracers, pid: number, command: string): Promise<void> {
+  await execute(tracers.vgdb, [`--pid=${pid}`, ...command.split(' ')], { timeout: 20_000 })
 }

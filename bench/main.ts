@@ -14,6 +14,7 @@ import { describeMachine, printMachine } from './machine.js'
 import { fairnessPart } from './fairness.js'
 import { latencyPart } from './latency.js'
 import { luaPart } from './lua.js'
+import { instructionsPart } from './instructions.js'
 import { memoryPart } from './memory.js'
 import { peersPart } from './peers.js'
 import { pickPart } from './pick.js'
@@ -35,6 +36,7 @@ const PARTS = [
   churnPart,
   luaPart,
   peersPart,
+  instructionsPart,
   pickPart,
   checksPart,
   scalePart,

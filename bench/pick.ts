@@ -5,7 +5,7 @@ import type { Rig } from '../test/support/load-rig.js'
 import { freePort } from '../test/support/ports.js'
 import { tools } from '../test/support/tools.js'
 import { startAdopted } from './adopted.js'
-import { hasValgrind, instructions, nginxInCallgrind } from './callgrind.js'
+import { instructions, nginxInCallgrind } from './callgrind.js'
 import { startCheapBackends } from './cheap-backends.js'
 import { Driver, interleave } from './drive.js'
 import {
@@ -19,6 +19,8 @@ import {
 } from './large.js'
 import type { Bench, Finding, Part } from './report.js'
 import { count, median, pairedRatio, ratio } from './statistics.js'
+import { ensureTracers } from './tracers.js'
+import type { Tracers } from './tracers.js'
 import { pooled } from './warm-up.js'
 
 const ROUNDS = 12
@@ -48,12 +50,14 @@ async function run(bench: Bench): Promise<Finding> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, Object.values(askedHosts(backend)).flat(), backend)
-  const counted = (await hasValgrind())
-    ? {
-        byAddress: await countInstructions(bench, nginx, backend, 'off'),
-        pooled: await countInstructions(bench, nginx, backend, 'auto'),
-      }
-    : undefined
+  const tracers = await ensureTracers((line) => bench.say(line))
+  const counted =
+    tracers === undefined
+      ? undefined
+      : {
+          byAddress: await countInstructions(bench, tracers, nginx, backend, 'off'),
+          pooled: await countInstructions(bench, tracers, nginx, backend, 'auto'),
+        }
   return finding(await measureCpu(bench, nginx, backend), counted)
 }
 
@@ -94,6 +98,7 @@ async function measureCpu(bench: Bench, nginx: NginxInfo, backend: number): Prom
 /** Exact but for what depends on time, so that one count before and one after the table is filled are enough. */
 async function countInstructions(
   bench: Bench,
+  tracers: Tracers,
   nginx: NginxInfo,
   backend: number,
   pool: 'auto' | 'off',
@@ -102,25 +107,30 @@ async function countInstructions(
   const port = await freePort()
   const servers = (includes: string): string =>
     `server { listen 127.0.0.1:${port}; include "${includes}/server.conf"; }`
-  const counted = nginxInCallgrind(nginx, folder)
+  const counted = nginxInCallgrind(tracers, nginx, folder)
   const adopted = await startAdopted(bench, { nginx: counted, engine: 'njs', pool, servers, port })
   await adopted.rig.batch(askedOperations(backend))
   const drivers = driversFor(bench, port)
   const worker = adopted.nginx.workers()[0] ?? 0
   bench.say(`instructions, pool ${pool}`)
-  const small = await countEach(folder, worker, drivers)
+  const small = await countEach(tracers, folder, worker, drivers)
   await fill(adopted.rig, (line) => bench.say(line))
-  const large = await countEach(folder, worker, drivers)
+  const large = await countEach(tracers, folder, worker, drivers)
   await adopted.rig.stop()
   await adopted.nginx.stop()
   return { small, large }
 }
 
-async function countEach(folder: string, worker: number, drivers: Driver[]): Promise<number[]> {
+async function countEach(
+  tracers: Tracers,
+  folder: string,
+  worker: number,
+  drivers: Driver[],
+): Promise<number[]> {
   await pooled(drivers)
   const totals: number[] = []
   for (const driver of drivers) {
-    totals.push(await instructions(folder, worker, () => driver.run(COUNTED)))
+    totals.push(await instructions(tracers, folder, worker, () => driver.run(COUNTED)))
   }
   return totals.map((total) => total / COUNTED)
 }

@@ -5,12 +5,14 @@ import { tools } from '../test/support/tools.js'
 import { until } from '../test/support/until.js'
 import { startAdopted } from './adopted.js'
 import type { Adopted } from './adopted.js'
-import { hasValgrind, instructions, nginxInCallgrind } from './callgrind.js'
+import { instructions, nginxInCallgrind } from './callgrind.js'
 import { startCheapBackends } from './cheap-backends.js'
 import { Driver } from './drive.js'
 import type { Bench, Finding, Part } from './report.js'
 import { count, median, ratio } from './statistics.js'
 import { pooled } from './warm-up.js'
+import { ensureTracers } from './tracers.js'
+import type { Tracers } from './tracers.js'
 
 const UPSTREAMS = [1, 100, 10_000]
 const ENGINES = ['njs', 'qjs'] as const
@@ -41,18 +43,19 @@ export const scalePart: Part = {
 }
 
 async function run(bench: Bench): Promise<Finding> {
-  if (!(await hasValgrind()))
-    throw new Error('instructions are counted by valgrind, which is not here')
+  const tracers = await ensureTracers((line) => bench.say(line))
+  if (tracers === undefined) throw new Error('valgrind cannot run here')
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const counted: Counted[] = []
-  for (const engine of ENGINES) counted.push(await countEngine(bench, engine, backend))
+  for (const engine of ENGINES) counted.push(await countEngine(bench, tracers, engine, backend))
   return finding(counted)
 }
 
 async function countEngine(
   bench: Bench,
+  tracers: Tracers,
   engine: (typeof ENGINES)[number],
   backend: number,
 ): Promise<Counted> {
@@ -61,7 +64,7 @@ async function countEngine(
   const port = await freePort()
   const servers = (includes: string): string => printServers(port, backend, includes)
   const env = { SLUICE_TABLE_SIZE: TABLE_SIZE }
-  const options = { nginx: nginxInCallgrind(nginx, folder), engine, servers, port, env }
+  const options = { nginx: nginxInCallgrind(tracers, nginx, folder), engine, servers, port, env }
   const adopted = await startAdopted(bench, options)
   const counted: Counted = { engine, sluice: [], statics: [] }
   const drivers = ['static', ASKED].map(
@@ -73,7 +76,7 @@ async function countEngine(
     await fill(adopted.rig, there, upstreams, backend)
     there = upstreams
     await pooled(drivers)
-    await countEach(folder, adopted, drivers, [counted.statics, counted.sluice])
+    await countEach(tracers, folder, adopted, drivers, [counted.statics, counted.sluice])
   }
   for (const driver of drivers) driver.close()
   await adopted.rig.stop()
@@ -116,6 +119,7 @@ async function isApplied(rig: Rig): Promise<boolean> {
 
 /** Adds what a request of each driver takes to its list in `into`. */
 async function countEach(
+  tracers: Tracers,
   folder: string,
   { nginx }: Adopted,
   drivers: Driver[],
@@ -125,7 +129,7 @@ async function countEach(
   for (const [index, driver] of drivers.entries()) {
     const totals: number[] = []
     for (let time = 0; time < TIMES; time++) {
-      totals.push(await instructions(folder, worker, () => driver.run(COUNTED)))
+      totals.push(await instructions(tracers, folder, worker, () => driver.run(COUNTED)))
     }
     into[index]?.push(median(totals) / COUNTED)
   }

@@ -29,7 +29,7 @@ function moduleFiles(home: string): Array<[path: string, text: string]> {
 }
 
 export function hasPool(settings: Settings, info: NginxInfo): boolean {
-  return settings.pool === 'auto' && canPool(info.version)
+  return settings.pool !== 'off' && canPool(info.version)
 }
 
 /** Who nginx's workers are: an account, or `unchanged` for nginx's own choice. */
@@ -54,6 +54,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     nginxVersion: info.version,
     modules: info.modules,
     pool: hasPool(settings, info),
+    wide: settings.pool === 'wide',
     workers: settings.workers,
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),

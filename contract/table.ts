@@ -23,8 +23,8 @@
  * A slot's value is a SID (32 hex digits); or, shared by few peers, `*` and for each of them a threshold of 3 digits and
  * its SID: the first whose threshold is above the drawn share (0 to 999) serves, and the last one's threshold is `999`,
  * which always matches; or, shared by many, `#<cells>`: cell number floor(share * cells / 1000) serves.
- * With `?`, the number of a trial of one digit, and a SID before it, one request is to try that SID; the others go by the rest.
- * With `^` before it, a split's slot says only which upstream is asked, by one of its SIDs; that one's rules choose. An upstream
+ * With `!`, the number of a trial of one digit, and a SID before it, one request is to try that SID; the others go by the rest.
+ * With `$` before it, a split's slot says only which upstream is asked, by one of its SIDs; that one's rules choose. An upstream
  * whose record has no rules that choose, and whose slots are not there, has no peer that is up.
  */
 import { INDEX_BUCKETS, SHARES } from './zones.js'
@@ -114,7 +114,7 @@ export function shareCell(share: number, cells: number): number {
 const KEY =
   /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
 const SLOT_KEY = /^[:@~][^/]+\//
-const SLOT_VALUE = /^(\?\d[0-9a-f]{32})?\^?([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
+const SLOT_VALUE = /^(!\d[0-9a-f]{32})?\$?([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
 const RECORD_VALUE = /^[\n -~]+$/
 
 /** Whether `key` may be written by a delta (the state record may not). */

@@ -24,6 +24,8 @@ export const COUNTER_ZONE = 'sluice_counter'
 export const CONNECTION_ZONE = 'sluice_connection'
 /** The upstream{} that holds every peer, reached by SID. */
 export const POOL = 'sluice_pool'
+/** A wide pool is as many upstream{}s as this, `sluice_pool_0` and so on; which of them has a peer follows from its SID. */
+export const POOL_SHARDS = 16
 /** The upstream{} of the hop alone. */
 export const HOP = 'sluice_hop'
 /** The header that tells the hop what the front picked: `<key> <sid>`. */

@@ -92,8 +92,8 @@ function markSlots(layout: Layout, { ruled, trials }: Marks): Layout {
   const isCell = (key: string) => key.lastIndexOf('/') > 0
   const marked = [...layout].map(([key, value]): [string, string] => {
     const peer = tried.get(key)
-    const trial = peer === undefined ? '' : `?${peer.trial}${peer.sid}`
-    return [key, isCell(key) ? value : `${trial}${ruled ? '^' : ''}${value}`]
+    const trial = peer === undefined ? '' : `!${peer.trial}${peer.sid}`
+    return [key, isCell(key) ? value : `${trial}${ruled ? '$' : ''}${value}`]
   })
   return new Map(marked)
 }

@@ -151,6 +151,7 @@ export class Core {
       place: { cluster, zone },
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
+      wide: pool === 'wide',
       desired: (): Desired => this.state.desired(),
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => this.state.listed,

@@ -4,15 +4,19 @@ import type { Socket as UdpSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import packet from 'dns-packet'
-import type { Answer, DecodedPacket, Packet } from 'dns-packet'
+import type { DecodedPacket } from 'dns-packet'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
-import { POOL_DOMAIN, POOL_SERVICE, PoolProgress, selectMembers } from './pool.js'
 import type { Member } from './pool.js'
+import { withRecords } from './pool-answer.js'
+import type { PoolRecord } from './pool-answer.js'
+import { PoolParts } from './pool-parts.js'
 
 export interface PoolDnsOptions {
   /** Loopback port; 0 takes a free one. */
   port: number
+  /** Of the pool; one by default. */
+  shards?: number
   log: Logger
   /** The set of SIDs that nginx surely has changed. */
   onPooled(): void
@@ -20,6 +24,7 @@ export interface PoolDnsOptions {
 
 /** What nginx reads of a datagram (NGX_RESOLVER_UDP_SIZE), and nobody but nginx asks here. More goes over TCP. */
 const UDP_BYTES = 4096
+const QUEUE_BYTES = 4 * 1024 * 1024
 const TCP_IDLE_MS = 10_000
 const MOST_QUESTION_BYTES = 512
 const SERVFAIL = 2
@@ -27,18 +32,19 @@ const REFUSED = 5
 
 export class PoolDns {
   readonly #options: PoolDnsOptions
-  readonly #progress = new PoolProgress()
+  readonly #parts: PoolParts
   readonly #sockets = new Set<Socket>()
   #udp: UdpSocket | undefined
   #tcp: Server | undefined
 
   constructor(options: PoolDnsOptions) {
     this.#options = options
+    this.#parts = new PoolParts(options.shards ?? 1)
   }
 
   /** SIDs that nginx surely has. The same object until it changes. */
   get pooled(): ReadonlySet<string> {
-    return this.#progress.pooled
+    return this.#parts.pooled
   }
 
   /** Rejects when the port is in use. */
@@ -51,7 +57,8 @@ export class PoolDns {
     tcp.on('error', (error) => this.#options.log.warn({ error: error.message }, 'pool responder'))
     const bound = tcp.address()
     const port = bound !== null && typeof bound === 'object' ? bound.port : this.#options.port
-    const udp = createSocket('udp4')
+    // nginx asks for all its names at once; the kernel caps this at what it allows.
+    const udp = createSocket({ type: 'udp4', recvBufferSize: QUEUE_BYTES })
     this.#udp = udp
     await new Promise<void>((resolve, reject) => {
       udp.once('error', reject).bind(port, '127.0.0.1', resolve)
@@ -69,21 +76,23 @@ export class PoolDns {
 
   /** Takes the peers that may be in the pool; those beyond its size are left out. */
   setMembers(candidates: Iterable<Member>): void {
-    const before = this.#progress.pooled
-    this.#progress.setMembers(selectMembers(candidates))
-    if (before !== this.#progress.pooled) {
-      this.#options.onPooled()
-    }
+    this.#watch(() => this.#parts.setMembers(candidates))
   }
 
   /** Takes all members for pooled until nginx's questions tell better. */
   assume(): void {
-    this.#progress.assume()
+    this.#parts.assume()
   }
 
   /** nginx was started anew: it has none of them. */
   forget(): void {
-    if (this.#progress.forget()) {
+    this.#watch(() => this.#parts.forget())
+  }
+
+  #watch(work: () => void): void {
+    const before = this.#parts.pooled
+    work()
+    if (before !== this.#parts.pooled) {
       this.#options.onPooled()
     }
   }
@@ -116,51 +125,35 @@ export class PoolDns {
     if (question.type !== 'query' || first === undefined) {
       return undefined
     }
-    const { answers, code } = this.#resolve(first.name.toLowerCase(), first.type)
-    const reply: Packet = {
-      type: 'response',
-      ...(question.id !== undefined && { id: question.id }),
-      flags: packet.AUTHORITATIVE_ANSWER | code,
-      questions: [first],
-      answers: answers.map((answer) => ({ ...answer, name: first.name })),
-    }
-    const whole = packet.encode(reply)
-    return whole.length <= mostBytes
-      ? whole
-      : packet.encode({
-          ...reply,
-          flags: (reply.flags ?? 0) | packet.TRUNCATED_RESPONSE,
-          answers: [],
-        })
+    const { records, code } = this.#resolve(first.name.toLowerCase(), first.type)
+    const print = (flags: number): Buffer =>
+      packet.encode({
+        type: 'response',
+        id: question.id ?? 0,
+        flags: packet.AUTHORITATIVE_ANSWER | flags,
+        questions: [first],
+      })
+    const whole = withRecords(print(code), records)
+    return whole.length <= mostBytes ? whole : print(code | packet.TRUNCATED_RESPONSE)
   }
 
   /**
    * Errors are SERVFAIL or REFUSED, upon which nginx keeps what it has; never "there is no such name" and never an empty
    * answer, upon which it would drop it.
    */
-  #resolve(name: string, type: string): { answers: Answer[]; code: number } {
-    if (name === POOL_SERVICE && type === 'SRV') {
-      if (this.#progress.serviceAsked()) {
-        this.#options.onPooled()
-      }
-      const services = this.#progress.answers?.services
-      if (services === undefined) {
-        return { answers: [], code: SERVFAIL }
-      }
-      const answers = services.map((data): Answer => ({
-        type: 'SRV',
-        name,
-        ttl: 0,
-        data: { ...data, priority: 0, weight: 1 },
-      }))
-      return { answers, code: 0 }
+  #resolve(name: string, type: string): { records: PoolRecord[]; code: number } {
+    const asked = type === 'SRV' ? this.#parts.ofService(name) : undefined
+    if (asked !== undefined) {
+      this.#watch(() => void asked.serviceAsked())
+      const records = asked.answers?.services ?? []
+      return { records, code: records.length === 0 ? SERVFAIL : 0 }
     }
-    if (!name.endsWith(`.${POOL_DOMAIN}`) || type !== 'A') {
-      return { answers: [], code: REFUSED }
+    const part = type === 'A' ? this.#parts.ofTarget(name) : undefined
+    if (part === undefined) {
+      return { records: [], code: REFUSED }
     }
-    const hosts = this.#progress.targetAsked(name)
-    const answers = hosts?.map((data): Answer => ({ type: 'A', name, ttl: 0, data })) ?? []
-    return { answers, code: answers.length === 0 ? SERVFAIL : 0 }
+    const records = part.targetAsked(name)?.map((address) => ({ address })) ?? []
+    return { records, code: records.length === 0 ? SERVFAIL : 0 }
   }
 
   /** Questions over TCP are preceded by their length, and may come in any pieces. */

@@ -9,11 +9,10 @@ export interface Member {
 }
 
 export const POOL_DOMAIN = 'pool.sluice'
-export const POOL_SERVICE = `_http._tcp.${POOL_DOMAIN}`
 
 /**
- * nginx searches its pool in a row, and one answer holds about 1,200 SRV records at most. Peers beyond this go by
- * address, which is slower for them and right all the same.
+ * For each shard. nginx goes through all of them for a request, and one answer holds 1,400 SRV records. Peers beyond this
+ * go by address, which is slower for them and right all the same.
  */
 export const MOST_MEMBERS = 1000
 
@@ -29,7 +28,7 @@ export interface PoolAnswers {
   sids: ReadonlyMap<string, readonly string[]>
 }
 
-/** The lowest SIDs when there are too many, so that every controller takes the same ones. */
+/** Only IPv4, each SID once; and the lowest when there are too many, so that every controller takes the same ones. */
 export function selectMembers(candidates: Iterable<Member>): Member[] {
   const bySid = new Map<string, Member>()
   for (const member of candidates) {
@@ -42,7 +41,7 @@ export function selectMembers(candidates: Iterable<Member>): Member[] {
 }
 
 /** Ports with the same addresses share a target. A target's name tells its content, so an old answer never gets a new meaning. */
-export function answersFor(members: Member[]): PoolAnswers {
+export function answersFor(members: Member[], domain = POOL_DOMAIN): PoolAnswers {
   const byPort = new Map<number, Member[]>()
   for (const member of members.length === 0 ? [PLACEHOLDER] : members) {
     byPort.set(member.port, [...(byPort.get(member.port) ?? []), member])
@@ -53,7 +52,7 @@ export function answersFor(members: Member[]): PoolAnswers {
   for (const [port, same] of [...byPort].sort(([a], [b]) => a - b)) {
     const hosts = [...new Set(same.map((member) => member.host))].sort()
     const name = createHash('sha256').update(hosts.join(' ')).digest('hex').slice(0, 12)
-    const target = `h${name}.${POOL_DOMAIN}`
+    const target = `h${name}.${domain}`
     services.push({ port, target })
     targets.set(target, hosts)
     const known = same.map((member) => member.sid).filter((sid) => sid !== '')
@@ -67,12 +66,17 @@ export function answersFor(members: Member[]): PoolAnswers {
  * again: what it was told in a round is surely in its pool when the next round begins.
  */
 export class PoolProgress {
+  readonly #domain: string
   #current: PoolAnswers | undefined
   /** What the last answer to the service named, and which of its targets were asked for since. */
   #round: { answers: PoolAnswers; asked: Set<string> } | undefined
   /** Targets of former answers, for questions that are still to come. */
   #former = new Map<string, readonly string[]>()
   #pooled: ReadonlySet<string> = new Set()
+
+  constructor(domain = POOL_DOMAIN) {
+    this.#domain = domain
+  }
 
   /** SIDs that nginx surely has. The same object until it changes. */
   get pooled(): ReadonlySet<string> {
@@ -89,7 +93,7 @@ export class PoolProgress {
       ...(this.#round?.answers.targets ?? []),
       ...(this.#current?.targets ?? []),
     ])
-    this.#current = answersFor(members)
+    this.#current = answersFor(members, this.#domain)
     // Who left goes at once: the pool may lose it at any moment from now.
     const stay = this.#memberSids()
     this.#set(new Set([...this.#pooled].filter((sid) => stay.has(sid))))

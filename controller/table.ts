@@ -1,4 +1,5 @@
 /** The table as it should be: the compiler and the pool, fed from the desired state. */
+import { POOL_SHARDS } from '../contract/zones.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -15,6 +16,8 @@ export interface TableOptions {
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined
+  /** Whether nginx has the pool in shards. */
+  wide?: boolean
   desired(): Desired
   /** What this gateway found out about an upstream's instances; where that changes, the pusher has to be woken. */
   conditionsOf: ConditionsOf
@@ -42,12 +45,17 @@ export class Table implements Source {
 
   constructor(options: TableOptions) {
     this.#options = options
-    const { domain, place, log, poolPort } = options
+    const { domain, place, log, poolPort, wide } = options
     this.#compiler = new Compiler(domain, log, place)
     this.#pool =
       poolPort === undefined
         ? undefined
-        : new PoolDns({ port: poolPort, log, onPooled: () => options.onChange() })
+        : new PoolDns({
+            port: poolPort,
+            shards: wide === true ? POOL_SHARDS : 1,
+            log,
+            onPooled: () => options.onChange(),
+          })
   }
 
   ready(): boolean {

@@ -6,7 +6,10 @@ import { homePaths, type ConfSettings } from './settings.js'
 const PASSED =
   'Date Server X-Pad X-Accel-Expires X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset'
 
-const SERVER = `access_log off;
+const SERVER = `# Nothing is picked or counted here.
+set $sluice_sid '';
+set $sluice_worker '';
+access_log off;
 gzip off;
 expires off;
 auth_basic off;

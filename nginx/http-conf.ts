@@ -6,17 +6,24 @@ import {
   EVENT_ZONE,
   LOAD_ZONE,
 } from '../contract/zones.js'
-import { HOP, POOL, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
+import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
 import { adminServer } from './admin-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
-function splitClients(variable: string, source: string, shares: number): string {
+function splitClients(
+  variable: string,
+  source: string,
+  shares: number,
+  digits = 1,
+  prefix = '',
+): string {
   const percent = `${100 / shares}%`
-  const lines = Array.from({ length: shares - 1 }, (_, i) => `${percent} ${i};`)
+  const print = (i: number): string => prefix + String(i).padStart(digits, '0')
+  const lines = Array.from({ length: shares - 1 }, (_, i) => `${percent} ${print(i)};`)
   const rows: string[] = []
   for (let i = 0; i < lines.length; i += 10) rows.push(`    ${lines.slice(i, i + 10).join(' ')}`)
-  return `split_clients "${source}" ${variable} {\n${rows.join('\n')}\n    * ${shares - 1};\n}`
+  return `split_clients "${source}" ${variable} {\n${rows.join('\n')}\n    * ${print(shares - 1)};\n}`
 }
 
 const LOG_FORMAT = `log_format sluice escape=json
@@ -32,30 +39,52 @@ const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^(\\S+) " 
 map $sluice_log $sluice_log_instance { default -; "~ (\\S+) " $1; }
 map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)$" $1; }`
 
-function poolUpstream({ home, pool, poolPort }: ConfSettings): string {
+function poolUpstream({ home, pool }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)
-  if (!pool) {
-    return `# No pool: every peer by address, through the hop.
+  return pool
+    ? ''
+    : `# No pool: every peer by address, through the hop.
 upstream ${POOL} {
     zone ${POOL} 128k;
     server "unix:${hopSocket}" max_fails=0;
     server "unix:${againSocket}" backup max_fails=0;
     keepalive 64;
 }`
-  }
-  return `# Holds every peer of every upstream and keeps connections to them; a SID names one of them. What the
-# pool does not serve goes, by nginx's own rules for the next upstream, to the hop. "drain" peers count
-# as no try, so it takes two backups for one retry; the weight makes the second one second.
-upstream ${POOL} {
-    zone ${POOL} 16m;
+}
+
+/** A member takes about 0.9 KB of the zone, an idle connection some KB of its worker. */
+const ONE = { zone: '16m', keepalive: 256 }
+const SHARD = { zone: '4m', keepalive: 64 }
+
+function shard({ home, poolPort }: ConfSettings, name: string, part: number, size: typeof ONE) {
+  const { hopSocket, againSocket } = homePaths(home)
+  return `upstream ${name} {
+    zone ${name} ${size.zone};
     resolver 127.0.0.1:${poolPort} ipv6=off;
     resolver_timeout 1s;
-    server pool.sluice service=_http._tcp resolve drain max_fails=0;
+    server p${part}.pool.sluice service=_http._tcp resolve drain max_fails=0;
     sticky route $sluice_sid;
     server "unix:${hopSocket}" backup max_fails=0 weight=1000000;
     server "unix:${againSocket}" backup max_fails=0;
-    keepalive 256;
+    keepalive ${size.keepalive};
+    # A peer that left is never asked again; its idle connections wait for this.
+    keepalive_timeout 30s;
 }`
+}
+
+/**
+ * nginx looks a member up by going through the upstream{} that has it, some 30 instructions for each; to name one of several
+ * costs 3,400. controller/pool-parts.ts knows by the same hash which one has a member.
+ */
+function poolShards(settings: ConfSettings): string[] {
+  const title = `# Holds every peer of every upstream and keeps connections to them; a SID names one of them. What the
+# pool does not serve goes, by nginx's own rules for the next upstream, to the hop. "drain" peers count
+# as no try, so it takes two backups for one retry; the weight makes the second one second.`
+  if (!settings.pool) return []
+  if (settings.wide !== true) return [`${title}\n${shard(settings, POOL, 0, ONE)}`]
+  const names = Array.from({ length: POOL_SHARDS }, (_, i) => `${POOL}_${i}`)
+  const chosen = splitClients('$sluice_shard', '$sluice_sid', POOL_SHARDS, 1, `${POOL}_`)
+  return [title, ...names.map((name, i) => shard(settings, name, i, SHARD)), chosen]
 }
 
 /** With neither length nor transfer encoding, a request by one of these surely has no body. */
@@ -72,7 +101,7 @@ function hopUpstream({ home }: ConfSettings): string {
     server "unix:${hopSocket}" max_fails=0;
     server "unix:${againSocket}" backup max_fails=0;
 }
-map $upstream_addr $sluice_gave_up { volatile; default ''; "~(^| )${POOL}$" 1; }
+map $upstream_addr $sluice_gave_up { volatile; default ''; "~(^| )${POOL}(_\\d+)?$" 1; }
 map $sluice_gave_up$request_method$content_length$http_transfer_encoding $sluice_after {
     volatile;
     default @sluice_lost;
@@ -89,25 +118,22 @@ js_shared_dict_zone zone=${EVENT_ZONE}:512k;
 limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
-/** What is known to have no body is sent on at once, and needs no second look. */
-const DRAWN = `js_set $sluice_draw sluice.sid nocache;
-# limit_conn counts a request once. Where that has been, after an error_page or in a subrequest, the hop picks and counts.
-map $limit_conn_status $sluice_drawn { volatile; default ''; '' $sluice_draw; }
-js_set $sluice_recheck sluice.recheck nocache;
-map $request_method$content_length$http_transfer_encoding $sluice_late {
-    volatile;
-    default $sluice_recheck;
-    ${BODILESS.map((method) => `${method} '';`).join(' ')}
-}
+/**
+ * The pick is made when limit_conn asks for its key, once, and kept: a `set` would evaluate a changing variable twice, for its
+ * length and for its text. What is known to have no body is sent on at once, and needs no second look.
+ */
+const DRAWN = `js_set $sluice_sid sluice;
+js_set $sluice_recheck sluice.more nocache;
+map $sluice_recheck $sluice_rechecked { volatile; default ''; }
+map $content_length$http_transfer_encoding $sluice_late { volatile; default $sluice_rechecked; '' ''; }
 `
 
 function variables({ pool }: ConfSettings): string {
   return `# Set in the location: who is asked for, and how.
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
-js_var $sluice_worker '';
-js_var $sluice_sid '';
-${pool ? DRAWN : ''}js_set $sluice_log sluice.log;
+js_var $sluice_worker $pid;
+${pool ? DRAWN : "js_var $sluice_sid '';\n"}js_set $sluice_log sluice.more;
 # The hop's own.
 js_var $sluice_tried '';
 js_var $sluice_choice '';
@@ -119,7 +145,7 @@ js_var $sluice_trial '';
 map $sluice_watched $sluice_told { volatile; default $sluice_outcome; 1 $sluice_tell; }
 js_var $sluice_cookie '';
 js_var $sluice_hash '';
-js_var $sluice_ruled '';
+
 js_var $sluice_wanted '';
 map $http_upgrade $sluice_connection { default upgrade; '' ''; }
 map $http_host $sluice_host { default $http_host; '' $host; }`
@@ -136,13 +162,13 @@ export function httpConf(settings: ConfSettings): string {
     `js_import sluice from "${includes}/njs/sluice.js";`,
     zones(settings),
     variables(settings),
-    splitClients('$sluice_slot', '$connection.$connection_requests', SLOTS),
-    splitClients('$sluice_share', '$connection_requests.$connection', SHARES),
+    splitClients('$sluice_slot', '$connection$connection_requests', SLOTS),
+    splitClients('$sluice_share', '$connection_requests.$connection', SHARES, 3),
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     LOG_MAPS,
     LOG_FORMAT,
-    poolUpstream(settings),
+    ...[poolUpstream(settings), ...poolShards(settings)].filter(Boolean),
     hopUpstream(settings),
     hopServer(settings),
     adminServer(settings),

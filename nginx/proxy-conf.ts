@@ -21,10 +21,10 @@ proxy_set_header Proxy "";
  * `pass.conf`: the pick itself. Directives that may stand only once in a location are kept out, so that a user's own beside
  * the include are never "duplicate".
  */
-export function passConf({ pool, nginxVersion }: ConfSettings): string {
-  // Drawn where it is set, so that a request that an error_page sends on to a location with another upstream draws anew.
-  const drawn = ['set $sluice_sid $sluice_drawn;', 'set $sluice_worker $pid;']
-  const counted = [...drawn, `limit_conn ${CONNECTION_ZONE} 65535;`]
+export function passConf({ pool, wide, nginxVersion }: ConfSettings): string {
+  // limit_conn counts a request once. Where that has been, after an error_page or in a subrequest, the hop picks and counts.
+  const again = "if ($limit_conn_status) { set $sluice_sid ''; }"
+  const counted = [again, `limit_conn ${CONNECTION_ZONE} 65535;`]
   // Headers are made when the body is there and before the pool chooses: a second look at the pick, in time for both.
   const late = pool ? '$sluice_late' : ''
   const version = [
@@ -35,7 +35,7 @@ export function passConf({ pool, nginxVersion }: ConfSettings): string {
 ${[...(pool ? counted : []), ...(speaksHttp11(nginxVersion) ? [] : version)].join('\n')}
 proxy_set_header ${PICK_HEADER} "${late}$sluice_key $sluice_sid";
 proxy_hide_header ${PEER_HEADER};
-proxy_pass http://${POOL};
+proxy_pass http://${pool && wide === true ? '$sluice_shard' : POOL};
 `
 }
 

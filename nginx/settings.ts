@@ -10,6 +10,8 @@ export interface ConfSettings {
   modules: string[]
   /** Whether peers are kept connected in a pool; false: every peer by address. Only nginx from 1.29.6 on can. */
   pool: boolean
+  /** Whether the pool is split into shards, for thousands of peers. Every request pays for it. */
+  wide?: boolean
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
   /** njs engine; undefined leaves njs its own default. */

@@ -47,27 +47,6 @@ function needsHop(table: Dict, r: FrontRequest, upstream: string, rules: Rules):
   return isCookie && sessionEntry(table, r, upstream, rules) === null
 }
 
-/**
- * nginx asks for a variable twice, for its length and for its value; a policy that counts must be asked once. What was
- * answered for this key stands in `$sluice_ruled` after it.
- */
-function pickRuledOnce(
-  table: Dict,
-  load: NumberDict,
-  r: FrontRequest,
-  key: string,
-  upstream: string,
-): string {
-  const v = r.variables
-  const before = v.sluice_ruled || ''
-  if (before.indexOf(key + ' ') === 0) {
-    return before.slice(key.length + 1)
-  }
-  const sid = pickRuled(table, load, r, upstream)
-  v.sluice_ruled = key + ' ' + sid
-  return sid
-}
-
 function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: string): string {
   const rules = rulesOf(table, upstream)
   if (rules === null || rules.balance === 'n') {
@@ -125,7 +104,7 @@ export function pickSlowly(
     slotKey = unit + key.slice(key.lastIndexOf('/'))
     found = slotKey === key ? undefined : table.get(slotKey)
     if (found === undefined) {
-      return unit.charAt(0) === ':' ? pickRuledOnce(table, load, r, key, unit) : ''
+      return unit.charAt(0) === ':' ? pickRuled(table, load, r, unit) : ''
     }
   }
   return found.length === SID_LENGTH ? found : pickFromSlot(table, load, r, key, slotKey, found)
@@ -149,5 +128,5 @@ function pickFromSlot(
     return sid
   }
   const upstream = upstreamOf(table, findUnit(table, key, r.uri), sid)
-  return upstream === '' ? '' : pickRuledOnce(table, load, r, key, upstream)
+  return upstream === '' ? '' : pickRuled(table, load, r, upstream)
 }

@@ -73,9 +73,9 @@ export interface SlotValue {
 const TRIAL_LENGTH = SID_LENGTH + 1
 
 export function parseSlot(text: string): SlotValue {
-  const isTrial = text.charAt(0) === '?'
+  const isTrial = text.charAt(0) === '!'
   const rest = isTrial ? text.slice(1 + TRIAL_LENGTH) : text
-  const ruled = rest.charAt(0) === '^'
+  const ruled = rest.charAt(0) === '$'
   return {
     trial: isTrial ? text.slice(1, 1 + TRIAL_LENGTH) : '',
     ruled: ruled,

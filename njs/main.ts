@@ -1,53 +1,35 @@
 /**
- * The front: what runs for every request. The njs engine runs a module's top level again for each of them, so only the
- * functions of the usual case stand here; `rare` holds the others.
+ * The front: what runs for every request. On the njs engine all of a module's top level runs again for each of them, and a
+ * property of what it exports costs as much as the dict's `get`; so one function stands here, and `rare` holds the others.
  */
-import { SID_LENGTH } from '../contract/table.js'
+import { SHARE_LENGTH } from '../contract/table.js'
 import { zones } from './dict.js'
 import { rare } from './rare.js'
 
 const table = zones.sluice_table
 
-/** `$sluice_draw`: the peer's SID, or '' when the hop has to decide. Never throws. */
-function sid(r: NginxHTTPRequest): string {
-  try {
-    const key = r.variables.sluice_key as string
-    const value = table.get(key)
-    return value !== undefined && value.length === SID_LENGTH
-      ? value
-      : rare().pickSlowly(table, r, key, value)
-  } catch (error) {
-    rare().countFailure(zones.sluice_counter, 'the pick', error, r)
-    return ''
-  }
-}
-
 /**
- * `$sluice_recheck`, always '': forgets `$sluice_sid` when the upstream has lost that peer while the request's body came.
- * The address may be another upstream's by now; without a SID the hop decides anew. Never throws.
+ * `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Only a SID begins with '0' or above, only a slot that a few
+ * share with '*', and undefined is above nothing. To compare text costs a tenth of asking for a length, and the shares have
+ * three digits, as the thresholds have. None of this can throw; what is not so simple is guarded in `rare`.
  */
-function recheck(r: NginxHTTPRequest): string {
-  const v = r.variables
-  try {
-    const picked = v.sluice_sid as string
-    if (picked !== '' && !rare().isStillThere(table, r, v.sluice_key as string, picked)) {
-      v.sluice_sid = ''
+function sid(r: NginxHTTPRequest): string {
+  const value = table.get(r.variables.sluice_key as string) as string
+  if (value > '/') {
+    return value
+  }
+  if (value > '*' && value < '+') {
+    const share = r.variables.sluice_share as string
+    let at = 1
+    while (at + SHARE_LENGTH < value.length && value.slice(at, at + 3) <= share) {
+      at += SHARE_LENGTH
     }
-  } catch (error) {
-    rare().countFailure(zones.sluice_counter, 'the second look', error, r)
-    v.sluice_sid = ''
+    return value.slice(at + 3, at + SHARE_LENGTH)
   }
-  return ''
+  return rare()(r, value)
 }
 
-/** `$sluice_log`: `<upstream> <instance> <tries>`. Never throws. */
-function log(r: NginxHTTPRequest): string {
-  try {
-    return rare().describe(table, r)
-  } catch (error) {
-    rare().countFailure(zones.sluice_counter, 'the report', error, r)
-    return '- - 0'
-  }
-}
+/** `$sluice_recheck` and `$sluice_log`. */
+sid.more = rare
 
-export default { sid, recheck, log }
+export default sid

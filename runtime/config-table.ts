@@ -106,7 +106,11 @@ export const SETTINGS = {
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'njs engine'),
   tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '64m', 'shared memory of the table'),
-  pool: given(choice('auto', 'off'), 'auto', 'kept-open connections; `off`: peers by address'),
+  pool: given(
+    choice('auto', 'wide', 'off'),
+    'auto',
+    'kept-open connections to 1,000 peers; `wide`: to 10,000; `off`: peers by address',
+  ),
   poolPort: given(whole(0, 65535), '0', 'loopback port through which nginx learns of the pool', {
     fallbackIs: 'a free one, chosen at first start',
   }),

@@ -28,7 +28,7 @@ export interface Settings {
   /** Size of the table's shared dict. */
   tableBytes: number
   /** `auto`: where nginx can. `off`: every peer by address. */
-  pool: 'auto' | 'off'
+  pool: 'auto' | 'wide' | 'off'
   /** njs engine: `njs` or `qjs`. */
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */

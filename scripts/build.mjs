@@ -58,7 +58,7 @@ const rareInside = {
     build.onLoad({ filter: /[\\/]njs[\\/]rare\.ts$/ }, async ({ path }) => {
       const inner = await esbuild.build({ ...njs, entryPoints: [path], write: false })
       const code = inner.outputFiles[0].text.replace(/export \{\s*rare\s*\};\s*$/, '')
-      return { contents: `export function rare() {\n${code}\nreturn rare()\n}` }
+      return { contents: `export function rare(r) {\n${code}\nreturn rare(r)\n}` }
     })
   },
 }

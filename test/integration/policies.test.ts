@@ -211,7 +211,7 @@ for (const rig of RIGS) {
       const web = ruledUnit('web', peers(), { balance: 'r' }, { main: ['a', 'b'] })
       const split = splitUnit('canary', [{ upstream: 'web', weight: 1, peers: peers() }])
       const ruled = new Map(
-        [...split].map(([key, value]) => [key, /\/\d+$/.test(key) ? `^${value}` : value]),
+        [...split].map(([key, value]) => [key, /\/\d+$/.test(key) ? `$${value}` : value]),
       )
       await gateway.setTable(web, ruled, hostUnit('web.test', [['/', '~canary']], ruled))
       const all = await many(20)

@@ -28,6 +28,14 @@ export interface GatewayOptions {
   prepare?: (home: string) => Promise<unknown>
   /** Content of the fallback file at the start. */
   fallback?: (home: string) => string
+  /** Another program to start than this nginx, such as one that runs it inside something. */
+  program?: (nginx: NginxInfo) => NginxInfo
+  /** False: none is written. */
+  accessLog?: boolean
+  /** Whether the pool is in shards; then a PoolDns has to tell them. */
+  wide?: boolean
+  /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
+  user?: string
 }
 
 export interface Gateway {
@@ -37,6 +45,8 @@ export interface Gateway {
   httpPort: number
   /** The port that `conf` was given. */
   userPort: number
+  /** Where nginx asks for the pool's members. */
+  poolPort: number
   responder: PoolResponder
   /** A request to the gateway's own port, or to another. */
   ask: (question: Question) => Promise<Answer>
@@ -75,7 +85,8 @@ export async function startGateway(t: Teller, options: GatewayOptions): Promise<
   await writeHome(settings, options, ports.userPort)
   const responder = await startPoolResponder(ports.poolPort)
   t.teardown(() => responder.stop())
-  const process = new Nginx(nginx.path, home, ports.httpPort)
+  const { path } = options.program?.(nginx) ?? nginx
+  const process = new Nginx(path, home, ports.httpPort)
   await process.start()
   t.teardown(async () => {
     if (!t.passing()) t.comment(`${options.rig}: error.log\n${process.errorLog()}`)
@@ -96,19 +107,21 @@ function confSettings(
   ports: { poolPort: number; httpPort: number },
 ): ConfSettings {
   const { rig, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
+  const { user = 'nobody nogroup' } = options
   return {
     home,
     nginxVersion: nginx.version,
     modules: nginx.modules.filter((module) => module.includes('http_js')),
     pool: rig === 'njs' || rig === 'qjs',
+    wide: options.wide === true,
     poolPort: ports.poolPort,
     engine: rig === 'qjs' ? 'qjs' : 'njs',
     tableBytes,
     workers,
     bind: '127.0.0.1',
     httpPort: ports.httpPort,
-    user: process.getuid?.() === 0 ? 'nobody nogroup' : undefined,
-    accessLog: `${home}/logs/access.log`,
+    user: process.getuid?.() === 0 ? user : undefined,
+    accessLog: options.accessLog === false ? undefined : `${home}/logs/access.log`,
     connectTimeoutMs,
   }
 }
@@ -196,7 +209,7 @@ class Nginx {
 function gatewayOf(
   rig: Rig,
   settings: ConfSettings,
-  ports: { httpPort: number; userPort: number },
+  ports: { httpPort: number; userPort: number; poolPort: number },
   responder: PoolResponder,
   nginx: Nginx,
 ): Gateway {
@@ -263,9 +276,9 @@ function gatewayOf(
   const fillPool: Gateway['fillPool'] = async (...addresses) => {
     responder.setPeers(addresses)
     if (!pool) return
-    // Resolving one set takes a question for SRV and one for each target; the second round shows that the first was taken in.
-    const from = responder.questions()
-    await until(() => responder.questions() >= from + 2 * (2 + addresses.length), {
+    // The third round shows that what the second was told has been taken in.
+    const from = responder.rounds()
+    await until(() => responder.rounds() >= from + 3, {
       what: 'the pool',
     })
   }
@@ -281,6 +294,7 @@ function gatewayOf(
     fillPool,
     httpPort: ports.httpPort,
     userPort: ports.userPort,
+    poolPort: ports.poolPort,
     active: counted,
     ask: (question) => ask({ port: ports.httpPort, ...question }),
     counters: () => call('GET', '/counters'),

@@ -5,23 +5,26 @@ import dns from 'dns-packet'
 export interface PoolResponder {
   /** `10.0.0.7:80`, IPv4 only. From the next question on. */
   setPeers(addresses: string[]): void
-  /** How many questions came. */
-  questions(): number
+  /** How many rounds of questions began. */
+  rounds(): number
   stop(): Promise<void>
 }
 
 export async function startPoolResponder(port: number): Promise<PoolResponder> {
   // Nobody listens there; with no answer nginx would wait before it asks again.
   let peers = ['127.0.0.1:9']
-  let questions = 0
+  let rounds = 0
   let stopped: Promise<void> | undefined
   const socket = createSocket('udp4')
   socket.on('message', (message, from) => {
     const { id, questions: asked = [] } = dns.decode(message)
     const [question] = asked
-    questions += 1
     if (!question) return
-    const answers = question.type === 'SRV' ? srv(question.name, peers) : a(question.name, peers)
+    // All are told by one of the names that nginx asks for; no answer may be empty.
+    const isFirst = /^_http\._tcp\.p0\./i.test(question.name)
+    if (isFirst) rounds += 1
+    const told = isFirst ? peers : peers.slice(0, 1)
+    const answers = question.type === 'SRV' ? srv(question.name, told) : a(question.name, peers)
     const flags = dns.AUTHORITATIVE_ANSWER
     socket.send(
       dns.encode({ type: 'response', id: id ?? 0, flags, questions: asked, answers }),
@@ -32,7 +35,7 @@ export async function startPoolResponder(port: number): Promise<PoolResponder> {
   await new Promise<void>((resolve) => socket.bind(port, '127.0.0.1', resolve))
   return {
     setPeers: (addresses) => void (peers = ['127.0.0.1:9', ...addresses]),
-    questions: () => questions,
+    rounds: () => rounds,
     stop: () => (stopped ??= new Promise((resolve) => socket.close(() => resolve()))),
   }
 }

@@ -39,7 +39,7 @@ export function readLines(table: Table, unit: string): PeerLine[] {
 
 /** SIDs that a slot's value or a cell may lead to, a trial's among them. */
 export function sidsIn(value: string): string[] {
-  const match = /^(?:\?\d(.{32}))?\^?(.*)$/.exec(value)
+  const match = /^(?:!\d(.{32}))?\$?(.*)$/.exec(value)
   const [trial, rest = ''] = [match?.[1], match?.[2]]
   const drawn = rest.startsWith('*')
     ? (rest.slice(1).match(/.{35}/g) ?? []).map((part) => part.slice(3))

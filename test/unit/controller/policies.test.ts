@@ -270,9 +270,9 @@ t.test('trials', async (t) => {
   t.equal(readRules(table, ':web')?.trial, `3${sid}`)
   t.same(lists(table), { main: ['b'], spill: [] })
   const native = compiled(upstream({}, THREE), { conditions })
-  const marked = [...native].filter(([, value]) => value.startsWith('?'))
+  const marked = [...native].filter(([, value]) => value.startsWith('!'))
   t.same(marked, [
-    [`:web/${parseInt(sid.slice(0, 6), 16) % 50}`, `?3${sid}${sidOf('10.0.0.1', 2)}`],
+    [`:web/${parseInt(sid.slice(0, 6), 16) % 50}`, `!3${sid}${sidOf('10.0.0.1', 2)}`],
   ])
   t.same(
     readLines(native, ':web')
@@ -309,14 +309,14 @@ t.test('splits', async (t) => {
   const plain = values(arm({}))
   t.same(
     values(arm({ balance: 'roundRobin' })),
-    plain.map(([key, value]) => [key, `^${value}`]),
+    plain.map(([key, value]) => [key, `$${value}`]),
   )
   t.same(values(arm({ retry: { tries: 2 } })), plain)
   const near = new Set(values(arm({}, {}, HERE)).map(([, value]) => value))
   t.same([...near].sort(), [sidOf('10.0.0.1', 1), sidOf('10.0.0.2', 1)].sort(), 'the main tier')
   const trial = { a: { state: 'down' as const, trial: 1 } }
-  t.equal(values(arm({}, trial)).filter(([, value]) => value.startsWith('?1')).length, 1)
-  t.notOk(values(arm({ balance: 'roundRobin' }, trial)).some(([, value]) => value.includes('?')))
+  t.equal(values(arm({}, trial)).filter(([, value]) => value.startsWith('!1')).length, 1)
+  t.notOk(values(arm({ balance: 'roundRobin' }, trial)).some(([, value]) => value.includes('!')))
   for (const [key, value] of values(arm({ balance: 'roundRobin' }))) {
     t.ok(isTableKey(key) && isTableValue(key, value, MAX_VALUE_BYTES))
   }
@@ -331,7 +331,7 @@ t.test('the compiler: conditions, hosts', async (t) => {
   const conditionsOf = () => known
   t.same([...it.update(desired, NONE, conditionsOf)].sort(), [':web', '@web.localhost'])
   const trials = [...(it.units.get('@web.localhost')?.entries ?? [])].filter(([, value]) =>
-    value.startsWith('?'),
+    value.startsWith('!'),
   )
   t.equal(trials.length, 1, 'a host copies the trial')
   t.same([...it.update(desired, NONE, conditionsOf)], [], 'the same object is not compiled again')

@@ -9,9 +9,13 @@ import { measure } from '../../../controller/active.js'
 import { answersFor, MOST_MEMBERS, PoolProgress, selectMembers } from '../../../controller/pool.js'
 import type { Member } from '../../../controller/pool.js'
 import { PoolDns } from '../../../controller/pool-dns.js'
+import type { PoolDnsOptions } from '../../../controller/pool-dns.js'
+import { PoolParts, shardOf } from '../../../controller/pool-parts.js'
+import { POOL_SHARDS } from '../../../contract/zones.js'
 import { silentLogger } from '../../../runtime/logger.js'
 
-const SERVICE = '_http._tcp.pool.sluice'
+const serviceOf = (part: number): string => `_http._tcp.p${part}.pool.sluice`
+const SERVICE = serviceOf(0)
 const member = (host: string, port: number): Member => ({ sid: sidOf(host, port), host, port })
 
 /** What nginx makes of the answers. */
@@ -90,12 +94,17 @@ t.test('over UDP, over TCP when it is long, and never empty', async (t) => {
   await resolver.resolveSrv(SERVICE)
   t.equal(responder.pooled.size, 2)
   t.equal(pooled, 1)
-  await t.rejects(resolver.resolve4('other.pool.sluice'), { code: 'ESERVFAIL' })
+  await t.rejects(resolver.resolve4('h0123456789ab.p0.pool.sluice'), { code: 'ESERVFAIL' })
+  await t.rejects(resolver.resolve4('other.pool.sluice'), { code: 'EREFUSED' })
+  await t.rejects(resolver.resolveSrv(serviceOf(1)), { code: 'EREFUSED' }, 'no such shard')
   await t.rejects(resolver.resolve4('example.test'), { code: 'EREFUSED' })
   await t.rejects(resolver.resolve6(srv?.name ?? ''), { code: 'EREFUSED' })
 
-  responder.setMembers(Array.from({ length: 900 }, (_, i) => member('10.0.0.1', i + 1)))
-  t.equal((await resolver.resolveSrv(SERVICE)).length, 900)
+  const ports = Array.from({ length: MOST_MEMBERS }, (_, i) => member('10.0.0.1', i + 1))
+  responder.setMembers(ports)
+  t.equal((await resolver.resolveSrv(SERVICE)).length, MOST_MEMBERS)
+  responder.setMembers(ports.map((_, i) => member(`10.0.${i >> 8}.${i & 255}`, i + 1)))
+  t.equal((await resolver.resolveSrv(SERVICE)).length, MOST_MEMBERS, 'with a target for each')
 })
 
 t.test('garbage is left alone, and questions over TCP may come in pieces', async (t) => {
@@ -124,6 +133,77 @@ t.test('garbage is left alone, and questions over TCP may come in pieces', async
   })
   socket.destroy()
   t.equal(dns.streamDecode(got).answers?.length, 1)
+})
+
+t.test('nothing that is sent makes it throw or fall silent', async (t) => {
+  const responder = new PoolDns({ port: 0, log: silentLogger, onPooled: () => undefined })
+  const port = await responder.listen()
+  t.teardown(() => responder.close())
+  responder.setMembers([member('10.0.0.1', 80)])
+  const udp = createSocket('udp4')
+  t.teardown(() => void udp.close())
+  const question = dns.encode({ type: 'query', id: 7, questions: [{ type: 'SRV', name: SERVICE }] })
+  const nasty = fc.oneof(
+    fc.uint8Array({ maxLength: 600 }),
+    // A question with some bytes changed, or cut short.
+    fc
+      .tuple(fc.nat(question.length - 1), fc.nat(255), fc.nat(question.length))
+      .map(([at, byte, end]) =>
+        Buffer.from(question)
+          .fill(byte, at, at + 1)
+          .subarray(0, end),
+      ),
+  )
+  for (const bytes of fc.sample(nasty, 300)) {
+    await new Promise((resolve) => udp.send(bytes, port, '127.0.0.1', resolve))
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    socket.end(Buffer.concat([Buffer.from([0, bytes.length & 0xff]), bytes]))
+  }
+  const resolver = new Resolver({ timeout: 2000, tries: 2 })
+  resolver.setServers([`127.0.0.1:${port}`])
+  t.match(await resolver.resolveSrv(SERVICE), [{ port: 80 }])
+})
+
+t.test('a port that is taken is an error, and closing is safe at any time', async (t) => {
+  const [one, two] = [0, 1].map(() => ({ log: silentLogger, onPooled: () => undefined }))
+  const first = new PoolDns({ port: 0, ...one } as PoolDnsOptions)
+  const port = await first.listen()
+  const second = new PoolDns({ port, ...two } as PoolDnsOptions)
+  await t.rejects(second.listen(), { code: 'EADDRINUSE' })
+  await second.close()
+  await first.close()
+  await first.close()
+  t.equal(await second.listen(), port, 'and it may be tried again')
+  await second.close()
+})
+
+t.test('shards share the members, and each is pooled by itself', async (t) => {
+  const parts = new PoolParts(POOL_SHARDS)
+  const all = Array.from({ length: 10_000 }, (_, i) => member(`10.0.${i >> 8}.${i & 255}`, 80))
+  parts.setMembers(all)
+  const none = parts.pooled
+  const ask = (shard: number): void => {
+    const part = parts.ofService(serviceOf(shard))
+    part?.serviceAsked()
+    for (const { target } of part?.answers?.services ?? [])
+      parts.ofTarget(target)?.targetAsked(target)
+    part?.serviceAsked()
+  }
+  ask(3)
+  t.not(parts.pooled, none)
+  t.same(
+    [...parts.pooled].sort(),
+    all
+      .map(({ sid }) => sid)
+      .filter((sid) => shardOf(sid, POOL_SHARDS) === 3)
+      .sort(),
+  )
+  for (let shard = 0; shard < POOL_SHARDS; shard++) ask(shard)
+  t.equal(parts.pooled.size, 10_000)
+  const same = parts.pooled
+  parts.setMembers(all)
+  t.equal(parts.pooled, same)
+  t.equal(parts.ofService(serviceOf(16)), undefined)
 })
 
 t.test('a number is found by few questions, exact up to 64', async (t) => {

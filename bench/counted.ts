@@ -1,0 +1,116 @@
+import { join } from 'node:path'
+import { startGateway } from '../test/support/gateway.js'
+import type { Gateway } from '../test/support/gateway.js'
+import { freePort } from '../test/support/ports.js'
+import { hostUnit, upstreamUnit } from '../test/support/table.js'
+import { tools } from '../test/support/tools.js'
+import { instructions, nginxInCallgrind } from './callgrind.js'
+import { startCheapBackends } from './cheap-backends.js'
+import { Driver } from './drive.js'
+import type { Bench } from './report.js'
+import { countCalls } from './strace.js'
+import type { Tracers } from './tracers.js'
+
+export interface CountOptions {
+  engine: 'njs' | 'qjs'
+  /** Peers of the upstream, on both sides. */
+  peers: number
+}
+
+/** For each request of a worker. */
+export interface Counted {
+  fixed: number
+  sluice: number
+  ratio: number
+}
+
+const HOST = 'web.test'
+const REQUESTS = 1000
+const CONNECTIONS = 8
+
+/** Instructions: exact but for what depends on time and chance. The static side is counted before and after. */
+export async function countInstructions(
+  bench: Bench,
+  tracers: Tracers,
+  options: CountOptions,
+): Promise<Counted> {
+  const folder = join(bench.folder, `callgrind-${options.engine}-${options.peers}`)
+  const gateway = await startBoth(bench, options, { tracers, folder })
+  const worker = (await gateway.state()).workers[0] ?? 0
+  return both(gateway, (work) => instructions(tracers, folder, worker, work))
+}
+
+/** Calls of the kernel, by name, on the static side and on Sluice's. */
+export async function countSystemCalls(
+  bench: Bench,
+  tracers: Tracers,
+  options: CountOptions,
+): Promise<Counted> {
+  const gateway = await startBoth(bench, options)
+  const worker = (await gateway.state()).workers[0] ?? 0
+  return both(gateway, (work) => countCalls(tracers, bench.folder, worker, work))
+}
+
+async function both(
+  gateway: Gateway,
+  count: (work: () => Promise<unknown>) => Promise<number>,
+): Promise<Counted> {
+  const sides = [gateway.userPort, gateway.httpPort, gateway.userPort]
+  const found: number[] = []
+  for (const port of sides) {
+    const driver = new Driver({ host: '127.0.0.1', port }, HOST, CONNECTIONS)
+    // Connections of both ends are there, and all that is made once, before it counts.
+    await driver.run(REQUESTS / 2)
+    found.push((await count(() => driver.run(REQUESTS))) / REQUESTS)
+    driver.close()
+  }
+  const [before = NaN, sluice = NaN, after = NaN] = found
+  const fixed = (before + after) / 2
+  return { fixed, sluice, ratio: sluice / fixed }
+}
+
+/** One worker with a static upstream at `userPort` and Sluice at `httpPort`; the same peers and headers on both sides. */
+async function startBoth(
+  bench: Bench,
+  { engine, peers }: CountOptions,
+  traced?: { tracers: Tracers; folder: string },
+): Promise<Gateway> {
+  const { nginx } = await tools()
+  const backend = await freePort()
+  const hosts = Array.from({ length: peers }, (_, i) => `127.8.3.${i + 1}`)
+  await startCheapBackends(bench, nginx, hosts, backend)
+  const addresses = hosts.map((host) => `${host}:${backend}`)
+  const gateway = await startGateway(tellerOf(bench), {
+    rig: engine,
+    workers: 1,
+    // A process that has given up root since it began cannot be told to count.
+    user: 'root',
+    conf: (port) => printStatic(port, addresses),
+    accessLog: false,
+    ...(traced && { program: (info) => nginxInCallgrind(traced.tracers, info, traced.folder) }),
+  })
+  const pooled = addresses.map((address, i) => ({ id: `p${i}`, address, pooled: true }))
+  const unit = upstreamUnit('web', pooled)
+  await gateway.setTable(unit, hostUnit(HOST, [['/', ':web']], unit))
+  await gateway.fillPool(...addresses)
+  return gateway
+}
+
+function tellerOf(bench: Bench): Parameters<typeof startGateway>[0] {
+  return {
+    name: 'counted',
+    passing: () => true,
+    teardown: (end) => bench.onEnd(async () => void (await end())),
+    comment: (...lines) => bench.say(lines.join(' ')),
+  }
+}
+
+function printStatic(port: number, addresses: string[]): string {
+  const members = addresses.map((address) => `server ${address};`).join(' ')
+  return `keepalive_requests 100000000;
+upstream fixed { zone fixed 1m; ${members} keepalive 256; }
+server {
+    listen 127.0.0.1:${port};
+    location / { proxy_buffering off; include "$HOME/sluice/headers.conf"; proxy_pass http://fixed; }
+}`
+}

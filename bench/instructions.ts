@@ -1,0 +1,40 @@
+import { countInstructions, countSystemCalls } from './counted.js'
+import type { Counted } from './counted.js'
+import type { Bench, Finding, Part } from './report.js'
+import { count, ratio } from './statistics.js'
+import { ensureTracers } from './tracers.js'
+
+export const instructionsPart: Part = {
+  name: 'instructions',
+  about: 'instructions and calls of the kernel for a request, against a static upstream',
+  run,
+}
+
+const PEERS = [2, 16]
+
+async function run(bench: Bench): Promise<Finding> {
+  const tracers = await ensureTracers((line) => bench.say(line))
+  if (tracers === undefined) throw new Error('valgrind and strace cannot run here')
+  const rows: string[][] = []
+  const numbers: Record<string, Counted> = {}
+  const add = (what: string, found: Counted, print: (value: number) => string): void => {
+    numbers[what] = found
+    rows.push([what, print(found.fixed), print(found.sluice), ratio(found.ratio)])
+  }
+  for (const engine of ['njs', 'qjs'] as const) {
+    for (const peers of PEERS) {
+      const found = await countInstructions(bench, tracers, { engine, peers })
+      add(`${engine}: instructions, ${peers} peers`, found, count)
+    }
+    const calls = await countSystemCalls(bench, tracers, { engine, peers: 2 })
+    add(`${engine}: calls of the kernel`, calls, (value) => value.toFixed(2))
+  }
+  return {
+    title: 'What a request costs a worker',
+    how: 'One worker, static and Sluice in the same nginx with the same headers; callgrind and strace. For each request:',
+    columns: ['', 'static', 'Sluice', 'ratio'],
+    rows,
+    notes: ['A third of the slots of 16 peers are shared: such a request reads a second number.'],
+    numbers,
+  }
+}
