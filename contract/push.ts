@@ -13,6 +13,7 @@
  * | `GET /events?from=` | → {@link EventsReply}: what failed since the event of that number |
  * | `POST /answers` | {@link AnswersRequest} → {@link AnswersReply} |
  * | `POST /sweep` | {@link SweepRequest} → {@link SweepReply}: takes back what dead workers hold of the load |
+ * | `POST /forget` | {@link AnswersRequest} → `{ok: true}`: peers that are gone; nothing is counted of them any more |
  * | `GET /counters` | → `{noRoute: 3, …}` |
  * | `POST /touch` | writes one key, so that a hung lock shows; → `{ok: true}` |
  * | `GET /alive` | touches no dict; → `ok` |

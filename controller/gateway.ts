@@ -109,6 +109,11 @@ export class GatewayClient {
   }
 
   /** Takes back what workers that are none of `pids` hold of the load. Answers how many counts. */
+  /** Peers that are gone: nothing is counted of them any more. */
+  async forget(sids: string[]): Promise<void> {
+    await this.#json('POST', '/forget', { sids }, WRITE_TIMEOUT_MS)
+  }
+
   async sweep(pids: number[]): Promise<number> {
     const reply = await this.#json<SweepReply>('POST', '/sweep', { pids }, WRITE_TIMEOUT_MS)
     return reply.swept

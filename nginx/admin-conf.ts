@@ -4,7 +4,7 @@ import { homePaths, type ConfSettings } from './settings.js'
 
 const CALLS = [
   ...['state', 'claim', 'delta', 'read', 'active', 'counters'],
-  ...['events', 'answers', 'sweep', 'touch', 'alive'],
+  ...['events', 'answers', 'sweep', 'forget', 'touch', 'alive'],
 ]
 
 /** A drain wants to know small numbers exactly, and large ones roughly. */

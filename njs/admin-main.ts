@@ -15,6 +15,7 @@ import { applyClaim, applyDelta, readState } from './apply.js'
 import type { Applied } from './apply.js'
 import { zones } from './dict.js'
 import { parseFrom, readAnswers, readEvents, sweepDead } from './events.js'
+import { forget } from './load.js'
 import { giveTurn, takeTurn } from './turn.js'
 import { masterPid, workerPids } from './workers.js'
 
@@ -160,6 +161,15 @@ function sweep(r: NginxHTTPRequest): void {
   )
 }
 
+function forgetPeers(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkAnswers, (body) => {
+      forget(zones.sluice_load, body.sids)
+      return accept({ ok: true })
+    }),
+  )
+}
+
 function touch(r: NginxHTTPRequest): void {
   post(r, () => {
     zones.sluice_table.set('!touch', '1')
@@ -190,6 +200,7 @@ export default {
   events,
   answers,
   sweep,
+  forget: forgetPeers,
   touch,
   alive,
   tooLarge,

@@ -54,8 +54,8 @@ export function sweepDead(load: NumberDict, living: number[]): number {
       return
     }
     const left = load.get(key)
-    // Whoever deletes it is the one who subtracts it.
-    if (left !== undefined && load.delete(key) === true) {
+    // Whoever deletes it is the one who subtracts it; QuickJS does not say, and only one controller asks.
+    if (left !== undefined && load.delete(key) !== false) {
       load.incr(key.slice(0, slash), -left)
       swept += 1
     }

@@ -36,7 +36,10 @@ export function leaveLoad(load: NumberDict, name: string, pid: number): void {
   if (load.incr(own, -1) <= 0) {
     load.delete(own)
   }
-  load.incr('c' + name, -1)
+  // Below 0 it was forgotten meanwhile.
+  if (load.incr('c' + name, -1) < 0) {
+    load.delete('c' + name)
+  }
 }
 
 /** Adds a time to the moving mean of a peer, in milliseconds. Throws when the zone is full. */
@@ -74,6 +77,15 @@ export function addAnswer(load: NumberDict, sid: string, answer: Answered, nowMs
   } catch (error) {
     // Full: this answer is not measured.
   }
+}
+
+/** What was counted of a peer that is gone would stay in the zone for good. */
+export function forget(load: NumberDict, sids: string[]): void {
+  sids.forEach((sid) => {
+    'ctanem'.split('').forEach((kind) => {
+      load.delete(kind + sid)
+    })
+  })
 }
 
 /** A request came: so much of another try may be made for it. */

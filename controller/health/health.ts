@@ -11,6 +11,9 @@ import type { Feed } from './listener.js'
 import type { Counted } from './outliers.js'
 import { NO_CONDITIONS, UpstreamHealth, targetsOf } from './upstream.js'
 
+/** An address often comes back, and requests to it may still be in flight. */
+const FORGET_MS = 60_000
+
 export interface ConditionChange {
   upstream: string
   id: string
@@ -39,6 +42,8 @@ export class Health {
   readonly #timed = new Set<string>()
   readonly #bySid = new Map<string, Set<string>>()
   readonly #targets = new Map<string, CheckTarget[]>()
+  /** Since when nobody has an address that was there. */
+  readonly #gone = new Map<string, number>()
   #isFirst = true
   /** Of upstreams that are gone. */
   #pastEjections = 0
@@ -147,10 +152,17 @@ export class Health {
           ),
         ),
       ],
+      gone: () => this.#longGone(),
+      onForgotten: (sids) => sids.forEach((sid) => this.#gone.delete(sid)),
       onEvents: (events) => this.hear(events),
       onAnswers: (counters) => this.measure(counters),
       onTick: () => this.tick(),
     })
+  }
+
+  #longGone(): string[] {
+    const before = this.#now() - FORGET_MS
+    return [...this.#gone].filter(([, sinceMs]) => sinceMs < before).map(([sid]) => sid)
   }
 
   #look(names: Iterable<string>): void {
@@ -214,9 +226,11 @@ export class Health {
       const names = this.#bySid.get(sid)
       if (!after.has(sid) && names?.delete(name) === true && names.size === 0) {
         this.#bySid.delete(sid)
+        this.#gone.set(sid, this.#now())
       }
     }
     for (const sid of after) {
+      this.#gone.delete(sid)
       this.#bySid.set(sid, (this.#bySid.get(sid) ?? new Set()).add(name))
     }
   }

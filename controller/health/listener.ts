@@ -10,6 +10,7 @@ import type { Counted } from './outliers.js'
 export interface Feed {
   events(from: number): Promise<EventsReply>
   answers(sids: string[]): Promise<AnswersReply>
+  forget(sids: string[]): Promise<void>
 }
 
 export interface ListenerOptions {
@@ -19,6 +20,9 @@ export interface ListenerOptions {
   hears(): boolean
   /** Whose answers are wanted, by SID. */
   measured(): string[]
+  /** Who has been gone for long, by SID; and that nginx has forgotten them. */
+  gone(): string[]
+  onForgotten(sids: string[]): void
   /** `f<sid>` and `p<sid>`, oldest first. */
   onEvents(events: string[]): void
   onAnswers(counters: Map<string, Counted>): void
@@ -59,6 +63,11 @@ export class Listener {
     await this.#hear()
     if (performance.now() >= this.#answersAtMs + ANSWERS_MS) {
       await this.#measure()
+    }
+    const gone = this.#options.gone().slice(0, MAX_OPERATIONS)
+    if (gone.length > 0) {
+      await this.#options.feed.forget(gone)
+      this.#options.onForgotten(gone)
     }
   }
 

@@ -270,6 +270,17 @@ for (const rig of RIGS) {
       t.equal(await writer.count(`c${SID}/${dead}`), '-')
     })
 
+    t.test('forget', async (t) => {
+      const writer = eventWriter(gateway.userPort)
+      const other = 'e'.repeat(32)
+      for (const kind of ['c', 't', 'n']) await writer.count(`${kind}${other}`, 7)
+      await writer.count(`c${SID}`, 1)
+      t.match(await admin('POST', '/forget', { sids: ['x'] }), { status: 400 })
+      t.match(await admin('POST', '/forget', { sids: [other] }), { json: { ok: true } })
+      for (const kind of ['c', 't', 'n']) t.equal(await writer.count(`${kind}${other}`), '-')
+      t.not(await writer.count(`c${SID}`), '-')
+    })
+
     t.test('a full zone', async (t) => {
       const backend = await startBackend(t, 'a')
       const unit = upstreamUnit('web', [{ id: 'a', address: backend.address }])

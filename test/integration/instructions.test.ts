@@ -43,12 +43,17 @@ for (const engine of ['njs', 'qjs'] as const) {
   })
 }
 
-type Teller = Parameters<typeof temporaryFolder>[0] & { comment(...lines: unknown[]): void }
+interface Teller {
+  teardown(fn: () => unknown): void
+  comment(...lines: unknown[]): void
+}
 
 function benchOf(t: Teller): Bench {
   return {
     folder: temporaryFolder(t, 'counted'),
     say: (line) => t.comment(line),
-    onEnd: (close) => t.teardown(async () => void (await close())),
+    onEnd: (close) => {
+      t.teardown(close)
+    },
   }
 }

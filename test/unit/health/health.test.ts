@@ -44,6 +44,7 @@ interface Bench {
 const FEED: Feed = {
   events: () => Promise.reject(new Error('not asked here')),
   answers: () => Promise.reject(new Error('not asked here')),
+  forget: () => Promise.reject(new Error('not asked here')),
 }
 
 function bench(feed: Feed | null = FEED, unchecked?: Verdict): Bench {

@@ -21,9 +21,12 @@ t.test('asks from where it was, and forgets what was before it', async (t) => {
         return replies.shift() ?? { master: 2, next: 12, events: [] }
       },
       answers: () => Promise.reject(new Error('not asked for')),
+      forget: () => Promise.reject(new Error('not asked for')),
     },
     hears: () => true,
     measured: () => [],
+    gone: () => [],
+    onForgotten: () => t.fail('nobody is gone'),
     onEvents: (events) => heard.push(events),
     onAnswers: () => t.fail('no answers'),
     onTick: () => undefined,
@@ -47,9 +50,12 @@ t.test('answers, in parts', async (t) => {
         parts.push(sids.length)
         return { answers: sids.map(Number), errors: sids.map(() => 1), millis: sids.map(() => 2) }
       },
+      forget: () => Promise.reject(new Error('not asked for')),
     },
     hears: () => true,
     measured: () => Array.from({ length: 1001 }, (_, i) => String(i)),
+    gone: () => [],
+    onForgotten: () => t.fail('nobody is gone'),
     onEvents: () => undefined,
     onAnswers: (counters) => (counted = counters),
     onTick: () => undefined,
@@ -58,6 +64,36 @@ t.test('answers, in parts', async (t) => {
   await listener.poll()
   t.same(parts, [1000, 1], 'and not with every round')
   t.same(counted.get('1000'), { answers: 1000, errors: 1, millis: 2 })
+})
+
+t.test('whoever is long gone is forgotten, and again when that failed', async (t) => {
+  const asked: string[][] = []
+  let gone = ['a', 'b']
+  const listener = new Listener({
+    log: silentLogger,
+    feed: {
+      events: async () => ({ master: 1, next: 0, events: [] }),
+      answers: () => Promise.reject(new Error('not asked for')),
+      forget: (sids) => {
+        asked.push(sids)
+        return asked.length === 1 ? Promise.reject(new Error('away')) : Promise.resolve()
+      },
+    },
+    hears: () => true,
+    measured: () => [],
+    gone: () => gone,
+    onForgotten: (sids) => (gone = gone.filter((sid) => !sids.includes(sid))),
+    onEvents: () => undefined,
+    onAnswers: () => undefined,
+    onTick: () => undefined,
+  })
+  await t.rejects(listener.poll(), /away/)
+  await listener.poll()
+  await listener.poll()
+  t.same(asked, [
+    ['a', 'b'],
+    ['a', 'b'],
+  ])
 })
 
 t.test('goes on when nginx is away, and time passes all the same', async () => {
@@ -71,9 +107,12 @@ t.test('goes on when nginx is away, and time passes all the same', async () => {
           ? Promise.reject(new Error('away'))
           : Promise.resolve({ master: 1, next: 0, events: [] }),
       answers: () => Promise.reject(new Error('not asked for')),
+      forget: () => Promise.reject(new Error('not asked for')),
     },
     hears: () => true,
     measured: () => [],
+    gone: () => [],
+    onForgotten: () => t.fail('nobody is gone'),
     onEvents: () => undefined,
     onAnswers: () => undefined,
     onTick: () => ticks++,
