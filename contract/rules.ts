@@ -10,8 +10,10 @@
  * |---|---|
  * | `n` native: the slots choose; the rules are for retries | none |
  * | `w` random, `t` randomTwo, `l` leastTime, `r` roundRobin | one whole cycle of smooth weighted round robin |
- * | `c` leastConn | each peer once |
- * | `h` hash | a ring: position → peer, a peer as often as its weight says |
+ * | `c` leastConn, `h` hash | each peer once |
+ *
+ * A hash has a ring of {@link RING_POSITIONS} beside its list, {@link RING_CHUNK} in a key (`:web=0`, `:web=1`, …): of each position the
+ * index in the main list, as three digits to the base 36. A peer stands there as often as its weight says.
  *
  * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it drains and keeps its sessions:
  * by a token of 16 hex digits for a cookie, by the instance's id for a route. `:web$` is the cookie's attributes.
@@ -62,8 +64,11 @@ export const RETRY_STATUSES = [429, 500, 502, 503, 504]
 export const CHUNK_ENTRIES = 12
 /** SID, weight (4 digits), maxConns (5 digits). */
 export const ENTRY_LENGTH = 41
-/** A hash policy's ring has at most this many positions, and so does a cycle: nginx draws no finer. */
-export const MOST_POSITIONS = 49999
+/** A prime number, and nearly as many as nginx draws. The same for all, so that no change ever deals all keys anew. */
+export const RING_POSITIONS = 49999
+export const RING_CHUNK = 160
+/** Peers that three digits can name; a cycle is no longer either: nginx draws no finer. */
+export const MOST_POSITIONS = 46656
 export const MOST_CONNS = 65535
 
 function pad(value: number, digits: number): string {

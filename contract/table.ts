@@ -15,7 +15,7 @@
  * | `<unit>` | `<digest> <record>`; the digest (8 hex digits) is of all the unit's entries |
  * | `<unit>/<slot>` | what serves this slot: `<sid>`, or shared as below |
  * | `<unit>/<slot>/<share>` | `<sid>`: a cell of a slot that many peers share |
- * | `:web%<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/rules.ts) |
+ * | `:web%<chunk>`, `:web=<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/rules.ts) |
  * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]` |
  * | `#<bucket>` | names of the units in this bucket of the index, a line each |
  * | `!` | `<epoch> <revision> <1 when whole, 0 while a resync is under way>` |
@@ -37,12 +37,13 @@ export const SHARE_LENGTH = 35
 /** Length of `<digest> ` before a unit's record. */
 export const DIGEST_LENGTH = 9
 
-/** Flags of a peer line: `u` up, `d` draining or down; then `p` in the pool, `a` reached by address. */
+/** Flags of a peer line: `u` up, `e` ejected: for when nobody else is left, `d` draining or down; then `p` in the pool, `a` reached by address. */
 export interface PeerLine {
   sid: string
   address: string
   id: string
   up: boolean
+  spare: boolean
   pooled: boolean
   /** What a session's cookie calls it; '' where the policy has none. */
   token: string
@@ -73,7 +74,7 @@ export function printPeer(peer: PeerLine): string {
     ' ' +
     peer.id +
     ' ' +
-    (peer.up ? 'u' : 'd') +
+    (peer.up ? 'u' : peer.spare ? 'e' : 'd') +
     (peer.pooled ? 'p' : 'a') +
     (peer.token === '' ? '' : ' ' + peer.token)
   )
@@ -87,6 +88,7 @@ export function parsePeer(line: string): PeerLine {
     address: parts[1] as string,
     id: parts[2] as string,
     up: flags.charAt(0) === 'u',
+    spare: flags.charAt(0) === 'e',
     pooled: flags.charAt(1) === 'p',
     token: parts[4] === undefined ? '' : parts[4],
   }
@@ -112,7 +114,7 @@ export function shareCell(share: number, cells: number): number {
 }
 
 const KEY =
-  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
+  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
 const SLOT_KEY = /^[:@~][^/]+\//
 const SLOT_VALUE = /^(!\d[0-9a-f]{32})?\$?([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
 const RECORD_VALUE = /^[\n -~]+$/

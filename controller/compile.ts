@@ -135,6 +135,7 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string 
     address: printAddress(peer.host, peer.port),
     id: peer.id,
     up: peer.up,
+    spare: peer.spare && !peer.up,
     pooled: pooled.has(peer.sid),
     token,
   }

@@ -31,6 +31,8 @@ const NO_DIGEST = '00000000'
  * before are written before the record, those that get shorter (at most one, the last) after it, and those that vanish are
  * deleted after that. So the list is never shorter than the record in force says.
  *
+ * A ring's positions are indexes in the list: in between they may name another peer of this upstream than they should, or none.
+ *
  * A session's key is the only one that is found by what a client says and not by the record, so it must never outlive its peer's
  * line, by which a resync finds it: it is written last of all, and deleted first. Meanwhile its clients are new ones.
  */
@@ -43,6 +45,8 @@ function rankOf(key: string, name: string, keep: Keep): number {
       return Number(key.slice(name.length + 1)) < keep.buckets ? AFTER_RECORD : 0
     case '%':
       return key === keep.chunk ? AFTER_RECORD : 2
+    case '=':
+      return 2
     case '$':
       return key.length > name.length + 1 ? SESSION : 2
     default:

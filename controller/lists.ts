@@ -1,14 +1,7 @@
 /** Peers → the lists that an upstream's rules choose from (contract/rules.ts). Pure; the input's order never matters. */
-import { MOST_POSITIONS } from '../contract/rules.js'
+import { MOST_POSITIONS, RING_POSITIONS } from '../contract/rules.js'
 import { apportion } from './slots.js'
 import type { Weighted } from './slots.js'
-
-/**
- * Sizes of a ring, all prime, so that every step through it visits all of it. Another size deals all keys anew, so there are few:
- * the next one is taken when there are less than {@link EACH} positions for each peer.
- */
-const RING_SIZES = [1009, 10007, MOST_POSITIONS]
-const EACH = 100
 
 function bySid(a: Weighted, b: Weighted): number {
   return a.sid < b.sid ? -1 : 1
@@ -100,11 +93,6 @@ export function cycleOf<T extends Weighted>(peers: T[]): T[] {
   return smooth(turnsOf(all.map(({ weight }) => weight))).map((i) => all[i] as T)
 }
 
-/** Positions of a ring for an upstream that has `peers`, up or not: so a drain or an ejection never changes the size. */
-export function ringSize(peers: number): number {
-  return RING_SIZES.find((size) => size >= peers * EACH) ?? MOST_POSITIONS
-}
-
 interface Turn<T> {
   peer: T
   /** Where it looks next, and how far on after that. */
@@ -124,12 +112,13 @@ function turnOf<T extends Weighted>(peer: T, size: number): Turn<T> {
 }
 
 /**
- * A Maglev ring (Eisenbud et al., 2016) of `size` positions, a prime number: the peers take turns, each taking the next free
+ * A Maglev ring (Eisenbud et al., 2016) of RING_POSITIONS: the peers take turns, each taking the next free
  * position in an order of its own. So a peer more or less moves about its own part of the positions, and all have theirs
  * within a few. A light peer takes part in fewer rounds, but always in the first.
  */
-export function ringOf<T extends Weighted>(peers: T[], size: number): T[] {
-  const turns = placed(peers, size).map((peer) => turnOf(peer, size))
+export function ringOf<T extends Weighted>(peers: T[]): T[] {
+  const size = RING_POSITIONS
+  const turns = placed(peers, MOST_POSITIONS).map((peer) => turnOf(peer, size))
   const heaviest = turns.reduce((most, { peer }) => Math.max(most, peer.weight), 0)
   const ring = new Array<T | undefined>(size).fill(undefined)
   let left = turns.length === 0 ? 0 : size

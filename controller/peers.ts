@@ -21,6 +21,8 @@ export interface Peer {
   draining: boolean
   /** 1 to 9: one request is to try it. 0: none. */
   trial: number
+  /** Ejected: the hop asks it when nobody else is left. */
+  spare: boolean
   /** 0: no limit. */
   maxConns: number
   backup: boolean
@@ -74,7 +76,8 @@ function merge(sid: string, instances: DesiredInstance[], conditions: Conditions
   }
   const counted = isUp(shown) ? sorted.filter(isUp) : sorted
   const known = counted.flatMap(({ id }) => conditions.get(id) ?? [])
-  const isOut = known.some(({ state }) => state === 'down')
+  const out = known.filter(({ state }) => state === 'down')
+  const isOut = out.length > 0
   const serves = isUp(shown) && instances.every(({ override }) => override === undefined)
   const down = instances.every((instance) => stateOf(instance).state === 'down')
   return {
@@ -87,6 +90,7 @@ function merge(sid: string, instances: DesiredInstance[], conditions: Conditions
     down,
     draining: !serves && !down && !isOut,
     trial: serves && isOut ? (known.find(({ trial }) => trial !== undefined)?.trial ?? 0) : 0,
+    spare: serves && isOut && out.every(({ spare }) => spare === true),
     share: Math.min(1, ...known.map(({ share = 1 }) => share)),
   }
 }

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import { DEFAULT_RETRY } from '../contract/policy.js'
 import type { Balance, CookiePolicy, Policy } from '../contract/policy.js'
-import { CHUNK_ENTRIES, RETRY_STATUSES, printEntry } from '../contract/rules.js'
+import { CHUNK_ENTRIES, RETRY_STATUSES, RING_CHUNK, printEntry } from '../contract/rules.js'
 import type { RuleBalance, Rules } from '../contract/rules.js'
-import { cycleOf, ringOf, ringSize } from './lists.js'
+import { cycleOf, ringOf } from './lists.js'
 import type { Peer } from './peers.js'
 import type { Tiers } from './tiers.js'
 
@@ -51,14 +51,13 @@ function letterOf(policy: Policy, peers: Peer[]): RuleBalance | undefined {
   return isDefault ? undefined : 'n'
 }
 
-function mainList(letter: RuleBalance, { main }: Tiers, peers: Peer[]): Peer[] {
+function mainList(letter: RuleBalance, { main }: Tiers): Peer[] {
   switch (letter) {
     case 'n':
       return []
     case 'c':
-      return main
     case 'h':
-      return ringOf(main, ringSize(peers.length))
+      return main
     case 'w':
     case 't':
     case 'l':
@@ -165,6 +164,15 @@ function addChunks(entries: Map<string, string>, list: Peer[]): void {
   }
 }
 
+/** Nobody up: no ring. */
+function addRing(entries: Map<string, string>, list: Peer[]): void {
+  const digits = new Map(list.map((peer, i) => [peer, i.toString(36).padStart(3, '0')]))
+  const ring = ringOf(list).map((peer) => digits.get(peer) ?? '')
+  for (let i = 0; i < ring.length; i += RING_CHUNK) {
+    entries.set(`=${i / RING_CHUNK}`, ring.slice(i, i + RING_CHUNK).join(''))
+  }
+}
+
 /** Undefined when an upstream needs no more than a draw. `peers`: all of them, up or not. */
 export function ruledOf(
   policy: Policy,
@@ -176,7 +184,7 @@ export function ruledOf(
   if (letter === undefined) {
     return undefined
   }
-  const list = mainList(letter, tiers, peers)
+  const list = mainList(letter, tiers)
   const spill = letter === 'n' ? [] : tiers.spill
   const rules: Rules = {
     balance: letter,
@@ -194,6 +202,9 @@ export function ruledOf(
   }
   const entries = new Map<string, string>()
   addChunks(entries, [...list, ...spill])
+  if (letter === 'h') {
+    addRing(entries, list)
+  }
   addSessions(entries, policy, peers, tokenFor)
   return { rules, entries }
 }

@@ -1,5 +1,5 @@
 /** Reads back what a gateway's table holds, so that only what differs has to be sent. */
-import { CHUNK_ENTRIES, parseRules } from '../contract/rules.js'
+import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, parseRules } from '../contract/rules.js'
 import type { Rules } from '../contract/rules.js'
 import { DIGEST_LENGTH, parsePeer } from '../contract/table.js'
 import { INDEX_BUCKETS, SHARES, SLOTS } from '../contract/zones.js'
@@ -47,10 +47,14 @@ function rulesIn(name: string, record: string | undefined): Rules | null {
   return name.startsWith(':') ? parseRules((record ?? '').slice(DIGEST_LENGTH)) : null
 }
 
-function chunkKeys(name: string, { count, spill }: Rules): string[] {
+function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
   const told = Math.ceil((count + spill) / CHUNK_ENTRIES)
   const chunks = Number.isInteger(told) ? Math.min(told, MOST_CHUNKS) : 0
-  return Array.from({ length: chunks }, (_, chunk) => `${name}%${chunk}`)
+  const ring = balance === 'h' ? Math.ceil(RING_POSITIONS / RING_CHUNK) : 0
+  return [
+    ...Array.from({ length: chunks }, (_, chunk) => `${name}%${chunk}`),
+    ...Array.from({ length: ring }, (_, chunk) => `${name}=${chunk}`),
+  ]
 }
 
 function firstKeys(name: string, record: string | undefined): string[] {
@@ -65,7 +69,7 @@ function firstKeys(name: string, record: string | undefined): string[] {
 }
 
 /** Shared by many: as it is, or after a trial, or after the mark of rules that choose. */
-const CELLED = /^(?:\?.{33})?\^?#(\d+)$/
+const CELLED = /^(?:!.{33})?\$?#(\d+)$/
 
 /** A session's key is told by the line of its peer alone. */
 function sessionKeys(

@@ -70,18 +70,32 @@ function fromSlots(table: Dict, upstream: string, share: number, tried: string):
 }
 
 /** Slots and lists may not show a peer of very little weight, or of a lower tier; its line does. */
-function fromLines(table: Dict, upstream: string, share: number, tried: string): Choice | null {
+function fromLines(
+  table: Dict,
+  upstream: string,
+  share: number,
+  tried: string,
+  fits: (peer: PeerLine) => boolean,
+): Choice | null {
   const buckets = bucketsOf(table, upstream)
   for (let i = 0; i < buckets && i < MOST_BUCKETS; i++) {
     const lines = table.get(upstream + '#' + ((share + i) % buckets))
     const fit = (lines === undefined || lines === '' ? [] : lines.split('\n'))
       .map(parsePeer)
-      .filter((peer) => peer.up && tried.indexOf(peer.sid) < 0)
+      .filter((peer) => fits(peer) && tried.indexOf(peer.sid) < 0)
     if (fit.length > 0) {
       return { upstream: upstream, peer: fit[share % fit.length] as PeerLine }
     }
   }
   return null
+}
+
+function isUp(peer: PeerLine): boolean {
+  return peer.up
+}
+
+function isSpare(peer: PeerLine): boolean {
+  return peer.spare
 }
 
 /** Whoever stands in a list may serve: one that drains only stands there for its sessions. */
@@ -114,17 +128,20 @@ function fromUpstream(ground: Ground, upstream: string, draw: Draw, tried: strin
   const rules = rulesOf(table, upstream)
   if (rules !== null && rules.balance !== 'n') {
     const choice = fromRules(ground, upstream, rules, draw, tried)
-    return choice !== null || rules.capped ? choice : fromLines(table, upstream, draw.share, tried)
+    return choice !== null || rules.capped
+      ? choice
+      : fromLines(table, upstream, draw.share, tried, isUp)
   }
   return (
-    fromSlots(table, upstream, draw.share, tried) || fromLines(table, upstream, draw.share, tried)
+    fromSlots(table, upstream, draw.share, tried) ||
+    fromLines(table, upstream, draw.share, tried, isUp)
   )
 }
 
 /** Whether anybody of the unit is up beyond `tried`. Says nothing about who would be next, and takes no turn. */
 export function isAnotherUp(table: Dict, draw: Draw, tried: string): boolean {
   return upstreamsOf(table, draw.unit).some(
-    (upstream) => fromLines(table, upstream, draw.share, tried) !== null,
+    (upstream) => fromLines(table, upstream, draw.share, tried, isUp) !== null,
   )
 }
 
@@ -167,7 +184,7 @@ export function trialOf(table: Dict, draw: Draw): string {
 
 /**
  * The next peer: the one that is wished for if it is up and was not tried, then others of the same upstream by its policy, and
- * only then those of the other upstreams of a split. `tried` holds SIDs, apart from each other by spaces. null when none is left.
+ * only then those of the other upstreams of a split, and at the very last those that were ejected. `tried` holds SIDs, apart from each other by spaces. null when none is left.
  */
 export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): Choice | null {
   const first = whoIs(ground.table, draw.unit, wish.sid)
@@ -179,6 +196,16 @@ export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): C
   const order = own === '' ? others : [own].concat(others)
   for (let i = 0; i < order.length; i++) {
     const choice = fromUpstream(ground, order[i] as string, draw, tried)
+    if (choice !== null) {
+      return choice
+    }
+  }
+  return fromSpare(ground.table, order, draw, tried)
+}
+
+function fromSpare(table: Dict, order: string[], draw: Draw, tried: string): Choice | null {
+  for (let i = 0; i < order.length; i++) {
+    const choice = fromLines(table, order[i] as string, draw.share, tried, isSpare)
     if (choice !== null) {
       return choice
     }

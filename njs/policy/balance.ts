@@ -1,10 +1,11 @@
 /** Chooses a peer by an upstream's rules. The front and the hop both do; what was tried is told to it. */
-import { RETRY_STATUSES } from '../../contract/rules.js'
+import { RETRY_STATUSES, RING_POSITIONS } from '../../contract/rules.js'
 import type { Entry, Rules } from '../../contract/rules.js'
+import { SHARES } from '../../contract/zones.js'
 import type { Dict, NumberDict } from '../dict.js'
 import { inFlight, meanTime, nextTurn } from '../load.js'
 import type { Asked } from '../lookup.js'
-import { drawn, entriesFrom, entryAt, position } from './list.js'
+import { drawn, entriesFrom, entriesOnRing, entryAt, position } from './list.js'
 import { sessionEntry } from './session.js'
 import { textOf } from './text.js'
 
@@ -61,18 +62,13 @@ function isWithinBound(c: Choosing, entry: Entry): boolean {
   return inFlight(c.load, entry.sid) < bound
 }
 
-function walk(c: Choosing, start: number, fits: (entry: Entry) => boolean): Entry | null {
+function walk(c: Choosing, start: number): Entry | null {
   const first = entryAt(c.table, c.upstream, start)
-  if (first !== null && isFree(c, first) && fits(first)) {
+  if (first !== null && isFree(c, first)) {
     return first
   }
   const others = entriesFrom(c.table, c.upstream, 0, c.rules.count, start, WALKED)
-  const free = others.filter((entry) => isFree(c, entry))
-  return free.filter(fits)[0] || free[0] || null
-}
-
-function anyone(): boolean {
-  return true
+  return others.filter((entry) => isFree(c, entry))[0] || null
 }
 
 /** Two different ones by weight, for the main list holds a peer as often as it weighs. */
@@ -104,7 +100,7 @@ function lesser(c: Choosing, cost: (c: Choosing, entry: Entry) => number): Entry
   const one = found[0]
   const other = found[1]
   if (one === undefined || other === undefined) {
-    return one || walk(c, position(drawn(c.slot, c.share, 0), c.rules.count), anyone)
+    return one || walk(c, drawnAt(c))
   }
   return cost(c, other) < cost(c, one) ? other : one
 }
@@ -132,8 +128,14 @@ function leastConn(c: Choosing): Entry | null {
 function hashed(c: Choosing): Entry | null {
   const v = c.asked.variables
   v.sluice_hash = textOf(c.asked, c.rules.key)
-  const draw = Number(v.sluice_hash_slot) * 1000 + Number(v.sluice_hash_share)
-  return walk(c, position(draw, c.rules.count), (entry) => isWithinBound(c, entry))
+  const draw = Number(v.sluice_hash_slot) * SHARES + Number(v.sluice_hash_share)
+  const start = position(draw, RING_POSITIONS)
+  const first = entriesOnRing(c.table, c.upstream, start, 1)[0]
+  if (first !== undefined && isFree(c, first) && isWithinBound(c, first)) {
+    return first
+  }
+  const free = entriesOnRing(c.table, c.upstream, start, WALKED).filter((one) => isFree(c, one))
+  return free.filter((one) => isWithinBound(c, one))[0] || free[0] || null
 }
 
 function drawnAt(c: Choosing): number {
@@ -151,7 +153,7 @@ function fromMain(c: Choosing): Entry | null {
   }
   switch (c.rules.balance) {
     case 'r':
-      return walk(c, inTurn(c), anyone)
+      return walk(c, inTurn(c))
     case 'c':
       return leastConn(c)
     case 't':
@@ -162,7 +164,7 @@ function fromMain(c: Choosing): Entry | null {
       return hashed(c)
     case 'w':
     case 'n':
-      return walk(c, drawnAt(c), anyone)
+      return walk(c, drawnAt(c))
   }
 }
 

@@ -1,5 +1,11 @@
 /** The lists that rules choose from (contract/rules.ts). */
-import { CHUNK_ENTRIES, ENTRY_LENGTH, parseEntry } from '../../contract/rules.js'
+import {
+  CHUNK_ENTRIES,
+  ENTRY_LENGTH,
+  RING_CHUNK,
+  RING_POSITIONS,
+  parseEntry,
+} from '../../contract/rules.js'
 import type { Entry } from '../../contract/rules.js'
 import { SHARES, SLOTS } from '../../contract/zones.js'
 import type { Dict } from '../dict.js'
@@ -35,6 +41,30 @@ export function entriesFrom(
     const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
     if (text.length >= at + ENTRY_LENGTH) {
       found.push(parseEntry(text, at))
+    }
+  }
+  return found
+}
+
+/** The peers at up to `most` positions of a hash's ring, from `start` on, each once. */
+export function entriesOnRing(table: Dict, upstream: string, start: number, most: number): Entry[] {
+  const found: Entry[] = []
+  const seen: { [index: number]: boolean } = {}
+  let held = -1
+  let text = ''
+  for (let i = 0; i < most; i++) {
+    const at = (start + i) % RING_POSITIONS
+    const chunk = Math.floor(at / RING_CHUNK)
+    if (chunk !== held) {
+      held = chunk
+      text = table.get(upstream + '=' + chunk) || ''
+    }
+    const digits = text.slice((at % RING_CHUNK) * 3, (at % RING_CHUNK) * 3 + 3)
+    const index = parseInt(digits, 36)
+    const entry = digits === '' || seen[index] ? null : entryAt(table, upstream, index)
+    seen[index] = true
+    if (entry !== null) {
+      found.push(entry)
     }
   }
   return found

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { startBackend } from '../support/backend.js'
 import { RIGS, startGateway } from '../support/gateway.js'
-import { hostUnit, ruledUnit, sidOf, splitUnit, type RuledPeer } from '../support/table.js'
+import { hostUnit, ruledUnit, sidOf, splitUnit, upstreamUnit } from '../support/table.js'
+import type { RuledPeer } from '../support/table.js'
 import { until } from '../support/until.js'
 
 t.setTimeout(170_000)
@@ -185,6 +186,23 @@ for (const rig of RIGS) {
       await serve(list, { balance: 'w', budgetPercent: 1 }, { main: [...ids, ...ids, 'a'] })
       const few = await many(40)
       t.ok(count(few, '502') >= 15, `a budget is soon spent: ${count(few, '502')} of 40 failed`)
+    })
+
+    t.test('an ejected instance is asked when nobody else is left', async (t) => {
+      const dead = { id: 'd', address: '127.0.0.1:2' }
+      const list = [dead, ...peers({ a: { up: false, spare: true }, c: { up: false } })]
+      for (const rules of [{ balance: 'r' }, { balance: 'n' }] as const) {
+        const main = rules.balance === 'n' ? [] : ['d', 'b']
+        const slots = rules.balance === 'n' ? upstreamUnit('web', list) : []
+        await gateway.setTable(
+          new Map([...slots, ...ruledUnit('web', list, rules, { main })]),
+          host,
+        )
+        t.same(new Set(await many(8)), new Set(['b']))
+      }
+      const alone = list.filter(({ id }) => id !== 'b')
+      await serve(alone, { balance: 'r' }, { main: ['d'] })
+      t.same(new Set(await many(4)), new Set(['a']))
     })
 
     t.test('what failed is told', async (t) => {

@@ -2,7 +2,7 @@
  * Expected picks of every balance over the same lists, and what holds for all of them. Runs in Node and, bundled, in both
  * engines over nginx's own dicts; written in the dialect of njs. Answers a line for each thing that is not as it should be.
  */
-import { CHUNK_ENTRIES, printEntry } from '../../contract/rules.js'
+import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, printEntry } from '../../contract/rules.js'
 import type { RuleBalance, Rules } from '../../contract/rules.js'
 import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/load.js'
 import { meanTime, spendTry, takeTrial } from '../../njs/load.js'
@@ -44,6 +44,19 @@ function write(dicts: SuiteDicts, all: Listed[]): void {
       printEntry({ sid: sid(one.name), weight: one.weight, maxConns: one.maxConns }),
     )
     dicts.table.set(UNIT + '%' + i, text.join(''))
+  }
+}
+
+/** Even positions are nine equal parts that go to the first `count` of the list in turn; odd ones go round. */
+function writeRing(dicts: SuiteDicts, count: number): void {
+  for (let i = 0; i * RING_CHUNK < RING_POSITIONS; i++) {
+    let text = ''
+    for (let n = 0; n < RING_CHUNK && i * RING_CHUNK + n < RING_POSITIONS; n++) {
+      const at = i * RING_CHUNK + n
+      const part = at % 2 === 0 ? Math.floor((at * 9) / RING_POSITIONS) : (at - 1) / 2
+      text += count === 0 ? '' : '00' + (part % count)
+    }
+    dicts.table.set(UNIT + '=' + i, text)
   }
 }
 
@@ -118,6 +131,9 @@ export function runPolicies(dicts: SuiteDicts): string[] {
     const first = listed(main)
     const second = listed(spill)
     write(dicts, first.concat(second))
+    if (balance === 'h') {
+      writeRing(dicts, first.length)
+    }
     return rulesOf(balance, first, second.length)
   }
   const CYCLE = 'a:5 a:5 b a:5 c a:5 a:5'
@@ -127,7 +143,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   is('random', picks(upstream('w', CYCLE, ''), seven, 'x'), 'aabacaa')
   const turns = upstream('r', CYCLE, '')
   is('roundRobin, whatever is drawn', picks(turns, [9, 9, 9, 9, 9, 9, 9, 9, 9], 'x'), 'aabacaaaa')
-  is('hash', picks(upstream('h', 'a b c c b a a', ''), seven, 'x'), 'abccbaa')
+  is('hash', picks(upstream('h', 'a b c', ''), [0, 5601, 11201, 16701, 49991], 'x'), 'abcac')
   const least = upstream('c', 'a:5 b c', '')
   enterLoad(load, sid('a'), 1)
   enterLoad(load, sid('b'), 1)
@@ -187,7 +203,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   enterLoad(load, sid('a'), 1)
   enterLoad(load, sid('a'), 1)
   enterLoad(load, sid('b'), 1)
-  is('a bounded hash', picks(bounded, [0, 20000, 40000], 'x'), 'bbc')
+  is('a bounded hash', picks(bounded, [0, 20000, 49991], 'x'), 'bbc')
 
   // sessions
   const sticky = upstream('r', 'a b', '')

@@ -31,6 +31,16 @@ export function readLists(table: Table, unit: string): { main: Entry[]; spill: E
   return { main: all.slice(0, count), spill: all.slice(count) }
 }
 
+/** Indexes in the main list, by position. */
+export function readRing(table: Table, unit: string): number[] {
+  const chunks = [...table].filter(([key]) => key.startsWith(`${unit}=`))
+  const order = chunks.sort(
+    ([a], [b]) => Number(a.slice(unit.length + 1)) - Number(b.slice(unit.length + 1)),
+  )
+  const digits = order.map(([, value]) => value).join('')
+  return (digits.match(/.{3}/g) ?? []).map((each) => parseInt(each, 36))
+}
+
 export function readLines(table: Table, unit: string): PeerLine[] {
   return [...table]
     .filter(([key]) => key.startsWith(`${unit}#`))

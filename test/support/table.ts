@@ -1,7 +1,13 @@
 // Builds units of the table the slow and plain way, so that data plane tests do not rest on the controller's compiler.
 import { createHash } from 'node:crypto'
 import type { Operation } from '../../contract/push.js'
-import { CHUNK_ENTRIES, printEntry, printRules } from '../../contract/rules.js'
+import {
+  CHUNK_ENTRIES,
+  RING_CHUNK,
+  RING_POSITIONS,
+  printEntry,
+  printRules,
+} from '../../contract/rules.js'
 import type { Rules } from '../../contract/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table.js'
 import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/zones.js'
@@ -11,6 +17,7 @@ export interface TestPeer {
   address: string
   weight?: number
   up?: boolean
+  spare?: boolean
   pooled?: boolean
 }
 
@@ -78,10 +85,10 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
     up.map(({ address, weight = 1 }) => ({ sid: sidOf(address), weight })),
   )
   const lines = new Map<number, string[]>()
-  for (const { id, address, up = true, pooled = false } of peers) {
+  for (const { id, address, up = true, spare = false, pooled = false } of peers) {
     const sid = sidOf(address)
     const bucket = peerBucket(sid, buckets)
-    const line = printPeer({ sid, address, id, up, pooled, token: '' })
+    const line = printPeer({ sid, address, id, up, spare, pooled, token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
   }
   for (const [bucket, each] of lines) entries.set(`${unit}#${bucket}`, each.join('\n'))
@@ -128,7 +135,7 @@ export function difference(before: Entries, after: Entries): Operation[] {
 function withIndex(entries: Entries): Entries {
   const index = new Map<string, string[]>()
   for (const unit of entries.keys()) {
-    if (/^[:@~][^/#%$]*$/.test(unit)) {
+    if (/^[:@~][^/#%$=]*$/.test(unit)) {
       const key = `#${indexBucket(unit)}`
       index.set(key, [...(index.get(key) ?? []), unit])
     }
@@ -162,10 +169,23 @@ export function ruledUnit(
     const chunk = listed.slice(i * CHUNK_ENTRIES, (i + 1) * CHUNK_ENTRIES)
     entries.set(`${unit}%${i}`, chunk.join(''))
   }
-  const lines = peers.map(({ id, address, up = true, pooled = false, session = '' }) => {
-    if (session !== '') entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
-    return printPeer({ sid: sidOf(address), address, id, up, pooled, token: session })
-  })
+  // Of the even positions each listed peer has as many as the next, in the order of the list; the odd ones go round.
+  for (let i = 0; rules.balance === 'h' && i * RING_CHUNK < RING_POSITIONS; i++) {
+    const length = Math.min(RING_CHUNK, RING_POSITIONS - i * RING_CHUNK)
+    const digits = Array.from({ length }, (_, n) => {
+      const at = i * RING_CHUNK + n
+      const block = Math.floor((at * lists.main.length) / RING_POSITIONS)
+      const index = at % 2 === 0 ? block : ((at - 1) / 2) % lists.main.length
+      return index.toString(36).padStart(3, '0')
+    })
+    entries.set(`${unit}=${i}`, digits.join(''))
+  }
+  const lines = peers.map(
+    ({ id, address, up = true, spare = false, pooled = false, session = '' }) => {
+      if (session !== '') entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
+      return printPeer({ sid: sidOf(address), address, id, up, spare, pooled, token: session })
+    },
+  )
   entries.set(`${unit}#0`, lines.join('\n'))
   if (lists.cookie !== undefined) entries.set(`${unit}$`, lists.cookie)
   const weights = [...new Set(lists.main)].reduce((sum, id) => sum + (byId.get(id)?.weight ?? 1), 0)

@@ -110,8 +110,18 @@ t.test('keys and values of the table', async (t) => {
 })
 
 t.test('records are read back as they were written', async (t) => {
-  const peer = { sid: SID, address: '[fd00::7]:80', id: 'a:b', up: false, pooled: true, token: '' }
+  const peer = {
+    sid: SID,
+    address: '[fd00::7]:80',
+    id: 'a:b',
+    up: false,
+    spare: false,
+    pooled: true,
+    token: '',
+  }
   t.same(parsePeer(printPeer(peer)), peer)
+  const ejected = { ...peer, spare: true }
+  t.same(parsePeer(printPeer(ejected)), ejected)
   const named = { ...peer, token: '0123456789abcdef' }
   t.same(parsePeer(printPeer(named)), named)
   t.same(parseState(printState({ epoch: 7, revision: 9, whole: true })), {

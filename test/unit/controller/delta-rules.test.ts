@@ -196,7 +196,7 @@ t.test(
           if (table.get(key) !== value) throw new Error(`${key}: ${table.get(key)} for ${value}`)
         }
         const left = [...table.keys()].filter(
-          (key) => !wanted.has(key) && /^:[^/#%]+[^/#%$]$/.test(key),
+          (key) => !wanted.has(key) && /^:[^/#%=]+[^/#%$=]$/.test(key),
         )
         if (left.length > 0) throw new Error(`left: ${left[0]}`)
       }),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import { checkPolicy } from '../../../contract/policy.js'
 import type { InstanceRecord } from '../../../contract/records.js'
+import { RING_POSITIONS } from '../../../contract/rules.js'
 import { isTableKey, isTableValue } from '../../../contract/table.js'
 import { MAX_VALUE_BYTES } from '../../../contract/zones.js'
 import { compilePeers, compileSplit, compileUpstream, sidOf } from '../../../controller/compile.js'
@@ -10,7 +11,7 @@ import { Compiler } from '../../../controller/compiler.js'
 import type { Condition } from '../../../controller/conditions.js'
 import type { DesiredInstance, DesiredUpstream } from '../../../controller/desired.js'
 import { silentLogger } from '../../../runtime/logger.js'
-import { readLines, readLists, readRules } from '../../support/reader.js'
+import { readLines, readLists, readRing, readRules } from '../../support/reader.js'
 import type { Table } from '../../support/reader.js'
 
 const PLACE: Place = { cluster: 'main', zone: undefined }
@@ -91,10 +92,10 @@ t.test('rules, by policy', async (t) => {
     [{ balance: 'leastConn' }, '1 c 3 0 0 - 3 0 - 0 0 8 0 0 0 0 -', false],
     [{ balance: 'randomTwo' }, '1 t 3 0 0 - 3 0 - 0 0 8 0 0 0 0 -', false],
     [{ balance: 'leastTime' }, '1 l 3 0 0 - 3 0 - 0 1 8 0 0 0 0 -', false],
-    [{ balance: 'ipHash' }, '1 h 1009 0 0 network 3 0 - 0 0 8 0 0 0 0 -', false],
+    [{ balance: 'ipHash' }, '1 h 3 0 0 network 3 0 - 0 0 8 0 0 0 0 -', false],
     [
       { balance: 'hash', hash: { key: 'header:X-User', loadPercent: 125 } },
-      '1 h 1009 0 0 header:x-user 3 125 - 0 0 8 0 0 0 0 -',
+      '1 h 3 0 0 header:x-user 3 125 - 0 0 8 0 0 0 0 -',
       false,
     ],
     [{ eject: { errorPercent: 50 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 -', false],
@@ -141,11 +142,14 @@ t.test('main lists, by balance', async (t) => {
     b: 1,
     c: 1,
   })
-  const ring = times(lists(compiled(upstream({ balance: 'ipHash' }, weighted))).main)
-  t.ok(Math.abs((ring.a ?? 0) - 720) < 10, JSON.stringify(ring))
+  const hashed = compiled(upstream({ balance: 'ipHash' }, weighted))
+  const main = lists(hashed).main
+  const ring = times(readRing(hashed, ':web').map((index) => main[index] ?? '?'))
+  t.equal(readRing(hashed, ':web').length, RING_POSITIONS)
+  t.ok(Math.abs((ring.a ?? 0) - (RING_POSITIONS * 5) / 7) < 10, JSON.stringify(ring))
   const drained = { ...weighted, a: { weight: 50, drained: true as const } }
   t.same(times(lists(compiled(upstream({ balance: 'roundRobin' }, drained))).main), { b: 1, c: 1 })
-  t.equal(readRules(compiled(upstream({ balance: 'ipHash' }, drained)), ':web')?.count, 1009)
+  t.equal(readRules(compiled(upstream({ balance: 'ipHash' }, drained)), ':web')?.count, 2)
   const nobody = compiled(upstream({ balance: 'roundRobin' }, { a: { state: 'down' } }))
   t.match(readRules(nobody, ':web'), { count: 0, spill: 0 })
 })
