@@ -85,7 +85,7 @@ t.test('etcd stopped: noticed, deadlines hold, and back when it is let go', asyn
   const { revision } = await registry.commit([put('a')])
   const watch = await follow(registry)
   t.teardown(() => etcd.sigcont())
-  etcd.sigstop()
+  await etcd.sigstop()
   const startedAtMs = performance.now()
   const call = registry.commit([put('b')])
   await t.rejects(call, { code: 'registry_unavailable', message: /does not answer in time/ })

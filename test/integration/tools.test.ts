@@ -26,7 +26,7 @@ t.test('etcd forgets its history when told to', async (t) => {
 t.test('etcd that was stopped goes on where it was', async (t) => {
   const etcd = await startEtcd()
   t.teardown(() => etcd.stop())
-  etcd.sigstop()
+  await etcd.sigstop()
   const put = etcd.ctl('put', '/sluice/a', 'one')
   t.equal(await Promise.race([put, sleep(300, 'waiting')]), 'waiting')
   etcd.sigcont()

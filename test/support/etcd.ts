@@ -64,8 +64,15 @@ export class Etcd {
     await this.#end('SIGKILL')
   }
 
-  sigstop(): void {
-    this.#process?.kill('SIGSTOP')
+  /** Until it stands still: on a busy machine it may still answer for a while after the signal was sent. */
+  async sigstop(): Promise<void> {
+    const process = this.#process
+    process?.kill('SIGSTOP')
+    const isStopped = (): boolean => {
+      const stat = readFileSync(`/proc/${process?.pid}/stat`, 'utf8')
+      return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'T'
+    }
+    await until(isStopped, { what: 'etcd to stop' })
   }
 
   sigcont(): void {
