@@ -86,12 +86,12 @@ function lookLocations(): string {
 }
 
 const LOCATIONS = `    location / {
-        if ($sluice_refusal) {
+        if ($sluice_first = "") {
             return 418;
         }
         error_page 418 = $sluice_turn;
         error_page 502 504 = $sluice_next;
-        proxy_pass http://$sluice_peer;
+        proxy_pass http://$sluice_first;
     }
 
     location @sluice_retry {
@@ -100,11 +100,11 @@ const LOCATIONS = `    location / {
     }
 
     location @sluice_refuse {
-        js_content sluice_hop.refused;
+        js_content sluice_hop.page;
     }
 
     location @sluice_fail {
-        js_content sluice_hop.failed;
+        js_content sluice_hop.page;
     }`
 
 export function hopServer({ home }: ConfSettings): string {
@@ -116,7 +116,7 @@ server {
     include "${includes}/hop-headers.conf";
 
     js_import sluice_hop from "${includes}/njs/hop.js";
-    js_set $sluice_refusal sluice_hop.refusal;
+    js_set $sluice_first sluice_hop;
     js_set $sluice_peer sluice_hop.peer nocache;
     js_set $sluice_next sluice_hop.next nocache;
     js_set $sluice_tell sluice_hop.told nocache;

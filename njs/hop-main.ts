@@ -1,116 +1,129 @@
 /**
  * The hop: a server on a unix socket of the same nginx, to which the front's native rules hand what the pool did not
- * serve. It tries other peers by address, or says why there is none.
+ * serve. It tries other peers by address, or says why there is none. Where nginx has no pool, each request comes here; so the plain
+ * ones, nearly all of them, are served by what stands here, and `rest` holds the other functions (scripts/build.mjs).
  */
-import type { Code } from '../contract/codes.js'
-import type { Choice } from './choice.js'
-import { count, countFailure } from './count.js'
+import { DIGEST_LENGTH, SID_LENGTH } from '../contract/table.js'
 import { zones } from './dict.js'
-import { begin, settle } from './hop-begin.js'
-import {
-  cookieFor,
-  follow,
-  groundOf,
-  isIdempotent,
-  parseChoice,
-  rulesOfTried,
-  triesIn,
-} from './hop-request.js'
-import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
-import { tellAnswer, tellFailedTry } from './hop-tell.js'
-import { parsePick, plan } from './plan.js'
-import { refusalPage } from './refusal.js'
+import { hold } from './hold.js'
+import { rest } from './hop-rest.js'
+import { drawSid, findUnit } from './lookup.js'
 
-const counter = zones.sluice_counter
+/** `:web`, then a peer's line without a session's name. */
+const PLAIN_PARTS = 5
 
-/** `$sluice_refusal`: '' when there is a peer to try here; else `$sluice_turn` names the location that goes on. */
-function refusal(r: NginxHTTPRequest): string {
-  const v = r.variables
-  try {
-    const isSecond = (v.server_addr as string).indexOf('again.sock') >= 0
-    return begin(
-      r,
-      plan(groundOf(r), parsePick(v.http_x_sluice_pick), isSecond, isIdempotent(r.method)),
-    )
-  } catch (error) {
-    countFailure(counter, 'the hop', error, r)
-    v.sluice_refused = 'no_peer '
-    v.sluice_turn = '@sluice_refuse'
-    return '1'
+/** Counts the request for drains, as njs/active.ts does. Throws when the zone is full. */
+function follow(sid: string): void {
+  const active = zones.sluice_active
+  const key = sid + '/' + process.pid
+  active.incr(key, 1)
+  hold(() => {
+    // No other worker writes this key, so nobody can come between the two.
+    if (active.incr(key, -1) <= 0) {
+      active.delete(key)
+    }
+  })
+}
+
+/** The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at. */
+function plainLine(r: NginxHTTPRequest, key: string): string {
+  const table = zones.sluice_table
+  const unit = findUnit(table, key, r.uri)
+  const record = unit < ':' || unit > ';' ? undefined : table.get(unit)
+  // Its number of buckets alone: it has no rules.
+  if (record === undefined || record.indexOf(' ', DIGEST_LENGTH) > 0) {
+    return ''
   }
+  const slotKey = unit + key.slice(key.lastIndexOf('/'))
+  const value = table.get(slotKey)
+  // Neither a trial ('!') nor an upstream's choice ('$').
+  if (value === undefined || value < '#' || (value > '$' && value < '%')) {
+    return ''
+  }
+  const sid = value > '/' ? value : drawSid(table, slotKey, value, Number(r.variables.sluice_share))
+  const buckets = parseInt(record.slice(DIGEST_LENGTH), 10)
+  const bucket = buckets === 1 ? 0 : parseInt(sid.slice(0, 6), 16) % buckets
+  const lines = '\n' + table.get(unit + '#' + bucket) + '\n'
+  const at = sid === '' ? -1 : lines.indexOf('\n' + sid + ' ')
+  return at < 0 ? '' : unit + ' ' + lines.slice(at + 1, lines.indexOf('\n', at + 1))
+}
+
+/** The same as `rest` would do: nothing was tried yet, there are no rules, and the first line found is up. '' for anything else. */
+function plainPeer(r: NginxHTTPRequest): string {
+  const v = r.variables
+  const pick = v.http_x_sluice_pick as string
+  // Behind a space stands what the front picked; the space alone does not pass a header.
+  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('again.sock') >= 0) {
+    return ''
+  }
+  const choice = plainLine(r, pick)
+  const parts = choice.split(' ')
+  if (parts.length !== PLAIN_PARTS || (parts[4] as string) < 'u') {
+    return ''
+  }
+  follow(parts[1] as string)
+  v.sluice_choice = choice
+  v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' 1'
+  return parts[2] as string
+}
+
+/** `$sluice_first`: the address to try first; '' when `$sluice_turn` names a location that goes on instead. */
+function first(r: NginxHTTPRequest): string {
+  let address = ''
+  try {
+    address = plainPeer(r)
+  } catch (error) {
+    // What threw here throws there too, and is told.
+  }
+  return address || rest().first(r)
+}
+
+/** Another try of a peer without a session. '' for any other. */
+function plainAgain(r: NginxHTTPRequest): string {
+  const v = r.variables
+  const parts = (v.sluice_choice as string).split(' ')
+  if (parts.length !== PLAIN_PARTS) {
+    return ''
+  }
+  const sid = parts[1] as string
+  // What the front picked it counts itself.
+  if ((v.http_x_sluice_pick || '').slice(-SID_LENGTH) !== sid) {
+    follow(sid)
+  }
+  const tried = ((v.sluice_tried as string) + ' ' + sid).trim()
+  v.sluice_tried = tried
+  v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / 33
+  v.sluice_cookie = ''
+  return parts[2] as string
 }
 
 /** `$sluice_peer`: the address to try now. To be read once for each try: it counts. */
 function peer(r: NginxHTTPRequest): string {
-  const v = r.variables
-  const choice = parseChoice(v.sluice_choice as string)
-  if (choice === null) {
-    return v.sluice_choice as string
+  let address = ''
+  try {
+    address = plainAgain(r)
+  } catch (error) {
+    // The same.
   }
-  const tried = v.sluice_tried as string
-  v.sluice_tried = tried === '' ? choice.sid : tried + ' ' + choice.sid
-  v.sluice_outcome = choice.upstream.slice(1) + ' ' + choice.id + ' ' + triesIn(v.sluice_tried)
-  v.sluice_cookie = choice.token === '' ? '' : cookieFor(r, choice, rulesOfTried(choice))
-  follow(r, choice.sid)
-  return choice.address
-}
-
-function nextChoice(r: NginxHTTPRequest): Choice | null {
-  const v = r.variables
-  const last = parseChoice(v.sluice_choice as string)
-  if (last === null) {
-    return null
-  }
-  const tried = v.sluice_tried as string
-  const nth = triesIn(tried)
-  const rules = rulesOfTried(last)
-  // The front tried the first of them, or this is the first.
-  const front = parsePick(v.http_x_sluice_pick).sid
-  const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
-  const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
-  if (!isAllowed(r, rules, nth, most, wasSent)) {
-    return null
-  }
-  const ground = groundOf(r)
-  const choice = anotherChoice(ground, r, last.sid, tried, nth)
-  return choice === null || !isPaid(ground, last.upstream, rules) ? null : settle(r, choice, tried)
+  return address || rest().peer(r)
 }
 
 /** `$sluice_next`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
-  try {
-    tellFailedTry(r)
-    if (nextChoice(r) === null) {
-      return '@sluice_fail'
-    }
-    count(counter, 'retried', r)
-    return r.variables.sluice_turn as string
-  } catch (error) {
-    countFailure(counter, 'the hop', error, r)
-    return '@sluice_fail'
-  }
+  return rest().next(r)
 }
 
-function answer(r: NginxHTTPRequest, code: Code, name: string): void {
-  const page = refusalPage(code, name, r.headersIn.Accept)
-  r.headersOut['Content-Type'] = page.contentType
-  r.headersOut['Cache-Control'] = 'no-store'
-  if (page.status === 503) {
-    r.headersOut['Retry-After'] = '2'
-  }
-  r.return(page.status, page.body)
+function told(r: NginxHTTPRequest): string {
+  return rest().told(r)
 }
 
-/** Answers what `$sluice_refusal` found. */
-function refused(r: NginxHTTPRequest): void {
-  const text = r.variables.sluice_refused as string
-  const space = text.indexOf(' ')
-  answer(r, text.slice(0, space) as Code, text.slice(space + 1))
+function page(r: NginxHTTPRequest): void {
+  rest().page(r)
 }
 
-/** Answers when every try failed. */
-function failed(r: NginxHTTPRequest): void {
-  answer(r, 'all_failed', (r.variables.sluice_outcome as string).split(' ')[0] as string)
-}
+first.peer = peer
+first.next = next
+first.told = told
+first.page = page
 
-export default { refusal, peer, next, told: tellAnswer, refused, failed }
+export default first

@@ -2,6 +2,7 @@
  * What the hop keeps of a request between its tries. A named location is a new VM, so it stands in nginx variables; this
  * is the one file that knows how.
  */
+import { printPeer } from '../contract/table.js'
 import type { Rules } from '../contract/rules.js'
 import { activeKey, enter, leave } from './active.js'
 import type { Choice, Ground } from './choice.js'
@@ -36,10 +37,9 @@ export function isIdempotent(method: string): boolean {
   return !/^(POST|PATCH|LOCK)$/.test(method)
 }
 
-/** `:web 10.0.0.7:80 <sid> <id> <token>` */
+/** `:web`, then the peer's line. */
 export function printChoice(choice: Choice): string {
-  const peer = choice.peer
-  return [choice.upstream, peer.address, peer.sid, peer.id, peer.token].join(' ')
+  return choice.upstream + ' ' + printPeer(choice.peer)
 }
 
 /** null for the fallback. */
@@ -50,10 +50,10 @@ export function parseChoice(choice: string): Tried | null {
   const parts = choice.split(' ')
   return {
     upstream: parts[0] as string,
-    address: parts[1] as string,
-    sid: parts[2] as string,
+    sid: parts[1] as string,
+    address: parts[2] as string,
     id: parts[3] as string,
-    token: parts[4] as string,
+    token: parts[5] === undefined ? '' : parts[5],
   }
 }
 

@@ -1,5 +1,5 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
 
@@ -49,24 +49,50 @@ export const njs = {
 }
 
 /**
- * The njs engine makes every function at the top of a module anew for each request. This puts what
- * `njs/rare.ts` imports inside its one function, where it is made only when that is called.
+ * The njs engine makes every function at the top of a module anew for each request. This puts what `njs/rare.ts` and
+ * `njs/hop-rest.ts` import inside their one function, where it is made only when that is called. QuickJS keeps it.
  */
-const rareInside = {
-  name: 'rare-inside',
+const INSIDE = {
+  'rare.ts': {
+    header: '',
+    footer: (code) => `export function rare(r) {\n${code}\nreturn rare(r)\n}`,
+  },
+  'hop-rest.ts': {
+    // A VM has one exit hook: what is held inside is held by the one list outside.
+    hold: 'heldOutside',
+    header: "import { hold as heldOutside } from './hold.js'\nlet made\n",
+    footer: (code) =>
+      `export function rest() {\nif (made === undefined) made = (function () {\n${code}\nreturn rest() })()\nreturn made\n}`,
+  },
+}
+
+/** In place of njs/hold.ts, for what is put inside. */
+const holdOutside = (name) => ({
+  name: 'hold-outside',
   setup(build) {
-    build.onLoad({ filter: /[\\/]njs[\\/]rare\.ts$/ }, async ({ path }) => {
-      const inner = await esbuild.build({ ...njs, entryPoints: [path], write: false })
-      const code = inner.outputFiles[0].text.replace(/export \{\s*rare\s*\};\s*$/, '')
-      return { contents: `export function rare(r) {\n${code}\nreturn rare(r)\n}` }
+    build.onLoad({ filter: /[\\/]njs[\\/]hold\.ts$/ }, () => {
+      return name === undefined ? undefined : { contents: `export const hold = ${name}` }
+    })
+  },
+})
+
+const putInside = {
+  name: 'put-inside',
+  setup(build) {
+    build.onLoad({ filter: /[\\/]njs[\\/](rare|hop-rest)\.ts$/ }, async ({ path }) => {
+      const { hold, header, footer } = INSIDE[basename(path)]
+      const plugins = [holdOutside(hold)]
+      const inner = await esbuild.build({ ...njs, entryPoints: [path], plugins, write: false })
+      const code = inner.outputFiles[0].text.replace(/export \{\s*\w+\s*\};\s*$/, '')
+      return { contents: header + footer(code), resolveDir: dirname(path) }
     })
   },
 }
 
 export const BUNDLES = [
   { ...node, from: 'cli/main.ts', to: 'sluice.js' },
-  { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [rareInside] },
-  { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js' },
+  { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [putInside] },
+  { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js', plugins: [putInside] },
   { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js' },
 ]
 

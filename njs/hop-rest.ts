@@ -1,0 +1,131 @@
+/**
+ * What the hop seldom needs: rules, trials, further tries, refusals. The build (scripts/build.mjs) puts all that this file
+ * imports inside `rest`, where the njs engine makes it only for those who call it; `hold` alone is the hop's own.
+ */
+import type { Code } from '../contract/codes.js'
+import type { Choice } from './choice.js'
+import { count, countFailure } from './count.js'
+import { zones } from './dict.js'
+import { begin, settle } from './hop-begin.js'
+import {
+  cookieFor,
+  follow,
+  groundOf,
+  isIdempotent,
+  parseChoice,
+  rulesOfTried,
+  triesIn,
+} from './hop-request.js'
+import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
+import { tellAnswer, tellFailedTry } from './hop-tell.js'
+import { parsePick, plan } from './plan.js'
+import { refusalPage } from './refusal.js'
+
+const counter = zones.sluice_counter
+
+/** '' when there is a peer to try here; else `$sluice_turn` names the location that goes on. */
+function refusal(r: NginxHTTPRequest): string {
+  const v = r.variables
+  try {
+    const isSecond = (v.server_addr as string).indexOf('again.sock') >= 0
+    return begin(
+      r,
+      plan(groundOf(r), parsePick(v.http_x_sluice_pick), isSecond, isIdempotent(r.method)),
+    )
+  } catch (error) {
+    countFailure(counter, 'the hop', error, r)
+    v.sluice_refused = 'no_peer '
+    v.sluice_turn = '@sluice_refuse'
+    return '1'
+  }
+}
+
+function first(r: NginxHTTPRequest): string {
+  return refusal(r) === '' ? peer(r) : ''
+}
+
+/** `$sluice_peer`: the address to try now. To be read once for each try: it counts. */
+function peer(r: NginxHTTPRequest): string {
+  const v = r.variables
+  const choice = parseChoice(v.sluice_choice as string)
+  if (choice === null) {
+    return v.sluice_choice as string
+  }
+  const tried = v.sluice_tried as string
+  v.sluice_tried = tried === '' ? choice.sid : tried + ' ' + choice.sid
+  v.sluice_outcome = choice.upstream.slice(1) + ' ' + choice.id + ' ' + triesIn(v.sluice_tried)
+  v.sluice_cookie = choice.token === '' ? '' : cookieFor(r, choice, rulesOfTried(choice))
+  follow(r, choice.sid)
+  return choice.address
+}
+
+function nextChoice(r: NginxHTTPRequest): Choice | null {
+  const v = r.variables
+  const last = parseChoice(v.sluice_choice as string)
+  if (last === null) {
+    return null
+  }
+  // What was plain has only its choice on record.
+  const tried = (v.sluice_tried as string) || last.sid
+  const nth = triesIn(tried)
+  const rules = rulesOfTried(last)
+  // The front tried the first of them, or this is the first.
+  const front = parsePick(v.http_x_sluice_pick).sid
+  const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
+  const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
+  if (!isAllowed(r, rules, nth, most, wasSent)) {
+    return null
+  }
+  const ground = groundOf(r)
+  const choice = anotherChoice(ground, r, last.sid, tried, nth)
+  return choice === null || !isPaid(ground, last.upstream, rules) ? null : settle(r, choice, tried)
+}
+
+/** `$sluice_next`: the location that goes on after a failed try. */
+function next(r: NginxHTTPRequest): string {
+  try {
+    tellFailedTry(r)
+    if (nextChoice(r) === null) {
+      return '@sluice_fail'
+    }
+    count(counter, 'retried', r)
+    return r.variables.sluice_turn as string
+  } catch (error) {
+    countFailure(counter, 'the hop', error, r)
+    return '@sluice_fail'
+  }
+}
+
+function answer(r: NginxHTTPRequest, code: Code, name: string): void {
+  const page = refusalPage(code, name, r.headersIn.Accept)
+  r.headersOut['Content-Type'] = page.contentType
+  r.headersOut['Cache-Control'] = 'no-store'
+  if (page.status === 503) {
+    r.headersOut['Retry-After'] = '2'
+  }
+  r.return(page.status, page.body)
+}
+
+/** Answers what `refusal` found, or when every try failed. */
+function page(r: NginxHTTPRequest): void {
+  const v = r.variables
+  if (v.sluice_turn !== '@sluice_refuse') {
+    answer(r, 'all_failed', (v.sluice_outcome as string).split(' ')[0] as string)
+    return
+  }
+  const text = v.sluice_refused as string
+  const space = text.indexOf(' ')
+  answer(r, text.slice(0, space) as Code, text.slice(space + 1))
+}
+
+export interface Rest {
+  first(r: NginxHTTPRequest): string
+  peer(r: NginxHTTPRequest): string
+  next(r: NginxHTTPRequest): string
+  told(r: NginxHTTPRequest): string
+  page(r: NginxHTTPRequest): void
+}
+
+export function rest(): Rest {
+  return { first: first, peer: peer, next: next, told: tellAnswer, page: page }
+}
