@@ -8,6 +8,7 @@ import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/l
 import { meanTime, spendTry, takeTrial } from '../../njs/load.js'
 import { chooseByRules } from '../../njs/policy/balance.js'
 import { drawn } from '../../njs/policy/list.js'
+import { sessionEntry } from '../../njs/policy/session.js'
 import { textOf } from '../../njs/policy/text.js'
 import type { SuiteDicts } from './njs-suite.js'
 
@@ -207,6 +208,11 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   })
   is('a session', named === null ? '' : named.sid, sid('b'))
   dicts.table.delete(UNIT + '$ib')
+  dicts.table.set(UNIT + '$web.1', printEntry({ sid: sid('b'), weight: 1, maxConns: 0 }) + 'u')
+  const dotted = { uri: '/', variables: { http_x_route: 'web.1' } }
+  const whole = sessionEntry(dicts.table, dotted, UNIT, sticky)
+  is('of an id with a dot in it', whole === null ? '' : whole.sid, sid('b'))
+  dicts.table.delete(UNIT + '$web.1')
 
   // texts
   const asked = {
