@@ -252,14 +252,20 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   is('and is earned', [spendTry(load, UNIT), spendTry(load, UNIT)], [true, false])
   is(
     'one takes a trial',
-    [takeTrial(load, '1' + sid('a')), takeTrial(load, '1' + sid('a'))],
+    [takeTrial(load, '1' + sid('a'), 1000), takeTrial(load, '1' + sid('a'), 10999)],
     [true, false],
   )
   is(
     'it is not open then',
-    [isTrialOpen(load, '1' + sid('a')), isTrialOpen(load, '2' + sid('a'))],
+    [isTrialOpen(load, '1' + sid('a'), 10999), isTrialOpen(load, '2' + sid('a'), 10999)],
     [false, true],
   )
+  is(
+    'what was taken long ago was another one of that number',
+    [isTrialOpen(load, '1' + sid('a'), 11000), takeTrial(load, '1' + sid('a'), 11000)],
+    [true, true],
+  )
+  is('which one takes', takeTrial(load, '1' + sid('a'), 11001), false)
 
   // draws
   const seen: { [draw: number]: boolean } = {}
