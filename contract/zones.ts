@@ -7,12 +7,12 @@ export const ACTIVE_ZONE = 'sluice_active'
 /**
  * Shared dict (number) of what policies need: `c<sid>` and `c<sid>/<pid>` in flight, `t<sid>` and `a<sid>` mean time and when it was
  * taken, `i<unit>` turns of roundRobin, `b<unit>` what is left of a retry budget, `n<sid>` `e<sid>` `m<sid>` answers, errors and
- * milliseconds, `?<number><sid>` a trial that somebody has taken.
+ * milliseconds, `?<number><sid>` when somebody took a trial.
  */
 export const LOAD_ZONE = 'sluice_load'
 /**
- * Shared dict (string) of the last EVENTS failures, in a ring: `<number % EVENTS>` → `<number>f<sid>` or, for a trial that
- * passed, `<number>p<sid>`.
+ * Shared dict (string) of the last EVENTS failures, in a ring: `<number % EVENTS>` → `<number>f<sid>` or, for a trial,
+ * `<number>t<sid>` when a request took it and `<number>p<sid>` when that passed.
  */
 export const EVENT_ZONE = 'sluice_event'
 export const EVENTS = 1024

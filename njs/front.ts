@@ -21,7 +21,11 @@ const ASKS_AT_EXIT = 0x010000
 
 /** A trial may fail, so it goes to the hop, which tries another then; and it is one of what may be sent twice. */
 function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
-  return trial !== '' && (r.method === 'GET' || r.method === 'HEAD') && isTrialOpen(load, trial)
+  return (
+    trial !== '' &&
+    (r.method === 'GET' || r.method === 'HEAD') &&
+    isTrialOpen(load, trial, Date.now())
+  )
 }
 
 /** Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. */

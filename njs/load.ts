@@ -9,6 +9,8 @@ const BELIEF_MS = 10000
 const NEW_PART = 0.3
 /** A budget never holds more tries than this, nor starts with less: a quiet upstream may still try again. */
 const BUDGET_TRIES = 10
+/** So long a trial belongs to who took it. */
+const TAKEN_MS = 10000
 
 /** In flight to this peer, over all workers, of upstreams that count. */
 export function inFlight(load: NumberDict, sid: string): number {
@@ -125,16 +127,24 @@ export function nextTurn(load: NumberDict, unit: string): number {
   }
 }
 
-/** `trial` is `<number><sid>`. */
-export function isTrialOpen(load: NumberDict, trial: string): boolean {
-  return load.get('?' + trial) === undefined
+/**
+ * `trial` is `<number><sid>`. Each upstream that has the address numbers its own trials, and a new controller begins anew: what
+ * was taken long ago was another trial of that number, or one whose taker died with it.
+ */
+export function isTrialOpen(load: NumberDict, trial: string, nowMs: number): boolean {
+  const takenAtMs = load.get('?' + trial)
+  return takenAtMs === undefined || takenAtMs + TAKEN_MS <= nowMs
 }
 
 /** Whether the caller is the one that tries. Numbers come in turn, so the key of the next one is long done with. */
-export function takeTrial(load: NumberDict, trial: string): boolean {
+export function takeTrial(load: NumberDict, trial: string, nowMs: number): boolean {
   load.delete('?' + ((Number(trial.charAt(0)) % 9) + 1) + trial.slice(1))
+  if (!isTrialOpen(load, trial, nowMs)) {
+    return false
+  }
+  load.delete('?' + trial)
   try {
-    return load.add('?' + trial, 1)
+    return load.add('?' + trial, nowMs)
   } catch (error) {
     return false
   }

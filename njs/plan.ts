@@ -51,7 +51,7 @@ function unknown(table: Dict, picked: Picked, unit: string): Plan {
 /** A peer that may have recovered, if this request is the one that finds out. */
 function planTrial(ground: Ground, draw: Draw): Plan | null {
   const trial = trialOf(ground.table, draw)
-  if (trial === '' || !takeTrial(ground.load, trial)) {
+  if (trial === '' || !takeTrial(ground.load, trial, ground.nowMs)) {
     return null
   }
   const choice = whoIs(ground.table, draw.unit, trial.slice(1))

@@ -7,15 +7,24 @@ import { textOf } from './text.js'
 
 const MOST_LENGTH = 128
 
-/** What the client says: a token, or an instance's id. '' when it says nothing that could be one. */
-function nameOf(asked: Asked, sticky: string): string {
+function namedBy(table: Dict, upstream: string, name: string): string | undefined {
+  return /^[\w.:-]{1,128}$/.test(name) ? table.get(upstream + '$' + name) : undefined
+}
+
+/** What the table has of the token, or of the instance's id, that the client says. Ids may have dots themselves. */
+function sessionOf(
+  table: Dict,
+  asked: Asked,
+  upstream: string,
+  sticky: string,
+): string | undefined {
   if (sticky.indexOf('cookie:') === 0) {
     const token = textOf(asked, sticky)
-    return /^[0-9a-f]{16}$/.test(token) ? token : ''
+    return /^[0-9a-f]{16}$/.test(token) ? table.get(upstream + '$' + token) : undefined
   }
   const text = textOf(asked, sticky.slice('route:'.length)).slice(0, 4 * MOST_LENGTH)
-  const id = text.slice(text.lastIndexOf('.') + 1)
-  return /^[\w.:-]{1,128}$/.test(id) ? id : ''
+  const all = namedBy(table, upstream, text)
+  return all === undefined ? namedBy(table, upstream, text.slice(text.lastIndexOf('.') + 1)) : all
 }
 
 /** The entry of the session's instance; null when there is no session, or its instance takes it no more. */
@@ -25,8 +34,7 @@ export function sessionEntry(
   upstream: string,
   rules: Rules,
 ): Entry | null {
-  const name = rules.sticky === '' ? '' : nameOf(asked, rules.sticky)
-  const found = name === '' ? undefined : table.get(upstream + '$' + name)
+  const found = rules.sticky === '' ? undefined : sessionOf(table, asked, upstream, rules.sticky)
   return found === undefined || found.length < ENTRY_LENGTH ? null : parseEntry(found, 0)
 }
 

@@ -8,6 +8,7 @@ import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/l
 import { meanTime, spendTry, takeTrial } from '../../njs/load.js'
 import { chooseByRules } from '../../njs/policy/balance.js'
 import { drawn } from '../../njs/policy/list.js'
+import { sessionEntry } from '../../njs/policy/session.js'
 import { textOf } from '../../njs/policy/text.js'
 import type { SuiteDicts } from './njs-suite.js'
 
@@ -223,6 +224,11 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   })
   is('a session', named === null ? '' : named.sid, sid('b'))
   dicts.table.delete(UNIT + '$ib')
+  dicts.table.set(UNIT + '$web.1', printEntry({ sid: sid('b'), weight: 1, maxConns: 0 }) + 'u')
+  const dotted = { uri: '/', variables: { http_x_route: 'web.1' } }
+  const whole = sessionEntry(dicts.table, dotted, UNIT, sticky)
+  is('of an id with a dot in it', whole === null ? '' : whole.sid, sid('b'))
+  dicts.table.delete(UNIT + '$web.1')
 
   // texts
   const asked = {
@@ -262,14 +268,20 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   is('and is earned', [spendTry(load, UNIT), spendTry(load, UNIT)], [true, false])
   is(
     'one takes a trial',
-    [takeTrial(load, '1' + sid('a')), takeTrial(load, '1' + sid('a'))],
+    [takeTrial(load, '1' + sid('a'), 1000), takeTrial(load, '1' + sid('a'), 10999)],
     [true, false],
   )
   is(
     'it is not open then',
-    [isTrialOpen(load, '1' + sid('a')), isTrialOpen(load, '2' + sid('a'))],
+    [isTrialOpen(load, '1' + sid('a'), 10999), isTrialOpen(load, '2' + sid('a'), 10999)],
     [false, true],
   )
+  is(
+    'what was taken long ago was another one of that number',
+    [isTrialOpen(load, '1' + sid('a'), 11000), takeTrial(load, '1' + sid('a'), 11000)],
+    [true, true],
+  )
+  is('which one takes', takeTrial(load, '1' + sid('a'), 11001), false)
 
   // draws
   const seen: { [draw: number]: boolean } = {}
