@@ -7,7 +7,7 @@ import { count } from './count.js'
 import { zones } from './dict.js'
 import { claim, groundOf, parseChoice, printChoice, rulesOfTried, triesIn } from './hop-request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
-import { tellFailed } from './hop-tell.js'
+import { tellFailed, tellTaken } from './hop-tell.js'
 import { earnTry } from './load.js'
 import { drawOf, parsePick } from './plan.js'
 import type { Plan } from './plan.js'
@@ -90,6 +90,7 @@ function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   if (made.isTrial) {
     v.sluice_watched = '1'
     v.sluice_trial = made.choice.peer.sid
+    tellTaken(r, made.choice.peer.sid)
   }
   if (rules === null || rules.budgetPercent === 0) {
     return v.sluice_turn === '@sluice_retry' ? '' : '1'

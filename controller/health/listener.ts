@@ -19,7 +19,7 @@ export interface ListenerOptions {
   hears(): boolean
   /** Whose answers are wanted, by SID. */
   measured(): string[]
-  /** `f<sid>` and `p<sid>`, oldest first. */
+  /** `f<sid>`, `t<sid>` and `p<sid>`, oldest first. */
   onEvents(events: string[]): void
   onAnswers(counters: Map<string, Counted>): void
   /** After each round, of failed ones too: time has passed. */
