@@ -81,7 +81,7 @@ export interface EventsReply {
   master: number
   /** Ask from here the next time. */
   next: number
-  /** `f<sid>` a failed try, `p<sid>` a trial that passed; oldest first, at most EVENTS, the newest. */
+  /** `f<sid>` a failed try, `t<sid>` a trial that was taken, `p<sid>` that passed; oldest first, at most EVENTS, the newest. */
   events: string[]
 }
 

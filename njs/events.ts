@@ -4,7 +4,7 @@ import { EVENTS, EVENT_COUNT } from '../contract/zones.js'
 import type { Dict, NumberDict } from './dict.js'
 
 /**
- * Appends `f<sid>` or `p<sid>`; throws when a zone is full. The number stands before the text, because between the two steps
+ * Appends `f<sid>`, `t<sid>` or `p<sid>`; throws when a zone is full. The number stands before the text, because between the two steps
  * of a writer a reader finds in the slot what was there a whole ring ago.
  */
 export function appendEvent(events: Dict, counter: NumberDict, text: string): void {

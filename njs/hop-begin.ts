@@ -7,8 +7,8 @@ import { count } from './count.js'
 import { zones } from './dict.js'
 import { claim, groundOf, parseChoice, printChoice, rulesOfTried, triesIn } from './hop-request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
-import { tellFailed } from './hop-tell.js'
-import { earnTry } from './load.js'
+import { tellFailed, tellTaken } from './hop-tell.js'
+import { canSpendTry, earnTry } from './load.js'
 import { drawOf, parsePick } from './plan.js'
 import type { Plan } from './plan.js'
 
@@ -49,7 +49,9 @@ function locationFor(
   const table = zones.sluice_table
   const draw = drawOf(table, r, parsePick(r.variables.http_x_sluice_pick).key)
   const isLooked =
-    isAllowed(r, rules, nth, mostTries(rules, false), true) && isAnotherUp(table, draw, after)
+    isAllowed(r, rules, nth, mostTries(rules, false), true) &&
+    (rules.budgetPercent === 0 || canSpendTry(zones.sluice_load, choice.upstream)) &&
+    isAnotherUp(table, draw, after)
   return isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry'
 }
 
@@ -90,6 +92,7 @@ function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   if (made.isTrial) {
     v.sluice_watched = '1'
     v.sluice_trial = made.choice.peer.sid
+    tellTaken(r, made.choice.peer.sid)
   }
   if (rules === null || rules.budgetPercent === 0) {
     return v.sluice_turn === '@sluice_retry' ? '' : '1'

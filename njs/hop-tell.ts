@@ -8,12 +8,21 @@ import { lastOf } from './tries.js'
 
 const counter = zones.sluice_counter
 
-export function tellFailed(r: NginxHTTPRequest, sid: string): void {
+function tell(r: NginxHTTPRequest, event: string): void {
   try {
-    appendEvent(zones.sluice_event, counter, 'f' + sid)
+    appendEvent(zones.sluice_event, counter, event)
   } catch (error) {
-    countFailure(counter, 'telling of a failure', error, r)
+    countFailure(counter, 'telling of a try', error, r)
   }
+}
+
+export function tellFailed(r: NginxHTTPRequest, sid: string): void {
+  tell(r, 'f' + sid)
+}
+
+/** Tells that this request is the trial. */
+export function tellTaken(r: NginxHTTPRequest, sid: string): void {
+  tell(r, 't' + sid)
 }
 
 /** Tells of a try that failed, unless its answer is one that only asks for patience (429). */

@@ -103,6 +103,12 @@ export function earnTry(load: NumberDict, unit: string, percent: number): void {
   }
 }
 
+/** Whether another try could be paid for now. */
+export function canSpendTry(load: NumberDict, unit: string): boolean {
+  const left = load.get('b' + unit)
+  return (left === undefined ? BUDGET_TRIES : left) >= 1
+}
+
 /** Whether another try may be made; then it is paid for. */
 export function spendTry(load: NumberDict, unit: string): boolean {
   const key = 'b' + unit

@@ -2,6 +2,7 @@
 import { checkUpstream } from '../../contract/records.js'
 import type { UpstreamRecord } from '../../contract/records.js'
 import { printKey } from '../../contract/keys.js'
+import type { Policy } from '../../contract/policy.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Conditions } from '../conditions.js'
 import { stateOf } from '../desired.js'
@@ -39,8 +40,25 @@ export async function patchUpstream(
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
   }
   const stored = checkUpstream(await draft.read(keyOf(target)))
-  const before = stored.ok ? { policy: { ...stored.value.policy } } : {}
+  const before = stored.ok ? { policy: withoutReplaced(stored.value.policy, patch.policy) } : {}
   return write(draft, target, accept(checkUpstream(mergePatch(before, patch))), false)
+}
+
+/** A part that becomes one of another kind keeps none of its fields: they would be unknown to it. */
+function withoutReplaced(stored: Policy, patch: unknown): Partial<Policy> {
+  const { hash, sticky, check, ...rest } = stored
+  const asked = (patch ?? {}) as { [part in keyof Policy]?: Record<string, unknown> | null }
+  const balance: unknown = asked.balance
+  const isOther = (part: 'sticky' | 'check', field: string, kept: unknown) => {
+    const wanted = asked[part]?.[field]
+    return wanted !== undefined && wanted !== kept
+  }
+  return {
+    ...rest,
+    ...(hash !== undefined && (balance === undefined || balance === 'hash') && { hash }),
+    ...(sticky !== undefined && !isOther('sticky', 'by', sticky.by) && { sticky }),
+    ...(check !== undefined && !isOther('check', 'type', check.type) && { check }),
+  }
 }
 
 export async function deleteUpstream(

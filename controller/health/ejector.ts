@@ -30,10 +30,15 @@ interface Out {
   /** When it was last tried, and by which number; 0: not yet. */
   triedAtMs: number
   trial: number
+  /** Whether a request came that took this trial. */
+  isTaken: boolean
   isCounted: boolean
 }
 
-/** Who took a trial may have died with it, or have met a slow answer: after this (or failTimeoutMs) another may try. */
+/**
+ * Who took a trial may have died with it, or have met a slow answer: after this (or failTimeoutMs) another may try. Where nobody
+ * took it, there are only requests that may not be sent twice: they get the instance back, as there is no other way to find out.
+ */
 const TRIAL_MS = 10_000
 const TRIALS = 9
 
@@ -90,6 +95,14 @@ export class Ejector {
     this.#entries.set(sid, entry)
     if (maxFails > 0 && entry.fails.length >= maxFails) {
       this.#eject(entry, `${entry.fails.length} failures`, nowMs)
+    }
+  }
+
+  /** A request takes the trial. */
+  taken(sid: string): void {
+    const out = this.#entries.get(sid)?.out
+    if (out?.phase === 'trial') {
+      out.isTaken = true
     }
   }
 
@@ -151,7 +164,7 @@ export class Ejector {
     entry.fails = []
     entry.out = {
       ...{ why, sinceMs, untilMs, ignored, phase: 'ejected' },
-      ...{ triedAtMs: 0, trial: 0, isCounted: false },
+      ...{ triedAtMs: 0, trial: 0, isTaken: false, isCounted: false },
     }
   }
 
@@ -206,16 +219,30 @@ export class Ejector {
     const waiting = [...this.#entries.values()].filter(
       ({ sid, out }) => out?.phase === 'trial' && this.#levels.get(sid) === 'serves',
     )
-    const current = waiting.find(({ sid }) => sid === this.#trying)?.out
-    if (current !== undefined && nowMs < current.triedAtMs + this.#trialMs()) {
+    const current = waiting.find(({ sid }) => sid === this.#trying)
+    if (current?.out !== undefined && nowMs < current.out.triedAtMs + this.#trialMs()) {
       return
     }
+    if (current?.out?.isTaken === false) {
+      this.#release(current, nowMs)
+    }
     const orderOf = ({ out }: Entry): number => out?.triedAtMs ?? 0
-    const [next] = waiting.sort((a, b) => orderOf(a) - orderOf(b) || (a.sid < b.sid ? -1 : 1))
+    const [next] = waiting
+      .filter(({ out }) => out !== undefined)
+      .sort((a, b) => orderOf(a) - orderOf(b) || (a.sid < b.sid ? -1 : 1))
     this.#trying = next?.sid
     if (next?.out !== undefined) {
       this.#lastTrial = (this.#lastTrial % TRIALS) + 1
-      Object.assign(next.out, { trial: this.#lastTrial, triedAtMs: nowMs })
+      Object.assign(next.out, { trial: this.#lastTrial, triedAtMs: nowMs, isTaken: false })
+    }
+  }
+
+  /** It serves again, and the next failure ejects it. */
+  #release(entry: Entry, nowMs: number): void {
+    entry.out = undefined
+    entry.fails = Array.from({ length: Math.max(0, this.#policy.maxFails - 1) }, () => nowMs)
+    if (entry.fails.length === 0) {
+      this.#entries.delete(entry.sid)
     }
   }
 }

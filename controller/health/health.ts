@@ -109,7 +109,7 @@ export class Health {
     )
   }
 
-  /** `f<sid>` a try failed, `p<sid>` a trial passed. */
+  /** `f<sid>` a try failed, `t<sid>` a trial was taken, `p<sid>` it passed. */
   hear(events: string[]): void {
     const nowMs = this.#now()
     const touched = new Set<string>()
@@ -119,6 +119,8 @@ export class Health {
         const health = this.#upstreams.get(name)
         if (event.startsWith('f')) {
           health?.failed(sid, nowMs)
+        } else if (event.startsWith('t')) {
+          health?.taken(sid)
         } else {
           health?.passed(sid)
         }

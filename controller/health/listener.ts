@@ -23,7 +23,7 @@ export interface ListenerOptions {
   /** Who has been gone for long, by SID; and that nginx has forgotten them. */
   gone(): string[]
   onForgotten(sids: string[]): void
-  /** `f<sid>` and `p<sid>`, oldest first. */
+  /** `f<sid>`, `t<sid>` and `p<sid>`, oldest first. */
   onEvents(events: string[]): void
   onAnswers(counters: Map<string, Counted>): void
   /** After each round, of failed ones too: time has passed. */

@@ -106,6 +106,10 @@ export class UpstreamHealth {
     this.#ejector.failed(sid, nowMs)
   }
 
+  taken(sid: string): void {
+    this.#ejector.taken(sid)
+  }
+
   passed(sid: string): void {
     this.#ejector.passed(sid)
   }

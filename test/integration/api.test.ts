@@ -66,6 +66,26 @@ t.test('an upstream with a policy of its own', async (t) => {
   t.match(problem(await call('PATCH', '/v1/upstreams/other', {})), { code: 'not_found' })
 })
 
+t.test('a part of a policy that becomes one of another kind starts anew', async (t) => {
+  const { call } = await testApi(t)
+  const WEB = '/v1/upstreams/web'
+  const policy = {
+    ...{ balance: 'hash', hash: { key: 'uri' }, sticky: { by: 'cookie', name: 'id' } },
+    check: { type: 'http', path: '/health' },
+  }
+  t.equal((await call('PUT', WEB, { policy })).status, 201)
+  const change = {
+    ...{ balance: 'leastConn', sticky: { by: 'route', key: 'cookie:id' } },
+    check: { type: 'tcp' },
+  }
+  const { body } = await call('PATCH', WEB, { policy: change })
+  t.match(body.policy, { balance: 'leastConn', check: { type: 'tcp' } })
+  t.same(body.policy.sticky, { by: 'route', key: 'cookie:id', keepDraining: false })
+  t.equal(body.policy.hash, undefined)
+  const kept = await call('PATCH', WEB, { policy: { check: { fall: 7 } } })
+  t.match(kept.body.policy, { sticky: { by: 'route' }, check: { type: 'tcp', fall: 7 } })
+})
+
 t.test('a policy is put, changed part by part, and read', async (t) => {
   const { call } = await testApi(t)
   const WEB = '/v1/upstreams/web'

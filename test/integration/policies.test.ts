@@ -205,6 +205,13 @@ for (const rig of RIGS) {
       t.same(new Set(await many(4)), new Set(['a']))
     })
 
+    t.test('where the budget is spent, an answer passes as it is', async (t) => {
+      const rules = { balance: 'r', statuses: 1 << 3, budgetPercent: 1 } as const
+      await serve(peers(), rules, { main: ['a', 'b'] })
+      const all = await many(30, '/?status=503')
+      t.same(new Set(all), new Set(['503']))
+    })
+
     t.test('what failed is told', async (t) => {
       const dead = { id: 'd', address: '127.0.0.1:2' }
       await serve([dead, ...peers()], { balance: 'r' }, { main: ['d', 'a'] })

@@ -9,6 +9,7 @@ const S = 1000
 type Step =
   | ['fail', string, times?: number]
   | ['pass', string]
+  | ['take', string]
   | ['outlier', string]
   | ['levels', Record<string, Level>]
   /** At this second. */
@@ -86,18 +87,40 @@ const cases: Case[] = [
     ],
   },
   {
-    what: 'a trial that nobody takes, or whose end nobody hears, stays open, by another number',
+    what: 'a trial whose end nobody hears is given again, by another number',
     steps: [
       ['fail', 'a', 3],
       ['shows', { a: 'ejected' }],
       ['at', 10],
       ['shows', { a: 'trial 1' }],
+      ['take', 'a'],
       ['at', 19.9],
       ['shows', { a: 'trial 1' }],
       ['at', 20],
       ['shows', { a: 'trial 2' }],
+      ['take', 'a'],
       ['at', 3600],
       ['shows', { a: 'trial 3' }],
+    ],
+  },
+  {
+    what: 'where no request may take the trial, it serves again, and the first failure ejects it',
+    steps: [
+      ['fail', 'a', 3],
+      ['shows', { a: 'ejected' }],
+      ['at', 10],
+      ['shows', { a: 'trial 1' }],
+      ['at', 20],
+      ['shows', {}],
+      ['fail', 'a'],
+      ['shows', { a: 'ejected' }],
+      ['at', 30],
+      ['shows', { a: 'trial 2' }],
+      ['at', 40],
+      ['shows', {}],
+      ['at', 50],
+      ['fail', 'a', 2],
+      ['shows', {}],
     ],
   },
   {
@@ -111,10 +134,13 @@ const cases: Case[] = [
       ['shows', { a: 'trial 1', b: 'waiting' }],
       ['fail', 'b', 3],
       ['shows', { a: 'trial 1', b: 'waiting' }],
+      ['take', 'a'],
       ['at', 20],
       ['shows', { a: 'waiting', b: 'trial 2' }],
+      ['take', 'b'],
       ['at', 30],
       ['shows', { a: 'trial 3', b: 'waiting' }],
+      ['take', 'a'],
       ...[40, 50, 60, 70, 80, 90].flatMap((at): Step[] => [
         ['at', at],
         [
@@ -123,6 +149,7 @@ const cases: Case[] = [
             ? { a: 'waiting', b: `trial ${at / 10}` }
             : { a: `trial ${at / 10}`, b: 'waiting' },
         ],
+        ['take', at % 20 === 0 ? 'b' : 'a'],
       ]),
       ['at', 100],
       ['shows', { a: 'waiting', b: 'trial 1' }],
@@ -281,6 +308,8 @@ for (const { what, policy, levels = serving('a', 'b', 'c'), steps } of cases) {
         for (let i = 0; i < (step[2] ?? 1); i++) ejector.failed(step[1], nowMs)
       } else if (step[0] === 'pass') {
         ejector.passed(step[1])
+      } else if (step[0] === 'take') {
+        ejector.taken(step[1])
       } else if (step[0] === 'outlier') {
         ejector.outlier(step[1], 'slow', nowMs)
       } else if (step[0] === 'levels') {
