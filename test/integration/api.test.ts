@@ -125,8 +125,8 @@ t.test('a policy is put, changed part by part, and read', async (t) => {
     retry: { tries: 2, timeoutMs: 0, statuses: [], nonIdempotent: false },
     slowStartMs: 5000,
   })
-  const mixed = await call('PATCH', WEB, { policy: { sticky: { by: 'route', key: 'uri' } } })
-  t.match(problem(mixed), { code: 'invalid' }, 'a route has no cookie fields')
+  const mixed = await call('PATCH', WEB, { policy: { sticky: { key: 'uri' } } })
+  t.match(problem(mixed), { code: 'invalid' }, 'a cookie has no key')
   t.same((await call('PUT', WEB, {})).body.policy, { balance: 'random' })
 })
 
