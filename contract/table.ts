@@ -113,6 +113,39 @@ export function shareCell(share: number, cells: number): number {
   return Math.floor((share * cells) / SHARES)
 }
 
+/** What a slot's value says, before one of its peers is drawn. */
+export interface SlotValue {
+  /** `<number><sid>` of a peer that one request is to try; '' for none. */
+  trial: string
+  /** Whether the upstream of the peer that is drawn has rules that choose. */
+  ruled: boolean
+  /** Who is drawn from: `<sid>`, `*…` or `#<cells>`. */
+  value: string
+}
+
+const TRIAL_LENGTH = SID_LENGTH + 1
+
+export function printSlot(slot: SlotValue): string {
+  return (slot.trial === '' ? '' : '!' + slot.trial) + (slot.ruled ? '$' : '') + slot.value
+}
+
+export function parseSlot(text: string): SlotValue {
+  const isTrial = text.charAt(0) === '!'
+  const rest = isTrial ? text.slice(1 + TRIAL_LENGTH) : text
+  const ruled = rest.charAt(0) === '$'
+  return {
+    trial: isTrial ? text.slice(1, 1 + TRIAL_LENGTH) : '',
+    ruled: ruled,
+    value: ruled ? rest.slice(1) : rest,
+  }
+}
+
+/** How many cells with keys of their own a slot has; 0 when few or one share it. */
+export function cellsOf(text: string): number {
+  const value = parseSlot(text).value
+  return value.charAt(0) === '#' ? Number(value.slice(1)) : 0
+}
+
 const KEY =
   /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
 const SLOT_KEY = /^[:@~][^/]+\//

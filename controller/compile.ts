@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { printAddress } from '../contract/address.js'
 import { printRules } from '../contract/rules.js'
-import { peerBucket, printPeer } from '../contract/table.js'
+import { peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
 import { BUCKET_PEERS, SLOTS } from '../contract/zones.js'
 import type { Conditions } from './conditions.js'
@@ -92,8 +92,8 @@ function markSlots(layout: Layout, { ruled, trials }: Marks): Layout {
   const isCell = (key: string) => key.lastIndexOf('/') > 0
   const marked = [...layout].map(([key, value]): [string, string] => {
     const peer = tried.get(key)
-    const trial = peer === undefined ? '' : `!${peer.trial}${peer.sid}`
-    return [key, isCell(key) ? value : `${trial}${ruled ? '$' : ''}${value}`]
+    const trial = peer === undefined ? '' : `${peer.trial}${peer.sid}`
+    return [key, isCell(key) ? value : printSlot({ trial, ruled, value })]
   })
   return new Map(marked)
 }

@@ -1,5 +1,6 @@
 /** Keeps the compiled table beside the desired state, and compiles again only what a change concerns. */
 import { DEFAULT_POLICY } from '../contract/policy.js'
+import { cellsOf } from '../contract/table.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
 import { NO_LAYOUT, compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
@@ -21,8 +22,6 @@ interface Cached {
   sids: Set<string>
 }
 
-/** Many peers share it, so that its cells have keys of their own. */
-const CELLED = /^(\?.{33})?\^?#/
 const NOTHING_KNOWN: ConditionsOf = () => undefined
 
 /** The slots of a unit, without its name; empty when a copy for each host would cost a key for each cell. */
@@ -30,7 +29,7 @@ function slotsOf(unit: Unit): Layout {
   const slots = new Map<string, string>()
   for (let i = 0; i < SLOTS; i++) {
     const value = unit.entries.get(`${unit.name}/${i}`)
-    if (value !== undefined && CELLED.test(value)) {
+    if (value !== undefined && cellsOf(value) > 0) {
       return NO_LAYOUT
     }
     if (value !== undefined) {

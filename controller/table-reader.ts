@@ -1,7 +1,7 @@
 /** Reads back what a gateway's table holds, so that only what differs has to be sent. */
 import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, parseRules } from '../contract/rules.js'
 import type { Rules } from '../contract/rules.js'
-import { DIGEST_LENGTH, parsePeer } from '../contract/table.js'
+import { DIGEST_LENGTH, cellsOf, parsePeer } from '../contract/table.js'
 import { INDEX_BUCKETS, SHARES, SLOTS } from '../contract/zones.js'
 import type { Unit } from './compile.js'
 
@@ -68,9 +68,6 @@ function firstKeys(name: string, record: string | undefined): string[] {
   return rules === null ? keys : [...keys, ...chunkKeys(name, rules), `${name}$`]
 }
 
-/** Shared by many: as it is, or after a trial, or after the mark of rules that choose. */
-const CELLED = /^(?:!.{33})?\$?#(\d+)$/
-
 /** A session's key is told by the line of its peer alone. */
 function sessionKeys(
   name: string,
@@ -93,12 +90,10 @@ function sessionKeys(
 function cellKeys(found: Map<string, string>): string[] {
   const keys: string[] = []
   for (const [key, value] of found) {
-    const celled = /\/\d+$/.test(key) ? CELLED.exec(value) : null
-    if (celled !== null) {
-      const cells = Math.min(Number(celled[1]), SHARES)
-      for (let cell = 0; cell < cells; cell++) {
-        keys.push(`${key}/${cell}`)
-      }
+    const told = /\/\d+$/.test(key) ? cellsOf(value) : 0
+    const cells = Number.isInteger(told) ? Math.min(told, SHARES) : 0
+    for (let cell = 0; cell < cells; cell++) {
+      keys.push(`${key}/${cell}`)
     }
   }
   return keys

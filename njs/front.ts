@@ -1,11 +1,11 @@
 /** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
-import { SID_LENGTH } from '../contract/table.js'
+import { SID_LENGTH, parseSlot } from '../contract/table.js'
 import type { Rules } from '../contract/rules.js'
 import type { Dict, NumberDict } from './dict.js'
 import { lastOf } from './tries.js'
 import { hold } from './hold.js'
 import { addAnswer, earnTry, isTrialOpen } from './load.js'
-import { drawSid, findUnit, parseSlot } from './lookup.js'
+import { drawSid, findUnit } from './lookup.js'
 import type { Asked } from './lookup.js'
 import { rulesOf, upstreamOf } from './peers.js'
 import { chooseByRules, counts, isForHop } from './policy/balance.js'

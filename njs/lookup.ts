@@ -1,5 +1,6 @@
 /** From a request's key to the unit that serves it and to the SID it draws. Shared by the front and the hop. */
-import { DIGEST_LENGTH, SHARE_LENGTH, SID_LENGTH, shareCell } from '../contract/table.js'
+import { DIGEST_LENGTH, SHARE_LENGTH, SID_LENGTH, parseSlot, shareCell } from '../contract/table.js'
+import type { SlotValue } from '../contract/table.js'
 import type { Dict } from './dict.js'
 
 /** What is read of a request: its path as nginx normalised it, and variables. */
@@ -59,28 +60,6 @@ export function drawSid(table: Dict, slotKey: string, value: string, share: numb
     at += SHARE_LENGTH
   }
   return value.slice(at + 3, at + SHARE_LENGTH)
-}
-
-/** What a slot's value says, before one of its peers is drawn. */
-export interface SlotValue {
-  /** `<number><sid>` of a peer that one request is to try; '' for none. */
-  trial: string
-  /** Whether the upstream of the peer that is drawn has rules that choose. */
-  ruled: boolean
-  value: string
-}
-
-const TRIAL_LENGTH = SID_LENGTH + 1
-
-export function parseSlot(text: string): SlotValue {
-  const isTrial = text.charAt(0) === '!'
-  const rest = isTrial ? text.slice(1 + TRIAL_LENGTH) : text
-  const ruled = rest.charAt(0) === '$'
-  return {
-    trial: isTrial ? text.slice(1, 1 + TRIAL_LENGTH) : '',
-    ruled: ruled,
-    value: ruled ? rest.slice(1) : rest,
-  }
 }
 
 /** A unit's slot as it is, and its key; undefined when it has none. */

@@ -296,6 +296,20 @@ t.test('trials', async (t) => {
   t.equal(readRules(ruled, ':web')?.trial, '')
 })
 
+t.test('a host has no slots of its own where those of its split have cells', async (t) => {
+  const many = Array.from({ length: 1000 }, (_, i): [string, More] => [`i${i}`, {}])
+  const web = upstream({ balance: 'leastConn' }, Object.fromEntries(many))
+  const record = {
+    ...{ hosts: ['app.test'], pathPrefix: '/' },
+    split: [{ upstream: 'web', weight: 1 }],
+  }
+  const routes = new Map([['canary', { id: 'canary', record, revision: 1 }]])
+  const it = new Compiler('localhost', silentLogger, PLACE)
+  it.update({ revision: 1, upstreams: new Map([['web', web]]), routes }, NONE)
+  t.match(it.units.get('~canary')?.entries.get('~canary/0'), /^\$#\d+$/)
+  t.same([...(it.units.get('@app.test')?.entries.keys() ?? [])], ['@app.test'])
+})
+
 t.test('splits', async (t) => {
   const arm = (policy: object, conditions: Record<string, Condition> = {}, place = PLACE) =>
     compilePeers(
