@@ -3,8 +3,8 @@
  * up (503, try again), and not that there is no such host (404). Pure but for what it remembers.
  */
 import { parseKey } from '../contract/keys.js'
-import { checkRoute } from '../contract/records.js'
-import type { RouteRecord } from '../contract/records.js'
+import { checkRoute } from '../contract/route.js'
+import type { RouteRecord } from '../contract/route.js'
 
 export class LingeringRoutes {
   readonly #forMs: number

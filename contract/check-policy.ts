@@ -1,6 +1,7 @@
 /** How the instances of an upstream are checked, and its guard. Same promises as the guards in records.ts. */
+import { isObject, isText, wrong } from './checked.js'
+import type { Checked, Fields } from './checked.js'
 import { isWhole } from './names.js'
-import type { Checked } from './records.js'
 
 export type CheckType = 'http' | 'tcp' | 'grpc'
 
@@ -42,8 +43,6 @@ export interface CheckPolicy {
   service?: string
 }
 
-type Fields = Record<string, unknown>
-
 /** A field, whether it is right, and what it must be. */
 type Rule = [string, boolean, string]
 
@@ -55,20 +54,8 @@ const GRPC = ['service']
 const RESERVED =
   /^(host|connection|content-length|transfer-encoding|keep-alive|upgrade|te|trailer|expect|proxy-.*)$/i
 
-function wrong<T>(field: string, message: string): Checked<T> {
-  return { ok: false, field: field, message: message }
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function has(list: string[], item: unknown): boolean {
   return typeof item === 'string' && list.indexOf(item) >= 0
-}
-
-function isPlain(value: unknown, most: number): value is string {
-  return typeof value === 'string' && value.length <= most && !/[\u0000-\u001f\u007f]/.test(value)
 }
 
 /** `200,204,300-399` → `[[200, 200], [204, 204], [300, 399]]`; null if it is no such text. Final statuses, 200 to 599. */
@@ -195,7 +182,7 @@ function answerRules(fields: Fields): Rule[] {
     ],
     [
       'body',
-      body === undefined || (isPlain(body, 1024) && body !== ''),
+      body === undefined || (isText(body, 1024) && body !== ''),
       'must be a text of 1 to 1024 characters, without control characters',
     ],
     ['body', body === undefined || fields.method !== 'HEAD', 'cannot be had by the method HEAD'],

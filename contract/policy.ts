@@ -1,8 +1,9 @@
 /** How an upstream's peers are chosen, and what becomes of those that fail: the policy's shape and its guard. */
 import { checkCheckPolicy } from './check-policy.js'
 import type { CheckPolicy } from './check-policy.js'
+import { brokenRule, checkShape, right, within, wrong } from './checked.js'
+import type { Checked, FieldRule, Fields } from './checked.js'
 import { isWhole } from './names.js'
-import type { Checked } from './records.js'
 import { RETRY_STATUSES } from './rules.js'
 
 export type Balance =
@@ -97,17 +98,10 @@ export const DEFAULT_EJECT: EjectPolicy = {
   panicPercent: 0,
 }
 
-type Fields = Record<string, unknown>
-type Rule = [string, (value: unknown) => boolean, string]
-
 const BALANCES = 'random roundRobin leastConn randomTwo leastTime hash ipHash'.split(' ')
 /** A day. */
 const MOST_MS = 86400000
 const TOKEN = /^[A-Za-z0-9_-]{1,64}$/
-
-function wrong<T>(field: string, message: string): Checked<T> {
-  return { ok: false, field: field, message: message }
-}
 
 function isSource(value: unknown): boolean {
   return (
@@ -120,16 +114,16 @@ function isFlag(value: unknown): boolean {
   return typeof value === 'boolean'
 }
 
-function within(low: number, high: number): (value: unknown) => boolean {
-  return (value) => isWhole(value, low, high)
-}
-
 function oneOf(words: string[]): (value: unknown) => boolean {
   return (value) => typeof value === 'string' && words.indexOf(value) >= 0
 }
 
-function whole(field: string, low: number, high: number): Rule {
-  return [field, within(low, high), 'must be a whole number from ' + low + ' to ' + high]
+function whole(field: string, low: number, high: number): FieldRule {
+  return [
+    field,
+    (value) => isWhole(value, low, high),
+    'must be a whole number from ' + low + ' to ' + high,
+  ]
 }
 
 function isStatuses(value: unknown): boolean {
@@ -143,13 +137,13 @@ function isStatuses(value: unknown): boolean {
 
 const SOURCE_MESSAGE = 'must be address, uri, header:<name>, cookie:<name> or argument:<name>'
 
-const HASH: Rule[] = [['key', isSource, SOURCE_MESSAGE], whole('loadPercent', 110, 1000)]
-const ROUTE: Rule[] = [
+const HASH: FieldRule[] = [['key', isSource, SOURCE_MESSAGE], whole('loadPercent', 110, 1000)]
+const ROUTE: FieldRule[] = [
   ['by', oneOf(['route']), 'must be cookie or route'],
   ['key', isSource, SOURCE_MESSAGE],
   ['keepDraining', isFlag, 'must be true or false'],
 ]
-const COOKIE: Rule[] = [
+const COOKIE: FieldRule[] = [
   ['by', oneOf(['cookie']), 'must be cookie or route'],
   ['name', (v) => typeof v === 'string' && TOKEN.test(v), 'must be letters, digits, _ and -'],
   whole('ttlMs', 1000, 365 * MOST_MS),
@@ -159,14 +153,14 @@ const COOKIE: Rule[] = [
   ['sameSite', oneOf(['strict', 'lax', 'none']), 'must be strict, lax or none'],
   ['keepDraining', isFlag, 'must be true or false'],
 ]
-const RETRY: Rule[] = [
+const RETRY: FieldRule[] = [
   whole('tries', 1, 8),
   whole('timeoutMs', 0, 600000),
   ['statuses', isStatuses, 'must be a list of some of ' + RETRY_STATUSES.join(', ')],
   ['nonIdempotent', isFlag, 'must be true or false'],
   whole('budgetPercent', 1, 100),
 ]
-const EJECT: Rule[] = [
+const EJECT: FieldRule[] = [
   whole('maxFails', 0, 1000),
   whole('failTimeoutMs', 100, MOST_MS),
   whole('errorPercent', 1, 100),
@@ -178,28 +172,22 @@ const EJECT: Rule[] = [
 /** `defaults` are the fields that need not be given; a field that is in neither is optional unless `required` names it. */
 function checkPart<T>(
   value: unknown,
-  rules: Rule[],
+  rules: FieldRule[],
   defaults: Fields,
   required: string[],
 ): Checked<T> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return wrong('', 'must be an object')
-  }
-  const fields: Fields = Object.assign({}, defaults, value)
   const known = rules.map((rule) => rule[0])
-  const extra = Object.keys(fields).filter((field) => known.indexOf(field) < 0)
-  if (extra.length > 0) {
-    return wrong(extra[0] as string, 'is not a known field')
+  const shape = checkShape(value, known)
+  if (!shape.ok) {
+    return shape
   }
+  const fields: Fields = Object.assign({}, defaults, shape.value)
   const missing = required.filter((field) => fields[field] === undefined)
   if (missing.length > 0) {
     return wrong(missing[0] as string, 'is missing')
   }
-  const bad = rules.filter((rule) => fields[rule[0]] !== undefined && !rule[1](fields[rule[0]]))
-  const first = bad[0]
-  return first === undefined
-    ? { ok: true, value: fields as unknown as T }
-    : wrong(first[0], first[2])
+  const bad = brokenRule(fields, rules, [])
+  return bad === undefined ? right(fields as unknown as T) : wrong(bad[0], bad[2])
 }
 
 function lowerHeader(key: TextSource): TextSource {
@@ -243,7 +231,7 @@ const PARTS: { [field: string]: (value: unknown) => Checked<unknown> } = {
   check: checkCheckPolicy,
 }
 
-const SCALARS: Rule[] = [
+const SCALARS: FieldRule[] = [
   ['balance', oneOf(BALANCES), 'must be one of ' + BALANCES.join(', ')],
   whole('slowStartMs', 0, 3600000),
   ['zone', oneOf(['prefer', 'ignore']), 'must be prefer or ignore'],
@@ -252,7 +240,7 @@ const SCALARS: Rule[] = [
 /** `{balance: "hash", hash: {key: "cookie:user"}}` → the same with the defaults of each part that is given. */
 export function checkPolicy(value: unknown): Checked<Policy> {
   const parts = Object.keys(PARTS)
-  const rules = SCALARS.concat(parts.map((part): Rule => [part, () => true, '']))
+  const rules = SCALARS.concat(parts.map((part): FieldRule => [part, () => true, '']))
   const shape = checkPart<Fields>(value, rules, DEFAULT_POLICY as unknown as Fields, [])
   if (!shape.ok) {
     return shape
@@ -263,7 +251,7 @@ export function checkPolicy(value: unknown): Checked<Policy> {
     if (policy[part] !== undefined) {
       const checked = (PARTS[part] as (value: unknown) => Checked<unknown>)(policy[part])
       if (!checked.ok) {
-        return wrong(part + (checked.field === '' ? '' : '.' + checked.field), checked.message)
+        return wrong(within(part, checked.field), checked.message)
       }
       policy[part] = checked.value
     }

@@ -20,6 +20,8 @@
  *
  * Errors are {@link Rejection}s with the status of their code.
  */
+import { checkShape, right, wrong } from './checked.js'
+import type { Checked, Fields } from './checked.js'
 import type { Code } from './codes.js'
 import type { TableState } from './table.js'
 import { isTableKey, isTableValue } from './table.js'
@@ -117,34 +119,23 @@ export interface Rejection {
   revision?: number
 }
 
-export type CheckedBody<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
-
-function wrong<T>(field: string, message: string): CheckedBody<T> {
-  return { ok: false, field: field, message: message }
-}
-
-function checkFields(value: unknown, fields: string[]): CheckedBody<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return wrong('', 'must be an object')
+function checkFields(value: unknown, fields: string[]): Checked<Fields> {
+  const shape = checkShape(value, fields)
+  if (!shape.ok) {
+    return shape
   }
-  const there = Object.keys(value)
-  const extra = there.filter((key) => fields.indexOf(key) < 0)
-  if (extra.length > 0) {
-    return wrong(extra[0] as string, 'is not a known field')
-  }
+  const there = Object.keys(shape.value)
   const missing = fields.filter((key) => there.indexOf(key) < 0)
-  return missing.length > 0
-    ? wrong(missing[0] as string, 'is missing')
-    : { ok: true, value: value as Record<string, unknown> }
+  return missing.length > 0 ? wrong(missing[0] as string, 'is missing') : shape
 }
 
 function isCount(value: unknown): value is number {
   return isWhole(value, 0, Number.MAX_SAFE_INTEGER)
 }
 
-function checkList(value: unknown, field: string): CheckedBody<unknown[]> {
+function checkList(value: unknown, field: string): Checked<unknown[]> {
   return Array.isArray(value) && value.length <= MAX_OPERATIONS
-    ? { ok: true, value: value }
+    ? right(value)
     : wrong(field, 'must be a list of at most ' + MAX_OPERATIONS)
 }
 
@@ -162,7 +153,7 @@ function checkOperation(operation: unknown): [string, string] | null {
   return fits ? null : ['[1]', 'does not fit its key']
 }
 
-export function checkClaim(value: unknown): CheckedBody<Claim> {
+export function checkClaim(value: unknown): Checked<Claim> {
   const checked = checkFields(value, ['epoch', 'expect'])
   if (!checked.ok) {
     return checked
@@ -171,7 +162,7 @@ export function checkClaim(value: unknown): CheckedBody<Claim> {
     return wrong('epoch', 'must be a whole number from 1')
   }
   return isCount(checked.value.expect)
-    ? { ok: true, value: checked.value as unknown as Claim }
+    ? right(checked.value as unknown as Claim)
     : wrong('expect', 'must be a whole number')
 }
 
@@ -187,7 +178,7 @@ function checkDeltaHead(delta: Record<string, unknown>): [string, string] | null
 }
 
 /** Checks all of a delta, so that nothing of a bad one is ever written. */
-export function checkDelta(value: unknown): CheckedBody<Delta> {
+export function checkDelta(value: unknown): Checked<Delta> {
   const checked = checkFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
   if (!checked.ok) {
     return checked
@@ -206,10 +197,10 @@ export function checkDelta(value: unknown): CheckedBody<Delta> {
       return wrong('operations[' + i + ']' + bad[0], bad[1])
     }
   }
-  return { ok: true, value: checked.value as unknown as Delta }
+  return right(checked.value as unknown as Delta)
 }
 
-export function checkRead(value: unknown): CheckedBody<Read> {
+export function checkRead(value: unknown): Checked<Read> {
   const checked = checkFields(value, ['keys'])
   if (!checked.ok) {
     return checked
@@ -221,30 +212,28 @@ export function checkRead(value: unknown): CheckedBody<Read> {
   const bad = keys.value.filter((key) => !isTableKey(key))
   return bad.length > 0
     ? wrong('keys', 'not a key of the table: ' + String(bad[0]).slice(0, 80))
-    : { ok: true, value: { keys: keys.value as string[] } }
+    : right({ keys: keys.value as string[] })
 }
 
-function checkSids(value: unknown): CheckedBody<string[]> {
+function checkSids(value: unknown): Checked<string[]> {
   const sids = checkList(value, 'sids')
   if (!sids.ok) {
     return sids
   }
   return sids.value.some((sid) => typeof sid !== 'string' || !/^[0-9a-f]{32}$/.test(sid))
     ? wrong('sids', 'must be SIDs of 32 hex digits')
-    : { ok: true, value: sids.value as string[] }
+    : right(sids.value as string[])
 }
 
-function checkPids(value: unknown): CheckedBody<number[]> {
+function checkPids(value: unknown): Checked<number[]> {
   const pids = checkList(value, 'pids')
   if (!pids.ok) {
     return pids
   }
-  return pids.value.every(isCount)
-    ? { ok: true, value: pids.value }
-    : wrong('pids', 'must be process ids')
+  return pids.value.every(isCount) ? right(pids.value) : wrong('pids', 'must be process ids')
 }
 
-export function checkActive(value: unknown): CheckedBody<ActiveRequest> {
+export function checkActive(value: unknown): Checked<ActiveRequest> {
   const checked = checkFields(value, ['sids', 'pids'])
   if (!checked.ok) {
     return checked
@@ -254,23 +243,23 @@ export function checkActive(value: unknown): CheckedBody<ActiveRequest> {
     return sids
   }
   const pids = checkPids(checked.value.pids)
-  return pids.ok ? { ok: true, value: { sids: sids.value, pids: pids.value } } : pids
+  return pids.ok ? right({ sids: sids.value, pids: pids.value }) : pids
 }
 
-export function checkAnswers(value: unknown): CheckedBody<AnswersRequest> {
+export function checkAnswers(value: unknown): Checked<AnswersRequest> {
   const checked = checkFields(value, ['sids'])
   if (!checked.ok) {
     return checked
   }
   const sids = checkSids(checked.value.sids)
-  return sids.ok ? { ok: true, value: { sids: sids.value } } : sids
+  return sids.ok ? right({ sids: sids.value }) : sids
 }
 
-export function checkSweep(value: unknown): CheckedBody<SweepRequest> {
+export function checkSweep(value: unknown): Checked<SweepRequest> {
   const checked = checkFields(value, ['pids'])
   if (!checked.ok) {
     return checked
   }
   const pids = checkPids(checked.value.pids)
-  return pids.ok ? { ok: true, value: { pids: pids.value } } : pids
+  return pids.ok ? right({ pids: pids.value }) : pids
 }

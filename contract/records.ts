@@ -4,11 +4,11 @@
  */
 import { parseIp, printIp, refuseIp } from './address.js'
 import type { AddressPolicy } from './address.js'
-import { isHostPattern, isName, isPathPrefix, isWhole } from './names.js'
+import { brokenRule, checkShape, isObject, isText, right, within, wrong } from './checked.js'
+import type { Checked, FieldRule, Fields } from './checked.js'
+import { isName, isWhole } from './names.js'
 import { DEFAULT_POLICY, checkPolicy } from './policy.js'
 import type { Policy } from './policy.js'
-
-export type Checked<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
 
 export type InstanceState = 'up' | 'draining' | 'down'
 
@@ -50,19 +50,6 @@ export interface OverrideRecord {
   atMs: number
 }
 
-export interface SplitArm {
-  upstream: string
-  weight: number
-}
-
-/** `routes/<id>`: hosts (and a path prefix) to one upstream or to several by weight. Exactly one of the two is set. */
-export interface RouteRecord {
-  hosts: string[]
-  pathPrefix: string
-  upstream?: string
-  split?: SplitArm[]
-}
-
 /** What a gateway itself found out about an instance, for people. */
 export interface GatewayCondition {
   state: 'up' | 'down'
@@ -86,38 +73,6 @@ export interface GatewayRecord {
 export interface HostRecord {
   address: string
   containers: number
-}
-
-type Fields = Record<string, unknown>
-
-function wrong<T>(field: string, message: string): Checked<T> {
-  return { ok: false, field: field, message: message }
-}
-
-function right<T>(value: T): Checked<T> {
-  return { ok: true, value: value }
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** The first field of `value` that is none of `known`, or null. */
-function unknownField(value: Fields, known: string[]): string | null {
-  const extra = Object.keys(value).filter((key) => known.indexOf(key) < 0)
-  return extra.length > 0 ? (extra[0] as string) : null
-}
-
-function checkShape(value: unknown, known: string[]): Checked<Fields> {
-  if (!isObject(value)) {
-    return wrong('', 'must be an object')
-  }
-  const extra = unknownField(value, known)
-  return extra === null ? right(value) : wrong(extra, 'is not a known field')
-}
-
-function isText(value: unknown, most: number): value is string {
-  return typeof value === 'string' && value.length <= most && !/[\u0000-\u001f\u007f]/.test(value)
 }
 
 function checkMetadata(value: unknown): string | null {
@@ -151,8 +106,6 @@ export function checkHost(value: unknown, policy: AddressPolicy): Checked<string
 const INSTANCE_FIELDS =
   'host port weight state reason metadata maxConns backup zone ttlMs agent gone'.split(' ')
 
-type FieldRule = [string, (value: unknown) => boolean, string]
-
 /** Each holds for a field that is there; the first three must be. */
 const INSTANCE_RULES: FieldRule[] = [
   ['port', (v) => isWhole(v, 1, 65535), 'must be a whole number from 1 to 65535'],
@@ -174,13 +127,9 @@ const INSTANCE_RULES: FieldRule[] = [
   ['agent', isName, 'must be a name'],
   ['gone', (v) => v === true, 'must be true or absent'],
 ]
-const REQUIRED = ['port', 'weight', 'state']
 
 function checkInstanceFields(fields: Fields): Checked<Fields> {
-  const bad = INSTANCE_RULES.filter((rule) => {
-    const value = fields[rule[0]]
-    return !(value === undefined && REQUIRED.indexOf(rule[0]) < 0) && !rule[1](value)
-  })[0]
+  const bad = brokenRule(fields, INSTANCE_RULES, ['port', 'weight', 'state'])
   if (bad !== undefined) {
     return wrong(bad[0], bad[2])
   }
@@ -221,7 +170,7 @@ export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
   const policy = checkPolicy(shape.value.policy)
   return policy.ok
     ? right({ policy: policy.value })
-    : wrong(policy.field === '' ? 'policy' : 'policy.' + policy.field, policy.message)
+    : wrong(within('policy', policy.field), policy.message)
 }
 
 /** `{drain: true, atMs: 1770000000000, reason: "deploy"}` */
@@ -240,82 +189,4 @@ export function checkOverride(value: unknown): Checked<OverrideRecord> {
   return fields.reason === undefined || isText(fields.reason, 200)
     ? right(fields as unknown as OverrideRecord)
     : wrong('reason', 'must be a text of at most 200 characters')
-}
-
-function checkArm(arm: unknown): Checked<SplitArm> {
-  const shape = checkShape(arm, ['upstream', 'weight'])
-  if (!shape.ok) {
-    return shape
-  }
-  if (!isName(shape.value.upstream)) {
-    return wrong('upstream', 'must be the name of an upstream')
-  }
-  return isWhole(shape.value.weight, 1, 1000)
-    ? right({ upstream: shape.value.upstream, weight: shape.value.weight })
-    : wrong('weight', 'must be a whole number from 1 to 1000')
-}
-
-function checkSplit(value: unknown): Checked<SplitArm[]> {
-  if (!Array.isArray(value) || value.length < 1 || value.length > 16) {
-    return wrong('split', 'must be a list of 1 to 16 {upstream, weight}')
-  }
-  const arms = value.map(checkArm)
-  for (let i = 0; i < arms.length; i++) {
-    const arm = arms[i] as Checked<SplitArm>
-    if (!arm.ok) {
-      return wrong('split[' + i + ']' + (arm.field === '' ? '' : '.' + arm.field), arm.message)
-    }
-  }
-  return right(arms.map((arm) => (arm as { value: SplitArm }).value))
-}
-
-function checkHosts(value: unknown): Checked<string[]> {
-  if (!Array.isArray(value) || value.length < 1 || value.length > 256) {
-    return wrong('hosts', 'must be a list of 1 to 256 host names')
-  }
-  const hosts = value.map((host: unknown) =>
-    typeof host === 'string' ? host.toLowerCase().replace(/\.$/, '') : host,
-  )
-  for (let i = 0; i < hosts.length; i++) {
-    if (!isHostPattern(hosts[i])) {
-      return wrong(
-        'hosts[' + i + ']',
-        'must be a host name such as app.example.com or *.example.com',
-      )
-    }
-    if (hosts.indexOf(hosts[i]) !== i) {
-      return wrong('hosts[' + i + ']', 'is named twice')
-    }
-  }
-  return right(hosts as string[])
-}
-
-/** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`; `pathPrefix` is `/` when left out. */
-export function checkRoute(value: unknown): Checked<RouteRecord> {
-  const shape = checkShape(value, ['hosts', 'pathPrefix', 'upstream', 'split'])
-  if (!shape.ok) {
-    return shape
-  }
-  const fields = shape.value
-  const hosts = checkHosts(fields.hosts)
-  if (!hosts.ok) {
-    return hosts
-  }
-  const prefix = fields.pathPrefix === undefined ? '/' : fields.pathPrefix
-  if (!isPathPrefix(prefix)) {
-    return wrong(
-      'pathPrefix',
-      'must be / or a path such as /api, without % and without a trailing /',
-    )
-  }
-  if ((fields.upstream === undefined) === (fields.split === undefined)) {
-    return wrong('upstream', 'or split must be given, and not both')
-  }
-  if (fields.split === undefined) {
-    return isName(fields.upstream)
-      ? right({ hosts: hosts.value, pathPrefix: prefix, upstream: fields.upstream })
-      : wrong('upstream', 'must be the name of an upstream')
-  }
-  const split = checkSplit(fields.split)
-  return split.ok ? right({ hosts: hosts.value, pathPrefix: prefix, split: split.value }) : split
 }

@@ -2,14 +2,11 @@
 import { parseIp, printAddress } from '../contract/address.js'
 import type { AddressPolicy } from '../contract/address.js'
 import type { RecordKey } from '../contract/keys.js'
-import { checkInstance, checkOverride, checkRoute, checkUpstream } from '../contract/records.js'
-import type {
-  Checked,
-  InstanceRecord,
-  OverrideRecord,
-  RouteRecord,
-  UpstreamRecord,
-} from '../contract/records.js'
+import { checkInstance, checkOverride, checkUpstream } from '../contract/records.js'
+import { checkRoute } from '../contract/route.js'
+import type { InstanceRecord, OverrideRecord, UpstreamRecord } from '../contract/records.js'
+import type { RouteRecord } from '../contract/route.js'
+import type { Checked } from '../contract/checked.js'
 import type { Logger } from '../runtime/logger.js'
 
 export interface AdmitOptions {

@@ -1,9 +1,5 @@
-import type {
-  InstanceRecord,
-  InstanceState,
-  OverrideRecord,
-  RouteRecord,
-} from '../contract/records.js'
+import type { InstanceRecord, InstanceState, OverrideRecord } from '../contract/records.js'
+import type { RouteRecord } from '../contract/route.js'
 import type { Policy } from '../contract/policy.js'
 import type { Condition } from './conditions.js'
 

@@ -1,6 +1,6 @@
 /** Routes and upstream names → what each host leads to. Pure. */
 import { AGENT_ROUTES } from '../contract/keys.js'
-import type { SplitArm } from '../contract/records.js'
+import type { SplitArm } from '../contract/route.js'
 import { FAST_HOSTS, MAX_VALUE_BYTES } from '../contract/zones.js'
 import { DIGEST_LENGTH } from '../contract/table.js'
 import { isHostPattern } from '../contract/names.js'

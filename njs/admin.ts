@@ -1,7 +1,8 @@
 /** What the admin endpoint accepts and how it answers. Every refusal is a Rejection with the status of its code. */
 import { CODES } from '../contract/codes.js'
 import type { Code } from '../contract/codes.js'
-import type { CheckedBody, Rejection } from '../contract/push.js'
+import type { Checked } from '../contract/checked.js'
+import type { Rejection } from '../contract/push.js'
 import { MAX_BODY_BYTES } from '../contract/zones.js'
 
 export interface Answer {
@@ -46,7 +47,7 @@ function parseBody(text: string): { ok: boolean; value: unknown } {
 export function withBody<T>(
   contentType: string | undefined,
   text: string | undefined,
-  check: (value: unknown) => CheckedBody<T>,
+  check: (value: unknown) => Checked<T>,
   use: (body: T) => Answer,
 ): Answer {
   const type = contentType === undefined ? '' : (contentType.split(';')[0] as string).trim()

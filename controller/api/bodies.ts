@@ -1,5 +1,5 @@
 /** What a call's body says. The guards of contract/records.ts judge the records; the rest is judged here. */
-import type { Checked } from '../../contract/records.js'
+import type { Checked } from '../../contract/checked.js'
 import { SluiceError } from '../../runtime/errors.js'
 
 /** The guard's answer, or its complaint as an error that names the field. */

@@ -1,7 +1,7 @@
 /** Calls about a route. Two routes may not claim the same host and path prefix: which of them counts, nobody could say. */
 import { AGENT_ROUTES, parseKey, printKey } from '../../contract/keys.js'
-import { checkRoute } from '../../contract/records.js'
-import type { RouteRecord } from '../../contract/records.js'
+import { checkRoute } from '../../contract/route.js'
+import type { RouteRecord } from '../../contract/route.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { DesiredRoute } from '../desired.js'
 import { accept, fieldsOf, refuseBody } from './bodies.js'

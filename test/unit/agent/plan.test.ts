@@ -1,5 +1,6 @@
 import t from 'tap'
-import type { InstanceRecord, RouteRecord } from '../../../contract/records.js'
+import type { InstanceRecord } from '../../../contract/records.js'
+import type { RouteRecord } from '../../../contract/route.js'
 import { runOf } from '../../../agent/container.js'
 import type { Container } from '../../../agent/container.js'
 import { makePlan, recall } from '../../../agent/plan.js'

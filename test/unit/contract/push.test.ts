@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { CheckedBody } from '../../../contract/push.js'
+import type { Checked } from '../../../contract/checked.js'
 import {
   checkActive,
   checkAnswers,
@@ -23,7 +23,7 @@ import { INDEX_BUCKETS, SHARES } from '../../../contract/zones.js'
 const SID = 'a'.repeat(32)
 const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', SID]] }
 
-function fieldOf(checked: CheckedBody<unknown>): string | null {
+function fieldOf(checked: Checked<unknown>): string | null {
   return checked.ok ? null : checked.field
 }
 

@@ -1,12 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Checked } from '../../../contract/records.js'
-import {
-  checkInstance,
-  checkOverride,
-  checkRoute,
-  checkUpstream,
-} from '../../../contract/records.js'
+import type { Checked } from '../../../contract/checked.js'
+import { checkInstance, checkOverride, checkUpstream } from '../../../contract/records.js'
+import { checkRoute } from '../../../contract/route.js'
 import { parseKey, printKey } from '../../../contract/keys.js'
 
 const strict = { allowLoopback: false }

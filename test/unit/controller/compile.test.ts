@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { OverrideRecord, RouteRecord } from '../../../contract/records.js'
+import type { OverrideRecord } from '../../../contract/records.js'
+import type { RouteRecord } from '../../../contract/route.js'
 import { isTableKey, isTableValue, parsePeer } from '../../../contract/table.js'
 import { MAX_VALUE_BYTES } from '../../../contract/zones.js'
 import { compileHost, compilePeers, compileUpstream, sidOf } from '../../../controller/compile.js'

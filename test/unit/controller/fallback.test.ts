@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { checkRoute } from '../../../contract/records.js'
+import { checkRoute } from '../../../contract/route.js'
 import type { Desired, DesiredInstance } from '../../../controller/desired.js'
 import { Fallback, FALLBACK_FILE, recoverFallback } from '../../../controller/fallback.js'
 import { renderFallback } from '../../../controller/fallback-render.js'

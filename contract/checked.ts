@@ -1,0 +1,52 @@
+/** What all guards are made of: they answer either the value or which field is wrong and why, and never throw. */
+
+export type Checked<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
+
+export type Fields = Record<string, unknown>
+
+/** A field, whether a value fits it, and what it must be. */
+export type FieldRule = [string, (value: unknown) => boolean, string]
+
+export function wrong<T>(field: string, message: string): Checked<T> {
+  return { ok: false, field: field, message: message }
+}
+
+export function right<T>(value: T): Checked<T> {
+  return { ok: true, value: value }
+}
+
+/** The field `field` of what stands in `part`: `policy`, `retry.tries` → `policy.retry.tries`. */
+export function within(part: string, field: string): string {
+  return part + (field === '' ? '' : '.' + field)
+}
+
+export function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Without control characters. */
+export function isText(value: unknown, most: number): value is string {
+  return typeof value === 'string' && value.length <= most && !/[\u0000-\u001f\u007f]/.test(value)
+}
+
+/** An object of no other fields than `known`. */
+export function checkShape(value: unknown, known: string[]): Checked<Fields> {
+  if (!isObject(value)) {
+    return wrong('', 'must be an object')
+  }
+  const extra = Object.keys(value).filter((key) => known.indexOf(key) < 0)
+  return extra.length > 0 ? wrong(extra[0] as string, 'is not a known field') : right(value)
+}
+
+/** The first rule that a field breaks. One that is not there breaks none, unless `required` names it. */
+export function brokenRule(
+  fields: Fields,
+  rules: FieldRule[],
+  required: string[],
+): FieldRule | undefined {
+  return rules.filter((rule) => {
+    const value = fields[rule[0]]
+    const isLeftOut = value === undefined && required.indexOf(rule[0]) < 0
+    return !isLeftOut && !rule[1](value)
+  })[0]
+}
