@@ -69,7 +69,6 @@ export const RING_POSITIONS = 49999
 export const RING_CHUNK = 160
 /** Peers that three digits can name; a cycle is no longer either: nginx draws no finer. */
 export const MOST_POSITIONS = 46656
-export const MOST_CONNS = 65535
 
 function pad(value: number, digits: number): string {
   return ('00000' + value).slice(-digits)

@@ -8,6 +8,7 @@ import { drawSid, readSlot } from './lookup.js'
 import type { Asked } from './lookup.js'
 import { bucketsOf, findPeer, rulesOf, upstreamsOf } from './peers.js'
 import { chooseByRules } from './policy/balance.js'
+import { sessionEntry } from './policy/session.js'
 
 /** What is read to choose. */
 export interface Ground {
@@ -112,6 +113,7 @@ function fromRules(
     asked: ground.asked,
     upstream: upstream,
     rules: rules,
+    session: sessionEntry(ground.table, ground.asked, upstream, rules),
     slot: Number(draw.slot),
     share: draw.share,
     tried: tried,

@@ -1,13 +1,14 @@
 /** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
 import { SID_LENGTH, parseSlot } from '../contract/table.js'
-import type { Rules } from '../contract/rules.js'
+import type { Entry, Rules } from '../contract/rules.js'
+import { whoIs } from './choice.js'
 import type { Dict, NumberDict } from './dict.js'
 import { lastOf } from './tries.js'
 import { hold } from './hold.js'
 import { addAnswer, earnTry, isTrialOpen } from './load.js'
 import { drawSid, findUnit } from './lookup.js'
 import type { Asked } from './lookup.js'
-import { rulesOf, upstreamOf } from './peers.js'
+import { rulesOf } from './peers.js'
 import { chooseByRules, counts, isForHop } from './policy/balance.js'
 import { sessionEntry } from './policy/session.js'
 import { take } from './take.js'
@@ -42,13 +43,12 @@ function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
   })
 }
 
-function needsHop(table: Dict, r: FrontRequest, upstream: string, rules: Rules): boolean {
+function needsHop(rules: Rules, session: Entry | null): boolean {
   if (isForHop(rules) || (rules.measured && njs.version_number < ASKS_AT_EXIT)) {
     return true
   }
   // Only the hop can add a cookie to the answer without getting in the way of the user's own headers.
-  const isCookie = rules.sticky.indexOf('cookie:') === 0
-  return isCookie && sessionEntry(table, r, upstream, rules) === null
+  return rules.sticky.indexOf('cookie:') === 0 && session === null
 }
 
 function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: string): string {
@@ -56,13 +56,14 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
   if (rules === null || rules.balance === 'n') {
     return ''
   }
-  if (needsHop(table, r, upstream, rules) || isForTrial(load, r, rules.trial)) {
+  const session = sessionEntry(table, r, upstream, rules)
+  if (needsHop(rules, session) || isForTrial(load, r, rules.trial)) {
     return ''
   }
   if (rules.budgetPercent > 0) {
     earnTry(load, upstream, rules.budgetPercent)
   }
-  return pickAndCount(table, load, r, upstream, rules)
+  return pickAndCount(table, load, r, upstream, rules, session)
 }
 
 function pickAndCount(
@@ -71,6 +72,7 @@ function pickAndCount(
   r: FrontRequest,
   upstream: string,
   rules: Rules,
+  session: Entry | null,
 ): string {
   const v = r.variables
   const entry = chooseByRules({
@@ -79,6 +81,7 @@ function pickAndCount(
     asked: r,
     upstream: upstream,
     rules: rules,
+    session: session,
     slot: Number(v.sluice_slot),
     share: Number(v.sluice_share),
     tried: '',
@@ -131,6 +134,6 @@ function pickFromSlot(
   if (!slot.ruled) {
     return sid
   }
-  const upstream = upstreamOf(table, findUnit(table, key, r.uri), sid)
-  return upstream === '' ? '' : pickRuled(table, load, r, upstream)
+  const known = whoIs(table, findUnit(table, key, r.uri), sid)
+  return known === null ? '' : pickRuled(table, load, r, known.upstream)
 }

@@ -5,14 +5,21 @@ import { isAnotherUp } from './choice.js'
 import type { Choice } from './choice.js'
 import { count } from './count.js'
 import { zones } from './dict.js'
-import { claim, groundOf, parseChoice, printChoice, rulesOfTried, triesIn } from './hop-request.js'
+import { claim, groundOf, printChoice, triesIn } from './hop-request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
 import { tellFailed, tellTaken } from './hop-tell.js'
 import { canSpendTry, earnTry } from './load.js'
+import { rulesOf } from './peers.js'
 import { drawOf, parsePick } from './plan.js'
 import type { Plan } from './plan.js'
 
 const counter = zones.sluice_counter
+
+interface Settled {
+  /** `:web` */
+  upstream: string
+  rules: Rules | null
+}
 
 /** A place that was free when it was chosen may be taken since; then another is. */
 const CLAIMS = 3
@@ -56,7 +63,7 @@ function locationFor(
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */
-export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Choice | null {
+export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settled | null {
   let choice: Choice | null = first
   let left = CLAIMS
   while (choice !== null && left > 0 && !claim(r, choice)) {
@@ -67,14 +74,29 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Choic
     return null
   }
   const v = r.variables
+  const rules = rulesOf(zones.sluice_table, choice.upstream)
   v.sluice_choice = printChoice(choice)
   v.sluice_tried = tried
-  const rules = rulesOfTried(parseChoice(v.sluice_choice))
   v.sluice_turn = locationFor(r, choice, rules, tried)
   if (rules !== null && rules.measured) {
     v.sluice_watched = '1'
   }
-  return choice
+  return { upstream: choice.upstream, rules: rules }
+}
+
+/** Whether the first try here may be made: a second one by what nginx itself has made has to be paid for. */
+function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boolean {
+  const rules = settled.rules
+  if (rules === null || rules.budgetPercent === 0) {
+    return true
+  }
+  if (tried !== '' && !isPaid(groundOf(r), settled.upstream, rules)) {
+    return false
+  }
+  if (parsePick(r.variables.http_x_sluice_pick).sid === '') {
+    earnTry(zones.sluice_load, settled.upstream, rules.budgetPercent)
+  }
+  return true
 }
 
 function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
@@ -84,26 +106,18 @@ function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
     count(counter, 'retried', r)
     tellFailed(r, made.tried)
   }
-  const choice = settle(r, made.choice, made.tried)
-  if (choice === null) {
+  const settled = settle(r, made.choice, made.tried)
+  if (settled === null) {
     return refuse(r, 'no_peer', name, made.tried)
   }
-  const rules = rulesOfTried(parseChoice(v.sluice_choice as string))
   if (made.isTrial) {
     v.sluice_watched = '1'
     v.sluice_trial = made.choice.peer.sid
     tellTaken(r, made.choice.peer.sid)
   }
-  if (rules === null || rules.budgetPercent === 0) {
-    return v.sluice_turn === '@sluice_retry' ? '' : '1'
-  }
-  if (made.tried !== '' && !isPaid(groundOf(r), choice.upstream, rules)) {
+  if (!isAffordable(r, settled, made.tried)) {
     v.sluice_turn = '@sluice_fail'
     v.sluice_outcome = name + ' - ' + triesIn(made.tried)
-    return '1'
-  }
-  if (parsePick(v.http_x_sluice_pick).sid === '') {
-    earnTry(zones.sluice_load, choice.upstream, rules.budgetPercent)
   }
   return v.sluice_turn === '@sluice_retry' ? '' : '1'
 }

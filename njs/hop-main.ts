@@ -4,6 +4,7 @@
  * ones, nearly all of them, are served by what stands here, and `rest` holds the other functions (scripts/build.mjs).
  */
 import { DIGEST_LENGTH, SID_LENGTH } from '../contract/table.js'
+import { activeKey, enter, leave } from './active.js'
 import { zones } from './dict.js'
 import { hold } from './hold.js'
 import { rest } from './hop-rest.js'
@@ -12,17 +13,12 @@ import { drawSid, findUnit } from './lookup.js'
 /** `:web`, then a peer's line without a session's name. */
 const PLAIN_PARTS = 5
 
-/** Counts the request for drains, as njs/active.ts does. Throws when the zone is full. */
+/** Counts the request for drains. Throws when the zone is full. */
 function follow(sid: string): void {
   const active = zones.sluice_active
-  const key = sid + '/' + process.pid
-  active.incr(key, 1)
-  hold(() => {
-    // No other worker writes this key, so nobody can come between the two.
-    if (active.incr(key, -1) <= 0) {
-      active.delete(key)
-    }
-  })
+  const key = activeKey(sid, process.pid)
+  enter(active, key)
+  hold(() => leave(active, key))
 }
 
 /** The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at. */

@@ -3,7 +3,6 @@
  * imports inside `rest`, where the njs engine makes it only for those who call it; `hold` alone is the hop's own.
  */
 import type { Code } from '../contract/codes.js'
-import type { Choice } from './choice.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
 import { begin, settle } from './hop-begin.js'
@@ -59,11 +58,12 @@ function peer(r: NginxHTTPRequest): string {
   return choice.address
 }
 
-function nextChoice(r: NginxHTTPRequest): Choice | null {
+/** Whether there is another try, which is then settled. */
+function goesOn(r: NginxHTTPRequest): boolean {
   const v = r.variables
   const last = parseChoice(v.sluice_choice as string)
   if (last === null) {
-    return null
+    return false
   }
   // What was plain has only its choice on record.
   const tried = (v.sluice_tried as string) || last.sid
@@ -74,18 +74,20 @@ function nextChoice(r: NginxHTTPRequest): Choice | null {
   const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
   const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
   if (!isAllowed(r, rules, nth, most, wasSent)) {
-    return null
+    return false
   }
   const ground = groundOf(r)
   const choice = anotherChoice(ground, r, last.sid, tried, nth)
-  return choice === null || !isPaid(ground, last.upstream, rules) ? null : settle(r, choice, tried)
+  return (
+    choice !== null && isPaid(ground, last.upstream, rules) && settle(r, choice, tried) !== null
+  )
 }
 
 /** `$sluice_next`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
   try {
     tellFailedTry(r)
-    if (nextChoice(r) === null) {
+    if (!goesOn(r)) {
       return '@sluice_fail'
     }
     count(counter, 'retried', r)

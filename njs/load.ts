@@ -139,18 +139,27 @@ export function nextTurn(load: NumberDict, unit: string): number {
  */
 export function isTrialOpen(load: NumberDict, trial: string, nowMs: number): boolean {
   const takenAtMs = load.get('?' + trial)
-  return takenAtMs === undefined || takenAtMs + TAKEN_MS <= nowMs
+  return takenAtMs === undefined || isStale(takenAtMs, nowMs)
+}
+
+function isStale(takenAtMs: number, nowMs: number): boolean {
+  return takenAtMs + TAKEN_MS <= nowMs
 }
 
 /** Whether the caller is the one that tries. Numbers come in turn, so the key of the next one is long done with. */
 export function takeTrial(load: NumberDict, trial: string, nowMs: number): boolean {
+  const key = '?' + trial
   load.delete('?' + ((Number(trial.charAt(0)) % 9) + 1) + trial.slice(1))
-  if (!isTrialOpen(load, trial, nowMs)) {
-    return false
+  const takenAtMs = load.get(key)
+  if (takenAtMs !== undefined) {
+    if (!isStale(takenAtMs, nowMs)) {
+      return false
+    }
+    load.delete(key)
   }
-  load.delete('?' + trial)
   try {
-    return load.add('?' + trial, nowMs)
+    // Of several workers that found nothing there, one adds.
+    return load.add(key, nowMs)
   } catch (error) {
     return false
   }

@@ -14,17 +14,6 @@ export function upstreamsOf(table: Dict, unit: string): string[] {
   return unit.charAt(0) === '~' ? record.slice(DIGEST_LENGTH).split(' ') : [unit]
 }
 
-/** The upstream of the unit that has a peer with this SID; '' for none. */
-export function upstreamOf(table: Dict, unit: string, sid: string): string {
-  const upstreams = upstreamsOf(table, unit)
-  for (let i = 0; i < upstreams.length; i++) {
-    if (findPeer(table, upstreams[i] as string, sid) !== null) {
-      return upstreams[i] as string
-    }
-  }
-  return ''
-}
-
 /** How many peer buckets `:web` has; 0 when it is unknown. */
 export function bucketsOf(table: Dict, upstream: string): number {
   const record = table.get(upstream)

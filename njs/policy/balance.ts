@@ -1,12 +1,11 @@
 /** Chooses a peer by an upstream's rules. The front and the hop both do; what was tried is told to it. */
-import { RETRY_STATUSES, RING_POSITIONS } from '../../contract/rules.js'
+import { RING_POSITIONS } from '../../contract/rules.js'
 import type { Entry, Rules } from '../../contract/rules.js'
 import { SHARES } from '../../contract/zones.js'
 import type { Dict, NumberDict } from '../dict.js'
 import { inFlight, meanTime, nextTurn } from '../load.js'
 import type { Asked } from '../lookup.js'
 import { drawn, entriesFrom, entriesOnRing, entryAt, position } from './list.js'
-import { sessionEntry } from './session.js'
 import { textOf } from './text.js'
 
 export interface Choosing {
@@ -16,6 +15,8 @@ export interface Choosing {
   /** `:web` */
   upstream: string
   rules: Rules
+  /** Of the instance that the client was with. */
+  session: Entry | null
   /** What nginx drew: 0 to 49, and 0 to 999. */
   slot: number
   share: number
@@ -38,11 +39,6 @@ export function counts(rules: Rules): boolean {
 /** Whether the front leaves all of it to the hop, which can look at an answer before it passes it on. */
 export function isForHop(rules: Rules): boolean {
   return rules.statuses > 0 || rules.nonIdempotent
-}
-
-export function isRetried(rules: Rules, status: number): boolean {
-  const bit = RETRY_STATUSES.indexOf(status)
-  return bit >= 0 && (rules.statuses >> bit) % 2 === 1
 }
 
 function isFree(c: Choosing, entry: Entry): boolean {
@@ -185,9 +181,8 @@ function spilled(c: Choosing, base: number, count: number): Entry | null {
 
 /** null when nobody is left who has room. */
 export function chooseByRules(c: Choosing): Entry | null {
-  const session = sessionEntry(c.table, c.asked, c.upstream, c.rules)
-  if (session !== null && isFree(c, session)) {
-    return session
+  if (c.session !== null && isFree(c, c.session)) {
+    return c.session
   }
   return fromMain(c) || fromSpill(c)
 }

@@ -11,6 +11,7 @@ import { drawn } from '../../njs/policy/list.js'
 import { sessionEntry } from '../../njs/policy/session.js'
 import { textOf } from '../../njs/policy/text.js'
 import type { SuiteDicts } from './njs-suite.js'
+import { NO_RULES } from './no-rules.js'
 
 interface Listed {
   name: string
@@ -66,24 +67,14 @@ function rulesOf(balance: RuleBalance, main: Listed[], spill: number): Rules {
   main.forEach((one) => {
     seen[one.name] = one.weight
   })
-  return {
+  return Object.assign({}, NO_RULES, {
     balance: balance,
     count: main.length,
     spill: spill,
-    backups: 0,
     key: 'uri',
     weights: Object.keys(seen).reduce((sum, name) => sum + (seen[name] as number), 0),
-    loadPercent: 0,
-    sticky: '',
     capped: true,
-    measured: false,
-    tries: 8,
-    timeoutMs: 0,
-    statuses: 0,
-    nonIdempotent: false,
-    budgetPercent: 0,
-    trial: '',
-  }
+  })
 }
 
 export function runPolicies(dicts: SuiteDicts): string[] {
@@ -115,6 +106,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
           asked: { uri: '/', variables: variables },
           upstream: UNIT,
           rules: rules,
+          session: null,
           slot: slot,
           share: draw % 1000,
           tried: tried
@@ -217,6 +209,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
     asked: route,
     upstream: UNIT,
     rules: sticky,
+    session: sessionEntry(dicts.table, route, UNIT, sticky),
     slot: 0,
     share: 0,
     tried: '',

@@ -10,6 +10,7 @@ import {
 } from '../../contract/rules.js'
 import type { Rules } from '../../contract/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table.js'
+import { NO_RULES } from './no-rules.js'
 import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/zones.js'
 
 export interface TestPeer {
@@ -191,23 +192,4 @@ export function ruledUnit(
   const weights = [...new Set(lists.main)].reduce((sum, id) => sum + (byId.get(id)?.weight ?? 1), 0)
   const all = { ...NO_RULES, weights, count: lists.main.length, spill: spill.length, ...rules }
   return withDigest(entries, unit, `1 ${printRules(all)}`)
-}
-
-const NO_RULES: Rules = {
-  balance: 'w',
-  count: 0,
-  spill: 0,
-  backups: 0,
-  key: '',
-  weights: 0,
-  loadPercent: 0,
-  sticky: '',
-  capped: false,
-  measured: false,
-  tries: 8,
-  timeoutMs: 0,
-  statuses: 0,
-  nonIdempotent: false,
-  budgetPercent: 0,
-  trial: '',
 }
