@@ -83,6 +83,12 @@ export interface Policy {
 }
 
 export const OUTLIER_REQUESTS = 20
+
+/** Whether answers have to be counted to eject. */
+export function findsOutliers(eject: EjectPolicy): boolean {
+  return eject.errorPercent !== undefined || eject.latencyPercent !== undefined
+}
+
 export const DEFAULT_POLICY: Policy = { balance: 'random' }
 export const DEFAULT_RETRY: RetryPolicy = {
   tries: 8,

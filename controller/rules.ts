@@ -1,6 +1,6 @@
 /** An upstream's policy → what a request must know of it (contract/rules.ts). Pure. */
 import { createHash } from 'node:crypto'
-import { DEFAULT_RETRY } from '../contract/policy.js'
+import { DEFAULT_RETRY, findsOutliers } from '../contract/policy.js'
 import type { Balance, CookiePolicy, Policy } from '../contract/policy.js'
 import { CHUNK_ENTRIES, RETRY_STATUSES, RING_CHUNK, printEntry } from '../contract/rules.js'
 import type { RuleBalance, Rules } from '../contract/rules.js'
@@ -25,11 +25,7 @@ const LETTERS: Record<Balance, RuleBalance> = {
 }
 
 function isMeasured({ balance, eject }: Policy): boolean {
-  return (
-    balance === 'leastTime' ||
-    eject?.errorPercent !== undefined ||
-    eject?.latencyPercent !== undefined
-  )
+  return balance === 'leastTime' || (eject !== undefined && findsOutliers(eject))
 }
 
 /**

@@ -9,7 +9,7 @@ import { checkHttp } from './http-check.js'
 import { Reporter } from './reporter.js'
 import { Rhythm } from './rhythm.js'
 import { Standing } from './standing.js'
-import type { Before, Verdict } from './standing.js'
+import type { Conclusion, Verdict } from './standing.js'
 import { checkTcp } from './tcp-check.js'
 
 export interface CheckTarget {
@@ -19,7 +19,7 @@ export interface CheckTarget {
   port: number
   policy: CheckPolicy
   /** What a controller that ran before had concluded; used when the key is new, in place of `policy.initial`. */
-  before?: Before
+  before?: Conclusion
 }
 
 export interface CheckerOptions {

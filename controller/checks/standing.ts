@@ -11,8 +11,8 @@ export interface Verdict {
   latencyMs?: number
 }
 
-/** What was concluded before, by a controller that ran then. */
-export type Before = Pick<Verdict, 'state' | 'reason'>
+/** What of a verdict is acted upon; also what a controller that ran before had concluded. */
+export type Conclusion = Pick<Verdict, 'state' | 'reason'>
 
 const UNCHECKED = 'not checked yet'
 
@@ -23,7 +23,7 @@ export class Standing {
   #fails = 0
   #isProven: boolean
 
-  constructor(policy: CheckPolicy, before: Before | undefined, atMs: number) {
+  constructor(policy: CheckPolicy, before: Conclusion | undefined, atMs: number) {
     this.#isProven = before !== undefined || policy.initial === 'up'
     const state = before?.state ?? policy.initial
     this.#verdict =
@@ -49,7 +49,7 @@ export class Standing {
     return this.#verdict
   }
 
-  #conclude(result: CheckResult, policy: CheckPolicy): Before {
+  #conclude(result: CheckResult, policy: CheckPolicy): Conclusion {
     const { state } = this.#verdict
     if (result.ok) {
       const enough = this.#isProven ? policy.rise : 1

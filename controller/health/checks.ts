@@ -1,27 +1,12 @@
-/** What health needs of active checks; controller/checks/ does them. */
-import type { CheckPolicy } from '../../contract/check-policy.js'
-
-export interface Verdict {
-  state: 'up' | 'down'
-  /** For people. */
-  reason?: string
-}
-
-export interface CheckTarget {
-  /** `<upstream>/<id>` */
-  key: string
-  host: string
-  port: number
-  policy: CheckPolicy
-  /** What it is until its checks say otherwise, in place of what the policy says. */
-  before?: Verdict
-}
+/** What health needs of active checks; {@link Checker} is what does them. */
+import type { CheckTarget } from '../checks/checker.js'
+import type { Conclusion } from '../checks/standing.js'
 
 export interface Checks {
   /** All that are to be checked from now on. */
   setTargets(targets: Iterable<CheckTarget>): void
   /** Undefined while nothing is known: it then serves. */
-  verdict(key: string): Verdict | undefined
+  verdict(key: string): Conclusion | undefined
   close(): Promise<void> | void
 }
 

@@ -11,10 +11,6 @@ export interface Counted {
 
 const NOTHING: Counted = { answers: 0, errors: 0, millis: 0 }
 
-export function findsOutliers({ errorPercent, latencyPercent }: EjectPolicy): boolean {
-  return errorPercent !== undefined || latencyPercent !== undefined
-}
-
 export class Outliers {
   /** What the counters were when the window began. */
   #base = new Map<string, Counted>()

@@ -1,20 +1,21 @@
 /** One upstream as this gateway sees it: checks, ejections and warming up, joined to conditions. Pure but for the verdicts. */
-import { DEFAULT_EJECT } from '../../contract/policy.js'
+import { DEFAULT_EJECT, findsOutliers } from '../../contract/policy.js'
 import type { EjectPolicy } from '../../contract/policy.js'
 import { sidOf } from '../compile.js'
 import type { Condition, Conditions } from '../conditions.js'
 import { stateOf } from '../desired.js'
 import type { DesiredInstance, DesiredUpstream } from '../desired.js'
-import type { CheckTarget, Verdict } from './checks.js'
+import type { CheckTarget } from '../checks/checker.js'
+import type { Conclusion } from '../checks/standing.js'
 import { Ejector } from './ejector.js'
 import type { Ejection, Level } from './ejector.js'
-import { Outliers, findsOutliers } from './outliers.js'
+import { Outliers } from './outliers.js'
 import type { Counted } from './outliers.js'
 import { Warming } from './warming.js'
 
 export interface UpstreamOptions {
   /** By `<upstream>/<id>`; undefined while nothing is known. */
-  verdict(key: string): Verdict | undefined
+  verdict(key: string): Conclusion | undefined
   /** Whether new instances may warm up at all. */
   warms: boolean
 }
@@ -147,7 +148,7 @@ export class UpstreamHealth {
     return this.#upstream?.instances.values() ?? []
   }
 
-  #verdict(id: string): Verdict | undefined {
+  #verdict(id: string): Conclusion | undefined {
     return this.#upstream?.policy.check === undefined
       ? undefined
       : this.#options.verdict(`${this.#upstream.name}/${id}`)
@@ -213,7 +214,7 @@ export class UpstreamHealth {
 /** Whom the upstream's policy has checked; undefined when it has no checks. */
 export function targetsOf(
   { name, policy, instances }: DesiredUpstream,
-  before: Verdict | undefined,
+  before: Conclusion | undefined,
 ): CheckTarget[] | undefined {
   const { check } = policy
   return check === undefined
@@ -230,7 +231,7 @@ export function targetsOf(
 }
 
 function conditionOf(
-  verdict: Verdict | undefined,
+  verdict: Conclusion | undefined,
   ejection: Ejection | undefined,
   share: number | undefined,
 ): Condition | undefined {

@@ -6,7 +6,7 @@ import t from 'tap'
 import { Controller } from '../../controller/controller.js'
 import type { ControlEvent } from '../../controller/control.js'
 import { sidOf } from '../../controller/compile.js'
-import type { Verdict } from '../../controller/health/checks.js'
+import type { Conclusion } from '../../controller/checks/standing.js'
 import { openEmbedded } from '../../registry/embedded.js'
 import type { Registry, RegistryOperation } from '../../registry/registry.js'
 import { silentLogger } from '../../runtime/logger.js'
@@ -27,7 +27,7 @@ interface Bench {
   controller: Controller
   writer: EventWriter
   events: ControlEvent[]
-  verdicts: Map<string, Verdict>
+  verdicts: Map<string, Conclusion>
   judged: (...keys: string[]) => void
   /** Of the address of instance number `n`. */
   sid: (n: number) => string
@@ -64,7 +64,7 @@ async function bench(
   })
   const log = silentLogger
   const registry = await openEmbedded({ folder: join(gateway.home, 'registry'), log })
-  const verdicts = new Map<string, Verdict>()
+  const verdicts = new Map<string, Conclusion>()
   let onVerdicts: (keys: string[]) => void = () => undefined
   const controller = await Controller.make({
     settings,

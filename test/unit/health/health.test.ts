@@ -3,7 +3,8 @@ import type { Policy } from '../../../contract/policy.js'
 import type { InstanceState } from '../../../contract/records.js'
 import { sidOf } from '../../../controller/compile.js'
 import type { Desired, DesiredInstance, DesiredUpstream } from '../../../controller/desired.js'
-import type { CheckTarget, Verdict } from '../../../controller/health/checks.js'
+import type { CheckTarget } from '../../../controller/checks/checker.js'
+import type { Conclusion } from '../../../controller/checks/standing.js'
 import { Health } from '../../../controller/health/health.js'
 import type { ConditionChange } from '../../../controller/health/health.js'
 import type { Feed } from '../../../controller/health/listener.js'
@@ -36,7 +37,7 @@ interface Bench {
   at: (s: number) => void
   follow: (...upstreams: DesiredUpstream[]) => void
   shown: (upstream: string) => Record<string, string>
-  verdicts: Map<string, Verdict>
+  verdicts: Map<string, Conclusion>
   targets: () => string[]
   judged: (...keys: string[]) => void
 }
@@ -47,10 +48,10 @@ const FEED: Feed = {
   forget: () => Promise.reject(new Error('not asked here')),
 }
 
-function bench(feed: Feed | null = FEED, unchecked?: Verdict): Bench {
+function bench(feed: Feed | null = FEED, unchecked?: Conclusion): Bench {
   let nowMs = 1_700_000_000_000
   const changes: ConditionChange[] = []
-  const verdicts = new Map<string, Verdict>()
+  const verdicts = new Map<string, Conclusion>()
   let targets: CheckTarget[] = []
   let judged: (keys: string[]) => void = () => undefined
   const health = new Health({

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { DEFAULT_EJECT } from '../../../contract/policy.js'
-import { Outliers, findsOutliers } from '../../../controller/health/outliers.js'
+import { DEFAULT_EJECT, findsOutliers } from '../../../contract/policy.js'
+import { Outliers } from '../../../controller/health/outliers.js'
 import type { Counted } from '../../../controller/health/outliers.js'
 
 const policy = { ...DEFAULT_EJECT, errorPercent: 50, latencyPercent: 300 }
