@@ -22,8 +22,7 @@ export interface PlotData {
 type Rounds = number[][]
 
 interface Beside {
-  name?: string
-  engine?: string
+  name: string
   cpuNs: Rounds
   perSecond?: Rounds
 }
@@ -67,8 +66,8 @@ const NAMES: Record<string, string> = {
 }
 
 function besideBars(measured: Beside[]): Bar[] {
-  const bars = measured.map(({ name = '', engine = '', cpuNs, perSecond }): Bar => {
-    const label = NAMES[name || engine] ?? (name || engine)
+  const bars = measured.map(({ name, cpuNs, perSecond }): Bar => {
+    const label = NAMES[name] ?? name
     const kind = label.startsWith('Sluice') ? 'sluice' : 'other'
     return { name: label, kind, cpu: against(cpuNs, 2), throughput: against(perSecond, 2) }
   })
