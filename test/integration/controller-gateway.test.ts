@@ -8,6 +8,7 @@ import { openEmbedded } from '../../registry/embedded.js'
 import type { Registry, RegistryOperation } from '../../registry/registry.js'
 import { silentLogger } from '../../runtime/logger.js'
 import { makeLogger } from '../../runtime/logger.js'
+import { applied } from '../support/applied.js'
 import { startBackend } from '../support/backend.js'
 import type { Backend } from '../support/backend.js'
 import { testSettings } from '../support/control.js'
@@ -39,7 +40,7 @@ async function bench(
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
     pool: gateway.pool ? 'auto' : 'off',
-    poolPort: poolPortOf(gateway),
+    poolPort: gateway.poolPort,
     httpPort: gateway.httpPort,
   })
   const own = options.registry === undefined
@@ -85,17 +86,6 @@ async function bench(
     if (own) await registry.close()
   })
   return self
-}
-
-function poolPortOf(gateway: Gateway): number {
-  const conf = readFileSync(join(gateway.home, 'sluice/http.conf'), 'utf8')
-  return Number(/resolver 127\.0\.0\.1:(\d+)/.exec(conf)?.[1] ?? 0)
-}
-
-async function applied(controller: Controller, revision: number): Promise<void> {
-  await controller.whenKnown(revision, 5000)
-  const pending = await controller.whenApplied(revision, 5000)
-  if (pending.length > 0) throw new Error(`pending: ${JSON.stringify(controller.gateways())}`)
 }
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {

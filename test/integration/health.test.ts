@@ -1,5 +1,4 @@
 // Failures as a real nginx tells of them, to the table and to what is shown.
-import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
@@ -10,6 +9,7 @@ import type { Conclusion } from '../../controller/checks/standing.js'
 import { openEmbedded } from '../../registry/embedded.js'
 import type { Registry, RegistryOperation } from '../../registry/registry.js'
 import { silentLogger } from '../../runtime/logger.js'
+import { applied } from '../support/applied.js'
 import { startBackend } from '../support/backend.js'
 import { testSettings } from '../support/control.js'
 import { eventWriter, withEventWriter } from '../support/event-writer.js'
@@ -38,17 +38,6 @@ interface Bench {
   reason: (id: string) => string | undefined
 }
 
-function poolPortOf(gateway: Gateway): number {
-  const conf = readFileSync(join(gateway.home, 'sluice/http.conf'), 'utf8')
-  return Number(/resolver 127\.0\.0\.1:(\d+)/.exec(conf)?.[1] ?? 0)
-}
-
-async function applied(controller: Controller, revision: number): Promise<void> {
-  await controller.whenKnown(revision, 5000)
-  const pending = await controller.whenApplied(revision, 5000)
-  if (pending.length > 0) throw new Error(`pending: ${JSON.stringify(controller.gateways())}`)
-}
-
 async function bench(
   t: Parameters<typeof startGateway>[0],
   rig: Rig,
@@ -59,7 +48,7 @@ async function bench(
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
     pool: gateway.pool ? 'auto' : 'off',
-    poolPort: poolPortOf(gateway),
+    poolPort: gateway.poolPort,
     httpPort: gateway.httpPort,
   })
   const log = silentLogger
