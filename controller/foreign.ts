@@ -1,5 +1,6 @@
 /** What other controllers say of their gateways, in `gateways/<id>`. */
 import { parseKey } from '../contract/keys.js'
+import { isObject } from '../contract/checked.js'
 import type { GatewayCondition, GatewayRecord } from '../contract/records.js'
 import type { Change, Listing } from '../registry/registry.js'
 
@@ -10,10 +11,6 @@ function isCount(value: unknown): value is number {
 function isCondition(value: unknown): value is GatewayCondition {
   const { state, reason } = (value ?? {}) as Partial<Record<keyof GatewayCondition, unknown>>
   return (state === 'up' || state === 'down') && typeof reason === 'string'
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The record, or undefined when it is none. */

@@ -2,6 +2,7 @@
 import type { AddressPolicy } from '../../contract/address.js'
 import { AGENT_ROUTES, parseKey } from '../../contract/keys.js'
 import { isWhole } from '../../contract/names.js'
+import { isObject } from '../../contract/checked.js'
 import { checkInstance } from '../../contract/records.js'
 import { checkRoute } from '../../contract/route.js'
 import { SluiceError } from '../../runtime/errors.js'
@@ -115,10 +116,6 @@ function checkHostRecord(record: unknown, at: string): void {
 
 function join(at: string, field: string): string {
   return field === '' ? at : `${at}.${field}`
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function invalid(field: string, message: string): SluiceError {

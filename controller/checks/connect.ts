@@ -20,8 +20,3 @@ export function open(address: CheckAddress, tls?: { name: string }): Socket {
     ALPNProtocols: ['http/1.1'],
   })
 }
-
-/** As URLs and Host headers have it: `10.0.0.7:80`, `[fd00::7]:80`. */
-export function printAddress({ host, port }: CheckAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}

@@ -4,10 +4,11 @@
  */
 import { connect } from 'node:http2'
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2'
+import { printAddress } from '../../contract/address.js'
 import type { CheckPolicy } from '../../contract/check-policy.js'
 import { attempt } from './attempt.js'
 import type { Attempt, Check } from './attempt.js'
-import { open, printAddress } from './connect.js'
+import { open } from './connect.js'
 
 const SERVING = 1
 const STATUSES = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']
@@ -30,7 +31,7 @@ export const checkGrpc: Check = (address, policy, signal) =>
   attempt(policy.timeoutMs, signal, (attempt) => {
     const socket = open(address)
     socket.on('error', attempt.failBy)
-    const session = connect(`http://${printAddress(address)}`, {
+    const session = connect(`http://${printAddress(address.host, address.port)}`, {
       createConnection: () => socket,
       settings: { enablePush: false },
     })

@@ -1,11 +1,12 @@
 import { isIP } from 'node:net'
 import { Client } from 'undici'
 import type { Dispatcher } from 'undici'
+import { printAddress } from '../../contract/address.js'
 import { parseStatuses } from '../../contract/check-policy.js'
 import type { CheckPolicy } from '../../contract/check-policy.js'
 import { attempt } from './attempt.js'
 import type { Attempt, Check, CheckAddress } from './attempt.js'
-import { open, printAddress } from './connect.js'
+import { open } from './connect.js'
 
 /** As much of a body as is looked at; what comes after it is not waited for. */
 export const MOST_BODY_BYTES = 64 * 1024
@@ -18,15 +19,18 @@ export const checkHttp: Check = (address, policy, signal) =>
   attempt(policy.timeoutMs, signal, (attempt) => {
     const secure = policy.tls === true
     const socket = open(address, secure ? { name: nameFor(policy) } : undefined)
-    const client = new Client(`${secure ? 'https' : 'http'}://${printAddress(address)}`, {
-      // The attempt has the one limit.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: (_, callback) => {
-        socket.once(secure ? 'secureConnect' : 'connect', () => callback(null, socket))
-        socket.once('error', (error) => callback(error, null))
+    const client = new Client(
+      `${secure ? 'https' : 'http'}://${printAddress(address.host, address.port)}`,
+      {
+        // The attempt has the one limit.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: (_, callback) => {
+          socket.once(secure ? 'secureConnect' : 'connect', () => callback(null, socket))
+          socket.once('error', (error) => callback(error, null))
+        },
       },
-    })
+    )
     socket.on('error', attempt.failBy)
     client.dispatch(request(address, policy), new Reader(policy, attempt))
     return () => {
@@ -40,7 +44,7 @@ function request(address: CheckAddress, policy: CheckPolicy): Dispatcher.Dispatc
     method: policy.method ?? 'GET',
     path: policy.path ?? '/',
     headers: {
-      host: policy.host ?? printAddress(address),
+      host: policy.host ?? printAddress(address.host, address.port),
       ...(!hasAgent(policy) && { 'user-agent': 'sluice-check' }),
       ...policy.headers,
     },
