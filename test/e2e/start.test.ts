@@ -213,8 +213,7 @@ function traffic(home: Home, host: string): () => Promise<{ asked: number; bad: 
   const done = loop()
   return async () => {
     // A part may be back within milliseconds; until there were enough requests nothing is known of what its death cost.
-    await until(() => asked > 10, { what: 'requests' })
-    over = true
+    await until(() => asked > 10, { what: 'requests' }).finally(() => (over = true))
     await done
     return { asked, bad }
   }
