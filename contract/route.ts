@@ -1,15 +1,20 @@
 /** The registry's routes and their guard. */
 import { checkShape, right, within, wrong } from './checked.js'
-import type { Checked } from './checked.js'
+import type { Checked, Fields } from './checked.js'
 import { isHostPattern, isName, isPathPrefix, isWhole } from './names.js'
+import { ACTION_FIELDS, answersItself, checkAction } from './route-action.js'
+import type { RouteAction } from './route-action.js'
 
 export interface SplitArm {
   upstream: string
   weight: number
 }
 
-/** `routes/<id>`: hosts (and a path prefix) to one upstream or to several by weight. Exactly one of the two is set. */
-export interface RouteRecord {
+/**
+ * `routes/<id>`: hosts (and a path prefix) to one upstream or to several by weight, and what is done besides. Exactly one of the
+ * two is set, or none where the route answers by itself.
+ */
+export interface RouteRecord extends RouteAction {
   hosts: string[]
   pathPrefix: string
   upstream?: string
@@ -64,9 +69,32 @@ function checkHosts(value: unknown): Checked<string[]> {
   return right(hosts as string[])
 }
 
+function checkTarget(
+  fields: Fields,
+  mayBeNobody: boolean,
+): Checked<Pick<RouteRecord, 'upstream' | 'split'>> {
+  const isBare = fields.upstream === undefined && fields.split === undefined
+  if (isBare && mayBeNobody) {
+    return right({})
+  }
+  if (isBare || (fields.upstream !== undefined && fields.split !== undefined)) {
+    return wrong('upstream', 'or split must be given, and not both')
+  }
+  if (fields.split === undefined) {
+    return isName(fields.upstream)
+      ? right({ upstream: fields.upstream })
+      : wrong('upstream', 'must be the name of an upstream')
+  }
+  const split = checkSplit(fields.split)
+  return split.ok ? right({ split: split.value }) : split
+}
+
 /** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`; `pathPrefix` is `/` when left out. */
 export function checkRoute(value: unknown): Checked<RouteRecord> {
-  const shape = checkShape(value, ['hosts', 'pathPrefix', 'upstream', 'split'])
+  const shape = checkShape(
+    value,
+    ['hosts', 'pathPrefix', 'upstream', 'split'].concat(ACTION_FIELDS),
+  )
   if (!shape.ok) {
     return shape
   }
@@ -82,14 +110,12 @@ export function checkRoute(value: unknown): Checked<RouteRecord> {
       'must be / or a path such as /api, without % and without a trailing /',
     )
   }
-  if ((fields.upstream === undefined) === (fields.split === undefined)) {
-    return wrong('upstream', 'or split must be given, and not both')
+  const action = checkAction(fields)
+  if (!action.ok) {
+    return action
   }
-  if (fields.split === undefined) {
-    return isName(fields.upstream)
-      ? right({ hosts: hosts.value, pathPrefix: prefix, upstream: fields.upstream })
-      : wrong('upstream', 'must be the name of an upstream')
-  }
-  const split = checkSplit(fields.split)
-  return split.ok ? right({ hosts: hosts.value, pathPrefix: prefix, split: split.value }) : split
+  const target = checkTarget(fields, answersItself(action.value))
+  return target.ok
+    ? right(Object.assign({ hosts: hosts.value, pathPrefix: prefix }, target.value, action.value))
+    : target
 }

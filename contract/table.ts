@@ -2,13 +2,14 @@
  * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads one key and returns
  * what it finds; everything else here is for the rare cases (a shared slot, a path route, a retry, a resync).
  *
- * A *unit* is what is written and removed as one: an upstream, a host or a split. Its keys all start with its name:
+ * A *unit* is what is written and removed as one: an upstream, a host, a split or a route that acts. Its keys all start with its name:
  *
  * | unit | name | its record, after the digest | slots |
  * |---|---|---|---|
  * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/rules.ts) | unless its rules choose |
  * | host | `@app.example.com`, `@*.example.com` | routes, longest prefix first: `/api :api\n/ :web` | {@link FAST_HOSTS} of them |
  * | split | `~canary` | its upstreams: `:web :web-next` | always |
+ * | route that acts | `&docs` | who serves it, its path prefix and what it does (contract/route-action.ts) | none |
  *
  * | key | value |
  * |---|---|
@@ -147,7 +148,7 @@ export function cellsOf(text: string): number {
 }
 
 const KEY =
-  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
+  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|&[a-z0-9-]{1,63}|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
 const SLOT_KEY = /^[:@~][^/]+\//
 const SLOT_VALUE = /^(!\d[0-9a-f]{32})?\$?([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
 const RECORD_VALUE = /^[\n -~]+$/

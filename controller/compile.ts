@@ -1,6 +1,8 @@
 /** Upstreams, splits and hosts → the units of the table (contract/table.ts). Pure: the same input gives the same bytes. */
 import { createHash } from 'node:crypto'
 import { printAddress } from '../contract/address.js'
+import { printActionRecord } from '../contract/route-action.js'
+import type { ActionRecord } from '../contract/route-action.js'
 import { printRules } from '../contract/rules.js'
 import { peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
@@ -199,4 +201,8 @@ export function compileHost(
   const name = `@${host}`
   const entries = new Map([...slots].map(([key, value]) => [name + key, value]))
   return unit(name, routes.map((route) => `${route.prefix} ${route.target}`).join('\n'), entries)
+}
+
+export function compileAction(name: string, record: ActionRecord): Unit {
+  return unit(name, printActionRecord(record), new Map())
 }

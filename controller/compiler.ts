@@ -3,7 +3,8 @@ import { DEFAULT_POLICY } from '../contract/policy.js'
 import { cellsOf } from '../contract/table.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
-import { NO_LAYOUT, compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
+import { compileAction, compileHost, compilePeers, compileSplit } from './compile.js'
+import { NO_LAYOUT, compileUpstream } from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
 import type { Conditions } from './conditions.js'
 import type { Desired, DesiredUpstream } from './desired.js'
@@ -45,7 +46,7 @@ export class Compiler {
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
   readonly #cached = new Map<string, Cached>()
-  #plan: Plan = { hosts: new Map(), splits: new Map(), overruled: [] }
+  #plan: Plan = { hosts: new Map(), splits: new Map(), actions: new Map(), overruled: [] }
   #routes: Desired['routes'] | undefined
   #pooled: ReadonlySet<string> = new Set()
 
@@ -96,6 +97,7 @@ export class Compiler {
     this.#routes = desired.routes
     if (changed.size > 0 || isNewPlan) {
       this.#updateSplits(before, isNewPlan, changed)
+      this.#updateActions(before, changed)
       this.#updateHosts(before, changed)
     }
     return changed
@@ -156,6 +158,20 @@ export class Compiler {
     }
     for (const name of isNewPlan ? before.splits.keys() : []) {
       if (!this.#plan.splits.has(name)) {
+        this.#drop(name, changed)
+      }
+    }
+  }
+
+  #updateActions(before: Plan, changed: Set<string>): void {
+    if (before === this.#plan) {
+      return
+    }
+    for (const [name, record] of this.#plan.actions) {
+      this.#set(compileAction(name, record), changed)
+    }
+    for (const name of before.actions.keys()) {
+      if (!this.#plan.actions.has(name)) {
         this.#drop(name, changed)
       }
     }

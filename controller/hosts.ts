@@ -1,6 +1,8 @@
 /** Routes and upstream names → what each host leads to. Pure. */
 import { AGENT_ROUTES } from '../contract/keys.js'
-import type { SplitArm } from '../contract/route.js'
+import type { RouteRecord, SplitArm } from '../contract/route.js'
+import { actionOf } from '../contract/route-action.js'
+import type { ActionRecord } from '../contract/route-action.js'
 import { FAST_HOSTS, MAX_VALUE_BYTES } from '../contract/zones.js'
 import { DIGEST_LENGTH } from '../contract/table.js'
 import { isHostPattern } from '../contract/names.js'
@@ -8,7 +10,7 @@ import type { DesiredRoute } from './desired.js'
 
 export interface HostPlan {
   host: string
-  /** Longest prefix first. `target` is a unit: `:web`, `~canary`. */
+  /** Longest prefix first. `target` is a unit: `:web`, `~canary`, `&docs`. */
   routes: Array<{ prefix: string; target: string }>
   /** The one unit it leads to, when it is to have slots of its own; else undefined. */
   fast: string | undefined
@@ -25,6 +27,8 @@ export interface Plan {
   hosts: ReadonlyMap<string, HostPlan>
   /** Routes that split, by unit name. */
   splits: ReadonlyMap<string, SplitArm[]>
+  /** Routes that act, by unit name. */
+  actions: ReadonlyMap<string, ActionRecord>
   overruled: Overruled[]
 }
 
@@ -36,12 +40,22 @@ interface Draft {
 /** The room that the default route of a host's own upstream needs is kept free. */
 const MOST_BYTES = MAX_VALUE_BYTES - DIGEST_LENGTH - 128
 
+/** Who serves what a route does not answer itself; `-` for nobody. */
+function servingUnit({ id, record }: { id: string; record: RouteRecord }): string {
+  return record.split !== undefined
+    ? `~${id}`
+    : record.upstream === undefined
+      ? '-'
+      : `:${record.upstream}`
+}
+
 function claim(
   drafts: Map<string, Draft>,
   host: string,
   route: DesiredRoute,
 ): Overruled | undefined {
-  const target = route.record.split === undefined ? `:${route.record.upstream}` : `~${route.id}`
+  const acts = actionOf(route.record) !== undefined
+  const target = acts ? `&${route.id}` : servingUnit(route)
   const prefix = route.record.pathPrefix
   const draft: Draft = drafts.get(host) ?? { targets: new Map(), bytes: 0 }
   const first = draft.targets.get(prefix)
@@ -84,13 +98,33 @@ function toPlan(host: string, draft: Draft): HostPlan {
 }
 
 function isPlain(plan: HostPlan): boolean {
-  return plan.routes.length === 1 && plan.routes[0]?.prefix === '/' && !plan.host.startsWith('*')
+  const [first, ...more] = plan.routes
+  const isWhole = more.length === 0 && first?.prefix === '/' && !plan.host.startsWith('*')
+  return isWhole && !first.target.startsWith('&')
 }
 
 /** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
 export function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
   const [first, second] = [a, b].map(({ id }) => id.startsWith(AGENT_ROUTES))
   return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
+}
+
+function splitsOf(routes: DesiredRoute[]): Plan['splits'] {
+  return new Map(
+    routes.flatMap(({ id, record: { split } }): Array<[string, SplitArm[]]> => {
+      return split === undefined ? [] : [[`~${id}`, split]]
+    }),
+  )
+}
+
+function actionsOf(routes: DesiredRoute[]): Plan['actions'] {
+  return new Map(
+    routes.flatMap((route): Array<[string, ActionRecord]> => {
+      const action = actionOf(route.record)
+      const record = { target: servingUnit(route), prefix: route.record.pathPrefix }
+      return action === undefined ? [] : [[`&${route.id}`, { ...record, action }]]
+    }),
+  )
 }
 
 /** Of two routes with the same host and prefix, an operator's wins, and then the one with the lower id. */
@@ -101,22 +135,14 @@ export function planHosts(
 ): Plan {
   const sorted = [...routes].sort(byPrecedence)
   const drafts = new Map<string, Draft>()
-  const splits = new Map<string, SplitArm[]>()
-  const overruled: Overruled[] = []
-  for (const route of sorted) {
-    for (const host of route.record.hosts) {
-      const lost = claim(drafts, host, route)
-      overruled.push(...(lost === undefined ? [] : [lost]))
-    }
-    if (route.record.split !== undefined) {
-      splits.set(`~${route.id}`, route.record.split)
-    }
-  }
+  const overruled = sorted.flatMap((route) =>
+    route.record.hosts.flatMap((host) => claim(drafts, host, route) ?? []),
+  )
   addDefaults(drafts, upstreams, domain)
   const hosts = new Map([...drafts].map(([host, draft]) => [host, toPlan(host, draft)]))
   const plain = [...hosts.values()].filter(isPlain).sort((a, b) => (a.host < b.host ? -1 : 1))
   plain.slice(0, FAST_HOSTS).forEach((plan) => {
     plan.fast = plan.routes[0]?.target
   })
-  return { hosts, splits, overruled }
+  return { hosts, splits: splitsOf(sorted), actions: actionsOf(sorted), overruled }
 }

@@ -58,6 +58,9 @@ function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
 }
 
 function firstKeys(name: string, record: string | undefined): string[] {
+  if (name.startsWith('&')) {
+    return []
+  }
   const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)
   const told = name.startsWith(':') ? parseInt((record ?? '').slice(DIGEST_LENGTH), 10) : 0
   const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 0

@@ -117,9 +117,14 @@ function page(r: NginxHTTPRequest): void {
   rest().page(r)
 }
 
+function reply(r: NginxHTTPRequest): void {
+  rest().reply(r)
+}
+
 first.peer = peer
 first.next = next
 first.told = told
 first.page = page
+first.reply = reply
 
 export default first

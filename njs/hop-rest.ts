@@ -5,6 +5,7 @@
 import type { Code } from '../contract/codes.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
+import { act, reply } from './hop-act.js'
 import { begin, settle } from './hop-begin.js'
 import {
   cookieFor,
@@ -26,6 +27,10 @@ const counter = zones.sluice_counter
 function refusal(r: NginxHTTPRequest): string {
   const v = r.variables
   try {
+    v.sluice_turn = act(r)
+    if (v.sluice_turn !== '') {
+      return v.sluice_turn
+    }
     const isSecond = (v.server_addr as string).indexOf('again.sock') >= 0
     return begin(
       r,
@@ -126,8 +131,9 @@ export interface Rest {
   next(r: NginxHTTPRequest): string
   told(r: NginxHTTPRequest): string
   page(r: NginxHTTPRequest): void
+  reply(r: NginxHTTPRequest): void
 }
 
 export function rest(): Rest {
-  return { first: first, peer: peer, next: next, told: tellAnswer, page: page }
+  return { first: first, peer: peer, next: next, told: tellAnswer, page: page, reply: reply }
 }

@@ -3,6 +3,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { Policy } from '../../contract/policy.js'
+import type { RouteAction } from '../../contract/route-action.js'
 import { compilePeers, sidOf } from '../compile.js'
 import type { Compiled, Place } from '../compile.js'
 import type { Conditions } from '../conditions.js'
@@ -10,6 +11,7 @@ import type { Desired, DesiredUpstream } from '../desired.js'
 import { byPrecedence, planHosts } from '../hosts.js'
 import type { Plan } from '../hosts.js'
 import type { ApiContext } from './context.js'
+import { tellAction } from './explain-action.js'
 import { tellPolicy } from './explain-policy.js'
 import { showInstance } from './instances.js'
 import { readAnswers } from './openapi.js'
@@ -22,6 +24,7 @@ interface Matched {
   host: string
   pathPrefix: string
   arms: Array<{ upstream: string; weight: number }>
+  action: RouteAction | undefined
 }
 
 interface Arm {
@@ -53,9 +56,9 @@ export interface Explanation {
   revision: number
   host: string
   path: string
-  outcome: 'served' | 'no_route' | 'no_peer'
+  outcome: 'served' | 'answered' | 'no_route' | 'no_peer'
   why: string[]
-  route: { id: string | null; host: string; pathPrefix: string } | null
+  route: ({ id: string | null; host: string; pathPrefix: string } & RouteAction) | null
   upstreams: Array<Omit<Arm, 'peers'>>
   peers: Array<Record<string, unknown>>
 }
@@ -95,7 +98,12 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
   if (matched === undefined) {
     return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
   }
-  const { arms, ...route } = matched
+  const { arms, action, ...place } = matched
+  const route = { ...place, ...action }
+  why.push(...tellAction(action, asked.path, place.pathPrefix))
+  if (action?.maintenance !== undefined || (action !== undefined && arms.length === 0)) {
+    return { ...head, outcome: 'answered', why, route, upstreams: [], peers: [] }
+  }
   const shared = shareOut(desired, arms, ground, question.cookie, why)
   const peers = shared.flatMap((arm) => arm.peers)
   const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
@@ -130,7 +138,7 @@ export function plainPath(text: string): string {
 }
 
 function match(
-  { hosts, splits }: Plan,
+  { hosts, splits, actions }: Plan,
   desired: Desired,
   { host, path }: { host: string; path: string },
   why: string[],
@@ -149,12 +157,14 @@ function match(
     why.push(`${known.host} has no path prefix that ${path} begins with`)
     return undefined
   }
-  const split = splits.get(hit.target)
+  const acting = actions.get(hit.target)
+  const target = acting?.target ?? hit.target
   const id = routeOf(desired, known.host, hit.prefix)
   const longest = `path prefix ${hit.prefix} is the longest that matches`
   why.push(id === null ? 'the upstream answers at its own name' : `${longest} (route ${id})`)
-  const arms = split ?? [{ upstream: hit.target.slice(1), weight: 1 }]
-  return { id, host: known.host, pathPrefix: hit.prefix, arms }
+  const own = target === '-' ? [] : [{ upstream: target.slice(1), weight: 1 }]
+  const arms = splits.get(target) ?? own
+  return { id, host: known.host, pathPrefix: hit.prefix, arms, action: acting?.action }
 }
 
 /** The host itself, then the wildcards above it, the longest first. */

@@ -1,6 +1,7 @@
 /** Calls about a route. Two routes may not claim the same host and path prefix: which of them counts, nobody could say. */
 import { AGENT_ROUTES, parseKey, printKey } from '../../contract/keys.js'
 import { checkRoute } from '../../contract/route.js'
+import { ACTION_FIELDS } from '../../contract/route-action.js'
 import type { RouteRecord } from '../../contract/route.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { DesiredRoute } from '../desired.js'
@@ -14,7 +15,7 @@ export interface RouteTarget {
   id: string
 }
 
-const FIELDS = ['hosts', 'pathPrefix', 'upstream', 'split']
+const FIELDS = ['hosts', 'pathPrefix', 'upstream', 'split', ...ACTION_FIELDS]
 /** Fields that the design names and this version does not serve: better refused than silently ignored. */
 const NOT_YET = ['port', 'protocol', 'sni', 'when']
 

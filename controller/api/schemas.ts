@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../contract/codes.js'
+import { actionFields } from './action-schemas.js'
 import { MOST_WAIT_MS } from './drain.js'
 import { PolicyAnswer as Policy, PolicyBody, PolicyPatch } from './policy-schemas.js'
 
@@ -107,10 +108,11 @@ const routeFields = {
   pathPrefix: maybe(Type.String({ default: '/' })),
   upstream: maybe(Name),
   split: maybe(Split),
+  ...actionFields,
 }
 export const RouteBody = Type.Object(routeFields, {
   ...closed,
-  description: 'Either upstream or split',
+  description: 'Either upstream or split, or neither where the route answers by itself',
 })
 
 /** Of every change. `pending` names the gateways that had not applied it when this was answered. */
