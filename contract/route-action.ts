@@ -1,7 +1,11 @@
 /** What a route does besides choosing an upstream: fields that stand flat in the route, and the text that njs reads of them. */
 import { brokenRule, checkShape, isText, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule, Fields } from './checked.js'
-import { isHostPattern, isPathPrefix, isWhole } from './names.js'
+import { isHostPattern, isName, isPathPrefix, isWhole } from './names.js'
+import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
+import type { HeaderEdits } from './route-headers.js'
+import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
+import type { Timeouts } from './route-limits.js'
 
 /** Exactly one of the two. What stands behind the prefix, and the query, stay byte for byte. */
 export interface Rewrite {
@@ -33,6 +37,20 @@ export interface RouteAction {
   redirect?: Redirect
   /** While it is there, it answers. */
   maintenance?: Page
+  requestHeaders?: HeaderEdits
+  responseHeaders?: HeaderEdits
+  timeouts?: Timeouts
+  /** 0: none at all. */
+  maxBodyBytes?: number
+  /** Whether answers are collected before they go to a slow client; left out: as the server in front does. */
+  buffering?: boolean
+  mirror?: Mirror
+}
+
+/** So many requests in a hundred are sent there too; what becomes of them no client sees. */
+export interface Mirror {
+  upstream: string
+  percent: number
 }
 
 /** A record that is longer than a table's value could not be written. */
@@ -148,11 +166,27 @@ function checkUpstreamHost(value: unknown): Checked<unknown> {
     : wrong('', 'must be a host name, with or without a port, such as internal.example:8080')
 }
 
+const MIRROR_RULES: FieldRule[] = [
+  ['upstream', isName, 'must be the name of an upstream'],
+  ['percent', (value) => isWhole(value, 1, 100), 'must be a whole number from 1 to 100'],
+]
+
+function checkMirror(value: unknown): Checked<unknown> {
+  const fields = checkFields(value, MIRROR_RULES, ['upstream'])
+  return fields.ok ? right(Object.assign({ percent: 100 }, fields.value)) : fields
+}
+
 const CHECKS: { [field: string]: (value: unknown) => Checked<unknown> } = {
   rewrite: checkRewrite,
   upstreamHost: checkUpstreamHost,
   redirect: checkRedirect,
   maintenance: checkMaintenance,
+  requestHeaders: checkRequestHeaders,
+  responseHeaders: checkResponseHeaders,
+  timeouts: checkTimeouts,
+  maxBodyBytes: checkMaxBodyBytes,
+  buffering: checkBuffering,
+  mirror: checkMirror,
 }
 
 /** The fields of a route that act. */

@@ -1,6 +1,7 @@
 /** The hop's server, and what it has in common with the fallback's servers. */
 import { RETRY_STATUSES } from '../contract/rules.js'
 import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { actLocations } from './act-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
 const PASSED =
@@ -29,17 +30,15 @@ send_timeout 1d;
 keepalive_requests 100000;
 `
 
-function passHeaders(names: string): string[] {
-  return names.split(' ').map((name) => `proxy_pass_header ${name};`)
-}
-
 const HEADERS = `proxy_http_version 1.1;
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $http_upgrade;
 proxy_set_header Connection $sluice_connection;
 proxy_set_header ${PICK_HEADER} "";
 proxy_hide_header ${PEER_HEADER};
-${passHeaders(PASSED).join('\n')}
+${PASSED.split(' ')
+  .map((name) => `proxy_pass_header ${name};`)
+  .join('\n')}
 proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering
                      X-Accel-Charset Expires Cache-Control Set-Cookie Vary;
 `
@@ -109,25 +108,6 @@ const LOCATIONS = `    location / {
         js_content sluice_hop.page;
     }`
 
-/** For routes that act. They ask this server once more, by the socket that they came by, so that it knows a second attempt. */
-function actLocations(): string {
-  const passed = passHeaders(`${PASSED} ${PEER_HEADER}`).map((line) => `        ${line}`)
-  return `    location @sluice_act {
-        # One that is there keeps those of the server out; what is empty is not sent.
-        add_header ${PEER_HEADER} "";
-        proxy_set_header Host $sluice_act_host;
-        proxy_set_header Upgrade $http_upgrade;
-        proxy_set_header Connection $sluice_connection;
-        proxy_set_header ${PICK_HEADER} $sluice_act_pick;
-${passed.join('\n')}
-        proxy_pass http://$server_addr:$sluice_act_target;
-    }
-
-    location @sluice_reply {
-        js_content sluice_hop.reply;
-    }`
-}
-
 export function hopServer({ home }: ConfSettings): string {
   const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
   return `# Serves what the pool did not: tries the other peers, by address, or says why there is none.
@@ -149,6 +129,6 @@ server {
 ${LOCATIONS}
 ${lookLocations()}
 
-${actLocations()}
+${actLocations(PASSED)}
 }`
 }

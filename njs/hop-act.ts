@@ -4,11 +4,15 @@
  */
 import { DIGEST_LENGTH } from '../contract/table.js'
 import { parseActionRecord } from '../contract/route-action.js'
-import type { ActionRecord } from '../contract/route-action.js'
+import type { ActionRecord, Redirect, RouteAction } from '../contract/route-action.js'
+import type { Code } from '../contract/codes.js'
+import { PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
+import { editResponse, requestLines } from './act-headers.js'
 import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
 import { parsePick } from './plan.js'
+import { refusalPage } from './refusal.js'
 
 /** What answers in place of an upstream. */
 export interface Reply {
@@ -57,27 +61,76 @@ function locationOf(r: NginxHTTPRequest, known: ActionRecord): string {
   return redirectTo(redirect, asked, known.prefix)
 }
 
+function refusalReply(r: NginxHTTPRequest, code: Code): Reply {
+  const page = refusalPage(code, '', r.headersIn.Accept)
+  return { status: page.status, headers: { 'Content-Type': page.contentType }, body: page.body }
+}
+
+/** The front has read the body, so it has a length, unless it was told to pass it on as it comes. */
+function bodyReply(r: NginxHTTPRequest, most: number | undefined): Reply | null {
+  const v = r.variables
+  if (most === undefined) {
+    return null
+  }
+  if (Number(v.content_length || 0) > most) {
+    return refusalReply(r, 'too_large')
+  }
+  return v.http_transfer_encoding ? refusalReply(r, 'length_required') : null
+}
+
+/** A front that waits for as long as the route does: its own limit may be a shorter one. */
+function patienceReply(r: NginxHTTPRequest, action: RouteAction): Reply | null {
+  const isPatient = parsePick(r.variables.http_x_sluice_pick).sid === PATIENT
+  return action.timeouts === undefined || isPatient
+    ? null
+    : {
+        status: 500,
+        headers: { 'X-Accel-Redirect': PATIENT_LOCATION },
+        body: 'The server in front must not ignore X-Accel-Redirect\n',
+      }
+}
+
 /** null when the route does not answer this request by itself. */
 function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
-  const page = known.action.maintenance
+  const action = known.action
+  const page = action.maintenance
   if (page !== undefined) {
     const headers = { 'Content-Type': page.contentType, 'Cache-Control': 'no-store' }
     return { status: page.status, headers: headers, body: page.body }
   }
   const location = locationOf(r, known)
-  const status = known.action.redirect === undefined ? 0 : known.action.redirect.status
-  return location === '' ? null : { status: status, headers: {}, body: location }
+  if (location !== '') {
+    return { status: (action.redirect as Redirect).status, headers: {}, body: location }
+  }
+  return known.target === '-' ? null : bodyReply(r, action.maxBodyBytes) || patienceReply(r, action)
 }
 
-function passOn(r: NginxHTTPRequest, known: ActionRecord): void {
+/** Fills the variables of the location that passes the request on; answers its name. */
+function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const v = r.variables
   const action = known.action
   const picked = parsePick(v.http_x_sluice_pick)
   const slot = picked.key.slice(picked.key.lastIndexOf('/'))
-  v.sluice_act_pick = known.target + slot + ' ' + picked.sid
+  const sid = picked.sid === '' || picked.sid === PATIENT ? '' : ' ' + picked.sid
+  const made = requestLines(action.requestHeaders || {}, r.rawHeadersIn)
+  const mirror = action.mirror
+  const isMirrored = mirror !== undefined && Number(v.sluice_share) < mirror.percent * 10
+  v.sluice_act_pick = known.target + slot + sid
+  v.sluice_act_lines = made.lines
+  v.sluice_act_mirror = isMirrored ? ':' + mirror.upstream + slot : ''
   v.sluice_act_target =
-    action.rewrite === undefined ? '' : rewriteTarget(targetOf(r), known.prefix, action.rewrite)
+    action.rewrite !== undefined
+      ? rewriteTarget(targetOf(r), known.prefix, action.rewrite)
+      : isMirrored
+        ? targetOf(r)
+        : ''
   v.sluice_act_host = action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost
+  return (
+    '@sluice_act_' +
+    (action.timeouts === undefined ? 0 : action.timeouts.readMs) +
+    (made.whole ? '_whole' : '') +
+    (isMirrored ? '_mirror' : '')
+  )
 }
 
 /** The location that acts; '' when the request's route only chooses. */
@@ -89,11 +142,22 @@ export function act(r: NginxHTTPRequest): string {
   if (replyOf(r, known) !== null) {
     return '@sluice_reply'
   }
-  if (known.target === '-') {
-    return ''
+  return known.target === '-' ? '' : passOn(r, known)
+}
+
+/** What the answer of the upstream, or in its place, gets of the route. */
+export function dress(r: NginxHTTPRequest): void {
+  const known = recordOf(r)
+  if (known === null) {
+    return
   }
-  passOn(r, known)
-  return '@sluice_act'
+  const action = known.action
+  if (action.responseHeaders !== undefined) {
+    editResponse(r.headersOut, action.responseHeaders)
+  }
+  if (action.buffering !== undefined) {
+    r.headersOut['X-Accel-Buffering'] = action.buffering ? 'yes' : 'no'
+  }
 }
 
 /** Answers for the route. */
@@ -109,5 +173,6 @@ export function reply(r: NginxHTTPRequest): void {
   Object.keys(made.headers).forEach((name) => {
     r.headersOut[name] = made.headers[name]
   })
+  dress(r)
   r.return(made.status, made.body)
 }

@@ -117,14 +117,12 @@ function page(r: NginxHTTPRequest): void {
   rest().page(r)
 }
 
-function reply(r: NginxHTTPRequest): void {
-  rest().reply(r)
-}
-
 first.peer = peer
 first.next = next
 first.told = told
 first.page = page
-first.reply = reply
+first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
+first.late = (r: NginxHTTPRequest): void => rest().late(r)
+first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
 
 export default first

@@ -5,7 +5,7 @@
 import type { Code } from '../contract/codes.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
-import { act, reply } from './hop-act.js'
+import { act, dress, reply } from './hop-act.js'
 import { begin, settle } from './hop-begin.js'
 import {
   cookieFor,
@@ -132,8 +132,33 @@ export interface Rest {
   told(r: NginxHTTPRequest): string
   page(r: NginxHTTPRequest): void
   reply(r: NginxHTTPRequest): void
+  late(r: NginxHTTPRequest): void
+  dress(r: NginxHTTPRequest): void
+}
+
+/** Answers when the upstream was silent for longer than its route waits. */
+function late(r: NginxHTTPRequest): void {
+  answer(r, 'too_slow', '')
+}
+
+/** Never throws: the answer is better as it came than not at all. */
+function dressOrTell(r: NginxHTTPRequest): void {
+  try {
+    dress(r)
+  } catch (error) {
+    countFailure(counter, "an answer's headers", error, r)
+  }
 }
 
 export function rest(): Rest {
-  return { first: first, peer: peer, next: next, told: tellAnswer, page: page, reply: reply }
+  return {
+    first: first,
+    peer: peer,
+    next: next,
+    told: tellAnswer,
+    page: page,
+    reply: reply,
+    late: late,
+    dress: dressOrTell,
+  }
 }

@@ -1,5 +1,6 @@
 /** What a route does besides choosing an upstream, as the outside sees it. contract/route-action.ts judges. */
 import { Type } from 'typebox'
+import { READ_MS } from '../../contract/route-limits.js'
 
 const closed = { additionalProperties: false }
 const maybe = Type.Optional
@@ -37,7 +38,42 @@ const Page = Type.Object(
   { ...closed, description: 'While it is there, it answers in place of the upstream' },
 )
 
+const HeaderValues = Type.Record(
+  Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$' }),
+  Type.String({ minLength: 1, maxLength: 1024 }),
+)
+const Headers = Type.Object(
+  {
+    set: maybe(HeaderValues),
+    add: maybe(HeaderValues),
+    remove: maybe(Type.Array(Type.String(), { maxItems: 32 })),
+  },
+  closed,
+)
+const Timeouts = Type.Object(
+  { readMs: Type.Enum(READ_MS, { description: "The upstream's longest silence, then 504" }) },
+  closed,
+)
+const Mirror = Type.Object(
+  {
+    upstream: Type.String({ examples: ['web-next'] }),
+    percent: maybe(Type.Integer({ minimum: 1, maximum: 100, default: 100 })),
+  },
+  {
+    ...closed,
+    description: 'So many requests are sent there too; what comes of it no client sees',
+  },
+)
+
 export const actionFields = {
+  requestHeaders: maybe(Headers),
+  responseHeaders: maybe(Headers),
+  timeouts: maybe(Timeouts),
+  maxBodyBytes: maybe(Type.Integer({ minimum: 0 })),
+  buffering: maybe(
+    Type.Boolean({ description: 'Whether answers are collected before they go to a slow client' }),
+  ),
+  mirror: maybe(Mirror),
   rewrite: maybe(Rewrite),
   upstreamHost: maybe(Type.String({ examples: ['internal.example:8080'] })),
   redirect: maybe(Redirect),

@@ -1,9 +1,38 @@
 /** What a route does with a request besides choosing an upstream, in words. */
 import type { Redirect, RouteAction } from '../../contract/route-action.js'
+import type { HeaderEdits } from '../../contract/route-headers.js'
 
 function redirectText({ status, ...to }: Redirect): string {
   const parts = Object.entries(to).map(([part, value]) => `${part} ${value}`)
   return `it is answered ${status}, to ${parts.join(', ')}, unless it is there already`
+}
+
+function headersText(whose: string, { set = {}, add = {}, remove = [] }: HeaderEdits): string {
+  const parts = [
+    ...Object.keys(set).map((name) => `sets ${name}`),
+    ...Object.keys(add).map((name) => `adds ${name}`),
+    ...remove.map((name) => `removes ${name}`),
+  ]
+  return `the route ${parts.join(', ')} in the ${whose}`
+}
+
+function tellHeaders({ requestHeaders, responseHeaders }: RouteAction): string[] {
+  return [
+    ...(requestHeaders === undefined ? [] : [headersText('request', requestHeaders)]),
+    ...(responseHeaders === undefined ? [] : [headersText('answer', responseHeaders)]),
+  ]
+}
+
+function tellLimits(action: RouteAction): string[] {
+  const { timeouts, maxBodyBytes, buffering, mirror } = action
+  return [
+    ...(timeouts === undefined
+      ? []
+      : [`after ${timeouts.readMs} ms of silence it is answered 504`]),
+    ...(maxBodyBytes === undefined ? [] : [`a body of over ${maxBodyBytes} bytes is answered 413`]),
+    ...(buffering === undefined ? [] : [`buffering of answers is ${buffering ? 'on' : 'off'}`]),
+    ...(mirror === undefined ? [] : [`${mirror.percent} % are sent to ${mirror.upstream} as well`]),
+  ]
 }
 
 /** `path` is as nginx normalises it. */
@@ -12,7 +41,10 @@ export function tellAction(
   path: string,
   pathPrefix: string,
 ): string[] {
-  const { rewrite, upstreamHost, redirect, maintenance } = action ?? {}
+  if (action === undefined) {
+    return []
+  }
+  const { rewrite, upstreamHost, redirect, maintenance } = action
   if (maintenance !== undefined) {
     return [`the route is under maintenance and answers ${maintenance.status}`]
   }
@@ -28,5 +60,5 @@ export function tellAction(
   if (upstreamHost !== undefined) {
     told.push(`the upstream gets the Host ${upstreamHost}`)
   }
-  return told
+  return [...told, ...tellHeaders(action), ...tellLimits(action)]
 }

@@ -13,6 +13,12 @@ t.test('taken, shown and explained', async (t) => {
     rewrite: { replacePrefix: '/v2' },
     upstreamHost: 'internal.example',
     redirect: { scheme: 'https', status: 301 },
+    requestHeaders: { set: { 'X-A': 'b' }, remove: ['X-C'] },
+    responseHeaders: { add: { Vary: 'Origin' } },
+    timeouts: { readMs: 5000 },
+    maxBodyBytes: 1000,
+    buffering: true,
+    mirror: { upstream: 'next', percent: 5 },
   }
   t.match(await call('PUT', DOCS, route), { status: 201, body: route })
   t.match((await call('GET', DOCS)).body, route)
@@ -28,6 +34,9 @@ t.test('taken, shown and explained', async (t) => {
   t.match(why, /asked for \/v2\/a/)
   t.match(why, /Host internal\.example/)
   t.match(why, /answered 301, to scheme https, unless/)
+  t.match(why, /sets X-A, removes X-C in the request/)
+  t.match(why, /adds Vary in the answer/)
+  t.match(why, /5000 ms.* 504\n.*1000 bytes.* 413\n.*on\n5 % .*next/)
 
   await call('PUT', DOCS, { ...route, maintenance: { body: 'soon' } })
   t.match((await call('GET', '/v1/explain?host=docs.test&path=/docs')).body, {
