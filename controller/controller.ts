@@ -30,7 +30,7 @@ export interface ControllerOptions {
   makeChecks?: MakeChecks
 }
 
-const PREFIXES = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'gateways/']
+const PREFIXES = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/', 'gateways/']
 /** Short, while callers of other controllers may wait for what is published. */
 const PUBLISH_MS = 50
 const PUBLISH_ALONE_MS = 1000
