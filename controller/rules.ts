@@ -33,14 +33,15 @@ function isMeasured({ balance, eject }: Policy): boolean {
  * has failed. Whatever the front has to know before it sends a request needs rules that choose: an answer that the hop must
  * look at, a POST that nginx would not repeat, requests that a budget counts.
  */
-function letterOf(policy: Policy, peers: Peer[]): RuleBalance | undefined {
+function letterOf(policy: Policy, peers: Peer[], { main }: Tiers): RuleBalance | undefined {
   const retry = policy.retry ?? DEFAULT_RETRY
   const isCapped = peers.some(({ maxConns }) => maxConns > 0)
   const isForFront =
     retry.statuses.length > 0 || retry.budgetPercent !== undefined || retry.nonIdempotent
   const chooses = policy.balance !== 'random' || policy.sticky !== undefined || isForFront
   if (chooses || isCapped || isMeasured(policy)) {
-    return LETTERS[policy.balance]
+    const letter = LETTERS[policy.balance]
+    return 'ct'.includes(letter) && main.some(({ warming }) => warming) ? 's' : letter
   }
   const isDefault =
     retry.tries === DEFAULT_RETRY.tries && retry.timeoutMs === DEFAULT_RETRY.timeoutMs
@@ -52,6 +53,7 @@ function mainList(letter: RuleBalance, { main }: Tiers): Peer[] {
     case 'n':
       return []
     case 'c':
+    case 's':
     case 'h':
       return main
     case 'w':
@@ -176,7 +178,7 @@ export function ruledOf(
   tiers: Tiers,
   tokenFor: (peer: Peer) => string,
 ): Ruled | undefined {
-  const letter = letterOf(policy, peers)
+  const letter = letterOf(policy, peers, tiers)
   if (letter === undefined) {
     return undefined
   }

@@ -265,6 +265,14 @@ t.test('shares: who warms up gets its part, and at least one', async (t) => {
     ([key, value]) => key.includes('/') && value === sidOf('10.0.0.1', 1),
   )
   t.equal(own.length, 11, '3 of 13 parts, in whole slots')
+  for (const [balance, warm] of [
+    ['leastConn', 'c'],
+    ['randomTwo', 't'],
+  ] as const) {
+    const cold = compiled(upstream({ balance }, THREE), { conditions })
+    t.match(readRules(cold, ':web'), { balance: 's', count: 3 }, `${balance}: each once`)
+    t.equal(readRules(compiled(upstream({ balance }, THREE)), ':web')?.balance, warm)
+  }
 })
 
 t.test('trials', async (t) => {
