@@ -7,7 +7,7 @@
  * | unit | name | its record, after the digest | slots |
  * |---|---|---|---|
  * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/rules.ts) | unless its rules choose |
- * | host | `@app.example.com`, `@*.example.com` | routes, longest prefix first: `/api :api\n/ :web` | {@link FAST_HOSTS} of them |
+ * | host | `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*` | its routes, `/api :api\n/ :web`, or where they are (contract/host-record.ts) | {@link FAST_HOSTS} of them |
  * | split | `~canary` | its upstreams: `:web :web-next` | always |
  *
  * | key | value |
@@ -15,6 +15,7 @@
  * | `<unit>` | `<digest> <record>`; the digest (8 hex digits) is of all the unit's entries |
  * | `<unit>/<slot>` | what serves this slot: `<sid>`, or shared as below |
  * | `<unit>/<slot>/<share>` | `<sid>`: a cell of a slot that many peers share |
+ * | `@app.example.com/#<chunks>/<chunk>` | some of the lines of a host that has many (contract/host-record.ts) |
  * | `:web%<chunk>`, `:web=<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/rules.ts) |
  * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]` |
  * | `#<bucket>` | names of the units in this bucket of the index, a line each |
@@ -147,10 +148,10 @@ export function cellsOf(text: string): number {
 }
 
 const KEY =
-  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
-const SLOT_KEY = /^[:@~][^/]+\//
+  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
+const SLOT_KEY = /^[:@~][^/]+\/\d/
 const SLOT_VALUE = /^(!\d[0-9a-f]{32})?\$?([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
-const RECORD_VALUE = /^[\n -~]+$/
+const RECORD_VALUE = /^[\t\n -~]+$/
 
 /** Whether `key` may be written by a delta (the state record may not). */
 export function isTableKey(key: unknown): key is string {

@@ -3,10 +3,11 @@ import { DEFAULT_POLICY } from '../contract/policy.js'
 import { cellsOf } from '../contract/table.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
-import { NO_LAYOUT, compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
+import { NO_LAYOUT, compilePeers, compileSplit, compileUpstream } from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
 import type { Conditions } from './conditions.js'
 import type { Desired, DesiredUpstream } from './desired.js'
+import { compileHost } from './host-unit.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Peer } from './peers.js'
@@ -223,7 +224,10 @@ function isSame(a: HostPlan | undefined, b: HostPlan): boolean {
     a.fast === b.fast &&
     a.routes.length === b.routes.length &&
     a.routes.every(
-      (route, i) => route.prefix === b.routes[i]?.prefix && route.target === b.routes[i]?.target,
+      ({ prefix, conditions, target }, i) =>
+        prefix === b.routes[i]?.prefix &&
+        conditions === b.routes[i]?.conditions &&
+        target === b.routes[i]?.target,
     )
   )
 }
