@@ -11,6 +11,7 @@ import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import { isGone } from './draft.js'
 import type { Draft } from './draft.js'
+import { refuseOwnCheck } from './instances.js'
 import { printTarget } from './names.js'
 
 export interface UpstreamTarget {
@@ -26,7 +27,7 @@ export async function putUpstream(
 ): Promise<Outcome> {
   const record = accept(checkUpstream(fieldsOf(body, ['policy'])))
   const there = await isThere(draft, world, target)
-  return write(draft, target, record, !there)
+  return write(draft, world, target, record, !there)
 }
 
 export async function patchUpstream(
@@ -41,7 +42,7 @@ export async function patchUpstream(
   }
   const stored = checkUpstream(await draft.read(keyOf(target)))
   const before = stored.ok ? { policy: withoutReplaced(stored.value.policy, patch.policy) } : {}
-  return write(draft, target, accept(checkUpstream(mergePatch(before, patch))), false)
+  return write(draft, world, target, accept(checkUpstream(mergePatch(before, patch))), false)
 }
 
 /** A part that becomes one of another kind keeps none of its fields: they would be unknown to it. */
@@ -116,10 +117,16 @@ const counted = new WeakMap<DesiredUpstream, Shown>()
 
 async function write(
   draft: Draft,
+  world: World,
   target: UpstreamTarget,
   record: UpstreamRecord,
   created: boolean,
 ): Promise<Outcome> {
+  const port = record.policy.check?.port
+  const instances = world.desired().upstreams.get(target.upstream)?.instances.values() ?? []
+  for (const instance of port === undefined ? [] : instances) {
+    refuseOwnCheck(world, port, instance.record.host)
+  }
   await draft.put(keyOf(target), record)
   return { created, shown: { name: target.upstream, policy: record.policy } }
 }

@@ -6,7 +6,6 @@ import { PAGE_BYTES } from '../../../contract/host-record.js'
 import type { RouteRecord } from '../../../contract/route.js'
 import { printConditions } from '../../../contract/route-match.js'
 import { isTableKey, isTableValue } from '../../../contract/table.js'
-import { MAX_VALUE_BYTES } from '../../../contract/zones.js'
 import type { Unit } from '../../../controller/compile.js'
 import { compileHost } from '../../../controller/host-unit.js'
 import { planHosts } from '../../../controller/hosts.js'
@@ -29,7 +28,7 @@ function unitsOf({ hosts }: Plan): Unit[] {
 function tableOf(units: Unit[]): Map<string, string> {
   const table = new Map(units.flatMap(({ entries }) => [...entries]))
   for (const [key, value] of table) {
-    if (!isTableKey(key) || !isTableValue(key, value, MAX_VALUE_BYTES)) throw new Error(key)
+    if (!isTableKey(key) || !isTableValue(key, value)) throw new Error(key)
   }
   return table
 }

@@ -4,7 +4,7 @@ import { checkPolicy } from '../../../contract/policy.js'
 import type { InstanceRecord } from '../../../contract/records.js'
 import { RING_POSITIONS } from '../../../contract/rules.js'
 import { isTableKey, isTableValue } from '../../../contract/table.js'
-import { MAX_VALUE_BYTES } from '../../../contract/zones.js'
+
 import { compilePeers, compileSplit, compileUpstream, sidOf } from '../../../controller/compile.js'
 import type { Place } from '../../../controller/compile.js'
 import { Compiler } from '../../../controller/compiler.js'
@@ -41,7 +41,7 @@ interface Options {
 function compiled(one: DesiredUpstream, { place = PLACE, conditions = {} }: Options = {}): Table {
   const unit = compileUpstream(compilePeers(one, place, new Map(Object.entries(conditions))), NONE)
   for (const [key, value] of unit.entries) {
-    if (!isTableKey(key) || !isTableValue(key, value, MAX_VALUE_BYTES)) {
+    if (!isTableKey(key) || !isTableValue(key, value)) {
       throw new Error(`${key}: ${value}`)
     }
   }
@@ -305,7 +305,10 @@ t.test('a host has no slots of its own where those of its split have cells', asy
   }
   const routes = new Map([['canary', { id: 'canary', record, revision: 1 }]])
   const it = new Compiler('localhost', silentLogger, PLACE)
-  it.update({ revision: 1, upstreams: new Map([['web', web]]), routes }, NONE)
+  it.update(
+    { revision: 1, upstreams: new Map([['web', web]]), routes, certificates: new Map() },
+    NONE,
+  )
   t.match(it.units.get('~canary')?.entries.get('~canary/0'), /^\$#\d+$/)
   t.same([...(it.units.get('@app.test')?.entries.keys() ?? [])], ['@app.test'])
 })
@@ -336,14 +339,19 @@ t.test('splits', async (t) => {
   t.equal(values(arm({}, trial)).filter(([, value]) => value.startsWith('!1')).length, 1)
   t.notOk(values(arm({ balance: 'roundRobin' }, trial)).some(([, value]) => value.includes('!')))
   for (const [key, value] of values(arm({ balance: 'roundRobin' }))) {
-    t.ok(isTableKey(key) && isTableValue(key, value, MAX_VALUE_BYTES))
+    t.ok(isTableKey(key) && isTableValue(key, value))
   }
 })
 
 t.test('the compiler: conditions, hosts', async (t) => {
   const it = new Compiler('localhost', silentLogger, PLACE)
   const web = upstream({}, THREE)
-  const desired = { revision: 1, upstreams: new Map([['web', web]]), routes: new Map() }
+  const desired = {
+    revision: 1,
+    upstreams: new Map([['web', web]]),
+    routes: new Map(),
+    certificates: new Map(),
+  }
   it.update(desired, NONE)
   const known = new Map([['a', { state: 'down' as const, trial: 1 }]])
   const conditionsOf = () => known
