@@ -3,6 +3,7 @@ import type { Registry, Watch } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
+import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { Checker } from './checks/checker.js'
 import type { Control, ControlEvent, GatewayView, RegistryView, SuspectView } from './control.js'
 import { Core } from './core.js'
@@ -61,8 +62,9 @@ export class Controller implements Control {
 
   private constructor(options: ControllerOptions, id: string) {
     const { settings, registry, log, suspects } = options
+    const trustedCa = readTrustedCa(settings.trustedCa)
     const makeChecks: MakeChecks =
-      options.makeChecks ?? ((onChange) => new Checker({ log, onChange }))
+      options.makeChecks ?? ((onChange) => new Checker({ log, onChange, trustedCa }))
     this.settings = settings
     this.registry = registry
     this.log = log

@@ -1,13 +1,18 @@
 // Backends that do as they are told, and keep a ledger of what reached them.
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import {
   createServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  type RequestListener,
   type Server,
 } from 'node:http'
 import type { ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { KeyPair } from './certificates.js'
 import { freePort } from './ports.js'
 
 export interface Entry {
@@ -18,6 +23,8 @@ export interface Entry {
   bytes: number
   /** The address it was reached at. */
   local: string
+  /** The name that TLS was asked for by, or false for none; absent without TLS. */
+  serverName?: string | false
 }
 
 export interface Backend {
@@ -50,19 +57,20 @@ export type Fault =
   | 'hang'
 
 /**
- * Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
+ * Over TLS with `pair`. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
  * to an echo.
  */
 export async function startBackend(
   t: { teardown(fn: () => unknown): void },
   id: string,
   host = '127.0.0.1',
+  pair?: KeyPair,
 ): Promise<Backend> {
   const ledger: Entry[] = []
   const waiting = new Set<() => void>()
   let connections = 0
   let delayMs = 0
-  const server = createServer((request, response) => {
+  const take: RequestListener = (request, response) => {
     const entry = newEntry(request)
     ledger.push(entry)
     const digest = createHash('sha256')
@@ -77,7 +85,8 @@ export async function startBackend(
       waiting.add(go)
       response.on('close', () => waiting.delete(go))
     })
-  })
+  }
+  const server = pair === undefined ? createServer(take) : createTlsServer(read(pair), take)
   server.on('connection', () => (connections += 1))
   server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     ledger.push(newEntry(request))
@@ -152,10 +161,16 @@ function fail(socket: Socket, fault: Fault, bytes: number): void {
   } else if (fault !== 'hang' && bytes >= fault.resetAfterBytes) socket.resetAndDestroy()
 }
 
+function read({ cert, key }: KeyPair): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(cert), key: readFileSync(key) }
+}
+
 function newEntry(request: IncomingMessage): Entry {
   const { method = '', url = '', headers, rawHeaders } = request
   const local = `${request.socket.localAddress}:${request.socket.localPort}`
-  return { method, url, headers, rawHeaders, bytes: 0, local }
+  const { servername } = request.socket as TLSSocket
+  const named = servername === undefined ? {} : { serverName: servername ?? false }
+  return { method, url, headers, rawHeaders, bytes: 0, local, ...named }
 }
 
 function answer(id: string, entry: Entry, digest: string, response: ServerResponse): void {
