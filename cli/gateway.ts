@@ -45,13 +45,14 @@ function userLine(workers: Workers): string | undefined {
 
 /** Everything that nginx reads, by absolute path. Rejects with `invalid` when the settings ask for what this nginx lacks. */
 export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
-  const { home, poolPort, engine, tableBytes, bind, httpPort } = settings
+  const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
   if (!info.engines.includes(engine)) {
     const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
     throw new SluiceError('invalid', message, { field: 'engine' })
   }
   const texts = renderConf({
     ...{ home, poolPort, engine, tableBytes, bind, httpPort },
+    httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
     nginxVersion: info.version,
     modules: info.modules,
     pool: hasPool(settings, info),

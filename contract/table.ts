@@ -2,13 +2,14 @@
  * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads one key and returns
  * what it finds; everything else here is for the rare cases (a shared slot, a path route, a retry, a resync).
  *
- * A *unit* is what is written and removed as one: an upstream, a host or a split. Its keys all start with its name:
+ * A *unit* is what is written and removed as one: an upstream, a host, a split or a name's certificate. Its keys all start with its name:
  *
  * | unit | name | its record, after the digest | slots |
  * |---|---|---|---|
  * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/rules.ts) | unless its rules choose |
  * | host | `@app.example.com`, `@*.example.com` | routes, longest prefix first: `/api :api\n/ :web` | {@link FAST_HOSTS} of them |
  * | split | `~canary` | its upstreams: `:web :web-next` | always |
+ * | certificate | `^app.example.com`, `^*.example.com`, `^*` for all else | a line feed, then the chain and its key, PEM: nginx reads it as it is | none |
  *
  * | key | value |
  * |---|---|
@@ -147,10 +148,11 @@ export function cellsOf(text: string): number {
 }
 
 const KEY =
-  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
+  /^(!|#\d{1,3}|\^[a-z0-9_.*-]{1,253}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
 const SLOT_KEY = /^[:@~][^/]+\//
 const SLOT_VALUE = /^(!\d[0-9a-f]{32})?\$?([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
 const RECORD_VALUE = /^[\n -~]+$/
+const CERTIFICATE_VALUE = /^[0-9a-f]{8} \n-----BEGIN [\n -~]+$/
 
 /** Whether `key` may be written by a delta (the state record may not). */
 export function isTableKey(key: unknown): key is string {
@@ -161,6 +163,9 @@ export function isTableKey(key: unknown): key is string {
 export function isTableValue(key: string, value: string, mostBytes: number): boolean {
   if (value.length > mostBytes) {
     return false
+  }
+  if (key.charAt(0) === '^') {
+    return CERTIFICATE_VALUE.test(value)
   }
   return SLOT_KEY.test(key) ? SLOT_VALUE.test(value) : RECORD_VALUE.test(value)
 }

@@ -5,6 +5,7 @@ import { printRules } from '../contract/rules.js'
 import { peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
 import { BUCKET_PEERS, SLOTS } from '../contract/zones.js'
+import type { Certificate } from './certificate.js'
 import type { Conditions } from './conditions.js'
 import type { DesiredUpstream } from './desired.js'
 import { peersOf } from './peers.js'
@@ -188,6 +189,11 @@ export function compileSplit(
   const slots = markSlots(layOut(mixed), marks)
   const entries = new Map([...slots].map(([key, value]) => [name + key, value]))
   return unit(name, names.join(' '), entries)
+}
+
+/** nginx skips the line before the first PEM, so that the digest may stand there and nobody has to cut it off. */
+export function compileCertificate(name: string, { record }: Certificate): Unit {
+  return unit(`^${name}`, `\n${record.certificate}${record.privateKey}`, new Map())
 }
 
 /** `routes`: longest prefix first, with the units they lead to. `slots`: those of its one target, when it is to have its own. */

@@ -3,10 +3,18 @@ import { DEFAULT_POLICY } from '../contract/policy.js'
 import { cellsOf } from '../contract/table.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
-import { NO_LAYOUT, compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
+import { planCertificates } from './certificate-names.js'
+import {
+  NO_LAYOUT,
+  compileCertificate,
+  compileHost,
+  compilePeers,
+  compileSplit,
+  compileUpstream,
+} from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
 import type { Conditions } from './conditions.js'
-import type { Desired, DesiredUpstream } from './desired.js'
+import type { Desired, DesiredCertificate, DesiredUpstream } from './desired.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Peer } from './peers.js'
@@ -47,6 +55,8 @@ export class Compiler {
   readonly #cached = new Map<string, Cached>()
   #plan: Plan = { hosts: new Map(), splits: new Map(), overruled: [] }
   #routes: Desired['routes'] | undefined
+  #certificates: Desired['certificates'] | undefined
+  #names: ReadonlyMap<string, DesiredCertificate> = new Map()
   #pooled: ReadonlySet<string> = new Set()
 
   constructor(domain: string, log: Logger, place: Place = { cluster: 'main', zone: undefined }) {
@@ -98,6 +108,7 @@ export class Compiler {
       this.#updateSplits(before, isNewPlan, changed)
       this.#updateHosts(before, changed)
     }
+    this.#updateCertificates(desired.certificates, changed)
     return changed
   }
 
@@ -173,6 +184,25 @@ export class Compiler {
     for (const host of before === this.#plan ? [] : before.hosts.keys()) {
       if (!this.#plan.hosts.has(host)) {
         this.#drop(`@${host}`, changed)
+      }
+    }
+  }
+
+  #updateCertificates(certificates: Desired['certificates'], changed: Set<string>): void {
+    if (certificates === this.#certificates) {
+      return
+    }
+    const before = this.#names
+    this.#certificates = certificates
+    this.#names = planCertificates(certificates.values())
+    for (const [name, certificate] of this.#names) {
+      if (before.get(name)?.record !== certificate.record) {
+        this.#set(compileCertificate(name, certificate), changed)
+      }
+    }
+    for (const name of before.keys()) {
+      if (!this.#names.has(name)) {
+        this.#drop(`^${name}`, changed)
       }
     }
   }

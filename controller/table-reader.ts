@@ -11,6 +11,8 @@ export type ReadKeys = (keys: string[]) => Promise<Array<string | null>>
 /** Index buckets may be some 10 KB each, records are small, buckets of peers about 1 KB: a worker reads at most 500 KB at once. */
 const INDEX_AT_ONCE = 32
 const KEYS_AT_ONCE = 400
+/** A chain with its key has some 5 KB. */
+const CERTIFICATES_AT_ONCE = 50
 const MOST_BUCKETS = 65_536
 const MOST_CHUNKS = 65_536
 const NONE = new Map<string, string>()
@@ -39,7 +41,14 @@ export async function readRecords(read: ReadKeys): Promise<Map<string, string | 
   const buckets = Array.from({ length: INDEX_BUCKETS }, (_, i) => `#${i}`)
   const index = await readAll(read, buckets, INDEX_AT_ONCE)
   const names = [...index.values()].flatMap((value) => value.split('\n'))
-  const records = await readAll(read, names, KEYS_AT_ONCE)
+  const isLarge = (name: string) => name.startsWith('^')
+  const small = await readAll(
+    read,
+    names.filter((name) => !isLarge(name)),
+    KEYS_AT_ONCE,
+  )
+  const large = await readAll(read, names.filter(isLarge), CERTIFICATES_AT_ONCE)
+  const records = new Map([...small, ...large])
   return new Map(names.map((name) => [name, records.get(name)]))
 }
 
@@ -58,6 +67,9 @@ function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
 }
 
 function firstKeys(name: string, record: string | undefined): string[] {
+  if (name.startsWith('^')) {
+    return []
+  }
   const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)
   const told = name.startsWith(':') ? parseInt((record ?? '').slice(DIGEST_LENGTH), 10) : 0
   const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 0

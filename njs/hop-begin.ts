@@ -1,9 +1,9 @@
 /** What the hop does first with a request, and how a choice becomes the next try. */
-import type { Code } from '../contract/codes.js'
 import type { Rules } from '../contract/rules.js'
 import { isAnotherUp } from './choice.js'
 import type { Choice } from './choice.js'
 import { count } from './count.js'
+import type { CountedEvent } from './count.js'
 import { zones } from './dict.js'
 import { claim, groundOf, printChoice, triesIn } from './hop-request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
@@ -11,7 +11,7 @@ import { tellFailed, tellTaken } from './hop-tell.js'
 import { canSpendTry, earnTry } from './load.js'
 import { rulesOf } from './peers.js'
 import { drawOf, parsePick } from './plan.js'
-import type { Plan } from './plan.js'
+import type { Plan, Refusal } from './plan.js'
 
 const counter = zones.sluice_counter
 
@@ -24,6 +24,12 @@ interface Settled {
 /** A place that was free when it was chosen may be taken since; then another is. */
 const CLAIMS = 3
 
+const COUNTED: { [code in Refusal]: CountedEvent } = {
+  no_route: 'noRoute',
+  no_peer: 'noPeer',
+  upstream_full: 'full',
+}
+
 /** Where the fallback answers, or '' when there is none: then its map does not exist either. */
 function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
   const v = r.variables
@@ -32,9 +38,9 @@ function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
   return target === undefined ? '' : upstream === '' ? (v.sluice_fallback_socket as string) : target
 }
 
-function refuse(r: NginxHTTPRequest, code: Code, name: string, tried: string): string {
+function refuse(r: NginxHTTPRequest, code: Refusal, name: string, tried: string): string {
   const v = r.variables
-  count(counter, code === 'no_route' ? 'noRoute' : 'noPeer', r)
+  count(counter, COUNTED[code], r)
   v.sluice_outcome = (code === 'no_route' || name === '' ? '-' : name) + ' - ' + triesIn(tried)
   v.sluice_refused = code + ' ' + name
   v.sluice_turn = '@sluice_refuse'
@@ -116,7 +122,7 @@ function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   }
   const settled = settle(r, made.choice, made.tried)
   if (settled === null) {
-    return refuse(r, 'no_peer', name, made.tried)
+    return refuse(r, 'upstream_full', name, made.tried)
   }
   if (made.isTrial) {
     v.sluice_watched = '1'

@@ -4,6 +4,8 @@ export interface Settings {
   home: string
   /** Where the gateway listens for HTTP. */
   httpPort: number
+  /** Where the gateway speaks TLS; 0: nowhere. */
+  httpsPort: number
   /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
   bind: string
   apiPort: number

@@ -121,7 +121,7 @@ export const RouteBody = Type.Object(routeFields, {
 })
 
 /** Of every change. `pending` names the gateways that had not applied it when this was answered. */
-const changed = {
+export const changed = {
   applied: Type.Boolean(),
   revision: Revision,
   pending: maybe(Type.Array(Type.String())),
@@ -199,7 +199,7 @@ const Difference = Type.Object(
   {
     operation: Type.Integer({ minimum: 0, description: 'Which operation did it' }),
     op: words('create', 'update', 'delete'),
-    kind: words('upstream', 'instance', 'override', 'route'),
+    kind: words('upstream', 'instance', 'override', 'route', 'certificate'),
     upstream: maybe(Name),
     id: maybe(Type.String()),
     before: nullable(Type.Unknown()),

@@ -12,6 +12,7 @@ import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import { isGone } from './draft.js'
 import type { Draft } from './draft.js'
+import { refuseOwnCheck } from './instances.js'
 import { printTarget } from './names.js'
 
 export interface UpstreamTarget {
@@ -27,7 +28,7 @@ export async function putUpstream(
 ): Promise<Outcome> {
   const record = accept(checkUpstream(fieldsOf(body, UPSTREAM_FIELDS)))
   const there = await isThere(draft, world, target)
-  return write(draft, target, record, !there)
+  return write(draft, world, target, record, !there)
 }
 
 export async function patchUpstream(
@@ -44,7 +45,7 @@ export async function patchUpstream(
   const before = stored.ok
     ? { ...stored.value, policy: withoutReplaced(stored.value.policy, patch.policy) }
     : {}
-  return write(draft, target, accept(checkUpstream(mergePatch(before, patch))), false)
+  return write(draft, world, target, accept(checkUpstream(mergePatch(before, patch))), false)
 }
 
 /** A part that becomes one of another kind keeps none of its fields: they would be unknown to it. */
@@ -130,10 +131,16 @@ const counted = new WeakMap<DesiredUpstream, Shown>()
 
 async function write(
   draft: Draft,
+  world: World,
   target: UpstreamTarget,
   record: UpstreamRecord,
   created: boolean,
 ): Promise<Outcome> {
+  const port = record.policy.check?.port
+  const instances = world.desired().upstreams.get(target.upstream)?.instances.values() ?? []
+  for (const instance of port === undefined ? [] : instances) {
+    refuseOwnCheck(world, port, instance.record.host)
+  }
   await draft.put(keyOf(target), record)
   return { created, shown: { name: target.upstream, ...record } }
 }

@@ -34,6 +34,8 @@ export interface CheckerOptions {
   atOnce?: number
   /** Monotonic milliseconds. */
   now?: () => number
+  /** Whether Sluice itself listens there: that is not asked, and is warned of. */
+  isOwn?: (host: string, port: number) => boolean
   /**
    * Called with the keys whose state or reason has changed, once for all that changed in the same turn of the event loop;
    * also for a key that is new and not up. Not called for keys that are gone.
@@ -77,6 +79,7 @@ export class Checker {
   readonly #trust: Trust
   readonly #atOnce: number
   readonly #now: () => number
+  readonly #isOwn: (host: string, port: number) => boolean
   readonly #reporter: Reporter
   readonly #watched = new Map<string, Watched>()
   readonly #verdicts = new Map<string, Verdict>()
@@ -95,6 +98,7 @@ export class Checker {
     this.#trust = new Trust(options.trustedCa)
     this.#atOnce = options.atOnce ?? 64
     this.#now = options.now ?? (() => performance.now())
+    this.#isOwn = options.isOwn ?? (() => false)
     this.#reporter = new Reporter(options.log, this.#now, options.onChange)
   }
 
@@ -105,6 +109,7 @@ export class Checker {
     let named = 0
     const fresh = new Set<Watched>()
     for (const target of targets) {
+      if (this.#isRefused(target)) continue
       const known = this.#watched.get(target.key)
       if (known?.round !== this.#round) named += 1
       this.#name(target, known, fresh)
@@ -135,6 +140,13 @@ export class Checker {
     for (const watched of this.#watched.values()) this.#drop(watched)
     this.#watched.clear()
     await Promise.all(this.#running)
+  }
+
+  /** What REST would refuse may stand in the registry all the same. An instance's own address was judged before. */
+  #isRefused({ key, host, policy }: CheckTarget): boolean {
+    const refused = policy.port !== undefined && this.#isOwn(host, policy.port)
+    if (refused) this.#reporter.refused(key, policy.port)
+    return refused
   }
 
   #name(target: CheckTarget, known: Watched | undefined, fresh: Set<Watched>): void {

@@ -203,7 +203,7 @@ for (const rig of RIGS) {
       t.match(await admin('GET', '/touch'), { status: 405 })
       t.match(await admin('GET', '/alive'), { status: 200, body: 'ok' })
       t.match(await admin('GET', '/counters'), {
-        json: { noRoute: 0, noPeer: 0, retried: 0, fallback: 0, failed: 0 },
+        json: { noRoute: 0, noPeer: 0, full: 0, retried: 0, fallback: 0, failed: 0 },
       })
       for (const limit of [1, 64, 128, 32768]) {
         t.match(await admin('GET', `/probe/${limit}?sid=${SID}&pid=1`), { status: 200, body: '0' })

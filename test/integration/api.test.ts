@@ -769,6 +769,8 @@ t.test('every documented path is real, and every real one documented', async (t)
     '/v1/upstreams/{upstream}/instances/{id}/undrain': ['post'],
     '/v1/routes': ['get'],
     '/v1/routes/{id}': ['get', 'put', 'delete'],
+    '/v1/certificates': ['get'],
+    '/v1/certificates/{id}': ['get', 'put', 'delete'],
     '/v1/batch': ['post'],
     '/v1/gateways': ['get'],
     '/v1/suspects': ['get'],

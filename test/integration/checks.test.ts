@@ -21,6 +21,7 @@ import { checkHttp } from '../../controller/checks/http-check.js'
 import { checkTcp } from '../../controller/checks/tcp-check.js'
 import { Trust } from '../../controller/checks/trust.js'
 import { makeAuthority, makeCertificates } from '../support/certificates.js'
+import type { Pem } from '../support/certificates.js'
 import { freePort } from '../support/ports.js'
 import { temporaryFolder } from '../support/temp.js'
 import { until } from '../support/until.js'
@@ -285,16 +286,16 @@ t.test('TLS: any certificate, the name of the policy, and no mixing with plain',
 t.test('TLS as the upstream has it: the same name, the same authorities', async (t) => {
   const ours = await makeAuthority(temporaryFolder(t))
   const others = await makeAuthority(temporaryFolder(t))
-  const trustedCa = readFileSync(ours.ca, 'utf8')
-  const serveBy = async (made: Promise<{ cert: string; key: string }>): Promise<number> => {
-    const pair = await made
-    const files = { cert: readFileSync(pair.cert), key: readFileSync(pair.key) }
+  const trustedCa = ours.pem
+  const serveBy = async (made: Promise<Pem>): Promise<number> => {
+    const { certificate, privateKey } = await made
+    const files = { cert: certificate, key: privateKey }
     const answer: RequestListener = ({ headers }, response) => void response.end(headers.host)
     return listening(t, createHttps(files, answer))
   }
-  const right = await serveBy(ours.issue('right', 'DNS:shop.internal'))
-  const misnamed = await serveBy(ours.issue('misnamed', 'DNS:cart.internal,IP:127.0.0.1'))
-  const foreign = await serveBy(others.issue('foreign', 'DNS:shop.internal'))
+  const right = await serveBy(ours.issue(['shop.internal']))
+  const misnamed = await serveBy(ours.issue(['cart.internal', 'IP:127.0.0.1']))
+  const foreign = await serveBy(others.issue(['shop.internal']))
   const peers = { serverName: 'shop.internal', verify: true }
   const verified = { type: 'http', peers, trustedCa }
   t.same(await ask(right, { ...verified, body: 'shop.internal' }), { ok: true }, 'and as the Host')
@@ -311,14 +312,17 @@ t.test('TLS as the upstream has it: the same name, the same authorities', async 
 
 t.test('gRPC over TLS', async (t) => {
   const ours = await makeAuthority(temporaryFolder(t))
-  const { cert, key } = await ours.issue('right', 'DNS:shop.internal')
-  const pair = { cert_chain: readFileSync(cert), private_key: readFileSync(key) }
+  const { certificate, privateKey } = await ours.issue(['shop.internal'])
+  const pair = {
+    cert_chain: Buffer.from(certificate),
+    private_key: Buffer.from(privateKey),
+  }
   const server = new grpc.Server()
   new HealthImplementation({ '': 'SERVING' }).addToServer(server)
   const credentials = grpc.ServerCredentials.createSsl(null, [pair])
   const port = await promisify(server.bindAsync.bind(server))(`${host}:0`, credentials)
   t.teardown(() => server.forceShutdown())
-  const trustedCa = readFileSync(ours.ca, 'utf8')
+  const trustedCa = ours.pem
   const peers = { serverName: 'shop.internal', verify: true }
   t.same(await ask(port, { type: 'grpc', peers, trustedCa }), { ok: true })
   const elsewhere = { serverName: 'else.internal', verify: true }

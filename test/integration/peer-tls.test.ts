@@ -23,15 +23,15 @@ const VERIFIED = 'verified:shop.internal'
 
 const ours = await makeAuthority(temporaryFolder(t, 'ca'))
 const others = await makeAuthority(temporaryFolder(t, 'ca'))
-const right = await ours.issue('right', 'DNS:shop.internal,DNS:*.shop.internal')
-const misnamed = await ours.issue('misnamed', 'DNS:cart.internal,IP:127.0.0.1')
-const foreign = await others.issue('foreign', 'DNS:shop.internal')
+const right = await ours.issue(['shop.internal'])
+const misnamed = await ours.issue(['cart.internal', 'IP:127.0.0.1'])
+const foreign = await others.issue(['shop.internal'])
 
 for (const rig of RIGS) {
   t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, trustedCa: readFileSync(ours.ca, 'utf8') })
-    const start = (id: string, pair = right): Promise<Backend> =>
-      startBackend(t, id, '127.0.0.1', pair)
+    const gateway = await startGateway(t, { rig, trustedCa: ours.pem })
+    const start = (id: string, pem = right): Promise<Backend> =>
+      startBackend(t, id, '127.0.0.1', pem)
     const [a, b] = await Promise.all([start('a'), start('b')])
     const [wrong, alien] = await Promise.all([start('wrong', misnamed), start('alien', foreign)])
     const plain = await startBackend(t, 'plain')
@@ -162,10 +162,15 @@ for (const rig of RIGS) {
 }
 
 t.test('from the registry to the handshake', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs', trustedCa: readFileSync(ours.ca, 'utf8') })
+  const gateway = await startGateway(t, { rig: 'njs', trustedCa: ours.pem })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
-    ...{ pool: 'auto', poolPort: gateway.poolPort, httpPort: gateway.httpPort, trustedCa: ours.ca },
+    ...{
+      pool: 'auto',
+      poolPort: gateway.poolPort,
+      httpPort: gateway.httpPort,
+      trustedCa: ours.path,
+    },
   })
   const log = silentLogger
   const registry = await openEmbedded({ folder: join(gateway.home, 'registry'), log })

@@ -1,6 +1,5 @@
 // Backends that do as they are told, and keep a ledger of what reached them.
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -12,7 +11,7 @@ import type { ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { KeyPair } from './certificates.js'
+import type { Pem } from './certificates.js'
 import { freePort } from './ports.js'
 
 export interface Entry {
@@ -57,14 +56,14 @@ export type Fault =
   | 'hang'
 
 /**
- * Over TLS with `pair`. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
+ * Over TLS with `pem`. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
  * to an echo.
  */
 export async function startBackend(
   t: { teardown(fn: () => unknown): void },
   id: string,
   host = '127.0.0.1',
-  pair?: KeyPair,
+  pem?: Pem,
 ): Promise<Backend> {
   const ledger: Entry[] = []
   const waiting = new Set<() => void>()
@@ -86,7 +85,7 @@ export async function startBackend(
       response.on('close', () => waiting.delete(go))
     })
   }
-  const server = pair === undefined ? createServer(take) : createTlsServer(read(pair), take)
+  const server = pem === undefined ? createServer(take) : createTlsServer(read(pem), take)
   server.on('connection', () => (connections += 1))
   server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     ledger.push(newEntry(request))
@@ -161,8 +160,8 @@ function fail(socket: Socket, fault: Fault, bytes: number): void {
   } else if (fault !== 'hang' && bytes >= fault.resetAfterBytes) socket.resetAndDestroy()
 }
 
-function read({ cert, key }: KeyPair): { cert: Buffer; key: Buffer } {
-  return { cert: readFileSync(cert), key: readFileSync(key) }
+function read({ certificate, privateKey }: Pem): { cert: string; key: string } {
+  return { cert: certificate, key: privateKey }
 }
 
 function newEntry(request: IncomingMessage): Entry {

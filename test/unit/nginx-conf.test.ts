@@ -13,6 +13,7 @@ const SETTINGS: ConfSettings = {
   workers: 4,
   bind: '127.0.0.1',
   httpPort: 8080,
+  httpsPort: 8443,
   user: undefined,
   accessLog: undefined,
   connectTimeoutMs: 5000,

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/temp.js'
 
 t.test('the certificates of a file, and nothing else that is in it', async (t) => {
   const folder = temporaryFolder(t, 'ca')
-  const { ca } = await makeAuthority(folder)
+  const { path: ca } = await makeAuthority(folder)
   const certificate = readFileSync(ca, 'utf8').trim()
   const both = join(folder, 'both.pem')
   writeFileSync(both, `# ours\n${certificate}\n${readFileSync(ca.replace('.pem', '.key'), 'utf8')}`)
