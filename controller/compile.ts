@@ -113,7 +113,7 @@ export function compilePeers(
   const peers = peersOf(upstream, conditions)
   const tiers = tiersOf(peers, policy, place.zone)
   const tokenFor = tokensOf(policy, place.cluster, name)
-  const ruled = ruledOf(policy, peers, tiers, tokenFor)
+  const ruled = ruledOf(upstream, peers, tiers, tokenFor)
   const compiled = { name: `:${name}`, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }
   if (chooses(compiled)) {
     return compiled

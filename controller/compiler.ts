@@ -75,10 +75,10 @@ export class Compiler {
     return this.#plan.overruled.length
   }
 
-  /** Peers that may be in nginx's pool: those that serve, and those that finish what they have. */
+  /** Peers that may be in nginx's pool, which speaks no TLS: those that serve, and those that finish what they have. */
   *members(): Iterable<Peer> {
-    for (const { compiled } of this.#cached.values()) {
-      for (const peer of compiled.peers) {
+    for (const { compiled, upstream } of this.#cached.values()) {
+      for (const peer of upstream.tls === undefined ? compiled.peers : []) {
         if (!peer.down) {
           yield peer
         }

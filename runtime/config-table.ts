@@ -95,6 +95,9 @@ export const SETTINGS = {
   etcdCa: optional(PATH, 'PEM file of the authority that signed etcd’s certificate'),
   etcdCertificate: optional(PATH, 'PEM file of the certificate shown to etcd'),
   etcdKey: optional(PATH, 'PEM file of its key'),
+  trustedCa: optional(PATH, 'PEM file of the authorities that sign instances’ certificates', {
+    fallbackIs: 'those that the system trusts',
+  }),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
   domain: given(DOMAIN, 'localhost', 'an upstream `web` answers at Host `web.<domain>`'),
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {

@@ -182,7 +182,7 @@ function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, registry, home, httpPort, httpsPort, bind, apiPort, apiToken } =
     values
   const { cluster, docker, domain, zone, workers, nginx } = values
-  const { mode, pool, engine, poolPort, logLevel } = values
+  const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{
@@ -198,7 +198,7 @@ function toSettings(values: Values): Settings {
       domain,
       zone,
     },
-    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel },
+    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     tableBytes: tableSize,
     allowLoopback: allowLoopback ?? local,
     etcd: etcdSettings(values),

@@ -2,6 +2,7 @@
  * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
  */
 import type { FastifyInstance } from 'fastify'
+import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Policy } from '../../contract/policy.js'
 import { compilePeers, sidOf } from '../compile.js'
 import type { Compiled, Place } from '../compile.js'
@@ -18,6 +19,7 @@ import { askedBy } from './question.js'
 import type { Question } from './question.js'
 import { ExplainQuery } from './schemas.js'
 import { Explained } from './state-schemas.js'
+import { settingsOf } from './upstreams.js'
 
 interface Arm {
   name: string
@@ -26,6 +28,7 @@ interface Arm {
   share: number
   /** Absent when there is no such upstream. */
   policy?: Policy
+  tls?: PeerTls
   peers: Array<Record<string, unknown>>
 }
 
@@ -96,8 +99,8 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
   return { ...head, outcome, why, route, upstreams, peers }
 }
 
-function withoutPeers({ name, weight, share, policy }: Arm): Omit<Arm, 'peers'> {
-  return { name, weight, share, ...(policy !== undefined && { policy }) }
+function withoutPeers({ name, weight, share, policy, tls }: Arm): Omit<Arm, 'peers'> {
+  return { name, weight, share, ...(policy !== undefined && settingsOf({ policy, tls })) }
 }
 
 function shareOut(
@@ -128,7 +131,8 @@ function shareOut(
     }
     const told = tellPolicy(one, compiled.tiers, ground, cookie)
     why.push(...(share === 0 ? [`upstream ${name} has no instance that is up`] : told))
-    return { name, weight, share, policy: one.policy, peers: peersOf(one, compiled, ground, share) }
+    const peers = peersOf(one, compiled, ground, share)
+    return { name, weight, share, ...settingsOf(one), peers }
   })
 }
 

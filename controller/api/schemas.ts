@@ -3,7 +3,8 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../contract/codes.js'
 import { MOST_WAIT_MS } from './drain.js'
-import { PolicyAnswer as Policy, PolicyBody, PolicyPatch } from './policy-schemas.js'
+import { PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy-schemas.js'
+import { PartPatch } from './policy-schemas.js'
 
 export const closed = { additionalProperties: false }
 export const maybe = Type.Optional
@@ -70,8 +71,14 @@ export const ChangeHeaders = Type.Object({
   ),
 })
 
-export const UpstreamBody = Type.Object({ policy: maybe(PolicyBody) }, closed)
-export const UpstreamPatch = Type.Object({ policy: maybe(PolicyPatch) }, closed)
+export const UpstreamBody = Type.Object(
+  { policy: maybe(PolicyBody), tls: maybe(PeerTlsBody) },
+  closed,
+)
+export const UpstreamPatch = Type.Object(
+  { policy: maybe(PartPatch), tls: maybe(PartPatch) },
+  closed,
+)
 export const InstanceBody = Type.Object(
   {
     ...{ host: Host, port: Port, weight: maybe(Weight) },
@@ -157,17 +164,18 @@ const active = nullable(
   Type.Integer({ minimum: 0, description: 'Requests in flight; null when it cannot be told' }),
 )
 const Instance = Type.Object({ ...instanceFields, active }, closed)
+const upstreamFields = { name: Name, policy: PolicyAnswer, tls: maybe(PeerTlsAnswer) }
 const upstreamCounts = { up: Count, draining: Count, down: Count }
 
 export const Upstreams = Type.Object(
   {
     revision: Revision,
-    upstreams: Type.Array(Type.Object({ name: Name, policy: Policy, ...upstreamCounts }, closed)),
+    upstreams: Type.Array(Type.Object({ ...upstreamFields, ...upstreamCounts }, closed)),
   },
   closed,
 )
 export const Upstream = Type.Object(
-  { name: Name, policy: Policy, revision: Revision, instances: Type.Array(Instance) },
+  { ...upstreamFields, revision: Revision, instances: Type.Array(Instance) },
   closed,
 )
 export const InstanceAnswer = Type.Object({ ...instanceFields, active, revision: Revision }, closed)
@@ -177,7 +185,7 @@ export const Routes = Type.Object(
 )
 export const Route = Type.Object({ id: Name, ...routeFields, revision: Revision }, closed)
 
-export const UpstreamChanged = Type.Object({ name: Name, policy: Policy, ...changed }, closed)
+export const UpstreamChanged = Type.Object({ ...upstreamFields, ...changed }, closed)
 export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, closed)
 export const RouteChanged = Type.Object({ id: Name, ...routeFields, ...changed }, closed)
 export const Deleted = Type.Object(changed, closed)

@@ -66,6 +66,30 @@ t.test('an upstream with a policy of its own', async (t) => {
   t.match(problem(await call('PATCH', '/v1/upstreams/other', {})), { code: 'not_found' })
 })
 
+t.test('an upstream that is reached over TLS', async (t) => {
+  const { call } = await testApi(t)
+  const WEB = '/v1/upstreams/web'
+  const tls = { serverName: 'shop.internal', verify: true }
+  const put = await call('PUT', WEB, { tls: { serverName: 'shop.internal' } })
+  t.match(put, { status: 201, body: { policy: { balance: 'random' }, tls } })
+  t.same((await call('GET', WEB)).body.tls, tls)
+  t.same((await call('GET', '/v1/upstreams')).body.upstreams[0].tls, tls)
+  const kept = await call('PATCH', WEB, { policy: { balance: 'roundRobin' } })
+  t.match(kept.body, { policy: { balance: 'roundRobin' }, tls })
+  const changed = await call('PATCH', WEB, { tls: { verify: false } })
+  t.match(changed.body.tls, { ...tls, verify: false })
+  const bad = await call('PATCH', WEB, { tls: { serverName: null, verify: true } })
+  t.same(problem(bad), { status: 400, code: 'invalid', field: 'tls.serverName' })
+  t.match(problem(await call('PUT', WEB, { tls: { ca: 'x' } })), { field: 'tls.ca' })
+  t.match(problem(await call('PUT', WEB, { tls: true })), { field: 'tls' })
+  await call('PUT', A, at(9001))
+  const { body } = await call('GET', '/v1/explain?host=web.localhost')
+  t.same(body.upstreams[0].tls, { ...tls, verify: false })
+  const how = 'upstream web: reached over TLS as shop.internal, certificates not verified'
+  t.ok(body.why.includes(how), body.why.join())
+  t.equal((await call('PATCH', WEB, { tls: null })).body.tls, undefined)
+})
+
 t.test('a part of a policy that becomes one of another kind starts anew', async (t) => {
   const { call } = await testApi(t)
   const WEB = '/v1/upstreams/web'
