@@ -21,6 +21,7 @@ export const CODES = {
   no_peer: { status: 503, title: 'No instance is up' },
   length_required: { status: 411, title: 'The body needs a Content-Length' },
   too_slow: { status: 504, title: 'The upstream was silent for too long' },
+  upstream_full: { status: 503, title: 'Every instance has as many requests as it may' },
   all_failed: { status: 502, title: 'No instance answered' },
 } as const
 

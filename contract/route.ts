@@ -1,9 +1,11 @@
 /** The registry's routes and their guard. */
 import { checkShape, right, within, wrong } from './checked.js'
 import type { Checked, Fields } from './checked.js'
-import { isHostPattern, isName, isPathPrefix, isWhole } from './names.js'
+import { isName, isWhole } from './names.js'
 import { ACTION_FIELDS, answersItself, checkAction } from './route-action.js'
 import type { RouteAction } from './route-action.js'
+import { MATCH_FIELDS, checkMatch } from './route-match.js'
+import type { Match } from './route-match.js'
 
 export interface SplitArm {
   upstream: string
@@ -11,15 +13,15 @@ export interface SplitArm {
 }
 
 /**
- * `routes/<id>`: hosts (and a path prefix) to one upstream or to several by weight, and what is done besides. Exactly one of the
- * two is set, or none where the route answers by itself.
+ * `routes/<id>`: what it is for, one upstream or several by weight, and what is done besides. Exactly one of the two is set, or
+ * none where the route answers by itself.
  */
-export interface RouteRecord extends RouteAction {
-  hosts: string[]
-  pathPrefix: string
+export interface RouteRecord extends Match, RouteAction {
   upstream?: string
   split?: SplitArm[]
 }
+
+export const ROUTE_FIELDS = MATCH_FIELDS.concat(['upstream', 'split'], ACTION_FIELDS)
 
 function checkArm(arm: unknown): Checked<SplitArm> {
   const shape = checkShape(arm, ['upstream', 'weight'])
@@ -48,27 +50,6 @@ function checkSplit(value: unknown): Checked<SplitArm[]> {
   return right(arms.map((arm) => (arm as { value: SplitArm }).value))
 }
 
-function checkHosts(value: unknown): Checked<string[]> {
-  if (!Array.isArray(value) || value.length < 1 || value.length > 256) {
-    return wrong('hosts', 'must be a list of 1 to 256 host names')
-  }
-  const hosts = value.map((host: unknown) =>
-    typeof host === 'string' ? host.toLowerCase().replace(/\.$/, '') : host,
-  )
-  for (let i = 0; i < hosts.length; i++) {
-    if (!isHostPattern(hosts[i])) {
-      return wrong(
-        'hosts[' + i + ']',
-        'must be a host name such as app.example.com or *.example.com',
-      )
-    }
-    if (hosts.indexOf(hosts[i]) !== i) {
-      return wrong('hosts[' + i + ']', 'is named twice')
-    }
-  }
-  return right(hosts as string[])
-}
-
 function checkTarget(
   fields: Fields,
   mayBeNobody: boolean,
@@ -89,33 +70,21 @@ function checkTarget(
   return split.ok ? right({ split: split.value }) : split
 }
 
-/** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`; `pathPrefix` is `/` when left out. */
+/** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`, and conditions, which may be left out. */
 export function checkRoute(value: unknown): Checked<RouteRecord> {
-  const shape = checkShape(
-    value,
-    ['hosts', 'pathPrefix', 'upstream', 'split'].concat(ACTION_FIELDS),
-  )
+  const shape = checkShape(value, ROUTE_FIELDS)
   if (!shape.ok) {
     return shape
   }
   const fields = shape.value
-  const hosts = checkHosts(fields.hosts)
-  if (!hosts.ok) {
-    return hosts
-  }
-  const prefix = fields.pathPrefix === undefined ? '/' : fields.pathPrefix
-  if (!isPathPrefix(prefix)) {
-    return wrong(
-      'pathPrefix',
-      'must be / or a path such as /api, without % and without a trailing /',
-    )
+  const match = checkMatch(fields)
+  if (!match.ok) {
+    return match
   }
   const action = checkAction(fields)
   if (!action.ok) {
     return action
   }
   const target = checkTarget(fields, answersItself(action.value))
-  return target.ok
-    ? right(Object.assign({ hosts: hosts.value, pathPrefix: prefix }, target.value, action.value))
-    : target
+  return target.ok ? right(Object.assign({}, match.value, target.value, action.value)) : target
 }

@@ -115,12 +115,18 @@ export class Core {
     }
     const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
     return {
-      view: () => ({ ...nginx, reason: fallback.error ?? 'file mode: nginx is reloaded' }),
+      view: () => ({ ...nginx, reason: fallback.error ?? this.#fileMode() }),
       applied: () => fallback.revision,
       lagMs: () => 0,
       active: (sids) => Promise.resolve(sids.map(() => undefined)),
       conditions,
     }
+  }
+
+  #fileMode(): string {
+    const unserved = this.state.desired().certificates.size
+    const what = unserved === 0 ? '' : `; ${unserved} certificates of the registry are not served`
+    return `file mode: nginx is reloaded${what}`
   }
 
   /** Ends the push and the writing that are under way. */

@@ -23,7 +23,7 @@ export interface Reply {
 
 function recordOf(r: NginxHTTPRequest): ActionRecord | null {
   const table = zones.sluice_table
-  const unit = findUnit(table, parsePick(r.variables.http_x_sluice_pick).key, r.uri)
+  const unit = findUnit(table, parsePick(r.variables.http_x_sluice_pick).key, r)
   const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
   return record === undefined ? null : parseActionRecord(record.slice(DIGEST_LENGTH))
 }

@@ -14,6 +14,7 @@ const DETAIL: { [code: string]: (name: string) => string } = {
   too_large: () => 'The body is larger than this route takes',
   length_required: () => 'This route takes a body only with its length',
   too_slow: () => 'The upstream was silent for too long',
+  upstream_full: (name) => 'Every instance of ' + name + ' has as many requests as it may',
   all_failed: (name) => 'No instance of ' + name + ' answered',
 }
 

@@ -4,6 +4,8 @@ export interface Settings {
   home: string
   /** Where the gateway listens for HTTP. */
   httpPort: number
+  /** Where the gateway speaks TLS; 0: nowhere. */
+  httpsPort: number
   /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
   bind: string
   apiPort: number
@@ -33,6 +35,8 @@ export interface Settings {
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
+  /** Path of a PEM file; undefined: the authorities that the system trusts. */
+  trustedCa: string | undefined
   /** Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry. */
   allowLoopback: boolean
   file: FileModeSettings

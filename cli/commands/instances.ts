@@ -127,9 +127,12 @@ const REGISTER_OPTIONS: Record<string, Option> = {
   },
 }
 
+/** In the words of REST, which would refuse it too. */
+const WEIGHT = { ...whole(1, 1000), expected: `${whole(1, 1000).expected}; to stop traffic, drain` }
+
 /** What of an instance can be told by flags. */
 function traitsOf(flags: Invocation['flags']): Record<string, unknown> {
-  const weight = valueOf(flags, 'weight', whole(1, 1000)) ?? 1
+  const weight = valueOf(flags, 'weight', WEIGHT) ?? 1
   const maxConns = valueOf(flags, 'max-conns', whole(1, 65_535))
   const zone = valueOf(flags, 'zone', NAME)
   return {
