@@ -10,7 +10,7 @@
  * |---|---|
  * | `n` native: the slots choose; the rules are for retries | none |
  * | `w` random, `t` randomTwo, `l` leastTime, `r` roundRobin | one whole cycle of smooth weighted round robin |
- * | `c` leastConn, `h` hash | each peer once |
+ * | `c` leastConn, `h` hash, `s` leastConn and randomTwo while somebody warms up | each peer once |
  *
  * A hash has a ring of {@link RING_POSITIONS} beside its list, {@link RING_CHUNK} in a key (`:web=0`, `:web=1`, …): of each position the
  * index in the main list, as three digits to the base 36. A peer stands there as often as its weight says.
@@ -18,7 +18,7 @@
  * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it drains and keeps its sessions:
  * by a token of 16 hex digits for a cookie, by the instance's id for a route. `:web$` is the cookie's attributes.
  */
-export type RuleBalance = 'n' | 'w' | 't' | 'l' | 'r' | 'c' | 'h'
+export type RuleBalance = 'n' | 'w' | 't' | 'l' | 'r' | 'c' | 's' | 'h'
 
 export interface Rules {
   balance: RuleBalance

@@ -38,14 +38,19 @@ function isMeasured({ balance, eject }: Policy): boolean {
  * has failed. Whatever the front has to know before it sends a request needs rules that choose: an answer that the hop must
  * look at, a POST that nginx would not repeat, requests that a budget counts, TLS.
  */
-function letterOf({ policy, tls }: Settings, peers: Peer[]): RuleBalance | undefined {
+function letterOf(
+  { policy, tls }: Settings,
+  peers: Peer[],
+  { main }: Tiers,
+): RuleBalance | undefined {
   const retry = policy.retry ?? DEFAULT_RETRY
   const isCapped = peers.some(({ maxConns }) => maxConns > 0)
   const isForHop = retry.statuses.length > 0 || retry.nonIdempotent || tls !== undefined
   const isForFront = isForHop || retry.budgetPercent !== undefined
   const chooses = policy.balance !== 'random' || policy.sticky !== undefined || isForFront
   if (chooses || isCapped || isMeasured(policy)) {
-    return LETTERS[policy.balance]
+    const letter = LETTERS[policy.balance]
+    return 'ct'.includes(letter) && main.some(({ warming }) => warming) ? 's' : letter
   }
   const isDefault =
     retry.tries === DEFAULT_RETRY.tries && retry.timeoutMs === DEFAULT_RETRY.timeoutMs
@@ -57,6 +62,7 @@ function mainList(letter: RuleBalance, { main }: Tiers): Peer[] {
     case 'n':
       return []
     case 'c':
+    case 's':
     case 'h':
       return main
     case 'w':
@@ -199,7 +205,7 @@ export function ruledOf(
   tokenFor: (peer: Peer) => string,
 ): Ruled | undefined {
   const { policy, tls } = settings
-  const letter = letterOf(settings, peers)
+  const letter = letterOf(settings, peers, tiers)
   if (letter === undefined) {
     return undefined
   }

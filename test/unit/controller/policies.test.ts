@@ -5,7 +5,7 @@ import { checkPolicy } from '../../../contract/policy.js'
 import type { InstanceRecord } from '../../../contract/records.js'
 import { RING_POSITIONS } from '../../../contract/rules.js'
 import { isTableKey, isTableValue } from '../../../contract/table.js'
-import { MAX_VALUE_BYTES } from '../../../contract/zones.js'
+
 import { compilePeers, compileSplit, compileUpstream, sidOf } from '../../../controller/compile.js'
 import type { Place } from '../../../controller/compile.js'
 import { Compiler } from '../../../controller/compiler.js'
@@ -42,7 +42,7 @@ interface Options {
 function compiled(one: DesiredUpstream, { place = PLACE, conditions = {} }: Options = {}): Table {
   const unit = compileUpstream(compilePeers(one, place, new Map(Object.entries(conditions))), NONE)
   for (const [key, value] of unit.entries) {
-    if (!isTableKey(key) || !isTableValue(key, value, MAX_VALUE_BYTES)) {
+    if (!isTableKey(key) || !isTableValue(key, value)) {
       throw new Error(`${key}: ${value}`)
     }
   }
@@ -276,6 +276,14 @@ t.test('shares: who warms up gets its part, and at least one', async (t) => {
     ([key, value]) => key.includes('/') && value === sidOf('10.0.0.1', 1),
   )
   t.equal(own.length, 11, '3 of 13 parts, in whole slots')
+  for (const [balance, warm] of [
+    ['leastConn', 'c'],
+    ['randomTwo', 't'],
+  ] as const) {
+    const cold = compiled(upstream({ balance }, THREE), { conditions })
+    t.match(readRules(cold, ':web'), { balance: 's', count: 3 }, `${balance}: each once`)
+    t.equal(readRules(compiled(upstream({ balance }, THREE)), ':web')?.balance, warm)
+  }
 })
 
 t.test('trials', async (t) => {
@@ -350,7 +358,7 @@ t.test('splits', async (t) => {
   t.equal(values(arm({}, trial)).filter(([, value]) => value.startsWith('!1')).length, 1)
   t.notOk(values(arm({ balance: 'roundRobin' }, trial)).some(([, value]) => value.includes('!')))
   for (const [key, value] of values(arm({ balance: 'roundRobin' }))) {
-    t.ok(isTableKey(key) && isTableValue(key, value, MAX_VALUE_BYTES))
+    t.ok(isTableKey(key) && isTableValue(key, value))
   }
 })
 
