@@ -1,6 +1,6 @@
 /** Shapes of certificates. */
 import { Type } from 'typebox'
-import { Name, Revision, changed, closed, maybe } from './schemas.js'
+import { Revision, changed, closed, maybe } from './schemas.js'
 
 const isDefault = maybe(
   Type.Literal(true, {
@@ -19,7 +19,10 @@ export const CertificateBody = Type.Object(
 
 const AtMs = Type.Integer({ description: 'Unix time in milliseconds' })
 const fields = {
-  id: Name,
+  id: Type.String({
+    description: 'Of the registry, or folder/ and a name of the folder of certificates',
+    examples: ['app', 'folder/app.example.com'],
+  }),
   names: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] })),
   default: isDefault,
   issuer: Type.String(),

@@ -49,10 +49,17 @@ export const EventsQuery = Type.Object(
   { from: maybe(Type.String({ pattern: '^\\d{1,15}$' })) },
   closed,
 )
+const HeaderLine = Type.String({ maxLength: 8192 })
 export const ExplainQuery = Type.Object(
   {
     host: Type.String({ minLength: 1, maxLength: 300 }),
     path: maybe(Type.String({ maxLength: 8192 })),
+    method: maybe(Type.String({ maxLength: 32, default: 'GET' })),
+    header: maybe(
+      Type.Union([HeaderLine, Type.Array(HeaderLine, { maxItems: 64 })], {
+        description: 'A line such as `X-Canary: always`; may be given several times',
+      }),
+    ),
     cookie: maybe(Type.String({ maxLength: 8192 })),
   },
   closed,
@@ -106,12 +113,25 @@ const Split = Type.Array(Type.Object({ upstream: Name, weight: Weight }, closed)
   minItems: 1,
   maxItems: 16,
 })
-const routeFields = {
+const ValueConditions = Type.Record(
+  Type.String(),
+  Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Literal(true)]),
+  { description: 'By name: an exact value, or true where any will do', minProperties: 1 },
+)
+const matchFields = {
   hosts: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
     minItems: 1,
     maxItems: 256,
+    description: 'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
   }),
   pathPrefix: maybe(Type.String({ default: '/' })),
+  methods: maybe(Type.Array(Type.String({ examples: ['GET'] }), { minItems: 1, maxItems: 16 })),
+  headers: maybe(ValueConditions),
+  cookies: maybe(ValueConditions),
+  arguments: maybe(ValueConditions),
+}
+const routeFields = {
+  ...matchFields,
   upstream: maybe(Name),
   split: maybe(Split),
 }
@@ -120,11 +140,18 @@ export const RouteBody = Type.Object(routeFields, {
   description: 'Either upstream or split',
 })
 
-/** Of every change. `pending` names the gateways that had not applied it when this was answered. */
+/** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
 export const changed = {
   applied: Type.Boolean(),
   revision: Revision,
   pending: maybe(Type.Array(Type.String())),
+  reasons: maybe(
+    Type.Record(
+      Type.String(),
+      Type.Object({ code: Type.String(), message: Type.String() }, closed),
+      { description: 'What keeps a pending gateway from applying it, by its id' },
+    ),
+  ),
 }
 export const instanceFields = {
   id: InstanceId,

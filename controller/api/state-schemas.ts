@@ -23,6 +23,7 @@ const gatewayFields = {
   nginx: Type.String(),
   njs: Type.String(),
   reason: maybe(Type.String()),
+  code: maybe(Type.String()),
 }
 const Gateway = Type.Object(gatewayFields, closed)
 const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)

@@ -202,6 +202,9 @@ t.test('input is refused by name', async (t) => {
       ['PUT', A, at(9001, { zone: 'EU 1' }), 'zone'],
       ['PUT', '/v1/routes/r', { hosts: [], upstream: 'web' }, 'hosts'],
       ['PUT', '/v1/routes/r', { hosts: ['a b'], upstream: 'web' }, 'hosts[0]'],
+      ['PUT', '/v1/routes/r', { hosts: ['a', 'a.*.b'], upstream: 'web' }, 'hosts[1]'],
+      ['PUT', '/v1/routes/r', { hosts: ['a'], headers: { 'a b': '1' } }, 'headers.a b'],
+      ['PUT', '/v1/routes/r', { hosts: ['a'], methods: ['get'] }, 'methods[0]'],
       ['PUT', '/v1/routes/r', { hosts: ['a'], upstream: 'web', split: [] }, 'upstream'],
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp', upstream: 'web' }, 'port'],
       ['PUT', '/v1/routes/r', { sni: ['a'], upstream: 'web' }, 'sni'],
@@ -416,6 +419,12 @@ t.test('a change waits for the gateways', async (t) => {
   control.gatewayViews.push(gateway)
   const none = await call('PUT', `${A}?wait=none`, at(9001))
   t.match(none, { status: 202, body: { applied: false, pending: ['g1'], revision: 1 } })
+  t.notOk('reasons' in none.body, 'it is only late')
+  Object.assign(gateway, { code: 'table_full', reason: 'set SLUICE_TABLE_SIZE' })
+  const full = await call('PUT', `${A}?wait=none`, at(9001))
+  const reasons = { g1: { code: 'table_full', message: 'set SLUICE_TABLE_SIZE' } }
+  t.match(full, { status: 202, body: { pending: ['g1'], reasons } })
+  t.match((await call('GET', '/v1/gateways')).body.gateways, [{ code: 'table_full' }])
   t.match((await call('GET', A)).status, 200, 'one reads what one wrote')
   const waiting = call('PUT', A, at(9002))
   await until(() => control.desired().revision === 2)
@@ -713,6 +722,40 @@ t.test('explain', async (t) => {
   ])
   await call('POST', `${B}/drain`)
   t.match(await explain('host=web.localhost'), { outcome: 'no_peer' })
+})
+
+t.test('conditions: side by side, never the same twice, and explain says which fit', async (t) => {
+  const { call } = await testApi(t)
+  const at = { hosts: ['app.test'], pathPrefix: '/a' }
+  const canary = { ...at, headers: { 'X-Canary': 'always' }, methods: ['PUT', 'GET'] }
+  await call('PUT', '/v1/routes/base', { ...at, upstream: 'web' })
+  const made = await call('PUT', '/v1/routes/canary', { ...canary, upstream: 'next' })
+  t.equal(made.status, 201)
+  t.match((await call('GET', '/v1/routes/canary')).body, {
+    methods: ['GET', 'PUT'],
+    headers: { 'x-canary': 'always' },
+  })
+  const twice = await call('PUT', '/v1/routes/twice', { ...canary, upstream: 'web' })
+  t.match(problem(twice), { status: 409, code: 'conflict', field: 'hosts[0]' })
+  t.match(twice.body.detail, /route canary has host app.test with path prefix \/a and the same/)
+  t.equal((await call('GET', '/v1/routes/twice')).status, 404)
+  const explain = async (query: string) => (await call('GET', `/v1/explain?${query}`)).body
+  const header = `header=${encodeURIComponent('X-CANARY: always')}`
+  t.match(await explain(`host=app.test&path=/a/x&${header}&header=b:1`), {
+    route: { id: 'canary' },
+    upstreams: [{ name: 'next' }],
+  })
+  const lost = await explain('host=app.test&path=/a')
+  t.match(lost, { route: { id: 'base' }, upstreams: [{ name: 'web' }] })
+  t.ok(
+    lost.why.includes('route canary at /a does not fit: header x-canary is not "always"'),
+    lost.why,
+  )
+  const method = await explain(`host=app.test&path=/a&method=POST&${header}`)
+  t.match(method.why.join(), /route canary at \/a does not fit: the method is none of GET PUT/)
+  const any = await call('PUT', '/v1/routes/any', { hosts: ['*'], upstream: 'web' })
+  t.equal(any.status, 201)
+  t.match(await explain('host=nowhere.example'), { route: { id: 'any', host: '*' } })
 })
 
 t.test('explain tells what decides', async (t) => {
