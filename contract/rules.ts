@@ -50,6 +50,8 @@ export interface Rules {
   budgetPercent: number
   /** SID of a peer that one request is to try, and the number of that trial; '' when there is none. */
   trial: string
+  /** Over TLS: `verified:<name>`, or `any:<name>` where certificates are not verified, the name maybe ''. '' for none. */
+  tls: string
 }
 
 export interface Entry {
@@ -95,7 +97,7 @@ function orNone(text: string | undefined): string {
   return text === undefined || text === '-' ? '' : text
 }
 
-/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 -` */
+/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 - verified:shop.internal` */
 export function printRules(rules: Rules): string {
   return [
     rules.balance,
@@ -114,6 +116,7 @@ export function printRules(rules: Rules): string {
     rules.nonIdempotent ? 1 : 0,
     rules.budgetPercent,
     orDash(rules.trial),
+    orDash(rules.tls),
   ].join(' ')
 }
 
@@ -140,5 +143,6 @@ export function parseRules(record: string): Rules | null {
     nonIdempotent: parts[14] === '1',
     budgetPercent: Number(parts[15]),
     trial: orNone(parts[16]),
+    tls: orNone(parts[17]),
   }
 }

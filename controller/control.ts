@@ -47,7 +47,7 @@ export type ControlEvent =
   | {
       type: 'change'
       revision: number
-      kind: 'upstream' | 'instance' | 'route'
+      kind: 'upstream' | 'instance' | 'route' | 'certificate'
       upstream?: string
       id?: string
       state: string

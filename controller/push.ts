@@ -17,6 +17,8 @@ export interface Source {
   /** As of the last `update`. */
   revision(): number
   units(): ReadonlyMap<string, Unit>
+  /** Whether a unit that is not there may still come, from where nobody has read yet. */
+  isAwaited?(name: string): boolean
   /** Compiles what is new. Answers the names of the units that changed since the last call. */
   update(): Iterable<string>
 }
@@ -106,8 +108,8 @@ export class Pusher {
     this.#wake.abort()
   }
 
-  /** Lets go of units that were kept although the registry does not know them. */
-  drop(names: string[]): void {
+  /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
+  drop(names: string[] = this.#mirror.awaited()): void {
     this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))
     this.wake()
   }
@@ -212,6 +214,8 @@ export class Pusher {
     if (unknown.length > 0) {
       this.#options.onUnknown(unknown)
     }
+    const isAwaited = (name: string) => this.#options.source.isAwaited?.(name) === true
+    this.#mirror.keepAwaited(units, isAwaited)
     stale.forEach((name) => this.#dirty.add(name))
     await this.#send(state.revision, true)
     this.#options.log.info({ units: units.size, differed: stale.size }, 'gateway compared')

@@ -196,6 +196,17 @@ for (const rig of RIGS) {
         200,
       )
       t.same(await read(':m0', ':m999'), [null, null])
+      // All that a body may hold, which the zone may not: it is the check that must get through.
+      const long = (last: unknown): Operation[] => [
+        ...Array.from({ length: 31 }, (_, i): Operation => [`:m${i}`, 'x'.repeat(32_700)]),
+        [':web/0', last as string],
+      ]
+      const then = { ...next, from: 5, to: 6 }
+      t.match(await admin('POST', '/delta', { ...then, operations: long('x') }), {
+        status: 400,
+        json: { field: 'operations[31][1]' },
+      })
+      t.equal((await admin('POST', '/delta', { ...then, operations: long(SID) })).status, 507)
     })
 
     t.test('touch, alive, counters, probe, active', async (t) => {
