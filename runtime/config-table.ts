@@ -112,7 +112,7 @@ export const SETTINGS = {
   }),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'njs engine'),
-  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '64m', 'shared memory of the table'),
+  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'shared memory of the table'),
   pool: given(
     choice('auto', 'wide', 'off'),
     'auto',
