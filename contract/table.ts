@@ -2,19 +2,21 @@
  * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads one key and returns
  * what it finds; everything else here is for the rare cases (a shared slot, a path route, a retry, a resync).
  *
- * A *unit* is what is written and removed as one: an upstream, a host or a split. Its keys all start with its name:
+ * A *unit* is what is written and removed as one: an upstream, a host, a split or a name's certificate. Its keys all start with its name:
  *
  * | unit | name | its record, after the digest | slots |
  * |---|---|---|---|
  * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/rules.ts) | unless its rules choose |
- * | host | `@app.example.com`, `@*.example.com` | routes, longest prefix first: `/api :api\n/ :web` | {@link FAST_HOSTS} of them |
+ * | host | `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*` | its routes, `/api :api\n/ :web`, or where they are (contract/host-record.ts) | {@link FAST_HOSTS} of them |
  * | split | `~canary` | its upstreams: `:web :web-next` | always |
+ * | certificate | `^app.example.com`, `^*.example.com`, `^*` for all else | a line feed, then the chain and its key, PEM: nginx reads it as it is | none |
  *
  * | key | value |
  * |---|---|
  * | `<unit>` | `<digest> <record>`; the digest (8 hex digits) is of all the unit's entries |
  * | `<unit>/<slot>` | what serves this slot: `<sid>`, or shared as below |
  * | `<unit>/<slot>/<share>` | `<sid>`: a cell of a slot that many peers share |
+ * | `@app.example.com/#<chunks>/<chunk>` | some of the lines of a host that has many (contract/host-record.ts) |
  * | `:web%<chunk>`, `:web=<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/rules.ts) |
  * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]` |
  * | `#<bucket>` | names of the units in this bucket of the index, a line each |
@@ -148,11 +150,11 @@ export function cellsOf(text: string): number {
 
 /**
  * What a delta may write, as the JSON of its list of operations, `[[":web/0","…"],[":web#1",null]]`: one look at all of them, for three
- * at each would take a worker longer than the writes. First slots and cells, whose values are SIDs; then all other keys, with
- * printable text and line feeds. Nothing here matches in two ways, so what does not match is found out in one pass.
+ * at each would take a worker longer than the writes. First slots and cells, whose values are SIDs; then certificates, in PEM; then
+ * all other keys, with printable text, line feeds and tabs. Nothing here matches in two ways, so what does not match is found out in one pass.
  */
 const OPERATIONS =
-  /^\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}|:[a-z0-9-]{1,63}(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[n"\\][ !#-[\]-~]*)*"))\],?)*\]$/
+  /^\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|\^[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]$/
 
 /** Whether all are sets and deletes of keys of the table (the state record is none), and every value fits its key. */
 export function areOperations(operations: unknown[]): boolean {

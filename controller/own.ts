@@ -13,12 +13,14 @@ function machineAddresses(): string[] {
 
 /** `127.0.0.1:8080`, …; of a wildcard address also all that the machine has. */
 export function ownAddresses(settings: Settings): Set<string> {
-  const { bind, httpPort, apiPort, poolPort } = settings
+  const { bind, httpPort, httpsPort, apiPort, poolPort } = settings
   const isWild = bind === '0.0.0.0' || bind === '::'
   const hosts = isWild ? [bind, '127.0.0.1', '::1', ...machineAddresses()] : [bind]
   const own = new Set([printAddress('127.0.0.1', poolPort)])
   for (const host of hosts) {
-    own.add(printAddress(host, httpPort)).add(printAddress(host, apiPort))
+    for (const port of [httpPort, httpsPort, apiPort]) {
+      own.add(printAddress(host, port))
+    }
   }
   return own
 }

@@ -23,12 +23,16 @@ export interface ConfSettings {
   /** Address and port that the gateway listens on. */
   bind: string
   httpPort: number
+  /** Where it speaks TLS; undefined: nowhere. */
+  httpsPort: number | undefined
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */
   user: string | undefined
   /** Path of the access log, or undefined for none. */
   accessLog: string | undefined
   /** Milliseconds after which a peer that does not accept is left for another. */
   connectTimeoutMs: number
+  /** Certificates, in PEM, of the authorities whose word counts for peers that are reached over TLS. */
+  trustedCa: string
 }
 
 export interface HomePaths {
@@ -41,6 +45,8 @@ export interface HomePaths {
   /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
   fallbackSocket: string
   fallbackFiles: string
+  /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
+  ownCertificate: string
   pidFile: string
   errorLog: string
 }
@@ -62,6 +68,7 @@ export function homePaths(home: string): HomePaths {
     againSocket: `${home}/hop/again.sock`,
     fallbackSocket: `${home}/hop/fallback.sock`,
     fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
+    ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,
     errorLog: `${home}/logs/error.log`,
   }
@@ -69,6 +76,11 @@ export function homePaths(home: string): HomePaths {
     throw new Error(`${home} is too long: sockets below it would pass ${MOST_SOCKET_PATH} bytes`)
   }
   return paths
+}
+
+/** `127.0.0.1`, `[::1]` */
+export function listenAddress(bind: string): string {
+  return bind.includes(':') ? `[${bind}]` : bind
 }
 
 /** From 1.29.7 on nginx speaks HTTP/1.1 to peers unless told otherwise. */

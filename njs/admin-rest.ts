@@ -12,7 +12,7 @@ import { parseFrom, readAnswers, readEvents, sweepDead } from './events.js'
 import { forget } from './load.js'
 import { masterPid, workerPids } from './workers.js'
 
-const COUNTED = ['noRoute', 'noPeer', 'retried', 'fallback', 'failed']
+const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
 
 function get(r: NginxHTTPRequest, call: () => Answer): void {
   send(

@@ -79,7 +79,11 @@ export const SETTINGS = {
   home: given(PATH, '.sluice', 'state, sockets, logs, fallback files, the private nginx'),
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
-  httpsPort: given(PORT, '8443', 'reserved for TLS; nothing listens there yet', { reserved: true }),
+  httpsPort: given(whole(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
+  certificates: optional(
+    PATH,
+    'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
+  ),
   streamPorts: given(PORTS, '9100-9109', 'reserved for TCP and UDP routes; not open yet', {
     reserved: true,
   }),
@@ -95,6 +99,9 @@ export const SETTINGS = {
   etcdCa: optional(PATH, 'PEM file of the authority that signed etcd’s certificate'),
   etcdCertificate: optional(PATH, 'PEM file of the certificate shown to etcd'),
   etcdKey: optional(PATH, 'PEM file of its key'),
+  trustedCa: optional(PATH, 'PEM file of the authorities that sign instances’ certificates', {
+    fallbackIs: 'those that the system trusts',
+  }),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
   domain: given(DOMAIN, 'localhost', 'an upstream `web` answers at Host `web.<domain>`'),
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {

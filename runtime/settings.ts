@@ -4,8 +4,12 @@ export interface Settings {
   home: string
   /** Where the gateway listens for HTTP. */
   httpPort: number
+  /** Where the gateway speaks TLS; 0: nowhere. */
+  httpsPort: number
   /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
   bind: string
+  /** Folder of certificates beside those of the registry. */
+  certificates: string | undefined
   apiPort: number
   /** Admin token; made at first start when none is given. */
   apiToken: string | undefined
@@ -33,6 +37,8 @@ export interface Settings {
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
+  /** Path of a PEM file; undefined: the authorities that the system trusts. */
+  trustedCa: string | undefined
   /** Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry. */
   allowLoopback: boolean
   file: FileModeSettings

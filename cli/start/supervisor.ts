@@ -136,9 +136,12 @@ async function completed(config: Config): Promise<Config> {
 
 /** Before anything is started or changed. The gateway's port may be held by the nginx that is taken over. */
 async function checkPorts({ settings }: Config, patienceMs: number): Promise<void> {
-  const { bind: host, httpPort, apiPort, poolPort, pool } = settings
+  const { bind: host, httpPort, httpsPort, apiPort, poolPort, pool } = settings
   if (!listensAt(gatewayPlace(settings), httpPort)) {
     await requireFree({ host, port: httpPort, setting: 'httpPort', patienceMs })
+  }
+  if (httpsPort !== 0 && !listensAt(gatewayPlace(settings), httpsPort)) {
+    await requireFree({ host, port: httpsPort, setting: 'httpsPort', patienceMs })
   }
   await requireFree({ host, port: apiPort, setting: 'apiPort', patienceMs })
   if (pool !== 'off') {
@@ -190,12 +193,15 @@ async function untilReady(
 
 async function greet({ config, program, print }: StartOptions, client: Client): Promise<void> {
   const { settings } = config
-  const { bind, httpPort, apiPort, home, domain, apiToken } = settings
+  const { bind, httpPort, httpsPort, apiPort, home, domain, apiToken } = settings
   const host = bind.includes(':') ? `[${bind}]` : bind
   const [register, ask, drain] = await commandsToTry(settings, program, client)
   const lines = [
     '',
     `gateway    http://${host}:${httpPort}/   (an upstream "web" answers at Host web.${domain})`,
+    ...(listensAt(gatewayPlace(settings), httpsPort)
+      ? [`           https://${host}:${httpsPort}/   (certificates: PUT /v1/certificates/{id})`]
+      : []),
     `API        http://${host}:${apiPort}/    or without a token the socket ${join(home, 'api.sock')}`,
     `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,
     `logs       ${join(home, 'logs')}`,

@@ -41,6 +41,7 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
     [['drain', 'web/a', '--wait', 'long'], /--wait: "long" is not right; expected a duration/],
     [['start', '--http-port', '0'], /flag --http-port: "0" is not right/],
     [['register', 'web', 'a', 'nowhere'], /"nowhere" is not right; expected 10.0.0.7:80/],
+    [['register', 'web', 'a', '10.0.0.7:80', '--weight', '0'], /1000; to stop traffic, drain/],
     [['register', 'web', 'a', '10.0.0.7:80', '--max-conns', '0'], /--max-conns: "0" is not right/],
     [['policy', 'web', 'leastConn'], /expected balance=leastConn or retry.tries=2/],
   ]

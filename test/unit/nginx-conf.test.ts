@@ -13,9 +13,11 @@ const SETTINGS: ConfSettings = {
   workers: 4,
   bind: '127.0.0.1',
   httpPort: 8080,
+  httpsPort: 8443,
   user: undefined,
   accessLog: undefined,
   connectTimeoutMs: 5000,
+  trustedCa: '',
 }
 
 /** In a location each may stand once, so a user could not set them beside the include. */

@@ -83,6 +83,8 @@ t.test('keys and values of the table', async (t) => {
     ':web/0/999',
     '@a.example',
     '@*.example',
+    '@*',
+    '@a.example/#16/3',
     '~canary',
     '~canary/3',
   ]
@@ -97,6 +99,9 @@ t.test('keys and values of the table', async (t) => {
     ':web/x',
     ':web/100',
     ':web/1/2/3',
+    ':web/#1/2',
+    '@a/#1',
+    '@a/#/1',
     '#',
     '#x',
     ':we b',
@@ -104,11 +109,16 @@ t.test('keys and values of the table', async (t) => {
     3,
   ]
   bad.forEach((key) => t.notOk(isTableKey(key), JSON.stringify(key)))
+  t.ok(isTableValue('@a.example/#16/3', '\n/ :web\thttp_x=1\n'))
   t.ok(isTableValue(':web/1', SID))
   t.ok(isTableValue(':web/1', '*500' + SID + '999' + SID))
   t.ok(isTableValue(':web/1', '#20'))
   t.notOk(isTableValue(':web/1', SID + SID))
   t.notOk(isTableValue(':web', ''))
+  const pem = '01234567 \n-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n'
+  t.ok(isTableValue('^*.example.com', pem))
+  t.notOk(isTableValue('^*.example.com', pem.slice(1)))
+  t.notOk(isTableValue('^*.example.com', pem + '"'))
 })
 
 t.test('a list is right when each of it is, whatever stands in it', async (t) => {
@@ -163,7 +173,7 @@ t.test('a value is refused for its length alone', async (t) => {
   )
   t.ok(isTableValue(':web', '\n'.repeat(MAX_VALUE_BYTES)), 'whose JSON is longer')
   t.ok(isTableValue(':web', 'say "a\\b"'))
-  for (const bad of ['\t', '\u007f', '\ud800', 'a\0']) t.notOk(isTableValue(':web', bad))
+  for (const bad of ['\v', '\u007f', '\ud800', 'a\0']) t.notOk(isTableValue(':web', bad))
 })
 
 t.test('records are read back as they were written', async (t) => {

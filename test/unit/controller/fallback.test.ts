@@ -101,7 +101,8 @@ function desired(
     if (!record.ok) throw new Error(record.message)
     return [id, { id, record: record.value, revision: 1 }] as const
   })
-  return { revision: 7, upstreams: new Map(made), routes: new Map(checked) }
+  const certificates: Desired['certificates'] = new Map()
+  return { revision: 7, upstreams: new Map(made), routes: new Map(checked), certificates }
 }
 
 const HOP = {
