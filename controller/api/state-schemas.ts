@@ -1,5 +1,6 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
+import { Soonest } from './certificate-schemas.js'
 import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
 import {
   Count,
@@ -101,6 +102,7 @@ export const Ready = Type.Object(
     ),
     gateways: maybe(Type.Array(Gateway)),
     suspects: maybe(Count),
+    certificates: maybe(Soonest),
   },
   closed,
 )
