@@ -4,24 +4,11 @@ import type { GatewayState, Operation } from '../contract/push.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
-import type { Unit } from './compile.js'
 import { makeParts, makePartsForFull } from './delta.js'
 import { isTimeout, Rejected } from './gateway.js'
 import type { GatewayClient } from './gateway.js'
 import { Mirror } from './mirror.js'
-
-/** Where the table comes from. */
-export interface Source {
-  /** False until the registry was read once: an empty table must not be taken for the truth. */
-  ready(): boolean
-  /** As of the last `update`. */
-  revision(): number
-  units(): ReadonlyMap<string, Unit>
-  /** Whether a unit that is not there may still come, from where nobody has read yet. */
-  isAwaited?(name: string): boolean
-  /** Compiles what is new. Answers the names of the units that changed since the last call. */
-  update(): Iterable<string>
-}
+import type { Source } from './source.js'
 
 export interface PushOptions {
   source: Source
