@@ -123,7 +123,7 @@ export class Controller implements Control {
   }
 
   desired(): Desired {
-    return this.#core.state.desired()
+    return this.#core.desired()
   }
 
   conditionsOf(upstream: string): Conditions {

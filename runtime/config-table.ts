@@ -80,6 +80,10 @@ export const SETTINGS = {
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
   httpsPort: given(whole(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
+  certificates: optional(
+    PATH,
+    'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
+  ),
   streamPorts: given(PORTS, '9100-9109', 'reserved for TCP and UDP routes; not open yet', {
     reserved: true,
   }),
@@ -108,7 +112,7 @@ export const SETTINGS = {
   }),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'njs engine'),
-  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '64m', 'shared memory of the table'),
+  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'shared memory of the table'),
   pool: given(
     choice('auto', 'wide', 'off'),
     'auto',

@@ -142,11 +142,18 @@ export const RouteBody = Type.Object(routeFields, {
   description: 'Either upstream or split, or neither where the route answers by itself',
 })
 
-/** Of every change. `pending` names the gateways that had not applied it when this was answered. */
+/** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
 export const changed = {
   applied: Type.Boolean(),
   revision: Revision,
   pending: maybe(Type.Array(Type.String())),
+  reasons: maybe(
+    Type.Record(
+      Type.String(),
+      Type.Object({ code: Type.String(), message: Type.String() }, closed),
+      { description: 'What keeps a pending gateway from applying it, by its id' },
+    ),
+  ),
 }
 export const instanceFields = {
   id: InstanceId,

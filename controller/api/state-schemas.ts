@@ -1,6 +1,10 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
+<<<<<<< HEAD
 import { actionFields } from './action-schemas.js'
+=======
+import { Soonest } from './certificate-schemas.js'
+>>>>>>> main
 import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
 import {
   Count,
@@ -24,6 +28,7 @@ const gatewayFields = {
   nginx: Type.String(),
   njs: Type.String(),
   reason: maybe(Type.String()),
+  code: maybe(Type.String()),
 }
 const Gateway = Type.Object(gatewayFields, closed)
 const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)
@@ -104,6 +109,7 @@ export const Ready = Type.Object(
     ),
     gateways: maybe(Type.Array(Gateway)),
     suspects: maybe(Count),
+    certificates: maybe(Soonest),
   },
   closed,
 )

@@ -419,6 +419,12 @@ t.test('a change waits for the gateways', async (t) => {
   control.gatewayViews.push(gateway)
   const none = await call('PUT', `${A}?wait=none`, at(9001))
   t.match(none, { status: 202, body: { applied: false, pending: ['g1'], revision: 1 } })
+  t.notOk('reasons' in none.body, 'it is only late')
+  Object.assign(gateway, { code: 'table_full', reason: 'set SLUICE_TABLE_SIZE' })
+  const full = await call('PUT', `${A}?wait=none`, at(9001))
+  const reasons = { g1: { code: 'table_full', message: 'set SLUICE_TABLE_SIZE' } }
+  t.match(full, { status: 202, body: { pending: ['g1'], reasons } })
+  t.match((await call('GET', '/v1/gateways')).body.gateways, [{ code: 'table_full' }])
   t.match((await call('GET', A)).status, 200, 'one reads what one wrote')
   const waiting = call('PUT', A, at(9002))
   await until(() => control.desired().revision === 2)

@@ -18,6 +18,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     home,
     httpPort: 8080,
     httpsPort: 0,
+    certificates: undefined,
     bind: '127.0.0.1',
     apiPort: 0,
     apiToken: undefined,
