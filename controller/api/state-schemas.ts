@@ -1,10 +1,7 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
-<<<<<<< HEAD
 import { actionFields } from './action-schemas.js'
-=======
 import { Soonest } from './certificate-schemas.js'
->>>>>>> main
 import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
 import {
   Count,
