@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError, messageOf } from '../runtime/errors.js'
 import type { Settings } from '../runtime/settings.js'
+import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { canPool } from '../contract/version.js'
 import { homePaths, renderConf } from '../nginx/render.js'
 import type { NginxInfo } from '../setup/nginx.js'
@@ -60,6 +61,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    trustedCa: readTrustedCa(settings.trustedCa),
   })
   const confs = Object.entries(texts).map(([name, text]): [string, string] => [
     join(home, name),

@@ -7,7 +7,6 @@ import { planCertificates } from './certificate-names.js'
 import {
   NO_LAYOUT,
   compileCertificate,
-  compileHost,
   compilePeers,
   compileSplit,
   compileUpstream,
@@ -15,6 +14,7 @@ import {
 import type { Compiled, Place, Unit } from './compile.js'
 import type { Conditions } from './conditions.js'
 import type { Desired, DesiredCertificate, DesiredUpstream } from './desired.js'
+import { compileHost } from './host-unit.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Peer } from './peers.js'
@@ -75,10 +75,10 @@ export class Compiler {
     return this.#plan.overruled.length
   }
 
-  /** Peers that may be in nginx's pool: those that serve, and those that finish what they have. */
+  /** Peers that may be in nginx's pool, which speaks no TLS: those that serve, and those that finish what they have. */
   *members(): Iterable<Peer> {
-    for (const { compiled } of this.#cached.values()) {
-      for (const peer of compiled.peers) {
+    for (const { compiled, upstream } of this.#cached.values()) {
+      for (const peer of upstream.tls === undefined ? compiled.peers : []) {
         if (!peer.down) {
           yield peer
         }
@@ -253,7 +253,10 @@ function isSame(a: HostPlan | undefined, b: HostPlan): boolean {
     a.fast === b.fast &&
     a.routes.length === b.routes.length &&
     a.routes.every(
-      (route, i) => route.prefix === b.routes[i]?.prefix && route.target === b.routes[i]?.target,
+      ({ prefix, conditions, target }, i) =>
+        prefix === b.routes[i]?.prefix &&
+        conditions === b.routes[i]?.conditions &&
+        target === b.routes[i]?.target,
     )
   )
 }

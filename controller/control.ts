@@ -1,4 +1,5 @@
 /** What the REST API needs of the controller. `controller.ts` is the one implementation. */
+import type { Code } from '../contract/codes.js'
 import type { Registry } from '../registry/registry.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
@@ -21,6 +22,8 @@ export interface GatewayView {
   conditions: Record<string, GatewayCondition>
   /** Why it is not connected or not level, for people. */
   reason?: string
+  /** Of the reason, where something is wrong. */
+  code?: Code
 }
 
 export interface RegistryView {

@@ -1,5 +1,6 @@
 import type { InstanceRecord, InstanceState, OverrideRecord } from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
+import type { PeerTls } from '../contract/peer-tls.js'
 import type { Policy } from '../contract/policy.js'
 import type { Certificate } from './certificate.js'
 import type { Condition } from './conditions.js'
@@ -18,6 +19,8 @@ export interface DesiredInstance {
 export interface DesiredUpstream {
   name: string
   policy: Policy
+  /** Absent: peers are reached without TLS. */
+  tls?: PeerTls
   /** Registry revision of the last change to it or any of its instances. */
   revision: number
   instances: ReadonlyMap<string, DesiredInstance>

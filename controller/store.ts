@@ -1,7 +1,7 @@
 /** The records that were let in, and the {@link Desired} made of them. */
 import { printKey } from '../contract/keys.js'
-import type { Policy } from '../contract/policy.js'
-import { checkUpstream } from '../contract/records.js'
+import { DEFAULT_POLICY } from '../contract/policy.js'
+import type { UpstreamRecord } from '../contract/records.js'
 import type { Admitted } from './admit.js'
 import type {
   Desired,
@@ -17,8 +17,7 @@ type KeptOverride = Extract<Kept, { kind: 'overrides' }>
 type KeptAlone = Extract<Kept, { kind: 'routes' | 'certificates' }>
 type KeptUpstream = Extract<Kept, { kind: 'upstreams' }>
 
-const unset = checkUpstream({})
-const NO_POLICY: Policy = unset.ok ? unset.value.policy : { balance: 'random' }
+const UNSET: UpstreamRecord = { policy: DEFAULT_POLICY }
 
 interface Parts {
   own: KeptUpstream | undefined
@@ -163,7 +162,7 @@ export class Store {
       revision = Math.max(revision, instance.revision)
       instances.set(id, instance)
     }
-    return { name, policy: parts.own?.record.policy ?? NO_POLICY, revision, instances }
+    return { name, ...(parts.own?.record ?? UNSET), revision, instances }
   }
 
   #buildUpstreams(): Desired['upstreams'] {

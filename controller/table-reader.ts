@@ -1,4 +1,5 @@
 /** Reads back what a gateway's table holds, so that only what differs has to be sent. */
+import { MOST_CHUNKS as MOST_HOST_CHUNKS, chunkKey, chunksIn } from '../contract/host-record.js'
 import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, parseRules } from '../contract/rules.js'
 import type { Rules } from '../contract/rules.js'
 import { DIGEST_LENGTH, cellsOf, parsePeer } from '../contract/table.js'
@@ -66,11 +67,18 @@ function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
   ]
 }
 
+function hostKeys(name: string, record: string | undefined): string[] {
+  const told = name.startsWith('@') ? chunksIn((record ?? '').slice(DIGEST_LENGTH)) : 0
+  const chunks = Number.isInteger(told) ? Math.min(told, MOST_HOST_CHUNKS) : 0
+  return Array.from({ length: chunks }, (_, chunk) => chunkKey(name, chunks, chunk))
+}
+
 function firstKeys(name: string, record: string | undefined): string[] {
   if (name.startsWith('^')) {
     return []
   }
   const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)
+  keys.push(...hostKeys(name, record))
   const told = name.startsWith(':') ? parseInt((record ?? '').slice(DIGEST_LENGTH), 10) : 0
   const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 0
   for (let bucket = 0; bucket < buckets; bucket++) {

@@ -40,5 +40,6 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     'sluice/headers.conf': headersConf(),
     'sluice/pass.conf': passConf(settings),
     'sluice/hop-headers.conf': hopHeadersConf(settings),
+    'sluice/trusted-ca.pem': settings.trustedCa,
   }
 }

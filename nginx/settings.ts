@@ -31,6 +31,8 @@ export interface ConfSettings {
   accessLog: string | undefined
   /** Milliseconds after which a peer that does not accept is left for another. */
   connectTimeoutMs: number
+  /** Certificates, in PEM, of the authorities whose word counts for peers that are reached over TLS. */
+  trustedCa: string
 }
 
 export interface HomePaths {

@@ -47,6 +47,12 @@ function refuse(r: NginxHTTPRequest, code: Refusal, name: string, tried: string)
   return '1'
 }
 
+/** What locations for a peer of these rules end in: `_tls` and `_tls_any` speak TLS (nginx/hop-conf.ts). */
+function wayTo(rules: Rules | null): string {
+  const tls = rules === null ? '' : rules.tls
+  return tls === '' ? '' : tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
+}
+
 /** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
 function locationFor(
   r: NginxHTTPRequest,
@@ -54,8 +60,9 @@ function locationFor(
   rules: Rules | null,
   tried: string,
 ): string {
+  const way = wayTo(rules)
   if (rules === null || rules.statuses === 0) {
-    return '@sluice_retry'
+    return '@sluice_retry' + way
   }
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
   const nth = triesIn(after)
@@ -65,7 +72,7 @@ function locationFor(
     isAllowed(r, rules, nth, mostTries(rules, false), true) &&
     (rules.budgetPercent === 0 || canSpendTry(zones.sluice_load, choice.upstream)) &&
     isAnotherUp(table, draw, after)
-  return isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry'
+  return (isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry') + way
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */
@@ -84,6 +91,7 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   v.sluice_choice = printChoice(choice)
   v.sluice_tried = tried
   v.sluice_turn = locationFor(r, choice, rules, tried)
+  v.sluice_tls_name = rules === null ? '' : rules.tls.slice(rules.tls.indexOf(':') + 1)
   if (rules !== null && rules.measured) {
     v.sluice_watched = '1'
   }

@@ -33,7 +33,7 @@ export function parsePick(header: string | undefined): Picked {
 
 export function drawOf(table: Dict, asked: Asked, key: string): Draw {
   return {
-    unit: findUnit(table, key, asked.uri),
+    unit: findUnit(table, key, asked),
     slot: key.slice(key.lastIndexOf('/') + 1),
     share: Number(asked.variables.sluice_share),
   }

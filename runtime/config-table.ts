@@ -99,6 +99,9 @@ export const SETTINGS = {
   etcdCa: optional(PATH, 'PEM file of the authority that signed etcd’s certificate'),
   etcdCertificate: optional(PATH, 'PEM file of the certificate shown to etcd'),
   etcdKey: optional(PATH, 'PEM file of its key'),
+  trustedCa: optional(PATH, 'PEM file of the authorities that sign instances’ certificates', {
+    fallbackIs: 'those that the system trusts',
+  }),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
   domain: given(DOMAIN, 'localhost', 'an upstream `web` answers at Host `web.<domain>`'),
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
@@ -109,7 +112,7 @@ export const SETTINGS = {
   }),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'njs engine'),
-  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '64m', 'shared memory of the table'),
+  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'shared memory of the table'),
   pool: given(
     choice('auto', 'wide', 'off'),
     'auto',

@@ -182,12 +182,12 @@ function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, home, bind } = values
   const { httpPort, httpsPort, certificates, apiPort, apiToken } = values
   const { registry, cluster, docker, domain, zone, workers, nginx } = values
-  const { mode, pool, engine, poolPort, logLevel } = values
+  const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, certificates, apiPort, apiToken },
     ...{ registry, cluster, docker, domain, zone },
-    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel },
+    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     tableBytes: tableSize,
     allowLoopback: allowLoopback ?? local,
     etcd: etcdSettings(values),

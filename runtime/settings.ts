@@ -37,6 +37,8 @@ export interface Settings {
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
+  /** Path of a PEM file; undefined: the authorities that the system trusts. */
+  trustedCa: string | undefined
   /** Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry. */
   allowLoopback: boolean
   file: FileModeSettings

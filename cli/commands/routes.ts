@@ -2,16 +2,37 @@ import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import { columns } from '../output.js'
 
+type Values = Record<string, string | true>
+
 interface RouteView {
   id: string
   hosts: string[]
   pathPrefix?: string
+  methods?: string[]
+  headers?: Values
+  cookies?: Values
+  arguments?: Values
   upstream?: string
   split?: Array<{ upstream: string; weight: number }>
 }
 
 function targetOf({ upstream, split }: RouteView): string {
   return upstream ?? (split ?? []).map((arm) => `${arm.upstream}:${arm.weight}`).join(' ')
+}
+
+function valuesText(kind: string, values: Values = {}): string[] {
+  return Object.entries(values).map(([name, value]) =>
+    value === true ? `${kind}:${name}` : `${kind}:${name}=${value}`,
+  )
+}
+
+function conditionsOf({ methods = [], headers, cookies, arguments: args }: RouteView): string {
+  const values = [
+    ...valuesText('header', headers),
+    ...valuesText('cookie', cookies),
+    ...valuesText('argument', args),
+  ]
+  return [...(methods.length === 0 ? [] : [methods.join(',')]), ...values].join(' ')
 }
 
 export const routes: Command = {
@@ -34,9 +55,10 @@ export const routes: Command = {
       route.id,
       route.hosts.join(' '),
       route.pathPrefix ?? '/',
+      conditionsOf(route),
       targetOf(route),
     ])
-    columns(['route', 'hosts', 'path', 'to'], rows).forEach(print)
+    columns(['route', 'hosts', 'path', 'if', 'to'], rows).forEach(print)
     return 0
   },
 }

@@ -54,14 +54,14 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
   add(app, context, 'PUT', UPSTREAM, upstream, {
     ...about,
     operationId: 'putUpstream',
-    summary: 'Make an upstream, or set its policy',
+    summary: 'Make an upstream, or set its policy and whether it is reached over TLS',
     body: UpstreamBody,
     response: changeAnswers(UpstreamChanged, true),
   })
   add(app, context, 'PATCH', UPSTREAM, upstream, {
     ...about,
     operationId: 'patchUpstream',
-    summary: 'Change parts of its policy (merge patch)',
+    summary: 'Change parts of these (merge patch)',
     body: UpstreamPatch,
     response: changeAnswers(UpstreamChanged),
   })
@@ -210,5 +210,5 @@ async function drain(
     ? await whenIdle(control, target, untilMs, signal)
     : await activeOf(control, target)
   const shown = { ...outcomes[0]?.shown, active, drained: applied && active === 0 }
-  return sendAnswer(reply, { revision, pending, shown })
+  return sendAnswer(reply, { control, revision, pending, shown })
 }

@@ -17,7 +17,7 @@ import type { Target } from './names.js'
 import { readAnswers } from './openapi.js'
 import { showRoute } from './routes.js'
 import * as shapes from './schemas.js'
-import { showUpstream } from './upstreams.js'
+import { settingsOf, showUpstream } from './upstreams.js'
 
 interface Names {
   upstream: string
@@ -61,7 +61,8 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
     response: readAnswers(shapes.Upstream),
   }
   app.get<{ Params: Names }>('/v1/upstreams/:upstream', { schema: one }, async (request, reply) => {
-    const { name, policy, revision, instances } = upstreamOf(context, request.params.upstream)
+    const upstream = upstreamOf(context, request.params.upstream)
+    const { name, revision, instances } = upstream
     const known = sorted(instances)
     const ids = known.map(({ id }) => id)
     const active = await activeOfAll(context.control, name, ids)
@@ -70,7 +71,12 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
       ...showInstance(each, conditions.get(each.id)),
       active: active[i] ?? null,
     }))
-    return tagged(reply, revision).send({ name, policy, revision, instances: shown })
+    return tagged(reply, revision).send({
+      name,
+      ...settingsOf(upstream),
+      revision,
+      instances: shown,
+    })
   })
 }
 

@@ -1,7 +1,7 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
 import { Soonest } from './certificate-schemas.js'
-import { PolicyAnswer } from './policy-schemas.js'
+import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
 import {
   Count,
   Name,
@@ -24,6 +24,7 @@ const gatewayFields = {
   nginx: Type.String(),
   njs: Type.String(),
   reason: maybe(Type.String()),
+  code: maybe(Type.String()),
 }
 const Gateway = Type.Object(gatewayFields, closed)
 const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)
@@ -72,7 +73,10 @@ export const Explained = Type.Object(
     ),
     upstreams: Type.Array(
       Type.Object(
-        { name: Name, weight: Weight, share: Type.Number(), policy: maybe(PolicyAnswer) },
+        {
+          ...{ name: Name, weight: Weight, share: Type.Number() },
+          ...{ policy: maybe(PolicyAnswer), tls: maybe(PeerTlsAnswer) },
+        },
         closed,
       ),
     ),

@@ -41,6 +41,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     pool: 'off',
     engine: 'njs',
     poolPort: 0,
+    trustedCa: undefined,
     allowLoopback: true,
     file: {
       directory: undefined,

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import type { Operation, GatewayState } from '../../contract/push.js'
 import { makeOwnCertificate } from '../../cli/start/own-certificate.js'
 import { FOLDERS, homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   wide?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
+  /** PEM; of those that Node knows by default. */
+  trustedCa?: string
 }
 
 export interface Gateway {
@@ -127,6 +130,7 @@ function confSettings(
     user: process.getuid?.() === 0 ? user : undefined,
     accessLog: options.accessLog === false ? undefined : `${home}/logs/access.log`,
     connectTimeoutMs,
+    trustedCa: options.trustedCa ?? rootCertificates.join('\n'),
   }
 }
 

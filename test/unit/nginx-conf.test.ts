@@ -17,6 +17,7 @@ const SETTINGS: ConfSettings = {
   user: undefined,
   accessLog: undefined,
   connectTimeoutMs: 5000,
+  trustedCa: '',
 }
 
 /** In a location each may stand once, so a user could not set them beside the include. */
