@@ -64,6 +64,22 @@ function checkHosts(value: unknown): Checked<string[]> {
   return right(hosts as string[])
 }
 
+export type RouteTarget = { upstream: string } | { split: SplitArm[] }
+
+/** Where a route leads: exactly one of `upstream` and `split`. */
+export function checkTarget(fields: Record<string, unknown>): Checked<RouteTarget> {
+  if ((fields.upstream === undefined) === (fields.split === undefined)) {
+    return wrong('upstream', 'or split must be given, and not both')
+  }
+  if (fields.split === undefined) {
+    return isName(fields.upstream)
+      ? right({ upstream: fields.upstream })
+      : wrong('upstream', 'must be the name of an upstream')
+  }
+  const split = checkSplit(fields.split)
+  return split.ok ? right({ split: split.value }) : split
+}
+
 /** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`; `pathPrefix` is `/` when left out. */
 export function checkRoute(value: unknown): Checked<RouteRecord> {
   const shape = checkShape(value, ['hosts', 'pathPrefix', 'upstream', 'split'])
@@ -82,14 +98,8 @@ export function checkRoute(value: unknown): Checked<RouteRecord> {
       'must be / or a path such as /api, without % and without a trailing /',
     )
   }
-  if ((fields.upstream === undefined) === (fields.split === undefined)) {
-    return wrong('upstream', 'or split must be given, and not both')
-  }
-  if (fields.split === undefined) {
-    return isName(fields.upstream)
-      ? right({ hosts: hosts.value, pathPrefix: prefix, upstream: fields.upstream })
-      : wrong('upstream', 'must be the name of an upstream')
-  }
-  const split = checkSplit(fields.split)
-  return split.ok ? right({ hosts: hosts.value, pathPrefix: prefix, split: split.value }) : split
+  const target = checkTarget(fields)
+  return target.ok
+    ? right(Object.assign({ hosts: hosts.value, pathPrefix: prefix }, target.value))
+    : target
 }

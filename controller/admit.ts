@@ -6,6 +6,8 @@ import { checkInstance, checkOverride, checkUpstream } from '../contract/records
 import { checkRoute } from '../contract/route.js'
 import type { InstanceRecord, OverrideRecord, UpstreamRecord } from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
+import { checkStreamRoute, isStreamRoute } from '../contract/stream-route.js'
+import type { StreamRouteRecord } from '../contract/stream-route.js'
 import type { Checked } from '../contract/checked.js'
 import type { Logger } from '../runtime/logger.js'
 
@@ -23,6 +25,7 @@ export type Admitted =
   | { kind: 'instances'; upstream: string; id: string; record: InstanceRecord }
   | { kind: 'overrides'; upstream: string; id: string; record: OverrideRecord }
   | { kind: 'routes'; id: string; record: RouteRecord }
+  | { kind: 'routes'; id: string; streamRecord: StreamRouteRecord }
 
 export type AdmittedKey = Exclude<RecordKey, { kind: 'hosts' } | { kind: 'gateways' }>
 
@@ -86,7 +89,9 @@ export class Border {
       case 'overrides':
         return verdict(checkOverride(value), (record) => ({ ...key, record }))
       case 'routes':
-        return verdict(checkRoute(value), (record) => ({ ...key, record }))
+        return isStreamRoute(value)
+          ? verdict(checkStreamRoute(value), (streamRecord) => ({ ...key, streamRecord }))
+          : verdict(checkRoute(value), (record) => ({ ...key, record }))
       case 'instances': {
         const checked = checkInstance(value, this.#options.policy)
         return checked.ok && this.#options.isOwn(checked.value.host, checked.value.port)

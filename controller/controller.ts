@@ -4,7 +4,14 @@ import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { Checker } from './checks/checker.js'
-import type { Control, ControlEvent, GatewayView, RegistryView, SuspectView } from './control.js'
+import type {
+  Control,
+  ControlEvent,
+  GatewayView,
+  RegistryView,
+  StreamView,
+  SuspectView,
+} from './control.js'
 import { Core } from './core.js'
 import type { Conditions } from './conditions.js'
 import { stateOf } from './desired.js'
@@ -138,6 +145,10 @@ export class Controller implements Control {
 
   gateways(): GatewayView[] {
     return this.#gateways.views()
+  }
+
+  stream(): StreamView {
+    return this.#core.gateway().stream()
   }
 
   suspects(): SuspectView[] {

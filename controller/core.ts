@@ -15,7 +15,9 @@ import type { ConditionChange } from './health/health.js'
 import { withConditions } from './health/shown.js'
 import type { OwnGateway } from './gateways.js'
 import { Link } from './link.js'
+import type { Pusher } from './push.js'
 import { State } from './state.js'
+import { StreamSide } from './stream-side.js'
 import { Suspects } from './suspect.js'
 import type { SuspectOptions } from './suspect.js'
 import { Table } from './table.js'
@@ -41,6 +43,8 @@ export class Core {
   readonly table: Table
   /** Undefined in file mode. */
   readonly link: Link | undefined
+  /** The same for connections. */
+  readonly stream: StreamSide | undefined
   readonly fallback: Fallback
   readonly health: Health
   readonly #options: CoreOptions
@@ -54,12 +58,13 @@ export class Core {
     this.#log = options.log
     const { settings, suspects } = options
     this.#unknown = new Suspects(suspects, (names) => {
-      this.link?.pusher.drop(names)
+      this.#pushers().forEach((pusher) => pusher.drop(names))
       this.fallback.offer()
     })
     this.state = this.#makeState()
     this.table = this.#makeTable()
     this.link = settings.mode === 'gateway' ? this.#makeLink() : undefined
+    this.stream = this.link === undefined ? undefined : this.#makeStream(this.link)
     this.health = this.#makeHealth()
     this.fallback = this.#makeFallback()
   }
@@ -72,6 +77,7 @@ export class Core {
   start(): void {
     this.table.start()
     this.link?.start()
+    this.stream?.link.start()
     this.health.start()
   }
 
@@ -80,7 +86,7 @@ export class Core {
     if (this.state.listed) {
       this.health.follow(this.state.desired())
     }
-    this.link?.pusher.wake()
+    this.#wake()
     if (this.state.listed) {
       this.fallback.offer()
     }
@@ -102,19 +108,21 @@ export class Core {
 
   /** The own gateway, of either mode. */
   gateway(): OwnGateway {
-    const { link, fallback } = this
+    const { link, stream, fallback } = this
     const conditions = () => this.health.conditions()
-    if (link !== undefined) {
+    if (link !== undefined && stream !== undefined) {
       return {
         view: () => link.view(),
-        applied: () => link.pusher.applied,
+        stream: () => stream.view(),
+        applied: () => Math.min(link.pusher.applied, stream.applied()),
         lagMs: () => link.pusher.lagMs,
-        active: (sids) => link.active(sids),
+        active: (sids) => stream.active(sids, link.active(sids)),
         conditions,
       }
     }
     const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
     return {
+      stream: () => ({ ports: '', connected: false, reason: 'file mode has no routes by port' }),
       view: () => ({ ...nginx, reason: fallback.error ?? 'file mode: nginx is reloaded' }),
       applied: () => fallback.revision,
       lagMs: () => 0,
@@ -125,7 +133,12 @@ export class Core {
 
   /** Ends the push and the writing that are under way. */
   async close(): Promise<void> {
-    await Promise.all([this.link?.close(), this.fallback.close(), this.health.close()])
+    await Promise.all([
+      this.link?.close(),
+      this.stream?.close(),
+      this.fallback.close(),
+      this.health.close(),
+    ])
     await this.table.close()
     this.#unknown.close()
     this.state.close()
@@ -159,6 +172,14 @@ export class Core {
     })
   }
 
+  #pushers(): Pusher[] {
+    return [this.link, this.stream?.link].flatMap((link) => link?.pusher ?? [])
+  }
+
+  #wake(): void {
+    this.#pushers().forEach((pusher) => pusher.wake())
+  }
+
   #makeLink(): Link {
     const { settings, onPushFailure, onApplied, onGateway } = this.#options
     return new Link({
@@ -176,6 +197,25 @@ export class Core {
     })
   }
 
+  #makeStream(link: Link): StreamSide {
+    const { settings, onPushFailure, onGateway } = this.#options
+    const { cluster, zone, home } = settings
+    return new StreamSide({
+      socketPath: join(home, 'run/stream.sock'),
+      place: { cluster, zone },
+      log: this.#log,
+      desired: () => this.state.desired(),
+      conditionsOf: (upstream) => this.health.conditionsOf(upstream),
+      ready: () => this.state.listed,
+      isNginxThere: () => link.view().connected,
+      // Where nobody asked for it, it may well not be there.
+      onFailure: (reason) => this.state.desired().streamRoutes.size > 0 && onPushFailure(reason),
+      onChange: onGateway,
+      onStarted: (state) => this.state.raise(state.revision),
+      onUnknown: (names) => this.#keep(names),
+    })
+  }
+
   #makeHealth(): Health {
     const { makeChecks, onConditions } = this.#options
     return new Health({
@@ -183,7 +223,7 @@ export class Core {
       feed: this.link?.feed,
       makeChecks,
       onChange: (changes) => {
-        this.link?.pusher.wake()
+        this.#wake()
         if (this.link === undefined) {
           this.fallback.offer()
         }

@@ -1,5 +1,6 @@
 import type { InstanceRecord, InstanceState, OverrideRecord } from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
+import type { StreamRouteRecord } from '../contract/stream-route.js'
 import type { Policy } from '../contract/policy.js'
 import type { Condition } from './conditions.js'
 
@@ -28,6 +29,12 @@ export interface DesiredRoute {
   revision: number
 }
 
+export interface DesiredStreamRoute {
+  id: string
+  record: StreamRouteRecord
+  revision: number
+}
+
 /**
  * What the registry says, all of it, at one revision. Never changed in place: an upstream that did not change is the same
  * object in the next Desired, which is how the compiler knows what to leave alone.
@@ -36,6 +43,8 @@ export interface Desired {
   revision: number
   upstreams: ReadonlyMap<string, DesiredUpstream>
   routes: ReadonlyMap<string, DesiredRoute>
+  /** Of connections. */
+  streamRoutes: ReadonlyMap<string, DesiredStreamRoute>
 }
 
 /**

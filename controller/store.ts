@@ -3,7 +3,13 @@ import { printKey } from '../contract/keys.js'
 import type { Policy } from '../contract/policy.js'
 import { checkUpstream } from '../contract/records.js'
 import type { Admitted } from './admit.js'
-import type { Desired, DesiredInstance, DesiredRoute, DesiredUpstream } from './desired.js'
+import type {
+  Desired,
+  DesiredInstance,
+  DesiredRoute,
+  DesiredStreamRoute,
+  DesiredUpstream,
+} from './desired.js'
 
 export type Kept = Admitted & { revision: number }
 export type KeptInstance = Extract<Kept, { kind: 'instances' }>
@@ -25,6 +31,12 @@ function noParts(): Parts {
   return { own: undefined, instances: new Map(), overrides: new Map(), removed: 0 }
 }
 
+type Routes = Pick<Desired, 'routes' | 'streamRoutes'>
+
+function routesOf({ routes, streamRoutes }: Desired): Routes {
+  return { routes, streamRoutes }
+}
+
 /** What it hands out is never changed in place; what did not change is the same object again. */
 export class Store {
   readonly #kept = new Map<string, Kept>()
@@ -32,7 +44,12 @@ export class Store {
   readonly #suspect = new Map<string, string>()
   readonly #touched = new Set<string>()
   #routesTouched = false
-  #desired: Desired = { revision: 0, upstreams: new Map(), routes: new Map() }
+  #desired: Desired = {
+    revision: 0,
+    upstreams: new Map(),
+    routes: new Map(),
+    streamRoutes: new Map(),
+  }
 
   get(key: string): Kept | undefined {
     return this.#kept.get(key)
@@ -101,7 +118,7 @@ export class Store {
       this.#desired = {
         revision,
         upstreams: this.#touched.size > 0 ? this.#buildUpstreams() : last.upstreams,
-        routes: this.#routesTouched ? this.#buildRoutes() : last.routes,
+        ...(this.#routesTouched ? this.#buildRoutes() : routesOf(last)),
       }
       this.#touched.clear()
       this.#routesTouched = false
@@ -161,13 +178,17 @@ export class Store {
     return upstreams
   }
 
-  #buildRoutes(): Desired['routes'] {
+  #buildRoutes(): Routes {
     const routes = new Map<string, DesiredRoute>()
+    const streamRoutes = new Map<string, DesiredStreamRoute>()
     for (const kept of this.#kept.values()) {
-      if (kept.kind === 'routes') {
+      if (kept.kind === 'routes' && 'record' in kept) {
         routes.set(kept.id, { id: kept.id, record: kept.record, revision: kept.revision })
+      } else if (kept.kind === 'routes') {
+        const { id, streamRecord: record, revision } = kept
+        streamRoutes.set(id, { id, record, revision })
       }
     }
-    return routes
+    return { routes, streamRoutes }
   }
 }

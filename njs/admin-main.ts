@@ -45,7 +45,8 @@ function gatewayState(r: NginxHTTPRequest): GatewayState {
   const table = zones.sluice_table
   const isQuickJs = (njs as unknown as { engine?: string }).engine === 'QuickJS'
   const engine: GatewayState['engine'] = isQuickJs ? 'qjs' : 'njs'
-  return Object.assign(readState(table), {
+  const ports = r.variables.sluice_ports
+  return Object.assign(readState(table), ports === undefined ? {} : { ports: ports }, {
     pid: master,
     workers: workerPids(master),
     nginx: r.variables.nginx_version as string,

@@ -177,12 +177,34 @@ function checkTogether(values: Values, origins: ReadonlyMap<SettingName, string>
 }
 
 function toSettings(values: Values): Settings {
-  const { tableSize, allowLoopback, registry, home, httpPort, bind, apiPort, apiToken } = values
+  const {
+    tableSize,
+    allowLoopback,
+    registry,
+    home,
+    httpPort,
+    streamPorts,
+    bind,
+    apiPort,
+    apiToken,
+  } = values
   const { cluster, docker, domain, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
-    ...{ home, httpPort, bind, apiPort, apiToken, registry, cluster, docker, domain, zone },
+    ...{
+      home,
+      httpPort,
+      streamPorts,
+      bind,
+      apiPort,
+      apiToken,
+      registry,
+      cluster,
+      docker,
+      domain,
+      zone,
+    },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel },
     tableBytes: tableSize,
     allowLoopback: allowLoopback ?? local,

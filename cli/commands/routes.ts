@@ -4,7 +4,9 @@ import { columns } from '../output.js'
 
 interface RouteView {
   id: string
-  hosts: string[]
+  hosts?: string[]
+  port?: number
+  protocol?: string
   pathPrefix?: string
   upstream?: string
   split?: Array<{ upstream: string; weight: number }>
@@ -12,6 +14,10 @@ interface RouteView {
 
 function targetOf({ upstream, split }: RouteView): string {
   return upstream ?? (split ?? []).map((arm) => `${arm.upstream}:${arm.weight}`).join(' ')
+}
+
+function sourceOf({ hosts, port, protocol }: RouteView): string {
+  return hosts === undefined ? `${protocol} ${port}` : hosts.join(' ')
 }
 
 export const routes: Command = {
@@ -32,11 +38,11 @@ export const routes: Command = {
     }
     const rows = answer.routes.map((route) => [
       route.id,
-      route.hosts.join(' '),
-      route.pathPrefix ?? '/',
+      sourceOf(route),
+      route.port === undefined ? (route.pathPrefix ?? '/') : '',
       targetOf(route),
     ])
-    columns(['route', 'hosts', 'path', 'to'], rows).forEach(print)
+    columns(['route', 'hosts or port', 'path', 'to'], rows).forEach(print)
     return 0
   },
 }

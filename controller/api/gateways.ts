@@ -61,7 +61,7 @@ function showWhole(gateway: GatewayView): object {
 }
 
 export function showGateway(gateway: GatewayView): object {
-  const { id, applied, desired, lagMs, connected, workers, nginx, njs, reason } = gateway
-  const shown = { id, applied, desired, lagMs, connected, workers, nginx, njs }
-  return reason === undefined ? shown : { ...shown, reason }
+  const { id, applied, desired, lagMs, connected, workers, nginx, njs, stream, reason } = gateway
+  const told = { ...(stream !== undefined && { stream }), ...(reason !== undefined && { reason }) }
+  return { id, applied, desired, lagMs, connected, workers, nginx, njs, ...told }
 }

@@ -1,7 +1,12 @@
 /** The calls that show what is desired. They ask the controller's memory, never the registry. */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { SluiceError } from '../../runtime/errors.js'
-import type { DesiredInstance, DesiredRoute, DesiredUpstream } from '../desired.js'
+import type {
+  DesiredInstance,
+  DesiredRoute,
+  DesiredStreamRoute,
+  DesiredUpstream,
+} from '../desired.js'
 import type { ApiContext } from './context.js'
 import { activeOfAll } from './drain.js'
 import { showInstance } from './instances.js'
@@ -98,8 +103,9 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     response: readAnswers(shapes.Routes),
   }
   app.get('/v1/routes', { schema: listed }, (_request, reply) => {
-    const { revision, routes } = context.control.desired()
-    const shown = sorted(routes).map(({ id, record }) => showRoute(id, record))
+    const { revision, routes, streamRoutes } = context.control.desired()
+    const all = new Map<string, DesiredRoute | DesiredStreamRoute>([...routes, ...streamRoutes])
+    const shown = sorted(all).map(({ id, record }) => showRoute(id, record))
     return tagged(reply, revision).send({ revision, routes: shown })
   })
   const one = {
@@ -126,9 +132,10 @@ function upstreamOf({ control }: ApiContext, name: string): DesiredUpstream {
   return known
 }
 
-function routeOf({ control }: ApiContext, id: string): DesiredRoute {
+function routeOf({ control }: ApiContext, id: string): DesiredRoute | DesiredStreamRoute {
   const target = routeTarget(id)
-  const known = control.desired().routes.get(target.id)
+  const { routes, streamRoutes } = control.desired()
+  const known = routes.get(target.id) ?? streamRoutes.get(target.id)
   if (known === undefined) {
     throw missing(target)
   }

@@ -100,17 +100,23 @@ const Split = Type.Array(Type.Object({ upstream: Name, weight: Weight }, closed)
   maxItems: 16,
 })
 const routeFields = {
-  hosts: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
-    minItems: 1,
-    maxItems: 256,
-  }),
+  port: maybe(
+    Type.Integer({ ...Port, description: 'One of streamPorts; then protocol, and no hosts' }),
+  ),
+  protocol: maybe(words('tcp', 'udp')),
+  hosts: maybe(
+    Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
+      minItems: 1,
+      maxItems: 256,
+    }),
+  ),
   pathPrefix: maybe(Type.String({ default: '/' })),
   upstream: maybe(Name),
   split: maybe(Split),
 }
 export const RouteBody = Type.Object(routeFields, {
   ...closed,
-  description: 'Either upstream or split',
+  description: 'Either hosts or port and protocol; either upstream or split',
 })
 
 /** Of every change. `pending` names the gateways that had not applied it when this was answered. */

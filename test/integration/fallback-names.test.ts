@@ -38,7 +38,12 @@ function desired(ports: Record<string, number>, routes: Record<string, unknown>)
     if (!record.ok) throw new Error(record.message)
     return [id, { id, record: record.value, revision: 1 }] as const
   })
-  return { revision: 7, upstreams: new Map(upstreams), routes: new Map(checked) }
+  return {
+    revision: 7,
+    upstreams: new Map(upstreams),
+    routes: new Map(checked),
+    streamRoutes: new Map(),
+  }
 }
 
 const wrap = (folder: string, body: string): string => `

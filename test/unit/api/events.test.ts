@@ -13,7 +13,7 @@ function source() {
   let emit: (event: ControlEvent) => void = () => undefined
   let revision = 0
   const control = {
-    desired: () => ({ revision, upstreams: new Map(), routes: new Map() }),
+    desired: () => ({ revision, upstreams: new Map(), routes: new Map(), streamRoutes: new Map() }),
     subscribe: (listener: (event: ControlEvent) => void) => {
       emit = listener
       return () => undefined

@@ -101,7 +101,12 @@ function desired(
     if (!record.ok) throw new Error(record.message)
     return [id, { id, record: record.value, revision: 1 }] as const
   })
-  return { revision: 7, upstreams: new Map(made), routes: new Map(checked) }
+  return {
+    revision: 7,
+    upstreams: new Map(made),
+    routes: new Map(checked),
+    streamRoutes: new Map(),
+  }
 }
 
 const HOP = {

@@ -305,7 +305,10 @@ t.test('a host has no slots of its own where those of its split have cells', asy
   }
   const routes = new Map([['canary', { id: 'canary', record, revision: 1 }]])
   const it = new Compiler('localhost', silentLogger, PLACE)
-  it.update({ revision: 1, upstreams: new Map([['web', web]]), routes }, NONE)
+  it.update(
+    { revision: 1, upstreams: new Map([['web', web]]), routes, streamRoutes: new Map() },
+    NONE,
+  )
   t.match(it.units.get('~canary')?.entries.get('~canary/0'), /^\$#\d+$/)
   t.same([...(it.units.get('@app.test')?.entries.keys() ?? [])], ['@app.test'])
 })
@@ -343,7 +346,12 @@ t.test('splits', async (t) => {
 t.test('the compiler: conditions, hosts', async (t) => {
   const it = new Compiler('localhost', silentLogger, PLACE)
   const web = upstream({}, THREE)
-  const desired = { revision: 1, upstreams: new Map([['web', web]]), routes: new Map() }
+  const desired = {
+    revision: 1,
+    upstreams: new Map([['web', web]]),
+    routes: new Map(),
+    streamRoutes: new Map(),
+  }
   it.update(desired, NONE)
   const known = new Map([['a', { state: 'down' as const, trial: 1 }]])
   const conditionsOf = () => known

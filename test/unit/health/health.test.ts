@@ -86,7 +86,12 @@ function bench(feed: Feed | null = FEED, unchecked?: Conclusion): Bench {
     },
     follow: (...upstreams) => {
       const named = new Map(upstreams.map((each) => [each.name, each]))
-      const desired: Desired = { revision: 1, upstreams: named, routes: new Map() }
+      const desired: Desired = {
+        revision: 1,
+        upstreams: named,
+        routes: new Map(),
+        streamRoutes: new Map(),
+      }
       health.follow(desired)
     },
     shown: (name) =>

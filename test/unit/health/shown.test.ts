@@ -16,7 +16,12 @@ const named = new Map([
   ['web', web],
   ['api', api],
 ])
-const desired: Desired = { revision: 7, upstreams: named, routes: new Map() }
+const desired: Desired = {
+  revision: 7,
+  upstreams: named,
+  routes: new Map(),
+  streamRoutes: new Map(),
+}
 
 t.test('what is down here is down in the file', async (t) => {
   const conditions: Conditions = new Map([
