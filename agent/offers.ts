@@ -1,5 +1,6 @@
 /** The `sluice.*` labels of a container → what it offers, before an address is chosen. Pure. */
 import { isHostPattern, isName, isPathPrefix, isWhole } from '../contract/names.js'
+import { spellHost } from '../contract/route-match.js'
 import type { Container } from './container.js'
 
 /** One port that wants to be an instance. */
@@ -152,13 +153,16 @@ class Reader {
 
   hosts(): string[] {
     const text = this.#fields.get('host')
-    const hosts = (text === undefined ? [] : text.split(',')).map((host) =>
-      host.trim().toLowerCase().replace(/\.$/, ''),
+    const hosts = (text === undefined ? [] : text.split(',')).flatMap((host) =>
+      spellHost(host.trim()),
     )
     if (hosts.length > MOST_HOSTS) {
       this.refuse('host', `names more than ${MOST_HOSTS} hosts`)
     } else if (!hosts.every(isHostPattern)) {
-      this.refuse('host', 'must be a host name such as app.example.com, or several with commas')
+      this.refuse(
+        'host',
+        'must be a host name such as app.example.com, *.example.com or www.example.*, or several with commas',
+      )
     }
     return [...new Set(hosts)]
   }

@@ -80,7 +80,7 @@ async function startBoth(
   const hosts = Array.from({ length: peers }, (_, i) => `127.8.3.${i + 1}`)
   await startCheapBackends(bench, nginx, hosts, backend)
   const addresses = hosts.map((host) => `${host}:${backend}`)
-  const gateway = await startGateway(tellerOf(bench), {
+  const gateway = await startGateway(tellerOf(bench, 'counted'), {
     rig: engine,
     workers: 1,
     // A process that has given up root since it began cannot be told to count.
@@ -96,9 +96,10 @@ async function startBoth(
   return gateway
 }
 
-function tellerOf(bench: Bench): Parameters<typeof startGateway>[0] {
+/** A gateway for a test is one for a part of the bench too. */
+export function tellerOf(bench: Bench, name: string): Parameters<typeof startGateway>[0] {
   return {
-    name: 'counted',
+    name,
     passing: () => true,
     teardown: (end) => bench.onEnd(async () => void (await end())),
     comment: (...lines) => bench.say(lines.join(' ')),

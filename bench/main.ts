@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { messageOf } from '../runtime/errors.js'
 import { makeTemporaryFolder, removeFolder } from '../test/support/temp.js'
 import { tools } from '../test/support/tools.js'
+import { applyPart } from './apply.js'
 import { changesPart } from './changes.js'
 import { checksPart } from './checks.js'
 import { churnPart } from './churn.js'
@@ -37,6 +38,7 @@ const PARTS = [
   luaPart,
   peersPart,
   instructionsPart,
+  applyPart,
   pickPart,
   checksPart,
   scalePart,

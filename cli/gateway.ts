@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SluiceError, messageOf } from '../runtime/errors.js'
 import type { Settings } from '../runtime/settings.js'
+import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { canPool } from '../contract/version.js'
 import { homePaths, renderConf } from '../nginx/render.js'
 import type { NginxInfo } from '../setup/nginx.js'
@@ -49,13 +50,14 @@ function userLine(workers: Workers): string | undefined {
 
 /** Everything that nginx reads, by absolute path. Rejects with `invalid` when the settings ask for what this nginx lacks. */
 export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
-  const { home, poolPort, engine, tableBytes, bind, httpPort } = settings
+  const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
   if (!info.engines.includes(engine)) {
     const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
     throw new SluiceError('invalid', message, { field: 'engine' })
   }
   const texts = renderConf({
     ...{ home, poolPort, engine, tableBytes, bind, httpPort },
+    httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
     nginxVersion: info.version,
     modules: info.modules,
     pool: hasPool(settings, info),
@@ -66,6 +68,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    trustedCa: readTrustedCa(settings.trustedCa),
   })
   const confs = Object.entries(texts).map(([name, text]): [string, string] => [
     join(home, name),

@@ -35,9 +35,9 @@ export interface CheckPolicy {
   statuses?: string
   /** http: what the first 64 KB of the answer's body must contain. */
   body?: string
-  /** http: the Host header, and the name asked for in TLS; absent: `<ip>:<port>`. */
+  /** http: the Host header; absent: the name that the upstream's instances are asked for over TLS, or `<ip>:<port>`. */
   host?: string
-  /** http: over TLS; the certificate is not verified. `false` if left out. */
+  /** http: over TLS or without; absent: as the upstream. Over TLS where the upstream is without, no certificate is verified. */
   tls?: boolean
   /** grpc: the service of `grpc.health.v1.Health/Check`; `''`, the server as a whole, if left out. */
   service?: string
@@ -167,7 +167,7 @@ function requestRules(fields: Fields): Rule[] {
       fields.host === undefined || isHostHeader(fields.host),
       'must be a host such as app.example.com or app.example.com:8080',
     ],
-    ['tls', typeof fields.tls === 'boolean', 'must be true or false'],
+    ['tls', fields.tls === undefined || typeof fields.tls === 'boolean', 'must be true or false'],
   ]
 }
 
@@ -237,7 +237,7 @@ function withDefaults(fields: Fields, type: CheckType): Fields {
   }
   const own =
     type === 'http'
-      ? { method: 'GET', path: '/', statuses: '200-399', tls: false }
+      ? { method: 'GET', path: '/', statuses: '200-399' }
       : type === 'grpc'
         ? { service: '' }
         : {}

@@ -19,6 +19,7 @@ export const CODES = {
   table_full: { status: 507, title: 'The shared dict is full' },
   no_route: { status: 404, title: 'No route for this host and path' },
   no_peer: { status: 503, title: 'No instance is up' },
+  upstream_full: { status: 503, title: 'Every instance has as many requests as it may' },
   all_failed: { status: 502, title: 'No instance answered' },
 } as const
 

@@ -9,6 +9,7 @@ export type RecordKey =
   | { kind: 'instances'; upstream: string; id: string }
   | { kind: 'overrides'; upstream: string; id: string }
   | { kind: 'routes'; id: string }
+  | { kind: 'certificates'; id: string }
   | { kind: 'hosts'; id: string }
   | { kind: 'gateways'; id: string }
 
@@ -29,6 +30,7 @@ export function printKey(key: RecordKey): string {
     case 'overrides':
       return key.kind + '/' + key.upstream + '/' + key.id
     case 'routes':
+    case 'certificates':
     case 'hosts':
     case 'gateways':
       return key.kind + '/' + key.id
@@ -53,7 +55,7 @@ export function parseKey(text: string): RecordKey | null {
   if (kind === 'upstreams') {
     return { kind: kind, upstream: first }
   }
-  return kind === 'routes' || kind === 'hosts' || kind === 'gateways'
+  return kind === 'routes' || kind === 'certificates' || kind === 'hosts' || kind === 'gateways'
     ? { kind: kind, id: first }
     : null
 }

@@ -18,17 +18,24 @@ export function isInstanceId(value: unknown): value is string {
   return typeof value === 'string' && INSTANCE_ID.test(value) && value !== '.' && value !== '..'
 }
 
-/** A host as nginx's `$host` prints it (lower case, no port, no trailing dot), or `*.` and one. At most 253 characters. */
+/** A host as nginx's `$host` prints it: lower case, no port, no trailing dot. At most 253 characters. */
+export function isHost(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    value.length <= 253 &&
+    value.split('.').every(function (label) {
+      return LABEL.test(label)
+    })
+  )
+}
+
+/** A host; or one with a wildcard for one or more labels at an end, `*.example.com` or `www.example.*`; or `*`. */
 export function isHostPattern(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > 253) {
     return false
   }
-  const host = value.indexOf('*.') === 0 ? value.slice(2) : value
   return (
-    host !== '' &&
-    host.split('.').every(function (label) {
-      return LABEL.test(label)
-    })
+    value === '*' || isHost(value.indexOf('*.') === 0 ? value.slice(2) : value.replace(/\.\*$/, ''))
   )
 }
 

@@ -24,8 +24,8 @@ import { checkShape, right, wrong } from './checked.js'
 import type { Checked, Fields } from './checked.js'
 import type { Code } from './codes.js'
 import type { TableState } from './table.js'
-import { isTableKey, isTableValue } from './table.js'
-import { MAX_OPERATIONS, MAX_VALUE_BYTES } from './zones.js'
+import { areOperations, isTableKey } from './table.js'
+import { MAX_OPERATIONS } from './zones.js'
 import { isWhole } from './names.js'
 
 export interface GatewayState extends TableState {
@@ -141,18 +141,17 @@ function checkList(value: unknown, field: string): Checked<unknown[]> {
     : wrong(field, 'must be a list of at most ' + MAX_OPERATIONS)
 }
 
-function checkOperation(operation: unknown): [string, string] | null {
-  if (!Array.isArray(operation) || operation.length !== 2) {
-    return ['', 'must be [key, value] or [key, null]']
+/** Which of `operations` is none, and what is wrong with it. */
+function wrongOperation(operations: unknown[]): Checked<Delta> {
+  const index = operations.findIndex((operation) => !areOperations([operation]))
+  const bad = operations[index]
+  const field = 'operations[' + index + ']'
+  if (!Array.isArray(bad) || bad.length !== 2) {
+    return wrong(field, 'must be [key, value] or [key, null]')
   }
-  const key: unknown = operation[0]
-  const value: unknown = operation[1]
-  if (!isTableKey(key)) {
-    return ['[0]', 'is not a key of the table']
-  }
-  const fits =
-    value === null || (typeof value === 'string' && isTableValue(key, value, MAX_VALUE_BYTES))
-  return fits ? null : ['[1]', 'does not fit its key']
+  return isTableKey(bad[0])
+    ? wrong(field + '[1]', 'does not fit its key')
+    : wrong(field + '[0]', 'is not a key of the table')
 }
 
 export function checkClaim(value: unknown): Checked<Claim> {
@@ -193,11 +192,8 @@ export function checkDelta(value: unknown): Checked<Delta> {
   if (!operations.ok) {
     return operations
   }
-  for (let i = 0; i < operations.value.length; i++) {
-    const bad = checkOperation(operations.value[i])
-    if (bad !== null) {
-      return wrong('operations[' + i + ']' + bad[0], bad[1])
-    }
+  if (!areOperations(operations.value)) {
+    return wrongOperation(operations.value)
   }
   return right(checked.value as unknown as Delta)
 }

@@ -2,11 +2,14 @@
  * The registry's records and their guards. A guard takes anything, answers either the record (rebuilt from known
  * fields alone) or which field is wrong and why. It never throws and never repairs.
  */
+import type { Code } from './codes.js'
 import { parseIp, printIp, refuseIp } from './address.js'
 import type { AddressPolicy } from './address.js'
 import { brokenRule, checkShape, isObject, isText, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule, Fields } from './checked.js'
 import { isName, isWhole } from './names.js'
+import { checkPeerTls } from './peer-tls.js'
+import type { PeerTls } from './peer-tls.js'
 import { DEFAULT_POLICY, checkPolicy } from './policy.js'
 import type { Policy } from './policy.js'
 
@@ -15,6 +18,8 @@ export type InstanceState = 'up' | 'draining' | 'down'
 /** `upstreams/<upstream>`: an upstream's own settings. It exists without this record once an instance names it. */
 export interface UpstreamRecord {
   policy: Policy
+  /** Absent: without TLS. */
+  tls?: PeerTls
 }
 
 /** `instances/<upstream>/<id>`: one process that serves. `host` is an IP literal in Sluice's spelling. */
@@ -67,6 +72,9 @@ export interface GatewayRecord {
   active: Record<string, number>
   /** Instances that are down for this gateway, or would be, by `<upstream>/<id>`; those that merely warm up are left out. */
   conditions: Record<string, GatewayCondition>
+  /** Why it is not level, for people, and the code of that. */
+  reason?: string
+  code?: Code
 }
 
 /** `hosts/<id>` (leased): an agent that is alive. */
@@ -158,19 +166,27 @@ export function checkInstance(value: unknown, policy: AddressPolicy): Checked<In
   return right(Object.assign({}, fields, { host: host.value }) as unknown as InstanceRecord)
 }
 
-/** `{policy: {balance: "random"}}`; both levels may be left out, and each part of the policy (contract/policy.ts). */
+/** The fields of an upstream's record, beside its instances. */
+export const UPSTREAM_FIELDS = ['policy', 'tls']
+
+/** `{policy: {balance: "random"}, tls: {serverName: "shop.internal"}}`; all may be left out, and each part of the policy. */
 export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
-  const shape = checkShape(value, ['policy'])
+  const shape = checkShape(value, UPSTREAM_FIELDS)
   if (!shape.ok) {
     return shape
   }
-  if (shape.value.policy === undefined) {
-    return right({ policy: DEFAULT_POLICY })
+  const given = shape.value
+  const policy = given.policy === undefined ? right(DEFAULT_POLICY) : checkPolicy(given.policy)
+  if (!policy.ok) {
+    return wrong(within('policy', policy.field), policy.message)
   }
-  const policy = checkPolicy(shape.value.policy)
-  return policy.ok
-    ? right({ policy: policy.value })
-    : wrong(within('policy', policy.field), policy.message)
+  if (given.tls === undefined) {
+    return right({ policy: policy.value })
+  }
+  const tls = checkPeerTls(given.tls)
+  return tls.ok
+    ? right({ policy: policy.value, tls: tls.value })
+    : wrong(within('tls', tls.field), tls.message)
 }
 
 /** `{drain: true, atMs: 1770000000000, reason: "deploy"}` */

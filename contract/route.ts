@@ -1,20 +1,22 @@
 /** The registry's routes and their guard. */
 import { checkShape, right, within, wrong } from './checked.js'
 import type { Checked } from './checked.js'
-import { isHostPattern, isName, isPathPrefix, isWhole } from './names.js'
+import { isName, isWhole } from './names.js'
+import { MATCH_FIELDS, checkMatch } from './route-match.js'
+import type { Match } from './route-match.js'
 
 export interface SplitArm {
   upstream: string
   weight: number
 }
 
-/** `routes/<id>`: hosts (and a path prefix) to one upstream or to several by weight. Exactly one of the two is set. */
-export interface RouteRecord {
-  hosts: string[]
-  pathPrefix: string
+/** `routes/<id>`: what it is for, and one upstream or several by weight. Exactly one of the two is set. */
+export interface RouteRecord extends Match {
   upstream?: string
   split?: SplitArm[]
 }
+
+export const ROUTE_FIELDS = MATCH_FIELDS.concat(['upstream', 'split'])
 
 function checkArm(arm: unknown): Checked<SplitArm> {
   const shape = checkShape(arm, ['upstream', 'weight'])
@@ -43,27 +45,6 @@ function checkSplit(value: unknown): Checked<SplitArm[]> {
   return right(arms.map((arm) => (arm as { value: SplitArm }).value))
 }
 
-function checkHosts(value: unknown): Checked<string[]> {
-  if (!Array.isArray(value) || value.length < 1 || value.length > 256) {
-    return wrong('hosts', 'must be a list of 1 to 256 host names')
-  }
-  const hosts = value.map((host: unknown) =>
-    typeof host === 'string' ? host.toLowerCase().replace(/\.$/, '') : host,
-  )
-  for (let i = 0; i < hosts.length; i++) {
-    if (!isHostPattern(hosts[i])) {
-      return wrong(
-        'hosts[' + i + ']',
-        'must be a host name such as app.example.com or *.example.com',
-      )
-    }
-    if (hosts.indexOf(hosts[i]) !== i) {
-      return wrong('hosts[' + i + ']', 'is named twice')
-    }
-  }
-  return right(hosts as string[])
-}
-
 export type RouteTarget = { upstream: string } | { split: SplitArm[] }
 
 /** Where a route leads: exactly one of `upstream` and `split`. */
@@ -80,26 +61,17 @@ export function checkTarget(fields: Record<string, unknown>): Checked<RouteTarge
   return split.ok ? right({ split: split.value }) : split
 }
 
-/** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`; `pathPrefix` is `/` when left out. */
+/** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`, and conditions, which may be left out. */
 export function checkRoute(value: unknown): Checked<RouteRecord> {
-  const shape = checkShape(value, ['hosts', 'pathPrefix', 'upstream', 'split'])
+  const shape = checkShape(value, ROUTE_FIELDS)
   if (!shape.ok) {
     return shape
   }
   const fields = shape.value
-  const hosts = checkHosts(fields.hosts)
-  if (!hosts.ok) {
-    return hosts
-  }
-  const prefix = fields.pathPrefix === undefined ? '/' : fields.pathPrefix
-  if (!isPathPrefix(prefix)) {
-    return wrong(
-      'pathPrefix',
-      'must be / or a path such as /api, without % and without a trailing /',
-    )
+  const match = checkMatch(fields)
+  if (!match.ok) {
+    return match
   }
   const target = checkTarget(fields)
-  return target.ok
-    ? right(Object.assign({ hosts: hosts.value, pathPrefix: prefix }, target.value))
-    : target
+  return target.ok ? right(Object.assign({}, match.value, target.value)) : target
 }

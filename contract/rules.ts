@@ -10,7 +10,7 @@
  * |---|---|
  * | `n` native: the slots choose; the rules are for retries | none |
  * | `w` random, `t` randomTwo, `l` leastTime, `r` roundRobin | one whole cycle of smooth weighted round robin |
- * | `c` leastConn, `h` hash | each peer once |
+ * | `c` leastConn, `h` hash, `s` leastConn and randomTwo while somebody warms up | each peer once |
  *
  * A hash has a ring of {@link RING_POSITIONS} beside its list, {@link RING_CHUNK} in a key (`:web=0`, `:web=1`, …): of each position the
  * index in the main list, as three digits to the base 36. A peer stands there as often as its weight says.
@@ -18,7 +18,7 @@
  * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it drains and keeps its sessions:
  * by a token of 16 hex digits for a cookie, by the instance's id for a route. `:web$` is the cookie's attributes.
  */
-export type RuleBalance = 'n' | 'w' | 't' | 'l' | 'r' | 'c' | 'h'
+export type RuleBalance = 'n' | 'w' | 't' | 'l' | 'r' | 'c' | 's' | 'h'
 
 export interface Rules {
   balance: RuleBalance
@@ -50,6 +50,8 @@ export interface Rules {
   budgetPercent: number
   /** SID of a peer that one request is to try, and the number of that trial; '' when there is none. */
   trial: string
+  /** Over TLS: `verified:<name>`, or `any:<name>` where certificates are not verified, the name maybe ''. '' for none. */
+  tls: string
 }
 
 export interface Entry {
@@ -95,7 +97,7 @@ function orNone(text: string | undefined): string {
   return text === undefined || text === '-' ? '' : text
 }
 
-/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 -` */
+/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 - verified:shop.internal` */
 export function printRules(rules: Rules): string {
   return [
     rules.balance,
@@ -114,6 +116,7 @@ export function printRules(rules: Rules): string {
     rules.nonIdempotent ? 1 : 0,
     rules.budgetPercent,
     orDash(rules.trial),
+    orDash(rules.tls),
   ].join(' ')
 }
 
@@ -140,5 +143,6 @@ export function parseRules(record: string): Rules | null {
     nonIdempotent: parts[14] === '1',
     budgetPercent: Number(parts[15]),
     trial: orNone(parts[16]),
+    tls: orNone(parts[17]),
   }
 }

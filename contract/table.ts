@@ -2,19 +2,21 @@
  * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads one key and returns
  * what it finds; everything else here is for the rare cases (a shared slot, a path route, a retry, a resync).
  *
- * A *unit* is what is written and removed as one: an upstream, a host or a split. Its keys all start with its name:
+ * A *unit* is what is written and removed as one: an upstream, a host, a split or a name's certificate. Its keys all start with its name:
  *
  * | unit | name | its record, after the digest | slots |
  * |---|---|---|---|
  * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/rules.ts) | unless its rules choose |
- * | host | `@app.example.com`, `@*.example.com` | routes, longest prefix first: `/api :api\n/ :web` | {@link FAST_HOSTS} of them |
+ * | host | `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*` | its routes, `/api :api\n/ :web`, or where they are (contract/host-record.ts) | {@link FAST_HOSTS} of them |
  * | split | `~canary` | its upstreams: `:web :web-next` | always |
+ * | certificate | `^app.example.com`, `^*.example.com`, `^*` for all else | a line feed, then the chain and its key, PEM: nginx reads it as it is | none |
  *
  * | key | value |
  * |---|---|
  * | `<unit>` | `<digest> <record>`; the digest (8 hex digits) is of all the unit's entries |
  * | `<unit>/<slot>` | what serves this slot: `<sid>`, or shared as below |
  * | `<unit>/<slot>/<share>` | `<sid>`: a cell of a slot that many peers share |
+ * | `@app.example.com/#<chunks>/<chunk>` | some of the lines of a host that has many (contract/host-record.ts) |
  * | `:web%<chunk>`, `:web=<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/rules.ts) |
  * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]` |
  * | `#<bucket>` | names of the units in this bucket of the index, a line each |
@@ -27,7 +29,7 @@
  * With `$` before it, a split's slot says only which upstream is asked, by one of its SIDs; that one's rules choose. An upstream
  * whose record has no rules that choose, and whose slots are not there, has no peer that is up.
  */
-import { INDEX_BUCKETS, SHARES } from './zones.js'
+import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from './zones.js'
 
 /** Key of the state record. */
 export const STATE_KEY = '!'
@@ -146,21 +148,33 @@ export function cellsOf(text: string): number {
   return value.charAt(0) === '#' ? Number(value.slice(1)) : 0
 }
 
-const KEY =
-  /^(!|#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}(\/\d{1,2}(\/\d{1,4})?)?|:[a-z0-9-]{1,63}([#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))$/
-const SLOT_KEY = /^[:@~][^/]+\//
-const SLOT_VALUE = /^(!\d[0-9a-f]{32})?\$?([0-9a-f]{32}|#\d{1,4}|\*(\d{3}[0-9a-f]{32}){2,16})$/
-const RECORD_VALUE = /^[\n -~]+$/
+/**
+ * What a delta may write, as the JSON of its list of operations, `[[":web/0","…"],[":web#1",null]]`: one look at all of them, for three
+ * at each would take a worker longer than the writes. First slots and cells, whose values are SIDs; then certificates, in PEM; then
+ * all other keys, with printable text, line feeds and tabs. Nothing here matches in two ways, so what does not match is found out in one pass.
+ */
+const OPERATIONS =
+  /^\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|\^[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]$/
 
-/** Whether `key` may be written by a delta (the state record may not). */
+/** Whether all are sets and deletes of keys of the table (the state record is none), and every value fits its key. */
+export function areOperations(operations: unknown[]): boolean {
+  const text = JSON.stringify(operations)
+  return (
+    OPERATIONS.test(text) &&
+    // Shorter than one of its values may be: none of them is too long.
+    (text.length <= MAX_VALUE_BYTES ||
+      (operations as Array<[string, string | null]>).every(
+        (operation) => operation[1] === null || operation[1].length <= MAX_VALUE_BYTES,
+      ))
+  )
+}
+
+/** Whether `key` may be written by a delta. */
 export function isTableKey(key: unknown): key is string {
-  return typeof key === 'string' && key !== STATE_KEY && KEY.test(key)
+  return areOperations([[key, null]])
 }
 
 /** Whether `value` fits `key`. */
-export function isTableValue(key: string, value: string, mostBytes: number): boolean {
-  if (value.length > mostBytes) {
-    return false
-  }
-  return SLOT_KEY.test(key) ? SLOT_VALUE.test(value) : RECORD_VALUE.test(value)
+export function isTableValue(key: string, value: string): boolean {
+  return areOperations([[key, value]])
 }

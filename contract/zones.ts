@@ -18,7 +18,7 @@ export const EVENT_ZONE = 'sluice_event'
 export const EVENTS = 1024
 /** Key in the counter zone: how many events there were. */
 export const EVENT_COUNT = 'events'
-/** Shared dict (number) of event counters: `noRoute`, `noPeer`, `retried`, `fallback`, `failed`. */
+/** Shared dict (number) of event counters: `noRoute`, `noPeer`, `full`, `retried`, `fallback`, `failed`. */
 export const COUNTER_ZONE = 'sluice_counter'
 /** The same in stream{}, which shares none with http{}. */
 export const STREAM_ZONES = {

@@ -3,6 +3,7 @@ import { parseIp, printAddress } from '../contract/address.js'
 import type { AddressPolicy } from '../contract/address.js'
 import type { RecordKey } from '../contract/keys.js'
 import { checkInstance, checkOverride, checkUpstream } from '../contract/records.js'
+import { checkCertificate } from '../contract/certificate.js'
 import { checkRoute } from '../contract/route.js'
 import type { InstanceRecord, OverrideRecord, UpstreamRecord } from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
@@ -10,6 +11,8 @@ import { checkStreamRoute, isStreamRoute } from '../contract/stream-route.js'
 import type { StreamRouteRecord } from '../contract/stream-route.js'
 import type { Checked } from '../contract/checked.js'
 import type { Logger } from '../runtime/logger.js'
+import { readCertificate } from './certificate.js'
+import type { Certificate } from './certificate.js'
 
 export interface AdmitOptions {
   policy: AddressPolicy
@@ -26,6 +29,7 @@ export type Admitted =
   | { kind: 'overrides'; upstream: string; id: string; record: OverrideRecord }
   | { kind: 'routes'; id: string; record: RouteRecord }
   | { kind: 'routes'; id: string; streamRecord: StreamRouteRecord }
+  | { kind: 'certificates'; id: string; record: Certificate }
 
 export type AdmittedKey = Exclude<RecordKey, { kind: 'hosts' } | { kind: 'gateways' }>
 
@@ -92,6 +96,11 @@ export class Border {
         return isStreamRoute(value)
           ? verdict(checkStreamRoute(value), (streamRecord) => ({ ...key, streamRecord }))
           : verdict(checkRoute(value), (record) => ({ ...key, record }))
+      case 'certificates': {
+        const shape = checkCertificate(value)
+        const checked = shape.ok ? readCertificate(shape.value) : shape
+        return verdict(checked, (record) => ({ ...key, record }))
+      }
       case 'instances': {
         const checked = checkInstance(value, this.#options.policy)
         return checked.ok && this.#options.isOwn(checked.value.host, checked.value.port)

@@ -5,6 +5,7 @@ import { printRules } from '../contract/rules.js'
 import { peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
 import { BUCKET_PEERS, SLOTS } from '../contract/zones.js'
+import type { Certificate } from './certificate.js'
 import type { Conditions } from './conditions.js'
 import type { DesiredUpstream } from './desired.js'
 import { peersOf } from './peers.js'
@@ -55,7 +56,8 @@ function digest(record: string, entries: Map<string, string>): string {
   return hash.digest('hex').slice(0, 8)
 }
 
-function unit(name: string, record: string, entries: Map<string, string>): Unit {
+/** Adds the record, with its digest, to the entries below it. */
+export function makeUnit(name: string, record: string, entries: Map<string, string>): Unit {
   return { name, entries: entries.set(name, `${digest(record, entries)} ${record}`) }
 }
 
@@ -111,7 +113,7 @@ export function compilePeers(
   const peers = peersOf(upstream, conditions)
   const tiers = tiersOf(peers, policy, place.zone)
   const tokenFor = tokensOf(policy, place.cluster, name)
-  const ruled = ruledOf(policy, peers, tiers, tokenFor)
+  const ruled = ruledOf(upstream, peers, tiers, tokenFor)
   const compiled = { name: `:${name}`, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }
   if (chooses(compiled)) {
     return compiled
@@ -155,7 +157,7 @@ export function compileUpstream(compiled: Compiled, pooled: ReadonlySet<string>)
   const entries = new Map(below.map(([key, value]) => [name + key, value]))
   lines.forEach((list, bucket) => entries.set(`${name}#${bucket}`, list.join('\n')))
   const rules = ruled === undefined ? '' : ` ${printRules(ruled.rules)}`
-  return unit(name, `${buckets}${rules}`, entries)
+  return makeUnit(name, `${buckets}${rules}`, entries)
 }
 
 /**
@@ -187,16 +189,10 @@ export function compileSplit(
   }
   const slots = markSlots(layOut(mixed), marks)
   const entries = new Map([...slots].map(([key, value]) => [name + key, value]))
-  return unit(name, names.join(' '), entries)
+  return makeUnit(name, names.join(' '), entries)
 }
 
-/** `routes`: longest prefix first, with the units they lead to. `slots`: those of its one target, when it is to have its own. */
-export function compileHost(
-  host: string,
-  routes: Array<{ prefix: string; target: string }>,
-  slots: Layout,
-): Unit {
-  const name = `@${host}`
-  const entries = new Map([...slots].map(([key, value]) => [name + key, value]))
-  return unit(name, routes.map((route) => `${route.prefix} ${route.target}`).join('\n'), entries)
+/** nginx skips the line before the first PEM, so that the digest may stand there and nobody has to cut it off. */
+export function compileCertificate(name: string, { record }: Certificate): Unit {
+  return makeUnit(`^${name}`, `\n${record.certificate}${record.privateKey}`, new Map())
 }

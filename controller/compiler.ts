@@ -3,10 +3,18 @@ import { DEFAULT_POLICY } from '../contract/policy.js'
 import { cellsOf } from '../contract/table.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
-import { NO_LAYOUT, compileHost, compilePeers, compileSplit, compileUpstream } from './compile.js'
+import { planCertificates } from './certificate-names.js'
+import {
+  NO_LAYOUT,
+  compileCertificate,
+  compilePeers,
+  compileSplit,
+  compileUpstream,
+} from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
 import type { Conditions } from './conditions.js'
-import type { Desired, DesiredUpstream } from './desired.js'
+import type { Desired, DesiredCertificate, DesiredUpstream } from './desired.js'
+import { compileHost } from './host-unit.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Peer } from './peers.js'
@@ -47,6 +55,8 @@ export class Compiler {
   readonly #cached = new Map<string, Cached>()
   #plan: Plan = { hosts: new Map(), splits: new Map(), overruled: [] }
   #routes: Desired['routes'] | undefined
+  #certificates: Desired['certificates'] | undefined
+  #names: ReadonlyMap<string, DesiredCertificate> = new Map()
   #pooled: ReadonlySet<string> = new Set()
 
   constructor(domain: string, log: Logger, place: Place = { cluster: 'main', zone: undefined }) {
@@ -65,10 +75,10 @@ export class Compiler {
     return this.#plan.overruled.length
   }
 
-  /** Peers that may be in nginx's pool: those that serve, and those that finish what they have. */
+  /** Peers that may be in nginx's pool, which speaks no TLS: those that serve, and those that finish what they have. */
   *members(): Iterable<Peer> {
-    for (const { compiled } of this.#cached.values()) {
-      for (const peer of compiled.peers) {
+    for (const { compiled, upstream } of this.#cached.values()) {
+      for (const peer of upstream.tls === undefined ? compiled.peers : []) {
         if (!peer.down) {
           yield peer
         }
@@ -98,6 +108,7 @@ export class Compiler {
       this.#updateSplits(before, isNewPlan, changed)
       this.#updateHosts(before, changed)
     }
+    this.#updateCertificates(desired.certificates, changed)
     return changed
   }
 
@@ -177,6 +188,25 @@ export class Compiler {
     }
   }
 
+  #updateCertificates(certificates: Desired['certificates'], changed: Set<string>): void {
+    if (certificates === this.#certificates) {
+      return
+    }
+    const before = this.#names
+    this.#certificates = certificates
+    this.#names = planCertificates(certificates.values())
+    for (const [name, certificate] of this.#names) {
+      if (before.get(name)?.record !== certificate.record) {
+        this.#set(compileCertificate(name, certificate), changed)
+      }
+    }
+    for (const name of before.keys()) {
+      if (!this.#names.has(name)) {
+        this.#drop(`^${name}`, changed)
+      }
+    }
+  }
+
   #set(unit: Unit, changed: Set<string>): void {
     if (!isSameUnit(this.#units.get(unit.name), unit)) {
       this.#units.set(unit.name, unit)
@@ -223,7 +253,10 @@ function isSame(a: HostPlan | undefined, b: HostPlan): boolean {
     a.fast === b.fast &&
     a.routes.length === b.routes.length &&
     a.routes.every(
-      (route, i) => route.prefix === b.routes[i]?.prefix && route.target === b.routes[i]?.target,
+      ({ prefix, conditions, target }, i) =>
+        prefix === b.routes[i]?.prefix &&
+        conditions === b.routes[i]?.conditions &&
+        target === b.routes[i]?.target,
     )
   )
 }

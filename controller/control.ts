@@ -1,4 +1,5 @@
 /** What the REST API needs of the controller. `controller.ts` is the one implementation. */
+import type { Code } from '../contract/codes.js'
 import type { Registry } from '../registry/registry.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
@@ -31,6 +32,8 @@ export interface GatewayView {
   stream?: StreamView
   /** Why it is not connected or not level, for people. */
   reason?: string
+  /** Of the reason, where something is wrong. */
+  code?: Code
 }
 
 export interface RegistryView {
@@ -54,7 +57,7 @@ export type ControlEvent =
   | {
       type: 'change'
       revision: number
-      kind: 'upstream' | 'instance' | 'route'
+      kind: 'upstream' | 'instance' | 'route' | 'certificate'
       upstream?: string
       id?: string
       state: string

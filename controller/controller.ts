@@ -3,6 +3,7 @@ import type { Registry, Watch } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
+import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { Checker } from './checks/checker.js'
 import type {
   Control,
@@ -12,6 +13,7 @@ import type {
   StreamView,
   SuspectView,
 } from './control.js'
+import { isOwnAddress } from './admit.js'
 import { Core } from './core.js'
 import type { Conditions } from './conditions.js'
 import { stateOf } from './desired.js'
@@ -37,7 +39,7 @@ export interface ControllerOptions {
   makeChecks?: MakeChecks
 }
 
-const PREFIXES = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'gateways/']
+const PREFIXES = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/', 'gateways/']
 /** Short, while callers of other controllers may wait for what is published. */
 const PUBLISH_MS = 50
 const PUBLISH_ALONE_MS = 1000
@@ -68,13 +70,16 @@ export class Controller implements Control {
 
   private constructor(options: ControllerOptions, id: string) {
     const { settings, registry, log, suspects } = options
+    const trustedCa = readTrustedCa(settings.trustedCa)
+    const own = ownAddresses(settings)
+    const isOwn = (host: string, port: number): boolean => isOwnAddress(own, host, port)
     const makeChecks: MakeChecks =
-      options.makeChecks ?? ((onChange) => new Checker({ log, onChange }))
+      options.makeChecks ?? ((onChange) => new Checker({ log, onChange, isOwn, trustedCa }))
     this.settings = settings
     this.registry = registry
     this.log = log
     this.gatewayId = id
-    this.#own = ownAddresses(settings)
+    this.#own = own
     this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
     this.#foreign = new ForeignGateways(id)
     const desired = () => this.desired()
@@ -125,7 +130,7 @@ export class Controller implements Control {
   }
 
   desired(): Desired {
-    return this.#core.state.desired()
+    return this.#core.desired()
   }
 
   conditionsOf(upstream: string): Conditions {

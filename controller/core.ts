@@ -5,6 +5,7 @@ import { canPool } from '../contract/version.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { isOwnAddress } from './admit.js'
+import { CertificateFolder } from './certificate-folder.js'
 import type { ControlEvent, SuspectView } from './control.js'
 import type { Desired } from './desired.js'
 import type { Fallback } from './fallback.js'
@@ -38,6 +39,9 @@ export interface CoreOptions {
   makeChecks?: MakeChecks | undefined
 }
 
+/** Renewals are seldom; a look costs two questions for each certificate. */
+const FOLDER_POLL_MS = 2000
+
 export class Core {
   readonly state: State
   readonly table: Table
@@ -47,6 +51,8 @@ export class Core {
   readonly stream: StreamSide | undefined
   readonly fallback: Fallback
   readonly health: Health
+  /** Certificates that are in files beside those of the registry. */
+  readonly folder: CertificateFolder | undefined
   readonly #options: CoreOptions
   readonly #log: Logger
   /** Units that the table had at the start and the registry does not know of. */
@@ -62,6 +68,7 @@ export class Core {
       this.fallback.offer()
     })
     this.state = this.#makeState()
+    this.folder = this.#makeFolder()
     this.table = this.#makeTable()
     this.link = settings.mode === 'gateway' ? this.#makeLink() : undefined
     this.stream = this.link === undefined ? undefined : this.#makeStream(this.link)
@@ -79,6 +86,13 @@ export class Core {
     this.link?.start()
     this.stream?.link.start()
     this.health.start()
+    this.folder?.start()
+  }
+
+  /** What the registry says, and the certificates of the folder. The same object until something in it changes. */
+  desired(): Desired {
+    const said = this.state.desired()
+    return this.folder?.join(said) ?? said
   }
 
   /** The desired state is another one. */
@@ -112,7 +126,7 @@ export class Core {
     const conditions = () => this.health.conditions()
     if (link !== undefined && stream !== undefined) {
       return {
-        view: () => link.view(),
+        view: () => stream.join(link.view()),
         stream: () => stream.view(),
         applied: () => Math.min(link.pusher.applied, stream.applied()),
         lagMs: () => link.pusher.lagMs,
@@ -123,7 +137,7 @@ export class Core {
     const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
     return {
       stream: () => ({ ports: '', connected: false, reason: 'file mode has no routes by port' }),
-      view: () => ({ ...nginx, reason: fallback.error ?? 'file mode: nginx is reloaded' }),
+      view: () => ({ ...nginx, reason: fallback.error ?? this.#fileMode() }),
       applied: () => fallback.revision,
       lagMs: () => 0,
       active: (sids) => Promise.resolve(sids.map(() => undefined)),
@@ -131,8 +145,15 @@ export class Core {
     }
   }
 
+  #fileMode(): string {
+    const unserved = this.desired().certificates.size
+    const what = unserved === 0 ? '' : `; ${unserved} certificates are not served`
+    return `file mode: nginx is reloaded${what}`
+  }
+
   /** Ends the push and the writing that are under way. */
   async close(): Promise<void> {
+    this.folder?.close()
     await Promise.all([
       this.link?.close(),
       this.stream?.close(),
@@ -165,7 +186,8 @@ export class Core {
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
       wide: pool === 'wide',
-      desired: (): Desired => this.state.desired(),
+      desired: (): Desired => this.desired(),
+      awaitsCertificates: () => this.folder?.isWhole === false,
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => this.state.listed,
       onChange: () => this.link?.pusher.wake(),
@@ -178,6 +200,30 @@ export class Core {
 
   #wake(): void {
     this.#pushers().forEach((pusher) => pusher.wake())
+  }
+
+  #makeFolder(): CertificateFolder | undefined {
+    const path = this.#options.settings.certificates
+    return path === undefined
+      ? undefined
+      : new CertificateFolder({
+          path,
+          log: this.#log,
+          pollMs: FOLDER_POLL_MS,
+          onChange: (set, removed) => this.#onFolder(set, removed),
+        })
+  }
+
+  #onFolder(set: string[], removed: string[]): void {
+    const { revision } = this.state.desired()
+    const tell = (id: string, state: string) =>
+      this.#options.emit({ type: 'change', revision, kind: 'certificate', id, state })
+    set.forEach((id) => tell(id, 'set'))
+    removed.forEach((id) => tell(id, 'removed'))
+    this.link?.pusher.wake()
+    if (this.folder?.isWhole === true) {
+      this.link?.pusher.drop()
+    }
   }
 
   #makeLink(): Link {

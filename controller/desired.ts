@@ -1,7 +1,9 @@
 import type { InstanceRecord, InstanceState, OverrideRecord } from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
 import type { StreamRouteRecord } from '../contract/stream-route.js'
+import type { PeerTls } from '../contract/peer-tls.js'
 import type { Policy } from '../contract/policy.js'
+import type { Certificate } from './certificate.js'
 import type { Condition } from './conditions.js'
 
 /** One instance as the registry has it, with what an operator decided about it. */
@@ -18,6 +20,8 @@ export interface DesiredInstance {
 export interface DesiredUpstream {
   name: string
   policy: Policy
+  /** Absent: peers are reached without TLS. */
+  tls?: PeerTls
   /** Registry revision of the last change to it or any of its instances. */
   revision: number
   instances: ReadonlyMap<string, DesiredInstance>
@@ -35,6 +39,11 @@ export interface DesiredStreamRoute {
   revision: number
 }
 
+export interface DesiredCertificate extends Certificate {
+  id: string
+  revision: number
+}
+
 /**
  * What the registry says, all of it, at one revision. Never changed in place: an upstream that did not change is the same
  * object in the next Desired, which is how the compiler knows what to leave alone.
@@ -45,6 +54,7 @@ export interface Desired {
   routes: ReadonlyMap<string, DesiredRoute>
   /** Of connections. */
   streamRoutes: ReadonlyMap<string, DesiredStreamRoute>
+  certificates: ReadonlyMap<string, DesiredCertificate>
 }
 
 /**

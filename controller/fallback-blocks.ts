@@ -46,6 +46,10 @@ function serversOf(desired: Desired, upstream: string): Server[] {
  * file is for the day when a gateway has nothing else.
  */
 function listServers(upstream: DesiredUpstream): Server[] {
+  // A file without njs has one way to reach all of a host's servers, and never asks by plain HTTP whom TLS was told for.
+  if (upstream.tls !== undefined) {
+    return []
+  }
   const { main, spill } = tiersOf(peersOf(upstream), upstream.policy, undefined)
   const printed = ({ host, port, weight, maxConns }: Peer, backup: boolean): Server => {
     return { address: addressOf(host, port), weight, maxConns, backup }

@@ -201,8 +201,18 @@ const FRONT_HEADERS: Array<[string, Word]> = [
   ['Proxy', quoted('')],
 ]
 
+/** Plain configuration asks no conditions, so what has some is left out: requests go by the routes that have none. */
+function withoutConditions(plan: Plan): Plan {
+  const hosts = [...plan.hosts].map(([name, { host, routes, fast }]): [string, HostPlan] => {
+    const kept = routes.filter(({ conditions }) => conditions === '')
+    return [name, { host, routes: kept, fast }]
+  })
+  return { ...plan, hosts: new Map(hosts) }
+}
+
 /** The file's text, without its header. Throws when a name in it is none; the border lets no such name in. */
 export function renderFallback(desired: Desired, domain: string, place: Place): string {
-  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+  const planned = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+  const plan = withoutConditions(planned)
   return new FallbackConf(place, collectBlocks(desired, plan)).write(plan)
 }

@@ -26,7 +26,7 @@ function checkHost(host: string): string {
 }
 
 export function isWild(host: string): boolean {
-  return host.startsWith('*')
+  return host.includes('*')
 }
 
 function isHashed(key: string): boolean {
@@ -35,7 +35,8 @@ function isHashed(key: string): boolean {
 
 /** Nothing that a name or host is made of means more than itself in a regular expression, but `.` and `*`. */
 function pattern(key: string): Word {
-  return { text: `~^${key.replaceAll('.', '[.]').replace(/^\*/, '.+')}$` }
+  const some = key === '*' ? '.*' : key.replaceAll('.', '[.]').replace(/^\*|\*$/, '.+')
+  return { text: `~^${some}$` }
 }
 
 /** Some words mean something else in a map unless a backslash precedes them. */
@@ -61,13 +62,18 @@ export function serverName(host: string): Word {
   return isHashed(checkHost(host)) ? plain(host) : pattern(host)
 }
 
+/** Exact, a wildcard in front, one behind, any host. */
+function kindOf(host: string): number {
+  return host === '*' ? 3 : host.startsWith('*') ? 1 : isWild(host) ? 2 : 0
+}
+
 /**
  * The order in which hosts must stand in a file: nginx asks its hash first and then tries regular expressions one by one. With
  * wildcards last, the longest first, what fits best is found first.
  */
 export function byPrecedence(a: { host: string }, b: { host: string }): number {
   const [first, second] = [a.host, b.host]
-  const kind = Number(isWild(first)) - Number(isWild(second))
+  const kind = kindOf(first) - kindOf(second)
   const length = isWild(first) ? second.length - first.length : 0
   return kind || length || (first < second ? -1 : 1)
 }

@@ -1,15 +1,28 @@
 /** Routes and upstream names → what each host leads to. Pure. */
+import { prefixHash } from '../contract/host-record.js'
 import { AGENT_ROUTES } from '../contract/keys.js'
-import type { SplitArm } from '../contract/route.js'
-import { FAST_HOSTS, MAX_VALUE_BYTES } from '../contract/zones.js'
-import { DIGEST_LENGTH } from '../contract/table.js'
 import { isHostPattern } from '../contract/names.js'
+import type { SplitArm } from '../contract/route.js'
+import { printConditions } from '../contract/route-match.js'
+import type { Conditional } from '../contract/route-match.js'
+import { FAST_HOSTS } from '../contract/zones.js'
 import type { DesiredRoute } from './desired.js'
+
+/** What one route says of one host. */
+export interface HostRoute {
+  prefix: string
+  /** As printConditions has them; '' for none. */
+  conditions: string
+  /** A unit: `:web`, `~canary`. */
+  target: string
+  /** Whose it is; '' for an upstream that answers at its own name. */
+  route: string
+}
 
 export interface HostPlan {
   host: string
-  /** Longest prefix first. `target` is a unit: `:web`, `~canary`. */
-  routes: Array<{ prefix: string; target: string }>
+  /** In the order in which they are asked: longest prefix first, and of one prefix those with most conditions. */
+  routes: HostRoute[]
   /** The one unit it leads to, when it is to have slots of its own; else undefined. */
   fast: string | undefined
 }
@@ -29,35 +42,47 @@ export interface Plan {
 }
 
 interface Draft {
-  targets: Map<string, { target: string; route: string }>
-  bytes: number
+  /** By what no two routes may both have. */
+  routes: Map<string, HostRoute & { rank: number }>
+  /** Of lines whose prefixes have the same hash: they may come to stand in one value of the table, and are read in a row. */
+  bytes: Map<number, number>
 }
 
-/** The room that the default route of a host's own upstream needs is kept free. */
-const MOST_BYTES = MAX_VALUE_BYTES - DIGEST_LENGTH - 128
+const MOST_BYTES = 8192
 
-function claim(
-  drafts: Map<string, Draft>,
-  host: string,
-  route: DesiredRoute,
-): Overruled | undefined {
-  const target = route.record.split === undefined ? `:${route.record.upstream}` : `~${route.id}`
-  const prefix = route.record.pathPrefix
-  const draft: Draft = drafts.get(host) ?? { targets: new Map(), bytes: 0 }
-  const first = draft.targets.get(prefix)
-  if (first?.target === target) {
-    return undefined
-  }
-  if (first !== undefined) {
-    return { route: route.id, host, why: `route ${first.route} has ${prefix} there already` }
-  }
-  const bytes = prefix.length + target.length + 2
-  if (draft.bytes + bytes > MOST_BYTES) {
-    return { route: route.id, host, why: 'the host has too many paths' }
-  }
-  draft.targets.set(prefix, { target, route: route.id })
-  draft.bytes += bytes
+/** The unit that a route's line names. */
+export function targetOf({ id, record }: DesiredRoute): string {
+  return record.split === undefined ? `:${record.upstream}` : `~${id}`
+}
+
+/** A condition on the method outweighs all others, then their number counts, then how many name an exact value. */
+function rankOf({ methods, headers, cookies, arguments: args }: Conditional): number {
+  const values = [headers, cookies, args].flatMap((each) => Object.values(each ?? {}))
+  const exact = values.filter((value) => value !== true).length
+  return (methods === undefined ? 0 : 10_000) + values.length * 100 + exact
+}
+
+function draftOf(drafts: Map<string, Draft>, host: string): Draft {
+  const draft = drafts.get(host) ?? { routes: new Map(), bytes: new Map() }
   drafts.set(host, draft)
+  return draft
+}
+
+function claim(draft: Draft, host: string, line: HostRoute, rank: number): Overruled | undefined {
+  const { prefix, conditions, target, route } = line
+  const key = `${prefix}\t${conditions}`
+  const first = draft.routes.get(key)
+  if (first !== undefined) {
+    const why = `route ${first.route} has ${prefix} there already`
+    return first.target === target ? undefined : { route, host, why }
+  }
+  const hash = prefixHash(prefix)
+  const bytes = (draft.bytes.get(hash) ?? 0) + key.length + target.length + 3
+  if (bytes > MOST_BYTES) {
+    return { route, host, why: `there are too many conditions at ${prefix}` }
+  }
+  draft.bytes.set(hash, bytes)
+  draft.routes.set(key, { ...line, rank })
   return undefined
 }
 
@@ -69,22 +94,33 @@ function addDefaults(
 ): void {
   for (const upstream of upstreams) {
     const host = `${upstream}.${domain}`
-    const draft: Draft = drafts.get(host) ?? { targets: new Map(), bytes: 0 }
-    if (isHostPattern(host) && !draft.targets.has('/')) {
-      draft.targets.set('/', { target: `:${upstream}`, route: '' })
-      drafts.set(host, draft)
+    if (isHostPattern(host)) {
+      const routes = draftOf(drafts, host).routes
+      const own = { prefix: '/', conditions: '', target: `:${upstream}`, route: '', rank: 0 }
+      routes.set('/\t', routes.get('/\t') ?? own)
     }
   }
 }
 
+/** Of equals the one that was claimed first comes first. */
 function toPlan(host: string, draft: Draft): HostPlan {
-  const routes = [...draft.targets].map(([prefix, { target }]) => ({ prefix, target }))
-  routes.sort((a, b) => b.prefix.length - a.prefix.length || (a.prefix < b.prefix ? -1 : 1))
+  const sorted = [...draft.routes.values()].sort(
+    (a, b) =>
+      b.prefix.length - a.prefix.length ||
+      (a.prefix === b.prefix ? b.rank - a.rank : a.prefix < b.prefix ? -1 : 1),
+  )
+  const routes = sorted.map(({ prefix, conditions, target, route }) => {
+    return { prefix, conditions, target, route }
+  })
   return { host, routes, fast: undefined }
 }
 
-function isPlain(plan: HostPlan): boolean {
-  return plan.routes.length === 1 && plan.routes[0]?.prefix === '/' && !plan.host.startsWith('*')
+/** A wildcard's slots nobody would find at once: nginx builds the key of the host that is asked for. */
+function isPlain({ host, routes }: HostPlan): boolean {
+  const [only] = routes
+  return (
+    routes.length === 1 && only?.prefix === '/' && only.conditions === '' && !host.includes('*')
+  )
 }
 
 /** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
@@ -93,23 +129,25 @@ export function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
   return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
 }
 
-/** Of two routes with the same host and prefix, an operator's wins, and then the one with the lower id. */
+/** Of two routes with the same host, prefix and conditions, an operator's wins, and then the one with the lower id. */
 export function planHosts(
   routes: Iterable<DesiredRoute>,
   upstreams: Iterable<string>,
   domain: string,
 ): Plan {
-  const sorted = [...routes].sort(byPrecedence)
   const drafts = new Map<string, Draft>()
   const splits = new Map<string, SplitArm[]>()
   const overruled: Overruled[] = []
-  for (const route of sorted) {
-    for (const host of route.record.hosts) {
-      const lost = claim(drafts, host, route)
+  for (const route of [...routes].sort(byPrecedence)) {
+    const { hosts: names, pathPrefix: prefix, split } = route.record
+    const conditions = printConditions(route.record)
+    const line = { prefix, conditions, target: targetOf(route), route: route.id }
+    for (const host of names) {
+      const lost = claim(draftOf(drafts, host), host, line, rankOf(route.record))
       overruled.push(...(lost === undefined ? [] : [lost]))
     }
-    if (route.record.split !== undefined) {
-      splits.set(`~${route.id}`, route.record.split)
+    if (split !== undefined) {
+      splits.set(`~${route.id}`, split)
     }
   }
   addDefaults(drafts, upstreams, domain)

@@ -173,6 +173,11 @@ export class Metrics {
       '1 while the lock of the shared dict hangs: nginx must be stopped and started',
       () => (link?.isHung === true ? 1 : 0),
     )
+    this.#gauge(
+      'sluice_dict_full',
+      '1 while the table is too small for what the registry says: the old one stays',
+      () => (link?.view().code === 'table_full' ? 1 : 0),
+    )
     this.#gauge('sluice_gateway_workers', 'Workers of nginx', () => link?.view().workers ?? 0)
     this.#gauge('sluice_pool_members', 'Peers that the pool surely has', () => table.pooled)
     this.#gauge(

@@ -14,8 +14,8 @@ function machineAddresses(): string[] {
 
 /** `127.0.0.1:8080`, …; of a wildcard address also all that the machine has. */
 export function ownAddresses(settings: Settings): Set<string> {
-  const { bind, httpPort, apiPort, poolPort, streamPorts } = settings
-  const ports = [httpPort, apiPort, ...portsIn(streamPorts)]
+  const { bind, httpPort, httpsPort, apiPort, poolPort, streamPorts } = settings
+  const ports = [httpPort, httpsPort, apiPort, ...portsIn(streamPorts)]
   const isWild = bind === '0.0.0.0' || bind === '::'
   const hosts = isWild ? [bind, '127.0.0.1', '::1', ...machineAddresses()] : [bind]
   const own = new Set([printAddress('127.0.0.1', poolPort)])

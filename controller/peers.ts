@@ -27,9 +27,11 @@ export interface Peer {
   maxConns: number
   backup: boolean
   zone: string | undefined
+  /** Its weight is a part of what it will be. */
+  warming: boolean
 }
 
-interface Merged extends Peer {
+interface Merged extends Omit<Peer, 'warming'> {
   share: number
 }
 
@@ -102,6 +104,7 @@ function weigh(merged: Merged[]): Peer[] {
   const parts = isWarm ? 1 : Math.min(PARTS, Math.floor(MOST_WEIGHT / most))
   return merged.map(({ share, weight, ...peer }) => ({
     ...peer,
+    warming: share < 1,
     weight: Math.max(1, Math.round(weight * parts * share)),
   }))
 }

@@ -1,4 +1,5 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
+import type { Code } from '../contract/codes.js'
 import type { GatewayState, Operation } from '../contract/push.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
@@ -16,6 +17,8 @@ export interface Source {
   /** As of the last `update`. */
   revision(): number
   units(): ReadonlyMap<string, Unit>
+  /** Whether a unit that is not there may still come, from where nobody has read yet. */
+  isAwaited?(name: string): boolean
   /** Compiles what is new. Answers the names of the units that changed since the last call. */
   update(): Iterable<string>
 }
@@ -34,6 +37,12 @@ export interface PushOptions {
   onUnknown(names: string[]): void
 }
 
+/** Why a gateway is not level: for people, and as a code. */
+export interface Fault {
+  reason: string
+  code: Code
+}
+
 type Status = 'level' | 'fenced' | 'full' | 'failing'
 
 const RETRY = { firstMs: 50, mostMs: 1000 }
@@ -42,7 +51,7 @@ const FULL_RETRY_MS = 5000
 const TURN_TRIES = 100
 const TURN_MS = 10
 
-function codeOf(error: unknown): string {
+function codeOf(error: unknown): Code {
   return error instanceof SluiceError ? error.code : 'internal'
 }
 
@@ -62,7 +71,7 @@ export class Pusher {
   #seenAtMs = 0
   #behindSinceMs: number | undefined
   #status: Status = 'failing'
-  #reason: string | undefined
+  #fault: Fault | undefined
 
   constructor(gateway: GatewayClient, options: PushOptions) {
     this.#gateway = gateway
@@ -74,9 +83,9 @@ export class Pusher {
     return this.#applied
   }
 
-  /** Why it is not level, for people; undefined when it is, or when nothing went wrong yet. */
-  get reason(): string | undefined {
-    return this.#reason
+  /** Why it is not level; undefined when it is, or when nothing went wrong yet. */
+  get fault(): Fault | undefined {
+    return this.#fault
   }
 
   /** Whether another controller has taken the gateway over. */
@@ -99,8 +108,8 @@ export class Pusher {
     this.#wake.abort()
   }
 
-  /** Lets go of units that were kept although the registry does not know them. */
-  drop(names: string[]): void {
+  /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
+  drop(names: string[] = this.#mirror.awaited()): void {
     this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))
     this.wake()
   }
@@ -178,9 +187,10 @@ export class Pusher {
       this.#isSure = false
       this.#options.onFailure('stale_epoch')
       const whose = `another controller (epoch ${state.epoch}) owns this gateway`
-      this.#say('fenced', `${whose}; this one (epoch ${this.#epoch}) has stopped pushing to it`)
+      const reason = `${whose}; this one (epoch ${this.#epoch}) has stopped pushing to it`
+      this.#say('fenced', { reason, code: 'stale_epoch' })
     } else if (!isFenced && this.isFenced) {
-      this.#say('failing', undefined)
+      this.#say('failing')
     }
     return isFenced
   }
@@ -204,6 +214,8 @@ export class Pusher {
     if (unknown.length > 0) {
       this.#options.onUnknown(unknown)
     }
+    const isAwaited = (name: string) => this.#options.source.isAwaited?.(name) === true
+    this.#mirror.keepAwaited(units, isAwaited)
     stale.forEach((name) => this.#dirty.add(name))
     await this.#send(state.revision, true)
     this.#options.log.info({ units: units.size, differed: stale.size }, 'gateway compared')
@@ -247,7 +259,7 @@ export class Pusher {
     this.#mirror.accept(changes)
     this.#isSure = true
     this.#applied = to
-    this.#say('level', undefined)
+    this.#say('level')
     this.#options.onApplied(to, performance.now() - sinceMs)
   }
 
@@ -280,7 +292,7 @@ export class Pusher {
     if (!(error instanceof Rejected)) {
       this.#options.onState(undefined)
     }
-    this.#say(isFull ? 'full' : 'failing', messageOf(error))
+    this.#say(isFull ? 'full' : 'failing', { reason: messageOf(error), code })
     await pause(this.#backoff.nextMs(), this.#stop.signal)
     if (isFull) {
       // Only something new makes it likelier to fit.
@@ -289,10 +301,11 @@ export class Pusher {
     }
   }
 
-  #say(status: Status, reason: string | undefined): void {
-    const isNews = status !== this.#status || reason !== this.#reason
+  #say(status: Status, fault?: Fault): void {
+    const reason = fault?.reason
+    const isNews = status !== this.#status || reason !== this.#fault?.reason
     this.#status = status
-    this.#reason = reason
+    this.#fault = fault
     if (isNews && reason !== undefined) {
       this.#options.log.error({ reason }, 'gateway is not level')
     } else if (isNews && status === 'level') {

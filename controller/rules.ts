@@ -1,12 +1,17 @@
 /** An upstream's policy → what a request must know of it (contract/rules.ts). Pure. */
 import { createHash } from 'node:crypto'
 import { DEFAULT_RETRY, findsOutliers } from '../contract/policy.js'
+import type { PeerTls } from '../contract/peer-tls.js'
 import type { Balance, CookiePolicy, Policy } from '../contract/policy.js'
+import type { UpstreamRecord } from '../contract/records.js'
 import { CHUNK_ENTRIES, RETRY_STATUSES, RING_CHUNK, printEntry } from '../contract/rules.js'
 import type { RuleBalance, Rules } from '../contract/rules.js'
 import { cycleOf, ringOf } from './lists.js'
 import type { Peer } from './peers.js'
 import type { Tiers } from './tiers.js'
+
+/** What an upstream's rules are made of. */
+export type Settings = Pick<UpstreamRecord, 'policy' | 'tls'>
 
 /** Rules, and the keys below the unit's name that they choose from. */
 export interface Ruled {
@@ -31,16 +36,21 @@ function isMeasured({ balance, eject }: Policy): boolean {
 /**
  * Undefined when slots say all of it. `n` when they choose still, and the hop alone reads the rules: it is asked only once a try
  * has failed. Whatever the front has to know before it sends a request needs rules that choose: an answer that the hop must
- * look at, a POST that nginx would not repeat, requests that a budget counts.
+ * look at, a POST that nginx would not repeat, requests that a budget counts, TLS.
  */
-function letterOf(policy: Policy, peers: Peer[]): RuleBalance | undefined {
+function letterOf(
+  { policy, tls }: Settings,
+  peers: Peer[],
+  { main }: Tiers,
+): RuleBalance | undefined {
   const retry = policy.retry ?? DEFAULT_RETRY
   const isCapped = peers.some(({ maxConns }) => maxConns > 0)
-  const isForFront =
-    retry.statuses.length > 0 || retry.budgetPercent !== undefined || retry.nonIdempotent
+  const isForHop = retry.statuses.length > 0 || retry.nonIdempotent || tls !== undefined
+  const isForFront = isForHop || retry.budgetPercent !== undefined
   const chooses = policy.balance !== 'random' || policy.sticky !== undefined || isForFront
   if (chooses || isCapped || isMeasured(policy)) {
-    return LETTERS[policy.balance]
+    const letter = LETTERS[policy.balance]
+    return 'ct'.includes(letter) && main.some(({ warming }) => warming) ? 's' : letter
   }
   const isDefault =
     retry.tries === DEFAULT_RETRY.tries && retry.timeoutMs === DEFAULT_RETRY.timeoutMs
@@ -52,6 +62,7 @@ function mainList(letter: RuleBalance, { main }: Tiers): Peer[] {
     case 'n':
       return []
     case 'c':
+    case 's':
     case 'h':
       return main
     case 'w':
@@ -169,14 +180,32 @@ function addRing(entries: Map<string, string>, list: Peer[]): void {
   }
 }
 
+function addLists(
+  entries: Map<string, string>,
+  letter: RuleBalance,
+  list: Peer[],
+  spill: Peer[],
+): void {
+  addChunks(entries, [...list, ...spill])
+  if (letter === 'h') {
+    addRing(entries, list)
+  }
+}
+
+/** As the table's reader has it. */
+function tlsOf(tls: PeerTls | undefined): string {
+  return tls === undefined ? '' : `${tls.verify ? 'verified' : 'any'}:${tls.serverName ?? ''}`
+}
+
 /** Undefined when an upstream needs no more than a draw. `peers`: all of them, up or not. */
 export function ruledOf(
-  policy: Policy,
+  settings: Settings,
   peers: Peer[],
   tiers: Tiers,
   tokenFor: (peer: Peer) => string,
 ): Ruled | undefined {
-  const letter = letterOf(policy, peers)
+  const { policy, tls } = settings
+  const letter = letterOf(settings, peers, tiers)
   if (letter === undefined) {
     return undefined
   }
@@ -195,12 +224,10 @@ export function ruledOf(
     measured: isMeasured(policy),
     ...retryRules(policy),
     trial: letter === 'n' ? '' : trialOf(peers),
+    tls: tlsOf(tls),
   }
   const entries = new Map<string, string>()
-  addChunks(entries, [...list, ...spill])
-  if (letter === 'h') {
-    addRing(entries, list)
-  }
+  addLists(entries, letter, list, spill)
   addSessions(entries, policy, peers, tokenFor)
   return { rules, entries }
 }

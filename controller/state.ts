@@ -31,7 +31,7 @@ function tableKey(key: string): AdmittedKey | undefined {
 }
 
 function isOfTable(key: string): boolean {
-  return /^(upstreams|instances|overrides|routes)\//.test(key)
+  return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
 }
 
 function highest(items: Array<{ key: string; revision: number }>): number {
@@ -273,8 +273,9 @@ export class State {
 
   #tell(kept: Kept, revision: number, removed?: 'removed'): void {
     const emit = (event: ControlEvent) => this.#options.onEvent(event)
-    if (kept.kind === 'routes') {
-      emit({ type: 'change', revision, kind: 'route', id: kept.id, state: removed ?? 'set' })
+    if (kept.kind === 'routes' || kept.kind === 'certificates') {
+      const kind = kept.kind === 'routes' ? 'route' : 'certificate'
+      emit({ type: 'change', revision, kind, id: kept.id, state: removed ?? 'set' })
     } else if (kept.kind === 'upstreams') {
       const { upstream } = kept
       emit({ type: 'change', revision, kind: 'upstream', upstream, state: removed ?? 'set' })

@@ -1,10 +1,11 @@
 /** The records that were let in, and the {@link Desired} made of them. */
 import { printKey } from '../contract/keys.js'
-import type { Policy } from '../contract/policy.js'
-import { checkUpstream } from '../contract/records.js'
+import { DEFAULT_POLICY } from '../contract/policy.js'
+import type { UpstreamRecord } from '../contract/records.js'
 import type { Admitted } from './admit.js'
 import type {
   Desired,
+  DesiredCertificate,
   DesiredInstance,
   DesiredRoute,
   DesiredStreamRoute,
@@ -14,10 +15,10 @@ import type {
 export type Kept = Admitted & { revision: number }
 export type KeptInstance = Extract<Kept, { kind: 'instances' }>
 type KeptOverride = Extract<Kept, { kind: 'overrides' }>
+type KeptAlone = Extract<Kept, { kind: 'routes' | 'certificates' }>
 type KeptUpstream = Extract<Kept, { kind: 'upstreams' }>
 
-const unset = checkUpstream({})
-const NO_POLICY: Policy = unset.ok ? unset.value.policy : { balance: 'random' }
+const UNSET: UpstreamRecord = { policy: DEFAULT_POLICY }
 
 interface Parts {
   own: KeptUpstream | undefined
@@ -25,6 +26,11 @@ interface Parts {
   overrides: Map<string, KeptOverride>
   /** Revision of what was removed last: it is a change of the upstream too. */
   removed: number
+}
+
+/** Whether it is no part of an upstream. */
+function isAlone(kept: Kept): kept is KeptAlone {
+  return kept.kind === 'routes' || kept.kind === 'certificates'
 }
 
 function noParts(): Parts {
@@ -43,12 +49,13 @@ export class Store {
   readonly #parts = new Map<string, Parts>()
   readonly #suspect = new Map<string, string>()
   readonly #touched = new Set<string>()
-  #routesTouched = false
+  readonly #touchedKinds = new Set<KeptAlone['kind']>()
   #desired: Desired = {
     revision: 0,
     upstreams: new Map(),
     routes: new Map(),
     streamRoutes: new Map(),
+    certificates: new Map(),
   }
 
   get(key: string): Kept | undefined {
@@ -68,8 +75,8 @@ export class Store {
     const key = printKey(kept)
     this.#kept.set(key, kept)
     this.#suspect.delete(key)
-    if (kept.kind === 'routes') {
-      this.#routesTouched = true
+    if (isAlone(kept)) {
+      this.#touchedKinds.add(kept.kind)
       return
     }
     const parts = this.#parts.get(kept.upstream) ?? noParts()
@@ -89,8 +96,8 @@ export class Store {
     const kept = this.#kept.get(key)
     this.#kept.delete(key)
     this.#suspect.delete(key)
-    if (kept?.kind === 'routes') {
-      this.#routesTouched = true
+    if (kept !== undefined && isAlone(kept)) {
+      this.#touchedKinds.add(kept.kind)
     } else if (kept !== undefined) {
       this.#removePart(kept, revision)
     }
@@ -101,7 +108,7 @@ export class Store {
   suspect(key: string, reason: string): void {
     const kept = this.#kept.get(key)
     this.#suspect.set(key, reason)
-    if (kept !== undefined && kept.kind !== 'routes') {
+    if (kept !== undefined && !isAlone(kept)) {
       this.#touched.add(kept.upstream)
     }
   }
@@ -114,19 +121,21 @@ export class Store {
 
   desired(revision: number): Desired {
     const last = this.#desired
-    if (this.#touched.size > 0 || this.#routesTouched || revision !== last.revision) {
+    const kinds = this.#touchedKinds
+    if (this.#touched.size > 0 || kinds.size > 0 || revision !== last.revision) {
       this.#desired = {
         revision,
         upstreams: this.#touched.size > 0 ? this.#buildUpstreams() : last.upstreams,
-        ...(this.#routesTouched ? this.#buildRoutes() : routesOf(last)),
+        ...(kinds.has('routes') ? this.#buildRoutes() : routesOf(last)),
+        certificates: kinds.has('certificates') ? this.#buildCertificates() : last.certificates,
       }
       this.#touched.clear()
-      this.#routesTouched = false
+      kinds.clear()
     }
     return this.#desired
   }
 
-  #removePart(kept: Exclude<Kept, { kind: 'routes' }>, revision: number): void {
+  #removePart(kept: Exclude<Kept, KeptAlone>, revision: number): void {
     const parts = this.#parts.get(kept.upstream) ?? noParts()
     this.#touched.add(kept.upstream)
     parts.removed = Math.max(parts.removed, revision)
@@ -161,7 +170,7 @@ export class Store {
       revision = Math.max(revision, instance.revision)
       instances.set(id, instance)
     }
-    return { name, policy: parts.own?.record.policy ?? NO_POLICY, revision, instances }
+    return { name, ...(parts.own?.record ?? UNSET), revision, instances }
   }
 
   #buildUpstreams(): Desired['upstreams'] {
@@ -190,5 +199,15 @@ export class Store {
       }
     }
     return { routes, streamRoutes }
+  }
+
+  #buildCertificates(): Desired['certificates'] {
+    const certificates = new Map<string, DesiredCertificate>()
+    for (const kept of this.#kept.values()) {
+      if (kept.kind === 'certificates') {
+        certificates.set(kept.id, { ...kept.record, id: kept.id, revision: kept.revision })
+      }
+    }
+    return certificates
   }
 }

@@ -1,7 +1,7 @@
 /** What nginx does for connections: a table and a link of its own, beside those for requests. */
 import type { StreamView } from './control.js'
 import { Link } from './link.js'
-import type { LinkOptions } from './link.js'
+import type { LinkOptions, LinkView } from './link.js'
 import { StreamTable } from './stream-table.js'
 import type { StreamTableOptions } from './stream-table.js'
 
@@ -33,8 +33,19 @@ export class StreamSide {
 
   /** Revision that connections are served by. Infinity where there is nobody to serve them, and no route that asks for it. */
   applied(): number {
-    const isNeeded = this.link.ports !== undefined || this.#options.desired().streamRoutes.size > 0
-    return isNeeded ? this.link.pusher.applied : Infinity
+    return this.#isNeeded ? this.link.pusher.applied : Infinity
+  }
+
+  /** What the side for requests shows, with what keeps this one from being level where only that does. */
+  join(requests: LinkView): LinkView {
+    const { reason, code } = this.link.view()
+    return requests.reason === undefined && this.#isNeeded && reason !== undefined
+      ? { ...requests, reason: `TCP and UDP: ${this.view().reason ?? reason}`, code }
+      : requests
+  }
+
+  get #isNeeded(): boolean {
+    return this.link.ports !== undefined || this.#options.desired().streamRoutes.size > 0
   }
 
   /** Connections and requests together by SID; undefined where one of them cannot be told. */

@@ -17,6 +17,8 @@ export interface StreamTableOptions {
 /** Never joined to an upstream's name: no upstream answers at a port by itself. */
 const NO_DOMAIN = ''
 const NO_POOL: ReadonlySet<string> = new Set()
+/** Streams are not encrypted here. */
+const NO_CERTIFICATES: Desired['certificates'] = new Map()
 
 /** `tcp*9100`: stands where a host does, and can be none. */
 export function portName({ port, protocol }: DesiredStreamRoute['record']): string {
@@ -77,6 +79,12 @@ export class StreamTable implements Source {
         named.set(name, upstream)
       }
     }
-    return { revision, upstreams: named, routes: this.#routes, streamRoutes }
+    return {
+      revision,
+      upstreams: named,
+      routes: this.#routes,
+      streamRoutes,
+      certificates: NO_CERTIFICATES,
+    }
   }
 }

@@ -1,4 +1,5 @@
 /** Reads back what a gateway's table holds, so that only what differs has to be sent. */
+import { MOST_CHUNKS as MOST_HOST_CHUNKS, chunkKey, chunksIn } from '../contract/host-record.js'
 import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, parseRules } from '../contract/rules.js'
 import type { Rules } from '../contract/rules.js'
 import { DIGEST_LENGTH, cellsOf, parsePeer } from '../contract/table.js'
@@ -11,6 +12,8 @@ export type ReadKeys = (keys: string[]) => Promise<Array<string | null>>
 /** Index buckets may be some 10 KB each, records are small, buckets of peers about 1 KB: a worker reads at most 500 KB at once. */
 const INDEX_AT_ONCE = 32
 const KEYS_AT_ONCE = 400
+/** A chain with its key has some 5 KB. */
+const CERTIFICATES_AT_ONCE = 50
 const MOST_BUCKETS = 65_536
 const MOST_CHUNKS = 65_536
 const NONE = new Map<string, string>()
@@ -39,7 +42,14 @@ export async function readRecords(read: ReadKeys): Promise<Map<string, string | 
   const buckets = Array.from({ length: INDEX_BUCKETS }, (_, i) => `#${i}`)
   const index = await readAll(read, buckets, INDEX_AT_ONCE)
   const names = [...index.values()].flatMap((value) => value.split('\n'))
-  const records = await readAll(read, names, KEYS_AT_ONCE)
+  const isLarge = (name: string) => name.startsWith('^')
+  const small = await readAll(
+    read,
+    names.filter((name) => !isLarge(name)),
+    KEYS_AT_ONCE,
+  )
+  const large = await readAll(read, names.filter(isLarge), CERTIFICATES_AT_ONCE)
+  const records = new Map([...small, ...large])
   return new Map(names.map((name) => [name, records.get(name)]))
 }
 
@@ -57,8 +67,18 @@ function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
   ]
 }
 
+function hostKeys(name: string, record: string | undefined): string[] {
+  const told = name.startsWith('@') ? chunksIn((record ?? '').slice(DIGEST_LENGTH)) : 0
+  const chunks = Number.isInteger(told) ? Math.min(told, MOST_HOST_CHUNKS) : 0
+  return Array.from({ length: chunks }, (_, chunk) => chunkKey(name, chunks, chunk))
+}
+
 function firstKeys(name: string, record: string | undefined): string[] {
+  if (name.startsWith('^')) {
+    return []
+  }
   const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)
+  keys.push(...hostKeys(name, record))
   const told = name.startsWith(':') ? parseInt((record ?? '').slice(DIGEST_LENGTH), 10) : 0
   const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 0
   for (let bucket = 0; bucket < buckets; bucket++) {

@@ -73,16 +73,26 @@ export function hopHeadersConf({ connectTimeoutMs }: ConfSettings): string {
   return [title, SERVER, HEADERS, PROXY + connect].join('\n')
 }
 
+/** How peers are reached: what the names of locations end in, and what stands in these. */
+const WAYS: Array<[suffix: string, pass: string]> = [
+  ['', 'proxy_pass http://$sluice_peer;'],
+  ['_tls', 'proxy_pass https://$sluice_peer;'],
+  // Whether certificates are verified is nothing that a variable can say.
+  ['_tls_any', 'proxy_ssl_verify off; proxy_pass https://$sluice_peer;'],
+]
+
 /** One location for each set of statuses that a policy may have tried again: nginx looks for none but those that it names. */
-function lookLocations(): string {
+function tryLocations([suffix, pass]: (typeof WAYS)[number]): string[] {
   const sets = Array.from({ length: 2 ** RETRY_STATUSES.length - 1 }, (_, i) => i + 1)
-  return sets
-    .map((set) => {
-      const statuses = RETRY_STATUSES.filter((_, bit) => (set >> bit) % 2 === 1)
-      const caught = [...new Set([...statuses, 502, 504])].sort((a, b) => a - b).join(' ')
-      return `    location @sluice_look_${set} { proxy_intercept_errors on; error_page ${caught} = $sluice_next; proxy_pass http://$sluice_peer; }`
-    })
-    .join('\n')
+  const looks = sets.map((set) => {
+    const statuses = RETRY_STATUSES.filter((_, bit) => (set >> bit) % 2 === 1)
+    const caught = [...new Set([...statuses, 502, 504])].sort((a, b) => a - b).join(' ')
+    return `location @sluice_look_${set}${suffix} { proxy_intercept_errors on; error_page ${caught} = $sluice_next; ${pass} }`
+  })
+  return [
+    `location @sluice_retry${suffix} { error_page 502 504 = $sluice_next; ${pass} }`,
+    ...looks,
+  ].map((location) => `    ${location}`)
 }
 
 const LOCATIONS = `    location / {
@@ -92,11 +102,6 @@ const LOCATIONS = `    location / {
         error_page 418 = $sluice_turn;
         error_page 502 504 = $sluice_next;
         proxy_pass http://$sluice_first;
-    }
-
-    location @sluice_retry {
-        error_page 502 504 = $sluice_next;
-        proxy_pass http://$sluice_peer;
     }
 
     location @sluice_refuse {
@@ -143,7 +148,15 @@ server {
     add_header Set-Cookie $sluice_cookie always;
     recursive_error_pages on;
 
+    # A location that repeats none of these shares one TLS context with the server: the authorities are read once.
+    proxy_ssl_name $sluice_tls_name;
+    proxy_ssl_server_name on;
+    proxy_ssl_protocols TLSv1.2 TLSv1.3;
+    proxy_ssl_trusted_certificate "${includes}/trusted-ca.pem";
+    proxy_ssl_verify on;
+    proxy_ssl_verify_depth 10;
+
 ${LOCATIONS}
-${lookLocations()}
+${WAYS.flatMap(tryLocations).join('\n')}
 }${settings.hasStream ? `\n\n${probeServer(settings)}` : ''}`
 }

@@ -1,5 +1,6 @@
 /** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
-import { homePaths, type ConfSettings } from './settings.js'
+import { homePaths, listenAddress, type ConfSettings } from './settings.js'
+import { httpsServer } from './tls-conf.js'
 
 function accessLogLine({ accessLog }: ConfSettings): string {
   return accessLog === undefined
@@ -21,9 +22,8 @@ const HTTP = `    server_tokens off;
 const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 export function mainConf(settings: ConfSettings): string {
-  const { home, modules, user, workers, bind, httpPort } = settings
+  const { home, modules, user, workers, bind, httpPort, httpsPort } = settings
   const { includes, pidFile, errorLog } = homePaths(home)
-  const host = bind.includes(':') ? `[${bind}]` : bind
   return `${TITLE}
 ${modules.map((module) => `load_module "${module}";`).join('\n')}
 ${user === undefined ? '' : `user ${user};\n`}worker_processes ${workers};
@@ -43,10 +43,10 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/hop/${name}";`).join('\n')
     ${accessLogLine(settings)}
 
     server {
-        listen ${host}:${httpPort} default_server;
+        listen ${listenAddress(bind)}:${httpPort} default_server;
         client_max_body_size 0;
         include "${includes}/server.conf";
     }
-}
+${httpsPort === undefined ? '' : httpsServer(settings, httpsPort)}}
 ${settings.hasStream ? `\nstream {\n    include "${includes}/stream.conf";\n}\n` : ''}`
 }

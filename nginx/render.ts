@@ -19,6 +19,7 @@ import { hopHeadersConf } from './hop-conf.js'
 import { httpConf } from './http-conf.js'
 import { mainConf } from './main-conf.js'
 import { againConf, headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
+import { tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './settings.js'
 import { streamConf } from './stream-conf.js'
 
@@ -36,9 +37,11 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     ...(settings.hasStream && { 'sluice/stream.conf': streamConf(settings) }),
     'sluice/server.conf': serverConf(settings),
     'sluice/proxy.conf': proxyConf(settings),
+    'sluice/tls.conf': tlsConf(settings),
     'sluice/again.conf': againConf(settings),
     'sluice/headers.conf': headersConf(),
     'sluice/pass.conf': passConf(settings),
     'sluice/hop-headers.conf': hopHeadersConf(settings),
+    'sluice/trusted-ca.pem': settings.trustedCa,
   }
 }

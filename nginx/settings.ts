@@ -23,6 +23,8 @@ export interface ConfSettings {
   /** Address and port that the gateway listens on. */
   bind: string
   httpPort: number
+  /** Where it speaks TLS; undefined: nowhere. */
+  httpsPort: number | undefined
   /** Whether nginx has stream{} with njs. */
   hasStream: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
@@ -33,6 +35,8 @@ export interface ConfSettings {
   accessLog: string | undefined
   /** Milliseconds after which a peer that does not accept is left for another. */
   connectTimeoutMs: number
+  /** Certificates, in PEM, of the authorities whose word counts for peers that are reached over TLS. */
+  trustedCa: string
 }
 
 export interface HomePaths {
@@ -50,6 +54,8 @@ export interface HomePaths {
   /** Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects to it. */
   probeSocket: string
   askSocket: string
+  /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
+  ownCertificate: string
   pidFile: string
   errorLog: string
 }
@@ -74,6 +80,7 @@ export function homePaths(home: string): HomePaths {
     probeSocket: `${home}/hop/probe.sock`,
     askSocket: `${home}/hop/ask.sock`,
     fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
+    ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,
     errorLog: `${home}/logs/error.log`,
   }
@@ -81,6 +88,11 @@ export function homePaths(home: string): HomePaths {
     throw new Error(`${home} is too long: sockets below it would pass ${MOST_SOCKET_PATH} bytes`)
   }
   return paths
+}
+
+/** `127.0.0.1`, `[::1]` */
+export function listenAddress(bind: string): string {
+  return bind.includes(':') ? `[${bind}]` : bind
 }
 
 /** From 1.29.7 on nginx speaks HTTP/1.1 to peers unless told otherwise. */

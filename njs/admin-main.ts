@@ -19,7 +19,7 @@ import { forget } from './load.js'
 import { giveTurn, takeTurn } from './turn.js'
 import { masterPid, workerPids } from './workers.js'
 
-const COUNTED = ['noRoute', 'noPeer', 'retried', 'fallback', 'failed']
+const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
 
 function send(r: NginxHTTPRequest, answer: Answer): void {
   r.headersOut['Content-Type'] = 'application/json'

@@ -1,7 +1,7 @@
 /** Event counters. They are for people: what cannot be counted still has to be served. */
 import type { NumberDict } from './dict.js'
 
-export type CountedEvent = 'noRoute' | 'noPeer' | 'retried' | 'fallback' | 'failed'
+export type CountedEvent = 'noRoute' | 'noPeer' | 'full' | 'retried' | 'fallback' | 'failed'
 
 /** Where to say what went wrong: a request, with nginx's log behind it. */
 export interface Log {

@@ -107,7 +107,7 @@ export function pickSlowly(
   let slotKey = key
   let found = value
   if (found === undefined) {
-    const unit = findUnit(table, key, r.uri)
+    const unit = findUnit(table, key, r)
     slotKey = unit + key.slice(key.lastIndexOf('/'))
     found = slotKey === key ? undefined : table.get(slotKey)
     if (found === undefined) {
@@ -134,6 +134,6 @@ function pickFromSlot(
   if (!slot.ruled) {
     return sid
   }
-  const known = whoIs(table, findUnit(table, key, r.uri), sid)
+  const known = whoIs(table, findUnit(table, key, r), sid)
   return known === null ? '' : pickRuled(table, load, r, known.upstream)
 }

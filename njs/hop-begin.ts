@@ -1,9 +1,9 @@
 /** What the hop does first with a request, and how a choice becomes the next try. */
-import type { Code } from '../contract/codes.js'
 import type { Rules } from '../contract/rules.js'
 import { isAnotherUp } from './choice.js'
 import type { Choice } from './choice.js'
 import { count } from './count.js'
+import type { CountedEvent } from './count.js'
 import { zones } from './dict.js'
 import { claim, groundOf, printChoice, triesIn } from './hop-request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
@@ -11,7 +11,7 @@ import { tellFailed, tellTaken } from './hop-tell.js'
 import { canSpendTry, earnTry } from './load.js'
 import { rulesOf } from './peers.js'
 import { drawOf, parsePick } from './plan.js'
-import type { Plan } from './plan.js'
+import type { Plan, Refusal } from './plan.js'
 
 const counter = zones.sluice_counter
 
@@ -24,6 +24,12 @@ interface Settled {
 /** A place that was free when it was chosen may be taken since; then another is. */
 const CLAIMS = 3
 
+const COUNTED: { [code in Refusal]: CountedEvent } = {
+  no_route: 'noRoute',
+  no_peer: 'noPeer',
+  upstream_full: 'full',
+}
+
 /** Where the fallback answers, or '' when there is none: then its map does not exist either. */
 function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
   const v = r.variables
@@ -32,13 +38,19 @@ function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
   return target === undefined ? '' : upstream === '' ? (v.sluice_fallback_socket as string) : target
 }
 
-function refuse(r: NginxHTTPRequest, code: Code, name: string, tried: string): string {
+function refuse(r: NginxHTTPRequest, code: Refusal, name: string, tried: string): string {
   const v = r.variables
-  count(counter, code === 'no_route' ? 'noRoute' : 'noPeer', r)
+  count(counter, COUNTED[code], r)
   v.sluice_outcome = (code === 'no_route' || name === '' ? '-' : name) + ' - ' + triesIn(tried)
   v.sluice_refused = code + ' ' + name
   v.sluice_turn = '@sluice_refuse'
   return '1'
+}
+
+/** What locations for a peer of these rules end in: `_tls` and `_tls_any` speak TLS (nginx/hop-conf.ts). */
+function wayTo(rules: Rules | null): string {
+  const tls = rules === null ? '' : rules.tls
+  return tls === '' ? '' : tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
 }
 
 /** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
@@ -48,8 +60,9 @@ function locationFor(
   rules: Rules | null,
   tried: string,
 ): string {
+  const way = wayTo(rules)
   if (rules === null || rules.statuses === 0) {
-    return '@sluice_retry'
+    return '@sluice_retry' + way
   }
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
   const nth = triesIn(after)
@@ -59,7 +72,7 @@ function locationFor(
     isAllowed(r, rules, nth, mostTries(rules, false), true) &&
     (rules.budgetPercent === 0 || canSpendTry(zones.sluice_load, choice.upstream)) &&
     isAnotherUp(table, draw, after)
-  return isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry'
+  return (isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry') + way
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */
@@ -78,6 +91,7 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   v.sluice_choice = printChoice(choice)
   v.sluice_tried = tried
   v.sluice_turn = locationFor(r, choice, rules, tried)
+  v.sluice_tls_name = rules === null ? '' : rules.tls.slice(rules.tls.indexOf(':') + 1)
   if (rules !== null && rules.measured) {
     v.sluice_watched = '1'
   }
@@ -108,7 +122,7 @@ function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   }
   const settled = settle(r, made.choice, made.tried)
   if (settled === null) {
-    return refuse(r, 'no_peer', name, made.tried)
+    return refuse(r, 'upstream_full', name, made.tried)
   }
   if (made.isTrial) {
     v.sluice_watched = '1'

@@ -24,7 +24,7 @@ function follow(sid: string): void {
 /** The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at. */
 function plainLine(r: NginxHTTPRequest, key: string): string {
   const table = zones.sluice_table
-  const unit = findUnit(table, key, r.uri)
+  const unit = findUnit(table, key, r)
   const record = unit < ':' || unit > ';' ? undefined : table.get(unit)
   // Its number of buckets alone: it has no rules.
   if (record === undefined || record.indexOf(' ', DIGEST_LENGTH) > 0) {

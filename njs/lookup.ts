@@ -1,4 +1,6 @@
 /** From a request's key to the unit that serves it and to the SID it draws. Shared by the front and the hop. */
+import { isMet } from '../contract/condition.js'
+import { MOST_PREFIX, chunkKey, nextHash } from '../contract/host-record.js'
 import { DIGEST_LENGTH, SHARE_LENGTH, SID_LENGTH, parseSlot, shareCell } from '../contract/table.js'
 import type { SlotValue } from '../contract/table.js'
 import type { Dict } from './dict.js'
@@ -11,38 +13,105 @@ export interface Asked {
 
 /** `@host`: 253 characters of host are all that a name can have. */
 const MOST_HOST_LENGTH = 254
+const SLASH = 47
 
-function matchRoute(record: string, path: string): string {
-  let start = DIGEST_LENGTH
-  while (start < record.length) {
-    const next = record.indexOf('\n', start)
-    const end = next < 0 ? record.length : next
-    const space = record.indexOf(' ', start)
-    const prefix = record.slice(start, space)
+/** The unit in the rest of a line, `<unit>` and conditions, if those hold; else ''. */
+function unitIn(rest: string, asked: Asked): string {
+  if (rest.indexOf('\t') < 0) {
+    return rest
+  }
+  const parts = rest.split('\t')
+  return parts.every((condition, i) => i === 0 || isMet(condition, asked.variables))
+    ? (parts[0] as string)
+    : ''
+}
+
+function matchLines(lines: string, start: number, asked: Asked): string {
+  const path = asked.uri
+  let unit = ''
+  while (unit === '' && start < lines.length) {
+    const next = lines.indexOf('\n', start)
+    const end = next < 0 ? lines.length : next
+    const space = lines.indexOf(' ', start)
+    const prefix = lines.slice(start, space)
     if (prefix === '/' || path === prefix || path.indexOf(prefix + '/') === 0) {
-      return record.slice(space + 1, end)
+      unit = unitIn(lines.slice(space + 1, end), asked)
     }
     start = end + 1
   }
-  return ''
+  return unit
 }
 
-/** `@app.example.com/7`, `/api/x` → `:api`; `:web/7` → `:web`; '' when no route fits. */
-export function findUnit(table: Dict, key: string, path: string): string {
+/** Where the path may be cut behind so many whole segments, and the hash of what is before. */
+function cutsOf(path: string, most: number): Array<{ end: number; hash: number }> {
+  const cuts = [{ end: 1, hash: 0 }]
+  let hash = 0
+  for (let i = 1; i <= path.length && i <= MOST_PREFIX && cuts.length <= most; i++) {
+    const code = i < path.length ? path.charCodeAt(i) : SLASH
+    if (code === SLASH) {
+      cuts.push({ end: i, hash: hash })
+    }
+    hash = nextHash(hash, code)
+  }
+  return cuts
+}
+
+/** The same where the lines stand in chunks. */
+function matchChunks(table: Dict, host: string, record: string, asked: Asked): string {
+  const path = asked.uri
+  const told = record.slice(DIGEST_LENGTH).split(' ')
+  const cuts = cutsOf(path, Number(told[2]))
+  let unit = ''
+  for (let i = 2; unit === '' && i < told.length; i++) {
+    const cut = cuts[Number(told[i])]
+    if (cut !== undefined) {
+      const lines = table.get(chunkKey(host, Number(told[1]), cut.hash)) || ''
+      const prefix = '\n' + path.slice(0, cut.end) + ' '
+      let at = lines.indexOf(prefix)
+      while (unit === '' && at >= 0) {
+        const end = lines.indexOf('\n', at + 1)
+        unit = unitIn(lines.slice(at + prefix.length, end), asked)
+        at = lines.indexOf(prefix, end)
+      }
+    }
+  }
+  return unit
+}
+
+function matchHost(table: Dict, host: string, record: string | undefined, asked: Asked): string {
+  if (record === undefined) {
+    return ''
+  }
+  return record.charAt(DIGEST_LENGTH) === '*'
+    ? matchChunks(table, host, record, asked)
+    : matchLines(record, DIGEST_LENGTH, asked)
+}
+
+/**
+ * `@app.example.com/7` and a request for `/api/x` → `:api`; `:web/7` → `:web`; '' when no route fits. Hosts in nginx's own order: for
+ * `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`, and any host at the very last.
+ */
+export function findUnit(table: Dict, key: string, asked: Asked): string {
   const unit = key.slice(0, key.lastIndexOf('/'))
   if (unit.charAt(0) !== '@') {
     return unit
   }
-  if (unit.length > MOST_HOST_LENGTH) {
-    return ''
-  }
-  let record = table.get(unit)
-  let dot = unit.indexOf('.')
+  const isName = unit.length <= MOST_HOST_LENGTH
+  let host = unit
+  let record = table.get(host)
+  let dot = isName ? unit.indexOf('.') : -1
   while (record === undefined && dot > 0) {
-    record = table.get('@*' + unit.slice(dot))
+    host = '@*' + unit.slice(dot)
+    record = table.get(host)
     dot = unit.indexOf('.', dot + 1)
   }
-  return record === undefined ? '' : matchRoute(record, path)
+  dot = isName ? unit.lastIndexOf('.') : -1
+  while (record === undefined && dot > 0) {
+    host = unit.slice(0, dot) + '.*'
+    record = table.get(host)
+    dot = unit.lastIndexOf('.', dot - 1)
+  }
+  return matchHost(table, record === undefined ? '@*' : host, record || table.get('@*'), asked)
 }
 
 /** The SID that a slot's value holds for a share (0 to 999); '' when its cell is gone. */

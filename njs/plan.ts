@@ -1,6 +1,6 @@
 /** What the hop does with a request that the front's pool did not serve. */
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../contract/table.js'
-import { choose, drawWish, trialOf, whoIs } from './choice.js'
+import { choose, drawWish, isAnotherUp, trialOf, whoIs } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import type { Dict } from './dict.js'
 import { takeTrial } from './load.js'
@@ -14,11 +14,13 @@ export interface Picked {
   sid: string
 }
 
+export type Refusal = 'no_route' | 'no_peer' | 'upstream_full'
+
 export type Plan =
   | { does: 'try'; choice: Choice; tried: string; isTrial: boolean }
   /** The table was not loaded yet: an upstream's fallback, or (for '') that of the host. */
   | { does: 'fallback'; upstream: string }
-  | { does: 'refuse'; code: 'no_route' | 'no_peer'; name: string; tried: string }
+  | { does: 'refuse'; code: Refusal; name: string; tried: string }
 
 /** `@app.example.com/7 0123…` → its parts. A key may hold anything but a SID never holds a space. */
 export function parsePick(header: string | undefined): Picked {
@@ -31,7 +33,7 @@ export function parsePick(header: string | undefined): Picked {
 
 export function drawOf(table: Dict, asked: Asked, key: string): Draw {
   return {
-    unit: findUnit(table, key, asked.uri),
+    unit: findUnit(table, key, asked),
     slot: key.slice(key.lastIndexOf('/') + 1),
     share: Number(asked.variables.sluice_share),
   }
@@ -46,6 +48,11 @@ function unknown(table: Dict, picked: Picked, unit: string): Plan {
   return unit === ''
     ? { does: 'refuse', code: 'no_route', name: name, tried: '' }
     : { does: 'refuse', code: 'no_peer', name: unit.slice(1), tried: '' }
+}
+
+/** Who is up and was not chosen has no place left: nothing else keeps such a one from being chosen. */
+function whyNone(table: Dict, draw: Draw, tried: string): Refusal {
+  return isAnotherUp(table, draw, tried) ? 'upstream_full' : 'no_peer'
 }
 
 /** A peer that may have recovered, if this request is the one that finds out. */
@@ -84,5 +91,5 @@ export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: 
   // The pool may not have had it, or only its kept-alive connection was dead: better asked twice than not at all.
   return known !== null && known.peer.up
     ? { does: 'try', choice: known, tried: tried, isTrial: false }
-    : { does: 'refuse', code: 'no_peer', name: draw.unit.slice(1), tried: tried }
+    : { does: 'refuse', code: whyNone(table, draw, tried), name: draw.unit.slice(1), tried: tried }
 }

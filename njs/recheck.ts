@@ -6,5 +6,5 @@ import type { Asked } from './lookup.js'
 
 /** Whether the request's upstream still has this peer. One that drains since may finish what came before. */
 export function isStillThere(table: Dict, asked: Asked, key: string, sid: string): boolean {
-  return whoIs(table, findUnit(table, key, asked.uri), sid) !== null
+  return whoIs(table, findUnit(table, key, asked), sid) !== null
 }

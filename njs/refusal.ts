@@ -11,6 +11,7 @@ export interface Page {
 const DETAIL: { [code: string]: (name: string) => string } = {
   no_route: (name) => 'No route leads from host ' + name,
   no_peer: (name) => (name === '' ? 'Nothing is known yet' : 'No instance of ' + name + ' is up'),
+  upstream_full: (name) => 'Every instance of ' + name + ' has as many requests as it may',
   all_failed: (name) => 'No instance of ' + name + ' answered',
 }
 

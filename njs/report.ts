@@ -48,7 +48,7 @@ export function describe(table: Dict, asked: Asked): string {
   // A peer's address ends in a port's digit, the hop's in `.sock`; the last one gave the answer.
   const last = addresses.charCodeAt(addresses.length - 1)
   if (last >= 48 && last <= 57) {
-    const unit = findUnit(table, variables.sluice_key as string, asked.uri)
+    const unit = findUnit(table, variables.sluice_key as string, asked)
     return (nameOf(table, unit, variables.sluice_sid as string) || '- -') + ' 1'
   }
   const said = variables.upstream_http_x_sluice_peer

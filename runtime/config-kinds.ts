@@ -1,7 +1,7 @@
 /** What a setting's text may be. Flags, environment and file all bring text; one parser each decides what it means. */
 import { isAbsolute, resolve } from 'node:path'
 import { parseIp, printIp } from '../contract/address.js'
-import { isHostPattern, isName, isWhole } from '../contract/names.js'
+import { isHost, isName, isWhole } from '../contract/names.js'
 import { portsIn, printPorts } from '../contract/ports.js'
 
 export interface Kind<T> {
@@ -45,7 +45,7 @@ export const NAME: Kind<string> = {
 
 export const DOMAIN: Kind<string> = {
   expected: 'a host name such as localhost or apps.example.com',
-  parse: (text) => (isHostPattern(text) && !text.startsWith('*.') ? text : undefined),
+  parse: (text) => (isHost(text) ? text : undefined),
   print: (value) => value,
 }
 

@@ -79,7 +79,11 @@ export const SETTINGS = {
   home: given(PATH, '.sluice', 'state, sockets, logs, fallback files, the private nginx'),
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
-  httpsPort: given(PORT, '8443', 'reserved for TLS; nothing listens there yet', { reserved: true }),
+  httpsPort: given(whole(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
+  certificates: optional(
+    PATH,
+    'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
+  ),
   streamPorts: given(PORTS, '9100-9109', 'opened beforehand for TCP and UDP routes; `off`: none'),
   apiPort: given(PORT, '8081', 'REST and metrics'),
   apiToken: optional(TEXT, 'admin token, sent as `Authorization: Bearer …`', {
@@ -93,6 +97,9 @@ export const SETTINGS = {
   etcdCa: optional(PATH, 'PEM file of the authority that signed etcd’s certificate'),
   etcdCertificate: optional(PATH, 'PEM file of the certificate shown to etcd'),
   etcdKey: optional(PATH, 'PEM file of its key'),
+  trustedCa: optional(PATH, 'PEM file of the authorities that sign instances’ certificates', {
+    fallbackIs: 'those that the system trusts',
+  }),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
   domain: given(DOMAIN, 'localhost', 'an upstream `web` answers at Host `web.<domain>`'),
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
@@ -103,7 +110,7 @@ export const SETTINGS = {
   }),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'njs engine'),
-  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '64m', 'shared memory of the table'),
+  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'shared memory of the table'),
   pool: given(
     choice('auto', 'wide', 'off'),
     'auto',

@@ -162,7 +162,9 @@ export function loadConfig(input: ConfigInput): Config {
 }
 
 function checkTogether(values: Values, origins: ReadonlyMap<SettingName, string>): void {
-  const ports = (['httpPort', 'apiPort', 'poolPort'] as const).filter((name) => values[name] !== 0)
+  const ports = (['httpPort', 'httpsPort', 'apiPort', 'poolPort'] as const).filter(
+    (name) => values[name] !== 0,
+  )
   for (const name of ports) {
     const other = ports.find((each) => each !== name && values[each] === values[name])
     if (other !== undefined) {
@@ -177,35 +179,15 @@ function checkTogether(values: Values, origins: ReadonlyMap<SettingName, string>
 }
 
 function toSettings(values: Values): Settings {
-  const {
-    tableSize,
-    allowLoopback,
-    registry,
-    home,
-    httpPort,
-    streamPorts,
-    bind,
-    apiPort,
-    apiToken,
-  } = values
-  const { cluster, docker, domain, zone, workers, nginx } = values
-  const { mode, pool, engine, poolPort, logLevel } = values
+  const { tableSize, allowLoopback, home, bind } = values
+  const { httpPort, httpsPort, streamPorts, certificates, apiPort, apiToken } = values
+  const { registry, cluster, docker, domain, zone, workers, nginx } = values
+  const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
-    ...{
-      home,
-      httpPort,
-      streamPorts,
-      bind,
-      apiPort,
-      apiToken,
-      registry,
-      cluster,
-      docker,
-      domain,
-      zone,
-    },
-    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel },
+    ...{ home, bind, httpPort, httpsPort, streamPorts, certificates, apiPort, apiToken },
+    ...{ registry, cluster, docker, domain, zone },
+    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     tableBytes: tableSize,
     allowLoopback: allowLoopback ?? local,
     etcd: etcdSettings(values),

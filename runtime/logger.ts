@@ -8,6 +8,8 @@ export interface LogOptions {
   /** Which part of Sluice writes: `controller`, `agent`, `start`. */
   part: string
   level?: string
+  /** Where lines go; stdout if left out. */
+  to?: { write(line: string): void }
 }
 
 const REDACTED = [
@@ -22,12 +24,14 @@ const REDACTED = [
 
 /** JSON lines on stdout; secrets are replaced before they are written. */
 export function makeLogger(options: LogOptions): Logger {
-  return pino({
-    level: options.level ?? process.env.SLUICE_LOG_LEVEL ?? 'info',
-    base: { part: options.part },
+  const { part, level = process.env.SLUICE_LOG_LEVEL ?? 'info', to } = options
+  const settings = {
+    level,
+    base: { part },
     redact: REDACTED,
     timestamp: pino.stdTimeFunctions.isoTime,
-  })
+  }
+  return to === undefined ? pino(settings) : pino(settings, to)
 }
 
 /** For tests and one-shot commands that print their own lines. */

@@ -4,8 +4,12 @@ export interface Settings {
   home: string
   /** Where the gateway listens for HTTP. */
   httpPort: number
+  /** Where the gateway speaks TLS; 0: nowhere. */
+  httpsPort: number
   /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
   bind: string
+  /** Folder of certificates beside those of the registry. */
+  certificates: string | undefined
   apiPort: number
   /** Ports for routes of connections, such as `9100-9109`, or `9100-9104 9106`; '' for none. */
   streamPorts: string
@@ -35,6 +39,8 @@ export interface Settings {
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
+  /** Path of a PEM file; undefined: the authorities that the system trusts. */
+  trustedCa: string | undefined
   /** Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry. */
   allowLoopback: boolean
   file: FileModeSettings

@@ -103,6 +103,7 @@ export const BUNDLES = [
   { ...node, from: 'cli/main.ts', to: 'sluice.js' },
   { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [putInside] },
   { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js', plugins: [putInside] },
+  { ...njs, from: 'njs/certificate-main.ts', to: 'njs/certificate.js' },
   { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js' },
   { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones] },
   { ...njs, from: 'njs/stream-admin-main.ts', to: 'njs/stream-admin.js', plugins: [streamZones] },

@@ -9,6 +9,8 @@ export interface NginxBuild {
   modulesPath: string
   /** `http-proxy` → the folder that was compiled in for its temporary files. */
   tempPaths: Map<string, string>
+  /** Whether it can speak TLS and HTTP/2 to clients. */
+  hasTls: boolean
 }
 
 const MODULES = [
@@ -46,6 +48,7 @@ function parseArguments(version: string, output: string): NginxBuild {
   const modules = value('modules-path') ?? 'modules'
   const temporary = [...output.matchAll(/--(http-[\w-]+)-temp-path='?([^\s']+)/g)]
   return {
+    hasTls: /--with-http_ssl_module/.test(output) && /--with-http_v2_module/.test(output),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

@@ -16,6 +16,8 @@ export interface NginxInfo {
   engines: Engine[]
   /** Whether `sticky` and `drain` are there. */
   hasSticky: boolean
+  /** Whether it can speak TLS and HTTP/2 to clients. */
+  hasTls: boolean
   mimeTypes?: string
 }
 
@@ -37,12 +39,12 @@ export async function inspectNginx(path: string, modulesPath?: string): Promise<
 /** The facts about an nginx, from those that had to be found out. */
 export function nginxInfo(
   path: string,
-  found: { version: string; njs: string; engines: Engine[]; modulesPath: string },
+  found: { version: string; njs: string; engines: Engine[]; modulesPath: string; hasTls: boolean },
 ): NginxInfo {
-  const { version, njs, engines, modulesPath } = found
+  const { version, njs, engines, modulesPath, hasTls } = found
   const modules = loadableModules(modulesPath)
   const hasSticky = atLeast(version, POOL_SINCE)
-  return { path, version, njs, modulesPath, modules, engines, hasSticky }
+  return { path, version, njs, modulesPath, modules, engines, hasSticky, hasTls }
 }
 
 async function inspectNjs(

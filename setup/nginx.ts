@@ -81,7 +81,12 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
   if (!existsSync(file) || !existsSync(programIn(root))) return undefined
   const stamp = JSON.parse(readFileSync(file, 'utf8')) as Stamp
   if (stamp.layout !== LAYOUT || stamp.suite !== (suite ?? stamp.suite)) return undefined
-  const info = nginxInfo(programIn(root), { ...stamp, modulesPath: modulesIn(root) })
+  const info = nginxInfo(programIn(root), {
+    ...stamp,
+    modulesPath: modulesIn(root),
+    // Debian builds all of its nginx with it.
+    hasTls: true,
+  })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
 }
 

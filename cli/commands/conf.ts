@@ -8,6 +8,7 @@ import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
 import { makeHome, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
+import { makeOwnCertificate } from '../start/own-certificate.js'
 
 function beside(home: string, nginx: string): string[] {
   return [
@@ -24,6 +25,21 @@ function streamLines(sluice: string, info: NginxInfo): string[] {
   return hasStream(info)
     ? ['# for TCP and UDP routes', 'stream {', `    include "${sluice}/stream.conf";`, '}', '']
     : ['# No TCP and UDP routes: this nginx has no stream module with njs.', '']
+}
+
+function https(sluice: string, { hasTls }: NginxInfo): string[] {
+  return hasTls
+    ? [
+        '',
+        '    # to show clients the certificates of the table, by name:',
+        '    server {',
+        '        listen 443 ssl;',
+        '        http2 on;',
+        `        include "${sluice}/tls.conf";`,
+        `        include "${sluice}/server.conf";`,
+        '    }',
+      ]
+    : ['', '    # This nginx was built without http_ssl_module or http_v2_module: it has no TLS.']
 }
 
 /** What goes into an nginx.conf of the user's own. */
@@ -55,6 +71,7 @@ function advice(home: string, info: NginxInfo, pool: boolean): string[] {
     '        # }',
     `        # include "${sluice}/again.conf";`,
     '    }',
+    ...https(sluice, info),
     '}',
     '',
     ...beside(home, info.path),
@@ -72,6 +89,7 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   const say = (line: string) => notes.push(line)
   const info = await ensureNginx({ home, nginx: config.settings.nginx ?? 'nginx', say })
   const settings = await openHome(config.settings)
+  await makeOwnCertificate(settings)
   const main = join(home, 'nginx.conf')
   const files = [...gatewayFiles(settings, info, 'unchanged')].filter(([path]) => path !== main)
   writeFiles(new Map(files))

@@ -6,7 +6,7 @@ import { outline } from '../output.js'
 function splitUrl(text: string): { host: string; path: string } {
   try {
     const url = new URL(/^https?:\/\//.test(text) ? text : 'http://' + text)
-    return { host: url.hostname, path: url.pathname }
+    return { host: url.hostname, path: url.pathname + url.search }
   } catch {
     throw new UsageError(`${JSON.stringify(text)} is no address such as http://web.localhost/path`)
   }
@@ -17,10 +17,17 @@ export const explain: Command = {
   usage: '<url>',
   positionals: [1, 1],
   summary: 'say where a request for this address would go, and why',
-  options: {},
+  options: {
+    method: { type: 'string', value: '<method>', means: 'of a request by this method; GET' },
+    header: { type: 'string', value: '<line>', means: 'with this header, such as "X-Canary: yes"' },
+    cookie: { type: 'string', value: '<pairs>', means: 'with these cookies, such as "a=1; b=2"' },
+  },
   settings: 'client',
-  async run({ connect, positionals, print, json }) {
-    const query = new URLSearchParams(splitUrl(positionals[0] ?? ''))
+  async run({ connect, positionals, flags, print, json }) {
+    const query = new URLSearchParams({
+      ...splitUrl(positionals[0] ?? ''),
+      ...Object.fromEntries(flags),
+    })
     const client = connect()
     const answer = await client.call({ method: 'GET', path: '/v1/explain?' + query.toString() })
     if (json) {

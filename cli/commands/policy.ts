@@ -44,8 +44,7 @@ export function patchOf(texts: string[]): Record<string, unknown> {
 }
 
 /** An upstream that is not there yet is made: its instances may come later. */
-async function change(client: Client, path: string, patch: object): Promise<unknown> {
-  const body = { policy: patch }
+export async function changeUpstream(client: Client, path: string, body: object): Promise<unknown> {
   try {
     return await client.call({ method: 'PATCH', path, body })
   } catch (error) {
@@ -72,7 +71,7 @@ export const policy: Command = {
     const answer = (
       fields.length === 0
         ? await client.call({ method: 'GET', path })
-        : await change(client, path, patch)
+        : await changeUpstream(client, path, { policy: patch })
     ) as PolicyView & ChangeView
     if (json) {
       print(JSON.stringify(fields.length === 0 ? { policy: answer.policy } : answer))

@@ -2,12 +2,18 @@ import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import { columns } from '../output.js'
 
+type Values = Record<string, string | true>
+
 interface RouteView {
   id: string
   hosts?: string[]
   port?: number
   protocol?: string
   pathPrefix?: string
+  methods?: string[]
+  headers?: Values
+  cookies?: Values
+  arguments?: Values
   upstream?: string
   split?: Array<{ upstream: string; weight: number }>
 }
@@ -18,6 +24,21 @@ function targetOf({ upstream, split }: RouteView): string {
 
 function sourceOf({ hosts, port, protocol }: RouteView): string {
   return hosts === undefined ? `${protocol} ${port}` : hosts.join(' ')
+}
+
+function valuesText(kind: string, values: Values = {}): string[] {
+  return Object.entries(values).map(([name, value]) =>
+    value === true ? `${kind}:${name}` : `${kind}:${name}=${value}`,
+  )
+}
+
+function conditionsOf({ methods = [], headers, cookies, arguments: args }: RouteView): string {
+  const values = [
+    ...valuesText('header', headers),
+    ...valuesText('cookie', cookies),
+    ...valuesText('argument', args),
+  ]
+  return [...(methods.length === 0 ? [] : [methods.join(',')]), ...values].join(' ')
 }
 
 export const routes: Command = {
@@ -40,9 +61,10 @@ export const routes: Command = {
       route.id,
       sourceOf(route),
       route.port === undefined ? (route.pathPrefix ?? '/') : '',
+      conditionsOf(route),
       targetOf(route),
     ])
-    columns(['route', 'hosts or port', 'path', 'to'], rows).forEach(print)
+    columns(['route', 'hosts or port', 'path', 'if', 'to'], rows).forEach(print)
     return 0
   },
 }

@@ -1,6 +1,10 @@
 import type { Command } from '../command.js'
-import { columns } from '../output.js'
 import { pathOf } from '../client.js'
+import type { Client } from '../client.js'
+import { columns, outline } from '../output.js'
+import { appliedText } from './instances.js'
+import type { ChangeView } from './instances.js'
+import { changeUpstream, patchOf } from './policy.js'
 
 interface UpstreamView {
   name: string
@@ -9,24 +13,58 @@ interface UpstreamView {
   down: number
 }
 
+interface SettingsView {
+  policy: Record<string, unknown>
+  tls?: Record<string, unknown>
+}
+
+async function list(client: Client): Promise<[answer: unknown, lines: string[]]> {
+  const answer = (await client.call({ method: 'GET', path: pathOf('upstreams') })) as {
+    upstreams: UpstreamView[]
+  }
+  const rows = answer.upstreams.map(({ name, up, draining, down }) => [name, up, draining, down])
+  return [answer, columns(['upstream', 'up', 'draining', 'down'], rows)]
+}
+
+async function showOrChange(
+  client: Client,
+  upstream: string,
+  fields: string[],
+): Promise<[answer: unknown, lines: string[]]> {
+  const patch = patchOf(fields)
+  const path = pathOf('upstreams', upstream)
+  const isChange = fields.length > 0
+  const answer = (
+    isChange
+      ? await changeUpstream(client, path, patch)
+      : await client.call({ method: 'GET', path })
+  ) as SettingsView & ChangeView
+  const { policy, tls } = answer
+  const settings = { policy, ...(tls !== undefined && { tls }) }
+  return isChange
+    ? [answer, [...outline(settings), `${upstream}: ${appliedText(answer)}`]]
+    : [settings, outline(settings)]
+}
+
 export const upstreams: Command = {
   name: 'upstreams',
-  usage: '',
-  positionals: [0, 0],
-  summary: 'list upstreams and how many instances of each are up',
+  usage: '[<upstream> [<field>=<value>…]]',
+  positionals: [0, 64],
+  summary:
+    'list upstreams and how many instances of each are up; or show one’s settings, or change them: tls.serverName=shop.internal',
   options: {},
   settings: 'client',
-  async run({ connect, print, json }) {
+  async run({ connect, positionals, print, json }) {
+    const [upstream, ...fields] = positionals
     const client = connect()
-    const answer = (await client.call({ method: 'GET', path: pathOf('upstreams') })) as {
-      upstreams: UpstreamView[]
-    }
+    const [answer, lines] = await (upstream === undefined
+      ? list(client)
+      : showOrChange(client, upstream, fields))
     if (json) {
       print(JSON.stringify(answer))
-      return 0
+    } else {
+      lines.forEach(print)
     }
-    const rows = answer.upstreams.map(({ name, up, draining, down }) => [name, up, draining, down])
-    columns(['upstream', 'up', 'draining', 'down'], rows).forEach(print)
     return 0
   },
 }

@@ -6,6 +6,7 @@ import { gatewayFiles, gatewayPlace, giveHop, hasPool } from '../gateway.js'
 import type { Workers } from '../gateway.js'
 import { workerAccount } from './accounts.js'
 import { writeFiles } from './files.js'
+import { makeOwnCertificate } from './own-certificate.js'
 import { testConf } from './nginx-process.js'
 import type { NginxPlace } from './nginx-process.js'
 
@@ -37,6 +38,7 @@ export async function prepareGateway(
   print: (line: string) => void,
 ): Promise<PreparedGateway> {
   const info = await ensureNginx({ home: settings.home, nginx: settings.nginx, say: print })
+  await makeOwnCertificate(settings)
   const place = gatewayPlace(settings, info.path)
   const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings.home, print)))
   try {
@@ -47,6 +49,9 @@ export async function prepareGateway(
   }
   const way = hasPool(settings, info) ? 'connections kept in the pool' : 'peers by address'
   print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${way}`)
+  if (settings.httpsPort !== 0 && !info.hasTls) {
+    print('no TLS: this nginx was built without http_ssl_module or http_v2_module')
+  }
   const build = JSON.stringify([info.path, info.version, info.njs, info.modules]) + '\n'
   return { place, build, isChanged: written.changed.length > 0 }
 }

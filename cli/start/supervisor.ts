@@ -138,10 +138,10 @@ async function completed(config: Config, print: StartOptions['print']): Promise<
 
 /** Ports for routes that another program has are left out: nginx would not start with them. */
 async function openPorts(settings: Settings, print: StartOptions['print']): Promise<string> {
-  const { bind, httpPort, apiPort, poolPort, streamPorts } = settings
+  const { bind, httpPort, httpsPort, apiPort, poolPort, streamPorts } = settings
   const place = gatewayPlace(settings)
   const wanted = portsIn(streamPorts)
-  const apart = wanted.filter((port) => ![httpPort, apiPort, poolPort].includes(port))
+  const apart = wanted.filter((port) => ![httpPort, httpsPort, apiPort, poolPort].includes(port))
   const open = await freeOf(bind, apart, (port) => listensAt(place, port))
   const taken = wanted.filter((port) => !open.includes(port))
   if (taken.length > 0) {
@@ -152,9 +152,12 @@ async function openPorts(settings: Settings, print: StartOptions['print']): Prom
 
 /** Before anything is started or changed. The gateway's port may be held by the nginx that is taken over. */
 async function checkPorts({ settings }: Config, patienceMs: number): Promise<void> {
-  const { bind: host, httpPort, apiPort, poolPort, pool } = settings
+  const { bind: host, httpPort, httpsPort, apiPort, poolPort, pool } = settings
   if (!listensAt(gatewayPlace(settings), httpPort)) {
     await requireFree({ host, port: httpPort, setting: 'httpPort', patienceMs })
+  }
+  if (httpsPort !== 0 && !listensAt(gatewayPlace(settings), httpsPort)) {
+    await requireFree({ host, port: httpsPort, setting: 'httpsPort', patienceMs })
   }
   await requireFree({ host, port: apiPort, setting: 'apiPort', patienceMs })
   if (pool !== 'off') {
@@ -206,12 +209,15 @@ async function untilReady(
 
 async function greet({ config, program, print }: StartOptions, client: Client): Promise<void> {
   const { settings } = config
-  const { bind, httpPort, apiPort, home, domain, apiToken } = settings
+  const { bind, httpPort, httpsPort, apiPort, home, domain, apiToken } = settings
   const host = bind.includes(':') ? `[${bind}]` : bind
   const [register, ask, drain] = await commandsToTry(settings, program, client)
   const lines = [
     '',
     `gateway    http://${host}:${httpPort}/   (an upstream "web" answers at Host web.${domain})`,
+    ...(listensAt(gatewayPlace(settings), httpsPort)
+      ? [`           https://${host}:${httpsPort}/   (certificates: PUT /v1/certificates/{id})`]
+      : []),
     `API        http://${host}:${apiPort}/    or without a token the socket ${join(home, 'api.sock')}`,
     `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,
     `logs       ${join(home, 'logs')}`,

@@ -12,8 +12,9 @@ import {
 import type { Call } from './changes.js'
 import type { ApiContext } from './context.js'
 import { activeOf, drainBody, whenIdle } from './drain.js'
-import { instanceTarget, routeTarget, upstreamTarget } from './names.js'
+import { idTarget, instanceTarget, upstreamTarget } from './names.js'
 import type { Target } from './names.js'
+import { CertificateBody, CertificateChanged } from './certificate-schemas.js'
 import { changeAnswers } from './openapi.js'
 import * as shapes from './schemas.js'
 import type { Described } from './transport.js'
@@ -26,13 +27,16 @@ interface Names {
 const UPSTREAM = '/v1/upstreams/:upstream'
 const INSTANCE = `${UPSTREAM}/instances/:id`
 const ROUTE = '/v1/routes/:id'
+const CERTIFICATE = '/v1/certificates/:id'
 
 const upstream = (names: Names) => upstreamTarget(names.upstream)
 const instance = (names: Names) => instanceTarget('instance', names.upstream, names.id)
-const route = (names: Names) => routeTarget(names.id)
+const certificate = (names: Names) => idTarget('certificate', names.id)
+const route = (names: Names) => idTarget('route', names.id)
 
 const ofUpstream = { params: shapes.UpstreamParams, tags: ['upstreams'] }
 const ofInstance = { params: shapes.InstanceParams, tags: ['instances'] }
+const ofCertificate = { params: shapes.IdParams, tags: ['certificates'] }
 const ofRoute = { params: shapes.IdParams, tags: ['routes'] }
 const common = { headers: shapes.ChangeHeaders, querystring: shapes.WaitQuery }
 
@@ -40,6 +44,7 @@ export function registerCalls(app: FastifyInstance, context: ApiContext): void {
   registerUpstreams(app, context)
   registerInstances(app, context)
   registerRoutes(app, context)
+  registerCertificates(app, context)
   registerDrains(app, context)
 }
 
@@ -49,14 +54,14 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
   add(app, context, 'PUT', UPSTREAM, upstream, {
     ...about,
     operationId: 'putUpstream',
-    summary: 'Make an upstream, or set its policy',
+    summary: 'Make an upstream, or set its policy and whether it is reached over TLS',
     body: UpstreamBody,
     response: changeAnswers(UpstreamChanged, true),
   })
   add(app, context, 'PATCH', UPSTREAM, upstream, {
     ...about,
     operationId: 'patchUpstream',
-    summary: 'Change parts of its policy (merge patch)',
+    summary: 'Change parts of these (merge patch)',
     body: UpstreamPatch,
     response: changeAnswers(UpstreamChanged),
   })
@@ -112,6 +117,24 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     operationId: 'deleteRoute',
     summary: 'Delete a route',
     response: changeAnswers(Deleted),
+  })
+}
+
+function registerCertificates(app: FastifyInstance, context: ApiContext): void {
+  const about = { ...common, ...ofCertificate }
+  add(app, context, 'PUT', CERTIFICATE, certificate, {
+    ...about,
+    operationId: 'putCertificate',
+    summary: 'Serve a certificate for the names in it, from the next handshake on',
+    description: 'Of two certificates for one name, the one that is valid longer serves.',
+    body: CertificateBody,
+    response: changeAnswers(CertificateChanged, true),
+  })
+  add(app, context, 'DELETE', CERTIFICATE, certificate, {
+    ...about,
+    operationId: 'deleteCertificate',
+    summary: 'Serve it no longer',
+    response: changeAnswers(shapes.Deleted),
   })
 }
 
@@ -187,5 +210,5 @@ async function drain(
     ? await whenIdle(control, target, untilMs, signal)
     : await activeOf(control, target)
   const shown = { ...outcomes[0]?.shown, active, drained: applied && active === 0 }
-  return sendAnswer(reply, { revision, pending, shown })
+  return sendAnswer(reply, { control, revision, pending, shown })
 }

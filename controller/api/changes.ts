@@ -4,6 +4,7 @@
  */
 import { SluiceError } from '../../runtime/errors.js'
 import type { Control } from '../control.js'
+import { deleteCertificate, putCertificate } from './certificates.js'
 import type { Draft } from './draft.js'
 import { drainInstance, undrainInstance } from './drain.js'
 import { deleteInstance, patchInstance, putInstance } from './instances.js'
@@ -40,9 +41,7 @@ export interface Outcome {
 
 /** Lays what the call means over the draft. Rejects with `invalid`, `not_found`, `conflict`, `not_empty`, `changed`. */
 export async function planCall(draft: Draft, world: World, call: Call): Promise<Outcome> {
-  if (call.ifMatch !== undefined) {
-    await checkUnchanged(draft, world, call.target, call.ifMatch)
-  }
+  await checkUnchanged(draft, world, call.target, call.ifMatch)
   const { target, body } = call
   switch (target.kind) {
     case 'upstream':
@@ -65,6 +64,9 @@ export async function planCall(draft: Draft, world: World, call: Call): Promise<
       if (call.method === 'PUT') return putRoute(draft, world, target, body)
       if (call.method === 'DELETE') return deleteRoute(draft, target, body)
       break
+    case 'certificate':
+      if (call.method === 'DELETE') return deleteCertificate(draft, target, body)
+      if (call.method === 'PUT') return putCertificate(draft, world, target, body)
   }
   throw new SluiceError('method_not_allowed', `${call.method} does not fit the path`)
 }
@@ -73,7 +75,7 @@ export async function planCall(draft: Draft, world: World, call: Call): Promise<
 export async function revisionOf(draft: Draft, world: World, target: Target): Promise<number> {
   const revisions = await Promise.all(keysOf(target).map((key) => draft.revisionOf(key)))
   const stored = Math.max(0, ...revisions)
-  if (target.kind === 'route') {
+  if (target.kind === 'route' || target.kind === 'certificate') {
     return stored
   }
   if (target.kind === 'upstream') {
@@ -87,8 +89,11 @@ async function checkUnchanged(
   draft: Draft,
   world: World,
   target: Target,
-  ifMatch: number,
+  ifMatch: number | undefined,
 ): Promise<void> {
+  if (ifMatch === undefined) {
+    return
+  }
   const revision = await revisionOf(draft, world, target)
   if (revision === 0 && ifMatch !== 0) {
     throw new SluiceError('changed', `${printTarget(target)} is not there (any more)`)

@@ -5,6 +5,7 @@
 import { parseKey } from '../../contract/keys.js'
 import type { RecordKey } from '../../contract/keys.js'
 import type { Entry, Registry } from '../../registry/registry.js'
+import { withoutKey } from './certificates.js'
 
 /** A key as planned. `base` is what the registry has; `value` is undefined when the key is to go. */
 export interface Write {
@@ -20,7 +21,7 @@ export interface Write {
 /** One line of a dry run and of the audit log; `before` and `after` are records, null where there is none. */
 export interface Difference {
   op: 'create' | 'update' | 'delete'
-  kind: 'upstream' | 'instance' | 'override' | 'route'
+  kind: 'upstream' | 'instance' | 'override' | 'route' | 'certificate'
   upstream?: string
   id?: string
   before: unknown
@@ -148,8 +149,8 @@ function differenceOf(write: Write): Difference | undefined {
   return {
     op: before === null ? 'create' : after === null ? 'delete' : 'update',
     ...namesOf(key),
-    before,
-    after,
+    before: key.kind === 'certificates' ? withoutKey(before) : before,
+    after: key.kind === 'certificates' ? withoutKey(after) : after,
     beforeRevision: before === null ? 0 : (write.base?.revision ?? 0),
     call: write.call,
   }
@@ -163,6 +164,8 @@ function namesOf(key: RecordKey): Pick<Difference, 'kind' | 'upstream' | 'id'> {
       return { kind: 'instance', upstream: key.upstream, id: key.id }
     case 'overrides':
       return { kind: 'override', upstream: key.upstream, id: key.id }
+    case 'certificates':
+      return { kind: 'certificate', id: key.id }
     case 'routes':
     case 'hosts':
     case 'gateways':

@@ -57,6 +57,15 @@ function tierText({ spill }: Tiers, { zone }: Place): string {
   return spill.length === 0 ? '' : `${count} until the others cannot serve (${where})`
 }
 
+function tlsText({ tls }: DesiredUpstream): string {
+  if (tls === undefined) {
+    return ''
+  }
+  const { serverName, verify } = tls
+  const asked = serverName === undefined ? '' : ` as ${serverName}`
+  return `reached over TLS${asked}, certificates ${verify ? 'verified' : 'not verified'}`
+}
+
 /** A line for each thing that decides. `cookies`: the request's Cookie header, as far as it is known. */
 export function tellPolicy(
   upstream: DesiredUpstream,
@@ -68,6 +77,7 @@ export function tellPolicy(
     balanceText(upstream.policy),
     sessionText(upstream, place, cookies),
     tierText(tiers, place),
+    tlsText(upstream),
   ]
   return lines.filter((line) => line !== '').map((line) => `upstream ${upstream.name}: ${line}`)
 }

@@ -2,27 +2,24 @@
  * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
  */
 import type { FastifyInstance } from 'fastify'
+import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Policy } from '../../contract/policy.js'
 import { compilePeers, sidOf } from '../compile.js'
 import type { Compiled, Place } from '../compile.js'
 import type { Conditions } from '../conditions.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
-import { byPrecedence, planHosts } from '../hosts.js'
-import type { Plan } from '../hosts.js'
+import { planHosts } from '../hosts.js'
 import type { ApiContext } from './context.js'
+import { match } from './explain-match.js'
+import type { Matched } from './explain-match.js'
 import { tellPolicy } from './explain-policy.js'
 import { showInstance } from './instances.js'
 import { readAnswers } from './openapi.js'
+import { askedBy } from './question.js'
+import type { Question } from './question.js'
 import { ExplainQuery } from './schemas.js'
 import { Explained } from './state-schemas.js'
-
-interface Matched {
-  /** The route; null when the upstream answers at its own name below the domain. */
-  id: string | null
-  host: string
-  pathPrefix: string
-  arms: Array<{ upstream: string; weight: number }>
-}
+import { settingsOf } from './upstreams.js'
 
 interface Arm {
   name: string
@@ -31,15 +28,8 @@ interface Arm {
   share: number
   /** Absent when there is no such upstream. */
   policy?: Policy
+  tls?: PeerTls
   peers: Array<Record<string, unknown>>
-}
-
-/** A request as a person types it: any case, a port, a trailing dot, a query. */
-export interface Question {
-  host: string
-  path: string
-  /** Its Cookie header. */
-  cookie?: string | undefined
 }
 
 /** What decides beside the registry. */
@@ -70,28 +60,31 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
   }
   app.get('/v1/explain', { schema }, (request) => {
     const {
-      host,
+      header,
       path = '/',
-      cookie,
+      ...said
     } = request.query as {
       host: string
       path?: string
+      method?: string
+      header?: string | string[]
       cookie?: string
     }
+    const question = { ...said, path, headers: header === undefined ? [] : [header].flat() }
     const { domain, cluster, zone } = control.settings
     const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
     const ground = { domain, cluster, zone, conditionsOf }
-    return explain(control.desired(), ground, { host, path, cookie })
+    return explain(control.desired(), ground, question)
   })
 }
 
 /** Of what the registry says and this gateway found out. */
 export function explain(desired: Desired, ground: Ground, question: Question): Explanation {
-  const asked = { host: plainHost(question.host), path: plainPath(question.path) }
+  const asked = askedBy(question)
   const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
   const why: string[] = []
-  const matched = match(plan, desired, asked, why)
-  const head = { revision: desired.revision, ...asked }
+  const matched = match(plan, asked, why)
+  const head = { revision: desired.revision, host: asked.host, path: asked.path }
   if (matched === undefined) {
     return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
   }
@@ -106,76 +99,8 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
   return { ...head, outcome, why, route, upstreams, peers }
 }
 
-/** What nginx calls `$host`. */
-export function plainHost(text: string): string {
-  return text.trim().toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
-}
-
-/** What nginx calls `$uri`: decoded, without query, with `.`, `..` and double slashes resolved. */
-export function plainPath(text: string): string {
-  const path = text.replace(/[?#].*$/s, '')
-  let decoded = path
-  try {
-    decoded = decodeURIComponent(path)
-  } catch {
-    // Not UTF-8. It then matches no prefix that has such characters, which is as nginx sees it.
-  }
-  const segments: string[] = []
-  for (const segment of decoded.split('/')) {
-    if (segment === '..') segments.pop()
-    else if (segment !== '' && segment !== '.') segments.push(segment)
-  }
-  const closing = /\/\.{0,2}$/.test(decoded) && segments.length > 0 ? '/' : ''
-  return `/${segments.join('/')}${closing}`
-}
-
-function match(
-  { hosts, splits }: Plan,
-  desired: Desired,
-  { host, path }: { host: string; path: string },
-  why: string[],
-): Matched | undefined {
-  const found = candidates(host).find((name) => hosts.has(name))
-  const known = found === undefined ? undefined : hosts.get(found)
-  if (known === undefined) {
-    why.push(`no route and no upstream has the host ${host}`)
-    return undefined
-  }
-  why.push(
-    known.host === host ? `host ${host} matches exactly` : `host ${host} matches ${known.host}`,
-  )
-  const hit = known.routes.find(({ prefix }) => isUnder(path, prefix))
-  if (hit === undefined) {
-    why.push(`${known.host} has no path prefix that ${path} begins with`)
-    return undefined
-  }
-  const split = splits.get(hit.target)
-  const id = routeOf(desired, known.host, hit.prefix)
-  const longest = `path prefix ${hit.prefix} is the longest that matches`
-  why.push(id === null ? 'the upstream answers at its own name' : `${longest} (route ${id})`)
-  const arms = split ?? [{ upstream: hit.target.slice(1), weight: 1 }]
-  return { id, host: known.host, pathPrefix: hit.prefix, arms }
-}
-
-/** The host itself, then the wildcards above it, the longest first. */
-function candidates(host: string): string[] {
-  const labels = host.split('.')
-  return [host, ...labels.slice(1).map((_, i) => `*.${labels.slice(i + 1).join('.')}`)]
-}
-
-function isUnder(path: string, prefix: string): boolean {
-  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
-}
-
-function routeOf({ routes }: Desired, host: string, prefix: string): string | null {
-  const fits = [...routes.values()].filter(
-    ({ record }) => record.hosts.includes(host) && record.pathPrefix === prefix,
-  )
-  return fits.sort(byPrecedence)[0]?.id ?? null
-}
-
-function withoutPeers({ name, weight, share, policy }: Arm): Omit<Arm, 'peers'> {
-  return { name, weight, share, ...(policy !== undefined && { policy }) }
+function withoutPeers({ name, weight, share, policy, tls }: Arm): Omit<Arm, 'peers'> {
+  return { name, weight, share, ...(policy !== undefined && settingsOf({ policy, tls })) }
 }
 
 function shareOut(
@@ -206,7 +131,8 @@ function shareOut(
     }
     const told = tellPolicy(one, compiled.tiers, ground, cookie)
     why.push(...(share === 0 ? [`upstream ${name} has no instance that is up`] : told))
-    return { name, weight, share, policy: one.policy, peers: peersOf(one, compiled, ground, share) }
+    const peers = peersOf(one, compiled, ground, share)
+    return { name, weight, share, ...settingsOf(one), peers }
   })
 }
 

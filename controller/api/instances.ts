@@ -156,6 +156,8 @@ async function write(
   }
   const record = accept(checkInstance(fields, world.settings))
   refuseOwnAddress(record, world.ownAddresses())
+  const { check } = world.desired().upstreams.get(target.upstream)?.policy ?? {}
+  refuseOwnCheck(world, check?.port, record.host)
   await draft.put(instanceKey(target), record, record.ttlMs)
   const shown = showInstance(planned(target, record, stored.override))
   return { created: !stored.there, shown }
@@ -166,6 +168,18 @@ function refuseOwnAddress({ host, port }: InstanceRecord, own: ReadonlySet<strin
   if (isOwnAddress(own, host, port)) {
     const what = `${printAddress(host, port)} is an address that Sluice itself listens on`
     throw new SluiceError('invalid', what, { field: 'port' })
+  }
+}
+
+/** A check of Sluice by Sluice says nothing of an instance. What a batch hides from here, the checker leaves out. */
+export function refuseOwnCheck(
+  { ownAddresses }: Pick<World, 'ownAddresses'>,
+  port: number | undefined,
+  host: string,
+): void {
+  if (port !== undefined && isOwnAddress(ownAddresses(), host, port)) {
+    const what = `policy.check.port ${port}: ${printAddress(host, port)} is an address that Sluice itself listens on`
+    throw new SluiceError('invalid', what, { field: 'policy.check.port' })
   }
 }
 

@@ -7,6 +7,13 @@ export type Target =
   | { kind: 'upstream'; upstream: string }
   | { kind: 'instance' | 'drain' | 'undrain'; upstream: string; id: string }
   | { kind: 'route'; id: string }
+  | { kind: 'certificate'; id: string }
+
+/** Collections of things that have nothing but an id. */
+const BY_ID: Record<string, 'route' | 'certificate'> = {
+  routes: 'route',
+  certificates: 'certificate',
+}
 
 const NAME_RULE = 'must be 1 to 63 characters of a-z 0-9 -, and neither begin nor end with -'
 const ID_RULE = 'must be 1 to 128 characters of A-Z a-z 0-9 _ . : -'
@@ -27,14 +34,19 @@ export function instanceTarget<K extends 'instance' | 'drain' | 'undrain'>(
   return { kind, upstream: name, id }
 }
 
-export function routeTarget(id: unknown): Target & { kind: 'route' } {
-  return { kind: 'route', id: checkName(id, 'id') }
+export function idTarget<K extends 'route' | 'certificate'>(
+  kind: K,
+  id: unknown,
+): { kind: K; id: string } {
+  if (!isName(id)) {
+    throw new SluiceError('invalid', `the ${kind}'s id ${NAME_RULE}`, { field: 'id' })
+  }
+  return { kind, id }
 }
 
 export function checkName(value: unknown, field: string): string {
   if (!isName(value)) {
-    const what = field === 'id' ? "the route's id" : `the name of the ${field}`
-    throw new SluiceError('invalid', `${what} ${NAME_RULE}`, { field })
+    throw new SluiceError('invalid', `the name of the ${field} ${NAME_RULE}`, { field })
   }
   return value
 }
@@ -50,8 +62,9 @@ export function parsePath(path: string): { target: Target; query: URLSearchParam
       return { target, query: new URLSearchParams(search) }
     }
   }
-  if (inside && collection === 'routes' && rest.length === 0) {
-    return { target: routeTarget(first), query: new URLSearchParams(search) }
+  const kind = BY_ID[collection ?? '']
+  if (inside && kind !== undefined && rest.length === 0) {
+    return { target: idTarget(kind, first), query: new URLSearchParams(search) }
   }
   throw new SluiceError(
     'not_found',
@@ -89,7 +102,8 @@ export function printTarget(target: Target): string {
     case 'upstream':
       return `upstream ${target.upstream}`
     case 'route':
-      return `route ${target.id}`
+    case 'certificate':
+      return `${target.kind} ${target.id}`
     case 'instance':
     case 'drain':
     case 'undrain':
@@ -104,6 +118,8 @@ export function keysOf(target: Target): string[] {
       return [printKey({ kind: 'upstreams', upstream: target.upstream })]
     case 'route':
       return [printKey({ kind: 'routes', id: target.id })]
+    case 'certificate':
+      return [printKey({ kind: 'certificates', id: target.id })]
     case 'instance':
     case 'drain':
     case 'undrain':

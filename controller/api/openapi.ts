@@ -46,11 +46,14 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
       info: {
         title: 'Sluice',
         version: '1',
-        description: 'Upstreams, instances and routes of a running nginx, changed without reload.',
+        description:
+          'Upstreams, instances, routes and certificates of a running nginx, changed without reload.',
       },
-      tags: ['upstreams', 'instances', 'routes', 'batch', 'gateways', 'state'].map((name) => ({
-        name,
-      })),
+      tags: ['upstreams', 'instances', 'routes', 'certificates', 'batch', 'gateways', 'state'].map(
+        (name) => ({
+          name,
+        }),
+      ),
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
       security: [{ token: [] }],
     },

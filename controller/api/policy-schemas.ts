@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import type { Static, TProperties } from 'typebox'
 import { DEFAULT_EJECT, DEFAULT_RETRY } from '../../contract/policy.js'
+import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Policy } from '../../contract/policy.js'
 import { RETRY_STATUSES } from '../../contract/rules.js'
 
@@ -133,10 +134,32 @@ type Equal<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
 /** A field that only one of the two has, or of another type, does not compile. */
 export const POLICY_IS_DOCUMENTED: Equal<Deep<Static<typeof PolicyAnswer>>, Deep<Policy>> = true
 
+const peerTls = {
+  serverName: maybe(
+    Type.String({
+      maxLength: 253,
+      description: 'The name that instances are asked for, and their certificates verified for',
+      examples: ['shop.internal'],
+    }),
+  ),
+}
+const verify = Type.Boolean({
+  default: true,
+  description: 'Whether certificates must be for serverName, by an authority that is trusted',
+})
+const about = { description: 'Instances are reached over TLS; absent: without' }
+
+export const PeerTlsBody = Type.Object(
+  { ...peerTls, verify: maybe(verify) },
+  { ...closed, ...about },
+)
+export const PeerTlsAnswer = Type.Object({ ...peerTls, verify }, { ...closed, ...about })
+export const PEER_TLS_IS_DOCUMENTED: Equal<Deep<Static<typeof PeerTlsAnswer>>, Deep<PeerTls>> = true
+
 /** A merge patch (RFC 7396): null removes a part, or a field of it. What comes of it is judged as a whole. */
-export const PolicyPatch = Type.Union([
+export const PartPatch = Type.Union([
   Type.Null(),
   Type.Record(Type.String(), Type.Unknown(), {
-    description: 'Parts of a policy; null removes one, so that its default holds again',
+    description: 'Some of its fields; null removes one, so that its default holds again',
   }),
 ])

@@ -2,20 +2,23 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { SluiceError } from '../../runtime/errors.js'
 import type {
+  DesiredCertificate,
   DesiredInstance,
   DesiredRoute,
   DesiredStreamRoute,
   DesiredUpstream,
 } from '../desired.js'
+import { Certificate, Certificates } from './certificate-schemas.js'
+import { showCertificate } from './certificates.js'
 import type { ApiContext } from './context.js'
 import { activeOfAll } from './drain.js'
 import { showInstance } from './instances.js'
-import { instanceTarget, printTarget, routeTarget, upstreamTarget } from './names.js'
+import { idTarget, instanceTarget, printTarget, upstreamTarget } from './names.js'
 import type { Target } from './names.js'
 import { readAnswers } from './openapi.js'
 import { showRoute } from './routes.js'
 import * as shapes from './schemas.js'
-import { showUpstream } from './upstreams.js'
+import { settingsOf, showUpstream } from './upstreams.js'
 
 interface Names {
   upstream: string
@@ -29,6 +32,7 @@ export function registerReads(app: FastifyInstance, context: ApiContext): void {
   registerUpstream(app, context)
   registerInstance(app, context)
   registerRoutes(app, context)
+  registerCertificates(app, context)
 }
 
 function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
@@ -58,7 +62,8 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
     response: readAnswers(shapes.Upstream),
   }
   app.get<{ Params: Names }>('/v1/upstreams/:upstream', { schema: one }, async (request, reply) => {
-    const { name, policy, revision, instances } = upstreamOf(context, request.params.upstream)
+    const upstream = upstreamOf(context, request.params.upstream)
+    const { name, revision, instances } = upstream
     const known = sorted(instances)
     const ids = known.map(({ id }) => id)
     const active = await activeOfAll(context.control, name, ids)
@@ -67,7 +72,12 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
       ...showInstance(each, conditions.get(each.id)),
       active: active[i] ?? null,
     }))
-    return tagged(reply, revision).send({ name, policy, revision, instances: shown })
+    return tagged(reply, revision).send({
+      name,
+      ...settingsOf(upstream),
+      revision,
+      instances: shown,
+    })
   })
 }
 
@@ -123,6 +133,43 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
   })
 }
 
+function registerCertificates(app: FastifyInstance, context: ApiContext): void {
+  const listed = {
+    ...query,
+    operationId: 'listCertificates',
+    summary: 'All certificates, without their keys',
+    tags: ['certificates'],
+    response: readAnswers(Certificates),
+  }
+  app.get('/v1/certificates', { schema: listed }, (_request, reply) => {
+    const { revision, certificates } = context.control.desired()
+    const shown = sorted(certificates).map((each) => showCertificate(each.id, each))
+    return tagged(reply, revision).send({ revision, certificates: shown })
+  })
+  const one = {
+    ...query,
+    operationId: 'getCertificate',
+    summary: 'One certificate, without its key',
+    tags: ['certificates'],
+    params: shapes.IdParams,
+    response: readAnswers(Certificate),
+  }
+  app.get<{ Params: Names }>('/v1/certificates/:id', { schema: one }, (request, reply) => {
+    const known = certificateOf(context, request.params.id)
+    const { id, revision } = known
+    return tagged(reply, revision).send({ ...showCertificate(id, known), revision })
+  })
+}
+
+function certificateOf({ control }: ApiContext, id: string): DesiredCertificate {
+  const target = idTarget('certificate', id)
+  const known = control.desired().certificates.get(target.id)
+  if (known === undefined) {
+    throw missing(target)
+  }
+  return known
+}
+
 function upstreamOf({ control }: ApiContext, name: string): DesiredUpstream {
   const target = upstreamTarget(name)
   const known = control.desired().upstreams.get(target.upstream)
@@ -133,7 +180,7 @@ function upstreamOf({ control }: ApiContext, name: string): DesiredUpstream {
 }
 
 function routeOf({ control }: ApiContext, id: string): DesiredRoute | DesiredStreamRoute {
-  const target = routeTarget(id)
+  const target = idTarget('route', id)
   const { routes, streamRoutes } = control.desired()
   const known = routes.get(target.id) ?? streamRoutes.get(target.id)
   if (known === undefined) {

@@ -1,7 +1,8 @@
-/** Calls about a route. Two routes may not claim the same host and path prefix: which of them counts, nobody could say. */
+/** Calls about a route. Two may not claim the same host and path prefix under the same conditions: which counts, nobody could say. */
 import { AGENT_ROUTES, parseKey, printKey } from '../../contract/keys.js'
-import { checkRoute } from '../../contract/route.js'
+import { ROUTE_FIELDS, checkRoute } from '../../contract/route.js'
 import type { RouteRecord } from '../../contract/route.js'
+import { printConditions } from '../../contract/route-match.js'
 import { isStreamRoute } from '../../contract/stream-route.js'
 import type { StreamRouteRecord } from '../../contract/stream-route.js'
 import { SluiceError } from '../../runtime/errors.js'
@@ -17,7 +18,6 @@ export interface RouteTarget {
   id: string
 }
 
-const FIELDS = ['hosts', 'pathPrefix', 'upstream', 'split']
 /** Fields that the design names and this version does not serve: better refused than silently ignored. */
 const NOT_YET = ['sni', 'when']
 
@@ -34,7 +34,7 @@ export async function putRoute(
 }
 
 function hostRouteOf(body: unknown): RouteRecord {
-  const fields = fieldsOf(body, [...FIELDS, ...NOT_YET])
+  const fields = fieldsOf(body, [...ROUTE_FIELDS, ...NOT_YET])
   refuseNotYet(fields, '')
   if (Array.isArray(fields.split)) {
     fields.split.forEach((arm: unknown, index) => refuseNotYet(arm, `split[${index}].`))
@@ -96,7 +96,8 @@ export function findContradiction(draft: Draft, world: World): Contradiction | u
 
 function contradiction(record: RouteRecord, claim: string, other: string): SluiceError {
   const host = claim.slice(0, claim.indexOf('/'))
-  const what = `route ${other} has host ${host} with path prefix ${record.pathPrefix} already`
+  const same = printConditions(record) === '' ? '' : ' and the same conditions'
+  const what = `route ${other} has host ${host} with path prefix ${record.pathPrefix}${same} already`
   return new SluiceError('conflict', what, { field: `hosts[${record.hosts.indexOf(host)}]` })
 }
 
@@ -115,9 +116,10 @@ function changedRoutes(
   return changed
 }
 
-/** `app.example.com/api`: a host holds no slash, so the first one begins the prefix. */
+/** `app.example.com/api`, and the conditions: a host holds no slash, so the first one begins the prefix. */
 function claimsIn(record: RouteRecord): string[] {
-  return record.hosts.map((host) => host + record.pathPrefix)
+  const conditions = printConditions(record)
+  return record.hosts.map((host) => `${host}${record.pathPrefix}\t${conditions}`)
 }
 
 /** Made once for each set of routes, not for each call. What containers ask for is no claim: an operator's route comes first. */

@@ -3,7 +3,8 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../contract/codes.js'
 import { MOST_WAIT_MS } from './drain.js'
-import { PolicyAnswer as Policy, PolicyBody, PolicyPatch } from './policy-schemas.js'
+import { PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy-schemas.js'
+import { PartPatch } from './policy-schemas.js'
 
 export const closed = { additionalProperties: false }
 export const maybe = Type.Optional
@@ -48,10 +49,17 @@ export const EventsQuery = Type.Object(
   { from: maybe(Type.String({ pattern: '^\\d{1,15}$' })) },
   closed,
 )
+const HeaderLine = Type.String({ maxLength: 8192 })
 export const ExplainQuery = Type.Object(
   {
     host: Type.String({ minLength: 1, maxLength: 300 }),
     path: maybe(Type.String({ maxLength: 8192 })),
+    method: maybe(Type.String({ maxLength: 32, default: 'GET' })),
+    header: maybe(
+      Type.Union([HeaderLine, Type.Array(HeaderLine, { maxItems: 64 })], {
+        description: 'A line such as `X-Canary: always`; may be given several times',
+      }),
+    ),
     cookie: maybe(Type.String({ maxLength: 8192 })),
   },
   closed,
@@ -63,8 +71,14 @@ export const ChangeHeaders = Type.Object({
   ),
 })
 
-export const UpstreamBody = Type.Object({ policy: maybe(PolicyBody) }, closed)
-export const UpstreamPatch = Type.Object({ policy: maybe(PolicyPatch) }, closed)
+export const UpstreamBody = Type.Object(
+  { policy: maybe(PolicyBody), tls: maybe(PeerTlsBody) },
+  closed,
+)
+export const UpstreamPatch = Type.Object(
+  { policy: maybe(PartPatch), tls: maybe(PartPatch) },
+  closed,
+)
 export const InstanceBody = Type.Object(
   {
     ...{ host: Host, port: Port, weight: maybe(Weight) },
@@ -99,18 +113,32 @@ const Split = Type.Array(Type.Object({ upstream: Name, weight: Weight }, closed)
   minItems: 1,
   maxItems: 16,
 })
-const routeFields = {
-  port: maybe(
-    Type.Integer({ ...Port, description: 'One of streamPorts; then protocol, and no hosts' }),
-  ),
-  protocol: maybe(words('tcp', 'udp')),
+const ValueConditions = Type.Record(
+  Type.String(),
+  Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Literal(true)]),
+  { description: 'By name: an exact value, or true where any will do', minProperties: 1 },
+)
+const matchFields = {
   hosts: maybe(
     Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
       minItems: 1,
       maxItems: 256,
+      description:
+        'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
     }),
   ),
+  port: maybe(
+    Type.Integer({ ...Port, description: 'One of streamPorts; then protocol, and no hosts' }),
+  ),
+  protocol: maybe(words('tcp', 'udp')),
   pathPrefix: maybe(Type.String({ default: '/' })),
+  methods: maybe(Type.Array(Type.String({ examples: ['GET'] }), { minItems: 1, maxItems: 16 })),
+  headers: maybe(ValueConditions),
+  cookies: maybe(ValueConditions),
+  arguments: maybe(ValueConditions),
+}
+const routeFields = {
+  ...matchFields,
   upstream: maybe(Name),
   split: maybe(Split),
 }
@@ -119,11 +147,18 @@ export const RouteBody = Type.Object(routeFields, {
   description: 'Either hosts or port and protocol; either upstream or split',
 })
 
-/** Of every change. `pending` names the gateways that had not applied it when this was answered. */
-const changed = {
+/** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
+export const changed = {
   applied: Type.Boolean(),
   revision: Revision,
   pending: maybe(Type.Array(Type.String())),
+  reasons: maybe(
+    Type.Record(
+      Type.String(),
+      Type.Object({ code: Type.String(), message: Type.String() }, closed),
+      { description: 'What keeps a pending gateway from applying it, by its id' },
+    ),
+  ),
 }
 export const instanceFields = {
   id: InstanceId,
@@ -143,17 +178,18 @@ const active = nullable(
   Type.Integer({ minimum: 0, description: 'Requests in flight; null when it cannot be told' }),
 )
 const Instance = Type.Object({ ...instanceFields, active }, closed)
+const upstreamFields = { name: Name, policy: PolicyAnswer, tls: maybe(PeerTlsAnswer) }
 const upstreamCounts = { up: Count, draining: Count, down: Count }
 
 export const Upstreams = Type.Object(
   {
     revision: Revision,
-    upstreams: Type.Array(Type.Object({ name: Name, policy: Policy, ...upstreamCounts }, closed)),
+    upstreams: Type.Array(Type.Object({ ...upstreamFields, ...upstreamCounts }, closed)),
   },
   closed,
 )
 export const Upstream = Type.Object(
-  { name: Name, policy: Policy, revision: Revision, instances: Type.Array(Instance) },
+  { ...upstreamFields, revision: Revision, instances: Type.Array(Instance) },
   closed,
 )
 export const InstanceAnswer = Type.Object({ ...instanceFields, active, revision: Revision }, closed)
@@ -163,7 +199,7 @@ export const Routes = Type.Object(
 )
 export const Route = Type.Object({ id: Name, ...routeFields, revision: Revision }, closed)
 
-export const UpstreamChanged = Type.Object({ name: Name, policy: Policy, ...changed }, closed)
+export const UpstreamChanged = Type.Object({ ...upstreamFields, ...changed }, closed)
 export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, closed)
 export const RouteChanged = Type.Object({ id: Name, ...routeFields, ...changed }, closed)
 export const Deleted = Type.Object(changed, closed)
@@ -197,7 +233,7 @@ const Difference = Type.Object(
   {
     operation: Type.Integer({ minimum: 0, description: 'Which operation did it' }),
     op: words('create', 'update', 'delete'),
-    kind: words('upstream', 'instance', 'override', 'route'),
+    kind: words('upstream', 'instance', 'override', 'route', 'certificate'),
     upstream: maybe(Name),
     id: maybe(Type.String()),
     before: nullable(Type.Unknown()),

@@ -1,6 +1,6 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
-import { PolicyAnswer } from './policy-schemas.js'
+import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
 import {
   Count,
   Name,
@@ -33,6 +33,7 @@ const gatewayFields = {
     ),
   ),
   reason: maybe(Type.String()),
+  code: maybe(Type.String()),
 }
 const Gateway = Type.Object(gatewayFields, closed)
 const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)
@@ -81,7 +82,10 @@ export const Explained = Type.Object(
     ),
     upstreams: Type.Array(
       Type.Object(
-        { name: Name, weight: Weight, share: Type.Number(), policy: maybe(PolicyAnswer) },
+        {
+          ...{ name: Name, weight: Weight, share: Type.Number() },
+          ...{ policy: maybe(PolicyAnswer), tls: maybe(PeerTlsAnswer) },
+        },
         closed,
       ),
     ),

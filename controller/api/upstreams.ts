@@ -1,7 +1,8 @@
 /** Calls about an upstream and its policy. */
-import { checkUpstream } from '../../contract/records.js'
+import { UPSTREAM_FIELDS, checkUpstream } from '../../contract/records.js'
 import type { UpstreamRecord } from '../../contract/records.js'
 import { printKey } from '../../contract/keys.js'
+import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Policy } from '../../contract/policy.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Conditions } from '../conditions.js'
@@ -11,6 +12,7 @@ import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import { isGone } from './draft.js'
 import type { Draft } from './draft.js'
+import { refuseOwnCheck } from './instances.js'
 import { printTarget } from './names.js'
 
 export interface UpstreamTarget {
@@ -24,9 +26,9 @@ export async function putUpstream(
   target: UpstreamTarget,
   body: unknown,
 ): Promise<Outcome> {
-  const record = accept(checkUpstream(fieldsOf(body, ['policy'])))
+  const record = accept(checkUpstream(fieldsOf(body, UPSTREAM_FIELDS)))
   const there = await isThere(draft, world, target)
-  return write(draft, target, record, !there)
+  return write(draft, world, target, record, !there)
 }
 
 export async function patchUpstream(
@@ -35,13 +37,15 @@ export async function patchUpstream(
   target: UpstreamTarget,
   body: unknown,
 ): Promise<Outcome> {
-  const patch = fieldsOf(body, ['policy'])
+  const patch = fieldsOf(body, UPSTREAM_FIELDS)
   if (!(await isThere(draft, world, target))) {
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
   }
   const stored = checkUpstream(await draft.read(keyOf(target)))
-  const before = stored.ok ? { policy: withoutReplaced(stored.value.policy, patch.policy) } : {}
-  return write(draft, target, accept(checkUpstream(mergePatch(before, patch))), false)
+  const before = stored.ok
+    ? { ...stored.value, policy: withoutReplaced(stored.value.policy, patch.policy) }
+    : {}
+  return write(draft, world, target, accept(checkUpstream(mergePatch(before, patch))), false)
 }
 
 /** A part that becomes one of another kind keeps none of its fields: they would be unknown to it. */
@@ -88,7 +92,7 @@ export async function deleteUpstream(
   return { created: false, shown: {} }
 }
 
-/** `{name, policy, up, draining, down}`; counted once for each state that an upstream was in. */
+/** `{name, policy, tls, up, draining, down}`; counted once for each state that an upstream was in. */
 export function showUpstream(
   upstream: DesiredUpstream,
   conditions: Conditions,
@@ -101,9 +105,20 @@ export function showUpstream(
   for (const instance of upstream.instances.values()) {
     counts[stateOf(instance, conditions.get(instance.id)).state] += 1
   }
-  const shown = { name: upstream.name, policy: upstream.policy, ...counts }
+  const shown = { name: upstream.name, ...settingsOf(upstream), ...counts }
   counted.set(upstream, { conditions, shown })
   return shown
+}
+
+/** What is set of it. */
+export function settingsOf({
+  policy,
+  tls,
+}: {
+  policy: Policy
+  tls?: PeerTls | undefined
+}): UpstreamRecord {
+  return { policy, ...(tls !== undefined && { tls }) }
 }
 
 interface Shown {
@@ -116,12 +131,18 @@ const counted = new WeakMap<DesiredUpstream, Shown>()
 
 async function write(
   draft: Draft,
+  world: World,
   target: UpstreamTarget,
   record: UpstreamRecord,
   created: boolean,
 ): Promise<Outcome> {
+  const port = record.policy.check?.port
+  const instances = world.desired().upstreams.get(target.upstream)?.instances.values() ?? []
+  for (const instance of port === undefined ? [] : instances) {
+    refuseOwnCheck(world, port, instance.record.host)
+  }
   await draft.put(keyOf(target), record)
-  return { created, shown: { name: target.upstream, policy: record.policy } }
+  return { created, shown: { name: target.upstream, ...record } }
 }
 
 /** An upstream is there when it has a record or an instance. */

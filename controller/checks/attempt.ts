@@ -1,10 +1,20 @@
 /** What all kinds of checks share: one end for each attempt, however many events come, and its limit in time. */
+import type { SecureContext } from 'node:tls'
 import type { CheckPolicy } from '../../contract/check-policy.js'
 
 /** Where an instance is asked: an IP literal without brackets, and the check's own port where the policy names one. */
 export interface CheckAddress {
   host: string
   port: number
+  /** Absent: without TLS. */
+  tls?: CheckTls | undefined
+}
+
+export interface CheckTls {
+  /** The name asked for, which the certificate must be for; '' for none. */
+  name: string
+  /** With whom is trusted; absent: any certificate will do. */
+  trusted?: SecureContext
 }
 
 /**
@@ -105,6 +115,14 @@ const WORDS: Record<string, string> = {
   EPERM: 'not allowed by a firewall here',
   EACCES: 'not allowed by a firewall here',
   EPROTO: 'TLS failed',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is by nobody who is trusted',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is by nobody who is trusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'its certificate is by nobody who is trusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is by nobody who is trusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is by nobody who is trusted',
   UND_ERR_SOCKET: 'closed before its answer was complete',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'closed before its answer was complete',
   UND_ERR_HEADERS_OVERFLOW: 'header of its answer is too large',

@@ -1,5 +1,6 @@
 /** Active health checks: asks every instance in its rhythm, and says which are down. One timer, whatever their number. */
 import type { CheckPolicy, CheckType } from '../../contract/check-policy.js'
+import type { PeerTls } from '../../contract/peer-tls.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { Check, CheckResult } from './attempt.js'
@@ -11,6 +12,7 @@ import { Rhythm } from './rhythm.js'
 import { Standing } from './standing.js'
 import type { Conclusion, Verdict } from './standing.js'
 import { checkTcp } from './tcp-check.js'
+import { Trust } from './trust.js'
 
 export interface CheckTarget {
   /** `<upstream>/<id>` */
@@ -18,16 +20,22 @@ export interface CheckTarget {
   host: string
   port: number
   policy: CheckPolicy
+  /** How the upstream's instances are reached; absent: without TLS. */
+  tls?: PeerTls | undefined
   /** What a controller that ran before had concluded; used when the key is new, in place of `policy.initial`. */
   before?: Conclusion
 }
 
 export interface CheckerOptions {
   log: Logger
+  /** Certificates, in PEM, of the authorities whose word counts; absent: those that Node knows. */
+  trustedCa?: string
   /** How many checks may run at a time; the others wait in the order in which they are due. */
   atOnce?: number
   /** Monotonic milliseconds. */
   now?: () => number
+  /** Whether Sluice itself listens there: that is not asked, and is warned of. */
+  isOwn?: (host: string, port: number) => boolean
   /**
    * Called with the keys whose state or reason has changed, once for all that changed in the same turn of the event loop;
    * also for a key that is new and not up. Not called for keys that are gone.
@@ -68,14 +76,16 @@ const GRAIN_MS = 25
  */
 export class Checker {
   readonly #log: Logger
+  readonly #trust: Trust
   readonly #atOnce: number
   readonly #now: () => number
+  readonly #isOwn: (host: string, port: number) => boolean
   readonly #reporter: Reporter
   readonly #watched = new Map<string, Watched>()
   readonly #verdicts = new Map<string, Verdict>()
   readonly #queue = new DueQueue<Watched>()
   readonly #running = new Set<Promise<void>>()
-  readonly #texts = new WeakMap<CheckPolicy, string>()
+  readonly #texts = new WeakMap<CheckPolicy | PeerTls, string>()
   readonly #counts = { passed: 0, failed: 0, unmade: 0 }
   #timer: NodeJS.Timeout | undefined
   #wakeMs = Infinity
@@ -85,8 +95,10 @@ export class Checker {
 
   constructor(options: CheckerOptions) {
     this.#log = options.log
+    this.#trust = new Trust(options.trustedCa)
     this.#atOnce = options.atOnce ?? 64
     this.#now = options.now ?? (() => performance.now())
+    this.#isOwn = options.isOwn ?? (() => false)
     this.#reporter = new Reporter(options.log, this.#now, options.onChange)
   }
 
@@ -97,6 +109,7 @@ export class Checker {
     let named = 0
     const fresh = new Set<Watched>()
     for (const target of targets) {
+      if (this.#isRefused(target)) continue
       const known = this.#watched.get(target.key)
       if (known?.round !== this.#round) named += 1
       this.#name(target, known, fresh)
@@ -129,6 +142,13 @@ export class Checker {
     await Promise.all(this.#running)
   }
 
+  /** What REST would refuse may stand in the registry all the same. An instance's own address was judged before. */
+  #isRefused({ key, host, policy }: CheckTarget): boolean {
+    const refused = policy.port !== undefined && this.#isOwn(host, policy.port)
+    if (refused) this.#reporter.refused(key, policy.port)
+    return refused
+  }
+
   #name(target: CheckTarget, known: Watched | undefined, fresh: Set<Watched>): void {
     if (known?.target.host !== target.host || known.target.port !== target.port) {
       if (known !== undefined) {
@@ -139,7 +159,7 @@ export class Checker {
       return
     }
     known.round = this.#round
-    const isSame = this.#isSame(known.target.policy, target.policy)
+    const isSame = this.#isSame(known.target, target)
     known.target = target
     if (!isSame) {
       this.#drop(known)
@@ -149,15 +169,20 @@ export class Checker {
   }
 
   /** Upstreams share one object among their instances, so its text is made once. */
-  #isSame(one: CheckPolicy, other: CheckPolicy): boolean {
+  #isSame(one: CheckTarget, other: CheckTarget): boolean {
+    return this.#isEqual(one.policy, other.policy) && this.#isEqual(one.tls, other.tls)
+  }
+
+  #isEqual(one: CheckPolicy | PeerTls | undefined, other: typeof one): boolean {
     return one === other || this.#textOf(one) === this.#textOf(other)
   }
 
-  #textOf(policy: CheckPolicy): string {
-    let text = this.#texts.get(policy)
+  #textOf(part: CheckPolicy | PeerTls | undefined): string {
+    if (part === undefined) return ''
+    let text = this.#texts.get(part)
     if (text === undefined) {
-      text = JSON.stringify(policy)
-      this.#texts.set(policy, text)
+      text = JSON.stringify(part)
+      this.#texts.set(part, text)
     }
     return text
   }
@@ -245,7 +270,8 @@ export class Checker {
     const abort = new AbortController()
     watched.running = abort
     const startedMs = this.#now()
-    const address = { host, port: policy.port ?? target.port }
+    const tls = this.#trust.tlsFor(policy, target.tls)
+    const address = { host, port: policy.port ?? target.port, tls }
     const result = await CHECKS[policy.type](address, policy, abort.signal)
     // It was forgotten, or is asked otherwise by now.
     if (watched.running !== abort) return

@@ -3,12 +3,8 @@ import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { CheckAddress } from './attempt.js'
 
-/**
- * A new connection. Over TLS the certificate is not verified: a check asks whether the instance serves, by an address that
- * certificates seldom name. `name` is the name asked for (SNI), '' for none.
- */
-export function open(address: CheckAddress, tls?: { name: string }): Socket {
-  const { host, port } = address
+/** A new connection, over TLS where the address says so; `protocol` is what is then asked for by ALPN. */
+export function open({ host, port, tls }: CheckAddress, protocol: 'http/1.1' | 'h2'): Socket {
   if (tls === undefined) {
     return connectPlain({ host, port, noDelay: true })
   }
@@ -16,7 +12,8 @@ export function open(address: CheckAddress, tls?: { name: string }): Socket {
     host,
     port,
     servername: tls.name,
-    rejectUnauthorized: false,
-    ALPNProtocols: ['http/1.1'],
+    rejectUnauthorized: tls.trusted !== undefined,
+    ...(tls.trusted !== undefined && { secureContext: tls.trusted }),
+    ALPNProtocols: [protocol],
   })
 }

@@ -7,7 +7,7 @@ import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2'
 import { printAddress } from '../../contract/address.js'
 import type { CheckPolicy } from '../../contract/check-policy.js'
 import { attempt } from './attempt.js'
-import type { Attempt, Check } from './attempt.js'
+import type { Attempt, Check, CheckAddress } from './attempt.js'
 import { open } from './connect.js'
 
 const SERVING = 1
@@ -24,14 +24,14 @@ const GRPC_WORDS: Record<number, string> = {
 const MOST_BYTES = 1024
 
 /**
- * Passes when grpc.health.v1.Health/Check answers SERVING for the policy's service, over HTTP/2 without TLS. A server that
+ * Passes when grpc.health.v1.Health/Check answers SERVING for the policy's service, over HTTP/2. A server that
  * does not know the service, or has no such method, fails.
  */
 export const checkGrpc: Check = (address, policy, signal) =>
   attempt(policy.timeoutMs, signal, (attempt) => {
-    const socket = open(address)
+    const socket = open(address, 'h2')
     socket.on('error', attempt.failBy)
-    const session = connect(`http://${printAddress(address.host, address.port)}`, {
+    const session = connect(authorityOf(address), {
       createConnection: () => socket,
       settings: { enablePush: false },
     })
@@ -45,6 +45,12 @@ export const checkGrpc: Check = (address, policy, signal) =>
       socket.destroy()
     }
   })
+
+function authorityOf({ host, port, tls }: CheckAddress): string {
+  return tls === undefined
+    ? `http://${printAddress(host, port)}`
+    : `https://${tls.name || printAddress(host, port)}`
+}
 
 function headersOf(policy: CheckPolicy): Record<string, string> {
   return {

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import { Client } from 'undici'
 import type { Dispatcher } from 'undici'
 import { printAddress } from '../../contract/address.js'
@@ -17,8 +16,8 @@ export const MOST_BODY_BYTES = 64 * 1024
  */
 export const checkHttp: Check = (address, policy, signal) =>
   attempt(policy.timeoutMs, signal, (attempt) => {
-    const secure = policy.tls === true
-    const socket = open(address, secure ? { name: nameFor(policy) } : undefined)
+    const secure = address.tls !== undefined
+    const socket = open(address, 'http/1.1')
     const client = new Client(
       `${secure ? 'https' : 'http'}://${printAddress(address.host, address.port)}`,
       {
@@ -44,7 +43,7 @@ function request(address: CheckAddress, policy: CheckPolicy): Dispatcher.Dispatc
     method: policy.method ?? 'GET',
     path: policy.path ?? '/',
     headers: {
-      host: policy.host ?? printAddress(address.host, address.port),
+      host: policy.host ?? (address.tls?.name || printAddress(address.host, address.port)),
       ...(!hasAgent(policy) && { 'user-agent': 'sluice-check' }),
       ...policy.headers,
     },
@@ -54,12 +53,6 @@ function request(address: CheckAddress, policy: CheckPolicy): Dispatcher.Dispatc
 
 function hasAgent({ headers = {} }: CheckPolicy): boolean {
   return Object.keys(headers).some((name) => name.toLowerCase() === 'user-agent')
-}
-
-/** TLS knows names alone, no addresses. */
-function nameFor({ host = '' }: CheckPolicy): string {
-  const name = host.startsWith('[') ? '' : host.replace(/:\d+$/, '')
-  return isIP(name) === 0 ? name : ''
 }
 
 class Reader implements Dispatcher.DispatchHandler {

@@ -37,6 +37,12 @@ export class Reporter {
     if (this.#mayWarn('unmade')) this.#log.error({ reason }, 'checks cannot be made')
   }
 
+  refused(key: string, port: number | undefined): void {
+    if (this.#mayWarn('refused')) {
+      this.#log.warn({ key, port }, 'not checked: Sluice itself listens at the port of its check')
+    }
+  }
+
   late(lateMs: number, intervalMs: number, atOnce: number): void {
     if (lateMs > intervalMs && this.#mayWarn('late')) {
       this.#log.warn({ lateMs: Math.round(lateMs), atOnce }, 'checks are late by an interval')

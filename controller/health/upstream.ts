@@ -213,7 +213,7 @@ export class UpstreamHealth {
 
 /** Whom the upstream's policy has checked; undefined when it has no checks. */
 export function targetsOf(
-  { name, policy, instances }: DesiredUpstream,
+  { name, policy, tls, instances }: DesiredUpstream,
   before: Conclusion | undefined,
 ): CheckTarget[] | undefined {
   const { check } = policy
@@ -226,6 +226,7 @@ export function targetsOf(
           host: record.host,
           port: record.port,
           policy: check,
+          tls,
           ...(before !== undefined && { before }),
         }))
 }

@@ -5,7 +5,7 @@ import { SHARES } from '../../contract/zones.js'
 import type { Dict, NumberDict } from '../dict.js'
 import { inFlight, meanTime, nextTurn } from '../load.js'
 import type { Asked } from '../lookup.js'
-import { drawn, entriesFrom, entriesOnRing, entryAt, position } from './list.js'
+import { DRAWN, drawn, drawnNext, entriesFrom, entriesOnRing, entryAt, position } from './list.js'
 import { textOf } from './text.js'
 
 export interface Choosing {
@@ -33,12 +33,12 @@ const DRAWS = 8
 
 /** Whether what is in flight to these peers is counted on the request's way. */
 export function counts(rules: Rules): boolean {
-  return rules.capped || rules.loadPercent > 0 || 'ctl'.indexOf(rules.balance) >= 0
+  return rules.capped || rules.loadPercent > 0 || 'ctls'.indexOf(rules.balance) >= 0
 }
 
 /** Whether the front leaves all of it to the hop, which can look at an answer before it passes it on. */
 export function isForHop(rules: Rules): boolean {
-  return rules.statuses > 0 || rules.nonIdempotent
+  return rules.statuses > 0 || rules.nonIdempotent || rules.tls !== ''
 }
 
 function isFree(c: Choosing, entry: Entry): boolean {
@@ -120,6 +120,25 @@ function leastConn(c: Choosing): Entry | null {
   return null
 }
 
+/**
+ * While somebody warms up. Its weight is small, and yet it would be asked whenever all others have something in flight and it
+ * has nothing. So each has a part of a request more, which is drawn anew each time.
+ */
+function leastConnDrawn(c: Choosing): Entry | null {
+  let draw = drawn(c.slot, c.share, 1)
+  let best: Entry | null = null
+  let least = Infinity
+  entriesFrom(c.table, c.upstream, 0, c.rules.count, drawnAt(c), LOOKED_AT).forEach((entry) => {
+    draw = drawnNext(draw)
+    const cost = (inFlight(c.load, entry.sid) + draw / DRAWN) / entry.weight
+    if (cost < least && isFree(c, entry)) {
+      best = entry
+      least = cost
+    }
+  })
+  return best
+}
+
 /** nginx hashes the text: `split_clients` over `$sluice_hash` draws as `$sluice_slot` and `$sluice_share` do. */
 function hashed(c: Choosing): Entry | null {
   const v = c.asked.variables
@@ -152,6 +171,8 @@ function fromMain(c: Choosing): Entry | null {
       return walk(c, inTurn(c))
     case 'c':
       return leastConn(c)
+    case 's':
+      return leastConnDrawn(c)
     case 't':
       return lesser(c, conns)
     case 'l':

@@ -10,6 +10,9 @@ import type { Entry } from '../../contract/rules.js'
 import { SHARES, SLOTS } from '../../contract/zones.js'
 import type { Dict } from '../dict.js'
 
+/** nginx's draws are of so many. */
+export const DRAWN = SLOTS * SHARES
+
 /** Entry `index` of `:web`; null where a change is just being written and the list is shorter already. */
 export function entryAt(table: Dict, upstream: string, index: number): Entry | null {
   const chunk = table.get(upstream + '%' + Math.floor(index / CHUNK_ENTRIES))
@@ -74,13 +77,17 @@ export function entriesOnRing(table: Dict, upstream: string, start: number, most
 export function drawn(slot: number, share: number, nth: number): number {
   let draw = slot * SHARES + share
   for (let i = 0; i < nth; i++) {
-    // Full period modulo 50,000: the multiplier is 1 modulo its primes 2 (and 4) and 5, the increment shares none.
-    draw = (draw * 7621 + 20011) % (SLOTS * SHARES)
+    draw = drawnNext(draw)
   }
   return draw
 }
 
+/** Full period modulo 50,000: the multiplier is 1 modulo its primes 2 (and 4) and 5, the increment shares none. */
+export function drawnNext(draw: number): number {
+  return (draw * 7621 + 20011) % DRAWN
+}
+
 /** `draw` of 50,000 → a position in a list of `count`. */
 export function position(draw: number, count: number): number {
-  return Math.floor((draw * count) / (SLOTS * SHARES))
+  return Math.floor((draw * count) / DRAWN)
 }

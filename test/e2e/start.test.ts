@@ -130,11 +130,12 @@ async function makeHome(t: Test, more: Record<string, string> = {}): Promise<Hom
   const folder = temporaryFolder(t, 'start')
   chmodSync(folder, 0o755)
   const { nginx } = await tools()
-  const [httpPort, apiPort] = [await freePort(), await freePort()]
+  const [httpPort, httpsPort, apiPort] = [await freePort(), await freePort(), await freePort()]
   const environment = {
     ...process.env,
     SLUICE_HOME: folder,
     SLUICE_HTTP_PORT: String(httpPort),
+    SLUICE_HTTPS_PORT: String(httpsPort),
     SLUICE_API_PORT: String(apiPort),
     SLUICE_NGINX: nginx.path,
     SLUICE_WORKERS: '2',

@@ -196,6 +196,17 @@ for (const rig of RIGS) {
         200,
       )
       t.same(await read(':m0', ':m999'), [null, null])
+      // All that a body may hold, which the zone may not: it is the check that must get through.
+      const long = (last: unknown): Operation[] => [
+        ...Array.from({ length: 31 }, (_, i): Operation => [`:m${i}`, 'x'.repeat(32_700)]),
+        [':web/0', last as string],
+      ]
+      const then = { ...next, from: 5, to: 6 }
+      t.match(await admin('POST', '/delta', { ...then, operations: long('x') }), {
+        status: 400,
+        json: { field: 'operations[31][1]' },
+      })
+      t.equal((await admin('POST', '/delta', { ...then, operations: long(SID) })).status, 507)
     })
 
     t.test('touch, alive, counters, probe, active', async (t) => {
@@ -203,7 +214,7 @@ for (const rig of RIGS) {
       t.match(await admin('GET', '/touch'), { status: 405 })
       t.match(await admin('GET', '/alive'), { status: 200, body: 'ok' })
       t.match(await admin('GET', '/counters'), {
-        json: { noRoute: 0, noPeer: 0, retried: 0, fallback: 0, failed: 0 },
+        json: { noRoute: 0, noPeer: 0, full: 0, retried: 0, fallback: 0, failed: 0 },
       })
       for (const limit of [1, 64, 128, 32768]) {
         t.match(await admin('GET', `/probe/${limit}?sid=${SID}&pid=1`), { status: 200, body: '0' })
@@ -305,7 +316,7 @@ for (const rig of RIGS) {
       }
       const full = await admin('POST', '/delta', { ...delta, operations: fill })
       t.match(full, { status: 507, json: { code: 'table_full', revision: before.revision } })
-      t.match((full.json as { message: string }).message, /262144.*free.*tableBytes.*524288/)
+      t.match((full.json as { message: string }).message, /262144.*free.*SLUICE_TABLE_SIZE.* 1m /)
       t.same(await read(...keys), values, 'all of it was taken back')
       t.same(await read(':filler-0#0', ':filler-100#0'), [null, null])
       t.match(await gateway.state(), {

@@ -66,6 +66,30 @@ t.test('an upstream with a policy of its own', async (t) => {
   t.match(problem(await call('PATCH', '/v1/upstreams/other', {})), { code: 'not_found' })
 })
 
+t.test('an upstream that is reached over TLS', async (t) => {
+  const { call } = await testApi(t)
+  const WEB = '/v1/upstreams/web'
+  const tls = { serverName: 'shop.internal', verify: true }
+  const put = await call('PUT', WEB, { tls: { serverName: 'shop.internal' } })
+  t.match(put, { status: 201, body: { policy: { balance: 'random' }, tls } })
+  t.same((await call('GET', WEB)).body.tls, tls)
+  t.same((await call('GET', '/v1/upstreams')).body.upstreams[0].tls, tls)
+  const kept = await call('PATCH', WEB, { policy: { balance: 'roundRobin' } })
+  t.match(kept.body, { policy: { balance: 'roundRobin' }, tls })
+  const changed = await call('PATCH', WEB, { tls: { verify: false } })
+  t.match(changed.body.tls, { ...tls, verify: false })
+  const bad = await call('PATCH', WEB, { tls: { serverName: null, verify: true } })
+  t.same(problem(bad), { status: 400, code: 'invalid', field: 'tls.serverName' })
+  t.match(problem(await call('PUT', WEB, { tls: { ca: 'x' } })), { field: 'tls.ca' })
+  t.match(problem(await call('PUT', WEB, { tls: true })), { field: 'tls' })
+  await call('PUT', A, at(9001))
+  const { body } = await call('GET', '/v1/explain?host=web.localhost')
+  t.same(body.upstreams[0].tls, { ...tls, verify: false })
+  const how = 'upstream web: reached over TLS as shop.internal, certificates not verified'
+  t.ok(body.why.includes(how), body.why.join())
+  t.equal((await call('PATCH', WEB, { tls: null })).body.tls, undefined)
+})
+
 t.test('a part of a policy that becomes one of another kind starts anew', async (t) => {
   const { call } = await testApi(t)
   const WEB = '/v1/upstreams/web'
@@ -178,6 +202,9 @@ t.test('input is refused by name', async (t) => {
       ['PUT', A, at(9001, { zone: 'EU 1' }), 'zone'],
       ['PUT', '/v1/routes/r', { hosts: [], upstream: 'web' }, 'hosts'],
       ['PUT', '/v1/routes/r', { hosts: ['a b'], upstream: 'web' }, 'hosts[0]'],
+      ['PUT', '/v1/routes/r', { hosts: ['a', 'a.*.b'], upstream: 'web' }, 'hosts[1]'],
+      ['PUT', '/v1/routes/r', { hosts: ['a'], headers: { 'a b': '1' } }, 'headers.a b'],
+      ['PUT', '/v1/routes/r', { hosts: ['a'], methods: ['get'] }, 'methods[0]'],
       ['PUT', '/v1/routes/r', { hosts: ['a'], upstream: 'web', split: [] }, 'upstream'],
       ['PUT', '/v1/routes/r', { port: 0, protocol: 'tcp', upstream: 'web' }, 'port'],
       ['PUT', '/v1/routes/r', { port: 9100, upstream: 'web' }, 'protocol'],
@@ -396,6 +423,12 @@ t.test('a change waits for the gateways', async (t) => {
   control.gatewayViews.push(gateway)
   const none = await call('PUT', `${A}?wait=none`, at(9001))
   t.match(none, { status: 202, body: { applied: false, pending: ['g1'], revision: 1 } })
+  t.notOk('reasons' in none.body, 'it is only late')
+  Object.assign(gateway, { code: 'table_full', reason: 'set SLUICE_TABLE_SIZE' })
+  const full = await call('PUT', `${A}?wait=none`, at(9001))
+  const reasons = { g1: { code: 'table_full', message: 'set SLUICE_TABLE_SIZE' } }
+  t.match(full, { status: 202, body: { pending: ['g1'], reasons } })
+  t.match((await call('GET', '/v1/gateways')).body.gateways, [{ code: 'table_full' }])
   t.match((await call('GET', A)).status, 200, 'one reads what one wrote')
   const waiting = call('PUT', A, at(9002))
   await until(() => control.desired().revision === 2)
@@ -725,6 +758,40 @@ t.test('explain', async (t) => {
   t.match(await explain('host=web.localhost'), { outcome: 'no_peer' })
 })
 
+t.test('conditions: side by side, never the same twice, and explain says which fit', async (t) => {
+  const { call } = await testApi(t)
+  const at = { hosts: ['app.test'], pathPrefix: '/a' }
+  const canary = { ...at, headers: { 'X-Canary': 'always' }, methods: ['PUT', 'GET'] }
+  await call('PUT', '/v1/routes/base', { ...at, upstream: 'web' })
+  const made = await call('PUT', '/v1/routes/canary', { ...canary, upstream: 'next' })
+  t.equal(made.status, 201)
+  t.match((await call('GET', '/v1/routes/canary')).body, {
+    methods: ['GET', 'PUT'],
+    headers: { 'x-canary': 'always' },
+  })
+  const twice = await call('PUT', '/v1/routes/twice', { ...canary, upstream: 'web' })
+  t.match(problem(twice), { status: 409, code: 'conflict', field: 'hosts[0]' })
+  t.match(twice.body.detail, /route canary has host app.test with path prefix \/a and the same/)
+  t.equal((await call('GET', '/v1/routes/twice')).status, 404)
+  const explain = async (query: string) => (await call('GET', `/v1/explain?${query}`)).body
+  const header = `header=${encodeURIComponent('X-CANARY: always')}`
+  t.match(await explain(`host=app.test&path=/a/x&${header}&header=b:1`), {
+    route: { id: 'canary' },
+    upstreams: [{ name: 'next' }],
+  })
+  const lost = await explain('host=app.test&path=/a')
+  t.match(lost, { route: { id: 'base' }, upstreams: [{ name: 'web' }] })
+  t.ok(
+    lost.why.includes('route canary at /a does not fit: header x-canary is not "always"'),
+    lost.why,
+  )
+  const method = await explain(`host=app.test&path=/a&method=POST&${header}`)
+  t.match(method.why.join(), /route canary at \/a does not fit: the method is none of GET PUT/)
+  const any = await call('PUT', '/v1/routes/any', { hosts: ['*'], upstream: 'web' })
+  t.equal(any.status, 201)
+  t.match(await explain('host=nowhere.example'), { route: { id: 'any', host: '*' } })
+})
+
 t.test('explain tells what decides', async (t) => {
   const { call } = await testApi(t, { settings: { zone: 'here' } })
   const policy = { balance: 'hash', hash: { key: 'cookie:user' }, sticky: { by: 'cookie' } }
@@ -779,6 +846,8 @@ t.test('every documented path is real, and every real one documented', async (t)
     '/v1/upstreams/{upstream}/instances/{id}/undrain': ['post'],
     '/v1/routes': ['get'],
     '/v1/routes/{id}': ['get', 'put', 'delete'],
+    '/v1/certificates': ['get'],
+    '/v1/certificates/{id}': ['get', 'put', 'delete'],
     '/v1/batch': ['post'],
     '/v1/gateways': ['get'],
     '/v1/suspects': ['get'],

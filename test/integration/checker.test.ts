@@ -239,3 +239,22 @@ t.test(
     t.same(changes, [])
   },
 )
+
+t.test('Sluice is not asked about itself, and says so', async (t) => {
+  const [instance, own] = [await startInstance(t), await startInstance(t)]
+  const warned: object[] = []
+  const warn = (said: object) => void ('key' in said && warned.push(said))
+  const log = { ...silentLogger, warn }
+  const isOwn = (_: string, port: number): boolean => port === own.port
+  const { checker } = startChecker(t, { log, isOwn })
+  const given = policy()
+  const itself = at(instance.port, { ...given, port: own.port }, 'web/2')
+  checker.setTargets([at(instance.port, given), itself])
+  checker.setTargets([at(instance.port, given), itself])
+  await until(() => instance.asked > 3)
+  t.equal(own.asked, 0)
+  t.equal(checker.verdict('web/2'), undefined, 'it serves')
+  t.same(warned, [{ key: 'web/2', port: own.port }], 'once')
+  checker.setTargets([at(instance.port, given), at(instance.port, given, 'web/2')])
+  await until(() => checker.verdict('web/2')?.latencyMs)
+})

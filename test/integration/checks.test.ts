@@ -14,11 +14,14 @@ import { HealthImplementation } from 'grpc-health-check'
 import t from 'tap'
 import { checkCheckPolicy } from '../../contract/check-policy.js'
 import type { CheckPolicy } from '../../contract/check-policy.js'
+import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Check, CheckResult } from '../../controller/checks/attempt.js'
 import { checkGrpc } from '../../controller/checks/grpc-check.js'
 import { checkHttp } from '../../controller/checks/http-check.js'
 import { checkTcp } from '../../controller/checks/tcp-check.js'
-import { makeCertificates } from '../support/certificates.js'
+import { Trust } from '../../controller/checks/trust.js'
+import { makeAuthority, makeCertificates } from '../support/certificates.js'
+import type { Pem } from '../support/certificates.js'
 import { freePort } from '../support/ports.js'
 import { temporaryFolder } from '../support/temp.js'
 import { until } from '../support/until.js'
@@ -35,15 +38,14 @@ function policy(given: object): CheckPolicy {
 
 function ask(
   port: number,
-  given: { type: string; [field: string]: unknown },
+  given: { type: string; peers?: PeerTls; trustedCa?: string; [field: string]: unknown },
   at = host,
 ): Promise<CheckResult> {
   const signal = new AbortController().signal
-  return (CHECKS[given.type] as Check)(
-    { host: at, port },
-    policy({ timeoutMs: 5000, ...given }),
-    signal,
-  )
+  const { peers, trustedCa, ...fields } = given
+  const asked = policy({ timeoutMs: 5000, ...fields })
+  const tls = new Trust(trustedCa).tlsFor(asked, peers)
+  return (CHECKS[given.type] as Check)({ host: at, port, tls }, asked, signal)
 }
 
 const failed = (why: string) => ({ ok: false, reason: `check failed: ${why}` })
@@ -279,6 +281,54 @@ t.test('TLS: any certificate, the name of the policy, and no mixing with plain',
   t.same(await ask(plain, tls), failed('TLS failed'))
   const cutter = await accept(t, (socket) => socket.once('data', () => socket.end()))
   t.same(await ask(cutter, tls), failed('connection reset'))
+})
+
+t.test('TLS as the upstream has it: the same name, the same authorities', async (t) => {
+  const ours = await makeAuthority(temporaryFolder(t))
+  const others = await makeAuthority(temporaryFolder(t))
+  const trustedCa = ours.pem
+  const serveBy = async (made: Promise<Pem>): Promise<number> => {
+    const { certificate, privateKey } = await made
+    const files = { cert: certificate, key: privateKey }
+    const answer: RequestListener = ({ headers }, response) => void response.end(headers.host)
+    return listening(t, createHttps(files, answer))
+  }
+  const right = await serveBy(ours.issue(['shop.internal']))
+  const misnamed = await serveBy(ours.issue(['cart.internal', 'IP:127.0.0.1']))
+  const foreign = await serveBy(others.issue(['shop.internal']))
+  const peers = { serverName: 'shop.internal', verify: true }
+  const verified = { type: 'http', peers, trustedCa }
+  t.same(await ask(right, { ...verified, body: 'shop.internal' }), { ok: true }, 'and as the Host')
+  t.same(await ask(right, { ...verified, host: 'else.test', body: 'else.test' }), { ok: true })
+  t.same(await ask(misnamed, verified), failed('its certificate is for another name'))
+  t.same(await ask(foreign, verified), failed('its certificate is by nobody who is trusted'))
+  const any = { ...verified, peers: { ...peers, verify: false } }
+  t.same(await ask(misnamed, any), { ok: true })
+  t.same(await ask(foreign, any), { ok: true })
+  const plain = await serve(t, (_, response) => void response.end('ok'))
+  t.same(await ask(plain, verified), failed('TLS failed'))
+  t.same(await ask(plain, { ...verified, tls: false }), { ok: true }, 'its own port may be without')
+})
+
+t.test('gRPC over TLS', async (t) => {
+  const ours = await makeAuthority(temporaryFolder(t))
+  const { certificate, privateKey } = await ours.issue(['shop.internal'])
+  const pair = {
+    cert_chain: Buffer.from(certificate),
+    private_key: Buffer.from(privateKey),
+  }
+  const server = new grpc.Server()
+  new HealthImplementation({ '': 'SERVING' }).addToServer(server)
+  const credentials = grpc.ServerCredentials.createSsl(null, [pair])
+  const port = await promisify(server.bindAsync.bind(server))(`${host}:0`, credentials)
+  t.teardown(() => server.forceShutdown())
+  const trustedCa = ours.pem
+  const peers = { serverName: 'shop.internal', verify: true }
+  t.same(await ask(port, { type: 'grpc', peers, trustedCa }), { ok: true })
+  const elsewhere = { serverName: 'else.internal', verify: true }
+  const answer = await ask(port, { type: 'grpc', peers: elsewhere, trustedCa })
+  t.same(answer, failed('its certificate is for another name'))
+  t.match(await ask(port, { type: 'grpc' }), { ok: false }, 'not without')
 })
 
 const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>

@@ -1,5 +1,6 @@
 import { Agent } from 'node:http'
 import t from 'tap'
+import { prefixHash } from '../../contract/host-record.js'
 import { ask, type Answer } from '../support/ask.js'
 import { startBackend } from '../support/backend.js'
 import { RIGS, startGateway, type Gateway } from '../support/gateway.js'
@@ -67,6 +68,15 @@ for (const rig of RIGS) {
       hostUnit('*.wild.test', [['/', ':api']], apiUnit),
       hostUnit('*.deep.wild.test', [['/', ':web']]),
       hostUnit('exact.wild.test', [['/only', ':web']]),
+      hostUnit('tail.*', [['/', ':api']]),
+      hostUnit('tail.wild.*', [['/', ':web']]),
+      hostUnit('if.test', [
+        ['/a', ':api\trequest_method=POST PUT'],
+        ['/a', ':api\thttp_x_canary=always, really\tcookie_beta'],
+        ['/', ':api\targ_v=2'],
+        ['/', ':web'],
+      ]),
+      manyPaths('many-paths.test', 2000),
       hostUnit('nobody.test', [['/', ':nobody']]),
       hostUnit('gone.test', [['/', ':gone']]),
     ]
@@ -116,6 +126,45 @@ for (const rig of RIGS) {
       t.equal(await to('exact.wild.test', '/only'), 'web')
       t.equal(await to('exact.wild.test', '/else'), '404', 'not the wildcard after all')
       t.equal(await to(`${'a.'.repeat(200)}wild.test`), '404', 'longer than any name')
+      t.equal(await to('TAIL.x.y'), 'api')
+      t.equal(await to('tail.wild.y'), 'web', 'the longest of those behind')
+      t.equal(await to('tail.wild.test'), 'api', 'one in front comes before')
+      t.equal(await to('tail'), '404')
+      await gateway.setTable(...base, hostUnit('*', [['/', ':api']]))
+      for (const host of ['tail', '127.0.0.1', '[::1]', `${'a.'.repeat(200)}wild.test`]) {
+        t.equal(await to(host), 'api', `any host: ${host}`)
+      }
+      t.equal(await to('exact.wild.test', '/else'), '404', 'not any host after all')
+      await gateway.setTable(...base)
+    })
+
+    t.test('by conditions, and by a shorter path where they do not hold', async (t) => {
+      const asked = async (path: string, method: string, headers: Record<string, string> = {}) => {
+        const { json } = await gateway.ask({ host: 'if.test', path, method, headers })
+        return (json as { id: string }).id
+      }
+      t.equal(await asked('/a', 'PUT'), 'api')
+      t.equal(await asked('/a', 'GET'), 'web')
+      const canary = { 'X-CANARY': 'always, really' }
+      t.equal(await asked('/a', 'GET', canary), 'web', 'both must hold')
+      t.equal(await asked('/a/b', 'GET', { ...canary, cookie: 'a=1; beta=x' }), 'api')
+      t.equal(
+        await asked('/a', 'GET', { ...canary, cookie: 'beta=' }),
+        'web',
+        'nothing is no value',
+      )
+      t.equal(await asked('/b', 'GET', { ...canary, cookie: 'beta=x' }), 'web')
+      t.equal(await asked('/b?v=2', 'GET'), 'api')
+      t.equal(await asked('/b?v=22', 'GET'), 'web')
+    })
+
+    t.test('by one of many paths of a host', async (t) => {
+      t.equal(await to('many-paths.test', '/p/s17'), 'api')
+      t.equal(await to('many-paths.test', '/p/s1999/x'), 'api')
+      t.equal(await to('many-paths.test', '/p/s2000'), 'web')
+      t.equal(await to('many-paths.test', '/p'), 'web')
+      t.equal(await to('many-paths.test', `/p/s17${'/x'.repeat(2000)}`), 'api')
+      t.equal(await to('many-paths.test', '/%C3%A4/x'), 'web')
     })
 
     t.test('by name in a location of the user', async (t) => {
@@ -278,6 +327,19 @@ for (const rig of RIGS) {
       t.notMatch(gateway.errorLog(), /\[(emerg|alert|crit)\]|js exception|uninitialized/)
     })
   })
+}
+
+/** `/p/s0` and so on lead to `:api`, all else to `:web`. */
+function manyPaths(host: string, count: number): Map<string, string> {
+  const chunks = 512
+  const texts = Array.from({ length: chunks }, () => '\n')
+  const paths = Array.from({ length: count }, (_, i) => `/p/s${i}`)
+  for (const [path, unit] of [...paths.map((each) => [each, ':api']), ['/', ':web']] as const) {
+    texts[prefixHash(path ?? '') % chunks] += `${path} ${unit}\n`
+  }
+  const [[name, record] = ['', '']] = [...hostUnit(host, [['*', `${chunks} 2 0`]])]
+  const keys = texts.map((text, i): [string, string] => [`${name}/#${chunks}/${i}`, text])
+  return new Map([...keys, [name, record]])
 }
 
 /** Peers at addresses of their own that one backend listens to. */

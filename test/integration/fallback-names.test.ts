@@ -43,6 +43,7 @@ function desired(ports: Record<string, number>, routes: Record<string, unknown>)
     upstreams: new Map(upstreams),
     routes: new Map(checked),
     streamRoutes: new Map(),
+    certificates: new Map(),
   }
 }
 
@@ -77,6 +78,11 @@ const ROUTES = {
       { upstream: LONG, weight: 1 },
     ],
   },
+  tail: { hosts: ['tail.*', `${LONG}.tail.*`], upstream: 'wild' },
+  tailpaths: { hosts: ['tail.example.*'], pathPrefix: '/w', upstream: 'wildpaths' },
+  // Nothing asks conditions here: the route without them serves.
+  canary: { hosts: ['plain.example.com'], headers: { 'x-canary': true }, upstream: 'wild' },
+  canaryonly: { hosts: ['only.example.com'], methods: ['GET'], upstream: 'wild' },
   ids: { hosts: ['default', 'include', 'volatile', 'hostnames'], upstream: 'plain' },
 }
 
@@ -99,17 +105,28 @@ const ASKED: Array<[host: string, path: string, upstream: string]> = [
   ['example.com', '/', 'wild'],
   ['default', '/', 'plain'],
   [`${LONG}.localhost`, '/', LONG],
+  ['tail.test', '/', 'wild'],
+  [`${LONG}.tail.test`, '/', 'wild'],
+  ['tail.example.test', '/w/x', 'wildpaths'],
+  ['tail.example.test', '/', ''],
+  ['tail.example.com', '/w', 'wildpaths'],
+  ['only.example.com', '/w', ''],
   ['nothing.test', '/', ''],
 ]
 
-t.test('every name that may be registered is served as the table does', async (t) => {
+/** With a route for any host, some of these are served. */
+const ANY = { any: { hosts: ['*'], upstream: 'narrow' } }
+const ANY_PATHS = { any: { hosts: ['*'], pathPrefix: '/any', upstream: 'narrow' } }
+
+type Tap = Parameters<typeof startBackend>[0]
+
+/** An nginx of nothing but the fallback of these routes. Answers its port. */
+async function serve(t: Tap, ports: Record<string, number>, routes: object): Promise<number> {
   const { nginx, nginxStable } = await tools()
   const folder = temporaryFolder(t, 'names')
-  const ports: Record<string, number> = {}
-  for (const name of Object.keys(PORTS)) ports[name] = (await startBackend(t, name)).port
   const port = await freePort()
   const place = { kind: 'front' as const, listen: [`127.0.0.1:${port}`] }
-  const body = renderFallback(desired(ports, ROUTES), 'localhost', place)
+  const body = renderFallback(desired(ports, { ...ROUTES, ...routes }), 'localhost', place)
   const conf = join(folder, 'nginx.conf')
   writeFileSync(conf, wrap(folder, body))
   await run(nginxStable.path, ['-t', '-c', conf])
@@ -122,10 +139,40 @@ t.test('every name that may be registered is served as the table does', async (t
       }),
   )
   await until(() => ask({ port }).catch(() => undefined))
+  return port
+}
+
+async function startBackends(t: Tap): Promise<Record<string, number>> {
+  const ports: Record<string, number> = {}
+  for (const name of Object.keys(PORTS)) ports[name] = (await startBackend(t, name)).port
+  return ports
+}
+
+t.test('every name that may be registered is served as the table does', async (t) => {
+  const port = await serve(t, await startBackends(t), {})
   for (const [host, path, upstream] of ASKED) {
     const answer = await ask({ port, host, path })
     const wanted = upstream === '' ? { status: 404 } : { status: 200, json: { id: upstream } }
     t.match(answer, wanted, `${host}${path}`)
+  }
+})
+
+t.test('any host, by all or some of its paths, comes after all others', async (t) => {
+  const ports = await startBackends(t)
+  for (const [routes, path] of [
+    [ANY, '/'],
+    [ANY_PATHS, '/any/x'],
+  ] as const) {
+    const port = await serve(t, ports, routes)
+    const idOf = async (host: string, path: string): Promise<string> => {
+      const { status, json } = await ask({ port, host, path })
+      return status === 200 ? (json as { id: string }).id : String(status)
+    }
+    t.equal(await idOf('nothing.test', path), 'narrow')
+    t.equal(await idOf('plain.example.com', path), 'plain')
+    t.equal(await idOf('other.com', path), 'wild')
+    t.equal(await idOf('p.example.com', path), '404')
+    t.equal(await idOf('nothing.test', '/else'), path === '/' ? 'narrow' : '404')
   }
 })
 

@@ -83,8 +83,17 @@ for (const rig of RIGS) {
       t.equal(await to(), 'a', 'a place is free again')
       await serve(peers({ a: { maxConns: 1 } }), { capped: true }, { main: ['a'] })
       const last = await hold(1)
-      t.equal(await to(), '503', 'nobody else')
+      const before = await gateway.counters()
+      const full = await gateway.ask({ host: 'web.test', headers: { accept: 'application/json' } })
+      t.match(full, { status: 503, json: { code: 'upstream_full', detail: /instance of web/ } })
+      t.match(full.headers['retry-after'], /^\d+$/)
+      const after = await gateway.counters()
+      t.equal((after.full ?? 0) - (before.full ?? 0), 1)
+      t.equal(after.noPeer, before.noPeer)
       await last()
+      await serve(peers({ a: { up: false } }).slice(0, 1), { capped: true }, { main: [] })
+      const none = await gateway.ask({ host: 'web.test', headers: { accept: 'application/json' } })
+      t.match(none, { status: 503, json: { code: 'no_peer' } })
     })
 
     t.test('hash: one key, one instance, and another when that is gone', async (t) => {

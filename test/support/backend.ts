@@ -4,10 +4,14 @@ import {
   createServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
+  type RequestListener,
   type Server,
 } from 'node:http'
 import type { ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { Pem } from './certificates.js'
 import { freePort } from './ports.js'
 
 export interface Entry {
@@ -18,6 +22,8 @@ export interface Entry {
   bytes: number
   /** The address it was reached at. */
   local: string
+  /** The name that TLS was asked for by, or false for none; absent without TLS. */
+  serverName?: string | false
 }
 
 export interface Backend {
@@ -50,19 +56,20 @@ export type Fault =
   | 'hang'
 
 /**
- * Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
+ * Over TLS with `pem`. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
  * to an echo.
  */
 export async function startBackend(
   t: { teardown(fn: () => unknown): void },
   id: string,
   host = '127.0.0.1',
+  pem?: Pem,
 ): Promise<Backend> {
   const ledger: Entry[] = []
   const waiting = new Set<() => void>()
   let connections = 0
   let delayMs = 0
-  const server = createServer((request, response) => {
+  const take: RequestListener = (request, response) => {
     const entry = newEntry(request)
     ledger.push(entry)
     const digest = createHash('sha256')
@@ -77,7 +84,8 @@ export async function startBackend(
       waiting.add(go)
       response.on('close', () => waiting.delete(go))
     })
-  })
+  }
+  const server = pem === undefined ? createServer(take) : createTlsServer(read(pem), take)
   server.on('connection', () => (connections += 1))
   server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     ledger.push(newEntry(request))
@@ -152,10 +160,16 @@ function fail(socket: Socket, fault: Fault, bytes: number): void {
   } else if (fault !== 'hang' && bytes >= fault.resetAfterBytes) socket.resetAndDestroy()
 }
 
+function read({ certificate, privateKey }: Pem): { cert: string; key: string } {
+  return { cert: certificate, key: privateKey }
+}
+
 function newEntry(request: IncomingMessage): Entry {
   const { method = '', url = '', headers, rawHeaders } = request
   const local = `${request.socket.localAddress}:${request.socket.localPort}`
-  return { method, url, headers, rawHeaders, bytes: 0, local }
+  const { servername } = request.socket as TLSSocket
+  const named = servername === undefined ? {} : { serverName: servername ?? false }
+  return { method, url, headers, rawHeaders, bytes: 0, local, ...named }
 }
 
 function answer(id: string, entry: Entry, digest: string, response: ServerResponse): void {

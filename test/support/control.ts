@@ -18,6 +18,8 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     home,
     httpPort: 8080,
     streamPorts: '',
+    httpsPort: 0,
+    certificates: undefined,
     bind: '127.0.0.1',
     apiPort: 0,
     apiToken: undefined,
@@ -40,6 +42,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     pool: 'off',
     engine: 'njs',
     poolPort: 0,
+    trustedCa: undefined,
     allowLoopback: true,
     file: {
       directory: undefined,
@@ -98,11 +101,14 @@ export async function startControl(
   let isDeaf = false
   const waiting: Array<() => void> = []
   const hear = (take: () => void) => (isDeaf ? void waiting.push(take) : take())
-  const watch = registry.watch(['upstreams/', 'instances/', 'overrides/', 'routes/'], {
-    onListing: (listing, restored) => hear(() => state.listing(listing, restored)),
-    onChanges: (changes, revision) => hear(() => state.changes(changes, revision)),
-    onConnected: (connected) => state.connected(connected),
-  })
+  const watch = registry.watch(
+    ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/'],
+    {
+      onListing: (listing, restored) => hear(() => state.listing(listing, restored)),
+      onChanges: (changes, revision) => hear(() => state.changes(changes, revision)),
+      onConnected: (connected) => state.connected(connected),
+    },
+  )
   await until(() => state.listed)
   const gatewayViews: GatewayView[] = []
   const inFlight = new Map<string, number | undefined>()

@@ -2,7 +2,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import type { Operation, GatewayState } from '../../contract/push.js'
+import { makeOwnCertificate } from '../../cli/start/own-certificate.js'
 import { FOLDERS, homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { ask, type Answer, type Question } from './ask.js'
@@ -38,6 +40,8 @@ export interface GatewayOptions {
   streamPorts?: string
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
+  /** PEM; of those that Node knows by default. */
+  trustedCa?: string
 }
 
 export interface Gateway {
@@ -45,6 +49,7 @@ export interface Gateway {
   pool: boolean
   home: string
   httpPort: number
+  httpsPort: number
   /** The port that `conf` was given. */
   userPort: number
   /** Where nginx asks for the pool's members. */
@@ -82,6 +87,7 @@ export async function startGateway(t: Teller, options: GatewayOptions): Promise<
     poolPort: await freePort(),
     httpPort: await freePort(),
     userPort: await freePort(),
+    httpsPort: await freePort(),
   }
   const settings = confSettings(home, nginx, options, ports)
   await writeHome(settings, options, ports.userPort)
@@ -106,7 +112,7 @@ function confSettings(
   home: string,
   nginx: NginxInfo,
   options: GatewayOptions,
-  ports: { poolPort: number; httpPort: number },
+  ports: { poolPort: number; httpPort: number; httpsPort: number },
 ): ConfSettings {
   const { rig, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
   const { user = 'nobody nogroup' } = options
@@ -125,9 +131,11 @@ function confSettings(
     workers,
     bind: '127.0.0.1',
     httpPort: ports.httpPort,
+    httpsPort: ports.httpsPort,
     user: process.getuid?.() === 0 ? user : undefined,
     accessLog: options.accessLog === false ? undefined : `${home}/logs/access.log`,
     connectTimeoutMs,
+    trustedCa: options.trustedCa ?? rootCertificates.join('\n'),
   }
 }
 
@@ -150,6 +158,7 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
   if (options.fallback) {
     writeFileSync(join(home, 'fallback/sluice-upstreams.conf'), options.fallback(home))
   }
+  await makeOwnCertificate({ home, domain: 'localhost' })
   await bundleNjs(join(home, 'sluice'))
   await options.prepare?.(home)
 }
@@ -214,7 +223,7 @@ class Nginx {
 function gatewayOf(
   rig: Rig,
   settings: ConfSettings,
-  ports: { httpPort: number; userPort: number; poolPort: number },
+  ports: { httpPort: number; httpsPort: number; userPort: number; poolPort: number },
   responder: PoolResponder,
   nginx: Nginx,
 ): Gateway {
@@ -298,6 +307,7 @@ function gatewayOf(
     setTable,
     fillPool,
     httpPort: ports.httpPort,
+    httpsPort: ports.httpsPort,
     userPort: ports.userPort,
     poolPort: ports.poolPort,
     active: counted,

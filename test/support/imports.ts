@@ -22,6 +22,8 @@ const ENTRY_POINTS = new Set(['agent/main.ts', 'controller/main.ts'])
 
 /** Where a third-party package may be named. What is not listed may be imported nowhere. */
 const PACKAGES: Record<string, RegExp> = {
+  '@peculiar/x509': /^cli\/start\/own-certificate\.ts$/,
+  'reflect-metadata': /^cli\/start\/own-certificate\.ts$/,
   etcd3: /^registry\/etcd[^/]*\.ts$/,
   dockerode: /^agent\/docker\.ts$/,
   fastify: /^controller\/api\//,

@@ -91,6 +91,18 @@ export function runSuite(dicts: SuiteDicts): string[] {
     ['@p.test', '01234567 /api/v2 :web\n/api ~split'],
     ['@*.wild.test', '01234567 / :web'],
     ['@gone.test', '01234567 / :gone'],
+    ['@tail.*', '01234567 / :web'],
+    ['@tail.a.*', '01234567 /a :web'],
+    [
+      '@c.test',
+      '01234567 /a :posts\trequest_method=POST PUT\n/a :both\thttp_x_v=a b\tcookie_on\n/ :arg\targ_v=2\n/ :web',
+    ],
+    // The hashes of /a/b and /a/bc modulo 4 are 3, and that of /a is 1.
+    ['@many.test', '01234567 * 4 2 1 0'],
+    ['@many.test/#4/0', '\n/ :root\n'],
+    ['@many.test/#4/1', '\n/a :a\thttp_x_v\n'],
+    ['@many.test/#4/2', '\n'],
+    ['@many.test/#4/3', '\n/a/bc :no\n/a/b :ab\thttp_x_v=1\n/a/b :ab2\tcookie_on\n'],
   ]
   // A, B and C are in bucket 0 or 1 by their first six digits.
   const buckets: { [sid: string]: number } = {}
@@ -111,14 +123,34 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('stale', stale.ok ? '' : stale.code, 'stale_epoch')
 
   // lookup
-  is('unit by name', findUnit(table, ':web/3', '/'), ':web')
-  is('unit by host', findUnit(table, '@web.test/3', '/x'), ':web')
-  is('longest path', findUnit(table, '@p.test/3', '/api/v2/x'), ':web')
-  is('whole segments', findUnit(table, '@p.test/3', '/api/v22'), '~split')
-  is('no path', findUnit(table, '@p.test/3', '/apix'), '')
-  is('wildcard', findUnit(table, '@a.b.wild.test/3', '/'), ':web')
-  is('not its own wildcard', findUnit(table, '@wild.test/3', '/'), '')
-  is('no host', findUnit(table, '@no.test/3', '/'), '')
+  is('unit by name', findUnit(table, ':web/3', asked('/', 0)), ':web')
+  is('unit by host', findUnit(table, '@web.test/3', asked('/x', 0)), ':web')
+  is('longest path', findUnit(table, '@p.test/3', asked('/api/v2/x', 0)), ':web')
+  is('whole segments', findUnit(table, '@p.test/3', asked('/api/v22', 0)), '~split')
+  is('no path', findUnit(table, '@p.test/3', asked('/apix', 0)), '')
+  is('wildcard', findUnit(table, '@a.b.wild.test/3', asked('/', 0)), ':web')
+  is('not its own wildcard', findUnit(table, '@wild.test/3', asked('/', 0)), '')
+  is('no host', findUnit(table, '@no.test/3', asked('/', 0)), '')
+  const unitOf = (key: string, uri: string, variables: { [name: string]: string }): string =>
+    findUnit(table, key + '/3', { uri: uri, variables: variables })
+  is('wildcard behind', unitOf('@tail.b.c', '/', {}), ':web')
+  is('the longest of them', unitOf('@tail.a.b', '/', {}), '')
+  is('not its own', unitOf('@tail', '/', {}), '')
+  is('by method', unitOf('@c.test', '/a', { request_method: 'PUT' }), ':posts')
+  is('by two', unitOf('@c.test', '/a/x', { http_x_v: 'a b', cookie_on: '0' }), ':both')
+  is('both must hold', unitOf('@c.test', '/a', { http_x_v: 'a b', cookie_on: '' }), ':web')
+  is('a shorter path', unitOf('@c.test', '/a', { request_method: 'PU', arg_v: '2' }), ':arg')
+  is('in a chunk', unitOf('@many.test', '/a/b/c', { http_x_v: '1', cookie_on: '1' }), ':ab')
+  is('its next line', unitOf('@many.test', '/a/b', { http_x_v: '2', cookie_on: '1' }), ':ab2')
+  is('a shorter one in another', unitOf('@many.test', '/a/b', { http_x_v: '2' }), ':a')
+  is('the root', unitOf('@many.test', '/a/b', {}), ':root')
+  is('whole segments of it', unitOf('@many.test', '/a/bcd', { http_x_v: '2' }), ':a')
+  table.set('@*', '01234567 / :any')
+  is('any host', unitOf('@tail', '/', {}), ':any')
+  is('longer than a name', unitOf('@' + 'a.'.repeat(130) + 'wild.test', '/', {}), ':any')
+  is('no host at all', unitOf('@', '/', {}), ':any')
+  is('but the own comes first', unitOf('@tail.a.b', '/', {}), '')
+  table.delete('@*')
   is('direct', drawSid(table, ':web/0', A, 999), A)
   is('first share', drawSid(table, ':web/1', table.get(':web/1') as string, 498), A)
   is('at a threshold', drawSid(table, ':web/1', table.get(':web/1') as string, 499), B)

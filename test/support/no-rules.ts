@@ -18,4 +18,5 @@ export const NO_RULES: Rules = {
   nonIdempotent: false,
   budgetPercent: 0,
   trial: '',
+  tls: '',
 }

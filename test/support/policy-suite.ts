@@ -20,7 +20,7 @@ interface Listed {
 }
 
 const UNIT = ':web'
-const BALANCES: RuleBalance[] = ['w', 't', 'l', 'r', 'c', 'h']
+const BALANCES: RuleBalance[] = ['w', 't', 'l', 'r', 'c', 's', 'h']
 
 function sid(name: string): string {
   return (name + '00000000000000000000000000000000').slice(0, 32)
@@ -149,6 +149,25 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   const two = upstream('t', 'a b', '')
   enterLoad(load, sid('a'), 1)
   is('randomTwo of two', picks(two, seven, 'x'), 'bbbbbbb')
+
+  // somebody warms up: c has a tenth of the others' weight
+  ;[1, 3, 8, 40].forEach((most) => {
+    const warming = upstream('s', 'a:10 b:10 c:1', '')
+    const held: string[] = []
+    let asked = 0
+    let draw = most
+    for (let i = 0; i < 2000; i++) {
+      draw = (draw * 25173 + 13849) % 65536
+      const name = picks(warming, [draw % 50000], 'x')
+      asked += name === 'c' ? 1 : 0
+      enterLoad(load, sid(name), 1)
+      held.push(name)
+      if (held.length === most) {
+        leaveLoad(load, sid(held.shift() as string), 1)
+      }
+    }
+    is(most + ' in flight: ' + asked + ' of 2000 for c', asked > 30 && asked < 240, true)
+  })
   const time = upstream('l', 'a b', '')
   addTime(load, sid('a'), 900, 1000000)
   addTime(load, sid('b'), 9, 1000000)

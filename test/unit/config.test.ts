@@ -41,6 +41,7 @@ t.test('defaults are those of the design', async (t) => {
   t.match(settings, {
     home: join(folder, '.sluice'),
     httpPort: 8080,
+    httpsPort: 8443,
     apiPort: 8081,
     bind: '127.0.0.1',
     registry: 'embedded',

@@ -15,9 +15,11 @@ const SETTINGS: ConfSettings = {
   httpPort: 8080,
   hasStream: true,
   streamPorts: '9100-9109',
+  httpsPort: 8443,
   user: undefined,
   accessLog: undefined,
   connectTimeoutMs: 5000,
+  trustedCa: '',
 }
 
 /** In a location each may stand once, so a user could not set them beside the include. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { plainHost, plainPath } from '../../../controller/api/explain.js'
+import { askedBy, plainHost, plainPath } from '../../../controller/api/question.js'
 
 t.test('hosts as people type them', async (t) => {
   const hosts: Array<[typed: string, plain: string]> = [
@@ -26,4 +26,22 @@ t.test('paths as nginx sees them', async (t) => {
     ['/%zz', '/%zz'],
   ]
   for (const [typed, plain] of paths) t.equal(plainPath(typed), plain, typed)
+})
+
+t.test('what nginx calls the parts of a request', async (t) => {
+  const { variables } = askedBy({
+    host: 'a',
+    path: '/x?V=1&v=2&e=#h=3',
+    method: 'PUT',
+    headers: ['X-Canary:  always ', 'nothing', 'x-canary: never'],
+    cookie: 'A=b=c; d; a=2',
+  })
+  t.same(variables, {
+    request_method: 'PUT',
+    http_x_canary: 'always',
+    cookie_a: 'b=c',
+    arg_v: '1',
+    arg_e: '',
+  })
+  t.match(askedBy({ host: 'a', path: '/', headers: ['Cookie: a=1'] }).variables, { cookie_a: '1' })
 })

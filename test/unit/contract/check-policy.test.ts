@@ -10,7 +10,7 @@ const COMMON = {
   jitterPercent: 10,
   initial: 'up',
 }
-const HTTP = { method: 'GET', path: '/', statuses: '200-399', tls: false }
+const HTTP = { method: 'GET', path: '/', statuses: '200-399' }
 
 function problem(value: unknown): { field: string; message: string } | null {
   const checked = checkCheckPolicy(value)

@@ -50,11 +50,19 @@ t.test('hosts', async (t) => {
   holds(
     t,
     isHostPattern,
-    ['localhost', 'app.example.com', '*.example.com', 'a_b.example', 'xn--bcher-kva.example'],
+    [
+      ...['localhost', 'app.example.com', 'a_b.example', 'xn--bcher-kva.example'],
+      ...['*.example.com', 'www.example.*', 'www.*', '*'],
+    ],
     [
       '',
-      '*',
       '*.',
+      '.*',
+      '*.a.*',
+      'a.*.b',
+      '*a.b',
+      'a.b*',
+      '**',
       '*.*.a',
       'a..b',
       'a.',

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import type { Checked } from '../../../contract/checked.js'
 import {
@@ -9,6 +10,7 @@ import {
   checkSweep,
 } from '../../../contract/push.js'
 import {
+  areOperations,
   indexBucket,
   isTableKey,
   isTableValue,
@@ -18,7 +20,7 @@ import {
   printState,
   shareCell,
 } from '../../../contract/table.js'
-import { INDEX_BUCKETS, SHARES } from '../../../contract/zones.js'
+import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from '../../../contract/zones.js'
 
 const SID = 'a'.repeat(32)
 const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', SID]] }
@@ -81,6 +83,8 @@ t.test('keys and values of the table', async (t) => {
     ':web/0/999',
     '@a.example',
     '@*.example',
+    '@*',
+    '@a.example/#16/3',
     '~canary',
     '~canary/3',
   ]
@@ -95,6 +99,9 @@ t.test('keys and values of the table', async (t) => {
     ':web/x',
     ':web/100',
     ':web/1/2/3',
+    ':web/#1/2',
+    '@a/#1',
+    '@a/#/1',
     '#',
     '#x',
     ':we b',
@@ -102,11 +109,71 @@ t.test('keys and values of the table', async (t) => {
     3,
   ]
   bad.forEach((key) => t.notOk(isTableKey(key), JSON.stringify(key)))
-  t.ok(isTableValue(':web/1', SID, 100))
-  t.ok(isTableValue(':web/1', '*500' + SID + '999' + SID, 100))
-  t.ok(isTableValue(':web/1', '#20', 100))
-  t.notOk(isTableValue(':web/1', SID + SID, 100))
-  t.notOk(isTableValue(':web', '', 100))
+  t.ok(isTableValue('@a.example/#16/3', '\n/ :web\thttp_x=1\n'))
+  t.ok(isTableValue(':web/1', SID))
+  t.ok(isTableValue(':web/1', '*500' + SID + '999' + SID))
+  t.ok(isTableValue(':web/1', '#20'))
+  t.notOk(isTableValue(':web/1', SID + SID))
+  t.notOk(isTableValue(':web', ''))
+  const pem = '01234567 \n-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n'
+  t.ok(isTableValue('^*.example.com', pem))
+  t.notOk(isTableValue('^*.example.com', pem.slice(1)))
+  t.notOk(isTableValue('^*.example.com', pem + '"'))
+})
+
+t.test('a list is right when each of it is, whatever stands in it', async (t) => {
+  const end = fc.constantFrom('', '"', '],[', '","', '\\', '\r', '\n', '\u2028', '/1', '#0', 'a')
+  const key = fc.constantFrom(
+    ':web',
+    ':web/1',
+    ':web#0',
+    ':web$a:b',
+    '@*.a.b/3/7',
+    '~c',
+    '#9',
+    '!',
+    7,
+  )
+  const value = fc.constantFrom(null, SID, `*499${SID}999${SID}`, '#20', '01234567 1', '', 5, [SID])
+  const orMore = <T>(what: fc.Arbitrary<T>): fc.Arbitrary<unknown> =>
+    fc.oneof(
+      what,
+      fc.tuple(what, end).map(([text, more]) => (more ? `${String(text)}${more}` : text)),
+    )
+  const operation = fc.oneof(fc.tuple(orMore(key), orMore(value)), fc.anything())
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 6 }), (operations) => {
+      const list: unknown = JSON.parse(JSON.stringify(operations) ?? '[]')
+      if (!Array.isArray(list)) return
+      const singly = list.map((each: unknown) =>
+        fieldOf(checkDelta({ ...delta, operations: [each] })),
+      )
+      const first = singly.findIndex((field) => field !== null)
+      const field = first < 0 ? null : singly[first]?.replace('[0]', `[${first}]`)
+      t.equal(fieldOf(checkDelta({ ...delta, operations: list })), field)
+      t.equal(areOperations(list), first < 0)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+t.test('a value is refused for its length alone', async (t) => {
+  const most = 'x'.repeat(MAX_VALUE_BYTES)
+  t.ok(
+    areOperations([
+      [':web', most],
+      [':web/1', null],
+    ]),
+  )
+  t.notOk(
+    areOperations([
+      [':web', most],
+      [':web', most + 'x'],
+    ]),
+  )
+  t.ok(isTableValue(':web', '\n'.repeat(MAX_VALUE_BYTES)), 'whose JSON is longer')
+  t.ok(isTableValue(':web', 'say "a\\b"'))
+  for (const bad of ['\v', '\u007f', '\ud800', 'a\0']) t.notOk(isTableValue(':web', bad))
 })
 
 t.test('records are read back as they were written', async (t) => {

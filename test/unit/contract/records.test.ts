@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Checked } from '../../../contract/checked.js'
 import { checkInstance, checkOverride, checkUpstream } from '../../../contract/records.js'
 import { checkRoute } from '../../../contract/route.js'
+import { printConditions } from '../../../contract/route-match.js'
 import { parseKey, printKey } from '../../../contract/keys.js'
 
 const strict = { allowLoopback: false }
@@ -84,6 +85,88 @@ t.test('a route', async (t) => {
   cases.forEach(([value, field]) =>
     t.equal(fieldOf(checkRoute(value)), field, JSON.stringify(value)),
   )
+})
+
+t.test('hosts of a route', async (t) => {
+  const hostsOf = (...hosts: string[]) => {
+    const checked = checkRoute({ hosts, upstream: 'web' })
+    return checked.ok ? checked.value.hosts : `${checked.field} ${checked.message}`
+  }
+  t.same(hostsOf('.Example.com', 'www.example.*', '*'), [
+    ...['example.com', '*.example.com', 'www.example.*', '*'],
+  ])
+  t.match(hostsOf('example.com', '.example.com'), /^hosts\[1\] is named twice/)
+  for (const host of ['a.*.b', '*a.b', 'a*.b', '*.a.*', '.', '.*', '*.']) {
+    t.match(
+      hostsOf('a', host),
+      /^hosts\[1\] must be a host name .* wildcard for whole labels/,
+      host,
+    )
+  }
+})
+
+t.test('conditions of a route', async (t) => {
+  const base = { hosts: ['a'], upstream: 'web' }
+  const good = {
+    methods: ['PUT', 'GET'],
+    headers: { 'X-Canary': 'always, "really"', Upgrade: true },
+    cookies: { Beta: 'x=1' },
+    arguments: { 'v.1': '2~' },
+  }
+  t.same(checkRoute({ ...base, ...good }), {
+    ok: true,
+    value: {
+      ...base,
+      pathPrefix: '/',
+      methods: ['GET', 'PUT'],
+      headers: { 'x-canary': 'always, "really"', upgrade: true },
+      cookies: { beta: 'x=1' },
+      arguments: { 'v.1': '2~' },
+    },
+  })
+  const cases: Array<[object, string]> = [
+    [{ methods: [] }, 'methods'],
+    [{ methods: 'GET' }, 'methods'],
+    [{ methods: ['get'] }, 'methods[0]'],
+    [{ methods: ['GET', 'PUT', 'GET'] }, 'methods[2]'],
+    [{ headers: {} }, 'headers'],
+    [{ headers: ['x'] }, 'headers'],
+    [{ headers: { 'x y': '1' } }, 'headers.x y'],
+    [{ headers: { x_y: '1' } }, 'headers.x_y'],
+    [{ headers: { 'X-A': '1', 'x-a': '1' } }, 'headers.x-a'],
+    [{ headers: { Host: 'a' } }, 'headers.Host'],
+    [{ headers: { 'X-Forwarded-For': 'a' } }, 'headers.X-Forwarded-For'],
+    [{ headers: { 'x-sluice-pick': true } }, 'headers.x-sluice-pick'],
+    [{ headers: { a: false } }, 'headers.a'],
+    [{ headers: { a: '' } }, 'headers.a'],
+    [{ headers: { a: 'x\ty' } }, 'headers.a'],
+    [{ headers: { a: ' x' } }, 'headers.a'],
+    [{ headers: { a: 'ü' } }, 'headers.a'],
+    [{ headers: { a: { prefix: 'x' } } }, 'headers.a'],
+    [{ cookies: { 'a=b': '1' } }, 'cookies.a=b'],
+    [{ cookies: { a: 'b;c' } }, 'cookies.a'],
+    [{ cookies: { a: 'b c' } }, 'cookies.a'],
+    [{ arguments: { a: '%20' } }, 'arguments.a'],
+    [{ arguments: { a: 1 } }, 'arguments.a'],
+    [{ arguments: { constructor: 1 } }, 'arguments.constructor'],
+  ]
+  for (const [conditions, field] of cases) {
+    t.equal(fieldOf(checkRoute({ ...base, ...conditions })), field, JSON.stringify(conditions))
+  }
+})
+
+t.test('what is let in never breaks a line of the table', async (t) => {
+  const word = fc.oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[ -~]{1,20}$/))
+  const values = fc.dictionary(word, fc.oneof(word, fc.constant(true)), { minKeys: 1, maxKeys: 3 })
+  fc.assert(
+    fc.property(values, fc.constantFrom('headers', 'cookies', 'arguments'), (made, field) => {
+      const checked = checkRoute({ hosts: ['a'], upstream: 'web', [field]: made })
+      const names = Object.keys(made)
+      const text = checked.ok ? printConditions(checked.value) : ''
+      return !checked.ok || (/^[\t -~]+$/.test(text) && text.split('\t').length === names.length)
+    }),
+  )
+  t.pass()
 })
 
 t.test('an upstream and an override', async (t) => {

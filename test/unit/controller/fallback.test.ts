@@ -106,6 +106,7 @@ function desired(
     upstreams: new Map(made),
     routes: new Map(checked),
     streamRoutes: new Map(),
+    certificates: new Map(),
   }
 }
 

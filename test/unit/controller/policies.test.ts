@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
+import type { PeerTls } from '../../../contract/peer-tls.js'
 import { checkPolicy } from '../../../contract/policy.js'
 import type { InstanceRecord } from '../../../contract/records.js'
 import { RING_POSITIONS } from '../../../contract/rules.js'
 import { isTableKey, isTableValue } from '../../../contract/table.js'
-import { MAX_VALUE_BYTES } from '../../../contract/zones.js'
+
 import { compilePeers, compileSplit, compileUpstream, sidOf } from '../../../controller/compile.js'
 import type { Place } from '../../../controller/compile.js'
 import { Compiler } from '../../../controller/compiler.js'
@@ -41,7 +42,7 @@ interface Options {
 function compiled(one: DesiredUpstream, { place = PLACE, conditions = {} }: Options = {}): Table {
   const unit = compileUpstream(compilePeers(one, place, new Map(Object.entries(conditions))), NONE)
   for (const [key, value] of unit.entries) {
-    if (!isTableKey(key) || !isTableValue(key, value, MAX_VALUE_BYTES)) {
+    if (!isTableKey(key) || !isTableValue(key, value)) {
       throw new Error(`${key}: ${value}`)
     }
   }
@@ -83,27 +84,31 @@ t.test('what needs no more than a draw is as it always was', async (t) => {
 
 t.test('rules, by policy', async (t) => {
   const cases: Array<[policy: object, rules: string, slots: boolean]> = [
-    [{ retry: { tries: 2 } }, '1 n 0 0 0 - 3 0 - 0 0 2 0 0 0 0 -', true],
-    [{ retry: { timeoutMs: 500 } }, '1 n 0 0 0 - 3 0 - 0 0 8 500 0 0 0 -', true],
-    [{ retry: { nonIdempotent: true } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 1 0 -', false],
-    [{ retry: { statuses: [429, 503] } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 9 0 0 -', false],
-    [{ retry: { budgetPercent: 20 } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 0 20 -', false],
-    [{ balance: 'roundRobin' }, '1 r 3 0 0 - 3 0 - 0 0 8 0 0 0 0 -', false],
-    [{ balance: 'leastConn' }, '1 c 3 0 0 - 3 0 - 0 0 8 0 0 0 0 -', false],
-    [{ balance: 'randomTwo' }, '1 t 3 0 0 - 3 0 - 0 0 8 0 0 0 0 -', false],
-    [{ balance: 'leastTime' }, '1 l 3 0 0 - 3 0 - 0 1 8 0 0 0 0 -', false],
-    [{ balance: 'ipHash' }, '1 h 3 0 0 network 3 0 - 0 0 8 0 0 0 0 -', false],
+    [{ retry: { tries: 2 } }, '1 n 0 0 0 - 3 0 - 0 0 2 0 0 0 0 - -', true],
+    [{ retry: { timeoutMs: 500 } }, '1 n 0 0 0 - 3 0 - 0 0 8 500 0 0 0 - -', true],
+    [{ retry: { nonIdempotent: true } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 1 0 - -', false],
+    [{ retry: { statuses: [429, 503] } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 9 0 0 - -', false],
+    [{ retry: { budgetPercent: 20 } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 0 20 - -', false],
+    [{ balance: 'roundRobin' }, '1 r 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - -', false],
+    [{ balance: 'leastConn' }, '1 c 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - -', false],
+    [{ balance: 'randomTwo' }, '1 t 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - -', false],
+    [{ balance: 'leastTime' }, '1 l 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - -', false],
+    [{ balance: 'ipHash' }, '1 h 3 0 0 network 3 0 - 0 0 8 0 0 0 0 - -', false],
     [
       { balance: 'hash', hash: { key: 'header:X-User', loadPercent: 125 } },
-      '1 h 3 0 0 header:x-user 3 125 - 0 0 8 0 0 0 0 -',
+      '1 h 3 0 0 header:x-user 3 125 - 0 0 8 0 0 0 0 - -',
       false,
     ],
-    [{ eject: { errorPercent: 50 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 -', false],
-    [{ eject: { latencyPercent: 300 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 -', false],
-    [{ sticky: { by: 'cookie', name: 'id' } }, '1 w 3 0 0 - 3 0 cookie:id 0 0 8 0 0 0 0 -', false],
+    [{ eject: { errorPercent: 50 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - -', false],
+    [{ eject: { latencyPercent: 300 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - -', false],
+    [
+      { sticky: { by: 'cookie', name: 'id' } },
+      '1 w 3 0 0 - 3 0 cookie:id 0 0 8 0 0 0 0 - -',
+      false,
+    ],
     [
       { sticky: { by: 'route', key: 'argument:jsessionid' } },
-      '1 w 3 0 0 - 3 0 route:argument:jsessionid 0 0 8 0 0 0 0 -',
+      '1 w 3 0 0 - 3 0 route:argument:jsessionid 0 0 8 0 0 0 0 - -',
       false,
     ],
   ]
@@ -113,8 +118,14 @@ t.test('rules, by policy', async (t) => {
     t.equal(hasSlots(table), slots)
     t.equal(readRules(table, ':web')?.tries, Number(rules.split(' ')[11]))
   }
+  const overTls = (tls: PeerTls) => record(compiled({ ...upstream({}, THREE), tls }))
+  const name = 'shop.internal'
+  const all = '1 w 3 0 0 - 3 0 - 0 0 8 0 0 0 0 -'
+  t.equal(overTls({ serverName: name, verify: true }), `${all} verified:${name}`)
+  t.equal(overTls({ serverName: name, verify: false }), `${all} any:${name}`)
+  t.equal(overTls({ verify: false }), `${all} any:`)
   const capped = compiled(upstream({}, { ...THREE, d: { maxConns: 40 } }))
-  t.equal(record(capped), '1 w 4 0 0 - 4 0 - 1 0 8 0 0 0 0 -')
+  t.equal(record(capped), '1 w 4 0 0 - 4 0 - 1 0 8 0 0 0 0 - -')
   t.same(
     readLists(capped, ':web')
       .main.map(({ weight, maxConns }) => [weight, maxConns])
@@ -265,6 +276,14 @@ t.test('shares: who warms up gets its part, and at least one', async (t) => {
     ([key, value]) => key.includes('/') && value === sidOf('10.0.0.1', 1),
   )
   t.equal(own.length, 11, '3 of 13 parts, in whole slots')
+  for (const [balance, warm] of [
+    ['leastConn', 'c'],
+    ['randomTwo', 't'],
+  ] as const) {
+    const cold = compiled(upstream({ balance }, THREE), { conditions })
+    t.match(readRules(cold, ':web'), { balance: 's', count: 3 }, `${balance}: each once`)
+    t.equal(readRules(compiled(upstream({ balance }, THREE)), ':web')?.balance, warm)
+  }
 })
 
 t.test('trials', async (t) => {
@@ -306,7 +325,13 @@ t.test('a host has no slots of its own where those of its split have cells', asy
   const routes = new Map([['canary', { id: 'canary', record, revision: 1 }]])
   const it = new Compiler('localhost', silentLogger, PLACE)
   it.update(
-    { revision: 1, upstreams: new Map([['web', web]]), routes, streamRoutes: new Map() },
+    {
+      revision: 1,
+      upstreams: new Map([['web', web]]),
+      routes,
+      streamRoutes: new Map(),
+      certificates: new Map(),
+    },
     NONE,
   )
   t.match(it.units.get('~canary')?.entries.get('~canary/0'), /^\$#\d+$/)
@@ -339,7 +364,7 @@ t.test('splits', async (t) => {
   t.equal(values(arm({}, trial)).filter(([, value]) => value.startsWith('!1')).length, 1)
   t.notOk(values(arm({ balance: 'roundRobin' }, trial)).some(([, value]) => value.includes('!')))
   for (const [key, value] of values(arm({ balance: 'roundRobin' }))) {
-    t.ok(isTableKey(key) && isTableValue(key, value, MAX_VALUE_BYTES))
+    t.ok(isTableKey(key) && isTableValue(key, value))
   }
 })
 
@@ -351,6 +376,7 @@ t.test('the compiler: conditions, hosts', async (t) => {
     upstreams: new Map([['web', web]]),
     routes: new Map(),
     streamRoutes: new Map(),
+    certificates: new Map(),
   }
   it.update(desired, NONE)
   const known = new Map([['a', { state: 'down' as const, trial: 1 }]])

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { isTableKey, isTableValue } from '../../../contract/table.js'
-import { MAX_VALUE_BYTES, SHARES, SLOTS } from '../../../contract/zones.js'
+import { SHARES, SLOTS } from '../../../contract/zones.js'
 import { ALL_SHARES, apportion, layOut } from '../../../controller/slots.js'
 import type { Layout, Weighted } from '../../../controller/slots.js'
 import { drawSid } from '../../../njs/lookup.js'
@@ -86,7 +86,7 @@ t.test(
         const all = list.map((weight, i) => ({ sid: sid(i), weight }))
         const layout = layOut(all)
         for (const [key, value] of layout) {
-          if (!isTableKey(`:x${key}`) || !isTableValue(`:x${key}`, value, MAX_VALUE_BYTES)) {
+          if (!isTableKey(`:x${key}`) || !isTableValue(`:x${key}`, value)) {
             throw new Error(`${key} ${value}`)
           }
         }

@@ -91,6 +91,7 @@ function bench(feed: Feed | null = FEED, unchecked?: Conclusion): Bench {
         upstreams: named,
         routes: new Map(),
         streamRoutes: new Map(),
+        certificates: new Map(),
       }
       health.follow(desired)
     },

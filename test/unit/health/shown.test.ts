@@ -21,6 +21,7 @@ const desired: Desired = {
   upstreams: named,
   routes: new Map(),
   streamRoutes: new Map(),
+  certificates: new Map(),
 }
 
 t.test('what is down here is down in the file', async (t) => {

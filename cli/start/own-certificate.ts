@@ -1,0 +1,52 @@
+/** The certificate that a home shows clients as long as the table has none for them: nobody signed it but itself. */
+import 'reflect-metadata'
+import { webcrypto } from 'node:crypto'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509'
+import { homePaths } from '../../nginx/render.js'
+import type { Settings } from '../../runtime/settings.js'
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const DAY_MS = 86_400_000
+const DAYS = 3650
+
+function pem(label: string, bytes: ArrayBuffer): string {
+  const lines =
+    Buffer.from(bytes)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}
+
+async function selfSigned(domain: string): Promise<string> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const names = [domain, `*.${domain}`].map((value) => ({ type: 'dns' as const, value }))
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=Sluice',
+    keys,
+    signingAlgorithm: ALGORITHM,
+    notBefore: new Date(Date.now() - DAY_MS),
+    notAfter: new Date(Date.now() + DAYS * DAY_MS),
+    extensions: [new SubjectAlternativeNameExtension(names)],
+  })
+  const key = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
+  return pem('CERTIFICATE', certificate.rawData) + pem('PRIVATE KEY', key)
+}
+
+/**
+ * Makes it once for a home, as a line of nginx's configuration that its user alone may read. nginx reads it when it starts, before it
+ * becomes anybody else.
+ */
+export async function makeOwnCertificate({
+  home,
+  domain,
+}: Pick<Settings, 'home' | 'domain'>): Promise<void> {
+  const path = homePaths(home).ownCertificate
+  if (existsSync(path)) {
+    return
+  }
+  const fresh = `${path}.${process.pid}.new`
+  const text = `# Made once. Without this file another one is made at the next start.\njs_var $sluice_own_certificate "\n${await selfSigned(domain)}";\n`
+  writeFileSync(fresh, text, { mode: 0o600 })
+  renameSync(fresh, path)
+}

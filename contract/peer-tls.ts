@@ -1,0 +1,41 @@
+/** How the peers of an upstream are reached over TLS, and its guard. Same promises as the guards in records.ts. */
+import { parseIp } from './address.js'
+import { brokenRule, checkShape, right, wrong } from './checked.js'
+import type { Checked, FieldRule } from './checked.js'
+import { isHostPattern } from './names.js'
+
+/** `upstreams/<upstream>`, in `tls`: every instance of the upstream is spoken to over TLS. */
+export interface PeerTls {
+  /** The name that peers are asked for (SNI), and that their certificate must be for; lower case. Absent: none is asked for. */
+  serverName?: string
+  /** Whether the certificate must be for `serverName` and by an authority that the gateway trusts. */
+  verify: boolean
+}
+
+function isServerName(value: unknown): boolean {
+  return isHostPattern(value) && value.indexOf('*') < 0 && parseIp(value) === null
+}
+
+const RULES: FieldRule[] = [
+  ['serverName', isServerName, 'must be a host name such as shop.internal, in lower case'],
+  ['verify', (value) => typeof value === 'boolean', 'must be true or false'],
+]
+
+/** `{serverName: "shop.internal"}` → the same with `verify` true. Instances are addresses, so what is verified needs a name. */
+export function checkPeerTls(value: unknown): Checked<PeerTls> {
+  const shape = checkShape(value, ['serverName', 'verify'])
+  if (!shape.ok) {
+    return shape
+  }
+  const fields = Object.assign({ verify: true }, shape.value)
+  const bad = brokenRule(fields, RULES, [])
+  if (bad !== undefined) {
+    return wrong(bad[0], bad[2])
+  }
+  return fields.verify && fields.serverName === undefined
+    ? wrong(
+        'serverName',
+        'is missing: it is what a certificate is verified for; or set verify to false',
+      )
+    : right(fields as PeerTls)
+}

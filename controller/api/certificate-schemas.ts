@@ -1,0 +1,40 @@
+/** Shapes of certificates. */
+import { Type } from 'typebox'
+import { Revision, changed, closed, maybe } from './schemas.js'
+
+const isDefault = maybe(
+  Type.Literal(true, {
+    description: 'Serves clients that ask for a name that no certificate has, or for none',
+  }),
+)
+
+export const CertificateBody = Type.Object(
+  {
+    certificate: Type.String({ description: 'The certificate, then its chain, PEM' }),
+    privateKey: Type.String({ description: 'Its key, PEM, not encrypted', writeOnly: true }),
+    default: isDefault,
+  },
+  closed,
+)
+
+const AtMs = Type.Integer({ description: 'Unix time in milliseconds' })
+const fields = {
+  id: Type.String({
+    description: 'Of the registry, or folder/ and a name of the folder of certificates',
+    examples: ['app', 'folder/app.example.com'],
+  }),
+  names: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] })),
+  default: isDefault,
+  issuer: Type.String(),
+  fingerprint: Type.String({ description: 'SHA-256 of the certificate' }),
+  key: Type.String({ examples: ['rsa 2048', 'ec prime256v1', 'ed25519'] }),
+  notBeforeAtMs: AtMs,
+  notAfterAtMs: AtMs,
+}
+
+export const Certificates = Type.Object(
+  { revision: Revision, certificates: Type.Array(Type.Object(fields, closed)) },
+  closed,
+)
+export const Certificate = Type.Object({ ...fields, revision: Revision }, closed)
+export const CertificateChanged = Type.Object({ ...fields, ...changed }, closed)

@@ -1,0 +1,68 @@
+/** Calls about a certificate. No answer, difference or error ever holds a key. */
+import { checkCertificate } from '../../contract/certificate.js'
+import { printKey } from '../../contract/keys.js'
+import { SluiceError } from '../../runtime/errors.js'
+import { readCertificate, timeProblem } from '../certificate.js'
+import type { Certificate } from '../certificate.js'
+import { accept, refuseBody } from './bodies.js'
+import type { Outcome, World } from './changes.js'
+import type { Draft } from './draft.js'
+import { printTarget } from './names.js'
+
+export interface CertificateTarget {
+  kind: 'certificate'
+  id: string
+}
+
+export async function putCertificate(
+  draft: Draft,
+  world: World,
+  target: CertificateTarget,
+  body: unknown,
+): Promise<Outcome> {
+  if (world.settings.mode === 'file') {
+    const what = 'this controller runs in file mode, in which nginx is given no certificates'
+    throw new SluiceError('invalid', what)
+  }
+  const certificate = accept(readCertificate(accept(checkCertificate(body))))
+  const problem = timeProblem(certificate, Date.now())
+  if (problem !== undefined) {
+    throw new SluiceError('invalid', `certificate ${problem}`, { field: 'certificate' })
+  }
+  const created = (await draft.read(keyOf(target))) === undefined
+  await draft.put(keyOf(target), certificate.record)
+  return { created, shown: showCertificate(target.id, certificate) }
+}
+
+export async function deleteCertificate(
+  draft: Draft,
+  target: CertificateTarget,
+  body: unknown,
+): Promise<Outcome> {
+  refuseBody(body)
+  if ((await draft.read(keyOf(target))) === undefined) {
+    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
+  }
+  await draft.delete(keyOf(target))
+  return { created: false, shown: {} }
+}
+
+/** `{id, names, issuer, fingerprint, key: "ec prime256v1", notBeforeAtMs, notAfterAtMs, default?}` */
+export function showCertificate(id: string, certificate: Certificate): Record<string, unknown> {
+  const { record, names, issuer, fingerprint, key, notBeforeAtMs, notAfterAtMs } = certificate
+  const isDefault = record.default === true && { default: true }
+  return { id, names, ...isDefault, issuer, fingerprint, key, notBeforeAtMs, notAfterAtMs }
+}
+
+/** What a difference shows of a record: never its key. */
+export function withoutKey(record: unknown): unknown {
+  if (typeof record !== 'object' || record === null) {
+    return record
+  }
+  const { certificate, default: isDefault } = record as Record<string, unknown>
+  return { certificate, ...(isDefault === true && { default: true }) }
+}
+
+function keyOf({ id }: CertificateTarget): string {
+  return printKey({ kind: 'certificates', id })
+}

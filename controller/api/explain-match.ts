@@ -1,0 +1,82 @@
+/** Which route of a plan a request matches, and why no other. */
+import { isMet } from '../../contract/condition.js'
+import type { HostPlan, HostRoute, Plan } from '../hosts.js'
+import type { Asked } from './question.js'
+
+export interface Matched {
+  /** The route; null when the upstream answers at its own name below the domain. */
+  id: string | null
+  host: string
+  pathPrefix: string
+  arms: Array<{ upstream: string; weight: number }>
+}
+
+/** nginx's own order: the host itself, wildcards for what is before, then for what is behind, the longest first; any host. */
+function patternsFor(host: string): string[] {
+  const labels = host.split('.')
+  const inner = labels.slice(1).map((_, i) => i + 1)
+  return [
+    host,
+    ...inner.map((i) => `*.${labels.slice(i).join('.')}`),
+    ...inner.map((i) => `${labels.slice(0, labels.length - i).join('.')}.*`),
+    '*',
+  ]
+}
+
+function isUnder(path: string, prefix: string): boolean {
+  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
+}
+
+const KINDS: Record<string, string> = { http: 'header', cookie: 'cookie', arg: 'argument' }
+
+/** `header x-canary is not "always"` */
+function unmetText(condition: string): string {
+  const [, variable = '', equals = '', value = ''] = /^([^=]*)(=?)(.*)$/.exec(condition) ?? []
+  if (variable === 'request_method') {
+    return `the method is none of ${value}`
+  }
+  const [, kind = '', rest = ''] = /^([a-z]+)_(.*)$/.exec(variable) ?? []
+  const name = kind === 'http' ? rest.replace(/_/g, '-') : rest
+  return `${KINDS[kind]} ${name} is ${equals === '' ? 'not there' : `not ${JSON.stringify(value)}`}`
+}
+
+function unmet({ conditions }: HostRoute, asked: Asked): string | undefined {
+  const all = conditions === '' ? [] : conditions.split('\t')
+  const found = all.find((condition) => !isMet(condition, asked.variables))
+  return found === undefined ? undefined : unmetText(found)
+}
+
+/** Routes whose path fits and whose conditions do not; then the one that serves, if any. */
+function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | undefined {
+  for (const route of known.routes.filter(({ prefix }) => isUnder(asked.path, prefix))) {
+    const lost = unmet(route, asked)
+    if (lost === undefined) {
+      return route
+    }
+    why.push(`route ${route.route} at ${route.prefix} does not fit: ${lost}`)
+  }
+  return undefined
+}
+
+export function match({ hosts, splits }: Plan, asked: Asked, why: string[]): Matched | undefined {
+  const { host, path } = asked
+  const found = patternsFor(host).find((name) => hosts.has(name))
+  const known = found === undefined ? undefined : hosts.get(found)
+  if (known === undefined) {
+    why.push(`no route and no upstream has the host ${host}`)
+    return undefined
+  }
+  why.push(
+    known.host === host ? `host ${host} matches exactly` : `host ${host} matches ${known.host}`,
+  )
+  const hit = matchRoute(known, asked, why)
+  if (hit === undefined) {
+    why.push(`${known.host} has no path prefix that ${path} begins with, and whose conditions hold`)
+    return undefined
+  }
+  const { prefix: pathPrefix, target, route } = hit
+  const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
+  why.push(route === '' ? 'the upstream answers at its own name' : first)
+  const arms = splits.get(target) ?? [{ upstream: target.slice(1), weight: 1 }]
+  return { id: route === '' ? null : route, host: known.host, pathPrefix, arms }
+}

@@ -1,0 +1,47 @@
+/** A TLS client that tells what it was shown. */
+import { connect } from 'node:tls'
+
+export interface Shaken {
+  /** SHA-256 of the server's certificate, as the API shows it. */
+  fingerprint: string
+  /** Why the client would not trust it; undefined: it does. */
+  distrust: string | undefined
+  /** What ALPN chose. */
+  protocol: string
+}
+
+export interface ShakeOptions {
+  /** Asked for; absent: no name at all. */
+  name?: string
+  ca?: string
+}
+
+const TIMEOUT_MS = 10_000
+
+/** One full handshake on a connection of its own. */
+export function shake(port: number, { name, ca }: ShakeOptions): Promise<Shaken> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      ...(name !== undefined && { servername: name }),
+      ...(ca !== undefined && { ca }),
+      // Without a name Node would check the address.
+      ...(name === undefined && { checkServerIdentity: () => undefined }),
+    })
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('no handshake in time')))
+    socket.once('error', reject)
+    socket.once('secureConnect', () => {
+      const { fingerprint256 } = socket.getPeerCertificate()
+      const { authorizationError, alpnProtocol } = socket
+      socket.destroy()
+      resolve({
+        fingerprint: fingerprint256,
+        distrust: authorizationError ? String(authorizationError) : undefined,
+        protocol: String(alpnProtocol),
+      })
+    })
+  })
+}
