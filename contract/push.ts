@@ -38,6 +38,8 @@ export interface GatewayState extends TableState {
   engine: 'njs' | 'qjs'
   /** Free whole pages of the table's zone: a low-water mark. */
   freeBytes: number
+  /** Of stream{}: the ports that are open for routes, such as `9100-9104 9106`. */
+  ports?: string
 }
 
 export interface Claim {

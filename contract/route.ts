@@ -50,10 +50,10 @@ function checkSplit(value: unknown): Checked<SplitArm[]> {
   return right(arms.map((arm) => (arm as { value: SplitArm }).value))
 }
 
-function checkTarget(
-  fields: Fields,
-  mayBeNobody: boolean,
-): Checked<Pick<RouteRecord, 'upstream' | 'split'>> {
+export type RouteTarget = Pick<RouteRecord, 'upstream' | 'split'>
+
+/** Where a route leads: exactly one of `upstream` and `split`; or neither, where `mayBeNobody`. */
+export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<RouteTarget> {
   const isBare = fields.upstream === undefined && fields.split === undefined
   if (isBare && mayBeNobody) {
     return right({})

@@ -7,6 +7,14 @@ import type { GatewayCondition } from '../contract/records.js'
 import type { Conditions } from './conditions.js'
 import type { Desired } from './desired.js'
 
+export interface StreamView {
+  /** Ports that are open for routes, such as `9100-9104 9106`. */
+  ports: string
+  connected: boolean
+  /** Why there are none, or it is not connected, for people. */
+  reason?: string
+}
+
 export interface GatewayView {
   id: string
   /** Revision that the gateway acknowledged, and the one that it should have. */
@@ -20,6 +28,8 @@ export interface GatewayView {
   njs: string
   /** What it found out itself about instances, by `<upstream>/<id>`; see the record. */
   conditions: Record<string, GatewayCondition>
+  /** Its side for connections; absent where another controller's gateway does not tell. */
+  stream?: StreamView
   /** Why it is not connected or not level, for people. */
   reason?: string
   /** Of the reason, where something is wrong. */
@@ -78,6 +88,8 @@ export interface Control {
   ready(): boolean
   registryView(): RegistryView
   gateways(): GatewayView[]
+  /** The own gateway's side for connections. */
+  stream(): StreamView
   suspects(): SuspectView[]
   /** Believes what is suspect, of one upstream or of all. */
   confirmSuspects(upstream?: string): void

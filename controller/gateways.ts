@@ -3,7 +3,7 @@ import type { Code } from '../contract/codes.js'
 import type { GatewayCondition, GatewayRecord } from '../contract/records.js'
 import { sidOf } from './compile.js'
 import type { Conditions } from './conditions.js'
-import type { GatewayView } from './control.js'
+import type { GatewayView, StreamView } from './control.js'
 import { stateOf } from './desired.js'
 import type { Desired } from './desired.js'
 import type { ForeignGateways } from './foreign.js'
@@ -12,6 +12,7 @@ import type { LinkView } from './link.js'
 /** This controller's own gateway, of either mode. */
 export interface OwnGateway {
   view(): LinkView
+  stream(): StreamView
   applied(): number
   lagMs(): number
   /** In flight by SID; undefined where nobody can tell. */
@@ -69,6 +70,7 @@ export class Gateways {
       desired,
       lagMs: Math.round(this.#own.lagMs()),
       ...view,
+      stream: this.#own.stream(),
       conditions: this.#conditions(),
       ...faultOf({ reason, code }),
     }

@@ -94,6 +94,11 @@ export class Link {
     return this.#watchdog.isHung
   }
 
+  /** Of stream{}: the ports that are open; undefined until nginx told. */
+  get ports(): string | undefined {
+    return this.#state?.ports
+  }
+
   get freeBytes(): number | undefined {
     return this.#state?.freeBytes
   }

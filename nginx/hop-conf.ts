@@ -113,7 +113,25 @@ const LOCATIONS = `    location / {
         js_content sluice_hop.page;
     }`
 
-export function hopServer({ home }: ConfSettings): string {
+/** Waits for stream{}'s server and says in a status what came of it. */
+function probeServer({ home, connectTimeoutMs }: ConfSettings): string {
+  const { probeSocket, askSocket } = homePaths(home)
+  return `# Asks stream{} whether a peer takes connections.
+server {
+    listen "unix:${probeSocket}";
+    access_log off;
+    auth_basic off;
+    allow all;
+    location / {
+        proxy_pass "http://unix:${askSocket}";
+        proxy_set_header Connection "";
+        proxy_read_timeout ${connectTimeoutMs + 1000}ms;
+    }
+}`
+}
+
+export function hopServer(settings: ConfSettings): string {
+  const { home } = settings
   const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
   return `# Serves what the pool did not: tries the other peers, by address, or says why there is none.
 server {
@@ -143,5 +161,5 @@ ${LOCATIONS}
 ${WAYS.flatMap(tryLocations).join('\n')}
 
 ${actLocations(PASSED)}
-}`
+}${settings.hasStream ? `\n\n${probeServer(settings)}` : ''}`
 }

@@ -25,7 +25,8 @@ function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
   const master = masterPid()
   const isQuickJs = (njs as unknown as { engine?: string }).engine === 'QuickJS'
   const engine: GatewayState['engine'] = isQuickJs ? 'qjs' : 'njs'
-  return Object.assign(state, {
+  const ports = r.variables.sluice_ports
+  return Object.assign(state, ports === undefined ? {} : { ports: ports }, {
     pid: master,
     workers: workerPids(master),
     nginx: r.variables.nginx_version as string,

@@ -11,6 +11,7 @@ import {
   NAME,
   PATH,
   PORT,
+  PORTS,
   TEXT,
   choice,
   duration,
@@ -59,7 +60,6 @@ const DOCKER = pattern(
   'auto, off, or an address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375',
   /^(auto|off|unix:\/\/\/\S+|(tcp|https?):\/\/[\w.:[\]-]+)$/,
 )
-const PORTS = pattern('a port or a range such as 9100-9109', /^\d{1,5}(-\d{1,5})?$/)
 const LISTEN = pattern(
   'addresses as nginx listens on them, such as 80 or 127.0.0.1:80, with commas between',
   /^(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5}(,(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5})*$/,
@@ -84,9 +84,7 @@ export const SETTINGS = {
     PATH,
     'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
   ),
-  streamPorts: given(PORTS, '9100-9109', 'reserved for TCP and UDP routes; not open yet', {
-    reserved: true,
-  }),
+  streamPorts: given(PORTS, '9100-9109', 'opened beforehand for TCP and UDP routes; `off`: none'),
   apiPort: given(PORT, '8081', 'REST and metrics'),
   apiToken: optional(TEXT, 'admin token, sent as `Authorization: Bearer …`', {
     secret: true,

@@ -99,12 +99,24 @@ const putInside = {
   },
 }
 
+/** nginx shares no zone between http{} and stream{}, so what runs in stream{} has zones of its own. */
+const streamZones = {
+  name: 'stream-zones',
+  setup(build) {
+    build.onResolve({ filter: /^\.{1,2}\/dict\.js$/ }, () => {
+      return { path: join(root, 'njs/stream-dict.ts') }
+    })
+  },
+}
+
 export const BUNDLES = [
   { ...node, from: 'cli/main.ts', to: 'sluice.js' },
   { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [putInside] },
   { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js', plugins: [putInside] },
   { ...njs, from: 'njs/certificate-main.ts', to: 'njs/certificate.js' },
   { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js', plugins: [putInside] },
+  { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones] },
+  { ...njs, from: 'njs/stream-admin-main.ts', to: 'njs/stream-admin.js', plugins: [streamZones] },
 ]
 
 /** Replaces dist/ in one move: an nginx that runs from it never finds it half-built. */

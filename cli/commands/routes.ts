@@ -6,7 +6,9 @@ type Values = Record<string, string | true>
 
 interface RouteView {
   id: string
-  hosts: string[]
+  hosts?: string[]
+  port?: number
+  protocol?: string
   pathPrefix?: string
   methods?: string[]
   headers?: Values
@@ -23,6 +25,10 @@ function targetOf({ upstream, split, redirect, maintenance }: RouteView): string
     return `answers ${(maintenance ?? redirect)?.status}`
   }
   return upstream ?? (split ?? []).map((arm) => `${arm.upstream}:${arm.weight}`).join(' ')
+}
+
+function sourceOf({ hosts, port, protocol }: RouteView): string {
+  return hosts === undefined ? `${protocol} ${port}` : hosts.join(' ')
 }
 
 function valuesText(kind: string, values: Values = {}): string[] {
@@ -58,12 +64,12 @@ export const routes: Command = {
     }
     const rows = answer.routes.map((route) => [
       route.id,
-      route.hosts.join(' '),
-      route.pathPrefix ?? '/',
+      sourceOf(route),
+      route.port === undefined ? (route.pathPrefix ?? '/') : '',
       conditionsOf(route),
       targetOf(route),
     ])
-    columns(['route', 'hosts', 'path', 'if', 'to'], rows).forEach(print)
+    columns(['route', 'hosts or port', 'path', 'if', 'to'], rows).forEach(print)
     return 0
   },
 }

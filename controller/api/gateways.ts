@@ -62,10 +62,11 @@ function showWhole(gateway: GatewayView): object {
 
 export function showGateway(gateway: GatewayView): object {
   const { id, applied, desired, lagMs, connected, workers, nginx, njs } = gateway
-  const { reason, code } = gateway
+  const { stream, reason, code } = gateway
   const shown = { id, applied, desired, lagMs, connected, workers, nginx, njs }
   return {
     ...shown,
+    ...(stream !== undefined && { stream }),
     ...(reason !== undefined && { reason }),
     ...(code !== undefined && { code }),
   }

@@ -120,11 +120,18 @@ const ValueConditions = Type.Record(
   { description: 'By name: an exact value, or true where any will do', minProperties: 1 },
 )
 const matchFields = {
-  hosts: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
-    minItems: 1,
-    maxItems: 256,
-    description: 'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
-  }),
+  hosts: maybe(
+    Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
+      minItems: 1,
+      maxItems: 256,
+      description:
+        'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
+    }),
+  ),
+  port: maybe(
+    Type.Integer({ ...Port, description: 'One of streamPorts; then protocol, and no hosts' }),
+  ),
+  protocol: maybe(words('tcp', 'udp')),
   pathPrefix: maybe(Type.String({ default: '/' })),
   methods: maybe(Type.Array(Type.String({ examples: ['GET'] }), { minItems: 1, maxItems: 16 })),
   headers: maybe(ValueConditions),
@@ -139,7 +146,8 @@ const routeFields = {
 }
 export const RouteBody = Type.Object(routeFields, {
   ...closed,
-  description: 'Either upstream or split, or neither where the route answers by itself',
+  description:
+    'Either hosts or port and protocol; either upstream or split, or neither where the route answers by itself',
 })
 
 /** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */

@@ -24,6 +24,16 @@ const gatewayFields = {
   workers: Count,
   nginx: Type.String(),
   njs: Type.String(),
+  stream: maybe(
+    Type.Object(
+      {
+        ports: Type.String({ description: 'Open for routes', examples: ['9100-9104 9106'] }),
+        connected: Type.Boolean(),
+        reason: maybe(Type.String()),
+      },
+      { ...closed, description: "Of this controller's own gateway: TCP and UDP" },
+    ),
+  ),
   reason: maybe(Type.String()),
   code: maybe(Type.String()),
 }

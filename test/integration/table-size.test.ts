@@ -29,8 +29,8 @@ t.test('10,000 upstreams', async (t) => {
   const compiler = new Compiler('localhost', silentLogger)
   const all = Array.from({ length: 10_000 / PART }, (_, i) => upstream(i))
   const upstreams = new Map(all.map((one) => [one.name, one]))
-  const desired = { revision: 1, upstreams, routes: new Map(), certificates: new Map() }
-  compiler.update(desired, new Set())
+  const none = { routes: new Map(), streamRoutes: new Map(), certificates: new Map() }
+  compiler.update({ revision: 1, upstreams, ...none }, new Set())
   await gateway.setTable(...[...compiler.units.values()].map(({ entries }) => new Map(entries)))
   const { freeBytes } = await gateway.state()
   t.ok(freeBytes > tableBytes / 10, `${freeBytes} of ${tableBytes} bytes are free`)
