@@ -2,9 +2,10 @@
 import { prefixHash } from '../contract/host-record.js'
 import { AGENT_ROUTES } from '../contract/keys.js'
 import { isHostPattern } from '../contract/names.js'
-import type { SplitArm } from '../contract/route.js'
+import type { RouteRecord } from '../contract/route.js'
 import { printConditions } from '../contract/route-match.js'
 import type { Conditional } from '../contract/route-match.js'
+import type { Split } from '../contract/route-split.js'
 import { FAST_HOSTS } from '../contract/zones.js'
 import type { DesiredRoute } from './desired.js'
 
@@ -36,8 +37,8 @@ export interface Overruled {
 
 export interface Plan {
   hosts: ReadonlyMap<string, HostPlan>
-  /** Routes that split, by unit name. */
-  splits: ReadonlyMap<string, SplitArm[]>
+  /** Of routes that split, by unit name; the same object until the route changes. */
+  splits: ReadonlyMap<string, Split>
   overruled: Overruled[]
 }
 
@@ -53,6 +54,10 @@ const MOST_BYTES = 8192
 /** The unit that a route's line names. */
 export function targetOf({ id, record }: DesiredRoute): string {
   return record.split === undefined ? `:${record.upstream}` : `~${id}`
+}
+
+function isSplit(record: RouteRecord): record is RouteRecord & Split {
+  return record.split !== undefined
 }
 
 /** A condition on the method outweighs all others, then their number counts, then how many name an exact value. */
@@ -136,18 +141,18 @@ export function planHosts(
   domain: string,
 ): Plan {
   const drafts = new Map<string, Draft>()
-  const splits = new Map<string, SplitArm[]>()
+  const splits = new Map<string, Split>()
   const overruled: Overruled[] = []
   for (const route of [...routes].sort(byPrecedence)) {
-    const { hosts: names, pathPrefix: prefix, split } = route.record
+    const { hosts: names, pathPrefix: prefix } = route.record
     const conditions = printConditions(route.record)
     const line = { prefix, conditions, target: targetOf(route), route: route.id }
     for (const host of names) {
       const lost = claim(draftOf(drafts, host), host, line, rankOf(route.record))
       overruled.push(...(lost === undefined ? [] : [lost]))
     }
-    if (split !== undefined) {
-      splits.set(`~${route.id}`, split)
+    if (isSplit(route.record)) {
+      splits.set(`~${route.id}`, route.record)
     }
   }
   addDefaults(drafts, upstreams, domain)

@@ -1,5 +1,6 @@
 /** Which route of a plan a request matches, and why no other. */
 import { isMet } from '../../contract/condition.js'
+import type { Split } from '../../contract/route-split.js'
 import type { HostPlan, HostRoute, Plan } from '../hosts.js'
 import type { Asked } from './question.js'
 
@@ -8,7 +9,9 @@ export interface Matched {
   id: string | null
   host: string
   pathPrefix: string
-  arms: Array<{ upstream: string; weight: number }>
+  /** `:web` or `~canary`. */
+  unit: string
+  split: Split
 }
 
 /** nginx's own order: the host itself, wildcards for what is before, then for what is behind, the longest first; any host. */
@@ -40,7 +43,8 @@ function unmetText(condition: string): string {
   return `${KINDS[kind]} ${name} is ${equals === '' ? 'not there' : `not ${JSON.stringify(value)}`}`
 }
 
-function unmet({ conditions }: HostRoute, asked: Asked): string | undefined {
+/** Why `conditions`, as printConditions has them, do not hold; undefined where they do. */
+export function unmet(conditions: string, asked: Asked): string | undefined {
   const all = conditions === '' ? [] : conditions.split('\t')
   const found = all.find((condition) => !isMet(condition, asked.variables))
   return found === undefined ? undefined : unmetText(found)
@@ -49,7 +53,7 @@ function unmet({ conditions }: HostRoute, asked: Asked): string | undefined {
 /** Routes whose path fits and whose conditions do not; then the one that serves, if any. */
 function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | undefined {
   for (const route of known.routes.filter(({ prefix }) => isUnder(asked.path, prefix))) {
-    const lost = unmet(route, asked)
+    const lost = unmet(route.conditions, asked)
     if (lost === undefined) {
       return route
     }
@@ -77,6 +81,6 @@ export function match({ hosts, splits }: Plan, asked: Asked, why: string[]): Mat
   const { prefix: pathPrefix, target, route } = hit
   const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
   why.push(route === '' ? 'the upstream answers at its own name' : first)
-  const arms = splits.get(target) ?? [{ upstream: target.slice(1), weight: 1 }]
-  return { id: route === '' ? null : route, host: known.host, pathPrefix, arms }
+  const split = splits.get(target) ?? { split: [{ upstream: target.slice(1), weight: 1 }] }
+  return { id: route === '' ? null : route, host: known.host, pathPrefix, unit: target, split }
 }

@@ -16,14 +16,11 @@ export interface RouteTarget {
 }
 
 /** Fields that the design names and this version does not serve: better refused than silently ignored. */
-const NOT_YET = ['port', 'protocol', 'sni', 'when']
+const NOT_YET = ['port', 'protocol', 'sni']
 
 export async function putRoute(draft: Draft, target: RouteTarget, body: unknown): Promise<Outcome> {
   const fields = fieldsOf(body, [...ROUTE_FIELDS, ...NOT_YET])
-  refuseNotYet(fields, '')
-  if (Array.isArray(fields.split)) {
-    fields.split.forEach((arm: unknown, index) => refuseNotYet(arm, `split[${index}].`))
-  }
+  refuseNotYet(fields)
   const record = accept(checkRoute(fields))
   const created = (await draft.read(keyOf(target))) === undefined
   await draft.put(keyOf(target), record)
@@ -120,13 +117,11 @@ function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string
   return claims
 }
 
-function refuseNotYet(fields: unknown, path: string): void {
-  const found = NOT_YET.find(
-    (field) => typeof fields === 'object' && fields !== null && field in fields,
-  )
-  if (found !== undefined) {
-    const what = `${path}${found} is not supported by this version: routes are for http`
-    throw new SluiceError('invalid', what, { field: path + found })
+function refuseNotYet(fields: Record<string, unknown>): void {
+  const field = NOT_YET.find((name) => name in fields)
+  if (field !== undefined) {
+    const what = `${field} is not supported by this version: routes are for http`
+    throw new SluiceError('invalid', what, { field })
   }
 }
 

@@ -61,6 +61,7 @@ export const ExplainQuery = Type.Object(
       }),
     ),
     cookie: maybe(Type.String({ maxLength: 8192 })),
+    address: maybe(Type.String({ maxLength: 64, description: "The client's" })),
   },
   closed,
 )
@@ -109,37 +110,6 @@ export const DrainBody = Type.Object(
 )
 export const UndrainBody = Type.Object({}, closed)
 
-const Split = Type.Array(Type.Object({ upstream: Name, weight: Weight }, closed), {
-  minItems: 1,
-  maxItems: 16,
-})
-const ValueConditions = Type.Record(
-  Type.String(),
-  Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Literal(true)]),
-  { description: 'By name: an exact value, or true where any will do', minProperties: 1 },
-)
-const matchFields = {
-  hosts: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
-    minItems: 1,
-    maxItems: 256,
-    description: 'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
-  }),
-  pathPrefix: maybe(Type.String({ default: '/' })),
-  methods: maybe(Type.Array(Type.String({ examples: ['GET'] }), { minItems: 1, maxItems: 16 })),
-  headers: maybe(ValueConditions),
-  cookies: maybe(ValueConditions),
-  arguments: maybe(ValueConditions),
-}
-const routeFields = {
-  ...matchFields,
-  upstream: maybe(Name),
-  split: maybe(Split),
-}
-export const RouteBody = Type.Object(routeFields, {
-  ...closed,
-  description: 'Either upstream or split',
-})
-
 /** Of every change. `pending` names the gateways that had not applied it when this was answered. */
 export const changed = {
   applied: Type.Boolean(),
@@ -179,15 +149,10 @@ export const Upstream = Type.Object(
   closed,
 )
 export const InstanceAnswer = Type.Object({ ...instanceFields, active, revision: Revision }, closed)
-export const Routes = Type.Object(
-  { revision: Revision, routes: Type.Array(Type.Object({ id: Name, ...routeFields }, closed)) },
-  closed,
-)
-export const Route = Type.Object({ id: Name, ...routeFields, revision: Revision }, closed)
 
 export const UpstreamChanged = Type.Object({ ...upstreamFields, ...changed }, closed)
 export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, closed)
-export const RouteChanged = Type.Object({ id: Name, ...routeFields, ...changed }, closed)
+
 export const Deleted = Type.Object(changed, closed)
 export const Drained = Type.Object(
   { state: State, active, drained: Type.Boolean(), ...changed },
