@@ -1,44 +1,20 @@
 /** How an upstream's peers are chosen, and what becomes of those that fail: the policy's shape and its guard. */
 import { checkCheckPolicy } from './check-policy.js'
 import type { CheckPolicy } from './check-policy.js'
-import { brokenRule, checkShape, right, within, wrong } from './checked.js'
+import { within, wrong } from './checked.js'
 import type { Checked, FieldRule, Fields } from './checked.js'
-import { isWhole } from './names.js'
+import { checkPart, isFlag, oneOf, whole } from './part.js'
 import { RETRY_STATUSES } from './rules.js'
+import { SOURCE_MESSAGE, checkSticky, isSource, spellSource } from './sticky.js'
+import type { CookiePolicy, RoutePolicy, TextSource } from './sticky.js'
 
 export type Balance =
   'random' | 'roundRobin' | 'leastConn' | 'randomTwo' | 'leastTime' | 'hash' | 'ipHash'
-
-/**
- * Where a text is taken from a request: `address`, `uri`, `header:X-User`, `cookie:user`, `argument:id`. Header names are
- * kept in lower case.
- */
-export type TextSource = string
 
 export interface HashPolicy {
   key: TextSource
   /** 110 to 1000: no peer takes more than this share of the average load; its keys go on to the next. Absent: unbounded. */
   loadPercent?: number
-}
-
-export interface CookiePolicy {
-  by: 'cookie'
-  name: string
-  /** Absent: until the browser closes. */
-  ttlMs?: number
-  path: string
-  secure: boolean
-  httpOnly: boolean
-  sameSite: 'strict' | 'lax' | 'none'
-  /** Whether an instance that drains keeps the sessions it has. */
-  keepDraining: boolean
-}
-
-/** The request names an instance by its id; of `abc.web-1` (as servers of Java write it) what follows the last dot counts. */
-export interface RoutePolicy {
-  by: 'route'
-  key: TextSource
-  keepDraining: boolean
 }
 
 export interface RetryPolicy {
@@ -107,30 +83,6 @@ export const DEFAULT_EJECT: EjectPolicy = {
 const BALANCES = 'random roundRobin leastConn randomTwo leastTime hash ipHash'.split(' ')
 /** A day. */
 const MOST_MS = 86400000
-const TOKEN = /^[A-Za-z0-9_-]{1,64}$/
-
-function isSource(value: unknown): boolean {
-  return (
-    typeof value === 'string' &&
-    /^(address|uri|(header|cookie|argument):[A-Za-z0-9_-]{1,64})$/.test(value)
-  )
-}
-
-function isFlag(value: unknown): boolean {
-  return typeof value === 'boolean'
-}
-
-function oneOf(words: string[]): (value: unknown) => boolean {
-  return (value) => typeof value === 'string' && words.indexOf(value) >= 0
-}
-
-function whole(field: string, low: number, high: number): FieldRule {
-  return [
-    field,
-    (value) => isWhole(value, low, high),
-    'must be a whole number from ' + low + ' to ' + high,
-  ]
-}
 
 function isStatuses(value: unknown): boolean {
   return (
@@ -141,24 +93,7 @@ function isStatuses(value: unknown): boolean {
   )
 }
 
-const SOURCE_MESSAGE = 'must be address, uri, header:<name>, cookie:<name> or argument:<name>'
-
 const HASH: FieldRule[] = [['key', isSource, SOURCE_MESSAGE], whole('loadPercent', 110, 1000)]
-const ROUTE: FieldRule[] = [
-  ['by', oneOf(['route']), 'must be cookie or route'],
-  ['key', isSource, SOURCE_MESSAGE],
-  ['keepDraining', isFlag, 'must be true or false'],
-]
-const COOKIE: FieldRule[] = [
-  ['by', oneOf(['cookie']), 'must be cookie or route'],
-  ['name', (v) => typeof v === 'string' && TOKEN.test(v), 'must be letters, digits, _ and -'],
-  whole('ttlMs', 1000, 365 * MOST_MS),
-  ['path', (v) => typeof v === 'string' && /^\/[\w./~-]{0,255}$/.test(v), 'must be a plain path'],
-  ['secure', isFlag, 'must be true or false'],
-  ['httpOnly', isFlag, 'must be true or false'],
-  ['sameSite', oneOf(['strict', 'lax', 'none']), 'must be strict, lax or none'],
-  ['keepDraining', isFlag, 'must be true or false'],
-]
 const RETRY: FieldRule[] = [
   whole('tries', 1, 8),
   whole('timeoutMs', 0, 600000),
@@ -175,58 +110,11 @@ const EJECT: FieldRule[] = [
   whole('panicPercent', 0, 99),
 ]
 
-/** `defaults` are the fields that need not be given; a field that is in neither is optional unless `required` names it. */
-function checkPart<T>(
-  value: unknown,
-  rules: FieldRule[],
-  defaults: Fields,
-  required: string[],
-): Checked<T> {
-  const known = rules.map((rule) => rule[0])
-  const shape = checkShape(value, known)
-  if (!shape.ok) {
-    return shape
-  }
-  const fields: Fields = Object.assign({}, defaults, shape.value)
-  const missing = required.filter((field) => fields[field] === undefined)
-  if (missing.length > 0) {
-    return wrong(missing[0] as string, 'is missing')
-  }
-  const bad = brokenRule(fields, rules, [])
-  return bad === undefined ? right(fields as unknown as T) : wrong(bad[0], bad[2])
-}
-
-function lowerHeader(key: TextSource): TextSource {
-  return key.indexOf('header:') === 0 ? key.toLowerCase() : key
-}
-
 function checkHash(value: unknown): Checked<HashPolicy> {
   const checked = checkPart<HashPolicy>(value, HASH, {}, ['key'])
   return checked.ok
-    ? { ok: true, value: Object.assign({}, checked.value, { key: lowerHeader(checked.value.key) }) }
+    ? { ok: true, value: Object.assign({}, checked.value, { key: spellSource(checked.value.key) }) }
     : checked
-}
-
-function checkSticky(value: unknown): Checked<CookiePolicy | RoutePolicy> {
-  const by = typeof value === 'object' && value !== null ? (value as Fields).by : undefined
-  if (by === 'route') {
-    const route = checkPart<RoutePolicy>(value, ROUTE, { keepDraining: false }, ['key'])
-    return route.ok
-      ? { ok: true, value: Object.assign({}, route.value, { key: lowerHeader(route.value.key) }) }
-      : route
-  }
-  const defaults = {
-    name: 'sluice',
-    path: '/',
-    secure: false,
-    httpOnly: true,
-    sameSite: 'lax',
-    keepDraining: false,
-  }
-  const cookie = checkPart<CookiePolicy>(value, COOKIE, defaults, ['by'])
-  return cookie.ok && cookie.value.sameSite === 'none' && !cookie.value.secure
-    ? wrong('secure', 'must be true with sameSite none: browsers refuse such a cookie')
-    : cookie
 }
 
 const PARTS: { [field: string]: (value: unknown) => Checked<unknown> } = {

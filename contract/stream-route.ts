@@ -3,7 +3,7 @@ import { checkShape, right, wrong } from './checked.js'
 import type { Checked } from './checked.js'
 import { isWhole } from './names.js'
 import { checkTarget } from './route.js'
-import type { SplitArm } from './route.js'
+import type { SplitArm } from './route-split.js'
 
 /** `routes/<id>`: one of the ports that are open for this. Exactly one of `upstream` and `split` is set. */
 export interface StreamRouteRecord {
@@ -35,6 +35,15 @@ export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
   const target = checkTarget(shape.value, false)
   if (!target.ok) {
     return target
+  }
+  const arms = target.value.split || []
+  for (let i = 0; i < arms.length; i++) {
+    if ((arms[i] as SplitArm).when !== undefined) {
+      return wrong(
+        'split[' + i + '].when',
+        'is for requests; a connection has neither headers nor cookies',
+      )
+    }
   }
   const head: Pick<StreamRouteRecord, 'port' | 'protocol'> = { port: port, protocol: protocol }
   return right(Object.assign(head, target.value))

@@ -9,7 +9,7 @@
  * |---|---|---|---|
  * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/rules.ts) | unless its rules choose |
  * | host | `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*` | its routes, `/api :api\n/ :web`, or where they are (contract/host-record.ts) | {@link FAST_HOSTS} of them |
- * | split | `~canary` | its upstreams: `:web :web-next` | always |
+ * | split | `~canary` | its upstreams: `:web :web-next`; then, where more than a draw decides, what does (contract/split-record.ts) | where only a draw does |
  * | route that acts | `&docs` | who serves it, its path prefix and what it does (contract/route-action.ts) | none |
  * | certificate | `^app.example.com`, `^*.example.com`, `^*` for all else | a line feed, then the chain and its key, PEM: nginx reads it as it is | none |
  *

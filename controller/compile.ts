@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { printAddress } from '../contract/address.js'
 import { printActionRecord } from '../contract/route-action.js'
 import type { ActionRecord } from '../contract/route-action.js'
+import { DEFAULT_POLICY } from '../contract/policy.js'
 import { printRules } from '../contract/rules.js'
 import { peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
@@ -15,7 +16,7 @@ import type { Peer } from './peers.js'
 import { ruledOf, tokensOf } from './rules.js'
 import type { Ruled } from './rules.js'
 import { layOut } from './slots.js'
-import type { Layout, Weighted } from './slots.js'
+import type { Layout } from './slots.js'
 import { tiersOf } from './tiers.js'
 import type { Tiers } from './tiers.js'
 
@@ -64,7 +65,7 @@ export function makeUnit(name: string, record: string, entries: Map<string, stri
 }
 
 /** Whether an upstream has rules that choose, in place of slots. */
-function chooses({ ruled }: Compiled): boolean {
+export function chooses({ ruled }: Compiled): boolean {
   return ruled !== undefined && ruled.rules.balance !== 'n'
 }
 
@@ -88,7 +89,7 @@ function trialSlots(trials: Peer[]): Map<string, Peer> {
   return slots
 }
 
-function markSlots(layout: Layout, { ruled, trials }: Marks): Layout {
+export function markSlots(layout: Layout, { ruled, trials }: Marks): Layout {
   if (!ruled && trials.length === 0) {
     return layout
   }
@@ -102,7 +103,7 @@ function markSlots(layout: Layout, { ruled, trials }: Marks): Layout {
   return new Map(marked)
 }
 
-function trialsOf(compiled: { peers: Peer[] }): Peer[] {
+export function trialsOf(compiled: { peers: Peer[] }): Peer[] {
   return compiled.peers.filter(({ trial }) => trial > 0)
 }
 
@@ -122,6 +123,11 @@ export function compilePeers(
   }
   const marks = { ruled: false, trials: trialsOf(compiled) }
   return { ...compiled, layout: markSlots(layOut(tiers.main), marks) }
+}
+
+/** Of an upstream that is only named. */
+export function compileNobody(name: string): Compiled {
+  return compilePeers({ name, policy: DEFAULT_POLICY, revision: 0, instances: new Map() })
 }
 
 /** A power of two, so that it seldom changes and that one bucket splits into two when it does. */
@@ -160,38 +166,6 @@ export function compileUpstream(compiled: Compiled, pooled: ReadonlySet<string>)
   lines.forEach((list, bucket) => entries.set(`${name}#${bucket}`, list.join('\n')))
   const rules = ruled === undefined ? '' : ` ${printRules(ruled.rules)}`
   return makeUnit(name, `${buckets}${rules}`, entries)
-}
-
-/**
- * Each arm's peers, by the arm's weight. An arm without a peer that is up leaves its part to the others: a request is
- * better served by the other version than by none. As soon as one arm has rules that choose, all slots say no more than whose
- * turn it is: peers of several arms share a slot.
- */
-export function compileSplit(
-  name: string,
-  arms: Array<{ weight: number; compiled: Compiled }>,
-): Unit {
-  const weights = new Map<string, number>()
-  const sorted = [...arms].sort(
-    (a, b) => (a.compiled.name < b.compiled.name ? -1 : 1) || a.weight - b.weight,
-  )
-  for (const { weight, compiled } of sorted) {
-    const up = compiled.tiers.main
-    const sum = up.reduce((total, peer) => total + peer.weight, 0)
-    for (const peer of up) {
-      weights.set(peer.sid, (weights.get(peer.sid) ?? 0) + (weight * peer.weight) / sum)
-    }
-  }
-  const mixed: Weighted[] = [...weights].map(([sid, weight]) => ({ sid, weight }))
-  const names = [...new Set(sorted.map((arm) => arm.compiled.name))]
-  const marks = {
-    ruled: sorted.some(({ compiled }) => chooses(compiled)),
-    // Rules that choose have their trials themselves.
-    trials: sorted.flatMap(({ compiled }) => (chooses(compiled) ? [] : trialsOf(compiled))),
-  }
-  const slots = markSlots(layOut(mixed), marks)
-  const entries = new Map([...slots].map(([key, value]) => [name + key, value]))
-  return makeUnit(name, names.join(' '), entries)
 }
 
 /** nginx skips the line before the first PEM, so that the digest may stand there and nobody has to cut it off. */

@@ -1,5 +1,4 @@
 /** Keeps the compiled table beside the desired state, and compiles again only what a change concerns. */
-import { DEFAULT_POLICY } from '../contract/policy.js'
 import { cellsOf } from '../contract/table.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
@@ -8,8 +7,8 @@ import {
   NO_LAYOUT,
   compileAction,
   compileCertificate,
+  compileNobody,
   compilePeers,
-  compileSplit,
   compileUpstream,
 } from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
@@ -19,6 +18,7 @@ import { compileHost } from './host-unit.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Peer } from './peers.js'
+import { compileSplit } from './split-unit.js'
 import type { Layout } from './slots.js'
 
 /** What a gateway knows of an upstream's instances; the same object until something in it changes. */
@@ -156,16 +156,16 @@ export class Compiler {
   }
 
   #updateSplits(before: Plan, isNewPlan: boolean, changed: Set<string>): void {
-    for (const [name, arms] of this.#plan.splits) {
-      const same = before.splits.get(name) === arms
-      if (same && !arms.some((arm) => changed.has(`:${arm.upstream}`))) {
+    for (const [name, split] of this.#plan.splits) {
+      const same = before.splits.get(name) === split
+      if (same && !split.split.some((arm) => changed.has(`:${arm.upstream}`))) {
         continue
       }
-      const parts = arms.map(({ upstream, weight }) => ({
-        weight,
-        compiled: this.#cached.get(upstream)?.compiled ?? nobody(upstream),
+      const arms = split.split.map((arm) => ({
+        ...arm,
+        compiled: this.#cached.get(arm.upstream)?.compiled ?? compileNobody(arm.upstream),
       }))
-      this.#set(compileSplit(name, parts), changed)
+      this.#set(compileSplit(name, arms, split), changed)
     }
     for (const name of isNewPlan ? before.splits.keys() : []) {
       if (!this.#plan.splits.has(name)) {
@@ -244,10 +244,6 @@ export class Compiler {
       }
     }
   }
-}
-
-function nobody(upstream: string): Compiled {
-  return compilePeers({ name: upstream, policy: DEFAULT_POLICY, revision: 0, instances: new Map() })
 }
 
 /** By its entries, and not by the digest alone: 32 bits do not rule out that a change is lost. */

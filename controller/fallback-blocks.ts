@@ -74,7 +74,8 @@ function splitServers(
   desired: Desired,
   arms: Array<{ upstream: string; weight: number }>,
 ): Server[] {
-  const all = arms.flatMap((arm) => {
+  const drawn = arms.filter(({ weight }) => weight > 0)
+  const all = drawn.flatMap((arm) => {
     const servers = serversOf(desired, arm.upstream)
     const sum = servers.reduce((total, { weight, backup }) => total + (backup ? 0 : weight), 0)
     return servers.map((server) =>
@@ -102,8 +103,8 @@ export function collectBlocks(desired: Desired, plan: Plan): Map<string, Server[
   for (const upstream of [...desired.upstreams.keys()].sort()) {
     blocks.set(`:${upstream}`, serversOf(desired, upstream))
   }
-  for (const [unit, arms] of [...plan.splits].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    blocks.set(unit, splitServers(desired, arms))
+  for (const [unit, { split }] of [...plan.splits].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    blocks.set(unit, splitServers(desired, split))
   }
   return new Map([...blocks].filter(([, servers]) => servers.length > 0))
 }

@@ -4,9 +4,10 @@ import { AGENT_ROUTES } from '../contract/keys.js'
 import { actionOf } from '../contract/route-action.js'
 import type { ActionRecord } from '../contract/route-action.js'
 import { isHostPattern } from '../contract/names.js'
-import type { SplitArm } from '../contract/route.js'
+import type { RouteRecord } from '../contract/route.js'
 import { printConditions } from '../contract/route-match.js'
 import type { Conditional } from '../contract/route-match.js'
+import type { Split } from '../contract/route-split.js'
 import { FAST_HOSTS } from '../contract/zones.js'
 import type { DesiredRoute } from './desired.js'
 
@@ -38,8 +39,8 @@ export interface Overruled {
 
 export interface Plan {
   hosts: ReadonlyMap<string, HostPlan>
-  /** Routes that split, by unit name. */
-  splits: ReadonlyMap<string, SplitArm[]>
+  /** Of routes that split, by unit name; the same object until the route changes. */
+  splits: ReadonlyMap<string, Split>
   /** Routes that act, by unit name. */
   actions: ReadonlyMap<string, ActionRecord>
   overruled: Overruled[]
@@ -63,6 +64,10 @@ function servingUnit({ id, record }: DesiredRoute): string {
 /** The unit that a route's line names. */
 function targetOf(route: DesiredRoute): string {
   return actionOf(route.record) === undefined ? servingUnit(route) : `&${route.id}`
+}
+
+function isSplit(record: RouteRecord): record is RouteRecord & Split {
+  return record.split !== undefined
 }
 
 /** A condition on the method outweighs all others, then their number counts, then how many name an exact value. */
@@ -140,8 +145,8 @@ export function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
 
 function splitsOf(routes: DesiredRoute[]): Plan['splits'] {
   return new Map(
-    routes.flatMap(({ id, record: { split } }): Array<[string, SplitArm[]]> => {
-      return split === undefined ? [] : [[`~${id}`, split]]
+    routes.flatMap(({ id, record }): Array<[string, Split]> => {
+      return isSplit(record) ? [[`~${id}`, record]] : []
     }),
   )
 }

@@ -2,10 +2,11 @@
 import { createHash } from 'node:crypto'
 import { DEFAULT_RETRY, findsOutliers } from '../contract/policy.js'
 import type { PeerTls } from '../contract/peer-tls.js'
-import type { Balance, CookiePolicy, Policy } from '../contract/policy.js'
+import type { Balance, Policy } from '../contract/policy.js'
 import type { UpstreamRecord } from '../contract/records.js'
 import { CHUNK_ENTRIES, RETRY_STATUSES, RING_CHUNK, printEntry } from '../contract/rules.js'
 import type { RuleBalance, Rules } from '../contract/rules.js'
+import type { GivenCookie } from '../contract/sticky.js'
 import { cycleOf, ringOf } from './lists.js'
 import type { Peer } from './peers.js'
 import type { Tiers } from './tiers.js'
@@ -109,7 +110,7 @@ function retryRules(
 }
 
 /** `; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax`: what follows `name=value`. */
-export function cookieAttributes(cookie: CookiePolicy): string {
+export function cookieAttributes(cookie: GivenCookie): string {
   const { ttlMs, sameSite } = cookie
   return [
     `; Path=${cookie.path}`,

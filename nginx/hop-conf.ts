@@ -147,6 +147,7 @@ server {
     js_var $sluice_fallback_socket "unix:${fallbackSocket}";
     add_header ${PEER_HEADER} $sluice_told always;
     add_header Set-Cookie $sluice_cookie always;
+    add_header Set-Cookie $sluice_arm_cookie always;
     recursive_error_pages on;
 
     # A location that repeats none of these shares one TLS context with the server: the authorities are read once.

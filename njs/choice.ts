@@ -4,6 +4,8 @@ import type { PeerLine } from '../contract/table.js'
 import type { Entry, Rules } from '../contract/rules.js'
 import { SHARES, SLOTS } from '../contract/zones.js'
 import type { Dict, NumberDict } from './dict.js'
+import { inSession } from './arm.js'
+import type { Arm } from './arm.js'
 import { drawSid, readSlot } from './lookup.js'
 import type { Asked } from './lookup.js'
 import { bucketsOf, findPeer, rulesOf, upstreamsOf } from './peers.js'
@@ -32,6 +34,8 @@ export interface Draw {
   slot: string
   /** 0 to 999. */
   share: number
+  /** What a split without slots chose. */
+  arm?: Arm
 }
 
 /** What the slot says: a peer, or only which upstream's rules choose. Both '' when it says nothing. */
@@ -147,18 +151,30 @@ export function isAnotherUp(table: Dict, draw: Draw, tried: string): boolean {
   )
 }
 
+/** The upstream that the split chose; '' where its slots say. */
+function armIn(draw: Draw): string {
+  return draw.arm === undefined ? '' : draw.arm.upstream
+}
+
+/** Whose slots are drawn from. */
+function drawnUnit(draw: Draw): string {
+  return armIn(draw) || draw.unit
+}
+
 /** What the request's slot draws. */
-export function drawWish(table: Dict, draw: Draw): Wish {
-  const slot = readSlot(table, draw.unit, draw.slot)
+export function drawWish(ground: Ground, draw: Draw): Wish {
+  const table = ground.table
+  const slot = readSlot(table, drawnUnit(draw), draw.slot)
   if (slot === undefined) {
     return { upstream: '', sid: '' }
   }
-  const sid = drawSid(table, draw.unit + '/' + draw.slot, slot.value, draw.share)
+  const sid = drawSid(table, drawnUnit(draw) + '/' + draw.slot, slot.value, draw.share)
   if (!slot.ruled) {
     return { upstream: '', sid: sid }
   }
   const known = whoIs(table, draw.unit, sid)
-  return { upstream: known === null ? '' : known.upstream, sid: '' }
+  const drawn = known === null ? '' : known.upstream
+  return { upstream: inSession(table, ground.asked, draw.unit, drawn), sid: '' }
 }
 
 /** The upstream of the unit that has this SID, and its line, whether it is up or not. */
@@ -173,14 +189,20 @@ export function whoIs(table: Dict, unit: string, sid: string): Choice | null {
   return null
 }
 
+/** The same; of two upstreams that both have it, the one that the split chose. */
+export function whoIsIn(table: Dict, draw: Draw, sid: string): Choice | null {
+  const arm = armIn(draw)
+  return (arm === '' ? null : whoIs(table, arm, sid)) || whoIs(table, draw.unit, sid)
+}
+
 /** `<number><sid>` of a peer that this request may try; '' for none. */
-export function trialOf(table: Dict, draw: Draw): string {
-  const slot = readSlot(table, draw.unit, draw.slot)
+export function trialOf(ground: Ground, draw: Draw): string {
+  const slot = readSlot(ground.table, drawnUnit(draw), draw.slot)
   if (slot !== undefined && !slot.ruled) {
     return slot.trial
   }
-  const upstream = slot === undefined ? draw.unit : drawWish(table, draw).upstream
-  const rules = upstream.charAt(0) === ':' ? rulesOf(table, upstream) : null
+  const upstream = slot === undefined ? drawnUnit(draw) : drawWish(ground, draw).upstream
+  const rules = upstream.charAt(0) === ':' ? rulesOf(ground.table, upstream) : null
   return rules === null ? '' : rules.trial
 }
 
@@ -189,11 +211,11 @@ export function trialOf(table: Dict, draw: Draw): string {
  * only then those of the other upstreams of a split, and at the very last those that were ejected. `tried` holds SIDs, apart from each other by spaces. null when none is left.
  */
 export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): Choice | null {
-  const first = whoIs(ground.table, draw.unit, wish.sid)
+  const first = whoIsIn(ground.table, draw, wish.sid)
   if (first !== null && first.peer.up && tried.indexOf(wish.sid) < 0) {
     return first
   }
-  const own = first === null ? wish.upstream : first.upstream
+  const own = first === null ? wish.upstream || armIn(draw) : first.upstream
   const others = upstreamsOf(ground.table, draw.unit).filter((upstream) => upstream !== own)
   const order = own === '' ? others : [own].concat(others)
   for (let i = 0; i < order.length; i++) {

@@ -1,6 +1,7 @@
 /** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
 import { SID_LENGTH, parseSlot } from '../contract/table.js'
 import type { Entry, Rules } from '../contract/rules.js'
+import { armOf, inSession } from './arm.js'
 import { whoIs } from './choice.js'
 import type { Dict, NumberDict } from './dict.js'
 import { lastOf } from './tries.js'
@@ -96,6 +97,13 @@ function pickAndCount(
   return entry.sid
 }
 
+/** The upstream that a split without slots chooses; '' when the hop has to, which can give a cookie. */
+function chosenBy(table: Dict, r: FrontRequest, split: string): string {
+  const v = r.variables
+  const arm = armOf(table, r, split, Number(v.sluice_slot), Number(v.sluice_share))
+  return arm.cookie === '' ? arm.upstream : ''
+}
+
 /** `value` is what the read of `key` gave. '' when the hop has to decide. */
 export function pickSlowly(
   table: Dict,
@@ -107,9 +115,15 @@ export function pickSlowly(
   let slotKey = key
   let found = value
   if (found === undefined) {
-    const unit = findUnit(table, key, r)
-    slotKey = unit + key.slice(key.lastIndexOf('/'))
+    const slash = key.lastIndexOf('/')
+    let unit = findUnit(table, key, r)
+    slotKey = unit + key.slice(slash)
     found = slotKey === key ? undefined : table.get(slotKey)
+    if (found === undefined && unit.charAt(0) === '~') {
+      unit = chosenBy(table, r, unit)
+      slotKey = unit + key.slice(slash)
+      found = unit === '' ? undefined : table.get(slotKey)
+    }
     if (found === undefined) {
       return unit.charAt(0) === ':' ? pickRuled(table, load, r, unit) : ''
     }
@@ -134,6 +148,8 @@ function pickFromSlot(
   if (!slot.ruled) {
     return sid
   }
-  const known = whoIs(table, findUnit(table, key, r), sid)
-  return known === null ? '' : pickRuled(table, load, r, known.upstream)
+  const unit = findUnit(table, key, r)
+  const known = whoIs(table, unit, sid)
+  const drawn = known === null ? '' : known.upstream
+  return pickRuled(table, load, r, inSession(table, r, unit, drawn))
 }

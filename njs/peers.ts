@@ -1,6 +1,7 @@
 /** From a SID to the instance it stands for. */
 import { parseRules } from '../contract/rules.js'
 import type { Rules } from '../contract/rules.js'
+import { upstreamsIn } from '../contract/split-record.js'
 import { DIGEST_LENGTH, parsePeer, peerBucket } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
 import type { Dict } from './dict.js'
@@ -11,7 +12,7 @@ export function upstreamsOf(table: Dict, unit: string): string[] {
   if (record === undefined) {
     return []
   }
-  return unit.charAt(0) === '~' ? record.slice(DIGEST_LENGTH).split(' ') : [unit]
+  return unit.charAt(0) === '~' ? upstreamsIn(record.slice(DIGEST_LENGTH)) : [unit]
 }
 
 /** How many peer buckets `:web` has; 0 when it is unknown. */

@@ -1,6 +1,7 @@
 /** What the hop does with a request that the front's pool did not serve. */
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../contract/table.js'
-import { choose, drawWish, isAnotherUp, trialOf, whoIs } from './choice.js'
+import { armOf } from './arm.js'
+import { choose, drawWish, isAnotherUp, trialOf, whoIsIn } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import type { Dict } from './dict.js'
 import { takeTrial } from './load.js'
@@ -42,11 +43,16 @@ function servingUnit(table: Dict, unit: string): string {
 }
 
 export function drawOf(table: Dict, asked: Asked, key: string): Draw {
-  return {
-    unit: servingUnit(table, findUnit(table, key, asked)),
-    slot: key.slice(key.lastIndexOf('/') + 1),
-    share: Number(asked.variables.sluice_share),
+  const slash = key.lastIndexOf('/')
+  const slot = key.slice(slash + 1)
+  const share = Number(asked.variables.sluice_share)
+  const unit = servingUnit(table, findUnit(table, key, asked))
+  const isChosen = unit.charAt(0) === '~' && table.get(unit + key.slice(slash)) === undefined
+  const draw: Draw = { unit: unit, slot: slot, share: share }
+  if (isChosen) {
+    draw.arm = armOf(table, asked, unit, Number(slot), share)
   }
+  return draw
 }
 
 function unknown(table: Dict, picked: Picked, unit: string): Plan {
@@ -67,11 +73,11 @@ function whyNone(table: Dict, draw: Draw, tried: string): Refusal {
 
 /** A peer that may have recovered, if this request is the one that finds out. */
 function planTrial(ground: Ground, draw: Draw): Plan | null {
-  const trial = trialOf(ground.table, draw)
+  const trial = trialOf(ground, draw)
   if (trial === '' || !takeTrial(ground.load, trial, ground.nowMs)) {
     return null
   }
-  const choice = whoIs(ground.table, draw.unit, trial.slice(1))
+  const choice = whoIsIn(ground.table, draw, trial.slice(1))
   return choice === null ? null : { does: 'try', choice: choice, tried: '', isTrial: true }
 }
 
@@ -82,6 +88,9 @@ function planTrial(ground: Ground, draw: Draw): Plan | null {
 export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
   const table = ground.table
   const draw = drawOf(table, ground.asked, picked.key)
+  if (draw.arm !== undefined) {
+    ground.asked.variables.sluice_arm_cookie = draw.arm.cookie
+  }
   const record = draw.unit === '' ? undefined : table.get(draw.unit)
   if (record === undefined || record.length < DIGEST_LENGTH) {
     return unknown(table, picked, draw.unit)
@@ -90,8 +99,8 @@ export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: 
   if (trial !== null) {
     return trial
   }
-  const wish = picked.sid === '' ? drawWish(table, draw) : { upstream: '', sid: picked.sid }
-  const known = whoIs(table, draw.unit, wish.sid)
+  const wish = picked.sid === '' ? drawWish(ground, draw) : { upstream: '', sid: picked.sid }
+  const known = whoIsIn(table, draw, wish.sid)
   const wasTried = isSecond || (picked.sid !== '' && known !== null && known.peer.pooled)
   const tried = wasTried ? wish.sid : ''
   const choice = choose(ground, draw, wish, tried)

@@ -6,6 +6,7 @@ import { DIGEST_LENGTH, peerBucket } from '../contract/table.js'
 import type { Dict } from './dict.js'
 import { findUnit } from './lookup.js'
 import type { Asked } from './lookup.js'
+import { upstreamsOf } from './peers.js'
 
 /** `web a` for a peer of `:web`; '' when the table does not have it any more. */
 function nameIn(table: Dict, upstream: string, sid: string): string {
@@ -27,8 +28,7 @@ function nameOf(table: Dict, unit: string, sid: string): string {
   if (unit.charAt(0) !== '~') {
     return nameIn(table, unit, sid)
   }
-  const record = table.get(unit)
-  const upstreams = record === undefined ? [] : record.slice(DIGEST_LENGTH).split(' ')
+  const upstreams = upstreamsOf(table, unit)
   for (let i = 0; i < upstreams.length; i++) {
     const name = nameIn(table, upstreams[i] as string, sid)
     if (name !== '') {

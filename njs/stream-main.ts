@@ -122,7 +122,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
   }
   let tried = ''
   for (let nth = 0; nth < MAX_TRIES; nth++) {
-    const wish = nth === 0 ? drawWish(ground.table, draw) : { upstream: '', sid: '' }
+    const wish = nth === 0 ? drawWish(ground, draw) : { upstream: '', sid: '' }
     const choice = choose(ground, draw, wish, tried)
     if (choice === null) {
       break

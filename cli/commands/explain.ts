@@ -20,6 +20,7 @@ export const explain: Command = {
   options: {
     method: { type: 'string', value: '<method>', means: 'of a request by this method; GET' },
     header: { type: 'string', value: '<line>', means: 'with this header, such as "X-Canary: yes"' },
+    address: { type: 'string', value: '<ip>', means: 'of a client with this address' },
     cookie: { type: 'string', value: '<pairs>', means: 'with these cookies, such as "a=1; b=2"' },
   },
   settings: 'client',

@@ -4,27 +4,24 @@ import { columns } from '../output.js'
 
 type Values = Record<string, string | true>
 
-interface RouteView {
+interface Conditions {
+  methods?: string[]
+  headers?: Values
+  cookies?: Values
+  arguments?: Values
+}
+
+interface RouteView extends Conditions {
   id: string
   hosts?: string[]
   port?: number
   protocol?: string
   pathPrefix?: string
-  methods?: string[]
-  headers?: Values
-  cookies?: Values
-  arguments?: Values
   upstream?: string
-  split?: Array<{ upstream: string; weight: number }>
+  split?: Array<{ upstream: string; weight: number; when?: Conditions }>
+  stick?: { by: string; key?: string; name?: string }
   redirect?: { status: number }
   maintenance?: { status: number }
-}
-
-function targetOf({ upstream, split, redirect, maintenance }: RouteView): string {
-  if (maintenance !== undefined || (upstream === undefined && split === undefined)) {
-    return `answers ${(maintenance ?? redirect)?.status}`
-  }
-  return upstream ?? (split ?? []).map((arm) => `${arm.upstream}:${arm.weight}`).join(' ')
 }
 
 function sourceOf({ hosts, port, protocol }: RouteView): string {
@@ -37,13 +34,22 @@ function valuesText(kind: string, values: Values = {}): string[] {
   )
 }
 
-function conditionsOf({ methods = [], headers, cookies, arguments: args }: RouteView): string {
+function conditionsOf({ methods = [], headers, cookies, arguments: args }: Conditions): string {
   const values = [
     ...valuesText('header', headers),
     ...valuesText('cookie', cookies),
     ...valuesText('argument', args),
   ]
   return [...(methods.length === 0 ? [] : [methods.join(',')]), ...values].join(' ')
+}
+
+/** `web:9 next:1(header:x-canary)`, and by what clients keep their arm. */
+function targetOf({ upstream, split = [], stick }: RouteView): string {
+  const arms = split.map(({ upstream: name, weight, when }) => {
+    return `${name}:${weight}${when === undefined ? '' : `(${conditionsOf(when)})`}`
+  })
+  const kept = stick === undefined ? [] : [`kept by ${stick.key ?? `cookie:${stick.name}`}`]
+  return upstream ?? [...arms, ...kept].join(' ')
 }
 
 export const routes: Command = {

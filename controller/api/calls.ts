@@ -16,6 +16,7 @@ import { idTarget, instanceTarget, upstreamTarget } from './names.js'
 import type { Target } from './names.js'
 import { CertificateBody, CertificateChanged } from './certificate-schemas.js'
 import { changeAnswers } from './openapi.js'
+import { RouteBody, RouteChanged } from './route-schemas.js'
 import * as shapes from './schemas.js'
 import type { Described } from './transport.js'
 
@@ -103,7 +104,7 @@ function registerInstances(app: FastifyInstance, context: ApiContext): void {
 }
 
 function registerRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { RouteBody, RouteChanged, Deleted } = shapes
+  const { Deleted } = shapes
   const about = { ...common, ...ofRoute }
   add(app, context, 'PUT', ROUTE, route, {
     ...about,

@@ -1,7 +1,7 @@
 /** Which route of a plan a request matches, and why no other. */
 import { isMet } from '../../contract/condition.js'
 import type { RouteAction } from '../../contract/route-action.js'
-import type { SplitArm } from '../../contract/route.js'
+import type { Split } from '../../contract/route-split.js'
 import type { HostPlan, HostRoute, Plan } from '../hosts.js'
 import type { Asked } from './question.js'
 
@@ -10,8 +10,10 @@ export interface Matched {
   id: string | null
   host: string
   pathPrefix: string
-  /** None where the route answers by itself. */
-  arms: Array<{ upstream: string; weight: number }>
+  /** `:web` or `~canary`; `-` where the route answers by itself. */
+  unit: string
+  /** Without arms where the route answers by itself. */
+  split: Split
   action: RouteAction | undefined
 }
 
@@ -44,7 +46,8 @@ function unmetText(condition: string): string {
   return `${KINDS[kind]} ${name} is ${equals === '' ? 'not there' : `not ${JSON.stringify(value)}`}`
 }
 
-function unmet({ conditions }: HostRoute, asked: Asked): string | undefined {
+/** Why `conditions`, as printConditions has them, do not hold; undefined where they do. */
+export function unmet(conditions: string, asked: Asked): string | undefined {
   const all = conditions === '' ? [] : conditions.split('\t')
   const found = all.find((condition) => !isMet(condition, asked.variables))
   return found === undefined ? undefined : unmetText(found)
@@ -53,7 +56,7 @@ function unmet({ conditions }: HostRoute, asked: Asked): string | undefined {
 /** Routes whose path fits and whose conditions do not; then the one that serves, if any. */
 function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | undefined {
   for (const route of known.routes.filter(({ prefix }) => isUnder(asked.path, prefix))) {
-    const lost = unmet(route, asked)
+    const lost = unmet(route.conditions, asked)
     if (lost === undefined) {
       return route
     }
@@ -62,9 +65,9 @@ function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | u
   return undefined
 }
 
-function armsOf({ splits }: Plan, target: string): SplitArm[] {
-  const own = target === '-' ? [] : [{ upstream: target.slice(1), weight: 1 }]
-  return splits.get(target) ?? own
+function splitOf({ splits }: Plan, unit: string): Split {
+  const own = unit === '-' ? [] : [{ upstream: unit.slice(1), weight: 1 }]
+  return splits.get(unit) ?? { split: own }
 }
 
 export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefined {
@@ -88,7 +91,8 @@ export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefi
   const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
   why.push(route === '' ? 'the upstream answers at its own name' : first)
   const acting = actions.get(target)
-  const arms = armsOf(plan, acting?.target ?? target)
+  const unit = acting?.target ?? target
   const id = route === '' ? null : route
-  return { id, host: known.host, pathPrefix, arms, action: acting?.action }
+  const split = splitOf(plan, unit)
+  return { id, host: known.host, pathPrefix, unit, split, action: acting?.action }
 }

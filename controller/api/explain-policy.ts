@@ -10,7 +10,7 @@ const SOURCES: Record<string, string> = {
   uri: 'the path and query',
 }
 
-function sourceText(source: string): string {
+export function sourceText(source: string): string {
   const [kind = '', name = ''] = source.split(':')
   return SOURCES[source] ?? `the ${kind} ${name}`
 }

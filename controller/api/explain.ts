@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Policy } from '../../contract/policy.js'
 import type { RouteAction } from '../../contract/route-action.js'
-import { compilePeers, sidOf } from '../compile.js'
+import { compileNobody, compilePeers, sidOf } from '../compile.js'
 import type { Compiled, Place } from '../compile.js'
 import type { Conditions } from '../conditions.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
@@ -15,10 +15,11 @@ import { tellAction } from './explain-action.js'
 import { match } from './explain-match.js'
 import type { Matched } from './explain-match.js'
 import { tellPolicy } from './explain-policy.js'
+import { sharesOf } from './explain-split.js'
 import { showInstance } from './instances.js'
 import { readAnswers } from './openapi.js'
 import { askedBy } from './question.js'
-import type { Question } from './question.js'
+import type { Asked, Question } from './question.js'
 import { ExplainQuery } from './schemas.js'
 import { Explained } from './state-schemas.js'
 import { settingsOf } from './upstreams.js'
@@ -71,6 +72,7 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
       method?: string
       header?: string | string[]
       cookie?: string
+      address?: string
     }
     const question = { ...said, path, headers: header === undefined ? [] : [header].flat() }
     const { domain, cluster, zone } = control.settings
@@ -90,13 +92,13 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
   if (matched === undefined) {
     return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
   }
-  const { arms, action, ...place } = matched
-  const route = { ...place, ...action }
-  why.push(...tellAction(action, asked.path, place.pathPrefix))
-  if (action?.maintenance !== undefined || (action !== undefined && arms.length === 0)) {
+  const { id, host, pathPrefix, split, action } = matched
+  const route = { id, host, pathPrefix, ...action }
+  why.push(...tellAction(action, asked.path, pathPrefix))
+  if (action?.maintenance !== undefined || (action !== undefined && split.split.length === 0)) {
     return { ...head, outcome: 'answered', why, route, upstreams: [], peers: [] }
   }
-  const shared = shareOut(desired, arms, ground, question.cookie, why)
+  const shared = shareOut(desired, matched, ground, asked, why)
   const peers = shared.flatMap((arm) => arm.peers)
   const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
   if (outcome === 'no_peer') {
@@ -112,40 +114,43 @@ function withoutPeers({ name, weight, share, policy, tls }: Arm): Omit<Arm, 'pee
 
 function shareOut(
   desired: Desired,
-  arms: Matched['arms'],
+  { unit, split }: Matched,
   ground: Ground,
-  cookie: string | undefined,
+  asked: Asked,
   why: string[],
 ): Arm[] {
-  const known = arms.map(({ upstream: name, weight }) => {
-    const one = desired.upstreams.get(name)
-    return {
-      name,
-      weight,
-      one,
-      compiled:
-        one === undefined ? undefined : compilePeers(one, ground, ground.conditionsOf(name)),
-    }
+  const arms = split.split.map((arm) => {
+    const one = desired.upstreams.get(arm.upstream)
+    return { ...arm, one, compiled: compiledOf(one, arm.upstream, ground) }
   })
-  const serving = known.filter(({ compiled }) => totalWeight(compiled) > 0)
-  const total = serving.reduce((sum, { weight }) => sum + weight, 0)
-  return known.map((arm) => {
-    const { name, weight, one, compiled } = arm
-    const share = serving.includes(arm) ? weight / total : 0
-    if (one === undefined || compiled === undefined) {
+  const shares = sharesOf(unit, split, arms, asked, why)
+  return arms.map((arm) => {
+    const { upstream: name, weight, one, compiled } = arm
+    const same = arms.filter(({ upstream }) => upstream === name)
+    const total = same.reduce((sum, each) => sum + each.weight, 0)
+    const own = total === 0 ? 1 / same.length : weight / total
+    const share = own * (shares.get(`:${name}`) ?? 0)
+    if (one === undefined) {
       why.push(`there is no upstream ${name}`)
       return { name, weight, share, peers: [] }
     }
-    const told = tellPolicy(one, compiled.tiers, ground, cookie)
-    why.push(...(share === 0 ? [`upstream ${name} has no instance that is up`] : told))
+    const isUp = compiled.tiers.main.length > 0
+    const told = tellPolicy(one, compiled.tiers, ground, asked.variables.http_cookie)
+    why.push(...(isUp ? told : [`upstream ${name} has no instance that is up`]))
     const peers = peersOf(one, compiled, ground, share)
     return { name, weight, share, ...settingsOf(one), peers }
   })
 }
 
+function compiledOf(one: DesiredUpstream | undefined, name: string, ground: Ground): Compiled {
+  return one === undefined
+    ? compileNobody(name)
+    : compilePeers(one, ground, ground.conditionsOf(name))
+}
+
 /** Of those that requests are shared out among. */
-function totalWeight(compiled: Compiled | undefined): number {
-  return (compiled?.tiers.main ?? []).reduce((sum, { weight }) => sum + weight, 0)
+function totalWeight(compiled: Compiled): number {
+  return compiled.tiers.main.reduce((sum, { weight }) => sum + weight, 0)
 }
 
 /** Every instance; one that shares its address with another is shown with no share of its own, and one that waits as well. */

@@ -8,14 +8,14 @@ import { RETRY_STATUSES } from '../../contract/rules.js'
 
 const closed = { additionalProperties: false }
 const maybe = Type.Optional
-const whole = (
+export const whole = (
   minimum: number,
   maximum: number,
   more: { default?: number; description?: string } = {},
 ) => Type.Integer({ minimum, maximum, ...more })
 const flag = (value: boolean) => Type.Boolean({ default: value })
 
-const Source = Type.String({
+export const Source = Type.String({
   pattern: '^(address|uri|(header|cookie|argument):[A-Za-z0-9_-]{1,64})$',
   examples: ['address', 'uri', 'header:x-user', 'cookie:user', 'argument:id'],
 })
@@ -35,18 +35,23 @@ const Hash = Type.Object(
   { ...closed, description: 'With balance hash, and only with it' },
 )
 
-const cookieGiven = {
-  name: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', default: 'sluice' }),
+const cookieOf = (name: string) => ({
+  name: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', default: name }),
   path: Type.String({ pattern: '^/[A-Za-z0-9_./~-]{0,255}$', default: '/' }),
   secure: flag(false),
   httpOnly: flag(true),
   sameSite: Type.Enum(['strict', 'lax', 'none'], { default: 'lax' }),
-  keepDraining: flag(false),
+})
+const ttlMs = maybe(
+  whole(1000, 31_536_000_000, { description: 'Absent: until the browser is closed' }),
+)
+const cookieGiven = { ...cookieOf('sluice'), keepDraining: flag(false) }
+const cookieFixed = { by: Type.Literal('cookie'), ttlMs }
+/** As it is given: its fields have defaults. */
+export function givenCookie(name: string) {
+  return { ...Type.Partial(Type.Object(cookieOf(name))).properties, ttlMs }
 }
-const cookieFixed = {
-  by: Type.Literal('cookie'),
-  ttlMs: maybe(whole(1000, 31_536_000_000, { description: 'Absent: until the browser is closed' })),
-}
+
 const routeGiven = { keepDraining: flag(false) }
 const routeFixed = { by: Type.Literal('route'), key: Source }
 const retryGiven = {

@@ -10,6 +10,8 @@ export interface Question {
   headers?: string[] | undefined
   /** Its Cookie header. */
   cookie?: string | undefined
+  /** The client's. */
+  address?: string | undefined
 }
 
 export interface Asked {
@@ -51,14 +53,18 @@ function named(prefix: string, pairs: string[], mark: string): Array<[string, st
   return found.reverse()
 }
 
-function variablesOf({ path, method = 'GET', headers = [], cookie = '' }: Question): Variables {
+function variablesOf(question: Question): Variables {
+  const { path, method = 'GET', headers = [], cookie = '', address } = question
   const query = /\?([^#]*)/.exec(path)?.[1] ?? ''
   const spelled = headers.map((line) => line.replace(/^[^:]*/, (name) => name.replace(/-/g, '_')))
   const said = named('http_', spelled, ':')
   const cookies = said.find(([name]) => name === 'http_cookie')?.[1] ?? cookie
   return Object.fromEntries([
     ['request_method', method],
+    ['remote_addr', address],
+    ['request_uri', path],
     ...said,
+    ['http_cookie', cookies],
     ...named('cookie_', cookies.split(';'), '='),
     ...named('arg_', query.split('&'), '='),
   ])

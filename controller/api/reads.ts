@@ -16,6 +16,7 @@ import { showInstance } from './instances.js'
 import { idTarget, instanceTarget, printTarget, upstreamTarget } from './names.js'
 import type { Target } from './names.js'
 import { readAnswers } from './openapi.js'
+import { Route, Routes } from './route-schemas.js'
 import { showRoute } from './routes.js'
 import * as shapes from './schemas.js'
 import { settingsOf, showUpstream } from './upstreams.js'
@@ -110,7 +111,7 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     operationId: 'listRoutes',
     summary: 'All routes',
     tags: ['routes'],
-    response: readAnswers(shapes.Routes),
+    response: readAnswers(Routes),
   }
   app.get('/v1/routes', { schema: listed }, (_request, reply) => {
     const { revision, routes, streamRoutes } = context.control.desired()
@@ -124,7 +125,7 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     summary: 'One route',
     tags: ['routes'],
     params: shapes.IdParams,
-    response: readAnswers(shapes.Route),
+    response: readAnswers(Route),
   }
   app.get<{ Params: Names }>('/v1/routes/:id', { schema: one }, (request, reply) => {
     const known = routeOf(context, request.params.id)

@@ -19,7 +19,7 @@ export interface RouteTarget {
 }
 
 /** Fields that the design names and this version does not serve: better refused than silently ignored. */
-const NOT_YET = ['sni', 'when']
+const NOT_YET = ['sni']
 
 export async function putRoute(
   draft: Draft,
@@ -35,10 +35,7 @@ export async function putRoute(
 
 function hostRouteOf(body: unknown): RouteRecord {
   const fields = fieldsOf(body, [...ROUTE_FIELDS, ...NOT_YET])
-  refuseNotYet(fields, '')
-  if (Array.isArray(fields.split)) {
-    fields.split.forEach((arm: unknown, index) => refuseNotYet(arm, `split[${index}].`))
-  }
+  refuseNotYet(fields)
   return accept(checkRoute(fields))
 }
 
@@ -139,13 +136,11 @@ function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string
   return claims
 }
 
-function refuseNotYet(fields: unknown, path: string): void {
-  const found = NOT_YET.find(
-    (field) => typeof fields === 'object' && fields !== null && field in fields,
-  )
-  if (found !== undefined) {
-    const what = `${path}${found} is not supported by this version: routes are by host and path, or by port`
-    throw new SluiceError('invalid', what, { field: path + found })
+function refuseNotYet(fields: Record<string, unknown>): void {
+  const field = NOT_YET.find((name) => name in fields)
+  if (field !== undefined) {
+    const what = `${field} is not supported by this version: routes are by host and path, or by port`
+    throw new SluiceError('invalid', what, { field })
   }
 }
 

@@ -2,7 +2,6 @@
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../contract/codes.js'
-import { actionFields } from './action-schemas.js'
 import { MOST_WAIT_MS } from './drain.js'
 import { PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy-schemas.js'
 import { PartPatch } from './policy-schemas.js'
@@ -18,7 +17,7 @@ export const Name = Type.String({
 })
 const InstanceId = Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,128}$', examples: ['web-1'] })
 const Host = Type.String({ description: 'An IP address literal', examples: ['10.0.0.7'] })
-const Port = Type.Integer({ minimum: 1, maximum: 65535 })
+export const Port = Type.Integer({ minimum: 1, maximum: 65535 })
 export const Weight = Type.Integer({ minimum: 1, maximum: 1000, default: 1 })
 const Metadata = Type.Record(Type.String(), Type.String({ maxLength: 256 }))
 const Ttl = Type.Integer({ minimum: 1000, maximum: 86_400_000 })
@@ -62,6 +61,7 @@ export const ExplainQuery = Type.Object(
       }),
     ),
     cookie: maybe(Type.String({ maxLength: 8192 })),
+    address: maybe(Type.String({ maxLength: 64, description: "The client's" })),
   },
   closed,
 )
@@ -110,46 +110,6 @@ export const DrainBody = Type.Object(
 )
 export const UndrainBody = Type.Object({}, closed)
 
-const Split = Type.Array(Type.Object({ upstream: Name, weight: Weight }, closed), {
-  minItems: 1,
-  maxItems: 16,
-})
-const ValueConditions = Type.Record(
-  Type.String(),
-  Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Literal(true)]),
-  { description: 'By name: an exact value, or true where any will do', minProperties: 1 },
-)
-const matchFields = {
-  hosts: maybe(
-    Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
-      minItems: 1,
-      maxItems: 256,
-      description:
-        'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
-    }),
-  ),
-  port: maybe(
-    Type.Integer({ ...Port, description: 'One of streamPorts; then protocol, and no hosts' }),
-  ),
-  protocol: maybe(words('tcp', 'udp')),
-  pathPrefix: maybe(Type.String({ default: '/' })),
-  methods: maybe(Type.Array(Type.String({ examples: ['GET'] }), { minItems: 1, maxItems: 16 })),
-  headers: maybe(ValueConditions),
-  cookies: maybe(ValueConditions),
-  arguments: maybe(ValueConditions),
-}
-const routeFields = {
-  ...matchFields,
-  upstream: maybe(Name),
-  split: maybe(Split),
-  ...actionFields,
-}
-export const RouteBody = Type.Object(routeFields, {
-  ...closed,
-  description:
-    'Either hosts or port and protocol; either upstream or split, or neither where the route answers by itself',
-})
-
 /** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
 export const changed = {
   applied: Type.Boolean(),
@@ -196,15 +156,10 @@ export const Upstream = Type.Object(
   closed,
 )
 export const InstanceAnswer = Type.Object({ ...instanceFields, active, revision: Revision }, closed)
-export const Routes = Type.Object(
-  { revision: Revision, routes: Type.Array(Type.Object({ id: Name, ...routeFields }, closed)) },
-  closed,
-)
-export const Route = Type.Object({ id: Name, ...routeFields, revision: Revision }, closed)
 
 export const UpstreamChanged = Type.Object({ ...upstreamFields, ...changed }, closed)
 export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, closed)
-export const RouteChanged = Type.Object({ id: Name, ...routeFields, ...changed }, closed)
+
 export const Deleted = Type.Object(changed, closed)
 export const Drained = Type.Object(
   { state: State, active, drained: Type.Boolean(), ...changed },

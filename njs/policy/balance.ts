@@ -1,12 +1,12 @@
 /** Chooses a peer by an upstream's rules. The front and the hop both do; what was tried is told to it. */
 import { RING_POSITIONS } from '../../contract/rules.js'
 import type { Entry, Rules } from '../../contract/rules.js'
+import { textOf } from '../../contract/text-source.js'
 import { SHARES } from '../../contract/zones.js'
 import type { Dict, NumberDict } from '../dict.js'
 import { inFlight, meanTime, nextTurn } from '../load.js'
 import type { Asked } from '../lookup.js'
 import { DRAWN, drawn, drawnNext, entriesFrom, entriesOnRing, entryAt, position } from './list.js'
-import { textOf } from './text.js'
 
 export interface Choosing {
   table: Dict

@@ -1,9 +1,9 @@
 /** Sticky sessions: from what the client says to the instance it was with. */
 import { ENTRY_LENGTH, parseEntry } from '../../contract/rules.js'
 import type { Entry, Rules } from '../../contract/rules.js'
+import { textOf } from '../../contract/text-source.js'
 import type { Dict } from '../dict.js'
 import type { Asked } from '../lookup.js'
-import { textOf } from './text.js'
 
 const MOST_LENGTH = 128
 

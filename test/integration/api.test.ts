@@ -758,6 +758,41 @@ t.test('explain', async (t) => {
   t.match(await explain('host=web.localhost'), { outcome: 'no_peer' })
 })
 
+t.test('a split that forces and keeps: explain says which arm a client gets', async (t) => {
+  const { call } = await testApi(t)
+  await call('PUT', '/v1/upstreams/web/instances/a', { host: '10.0.0.1', port: 80 })
+  await call('PUT', '/v1/upstreams/next/instances/b', { host: '10.0.0.2', port: 80 })
+  const split = [
+    { upstream: 'web', weight: 9 },
+    { upstream: 'next', weight: 1, when: { headers: { 'X-Canary': 'always' } } },
+  ]
+  const stick = { by: 'hash', key: 'address' }
+  const path = '/v1/routes/canary'
+  const made = await call('PUT', path, { hosts: ['app.test'], split, stick })
+  t.match(made, { status: 201, body: { stick, split: [{}, { when: { headers: {} } }] } })
+  const shown = (await call('GET', path)).body
+  const again = { hosts: shown.hosts, split: shown.split, stick: shown.stick }
+  t.equal((await call('PUT', path, again)).status, 200, 'what is shown can be put')
+  const explain = async (query: string) =>
+    (await call('GET', `/v1/explain?host=app.test&${query}`)).body
+  const shares = (body: { upstreams: Array<{ share: number }> }) =>
+    body.upstreams.map(({ share }) => share)
+  const drawn = await explain('path=/')
+  t.same(shares(drawn), [0.9, 0.1])
+  t.match(drawn.why.join('\n'), /header x-canary is not "always"[^]*seed canary; without it, each/)
+  const forced = await explain('header=X-Canary:always')
+  t.same(shares(forced), [0, 1])
+  t.match(forced.why.join('\n'), /sends such requests to upstream next, whatever/)
+  const all = await Promise.all(
+    Array.from({ length: 40 }, (_, i) => explain(`address=10.1.0.${i}`).then(shares)),
+  )
+  t.same([...new Set(all.map(String))].sort(), ['0,1', '1,0'], 'each client has one arm')
+  t.match((await explain('address=10.1.0.1')).why.join('\n'), /address and the seed canary.* keeps/)
+  await call('PUT', path, { hosts: ['app.test'], split, stick: { by: 'cookie' } })
+  const given = await explain('path=/')
+  t.match(given.why.join('\n'), /by the cookie sluice-arm, with the seed canary; which is given/)
+})
+
 t.test('conditions: side by side, never the same twice, and explain says which fit', async (t) => {
   const { call } = await testApi(t)
   const at = { hosts: ['app.test'], pathPrefix: '/a' }

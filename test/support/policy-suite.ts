@@ -4,12 +4,12 @@
  */
 import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, printEntry } from '../../contract/rules.js'
 import type { RuleBalance, Rules } from '../../contract/rules.js'
+import { textOf } from '../../contract/text-source.js'
 import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/load.js'
 import { meanTime, spendTry, takeTrial } from '../../njs/load.js'
 import { chooseByRules } from '../../njs/policy/balance.js'
 import { drawn } from '../../njs/policy/list.js'
 import { sessionEntry } from '../../njs/policy/session.js'
-import { textOf } from '../../njs/policy/text.js'
 import type { SuiteDicts } from './njs-suite.js'
 import { NO_RULES } from './no-rules.js'
 

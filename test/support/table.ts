@@ -199,3 +199,8 @@ export function ruledUnit(
   const all = { ...NO_RULES, weights, count: lists.main.length, spill: spill.length, ...rules }
   return withDigest(entries, unit, `1 ${printRules(all)}`)
 }
+
+/** A split without slots, by the lines of its record (contract/split-record.ts). */
+export function chosenUnit(name: string, ...lines: string[]): Entries {
+  return withDigest(new Map(), `~${name}`, lines.join('\n'))
+}

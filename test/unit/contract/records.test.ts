@@ -6,6 +6,7 @@ import { checkRoute } from '../../../contract/route.js'
 import { printConditions } from '../../../contract/route-match.js'
 import { parseKey, printKey } from '../../../contract/keys.js'
 
+const SPLIT = { hosts: ['a'], split: [{ upstream: 'web', weight: 1 }] }
 const strict = { allowLoopback: false }
 const instance = (value: unknown) => checkInstance(value, strict)
 
@@ -79,6 +80,21 @@ t.test('a route', async (t) => {
     [{ hosts: ['a'], upstream: 'web', split: [] }, 'upstream'],
     [{ hosts: ['a'], split: [] }, 'split'],
     [{ hosts: ['a'], split: [{ upstream: 'web', weight: 0 }] }, 'split[0].weight'],
+    [{ ...SPLIT, split: [{ upstream: 'web', when: { headers: { a: '1' } } }] }, 'split'],
+    [{ ...SPLIT, split: [{ upstream: 'web', weight: 1, when: {} }] }, 'split[0].when'],
+    [{ ...SPLIT, split: [{ upstream: 'web', weight: 1, when: 7 }] }, 'split[0].when'],
+    [
+      { ...SPLIT, split: [{ upstream: 'web', weight: 1, when: { headers: { Host: 'x' } } }] },
+      'split[0].when.headers.Host',
+    ],
+    [{ ...SPLIT, stick: {} }, 'stick.by'],
+    [{ ...SPLIT, stick: { by: 'luck' } }, 'stick.by'],
+    [{ ...SPLIT, stick: { by: 'hash' } }, 'stick.key'],
+    [{ ...SPLIT, stick: { by: 'hash', key: 'moon' } }, 'stick.key'],
+    [{ ...SPLIT, stick: { by: 'hash', key: 'uri', seed: 'a b' } }, 'stick.seed'],
+    [{ ...SPLIT, stick: { by: 'cookie', name: 'a=b' } }, 'stick.name'],
+    [{ ...SPLIT, stick: { by: 'cookie', sameSite: 'none' } }, 'stick.secure'],
+    [{ hosts: ['a'], upstream: 'web', stick: { by: 'cookie' } }, 'stick'],
     [{ hosts: ['a'], split: [{ upstream: 'Web', weight: 1 }] }, 'split[0].upstream'],
     [{ hosts: ['a'], upstream: 'web', port: 9100 }, 'port'],
   ]

@@ -211,7 +211,7 @@ t.test('any routes: the table, explain and the plain way are of one opinion', as
         for (const question of questions) {
           const wanted = slowly(named, question)
           const found = find(table, question.host, question.path, question.variables)
-          const told = match(plan, question, [])?.arms[0]?.upstream
+          const told = match(plan, question, [])?.split.split[0]?.upstream
           if (found !== wanted || (told === undefined ? '' : `:${told}`) !== wanted)
             throw new Error(`${JSON.stringify(question)}: ${found}, ${told}, ${wanted}`)
         }

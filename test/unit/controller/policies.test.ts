@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { PeerTls } from '../../../contract/peer-tls.js'
+import { checkRoute } from '../../../contract/route.js'
+import type { Split } from '../../../contract/route-split.js'
 import { checkPolicy } from '../../../contract/policy.js'
 import type { InstanceRecord } from '../../../contract/records.js'
 import { RING_POSITIONS } from '../../../contract/rules.js'
 import { isTableKey, isTableValue } from '../../../contract/table.js'
 
-import { compilePeers, compileSplit, compileUpstream, sidOf } from '../../../controller/compile.js'
+import { compilePeers, compileUpstream, sidOf } from '../../../controller/compile.js'
 import type { Place } from '../../../controller/compile.js'
 import { Compiler } from '../../../controller/compiler.js'
 import type { Condition } from '../../../controller/conditions.js'
 import type { DesiredInstance, DesiredUpstream } from '../../../controller/desired.js'
+import { compileSplit } from '../../../controller/split-unit.js'
 import { silentLogger } from '../../../runtime/logger.js'
 import { readLines, readLists, readRing, readRules } from '../../support/reader.js'
 import type { Table } from '../../support/reader.js'
@@ -351,7 +354,7 @@ t.test('splits', async (t) => {
     { weight: 1, compiled: compilePeers(other) },
   ]
   const values = (web: ReturnType<typeof arm>) =>
-    [...compileSplit('~s', arms(web)).entries].filter(([key]) => key.includes('/'))
+    [...compileSplit('~s', arms(web), { split: [] }).entries].filter(([key]) => key.includes('/'))
   const plain = values(arm({}))
   t.same(
     values(arm({ balance: 'roundRobin' })),
@@ -367,6 +370,44 @@ t.test('splits', async (t) => {
     t.ok(isTableKey(key) && isTableValue(key, value))
   }
 })
+
+t.test(
+  'a split that more than a draw decides: no slots, and nothing of an arm that is down',
+  async (t) => {
+    const web = compilePeers(upstream({}, THREE))
+    const next = { ...upstream({}, { x: { host: '10.0.0.2' } }), name: 'next' }
+    const down = { ...upstream({}, { x: { state: 'down' } }), name: 'next' }
+    const when = { headers: { 'x-canary': 'always' } }
+    const split: Split = {
+      split: [
+        { upstream: 'web', weight: 9 },
+        { upstream: 'next', weight: 1 },
+        { upstream: 'next', weight: 0, when },
+      ],
+      stick: { by: 'hash', key: 'address' },
+    }
+    const lines = (of: DesiredUpstream, more: Partial<Split> = {}) => {
+      const arms = split.split.map((arm) => {
+        return { ...arm, compiled: arm.upstream === 'web' ? web : compilePeers(of) }
+      })
+      const { entries } = compileSplit('~canary', arms, { ...split, ...more })
+      t.equal(entries.size, 1)
+      const [[key, value] = ['', '']] = entries
+      t.ok(isTableKey(key) && isTableValue(key, value))
+      return value.slice(9).split('\n')
+    }
+    const forced = ':next\thttp_x_canary=always'
+    t.same(lines(next), [':next :web', '=canary address', forced, '9 :web', '1 :next'])
+    t.same(lines(down), [':next :web', '=canary address', '9 :web'])
+    const checked = checkRoute({
+      ...{ hosts: ['a'], split: split.split },
+      stick: { by: 'cookie', ttlMs: 60_000, seed: 'two' },
+    })
+    const stick = checked.ok && checked.value.stick
+    const given = '=two given sluice-arm\t; Path=/; Max-Age=60; HttpOnly; SameSite=Lax'
+    t.equal(stick && lines(next, { stick })[1], given)
+  },
+)
 
 t.test('the compiler: conditions, hosts', async (t) => {
   const it = new Compiler('localhost', silentLogger, PLACE)

@@ -1,5 +1,9 @@
-/** Texts of a request that policies go by. They are the client's: anything may stand in them. */
-import type { Asked } from '../lookup.js'
+/** Texts of a request that policies and splits go by. They are the client's: anything may stand in them. */
+import type { Variables } from './condition.js'
+
+interface Asked {
+  readonly variables: Variables
+}
 
 const VARIABLES: { [kind: string]: string } = {
   header: 'http_',

@@ -1,0 +1,135 @@
+/**
+ * A split's record: its upstreams, `:web :web-next`. Where no more than a draw decides, that is all, and slots say who serves. Else it has no
+ * slots, and a line each for
+ *
+ * - by what a client keeps its arm: `=<seed> <TextSource>`, or `=<seed> given <cookie>` and after a tab what follows its value;
+ * - each arm that is forced: `:web-next`, and after a tab each condition that must hold (printConditions). The first that fits serves;
+ * - each upstream's part of all others: `<weight> :web`.
+ *
+ * An arm in which nobody is up has no line.
+ */
+
+export interface Kept {
+  seed: string
+  /** A TextSource; of a cookie that the gateway gives, `cookie:<name>`. */
+  source: string
+  /** `; Path=/; HttpOnly` of a cookie that the gateway gives; '' where it gives none. */
+  attributes: string
+}
+
+export interface Forced {
+  upstream: string
+  /** Apart from each other by tabs. */
+  conditions: string
+}
+
+export interface Part {
+  upstream: string
+  weight: number
+}
+
+export interface SplitRecord {
+  upstreams: string[]
+  kept: Kept | null
+  forced: Forced[]
+  parts: Part[]
+}
+
+const GIVEN = 'given '
+/** More of a text than this is not hashed: its end is. */
+const MOST_HASHED = 256
+
+function printKept(kept: Kept): string {
+  const given = kept.source.slice('cookie:'.length)
+  return (
+    '=' +
+    kept.seed +
+    ' ' +
+    (kept.attributes === '' ? kept.source : GIVEN + given + '\t' + kept.attributes)
+  )
+}
+
+function parseKept(line: string): Kept {
+  const space = line.indexOf(' ')
+  const seed = line.slice(1, space)
+  const rest = line.slice(space + 1)
+  if (rest.indexOf(GIVEN) !== 0) {
+    return { seed: seed, source: rest, attributes: '' }
+  }
+  const parts = rest.slice(GIVEN.length).split('\t')
+  return { seed: seed, source: 'cookie:' + parts[0], attributes: parts[1] as string }
+}
+
+export function printSplit(split: SplitRecord): string {
+  return [split.upstreams.join(' ')]
+    .concat(split.kept === null ? [] : [printKept(split.kept)])
+    .concat(split.forced.map((arm) => arm.upstream + '\t' + arm.conditions))
+    .concat(split.parts.map((part) => part.weight + ' ' + part.upstream))
+    .join('\n')
+}
+
+/** The first line of a record without its digest. */
+export function upstreamsIn(record: string): string[] {
+  return (record.split('\n', 1)[0] as string).split(' ')
+}
+
+export function parseSplit(record: string): SplitRecord {
+  const lines = record.split('\n').slice(1)
+  const split: SplitRecord = { upstreams: upstreamsIn(record), kept: null, forced: [], parts: [] }
+  lines.forEach((line) => {
+    const mark = line.charAt(0)
+    if (mark === '=') {
+      split.kept = parseKept(line)
+    } else if (mark === ':') {
+      const tab = line.indexOf('\t')
+      split.forced.push({ upstream: line.slice(0, tab), conditions: line.slice(tab + 1) })
+    } else {
+      const space = line.indexOf(' ')
+      split.parts.push({ upstream: line.slice(space + 1), weight: Number(line.slice(0, space)) })
+    }
+  })
+  return split
+}
+
+/** FNV-1a: goes on with `hash` over `text`. */
+function hashOn(hash: number, text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 16777619)
+  }
+  return hash
+}
+
+/** Of a hash, a number between 0 and 1 that shows nothing of what is alike in two texts (Murmur3's last step). */
+function spread(hash: number): number {
+  hash = Math.imul(hash ^ (hash >>> 16), 2246822507)
+  hash = Math.imul(hash ^ (hash >>> 13), 3266489909)
+  return (((hash ^ (hash >>> 16)) >>> 0) + 0.5) / 4294967296
+}
+
+/**
+ * The upstream that a client keeps who is known by `text`; '' where there is no part. Each part draws a number for the client, and the
+ * highest for its weight has it (weighted rendezvous): a part that grows, shrinks, comes or goes moves only those clients whom it gains or loses.
+ */
+export function keptBy(parts: Part[], seed: string, text: string): string {
+  const client = hashOn(hashOn(2166136261, seed + ' '), text.slice(-MOST_HASHED))
+  let best = ''
+  let least = Infinity
+  parts.forEach((part) => {
+    const cost = -Math.log(spread(hashOn(client, part.upstream))) / part.weight
+    if (cost < least) {
+      best = part.upstream
+      least = cost
+    }
+  })
+  return best
+}
+
+/** The upstream that `draw`, from 0 to below 1, falls to; '' where there is no part. */
+export function drawnOf(parts: Part[], draw: number): string {
+  let left = draw * parts.reduce((sum, part) => sum + part.weight, 0)
+  const found = parts.filter((part) => {
+    left -= part.weight
+    return left < 0
+  })[0]
+  return found === undefined ? '' : found.upstream
+}

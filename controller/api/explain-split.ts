@@ -1,0 +1,65 @@
+/** Which arm of a split a request gets, and why. */
+import { isChosen } from '../../contract/route-split.js'
+import type { Split } from '../../contract/route-split.js'
+import { keptBy } from '../../contract/split-record.js'
+import type { SplitRecord } from '../../contract/split-record.js'
+import { textOf } from '../../contract/text-source.js'
+import { recordOf } from '../split-unit.js'
+import type { Arm } from '../split-unit.js'
+import { unmet } from './explain-match.js'
+import { sourceText } from './explain-policy.js'
+import type { Asked } from './question.js'
+
+/** `:web` → its share. */
+type Shares = ReadonlyMap<string, number>
+
+function byWeight(parts: SplitRecord['parts']): Shares {
+  const total = parts.reduce((sum, { weight }) => sum + weight, 0)
+  return new Map(parts.map(({ upstream, weight }) => [upstream, weight / total]))
+}
+
+function forcedShares({ forced }: SplitRecord, asked: Asked, why: string[]): Shares | undefined {
+  for (const { upstream, conditions } of forced) {
+    const lost = unmet(conditions, asked)
+    if (lost === undefined) {
+      why.push(
+        `the split sends such requests to upstream ${upstream.slice(1)}, whatever the weights`,
+      )
+      return new Map([[upstream, 1]])
+    }
+    why.push(`the split does not send it to upstream ${upstream.slice(1)} before all: ${lost}`)
+  }
+  return undefined
+}
+
+function keptShares({ kept, parts }: SplitRecord, asked: Asked, why: string[]): Shares | undefined {
+  if (kept === null) {
+    return undefined
+  }
+  const source = sourceText(kept.source)
+  // nginx finds a cookie and an argument in any case.
+  const text = textOf(asked, kept.source.toLowerCase())
+  if (text === '') {
+    const given = kept.attributes === '' ? 'without it, each request is drawn' : 'which is given'
+    why.push(`clients keep their arm by ${source}, with the seed ${kept.seed}; ${given}`)
+    return undefined
+  }
+  const upstream = keptBy(parts, kept.seed, text)
+  why.push(`by ${source} and the seed ${kept.seed} the client keeps upstream ${upstream.slice(1)}`)
+  return new Map([[upstream, 1]])
+}
+
+/** Of all requests like this one, the share of each upstream, `:web`. `name` is the split's unit. */
+export function sharesOf(
+  name: string,
+  split: Split,
+  arms: Arm[],
+  asked: Asked,
+  why: string[],
+): Shares {
+  const record = recordOf(name, arms, split.stick)
+  const chosen = isChosen(split)
+    ? (forcedShares(record, asked, why) ?? keptShares(record, asked, why))
+    : undefined
+  return chosen ?? byWeight(record.parts)
+}
