@@ -1,7 +1,9 @@
 /** The registry's routes and their guard. */
 import { checkShape, right, within, wrong } from './checked.js'
-import type { Checked } from './checked.js'
+import type { Checked, Fields } from './checked.js'
 import { isName, isWhole } from './names.js'
+import { ACTION_FIELDS, answersItself, checkAction } from './route-action.js'
+import type { RouteAction } from './route-action.js'
 import { MATCH_FIELDS, checkMatch } from './route-match.js'
 import type { Match } from './route-match.js'
 
@@ -10,13 +12,16 @@ export interface SplitArm {
   weight: number
 }
 
-/** `routes/<id>`: what it is for, and one upstream or several by weight. Exactly one of the two is set. */
-export interface RouteRecord extends Match {
+/**
+ * `routes/<id>`: what it is for, one upstream or several by weight, and what is done besides. Exactly one of the two is set, or
+ * none where the route answers by itself.
+ */
+export interface RouteRecord extends Match, RouteAction {
   upstream?: string
   split?: SplitArm[]
 }
 
-export const ROUTE_FIELDS = MATCH_FIELDS.concat(['upstream', 'split'])
+export const ROUTE_FIELDS = MATCH_FIELDS.concat(['upstream', 'split'], ACTION_FIELDS)
 
 function checkArm(arm: unknown): Checked<SplitArm> {
   const shape = checkShape(arm, ['upstream', 'weight'])
@@ -45,11 +50,15 @@ function checkSplit(value: unknown): Checked<SplitArm[]> {
   return right(arms.map((arm) => (arm as { value: SplitArm }).value))
 }
 
-export type RouteTarget = { upstream: string } | { split: SplitArm[] }
+export type RouteTarget = Pick<RouteRecord, 'upstream' | 'split'>
 
-/** Where a route leads: exactly one of `upstream` and `split`. */
-export function checkTarget(fields: Record<string, unknown>): Checked<RouteTarget> {
-  if ((fields.upstream === undefined) === (fields.split === undefined)) {
+/** Where a route leads: exactly one of `upstream` and `split`, or neither of them where that may be. */
+export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<RouteTarget> {
+  const isBare = fields.upstream === undefined && fields.split === undefined
+  if (isBare && mayBeNobody) {
+    return right({})
+  }
+  if (isBare || (fields.upstream !== undefined && fields.split !== undefined)) {
     return wrong('upstream', 'or split must be given, and not both')
   }
   if (fields.split === undefined) {
@@ -72,6 +81,10 @@ export function checkRoute(value: unknown): Checked<RouteRecord> {
   if (!match.ok) {
     return match
   }
-  const target = checkTarget(fields)
-  return target.ok ? right(Object.assign({}, match.value, target.value)) : target
+  const action = checkAction(fields)
+  if (!action.ok) {
+    return action
+  }
+  const target = checkTarget(fields, answersItself(action.value))
+  return target.ok ? right(Object.assign({}, match.value, target.value, action.value)) : target
 }

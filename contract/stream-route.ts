@@ -32,7 +32,7 @@ export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
   if (protocol !== 'tcp' && protocol !== 'udp') {
     return wrong('protocol', 'must be tcp or udp')
   }
-  const target = checkTarget(shape.value)
+  const target = checkTarget(shape.value, false)
   if (!target.ok) {
     return target
   }

@@ -38,6 +38,10 @@ export const POOL_SHARDS = 16
 export const HOP = 'sluice_hop'
 /** The header that tells the hop what the front picked: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
+/** In place of a SID: what asks has no time limit of its own. */
+export const PATIENT = 'patient'
+/** Where a front goes on that has none. */
+export const PATIENT_LOCATION = '@sluice_patient'
 /** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`. */
 export const PEER_HEADER = 'X-Sluice-Peer'
 

@@ -54,6 +54,11 @@ export class CertificateFolder {
     return this.#isWhole
   }
 
+  /** How many of its files, or the folder itself, are refused now. */
+  get refused(): number {
+    return this.#said.size
+  }
+
   /** `said` with the certificates of the folder. The same object until one of the two is another. */
   join(said: Desired): Desired {
     const { from, to } = this.#joined

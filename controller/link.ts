@@ -7,7 +7,8 @@ import { ActiveCounter } from './active.js'
 import { GatewayClient } from './gateway.js'
 import type { Feed } from './health/listener.js'
 import { Pusher } from './push.js'
-import type { Fault, Source } from './push.js'
+import type { Fault } from './push.js'
+import type { Source } from './source.js'
 import { HUNG_REASON, Watchdog } from './watchdog.js'
 
 export interface LinkOptions {

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
+import { soonest } from './certificate-names.js'
 import type { RegistryView } from './control.js'
 import type { Core } from './core.js'
 import { stateOf } from './desired.js'
@@ -47,6 +48,7 @@ export class Metrics {
     this.#ejections()
     this.#gateway()
     this.#events()
+    this.#certificates()
   }
 
   #counter<L extends string>(name: string, help: string, label: L): Counter<L> {
@@ -159,6 +161,29 @@ export class Metrics {
       collect() {
         this.reset()
         this.inc(health.ejections)
+      },
+    })
+  }
+
+  #certificates(): void {
+    const core = this.#core
+    const all = () => core.desired().certificates
+    this.#gauge('sluice_certificates', 'Certificates of registry and folder', () => all().size)
+    this.#gauge(
+      'sluice_certificate_files_refused',
+      'Files of the folder of certificates that are refused now',
+      () => core.folder?.refused ?? 0,
+    )
+    new Gauge({
+      name: 'sluice_certificate_not_after_seconds',
+      help: 'Unix time at which a certificate ends; of those that end first',
+      labelNames: ['id'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { id, notAfterAtMs } of soonest(all().values())) {
+          this.set({ id }, notAfterAtMs / 1000)
+        }
       },
     })
   }

@@ -4,24 +4,11 @@ import type { GatewayState, Operation } from '../contract/push.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
-import type { Unit } from './compile.js'
 import { makeParts, makePartsForFull } from './delta.js'
 import { isTimeout, Rejected } from './gateway.js'
 import type { GatewayClient } from './gateway.js'
 import { Mirror } from './mirror.js'
-
-/** Where the table comes from. */
-export interface Source {
-  /** False until the registry was read once: an empty table must not be taken for the truth. */
-  ready(): boolean
-  /** As of the last `update`. */
-  revision(): number
-  units(): ReadonlyMap<string, Unit>
-  /** Whether a unit that is not there may still come, from where nobody has read yet. */
-  isAwaited?(name: string): boolean
-  /** Compiles what is new. Answers the names of the units that changed since the last call. */
-  update(): Iterable<string>
-}
+import type { Source } from './source.js'
 
 export interface PushOptions {
   source: Source
@@ -136,19 +123,26 @@ export class Pusher {
   /** Pushes what is new as it comes, until it is time to look again. */
   async #follow(): Promise<void> {
     for (;;) {
-      while (this.#isSure && !this.isFenced && (await this.#pushNews())) {
-        // There may be more already.
-      }
-      const leftMs = this.#seenAtMs + this.#options.pollMs - performance.now()
-      if (this.#stop.signal.aborted || leftMs <= 0) {
+      while (this.#mayPush() && (await this.#pushNews()));
+      if (this.#stop.signal.aborted || this.#leftMs() <= 0) {
         return
       }
-      await pause(leftMs, this.#wake.signal)
+      await pause(this.#leftMs(), this.#wake.signal)
       this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()
       if (!this.#isSure && !this.isFenced) {
         return
       }
     }
+  }
+
+  /** Milliseconds until it is time to look again. */
+  #leftMs(): number {
+    return this.#seenAtMs + this.#options.pollMs - performance.now()
+  }
+
+  /** However much is new, a look is not put off; at the end there is none, and what waits goes out. */
+  #mayPush(): boolean {
+    return this.#isSure && !this.isFenced && (this.#stop.signal.aborted || this.#leftMs() > 0)
   }
 
   /** One look at the gateway, and a comparison when it is not as it was left. */
@@ -272,7 +266,7 @@ export class Pusher {
     for (let tries = 1; ; tries++) {
       try {
         const delta = { epoch: this.#epoch, from, to, whole, operations }
-        this.#seen(await this.#gateway.delta(delta))
+        await this.#gateway.delta(delta)
         return
       } catch (error) {
         if (codeOf(error) !== 'conflict' || tries === TURN_TRIES) {
@@ -285,16 +279,15 @@ export class Pusher {
 
   async #failed(error: unknown): Promise<void> {
     const code = codeOf(error)
-    const isFull = code === 'table_full'
     this.#isSure = false
     this.#behindSinceMs ??= performance.now()
     this.#options.onFailure(isTimeout(error) ? 'timeout' : code)
     if (!(error instanceof Rejected)) {
       this.#options.onState(undefined)
     }
-    this.#say(isFull ? 'full' : 'failing', { reason: messageOf(error), code })
+    this.#say(code === 'table_full' ? 'full' : 'failing', { reason: messageOf(error), code })
     await pause(this.#backoff.nextMs(), this.#stop.signal)
-    if (isFull) {
+    if (code === 'table_full') {
       // Only something new makes it likelier to fit.
       await pause(FULL_RETRY_MS, this.#wake.signal)
       this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()

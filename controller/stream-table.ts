@@ -4,7 +4,7 @@ import type { Place } from './compile.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './compiler.js'
 import type { Desired, DesiredRoute, DesiredStreamRoute, DesiredUpstream } from './desired.js'
-import type { Source } from './push.js'
+import type { Source } from './source.js'
 
 export interface StreamTableOptions {
   place: Place

@@ -8,7 +8,7 @@ import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './compiler.js'
 import type { Desired } from './desired.js'
 import { PoolDns } from './pool-dns.js'
-import type { Source } from './push.js'
+import type { Source } from './source.js'
 
 export interface TableOptions {
   domain: string

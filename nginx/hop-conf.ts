@@ -1,6 +1,7 @@
 /** The hop's server, and what it has in common with the fallback's servers. */
 import { RETRY_STATUSES } from '../contract/rules.js'
 import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { actLocations } from './act-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
 const PASSED =
@@ -158,5 +159,7 @@ server {
 
 ${LOCATIONS}
 ${WAYS.flatMap(tryLocations).join('\n')}
+
+${actLocations(PASSED)}
 }${settings.hasStream ? `\n\n${probeServer(settings)}` : ''}`
 }

@@ -130,6 +130,11 @@ js_var $sluice_watched '';
 js_var $sluice_trial '';
 map $sluice_watched $sluice_told { volatile; default $sluice_outcome; 1 $sluice_tell; }
 js_var $sluice_cookie '';
+js_var $sluice_act_pick '';
+js_var $sluice_act_lines '';
+js_var $sluice_act_mirror '';
+js_var $sluice_act_target '';
+js_var $sluice_act_host '';
 js_var $sluice_tls_name '';
 js_var $sluice_hash '';
 

@@ -31,9 +31,19 @@ export function parsePick(header: string | undefined): Picked {
     : { key: text.slice(0, space), sid: text.slice(space + 1) }
 }
 
+/** Who serves what the route `&docs` does not answer itself, '' for nobody; other units serve themselves. */
+function servingUnit(table: Dict, unit: string): string {
+  const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+  if (record === undefined) {
+    return unit
+  }
+  const target = record.slice(DIGEST_LENGTH, record.indexOf(' ', DIGEST_LENGTH))
+  return target === '-' ? '' : target
+}
+
 export function drawOf(table: Dict, asked: Asked, key: string): Draw {
   return {
-    unit: findUnit(table, key, asked),
+    unit: servingUnit(table, findUnit(table, key, asked)),
     slot: key.slice(key.lastIndexOf('/') + 1),
     share: Number(asked.variables.sluice_share),
   }

@@ -16,9 +16,14 @@ interface RouteView {
   arguments?: Values
   upstream?: string
   split?: Array<{ upstream: string; weight: number }>
+  redirect?: { status: number }
+  maintenance?: { status: number }
 }
 
-function targetOf({ upstream, split }: RouteView): string {
+function targetOf({ upstream, split, redirect, maintenance }: RouteView): string {
+  if (maintenance !== undefined || (upstream === undefined && split === undefined)) {
+    return `answers ${(maintenance ?? redirect)?.status}`
+  }
   return upstream ?? (split ?? []).map((arm) => `${arm.upstream}:${arm.weight}`).join(' ')
 }
 

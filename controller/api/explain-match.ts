@@ -1,5 +1,7 @@
 /** Which route of a plan a request matches, and why no other. */
 import { isMet } from '../../contract/condition.js'
+import type { RouteAction } from '../../contract/route-action.js'
+import type { SplitArm } from '../../contract/route.js'
 import type { HostPlan, HostRoute, Plan } from '../hosts.js'
 import type { Asked } from './question.js'
 
@@ -8,7 +10,9 @@ export interface Matched {
   id: string | null
   host: string
   pathPrefix: string
+  /** None where the route answers by itself. */
   arms: Array<{ upstream: string; weight: number }>
+  action: RouteAction | undefined
 }
 
 /** nginx's own order: the host itself, wildcards for what is before, then for what is behind, the longest first; any host. */
@@ -58,8 +62,14 @@ function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | u
   return undefined
 }
 
-export function match({ hosts, splits }: Plan, asked: Asked, why: string[]): Matched | undefined {
+function armsOf({ splits }: Plan, target: string): SplitArm[] {
+  const own = target === '-' ? [] : [{ upstream: target.slice(1), weight: 1 }]
+  return splits.get(target) ?? own
+}
+
+export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefined {
   const { host, path } = asked
+  const { hosts, actions } = plan
   const found = patternsFor(host).find((name) => hosts.has(name))
   const known = found === undefined ? undefined : hosts.get(found)
   if (known === undefined) {
@@ -77,6 +87,8 @@ export function match({ hosts, splits }: Plan, asked: Asked, why: string[]): Mat
   const { prefix: pathPrefix, target, route } = hit
   const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
   why.push(route === '' ? 'the upstream answers at its own name' : first)
-  const arms = splits.get(target) ?? [{ upstream: target.slice(1), weight: 1 }]
-  return { id: route === '' ? null : route, host: known.host, pathPrefix, arms }
+  const acting = actions.get(target)
+  const arms = armsOf(plan, acting?.target ?? target)
+  const id = route === '' ? null : route
+  return { id, host: known.host, pathPrefix, arms, action: acting?.action }
 }

@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../contract/codes.js'
+import { actionFields } from './action-schemas.js'
 import { MOST_WAIT_MS } from './drain.js'
 import { PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy-schemas.js'
 import { PartPatch } from './policy-schemas.js'
@@ -141,10 +142,12 @@ const routeFields = {
   ...matchFields,
   upstream: maybe(Name),
   split: maybe(Split),
+  ...actionFields,
 }
 export const RouteBody = Type.Object(routeFields, {
   ...closed,
-  description: 'Either hosts or port and protocol; either upstream or split',
+  description:
+    'Either hosts or port and protocol; either upstream or split, or neither where the route answers by itself',
 })
 
 /** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
