@@ -100,7 +100,7 @@ for (const rig of RIGS) {
         `sl=${'f'.repeat(16)}`,
         `sl=${tokenOf('main', 'shop', 'a').toUpperCase()}`,
         `sl=${tokenOf('main', 'shop', 'a')}0`,
-        ...['sl=a', 'sl=', 'sl=#0', 'sl=$', `sl=${a.address}`, "sl=../a", `sl=${'0'.repeat(3000)}`],
+        ...['sl=a', 'sl=', 'sl=#0', 'sl=$', `sl=${a.address}`, 'sl=../a', `sl=${'0'.repeat(3000)}`],
         `another=${tokenOf('main', 'shop', 'a')}`,
       ]
       for (const cookie of forged) {
