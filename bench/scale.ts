@@ -23,8 +23,6 @@ const COUNTED = 500
 const TIMES = 3
 const CONNECTIONS = 8
 const BATCH = 100
-/** An upstream takes 50 slots, and so many do not fit into what is given by default. */
-const TABLE_SIZE = '256m'
 
 /** Names that differ at their end and at their start, one of which is asked. */
 const ASKED = 'asked'
@@ -63,8 +61,7 @@ async function countEngine(
   const folder = join(bench.folder, `callgrind-${engine}`)
   const port = await freePort()
   const servers = (includes: string): string => printServers(port, backend, includes)
-  const env = { SLUICE_TABLE_SIZE: TABLE_SIZE }
-  const options = { nginx: nginxInCallgrind(tracers, nginx, folder), engine, servers, port, env }
+  const options = { nginx: nginxInCallgrind(tracers, nginx, folder), engine, servers, port }
   const adopted = await startAdopted(bench, options)
   const counted: Counted = { engine, sluice: [], statics: [] }
   const drivers = ['static', ASKED].map(
@@ -159,7 +156,6 @@ function finding(counted: Counted[]): Finding {
     rows,
     notes: [
       'All upstreams have the same members, so nginx’s pool does not grow; pick has what it adds.',
-      `The table has ${TABLE_SIZE} of shared memory in place of 64m.`,
     ],
     numbers: { upstreams: UPSTREAMS, counted },
   }

@@ -33,6 +33,11 @@ export function hasPool(settings: Settings, info: NginxInfo): boolean {
   return settings.pool !== 'off' && canPool(info.version)
 }
 
+/** Whether nginx can have routes of connections. */
+export function hasStream({ modules }: NginxInfo): boolean {
+  return modules.some((path) => path.includes('stream_js'))
+}
+
 /** Who nginx's workers are: an account, or `unchanged` for nginx's own choice. */
 export type Workers = Account | 'root' | 'unchanged'
 
@@ -57,6 +62,8 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     modules: info.modules,
     pool: hasPool(settings, info),
     wide: settings.pool === 'wide',
+    hasStream: hasStream(info),
+    streamPorts: settings.streamPorts,
     workers: settings.workers,
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),
@@ -78,7 +85,15 @@ export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
     home,
     conf: join(home, 'nginx.conf'),
     pidFile: paths.pidFile,
-    sockets: [paths.adminSocket, paths.hopSocket, paths.againSocket, paths.fallbackSocket],
+    sockets: [
+      paths.adminSocket,
+      paths.hopSocket,
+      paths.againSocket,
+      paths.fallbackSocket,
+      paths.streamSocket,
+      paths.probeSocket,
+      paths.askSocket,
+    ],
   }
 }
 

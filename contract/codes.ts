@@ -19,6 +19,8 @@ export const CODES = {
   table_full: { status: 507, title: 'The shared dict is full' },
   no_route: { status: 404, title: 'No route for this host and path' },
   no_peer: { status: 503, title: 'No instance is up' },
+  length_required: { status: 411, title: 'The body needs a Content-Length' },
+  too_slow: { status: 504, title: 'The upstream was silent for too long' },
   upstream_full: { status: 503, title: 'Every instance has as many requests as it may' },
   all_failed: { status: 502, title: 'No instance answered' },
 } as const

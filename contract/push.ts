@@ -6,7 +6,7 @@
  * |---|---|
  * | `GET /state` | → {@link GatewayState} |
  * | `POST /claim` | {@link Claim} → {@link GatewayState}: from now on only this epoch may write; the table stays, not whole |
- * | `POST /delta` | {@link Delta} → {@link GatewayState}, after all of it or none of it was written |
+ * | `POST /delta` | {@link Delta} → {@link TableState}, after all of it or none of it was written |
  * | `POST /read` | {@link Read} → {@link ReadReply} |
  * | `POST /active` | {@link ActiveRequest} → {@link ActiveReply} |
  * | `GET /probe/<limit>?sid=&pid=` | → `1` when at least `limit` requests are in flight, else `0` |
@@ -38,6 +38,8 @@ export interface GatewayState extends TableState {
   engine: 'njs' | 'qjs'
   /** Free whole pages of the table's zone: a low-water mark. */
   freeBytes: number
+  /** Of stream{}: the ports that are open for routes, such as `9100-9104 9106`. */
+  ports?: string
 }
 
 export interface Claim {

@@ -2,6 +2,7 @@
  * The registry's records and their guards. A guard takes anything, answers either the record (rebuilt from known
  * fields alone) or which field is wrong and why. It never throws and never repairs.
  */
+import type { Code } from './codes.js'
 import { parseIp, printIp, refuseIp } from './address.js'
 import type { AddressPolicy } from './address.js'
 import { brokenRule, checkShape, isObject, isText, right, within, wrong } from './checked.js'
@@ -71,6 +72,9 @@ export interface GatewayRecord {
   active: Record<string, number>
   /** Instances that are down for this gateway, or would be, by `<upstream>/<id>`; those that merely warm up are left out. */
   conditions: Record<string, GatewayCondition>
+  /** Why it is not level, for people, and the code of that. */
+  reason?: string
+  code?: Code
 }
 
 /** `hosts/<id>` (leased): an agent that is alive. */

@@ -20,6 +20,14 @@ export const EVENTS = 1024
 export const EVENT_COUNT = 'events'
 /** Shared dict (number) of event counters: `noRoute`, `noPeer`, `full`, `retried`, `fallback`, `failed`. */
 export const COUNTER_ZONE = 'sluice_counter'
+/** The same in stream{}, which shares none with http{}. */
+export const STREAM_ZONES = {
+  table: 'sluice_stream_table',
+  active: 'sluice_stream_active',
+  load: 'sluice_stream_load',
+  event: 'sluice_stream_event',
+  counter: 'sluice_stream_counter',
+}
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */
 export const CONNECTION_ZONE = 'sluice_connection'
 /** The upstream{} that holds every peer, reached by SID. */
@@ -30,6 +38,10 @@ export const POOL_SHARDS = 16
 export const HOP = 'sluice_hop'
 /** The header that tells the hop what the front picked: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
+/** In place of a SID: what asks has no time limit of its own. */
+export const PATIENT = 'patient'
+/** Where a front goes on that has none. */
+export const PATIENT_LOCATION = '@sluice_patient'
 /** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`. */
 export const PEER_HEADER = 'X-Sluice-Peer'
 

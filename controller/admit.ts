@@ -7,6 +7,8 @@ import { checkCertificate } from '../contract/certificate.js'
 import { checkRoute } from '../contract/route.js'
 import type { InstanceRecord, OverrideRecord, UpstreamRecord } from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
+import { checkStreamRoute, isStreamRoute } from '../contract/stream-route.js'
+import type { StreamRouteRecord } from '../contract/stream-route.js'
 import type { Checked } from '../contract/checked.js'
 import type { Logger } from '../runtime/logger.js'
 import { readCertificate } from './certificate.js'
@@ -26,6 +28,7 @@ export type Admitted =
   | { kind: 'instances'; upstream: string; id: string; record: InstanceRecord }
   | { kind: 'overrides'; upstream: string; id: string; record: OverrideRecord }
   | { kind: 'routes'; id: string; record: RouteRecord }
+  | { kind: 'routes'; id: string; streamRecord: StreamRouteRecord }
   | { kind: 'certificates'; id: string; record: Certificate }
 
 export type AdmittedKey = Exclude<RecordKey, { kind: 'hosts' } | { kind: 'gateways' }>
@@ -90,7 +93,9 @@ export class Border {
       case 'overrides':
         return verdict(checkOverride(value), (record) => ({ ...key, record }))
       case 'routes':
-        return verdict(checkRoute(value), (record) => ({ ...key, record }))
+        return isStreamRoute(value)
+          ? verdict(checkStreamRoute(value), (streamRecord) => ({ ...key, streamRecord }))
+          : verdict(checkRoute(value), (record) => ({ ...key, record }))
       case 'certificates': {
         const shape = checkCertificate(value)
         const checked = shape.ok ? readCertificate(shape.value) : shape

@@ -9,6 +9,15 @@ function isBetter(a: DesiredCertificate, b: DesiredCertificate): boolean {
   return a.notAfterAtMs === b.notAfterAtMs ? a.id < b.id : a.notAfterAtMs > b.notAfterAtMs
 }
 
+/** As many as a metric may have labels. */
+const MOST_SHOWN = 200
+
+/** Those that end first. */
+export function soonest(certificates: Iterable<DesiredCertificate>): DesiredCertificate[] {
+  const sorted = [...certificates].sort((a, b) => a.notAfterAtMs - b.notAfterAtMs)
+  return sorted.slice(0, MOST_SHOWN)
+}
+
 export function planCertificates(
   certificates: Iterable<DesiredCertificate>,
 ): Map<string, DesiredCertificate> {

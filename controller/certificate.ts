@@ -191,6 +191,21 @@ export function readCertificate(record: CertificateRecord): Checked<Certificate>
   })
 }
 
+/** `expiring`: less than a quarter of its time is left. Whoever renews by the book has done so when a third was. */
+export type CertificateState = 'valid' | 'expiring' | 'expired'
+
+const LAST_PART = 0.25
+
+export function stateOfCertificate(
+  { notBeforeAtMs, notAfterAtMs }: Certificate,
+  nowMs: number,
+): CertificateState {
+  if (notAfterAtMs <= nowMs) {
+    return 'expired'
+  }
+  return notAfterAtMs - nowMs < LAST_PART * (notAfterAtMs - notBeforeAtMs) ? 'expiring' : 'valid'
+}
+
 /** What is new must be valid now. What is there already serves on until something better comes. */
 export function timeProblem(
   { notBeforeAtMs, notAfterAtMs }: Certificate,

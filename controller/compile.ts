@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import { printAddress } from '../contract/address.js'
 import { DEFAULT_POLICY } from '../contract/policy.js'
+import { printActionRecord } from '../contract/route-action.js'
+import type { ActionRecord } from '../contract/route-action.js'
 import { printRules } from '../contract/rules.js'
 import { peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
@@ -169,4 +171,8 @@ export function compileUpstream(compiled: Compiled, pooled: ReadonlySet<string>)
 /** nginx skips the line before the first PEM, so that the digest may stand there and nobody has to cut it off. */
 export function compileCertificate(name: string, { record }: Certificate): Unit {
   return makeUnit(`^${name}`, `\n${record.certificate}${record.privateKey}`, new Map())
+}
+
+export function compileAction(name: string, record: ActionRecord): Unit {
+  return makeUnit(name, printActionRecord(record), new Map())
 }

@@ -5,6 +5,7 @@ import type { Logger } from '../runtime/logger.js'
 import { planCertificates } from './certificate-names.js'
 import {
   NO_LAYOUT,
+  compileAction,
   compileCertificate,
   compileNobody,
   compilePeers,
@@ -53,7 +54,7 @@ export class Compiler {
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
   readonly #cached = new Map<string, Cached>()
-  #plan: Plan = { hosts: new Map(), splits: new Map(), overruled: [] }
+  #plan: Plan = { hosts: new Map(), splits: new Map(), actions: new Map(), overruled: [] }
   #routes: Desired['routes'] | undefined
   #certificates: Desired['certificates'] | undefined
   #names: ReadonlyMap<string, DesiredCertificate> = new Map()
@@ -106,6 +107,7 @@ export class Compiler {
     this.#routes = desired.routes
     if (changed.size > 0 || isNewPlan) {
       this.#updateSplits(before, isNewPlan, changed)
+      this.#updateActions(before, changed)
       this.#updateHosts(before, changed)
     }
     this.#updateCertificates(desired.certificates, changed)
@@ -167,6 +169,20 @@ export class Compiler {
     }
     for (const name of isNewPlan ? before.splits.keys() : []) {
       if (!this.#plan.splits.has(name)) {
+        this.#drop(name, changed)
+      }
+    }
+  }
+
+  #updateActions(before: Plan, changed: Set<string>): void {
+    if (before === this.#plan) {
+      return
+    }
+    for (const [name, record] of this.#plan.actions) {
+      this.#set(compileAction(name, record), changed)
+    }
+    for (const name of before.actions.keys()) {
+      if (!this.#plan.actions.has(name)) {
         this.#drop(name, changed)
       }
     }

@@ -1,10 +1,19 @@
 /** What the REST API needs of the controller. `controller.ts` is the one implementation. */
+import type { Code } from '../contract/codes.js'
 import type { Registry } from '../registry/registry.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import type { GatewayCondition } from '../contract/records.js'
 import type { Conditions } from './conditions.js'
 import type { Desired } from './desired.js'
+
+export interface StreamView {
+  /** Ports that are open for routes, such as `9100-9104 9106`. */
+  ports: string
+  connected: boolean
+  /** Why there are none, or it is not connected, for people. */
+  reason?: string
+}
 
 export interface GatewayView {
   id: string
@@ -19,8 +28,12 @@ export interface GatewayView {
   njs: string
   /** What it found out itself about instances, by `<upstream>/<id>`; see the record. */
   conditions: Record<string, GatewayCondition>
+  /** Its side for connections; absent where another controller's gateway does not tell. */
+  stream?: StreamView
   /** Why it is not connected or not level, for people. */
   reason?: string
+  /** Of the reason, where something is wrong. */
+  code?: Code
 }
 
 export interface RegistryView {
@@ -75,6 +88,8 @@ export interface Control {
   ready(): boolean
   registryView(): RegistryView
   gateways(): GatewayView[]
+  /** The own gateway's side for connections. */
+  stream(): StreamView
   suspects(): SuspectView[]
   /** Believes what is suspect, of one upstream or of all. */
   confirmSuspects(upstream?: string): void

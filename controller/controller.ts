@@ -5,7 +5,14 @@ import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { Checker } from './checks/checker.js'
-import type { Control, ControlEvent, GatewayView, RegistryView, SuspectView } from './control.js'
+import type {
+  Control,
+  ControlEvent,
+  GatewayView,
+  RegistryView,
+  StreamView,
+  SuspectView,
+} from './control.js'
 import { isOwnAddress } from './admit.js'
 import { Core } from './core.js'
 import type { Conditions } from './conditions.js'
@@ -123,7 +130,7 @@ export class Controller implements Control {
   }
 
   desired(): Desired {
-    return this.#core.state.desired()
+    return this.#core.desired()
   }
 
   conditionsOf(upstream: string): Conditions {
@@ -143,6 +150,10 @@ export class Controller implements Control {
 
   gateways(): GatewayView[] {
     return this.#gateways.views()
+  }
+
+  stream(): StreamView {
+    return this.#core.gateway().stream()
   }
 
   suspects(): SuspectView[] {

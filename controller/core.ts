@@ -5,6 +5,7 @@ import { canPool } from '../contract/version.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { isOwnAddress } from './admit.js'
+import { CertificateFolder } from './certificate-folder.js'
 import type { ControlEvent, SuspectView } from './control.js'
 import type { Desired } from './desired.js'
 import type { Fallback } from './fallback.js'
@@ -15,7 +16,9 @@ import type { ConditionChange } from './health/health.js'
 import { withConditions } from './health/shown.js'
 import type { OwnGateway } from './gateways.js'
 import { Link } from './link.js'
+import type { Pusher } from './push.js'
 import { State } from './state.js'
+import { StreamSide } from './stream-side.js'
 import { Suspects } from './suspect.js'
 import type { SuspectOptions } from './suspect.js'
 import { Table } from './table.js'
@@ -36,13 +39,20 @@ export interface CoreOptions {
   makeChecks?: MakeChecks | undefined
 }
 
+/** Renewals are seldom; a look costs two questions for each certificate. */
+const FOLDER_POLL_MS = 2000
+
 export class Core {
   readonly state: State
   readonly table: Table
   /** Undefined in file mode. */
   readonly link: Link | undefined
+  /** The same for connections. */
+  readonly stream: StreamSide | undefined
   readonly fallback: Fallback
   readonly health: Health
+  /** Certificates that are in files beside those of the registry. */
+  readonly folder: CertificateFolder | undefined
   readonly #options: CoreOptions
   readonly #log: Logger
   /** Units that the table had at the start and the registry does not know of. */
@@ -54,12 +64,14 @@ export class Core {
     this.#log = options.log
     const { settings, suspects } = options
     this.#unknown = new Suspects(suspects, (names) => {
-      this.link?.pusher.drop(names)
+      this.#pushers().forEach((pusher) => pusher.drop(names))
       this.fallback.offer()
     })
     this.state = this.#makeState()
+    this.folder = this.#makeFolder()
     this.table = this.#makeTable()
     this.link = settings.mode === 'gateway' ? this.#makeLink() : undefined
+    this.stream = this.link === undefined ? undefined : this.#makeStream(this.link)
     this.health = this.#makeHealth()
     this.fallback = this.#makeFallback()
   }
@@ -72,7 +84,15 @@ export class Core {
   start(): void {
     this.table.start()
     this.link?.start()
+    this.stream?.link.start()
     this.health.start()
+    this.folder?.start()
+  }
+
+  /** What the registry says, and the certificates of the folder. The same object until something in it changes. */
+  desired(): Desired {
+    const said = this.state.desired()
+    return this.folder?.join(said) ?? said
   }
 
   /** The desired state is another one. */
@@ -80,7 +100,7 @@ export class Core {
     if (this.state.listed) {
       this.health.follow(this.state.desired())
     }
-    this.link?.pusher.wake()
+    this.#wake()
     if (this.state.listed) {
       this.fallback.offer()
     }
@@ -102,19 +122,21 @@ export class Core {
 
   /** The own gateway, of either mode. */
   gateway(): OwnGateway {
-    const { link, fallback } = this
+    const { link, stream, fallback } = this
     const conditions = () => this.health.conditions()
-    if (link !== undefined) {
+    if (link !== undefined && stream !== undefined) {
       return {
-        view: () => link.view(),
-        applied: () => link.pusher.applied,
+        view: () => stream.join(link.view()),
+        stream: () => stream.view(),
+        applied: () => Math.min(link.pusher.applied, stream.applied()),
         lagMs: () => link.pusher.lagMs,
-        active: (sids) => link.active(sids),
+        active: (sids) => stream.active(sids, link.active(sids)),
         conditions,
       }
     }
     const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
     return {
+      stream: () => ({ ports: '', connected: false, reason: 'file mode has no routes by port' }),
       view: () => ({ ...nginx, reason: fallback.error ?? this.#fileMode() }),
       applied: () => fallback.revision,
       lagMs: () => 0,
@@ -124,14 +146,20 @@ export class Core {
   }
 
   #fileMode(): string {
-    const unserved = this.state.desired().certificates.size
-    const what = unserved === 0 ? '' : `; ${unserved} certificates of the registry are not served`
+    const unserved = this.desired().certificates.size
+    const what = unserved === 0 ? '' : `; ${unserved} certificates are not served`
     return `file mode: nginx is reloaded${what}`
   }
 
   /** Ends the push and the writing that are under way. */
   async close(): Promise<void> {
-    await Promise.all([this.link?.close(), this.fallback.close(), this.health.close()])
+    this.folder?.close()
+    await Promise.all([
+      this.link?.close(),
+      this.stream?.close(),
+      this.fallback.close(),
+      this.health.close(),
+    ])
     await this.table.close()
     this.#unknown.close()
     this.state.close()
@@ -158,11 +186,44 @@ export class Core {
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
       wide: pool === 'wide',
-      desired: (): Desired => this.state.desired(),
+      desired: (): Desired => this.desired(),
+      awaitsCertificates: () => this.folder?.isWhole === false,
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => this.state.listed,
       onChange: () => this.link?.pusher.wake(),
     })
+  }
+
+  #pushers(): Pusher[] {
+    return [this.link, this.stream?.link].flatMap((link) => link?.pusher ?? [])
+  }
+
+  #wake(): void {
+    this.#pushers().forEach((pusher) => pusher.wake())
+  }
+
+  #makeFolder(): CertificateFolder | undefined {
+    const path = this.#options.settings.certificates
+    return path === undefined
+      ? undefined
+      : new CertificateFolder({
+          path,
+          log: this.#log,
+          pollMs: FOLDER_POLL_MS,
+          onChange: (set, removed) => this.#onFolder(set, removed),
+        })
+  }
+
+  #onFolder(set: string[], removed: string[]): void {
+    const { revision } = this.state.desired()
+    const tell = (id: string, state: string) =>
+      this.#options.emit({ type: 'change', revision, kind: 'certificate', id, state })
+    set.forEach((id) => tell(id, 'set'))
+    removed.forEach((id) => tell(id, 'removed'))
+    this.link?.pusher.wake()
+    if (this.folder?.isWhole === true) {
+      this.link?.pusher.drop()
+    }
   }
 
   #makeLink(): Link {
@@ -182,6 +243,25 @@ export class Core {
     })
   }
 
+  #makeStream(link: Link): StreamSide {
+    const { settings, onPushFailure, onGateway } = this.#options
+    const { cluster, zone, home } = settings
+    return new StreamSide({
+      socketPath: join(home, 'run/stream.sock'),
+      place: { cluster, zone },
+      log: this.#log,
+      desired: () => this.state.desired(),
+      conditionsOf: (upstream) => this.health.conditionsOf(upstream),
+      ready: () => this.state.listed,
+      isNginxThere: () => link.view().connected,
+      // Where nobody asked for it, it may well not be there.
+      onFailure: (reason) => this.state.desired().streamRoutes.size > 0 && onPushFailure(reason),
+      onChange: onGateway,
+      onStarted: (state) => this.state.raise(state.revision),
+      onUnknown: (names) => this.#keep(names),
+    })
+  }
+
   #makeHealth(): Health {
     const { makeChecks, onConditions } = this.#options
     return new Health({
@@ -189,7 +269,7 @@ export class Core {
       feed: this.link?.feed,
       makeChecks,
       onChange: (changes) => {
-        this.link?.pusher.wake()
+        this.#wake()
         if (this.link === undefined) {
           this.fallback.offer()
         }

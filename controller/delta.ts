@@ -38,7 +38,7 @@ const NO_DIGEST = '00000000'
  */
 function rankOf(key: string, name: string, keep: Keep): number {
   if (key === name) {
-    return RECORD
+    return name.startsWith('&') ? BEFORE_RECORDS : RECORD
   }
   switch (key.charAt(name.length)) {
     case '#':
@@ -54,6 +54,8 @@ function rankOf(key: string, name: string, keep: Keep): number {
   }
 }
 
+/** What a route does has no slots, and a host's record leads to it. */
+const BEFORE_RECORDS = 2
 const RECORD = 3
 const AFTER_RECORD = 4
 const SESSION = 5

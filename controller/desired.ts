@@ -1,5 +1,6 @@
 import type { InstanceRecord, InstanceState, OverrideRecord } from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
+import type { StreamRouteRecord } from '../contract/stream-route.js'
 import type { PeerTls } from '../contract/peer-tls.js'
 import type { Policy } from '../contract/policy.js'
 import type { Certificate } from './certificate.js'
@@ -32,6 +33,12 @@ export interface DesiredRoute {
   revision: number
 }
 
+export interface DesiredStreamRoute {
+  id: string
+  record: StreamRouteRecord
+  revision: number
+}
+
 export interface DesiredCertificate extends Certificate {
   id: string
   revision: number
@@ -45,6 +52,8 @@ export interface Desired {
   revision: number
   upstreams: ReadonlyMap<string, DesiredUpstream>
   routes: ReadonlyMap<string, DesiredRoute>
+  /** Of connections. */
+  streamRoutes: ReadonlyMap<string, DesiredStreamRoute>
   certificates: ReadonlyMap<string, DesiredCertificate>
 }
 

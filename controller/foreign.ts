@@ -1,4 +1,5 @@
 /** What other controllers say of their gateways, in `gateways/<id>`. */
+import { CODES } from '../contract/codes.js'
 import { parseKey } from '../contract/keys.js'
 import { isObject } from '../contract/checked.js'
 import type { GatewayCondition, GatewayRecord } from '../contract/records.js'
@@ -26,6 +27,7 @@ export function parseGateway(text: string): GatewayRecord | undefined {
   }
   // Controllers of before say nothing of conditions.
   const { applied, connected, workers, nginx, njs, active, conditions = {} } = value
+  const { reason, code } = value
   const isActive =
     typeof active === 'object' && active !== null && Object.values(active).every(isCount)
   return isCount(applied) &&
@@ -36,7 +38,11 @@ export function parseGateway(text: string): GatewayRecord | undefined {
     isActive &&
     isObject(conditions) &&
     Object.values(conditions).every(isCondition)
-    ? ({ applied, connected, workers, nginx, njs, active, conditions } as GatewayRecord)
+    ? ({
+        ...{ applied, connected, workers, nginx, njs, active, conditions },
+        ...(typeof reason === 'string' && { reason }),
+        ...(typeof code === 'string' && code in CODES && { code }),
+      } as GatewayRecord)
     : undefined
 }
 

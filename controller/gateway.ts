@@ -13,6 +13,7 @@ import type {
   Rejection,
   SweepReply,
 } from '../contract/push.js'
+import type { TableState } from '../contract/table.js'
 import { SluiceError, messageOf } from '../runtime/errors.js'
 
 const CONNECTIONS = 4
@@ -73,7 +74,7 @@ export class GatewayClient {
     return this.#json('POST', '/claim', claim, WRITE_TIMEOUT_MS)
   }
 
-  delta(delta: Delta): Promise<GatewayState> {
+  delta(delta: Delta): Promise<TableState> {
     return this.#json('POST', '/delta', delta, WRITE_TIMEOUT_MS)
   }
 

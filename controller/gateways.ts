@@ -1,8 +1,9 @@
 /** All gateways of the cluster: this controller's own, and what the others publish of theirs. */
+import type { Code } from '../contract/codes.js'
 import type { GatewayCondition, GatewayRecord } from '../contract/records.js'
 import { sidOf } from './compile.js'
 import type { Conditions } from './conditions.js'
-import type { GatewayView } from './control.js'
+import type { GatewayView, StreamView } from './control.js'
 import { stateOf } from './desired.js'
 import type { Desired } from './desired.js'
 import type { ForeignGateways } from './foreign.js'
@@ -11,6 +12,7 @@ import type { LinkView } from './link.js'
 /** This controller's own gateway, of either mode. */
 export interface OwnGateway {
   view(): LinkView
+  stream(): StreamView
   applied(): number
   lagMs(): number
   /** In flight by SID; undefined where nobody can tell. */
@@ -34,6 +36,13 @@ function sum(counts: Count[]): Count {
   return total
 }
 
+function faultOf({ reason, code }: Partial<Pick<LinkView, 'reason' | 'code'>>): {
+  reason?: string
+  code?: Code
+} {
+  return { ...(reason !== undefined && { reason }), ...(code !== undefined && { code }) }
+}
+
 export class Gateways {
   readonly #id: string
   readonly #own: OwnGateway
@@ -51,17 +60,19 @@ export class Gateways {
     const desired = this.#desired().revision
     const foreign = [...this.#foreign.all()].map(([id, record]): GatewayView => {
       const { applied, connected, workers, nginx, njs, conditions } = record
-      return { id, applied, desired, lagMs: 0, connected, workers, nginx, njs, conditions }
+      const view = { id, applied, desired, lagMs: 0, connected, workers, nginx, njs, conditions }
+      return { ...view, ...faultOf(record) }
     })
-    const { reason, ...view } = this.#own.view()
+    const { reason, code, ...view } = this.#own.view()
     const own: GatewayView = {
       id: this.#id,
       applied: this.#own.applied(),
       desired,
       lagMs: Math.round(this.#own.lagMs()),
       ...view,
+      stream: this.#own.stream(),
       conditions: this.#conditions(),
-      ...(reason !== undefined && { reason }),
+      ...faultOf({ reason, code }),
     }
     return [own, ...foreign]
   }
@@ -100,9 +111,9 @@ export class Gateways {
   async record(): Promise<GatewayRecord> {
     const applied = this.#own.applied()
     const active = this.#foreign.all().size > 0 ? await this.#draining() : {}
-    const { connected, workers, nginx, njs } = this.#own.view()
+    const { reason, code, ...view } = this.#own.view()
     const conditions = this.#conditions()
-    return { applied, connected, workers, nginx, njs, active, conditions }
+    return { applied, ...view, active, conditions, ...faultOf({ reason, code }) }
   }
 
   /** True while somebody else may wait for the numbers of what is draining here. */

@@ -1,6 +1,8 @@
 /** Routes and upstream names → what each host leads to. Pure. */
 import { prefixHash } from '../contract/host-record.js'
 import { AGENT_ROUTES } from '../contract/keys.js'
+import { actionOf } from '../contract/route-action.js'
+import type { ActionRecord } from '../contract/route-action.js'
 import { isHostPattern } from '../contract/names.js'
 import type { RouteRecord } from '../contract/route.js'
 import { printConditions } from '../contract/route-match.js'
@@ -14,7 +16,7 @@ export interface HostRoute {
   prefix: string
   /** As printConditions has them; '' for none. */
   conditions: string
-  /** A unit: `:web`, `~canary`. */
+  /** A unit: `:web`, `~canary`, `&docs`. */
   target: string
   /** Whose it is; '' for an upstream that answers at its own name. */
   route: string
@@ -39,6 +41,8 @@ export interface Plan {
   hosts: ReadonlyMap<string, HostPlan>
   /** Of routes that split, by unit name; the same object until the route changes. */
   splits: ReadonlyMap<string, Split>
+  /** Routes that act, by unit name. */
+  actions: ReadonlyMap<string, ActionRecord>
   overruled: Overruled[]
 }
 
@@ -51,9 +55,15 @@ interface Draft {
 
 const MOST_BYTES = 8192
 
+/** Who serves what a route does not answer itself; `-` for nobody. */
+function servingUnit({ id, record }: DesiredRoute): string {
+  const own = record.upstream === undefined ? '-' : `:${record.upstream}`
+  return record.split === undefined ? own : `~${id}`
+}
+
 /** The unit that a route's line names. */
-export function targetOf({ id, record }: DesiredRoute): string {
-  return record.split === undefined ? `:${record.upstream}` : `~${id}`
+function targetOf(route: DesiredRoute): string {
+  return actionOf(route.record) === undefined ? servingUnit(route) : `&${route.id}`
 }
 
 function isSplit(record: RouteRecord): record is RouteRecord & Split {
@@ -120,18 +130,35 @@ function toPlan(host: string, draft: Draft): HostPlan {
   return { host, routes, fast: undefined }
 }
 
-/** A wildcard's slots nobody would find at once: nginx builds the key of the host that is asked for. */
+/** A wildcard's slots nobody would find at once, and a route that acts has none: nginx builds the key of the host that is asked for. */
 function isPlain({ host, routes }: HostPlan): boolean {
-  const [only] = routes
-  return (
-    routes.length === 1 && only?.prefix === '/' && only.conditions === '' && !host.includes('*')
-  )
+  const [only, ...more] = routes
+  const isWhole = only?.prefix === '/' && only.conditions === '' && more.length === 0
+  return isWhole && !only.target.startsWith('&') && !host.includes('*')
 }
 
 /** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
 export function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
   const [first, second] = [a, b].map(({ id }) => id.startsWith(AGENT_ROUTES))
   return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
+}
+
+function splitsOf(routes: DesiredRoute[]): Plan['splits'] {
+  return new Map(
+    routes.flatMap(({ id, record }): Array<[string, Split]> => {
+      return isSplit(record) ? [[`~${id}`, record]] : []
+    }),
+  )
+}
+
+function actionsOf(routes: DesiredRoute[]): Plan['actions'] {
+  return new Map(
+    routes.flatMap((route): Array<[string, ActionRecord]> => {
+      const action = actionOf(route.record)
+      const record = { target: servingUnit(route), prefix: route.record.pathPrefix }
+      return action === undefined ? [] : [[`&${route.id}`, { ...record, action }]]
+    }),
+  )
 }
 
 /** Of two routes with the same host, prefix and conditions, an operator's wins, and then the one with the lower id. */
@@ -141,18 +168,15 @@ export function planHosts(
   domain: string,
 ): Plan {
   const drafts = new Map<string, Draft>()
-  const splits = new Map<string, Split>()
+  const sorted = [...routes].sort(byPrecedence)
   const overruled: Overruled[] = []
-  for (const route of [...routes].sort(byPrecedence)) {
+  for (const route of sorted) {
     const { hosts: names, pathPrefix: prefix } = route.record
     const conditions = printConditions(route.record)
     const line = { prefix, conditions, target: targetOf(route), route: route.id }
     for (const host of names) {
       const lost = claim(draftOf(drafts, host), host, line, rankOf(route.record))
       overruled.push(...(lost === undefined ? [] : [lost]))
-    }
-    if (isSplit(route.record)) {
-      splits.set(`~${route.id}`, route.record)
     }
   }
   addDefaults(drafts, upstreams, domain)
@@ -161,5 +185,5 @@ export function planHosts(
   plain.slice(0, FAST_HOSTS).forEach((plan) => {
     plan.fast = plan.routes[0]?.target
   })
-  return { hosts, splits, overruled }
+  return { hosts, splits: splitsOf(sorted), actions: actionsOf(sorted), overruled }
 }

@@ -1,4 +1,5 @@
 /** This controller's own gateway: pushing to it, counting in it, watching over it. */
+import type { Code } from '../contract/codes.js'
 import type { GatewayState } from '../contract/push.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
@@ -6,7 +7,8 @@ import { ActiveCounter } from './active.js'
 import { GatewayClient } from './gateway.js'
 import type { Feed } from './health/listener.js'
 import { Pusher } from './push.js'
-import type { Source } from './push.js'
+import type { Fault } from './push.js'
+import type { Source } from './source.js'
 import { HUNG_REASON, Watchdog } from './watchdog.js'
 
 export interface LinkOptions {
@@ -28,11 +30,17 @@ export interface LinkView {
   nginx: string
   njs: string
   reason: string | undefined
+  /** Of the reason, where something is wrong. */
+  code?: Code | undefined
 }
 
 const POLL_MS = 400
 const PROBE_MS = 2000
-const UNREACHED = 'the gateway was not reached yet'
+const UNREACHED: Fault = {
+  reason: 'the gateway was not reached yet',
+  code: 'gateway_unavailable',
+}
+const HUNG: Fault = { reason: HUNG_REASON, code: 'gateway_unavailable' }
 
 export class Link {
   readonly pusher: Pusher
@@ -86,6 +94,11 @@ export class Link {
     return this.#watchdog.isHung
   }
 
+  /** Of stream{}: the ports that are open; undefined until nginx told. */
+  get ports(): string | undefined {
+    return this.#state?.ports
+  }
+
   get freeBytes(): number | undefined {
     return this.#state?.freeBytes
   }
@@ -94,14 +107,16 @@ export class Link {
     const state = this.#state
     const isHung = this.#watchdog.isHung
     const connected = this.#isReached && !isHung && !this.pusher.isFenced
+    const fault = isHung
+      ? HUNG
+      : (this.pusher.fault ?? (state === undefined ? UNREACHED : undefined))
     return {
       connected,
       workers: state?.workers.length ?? 0,
       nginx: state?.nginx ?? '',
       njs: state?.njs ?? '',
-      reason: isHung
-        ? HUNG_REASON
-        : (this.pusher.reason ?? (state === undefined ? UNREACHED : undefined)),
+      reason: fault?.reason,
+      code: fault?.code,
     }
   }
 

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
+import { soonest } from './certificate-names.js'
 import type { RegistryView } from './control.js'
 import type { Core } from './core.js'
 import { stateOf } from './desired.js'
@@ -47,6 +48,7 @@ export class Metrics {
     this.#ejections()
     this.#gateway()
     this.#events()
+    this.#certificates()
   }
 
   #counter<L extends string>(name: string, help: string, label: L): Counter<L> {
@@ -163,6 +165,29 @@ export class Metrics {
     })
   }
 
+  #certificates(): void {
+    const core = this.#core
+    const all = () => core.desired().certificates
+    this.#gauge('sluice_certificates', 'Certificates of registry and folder', () => all().size)
+    this.#gauge(
+      'sluice_certificate_files_refused',
+      'Files of the folder of certificates that are refused now',
+      () => core.folder?.refused ?? 0,
+    )
+    new Gauge({
+      name: 'sluice_certificate_not_after_seconds',
+      help: 'Unix time at which a certificate ends; of those that end first',
+      labelNames: ['id'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { id, notAfterAtMs } of soonest(all().values())) {
+          this.set({ id }, notAfterAtMs / 1000)
+        }
+      },
+    })
+  }
+
   #gateway(): void {
     const { link, table } = this.#core
     this.#gauge('sluice_gateway_connected', '1 while the gateway takes pushes', () =>
@@ -172,6 +197,11 @@ export class Metrics {
       'sluice_dict_hung',
       '1 while the lock of the shared dict hangs: nginx must be stopped and started',
       () => (link?.isHung === true ? 1 : 0),
+    )
+    this.#gauge(
+      'sluice_dict_full',
+      '1 while the table is too small for what the registry says: the old one stays',
+      () => (link?.view().code === 'table_full' ? 1 : 0),
     )
     this.#gauge('sluice_gateway_workers', 'Workers of nginx', () => link?.view().workers ?? 0)
     this.#gauge('sluice_pool_members', 'Peers that the pool surely has', () => table.pooled)

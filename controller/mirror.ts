@@ -11,6 +11,8 @@ export class Mirror {
   readonly #index = new Map<number, Set<string>>()
   /** Units that the registry does not know and that stay all the same. */
   readonly #kept = new Set<string>()
+  /** Of those, units that may still come. */
+  readonly #awaited = new Set<string>()
   #hasLooked = false
 
   /**
@@ -52,6 +54,23 @@ export class Mirror {
     const unknown = [...this.#has.keys()].filter((name) => !units.has(name))
     unknown.forEach((name) => this.#kept.add(name))
     return unknown
+  }
+
+  /** Keeps what is unknown and may still come. */
+  keepAwaited(units: ReadonlyMap<string, Unit>, isAwaited: (name: string) => boolean): void {
+    for (const name of this.#has.keys()) {
+      if (!units.has(name) && !this.#kept.has(name) && isAwaited(name)) {
+        this.#kept.add(name)
+        this.#awaited.add(name)
+      }
+    }
+  }
+
+  /** What was kept so, and is awaited no longer. */
+  awaited(): string[] {
+    const names = [...this.#awaited]
+    this.#awaited.clear()
+    return names
   }
 
   /** Those of `names` that were kept, and are not any more. */

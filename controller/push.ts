@@ -1,24 +1,14 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
+import type { Code } from '../contract/codes.js'
 import type { GatewayState, Operation } from '../contract/push.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
-import type { Unit } from './compile.js'
 import { makeParts, makePartsForFull } from './delta.js'
 import { isTimeout, Rejected } from './gateway.js'
 import type { GatewayClient } from './gateway.js'
 import { Mirror } from './mirror.js'
-
-/** Where the table comes from. */
-export interface Source {
-  /** False until the registry was read once: an empty table must not be taken for the truth. */
-  ready(): boolean
-  /** As of the last `update`. */
-  revision(): number
-  units(): ReadonlyMap<string, Unit>
-  /** Compiles what is new. Answers the names of the units that changed since the last call. */
-  update(): Iterable<string>
-}
+import type { Source } from './source.js'
 
 export interface PushOptions {
   source: Source
@@ -34,6 +24,12 @@ export interface PushOptions {
   onUnknown(names: string[]): void
 }
 
+/** Why a gateway is not level: for people, and as a code. */
+export interface Fault {
+  reason: string
+  code: Code
+}
+
 type Status = 'level' | 'fenced' | 'full' | 'failing'
 
 const RETRY = { firstMs: 50, mostMs: 1000 }
@@ -42,7 +38,7 @@ const FULL_RETRY_MS = 5000
 const TURN_TRIES = 100
 const TURN_MS = 10
 
-function codeOf(error: unknown): string {
+function codeOf(error: unknown): Code {
   return error instanceof SluiceError ? error.code : 'internal'
 }
 
@@ -62,7 +58,7 @@ export class Pusher {
   #seenAtMs = 0
   #behindSinceMs: number | undefined
   #status: Status = 'failing'
-  #reason: string | undefined
+  #fault: Fault | undefined
 
   constructor(gateway: GatewayClient, options: PushOptions) {
     this.#gateway = gateway
@@ -74,9 +70,9 @@ export class Pusher {
     return this.#applied
   }
 
-  /** Why it is not level, for people; undefined when it is, or when nothing went wrong yet. */
-  get reason(): string | undefined {
-    return this.#reason
+  /** Why it is not level; undefined when it is, or when nothing went wrong yet. */
+  get fault(): Fault | undefined {
+    return this.#fault
   }
 
   /** Whether another controller has taken the gateway over. */
@@ -99,8 +95,8 @@ export class Pusher {
     this.#wake.abort()
   }
 
-  /** Lets go of units that were kept although the registry does not know them. */
-  drop(names: string[]): void {
+  /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
+  drop(names: string[] = this.#mirror.awaited()): void {
     this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))
     this.wake()
   }
@@ -127,19 +123,26 @@ export class Pusher {
   /** Pushes what is new as it comes, until it is time to look again. */
   async #follow(): Promise<void> {
     for (;;) {
-      while (this.#isSure && !this.isFenced && (await this.#pushNews())) {
-        // There may be more already.
-      }
-      const leftMs = this.#seenAtMs + this.#options.pollMs - performance.now()
-      if (this.#stop.signal.aborted || leftMs <= 0) {
+      while (this.#mayPush() && (await this.#pushNews()));
+      if (this.#stop.signal.aborted || this.#leftMs() <= 0) {
         return
       }
-      await pause(leftMs, this.#wake.signal)
+      await pause(this.#leftMs(), this.#wake.signal)
       this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()
       if (!this.#isSure && !this.isFenced) {
         return
       }
     }
+  }
+
+  /** Milliseconds until it is time to look again. */
+  #leftMs(): number {
+    return this.#seenAtMs + this.#options.pollMs - performance.now()
+  }
+
+  /** However much is new, a look is not put off; at the end there is none, and what waits goes out. */
+  #mayPush(): boolean {
+    return this.#isSure && !this.isFenced && (this.#stop.signal.aborted || this.#leftMs() > 0)
   }
 
   /** One look at the gateway, and a comparison when it is not as it was left. */
@@ -178,9 +181,10 @@ export class Pusher {
       this.#isSure = false
       this.#options.onFailure('stale_epoch')
       const whose = `another controller (epoch ${state.epoch}) owns this gateway`
-      this.#say('fenced', `${whose}; this one (epoch ${this.#epoch}) has stopped pushing to it`)
+      const reason = `${whose}; this one (epoch ${this.#epoch}) has stopped pushing to it`
+      this.#say('fenced', { reason, code: 'stale_epoch' })
     } else if (!isFenced && this.isFenced) {
-      this.#say('failing', undefined)
+      this.#say('failing')
     }
     return isFenced
   }
@@ -204,6 +208,8 @@ export class Pusher {
     if (unknown.length > 0) {
       this.#options.onUnknown(unknown)
     }
+    const isAwaited = (name: string) => this.#options.source.isAwaited?.(name) === true
+    this.#mirror.keepAwaited(units, isAwaited)
     stale.forEach((name) => this.#dirty.add(name))
     await this.#send(state.revision, true)
     this.#options.log.info({ units: units.size, differed: stale.size }, 'gateway compared')
@@ -247,7 +253,7 @@ export class Pusher {
     this.#mirror.accept(changes)
     this.#isSure = true
     this.#applied = to
-    this.#say('level', undefined)
+    this.#say('level')
     this.#options.onApplied(to, performance.now() - sinceMs)
   }
 
@@ -260,7 +266,7 @@ export class Pusher {
     for (let tries = 1; ; tries++) {
       try {
         const delta = { epoch: this.#epoch, from, to, whole, operations }
-        this.#seen(await this.#gateway.delta(delta))
+        await this.#gateway.delta(delta)
         return
       } catch (error) {
         if (codeOf(error) !== 'conflict' || tries === TURN_TRIES) {
@@ -273,26 +279,26 @@ export class Pusher {
 
   async #failed(error: unknown): Promise<void> {
     const code = codeOf(error)
-    const isFull = code === 'table_full'
     this.#isSure = false
     this.#behindSinceMs ??= performance.now()
     this.#options.onFailure(isTimeout(error) ? 'timeout' : code)
     if (!(error instanceof Rejected)) {
       this.#options.onState(undefined)
     }
-    this.#say(isFull ? 'full' : 'failing', messageOf(error))
+    this.#say(code === 'table_full' ? 'full' : 'failing', { reason: messageOf(error), code })
     await pause(this.#backoff.nextMs(), this.#stop.signal)
-    if (isFull) {
+    if (code === 'table_full') {
       // Only something new makes it likelier to fit.
       await pause(FULL_RETRY_MS, this.#wake.signal)
       this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()
     }
   }
 
-  #say(status: Status, reason: string | undefined): void {
-    const isNews = status !== this.#status || reason !== this.#reason
+  #say(status: Status, fault?: Fault): void {
+    const reason = fault?.reason
+    const isNews = status !== this.#status || reason !== this.#fault?.reason
     this.#status = status
-    this.#reason = reason
+    this.#fault = fault
     if (isNews && reason !== undefined) {
       this.#options.log.error({ reason }, 'gateway is not level')
     } else if (isNews && status === 'level') {

@@ -8,6 +8,7 @@ import type {
   DesiredCertificate,
   DesiredInstance,
   DesiredRoute,
+  DesiredStreamRoute,
   DesiredUpstream,
 } from './desired.js'
 
@@ -36,6 +37,12 @@ function noParts(): Parts {
   return { own: undefined, instances: new Map(), overrides: new Map(), removed: 0 }
 }
 
+type Routes = Pick<Desired, 'routes' | 'streamRoutes'>
+
+function routesOf({ routes, streamRoutes }: Desired): Routes {
+  return { routes, streamRoutes }
+}
+
 /** What it hands out is never changed in place; what did not change is the same object again. */
 export class Store {
   readonly #kept = new Map<string, Kept>()
@@ -47,6 +54,7 @@ export class Store {
     revision: 0,
     upstreams: new Map(),
     routes: new Map(),
+    streamRoutes: new Map(),
     certificates: new Map(),
   }
 
@@ -118,7 +126,7 @@ export class Store {
       this.#desired = {
         revision,
         upstreams: this.#touched.size > 0 ? this.#buildUpstreams() : last.upstreams,
-        routes: kinds.has('routes') ? this.#buildRoutes() : last.routes,
+        ...(kinds.has('routes') ? this.#buildRoutes() : routesOf(last)),
         certificates: kinds.has('certificates') ? this.#buildCertificates() : last.certificates,
       }
       this.#touched.clear()
@@ -179,14 +187,18 @@ export class Store {
     return upstreams
   }
 
-  #buildRoutes(): Desired['routes'] {
+  #buildRoutes(): Routes {
     const routes = new Map<string, DesiredRoute>()
+    const streamRoutes = new Map<string, DesiredStreamRoute>()
     for (const kept of this.#kept.values()) {
-      if (kept.kind === 'routes') {
+      if (kept.kind === 'routes' && 'record' in kept) {
         routes.set(kept.id, { id: kept.id, record: kept.record, revision: kept.revision })
+      } else if (kept.kind === 'routes') {
+        const { id, streamRecord: record, revision } = kept
+        streamRoutes.set(id, { id, record, revision })
       }
     }
-    return routes
+    return { routes, streamRoutes }
   }
 
   #buildCertificates(): Desired['certificates'] {

@@ -74,7 +74,7 @@ function hostKeys(name: string, record: string | undefined): string[] {
 }
 
 function firstKeys(name: string, record: string | undefined): string[] {
-  if (name.startsWith('^')) {
+  if (name.startsWith('^') || name.startsWith('&')) {
     return []
   }
   const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)

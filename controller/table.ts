@@ -8,7 +8,7 @@ import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './compiler.js'
 import type { Desired } from './desired.js'
 import { PoolDns } from './pool-dns.js'
-import type { Source } from './push.js'
+import type { Source } from './source.js'
 
 export interface TableOptions {
   domain: string
@@ -22,6 +22,8 @@ export interface TableOptions {
   /** What this gateway found out about an upstream's instances; where that changes, the pusher has to be woken. */
   conditionsOf: ConditionsOf
   ready(): boolean
+  /** Whether certificates may still come that nobody has read yet. */
+  awaitsCertificates(): boolean
   /** The table should be another one now, although the desired state is not. */
   onChange(): void
 }
@@ -68,6 +70,10 @@ export class Table implements Source {
 
   units(): Compiler['units'] {
     return this.#compiler.units
+  }
+
+  isAwaited(name: string): boolean {
+    return name.startsWith('^') && this.#options.awaitsCertificates()
   }
 
   get overruled(): number {

@@ -2,11 +2,6 @@
 import { CONNECTION_ZONE, MAX_BODY_BYTES } from '../contract/zones.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
-const CALLS = [
-  ...['state', 'claim', 'delta', 'read', 'active', 'counters'],
-  ...['events', 'answers', 'sweep', 'forget', 'touch', 'alive'],
-]
-
 /** A drain wants to know small numbers exactly, and large ones roughly. */
 function probeLimits(): number[] {
   const limits = Array.from({ length: 64 }, (_, i) => i + 1)
@@ -40,8 +35,8 @@ server {
     client_body_buffer_size ${MAX_BODY_BYTES};
     error_page 413 = @sluice_too_large;
 
-${CALLS.map((call) => `    location = /${call} { js_content sluice_admin.${call}; }`).join('\n')}
-    location / { js_content sluice_admin.unknown; }
+    location = /delta { js_content sluice_admin.delta; }
+    location / { js_content sluice_admin.call; }
     location @sluice_too_large { js_content sluice_admin.tooLarge; }
 ${probeLimits().map(probe).join('\n')}
 }`

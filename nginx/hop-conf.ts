@@ -1,6 +1,7 @@
 /** The hop's server, and what it has in common with the fallback's servers. */
 import { RETRY_STATUSES } from '../contract/rules.js'
 import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { actLocations } from './act-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
 const PASSED =
@@ -112,7 +113,25 @@ const LOCATIONS = `    location / {
         js_content sluice_hop.page;
     }`
 
-export function hopServer({ home }: ConfSettings): string {
+/** Waits for stream{}'s server and says in a status what came of it. */
+function probeServer({ home, connectTimeoutMs }: ConfSettings): string {
+  const { probeSocket, askSocket } = homePaths(home)
+  return `# Asks stream{} whether a peer takes connections.
+server {
+    listen "unix:${probeSocket}";
+    access_log off;
+    auth_basic off;
+    allow all;
+    location / {
+        proxy_pass "http://unix:${askSocket}";
+        proxy_set_header Connection "";
+        proxy_read_timeout ${connectTimeoutMs + 1000}ms;
+    }
+}`
+}
+
+export function hopServer(settings: ConfSettings): string {
+  const { home } = settings
   const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
   return `# Serves what the pool did not: tries the other peers, by address, or says why there is none.
 server {
@@ -141,5 +160,7 @@ server {
 
 ${LOCATIONS}
 ${WAYS.flatMap(tryLocations).join('\n')}
-}`
+
+${actLocations(PASSED)}
+}${settings.hasStream ? `\n\n${probeServer(settings)}` : ''}`
 }

@@ -10,21 +10,7 @@ import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/z
 import { adminServer } from './admin-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
-
-function splitClients(
-  variable: string,
-  source: string,
-  shares: number,
-  digits = 1,
-  prefix = '',
-): string {
-  const percent = `${100 / shares}%`
-  const print = (i: number): string => prefix + String(i).padStart(digits, '0')
-  const lines = Array.from({ length: shares - 1 }, (_, i) => `${percent} ${print(i)};`)
-  const rows: string[] = []
-  for (let i = 0; i < lines.length; i += 10) rows.push(`    ${lines.slice(i, i + 10).join(' ')}`)
-  return `split_clients "${source}" ${variable} {\n${rows.join('\n')}\n    * ${print(shares - 1)};\n}`
-}
+import { splitClients } from './split-clients.js'
 
 const LOG_FORMAT = `log_format sluice escape=json
     '{"time":"$time_iso8601","requestId":"$request_id","client":"$remote_addr",'
@@ -145,6 +131,11 @@ js_var $sluice_trial '';
 map $sluice_watched $sluice_told { volatile; default $sluice_outcome; 1 $sluice_tell; }
 js_var $sluice_cookie '';
 js_var $sluice_arm_cookie '';
+js_var $sluice_act_pick '';
+js_var $sluice_act_lines '';
+js_var $sluice_act_mirror '';
+js_var $sluice_act_target '';
+js_var $sluice_act_host '';
 js_var $sluice_tls_name '';
 js_var $sluice_hash '';
 

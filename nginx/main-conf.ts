@@ -48,5 +48,5 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/hop/${name}";`).join('\n')
         include "${includes}/server.conf";
     }
 ${httpsPort === undefined ? '' : httpsServer(settings, httpsPort)}}
-`
+${settings.hasStream ? `\nstream {\n    include "${includes}/stream.conf";\n}\n` : ''}`
 }

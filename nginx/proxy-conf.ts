@@ -1,5 +1,6 @@
 /** What stands in a user's server or location. */
-import { CONNECTION_ZONE, HOP, PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
+import { CONNECTION_ZONE, HOP, PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
+import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
 import { homePaths, speaksHttp11, type ConfSettings } from './settings.js'
 
 /** `headers.conf`: what peers are told about the client. */
@@ -64,6 +65,17 @@ location @sluice_again {
     proxy_buffering off;
     include "${includes}/headers.conf";
     ${speaksHttp11(nginxVersion) ? '' : 'proxy_http_version 1.1;\n    '}proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid";
+    proxy_hide_header ${PEER_HEADER};
+    proxy_pass http://${HOP};
+}
+# Where the hop sends what a route lets wait longer than this server would.
+location ${PATIENT_LOCATION} {
+    proxy_connect_timeout ${connectTimeoutMs}ms;
+    proxy_read_timeout 1d;
+    proxy_send_timeout 1d;
+    proxy_buffering off;
+    include "${includes}/headers.conf";
+    ${speaksHttp11(nginxVersion) ? '' : 'proxy_http_version 1.1;\n    '}proxy_set_header ${PICK_HEADER} "$sluice_key ${PATIENT}";
     proxy_hide_header ${PEER_HEADER};
     proxy_pass http://${HOP};
 }

@@ -21,6 +21,7 @@ import { mainConf } from './main-conf.js'
 import { againConf, headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
 import { tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './settings.js'
+import { streamConf } from './stream-conf.js'
 
 export { homePaths } from './settings.js'
 export type { ConfSettings, HomePaths } from './settings.js'
@@ -33,6 +34,7 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
   return {
     'nginx.conf': mainConf(settings),
     'sluice/http.conf': httpConf(settings),
+    ...(settings.hasStream && { 'sluice/stream.conf': streamConf(settings) }),
     'sluice/server.conf': serverConf(settings),
     'sluice/proxy.conf': proxyConf(settings),
     'sluice/tls.conf': tlsConf(settings),

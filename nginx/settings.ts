@@ -25,6 +25,10 @@ export interface ConfSettings {
   httpPort: number
   /** Where it speaks TLS; undefined: nowhere. */
   httpsPort: number | undefined
+  /** Whether nginx has stream{} with njs. */
+  hasStream: boolean
+  /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
+  streamPorts: string
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */
   user: string | undefined
   /** Path of the access log, or undefined for none. */
@@ -45,6 +49,11 @@ export interface HomePaths {
   /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
   fallbackSocket: string
   fallbackFiles: string
+  /** The admin endpoint of stream{}. */
+  streamSocket: string
+  /** Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects to it. */
+  probeSocket: string
+  askSocket: string
   /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
   ownCertificate: string
   pidFile: string
@@ -67,6 +76,9 @@ export function homePaths(home: string): HomePaths {
     hopSocket: `${home}/hop/hop.sock`,
     againSocket: `${home}/hop/again.sock`,
     fallbackSocket: `${home}/hop/fallback.sock`,
+    streamSocket: `${home}/run/stream.sock`,
+    probeSocket: `${home}/hop/probe.sock`,
+    askSocket: `${home}/hop/ask.sock`,
     fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,

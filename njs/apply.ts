@@ -7,6 +7,8 @@ import type { Dict } from './dict.js'
 
 export type Applied = { ok: true } | { ok: false; code: Code; message: string }
 
+const MEGABYTE = 1048576
+
 type Saved = Array<[string, string | undefined]>
 
 function no(code: Code, message: string): Applied {
@@ -81,9 +83,9 @@ function fullMessage(table: Dict): string {
     table.capacity +
     ' bytes, ' +
     table.freeSpace() +
-    ' of them free; set tableBytes to ' +
-    table.capacity * 2 +
-    ' or more'
+    ' of them free; set SLUICE_TABLE_SIZE (--table-size) to ' +
+    Math.ceil((table.capacity * 2) / MEGABYTE) +
+    'm or more'
   )
 }
 

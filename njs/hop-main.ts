@@ -121,5 +121,8 @@ first.peer = peer
 first.next = next
 first.told = told
 first.page = page
+first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
+first.late = (r: NginxHTTPRequest): void => rest().late(r)
+first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
 
 export default first

@@ -5,6 +5,7 @@
 import type { Code } from '../contract/codes.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
+import { act, dress, reply } from './hop-act.js'
 import { begin, settle } from './hop-begin.js'
 import {
   cookieFor,
@@ -26,6 +27,10 @@ const counter = zones.sluice_counter
 function refusal(r: NginxHTTPRequest): string {
   const v = r.variables
   try {
+    v.sluice_turn = act(r)
+    if (v.sluice_turn !== '') {
+      return v.sluice_turn
+    }
     const isSecond = (v.server_addr as string).indexOf('again.sock') >= 0
     return begin(
       r,
@@ -126,8 +131,34 @@ export interface Rest {
   next(r: NginxHTTPRequest): string
   told(r: NginxHTTPRequest): string
   page(r: NginxHTTPRequest): void
+  reply(r: NginxHTTPRequest): void
+  late(r: NginxHTTPRequest): void
+  dress(r: NginxHTTPRequest): void
+}
+
+/** Answers when the upstream was silent for longer than its route waits. */
+function late(r: NginxHTTPRequest): void {
+  answer(r, 'too_slow', '')
+}
+
+/** Never throws: the answer is better as it came than not at all. */
+function dressOrTell(r: NginxHTTPRequest): void {
+  try {
+    dress(r)
+  } catch (error) {
+    countFailure(counter, "an answer's headers", error, r)
+  }
 }
 
 export function rest(): Rest {
-  return { first: first, peer: peer, next: next, told: tellAnswer, page: page }
+  return {
+    first: first,
+    peer: peer,
+    next: next,
+    told: tellAnswer,
+    page: page,
+    reply: reply,
+    late: late,
+    dress: dressOrTell,
+  }
 }

@@ -32,11 +32,21 @@ export function parsePick(header: string | undefined): Picked {
     : { key: text.slice(0, space), sid: text.slice(space + 1) }
 }
 
+/** Who serves what the route `&docs` does not answer itself, '' for nobody; other units serve themselves. */
+function servingUnit(table: Dict, unit: string): string {
+  const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+  if (record === undefined) {
+    return unit
+  }
+  const target = record.slice(DIGEST_LENGTH, record.indexOf(' ', DIGEST_LENGTH))
+  return target === '-' ? '' : target
+}
+
 export function drawOf(table: Dict, asked: Asked, key: string): Draw {
   const slash = key.lastIndexOf('/')
   const slot = key.slice(slash + 1)
   const share = Number(asked.variables.sluice_share)
-  const unit = findUnit(table, key, asked)
+  const unit = servingUnit(table, findUnit(table, key, asked))
   const isChosen = unit.charAt(0) === '~' && table.get(unit + key.slice(slash)) === undefined
   const draw: Draw = { unit: unit, slot: slot, share: share }
   if (isChosen) {

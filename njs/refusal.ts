@@ -11,6 +11,9 @@ export interface Page {
 const DETAIL: { [code: string]: (name: string) => string } = {
   no_route: (name) => 'No route leads from host ' + name,
   no_peer: (name) => (name === '' ? 'Nothing is known yet' : 'No instance of ' + name + ' is up'),
+  too_large: () => 'The body is larger than this route takes',
+  length_required: () => 'This route takes a body only with its length',
+  too_slow: () => 'The upstream was silent for too long',
   upstream_full: (name) => 'Every instance of ' + name + ' has as many requests as it may',
   all_failed: (name) => 'No instance of ' + name + ' answered',
 }

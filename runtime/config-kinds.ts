@@ -1,7 +1,8 @@
 /** What a setting's text may be. Flags, environment and file all bring text; one parser each decides what it means. */
 import { isAbsolute, resolve } from 'node:path'
 import { parseIp, printIp } from '../contract/address.js'
-import { isHost, isName } from '../contract/names.js'
+import { isHost, isName, isWhole } from '../contract/names.js'
+import { portsIn, printPorts } from '../contract/ports.js'
 
 export interface Kind<T> {
   /** For the error: "expected …". */
@@ -75,6 +76,29 @@ export function whole(least: number, most: number): Kind<number> {
 }
 
 export const PORT = whole(1, 65535)
+
+const MOST_PORTS = 1000
+
+/** Ports for routes: `9100-9104,9106` → `9100-9104 9106`, `off` → ''. */
+export const PORTS: Kind<string> = {
+  expected: `ports such as 9100-9109 or 9100-9104,9200, at most ${MOST_PORTS}, or off`,
+  parse: (text) => {
+    if (text === 'off') {
+      return ''
+    }
+    if (!/^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$/.test(text)) {
+      return undefined
+    }
+    const ports = [...new Set(portsIn(text.replaceAll(',', ' ')))].sort((a, b) => a - b)
+    const fits = ports.length > 0 && ports.length <= MOST_PORTS && ports.every(isPort)
+    return fits ? printPorts(ports) : undefined
+  },
+  print: (value) => (value === '' ? 'off' : value.replaceAll(' ', ',')),
+}
+
+function isPort(port: number): boolean {
+  return isWhole(port, 1, 65535)
+}
 
 export function choice<const T extends string>(...choices: T[]): Kind<T> {
   return {

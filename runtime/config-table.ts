@@ -11,6 +11,7 @@ import {
   NAME,
   PATH,
   PORT,
+  PORTS,
   TEXT,
   choice,
   duration,
@@ -59,7 +60,6 @@ const DOCKER = pattern(
   'auto, off, or an address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375',
   /^(auto|off|unix:\/\/\/\S+|(tcp|https?):\/\/[\w.:[\]-]+)$/,
 )
-const PORTS = pattern('a port or a range such as 9100-9109', /^\d{1,5}(-\d{1,5})?$/)
 const LISTEN = pattern(
   'addresses as nginx listens on them, such as 80 or 127.0.0.1:80, with commas between',
   /^(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5}(,(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5})*$/,
@@ -80,9 +80,11 @@ export const SETTINGS = {
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
   httpsPort: given(whole(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
-  streamPorts: given(PORTS, '9100-9109', 'reserved for TCP and UDP routes; not open yet', {
-    reserved: true,
-  }),
+  certificates: optional(
+    PATH,
+    'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
+  ),
+  streamPorts: given(PORTS, '9100-9109', 'opened beforehand for TCP and UDP routes; `off`: none'),
   apiPort: given(PORT, '8081', 'REST and metrics'),
   apiToken: optional(TEXT, 'admin token, sent as `Authorization: Bearer …`', {
     secret: true,
@@ -108,7 +110,7 @@ export const SETTINGS = {
   }),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'njs engine'),
-  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '64m', 'shared memory of the table'),
+  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'shared memory of the table'),
   pool: given(
     choice('auto', 'wide', 'off'),
     'auto',

@@ -179,25 +179,14 @@ function checkTogether(values: Values, origins: ReadonlyMap<SettingName, string>
 }
 
 function toSettings(values: Values): Settings {
-  const { tableSize, allowLoopback, registry, home, httpPort, httpsPort, bind, apiPort, apiToken } =
-    values
-  const { cluster, docker, domain, zone, workers, nginx } = values
+  const { tableSize, allowLoopback, home, bind } = values
+  const { httpPort, httpsPort, streamPorts, certificates, apiPort, apiToken } = values
+  const { registry, cluster, docker, domain, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
-    ...{
-      home,
-      httpPort,
-      httpsPort,
-      bind,
-      apiPort,
-      apiToken,
-      registry,
-      cluster,
-      docker,
-      domain,
-      zone,
-    },
+    ...{ home, bind, httpPort, httpsPort, streamPorts, certificates, apiPort, apiToken },
+    ...{ registry, cluster, docker, domain, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     tableBytes: tableSize,
     allowLoopback: allowLoopback ?? local,

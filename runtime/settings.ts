@@ -8,7 +8,11 @@ export interface Settings {
   httpsPort: number
   /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
   bind: string
+  /** Folder of certificates beside those of the registry. */
+  certificates: string | undefined
   apiPort: number
+  /** Ports for routes of connections, such as `9100-9109`, or `9100-9104 9106`; '' for none. */
+  streamPorts: string
   /** Admin token; made at first start when none is given. */
   apiToken: string | undefined
   /** `embedded`, `etcd://host:2379[,…]`, `etcds://…`, or (agent) `http://controller:8081`. */

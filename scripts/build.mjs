@@ -48,9 +48,13 @@ export const njs = {
   external: ['fs'],
 }
 
+/** `rest`, which makes what is inside when it is first called, and where a VM serves several requests keeps it. */
+const keptRest = (code) =>
+  `export function rest() {\nif (made === undefined) made = (function () {\n${code}\nreturn rest() })()\nreturn made\n}`
+
 /**
- * The njs engine makes every function at the top of a module anew for each request. This puts what `njs/rare.ts` and
- * `njs/hop-rest.ts` import inside their one function, where it is made only when that is called. QuickJS keeps it.
+ * The njs engine makes every function at the top of a module anew for each request. This puts what these files import
+ * inside their one function, where it is made only when that is called. QuickJS keeps it.
  */
 const INSIDE = {
   'rare.ts': {
@@ -61,9 +65,10 @@ const INSIDE = {
     // A VM has one exit hook: what is held inside is held by the one list outside.
     hold: 'heldOutside',
     header: "import { hold as heldOutside } from './hold.js'\nlet made\n",
-    footer: (code) =>
-      `export function rest() {\nif (made === undefined) made = (function () {\n${code}\nreturn rest() })()\nreturn made\n}`,
+    footer: keptRest,
   },
+  'admin-delta.ts': { header: 'let made\n', footer: keptRest },
+  'admin-rest.ts': { header: 'let made\n', footer: keptRest },
 }
 
 /** In place of njs/hold.ts, for what is put inside. */
@@ -79,12 +84,27 @@ const holdOutside = (name) => ({
 const putInside = {
   name: 'put-inside',
   setup(build) {
-    build.onLoad({ filter: /[\\/]njs[\\/](rare|hop-rest)\.ts$/ }, async ({ path }) => {
+    const names = Object.keys(INSIDE).join('|').replaceAll('.', '\\.')
+    build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/](${names})$`) }, async ({ path }) => {
       const { hold, header, footer } = INSIDE[basename(path)]
       const plugins = [holdOutside(hold)]
       const inner = await esbuild.build({ ...njs, entryPoints: [path], plugins, write: false })
-      const code = inner.outputFiles[0].text.replace(/export \{\s*\w+\s*\};\s*$/, '')
-      return { contents: header + footer(code), resolveDir: dirname(path) }
+      const whole = inner.outputFiles[0].text.replace(/export \{\s*\w+\s*\};\s*$/, '')
+      // What njs itself brings can be imported at the top alone.
+      const imports = whole.match(/^import .*$/gm) ?? []
+      const code = whole.replace(/^import .*$/gm, '')
+      const contents = [...imports, header + footer(code)].join('\n')
+      return { contents, resolveDir: dirname(path) }
+    })
+  },
+}
+
+/** nginx shares no zone between http{} and stream{}, so what runs in stream{} has zones of its own. */
+const streamZones = {
+  name: 'stream-zones',
+  setup(build) {
+    build.onResolve({ filter: /^\.{1,2}\/dict\.js$/ }, () => {
+      return { path: join(root, 'njs/stream-dict.ts') }
     })
   },
 }
@@ -94,7 +114,9 @@ export const BUNDLES = [
   { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [putInside] },
   { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js', plugins: [putInside] },
   { ...njs, from: 'njs/certificate-main.ts', to: 'njs/certificate.js' },
-  { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js' },
+  { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js', plugins: [putInside] },
+  { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones] },
+  { ...njs, from: 'njs/stream-admin-main.ts', to: 'njs/stream-admin.js', plugins: [streamZones] },
 ]
 
 /** Replaces dist/ in one move: an nginx that runs from it never finds it half-built. */

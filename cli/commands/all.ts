@@ -1,5 +1,6 @@
 import type { Command } from '../command.js'
 import { agent } from './agent.js'
+import { certificates } from './certificates.js'
 import { check } from './check.js'
 import { conf } from './conf.js'
 import { controller } from './controller.js'
@@ -17,5 +18,5 @@ import { upstreams } from './upstreams.js'
 export const COMMANDS: Command[] = [
   ...[start, controller, agent, conf, check],
   ...[status, upstreams, policy, instances, register, deregister, drain, undrain],
-  ...[routes, gateways, explain, suspects, confirm],
+  ...[routes, certificates, gateways, explain, suspects, confirm],
 ]

@@ -3,26 +3,28 @@ import { ensureNginx } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { UsageError } from '../command.js'
 import type { Command, Invocation } from '../command.js'
-import { gatewayFiles, giveHop, hasPool } from '../gateway.js'
+import { gatewayFiles, giveHop, hasPool, hasStream } from '../gateway.js'
 import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
 import { makeHome, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
 import { makeOwnCertificate } from '../start/own-certificate.js'
 
-function isHttpJs(path: string): boolean {
-  return path.includes('http_js')
-}
-
 function beside(home: string, nginx: string): string[] {
   return [
     '# An nginx that was killed, or lost power, leaves sockets behind that keep it from starting again.',
     '# Have them removed before each start; with systemd: "systemctl edit nginx", and these lines:',
     '# [Service]',
-    `# ExecStartPre=/bin/sh -c 'rm -f "${home}"/hop/*.sock "${home}"/run/admin.sock'`,
+    `# ExecStartPre=/bin/sh -c 'rm -f "${home}"/hop/*.sock "${home}"/run/*.sock'`,
     '',
     `# Then run the controller beside it: sluice controller --home ${home} --nginx ${nginx}`,
   ]
+}
+
+function streamLines(sluice: string, info: NginxInfo): string[] {
+  return hasStream(info)
+    ? ['# for TCP and UDP routes', 'stream {', `    include "${sluice}/stream.conf";`, '}', '']
+    : ['# No TCP and UDP routes: this nginx has no stream module with njs.', '']
 }
 
 function https(sluice: string, { hasTls }: NginxInfo): string[] {
@@ -51,8 +53,9 @@ function advice(home: string, info: NginxInfo, pool: boolean): string[] {
     '# Add these lines to your nginx.conf, then: nginx -t && nginx -s reload',
     '',
     '# (unless it is loaded already, as Debian does in modules-enabled)',
-    ...info.modules.filter(isHttpJs).map((path) => `load_module "${path}";`),
+    ...info.modules.map((path) => `load_module "${path}";`),
     '',
+    ...streamLines(sluice, info),
     'http {',
     `    include "${sluice}/http.conf";`,
     '',

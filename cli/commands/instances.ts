@@ -22,6 +22,7 @@ export interface ChangeView {
   applied: boolean
   revision: number
   pending?: string[]
+  reasons?: Record<string, { message: string }>
 }
 
 const TRY_AGAIN_MS = 50
@@ -52,8 +53,9 @@ function splitAddress(text: string): { host: string; port: number } {
 }
 
 /** `applied` or which gateways are late, for people. */
-export function appliedText({ applied, pending }: ChangeView): string {
-  const late = pending === undefined || pending.length === 0 ? '' : `: ${pending.join(', ')}`
+export function appliedText({ applied, pending = [], reasons = {} }: ChangeView): string {
+  const why = (id: string) => (reasons[id] === undefined ? id : `${id} (${reasons[id].message})`)
+  const late = pending.length === 0 ? '' : `: ${pending.map(why).join(', ')}`
   return applied ? 'applied' : `accepted, not yet applied on every gateway${late}`
 }
 

@@ -13,11 +13,19 @@ interface Conditions {
 
 interface RouteView extends Conditions {
   id: string
-  hosts: string[]
+  hosts?: string[]
+  port?: number
+  protocol?: string
   pathPrefix?: string
   upstream?: string
   split?: Array<{ upstream: string; weight: number; when?: Conditions }>
   stick?: { by: string; key?: string; name?: string }
+  redirect?: { status: number }
+  maintenance?: { status: number }
+}
+
+function sourceOf({ hosts, port, protocol }: RouteView): string {
+  return hosts === undefined ? `${protocol} ${port}` : hosts.join(' ')
 }
 
 function valuesText(kind: string, values: Values = {}): string[] {
@@ -36,8 +44,11 @@ function conditionsOf({ methods = [], headers, cookies, arguments: args }: Condi
 }
 
 /** `web:9 next:1(header:x-canary)`, and by what clients keep their arm. */
-function targetOf({ upstream, split = [], stick }: RouteView): string {
-  const arms = split.map(({ upstream: name, weight, when }) => {
+function targetOf({ upstream, split, stick, redirect, maintenance }: RouteView): string {
+  if (maintenance !== undefined || (upstream === undefined && split === undefined)) {
+    return `answers ${(maintenance ?? redirect)?.status}`
+  }
+  const arms = (split ?? []).map(({ upstream: name, weight, when }) => {
     return `${name}:${weight}${when === undefined ? '' : `(${conditionsOf(when)})`}`
   })
   const kept = stick === undefined ? [] : [`kept by ${stick.key ?? `cookie:${stick.name}`}`]
@@ -62,12 +73,12 @@ export const routes: Command = {
     }
     const rows = answer.routes.map((route) => [
       route.id,
-      route.hosts.join(' '),
-      route.pathPrefix ?? '/',
+      sourceOf(route),
+      route.port === undefined ? (route.pathPrefix ?? '/') : '',
       conditionsOf(route),
       targetOf(route),
     ])
-    columns(['route', 'hosts', 'path', 'if', 'to'], rows).forEach(print)
+    columns(['route', 'hosts or port', 'path', 'if', 'to'], rows).forEach(print)
     return 0
   },
 }

@@ -71,6 +71,22 @@ export async function requireFree({
   }
 }
 
+/** Those of `ports` that can be had for TCP and UDP alike, or that `isOurs` holds already. `ports` are numbers, lowest first. */
+export async function freeOf(
+  host: string,
+  ports: number[],
+  isOurs: (port: number) => boolean,
+): Promise<number[]> {
+  const free: number[] = []
+  for (const port of ports) {
+    const error = (await tryTcp(host, port)) ?? (await tryUdp(host, port))
+    if (error === undefined || isOurs(port)) {
+      free.push(port)
+    }
+  }
+  return free
+}
+
 /** The first free TCP port of `host` from `first` on. */
 export async function findFree(host: string, first: number, udp = false): Promise<number> {
   for (let port = first; port <= 65535; port++) {

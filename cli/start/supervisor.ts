@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { toProcess } from '../../runtime/config.js'
 import type { Config } from '../../runtime/config.js'
 import type { Settings } from '../../runtime/settings.js'
+import { portsIn, printPorts } from '../../contract/ports.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
 import { connectLocal } from '../client.js'
@@ -19,7 +20,7 @@ import { prepareGateway } from './gateway.js'
 import { NginxKeeper } from './nginx-keeper.js'
 import type { HowItCameUp } from './nginx-keeper.js'
 import { listensAt } from './nginx-process.js'
-import { requireFree } from './ports.js'
+import { freeOf, requireFree } from './ports.js'
 import { StopSignals } from './stop.js'
 import { commandsToTry } from './try.js'
 
@@ -85,7 +86,7 @@ async function bringUp(
   wasHeld: boolean,
   stop: StopSignals,
 ): Promise<void> {
-  const config = await completed(options.config)
+  const config = await completed(options.config, options.print)
   const { home } = config.settings
   await checkPorts(config, wasHeld ? LEFTOVER_MS : 0)
   options.print(`home: ${home}`)
@@ -122,7 +123,7 @@ async function bringUpNginx(
 }
 
 /** The settings with what is decided once for a home. */
-async function completed(config: Config): Promise<Config> {
+async function completed(config: Config, print: StartOptions['print']): Promise<Config> {
   const { settings, values } = config
   if (settings.mode === 'file') {
     throw new SluiceError(
@@ -130,8 +131,23 @@ async function completed(config: Config): Promise<Config> {
       'sluice start runs a gateway; for files use: sluice controller --mode file',
     )
   }
-  const { poolPort } = await openHome(settings)
-  return { ...config, settings: { ...settings, poolPort }, values: { ...values, poolPort } }
+  const opened = await openHome(settings)
+  const decided = { poolPort: opened.poolPort, streamPorts: await openPorts(opened, print) }
+  return { ...config, settings: { ...settings, ...decided }, values: { ...values, ...decided } }
+}
+
+/** Ports for routes that another program has are left out: nginx would not start with them. */
+async function openPorts(settings: Settings, print: StartOptions['print']): Promise<string> {
+  const { bind, httpPort, httpsPort, apiPort, poolPort, streamPorts } = settings
+  const place = gatewayPlace(settings)
+  const wanted = portsIn(streamPorts)
+  const apart = wanted.filter((port) => ![httpPort, httpsPort, apiPort, poolPort].includes(port))
+  const open = await freeOf(bind, apart, (port) => listensAt(place, port))
+  const taken = wanted.filter((port) => !open.includes(port))
+  if (taken.length > 0) {
+    print(`in use, so no route can have it: ${printPorts(taken)} (of --stream-ports)`)
+  }
+  return printPorts(open)
 }
 
 /** Before anything is started or changed. The gateway's port may be held by the nginx that is taken over. */

@@ -1,6 +1,7 @@
 /** How a committed change is answered: once every connected gateway has it, or what is still pending. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../runtime/errors.js'
+import type { Control } from '../control.js'
 import type { Call } from './changes.js'
 import { KNOWN_LIMIT_MS } from './commit.js'
 import type { Who } from './commit.js'
@@ -58,6 +59,7 @@ export async function pendingAfter(
 }
 
 export interface Answer {
+  control: Control
   revision: number
   pending: string[]
   created?: boolean
@@ -67,14 +69,30 @@ export interface Answer {
 /** 201 for what is new, 200 for the rest, 202 when gateways are pending. */
 export function sendAnswer(
   reply: FastifyReply,
-  { revision, pending, created, shown }: Answer,
+  { control, revision, pending, created, shown }: Answer,
 ): FastifyReply {
   const applied = pending.length === 0
   const status = applied ? (created === true ? 201 : 200) : 202
   return reply
     .code(status)
     .header('etag', `"${revision}"`)
-    .send({ ...shown, applied, revision, ...(!applied && { pending }) })
+    .send({
+      ...shown,
+      applied,
+      revision,
+      ...(!applied && { pending, ...reasonsOf(control, pending) }),
+    })
+}
+
+/** `{reasons: {<gateway>: {code, message}}}` of those that say what is wrong; nothing when none does. */
+function reasonsOf(control: Control, pending: string[]): object {
+  const told = control
+    .gateways()
+    .filter(({ id }) => pending.includes(id))
+    .flatMap(({ id, code, reason: message }) =>
+      code === undefined ? [] : [[id, { code, message }] as const],
+    )
+  return told.length === 0 ? {} : { reasons: Object.fromEntries(told) }
 }
 
 /** Commits one call and answers it. */
@@ -91,7 +109,12 @@ export async function answerCall(
   )
   const [outcome] = outcomes
   const pending = await pendingAfter(context, revision, limitOf(request), context.closing.signal)
-  return sendAnswer(reply, { revision, pending, ...(outcome ?? { shown: {} }) })
+  return sendAnswer(reply, {
+    control: context.control,
+    revision,
+    pending,
+    ...(outcome ?? { shown: {} }),
+  })
 }
 
 /** Aborted when the caller hangs up or the API stops. */

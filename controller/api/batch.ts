@@ -44,7 +44,12 @@ export function registerBatch(app: FastifyInstance, context: ApiContext): void {
     const { revision, differences } = committed
     const limitMs = limitOf(request)
     const pending = await pendingAfter(context, revision, limitMs, context.closing.signal)
-    return sendAnswer(reply, { revision, pending, shown: { changes: differences.length } })
+    return sendAnswer(reply, {
+      control: context.control,
+      revision,
+      pending,
+      shown: { changes: differences.length },
+    })
   })
 }
 

@@ -211,5 +211,5 @@ async function drain(
     ? await whenIdle(control, target, untilMs, signal)
     : await activeOf(control, target)
   const shown = { ...outcomes[0]?.shown, active, drained: applied && active === 0 }
-  return sendAnswer(reply, { revision, pending, shown })
+  return sendAnswer(reply, { control, revision, pending, shown })
 }

@@ -1,6 +1,6 @@
 /** Shapes of certificates. */
 import { Type } from 'typebox'
-import { Name, Revision, changed, closed, maybe } from './schemas.js'
+import { Revision, changed, closed, maybe } from './schemas.js'
 
 const isDefault = maybe(
   Type.Literal(true, {
@@ -17,14 +17,22 @@ export const CertificateBody = Type.Object(
   closed,
 )
 
+const state = Type.Enum(['valid', 'expiring', 'expired'], {
+  description: 'expiring: less than a quarter of its time is left',
+})
 const AtMs = Type.Integer({ description: 'Unix time in milliseconds' })
+const id = Type.String({
+  description: 'Of the registry, or folder/ and a name of the folder of certificates',
+  examples: ['app', 'folder/app.example.com'],
+})
 const fields = {
-  id: Name,
+  id,
   names: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] })),
   default: isDefault,
   issuer: Type.String(),
   fingerprint: Type.String({ description: 'SHA-256 of the certificate' }),
   key: Type.String({ examples: ['rsa 2048', 'ec prime256v1', 'ed25519'] }),
+  state,
   notBeforeAtMs: AtMs,
   notAfterAtMs: AtMs,
 }
@@ -35,3 +43,5 @@ export const Certificates = Type.Object(
 )
 export const Certificate = Type.Object({ ...fields, revision: Revision }, closed)
 export const CertificateChanged = Type.Object({ ...fields, ...changed }, closed)
+
+export const Soonest = Type.Array(Type.Object({ id, state, notAfterAtMs: AtMs }, closed))

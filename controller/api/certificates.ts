@@ -2,8 +2,10 @@
 import { checkCertificate } from '../../contract/certificate.js'
 import { printKey } from '../../contract/keys.js'
 import { SluiceError } from '../../runtime/errors.js'
-import { readCertificate, timeProblem } from '../certificate.js'
+import { readCertificate, stateOfCertificate, timeProblem } from '../certificate.js'
 import type { Certificate } from '../certificate.js'
+import { soonest } from '../certificate-names.js'
+import type { DesiredCertificate } from '../desired.js'
 import { accept, refuseBody } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import type { Draft } from './draft.js'
@@ -47,11 +49,21 @@ export async function deleteCertificate(
   return { created: false, shown: {} }
 }
 
-/** `{id, names, issuer, fingerprint, key: "ec prime256v1", notBeforeAtMs, notAfterAtMs, default?}` */
+/** `{id, names, issuer, fingerprint, key: "ec prime256v1", state: "valid", notBeforeAtMs, notAfterAtMs, default?}` */
 export function showCertificate(id: string, certificate: Certificate): Record<string, unknown> {
   const { record, names, issuer, fingerprint, key, notBeforeAtMs, notAfterAtMs } = certificate
   const isDefault = record.default === true && { default: true }
-  return { id, names, ...isDefault, issuer, fingerprint, key, notBeforeAtMs, notAfterAtMs }
+  const state = stateOfCertificate(certificate, Date.now())
+  return { id, names, ...isDefault, issuer, fingerprint, key, state, notBeforeAtMs, notAfterAtMs }
+}
+
+/** Those that end first, for people and monitors. */
+export function showSoonest(certificates: Iterable<DesiredCertificate>): object[] {
+  return soonest(certificates).map((each) => ({
+    id: each.id,
+    state: stateOfCertificate(each, Date.now()),
+    notAfterAtMs: each.notAfterAtMs,
+  }))
 }
 
 /** What a difference shows of a record: never its key. */

@@ -25,7 +25,10 @@ export interface Call {
 }
 
 /** What the planners may look at besides the draft. */
-export type World = Pick<Control, 'settings' | 'desired' | 'suspects' | 'ownAddresses'> & {
+export type World = Pick<
+  Control,
+  'settings' | 'desired' | 'stream' | 'suspects' | 'ownAddresses'
+> & {
   touched: Touched
 }
 
@@ -58,7 +61,7 @@ export async function planCall(draft: Draft, world: World, call: Call): Promise<
       if (call.method === 'POST') return undrainInstance(draft, world, target, body)
       break
     case 'route':
-      if (call.method === 'PUT') return putRoute(draft, target, body)
+      if (call.method === 'PUT') return putRoute(draft, world, target, body)
       if (call.method === 'DELETE') return deleteRoute(draft, target, body)
       break
     case 'certificate':

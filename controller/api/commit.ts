@@ -50,6 +50,7 @@ export class Committer {
       settings: control.settings,
       touched,
       desired: () => control.desired(),
+      stream: () => control.stream(),
       suspects: () => control.suspects(),
       ownAddresses: () => control.ownAddresses(),
     }

@@ -1,5 +1,6 @@
 /** Which route of a plan a request matches, and why no other. */
 import { isMet } from '../../contract/condition.js'
+import type { RouteAction } from '../../contract/route-action.js'
 import type { Split } from '../../contract/route-split.js'
 import type { HostPlan, HostRoute, Plan } from '../hosts.js'
 import type { Asked } from './question.js'
@@ -11,7 +12,9 @@ export interface Matched {
   pathPrefix: string
   /** `:web` or `~canary`. */
   unit: string
+  /** Without arms where the route answers by itself. */
   split: Split
+  action: RouteAction | undefined
 }
 
 /** nginx's own order: the host itself, wildcards for what is before, then for what is behind, the longest first; any host. */
@@ -62,8 +65,14 @@ function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | u
   return undefined
 }
 
-export function match({ hosts, splits }: Plan, asked: Asked, why: string[]): Matched | undefined {
+function splitOf({ splits }: Plan, unit: string): Split {
+  const own = unit === '-' ? [] : [{ upstream: unit.slice(1), weight: 1 }]
+  return splits.get(unit) ?? { split: own }
+}
+
+export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefined {
   const { host, path } = asked
+  const { hosts, actions } = plan
   const found = patternsFor(host).find((name) => hosts.has(name))
   const known = found === undefined ? undefined : hosts.get(found)
   if (known === undefined) {
@@ -81,6 +90,9 @@ export function match({ hosts, splits }: Plan, asked: Asked, why: string[]): Mat
   const { prefix: pathPrefix, target, route } = hit
   const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
   why.push(route === '' ? 'the upstream answers at its own name' : first)
-  const split = splits.get(target) ?? { split: [{ upstream: target.slice(1), weight: 1 }] }
-  return { id: route === '' ? null : route, host: known.host, pathPrefix, unit: target, split }
+  const acting = actions.get(target)
+  const unit = acting?.target ?? target
+  const id = route === '' ? null : route
+  const split = splitOf(plan, unit)
+  return { id, host: known.host, pathPrefix, unit, split, action: acting?.action }
 }

@@ -4,12 +4,14 @@
 import type { FastifyInstance } from 'fastify'
 import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Policy } from '../../contract/policy.js'
+import type { RouteAction } from '../../contract/route-action.js'
 import { compileNobody, compilePeers, sidOf } from '../compile.js'
 import type { Compiled, Place } from '../compile.js'
 import type { Conditions } from '../conditions.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
 import { planHosts } from '../hosts.js'
 import type { ApiContext } from './context.js'
+import { tellAction } from './explain-action.js'
 import { match } from './explain-match.js'
 import type { Matched } from './explain-match.js'
 import { tellPolicy } from './explain-policy.js'
@@ -44,9 +46,9 @@ export interface Explanation {
   revision: number
   host: string
   path: string
-  outcome: 'served' | 'no_route' | 'no_peer'
+  outcome: 'served' | 'answered' | 'no_route' | 'no_peer'
   why: string[]
-  route: { id: string | null; host: string; pathPrefix: string } | null
+  route: ({ id: string | null; host: string; pathPrefix: string } & RouteAction) | null
   upstreams: Array<Omit<Arm, 'peers'>>
   peers: Array<Record<string, unknown>>
 }
@@ -90,7 +92,12 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
   if (matched === undefined) {
     return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
   }
-  const { id, host, pathPrefix } = matched
+  const { id, host, pathPrefix, split, action } = matched
+  const route = { id, host, pathPrefix, ...action }
+  why.push(...tellAction(action, asked.path, pathPrefix))
+  if (action?.maintenance !== undefined || (action !== undefined && split.split.length === 0)) {
+    return { ...head, outcome: 'answered', why, route, upstreams: [], peers: [] }
+  }
   const shared = shareOut(desired, matched, ground, asked, why)
   const peers = shared.flatMap((arm) => arm.peers)
   const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
@@ -98,7 +105,7 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
     why.push('no instance is up')
   }
   const upstreams = shared.map(withoutPeers)
-  return { ...head, outcome, why, route: { id, host, pathPrefix }, upstreams, peers }
+  return { ...head, outcome, why, route, upstreams, peers }
 }
 
 function withoutPeers({ name, weight, share, policy, tls }: Arm): Omit<Arm, 'peers'> {

@@ -61,7 +61,13 @@ function showWhole(gateway: GatewayView): object {
 }
 
 export function showGateway(gateway: GatewayView): object {
-  const { id, applied, desired, lagMs, connected, workers, nginx, njs, reason } = gateway
+  const { id, applied, desired, lagMs, connected, workers, nginx, njs } = gateway
+  const { stream, reason, code } = gateway
   const shown = { id, applied, desired, lagMs, connected, workers, nginx, njs }
-  return reason === undefined ? shown : { ...shown, reason }
+  return {
+    ...shown,
+    ...(stream !== undefined && { stream }),
+    ...(reason !== undefined && { reason }),
+    ...(code !== undefined && { code }),
+  }
 }

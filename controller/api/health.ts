@@ -1,6 +1,7 @@
 /** For load balancers, orchestrators and Prometheus; no token is needed on loopback. */
 import type { FastifyInstance } from 'fastify'
 import { SluiceError } from '../../runtime/errors.js'
+import { showSoonest } from './certificates.js'
 import type { ApiContext } from './context.js'
 import { showGateway } from './gateways.js'
 import { readAnswers, textAnswers } from './openapi.js'
@@ -71,5 +72,6 @@ function details(control: Control): object {
     registry: { kind, connected, syncedAtMs: syncedAtMs ?? null },
     gateways: control.gateways().map(showGateway),
     suspects: control.suspects().length,
+    certificates: showSoonest(control.desired().certificates.values()),
   }
 }

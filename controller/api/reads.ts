@@ -5,6 +5,7 @@ import type {
   DesiredCertificate,
   DesiredInstance,
   DesiredRoute,
+  DesiredStreamRoute,
   DesiredUpstream,
 } from '../desired.js'
 import { Certificate, Certificates } from './certificate-schemas.js'
@@ -113,8 +114,9 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     response: readAnswers(Routes),
   }
   app.get('/v1/routes', { schema: listed }, (_request, reply) => {
-    const { revision, routes } = context.control.desired()
-    const shown = sorted(routes).map(({ id, record }) => showRoute(id, record))
+    const { revision, routes, streamRoutes } = context.control.desired()
+    const all = new Map<string, DesiredRoute | DesiredStreamRoute>([...routes, ...streamRoutes])
+    const shown = sorted(all).map(({ id, record }) => showRoute(id, record))
     return tagged(reply, revision).send({ revision, routes: shown })
   })
   const one = {
@@ -178,9 +180,10 @@ function upstreamOf({ control }: ApiContext, name: string): DesiredUpstream {
   return known
 }
 
-function routeOf({ control }: ApiContext, id: string): DesiredRoute {
+function routeOf({ control }: ApiContext, id: string): DesiredRoute | DesiredStreamRoute {
   const target = idTarget('route', id)
-  const known = control.desired().routes.get(target.id)
+  const { routes, streamRoutes } = control.desired()
+  const known = routes.get(target.id) ?? streamRoutes.get(target.id)
   if (known === undefined) {
     throw missing(target)
   }

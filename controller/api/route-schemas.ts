@@ -1,7 +1,8 @@
 /** Routes as the outside sees them. contract/route.ts judges. */
 import { Type } from 'typebox'
 import { Source, givenCookie, whole } from './policy-schemas.js'
-import { Name, Revision, changed, closed, maybe } from './schemas.js'
+import { actionFields } from './action-schemas.js'
+import { Name, Port, Revision, changed, closed, maybe, words } from './schemas.js'
 
 const ValueConditions = Type.Record(
   Type.String(),
@@ -15,11 +16,18 @@ const conditionFields = {
   arguments: maybe(ValueConditions),
 }
 const matchFields = {
-  hosts: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
-    minItems: 1,
-    maxItems: 256,
-    description: 'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
-  }),
+  hosts: maybe(
+    Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] }), {
+      minItems: 1,
+      maxItems: 256,
+      description:
+        'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any host',
+    }),
+  ),
+  port: maybe(
+    Type.Integer({ ...Port, description: 'One of streamPorts; then protocol, and no hosts' }),
+  ),
+  protocol: maybe(words('tcp', 'udp')),
   pathPrefix: maybe(Type.String({ default: '/' })),
   ...conditionFields,
 }
@@ -57,10 +65,12 @@ const routeFields = {
   upstream: maybe(Name),
   split: maybe(Split),
   stick: maybe(Stick),
+  ...actionFields,
 }
 export const RouteBody = Type.Object(routeFields, {
   ...closed,
-  description: 'Either upstream or split',
+  description:
+    'Either hosts or port and protocol; either upstream or split, or neither where the route answers by itself',
 })
 
 export const Routes = Type.Object(

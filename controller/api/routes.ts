@@ -3,12 +3,15 @@ import { AGENT_ROUTES, parseKey, printKey } from '../../contract/keys.js'
 import { ROUTE_FIELDS, checkRoute } from '../../contract/route.js'
 import type { RouteRecord } from '../../contract/route.js'
 import { printConditions } from '../../contract/route-match.js'
+import { isStreamRoute } from '../../contract/stream-route.js'
+import type { StreamRouteRecord } from '../../contract/stream-route.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { DesiredRoute } from '../desired.js'
 import { accept, fieldsOf, refuseBody } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import type { Draft, Write } from './draft.js'
 import { printTarget } from './names.js'
+import { findPortTaken, streamRouteOf } from './stream-routes.js'
 
 export interface RouteTarget {
   kind: 'route'
@@ -16,15 +19,24 @@ export interface RouteTarget {
 }
 
 /** Fields that the design names and this version does not serve: better refused than silently ignored. */
-const NOT_YET = ['port', 'protocol', 'sni']
+const NOT_YET = ['sni']
 
-export async function putRoute(draft: Draft, target: RouteTarget, body: unknown): Promise<Outcome> {
-  const fields = fieldsOf(body, [...ROUTE_FIELDS, ...NOT_YET])
-  refuseNotYet(fields)
-  const record = accept(checkRoute(fields))
+export async function putRoute(
+  draft: Draft,
+  world: World,
+  target: RouteTarget,
+  body: unknown,
+): Promise<Outcome> {
+  const record = isStreamRoute(body) ? streamRouteOf(body, world) : hostRouteOf(body)
   const created = (await draft.read(keyOf(target))) === undefined
   await draft.put(keyOf(target), record)
   return { created, shown: showRoute(target.id, record) }
+}
+
+function hostRouteOf(body: unknown): RouteRecord {
+  const fields = fieldsOf(body, [...ROUTE_FIELDS, ...NOT_YET])
+  refuseNotYet(fields)
+  return accept(checkRoute(fields))
 }
 
 export async function deleteRoute(
@@ -40,8 +52,11 @@ export async function deleteRoute(
   return { created: false, shown: {} }
 }
 
-/** `{id, hosts, pathPrefix, upstream}`, or `split` in place of `upstream`. */
-export function showRoute(id: string, record: RouteRecord): Record<string, unknown> {
+/** `{id, hosts, pathPrefix, upstream}` or `{id, port, protocol, upstream}`, with `split` in place of `upstream`. */
+export function showRoute(
+  id: string,
+  record: RouteRecord | StreamRouteRecord,
+): Record<string, unknown> {
   return { id, ...record }
 }
 
@@ -53,6 +68,10 @@ export interface Contradiction {
 
 /** Whether any changed route would claim what another has. Looked at when all is planned, so that a batch can swap hosts. */
 export function findContradiction(draft: Draft, world: World): Contradiction | undefined {
+  const taken = findPortTaken(draft, world)
+  if (taken !== undefined) {
+    return { call: taken.write.call, error: taken.error }
+  }
   const changed = changedRoutes(draft)
   if (changed.size === 0) {
     return undefined
@@ -86,8 +105,8 @@ function changedRoutes(
   for (const write of draft.writes()) {
     const key = parseKey(write.key)
     if (key?.kind === 'routes') {
-      const record =
-        write.value === undefined ? undefined : (JSON.parse(write.value) as RouteRecord)
+      const value: unknown = write.value === undefined ? undefined : JSON.parse(write.value)
+      const record = isStreamRoute(value) ? undefined : (value as RouteRecord | undefined)
       changed.set(key.id, { record, write })
     }
   }
@@ -120,7 +139,7 @@ function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string
 function refuseNotYet(fields: Record<string, unknown>): void {
   const field = NOT_YET.find((name) => name in fields)
   if (field !== undefined) {
-    const what = `${field} is not supported by this version: routes are for http`
+    const what = `${field} is not supported by this version: routes are by host and path, or by port`
     throw new SluiceError('invalid', what, { field })
   }
 }

@@ -17,7 +17,7 @@ export const Name = Type.String({
 })
 const InstanceId = Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,128}$', examples: ['web-1'] })
 const Host = Type.String({ description: 'An IP address literal', examples: ['10.0.0.7'] })
-const Port = Type.Integer({ minimum: 1, maximum: 65535 })
+export const Port = Type.Integer({ minimum: 1, maximum: 65535 })
 export const Weight = Type.Integer({ minimum: 1, maximum: 1000, default: 1 })
 const Metadata = Type.Record(Type.String(), Type.String({ maxLength: 256 }))
 const Ttl = Type.Integer({ minimum: 1000, maximum: 86_400_000 })
@@ -110,11 +110,18 @@ export const DrainBody = Type.Object(
 )
 export const UndrainBody = Type.Object({}, closed)
 
-/** Of every change. `pending` names the gateways that had not applied it when this was answered. */
+/** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
 export const changed = {
   applied: Type.Boolean(),
   revision: Revision,
   pending: maybe(Type.Array(Type.String())),
+  reasons: maybe(
+    Type.Record(
+      Type.String(),
+      Type.Object({ code: Type.String(), message: Type.String() }, closed),
+      { description: 'What keeps a pending gateway from applying it, by its id' },
+    ),
+  ),
 }
 export const instanceFields = {
   id: InstanceId,

@@ -1,5 +1,7 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
+import { actionFields } from './action-schemas.js'
+import { Soonest } from './certificate-schemas.js'
 import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
 import {
   Count,
@@ -22,7 +24,18 @@ const gatewayFields = {
   workers: Count,
   nginx: Type.String(),
   njs: Type.String(),
+  stream: maybe(
+    Type.Object(
+      {
+        ports: Type.String({ description: 'Open for routes', examples: ['9100-9104 9106'] }),
+        connected: Type.Boolean(),
+        reason: maybe(Type.String()),
+      },
+      { ...closed, description: "Of this controller's own gateway: TCP and UDP" },
+    ),
+  ),
   reason: maybe(Type.String()),
+  code: maybe(Type.String()),
 }
 const Gateway = Type.Object(gatewayFields, closed)
 const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)
@@ -64,10 +77,13 @@ export const Explained = Type.Object(
     revision: Revision,
     host: Type.String(),
     path: Type.String(),
-    outcome: words('served', 'no_route', 'no_peer'),
+    outcome: words('served', 'answered', 'no_route', 'no_peer'),
     why: Type.Array(Type.String()),
     route: nullable(
-      Type.Object({ id: nullable(Name), host: Type.String(), pathPrefix: Type.String() }, closed),
+      Type.Object(
+        { id: nullable(Name), host: Type.String(), pathPrefix: Type.String(), ...actionFields },
+        closed,
+      ),
     ),
     upstreams: Type.Array(
       Type.Object(
@@ -100,6 +116,7 @@ export const Ready = Type.Object(
     ),
     gateways: maybe(Type.Array(Gateway)),
     suspects: maybe(Count),
+    certificates: maybe(Soonest),
   },
   closed,
 )

@@ -316,7 +316,7 @@ for (const rig of RIGS) {
       }
       const full = await admin('POST', '/delta', { ...delta, operations: fill })
       t.match(full, { status: 507, json: { code: 'table_full', revision: before.revision } })
-      t.match((full.json as { message: string }).message, /262144.*free.*tableBytes.*524288/)
+      t.match((full.json as { message: string }).message, /262144.*free.*SLUICE_TABLE_SIZE.* 1m /)
       t.same(await read(...keys), values, 'all of it was taken back')
       t.same(await read(':filler-0#0', ':filler-100#0'), [null, null])
       t.match(await gateway.state(), {

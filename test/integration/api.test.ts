@@ -206,12 +206,25 @@ t.test('input is refused by name', async (t) => {
       ['PUT', '/v1/routes/r', { hosts: ['a'], headers: { 'a b': '1' } }, 'headers.a b'],
       ['PUT', '/v1/routes/r', { hosts: ['a'], methods: ['get'] }, 'methods[0]'],
       ['PUT', '/v1/routes/r', { hosts: ['a'], upstream: 'web', split: [] }, 'upstream'],
-      ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp', upstream: 'web' }, 'port'],
+      ['PUT', '/v1/routes/r', { port: 0, protocol: 'tcp', upstream: 'web' }, 'port'],
+      ['PUT', '/v1/routes/r', { port: 9100, upstream: 'web' }, 'protocol'],
+      ['PUT', '/v1/routes/r', { port: 9100, protocol: 'sctp', upstream: 'web' }, 'protocol'],
+      ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp' }, 'upstream'],
+      ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp', hosts: ['a'] }, 'hosts'],
       ['PUT', '/v1/routes/r', { sni: ['a'], upstream: 'web' }, 'sni'],
       [
         'PUT',
         '/v1/routes/r',
         { hosts: ['a'], split: [{ upstream: 'b', weight: 1, when: {} }] },
+        'split[0].when',
+      ],
+      [
+        'PUT',
+        '/v1/routes/r',
+        {
+          ...{ port: 9100, protocol: 'tcp' },
+          split: [{ upstream: 'b', weight: 1, when: { methods: ['GET'] } }],
+        },
         'split[0].when',
       ],
       ['POST', `${A}/drain`, { waitMs: -1 }, 'waitMs'],
@@ -419,6 +432,12 @@ t.test('a change waits for the gateways', async (t) => {
   control.gatewayViews.push(gateway)
   const none = await call('PUT', `${A}?wait=none`, at(9001))
   t.match(none, { status: 202, body: { applied: false, pending: ['g1'], revision: 1 } })
+  t.notOk('reasons' in none.body, 'it is only late')
+  Object.assign(gateway, { code: 'table_full', reason: 'set SLUICE_TABLE_SIZE' })
+  const full = await call('PUT', `${A}?wait=none`, at(9001))
+  const reasons = { g1: { code: 'table_full', message: 'set SLUICE_TABLE_SIZE' } }
+  t.match(full, { status: 202, body: { pending: ['g1'], reasons } })
+  t.match((await call('GET', '/v1/gateways')).body.gateways, [{ code: 'table_full' }])
   t.match((await call('GET', A)).status, 200, 'one reads what one wrote')
   const waiting = call('PUT', A, at(9002))
   await until(() => control.desired().revision === 2)
@@ -493,6 +512,36 @@ t.test('where an expiry and a deletion look alike, a deletion is marked first', 
     2,
     'what has no lease needs no mark',
   )
+})
+
+t.test('routes of connections', async (t) => {
+  const { call, control } = await testApi(t)
+  const put = (id: string, port: number, protocol = 'tcp') =>
+    call('PUT', `/v1/routes/${id}`, { port, protocol, upstream: 'db' })
+  t.match(await put('db', 9100), { status: 201, body: { port: 9100, protocol: 'tcp' } })
+  t.match((await put('two', 9100)).body, {
+    code: 'conflict',
+    field: 'port',
+    detail: /route db has tcp port 9100/,
+  })
+  t.equal((await put('two', 9100, 'udp')).status, 201, 'UDP has ports of its own')
+  t.match((await put('far', 9200)).body, { code: 'conflict', detail: /9100-9109/ })
+  t.equal((await put('db', 9101)).status, 200)
+  t.equal((await put('free', 9100)).status, 201, 'a port that was left')
+  const swap = [
+    { method: 'PUT', path: '/v1/routes/db', body: { port: 9100, protocol: 'tcp', upstream: 'a' } },
+    { method: 'PUT', path: '/v1/routes/free', body: { hosts: ['free'], upstream: 'a' } },
+  ]
+  t.equal((await call('POST', '/v1/batch', { operations: swap })).status, 200)
+  t.match((await call('GET', '/v1/routes')).body.routes, [
+    { id: 'db', port: 9100, upstream: 'a' },
+    { id: 'free', hosts: ['free'] },
+    { id: 'two', protocol: 'udp' },
+  ])
+  t.match((await call('GET', '/v1/routes/db')).body, { port: 9100, protocol: 'tcp' })
+  t.equal((await call('DELETE', '/v1/routes/db')).status, 200)
+  control.stream = () => ({ ports: '', connected: false, reason: 'it lacks the stream module' })
+  t.match((await put('db', 9100)).body, { code: 'conflict', detail: /lacks the stream module/ })
 })
 
 t.test('routes', async (t) => {

@@ -249,7 +249,9 @@ t.test('a full table keeps what it has, says so, and goes on when there is room'
   })
   await self.commit(...many)
   const reason = await until(() => self.controller.gateways()[0]?.reason, { what: 'a reason' })
-  t.match(reason, /tableBytes/)
+  t.match(reason, /SLUICE_TABLE_SIZE/)
+  t.equal(self.controller.gateways()[0]?.code, 'table_full')
+  t.match(await self.controller.metrics.registry.metrics(), /^sluice_dict_full 1$/m)
   t.same(await self.served('web.localhost', 5), { a: 5 })
   const gone = many.map(({ key }): RegistryOperation => ({ type: 'delete', key }))
   await applied(self.controller, await self.commit(...gone)).catch(() => undefined)
@@ -373,4 +375,33 @@ t.test('a thousand upstreams: batches, then single changes, all of them served',
   t.same(await self.served('u1.localhost', 1), { a: 1 })
   await self.again()
   t.same(await self.served('u999.localhost', 1), { a: 1 })
+})
+
+t.test('what a route does is changed live, and a new controller finds it as it is', async (t) => {
+  const web = await startBackend(t, 'web')
+  const self = await bench(t, 'njs')
+  const { gateway, put, commit } = self
+  const change = async (more: object): Promise<void> => {
+    const record = { hosts: ['docs.test'], pathPrefix: '/docs', upstream: 'web', ...more }
+    const value = JSON.stringify(record)
+    await applied(self.controller, await commit({ type: 'put', key: 'routes/docs', value }))
+  }
+  const see = async (): Promise<string> => {
+    const { status, json } = await gateway.ask({ host: 'docs.test', path: '/docs/a' })
+    return status === 200 ? (json as { url: string }).url : `${status}`
+  }
+  await put('web', web)
+  await change({ rewrite: { stripPrefix: true } })
+  t.equal(await see(), '/a')
+  await self.again()
+  await applied(self.controller, self.controller.desired().revision)
+  t.equal(await see(), '/a')
+  await change({ rewrite: { replacePrefix: '/v2' }, maintenance: { status: 503 } })
+  t.equal(await see(), '503')
+  await change({ rewrite: { replacePrefix: '/v2' } })
+  t.equal(await see(), '/v2/a')
+  await change({})
+  t.equal(await see(), '/docs/a')
+  await applied(self.controller, await commit({ type: 'delete', key: 'routes/docs' }))
+  t.equal(await see(), '404')
 })

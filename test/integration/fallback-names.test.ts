@@ -38,8 +38,13 @@ function desired(ports: Record<string, number>, routes: Record<string, unknown>)
     if (!record.ok) throw new Error(record.message)
     return [id, { id, record: record.value, revision: 1 }] as const
   })
-  const certificates: Desired['certificates'] = new Map()
-  return { revision: 7, upstreams: new Map(upstreams), routes: new Map(checked), certificates }
+  return {
+    revision: 7,
+    upstreams: new Map(upstreams),
+    routes: new Map(checked),
+    streamRoutes: new Map(),
+    certificates: new Map(),
+  }
 }
 
 const wrap = (folder: string, body: string): string => `

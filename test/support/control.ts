@@ -17,7 +17,9 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
   return {
     home,
     httpPort: 8080,
+    streamPorts: '',
     httpsPort: 0,
+    certificates: undefined,
     bind: '127.0.0.1',
     apiPort: 0,
     apiToken: undefined,
@@ -126,6 +128,7 @@ export async function startControl(
     ready: options.ready ?? (() => true),
     registryView: () => ({ kind: 'embedded', connected: !isDeaf, syncedAtMs: Date.now() }),
     gateways: () => gatewayViews,
+    stream: () => ({ ports: '9100-9109', connected: true }),
     suspects: () => state.suspects(),
     confirmSuspects: (upstream) => state.confirm(upstream),
     whenKnown: async (revision, timeoutMs) => {

@@ -36,6 +36,8 @@ export interface GatewayOptions {
   accessLog?: boolean
   /** Whether the pool is in shards; then a PoolDns has to tell them. */
   wide?: boolean
+  /** Ports for routes; undefined: nginx has no stream{}. */
+  streamPorts?: string
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
   /** PEM; of those that Node knows by default. */
@@ -114,10 +116,13 @@ function confSettings(
 ): ConfSettings {
   const { rig, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
   const { user = 'nobody nogroup' } = options
+  const hasStream = options.streamPorts !== undefined
   return {
     home,
     nginxVersion: nginx.version,
-    modules: nginx.modules.filter((module) => module.includes('http_js')),
+    modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
+    hasStream,
+    streamPorts: options.streamPorts ?? '',
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,
     poolPort: ports.poolPort,

@@ -8,6 +8,8 @@ import {
   printEntry,
   printRules,
 } from '../../contract/rules.js'
+import { printActionRecord } from '../../contract/route-action.js'
+import type { ActionRecord } from '../../contract/route-action.js'
 import type { Rules } from '../../contract/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table.js'
 import { NO_RULES } from './no-rules.js'
@@ -108,6 +110,10 @@ export function hostUnit(host: string, routes: Array<[string, string]>, slots?: 
   return withDigest(entries, unit, record)
 }
 
+export function actionUnit(id: string, record: ActionRecord): Entries {
+  return withDigest(new Map(), `&${id}`, printActionRecord(record))
+}
+
 export function splitUnit(
   name: string,
   arms: Array<{ upstream: string; weight: number; peers: TestPeer[] }>,
@@ -136,7 +142,7 @@ export function difference(before: Entries, after: Entries): Operation[] {
 function withIndex(entries: Entries): Entries {
   const index = new Map<string, string[]>()
   for (const unit of entries.keys()) {
-    if (/^[:@~][^/#%$=]*$/.test(unit)) {
+    if (/^[:@~&][^/#%$=]*$/.test(unit)) {
       const key = `#${indexBucket(unit)}`
       index.set(key, [...(index.get(key) ?? []), unit])
     }

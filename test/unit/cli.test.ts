@@ -7,13 +7,19 @@ import type { Test } from 'tap'
 import { optionsOf, parseCommandLine } from '../../cli/args.js'
 import { connect, connectLocal, pathOf } from '../../cli/client.js'
 import { UsageError } from '../../cli/command.js'
+import type { Invocation } from '../../cli/command.js'
 import { COMMANDS } from '../../cli/commands/all.js'
 import { patchOf } from '../../cli/commands/policy.js'
+import { upstreams } from '../../cli/commands/upstreams.js'
 import { helpFor, overview } from '../../cli/help.js'
 import { age, columns } from '../../cli/output.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../runtime/config-table.js'
+import { testApi } from '../support/api.js'
 import { temporaryFolder } from '../support/temp.js'
 import { repository } from '../support/tools.js'
+
+// Each call is a process of its own.
+t.setTimeout(170_000)
 
 interface Ended {
   code: number | null
@@ -88,6 +94,24 @@ t.test('a policy is told field by field', async (t) => {
     sticky: { path: '/a=b' },
   })
   t.same(patchOf([]), {})
+})
+
+t.test("an upstream's settings are told field by field, and shown", async (t) => {
+  const { home } = await testApi(t)
+  const run = async (...positionals: string[]): Promise<string> => {
+    const lines: string[] = []
+    const connect = () => connectLocal(join(home, 'api.sock'))
+    const print = (line: string): void => void lines.push(line)
+    await upstreams.run({ connect, positionals, print, json: false } as unknown as Invocation)
+    return lines.join('\n')
+  }
+  const told = await run('shop', 'tls.serverName=shop.internal', 'policy.retry.tries=2')
+  t.match(told, /serverName: shop\.internal/)
+  t.match(told, /shop: applied/)
+  t.match(await run('shop'), /tries: 2[^]*verify: true/)
+  await t.rejects(run('shop', 'tls.verify=maybe'), { code: 'invalid', field: 'tls.verify' })
+  t.notMatch(await run('shop', 'tls=null'), /shop\.internal/)
+  t.match(await run(), /shop +0 +0 +0/)
 })
 
 t.test('nobody there: exit code 1, and where was looked', async (t) => {

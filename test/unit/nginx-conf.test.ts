@@ -13,6 +13,8 @@ const SETTINGS: ConfSettings = {
   workers: 4,
   bind: '127.0.0.1',
   httpPort: 8080,
+  hasStream: true,
+  streamPorts: '9100-9109',
   httpsPort: 8443,
   user: undefined,
   accessLog: undefined,

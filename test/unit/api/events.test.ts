@@ -13,7 +13,13 @@ function source() {
   let emit: (event: ControlEvent) => void = () => undefined
   let revision = 0
   const control = {
-    desired: () => ({ revision, upstreams: new Map(), routes: new Map(), certificates: new Map() }),
+    desired: () => ({
+      revision,
+      upstreams: new Map(),
+      routes: new Map(),
+      streamRoutes: new Map(),
+      certificates: new Map(),
+    }),
     subscribe: (listener: (event: ControlEvent) => void) => {
       emit = listener
       return () => undefined

@@ -37,6 +37,7 @@ function desired(upstreams: DesiredUpstream[], routes: ReturnType<typeof route>[
     revision: 1,
     upstreams: new Map(upstreams.map((each) => [each.name, each])),
     routes: new Map(routes.map((each) => [each.id, each])),
+    streamRoutes: new Map(),
     certificates: new Map(),
   }
 }

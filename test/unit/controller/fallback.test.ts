@@ -101,8 +101,13 @@ function desired(
     if (!record.ok) throw new Error(record.message)
     return [id, { id, record: record.value, revision: 1 }] as const
   })
-  const certificates: Desired['certificates'] = new Map()
-  return { revision: 7, upstreams: new Map(made), routes: new Map(checked), certificates }
+  return {
+    revision: 7,
+    upstreams: new Map(made),
+    routes: new Map(checked),
+    streamRoutes: new Map(),
+    certificates: new Map(),
+  }
 }
 
 const HOP = {

@@ -13,6 +13,9 @@ const conditions = { 'web/a': { state: 'down', reason: 'ejected' } }
 
 t.test('records of other gateways', async (t) => {
   t.same(parseGateway(JSON.stringify({ ...record, conditions })), { ...record, conditions })
+  const full = { ...record, conditions, reason: 'full', code: 'table_full' }
+  t.same(parseGateway(JSON.stringify(full)), full)
+  t.same(parseGateway(JSON.stringify({ ...full, reason: 7, code: 'x' })), { ...record, conditions })
   t.same(parseGateway(JSON.stringify(record)), { ...record, conditions: {} }, 'as of before')
   const bad = [
     [],

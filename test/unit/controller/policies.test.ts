@@ -328,7 +328,13 @@ t.test('a host has no slots of its own where those of its split have cells', asy
   const routes = new Map([['canary', { id: 'canary', record, revision: 1 }]])
   const it = new Compiler('localhost', silentLogger, PLACE)
   it.update(
-    { revision: 1, upstreams: new Map([['web', web]]), routes, certificates: new Map() },
+    {
+      revision: 1,
+      upstreams: new Map([['web', web]]),
+      routes,
+      streamRoutes: new Map(),
+      certificates: new Map(),
+    },
     NONE,
   )
   t.match(it.units.get('~canary')?.entries.get('~canary/0'), /^\$#\d+$/)
@@ -410,6 +416,7 @@ t.test('the compiler: conditions, hosts', async (t) => {
     revision: 1,
     upstreams: new Map([['web', web]]),
     routes: new Map(),
+    streamRoutes: new Map(),
     certificates: new Map(),
   }
   it.update(desired, NONE)

@@ -90,6 +90,7 @@ function bench(feed: Feed | null = FEED, unchecked?: Conclusion): Bench {
         revision: 1,
         upstreams: named,
         routes: new Map(),
+        streamRoutes: new Map(),
         certificates: new Map(),
       }
       health.follow(desired)

@@ -20,6 +20,7 @@ const desired: Desired = {
   revision: 7,
   upstreams: named,
   routes: new Map(),
+  streamRoutes: new Map(),
   certificates: new Map(),
 }
 

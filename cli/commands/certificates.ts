@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { UsageError } from '../command.js'
+import type { Command, Invocation } from '../command.js'
+import { pathOf } from '../client.js'
+import { columns } from '../output.js'
+import { SluiceError, messageOf } from '../../runtime/errors.js'
+
+interface CertificateView {
+  id: string
+  names: string[]
+  default?: true
+  key: string
+  state: string
+  notAfterAtMs: number
+}
+
+const SHOWN_NAMES = 3
+
+function namesOf({ names, default: isDefault }: CertificateView): string {
+  const rest = names.length - SHOWN_NAMES
+  const shown = [...names.slice(0, SHOWN_NAMES), ...(rest > 0 ? [`and ${rest} more`] : [])]
+  return [...shown, ...(isDefault === true ? ['(default)'] : [])].join(' ')
+}
+
+async function list({ connect, print, json }: Invocation): Promise<void> {
+  const answer = (await connect().call({ method: 'GET', path: pathOf('certificates') })) as {
+    certificates: CertificateView[]
+  }
+  if (json) {
+    print(JSON.stringify(answer))
+    return
+  }
+  const rows = answer.certificates.map((each) => [
+    ...[each.id, namesOf(each), each.key, each.state],
+    new Date(each.notAfterAtMs).toISOString().slice(0, 10),
+  ])
+  columns(['certificate', 'names', 'key', 'state', 'until'], rows).forEach(print)
+}
+
+function textOf(flags: Invocation['flags'], flag: string): string {
+  const path = flags.get(flag)
+  if (path === undefined) {
+    throw new UsageError(`put needs --${flag} <file>`)
+  }
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new SluiceError('invalid', `--${flag}: ${messageOf(error)}`, { field: flag })
+  }
+}
+
+async function put({ connect, flags, print, json }: Invocation, id: string): Promise<void> {
+  const body = {
+    certificate: textOf(flags, 'certificate'),
+    privateKey: textOf(flags, 'key'),
+    ...(flags.has('default') && { default: true }),
+  }
+  const call = { method: 'PUT' as const, path: pathOf('certificates', id), body }
+  const answer = (await connect().call(call)) as CertificateView
+  print(json ? JSON.stringify(answer) : `${id} is shown to who asks for ${namesOf(answer)}`)
+}
+
+async function remove({ connect, print, json }: Invocation, id: string): Promise<void> {
+  const call = { method: 'DELETE' as const, path: pathOf('certificates', id) }
+  const answer = await connect().call(call)
+  print(json ? JSON.stringify(answer) : `${id} is shown no longer`)
+}
+
+export const certificates: Command = {
+  name: 'certificates',
+  usage: '[put <id> | delete <id>]',
+  positionals: [0, 2],
+  summary: 'list certificates, serve one for the names in it, or serve one no longer',
+  options: {
+    certificate: {
+      type: 'string',
+      value: '<file>',
+      means: 'put: the certificate and its chain, PEM',
+    },
+    key: { type: 'string', value: '<file>', means: 'put: its private key, PEM' },
+    default: { type: 'boolean', means: 'put: serve it for names that no certificate has, too' },
+  },
+  settings: 'client',
+  async run(invocation) {
+    const [action, id] = invocation.positionals
+    if (action === undefined) {
+      await list(invocation)
+    } else if (id !== undefined && action === 'put') {
+      await put(invocation, id)
+    } else if (id !== undefined && action === 'delete') {
+      await remove(invocation, id)
+    } else {
+      throw new UsageError('certificates takes nothing, put <id> or delete <id>')
+    }
+    return 0
+  },
+}

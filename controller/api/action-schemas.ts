@@ -1,0 +1,81 @@
+/** What a route does besides choosing an upstream, as the outside sees it. contract/route-action.ts judges. */
+import { Type } from 'typebox'
+import { READ_MS } from '../../contract/route-limits.js'
+
+const closed = { additionalProperties: false }
+const maybe = Type.Optional
+
+const Prefix = Type.String({ examples: ['/', '/v2'] })
+const Rewrite = Type.Object(
+  { stripPrefix: maybe(Type.Literal(true)), replacePrefix: maybe(Prefix) },
+  {
+    ...closed,
+    minProperties: 1,
+    maxProperties: 1,
+    description: "What becomes of the route's own path prefix; the rest stays byte for byte",
+  },
+)
+const Redirect = Type.Object(
+  {
+    scheme: maybe(Type.Enum(['http', 'https'])),
+    host: maybe(Type.String({ examples: ['app.example.com'] })),
+    port: maybe(Type.Integer({ minimum: 1, maximum: 65_535 })),
+    path: maybe(Type.String({ examples: ['/moved'] })),
+    replacePrefix: maybe(Prefix),
+    status: maybe(Type.Enum([301, 302, 303, 307, 308], { default: 302 })),
+  },
+  {
+    ...closed,
+    description: 'Where a request is there already, the upstream serves it, if the route has one',
+  },
+)
+const Page = Type.Object(
+  {
+    status: maybe(Type.Integer({ minimum: 200, maximum: 599, default: 503 })),
+    contentType: maybe(Type.String({ default: 'text/html; charset=utf-8' })),
+    body: maybe(Type.String({ maxLength: 16_384 })),
+  },
+  { ...closed, description: 'While it is there, it answers in place of the upstream' },
+)
+
+const HeaderValues = Type.Record(
+  Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$' }),
+  Type.String({ minLength: 1, maxLength: 1024 }),
+)
+const Headers = Type.Object(
+  {
+    set: maybe(HeaderValues),
+    add: maybe(HeaderValues),
+    remove: maybe(Type.Array(Type.String(), { maxItems: 32 })),
+  },
+  closed,
+)
+const Timeouts = Type.Object(
+  { readMs: Type.Enum(READ_MS, { description: "The upstream's longest silence, then 504" }) },
+  closed,
+)
+const Mirror = Type.Object(
+  {
+    upstream: Type.String({ examples: ['web-next'] }),
+    percent: maybe(Type.Integer({ minimum: 1, maximum: 100, default: 100 })),
+  },
+  {
+    ...closed,
+    description: 'So many requests are sent there too; what comes of it no client sees',
+  },
+)
+
+export const actionFields = {
+  requestHeaders: maybe(Headers),
+  responseHeaders: maybe(Headers),
+  timeouts: maybe(Timeouts),
+  maxBodyBytes: maybe(Type.Integer({ minimum: 0 })),
+  buffering: maybe(
+    Type.Boolean({ description: 'Whether answers are collected before they go to a slow client' }),
+  ),
+  mirror: maybe(Mirror),
+  rewrite: maybe(Rewrite),
+  upstreamHost: maybe(Type.String({ examples: ['internal.example:8080'] })),
+  redirect: maybe(Redirect),
+  maintenance: maybe(Page),
+}

@@ -1,0 +1,72 @@
+/** The hop's locations for routes that act. They ask the hop once more, by the socket that they came by: so it knows a second attempt. */
+import { READ_MS } from '../contract/route-limits.js'
+import { PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+
+interface Kind {
+  /** 0: as long as the server in front waits. */
+  readMs: number
+  /** Whether the request's headers are all in $sluice_act_lines. */
+  whole: boolean
+  mirrored: boolean
+}
+
+function nameOf({ readMs, whole, mirrored }: Kind): string {
+  return `@sluice_act_${readMs}${whole ? '_whole' : ''}${mirrored ? '_mirror' : ''}`
+}
+
+function mirrorName(whole: boolean): string {
+  return `sluice_mirror${whole ? '_whole' : ''}`
+}
+
+function sent(whole: boolean, pick: string): string[] {
+  return [
+    ...(whole ? ['proxy_pass_request_headers off;'] : []),
+    'proxy_set_header Host $sluice_act_host;',
+    'proxy_set_header Upgrade $http_upgrade;',
+    'proxy_set_header Connection $sluice_connection;',
+    `proxy_set_header ${PICK_HEADER} "${pick}$sluice_act_lines";`,
+    'proxy_pass http://$server_addr:$sluice_act_target;',
+  ]
+}
+
+function block(name: string, lines: string[]): string {
+  return `    location ${name} {\n${lines.map((line) => `        ${line}`).join('\n')}\n    }`
+}
+
+function actLocation(kind: Kind, passed: string[]): string {
+  const { readMs, whole, mirrored } = kind
+  const limit = [`proxy_read_timeout ${readMs}ms;`, 'error_page 504 = @sluice_late;']
+  // A connection is busy until its mirrored request is done, so nobody may wait for it.
+  const mirror = [`mirror ${mirrorName(whole)};`, 'keepalive_timeout 0;']
+  return block(nameOf(kind), [
+    // One that is there keeps those of the server out; what is empty is not sent.
+    `add_header ${PEER_HEADER} "";`,
+    'js_header_filter sluice_hop.dress;',
+    ...(readMs === 0 ? [] : limit),
+    ...(mirrored ? mirror : []),
+    ...passed,
+    ...sent(whole, '$sluice_act_pick'),
+  ])
+}
+
+/** No client's path begins without a slash. */
+function mirrorLocation(whole: boolean): string {
+  const limit = 'proxy_read_timeout 60s;'
+  return block(`= ${mirrorName(whole)}`, ['internal;', limit, ...sent(whole, '$sluice_act_mirror')])
+}
+
+/** `passed`: names of headers that an inner server passes on. */
+export function actLocations(passed: string): string {
+  const lines = `${passed} ${PEER_HEADER}`.split(' ').map((name) => `proxy_pass_header ${name};`)
+  const kinds = [0, ...READ_MS].flatMap((readMs) =>
+    [false, true].flatMap((whole) =>
+      [false, true].map((mirrored): Kind => ({ readMs, whole, mirrored })),
+    ),
+  )
+  return [
+    ...kinds.map((kind) => actLocation(kind, lines)),
+    ...[false, true].map(mirrorLocation),
+    block('@sluice_reply', ['js_content sluice_hop.reply;']),
+    block('@sluice_late', ['js_content sluice_hop.late;']),
+  ].join('\n')
+}

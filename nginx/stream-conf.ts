@@ -1,0 +1,98 @@
+/** `stream.conf`: what stands once in `stream{}`, for routes by port. */
+import { SHARES, SLOTS, STREAM_ZONES } from '../contract/zones.js'
+import { homePaths, type ConfSettings } from './settings.js'
+import { splitClients } from './split-clients.js'
+
+function zones(): string {
+  const { table, active, load, counter, event } = STREAM_ZONES
+  return `js_shared_dict_zone zone=${table}:8m;
+js_shared_dict_zone zone=${active}:1m type=number;
+js_shared_dict_zone zone=${load}:4m type=number;
+js_shared_dict_zone zone=${counter}:64k type=number;
+js_shared_dict_zone zone=${event}:512k;`
+}
+
+function variables({ home, streamPorts }: ConfSettings): string {
+  return `js_var $sluice_ports "${streamPorts}";
+js_var $sluice_probe_socket "${homePaths(home).probeSocket}";
+js_var $sluice_key '';
+js_var $sluice_peer '';
+js_var $sluice_hash '';`
+}
+
+/** `9100-9104 9106` → what each `listen` names. */
+function listens({ bind, streamPorts }: ConfSettings, more: string): string {
+  const host = bind.includes(':') ? `[${bind}]` : bind
+  const ranges = streamPorts.split(' ').filter((range) => range !== '')
+  return ranges.map((range) => `    listen ${host}:${range}${more};`).join('\n')
+}
+
+function portServers(settings: ConfSettings): string[] {
+  if (settings.streamPorts === '') return []
+  const common = `    js_access sluice_stream.pick;
+    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
+    proxy_pass $sluice_peer;`
+  return [
+    `server {
+${listens(settings, '')}
+    set $sluice_key "@tcp*$server_port/$sluice_slot";
+    proxy_socket_keepalive on;
+    tcp_nodelay on;
+${common}
+}`,
+    `# What one client sends stays with one worker, so with one peer, until it is silent for a minute.
+server {
+${listens(settings, ' udp reuseport')}
+    set $sluice_key "@udp*$server_port/$sluice_slot";
+    proxy_timeout 1m;
+${common}
+}`,
+  ]
+}
+
+function probeServer({ home, connectTimeoutMs }: ConfSettings): string {
+  const { askSocket } = homePaths(home)
+  return `# Whether a peer takes connections: it is connected to, told nothing, and left again.
+server {
+    listen "unix:${askSocket}";
+    js_preread sluice_stream.asked;
+    js_filter sluice_stream.answered;
+    preread_timeout 2s;
+    proxy_connect_timeout ${connectTimeoutMs}ms;
+    proxy_pass $sluice_peer;
+}`
+}
+
+function adminServer({ home }: ConfSettings): string {
+  const { includes, streamSocket, hopSocket } = homePaths(home)
+  return `# The controller's way in. All of it is answered here: the hop's socket is never sent anything, it only
+# stays open, which is what a proxy needs.
+server {
+    listen "unix:${streamSocket}";
+    js_import sluice_admin from "${includes}/njs/stream-admin.js";
+    js_filter sluice_admin.serve;
+    proxy_buffer_size 64k;
+    proxy_timeout 1d;
+    proxy_pass "unix:${hopSocket}";
+}`
+}
+
+export function streamConf(settings: ConfSettings): string {
+  const { includes } = homePaths(settings.home)
+  const engine = settings.engine === undefined ? [] : [`js_engine ${settings.engine};`]
+  return [
+    '# Sluice: include this once in stream{}, beside http.conf in http{}. Written anew at each start; changes here are lost.',
+    ...engine,
+    `js_import sluice_stream from "${includes}/njs/stream.js";`,
+    zones(),
+    variables(settings),
+    splitClients('$sluice_slot', '$connection', SLOTS),
+    splitClients('$sluice_share', 'share $connection', SHARES, 3),
+    splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
+    splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
+    ...portServers(settings),
+    probeServer(settings),
+    adminServer(settings),
+    '',
+  ].join('\n\n')
+}

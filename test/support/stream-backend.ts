@@ -1,0 +1,139 @@
+// A TCP and a UDP server that say who they are, and then echo.
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+interface Teller {
+  teardown(fn: () => unknown): void
+}
+
+export interface StreamBackend {
+  id: string
+  host: string
+  port: number
+  /** Connections that are open now. */
+  open: () => number
+  /** Connections that there were. */
+  seen: () => number
+  /** Stops listening and cuts what is open. */
+  stop: () => Promise<void>
+}
+
+/** Greets each TCP connection with `<id>\n` and echoes. */
+export async function startTcp(t: Teller, id: string, host = '127.0.0.1'): Promise<StreamBackend> {
+  const sockets = new Set<Socket>()
+  let seen = 0
+  const server: Server = createServer((socket) => {
+    sockets.add(socket)
+    seen += 1
+    socket.on('close', () => sockets.delete(socket)).on('error', () => undefined)
+    socket.write(`${id}\n`)
+    socket.pipe(socket)
+  })
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, host, () => resolve((server.address() as { port: number }).port))
+  })
+  const stop = async (): Promise<void> => {
+    sockets.forEach((socket) => socket.destroy())
+    if (server.listening) await new Promise((resolve) => server.close(resolve))
+  }
+  t.teardown(stop)
+  return { id, host, port, open: () => sockets.size, seen: () => seen, stop }
+}
+
+/** Answers each datagram with `<id> <text>`. */
+export async function startUdp(t: Teller, id: string): Promise<StreamBackend> {
+  const socket: UdpSocket = createSocket('udp4')
+  let seen = 0
+  socket.on('message', (text, from) => {
+    seen += 1
+    socket.send(`${id} ${text.toString()}`, from.port, from.address)
+  })
+  const port = await new Promise<number>((resolve) => {
+    socket.bind(0, '127.0.0.1', () => resolve(socket.address().port))
+  })
+  const stop = (): Promise<void> =>
+    new Promise((resolve) => {
+      socket.close(() => resolve())
+    })
+  t.teardown(() => stop().catch(() => undefined))
+  return { id, host: '127.0.0.1', port, open: () => 0, seen: () => seen, stop }
+}
+
+export interface Client {
+  socket: Socket
+  /** The next line that came; '' when it was closed before. */
+  line: () => Promise<string>
+  end: () => Promise<void>
+}
+
+/** Connects; resolves when the connection is there. */
+export async function openTcp(port: number): Promise<Client> {
+  const socket = connect(port, '127.0.0.1')
+  let text = ''
+  let closed = false
+  let wake = (): void => undefined
+  socket.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+    wake()
+  })
+  const whenClosed = new Promise<void>((resolve) => {
+    socket.on('close', () => {
+      closed = true
+      wake()
+      resolve()
+    })
+  })
+  socket.on('error', () => undefined)
+  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
+  const line = async (): Promise<string> => {
+    while (!text.includes('\n') && !closed) {
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    }
+    const end = text.indexOf('\n')
+    const found = end < 0 ? '' : text.slice(0, end)
+    text = text.slice(end + 1)
+    return found
+  }
+  const end = async (): Promise<void> => {
+    socket.destroy()
+    await whenClosed
+  }
+  return { socket, line, end }
+}
+
+/** Who greets, over `n` connections, one after the other; '' for one that was closed without a word. */
+export async function greeted(port: number, n: number): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (let i = 0; i < n; i++) {
+    const client = await openTcp(port)
+    const who = await client.line()
+    counts[who] = (counts[who] ?? 0) + 1
+    await client.end()
+  }
+  return counts
+}
+
+const AGAIN_MS = 250
+
+/** What a datagram is answered; '' when nothing comes within `waitMs`. Sent again meanwhile: a busy machine may lose one. */
+export async function askUdp(port: number, text: string, waitMs = 10_000): Promise<string> {
+  const socket = createSocket('udp4')
+  const send = () => socket.send(text, port, '127.0.0.1')
+  const again = setInterval(send, AGAIN_MS)
+  try {
+    return await new Promise<string>((resolve) => {
+      const timer = setTimeout(() => resolve(''), waitMs)
+      socket.on('error', () => undefined)
+      socket.on('message', (answer) => {
+        clearTimeout(timer)
+        resolve(answer.toString())
+      })
+      send()
+    })
+  } finally {
+    clearInterval(again)
+    socket.close()
+  }
+}
