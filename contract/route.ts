@@ -23,6 +23,9 @@ export type RouteTarget = Pick<RouteRecord, 'upstream' | 'split' | 'stick'>
 
 /** Where a route leads: exactly one of `upstream` and `split`; or neither, where `mayBeNobody`. */
 export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<RouteTarget> {
+  if (fields.split === undefined && fields.stick !== undefined) {
+    return wrong('stick', 'is for a split')
+  }
   const isBare = fields.upstream === undefined && fields.split === undefined
   if (isBare && mayBeNobody) {
     return fields.stick === undefined ? right({}) : wrong('stick', 'is for a split')

@@ -44,8 +44,11 @@ function conditionsOf({ methods = [], headers, cookies, arguments: args }: Condi
 }
 
 /** `web:9 next:1(header:x-canary)`, and by what clients keep their arm. */
-function targetOf({ upstream, split = [], stick }: RouteView): string {
-  const arms = split.map(({ upstream: name, weight, when }) => {
+function targetOf({ upstream, split, stick, redirect, maintenance }: RouteView): string {
+  if (maintenance !== undefined || (upstream === undefined && split === undefined)) {
+    return `answers ${(maintenance ?? redirect)?.status}`
+  }
+  const arms = (split ?? []).map(({ upstream: name, weight, when }) => {
     return `${name}:${weight}${when === undefined ? '' : `(${conditionsOf(when)})`}`
   })
   const kept = stick === undefined ? [] : [`kept by ${stick.key ?? `cookie:${stick.name}`}`]

@@ -218,6 +218,15 @@ t.test('input is refused by name', async (t) => {
         { hosts: ['a'], split: [{ upstream: 'b', weight: 1, when: {} }] },
         'split[0].when',
       ],
+      [
+        'PUT',
+        '/v1/routes/r',
+        {
+          ...{ port: 9100, protocol: 'tcp' },
+          split: [{ upstream: 'b', weight: 1, when: { methods: ['GET'] } }],
+        },
+        'split[0].when',
+      ],
       ['POST', `${A}/drain`, { waitMs: -1 }, 'waitMs'],
       ['POST', `${A}/drain`, { waitMs: 600_001 }, 'waitMs'],
       ['POST', `${A}/drain`, { reason: 7 }, 'reason'],
