@@ -28,13 +28,10 @@ export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<Route
   }
   const isBare = fields.upstream === undefined && fields.split === undefined
   if (isBare && mayBeNobody) {
-    return fields.stick === undefined ? right({}) : wrong('stick', 'is for a split')
+    return right({})
   }
   if (isBare || (fields.upstream !== undefined && fields.split !== undefined)) {
     return wrong('upstream', 'or split must be given, and not both')
-  }
-  if (fields.split === undefined && fields.stick !== undefined) {
-    return wrong('stick', 'is for a split')
   }
   if (fields.split === undefined) {
     return isName(fields.upstream)
