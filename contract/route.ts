@@ -52,7 +52,7 @@ function checkSplit(value: unknown): Checked<SplitArm[]> {
 
 export type RouteTarget = Pick<RouteRecord, 'upstream' | 'split'>
 
-/** Where a route leads: exactly one of `upstream` and `split`, or neither of them where that may be. */
+/** Where a route leads: exactly one of `upstream` and `split`; or neither, where `mayBeNobody`. */
 export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<RouteTarget> {
   const isBare = fields.upstream === undefined && fields.split === undefined
   if (isBare && mayBeNobody) {

@@ -12,12 +12,17 @@ interface Head {
   /** Bytes of the body. */
   length: number
   method: string
-  /** `/delta` */
-  uri: string
+  /** `delta` */
+  call: string
   args: { [name: string]: string }
   contentType: string | undefined
 }
 
+/** Calls that nginx has locations for; the others tell themselves apart. */
+const OWN: { [call: string]: (r: NginxHTTPRequest) => void } = {
+  delta: admin.delta,
+  probe: admin.probe,
+}
 const MOST_HEAD_BYTES = 16384
 /** Longer than any answer takes. Then the controller connects anew, and a worker that is to end is left alone. */
 const MOST_AGE_MS = 10000
@@ -40,7 +45,7 @@ function parseHead(text: string): Head | null {
     return null
   }
   const head = text.slice(0, end)
-  const line = /^([A-Z]{1,10}) (\/[^ ?]*)\??(\S*) HTTP\/1\.1\r\n/.exec(head + '\r\n')
+  const line = /^([A-Z]{1,10}) \/([a-z]*)[^ ?]*\??(\S*) HTTP\/1\.1\r\n/.exec(head + '\r\n')
   const length = /\r\ncontent-length: *(\d{1,15})/i.exec(head)
   if (end < 0 || line === null || /\r\ntransfer-encoding:/i.test(head)) {
     throw new Error('no request of ours')
@@ -50,7 +55,7 @@ function parseHead(text: string): Head | null {
     start: end + 4,
     length: length === null ? 0 : Number(length[1]),
     method: line[1] as string,
-    uri: line[2] as string,
+    call: line[2] as string,
     args: parseArgs(line[3] as string),
     contentType: type === null ? undefined : type[1],
   }
@@ -80,7 +85,7 @@ function requestOf(
 ): NginxHTTPRequest {
   const request = {
     method: head.method,
-    uri: head.uri,
+    uri: '/' + head.call,
     args: head.args,
     headersIn: { 'Content-Type': head.contentType },
     headersOut: {},
@@ -100,13 +105,12 @@ function answerOne(s: NginxStreamRequest, head: Head, body: string, isLast: bool
     answer(refused.status, refused.body)
     return
   }
-  const r = requestOf(s, head, body, answer)
-  if (head.uri === '/delta') {
-    admin.delta(r)
-  } else if (head.uri.indexOf('/probe/') === 0) {
-    admin.probe(r)
+  const request = requestOf(s, head, body, answer)
+  const own = OWN[head.call]
+  if (own === undefined) {
+    admin.call(request)
   } else {
-    admin.call(r)
+    own(request)
   }
 }
 
