@@ -5,8 +5,9 @@
 import type { Code } from './codes.js'
 import { parseIp, printIp, refuseIp } from './address.js'
 import type { AddressPolicy } from './address.js'
-import { brokenRule, checkShape, isObject, isText, right, within, wrong } from './checked.js'
+import { brokenRule, checkShape, isText, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule, Fields } from './checked.js'
+import { checkMetadata } from './metadata.js'
 import { isName, isWhole } from './names.js'
 import { checkPeerTls } from './peer-tls.js'
 import type { PeerTls } from './peer-tls.js'
@@ -81,22 +82,6 @@ export interface GatewayRecord {
 export interface HostRecord {
   address: string
   containers: number
-}
-
-function checkMetadata(value: unknown): string | null {
-  if (!isObject(value)) {
-    return 'must be an object of strings'
-  }
-  const keys = Object.keys(value)
-  if (keys.length > 32) {
-    return 'must have at most 32 entries'
-  }
-  const bad = keys.filter((key) => !/^[A-Za-z0-9_.-]{1,64}$/.test(key) || !isText(value[key], 256))
-  return bad.length > 0
-    ? 'entry ' +
-        JSON.stringify((bad[0] as string).slice(0, 64)) +
-        ' must be a plain name with a text of at most 256'
-    : null
 }
 
 /** The host in Sluice's spelling, or why it is refused. */

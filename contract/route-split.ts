@@ -1,6 +1,8 @@
 /** A route's split: its arms, what forces one, and by what a client keeps the one it has. */
 import { checkShape, isObject, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule } from './checked.js'
+import { checkMetadata } from './metadata.js'
+import type { Where } from './metadata.js'
 import { isName, isWhole } from './names.js'
 import { checkPart, oneOf } from './part.js'
 import { CONDITION_FIELDS, checkConditions } from './route-match.js'
@@ -17,6 +19,8 @@ import type { GivenCookie, TextSource } from './sticky.js'
 
 export interface SplitArm {
   upstream: string
+  /** Only those of its instances whose metadata is so. Absent: all. */
+  where?: Where
   /** 0: only who meets `when` goes there. */
   weight: number
   /** Whoever meets this goes there, whatever the weights. */
@@ -70,8 +74,18 @@ function checkWhen(value: unknown): Checked<Conditional> {
     : checkConditions(shape.value)
 }
 
+function checkWhere(value: unknown): Checked<Where> {
+  const problem = checkMetadata(value)
+  if (problem !== null) {
+    return wrong('where', problem)
+  }
+  return Object.keys(value as Where).length === 0
+    ? wrong('where', 'must name some metadata')
+    : right(value as Where)
+}
+
 function checkArm(value: unknown): Checked<SplitArm> {
-  const shape = checkShape(value, ['upstream', 'weight', 'when'])
+  const shape = checkShape(value, ['upstream', 'where', 'weight', 'when'])
   if (!shape.ok) {
     return shape
   }
@@ -84,7 +98,14 @@ function checkArm(value: unknown): Checked<SplitArm> {
   if (!isWhole(weight, isForced ? 0 : 1, 1000)) {
     return wrong('weight', 'must be a whole number from 1 to 1000, or 0 beside when')
   }
-  const arm = { upstream: fields.upstream, weight: weight }
+  const arm: SplitArm = { upstream: fields.upstream, weight: weight }
+  if (fields.where !== undefined) {
+    const where = checkWhere(fields.where)
+    if (!where.ok) {
+      return where
+    }
+    arm.where = where.value
+  }
   if (!isForced) {
     return right(arm)
   }

@@ -38,11 +38,10 @@ export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
   }
   const arms = target.value.split || []
   for (let i = 0; i < arms.length; i++) {
-    if ((arms[i] as SplitArm).when !== undefined) {
-      return wrong(
-        'split[' + i + '].when',
-        'is for requests; a connection has neither headers nor cookies',
-      )
+    const arm = arms[i] as SplitArm
+    const field = arm.when !== undefined ? 'when' : arm.where !== undefined ? 'where' : ''
+    if (field !== '') {
+      return wrong('split[' + i + '].' + field, 'is for requests, so for routes by host')
     }
   }
   const head: Pick<StreamRouteRecord, 'port' | 'protocol'> = { port: port, protocol: protocol }

@@ -1,6 +1,8 @@
 /** Upstreams, splits and hosts → the units of the table (contract/table.ts). Pure: the same input gives the same bytes. */
 import { createHash } from 'node:crypto'
 import { printAddress } from '../contract/address.js'
+import { isSelected } from '../contract/metadata.js'
+import type { Where } from '../contract/metadata.js'
 import { printActionRecord } from '../contract/route-action.js'
 import type { ActionRecord } from '../contract/route-action.js'
 import { DEFAULT_POLICY } from '../contract/policy.js'
@@ -17,6 +19,8 @@ import { ruledOf, tokensOf } from './rules.js'
 import type { Ruled } from './rules.js'
 import { layOut } from './slots.js'
 import type { Layout } from './slots.js'
+import { unitOf } from './subset.js'
+import type { Part } from './subset.js'
 import { tiersOf } from './tiers.js'
 import type { Tiers } from './tiers.js'
 
@@ -28,7 +32,7 @@ export interface Unit {
   entries: ReadonlyMap<string, string>
 }
 
-/** An upstream, before it is known which of its peers the pool has. */
+/** An upstream, or some of its instances, before it is known which of its peers the pool has. */
 export interface Compiled {
   name: string
   /** Sorted by SID. */
@@ -111,13 +115,17 @@ export function compilePeers(
   upstream: DesiredUpstream,
   place: Place = ANYWHERE,
   conditions?: Conditions,
+  where?: Where,
 ): Compiled {
-  const { name, policy } = upstream
-  const peers = peersOf(upstream, conditions)
+  const { name, policy, instances } = upstream
+  const all = peersOf(upstream, conditions)
+  const fits = ({ id }: Peer) => isSelected(instances.get(id)?.record.metadata, where ?? {})
+  const peers = where === undefined ? all : all.filter(fits)
   const tiers = tiersOf(peers, policy, place.zone)
   const tokenFor = tokensOf(policy, place.cluster, name)
   const ruled = ruledOf(upstream, peers, tiers, tokenFor)
-  const compiled = { name: `:${name}`, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }
+  const unit = unitOf({ upstream: name, ...(where && { where }) })
+  const compiled = { name: unit, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }
   if (chooses(compiled)) {
     return compiled
   }
@@ -126,8 +134,9 @@ export function compilePeers(
 }
 
 /** Of an upstream that is only named. */
-export function compileNobody(name: string): Compiled {
-  return compilePeers({ name, policy: DEFAULT_POLICY, revision: 0, instances: new Map() })
+export function compileNobody({ upstream: name, where }: Part): Compiled {
+  const empty = { name, policy: DEFAULT_POLICY, revision: 0, instances: new Map() }
+  return compilePeers(empty, ANYWHERE, undefined, where)
 }
 
 /** A power of two, so that it seldom changes and that one bucket splits into two when it does. */

@@ -3,33 +3,19 @@ import { cellsOf } from '../contract/table.js'
 import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
 import { planCertificates } from './certificate-names.js'
-import {
-  NO_LAYOUT,
-  compileAction,
-  compileCertificate,
-  compileNobody,
-  compilePeers,
-  compileUpstream,
-} from './compile.js'
+import { NO_LAYOUT, compileAction, compileCertificate, compileNobody } from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
-import type { Conditions } from './conditions.js'
-import type { Desired, DesiredCertificate, DesiredUpstream } from './desired.js'
+import type { Desired, DesiredCertificate } from './desired.js'
 import { compileHost } from './host-unit.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
 import type { Layout } from './slots.js'
-
-/** What a gateway knows of an upstream's instances; the same object until something in it changes. */
-export type ConditionsOf = (upstream: string) => Conditions | undefined
-
-interface Cached {
-  upstream: DesiredUpstream
-  conditions: Conditions | undefined
-  compiled: Compiled
-  sids: Set<string>
-}
+import { unitOf } from './subset.js'
+import type { Part } from './subset.js'
+import { UpstreamUnits } from './upstream-units.js'
+import type { Changes, ConditionsOf } from './upstream-units.js'
 
 const NOTHING_KNOWN: ConditionsOf = () => undefined
 
@@ -50,11 +36,17 @@ function slotsOf(unit: Unit): Layout {
 
 export class Compiler {
   readonly #domain: string
-  readonly #place: Place
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
-  readonly #cached = new Map<string, Cached>()
-  #plan: Plan = { hosts: new Map(), splits: new Map(), actions: new Map(), overruled: [] }
+  readonly #upstreams: UpstreamUnits
+  readonly #subsets: UpstreamUnits
+  #plan: Plan = {
+    hosts: new Map(),
+    splits: new Map(),
+    subsets: new Map(),
+    actions: new Map(),
+    overruled: [],
+  }
   #routes: Desired['routes'] | undefined
   #certificates: Desired['certificates'] | undefined
   #names: ReadonlyMap<string, DesiredCertificate> = new Map()
@@ -62,7 +54,8 @@ export class Compiler {
 
   constructor(domain: string, log: Logger, place: Place = { cluster: 'main', zone: undefined }) {
     this.#domain = domain
-    this.#place = place
+    this.#upstreams = new UpstreamUnits(place)
+    this.#subsets = new UpstreamUnits(place)
     this.#log = log
   }
 
@@ -78,7 +71,7 @@ export class Compiler {
 
   /** Peers that may be in nginx's pool, which speaks no TLS: those that serve, and those that finish what they have. */
   *members(): Iterable<Peer> {
-    for (const { compiled, upstream } of this.#cached.values()) {
+    for (const { compiled, upstream } of this.#upstreams.all()) {
       for (const peer of upstream.tls === undefined ? compiled.peers : []) {
         if (!peer.down) {
           yield peer
@@ -96,8 +89,10 @@ export class Compiler {
     const changed = new Set<string>()
     const flipped = symmetricDifference(this.#pooled, pooled)
     this.#pooled = pooled
-    const isNewSet = this.#updateUpstreams(desired, conditionsOf, changed)
-    this.#flip(flipped, changed)
+    const whole = new Map(
+      [...desired.upstreams.keys()].map((upstream) => [`:${upstream}`, { upstream }]),
+    )
+    const { isNewSet } = this.#compile(this.#upstreams, desired, whole, conditionsOf, changed)
     const isNewPlan = isNewSet || desired.routes !== this.#routes
     const before = this.#plan
     if (isNewPlan) {
@@ -105,6 +100,8 @@ export class Compiler {
       this.#tellOverruled(before)
     }
     this.#routes = desired.routes
+    this.#compile(this.#subsets, desired, this.#plan.subsets, conditionsOf, changed)
+    this.#flip(flipped, changed)
     if (changed.size > 0 || isNewPlan) {
       this.#updateSplits(before, isNewPlan, changed)
       this.#updateActions(before, changed)
@@ -114,56 +111,44 @@ export class Compiler {
     return changed
   }
 
-  /** Whether the set of upstream names is another one now. */
-  #updateUpstreams(desired: Desired, conditionsOf: ConditionsOf, changed: Set<string>): boolean {
-    let isNewSet = false
-    for (const upstream of desired.upstreams.values()) {
-      const cached = this.#cached.get(upstream.name)
-      const conditions = conditionsOf(upstream.name)
-      isNewSet ||= cached === undefined
-      if (cached?.upstream !== upstream || cached.conditions !== conditions) {
-        this.#compile(upstream, conditions, changed)
+  #compile(
+    units: UpstreamUnits,
+    desired: Desired,
+    wanted: ReadonlyMap<string, Part>,
+    conditionsOf: ConditionsOf,
+    changed: Set<string>,
+  ): Changes {
+    const changes = units.update(desired, wanted, conditionsOf)
+    this.#write(units, changes.stale, changed)
+    changes.gone.forEach((name) => this.#drop(name, changed))
+    return changes
+  }
+
+  #write(units: UpstreamUnits, names: string[], changed: Set<string>): void {
+    for (const name of names) {
+      const unit = units.unit(name, this.#pooled)
+      if (unit !== undefined) {
+        this.#set(unit, changed)
       }
     }
-    for (const name of this.#cached.size > desired.upstreams.size ? this.#cached.keys() : []) {
-      if (!desired.upstreams.has(name)) {
-        isNewSet = true
-        this.#cached.delete(name)
-        this.#drop(`:${name}`, changed)
-      }
-    }
-    return isNewSet
   }
 
   /** These SIDs came to the pool or left it. */
   #flip(sids: string[], changed: Set<string>): void {
-    for (const cached of sids.length > 0 ? this.#cached.values() : []) {
-      if (sids.some((sid) => cached.sids.has(sid))) {
-        this.#set(compileUpstream(cached.compiled, this.#pooled), changed)
-      }
+    for (const units of [this.#upstreams, this.#subsets]) {
+      this.#write(units, units.having(sids), changed)
     }
-  }
-
-  #compile(
-    upstream: DesiredUpstream,
-    conditions: Conditions | undefined,
-    changed: Set<string>,
-  ): void {
-    const compiled = compilePeers(upstream, this.#place, conditions)
-    const sids = new Set(compiled.peers.map((peer) => peer.sid))
-    this.#cached.set(upstream.name, { upstream, conditions, compiled, sids })
-    this.#set(compileUpstream(compiled, this.#pooled), changed)
   }
 
   #updateSplits(before: Plan, isNewPlan: boolean, changed: Set<string>): void {
     for (const [name, split] of this.#plan.splits) {
       const same = before.splits.get(name) === split
-      if (same && !split.split.some((arm) => changed.has(`:${arm.upstream}`))) {
+      if (same && !split.split.some((arm) => changed.has(unitOf(arm)))) {
         continue
       }
       const arms = split.split.map((arm) => ({
         ...arm,
-        compiled: this.#cached.get(arm.upstream)?.compiled ?? compileNobody(arm.upstream),
+        compiled: this.#compiledOf(arm),
       }))
       this.#set(compileSplit(name, arms, split), changed)
     }
@@ -172,6 +157,11 @@ export class Compiler {
         this.#drop(name, changed)
       }
     }
+  }
+
+  #compiledOf(arm: Part): Compiled {
+    const units = arm.where === undefined ? this.#upstreams : this.#subsets
+    return units.compiled(unitOf(arm)) ?? compileNobody(arm)
   }
 
   #updateActions(before: Plan, changed: Set<string>): void {

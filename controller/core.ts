@@ -1,6 +1,7 @@
 /** State → table → gateway, and the fallback beside it; of the registry it only takes what it is given. */
 import { join } from 'node:path'
 import type { GatewayState } from '../contract/push.js'
+import { upstreamOf } from '../contract/table.js'
 import { canPool } from '../contract/version.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
@@ -316,7 +317,7 @@ export class Core {
   #keep(names: string[]): void {
     const reason = 'the table has it and the registry knows nothing of it'
     const items = names.map((name) => {
-      const upstream = name.startsWith(':') ? name.slice(1) : ''
+      const upstream = name.startsWith(':') ? upstreamOf(name) : ''
       return { key: name, upstream, id: '*' }
     })
     this.#unknown.hold(items, reason)

@@ -1,5 +1,8 @@
 /** The `upstream{}` blocks of the fallback: who is in them, and with what weight. Pure. */
 import { parseIp, printAddress, printIp } from '../contract/address.js'
+import { isSelected } from '../contract/metadata.js'
+import type { Where } from '../contract/metadata.js'
+import type { SplitArm } from '../contract/route-split.js'
 import { SluiceError } from '../runtime/errors.js'
 import type { Desired, DesiredUpstream } from './desired.js'
 import { nameWord } from './fallback-words.js'
@@ -7,6 +10,7 @@ import type { Plan } from './hosts.js'
 import { peersOf } from './peers.js'
 import type { Peer } from './peers.js'
 import { apportion } from './slots.js'
+import type { Part } from './subset.js'
 import { tiersOf } from './tiers.js'
 
 export interface Server {
@@ -31,10 +35,13 @@ function addressOf(host: string, port: number): string {
 /** An upstream that did not change is the same object. */
 const known = new WeakMap<DesiredUpstream, Server[]>()
 
-function serversOf(desired: Desired, upstream: string): Server[] {
+function serversOf(desired: Desired, { upstream, where }: Part): Server[] {
   const found = desired.upstreams.get(upstream)
   if (found === undefined) {
     return []
+  }
+  if (where !== undefined) {
+    return listServers(found, where)
   }
   const servers = known.get(found) ?? listServers(found)
   known.set(found, servers)
@@ -45,12 +52,13 @@ function serversOf(desired: Desired, upstream: string): Server[] {
  * nginx takes no upstream of nothing but backups; when no other instance is up, they are the servers. All zones are alike: the
  * file is for the day when a gateway has nothing else.
  */
-function listServers(upstream: DesiredUpstream): Server[] {
+function listServers(upstream: DesiredUpstream, where: Where = {}): Server[] {
   // A file without njs has one way to reach all of a host's servers, and never asks by plain HTTP whom TLS was told for.
   if (upstream.tls !== undefined) {
     return []
   }
-  const { main, spill } = tiersOf(peersOf(upstream), upstream.policy, undefined)
+  const fits = ({ id }: Peer) => isSelected(upstream.instances.get(id)?.record.metadata, where)
+  const { main, spill } = tiersOf(peersOf(upstream).filter(fits), upstream.policy, undefined)
   const printed = ({ host, port, weight, maxConns }: Peer, backup: boolean): Server => {
     return { address: addressOf(host, port), weight, maxConns, backup }
   }
@@ -70,13 +78,10 @@ function shareOut(servers: Server[]): Server[] {
   return sorted.map((server, i) => ({ ...server, weight: shares[i] ?? 1 }))
 }
 
-function splitServers(
-  desired: Desired,
-  arms: Array<{ upstream: string; weight: number }>,
-): Server[] {
+function splitServers(desired: Desired, arms: SplitArm[]): Server[] {
   const drawn = arms.filter(({ weight }) => weight > 0)
   const all = drawn.flatMap((arm) => {
-    const servers = serversOf(desired, arm.upstream)
+    const servers = serversOf(desired, arm)
     const sum = servers.reduce((total, { weight, backup }) => total + (backup ? 0 : weight), 0)
     return servers.map((server) =>
       server.backup ? server : { ...server, weight: (arm.weight * server.weight) / sum },
@@ -101,7 +106,7 @@ export function blockName(unit: string): string {
 export function collectBlocks(desired: Desired, plan: Plan): Map<string, Server[]> {
   const blocks = new Map<string, Server[]>()
   for (const upstream of [...desired.upstreams.keys()].sort()) {
-    blocks.set(`:${upstream}`, serversOf(desired, upstream))
+    blocks.set(`:${upstream}`, serversOf(desired, { upstream }))
   }
   for (const [unit, { split }] of [...plan.splits].sort(([a], [b]) => (a < b ? -1 : 1))) {
     blocks.set(unit, splitServers(desired, split))

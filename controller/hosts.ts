@@ -10,6 +10,8 @@ import type { Conditional } from '../contract/route-match.js'
 import type { Split } from '../contract/route-split.js'
 import { FAST_HOSTS } from '../contract/zones.js'
 import type { DesiredRoute } from './desired.js'
+import { unitOf } from './subset.js'
+import type { Part } from './subset.js'
 
 /** What one route says of one host. */
 export interface HostRoute {
@@ -41,6 +43,8 @@ export interface Plan {
   hosts: ReadonlyMap<string, HostPlan>
   /** Of routes that split, by unit name; the same object until the route changes. */
   splits: ReadonlyMap<string, Split>
+  /** What arms of splits select by metadata, by unit name. */
+  subsets: ReadonlyMap<string, Part>
   /** Routes that act, by unit name. */
   actions: ReadonlyMap<string, ActionRecord>
   overruled: Overruled[]
@@ -151,6 +155,15 @@ function splitsOf(routes: DesiredRoute[]): Plan['splits'] {
   )
 }
 
+function subsetsOf(splits: Plan['splits']): Plan['subsets'] {
+  const arms = [...splits.values()].flatMap(({ split }) => split)
+  return new Map(
+    arms.flatMap((arm): Array<[string, Part]> => {
+      return arm.where === undefined ? [] : [[unitOf(arm), arm]]
+    }),
+  )
+}
+
 function actionsOf(routes: DesiredRoute[]): Plan['actions'] {
   return new Map(
     routes.flatMap((route): Array<[string, ActionRecord]> => {
@@ -185,5 +198,6 @@ export function planHosts(
   plain.slice(0, FAST_HOSTS).forEach((plan) => {
     plan.fast = plan.routes[0]?.target
   })
-  return { hosts, splits: splitsOf(sorted), actions: actionsOf(sorted), overruled }
+  const splits = splitsOf(sorted)
+  return { hosts, splits, subsets: subsetsOf(splits), actions: actionsOf(sorted), overruled }
 }

@@ -45,7 +45,7 @@ export class Mirror {
   keepUnknown(units: ReadonlyMap<string, Unit>): string[] {
     const isFirst = !this.#hasLooked
     this.#hasLooked = true
-    const upstreams = [...this.#has.keys()].filter((name) => name.startsWith(':'))
+    const upstreams = [...this.#has.keys()].filter((name) => /^:[^.]*$/.test(name))
     const lost = upstreams.filter((name) => !units.has(name)).length
     const isMass = lost > 0 && (lost === upstreams.length || isMassLoss(upstreams.length, lost))
     if (!isFirst || !isMass) {

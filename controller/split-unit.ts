@@ -1,4 +1,5 @@
 /** A split → its unit of the table (contract/split-record.ts). Pure. */
+import type { Where } from '../contract/metadata.js'
 import { printConditions } from '../contract/route-match.js'
 import type { Conditional } from '../contract/route-match.js'
 import { isChosen } from '../contract/route-split.js'
@@ -14,6 +15,7 @@ import type { Weighted } from './slots.js'
 /** An arm, and who is in it. */
 export interface Arm {
   weight: number
+  where?: Where
   when?: Conditional
   compiled: Compiled
 }

@@ -2,7 +2,7 @@
 import type { Logger } from '../runtime/logger.js'
 import type { Place } from './compile.js'
 import { Compiler } from './compiler.js'
-import type { ConditionsOf } from './compiler.js'
+import type { ConditionsOf } from './upstream-units.js'
 import type { Desired, DesiredRoute, DesiredStreamRoute, DesiredUpstream } from './desired.js'
 import type { Source } from './source.js'
 

@@ -21,7 +21,8 @@ const LOG_FORMAT = `log_format sluice escape=json
     '"headerSeconds":"$upstream_header_time","upstreamSeconds":"$upstream_response_time",'
     '"referer":"$http_referer","userAgent":"$http_user_agent"}';`
 
-const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^(\\S+) " $1; }
+/** Behind a dot stands which of an upstream's instances were meant. */
+const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^([^ .]+)" $1; }
 map $sluice_log $sluice_log_instance { default -; "~ (\\S+) " $1; }
 map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)$" $1; }`
 

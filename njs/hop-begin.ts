@@ -1,5 +1,6 @@
 /** What the hop does first with a request, and how a choice becomes the next try. */
 import type { Rules } from '../contract/rules.js'
+import { upstreamOf } from '../contract/table.js'
 import { isAnotherUp } from './choice.js'
 import type { Choice } from './choice.js'
 import { count } from './count.js'
@@ -117,7 +118,7 @@ function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boo
 
 function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   const v = r.variables
-  const name = made.choice.upstream.slice(1)
+  const name = upstreamOf(made.choice.upstream)
   if (made.tried !== '') {
     count(counter, 'retried', r)
     tellFailed(r, made.tried)

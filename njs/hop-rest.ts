@@ -117,7 +117,7 @@ function answer(r: NginxHTTPRequest, code: Code, name: string): void {
 function page(r: NginxHTTPRequest): void {
   const v = r.variables
   if (v.sluice_turn !== '@sluice_refuse') {
-    answer(r, 'all_failed', (v.sluice_outcome as string).split(' ')[0] as string)
+    answer(r, 'all_failed', (v.sluice_outcome as string).split(/[ .]/)[0] as string)
     return
   }
   const text = v.sluice_refused as string

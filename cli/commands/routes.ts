@@ -11,6 +11,13 @@ interface Conditions {
   arguments?: Values
 }
 
+interface ArmView {
+  upstream: string
+  where?: Record<string, string>
+  weight: number
+  when?: Conditions
+}
+
 interface RouteView extends Conditions {
   id: string
   hosts?: string[]
@@ -18,7 +25,7 @@ interface RouteView extends Conditions {
   protocol?: string
   pathPrefix?: string
   upstream?: string
-  split?: Array<{ upstream: string; weight: number; when?: Conditions }>
+  split?: ArmView[]
   stick?: { by: string; key?: string; name?: string }
   redirect?: { status: number }
   maintenance?: { status: number }
@@ -43,14 +50,19 @@ function conditionsOf({ methods = [], headers, cookies, arguments: args }: Condi
   return [...(methods.length === 0 ? [] : [methods.join(',')]), ...values].join(' ')
 }
 
-/** `web:9 next:1(header:x-canary)`, and by what clients keep their arm. */
+/** `web{version=2}:1(header:x-canary)` */
+function armText({ upstream, where, weight, when }: ArmView): string {
+  const meant = Object.entries(where ?? {}).map(([name, value]) => `${name}=${value}`)
+  const some = meant.length === 0 ? '' : `{${meant.join(',')}}`
+  return `${upstream}${some}:${weight}${when === undefined ? '' : `(${conditionsOf(when)})`}`
+}
+
+/** The arms, and by what clients keep theirs. */
 function targetOf({ upstream, split, stick, redirect, maintenance }: RouteView): string {
   if (maintenance !== undefined || (upstream === undefined && split === undefined)) {
     return `answers ${(maintenance ?? redirect)?.status}`
   }
-  const arms = (split ?? []).map(({ upstream: name, weight, when }) => {
-    return `${name}:${weight}${when === undefined ? '' : `(${conditionsOf(when)})`}`
-  })
+  const arms = (split ?? []).map(armText)
   const kept = stick === undefined ? [] : [`kept by ${stick.key ?? `cookie:${stick.name}`}`]
   return upstream ?? [...arms, ...kept].join(' ')
 }

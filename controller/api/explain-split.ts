@@ -1,8 +1,10 @@
 /** Which arm of a split a request gets, and why. */
+import type { Where } from '../../contract/metadata.js'
 import { isChosen } from '../../contract/route-split.js'
 import type { Split } from '../../contract/route-split.js'
 import { keptBy } from '../../contract/split-record.js'
 import type { SplitRecord } from '../../contract/split-record.js'
+import { upstreamOf } from '../../contract/table.js'
 import { textOf } from '../../contract/text-source.js'
 import { recordOf } from '../split-unit.js'
 import type { Arm } from '../split-unit.js'
@@ -11,28 +13,49 @@ import { sourceText } from './explain-policy.js'
 import type { Asked } from './question.js'
 
 /** `:web` → its share. */
-type Shares = ReadonlyMap<string, number>
+export type Shares = ReadonlyMap<string, number>
+
+/** ` where version is 2`; '' for all instances. */
+export function whereText(where: Where | undefined): string {
+  const all = Object.entries(where ?? {}).map(([name, value]) => `${name} is ${value}`)
+  return all.length === 0 ? '' : ` where ${all.join(' and ')}`
+}
+
+/** `:web.0123456789abcdef` → `web where version is 2` */
+function nameOf(unit: string, arms: Arm[]): string {
+  const arm = arms.find(({ compiled }) => compiled.name === unit)
+  return `${upstreamOf(unit)}${whereText(arm?.where)}`
+}
 
 function byWeight(parts: SplitRecord['parts']): Shares {
   const total = parts.reduce((sum, { weight }) => sum + weight, 0)
   return new Map(parts.map(({ upstream, weight }) => [upstream, weight / total]))
 }
 
-function forcedShares({ forced }: SplitRecord, asked: Asked, why: string[]): Shares | undefined {
+function forcedShares(
+  { forced }: SplitRecord,
+  arms: Arm[],
+  asked: Asked,
+  why: string[],
+): Shares | undefined {
   for (const { upstream, conditions } of forced) {
     const lost = unmet(conditions, asked)
+    const name = nameOf(upstream, arms)
     if (lost === undefined) {
-      why.push(
-        `the split sends such requests to upstream ${upstream.slice(1)}, whatever the weights`,
-      )
+      why.push(`the split sends such requests to upstream ${name}, whatever the weights`)
       return new Map([[upstream, 1]])
     }
-    why.push(`the split does not send it to upstream ${upstream.slice(1)} before all: ${lost}`)
+    why.push(`the split does not send it to upstream ${name} before all: ${lost}`)
   }
   return undefined
 }
 
-function keptShares({ kept, parts }: SplitRecord, asked: Asked, why: string[]): Shares | undefined {
+function keptShares(
+  { kept, parts }: SplitRecord,
+  arms: Arm[],
+  asked: Asked,
+  why: string[],
+): Shares | undefined {
   if (kept === null) {
     return undefined
   }
@@ -45,11 +68,13 @@ function keptShares({ kept, parts }: SplitRecord, asked: Asked, why: string[]): 
     return undefined
   }
   const upstream = keptBy(parts, kept.seed, text)
-  why.push(`by ${source} and the seed ${kept.seed} the client keeps upstream ${upstream.slice(1)}`)
+  why.push(
+    `by ${source} and the seed ${kept.seed} the client keeps upstream ${nameOf(upstream, arms)}`,
+  )
   return new Map([[upstream, 1]])
 }
 
-/** Of all requests like this one, the share of each upstream, `:web`. `name` is the split's unit. */
+/** Of all requests like this one, the share of each of `arms`, by its unit. `name` is the split's. */
 export function sharesOf(
   name: string,
   split: Split,
@@ -59,7 +84,7 @@ export function sharesOf(
 ): Shares {
   const record = recordOf(name, arms, split.stick)
   const chosen = isChosen(split)
-    ? (forcedShares(record, asked, why) ?? keptShares(record, asked, why))
+    ? (forcedShares(record, arms, asked, why) ?? keptShares(record, arms, asked, why))
     : undefined
   return chosen ?? byWeight(record.parts)
 }

@@ -3,6 +3,8 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { PeerTls } from '../../contract/peer-tls.js'
+import { isSelected } from '../../contract/metadata.js'
+import type { Where } from '../../contract/metadata.js'
 import type { Policy } from '../../contract/policy.js'
 import type { RouteAction } from '../../contract/route-action.js'
 import { compileNobody, compilePeers, sidOf } from '../compile.js'
@@ -10,12 +12,13 @@ import type { Compiled, Place } from '../compile.js'
 import type { Conditions } from '../conditions.js'
 import type { Desired, DesiredUpstream } from '../desired.js'
 import { planHosts } from '../hosts.js'
+import type { Part } from '../subset.js'
 import type { ApiContext } from './context.js'
 import { tellAction } from './explain-action.js'
 import { match } from './explain-match.js'
 import type { Matched } from './explain-match.js'
 import { tellPolicy } from './explain-policy.js'
-import { sharesOf } from './explain-split.js'
+import { sharesOf, whereText } from './explain-split.js'
 import { showInstance } from './instances.js'
 import { readAnswers } from './openapi.js'
 import { askedBy } from './question.js'
@@ -26,6 +29,7 @@ import { settingsOf } from './upstreams.js'
 
 interface Arm {
   name: string
+  where?: Where
   weight: number
   /** Of all requests like this one. */
   share: number
@@ -108,8 +112,9 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
   return { ...head, outcome, why, route, upstreams, peers }
 }
 
-function withoutPeers({ name, weight, share, policy, tls }: Arm): Omit<Arm, 'peers'> {
-  return { name, weight, share, ...(policy !== undefined && settingsOf({ policy, tls })) }
+function withoutPeers({ name, where, weight, share, policy, tls }: Arm): Omit<Arm, 'peers'> {
+  const settings = policy !== undefined && settingsOf({ policy, tls })
+  return { name, ...(where && { where }), weight, share, ...settings }
 }
 
 function shareOut(
@@ -121,31 +126,32 @@ function shareOut(
 ): Arm[] {
   const arms = split.split.map((arm) => {
     const one = desired.upstreams.get(arm.upstream)
-    return { ...arm, one, compiled: compiledOf(one, arm.upstream, ground) }
+    return { ...arm, one, compiled: compiledOf(one, arm, ground) }
   })
   const shares = sharesOf(unit, split, arms, asked, why)
   return arms.map((arm) => {
-    const { upstream: name, weight, one, compiled } = arm
-    const same = arms.filter(({ upstream }) => upstream === name)
+    const { upstream: name, where, weight, one, compiled } = arm
+    const same = arms.filter((other) => other.compiled.name === compiled.name)
     const total = same.reduce((sum, each) => sum + each.weight, 0)
     const own = total === 0 ? 1 / same.length : weight / total
-    const share = own * (shares.get(`:${name}`) ?? 0)
+    const share = own * (shares.get(compiled.name) ?? 0)
     if (one === undefined) {
       why.push(`there is no upstream ${name}`)
-      return { name, weight, share, peers: [] }
+      return { name, weight, share, peers: [], ...(where && { where }) }
     }
     const isUp = compiled.tiers.main.length > 0
     const told = tellPolicy(one, compiled.tiers, ground, asked.variables.http_cookie)
-    why.push(...(isUp ? told : [`upstream ${name} has no instance that is up`]))
-    const peers = peersOf(one, compiled, ground, share)
-    return { name, weight, share, ...settingsOf(one), peers }
+    const none = `upstream ${name} has no instance that is up${whereText(where)}`
+    why.push(...(isUp ? told : [none]))
+    const peers = peersOf(one, arm, ground, share)
+    return { name, weight, share, ...(where && { where }), ...settingsOf(one), peers }
   })
 }
 
-function compiledOf(one: DesiredUpstream | undefined, name: string, ground: Ground): Compiled {
+function compiledOf(one: DesiredUpstream | undefined, arm: Part, ground: Ground): Compiled {
   return one === undefined
-    ? compileNobody(name)
-    : compilePeers(one, ground, ground.conditionsOf(name))
+    ? compileNobody(arm)
+    : compilePeers(one, ground, ground.conditionsOf(arm.upstream), arm.where)
 }
 
 /** Of those that requests are shared out among. */
@@ -156,14 +162,16 @@ function totalWeight(compiled: Compiled): number {
 /** Every instance; one that shares its address with another is shown with no share of its own, and one that waits as well. */
 function peersOf(
   upstream: DesiredUpstream,
-  compiled: Compiled,
+  { compiled, where = {} }: { compiled: Compiled; where?: Where },
   ground: Ground,
   share: number,
 ): Array<Record<string, unknown>> {
   const conditions = ground.conditionsOf(upstream.name)
   const total = totalWeight(compiled)
   const bySid = new Map(compiled.tiers.main.map((peer) => [peer.sid, peer]))
-  return [...upstream.instances.values()].map((instance) => {
+  const all = [...upstream.instances.values()]
+  const meant = all.filter(({ record }) => isSelected(record.metadata, where))
+  return meant.map((instance) => {
     const { host, port } = instance.record
     const peer = bySid.get(sidOf(host, port))
     const own = peer?.id === instance.id ? (share * peer.weight) / total : 0

@@ -35,6 +35,12 @@ const Split = Type.Array(
   Type.Object(
     {
       upstream: Name,
+      where: maybe(
+        Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
+          minProperties: 1,
+          description: 'Only those of its instances whose metadata is so',
+        }),
+      ),
       weight: maybe(
         whole(0, 1000, { description: 'From 1; beside when from 0, the default there' }),
       ),

@@ -3,18 +3,9 @@ import { Type } from 'typebox'
 import { actionFields } from './action-schemas.js'
 import { Soonest } from './certificate-schemas.js'
 import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
-import {
-  Count,
-  Name,
-  Revision,
-  Weight,
-  closed,
-  instanceFields,
-  maybe,
-  nullable,
-  words,
-} from './schemas.js'
+import { Count, Name, Revision, closed, instanceFields, maybe, nullable, words } from './schemas.js'
 
+const ArmWeight = Type.Integer({ minimum: 0, maximum: 1000 })
 const gatewayFields = {
   id: Type.String(),
   applied: Revision,
@@ -88,7 +79,12 @@ export const Explained = Type.Object(
     upstreams: Type.Array(
       Type.Object(
         {
-          ...{ name: Name, weight: Weight, share: Type.Number() },
+          ...{
+            name: Name,
+            where: maybe(Type.Record(Type.String(), Type.String())),
+            weight: ArmWeight,
+            share: Type.Number(),
+          },
           ...{ policy: maybe(PolicyAnswer), tls: maybe(PeerTlsAnswer) },
         },
         closed,

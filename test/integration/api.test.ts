@@ -797,6 +797,13 @@ t.test('a split that forces and keeps: explain says which arm a client gets', as
   )
   t.same([...new Set(all.map(String))].sort(), ['0,1', '1,0'], 'each client has one arm')
   t.match((await explain('address=10.1.0.1')).why.join('\n'), /address and the seed canary.* keeps/)
+  const where = { version: '2' }
+  const some = [{ upstream: 'web', where, weight: 1 }]
+  t.equal((await call('PUT', path, { hosts: ['app.test'], split: some })).status, 200)
+  t.match(await explain('path=/'), { outcome: 'no_peer', upstreams: [{ where }], peers: [] })
+  t.match((await explain('path=/')).why.join('\n'), /no instance that is up where version is 2/)
+  await call('PATCH', '/v1/upstreams/web/instances/a', { metadata: where })
+  t.match(await explain('path=/'), { outcome: 'served', peers: [{ id: 'a', share: 1 }] })
   await call('PUT', path, { hosts: ['app.test'], split, stick: { by: 'cookie' } })
   const given = await explain('path=/')
   t.match(given.why.join('\n'), /by the cookie sluice-arm, with the seed canary; which is given/)

@@ -162,6 +162,38 @@ t.test('routes, prefixes, splits, and an upstream that nobody is in', async (t) 
   t.same(Object.keys(await served('any.test', 40)).sort(), ['a', 'c'])
 })
 
+for (const rig of ['njs', 'byAddress'] as const) {
+  t.test(`a canary by metadata, ${rig}`, async (t) => {
+    const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
+    const { controller, put, commit, served, gateway } = await bench(t, rig)
+    await put('web', a, { metadata: { version: '1' } })
+    await put('web', b, { metadata: { version: '2' } })
+    const route = (...split: object[]) =>
+      commit({
+        type: 'put',
+        key: 'routes/canary',
+        value: JSON.stringify({ hosts: ['app.test'], split }),
+      })
+    const v1 = { upstream: 'web', where: { version: '1' } }
+    const v2 = { upstream: 'web', where: { version: '2' } }
+    await applied(controller, await route({ ...v1, weight: 1 }, { ...v2, weight: 1 }))
+    t.same(Object.keys(await served('app.test', 40)).sort(), ['a', 'b'])
+    const when = { headers: { 'x-canary': 'always' } }
+    const forced = await route({ ...v1, weight: 1 }, { ...v2, weight: 0, when })
+    await applied(controller, forced)
+    t.same(await served('app.test', 20), { a: 20 })
+    const canary = () => gateway.ask({ headers: { host: 'app.test', 'x-canary': 'always' } })
+    t.match(await canary(), { json: { id: 'b' } })
+    await applied(
+      controller,
+      await put('web', b, { metadata: { version: '2' }, state: 'draining' }),
+    )
+    t.match(await canary(), { json: { id: 'a' } }, 'an arm of nobody leaves its requests to others')
+    await applied(controller, await route({ upstream: 'web', where: { version: '3' }, weight: 1 }))
+    t.equal((await canary()).status, 503)
+  })
+}
+
 t.test('the pool takes peers in, and connections to them stay open', async (t) => {
   const a = await startBackend(t, 'a')
   const { controller, put, served } = await bench(t, 'njs')

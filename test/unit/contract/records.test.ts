@@ -87,6 +87,8 @@ t.test('a route', async (t) => {
       { ...SPLIT, split: [{ upstream: 'web', weight: 1, when: { headers: { Host: 'x' } } }] },
       'split[0].when.headers.Host',
     ],
+    [{ ...SPLIT, split: [{ upstream: 'web', weight: 1, where: {} }] }, 'split[0].where'],
+    [{ ...SPLIT, split: [{ upstream: 'web', weight: 1, where: { a: 1 } }] }, 'split[0].where'],
     [{ ...SPLIT, stick: {} }, 'stick.by'],
     [{ ...SPLIT, stick: { by: 'luck' } }, 'stick.by'],
     [{ ...SPLIT, stick: { by: 'hash' } }, 'stick.key'],

@@ -1,0 +1,32 @@
+/** What an instance says of itself, and a choice of instances by it. */
+import { isObject, isText } from './checked.js'
+
+/** By name: the exact text. All of them must be so. */
+export type Where = Record<string, string>
+
+/** What is wrong with it; null for nothing. */
+export function checkMetadata(value: unknown): string | null {
+  if (!isObject(value)) {
+    return 'must be an object of strings'
+  }
+  const keys = Object.keys(value)
+  if (keys.length > 32) {
+    return 'must have at most 32 entries'
+  }
+  const bad = keys.filter((key) => !/^[A-Za-z0-9_.-]{1,64}$/.test(key) || !isText(value[key], 256))
+  return bad.length > 0
+    ? 'entry ' +
+        JSON.stringify((bad[0] as string).slice(0, 64)) +
+        ' must be a plain name with a text of at most 256'
+    : null
+}
+
+export function isSelected(metadata: Record<string, string> | undefined, where: Where): boolean {
+  return Object.keys(where).every((name) => {
+    return (
+      metadata !== undefined &&
+      Object.prototype.hasOwnProperty.call(metadata, name) &&
+      metadata[name] === where[name]
+    )
+  })
+}
