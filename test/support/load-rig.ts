@@ -3,13 +3,12 @@ import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, openSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { Pool } from 'undici'
 import { childrenOf, commandOf, hasEnded } from './load-processes.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { freePort } from './ports.js'
+import { PROGRAM, buildIfStale } from './started.js'
 import { makeTemporaryFolder, removeFolder } from './temp.js'
-import { repository } from './tools.js'
 import { until } from './until.js'
 
 export interface RigOptions {
@@ -48,9 +47,6 @@ export interface Operation {
   path: string
   body?: unknown
 }
-
-/** What is tried is what users run: the built program. */
-export const PROGRAM = join(repository, 'dist/sluice.js')
 
 /** All of Sluice, as `sluice start` runs it, in a home of its own; or only its controller. */
 export class Rig {
@@ -218,12 +214,4 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     throw error
   }
   return rig
-}
-
-/** `npm test` has done it; a test that is run alone may find an old build. */
-async function buildIfStale(): Promise<void> {
-  const prepare = (await import(pathToFileURL(join(repository, 'scripts/prepare.mjs')).href)) as {
-    buildIfStale(say: (line: string) => void): Promise<void>
-  }
-  await prepare.buildIfStale(() => undefined)
 }

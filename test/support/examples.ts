@@ -1,0 +1,103 @@
+/**
+ * Runs an example as a reader would. It is a folder of `examples/` with a `README.md`: its `sh` blocks are run one after the other in one
+ * shell, in that folder, beside a Sluice of their own; what a `text` block shows is what the block before it prints.
+ */
+import { spawn } from 'node:child_process'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { freePort } from './ports.js'
+import { PROGRAM, buildIfStale, makeHome, start } from './started.js'
+import type { Home } from './started.js'
+import { temporaryFolder } from './temp.js'
+import { repository } from './tools.js'
+import { until } from './until.js'
+
+interface Block {
+  commands: string
+  /** What it is to print; undefined: anything. */
+  prints: string | undefined
+}
+
+/** Begins a line that says that the next block begins. */
+const MARK = '-- block '
+const END = `${MARK}end\n`
+
+function blocksOf(text: string): Block[] {
+  const blocks: Block[] = []
+  for (const [, kind, body = ''] of text.matchAll(/^```(sh|text)\n(.*?)^```$/gms)) {
+    const last = blocks.at(-1)
+    if (kind === 'sh') {
+      blocks.push({ commands: body, prints: undefined })
+    } else if (last !== undefined) {
+      last.prints = body
+    }
+  }
+  return blocks
+}
+
+/** A reader has a machine of his own; here the ports that he is told are others, and so is the home. */
+async function translate(text: string, home: Home): Promise<string> {
+  let translated = text.replaceAll('.sluice/', `${home.folder}/`)
+  const ports = new Map([
+    ['8080', home.httpPort],
+    ['8081', home.apiPort],
+  ])
+  for (const [port = ''] of text.matchAll(/\b90\d\d\b/g)) {
+    ports.set(port, ports.get(port) ?? (await freePort()))
+  }
+  for (const [told, own] of ports) {
+    translated = translated.replaceAll(new RegExp(`\\b${told}\\b`, 'g'), String(own))
+  }
+  return translated
+}
+
+/** What a shell prints up to {@link END}; what it has started in the background ends with the test, and may hold its pipes till then. */
+async function runShell(
+  t: Test,
+  script: string,
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
+  const shell = spawn('sh', ['-eu', '-c', script], { cwd, env, detached: true })
+  t.teardown(() => {
+    try {
+      process.kill(-(shell.pid ?? 0), 'SIGKILL')
+    } catch {
+      // Nothing of it runs any more.
+    }
+  })
+  let output = ''
+  for (const stream of [shell.stdout, shell.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
+  }
+  const isOver = () => output.includes(END) || (shell.exitCode ?? 0) !== 0
+  await until(isOver, { deadlineMs: 60_000, what: 'the end of the example' }).catch(() => undefined)
+  if (!output.includes(END)) {
+    throw new Error(`exit code ${shell.exitCode}:\n${output}`)
+  }
+  return output
+}
+
+export async function runExample(t: Test, name: string): Promise<void> {
+  await buildIfStale()
+  const home = await makeHome(t)
+  await start(t, home)
+  const bin = temporaryFolder(t, 'bin')
+  writeFileSync(join(bin, 'sluice'), `#!/bin/sh\nexec "${process.execPath}" "${PROGRAM}" "$@"\n`)
+  chmodSync(join(bin, 'sluice'), 0o755)
+  const folder = join(repository, 'examples', name)
+  const text = await translate(readFileSync(join(folder, 'README.md'), 'utf8'), home)
+  const blocks = blocksOf(text)
+  t.ok(blocks.some(({ prints }) => prints !== undefined))
+  const marked = blocks.map(({ commands }, i) => `echo; echo '${MARK}${i}'\n${commands}`)
+  const script = `${marked.join('')}echo; echo '${END.trim()}'\n`
+  const path = `${bin}:${process.env.PATH ?? ''}`
+  const output = await runShell(t, script, folder, { ...home.environment, PATH: path })
+  t.comment(output)
+  blocks.forEach(({ commands, prints }, i) => {
+    const after = output.split(`${MARK}${i}\n`)[1] ?? ''
+    const own = after.split(`\n${MARK}`)[0] ?? ''
+    if (prints !== undefined) t.equal(own.trimEnd(), prints.trimEnd(), commands)
+  })
+}
