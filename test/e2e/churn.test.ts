@@ -12,6 +12,7 @@ import { Backends } from '../support/load-backends.js'
 import { Churner } from '../support/load-churn.js'
 import type { Deed } from '../support/load-churn.js'
 import { chooseSeed, seeded } from '../support/load-random.js'
+import { RouteChurner } from '../support/load-routes.js'
 import { startRig } from '../support/load-rig.js'
 import type { Rig, RigOptions } from '../support/load-rig.js'
 import { temporaryFolder } from '../support/temp.js'
@@ -67,7 +68,7 @@ const runs: Run[] = [
 ]
 
 for (const { name, options, policies, durationMs } of runs) {
-  t.test(`instances come and go: ${name}`, async (t) => {
+  t.test(`instances and routes come and go: ${name}`, async (t) => {
     const rig = await startRig({ ...options, name: 'churn' })
     t.teardown(() => rig.stop())
     const before = stateOf(rig)
@@ -93,15 +94,21 @@ async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number):
   const target = { host: '127.0.0.1', port: rig.httpPort }
   const load = startLoad(folder, { target, upstreams: UPSTREAMS, seed })
   t.teardown(() => load.kill())
-  for (const churner of churners) churner.start()
+  const routes = UPSTREAMS.map((upstream, i) => {
+    const decoy = UPSTREAMS[(i + 1) % UPSTREAMS.length] ?? ''
+    return new RouteChurner({ rig, upstream, decoy, random })
+  })
+  for (const churner of [...churners, ...routes]) churner.start()
   // The length of the run is its subject: as many changes and requests as fit.
   await sleep(durationMs)
-  await Promise.all(churners.map((churner) => churner.stop()))
+  await Promise.all([...churners, ...routes].map((churner) => churner.stop()))
   const { lines: client } = await load.stop()
   const windows = churners.flatMap((churner) => churner.windows)
+  const sum = routes.reduce((all, { changes }) => all + changes, 0)
   const verdict = judge({ client, backends: backends.lines(), windows, least: LEAST })
-  t.comment(`seed ${seed}: ${describe(verdict)}; ${total(churners)}`)
+  t.comment(`seed ${seed}: ${describe(verdict)}; ${total(churners)}, routes ${sum}`)
   t.equal(verdict.tooSmall, undefined, 'the load was large enough')
+  t.ok(sum > 20, `routes changed ${sum} times`)
   t.ok(windows.length > 20, `instances went ${windows.length} times`)
   t.same(verdict.lost.slice(0, 3), [], 'none lost')
   t.same(verdict.misrouted.slice(0, 3), [], 'none misrouted')
