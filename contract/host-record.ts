@@ -11,6 +11,8 @@
 export const PAGE_BYTES = 512
 /** More than any hash, so that then a chunk holds what has one hash. */
 export const MOST_CHUNKS = 65536
+/** Where certificate authorities ask for what proves that a name is one's own (RFC 8555): any host's routes below it come first. */
+export const ACME_PREFIX = '/.well-known/acme-challenge'
 /** Of a path prefix, in characters. */
 export const MOST_PREFIX = 255
 

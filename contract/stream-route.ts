@@ -41,7 +41,7 @@ export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
     const arm = arms[i] as SplitArm
     const field = arm.when !== undefined ? 'when' : arm.where !== undefined ? 'where' : ''
     if (field !== '') {
-      return wrong('split[' + i + '].' + field, 'is for routes by host')
+      return wrong('split[' + i + '].' + field, 'is for requests, so for routes by host')
     }
   }
   const head: Pick<StreamRouteRecord, 'port' | 'protocol'> = { port: port, protocol: protocol }

@@ -22,6 +22,7 @@
  * | `@app.example.com/#<chunks>/<chunk>` | some of the lines of a host that has many (contract/host-record.ts) |
  * | `:web%<chunk>`, `:web=<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/rules.ts) |
  * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]` |
+ * | `<unit>+` | while it is rewritten in several parts: which keys it may have, as `<what follows its name><how many>`: `%13 /7/20` |
  * | `#<bucket>` | names of the units in this bucket of the index, a line each |
  * | `!` | `<epoch> <revision> <1 when whole, 0 while a resync is under way>` |
  *
@@ -36,6 +37,8 @@ import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from './zones.js'
 
 /** Key of the state record. */
 export const STATE_KEY = '!'
+/** What follows a unit's name in the key that tells of keys which its record may not tell of. */
+export const NOTE = '+'
 export const SID_LENGTH = 32
 /** Length of `<threshold><sid>` in an inline shared slot. */
 export const SHARE_LENGTH = 35
@@ -163,7 +166,7 @@ export function cellsOf(text: string): number {
  * all other keys, with printable text, line feeds and tabs. Nothing here matches in two ways, so what does not match is found out in one pass.
  */
 const OPERATIONS =
-  /^\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|\^[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]$/
+  /^\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|\^[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,255}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]$/
 
 /** Whether all are sets and deletes of keys of the table (the state record is none), and every value fits its key. */
 export function areOperations(operations: unknown[]): boolean {

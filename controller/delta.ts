@@ -1,8 +1,9 @@
 /** Two states of some units → the operations between them, in an order in which no reader ever finds a hole. Pure. */
 import type { Operation } from '../contract/push.js'
-import { DIGEST_LENGTH, indexBucket } from '../contract/table.js'
+import { DIGEST_LENGTH, NOTE, indexBucket } from '../contract/table.js'
 import { MAX_VALUE_BYTES } from '../contract/zones.js'
 import type { Unit } from './compile.js'
+import { noted } from './note.js'
 
 export interface UnitChange {
   name: string
@@ -62,6 +63,9 @@ const SESSION = 5
 /** Sessions that go come before all else. */
 const FORGET = -1
 const DELETE = 10
+const NOTE_DELETE = 12
+/** The record once more, with its true digest: nothing is left to do then. */
+const DONE = 13
 
 /** What stays as it is until the record tells of the change. */
 interface Keep {
@@ -102,24 +106,36 @@ function deleteRank(key: string, name: string): number {
   if (rankOf(key, name, NOTHING_KEPT) === SESSION) {
     return FORGET
   }
+  if (key === name + NOTE) {
+    return NOTE_DELETE
+  }
   return DELETE + (key === name ? 1 : 0)
 }
 
 const NOTHING_KEPT: Keep = { buckets: 0, chunk: '' }
 
-function diffUnit(change: UnitChange, out: Ranked[]): void {
+/** `isParted`: the record is marked, and gets its true digest only once nothing is left to do for its unit. */
+function diffUnit(change: UnitChange, isParted: boolean): Ranked[] {
   const { name, before, after } = change
   const keep = keepOf(change)
+  const ranked: Ranked[] = []
   for (const [key, value] of after?.entries ?? []) {
-    if (before?.entries.get(key) !== value) {
-      out.push({ rank: rankOf(key, name, keep), operation: [key, value] })
+    if (key !== name && before?.entries.get(key) !== value) {
+      ranked.push({ rank: rankOf(key, name, keep), operation: [key, value] })
     }
   }
   for (const key of before?.entries.keys() ?? []) {
     if (after?.entries.has(key) !== true) {
-      out.push({ rank: deleteRank(key, name), operation: [key, null] })
+      ranked.push({ rank: deleteRank(key, name), operation: [key, null] })
     }
   }
+  const record = after?.entries.get(name)
+  if (record !== undefined && (isParted || before?.entries.get(name) !== record)) {
+    const isLast = !isParted || ranked.every(({ rank }) => rank < RECORD)
+    ranked.push({ rank: RECORD, operation: [name, isLast ? record : unsure(record)] })
+    ranked.push(...(isLast ? [] : [{ rank: DONE, operation: [name, record] as Operation }]))
+  }
+  return ranked
 }
 
 /**
@@ -156,9 +172,15 @@ function indexOperations(moves: Moves, namesIn: NamesIn): Operation[] {
   return [...touched].sort((a, b) => a - b).map((bucket) => indexOperation(bucket, namesIn(bucket)))
 }
 
+function noteOf({ name, before }: UnitChange): Operation[] {
+  const note = before?.entries.get(name + NOTE)
+  return note === undefined ? [] : [[name + NOTE, note]]
+}
+
 /**
- * What a delta of several parts starts with: new names are in the index before their units, and units about to change are
- * marked. So whoever takes over after half of it finds all that is there, and trusts none of it.
+ * What a delta of several parts starts with: new names are in the index before their units, units about to change are
+ * marked, and notes tell of the keys that no record may tell of. So whoever takes over after half of it finds all that is there,
+ * and trusts none of it.
  */
 function preamble(changes: UnitChange[], moves: Moves, namesIn: NamesIn): Operation[] {
   const index = [...moves.added.keys()].map((bucket): Operation => {
@@ -166,24 +188,20 @@ function preamble(changes: UnitChange[], moves: Moves, namesIn: NamesIn): Operat
     return indexOperation(bucket, [...names].sort())
   })
   const marks = changes.flatMap(({ name, before }) => mark(name, before))
-  return [...index, ...marks]
+  return [...index, ...marks, ...changes.flatMap(noteOf)]
 }
 
 function bytes([key, value]: Operation): number {
   return key.length + (value?.length ?? 4) + 8
 }
 
-function split(operations: Operation[]): Operation[][] {
+function split(operations: Operation[], most = PART_OPERATIONS): Operation[][] {
   const parts: Operation[][] = [[]]
   let size = 0
   for (const operation of operations) {
     const part = parts.at(-1)
     size += bytes(operation)
-    if (
-      part !== undefined &&
-      part.length > 0 &&
-      (part.length >= PART_OPERATIONS || size > PART_BYTES)
-    ) {
+    if (part !== undefined && part.length > 0 && (part.length >= most || size > PART_BYTES)) {
       parts.push([operation])
       size = bytes(operation)
     } else {
@@ -195,12 +213,15 @@ function split(operations: Operation[]): Operation[][] {
 
 function mark(name: string, unit: Unit | undefined): Operation[] {
   const record = unit?.entries.get(name)
-  return record === undefined ? [] : [[name, `${NO_DIGEST} ${record.slice(DIGEST_LENGTH)}`]]
+  return record === undefined ? [] : [[name, unsure(record)]]
 }
 
-function sortedOperations(changes: UnitChange[]): Operation[] {
-  const ranked: Ranked[] = []
-  changes.forEach((change) => diffUnit(change, ranked))
+function unsure(record: string): string {
+  return `${NO_DIGEST} ${record.slice(DIGEST_LENGTH)}`
+}
+
+function sortedOperations(changes: UnitChange[], isParted = false): Operation[] {
+  const ranked = changes.flatMap((change) => diffUnit(change, isParted))
   return ranked.sort((a, b) => a.rank - b.rank).map((one) => one.operation)
 }
 
@@ -208,15 +229,20 @@ function isSet([, value]: Operation): boolean {
   return value !== null
 }
 
-/** Parts to be sent in this order; at least one, which may be empty. */
-export function makeParts(changes: UnitChange[], namesIn: NamesIn): Operation[][] {
-  const operations = sortedOperations(changes)
+/** Parts to be sent in this order, of at most `most` operations each; at least one, which may be empty. */
+export function makeParts(
+  changes: UnitChange[],
+  namesIn: NamesIn,
+  most = PART_OPERATIONS,
+): Operation[][] {
   const moves = movesOf(changes)
   const index = indexOperations(moves, namesIn)
-  const whole = split([...operations, ...index])
-  return whole.length === 1
-    ? whole
-    : split([...preamble(changes, moves, namesIn), ...operations, ...index])
+  const whole = split([...sortedOperations(changes), ...index], most)
+  if (whole.length === 1) {
+    return whole
+  }
+  const all = changes.map(noted)
+  return split([...preamble(all, moves, namesIn), ...sortedOperations(all, true), ...index], most)
 }
 
 /** A unit that never came to have its record: nobody reads it, and it only takes room. */
@@ -245,7 +271,11 @@ export function makePartsForFull(changes: UnitChange[], namesIn: NamesIn): Opera
   const units = order.flatMap((change) => {
     const sets = sortedOperations([change]).filter(isSet)
     const parts = sets.length === 0 ? [] : split(sets)
-    return parts.length > 1 ? split([...mark(change.name, change.before), ...sets]) : parts
+    if (parts.length <= 1) {
+      return parts
+    }
+    const marked = sortedOperations([change], true).filter(isSet)
+    return split([...mark(change.name, change.before), ...marked])
   })
   return [...split([...deletes, ...index]), ...units]
 }

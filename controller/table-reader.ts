@@ -2,9 +2,10 @@
 import { MOST_CHUNKS as MOST_HOST_CHUNKS, chunkKey, chunksIn } from '../contract/host-record.js'
 import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, parseRules } from '../contract/rules.js'
 import type { Rules } from '../contract/rules.js'
-import { DIGEST_LENGTH, cellsOf, parsePeer } from '../contract/table.js'
+import { DIGEST_LENGTH, NOTE, cellsOf, parsePeer } from '../contract/table.js'
 import { INDEX_BUCKETS, SHARES, SLOTS } from '../contract/zones.js'
 import type { Unit } from './compile.js'
+import { keysNoted } from './note.js'
 
 /** Values of `keys`, in their order; null for what is not there. */
 export type ReadKeys = (keys: string[]) => Promise<Array<string | null>>
@@ -78,14 +79,18 @@ function firstKeys(name: string, record: string | undefined): string[] {
     return []
   }
   const keys = Array.from({ length: SLOTS }, (_, slot) => `${name}/${slot}`)
-  keys.push(...hostKeys(name, record))
-  const told = name.startsWith(':') ? parseInt((record ?? '').slice(DIGEST_LENGTH), 10) : 0
-  const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 0
+  keys.push(name + NOTE, ...hostKeys(name, record))
+  if (!name.startsWith(':')) {
+    return keys
+  }
+  const told = parseInt((record ?? '').slice(DIGEST_LENGTH), 10)
+  // What was half written has one, and maybe a cookie's attributes, even without a record.
+  const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 1
   for (let bucket = 0; bucket < buckets; bucket++) {
     keys.push(`${name}#${bucket}`)
   }
   const rules = rulesIn(name, record)
-  return rules === null ? keys : [...keys, ...chunkKeys(name, rules), `${name}$`]
+  return [...keys, `${name}$`, ...(rules === null ? [] : chunkKeys(name, rules))]
 }
 
 /** A session's key is told by the line of its peer alone. */
@@ -131,8 +136,11 @@ export async function readUnits(
     ({ name, record, also }) => new Set([...firstKeys(name, record), ...also]),
   )
   const first = await readAll(read, [...new Set(wanted.flatMap((keys) => [...keys]))], KEYS_AT_ONCE)
-  const further = (name: string, record: string | undefined, found: Map<string, string>) =>
-    [...cellKeys(found), ...sessionKeys(name, record, found)].filter((key) => !found.has(key))
+  const further = (name: string, record: string | undefined, found: Map<string, string>) => {
+    const left = keysNoted(name, found.get(name + NOTE) ?? '')
+    const keys = new Set([...cellKeys(found), ...sessionKeys(name, record, found), ...left])
+    return [...keys].filter((key) => !found.has(key))
+  }
   const here = wanted.map((keys) => new Map([...keys].flatMap((key) => pick(first, key))))
   const more = units.map(({ name, record }, i) => further(name, record, here[i] ?? NONE))
   const second = await readAll(read, more.flat(), KEYS_AT_ONCE)

@@ -85,19 +85,27 @@ location @sluice_lost {
 `
 }
 
-/** `server.conf`: for a server of the user's, all of which the table routes by host and path. */
-export function serverConf({ home, connectTimeoutMs, pool }: ConfSettings): string {
-  const { includes } = homePaths(home)
-  const again = pool ? '    error_page 502 = $sluice_after;\n' : ''
-  return `# Sluice: in a server{}; the table's routes say where a request goes.
-location / {
-    set $sluice_key "@$host/$sluice_slot";
-    proxy_connect_timeout ${connectTimeoutMs}ms;
+/** What passes a request on for the key; `mark` says how its host is looked up (njs/lookup.ts). */
+function routedLocation(name: string, mark: string, settings: ConfSettings): string {
+  const { includes } = homePaths(settings.home)
+  const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''
+  return `location ${name} {
+    set $sluice_key "${mark}$host/$sluice_slot";
+    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     # Server-sent events and other slow answers pass as they come.
     proxy_buffering off;
 ${again}    include "${includes}/headers.conf";
     include "${includes}/pass.conf";
+}`
 }
+
+/** `server.conf`: for a server of the user's, all of which the table routes by host and path. */
+export function serverConf(settings: ConfSettings): string {
+  const { includes } = homePaths(settings.home)
+  return `# Sluice: in a server{}; the table's routes say where a request goes.
+${routedLocation('/', '@', settings)}
+# ACME challenges: routes of any host come first. So short that a location of your own for them is longer, and is taken.
+${routedLocation('^~ /.well-known/acme', '.', settings)}
 include "${includes}/again.conf";
 `
 }

@@ -208,7 +208,8 @@ export function trialOf(ground: Ground, draw: Draw): string {
 
 /**
  * The next peer: the one that is wished for if it is up and was not tried, then others of the same upstream by its policy, and
- * only then those of the other upstreams of a split, and at the very last those that were ejected. `tried` holds SIDs, apart from each other by spaces. null when none is left.
+ * only then those of the other upstreams of a split. Those that were ejected are asked only where nobody else is up: who is full will
+ * have room again. `tried` holds SIDs, apart from each other by spaces. null when none is left.
  */
 export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): Choice | null {
   const first = whoIsIn(ground.table, draw, wish.sid)
@@ -224,7 +225,7 @@ export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): C
       return choice
     }
   }
-  return fromSpare(ground.table, order, draw, tried)
+  return isAnotherUp(ground.table, draw, tried) ? null : fromSpare(ground.table, order, draw, tried)
 }
 
 function fromSpare(table: Dict, order: string[], draw: Draw, tried: string): Choice | null {

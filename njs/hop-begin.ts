@@ -83,6 +83,8 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   while (choice !== null && left > 0 && !claim(r, choice)) {
     left--
     choice = anotherChoice(groundOf(r), r, '', tried + ' ' + choice.peer.sid, left)
+    // Whose last place was taken is up all the same: it is not the time for those that were ejected.
+    choice = choice !== null && choice.peer.spare ? null : choice
   }
   if (choice === null || left === 0) {
     return null

@@ -1,6 +1,6 @@
 /** From a request's key to the unit that serves it and to the SID it draws. Shared by the front and the hop. */
 import { isMet } from '../contract/condition.js'
-import { MOST_PREFIX, chunkKey, nextHash } from '../contract/host-record.js'
+import { ACME_PREFIX, MOST_PREFIX, chunkKey, nextHash } from '../contract/host-record.js'
 import { DIGEST_LENGTH, SHARE_LENGTH, SID_LENGTH, parseSlot, shareCell } from '../contract/table.js'
 import type { SlotValue } from '../contract/table.js'
 import type { Dict } from './dict.js'
@@ -26,7 +26,7 @@ function unitIn(rest: string, asked: Asked): string {
     : ''
 }
 
-function matchLines(lines: string, start: number, asked: Asked): string {
+function matchLines(lines: string, start: number, asked: Asked, least: number): string {
   const path = asked.uri
   let unit = ''
   while (unit === '' && start < lines.length) {
@@ -34,7 +34,8 @@ function matchLines(lines: string, start: number, asked: Asked): string {
     const end = next < 0 ? lines.length : next
     const space = lines.indexOf(' ', start)
     const prefix = lines.slice(start, space)
-    if (prefix === '/' || path === prefix || path.indexOf(prefix + '/') === 0) {
+    const fits = prefix === '/' || path === prefix || path.indexOf(prefix + '/') === 0
+    if (fits && prefix.length >= least) {
       unit = unitIn(lines.slice(space + 1, end), asked)
     }
     start = end + 1
@@ -57,14 +58,20 @@ function cutsOf(path: string, most: number): Array<{ end: number; hash: number }
 }
 
 /** The same where the lines stand in chunks. */
-function matchChunks(table: Dict, host: string, record: string, asked: Asked): string {
+function matchChunks(
+  table: Dict,
+  host: string,
+  record: string,
+  asked: Asked,
+  least: number,
+): string {
   const path = asked.uri
   const told = record.slice(DIGEST_LENGTH).split(' ')
   const cuts = cutsOf(path, Number(told[2]))
   let unit = ''
   for (let i = 2; unit === '' && i < told.length; i++) {
     const cut = cuts[Number(told[i])]
-    if (cut !== undefined) {
+    if (cut !== undefined && cut.end >= least) {
       const lines = table.get(chunkKey(host, Number(told[1]), cut.hash)) || ''
       const prefix = '\n' + path.slice(0, cut.end) + ' '
       let at = lines.indexOf(prefix)
@@ -78,23 +85,37 @@ function matchChunks(table: Dict, host: string, record: string, asked: Asked): s
   return unit
 }
 
-function matchHost(table: Dict, host: string, record: string | undefined, asked: Asked): string {
+/** `least`: the length of the shortest prefix that counts. */
+function matchHost(
+  table: Dict,
+  host: string,
+  record: string | undefined,
+  asked: Asked,
+  least: number,
+): string {
   if (record === undefined) {
     return ''
   }
   return record.charAt(DIGEST_LENGTH) === '*'
-    ? matchChunks(table, host, record, asked)
-    : matchLines(record, DIGEST_LENGTH, asked)
+    ? matchChunks(table, host, record, asked, least)
+    : matchLines(record, DIGEST_LENGTH, asked, least)
+}
+
+/** For a path below ACME_PREFIX: any host's routes there come first, whatever routes the host itself has. */
+function findChallenged(table: Dict, key: string, asked: Asked): string {
+  const unit = matchHost(table, '@*', table.get('@*'), asked, ACME_PREFIX.length)
+  return unit === '' ? findUnit(table, '@' + key.slice(1), asked) : unit
 }
 
 /**
  * `@app.example.com/7` and a request for `/api/x` → `:api`; `:web/7` → `:web`; '' when no route fits. Hosts in nginx's own order: for
- * `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`, and any host at the very last.
+ * `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`, and any host at the very last; for `.app.example.com/7` first of all, where that has
+ * routes below ACME_PREFIX.
  */
 export function findUnit(table: Dict, key: string, asked: Asked): string {
   const unit = key.slice(0, key.lastIndexOf('/'))
   if (unit.charAt(0) !== '@') {
-    return unit
+    return unit.charAt(0) === '.' ? findChallenged(table, key, asked) : unit
   }
   const isName = unit.length <= MOST_HOST_LENGTH
   let host = unit
@@ -111,7 +132,7 @@ export function findUnit(table: Dict, key: string, asked: Asked): string {
     record = table.get(host)
     dot = unit.lastIndexOf('.', dot - 1)
   }
-  return matchHost(table, record === undefined ? '@*' : host, record || table.get('@*'), asked)
+  return matchHost(table, record === undefined ? '@*' : host, record || table.get('@*'), asked, 0)
 }
 
 /** The SID that a slot's value holds for a share (0 to 999); '' when its cell is gone. */

@@ -56,7 +56,7 @@ export function drawOf(table: Dict, asked: Asked, key: string): Draw {
 }
 
 function unknown(table: Dict, picked: Picked, unit: string): Plan {
-  const isHost = picked.key.charAt(0) === '@'
+  const isHost = picked.key.charAt(0) !== ':'
   const name = picked.key.slice(1, picked.key.lastIndexOf('/'))
   if (!parseState(table.get(STATE_KEY)).whole) {
     return { does: 'fallback', upstream: isHost ? '' : name }

@@ -1,5 +1,6 @@
 /** Which route of a plan a request matches, and why no other. */
 import { isMet } from '../../contract/condition.js'
+import { ACME_PREFIX } from '../../contract/host-record.js'
 import type { RouteAction } from '../../contract/route-action.js'
 import type { Split } from '../../contract/route-split.js'
 import type { HostPlan, HostRoute, Plan } from '../hosts.js'
@@ -10,7 +11,7 @@ export interface Matched {
   id: string | null
   host: string
   pathPrefix: string
-  /** `:web` or `~canary`. */
+  /** `:web` or `~canary`; `-` where the route answers by itself. */
   unit: string
   /** Without arms where the route answers by itself. */
   split: Split
@@ -65,16 +66,34 @@ function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | u
   return undefined
 }
 
+/** What any host has for ACME challenges comes before what the host itself has. */
+function matchChallenge({ hosts }: Plan, asked: Asked, why: string[]): HostRoute | undefined {
+  const any = hosts.get('*')
+  if (any === undefined || !isUnder(asked.path, ACME_PREFIX)) {
+    return undefined
+  }
+  const routes = any.routes.filter(({ prefix }) => isUnder(prefix, ACME_PREFIX))
+  const hit = matchRoute({ ...any, routes }, asked, why)
+  if (hit !== undefined) {
+    why.push(`a route of any host below ${ACME_PREFIX} comes before those of ${asked.host}`)
+  }
+  return hit
+}
+
 function splitOf({ splits }: Plan, unit: string): Split {
   const own = unit === '-' ? [] : [{ upstream: unit.slice(1), weight: 1 }]
   return splits.get(unit) ?? { split: own }
 }
 
-export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefined {
+/** The host that has the routes, and the one of them that serves. */
+function find(plan: Plan, asked: Asked, why: string[]): [host: string, HostRoute] | undefined {
+  const challenge = matchChallenge(plan, asked, why)
+  if (challenge !== undefined) {
+    return ['*', challenge]
+  }
   const { host, path } = asked
-  const { hosts, actions } = plan
-  const found = patternsFor(host).find((name) => hosts.has(name))
-  const known = found === undefined ? undefined : hosts.get(found)
+  const found = patternsFor(host).find((name) => plan.hosts.has(name))
+  const known = found === undefined ? undefined : plan.hosts.get(found)
   if (known === undefined) {
     why.push(`no route and no upstream has the host ${host}`)
     return undefined
@@ -87,12 +106,19 @@ export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefi
     why.push(`${known.host} has no path prefix that ${path} begins with, and whose conditions hold`)
     return undefined
   }
-  const { prefix: pathPrefix, target, route } = hit
+  return [known.host, hit]
+}
+
+export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefined {
+  const found = find(plan, asked, why)
+  if (found === undefined) {
+    return undefined
+  }
+  const [host, { prefix: pathPrefix, target, route }] = found
   const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
   why.push(route === '' ? 'the upstream answers at its own name' : first)
-  const acting = actions.get(target)
+  const acting = plan.actions.get(target)
   const unit = acting?.target ?? target
   const id = route === '' ? null : route
-  const split = splitOf(plan, unit)
-  return { id, host: known.host, pathPrefix, unit, split, action: acting?.action }
+  return { id, host, pathPrefix, unit, split: splitOf(plan, unit), action: acting?.action }
 }

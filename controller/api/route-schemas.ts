@@ -1,7 +1,7 @@
 /** Routes as the outside sees them. contract/route.ts judges. */
 import { Type } from 'typebox'
-import { Source, givenCookie, whole } from './policy-schemas.js'
 import { actionFields } from './action-schemas.js'
+import { Source, givenCookie, whole } from './policy-schemas.js'
 import { Name, Port, Revision, changed, closed, maybe, words } from './schemas.js'
 
 const ValueConditions = Type.Record(
@@ -21,7 +21,7 @@ const matchFields = {
       minItems: 1,
       maxItems: 256,
       description:
-        'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any host',
+        'Exact, *.example.com, .example.com (both of these), www.example.*, or * for any',
     }),
   ),
   port: maybe(

@@ -55,6 +55,7 @@ for (const rig of RIGS) {
       [':web/2', '#20'],
       [':web/2/19', SID],
       [':web#0', `${SID} 10.0.0.7:80 a up`],
+      [':web+', '%13 /7/20'],
       ['@*.example.com', '01234567 /api :web\n/ :web'],
       ['~split', '01234567 :web :web-next'],
       [`#${INDEX_BUCKETS - 1}`, ':web\n@*.example.com'],

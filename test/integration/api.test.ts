@@ -841,6 +841,13 @@ t.test('conditions: side by side, never the same twice, and explain says which f
   const any = await call('PUT', '/v1/routes/any', { hosts: ['*'], upstream: 'web' })
   t.equal(any.status, 201)
   t.match(await explain('host=nowhere.example'), { route: { id: 'any', host: '*' } })
+  const challenge = 'host=app.test&path=/.well-known/acme-challenge/x'
+  t.match(await explain(challenge), { route: null }, 'any host’s / does not serve it')
+  const acme = { hosts: ['*'], pathPrefix: '/.well-known/acme-challenge', upstream: 'next' }
+  t.equal((await call('PUT', '/v1/routes/acme', acme)).status, 201)
+  const first = await explain(challenge)
+  t.match(first, { route: { id: 'acme', host: '*' }, upstreams: [{ name: 'next' }] })
+  t.match(first.why.join(), /any host below .* comes before those of app\.test/)
 })
 
 t.test('explain tells what decides', async (t) => {

@@ -46,7 +46,7 @@ t.test('what an agent may not write is refused by field, and nothing of it happe
     [put('upstreams/web', '{}'), 'forbidden', /\[1\].key/],
     [put('overrides/web/a', '{}'), 'forbidden', /\[1\].key/],
     [{ type: 'delete', key: 'routes/home' }, 'forbidden', /\[1\].key/],
-    [put('certificates/home', '{}'), 'invalid', /\[1\].key/],
+    [put('certificates/home', '{}'), 'forbidden', /\[1\].key/],
     [put('instances/Web/a', value(1)), 'invalid', /\[1\].key/],
     [put('instances/../routes/a', value(1)), 'invalid', /\[1\].key/],
     [put(KEY, 'no json'), 'invalid', /\[1\].value$/],

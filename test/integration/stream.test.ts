@@ -86,7 +86,9 @@ for (const rig of RIGS) {
     const free = busy === a ? b : a
     await commit(drain('db', busy))
     t.same(await greeted(port, 20), { [free.id]: 20 }, 'no new connection while it drains')
-    t.same(await controller.active('db', [busy.id, free.id]), [1, 0])
+    // Those that were greeted are closed, but nginx may not have seen it of the last.
+    const active = () => controller.active('db', [busy.id, free.id])
+    await until(async () => (await active()).join() === '1,0', { what: 'one in flight' })
     held.socket.write('still here\n')
     t.equal(await held.line(), 'still here', 'what is open goes on')
 
@@ -183,6 +185,6 @@ for (const rig of RIGS) {
     )
     t.same([...new Set(answers.map((text) => text[0]))].sort(), ['a', 'b'])
     await commit(drain('dns', a))
-    for (let i = 0; i < 10; i++) t.equal(await askUdp(port, `r${i}`), `b r${i}`)
+    for (let i = 0; i < 20; i++) t.equal(await askUdp(port, `r${i}`), `b r${i}`)
   })
 }

@@ -1,82 +1,23 @@
-/** A real nginx, a real controller over a real registry, and its API: what a certificate's way is made of. */
-import { join } from 'node:path'
-import { startApi } from '../../controller/api/server.js'
-import { Controller } from '../../controller/controller.js'
-import { openEmbedded } from '../../registry/embedded.js'
-import type { Registry } from '../../registry/registry.js'
-import { silentLogger } from '../../runtime/logger.js'
-import type { Logger } from '../../runtime/logger.js'
-import type { Settings } from '../../runtime/settings.js'
-import { testSettings } from './control.js'
-import { startGateway } from './gateway.js'
-import type { Gateway, GatewayOptions } from './gateway.js'
-import { httpCall } from './http-call.js'
-import type { Called } from './http-call.js'
+/** What a certificate's way is made of: all of Sluice, and TLS clients. */
+import { startControlled } from './controlled.js'
+import type { Controlled, ControlledOptions } from './controlled.js'
 import { shake } from './tls-client.js'
 import type { Shaken, ShakeOptions } from './tls-client.js'
-import { until } from './until.js'
 
-export interface Certified {
-  gateway: Gateway
-  registry: Registry
-  controller: Controller
-  call: (method: string, path: string, body?: unknown) => Promise<Called>
+export interface Certified extends Controlled {
   /** A handshake with the gateway. */
   shake: (name?: string, ca?: string) => Promise<Shaken>
-  /** Ends the controller; `start` brings another one. */
-  stop(): Promise<void>
-  start(): Promise<void>
-}
-
-interface Options extends GatewayOptions {
-  log?: Logger
-  registry?: Registry
-  settings?: Partial<Settings>
 }
 
 export async function startCertified(
-  t: Parameters<typeof startGateway>[0],
-  options: Options,
+  t: Parameters<typeof startControlled>[0],
+  options: ControlledOptions,
 ): Promise<Certified> {
-  const { log = silentLogger } = options
-  const gateway = await startGateway(t, options)
-  await gateway.responder.stop()
-  const settings = testSettings(gateway.home, {
-    pool: gateway.pool ? 'auto' : 'off',
-    ...{ poolPort: gateway.poolPort, httpPort: gateway.httpPort, httpsPort: gateway.httpsPort },
-    ...options.settings,
-  })
-  const registry =
-    options.registry ?? (await openEmbedded({ folder: join(gateway.home, 'registry'), log }))
-  const socket = join(gateway.home, 'api.sock')
-  let stop = async (): Promise<void> => undefined
-  const self: Certified = {
-    gateway,
-    registry,
-    controller: await Controller.make({ settings, registry, log }),
-    call: (method, path, body) => httpCall(`http://api${path}`, { method, body, socket }),
-    shake: (name, ca) => {
+  const controlled = await startControlled(t, options)
+  return Object.assign(controlled, {
+    shake: (name?: string, ca?: string) => {
       const asked: ShakeOptions = { ...(name !== undefined && { name }), ...(ca && { ca }) }
-      return shake(gateway.httpsPort, asked)
+      return shake(controlled.gateway.httpsPort, asked)
     },
-    stop: () => stop(),
-    start: async () => {
-      const controller = await Controller.make({ settings, registry, log })
-      controller.start()
-      const api = await startApi(controller, controller.metrics.registry)
-      self.controller = controller
-      stop = async () => {
-        stop = async () => undefined
-        await api.close()
-        await controller.close()
-      }
-      await until(() => controller.ready(), { what: 'the controller to be ready' })
-    },
-  }
-  await self.start()
-  t.teardown(async () => {
-    await self.stop()
-    if (options.registry === undefined) await registry.close()
   })
-  return self
 }

@@ -196,6 +196,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     SLUICE_HOME: home,
     SLUICE_HTTP_PORT: String(httpPort),
     SLUICE_HTTPS_PORT: String(await freePort()),
+    SLUICE_STREAM_PORTS: String(await freePort()),
     SLUICE_API_PORT: String(apiPort),
     SLUICE_NGINX: options.nginx.path,
     SLUICE_ENGINE: options.engine ?? 'njs',

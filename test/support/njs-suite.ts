@@ -150,6 +150,17 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('longer than a name', unitOf('@' + 'a.'.repeat(130) + 'wild.test', '/', {}), ':any')
   is('no host at all', unitOf('@', '/', {}), ':any')
   is('but the own comes first', unitOf('@tail.a.b', '/', {}), '')
+  const challenge = '/.well-known/acme-challenge/x'
+  is('no route for challenges', unitOf('.web.test', challenge, {}), ':web')
+  table.set('@*', '01234567 /.well-known/acme-challenge :acme\n/ :any')
+  is('a challenge', unitOf('.web.test', challenge, {}), ':acme')
+  is('no challenge', unitOf('.web.test', '/.well-known/acme', {}), ':web')
+  // The hash of the prefix modulo 1 is 0.
+  table.set('@*', '01234567 * 1 2 0')
+  table.set('@*/#1/0', '\n/.well-known/acme-challenge :acme\n/ :any\n')
+  is('a challenge in a chunk', unitOf('.web.test', challenge, {}), ':acme')
+  is('no challenge in a chunk', unitOf('.web.test', '/.well-known/acme', {}), ':web')
+  table.delete('@*/#1/0')
   table.delete('@*')
   is('direct', drawSid(table, ':web/0', A, 999), A)
   is('first share', drawSid(table, ':web/1', table.get(':web/1') as string, 498), A)

@@ -109,6 +109,7 @@ export async function makeHome(t: Test, more: Record<string, string> = {}): Prom
     SLUICE_HOME: folder,
     SLUICE_HTTP_PORT: String(httpPort),
     SLUICE_HTTPS_PORT: String(httpsPort),
+    SLUICE_STREAM_PORTS: String(await freePort()),
     SLUICE_API_PORT: String(apiPort),
     SLUICE_NGINX: nginx.path,
     SLUICE_WORKERS: '2',

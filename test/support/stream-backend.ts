@@ -117,9 +117,17 @@ export async function greeted(port: number, n: number): Promise<Record<string, n
 
 const AGAIN_MS = 250
 
-/** What a datagram is answered; '' when nothing comes within `waitMs`. Sent again meanwhile: a busy machine may lose one. */
+let clients = 0
+
+/** What a datagram of a new client is answered; '' when nothing comes within `waitMs`. Sent again meanwhile: a busy machine may lose one. */
 export async function askUdp(port: number, text: string, waitMs = 10_000): Promise<string> {
   const socket = createSocket('udp4')
+  // A port alone is soon somebody else's again, and nginx would take him for the one before.
+  clients += 1
+  const own = `127.1.${Math.floor(clients / 250)}.${1 + (clients % 250)}`
+  await new Promise<void>((resolve) => {
+    socket.bind(0, own, resolve)
+  })
   const send = () => socket.send(text, port, '127.0.0.1')
   const again = setInterval(send, AGAIN_MS)
   try {

@@ -63,9 +63,9 @@ t.test('a client that takes nothing is dropped, one that reads is not', async (t
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const open = () =>
-    new Promise<IncomingMessage>((resolve) =>
-      get(`${url}/v1/events?from=0`, { agent: false }, resolve),
-    )
+    new Promise<IncomingMessage>((resolve, reject) => {
+      get(`${url}/v1/events?from=0`, { agent: false }, resolve).on('error', reject)
+    })
   const served: Socket[] = []
   app.server.on('connection', (socket) => served.push(socket))
   const slow = await open()

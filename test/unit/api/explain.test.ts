@@ -38,6 +38,8 @@ t.test('what nginx calls the parts of a request', async (t) => {
   })
   t.same(variables, {
     request_method: 'PUT',
+    request_uri: '/x?V=1&v=2&e=#h=3',
+    http_cookie: 'A=b=c; d; a=2',
     http_x_canary: 'always',
     cookie_a: 'b=c',
     arg_v: '1',

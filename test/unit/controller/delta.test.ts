@@ -57,7 +57,7 @@ const read = (table: Map<string, string>) => async (keys: string[]) =>
   keys.map((key) => table.get(key) ?? null)
 
 const NAMES = ['web', 'api', 'db', 'x1', 'x2']
-const state = fc.dictionary(fc.constantFrom(...NAMES), fc.constantFrom(0, 1, 3, 16, 17, 40, 800))
+const state = fc.dictionary(fc.constantFrom(...NAMES), fc.constantFrom(0, 1, 3, 16, 17, 40, 900))
 const unitsOf = (sizes: Record<string, number>) =>
   new Map(Object.entries(sizes).map(([name, peers]) => [`:${name}`, cached(name, peers)]))
 
@@ -83,7 +83,7 @@ t.test('from any state to any other, by parts that the gateway takes', async (t)
   )
 })
 
-t.test('what is half written is made whole by the next comparison', async () => {
+t.test('what is half written is made whole by the next comparison', async (t) => {
   await fc.assert(
     fc.asyncProperty(state, state, state, fc.nat(), async (a, b, c, cut) => {
       const [first, second, third] = [unitsOf(a), unitsOf(b), unitsOf(c)]
@@ -100,13 +100,7 @@ t.test('what is half written is made whole by the next comparison', async () => 
         (bucket) => again.namesIn(bucket),
       )
       rest.forEach((part) => apply(table, part))
-      const wanted = whole(third.values())
-      for (const [key, value] of wanted) {
-        if (table.get(key) !== value) throw new Error(`${key}: ${table.get(key)} for ${value}`)
-      }
-      // What may be left over is what no record tells of any more, so that nobody reads it.
-      const left = [...table.keys()].filter((key) => /^:[^/#]+$/.test(key) && !wanted.has(key))
-      if (left.length > 0) throw new Error(`left: ${left[0]}`)
+      t.same([...table].sort(), [...whole(third.values())].sort())
     }),
     { numRuns: 60 },
   )
