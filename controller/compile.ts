@@ -7,7 +7,7 @@ import { printActionRecord } from '../contract/route-action.js'
 import type { ActionRecord } from '../contract/route-action.js'
 import { DEFAULT_POLICY } from '../contract/policy.js'
 import { printRules } from '../contract/rules.js'
-import { peerBucket, printPeer, printSlot } from '../contract/table.js'
+import { cellsOf, peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
 import { BUCKET_PEERS, SLOTS } from '../contract/zones.js'
 import type { Certificate } from './certificate.js'
@@ -184,4 +184,32 @@ export function compileCertificate(name: string, { record }: Certificate): Unit 
 
 export function compileAction(name: string, record: ActionRecord): Unit {
   return makeUnit(name, printActionRecord(record), new Map())
+}
+
+/** The slots of a unit, without its name; empty when a copy for each host would cost a key for each cell. */
+export function slotsOf(unit: Unit): Layout {
+  const slots = new Map<string, string>()
+  for (let i = 0; i < SLOTS; i++) {
+    const value = unit.entries.get(`${unit.name}/${i}`)
+    if (value !== undefined && cellsOf(value) > 0) {
+      return NO_LAYOUT
+    }
+    if (value !== undefined) {
+      slots.set(`/${i}`, value)
+    }
+  }
+  return slots
+}
+
+/** By its entries, and not by the digest alone: 32 bits do not rule out that a change is lost. */
+export function isSameUnit(a: Unit | undefined, b: Unit): boolean {
+  if (a?.entries.size !== b.entries.size) {
+    return false
+  }
+  for (const [key, value] of b.entries) {
+    if (a.entries.get(key) !== value) {
+      return false
+    }
+  }
+  return true
 }

@@ -1,9 +1,14 @@
 /** Keeps the compiled table beside the desired state, and compiles again only what a change concerns. */
-import { cellsOf } from '../contract/table.js'
-import { SLOTS } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
 import { planCertificates } from './certificate-names.js'
-import { NO_LAYOUT, compileAction, compileCertificate, compileNobody } from './compile.js'
+import {
+  NO_LAYOUT,
+  compileAction,
+  compileCertificate,
+  compileNobody,
+  isSameUnit,
+  slotsOf,
+} from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
 import type { Desired, DesiredCertificate } from './desired.js'
 import { compileHost } from './host-unit.js'
@@ -11,28 +16,12 @@ import { planHosts } from './hosts.js'
 import type { HostPlan, Plan } from './hosts.js'
 import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
-import type { Layout } from './slots.js'
 import { unitOf } from './subset.js'
 import type { Part } from './subset.js'
 import { UpstreamUnits } from './upstream-units.js'
 import type { Changes, ConditionsOf } from './upstream-units.js'
 
 const NOTHING_KNOWN: ConditionsOf = () => undefined
-
-/** The slots of a unit, without its name; empty when a copy for each host would cost a key for each cell. */
-function slotsOf(unit: Unit): Layout {
-  const slots = new Map<string, string>()
-  for (let i = 0; i < SLOTS; i++) {
-    const value = unit.entries.get(`${unit.name}/${i}`)
-    if (value !== undefined && cellsOf(value) > 0) {
-      return NO_LAYOUT
-    }
-    if (value !== undefined) {
-      slots.set(`/${i}`, value)
-    }
-  }
-  return slots
-}
 
 export class Compiler {
   readonly #domain: string
@@ -234,19 +223,6 @@ export class Compiler {
       }
     }
   }
-}
-
-/** By its entries, and not by the digest alone: 32 bits do not rule out that a change is lost. */
-function isSameUnit(a: Unit | undefined, b: Unit): boolean {
-  if (a?.entries.size !== b.entries.size) {
-    return false
-  }
-  for (const [key, value] of b.entries) {
-    if (a.entries.get(key) !== value) {
-      return false
-    }
-  }
-  return true
 }
 
 function isSame(a: HostPlan | undefined, b: HostPlan): boolean {
