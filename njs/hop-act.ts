@@ -23,8 +23,14 @@ export interface Reply {
 
 function recordOf(r: NginxHTTPRequest): ActionRecord | null {
   const table = zones.sluice_table
-  const unit = findUnit(table, parsePick(r.variables.http_x_sluice_pick).key, r)
-  const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+  const key = parsePick(r.variables.http_x_sluice_pick).key
+  let unit = findUnit(table, key, r)
+  let record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+  if (record === undefined && unit.charAt(0) === '&') {
+    // A change took it away between the two reads: its host leads to something else already.
+    unit = findUnit(table, key, r)
+    record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+  }
   return record === undefined ? null : parseActionRecord(record.slice(DIGEST_LENGTH))
 }
 

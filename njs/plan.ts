@@ -81,11 +81,7 @@ function planTrial(ground: Ground, draw: Draw): Plan | null {
   return choice === null ? null : { does: 'try', choice: choice, tried: '', isTrial: true }
 }
 
-/**
- * Where to begin. `isSecond` says that the hop was asked for this request before and did not answer in time: what it chose
- * then is left out now. `mayTry`: the request may be sent twice, so it may try a peer that is believed dead.
- */
-export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
+function planOnce(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
   const table = ground.table
   const draw = drawOf(table, ground.asked, picked.key)
   if (draw.arm !== undefined) {
@@ -111,4 +107,17 @@ export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: 
   return known !== null && known.peer.up
     ? { does: 'try', choice: known, tried: tried, isTrial: false }
     : { does: 'refuse', code: whyNone(table, draw, tried), name: draw.unit.slice(1), tried: tried }
+}
+
+/**
+ * Where to begin. `isSecond` says that the hop was asked for this request before and did not answer in time: what it chose
+ * then is left out now. `mayTry`: the request may be sent twice, so it may try a peer that is believed dead.
+ * Between two reads of one request a change may take a split or a route away. Its host leads to something else before that, so
+ * nothing is refused that was not looked up twice.
+ */
+export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
+  const made = planOnce(ground, picked, isSecond, mayTry)
+  return made.does === 'refuse' && picked.key.charAt(0) !== ':'
+    ? planOnce(ground, picked, isSecond, mayTry)
+    : made
 }
