@@ -2,7 +2,7 @@
 import { parseIp } from './address.js'
 import { brokenRule, checkShape, right, wrong } from './checked.js'
 import type { Checked, FieldRule } from './checked.js'
-import { isHostPattern } from './names.js'
+import { isHost } from './names.js'
 
 /** `upstreams/<upstream>`, in `tls`: every instance of the upstream is spoken to over TLS. */
 export interface PeerTls {
@@ -13,7 +13,7 @@ export interface PeerTls {
 }
 
 function isServerName(value: unknown): boolean {
-  return isHostPattern(value) && value.indexOf('*') < 0 && parseIp(value) === null
+  return isHost(value) && parseIp(value) === null
 }
 
 const RULES: FieldRule[] = [

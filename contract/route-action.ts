@@ -1,7 +1,7 @@
 /** What a route does besides choosing an upstream: fields that stand flat in the route, and the text that njs reads of them. */
 import { brokenRule, checkShape, isText, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule, Fields } from './checked.js'
-import { isHostPattern, isName, isPathPrefix, isWhole } from './names.js'
+import { isHost, isName, isPathPrefix, isWhole } from './names.js'
 import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
 import type { HeaderEdits } from './route-headers.js'
 import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
@@ -60,16 +60,12 @@ const DEFAULT_TYPE = 'text/html; charset=utf-8'
 const REDIRECTS = [301, 302, 303, 307, 308]
 const PATH = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1023}$/
 
-function isPlainHost(value: unknown): boolean {
-  return isHostPattern(value) && value.indexOf('*') < 0
-}
-
 /** `internal.example` or `internal.example:8080`. */
 function isHostAndPort(value: unknown): boolean {
   const parts = typeof value === 'string' ? /^([^:]+)(?::(\d{1,5}))?$/.exec(value) : null
   return (
     parts !== null &&
-    isPlainHost(parts[1]) &&
+    isHost(parts[1]) &&
     (parts[2] === undefined || isWhole(Number(parts[2]), 1, 65535))
   )
 }
@@ -122,7 +118,7 @@ function checkRewrite(value: unknown): Checked<unknown> {
 
 const REDIRECT_RULES: FieldRule[] = [
   ['scheme', (value) => value === 'http' || value === 'https', 'must be http or https'],
-  ['host', isPlainHost, 'must be a host name such as app.example.com'],
+  ['host', isHost, 'must be a host name such as app.example.com'],
   ['port', (value) => isWhole(value, 1, 65535), 'must be a port'],
   ['path', isPath, 'must be a path such as /moved, without a query'],
   ['replacePrefix', isPathPrefix, 'must be / or a path such as /v2, without % or a trailing /'],

@@ -2,21 +2,17 @@
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509'
+import {
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509'
 import { homePaths } from '../../nginx/render.js'
 import type { Settings } from '../../runtime/settings.js'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
 const DAYS = 3650
-
-function pem(label: string, bytes: ArrayBuffer): string {
-  const lines =
-    Buffer.from(bytes)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
-}
 
 async function selfSigned(domain: string): Promise<string> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
@@ -30,7 +26,7 @@ async function selfSigned(domain: string): Promise<string> {
     extensions: [new SubjectAlternativeNameExtension(names)],
   })
   const key = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
-  return pem('CERTIFICATE', certificate.rawData) + pem('PRIVATE KEY', key)
+  return `${certificate.toString('pem')}\n${PemConverter.encode(key, 'PRIVATE KEY')}\n`
 }
 
 /**

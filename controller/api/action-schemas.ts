@@ -1,9 +1,7 @@
 /** What a route does besides choosing an upstream, as the outside sees it. contract/route-action.ts judges. */
 import { Type } from 'typebox'
 import { READ_MS } from '../../contract/route-limits.js'
-
-const closed = { additionalProperties: false }
-const maybe = Type.Optional
+import { closed, maybe } from './schemas.js'
 
 const Prefix = Type.String({ examples: ['/', '/v2'] })
 const Rewrite = Type.Object(

@@ -6,10 +6,9 @@ import { readCertificate, stateOfCertificate, timeProblem } from '../certificate
 import type { Certificate } from '../certificate.js'
 import { soonest } from '../certificate-names.js'
 import type { DesiredCertificate } from '../desired.js'
-import { accept, refuseBody } from './bodies.js'
+import { accept } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import type { Draft } from './draft.js'
-import { printTarget } from './names.js'
 
 export interface CertificateTarget {
   kind: 'certificate'
@@ -34,19 +33,6 @@ export async function putCertificate(
   const created = (await draft.read(keyOf(target))) === undefined
   await draft.put(keyOf(target), certificate.record)
   return { created, shown: showCertificate(target.id, certificate) }
-}
-
-export async function deleteCertificate(
-  draft: Draft,
-  target: CertificateTarget,
-  body: unknown,
-): Promise<Outcome> {
-  refuseBody(body)
-  if ((await draft.read(keyOf(target))) === undefined) {
-    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
-  }
-  await draft.delete(keyOf(target))
-  return { created: false, shown: {} }
 }
 
 /** `{id, names, issuer, fingerprint, key: "ec prime256v1", state: "valid", notBeforeAtMs, notAfterAtMs, default?}` */

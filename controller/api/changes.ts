@@ -4,14 +4,15 @@
  */
 import { SluiceError } from '../../runtime/errors.js'
 import type { Control } from '../control.js'
-import { deleteCertificate, putCertificate } from './certificates.js'
+import { putCertificate } from './certificates.js'
+import { deleteRecord } from './delete-record.js'
 import type { Draft } from './draft.js'
 import { drainInstance, undrainInstance } from './drain.js'
 import { deleteInstance, patchInstance, putInstance } from './instances.js'
 import { keysOf, printTarget } from './names.js'
 import type { Target } from './names.js'
 import type { Touched } from './touched.js'
-import { deleteRoute, putRoute } from './routes.js'
+import { putRoute } from './routes.js'
 import { deleteUpstream, patchUpstream, putUpstream } from './upstreams.js'
 
 export interface Call {
@@ -62,10 +63,10 @@ export async function planCall(draft: Draft, world: World, call: Call): Promise<
       break
     case 'route':
       if (call.method === 'PUT') return putRoute(draft, world, target, body)
-      if (call.method === 'DELETE') return deleteRoute(draft, target, body)
+      if (call.method === 'DELETE') return deleteRecord(draft, target, body)
       break
     case 'certificate':
-      if (call.method === 'DELETE') return deleteCertificate(draft, target, body)
+      if (call.method === 'DELETE') return deleteRecord(draft, target, body)
       if (call.method === 'PUT') return putCertificate(draft, world, target, body)
   }
   throw new SluiceError('method_not_allowed', `${call.method} does not fit the path`)

@@ -7,10 +7,9 @@ import { isStreamRoute } from '../../contract/stream-route.js'
 import type { StreamRouteRecord } from '../../contract/stream-route.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { DesiredRoute } from '../desired.js'
-import { accept, fieldsOf, refuseBody } from './bodies.js'
+import { accept, fieldsOf } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import type { Draft, Write } from './draft.js'
-import { printTarget } from './names.js'
 import { findPortTaken, streamRouteOf } from './stream-routes.js'
 
 export interface RouteTarget {
@@ -37,19 +36,6 @@ function hostRouteOf(body: unknown): RouteRecord {
   const fields = fieldsOf(body, [...ROUTE_FIELDS, ...NOT_YET])
   refuseNotYet(fields)
   return accept(checkRoute(fields))
-}
-
-export async function deleteRoute(
-  draft: Draft,
-  target: RouteTarget,
-  body: unknown,
-): Promise<Outcome> {
-  refuseBody(body)
-  if ((await draft.read(keyOf(target))) === undefined) {
-    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
-  }
-  await draft.delete(keyOf(target))
-  return { created: false, shown: {} }
 }
 
 /** `{id, hosts, pathPrefix, upstream}` or `{id, port, protocol, upstream}`, with `split` in place of `upstream`. */
