@@ -10,7 +10,7 @@ import { freePort } from './ports.js'
 import { PROGRAM, buildIfStale, makeHome, start } from './started.js'
 import type { Home } from './started.js'
 import { temporaryFolder } from './temp.js'
-import { repository } from './tools.js'
+import { repository, tools } from './tools.js'
 import { until } from './until.js'
 
 interface Block {
@@ -42,6 +42,7 @@ async function translate(text: string, home: Home): Promise<string> {
   const ports = new Map([
     ['8080', home.httpPort],
     ['8081', home.apiPort],
+    ['9100', home.streamPort],
   ])
   for (const [port = ''] of text.matchAll(/\b90\d\d\b/g)) {
     ports.set(port, ports.get(port) ?? (await freePort()))
@@ -92,7 +93,8 @@ export async function runExample(t: Test, name: string): Promise<void> {
   t.ok(blocks.some(({ prints }) => prints !== undefined))
   const marked = blocks.map(({ commands }, i) => `echo; echo '${MARK}${i}'\n${commands}`)
   const script = `${marked.join('')}echo; echo '${END.trim()}'\n`
-  const path = `${bin}:${process.env.PATH ?? ''}`
+  const { examples } = await tools()
+  const path = `${bin}:${examples}:${process.env.PATH ?? ''}`
   const output = await runShell(t, script, folder, { ...home.environment, PATH: path })
   t.comment(output)
   blocks.forEach(({ commands, prints }, i) => {
