@@ -8,7 +8,6 @@ import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
 import { makeHome, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
-import { makeOwnCertificate } from '../start/own-certificate.js'
 
 function beside(home: string, nginx: string): string[] {
   return [
@@ -89,6 +88,7 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   const say = (line: string) => notes.push(line)
   const info = await ensureNginx({ home, nginx: config.settings.nginx ?? 'nginx', say })
   const settings = await openHome(config.settings)
+  const { makeOwnCertificate } = await import('../start/own-certificate.js')
   await makeOwnCertificate(settings)
   const main = join(home, 'nginx.conf')
   const files = [...gatewayFiles(settings, info, 'unchanged')].filter(([path]) => path !== main)
