@@ -124,6 +124,7 @@ t.test('keys and values of the table', async (t) => {
   t.notOk(isTableValue(':web', ''))
   const pem = '01234567 \n-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n'
   t.ok(isTableValue('^*.example.com', pem))
+  t.ok(isTableValue('^=gateway', pem))
   t.notOk(isTableValue('^*.example.com', pem.slice(1)))
   t.notOk(isTableValue('^*.example.com', pem + '"'))
 })
