@@ -40,6 +40,8 @@ export interface GatewayState extends TableState {
   freeBytes: number
   /** Of stream{}: the ports that are open for routes, such as `9100-9104 9106`. */
   ports?: string
+  /** Of stream{}: whether TLS connections to the HTTPS port are looked at, and passed through by name. */
+  passthrough?: boolean
 }
 
 export interface Claim {
