@@ -116,7 +116,9 @@ map $content_length$http_transfer_encoding $sluice_late { volatile; default $slu
 `
 
 function portMap({ passthrough, httpsPort }: ConfSettings): string {
-  return passthrough ? `map $server_port $sluice_port { default $server_port; '' ${httpsPort}; }\n` : ''
+  return passthrough
+    ? `map $server_port $sluice_port { default $server_port; '' ${httpsPort}; }\n`
+    : ''
 }
 
 function variables(settings: ConfSettings): string {

@@ -41,10 +41,7 @@ export async function inspectNginx(path: string, modulesPath?: string): Promise<
 /** The facts about an nginx, from those that had to be found out. */
 export function nginxInfo(
   path: string,
-  found: Pick<
-    NginxInfo,
-    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread'
-  >,
+  found: Pick<NginxInfo, 'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread'>,
 ): NginxInfo {
   const { version, njs, engines, modulesPath, hasTls, hasPreread } = found
   const modules = loadableModules(modulesPath)
