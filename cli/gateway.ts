@@ -63,6 +63,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     pool: hasPool(settings, info),
     wide: settings.pool === 'wide',
     hasStream: hasStream(info),
+    hasGrpc: info.hasGrpc,
     streamPorts: settings.streamPorts,
     workers: settings.workers,
     user: userLine(workers),

@@ -4,7 +4,8 @@ import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
 import { actLocations } from './act-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
-const PASSED =
+/** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
+export const PASSED =
   'Date Server X-Pad X-Accel-Expires X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset'
 
 const SERVER = `# Nothing is picked or counted here.
@@ -130,6 +131,18 @@ server {
 }`
 }
 
+/** What a server of the hop asks njs, and tells by headers. */
+export function hopScript(includes: string): string {
+  return `    js_import sluice_hop from "${includes}/njs/hop.js";
+    js_set $sluice_first sluice_hop;
+    js_set $sluice_peer sluice_hop.peer nocache;
+    js_set $sluice_next sluice_hop.next nocache;
+    js_set $sluice_tell sluice_hop.told nocache;
+    add_header ${PEER_HEADER} $sluice_told always;
+    add_header Set-Cookie $sluice_cookie always;
+    add_header Set-Cookie $sluice_arm_cookie always;`
+}
+
 export function hopServer(settings: ConfSettings): string {
   const { home } = settings
   const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
@@ -139,15 +152,8 @@ server {
     listen "unix:${againSocket}";
     include "${includes}/hop-headers.conf";
 
-    js_import sluice_hop from "${includes}/njs/hop.js";
-    js_set $sluice_first sluice_hop;
-    js_set $sluice_peer sluice_hop.peer nocache;
-    js_set $sluice_next sluice_hop.next nocache;
-    js_set $sluice_tell sluice_hop.told nocache;
+${hopScript(includes)}
     js_var $sluice_fallback_socket "unix:${fallbackSocket}";
-    add_header ${PEER_HEADER} $sluice_told always;
-    add_header Set-Cookie $sluice_cookie always;
-    add_header Set-Cookie $sluice_arm_cookie always;
     recursive_error_pages on;
 
     # A location that repeats none of these shares one TLS context with the server: the authorities are read once.

@@ -86,11 +86,11 @@ location @sluice_lost {
 }
 
 /** What passes a request on for the key; `mark` says how its host is looked up (njs/lookup.ts). */
-function routedLocation(name: string, mark: string, settings: ConfSettings): string {
+function routedLocation(name: string, mark: string, settings: ConfSettings, first: string): string {
   const { includes } = homePaths(settings.home)
   const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''
   return `location ${name} {
-    set $sluice_key "${mark}$host/$sluice_slot";
+${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${mark}$host/$sluice_slot";
     proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     # Server-sent events and other slow answers pass as they come.
     proxy_buffering off;
@@ -99,13 +99,18 @@ ${again}    include "${includes}/headers.conf";
 }`
 }
 
+/** All that the table routes. `first`: what stands before all else in a location for any path. */
+export function routedLocations(settings: ConfSettings, first = ''): string {
+  return `${routedLocation('/', '@', settings, first)}
+# ACME challenges: routes of any host come first. So short that a location of your own for them is longer, and is taken.
+${routedLocation('^~ /.well-known/acme', '.', settings, '')}`
+}
+
 /** `server.conf`: for a server of the user's, all of which the table routes by host and path. */
 export function serverConf(settings: ConfSettings): string {
   const { includes } = homePaths(settings.home)
   return `# Sluice: in a server{}; the table's routes say where a request goes.
-${routedLocation('/', '@', settings)}
-# ACME challenges: routes of any host come first. So short that a location of your own for them is longer, and is taken.
-${routedLocation('^~ /.well-known/acme', '.', settings)}
+${routedLocations(settings)}
 include "${includes}/again.conf";
 `
 }

@@ -11,6 +11,8 @@ export interface NginxBuild {
   tempPaths: Map<string, string>
   /** Whether it can speak TLS and HTTP/2 to clients. */
   hasTls: boolean
+  /** Whether it can take and pass on gRPC. */
+  hasGrpc: boolean
 }
 
 const MODULES = [
@@ -47,8 +49,11 @@ function parseArguments(version: string, output: string): NginxBuild {
   const prefix = value('prefix') ?? '/usr/local/nginx'
   const modules = value('modules-path') ?? 'modules'
   const temporary = [...output.matchAll(/--(http-[\w-]+)-temp-path='?([^\s']+)/g)]
+  const isWith = (...names: string[]): boolean =>
+    names.every((name) => output.includes(`--with-http_${name}_module`))
   return {
-    hasTls: /--with-http_ssl_module/.test(output) && /--with-http_v2_module/.test(output),
+    hasTls: isWith('ssl', 'v2'),
+    hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

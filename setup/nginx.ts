@@ -86,6 +86,7 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     modulesPath: modulesIn(root),
     // Debian builds all of its nginx with it.
     hasTls: true,
+    hasGrpc: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
 }

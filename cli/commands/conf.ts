@@ -27,7 +27,7 @@ function streamLines(sluice: string, info: NginxInfo): string[] {
     : ['# No TCP and UDP routes: this nginx has no stream module with njs.', '']
 }
 
-function https(sluice: string, { hasTls }: NginxInfo): string[] {
+function https(sluice: string, { hasTls, hasGrpc }: NginxInfo): string[] {
   return hasTls
     ? [
         '',
@@ -36,7 +36,8 @@ function https(sluice: string, { hasTls }: NginxInfo): string[] {
         '        listen 443 ssl;',
         '        http2 on;',
         `        include "${sluice}/tls.conf";`,
-        `        include "${sluice}/server.conf";`,
+        ...(hasGrpc ? ['        # server.conf, and gRPC:'] : []),
+        `        include "${sluice}/${hasGrpc ? 'grpc' : 'server'}.conf";`,
         '    }',
       ]
     : ['', '    # This nginx was built without http_ssl_module or http_v2_module: it has no TLS.']

@@ -122,6 +122,7 @@ function confSettings(
     nginxVersion: nginx.version,
     modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
     hasStream,
+    hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,
