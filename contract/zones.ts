@@ -38,6 +38,8 @@ export const POOL = 'sluice_pool'
 export const POOL_SHARDS = 16
 /** The upstream{} of the hop alone. */
 export const HOP = 'sluice_hop'
+/** The upstream{} of the hop's server for gRPC. */
+export const GRPC_HOP = 'sluice_grpc_hop'
 /** The header that tells the hop what the front picked: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
 /** In place of a SID: what asks has no time limit of its own. */

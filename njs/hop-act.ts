@@ -12,7 +12,8 @@ import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
 import { parsePick } from './plan.js'
-import { refusalPage } from './refusal.js'
+import { isGrpc } from './hop-request.js'
+import { grpcRefusal, refusalPage } from './refusal.js'
 
 /** What answers in place of an upstream. */
 export interface Reply {
@@ -96,9 +97,25 @@ function patienceReply(r: NginxHTTPRequest, action: RouteAction): Reply | null {
       }
 }
 
+/** null when the route passes a call of gRPC on. */
+function grpcReply(known: ActionRecord): Reply | null {
+  const action = known.action
+  const fields = Object.keys(action)
+  const headers =
+    action.maintenance !== undefined
+      ? grpcRefusal('maintenance', '')
+      : fields.length > 0
+        ? grpcRefusal('not_for_grpc', fields[0] as string)
+        : null
+  return headers === null ? null : { status: 200, headers: headers, body: '' }
+}
+
 /** null when the route does not answer this request by itself. */
 function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   const action = known.action
+  if (isGrpc(r)) {
+    return grpcReply(known)
+  }
   const page = action.maintenance
   if (page !== undefined) {
     const headers = { 'Content-Type': page.contentType, 'Cache-Control': 'no-store' }

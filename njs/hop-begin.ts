@@ -6,7 +6,7 @@ import type { Choice } from './choice.js'
 import { count } from './count.js'
 import type { CountedEvent } from './count.js'
 import { zones } from './dict.js'
-import { claim, groundOf, printChoice, triesIn } from './hop-request.js'
+import { claim, groundOf, isGrpc, printChoice, triesIn } from './hop-request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
 import { tellFailed, tellTaken } from './hop-tell.js'
 import { canSpendTry, earnTry } from './load.js'
@@ -27,6 +27,8 @@ const CLAIMS = 3
 
 const COUNTED: { [code in Refusal]: CountedEvent } = {
   no_route: 'noRoute',
+  not_grpc: 'noRoute',
+  only_grpc: 'noRoute',
   no_peer: 'noPeer',
   upstream_full: 'full',
 }
@@ -136,6 +138,10 @@ function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boo
 function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   const v = r.variables
   const name = upstreamOf(made.choice.upstream)
+  const rules = rulesOf(zones.sluice_table, made.choice.upstream)
+  if ((rules !== null && rules.grpc) !== isGrpc(r)) {
+    return refuse(r, isGrpc(r) ? 'not_grpc' : 'only_grpc', name, '')
+  }
   if (made.tried !== '') {
     count(counter, 'retried', r)
     tellFailed(r, made.tried)
@@ -162,7 +168,8 @@ export function begin(r: NginxHTTPRequest, made: Plan): string {
     return beginTry(r, made)
   }
   if (made.does === 'fallback') {
-    const target = fallbackTarget(r, made.upstream)
+    // The fallback knows no gRPC.
+    const target = isGrpc(r) ? '' : fallbackTarget(r, made.upstream)
     if (target !== '') {
       count(counter, 'fallback', r)
       v.sluice_choice = target

@@ -49,7 +49,7 @@ function plainPeer(r: NginxHTTPRequest): string {
   const v = r.variables
   const pick = v.http_x_sluice_pick as string
   // Behind a space stands what the front picked; the space alone does not pass a header.
-  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('again.sock') >= 0) {
+  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('hop.sock') < 0) {
     return ''
   }
   const choice = plainLine(r, pick)
@@ -123,6 +123,10 @@ first.told = told
 first.page = page
 first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
 first.late = (r: NginxHTTPRequest): void => rest().late(r)
+/** Goes on when nginx has read all that came with what it reads now. */
+first.pause = (r: NginxHTTPRequest): void => {
+  setTimeout(() => r.return(204), 0)
+}
 first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
 
 export default first

@@ -11,6 +11,7 @@ import {
   cookieFor,
   follow,
   groundOf,
+  isGrpc,
   isIdempotent,
   parseChoice,
   rulesOfTried,
@@ -19,7 +20,7 @@ import {
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
 import { tellAnswer, tellFailedTry } from './hop-tell.js'
 import { parsePick, plan } from './plan.js'
-import { refusalPage } from './refusal.js'
+import { grpcRefusal, refusalPage } from './refusal.js'
 
 const counter = zones.sluice_counter
 
@@ -63,6 +64,14 @@ function peer(r: NginxHTTPRequest): string {
   return choice.address
 }
 
+/**
+ * Whether all of a call's body is here. nginx passes it on as it comes, and for a second location reads no more of it; while it
+ * still reads, it has no length to tell.
+ */
+function isWhole(r: NginxHTTPRequest): boolean {
+  return (r.variables.content_length || '') !== ''
+}
+
 /** Whether there is another try, which is then settled. */
 function goesOn(r: NginxHTTPRequest): boolean {
   const v = r.variables
@@ -78,6 +87,9 @@ function goesOn(r: NginxHTTPRequest): boolean {
   const front = parsePick(v.http_x_sluice_pick).sid
   const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
   const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
+  if (isGrpc(r) && (wasSent || !isWhole(r))) {
+    return false
+  }
   if (!isAllowed(r, rules, nth, most, wasSent)) {
     return false
   }
@@ -104,6 +116,14 @@ function next(r: NginxHTTPRequest): string {
 }
 
 function answer(r: NginxHTTPRequest, code: Code, name: string): void {
+  if (isGrpc(r)) {
+    const headers = grpcRefusal(code, name)
+    Object.keys(headers).forEach((header) => {
+      r.headersOut[header] = headers[header]
+    })
+    r.return(200, '')
+    return
+  }
   const page = refusalPage(code, name, r.headersIn.Accept)
   r.headersOut['Content-Type'] = page.contentType
   r.headersOut['Cache-Control'] = 'no-store'

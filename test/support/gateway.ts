@@ -125,6 +125,7 @@ function confSettings(
     modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
     hasStream,
     passthrough,
+    hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,
