@@ -10,7 +10,6 @@ import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
 import { makeHome, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
-import { makeOwnCertificate } from '../start/own-certificate.js'
 
 function beside(home: string, nginx: string): string[] {
   return [
@@ -115,6 +114,7 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   // Whether an nginx.conf includes that nobody can see from here, so its user has to ask for it.
   const isAsked = config.origins.get('passthrough') !== 'default'
   const settings = { ...opened, passthrough: opened.passthrough && isAsked }
+  const { makeOwnCertificate } = await import('../start/own-certificate.js')
   await makeOwnCertificate(settings)
   const main = join(home, 'nginx.conf')
   const files = [...gatewayFiles(settings, info, 'unchanged')].filter(([path]) => path !== main)
