@@ -161,12 +161,7 @@ function pick(s: NginxStreamRequest): Promise<void> {
   return serve(s, s.variables.sluice_key as string)
 }
 
-/** Of a TLS connection that nginx looked into: the unit of the name; '' when this is to be terminated here. */
-function passed(s: NginxStreamRequest): string {
-  return findPassed(zones.sluice_table, s.variables.ssl_preread_server_name || '')
-}
-
-/** The same connection, in the server that passes it through: nginx took along no variable, but all that the client said is still unread. */
+/** TLS that is passed through by name (way-main.ts): nginx took along no variable, but all that the client said is still unread. */
 function pass(s: NginxStreamRequest): void {
   s.on('upstream', (data) => {
     let name: string | null = ''
@@ -205,4 +200,4 @@ function answered(s: NginxStreamRequest): void {
   })
 }
 
-export default { pick, passed, pass, asked, answered }
+export default { pick, pass, asked, answered }

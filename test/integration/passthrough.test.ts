@@ -9,9 +9,10 @@ import { makeAuthority } from '../support/certificates.js'
 import { startControlled } from '../support/controlled.js'
 import type { Controlled } from '../support/controlled.js'
 import type { Rig } from '../support/gateway.js'
-import { openTls, startTls } from '../support/stream-backend.js'
+import { openTcp, openTls, startTls } from '../support/stream-backend.js'
 import type { StreamBackend } from '../support/stream-backend.js'
 import { temporaryFolder } from '../support/temp.js'
+import { hello } from '../support/tls-client.js'
 import { until } from '../support/until.js'
 
 t.setTimeout(170_000)
@@ -129,10 +130,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
 
   t.test(`${rig}: which name, and which peer`, async (t) => {
     const { done, put, greeted, gateway, controller } = await bench(t, rig)
-    const names = ['exact', 'near', 'far']
-    for (const id of names) {
-      await put(id, await startTls(t, id, await authority.issue([`${id}.test`])))
-    }
+    const start = async (id: string) => startTls(t, id, await authority.issue([`${id}.test`]))
+    const [exact, near, far] = [await start('exact'), await start('near'), await start('far')]
+    for (const each of [exact, near, far]) await put(each.id, each)
     await done('PUT', '/v1/routes/exact', { sni: ['a.b.test'], upstream: 'exact' })
     await done('PUT', '/v1/routes/near', { sni: ['*.b.test'], upstream: 'near' })
     await done('PUT', '/v1/routes/far', { sni: ['.test'], upstream: 'far' })
@@ -144,6 +144,16 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const long = `${'x'.repeat(62)}.`.repeat(4).slice(0, 248) + '.test'
     await done('PUT', '/v1/routes/exact', { sni: [long], upstream: 'exact' })
     t.same(await greeted(long, 1), { exact: 1 }, 'as long as a name can be')
+
+    const said = await hello({ servername: 'x.b.test' })
+    const slow = await openTcp(gateway.httpsPort)
+    const answered = new Promise<Buffer>((resolve) => slow.socket.once('data', resolve))
+    slow.socket.write(said.subarray(0, 30))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    slow.socket.write(said.subarray(30))
+    await answered
+    t.equal(near.open(), 1, 'what comes in parts is waited for')
+    await slow.end()
 
     await done('PUT', '/v1/routes/none', { sni: ['none.test'], upstream: 'nobody' })
     t.same(await greeted('none.test', 2), { cut: 2 }, 'no instance')
