@@ -60,7 +60,7 @@ function armText({ upstream, where, weight, when }: ArmView): string {
 /** The arms, and by what clients keep theirs. */
 function targetOf({ upstream, split, stick, redirect, maintenance }: RouteView): string {
   if (maintenance !== undefined || (upstream === undefined && split === undefined)) {
-    return `answers ${(maintenance ?? redirect)?.status}`
+    return `answers ${(maintenance ?? redirect ?? { status: 404 }).status}`
   }
   const arms = (split ?? []).map(armText)
   const kept = stick === undefined ? [] : [`kept by ${stick.key ?? `cookie:${stick.name}`}`]
