@@ -46,7 +46,7 @@ export const PICK_HEADER = 'X-Sluice-Pick'
 export const PATIENT = 'patient'
 /** Where a front goes on that has none. */
 export const PATIENT_LOCATION = '@sluice_patient'
-/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`. */
+/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`, and `!` where Sluice itself answered. */
 export const PEER_HEADER = 'X-Sluice-Peer'
 
 /** nginx draws a number below this for each request (`split_clients`, 2 % each). */

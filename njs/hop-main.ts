@@ -128,5 +128,7 @@ first.pause = (r: NginxHTTPRequest): void => {
   setTimeout(() => r.return(204), 0)
 }
 first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
+first.paper = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
+  rest().paper(r, data, flags)
 
 export default first

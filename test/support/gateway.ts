@@ -200,7 +200,7 @@ class Nginx {
       if (child.exitCode !== null) return true
       return (await ask({ socketPath, path: '/alive' })).status === 200
     }
-    await until(alive, { what: 'nginx to answer', timeoutMs: 30_000 })
+    await until(alive, { what: 'nginx to answer', deadlineMs: 30_000 })
     if (child.exitCode !== null) throw new Error(`nginx ended: ${output}\n${this.errorLog()}`)
   }
 
