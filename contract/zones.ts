@@ -28,7 +28,10 @@ export const STREAM_ZONES = {
   event: 'sluice_stream_event',
   counter: 'sluice_stream_counter',
 }
-/** What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com`. */
+/**
+ * What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com` at the HTTPS port,
+ * `9100*app.example.com` at a port of its own; there `9100*` alone says that the port has names.
+ */
 export const PASSED_NAME = 'tls*'
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */
 export const CONNECTION_ZONE = 'sluice_connection'

@@ -37,6 +37,7 @@ function portServers(settings: ConfSettings): string[] {
     `server {
 ${listens(settings, '')}
     set $sluice_key "@tcp*$server_port/$sluice_slot";
+    js_preread sluice_stream.named;
     proxy_socket_keepalive on;
     tcp_nodelay on;
 ${common}

@@ -3,7 +3,7 @@
  * connection is found out before, by a connection that is closed again; where there is no second peer, that is spared.
  */
 import { STATE_KEY, parseState } from '../contract/table.js'
-import { MAX_TRIES, SHARES } from '../contract/zones.js'
+import { MAX_TRIES, PASSED_NAME, SHARES } from '../contract/zones.js'
 import { activeKey, enter, leave } from './active.js'
 import { nameIn } from './client-hello.js'
 import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
@@ -156,26 +156,45 @@ async function serve(s: NginxStreamRequest, key: string): Promise<void> {
   s.allow()
 }
 
-/** Before anything of the client's is read. */
-function pick(s: NginxStreamRequest): Promise<void> {
-  return serve(s, s.variables.sluice_key as string)
+/** Before anything of the client's is read; where a port has names, what the client says comes first (`named`). */
+async function pick(s: NginxStreamRequest): Promise<void> {
+  const v = s.variables
+  if (v.protocol === 'TCP' && zones.sluice_table.get('@' + v.server_port + '*') !== undefined) {
+    s.allow()
+    return
+  }
+  await serve(s, v.sluice_key as string)
 }
 
-/** TLS that is passed through by name (way-main.ts): nginx took along no variable, but all that the client said is still unread. */
-function pass(s: NginxStreamRequest): void {
+/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or `other`. */
+function serveNamed(s: NginxStreamRequest, before: string, other: string): void {
   s.on('upstream', (data) => {
     let name: string | null = ''
     try {
       name = nameIn(data)
     } catch (error) {
-      countFailure(counter, 'reading what a TLS client asks for', error, s)
+      // Not TLS, so without a name.
     }
     if (name !== null) {
       s.off('upstream')
-      const unit = findPassed(zones.sluice_table, name)
+      const unit = findPassed(zones.sluice_table, before, name) || other
       void serve(s, unit + '/' + (s.variables.sluice_slot as string))
     }
   })
+}
+
+function named(s: NginxStreamRequest): void {
+  const v = s.variables
+  if (v.sluice_peer === '') {
+    serveNamed(s, v.server_port + '*', '@tcp*' + v.server_port)
+  } else {
+    s.allow()
+  }
+}
+
+/** TLS that is passed through by name (way-main.ts): nginx took along no variable, but all that the client said is still unread. */
+function pass(s: NginxStreamRequest): void {
+  serveNamed(s, PASSED_NAME, '')
 }
 
 /** The server that asks: whom, stands in the request that the hop sends. */
@@ -200,4 +219,4 @@ function answered(s: NginxStreamRequest): void {
   })
 }
 
-export default { pick, pass, asked, answered }
+export default { pick, named, pass, asked, answered }
