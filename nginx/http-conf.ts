@@ -139,6 +139,7 @@ js_var $sluice_act_mirror '';
 js_var $sluice_act_target '';
 js_var $sluice_act_host '';
 js_var $sluice_tls_name '';
+js_var $sluice_asked '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';

@@ -56,6 +56,19 @@ function wayTo(rules: Rules | null): string {
   return tls === '' ? '' : tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
 }
 
+/** Whether another peer could take a call that this one does not. */
+function isWorthAsking(
+  r: NginxHTTPRequest,
+  choice: Choice,
+  rules: Rules | null,
+  tried: string,
+): boolean {
+  const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
+  const table = zones.sluice_table
+  const draw = drawOf(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
+}
+
 /** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
 function locationFor(
   r: NginxHTTPRequest,
@@ -96,6 +109,7 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   v.sluice_choice = printChoice(choice)
   v.sluice_tried = tried
   v.sluice_turn = locationFor(r, choice, rules, tried)
+  v.sluice_asked = isGrpc(r) && isWorthAsking(r, choice, rules, tried) ? choice.peer.address : ''
   v.sluice_tls_name = rules === null ? '' : rules.tls.slice(rules.tls.indexOf(':') + 1)
   if (rules !== null && rules.measured) {
     v.sluice_watched = '1'
