@@ -1,4 +1,5 @@
 /** gRPC: where the front takes it, and the hop's server for it. Only nginx's grpc module passes it on, over HTTP/2. */
+import { READ_MS } from '../contract/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
 import { PASSED, hopScript } from './hop-conf.js'
 import { clientPort, routedLocations } from './proxy-conf.js'
@@ -108,29 +109,70 @@ ${passed.join('\n')}
     grpc_ssl_verify_depth 10;`
 }
 
-/** nginx begins with a call's head, and reads no more of its body for a second location than it had read for the first. */
-const LOCATIONS = `    # What came along with the head is read meanwhile; if that is all, it can be sent once more.
-    auth_request sluice_pause;
-    location = sluice_pause {
+/** For routes that act: they ask the hop once more. */
+function actLocation(readMs: number): string {
+  const limit = `grpc_read_timeout ${readMs}ms; error_page 504 = @sluice_late;`
+  const passed = `${PASSED} ${PEER_HEADER}`.split(' ').map((name) => `grpc_pass_header ${name};`)
+  return `    location @sluice_act_${readMs} {
+        auth_request off;
+        add_header ${PEER_HEADER} "";
+        js_header_filter sluice_hop.dress;
+        ${readMs === 0 ? '' : limit}
+        ${passed.join(' ')}
+        rewrite ^ $sluice_act_target break;
+        grpc_set_header Host $sluice_act_host;
+        grpc_set_header ${PICK_HEADER} $sluice_act_pick;
+        grpc_pass grpc://${GRPC_HOP};
+    }`
+}
+
+/**
+ * nginx begins to pass a call on before it has its body, and reads no more of that for a second location than it had read for the
+ * first. So stream{}, where there is one, is asked first whether the peer takes connections at all.
+ */
+function asking({ home, connectTimeoutMs }: ConfSettings): string {
+  return `    auth_request sluice_ask;
+    location = sluice_ask {
         internal;
         auth_request off;
-        js_content sluice_hop.pause;
+        if ($sluice_asked = "") {
+            return 204;
+        }
+        proxy_pass_request_headers off;
+        proxy_pass_request_body off;
+        proxy_method GET;
+        proxy_set_header Connection "";
+        proxy_read_timeout ${connectTimeoutMs + 1000}ms;
+        error_page 502 504 = @sluice_untaken;
+        proxy_pass "http://unix:${homePaths(home).askSocket}:/$sluice_asked";
     }
-    location / {
+    location @sluice_untaken { return 403; }`
+}
+
+/** Those that are asked answer for themselves. */
+function answerLocation(name: string, handler: string): string {
+  return `    location @sluice_${name} { auth_request off; js_content sluice_hop.${handler}; }`
+}
+
+function locations(): string[] {
+  const next = 'error_page 403 502 504 = $sluice_next;'
+  return [
+    `    location / {
         if ($sluice_first = "") {
             return 418;
         }
         error_page 418 = $sluice_turn;
-        error_page 502 504 = $sluice_next;
+        ${next}
         grpc_pass grpc://$sluice_first;
-    }
-${WAYS.map(
-  ([way, pass]) =>
-    `    location @sluice_retry${way} { error_page 502 504 = $sluice_next; ${pass} }`,
-).join('\n')}
-    location @sluice_refuse { js_content sluice_hop.page; }
-    location @sluice_fail { js_content sluice_hop.page; }
-    location @sluice_reply { js_content sluice_hop.reply; }`
+    }`,
+    ...WAYS.map(([way, pass]) => `    location @sluice_retry${way} { ${next} ${pass} }`),
+    answerLocation('refuse', 'page'),
+    answerLocation('fail', 'page'),
+    answerLocation('reply', 'reply'),
+    answerLocation('late', 'late'),
+    ...[0, ...READ_MS].map(actLocation),
+  ]
+}
 
 /** The hop's server for gRPC. */
 export function grpcHop(settings: ConfSettings): string {
@@ -145,6 +187,6 @@ ${hopScript(includes)}
 
 ${passing(settings, includes)}
 
-${LOCATIONS}
+${[...(settings.hasStream ? [asking(settings)] : []), ...locations()].join('\n')}
 }`
 }

@@ -148,6 +148,7 @@ js_var $sluice_act_host '';
 js_var $sluice_act_page '';
 js_var $sluice_tls_name '';
 js_var $sluice_tls_certificate '';
+js_var $sluice_asked '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';

@@ -106,17 +106,22 @@ function patienceReply(r: NginxHTTPRequest, action: RouteAction): Reply | null {
       }
 }
 
+/** The field of a route that nginx cannot do with a call, whose headers are no text and whose body is never held back. */
+function unfitForGrpc(action: RouteAction): string | undefined {
+  const unfit: Array<keyof RouteAction> = ['redirect', 'requestHeaders', 'maxBodyBytes', 'mirror']
+  const found = unfit.filter((field) => action[field] !== undefined)[0]
+  return found === undefined && action.buffering === true ? 'buffering' : found
+}
+
 /** null when the route passes a call of gRPC on. */
 function grpcReply(known: ActionRecord): Reply | null {
-  const action = known.action
-  const fields = Object.keys(action)
+  const unfit = known.action.maintenance === undefined ? unfitForGrpc(known.action) : undefined
+  if (known.action.maintenance === undefined && unfit === undefined) {
+    return null
+  }
   const headers =
-    action.maintenance !== undefined
-      ? grpcRefusal('maintenance', '')
-      : fields.length > 0
-        ? grpcRefusal('not_for_grpc', fields[0] as string)
-        : null
-  return headers === null ? null : { status: 200, headers: headers, body: '' }
+    unfit === undefined ? grpcRefusal('maintenance', '') : grpcRefusal('not_for_grpc', unfit)
+  return { status: 200, headers: headers, body: '' }
 }
 
 /** null when the route does not answer this request by itself. */
@@ -137,8 +142,24 @@ function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   return known.target === '-' ? null : bodyReply(r, action.maxBodyBytes) || patienceReply(r, action)
 }
 
+/** The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep byte for byte. */
+function passCallOn(r: NginxHTTPRequest, known: ActionRecord): string {
+  const v = r.variables
+  const action = known.action
+  const rewrite = action.rewrite
+  const key = parsePick(v.http_x_sluice_pick).key
+  v.sluice_act_pick = known.target + key.slice(key.lastIndexOf('/'))
+  v.sluice_act_target = rewrite === undefined ? r.uri : rewriteTarget(r.uri, known.prefix, rewrite)
+  v.sluice_act_host = action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost
+  return '@sluice_act_' + (action.timeouts === undefined ? 0 : action.timeouts.readMs)
+}
+
 /** Fills the variables of the location that passes the request on; answers its name. */
 function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
+  return isGrpc(r) ? passCallOn(r, known) : passRequestOn(r, known)
+}
+
+function passRequestOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const v = r.variables
   const action = known.action
   const picked = parsePick(v.http_x_sluice_pick)

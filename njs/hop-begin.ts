@@ -71,6 +71,19 @@ function introduce(v: NginxHTTPRequest['variables'], tls: string): void {
   v.sluice_tls_certificate = 'data:' + shown
 }
 
+/** Whether another peer could take a call that this one does not. */
+function isWorthAsking(
+  r: NginxHTTPRequest,
+  choice: Choice,
+  rules: Rules | null,
+  tried: string,
+): boolean {
+  const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
+  const table = zones.sluice_table
+  const draw = drawOf(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
+}
+
 /** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
 function locationFor(
   r: NginxHTTPRequest,
@@ -114,6 +127,7 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   if (rules !== null && rules.tls !== '') {
     introduce(v, rules.tls)
   }
+  v.sluice_asked = isGrpc(r) && isWorthAsking(r, choice, rules, tried) ? choice.peer.address : ''
   if (rules !== null && rules.measured) {
     v.sluice_watched = '1'
   }

@@ -123,10 +123,6 @@ first.told = told
 first.page = page
 first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
 first.late = (r: NginxHTTPRequest): void => rest().late(r)
-/** Goes on when nginx has read all that came with what it reads now. */
-first.pause = (r: NginxHTTPRequest): void => {
-  setTimeout(() => r.return(204), 0)
-}
 first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
 first.paper = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
   rest().paper(r, data, flags)

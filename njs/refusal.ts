@@ -23,12 +23,14 @@ const DETAIL: { [code: string]: (name: string) => string } = {
 }
 
 /** Statuses of gRPC: CANCELLED is 1, and so on. */
+const DEADLINE_EXCEEDED = 4
 const UNIMPLEMENTED = 12
 const UNAVAILABLE = 14
 const GRPC_STATUS: { [code: string]: number } = {
   no_route: UNIMPLEMENTED,
   not_grpc: UNIMPLEMENTED,
   not_for_grpc: UNIMPLEMENTED,
+  too_slow: DEADLINE_EXCEEDED,
 }
 
 /** What cannot break out of a page or a header: it may be what a client sent. */

@@ -157,7 +157,10 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
   for (const [name, text] of Object.entries(renderConf(settings))) {
     const isMain = name === 'nginx.conf'
     const more = isMain && options.conf ? options.conf(userPort).replaceAll('$HOME', home) : ''
-    writeFileSync(join(home, name), more ? text.replace(/\}\n$/, `${more}\n}\n`) : text)
+    writeFileSync(
+      join(home, name),
+      more ? text.replace(/\}\n(?=$|\nstream \{)/, `${more}\n}\n`) : text,
+    )
   }
   if (options.fallback) {
     writeFileSync(join(home, 'fallback/sluice-upstreams.conf'), options.fallback(home))
