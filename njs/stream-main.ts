@@ -10,13 +10,12 @@ import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
-import { appendEvent } from './events.js'
 import { hold } from './hold.js'
 import type { Asked } from './lookup.js'
 import { findPassed } from './passed.js'
-import { rulesOf } from './peers.js'
 import { drawOf } from './plan.js'
 import { counts } from './policy/balance.js'
+import { mostTries, takes, tell, tryTrial } from './stream-ask.js'
 import { take } from './take.js'
 
 const counter = zones.sluice_counter
@@ -47,31 +46,6 @@ function follow(s: NginxStreamRequest, sid: string): void {
     return
   }
   hold(() => leave(zones.sluice_active, key))
-}
-
-function tellFailed(s: NginxStreamRequest, sid: string): void {
-  try {
-    appendEvent(zones.sluice_event, counter, 'f' + sid)
-  } catch (error) {
-    countFailure(counter, 'telling of a try', error, s)
-  }
-}
-
-/** Whether the peer takes connections. The hop asks, because in njs before 1.0 a fetch never ends that gets no answer. */
-async function takes(s: NginxStreamRequest, address: string): Promise<boolean> {
-  try {
-    const url = 'http://unix:' + (s.variables.sluice_probe_socket as string) + ':/' + address
-    const reply = await ngx.fetch(url, { headers: { Host: 'sluice' } })
-    return reply.status === 200
-  } catch (error) {
-    s.warn('sluice: asking ' + address + ' failed: ' + String(error))
-    return false
-  }
-}
-
-function mostTries(upstream: string): number {
-  const rules = rulesOf(zones.sluice_table, upstream)
-  return rules === null ? MAX_TRIES : Math.min(MAX_TRIES, rules.tries)
 }
 
 function isWorthAsking(
@@ -105,7 +79,7 @@ async function isTaken(
   if (isWorthAsking(s, draw, choice, tried, nth)) {
     const isThere = await takes(s, choice.peer.address)
     if (!isThere) {
-      tellFailed(s, choice.peer.sid)
+      tell(s, 'f' + choice.peer.sid)
       count(counter, 'retried', s)
     }
     if (!isThere || !isStillUp(choice)) {
@@ -129,8 +103,13 @@ function countNone(s: NginxStreamRequest, ground: Ground, draw: Draw): void {
  */
 async function find(s: NginxStreamRequest, key: string): Promise<string> {
   const ground = groundOf(s)
-  let tried = ''
+  const trial = await tryTrial(s, ground, drawOf(ground.table, ground.asked, key))
+  let tried = trial.tried
   let wasNone = false
+  if (trial.choice !== null && claim(trial.choice)) {
+    follow(s, trial.choice.peer.sid)
+    return trial.choice.peer.address
+  }
   for (let nth = 0; nth < MAX_TRIES; nth++) {
     const draw = drawOf(ground.table, ground.asked, key)
     draw.share = (draw.share + nth * 619) % SHARES
