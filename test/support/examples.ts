@@ -42,6 +42,7 @@ async function translate(text: string, home: Home): Promise<string> {
   const ports = new Map([
     ['8080', home.httpPort],
     ['8081', home.apiPort],
+    ['8443', home.httpsPort],
   ])
   for (const [port = ''] of text.matchAll(/\b90\d\d\b/g)) {
     ports.set(port, ports.get(port) ?? (await freePort()))

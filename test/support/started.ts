@@ -95,6 +95,7 @@ export class Started {
 export interface Home {
   folder: string
   httpPort: number
+  httpsPort: number
   apiPort: number
   environment: NodeJS.ProcessEnv
 }
@@ -116,7 +117,7 @@ export async function makeHome(t: Test, more: Record<string, string> = {}): Prom
     SLUICE_DOCKER: 'off',
     ...more,
   }
-  return { folder, httpPort, apiPort, environment }
+  return { folder, httpPort, httpsPort, apiPort, environment }
 }
 
 export function nginxPid({ folder }: Home): number {
