@@ -13,6 +13,8 @@ export interface NginxBuild {
   hasTls: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
+  /** Whether its stream{} can look into TLS, and hand connections on. */
+  hasPreread: boolean
 }
 
 const MODULES = [
@@ -54,6 +56,9 @@ function parseArguments(version: string, output: string): NginxBuild {
   return {
     hasTls: isWith('ssl', 'v2'),
     hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
+    hasPreread:
+      /--with-stream_ssl_preread_module/.test(output) &&
+      !/--without-stream_pass_module/.test(output),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

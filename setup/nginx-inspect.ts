@@ -20,6 +20,8 @@ export interface NginxInfo {
   hasTls: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
+  /** Whether its stream{} can look into TLS, and hand connections on. */
+  hasPreread: boolean
   mimeTypes?: string
 }
 
@@ -41,12 +43,15 @@ export async function inspectNginx(path: string, modulesPath?: string): Promise<
 /** The facts about an nginx, from those that had to be found out. */
 export function nginxInfo(
   path: string,
-  found: Pick<NginxInfo, 'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasGrpc'>,
+  found: Pick<
+    NginxInfo,
+    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasGrpc' | 'hasPreread'
+  >,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls, hasGrpc } = found
+  const { version, njs, engines, modulesPath, hasTls, hasGrpc, hasPreread } = found
   const modules = loadableModules(modulesPath)
-  const hasSticky = atLeast(version, POOL_SINCE)
-  return { path, version, njs, modulesPath, modules, engines, hasSticky, hasTls, hasGrpc }
+  const has = { hasSticky: atLeast(version, POOL_SINCE), hasTls, hasGrpc, hasPreread }
+  return { path, version, njs, modulesPath, modules, engines, ...has }
 }
 
 async function inspectNjs(
