@@ -169,7 +169,7 @@ ${hopScript(includes)}
     js_var $sluice_fallback_socket "unix:${fallbackSocket}";
     recursive_error_pages on;
 
-${peerTls(includes)}
+${peerTls('proxy', includes)}
 
 ${LOCATIONS}
 ${WAYS.flatMap(tryLocations).join('\n')}
