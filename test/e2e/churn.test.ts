@@ -9,32 +9,33 @@ import { describe, judge, monotonicMs } from '../support/ledger.js'
 import { startLoad } from '../support/load.js'
 import type { Load } from '../support/load.js'
 import { Backends } from '../support/load-backends.js'
-import { InstanceChurner } from '../support/load-instances.js'
 import type { Deed } from '../support/load-instances.js'
-import { chooseSeed, seeded } from '../support/load-random.js'
-import { RouteChurner } from '../support/load-routes.js'
+import { chooseSeed } from '../support/load-random.js'
 import { startRig } from '../support/load-rig.js'
 import type { Rig, RigOptions } from '../support/load-rig.js'
+import { Scene, makeSceneCertificates } from '../support/load-scene.js'
 import { temporaryFolder } from '../support/temp.js'
 import { tools } from '../support/tools.js'
 import { until } from '../support/until.js'
 
-const UPSTREAMS = ['web', 'api', 'shop', 'auth']
-/** For each of them, in two sets so that every balance is churned with the pool and without. */
+/** For each upstream of the scene, the one for TCP last; in two sets so that every balance is churned with the pool and without. */
 const COUNTING: Policy[] = [
   { balance: 'random' },
   { balance: 'roundRobin' },
   { balance: 'leastConn' },
   { balance: 'hash', hash: { key: 'uri' } },
+  { balance: 'leastConn' },
 ]
 const MEASURING: Policy[] = [
   { balance: 'randomTwo' },
   { balance: 'leastTime' },
   { balance: 'hash', hash: { key: 'uri', loadPercent: 150 } },
   { balance: 'roundRobin', retry: { ...DEFAULT_RETRY, statuses: [503] } },
+  { balance: 'random' },
 ]
-const LEAST = { requests: 1000, perSecond: 100 }
+const LEAST = { requests: 1000, perSecond: 100, ofEachKind: 100 }
 const seed = chooseSeed()
+const certificates = await makeSceneCertificates(temporaryFolder(t, 'ca'))
 
 t.setTimeout(170_000)
 
@@ -68,7 +69,7 @@ const runs: Run[] = [
 ]
 
 for (const { name, options, policies, durationMs } of runs) {
-  t.test(`instances and routes come and go: ${name}`, async (t) => {
+  t.test(`instances, routes and certificates come and go: ${name}`, async (t) => {
     const rig = await startRig({ ...options, name: 'churn' })
     t.teardown(() => rig.stop())
     const before = stateOf(rig)
@@ -81,40 +82,32 @@ for (const { name, options, policies, durationMs } of runs) {
 
 async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number): Promise<void> {
   const folder = temporaryFolder(t, 'ledger')
-  const backends = new Backends(folder, 'churn')
-  t.teardown(() => backends.kill())
-  const random = seeded(seed)
-  const churners = UPSTREAMS.map((upstream, network) => {
-    return new InstanceChurner({ rig, backends, upstream, network, slots: 6, random })
-  })
-  for (const [i, upstream] of UPSTREAMS.entries()) {
-    await rig.change('PUT', `/v1/upstreams/${upstream}`, { policy: policies[i] })
-  }
-  await Promise.all(churners.map((churner) => churner.begin()))
-  const target = { host: '127.0.0.1', port: rig.httpPort }
-  const load = startLoad(folder, { target, upstreams: UPSTREAMS, seed })
-  t.teardown(() => load.kill())
-  const routes = UPSTREAMS.map((upstream, i) => {
-    const decoy = UPSTREAMS[(i + 1) % UPSTREAMS.length] ?? ''
-    return new RouteChurner({ rig, upstream, decoy, random })
-  })
-  for (const churner of [...churners, ...routes]) churner.start()
+  const scene = new Scene({ rig, folder, seed, policies, certificates })
+  t.teardown(() => scene.kill())
+  await scene.begin()
+  const { churners } = scene
+  for (const churner of churners) churner.start()
   // The length of the run is its subject: as many changes and requests as fit.
   await sleep(durationMs)
-  await Promise.all([...churners, ...routes].map((churner) => churner.stop()))
-  const { lines: client } = await load.stop()
-  const windows = churners.flatMap((churner) => churner.windows)
-  const sum = routes.reduce((all, { changes }) => all + changes, 0)
-  const verdict = judge({ client, backends: backends.lines(), windows, least: LEAST })
-  t.comment(`seed ${seed}: ${describe(verdict)}; ${total(churners)}, routes ${sum}`)
+  await scene.whenAsked(LEAST.ofEachKind, LEAST.requests)
+  await Promise.all(churners.map((churner) => churner.stop()))
+  const kinds = await scene.stopClients()
+  const client = kinds.flat()
+  const ledgers = scene.ledgers(client, LEAST)
+  const verdict = judge(ledgers)
+  const counts = kinds.map(({ length }) => length).join(', ')
+  t.comment(`seed ${seed}: ${describe(verdict)} (${counts} by HTTP, TCP, TLS)`)
+  t.comment(total(scene))
+  t.ok(ledgers.windows.length > 20, `instances went ${ledgers.windows.length} times`)
+  const changes = [...scene.routes, ...scene.renewed].map((churner) => churner.changes)
+  t.ok(Math.min(...changes) > 5, `routes and certificates changed ${changes.join(', ')} times`)
   t.equal(verdict.tooSmall, undefined, 'the load was large enough')
-  t.ok(sum > 20, `routes changed ${sum} times`)
-  t.ok(windows.length > 20, `instances went ${windows.length} times`)
   t.same(verdict.lost.slice(0, 3), [], 'none lost')
   t.same(verdict.misrouted.slice(0, 3), [], 'none misrouted')
   t.same(verdict.afterDrain.slice(0, 3), [], 'none after a drain or removal was answered')
   t.same(verdict.duplicated.slice(0, 3), [], 'no POST sent twice')
   t.same(verdict.disagreed.slice(0, 3), [], 'both ledgers agree')
+  t.same(scene.wronglyShown(client).slice(0, 3), [], 'no certificate that was not to be shown')
 }
 
 /** Three backends in processes of their own; one after the other is killed and comes back, and nobody is told. */
@@ -184,8 +177,10 @@ function complaints(rig: Rig): string[] {
   return log.split('\n').filter((line) => /\[(emerg|alert|crit)\]|js exception/.test(line))
 }
 
-function total(churners: InstanceChurner[]): string {
-  const deeds = Object.keys(churners[0]?.deeds ?? {}) as Deed[]
-  const sum = (deed: Deed): number => churners.reduce((all, { deeds }) => all + deeds[deed], 0)
-  return deeds.map((deed) => `${deed} ${sum(deed)}`).join(', ')
+function total({ instances, routes, renewed }: Scene): string {
+  const deeds = Object.keys(instances[0]?.deeds ?? {}) as Deed[]
+  const sum = (deed: Deed): number => instances.reduce((all, { deeds }) => all + deeds[deed], 0)
+  const changes = (of: { changes: number }[]) => of.reduce((all, each) => all + each.changes, 0)
+  const counts = deeds.map((deed) => `${deed} ${sum(deed)}`).join(', ')
+  return `${counts}, routes ${changes(routes)}, certificates ${changes(renewed)}`
 }

@@ -17,6 +17,8 @@ export interface ClientLine {
   startMs: number
   endMs: number
   error: string
+  /** SHA-256 of the certificate that was shown; '' without TLS. */
+  shown: string
 }
 
 /** One request as a backend saw its head. */
@@ -69,7 +71,8 @@ export function printClientLine(line: ClientLine): string {
   const { id, method, asked, status, upstream, instance, echoedId } = line
   const times = [line.startMs.toFixed(3), line.endMs.toFixed(3)]
   const intact = line.intact ? '1' : '0'
-  return [id, method, asked, status, upstream, instance, echoedId, intact, ...times, line.error]
+  const rest = [intact, ...times, line.error, line.shown]
+  return [id, method, asked, status, upstream, instance, echoedId, ...rest]
     .map((field) => String(field).replaceAll(/[\t\n]/g, ' '))
     .join('\t')
 }
@@ -77,7 +80,7 @@ export function printClientLine(line: ClientLine): string {
 export function readClientLedger(file: string): ClientLine[] {
   return linesOf(file).map((fields) => {
     const [id = '', method = '', asked = '', status, upstream = '', instance = ''] = fields
-    const [echoedId = '', intact, startMs, endMs, error = ''] = fields.slice(6)
+    const [echoedId = '', intact, startMs, endMs, error = '', shown = ''] = fields.slice(6)
     const numbers = { status: Number(status), startMs: Number(startMs), endMs: Number(endMs) }
     return {
       id,
@@ -88,6 +91,7 @@ export function readClientLedger(file: string): ClientLine[] {
       echoedId,
       intact: intact === '1',
       error,
+      shown,
       ...numbers,
     }
   })

@@ -1,7 +1,10 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { connect as connectSecurely } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 
-export type Target = { host: string; port: number } | { path: string }
+/** With `servername`: over TLS, whatever certificate is shown. */
+export type Target = { host: string; port: number; servername?: string } | { path: string }
 
 export interface Answer {
   status: number
@@ -31,6 +34,8 @@ export class Connection {
   opened = 0
   /** Connections that the other side closed while no request was out, without having said so before. */
   closedIdle = 0
+  /** SHA-256 of the certificate that was shown last, as the API writes it; '' without TLS. */
+  shown = ''
 
   constructor(target: Target, timeoutMs = 20_000) {
     this.#target = target
@@ -58,7 +63,7 @@ export class Connection {
   }
 
   #open(): Socket {
-    const socket = connect({ ...this.#target, noDelay: true })
+    const socket = this.#connect()
     this.opened += 1
     this.#received = NOTHING
     this.#socket = socket
@@ -69,6 +74,15 @@ export class Connection {
     socket.on('end', () => this.#onClose(socket, new Error('closed before the answer')))
     socket.on('close', () => this.#onClose(socket, new Error('closed before the answer')))
     return socket
+  }
+
+  #connect(): Socket {
+    const target = this.#target
+    if (!('servername' in target)) return connect({ ...target, noDelay: true })
+    const socket: TLSSocket = connectSecurely({ ...target, rejectUnauthorized: false })
+    return socket.on('secureConnect', () => {
+      this.shown = socket.getPeerCertificate().fingerprint256
+    })
   }
 
   #onData(socket: Socket, chunk: Buffer): void {

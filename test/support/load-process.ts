@@ -23,14 +23,23 @@ let stopping = false
 
 async function runWorker(number: number): Promise<void> {
   const random = seeded(options.seed + number)
-  const connection = new Connection(options.target)
+  let connection = new Connection(options.target)
   connections.push(connection)
   for (let count = 0; !stopping; count++) {
     const upstream = options.upstreams[Math.floor(random() * options.upstreams.length)] as string
+    if (options.connections !== 'kept') connection = another(connection, upstream)
     await send(connection, `${number}-${count}`, upstream, random)
     if (options.thinkMs > 0) await sleep(random() * options.thinkMs * 2)
   }
   connection.close()
+}
+
+function another(last: Connection, upstream: string): Connection {
+  last.close()
+  const name = options.connections === 'tls' && { servername: `${upstream}.${options.domain}` }
+  const connection = new Connection({ ...options.target, ...name })
+  connections.push(connection)
+  return connection
 }
 
 async function send(
@@ -50,11 +59,13 @@ async function send(
   const startMs = monotonicMs()
   try {
     const answer = await connection.request(head, body)
-    lines.push({ ...line, ...readEcho(answer, body), startMs, endMs: monotonicMs() })
+    const shown = connection.shown
+    lines.push({ ...line, ...readEcho(answer, body), startMs, endMs: monotonicMs(), shown })
   } catch (error) {
     const failed = { status: 0, upstream: '', instance: '', echoedId: '', intact: false }
     const reason = error instanceof Error ? error.message : String(error)
-    lines.push({ ...line, ...failed, startMs, endMs: monotonicMs(), error: reason })
+    const shown = connection.shown
+    lines.push({ ...line, ...failed, startMs, endMs: monotonicMs(), error: reason, shown })
     // An address that refuses at once must not turn the load into a busy loop.
     await sleep(10)
   }
@@ -75,7 +86,7 @@ function readEcho(answer: Answer, body: Buffer | undefined): Omit<ClientLine, ke
   return { status: answer.status, upstream: '', instance: '', echoedId: '', intact, error }
 }
 
-type Started = Pick<ClientLine, 'id' | 'method' | 'asked' | 'startMs' | 'endMs'>
+type Started = Pick<ClientLine, 'id' | 'method' | 'asked' | 'startMs' | 'endMs' | 'shown'>
 
 function report(): LoadReport {
   const sum = (count: (connection: Connection) => number): number =>

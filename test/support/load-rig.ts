@@ -38,6 +38,7 @@ export interface Body {
   drained?: boolean
   active?: number
   code?: string
+  fingerprint?: string
   instances?: { id: string; host: string; port: number; weight: number; state: string }[]
   gateways?: { id: string; applied: number; desired: number; connected: boolean }[]
 }
@@ -52,14 +53,19 @@ export interface Operation {
 export class Rig {
   readonly home: string
   readonly httpPort: number
+  readonly httpsPort: number
+  /** The one that is open for TCP and UDP routes. */
+  readonly streamPort: number
   readonly env: NodeJS.ProcessEnv
   readonly #command: string
   #api: Pool
   #supervisor: ChildProcess | undefined
 
-  constructor(home: string, httpPort: number, env: NodeJS.ProcessEnv, command: string) {
+  constructor(home: string, env: NodeJS.ProcessEnv, command: string) {
     this.home = home
-    this.httpPort = httpPort
+    this.httpPort = Number(env.SLUICE_HTTP_PORT)
+    this.httpsPort = Number(env.SLUICE_HTTPS_PORT)
+    this.streamPort = Number(env.SLUICE_STREAM_PORTS)
     this.env = env
     this.#command = command
     this.#api = this.#connect()
@@ -190,14 +196,13 @@ export async function startRig(options: RigOptions): Promise<Rig> {
   const home = makeTemporaryFolder(options.name)
   // nginx's workers are another user when we are root, and have sockets below.
   chmodSync(home, 0o755)
-  const [httpPort, apiPort] = [await freePort(), await freePort()]
   const env = {
     ...process.env,
     SLUICE_HOME: home,
-    SLUICE_HTTP_PORT: String(httpPort),
+    SLUICE_HTTP_PORT: String(await freePort()),
     SLUICE_HTTPS_PORT: String(await freePort()),
     SLUICE_STREAM_PORTS: String(await freePort()),
-    SLUICE_API_PORT: String(apiPort),
+    SLUICE_API_PORT: String(await freePort()),
     SLUICE_NGINX: options.nginx.path,
     SLUICE_ENGINE: options.engine ?? 'njs',
     SLUICE_POOL: options.pool ?? 'auto',
@@ -205,7 +210,7 @@ export async function startRig(options: RigOptions): Promise<Rig> {
     SLUICE_DOCKER: 'off',
     ...options.env,
   }
-  const rig = new Rig(home, httpPort, env, options.command ?? 'start')
+  const rig = new Rig(home, env, options.command ?? 'start')
   try {
     await options.prepare?.(rig)
     await rig.start()

@@ -2,22 +2,31 @@ import { Churner } from './load-churner.js'
 import type { Rig } from './load-rig.js'
 
 /**
- * Routes to one upstream that come, change and go, at the host at which it answers anyway. Whatever they are just now, every request for
- * that host is for that upstream; `decoy` is one that no request may reach.
+ * Routes to one upstream that come, change and go, at the host at which it answers anyway; or the one that gives it a port, which only
+ * changes. Whatever they are just now, every request there is for that upstream; `decoy` is one that none may reach.
  */
 export class RouteChurner extends Churner {
   readonly #rig: Rig
   readonly #upstream: string
   readonly #decoy: string
+  readonly #port: number | undefined
   readonly #random: () => number
   /** Routes that were put and deleted. */
   changes = 0
 
-  constructor(options: { rig: Rig; upstream: string; decoy: string; random: () => number }) {
+  /** `port`: for TCP. */
+  constructor(options: {
+    rig: Rig
+    upstream: string
+    decoy: string
+    port?: number
+    random: () => number
+  }) {
     super()
     this.#rig = options.rig
     this.#upstream = options.upstream
     this.#decoy = options.decoy
+    this.#port = options.port
     this.#random = options.random
   }
 
@@ -26,27 +35,35 @@ export class RouteChurner extends Churner {
     const never = { headers: { 'x-never': '1' } }
     const stick = { by: 'hash', key: 'address' }
     const split = [{ ...own, weight: 3 }]
+    if (this.#port !== undefined) return [own, { split }]
     return [
       own,
       { split },
       { split, stick },
-      { split: [...split, { upstream: this.#decoy, when: never }] },
       { split: [...split, { ...own, weight: 1, where: { none: 'such' } }] },
+      { split: [...split, { upstream: this.#decoy, when: never }] },
       { ...never, upstream: this.#decoy },
       { pathPrefix: '/never', upstream: this.#decoy },
     ]
   }
 
-  protected override async step(): Promise<void> {
-    const path = `/v1/routes/churned-${this.#upstream}`
-    const hosts = [`${this.#upstream}.localhost`]
+  async put(): Promise<void> {
     const shapes = this.#shapes()
-    for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) {
-      const shape = shapes[Math.floor(this.#random() * shapes.length)]
-      await this.#rig.change('PUT', path, { hosts, ...shape })
-      this.changes += 1
-    }
-    await this.#rig.change('DELETE', path)
+    const shape = shapes[Math.floor(this.#random() * shapes.length)]
+    const port = this.#port && { port: this.#port, protocol: 'tcp' }
+    const place = port ?? { hosts: [`${this.#upstream}.localhost`] }
+    await this.#rig.change('PUT', this.#path, { ...place, ...shape })
     this.changes += 1
+  }
+
+  protected override async step(): Promise<void> {
+    for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) await this.put()
+    if (this.#port !== undefined) return
+    await this.#rig.change('DELETE', this.#path)
+    this.changes += 1
+  }
+
+  get #path(): string {
+    return `/v1/routes/churned-${this.#upstream}`
   }
 }

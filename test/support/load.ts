@@ -6,6 +6,8 @@ import type { Target } from './load-connection.js'
 
 export interface LoadOptions {
   target: Target
+  /** `kept`: each worker has one connection for all its requests; `each`: one for each; `tls`: so, and over TLS by the name of the host. */
+  connections: 'kept' | 'each' | 'tls'
   /** Each request asks for one of them, drawn evenly, by `Host: <upstream>.<domain>`. */
   upstreams: string[]
   domain: string
@@ -41,6 +43,7 @@ export interface Load {
 }
 
 const DEFAULTS = {
+  connections: 'kept' as const,
   domain: 'localhost',
   workers: 12,
   thinkMs: 1,

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { judge } from '../support/ledger.js'
 import type { BackendLine, ClientLine, ClosedWindow } from '../support/ledger.js'
+import { wronglyShown } from '../support/load-certificates.js'
 
 const sent = (id: string, more: Partial<ClientLine> = {}): ClientLine => ({
   id,
@@ -14,6 +15,7 @@ const sent = (id: string, more: Partial<ClientLine> = {}): ClientLine => ({
   startMs: 10,
   endMs: 20,
   error: '',
+  shown: '',
   ...more,
 })
 const got = (id: string, more: Partial<BackendLine> = {}): BackendLine => ({
@@ -75,4 +77,23 @@ t.test('a load too small says so', async (t) => {
     sent(String(n), { startMs: n * 100, endMs: n * 100 + 5 }),
   )
   t.match(judge({ client: slow, backends: [], windows: [], least }).tooSmall, /requests\/s/)
+})
+
+t.test('a certificate may be shown from its call on, until the next one is answered', async (t) => {
+  const own = [
+    { fingerprint: undefined, fromMs: 0, untilMs: 12 },
+    { fingerprint: 'old', fromMs: 10, untilMs: 32 },
+    { fingerprint: 'new', fromMs: 30 },
+  ]
+  const wildcard = [{ fingerprint: 'any', fromMs: 0 }]
+  const wrong = (shown: string, startMs: number, endMs: number) =>
+    wronglyShown([sent('1', { shown, startMs, endMs })], () => [own, wildcard]).length
+  t.equal(wrong('any', 5, 8), 0, 'there is none of its own')
+  t.equal(wrong('old', 5, 8), 1, 'too early')
+  t.equal(wrong('any', 11, 13) + wrong('old', 11, 13), 0, 'either while it changes')
+  t.equal(wrong('any', 13, 20), 1, 'it has one of its own')
+  t.equal(wrong('old', 31, 40) + wrong('new', 31, 40), 0)
+  t.equal(wrong('old', 33, 40), 1, 'renewed')
+  t.equal(wrong('other', 11, 40), 1, 'a foreign one')
+  t.equal(wrong('', 11, 40), 0, 'a handshake that failed is lost already')
 })
