@@ -23,6 +23,24 @@ export function quoted(value: string): Word {
   return QUOTED.test(value) ? { text: `"${value}"` } : refuse(value)
 }
 
+/** A quotation mark and a backslash would end or change what they stand in; of control characters only these have a use. */
+function escaped(value: string): string {
+  return value.replace(/[^\P{Cc}\t\n\r]/gu, '').replace(/["\\]/g, '\\$&')
+}
+
+/** Holds a dollar sign, for which nginx has no other way to write it. */
+export const DOLLAR = 'sluice_f_dollar'
+
+/** Any text as it is, where nginx looks for variables. The file must define {@link DOLLAR}. */
+export function literal(value: string): Word {
+  return { text: `"${escaped(value).replaceAll('$', '${' + DOLLAR + '}')}"` }
+}
+
+/** Any text as it is, where nginx looks for none: in a geo. A word of nginx's has less than 4,096 bytes. */
+export function verbatim(value: string): Word {
+  return { text: `"${escaped(value)}"` }
+}
+
 export class ConfWriter {
   readonly #lines: string[] = []
   #depth = 0

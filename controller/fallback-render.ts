@@ -1,14 +1,18 @@
 /** Desired state → plain nginx configuration of what is up. Pure. */
+import { ACME_PREFIX } from '../contract/host-record.js'
 import { isPathPrefix } from '../contract/names.js'
+import type { ActionRecord } from '../contract/route-action.js'
 import { SluiceError } from '../runtime/errors.js'
 import { ConfWriter, plain, quoted } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 import type { Desired } from './desired.js'
+import { ActionConf, FRONT_HEADERS, isPlainAction, redirectMaps } from './fallback-actions.js'
 import { blockName, collectBlocks } from './fallback-blocks.js'
 import type { Server } from './fallback-blocks.js'
+import { Texts } from './fallback-texts.js'
 import { byPrecedence, hostKey, isWild, nameKey, serverName } from './fallback-words.js'
 import { planHosts } from './hosts.js'
-import type { HostPlan, Plan } from './hosts.js'
+import type { HostPlan, HostRoute, Plan } from './hosts.js'
 
 /** Where the servers listen and what they pass on. */
 export type Place =
@@ -22,8 +26,18 @@ const NOBODY = '-'
 /** Any status that no `return` of ours has. */
 const GIVE_BACK = 418
 
-function isPlain({ routes }: HostPlan): boolean {
-  return routes.length === 1 && routes[0]?.prefix === '/'
+/** What a route does stands in locations of its own host. */
+function isPlain({ routes: [only, ...more] }: HostPlan): boolean {
+  return only?.prefix === '/' && more.length === 0 && !only.target.startsWith('&')
+}
+
+function isWithin(prefix: string, other: string): boolean {
+  return prefix === other || prefix.startsWith(`${other}/`)
+}
+
+/** Any host's routes for ACME challenges, which come before a host's own. */
+function challengesOf({ hosts }: Plan): HostRoute[] {
+  return hosts.get('*')?.routes.filter(({ prefix }) => isWithin(prefix, ACME_PREFIX)) ?? []
 }
 
 /** The balance is nginx's own round robin, whatever the policy says: no other takes `backup`, or is there without njs. */
@@ -39,13 +53,21 @@ class FallbackConf {
   readonly #out = new ConfWriter()
   readonly #place: Place
   readonly #blocks: Map<string, Server[]>
+  readonly #plan: Plan
+  readonly #texts = new Texts()
+  readonly #action: ActionConf
+  readonly #challenges: HostRoute[]
 
-  constructor(place: Place, blocks: Map<string, Server[]>) {
+  constructor(place: Place, blocks: Map<string, Server[]>, plan: Plan) {
     this.#place = place
     this.#blocks = blocks
+    this.#plan = plan
+    this.#action = new ActionConf(this.#out, this.#texts, place.kind === 'hop')
+    this.#challenges = challengesOf(plan)
   }
 
-  write(plan: Plan): string {
+  write(): string {
+    const plan = this.#plan
     this.#blocks.forEach((servers, unit) => this.#upstream(unit, servers))
     if (this.#place.kind === 'hop') {
       this.#wanted()
@@ -56,6 +78,10 @@ class FallbackConf {
     this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host.host)))
     this.#defaultServer()
     hosts.filter((host) => !isPlain(host)).forEach((host) => this.#server(host))
+    if (plan.actions.size > 0) {
+      redirectMaps(this.#out, this.#place.kind === 'hop')
+      this.#texts.write(this.#out)
+    }
     return this.#out.text()
   }
 
@@ -109,6 +135,7 @@ class FallbackConf {
   #defaultServer(): void {
     this.#out.block('server', [], () => {
       this.#listen(true)
+      this.#routes(this.#challenges, false)
       this.#out.block('location', [plain('/')], () => {
         this.#out.block('if', [{ text: '($sluice_fallback_host = "")' }], () => this.#return(404))
         this.#passPlain()
@@ -125,47 +152,81 @@ class FallbackConf {
 
   /** nginx prefers a wildcard of `server_name` to the default server, which may have the very host. */
   #givePlainBack(): void {
+    const page = { text: '@sluice_plain' }
+    this.#out.directive('error_page', plain(String(GIVE_BACK)), plain('='), page)
     this.#out.block('if', [{ text: '($sluice_fallback_host != "")' }], () =>
       this.#return(GIVE_BACK),
     )
-    this.#out.directive('error_page', plain(String(GIVE_BACK)), plain('='), {
-      text: '@sluice_plain',
-    })
-    this.#out.block('location', [{ text: '@sluice_plain' }], () => this.#passPlain())
   }
 
-  /** A host with paths. A prefix fits whole segments: `/api` and `/api/x`, not `/apix`. */
+  /** A host with paths, or whose route does more than to choose. */
   #server({ host, routes }: HostPlan): void {
     this.#out.block('server', [], () => {
       this.#listen(false)
       this.#out.directive('server_name', serverName(host))
+      const isOwn = ({ prefix }: HostRoute) =>
+        !this.#challenges.some((challenge) => isWithin(prefix, challenge.prefix))
+      const own = routes.filter(isOwn)
+      this.#routes(this.#challenges, false)
+      this.#routes(own, isWild(host))
       if (isWild(host)) {
-        this.#givePlainBack()
+        this.#out.block('location', [{ text: '@sluice_plain' }], () => this.#passPlain())
       }
-      for (const { prefix, target } of routes) {
-        if (!isPathPrefix(prefix)) {
-          throw new SluiceError('internal', `not a path: ${JSON.stringify(prefix)}`)
-        }
-        if (prefix !== '/') {
-          this.#location([plain('='), quoted(prefix)], target)
-        }
-        this.#location([quoted(prefix === '/' ? '/' : `${prefix}/`)], target)
-      }
-      if (!routes.some((route) => route.prefix === '/')) {
-        this.#out.block('location', [plain('/')], () => this.#return(404))
+      if (!own.some((route) => route.prefix === '/')) {
+        this.#out.block('location', [plain('/')], () => this.#notFound(isWild(host)))
       }
     })
   }
 
-  #location(words: Word[], target: string): void {
-    const block = this.#target(target)
-    this.#out.block('location', words, () => {
-      if (block === NOBODY) {
-        this.#return(503)
-      } else {
-        this.#out.directive('proxy_pass', plain(`http://${block}`))
+  #notFound(mayGiveBack: boolean): void {
+    if (mayGiveBack) {
+      this.#givePlainBack()
+    }
+    this.#return(404)
+  }
+
+  /** Their locations. A prefix fits whole segments: `/api` and `/api/x`, not `/apix`. */
+  #routes(routes: HostRoute[], mayGiveBack: boolean): void {
+    for (const { prefix, target } of routes) {
+      if (!isPathPrefix(prefix)) {
+        throw new SluiceError('internal', `not a path: ${JSON.stringify(prefix)}`)
       }
-    })
+      const location = (isExact: boolean, words: Word[]) =>
+        this.#out.block('location', words, () => {
+          if (mayGiveBack) {
+            this.#givePlainBack()
+          }
+          this.#serve(target, isExact)
+        })
+      if (prefix !== '/') {
+        location(true, [plain('='), quoted(prefix)])
+      }
+      location(false, [quoted(prefix === '/' ? '/' : `${prefix}/`)])
+    }
+    for (const unit of new Set(routes.map(({ target }) => target))) {
+      const record = this.#acting(unit)
+      if (record !== undefined) {
+        this.#action.pages(unit, record.action)
+      }
+    }
+  }
+
+  #acting(unit: string): ActionRecord | undefined {
+    const record = this.#plan.actions.get(unit)
+    return record !== undefined && isPlainAction(record.action) ? record : undefined
+  }
+
+  #serve(target: string, isExact: boolean): void {
+    const record = this.#acting(target)
+    const unit = record?.target ?? target
+    const block = this.#blocks.has(unit) ? blockName(unit) : undefined
+    if (record !== undefined) {
+      this.#action.write(target, { record, block, isExact })
+    } else if (block === undefined) {
+      this.#return(503)
+    } else {
+      this.#out.directive('proxy_pass', plain(`http://${block}`))
+    }
   }
 
   #return(status: number): void {
@@ -189,18 +250,6 @@ class FallbackConf {
   }
 }
 
-const FRONT_HEADERS: Array<[string, Word]> = [
-  ['Host', plain('$http_host')],
-  ['Upgrade', plain('$http_upgrade')],
-  ['Connection', plain('$sluice_connection')],
-  ['X-Real-IP', plain('$remote_addr')],
-  ['X-Forwarded-For', plain('$proxy_add_x_forwarded_for')],
-  ['X-Forwarded-Proto', plain('$scheme')],
-  ['X-Forwarded-Host', plain('$http_host')],
-  ['X-Forwarded-Port', plain('$server_port')],
-  ['Proxy', quoted('')],
-]
-
 /** Plain configuration asks no conditions, so what has some is left out: requests go by the routes that have none. */
 function withoutConditions(plan: Plan): Plan {
   const hosts = [...plan.hosts].map(([name, { host, routes, fast }]): [string, HostPlan] => {
@@ -214,5 +263,5 @@ function withoutConditions(plan: Plan): Plan {
 export function renderFallback(desired: Desired, domain: string, place: Place): string {
   const planned = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
   const plan = withoutConditions(planned)
-  return new FallbackConf(place, collectBlocks(desired, plan)).write(plan)
+  return new FallbackConf(place, collectBlocks(desired, plan), plan).write()
 }

@@ -1,58 +1,21 @@
 // The fallback in an http{} whose hashes are as nginx makes them unless told: any name that can be registered.
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { checkRoute } from '../../contract/route.js'
-import type { Desired, DesiredInstance } from '../../controller/desired.js'
 import { renderFallback } from '../../controller/fallback-render.js'
 import { ask } from '../support/ask.js'
 import { startBackend } from '../support/backend.js'
-import { freePort } from '../support/ports.js'
+import { desiredOf, servePlain, wrapConf } from '../support/plain-nginx.js'
 import { temporaryFolder } from '../support/temp.js'
 import { tools } from '../support/tools.js'
-import { until } from '../support/until.js'
 
 t.setTimeout(60_000)
 const run = promisify(execFile)
 
 const LONG = 'x'.repeat(63)
 const LONGEST = [LONG, LONG, LONG, 'y'.repeat(61)].join('.')
-
-function desired(ports: Record<string, number>, routes: Record<string, unknown>): Desired {
-  const upstreams = Object.entries(ports).map(([name, port]) => {
-    const record = { host: '127.0.0.1', port, weight: 1, state: 'up' as const }
-    const one: DesiredInstance = {
-      id: 'i',
-      record,
-      override: undefined,
-      suspect: undefined,
-      revision: 1,
-    }
-    const policy = { balance: 'random' as const }
-    return [name, { name, policy, revision: 1, instances: new Map([['i', one]]) }] as const
-  })
-  const checked = Object.entries(routes).map(([id, value]) => {
-    const record = checkRoute(value)
-    if (!record.ok) throw new Error(record.message)
-    return [id, { id, record: record.value, revision: 1 }] as const
-  })
-  return {
-    revision: 7,
-    upstreams: new Map(upstreams),
-    routes: new Map(checked),
-    streamRoutes: new Map(),
-    certificates: new Map(),
-  }
-}
-
-const wrap = (folder: string, body: string): string => `
-  worker_processes 1; pid "${folder}/nginx.pid"; error_log "${folder}/error.log" warn; events {}
-  http { access_log off;
-    ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path "${folder}/${name}";`).join(' ')}
-    ${body}
-  }`
 
 const PORTS: Record<string, number> = {}
 for (const name of ['plain', 'paths', 'wild', 'wildpaths', 'narrow', LONG, `a${'-'.repeat(44)}b`])
@@ -120,26 +83,8 @@ const ANY_PATHS = { any: { hosts: ['*'], pathPrefix: '/any', upstream: 'narrow' 
 
 type Tap = Parameters<typeof startBackend>[0]
 
-/** An nginx of nothing but the fallback of these routes. Answers its port. */
-async function serve(t: Tap, ports: Record<string, number>, routes: object): Promise<number> {
-  const { nginx, nginxStable } = await tools()
-  const folder = temporaryFolder(t, 'names')
-  const port = await freePort()
-  const place = { kind: 'front' as const, listen: [`127.0.0.1:${port}`] }
-  const body = renderFallback(desired(ports, { ...ROUTES, ...routes }), 'localhost', place)
-  const conf = join(folder, 'nginx.conf')
-  writeFileSync(conf, wrap(folder, body))
-  await run(nginxStable.path, ['-t', '-c', conf])
-  const child = spawn(nginx.path, ['-c', conf, '-g', 'daemon off;'], { stdio: 'ignore' })
-  t.teardown(
-    () =>
-      new Promise((resolve) => {
-        child.once('exit', resolve)
-        child.kill('SIGTERM')
-      }),
-  )
-  await until(() => ask({ port }).catch(() => undefined))
-  return port
+function serve(t: Tap, ports: Record<string, number>, routes: object): Promise<number> {
+  return servePlain(t, desiredOf(ports, { ...ROUTES, ...routes }))
 }
 
 async function startBackends(t: Tap): Promise<Record<string, number>> {
@@ -187,8 +132,8 @@ t.test('the map of names in a gateway', async (t) => {
     socketPath: join(folder, 'hop/s'),
     headersPath: join(folder, 'headers.conf'),
   }
-  const body = renderFallback(desired(ports, ROUTES), 'localhost', place)
+  const body = renderFallback(desiredOf(ports, ROUTES), 'localhost', place)
   const conf = join(folder, 'nginx.conf')
-  writeFileSync(conf, wrap(folder, `map $host $sluice_wanted { default ''; }\n${body}`))
+  writeFileSync(conf, wrapConf(folder, `map $host $sluice_wanted { default ''; }\n${body}`))
   await t.resolves(run(nginxStable.path, ['-t', '-c', conf]))
 })

@@ -15,7 +15,7 @@ import type { Desired, DesiredInstance } from '../../../controller/desired.js'
 import { Fallback, FALLBACK_FILE, recoverFallback } from '../../../controller/fallback.js'
 import { renderFallback } from '../../../controller/fallback-render.js'
 import { seal, unseal } from '../../../controller/files.js'
-import { plain, quoted } from '../../../controller/conf-writer.js'
+import { literal, plain, quoted, verbatim } from '../../../controller/conf-writer.js'
 import { silentLogger } from '../../../runtime/logger.js'
 import { temporaryFolder } from '../../support/temp.js'
 import { until } from '../../support/until.js'
@@ -191,6 +191,15 @@ t.test('no word of another kind gets into a configuration', async (t) => {
   for (const bad of ['a;b', 'a b', 'a{', 'a\n', '#a', '"', "'", 'ü', '', 'a\\'])
     t.throws(() => plain(bad))
   for (const bad of ['a"b', 'a\\', 'a\n', 'ü']) t.throws(() => quoted(bad))
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      for (const word of [literal(text), verbatim(text)]) {
+        t.same(tokenise(`${word.text};`), [word.text, ';'])
+      }
+      t.notMatch(literal(text).text, /\$(?!\{sluice_f_dollar\})/)
+      t.notMatch(verbatim(text).text, /[^\P{Cc}\t\n\r]/u)
+    }),
+  )
   const evil = desired({ web: [{ port: 80 }] })
   const instance = evil.upstreams.get('web')?.instances.get('i0')
   if (instance) instance.record.host = '10.0.0.1; } server {'
