@@ -38,6 +38,12 @@ export function hasStream({ modules }: NginxInfo): boolean {
   return modules.some((path) => path.includes('stream_js'))
 }
 
+/** Whether connections to the HTTPS port may be passed through by name. */
+export function hasPassthrough(settings: Settings, info: NginxInfo): boolean {
+  const isWanted = settings.passthrough && settings.httpsPort !== 0
+  return isWanted && hasStream(info) && info.hasTls && info.hasPreread
+}
+
 /** Who nginx's workers are: an account, or `unchanged` for nginx's own choice. */
 export type Workers = Account | 'root' | 'unchanged'
 
@@ -64,6 +70,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     wide: settings.pool === 'wide',
     hasStream: hasStream(info),
     streamPorts: settings.streamPorts,
+    passthrough: hasPassthrough(settings, info),
     workers: settings.workers,
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),
@@ -93,6 +100,8 @@ export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
       paths.streamSocket,
       paths.probeSocket,
       paths.askSocket,
+      paths.httpsSocket,
+      paths.passSocket,
     ],
   }
 }

@@ -10,11 +10,13 @@ export interface CertificateRecord {
   privateKey: string
   /** Serves clients that ask for a name that nobody has, or for none. */
   default?: true
+  /** Is shown to no client but to instances: upstreams name it in `tls.certificate`. */
+  client?: true
 }
 
 /** A chain of four with keys of 4096 bits has half of it, and each name has a copy in the table. */
 export const MAX_PEM_BYTES = 24576
-const FIELDS = ['certificate', 'privateKey', 'default']
+const FIELDS = ['certificate', 'privateKey', 'default', 'client']
 const PEM = /^[\r\n\t -~]+$/
 
 function isPem(value: unknown): value is string {
@@ -37,7 +39,14 @@ export function checkCertificate(value: unknown): Checked<CertificateRecord> {
   if (fields.certificate.length + fields.privateKey.length > MAX_PEM_BYTES) {
     return wrong('certificate', 'and privateKey have more than ' + MAX_PEM_BYTES + ' bytes')
   }
-  return fields.default === undefined || fields.default === true
-    ? right(fields as unknown as CertificateRecord)
-    : wrong('default', 'must be true or absent')
+  const flag = ['default', 'client'].filter((name) => name in fields && fields[name] !== true)[0]
+  if (flag !== undefined) {
+    return wrong(flag, 'must be true or absent')
+  }
+  return fields.client === true && fields.default === true
+    ? wrong(
+        'default',
+        'is for certificates that clients are shown; with client this one is for instances',
+      )
+    : right(fields as unknown as CertificateRecord)
 }

@@ -2,7 +2,7 @@
 import { parseIp } from './address.js'
 import { brokenRule, checkShape, right, wrong } from './checked.js'
 import type { Checked, FieldRule } from './checked.js'
-import { isHost } from './names.js'
+import { isHost, isName } from './names.js'
 
 /** `upstreams/<upstream>`, in `tls`: every instance of the upstream is spoken to over TLS. */
 export interface PeerTls {
@@ -10,6 +10,8 @@ export interface PeerTls {
   serverName?: string
   /** Whether the certificate must be for `serverName` and by an authority that the gateway trusts. */
   verify: boolean
+  /** Id of the certificate that the gateway shows to peers, one that is for this. Absent: it shows none. */
+  certificate?: string
 }
 
 function isServerName(value: unknown): boolean {
@@ -19,11 +21,12 @@ function isServerName(value: unknown): boolean {
 const RULES: FieldRule[] = [
   ['serverName', isServerName, 'must be a host name such as shop.internal, in lower case'],
   ['verify', (value) => typeof value === 'boolean', 'must be true or false'],
+  ['certificate', isName, 'must be the id of a certificate'],
 ]
 
 /** `{serverName: "shop.internal"}` → the same with `verify` true. Instances are addresses, so what is verified needs a name. */
 export function checkPeerTls(value: unknown): Checked<PeerTls> {
-  const shape = checkShape(value, ['serverName', 'verify'])
+  const shape = checkShape(value, ['serverName', 'verify', 'certificate'])
   if (!shape.ok) {
     return shape
   }

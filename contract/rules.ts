@@ -50,7 +50,7 @@ export interface Rules {
   budgetPercent: number
   /** SID of a peer that one request is to try, and the number of that trial; '' when there is none. */
   trial: string
-  /** Over TLS: `verified:<name>`, or `any:<name>` where certificates are not verified, the name maybe ''. '' for none. */
+  /** Over TLS: `verified:<name>`, or `any:<name>` where certificates are not verified, the name maybe ''; then, where one is shown to peers, `:<certificate>`. '' for none. */
   tls: string
 }
 

@@ -1,38 +1,120 @@
-/** Routes of connections: a port to an upstream, or to several by weight. */
+/** Routes of connections: a port, or names that TLS clients ask for, to an upstream, or to several by weight. */
 import { checkShape, right, wrong } from './checked.js'
-import type { Checked } from './checked.js'
-import { isWhole } from './names.js'
+import type { Checked, Fields } from './checked.js'
+import { isHost, isWhole } from './names.js'
 import { checkTarget } from './route.js'
+import type { RouteTarget } from './route.js'
+import { spellHost } from './route-match.js'
 import type { SplitArm } from './route-split.js'
 
-/** `routes/<id>`: one of the ports that are open for this. Exactly one of `upstream` and `split` is set. */
-export interface StreamRouteRecord {
-  port: number
-  protocol: 'tcp' | 'udp'
+/** Exactly one of the two is set. */
+interface StreamTarget {
   upstream?: string
   split?: SplitArm[]
 }
 
-/** Whether a route that is about to be checked means to be one of these. */
-export function isStreamRoute(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && ('port' in value || 'protocol' in value)
+/** One of the ports that are open for this. */
+export interface PortRouteRecord extends StreamTarget {
+  port: number
+  protocol: 'tcp' | 'udp'
 }
 
-/** `{port: 9100, protocol: "tcp", upstream: "db"}` */
+/** TLS that is passed through as it comes, where the client asks for one of these names: `app.example.com`, `*.example.com`. */
+export interface SniRouteRecord extends StreamTarget {
+  sni: string[]
+}
+
+/** `routes/<id>` */
+export type StreamRouteRecord = PortRouteRecord | SniRouteRecord
+
+export const STREAM_ROUTE_FIELDS = ['port', 'protocol', 'sni', 'upstream', 'split']
+
+const MOST_NAMES = 256
+const NAME_RULE =
+  'must be a host name such as app.example.com, *.example.com for all below it, or .example.com for both'
+
+/** Whether a route that is about to be checked means to be one of these. */
+export function isStreamRoute(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    ('port' in value || 'protocol' in value || 'sni' in value)
+  )
+}
+
+export function isSniRoute(record: StreamRouteRecord): record is SniRouteRecord {
+  return 'sni' in record
+}
+
+/** `{port: 9100, protocol: "tcp", upstream: "db"}` or `{sni: ["db.example.com"], upstream: "db"}` */
 export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
-  const shape = checkShape(value, ['port', 'protocol', 'upstream', 'split'])
+  const shape = checkShape(value, STREAM_ROUTE_FIELDS)
   if (!shape.ok) {
     return shape
   }
-  const port = shape.value.port
-  const protocol = shape.value.protocol
+  return 'sni' in shape.value ? checkSniRoute(shape.value) : checkPortRoute(shape.value)
+}
+
+function checkPortRoute(fields: Fields): Checked<PortRouteRecord> {
+  const port = fields.port
+  const protocol = fields.protocol
   if (!isWhole(port, 1, 65535)) {
     return wrong('port', 'must be a whole number from 1 to 65535')
   }
   if (protocol !== 'tcp' && protocol !== 'udp') {
     return wrong('protocol', 'must be tcp or udp')
   }
-  const target = checkTarget(shape.value, false)
+  const target = checkStreamTarget(fields)
+  const head: Pick<PortRouteRecord, 'port' | 'protocol'> = { port: port, protocol: protocol }
+  return target.ok ? right(Object.assign(head, target.value)) : target
+}
+
+function checkSniRoute(fields: Fields): Checked<SniRouteRecord> {
+  if (fields.protocol !== undefined) {
+    return wrong('protocol', 'is for routes by port; one by sni is for TLS over TCP')
+  }
+  if (fields.port !== undefined) {
+    return wrong('port', 'cannot stand beside sni: names are told apart at the HTTPS port')
+  }
+  const names = checkNames(fields.sni)
+  if (!names.ok) {
+    return names
+  }
+  const target = checkStreamTarget(fields)
+  return target.ok ? right(Object.assign({ sni: names.value }, target.value)) : target
+}
+
+function checkNames(value: unknown): Checked<string[]> {
+  if (!Array.isArray(value) || value.length < 1 || value.length > MOST_NAMES) {
+    return wrong('sni', 'must be a list of 1 to ' + MOST_NAMES + ' host names')
+  }
+  const names: string[] = []
+  for (let i = 0; i < value.length; i++) {
+    const name: unknown = value[i]
+    const spelled = typeof name === 'string' ? spellHost(name) : []
+    const problem = spelled.length === 0 ? NAME_RULE : wrongName(spelled)
+    if (problem !== '') {
+      return wrong('sni[' + i + ']', problem)
+    }
+    if (spelled.some((each) => names.indexOf(each) >= 0)) {
+      return wrong('sni[' + i + ']', 'is named twice')
+    }
+    spelled.forEach((each) => names.push(each))
+  }
+  return right(names)
+}
+
+function wrongName(spelled: string[]): string {
+  const isRight = spelled.every((each) => each.length <= 253 && isHost(each.replace(/^\*\./, '')))
+  if (!isRight) {
+    return NAME_RULE
+  }
+  const last = (spelled[0] as string).split('.').pop() as string
+  return /^\d+$/.test(last) ? 'is an address, and TLS clients send names alone' : ''
+}
+
+function checkStreamTarget(fields: Fields): Checked<RouteTarget> {
+  const target = checkTarget(fields, false)
   if (!target.ok) {
     return target
   }
@@ -44,6 +126,5 @@ export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
       return wrong('split[' + i + '].' + field, 'is for requests, so for routes by host')
     }
   }
-  const head: Pick<StreamRouteRecord, 'port' | 'protocol'> = { port: port, protocol: protocol }
-  return right(Object.assign(head, target.value))
+  return target
 }

@@ -28,6 +28,8 @@ export const STREAM_ZONES = {
   event: 'sluice_stream_event',
   counter: 'sluice_stream_counter',
 }
+/** What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com`. */
+export const PASSED_NAME = 'tls*'
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */
 export const CONNECTION_ZONE = 'sluice_connection'
 /** The upstream{} that holds every peer, reached by SID. */

@@ -4,6 +4,11 @@ import type { DesiredCertificate } from './desired.js'
 /** The name under which the default stands: what `*.` begins with, and no host's. */
 export const DEFAULT_NAME = '*'
 
+/** Where one for instances stands, and under no other name: no host's begins so. */
+export function clientName(id: string): string {
+  return `=${id}`
+}
+
 /** Of two for one name the one that is valid longer serves, and then the one with the lower id. */
 function isBetter(a: DesiredCertificate, b: DesiredCertificate): boolean {
   return a.notAfterAtMs === b.notAfterAtMs ? a.id < b.id : a.notAfterAtMs > b.notAfterAtMs
@@ -18,13 +23,19 @@ export function soonest(certificates: Iterable<DesiredCertificate>): DesiredCert
   return sorted.slice(0, MOST_SHOWN)
 }
 
+function placesOf({ id, names, record }: DesiredCertificate): string[] {
+  if (record.client === true) {
+    return [clientName(id)]
+  }
+  return record.default === true ? [...names, DEFAULT_NAME] : names
+}
+
 export function planCertificates(
   certificates: Iterable<DesiredCertificate>,
 ): Map<string, DesiredCertificate> {
   const plan = new Map<string, DesiredCertificate>()
   for (const certificate of certificates) {
-    const { names, record } = certificate
-    for (const name of record.default === true ? [...names, DEFAULT_NAME] : names) {
+    for (const name of placesOf(certificate)) {
       const other = plan.get(name)
       if (other === undefined || isBetter(certificate, other)) {
         plan.set(name, certificate)

@@ -11,7 +11,7 @@ import { messageOf } from '../runtime/errors.js'
 /** A record that was judged; its PEM is printed anew from what was read. */
 export interface Certificate {
   record: CertificateRecord
-  /** Its DNS names, lower case: `app.example.com`, `*.example.com`. Empty only for a default. */
+  /** Its DNS names, lower case: `app.example.com`, `*.example.com`. Empty only for a default, and for one that is shown to instances. */
   names: string[]
   /** One line, its parts separated by `, `. */
   issuer: string
@@ -33,7 +33,9 @@ const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
 const MOST_NAMES = 100
 const LEAST_RSA_BITS = 2048
 const CURVES = ['prime256v1', 'secp384r1', 'secp521r1']
-const FOR_SERVERS = ['1.3.6.1.5.5.7.3.1', '2.5.29.37.0']
+const ANY_USE = '2.5.29.37.0'
+const SERVER_USE = '1.3.6.1.5.5.7.3.1'
+const CLIENT_USE = '1.3.6.1.5.5.7.3.2'
 
 function blocksOf(pem: string): Block[] {
   return [...pem.matchAll(BLOCK)].map(([text, label = '']) => ({ label, text }))
@@ -118,10 +120,18 @@ function namesOf(leaf: X509Certificate): Checked<string[]> {
     : right([...new Set(names)])
 }
 
-function isForServers({ keyUsage }: X509Certificate): boolean {
+/** What the leaf's extended key usage rules out. */
+function useProblem({ keyUsage }: X509Certificate, isClients: boolean): string | undefined {
   // Node calls the extended key usage so; its types know of none.
   const usages = keyUsage as string[] | undefined
-  return usages === undefined || usages.some((usage) => FOR_SERVERS.includes(usage))
+  const isFor = (use: string) =>
+    usages === undefined || usages.includes(use) || usages.includes(ANY_USE)
+  if (isFor(isClients ? CLIENT_USE : SERVER_USE)) {
+    return undefined
+  }
+  return isClients
+    ? 'is not for clients, its extended key usage says; instances would refuse it'
+    : 'is not for servers, its extended key usage says; with client set it is for instances'
 }
 
 /** Loads them as nginx does. */
@@ -137,6 +147,7 @@ function refusalOf(cert: string, key: string): string | undefined {
 function pairProblem(
   chain: [X509Certificate, ...X509Certificate[]],
   key: KeyObject,
+  isClients: boolean,
 ): Checked<string> {
   const [leaf] = chain
   if (!leaf.checkPrivateKey(key)) {
@@ -150,13 +161,8 @@ function pairProblem(
     const what = `must be RSA of ${LEAST_RSA_BITS} bits or more, EC (P-256, P-384, P-521) or Ed25519`
     return wrong('privateKey', what)
   }
-  const problem = chainProblem(chain)
-  if (problem !== undefined) {
-    return wrong('certificate', problem)
-  }
-  return isForServers(leaf)
-    ? right(kind)
-    : wrong('certificate', 'is not for servers, its extended key usage says')
+  const problem = chainProblem(chain) ?? useProblem(leaf, isClients)
+  return problem === undefined ? right(kind) : wrong('certificate', problem)
 }
 
 /** Judges all but the time. */
@@ -165,12 +171,13 @@ export function readCertificate(record: CertificateRecord): Checked<Certificate>
   if (!chain.ok) return chain
   const key = readKey(record.privateKey)
   if (!key.ok) return key
-  const kind = pairProblem(chain.value, key.value)
+  const kind = pairProblem(chain.value, key.value, record.client === true)
   if (!kind.ok) return kind
   const [leaf] = chain.value
-  const names = namesOf(leaf)
+  // What no client asks for by name needs none.
+  const names = record.client === true ? right<string[]>([]) : namesOf(leaf)
   if (!names.ok) return names
-  if (names.value.length === 0 && record.default !== true) {
+  if (names.value.length === 0 && record.default !== true && record.client !== true) {
     const what = 'has no DNS name among its subject alternative names, and default is not set'
     return wrong('certificate', what)
   }

@@ -5,6 +5,7 @@ import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { Checker } from './checks/checker.js'
+import type { CertificateOf } from './checks/trust.js'
 import type {
   Control,
   ControlEvent,
@@ -73,8 +74,13 @@ export class Controller implements Control {
     const trustedCa = readTrustedCa(settings.trustedCa)
     const own = ownAddresses(settings)
     const isOwn = (host: string, port: number): boolean => isOwnAddress(own, host, port)
+    const certificateOf: CertificateOf = (id) => {
+      const record = this.desired().certificates.get(id)?.record
+      return record?.client === true ? record : undefined
+    }
     const makeChecks: MakeChecks =
-      options.makeChecks ?? ((onChange) => new Checker({ log, onChange, isOwn, trustedCa }))
+      options.makeChecks ??
+      ((onChange) => new Checker({ log, onChange, isOwn, trustedCa, certificateOf }))
     this.settings = settings
     this.registry = registry
     this.log = log

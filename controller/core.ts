@@ -137,7 +137,10 @@ export class Core {
     }
     const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
     return {
-      stream: () => ({ ports: '', connected: false, reason: 'file mode has no routes by port' }),
+      stream: () => ({
+        ...{ ports: '', passthrough: false, connected: false },
+        reason: 'file mode has no routes of connections',
+      }),
       view: () => ({ ...nginx, reason: fallback.error ?? this.#fileMode() }),
       applied: () => fallback.revision,
       lagMs: () => 0,

@@ -39,7 +39,7 @@ const NO_DIGEST = '00000000'
  */
 function rankOf(key: string, name: string, keep: Keep): number {
   if (key === name) {
-    return name.startsWith('&') ? BEFORE_RECORDS : RECORD
+    return name.startsWith('&') || name.startsWith('^=') ? BEFORE_RECORDS : RECORD
   }
   switch (key.charAt(name.length)) {
     case '#':
@@ -55,7 +55,7 @@ function rankOf(key: string, name: string, keep: Keep): number {
   }
 }
 
-/** What a route does has no slots, and a host's record leads to it. */
+/** What a route does has no slots, and a host's record leads to it; as an upstream's does to a certificate for its instances. */
 const BEFORE_RECORDS = 2
 const RECORD = 3
 const AFTER_RECORD = 4

@@ -99,6 +99,11 @@ export class Link {
     return this.#state?.ports
   }
 
+  /** Of stream{}: whether it passes TLS through by name. */
+  get passthrough(): boolean {
+    return this.#state?.passthrough === true
+  }
+
   get freeBytes(): number | undefined {
     return this.#state?.freeBytes
   }

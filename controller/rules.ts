@@ -195,7 +195,12 @@ function addLists(
 
 /** As the table's reader has it. */
 function tlsOf(tls: PeerTls | undefined): string {
-  return tls === undefined ? '' : `${tls.verify ? 'verified' : 'any'}:${tls.serverName ?? ''}`
+  if (tls === undefined) {
+    return ''
+  }
+  const { verify, serverName = '', certificate } = tls
+  const shown = certificate === undefined ? '' : `:${certificate}`
+  return `${verify ? 'verified' : 'any'}:${serverName}${shown}`
 }
 
 /** Undefined when an upstream needs no more than a draw. `peers`: all of them, up or not. */

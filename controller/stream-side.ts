@@ -40,7 +40,7 @@ export class StreamSide {
   join(requests: LinkView): LinkView {
     const { reason, code } = this.link.view()
     return requests.reason === undefined && this.#isNeeded && reason !== undefined
-      ? { ...requests, reason: `TCP and UDP: ${this.view().reason ?? reason}`, code }
+      ? { ...requests, reason: `connections: ${this.view().reason ?? reason}`, code }
       : requests
   }
 
@@ -67,7 +67,8 @@ export class StreamSide {
     const { connected, reason } = this.link.view()
     const isMissing = this.link.ports === undefined && this.#options.isNginxThere()
     const why = isMissing ? WITHOUT : reason
-    return { ports: this.link.ports ?? '', connected, ...(why !== undefined && { reason: why }) }
+    const { ports = '', passthrough } = this.link
+    return { ports, passthrough, connected, ...(why !== undefined && { reason: why }) }
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,6 @@
 /** The table of stream{}: routes of connections, and no upstream but those that they lead to. */
+import { isSniRoute } from '../contract/stream-route.js'
+import { PASSED_NAME } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Place } from './compile.js'
 import { Compiler } from './compiler.js'
@@ -17,19 +19,21 @@ export interface StreamTableOptions {
 /** Never joined to an upstream's name: no upstream answers at a port by itself. */
 const NO_DOMAIN = ''
 const NO_POOL: ReadonlySet<string> = new Set()
-/** Streams are not encrypted here. */
+/** TLS is passed through here, and never ended. */
 const NO_CERTIFICATES: Desired['certificates'] = new Map()
 
-/** `tcp*9100`: stands where a host does, and can be none. */
-export function portName({ port, protocol }: DesiredStreamRoute['record']): string {
-  return `${protocol}*${port}`
+/** `tcp*9100`, `tls*app.example.com`: what stands where a host does, and can be none. */
+export function claimsOf(record: DesiredStreamRoute['record']): string[] {
+  return isSniRoute(record)
+    ? record.sni.map((name) => PASSED_NAME + name)
+    : [`${record.protocol}*${record.port}`]
 }
 
-/** A route of connections as one of requests, whose host is its port. */
+/** A route of connections as one of requests, whose hosts are its port or its names. */
 function asHost({ id, record, revision }: DesiredStreamRoute): DesiredRoute {
   const { upstream, split } = record
   const target = split === undefined ? { upstream: upstream ?? '' } : { split }
-  return { id, revision, record: { hosts: [portName(record)], pathPrefix: '/', ...target } }
+  return { id, revision, record: { hosts: claimsOf(record), pathPrefix: '/', ...target } }
 }
 
 function upstreamsOf({ upstream, split }: DesiredRoute['record']): string[] {

@@ -130,6 +130,19 @@ server {
 }`
 }
 
+function peerTls(includes: string): string {
+  return `    # A location that repeats none of these shares one TLS context with the server: the authorities are read once.
+    proxy_ssl_name $sluice_tls_name;
+    proxy_ssl_server_name on;
+    # Chain and key in one text, or nothing: then none is shown.
+    proxy_ssl_certificate $sluice_tls_certificate;
+    proxy_ssl_certificate_key $sluice_tls_certificate;
+    proxy_ssl_protocols TLSv1.2 TLSv1.3;
+    proxy_ssl_trusted_certificate "${includes}/trusted-ca.pem";
+    proxy_ssl_verify on;
+    proxy_ssl_verify_depth 10;`
+}
+
 export function hopServer(settings: ConfSettings): string {
   const { home } = settings
   const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
@@ -150,13 +163,7 @@ server {
     add_header Set-Cookie $sluice_arm_cookie always;
     recursive_error_pages on;
 
-    # A location that repeats none of these shares one TLS context with the server: the authorities are read once.
-    proxy_ssl_name $sluice_tls_name;
-    proxy_ssl_server_name on;
-    proxy_ssl_protocols TLSv1.2 TLSv1.3;
-    proxy_ssl_trusted_certificate "${includes}/trusted-ca.pem";
-    proxy_ssl_verify on;
-    proxy_ssl_verify_depth 10;
+${peerTls(includes)}
 
 ${LOCATIONS}
 ${WAYS.flatMap(tryLocations).join('\n')}

@@ -115,7 +115,12 @@ map $sluice_recheck $sluice_rechecked { volatile; default ''; }
 map $content_length$http_transfer_encoding $sluice_late { volatile; default $sluice_rechecked; '' ''; }
 `
 
-function variables({ pool }: ConfSettings): string {
+function portMap({ passthrough, httpsPort }: ConfSettings): string {
+  return passthrough ? `map $server_port $sluice_port { default $server_port; '' ${httpsPort}; }\n` : ''
+}
+
+function variables(settings: ConfSettings): string {
+  const { pool } = settings
   return `# Set in the location: who is asked for, and how.
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
@@ -138,11 +143,13 @@ js_var $sluice_act_mirror '';
 js_var $sluice_act_target '';
 js_var $sluice_act_host '';
 js_var $sluice_tls_name '';
+js_var $sluice_tls_certificate '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';
 map $http_upgrade $sluice_connection { default upgrade; '' ''; }
-map $http_host $sluice_host { default $http_host; '' $host; }`
+map $http_host $sluice_host { default $http_host; '' $host; }
+${portMap(settings)}`
 }
 
 export function httpConf(settings: ConfSettings): string {

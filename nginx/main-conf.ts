@@ -21,6 +21,22 @@ const HTTP = `    server_tokens off;
 
 const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
+function streamBlock(settings: ConfSettings): string {
+  const { bind, httpsPort, passthrough, home } = settings
+  const { includes } = homePaths(home)
+  const server = `
+    server {
+        listen ${listenAddress(bind)}:${httpsPort};
+        include "${includes}/passthrough.conf";
+    }
+`
+  return `
+stream {
+    include "${includes}/stream.conf";
+${passthrough ? server : ''}}
+`
+}
+
 export function mainConf(settings: ConfSettings): string {
   const { home, modules, user, workers, bind, httpPort, httpsPort } = settings
   const { includes, pidFile, errorLog } = homePaths(home)
@@ -48,5 +64,5 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/hop/${name}";`).join('\n')
         include "${includes}/server.conf";
     }
 ${httpsPort === undefined ? '' : httpsServer(settings, httpsPort)}}
-${settings.hasStream ? `\nstream {\n    include "${includes}/stream.conf";\n}\n` : ''}`
+${settings.hasStream ? streamBlock(settings) : ''}`
 }

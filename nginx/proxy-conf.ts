@@ -4,7 +4,9 @@ import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
 import { homePaths, speaksHttp11, type ConfSettings } from './settings.js'
 
 /** `headers.conf`: what peers are told about the client. */
-export function headersConf(): string {
+export function headersConf({ passthrough }: ConfSettings): string {
+  // What stream{} handed on came in by a socket, as far as http{} knows.
+  const port = passthrough ? '$sluice_port' : '$server_port'
   return `# Sluice: the headers that a peer gets.
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $http_upgrade;
@@ -13,7 +15,7 @@ proxy_set_header X-Real-IP $remote_addr;
 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 proxy_set_header X-Forwarded-Proto $scheme;
 proxy_set_header X-Forwarded-Host $sluice_host;
-proxy_set_header X-Forwarded-Port $server_port;
+proxy_set_header X-Forwarded-Port ${port};
 proxy_set_header Proxy "";
 `
 }

@@ -21,7 +21,7 @@ import { mainConf } from './main-conf.js'
 import { againConf, headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
 import { tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './settings.js'
-import { streamConf } from './stream-conf.js'
+import { passthroughConf, streamConf } from './stream-conf.js'
 
 export { homePaths } from './settings.js'
 export type { ConfSettings, HomePaths } from './settings.js'
@@ -35,11 +35,12 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     'nginx.conf': mainConf(settings),
     'sluice/http.conf': httpConf(settings),
     ...(settings.hasStream && { 'sluice/stream.conf': streamConf(settings) }),
+    ...(settings.passthrough && { 'sluice/passthrough.conf': passthroughConf() }),
     'sluice/server.conf': serverConf(settings),
     'sluice/proxy.conf': proxyConf(settings),
     'sluice/tls.conf': tlsConf(settings),
     'sluice/again.conf': againConf(settings),
-    'sluice/headers.conf': headersConf(),
+    'sluice/headers.conf': headersConf(settings),
     'sluice/pass.conf': passConf(settings),
     'sluice/hop-headers.conf': hopHeadersConf(settings),
     'sluice/trusted-ca.pem': settings.trustedCa,

@@ -27,6 +27,8 @@ export interface ConfSettings {
   httpsPort: number | undefined
   /** Whether nginx has stream{} with njs. */
   hasStream: boolean
+  /** Whether what comes to `httpsPort` is looked at by stream{}, which passes some of it through by name. */
+  passthrough: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
   streamPorts: string
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */
@@ -54,6 +56,9 @@ export interface HomePaths {
   /** Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects to it. */
   probeSocket: string
   askSocket: string
+  /** Of the HTTPS port: where stream{} hands connections on that are terminated, and those that are passed through. */
+  httpsSocket: string
+  passSocket: string
   /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
   ownCertificate: string
   pidFile: string
@@ -79,6 +84,8 @@ export function homePaths(home: string): HomePaths {
     streamSocket: `${home}/run/stream.sock`,
     probeSocket: `${home}/hop/probe.sock`,
     askSocket: `${home}/hop/ask.sock`,
+    httpsSocket: `${home}/hop/https.sock`,
+    passSocket: `${home}/hop/pass.sock`,
     fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,

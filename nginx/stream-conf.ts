@@ -1,4 +1,4 @@
-/** `stream.conf`: what stands once in `stream{}`, for routes by port. */
+/** `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`. */
 import { SHARES, SLOTS, STREAM_ZONES } from '../contract/zones.js'
 import { homePaths, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
@@ -12,8 +12,9 @@ js_shared_dict_zone zone=${counter}:64k type=number;
 js_shared_dict_zone zone=${event}:512k;`
 }
 
-function variables({ home, streamPorts }: ConfSettings): string {
+function variables({ home, streamPorts, passthrough }: ConfSettings): string {
   return `js_var $sluice_ports "${streamPorts}";
+js_var $sluice_passing "${passthrough ? 1 : 0}";
 js_var $sluice_probe_socket "${homePaths(home).probeSocket}";
 js_var $sluice_key '';
 js_var $sluice_peer '';
@@ -48,6 +49,36 @@ ${listens(settings, ' udp reuseport')}
 ${common}
 }`,
   ]
+}
+
+/** Handed on, and not proxied: the server there reads all that the client said, from the client itself. */
+function passServers({ home, passthrough, connectTimeoutMs }: ConfSettings): string[] {
+  const { httpsSocket, passSocket } = homePaths(home)
+  const title = '# TLS: whom the table passes through by name, and who is terminated in http{}.'
+  return passthrough
+    ? [
+        `${title}
+js_set $sluice_passed sluice_stream.passed;
+map $sluice_passed $sluice_way { '' "unix:${httpsSocket}"; default "unix:${passSocket}"; }`,
+        `server {
+    listen "unix:${passSocket}";
+    js_preread sluice_stream.pass;
+    proxy_socket_keepalive on;
+    tcp_nodelay on;
+    proxy_connect_timeout ${connectTimeoutMs}ms;
+    proxy_pass $sluice_peer;
+}`,
+      ]
+    : []
+}
+
+/** `passthrough.conf`: the server of stream{} at a port where TLS is terminated or passed through, by name. */
+export function passthroughConf(): string {
+  return `# Sluice: in a server{} of stream{} that listens, without "ssl", where TLS clients come in. What is not passed through by
+# name goes to the server of http{} that listens at hop/https.sock with "ssl"; that one sees the client's own address.
+ssl_preread on;
+pass $sluice_way;
+`
 }
 
 function probeServer({ home, connectTimeoutMs }: ConfSettings): string {
@@ -91,6 +122,7 @@ export function streamConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     ...portServers(settings),
+    ...passServers(settings),
     probeServer(settings),
     adminServer(settings),
     '',

@@ -19,9 +19,12 @@ ssl_certificate_key data:$sluice_certificate;
 
 /** The server that speaks TLS beside the one that does not. */
 export function httpsServer(settings: ConfSettings, httpsPort: number): string {
-  const { includes } = homePaths(settings.home)
+  const { includes, httpsSocket } = homePaths(settings.home)
+  const listen = settings.passthrough
+    ? `"unix:${httpsSocket}"`
+    : `${listenAddress(settings.bind)}:${httpsPort}`
   return `    server {
-        listen ${listenAddress(settings.bind)}:${httpsPort} ssl default_server;
+        listen ${listen} ssl default_server;
         http2 on;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:sluice_session:8m;

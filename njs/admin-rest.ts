@@ -26,7 +26,8 @@ function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
   const isQuickJs = (njs as unknown as { engine?: string }).engine === 'QuickJS'
   const engine: GatewayState['engine'] = isQuickJs ? 'qjs' : 'njs'
   const ports = r.variables.sluice_ports
-  return Object.assign(state, ports === undefined ? {} : { ports: ports }, {
+  const isPassing = r.variables.sluice_passing === '1'
+  return Object.assign(state, ports === undefined ? {} : { ports: ports, passthrough: isPassing }, {
     pid: master,
     workers: workerPids(master),
     nginx: r.variables.nginx_version as string,

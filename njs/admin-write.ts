@@ -30,9 +30,9 @@ export function write(apply: () => Applied, told: (state: TableState) => object)
   } finally {
     giveTurn(zones.sluice_counter)
   }
-  const state = readState(zones.sluice_table)
   if (applied.ok) {
-    return accept(told(state))
+    return accept(told(applied.state))
   }
+  const state = readState(zones.sluice_table)
   return reject(applied.code, applied.message, { epoch: state.epoch, revision: state.revision })
 }

@@ -47,7 +47,7 @@ function parseBody(text: string): { ok: boolean; value: unknown } {
 export function withBody<T>(
   contentType: string | undefined,
   text: string | undefined,
-  check: (value: unknown) => Checked<T>,
+  check: (value: unknown, text: string) => Checked<T>,
   use: (body: T) => Answer,
 ): Answer {
   const type = contentType === undefined ? '' : (contentType.split(';')[0] as string).trim()
@@ -64,7 +64,7 @@ export function withBody<T>(
   if (!parsed.ok) {
     return reject('invalid', 'the body is not JSON', {})
   }
-  const checked = check(parsed.value)
+  const checked = check(parsed.value, text)
   return checked.ok
     ? use(checked.value)
     : reject('invalid', checked.message, { field: checked.field })

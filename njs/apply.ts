@@ -5,9 +5,11 @@ import { STATE_KEY, parseState, printState } from '../contract/table.js'
 import type { TableState } from '../contract/table.js'
 import type { Dict } from './dict.js'
 
-export type Applied = { ok: true } | { ok: false; code: Code; message: string }
+/** `state` is the table's after it. */
+export type Applied = { ok: true; state: TableState } | { ok: false; code: Code; message: string }
 
 const MEGABYTE = 1048576
+const PAGE = 4096
 
 type Saved = Array<[string, string | undefined]>
 
@@ -24,12 +26,13 @@ export function readState(table: Dict): TableState {
  * must still go on when a delta only deletes, so here the old one makes room.
  */
 function writeState(table: Dict, state: TableState): void {
-  const before = table.get(STATE_KEY)
   const text = printState(state)
+  let before: string | undefined
   try {
     table.set(STATE_KEY, text)
     return
   } catch (error) {
+    before = table.get(STATE_KEY)
     if (before === undefined) {
       throw error
     }
@@ -89,17 +92,27 @@ function fullMessage(table: Dict): string {
   )
 }
 
+/** Whether it can be counted on that `operations` find room even where none of them frees any: a page each for a key and its value. */
+function isRoomy(table: Dict, operations: Operation[]): boolean {
+  return table.freeSpace() > (operations.length + 1) * 2 * PAGE
+}
+
 function write(table: Dict, operations: Operation[], state: TableState): Applied {
-  const saved: Saved = []
+  // To read what was there costs a worker as much as to write; so that is done only where it may be needed.
+  const saved: Saved | null = isRoomy(table, operations) ? null : []
   try {
-    operations.forEach((operation) => {
-      saved.push([operation[0], table.get(operation[0])])
+    for (let i = 0; i < operations.length; i++) {
+      const operation = operations[i] as Operation
+      if (saved !== null) {
+        saved.push([operation[0], table.get(operation[0])])
+      }
       put(table, operation[0], operation[1])
-    })
+    }
     writeState(table, state)
-    return { ok: true }
+    return { ok: true, state: state }
   } catch (error) {
-    if (!undo(table, saved)) {
+    // Where nothing was saved: a long value wants pages side by side, which a roomy zone may lack too.
+    if (saved === null || !undo(table, saved)) {
       const before = readState(table)
       // Revision 0 is nobody's: the controller has to compare and write it all again.
       writeState(table, { epoch: before.epoch, revision: 0, whole: false })

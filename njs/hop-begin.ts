@@ -54,6 +54,21 @@ function wayTo(rules: Rules | null): string {
   return tls === '' ? '' : tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
 }
 
+/** Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not there: the peer would take us for somebody else. */
+function introduce(v: NginxHTTPRequest['variables'], tls: string): void {
+  const parts = tls.split(':')
+  v.sluice_tls_name = parts[1]
+  if (parts[2] === undefined) {
+    v.sluice_tls_certificate = ''
+    return
+  }
+  const shown = zones.sluice_table.get('^=' + parts[2])
+  if (shown === undefined) {
+    throw new Error('the table has no certificate ' + parts[2] + ' to show to instances')
+  }
+  v.sluice_tls_certificate = 'data:' + shown
+}
+
 /** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
 function locationFor(
   r: NginxHTTPRequest,
@@ -94,7 +109,9 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   v.sluice_choice = printChoice(choice)
   v.sluice_tried = tried
   v.sluice_turn = locationFor(r, choice, rules, tried)
-  v.sluice_tls_name = rules === null ? '' : rules.tls.slice(rules.tls.indexOf(':') + 1)
+  if (rules !== null && rules.tls !== '') {
+    introduce(v, rules.tls)
+  }
   if (rules !== null && rules.measured) {
     v.sluice_watched = '1'
   }

@@ -5,6 +5,7 @@
 import { STATE_KEY, parseState } from '../contract/table.js'
 import { MAX_TRIES, SHARES } from '../contract/zones.js'
 import { activeKey, enter, leave } from './active.js'
+import { nameIn } from './client-hello.js'
 import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import { count, countFailure } from './count.js'
@@ -12,6 +13,7 @@ import { zones } from './dict.js'
 import { appendEvent } from './events.js'
 import { hold } from './hold.js'
 import type { Asked } from './lookup.js'
+import { findPassed } from './passed.js'
 import { rulesOf } from './peers.js'
 import { drawOf } from './plan.js'
 import { counts } from './policy/balance.js'
@@ -138,11 +140,11 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
   return ''
 }
 
-/** Before anything of the client's is read: chooses, or closes the connection. Never throws. */
-async function pick(s: NginxStreamRequest): Promise<void> {
+/** Chooses, or closes the connection. Never throws. */
+async function serve(s: NginxStreamRequest, key: string): Promise<void> {
   let address = ''
   try {
-    address = await find(s, s.variables.sluice_key as string)
+    address = await find(s, key)
   } catch (error) {
     countFailure(counter, 'the pick of a connection', error, s)
   }
@@ -152,6 +154,33 @@ async function pick(s: NginxStreamRequest): Promise<void> {
   }
   s.variables.sluice_peer = address
   s.allow()
+}
+
+/** Before anything of the client's is read. */
+function pick(s: NginxStreamRequest): Promise<void> {
+  return serve(s, s.variables.sluice_key as string)
+}
+
+/** Of a TLS connection that nginx looked into: the unit of the name; '' when this is to be terminated here. */
+function passed(s: NginxStreamRequest): string {
+  return findPassed(zones.sluice_table, s.variables.ssl_preread_server_name || '')
+}
+
+/** The same connection, in the server that passes it through: nginx took along no variable, but all that the client said is still unread. */
+function pass(s: NginxStreamRequest): void {
+  s.on('upstream', (data) => {
+    let name: string | null = ''
+    try {
+      name = nameIn(data)
+    } catch (error) {
+      countFailure(counter, 'reading what a TLS client asks for', error, s)
+    }
+    if (name !== null) {
+      s.off('upstream')
+      const unit = findPassed(zones.sluice_table, name)
+      void serve(s, unit + '/' + (s.variables.sluice_slot as string))
+    }
+  })
 }
 
 /** The server that asks: whom, stands in the request that the hop sends. */
@@ -176,4 +205,4 @@ function answered(s: NginxStreamRequest): void {
   })
 }
 
-export default { pick, asked, answered }
+export default { pick, passed, pass, asked, answered }

@@ -80,6 +80,7 @@ export const SETTINGS = {
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
   httpsPort: given(whole(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
+  passthrough: given(BOOLEAN, 'true', 'whether routes by `sni` share that port'),
   certificates: optional(
     PATH,
     'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',

@@ -180,12 +180,13 @@ function checkTogether(values: Values, origins: ReadonlyMap<SettingName, string>
 
 function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, home, bind } = values
-  const { httpPort, httpsPort, streamPorts, certificates, apiPort, apiToken } = values
+  const { httpPort, httpsPort, passthrough, streamPorts, certificates, apiPort, apiToken } = values
   const { registry, cluster, docker, domain, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
-    ...{ home, bind, httpPort, httpsPort, streamPorts, certificates, apiPort, apiToken },
+    ...{ home, bind, httpPort, httpsPort, passthrough, streamPorts, certificates },
+    ...{ apiPort, apiToken },
     ...{ registry, cluster, docker, domain, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     tableBytes: tableSize,

@@ -8,6 +8,8 @@ export interface Settings {
   httpsPort: number
   /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
   bind: string
+  /** Whether TLS may also be passed through there, by name. */
+  passthrough: boolean
   /** Folder of certificates beside those of the registry. */
   certificates: string | undefined
   apiPort: number

@@ -34,6 +34,8 @@ const node = {
   target: 'node20',
   packages: 'external',
   sourcemap: true,
+  // What only some commands import, most of all packages, has a file of its own: `sluice drain` need not wait for it.
+  splitting: true,
   banner: { js: '#!/usr/bin/env node' },
 }
 
@@ -139,8 +141,8 @@ export function bundle(folder, { from, to, ...options }) {
   return esbuild.build({
     ...options,
     absWorkingDir: root,
-    entryPoints: [from],
-    outfile: join(folder, to),
+    entryPoints: [{ in: from, out: to.replace(/\.js$/, '') }],
+    outdir: folder,
     logLevel: 'warning',
   })
 }

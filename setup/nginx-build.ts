@@ -11,6 +11,8 @@ export interface NginxBuild {
   tempPaths: Map<string, string>
   /** Whether it can speak TLS and HTTP/2 to clients. */
   hasTls: boolean
+  /** Whether its stream{} can look into TLS, and hand connections on. */
+  hasPreread: boolean
 }
 
 const MODULES = [
@@ -49,6 +51,9 @@ function parseArguments(version: string, output: string): NginxBuild {
   const temporary = [...output.matchAll(/--(http-[\w-]+)-temp-path='?([^\s']+)/g)]
   return {
     hasTls: /--with-http_ssl_module/.test(output) && /--with-http_v2_module/.test(output),
+    hasPreread:
+      /--with-stream_ssl_preread_module/.test(output) &&
+      !/--without-stream_pass_module/.test(output),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

@@ -18,6 +18,8 @@ export interface NginxInfo {
   hasSticky: boolean
   /** Whether it can speak TLS and HTTP/2 to clients. */
   hasTls: boolean
+  /** Whether its stream{} can look into TLS, and hand connections on. */
+  hasPreread: boolean
   mimeTypes?: string
 }
 
@@ -39,12 +41,15 @@ export async function inspectNginx(path: string, modulesPath?: string): Promise<
 /** The facts about an nginx, from those that had to be found out. */
 export function nginxInfo(
   path: string,
-  found: { version: string; njs: string; engines: Engine[]; modulesPath: string; hasTls: boolean },
+  found: Pick<
+    NginxInfo,
+    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread'
+  >,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls } = found
+  const { version, njs, engines, modulesPath, hasTls, hasPreread } = found
   const modules = loadableModules(modulesPath)
   const hasSticky = atLeast(version, POOL_SINCE)
-  return { path, version, njs, modulesPath, modules, engines, hasSticky, hasTls }
+  return { path, version, njs, modulesPath, modules, engines, hasSticky, hasTls, hasPreread }
 }
 
 async function inspectNjs(

@@ -84,8 +84,9 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
   const info = nginxInfo(programIn(root), {
     ...stamp,
     modulesPath: modulesIn(root),
-    // Debian builds all of its nginx with it.
+    // Debian builds all of its nginx with them.
     hasTls: true,
+    hasPreread: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
 }

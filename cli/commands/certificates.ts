@@ -9,6 +9,7 @@ interface CertificateView {
   id: string
   names: string[]
   default?: true
+  client?: true
   key: string
   state: string
   notAfterAtMs: number
@@ -16,7 +17,10 @@ interface CertificateView {
 
 const SHOWN_NAMES = 3
 
-function namesOf({ names, default: isDefault }: CertificateView): string {
+function namesOf({ names, default: isDefault, client }: CertificateView): string {
+  if (client === true) {
+    return '(for instances)'
+  }
   const rest = names.length - SHOWN_NAMES
   const shown = [...names.slice(0, SHOWN_NAMES), ...(rest > 0 ? [`and ${rest} more`] : [])]
   return [...shown, ...(isDefault === true ? ['(default)'] : [])].join(' ')
@@ -54,10 +58,15 @@ async function put({ connect, flags, print, json }: Invocation, id: string): Pro
     certificate: textOf(flags, 'certificate'),
     privateKey: textOf(flags, 'key'),
     ...(flags.has('default') && { default: true }),
+    ...(flags.has('client') && { client: true }),
   }
   const call = { method: 'PUT' as const, path: pathOf('certificates', id), body }
   const answer = (await connect().call(call)) as CertificateView
-  print(json ? JSON.stringify(answer) : `${id} is shown to who asks for ${namesOf(answer)}`)
+  const to =
+    answer.client === true
+      ? `the instances of upstreams with tls.certificate=${id}`
+      : `who asks for ${namesOf(answer)}`
+  print(json ? JSON.stringify(answer) : `${id} is shown to ${to}`)
 }
 
 async function remove({ connect, print, json }: Invocation, id: string): Promise<void> {
@@ -79,6 +88,10 @@ export const certificates: Command = {
     },
     key: { type: 'string', value: '<file>', means: 'put: its private key, PEM' },
     default: { type: 'boolean', means: 'put: serve it for names that no certificate has, too' },
+    client: {
+      type: 'boolean',
+      means: 'put: show it to instances of upstreams that name it, alone',
+    },
   },
   settings: 'client',
   async run(invocation) {

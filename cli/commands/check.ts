@@ -6,7 +6,6 @@ import type { Command } from '../command.js'
 import { gatewayFiles, gatewayPlace } from '../gateway.js'
 import { writeFiles } from '../start/files.js'
 import { makeHome } from '../start/home.js'
-import { makeOwnCertificate } from '../start/own-certificate.js'
 import { testConf } from '../start/nginx-process.js'
 
 /** Any port will do: nothing is opened for long. */
@@ -28,6 +27,7 @@ export const check: Command = {
     try {
       makeHome(trial)
       const settings = { ...config.settings, home: trial, poolPort: poolPort || SOME_PORT }
+      const { makeOwnCertificate } = await import('../start/own-certificate.js')
       await makeOwnCertificate(settings)
       writeFiles(gatewayFiles(settings, info, 'unchanged'))
       if (existsSync(join(home, 'fallback'))) {

@@ -1,14 +1,15 @@
 import { join } from 'node:path'
+import { homePaths } from '../../nginx/render.js'
+import type { Settings } from '../../runtime/settings.js'
 import { ensureNginx } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { UsageError } from '../command.js'
 import type { Command, Invocation } from '../command.js'
-import { gatewayFiles, giveHop, hasPool, hasStream } from '../gateway.js'
+import { gatewayFiles, giveHop, hasPassthrough, hasPool, hasStream } from '../gateway.js'
 import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
 import { makeHome, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
-import { makeOwnCertificate } from '../start/own-certificate.js'
 
 function beside(home: string, nginx: string): string[] {
   return [
@@ -21,19 +22,39 @@ function beside(home: string, nginx: string): string[] {
   ]
 }
 
-function streamLines(sluice: string, info: NginxInfo): string[] {
-  return hasStream(info)
-    ? ['# for TCP and UDP routes', 'stream {', `    include "${sluice}/stream.conf";`, '}', '']
-    : ['# No TCP and UDP routes: this nginx has no stream module with njs.', '']
+function streamLines(settings: Settings, info: NginxInfo): string[] {
+  const sluice = join(settings.home, 'sluice')
+  if (!hasStream(info)) {
+    return ['# No TCP and UDP routes: this nginx has no stream module with njs.', '']
+  }
+  const names = [
+    '    # TLS clients, who are passed through by name or go on to the server at https.sock below:',
+    '    server {',
+    `        listen ${settings.httpsPort};`,
+    `        include "${sluice}/passthrough.conf";`,
+    '    }',
+  ]
+  return [
+    '# for routes of connections',
+    'stream {',
+    `    include "${sluice}/stream.conf";`,
+    ...(hasPassthrough(settings, info) ? names : []),
+    '}',
+    '',
+  ]
 }
 
-function https(sluice: string, { hasTls }: NginxInfo): string[] {
-  return hasTls
+function https(settings: Settings, info: NginxInfo): string[] {
+  const sluice = join(settings.home, 'sluice')
+  const listen = hasPassthrough(settings, info)
+    ? `"unix:${homePaths(settings.home).httpsSocket}"`
+    : '443'
+  return info.hasTls
     ? [
         '',
         '    # to show clients the certificates of the table, by name:',
         '    server {',
-        '        listen 443 ssl;',
+        `        listen ${listen} ssl;`,
         '        http2 on;',
         `        include "${sluice}/tls.conf";`,
         `        include "${sluice}/server.conf";`,
@@ -43,9 +64,10 @@ function https(sluice: string, { hasTls }: NginxInfo): string[] {
 }
 
 /** What goes into an nginx.conf of the user's own. */
-function advice(home: string, info: NginxInfo, pool: boolean): string[] {
+function advice(settings: Settings, info: NginxInfo): string[] {
+  const { home } = settings
   const sluice = join(home, 'sluice')
-  const way = pool
+  const way = hasPool(settings, info)
     ? 'connections to peers stay open in the pool'
     : 'peers are reached by address; the pool needs nginx 1.29.6 or newer'
   return [
@@ -55,7 +77,7 @@ function advice(home: string, info: NginxInfo, pool: boolean): string[] {
     '# (unless it is loaded already, as Debian does in modules-enabled)',
     ...info.modules.map((path) => `load_module "${path}";`),
     '',
-    ...streamLines(sluice, info),
+    ...streamLines(settings, info),
     'http {',
     `    include "${sluice}/http.conf";`,
     '',
@@ -71,7 +93,7 @@ function advice(home: string, info: NginxInfo, pool: boolean): string[] {
     '        # }',
     `        # include "${sluice}/again.conf";`,
     '    }',
-    ...https(sluice, info),
+    ...https(settings, info),
     '}',
     '',
     ...beside(home, info.path),
@@ -88,7 +110,11 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   const notes: string[] = []
   const say = (line: string) => notes.push(line)
   const info = await ensureNginx({ home, nginx: config.settings.nginx ?? 'nginx', say })
-  const settings = await openHome(config.settings)
+  const opened = await openHome(config.settings)
+  // Whether an nginx.conf includes that nobody can see from here, so its user has to ask for it.
+  const isAsked = config.origins.get('passthrough') !== 'default'
+  const settings = { ...opened, passthrough: opened.passthrough && isAsked }
+  const { makeOwnCertificate } = await import('../start/own-certificate.js')
   await makeOwnCertificate(settings)
   const main = join(home, 'nginx.conf')
   const files = [...gatewayFiles(settings, info, 'unchanged')].filter(([path]) => path !== main)
@@ -96,7 +122,7 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   if (account !== undefined) {
     giveHop(home, account)
   }
-  advice(home, info, hasPool(settings, info)).forEach(print)
+  advice(settings, info).forEach(print)
   if (account === undefined && process.getuid?.() === 0) {
     print(
       `# Workers must be able to enter ${join(home, 'hop')}: name their user with --user (www-data, nginx).`,

@@ -1,5 +1,4 @@
 import type { Command } from '../command.js'
-import { supervise } from '../start/supervisor.js'
 
 export const start: Command = {
   name: 'start',
@@ -9,6 +8,7 @@ export const start: Command = {
   options: {},
   settings: 'all',
   async run({ config, program, print }) {
+    const { supervise } = await import('../start/supervisor.js')
     const code = await supervise({ config, program, print })
     // A download that was under way at Ctrl-C would keep the process.
     process.exit(code)

@@ -2,7 +2,14 @@ import { chownSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Settings } from '../../runtime/settings.js'
 import { ensureNginx } from '../../setup/nginx.js'
-import { gatewayFiles, gatewayPlace, giveHop, hasPool } from '../gateway.js'
+import {
+  gatewayFiles,
+  gatewayPlace,
+  giveHop,
+  hasPassthrough,
+  hasPool,
+  hasStream,
+} from '../gateway.js'
 import type { Workers } from '../gateway.js'
 import { workerAccount } from './accounts.js'
 import { writeFiles } from './files.js'
@@ -51,6 +58,12 @@ export async function prepareGateway(
   print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${way}`)
   if (settings.httpsPort !== 0 && !info.hasTls) {
     print('no TLS: this nginx was built without http_ssl_module or http_v2_module')
+  }
+  if (settings.passthrough && settings.httpsPort !== 0 && !hasPassthrough(settings, info)) {
+    const lack = hasStream(info)
+      ? 'was built without stream_ssl_preread_module or stream_pass_module'
+      : 'has no stream module with njs'
+    print(`no routes by sni: this nginx ${lack}`)
   }
   const build = JSON.stringify([info.path, info.version, info.njs, info.modules]) + '\n'
   return { place, build, isChanged: written.changed.length > 0 }

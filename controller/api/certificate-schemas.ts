@@ -8,11 +8,18 @@ const isDefault = maybe(
   }),
 )
 
+const isClients = maybe(
+  Type.Literal(true, {
+    description: 'Is shown to instances alone, of upstreams that name it in tls.certificate',
+  }),
+)
+
 export const CertificateBody = Type.Object(
   {
     certificate: Type.String({ description: 'The certificate, then its chain, PEM' }),
     privateKey: Type.String({ description: 'Its key, PEM, not encrypted', writeOnly: true }),
     default: isDefault,
+    client: isClients,
   },
   closed,
 )
@@ -29,6 +36,7 @@ const fields = {
   id,
   names: Type.Array(Type.String({ examples: ['app.example.com', '*.example.com'] })),
   default: isDefault,
+  client: isClients,
   issuer: Type.String(),
   fingerprint: Type.String({ description: 'SHA-256 of the certificate' }),
   key: Type.String({ examples: ['rsa 2048', 'ec prime256v1', 'ed25519'] }),

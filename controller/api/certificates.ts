@@ -38,9 +38,9 @@ export async function putCertificate(
 /** `{id, names, issuer, fingerprint, key: "ec prime256v1", state: "valid", notBeforeAtMs, notAfterAtMs, default?}` */
 export function showCertificate(id: string, certificate: Certificate): Record<string, unknown> {
   const { record, names, issuer, fingerprint, key, notBeforeAtMs, notAfterAtMs } = certificate
-  const isDefault = record.default === true && { default: true }
+  const flags = flagsOf(record)
   const state = stateOfCertificate(certificate, Date.now())
-  return { id, names, ...isDefault, issuer, fingerprint, key, state, notBeforeAtMs, notAfterAtMs }
+  return { id, names, ...flags, issuer, fingerprint, key, state, notBeforeAtMs, notAfterAtMs }
 }
 
 /** Those that end first, for people and monitors. */
@@ -57,8 +57,15 @@ export function withoutKey(record: unknown): unknown {
   if (typeof record !== 'object' || record === null) {
     return record
   }
-  const { certificate, default: isDefault } = record as Record<string, unknown>
-  return { certificate, ...(isDefault === true && { default: true }) }
+  const given = record as Record<string, unknown>
+  return { certificate: given.certificate, ...flagsOf(given) }
+}
+
+function flagsOf(record: { default?: unknown; client?: unknown }): object {
+  return {
+    ...(record.default === true && { default: true }),
+    ...(record.client === true && { client: true }),
+  }
 }
 
 function keyOf({ id }: CertificateTarget): string {

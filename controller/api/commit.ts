@@ -12,6 +12,7 @@ import { Draft } from './draft.js'
 import type { Difference } from './draft.js'
 import { keysOf } from './names.js'
 import { findContradiction } from './routes.js'
+import { findUnmatched } from './shown-certificates.js'
 import type { Touched } from './touched.js'
 import { Turns } from './turns.js'
 import { Writer } from './write.js'
@@ -121,7 +122,7 @@ export class Committer {
         throw error instanceof SluiceError ? locate(error, index) : error
       }
     }
-    const found = findContradiction(draft, this.#world)
+    const found = findContradiction(draft, this.#world) ?? (await findUnmatched(draft))
     if (found !== undefined) {
       throw locate(found.error, found.call)
     }

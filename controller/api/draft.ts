@@ -66,6 +66,12 @@ export class Draft {
     return value === undefined ? undefined : parsed(value)
   }
 
+  /** The same of what the registry has, whatever is planned. */
+  async stored(key: string): Promise<unknown> {
+    const value = (await this.#fetch(key))?.value
+    return value === undefined ? undefined : parsed(value)
+  }
+
   /** The registry's revision of the key, whatever is planned; 0 when it is not there. */
   async revisionOf(key: string): Promise<number> {
     return (await this.#fetch(key))?.revision ?? 0

@@ -61,9 +61,10 @@ function tlsText({ tls }: DesiredUpstream): string {
   if (tls === undefined) {
     return ''
   }
-  const { serverName, verify } = tls
+  const { serverName, verify, certificate } = tls
   const asked = serverName === undefined ? '' : ` as ${serverName}`
-  return `reached over TLS${asked}, certificates ${verify ? 'verified' : 'not verified'}`
+  const shown = certificate === undefined ? '' : `, shown certificate ${certificate}`
+  return `reached over TLS${asked}, certificates ${verify ? 'verified' : 'not verified'}${shown}`
 }
 
 /** A line for each thing that decides. `cookies`: the request's Cookie header, as far as it is known. */

@@ -148,6 +148,13 @@ const peerTls = {
     }),
   ),
 }
+const certificate = maybe(
+  Type.String({
+    pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+    description: 'Id of the certificate that instances are shown; one with client: true',
+    examples: ['gateway'],
+  }),
+)
 const verify = Type.Boolean({
   default: true,
   description: 'Whether certificates must be for serverName, by an authority that is trusted',
@@ -155,10 +162,13 @@ const verify = Type.Boolean({
 const about = { description: 'Instances are reached over TLS; absent: without' }
 
 export const PeerTlsBody = Type.Object(
-  { ...peerTls, verify: maybe(verify) },
+  { ...peerTls, verify: maybe(verify), certificate },
   { ...closed, ...about },
 )
-export const PeerTlsAnswer = Type.Object({ ...peerTls, verify }, { ...closed, ...about })
+export const PeerTlsAnswer = Type.Object(
+  { ...peerTls, verify, certificate },
+  { ...closed, ...about },
+)
 export const PEER_TLS_IS_DOCUMENTED: Equal<Deep<Static<typeof PeerTlsAnswer>>, Deep<PeerTls>> = true
 
 /** A merge patch (RFC 7396): null removes a part, or a field of it. What comes of it is judged as a whole. */

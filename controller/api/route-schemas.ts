@@ -28,6 +28,13 @@ const matchFields = {
     Type.Integer({ ...Port, description: 'One of streamPorts; then protocol, and no hosts' }),
   ),
   protocol: maybe(words('tcp', 'udp')),
+  sni: maybe(
+    Type.Array(Type.String({ examples: ['db.example.com', '*.example.com'] }), {
+      minItems: 1,
+      maxItems: 256,
+      description: 'TLS to the HTTPS port that asks for one of these names is passed through',
+    }),
+  ),
   pathPrefix: maybe(Type.String({ default: '/' })),
   ...conditionFields,
 }
@@ -76,7 +83,7 @@ const routeFields = {
 export const RouteBody = Type.Object(routeFields, {
   ...closed,
   description:
-    'Either hosts or port and protocol; either upstream or split, or neither where the route answers by itself',
+    'Either hosts, or port and protocol, or sni; either upstream or split, or neither where the route answers by itself',
 })
 
 export const Routes = Type.Object(

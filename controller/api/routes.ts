@@ -10,15 +10,12 @@ import type { DesiredRoute } from '../desired.js'
 import { accept, fieldsOf } from './bodies.js'
 import type { Outcome, World } from './changes.js'
 import type { Draft, Write } from './draft.js'
-import { findPortTaken, streamRouteOf } from './stream-routes.js'
+import { findTaken, streamRouteOf } from './stream-routes.js'
 
 export interface RouteTarget {
   kind: 'route'
   id: string
 }
-
-/** Fields that the design names and this version does not serve: better refused than silently ignored. */
-const NOT_YET = ['sni']
 
 export async function putRoute(
   draft: Draft,
@@ -33,12 +30,10 @@ export async function putRoute(
 }
 
 function hostRouteOf(body: unknown): RouteRecord {
-  const fields = fieldsOf(body, [...ROUTE_FIELDS, ...NOT_YET])
-  refuseNotYet(fields)
-  return accept(checkRoute(fields))
+  return accept(checkRoute(fieldsOf(body, ROUTE_FIELDS)))
 }
 
-/** `{id, hosts, pathPrefix, upstream}` or `{id, port, protocol, upstream}`, with `split` in place of `upstream`. */
+/** `{id, hosts, pathPrefix, upstream}`, `{id, port, protocol, upstream}` or `{id, sni, upstream}`, with `split` in place of `upstream`. */
 export function showRoute(
   id: string,
   record: RouteRecord | StreamRouteRecord,
@@ -54,7 +49,7 @@ export interface Contradiction {
 
 /** Whether any changed route would claim what another has. Looked at when all is planned, so that a batch can swap hosts. */
 export function findContradiction(draft: Draft, world: World): Contradiction | undefined {
-  const taken = findPortTaken(draft, world)
+  const taken = findTaken(draft, world)
   if (taken !== undefined) {
     return { call: taken.write.call, error: taken.error }
   }
@@ -120,14 +115,6 @@ function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string
     claimsByRoutes.set(routes, claims)
   }
   return claims
-}
-
-function refuseNotYet(fields: Record<string, unknown>): void {
-  const field = NOT_YET.find((name) => name in fields)
-  if (field !== undefined) {
-    const what = `${field} is not supported by this version: routes are by host and path, or by port`
-    throw new SluiceError('invalid', what, { field })
-  }
 }
 
 function keyOf({ id }: RouteTarget): string {

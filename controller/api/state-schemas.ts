@@ -19,10 +19,13 @@ const gatewayFields = {
     Type.Object(
       {
         ports: Type.String({ description: 'Open for routes', examples: ['9100-9104 9106'] }),
+        passthrough: Type.Boolean({
+          description: 'Whether TLS to the HTTPS port is passed through by name',
+        }),
         connected: Type.Boolean(),
         reason: maybe(Type.String()),
       },
-      { ...closed, description: "Of this controller's own gateway: TCP and UDP" },
+      { ...closed, description: "Of this controller's own gateway: TCP, UDP and TLS by name" },
     ),
   ),
   reason: maybe(Type.String()),

@@ -13,8 +13,10 @@ export interface CheckAddress {
 export interface CheckTls {
   /** The name asked for, which the certificate must be for; '' for none. */
   name: string
-  /** With whom is trusted; absent: any certificate will do. */
-  trusted?: SecureContext
+  /** Whether the certificate must be for `name`, and by somebody whom `context` trusts. */
+  verify: boolean
+  /** Whom to trust and what to show; absent: nobody, and nothing. */
+  context?: SecureContext
 }
 
 /**

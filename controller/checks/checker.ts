@@ -13,6 +13,7 @@ import { Standing } from './standing.js'
 import type { Conclusion, Verdict } from './standing.js'
 import { checkTcp } from './tcp-check.js'
 import { Trust } from './trust.js'
+import type { CertificateOf } from './trust.js'
 
 export interface CheckTarget {
   /** `<upstream>/<id>` */
@@ -30,6 +31,8 @@ export interface CheckerOptions {
   log: Logger
   /** Certificates, in PEM, of the authorities whose word counts; absent: those that Node knows. */
   trustedCa?: string
+  /** Absent: there are none to show to instances. */
+  certificateOf?: CertificateOf
   /** How many checks may run at a time; the others wait in the order in which they are due. */
   atOnce?: number
   /** Monotonic milliseconds. */
@@ -95,7 +98,7 @@ export class Checker {
 
   constructor(options: CheckerOptions) {
     this.#log = options.log
-    this.#trust = new Trust(options.trustedCa)
+    this.#trust = new Trust(options.trustedCa, options.certificateOf)
     this.#atOnce = options.atOnce ?? 64
     this.#now = options.now ?? (() => performance.now())
     this.#isOwn = options.isOwn ?? (() => false)
@@ -270,9 +273,13 @@ export class Checker {
     const abort = new AbortController()
     watched.running = abort
     const startedMs = this.#now()
+    const missing = this.#trust.missing(policy, target.tls)
     const tls = this.#trust.tlsFor(policy, target.tls)
     const address = { host, port: policy.port ?? target.port, tls }
-    const result = await CHECKS[policy.type](address, policy, abort.signal)
+    const result =
+      missing === undefined
+        ? await CHECKS[policy.type](address, policy, abort.signal)
+        : unmade(`there is no certificate ${missing} to show`)
     // It was forgotten, or is asked otherwise by now.
     if (watched.running !== abort) return
     watched.running = undefined
@@ -292,4 +299,8 @@ export class Checker {
     const rounded = Math.round(latencyMs * 10) / 10
     this.#publish(target.key, standing.take(result, target.policy, Date.now(), rounded))
   }
+}
+
+function unmade(why: string): CheckResult {
+  return { ok: false, reason: `check could not be made: ${why}`, isOurs: true }
 }

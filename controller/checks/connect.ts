@@ -12,8 +12,8 @@ export function open({ host, port, tls }: CheckAddress, protocol: 'http/1.1' | '
     host,
     port,
     servername: tls.name,
-    rejectUnauthorized: tls.trusted !== undefined,
-    ...(tls.trusted !== undefined && { secureContext: tls.trusted }),
+    rejectUnauthorized: tls.verify,
+    ...(tls.context !== undefined && { secureContext: tls.context }),
     ALPNProtocols: [protocol],
   })
 }

@@ -211,7 +211,18 @@ t.test('input is refused by name', async (t) => {
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'sctp', upstream: 'web' }, 'protocol'],
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp' }, 'upstream'],
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp', hosts: ['a'] }, 'hosts'],
-      ['PUT', '/v1/routes/r', { sni: ['a'], upstream: 'web' }, 'sni'],
+      ['PUT', '/v1/routes/r', { sni: ['a'], hosts: ['a'], upstream: 'web' }, 'hosts'],
+      ['PUT', '/v1/routes/r', { sni: ['a'], port: 9100, upstream: 'web' }, 'port'],
+      ['PUT', '/v1/routes/r', { sni: ['a'], protocol: 'tcp', upstream: 'web' }, 'protocol'],
+      ['PUT', '/v1/routes/r', { sni: 'a', upstream: 'web' }, 'sni'],
+      ['PUT', '/v1/routes/r', { sni: [], upstream: 'web' }, 'sni'],
+      ['PUT', '/v1/routes/r', { sni: ['a', 'b.*'], upstream: 'web' }, 'sni[1]'],
+      ['PUT', '/v1/routes/r', { sni: ['*'], upstream: 'web' }, 'sni[0]'],
+      ['PUT', '/v1/routes/r', { sni: ['a.*.b'], upstream: 'web' }, 'sni[0]'],
+      ['PUT', '/v1/routes/r', { sni: ['*a.b'], upstream: 'web' }, 'sni[0]'],
+      ['PUT', '/v1/routes/r', { sni: ['10.0.0.7'], upstream: 'web' }, 'sni[0]'],
+      ['PUT', '/v1/routes/r', { sni: ['a', 'A.'], upstream: 'web' }, 'sni[1]'],
+      ['PUT', '/v1/routes/r', { sni: ['a'] }, 'upstream'],
       [
         'PUT',
         '/v1/routes/r',
@@ -540,7 +551,10 @@ t.test('routes of connections', async (t) => {
   ])
   t.match((await call('GET', '/v1/routes/db')).body, { port: 9100, protocol: 'tcp' })
   t.equal((await call('DELETE', '/v1/routes/db')).status, 200)
-  control.stream = () => ({ ports: '', connected: false, reason: 'it lacks the stream module' })
+  control.stream = () => ({
+    ...{ ports: '', passthrough: false, connected: false },
+    reason: 'it lacks the stream module',
+  })
   t.match((await put('db', 9100)).body, { code: 'conflict', detail: /lacks the stream module/ })
 })
 

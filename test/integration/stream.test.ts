@@ -114,7 +114,7 @@ for (const rig of RIGS) {
     const { commit, ports } = await bench(t, rig)
     const [port = 0] = ports
     await commit(
-      put('upstreams/db', { policy: { maxFails: 0 } }),
+      put('upstreams/db', { policy: { eject: { maxFails: 0 } } }),
       instance('db', a),
       instance('db', b),
       put('routes/db', { port, protocol: 'tcp', upstream: 'db' }),

@@ -9,6 +9,7 @@ import {
 } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { ServerOptions } from 'node:https'
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Pem } from './certificates.js'
@@ -24,6 +25,8 @@ export interface Entry {
   local: string
   /** The name that TLS was asked for by, or false for none; absent without TLS. */
   serverName?: string | false
+  /** Serial number of the certificate that the client showed; absent where none was asked for. */
+  shown?: string
 }
 
 export interface Backend {
@@ -56,14 +59,14 @@ export type Fault =
   | 'hang'
 
 /**
- * Over TLS with `pem`. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
+ * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
  * to an echo.
  */
 export async function startBackend(
   t: { teardown(fn: () => unknown): void },
   id: string,
   host = '127.0.0.1',
-  pem?: Pem,
+  pem?: Pem & { clientCa?: string },
 ): Promise<Backend> {
   const ledger: Entry[] = []
   const waiting = new Set<() => void>()
@@ -160,8 +163,9 @@ function fail(socket: Socket, fault: Fault, bytes: number): void {
   } else if (fault !== 'hang' && bytes >= fault.resetAfterBytes) socket.resetAndDestroy()
 }
 
-function read({ certificate, privateKey }: Pem): { cert: string; key: string } {
-  return { cert: certificate, key: privateKey }
+function read({ certificate, privateKey, clientCa }: Pem & { clientCa?: string }): ServerOptions {
+  const own = { cert: certificate, key: privateKey }
+  return clientCa === undefined ? own : { ...own, ca: clientCa, requestCert: true }
 }
 
 function newEntry(request: IncomingMessage): Entry {
@@ -169,7 +173,12 @@ function newEntry(request: IncomingMessage): Entry {
   const local = `${request.socket.localAddress}:${request.socket.localPort}`
   const { servername } = request.socket as TLSSocket
   const named = servername === undefined ? {} : { serverName: servername ?? false }
-  return { method, url, headers, rawHeaders, bytes: 0, local, ...named }
+  const shown = servername === undefined ? undefined : shownBy(request.socket as TLSSocket)
+  return { method, url, headers, rawHeaders, bytes: 0, local, ...named, ...(shown && { shown }) }
+}
+
+function shownBy(socket: TLSSocket): string | undefined {
+  return socket.getPeerX509Certificate()?.serialNumber
 }
 
 function answer(id: string, entry: Entry, digest: string, response: ServerResponse): void {

@@ -19,6 +19,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     httpPort: 8080,
     streamPorts: '',
     httpsPort: 0,
+    passthrough: true,
     certificates: undefined,
     bind: '127.0.0.1',
     apiPort: 0,
@@ -128,7 +129,7 @@ export async function startControl(
     ready: options.ready ?? (() => true),
     registryView: () => ({ kind: 'embedded', connected: !isDeaf, syncedAtMs: Date.now() }),
     gateways: () => gatewayViews,
-    stream: () => ({ ports: '9100-9109', connected: true }),
+    stream: () => ({ ports: '9100-9109', passthrough: true, connected: true }),
     suspects: () => state.suspects(),
     confirmSuspects: (upstream) => state.confirm(upstream),
     whenKnown: async (revision, timeoutMs) => {

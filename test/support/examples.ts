@@ -1,16 +1,16 @@
 /**
  * Runs an example as a reader would. It is a folder of `examples/` with a `README.md`: its `sh` blocks are run one after the other in one
- * shell, in that folder, beside a Sluice of their own; what a `text` block shows is what the block before it prints.
+ * shell, in that folder, beside a Sluice of their own if it says `npm start`; what a `text` block shows is what the block before it prints.
  */
 import { spawn } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from './ports.js'
 import { PROGRAM, buildIfStale, makeHome, start } from './started.js'
 import type { Home } from './started.js'
 import { temporaryFolder } from './temp.js'
-import { repository } from './tools.js'
+import { repository, tools } from './tools.js'
 import { until } from './until.js'
 
 interface Block {
@@ -42,6 +42,7 @@ async function translate(text: string, home: Home): Promise<string> {
   const ports = new Map([
     ['8080', home.httpPort],
     ['8081', home.apiPort],
+    ['9100', home.streamPort],
   ])
   for (const [port = ''] of text.matchAll(/\b90\d\d\b/g)) {
     ports.set(port, ports.get(port) ?? (await freePort()))
@@ -82,17 +83,18 @@ async function runShell(
 export async function runExample(t: Test, name: string): Promise<void> {
   await buildIfStale()
   const home = await makeHome(t)
-  await start(t, home)
+  const folder = join(repository, 'examples', name)
+  const text = await translate(readFileSync(join(folder, 'README.md'), 'utf8'), home)
+  if (text.includes('`npm start`')) await start(t, home)
   const bin = temporaryFolder(t, 'bin')
   writeFileSync(join(bin, 'sluice'), `#!/bin/sh\nexec "${process.execPath}" "${PROGRAM}" "$@"\n`)
   chmodSync(join(bin, 'sluice'), 0o755)
-  const folder = join(repository, 'examples', name)
-  const text = await translate(readFileSync(join(folder, 'README.md'), 'utf8'), home)
   const blocks = blocksOf(text)
   t.ok(blocks.some(({ prints }) => prints !== undefined))
   const marked = blocks.map(({ commands }, i) => `echo; echo '${MARK}${i}'\n${commands}`)
   const script = `${marked.join('')}echo; echo '${END.trim()}'\n`
-  const path = `${bin}:${process.env.PATH ?? ''}`
+  const { examples, nginx } = await tools()
+  const path = [bin, examples, dirname(nginx.path), process.env.PATH].join(':')
   const output = await runShell(t, script, folder, { ...home.environment, PATH: path })
   t.comment(output)
   blocks.forEach(({ commands, prints }, i) => {

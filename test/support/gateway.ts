@@ -38,6 +38,8 @@ export interface GatewayOptions {
   wide?: boolean
   /** Ports for routes; undefined: nginx has no stream{}. */
   streamPorts?: string
+  /** Whether routes by name share the HTTPS port; then nginx has stream{}. */
+  passthrough?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
   /** PEM; of those that Node knows by default. */
@@ -115,13 +117,14 @@ function confSettings(
   ports: { poolPort: number; httpPort: number; httpsPort: number },
 ): ConfSettings {
   const { rig, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
-  const { user = 'nobody nogroup' } = options
-  const hasStream = options.streamPorts !== undefined
+  const { user = 'nobody nogroup', passthrough = false } = options
+  const hasStream = options.streamPorts !== undefined || passthrough
   return {
     home,
     nginxVersion: nginx.version,
     modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
     hasStream,
+    passthrough,
     streamPorts: options.streamPorts ?? '',
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,

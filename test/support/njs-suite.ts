@@ -71,7 +71,7 @@ export function runSuite(dicts: SuiteDicts): string[] {
 
   // writes
   is('state of nothing', readState(table), { epoch: 0, revision: 0, whole: false })
-  is('claim', applyClaim(table, { epoch: 2, expect: 0 }), { ok: true })
+  is('claim', applyClaim(table, { epoch: 2, expect: 0 }).ok, true)
   is('claimed', readState(table), { epoch: 2, revision: 0, whole: false })
   const late = applyClaim(table, { epoch: 3, expect: 0 })
   is('late claim', late.ok ? '' : late.code, 'stale_epoch')
@@ -115,7 +115,10 @@ export function runSuite(dicts: SuiteDicts): string[] {
     peer(B, 'ib', true, false) + '\n' + peer(C, 'ic', false, true),
   ]
   const delta = { epoch: 2, from: 0, to: 7, whole: true, operations: entries }
-  is('delta', applyDelta(table, delta), { ok: true })
+  is('delta', applyDelta(table, delta), {
+    ok: true,
+    state: { epoch: 2, revision: 7, whole: true },
+  })
   is('applied', readState(table), { epoch: 2, revision: 7, whole: true })
   const gap = applyDelta(table, delta)
   is('again', gap.ok ? '' : gap.code, 'revision_gap')
@@ -291,9 +294,31 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('nothing of it', table.get(':f0#0') === undefined, true)
   is('still there', readState(table), { epoch: 2, revision: 7, whole: true })
   const wipe = entries.map((entry): [string, string | null] => [entry[0], null])
-  is('wipe', applyDelta(table, { epoch: 2, from: 7, to: 9, whole: true, operations: wipe }), {
-    ok: true,
-  })
+  is(
+    'wipe',
+    applyDelta(table, { epoch: 2, from: 7, to: 9, whole: true, operations: wipe }).ok,
+    true,
+  )
+  const scattered: Dict = {
+    capacity: table.capacity,
+    freeSpace: () => 1e9,
+    get: (key) => table.get(key),
+    delete: (key) => table.delete(key),
+    set(key, value) {
+      if (value.length > 4096) {
+        throw Object.assign(new Error('no pages side by side'), { name: 'SharedMemoryError' })
+      }
+      return table.set(key, value)
+    },
+  }
+  const long: Array<[string, string]> = [
+    [':web/0', B],
+    [':long', '01234567 ' + 'x'.repeat(8000)],
+  ]
+  const torn = applyDelta(scattered, { epoch: 2, from: 9, to: 10, whole: true, operations: long })
+  is('torn', torn.ok ? '' : torn.code, 'table_full')
+  is('to be compared', readState(table), { epoch: 2, revision: 0, whole: false })
+  table.delete(':web/0')
   table.delete('!')
   return wrong
 }

@@ -96,6 +96,8 @@ export interface Home {
   folder: string
   httpPort: number
   apiPort: number
+  /** The one that is open for TCP and UDP routes. */
+  streamPort: number
   environment: NodeJS.ProcessEnv
 }
 
@@ -104,19 +106,20 @@ export async function makeHome(t: Test, more: Record<string, string> = {}): Prom
   chmodSync(folder, 0o755)
   const { nginx } = await tools()
   const [httpPort, httpsPort, apiPort] = [await freePort(), await freePort(), await freePort()]
+  const streamPort = await freePort()
   const environment = {
     ...process.env,
     SLUICE_HOME: folder,
     SLUICE_HTTP_PORT: String(httpPort),
     SLUICE_HTTPS_PORT: String(httpsPort),
-    SLUICE_STREAM_PORTS: String(await freePort()),
+    SLUICE_STREAM_PORTS: String(streamPort),
     SLUICE_API_PORT: String(apiPort),
     SLUICE_NGINX: nginx.path,
     SLUICE_WORKERS: '2',
     SLUICE_DOCKER: 'off',
     ...more,
   }
-  return { folder, httpPort, apiPort, environment }
+  return { folder, httpPort, apiPort, streamPort, environment }
 }
 
 export function nginxPid({ folder }: Home): number {

@@ -1,6 +1,8 @@
-// A TCP and a UDP server that say who they are, and then echo.
+// TCP, TLS and UDP servers that say who they are, and then echo; and clients of theirs.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import type { Pem } from './certificates.js'
 
 interface Teller {
   teardown(fn: () => unknown): void
@@ -19,16 +21,39 @@ export interface StreamBackend {
 }
 
 /** Greets each TCP connection with `<id>\n` and echoes. */
-export async function startTcp(t: Teller, id: string, host = '127.0.0.1'): Promise<StreamBackend> {
+export function startTcp(t: Teller, id: string, host = '127.0.0.1'): Promise<StreamBackend> {
+  return start(t, { id, host }, (greet) => createServer(greet))
+}
+
+/** The same inside TLS, under a certificate of its own. */
+export function startTls(
+  t: Teller,
+  id: string,
+  { certificate, privateKey }: Pem,
+  host = '127.0.0.1',
+): Promise<StreamBackend> {
+  const own = { cert: certificate, key: privateKey }
+  return start(t, { id, host }, (greet) => createTlsServer(own, greet))
+}
+
+async function start(
+  t: Teller,
+  { id, host }: { id: string; host: string },
+  makeServer: (greet: (socket: Socket) => void) => Server,
+): Promise<StreamBackend> {
   const sockets = new Set<Socket>()
   let seen = 0
-  const server: Server = createServer((socket) => {
-    sockets.add(socket)
-    seen += 1
-    socket.on('close', () => sockets.delete(socket)).on('error', () => undefined)
+  const server = makeServer((socket) => {
     socket.write(`${id}\n`)
     socket.pipe(socket)
   })
+  // Of a TLS server too this is the connection itself, before anything was said.
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    seen += 1
+    socket.on('close', () => sockets.delete(socket)).on('error', () => undefined)
+  })
+  server.on('secureConnection', (socket: TLSSocket) => socket.on('error', () => undefined))
   const port = await new Promise<number>((resolve) => {
     server.listen(0, host, () => resolve((server.address() as { port: number }).port))
   })
@@ -67,8 +92,28 @@ export interface Client {
 }
 
 /** Connects; resolves when the connection is there. */
-export async function openTcp(port: number): Promise<Client> {
-  const socket = connect(port, '127.0.0.1')
+export function openTcp(port: number): Promise<Client> {
+  return open(connect(port, '127.0.0.1'), 'connect')
+}
+
+export interface TlsClient extends Client {
+  /** SHA-256 of the certificate that was shown; '' without a handshake. */
+  fingerprint: string
+}
+
+/** Asks for `name`; undefined: for none. Resolves when the handshake is over, or the connection. */
+export async function openTls(port: number, name?: string): Promise<TlsClient> {
+  const socket = connectTls({
+    ...{ host: '127.0.0.1', port, rejectUnauthorized: false },
+    ...(name !== undefined && { servername: name }),
+    ...(name === undefined && { checkServerIdentity: () => undefined }),
+  })
+  const client = await open(socket, 'secureConnect')
+  const shown = socket.destroyed ? undefined : socket.getPeerCertificate()
+  return { ...client, fingerprint: shown?.fingerprint256 ?? '' }
+}
+
+async function open(socket: Socket, ready: string): Promise<Client> {
   let text = ''
   let closed = false
   let wake = (): void => undefined
@@ -84,7 +129,7 @@ export async function openTcp(port: number): Promise<Client> {
     })
   })
   socket.on('error', () => undefined)
-  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
+  await new Promise((resolve) => socket.once(ready, resolve).once('close', resolve))
   const line = async (): Promise<string> => {
     while (!text.includes('\n') && !closed) {
       await new Promise<void>((resolve) => {

@@ -18,6 +18,8 @@ export interface Tools {
   dockerRoot: string
   /** Docker's command line, to be used from anywhere. */
   docker: string
+  /** Folder with the programs that readers of `examples/` are expected to have. */
+  examples: string
 }
 
 export const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -35,12 +37,19 @@ const DOCKER = {
   programs: ['usr/bin/docker'],
 }
 
+const EXAMPLES = {
+  suite: 'forky',
+  packages: ['redis-server', 'redis-tools'],
+  programs: ['usr/bin/redis-server', 'usr/bin/redis-cli'],
+}
+
 /** Programs that tests need, unpacked on first use into a folder that git ignores. */
 export async function tools(say: Say = () => undefined): Promise<Tools> {
   const at = (...names: string[]): string => join(toolsFolder, ...names)
   const stable = unpackNginx({ suite: 'trixie', into: at('nginx-stable'), say })
   const newest = unpackNginx({ suite: 'forky', into: at('nginx'), say })
   await unpackOnce({ ...ETCD, into: at('etcd'), say })
+  await unpackOnce({ ...EXAMPLES, into: at('examples'), say })
   if (!dockerUnavailable()) await unpackOnce({ ...DOCKER, into: at('docker'), say })
   return {
     nginx: await newest,
@@ -50,6 +59,7 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
     openssl: at('etcd/bin/openssl'),
     dockerRoot: at('docker'),
     docker: at('docker/bin/docker'),
+    examples: at('examples/bin'),
   }
 }
 

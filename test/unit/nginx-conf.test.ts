@@ -15,6 +15,7 @@ const SETTINGS: ConfSettings = {
   httpPort: 8080,
   hasStream: true,
   streamPorts: '9100-9109',
+  passthrough: true,
   httpsPort: 8443,
   user: undefined,
   accessLog: undefined,

@@ -6,6 +6,8 @@ import { checkUpstream } from '../../../contract/records.js'
 t.test('verified unless told otherwise', async (t) => {
   const value = { serverName: 'shop.internal', verify: true }
   t.same(checkPeerTls({ serverName: 'shop.internal' }), { ok: true, value })
+  const shown = { verify: false, certificate: 'gateway' }
+  t.same(checkPeerTls(shown), { ok: true, value: shown })
   t.same(checkPeerTls({ verify: false }), { ok: true, value: { verify: false } })
 })
 
@@ -22,6 +24,9 @@ t.test('bad input is refused by name', async (t) => {
     [{ serverName: 'a;}' }, 'serverName'],
     [{ serverName: '' }, 'serverName'],
     [{ serverName: 'shop.internal', ca: 'x' }, 'ca'],
+    [{ verify: false, certificate: 'folder/app' }, 'certificate'],
+    [{ verify: false, certificate: true }, 'certificate'],
+    [{ certificate: 'gateway' }, 'serverName'],
     [true, ''],
     [null, ''],
   ]
@@ -33,7 +38,7 @@ t.test('bad input is refused by name', async (t) => {
 })
 
 t.test('no input makes the guard throw, and what passes passes again', async () => {
-  const value = fc.dictionary(fc.constantFrom('serverName', 'verify'), fc.anything())
+  const value = fc.dictionary(fc.constantFrom('serverName', 'verify', 'certificate'), fc.anything())
   fc.assert(
     fc.property(fc.oneof(fc.anything(), value), (input) => {
       const checked = checkPeerTls(input)

@@ -25,13 +25,20 @@ import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from '../../../contract/zones.
 const SID = 'a'.repeat(32)
 const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', SID]] }
 
+/** As the admin endpoint does it with a body. */
+function checkedDelta(value: unknown, space?: number): Checked<unknown> {
+  return checkDelta(value, JSON.stringify(value, null, space))
+}
+
 function fieldOf(checked: Checked<unknown>): string | null {
   return checked.ok ? null : checked.field
 }
 
 t.test('a delta is checked whole before any of it counts', async (t) => {
-  t.ok(checkDelta(delta).ok)
-  t.ok(checkDelta({ ...delta, operations: [[':web', null]] }).ok)
+  t.ok(checkedDelta(delta).ok)
+  t.ok(checkedDelta({ ...delta, operations: [[':web', null]] }).ok)
+  t.ok(checkedDelta(delta, 1).ok, 'printed in another way')
+  t.equal(fieldOf(checkedDelta({ ...delta, to: 0 }, 1)), 'to')
   const cases: Array<[unknown, string]> = [
     [7, ''],
     [{ ...delta, extra: 1 }, 'extra'],
@@ -51,9 +58,9 @@ t.test('a delta is checked whole before any of it counts', async (t) => {
     [{ ...delta, operations: [[':web', 'x'.repeat(40000)]] }, 'operations[0][1]'],
   ]
   cases.forEach(([body, field]) =>
-    t.equal(fieldOf(checkDelta(body)), field, JSON.stringify(body).slice(0, 90)),
+    t.equal(fieldOf(checkedDelta(body)), field, JSON.stringify(body).slice(0, 90)),
   )
-  t.equal(fieldOf(checkDelta({ epoch: 5, from: 1, to: 2, whole: false })), 'operations')
+  t.equal(fieldOf(checkedDelta({ epoch: 5, from: 1, to: 2, whole: false })), 'operations')
 })
 
 t.test('the other bodies', async (t) => {
@@ -117,6 +124,7 @@ t.test('keys and values of the table', async (t) => {
   t.notOk(isTableValue(':web', ''))
   const pem = '01234567 \n-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n'
   t.ok(isTableValue('^*.example.com', pem))
+  t.ok(isTableValue('^=gateway', pem))
   t.notOk(isTableValue('^*.example.com', pem.slice(1)))
   t.notOk(isTableValue('^*.example.com', pem + '"'))
 })
@@ -146,11 +154,11 @@ t.test('a list is right when each of it is, whatever stands in it', async (t) =>
       const list: unknown = JSON.parse(JSON.stringify(operations) ?? '[]')
       if (!Array.isArray(list)) return
       const singly = list.map((each: unknown) =>
-        fieldOf(checkDelta({ ...delta, operations: [each] })),
+        fieldOf(checkedDelta({ ...delta, operations: [each] })),
       )
       const first = singly.findIndex((field) => field !== null)
       const field = first < 0 ? null : singly[first]?.replace('[0]', `[${first}]`)
-      t.equal(fieldOf(checkDelta({ ...delta, operations: list })), field)
+      t.equal(fieldOf(checkedDelta({ ...delta, operations: list })), field)
       t.equal(areOperations(list), first < 0)
     }),
     { numRuns: 2000 },

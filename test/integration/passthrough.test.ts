@@ -1,0 +1,159 @@
+// TLS passed through by name, at the port where other names are terminated: all of Sluice, real certificates, real clients.
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:http2'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { startBackend } from '../support/backend.js'
+import { makeAuthority } from '../support/certificates.js'
+import { startControlled } from '../support/controlled.js'
+import type { Controlled } from '../support/controlled.js'
+import type { Rig } from '../support/gateway.js'
+import { openTls, startTls } from '../support/stream-backend.js'
+import type { StreamBackend } from '../support/stream-backend.js'
+import { temporaryFolder } from '../support/temp.js'
+import { until } from '../support/until.js'
+
+t.setTimeout(170_000)
+
+const authority = await makeAuthority(temporaryFolder(t, 'ca'))
+const ca = authority.pem
+
+/** What a reload or a restart would change. */
+async function standing({ gateway }: Controlled): Promise<unknown> {
+  const files = ['nginx.conf', 'sluice/http.conf', 'sluice/stream.conf', 'sluice/passthrough.conf']
+  const { pid, workers } = await gateway.state()
+  const texts = files.map((name) => readFileSync(join(gateway.home, name), 'utf8'))
+  return { pid, workers, texts }
+}
+
+async function bench(t: Test, rig: Rig) {
+  const it = await startControlled(t, { rig, passthrough: true })
+  const done = async (method: string, path: string, body?: unknown): Promise<void> => {
+    const answer = await it.call(method, path, body)
+    t.match(answer, { status: /20[01]/, body: { applied: true } }, `${method} ${path}`)
+  }
+  await until(() => it.controller.stream().passthrough, { what: 'the link to stream{}' })
+  return {
+    ...it,
+    done,
+    put: (upstream: string, { id, host, port }: StreamBackend) =>
+      done('PUT', `/v1/upstreams/${upstream}/instances/${id}`, { host, port }),
+    /** Who greets inside of TLS for this name, over `n` connections; `cut` where nobody does. */
+    greeted: async (name: string, n: number): Promise<Record<string, number>> => {
+      const counts: Record<string, number> = {}
+      for (let i = 0; i < n; i++) {
+        const client = await openTls(it.gateway.httpsPort, name)
+        const who = client.fingerprint === '' ? 'cut' : await client.line()
+        counts[who] = (counts[who] ?? 0) + 1
+        await client.end()
+      }
+      return counts
+    },
+    shown: async (name?: string): Promise<string> => {
+      const client = await openTls(it.gateway.httpsPort, name)
+      await client.end()
+      return client.fingerprint
+    },
+  }
+}
+
+/** A request over HTTP/2, and what the upstream saw of it. */
+function get(port: number, host: string): Promise<{ headers: Record<string, string> }> {
+  return new Promise((resolve, reject) => {
+    const session = connect(`https://127.0.0.1:${port}`, { ca, servername: host })
+    session.once('error', reject)
+    const stream = session.request({ ':path': '/', ':authority': host })
+    let body = ''
+    stream.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))
+    stream.once('error', reject)
+    stream.once('end', () => {
+      session.close()
+      resolve(JSON.parse(body) as { headers: Record<string, string> })
+    })
+  })
+}
+
+for (const rig of ['njs', 'qjs', 'stable'] as const) {
+  t.test(`${rig}: a name is passed through, drained, taken away`, async (t) => {
+    const it = await bench(t, rig)
+    const { gateway, done, greeted, shown } = it
+    const web = await startBackend(t, 'web')
+    await done('PUT', '/v1/certificates/app', await authority.issue(['*.app.test', 'app.test']))
+    const ours = await shown('app.test')
+    await done('PUT', '/v1/upstreams/web/instances/w', { host: web.host, port: web.port })
+    await done('PUT', '/v1/routes/web', { hosts: ['app.test', '*.app.test'], upstream: 'web' })
+    const before = await standing(it)
+
+    const pem = await authority.issue(['db.app.test'])
+    const [a, b] = [await startTls(t, 'a', pem), await startTls(t, 'b', pem)]
+    await it.put('db', a)
+    await it.put('db', b)
+    t.equal(await shown('db.app.test'), ours, 'terminated, as long as no route says otherwise')
+    await done('PUT', '/v1/routes/db', { sni: ['db.app.test'], upstream: 'db' })
+    const theirs = await shown('db.app.test')
+    t.not(theirs, ours, "the certificate is the instance's own")
+    t.equal(await shown('DB.app.test'), theirs)
+    t.same(Object.keys(await greeted('db.app.test', 30)).sort(), ['a', 'b'])
+    t.equal(await shown('app.test'), ours)
+    t.equal(await shown('x.db.app.test'), await shown(), 'below it is another name')
+
+    t.match(
+      (await get(gateway.httpsPort, 'app.test')).headers,
+      {
+        'x-real-ip': '127.0.0.1',
+        'x-forwarded-for': '127.0.0.1',
+        'x-forwarded-proto': 'https',
+        'x-forwarded-port': String(gateway.httpsPort),
+      },
+      'what is terminated is told as ever',
+    )
+
+    const held = await openTls(gateway.httpsPort, 'db.app.test')
+    const busy = (await held.line()) === 'a' ? a : b
+    const free = busy === a ? b : a
+    const drained = await it.call('POST', `/v1/upstreams/db/instances/${busy.id}/drain`)
+    t.match(drained, { status: 200, body: { state: 'draining' } })
+    t.same(await greeted('db.app.test', 20), { [free.id]: 20 }, 'no new connection')
+    const path = `/v1/upstreams/db/instances/${busy.id}`
+    await until(async () => (await it.call('GET', path)).body.active === 1, { what: 'one left' })
+    held.socket.write('still here\n')
+    t.equal(await held.line(), 'still here')
+    await held.end()
+    await until(async () => (await it.call('GET', path)).body.active === 0, { what: 'none left' })
+
+    await done('DELETE', '/v1/routes/db')
+    t.equal(await shown('db.app.test'), ours, 'terminated again')
+    t.same(await standing(it), before, 'by the same workers and files')
+  })
+
+  t.test(`${rig}: which name, and which peer`, async (t) => {
+    const { done, put, greeted, gateway, controller } = await bench(t, rig)
+    const names = ['exact', 'near', 'far']
+    for (const id of names) {
+      await put(id, await startTls(t, id, await authority.issue([`${id}.test`])))
+    }
+    await done('PUT', '/v1/routes/exact', { sni: ['a.b.test'], upstream: 'exact' })
+    await done('PUT', '/v1/routes/near', { sni: ['*.b.test'], upstream: 'near' })
+    await done('PUT', '/v1/routes/far', { sni: ['.test'], upstream: 'far' })
+    t.same(await greeted('a.b.test', 1), { exact: 1 })
+    t.same(await greeted('x.b.test', 1), { near: 1 })
+    t.same(await greeted('x.y.b.test', 1), { near: 1 })
+    t.same(await greeted('c.test', 1), { far: 1 })
+    t.same(await greeted('test', 1), { far: 1 }, 'a dot before it means the name too')
+    const long = `${'x'.repeat(62)}.`.repeat(4).slice(0, 248) + '.test'
+    await done('PUT', '/v1/routes/exact', { sni: [long], upstream: 'exact' })
+    t.same(await greeted(long, 1), { exact: 1 }, 'as long as a name can be')
+
+    await done('PUT', '/v1/routes/none', { sni: ['none.test'], upstream: 'nobody' })
+    t.same(await greeted('none.test', 2), { cut: 2 }, 'no instance')
+    // An address of its own: on 127.0.0.1 somebody else may get the port once it is free.
+    const dead = await startTls(t, 'dead', await authority.issue(['dead.test']), '127.9.8.6')
+    await done('PUT', '/v1/upstreams/near', { policy: { eject: { maxFails: 0 } } })
+    await put('near', dead)
+    await dead.stop()
+    t.same(await greeted('x.b.test', 60), { near: 60 }, 'who does not answer is passed over')
+    t.match(controller.gateways(), [{ stream: { passthrough: true } }])
+    t.notMatch(gateway.errorLog(), /\[(emerg|alert|crit)\]/)
+  })
+}
