@@ -50,6 +50,11 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
   return { rig, nginx }
 }
 
+export async function stopAdopted({ rig, nginx }: Adopted): Promise<void> {
+  await rig.stop()
+  await nginx.stop()
+}
+
 async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promise<PlainNginx> {
   const { nginx, servers, stream, port, workers = 1, connections } = options
   const { code, stderr } = await runCommand(process.execPath, [PROGRAM, 'conf'], { env: rig.env })
@@ -65,4 +70,17 @@ async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promis
     ...(stream && { stream: stream(includes) }),
     ...(connections !== undefined && { connections }),
   })
+}
+
+/**
+ * Does `work` while the controller is stopped. It asks the same worker some ten times a second, which would count as the cost of
+ * requests, and the slower they are the more.
+ */
+export async function withoutController<T>({ rig }: Adopted, work: () => Promise<T>): Promise<T> {
+  process.kill(rig.supervisorPid, 'SIGSTOP')
+  try {
+    return await work()
+  } finally {
+    process.kill(rig.supervisorPid, 'SIGCONT')
+  }
 }

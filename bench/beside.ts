@@ -12,12 +12,12 @@ export interface Beside extends Adopted {
   backend: number
 }
 
-/** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one worker of one nginx. */
+/** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one nginx, of one worker if not told otherwise. */
 export async function startBeside(
   bench: Bench,
-  options: { engine: 'njs' | 'qjs'; hosts: readonly string[]; backend: number },
+  options: { engine: 'njs' | 'qjs'; hosts: readonly string[]; backend: number; workers?: number },
 ): Promise<Beside> {
-  const { engine, hosts, backend } = options
+  const { engine, hosts, backend, workers = 1 } = options
   const { nginx } = await tools()
   const port = await freePort()
   const servers = (includes: string): string => {
@@ -25,7 +25,7 @@ export async function startBeside(
     const ours = `server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
     return `${printStatics({ port, hosts, backend, headers })}\n${ours}`
   }
-  const adopted = await startAdopted(bench, { nginx, engine, servers, port })
+  const adopted = await startAdopted(bench, { nginx, engine, workers, servers, port })
   await register(adopted, 'sluice', hosts, backend)
   return { ...adopted, port, backend }
 }

@@ -15,6 +15,8 @@ export interface CountOptions {
   engine: 'njs' | 'qjs'
   /** Peers of the upstream, on both sides. */
   peers: number
+  /** They are in the table, which says that the pool has them, and the pool has none: as when they have just come. */
+  missing?: boolean
 }
 
 /** For each request of a worker. */
@@ -34,7 +36,7 @@ export async function countInstructions(
   tracers: Tracers,
   options: CountOptions,
 ): Promise<Counted> {
-  const folder = join(bench.folder, `callgrind-${options.engine}-${options.peers}`)
+  const folder = join(bench.folder, `callgrind-${Object.values(options).join('-')}`)
   const gateway = await startBoth(bench, options, { tracers, folder })
   const worker = (await gateway.state()).workers[0] ?? 0
   return both(gateway, (work) => instructions(tracers, folder, worker, work))
@@ -72,7 +74,7 @@ async function both(
 /** One worker with a static upstream at `userPort` and Sluice at `httpPort`; the same peers and headers on both sides. */
 async function startBoth(
   bench: Bench,
-  { engine, peers }: CountOptions,
+  { engine, peers, missing = false }: CountOptions,
   traced?: { tracers: Tracers; folder: string },
 ): Promise<Gateway> {
   const { nginx } = await tools()
@@ -92,7 +94,7 @@ async function startBoth(
   const pooled = addresses.map((address, i) => ({ id: `p${i}`, address, pooled: true }))
   const unit = upstreamUnit('web', pooled)
   await gateway.setTable(unit, hostUnit(HOST, [['/', ':web']], unit))
-  await gateway.fillPool(...addresses)
+  if (!missing) await gateway.fillPool(...addresses)
   return gateway
 }
 

@@ -40,6 +40,19 @@ export class Driver {
   }
 }
 
+/** Does the same `times` times, `lanes` of them at a time. */
+export async function repeat(
+  times: number,
+  lanes: number,
+  once: () => Promise<unknown>,
+): Promise<void> {
+  let left = times
+  const lane = async (): Promise<void> => {
+    while (left-- > 0) await once()
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
+}
+
 /** Runs each of `measures` once in every round, by turns, so that what slows the machine slows all alike. */
 export async function interleave(
   rounds: number,

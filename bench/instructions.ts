@@ -11,6 +11,10 @@ export const instructionsPart: Part = {
 }
 
 const PEERS = [2, 16]
+const NOTES = [
+  'A third of the slots of 16 peers are shared: such a request reads a second number.',
+  'What the pool has not got yet goes by the hop and by address, a connection for each request; about a second long.',
+]
 
 async function run(bench: Bench): Promise<Finding> {
   const tracers = await ensureTracers((line) => bench.say(line))
@@ -26,6 +30,8 @@ async function run(bench: Bench): Promise<Finding> {
       const found = await countInstructions(bench, tracers, { engine, peers })
       add(`${engine}: instructions, ${peers} peers`, found, count)
     }
+    const missing = await countInstructions(bench, tracers, { engine, peers: 2, missing: true })
+    add(`${engine}: instructions, 2 peers that the pool has not got yet`, missing, count)
     const calls = await countSystemCalls(bench, tracers, { engine, peers: 2 })
     add(`${engine}: calls of the kernel`, calls, (value) => value.toFixed(2))
   }
@@ -34,7 +40,7 @@ async function run(bench: Bench): Promise<Finding> {
     how: 'One worker, static and Sluice in the same nginx with the same headers; callgrind and strace. For each request:',
     columns: ['', 'static', 'Sluice', 'ratio'],
     rows,
-    notes: ['A third of the slots of 16 peers are shared: such a request reads a second number.'],
+    notes: NOTES,
     numbers,
   }
 }

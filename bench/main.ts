@@ -13,6 +13,7 @@ import { checksPart } from './checks.js'
 import { churnPart } from './churn.js'
 import { describeMachine, printMachine } from './machine.js'
 import { fairnessPart } from './fairness.js'
+import { handshakePart } from './handshake.js'
 import { latencyPart } from './latency.js'
 import { luaPart } from './lua.js'
 import { instructionsPart } from './instructions.js'
@@ -24,16 +25,20 @@ import { writePlot } from './plot.js'
 import { reloadPart } from './reload.js'
 import { markdown, writeResults } from './report.js'
 import type { Finding, Part } from './report.js'
+import { routesPart } from './routes.js'
 import { scalePart } from './scale.js'
 import { slowOnePart } from './slow-one.js'
+import { tcpPart } from './tcp.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
+import { workersPart } from './workers.js'
 
 const PARTS = [
   visiblePart,
   changesPart,
   reloadPart,
   throughputPart,
+  workersPart,
   latencyPart,
   churnPart,
   luaPart,
@@ -43,6 +48,9 @@ const PARTS = [
   pickPart,
   checksPart,
   scalePart,
+  routesPart,
+  handshakePart,
+  tcpPart,
   memoryPart,
   manyPart,
   fairnessPart,

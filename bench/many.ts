@@ -1,7 +1,7 @@
 import { totalPss } from '../test/support/load-processes.js'
 import { freePort } from '../test/support/ports.js'
 import { tools } from '../test/support/tools.js'
-import { startAdopted } from './adopted.js'
+import { startAdopted, stopAdopted } from './adopted.js'
 import type { Adopted } from './adopted.js'
 import { Driver, interleave } from './drive.js'
 import { Held } from './held.js'
@@ -61,8 +61,7 @@ async function run(bench: Bench): Promise<Finding> {
       )
       measured.push({ engine, kind, bytes: await interleave(ROUNDS, weighs) })
     }
-    await adopted.rig.stop()
-    await adopted.nginx.stop()
+    await stopAdopted(adopted)
   }
   return finding(measured)
 }
@@ -94,7 +93,9 @@ async function start(
 /** With a socket for each worker the kernel deals out the clients evenly; of one, the first to wake would take most. */
 function printServers(port: number, backend: number, includes: string): string {
   const members = HOSTS.map((host) => `server ${host}:${backend};`).join(' ')
-  return `upstream static { zone static 256k; ${members} keepalive 256; }
+  // To open them all may take longer than nginx waits for the next word of the first ones.
+  return `proxy_read_timeout 1h;
+upstream static { zone static 256k; ${members} keepalive 256; }
 server { listen 127.0.0.1:${port}; server_name static.localhost;
     location / { proxy_buffering off; include "${includes}/headers.conf"; proxy_pass http://static; } }
 server { listen 127.0.0.1:${port} default_server reuseport backlog=4096; include "${includes}/server.conf"; }`

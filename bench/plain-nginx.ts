@@ -81,17 +81,15 @@ export class PlainNginx {
   }
 }
 
-function printConfiguration({
-  main,
-  configuration,
-  stream,
-  connections = 4096,
-}: {
+interface Configured {
   main: string
   configuration: string
   stream?: string
   connections?: number
-}): string {
+}
+
+function printConfiguration(configured: Configured): string {
+  const { main, configuration, stream, connections = 4096 } = configured
   // Under root, workers would become another user that cannot enter a temporary folder.
   const user = process.getuid?.() === 0 ? 'user root;\n' : ''
   return `${main}

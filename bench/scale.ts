@@ -1,38 +1,21 @@
-import { join } from 'node:path'
 import type { Operation, Rig } from '../test/support/load-rig.js'
 import { freePort } from '../test/support/ports.js'
 import { tools } from '../test/support/tools.js'
-import { until } from '../test/support/until.js'
-import { startAdopted } from './adopted.js'
-import type { Adopted } from './adopted.js'
-import { instructions, nginxInCallgrind } from './callgrind.js'
 import { startCheapBackends } from './cheap-backends.js'
-import { Driver } from './drive.js'
+import { CONNECTIONS, COUNTED, applyAll, countGrowth } from './growth.js'
+import type { Grown } from './growth.js'
 import type { Bench, Finding, Part } from './report.js'
-import { count, median, ratio } from './statistics.js'
-import { pooled } from './warm-up.js'
+import { count, ratio } from './statistics.js'
 import { ensureTracers } from './tracers.js'
-import type { Tracers } from './tracers.js'
 
 const UPSTREAMS = [1, 100, 10_000]
 const ENGINES = ['njs', 'qjs'] as const
 /** All upstreams have these members: then the pool stays as it is, and the number of upstreams is all that grows. */
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.5.${n + 1}`)
-const COUNTED = 500
-/** The median of them leaves out one in which a timer of nginx's went off. */
-const TIMES = 3
-const CONNECTIONS = 8
 const BATCH = 100
 
 /** Names that differ at their end and at their start, one of which is asked. */
 const ASKED = 'asked'
-
-interface Counted {
-  engine: string
-  /** For each request to Sluice, and to a static upstream in the same nginx, by number of upstreams. */
-  sluice: number[]
-  statics: number[]
-}
 
 export const scalePart: Part = {
   name: 'scale',
@@ -46,47 +29,14 @@ async function run(bench: Bench): Promise<Finding> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
-  const counted: Counted[] = []
-  for (const engine of ENGINES) counted.push(await countEngine(bench, tracers, engine, backend))
-  return finding(counted)
-}
-
-async function countEngine(
-  bench: Bench,
-  tracers: Tracers,
-  engine: (typeof ENGINES)[number],
-  backend: number,
-): Promise<Counted> {
-  const { nginx } = await tools()
-  const folder = join(bench.folder, `callgrind-${engine}`)
-  const port = await freePort()
-  const servers = (includes: string): string => printServers(port, backend, includes)
-  const options = { nginx: nginxInCallgrind(tracers, nginx, folder), engine, servers, port }
-  const adopted = await startAdopted(bench, options)
-  const counted: Counted = { engine, sluice: [], statics: [] }
-  const drivers = ['static', ASKED].map(
-    (name) => new Driver({ host: '127.0.0.1', port }, `${name}.localhost`, CONNECTIONS),
-  )
-  let there = 0
-  for (const upstreams of UPSTREAMS) {
-    bench.say(`${engine}: ${count(upstreams)} upstreams`)
-    await fill(adopted.rig, there, upstreams, backend)
-    there = upstreams
-    await pooled(drivers)
-    await countEach(tracers, folder, adopted, drivers, [counted.statics, counted.sluice])
+  const counted: Grown[] = []
+  for (const engine of ENGINES) {
+    const grow = (rig: Rig, from: number, to: number): Promise<void> => fill(rig, from, to, backend)
+    const asked = [`${ASKED}.localhost`]
+    const growth = { engine, members: HOSTS, backend, sizes: UPSTREAMS, asked, grow }
+    counted.push(await countGrowth(bench, tracers, growth))
   }
-  for (const driver of drivers) driver.close()
-  await adopted.rig.stop()
-  await adopted.nginx.stop()
-  return counted
-}
-
-function printServers(port: number, backend: number, includes: string): string {
-  const members = HOSTS.map((host) => `server ${host}:${backend};`).join(' ')
-  return `upstream static { zone static 256k; ${members} keepalive 256; }
-server { listen 127.0.0.1:${port}; server_name static.localhost;
-    location / { proxy_buffering off; include "${includes}/headers.conf"; proxy_pass http://static; } }
-server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
+  return finding(counted)
 }
 
 async function fill(rig: Rig, from: number, to: number, port: number): Promise<void> {
@@ -100,45 +50,16 @@ async function fill(rig: Rig, from: number, to: number, port: number): Promise<v
       operations.push({ method: 'PUT', path, body: { host, port } })
     })
   }
-  for (let at = 0; at < operations.length; at += BATCH) {
-    const batch = operations.slice(at, at + BATCH)
-    const { status } = await rig.call('POST', '/v1/batch', { operations: batch })
-    if (status < 200 || status > 299) throw new Error(`a batch was refused: ${status}`)
-    await until(() => isApplied(rig), { deadlineMs: 60_000, what: 'a batch in the table' })
-  }
+  await applyAll(rig, operations, BATCH)
 }
 
-/** In callgrind nginx may take longer than a call waits, and then the call answers "pending". */
-async function isApplied(rig: Rig): Promise<boolean> {
-  const { body } = await rig.call('GET', '/v1/gateways')
-  return body.gateways?.every(({ applied, desired }) => applied === desired) ?? false
-}
-
-/** Adds what a request of each driver takes to its list in `into`. */
-async function countEach(
-  tracers: Tracers,
-  folder: string,
-  { nginx }: Adopted,
-  drivers: Driver[],
-  into: number[][],
-): Promise<void> {
-  const worker = nginx.workers()[0] ?? 0
-  for (const [index, driver] of drivers.entries()) {
-    const totals: number[] = []
-    for (let time = 0; time < TIMES; time++) {
-      totals.push(await instructions(tracers, folder, worker, () => driver.run(COUNTED)))
-    }
-    into[index]?.push(median(totals) / COUNTED)
-  }
-}
-
-function finding(counted: Counted[]): Finding {
+function finding(counted: Grown[]): Finding {
   const row = (what: string, values: number[]): string[] => {
     const [first = NaN] = values
     const growth = values.map((value) => value / first)
     return [what, ...values.map(count), ratio(Math.max(...growth))]
   }
-  const rows = counted.flatMap(({ engine, sluice, statics }) => [
+  const rows = counted.flatMap(({ engine, sluice: [sluice = []], statics }) => [
     row(`${engine}: Sluice`, sluice),
     row(`${engine}: static upstream of the same nginx (control)`, statics),
     [

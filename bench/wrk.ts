@@ -35,9 +35,12 @@ export async function throughput(options: {
   url: string
   host: string
   seconds: number
+  /** Each over a connection of its own. */
+  once?: boolean
 }): Promise<number> {
-  const { wrk, url, host, seconds } = options
-  const flags = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-H', `Host: ${host}`, url]
+  const { wrk, url, host, seconds, once = false } = options
+  const closing = once ? ['-H', 'Connection: close'] : []
+  const flags = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-H', `Host: ${host}`, ...closing, url]
   const { code, stdout, stderr } = await runCommand(wrk, flags)
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? NaN)
   if (code === 0 && perSecond > 0 && !/Non-2xx|Socket errors/.test(stdout)) return perSecond

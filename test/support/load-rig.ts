@@ -89,7 +89,7 @@ export class Rig {
       return (await this.call('GET', '/readyz')).status === 200
     }
     try {
-      await until(ready, { deadlineMs: 30_000, what: 'sluice start' })
+      await until(ready, { deadlineMs: 90_000, what: 'sluice start' })
     } catch (error) {
       throw new Error(`${String(error)}\n${this.log()}`, { cause: error })
     }

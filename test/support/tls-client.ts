@@ -17,7 +17,7 @@ export interface ShakeOptions {
   ca?: string
 }
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 60_000
 
 /** One full handshake on a connection of its own. */
 export function shake(port: number, { name, ca }: ShakeOptions): Promise<Shaken> {
