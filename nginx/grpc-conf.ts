@@ -1,7 +1,7 @@
 /** gRPC: where the front takes it, and the hop's server for it. Only nginx's grpc module passes it on, over HTTP/2. */
 import { READ_MS } from '../contract/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
-import { PASSED, hopScript } from './hop-conf.js'
+import { PASSED, hopScript, peerTls } from './hop-conf.js'
 import { clientPort, routedLocations } from './proxy-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
@@ -99,14 +99,7 @@ function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
     grpc_hide_header ${PEER_HEADER};
 ${passed.join('\n')}
     grpc_ignore_headers X-Accel-Redirect X-Accel-Charset;
-    grpc_ssl_name $sluice_tls_name;
-    grpc_ssl_server_name on;
-    grpc_ssl_certificate $sluice_tls_certificate;
-    grpc_ssl_certificate_key $sluice_tls_certificate;
-    grpc_ssl_protocols TLSv1.2 TLSv1.3;
-    grpc_ssl_trusted_certificate "${includes}/trusted-ca.pem";
-    grpc_ssl_verify on;
-    grpc_ssl_verify_depth 10;`
+${peerTls('grpc', includes)}`
 }
 
 /** For routes that act: they ask the hop once more. */

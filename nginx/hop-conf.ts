@@ -131,19 +131,6 @@ server {
 }`
 }
 
-function peerTls(includes: string): string {
-  return `    # A location that repeats none of these shares one TLS context with the server: the authorities are read once.
-    proxy_ssl_name $sluice_tls_name;
-    proxy_ssl_server_name on;
-    # Chain and key in one text, or nothing: then none is shown.
-    proxy_ssl_certificate $sluice_tls_certificate;
-    proxy_ssl_certificate_key $sluice_tls_certificate;
-    proxy_ssl_protocols TLSv1.2 TLSv1.3;
-    proxy_ssl_trusted_certificate "${includes}/trusted-ca.pem";
-    proxy_ssl_verify on;
-    proxy_ssl_verify_depth 10;`
-}
-
 /** What a server of the hop asks njs, and tells by headers. */
 export function hopScript(includes: string): string {
   return `    js_import sluice_hop from "${includes}/njs/hop.js";
@@ -154,6 +141,23 @@ export function hopScript(includes: string): string {
     add_header ${PEER_HEADER} $sluice_told always;
     add_header Set-Cookie $sluice_cookie always;
     add_header Set-Cookie $sluice_arm_cookie always;`
+}
+
+/** How a module of nginx reaches peers that speak TLS. */
+export function peerTls(module: 'proxy' | 'grpc', includes: string): string {
+  const lines = [
+    'name $sluice_tls_name',
+    'server_name on',
+    'certificate $sluice_tls_certificate',
+    'certificate_key $sluice_tls_certificate',
+    'protocols TLSv1.2 TLSv1.3',
+    `trusted_certificate "${includes}/trusted-ca.pem"`,
+    'verify on',
+    'verify_depth 10',
+  ]
+  return `    # A location that repeats none of these shares one TLS context with the server: the authorities are read once. The
+    # certificate that is shown is chain and key in one text, or nothing: then none is.
+${lines.map((line) => `    ${module}_ssl_${line};`).join('\n')}`
 }
 
 export function hopServer(settings: ConfSettings): string {

@@ -49,8 +49,7 @@ function https(settings: Settings, info: NginxInfo): string[] {
   const listen = hasPassthrough(settings, info)
     ? `"unix:${homePaths(settings.home).httpsSocket}"`
     : '443'
-  const { hasTls, hasGrpc } = info
-  return hasTls
+  return info.hasTls
     ? [
         '',
         '    # to show clients the certificates of the table, by name:',
