@@ -23,6 +23,7 @@ interface RouteView extends Conditions {
   hosts?: string[]
   port?: number
   protocol?: string
+  sni?: string[]
   pathPrefix?: string
   upstream?: string
   split?: ArmView[]
@@ -31,8 +32,9 @@ interface RouteView extends Conditions {
   maintenance?: { status: number }
 }
 
-function sourceOf({ hosts, port, protocol }: RouteView): string {
-  return hosts === undefined ? `${protocol} ${port}` : hosts.join(' ')
+function sourceOf({ hosts, port, protocol, sni }: RouteView): string {
+  if (hosts !== undefined) return hosts.join(' ')
+  return sni === undefined ? `${protocol} ${port}` : `sni ${sni.join(' ')}`
 }
 
 function valuesText(kind: string, values: Values = {}): string[] {
@@ -86,11 +88,11 @@ export const routes: Command = {
     const rows = answer.routes.map((route) => [
       route.id,
       sourceOf(route),
-      route.port === undefined ? (route.pathPrefix ?? '/') : '',
+      route.hosts === undefined ? '' : (route.pathPrefix ?? '/'),
       conditionsOf(route),
       targetOf(route),
     ])
-    columns(['route', 'hosts or port', 'path', 'if', 'to'], rows).forEach(print)
+    columns(['route', 'hosts, port or sni', 'path', 'if', 'to'], rows).forEach(print)
     return 0
   },
 }

@@ -114,6 +114,18 @@ t.test("an upstream's settings are told field by field, and shown", async (t) =>
   t.match(await run(), /shop +0 +0 +0/)
 })
 
+t.test('routes are listed and explained, whichever home is named', async (t) => {
+  const { call, home } = await testApi(t)
+  await call('PUT', '/v1/routes/app', { hosts: ['a.test', 'b.test'], upstream: 'web' })
+  t.match(await call('PUT', '/v1/routes/raw', { sni: ['c.test'], upstream: 'vault' }), {
+    status: 201,
+  })
+  const listed = await sluice('routes', '--home', home)
+  t.match(listed.stdout, /app +a\.test b\.test +\/ +web\nraw +sni c\.test +vault/)
+  const explained = await sluice('explain', 'http://a.test/', '--json', '--home', home)
+  t.match(explained, { code: 0, stdout: /"route":.*"app"/ })
+})
+
 t.test('nobody there: exit code 1, and where was looked', async (t) => {
   const { code, stderr } = await sluice(
     'status',
