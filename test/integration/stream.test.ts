@@ -15,7 +15,7 @@ import { askUdp, greeted, openTcp, startTcp, startUdp } from '../support/stream-
 import type { StreamBackend } from '../support/stream-backend.js'
 import { until } from '../support/until.js'
 
-t.setTimeout(120_000)
+t.setTimeout(170_000)
 
 const RIGS: Rig[] = ['njs', 'qjs', 'stable']
 const log = silentLogger
@@ -144,6 +144,30 @@ for (const rig of RIGS) {
     await commit(route(plain))
     t.equal(await client.line(), 'b')
     await client.end()
+  })
+
+  t.test(`${rig}: one that fails is left out, tried, and back`, async (t) => {
+    const [a, b] = [await startTcp(t, 'a', '127.9.8.5'), await startTcp(t, 'b')]
+    const { commit, ports, controller } = await bench(t, rig)
+    const [port = 0] = ports
+    const reason = () => controller.conditionsOf('db').get('a')?.reason ?? ''
+    const served = new Set<string>()
+    const serve = async () => Object.keys(await greeted(port, 5)).forEach((id) => served.add(id))
+    await commit(
+      put('upstreams/db', { policy: { eject: { maxFails: 3, failTimeoutMs: 1000 } } }),
+      instance('db', a),
+      instance('db', b),
+      put('routes/db', { port, protocol: 'tcp', upstream: 'db' }),
+    )
+    await a.stop()
+    for (const said of [/^ejected until .*: 3 failures$/, /^ejected until .*: a trial failed$/]) {
+      const isSaid = () => serve().then(() => said.test(reason()))
+      await until(isSaid, { what: String(said) })
+    }
+    t.same([...served], ['b'], 'all the time')
+    await startTcp(t, 'a', a.host, a.port)
+    await until(() => serve().then(() => served.has('a')), { what: 'a trial that passes' })
+    await until(() => reason() === '', { what: 'nothing against it' })
   })
 
   t.test(`${rig}: instances that do not like to be asked`, async (t) => {
