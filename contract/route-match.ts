@@ -27,7 +27,8 @@ const MOST_METHODS = 16
 const MOST_CONDITIONS = 16
 const HOST_RULE =
   'must be a host name such as app.example.com, or one with a wildcard for whole labels at one end: ' +
-  '*.example.com, .example.com (both of these), www.example.*; or * for any host'
+  '*.example.com, .example.com (both of these), www.example.*; or * for any host. ' +
+  'Letters beyond ASCII are written as DNS has them: xn--…'
 
 /** What the front says in its own words to the hop, which asks the same conditions again. */
 const SET_BY_GATEWAY =
@@ -176,7 +177,7 @@ export function checkMatch(fields: Fields): Checked<Match> {
   if (!isPathPrefix(prefix)) {
     return wrong(
       'pathPrefix',
-      'must be / or a path such as /api, without % and without a trailing /',
+      'must be / or a path such as /api, in ASCII, without % and without a trailing /',
     )
   }
   const conditions = checkConditions(fields)

@@ -34,7 +34,8 @@ export const STREAM_ROUTE_FIELDS = ['port', 'protocol', 'sni', 'upstream', 'spli
 const PORT_RULE = 'must be a whole number from 1 to 65535'
 const MOST_NAMES = 256
 const NAME_RULE =
-  'must be a host name such as app.example.com, *.example.com for all below it, or .example.com for both'
+  'must be a host name such as app.example.com, *.example.com for all below it, or .example.com for both. ' +
+  'Letters beyond ASCII are written as DNS has them: xn--…'
 
 /** Whether a route that is about to be checked means to be one of these. */
 export function isStreamRoute(value: unknown): boolean {

@@ -25,9 +25,11 @@ export const explain: Command = {
   },
   settings: 'client',
   async run({ connect, positionals, flags, print, json }) {
+    // Its own flags alone; others say where the controller is.
+    const asked = [...flags].filter(([name]) => Object.hasOwn(explain.options, name))
     const query = new URLSearchParams({
       ...splitUrl(positionals[0] ?? ''),
-      ...Object.fromEntries(flags),
+      ...Object.fromEntries(asked),
     })
     const client = connect()
     const answer = await client.call({ method: 'GET', path: '/v1/explain?' + query.toString() })

@@ -125,6 +125,13 @@ t.test("an upstream's settings are told field by field, and shown", async (t) =>
   t.match(await run(), /shop +0 +0 +0/)
 })
 
+t.test('an address is explained, whichever home is named', async (t) => {
+  const { call, home } = await testApi(t)
+  await call('PUT', '/v1/routes/app', { hosts: ['a.test'], upstream: 'web' })
+  const explained = await sluice('explain', 'http://a.test/', '--json', '--home', home)
+  t.match(explained, { code: 0, stdout: /"route":.*"app"/ })
+})
+
 t.test('routes are set, shown and deleted', async (t) => {
   const { home } = await testApi(t)
   const say = async (json: boolean, file: string | undefined, ...positionals: string[]) => {
