@@ -104,8 +104,8 @@ function finding(counted: Grown[]): Finding {
     columns: ['hosts', ...ROUTES.map(count), ...more.map((size) => `${count(size)} / ${few}`)],
     rows,
     notes: [
-      `The first ${count(FAST_HOSTS)} hosts with nothing but one route have slots of their own and cost one read; further ones ` +
-        'cost a second, and a third where nothing says at once that they lead to one upstream.',
+      `The first ${count(FAST_HOSTS)} hosts, by name, that have one route for all paths have slots of their own, and cost one ` +
+        'read. All others are looked up by the module’s longer way; “a host of the others” is among the first while there are few.',
     ],
     numbers: { routes: ROUTES, asked: ASKED.map(({ what }) => what), counted },
   }
