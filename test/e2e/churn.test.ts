@@ -18,13 +18,14 @@ import { temporaryFolder } from '../support/temp.js'
 import { tools } from '../support/tools.js'
 import { until } from '../support/until.js'
 
-/** For each upstream of the scene, the one for TCP last; in two sets so that every balance is churned with the pool and without. */
+/** For each upstream of the scene, the one for TCP and the one for TLS that is passed through last; in two sets so that every balance is churned with the pool and without. */
 const COUNTING: Policy[] = [
   { balance: 'random' },
   { balance: 'roundRobin' },
   { balance: 'leastConn' },
   { balance: 'hash', hash: { key: 'uri' } },
   { balance: 'leastConn' },
+  { balance: 'random' },
 ]
 const MEASURING: Policy[] = [
   { balance: 'randomTwo' },
@@ -32,6 +33,7 @@ const MEASURING: Policy[] = [
   { balance: 'hash', hash: { key: 'uri', loadPercent: 150 } },
   { balance: 'roundRobin', retry: { ...DEFAULT_RETRY, statuses: [503] } },
   { balance: 'random' },
+  { balance: 'roundRobin' },
 ]
 const LEAST = { requests: 1000, perSecond: 100, ofEachKind: 100 }
 const seed = chooseSeed()

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { openSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { appendBackendLine, monotonicMs } from './ledger.js'
 import type { BackendQuestion } from './load-backends.js'
 import { answerParent } from './load-child.js'
@@ -10,14 +11,17 @@ import { answerParent } from './load-child.js'
 const ledger = openSync(process.argv[2] ?? '', 'a')
 const servers = new Map<string, Server>()
 
-function serve(upstream: string, instance: string): Server {
-  const server = createServer((request, response) => {
+function serve({ upstream, instance, pem }: BackendQuestion): Server {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const id = String(request.headers['x-load-id'] ?? '')
     const method = request.method ?? ''
     appendBackendLine(ledger, { id, method, upstream, instance, atMs: monotonicMs() })
     const delayMs = Number(new URL(request.url ?? '/', 'http://a').searchParams.get('delay') ?? 0)
     echo(request, response, `${upstream} ${instance} ${id}`, delayMs)
-  })
+  }
+  const server = pem
+    ? createSecureServer({ cert: pem.certificate, key: pem.privateKey }, answer)
+    : createServer(answer)
   // A backend that closes idle connections at will loses POSTs behind any nginx; that is not what is measured.
   server.keepAliveTimeout = 0
   server.requestTimeout = 0
@@ -49,8 +53,9 @@ function echo(
   request.on('error', () => response.destroy())
 }
 
-function open({ upstream, instance, host, port }: BackendQuestion): Promise<number> {
-  const server = serve(upstream, instance)
+function open(asked: BackendQuestion): Promise<number> {
+  const { instance, host, port } = asked
+  const server = serve(asked)
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host, port, backlog: 1024 }, () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { readBackendLedger } from './ledger.js'
 import type { BackendLine } from './ledger.js'
+import type { Pem } from './certificates.js'
 import { Child } from './load-child.js'
 
 export interface BackendQuestion {
@@ -11,6 +12,8 @@ export interface BackendQuestion {
   host: string
   /** 0: any that is free. */
   port: number
+  /** With it, it speaks TLS. */
+  pem?: Pem | undefined
 }
 
 /** A process that holds any number of backends, each on an address of its own. */

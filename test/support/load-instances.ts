@@ -1,3 +1,4 @@
+import type { Pem } from './certificates.js'
 import { monotonicMs } from './ledger.js'
 import type { ClosedWindow } from './ledger.js'
 import type { Backends } from './load-backends.js'
@@ -22,6 +23,7 @@ export class InstanceChurner extends Churner {
   readonly #backends: Backends
   readonly #upstream: string
   readonly #random: () => number
+  readonly #pem: Pem | undefined
   readonly #slots: Slot[]
   #serial = 0
   /** What may not be reached, and when. */
@@ -35,7 +37,7 @@ export class InstanceChurner extends Churner {
     weigh: 0,
   }
 
-  /** `network`: the third part of the 127.x addresses, for this upstream alone. */
+  /** `network`: the third part of the 127.x addresses, for this upstream alone. `pem`: of backends that speak TLS. */
   constructor(options: {
     rig: Rig
     backends: Backends
@@ -43,12 +45,14 @@ export class InstanceChurner extends Churner {
     network: number
     slots: number
     random: () => number
+    pem?: Pem | undefined
   }) {
     super()
     this.#rig = options.rig
     this.#backends = options.backends
     this.#upstream = options.upstream
     this.#random = options.random
+    this.#pem = options.pem
     this.#slots = Array.from({ length: options.slots }, (_, index) => {
       const host = `127.6.${options.network}.${index + 1}`
       return { id: `i${index}`, host, port: 0, instance: undefined }
@@ -89,7 +93,7 @@ export class InstanceChurner extends Churner {
   async #openBackend(slot: Slot): Promise<string> {
     const instance = `${this.#upstream}-${slot.id}-${++this.#serial}`
     const port = this.#random() < 0.5 ? slot.port : 0
-    const question = { upstream: this.#upstream, instance, host: slot.host }
+    const question = { upstream: this.#upstream, instance, host: slot.host, pem: this.#pem }
     slot.port = await this.#backends.open({ ...question, port })
     return instance
   }

@@ -2,31 +2,31 @@ import { Churner } from './load-churner.js'
 import type { Rig } from './load-rig.js'
 
 /**
- * Routes to one upstream that come, change and go, at the host at which it answers anyway; or the one that gives it a port, which only
- * changes. Whatever they are just now, every request there is for that upstream; `decoy` is one that none may reach.
+ * Routes to one upstream that come, change and go, at the host at which it answers anyway; or the one that leads connections to it,
+ * which only changes. Whatever they are just now, every request there is for that upstream; `decoy` is one that none may reach.
  */
 export class RouteChurner extends Churner {
   readonly #rig: Rig
   readonly #upstream: string
   readonly #decoy: string
-  readonly #port: number | undefined
+  readonly #place: object | undefined
   readonly #random: () => number
   /** Routes that were put and deleted. */
   changes = 0
 
-  /** `port`: for TCP. */
+  /** `place`: what connections are told by, `{port, protocol}` or `{sni}`. */
   constructor(options: {
     rig: Rig
     upstream: string
     decoy: string
-    port?: number
+    place?: object
     random: () => number
   }) {
     super()
     this.#rig = options.rig
     this.#upstream = options.upstream
     this.#decoy = options.decoy
-    this.#port = options.port
+    this.#place = options.place
     this.#random = options.random
   }
 
@@ -35,7 +35,7 @@ export class RouteChurner extends Churner {
     const never = { headers: { 'x-never': '1' } }
     const stick = { by: 'hash', key: 'address' }
     const split = [{ ...own, weight: 3 }]
-    if (this.#port !== undefined) return [own, { split }]
+    if (this.#place !== undefined) return [own, { split }]
     return [
       own,
       { split },
@@ -50,15 +50,14 @@ export class RouteChurner extends Churner {
   async put(): Promise<void> {
     const shapes = this.#shapes()
     const shape = shapes[Math.floor(this.#random() * shapes.length)]
-    const port = this.#port && { port: this.#port, protocol: 'tcp' }
-    const place = port ?? { hosts: [`${this.#upstream}.localhost`] }
+    const place = this.#place ?? { hosts: [`${this.#upstream}.localhost`] }
     await this.#rig.change('PUT', this.#path, { ...place, ...shape })
     this.changes += 1
   }
 
   protected override async step(): Promise<void> {
     for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) await this.put()
-    if (this.#port !== undefined) return
+    if (this.#place !== undefined) return
     await this.#rig.change('DELETE', this.#path)
     this.changes += 1
   }

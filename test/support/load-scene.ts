@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import type { Policy } from '../../contract/policy.js'
 import { makeAuthority } from './certificates.js'
 import type { Pem } from './certificates.js'
@@ -16,11 +17,14 @@ import { until } from './until.js'
 const UPSTREAMS = ['web', 'api', 'shop', 'auth']
 /** It has the port for TCP, and is asked there alone. */
 const TCP = 'db'
+/** Its instances speak TLS, which is passed through to them by its name. */
+const PASSED = 'vault'
+const ALL = [...UPSTREAMS, TCP, PASSED]
 const WILDCARD = '*.localhost'
 /** Shown where there is no other. */
 const DEFAULT = 'default.test'
 
-/** By name, several of each but the default. */
+/** By name, several of each but the default and what the instances have themselves. */
 export type SceneCertificates = Map<string, Pem[]>
 
 export async function makeSceneCertificates(folder: string): Promise<SceneCertificates> {
@@ -29,6 +33,7 @@ export async function makeSceneCertificates(folder: string): Promise<SceneCertif
   for (const name of [...UPSTREAMS.map((each) => `${each}.localhost`), WILDCARD]) {
     made.set(name, [await authority.issue([name]), await authority.issue([name])])
   }
+  made.set(PASSED, [await authority.issue([`${PASSED}.localhost`])])
   return made.set(DEFAULT, [await authority.issue([DEFAULT])])
 }
 
@@ -36,7 +41,7 @@ export interface SceneOptions {
   rig: Rig
   folder: string
   seed: number
-  /** Of the four upstreams that are asked by HTTP, then of the one that is asked by TCP. */
+  /** Of the four upstreams that are asked by HTTP, then of the one for TCP, then of the one for TLS that is passed through. */
   policies: Policy[]
   certificates: SceneCertificates
 }
@@ -55,31 +60,35 @@ export class Scene {
     this.#options = options
     this.#backends = new Backends(folder, 'churn')
     const [random, backends] = [seeded(seed), this.#backends]
-    this.instances = [...UPSTREAMS, TCP].map((upstream, network) => {
-      return new InstanceChurner({ rig, backends, upstream, network, slots: 6, random })
+    this.instances = ALL.map((upstream, network) => {
+      const pem = certificates.get(upstream)?.[0]
+      return new InstanceChurner({ rig, backends, upstream, network, slots: 6, random, pem })
     })
     const hosts = UPSTREAMS.map((upstream, i) => ({
       upstream,
       decoy: UPSTREAMS[(i + 1) % 4] ?? '',
     }))
-    const port = { upstream: TCP, decoy: 'web', port: rig.streamPort }
-    this.routes = [...hosts, port].map((each) => new RouteChurner({ rig, random, ...each }))
+    const port = { upstream: TCP, decoy: 'web', place: { port: rig.streamPort, protocol: 'tcp' } }
+    const name = { upstream: PASSED, decoy: 'web', place: { sni: [`${PASSED}.localhost`] } }
+    this.routes = [...hosts, port, name].map((each) => new RouteChurner({ rig, random, ...each }))
     this.#certificates = new Map(
-      [...certificates].map(([name, pems]) => {
-        const id = name.replace('*', 'wildcard').replaceAll('.', '-')
-        return [name, new CertificateChurner({ rig, id, certificates: pems, random })]
-      }),
+      [...certificates]
+        .filter(([name]) => name !== PASSED)
+        .map(([name, pems]) => {
+          const id = name.replace('*', 'wildcard').replaceAll('.', '-')
+          return [name, new CertificateChurner({ rig, id, certificates: pems, random })]
+        }),
     )
   }
 
   /** Until all of it can be asked for, and is. */
   async begin(): Promise<void> {
     const { rig, policies, certificates } = this.#options
-    for (const [i, upstream] of [...UPSTREAMS, TCP].entries()) {
+    for (const [i, upstream] of ALL.entries()) {
       await rig.change('PUT', `/v1/upstreams/${upstream}`, { policy: policies[i] })
     }
     await Promise.all(this.instances.map((churner) => churner.begin()))
-    await this.routes.at(-1)?.put()
+    for (const route of this.routes.slice(UPSTREAMS.length)) await route.put()
     const [pem] = certificates.get(DEFAULT) ?? []
     await this.#certificates.get(DEFAULT)?.put(pem, { default: true })
     this.#startLoads()
@@ -93,7 +102,8 @@ export class Scene {
     })
     if (!http || !tcp || !tls) throw new Error('there are three')
     const byTcp = { target: tcp, upstreams: [TCP], connections: 'each' as const, seed: seed + 1 }
-    const byTls = { target: tls, upstreams: UPSTREAMS, connections: 'tls' as const, seed: seed + 2 }
+    const names = [...UPSTREAMS, PASSED]
+    const byTls = { target: tls, upstreams: names, connections: 'tls' as const, seed: seed + 2 }
     this.#loads.push(
       startLoad(folder, { target: http, upstreams: UPSTREAMS, seed }),
       startLoad(folder, { ...byTcp, ...few, slowPart: 0.2 }),
@@ -136,7 +146,10 @@ export class Scene {
   /** Handshakes with a certificate that was not to be shown then. */
   wronglyShown(client: ClientLine[]): ClientLine[] {
     const windowsOf = (name: string) => this.#certificates.get(name)?.windows ?? []
+    const own = this.#options.certificates.get(PASSED)?.[0]?.certificate ?? ''
+    const passed = [{ fingerprint: new X509Certificate(own).fingerprint256, fromMs: 0 }]
     return wronglyShown(client, (asked) => {
+      if (asked === PASSED) return [passed]
       return [`${asked}.localhost`, WILDCARD, DEFAULT].map(windowsOf)
     })
   }
