@@ -9,6 +9,7 @@ import type { Code } from '../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
 import { errorPage, replace } from './act-page.js'
+import { armOf } from './arm.js'
 import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
@@ -120,6 +121,18 @@ function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   return known.target === '-' ? null : bodyReply(r, action.maxBodyBytes) || patienceReply(r, action)
 }
 
+/** The arm of a split is chosen by what the client sent, so before any of that is changed; behind its name stands the arm's. */
+function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
+  const v = r.variables
+  const table = zones.sluice_table
+  if (target.charAt(0) !== '~' || table.get(target + slot) !== undefined) {
+    return target
+  }
+  const arm = armOf(table, r, target, Number(slot.slice(1)), Number(v.sluice_share))
+  v.sluice_arm_cookie = arm.cookie
+  return target + arm.upstream
+}
+
 /** Fills the variables of the location that passes the request on; answers its name. */
 function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const v = r.variables
@@ -130,7 +143,7 @@ function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const made = requestLines(action.requestHeaders || {}, r.rawHeadersIn)
   const mirror = action.mirror
   const isMirrored = mirror !== undefined && Number(v.sluice_share) < mirror.percent * 10
-  v.sluice_act_pick = known.target + slot + sid
+  v.sluice_act_pick = withArm(r, known.target, slot) + slot + sid
   v.sluice_act_lines = made.lines
   v.sluice_act_mirror = isMirrored ? ':' + mirror.upstream + slot : ''
   v.sluice_act_target =
