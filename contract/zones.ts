@@ -28,7 +28,10 @@ export const STREAM_ZONES = {
   event: 'sluice_stream_event',
   counter: 'sluice_stream_counter',
 }
-/** What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com`. */
+/**
+ * What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com` at the HTTPS port,
+ * `9100*app.example.com` at a port of its own; there `9100*` alone says that the port has names.
+ */
 export const PASSED_NAME = 'tls*'
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */
 export const CONNECTION_ZONE = 'sluice_connection'
@@ -38,6 +41,8 @@ export const POOL = 'sluice_pool'
 export const POOL_SHARDS = 16
 /** The upstream{} of the hop alone. */
 export const HOP = 'sluice_hop'
+/** The upstream{} of the hop's server for gRPC. */
+export const GRPC_HOP = 'sluice_grpc_hop'
 /** The header that tells the hop what the front picked: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
 /** In place of a SID: what asks has no time limit of its own. */

@@ -8,6 +8,7 @@ import {
 } from '../contract/zones.js'
 import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
 import { adminServer } from './admin-conf.js'
+import { grpcHop } from './grpc-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
@@ -146,6 +147,7 @@ js_var $sluice_arm_cookie '';
 ${ACT_VARIABLES}
 js_var $sluice_tls_name '';
 js_var $sluice_tls_certificate '';
+js_var $sluice_asked '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';
@@ -174,6 +176,7 @@ export function httpConf(settings: ConfSettings): string {
     ...[poolUpstream(settings), ...poolShards(settings)].filter(Boolean),
     hopUpstream(settings),
     hopServer(settings),
+    ...(settings.hasGrpc ? [grpcHop(settings)] : []),
     adminServer(settings),
     '# There may be none yet.',
     `include "${fallbackFiles}";`,

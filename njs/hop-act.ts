@@ -14,7 +14,8 @@ import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
 import { parsePick } from './plan.js'
-import { refusalPage } from './refusal.js'
+import { isGrpc } from './hop-request.js'
+import { grpcRefusal, refusalPage } from './refusal.js'
 import type { Page } from './refusal.js'
 
 /** What answers in place of an upstream. */
@@ -106,9 +107,30 @@ function patienceReply(r: NginxHTTPRequest, action: RouteAction): Reply | null {
       }
 }
 
+/** The field of a route that nginx cannot do with a call, whose headers are no text and whose body is never held back. */
+function unfitForGrpc(action: RouteAction): string | undefined {
+  const unfit: Array<keyof RouteAction> = ['redirect', 'requestHeaders', 'maxBodyBytes', 'mirror']
+  const found = unfit.filter((field) => action[field] !== undefined)[0]
+  return found === undefined && action.buffering === true ? 'buffering' : found
+}
+
+/** null when the route passes a call of gRPC on. */
+function grpcReply(known: ActionRecord): Reply | null {
+  const unfit = known.action.maintenance === undefined ? unfitForGrpc(known.action) : undefined
+  if (known.action.maintenance === undefined && unfit === undefined) {
+    return null
+  }
+  const headers =
+    unfit === undefined ? grpcRefusal('maintenance', '') : grpcRefusal('not_for_grpc', unfit)
+  return { status: 200, headers: headers, body: '' }
+}
+
 /** null when the route does not answer this request by itself. */
 function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   const action = known.action
+  if (isGrpc(r)) {
+    return grpcReply(known)
+  }
   const page = action.maintenance
   if (page !== undefined) {
     const headers = { 'Content-Type': page.contentType, 'Cache-Control': 'no-store' }
@@ -133,8 +155,25 @@ function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
   return target + arm.upstream
 }
 
+/** The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep byte for byte. */
+function passCallOn(r: NginxHTTPRequest, known: ActionRecord): string {
+  const v = r.variables
+  const action = known.action
+  const rewrite = action.rewrite
+  const key = parsePick(v.http_x_sluice_pick).key
+  const slot = key.slice(key.lastIndexOf('/'))
+  v.sluice_act_pick = withArm(r, known.target, slot) + slot
+  v.sluice_act_target = rewrite === undefined ? r.uri : rewriteTarget(r.uri, known.prefix, rewrite)
+  v.sluice_act_host = action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost
+  return '@sluice_act_' + (action.timeouts === undefined ? 0 : action.timeouts.readMs)
+}
+
 /** Fills the variables of the location that passes the request on; answers its name. */
 function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
+  return isGrpc(r) ? passCallOn(r, known) : passRequestOn(r, known)
+}
+
+function passRequestOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const v = r.variables
   const action = known.action
   const picked = parsePick(v.http_x_sluice_pick)
@@ -188,7 +227,9 @@ function dressBy(r: NginxHTTPRequest, action: RouteAction): void {
 export function dress(r: NginxHTTPRequest): void {
   const known = recordOf(r)
   if (known !== null) {
-    replace(r, known.action)
+    if (!isGrpc(r)) {
+      replace(r, known.action)
+    }
     dressBy(r, known.action)
   }
 }

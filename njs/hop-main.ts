@@ -49,7 +49,7 @@ function plainPeer(r: NginxHTTPRequest): string {
   const v = r.variables
   const pick = v.http_x_sluice_pick as string
   // Behind a space stands what the front picked; the space alone does not pass a header.
-  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('again.sock') >= 0) {
+  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('hop.sock') < 0) {
     return ''
   }
   const choice = plainLine(r, pick)

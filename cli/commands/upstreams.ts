@@ -17,6 +17,7 @@ interface UpstreamView {
 interface SettingsView {
   policy: Record<string, unknown>
   tls?: Record<string, unknown>
+  protocol?: string
 }
 
 async function list(client: Client): Promise<[answer: unknown, lines: string[]]> {
@@ -40,8 +41,12 @@ async function showOrChange(
       ? await changeUpstream(client, path, patch)
       : await client.call({ method: 'GET', path })
   ) as SettingsView & ChangeView
-  const { policy, tls } = answer
-  const settings = { policy, ...(tls !== undefined && { tls }) }
+  const { policy, tls, protocol } = answer
+  const settings = {
+    policy,
+    ...(tls !== undefined && { tls }),
+    ...(protocol !== undefined && { protocol }),
+  }
   return isChange
     ? [answer, [...outline(settings), `${upstream}: ${appliedText(answer)}`]]
     : [settings, outline(settings)]

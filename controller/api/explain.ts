@@ -3,6 +3,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { PeerTls } from '../../contract/peer-tls.js'
+import type { Protocol } from '../../contract/records.js'
 import { isSelected } from '../../contract/metadata.js'
 import type { Where } from '../../contract/metadata.js'
 import type { Policy } from '../../contract/policy.js'
@@ -36,6 +37,7 @@ interface Arm {
   /** Absent when there is no such upstream. */
   policy?: Policy
   tls?: PeerTls
+  protocol?: Protocol
   peers: Array<Record<string, unknown>>
 }
 
@@ -112,8 +114,16 @@ export function explain(desired: Desired, ground: Ground, question: Question): E
   return { ...head, outcome, why, route, upstreams, peers }
 }
 
-function withoutPeers({ name, where, weight, share, policy, tls }: Arm): Omit<Arm, 'peers'> {
-  const settings = policy !== undefined && settingsOf({ policy, tls })
+function withoutPeers({
+  name,
+  where,
+  weight,
+  share,
+  policy,
+  tls,
+  protocol,
+}: Arm): Omit<Arm, 'peers'> {
+  const settings = policy !== undefined && settingsOf({ policy, tls, protocol })
   return { name, ...(where && { where }), weight, share, ...settings }
 }
 
