@@ -44,6 +44,7 @@ function actLocation(kind: Kind, passed: string[]): string {
   return block(nameOf(kind), [
     // One that is there keeps those of the server out; what is empty is not sent.
     `add_header ${PEER_HEADER} "";`,
+    'add_header Set-Cookie $sluice_arm_cookie always;',
     'js_header_filter sluice_hop.dress;',
     ...(paged ? ['js_body_filter sluice_hop.paper buffer_type=buffer;'] : []),
     ...(readMs === 0 ? [] : limit),

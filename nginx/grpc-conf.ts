@@ -109,6 +109,7 @@ function actLocation(readMs: number): string {
   return `    location @sluice_act_${readMs} {
         auth_request off;
         add_header ${PEER_HEADER} "";
+        add_header Set-Cookie $sluice_arm_cookie always;
         js_header_filter sluice_hop.dress;
         ${readMs === 0 ? '' : limit}
         ${passed.join(' ')}

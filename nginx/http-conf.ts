@@ -122,6 +122,10 @@ function portMap({ passthrough, httpsPort }: ConfSettings): string {
     : ''
 }
 
+const ACT_VARIABLES = ['pick', 'lines', 'mirror', 'target', 'host', 'page']
+  .map((name) => `js_var $sluice_act_${name} '';`)
+  .join('\n')
+
 function variables(settings: ConfSettings): string {
   const { pool } = settings
   return `# Set in the location: who is asked for, and how.
@@ -140,12 +144,7 @@ js_var $sluice_trial '';
 map $sluice_watched $sluice_told { volatile; default $sluice_outcome; 1 $sluice_tell; }
 js_var $sluice_cookie '';
 js_var $sluice_arm_cookie '';
-js_var $sluice_act_pick '';
-js_var $sluice_act_lines '';
-js_var $sluice_act_mirror '';
-js_var $sluice_act_target '';
-js_var $sluice_act_host '';
-js_var $sluice_act_page '';
+${ACT_VARIABLES}
 js_var $sluice_tls_name '';
 js_var $sluice_tls_certificate '';
 js_var $sluice_asked '';

@@ -9,6 +9,7 @@ import type { Code } from '../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
 import { errorPage, replace } from './act-page.js'
+import { armOf } from './arm.js'
 import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
@@ -142,13 +143,26 @@ function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   return known.target === '-' ? null : bodyReply(r, action.maxBodyBytes) || patienceReply(r, action)
 }
 
+/** The arm of a split is chosen by what the client sent, so before any of that is changed; behind its name stands the arm's. */
+function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
+  const v = r.variables
+  const table = zones.sluice_table
+  if (target.charAt(0) !== '~' || table.get(target + slot) !== undefined) {
+    return target
+  }
+  const arm = armOf(table, r, target, Number(slot.slice(1)), Number(v.sluice_share))
+  v.sluice_arm_cookie = arm.cookie
+  return target + arm.upstream
+}
+
 /** The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep byte for byte. */
 function passCallOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const v = r.variables
   const action = known.action
   const rewrite = action.rewrite
   const key = parsePick(v.http_x_sluice_pick).key
-  v.sluice_act_pick = known.target + key.slice(key.lastIndexOf('/'))
+  const slot = key.slice(key.lastIndexOf('/'))
+  v.sluice_act_pick = withArm(r, known.target, slot) + slot
   v.sluice_act_target = rewrite === undefined ? r.uri : rewriteTarget(r.uri, known.prefix, rewrite)
   v.sluice_act_host = action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost
   return '@sluice_act_' + (action.timeouts === undefined ? 0 : action.timeouts.readMs)
@@ -168,7 +182,7 @@ function passRequestOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const made = requestLines(action.requestHeaders || {}, r.rawHeadersIn)
   const mirror = action.mirror
   const isMirrored = mirror !== undefined && Number(v.sluice_share) < mirror.percent * 10
-  v.sluice_act_pick = known.target + slot + sid
+  v.sluice_act_pick = withArm(r, known.target, slot) + slot + sid
   v.sluice_act_lines = made.lines
   v.sluice_act_mirror = isMirrored ? ':' + mirror.upstream + slot : ''
   v.sluice_act_target =
@@ -213,7 +227,9 @@ function dressBy(r: NginxHTTPRequest, action: RouteAction): void {
 export function dress(r: NginxHTTPRequest): void {
   const known = recordOf(r)
   if (known !== null) {
-    replace(r, known.action)
+    if (!isGrpc(r)) {
+      replace(r, known.action)
+    }
     dressBy(r, known.action)
   }
 }

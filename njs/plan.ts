@@ -46,7 +46,14 @@ export function drawOf(table: Dict, asked: Asked, key: string): Draw {
   const slash = key.lastIndexOf('/')
   const slot = key.slice(slash + 1)
   const share = Number(asked.variables.sluice_share)
-  const unit = servingUnit(table, findUnit(table, key, asked))
+  const told = findUnit(table, key, asked)
+  // `~canary:next`: a route that acts has chosen the arm.
+  const colon = told.charAt(0) === '~' ? told.indexOf(':') : -1
+  if (colon > 0) {
+    const chosen = { upstream: told.slice(colon), cookie: '' }
+    return { unit: told.slice(0, colon), slot: slot, share: share, arm: chosen }
+  }
+  const unit = servingUnit(table, told)
   const isChosen = unit.charAt(0) === '~' && table.get(unit + key.slice(slash)) === undefined
   const draw: Draw = { unit: unit, slot: slot, share: share }
   if (isChosen) {
