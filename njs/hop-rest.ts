@@ -7,7 +7,7 @@ import type { Code } from '../contract/codes.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
 import { act, dress, reply } from './hop-act.js'
-import { begin, settle } from './hop-begin.js'
+import { begin, misfitOf, settle } from './hop-begin.js'
 import {
   cookieFor,
   follow,
@@ -103,7 +103,10 @@ function goesOn(r: NginxHTTPRequest): boolean {
   const ground = groundOf(r)
   const choice = anotherChoice(ground, r, last.sid, tried, nth)
   return (
-    choice !== null && isPaid(ground, last.upstream, rules) && settle(r, choice, tried) !== null
+    choice !== null &&
+    misfitOf(r, choice) === '' &&
+    isPaid(ground, last.upstream, rules) &&
+    settle(r, choice, tried) !== null
   )
 }
 
