@@ -22,6 +22,8 @@ export interface PortRouteRecord extends StreamTarget {
 /** TLS that is passed through as it comes, where the client asks for one of these names: `app.example.com`, `*.example.com`. */
 export interface SniRouteRecord extends StreamTarget {
   sni: string[]
+  /** One of the ports that are open for routes; absent: the HTTPS port, where other names are terminated. */
+  port?: number
 }
 
 /** `routes/<id>` */
@@ -29,6 +31,7 @@ export type StreamRouteRecord = PortRouteRecord | SniRouteRecord
 
 export const STREAM_ROUTE_FIELDS = ['port', 'protocol', 'sni', 'upstream', 'split']
 
+const PORT_RULE = 'must be a whole number from 1 to 65535'
 const MOST_NAMES = 256
 const NAME_RULE =
   'must be a host name such as app.example.com, *.example.com for all below it, or .example.com for both'
@@ -46,7 +49,7 @@ export function isSniRoute(record: StreamRouteRecord): record is SniRouteRecord 
   return 'sni' in record
 }
 
-/** `{port: 9100, protocol: "tcp", upstream: "db"}` or `{sni: ["db.example.com"], upstream: "db"}` */
+/** `{port: 9100, protocol: "tcp", upstream: "db"}`, `{sni: ["db.example.com"], upstream: "db"}`, or that with a port */
 export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
   const shape = checkShape(value, STREAM_ROUTE_FIELDS)
   if (!shape.ok) {
@@ -59,7 +62,7 @@ function checkPortRoute(fields: Fields): Checked<PortRouteRecord> {
   const port = fields.port
   const protocol = fields.protocol
   if (!isWhole(port, 1, 65535)) {
-    return wrong('port', 'must be a whole number from 1 to 65535')
+    return wrong('port', PORT_RULE)
   }
   if (protocol !== 'tcp' && protocol !== 'udp') {
     return wrong('protocol', 'must be tcp or udp')
@@ -71,17 +74,22 @@ function checkPortRoute(fields: Fields): Checked<PortRouteRecord> {
 
 function checkSniRoute(fields: Fields): Checked<SniRouteRecord> {
   if (fields.protocol !== undefined) {
-    return wrong('protocol', 'is for routes by port; one by sni is for TLS over TCP')
+    return wrong('protocol', 'cannot stand beside sni: TLS is over TCP')
   }
-  if (fields.port !== undefined) {
-    return wrong('port', 'cannot stand beside sni: names are told apart at the HTTPS port')
+  const port = fields.port
+  if (port !== undefined && !isWhole(port, 1, 65535)) {
+    return wrong('port', PORT_RULE)
   }
   const names = checkNames(fields.sni)
   if (!names.ok) {
     return names
   }
   const target = checkStreamTarget(fields)
-  return target.ok ? right(Object.assign({ sni: names.value }, target.value)) : target
+  const head: SniRouteRecord = { sni: names.value }
+  if (port !== undefined) {
+    head.port = port
+  }
+  return target.ok ? right(Object.assign(head, target.value)) : target
 }
 
 function checkNames(value: unknown): Checked<string[]> {

@@ -9,7 +9,7 @@
  * |---|---|---|---|
  * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/rules.ts) | unless its rules choose |
  * | some of its instances | `:web.0123456789abcdef` | the same; the digits stand for what their metadata is to be | the same |
- * | host, or what stands for one in stream{}: a port, a name that is passed through | `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*`, `@tcp*9100`, `@tls*app.example.com` | its routes, `/api :api\n/ :web`, or where they are (contract/host-record.ts) | {@link FAST_HOSTS} of them |
+ * | host, or what stands for one in stream{}: a port, a name that is passed through | `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*`, `@tcp*9100`, `@tls*app.example.com`, `@9100*app.example.com` | its routes, `/api :api\n/ :web`, or where they are (contract/host-record.ts) | {@link FAST_HOSTS} of them |
  * | split | `~canary` | its upstreams: `:web :web-next`; then, where more than a draw decides, what does (contract/split-record.ts) | where only a draw does |
  * | route that acts | `&docs` | who serves it, its path prefix and what it does (contract/route-action.ts) | none |
  * | certificate | `^app.example.com`, `^*.example.com`, `^*` for all else; `^=<id>` for instances | a line feed, then the chain and its key, PEM: nginx reads it as it is | none |
@@ -166,7 +166,7 @@ export function cellsOf(text: string): number {
  * all other keys, with printable text, line feeds and tabs. Nothing here matches in two ways, so what does not match is found out in one pass.
  */
 const DELTA =
-  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,257}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
+  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
 
 /** Whether `text` is a delta of sets and deletes of keys of the table (the state record is none) whose values fit their keys, but for their length. */
 export function isDeltaText(text: string): boolean {

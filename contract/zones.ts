@@ -28,7 +28,10 @@ export const STREAM_ZONES = {
   event: 'sluice_stream_event',
   counter: 'sluice_stream_counter',
 }
-/** What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com`. */
+/**
+ * What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com` at the HTTPS port,
+ * `9100*app.example.com` at a port of its own; there `9100*` alone says that the port has names.
+ */
 export const PASSED_NAME = 'tls*'
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */
 export const CONNECTION_ZONE = 'sluice_connection'
@@ -46,7 +49,7 @@ export const PICK_HEADER = 'X-Sluice-Pick'
 export const PATIENT = 'patient'
 /** Where a front goes on that has none. */
 export const PATIENT_LOCATION = '@sluice_patient'
-/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`. */
+/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`, and `!` where Sluice itself answered. */
 export const PEER_HEADER = 'X-Sluice-Peer'
 
 /** nginx draws a number below this for each request (`split_clients`, 2 % each). */

@@ -271,6 +271,10 @@ export class Core {
     return new Health({
       log: this.#log,
       feed: this.link?.feed,
+      streamFeed: this.stream && {
+        feed: this.stream.link.feed,
+        isUsed: () => this.state.desired().streamRoutes.size > 0,
+      },
       makeChecks,
       onChange: (changes) => {
         this.#wake()

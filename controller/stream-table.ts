@@ -22,18 +22,36 @@ const NO_POOL: ReadonlySet<string> = new Set()
 /** TLS is passed through here, and never ended. */
 const NO_CERTIFICATES: Desired['certificates'] = new Map()
 
-/** `tcp*9100`, `tls*app.example.com`: what stands where a host does, and can be none. */
+/** `tcp*9100`, `tls*app.example.com`, `9100*app.example.com`: what stands where a host does, and can be none. */
 export function claimsOf(record: DesiredStreamRoute['record']): string[] {
-  return isSniRoute(record)
-    ? record.sni.map((name) => PASSED_NAME + name)
-    : [`${record.protocol}*${record.port}`]
+  if (!isSniRoute(record)) {
+    return [`${record.protocol}*${record.port}`]
+  }
+  const before = record.port === undefined ? PASSED_NAME : `${record.port}*`
+  return record.sni.map((name) => before + name)
 }
 
 /** A route of connections as one of requests, whose hosts are its port or its names. */
-function asHost({ id, record, revision }: DesiredStreamRoute): DesiredRoute {
+function asHost({ id, record, revision }: DesiredStreamRoute, more: string[]): DesiredRoute {
   const { upstream, split } = record
   const target = split === undefined ? { upstream: upstream ?? '' } : { split }
-  return { id, revision, record: { hosts: claimsOf(record), pathPrefix: '/', ...target } }
+  const hosts = [...claimsOf(record), ...more]
+  return { id, revision, record: { hosts, pathPrefix: '/', ...target } }
+}
+
+/** The first route of a port's names also says that the port has some. */
+function asHosts(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<string, DesiredRoute> {
+  const named = new Set<number>()
+  const hosts = new Map<string, DesiredRoute>()
+  for (const route of [...routes].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    const port = isSniRoute(route.record) ? route.record.port : undefined
+    const isFirst = port !== undefined && !named.has(port)
+    hosts.set(route.id, asHost(route, isFirst ? [`${port}*`] : []))
+    if (port !== undefined) {
+      named.add(port)
+    }
+  }
+  return hosts
 }
 
 function upstreamsOf({ upstream, split }: DesiredRoute['record']): string[] {
@@ -74,7 +92,7 @@ export class StreamTable implements Source {
   #concerned({ revision, upstreams, streamRoutes }: Desired): Desired {
     if (streamRoutes !== this.#streamRoutes) {
       this.#streamRoutes = streamRoutes
-      this.#routes = new Map([...streamRoutes.values()].map((route) => [route.id, asHost(route)]))
+      this.#routes = asHosts(streamRoutes.values())
     }
     const named = new Map<string, DesiredUpstream>()
     for (const name of [...this.#routes.values()].flatMap(({ record }) => upstreamsOf(record))) {

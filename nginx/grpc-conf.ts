@@ -2,7 +2,7 @@
 import { READ_MS } from '../contract/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
 import { PASSED, hopScript, peerTls } from './hop-conf.js'
-import { routedLocations } from './proxy-conf.js'
+import { clientPort, routedLocations } from './proxy-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
 /** What nginx itself answers, as gRPC's own documents map it; the hop's answers are gRPC's already. */
@@ -24,13 +24,12 @@ function statusLocation([grpc, message]: (typeof STATUSES)[number]): string {
 }`
 }
 
-const TOLD = [
+const TOLD: Array<[header: string, value: string]> = [
   ['Host', '$sluice_host'],
   ['X-Real-IP', '$remote_addr'],
   ['X-Forwarded-For', '$proxy_add_x_forwarded_for'],
   ['X-Forwarded-Proto', '$scheme'],
   ['X-Forwarded-Host', '$sluice_host'],
-  ['X-Forwarded-Port', '$server_port'],
   [PICK_HEADER, '$sluice_key'],
 ]
 
@@ -56,6 +55,7 @@ location @sluice_grpc {
     ${PATIENCE}
     recursive_error_pages on;
     ${pages.join('\n    ')}
+    grpc_set_header X-Forwarded-Port ${clientPort(settings)};
     ${TOLD.map(([name, value]) => `grpc_set_header ${name} ${value};`).join('\n    ')}
     grpc_hide_header ${PEER_HEADER};
     grpc_pass grpc://${GRPC_HOP};

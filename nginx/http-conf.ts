@@ -25,7 +25,7 @@ const LOG_FORMAT = `log_format sluice escape=json
 /** Behind a dot stands which of an upstream's instances were meant. */
 const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^([^ .]+)" $1; }
 map $sluice_log $sluice_log_instance { default -; "~ (\\S+) " $1; }
-map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)$" $1; }`
+map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)!?$" $1; }`
 
 function poolUpstream({ home, pool }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)
@@ -145,6 +145,7 @@ js_var $sluice_act_lines '';
 js_var $sluice_act_mirror '';
 js_var $sluice_act_target '';
 js_var $sluice_act_host '';
+js_var $sluice_act_page '';
 js_var $sluice_tls_name '';
 js_var $sluice_asked '';
 js_var $sluice_h2 '${speaksH2(nginxVersion) ? 1 : ''}';

@@ -3,10 +3,13 @@ import { CONNECTION_ZONE, HOP, PATIENT, PATIENT_LOCATION } from '../contract/zon
 import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
 import { homePaths, speaksHttp11, type ConfSettings } from './settings.js'
 
+/** The port that the client came to. What stream{} handed on came in by a socket, as far as http{} knows. */
+export function clientPort({ passthrough }: ConfSettings): string {
+  return passthrough ? '$sluice_port' : '$server_port'
+}
+
 /** `headers.conf`: what peers are told about the client. */
-export function headersConf({ passthrough }: ConfSettings): string {
-  // What stream{} handed on came in by a socket, as far as http{} knows.
-  const port = passthrough ? '$sluice_port' : '$server_port'
+export function headersConf(settings: ConfSettings): string {
   return `# Sluice: the headers that a peer gets.
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $http_upgrade;
@@ -15,7 +18,7 @@ proxy_set_header X-Real-IP $remote_addr;
 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 proxy_set_header X-Forwarded-Proto $scheme;
 proxy_set_header X-Forwarded-Host $sluice_host;
-proxy_set_header X-Forwarded-Port ${port};
+proxy_set_header X-Forwarded-Port ${clientPort(settings)};
 proxy_set_header Proxy "";
 `
 }

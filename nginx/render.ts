@@ -36,7 +36,7 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     'nginx.conf': mainConf(settings),
     'sluice/http.conf': httpConf(settings),
     ...(settings.hasStream && { 'sluice/stream.conf': streamConf(settings) }),
-    ...(settings.passthrough && { 'sluice/passthrough.conf': passthroughConf() }),
+    ...(settings.passthrough && { 'sluice/passthrough.conf': passthroughConf(settings) }),
     'sluice/server.conf': serverConf(settings),
     'sluice/proxy.conf': proxyConf(settings),
     'sluice/tls.conf': tlsConf(settings),

@@ -27,10 +27,10 @@ export interface ConfSettings {
   httpsPort: number | undefined
   /** Whether nginx has stream{} with njs. */
   hasStream: boolean
-  /** Whether nginx can take and pass on gRPC. */
-  hasGrpc: boolean
   /** Whether what comes to `httpsPort` is looked at by stream{}, which passes some of it through by name. */
   passthrough: boolean
+  /** Whether nginx can take and pass on gRPC. */
+  hasGrpc: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
   streamPorts: string
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */

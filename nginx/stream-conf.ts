@@ -12,9 +12,8 @@ js_shared_dict_zone zone=${counter}:64k type=number;
 js_shared_dict_zone zone=${event}:512k;`
 }
 
-function variables({ home, streamPorts, passthrough }: ConfSettings): string {
+function variables({ home, streamPorts }: ConfSettings): string {
   return `js_var $sluice_ports "${streamPorts}";
-js_var $sluice_passing "${passthrough ? 1 : 0}";
 js_var $sluice_probe_socket "${homePaths(home).probeSocket}";
 js_var $sluice_key '';
 js_var $sluice_peer '';
@@ -30,13 +29,15 @@ function listens({ bind, streamPorts }: ConfSettings, more: string): string {
 
 function portServers(settings: ConfSettings): string[] {
   if (settings.streamPorts === '') return []
-  const common = `    js_access sluice_stream.pick;
+  const common = `${moduleLine(settings)}
+    js_access sluice_stream.pick;
     proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     proxy_pass $sluice_peer;`
   return [
     `server {
 ${listens(settings, '')}
     set $sluice_key "@tcp*$server_port/$sluice_slot";
+    js_preread sluice_stream.named;
     proxy_socket_keepalive on;
     tcp_nodelay on;
 ${common}
@@ -51,21 +52,23 @@ ${common}
   ]
 }
 
-/** Handed on, and not proxied: the server there reads all that the client said, from the client itself. */
-function passServers({ home, passthrough, connectTimeoutMs }: ConfSettings): string[] {
-  const { httpsSocket, passSocket } = homePaths(home)
-  const title = '# TLS: whom the table passes through by name, and who is terminated in http{}.'
-  return passthrough
+/** Not in stream{} itself: the server that looks at each TLS connection would pay for it. */
+function moduleLine({ home }: ConfSettings): string {
+  return `    js_import sluice_stream from "${homePaths(home).includes}/njs/stream.js";`
+}
+
+function passServer(settings: ConfSettings): string[] {
+  const { passSocket } = homePaths(settings.home)
+  return settings.passthrough
     ? [
-        `${title}
-js_set $sluice_passed sluice_stream.passed;
-map $sluice_passed $sluice_way { '' "unix:${httpsSocket}"; default "unix:${passSocket}"; }`,
-        `server {
+        `# TLS that is passed through by name.
+server {
     listen "unix:${passSocket}";
+${moduleLine(settings)}
     js_preread sluice_stream.pass;
     proxy_socket_keepalive on;
     tcp_nodelay on;
-    proxy_connect_timeout ${connectTimeoutMs}ms;
+    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     proxy_pass $sluice_peer;
 }`,
       ]
@@ -73,19 +76,25 @@ map $sluice_passed $sluice_way { '' "unix:${httpsSocket}"; default "unix:${passS
 }
 
 /** `passthrough.conf`: the server of stream{} at a port where TLS is terminated or passed through, by name. */
-export function passthroughConf(): string {
+export function passthroughConf({ home }: ConfSettings): string {
+  const { includes } = homePaths(home)
   return `# Sluice: in a server{} of stream{} that listens, without "ssl", where TLS clients come in. What is not passed through by
 # name goes to the server of http{} that listens at hop/https.sock with "ssl"; that one sees the client's own address.
+js_import sluice_way from "${includes}/njs/way.js";
+js_set $sluice_way sluice_way;
+js_var $sluice_passing 1;
 ssl_preread on;
-pass $sluice_way;
+pass "unix:${home}/hop/$sluice_way.sock";
 `
 }
 
-function probeServer({ home, connectTimeoutMs }: ConfSettings): string {
+function probeServer(settings: ConfSettings): string {
+  const { connectTimeoutMs, home } = settings
   const { askSocket } = homePaths(home)
   return `# Whether a peer takes connections: it is connected to, told nothing, and left again.
 server {
     listen "unix:${askSocket}";
+${moduleLine(settings)}
     js_preread sluice_stream.asked;
     js_filter sluice_stream.answered;
     preread_timeout 2s;
@@ -109,12 +118,10 @@ server {
 }
 
 export function streamConf(settings: ConfSettings): string {
-  const { includes } = homePaths(settings.home)
   const engine = settings.engine === undefined ? [] : [`js_engine ${settings.engine};`]
   return [
     '# Sluice: include this once in stream{}, beside http.conf in http{}. Written anew at each start; changes here are lost.',
     ...engine,
-    `js_import sluice_stream from "${includes}/njs/stream.js";`,
     zones(),
     variables(settings),
     splitClients('$sluice_slot', '$connection', SLOTS),
@@ -122,7 +129,7 @@ export function streamConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     ...portServers(settings),
-    ...passServers(settings),
+    ...passServer(settings),
     probeServer(settings),
     adminServer(settings),
     '',

@@ -8,12 +8,14 @@ import type { ActionRecord, Redirect, RouteAction } from '../contract/route-acti
 import type { Code } from '../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
+import { errorPage, replace } from './act-page.js'
 import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
 import { parsePick } from './plan.js'
 import { isGrpc } from './hop-request.js'
 import { grpcRefusal, refusalPage } from './refusal.js'
+import type { Page } from './refusal.js'
 
 /** What answers in place of an upstream. */
 export interface Reply {
@@ -68,8 +70,15 @@ function locationOf(r: NginxHTTPRequest, known: ActionRecord): string {
   return redirectTo(redirect, asked, known.prefix)
 }
 
+/** What is said in place of an upstream: the route's own page, where it has one. */
+export function pageFor(r: NginxHTTPRequest, code: Code, name: string): Page {
+  const page = refusalPage(code, name, r.headersIn.Accept)
+  const known = recordOf(r)
+  return (known !== null && errorPage(known.action, page.status)) || page
+}
+
 function refusalReply(r: NginxHTTPRequest, code: Code): Reply {
-  const page = refusalPage(code, '', r.headersIn.Accept)
+  const page = pageFor(r, code, '')
   return { status: page.status, headers: { 'Content-Type': page.contentType }, body: page.body }
 }
 
@@ -173,7 +182,8 @@ function passRequestOn(r: NginxHTTPRequest, known: ActionRecord): string {
     '@sluice_act_' +
     (action.timeouts === undefined ? 0 : action.timeouts.readMs) +
     (made.whole ? '_whole' : '') +
-    (isMirrored ? '_mirror' : '')
+    (isMirrored ? '_mirror' : '') +
+    (action.pages === undefined ? '' : '_paged')
   )
 }
 
@@ -190,12 +200,7 @@ export function act(r: NginxHTTPRequest): string {
 }
 
 /** What the answer of the upstream, or in its place, gets of the route. */
-export function dress(r: NginxHTTPRequest): void {
-  const known = recordOf(r)
-  if (known === null) {
-    return
-  }
-  const action = known.action
+function dressBy(r: NginxHTTPRequest, action: RouteAction): void {
   if (action.responseHeaders !== undefined) {
     editResponse(r.headersOut, action.responseHeaders)
   }
@@ -204,11 +209,20 @@ export function dress(r: NginxHTTPRequest): void {
   }
 }
 
+/** The same of what comes from the hop, and a page in its place where the route has one. */
+export function dress(r: NginxHTTPRequest): void {
+  const known = recordOf(r)
+  if (known !== null) {
+    replace(r, known.action)
+    dressBy(r, known.action)
+  }
+}
+
 /** Answers for the route. */
 export function reply(r: NginxHTTPRequest): void {
   const known = recordOf(r)
   const made = known === null ? null : replyOf(r, known)
-  if (made === null) {
+  if (known === null || made === null) {
     // The route was changed since a moment ago.
     r.headersOut['Retry-After'] = '1'
     r.return(503, '')
@@ -217,6 +231,6 @@ export function reply(r: NginxHTTPRequest): void {
   Object.keys(made.headers).forEach((name) => {
     r.headersOut[name] = made.headers[name]
   })
-  dress(r)
+  dressBy(r, known.action)
   r.return(made.status, made.body)
 }

@@ -124,5 +124,7 @@ first.page = page
 first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
 first.late = (r: NginxHTTPRequest): void => rest().late(r)
 first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
+first.paper = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
+  rest().paper(r, data, flags)
 
 export default first

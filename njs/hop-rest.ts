@@ -6,7 +6,8 @@ import { SID_LENGTH } from '../contract/table.js'
 import type { Code } from '../contract/codes.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
-import { act, dress, reply } from './hop-act.js'
+import { act, dress, pageFor, reply } from './hop-act.js'
+import { paper } from './act-page.js'
 import { begin, misfitOf, settle } from './hop-begin.js'
 import {
   cookieFor,
@@ -21,7 +22,7 @@ import {
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
 import { tellAnswer, tellFailedTry } from './hop-tell.js'
 import { parsePick, plan } from './plan.js'
-import { grpcRefusal, refusalPage } from './refusal.js'
+import { grpcRefusal } from './refusal.js'
 
 const counter = zones.sluice_counter
 
@@ -134,7 +135,9 @@ function answer(r: NginxHTTPRequest, code: Code, name: string): void {
     r.return(200, '')
     return
   }
-  const page = refusalPage(code, name, r.headersIn.Accept)
+  const v = r.variables
+  const page = pageFor(r, code, name)
+  v.sluice_outcome = v.sluice_outcome + '!'
   r.headersOut['Content-Type'] = page.contentType
   r.headersOut['Cache-Control'] = 'no-store'
   if (page.status === 503) {
@@ -164,6 +167,7 @@ export interface Rest {
   reply(r: NginxHTTPRequest): void
   late(r: NginxHTTPRequest): void
   dress(r: NginxHTTPRequest): void
+  paper(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void
 }
 
 /** Answers when the upstream was silent for longer than its route waits. */
@@ -180,6 +184,16 @@ function dressOrTell(r: NginxHTTPRequest): void {
   }
 }
 
+/** What it cannot replace passes as it is. */
+function paperOrTell(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void {
+  try {
+    paper(r, data, flags)
+  } catch (error) {
+    countFailure(counter, "an answer's page", error, r)
+    r.sendBuffer(data, flags)
+  }
+}
+
 export function rest(): Rest {
   return {
     first: first,
@@ -190,5 +204,6 @@ export function rest(): Rest {
     reply: reply,
     late: late,
     dress: dressOrTell,
+    paper: paperOrTell,
   }
 }

@@ -3,23 +3,23 @@
  * connection is found out before, by a connection that is closed again; where there is no second peer, that is spared.
  */
 import { STATE_KEY, parseState } from '../contract/table.js'
-import { MAX_TRIES, SHARES } from '../contract/zones.js'
+import { MAX_TRIES, PASSED_NAME, SHARES } from '../contract/zones.js'
 import { activeKey, enter, leave } from './active.js'
 import { nameIn } from './client-hello.js'
 import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
-import { appendEvent } from './events.js'
 import { hold } from './hold.js'
 import type { Asked } from './lookup.js'
 import { findPassed } from './passed.js'
-import { rulesOf } from './peers.js'
 import { drawOf } from './plan.js'
 import { counts } from './policy/balance.js'
+import { mostTries, takes, tell, tryTrial } from './stream-ask.js'
 import { take } from './take.js'
 
 const counter = zones.sluice_counter
+const ANOTHER = { upstream: '', sid: '' }
 
 function groundOf(s: NginxStreamRequest): Ground {
   const asked = { uri: '/', variables: s.variables } as unknown as Asked
@@ -48,31 +48,6 @@ function follow(s: NginxStreamRequest, sid: string): void {
   hold(() => leave(zones.sluice_active, key))
 }
 
-function tellFailed(s: NginxStreamRequest, sid: string): void {
-  try {
-    appendEvent(zones.sluice_event, counter, 'f' + sid)
-  } catch (error) {
-    countFailure(counter, 'telling of a try', error, s)
-  }
-}
-
-/** Whether the peer takes connections. The hop asks, because in njs before 1.0 a fetch never ends that gets no answer. */
-async function takes(s: NginxStreamRequest, address: string): Promise<boolean> {
-  try {
-    const url = 'http://unix:' + (s.variables.sluice_probe_socket as string) + ':/' + address
-    const reply = await ngx.fetch(url, { headers: { Host: 'sluice' } })
-    return reply.status === 200
-  } catch (error) {
-    s.warn('sluice: asking ' + address + ' failed: ' + String(error))
-    return false
-  }
-}
-
-function mostTries(upstream: string): number {
-  const rules = rulesOf(zones.sluice_table, upstream)
-  return rules === null ? MAX_TRIES : Math.min(MAX_TRIES, rules.tries)
-}
-
 function isWorthAsking(
   s: NginxStreamRequest,
   draw: Draw,
@@ -87,9 +62,9 @@ function isWorthAsking(
   )
 }
 
-/** While it was asked, it may have been drained or removed. */
-function isStillUp(draw: Draw, choice: Choice): boolean {
-  const now = whoIs(zones.sluice_table, draw.unit, choice.peer.sid)
+/** While it was asked, it may have been drained or removed. The split that led to it may be gone as well, which is not its fault. */
+function isStillUp(choice: Choice): boolean {
+  const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
   return now !== null && (now.peer.up || !choice.peer.up)
 }
 
@@ -104,37 +79,53 @@ async function isTaken(
   if (isWorthAsking(s, draw, choice, tried, nth)) {
     const isThere = await takes(s, choice.peer.address)
     if (!isThere) {
-      tellFailed(s, choice.peer.sid)
+      tell(s, 'f' + choice.peer.sid)
       count(counter, 'retried', s)
     }
-    if (!isThere || !isStillUp(draw, choice)) {
+    if (!isThere || !isStillUp(choice)) {
       return false
     }
   }
   return claim(choice)
 }
 
-/** The address to connect to; '' when nobody serves. */
+/** Why nobody serves, counted. */
+function countNone(s: NginxStreamRequest, ground: Ground, draw: Draw): void {
+  const isKnown = draw.unit !== '' && ground.table.get(draw.unit) !== undefined
+  const isWhole = parseState(ground.table.get(STATE_KEY)).whole
+  count(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
+}
+
+/**
+ * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads: between two reads, and more so while a
+ * peer was asked, a change may take a split away. Its port leads to something else before that, so nothing is refused that was not
+ * looked up twice.
+ */
 async function find(s: NginxStreamRequest, key: string): Promise<string> {
   const ground = groundOf(s)
-  const draw = drawOf(ground.table, ground.asked, key)
-  if (draw.unit === '' || ground.table.get(draw.unit) === undefined) {
-    count(counter, parseState(ground.table.get(STATE_KEY)).whole ? 'noRoute' : 'noPeer', s)
-    return ''
+  const trial = await tryTrial(s, ground, drawOf(ground.table, ground.asked, key))
+  let tried = trial.tried
+  let wasNone = false
+  if (trial.choice !== null && claim(trial.choice)) {
+    follow(s, trial.choice.peer.sid)
+    return trial.choice.peer.address
   }
-  let tried = ''
   for (let nth = 0; nth < MAX_TRIES; nth++) {
-    const wish = nth === 0 ? drawWish(ground, draw) : { upstream: '', sid: '' }
+    const draw = drawOf(ground.table, ground.asked, key)
+    draw.share = (draw.share + nth * 619) % SHARES
+    const wish = nth === 0 ? drawWish(ground, draw) : ANOTHER
     const choice = choose(ground, draw, wish, tried)
-    if (choice === null) {
-      break
-    }
-    if (await isTaken(s, draw, choice, tried, nth)) {
+    if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
       follow(s, choice.peer.sid)
       return choice.peer.address
     }
-    tried = tried + ' ' + choice.peer.sid
-    draw.share = (draw.share + 619) % SHARES
+    if (choice !== null) {
+      tried = tried + ' ' + choice.peer.sid
+    } else if (wasNone) {
+      countNone(s, ground, draw)
+      return ''
+    }
+    wasNone = choice === null
   }
   count(counter, 'noPeer', s)
   return ''
@@ -156,31 +147,45 @@ async function serve(s: NginxStreamRequest, key: string): Promise<void> {
   s.allow()
 }
 
-/** Before anything of the client's is read. */
-function pick(s: NginxStreamRequest): Promise<void> {
-  return serve(s, s.variables.sluice_key as string)
+/** Before anything of the client's is read; where a port has names, what the client says comes first (`named`). */
+async function pick(s: NginxStreamRequest): Promise<void> {
+  const v = s.variables
+  if (v.protocol === 'TCP' && zones.sluice_table.get('@' + v.server_port + '*') !== undefined) {
+    s.allow()
+    return
+  }
+  await serve(s, v.sluice_key as string)
 }
 
-/** Of a TLS connection that nginx looked into: the unit of the name; '' when this is to be terminated here. */
-function passed(s: NginxStreamRequest): string {
-  return findPassed(zones.sluice_table, s.variables.ssl_preread_server_name || '')
-}
-
-/** The same connection, in the server that passes it through: nginx took along no variable, but all that the client said is still unread. */
-function pass(s: NginxStreamRequest): void {
+/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or `other`. */
+function serveNamed(s: NginxStreamRequest, before: string, other: string): void {
   s.on('upstream', (data) => {
     let name: string | null = ''
     try {
       name = nameIn(data)
     } catch (error) {
-      countFailure(counter, 'reading what a TLS client asks for', error, s)
+      // Not TLS, so without a name.
     }
     if (name !== null) {
       s.off('upstream')
-      const unit = findPassed(zones.sluice_table, name)
+      const unit = findPassed(zones.sluice_table, before, name) || other
       void serve(s, unit + '/' + (s.variables.sluice_slot as string))
     }
   })
+}
+
+function named(s: NginxStreamRequest): void {
+  const v = s.variables
+  if (v.sluice_peer === '') {
+    serveNamed(s, v.server_port + '*', '@tcp*' + v.server_port)
+  } else {
+    s.allow()
+  }
+}
+
+/** TLS that is passed through by name (way-main.ts): nginx took along no variable, but all that the client said is still unread. */
+function pass(s: NginxStreamRequest): void {
+  serveNamed(s, PASSED_NAME, '')
 }
 
 /** The server that asks: whom, stands in the request that the hop sends. */
@@ -205,4 +210,4 @@ function answered(s: NginxStreamRequest): void {
   })
 }
 
-export default { pick, passed, pass, asked, answered }
+export default { pick, named, pass, asked, answered }

@@ -11,10 +11,10 @@ export interface NginxBuild {
   tempPaths: Map<string, string>
   /** Whether it can speak TLS and HTTP/2 to clients. */
   hasTls: boolean
-  /** Whether it can take and pass on gRPC. */
-  hasGrpc: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether it can take and pass on gRPC. */
+  hasGrpc: boolean
 }
 
 const MODULES = [
@@ -55,10 +55,10 @@ function parseArguments(version: string, output: string): NginxBuild {
     names.every((name) => output.includes(`--with-http_${name}_module`))
   return {
     hasTls: isWith('ssl', 'v2'),
-    hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
     hasPreread:
       /--with-stream_ssl_preread_module/.test(output) &&
       !/--without-stream_pass_module/.test(output),
+    hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

@@ -18,10 +18,10 @@ export interface NginxInfo {
   hasSticky: boolean
   /** Whether it can speak TLS and HTTP/2 to clients. */
   hasTls: boolean
-  /** Whether it can take and pass on gRPC. */
-  hasGrpc: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether it can take and pass on gRPC. */
+  hasGrpc: boolean
   mimeTypes?: string
 }
 
@@ -45,13 +45,14 @@ export function nginxInfo(
   path: string,
   found: Pick<
     NginxInfo,
-    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasGrpc' | 'hasPreread'
+    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread' | 'hasGrpc'
   >,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls, hasGrpc, hasPreread } = found
+  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasGrpc } = found
   const modules = loadableModules(modulesPath)
-  const has = { hasSticky: atLeast(version, POOL_SINCE), hasTls, hasGrpc, hasPreread }
-  return { path, version, njs, modulesPath, modules, engines, ...has }
+  const hasSticky = atLeast(version, POOL_SINCE)
+  const built = { hasTls, hasPreread, hasGrpc }
+  return { path, version, njs, modulesPath, modules, engines, hasSticky, ...built }
 }
 
 async function inspectNjs(

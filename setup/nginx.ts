@@ -86,8 +86,8 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     modulesPath: modulesIn(root),
     // Debian builds all of its nginx with them.
     hasTls: true,
-    hasGrpc: true,
     hasPreread: true,
+    hasGrpc: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
 }

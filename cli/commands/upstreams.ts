@@ -1,10 +1,11 @@
 import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import type { Client } from '../client.js'
+import { fieldsOf } from '../fields.js'
 import { columns, outline } from '../output.js'
 import { appliedText } from './instances.js'
 import type { ChangeView } from './instances.js'
-import { changeUpstream, patchOf } from './policy.js'
+import { changeUpstream } from './policy.js'
 
 interface UpstreamView {
   name: string
@@ -32,7 +33,7 @@ async function showOrChange(
   upstream: string,
   fields: string[],
 ): Promise<[answer: unknown, lines: string[]]> {
-  const patch = patchOf(fields)
+  const patch = fieldsOf(fields, 'tls.serverName=shop.internal')
   const path = pathOf('upstreams', upstream)
   const isChange = fields.length > 0
   const answer = (

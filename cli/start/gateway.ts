@@ -59,16 +59,16 @@ export async function prepareGateway(
   if (settings.httpsPort !== 0 && !info.hasTls) {
     print('no TLS: this nginx was built without http_ssl_module or http_v2_module')
   }
-  if (!info.hasGrpc) {
-    print(
-      'no gRPC: this nginx was built without http_v2_module, http_auth_request_module or http_grpc_module',
-    )
-  }
   if (settings.passthrough && settings.httpsPort !== 0 && !hasPassthrough(settings, info)) {
     const lack = hasStream(info)
       ? 'was built without stream_ssl_preread_module or stream_pass_module'
       : 'has no stream module with njs'
     print(`no routes by sni: this nginx ${lack}`)
+  }
+  if (!info.hasGrpc) {
+    print(
+      'no gRPC: this nginx was built without http_v2_module, http_auth_request_module or http_grpc_module',
+    )
   }
   const build = JSON.stringify([info.path, info.version, info.njs, info.modules]) + '\n'
   return { place, build, isChanged: written.changed.length > 0 }

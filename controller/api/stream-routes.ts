@@ -20,9 +20,10 @@ import type { Draft, Write } from './draft.js'
 export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
   refuseForHosts(body as Record<string, unknown>)
   const record = accept(checkStreamRoute(fieldsOf(body, STREAM_ROUTE_FIELDS)))
-  const [field, closed] = isSniRoute(record)
-    ? ['sni', whyNoNames(world.stream())]
-    : ['port', whyClosed(world.stream(), record.port)]
+  const [field, closed] =
+    record.port === undefined
+      ? ['sni', whyNoNames(world.stream())]
+      : ['port', whyClosed(world.stream(), record.port)]
   if (closed !== undefined) {
     throw new SluiceError('conflict', closed, { field })
   }
@@ -87,7 +88,7 @@ export function findTaken(
 
 function conflict(record: StreamRouteRecord, i: number, other: string): SluiceError {
   const [field, what] = isSniRoute(record)
-    ? [`sni[${i}]`, record.sni[i]]
+    ? [`sni[${i}]`, `${record.sni[i]}${record.port === undefined ? '' : ` at port ${record.port}`}`]
     : ['port', `${record.protocol} port ${record.port}`]
   return new SluiceError('conflict', `route ${other} has ${what} already`, { field })
 }

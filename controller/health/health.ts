@@ -26,6 +26,8 @@ export interface HealthOptions {
   log: Logger
   /** Undefined where nginx tells nothing: then there are only checks, and nobody warms up. */
   feed: Feed | undefined
+  /** What stream{} tells of failures, and whether anybody may connect there; its answers are not measured. */
+  streamFeed?: { feed: Feed; isUsed(): boolean } | undefined
   makeChecks?: MakeChecks | undefined
   /** Conditions of these instances changed. */
   onChange(changes: ConditionChange[]): void
@@ -37,7 +39,7 @@ export class Health {
   readonly #options: HealthOptions
   readonly #now: () => number
   readonly #checks: Checks | undefined
-  readonly #listener: Listener | undefined
+  readonly #listeners: Listener[]
   readonly #upstreams = new Map<string, UpstreamHealth>()
   /** Those on which time has an effect. */
   readonly #timed = new Set<string>()
@@ -55,7 +57,11 @@ export class Health {
     this.#checks = options.makeChecks?.((keys) => {
       this.#look(new Set(keys.map((key) => key.slice(0, key.indexOf('/')))))
     })
-    this.#listener = options.feed === undefined ? undefined : this.#listen(options.feed)
+    const { feed, streamFeed } = options
+    this.#listeners = [
+      ...(feed === undefined ? [] : [this.#listen(feed)]),
+      ...(streamFeed === undefined ? [] : [this.#listenToStream(streamFeed)]),
+    ]
   }
 
   /** Ejections since this controller started. */
@@ -84,7 +90,7 @@ export class Health {
   }
 
   start(): void {
-    this.#listener?.start()
+    this.#listeners.forEach((listener) => listener.start())
   }
 
   /** The desired state is another one. To be called before anybody acts on it, so that a new instance never has its full share. */
@@ -139,7 +145,7 @@ export class Health {
   }
 
   async close(): Promise<void> {
-    await this.#listener?.close()
+    await Promise.all(this.#listeners.map((listener) => listener.close()))
     await this.#checks?.close()
   }
 
@@ -147,7 +153,7 @@ export class Health {
     return new Listener({
       log: this.#options.log,
       feed,
-      hears: () => [...this.#upstreams.values()].some(({ hears }) => hears),
+      hears: () => this.#hears(),
       measured: () => [
         ...new Set(
           [...this.#upstreams.values()].flatMap((health) =>
@@ -161,6 +167,24 @@ export class Health {
       onAnswers: (counters) => this.measure(counters),
       onTick: () => this.tick(),
     })
+  }
+
+  #listenToStream({ feed, isUsed }: { feed: Feed; isUsed(): boolean }): Listener {
+    return new Listener({
+      log: this.#options.log,
+      feed,
+      hears: () => isUsed() && this.#hears(),
+      measured: () => [],
+      gone: () => [],
+      onForgotten: () => undefined,
+      onEvents: (events) => this.hear(events),
+      onAnswers: () => undefined,
+      onTick: () => undefined,
+    })
+  }
+
+  #hears(): boolean {
+    return [...this.#upstreams.values()].some(({ hears }) => hears)
   }
 
   #longGone(): string[] {

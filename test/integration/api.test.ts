@@ -212,7 +212,7 @@ t.test('input is refused by name', async (t) => {
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp' }, 'upstream'],
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp', hosts: ['a'] }, 'hosts'],
       ['PUT', '/v1/routes/r', { sni: ['a'], hosts: ['a'], upstream: 'web' }, 'hosts'],
-      ['PUT', '/v1/routes/r', { sni: ['a'], port: 9100, upstream: 'web' }, 'port'],
+      ['PUT', '/v1/routes/r', { sni: ['a'], port: 0, upstream: 'web' }, 'port'],
       ['PUT', '/v1/routes/r', { sni: ['a'], protocol: 'tcp', upstream: 'web' }, 'protocol'],
       ['PUT', '/v1/routes/r', { sni: 'a', upstream: 'web' }, 'sni'],
       ['PUT', '/v1/routes/r', { sni: [], upstream: 'web' }, 'sni'],
@@ -556,6 +556,42 @@ t.test('routes of connections', async (t) => {
     reason: 'it lacks the stream module',
   })
   t.match((await put('db', 9100)).body, { code: 'conflict', detail: /lacks the stream module/ })
+})
+
+t.test('routes by the name that a TLS client asks for', async (t) => {
+  const { call, control } = await testApi(t)
+  const put = (id: string, sni: string[], more = {}) =>
+    call('PUT', `/v1/routes/${id}`, { sni, upstream: 'db', ...more })
+  const first = await put('db', ['DB.Example.com.', '.vault.example.com'])
+  const names = ['db.example.com', 'vault.example.com', '*.vault.example.com']
+  t.match(first, { status: 201, body: { id: 'db', sni: names, upstream: 'db' } })
+  t.match((await call('GET', '/v1/routes/db')).body, { sni: names })
+  t.match((await put('two', ['a', '*.vault.example.com'])).body, {
+    code: 'conflict',
+    field: 'sni[1]',
+    detail: /route db has \*\.vault\.example\.com already/,
+  })
+  t.equal((await put('two', ['a', '*.example.com'])).status, 201, 'an exact name is another')
+  t.equal((await put('port', ['db.example.com'], { port: 9100 })).status, 201, 'as at a port')
+  t.match((await put('same', ['db.example.com'], { port: 9100 })).body, {
+    code: 'conflict',
+    detail: /route port has db\.example\.com at port 9100 already/,
+  })
+  t.equal((await put('rest', [], { sni: undefined, port: 9100, protocol: 'tcp' })).status, 201)
+  t.match((await put('far', ['x'], { port: 9200 })).body, { code: 'conflict', field: 'port' })
+  const hosts = { hosts: ['db.example.com'], upstream: 'web' }
+  t.equal((await call('PUT', '/v1/routes/plain', hosts)).status, 201, 'for the plain port')
+  const operations = [
+    { method: 'PUT', path: '/v1/routes/db', body: { sni: ['a'], upstream: 'db' } },
+    { method: 'PUT', path: '/v1/routes/two', body: { sni: names, upstream: 'db' } },
+  ]
+  t.equal((await call('POST', '/v1/batch', { operations })).status, 200, 'names may be swapped')
+  control.stream = () => ({ ports: '9100', passthrough: false, connected: true })
+  t.match((await put('none', ['n'])).body, {
+    ...{ code: 'conflict', field: 'sni' },
+    detail: /setting passthrough is off, or https-port is 0, or nginx lacks/,
+  })
+  t.equal((await put('none', ['n'], { port: 9100 })).status, 201, 'a port of its own needs it not')
 })
 
 t.test('routes', async (t) => {

@@ -9,9 +9,17 @@ import { makeAuthority } from '../support/certificates.js'
 import { startControlled } from '../support/controlled.js'
 import type { Controlled } from '../support/controlled.js'
 import type { Rig } from '../support/gateway.js'
-import { openTls, startTls } from '../support/stream-backend.js'
+import { freePort } from '../support/ports.js'
+import {
+  greeted as greetedAt,
+  openTcp,
+  openTls,
+  startTcp,
+  startTls,
+} from '../support/stream-backend.js'
 import type { StreamBackend } from '../support/stream-backend.js'
 import { temporaryFolder } from '../support/temp.js'
+import { hello } from '../support/tls-client.js'
 import { until } from '../support/until.js'
 
 t.setTimeout(170_000)
@@ -28,7 +36,10 @@ async function standing({ gateway }: Controlled): Promise<unknown> {
 }
 
 async function bench(t: Test, rig: Rig) {
-  const it = await startControlled(t, { rig, passthrough: true })
+  const port = await freePort()
+  const streamPorts = String(port)
+  const options = { rig, passthrough: true, streamPorts, settings: { streamPorts } }
+  const it = await startControlled(t, options)
   const done = async (method: string, path: string, body?: unknown): Promise<void> => {
     const answer = await it.call(method, path, body)
     t.match(answer, { status: /20[01]/, body: { applied: true } }, `${method} ${path}`)
@@ -37,13 +48,18 @@ async function bench(t: Test, rig: Rig) {
   return {
     ...it,
     done,
+    port,
     put: (upstream: string, { id, host, port }: StreamBackend) =>
       done('PUT', `/v1/upstreams/${upstream}/instances/${id}`, { host, port }),
     /** Who greets inside of TLS for this name, over `n` connections; `cut` where nobody does. */
-    greeted: async (name: string, n: number): Promise<Record<string, number>> => {
+    greeted: async (
+      name: string | undefined,
+      n: number,
+      at = it.gateway.httpsPort,
+    ): Promise<Record<string, number>> => {
       const counts: Record<string, number> = {}
       for (let i = 0; i < n; i++) {
-        const client = await openTls(it.gateway.httpsPort, name)
+        const client = await openTls(at, name)
         const who = client.fingerprint === '' ? 'cut' : await client.line()
         counts[who] = (counts[who] ?? 0) + 1
         await client.end()
@@ -129,10 +145,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
 
   t.test(`${rig}: which name, and which peer`, async (t) => {
     const { done, put, greeted, gateway, controller } = await bench(t, rig)
-    const names = ['exact', 'near', 'far']
-    for (const id of names) {
-      await put(id, await startTls(t, id, await authority.issue([`${id}.test`])))
-    }
+    const start = async (id: string) => startTls(t, id, await authority.issue([`${id}.test`]))
+    const [exact, near, far] = [await start('exact'), await start('near'), await start('far')]
+    for (const each of [exact, near, far]) await put(each.id, each)
     await done('PUT', '/v1/routes/exact', { sni: ['a.b.test'], upstream: 'exact' })
     await done('PUT', '/v1/routes/near', { sni: ['*.b.test'], upstream: 'near' })
     await done('PUT', '/v1/routes/far', { sni: ['.test'], upstream: 'far' })
@@ -145,6 +160,16 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     await done('PUT', '/v1/routes/exact', { sni: [long], upstream: 'exact' })
     t.same(await greeted(long, 1), { exact: 1 }, 'as long as a name can be')
 
+    const said = await hello({ servername: 'x.b.test' })
+    const slow = await openTcp(gateway.httpsPort)
+    const answered = new Promise<Buffer>((resolve) => slow.socket.once('data', resolve))
+    slow.socket.write(said.subarray(0, 30))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    slow.socket.write(said.subarray(30))
+    await answered
+    t.equal(near.open(), 1, 'what comes in parts is waited for')
+    await slow.end()
+
     await done('PUT', '/v1/routes/none', { sni: ['none.test'], upstream: 'nobody' })
     t.same(await greeted('none.test', 2), { cut: 2 }, 'no instance')
     // An address of its own: on 127.0.0.1 somebody else may get the port once it is free.
@@ -155,5 +180,35 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await greeted('x.b.test', 60), { near: 60 }, 'who does not answer is passed over')
     t.match(controller.gateways(), [{ stream: { passthrough: true } }])
     t.notMatch(gateway.errorLog(), /\[(emerg|alert|crit)\]/)
+  })
+
+  t.test(`${rig}: names at a port of its own`, async (t) => {
+    const { done, put, greeted, shown, gateway, port } = await bench(t, rig)
+    const pem = await authority.issue(['a.test'])
+    const [a, b] = [await startTls(t, 'a', pem), await startTls(t, 'b', pem)]
+    const plain = await startTcp(t, 'plain')
+    for (const each of [a, b]) await put(each.id, each)
+    await put('db', plain)
+    await done('PUT', '/v1/routes/db', { port, protocol: 'tcp', upstream: 'db' })
+    t.same(await greetedAt(port, 2), { plain: 2 })
+    await done('PUT', '/v1/routes/a', { sni: ['a.test'], port, upstream: 'a' })
+    await done('PUT', '/v1/routes/b', { sni: ['*.test'], port, upstream: 'b' })
+    t.same(await greeted('a.test', 5, port), { a: 5 })
+    t.same(await greeted('b.test', 5, port), { b: 5 })
+    t.equal(await shown('a.test'), await shown(), 'not at the HTTPS port')
+    const talker = await openTcp(port)
+    talker.socket.write('I speak no TLS\n')
+    t.equal(await talker.line(), 'plain', "what has none of the names is the port's")
+    t.equal(await talker.line(), 'I speak no TLS')
+    await talker.end()
+    await done('DELETE', '/v1/routes/db')
+    t.same(await greeted('other', 2, port), { cut: 2 }, 'and nobody serves it without')
+    t.same(await greeted(undefined, 2, port), { cut: 2 })
+    await done('DELETE', '/v1/routes/a')
+    t.same(await greeted('a.test', 5, port), { b: 5 })
+    await done('DELETE', '/v1/routes/b')
+    await done('PUT', '/v1/routes/db', { port, protocol: 'tcp', upstream: 'db' })
+    t.same(await greetedAt(port, 2), { plain: 2 }, 'who is greeted first is so again')
+    t.notMatch(gateway.errorLog(), /\[(emerg|alert|crit)\]|exception/)
   })
 }

@@ -6,6 +6,7 @@ import { openEmbedded } from '../../registry/embedded.js'
 import type { RegistryOperation } from '../../registry/registry.js'
 import { silentLogger } from '../../runtime/logger.js'
 import { applied } from '../support/applied.js'
+import { blockedAddress, waitingFor } from '../support/blocked-port.js'
 import { testSettings } from '../support/control.js'
 import { startGateway } from '../support/gateway.js'
 import type { Gateway, Rig } from '../support/gateway.js'
@@ -13,6 +14,8 @@ import { freePort } from '../support/ports.js'
 import { askUdp, greeted, openTcp, startTcp, startUdp } from '../support/stream-backend.js'
 import type { StreamBackend } from '../support/stream-backend.js'
 import { until } from '../support/until.js'
+
+t.setTimeout(170_000)
 
 const RIGS: Rig[] = ['njs', 'qjs', 'stable']
 const log = silentLogger
@@ -121,6 +124,50 @@ for (const rig of RIGS) {
     )
     await a.stop()
     t.same(await greeted(port, 200), { b: 200 })
+  })
+
+  t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
+    const blocked = await blockedAddress(t)
+    const b = await startTcp(t, 'b')
+    const { commit, ports } = await bench(t, rig)
+    const [port = 0] = ports
+    const route = (leads: object) => put('routes/db', { port, protocol: 'tcp', ...leads })
+    const plain = { upstream: 'db' }
+    await commit(
+      put('instances/db/a', { host: '127.0.0.1', port: Number(blocked.slice(10)), weight: 1000 }),
+      instance('db', b),
+      route({ split: [{ upstream: 'db', weight: 1 }] }),
+    )
+    const waiting = waitingFor(blocked)
+    const client = await openTcp(port)
+    await until(() => waitingFor(blocked) > waiting, { what: 'a peer that is asked' })
+    await commit(route(plain))
+    t.equal(await client.line(), 'b')
+    await client.end()
+  })
+
+  t.test(`${rig}: one that fails is left out, tried, and back`, async (t) => {
+    const [a, b] = [await startTcp(t, 'a', '127.9.8.5'), await startTcp(t, 'b')]
+    const { commit, ports, controller } = await bench(t, rig)
+    const [port = 0] = ports
+    const reason = () => controller.conditionsOf('db').get('a')?.reason ?? ''
+    const served = new Set<string>()
+    const serve = async () => Object.keys(await greeted(port, 5)).forEach((id) => served.add(id))
+    await commit(
+      put('upstreams/db', { policy: { eject: { maxFails: 3, failTimeoutMs: 1000 } } }),
+      instance('db', a),
+      instance('db', b),
+      put('routes/db', { port, protocol: 'tcp', upstream: 'db' }),
+    )
+    await a.stop()
+    for (const said of [/^ejected until .*: 3 failures$/, /^ejected until .*: a trial failed$/]) {
+      const isSaid = () => serve().then(() => said.test(reason()))
+      await until(isSaid, { what: String(said) })
+    }
+    t.same([...served], ['b'], 'all the time')
+    await startTcp(t, 'a', a.host, a.port)
+    await until(() => serve().then(() => served.has('a')), { what: 'a trial that passes' })
+    await until(() => reason() === '', { what: 'nothing against it' })
   })
 
   t.test(`${rig}: instances that do not like to be asked`, async (t) => {

@@ -124,8 +124,8 @@ function confSettings(
     nginxVersion: nginx.version,
     modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
     hasStream,
-    hasGrpc: true,
     passthrough,
+    hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,
@@ -203,7 +203,7 @@ class Nginx {
       if (child.exitCode !== null) return true
       return (await ask({ socketPath, path: '/alive' })).status === 200
     }
-    await until(alive, { what: 'nginx to answer' })
+    await until(alive, { what: 'nginx to answer', deadlineMs: 30_000 })
     if (child.exitCode !== null) throw new Error(`nginx ended: ${output}\n${this.errorLog()}`)
   }
 

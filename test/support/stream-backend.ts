@@ -21,8 +21,13 @@ export interface StreamBackend {
 }
 
 /** Greets each TCP connection with `<id>\n` and echoes. */
-export function startTcp(t: Teller, id: string, host = '127.0.0.1'): Promise<StreamBackend> {
-  return start(t, { id, host }, (greet) => createServer(greet))
+export function startTcp(
+  t: Teller,
+  id: string,
+  host = '127.0.0.1',
+  port = 0,
+): Promise<StreamBackend> {
+  return start(t, { id, host, port }, (greet) => createServer(greet))
 }
 
 /** The same inside TLS, under a certificate of its own. */
@@ -33,12 +38,12 @@ export function startTls(
   host = '127.0.0.1',
 ): Promise<StreamBackend> {
   const own = { cert: certificate, key: privateKey }
-  return start(t, { id, host }, (greet) => createTlsServer(own, greet))
+  return start(t, { id, host, port: 0 }, (greet) => createTlsServer(own, greet))
 }
 
 async function start(
   t: Teller,
-  { id, host }: { id: string; host: string },
+  { id, host, port: wanted }: { id: string; host: string; port: number },
   makeServer: (greet: (socket: Socket) => void) => Server,
 ): Promise<StreamBackend> {
   const sockets = new Set<Socket>()
@@ -55,7 +60,7 @@ async function start(
   })
   server.on('secureConnection', (socket: TLSSocket) => socket.on('error', () => undefined))
   const port = await new Promise<number>((resolve) => {
-    server.listen(0, host, () => resolve((server.address() as { port: number }).port))
+    server.listen(wanted, host, () => resolve((server.address() as { port: number }).port))
   })
   const stop = async (): Promise<void> => {
     sockets.forEach((socket) => socket.destroy())

@@ -1,5 +1,6 @@
 /** A TLS client that tells what it was shown. */
-import { connect } from 'node:tls'
+import { createServer } from 'node:net'
+import { connect, type ConnectionOptions } from 'node:tls'
 
 export interface Shaken {
   /** SHA-256 of the server's certificate, as the API shows it. */
@@ -44,4 +45,27 @@ export function shake(port: number, { name, ca }: ShakeOptions): Promise<Shaken>
       })
     })
   })
+}
+
+/** The first bytes that Node's TLS sends. */
+export async function hello(options: ConnectionOptions): Promise<Buffer> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  const said = new Promise<Buffer>((resolve) => {
+    server.once('connection', (socket) => {
+      socket.once('data', (data) => {
+        resolve(data)
+        socket.destroy()
+      })
+    })
+  })
+  const client = connect({ host: '127.0.0.1', port, ...options })
+  client.on('error', () => undefined)
+  try {
+    return await said
+  } finally {
+    client.destroy()
+    server.close()
+  }
 }
