@@ -21,6 +21,7 @@ export const CODES = {
   no_peer: { status: 503, title: 'No instance is up' },
   not_grpc: { status: 415, title: 'The upstream does not speak gRPC' },
   only_grpc: { status: 415, title: 'The upstream speaks gRPC, and nothing else' },
+  no_h2: { status: 502, title: 'The gateway cannot speak HTTP/2 to instances' },
   not_for_grpc: { status: 501, title: 'The route does what gRPC cannot have done' },
   maintenance: { status: 503, title: 'The route is under maintenance' },
   length_required: { status: 411, title: 'The body needs a Content-Length' },

@@ -14,7 +14,8 @@ import type { PeerTls } from './peer-tls.js'
 import { DEFAULT_POLICY, checkPolicy } from './policy.js'
 import type { Policy } from './policy.js'
 
-export type Protocol = 'grpc'
+/** HTTP/2 is spoken with gRPC too, but another module of nginx does that. */
+export type Protocol = 'grpc' | 'h2'
 
 export type InstanceState = 'up' | 'draining' | 'down'
 
@@ -182,8 +183,12 @@ export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
 
 /** An answer of gRPC is 200 whatever its status, and a call that was sent cannot be sent again: nginx keeps nothing of its body. */
 function checkProtocol(protocol: unknown, record: UpstreamRecord): Checked<UpstreamRecord> {
+  if (protocol === 'h2') {
+    record.protocol = protocol
+    return right(record)
+  }
   if (protocol !== 'grpc') {
-    return wrong('protocol', 'must be grpc; without it instances are spoken to in HTTP/1.1')
+    return wrong('protocol', 'must be grpc or h2; without it instances are spoken to in HTTP/1.1')
   }
   const retry = record.policy.retry
   if (retry !== undefined && retry.statuses.length > 0) {

@@ -232,7 +232,7 @@ export function ruledOf(
     ...retryRules(policy),
     trial: letter === 'n' ? '' : trialOf(peers),
     tls: tlsOf(tls),
-    grpc: protocol === 'grpc',
+    protocol: protocol ?? '',
   }
   const entries = new Map<string, string>()
   addLists(entries, letter, list, spill)

@@ -2,7 +2,7 @@
 import { RETRY_STATUSES } from '../contract/rules.js'
 import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
 import { actLocations } from './act-conf.js'
-import { homePaths, type ConfSettings } from './settings.js'
+import { homePaths, speaksH2, type ConfSettings } from './settings.js'
 
 /** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
 export const PASSED =
@@ -82,6 +82,19 @@ const WAYS: Array<[suffix: string, pass: string]> = [
   // Whether certificates are verified is nothing that a variable can say.
   ['_tls_any', 'proxy_ssl_verify off; proxy_pass https://$sluice_peer;'],
 ]
+
+/** HTTP/2 knows neither `Upgrade` nor `Connection`: a peer ends a connection on which it is sent one. */
+const H2 =
+  'proxy_http_version 2; proxy_set_header Host $sluice_host; ' +
+  `proxy_set_header Upgrade ""; proxy_set_header Connection ""; proxy_set_header ${PICK_HEADER} "";`
+
+function waysOf({ nginxVersion }: ConfSettings): typeof WAYS {
+  const over = WAYS.map(([suffix, pass]): (typeof WAYS)[number] => [
+    `_h2${suffix}`,
+    `${H2} ${pass}`,
+  ])
+  return speaksH2(nginxVersion) ? [...WAYS, ...over] : WAYS
+}
 
 /** One location for each set of statuses that a policy may have tried again: nginx looks for none but those that it names. */
 function tryLocations([suffix, pass]: (typeof WAYS)[number]): string[] {
@@ -176,7 +189,7 @@ ${hopScript(includes)}
 ${peerTls('proxy', includes)}
 
 ${LOCATIONS}
-${WAYS.flatMap(tryLocations).join('\n')}
+${waysOf(settings).flatMap(tryLocations).join('\n')}
 
 ${actLocations(PASSED)}
 }${settings.hasStream ? `\n\n${probeServer(settings)}` : ''}`

@@ -10,7 +10,7 @@ import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/z
 import { adminServer } from './admin-conf.js'
 import { grpcHop } from './grpc-conf.js'
 import { hopServer } from './hop-conf.js'
-import { homePaths, type ConfSettings } from './settings.js'
+import { homePaths, speaksH2, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
 
 const LOG_FORMAT = `log_format sluice escape=json
@@ -127,7 +127,7 @@ const ACT_VARIABLES = ['pick', 'lines', 'mirror', 'target', 'host', 'page']
   .join('\n')
 
 function variables(settings: ConfSettings): string {
-  const { pool } = settings
+  const { pool, nginxVersion } = settings
   return `# Set in the location: who is asked for, and how.
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
@@ -146,8 +146,9 @@ js_var $sluice_cookie '';
 js_var $sluice_arm_cookie '';
 ${ACT_VARIABLES}
 js_var $sluice_tls_name '';
-js_var $sluice_tls_certificate '';
 js_var $sluice_asked '';
+js_var $sluice_h2 '${speaksH2(nginxVersion) ? 1 : ''}';
+js_var $sluice_tls_certificate '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';

@@ -107,6 +107,11 @@ export function listenAddress(bind: string): string {
   return bind.includes(':') ? `[${bind}]` : bind
 }
 
+/** From 1.29.4 on nginx's proxy module can speak HTTP/2 to peers. */
+export function speaksH2(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.29.4')
+}
+
 /** From 1.29.7 on nginx speaks HTTP/1.1 to peers unless told otherwise. */
 export function speaksHttp11(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.7')

@@ -29,6 +29,7 @@ const COUNTED: { [code in Refusal]: CountedEvent } = {
   no_route: 'noRoute',
   not_grpc: 'noRoute',
   only_grpc: 'noRoute',
+  no_h2: 'noPeer',
   no_peer: 'noPeer',
   upstream_full: 'full',
 }
@@ -50,10 +51,27 @@ function refuse(r: NginxHTTPRequest, code: Refusal, name: string, tried: string)
   return '1'
 }
 
-/** What locations for a peer of these rules end in: `_tls` and `_tls_any` speak TLS (nginx/hop-conf.ts). */
+/** Why the peer cannot be asked in the way in which this request came; '' if it can. */
+export function misfitOf(r: NginxHTTPRequest, choice: Choice): Refusal | '' {
+  const rules = rulesOf(zones.sluice_table, choice.upstream)
+  const protocol = rules === null ? '' : rules.protocol
+  if (isGrpc(r)) {
+    return protocol === 'grpc' ? '' : 'not_grpc'
+  }
+  return protocol === 'grpc'
+    ? 'only_grpc'
+    : protocol === 'h2' && r.variables.sluice_h2 === ''
+      ? 'no_h2'
+      : ''
+}
+
+/** What locations for a peer of these rules end in: `_h2` speaks HTTP/2, `_tls` and `_tls_any` TLS (nginx/hop-conf.ts). */
 function wayTo(rules: Rules | null): string {
-  const tls = rules === null ? '' : rules.tls
-  return tls === '' ? '' : tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
+  if (rules === null) {
+    return ''
+  }
+  const tls = rules.tls === '' ? '' : rules.tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
+  return (rules.protocol === 'h2' ? '_h2' : '') + tls
 }
 
 /** Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not there: the peer would take us for somebody else. */
@@ -152,9 +170,9 @@ function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boo
 function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   const v = r.variables
   const name = upstreamOf(made.choice.upstream)
-  const rules = rulesOf(zones.sluice_table, made.choice.upstream)
-  if ((rules !== null && rules.grpc) !== isGrpc(r)) {
-    return refuse(r, isGrpc(r) ? 'not_grpc' : 'only_grpc', name, '')
+  const misfit = misfitOf(r, made.choice)
+  if (misfit !== '') {
+    return refuse(r, misfit, name, '')
   }
   if (made.tried !== '') {
     count(counter, 'retried', r)

@@ -8,7 +8,7 @@ import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
 import { act, dress, pageFor, reply } from './hop-act.js'
 import { paper } from './act-page.js'
-import { begin, settle } from './hop-begin.js'
+import { begin, misfitOf, settle } from './hop-begin.js'
 import {
   cookieFor,
   follow,
@@ -104,7 +104,10 @@ function goesOn(r: NginxHTTPRequest): boolean {
   const ground = groundOf(r)
   const choice = anotherChoice(ground, r, last.sid, tried, nth)
   return (
-    choice !== null && isPaid(ground, last.upstream, rules) && settle(r, choice, tried) !== null
+    choice !== null &&
+    misfitOf(r, choice) === '' &&
+    isPaid(ground, last.upstream, rules) &&
+    settle(r, choice, tried) !== null
   )
 }
 

@@ -13,6 +13,7 @@ const DETAIL: { [code: string]: (name: string) => string } = {
   no_peer: (name) => (name === '' ? 'Nothing is known yet' : 'No instance of ' + name + ' is up'),
   not_grpc: (name) => 'Upstream ' + name + ' does not speak gRPC',
   only_grpc: (name) => 'Upstream ' + name + ' speaks gRPC, and nothing else',
+  no_h2: (name) => 'Upstream ' + name + ' speaks HTTP/2, for which nginx here is too old',
   not_for_grpc: (name) => 'This route has ' + name + ', which nginx cannot do with gRPC',
   maintenance: () => 'This route is under maintenance',
   too_large: () => 'The body is larger than this route takes',

@@ -67,6 +67,14 @@ function tlsText({ tls }: DesiredUpstream): string {
   return `reached over TLS${asked}, certificates ${verify ? 'verified' : 'not verified'}${shown}`
 }
 
+function protocolText({ protocol }: DesiredUpstream): string {
+  const texts = {
+    grpc: 'its instances speak gRPC, and are asked nothing else',
+    h2: 'its instances are spoken to in HTTP/2, where nginx is 1.29.4 or newer',
+  }
+  return protocol === undefined ? '' : texts[protocol]
+}
+
 /** A line for each thing that decides. `cookies`: the request's Cookie header, as far as it is known. */
 export function tellPolicy(
   upstream: DesiredUpstream,
@@ -79,7 +87,7 @@ export function tellPolicy(
     sessionText(upstream, place, cookies),
     tierText(tiers, place),
     tlsText(upstream),
-    upstream.protocol === 'grpc' ? 'its instances speak gRPC, and are asked nothing else' : '',
+    protocolText(upstream),
   ]
   return lines.filter((line) => line !== '').map((line) => `upstream ${upstream.name}: ${line}`)
 }

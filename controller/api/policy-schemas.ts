@@ -171,7 +171,7 @@ export const PeerTlsAnswer = Type.Object(
 )
 export const PEER_TLS_IS_DOCUMENTED: Equal<Deep<Static<typeof PeerTlsAnswer>>, Deep<PeerTls>> = true
 
-export const PeerProtocol = Type.Enum(['grpc'], {
+export const PeerProtocol = Type.Enum(['grpc', 'h2'], {
   description: 'What instances speak; absent: HTTP/1.1',
 })
 

@@ -25,14 +25,18 @@ const matchFields = {
     }),
   ),
   port: maybe(
-    Type.Integer({ ...Port, description: 'One of streamPorts; then protocol or sni, and no hosts' }),
+    Type.Integer({
+      ...Port,
+      description: 'One of streamPorts; then protocol or sni, and no hosts',
+    }),
   ),
   protocol: maybe(words('tcp', 'udp')),
   sni: maybe(
     Type.Array(Type.String({ examples: ['db.example.com', '*.example.com'] }), {
       minItems: 1,
       maxItems: 256,
-      description: 'TLS to the HTTPS port, or to port, that asks for one of these names is passed through',
+      description:
+        'TLS to the HTTPS port, or to port, that asks for one of these names is passed through',
     }),
   ),
   pathPrefix: maybe(Type.String({ default: '/' })),

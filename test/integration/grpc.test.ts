@@ -33,7 +33,7 @@ const h2c = (port: number) => `server {
 
 function echoUnit(backends: Array<GrpcBackend & { up?: boolean }>, more = {}) {
   const ids = backends.filter(({ up = true }) => up).map(({ id }) => id)
-  return ruledUnit('echo', backends, { balance: 'r', grpc: true, ...more }, { main: ids })
+  return ruledUnit('echo', backends, { balance: 'r', protocol: 'grpc', ...more }, { main: ids })
 }
 
 for (const rig of RIGS) {

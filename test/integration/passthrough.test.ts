@@ -10,7 +10,13 @@ import { startControlled } from '../support/controlled.js'
 import type { Controlled } from '../support/controlled.js'
 import type { Rig } from '../support/gateway.js'
 import { freePort } from '../support/ports.js'
-import { greeted as greetedAt, openTcp, openTls, startTcp, startTls } from '../support/stream-backend.js'
+import {
+  greeted as greetedAt,
+  openTcp,
+  openTls,
+  startTcp,
+  startTls,
+} from '../support/stream-backend.js'
 import type { StreamBackend } from '../support/stream-backend.js'
 import { temporaryFolder } from '../support/temp.js'
 import { hello } from '../support/tls-client.js'

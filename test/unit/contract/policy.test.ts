@@ -92,10 +92,10 @@ t.test('rules and entries are read as they were written', async (t) => {
     budgetPercent: 20,
     trial: `3${'a'.repeat(32)}`,
     tls: 'verified:shop.internal',
-    grpc: true,
+    protocol: 'grpc',
   }
   t.same(parseRules(`16 ${printRules(rules)}`), rules)
-  const none = { ...rules, key: '', sticky: '', trial: '', tls: '' }
+  const none = { ...rules, key: '', sticky: '', trial: '', tls: '', protocol: '' }
   t.same(parseRules(`1 ${printRules(none)}`), none)
   t.equal(parseRules('16'), null)
   const entry = { sid: 'b'.repeat(32), weight: 1000, maxConns: 65535 }

@@ -192,7 +192,7 @@ t.test('an upstream and an override', async (t) => {
   t.equal(fieldOf(checkUpstream({ policy: { balance: 'best' } })), 'policy.balance')
   t.equal(fieldOf(checkUpstream({ policy: { tries: 3 } })), 'policy.tries')
   t.match(checkUpstream({ protocol: 'grpc' }), { ok: true, value: { protocol: 'grpc' } })
-  t.equal(fieldOf(checkUpstream({ protocol: 'h2' })), 'protocol')
+  t.equal(fieldOf(checkUpstream({ protocol: 'h3' })), 'protocol')
   const resent = { statuses: [503], nonIdempotent: true }
   for (const [field, value] of Object.entries(resent)) {
     const checked = checkUpstream({ protocol: 'grpc', policy: { retry: { [field]: value } } })
