@@ -17,10 +17,14 @@ export interface AdoptOptions {
   engine: 'njs' | 'qjs'
   pool?: 'auto' | 'off'
   workers?: number
+  /** Of each worker. */
+  connections?: number
   /** Further `SLUICE_…` settings. */
   env?: Record<string, string>
   /** The servers, given the folder of the files to include; one of them listens at `port`. */
   servers: (includes: string) => string
+  /** What stands in stream{}, likewise; absent: there is none. */
+  stream?: (includes: string) => string
   port: number
 }
 
@@ -47,7 +51,7 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
 }
 
 async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promise<PlainNginx> {
-  const { nginx, servers, port, workers = 1 } = options
+  const { nginx, servers, stream, port, workers = 1, connections } = options
   const { code, stderr } = await runCommand(process.execPath, [PROGRAM, 'conf'], { env: rig.env })
   if (code !== 0) throw new Error(`sluice conf: ${stderr}`)
   const includes = join(rig.home, 'sluice')
@@ -58,5 +62,7 @@ async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promis
     main: [`worker_processes ${workers};`, ...modules].join('\n'),
     configuration: `include "${includes}/http.conf";\n${servers(includes)}`,
     port,
+    ...(stream && { stream: stream(includes) }),
+    ...(connections !== undefined && { connections }),
   })
 }

@@ -16,6 +16,7 @@ import { fairnessPart } from './fairness.js'
 import { latencyPart } from './latency.js'
 import { luaPart } from './lua.js'
 import { instructionsPart } from './instructions.js'
+import { manyPart } from './many.js'
 import { memoryPart } from './memory.js'
 import { peersPart } from './peers.js'
 import { pickPart } from './pick.js'
@@ -43,6 +44,7 @@ const PARTS = [
   checksPart,
   scalePart,
   memoryPart,
+  manyPart,
   fairnessPart,
   slowOnePart,
 ]

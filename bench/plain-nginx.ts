@@ -23,19 +23,23 @@ export class PlainNginx {
     this.#process = spawn(nginx.path, this.#flags(), { stdio: ['ignore', 'ignore', 'inherit'] })
   }
 
-  /** `configuration` goes inside http{}, `main` before it; resolves once `port` is listened at. */
+  /** `configuration` goes inside http{}, `main` before it, and `stream`, if any, inside stream{}; resolves once `port` is listened at. */
   static async start(options: {
     nginx: NginxInfo
     folder: string
     main: string
     configuration: string
     port: number
+    stream?: string
+    /** Of each worker. */
+    connections?: number
   }): Promise<PlainNginx> {
     const { nginx, folder, port } = options
     mkdirSync(join(folder, 'logs'), { recursive: true })
     writeFileSync(join(folder, 'nginx.conf'), printConfiguration(options))
     const started = new PlainNginx(nginx, folder)
-    await until(() => answers(port), { what: `an nginx at port ${port}` })
+    // In callgrind, on a busy machine, it takes its time.
+    await until(() => answers(port), { deadlineMs: 60_000, what: `an nginx at port ${port}` })
     return started
   }
 
@@ -54,6 +58,17 @@ export class PlainNginx {
     if (result.code !== 0) throw new Error(`nginx -s reload: ${result.stderr}`)
   }
 
+  /** A reload of what is there: new workers, whose memory no request has touched. Resolves when the old ones are gone. */
+  async renewWorkers(): Promise<void> {
+    const old = this.workers()
+    this.#process.kill('SIGHUP')
+    const renewed = (): boolean => {
+      const now = this.workers()
+      return now.length === old.length && !now.some((pid) => old.includes(pid))
+    }
+    await until(renewed, { deadlineMs: 60_000, what: 'new workers alone' })
+  }
+
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const ended = new Promise((resolve) => this.#process.once('exit', resolve))
@@ -69,9 +84,13 @@ export class PlainNginx {
 function printConfiguration({
   main,
   configuration,
+  stream,
+  connections = 4096,
 }: {
   main: string
   configuration: string
+  stream?: string
+  connections?: number
 }): string {
   // Under root, workers would become another user that cannot enter a temporary folder.
   const user = process.getuid?.() === 0 ? 'user root;\n' : ''
@@ -79,8 +98,8 @@ function printConfiguration({
 ${user}daemon off;
 pid nginx.pid;
 error_log logs/error.log error;
-worker_rlimit_nofile 8192;
-events { worker_connections 4096; }
+worker_rlimit_nofile ${connections + 1024};
+events { worker_connections ${connections}; }
 http {
     access_log off;
     keepalive_requests 100000000;
@@ -88,7 +107,14 @@ http {
 ${TEMPORARY.map((name) => `    ${name}_temp_path logs/${name};`).join('\n')}
 ${configuration}
 }
+${
+  stream === undefined
+    ? ''
+    : `stream {
+${stream}
+}
 `
+}`
 }
 
 function answers(port: number): Promise<boolean> {

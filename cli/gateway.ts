@@ -69,6 +69,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     pool: hasPool(settings, info),
     wide: settings.pool === 'wide',
     hasStream: hasStream(info),
+    hasGrpc: info.hasGrpc,
     streamPorts: settings.streamPorts,
     passthrough: hasPassthrough(settings, info),
     workers: settings.workers,

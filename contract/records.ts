@@ -14,6 +14,8 @@ import type { PeerTls } from './peer-tls.js'
 import { DEFAULT_POLICY, checkPolicy } from './policy.js'
 import type { Policy } from './policy.js'
 
+export type Protocol = 'grpc'
+
 export type InstanceState = 'up' | 'draining' | 'down'
 
 /** `upstreams/<upstream>`: an upstream's own settings. It exists without this record once an instance names it. */
@@ -21,6 +23,8 @@ export interface UpstreamRecord {
   policy: Policy
   /** Absent: without TLS. */
   tls?: PeerTls
+  /** What instances speak. Absent: HTTP/1.1. */
+  protocol?: Protocol
 }
 
 /** `instances/<upstream>/<id>`: one process that serves. `host` is an IP literal in Sluice's spelling. */
@@ -152,7 +156,7 @@ export function checkInstance(value: unknown, policy: AddressPolicy): Checked<In
 }
 
 /** The fields of an upstream's record, beside its instances. */
-export const UPSTREAM_FIELDS = ['policy', 'tls']
+export const UPSTREAM_FIELDS = ['policy', 'tls', 'protocol']
 
 /** `{policy: {balance: "random"}, tls: {serverName: "shop.internal"}}`; all may be left out, and each part of the policy. */
 export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
@@ -165,13 +169,31 @@ export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
   if (!policy.ok) {
     return wrong(within('policy', policy.field), policy.message)
   }
-  if (given.tls === undefined) {
-    return right({ policy: policy.value })
+  const record: UpstreamRecord = { policy: policy.value }
+  if (given.tls !== undefined) {
+    const tls = checkPeerTls(given.tls)
+    if (!tls.ok) {
+      return wrong(within('tls', tls.field), tls.message)
+    }
+    record.tls = tls.value
   }
-  const tls = checkPeerTls(given.tls)
-  return tls.ok
-    ? right({ policy: policy.value, tls: tls.value })
-    : wrong(within('tls', tls.field), tls.message)
+  return given.protocol === undefined ? right(record) : checkProtocol(given.protocol, record)
+}
+
+/** An answer of gRPC is 200 whatever its status, and a call that was sent cannot be sent again: nginx keeps nothing of its body. */
+function checkProtocol(protocol: unknown, record: UpstreamRecord): Checked<UpstreamRecord> {
+  if (protocol !== 'grpc') {
+    return wrong('protocol', 'must be grpc; without it instances are spoken to in HTTP/1.1')
+  }
+  const retry = record.policy.retry
+  if (retry !== undefined && retry.statuses.length > 0) {
+    return wrong('policy.retry.statuses', 'must be empty: an answer of gRPC is 200 always')
+  }
+  if (retry !== undefined && retry.nonIdempotent) {
+    return wrong('policy.retry.nonIdempotent', 'must be false: nginx sends no gRPC call twice')
+  }
+  record.protocol = protocol
+  return right(record)
 }
 
 /** `{drain: true, atMs: 1770000000000, reason: "deploy"}` */

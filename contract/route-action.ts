@@ -1,11 +1,13 @@
 /** What a route does besides choosing an upstream: fields that stand flat in the route, and the text that njs reads of them. */
-import { brokenRule, checkShape, isText, right, within, wrong } from './checked.js'
+import { brokenRule, checkShape, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule, Fields } from './checked.js'
 import { isHost, isName, isPathPrefix, isWhole } from './names.js'
 import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
 import type { HeaderEdits } from './route-headers.js'
 import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
 import type { Timeouts } from './route-limits.js'
+import { checkErrorPages, checkMaintenance } from './route-page.js'
+import type { ErrorPages, Page } from './route-page.js'
 
 /** Exactly one of the two. What stands behind the prefix, and the query, stay byte for byte. */
 export interface Rewrite {
@@ -23,13 +25,6 @@ export interface Redirect {
   status: number
 }
 
-/** A page of the user's own. */
-export interface Page {
-  status: number
-  contentType: string
-  body: string
-}
-
 export interface RouteAction {
   rewrite?: Rewrite
   /** The Host that the upstream gets. */
@@ -37,6 +32,8 @@ export interface RouteAction {
   redirect?: Redirect
   /** While it is there, it answers. */
   maintenance?: Page
+  /** In place of what Sluice would say; of the upstream's answers only where a page says so. */
+  pages?: ErrorPages
   requestHeaders?: HeaderEdits
   responseHeaders?: HeaderEdits
   timeouts?: Timeouts
@@ -55,8 +52,6 @@ export interface Mirror {
 
 /** A record that is longer than a table's value could not be written. */
 const MOST_ACTION_BYTES = 30000
-const MOST_BODY_LENGTH = 16384
-const DEFAULT_TYPE = 'text/html; charset=utf-8'
 const REDIRECTS = [301, 302, 303, 307, 308]
 const PATH = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1023}$/
 
@@ -73,19 +68,6 @@ function isHostAndPort(value: unknown): boolean {
 /** Absolute on this host: `//` at its beginning would lead to another one. */
 function isPath(value: unknown): boolean {
   return typeof value === 'string' && PATH.test(value) && value.charAt(1) !== '/'
-}
-
-/** May hold line ends, unlike a header's. */
-function isBody(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= MOST_BODY_LENGTH
-}
-
-function isContentType(value: unknown): boolean {
-  return isText(value, 128) && /^[\w.+-]+\/[\w.+-]+(; ?[\w-]+=[\w."-]+)*$/.test(value)
-}
-
-function isPageStatus(value: unknown): boolean {
-  return isWhole(value, 200, 200) || isWhole(value, 400, 599)
 }
 
 /** The fields of `value` if each fits its rule, else which does not. */
@@ -143,19 +125,6 @@ function checkRedirect(value: unknown): Checked<unknown> {
     : right(redirect)
 }
 
-const PAGE_RULES: FieldRule[] = [
-  ['status', isPageStatus, 'must be 200 or from 400 to 599'],
-  ['contentType', isContentType, 'must be a media type such as text/html; charset=utf-8'],
-  ['body', isBody, 'must be a text of at most ' + MOST_BODY_LENGTH + ' characters'],
-]
-
-function checkMaintenance(value: unknown): Checked<unknown> {
-  const fields = checkFields(value, PAGE_RULES, [])
-  return fields.ok
-    ? right(Object.assign({ status: 503, contentType: DEFAULT_TYPE, body: '' }, fields.value))
-    : fields
-}
-
 function checkUpstreamHost(value: unknown): Checked<unknown> {
   return isHostAndPort(value)
     ? right(value)
@@ -177,6 +146,7 @@ const CHECKS: { [field: string]: (value: unknown) => Checked<unknown> } = {
   upstreamHost: checkUpstreamHost,
   redirect: checkRedirect,
   maintenance: checkMaintenance,
+  pages: checkErrorPages,
   requestHeaders: checkRequestHeaders,
   responseHeaders: checkResponseHeaders,
   timeouts: checkTimeouts,
@@ -213,9 +183,14 @@ export function checkAction(fields: Fields): Checked<RouteAction | undefined> {
     : right(action as RouteAction)
 }
 
-/** Whether a route that does this needs no upstream. */
+/** Whether a route that does this needs no upstream. One that has nothing but a page for 404 answers 404. */
 export function answersItself(action: RouteAction | undefined): boolean {
-  return action !== undefined && (action.redirect !== undefined || action.maintenance !== undefined)
+  return (
+    action !== undefined &&
+    (action.redirect !== undefined ||
+      action.maintenance !== undefined ||
+      (action.pages !== undefined && action.pages['404'] !== undefined))
+  )
 }
 
 /** The action of a record that passed the guard; undefined when it only chooses. */

@@ -52,6 +52,8 @@ export interface Rules {
   trial: string
   /** Over TLS: `verified:<name>`, or `any:<name>` where certificates are not verified, the name maybe ''; then, where one is shown to peers, `:<certificate>`. '' for none. */
   tls: string
+  /** Whether peers speak gRPC, and nothing else. */
+  grpc: boolean
 }
 
 export interface Entry {
@@ -97,7 +99,7 @@ function orNone(text: string | undefined): string {
   return text === undefined || text === '-' ? '' : text
 }
 
-/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 - verified:shop.internal` */
+/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 - verified:shop.internal 1` */
 export function printRules(rules: Rules): string {
   return [
     rules.balance,
@@ -117,6 +119,7 @@ export function printRules(rules: Rules): string {
     rules.budgetPercent,
     orDash(rules.trial),
     orDash(rules.tls),
+    rules.grpc ? 1 : 0,
   ].join(' ')
 }
 
@@ -144,5 +147,6 @@ export function parseRules(record: string): Rules | null {
     budgetPercent: Number(parts[15]),
     trial: orNone(parts[16]),
     tls: orNone(parts[17]),
+    grpc: parts[18] === '1',
   }
 }

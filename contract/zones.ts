@@ -41,13 +41,15 @@ export const POOL = 'sluice_pool'
 export const POOL_SHARDS = 16
 /** The upstream{} of the hop alone. */
 export const HOP = 'sluice_hop'
+/** The upstream{} of the hop's server for gRPC. */
+export const GRPC_HOP = 'sluice_grpc_hop'
 /** The header that tells the hop what the front picked: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
 /** In place of a SID: what asks has no time limit of its own. */
 export const PATIENT = 'patient'
 /** Where a front goes on that has none. */
 export const PATIENT_LOCATION = '@sluice_patient'
-/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`. */
+/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`, and `!` where Sluice itself answered. */
 export const PEER_HEADER = 'X-Sluice-Peer'
 
 /** nginx draws a number below this for each request (`split_clients`, 2 % each). */

@@ -58,10 +58,11 @@ export class Compiler {
     return this.#plan.overruled.length
   }
 
-  /** Peers that may be in nginx's pool, which speaks no TLS: those that serve, and those that finish what they have. */
+  /** Peers that may be in nginx's pool, which speaks neither TLS nor gRPC: those that serve, and those that finish what they have. */
   *members(): Iterable<Peer> {
     for (const { compiled, upstream } of this.#upstreams.all()) {
-      for (const peer of upstream.tls === undefined ? compiled.peers : []) {
+      const isPlain = upstream.tls === undefined && upstream.protocol === undefined
+      for (const peer of isPlain ? compiled.peers : []) {
         if (!peer.down) {
           yield peer
         }

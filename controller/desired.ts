@@ -1,4 +1,9 @@
-import type { InstanceRecord, InstanceState, OverrideRecord } from '../contract/records.js'
+import type {
+  InstanceRecord,
+  InstanceState,
+  OverrideRecord,
+  Protocol,
+} from '../contract/records.js'
 import type { RouteRecord } from '../contract/route.js'
 import type { StreamRouteRecord } from '../contract/stream-route.js'
 import type { PeerTls } from '../contract/peer-tls.js'
@@ -22,6 +27,8 @@ export interface DesiredUpstream {
   policy: Policy
   /** Absent: peers are reached without TLS. */
   tls?: PeerTls
+  /** Absent: peers speak HTTP/1.1. */
+  protocol?: Protocol
   /** Registry revision of the last change to it or any of its instances. */
   revision: number
   instances: ReadonlyMap<string, DesiredInstance>

@@ -53,8 +53,8 @@ function serversOf(desired: Desired, { upstream, where }: Part): Server[] {
  * file is for the day when a gateway has nothing else.
  */
 function listServers(upstream: DesiredUpstream, where: Where = {}): Server[] {
-  // A file without njs has one way to reach all of a host's servers, and never asks by plain HTTP whom TLS was told for.
-  if (upstream.tls !== undefined) {
+  // A file without njs has one way to reach all of a host's servers, and never asks by plain HTTP whom TLS or gRPC was told for.
+  if (upstream.tls !== undefined || upstream.protocol !== undefined) {
     return []
   }
   const fits = ({ id }: Peer) => isSelected(upstream.instances.get(id)?.record.metadata, where)

@@ -12,7 +12,7 @@ import type { Peer } from './peers.js'
 import type { Tiers } from './tiers.js'
 
 /** What an upstream's rules are made of. */
-export type Settings = Pick<UpstreamRecord, 'policy' | 'tls'>
+export type Settings = Pick<UpstreamRecord, 'policy' | 'tls' | 'protocol'>
 
 /** Rules, and the keys below the unit's name that they choose from. */
 export interface Ruled {
@@ -37,16 +37,17 @@ function isMeasured({ balance, eject }: Policy): boolean {
 /**
  * Undefined when slots say all of it. `n` when they choose still, and the hop alone reads the rules: it is asked only once a try
  * has failed. Whatever the front has to know before it sends a request needs rules that choose: an answer that the hop must
- * look at, a POST that nginx would not repeat, requests that a budget counts, TLS.
+ * look at, a POST that nginx would not repeat, requests that a budget counts, TLS, gRPC.
  */
 function letterOf(
-  { policy, tls }: Settings,
+  { policy, tls, protocol }: Settings,
   peers: Peer[],
   { main }: Tiers,
 ): RuleBalance | undefined {
   const retry = policy.retry ?? DEFAULT_RETRY
   const isCapped = peers.some(({ maxConns }) => maxConns > 0)
-  const isForHop = retry.statuses.length > 0 || retry.nonIdempotent || tls !== undefined
+  const isForHop =
+    retry.statuses.length > 0 || retry.nonIdempotent || tls !== undefined || protocol !== undefined
   const isForFront = isForHop || retry.budgetPercent !== undefined
   const chooses = policy.balance !== 'random' || policy.sticky !== undefined || isForFront
   if (chooses || isCapped || isMeasured(policy)) {
@@ -210,7 +211,7 @@ export function ruledOf(
   tiers: Tiers,
   tokenFor: (peer: Peer) => string,
 ): Ruled | undefined {
-  const { policy, tls } = settings
+  const { policy, tls, protocol } = settings
   const letter = letterOf(settings, peers, tiers)
   if (letter === undefined) {
     return undefined
@@ -231,6 +232,7 @@ export function ruledOf(
     ...retryRules(policy),
     trial: letter === 'n' ? '' : trialOf(peers),
     tls: tlsOf(tls),
+    grpc: protocol === 'grpc',
   }
   const entries = new Map<string, string>()
   addLists(entries, letter, list, spill)

@@ -8,10 +8,13 @@ interface Kind {
   /** Whether the request's headers are all in $sluice_act_lines. */
   whole: boolean
   mirrored: boolean
+  /** Whether its route has error pages. */
+  paged: boolean
 }
 
-function nameOf({ readMs, whole, mirrored }: Kind): string {
-  return `@sluice_act_${readMs}${whole ? '_whole' : ''}${mirrored ? '_mirror' : ''}`
+function nameOf({ readMs, whole, mirrored, paged }: Kind): string {
+  const marks = [whole && '_whole', mirrored && '_mirror', paged && '_paged']
+  return `@sluice_act_${readMs}${marks.filter(Boolean).join('')}`
 }
 
 function mirrorName(whole: boolean): string {
@@ -34,7 +37,7 @@ function block(name: string, lines: string[]): string {
 }
 
 function actLocation(kind: Kind, passed: string[]): string {
-  const { readMs, whole, mirrored } = kind
+  const { readMs, whole, mirrored, paged } = kind
   const limit = [`proxy_read_timeout ${readMs}ms;`, 'error_page 504 = @sluice_late;']
   // A connection is busy until its mirrored request is done, so nobody may wait for it.
   const mirror = [`mirror ${mirrorName(whole)};`, 'keepalive_timeout 0;']
@@ -42,6 +45,7 @@ function actLocation(kind: Kind, passed: string[]): string {
     // One that is there keeps those of the server out; what is empty is not sent.
     `add_header ${PEER_HEADER} "";`,
     'js_header_filter sluice_hop.dress;',
+    ...(paged ? ['js_body_filter sluice_hop.paper buffer_type=buffer;'] : []),
     ...(readMs === 0 ? [] : limit),
     ...(mirrored ? mirror : []),
     ...passed,
@@ -58,9 +62,12 @@ function mirrorLocation(whole: boolean): string {
 /** `passed`: names of headers that an inner server passes on. */
 export function actLocations(passed: string): string {
   const lines = `${passed} ${PEER_HEADER}`.split(' ').map((name) => `proxy_pass_header ${name};`)
+  const either = [false, true]
   const kinds = [0, ...READ_MS].flatMap((readMs) =>
-    [false, true].flatMap((whole) =>
-      [false, true].map((mirrored): Kind => ({ readMs, whole, mirrored })),
+    either.flatMap((whole) =>
+      either.flatMap((mirrored) =>
+        either.map((paged): Kind => ({ readMs, whole, mirrored, paged })),
+      ),
     ),
   )
   return [

@@ -4,7 +4,8 @@ import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
 import { actLocations } from './act-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
-const PASSED =
+/** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
+export const PASSED =
   'Date Server X-Pad X-Accel-Expires X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset'
 
 const SERVER = `# Nothing is picked or counted here.
@@ -143,6 +144,18 @@ function peerTls(includes: string): string {
     proxy_ssl_verify_depth 10;`
 }
 
+/** What a server of the hop asks njs, and tells by headers. */
+export function hopScript(includes: string): string {
+  return `    js_import sluice_hop from "${includes}/njs/hop.js";
+    js_set $sluice_first sluice_hop;
+    js_set $sluice_peer sluice_hop.peer nocache;
+    js_set $sluice_next sluice_hop.next nocache;
+    js_set $sluice_tell sluice_hop.told nocache;
+    add_header ${PEER_HEADER} $sluice_told always;
+    add_header Set-Cookie $sluice_cookie always;
+    add_header Set-Cookie $sluice_arm_cookie always;`
+}
+
 export function hopServer(settings: ConfSettings): string {
   const { home } = settings
   const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
@@ -152,15 +165,8 @@ server {
     listen "unix:${againSocket}";
     include "${includes}/hop-headers.conf";
 
-    js_import sluice_hop from "${includes}/njs/hop.js";
-    js_set $sluice_first sluice_hop;
-    js_set $sluice_peer sluice_hop.peer nocache;
-    js_set $sluice_next sluice_hop.next nocache;
-    js_set $sluice_tell sluice_hop.told nocache;
+${hopScript(includes)}
     js_var $sluice_fallback_socket "unix:${fallbackSocket}";
-    add_header ${PEER_HEADER} $sluice_told always;
-    add_header Set-Cookie $sluice_cookie always;
-    add_header Set-Cookie $sluice_arm_cookie always;
     recursive_error_pages on;
 
 ${peerTls(includes)}

@@ -8,6 +8,7 @@ import {
 } from '../contract/zones.js'
 import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
 import { adminServer } from './admin-conf.js'
+import { grpcHop } from './grpc-conf.js'
 import { hopServer } from './hop-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
@@ -24,7 +25,7 @@ const LOG_FORMAT = `log_format sluice escape=json
 /** Behind a dot stands which of an upstream's instances were meant. */
 const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^([^ .]+)" $1; }
 map $sluice_log $sluice_log_instance { default -; "~ (\\S+) " $1; }
-map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)$" $1; }`
+map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)!?$" $1; }`
 
 function poolUpstream({ home, pool }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)
@@ -116,7 +117,9 @@ map $content_length$http_transfer_encoding $sluice_late { volatile; default $slu
 `
 
 function portMap({ passthrough, httpsPort }: ConfSettings): string {
-  return passthrough ? `map $server_port $sluice_port { default $server_port; '' ${httpsPort}; }\n` : ''
+  return passthrough
+    ? `map $server_port $sluice_port { default $server_port; '' ${httpsPort}; }\n`
+    : ''
 }
 
 function variables(settings: ConfSettings): string {
@@ -142,8 +145,10 @@ js_var $sluice_act_lines '';
 js_var $sluice_act_mirror '';
 js_var $sluice_act_target '';
 js_var $sluice_act_host '';
+js_var $sluice_act_page '';
 js_var $sluice_tls_name '';
 js_var $sluice_tls_certificate '';
+js_var $sluice_asked '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';
@@ -172,6 +177,7 @@ export function httpConf(settings: ConfSettings): string {
     ...[poolUpstream(settings), ...poolShards(settings)].filter(Boolean),
     hopUpstream(settings),
     hopServer(settings),
+    ...(settings.hasGrpc ? [grpcHop(settings)] : []),
     adminServer(settings),
     '# There may be none yet.',
     `include "${fallbackFiles}";`,

@@ -3,10 +3,13 @@ import { CONNECTION_ZONE, HOP, PATIENT, PATIENT_LOCATION } from '../contract/zon
 import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
 import { homePaths, speaksHttp11, type ConfSettings } from './settings.js'
 
+/** The port that the client came to. What stream{} handed on came in by a socket, as far as http{} knows. */
+export function clientPort({ passthrough }: ConfSettings): string {
+  return passthrough ? '$sluice_port' : '$server_port'
+}
+
 /** `headers.conf`: what peers are told about the client. */
-export function headersConf({ passthrough }: ConfSettings): string {
-  // What stream{} handed on came in by a socket, as far as http{} knows.
-  const port = passthrough ? '$sluice_port' : '$server_port'
+export function headersConf(settings: ConfSettings): string {
   return `# Sluice: the headers that a peer gets.
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $http_upgrade;
@@ -15,7 +18,7 @@ proxy_set_header X-Real-IP $remote_addr;
 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
 proxy_set_header X-Forwarded-Proto $scheme;
 proxy_set_header X-Forwarded-Host $sluice_host;
-proxy_set_header X-Forwarded-Port ${port};
+proxy_set_header X-Forwarded-Port ${clientPort(settings)};
 proxy_set_header Proxy "";
 `
 }
@@ -88,11 +91,11 @@ location @sluice_lost {
 }
 
 /** What passes a request on for the key; `mark` says how its host is looked up (njs/lookup.ts). */
-function routedLocation(name: string, mark: string, settings: ConfSettings): string {
+function routedLocation(name: string, mark: string, settings: ConfSettings, first: string): string {
   const { includes } = homePaths(settings.home)
   const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''
   return `location ${name} {
-    set $sluice_key "${mark}$host/$sluice_slot";
+${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${mark}$host/$sluice_slot";
     proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     # Server-sent events and other slow answers pass as they come.
     proxy_buffering off;
@@ -101,13 +104,18 @@ ${again}    include "${includes}/headers.conf";
 }`
 }
 
+/** All that the table routes. `first`: what stands before all else in a location for any path. */
+export function routedLocations(settings: ConfSettings, first = ''): string {
+  return `${routedLocation('/', '@', settings, first)}
+# ACME challenges: routes of any host come first. So short that a location of your own for them is longer, and is taken.
+${routedLocation('^~ /.well-known/acme', '.', settings, '')}`
+}
+
 /** `server.conf`: for a server of the user's, all of which the table routes by host and path. */
 export function serverConf(settings: ConfSettings): string {
   const { includes } = homePaths(settings.home)
   return `# Sluice: in a server{}; the table's routes say where a request goes.
-${routedLocation('/', '@', settings)}
-# ACME challenges: routes of any host come first. So short that a location of your own for them is longer, and is taken.
-${routedLocation('^~ /.well-known/acme', '.', settings)}
+${routedLocations(settings)}
 include "${includes}/again.conf";
 `
 }

@@ -15,6 +15,7 @@
  * with one more server, `default_server`, that answers 404. The map must be there even if it is empty: without
  * `$sluice_fallback` the hop takes it that there is no fallback.
  */
+import { grpcConf } from './grpc-conf.js'
 import { hopHeadersConf } from './hop-conf.js'
 import { httpConf } from './http-conf.js'
 import { mainConf } from './main-conf.js'
@@ -39,6 +40,7 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     'sluice/server.conf': serverConf(settings),
     'sluice/proxy.conf': proxyConf(settings),
     'sluice/tls.conf': tlsConf(settings),
+    ...(settings.hasGrpc && { 'sluice/grpc.conf': grpcConf(settings) }),
     'sluice/again.conf': againConf(settings),
     'sluice/headers.conf': headersConf(settings),
     'sluice/pass.conf': passConf(settings),

@@ -29,6 +29,8 @@ export interface ConfSettings {
   hasStream: boolean
   /** Whether what comes to `httpsPort` is looked at by stream{}, which passes some of it through by name. */
   passthrough: boolean
+  /** Whether nginx can take and pass on gRPC. */
+  hasGrpc: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
   streamPorts: string
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */
@@ -48,6 +50,8 @@ export interface HomePaths {
   hopSocket: string
   /** Where the front asks when the hop did not answer. */
   againSocket: string
+  /** Where it asks for gRPC. */
+  grpcSocket: string
   /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
   fallbackSocket: string
   fallbackFiles: string
@@ -80,6 +84,7 @@ export function homePaths(home: string): HomePaths {
     adminSocket: `${home}/run/admin.sock`,
     hopSocket: `${home}/hop/hop.sock`,
     againSocket: `${home}/hop/again.sock`,
+    grpcSocket: `${home}/hop/grpc.sock`,
     fallbackSocket: `${home}/hop/fallback.sock`,
     streamSocket: `${home}/run/stream.sock`,
     probeSocket: `${home}/hop/probe.sock`,

@@ -31,7 +31,7 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
         ssl_session_timeout 1h;
         client_max_body_size 0;
         include "${includes}/tls.conf";
-        include "${includes}/server.conf";
+        include "${includes}/${settings.hasGrpc ? 'grpc' : 'server'}.conf";
     }
 `
 }

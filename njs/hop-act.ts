@@ -8,11 +8,14 @@ import type { ActionRecord, Redirect, RouteAction } from '../contract/route-acti
 import type { Code } from '../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
+import { errorPage, replace } from './act-page.js'
 import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
 import { parsePick } from './plan.js'
-import { refusalPage } from './refusal.js'
+import { isGrpc } from './hop-request.js'
+import { grpcRefusal, refusalPage } from './refusal.js'
+import type { Page } from './refusal.js'
 
 /** What answers in place of an upstream. */
 export interface Reply {
@@ -67,8 +70,15 @@ function locationOf(r: NginxHTTPRequest, known: ActionRecord): string {
   return redirectTo(redirect, asked, known.prefix)
 }
 
+/** What is said in place of an upstream: the route's own page, where it has one. */
+export function pageFor(r: NginxHTTPRequest, code: Code, name: string): Page {
+  const page = refusalPage(code, name, r.headersIn.Accept)
+  const known = recordOf(r)
+  return (known !== null && errorPage(known.action, page.status)) || page
+}
+
 function refusalReply(r: NginxHTTPRequest, code: Code): Reply {
-  const page = refusalPage(code, '', r.headersIn.Accept)
+  const page = pageFor(r, code, '')
   return { status: page.status, headers: { 'Content-Type': page.contentType }, body: page.body }
 }
 
@@ -96,9 +106,30 @@ function patienceReply(r: NginxHTTPRequest, action: RouteAction): Reply | null {
       }
 }
 
+/** The field of a route that nginx cannot do with a call, whose headers are no text and whose body is never held back. */
+function unfitForGrpc(action: RouteAction): string | undefined {
+  const unfit: Array<keyof RouteAction> = ['redirect', 'requestHeaders', 'maxBodyBytes', 'mirror']
+  const found = unfit.filter((field) => action[field] !== undefined)[0]
+  return found === undefined && action.buffering === true ? 'buffering' : found
+}
+
+/** null when the route passes a call of gRPC on. */
+function grpcReply(known: ActionRecord): Reply | null {
+  const unfit = known.action.maintenance === undefined ? unfitForGrpc(known.action) : undefined
+  if (known.action.maintenance === undefined && unfit === undefined) {
+    return null
+  }
+  const headers =
+    unfit === undefined ? grpcRefusal('maintenance', '') : grpcRefusal('not_for_grpc', unfit)
+  return { status: 200, headers: headers, body: '' }
+}
+
 /** null when the route does not answer this request by itself. */
 function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   const action = known.action
+  if (isGrpc(r)) {
+    return grpcReply(known)
+  }
   const page = action.maintenance
   if (page !== undefined) {
     const headers = { 'Content-Type': page.contentType, 'Cache-Control': 'no-store' }
@@ -111,8 +142,24 @@ function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   return known.target === '-' ? null : bodyReply(r, action.maxBodyBytes) || patienceReply(r, action)
 }
 
+/** The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep byte for byte. */
+function passCallOn(r: NginxHTTPRequest, known: ActionRecord): string {
+  const v = r.variables
+  const action = known.action
+  const rewrite = action.rewrite
+  const key = parsePick(v.http_x_sluice_pick).key
+  v.sluice_act_pick = known.target + key.slice(key.lastIndexOf('/'))
+  v.sluice_act_target = rewrite === undefined ? r.uri : rewriteTarget(r.uri, known.prefix, rewrite)
+  v.sluice_act_host = action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost
+  return '@sluice_act_' + (action.timeouts === undefined ? 0 : action.timeouts.readMs)
+}
+
 /** Fills the variables of the location that passes the request on; answers its name. */
 function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
+  return isGrpc(r) ? passCallOn(r, known) : passRequestOn(r, known)
+}
+
+function passRequestOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const v = r.variables
   const action = known.action
   const picked = parsePick(v.http_x_sluice_pick)
@@ -135,7 +182,8 @@ function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
     '@sluice_act_' +
     (action.timeouts === undefined ? 0 : action.timeouts.readMs) +
     (made.whole ? '_whole' : '') +
-    (isMirrored ? '_mirror' : '')
+    (isMirrored ? '_mirror' : '') +
+    (action.pages === undefined ? '' : '_paged')
   )
 }
 
@@ -152,12 +200,7 @@ export function act(r: NginxHTTPRequest): string {
 }
 
 /** What the answer of the upstream, or in its place, gets of the route. */
-export function dress(r: NginxHTTPRequest): void {
-  const known = recordOf(r)
-  if (known === null) {
-    return
-  }
-  const action = known.action
+function dressBy(r: NginxHTTPRequest, action: RouteAction): void {
   if (action.responseHeaders !== undefined) {
     editResponse(r.headersOut, action.responseHeaders)
   }
@@ -166,11 +209,20 @@ export function dress(r: NginxHTTPRequest): void {
   }
 }
 
+/** The same of what comes from the hop, and a page in its place where the route has one. */
+export function dress(r: NginxHTTPRequest): void {
+  const known = recordOf(r)
+  if (known !== null) {
+    replace(r, known.action)
+    dressBy(r, known.action)
+  }
+}
+
 /** Answers for the route. */
 export function reply(r: NginxHTTPRequest): void {
   const known = recordOf(r)
   const made = known === null ? null : replyOf(r, known)
-  if (made === null) {
+  if (known === null || made === null) {
     // The route was changed since a moment ago.
     r.headersOut['Retry-After'] = '1'
     r.return(503, '')
@@ -179,6 +231,6 @@ export function reply(r: NginxHTTPRequest): void {
   Object.keys(made.headers).forEach((name) => {
     r.headersOut[name] = made.headers[name]
   })
-  dress(r)
+  dressBy(r, known.action)
   r.return(made.status, made.body)
 }

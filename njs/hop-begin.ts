@@ -6,7 +6,7 @@ import type { Choice } from './choice.js'
 import { count } from './count.js'
 import type { CountedEvent } from './count.js'
 import { zones } from './dict.js'
-import { claim, groundOf, printChoice, triesIn } from './hop-request.js'
+import { claim, groundOf, isGrpc, printChoice, triesIn } from './hop-request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
 import { tellFailed, tellTaken } from './hop-tell.js'
 import { canSpendTry, earnTry } from './load.js'
@@ -27,6 +27,8 @@ const CLAIMS = 3
 
 const COUNTED: { [code in Refusal]: CountedEvent } = {
   no_route: 'noRoute',
+  not_grpc: 'noRoute',
+  only_grpc: 'noRoute',
   no_peer: 'noPeer',
   upstream_full: 'full',
 }
@@ -67,6 +69,19 @@ function introduce(v: NginxHTTPRequest['variables'], tls: string): void {
     throw new Error('the table has no certificate ' + parts[2] + ' to show to instances')
   }
   v.sluice_tls_certificate = 'data:' + shown
+}
+
+/** Whether another peer could take a call that this one does not. */
+function isWorthAsking(
+  r: NginxHTTPRequest,
+  choice: Choice,
+  rules: Rules | null,
+  tried: string,
+): boolean {
+  const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
+  const table = zones.sluice_table
+  const draw = drawOf(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
 }
 
 /** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
@@ -112,6 +127,7 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   if (rules !== null && rules.tls !== '') {
     introduce(v, rules.tls)
   }
+  v.sluice_asked = isGrpc(r) && isWorthAsking(r, choice, rules, tried) ? choice.peer.address : ''
   if (rules !== null && rules.measured) {
     v.sluice_watched = '1'
   }
@@ -136,6 +152,10 @@ function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boo
 function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   const v = r.variables
   const name = upstreamOf(made.choice.upstream)
+  const rules = rulesOf(zones.sluice_table, made.choice.upstream)
+  if ((rules !== null && rules.grpc) !== isGrpc(r)) {
+    return refuse(r, isGrpc(r) ? 'not_grpc' : 'only_grpc', name, '')
+  }
   if (made.tried !== '') {
     count(counter, 'retried', r)
     tellFailed(r, made.tried)
@@ -162,7 +182,8 @@ export function begin(r: NginxHTTPRequest, made: Plan): string {
     return beginTry(r, made)
   }
   if (made.does === 'fallback') {
-    const target = fallbackTarget(r, made.upstream)
+    // The fallback knows no gRPC.
+    const target = isGrpc(r) ? '' : fallbackTarget(r, made.upstream)
     if (target !== '') {
       count(counter, 'fallback', r)
       v.sluice_choice = target

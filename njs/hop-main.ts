@@ -49,7 +49,7 @@ function plainPeer(r: NginxHTTPRequest): string {
   const v = r.variables
   const pick = v.http_x_sluice_pick as string
   // Behind a space stands what the front picked; the space alone does not pass a header.
-  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('again.sock') >= 0) {
+  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('hop.sock') < 0) {
     return ''
   }
   const choice = plainLine(r, pick)
@@ -124,5 +124,7 @@ first.page = page
 first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
 first.late = (r: NginxHTTPRequest): void => rest().late(r)
 first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
+first.paper = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
+  rest().paper(r, data, flags)
 
 export default first

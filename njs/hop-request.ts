@@ -28,6 +28,11 @@ export function groundOf(r: NginxHTTPRequest): Ground {
   return { table: zones.sluice_table, load: zones.sluice_load, asked: r, nowMs: Date.now() }
 }
 
+/** Whether this is a call of gRPC: those have a socket of their own (nginx/grpc-conf.ts). */
+export function isGrpc(r: NginxHTTPRequest): boolean {
+  return (r.variables.server_addr as string).indexOf('grpc.sock') >= 0
+}
+
 export function triesIn(tried: string): number {
   return tried === '' ? 0 : tried.split(' ').length
 }

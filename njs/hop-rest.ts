@@ -2,15 +2,18 @@
  * What the hop seldom needs: rules, trials, further tries, refusals. The build (scripts/build.mjs) puts all that this file
  * imports inside `rest`, where the njs engine makes it only for those who call it; `hold` alone is the hop's own.
  */
+import { SID_LENGTH } from '../contract/table.js'
 import type { Code } from '../contract/codes.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
-import { act, dress, reply } from './hop-act.js'
+import { act, dress, pageFor, reply } from './hop-act.js'
+import { paper } from './act-page.js'
 import { begin, settle } from './hop-begin.js'
 import {
   cookieFor,
   follow,
   groundOf,
+  isGrpc,
   isIdempotent,
   parseChoice,
   rulesOfTried,
@@ -19,7 +22,7 @@ import {
 import { anotherChoice, isAllowed, isPaid, mostTries } from './hop-retry.js'
 import { tellAnswer, tellFailedTry } from './hop-tell.js'
 import { parsePick, plan } from './plan.js'
-import { refusalPage } from './refusal.js'
+import { grpcRefusal } from './refusal.js'
 
 const counter = zones.sluice_counter
 
@@ -63,6 +66,20 @@ function peer(r: NginxHTTPRequest): string {
   return choice.address
 }
 
+/**
+ * Whether a call can go to another peer: nothing of its body was read yet, or all of it and none was sent. nginx passes it on as it
+ * comes, and for a second location reads no more of it; while it still reads, it has no length to tell.
+ */
+function isUntouched(r: NginxHTTPRequest, wasSent: boolean): boolean {
+  const v = r.variables
+  return !v.upstream_addr || (!wasSent && (v.content_length || '') !== '')
+}
+
+/** A peer that does not take connections is left before it counts as tried. */
+function withLast(tried: string, last: string): string {
+  return tried.slice(-SID_LENGTH) === last ? tried : (tried + ' ' + last).trim()
+}
+
 /** Whether there is another try, which is then settled. */
 function goesOn(r: NginxHTTPRequest): boolean {
   const v = r.variables
@@ -71,13 +88,16 @@ function goesOn(r: NginxHTTPRequest): boolean {
     return false
   }
   // What was plain has only its choice on record.
-  const tried = (v.sluice_tried as string) || last.sid
+  const tried = withLast(v.sluice_tried as string, last.sid)
   const nth = triesIn(tried)
   const rules = rulesOfTried(last)
   // The front tried the first of them, or this is the first.
   const front = parsePick(v.http_x_sluice_pick).sid
   const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
   const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
+  if (isGrpc(r) && !isUntouched(r, wasSent)) {
+    return false
+  }
   if (!isAllowed(r, rules, nth, most, wasSent)) {
     return false
   }
@@ -104,7 +124,17 @@ function next(r: NginxHTTPRequest): string {
 }
 
 function answer(r: NginxHTTPRequest, code: Code, name: string): void {
-  const page = refusalPage(code, name, r.headersIn.Accept)
+  if (isGrpc(r)) {
+    const headers = grpcRefusal(code, name)
+    Object.keys(headers).forEach((header) => {
+      r.headersOut[header] = headers[header]
+    })
+    r.return(200, '')
+    return
+  }
+  const v = r.variables
+  const page = pageFor(r, code, name)
+  v.sluice_outcome = v.sluice_outcome + '!'
   r.headersOut['Content-Type'] = page.contentType
   r.headersOut['Cache-Control'] = 'no-store'
   if (page.status === 503) {
@@ -134,6 +164,7 @@ export interface Rest {
   reply(r: NginxHTTPRequest): void
   late(r: NginxHTTPRequest): void
   dress(r: NginxHTTPRequest): void
+  paper(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void
 }
 
 /** Answers when the upstream was silent for longer than its route waits. */
@@ -150,6 +181,16 @@ function dressOrTell(r: NginxHTTPRequest): void {
   }
 }
 
+/** What it cannot replace passes as it is. */
+function paperOrTell(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void {
+  try {
+    paper(r, data, flags)
+  } catch (error) {
+    countFailure(counter, "an answer's page", error, r)
+    r.sendBuffer(data, flags)
+  }
+}
+
 export function rest(): Rest {
   return {
     first: first,
@@ -160,5 +201,6 @@ export function rest(): Rest {
     reply: reply,
     late: late,
     dress: dressOrTell,
+    paper: paperOrTell,
   }
 }

@@ -15,7 +15,7 @@ export interface Picked {
   sid: string
 }
 
-export type Refusal = 'no_route' | 'no_peer' | 'upstream_full'
+export type Refusal = 'no_route' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc'
 
 export type Plan =
   | { does: 'try'; choice: Choice; tried: string; isTrial: boolean }

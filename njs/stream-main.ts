@@ -19,6 +19,7 @@ import { mostTries, takes, tell, tryTrial } from './stream-ask.js'
 import { take } from './take.js'
 
 const counter = zones.sluice_counter
+const ANOTHER = { upstream: '', sid: '' }
 
 function groundOf(s: NginxStreamRequest): Ground {
   const asked = { uri: '/', variables: s.variables } as unknown as Asked
@@ -61,9 +62,9 @@ function isWorthAsking(
   )
 }
 
-/** While it was asked, it may have been drained or removed. */
-function isStillUp(draw: Draw, choice: Choice): boolean {
-  const now = whoIs(zones.sluice_table, draw.unit, choice.peer.sid)
+/** While it was asked, it may have been drained or removed. The split that led to it may be gone as well, which is not its fault. */
+function isStillUp(choice: Choice): boolean {
+  const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
   return now !== null && (now.peer.up || !choice.peer.up)
 }
 
@@ -81,39 +82,50 @@ async function isTaken(
       tell(s, 'f' + choice.peer.sid)
       count(counter, 'retried', s)
     }
-    if (!isThere || !isStillUp(draw, choice)) {
+    if (!isThere || !isStillUp(choice)) {
       return false
     }
   }
   return claim(choice)
 }
 
-/** The address to connect to; '' when nobody serves. */
+/** Why nobody serves, counted. */
+function countNone(s: NginxStreamRequest, ground: Ground, draw: Draw): void {
+  const isKnown = draw.unit !== '' && ground.table.get(draw.unit) !== undefined
+  const isWhole = parseState(ground.table.get(STATE_KEY)).whole
+  count(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
+}
+
+/**
+ * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads: between two reads, and more so while a
+ * peer was asked, a change may take a split away. Its port leads to something else before that, so nothing is refused that was not
+ * looked up twice.
+ */
 async function find(s: NginxStreamRequest, key: string): Promise<string> {
   const ground = groundOf(s)
-  const draw = drawOf(ground.table, ground.asked, key)
-  if (draw.unit === '' || ground.table.get(draw.unit) === undefined) {
-    count(counter, parseState(ground.table.get(STATE_KEY)).whole ? 'noRoute' : 'noPeer', s)
-    return ''
-  }
-  const trial = await tryTrial(s, ground, draw)
+  const trial = await tryTrial(s, ground, drawOf(ground.table, ground.asked, key))
   let tried = trial.tried
+  let wasNone = false
   if (trial.choice !== null && claim(trial.choice)) {
     follow(s, trial.choice.peer.sid)
     return trial.choice.peer.address
   }
   for (let nth = 0; nth < MAX_TRIES; nth++) {
-    const wish = nth === 0 ? drawWish(ground, draw) : { upstream: '', sid: '' }
+    const draw = drawOf(ground.table, ground.asked, key)
+    draw.share = (draw.share + nth * 619) % SHARES
+    const wish = nth === 0 ? drawWish(ground, draw) : ANOTHER
     const choice = choose(ground, draw, wish, tried)
-    if (choice === null) {
-      break
-    }
-    if (await isTaken(s, draw, choice, tried, nth)) {
+    if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
       follow(s, choice.peer.sid)
       return choice.peer.address
     }
-    tried = tried + ' ' + choice.peer.sid
-    draw.share = (draw.share + 619) % SHARES
+    if (choice !== null) {
+      tried = tried + ' ' + choice.peer.sid
+    } else if (wasNone) {
+      countNone(s, ground, draw)
+      return ''
+    }
+    wasNone = choice === null
   }
   count(counter, 'noPeer', s)
   return ''

@@ -48,7 +48,7 @@ export async function unpackDebian(request: UnpackRequest): Promise<void> {
 
 /** Nothing is configured or installed, so of the dependencies only libraries are of use. */
 function isNeeded(name: string, requested: readonly string[]): boolean {
-  return requested.includes(name) || (/^(lib|zlib)/.test(name) && !/gconv|perl/.test(name))
+  return requested.includes(name) || (/^(lib|zlib|python3)/.test(name) && !/gconv|perl/.test(name))
 }
 
 async function unpack(debs: string, root: string): Promise<void> {

@@ -13,6 +13,8 @@ export interface NginxBuild {
   hasTls: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether it can take and pass on gRPC. */
+  hasGrpc: boolean
 }
 
 const MODULES = [
@@ -49,11 +51,14 @@ function parseArguments(version: string, output: string): NginxBuild {
   const prefix = value('prefix') ?? '/usr/local/nginx'
   const modules = value('modules-path') ?? 'modules'
   const temporary = [...output.matchAll(/--(http-[\w-]+)-temp-path='?([^\s']+)/g)]
+  const isWith = (...names: string[]): boolean =>
+    names.every((name) => output.includes(`--with-http_${name}_module`))
   return {
-    hasTls: /--with-http_ssl_module/.test(output) && /--with-http_v2_module/.test(output),
+    hasTls: isWith('ssl', 'v2'),
     hasPreread:
       /--with-stream_ssl_preread_module/.test(output) &&
       !/--without-stream_pass_module/.test(output),
+    hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

@@ -20,6 +20,8 @@ export interface NginxInfo {
   hasTls: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether it can take and pass on gRPC. */
+  hasGrpc: boolean
   mimeTypes?: string
 }
 
@@ -43,13 +45,14 @@ export function nginxInfo(
   path: string,
   found: Pick<
     NginxInfo,
-    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread'
+    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread' | 'hasGrpc'
   >,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls, hasPreread } = found
+  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasGrpc } = found
   const modules = loadableModules(modulesPath)
   const hasSticky = atLeast(version, POOL_SINCE)
-  return { path, version, njs, modulesPath, modules, engines, hasSticky, hasTls, hasPreread }
+  const built = { hasTls, hasPreread, hasGrpc }
+  return { path, version, njs, modulesPath, modules, engines, hasSticky, ...built }
 }
 
 async function inspectNjs(

@@ -49,7 +49,8 @@ function https(settings: Settings, info: NginxInfo): string[] {
   const listen = hasPassthrough(settings, info)
     ? `"unix:${homePaths(settings.home).httpsSocket}"`
     : '443'
-  return info.hasTls
+  const { hasTls, hasGrpc } = info
+  return hasTls
     ? [
         '',
         '    # to show clients the certificates of the table, by name:',
@@ -57,7 +58,8 @@ function https(settings: Settings, info: NginxInfo): string[] {
         `        listen ${listen} ssl;`,
         '        http2 on;',
         `        include "${sluice}/tls.conf";`,
-        `        include "${sluice}/server.conf";`,
+        ...(hasGrpc ? ['        # server.conf, and gRPC:'] : []),
+        `        include "${sluice}/${hasGrpc ? 'grpc' : 'server'}.conf";`,
         '    }',
       ]
     : ['', '    # This nginx was built without http_ssl_module or http_v2_module: it has no TLS.']

@@ -1,96 +1,110 @@
-import type { Command } from '../command.js'
+import { readFileSync } from 'node:fs'
+import { UsageError } from '../command.js'
+import type { Command, Invocation } from '../command.js'
 import { pathOf } from '../client.js'
-import { columns } from '../output.js'
+import { fieldsOf } from '../fields.js'
+import { columns, outline } from '../output.js'
+import { SluiceError, messageOf } from '../../runtime/errors.js'
+import { appliedText } from './instances.js'
+import type { ChangeView } from './instances.js'
+import { ROUTE_HEADS, routeCells } from './route-text.js'
+import type { RouteView } from './route-text.js'
 
-type Values = Record<string, string | true>
+const EXAMPLE = 'hosts=app.example.com upstream=web'
+/** What is told of them without brackets is split at its commas. */
+const LISTS = ['hosts', 'sni', 'methods']
+const STDIN = 0
 
-interface Conditions {
-  methods?: string[]
-  headers?: Values
-  cookies?: Values
-  arguments?: Values
-}
-
-interface ArmView {
-  upstream: string
-  where?: Record<string, string>
-  weight: number
-  when?: Conditions
-}
-
-interface RouteView extends Conditions {
-  id: string
-  hosts?: string[]
-  port?: number
-  protocol?: string
-  pathPrefix?: string
-  upstream?: string
-  split?: ArmView[]
-  stick?: { by: string; key?: string; name?: string }
-  redirect?: { status: number }
-  maintenance?: { status: number }
-}
-
-function sourceOf({ hosts, port, protocol }: RouteView): string {
-  return hosts === undefined ? `${protocol} ${port}` : hosts.join(' ')
-}
-
-function valuesText(kind: string, values: Values = {}): string[] {
-  return Object.entries(values).map(([name, value]) =>
-    value === true ? `${kind}:${name}` : `${kind}:${name}=${value}`,
-  )
-}
-
-function conditionsOf({ methods = [], headers, cookies, arguments: args }: Conditions): string {
-  const values = [
-    ...valuesText('header', headers),
-    ...valuesText('cookie', cookies),
-    ...valuesText('argument', args),
-  ]
-  return [...(methods.length === 0 ? [] : [methods.join(',')]), ...values].join(' ')
-}
-
-/** `web{version=2}:1(header:x-canary)` */
-function armText({ upstream, where, weight, when }: ArmView): string {
-  const meant = Object.entries(where ?? {}).map(([name, value]) => `${name}=${value}`)
-  const some = meant.length === 0 ? '' : `{${meant.join(',')}}`
-  return `${upstream}${some}:${weight}${when === undefined ? '' : `(${conditionsOf(when)})`}`
-}
-
-/** The arms, and by what clients keep theirs. */
-function targetOf({ upstream, split, stick, redirect, maintenance }: RouteView): string {
-  if (maintenance !== undefined || (upstream === undefined && split === undefined)) {
-    return `answers ${(maintenance ?? redirect)?.status}`
+async function list({ connect, print, json }: Invocation): Promise<void> {
+  const answer = (await connect().call({ method: 'GET', path: pathOf('routes') })) as {
+    routes: RouteView[]
   }
-  const arms = (split ?? []).map(armText)
-  const kept = stick === undefined ? [] : [`kept by ${stick.key ?? `cookie:${stick.name}`}`]
-  return upstream ?? [...arms, ...kept].join(' ')
+  if (json) {
+    print(JSON.stringify(answer))
+    return
+  }
+  columns(ROUTE_HEADS, answer.routes.map(routeCells)).forEach(print)
+}
+
+async function get({ connect, print, json }: Invocation, id: string): Promise<void> {
+  const answer = await connect().call({ method: 'GET', path: pathOf('routes', id) })
+  if (json) {
+    print(JSON.stringify(answer))
+  } else {
+    outline(answer).forEach(print)
+  }
+}
+
+function told(texts: string[]): object {
+  const fields = fieldsOf(texts, EXAMPLE)
+  for (const name of LISTS) {
+    const value = fields[name]
+    if (typeof value === 'string') {
+      fields[name] = value.split(',')
+    }
+  }
+  return fields
+}
+
+function written(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path === '-' ? STDIN : path, 'utf8'))
+  } catch (error) {
+    throw new SluiceError('invalid', `--file: ${messageOf(error)}`, { field: 'file' })
+  }
+}
+
+async function put(
+  { connect, flags, print, json }: Invocation,
+  id: string,
+  fields: string[],
+): Promise<void> {
+  const file = flags.get('file')
+  if ((file === undefined) === (fields.length === 0)) {
+    throw new UsageError(`put needs either fields such as ${EXAMPLE}, or --file <file>`)
+  }
+  const body = file === undefined ? told(fields) : written(file)
+  const call = { method: 'PUT' as const, path: pathOf('routes', id), body }
+  const answer = (await connect().call(call)) as RouteView & ChangeView
+  const [, ...cells] = routeCells(answer)
+  const line = cells.filter((cell) => cell !== '').join(' ')
+  print(json ? JSON.stringify(answer) : `${id}: ${line}: ${appliedText(answer)}`)
+}
+
+async function remove({ connect, print, json }: Invocation, id: string): Promise<void> {
+  const call = { method: 'DELETE' as const, path: pathOf('routes', id) }
+  const answer = (await connect().call(call)) as ChangeView
+  print(json ? JSON.stringify(answer) : `${id} is gone: ${appliedText(answer)}`)
 }
 
 export const routes: Command = {
   name: 'routes',
-  usage: '',
-  positionals: [0, 0],
-  summary: 'list routes',
-  options: {},
+  usage: '[get <id> | put <id> <field>=<value>… | delete <id>]',
+  positionals: [0, 64],
+  summary: `list routes, show one, set all of one, or delete it: put app ${EXAMPLE}`,
+  options: {
+    file: {
+      type: 'string',
+      value: '<file>',
+      means: 'put: the route as JSON, as REST takes it; - for stdin',
+    },
+  },
   settings: 'client',
-  async run({ connect, print, json }) {
-    const client = connect()
-    const answer = (await client.call({ method: 'GET', path: pathOf('routes') })) as {
-      routes: RouteView[]
+  async run(invocation) {
+    const [action, id, ...fields] = invocation.positionals
+    if (action === undefined || (action === 'list' && id === undefined)) {
+      await list(invocation)
+    } else if (id !== undefined && action === 'put') {
+      await put(invocation, id, fields)
+    } else if (id !== undefined && fields.length === 0 && action === 'get') {
+      await get(invocation, id)
+    } else if (id !== undefined && fields.length === 0 && action === 'delete') {
+      await remove(invocation, id)
+    } else {
+      throw new UsageError(
+        'routes takes nothing, get <id>, put <id> <field>=<value>… or delete <id>',
+      )
     }
-    if (json) {
-      print(JSON.stringify(answer))
-      return 0
-    }
-    const rows = answer.routes.map((route) => [
-      route.id,
-      sourceOf(route),
-      route.port === undefined ? (route.pathPrefix ?? '/') : '',
-      conditionsOf(route),
-      targetOf(route),
-    ])
-    columns(['route', 'hosts or port', 'path', 'if', 'to'], rows).forEach(print)
     return 0
   },
 }

@@ -1,10 +1,11 @@
 import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import type { Client } from '../client.js'
+import { fieldsOf } from '../fields.js'
 import { columns, outline } from '../output.js'
 import { appliedText } from './instances.js'
 import type { ChangeView } from './instances.js'
-import { changeUpstream, patchOf } from './policy.js'
+import { changeUpstream } from './policy.js'
 
 interface UpstreamView {
   name: string
@@ -16,6 +17,7 @@ interface UpstreamView {
 interface SettingsView {
   policy: Record<string, unknown>
   tls?: Record<string, unknown>
+  protocol?: string
 }
 
 async function list(client: Client): Promise<[answer: unknown, lines: string[]]> {
@@ -31,7 +33,7 @@ async function showOrChange(
   upstream: string,
   fields: string[],
 ): Promise<[answer: unknown, lines: string[]]> {
-  const patch = patchOf(fields)
+  const patch = fieldsOf(fields, 'tls.serverName=shop.internal')
   const path = pathOf('upstreams', upstream)
   const isChange = fields.length > 0
   const answer = (
@@ -39,8 +41,12 @@ async function showOrChange(
       ? await changeUpstream(client, path, patch)
       : await client.call({ method: 'GET', path })
   ) as SettingsView & ChangeView
-  const { policy, tls } = answer
-  const settings = { policy, ...(tls !== undefined && { tls }) }
+  const { policy, tls, protocol } = answer
+  const settings = {
+    policy,
+    ...(tls !== undefined && { tls }),
+    ...(protocol !== undefined && { protocol }),
+  }
   return isChange
     ? [answer, [...outline(settings), `${upstream}: ${appliedText(answer)}`]]
     : [settings, outline(settings)]

@@ -65,6 +65,11 @@ export async function prepareGateway(
       : 'has no stream module with njs'
     print(`no routes by sni: this nginx ${lack}`)
   }
+  if (!info.hasGrpc) {
+    print(
+      'no gRPC: this nginx was built without http_v2_module, http_auth_request_module or http_grpc_module',
+    )
+  }
   const build = JSON.stringify([info.path, info.version, info.njs, info.modules]) + '\n'
   return { place, build, isChanged: written.changed.length > 0 }
 }

@@ -27,12 +27,27 @@ const Redirect = Type.Object(
     description: 'Where a request is there already, the upstream serves it, if the route has one',
   },
 )
-const Page = Type.Object(
+const page = {
+  contentType: maybe(Type.String({ default: 'text/html; charset=utf-8' })),
+  body: maybe(Type.String({ maxLength: 16_384 })),
+}
+const PageStatus = { minimum: 200, maximum: 599 }
+const ErrorPage = Type.Object(
   {
-    status: maybe(Type.Integer({ minimum: 200, maximum: 599, default: 503 })),
-    contentType: maybe(Type.String({ default: 'text/html; charset=utf-8' })),
-    body: maybe(Type.String({ maxLength: 16_384 })),
+    ...page,
+    status: maybe(Type.Integer({ ...PageStatus, description: 'As the one it stands for' })),
+    intercept: maybe(
+      Type.Boolean({ default: false, description: 'In place of the upstream’s own answers, too' }),
+    ),
   },
+  closed,
+)
+const ErrorPages = Type.Record(Type.String({ pattern: '^[45]\\d\\d$' }), ErrorPage, {
+  description: 'By status, in place of what Sluice answers itself: 404, 411, 413, 502, 503, 504',
+  minProperties: 1,
+})
+const Page = Type.Object(
+  { ...page, status: maybe(Type.Integer({ ...PageStatus, default: 503 })) },
   { ...closed, description: 'While it is there, it answers in place of the upstream' },
 )
 
@@ -76,4 +91,5 @@ export const actionFields = {
   upstreamHost: maybe(Type.String({ examples: ['internal.example:8080'] })),
   redirect: maybe(Redirect),
   maintenance: maybe(Page),
+  pages: maybe(ErrorPages),
 }

@@ -23,6 +23,13 @@ function tellHeaders({ requestHeaders, responseHeaders }: RouteAction): string[]
   ]
 }
 
+function tellPages({ pages = {} }: RouteAction): string[] {
+  return Object.entries(pages).map(([status, page]) => {
+    const whose = page.intercept === true ? 'whoever says it' : 'where Sluice says it'
+    return `${status} is answered by a page of its own, with status ${page.status}, ${whose}`
+  })
+}
+
 function tellLimits(action: RouteAction): string[] {
   const { timeouts, maxBodyBytes, buffering, mirror } = action
   return [
@@ -60,5 +67,5 @@ export function tellAction(
   if (upstreamHost !== undefined) {
     told.push(`the upstream gets the Host ${upstreamHost}`)
   }
-  return [...told, ...tellHeaders(action), ...tellLimits(action)]
+  return [...told, ...tellHeaders(action), ...tellLimits(action), ...tellPages(action)]
 }

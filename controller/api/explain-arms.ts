@@ -2,6 +2,7 @@
 import { isSelected } from '../../contract/metadata.js'
 import type { Where } from '../../contract/metadata.js'
 import type { PeerTls } from '../../contract/peer-tls.js'
+import type { Protocol } from '../../contract/records.js'
 import type { Policy } from '../../contract/policy.js'
 import { compileNobody, compilePeers, sidOf } from '../compile.js'
 import type { Compiled, Place } from '../compile.js'
@@ -24,6 +25,7 @@ interface Arm {
   /** Absent when there is no such upstream. */
   policy?: Policy
   tls?: PeerTls
+  protocol?: Protocol
   peers: Array<Record<string, unknown>>
 }
 
@@ -57,8 +59,9 @@ export function serveArms(
   return { outcome, upstreams: shared.map(withoutPeers), peers }
 }
 
-function withoutPeers({ name, where, weight, share, policy, tls }: Arm): Omit<Arm, 'peers'> {
-  const settings = policy !== undefined && settingsOf({ policy, tls })
+function withoutPeers(arm: Arm): Omit<Arm, 'peers'> {
+  const { name, where, weight, share, policy, tls, protocol } = arm
+  const settings = policy !== undefined && settingsOf({ policy, tls, protocol })
   return { name, ...(where && { where }), weight, share, ...settings }
 }
 

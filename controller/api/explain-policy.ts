@@ -79,6 +79,7 @@ export function tellPolicy(
     sessionText(upstream, place, cookies),
     tierText(tiers, place),
     tlsText(upstream),
+    upstream.protocol === 'grpc' ? 'its instances speak gRPC, and are asked nothing else' : '',
   ]
   return lines.filter((line) => line !== '').map((line) => `upstream ${upstream.name}: ${line}`)
 }

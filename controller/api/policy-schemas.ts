@@ -171,6 +171,10 @@ export const PeerTlsAnswer = Type.Object(
 )
 export const PEER_TLS_IS_DOCUMENTED: Equal<Deep<Static<typeof PeerTlsAnswer>>, Deep<PeerTls>> = true
 
+export const PeerProtocol = Type.Enum(['grpc'], {
+  description: 'What instances speak; absent: HTTP/1.1',
+})
+
 /** A merge patch (RFC 7396): null removes a part, or a field of it. What comes of it is judged as a whole. */
 export const PartPatch = Type.Union([
   Type.Null(),

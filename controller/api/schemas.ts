@@ -3,7 +3,13 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../contract/codes.js'
 import { MOST_WAIT_MS } from './drain.js'
-import { PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy-schemas.js'
+import {
+  PeerProtocol,
+  PeerTlsAnswer,
+  PeerTlsBody,
+  PolicyAnswer,
+  PolicyBody,
+} from './policy-schemas.js'
 import { PartPatch } from './policy-schemas.js'
 
 export const closed = { additionalProperties: false }
@@ -80,11 +86,15 @@ export const ChangeHeaders = Type.Object({
 })
 
 export const UpstreamBody = Type.Object(
-  { policy: maybe(PolicyBody), tls: maybe(PeerTlsBody) },
+  { policy: maybe(PolicyBody), tls: maybe(PeerTlsBody), protocol: maybe(PeerProtocol) },
   closed,
 )
 export const UpstreamPatch = Type.Object(
-  { policy: maybe(PartPatch), tls: maybe(PartPatch) },
+  {
+    policy: maybe(PartPatch),
+    tls: maybe(PartPatch),
+    protocol: maybe(Type.Union([Type.Null(), PeerProtocol])),
+  },
   closed,
 )
 export const InstanceBody = Type.Object(
@@ -148,7 +158,10 @@ const active = nullable(
   Type.Integer({ minimum: 0, description: 'Requests in flight; null when it cannot be told' }),
 )
 const Instance = Type.Object({ ...instanceFields, active }, closed)
-const upstreamFields = { name: Name, policy: PolicyAnswer, tls: maybe(PeerTlsAnswer) }
+const upstreamFields = {
+  ...{ name: Name, policy: PolicyAnswer },
+  ...{ tls: maybe(PeerTlsAnswer), protocol: maybe(PeerProtocol) },
+}
 const upstreamCounts = { up: Count, draining: Count, down: Count }
 
 export const Upstreams = Type.Object(

@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import { actionFields } from './action-schemas.js'
 import { Soonest } from './certificate-schemas.js'
-import { PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
+import { PeerProtocol, PeerTlsAnswer, PolicyAnswer } from './policy-schemas.js'
 import { Count, Name, Revision, closed, instanceFields, maybe, nullable, words } from './schemas.js'
 
 const ArmWeight = Type.Integer({ minimum: 0, maximum: 1000 })
@@ -96,6 +96,7 @@ export const Explained = Type.Object(
             share: Type.Number(),
           },
           ...{ policy: maybe(PolicyAnswer), tls: maybe(PeerTlsAnswer) },
+          ...{ protocol: maybe(PeerProtocol) },
         },
         closed,
       ),

@@ -1,6 +1,6 @@
 /** Calls about an upstream and its policy. */
 import { UPSTREAM_FIELDS, checkUpstream } from '../../contract/records.js'
-import type { UpstreamRecord } from '../../contract/records.js'
+import type { Protocol, UpstreamRecord } from '../../contract/records.js'
 import { printKey } from '../../contract/keys.js'
 import type { PeerTls } from '../../contract/peer-tls.js'
 import type { Policy } from '../../contract/policy.js'
@@ -92,7 +92,7 @@ export async function deleteUpstream(
   return { created: false, shown: {} }
 }
 
-/** `{name, policy, tls, up, draining, down}`; counted once for each state that an upstream was in. */
+/** `{name, policy, tls, protocol, up, draining, down}`; counted once for each state that an upstream was in. */
 export function showUpstream(
   upstream: DesiredUpstream,
   conditions: Conditions,
@@ -111,14 +111,14 @@ export function showUpstream(
 }
 
 /** What is set of it. */
-export function settingsOf({
-  policy,
-  tls,
-}: {
+export function settingsOf({ policy, tls, protocol }: Settings): UpstreamRecord {
+  return { policy, ...(tls !== undefined && { tls }), ...(protocol !== undefined && { protocol }) }
+}
+
+interface Settings {
   policy: Policy
   tls?: PeerTls | undefined
-}): UpstreamRecord {
-  return { policy, ...(tls !== undefined && { tls }) }
+  protocol?: Protocol | undefined
 }
 
 interface Shown {

@@ -38,7 +38,7 @@ export function counts(rules: Rules): boolean {
 
 /** Whether the front leaves all of it to the hop, which can look at an answer before it passes it on. */
 export function isForHop(rules: Rules): boolean {
-  return rules.statuses > 0 || rules.nonIdempotent || rules.tls !== ''
+  return rules.statuses > 0 || rules.nonIdempotent || rules.tls !== '' || rules.grpc
 }
 
 function isFree(c: Choosing, entry: Entry): boolean {

@@ -9,8 +9,8 @@ import { describe, judge, monotonicMs } from '../support/ledger.js'
 import { startLoad } from '../support/load.js'
 import type { Load } from '../support/load.js'
 import { Backends } from '../support/load-backends.js'
-import { Churner } from '../support/load-churn.js'
-import type { Deed } from '../support/load-churn.js'
+import { InstanceChurner } from '../support/load-instances.js'
+import type { Deed } from '../support/load-instances.js'
 import { chooseSeed, seeded } from '../support/load-random.js'
 import { RouteChurner } from '../support/load-routes.js'
 import { startRig } from '../support/load-rig.js'
@@ -85,7 +85,7 @@ async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number):
   t.teardown(() => backends.kill())
   const random = seeded(seed)
   const churners = UPSTREAMS.map((upstream, network) => {
-    return new Churner({ rig, backends, upstream, network, slots: 6, random })
+    return new InstanceChurner({ rig, backends, upstream, network, slots: 6, random })
   })
   for (const [i, upstream] of UPSTREAMS.entries()) {
     await rig.change('PUT', `/v1/upstreams/${upstream}`, { policy: policies[i] })
@@ -184,7 +184,7 @@ function complaints(rig: Rig): string[] {
   return log.split('\n').filter((line) => /\[(emerg|alert|crit)\]|js exception/.test(line))
 }
 
-function total(churners: Churner[]): string {
+function total(churners: InstanceChurner[]): string {
   const deeds = Object.keys(churners[0]?.deeds ?? {}) as Deed[]
   const sum = (deed: Deed): number => churners.reduce((all, { deeds }) => all + deeds[deed], 0)
   return deeds.map((deed) => `${deed} ${sum(deed)}`).join(', ')

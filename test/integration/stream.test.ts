@@ -6,6 +6,7 @@ import { openEmbedded } from '../../registry/embedded.js'
 import type { RegistryOperation } from '../../registry/registry.js'
 import { silentLogger } from '../../runtime/logger.js'
 import { applied } from '../support/applied.js'
+import { blockedAddress, waitingFor } from '../support/blocked-port.js'
 import { testSettings } from '../support/control.js'
 import { startGateway } from '../support/gateway.js'
 import type { Gateway, Rig } from '../support/gateway.js'
@@ -123,6 +124,26 @@ for (const rig of RIGS) {
     )
     await a.stop()
     t.same(await greeted(port, 200), { b: 200 })
+  })
+
+  t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
+    const blocked = await blockedAddress(t)
+    const b = await startTcp(t, 'b')
+    const { commit, ports } = await bench(t, rig)
+    const [port = 0] = ports
+    const route = (leads: object) => put('routes/db', { port, protocol: 'tcp', ...leads })
+    const plain = { upstream: 'db' }
+    await commit(
+      put('instances/db/a', { host: '127.0.0.1', port: Number(blocked.slice(10)), weight: 1000 }),
+      instance('db', b),
+      route({ split: [{ upstream: 'db', weight: 1 }] }),
+    )
+    const waiting = waitingFor(blocked)
+    const client = await openTcp(port)
+    await until(() => waitingFor(blocked) > waiting, { what: 'a peer that is asked' })
+    await commit(route(plain))
+    t.equal(await client.line(), 'b')
+    await client.end()
   })
 
   t.test(`${rig}: one that fails is left out, tried, and back`, async (t) => {

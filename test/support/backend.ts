@@ -59,7 +59,7 @@ export type Fault =
   | 'hang'
 
 /**
- * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?sse`, and upgrades
+ * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?empty`, `?sse`, and upgrades
  * to an echo.
  */
 export async function startBackend(
@@ -191,7 +191,7 @@ function answer(id: string, entry: Entry, digest: string, response: ServerRespon
   }
   const own = { Server: 'of-the-backend', 'X-Accel-Expires': '0', 'X-Own': id }
   response.writeHead(status, { 'Content-Type': 'application/json', ...own })
-  response.end(JSON.stringify({ id, ...entry, digest }))
+  response.end(entry.url.includes('empty') ? '' : JSON.stringify({ id, ...entry, digest }))
 }
 
 async function listen(server: Server | TcpServer, host: string): Promise<number> {

@@ -1,4 +1,5 @@
 // An address that neither accepts nor refuses: a listener that never accepts, with its queue filled.
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -32,4 +33,15 @@ export async function blockedAddress(t: { teardown(fn: () => unknown): void }): 
     if ((await Promise.race([made, sleep(200, false)])) === false) waiting += 1
   }
   return `127.0.0.1:${port}`
+}
+
+/** How many connections to an IPv4 address have been begun and are neither taken nor refused. */
+export function waitingFor(address: string): number {
+  const port = Number(address.slice(address.lastIndexOf(':') + 1))
+  const there = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const SYN_SENT = '02'
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , remote, state]) => remote?.endsWith(there) === true && state === SYN_SENT).length
 }

@@ -3,7 +3,7 @@
  * shell, in that folder, beside a Sluice of their own if it says `npm start`; what a `text` block shows is what the block before it prints.
  */
 import { spawn } from 'node:child_process'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from './ports.js'
@@ -42,6 +42,7 @@ async function translate(text: string, home: Home): Promise<string> {
   const ports = new Map([
     ['8080', home.httpPort],
     ['8081', home.apiPort],
+    ['8443', home.httpsPort],
     ['9100', home.streamPort],
   ])
   for (const [port = ''] of text.matchAll(/\b90\d\d\b/g)) {
@@ -73,11 +74,36 @@ async function runShell(
     stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
   }
   const isOver = () => output.includes(END) || (shell.exitCode ?? 0) !== 0
-  await until(isOver, { deadlineMs: 60_000, what: 'the end of the example' }).catch(() => undefined)
+  await until(isOver, { deadlineMs: 120_000, what: 'the end of the example' }).catch(
+    () => undefined,
+  )
   if (!output.includes(END)) {
     throw new Error(`exit code ${shell.exitCode}:\n${output}`)
   }
   return output
+}
+
+/** Where the reader's programs are, and how they find what belongs to them in a tree that is not installed. */
+async function readersEnvironment(t: Test): Promise<NodeJS.ProcessEnv> {
+  const { examples, nginx } = await tools()
+  const bin = temporaryFolder(t, 'bin')
+  const scripts = {
+    sluice: `exec "${process.execPath}" "${PROGRAM}" "$@"`,
+    certbot: `PYTHONHOME="${examples}/usr" exec python3.13 "${examples}/usr/bin/certbot" "$@"`,
+  }
+  for (const [name, command] of Object.entries(scripts)) {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${command}\n`, { mode: 0o755 })
+  }
+  const folders = [bin, join(examples, 'bin'), dirname(nginx.path), process.env.PATH]
+  return { PATH: folders.join(':'), OPENSSL_CONF: join(examples, 'etc/ssl/openssl.cnf') }
+}
+
+/** As the text says, if it says so: `SLUICE_A=b npm start`. */
+async function startAsTold(t: Test, home: Home, text: string): Promise<void> {
+  const [told, settings = ''] = /`((?:SLUICE_\w+=\S+ )*)npm start`/.exec(text) ?? []
+  if (told === undefined) return
+  const more = [...settings.matchAll(/(\w+)=(\S+)/g)].map(([, name = '', value]) => [name, value])
+  await start(t, { ...home, environment: { ...home.environment, ...Object.fromEntries(more) } })
 }
 
 export async function runExample(t: Test, name: string): Promise<void> {
@@ -85,17 +111,13 @@ export async function runExample(t: Test, name: string): Promise<void> {
   const home = await makeHome(t)
   const folder = join(repository, 'examples', name)
   const text = await translate(readFileSync(join(folder, 'README.md'), 'utf8'), home)
-  if (text.includes('`npm start`')) await start(t, home)
-  const bin = temporaryFolder(t, 'bin')
-  writeFileSync(join(bin, 'sluice'), `#!/bin/sh\nexec "${process.execPath}" "${PROGRAM}" "$@"\n`)
-  chmodSync(join(bin, 'sluice'), 0o755)
+  await startAsTold(t, home, text)
   const blocks = blocksOf(text)
   t.ok(blocks.some(({ prints }) => prints !== undefined))
   const marked = blocks.map(({ commands }, i) => `echo; echo '${MARK}${i}'\n${commands}`)
   const script = `${marked.join('')}echo; echo '${END.trim()}'\n`
-  const { examples, nginx } = await tools()
-  const path = [bin, examples, dirname(nginx.path), process.env.PATH].join(':')
-  const output = await runShell(t, script, folder, { ...home.environment, PATH: path })
+  const environment = { ...home.environment, ...(await readersEnvironment(t)) }
+  const output = await runShell(t, script, folder, environment)
   t.comment(output)
   blocks.forEach(({ commands, prints }, i) => {
     const after = output.split(`${MARK}${i}\n`)[1] ?? ''

@@ -125,6 +125,7 @@ function confSettings(
     modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
     hasStream,
     passthrough,
+    hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,
@@ -156,7 +157,10 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
   for (const [name, text] of Object.entries(renderConf(settings))) {
     const isMain = name === 'nginx.conf'
     const more = isMain && options.conf ? options.conf(userPort).replaceAll('$HOME', home) : ''
-    writeFileSync(join(home, name), more ? text.replace(/\}\n$/, `${more}\n}\n`) : text)
+    writeFileSync(
+      join(home, name),
+      more ? text.replace(/\}\n(?=$|\nstream \{)/, `${more}\n}\n`) : text,
+    )
   }
   if (options.fallback) {
     writeFileSync(join(home, 'fallback/sluice-upstreams.conf'), options.fallback(home))
@@ -199,7 +203,7 @@ class Nginx {
       if (child.exitCode !== null) return true
       return (await ask({ socketPath, path: '/alive' })).status === 200
     }
-    await until(alive, { what: 'nginx to answer' })
+    await until(alive, { what: 'nginx to answer', deadlineMs: 30_000 })
     if (child.exitCode !== null) throw new Error(`nginx ended: ${output}\n${this.errorLog()}`)
   }
 

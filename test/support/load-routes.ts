@@ -1,36 +1,24 @@
+import { Churner } from './load-churner.js'
 import type { Rig } from './load-rig.js'
 
 /**
- * Routes to one upstream that come, change and go as fast as they are answered, at the host at which it answers anyway. Whatever they
- * are just now, every request for that host is for that upstream; `decoy` is one that no request may reach.
+ * Routes to one upstream that come, change and go, at the host at which it answers anyway. Whatever they are just now, every request for
+ * that host is for that upstream; `decoy` is one that no request may reach.
  */
-export class RouteChurner {
+export class RouteChurner extends Churner {
   readonly #rig: Rig
   readonly #upstream: string
   readonly #decoy: string
   readonly #random: () => number
-  #stopping = false
-  #done: Promise<void> | undefined
   /** Routes that were put and deleted. */
   changes = 0
 
   constructor(options: { rig: Rig; upstream: string; decoy: string; random: () => number }) {
+    super()
     this.#rig = options.rig
     this.#upstream = options.upstream
     this.#decoy = options.decoy
     this.#random = options.random
-  }
-
-  start(): void {
-    this.#done = this.#run()
-    // Whoever stops it learns of its failure; until then it is no unhandled one.
-    this.#done.catch(() => undefined)
-  }
-
-  /** Lets the change that is under way finish. Rejects with what a change failed of. */
-  async stop(): Promise<void> {
-    this.#stopping = true
-    await this.#done
   }
 
   #shapes(): object[] {
@@ -49,18 +37,16 @@ export class RouteChurner {
     ]
   }
 
-  async #run(): Promise<void> {
+  protected override async step(): Promise<void> {
     const path = `/v1/routes/churned-${this.#upstream}`
     const hosts = [`${this.#upstream}.localhost`]
     const shapes = this.#shapes()
-    while (!this.#stopping) {
-      for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) {
-        const shape = shapes[Math.floor(this.#random() * shapes.length)]
-        await this.#rig.change('PUT', path, { hosts, ...shape })
-        this.changes += 1
-      }
-      await this.#rig.change('DELETE', path)
+    for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) {
+      const shape = shapes[Math.floor(this.#random() * shapes.length)]
+      await this.#rig.change('PUT', path, { hosts, ...shape })
       this.changes += 1
     }
+    await this.#rig.change('DELETE', path)
+    this.changes += 1
   }
 }

@@ -19,4 +19,5 @@ export const NO_RULES: Rules = {
   budgetPercent: 0,
   trial: '',
   tls: '',
+  grpc: false,
 }

@@ -95,6 +95,7 @@ export class Started {
 export interface Home {
   folder: string
   httpPort: number
+  httpsPort: number
   apiPort: number
   /** The one that is open for TCP and UDP routes. */
   streamPort: number
@@ -119,7 +120,7 @@ export async function makeHome(t: Test, more: Record<string, string> = {}): Prom
     SLUICE_DOCKER: 'off',
     ...more,
   }
-  return { folder, httpPort, apiPort, streamPort, environment }
+  return { folder, httpPort, httpsPort, apiPort, streamPort, environment }
 }
 
 export function nginxPid({ folder }: Home): number {

@@ -18,7 +18,7 @@ export interface Tools {
   dockerRoot: string
   /** Docker's command line, to be used from anywhere. */
   docker: string
-  /** Folder with the programs that readers of `examples/` are expected to have. */
+  /** The tree with what readers of `examples/` are expected to have; most of it can be started from its `bin`. */
   examples: string
 }
 
@@ -38,9 +38,17 @@ const DOCKER = {
 }
 
 const EXAMPLES = {
-  suite: 'forky',
-  packages: ['redis-server', 'redis-tools'],
-  programs: ['usr/bin/redis-server', 'usr/bin/redis-cli'],
+  suite: 'trixie',
+  packages: ['redis-server', 'redis-tools', 'certbot', 'pebble', 'openssl'],
+  programs: [
+    'usr/bin/redis-server',
+    'usr/bin/redis-cli',
+    // For certbot, which is a script.
+    'usr/bin/python3.13',
+    'usr/bin/pebble',
+    'usr/bin/pebble-challtestsrv',
+    'usr/bin/openssl',
+  ],
 }
 
 /** Programs that tests need, unpacked on first use into a folder that git ignores. */
@@ -49,7 +57,7 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
   const stable = unpackNginx({ suite: 'trixie', into: at('nginx-stable'), say })
   const newest = unpackNginx({ suite: 'forky', into: at('nginx'), say })
   await unpackOnce({ ...ETCD, into: at('etcd'), say })
-  await unpackOnce({ ...EXAMPLES, into: at('examples'), say })
+  await unpackOnce({ ...EXAMPLES, into: at('example-programs'), say })
   if (!dockerUnavailable()) await unpackOnce({ ...DOCKER, into: at('docker'), say })
   return {
     nginx: await newest,
@@ -59,7 +67,7 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
     openssl: at('etcd/bin/openssl'),
     dockerRoot: at('docker'),
     docker: at('docker/bin/docker'),
-    examples: at('examples/bin'),
+    examples: at('example-programs'),
   }
 }
 

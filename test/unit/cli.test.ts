@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -9,8 +10,9 @@ import { connect, connectLocal, pathOf } from '../../cli/client.js'
 import { UsageError } from '../../cli/command.js'
 import type { Invocation } from '../../cli/command.js'
 import { COMMANDS } from '../../cli/commands/all.js'
-import { patchOf } from '../../cli/commands/policy.js'
+import { routes } from '../../cli/commands/routes.js'
 import { upstreams } from '../../cli/commands/upstreams.js'
+import { fieldsOf } from '../../cli/fields.js'
 import { helpFor, overview } from '../../cli/help.js'
 import { age, columns } from '../../cli/output.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../runtime/config-table.js'
@@ -49,6 +51,13 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
     [['register', 'web', 'a', 'nowhere'], /"nowhere" is not right; expected 10.0.0.7:80/],
     [['register', 'web', 'a', '10.0.0.7:80', '--weight', '0'], /1000; to stop traffic, drain/],
     [['register', 'web', 'a', '10.0.0.7:80', '--max-conns', '0'], /--max-conns: "0" is not right/],
+    [
+      ['routes', 'put', 'app'],
+      /put needs either fields such as hosts=app.example.com upstream=web/,
+    ],
+    [['routes', 'put', 'app', 'web'], /"web" is not right; expected hosts=/],
+    [['routes', 'app'], /routes takes nothing, get <id>/],
+    [['routes', 'get', 'a', 'b'], /routes takes nothing, get <id>/],
     [['policy', 'web', 'leastConn'], /expected balance=leastConn or retry.tries=2/],
   ]
   for (const [args, said] of cases) {
@@ -83,17 +92,19 @@ t.test('help and version', async (t) => {
 
 t.test('a policy is told field by field', async (t) => {
   const told = 'balance=leastConn retry.tries=2 retry.statuses=[503] hash=null sticky.by=cookie'
-  t.same(patchOf(told.split(' ')), {
+  t.same(fieldsOf(told.split(' '), ''), {
     balance: 'leastConn',
     retry: { tries: 2, statuses: [503] },
     hash: null,
     sticky: { by: 'cookie' },
   })
-  t.same(patchOf(['hash={"key":"uri"}', 'sticky.path=/a=b']), {
+  t.same(fieldsOf(['hash={"key":"uri"}', 'sticky.path=/a=b', 'pages.404.body=x'], ''), {
     hash: { key: 'uri' },
     sticky: { path: '/a=b' },
+    pages: { 404: { body: 'x' } },
   })
-  t.same(patchOf([]), {})
+  t.same(fieldsOf([], ''), {})
+  t.throws(() => fieldsOf(['__proto__.x=1'], 'a=b'), UsageError)
 })
 
 t.test("an upstream's settings are told field by field, and shown", async (t) => {
@@ -112,6 +123,49 @@ t.test("an upstream's settings are told field by field, and shown", async (t) =>
   await t.rejects(run('shop', 'tls.verify=maybe'), { code: 'invalid', field: 'tls.verify' })
   t.notMatch(await run('shop', 'tls=null'), /shop\.internal/)
   t.match(await run(), /shop +0 +0 +0/)
+})
+
+t.test('routes are set, shown and deleted', async (t) => {
+  const { home } = await testApi(t)
+  const say = async (json: boolean, file: string | undefined, ...positionals: string[]) => {
+    const lines: string[] = []
+    const connect = () => connectLocal(join(home, 'api.sock'))
+    const print = (line: string): void => void lines.push(line)
+    const flags = new Map(file === undefined ? [] : [['file', file]])
+    await routes.run({ connect, positionals, flags, print, json } as unknown as Invocation)
+    return lines.join('\n')
+  }
+  const run = (...positionals: string[]) => say(false, undefined, ...positionals)
+  const one =
+    'put app hosts=app.test,www.test pathPrefix=/app upstream=web rewrite.stripPrefix=true'
+  t.equal(await run(...one.split(' ')), 'app: app.test www.test /app web: applied')
+  t.match(await run('get', 'app'), /^id: app\nhosts:\n {2}- app\.test[^]*stripPrefix: true/m)
+  const read = JSON.parse(await say(true, undefined, 'get', 'app')) as object
+  t.match(read, { hosts: ['app.test', 'www.test'], rewrite: { stripPrefix: true } })
+  const two = ['headers.X-Beta=yes', 'methods=GET,HEAD', 'split=[{"upstream":"a","weight":3}]']
+  t.match(await run('put', 'beta', 'hosts=["app.test"]', ...two), /GET,HEAD header:x-beta=yes a:3/)
+  t.equal(
+    await run('put', 'gone', 'hosts=gone.test', 'pages.404.body=gone'),
+    'gone: gone.test / answers 404: applied',
+  )
+  t.match(await run('put', 'db', 'port=9100', 'protocol=tcp', 'upstream=db'), /^db: tcp 9100 db:/)
+  t.match(await run('put', 'pass', 'sni=db.test', 'upstream=db'), /^pass: sni db\.test db:/)
+  t.match(await run(), /^app +app\.test www\.test +\/app +web$/m)
+  t.match(await run('list'), /^db +tcp 9100 +db$/m)
+
+  const file = join(temporaryFolder(t), 'route.json')
+  writeFileSync(file, '{"hosts": ["file.test"], "upstream": "web"}')
+  t.match(await say(false, file, 'put', 'filed'), /^filed: file\.test \/ web: applied$/)
+  await t.rejects(say(false, file, 'put', 'filed', 'upstream=web'), UsageError)
+  writeFileSync(file, '{"hosts": [')
+  await t.rejects(say(false, file, 'put', 'filed'), { code: 'invalid', field: 'file' })
+  await t.rejects(say(false, `${file}.none`, 'put', 'filed'), { code: 'invalid', field: 'file' })
+  const wrong = run('put', 'app', 'hosts=app.test', 'upstream=web', 'rewrite.regex=x')
+  await t.rejects(wrong, { code: 'invalid', field: 'rewrite.regex' })
+  await t.rejects(run('get', 'none'), { code: 'not_found' })
+  t.equal(await run('delete', 'app'), 'app is gone: applied')
+  await t.rejects(run('delete', 'app'), { code: 'not_found' })
+  t.notMatch(await run(), /^app /m)
 })
 
 t.test('nobody there: exit code 1, and where was looked', async (t) => {

@@ -14,6 +14,7 @@ const SETTINGS: ConfSettings = {
   bind: '127.0.0.1',
   httpPort: 8080,
   hasStream: true,
+  hasGrpc: true,
   streamPorts: '9100-9109',
   passthrough: true,
   httpsPort: 8443,

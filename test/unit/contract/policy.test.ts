@@ -92,6 +92,7 @@ t.test('rules and entries are read as they were written', async (t) => {
     budgetPercent: 20,
     trial: `3${'a'.repeat(32)}`,
     tls: 'verified:shop.internal',
+    grpc: true,
   }
   t.same(parseRules(`16 ${printRules(rules)}`), rules)
   const none = { ...rules, key: '', sticky: '', trial: '', tls: '' }

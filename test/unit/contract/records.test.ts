@@ -191,6 +191,13 @@ t.test('an upstream and an override', async (t) => {
   t.same(checkUpstream({}), { ok: true, value: { policy: { balance: 'random' } } })
   t.equal(fieldOf(checkUpstream({ policy: { balance: 'best' } })), 'policy.balance')
   t.equal(fieldOf(checkUpstream({ policy: { tries: 3 } })), 'policy.tries')
+  t.match(checkUpstream({ protocol: 'grpc' }), { ok: true, value: { protocol: 'grpc' } })
+  t.equal(fieldOf(checkUpstream({ protocol: 'h2' })), 'protocol')
+  const resent = { statuses: [503], nonIdempotent: true }
+  for (const [field, value] of Object.entries(resent)) {
+    const checked = checkUpstream({ protocol: 'grpc', policy: { retry: { [field]: value } } })
+    t.equal(fieldOf(checked), `policy.retry.${field}`)
+  }
   t.equal(fieldOf(checkOverride({ drain: false, atMs: 1 })), 'drain')
   t.equal(fieldOf(checkOverride({ drain: true })), 'atMs')
 })

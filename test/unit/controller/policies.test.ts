@@ -87,31 +87,31 @@ t.test('what needs no more than a draw is as it always was', async (t) => {
 
 t.test('rules, by policy', async (t) => {
   const cases: Array<[policy: object, rules: string, slots: boolean]> = [
-    [{ retry: { tries: 2 } }, '1 n 0 0 0 - 3 0 - 0 0 2 0 0 0 0 - -', true],
-    [{ retry: { timeoutMs: 500 } }, '1 n 0 0 0 - 3 0 - 0 0 8 500 0 0 0 - -', true],
-    [{ retry: { nonIdempotent: true } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 1 0 - -', false],
-    [{ retry: { statuses: [429, 503] } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 9 0 0 - -', false],
-    [{ retry: { budgetPercent: 20 } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 0 20 - -', false],
-    [{ balance: 'roundRobin' }, '1 r 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - -', false],
-    [{ balance: 'leastConn' }, '1 c 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - -', false],
-    [{ balance: 'randomTwo' }, '1 t 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - -', false],
-    [{ balance: 'leastTime' }, '1 l 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - -', false],
-    [{ balance: 'ipHash' }, '1 h 3 0 0 network 3 0 - 0 0 8 0 0 0 0 - -', false],
+    [{ retry: { tries: 2 } }, '1 n 0 0 0 - 3 0 - 0 0 2 0 0 0 0 - - 0', true],
+    [{ retry: { timeoutMs: 500 } }, '1 n 0 0 0 - 3 0 - 0 0 8 500 0 0 0 - - 0', true],
+    [{ retry: { nonIdempotent: true } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 1 0 - - 0', false],
+    [{ retry: { statuses: [429, 503] } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 9 0 0 - - 0', false],
+    [{ retry: { budgetPercent: 20 } }, '1 w 3 0 0 - 3 0 - 0 0 8 0 0 0 20 - - 0', false],
+    [{ balance: 'roundRobin' }, '1 r 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - - 0', false],
+    [{ balance: 'leastConn' }, '1 c 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - - 0', false],
+    [{ balance: 'randomTwo' }, '1 t 3 0 0 - 3 0 - 0 0 8 0 0 0 0 - - 0', false],
+    [{ balance: 'leastTime' }, '1 l 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - - 0', false],
+    [{ balance: 'ipHash' }, '1 h 3 0 0 network 3 0 - 0 0 8 0 0 0 0 - - 0', false],
     [
       { balance: 'hash', hash: { key: 'header:X-User', loadPercent: 125 } },
-      '1 h 3 0 0 header:x-user 3 125 - 0 0 8 0 0 0 0 - -',
+      '1 h 3 0 0 header:x-user 3 125 - 0 0 8 0 0 0 0 - - 0',
       false,
     ],
-    [{ eject: { errorPercent: 50 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - -', false],
-    [{ eject: { latencyPercent: 300 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - -', false],
+    [{ eject: { errorPercent: 50 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - - 0', false],
+    [{ eject: { latencyPercent: 300 } }, '1 w 3 0 0 - 3 0 - 0 1 8 0 0 0 0 - - 0', false],
     [
       { sticky: { by: 'cookie', name: 'id' } },
-      '1 w 3 0 0 - 3 0 cookie:id 0 0 8 0 0 0 0 - -',
+      '1 w 3 0 0 - 3 0 cookie:id 0 0 8 0 0 0 0 - - 0',
       false,
     ],
     [
       { sticky: { by: 'route', key: 'argument:jsessionid' } },
-      '1 w 3 0 0 - 3 0 route:argument:jsessionid 0 0 8 0 0 0 0 - -',
+      '1 w 3 0 0 - 3 0 route:argument:jsessionid 0 0 8 0 0 0 0 - - 0',
       false,
     ],
   ]
@@ -124,11 +124,13 @@ t.test('rules, by policy', async (t) => {
   const overTls = (tls: PeerTls) => record(compiled({ ...upstream({}, THREE), tls }))
   const name = 'shop.internal'
   const all = '1 w 3 0 0 - 3 0 - 0 0 8 0 0 0 0 -'
-  t.equal(overTls({ serverName: name, verify: true }), `${all} verified:${name}`)
-  t.equal(overTls({ serverName: name, verify: false }), `${all} any:${name}`)
-  t.equal(overTls({ verify: false }), `${all} any:`)
+  t.equal(overTls({ serverName: name, verify: true }), `${all} verified:${name} 0`)
+  t.equal(overTls({ serverName: name, verify: false }), `${all} any:${name} 0`)
+  t.equal(overTls({ verify: false }), `${all} any: 0`)
+  const overGrpc = record(compiled({ ...upstream({}, THREE), protocol: 'grpc' }))
+  t.equal(overGrpc, `${all} - 1`, 'the hop has all of it')
   const capped = compiled(upstream({}, { ...THREE, d: { maxConns: 40 } }))
-  t.equal(record(capped), '1 w 4 0 0 - 4 0 - 1 0 8 0 0 0 0 - -')
+  t.equal(record(capped), '1 w 4 0 0 - 4 0 - 1 0 8 0 0 0 0 - - 0')
   t.same(
     readLists(capped, ':web')
       .main.map(({ weight, maxConns }) => [weight, maxConns])

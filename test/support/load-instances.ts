@@ -1,6 +1,7 @@
 import { monotonicMs } from './ledger.js'
 import type { ClosedWindow } from './ledger.js'
 import type { Backends } from './load-backends.js'
+import { Churner } from './load-churner.js'
 import type { Rig } from './load-rig.js'
 
 interface Slot {
@@ -15,19 +16,14 @@ export type Deed = 'add' | 'retire' | 'undrain' | 'remove' | 'move' | 'weigh'
 
 const DRAIN_MS = 10_000
 
-/**
- * Changes the instances of one upstream, one change after the other, as fast as they are answered. At least one instance
- * serves at any time, and a backend is stopped only when its drain said that it may be.
- */
-export class Churner {
+/** The instances of one upstream. At least one serves at any time, and a backend is stopped only when its drain said that it may be. */
+export class InstanceChurner extends Churner {
   readonly #rig: Rig
   readonly #backends: Backends
   readonly #upstream: string
   readonly #random: () => number
   readonly #slots: Slot[]
   #serial = 0
-  #stopping = false
-  #done: Promise<void> | undefined
   /** What may not be reached, and when. */
   readonly windows: ClosedWindow[] = []
   readonly deeds: Record<Deed, number> = {
@@ -48,6 +44,7 @@ export class Churner {
     slots: number
     random: () => number
   }) {
+    super()
     this.#rig = options.rig
     this.#backends = options.backends
     this.#upstream = options.upstream
@@ -63,23 +60,7 @@ export class Churner {
     for (const slot of this.#slots.slice(0, 3)) await this.#add(slot)
   }
 
-  start(): void {
-    this.#done = this.#run()
-    // Whoever stops it learns of its failure; until then it is no unhandled one.
-    this.#done.catch(() => undefined)
-  }
-
-  /** Lets the change that is under way finish. Rejects with what a change failed of. */
-  async stop(): Promise<void> {
-    this.#stopping = true
-    await this.#done
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping) await this.#step()
-  }
-
-  async #step(): Promise<void> {
+  protected override async step(): Promise<void> {
     const serving = this.#slots.filter(({ instance }) => instance !== undefined)
     const idle = this.#slots.filter(({ instance }) => instance === undefined)
     const slot = this.#draw(serving)

@@ -1,0 +1,192 @@
+/** gRPC: where the front takes it, and the hop's server for it. Only nginx's grpc module passes it on, over HTTP/2. */
+import { READ_MS } from '../contract/route-limits.js'
+import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { PASSED, hopScript } from './hop-conf.js'
+import { clientPort, routedLocations } from './proxy-conf.js'
+import { homePaths, type ConfSettings } from './settings.js'
+
+/** What nginx itself answers, as gRPC's own documents map it; the hop's answers are gRPC's already. */
+const STATUSES: Array<[grpc: number, message: string, http: number[]]> = [
+  [4, 'No answer in time', [408, 504]],
+  [7, 'Forbidden', [403]],
+  [8, 'Too large', [413, 414]],
+  [13, 'The gateway cannot take this call', [400, 405, 500]],
+  [14, 'No answer', [429, 502, 503]],
+  [16, 'Unauthenticated', [401]],
+]
+
+function statusLocation([grpc, message]: (typeof STATUSES)[number]): string {
+  return `location @sluice_grpc_${grpc} {
+    default_type application/grpc;
+    add_header grpc-status ${grpc};
+    add_header grpc-message "${message}";
+    return 200 "";
+}`
+}
+
+const TOLD: Array<[header: string, value: string]> = [
+  ['Host', '$sluice_host'],
+  ['X-Real-IP', '$remote_addr'],
+  ['X-Forwarded-For', '$proxy_add_x_forwarded_for'],
+  ['X-Forwarded-Proto', '$scheme'],
+  ['X-Forwarded-Host', '$sluice_host'],
+  [PICK_HEADER, '$sluice_key'],
+]
+
+/** A call lasts as long as its client wants: that gives it a deadline, and a stream may be silent for hours. */
+const PATIENCE = `grpc_read_timeout 1d;
+    grpc_send_timeout 1d;`
+
+/**
+ * `grpc.conf`: `server.conf` for a server with `http2 on`. To tell the two apart costs every request of the server, so it is a
+ * file of its own.
+ */
+export function grpcConf(settings: ConfSettings): string {
+  const { includes } = homePaths(settings.home)
+  const pages = STATUSES.map(
+    ([grpc, , http]) => `error_page ${http.join(' ')} = @sluice_grpc_${grpc};`,
+  )
+  return `# Sluice: in place of server.conf, in a server{} with "http2 on"; gRPC is passed on too.
+${routedLocations(settings, 'if ($sluice_grpc) { error_page 418 = @sluice_grpc; return 418; }')}
+location @sluice_grpc {
+    set $sluice_key "@$host/$sluice_slot";
+    client_max_body_size 0;
+    client_body_timeout 1d;
+    ${PATIENCE}
+    recursive_error_pages on;
+    ${pages.join('\n    ')}
+    grpc_set_header X-Forwarded-Port ${clientPort(settings)};
+    ${TOLD.map(([name, value]) => `grpc_set_header ${name} ${value};`).join('\n    ')}
+    grpc_hide_header ${PEER_HEADER};
+    grpc_pass grpc://${GRPC_HOP};
+}
+${STATUSES.map(statusLocation).join('\n')}
+include "${includes}/again.conf";
+`
+}
+
+/** How peers are reached: what the names of locations end in (njs/hop-begin.ts), and what stands in these. */
+const WAYS = [
+  ['', 'grpc_pass grpc://$sluice_peer;'],
+  ['_tls', 'grpc_pass grpcs://$sluice_peer;'],
+  ['_tls_any', 'grpc_ssl_verify off; grpc_pass grpcs://$sluice_peer;'],
+]
+
+/** What the front asks, and how it knows that it is to. */
+function entrance(grpcSocket: string): string {
+  return `# gRPC comes by HTTP/2 alone.
+map $server_protocol$http_content_type $sluice_grpc {
+    default '';
+    "~^HTTP/2\\.0application/grpc($|[+;])" 1;
+}
+upstream ${GRPC_HOP} {
+    server "unix:${grpcSocket}" max_fails=0;
+    keepalive 64;
+}`
+}
+
+/** How the hop passes a call on: as it came. */
+function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
+  const passed = PASSED.split(' ').map((name) => `    grpc_pass_header ${name};`)
+  return `    ${PATIENCE}
+    grpc_connect_timeout ${connectTimeoutMs}ms;
+    grpc_next_upstream off;
+    grpc_intercept_errors off;
+    grpc_buffer_size 64k;
+    grpc_socket_keepalive on;
+    grpc_set_header Host $sluice_host;
+    grpc_set_header ${PICK_HEADER} "";
+    grpc_hide_header ${PEER_HEADER};
+${passed.join('\n')}
+    grpc_ignore_headers X-Accel-Redirect X-Accel-Charset;
+    grpc_ssl_name $sluice_tls_name;
+    grpc_ssl_server_name on;
+    grpc_ssl_certificate $sluice_tls_certificate;
+    grpc_ssl_certificate_key $sluice_tls_certificate;
+    grpc_ssl_protocols TLSv1.2 TLSv1.3;
+    grpc_ssl_trusted_certificate "${includes}/trusted-ca.pem";
+    grpc_ssl_verify on;
+    grpc_ssl_verify_depth 10;`
+}
+
+/** For routes that act: they ask the hop once more. */
+function actLocation(readMs: number): string {
+  const limit = `grpc_read_timeout ${readMs}ms; error_page 504 = @sluice_late;`
+  const passed = `${PASSED} ${PEER_HEADER}`.split(' ').map((name) => `grpc_pass_header ${name};`)
+  return `    location @sluice_act_${readMs} {
+        auth_request off;
+        add_header ${PEER_HEADER} "";
+        js_header_filter sluice_hop.dress;
+        ${readMs === 0 ? '' : limit}
+        ${passed.join(' ')}
+        rewrite ^ $sluice_act_target break;
+        grpc_set_header Host $sluice_act_host;
+        grpc_set_header ${PICK_HEADER} $sluice_act_pick;
+        grpc_pass grpc://${GRPC_HOP};
+    }`
+}
+
+/**
+ * nginx begins to pass a call on before it has its body, and reads no more of that for a second location than it had read for the
+ * first. So stream{}, where there is one, is asked first whether the peer takes connections at all.
+ */
+function asking({ home, connectTimeoutMs }: ConfSettings): string {
+  return `    auth_request sluice_ask;
+    location = sluice_ask {
+        internal;
+        auth_request off;
+        if ($sluice_asked = "") {
+            return 204;
+        }
+        proxy_pass_request_headers off;
+        proxy_pass_request_body off;
+        proxy_method GET;
+        proxy_set_header Connection "";
+        proxy_read_timeout ${connectTimeoutMs + 1000}ms;
+        error_page 502 504 = @sluice_untaken;
+        proxy_pass "http://unix:${homePaths(home).askSocket}:/$sluice_asked";
+    }
+    location @sluice_untaken { return 403; }`
+}
+
+/** Those that are asked answer for themselves. */
+function answerLocation(name: string, handler: string): string {
+  return `    location @sluice_${name} { auth_request off; js_content sluice_hop.${handler}; }`
+}
+
+function locations(): string[] {
+  const next = 'error_page 403 502 504 = $sluice_next;'
+  return [
+    `    location / {
+        if ($sluice_first = "") {
+            return 418;
+        }
+        error_page 418 = $sluice_turn;
+        ${next}
+        grpc_pass grpc://$sluice_first;
+    }`,
+    ...WAYS.map(([way, pass]) => `    location @sluice_retry${way} { ${next} ${pass} }`),
+    answerLocation('refuse', 'page'),
+    answerLocation('fail', 'page'),
+    answerLocation('reply', 'reply'),
+    answerLocation('late', 'late'),
+    ...[0, ...READ_MS].map(actLocation),
+  ]
+}
+
+/** The hop's server for gRPC. */
+export function grpcHop(settings: ConfSettings): string {
+  const { includes, grpcSocket } = homePaths(settings.home)
+  return `${entrance(grpcSocket)}
+server {
+    listen "unix:${grpcSocket}";
+    http2 on;
+    include "${includes}/hop-headers.conf";
+${hopScript(includes)}
+    recursive_error_pages on;
+
+${passing(settings, includes)}
+
+${[...(settings.hasStream ? [asking(settings)] : []), ...locations()].join('\n')}
+}`
+}
