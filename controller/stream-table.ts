@@ -39,8 +39,8 @@ function asHost({ id, record, revision }: DesiredStreamRoute, more: string[]): D
   return { id, revision, record: { hosts, pathPrefix: '/', ...target } }
 }
 
-/** The first route of a port's names also says that the port has some. */
-function asHosts(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<string, DesiredRoute> {
+/** All of them as routes of requests. The first route of a port's names also says that the port has some. */
+export function asHosts(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<string, DesiredRoute> {
   const named = new Set<number>()
   const hosts = new Map<string, DesiredRoute>()
   for (const route of [...routes].sort((a, b) => (a.id < b.id ? -1 : 1))) {

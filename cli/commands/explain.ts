@@ -2,13 +2,21 @@ import { UsageError } from '../command.js'
 import type { Command } from '../command.js'
 import { outline } from '../output.js'
 
-/** The host as the gateway sees it, and the path, of an address with or without `http://`. */
-function splitUrl(text: string): { host: string; path: string } {
+/** `tls://vault.example.com`, `tls://vault.example.com:9101`, `tcp://:9100` */
+const CONNECTION = /^(tls|tcp|udp):\/\/([^/:]*)(?::(\d+))?$/
+
+/** What to ask for: a host as the gateway sees it and a path, of an address with or without `http://`; or a connection. */
+function splitUrl(text: string): Record<string, string> {
+  const [, protocol = '', name = '', port = ''] = CONNECTION.exec(text) ?? []
+  if (protocol === 'tls' ? name !== '' : protocol !== '' && port !== '') {
+    const what = protocol === 'tls' ? { sni: name } : { protocol }
+    return { ...what, ...(port !== '' && { port }) }
+  }
   try {
     const url = new URL(/^https?:\/\//.test(text) ? text : 'http://' + text)
     return { host: url.hostname, path: url.pathname + url.search }
   } catch {
-    throw new UsageError(`${JSON.stringify(text)} is no address such as http://web.localhost/path`)
+    throw new UsageError(`${JSON.stringify(text)} is no address such as http://web.localhost/path, tls://db.example.com or tcp://:9100`)
   }
 }
 
@@ -16,7 +24,7 @@ export const explain: Command = {
   name: 'explain',
   usage: '<url>',
   positionals: [1, 1],
-  summary: 'say where a request for this address would go, and why',
+  summary: 'say where a request or connection to this address would go, and why',
   options: {
     method: { type: 'string', value: '<method>', means: 'of a request by this method; GET' },
     header: { type: 'string', value: '<line>', means: 'with this header, such as "X-Canary: yes"' },

@@ -80,7 +80,7 @@ function matchChallenge({ hosts }: Plan, asked: Asked, why: string[]): HostRoute
   return hit
 }
 
-function splitOf({ splits }: Plan, unit: string): Split {
+export function splitOf({ splits }: Plan, unit: string): Split {
   const own = unit === '-' ? [] : [{ upstream: unit.slice(1), weight: 1 }]
   return splits.get(unit) ?? { split: own }
 }

@@ -58,7 +58,9 @@ export const EventsQuery = Type.Object(
 const HeaderLine = Type.String({ maxLength: 8192 })
 export const ExplainQuery = Type.Object(
   {
-    host: Type.String({ minLength: 1, maxLength: 300 }),
+    host: maybe(
+      Type.String({ minLength: 1, maxLength: 300, description: 'Of a request; or sni, port' }),
+    ),
     path: maybe(Type.String({ maxLength: 8192 })),
     method: maybe(Type.String({ maxLength: 32, default: 'GET' })),
     header: maybe(
@@ -68,6 +70,11 @@ export const ExplainQuery = Type.Object(
     ),
     cookie: maybe(Type.String({ maxLength: 8192 })),
     address: maybe(Type.String({ maxLength: 64, description: "The client's" })),
+    sni: maybe(
+      Type.String({ minLength: 1, maxLength: 300, description: 'Of a TLS client; maybe at port' }),
+    ),
+    port: maybe(Type.String({ pattern: '^[0-9]{1,5}$', description: 'Of a connection' })),
+    protocol: maybe(words('tcp', 'udp')),
   },
   closed,
 )

@@ -69,13 +69,20 @@ const ExplainedPeer = Type.Object(
 export const Explained = Type.Object(
   {
     revision: Revision,
-    host: Type.String(),
-    path: Type.String(),
-    outcome: words('served', 'answered', 'no_route', 'no_peer'),
+    host: maybe(Type.String({ description: 'With path, of a request' })),
+    path: maybe(Type.String()),
+    sni: maybe(Type.String({ description: 'Of a connection' })),
+    port: maybe(Type.Integer({ description: 'With protocol, of a connection' })),
+    protocol: maybe(Type.String()),
+    outcome: words('served', 'answered', 'terminated', 'no_route', 'no_peer'),
     why: Type.Array(Type.String()),
     route: nullable(
       Type.Object(
-        { id: nullable(Name), host: Type.String(), pathPrefix: Type.String(), ...actionFields },
+        {
+          ...{ id: nullable(Name), host: maybe(Type.String()), pathPrefix: maybe(Type.String()) },
+          ...{ sni: maybe(Type.String()), port: maybe(Type.Integer()) },
+          ...actionFields,
+        },
         closed,
       ),
     ),

@@ -27,7 +27,7 @@ export interface HealthOptions {
   /** Undefined where nginx tells nothing: then there are only checks, and nobody warms up. */
   feed: Feed | undefined
   /** What stream{} tells of failures, and whether anybody may connect there; its answers are not measured. */
-  streamFeed?: { feed: Feed; isUsed(): boolean } | undefined
+  streamFeed?: { feed: Feed; isUsed: () => boolean } | undefined
   makeChecks?: MakeChecks | undefined
   /** Conditions of these instances changed. */
   onChange(changes: ConditionChange[]): void
@@ -169,7 +169,7 @@ export class Health {
     })
   }
 
-  #listenToStream({ feed, isUsed }: { feed: Feed; isUsed(): boolean }): Listener {
+  #listenToStream({ feed, isUsed }: { feed: Feed; isUsed: () => boolean }): Listener {
     return new Listener({
       log: this.#options.log,
       feed,

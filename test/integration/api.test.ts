@@ -572,15 +572,45 @@ t.test('routes by the name that a TLS client asks for', async (t) => {
     detail: /route db has \*\.vault\.example\.com already/,
   })
   t.equal((await put('two', ['a', '*.example.com'])).status, 201, 'an exact name is another')
+  await call('PUT', '/v1/upstreams/db/instances/a', { host: '127.0.0.1', port: 9001 })
+  const explain = async (query: string) => (await call('GET', `/v1/explain?${query}`)).body
+  t.match(await explain('sni=DB.example.com'), {
+    ...{ sni: 'db.example.com', outcome: 'served', route: { id: 'db', sni: 'db.example.com' } },
+    ...{ upstreams: [{ name: 'db' }], peers: [{ id: 'a', share: 1 }] },
+  })
+  t.match(await explain('sni=x.y.example.com'), {
+    why: [/name x\.y\.example\.com matches \*\.example\.com \(route two\)/],
+  })
+  t.match(await explain('sni=other.test'), { outcome: 'terminated', route: null })
+  t.match(await explain('sni=db.example.com&port=9100'), { outcome: 'no_route' })
   t.equal((await put('port', ['db.example.com'], { port: 9100 })).status, 201, 'as at a port')
   t.match((await put('same', ['db.example.com'], { port: 9100 })).body, {
     code: 'conflict',
     detail: /route port has db\.example\.com at port 9100 already/,
   })
   t.equal((await put('rest', [], { sni: undefined, port: 9100, protocol: 'tcp' })).status, 201)
+  t.match(await explain('sni=db.example.com&port=9100'), {
+    ...{ port: 9100, protocol: 'tcp', route: { id: 'port', sni: 'db.example.com', port: 9100 } },
+  })
+  t.match(await explain('sni=other.test&port=9100'), { route: { id: 'rest', port: 9100 } })
+  t.match(await explain('port=9100'), {
+    ...{ outcome: 'served', route: { id: 'rest' } },
+    why: [/route rest has tcp port 9100/, /waits for what the client says/],
+  })
+  t.match(await explain('port=9100&protocol=udp'), { outcome: 'no_route', protocol: 'udp' })
+  for (const [query, field] of [
+    ['', 'host'],
+    ['host=a&sni=a', 'host'],
+    ['sni=a&path=/', 'path'],
+    ['sni=a&protocol=udp', 'protocol'],
+    ['port=x', 'port'],
+  ]) {
+    t.match(await explain(query ?? ''), { code: 'invalid', field }, query ?? '')
+  }
   t.match((await put('far', ['x'], { port: 9200 })).body, { code: 'conflict', field: 'port' })
   const hosts = { hosts: ['db.example.com'], upstream: 'web' }
   t.equal((await call('PUT', '/v1/routes/plain', hosts)).status, 201, 'for the plain port')
+  t.match((await explain('host=db.example.com')).why.join(), /over TLS route db passes this name/)
   const operations = [
     { method: 'PUT', path: '/v1/routes/db', body: { sni: ['a'], upstream: 'db' } },
     { method: 'PUT', path: '/v1/routes/two', body: { sni: names, upstream: 'db' } },
