@@ -93,17 +93,8 @@ export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
     home,
     conf: join(home, 'nginx.conf'),
     pidFile: paths.pidFile,
-    sockets: [
-      paths.adminSocket,
-      paths.hopSocket,
-      paths.againSocket,
-      paths.fallbackSocket,
-      paths.streamSocket,
-      paths.probeSocket,
-      paths.askSocket,
-      paths.httpsSocket,
-      paths.passSocket,
-    ],
+    // Every one: a single file left in its place keeps nginx from starting.
+    sockets: Object.values({ ...paths }).filter((path) => path.endsWith('.sock')),
   }
 }
 

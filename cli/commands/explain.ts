@@ -16,7 +16,9 @@ function splitUrl(text: string): Record<string, string> {
     const url = new URL(/^https?:\/\//.test(text) ? text : 'http://' + text)
     return { host: url.hostname, path: url.pathname + url.search }
   } catch {
-    throw new UsageError(`${JSON.stringify(text)} is no address such as http://web.localhost/path, tls://db.example.com or tcp://:9100`)
+    throw new UsageError(
+      `${JSON.stringify(text)} is no address such as http://web.localhost/path, tls://db.example.com or tcp://:9100`,
+    )
   }
 }
 
