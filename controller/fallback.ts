@@ -1,6 +1,7 @@
 /** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Alarm } from '../runtime/alarm.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -79,8 +80,8 @@ export class Fallback {
   readonly #options: FallbackOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
+  readonly #alarm = new Alarm()
   #running: Promise<void> | undefined
-  #wake = new AbortController()
   #isStale = false
   #body: string | undefined
   #revision = 0
@@ -106,14 +107,14 @@ export class Fallback {
   /** The desired state may be another one now. */
   offer(): void {
     this.#isStale = true
-    this.#wake.abort()
+    this.#alarm.ring()
     this.#running ??= this.#run()
   }
 
   /** Writes what is waiting, once, without the debounce; gives up on an error. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.abort()
+    this.#alarm.ring()
     await this.#running
     if (this.#isStale && !this.#isHeld()) {
       await this.#write().catch((error: unknown) => this.#failed(error))
@@ -124,8 +125,7 @@ export class Fallback {
     await this.#open()
     const { signal } = this.#stop
     while (!signal.aborted) {
-      await pause(this.#isStale ? 0 : 60_000, this.#wake.signal)
-      this.#wake = new AbortController()
+      await this.#alarm.wait(this.#isStale ? 0 : 60_000)
       if (!this.#isStale || signal.aborted) {
         continue
       }

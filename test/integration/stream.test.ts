@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { PlainNginx } from '../../bench/plain-nginx.js'
 import { Controller } from '../../controller/controller.js'
+import { GatewayClient } from '../../controller/gateway.js'
 import { openEmbedded } from '../../registry/embedded.js'
 import type { RegistryOperation } from '../../registry/registry.js'
 import { silentLogger } from '../../runtime/logger.js'
@@ -158,6 +159,23 @@ for (const rig of RIGS) {
     const log = readFileSync(join(gateway.home, 'logs/error.log'), 'utf8')
     t.notMatch(log, /ask\.sock/, 'none was taken for one that refuses')
   })
+
+  t.test(
+    `${rig}: what is of requests alone changes the revision here too, a little later`,
+    async (t) => {
+      const a = await startTcp(t, 'a')
+      const { gateway, commit, controller } = await bench(t, rig)
+      const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'))
+      t.teardown(() => stream.close())
+      await commit(instance('web', a), put('routes/web', { hosts: ['web.test'], upstream: 'web' }))
+      await commit(drain('web', a))
+      const { revision } = await gateway.state()
+      t.equal(controller.stream().connected, true)
+      await until(async () => (await stream.state()).revision === revision, {
+        what: 'the revision',
+      })
+    },
+  )
 
   t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
     const blocked = await blockedAddress(t)
