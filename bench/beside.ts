@@ -15,15 +15,22 @@ export interface Beside extends Adopted {
 /** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one nginx, of one worker if not told otherwise. */
 export async function startBeside(
   bench: Bench,
-  options: { engine: 'njs' | 'qjs'; hosts: readonly string[]; backend: number; workers?: number },
+  options: {
+    engine: 'njs' | 'qjs'
+    hosts: readonly string[]
+    backend: number
+    workers?: number
+    /** For http{}, so for all of them. */
+    directives?: string
+  },
 ): Promise<Beside> {
-  const { engine, hosts, backend, workers = 1 } = options
+  const { engine, hosts, backend, workers = 1, directives = '' } = options
   const { nginx } = await tools()
   const port = await freePort()
   const servers = (includes: string): string => {
     const headers = `include "${includes}/headers.conf";`
     const ours = `server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
-    return `${printStatics({ port, hosts, backend, headers })}\n${ours}`
+    return `${directives}\n${printStatics({ port, hosts, backend, headers })}\n${ours}`
   }
   const adopted = await startAdopted(bench, { nginx, engine, workers, servers, port })
   await register(adopted, 'sluice', hosts, backend)
