@@ -91,7 +91,7 @@ export function homePaths(home: string): HomePaths {
     askSocket: `${home}/hop/ask.sock`,
     httpsSocket: `${home}/hop/https.sock`,
     passSocket: `${home}/hop/pass.sock`,
-    fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
+    fallbackFiles: `${home}/fallback/sluice-*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,
     errorLog: `${home}/logs/error.log`,
