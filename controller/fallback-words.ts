@@ -57,6 +57,12 @@ export function hostKey(host: string): Word {
   return mapKey(checkHost(host))
 }
 
+/** The key of a map of the names that TLS clients ask for: a certificate's wildcard is for one label. */
+export function tlsNameKey(name: string): Word {
+  const text = checkHost(name).replaceAll('.', '[.]').replace(/^\*/, '[^.]+')
+  return isHashed(name) ? mapKey(name) : { text: `"~*^${text}$"` }
+}
+
 /** For `server_name`. */
 export function serverName(host: string): Word {
   return isHashed(checkHost(host)) ? plain(host) : pattern(host)

@@ -4,42 +4,40 @@
  */
 import { STATE_KEY, parseState } from '../contract/table.js'
 import { zones } from './dict.js'
+import type { Dict } from './dict.js'
 
 /** A name of DNS is no longer. */
 const MOST_NAME_LENGTH = 253
 
-/** What the fallback keeps for a name, for when the table cannot say: nginx was started, and no controller has filled it yet. */
-function kept(v: NginxVariables, name: string): string | undefined {
-  v.sluice_kept_name = name
-  return v.sluice_kept_certificate || undefined
-}
-
 /** Exact, then the wildcard that covers one label, then the default. */
-function find(asked: string | undefined, read: (name: string) => string | undefined) {
+function find(table: Dict, asked: string | undefined): string | undefined {
   let found: string | undefined
   if (asked !== undefined && asked !== '' && asked.length <= MOST_NAME_LENGTH) {
     const name = asked.toLowerCase()
-    found = read('^' + name)
+    found = table.get('^' + name)
     const dot = name.indexOf('.')
     if (found === undefined && dot > 0) {
-      found = read('^*' + name.slice(dot))
+      found = table.get('^*' + name.slice(dot))
     }
   }
-  return found === undefined ? read('^*') : found
+  return found === undefined ? table.get('^*') : found
 }
 
-/** From the table, else from the fallback, else this home's own. Never throws. */
+/**
+ * From the table; where that cannot say, for nginx was started and nobody has filled it yet, what the fallback keeps; else this
+ * home's own. Never throws.
+ */
 function certificate(r: NginxHTTPRequest): string {
   const v = r.variables
   const own = v.sluice_own_certificate as string
   try {
     const table = zones.sluice_table
-    const asked = v.ssl_server_name
-    let found = find(asked, (name) => table.get(name))
-    if (found === undefined && !parseState(table.get(STATE_KEY)).whole) {
-      found = find(asked, (name) => kept(v, name))
+    const found = find(table, v.ssl_server_name)
+    if (found !== undefined) {
+      return found
     }
-    return found === undefined ? own : found
+    const isWhole = parseState(table.get(STATE_KEY)).whole
+    return (!isWhole && v.sluice_kept_certificate) || own
   } catch (error) {
     return own
   }
