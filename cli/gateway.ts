@@ -54,13 +54,23 @@ function userLine(workers: Workers): string | undefined {
   return workers === 'root' ? 'root' : `${workers.user} ${workers.group}`
 }
 
-/** Everything that nginx reads, by absolute path. Rejects with `invalid` when the settings ask for what this nginx lacks. */
-export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
-  const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
+/** Throws `invalid` when the settings ask for what this nginx lacks. */
+function refuseLacking({ engine, proxyProtocolPorts }: Settings, info: NginxInfo): void {
   if (!info.engines.includes(engine)) {
     const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
     throw new SluiceError('invalid', message, { field: 'engine' })
   }
+  if (proxyProtocolPorts !== '' && !info.hasRealip) {
+    const message = `nginx at ${info.path} was built without http_realip_module or stream_realip_module`
+    throw new SluiceError('invalid', message, { field: 'proxyProtocolPorts' })
+  }
+}
+
+/** Everything that nginx reads, by absolute path. Throws `invalid` when the settings ask for what this nginx lacks. */
+export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
+  refuseLacking(settings, info)
+  const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
+  const { proxyProtocolPorts, trustedProxies } = settings
   const texts = renderConf({
     ...{ home, poolPort, engine, tableBytes, bind, httpPort },
     httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
@@ -71,6 +81,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     hasStream: hasStream(info),
     hasGrpc: info.hasGrpc,
     streamPorts: settings.streamPorts,
+    ...{ proxyProtocolPorts, trustedProxies },
     passthrough: hasPassthrough(settings, info),
     workers: settings.workers,
     user: userLine(workers),

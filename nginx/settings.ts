@@ -33,6 +33,10 @@ export interface ConfSettings {
   hasGrpc: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
   streamPorts: string
+  /** Those of the ports above at which the PROXY protocol is spoken; '' for none. */
+  proxyProtocolPorts: string
+  /** Networks, such as `10.0.0.0/8`, that are believed there. */
+  trustedProxies: string[]
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */
   user: string | undefined
   /** Path of the access log, or undefined for none. */
@@ -63,6 +67,9 @@ export interface HomePaths {
   /** Of the HTTPS port: where stream{} hands connections on that are terminated, and those that are passed through. */
   httpsSocket: string
   passSocket: string
+  /** Where ports of stream{} hand on: connections whose first message has to be read, and others. */
+  namedSocket: string
+  tuneSocket: string
   /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
   ownCertificate: string
   pidFile: string
@@ -91,6 +98,8 @@ export function homePaths(home: string): HomePaths {
     askSocket: `${home}/hop/ask.sock`,
     httpsSocket: `${home}/hop/https.sock`,
     passSocket: `${home}/hop/pass.sock`,
+    namedSocket: `${home}/hop/named.sock`,
+    tuneSocket: `${home}/hop/tune0.sock`,
     fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,

@@ -1,15 +1,18 @@
 /** `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`. */
+import { portsIn, printPorts } from '../contract/ports.js'
 import { SHARES, SLOTS, STREAM_ZONES } from '../contract/zones.js'
-import { homePaths, type ConfSettings } from './settings.js'
+import { MARK, proxiedMark, streamTrust } from './proxied.js'
+import { homePaths, listenAddress, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
-  const { table, active, load, counter, event } = STREAM_ZONES
+  const { table, active, load, counter, event, handed } = STREAM_ZONES
   return `js_shared_dict_zone zone=${table}:8m;
 js_shared_dict_zone zone=${active}:1m type=number;
 js_shared_dict_zone zone=${load}:4m type=number;
 js_shared_dict_zone zone=${counter}:64k type=number;
-js_shared_dict_zone zone=${event}:512k;`
+js_shared_dict_zone zone=${event}:512k;
+js_shared_dict_zone zone=${handed}:1m;`
 }
 
 function variables({ home, streamPorts }: ConfSettings): string {
@@ -20,35 +23,91 @@ js_var $sluice_peer '';
 js_var $sluice_hash '';`
 }
 
-/** `9100-9104 9106` → what each `listen` names. */
-function listens({ bind, streamPorts }: ConfSettings, more: string): string {
-  const host = bind.includes(':') ? `[${bind}]` : bind
-  const ranges = streamPorts.split(' ').filter((range) => range !== '')
-  return ranges.map((range) => `    listen ${host}:${range}${more};`).join('\n')
+/** What `listen` has for some of the ports, those that follow each other as one. */
+function listens({ bind }: ConfSettings, ports: number[], more: string): string[] {
+  const ranges = printPorts(ports).split(' ').filter(Boolean)
+  return ranges.map((range) => `listen ${listenAddress(bind)}:${range}${more};`)
+}
+
+function indented(lines: string[]): string {
+  return lines.map((line) => `    ${line}`).join('\n')
+}
+
+/** How a server goes on that has chosen a peer. */
+function chosen(settings: ConfSettings): string {
+  return `    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
+    proxy_pass $sluice_peer;`
+}
+
+const TCP = `    proxy_socket_keepalive on;
+    tcp_nodelay on;`
+
+function tcpServer(settings: ConfSettings, ports: number[]): string {
+  return `server {
+${indented(listens(settings, ports, ''))}
+${moduleLine(settings)}
+    set $sluice_key "@tcp*$server_port/$sluice_slot";
+    js_access sluice_stream.pick;
+    js_preread sluice_stream.named;
+${TCP}
+${chosen(settings)}
+}`
+}
+
+function udpServer(settings: ConfSettings, ports: number[]): string {
+  return `# What one client sends stays with one worker, so with one peer, until it is silent for a minute.
+server {
+${indented(listens(settings, ports, ' udp reuseport'))}
+${moduleLine(settings)}
+    set $sluice_key "@udp*$server_port/$sluice_slot";
+    js_access sluice_stream.pick;
+    proxy_timeout 1m;
+${chosen(settings)}
+}`
+}
+
+/** nginx takes up no connection again that began with a header for it and had to wait for an answer; one that is handed on it does. */
+function proxiedServer(settings: ConfSettings, ports: number[]): string {
+  const { home } = settings
+  const lines = [...listens(settings, ports, MARK), ...streamTrust(settings, ports)]
+  return `# Proxies in front say whose connection it is.
+server {
+${indented(lines)}
+    js_import sluice_way from "${homePaths(home).includes}/njs/way.js";
+    js_set $sluice_onward sluice_way.port;
+    pass "unix:${home}/hop/$sluice_onward.sock";
+}`
+}
+
+/** Those that were handed on. */
+function handedServers(settings: ConfSettings): string[] {
+  const { includes, namedSocket, tuneSocket } = homePaths(settings.home)
+  return [
+    `# Ports with names: the client speaks first.
+server {
+    listen "unix:${namedSocket}";
+    js_import sluice_named from "${includes}/njs/named.js";
+    js_preread sluice_named;
+    pass "unix:${tuneSocket}";
+}`,
+    `server {
+    listen "unix:${tuneSocket}";
+${moduleLine(settings)}
+    js_access sluice_stream.handed;
+${TCP}
+${chosen(settings)}
+}`,
+  ]
 }
 
 function portServers(settings: ConfSettings): string[] {
-  if (settings.streamPorts === '') return []
-  const common = `${moduleLine(settings)}
-    js_access sluice_stream.pick;
-    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
-    proxy_pass $sluice_peer;`
+  const ports = portsIn(settings.streamPorts)
+  const proxied = ports.filter((port) => proxiedMark(settings, port) !== '')
+  const others = ports.filter((port) => !proxied.includes(port))
   return [
-    `server {
-${listens(settings, '')}
-    set $sluice_key "@tcp*$server_port/$sluice_slot";
-    js_preread sluice_stream.named;
-    proxy_socket_keepalive on;
-    tcp_nodelay on;
-${common}
-}`,
-    `# What one client sends stays with one worker, so with one peer, until it is silent for a minute.
-server {
-${listens(settings, ' udp reuseport')}
-    set $sluice_key "@udp*$server_port/$sluice_slot";
-    proxy_timeout 1m;
-${common}
-}`,
+    ...(others.length === 0 ? [] : [tcpServer(settings, others)]),
+    ...(proxied.length === 0 ? [] : [proxiedServer(settings, proxied), ...handedServers(settings)]),
+    ...(ports.length === 0 ? [] : [udpServer(settings, ports)]),
   ]
 }
 
@@ -66,10 +125,8 @@ server {
     listen "unix:${passSocket}";
 ${moduleLine(settings)}
     js_preread sluice_stream.pass;
-    proxy_socket_keepalive on;
-    tcp_nodelay on;
-    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
-    proxy_pass $sluice_peer;
+${TCP}
+${chosen(settings)}
 }`,
       ]
     : []
@@ -81,7 +138,7 @@ export function passthroughConf({ home }: ConfSettings): string {
   return `# Sluice: in a server{} of stream{} that listens, without "ssl", where TLS clients come in. What is not passed through by
 # name goes to the server of http{} that listens at hop/https.sock with "ssl"; that one sees the client's own address.
 js_import sluice_way from "${includes}/njs/way.js";
-js_set $sluice_way sluice_way;
+js_set $sluice_way sluice_way.tls;
 js_var $sluice_passing 1;
 ssl_preread on;
 pass "unix:${home}/hop/$sluice_way.sock";

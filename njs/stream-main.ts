@@ -10,6 +10,7 @@ import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
+import { takeHanded } from './handed.js'
 import { hold } from './hold.js'
 import type { Asked } from './lookup.js'
 import { findPassed } from './passed.js'
@@ -157,6 +158,11 @@ async function pick(s: NginxStreamRequest): Promise<void> {
   await serve(s, v.sluice_key as string)
 }
 
+/** What another server handed on. */
+async function handed(s: NginxStreamRequest): Promise<void> {
+  await serve(s, takeHanded(s) + '/' + (s.variables.sluice_slot as string))
+}
+
 /** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or `other`. */
 function serveNamed(s: NginxStreamRequest, before: string, other: string): void {
   s.on('upstream', (data) => {
@@ -210,4 +216,4 @@ function answered(s: NginxStreamRequest): void {
   })
 }
 
-export default { pick, named, pass, asked, answered }
+export default { pick, named, handed, pass, asked, answered }

@@ -119,6 +119,7 @@ export const BUNDLES = [
   { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js', plugins: [putInside] },
   { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones] },
   { ...njs, from: 'njs/way-main.ts', to: 'njs/way.js', plugins: [streamZones] },
+  { ...njs, from: 'njs/named-main.ts', to: 'njs/named.js', plugins: [streamZones] },
   { ...njs, from: 'njs/stream-admin-main.ts', to: 'njs/stream-admin.js', plugins: [streamZones] },
 ]
 

@@ -15,6 +15,8 @@ export interface NginxBuild {
   hasPreread: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
+  /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
+  hasRealip: boolean
 }
 
 const MODULES = [
@@ -59,6 +61,7 @@ function parseArguments(version: string, output: string): NginxBuild {
       /--with-stream_ssl_preread_module/.test(output) &&
       !/--without-stream_pass_module/.test(output),
     hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
+    hasRealip: isWith('realip') && output.includes('--with-stream_realip_module'),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

@@ -22,6 +22,8 @@ export interface NginxInfo {
   hasPreread: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
+  /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
+  hasRealip: boolean
   mimeTypes?: string
 }
 
@@ -45,13 +47,20 @@ export function nginxInfo(
   path: string,
   found: Pick<
     NginxInfo,
-    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread' | 'hasGrpc'
+    | 'version'
+    | 'njs'
+    | 'engines'
+    | 'modulesPath'
+    | 'hasTls'
+    | 'hasPreread'
+    | 'hasGrpc'
+    | 'hasRealip'
   >,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasGrpc } = found
+  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasGrpc, hasRealip } = found
   const modules = loadableModules(modulesPath)
   const hasSticky = atLeast(version, POOL_SINCE)
-  const built = { hasTls, hasPreread, hasGrpc }
+  const built = { hasTls, hasPreread, hasGrpc, hasRealip }
   return { path, version, njs, modulesPath, modules, engines, hasSticky, ...built }
 }
 

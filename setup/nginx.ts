@@ -88,6 +88,7 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     hasTls: true,
     hasPreread: true,
     hasGrpc: true,
+    hasRealip: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
 }

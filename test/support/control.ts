@@ -18,6 +18,8 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     home,
     httpPort: 8080,
     streamPorts: '',
+    proxyProtocolPorts: '',
+    trustedProxies: [],
     httpsPort: 0,
     passthrough: true,
     certificates: undefined,

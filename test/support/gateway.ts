@@ -40,6 +40,11 @@ export interface GatewayOptions {
   streamPorts?: string
   /** Whether routes by name share the HTTPS port; then nginx has stream{}. */
   passthrough?: boolean
+  /** Ports at which the PROXY protocol is spoken, and whom nginx believes. */
+  proxied?: (ports: { httpPort: number; httpsPort: number }) => {
+    proxyProtocolPorts: string
+    trustedProxies: string[]
+  }
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
   /** PEM; of those that Node knows by default. */
@@ -127,6 +132,7 @@ function confSettings(
     passthrough,
     hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
+    ...{ proxyProtocolPorts: '', trustedProxies: [], ...options.proxied?.(ports) },
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,
     poolPort: ports.poolPort,
