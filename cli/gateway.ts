@@ -6,7 +6,7 @@ import { SluiceError, messageOf } from '../runtime/errors.js'
 import type { Settings } from '../runtime/settings.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { canPool } from '../contract/version.js'
-import { homePaths, renderConf } from '../nginx/render.js'
+import { homePaths, renderConf, tuneSockets } from '../nginx/render.js'
 import type { NginxInfo } from '../setup/nginx.js'
 import type { NginxPlace } from './start/nginx-process.js'
 import type { Account } from './start/accounts.js'
@@ -70,7 +70,7 @@ function refuseLacking({ engine, proxyProtocolPorts }: Settings, info: NginxInfo
 export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
   refuseLacking(settings, info)
   const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
-  const { proxyProtocolPorts, trustedProxies } = settings
+  const { tunedPorts, proxyProtocolPorts, trustedProxies } = settings
   const texts = renderConf({
     ...{ home, poolPort, engine, tableBytes, bind, httpPort },
     httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
@@ -81,7 +81,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     hasStream: hasStream(info),
     hasGrpc: info.hasGrpc,
     streamPorts: settings.streamPorts,
-    ...{ proxyProtocolPorts, trustedProxies },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies },
     passthrough: hasPassthrough(settings, info),
     workers: settings.workers,
     user: userLine(workers),
@@ -105,7 +105,9 @@ export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
     conf: join(home, 'nginx.conf'),
     pidFile: paths.pidFile,
     // Every one: a single file left in its place keeps nginx from starting.
-    sockets: Object.values({ ...paths }).filter((path) => path.endsWith('.sock')),
+    sockets: [...Object.values({ ...paths }), ...tuneSockets(home)].filter((path) =>
+      path.endsWith('.sock'),
+    ),
   }
 }
 

@@ -1,8 +1,17 @@
 /** `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`. */
 import { portsIn, printPorts } from '../contract/ports.js'
 import { SHARES, SLOTS, STREAM_ZONES } from '../contract/zones.js'
-import { MARK, proxiedMark, streamTrust } from './proxied.js'
-import { homePaths, listenAddress, type ConfSettings } from './settings.js'
+import {
+  TCP,
+  chosen,
+  handedServers,
+  handingServers,
+  indented,
+  listens,
+  moduleLine,
+  tunablePorts,
+} from './handed-conf.js'
+import { homePaths, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
@@ -15,32 +24,17 @@ js_shared_dict_zone zone=${event}:512k;
 js_shared_dict_zone zone=${handed}:1m;`
 }
 
-function variables({ home, streamPorts }: ConfSettings): string {
+function variables(settings: ConfSettings): string {
+  const { home, streamPorts } = settings
   return `js_var $sluice_ports "${streamPorts}";
+js_var $sluice_tuned_ports "${printPorts(tunablePorts(settings))}";
+js_var $sluice_tuned '';
+js_var $sluice_named '';
 js_var $sluice_probe_socket "${homePaths(home).probeSocket}";
 js_var $sluice_key '';
 js_var $sluice_peer '';
 js_var $sluice_hash '';`
 }
-
-/** What `listen` has for some of the ports, those that follow each other as one. */
-function listens({ bind }: ConfSettings, ports: number[], more: string): string[] {
-  const ranges = printPorts(ports).split(' ').filter(Boolean)
-  return ranges.map((range) => `listen ${listenAddress(bind)}:${range}${more};`)
-}
-
-function indented(lines: string[]): string {
-  return lines.map((line) => `    ${line}`).join('\n')
-}
-
-/** How a server goes on that has chosen a peer. */
-function chosen(settings: ConfSettings): string {
-  return `    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
-    proxy_pass $sluice_peer;`
-}
-
-const TCP = `    proxy_socket_keepalive on;
-    tcp_nodelay on;`
 
 function tcpServer(settings: ConfSettings, ports: number[]): string {
   return `server {
@@ -66,70 +60,15 @@ ${chosen(settings)}
 }`
 }
 
-/** nginx takes up no connection again that began with a header for it and had to wait for an answer; one that is handed on it does. */
-function proxiedServer(settings: ConfSettings, ports: number[]): string {
-  const { home } = settings
-  const lines = [...listens(settings, ports, MARK), ...streamTrust(settings, ports)]
-  return `# Proxies in front say whose connection it is.
-server {
-${indented(lines)}
-    js_import sluice_way from "${homePaths(home).includes}/njs/way.js";
-    js_set $sluice_onward sluice_way.port;
-    pass "unix:${home}/hop/$sluice_onward.sock";
-}`
-}
-
-/** Those that were handed on. */
-function handedServers(settings: ConfSettings): string[] {
-  const { includes, namedSocket, tuneSocket } = homePaths(settings.home)
-  return [
-    `# Ports with names: the client speaks first.
-server {
-    listen "unix:${namedSocket}";
-    js_import sluice_named from "${includes}/njs/named.js";
-    js_preread sluice_named;
-    pass "unix:${tuneSocket}";
-}`,
-    `server {
-    listen "unix:${tuneSocket}";
-${moduleLine(settings)}
-    js_access sluice_stream.handed;
-${TCP}
-${chosen(settings)}
-}`,
-  ]
-}
-
 function portServers(settings: ConfSettings): string[] {
   const ports = portsIn(settings.streamPorts)
-  const proxied = ports.filter((port) => proxiedMark(settings, port) !== '')
-  const others = ports.filter((port) => !proxied.includes(port))
+  const tunable = tunablePorts(settings)
+  const others = ports.filter((port) => !tunable.includes(port))
   return [
     ...(others.length === 0 ? [] : [tcpServer(settings, others)]),
-    ...(proxied.length === 0 ? [] : [proxiedServer(settings, proxied), ...handedServers(settings)]),
+    ...handingServers(settings),
     ...(ports.length === 0 ? [] : [udpServer(settings, ports)]),
   ]
-}
-
-/** Not in stream{} itself: the server that looks at each TLS connection would pay for it. */
-function moduleLine({ home }: ConfSettings): string {
-  return `    js_import sluice_stream from "${homePaths(home).includes}/njs/stream.js";`
-}
-
-function passServer(settings: ConfSettings): string[] {
-  const { passSocket } = homePaths(settings.home)
-  return settings.passthrough
-    ? [
-        `# TLS that is passed through by name.
-server {
-    listen "unix:${passSocket}";
-${moduleLine(settings)}
-    js_preread sluice_stream.pass;
-${TCP}
-${chosen(settings)}
-}`,
-      ]
-    : []
 }
 
 /** `passthrough.conf`: the server of stream{} at a port where TLS is terminated or passed through, by name. */
@@ -186,7 +125,7 @@ export function streamConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     ...portServers(settings),
-    ...passServer(settings),
+    ...handedServers(settings),
     probeServer(settings),
     adminServer(settings),
     '',

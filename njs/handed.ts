@@ -1,7 +1,9 @@
 /**
- * What one server of stream{} tells the next, to which it hands a connection on: the unit that serves it. No variable comes along, but
- * nginx goes on counting the connection under the number that it has in all workers.
+ * What one server of stream{} tells the next, to which it hands a connection on: `<unit>`, or `<unit> <address> <port>` with where the
+ * client came in. No variable comes along, but nginx goes on counting the connection under the number that it has in all workers.
  */
+import { DIGEST_LENGTH } from '../contract/table.js'
+import { TUNING_MARK, UNTUNED } from '../contract/tuning.js'
 import { countFailure } from './count.js'
 import { zones } from './dict.js'
 import type { Dict } from './dict.js'
@@ -17,9 +19,9 @@ function numberOf(s: NginxStreamRequest): string {
 }
 
 /** Where it cannot be told, the next server closes the connection. */
-export function hand(s: NginxStreamRequest, unit: string): void {
+export function hand(s: NginxStreamRequest, told: string): void {
   try {
-    ngx.shared.sluice_stream_handed.set(numberOf(s), unit)
+    ngx.shared.sluice_stream_handed.set(numberOf(s), told)
   } catch (error) {
     countFailure(zones.sluice_counter, 'handing a connection on', error, s)
   }
@@ -28,4 +30,20 @@ export function hand(s: NginxStreamRequest, unit: string): void {
 /** '' where nothing was told. */
 export function takeHanded(s: NginxStreamRequest): string {
   return ngx.shared.sluice_stream_handed.pop(numberOf(s)) || ''
+}
+
+/** ` 127.0.0.1 9100` */
+export function cameTo(s: NginxStreamRequest): string {
+  return ' ' + s.variables.server_addr + ' ' + s.variables.server_port
+}
+
+/** Hands on to the server that keeps connections as the unit's record says, and names its socket. `place`: what `cameTo` said. */
+export function handTuned(s: NginxStreamRequest, unit: string, place: () => string): string {
+  const record = zones.sluice_table.get(unit)
+  const isTuned = record !== undefined && record.charAt(DIGEST_LENGTH) === TUNING_MARK
+  hand(s, isTuned ? unit + place() : unit)
+  return (
+    'tune' +
+    (isTuned ? record.slice(DIGEST_LENGTH + 1, record.indexOf(' ', DIGEST_LENGTH)) : UNTUNED)
+  )
 }

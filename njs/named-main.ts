@@ -2,26 +2,21 @@
  * A connection to a port that has names, which another server handed on: which of them the client asks for. A module of its own, so that
  * connections without names do not pay for it.
  */
-import { nameIn } from './client-hello.js'
+import { whenNamed } from './when-named.js'
 import { zones } from './dict.js'
-import { hand, takeHanded } from './handed.js'
+import { handTuned, takeHanded } from './handed.js'
 import { findPassed } from './passed.js'
 
-/** `@9100*app.example.com` for a client that asks for this name; the port's own unit for others. */
+/** Of a client that asks for one of the names, that name's unit is told, of others the port's own. */
 function named(s: NginxStreamRequest): void {
-  const own = takeHanded(s)
-  s.on('upstream', (data) => {
-    let name: string | null = ''
-    try {
-      name = nameIn(data)
-    } catch (error) {
-      // Not TLS, so without a name.
-    }
-    if (name !== null) {
-      s.off('upstream')
-      hand(s, findPassed(zones.sluice_table, own.slice(own.indexOf('*') + 1) + '*', name) || own)
-      s.allow()
-    }
+  const told = takeHanded(s)
+  const space = told.indexOf(' ')
+  const own = told.slice(0, space)
+  const before = own.slice(own.indexOf('*') + 1) + '*'
+  whenNamed(s, (name) => {
+    const unit = findPassed(zones.sluice_table, before, name) || own
+    s.variables.sluice_named = handTuned(s, unit, () => told.slice(space))
+    s.allow()
   })
 }
 

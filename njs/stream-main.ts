@@ -3,15 +3,16 @@
  * connection is found out before, by a connection that is closed again; where there is no second peer, that is spared.
  */
 import { STATE_KEY, parseState } from '../contract/table.js'
-import { MAX_TRIES, PASSED_NAME, SHARES } from '../contract/zones.js'
+import { MAX_TRIES, SHARES } from '../contract/zones.js'
 import { activeKey, enter, leave } from './active.js'
-import { nameIn } from './client-hello.js'
+import { whenNamed } from './when-named.js'
 import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
 import { takeHanded } from './handed.js'
 import { hold } from './hold.js'
+import { introductionOf } from './introduction.js'
 import type { Asked } from './lookup.js'
 import { findPassed } from './passed.js'
 import { drawOf } from './plan.js'
@@ -20,6 +21,8 @@ import { mostTries, takes, tell, tryTrial } from './stream-ask.js'
 import { take } from './take.js'
 
 const counter = zones.sluice_counter
+/** What the peer of this connection is told first. */
+let introduction = ''
 const ANOTHER = { upstream: '', sid: '' }
 
 function groundOf(s: NginxStreamRequest): Ground {
@@ -160,38 +163,40 @@ async function pick(s: NginxStreamRequest): Promise<void> {
 
 /** What another server handed on. */
 async function handed(s: NginxStreamRequest): Promise<void> {
-  await serve(s, takeHanded(s) + '/' + (s.variables.sluice_slot as string))
+  const told = takeHanded(s).split(' ')
+  const v = s.variables
+  introduction =
+    told.length < 3
+      ? ''
+      : introductionOf(
+          v.remote_addr as string,
+          v.remote_port as string,
+          told[1] as string,
+          told[2] as string,
+        )
+  await serve(s, told[0] + '/' + (v.sluice_slot as string))
 }
 
-/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or `other`. */
-function serveNamed(s: NginxStreamRequest, before: string, other: string): void {
-  s.on('upstream', (data) => {
-    let name: string | null = ''
-    try {
-      name = nameIn(data)
-    } catch (error) {
-      // Not TLS, so without a name.
-    }
-    if (name !== null) {
-      s.off('upstream')
-      const unit = findPassed(zones.sluice_table, before, name) || other
-      void serve(s, unit + '/' + (s.variables.sluice_slot as string))
-    }
+/** In place of what nginx would tell the peer first, which is a chunk of its own. */
+function introduce(s: NginxStreamRequest): void {
+  s.on('upstream', (data, flags) => {
+    s.off('upstream')
+    s.send(introduction, flags)
   })
 }
 
+/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or the port's own. */
 function named(s: NginxStreamRequest): void {
   const v = s.variables
-  if (v.sluice_peer === '') {
-    serveNamed(s, v.server_port + '*', '@tcp*' + v.server_port)
-  } else {
+  const port = v.server_port as string
+  if (v.sluice_peer !== '') {
     s.allow()
+    return
   }
-}
-
-/** TLS that is passed through by name (way-main.ts): nginx took along no variable, but all that the client said is still unread. */
-function pass(s: NginxStreamRequest): void {
-  serveNamed(s, PASSED_NAME, '')
+  whenNamed(s, (name) => {
+    const unit = findPassed(zones.sluice_table, port + '*', name) || '@tcp*' + port
+    void serve(s, unit + '/' + (v.sluice_slot as string))
+  })
 }
 
 /** The server that asks: whom, stands in the request that the hop sends. */
@@ -216,4 +221,4 @@ function answered(s: NginxStreamRequest): void {
   })
 }
 
-export default { pick, named, handed, pass, asked, answered }
+export default { pick, named, handed, introduce, asked, answered }

@@ -4,20 +4,25 @@
  */
 import { PASSED_NAME } from '../contract/zones.js'
 import { zones } from './dict.js'
-import { hand } from './handed.js'
+import { cameTo, hand, handTuned } from './handed.js'
 import { findPassed } from './passed.js'
 
 /** `$sluice_way`: whether TLS is passed through or terminated, after nginx looked into it. */
 function tls(s: NginxStreamRequest): string {
   const name = s.variables.ssl_preread_server_name || ''
-  return findPassed(zones.sluice_table, PASSED_NAME, name) === '' ? 'https' : 'pass'
+  const unit = findPassed(zones.sluice_table, PASSED_NAME, name)
+  return unit === '' ? 'https' : handTuned(s, unit, () => cameTo(s))
 }
 
 /** `$sluice_onward`: where the port has names, the client has to speak first. */
 function port(s: NginxStreamRequest): string {
   const own = s.variables.server_port as string
-  hand(s, '@tcp*' + own)
-  return zones.sluice_table.get('@' + own + '*') === undefined ? 'tune0' : 'named'
+  const unit = '@tcp*' + own
+  if (zones.sluice_table.get('@' + own + '*') === undefined) {
+    return handTuned(s, unit, () => cameTo(s))
+  }
+  hand(s, unit + cameTo(s))
+  return 'named'
 }
 
 export default { tls, port }

@@ -87,6 +87,11 @@ export const SETTINGS = {
     'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
   ),
   streamPorts: given(PORTS, '9100-9109', 'opened beforehand for TCP and UDP routes; `off`: none'),
+  tunedPorts: given(
+    PORTS,
+    'off',
+    'those of them whose TCP routes may have `timeouts` and `proxyProtocol`',
+  ),
   proxyProtocolPorts: given(
     PORTS,
     'off',

@@ -10,7 +10,7 @@ export interface Wrong {
 
 /** The first that is found; undefined: none. */
 export function wrongTogether(values: Values): Wrong | undefined {
-  return sharedPort(values) ?? wrongEtcd(values) ?? wrongProxies(values)
+  return sharedPort(values) ?? wrongEtcd(values) ?? wrongTuned(values) ?? wrongProxies(values)
 }
 
 function sharedPort(values: Values): Wrong | undefined {
@@ -34,6 +34,16 @@ function wrongEtcd({ etcdCertificate, etcdKey }: Values): Wrong | undefined {
     : { name, problem: 'etcdCertificate and etcdKey need each other' }
 }
 
+function foreignTo(ports: string, own: number[]): string {
+  return printPorts(portsIn(ports).filter((port) => !own.includes(port)))
+}
+
+function wrongTuned({ tunedPorts, streamPorts }: Values): Wrong | undefined {
+  const foreign = foreignTo(tunedPorts, portsIn(streamPorts))
+  const problem = `none of streamPorts: ${foreign}`
+  return foreign === '' ? undefined : { name: 'tunedPorts', problem }
+}
+
 function wrongProxies(values: Values): Wrong | undefined {
   const { proxyProtocolPorts, trustedProxies, mode } = values
   if (proxyProtocolPorts === '') {
@@ -50,7 +60,7 @@ function wrongProxies(values: Values): Wrong | undefined {
   }
   const { httpPort, httpsPort, streamPorts } = values
   const own = [httpPort, httpsPort, ...portsIn(streamPorts)].filter((port) => port !== 0)
-  const foreign = portsIn(proxyProtocolPorts).filter((port) => !own.includes(port))
-  const problem = `none of the gateway's ports: ${printPorts(foreign)}; its own are httpPort, httpsPort and streamPorts`
-  return foreign.length === 0 ? undefined : { name, problem }
+  const foreign = foreignTo(proxyProtocolPorts, own)
+  const problem = `none of the gateway's ports: ${foreign}; its own are httpPort, httpsPort and streamPorts`
+  return foreign === '' ? undefined : { name, problem }
 }

@@ -168,13 +168,13 @@ export function loadConfig(input: ConfigInput): Config {
 function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, home, bind } = values
   const { httpPort, httpsPort, passthrough, streamPorts, certificates, apiPort, apiToken } = values
-  const { proxyProtocolPorts, trustedProxies = [] } = values
+  const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
   const { registry, cluster, docker, domain, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, passthrough, streamPorts, certificates },
-    ...{ proxyProtocolPorts, trustedProxies, apiPort, apiToken },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiToken },
     ...{ registry, cluster, docker, domain, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     tableBytes: tableSize,

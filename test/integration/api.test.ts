@@ -552,7 +552,7 @@ t.test('routes of connections', async (t) => {
   t.match((await call('GET', '/v1/routes/db')).body, { port: 9100, protocol: 'tcp' })
   t.equal((await call('DELETE', '/v1/routes/db')).status, 200)
   control.stream = () => ({
-    ...{ ports: '', passthrough: false, connected: false },
+    ...{ ports: '', tuned: '', passthrough: false, connected: false },
     reason: 'it lacks the stream module',
   })
   t.match((await put('db', 9100)).body, { code: 'conflict', detail: /lacks the stream module/ })
@@ -616,7 +616,7 @@ t.test('routes by the name that a TLS client asks for', async (t) => {
     { method: 'PUT', path: '/v1/routes/two', body: { sni: names, upstream: 'db' } },
   ]
   t.equal((await call('POST', '/v1/batch', { operations })).status, 200, 'names may be swapped')
-  control.stream = () => ({ ports: '9100', passthrough: false, connected: true })
+  control.stream = () => ({ ports: '9100', tuned: '', passthrough: false, connected: true })
   t.match((await put('none', ['n'])).body, {
     ...{ code: 'conflict', field: 'sni' },
     detail: /setting passthrough is off, or https-port is 0, or nginx lacks/,

@@ -38,6 +38,8 @@ export interface GatewayOptions {
   wide?: boolean
   /** Ports for routes; undefined: nginx has no stream{}. */
   streamPorts?: string
+  /** Those of them whose routes may be tuned. */
+  tunedPorts?: string
   /** Whether routes by name share the HTTPS port; then nginx has stream{}. */
   passthrough?: boolean
   /** Ports at which the PROXY protocol is spoken, and whom nginx believes. */
@@ -132,6 +134,7 @@ function confSettings(
     passthrough,
     hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
+    tunedPorts: options.tunedPorts ?? '',
     ...{ proxyProtocolPorts: '', trustedProxies: [], ...options.proxied?.(ports) },
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,

@@ -16,6 +16,7 @@ const SETTINGS: ConfSettings = {
   hasStream: true,
   hasGrpc: true,
   streamPorts: '9100-9109',
+  tunedPorts: '',
   proxyProtocolPorts: '',
   trustedProxies: [],
   passthrough: true,
