@@ -20,13 +20,14 @@ export const TUNED_CONDITION = 'sluice_tuned'
 
 const CONNECTION = 'is for requests, so for routes by host; a connection has idleMs'
 
-/** All ways that there are; the first asks for nothing. */
+/** All ways that there are to ask for anything. */
 export function allTunings(): Tuning[] {
-  const silences: Tuning[] = IDLE_MS.map((idleMs) => ({ timeouts: { idleMs: idleMs } }))
   const told: Tuning = { proxyProtocol: 'v1' }
-  return [{} as Tuning]
-    .concat(silences)
-    .reduce((all, each) => all.concat([each, Object.assign({}, each, told)]), [] as Tuning[])
+  const silent: Tuning[] = IDLE_MS.map((idleMs) => ({ timeouts: { idleMs: idleMs } }))
+  return silent.concat(
+    told,
+    silent.map((each) => Object.assign({}, each, told)),
+  )
 }
 
 /** `60`, `60p` or `0p`: seconds, and whether instances are told. Short, since it stands in the path of a socket. */

@@ -78,28 +78,52 @@ server {
 }`
 }
 
-/** nginx's own header would name the socket as what the client came to; so njs puts another one in its place. */
-const INTRODUCED = ['proxy_protocol on;', 'js_filter sluice_stream.introduce;']
-
-function tunedServer(settings: ConfSettings, tuning: Tuning): string {
-  const { timeouts, proxyProtocol } = tuning
-  const lines = [
-    `listen "unix:${tuneSocket(settings.home, tuningName(tuning))}";`,
-    `set $${TUNED_CONDITION} 1;`,
-    'js_access sluice_stream.handed;',
-    ...(timeouts === undefined ? [] : [`proxy_timeout ${timeouts.idleMs}ms;`]),
-    ...(proxyProtocol === undefined ? [] : INTRODUCED),
-  ]
-  return `server {
-${moduleLine(settings)}
-${indented(lines)}
+/** What was handed on with nothing more; and what is tuned, of which only the peer is chosen here. */
+function choosingServers(settings: ConfSettings): string[] {
+  const { includes, handedSocket, tunedSocket } = homePaths(settings.home)
+  const common = `    js_import sluice_handed from "${includes}/njs/handed.js";
+    set $${TUNED_CONDITION} 1;`
+  return [
+    `server {
+    listen "unix:${handedSocket}";
+${common}
+    js_access sluice_handed.plain;
 ${TCP}
 ${chosen(settings)}
+}`,
+    `server {
+    listen "unix:${tunedSocket}";
+${common}
+    js_access sluice_handed.tuned;
+    js_set $sluice_tuning sluice_handed.onward;
+    pass "unix:${settings.home}/hop/tune$sluice_tuning.sock";
+}`,
+  ]
+}
+
+/** nginx's own header would name the socket as what the client came to; so njs puts another one in its place. */
+const INTRODUCED = ['proxy_protocol on;', 'js_filter sluice_kept.introduce;']
+
+function tunedServer(settings: ConfSettings, tuning: Tuning): string {
+  const { home, connectTimeoutMs } = settings
+  const { timeouts, proxyProtocol } = tuning
+  return `server {
+${indented([
+  `listen "unix:${tuneSocket(home, tuningName(tuning))}";`,
+  `js_import sluice_kept from "${homePaths(home).includes}/njs/kept.js";`,
+  'js_set $sluice_kept sluice_kept.peer;',
+  ...(timeouts === undefined ? [] : [`proxy_timeout ${timeouts.idleMs}ms;`]),
+  ...(proxyProtocol === undefined ? [] : INTRODUCED),
+  `proxy_connect_timeout ${connectTimeoutMs}ms;`,
+  'proxy_pass $sluice_kept;',
+])}
+${TCP}
 }`
 }
 
-/** Where connections come that were handed on, one server for each way to keep them. */
+/** Where connections come that were handed on. */
 export function handedServers(settings: ConfSettings): string[] {
   const isNeeded = settings.passthrough || tunablePorts(settings).length > 0
-  return isNeeded ? allTunings().map((tuning) => tunedServer(settings, tuning)) : []
+  const each = allTunings().map((tuning) => tunedServer(settings, tuning))
+  return isNeeded ? [...choosingServers(settings), ...each] : []
 }

@@ -71,6 +71,9 @@ export interface HomePaths {
   httpsSocket: string
   /** Where ports of stream{} hand connections on whose first message has to be read. */
   namedSocket: string
+  /** Where they and the HTTPS port hand on what is served as it comes, and what is tuned. */
+  handedSocket: string
+  tunedSocket: string
   /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
   ownCertificate: string
   pidFile: string
@@ -108,6 +111,8 @@ export function homePaths(home: string): HomePaths {
     askSocket: `${home}/hop/ask.sock`,
     httpsSocket: `${home}/hop/https.sock`,
     namedSocket: `${home}/hop/named.sock`,
+    handedSocket: `${home}/hop/handed.sock`,
+    tunedSocket: `${home}/hop/tuned.sock`,
     fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,

@@ -1,9 +1,9 @@
 /**
- * What one server of stream{} tells the next, to which it hands a connection on: `<unit>`, or `<unit> <address> <port>` with where the
- * client came in. No variable comes along, but nginx goes on counting the connection under the number that it has in all workers.
+ * What one server of stream{} tells the next, to which it hands a connection on: `<unit>`; where that is tuned
+ * `<unit> <tuning> <address> <port>`, with where the client came in, and at last `<peer> <what it is told>`. No variable comes along, but nginx goes on counting the connection under the number that it has in all workers.
  */
 import { DIGEST_LENGTH } from '../contract/table.js'
-import { TUNING_MARK, UNTUNED } from '../contract/tuning.js'
+import { TUNING_MARK } from '../contract/tuning.js'
 import { countFailure } from './count.js'
 import { zones } from './dict.js'
 import type { Dict } from './dict.js'
@@ -37,13 +37,30 @@ export function cameTo(s: NginxStreamRequest): string {
   return ' ' + s.variables.server_addr + ' ' + s.variables.server_port
 }
 
-/** Hands on to the server that keeps connections as the unit's record says, and names its socket. `place`: what `cameTo` said. */
+/** Hands on to the server that is for the unit, and names its socket. `place`: what `cameTo` said. */
 export function handTuned(s: NginxStreamRequest, unit: string, place: () => string): string {
   const record = zones.sluice_table.get(unit)
-  const isTuned = record !== undefined && record.charAt(DIGEST_LENGTH) === TUNING_MARK
-  hand(s, isTuned ? unit + place() : unit)
-  return (
-    'tune' +
-    (isTuned ? record.slice(DIGEST_LENGTH + 1, record.indexOf(' ', DIGEST_LENGTH)) : UNTUNED)
-  )
+  if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {
+    hand(s, unit)
+    return 'handed'
+  }
+  const space = record.indexOf(' ', DIGEST_LENGTH)
+  hand(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + place())
+  return 'tuned'
+}
+
+export interface Tuned {
+  unit: string
+  /** By its name. */
+  tuning: string
+  /** Where the client came in. */
+  address: string
+  port: string
+}
+
+/** What `handTuned` told of a unit that is tuned. */
+export function parseTuned(told: string): Tuned {
+  const parts = told.split(' ')
+  const at = (i: number): string => parts[i] || ''
+  return { unit: at(0), tuning: at(1), address: at(2), port: at(3) }
 }
