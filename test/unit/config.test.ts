@@ -108,6 +108,16 @@ t.test('ports of proxies, and who is believed there, go together', async (t) => 
   t.match(refusal(folder, given('8080', '::ffff:10.0.0.0/104')), /expected addresses/)
 })
 
+t.test('ports that are tuned are ports for routes', async (t) => {
+  const folder = temporaryFolder(t)
+  const given = (ports: string, stream = '9100-9109'): Given => ({
+    environment: { SLUICE_TUNED_PORTS: ports, SLUICE_STREAM_PORTS: stream },
+  })
+  t.equal(loadConfig(inputOf(folder, given('9101,9100'))).settings.tunedPorts, '9100-9101')
+  t.match(refusal(folder, given('9109-9111')), /TUNED_PORTS: none of streamPorts: 9110-9111/)
+  t.match(refusal(folder, given('9100', 'off')), /TUNED_PORTS: none of streamPorts: 9100/)
+})
+
 t.test(
   'an unknown name is refused, wherever it stands, with the nearest that is known',
   async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { canPool } from '../../contract/version.js'
-import { homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
+import { homePaths, renderConf, tuneSockets, type ConfSettings } from '../../nginx/render.js'
 
 const SETTINGS: ConfSettings = {
   home: '/srv/sluice',
@@ -85,6 +85,28 @@ t.test('only servers at ports of proxies say whom they believe', async (t) => {
   t.equal(count(http['nginx.conf'], /real_ip_header proxy_protocol;/g), 2)
   t.notMatch(renderConf(SETTINGS)['nginx.conf'], /proxy_protocol|real_ip/)
 })
+
+t.test(
+  'only ports that are tuned hand on, and only where anything does there are servers for it',
+  async (t) => {
+    const stream = (more: Partial<ConfSettings>) =>
+      renderConf({ ...SETTINGS, ...more })['sluice/stream.conf'] ?? ''
+    const none = stream({ passthrough: false })
+    t.same(none.match(/hop\/(tune|named|handed)\w*|^ +pass /gm), null)
+    const some = stream({ passthrough: false, tunedPorts: '9100 9109' })
+    t.match(some, /listen 127\.0\.0\.1:9101-9108;/)
+    t.match(some, /listen 127\.0\.0\.1:9100;\n +listen 127\.0\.0\.1:9109;/)
+    const servers = new Set(some.match(/hop\/tune\d+p?\.sock/g))
+    t.equal(servers.size, 17)
+    t.match(some, /js_var \$sluice_tuned_ports "9100 9109";/)
+    t.match(stream({ streamPorts: '' }), /tune86400p\.sock/, 'the HTTPS port hands on by name')
+    // A file that is in the way of one keeps nginx from starting.
+    t.same(
+      new Set(tuneSockets('/srv/sluice')),
+      new Set([...servers].map((path) => `/srv/sluice/${path}`)),
+    )
+  },
+)
 
 t.test('a home that a configuration would misread is refused', async (t) => {
   for (const home of [
