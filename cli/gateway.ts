@@ -55,14 +55,20 @@ function userLine(workers: Workers): string | undefined {
 }
 
 /** Throws `invalid` when the settings ask for what this nginx lacks. */
-function refuseLacking({ engine, proxyProtocolPorts }: Settings, info: NginxInfo): void {
+function refuseLacking(settings: Settings, info: NginxInfo): void {
+  const { engine, tunedPorts, proxyProtocolPorts } = settings
+  const refuse = (field: keyof Settings, lack: string): never => {
+    throw new SluiceError('invalid', `nginx at ${info.path} ${lack}`, { field })
+  }
   if (!info.engines.includes(engine)) {
-    const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
-    throw new SluiceError('invalid', message, { field: 'engine' })
+    refuse('engine', `has no njs engine ${engine}, only ${info.engines.join(', ')}`)
   }
   if (proxyProtocolPorts !== '' && !info.hasRealip) {
-    const message = `nginx at ${info.path} was built without http_realip_module or stream_realip_module`
-    throw new SluiceError('invalid', message, { field: 'proxyProtocolPorts' })
+    const lack = 'was built without http_realip_module or stream_realip_module'
+    refuse('proxyProtocolPorts', lack)
+  }
+  if (tunedPorts !== '' && !(hasStream(info) && info.hasPass)) {
+    refuse('tunedPorts', 'has no stream module with njs, or was built without stream_pass_module')
   }
 }
 
