@@ -182,6 +182,36 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     )
   })
 
+  t.test(`${rig}: a route that changes all the time loses nobody`, async (t) => {
+    const { route, put, port, httpsPort } = await bench(t, rig)
+    for (const id of ['a', 'b']) await put('db', await startTcp(t, id))
+    await put('tls', await startTls(t, 'c', await authority.issue(['db.test'])))
+    const ways = [{}, ...[60_000, 3_600_000].map((idleMs) => ({ timeouts: { idleMs } }))]
+    const change = async (way: object) => {
+      await route('db', { port, protocol: 'tcp', upstream: 'db', ...way })
+      await route('tls', { sni: ['db.test'], upstream: 'tls', ...way })
+    }
+    await change({})
+    let isOver = false
+    const asking = async () => {
+      const who: Record<string, number> = {}
+      while (!isOver) {
+        const plain = await openTcp(port)
+        const inside = await openTls(httpsPort, 'db.test')
+        for (const client of [plain, inside]) {
+          const line = await client.line()
+          who[line] = (who[line] ?? 0) + 1
+          await client.end()
+        }
+      }
+      return who
+    }
+    const clients = [asking(), asking(), asking()]
+    for (let i = 1; i <= 30; i++) await change(ways[i % ways.length] ?? {})
+    isOver = true
+    for (const who of await Promise.all(clients)) t.same(Object.keys(who).sort(), ['a', 'b', 'c'])
+  })
+
   t.test(`${rig}: a proxy's word is passed on`, async (t) => {
     const proxied: GatewayOptions['proxied'] = ({ httpsPort }) => ({
       proxyProtocolPorts: `${httpsPort}`,
