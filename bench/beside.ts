@@ -15,15 +15,22 @@ export interface Beside extends Adopted {
 /** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one nginx, of one worker if not told otherwise. */
 export async function startBeside(
   bench: Bench,
-  options: { engine: 'njs' | 'qjs'; hosts: readonly string[]; backend: number; workers?: number },
+  options: {
+    engine: 'njs' | 'qjs'
+    hosts: readonly string[]
+    backend: number
+    workers?: number
+    /** For http{}, so for all of them. */
+    directives?: string
+  },
 ): Promise<Beside> {
-  const { engine, hosts, backend, workers = 1 } = options
+  const { engine, hosts, backend, workers = 1, directives = '' } = options
   const { nginx } = await tools()
   const port = await freePort()
   const servers = (includes: string): string => {
     const headers = `include "${includes}/headers.conf";`
     const ours = `server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
-    return `${printStatics({ port, hosts, backend, headers })}\n${ours}`
+    return `${directives}\n${printStatics({ port, hosts, backend, headers })}\n${ours}`
   }
   const adopted = await startAdopted(bench, { nginx, engine, workers, servers, port })
   await register(adopted, 'sluice', hosts, backend)
@@ -43,6 +50,12 @@ async function register(
   await rig.batch(operations)
 }
 
+/** A static side counts what is in flight as Sluice does, by a limit_conn that nothing reaches: `zone` for http{}, `limit` for the location. */
+export function counting(name: string): { zone: string; limit: string } {
+  const zone = `limit_conn_zone "$proxy_host/$pid" zone=${name}_active:4m;`
+  return { zone, limit: `limit_conn ${name}_active 65535;` }
+}
+
 /** The static upstream and its control. `headers` is what both sides tell their peers, so that only the way differs. */
 export function printStatics(options: {
   port: number
@@ -52,10 +65,12 @@ export function printStatics(options: {
 }): string {
   const { port, hosts, backend, headers } = options
   const members = hosts.map((host) => `server ${host}:${backend};`).join(' ')
-  const printed = ['static', 'again'].map(
-    (name) => `upstream ${name} { zone ${name} 256k; ${members} keepalive 256; }
+  const printed = ['static', 'again'].map((name) => {
+    const { zone, limit } = counting(name)
+    return `upstream ${name} { zone ${name} 256k; ${members} keepalive 256; }
+${zone}
 server { listen 127.0.0.1:${port}; server_name ${name}.localhost;
-    location / { proxy_buffering off; ${headers} proxy_pass http://${name}; } }`,
-  )
+    location / { proxy_buffering off; ${limit} ${headers} proxy_pass http://${name}; } }`
+  })
   return printed.join('\n')
 }

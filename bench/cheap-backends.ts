@@ -8,10 +8,13 @@ export async function startCheapBackends(
   nginx: NginxInfo,
   hosts: string[],
   port: number,
+  /** Of all of them; by default a line that says which one it is. */
+  body?: string,
 ): Promise<void> {
-  const servers = hosts.map(
-    (host) => `server { listen ${host}:${port}; location / { return 200 "bench ${host}\\n"; } }`,
-  )
+  const servers = hosts.map((host) => {
+    const said = body ?? `bench ${host}\\n`
+    return `server { listen ${host}:${port}; location / { return 200 "${said}"; } }`
+  })
   // The port on which its start is seen.
   servers.push(`server { listen 127.0.0.1:${port}; location / { return 200 "bench up\\n"; } }`)
   const started = await PlainNginx.start({

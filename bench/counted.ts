@@ -5,6 +5,7 @@ import { freePort } from '../test/support/ports.js'
 import { hostUnit, upstreamUnit } from '../test/support/table.js'
 import { tools } from '../test/support/tools.js'
 import { instructions, nginxInCallgrind } from './callgrind.js'
+import { counting } from './beside.js'
 import { startCheapBackends } from './cheap-backends.js'
 import { Driver } from './drive.js'
 import type { Bench } from './report.js'
@@ -17,6 +18,8 @@ export interface CountOptions {
   peers: number
   /** They are in the table, which says that the pool has them, and the pool has none: as when they have just come. */
   missing?: boolean
+  /** The static side does not count what is in flight, as Sluice's does. */
+  uncounted?: boolean
 }
 
 /** For each request of a worker. */
@@ -29,6 +32,8 @@ export interface Counted {
 const HOST = 'web.test'
 const REQUESTS = 1000
 const CONNECTIONS = 8
+/** So many at a time leave an engine's contexts behind for all that are counted: to make one costs what a thousand requests do. */
+const WARMING = 64
 
 /** Instructions: exact but for what depends on time and chance. The static side is counted before and after. */
 export async function countInstructions(
@@ -60,7 +65,11 @@ async function both(
   const sides = [gateway.userPort, gateway.httpPort, gateway.userPort]
   const found: number[] = []
   for (const port of sides) {
-    const driver = new Driver({ host: '127.0.0.1', port }, HOST, CONNECTIONS)
+    const target = { host: '127.0.0.1', port }
+    const many = new Driver(target, HOST, WARMING)
+    await many.run(REQUESTS)
+    many.close()
+    const driver = new Driver(target, HOST, CONNECTIONS)
     // Connections of both ends are there, and all that is made once, before it counts.
     await driver.run(REQUESTS / 2)
     found.push((await count(() => driver.run(REQUESTS))) / REQUESTS)
@@ -74,7 +83,7 @@ async function both(
 /** One worker with a static upstream at `userPort` and Sluice at `httpPort`; the same peers and headers on both sides. */
 async function startBoth(
   bench: Bench,
-  { engine, peers, missing = false }: CountOptions,
+  { engine, peers, missing = false, uncounted = false }: CountOptions,
   traced?: { tracers: Tracers; folder: string },
 ): Promise<Gateway> {
   const { nginx } = await tools()
@@ -87,7 +96,7 @@ async function startBoth(
     workers: 1,
     // A process that has given up root since it began cannot be told to count.
     user: 'root',
-    conf: (port) => printStatic(port, addresses),
+    conf: (port) => printStatic(port, addresses, !uncounted),
     accessLog: false,
     ...(traced && { program: (info) => nginxInCallgrind(traced.tracers, info, traced.folder) }),
   })
@@ -108,12 +117,14 @@ export function tellerOf(bench: Bench, name: string): Parameters<typeof startGat
   }
 }
 
-function printStatic(port: number, addresses: string[]): string {
+function printStatic(port: number, addresses: string[], counted: boolean): string {
   const members = addresses.map((address) => `server ${address};`).join(' ')
+  const { zone, limit } = counted ? counting('fixed') : { zone: '', limit: '' }
   return `keepalive_requests 100000000;
 upstream fixed { zone fixed 1m; ${members} keepalive 256; }
+${zone}
 server {
     listen 127.0.0.1:${port};
-    location / { proxy_buffering off; include "$HOME/sluice/headers.conf"; proxy_pass http://fixed; }
+    location / { proxy_buffering off; ${limit} include "$HOME/sluice/headers.conf"; proxy_pass http://fixed; }
 }`
 }

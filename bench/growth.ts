@@ -4,6 +4,7 @@ import { freePort } from '../test/support/ports.js'
 import { tools } from '../test/support/tools.js'
 import { until } from '../test/support/until.js'
 import { startAdopted, stopAdopted, withoutController } from './adopted.js'
+import { counting } from './beside.js'
 import { instructions, nginxInCallgrind } from './callgrind.js'
 import { Driver } from './drive.js'
 import type { Bench } from './report.js'
@@ -46,8 +47,8 @@ export async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth
   const folder = join(bench.folder, `callgrind-${engine}`)
   const port = await freePort()
   const servers = (includes: string): string => printServers(port, growth, includes)
-  const counting = nginxInCallgrind(tracers, nginx, folder)
-  const adopted = await startAdopted(bench, { nginx: counting, engine, servers, port })
+  const traced = nginxInCallgrind(tracers, nginx, folder)
+  const adopted = await startAdopted(bench, { nginx: traced, engine, servers, port })
   const drivers = [STATIC, ...asked].map(
     (host) => new Driver({ host: '127.0.0.1', port }, host, CONNECTIONS),
   )
@@ -73,9 +74,11 @@ export async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth
 
 function printServers(port: number, { members, backend }: Growth, includes: string): string {
   const printed = members.map((host) => `server ${host}:${backend};`).join(' ')
+  const { zone, limit } = counting('static')
   return `upstream static { zone static 256k; ${printed} keepalive 256; }
+${zone}
 server { listen 127.0.0.1:${port}; server_name ${STATIC};
-    location / { proxy_buffering off; include "${includes}/headers.conf"; proxy_pass http://static; } }
+    location / { proxy_buffering off; ${limit} include "${includes}/headers.conf"; proxy_pass http://static; } }
 server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
 }
 

@@ -12,6 +12,7 @@ export const instructionsPart: Part = {
 
 const PEERS = [2, 16]
 const NOTES = [
+  'The static side counts what is in flight for each worker, as Sluice does: a limit_conn that nothing reaches.',
   'A third of the slots of 16 peers are shared: such a request reads a second number.',
   'What the pool has not got yet goes by the hop and by address, a connection for each request; about a second long.',
 ]
@@ -30,6 +31,8 @@ async function run(bench: Bench): Promise<Finding> {
       const found = await countInstructions(bench, tracers, { engine, peers })
       add(`${engine}: instructions, ${peers} peers`, found, count)
     }
+    const uncounted = await countInstructions(bench, tracers, { engine, peers: 2, uncounted: true })
+    add(`${engine}: instructions, 2 peers, the static side counts nothing`, uncounted, count)
     const missing = await countInstructions(bench, tracers, { engine, peers: 2, missing: true })
     add(`${engine}: instructions, 2 peers that the pool has not got yet`, missing, count)
     const calls = await countSystemCalls(bench, tracers, { engine, peers: 2 })

@@ -37,10 +37,13 @@ export async function throughput(options: {
   seconds: number
   /** Each over a connection of its own. */
   once?: boolean
+  /** One more, as it is sent. */
+  header?: string
 }): Promise<number> {
-  const { wrk, url, host, seconds, once = false } = options
-  const closing = once ? ['-H', 'Connection: close'] : []
-  const flags = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-H', `Host: ${host}`, ...closing, url]
+  const { wrk, url, host, seconds, once = false, header } = options
+  const headers = [`Host: ${host}`, ...(once ? ['Connection: close'] : []), header ?? []].flat()
+  const sent = headers.flatMap((line) => ['-H', line])
+  const flags = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, ...sent, url]
   const { code, stdout, stderr } = await runCommand(wrk, flags)
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? NaN)
   if (code === 0 && perSecond > 0 && !/Non-2xx|Socket errors/.test(stdout)) return perSecond

@@ -8,6 +8,9 @@ const INSTANCE_ID = /^[A-Za-z0-9_.:-]{1,128}$/
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
 const PATH_PREFIX = /^\/[A-Za-z0-9._~!$&'()*+,;=:@/-]{0,254}$/
 
+/** What {@link isName} asks, to be told to who got it wrong. */
+export const NAME_RULE = 'must be 1 to 63 characters of a-z 0-9 -, and neither begin nor end with -'
+
 /** `web`, `api-2`: an upstream's name, a route's id, a cluster's name, an agent's and a gateway's id. 1 to 63 characters. */
 export function isName(value: unknown): value is string {
   return typeof value === 'string' && UPSTREAM.test(value)

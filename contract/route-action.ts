@@ -1,7 +1,7 @@
 /** What a route does besides choosing an upstream: fields that stand flat in the route, and the text that njs reads of them. */
 import { brokenRule, checkShape, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule, Fields } from './checked.js'
-import { isHost, isName, isPathPrefix, isWhole } from './names.js'
+import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from './names.js'
 import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
 import type { HeaderEdits } from './route-headers.js'
 import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
@@ -132,7 +132,7 @@ function checkUpstreamHost(value: unknown): Checked<unknown> {
 }
 
 const MIRROR_RULES: FieldRule[] = [
-  ['upstream', isName, 'must be the name of an upstream'],
+  ['upstream', isName, NAME_RULE],
   ['percent', (value) => isWhole(value, 1, 100), 'must be a whole number from 1 to 100'],
 ]
 

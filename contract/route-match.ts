@@ -177,7 +177,7 @@ export function checkMatch(fields: Fields): Checked<Match> {
   if (!isPathPrefix(prefix)) {
     return wrong(
       'pathPrefix',
-      'must be / or a path such as /api, in ASCII, without % and without a trailing /',
+      'must be / or a path such as /api, in ASCII, without % and without a trailing /, of at most 255 characters',
     )
   }
   const conditions = checkConditions(fields)

@@ -3,7 +3,7 @@ import { checkShape, isObject, right, within, wrong } from './checked.js'
 import type { Checked, FieldRule } from './checked.js'
 import { checkMetadata } from './metadata.js'
 import type { Where } from './metadata.js'
-import { isName, isWhole } from './names.js'
+import { NAME_RULE, isName, isWhole } from './names.js'
 import { checkPart, oneOf } from './part.js'
 import { CONDITION_FIELDS, checkConditions } from './route-match.js'
 import type { Conditional } from './route-match.js'
@@ -91,7 +91,7 @@ function checkArm(value: unknown): Checked<SplitArm> {
   }
   const fields = shape.value
   if (!isName(fields.upstream)) {
-    return wrong('upstream', 'must be the name of an upstream')
+    return wrong('upstream', NAME_RULE)
   }
   const isForced = fields.when !== undefined
   const weight = isForced && fields.weight === undefined ? 0 : fields.weight

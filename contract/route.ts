@@ -1,7 +1,7 @@
 /** The registry's routes and their guard. */
 import { checkShape, right, wrong } from './checked.js'
 import type { Checked, Fields } from './checked.js'
-import { isName } from './names.js'
+import { NAME_RULE, isName } from './names.js'
 import { ACTION_FIELDS, answersItself, checkAction } from './route-action.js'
 import type { RouteAction } from './route-action.js'
 import { MATCH_FIELDS, checkMatch } from './route-match.js'
@@ -36,7 +36,7 @@ export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<Route
   if (fields.split === undefined) {
     return isName(fields.upstream)
       ? right({ upstream: fields.upstream })
-      : wrong('upstream', 'must be the name of an upstream')
+      : wrong('upstream', NAME_RULE)
   }
   return checkSplit(fields.split, fields.stick)
 }

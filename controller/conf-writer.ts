@@ -41,6 +41,13 @@ export function verbatim(value: string): Word {
   return { text: `"${escaped(value)}"` }
 }
 
+const PEM = /^[A-Za-z0-9+/=\n -]*$/
+
+/** PEM, or a piece of it: nginx's words may go over lines. Throws for anything else. */
+export function pem(value: string): Word {
+  return PEM.test(value) ? { text: `"${value}"` } : refuse('PEM that is none')
+}
+
 export class ConfWriter {
   readonly #lines: string[] = []
   #depth = 0

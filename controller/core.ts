@@ -9,8 +9,7 @@ import { isOwnAddress } from './admit.js'
 import { CertificateFolder } from './certificate-folder.js'
 import type { ControlEvent, SuspectView } from './control.js'
 import type { Desired } from './desired.js'
-import type { Fallback } from './fallback.js'
-import { makeFallback } from './fallback-place.js'
+import { Fallbacks } from './fallback-place.js'
 import type { MakeChecks } from './health/checks.js'
 import { Health } from './health/health.js'
 import type { ConditionChange } from './health/health.js'
@@ -50,7 +49,7 @@ export class Core {
   readonly link: Link | undefined
   /** The same for connections. */
   readonly stream: StreamSide | undefined
-  readonly fallback: Fallback
+  readonly fallback: Fallbacks
   readonly health: Health
   /** Certificates that are in files beside those of the registry. */
   readonly folder: CertificateFolder | undefined
@@ -225,6 +224,9 @@ export class Core {
     set.forEach((id) => tell(id, 'set'))
     removed.forEach((id) => tell(id, 'removed'))
     this.link?.pusher.wake()
+    if (this.state.listed) {
+      this.fallback.offer()
+    }
     if (this.folder?.isWhole === true) {
       this.link?.pusher.drop()
     }
@@ -288,16 +290,19 @@ export class Core {
 
   /** What the file says: beside a table only what lasts, because it is written for when there is no table. */
   #shown(): Desired {
-    const desired = this.state.desired()
-    return this.link === undefined ? withConditions(desired, this.health.conditions()) : desired
+    return this.link === undefined
+      ? withConditions(this.state.desired(), this.health.conditions())
+      : this.desired()
   }
 
-  #makeFallback(): Fallback {
+  #makeFallback(): Fallbacks {
     const { settings, suspects, onFallbackError, onGateway } = this.#options
-    return makeFallback(settings, {
+    return new Fallbacks({
+      settings,
       log: this.#log,
       desired: () => this.#shown(),
       isTrusted: () => this.#unknown.size === 0,
+      awaitsCertificates: () => this.folder?.isWhole === false,
       emptyHoldMs: suspects.holdMs,
       onError: onFallbackError,
       onWritten: () => {

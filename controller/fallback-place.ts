@@ -6,8 +6,9 @@ import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { checkConf } from './check.js'
 import type { Desired } from './desired.js'
-import { Fallback } from './fallback.js'
+import { CERTIFICATES_FILE, Fallback, UPSTREAMS_FILE } from './fallback.js'
 import type { Candidate, FallbackOptions } from './fallback.js'
+import { renderCertificates } from './fallback-certificates.js'
 import { renderFallback } from './fallback-render.js'
 import type { Place } from './fallback-render.js'
 import { makeReload } from './reload.js'
@@ -15,8 +16,11 @@ import { makeReload } from './reload.js'
 type Given = Pick<FallbackOptions, 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'>
 
 export interface PlaceOptions extends Given {
+  settings: Settings
   log: Logger
   desired(): Desired
+  /** Whether certificates may still come that nobody has read yet. */
+  awaitsCertificates(): boolean
 }
 
 const DEBOUNCE_MS = 500
@@ -62,40 +66,91 @@ async function inFolder(place: Place, folder: string): Promise<Place> {
 }
 
 async function check(
-  settings: Settings,
-  place: Place,
-  desired: Desired,
-  log: Logger,
+  { settings, log }: PlaceOptions,
+  render: (folder: string) => Promise<string>,
 ): Promise<void> {
   const nginx = findNginx(settings)
   if (nginx === undefined) {
     log.warn('there is no nginx to check the fallback file with; set SLUICE_NGINX')
     return
   }
-  await checkConf(nginx, place.kind === 'hop', async (folder) =>
-    renderFallback(desired, settings.domain, await inFolder(place, folder)),
-  )
+  await checkConf(nginx, settings.mode === 'gateway', render)
 }
 
-export function makeFallback(settings: Settings, options: PlaceOptions): Fallback {
-  const { log } = options
-  const place = placeOf(settings)
-  const isFile = settings.mode === 'file'
-  const apply = isFile ? makeReload(settings.file) : undefined
-  const render = (): Candidate => {
-    const now = options.desired()
-    return {
-      body: renderFallback(now, settings.domain, place),
-      revision: now.revision,
-      check: () => check(settings, place, now, log),
-    }
-  }
+function make(
+  options: PlaceOptions,
+  own: Pick<FallbackOptions, 'file' | 'render'> & Partial<FallbackOptions>,
+): Fallback {
+  const { file, mode, home } = options.settings
+  const isFile = mode === 'file'
   return new Fallback({
     ...options,
-    render,
-    folder: settings.file.directory ?? join(settings.home, 'fallback'),
+    ...own,
+    folder: file.directory ?? join(home, 'fallback'),
     debounceMs: isFile ? FILE_DEBOUNCE_MS : DEBOUNCE_MS,
-    minIntervalMs: isFile ? settings.file.minIntervalMs : MIN_INTERVAL_MS,
-    ...(apply !== undefined && { apply }),
+    minIntervalMs: isFile ? file.minIntervalMs : MIN_INTERVAL_MS,
   })
+}
+
+function makeUpstreams(options: PlaceOptions): Fallback {
+  const { settings } = options
+  const place = placeOf(settings)
+  const apply = settings.mode === 'file' ? makeReload(settings.file) : undefined
+  const render = (): Candidate => {
+    const now = options.desired()
+    const renderIn = (where: Place) => renderFallback(now, settings.domain, where)
+    return {
+      body: renderIn(place),
+      revision: now.revision,
+      check: () => check(options, async (folder) => renderIn(await inFolder(place, folder))),
+    }
+  }
+  return make(options, { file: UPSTREAMS_FILE, render, ...(apply !== undefined && { apply }) })
+}
+
+/** Of a gateway: what TLS clients are shown. A file of its own, for it holds keys, and changes seldom. */
+function makeCertificates(options: PlaceOptions): Fallback {
+  const render = (): Candidate => {
+    const { certificates, revision } = options.desired()
+    const body = renderCertificates(certificates.values())
+    return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
+  }
+  const isTrusted = (): boolean => options.isTrusted() && !options.awaitsCertificates()
+  return make(options, { file: CERTIFICATES_FILE, render, isTrusted })
+}
+
+/** All that is kept on disk for an nginx without a table. */
+export class Fallbacks {
+  readonly #desired: () => Desired
+  readonly #upstreams: Fallback
+  readonly #certificates: Fallback | undefined
+  #offered: Desired['certificates'] | undefined
+
+  constructor(options: PlaceOptions) {
+    this.#desired = () => options.desired()
+    this.#upstreams = makeUpstreams(options)
+    this.#certificates = options.settings.mode === 'gateway' ? makeCertificates(options) : undefined
+  }
+
+  get revision(): number {
+    return this.#upstreams.revision
+  }
+
+  get error(): string | undefined {
+    return this.#upstreams.error ?? this.#certificates?.error
+  }
+
+  /** The desired state may be another one now. */
+  offer(): void {
+    this.#upstreams.offer()
+    const { certificates } = this.#desired()
+    if (certificates !== this.#offered) {
+      this.#offered = certificates
+      this.#certificates?.offer()
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#upstreams.close(), this.#certificates?.close()])
+  }
 }

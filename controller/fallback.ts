@@ -1,6 +1,7 @@
 /** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Alarm } from '../runtime/alarm.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -13,8 +14,17 @@ export interface Candidate {
   check(): Promise<void>
 }
 
+/** A file, and what stands beside it under other names, which nginx does not include. */
+export interface FallbackFile {
+  name: string
+  mode: number
+  /** Whether this body says that there is nothing, which a registry that lost all would say too. */
+  isEmpty(body: string): boolean
+}
+
 export interface FallbackOptions {
   folder: string
+  file: FallbackFile
   log: Logger
   /** What the file should hold, as of now. */
   render(): Candidate
@@ -28,45 +38,54 @@ export interface FallbackOptions {
   debounceMs: number
   /** Never two writes within this. */
   minIntervalMs: number
-  /** For how long a file with upstreams is not replaced by one without, the first time. */
+  /** For how long a file is not replaced by one that is empty, the first time. */
   emptyHoldMs: number
   onError(step: string): void
 }
 
-export const FALLBACK_FILE = 'sluice-upstreams.conf'
-/** Does not match what nginx includes. */
-const PREVIOUS = `${FALLBACK_FILE}.previous`
-const DAMAGED = `${FALLBACK_FILE}.damaged`
-/** Checksum of the body that nginx was last told to read, so that a restart reloads nothing, and a crash before the reload is made up for. */
-const APPLIED = `${FALLBACK_FILE}.applied`
-const MODE = 0o640
+export const UPSTREAMS_FILE: FallbackFile = {
+  name: 'sluice-upstreams.conf',
+  mode: 0o640,
+  isEmpty: (body) => !/^upstream /m.test(body),
+}
+
+/** With their keys. */
+export const CERTIFICATES_FILE: FallbackFile = {
+  name: 'sluice-certificates.conf',
+  mode: 0o600,
+  isEmpty: (body) => !body.includes('PRIVATE KEY'),
+}
+
+const previousOf = ({ name }: FallbackFile): string => `${name}.previous`
+/** Holds the checksum of the body that nginx was last told to read, so that a restart reloads nothing, and a crash before the reload is made up for. */
+const markerOf = ({ name }: FallbackFile): string => `${name}.applied`
 /** To write a large table takes the event loop a while, in which nothing is pushed: at most a twentieth of the time. */
 const COST_FACTOR = 20
 const RETRY = { firstMs: 500, mostMs: 30_000 }
-
-function hasUpstreams(body: string): boolean {
-  return /^upstream /m.test(body)
-}
 
 /**
  * Puts the previous generation in the place of a file that is not what was written, so that nginx can start from it; without
  * a good one, the damaged file is put aside. Answers the body that is in force.
  */
-export async function recoverFallback(folder: string, log: Logger): Promise<string | undefined> {
-  const path = join(folder, FALLBACK_FILE)
+export async function recoverFallback(
+  folder: string,
+  file: FallbackFile,
+  log: Logger,
+): Promise<string | undefined> {
+  const path = join(folder, file.name)
   const text = await readIfThere(path)
   const current = text === undefined ? undefined : unseal(text)
   if (current !== undefined) {
     return current.body
   }
-  const older = await readIfThere(join(folder, PREVIOUS))
+  const older = await readIfThere(join(folder, previousOf(file)))
   const previous = older === undefined ? undefined : unseal(older)
   if (text !== undefined) {
     log.error({ path, replaced: previous !== undefined }, 'fallback file is damaged')
-    await rename(path, join(folder, DAMAGED))
+    await rename(path, `${path}.damaged`)
   }
   if (older !== undefined && previous !== undefined) {
-    await writeWhole(path, older, MODE)
+    await writeWhole(path, older, file.mode)
     log.warn(
       { path, revision: previous.revision },
       'fallback file taken from the previous generation',
@@ -79,8 +98,8 @@ export class Fallback {
   readonly #options: FallbackOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
+  readonly #alarm = new Alarm()
   #running: Promise<void> | undefined
-  #wake = new AbortController()
   #isStale = false
   #body: string | undefined
   #revision = 0
@@ -106,14 +125,14 @@ export class Fallback {
   /** The desired state may be another one now. */
   offer(): void {
     this.#isStale = true
-    this.#wake.abort()
+    this.#alarm.ring()
     this.#running ??= this.#run()
   }
 
   /** Writes what is waiting, once, without the debounce; gives up on an error. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.abort()
+    this.#alarm.ring()
     await this.#running
     if (this.#isStale && !this.#isHeld()) {
       await this.#write().catch((error: unknown) => this.#failed(error))
@@ -124,8 +143,7 @@ export class Fallback {
     await this.#open()
     const { signal } = this.#stop
     while (!signal.aborted) {
-      await pause(this.#isStale ? 0 : 60_000, this.#wake.signal)
-      this.#wake = new AbortController()
+      await this.#alarm.wait(this.#isStale ? 0 : 60_000)
       if (!this.#isStale || signal.aborted) {
         continue
       }
@@ -147,10 +165,10 @@ export class Fallback {
   }
 
   async #open(): Promise<void> {
-    const { folder, log } = this.#options
+    const { folder, file, log } = this.#options
     try {
       await mkdir(folder, { recursive: true, mode: 0o750 })
-      this.#body = await recoverFallback(folder, log)
+      this.#body = await recoverFallback(folder, file, log)
     } catch (error) {
       this.#failed(error)
     }
@@ -163,13 +181,13 @@ export class Fallback {
     }
     this.#firstAtMs ??= performance.now()
     const isYoung = performance.now() - this.#firstAtMs < this.#options.emptyHoldMs
-    const held =
-      isYoung && this.#revision === 0 && this.#body !== undefined && hasUpstreams(this.#body)
-    return held && !hasUpstreams(this.#options.render().body)
+    const { file } = this.#options
+    const wasThere = this.#body !== undefined && !file.isEmpty(this.#body)
+    return isYoung && this.#revision === 0 && wasThere && file.isEmpty(this.#options.render().body)
   }
 
   async #write(): Promise<void> {
-    const { folder, log } = this.#options
+    const { folder, file, log } = this.#options
     this.#isStale = false
     const startedMs = performance.now()
     const candidate = this.#options.render()
@@ -178,9 +196,9 @@ export class Fallback {
     try {
       if (body !== this.#body) {
         await candidate.check()
-        await this.#replace(join(folder, FALLBACK_FILE), seal(body, revision), body)
+        await this.#replace(join(folder, file.name), seal(body, revision), body)
         this.#wroteAtMs = performance.now()
-        log.info({ revision, bytes: body.length }, 'fallback file written')
+        log.info({ file: file.name, revision, bytes: body.length }, 'fallback file written')
       } else if (this.#revision === 0) {
         await this.#apply(body)
       }
@@ -195,26 +213,27 @@ export class Fallback {
   }
 
   async #apply(body: string): Promise<void> {
-    const { apply, folder } = this.#options
-    const marker = join(folder, APPLIED)
+    const { apply, folder, file } = this.#options
+    const marker = join(folder, markerOf(file))
     if (apply !== undefined && (await readIfThere(marker)) !== sha256(body)) {
       await apply()
       this.#wroteAtMs = performance.now()
-      await writeWhole(marker, sha256(body), MODE)
+      await writeWhole(marker, sha256(body), file.mode)
     }
   }
 
   async #replace(path: string, text: string, body: string): Promise<void> {
+    const { folder, file } = this.#options
     const before = await readIfThere(path)
     if (before !== undefined && unseal(before) !== undefined) {
-      await writeWhole(join(this.#options.folder, PREVIOUS), before, MODE)
+      await writeWhole(join(folder, previousOf(file)), before, file.mode)
     }
-    await writeWhole(path, text, MODE)
+    await writeWhole(path, text, file.mode)
     try {
       await this.#apply(body)
     } catch (error) {
       if (before !== undefined) {
-        await writeWhole(path, before, MODE)
+        await writeWhole(path, before, file.mode)
       }
       throw error
     }
@@ -223,7 +242,7 @@ export class Fallback {
   #failed(error: unknown): void {
     this.#error = messageOf(error)
     this.#options.log.error(
-      { error: messageOf(error) },
+      { file: this.#options.file.name, error: messageOf(error) },
       'fallback file not written; the old one stays',
     )
     this.#options.onError(

@@ -15,6 +15,8 @@ export interface LinkOptions {
   socketPath: string
   source: Source
   log: Logger
+  /** As of the pusher. */
+  isLazy?: boolean
   onFailure(reason: string): void
   onApplied(revision: number, lagMs: number): void
   /** Something of what `view` shows changed. */
@@ -55,7 +57,7 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options
-    const { socketPath, source, log } = options
+    const { socketPath, source, log, isLazy = false } = options
     const onFailure = (reason: string) => options.onFailure(reason)
     this.#gateway = new GatewayClient(socketPath)
     this.#active = new ActiveCounter(this.#gateway, () => this.#state?.workers ?? [])
@@ -73,6 +75,7 @@ export class Link {
       source,
       log,
       pollMs: POLL_MS,
+      isLazy,
       onFailure,
       onUnknown: (names) => options.onUnknown(names),
       onApplied: (revision, lagMs) => {

@@ -2,6 +2,7 @@
 import type { GatewayRecord } from '../contract/records.js'
 import { printKey } from '../contract/keys.js'
 import type { Lease, Registry } from '../registry/registry.js'
+import { Alarm } from '../runtime/alarm.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -23,7 +24,7 @@ export class Publisher {
   readonly #options: PublishOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
-  #wake = new AbortController()
+  readonly #alarm = new Alarm()
   #running: Promise<void> | undefined
   #lease: Lease | undefined
   #written: string | undefined
@@ -38,13 +39,13 @@ export class Publisher {
 
   /** It may have changed. */
   wake(): void {
-    this.#wake.abort()
+    this.#alarm.ring()
   }
 
   /** Ends the lease, so that nobody waits for a gateway without a controller. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.abort()
+    this.#alarm.ring()
     await this.#running
     try {
       await this.#lease?.revoke()
@@ -60,8 +61,7 @@ export class Publisher {
       try {
         await this.#write()
         this.#backoff.reset()
-        await pause(60_000, this.#wake.signal)
-        this.#wake = signal.aborted ? this.#wake : new AbortController()
+        await this.#alarm.wait(60_000)
         await pause(this.#options.debounceMs(), signal)
       } catch (error) {
         // The registry is away; what others know of this gateway grows old, and its lease may end.

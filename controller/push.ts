@@ -1,6 +1,7 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
 import type { Code } from '../contract/codes.js'
 import type { GatewayState, Operation } from '../contract/push.js'
+import { Alarm } from '../runtime/alarm.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -15,6 +16,8 @@ export interface PushOptions {
   log: Logger
   /** The gateway's state is looked at no less often than this. */
   pollMs: number
+  /** What changes nothing in this table counts as applied at once; the gateway hears of its revision at the next look. */
+  isLazy?: boolean
   onFailure(reason: string): void
   /** A revision, and the milliseconds from its being known here to its being acknowledged. */
   onApplied(revision: number, lagMs: number): void
@@ -48,11 +51,13 @@ export class Pusher {
   readonly #mirror = new Mirror()
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
+  readonly #alarm = new Alarm()
   readonly #dirty = new Set<string>()
   #running: Promise<void> | undefined
-  #wake = new AbortController()
   #epoch = 0
   #applied = 0
+  /** The revision that the gateway shows; older than what is applied where that changed nothing there. */
+  #shown = 0
   /** Whether the mirror is known to be true. */
   #isSure = false
   #seenAtMs = 0
@@ -92,7 +97,7 @@ export class Pusher {
   /** There is something new. */
   wake(): void {
     this.#behindSinceMs ??= performance.now()
-    this.#wake.abort()
+    this.#alarm.ring()
   }
 
   /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
@@ -104,7 +109,7 @@ export class Pusher {
   /** Ends after the push that is under way, and after what is waiting when that can be pushed at once. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.abort()
+    this.#alarm.ring()
     await this.#running
   }
 
@@ -127,8 +132,7 @@ export class Pusher {
       if (this.#stop.signal.aborted || this.#leftMs() <= 0) {
         return
       }
-      await pause(this.#leftMs(), this.#wake.signal)
-      this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()
+      await this.#alarm.wait(this.#leftMs())
       if (!this.#isSure && !this.isFenced) {
         return
       }
@@ -159,8 +163,10 @@ export class Pusher {
     const goesBack = source.revision() < Math.max(this.#applied, state.revision)
     if (!isOurs || goesBack) {
       await this.#resync(await this.#claim(state))
-    } else if (!this.#isSure || !state.whole || state.revision !== this.#applied) {
+    } else if (!this.#isSure || !state.whole || state.revision !== this.#shown) {
       await this.#resync(state)
+    } else if (this.#shown !== this.#applied) {
+      await this.#send(this.#shown, false)
     }
   }
 
@@ -228,17 +234,20 @@ export class Pusher {
       this.#seenAtMs = 0
       return false
     }
-    await this.#send(this.#applied, false)
+    if (this.#options.isLazy === true && this.#dirty.size === 0) {
+      this.#level(revision)
+      return false
+    }
+    await this.#send(this.#shown, false)
     return true
   }
 
   async #send(from: number, whole: boolean): Promise<void> {
     const { source } = this.#options
     const to = source.revision()
-    const sinceMs = this.#behindSinceMs ?? performance.now()
     const changes = this.#mirror.changes(this.#dirty, source.units())
     this.#dirty.clear()
-    this.#behindSinceMs = undefined
+    const sinceMs = this.#takeSince()
     const make = this.#status === 'full' ? makePartsForFull : makeParts
     const parts = make(changes, (bucket) => this.#mirror.namesIn(bucket))
     // Until all of it is acknowledged, nobody knows what is there.
@@ -252,9 +261,21 @@ export class Pusher {
     await this.#sendPart(from, to, whole, parts.at(-1) ?? [])
     this.#mirror.accept(changes)
     this.#isSure = true
-    this.#applied = to
+    this.#shown = to
+    this.#level(to, sinceMs)
+  }
+
+  /** Since when it has been behind. What comes from now on is not in what is about to be sent. */
+  #takeSince(): number {
+    const sinceMs = this.#behindSinceMs ?? performance.now()
+    this.#behindSinceMs = undefined
+    return sinceMs
+  }
+
+  #level(revision: number, sinceMs = this.#takeSince()): void {
+    this.#applied = revision
     this.#say('level')
-    this.#options.onApplied(to, performance.now() - sinceMs)
+    this.#options.onApplied(revision, performance.now() - sinceMs)
   }
 
   async #sendPart(
@@ -289,8 +310,7 @@ export class Pusher {
     await pause(this.#backoff.nextMs(), this.#stop.signal)
     if (code === 'table_full') {
       // Only something new makes it likelier to fit.
-      await pause(FULL_RETRY_MS, this.#wake.signal)
-      this.#wake = this.#stop.signal.aborted ? this.#wake : new AbortController()
+      await this.#alarm.wait(FULL_RETRY_MS)
     }
   }
 

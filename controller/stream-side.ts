@@ -27,6 +27,8 @@ export class StreamSide {
     this.link = new Link({
       ...options,
       source: this.#table,
+      // Most changes are of requests alone; a worker need not hear of each of them twice.
+      isLazy: true,
       onApplied: () => undefined,
     })
   }

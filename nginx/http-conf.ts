@@ -150,6 +150,7 @@ js_var $sluice_asked '';
 js_var $sluice_h2 '${speaksH2(nginxVersion) ? 1 : ''}';
 js_var $sluice_tls_certificate '';
 js_var $sluice_hash '';
+js_var $sluice_kept_name '';
 
 js_var $sluice_wanted '';
 map $http_upgrade $sluice_connection { default upgrade; '' ''; }

@@ -113,7 +113,7 @@ export function homePaths(home: string): HomePaths {
     namedSocket: `${home}/hop/named.sock`,
     handedSocket: `${home}/hop/handed.sock`,
     tunedSocket: `${home}/hop/tuned.sock`,
-    fallbackFiles: `${home}/fallback/sluice-upstreams*.conf`,
+    fallbackFiles: `${home}/fallback/sluice-*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,
     errorLog: `${home}/logs/error.log`,

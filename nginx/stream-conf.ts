@@ -86,13 +86,13 @@ pass "unix:${home}/hop/$sluice_way.sock";
 
 function probeServer(settings: ConfSettings): string {
   const { connectTimeoutMs, home } = settings
-  const { askSocket } = homePaths(home)
+  const { askSocket, includes } = homePaths(home)
   return `# Whether a peer takes connections: it is connected to, told nothing, and left again.
 server {
     listen "unix:${askSocket}";
-${moduleLine(settings)}
-    js_preread sluice_stream.asked;
-    js_filter sluice_stream.answered;
+    js_import sluice_ask from "${includes}/njs/ask.js";
+    js_preread sluice_ask.asked;
+    js_filter sluice_ask.answered;
     preread_timeout 2s;
     proxy_connect_timeout ${connectTimeoutMs}ms;
     proxy_pass $sluice_peer;

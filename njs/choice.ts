@@ -8,7 +8,7 @@ import { inSession } from './arm.js'
 import type { Arm } from './arm.js'
 import { drawSid, readSlot } from './lookup.js'
 import type { Asked } from './lookup.js'
-import { bucketsOf, findPeer, rulesOf, upstreamsOf } from './peers.js'
+import { bucketsOf, findPeer, hasUp, rulesOf, upstreamsOf } from './peers.js'
 import { chooseByRules } from './policy/balance.js'
 import { sessionEntry } from './policy/session.js'
 
@@ -146,9 +146,16 @@ function fromUpstream(ground: Ground, upstream: string, draw: Draw, tried: strin
 
 /** Whether anybody of the unit is up beyond `tried`. Says nothing about who would be next, and takes no turn. */
 export function isAnotherUp(table: Dict, draw: Draw, tried: string): boolean {
-  return upstreamsOf(table, draw.unit).some(
-    (upstream) => fromLines(table, upstream, draw.share, tried, isUp) !== null,
-  )
+  return upstreamsOf(table, draw.unit).some((upstream) => {
+    const buckets = bucketsOf(table, upstream)
+    for (let i = 0; i < buckets && i < MOST_BUCKETS; i++) {
+      const lines = table.get(upstream + '#' + ((draw.share + i) % buckets))
+      if (lines !== undefined && hasUp(lines, tried)) {
+        return true
+      }
+    }
+    return false
+  })
 }
 
 /** The upstream that the split chose; '' where its slots say. */

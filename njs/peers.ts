@@ -49,3 +49,13 @@ export function findPeer(table: Dict, upstream: string, sid: string): PeerLine |
   }
   return found
 }
+
+/** Whether these lines have a peer that is up and was not tried. The first one found is enough: to read them all costs by their number. */
+export function hasUp(lines: string, tried: string): boolean {
+  const up = /^(\S+) \S+ \S+ u/gm
+  let line = up.exec(lines)
+  while (line !== null && tried.indexOf(line[1] as string) >= 0) {
+    line = up.exec(lines)
+  }
+  return line !== null
+}

@@ -1,4 +1,4 @@
-/** Connections to the ports of routes, and those that ask whether a peer takes any. */
+/** Connections to the ports of routes. */
 import { zones } from './dict.js'
 import { findPassed } from './passed.js'
 import { serve } from './stream-serve.js'
@@ -28,26 +28,4 @@ function named(s: NginxStreamRequest): void {
   })
 }
 
-/** The server that asks: whom, stands in the request that the hop sends. */
-function asked(s: NginxStreamRequest): void {
-  s.on('upload', (data) => {
-    const line = /^GET \/([\d.:a-f[\]]+) /.exec(String(data))
-    if (line !== null) {
-      s.variables.sluice_peer = line[1]
-      s.off('upload')
-      s.done()
-    }
-  })
-}
-
-/** The peer took the connection. Nothing is sent to it, and what it says by itself is nobody's. */
-function answered(s: NginxStreamRequest): void {
-  s.on('downstream', () => undefined)
-  s.on('upstream', (data) => {
-    if (data.length > 0) {
-      s.sendDownstream('HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n')
-    }
-  })
-}
-
-export default { pick, named, asked, answered }
+export default { pick, named }

@@ -118,6 +118,7 @@ export const BUNDLES = [
   { ...njs, from: 'njs/certificate-main.ts', to: 'njs/certificate.js' },
   { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js', plugins: [putInside] },
   { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones] },
+  { ...njs, from: 'njs/ask-main.ts', to: 'njs/ask.js' },
   { ...njs, from: 'njs/way-main.ts', to: 'njs/way.js', plugins: [streamZones] },
   { ...njs, from: 'njs/named-main.ts', to: 'njs/named.js', plugins: [streamZones] },
   { ...njs, from: 'njs/handed-main.ts', to: 'njs/handed.js', plugins: [streamZones] },

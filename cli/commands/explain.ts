@@ -12,14 +12,14 @@ function splitUrl(text: string): Record<string, string> {
     const what = protocol === 'tls' ? { sni: name } : { protocol }
     return { ...what, ...(port !== '' && { port }) }
   }
-  try {
-    const url = new URL(/^https?:\/\//.test(text) ? text : 'http://' + text)
-    return { host: url.hostname, path: url.pathname + url.search }
-  } catch {
+  const address = /^\w+:\/\//.test(text) ? text : `http://${text}`
+  if (!/^https?:/.test(address) || !URL.canParse(address)) {
     throw new UsageError(
       `${JSON.stringify(text)} is no address such as http://web.localhost/path, tls://db.example.com or tcp://:9100`,
     )
   }
+  const url = new URL(address)
+  return { host: url.hostname, path: url.pathname + url.search }
 }
 
 export const explain: Command = {

@@ -54,6 +54,11 @@ export function registerBatch(app: FastifyInstance, context: ApiContext): void {
 }
 
 function callsOf(request: FastifyRequest): { calls: Call[]; dryRun: boolean } {
+  if (request.headers['if-match'] !== undefined) {
+    const what =
+      'If-Match is for a single call; in a batch, operations have an ifMatch of their own'
+    throw new SluiceError('invalid', what, { field: 'If-Match' })
+  }
   checkBody(request.body)
   const { operations, dryRun } = request.body as { operations: Operation[]; dryRun?: boolean }
   return { calls: operations.map(callOf), dryRun: dryRun === true }

@@ -134,7 +134,8 @@ export class Committer {
     const revisions = await Promise.all(
       calls.map(({ target }) => revisionOf(draft, this.#world, target)),
     )
-    return Math.max(0, ...revisions)
+    // What was never there has no such revision: a batch that made it and deleted it again.
+    return Math.max(...revisions) || this.#world.desired().revision
   }
 
   #audit({ differences, revision }: Committed, { caller, requestId }: Who): void {

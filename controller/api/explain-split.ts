@@ -68,9 +68,8 @@ function keptShares(
     return undefined
   }
   const upstream = keptBy(parts, kept.seed, text)
-  why.push(
-    `by ${source} and the seed ${kept.seed} the client keeps upstream ${nameOf(upstream, arms)}`,
-  )
+  const name = upstream === '' ? 'none, for no arm is up' : nameOf(upstream, arms)
+  why.push(`by ${source} and the seed ${kept.seed} the client keeps upstream ${name}`)
   return new Map([[upstream, 1]])
 }
 

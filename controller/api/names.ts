@@ -1,6 +1,6 @@
 /** The things that calls are about, taken from a path; every name is checked before it becomes part of a key. */
 import { printKey } from '../../contract/keys.js'
-import { isInstanceId, isName } from '../../contract/names.js'
+import { NAME_RULE, isInstanceId, isName } from '../../contract/names.js'
 import { SluiceError } from '../../runtime/errors.js'
 
 export type Target =
@@ -15,7 +15,6 @@ const BY_ID: Record<string, 'route' | 'certificate'> = {
   certificates: 'certificate',
 }
 
-const NAME_RULE = 'must be 1 to 63 characters of a-z 0-9 -, and neither begin nor end with -'
 const ID_RULE = 'must be 1 to 128 characters of A-Z a-z 0-9 _ . : -'
 
 export function upstreamTarget(upstream: unknown): Target & { kind: 'upstream' } {

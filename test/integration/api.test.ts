@@ -244,6 +244,7 @@ t.test('input is refused by name', async (t) => {
       ['PUT', '/v1/routes/r', { sni: ['10.0.0.7'], upstream: 'web' }, 'sni[0]'],
       ['PUT', '/v1/routes/r', { sni: ['a', 'A.'], upstream: 'web' }, 'sni[1]'],
       ['PUT', '/v1/routes/r', { sni: ['a'] }, 'upstream'],
+      ['PUT', '/v1/routes/r', { hosts: ['a'], upstream: 'Web!' }, 'upstream'],
       [
         'PUT',
         '/v1/routes/r',
@@ -747,6 +748,22 @@ t.test('batch', async (t) => {
   const refused = await call('POST', '/v1/batch', { operations: bad })
   t.match(problem(refused), { code: 'invalid', field: 'operations[500].body.port' })
   t.equal(control.desired().revision, 1, 'all or nothing')
+
+  const path = '/v1/upstreams/brief/instances/a'
+  const inAndOut = [
+    { method: 'PUT', path, body: at(1) },
+    { method: 'DELETE', path },
+  ]
+  const nothing = await call('POST', '/v1/batch', { operations: inAndOut })
+  t.match(
+    nothing.body,
+    { revision: 1, changes: 0 },
+    'what comes and goes leaves no revision of its own',
+  )
+  const one = { operations: [{ method: 'DELETE', path: '/v1/upstreams/u7/instances/i7' }] }
+  const conditional = await call('POST', '/v1/batch', one, { 'if-match': '"1"' })
+  t.match(problem(conditional), { code: 'invalid', field: 'If-Match' }, 'it stands in operations')
+  t.equal(control.desired().revision, 1)
 })
 
 t.test('a batch is in order, and says which operation was wrong', async (t) => {
@@ -911,6 +928,10 @@ t.test('a split that forces and keeps: explain says which arm a client gets', as
   t.equal((await call('PUT', path, again)).status, 200, 'what is shown can be put')
   const explain = async (query: string) =>
     (await call('GET', `/v1/explain?host=app.test&${query}`)).body
+  const nobody = [{ upstream: 'x', weight: 1 }]
+  await call('PUT', '/v1/routes/empty', { hosts: ['empty.test'], split: nobody, stick })
+  const { body } = await call('GET', '/v1/explain?host=empty.test&address=10.1.0.1')
+  t.match(body.why.join('\n'), /the client keeps upstream none, for no arm is up/)
   const shares = (body: { upstreams: Array<{ share: number }> }) =>
     body.upstreams.map(({ share }) => share)
   const drawn = await explain('path=/')

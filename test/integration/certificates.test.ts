@@ -1,5 +1,5 @@
 /** Certificates from the REST call to the handshake, on real nginx, without reload. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { connect } from 'node:http2'
 import { join } from 'node:path'
 import t from 'tap'
@@ -54,6 +54,7 @@ function get2(port: number, host: string): Promise<{ status: number; body: strin
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(rig, async (t) => {
     const it = await startCertified(t, { rig })
+    const backend = await startBackend(t, 'a')
     const before = await standing(it)
     const own = await it.shake('app.test')
     t.equal(own.protocol, 'h2')
@@ -110,7 +111,6 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     })
 
     t.test('requests over HTTP/1.1 and HTTP/2 reach the upstream', async (t) => {
-      const backend = await startBackend(t, 'a')
       const { host, port } = backend
       const instance = await it.call('PUT', '/v1/upstreams/web/instances/a', { host, port })
       t.equal(instance.status, 201)
@@ -133,13 +133,38 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
         t.match(await it.shake('app.test'), { fingerprint: shown })
         await it.stop()
         await it.gateway.restart()
-        t.match(await it.shake('app.test'), { fingerprint: own.fingerprint }, 'an empty table')
+        t.match(await it.shake('app.test', ca), { fingerprint: shown, distrust: undefined })
+        t.match(await it.shake('APP.test'), { fingerprint: shown }, 'an empty table')
+        t.match(await it.shake('a.wild.test', ca), { distrust: undefined })
+        t.match(await it.shake('deep.test', ca), { fingerprint: chained, distrust: undefined })
+        for (const name of ['a.b.wild.test', 'app.example', undefined]) {
+          t.match(await it.shake(name), { fingerprint: own.fingerprint }, String(name))
+        }
+        t.equal((await get2(it.gateway.httpsPort, 'app.test')).status, 200, 'and requests too')
         await it.start()
         t.match(await it.shake('app.test'), { fingerprint: shown })
         await it.gateway.reload()
         t.match(await it.shake('app.test'), { fingerprint: shown })
         await it.gateway.restart()
         await until(async () => (await it.shake('app.test')).fingerprint === shown)
+      },
+    )
+
+    t.test(
+      'what an nginx without a table shows is as the registry was, default and all',
+      async (t) => {
+        t.equal((await it.call('DELETE', '/v1/certificates/chained')).status, 200)
+        const issued = await authority.issue(['any.test'])
+        const theirs = await put(t, it, 'default', { ...issued, default: true })
+        await it.stop()
+        const path = (name: string): string => join(it.gateway.home, 'fallback', name)
+        t.equal(statSync(path('sluice-certificates.conf')).mode & 0o777, 0o600)
+        t.notMatch(readFileSync(path('sluice-upstreams.conf'), 'utf8'), /PRIVATE/)
+        await it.gateway.restart()
+        for (const name of ['deep.test', 'any.test', undefined]) {
+          t.match(await it.shake(name), { fingerprint: theirs }, String(name))
+        }
+        await it.start()
       },
     )
   })

@@ -1,6 +1,6 @@
 /**
  * Runs an example as a reader would. It is a folder of `examples/` with a `README.md`: its `sh` blocks are run one after the other in one
- * shell, in that folder, beside a Sluice of their own if it says `npm start`; what a `text` block shows is what the block before it prints.
+ * shell, at the root of the tree, beside a Sluice of their own if it says `npm start`; what a `text` block shows is what the block before it prints.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -55,13 +55,12 @@ async function translate(text: string, home: Home): Promise<string> {
 }
 
 /** What a shell prints up to {@link END}; what it has started in the background ends with the test, and may hold its pipes till then. */
-async function runShell(
-  t: Test,
-  script: string,
-  cwd: string,
-  env: NodeJS.ProcessEnv,
-): Promise<string> {
-  const shell = spawn('sh', ['-eu', '-c', script], { cwd, env, detached: true })
+async function runShell(t: Test, script: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const shell = spawn('sh', ['-eu', '-c', script], {
+    cwd: repository,
+    env,
+    detached: true,
+  })
   t.teardown(() => {
     try {
       process.kill(-(shell.pid ?? 0), 'SIGKILL')
@@ -117,7 +116,7 @@ export async function runExample(t: Test, name: string): Promise<void> {
   const marked = blocks.map(({ commands }, i) => `echo; echo '${MARK}${i}'\n${commands}`)
   const script = `${marked.join('')}echo; echo '${END.trim()}'\n`
   const environment = { ...home.environment, ...(await readersEnvironment(t)) }
-  const output = await runShell(t, script, folder, environment)
+  const output = await runShell(t, script, environment)
   t.comment(output)
   blocks.forEach(({ commands, prints }, i) => {
     const after = output.split(`${MARK}${i}\n`)[1] ?? ''

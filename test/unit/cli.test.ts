@@ -130,6 +130,10 @@ t.test('an address is explained, whichever home is named', async (t) => {
   await call('PUT', '/v1/routes/app', { hosts: ['a.test'], upstream: 'web' })
   const explained = await sluice('explain', 'http://a.test/', '--json', '--home', home)
   t.match(explained, { code: 0, stdout: /"route":.*"app"/ })
+  for (const wrong of ['ftp://a.test/', 'tls://', 'tcp://', 'tcp://a.test', 'http://']) {
+    const refused = await sluice('explain', wrong, '--home', home)
+    t.match(refused, { code: 2, stderr: new RegExp(`"${wrong}" is no address such as`) }, wrong)
+  }
 })
 
 t.test('routes are set, shown and deleted', async (t) => {

@@ -12,7 +12,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { checkRoute } from '../../../contract/route.js'
 import type { Desired, DesiredInstance } from '../../../controller/desired.js'
-import { Fallback, FALLBACK_FILE, recoverFallback } from '../../../controller/fallback.js'
+import { Fallback, UPSTREAMS_FILE, recoverFallback } from '../../../controller/fallback.js'
 import { renderFallback } from '../../../controller/fallback-render.js'
 import { seal, unseal } from '../../../controller/files.js'
 import { literal, plain, quoted, verbatim } from '../../../controller/conf-writer.js'
@@ -275,6 +275,7 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
   const refuse = { check: false, apply: false }
   const applied: string[] = []
   const fallback = new Fallback({
+    file: UPSTREAMS_FILE,
     folder,
     log: silentLogger,
     render: () => {
@@ -286,7 +287,7 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
     },
     apply: async () => {
       if (refuse.apply) throw new Error('not reloaded')
-      applied.push(unseal(readFileSync(join(folder, FALLBACK_FILE), 'utf8'))?.body ?? '')
+      applied.push(unseal(readFileSync(join(folder, UPSTREAMS_FILE.name), 'utf8'))?.body ?? '')
     },
     isTrusted: () => true,
     onWritten: () => undefined,
@@ -296,7 +297,8 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
     onError: (step) => errors.push(step),
   })
   t.teardown(() => fallback.close())
-  const read = () => unseal(readFileSync(join(folder, FALLBACK_FILE), 'utf8'))?.body ?? 'damaged'
+  const read = () =>
+    unseal(readFileSync(join(folder, UPSTREAMS_FILE.name), 'utf8'))?.body ?? 'damaged'
   return { fallback, body, errors, refuse, applied, read }
 }
 type Tap = { teardown(fn: () => unknown): void }
@@ -306,14 +308,14 @@ t.test('written when it changes, whole, with the one before beside it', async (t
   const { fallback, body, applied, read } = rig(t, folder)
   fallback.offer()
   await until(() => read() === body.text)
-  t.equal(statSync(join(folder, FALLBACK_FILE)).mode & 0o777, 0o640)
-  const { mtimeMs } = statSync(join(folder, FALLBACK_FILE))
+  t.equal(statSync(join(folder, UPSTREAMS_FILE.name)).mode & 0o777, 0o640)
+  const { mtimeMs } = statSync(join(folder, UPSTREAMS_FILE.name))
   fallback.offer()
   body.text = 'upstream a {}\nupstream b {}\n'
   fallback.offer()
   await until(() => applied.length === 2)
-  t.ok(statSync(join(folder, FALLBACK_FILE)).mtimeMs >= mtimeMs)
-  t.match(readFileSync(join(folder, `${FALLBACK_FILE}.previous`), 'utf8'), /upstream a/)
+  t.ok(statSync(join(folder, UPSTREAMS_FILE.name)).mtimeMs >= mtimeMs)
+  t.match(readFileSync(join(folder, `${UPSTREAMS_FILE.name}.previous`), 'utf8'), /upstream a/)
   await fallback.close()
   const again = rig(t, folder)
   again.body.text = body.text
@@ -360,7 +362,7 @@ t.test(
 
 t.test('an empty state does not replace a full file at once', async (t) => {
   const folder = temporaryFolder(t)
-  writeFileSync(join(folder, FALLBACK_FILE), seal('upstream a {}\n', 3))
+  writeFileSync(join(folder, UPSTREAMS_FILE.name), seal('upstream a {}\n', 3))
   const held = rig(t, folder, 60_000)
   held.body.text = 'map {}\n'
   held.fallback.offer()
@@ -374,13 +376,13 @@ t.test('an empty state does not replace a full file at once', async (t) => {
 
 t.test('a damaged file is replaced by the one before, or put aside', async (t) => {
   const folder = temporaryFolder(t)
-  const path = join(folder, FALLBACK_FILE)
-  t.equal(await recoverFallback(folder, silentLogger), undefined)
+  const path = join(folder, UPSTREAMS_FILE.name)
+  t.equal(await recoverFallback(folder, UPSTREAMS_FILE, silentLogger), undefined)
   writeFileSync(path, 'zeros')
-  t.equal(await recoverFallback(folder, silentLogger), undefined)
+  t.equal(await recoverFallback(folder, UPSTREAMS_FILE, silentLogger), undefined)
   t.notOk(existsSync(path))
   writeFileSync(`${path}.previous`, seal('upstream a {}\n', 3))
   writeFileSync(path, seal('upstream b {}\n', 4).slice(0, -3))
-  t.equal(await recoverFallback(folder, silentLogger), 'upstream a {}\n')
+  t.equal(await recoverFallback(folder, UPSTREAMS_FILE, silentLogger), 'upstream a {}\n')
   t.equal(readFileSync(path, 'utf8'), seal('upstream a {}\n', 3))
 })
