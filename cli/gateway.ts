@@ -6,7 +6,7 @@ import { SluiceError, messageOf } from '../runtime/errors.js'
 import type { Settings } from '../runtime/settings.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { canPool } from '../contract/version.js'
-import { homePaths, renderConf } from '../nginx/render.js'
+import { homePaths, renderConf, tuneSockets } from '../nginx/render.js'
 import type { NginxInfo } from '../setup/nginx.js'
 import type { NginxPlace } from './start/nginx-process.js'
 import type { Account } from './start/accounts.js'
@@ -54,13 +54,29 @@ function userLine(workers: Workers): string | undefined {
   return workers === 'root' ? 'root' : `${workers.user} ${workers.group}`
 }
 
-/** Everything that nginx reads, by absolute path. Rejects with `invalid` when the settings ask for what this nginx lacks. */
-export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
-  const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
-  if (!info.engines.includes(engine)) {
-    const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
-    throw new SluiceError('invalid', message, { field: 'engine' })
+/** Throws `invalid` when the settings ask for what this nginx lacks. */
+function refuseLacking(settings: Settings, info: NginxInfo): void {
+  const { engine, tunedPorts, proxyProtocolPorts } = settings
+  const refuse = (field: keyof Settings, lack: string): never => {
+    throw new SluiceError('invalid', `nginx at ${info.path} ${lack}`, { field })
   }
+  if (!info.engines.includes(engine)) {
+    refuse('engine', `has no njs engine ${engine}, only ${info.engines.join(', ')}`)
+  }
+  if (proxyProtocolPorts !== '' && !info.hasRealip) {
+    const lack = 'was built without http_realip_module or stream_realip_module'
+    refuse('proxyProtocolPorts', lack)
+  }
+  if (tunedPorts !== '' && !(hasStream(info) && info.hasPass)) {
+    refuse('tunedPorts', 'has no stream module with njs, or was built without stream_pass_module')
+  }
+}
+
+/** Everything that nginx reads, by absolute path. Throws `invalid` when the settings ask for what this nginx lacks. */
+export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
+  refuseLacking(settings, info)
+  const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
+  const { tunedPorts, proxyProtocolPorts, trustedProxies } = settings
   const texts = renderConf({
     ...{ home, poolPort, engine, tableBytes, bind, httpPort },
     httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
@@ -71,6 +87,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     hasStream: hasStream(info),
     hasGrpc: info.hasGrpc,
     streamPorts: settings.streamPorts,
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies },
     passthrough: hasPassthrough(settings, info),
     workers: settings.workers,
     user: userLine(workers),
@@ -94,7 +111,9 @@ export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
     conf: join(home, 'nginx.conf'),
     pidFile: paths.pidFile,
     // Every one: a single file left in its place keeps nginx from starting.
-    sockets: Object.values({ ...paths }).filter((path) => path.endsWith('.sock')),
+    sockets: [...Object.values({ ...paths }), ...tuneSockets(home)].filter((path) =>
+      path.endsWith('.sock'),
+    ),
   }
 }
 

@@ -42,6 +42,8 @@ export interface GatewayState extends TableState {
   ports?: string
   /** Of stream{}: whether TLS connections to the HTTPS port are looked at, and passed through by name. */
   passthrough?: boolean
+  /** Of these ports, those whose routes may be tuned. */
+  tuned?: string
 }
 
 export interface Claim {

@@ -13,7 +13,7 @@ export const READ_MS = [1000, 2000, 5000, 10000, 30000, 60000, 300000, 3600000]
 const MOST_BYTES = 1099511627776
 
 export function checkTimeouts(value: unknown): Checked<Timeouts> {
-  const shape = checkShape(value, ['readMs', 'connectMs', 'sendMs'])
+  const shape = checkShape(value, ['readMs', 'connectMs', 'sendMs', 'idleMs'])
   if (!shape.ok) {
     return shape
   }
@@ -21,6 +21,9 @@ export function checkTimeouts(value: unknown): Checked<Timeouts> {
   const fixed = ['connectMs', 'sendMs'].filter((field) => fields[field] !== undefined)[0]
   if (fixed !== undefined) {
     return wrong(fixed, 'cannot be set for a route: nginx takes it from no variable')
+  }
+  if (fields.idleMs !== undefined) {
+    return wrong('idleMs', 'is for connections, so for routes by port or sni')
   }
   return READ_MS.indexOf(fields.readMs as number) >= 0
     ? right({ readMs: fields.readMs as number })

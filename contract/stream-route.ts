@@ -6,9 +6,11 @@ import { checkTarget } from './route.js'
 import type { RouteTarget } from './route.js'
 import { spellHost } from './route-match.js'
 import type { SplitArm } from './route-split.js'
+import { TUNING_FIELDS, checkTuning } from './tuning.js'
+import type { Tuning } from './tuning.js'
 
-/** Exactly one of the two is set. */
-interface StreamTarget {
+/** Exactly one of upstream and split is set. */
+interface StreamTarget extends Tuning {
   upstream?: string
   split?: SplitArm[]
 }
@@ -29,7 +31,9 @@ export interface SniRouteRecord extends StreamTarget {
 /** `routes/<id>` */
 export type StreamRouteRecord = PortRouteRecord | SniRouteRecord
 
-export const STREAM_ROUTE_FIELDS = ['port', 'protocol', 'sni', 'upstream', 'split']
+export const STREAM_ROUTE_FIELDS = ['port', 'protocol', 'sni', 'upstream', 'split'].concat(
+  TUNING_FIELDS,
+)
 
 const PORT_RULE = 'must be a whole number from 1 to 65535'
 const MOST_NAMES = 256
@@ -122,7 +126,7 @@ function wrongName(spelled: string[]): string {
   return /^\d+$/.test(last) ? 'is an address, and TLS clients send names alone' : ''
 }
 
-function checkStreamTarget(fields: Fields): Checked<RouteTarget> {
+function checkStreamTarget(fields: Fields): Checked<RouteTarget & Tuning> {
   const target = checkTarget(fields, false)
   if (!target.ok) {
     return target
@@ -135,5 +139,6 @@ function checkStreamTarget(fields: Fields): Checked<RouteTarget> {
       return wrong('split[' + i + '].' + field, 'is for requests, so for routes by host')
     }
   }
-  return target
+  const tuning = checkTuning(fields)
+  return tuning.ok ? right(Object.assign({}, target.value, tuning.value)) : tuning
 }

@@ -20,13 +20,14 @@ export const EVENTS = 1024
 export const EVENT_COUNT = 'events'
 /** Shared dict (number) of event counters: `noRoute`, `noPeer`, `full`, `retried`, `fallback`, `failed`. */
 export const COUNTER_ZONE = 'sluice_counter'
-/** The same in stream{}, which shares none with http{}. */
+/** The same in stream{}, which shares none with http{}; and `handed`, what one of its servers tells the next of a connection. */
 export const STREAM_ZONES = {
   table: 'sluice_stream_table',
   active: 'sluice_stream_active',
   load: 'sluice_stream_load',
   event: 'sluice_stream_event',
   counter: 'sluice_stream_counter',
+  handed: 'sluice_stream_handed',
 }
 /**
  * What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com` at the HTTPS port,

@@ -10,6 +10,8 @@ import type { Desired } from './desired.js'
 export interface StreamView {
   /** Ports that are open for routes, such as `9100-9104 9106`. */
   ports: string
+  /** Those of them whose routes may have `timeouts` and `proxyProtocol`. */
+  tuned: string
   /** Whether TLS connections to the HTTPS port are passed through by name. */
   passthrough: boolean
   connected: boolean

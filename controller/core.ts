@@ -137,7 +137,7 @@ export class Core {
     const nginx = { connected: true, workers: 0, nginx: '', njs: '' }
     return {
       stream: () => ({
-        ...{ ports: '', passthrough: false, connected: false },
+        ...{ ports: '', tuned: '', passthrough: false, connected: false },
         reason: 'file mode has no routes of connections',
       }),
       view: () => ({ ...nginx, reason: fallback.error ?? this.#fileMode() }),

@@ -37,6 +37,8 @@ export interface DesiredUpstream {
 export interface DesiredRoute {
   id: string
   record: RouteRecord
+  /** By name (contract/tuning.ts), of a route of connections that is tuned. */
+  tuning?: string
   revision: number
 }
 

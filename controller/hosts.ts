@@ -8,6 +8,7 @@ import type { RouteRecord } from '../contract/route.js'
 import { printConditions } from '../contract/route-match.js'
 import type { Conditional } from '../contract/route-match.js'
 import type { Split } from '../contract/route-split.js'
+import { TUNED_CONDITION, TUNING_MARK } from '../contract/tuning.js'
 import { FAST_HOSTS } from '../contract/zones.js'
 import type { DesiredRoute } from './desired.js'
 import { unitOf } from './subset.js'
@@ -174,6 +175,18 @@ function actionsOf(routes: DesiredRoute[]): Plan['actions'] {
   )
 }
 
+/** What a route says of each of its hosts. One that is tuned is served where its condition holds, and names its way in a line that fits no path. */
+function linesOf(route: DesiredRoute): HostRoute[] {
+  const { id, record, tuning } = route
+  const line = { prefix: record.pathPrefix, target: targetOf(route), route: id }
+  return tuning === undefined
+    ? [{ ...line, conditions: printConditions(record) }]
+    : [
+        { ...line, conditions: TUNED_CONDITION },
+        { prefix: TUNING_MARK + tuning, target: '-', route: id, conditions: '' },
+      ]
+}
+
 /** Of two routes with the same host, prefix and conditions, an operator's wins, and then the one with the lower id. */
 export function planHosts(
   routes: Iterable<DesiredRoute>,
@@ -184,12 +197,12 @@ export function planHosts(
   const sorted = [...routes].sort(byPrecedence)
   const overruled: Overruled[] = []
   for (const route of sorted) {
-    const { hosts: names, pathPrefix: prefix } = route.record
-    const conditions = printConditions(route.record)
-    const line = { prefix, conditions, target: targetOf(route), route: route.id }
-    for (const host of names) {
-      const lost = claim(draftOf(drafts, host), host, line, rankOf(route.record))
-      overruled.push(...(lost === undefined ? [] : [lost]))
+    const rank = rankOf(route.record)
+    for (const line of linesOf(route)) {
+      for (const host of route.record.hosts) {
+        const lost = claim(draftOf(drafts, host), host, line, rank)
+        overruled.push(...(lost === undefined ? [] : [lost]))
+      }
     }
   }
   addDefaults(drafts, upstreams, domain)

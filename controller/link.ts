@@ -102,6 +102,11 @@ export class Link {
     return this.#state?.ports
   }
 
+  /** Of these, those whose routes may be tuned. */
+  get tuned(): string | undefined {
+    return this.#state?.tuned
+  }
+
   /** Of stream{}: whether it passes TLS through by name. */
   get passthrough(): boolean {
     return this.#state?.passthrough === true

@@ -69,8 +69,8 @@ export class StreamSide {
     const { connected, reason } = this.link.view()
     const isMissing = this.link.ports === undefined && this.#options.isNginxThere()
     const why = isMissing ? WITHOUT : reason
-    const { ports = '', passthrough } = this.link
-    return { ports, passthrough, connected, ...(why !== undefined && { reason: why }) }
+    const { ports = '', tuned = '', passthrough } = this.link
+    return { ports, tuned, passthrough, connected, ...(why !== undefined && { reason: why }) }
   }
 
   async close(): Promise<void> {

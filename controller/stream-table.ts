@@ -1,5 +1,6 @@
 /** The table of stream{}: routes of connections, and no upstream but those that they lead to. */
 import { isSniRoute } from '../contract/stream-route.js'
+import { UNTUNED, tuningName } from '../contract/tuning.js'
 import { PASSED_NAME } from '../contract/zones.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Place } from './compile.js'
@@ -36,7 +37,11 @@ function asHost({ id, record, revision }: DesiredStreamRoute, more: string[]): D
   const { upstream, split } = record
   const target = split === undefined ? { upstream: upstream ?? '' } : { split }
   const hosts = [...claimsOf(record), ...more]
-  return { id, revision, record: { hosts, pathPrefix: '/', ...target } }
+  const tuning = tuningName(record)
+  return {
+    ...{ id, revision, record: { hosts, pathPrefix: '/', ...target } },
+    ...(tuning !== UNTUNED && { tuning }),
+  }
 }
 
 /** All of them as routes of requests. The first route of a port's names also says that the port has some. */

@@ -24,7 +24,7 @@ import { tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './settings.js'
 import { passthroughConf, streamConf } from './stream-conf.js'
 
-export { homePaths } from './settings.js'
+export { homePaths, tuneSockets } from './settings.js'
 export type { ConfSettings, HomePaths } from './settings.js'
 
 /** Folders below the home that must be there before nginx starts. */

@@ -1,4 +1,5 @@
 /** What the rendering of nginx's configuration is told. */
+import { allTunings, tuningName } from '../contract/tuning.js'
 import { atLeast } from '../contract/version.js'
 
 export interface ConfSettings {
@@ -33,6 +34,12 @@ export interface ConfSettings {
   hasGrpc: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
   streamPorts: string
+  /** Those of them whose routes may be tuned; '' for none. */
+  tunedPorts: string
+  /** Those of the ports above at which the PROXY protocol is spoken; '' for none. */
+  proxyProtocolPorts: string
+  /** Networks, such as `10.0.0.0/8`, that are believed there. */
+  trustedProxies: string[]
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */
   user: string | undefined
   /** Path of the access log, or undefined for none. */
@@ -60,9 +67,13 @@ export interface HomePaths {
   /** Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects to it. */
   probeSocket: string
   askSocket: string
-  /** Of the HTTPS port: where stream{} hands connections on that are terminated, and those that are passed through. */
+  /** Of the HTTPS port: where stream{} hands connections on that are terminated. */
   httpsSocket: string
-  passSocket: string
+  /** Where ports of stream{} hand connections on whose first message has to be read. */
+  namedSocket: string
+  /** Where they and the HTTPS port hand on what is served as it comes, and what is tuned. */
+  handedSocket: string
+  tunedSocket: string
   /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
   ownCertificate: string
   pidFile: string
@@ -71,6 +82,15 @@ export interface HomePaths {
 
 /** sun_path has 108 bytes, the last of them 0. */
 const MOST_SOCKET_PATH = 107
+
+/** Where stream{} hands connections on that are kept in the way of this name (contract/tuning.ts). */
+export function tuneSocket(home: string, name: string): string {
+  return `${home}/hop/tune${name}.sock`
+}
+
+export function tuneSockets(home: string): string[] {
+  return allTunings().map((tuning) => tuneSocket(home, tuningName(tuning)))
+}
 
 /** Where things stand in a home. Throws when nginx could not take it: a path that its grammar would misread, or one too long. */
 export function homePaths(home: string): HomePaths {
@@ -90,13 +110,15 @@ export function homePaths(home: string): HomePaths {
     probeSocket: `${home}/hop/probe.sock`,
     askSocket: `${home}/hop/ask.sock`,
     httpsSocket: `${home}/hop/https.sock`,
-    passSocket: `${home}/hop/pass.sock`,
+    namedSocket: `${home}/hop/named.sock`,
+    handedSocket: `${home}/hop/handed.sock`,
+    tunedSocket: `${home}/hop/tuned.sock`,
     fallbackFiles: `${home}/fallback/sluice-*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,
     errorLog: `${home}/logs/error.log`,
   }
-  if (Buffer.byteLength(paths.fallbackSocket) > MOST_SOCKET_PATH) {
+  if (Math.max(...tuneSockets(home).map((path) => Buffer.byteLength(path))) > MOST_SOCKET_PATH) {
     throw new Error(`${home} is too long: sockets below it would pass ${MOST_SOCKET_PATH} bytes`)
   }
   return paths

@@ -1,78 +1,74 @@
 /** `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`. */
+import { portsIn, printPorts } from '../contract/ports.js'
 import { SHARES, SLOTS, STREAM_ZONES } from '../contract/zones.js'
+import {
+  TCP,
+  chosen,
+  handedServers,
+  handingServers,
+  indented,
+  listens,
+  moduleLine,
+  tunablePorts,
+} from './handed-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
-  const { table, active, load, counter, event } = STREAM_ZONES
+  const { table, active, load, counter, event, handed } = STREAM_ZONES
   return `js_shared_dict_zone zone=${table}:8m;
 js_shared_dict_zone zone=${active}:1m type=number;
 js_shared_dict_zone zone=${load}:4m type=number;
 js_shared_dict_zone zone=${counter}:64k type=number;
-js_shared_dict_zone zone=${event}:512k;`
+js_shared_dict_zone zone=${event}:512k;
+js_shared_dict_zone zone=${handed}:1m;`
 }
 
-function variables({ home, streamPorts }: ConfSettings): string {
+function variables(settings: ConfSettings): string {
+  const { home, streamPorts } = settings
   return `js_var $sluice_ports "${streamPorts}";
+js_var $sluice_tuned_ports "${printPorts(tunablePorts(settings))}";
+js_var $sluice_tuned '';
+js_var $sluice_named '';
 js_var $sluice_probe_socket "${homePaths(home).probeSocket}";
 js_var $sluice_key '';
 js_var $sluice_peer '';
 js_var $sluice_hash '';`
 }
 
-/** `9100-9104 9106` → what each `listen` names. */
-function listens({ bind, streamPorts }: ConfSettings, more: string): string {
-  const host = bind.includes(':') ? `[${bind}]` : bind
-  const ranges = streamPorts.split(' ').filter((range) => range !== '')
-  return ranges.map((range) => `    listen ${host}:${range}${more};`).join('\n')
+function tcpServer(settings: ConfSettings, ports: number[]): string {
+  return `server {
+${indented(listens(settings, ports, ''))}
+${moduleLine(settings)}
+    set $sluice_key "@tcp*$server_port/$sluice_slot";
+    js_access sluice_stream.pick;
+    js_preread sluice_stream.named;
+${TCP}
+${chosen(settings)}
+}`
+}
+
+function udpServer(settings: ConfSettings, ports: number[]): string {
+  return `# What one client sends stays with one worker, so with one peer, until it is silent for a minute.
+server {
+${indented(listens(settings, ports, ' udp reuseport'))}
+${moduleLine(settings)}
+    set $sluice_key "@udp*$server_port/$sluice_slot";
+    js_access sluice_stream.pick;
+    proxy_timeout 1m;
+${chosen(settings)}
+}`
 }
 
 function portServers(settings: ConfSettings): string[] {
-  if (settings.streamPorts === '') return []
-  const common = `${moduleLine(settings)}
-    js_access sluice_stream.pick;
-    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
-    proxy_pass $sluice_peer;`
+  const ports = portsIn(settings.streamPorts)
+  const tunable = tunablePorts(settings)
+  const others = ports.filter((port) => !tunable.includes(port))
   return [
-    `server {
-${listens(settings, '')}
-    set $sluice_key "@tcp*$server_port/$sluice_slot";
-    js_preread sluice_stream.named;
-    proxy_socket_keepalive on;
-    tcp_nodelay on;
-${common}
-}`,
-    `# What one client sends stays with one worker, so with one peer, until it is silent for a minute.
-server {
-${listens(settings, ' udp reuseport')}
-    set $sluice_key "@udp*$server_port/$sluice_slot";
-    proxy_timeout 1m;
-${common}
-}`,
+    ...(others.length === 0 ? [] : [tcpServer(settings, others)]),
+    ...handingServers(settings),
+    ...(ports.length === 0 ? [] : [udpServer(settings, ports)]),
   ]
-}
-
-/** Not in stream{} itself: the server that looks at each TLS connection would pay for it. */
-function moduleLine({ home }: ConfSettings): string {
-  return `    js_import sluice_stream from "${homePaths(home).includes}/njs/stream.js";`
-}
-
-function passServer(settings: ConfSettings): string[] {
-  const { passSocket } = homePaths(settings.home)
-  return settings.passthrough
-    ? [
-        `# TLS that is passed through by name.
-server {
-    listen "unix:${passSocket}";
-${moduleLine(settings)}
-    js_preread sluice_stream.pass;
-    proxy_socket_keepalive on;
-    tcp_nodelay on;
-    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
-    proxy_pass $sluice_peer;
-}`,
-      ]
-    : []
 }
 
 /** `passthrough.conf`: the server of stream{} at a port where TLS is terminated or passed through, by name. */
@@ -81,7 +77,7 @@ export function passthroughConf({ home }: ConfSettings): string {
   return `# Sluice: in a server{} of stream{} that listens, without "ssl", where TLS clients come in. What is not passed through by
 # name goes to the server of http{} that listens at hop/https.sock with "ssl"; that one sees the client's own address.
 js_import sluice_way from "${includes}/njs/way.js";
-js_set $sluice_way sluice_way;
+js_set $sluice_way sluice_way.tls;
 js_var $sluice_passing 1;
 ssl_preread on;
 pass "unix:${home}/hop/$sluice_way.sock";
@@ -129,7 +125,7 @@ export function streamConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     ...portServers(settings),
-    ...passServer(settings),
+    ...handedServers(settings),
     probeServer(settings),
     adminServer(settings),
     '',

@@ -1,4 +1,5 @@
 /** TLS towards clients. */
+import { httpTrust, proxiedMark } from './proxied.js'
 import { homePaths, listenAddress, type ConfSettings } from './settings.js'
 
 /**
@@ -20,12 +21,14 @@ ssl_certificate_key data:$sluice_certificate;
 /** The server that speaks TLS beside the one that does not. */
 export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const { includes, httpsSocket } = homePaths(settings.home)
-  const listen = settings.passthrough
-    ? `"unix:${httpsSocket}"`
-    : `${listenAddress(settings.bind)}:${httpsPort}`
+  const { passthrough, bind } = settings
+  const listen = passthrough ? `"unix:${httpsSocket}"` : `${listenAddress(bind)}:${httpsPort}`
+  // What stream{} hands on is told already whose connection it is.
+  const mark = passthrough ? '' : proxiedMark(settings, httpsPort)
+  const trust = passthrough ? [] : httpTrust(settings, httpsPort)
   return `    server {
-        listen ${listen} ssl default_server;
-        http2 on;
+        listen ${listen} ssl default_server${mark};
+${trust.map((line) => `        ${line}\n`).join('')}        http2 on;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:sluice_session:8m;
         ssl_session_timeout 1h;

@@ -27,7 +27,9 @@ function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
   const engine: GatewayState['engine'] = isQuickJs ? 'qjs' : 'njs'
   const ports = r.variables.sluice_ports
   const isPassing = r.variables.sluice_passing === '1'
-  return Object.assign(state, ports === undefined ? {} : { ports: ports, passthrough: isPassing }, {
+  const tuned = r.variables.sluice_tuned_ports
+  const open = { ports: ports, passthrough: isPassing, tuned: tuned }
+  return Object.assign(state, ports === undefined ? {} : open, {
     pid: master,
     workers: workerPids(master),
     nginx: r.variables.nginx_version as string,

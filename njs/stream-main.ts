@@ -1,151 +1,8 @@
-/**
- * Connections: to which peer one goes. nginx tries no second peer where proxy_pass has a variable, so one that would not take the
- * connection is found out before, by a connection that is closed again; where there is no second peer, that is spared.
- */
-import { STATE_KEY, parseState } from '../contract/table.js'
-import { MAX_TRIES, PASSED_NAME, SHARES } from '../contract/zones.js'
-import { activeKey, enter, leave } from './active.js'
-import { nameIn } from './client-hello.js'
-import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
-import type { Choice, Draw, Ground } from './choice.js'
-import { count, countFailure } from './count.js'
+/** Connections to the ports of routes. */
 import { zones } from './dict.js'
-import { hold } from './hold.js'
-import type { Asked } from './lookup.js'
 import { findPassed } from './passed.js'
-import { drawOf } from './plan.js'
-import { counts } from './policy/balance.js'
-import { mostTries, takes, tell, tryTrial } from './stream-ask.js'
-import { take } from './take.js'
-
-const counter = zones.sluice_counter
-const ANOTHER = { upstream: '', sid: '' }
-
-function groundOf(s: NginxStreamRequest): Ground {
-  const asked = { uri: '/', variables: s.variables } as unknown as Asked
-  return { table: zones.sluice_table, load: zones.sluice_load, asked: asked, nowMs: Date.now() }
-}
-
-/** False when another worker took the peer's last place meanwhile. */
-function claim(choice: Choice): boolean {
-  const ruled = choice.ruled
-  return (
-    ruled === undefined ||
-    !counts(ruled.rules) ||
-    take(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
-  )
-}
-
-/** Counts the connection for drains, for as long as it lasts. */
-function follow(s: NginxStreamRequest, sid: string): void {
-  const key = activeKey(sid, process.pid)
-  try {
-    enter(zones.sluice_active, key)
-  } catch (error) {
-    countFailure(counter, 'counting a connection', error, s)
-    return
-  }
-  hold(() => leave(zones.sluice_active, key))
-}
-
-function isWorthAsking(
-  s: NginxStreamRequest,
-  draw: Draw,
-  choice: Choice,
-  tried: string,
-  nth: number,
-): boolean {
-  return (
-    s.variables.protocol === 'TCP' &&
-    nth + 1 < mostTries(choice.upstream) &&
-    isAnotherUp(zones.sluice_table, draw, tried + ' ' + choice.peer.sid)
-  )
-}
-
-/** While it was asked, it may have been drained or removed. The split that led to it may be gone as well, which is not its fault. */
-function isStillUp(choice: Choice): boolean {
-  const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
-  return now !== null && (now.peer.up || !choice.peer.up)
-}
-
-/** Whether the connection is to go there: then one of the peer's places is taken. */
-async function isTaken(
-  s: NginxStreamRequest,
-  draw: Draw,
-  choice: Choice,
-  tried: string,
-  nth: number,
-): Promise<boolean> {
-  if (isWorthAsking(s, draw, choice, tried, nth)) {
-    const isThere = await takes(s, choice.peer.address)
-    if (!isThere) {
-      tell(s, 'f' + choice.peer.sid)
-      count(counter, 'retried', s)
-    }
-    if (!isThere || !isStillUp(choice)) {
-      return false
-    }
-  }
-  return claim(choice)
-}
-
-/** Why nobody serves, counted. */
-function countNone(s: NginxStreamRequest, ground: Ground, draw: Draw): void {
-  const isKnown = draw.unit !== '' && ground.table.get(draw.unit) !== undefined
-  const isWhole = parseState(ground.table.get(STATE_KEY)).whole
-  count(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
-}
-
-/**
- * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads: between two reads, and more so while a
- * peer was asked, a change may take a split away. Its port leads to something else before that, so nothing is refused that was not
- * looked up twice.
- */
-async function find(s: NginxStreamRequest, key: string): Promise<string> {
-  const ground = groundOf(s)
-  const trial = await tryTrial(s, ground, drawOf(ground.table, ground.asked, key))
-  let tried = trial.tried
-  let wasNone = false
-  if (trial.choice !== null && claim(trial.choice)) {
-    follow(s, trial.choice.peer.sid)
-    return trial.choice.peer.address
-  }
-  for (let nth = 0; nth < MAX_TRIES; nth++) {
-    const draw = drawOf(ground.table, ground.asked, key)
-    draw.share = (draw.share + nth * 619) % SHARES
-    const wish = nth === 0 ? drawWish(ground, draw) : ANOTHER
-    const choice = choose(ground, draw, wish, tried)
-    if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
-      follow(s, choice.peer.sid)
-      return choice.peer.address
-    }
-    if (choice !== null) {
-      tried = tried + ' ' + choice.peer.sid
-    } else if (wasNone) {
-      countNone(s, ground, draw)
-      return ''
-    }
-    wasNone = choice === null
-  }
-  count(counter, 'noPeer', s)
-  return ''
-}
-
-/** Chooses, or closes the connection. Never throws. */
-async function serve(s: NginxStreamRequest, key: string): Promise<void> {
-  let address = ''
-  try {
-    address = await find(s, key)
-  } catch (error) {
-    countFailure(counter, 'the pick of a connection', error, s)
-  }
-  if (address === '') {
-    s.deny()
-    return
-  }
-  s.variables.sluice_peer = address
-  s.allow()
-}
+import { serve } from './stream-serve.js'
+import { whenNamed } from './when-named.js'
 
 /** Before anything of the client's is read; where a port has names, what the client says comes first (`named`). */
 async function pick(s: NginxStreamRequest): Promise<void> {
@@ -157,35 +14,18 @@ async function pick(s: NginxStreamRequest): Promise<void> {
   await serve(s, v.sluice_key as string)
 }
 
-/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or `other`. */
-function serveNamed(s: NginxStreamRequest, before: string, other: string): void {
-  s.on('upstream', (data) => {
-    let name: string | null = ''
-    try {
-      name = nameIn(data)
-    } catch (error) {
-      // Not TLS, so without a name.
-    }
-    if (name !== null) {
-      s.off('upstream')
-      const unit = findPassed(zones.sluice_table, before, name) || other
-      void serve(s, unit + '/' + (s.variables.sluice_slot as string))
-    }
+/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or the port's own. */
+function named(s: NginxStreamRequest): void {
+  const v = s.variables
+  const port = v.server_port as string
+  if (v.sluice_peer !== '') {
+    s.allow()
+    return
+  }
+  whenNamed(s, (name) => {
+    const unit = findPassed(zones.sluice_table, port + '*', name) || '@tcp*' + port
+    void serve(s, unit + '/' + (v.sluice_slot as string))
   })
 }
 
-function named(s: NginxStreamRequest): void {
-  const v = s.variables
-  if (v.sluice_peer === '') {
-    serveNamed(s, v.server_port + '*', '@tcp*' + v.server_port)
-  } else {
-    s.allow()
-  }
-}
-
-/** TLS that is passed through by name (way-main.ts): nginx took along no variable, but all that the client said is still unread. */
-function pass(s: NginxStreamRequest): void {
-  serveNamed(s, PASSED_NAME, '')
-}
-
-export default { pick, named, pass }
+export default { pick, named }

@@ -1,15 +1,28 @@
 /**
- * `$sluice_way`: whether a TLS connection is passed through or terminated. A module of its own, imported only in the server that asks,
- * because every connection to the HTTPS port pays for all of what is imported there.
+ * To which server a connection is handed on: the name of its socket. A module of its own, imported only in the servers that ask, because
+ * each of their connections pays for all of what is imported there.
  */
 import { PASSED_NAME } from '../contract/zones.js'
 import { zones } from './dict.js'
+import { cameTo, hand, handTuned } from './handed.js'
 import { findPassed } from './passed.js'
 
-/** The name of the socket that it is handed on to, after nginx looked into it. */
-function way(s: NginxStreamRequest): string {
+/** `$sluice_way`: whether TLS is passed through or terminated, after nginx looked into it. */
+function tls(s: NginxStreamRequest): string {
   const name = s.variables.ssl_preread_server_name || ''
-  return findPassed(zones.sluice_table, PASSED_NAME, name) === '' ? 'https' : 'pass'
+  const unit = findPassed(zones.sluice_table, PASSED_NAME, name)
+  return unit === '' ? 'https' : handTuned(s, unit, () => cameTo(s))
 }
 
-export default way
+/** `$sluice_onward`: where the port has names, the client has to speak first. */
+function port(s: NginxStreamRequest): string {
+  const own = s.variables.server_port as string
+  const unit = '@tcp*' + own
+  if (zones.sluice_table.get('@' + own + '*') === undefined) {
+    return handTuned(s, unit, () => cameTo(s))
+  }
+  hand(s, unit + cameTo(s))
+  return 'named'
+}
+
+export default { tls, port }

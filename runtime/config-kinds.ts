@@ -96,6 +96,32 @@ export const PORTS: Kind<string> = {
   print: (value) => (value === '' ? 'off' : value.replaceAll(' ', ',')),
 }
 
+/** `10.0.0.0/8`, in the one spelling; undefined where it is none, or has bits beyond its prefix. */
+function networkOf(text: string): string | undefined {
+  const [address = '', length, ...more] = text.split('/')
+  const bytes = parseIp(address)
+  // One that IPv6 writes and that is IPv4 has a prefix of which nobody knows how it counts.
+  if (bytes === null || more.length > 0 || (bytes.length === 4) === address.includes(':')) {
+    return undefined
+  }
+  const most = bytes.length * 8
+  const bits = length === undefined ? most : /^\d{1,3}$/.test(length) ? Number(length) : NaN
+  const isBeyond = (byte: number, i: number) =>
+    byte % 2 ** Math.min(8, Math.max(0, 8 * i + 8 - bits)) !== 0
+  return bits <= most && !bytes.some(isBeyond) ? `${printIp(bytes)}/${bits}` : undefined
+}
+
+export const NETWORKS: Kind<string[]> = {
+  expected:
+    'addresses and networks such as 192.0.2.7,10.0.0.0/8, whose bits beyond the prefix are 0',
+  parse: (text) => {
+    const networks = text.split(',').map((each) => networkOf(each.trim()))
+    const known = networks.filter((each) => each !== undefined)
+    return known.length === networks.length ? [...new Set(known)] : undefined
+  },
+  print: (value) => value.join(','),
+}
+
 function isPort(port: number): boolean {
   return isWhole(port, 1, 65535)
 }

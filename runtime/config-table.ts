@@ -9,6 +9,7 @@ import {
   DOMAIN,
   EXECUTABLE,
   NAME,
+  NETWORKS,
   PATH,
   PORT,
   PORTS,
@@ -86,6 +87,20 @@ export const SETTINGS = {
     'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
   ),
   streamPorts: given(PORTS, '9100-9109', 'opened beforehand for TCP and UDP routes; `off`: none'),
+  tunedPorts: given(
+    PORTS,
+    'off',
+    'those of them whose TCP routes may have `timeouts` and `proxyProtocol`',
+  ),
+  proxyProtocolPorts: given(
+    PORTS,
+    'off',
+    'those of these ports at which proxies in front speak the PROXY protocol, such as `8080,9100-9104`',
+  ),
+  trustedProxies: optional(
+    NETWORKS,
+    'whose word counts there: addresses and networks such as `10.0.0.0/8`, with commas',
+  ),
   apiPort: given(PORT, '8081', 'REST and metrics'),
   apiToken: optional(TEXT, 'admin token, sent as `Authorization: Bearer …`', {
     secret: true,

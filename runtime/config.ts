@@ -10,6 +10,7 @@ import {
   variableOf,
 } from './config-table.js'
 import type { SettingName, Values } from './config-table.js'
+import { wrongTogether } from './config-together.js'
 import { readFileValues, readSecret } from './config-file.js'
 import { SluiceError } from './errors.js'
 import { nearest } from './nearest.js'
@@ -157,36 +158,23 @@ export function loadConfig(input: ConfigInput): Config {
     origins.set(name, decided?.origin ?? 'default')
   }
   const complete = values as Values
-  checkTogether(complete, origins)
+  const wrong = wrongTogether(complete)
+  if (wrong !== undefined) {
+    throw invalid(origins.get(wrong.name) ?? wrong.name, wrong.problem, wrong.name)
+  }
   return { settings: toSettings(complete), origins, values: complete }
-}
-
-function checkTogether(values: Values, origins: ReadonlyMap<SettingName, string>): void {
-  const ports = (['httpPort', 'httpsPort', 'apiPort', 'poolPort'] as const).filter(
-    (name) => values[name] !== 0,
-  )
-  for (const name of ports) {
-    const other = ports.find((each) => each !== name && values[each] === values[name])
-    if (other !== undefined) {
-      const problem = `${name} and ${other} are both ${values[name]}; each needs a port of its own`
-      throw invalid(origins.get(name) ?? name, problem, name)
-    }
-  }
-  if ((values.etcdCertificate === undefined) !== (values.etcdKey === undefined)) {
-    const name = values.etcdKey === undefined ? 'etcdCertificate' : 'etcdKey'
-    throw invalid(origins.get(name) ?? name, 'etcdCertificate and etcdKey need each other', name)
-  }
 }
 
 function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, home, bind } = values
   const { httpPort, httpsPort, passthrough, streamPorts, certificates, apiPort, apiToken } = values
+  const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
   const { registry, cluster, docker, domain, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, passthrough, streamPorts, certificates },
-    ...{ apiPort, apiToken },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiToken },
     ...{ registry, cluster, docker, domain, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     tableBytes: tableSize,

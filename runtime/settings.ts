@@ -15,6 +15,12 @@ export interface Settings {
   apiPort: number
   /** Ports for routes of connections, such as `9100-9109`, or `9100-9104 9106`; '' for none. */
   streamPorts: string
+  /** Those of them whose routes may be tuned (contract/tuning.ts); '' for none. */
+  tunedPorts: string
+  /** Those of all these at which a proxy in front tells by the PROXY protocol who comes, such as `8080 9100-9104`; '' for none. */
+  proxyProtocolPorts: string
+  /** Networks of proxies that are believed, such as `10.0.0.0/8`; none exactly where there are no such ports. */
+  trustedProxies: string[]
   /** Admin token; made at first start when none is given. */
   apiToken: string | undefined
   /** `embedded`, `etcd://host:2379[,…]`, `etcds://…`, or (agent) `http://controller:8081`. */

@@ -120,6 +120,9 @@ export const BUNDLES = [
   { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones] },
   { ...njs, from: 'njs/ask-main.ts', to: 'njs/ask.js' },
   { ...njs, from: 'njs/way-main.ts', to: 'njs/way.js', plugins: [streamZones] },
+  { ...njs, from: 'njs/named-main.ts', to: 'njs/named.js', plugins: [streamZones] },
+  { ...njs, from: 'njs/handed-main.ts', to: 'njs/handed.js', plugins: [streamZones] },
+  { ...njs, from: 'njs/kept-main.ts', to: 'njs/kept.js', plugins: [streamZones] },
   { ...njs, from: 'njs/stream-admin-main.ts', to: 'njs/stream-admin.js', plugins: [streamZones] },
 ]
 

@@ -13,8 +13,12 @@ export interface NginxBuild {
   hasTls: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether its stream{} can hand connections on. */
+  hasPass: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
+  /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
+  hasRealip: boolean
 }
 
 const MODULES = [
@@ -53,12 +57,13 @@ function parseArguments(version: string, output: string): NginxBuild {
   const temporary = [...output.matchAll(/--(http-[\w-]+)-temp-path='?([^\s']+)/g)]
   const isWith = (...names: string[]): boolean =>
     names.every((name) => output.includes(`--with-http_${name}_module`))
+  const hasPass = !output.includes('--without-stream_pass_module')
   return {
     hasTls: isWith('ssl', 'v2'),
-    hasPreread:
-      /--with-stream_ssl_preread_module/.test(output) &&
-      !/--without-stream_pass_module/.test(output),
+    hasPreread: hasPass && output.includes('--with-stream_ssl_preread_module'),
+    hasPass,
     hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
+    hasRealip: isWith('realip') && output.includes('--with-stream_realip_module'),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

@@ -20,8 +20,12 @@ export interface NginxInfo {
   hasTls: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether its stream{} can hand connections on. */
+  hasPass: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
+  /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
+  hasRealip: boolean
   mimeTypes?: string
 }
 
@@ -45,13 +49,22 @@ export function nginxInfo(
   path: string,
   found: Pick<
     NginxInfo,
-    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread' | 'hasGrpc'
+    | 'version'
+    | 'njs'
+    | 'engines'
+    | 'modulesPath'
+    | 'hasTls'
+    | 'hasPreread'
+    | 'hasPass'
+    | 'hasGrpc'
+    | 'hasRealip'
   >,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasGrpc } = found
+  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasPass, hasGrpc, hasRealip } =
+    found
   const modules = loadableModules(modulesPath)
   const hasSticky = atLeast(version, POOL_SINCE)
-  const built = { hasTls, hasPreread, hasGrpc }
+  const built = { hasTls, hasPreread, hasPass, hasGrpc, hasRealip }
   return { path, version, njs, modulesPath, modules, engines, hasSticky, ...built }
 }
 

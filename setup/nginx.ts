@@ -87,7 +87,9 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     // Debian builds all of its nginx with them.
     hasTls: true,
     hasPreread: true,
+    hasPass: true,
     hasGrpc: true,
+    hasRealip: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { homePaths } from '../../nginx/render.js'
+import { httpTrust, proxiedMark, streamTrust } from '../../nginx/proxied.js'
 import type { Settings } from '../../runtime/settings.js'
 import { ensureNginx } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
@@ -22,6 +23,10 @@ function beside(home: string, nginx: string): string[] {
   ]
 }
 
+function indented(line: string): string {
+  return `        ${line}`
+}
+
 function streamLines(settings: Settings, info: NginxInfo): string[] {
   const sluice = join(settings.home, 'sluice')
   if (!hasStream(info)) {
@@ -30,7 +35,8 @@ function streamLines(settings: Settings, info: NginxInfo): string[] {
   const names = [
     '    # TLS clients, who are passed through by name or go on to the server at https.sock below:',
     '    server {',
-    `        listen ${settings.httpsPort};`,
+    `        listen ${settings.httpsPort}${proxiedMark(settings, settings.httpsPort)};`,
+    ...streamTrust(settings, [settings.httpsPort]).map(indented),
     `        include "${sluice}/passthrough.conf";`,
     '    }',
   ]
@@ -46,16 +52,18 @@ function streamLines(settings: Settings, info: NginxInfo): string[] {
 
 function https(settings: Settings, info: NginxInfo): string[] {
   const sluice = join(settings.home, 'sluice')
-  const listen = hasPassthrough(settings, info)
-    ? `"unix:${homePaths(settings.home).httpsSocket}"`
-    : '443'
+  const { home, httpsPort } = settings
+  const isBehind = hasPassthrough(settings, info)
+  const listen = isBehind ? `"unix:${homePaths(home).httpsSocket}"` : '443'
+  const mark = isBehind ? '' : proxiedMark(settings, httpsPort)
   const { hasTls, hasGrpc } = info
   return hasTls
     ? [
         '',
         '    # to show clients the certificates of the table, by name:',
         '    server {',
-        `        listen ${listen} ssl;`,
+        `        listen ${listen} ssl${mark};`,
+        ...(isBehind ? [] : httpTrust(settings, httpsPort).map(indented)),
         '        http2 on;',
         `        include "${sluice}/tls.conf";`,
         ...(hasGrpc ? ['        # server.conf, and gRPC:'] : []),
@@ -67,7 +75,7 @@ function https(settings: Settings, info: NginxInfo): string[] {
 
 /** What goes into an nginx.conf of the user's own. */
 function advice(settings: Settings, info: NginxInfo): string[] {
-  const { home } = settings
+  const { home, httpPort } = settings
   const sluice = join(home, 'sluice')
   const way = hasPool(settings, info)
     ? 'connections to peers stay open in the pool'
@@ -84,7 +92,8 @@ function advice(settings: Settings, info: NginxInfo): string[] {
     `    include "${sluice}/http.conf";`,
     '',
     '    server {',
-    '        listen 80;',
+    `        listen 80${proxiedMark(settings, httpPort)};`,
+    ...httpTrust(settings, httpPort).map(indented),
     '        # all that the table routes, by host and path:',
     `        include "${sluice}/server.conf";`,
     '        # or, instead, one upstream in a location of yours:',

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { portsIn } from '../../contract/ports.js'
 import type { Settings } from '../../runtime/settings.js'
 import type { Client } from '../client.js'
 import { pathOf } from '../client.js'
@@ -60,9 +61,22 @@ function backend(host: string, port: number): string {
   return `node -e '${script}' >/dev/null 2>&1 &`
 }
 
-function fetchByNode(port: number, host: string): string {
+function fetchByNode(port: number, host: string, isProxied: boolean): string {
+  if (isProxied) {
+    const said = `PROXY UNKNOWN\\r\\nGET / HTTP/1.1\\r\\nHost: ${host}\\r\\nConnection: close\\r\\n\\r\\n`
+    return `node -e 's=require("net").connect(${port});s.write("${said}");s.pipe(process.stdout)'`
+  }
   const options = `{port:${port},headers:{host:"${host}"}}`
   return `node -e 'require("http").get(${options},r=>r.pipe(process.stdout))'`
+}
+
+function askGateway(settings: Settings, host: string, hasCurl: boolean): string {
+  const { httpPort, proxyProtocolPorts } = settings
+  const isProxied = portsIn(proxyProtocolPorts).includes(httpPort)
+  const flag = isProxied ? '--haproxy-protocol ' : ''
+  return hasCurl
+    ? `curl ${flag}-H ${quoted(`Host: ${host}`)} http://${gatewayHost(settings)}:${httpPort}/`
+    : fetchByNode(httpPort, host, isProxied)
 }
 
 /** Where the gateway can be asked from this machine. */
@@ -86,16 +100,13 @@ export async function commandsToTry(
   )
   const port = await findFree(backendAt, above)
   const host = `${UPSTREAM}.${settings.domain}`
-  const at = gatewayHost(settings)
   const sluice = `node ${quoted(program)}`
   const home = `--home ${quoted(settings.home)}`
   const hasCurl = onPath('curl')
   const path = pathOf('upstreams', UPSTREAM, 'instances', id, 'drain')
   return [
     `${backend(backendAt, port)} ${sluice} register ${UPSTREAM} ${id} ${backendAt}:${port} --wait 9s ${home}`,
-    hasCurl
-      ? `curl -H ${quoted(`Host: ${host}`)} http://${at}:${settings.httpPort}/`
-      : fetchByNode(settings.httpPort, host),
+    askGateway(settings, host, hasCurl),
     hasCurl
       ? `curl -X POST --unix-socket ${quoted(join(settings.home, 'api.sock'))} http://localhost${path}`
       : `${sluice} drain ${UPSTREAM}/${id} ${home}`,

@@ -1,6 +1,7 @@
 /** What a route does besides choosing an upstream, as the outside sees it. contract/route-action.ts judges. */
 import { Type } from 'typebox'
 import { READ_MS } from '../../contract/route-limits.js'
+import { IDLE_MS } from '../../contract/tuning.js'
 import { closed, maybe } from './schemas.js'
 
 const Prefix = Type.String({ examples: ['/', '/v2'] })
@@ -64,8 +65,15 @@ const Headers = Type.Object(
   closed,
 )
 const Timeouts = Type.Object(
-  { readMs: Type.Enum(READ_MS, { description: "The upstream's longest silence, then 504" }) },
-  closed,
+  {
+    readMs: maybe(Type.Enum(READ_MS, { description: "The upstream's longest silence, then 504" })),
+    idleMs: maybe(
+      Type.Enum(IDLE_MS, {
+        description: 'Of a connection: the longest silence, then it is closed',
+      }),
+    ),
+  },
+  { ...closed, description: 'Of a route by hosts readMs, of one by port or sni idleMs' },
 )
 const Mirror = Type.Object(
   {

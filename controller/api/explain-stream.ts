@@ -1,4 +1,7 @@
 /** Where a connection would go: to a port, or of a TLS client that asks for a name. */
+import { portsIn } from '../../contract/ports.js'
+import { UNTUNED, tuningName } from '../../contract/tuning.js'
+import type { Tuning } from '../../contract/tuning.js'
 import { PASSED_NAME } from '../../contract/zones.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Desired } from '../desired.js'
@@ -29,10 +32,15 @@ export interface StreamExplanation extends Omit<Served, 'outcome'> {
   route: { id: string; sni?: string; port?: number } | null
 }
 
+export interface StreamGround extends Ground {
+  /** Ports of this gateway whose routes may be tuned. */
+  tunedPorts: string
+}
+
 /** Throws `invalid` where no connection could be like that. */
 export function explainStream(
   desired: Desired,
-  ground: Ground,
+  ground: StreamGround,
   question: StreamQuestion,
 ): StreamExplanation {
   const { port, protocol = 'tcp' } = question
@@ -52,12 +60,43 @@ export function explainStream(
     const outcome = port === undefined ? 'terminated' : 'no_route'
     return { ...head, outcome, why, route: null, upstreams: [], peers: [] }
   }
+  const { route } = matched
+  if (isClosed(desired, route.id, port, ground, why)) {
+    return { ...head, outcome: 'no_route', why, route, upstreams: [], peers: [] }
+  }
   const asked = askedBy({ host: '', path: '/', address: question.address })
-  return { ...head, why, route: matched.route, ...serveArms(desired, matched, ground, asked, why) }
+  return { ...head, why, route, ...serveArms(desired, matched, ground, asked, why) }
+}
+
+function tellTuning({ timeouts, proxyProtocol }: Tuning): string[] {
+  return [
+    ...(timeouts === undefined ? [] : [`after ${timeouts.idleMs} ms of silence it is closed`]),
+    ...(proxyProtocol === undefined
+      ? []
+      : ['the instance is told the client by the PROXY protocol']),
+  ]
+}
+
+/** Whether this gateway cannot keep the route's connections as it says, so takes none; what it says is told. */
+function isClosed(
+  { streamRoutes }: Desired,
+  route: string,
+  port: number | undefined,
+  { tunedPorts }: StreamGround,
+  why: string[],
+): boolean {
+  const tuning = streamRoutes.get(route)?.record ?? {}
+  why.push(...tellTuning(tuning))
+  const isTuned = tuningName(tuning) !== UNTUNED
+  if (!isTuned || port === undefined || portsIn(tunedPorts).includes(port)) {
+    return false
+  }
+  why.push(`port ${port} of this gateway is none of its tunedPorts, so the connection is closed`)
+  return true
 }
 
 interface MatchedStream extends Pick<Matched, 'unit' | 'split'> {
-  route: StreamExplanation['route']
+  route: NonNullable<StreamExplanation['route']>
 }
 
 function match(
@@ -70,7 +109,7 @@ function match(
     ...(port === undefined ? [] : [`${protocol}*${port}`]),
   ]
   const found = names.find((name) => plan.hosts.has(name)) ?? ''
-  const line = plan.hosts.get(found)?.routes[0]
+  const line = lineOf(plan, found)
   if (line === undefined) {
     why.push(port === undefined ? `no route has the name ${sni}` : unknownAt(port, sni, protocol))
     return undefined
@@ -83,11 +122,16 @@ function match(
   return { unit, split: splitOf(plan, unit), route: routeOf(found, line) }
 }
 
+/** Where what was found leads: the line for any path. */
+function lineOf(plan: Plan, found: string): HostRoute | undefined {
+  return plan.hosts.get(found)?.routes.find(({ prefix }) => prefix === '/')
+}
+
 /** The route that has TLS of this name passed through at the HTTPS port. */
 export function passingRoute({ streamRoutes }: Desired, host: string): string | undefined {
   const plan = planHosts(asHosts(streamRoutes.values()).values(), [], '')
   const found = namesFor(host, undefined).find((name) => plan.hosts.has(name)) ?? ''
-  return plan.hosts.get(found)?.routes[0]?.route
+  return lineOf(plan, found)?.route
 }
 
 /** What the table is asked for, in this order (njs/passed.ts). */
@@ -118,7 +162,7 @@ function told(found: string, { route }: HostRoute, sni: string | undefined): str
     : `name ${sni} matches ${name} (route ${route})`
 }
 
-function routeOf(found: string, { route: id }: HostRoute): StreamExplanation['route'] {
+function routeOf(found: string, { route: id }: HostRoute): MatchedStream['route'] {
   const name = nameIn(found)
   const port = Number(/^\d+|\d+$/.exec(found)?.[0] ?? NaN)
   const isOwn = name === undefined || !found.startsWith(PASSED_NAME)

@@ -12,7 +12,7 @@ import { serveArms } from './explain-arms.js'
 import type { Ground, Served } from './explain-arms.js'
 import { match } from './explain-match.js'
 import { explainStream, passingRoute } from './explain-stream.js'
-import type { StreamExplanation } from './explain-stream.js'
+import type { StreamExplanation, StreamGround } from './explain-stream.js'
 import { readAnswers } from './openapi.js'
 import { askedBy } from './question.js'
 import type { Question } from './question.js'
@@ -41,7 +41,8 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
   app.get('/v1/explain', { schema }, (request) => {
     const { domain, cluster, zone } = control.settings
     const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
-    const ground = { domain, cluster, zone, conditionsOf }
+    const tunedPorts = control.stream().tuned
+    const ground = { domain, cluster, zone, conditionsOf, tunedPorts }
     return answer(control.desired(), ground, request.query as Query)
   })
 }
@@ -61,7 +62,11 @@ interface Query {
 const OF_REQUESTS = ['path', 'method', 'header', 'cookie'] as const
 
 /** About a request where there is a host, otherwise about a connection. */
-function answer(desired: Desired, ground: Ground, query: Query): Explanation | StreamExplanation {
+function answer(
+  desired: Desired,
+  ground: StreamGround,
+  query: Query,
+): Explanation | StreamExplanation {
   const { host, header, path = '/', sni, port, protocol, ...said } = query
   const isAbout = sni !== undefined || port !== undefined
   if ((host === undefined) !== isAbout) {

@@ -39,6 +39,9 @@ const matchFields = {
         'TLS to the HTTPS port, or to port, that asks for one of these names is passed through',
     }),
   ),
+  proxyProtocol: maybe(
+    Type.Enum(['v1'], { description: 'Of a connection: how instances are told who comes' }),
+  ),
   pathPrefix: maybe(Type.String({ default: '/' })),
   ...conditionFields,
 }

@@ -19,6 +19,9 @@ const gatewayFields = {
     Type.Object(
       {
         ports: Type.String({ description: 'Open for routes', examples: ['9100-9104 9106'] }),
+        tuned: Type.String({
+          description: 'Those of them whose routes may have timeouts and proxyProtocol',
+        }),
         passthrough: Type.Boolean({
           description: 'Whether TLS to the HTTPS port is passed through by name',
         }),

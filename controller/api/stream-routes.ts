@@ -9,6 +9,7 @@ import {
   isStreamRoute,
 } from '../../contract/stream-route.js'
 import type { StreamRouteRecord } from '../../contract/stream-route.js'
+import { TUNING_FIELDS } from '../../contract/tuning.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { StreamView } from '../control.js'
 import { claimsOf } from '../stream-table.js'
@@ -27,7 +28,19 @@ export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
   if (closed !== undefined) {
     throw new SluiceError('conflict', closed, { field })
   }
+  const tuned = TUNING_FIELDS.find((name) => name in record)
+  if (tuned !== undefined && record.port !== undefined) {
+    refuseUntuned(world.stream(), record.port, tuned)
+  }
   return record
+}
+
+function refuseUntuned({ tuned }: StreamView, port: number, field: string): void {
+  if (!portsIn(tuned).includes(port)) {
+    const which = tuned === '' ? 'none is' : `those are ${tuned}`
+    const what = `${field} is for routes at ports that are set up for it, and port ${port} is not: ${which} (setting tunedPorts)`
+    throw new SluiceError('conflict', what, { field })
+  }
 }
 
 /** A connection has no path and no headers, and whoever has hosts beside a port means one of the two. */

@@ -168,6 +168,7 @@ t.test('an instance has limits, a zone, and may be a backup', async (t) => {
 
 t.test('input is refused by name', async (t) => {
   const { call, control } = await testApi(t)
+  const tcp = { port: 9105, protocol: 'tcp', upstream: 'web' }
   const refusals: Array<[method: string, path: string, body: unknown, field: string | undefined]> =
     [
       ['PUT', A, undefined, undefined],
@@ -211,6 +212,26 @@ t.test('input is refused by name', async (t) => {
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'sctp', upstream: 'web' }, 'protocol'],
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp' }, 'upstream'],
       ['PUT', '/v1/routes/r', { port: 9100, protocol: 'tcp', hosts: ['a'] }, 'hosts'],
+      ['PUT', '/v1/routes/r', { ...tcp, timeouts: { idleMs: 1500 } }, 'timeouts.idleMs'],
+      ['PUT', '/v1/routes/r', { ...tcp, timeouts: { readMs: 1000 } }, 'timeouts.readMs'],
+      ['PUT', '/v1/routes/r', { ...tcp, timeouts: { idle: 1000 } }, 'timeouts.idle'],
+      ['PUT', '/v1/routes/r', { ...tcp, timeouts: {} }, 'timeouts.idleMs'],
+      ['PUT', '/v1/routes/r', { ...tcp, proxyProtocol: 'v2' }, 'proxyProtocol'],
+      ['PUT', '/v1/routes/r', { ...tcp, proxyProtocol: true }, 'proxyProtocol'],
+      ['PUT', '/v1/routes/r', { ...tcp, protocol: 'udp', proxyProtocol: 'v1' }, 'proxyProtocol'],
+      ['PUT', '/v1/routes/r', { ...tcp, protocol: 'udp', timeouts: { idleMs: 1000 } }, 'timeouts'],
+      [
+        'PUT',
+        '/v1/routes/r',
+        { hosts: ['a'], upstream: 'web', timeouts: { idleMs: 1000 } },
+        'timeouts.idleMs',
+      ],
+      [
+        'PUT',
+        '/v1/routes/r',
+        { hosts: ['a'], upstream: 'web', proxyProtocol: 'v1' },
+        'proxyProtocol',
+      ],
       ['PUT', '/v1/routes/r', { sni: ['a'], hosts: ['a'], upstream: 'web' }, 'hosts'],
       ['PUT', '/v1/routes/r', { sni: ['a'], port: 0, upstream: 'web' }, 'port'],
       ['PUT', '/v1/routes/r', { sni: ['a'], protocol: 'tcp', upstream: 'web' }, 'protocol'],
@@ -553,7 +574,7 @@ t.test('routes of connections', async (t) => {
   t.match((await call('GET', '/v1/routes/db')).body, { port: 9100, protocol: 'tcp' })
   t.equal((await call('DELETE', '/v1/routes/db')).status, 200)
   control.stream = () => ({
-    ...{ ports: '', passthrough: false, connected: false },
+    ...{ ports: '', tuned: '', passthrough: false, connected: false },
     reason: 'it lacks the stream module',
   })
   t.match((await put('db', 9100)).body, { code: 'conflict', detail: /lacks the stream module/ })
@@ -617,12 +638,38 @@ t.test('routes by the name that a TLS client asks for', async (t) => {
     { method: 'PUT', path: '/v1/routes/two', body: { sni: names, upstream: 'db' } },
   ]
   t.equal((await call('POST', '/v1/batch', { operations })).status, 200, 'names may be swapped')
-  control.stream = () => ({ ports: '9100', passthrough: false, connected: true })
+  control.stream = () => ({ ports: '9100', tuned: '', passthrough: false, connected: true })
   t.match((await put('none', ['n'])).body, {
     ...{ code: 'conflict', field: 'sni' },
     detail: /setting passthrough is off, or https-port is 0, or nginx lacks/,
   })
   t.equal((await put('none', ['n'], { port: 9100 })).status, 201, 'a port of its own needs it not')
+})
+
+t.test('routes of connections that are tuned', async (t) => {
+  const { call } = await testApi(t)
+  const tuning = { timeouts: { idleMs: 60_000 }, proxyProtocol: 'v1' }
+  const put = (id: string, body: object) =>
+    call('PUT', `/v1/routes/${id}`, { upstream: 'db', ...body })
+  const body = { port: 9105, protocol: 'tcp', ...tuning }
+  t.match(await put('db', body), { status: 201, body: { id: 'db', ...body } })
+  t.match((await call('GET', '/v1/routes')).body.routes, [{ id: 'db', ...body }])
+  t.match(await put('tls', { sni: ['db.test'], ...tuning }), { status: 201 })
+  t.match(await put('named', { sni: ['db.test'], port: 9106, ...tuning }), { status: 201 })
+  for (const [field, value] of Object.entries(tuning)) {
+    for (const what of [{ protocol: 'tcp' }, { sni: ['x'] }]) {
+      t.match(await put('no', { port: 9104, ...what, [field]: value }), {
+        status: 409,
+        body: { code: 'conflict', field, detail: /port 9104 is not: those are 9105-9109/ },
+      })
+    }
+  }
+  await call('PUT', '/v1/upstreams/db/instances/a', { host: '127.0.0.1', port: 9001 })
+  for (const query of ['port=9105', 'sni=db.test', 'sni=db.test&port=9106']) {
+    const { body } = await call('GET', `/v1/explain?${query}`)
+    t.match(body, { outcome: 'served', peers: [{ id: 'a' }] })
+    t.match(body.why.join(), /after 60000 ms of silence it is closed.*by the PROXY protocol/)
+  }
 })
 
 t.test('routes', async (t) => {

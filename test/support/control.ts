@@ -18,6 +18,9 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     home,
     httpPort: 8080,
     streamPorts: '',
+    proxyProtocolPorts: '',
+    trustedProxies: [],
+    tunedPorts: '',
     httpsPort: 0,
     passthrough: true,
     certificates: undefined,
@@ -129,7 +132,7 @@ export async function startControl(
     ready: options.ready ?? (() => true),
     registryView: () => ({ kind: 'embedded', connected: !isDeaf, syncedAtMs: Date.now() }),
     gateways: () => gatewayViews,
-    stream: () => ({ ports: '9100-9109', passthrough: true, connected: true }),
+    stream: () => ({ ports: '9100-9109', tuned: '9105-9109', passthrough: true, connected: true }),
     suspects: () => state.suspects(),
     confirmSuspects: (upstream) => state.confirm(upstream),
     whenKnown: async (revision, timeoutMs) => {

@@ -38,8 +38,15 @@ export interface GatewayOptions {
   wide?: boolean
   /** Ports for routes; undefined: nginx has no stream{}. */
   streamPorts?: string
+  /** Those of them whose routes may be tuned. */
+  tunedPorts?: string
   /** Whether routes by name share the HTTPS port; then nginx has stream{}. */
   passthrough?: boolean
+  /** Ports at which the PROXY protocol is spoken, and whom nginx believes. */
+  proxied?: (ports: { httpPort: number; httpsPort: number }) => {
+    proxyProtocolPorts: string
+    trustedProxies: string[]
+  }
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
   /** PEM; of those that Node knows by default. */
@@ -127,6 +134,8 @@ function confSettings(
     passthrough,
     hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
+    tunedPorts: options.tunedPorts ?? '',
+    ...{ proxyProtocolPorts: '', trustedProxies: [], ...options.proxied?.(ports) },
     pool: rig === 'njs' || rig === 'qjs',
     wide: options.wide === true,
     poolPort: ports.poolPort,

@@ -1,7 +1,12 @@
 // TCP, TLS and UDP servers that say who they are, and then echo; and clients of theirs.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import {
+  TLSSocket,
+  connect as connectTls,
+  createSecureContext,
+  createServer as createTlsServer,
+} from 'node:tls'
 import type { Pem } from './certificates.js'
 
 interface Teller {
@@ -39,6 +44,35 @@ export function startTls(
 ): Promise<StreamBackend> {
   const own = { cert: certificate, key: privateKey }
   return start(t, { id, host, port: 0 }, (greet) => createTlsServer(own, greet))
+}
+
+/**
+ * Waits for the line of a proxy, then greets with `<id> <line>`, inside TLS where it has a certificate, and echoes. A connection
+ * that begins with anything else is closed.
+ */
+export function startTold(
+  t: Teller,
+  id: string,
+  pem?: Pem,
+  host = '127.0.0.1',
+): Promise<StreamBackend> {
+  const secure = pem && createSecureContext({ cert: pem.certificate, key: pem.privateKey })
+  return start(t, { id, host, port: 0 }, () =>
+    createServer((socket) => {
+      socket.once('readable', () => {
+        const data = (socket.read() ?? Buffer.alloc(0)) as Buffer
+        const end = data.indexOf('\r\n')
+        if (!data.toString('latin1').startsWith('PROXY ') || end < 0) return socket.destroy()
+        socket.unshift(data.subarray(end + 2))
+        const inside = secure
+          ? new TLSSocket(socket, { isServer: true, secureContext: secure })
+          : socket
+        inside.on('error', () => undefined)
+        inside.write(`${id} ${data.subarray(0, end).toString()}\n`)
+        return inside.pipe(inside)
+      })
+    }),
+  )
 }
 
 async function start(

@@ -73,6 +73,51 @@ t.test('flags beat environment, which beats the file, which beats defaults', asy
   t.equal(origins.get('bind'), 'default')
 })
 
+t.test('ports of proxies, and who is believed there, go together', async (t) => {
+  const folder = temporaryFolder(t)
+  const given = (ports: string, trusted: string, more: Record<string, string> = {}): Given => ({
+    environment: { SLUICE_PROXY_PROTOCOL_PORTS: ports, SLUICE_TRUSTED_PROXIES: trusted, ...more },
+  })
+  const both = given('8080,8443,9100-9101', '10.0.0.0/8, 192.0.2.7,fd00::/8,10.0.0.0/8')
+  const { settings, values } = loadConfig(inputOf(folder, both))
+  t.match(settings, {
+    proxyProtocolPorts: '8080 8443 9100-9101',
+    trustedProxies: ['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8'],
+  })
+  const again = toProcess(values).flags.map((flag) => flag.slice(2).split('=') as [string, string])
+  const told = loadConfig(inputOf(folder, { flags: Object.fromEntries(again) })).settings
+  t.same(told, settings, 'a child process is told the same')
+  t.match(refusal(folder, given('8080', '')), /PROXY_PROTOCOL_PORTS: .* needs trustedProxies/)
+  t.match(refusal(folder, given('', '10.0.0.0/8')), /TRUSTED_PROXIES: .* needs proxyProtocolPorts/)
+  t.match(
+    refusal(folder, given('8080,8081,9099', '10.0.0.0/8')),
+    /PROXY_PROTOCOL_PORTS: none of the gateway's ports: 8081 9099/,
+  )
+  t.match(refusal(folder, given('8443', '10.0.0.0/8', { SLUICE_HTTPS_PORT: '0' })), /8443/)
+  t.match(refusal(folder, given('8080', '10.0.0.0/8', { SLUICE_MODE: 'file' })), /file mode/)
+  for (const wrong of [
+    '10.0.0.1/8',
+    '10.0.0.0/33',
+    'fd00::/129',
+    '10.0.0.0/',
+    'lb.example',
+    'all',
+  ]) {
+    t.match(refusal(folder, given('8080', wrong)), /TRUSTED_PROXIES: .*expected addresses/, wrong)
+  }
+  t.match(refusal(folder, given('8080', '::ffff:10.0.0.0/104')), /expected addresses/)
+})
+
+t.test('ports that are tuned are ports for routes', async (t) => {
+  const folder = temporaryFolder(t)
+  const given = (ports: string, stream = '9100-9109'): Given => ({
+    environment: { SLUICE_TUNED_PORTS: ports, SLUICE_STREAM_PORTS: stream },
+  })
+  t.equal(loadConfig(inputOf(folder, given('9101,9100'))).settings.tunedPorts, '9100-9101')
+  t.match(refusal(folder, given('9109-9111')), /TUNED_PORTS: none of streamPorts: 9110-9111/)
+  t.match(refusal(folder, given('9100', 'off')), /TUNED_PORTS: none of streamPorts: 9100/)
+})
+
 t.test(
   'an unknown name is refused, wherever it stands, with the nearest that is known',
   async (t) => {

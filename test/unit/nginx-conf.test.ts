@@ -1,6 +1,6 @@
 import t from 'tap'
 import { canPool } from '../../contract/version.js'
-import { homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
+import { homePaths, renderConf, tuneSockets, type ConfSettings } from '../../nginx/render.js'
 
 const SETTINGS: ConfSettings = {
   home: '/srv/sluice',
@@ -16,6 +16,9 @@ const SETTINGS: ConfSettings = {
   hasStream: true,
   hasGrpc: true,
   streamPorts: '9100-9109',
+  tunedPorts: '',
+  proxyProtocolPorts: '',
+  trustedProxies: [],
   passthrough: true,
   httpsPort: 8443,
   user: undefined,
@@ -64,6 +67,46 @@ t.test('the draw is whole and even', async (t) => {
 t.test('an IPv6 address to listen on', async (t) => {
   t.match(renderConf({ ...SETTINGS, bind: '::1' })['nginx.conf'], /listen \[::1\]:8080 /)
 })
+
+t.test('only servers at ports of proxies say whom they believe', async (t) => {
+  const trustedProxies = ['10.0.0.0/8']
+  const proxied = renderConf({ ...SETTINGS, proxyProtocolPorts: '8443 9102', trustedProxies })
+  const count = (text: string | undefined, what: RegExp) => [...(text ?? '').matchAll(what)].length
+  const main = proxied['nginx.conf']
+  t.match(main, /listen 127\.0\.0\.1:8080 default_server;/)
+  t.match(main, /listen 127\.0\.0\.1:8443 proxy_protocol;\n +set_real_ip_from 10\.0\.0\.0\/8;/)
+  t.equal(count(main, /set_real_ip_from/g), 1, 'http{} is told by stream{}')
+  const stream = proxied['sluice/stream.conf']
+  t.match(stream, /listen 127\.0\.0\.1:9100-9101;\n +listen 127\.0\.0\.1:9103-9109;/)
+  t.match(stream, /listen 127\.0\.0\.1:9102 proxy_protocol;/)
+  const http = renderConf({
+    ...{ ...SETTINGS, passthrough: false, proxyProtocolPorts: '8080 8443', trustedProxies },
+  })
+  t.equal(count(http['nginx.conf'], /real_ip_header proxy_protocol;/g), 2)
+  t.notMatch(renderConf(SETTINGS)['nginx.conf'], /proxy_protocol|real_ip/)
+})
+
+t.test(
+  'only ports that are tuned hand on, and only where anything does there are servers for it',
+  async (t) => {
+    const stream = (more: Partial<ConfSettings>) =>
+      renderConf({ ...SETTINGS, ...more })['sluice/stream.conf'] ?? ''
+    const none = stream({ passthrough: false })
+    t.same(none.match(/hop\/(tune|named|handed)\w*|^ +pass /gm), null)
+    const some = stream({ passthrough: false, tunedPorts: '9100 9109' })
+    t.match(some, /listen 127\.0\.0\.1:9101-9108;/)
+    t.match(some, /listen 127\.0\.0\.1:9100;\n +listen 127\.0\.0\.1:9109;/)
+    const servers = new Set(some.match(/hop\/tune\d+p?\.sock/g))
+    t.equal(servers.size, 17)
+    t.match(some, /js_var \$sluice_tuned_ports "9100 9109";/)
+    t.match(stream({ streamPorts: '' }), /tune86400p\.sock/, 'the HTTPS port hands on by name')
+    // A file that is in the way of one keeps nginx from starting.
+    t.same(
+      new Set(tuneSockets('/srv/sluice')),
+      new Set([...servers].map((path) => `/srv/sluice/${path}`)),
+    )
+  },
+)
 
 t.test('a home that a configuration would misread is refused', async (t) => {
   for (const home of [

@@ -1,0 +1,129 @@
+/**
+ * Connections that one server of stream{} hands on to another, by `pass`: their port, or the name that they ask for, says to which. What
+ * nginx takes from no variable has a server for each of its values.
+ */
+import { portsIn, printPorts } from '../contract/ports.js'
+import { TUNED_CONDITION, allTunings, tuningName } from '../contract/tuning.js'
+import type { Tuning } from '../contract/tuning.js'
+import { MARK, proxiedMark, streamTrust } from './proxied.js'
+import { homePaths, listenAddress, tuneSocket, type ConfSettings } from './settings.js'
+
+/** What `listen` has for some of the ports, those that follow each other as one. */
+export function listens({ bind }: ConfSettings, ports: number[], more: string): string[] {
+  const ranges = printPorts(ports).split(' ').filter(Boolean)
+  return ranges.map((range) => `listen ${listenAddress(bind)}:${range}${more};`)
+}
+
+export function indented(lines: string[]): string {
+  return lines.map((line) => `    ${line}`).join('\n')
+}
+
+/** Not in stream{} itself: the servers that hand on would pay for it. */
+export function moduleLine({ home }: ConfSettings): string {
+  return `    js_import sluice_stream from "${homePaths(home).includes}/njs/stream.js";`
+}
+
+/** How a server goes on that has chosen a peer. */
+export function chosen(settings: ConfSettings): string {
+  return `    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
+    proxy_pass $sluice_peer;`
+}
+
+export const TCP = `    proxy_socket_keepalive on;
+    tcp_nodelay on;`
+
+/**
+ * Ports whose connections are handed on. Those of proxies are: nginx takes up no connection again that began with a header for it
+ * and had to wait for an answer, but one that was handed on it does.
+ */
+export function tunablePorts(settings: ConfSettings): number[] {
+  const tuned = portsIn(settings.tunedPorts)
+  return portsIn(settings.streamPorts).filter(
+    (port) => tuned.includes(port) || proxiedMark(settings, port) !== '',
+  )
+}
+
+/** The servers at those ports. */
+export function handingServers(settings: ConfSettings): string[] {
+  const { home } = settings
+  const ports = tunablePorts(settings)
+  const proxied = ports.filter((port) => proxiedMark(settings, port) !== '')
+  const plain = ports.filter((port) => !proxied.includes(port))
+  const lines = [
+    ...listens(settings, plain, ''),
+    ...listens(settings, proxied, MARK),
+    ...streamTrust(settings, proxied),
+  ]
+  return ports.length === 0
+    ? []
+    : [
+        `server {
+${indented(lines)}
+    js_import sluice_way from "${homePaths(home).includes}/njs/way.js";
+    js_set $sluice_onward sluice_way.port;
+    pass "unix:${home}/hop/$sluice_onward.sock";
+}`,
+        namedServer(settings),
+      ]
+}
+
+function namedServer({ home }: ConfSettings): string {
+  const { includes, namedSocket } = homePaths(home)
+  return `# Ports with names: the client speaks first.
+server {
+    listen "unix:${namedSocket}";
+    js_import sluice_named from "${includes}/njs/named.js";
+    js_preread sluice_named;
+    pass "unix:${home}/hop/$sluice_named.sock";
+}`
+}
+
+/** What was handed on with nothing more; and what is tuned, of which only the peer is chosen here. */
+function choosingServers(settings: ConfSettings): string[] {
+  const { includes, handedSocket, tunedSocket } = homePaths(settings.home)
+  const common = `    js_import sluice_handed from "${includes}/njs/handed.js";
+    set $${TUNED_CONDITION} 1;`
+  return [
+    `server {
+    listen "unix:${handedSocket}";
+${common}
+    js_access sluice_handed.plain;
+${TCP}
+${chosen(settings)}
+}`,
+    `server {
+    listen "unix:${tunedSocket}";
+${common}
+    js_access sluice_handed.tuned;
+    js_set $sluice_tuning sluice_handed.onward;
+    pass "unix:${settings.home}/hop/tune$sluice_tuning.sock";
+}`,
+  ]
+}
+
+/** nginx's own header would name the socket as what the client came to; so njs puts another one in its place. */
+const INTRODUCED = ['proxy_protocol on;', 'js_filter sluice_kept.introduce;']
+
+function tunedServer(settings: ConfSettings, tuning: Tuning): string {
+  const { home, connectTimeoutMs } = settings
+  const { timeouts, proxyProtocol } = tuning
+  return `server {
+${indented([
+  `listen "unix:${tuneSocket(home, tuningName(tuning))}";`,
+  `js_import sluice_kept from "${homePaths(home).includes}/njs/kept.js";`,
+  'js_set $sluice_kept sluice_kept.peer;',
+  ...(timeouts === undefined ? [] : [`proxy_timeout ${timeouts.idleMs}ms;`]),
+  ...(proxyProtocol === undefined ? [] : INTRODUCED),
+  `proxy_connect_timeout ${connectTimeoutMs}ms;`,
+  'proxy_pass $sluice_kept;',
+])}
+${TCP}
+}`
+}
+
+/** Where connections come that were handed on. */
+export function handedServers(settings: ConfSettings): string[] {
+  const isNeeded = settings.passthrough || tunablePorts(settings).length > 0
+  const each = allTunings().map((tuning) => tunedServer(settings, tuning))
+  return isNeeded ? [...choosingServers(settings), ...each] : []
+}

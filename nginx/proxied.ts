@@ -1,0 +1,25 @@
+/** Ports at which a proxy in front tells by the PROXY protocol whose connection it is. */
+import { portsIn } from '../contract/ports.js'
+import type { ConfSettings } from './settings.js'
+
+type Proxied = Pick<ConfSettings, 'proxyProtocolPorts' | 'trustedProxies'>
+
+/** What the `listen` of such a port has at its end. */
+export const MARK = ' proxy_protocol'
+
+export function proxiedMark({ proxyProtocolPorts }: Proxied, port: number): string {
+  return portsIn(proxyProtocolPorts).includes(port) ? MARK : ''
+}
+
+/** Who is believed, in a server of stream{} that listens at some of these ports; nothing where nobody speaks the protocol. */
+export function streamTrust(settings: Proxied, ports: number[]): string[] {
+  return ports.some((port) => proxiedMark(settings, port) !== '')
+    ? settings.trustedProxies.map((network) => `set_real_ip_from ${network};`)
+    : []
+}
+
+/** The same in a server of http{}. */
+export function httpTrust(settings: Proxied, port: number): string[] {
+  const trust = streamTrust(settings, [port])
+  return trust.length === 0 ? [] : [...trust, 'real_ip_header proxy_protocol;']
+}

@@ -1,0 +1,36 @@
+/** Connections that another server handed on. */
+import { hand, parseTuned, takeHanded } from './handed.js'
+import { introductionOf } from './introduction.js'
+import { serve } from './stream-serve.js'
+
+/** Of a tuned one: what was told. */
+let told = parseTuned('')
+
+function keyOf(s: NginxStreamRequest, unit: string): string {
+  return unit + '/' + (s.variables.sluice_slot as string)
+}
+
+/** Of one that is served as it comes. */
+async function plain(s: NginxStreamRequest): Promise<void> {
+  await serve(s, keyOf(s, takeHanded(s)))
+}
+
+/** This server chooses the peer and counts the connection; another one connects. */
+async function tuned(s: NginxStreamRequest): Promise<void> {
+  told = parseTuned(takeHanded(s))
+  await serve(s, keyOf(s, told.unit))
+}
+
+/** `$sluice_tuning`: where a tuned connection goes on, when its peer is chosen. */
+function onward(s: NginxStreamRequest): string {
+  const v = s.variables
+  hand(
+    s,
+    v.sluice_peer +
+      ' ' +
+      introductionOf(v.remote_addr as string, v.remote_port as string, told.address, told.port),
+  )
+  return told.tuning
+}
+
+export default { plain, tuned, onward }

@@ -1,0 +1,20 @@
+/** What an instance is told of a client before all else: the PROXY protocol, version 1. */
+
+/** Both addresses are of one family. */
+function asIpv6(address: string): string {
+  return address.indexOf(':') < 0 ? '::ffff:' + address : address
+}
+
+/** `own`: where the client came in. */
+export function introductionOf(
+  client: string,
+  clientPort: string,
+  own: string,
+  ownPort: string,
+): string {
+  const isIpv6 = client.indexOf(':') >= 0 || own.indexOf(':') >= 0
+  const addresses = isIpv6 ? asIpv6(client) + ' ' + asIpv6(own) : client + ' ' + own
+  return (
+    'PROXY TCP' + (isIpv6 ? 6 : 4) + ' ' + addresses + ' ' + clientPort + ' ' + ownPort + '\r\n'
+  )
+}
