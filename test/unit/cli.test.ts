@@ -136,6 +136,13 @@ t.test('an address is explained, whichever home is named', async (t) => {
   }
 })
 
+t.test('an engine that is not there is named', async (t) => {
+  const address = `unix://${temporaryFolder(t)}/docker.sock`
+  const { code, stderr } = await sluice('agent', '--print', '--docker', address)
+  t.equal(code, 1)
+  t.match(stderr, `no container engine answers at ${address} (setting docker): connect ENOENT`)
+})
+
 t.test('routes are set, shown and deleted', async (t) => {
   const { home } = await testApi(t)
   const say = async (json: boolean, file: string | undefined, ...positionals: string[]) => {
