@@ -46,6 +46,8 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
   const cases: Array<[args: string[], said: RegExp]> = [
     [['dran', 'web/a'], /unknown command "dran"; did you mean drain\?/],
     [['drain'], /usage: sluice drain <upstream>\/<id>/],
+    [['explain', 'http://a', '--header', 'X'], /--header: "X" is not right; expected "X-Canary: y/],
+    [['explain', 'http://a', '--address', 'x'], /--address: "x" is not right; expected 203/],
     [['status', 'all'], /"all" is one too many; usage: sluice status/],
     [['conf', '--passthrough', 'true'], /"true" is one too many; a switch takes it as --flag=true/],
     [['drain', 'web/a', '--wiat', '3s'], /unknown flag --wiat; did you mean --wait\?/],
