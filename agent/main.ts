@@ -87,10 +87,16 @@ async function close(registry: Registry, log: Logger): Promise<void> {
   }
 }
 
-/** What `sluice agent --print` shows. Rejects with the engine's error when it does not answer. */
+/** What `sluice agent --print` shows. Rejects, naming the engine and its error, when that does not answer. */
 export async function printAgent(settings: Settings): Promise<string> {
   if (settings.docker === 'off') {
     return 'docker is off: no containers to follow\n'
   }
-  return printContainers(openEngine(settings.docker), hostOf(settings))
+  const engine = openEngine(settings.docker)
+  try {
+    return await printContainers(engine, hostOf(settings))
+  } catch (cause) {
+    const what = `no container engine answers at ${engine.address} (setting docker)`
+    throw new Error(`${what}: ${messageOf(cause)}`, { cause })
+  }
 }

@@ -1,4 +1,5 @@
 /** What the agent would register for each container of an engine, and why, as text for people. */
+import type { InstanceRecord } from '../contract/records.js'
 import { shortId } from './container.js'
 import type { Container } from './container.js'
 import type { Engine } from './docker.js'
@@ -34,11 +35,22 @@ async function probe(containers: Container[], host: AgentHost): Promise<Set<stri
   return new Set(answered.flat())
 }
 
+/** `  weight 1  max-conns 5  backup  zone eu` */
+function traitsOf({ weight, maxConns, backup, zone }: InstanceRecord): string {
+  const traits = [
+    `weight ${weight}`,
+    maxConns !== undefined && `max-conns ${maxConns}`,
+    backup === true && 'backup',
+    zone !== undefined && `zone ${zone}`,
+  ]
+  return traits.flatMap((trait) => (trait === false ? [] : [`  ${trait}`])).join('')
+}
+
 function linesOf({ container, reading }: ContainerReport): string[] {
   const stopped = container.status === 'stopped' && reading.instances.length > 0
   const instances = reading.instances.flatMap(({ upstream, id, record, routes }) => [
     `  ${stopped ? 'not registered while it is stopped' : record.state}` +
-      `  ${upstream}  ${id}  ${record.host}:${record.port}  weight ${record.weight}` +
+      `  ${upstream}  ${id}  ${record.host}:${record.port}${traitsOf(record)}` +
       (record.reason === undefined ? '' : `  (${record.reason})`),
     ...routes.map(
       ({ record: route }) =>
@@ -49,8 +61,10 @@ function linesOf({ container, reading }: ContainerReport): string[] {
   if (!reading.asked) {
     return [title, `  left alone: ${reading.why.join('; ')}`]
   }
+  const isIgnored = reading.instances.length === 0 && reading.refused.length === 0
   return [
     title,
+    ...(isIgnored ? ['  left alone: each of its ports is ignored'] : []),
     ...instances,
     ...reading.why.map((why) => `    ${why}`),
     ...reading.refused.map(({ reason }) => `  refused: ${reason}`),

@@ -98,6 +98,13 @@ function unreachable(where: string, error: unknown): SluiceError {
   return new SluiceError('gateway_unavailable', message, { cause: error, retryable: true })
 }
 
+/** What the API says of these is for who speaks HTTP to it, or is no word of the API's at all. */
+const WAY_OUT: Partial<Record<Code, string>> = {
+  unauthorized:
+    'wants a token: --token-file names its file, and --home the home whose socket needs none',
+  no_route: 'is a gateway; the API has a port of its own',
+}
+
 function readAnswer(status: number, text: string, where: string): unknown {
   let value: unknown
   try {
@@ -112,6 +119,8 @@ function readAnswer(status: number, text: string, where: string): unknown {
   }
   const { code, title, detail, field } = value as Record<string, unknown>
   const known = typeof code === 'string' && Object.hasOwn(CODES, code) ? (code as Code) : 'internal'
+  const wayOut = WAY_OUT[known]
+  if (wayOut !== undefined) throw new SluiceError(known, `${where} ${wayOut}`)
   const words = [detail, title].find((each) => typeof each === 'string' && each !== '')
   const message = typeof words === 'string' ? words : `${where} answered ${status}`
   throw new SluiceError(known, message, typeof field === 'string' ? { field } : {})

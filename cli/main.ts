@@ -37,8 +37,12 @@ function findCommand(name: string): Command {
 
 function checkPositionals(command: Command, { positionals }: Parsed): void {
   const [least, most] = command.positionals
-  if (positionals.length < least || positionals.length > most) {
-    throw new UsageError(`usage: sluice ${command.name} ${command.usage}`.trimEnd())
+  const usage = `usage: sluice ${command.name} ${command.usage}`.trimEnd()
+  if (positionals.length < least) throw new UsageError(usage)
+  const surplus = positionals[most]
+  if (surplus !== undefined) {
+    const advice = /^(true|false)$/.test(surplus) ? `; a switch takes it as --flag=${surplus}` : ''
+    throw new UsageError(`${JSON.stringify(surplus)} is one too many${advice}; ${usage}`)
   }
 }
 

@@ -125,7 +125,7 @@ export function printAddress(host: string, port: number): string {
 function refuseIpv4(bytes: IpBytes, policy: AddressPolicy): string | null {
   const first = bytes[0] as number
   if (first === 127) {
-    return policy.allowLoopback ? null : 'a loopback address'
+    return policy.allowLoopback ? null : 'a loopback address (setting allowLoopback)'
   }
   if (first === 0) {
     return 'an unspecified address'
@@ -139,7 +139,7 @@ function refuseIpv4(bytes: IpBytes, policy: AddressPolicy): string | null {
 function refuseIpv6(bytes: IpBytes, policy: AddressPolicy): string | null {
   const high = bytes.slice(0, 15).every((byte) => byte === 0)
   if (high && bytes[15] === 1) {
-    return policy.allowLoopback ? null : 'a loopback address'
+    return policy.allowLoopback ? null : 'a loopback address (setting allowLoopback)'
   }
   if (high && bytes[15] === 0) {
     return 'an unspecified address'
@@ -151,7 +151,7 @@ function refuseIpv6(bytes: IpBytes, policy: AddressPolicy): string | null {
   return bytes[0] === 0xff ? 'a multicast address' : null
 }
 
-/** Why the policy refuses this address ("a loopback address"), or null when traffic may go there. */
+/** Why the policy refuses this address ("an unspecified address"), or null when traffic may go there. */
 export function refuseIp(bytes: IpBytes, policy: AddressPolicy): string | null {
   return bytes.length === 4 ? refuseIpv4(bytes, policy) : refuseIpv6(bytes, policy)
 }

@@ -36,6 +36,11 @@ function block(name: string, lines: string[]): string {
   return `    location ${name} {\n${lines.map((line) => `        ${line}`).join('\n')}\n    }`
 }
 
+const PAGE = [
+  'add_header Content-Type $sluice_act_type always;',
+  'js_body_filter sluice_hop.paper buffer_type=buffer;',
+]
+
 function actLocation(kind: Kind, passed: string[]): string {
   const { readMs, whole, mirrored, paged } = kind
   const limit = [`proxy_read_timeout ${readMs}ms;`, 'error_page 504 = @sluice_late;']
@@ -46,7 +51,7 @@ function actLocation(kind: Kind, passed: string[]): string {
     `add_header ${PEER_HEADER} "";`,
     'add_header Set-Cookie $sluice_arm_cookie always;',
     'js_header_filter sluice_hop.dress;',
-    ...(paged ? ['js_body_filter sluice_hop.paper buffer_type=buffer;'] : []),
+    ...(paged ? PAGE : []),
     ...(readMs === 0 ? [] : limit),
     ...(mirrored ? mirror : []),
     ...passed,

@@ -122,7 +122,7 @@ function portMap({ passthrough, httpsPort }: ConfSettings): string {
     : ''
 }
 
-const ACT_VARIABLES = ['pick', 'lines', 'mirror', 'target', 'host', 'page']
+const ACT_VARIABLES = ['pick', 'lines', 'mirror', 'target', 'host', 'page', 'type']
   .map((name) => `js_var $sluice_act_${name} '';`)
   .join('\n')
 

@@ -4,7 +4,8 @@ import type { ErrorPage } from '../contract/route-page.js'
 import { PEER_HEADER } from '../contract/zones.js'
 
 /** What was told of the body that is replaced. */
-const OF_BODY = ['Content-Encoding', 'Content-Range', 'Accept-Ranges', 'ETag', 'Last-Modified']
+const OF_BODY =
+  'Content-Type Content-Encoding Content-Range Accept-Ranges ETag Last-Modified'.split(' ')
 /** The page is on its way; what still comes is the rest of what it replaces. */
 const SENT = '-'
 
@@ -27,10 +28,11 @@ export function replace(r: NginxHTTPRequest, action: RouteAction): void {
   OF_BODY.forEach((name) => {
     delete out[name]
   })
-  out['Content-Type'] = page.contentType
   out['Content-Length'] = String(Buffer.from(page.body).length)
   out['Cache-Control'] = 'no-store'
   r.status = page.status
+  // Set as a header here, nginx would add the charset of what is replaced.
+  r.variables.sluice_act_type = page.contentType
   r.variables.sluice_act_page = '+' + page.body
 }
 

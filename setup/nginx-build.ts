@@ -30,7 +30,10 @@ const MODULES = [
 export async function readBuild(path: string): Promise<NginxBuild> {
   const { code, stdout, stderr, startError } = await runCommand(path, ['-V'])
   if (startError?.code === 'ENOENT') {
-    throw new SetupError('nginx_not_found', `there is no nginx at ${path}`)
+    const where = path.includes('/')
+      ? `at ${path}`
+      : `named ${path} in the PATH; say where by --nginx`
+    throw new SetupError('nginx_not_found', `there is no nginx ${where}`)
   }
   if (startError) {
     throw new SetupError('nginx_not_executable', `${path} cannot be run: ${startError.message}`)

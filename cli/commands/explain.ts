@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { UsageError } from '../command.js'
 import type { Command } from '../command.js'
 import { outline } from '../output.js'
@@ -22,6 +23,16 @@ function splitUrl(text: string): Record<string, string> {
   return { host: url.hostname, path: url.pathname + url.search }
 }
 
+/** What would be taken for something else, or for nothing, is said. */
+function checkAsked(flag: string, text: string): void {
+  if (flag === 'header' && !/^[^\s:]+:/.test(text)) {
+    throw new UsageError(`--header: ${JSON.stringify(text)} is not right; expected "X-Canary: yes"`)
+  }
+  if (flag === 'address' && isIP(text) === 0) {
+    throw new UsageError(`--address: ${JSON.stringify(text)} is not right; expected 203.0.113.7`)
+  }
+}
+
 export const explain: Command = {
   name: 'explain',
   usage: '<url>',
@@ -37,6 +48,7 @@ export const explain: Command = {
   async run({ connect, positionals, flags, print, json }) {
     // Its own flags alone; others say where the controller is.
     const asked = [...flags].filter(([name]) => Object.hasOwn(explain.options, name))
+    asked.forEach(([flag, text]) => checkAsked(flag, text))
     const query = new URLSearchParams({
       ...splitUrl(positionals[0] ?? ''),
       ...Object.fromEntries(asked),

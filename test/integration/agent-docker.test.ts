@@ -224,7 +224,12 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
   t.test('wrong labels refuse one container by name; the rest goes on', async (t) => {
     const rig = new Rig(t)
     const bad = await rig.run(['-l', 'sluice.port=http'])
-    const good = await rig.run(['-l', 'sluice.typo=1'])
+    const traits = ['max-conns=7', 'backup=true', 'zone=eu-1', 'weight=3', 'typo=1']
+    const good = await rig.run(traits.flatMap((trait) => ['-l', `sluice.${trait}`]))
+    const ignored = `${rig.cluster}-ignored`
+    const services = ['-e', 'SERVICE_NAME=web', '-e', 'SERVICE_IGNORE=1']
+    await dockerd.docker('run', '-d', '--name', ignored, ...services, IMAGE)
+    t.teardown(() => dockerd.docker('rm', '-f', ignored).catch(() => undefined))
     await rig.becomes(good, 'up')
     t.equal(await rig.record(bad), undefined)
     const refused = new RegExp(`"container":"${bad}","refused":\\["sluice.port.*container refused`)
@@ -233,7 +238,9 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
 
     const printed = await printAgent(rig.settings as Settings)
     t.match(printed, new RegExp(`^${bad} \\(.*\\n  refused: sluice\\.port "http" must be`, 'm'))
-    t.match(printed, new RegExp(`^${good} \\(.*\\n  up  ${rig.cluster}  ${AGENT}:${good}:80`, 'm'))
+    const up = `up  ${rig.cluster}  ${AGENT}:${good}:80  .*  weight 3  max-conns 7  backup  zone eu-1$`
+    t.match(printed, new RegExp(`^${good} \\(.*\\n  ${up}`, 'm'))
+    t.match(printed, new RegExp(`^${ignored} \\(.*\\n  left alone: each of its ports is ign`, 'm'))
     t.match(printed, /network bridge: the only one/)
     t.match(printed, /port 80: the only one exposed/)
   })

@@ -1,5 +1,7 @@
 // A route's own error pages, in nginx.
+import { once } from 'node:events'
 import { createServer, get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import t from 'tap'
 import { startControlled } from '../support/controlled.js'
@@ -111,6 +113,27 @@ for (const rig of RIGS) {
       t.match(await ask('taken', '/?status=403'), { status: 403, json: { url: '/v2/?status=403' } })
       t.match(await ask('taken', '/?status=404', { method: 'HEAD' }), { status: 404, body: '' })
       t.match(await ask('taken', '/?status=404', { method: 'POST', body: 'x' }), { body: 'mine' })
+    })
+
+    t.test('the type is the page’s own, whatever that of the answer was', async (t) => {
+      const server = createServer((_, response) => {
+        response.writeHead(404, { 'Content-Type': 'text/plain; charset=iso-8859-1' }).end('x')
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      t.teardown(() => server.close())
+      await instance('latin', `127.0.0.1:${(server.address() as AddressInfo).port}`)
+      for (const contentType of ['text/html; charset=utf-8', 'application/json']) {
+        const pages = {
+          404: page('é', { contentType, intercept: true }),
+          503: page('é', { contentType }),
+        }
+        await route('typed', 'latin', { pages })
+        t.equal((await ask('typed')).headers['content-type'], contentType)
+        await route('typed', 'nobody', { pages })
+        t.equal((await ask('typed')).headers['content-type'], contentType)
+      }
+      await route('typed', 'latin', { pages: { 503: page('x') } })
+      t.equal((await ask('typed')).headers['content-type'], 'text/plain; charset=iso-8859-1')
     })
 
     t.test('bytes of others pass, however many', async (t) => {

@@ -58,7 +58,7 @@ t.test('what cannot serve as nginx is refused with the reason', async (t) => {
   writeFileSync(notExecutable, 'no program')
   const old = script(folder, "echo 'nginx version: nginx/1.24.0' >&2")
   await refused(t, '/nonexistent/nginx', 'nginx_not_found', /there is no nginx at \/nonexistent/)
-  await refused(t, 'no-such-nginx', 'nginx_not_found', /no-such-nginx/)
+  await refused(t, 'no-such-nginx', 'nginx_not_found', /named no-such-nginx in the PATH.*--nginx/)
   await refused(t, notExecutable, 'nginx_not_executable', /cannot be run: .*EACCES/)
   await refused(t, '/bin/true', 'nginx_not_nginx', /does not answer as nginx does/)
   await refused(t, old, 'nginx_too_old', /is nginx 1\.24\.0; Sluice needs 1\.26\.0 or newer/)

@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { spawn } from 'node:child_process'
+import type { AddressInfo } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -44,6 +46,10 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
   const cases: Array<[args: string[], said: RegExp]> = [
     [['dran', 'web/a'], /unknown command "dran"; did you mean drain\?/],
     [['drain'], /usage: sluice drain <upstream>\/<id>/],
+    [['explain', 'http://a', '--header', 'X'], /--header: "X" is not right; expected "X-Canary: y/],
+    [['explain', 'http://a', '--address', 'x'], /--address: "x" is not right; expected 203/],
+    [['status', 'all'], /"all" is one too many; usage: sluice status/],
+    [['conf', '--passthrough', 'true'], /"true" is one too many; a switch takes it as --flag=true/],
     [['drain', 'web/a', '--wiat', '3s'], /unknown flag --wiat; did you mean --wait\?/],
     [['drain', 'web'], /"web" is not right; expected <upstream>\/<id>/],
     [['drain', 'web/a', '--wait', 'long'], /--wait: "long" is not right; expected a duration/],
@@ -134,6 +140,31 @@ t.test('an address is explained, whichever home is named', async (t) => {
     const refused = await sluice('explain', wrong, '--home', home)
     t.match(refused, { code: 2, stderr: new RegExp(`"${wrong}" is no address such as`) }, wrong)
   }
+})
+
+t.test('without the token, and at the gateway: what to say instead', async (t) => {
+  const { api } = await testApi(t)
+  const refused = await sluice('status', '--api', api.url, '--home', temporaryFolder(t))
+  t.equal(refused.code, 1)
+  t.match(refused.stderr, `${api.url} wants a token: --token-file names its file`)
+  const gateway = createServer((_, response) => {
+    response.writeHead(404, { 'content-type': 'application/problem+json' })
+    response.end(JSON.stringify({ code: 'no_route', detail: 'No route leads from host 127.0.0.1' }))
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => gateway.close())
+  await once(gateway, 'listening')
+  const url = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`
+  const client = connect({ home: temporaryFolder(t), url, port: 1, token: 'x' })
+  const asked = client.call({ method: 'GET', path: '/v1/gateways' })
+  await t.rejects(asked, { code: 'no_route', message: `${url} is a gateway` })
+  await client.close()
+})
+
+t.test('an engine that is not there is named', async (t) => {
+  const address = `unix://${temporaryFolder(t)}/docker.sock`
+  const { code, stderr } = await sluice('agent', '--print', '--docker', address)
+  t.equal(code, 1)
+  t.match(stderr, `no container engine answers at ${address} (setting docker): connect ENOENT`)
 })
 
 t.test('routes are set, shown and deleted', async (t) => {
