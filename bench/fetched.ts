@@ -43,7 +43,7 @@ export async function luaNginx(say: Say): Promise<LuaNginx> {
   const version = await versionOf(path, ['-v'], /nginx\/(\S+)/)
   const modulesPath = join(into, 'usr/lib/nginx/modules')
   const modules = MODULES.map((name) => join(modulesPath, name))
-  const built = { hasTls: true, hasPreread: false, hasGrpc: true }
+  const built = { hasTls: true, hasPreread: false, hasHttp3: false, hasGrpc: true }
   const nginx = nginxInfo(path, { version, njs: 'none', engines: [], modulesPath, ...built })
   return { nginx: { ...nginx, modules }, libraries: join(into, 'usr/share/lua/5.1') }
 }

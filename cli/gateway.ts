@@ -44,6 +44,18 @@ export function hasPassthrough(settings: Settings, info: NginxInfo): boolean {
   return isWanted && hasStream(info) && info.hasTls && info.hasPreread
 }
 
+/** Rejects with `invalid` when the settings ask for what this nginx lacks. */
+function checkAbilities({ engine, http3 }: Settings, info: NginxInfo): void {
+  if (!info.engines.includes(engine)) {
+    const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
+    throw new SluiceError('invalid', message, { field: 'engine' })
+  }
+  if (http3 && !(info.hasTls && info.hasHttp3)) {
+    const message = `nginx at ${info.path} cannot speak HTTP/3: it was built without http_v3_module; leave out http3 (SLUICE_HTTP3), or take another nginx`
+    throw new SluiceError('invalid', message, { field: 'http3' })
+  }
+}
+
 /** Who nginx's workers are: an account, or `unchanged` for nginx's own choice. */
 export type Workers = Account | 'root' | 'unchanged'
 
@@ -57,10 +69,7 @@ function userLine(workers: Workers): string | undefined {
 /** Everything that nginx reads, by absolute path. Rejects with `invalid` when the settings ask for what this nginx lacks. */
 export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
   const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
-  if (!info.engines.includes(engine)) {
-    const message = `nginx at ${info.path} has no njs engine ${engine}, only ${info.engines.join(', ')}`
-    throw new SluiceError('invalid', message, { field: 'engine' })
-  }
+  checkAbilities(settings, info)
   const texts = renderConf({
     ...{ home, poolPort, engine, tableBytes, bind, httpPort },
     httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
@@ -72,6 +81,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     hasGrpc: info.hasGrpc,
     streamPorts: settings.streamPorts,
     passthrough: hasPassthrough(settings, info),
+    http3: settings.http3,
     workers: settings.workers,
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),

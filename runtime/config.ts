@@ -11,7 +11,7 @@ import {
 } from './config-table.js'
 import type { SettingName, Values } from './config-table.js'
 import { readFileValues, readSecret } from './config-file.js'
-import { SluiceError } from './errors.js'
+import { checkTogether, invalid } from './config-together.js'
 import { nearest } from './nearest.js'
 import type { EtcdSettings, FileModeSettings, Settings } from './settings.js'
 
@@ -42,10 +42,6 @@ export interface Config {
   /** Where each setting came from, for `--print-config`. */
   origins: ReadonlyMap<SettingName, string>
   values: Values
-}
-
-function invalid(origin: string, problem: string, field?: string): SluiceError {
-  return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
 }
 
 function fromFlags({ flags, directory }: ConfigInput): ToldValues {
@@ -161,31 +157,14 @@ export function loadConfig(input: ConfigInput): Config {
   return { settings: toSettings(complete), origins, values: complete }
 }
 
-function checkTogether(values: Values, origins: ReadonlyMap<SettingName, string>): void {
-  const ports = (['httpPort', 'httpsPort', 'apiPort', 'poolPort'] as const).filter(
-    (name) => values[name] !== 0,
-  )
-  for (const name of ports) {
-    const other = ports.find((each) => each !== name && values[each] === values[name])
-    if (other !== undefined) {
-      const problem = `${name} and ${other} are both ${values[name]}; each needs a port of its own`
-      throw invalid(origins.get(name) ?? name, problem, name)
-    }
-  }
-  if ((values.etcdCertificate === undefined) !== (values.etcdKey === undefined)) {
-    const name = values.etcdKey === undefined ? 'etcdCertificate' : 'etcdKey'
-    throw invalid(origins.get(name) ?? name, 'etcdCertificate and etcdKey need each other', name)
-  }
-}
-
 function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, home, bind } = values
-  const { httpPort, httpsPort, passthrough, streamPorts, certificates, apiPort, apiToken } = values
-  const { registry, cluster, docker, domain, zone, workers, nginx } = values
+  const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
+  const { apiPort, apiToken, registry, cluster, docker, domain, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
-    ...{ home, bind, httpPort, httpsPort, passthrough, streamPorts, certificates },
+    ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
     ...{ apiPort, apiToken },
     ...{ registry, cluster, docker, domain, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },

@@ -13,6 +13,8 @@ export interface NginxBuild {
   hasTls: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether it can speak HTTP/3 to clients. */
+  hasHttp3: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
 }
@@ -55,6 +57,7 @@ function parseArguments(version: string, output: string): NginxBuild {
     names.every((name) => output.includes(`--with-http_${name}_module`))
   return {
     hasTls: isWith('ssl', 'v2'),
+    hasHttp3: isWith('ssl', 'v3'),
     hasPreread:
       /--with-stream_ssl_preread_module/.test(output) &&
       !/--without-stream_pass_module/.test(output),

@@ -20,6 +20,8 @@ export interface NginxInfo {
   hasTls: boolean
   /** Whether its stream{} can look into TLS, and hand connections on. */
   hasPreread: boolean
+  /** Whether it can speak HTTP/3 to clients. */
+  hasHttp3: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
   mimeTypes?: string
@@ -43,15 +45,13 @@ export async function inspectNginx(path: string, modulesPath?: string): Promise<
 /** The facts about an nginx, from those that had to be found out. */
 export function nginxInfo(
   path: string,
-  found: Pick<
-    NginxInfo,
-    'version' | 'njs' | 'engines' | 'modulesPath' | 'hasTls' | 'hasPreread' | 'hasGrpc'
-  >,
+  found: Omit<NginxInfo, 'path' | 'modules' | 'hasSticky' | 'mimeTypes'>,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasGrpc } = found
+  const { version, njs, engines, modulesPath } = found
+  const { hasTls, hasPreread, hasHttp3, hasGrpc } = found
   const modules = loadableModules(modulesPath)
   const hasSticky = atLeast(version, POOL_SINCE)
-  const built = { hasTls, hasPreread, hasGrpc }
+  const built = { hasTls, hasPreread, hasHttp3, hasGrpc }
   return { path, version, njs, modulesPath, modules, engines, hasSticky, ...built }
 }
 

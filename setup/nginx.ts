@@ -87,6 +87,7 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     // Debian builds all of its nginx with them.
     hasTls: true,
     hasPreread: true,
+    hasHttp3: true,
     hasGrpc: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }

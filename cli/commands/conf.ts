@@ -46,16 +46,25 @@ function streamLines(settings: Settings, info: NginxInfo): string[] {
 
 function https(settings: Settings, info: NginxInfo): string[] {
   const sluice = join(settings.home, 'sluice')
+  const { http3, httpsPort } = settings
+  // Clients of HTTP/3 are told the port's number, so that one has to be the true one.
+  const port = http3 ? httpsPort : 443
   const listen = hasPassthrough(settings, info)
     ? `"unix:${homePaths(settings.home).httpsSocket}"`
-    : '443'
+    : String(port)
   const { hasTls, hasGrpc } = info
+  const quic = [
+    '        # HTTP/3; reuseport stands once for an address, if you have several such servers:',
+    `        listen ${port} quic reuseport;`,
+    `        include "${sluice}/http3.conf";`,
+  ]
   return hasTls
     ? [
         '',
         '    # to show clients the certificates of the table, by name:',
         '    server {',
         `        listen ${listen} ssl;`,
+        ...(http3 ? quic : []),
         '        http2 on;',
         `        include "${sluice}/tls.conf";`,
         ...(hasGrpc ? ['        # server.conf, and gRPC:'] : []),

@@ -40,6 +40,8 @@ export interface GatewayOptions {
   streamPorts?: string
   /** Whether routes by name share the HTTPS port; then nginx has stream{}. */
   passthrough?: boolean
+  /** Whether it speaks HTTP/3. */
+  http3?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
   /** PEM; of those that Node knows by default. */
@@ -125,6 +127,7 @@ function confSettings(
     modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
     hasStream,
     passthrough,
+    http3: options.http3 === true,
     hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
     pool: rig === 'njs' || rig === 'qjs',

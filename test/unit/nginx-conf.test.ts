@@ -17,6 +17,7 @@ const SETTINGS: ConfSettings = {
   hasGrpc: true,
   streamPorts: '9100-9109',
   passthrough: true,
+  http3: false,
   httpsPort: 8443,
   user: undefined,
   accessLog: undefined,
