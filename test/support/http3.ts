@@ -37,12 +37,23 @@ export interface Answer3 {
 }
 
 const SECONDS = '20'
+/** A worker that is on its way out may never answer. */
+const CONNECT_SECONDS = '8'
 const FLAGS = { '3': '--http3-only', any: '--http3', '2': '--http2' }
 
 function argumentsOf({ port, name, path = '/', ...question }: Question3): string[] {
   const { method, body, streamed = false, headers = {}, ca, version = '3' } = question
   return [
-    ...['--silent', '--show-error', '--include', '--max-time', SECONDS, FLAGS[version]],
+    ...[
+      '--silent',
+      '--show-error',
+      '--include',
+      '--max-time',
+      SECONDS,
+      '--connect-timeout',
+      CONNECT_SECONDS,
+      FLAGS[version],
+    ],
     ...(ca === undefined ? ['--insecure'] : ['--cacert', ca]),
     ...(method === undefined ? [] : ['--request', method]),
     // By `-T -` curl sends what it reads as it comes.
