@@ -43,8 +43,16 @@ export async function luaNginx(say: Say): Promise<LuaNginx> {
   const version = await versionOf(path, ['-v'], /nginx\/(\S+)/)
   const modulesPath = join(into, 'usr/lib/nginx/modules')
   const modules = MODULES.map((name) => join(modulesPath, name))
-  const built = { hasTls: true, hasPreread: false, hasPass: true, hasGrpc: true, hasRealip: true }
-  const nginx = nginxInfo(path, { version, njs: 'none', engines: [], modulesPath, ...built })
+  const built = { hasTls: true, hasPreread: false, hasHttp3: false, hasGrpc: true }
+  const streams = { hasPass: true, hasRealip: true }
+  const nginx = nginxInfo(path, {
+    version,
+    njs: 'none',
+    engines: [],
+    modulesPath,
+    ...built,
+    ...streams,
+  })
   return { nginx: { ...nginx, modules }, libraries: join(into, 'usr/share/lua/5.1') }
 }
 

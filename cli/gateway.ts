@@ -56,12 +56,17 @@ function userLine(workers: Workers): string | undefined {
 
 /** Throws `invalid` when the settings ask for what this nginx lacks. */
 function refuseLacking(settings: Settings, info: NginxInfo): void {
-  const { engine, tunedPorts, proxyProtocolPorts } = settings
+  const { engine, tunedPorts, proxyProtocolPorts, http3 } = settings
   const refuse = (field: keyof Settings, lack: string): never => {
     throw new SluiceError('invalid', `nginx at ${info.path} ${lack}`, { field })
   }
   if (!info.engines.includes(engine)) {
     refuse('engine', `has no njs engine ${engine}, only ${info.engines.join(', ')}`)
+  }
+  if (http3 && !(info.hasTls && info.hasHttp3)) {
+    const lack =
+      'cannot speak HTTP/3: it was built without http_v3_module; leave out http3 (SLUICE_HTTP3), or take another nginx'
+    refuse('http3', lack)
   }
   if (proxyProtocolPorts !== '' && !info.hasRealip) {
     const lack = 'was built without http_realip_module or stream_realip_module'
@@ -89,6 +94,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     streamPorts: settings.streamPorts,
     ...{ tunedPorts, proxyProtocolPorts, trustedProxies },
     passthrough: hasPassthrough(settings, info),
+    http3: settings.http3,
     workers: settings.workers,
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),

@@ -9,7 +9,7 @@ import { DEFAULT_POLICY } from '../contract/policy.js'
 import { printRules } from '../contract/rules.js'
 import { cellsOf, peerBucket, printPeer, printSlot } from '../contract/table.js'
 import type { PeerLine } from '../contract/table.js'
-import { BUCKET_PEERS, SLOTS } from '../contract/zones.js'
+import { BUCKET_PEERS, PASSED_NAME, SLOTS } from '../contract/zones.js'
 import type { Certificate } from './certificate.js'
 import type { Conditions } from './conditions.js'
 import type { DesiredUpstream } from './desired.js'
@@ -180,6 +180,11 @@ export function compileUpstream(compiled: Compiled, pooled: ReadonlySet<string>)
 /** nginx skips the line before the first PEM, so that the digest may stand there and nobody has to cut it off. */
 export function compileCertificate(name: string, { record }: Certificate): Unit {
   return makeUnit(`^${name}`, `\n${record.certificate}${record.privateKey}`, new Map())
+}
+
+/** That TLS of a name is passed through, for `http{}`, which cannot do so with HTTP/3. */
+export function compilePassed(name: string): Unit {
+  return makeUnit(`@${PASSED_NAME}${name}`, '', new Map())
 }
 
 export function compileAction(name: string, record: ActionRecord): Unit {

@@ -6,14 +6,16 @@ import {
   compileAction,
   compileCertificate,
   compileNobody,
+  compilePassed,
   isSameUnit,
   slotsOf,
 } from './compile.js'
 import type { Compiled, Place, Unit } from './compile.js'
 import type { Desired, DesiredCertificate } from './desired.js'
 import { compileHost } from './host-unit.js'
-import { planHosts } from './hosts.js'
-import type { HostPlan, Plan } from './hosts.js'
+import { isSameHost, planHosts } from './hosts.js'
+import type { Plan } from './hosts.js'
+import { passedNames } from './passed-names.js'
 import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
 import { unitOf } from './subset.js'
@@ -39,6 +41,8 @@ export class Compiler {
   #routes: Desired['routes'] | undefined
   #certificates: Desired['certificates'] | undefined
   #names: ReadonlyMap<string, DesiredCertificate> = new Map()
+  #streamRoutes: Desired['streamRoutes'] | undefined
+  #passed: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
 
   constructor(domain: string, log: Logger, place: Place = { cluster: 'main', zone: undefined }) {
@@ -98,6 +102,7 @@ export class Compiler {
       this.#updateHosts(before, changed)
     }
     this.#updateCertificates(desired.certificates, changed)
+    this.#updatePassed(desired.streamRoutes, changed)
     return changed
   }
 
@@ -171,7 +176,7 @@ export class Compiler {
   #updateHosts(before: Plan, changed: Set<string>): void {
     for (const [host, plan] of this.#plan.hosts) {
       const isStale = plan.fast !== undefined && changed.has(plan.fast)
-      if (isStale || !isSame(before.hosts.get(host), plan)) {
+      if (isStale || !isSameHost(before.hosts.get(host), plan)) {
         const target = plan.fast === undefined ? undefined : this.#units.get(plan.fast)
         const slots = target === undefined ? NO_LAYOUT : slotsOf(target)
         this.#set(compileHost(host, plan.routes, slots), changed)
@@ -203,6 +208,18 @@ export class Compiler {
     }
   }
 
+  #updatePassed(streamRoutes: Desired['streamRoutes'], changed: Set<string>): void {
+    if (streamRoutes === this.#streamRoutes) {
+      return
+    }
+    const before = this.#passed
+    this.#streamRoutes = streamRoutes
+    this.#passed = passedNames(streamRoutes.values())
+    this.#passed.forEach((name) => this.#set(compilePassed(name), changed))
+    const gone = [...before].filter((name) => !this.#passed.has(name))
+    gone.forEach((name) => this.#drop(compilePassed(name).name, changed))
+  }
+
   #set(unit: Unit, changed: Set<string>): void {
     if (!isSameUnit(this.#units.get(unit.name), unit)) {
       this.#units.set(unit.name, unit)
@@ -224,20 +241,6 @@ export class Compiler {
       }
     }
   }
-}
-
-function isSame(a: HostPlan | undefined, b: HostPlan): boolean {
-  return (
-    a !== undefined &&
-    a.fast === b.fast &&
-    a.routes.length === b.routes.length &&
-    a.routes.every(
-      ({ prefix, conditions, target }, i) =>
-        prefix === b.routes[i]?.prefix &&
-        conditions === b.routes[i]?.conditions &&
-        target === b.routes[i]?.target,
-    )
-  )
 }
 
 function symmetricDifference(a: ReadonlySet<string>, b: ReadonlySet<string>): string[] {

@@ -214,3 +214,17 @@ export function planHosts(
   const splits = splitsOf(sorted)
   return { hosts, splits, subsets: subsetsOf(splits), actions: actionsOf(sorted), overruled }
 }
+
+export function isSameHost(a: HostPlan | undefined, b: HostPlan): boolean {
+  return (
+    a !== undefined &&
+    a.fast === b.fast &&
+    a.routes.length === b.routes.length &&
+    a.routes.every(
+      ({ prefix, conditions, target }, i) =>
+        prefix === b.routes[i]?.prefix &&
+        conditions === b.routes[i]?.conditions &&
+        target === b.routes[i]?.target,
+    )
+  )
+}

@@ -22,6 +22,8 @@ const NO_DOMAIN = ''
 const NO_POOL: ReadonlySet<string> = new Set()
 /** TLS is passed through here, and never ended. */
 const NO_CERTIFICATES: Desired['certificates'] = new Map()
+/** Here they are routes like others. */
+const NO_STREAM_ROUTES: Desired['streamRoutes'] = new Map()
 
 /** `tcp*9100`, `tls*app.example.com`, `9100*app.example.com`: what stands where a host does, and can be none. */
 export function claimsOf(record: DesiredStreamRoute['record']): string[] {
@@ -110,7 +112,7 @@ export class StreamTable implements Source {
       revision,
       upstreams: named,
       routes: this.#routes,
-      streamRoutes,
+      streamRoutes: NO_STREAM_ROUTES,
       certificates: NO_CERTIFICATES,
     }
   }

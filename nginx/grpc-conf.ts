@@ -15,10 +15,13 @@ const STATUSES: Array<[grpc: number, message: string, http: number[]]> = [
   [16, 'Unauthenticated', [401]],
 ]
 
-function statusLocation([grpc, message]: (typeof STATUSES)[number]): string {
+function statusLocation(
+  [grpc, message]: (typeof STATUSES)[number],
+  { http3 }: ConfSettings,
+): string {
   return `location @sluice_grpc_${grpc} {
     default_type application/grpc;
-    add_header grpc-status ${grpc};
+    ${http3 ? 'add_header Alt-Svc $sluice_alt_svc always;\n    ' : ''}add_header grpc-status ${grpc};
     add_header grpc-message "${message}";
     return 200 "";
 }`
@@ -60,7 +63,7 @@ location @sluice_grpc {
     grpc_hide_header ${PEER_HEADER};
     grpc_pass grpc://${GRPC_HOP};
 }
-${STATUSES.map(statusLocation).join('\n')}
+${STATUSES.map((each) => statusLocation(each, settings)).join('\n')}
 include "${includes}/again.conf";
 `
 }

@@ -10,8 +10,9 @@ import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/z
 import { adminServer } from './admin-conf.js'
 import { grpcHop } from './grpc-conf.js'
 import { hopServer } from './hop-conf.js'
-import { homePaths, speaksH2, type ConfSettings } from './settings.js'
+import { homePaths, speaksH2, tellsRequestPort, type ConfSettings } from './settings.js'
 import { splitClients } from './split-clients.js'
+import { http3Maps } from './tls-conf.js'
 
 const LOG_FORMAT = `log_format sluice escape=json
     '{"time":"$time_iso8601","requestId":"$request_id","client":"$remote_addr",'
@@ -153,7 +154,7 @@ js_var $sluice_hash '';
 
 js_var $sluice_wanted '';
 map $http_upgrade $sluice_connection { default upgrade; '' ''; }
-map $http_host $sluice_host { default $http_host; '' $host; }
+map $http_host $sluice_host { default $http_host; '' $host${tellsRequestPort(nginxVersion) ? '$is_request_port$request_port' : ''}; }
 ${portMap(settings)}`
 }
 
@@ -168,6 +169,7 @@ export function httpConf(settings: ConfSettings): string {
     `js_import sluice from "${includes}/njs/sluice.js";`,
     zones(settings),
     variables(settings),
+    ...(settings.http3 ? [http3Maps(settings)] : []),
     splitClients('$sluice_slot', '$connection$connection_requests', SLOTS),
     splitClients('$sluice_share', '$connection_requests.$connection', SHARES, 3),
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),

@@ -20,7 +20,7 @@ import { hopHeadersConf } from './hop-conf.js'
 import { httpConf } from './http-conf.js'
 import { mainConf } from './main-conf.js'
 import { againConf, headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
-import { tlsConf } from './tls-conf.js'
+import { http3Conf, tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './settings.js'
 import { passthroughConf, streamConf } from './stream-conf.js'
 
@@ -40,6 +40,7 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     'sluice/server.conf': serverConf(settings),
     'sluice/proxy.conf': proxyConf(settings),
     'sluice/tls.conf': tlsConf(settings),
+    ...(settings.http3 && { 'sluice/http3.conf': http3Conf(settings) }),
     ...(settings.hasGrpc && { 'sluice/grpc.conf': grpcConf(settings) }),
     'sluice/again.conf': againConf(settings),
     'sluice/headers.conf': headersConf(settings),

@@ -30,6 +30,8 @@ export interface ConfSettings {
   hasStream: boolean
   /** Whether what comes to `httpsPort` is looked at by stream{}, which passes some of it through by name. */
   passthrough: boolean
+  /** Whether it speaks HTTP/3 at the UDP port of that number. */
+  http3: boolean
   /** Whether nginx can take and pass on gRPC. */
   hasGrpc: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */
@@ -132,6 +134,11 @@ export function listenAddress(bind: string): string {
 /** From 1.29.4 on nginx's proxy module can speak HTTP/2 to peers. */
 export function speaksH2(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.4')
+}
+
+/** From 1.29.3 on nginx has `$request_port`; over HTTP/3, which has no Host header, nothing else tells the port that was asked for. */
+export function tellsRequestPort(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.29.3')
 }
 
 /** From 1.29.7 on nginx speaks HTTP/1.1 to peers unless told otherwise. */

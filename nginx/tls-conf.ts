@@ -6,10 +6,11 @@ import { homePaths, listenAddress, type ConfSettings } from './settings.js'
  * `tls.conf`: shows clients the table's certificates. The module is imported here and not in `http{}`, where the njs engine would
  * make its functions anew for every request of every server.
  */
-export function tlsConf({ home }: ConfSettings): string {
-  const { includes, ownCertificate } = homePaths(home)
+export function tlsConf(settings: ConfSettings): string {
+  const { includes, ownCertificate } = homePaths(settings.home)
+  const module = refusesPassed(settings) ? 'certificate-http3' : 'certificate'
   return `# Sluice: in a server{} that listens with "ssl"; the table's certificates, by the name that a client asks for.
-js_import sluice_certificate from "${includes}/njs/certificate.js";
+js_import sluice_certificate from "${includes}/njs/${module}.js";
 js_set $sluice_certificate sluice_certificate;
 # Shown where the table has none for a name, and no default.
 include "${ownCertificate}";
@@ -18,17 +19,56 @@ ssl_certificate_key data:$sluice_certificate;
 `
 }
 
+/** stream{} passes TCP through by name before `http{}` sees it; nobody does so with QUIC, so there such names are refused. */
+function refusesPassed({ http3, passthrough }: ConfSettings): boolean {
+  return http3 && passthrough
+}
+
+/** Of `http{}`: what HTTP/3 is told by. An instance's own Alt-Svc, or a route's, goes before. */
+export function http3Maps(settings: ConfSettings): string {
+  const { httpsPort } = settings
+  const misdirected = refusesPassed(settings)
+  const refusing = `# TCP for this port comes in by a socket, without a port.
+map $server_port $sluice_over_quic { default ''; ${httpsPort} 1; }
+map $http3 $sluice_misdirected { volatile; default $sluice_passed; '' ''; }
+`
+  return `${misdirected ? refusing : ''}map $https${misdirected ? '$sluice_misdirected' : ''}$upstream_http_alt_svc $sluice_alt_svc {
+    volatile;
+    default '';
+    on 'h3=":${httpsPort}"; ma=86400';
+    on1 clear;
+}`
+}
+
+/** `http3.conf`: beside `tls.conf`, for a server that listens with `quic`. */
+export function http3Conf(settings: ConfSettings): string {
+  const refusing = `# A name that TLS is passed through for, asked for over another name's connection: the client is to come over TCP.
+js_set $sluice_passed sluice_certificate.passed;
+if ($sluice_misdirected) {
+    return 421;
+}
+`
+  return `# Sluice: in the server{} that includes tls.conf and listens with "quic". A location with an add_header of its own repeats this one.
+http3 on;
+add_header Alt-Svc $sluice_alt_svc always;
+${refusesPassed(settings) ? refusing : ''}`
+}
+
 /** The server that speaks TLS beside the one that does not. */
 export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const { includes, httpsSocket } = homePaths(settings.home)
-  const { passthrough, bind } = settings
-  const listen = passthrough ? `"unix:${httpsSocket}"` : `${listenAddress(bind)}:${httpsPort}`
+  const { passthrough, bind, http3 } = settings
+  const address = `${listenAddress(bind)}:${httpsPort}`
+  const listen = passthrough ? `"unix:${httpsSocket}"` : address
   // What stream{} hands on is told already whose connection it is.
   const mark = passthrough ? '' : proxiedMark(settings, httpsPort)
   const trust = passthrough ? [] : httpTrust(settings, httpsPort)
+  const quic = `        listen ${address} quic reuseport;
+        include "${includes}/http3.conf";
+`
   return `    server {
         listen ${listen} ssl default_server${mark};
-${trust.map((line) => `        ${line}\n`).join('')}        http2 on;
+${http3 ? quic : ''}${trust.map((line) => `        ${line}\n`).join('')}        http2 on;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:sluice_session:8m;
         ssl_session_timeout 1h;

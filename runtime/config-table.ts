@@ -82,6 +82,7 @@ export const SETTINGS = {
   httpPort: given(PORT, '8080', 'where the gateway listens'),
   httpsPort: given(whole(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
   passthrough: given(BOOLEAN, 'true', 'whether routes by `sni` share that port'),
+  http3: given(BOOLEAN, 'false', 'whether it speaks HTTP/3 there too, over UDP'),
   certificates: optional(
     PATH,
     'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',

@@ -10,7 +10,13 @@ export interface Wrong {
 
 /** The first that is found; undefined: none. */
 export function wrongTogether(values: Values): Wrong | undefined {
-  return sharedPort(values) ?? wrongEtcd(values) ?? wrongTuned(values) ?? wrongProxies(values)
+  return (
+    sharedPort(values) ??
+    wrongEtcd(values) ??
+    wrongTuned(values) ??
+    wrongProxies(values) ??
+    wrongHttp3(values)
+  )
 }
 
 function sharedPort(values: Values): Wrong | undefined {
@@ -63,4 +69,20 @@ function wrongProxies(values: Values): Wrong | undefined {
   const foreign = foreignTo(proxyProtocolPorts, own)
   const problem = `none of the gateway's ports: ${foreign}; its own are httpPort, httpsPort and streamPorts`
   return foreign === '' ? undefined : { name, problem }
+}
+
+function wrongHttp3({ http3, mode, httpsPort, streamPorts }: Values): Wrong | undefined {
+  const name = 'http3'
+  if (!http3) {
+    return undefined
+  }
+  if (mode === 'file') {
+    return { name, problem: 'file mode has no TLS, and so no HTTP/3' }
+  }
+  if (httpsPort === 0) {
+    return { name, problem: 'HTTP/3 is at httpsPort, which is 0: nowhere' }
+  }
+  // nginx shares its UDP ports among its sockets, so it would not say that two of its servers have one.
+  const problem = `HTTP/3 takes UDP port ${httpsPort}, which is one of streamPorts; each needs a port of its own`
+  return portsIn(streamPorts).includes(httpsPort) ? { name, problem } : undefined
 }

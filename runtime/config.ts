@@ -45,10 +45,6 @@ export interface Config {
   values: Values
 }
 
-function invalid(origin: string, problem: string, field?: string): SluiceError {
-  return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
-}
-
 function fromFlags({ flags, directory }: ConfigInput): ToldValues {
   const told: ToldValues = new Map()
   for (const name of SETTING_NAMES) {
@@ -167,13 +163,14 @@ export function loadConfig(input: ConfigInput): Config {
 
 function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, home, bind } = values
-  const { httpPort, httpsPort, passthrough, streamPorts, certificates, apiPort, apiToken } = values
+  const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
+  const { apiPort, apiToken } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
   const { registry, cluster, docker, domain, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
-    ...{ home, bind, httpPort, httpsPort, passthrough, streamPorts, certificates },
+    ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
     ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiToken },
     ...{ registry, cluster, docker, domain, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
@@ -245,4 +242,8 @@ export function printConfig({ values, origins }: Config): string {
     return `${name}: ${text} # ${origins.get(name) ?? 'default'}`
   })
   return lines.join('\n') + '\n'
+}
+
+function invalid(origin: string, problem: string, field?: string): SluiceError {
+  return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
 }

@@ -10,6 +10,8 @@ export interface Settings {
   bind: string
   /** Whether TLS may also be passed through there, by name. */
   passthrough: boolean
+  /** Whether the gateway speaks HTTP/3 at the UDP port of the same number. */
+  http3: boolean
   /** Folder of certificates beside those of the registry. */
   certificates: string | undefined
   apiPort: number

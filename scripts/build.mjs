@@ -116,6 +116,7 @@ export const BUNDLES = [
   { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [putInside] },
   { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js', plugins: [putInside] },
   { ...njs, from: 'njs/certificate-main.ts', to: 'njs/certificate.js' },
+  { ...njs, from: 'njs/certificate-http3-main.ts', to: 'njs/certificate-http3.js' },
   { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js', plugins: [putInside] },
   { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones] },
   { ...njs, from: 'njs/ask-main.ts', to: 'njs/ask.js' },

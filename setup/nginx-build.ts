@@ -15,6 +15,8 @@ export interface NginxBuild {
   hasPreread: boolean
   /** Whether its stream{} can hand connections on. */
   hasPass: boolean
+  /** Whether it can speak HTTP/3 to clients. */
+  hasHttp3: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
   /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
@@ -63,6 +65,7 @@ function parseArguments(version: string, output: string): NginxBuild {
   const hasPass = !output.includes('--without-stream_pass_module')
   return {
     hasTls: isWith('ssl', 'v2'),
+    hasHttp3: isWith('ssl', 'v3'),
     hasPreread: hasPass && output.includes('--with-stream_ssl_preread_module'),
     hasPass,
     hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),

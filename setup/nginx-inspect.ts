@@ -22,6 +22,8 @@ export interface NginxInfo {
   hasPreread: boolean
   /** Whether its stream{} can hand connections on. */
   hasPass: boolean
+  /** Whether it can speak HTTP/3 to clients. */
+  hasHttp3: boolean
   /** Whether it can take and pass on gRPC. */
   hasGrpc: boolean
   /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
@@ -47,25 +49,10 @@ export async function inspectNginx(path: string, modulesPath?: string): Promise<
 /** The facts about an nginx, from those that had to be found out. */
 export function nginxInfo(
   path: string,
-  found: Pick<
-    NginxInfo,
-    | 'version'
-    | 'njs'
-    | 'engines'
-    | 'modulesPath'
-    | 'hasTls'
-    | 'hasPreread'
-    | 'hasPass'
-    | 'hasGrpc'
-    | 'hasRealip'
-  >,
+  found: Omit<NginxInfo, 'path' | 'modules' | 'hasSticky' | 'mimeTypes'>,
 ): NginxInfo {
-  const { version, njs, engines, modulesPath, hasTls, hasPreread, hasPass, hasGrpc, hasRealip } =
-    found
-  const modules = loadableModules(modulesPath)
-  const hasSticky = atLeast(version, POOL_SINCE)
-  const built = { hasTls, hasPreread, hasPass, hasGrpc, hasRealip }
-  return { path, version, njs, modulesPath, modules, engines, hasSticky, ...built }
+  const modules = loadableModules(found.modulesPath)
+  return { path, modules, hasSticky: atLeast(found.version, POOL_SINCE), ...found }
 }
 
 async function inspectNjs(

@@ -88,6 +88,7 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     hasTls: true,
     hasPreread: true,
     hasPass: true,
+    hasHttp3: true,
     hasGrpc: true,
     hasRealip: true,
   })

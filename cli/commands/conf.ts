@@ -52,11 +52,18 @@ function streamLines(settings: Settings, info: NginxInfo): string[] {
 
 function https(settings: Settings, info: NginxInfo): string[] {
   const sluice = join(settings.home, 'sluice')
-  const { home, httpsPort } = settings
+  const { home, http3, httpsPort } = settings
   const isBehind = hasPassthrough(settings, info)
-  const listen = isBehind ? `"unix:${homePaths(home).httpsSocket}"` : '443'
+  // Clients of HTTP/3 are told the port's number, so that one has to be the true one.
+  const port = http3 ? httpsPort : 443
+  const listen = isBehind ? `"unix:${homePaths(home).httpsSocket}"` : String(port)
   const mark = isBehind ? '' : proxiedMark(settings, httpsPort)
   const { hasTls, hasGrpc } = info
+  const quic = [
+    '        # HTTP/3; reuseport stands once for an address, if you have several such servers:',
+    `        listen ${port} quic reuseport;`,
+    `        include "${sluice}/http3.conf";`,
+  ]
   return hasTls
     ? [
         '',
@@ -64,6 +71,7 @@ function https(settings: Settings, info: NginxInfo): string[] {
         '    server {',
         `        listen ${listen} ssl${mark};`,
         ...(isBehind ? [] : httpTrust(settings, httpsPort).map(indented)),
+        ...(http3 ? quic : []),
         '        http2 on;',
         `        include "${sluice}/tls.conf";`,
         ...(hasGrpc ? ['        # server.conf, and gRPC:'] : []),

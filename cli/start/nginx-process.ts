@@ -3,7 +3,17 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../runtime/errors.js'
 import { runCommand } from '../../setup/command.js'
-import { ended, holders, holdsAny, isAlive, signal, tcpInodes, unixInodes } from './processes.js'
+import {
+  ended,
+  holders,
+  holdsAny,
+  isAlive,
+  signal,
+  tcpInodes,
+  udpInodes,
+  unixInodes,
+} from './processes.js'
+import type { Protocol } from './ports.js'
 import { pause } from '../../runtime/retry.js'
 
 export interface NginxPlace {
@@ -75,9 +85,10 @@ export function workers(place: NginxPlace): number[] {
 }
 
 /** Whether this home's nginx, or what is left of one, is what listens at the port. */
-export function listensAt(place: NginxPlace, port: number): boolean {
+export function listensAt(place: NginxPlace, port: number, protocol: Protocol = 'tcp'): boolean {
   const own = ownSockets(place)
-  return holders(tcpInodes(port)).some((pid) => holdsAny(pid, own) === true)
+  const inodes = protocol === 'tcp' ? tcpInodes(port) : udpInodes(port)
+  return holders(inodes).some((pid) => holdsAny(pid, own) === true)
 }
 
 /**

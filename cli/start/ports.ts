@@ -29,14 +29,19 @@ export function tryUdp(host: string, port: number): Promise<unknown> {
   })
 }
 
-function refusal(error: unknown, host: string, port: number, setting: SettingName): SluiceError {
+export type Protocol = 'tcp' | 'udp'
+
+const TRIES = { tcp: tryTcp, udp: tryUdp }
+
+function refusal(error: unknown, { host, port, setting }: PortWish, way: Protocol): SluiceError {
   const change = `set another one with --${flagOf(setting)} or ${variableOf(setting)}`
+  const name = `${way === 'udp' ? 'UDP port' : 'port'} ${port}`
   const why: Record<string, string> = {
-    EADDRINUSE: `port ${port} of ${host} is in use by another program; ${change}`,
-    EACCES: `port ${port} may not be opened by this user (below 1024 it takes root); ${change}`,
+    EADDRINUSE: `${name} of ${host} is in use by another program; ${change}`,
+    EACCES: `${name} may not be opened by this user (below 1024 it takes root); ${change}`,
     EADDRNOTAVAIL: `${host} is no address of this machine; see --bind or SLUICE_BIND`,
   }
-  const told = why[systemCode(error) ?? ''] ?? `port ${port} of ${host}: ${messageOf(error)}`
+  const told = why[systemCode(error) ?? ''] ?? `${name} of ${host}: ${messageOf(error)}`
   return new SluiceError('conflict', told, { field: setting, cause: error })
 }
 
@@ -44,30 +49,24 @@ export interface PortWish {
   host: string
   port: number
   setting: SettingName
-  udp?: boolean
+  /** What it is wanted for; TCP alone by default. */
+  protocols?: Protocol[]
   /** How long it may take to become free: what held it is known to be ending. */
   patienceMs: number
 }
 
 /** Resolves when the port can be had. Rejects with `conflict`, naming port and setting; nothing stays bound. */
-export async function requireFree({
-  host,
-  port,
-  setting,
-  udp,
-  patienceMs,
-}: PortWish): Promise<void> {
-  const untilMs = performance.now() + patienceMs
-  for (;;) {
-    const error =
-      (await tryTcp(host, port)) ?? (udp === true ? await tryUdp(host, port) : undefined)
-    if (error === undefined) {
-      return
+export async function requireFree(wish: PortWish): Promise<void> {
+  const untilMs = performance.now() + wish.patienceMs
+  for (const protocol of wish.protocols ?? ['tcp']) {
+    let error = await TRIES[protocol](wish.host, wish.port)
+    while (systemCode(error) === 'EADDRINUSE' && performance.now() < untilMs) {
+      await pause(POLL_MS)
+      error = await TRIES[protocol](wish.host, wish.port)
     }
-    if (systemCode(error) !== 'EADDRINUSE' || performance.now() >= untilMs) {
-      throw refusal(error, host, port, setting)
+    if (error !== undefined) {
+      throw refusal(error, wish, protocol)
     }
-    await pause(POLL_MS)
   }
 }
 

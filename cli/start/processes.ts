@@ -59,14 +59,25 @@ export function unixInodes(paths: ReadonlySet<string>): Set<string> {
   return new Set(inodes)
 }
 
-/** Inodes of the sockets that listen for TCP at `port`, at whichever address. */
-export function tcpInodes(port: number): Set<string> {
+/** Of the sockets that are bound to `port`, at whichever address. */
+function inodesAt(table: string, port: number, isMeant: (state: string) => boolean): Set<string> {
   const suffix = ':' + port.toString(16).toUpperCase().padStart(4, '0')
-  const inodes = [...readProc('net/tcp').split('\n'), ...readProc('net/tcp6').split('\n')]
+  const lines = [table, table + '6'].flatMap((name) => readProc(`net/${name}`).split('\n'))
+  const inodes = lines
     .map((line) => line.trim().split(/\s+/))
-    .filter((fields) => fields[3] === LISTENING && fields[1]?.endsWith(suffix))
+    .filter((fields) => isMeant(fields[3] ?? '') && fields[1]?.endsWith(suffix))
     .map((fields) => fields[9] ?? '')
   return new Set(inodes)
+}
+
+/** Inodes of the sockets that listen for TCP at `port`. */
+export function tcpInodes(port: number): Set<string> {
+  return inodesAt('tcp', port, (state) => state === LISTENING)
+}
+
+/** Inodes of the sockets that take what comes to `port` over UDP. */
+export function udpInodes(port: number): Set<string> {
+  return inodesAt('udp', port, () => true)
 }
 
 /** Whether the process has one of the sockets open; undefined when that cannot be seen. */

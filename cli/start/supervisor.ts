@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { toProcess } from '../../runtime/config.js'
 import type { Config } from '../../runtime/config.js'
 import type { Settings } from '../../runtime/settings.js'
-import { portsIn, printPorts } from '../../contract/ports.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
 import { connectLocal } from '../client.js'
 import type { Client } from '../client.js'
+import { checkPorts, openPorts } from './check-ports.js'
 import { Child } from './child.js'
 import { lockHome } from './lock.js'
 import { LogFile } from './log-file.js'
@@ -20,7 +20,6 @@ import { prepareGateway } from './gateway.js'
 import { NginxKeeper } from './nginx-keeper.js'
 import type { HowItCameUp } from './nginx-keeper.js'
 import { listensAt } from './nginx-process.js'
-import { freeOf, requireFree } from './ports.js'
 import { StopSignals } from './stop.js'
 import { commandsToTry } from './try.js'
 
@@ -88,7 +87,7 @@ async function bringUp(
 ): Promise<void> {
   const config = await completed(options.config, options.print)
   const { home } = config.settings
-  await checkPorts(config, wasHeld ? LEFTOVER_MS : 0)
+  await checkPorts(config.settings, wasHeld ? LEFTOVER_MS : 0)
   options.print(`home: ${home}`)
   await bringUpNginx(config.settings, parts, options.print, stop)
   stop.throwIfRequested()
@@ -134,36 +133,6 @@ async function completed(config: Config, print: StartOptions['print']): Promise<
   const opened = await openHome(settings)
   const decided = { poolPort: opened.poolPort, streamPorts: await openPorts(opened, print) }
   return { ...config, settings: { ...settings, ...decided }, values: { ...values, ...decided } }
-}
-
-/** Ports for routes that another program has are left out: nginx would not start with them. */
-async function openPorts(settings: Settings, print: StartOptions['print']): Promise<string> {
-  const { bind, httpPort, httpsPort, apiPort, poolPort, streamPorts } = settings
-  const place = gatewayPlace(settings)
-  const wanted = portsIn(streamPorts)
-  const apart = wanted.filter((port) => ![httpPort, httpsPort, apiPort, poolPort].includes(port))
-  const open = await freeOf(bind, apart, (port) => listensAt(place, port))
-  const taken = wanted.filter((port) => !open.includes(port))
-  if (taken.length > 0) {
-    print(`in use, so no route can have it: ${printPorts(taken)} (of --stream-ports)`)
-  }
-  return printPorts(open)
-}
-
-/** Before anything is started or changed. The gateway's port may be held by the nginx that is taken over. */
-async function checkPorts({ settings }: Config, patienceMs: number): Promise<void> {
-  const { bind: host, httpPort, httpsPort, apiPort, poolPort, pool } = settings
-  if (!listensAt(gatewayPlace(settings), httpPort)) {
-    await requireFree({ host, port: httpPort, setting: 'httpPort', patienceMs })
-  }
-  if (httpsPort !== 0 && !listensAt(gatewayPlace(settings), httpsPort)) {
-    await requireFree({ host, port: httpsPort, setting: 'httpsPort', patienceMs })
-  }
-  await requireFree({ host, port: apiPort, setting: 'apiPort', patienceMs })
-  if (pool !== 'off') {
-    const local = '127.0.0.1'
-    await requireFree({ host: local, port: poolPort, setting: 'poolPort', udp: true, patienceMs })
-  }
 }
 
 function startChild(name: string, { config, program, print }: StartOptions, parts: Parts): Child {
@@ -216,7 +185,9 @@ async function greet({ config, program, print }: StartOptions, client: Client): 
     '',
     `gateway    http://${host}:${httpPort}/   (an upstream "web" answers at Host web.${domain})`,
     ...(listensAt(gatewayPlace(settings), httpsPort)
-      ? [`           https://${host}:${httpsPort}/   (certificates: PUT /v1/certificates/{id})`]
+      ? [
+          `           https://${host}:${httpsPort}/   (${settings.http3 ? 'HTTP/3 too; ' : ''}certificates: PUT /v1/certificates/{id})`,
+        ]
       : []),
     `API        http://${host}:${apiPort}/    or without a token the socket ${join(home, 'api.sock')}`,
     `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,

@@ -23,6 +23,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     tunedPorts: '',
     httpsPort: 0,
     passthrough: true,
+    http3: false,
     certificates: undefined,
     bind: '127.0.0.1',
     apiPort: 0,

@@ -47,6 +47,8 @@ export interface GatewayOptions {
     proxyProtocolPorts: string
     trustedProxies: string[]
   }
+  /** Whether it speaks HTTP/3. */
+  http3?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
   user?: string
   /** PEM; of those that Node knows by default. */
@@ -132,6 +134,7 @@ function confSettings(
     modules: nginx.modules.filter((module) => hasStream || module.includes('http_js')),
     hasStream,
     passthrough,
+    http3: options.http3 === true,
     hasGrpc: true,
     streamPorts: options.streamPorts ?? '',
     tunedPorts: options.tunedPorts ?? '',

@@ -14,6 +14,8 @@ export interface Tools {
   etcd: string
   etcdctl: string
   openssl: string
+  /** One that speaks HTTP/3. */
+  curl: string
   /** The tree that holds dockerd and all it calls; only to be used as a root folder. */
   dockerRoot: string
   /** Docker's command line, to be used from anywhere. */
@@ -30,6 +32,8 @@ const ETCD = {
   packages: ['etcd-server', 'etcd-client', 'openssl'],
   programs: ['usr/bin/etcd', 'usr/bin/etcdctl', 'usr/bin/openssl'],
 }
+
+const CURL = { suite: 'forky', packages: ['curl'], programs: ['usr/bin/curl'] }
 
 const DOCKER = {
   suite: 'trixie',
@@ -57,6 +61,7 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
   const stable = unpackNginx({ suite: 'trixie', into: at('nginx-stable'), say })
   const newest = unpackNginx({ suite: 'forky', into: at('nginx'), say })
   await unpackOnce({ ...ETCD, into: at('etcd'), say })
+  await unpackOnce({ ...CURL, into: at('curl'), say })
   await unpackOnce({ ...EXAMPLES, into: at('example-programs'), say })
   if (!dockerUnavailable()) await unpackOnce({ ...DOCKER, into: at('docker'), say })
   return {
@@ -65,6 +70,7 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
     etcd: at('etcd/bin/etcd'),
     etcdctl: at('etcd/bin/etcdctl'),
     openssl: at('etcd/bin/openssl'),
+    curl: at('curl/bin/curl'),
     dockerRoot: at('docker'),
     docker: at('docker/bin/docker'),
     examples: at('example-programs'),

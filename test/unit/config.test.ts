@@ -253,8 +253,8 @@ t.test('another process told by toProcess decides the same', async (t) => {
 
 t.test('each setting has a flag, a variable and a place in the README', async (t) => {
   for (const name of SETTING_NAMES) {
-    t.match(flagOf(name), /^[a-z][a-z-]*$/)
-    t.match(variableOf(name), /^SLUICE_[A-Z_]+$/)
+    t.match(flagOf(name), /^[a-z][a-z0-9-]*$/)
+    t.match(variableOf(name), /^SLUICE_[A-Z0-9_]+$/)
   }
   const readme = readFileSync(join(repository, 'README.md'), 'utf8')
   t.ok(

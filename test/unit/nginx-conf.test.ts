@@ -20,6 +20,7 @@ const SETTINGS: ConfSettings = {
   proxyProtocolPorts: '',
   trustedProxies: [],
   passthrough: true,
+  http3: false,
   httpsPort: 8443,
   user: undefined,
   accessLog: undefined,

@@ -1,0 +1,47 @@
+/** The ports that a gateway is to have: whether they are free, or its own already. */
+import { portsIn, printPorts } from '../../contract/ports.js'
+import type { Settings } from '../../runtime/settings.js'
+import { gatewayPlace } from '../gateway.js'
+import { listensAt } from './nginx-process.js'
+import { freeOf, requireFree } from './ports.js'
+import type { PortWish, Protocol } from './ports.js'
+
+/** Ports for routes that another program has are left out: nginx would not start with them. */
+export async function openPorts(
+  settings: Settings,
+  print: (line: string) => void,
+): Promise<string> {
+  const { bind, httpPort, httpsPort, apiPort, poolPort, streamPorts } = settings
+  const place = gatewayPlace(settings)
+  const wanted = portsIn(streamPorts)
+  const apart = wanted.filter((port) => ![httpPort, httpsPort, apiPort, poolPort].includes(port))
+  const open = await freeOf(bind, apart, (port) => listensAt(place, port))
+  const taken = wanted.filter((port) => !open.includes(port))
+  if (taken.length > 0) {
+    print(`in use, so no route can have it: ${printPorts(taken)} (of --stream-ports)`)
+  }
+  return printPorts(open)
+}
+
+/** Before anything is started or changed. The gateway's ports may be held by the nginx that is taken over. */
+export async function checkPorts(settings: Settings, patienceMs: number): Promise<void> {
+  const { bind: host, httpPort, httpsPort, http3, apiPort, poolPort, pool } = settings
+  const wanted: Array<Omit<PortWish, 'host' | 'patienceMs'> & { protocol: Protocol }> = [
+    { port: httpPort, setting: 'httpPort', protocol: 'tcp' },
+    ...(httpsPort === 0
+      ? []
+      : [{ port: httpsPort, setting: 'httpsPort', protocol: 'tcp' } as const]),
+    ...(http3 ? [{ port: httpsPort, setting: 'httpsPort', protocol: 'udp' } as const] : []),
+  ]
+  const place = gatewayPlace(settings)
+  for (const { port, setting, protocol } of wanted) {
+    if (!listensAt(place, port, protocol)) {
+      await requireFree({ host, port, setting, protocols: [protocol], patienceMs })
+    }
+  }
+  await requireFree({ host, port: apiPort, setting: 'apiPort', patienceMs })
+  if (pool !== 'off') {
+    const local = { host: '127.0.0.1', port: poolPort, setting: 'poolPort' } as const
+    await requireFree({ ...local, protocols: ['tcp', 'udp'], patienceMs })
+  }
+}
