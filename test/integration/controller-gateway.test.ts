@@ -344,10 +344,9 @@ t.test('the fallback serves alone, and a damaged one is replaced', async (t) => 
 
   writeFileSync(file, readFileSync(file, 'utf8').slice(0, 300))
   await self.again()
-  await until(() => readFileSync(file, 'utf8').includes(`:${b.port}`), {
-    what: 'a good file again',
-  })
-  t.ok(existsSync(`${file}.damaged`))
+  await until(() => existsSync(`${file}.damaged`), { what: 'the damaged file put aside' })
+  const isGood = () => existsSync(file) && readFileSync(file, 'utf8').includes(`:${b.port}`)
+  await until(isGood, { what: 'a good file again' })
 })
 
 t.test(
