@@ -140,7 +140,6 @@ server {
         proxy_pass "http://unix:${askSocket}";
         proxy_set_header Connection "";
         proxy_read_timeout ${connectTimeoutMs + 1000}ms;
-        proxy_buffering off;
     }
 }`
 }

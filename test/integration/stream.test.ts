@@ -1,8 +1,6 @@
 // Connections by port, over a real nginx, the real registry and real sockets.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { PlainNginx } from '../../bench/plain-nginx.js'
 import { Controller } from '../../controller/controller.js'
 import { GatewayClient } from '../../controller/gateway.js'
 import { openEmbedded } from '../../registry/embedded.js'
@@ -16,8 +14,6 @@ import type { Gateway, Rig } from '../support/gateway.js'
 import { freePort } from '../support/ports.js'
 import { askUdp, greeted, openTcp, startTcp, startUdp } from '../support/stream-backend.js'
 import type { StreamBackend } from '../support/stream-backend.js'
-import { temporaryFolder } from '../support/temp.js'
-import { tools } from '../support/tools.js'
 import { until } from '../support/until.js'
 
 t.setTimeout(170_000)
@@ -71,22 +67,6 @@ function instance(upstream: string, { id, host, port }: StreamBackend, more?: ob
 
 function drain(upstream: string, { id }: StreamBackend): RegistryOperation {
   return put(`overrides/${upstream}/${id}`, { drain: true, atMs: 1 })
-}
-
-/** By nginx, which is quick enough to be gone before its client looks. */
-async function startGreeters(t: Parameters<typeof startGateway>[0], hosts: string[]) {
-  const { nginx } = await tools()
-  const port = await freePort()
-  const started = await PlainNginx.start({
-    nginx,
-    folder: temporaryFolder(t, 'greeters'),
-    main: nginx.modules.map((path) => `load_module "${path}";`).join('\n'),
-    configuration: `server { listen 127.0.0.1:${port}; }`,
-    stream: hosts.map((host) => `server { listen ${host}:${port}; return "hello\n"; }`).join('\n'),
-    port,
-  })
-  t.teardown(() => started.stop())
-  return port
 }
 
 for (const rig of RIGS) {
@@ -146,36 +126,6 @@ for (const rig of RIGS) {
     await a.stop()
     t.same(await greeted(port, 200), { b: 200 })
   })
-
-  t.test(`${rig}: peers that greet and leave at once have taken the connection`, async (t) => {
-    const { gateway, commit, ports } = await bench(t, rig)
-    const port = await startGreeters(t, ['127.9.8.3', '127.9.8.4'])
-    await commit(
-      put('instances/time/a', { host: '127.9.8.3', port }),
-      put('instances/time/b', { host: '127.9.8.4', port }),
-      put('routes/time', { port: ports[0], protocol: 'tcp', upstream: 'time' }),
-    )
-    t.same(await greeted(ports[0] ?? 0, 30), { hello: 30 })
-    const log = readFileSync(join(gateway.home, 'logs/error.log'), 'utf8')
-    t.notMatch(log, /ask\.sock/, 'none was taken for one that refuses')
-  })
-
-  t.test(
-    `${rig}: what is of requests alone changes the revision here too, a little later`,
-    async (t) => {
-      const a = await startTcp(t, 'a')
-      const { gateway, commit, controller } = await bench(t, rig)
-      const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'))
-      t.teardown(() => stream.close())
-      await commit(instance('web', a), put('routes/web', { hosts: ['web.test'], upstream: 'web' }))
-      await commit(drain('web', a))
-      const { revision } = await gateway.state()
-      t.equal(controller.stream().connected, true)
-      await until(async () => (await stream.state()).revision === revision, {
-        what: 'the revision',
-      })
-    },
-  )
 
   t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
     const blocked = await blockedAddress(t)
