@@ -127,6 +127,23 @@ for (const rig of RIGS) {
     t.same(await greeted(port, 200), { b: 200 })
   })
 
+  t.test(
+    `${rig}: what is of requests alone changes the revision here too, a little later`,
+    async (t) => {
+      const a = await startTcp(t, 'a')
+      const { gateway, commit, controller } = await bench(t, rig)
+      const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'))
+      t.teardown(() => stream.close())
+      await commit(instance('web', a), put('routes/web', { hosts: ['web.test'], upstream: 'web' }))
+      await commit(drain('web', a))
+      const { revision } = await gateway.state()
+      t.equal(controller.stream().connected, true)
+      await until(async () => (await stream.state()).revision === revision, {
+        what: 'the revision',
+      })
+    },
+  )
+
   t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
     const blocked = await blockedAddress(t)
     const b = await startTcp(t, 'b')
