@@ -3,13 +3,13 @@ import type { Registry, RegistryOperation } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, within } from '../runtime/retry.js'
+import { Wake } from '../runtime/wake.js'
 import { Claim } from './claim.js'
 import { routePrefix } from './labels.js'
 import type { LeaseMemo } from './lease-memo.js'
 import { isOwn, reconcile } from './reconcile.js'
 import type { Registered } from './reconcile.js'
 import { isRefusal, Refusals } from './refusals.js'
-import { Wake } from './wake.js'
 
 export interface RegistrarOptions {
   registry: Registry

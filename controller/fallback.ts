@@ -1,7 +1,7 @@
 /** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Alarm } from '../runtime/alarm.js'
+import { Wake } from '../runtime/wake.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -98,7 +98,7 @@ export class Fallback {
   readonly #options: FallbackOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
-  readonly #alarm = new Alarm()
+  readonly #wake = new Wake()
   #running: Promise<void> | undefined
   #isStale = false
   #body: string | undefined
@@ -125,14 +125,14 @@ export class Fallback {
   /** The desired state may be another one now. */
   offer(): void {
     this.#isStale = true
-    this.#alarm.ring()
+    this.#wake.call()
     this.#running ??= this.#run()
   }
 
   /** Writes what is waiting, once, without the debounce; gives up on an error. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#alarm.ring()
+    this.#wake.call()
     await this.#running
     if (this.#isStale && !this.#isHeld()) {
       await this.#write().catch((error: unknown) => this.#failed(error))
@@ -143,7 +143,7 @@ export class Fallback {
     await this.#open()
     const { signal } = this.#stop
     while (!signal.aborted) {
-      await this.#alarm.wait(this.#isStale ? 0 : 60_000)
+      await this.#wake.wait(this.#isStale ? 0 : 60_000)
       if (!this.#isStale || signal.aborted) {
         continue
       }

@@ -2,7 +2,7 @@
 import type { GatewayRecord } from '../contract/records.js'
 import { printKey } from '../contract/keys.js'
 import type { Lease, Registry } from '../registry/registry.js'
-import { Alarm } from '../runtime/alarm.js'
+import { Wake } from '../runtime/wake.js'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -24,7 +24,7 @@ export class Publisher {
   readonly #options: PublishOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
-  readonly #alarm = new Alarm()
+  readonly #wake = new Wake()
   #running: Promise<void> | undefined
   #lease: Lease | undefined
   #written: string | undefined
@@ -39,13 +39,13 @@ export class Publisher {
 
   /** It may have changed. */
   wake(): void {
-    this.#alarm.ring()
+    this.#wake.call()
   }
 
   /** Ends the lease, so that nobody waits for a gateway without a controller. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#alarm.ring()
+    this.#wake.call()
     await this.#running
     try {
       await this.#lease?.revoke()
@@ -61,7 +61,7 @@ export class Publisher {
       try {
         await this.#write()
         this.#backoff.reset()
-        await this.#alarm.wait(60_000)
+        await this.#wake.wait(60_000)
         await pause(this.#options.debounceMs(), signal)
       } catch (error) {
         // The registry is away; what others know of this gateway grows old, and its lease may end.

@@ -1,7 +1,7 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
 import type { Code } from '../contract/codes.js'
 import type { GatewayState, Operation } from '../contract/push.js'
-import { Alarm } from '../runtime/alarm.js'
+import { Wake } from '../runtime/wake.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { Backoff, pause } from '../runtime/retry.js'
@@ -51,7 +51,7 @@ export class Pusher {
   readonly #mirror = new Mirror()
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
-  readonly #alarm = new Alarm()
+  readonly #wake = new Wake()
   readonly #dirty = new Set<string>()
   #running: Promise<void> | undefined
   #epoch = 0
@@ -97,7 +97,7 @@ export class Pusher {
   /** There is something new. */
   wake(): void {
     this.#behindSinceMs ??= performance.now()
-    this.#alarm.ring()
+    this.#wake.call()
   }
 
   /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
@@ -109,7 +109,7 @@ export class Pusher {
   /** Ends after the push that is under way, and after what is waiting when that can be pushed at once. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#alarm.ring()
+    this.#wake.call()
     await this.#running
   }
 
@@ -132,7 +132,7 @@ export class Pusher {
       if (this.#stop.signal.aborted || this.#leftMs() <= 0) {
         return
       }
-      await this.#alarm.wait(this.#leftMs())
+      await this.#wake.wait(this.#leftMs())
       if (!this.#isSure && !this.isFenced) {
         return
       }
@@ -310,7 +310,7 @@ export class Pusher {
     await pause(this.#backoff.nextMs(), this.#stop.signal)
     if (code === 'table_full') {
       // Only something new makes it likelier to fit.
-      await this.#alarm.wait(FULL_RETRY_MS)
+      await this.#wake.wait(FULL_RETRY_MS)
     }
   }
 
