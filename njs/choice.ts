@@ -74,6 +74,24 @@ function fromSlots(table: Dict, upstream: string, share: number, tried: string):
   return null
 }
 
+/** What `look` finds first in the upstream's lines of peers, bucket by bucket from a drawn one; null when it finds nothing. */
+function inBuckets<T>(
+  table: Dict,
+  upstream: string,
+  share: number,
+  look: (lines: string) => T | null,
+): T | null {
+  const buckets = bucketsOf(table, upstream)
+  for (let i = 0; i < buckets && i < MOST_BUCKETS; i++) {
+    const lines = table.get(upstream + '#' + ((share + i) % buckets))
+    const found = lines === undefined || lines === '' ? null : look(lines)
+    if (found !== null) {
+      return found
+    }
+  }
+  return null
+}
+
 /** Slots and lists may not show a peer of very little weight, or of a lower tier; its line does. */
 function fromLines(
   table: Dict,
@@ -82,17 +100,13 @@ function fromLines(
   tried: string,
   fits: (peer: PeerLine) => boolean,
 ): Choice | null {
-  const buckets = bucketsOf(table, upstream)
-  for (let i = 0; i < buckets && i < MOST_BUCKETS; i++) {
-    const lines = table.get(upstream + '#' + ((share + i) % buckets))
-    const fit = (lines === undefined || lines === '' ? [] : lines.split('\n'))
+  return inBuckets(table, upstream, share, (lines) => {
+    const fit = lines
+      .split('\n')
       .map(parsePeer)
       .filter((peer) => fits(peer) && tried.indexOf(peer.sid) < 0)
-    if (fit.length > 0) {
-      return { upstream: upstream, peer: fit[share % fit.length] as PeerLine }
-    }
-  }
-  return null
+    return fit.length > 0 ? { upstream: upstream, peer: fit[share % fit.length] as PeerLine } : null
+  })
 }
 
 function isUp(peer: PeerLine): boolean {
@@ -147,14 +161,8 @@ function fromUpstream(ground: Ground, upstream: string, draw: Draw, tried: strin
 /** Whether anybody of the unit is up beyond `tried`. Says nothing about who would be next, and takes no turn. */
 export function isAnotherUp(table: Dict, draw: Draw, tried: string): boolean {
   return upstreamsOf(table, draw.unit).some((upstream) => {
-    const buckets = bucketsOf(table, upstream)
-    for (let i = 0; i < buckets && i < MOST_BUCKETS; i++) {
-      const lines = table.get(upstream + '#' + ((draw.share + i) % buckets))
-      if (lines !== undefined && hasUp(lines, tried)) {
-        return true
-      }
-    }
-    return false
+    const isUpIn = (lines: string): true | null => (hasUp(lines, tried) ? true : null)
+    return inBuckets(table, upstream, draw.share, isUpIn) !== null
   })
 }
 
