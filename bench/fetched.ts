@@ -43,16 +43,9 @@ export async function luaNginx(say: Say): Promise<LuaNginx> {
   const version = await versionOf(path, ['-v'], /nginx\/(\S+)/)
   const modulesPath = join(into, 'usr/lib/nginx/modules')
   const modules = MODULES.map((name) => join(modulesPath, name))
-  const built = { hasTls: true, hasPreread: false, hasHttp3: false, hasGrpc: true }
-  const streams = { hasPass: true, hasRealip: true }
-  const nginx = nginxInfo(path, {
-    version,
-    njs: 'none',
-    engines: [],
-    modulesPath,
-    ...built,
-    ...streams,
-  })
+  const can = { hasTls: true, hasPass: true, hasHttp3: false, hasGrpc: true, hasRealip: true }
+  const built = { version, modulesPath, hasPreread: false, ...can }
+  const nginx = nginxInfo(path, { njs: 'none', engines: [], ...built })
   return { nginx: { ...nginx, modules }, libraries: join(into, 'usr/share/lua/5.1') }
 }
 

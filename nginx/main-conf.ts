@@ -1,5 +1,5 @@
 /** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
-import { httpTrust, proxiedMark, streamTrust } from './proxied.js'
+import { httpTrust, inServer, proxiedMark, streamTrust } from './proxied.js'
 import { homePaths, listenAddress, type ConfSettings } from './settings.js'
 import { httpsServer } from './tls-conf.js'
 
@@ -22,10 +22,6 @@ const HTTP = `    server_tokens off;
 
 const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
-function indented(lines: string[]): string {
-  return lines.map((line) => `        ${line}\n`).join('')
-}
-
 function streamBlock(settings: ConfSettings): string {
   const { bind, httpsPort = 0, passthrough, home } = settings
   const { includes } = homePaths(home)
@@ -33,7 +29,7 @@ function streamBlock(settings: ConfSettings): string {
   const server = `
     server {
         listen ${listenAddress(bind)}:${httpsPort}${proxiedMark(settings, httpsPort)};
-${indented(trust)}        include "${includes}/passthrough.conf";
+${inServer(trust)}        include "${includes}/passthrough.conf";
     }
 `
   return `
@@ -66,7 +62,7 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/hop/${name}";`).join('\n')
 
     server {
         listen ${listenAddress(bind)}:${httpPort} default_server${proxiedMark(settings, httpPort)};
-${indented(httpTrust(settings, httpPort))}        client_max_body_size 0;
+${inServer(httpTrust(settings, httpPort))}        client_max_body_size 0;
         include "${includes}/server.conf";
     }
 ${httpsPort === undefined ? '' : httpsServer(settings, httpsPort)}}

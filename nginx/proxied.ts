@@ -23,3 +23,8 @@ export function httpTrust(settings: Proxied, port: number): string[] {
   const trust = streamTrust(settings, [port])
   return trust.length === 0 ? [] : [...trust, 'real_ip_header proxy_protocol;']
 }
+
+/** These lines as they stand in a server of `nginx.conf`. */
+export function inServer(lines: string[]): string {
+  return lines.map((line) => `        ${line}\n`).join('')
+}

@@ -1,5 +1,5 @@
 /** TLS towards clients. */
-import { httpTrust, proxiedMark } from './proxied.js'
+import { httpTrust, inServer, proxiedMark } from './proxied.js'
 import { homePaths, listenAddress, type ConfSettings } from './settings.js'
 
 /**
@@ -68,7 +68,7 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
 `
   return `    server {
         listen ${listen} ssl default_server${mark};
-${http3 ? quic : ''}${trust.map((line) => `        ${line}\n`).join('')}        http2 on;
+${http3 ? quic : ''}${inServer(trust)}        http2 on;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:sluice_session:8m;
         ssl_session_timeout 1h;

@@ -45,6 +45,10 @@ export interface Config {
   values: Values
 }
 
+function invalid(origin: string, problem: string, field?: string): SluiceError {
+  return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
+}
+
 function fromFlags({ flags, directory }: ConfigInput): ToldValues {
   const told: ToldValues = new Map()
   for (const name of SETTING_NAMES) {
@@ -242,8 +246,4 @@ export function printConfig({ values, origins }: Config): string {
     return `${name}: ${text} # ${origins.get(name) ?? 'default'}`
   })
   return lines.join('\n') + '\n'
-}
-
-function invalid(origin: string, problem: string, field?: string): SluiceError {
-  return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
 }

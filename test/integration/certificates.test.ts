@@ -8,6 +8,7 @@ import { startBackend } from '../support/backend.js'
 import { makeAuthority } from '../support/certificates.js'
 import { startCertified } from '../support/certified.js'
 import type { Certified } from '../support/certified.js'
+import { standing } from '../support/controlled.js'
 import { temporaryFolder } from '../support/temp.js'
 import { until } from '../support/until.js'
 
@@ -23,16 +24,7 @@ async function put(t: Test, { call }: Certified, id: string, body: object): Prom
   return (answer.body as { fingerprint: string }).fingerprint
 }
 
-/** What a reload or a restart would change. */
-async function standing({ gateway }: Certified): Promise<unknown> {
-  const files = ['nginx.conf', 'sluice/http.conf', 'sluice/tls.conf', 'sluice/server.conf']
-  const { pid, workers } = await gateway.state()
-  return {
-    pid,
-    workers,
-    files: files.map((name) => readFileSync(join(gateway.home, name), 'utf8')),
-  }
-}
+const FILES = ['nginx.conf', 'sluice/http.conf', 'sluice/tls.conf', 'sluice/server.conf']
 
 function get2(port: number, host: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
@@ -55,7 +47,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(rig, async (t) => {
     const it = await startCertified(t, { rig })
     const backend = await startBackend(t, 'a')
-    const before = await standing(it)
+    const before = await standing(it, FILES)
     const own = await it.shake('app.test')
     t.equal(own.protocol, 'h2')
     t.equal((await it.shake()).fingerprint, own.fingerprint, "the home's own, where there is none")
@@ -121,7 +113,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       t.match(JSON.parse(answer.body), { id: 'a', headers: { 'x-forwarded-proto': 'https' } })
     })
 
-    t.strictSame(await standing(it), before, 'the same workers, the same configuration')
+    t.strictSame(await standing(it, FILES), before, 'the same workers, the same configuration')
 
     t.test(
       'a controller that comes back changes nothing; nginx that comes back has all',

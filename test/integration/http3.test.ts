@@ -1,13 +1,11 @@
 // HTTP/3 towards clients: all of Sluice on both nginx, and curl, which has a QUIC of its own.
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { startBackend } from '../support/backend.js'
 import type { Backend } from '../support/backend.js'
 import { makeAuthority } from '../support/certificates.js'
-import { startControlled } from '../support/controlled.js'
+import { standing, startControlled } from '../support/controlled.js'
 import type { Controlled } from '../support/controlled.js'
 import type { GatewayOptions } from '../support/gateway.js'
 import { ask3, told } from '../support/http3.js'
@@ -48,16 +46,7 @@ async function bench(t: Test, options: GatewayOptions): Promise<Bench> {
   }
 }
 
-/** What a reload or a restart would change. */
-async function standing({ gateway }: Controlled): Promise<unknown> {
-  const files = ['nginx.conf', 'sluice/http.conf', 'sluice/http3.conf', 'sluice/tls.conf']
-  const { pid, workers } = await gateway.state()
-  return {
-    pid,
-    workers,
-    texts: files.map((name) => readFileSync(join(gateway.home, name), 'utf8')),
-  }
-}
+const FILES = ['nginx.conf', 'sluice/http.conf', 'sluice/http3.conf', 'sluice/tls.conf']
 
 function seen({ body }: Answer3): { id: string; headers: Record<string, string>; digest: string } {
   return JSON.parse(body) as ReturnType<typeof seen>
@@ -66,7 +55,7 @@ function seen({ body }: Answer3): { id: string; headers: Record<string, string>;
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: certificates, by name and by the next connection`, async (t) => {
     const it = await bench(t, { rig })
-    const before = await standing(it)
+    const before = await standing(it, FILES)
     const own = await it.ask('app.test')
     t.match(own, { code: 0, version: '3', status: 404 }, "the home's own, where there is none")
     t.not((await it.ask('app.test', { ca })).code, 0, 'which nobody trusts')
@@ -85,7 +74,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     }
     await it.done('DELETE', '/v1/certificates/app')
     t.match(await it.ask('app.test'), theirs)
-    t.same(await standing(it), before, 'by the same workers and files')
+    t.same(await standing(it, FILES), before, 'by the same workers and files')
   })
 
   t.test(`${rig}: requests, and what their upstream is told`, async (t) => {

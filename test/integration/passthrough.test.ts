@@ -1,13 +1,10 @@
 // TLS passed through by name, at the port where other names are terminated: all of Sluice, real certificates, real clients.
-import { readFileSync } from 'node:fs'
 import { connect } from 'node:http2'
-import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { startBackend } from '../support/backend.js'
 import { makeAuthority } from '../support/certificates.js'
-import { startControlled } from '../support/controlled.js'
-import type { Controlled } from '../support/controlled.js'
+import { standing, startControlled } from '../support/controlled.js'
 import type { Rig } from '../support/gateway.js'
 import { freePort } from '../support/ports.js'
 import {
@@ -27,13 +24,7 @@ t.setTimeout(170_000)
 const authority = await makeAuthority(temporaryFolder(t, 'ca'))
 const ca = authority.pem
 
-/** What a reload or a restart would change. */
-async function standing({ gateway }: Controlled): Promise<unknown> {
-  const files = ['nginx.conf', 'sluice/http.conf', 'sluice/stream.conf', 'sluice/passthrough.conf']
-  const { pid, workers } = await gateway.state()
-  const texts = files.map((name) => readFileSync(join(gateway.home, name), 'utf8'))
-  return { pid, workers, texts }
-}
+const FILES = ['nginx.conf', 'sluice/http.conf', 'sluice/stream.conf', 'sluice/passthrough.conf']
 
 async function bench(t: Test, rig: Rig) {
   const port = await freePort()
@@ -99,7 +90,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const ours = await shown('app.test')
     await done('PUT', '/v1/upstreams/web/instances/w', { host: web.host, port: web.port })
     await done('PUT', '/v1/routes/web', { hosts: ['app.test', '*.app.test'], upstream: 'web' })
-    const before = await standing(it)
+    const before = await standing(it, FILES)
 
     const pem = await authority.issue(['db.app.test'])
     const [a, b] = [await startTls(t, 'a', pem), await startTls(t, 'b', pem)]
@@ -140,7 +131,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
 
     await done('DELETE', '/v1/routes/db')
     t.equal(await shown('db.app.test'), ours, 'terminated again')
-    t.same(await standing(it), before, 'by the same workers and files')
+    t.same(await standing(it, FILES), before, 'by the same workers and files')
   })
 
   t.test(`${rig}: which name, and which peer`, async (t) => {

@@ -1,4 +1,5 @@
 /** A real nginx, a real controller over a real registry, and its API. */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startApi } from '../../controller/api/server.js'
 import { Controller } from '../../controller/controller.js'
@@ -71,4 +72,11 @@ export async function startControlled(
     if (options.registry === undefined) await registry.close()
   })
   return self
+}
+
+/** What a reload or a restart would change, the text of these files of the home too. */
+export async function standing({ gateway }: Controlled, files: string[]): Promise<unknown> {
+  const { pid, workers } = await gateway.state()
+  const texts = files.map((name) => readFileSync(join(gateway.home, name), 'utf8'))
+  return { pid, workers, texts }
 }
