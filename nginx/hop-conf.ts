@@ -140,6 +140,7 @@ server {
         proxy_pass "http://unix:${askSocket}";
         proxy_set_header Connection "";
         proxy_read_timeout ${connectTimeoutMs + 1000}ms;
+        proxy_buffering off;
     }
 }`
 }

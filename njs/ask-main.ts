@@ -12,12 +12,22 @@ function asked(s: NginxStreamRequest): void {
   })
 }
 
-/** The peer took the connection. Nothing is sent to it, and what it says by itself is nobody's. */
+/**
+ * The peer took the connection. Nothing is sent to it, and what it says by itself is nobody's; but one that greets and leaves at once is
+ * gone before nginx looks at what the hop sent, so whichever comes first tells.
+ */
 function answered(s: NginxStreamRequest): void {
-  s.on('downstream', () => undefined)
+  let isTold = false
+  function tell(): void {
+    if (!isTold) {
+      isTold = true
+      s.sendDownstream('HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n', {})
+    }
+  }
+  s.on('downstream', tell)
   s.on('upstream', (data) => {
     if (data.length > 0) {
-      s.sendDownstream('HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n')
+      tell()
     }
   })
 }

@@ -98,7 +98,7 @@ function requestOf(
 
 function answerOne(s: NginxStreamRequest, head: Head, body: string, isLast: boolean): void {
   const answer = (status: number, text: string): void => {
-    s.sendDownstream(print(status, text, isLast))
+    s.sendDownstream(print(status, text, isLast), {})
   }
   if (head.length > MAX_BODY_BYTES) {
     const refused = reject('too_large', 'the body is too large', {})

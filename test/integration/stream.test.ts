@@ -1,6 +1,8 @@
 // Connections by port, over a real nginx, the real registry and real sockets.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { PlainNginx } from '../../bench/plain-nginx.js'
 import { Controller } from '../../controller/controller.js'
 import { GatewayClient } from '../../controller/gateway.js'
 import { openEmbedded } from '../../registry/embedded.js'
@@ -14,6 +16,8 @@ import type { Gateway, Rig } from '../support/gateway.js'
 import { freePort } from '../support/ports.js'
 import { askUdp, greeted, openTcp, startTcp, startUdp } from '../support/stream-backend.js'
 import type { StreamBackend } from '../support/stream-backend.js'
+import { temporaryFolder } from '../support/temp.js'
+import { tools } from '../support/tools.js'
 import { until } from '../support/until.js'
 
 t.setTimeout(170_000)
@@ -67,6 +71,22 @@ function instance(upstream: string, { id, host, port }: StreamBackend, more?: ob
 
 function drain(upstream: string, { id }: StreamBackend): RegistryOperation {
   return put(`overrides/${upstream}/${id}`, { drain: true, atMs: 1 })
+}
+
+/** By nginx, which is quick enough to be gone before its client looks. */
+async function startGreeters(t: Parameters<typeof startGateway>[0], hosts: string[]) {
+  const { nginx } = await tools()
+  const port = await freePort()
+  const started = await PlainNginx.start({
+    nginx,
+    folder: temporaryFolder(t, 'greeters'),
+    main: nginx.modules.map((path) => `load_module "${path}";`).join('\n'),
+    configuration: `server { listen 127.0.0.1:${port}; }`,
+    stream: hosts.map((host) => `server { listen ${host}:${port}; return "hello\n"; }`).join('\n'),
+    port,
+  })
+  t.teardown(() => started.stop())
+  return port
 }
 
 for (const rig of RIGS) {
@@ -143,6 +163,19 @@ for (const rig of RIGS) {
       })
     },
   )
+
+  t.test(`${rig}: peers that greet and leave at once have taken the connection`, async (t) => {
+    const { gateway, commit, ports } = await bench(t, rig)
+    const port = await startGreeters(t, ['127.9.8.3', '127.9.8.4'])
+    await commit(
+      put('instances/time/a', { host: '127.9.8.3', port }),
+      put('instances/time/b', { host: '127.9.8.4', port }),
+      put('routes/time', { port: ports[0], protocol: 'tcp', upstream: 'time' }),
+    )
+    t.same(await greeted(ports[0] ?? 0, 30), { hello: 30 })
+    const log = readFileSync(join(gateway.home, 'logs/error.log'), 'utf8')
+    t.notMatch(log, /ask\.sock/, 'none was taken for one that refuses')
+  })
 
   t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
     const blocked = await blockedAddress(t)
