@@ -31,6 +31,7 @@ import { slowOnePart } from './slow-one.js'
 import { tcpPart } from './tcp.js'
 import { throughputPart } from './throughput.js'
 import { visiblePart } from './visible.js'
+import { waysPart } from './ways.js'
 import { workersPart } from './workers.js'
 
 const PARTS = [
@@ -49,6 +50,7 @@ const PARTS = [
   checksPart,
   scalePart,
   routesPart,
+  waysPart,
   handshakePart,
   tcpPart,
   memoryPart,
