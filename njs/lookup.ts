@@ -1,9 +1,9 @@
 /** From a request's key to the unit that serves it and to the SID it draws. Shared by the front and the hop. */
-import { isMet } from '../contract/condition.js'
-import { ACME_PREFIX, MOST_PREFIX, chunkKey, nextHash } from '../contract/host-record.js'
+import { ACME_PREFIX } from '../contract/host-record.js'
 import { DIGEST_LENGTH, SHARE_LENGTH, SID_LENGTH, parseSlot, shareCell } from '../contract/table.js'
 import type { SlotValue } from '../contract/table.js'
 import type { Dict } from './dict.js'
+import { seldom } from './lookup-seldom.js'
 
 /** What is read of a request: its path as nginx normalised it, and variables. */
 export interface Asked {
@@ -13,79 +13,16 @@ export interface Asked {
 
 /** `@host`: 253 characters of host are all that a name can have. */
 const MOST_HOST_LENGTH = 254
-const SLASH = 47
 
-/** The unit in the rest of a line, `<unit>` and conditions, if those hold; else ''. */
-function unitIn(rest: string, asked: Asked): string {
-  if (rest.indexOf('\t') < 0) {
-    return rest
-  }
-  const parts = rest.split('\t')
-  return parts.every((condition, i) => i === 0 || isMet(condition, asked.variables))
-    ? (parts[0] as string)
-    : ''
+function fits(path: string, prefix: string): boolean {
+  // To compare costs less than to call.
+  return (
+    path >= prefix &&
+    (path === prefix || (path.startsWith(prefix) && path.charAt(prefix.length) === '/'))
+  )
 }
 
-function matchLines(lines: string, start: number, asked: Asked, least: number): string {
-  const path = asked.uri
-  let unit = ''
-  while (unit === '' && start < lines.length) {
-    const next = lines.indexOf('\n', start)
-    const end = next < 0 ? lines.length : next
-    const space = lines.indexOf(' ', start)
-    const prefix = lines.slice(start, space)
-    const fits = prefix === '/' || path === prefix || path.indexOf(prefix + '/') === 0
-    if (fits && prefix.length >= least) {
-      unit = unitIn(lines.slice(space + 1, end), asked)
-    }
-    start = end + 1
-  }
-  return unit
-}
-
-/** Where the path may be cut behind so many whole segments, and the hash of what is before. */
-function cutsOf(path: string, most: number): Array<{ end: number; hash: number }> {
-  const cuts = [{ end: 1, hash: 0 }]
-  let hash = 0
-  for (let i = 1; i <= path.length && i <= MOST_PREFIX && cuts.length <= most; i++) {
-    const code = i < path.length ? path.charCodeAt(i) : SLASH
-    if (code === SLASH) {
-      cuts.push({ end: i, hash: hash })
-    }
-    hash = nextHash(hash, code)
-  }
-  return cuts
-}
-
-/** The same where the lines stand in chunks. */
-function matchChunks(
-  table: Dict,
-  host: string,
-  record: string,
-  asked: Asked,
-  least: number,
-): string {
-  const path = asked.uri
-  const told = record.slice(DIGEST_LENGTH).split(' ')
-  const cuts = cutsOf(path, Number(told[2]))
-  let unit = ''
-  for (let i = 2; unit === '' && i < told.length; i++) {
-    const cut = cuts[Number(told[i])]
-    if (cut !== undefined && cut.end >= least) {
-      const lines = table.get(chunkKey(host, Number(told[1]), cut.hash)) || ''
-      const prefix = '\n' + path.slice(0, cut.end) + ' '
-      let at = lines.indexOf(prefix)
-      while (unit === '' && at >= 0) {
-        const end = lines.indexOf('\n', at + 1)
-        unit = unitIn(lines.slice(at + prefix.length, end), asked)
-        at = lines.indexOf(prefix, end)
-      }
-    }
-  }
-  return unit
-}
-
-/** `least`: the length of the shortest prefix that counts. */
+/** The unit of the first line that fits; else ''. `least`: the length of the shortest prefix that counts. */
 function matchHost(
   table: Dict,
   host: string,
@@ -93,18 +30,47 @@ function matchHost(
   asked: Asked,
   least: number,
 ): string {
-  if (record === undefined) {
-    return ''
+  const lines = record === undefined ? '' : record
+  const path = asked.uri
+  let unit = ''
+  let at = DIGEST_LENGTH
+  let space = lines.indexOf(' ', at)
+  while (unit === '' && space > 0) {
+    const prefix = lines.slice(at, space)
+    if (prefix === '*') {
+      return seldom().matchChunks(table, host, lines, asked, least)
+    }
+    const end = lines.indexOf('\n', space)
+    if ((prefix === '/' || fits(path, prefix)) && (least === 0 || prefix.length >= least)) {
+      const rest = end < 0 ? lines.slice(space + 1) : lines.slice(space + 1, end)
+      unit = rest.indexOf('\t') < 0 ? rest : seldom().unitIf(rest, asked)
+    }
+    at = end + 1
+    space = end < 0 ? -1 : lines.indexOf(' ', at)
   }
-  return record.charAt(DIGEST_LENGTH) === '*'
-    ? matchChunks(table, host, record, asked, least)
-    : matchLines(record, DIGEST_LENGTH, asked, least)
+  return unit
 }
 
-/** For a path below ACME_PREFIX: any host's routes there come first, whatever routes the host itself has. */
-function findChallenged(table: Dict, key: string, asked: Asked): string {
-  const unit = matchHost(table, '@*', table.get('@*'), asked, ACME_PREFIX.length)
-  return unit === '' ? findUnit(table, '@' + key.slice(1), asked) : unit
+/** The pattern with routes that `@a.b.c` falls under; `@*` when there is no other. */
+function wildcardOf(table: Dict, unit: string): string {
+  let dot = unit.length <= MOST_HOST_LENGTH ? unit.indexOf('.') : -1
+  const first = dot
+  while (dot > 0) {
+    const host = '@*' + unit.slice(dot)
+    if (table.get(host) !== undefined) {
+      return host
+    }
+    dot = unit.indexOf('.', dot + 1)
+  }
+  dot = first > 0 ? unit.lastIndexOf('.') : -1
+  while (dot > 0) {
+    const host = unit.slice(0, dot) + '.*'
+    if (table.get(host) !== undefined) {
+      return host
+    }
+    dot = unit.lastIndexOf('.', dot - 1)
+  }
+  return '@*'
 }
 
 /**
@@ -113,26 +79,21 @@ function findChallenged(table: Dict, key: string, asked: Asked): string {
  * routes below ACME_PREFIX.
  */
 export function findUnit(table: Dict, key: string, asked: Asked): string {
-  const unit = key.slice(0, key.lastIndexOf('/'))
-  if (unit.charAt(0) !== '@') {
-    return unit.charAt(0) === '.' ? findChallenged(table, key, asked) : unit
+  let unit = key.slice(0, key.lastIndexOf('/'))
+  if (unit < '/' && unit.charAt(0) === '.') {
+    const challenged = matchHost(table, '@*', table.get('@*'), asked, ACME_PREFIX.length)
+    unit = challenged === '' ? '@' + unit.slice(1) : challenged
   }
-  const isName = unit.length <= MOST_HOST_LENGTH
+  if (unit < '@' || unit > 'A') {
+    return unit
+  }
   let host = unit
   let record = table.get(host)
-  let dot = isName ? unit.indexOf('.') : -1
-  while (record === undefined && dot > 0) {
-    host = '@*' + unit.slice(dot)
+  if (record === undefined) {
+    host = wildcardOf(table, unit)
     record = table.get(host)
-    dot = unit.indexOf('.', dot + 1)
   }
-  dot = isName ? unit.lastIndexOf('.') : -1
-  while (record === undefined && dot > 0) {
-    host = unit.slice(0, dot) + '.*'
-    record = table.get(host)
-    dot = unit.lastIndexOf('.', dot - 1)
-  }
-  return matchHost(table, record === undefined ? '@*' : host, record || table.get('@*'), asked, 0)
+  return matchHost(table, host, record, asked, 0)
 }
 
 /** The SID that a slot's value holds for a share (0 to 999); '' when its cell is gone. */

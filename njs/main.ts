@@ -26,7 +26,7 @@ function sid(r: NginxHTTPRequest): string {
     }
     return value.slice(at + 3, at + SHARE_LENGTH)
   }
-  return rare()(r, value)
+  return rare(r, value === undefined ? '' : value)
 }
 
 /** `$sluice_recheck` and `$sluice_log`. */

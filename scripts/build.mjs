@@ -50,56 +50,69 @@ export const njs = {
   external: ['fs'],
 }
 
-/** `rest`, which makes what is inside when it is first called, and where a VM serves several requests keeps it. */
-const keptRest = (code) =>
-  `export function rest() {\nif (made === undefined) made = (function () {\n${code}\nreturn rest() })()\nreturn made\n}`
-
 /**
- * The njs engine makes every function at the top of a module anew for each request. This puts what these files import
- * inside their one function, where it is made only when that is called. QuickJS keeps it.
+ * The njs engine makes every function of a module anew for each request, called or not. So each of these files exports one
+ * function, and the build puts all that the file imports inside it, where it is made by the first call alone. QuickJS, whose VMs
+ * serve many requests, keeps it. `outside`: what it shares with whoever imports it.
  */
 const INSIDE = {
-  'rare.ts': {
-    header: '',
-    footer: (code) => `export function rare(r) {\n${code}\nreturn rare(r)\n}`,
-  },
-  'hop-rest.ts': {
-    // A VM has one exit hook: what is held inside is held by the one list outside.
-    hold: 'heldOutside',
-    header: "import { hold as heldOutside } from './hold.js'\nlet made\n",
-    footer: keptRest,
-  },
-  'admin-delta.ts': { header: 'let made\n', footer: keptRest },
-  'admin-rest.ts': { header: 'let made\n', footer: keptRest },
+  'rare.ts': { name: 'rare', isCalled: true, outside: ['zones'] },
+  'told.ts': { name: 'told', outside: ['zones'] },
+  'front-ruled.ts': { name: 'ruled', outside: ['hold'] },
+  'lookup-seldom.ts': { name: 'seldom', outside: [] },
+  'hop-rest.ts': { name: 'rest', outside: ['hold', 'zones'] },
+  'admin-delta.ts': { name: 'rest', outside: [] },
+  'admin-rest.ts': { name: 'rest', outside: [] },
 }
 
-/** In place of njs/hold.ts, for what is put inside. */
-const holdOutside = (name) => ({
-  name: 'hold-outside',
+/** What can be outside: a VM has one exit hook, so one list of what it holds; and nginx's zones are dear to ask for twice. */
+const SHARED = { hold: 'hold.js', zones: 'dict.js' }
+
+/** `name` as the file exports it; with its result kept, or called each time with the request. */
+const inside = ({ name, isCalled, outside }, code) =>
+  [
+    ...outside.map((each) => `import { ${each} as ${each}Outside } from './${SHARED[each]}'`),
+    'let made',
+    `export function ${name}(${isCalled ? 'r, value' : ''}) {`,
+    'if (made === undefined) made = (function () {',
+    code,
+    `return ${isCalled ? name : `${name}()`} })()`,
+    `return ${isCalled ? 'made(r, value)' : 'made'}`,
+    '}',
+  ].join('\n')
+
+const takeOutside = (outside) => ({
+  name: 'take-outside',
   setup(build) {
-    build.onLoad({ filter: /[\\/]njs[\\/]hold\.ts$/ }, () => {
-      return name === undefined ? undefined : { contents: `export const hold = ${name}` }
-    })
+    for (const each of outside) {
+      const file = SHARED[each].replace(/\.js$/, '\\.ts')
+      build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/]${file}$`) }, () => {
+        return { contents: `export const ${each} = ${each}Outside` }
+      })
+    }
   },
 })
 
-const putInside = {
+/** `but`: whom it is about to put inside. */
+const putInsideAllBut = (but) => ({
   name: 'put-inside',
   setup(build) {
     const names = Object.keys(INSIDE).join('|').replaceAll('.', '\\.')
     build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/](${names})$`) }, async ({ path }) => {
-      const { hold, header, footer } = INSIDE[basename(path)]
-      const plugins = [holdOutside(hold)]
+      if (path === but) return undefined
+      const how = INSIDE[basename(path)]
+      const plugins = [takeOutside(how.outside), putInsideAllBut(path)]
       const inner = await esbuild.build({ ...njs, entryPoints: [path], plugins, write: false })
       const whole = inner.outputFiles[0].text.replace(/export \{\s*\w+\s*\};\s*$/, '')
       // What njs itself brings can be imported at the top alone.
       const imports = whole.match(/^import .*$/gm) ?? []
       const code = whole.replace(/^import .*$/gm, '')
-      const contents = [...imports, header + footer(code)].join('\n')
-      return { contents, resolveDir: dirname(path) }
+      return { contents: [...imports, inside(how, code)].join('\n'), resolveDir: dirname(path) }
     })
   },
-}
+})
+
+const putInside = putInsideAllBut(undefined)
 
 /** nginx shares no zone between http{} and stream{}, so what runs in stream{} has zones of its own. */
 const streamZones = {

@@ -171,8 +171,8 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('last share', drawSid(table, ':web/1', table.get(':web/1') as string, 999), B)
   is('cell 0', pickSlowly(table, numbers, asked('/', 499), ':web/2', '#2'), A)
   is('cell 1', pickSlowly(table, numbers, asked('/', 500), ':web/2', '#2'), B)
-  is('by path', pickSlowly(table, numbers, asked('/api/v2', 0), '@p.test/0'), A)
-  is('no slot', pickSlowly(table, numbers, asked('/', 0), '@web.test/9'), '')
+  is('by path', pickSlowly(table, numbers, asked('/api/v2', 0), '@p.test/0', ''), A)
+  is('no slot', pickSlowly(table, numbers, asked('/', 0), '@web.test/9', ''), '')
 
   // peers
   is('peer', (findPeer(table, ':web', B) || { id: '' }).id, 'ib')
