@@ -18,6 +18,8 @@
  * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it drains and keeps its sessions:
  * by a token of 16 hex digits for a cookie, by the instance's id for a route. `:web$` is the cookie's attributes.
  */
+import { MAX_TRIES } from './zones.js'
+
 export type RuleBalance = 'n' | 'w' | 't' | 'l' | 'r' | 'c' | 's' | 'h'
 
 export interface Rules {
@@ -30,7 +32,7 @@ export interface Rules {
   backups: number
   /** What is hashed: a TextSource, or `network` (the first three bytes of an IPv4 address); '' for none. */
   key: string
-  /** Sum of the weights of the peers in the main list, each counted once. */
+  /** Sum of the weights of the peers in the main list, each counted once, where load is bounded; else 0. */
   weights: number
   /** No peer takes more than this percentage of the average in flight; 0: unbounded. */
   loadPercent: number
@@ -68,6 +70,8 @@ export const RETRY_STATUSES = [429, 500, 502, 503, 504]
 export const CHUNK_ENTRIES = 12
 /** SID, weight (4 digits), maxConns (5 digits). */
 export const ENTRY_LENGTH = 41
+/** What follows the SID of nearly all: weight 1, no limit. */
+export const PLAIN_ENTRY = '000100000'
 /** A prime number, and nearly as many as nginx draws. The same for all, so that no change ever deals all keys anew. */
 export const RING_POSITIONS = 49999
 export const RING_CHUNK = 160
@@ -91,62 +95,56 @@ export function parseEntry(text: string, at: number): Entry {
   }
 }
 
-function orDash(text: string): string {
-  return text === '' ? '-' : text
+/** What nearly all rules are but for their first three. */
+function plainRules(balance: RuleBalance, count: number, spill: number): Rules {
+  return {
+    balance: balance,
+    count: count,
+    spill: spill,
+    backups: 0,
+    key: '',
+    weights: 0,
+    loadPercent: 0,
+    sticky: '',
+    capped: false,
+    measured: false,
+    tries: MAX_TRIES,
+    timeoutMs: 0,
+    statuses: 0,
+    nonIdempotent: false,
+    budgetPercent: 0,
+    trial: '',
+    tls: '',
+    protocol: '',
+  }
 }
 
-function orNone(text: string | undefined): string {
-  return text === undefined || text === '-' ? '' : text
-}
+type Fields = Record<string, string | number | boolean>
 
-/** `w 3 0 0 - 3 0 cookie:sid 1 0 8 0 0 0 0 - verified:shop.internal grpc` */
+/** `w 3 0`, and what is not plain by name: `w 3 1 sticky=cookie:sid capped=true tls=verified:shop.internal`. */
 export function printRules(rules: Rules): string {
-  return [
-    rules.balance,
-    rules.count,
-    rules.spill,
-    rules.backups,
-    orDash(rules.key),
-    rules.weights,
-    rules.loadPercent,
-    orDash(rules.sticky),
-    rules.capped ? 1 : 0,
-    rules.measured ? 1 : 0,
-    rules.tries,
-    rules.timeoutMs,
-    rules.statuses,
-    rules.nonIdempotent ? 1 : 0,
-    rules.budgetPercent,
-    orDash(rules.trial),
-    orDash(rules.tls),
-    orDash(rules.protocol),
-  ].join(' ')
+  const plain = plainRules(rules.balance, rules.count, rules.spill) as unknown as Fields
+  const fields = rules as unknown as Fields
+  const named = Object.keys(plain).filter((name) => fields[name] !== plain[name])
+  const first: string[] = [rules.balance, String(rules.count), String(rules.spill)]
+  return first.concat(named.map((name) => name + '=' + fields[name])).join(' ')
 }
 
 /** The rules in an upstream's record without its digest, `<buckets>[ <rules>]`; null when it has none. */
 export function parseRules(record: string): Rules | null {
   const parts = record.split(' ')
-  if (parts.length < 17) {
+  if (parts.length < 4) {
     return null
   }
-  return {
-    balance: parts[1] as RuleBalance,
-    count: Number(parts[2]),
-    spill: Number(parts[3]),
-    backups: Number(parts[4]),
-    key: orNone(parts[5]),
-    weights: Number(parts[6]),
-    loadPercent: Number(parts[7]),
-    sticky: orNone(parts[8]),
-    capped: parts[9] === '1',
-    measured: parts[10] === '1',
-    tries: Number(parts[11]),
-    timeoutMs: Number(parts[12]),
-    statuses: Number(parts[13]),
-    nonIdempotent: parts[14] === '1',
-    budgetPercent: Number(parts[15]),
-    trial: orNone(parts[16]),
-    tls: orNone(parts[17]),
-    protocol: orNone(parts[18]),
+  const rules = plainRules(parts[1] as RuleBalance, Number(parts[2]), Number(parts[3]))
+  const fields = rules as unknown as Fields
+  for (let i = 4; i < parts.length; i++) {
+    const part = parts[i] as string
+    const equals = part.indexOf('=')
+    const name = part.slice(0, equals)
+    const text = part.slice(equals + 1)
+    const plain = fields[name]
+    fields[name] = typeof plain === 'number' ? Number(text) : plain === false || text
   }
+  return rules
 }

@@ -218,14 +218,15 @@ export function ruledOf(
   }
   const list = mainList(letter, tiers)
   const spill = letter === 'n' ? [] : tiers.spill
+  const loadPercent = policy.hash?.loadPercent ?? 0
   const rules: Rules = {
     balance: letter,
     count: list.length,
     spill: spill.length,
     backups: spill.filter(({ backup }) => backup).length,
     key: keyOf(policy),
-    weights: tiers.main.reduce((sum, { weight }) => sum + weight, 0),
-    loadPercent: policy.hash?.loadPercent ?? 0,
+    weights: loadPercent === 0 ? 0 : tiers.main.reduce((sum, { weight }) => sum + weight, 0),
+    loadPercent,
     sticky: stickyOf(policy),
     capped: peers.some(({ maxConns }) => maxConns > 0),
     measured: isMeasured(policy),

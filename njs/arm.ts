@@ -1,4 +1,4 @@
-/** Which upstream of a split a request is for. */
+/** Which upstream of a split a request is for. Put inside `arms` by the build (scripts/build.mjs). */
 import { isMet } from '../contract/condition.js'
 import { drawnOf, keptBy, parseSplit, upstreamsIn } from '../contract/split-record.js'
 import type { Forced, Kept, SplitRecord } from '../contract/split-record.js'
@@ -7,6 +7,7 @@ import { textOf } from '../contract/text-source.js'
 import type { Dict } from './dict.js'
 import type { Asked } from './lookup.js'
 import { rulesOf } from './peers.js'
+import { SHARES } from '../contract/zones.js'
 import { DRAWN, drawn } from './policy/list.js'
 import { sessionEntry } from './policy/session.js'
 
@@ -26,7 +27,7 @@ function hasSession(table: Dict, asked: Asked, upstream: string): boolean {
 }
 
 /** The upstream that the client has a session in, first of all `drawn`; else `drawn`. */
-export function inSession(table: Dict, asked: Asked, split: string, drawn: string): string {
+function inSession(table: Dict, asked: Asked, split: string, drawn: string): string {
   const record = table.get(split)
   const upstreams = record === undefined ? [] : upstreamsIn(record.slice(DIGEST_LENGTH))
   if (drawn !== '' && hasSession(table, asked, drawn)) {
@@ -53,7 +54,7 @@ function keptArm(asked: Asked, split: SplitRecord, kept: Kept): Arm | null {
  * Of a split without slots. A condition that holds comes first, then a session, then what the client is known by, then a draw. The
  * request that is given a cookie already goes where the cookie will lead.
  */
-export function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: number): Arm {
+function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: number): Arm {
   const record = table.get(unit)
   const split = parseSplit(record === undefined ? '' : record.slice(DIGEST_LENGTH))
   const forced = split.forced.filter((arm) => isForced(arm, asked))[0]
@@ -65,6 +66,15 @@ export function armOf(table: Dict, asked: Asked, unit: string, slot: number, sha
     return { upstream: session.upstream, cookie: '' }
   }
   const kept = split.kept === null ? null : keptArm(asked, split, split.kept)
-  const draw = drawn(slot, share, NTH_DRAW) / DRAWN
+  const draw = drawn(slot * SHARES + share, NTH_DRAW) / DRAWN
   return kept === null ? { upstream: drawnOf(split.parts, draw), cookie: '' } : kept
+}
+
+export interface Arms {
+  inSession: typeof inSession
+  armOf: typeof armOf
+}
+
+export function arms(): Arms {
+  return { inSession: inSession, armOf: armOf }
 }

@@ -4,7 +4,7 @@ import type { PeerLine } from '../contract/table.js'
 import type { Entry, Rules } from '../contract/rules.js'
 import { SHARES, SLOTS } from '../contract/zones.js'
 import type { Dict, NumberDict } from './dict.js'
-import { inSession } from './arm.js'
+import { arms } from './arm.js'
 import type { Arm } from './arm.js'
 import { drawSid, readSlot } from './lookup.js'
 import type { Asked } from './lookup.js'
@@ -132,8 +132,7 @@ function fromRules(
     upstream: upstream,
     rules: rules,
     session: sessionEntry(ground.table, ground.asked, upstream, rules),
-    slot: Number(draw.slot),
-    share: draw.share,
+    draw: Number(draw.slot) * SHARES + draw.share,
     tried: tried,
     nowMs: ground.nowMs,
   })
@@ -189,7 +188,7 @@ export function drawWish(ground: Ground, draw: Draw): Wish {
   }
   const known = whoIs(table, draw.unit, sid)
   const drawn = known === null ? '' : known.upstream
-  return { upstream: inSession(table, ground.asked, draw.unit, drawn), sid: '' }
+  return { upstream: arms().inSession(table, ground.asked, draw.unit, drawn), sid: '' }
 }
 
 /** The upstream of the unit that has this SID, and its line, whether it is up or not. */

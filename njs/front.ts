@@ -1,5 +1,7 @@
 /** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
+import { arms } from './arm.js'
 import type { Dict, NumberDict } from './dict.js'
+import { marked } from './front-marked.js'
 import { ruled } from './front-ruled.js'
 import type { FrontRequest } from './front-ruled.js'
 import { drawSid, findUnit } from './lookup.js'
@@ -12,22 +14,34 @@ export function pickSlowly(
   key: string,
   value: string,
 ): string {
+  const v = r.variables
   let slotKey = key
   let found: string | undefined = value
   if (value === '') {
-    const unit = findUnit(table, key, r)
-    slotKey = unit + key.slice(key.lastIndexOf('/'))
+    const slash = key.lastIndexOf('/')
+    let unit = findUnit(table, key, r)
+    slotKey = unit + key.slice(slash)
     found = slotKey === key ? undefined : table.get(slotKey)
+    if (found === undefined && unit.charAt(0) === '~') {
+      const slot = Number(key.slice(slash + 1))
+      const arm = arms().armOf(table, r, unit, slot, Number(v.sluice_share))
+      // Only the hop can give a cookie.
+      unit = arm.cookie === '' ? arm.upstream : ''
+      slotKey = unit + key.slice(slash)
+      found = unit === '' ? undefined : table.get(slotKey)
+    }
     if (found === undefined) {
-      return ruled().pickFrom(table, load, r, key, unit)
+      return unit.charAt(0) === ':' ? ruled()(table, load, r, unit) : ''
     }
   }
   if (found > '/') {
     return found
   }
   // Neither a trial ('!') nor an upstream's choice ('$').
-  return found > '"' && (found < '$' || found > '%')
-    ? // Only asked for when it is needed: nginx draws it from a long list.
-      drawSid(table, slotKey, found, Number(r.variables.sluice_share))
-    : ruled().pickFromSlot(table, load, r, key, slotKey, found)
+  if (found > '"' && (found < '$' || found > '%')) {
+    // Only asked for when it is needed: nginx draws it from a long list.
+    return drawSid(table, slotKey, found, Number(v.sluice_share))
+  }
+  const chosen = marked()(table, load, r, key, slotKey, found)
+  return chosen.charAt(0) === ':' ? ruled()(table, load, r, chosen) : chosen
 }

@@ -9,7 +9,7 @@ import type { Code } from '../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
 import { errorPage, replace } from './act-page.js'
-import { armOf } from './arm.js'
+import { arms } from './arm.js'
 import { zones } from './dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from './lookup.js'
@@ -150,7 +150,7 @@ function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
   if (target.charAt(0) !== '~' || table.get(target + slot) !== undefined) {
     return target
   }
-  const arm = armOf(table, r, target, Number(slot.slice(1)), Number(v.sluice_share))
+  const arm = arms().armOf(table, r, target, Number(slot.slice(1)), Number(v.sluice_share))
   v.sluice_arm_cookie = arm.cookie
   return target + arm.upstream
 }

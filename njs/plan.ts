@@ -1,6 +1,6 @@
 /** What the hop does with a request that the front's pool did not serve. */
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../contract/table.js'
-import { armOf } from './arm.js'
+import { arms } from './arm.js'
 import { choose, drawWish, isAnotherUp, trialOf, whoIsIn } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import type { Dict } from './dict.js'
@@ -57,7 +57,7 @@ export function drawOf(table: Dict, asked: Asked, key: string): Draw {
   const isChosen = unit.charAt(0) === '~' && table.get(unit + key.slice(slash)) === undefined
   const draw: Draw = { unit: unit, slot: slot, share: share }
   if (isChosen) {
-    draw.arm = armOf(table, asked, unit, Number(slot), share)
+    draw.arm = arms().armOf(table, asked, unit, Number(slot), share)
   }
   return draw
 }

@@ -1,9 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const njsFolder = join(root, 'njs')
 
 // What the njs engine cannot parse. Naming it here makes esbuild refuse it (or lower it where it
 // can), so a bundle that was built is a bundle that both engines load.
@@ -59,7 +60,15 @@ const INSIDE = {
   'rare.ts': { name: 'rare', isCalled: true, outside: ['zones'] },
   'told.ts': { name: 'told', outside: ['zones'] },
   'front-ruled.ts': { name: 'ruled', outside: ['hold'] },
+  'front-seldom.ts': { name: 'frontSeldom', outside: ['hold'] },
+  'front-marked.ts': { name: 'marked', outside: ['hold'] },
+  'arm.ts': { name: 'arms', outside: [] },
   'lookup-seldom.ts': { name: 'seldom', outside: [] },
+  'policy/others.ts': { name: 'others', outside: [] },
+  'policy/two-drawn.ts': { name: 'lesser', outside: [] },
+  'policy/least-conn.ts': { name: 'leastConn', outside: [] },
+  'policy/hashed.ts': { name: 'hashed', outside: [] },
+  'policy/session-key.ts': { name: 'sessions', outside: [] },
   'hop-rest.ts': { name: 'rest', outside: ['hold', 'zones'] },
   'admin-delta.ts': { name: 'rest', outside: [] },
   'admin-rest.ts': { name: 'rest', outside: [] },
@@ -100,14 +109,14 @@ const putInsideAllBut = (but) => ({
     const names = Object.keys(INSIDE).join('|').replaceAll('.', '\\.')
     build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/](${names})$`) }, async ({ path }) => {
       if (path === but) return undefined
-      const how = INSIDE[basename(path)]
+      const how = INSIDE[relative(njsFolder, path)]
       const plugins = [takeOutside(how.outside), putInsideAllBut(path)]
       const inner = await esbuild.build({ ...njs, entryPoints: [path], plugins, write: false })
       const whole = inner.outputFiles[0].text.replace(/export \{\s*\w+\s*\};\s*$/, '')
       // What njs itself brings can be imported at the top alone.
       const imports = whole.match(/^import .*$/gm) ?? []
       const code = whole.replace(/^import .*$/gm, '')
-      return { contents: [...imports, inside(how, code)].join('\n'), resolveDir: dirname(path) }
+      return { contents: [...imports, inside(how, code)].join('\n'), resolveDir: njsFolder }
     })
   },
 })

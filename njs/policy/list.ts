@@ -73,13 +73,13 @@ export function entriesOnRing(table: Dict, upstream: string, start: number, most
   return found
 }
 
-/** nginx drew a slot and a share: one of 50,000. Numbers from the same draw that differ by `nth` look unrelated. */
-export function drawn(slot: number, share: number, nth: number): number {
-  let draw = slot * SHARES + share
+/** nginx drew one of 50,000. Numbers from the same draw that differ by `nth` look unrelated. */
+export function drawn(draw: number, nth: number): number {
+  let number = draw
   for (let i = 0; i < nth; i++) {
-    draw = drawnNext(draw)
+    number = drawnNext(number)
   }
-  return draw
+  return number
 }
 
 /** Full period modulo 50,000: the multiplier is 1 modulo its primes 2 (and 4) and 5, the increment shares none. */

@@ -94,9 +94,8 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   function picks(rules: Rules, draws: number[], tried: string): string {
     return draws
       .map((draw) => {
-        const slot = Math.floor(draw / 1000)
         const variables = {
-          sluice_hash_slot: String(slot),
+          sluice_hash_slot: String(Math.floor(draw / 1000)),
           sluice_hash_share: String(draw % 1000),
           request_uri: '/',
         }
@@ -107,8 +106,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
           upstream: UNIT,
           rules: rules,
           session: null,
-          slot: slot,
-          share: draw % 1000,
+          draw: draw,
           tried: tried
             .split(' ')
             .map((name) => sid(name))
@@ -229,8 +227,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
     upstream: UNIT,
     rules: sticky,
     session: sessionEntry(dicts.table, route, UNIT, sticky),
-    slot: 0,
-    share: 0,
+    draw: 0,
     tried: '',
     nowMs: 0,
   })
@@ -298,7 +295,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   // draws
   const seen: { [draw: number]: boolean } = {}
   for (let i = 0; i < 50; i++) {
-    seen[drawn(i, 0, 1)] = true
+    seen[drawn(i * 1000, 1)] = true
   }
   is('a second draw is another for each', Object.keys(seen).length, 50)
   clear()

@@ -3,6 +3,7 @@ import t from 'tap'
 import { checkPolicy } from '../../../contract/policy.js'
 import { parseEntry, parseRules, printEntry, printRules } from '../../../contract/rules.js'
 import type { Rules } from '../../../contract/rules.js'
+import { NO_RULES } from '../../support/no-rules.js'
 
 t.test('a part that is given gets its defaults, and only it', async (t) => {
   t.same(checkPolicy({}), { ok: true, value: { balance: 'random' } })
@@ -98,6 +99,9 @@ t.test('rules and entries are read as they were written', async (t) => {
   const none = { ...rules, key: '', sticky: '', trial: '', tls: '', protocol: '' }
   t.same(parseRules(`1 ${printRules(none)}`), none)
   t.equal(parseRules('16'), null)
+  // What is read for each request says no more than it has to.
+  t.equal(printRules({ ...NO_RULES, count: 3 }), 'w 3 0')
+  t.same(parseRules('1 w 3 0'), { ...NO_RULES, count: 3 })
   const entry = { sid: 'b'.repeat(32), weight: 1000, maxConns: 65535 }
   t.same(parseEntry(`${printEntry({ ...entry, weight: 1 })}${printEntry(entry)}`, 41), entry)
 })
