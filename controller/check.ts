@@ -17,6 +17,7 @@ function stub(folder: string, isHop: boolean): string {
   const hop = isHop
     ? `    limit_conn_zone $remote_addr zone=${CONNECTION_ZONE}:64k;
     map $host $sluice_wanted { default ''; }
+    map $host $sluice_unit { default ''; }
     map $http_host $sluice_host { default $http_host; '' $host; }
     map $http_upgrade $sluice_connection { default upgrade; '' ''; }
 `

@@ -4,6 +4,8 @@ import { isSelected } from '../contract/metadata.js'
 import type { Where } from '../contract/metadata.js'
 import type { SplitArm } from '../contract/route-split.js'
 import { SluiceError } from '../runtime/errors.js'
+import { plain } from './conf-writer.js'
+import type { Word } from './conf-writer.js'
 import type { Desired, DesiredUpstream } from './desired.js'
 import { nameWord } from './fallback-words.js'
 import type { Plan } from './hosts.js'
@@ -19,6 +21,15 @@ export interface Server {
   /** 0: no limit. nginx holds each worker to it, not all of them together. */
   maxConns: number
   backup: boolean
+}
+
+/** The balance is nginx's own round robin, whatever the policy says: no other takes `backup`, or is there without njs. */
+export function traitsOf({ weight, maxConns, backup }: Server): Word[] {
+  return [
+    ...(weight === 1 ? [] : [plain(`weight=${weight}`)]),
+    ...(maxConns === 0 ? [] : [plain(`max_conns=${maxConns}`)]),
+    ...(backup ? [plain('backup')] : []),
+  ]
 }
 
 /** Weights of a split are fractions; this keeps them within 0.1 %. */

@@ -6,11 +6,12 @@ import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/settings.js'
 import { checkConf } from './check.js'
 import type { Desired } from './desired.js'
-import { CERTIFICATES_FILE, Fallback, UPSTREAMS_FILE } from './fallback.js'
+import { CERTIFICATES_FILE, Fallback, STREAMS_FILE, UPSTREAMS_FILE } from './fallback.js'
 import type { Candidate, FallbackOptions } from './fallback.js'
 import { renderCertificates } from './fallback-certificates.js'
 import { renderFallback } from './fallback-render.js'
 import type { Place } from './fallback-render.js'
+import { renderStreams } from './fallback-streams.js'
 import { makeReload } from './reload.js'
 
 type Given = Pick<FallbackOptions, 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'>
@@ -119,17 +120,30 @@ function makeCertificates(options: PlaceOptions): Fallback {
   return make(options, { file: CERTIFICATES_FILE, render, isTrusted })
 }
 
+/** Of a gateway: who serves connections. The check is as good in http{}, which has the same directives, and modules of stream{} may have to be loaded. */
+function makeStreams(options: PlaceOptions): Fallback {
+  const render = (): Candidate => {
+    const body = renderStreams(options.desired())
+    const { revision } = options.desired()
+    return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
+  }
+  return make(options, { file: STREAMS_FILE, render })
+}
+
 /** All that is kept on disk for an nginx without a table. */
 export class Fallbacks {
   readonly #desired: () => Desired
   readonly #upstreams: Fallback
   readonly #certificates: Fallback | undefined
+  readonly #streams: Fallback | undefined
   #offered: Desired['certificates'] | undefined
 
   constructor(options: PlaceOptions) {
     this.#desired = () => options.desired()
     this.#upstreams = makeUpstreams(options)
-    this.#certificates = options.settings.mode === 'gateway' ? makeCertificates(options) : undefined
+    const isGateway = options.settings.mode === 'gateway'
+    this.#certificates = isGateway ? makeCertificates(options) : undefined
+    this.#streams = isGateway ? makeStreams(options) : undefined
   }
 
   get revision(): number {
@@ -137,12 +151,13 @@ export class Fallbacks {
   }
 
   get error(): string | undefined {
-    return this.#upstreams.error ?? this.#certificates?.error
+    return this.#upstreams.error ?? this.#certificates?.error ?? this.#streams?.error
   }
 
   /** The desired state may be another one now. */
   offer(): void {
     this.#upstreams.offer()
+    this.#streams?.offer()
     const { certificates } = this.#desired()
     if (certificates !== this.#offered) {
       this.#offered = certificates
@@ -151,6 +166,10 @@ export class Fallbacks {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#upstreams.close(), this.#certificates?.close()])
+    await Promise.all([
+      this.#upstreams.close(),
+      this.#certificates?.close(),
+      this.#streams?.close(),
+    ])
   }
 }

@@ -7,7 +7,7 @@ import { ConfWriter, plain, quoted } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 import type { Desired } from './desired.js'
 import { ActionConf, FRONT_HEADERS, isPlainAction, redirectMaps } from './fallback-actions.js'
-import { blockName, collectBlocks } from './fallback-blocks.js'
+import { blockName, collectBlocks, traitsOf } from './fallback-blocks.js'
 import type { Server } from './fallback-blocks.js'
 import { Texts } from './fallback-texts.js'
 import { byPrecedence, hostKey, isWild, nameKey, serverName } from './fallback-words.js'
@@ -38,15 +38,6 @@ function isWithin(prefix: string, other: string): boolean {
 /** Any host's routes for ACME challenges, which come before a host's own. */
 function challengesOf({ hosts }: Plan): HostRoute[] {
   return hosts.get('*')?.routes.filter(({ prefix }) => isWithin(prefix, ACME_PREFIX)) ?? []
-}
-
-/** The balance is nginx's own round robin, whatever the policy says: no other takes `backup`, or is there without njs. */
-function traitsOf({ weight, maxConns, backup }: Server): Word[] {
-  return [
-    ...(weight === 1 ? [] : [plain(`weight=${weight}`)]),
-    ...(maxConns === 0 ? [] : [plain(`max_conns=${maxConns}`)]),
-    ...(backup ? [plain('backup')] : []),
-  ]
 }
 
 class FallbackConf {

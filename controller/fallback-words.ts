@@ -63,6 +63,17 @@ export function tlsNameKey(name: string): Word {
   return isHashed(name) ? mapKey(name) : { text: `"~*^${text}$"` }
 }
 
+/** The key of a map of what connections ask for: `tcp*9100`, `tls*app.example.com`, `tls**.example.com` for all names below. */
+export function claimKey(claim: string): Word {
+  if (!/^[a-z0-9*.-]+$/.test(claim)) {
+    throw new SluiceError('internal', `not a claim: ${JSON.stringify(claim)}`)
+  }
+  const some = claim.replaceAll('.', '[.]').replace('**', '*.+').replace('*', '[*]')
+  return claim.length <= MOST_HASHED && !claim.includes('**')
+    ? plain(claim)
+    : { text: `"~*^${some}$"` }
+}
+
 /** For `server_name`. */
 export function serverName(host: string): Word {
   return isHashed(checkHost(host)) ? plain(host) : pattern(host)

@@ -49,6 +49,13 @@ export const UPSTREAMS_FILE: FallbackFile = {
   isEmpty: (body) => !/^upstream /m.test(body),
 }
 
+/** For stream{}: a name that http{} does not include. */
+export const STREAMS_FILE: FallbackFile = {
+  name: 'stream-upstreams.conf',
+  mode: 0o640,
+  isEmpty: (body) => body === '',
+}
+
 /** With their keys. */
 export const CERTIFICATES_FILE: FallbackFile = {
   name: 'sluice-certificates.conf',

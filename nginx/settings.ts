@@ -64,6 +64,8 @@ export interface HomePaths {
   /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
   fallbackSocket: string
   fallbackFiles: string
+  /** Those for stream{}. */
+  streamFallbackFiles: string
   /** The admin endpoint of stream{}. */
   streamSocket: string
   /** Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects to it. */
@@ -116,6 +118,7 @@ export function homePaths(home: string): HomePaths {
     handedSocket: `${home}/hop/handed.sock`,
     tunedSocket: `${home}/hop/tuned.sock`,
     fallbackFiles: `${home}/fallback/sluice-*.conf`,
+    streamFallbackFiles: `${home}/fallback/stream-*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,
     errorLog: `${home}/logs/error.log`,

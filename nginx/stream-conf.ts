@@ -33,6 +33,7 @@ js_var $sluice_named '';
 js_var $sluice_probe_socket "${homePaths(home).probeSocket}";
 js_var $sluice_key '';
 js_var $sluice_peer '';
+js_var $sluice_unit '';
 js_var $sluice_hash '';`
 }
 
@@ -128,6 +129,8 @@ export function streamConf(settings: ConfSettings): string {
     ...handedServers(settings),
     probeServer(settings),
     adminServer(settings),
+    '# There may be none yet.',
+    `include "${homePaths(settings.home).streamFallbackFiles}";`,
     '',
   ].join('\n\n')
 }

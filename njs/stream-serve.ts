@@ -13,6 +13,7 @@ import { hold } from './hold.js'
 import type { Asked } from './lookup.js'
 import { drawOf } from './plan.js'
 import { counts } from './policy/balance.js'
+import { NOBODY, fallbackOf } from './stream-fallback.js'
 import { mostTries, takes, tell, tryTrial } from './stream-ask.js'
 import { take } from './take.js'
 
@@ -94,6 +95,17 @@ function countNone(s: NginxStreamRequest, ground: Ground, draw: Draw): void {
   count(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
 }
 
+/** What the fallback has, or why nobody serves, counted. */
+function elsewhere(s: NginxStreamRequest, ground: Ground, draw: Draw, key: string): string {
+  const left = fallbackOf(s, key.slice(0, key.lastIndexOf('/')))
+  if (left === '' || left === NOBODY) {
+    countNone(s, ground, draw)
+    return ''
+  }
+  count(counter, 'fallback', s)
+  return left
+}
+
 /**
  * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads: between two reads, and more so while a
  * peer was asked, a change may take a split away. Its port leads to something else before that, so nothing is refused that was not
@@ -120,8 +132,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     if (choice !== null) {
       tried = tried + ' ' + choice.peer.sid
     } else if (wasNone) {
-      countNone(s, ground, draw)
-      return ''
+      return elsewhere(s, ground, draw, key)
     }
     wasNone = choice === null
   }

@@ -6,12 +6,21 @@ import { PASSED_NAME } from '../contract/zones.js'
 import { zones } from './dict.js'
 import { cameTo, hand, handTuned } from './handed.js'
 import { findPassed } from './passed.js'
+import { fallbackOf } from './stream-fallback.js'
 
 /** `$sluice_way`: whether TLS is passed through or terminated, after nginx looked into it. */
 function tls(s: NginxStreamRequest): string {
   const name = s.variables.ssl_preread_server_name || ''
   const unit = findPassed(zones.sluice_table, PASSED_NAME, name)
-  return unit === '' ? 'https' : handTuned(s, unit, () => cameTo(s))
+  if (unit !== '') {
+    return handTuned(s, unit, () => cameTo(s))
+  }
+  const asked = '@' + PASSED_NAME + name.toLowerCase()
+  if (name === '' || fallbackOf(s, asked) === '') {
+    return 'https'
+  }
+  hand(s, asked)
+  return 'handed'
 }
 
 /** `$sluice_onward`: where the port has names, the client has to speak first. */

@@ -1,0 +1,81 @@
+/**
+ * Routes of connections → plain configuration of what is up, for a stream{} whose table is empty. Pure. `$sluice_fallback` is the block
+ * that serves what `$sluice_unit` names, `tcp*9100` or `tls*app.example.com`; '' for nothing, `-` for what nobody may serve.
+ */
+import { isSniRoute } from '../contract/stream-route.js'
+import { PASSED_NAME } from '../contract/zones.js'
+import { ConfWriter, plain, quoted } from './conf-writer.js'
+import type { Desired, DesiredStreamRoute, DesiredUpstream } from './desired.js'
+import { blockName, collectBlocks, traitsOf } from './fallback-blocks.js'
+import type { Server } from './fallback-blocks.js'
+import { byPrecedence, claimKey } from './fallback-words.js'
+import { planHosts } from './hosts.js'
+import type { HostPlan } from './hosts.js'
+import { asHosts } from './stream-table.js'
+
+const NOBODY = '-'
+const NO_DOMAIN = ''
+
+/** nginx passes on what comes: whether that is TLS, or for which protocol, is the client's and the instance's own. */
+function asItComes({ name, policy, revision, instances }: DesiredUpstream): DesiredUpstream {
+  return { name, policy, revision, instances }
+}
+
+/** Instances that are to be told the client would take its first bytes for that. */
+function isServed({ record }: DesiredStreamRoute): boolean {
+  return record.proxyProtocol === undefined
+}
+
+/** Who reads a name needs njs, and time: at ports that have names, nobody is served. */
+function portsWithNames(routes: DesiredStreamRoute[]): Set<string> {
+  const ports = routes.flatMap(({ record }) =>
+    isSniRoute(record) && record.port !== undefined ? [record.port] : [],
+  )
+  return new Set(ports.map((port) => `tcp*${port}`))
+}
+
+/** The claims that are ports or names at the HTTPS port; names before the wildcards that they fall under. */
+function claims(hosts: Iterable<HostPlan>): HostPlan[] {
+  const nameOf = ({ host }: HostPlan) => ({
+    host: host.startsWith(PASSED_NAME) ? host.slice(PASSED_NAME.length) : host.replace('*', '-'),
+  })
+  return [...hosts]
+    .filter(({ host }) => /^(tcp|udp|tls)\*/.test(host))
+    .sort((a, b) => byPrecedence(nameOf(a), nameOf(b)))
+}
+
+function writeBlocks(out: ConfWriter, blocks: Map<string, Server[]>): void {
+  for (const [unit, servers] of blocks) {
+    out.block('upstream', [plain(blockName(unit))], () => {
+      for (const server of servers) {
+        out.directive('server', plain(server.address), ...traitsOf(server))
+      }
+    })
+  }
+}
+
+/** The file's text, without its header; '' where there is nothing to serve. */
+export function renderStreams(desired: Desired): string {
+  const routes = [...desired.streamRoutes.values()]
+  const served = new Set(routes.filter(isServed).map(({ id }) => id))
+  const plan = planHosts(asHosts(routes).values(), [], NO_DOMAIN)
+  const named = new Set(
+    [...plan.hosts.values()].flatMap(({ routes }) => routes.map((r) => r.target)),
+  )
+  const upstreams = new Map([...desired.upstreams].map(([name, each]) => [name, asItComes(each)]))
+  const all = collectBlocks({ ...desired, upstreams }, plan)
+  const blocks = new Map([...all].filter(([unit]) => named.has(unit)))
+  const shut = portsWithNames(routes)
+  const out = new ConfWriter()
+  writeBlocks(out, blocks)
+  out.block('map', [plain('$sluice_unit'), plain('$sluice_fallback')], () => {
+    out.entry(plain('default'), quoted(''))
+    for (const { host, routes } of claims(plan.hosts.values())) {
+      const line = routes.find(({ prefix }) => prefix === '/')
+      const isOpen = line !== undefined && served.has(line.route) && !shut.has(host)
+      const block = isOpen && blocks.has(line.target) ? blockName(line.target) : NOBODY
+      out.entry(claimKey(host), plain(block))
+    }
+  })
+  return blocks.size === 0 ? '' : out.text()
+}
