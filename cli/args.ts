@@ -91,10 +91,21 @@ function checkFlag(
     throw new UsageError(`${rawName} is given twice`)
   }
   if (option.type === 'boolean') {
-    return value ?? 'true'
+    return checkSwitch(rawName, value ?? 'true')
   }
   if (value === undefined || (inlineValue !== true && value.startsWith('-'))) {
     throw new UsageError(`${rawName} needs a value`)
   }
   return value
+}
+
+/** `true` or `false`, however it is spelt. */
+function checkSwitch(rawName: string, text: string): string {
+  const value = BOOLEAN.parse(text, '')
+  if (value === undefined) {
+    throw new UsageError(
+      `${rawName}: ${JSON.stringify(text)} is not right; expected ${BOOLEAN.expected}`,
+    )
+  }
+  return BOOLEAN.print(value)
 }

@@ -11,7 +11,7 @@ export interface Option {
 
 export interface Invocation {
   positionals: string[]
-  /** The command's own flags as given; a boolean one is `true` or absent. */
+  /** The command's own flags as given; a boolean one is `true`, `false` or absent, and {@link isOn} tells. */
   flags: ReadonlyMap<string, string>
   config: Config
   json: boolean
@@ -34,6 +34,11 @@ export interface Command {
   settings: 'all' | 'client'
   /** The exit code: 0 or 1. What it throws is printed and ends in 1, or in 2 when it is a {@link UsageError}. */
   run(invocation: Invocation): Promise<number>
+}
+
+/** Whether a boolean flag is given, and not as `--flag=false`. */
+export function isOn(flags: Invocation['flags'], flag: string): boolean {
+  return flags.get(flag) === 'true'
 }
 
 /** The command line itself is wrong: exit code 2. */

@@ -10,7 +10,7 @@ import { optionsOf, parseCommandLine } from './args.js'
 import type { Parsed } from './args.js'
 import { connect } from './client.js'
 import type { Client } from './client.js'
-import { UsageError } from './command.js'
+import { UsageError, isOn } from './command.js'
 import type { Command } from './command.js'
 import { COMMANDS } from './commands/all.js'
 import { helpFor, overview } from './help.js'
@@ -85,7 +85,7 @@ function tokenFor(config: Config, url: string | undefined): string | undefined {
 async function runCommand(command: Command, parsed: Parsed): Promise<number> {
   const { flags, positionals } = parsed
   const config = readConfig(command, parsed)
-  if (flags.has('print-config')) {
+  if (isOn(flags, 'print-config')) {
     process.stdout.write(printConfig(config))
     return 0
   }
@@ -99,7 +99,7 @@ async function runCommand(command: Command, parsed: Parsed): Promise<number> {
     return client
   }
   try {
-    const json = flags.has('json')
+    const json = isOn(flags, 'json')
     const invocation = { positionals, flags, config, json, print, program: PROGRAM }
     return await command.run({ ...invocation, connect: openClient })
   } finally {
@@ -119,7 +119,7 @@ async function main(args: string[]): Promise<number> {
   }
   const command = findCommand(name === 'help' ? (rest[0] ?? '') : name)
   const parsed = parseCommandLine(name === 'help' ? ['--help'] : rest, optionsOf(command))
-  if (parsed.flags.has('help')) {
+  if (isOn(parsed.flags, 'help')) {
     print(helpFor(command))
     return 0
   }

@@ -58,9 +58,17 @@ export const ADDRESS: Kind<string> = {
   print: (value) => value,
 }
 
+/** No object, which would know `toString` too. */
+const SPELLINGS = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+])
+
 export const BOOLEAN: Kind<boolean> = {
   expected: 'true or false',
-  parse: (text) => ({ true: true, false: false, 1: true, 0: false })[text],
+  parse: (text) => SPELLINGS.get(text),
   print: String,
 }
 

@@ -1,3 +1,4 @@
+import { isOn } from '../command.js'
 import type { Command } from '../command.js'
 import { endWithSupervisor } from '../start/with-supervisor.js'
 
@@ -12,7 +13,7 @@ export const agent: Command = {
   settings: 'all',
   async run({ config, flags, print }) {
     const { runAgent, printAgent } = await import('../../agent/main.js')
-    if (flags.has('print')) {
+    if (isOn(flags, 'print')) {
       print((await printAgent(config.settings)).trimEnd())
       return 0
     }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { UsageError } from '../command.js'
+import { UsageError, isOn } from '../command.js'
 import type { Command, Invocation } from '../command.js'
 import { pathOf } from '../client.js'
 import { columns } from '../output.js'
@@ -57,8 +57,8 @@ async function put({ connect, flags, print, json }: Invocation, id: string): Pro
   const body = {
     certificate: textOf(flags, 'certificate'),
     privateKey: textOf(flags, 'key'),
-    ...(flags.has('default') && { default: true }),
-    ...(flags.has('client') && { client: true }),
+    ...(isOn(flags, 'default') && { default: true }),
+    ...(isOn(flags, 'client') && { client: true }),
   }
   const call = { method: 'PUT' as const, path: pathOf('certificates', id), body }
   const answer = (await connect().call(call)) as CertificateView

@@ -2,7 +2,7 @@ import { connect as openSocket } from 'node:net'
 import { NAME, duration, whole } from '../../runtime/config-kinds.js'
 import type { Kind } from '../../runtime/config-kinds.js'
 import { pause } from '../../runtime/retry.js'
-import { UsageError } from '../command.js'
+import { UsageError, isOn } from '../command.js'
 import type { Command, Invocation, Option } from '../command.js'
 import { pathOf } from '../client.js'
 import { columns } from '../output.js'
@@ -140,7 +140,7 @@ function traitsOf(flags: Invocation['flags']): Record<string, unknown> {
   return {
     weight,
     ...(maxConns !== undefined && { maxConns }),
-    ...(flags.has('backup') && { backup: true }),
+    ...(isOn(flags, 'backup') && { backup: true }),
     ...(zone !== undefined && { zone }),
   }
 }

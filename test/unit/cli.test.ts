@@ -9,7 +9,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { optionsOf, parseCommandLine } from '../../cli/args.js'
 import { connect, connectLocal, pathOf } from '../../cli/client.js'
-import { UsageError } from '../../cli/command.js'
+import { UsageError, isOn } from '../../cli/command.js'
 import type { Invocation } from '../../cli/command.js'
 import { COMMANDS } from '../../cli/commands/all.js'
 import { routes } from '../../cli/commands/routes.js'
@@ -19,6 +19,7 @@ import { helpFor, overview } from '../../cli/help.js'
 import { age, columns } from '../../cli/output.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../runtime/config-table.js'
 import { testApi } from '../support/api.js'
+import { makeAuthority } from '../support/certificates.js'
 import { temporaryFolder } from '../support/temp.js'
 import { repository } from '../support/tools.js'
 
@@ -50,6 +51,9 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
     [['explain', 'http://a', '--address', 'x'], /--address: "x" is not right; expected 203/],
     [['status', 'all'], /"all" is one too many; usage: sluice status/],
     [['conf', '--passthrough', 'true'], /"true" is one too many; a switch takes it as --flag=true/],
+    [['conf', '--passthrough=yes'], /--passthrough: "yes" is not right; expected true or false/],
+    [['status', '--json=toString'], /--json: "toString" is not right; expected true or false/],
+    [['status', '--help='], /--help: "" is not right; expected true or false/],
     [['drain', 'web/a', '--wiat', '3s'], /unknown flag --wiat; did you mean --wait\?/],
     [['drain', 'web'], /"web" is not right; expected <upstream>\/<id>/],
     [['drain', 'web/a', '--wait', 'long'], /--wait: "long" is not right; expected a duration/],
@@ -237,7 +241,17 @@ t.test('flags', async (t) => {
   )
   t.same(parse('a', '--wait=3s', 'b').positionals, ['a', 'b'])
   t.same([...parse('--wait=-1').flags], [['wait', '-1']])
-  t.same([...parse('--force=false').flags], [['force', 'false']])
+  for (const [arg, value] of [
+    ['--force=true', 'true'],
+    ['--force=1', 'true'],
+    ['--force=false', 'false'],
+    ['--force=0', 'false'],
+  ] as const) {
+    const { flags } = parse(arg)
+    t.same([...flags], [['force', value]], arg)
+    t.equal(isOn(flags, 'force'), value === 'true', arg)
+  }
+  t.equal(isOn(parse().flags, 'force'), false)
   t.same(parse('--', '--wait').positionals, ['--wait'])
   for (const args of [
     ['--wait'],
@@ -245,9 +259,47 @@ t.test('flags', async (t) => {
     ['--no'],
     ['-x'],
     ['--wait=1', '--wait=2'],
+    ['--force', '--force=false'],
+    ['--force=no'],
   ]) {
     t.throws(() => parse(...args), UsageError, args.join(' '))
   }
+})
+
+t.test('a flag that is said to be off is off, with every command', async (t) => {
+  const { call, home } = await testApi(t)
+  const at = ['--home', home]
+  const succeed = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await sluice(...args, ...at)
+    t.equal(code, 0, `${args.join(' ')}: ${stderr}`)
+    return stdout
+  }
+  const instance = async (): Promise<{ backup?: boolean }> =>
+    (await call('GET', '/v1/upstreams/web/instances/a')).body as { backup?: boolean }
+  await succeed('register', 'web', 'a', '10.0.0.7:80', '--backup=true')
+  t.match(await instance(), { backup: true })
+  await succeed('register', 'web', 'a', '10.0.0.7:80', '--backup=false')
+  t.not((await instance()).backup, true)
+  const off = ['--json=false', '--help=false', '--print-config=false']
+  t.match(await succeed('instances', 'web', ...off), /^INSTANCE +ADDRESS/)
+  t.match(JSON.parse(await succeed('instances', 'web', '--json=true')), { instances: [{}] })
+
+  const authority = await makeAuthority(temporaryFolder(t))
+  const { certificate, privateKey } = await authority.issue(['a.test'])
+  const [chain, key] = [join(home, 'chain.pem'), join(home, 'key.pem')]
+  writeFileSync(chain, certificate)
+  writeFileSync(key, privateKey)
+  const put = ['certificates', 'put', 'a', '--certificate', chain, '--key', key]
+  await succeed(...put, '--default=false', '--client=false')
+  const plain = (await call('GET', '/v1/certificates/a')).body as object
+  t.notMatch(plain, { default: true })
+  t.notMatch(plain, { client: true })
+  await succeed(...put, '--default=true')
+  t.match((await call('GET', '/v1/certificates/a')).body, { default: true })
+
+  const printed = await sluice('start', '--http3=true', '--onetime=false', '--print-config', ...at)
+  t.match(printed.stdout, /http3.*true.*flag --http3/)
+  t.match(printed.stdout, /onetime.*false.*flag --onetime/)
 })
 
 async function serve(
