@@ -1,13 +1,11 @@
 // HTTP/2 to instances: a real server of it, a real nginx, all rigs. An nginx that cannot says so.
 import { createHash } from 'node:crypto'
-import { createSecureServer, createServer } from 'node:http2'
-import type { IncomingHttpHeaders } from 'node:http2'
 import t from 'tap'
 import { refusingAddress } from '../support/backend.js'
 import { makeAuthority } from '../support/certificates.js'
-import type { Pem } from '../support/certificates.js'
 import { RIGS, startGateway } from '../support/gateway.js'
-import { freePort } from '../support/ports.js'
+import { startH2 } from '../support/h2-backend.js'
+import type { Told } from '../support/h2-backend.js'
 import { hostUnit, ruledUnit } from '../support/table.js'
 import { temporaryFolder } from '../support/temp.js'
 
@@ -16,34 +14,6 @@ t.setTimeout(170_000)
 const HOST = 'two.test'
 const ours = await makeAuthority(temporaryFolder(t, 'ca'))
 const right = await ours.issue(['two.internal'])
-
-interface Told {
-  id: string
-  headers: IncomingHttpHeaders
-  digest: string
-}
-
-/** Speaks nothing but HTTP/2; over TLS with `pem`. Answers what it was asked. */
-async function startH2(t: { teardown(fn: () => unknown): void }, id: string, pem?: Pem) {
-  const server =
-    pem === undefined
-      ? createServer()
-      : createSecureServer({ cert: pem.certificate, key: pem.privateKey })
-  server.on('stream', (stream, headers) => {
-    const digest = createHash('sha256')
-    stream.on('data', (chunk: Buffer) => digest.update(chunk))
-    stream.on('error', () => undefined)
-    stream.on('end', () => {
-      const status = Number(/status=(\d+)/.exec(headers[':path'] ?? '')?.[1] ?? 200)
-      stream.respond({ ':status': status, 'content-type': 'application/json' })
-      stream.end(JSON.stringify({ id, headers, digest: digest.digest('hex') }))
-    })
-  })
-  const port = await freePort()
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  return { id, address: `127.0.0.1:${port}` }
-}
 
 for (const rig of RIGS) {
   t.test(rig, async (t) => {

@@ -36,7 +36,13 @@ export interface GrpcBackend {
   port: number
   address: string
   /** Calls that came. */
-  calls: Array<{ path: string; authority: string; metadata: Record<string, unknown> }>
+  calls: Array<{
+    path: string
+    authority: string
+    metadata: Record<string, unknown>
+    /** Serial number of the certificate that the client showed. */
+    shown: string | undefined
+  }>
   /** Calls that were cancelled before they were answered. */
   cancelled: () => number
   stop: () => void
@@ -55,8 +61,24 @@ function sayOf(id: string, text: string, end: grpc.Metadata, answer: grpc.sendUn
   }
 }
 
-/** Over TLS with `pem`. Every answer has `served-by` before it and `told-at-end` behind it. */
-export async function startGrpcBackend(t: Teller, id: string, pem?: Pem): Promise<GrpcBackend> {
+function credentialsOf(pem?: Pem & { clientCa?: string }): grpc.ServerCredentials {
+  if (pem === undefined) return grpc.ServerCredentials.createInsecure()
+  const { certificate, privateKey, clientCa } = pem
+  const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) }
+  return clientCa === undefined
+    ? grpc.ServerCredentials.createSsl(null, [pair])
+    : grpc.ServerCredentials.createSsl(Buffer.from(clientCa), [pair], true)
+}
+
+/**
+ * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Every answer has `served-by` before it and
+ * `told-at-end` behind it.
+ */
+export async function startGrpcBackend(
+  t: Teller,
+  id: string,
+  pem?: Pem & { clientCa?: string },
+): Promise<GrpcBackend> {
   const calls: GrpcBackend['calls'] = []
   let cancelled = 0
   const begin = new grpc.Metadata()
@@ -65,7 +87,8 @@ export async function startGrpcBackend(t: Teller, id: string, pem?: Pem): Promis
   end.set('told-at-end', id)
   const take = (call: grpc.ServerDuplexStream<Buffer, Buffer>): void => {
     const metadata = call.metadata.getMap()
-    calls.push({ path: call.getPath(), authority: call.getHost(), metadata })
+    const shown = call.getAuthContext().sslPeerCertificate?.serialNumber
+    calls.push({ path: call.getPath(), authority: call.getHost(), metadata, shown })
     call.on('cancelled', () => (cancelled += 1))
     if ((call as { request?: Buffer }).request?.toString() !== 'wait') call.sendMetadata(begin)
   }
@@ -96,13 +119,7 @@ export async function startGrpcBackend(t: Teller, id: string, pem?: Pem): Promis
       call.on('end', () => call.end(end))
     },
   })
-  const files = pem && [
-    { cert_chain: Buffer.from(pem.certificate), private_key: Buffer.from(pem.privateKey) },
-  ]
-  const credentials = files
-    ? grpc.ServerCredentials.createSsl(null, files)
-    : grpc.ServerCredentials.createInsecure()
-  const port = await promisify(server.bindAsync.bind(server))('127.0.0.1:0', credentials)
+  const port = await promisify(server.bindAsync.bind(server))('127.0.0.1:0', credentialsOf(pem))
   const stop = (): void => server.forceShutdown()
   t.teardown(stop)
   const address = `127.0.0.1:${port}`
