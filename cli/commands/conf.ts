@@ -1,6 +1,10 @@
 import { join } from 'node:path'
 import { homePaths } from '../../nginx/render.js'
 import { httpTrust, proxiedMark, streamTrust } from '../../nginx/proxied.js'
+import { SETTING_NAMES, flagOf } from '../../runtime/config-table.js'
+import type { SettingName } from '../../runtime/config-table.js'
+import { toProcess } from '../../runtime/config.js'
+import type { Config } from '../../runtime/config.js'
 import type { Settings } from '../../runtime/settings.js'
 import { ensureNginx } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
@@ -12,14 +16,27 @@ import { writeFiles } from '../start/files.js'
 import { makeHome, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
 
-function beside(home: string, nginx: string): string[] {
+/** What conf itself was told: the controller has to take nginx for what these files make of it. */
+function toldFlags({ values, origins }: Config): string[] {
+  const isTold = (name: SettingName) => /^(flag|environment) /.test(origins.get(name) ?? '')
+  const told = SETTING_NAMES.filter((name) => name !== 'home' && name !== 'nginx' && isTold(name))
+  const starts = told.map((name) => `--${flagOf(name)}=`)
+  return toProcess(values).flags.filter((flag) => starts.some((start) => flag.startsWith(start)))
+}
+
+function quoted(word: string): string {
+  return /^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
+function beside(home: string, nginx: string, config: Config): string[] {
+  const flags = ['--home', home, '--nginx', nginx, ...toldFlags(config)].map(quoted)
   return [
     '# An nginx that was killed, or lost power, leaves sockets behind that keep it from starting again.',
     '# Have them removed before each start; with systemd: "systemctl edit nginx", and these lines:',
     '# [Service]',
     `# ExecStartPre=/bin/sh -c 'rm -f "${home}"/hop/*.sock "${home}"/run/*.sock'`,
     '',
-    `# Then run the controller beside it: sluice controller --home ${home} --nginx ${nginx}`,
+    `# Then run the controller beside it: sluice controller ${flags.join(' ')}`,
   ]
 }
 
@@ -82,7 +99,7 @@ function https(settings: Settings, info: NginxInfo): string[] {
 }
 
 /** What goes into an nginx.conf of the user's own. */
-function advice(settings: Settings, info: NginxInfo): string[] {
+function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
   const { home, httpPort } = settings
   const sluice = join(home, 'sluice')
   const way = hasPool(settings, info)
@@ -92,7 +109,7 @@ function advice(settings: Settings, info: NginxInfo): string[] {
     `# nginx ${info.version} with njs ${info.njs} at ${info.path}: ${way}.`,
     '# Add these lines to your nginx.conf, then: nginx -t && nginx -s reload',
     '',
-    '# (unless it is loaded already, as Debian does in modules-enabled)',
+    '# before events{} (unless it is loaded already, as Debian does in modules-enabled)',
     ...info.modules.map((path) => `load_module "${path}";`),
     '',
     ...streamLines(settings, info),
@@ -115,7 +132,7 @@ function advice(settings: Settings, info: NginxInfo): string[] {
     ...https(settings, info),
     '}',
     '',
-    ...beside(home, info.path),
+    ...beside(home, info.path, config),
   ]
 }
 
@@ -141,7 +158,7 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   if (account !== undefined) {
     giveHop(home, account)
   }
-  advice(settings, info).forEach(print)
+  advice(settings, info, config).forEach(print)
   if (account === undefined && process.getuid?.() === 0) {
     print(
       `# Workers must be able to enter ${join(home, 'hop')}: name their user with --user (www-data, nginx).`,
