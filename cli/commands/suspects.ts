@@ -53,7 +53,9 @@ export const confirm: Command = {
     const call = { method: 'POST' as const, path: pathOf('suspects', 'confirm'), body }
     const answer = (await connect().call(call)) as { confirmed: SuspectView[] }
     const count = answer.confirmed.reduce((sum, each) => sum + each.instances.length, 0)
-    print(json ? JSON.stringify(answer) : `believed now: the removal of ${count} instances`)
+    const nothing = `nothing was held${upstream === undefined ? '' : ` of ${upstream}`}`
+    const told = count === 0 ? nothing : `believed now: the removal of ${count} instances`
+    print(json ? JSON.stringify(answer) : told)
     return 0
   },
 }

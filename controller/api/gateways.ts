@@ -1,5 +1,6 @@
 /** The gateways of this controller's registry, and removals that are not believed yet. */
 import type { FastifyInstance } from 'fastify'
+import { SluiceError } from '../../runtime/errors.js'
 import type { Control, GatewayView } from '../control.js'
 import { fieldsOf } from './bodies.js'
 import type { ApiContext } from './context.js'
@@ -45,14 +46,21 @@ function registerSuspects(app: FastifyInstance, control: Control): void {
   app.post('/v1/suspects/confirm', { schema: confirm }, (request) => {
     const { upstream } = fieldsOf(request.body, ['upstream'], true)
     const name = upstream === undefined ? undefined : checkName(upstream, 'upstream')
-    const confirmed = control
-      .suspects()
-      .filter((one) => name === undefined || one.upstream === name)
+    const confirmed = heldOf(control, name)
     control.confirmSuspects(name)
     const facts = { audit: true, who: request.caller, requestId: request.id, confirmed }
     control.log.info(facts, 'suspects confirmed')
     return { confirmed }
   })
+}
+
+/** Of one upstream, or of all. Throws `not_found` for a name that no upstream has: a typing error would seem to have worked. */
+function heldOf(control: Control, name: string | undefined): ReturnType<Control['suspects']> {
+  const held = control.suspects().filter((one) => name === undefined || one.upstream === name)
+  if (name !== undefined && held.length === 0 && !control.desired().upstreams.has(name)) {
+    throw new SluiceError('not_found', `there is no upstream ${name}`)
+  }
+  return held
 }
 
 /** With what it found out about instances. */

@@ -858,9 +858,13 @@ t.test('what was lost at once is held, drained, and believed when confirmed', as
   t.match((await call('GET', A)).body, { state: 'up' }, 'it serves on')
   t.match((await call('POST', `${A}/drain`)).body, { state: 'draining' })
   t.match(problem(await call('DELETE', A)), { code: 'conflict' })
-  t.same((await call('POST', '/v1/suspects/confirm', { upstream: 'other' })).body, {
-    confirmed: [],
+  const confirm = (upstream: string) => call('POST', '/v1/suspects/confirm', { upstream })
+  t.match((await confirm('other')).body, {
+    code: 'not_found',
+    detail: 'there is no upstream other',
   })
+  await call('PUT', '/v1/upstreams/other', {})
+  t.same((await confirm('other')).body, { confirmed: [] }, 'nothing is held of it')
   t.equal((await call('POST', '/v1/suspects/confirm')).body.confirmed.length, 1)
   await until(async () => (await call('GET', '/v1/upstreams/web')).status === 404)
 })

@@ -164,6 +164,18 @@ t.test('without the token, and at the gateway: what to say instead', async (t) =
   await client.close()
 })
 
+t.test('to believe what nothing is held of says so', async (t) => {
+  const { call, home } = await testApi(t)
+  const unknown = await sluice('confirm', 'nope', '--home', home)
+  t.match(unknown, { code: 1, stderr: /^sluice: there is no upstream nope\n$/ })
+  await call('PUT', '/v1/upstreams/web', {})
+  t.match(await sluice('confirm', 'web', '--home', home), {
+    code: 0,
+    stdout: /nothing was held of web/,
+  })
+  t.match(await sluice('confirm', '--home', home), { code: 0, stdout: /^nothing was held\n$/ })
+})
+
 t.test('an engine that is not there is named', async (t) => {
   const address = `unix://${temporaryFolder(t)}/docker.sock`
   const { code, stderr } = await sluice('agent', '--print', '--docker', address)
