@@ -35,7 +35,14 @@ export function checkShape(value: unknown, known: string[]): Checked<Fields> {
     return wrong('', 'must be an object')
   }
   const extra = Object.keys(value).filter((key) => known.indexOf(key) < 0)
-  return extra.length > 0 ? wrong(extra[0] as string, 'is not a known field') : right(value)
+  return extra.length > 0
+    ? wrong(extra[0] as string, 'is not a known field' + knownText(known))
+    : right(value)
+}
+
+/** `; known are host, port`: what follows the word that something is not known. */
+export function knownText(known: readonly string[]): string {
+  return known.length === 0 ? '; there are none' : '; known are ' + known.join(', ')
 }
 
 /** The first rule that a field breaks. One that is not there breaks none, unless `required` names it. */

@@ -59,7 +59,8 @@ function callsOf(request: FastifyRequest): { calls: Call[]; dryRun: boolean } {
       'If-Match is for a single call; in a batch, operations have an ifMatch of their own'
     throw new SluiceError('invalid', what, { field: 'If-Match' })
   }
-  checkBody(request.body)
+  // No body at all is null here.
+  checkBody(request.body ?? undefined)
   const { operations, dryRun } = request.body as { operations: Operation[]; dryRun?: boolean }
   return { calls: operations.map(callOf), dryRun: dryRun === true }
 }

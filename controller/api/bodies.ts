@@ -1,16 +1,24 @@
 /** What a call's body says. The guards of contract/records.ts judge the records; the rest is judged here. */
+import { knownText } from '../../contract/checked.js'
 import type { Checked } from '../../contract/checked.js'
 import { SluiceError } from '../../runtime/errors.js'
+import { partAt, withGiven } from './given.js'
 
-/** The guard's answer, or its complaint as an error that names the field. */
-export function accept<T>(checked: Checked<T>): T {
+/** Tokens are sent in headers, and an error is printed in logs that others read. */
+const MAY_BE_SECRET = /(^|\.)(headers|requestHeaders|responseHeaders)\./
+
+/** The guard's answer, or its complaint as an error that names the field and, where `given` is what was judged, what stands there. */
+export function accept<T>(checked: Checked<T>, given?: unknown): T {
   if (checked.ok) {
     return checked.value
   }
-  const subject = checked.field === '' ? 'the body' : checked.field
-  throw new SluiceError('invalid', `${subject} ${checked.message}`, {
-    ...(checked.field !== '' && { field: checked.field }),
-  })
+  const { field, message } = checked
+  const subject = field === '' ? 'the body' : field
+  // What is refused for another reason than its value, such as a field that does not belong there, needs no more words.
+  const isTold = /^must /.test(message) && field !== '' && !MAY_BE_SECRET.test(field)
+  const part = isTold ? partAt(given, field) : undefined
+  const what = part === undefined ? message : withGiven(message, part[0])
+  throw new SluiceError('invalid', `${subject} ${what}`, { ...(field !== '' && { field }) })
 }
 
 /** The body as an object with none but the `known` fields; an absent body counts as `{}` where `optional`. */
@@ -26,7 +34,7 @@ export function fieldsOf(
   const extra = Object.keys(given).find((field) => !known.includes(field))
   if (extra !== undefined) {
     const field = extra.slice(0, 100)
-    throw new SluiceError('invalid', `${field} is not a known field`, { field })
+    throw new SluiceError('invalid', `${field} is not a known field${knownText(known)}`, { field })
   }
   return given as Record<string, unknown>
 }

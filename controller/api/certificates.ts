@@ -25,6 +25,7 @@ export async function putCertificate(
     const what = 'this controller runs in file mode, in which nginx is given no certificates'
     throw new SluiceError('invalid', what)
   }
+  // Without what was given: no answer may hold a key, not even one that stands in the wrong field.
   const certificate = accept(readCertificate(accept(checkCertificate(body))))
   const problem = timeProblem(certificate, Date.now())
   if (problem !== undefined) {

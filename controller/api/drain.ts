@@ -7,6 +7,7 @@ import { pause, within } from '../../runtime/retry.js'
 import type { Control } from '../control.js'
 import { stateOf } from '../desired.js'
 import { accept, fieldsOf, refuseBody } from './bodies.js'
+import { withGiven } from './given.js'
 import type { Outcome, World } from './changes.js'
 import type { Draft } from './draft.js'
 import { planned, storedInstance } from './instances.js'
@@ -67,11 +68,11 @@ export async function undrainInstance(
 export function drainBody(body: unknown): { waitMs: number; reason?: string } {
   const { waitMs, reason } = fieldsOf(body, ['waitMs', 'reason'], true)
   if (waitMs !== undefined && !isWhole(waitMs, 0, MOST_WAIT_MS)) {
-    const what = `waitMs must be a whole number of milliseconds from 0 to ${MOST_WAIT_MS}`
-    throw new SluiceError('invalid', what, { field: 'waitMs' })
+    const rule = `must be a whole number of milliseconds from 0 to ${MOST_WAIT_MS}`
+    throw new SluiceError('invalid', `waitMs ${withGiven(rule, waitMs)}`, { field: 'waitMs' })
   }
   const checked = { drain: true, atMs: 0, ...(reason !== undefined && { reason }) }
-  const { reason: text } = accept(checkOverride(checked))
+  const { reason: text } = accept(checkOverride(checked), checked)
   return { waitMs: waitMs ?? 0, ...(text !== undefined && { reason: text }) }
 }
 

@@ -2,6 +2,8 @@
  * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
  */
 import type { FastifyInstance } from 'fastify'
+import { parseIp } from '../../contract/address.js'
+import { isWhole } from '../../contract/names.js'
 import type { RouteAction } from '../../contract/route-action.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Desired } from '../desired.js'
@@ -13,10 +15,11 @@ import type { Ground, Served } from './explain-arms.js'
 import { match } from './explain-match.js'
 import { explainStream, passingRoute } from './explain-stream.js'
 import type { StreamExplanation, StreamGround } from './explain-stream.js'
+import { withGiven } from './given.js'
 import { readAnswers } from './openapi.js'
 import { askedBy } from './question.js'
 import type { Question } from './question.js'
-import { ExplainQuery } from './schemas.js'
+import { ExplainQuery, PORT_EXPECTED } from './schemas.js'
 import { Explained } from './state-schemas.js'
 
 export interface Explanation {
@@ -61,12 +64,33 @@ interface Query {
 
 const OF_REQUESTS = ['path', 'method', 'header', 'cookie'] as const
 
+/** Throws `invalid` where `field` is given, and `isRight` says that it cannot be so. */
+function refuse(field: string, value: unknown, isRight: boolean, expected: string): void {
+  if (value !== undefined && !isRight) {
+    throw new SluiceError('invalid', `${field} ${withGiven(`must be ${expected}`, value)}`, {
+      field,
+    })
+  }
+}
+
+/** What no client could ever send would be explained as if it had been. */
+function checkQuery({ address, port, header, method }: Query): void {
+  const ip = address === undefined ? null : parseIp(address)
+  refuse('address', address, ip !== null, 'an IP address such as 203.0.113.7 or 2001:db8::7')
+  refuse('port', port, isWhole(Number(port), 1, 65_535), PORT_EXPECTED)
+  refuse('method', method, /^[A-Za-z_-]+$/.test(method ?? ''), 'a method such as GET')
+  for (const line of [header ?? []].flat()) {
+    refuse('header', line, /^[^\s:]+:/.test(line), 'a line such as X-Canary: always')
+  }
+}
+
 /** About a request where there is a host, otherwise about a connection. */
 function answer(
   desired: Desired,
   ground: StreamGround,
   query: Query,
 ): Explanation | StreamExplanation {
+  checkQuery(query)
   const { host, header, path = '/', sni, port, protocol, ...said } = query
   const isAbout = sni !== undefined || port !== undefined
   if ((host === undefined) !== isAbout) {
@@ -76,6 +100,10 @@ function answer(
     throw new SluiceError('invalid', what, { field: 'host' })
   }
   if (host !== undefined) {
+    if (protocol !== undefined) {
+      const what = 'protocol is for connections, so beside port'
+      throw new SluiceError('invalid', what, { field: 'protocol' })
+    }
     const headers = header === undefined ? [] : [header].flat()
     return explain(desired, ground, { ...said, host, path, headers })
   }

@@ -154,7 +154,7 @@ async function write(
     const what = `${printTarget(target)} belongs to agent ${agent}: change its labels, or drain it`
     throw new SluiceError('conflict', what)
   }
-  const record = accept(checkInstance(fields, world.settings))
+  const record = accept(checkInstance(fields, world.settings), fields)
   refuseOwnAddress(record, world.ownAddresses())
   const { check } = world.desired().upstreams.get(target.upstream)?.policy ?? {}
   refuseOwnCheck(world, check?.port, record.host)

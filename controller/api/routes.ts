@@ -30,7 +30,8 @@ export async function putRoute(
 }
 
 function hostRouteOf(body: unknown): RouteRecord {
-  return accept(checkRoute(fieldsOf(body, ROUTE_FIELDS)))
+  const fields = fieldsOf(body, ROUTE_FIELDS)
+  return accept(checkRoute(fields), fields)
 }
 
 /** `{id, hosts, pathPrefix, upstream}`, `{id, port, protocol, upstream}` or `{id, sni, upstream}`, with `split` in place of `upstream`. */

@@ -15,6 +15,9 @@ import { PartPatch } from './policy-schemas.js'
 export const closed = { additionalProperties: false }
 export const maybe = Type.Optional
 export const words = (...values: string[]) => Type.Enum(values)
+/** A text of a pattern, which an error tells in words. */
+export const spelled = (pattern: string, expected: string, more: { description?: string } = {}) =>
+  Type.String({ pattern, title: expected, ...more })
 export const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
 
 export const Name = Type.String({
@@ -52,9 +55,11 @@ export const WaitQuery = Type.Object({ wait: Wait }, closed)
 export const DeleteUpstreamQuery = Type.Object({ wait: Wait, force: Flag }, closed)
 export const VerboseQuery = Type.Object({ verbose: Flag }, closed)
 export const EventsQuery = Type.Object(
-  { from: maybe(Type.String({ pattern: '^\\d{1,15}$' })) },
+  { from: maybe(spelled('^\\d{1,15}$', 'a revision, such as 42')) },
   closed,
 )
+/** Its range is judged where it is asked for. */
+export const PORT_EXPECTED = 'a port from 1 to 65535'
 const HeaderLine = Type.String({ maxLength: 8192 })
 export const ExplainQuery = Type.Object(
   {
@@ -73,7 +78,7 @@ export const ExplainQuery = Type.Object(
     sni: maybe(
       Type.String({ minLength: 1, maxLength: 300, description: 'Of a TLS client; maybe at port' }),
     ),
-    port: maybe(Type.String({ pattern: '^[0-9]{1,5}$', description: 'Of a connection' })),
+    port: maybe(spelled('^[0-9]{1,5}$', PORT_EXPECTED, { description: 'Of a connection' })),
     protocol: maybe(words('tcp', 'udp')),
   },
   closed,
@@ -196,7 +201,9 @@ export const BatchBody = Type.Object(
           path: Type.String({ maxLength: 1000, examples: ['/v1/upstreams/web/instances/web-1'] }),
           body: maybe(Type.Unknown()),
           ifMatch: maybe(
-            Type.Union([Count, Type.String({ pattern: '^("\\d{1,15}"|\\d{1,15})$' })]),
+            Type.Union([Count, Type.String({ pattern: '^("\\d{1,15}"|\\d{1,15})$' })], {
+              title: 'a revision, such as 42 or "42"',
+            }),
           ),
         },
         closed,

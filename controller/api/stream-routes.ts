@@ -20,7 +20,8 @@ import type { Draft, Write } from './draft.js'
 /** The record that a body asks for. Throws `invalid`, and `conflict` where no such connection could ever come in. */
 export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
   refuseForHosts(body as Record<string, unknown>)
-  const record = accept(checkStreamRoute(fieldsOf(body, STREAM_ROUTE_FIELDS)))
+  const fields = fieldsOf(body, STREAM_ROUTE_FIELDS)
+  const record = accept(checkStreamRoute(fields), fields)
   const [field, closed] =
     record.port === undefined
       ? ['sni', whyNoNames(world.stream())]

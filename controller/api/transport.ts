@@ -6,6 +6,7 @@ import type { TSchema } from 'typebox'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { Auth } from './auth.js'
+import { complaintOf } from './complaint.js'
 import { sendProblem } from './errors.js'
 
 /** Sets up an instance before any route is added to it. */
@@ -78,55 +79,13 @@ export function checkerOf(schema: TSchema, kind: string): (value: unknown) => vo
     }
     // The first one of this kind only says that what follows it is too much.
     const [error] = compiled.Errors(value).filter(({ keyword }) => keyword !== 'boolean')
-    const { field, what } = complaint(error)
+    const { field, what } =
+      error === undefined
+        ? { field: '', what: 'is not valid' }
+        : complaintOf(error, schema, value, kind)
     const subject = field === '' ? 'the body' : field
-    throw new SluiceError('invalid', `${subject} ${what.replace('{kind}', kind)}`, {
-      ...(field !== '' && { field }),
-    })
+    throw new SluiceError('invalid', `${subject} ${what}`, { ...(field !== '' && { field }) })
   }
-}
-
-interface SchemaError {
-  keyword: string
-  instancePath: string
-  params: unknown
-  message?: string
-}
-
-function complaint(error: SchemaError | undefined): { field: string; what: string } {
-  if (error === undefined) {
-    return { field: '', what: 'is not valid' }
-  }
-  const { additionalProperties, requiredProperties, allowedValues } = error.params as Record<
-    string,
-    string[] | undefined
-  >
-  const path = error.instancePath.split('/').slice(1)
-  if (error.keyword === 'additionalProperties') {
-    return {
-      field: fieldPath([...path, additionalProperties?.[0] ?? '']),
-      what: 'is not a known {kind}',
-    }
-  }
-  if (error.keyword === 'required') {
-    return { field: fieldPath([...path, requiredProperties?.[0] ?? '']), what: 'is missing' }
-  }
-  if (error.keyword === 'enum') {
-    const values = (allowedValues ?? []).map((value) => JSON.stringify(value)).join(', ')
-    return { field: fieldPath(path), what: `must be one of ${values}` }
-  }
-  return { field: fieldPath(path), what: error.message ?? 'is not valid' }
-}
-
-/** `['operations', '3', 'path']` → `operations[3].path` */
-function fieldPath(path: string[]): string {
-  return path.reduce((field, part) => {
-    const plain = part.slice(0, 100).replaceAll('~1', '/').replaceAll('~0', '~')
-    if (/^\d+$/.test(plain) && field !== '') {
-      return `${field}[${plain}]`
-    }
-    return field === '' ? plain : `${field}.${plain}`
-  }, '')
 }
 
 function noSuchCall(request: FastifyRequest, allowed: string[]): SluiceError {

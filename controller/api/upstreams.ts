@@ -26,7 +26,8 @@ export async function putUpstream(
   target: UpstreamTarget,
   body: unknown,
 ): Promise<Outcome> {
-  const record = accept(checkUpstream(fieldsOf(body, UPSTREAM_FIELDS)))
+  const fields = fieldsOf(body, UPSTREAM_FIELDS)
+  const record = accept(checkUpstream(fields), fields)
   const there = await isThere(draft, world, target)
   return write(draft, world, target, record, !there)
 }
@@ -45,7 +46,8 @@ export async function patchUpstream(
   const before = stored.ok
     ? { ...stored.value, policy: withoutReplaced(stored.value.policy, patch.policy) }
     : {}
-  return write(draft, world, target, accept(checkUpstream(mergePatch(before, patch))), false)
+  const fields = mergePatch(before, patch)
+  return write(draft, world, target, accept(checkUpstream(fields), fields), false)
 }
 
 /** A part that becomes one of another kind keeps none of its fields: they would be unknown to it. */
