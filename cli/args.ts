@@ -46,6 +46,7 @@ export function optionsOf(command: Command): Record<string, Option> {
 export interface Parsed {
   positionals: string[]
   flags: Map<string, string>
+  repeated: Map<string, string[]>
 }
 
 /** Everything is checked here, so that a typing error is named and never taken for something else. */
@@ -59,12 +60,17 @@ export function parseCommandLine(args: string[], options: Record<string, Option>
     allowPositionals: true,
     tokens: true,
   })
-  const parsed: Parsed = { positionals: [], flags: new Map() }
+  const parsed: Parsed = { positionals: [], flags: new Map(), repeated: new Map() }
   for (const token of tokens) {
     if (token.kind === 'positional') {
       parsed.positionals.push(token.value)
     } else if (token.kind === 'option') {
-      parsed.flags.set(token.name, checkFlag(token, options, parsed.flags))
+      const value = checkFlag(token, options, parsed.flags)
+      if (options[token.name]?.repeats === true) {
+        parsed.repeated.set(token.name, [...(parsed.repeated.get(token.name) ?? []), value])
+      } else {
+        parsed.flags.set(token.name, value)
+      }
     }
   }
   return parsed

@@ -7,12 +7,16 @@ export interface Option {
   /** What stands for the value in the help: `<time>`. */
   value?: string
   means: string
+  /** May be given several times; {@link Invocation.repeated} has it. */
+  repeats?: true
 }
 
 export interface Invocation {
   positionals: string[]
   /** The command's own flags as given; a boolean one is `true`, `false` or absent, and {@link isOn} tells. */
   flags: ReadonlyMap<string, string>
+  /** What was given of flags that may be given several times, in order. */
+  repeated: ReadonlyMap<string, readonly string[]>
   config: Config
   json: boolean
   /** Writes a line to stdout. */

@@ -83,7 +83,7 @@ function tokenFor(config: Config, url: string | undefined): string | undefined {
 }
 
 async function runCommand(command: Command, parsed: Parsed): Promise<number> {
-  const { flags, positionals } = parsed
+  const { flags, positionals, repeated } = parsed
   const config = readConfig(command, parsed)
   if (isOn(flags, 'print-config')) {
     process.stdout.write(printConfig(config))
@@ -100,7 +100,7 @@ async function runCommand(command: Command, parsed: Parsed): Promise<number> {
   }
   try {
     const json = isOn(flags, 'json')
-    const invocation = { positionals, flags, config, json, print, program: PROGRAM }
+    const invocation = { positionals, flags, repeated, config, json, print, program: PROGRAM }
     return await command.run({ ...invocation, connect: openClient })
   } finally {
     await Promise.all(clients.map((client) => client.close()))

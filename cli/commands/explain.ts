@@ -40,19 +40,23 @@ export const explain: Command = {
   summary: 'say where a request or connection to this address would go, and why',
   options: {
     method: { type: 'string', value: '<method>', means: 'of a request by this method; GET' },
-    header: { type: 'string', value: '<line>', means: 'with this header, such as "X-Canary: yes"' },
+    header: {
+      type: 'string',
+      value: '<line>',
+      means: 'with this header, such as "X-Canary: yes"; may be given several times',
+      repeats: true,
+    },
     address: { type: 'string', value: '<ip>', means: 'of a client with this address' },
     cookie: { type: 'string', value: '<pairs>', means: 'with these cookies, such as "a=1; b=2"' },
   },
   settings: 'client',
-  async run({ connect, positionals, flags, print, json }) {
+  async run({ connect, positionals, flags, repeated, print, json }) {
     // Its own flags alone; others say where the controller is.
-    const asked = [...flags].filter(([name]) => Object.hasOwn(explain.options, name))
+    const once = [...flags].filter(([name]) => Object.hasOwn(explain.options, name))
+    const headers = (repeated.get('header') ?? []).map((line): [string, string] => ['header', line])
+    const asked = [...once, ...headers]
     asked.forEach(([flag, text]) => checkAsked(flag, text))
-    const query = new URLSearchParams({
-      ...splitUrl(positionals[0] ?? ''),
-      ...Object.fromEntries(asked),
-    })
+    const query = new URLSearchParams([...Object.entries(splitUrl(positionals[0] ?? '')), ...asked])
     const client = connect()
     const answer = await client.call({ method: 'GET', path: '/v1/explain?' + query.toString() })
     if (json) {

@@ -48,6 +48,7 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
     [['dran', 'web/a'], /unknown command "dran"; did you mean drain\?/],
     [['drain'], /usage: sluice drain <upstream>\/<id>/],
     [['explain', 'http://a', '--header', 'X'], /--header: "X" is not right; expected "X-Canary: y/],
+    [['explain', 'http://a', '--header', 'A: 1', '--header', 'B'], /--header: "B" is not right/],
     [['explain', 'http://a', '--address', 'x'], /--address: "x" is not right; expected 203/],
     [['status', 'all'], /"all" is one too many; usage: sluice status/],
     [['conf', '--passthrough', 'true'], /"true" is one too many; a switch takes it as --flag=true/],
@@ -140,6 +141,13 @@ t.test('an address is explained, whichever home is named', async (t) => {
   await call('PUT', '/v1/routes/app', { hosts: ['a.test'], upstream: 'web' })
   const explained = await sluice('explain', 'http://a.test/', '--json', '--home', home)
   t.match(explained, { code: 0, stdout: /"route":.*"app"/ })
+  const headers = { 'x-a': '1', 'x-b': '2' }
+  await call('PUT', '/v1/routes/both', { hosts: ['a.test'], upstream: 'web', headers })
+  const said = ['--header', 'X-A: 1', '--header=X-B: 2']
+  const both = await sluice('explain', 'http://a.test/', ...said, '--json', '--home', home)
+  t.match(both, { code: 0, stdout: /"route":.*"both"/ }, 'all headers are told')
+  const one = await sluice('explain', 'http://a.test/', ...said.slice(0, 2), '--home', home)
+  t.match(one, { code: 0, stdout: /id: app/ })
   for (const wrong of ['ftp://a.test/', 'tls://', 'tcp://', 'tcp://a.test', 'http://']) {
     const refused = await sluice('explain', wrong, '--home', home)
     t.match(refused, { code: 2, stderr: new RegExp(`"${wrong}" is no address such as`) }, wrong)
@@ -242,6 +250,7 @@ t.test('flags', async (t) => {
   const options = {
     wait: { type: 'string', means: '' },
     force: { type: 'boolean', means: '' },
+    header: { type: 'string', means: '', repeats: true },
   } as const
   const parse = (...args: string[]) => parseCommandLine(args, options)
   t.same(
@@ -264,6 +273,7 @@ t.test('flags', async (t) => {
     t.equal(isOn(flags, 'force'), value === 'true', arg)
   }
   t.equal(isOn(parse().flags, 'force'), false)
+  t.same([...parse('--header', 'b', '--header=a').repeated], [['header', ['b', 'a']]])
   t.same(parse('--', '--wait').positionals, ['--wait'])
   for (const args of [
     ['--wait'],
