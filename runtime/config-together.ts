@@ -12,6 +12,7 @@ export interface Wrong {
 export function wrongTogether(values: Values): Wrong | undefined {
   return (
     sharedPort(values) ??
+    wrongStream(values) ??
     wrongEtcd(values) ??
     wrongTuned(values) ??
     wrongProxies(values) ??
@@ -19,10 +20,27 @@ export function wrongTogether(values: Values): Wrong | undefined {
   )
 }
 
+const OWN_PORTS = ['httpPort', 'httpsPort', 'apiPort', 'poolPort'] as const
+
+/** Why `streamPorts` cannot be so: with a port that Sluice itself listens at nginx would not start, or it would stay closed without a word. */
+export function ownStreamPorts(
+  streamPorts: string,
+  own: Record<(typeof OWN_PORTS)[number], number>,
+): string | undefined {
+  const wanted = portsIn(streamPorts)
+  const names = OWN_PORTS.filter((name) => wanted.includes(own[name]))
+  const told = names.map((name) => `${own[name]} (${name})`).join(', ')
+  const problem = `streamPorts has ports that Sluice itself listens at: ${told}; leave them out, or set others for these`
+  return names.length === 0 ? undefined : problem
+}
+
+function wrongStream(values: Values): Wrong | undefined {
+  const problem = values.mode === 'file' ? undefined : ownStreamPorts(values.streamPorts, values)
+  return problem === undefined ? undefined : { name: 'streamPorts', problem }
+}
+
 function sharedPort(values: Values): Wrong | undefined {
-  const names = (['httpPort', 'httpsPort', 'apiPort', 'poolPort'] as const).filter(
-    (name) => values[name] !== 0,
-  )
+  const names = OWN_PORTS.filter((name) => values[name] !== 0)
   for (const name of names) {
     const other = names.find((each) => each !== name && values[each] === values[name])
     if (other !== undefined) {
@@ -71,7 +89,7 @@ function wrongProxies(values: Values): Wrong | undefined {
   return foreign === '' ? undefined : { name, problem }
 }
 
-function wrongHttp3({ http3, mode, httpsPort, streamPorts }: Values): Wrong | undefined {
+function wrongHttp3({ http3, mode, httpsPort }: Values): Wrong | undefined {
   const name = 'http3'
   if (!http3) {
     return undefined
@@ -79,10 +97,7 @@ function wrongHttp3({ http3, mode, httpsPort, streamPorts }: Values): Wrong | un
   if (mode === 'file') {
     return { name, problem: 'file mode has no TLS, and so no HTTP/3' }
   }
-  if (httpsPort === 0) {
-    return { name, problem: 'HTTP/3 is at httpsPort, which is 0: nowhere' }
-  }
-  // nginx shares its UDP ports among its sockets, so it would not say that two of its servers have one.
-  const problem = `HTTP/3 takes UDP port ${httpsPort}, which is one of streamPorts; each needs a port of its own`
-  return portsIn(streamPorts).includes(httpsPort) ? { name, problem } : undefined
+  return httpsPort === 0
+    ? { name, problem: 'HTTP/3 is at httpsPort, which is 0: nowhere' }
+    : undefined
 }

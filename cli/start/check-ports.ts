@@ -1,5 +1,7 @@
 /** The ports that a gateway is to have: whether they are free, or its own already. */
 import { portsIn, printPorts } from '../../contract/ports.js'
+import { ownStreamPorts } from '../../runtime/config-together.js'
+import { SluiceError } from '../../runtime/errors.js'
 import type { Settings } from '../../runtime/settings.js'
 import { gatewayPlace } from '../gateway.js'
 import { listensAt } from './nginx-process.js'
@@ -11,16 +13,24 @@ export async function openPorts(
   settings: Settings,
   print: (line: string) => void,
 ): Promise<string> {
-  const { bind, httpPort, httpsPort, apiPort, poolPort, streamPorts } = settings
+  const { bind, streamPorts } = settings
+  refuseOwn(settings)
   const place = gatewayPlace(settings)
   const wanted = portsIn(streamPorts)
-  const apart = wanted.filter((port) => ![httpPort, httpsPort, apiPort, poolPort].includes(port))
-  const open = await freeOf(bind, apart, (port) => listensAt(place, port))
+  const open = await freeOf(bind, wanted, (port) => listensAt(place, port))
   const taken = wanted.filter((port) => !open.includes(port))
   if (taken.length > 0) {
     print(`in use, so no route can have it: ${printPorts(taken)} (of --stream-ports)`)
   }
   return printPorts(open)
+}
+
+/** The pool's port is known only once the home is open: when settings are read, they cannot be refused for it. */
+function refuseOwn(settings: Settings): void {
+  const problem = ownStreamPorts(settings.streamPorts, settings)
+  if (problem !== undefined) {
+    throw new SluiceError('conflict', problem, { field: 'streamPorts' })
+  }
 }
 
 /** Before anything is started or changed. The gateway's ports may be held by the nginx that is taken over. */

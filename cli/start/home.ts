@@ -2,6 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isName, isWhole } from '../../contract/names.js'
+import { portsIn } from '../../contract/ports.js'
 import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
 import type { Settings } from '../../runtime/settings.js'
 import { findFree } from './ports.js'
@@ -87,9 +88,9 @@ function gatewayIdOf(home: string): string {
 }
 
 /** The pool's port: the one that is set, or one that was free when it was chosen, and is kept. */
-async function poolPortOf(home: string, set: number): Promise<number> {
-  if (set !== 0) {
-    return set
+async function poolPortOf({ home, poolPort, streamPorts }: Settings): Promise<number> {
+  if (poolPort !== 0) {
+    return poolPort
   }
   const path = join(home, 'pool-port')
   const parse = (text: string) => {
@@ -97,14 +98,16 @@ async function poolPortOf(home: string, set: number): Promise<number> {
     return isWhole(port, 1, 65535) ? port : undefined
   }
   const known = readOnce(path, parse)
-  return (
-    known ?? writeOnce(path, await findFree('127.0.0.1', randomInt(...POOL_PORTS), true), parse)
-  )
+  if (known !== undefined) {
+    return known
+  }
+  const first = randomInt(...POOL_PORTS)
+  return writeOnce(path, await findFree('127.0.0.1', first, true, portsIn(streamPorts)), parse)
 }
 
 /** The settings with what is decided once for a home; makes of it what is missing. */
 export async function openHome(settings: Settings): Promise<Settings> {
   makeHome(settings.home)
   gatewayIdOf(settings.home)
-  return { ...settings, poolPort: await poolPortOf(settings.home, settings.poolPort) }
+  return { ...settings, poolPort: await poolPortOf(settings) }
 }

@@ -86,9 +86,15 @@ export async function freeOf(
   return free
 }
 
-/** The first free TCP port of `host` from `first` on. */
-export async function findFree(host: string, first: number, udp = false): Promise<number> {
+/** The first free TCP port of `host` from `first` on that is none of `avoided`; with `udp` free for that as well. */
+export async function findFree(
+  host: string,
+  first: number,
+  udp = false,
+  avoided: number[] = [],
+): Promise<number> {
   for (let port = first; port <= 65535; port++) {
+    if (avoided.includes(port)) continue
     const error = (await tryTcp(host, port)) ?? (udp ? await tryUdp(host, port) : undefined)
     if (error === undefined) {
       return port

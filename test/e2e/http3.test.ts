@@ -85,7 +85,7 @@ t.test('a port that another program has is refused, and nothing is started', asy
   )
   t.match(
     await refusal(t, home, { SLUICE_STREAM_PORTS: port }),
-    new RegExp(`UDP port ${port}, which is one of streamPorts`),
+    new RegExp(`streamPorts has ports that Sluice itself listens at: ${port} .httpsPort`),
   )
   t.match(await refusal(t, home, { SLUICE_HTTPS_PORT: '0' }), /HTTP\/3 is at httpsPort, which is 0/)
 })

@@ -231,6 +231,22 @@ t.test('a port in use is named before anything is started', async (t) => {
   t.equal((await ask(port, 'x')).text, 'somebody else')
 })
 
+t.test(
+  "a port for routes that is the pool's is named, though only the home knows it",
+  async (t) => {
+    const home = await makeHome(t)
+    const port = await freePort()
+    writeFileSync(join(home.folder, 'pool-port'), `${port}\n`)
+    const started = new Started({ ...home.environment, SLUICE_STREAM_PORTS: String(port) })
+    t.equal(await started.whenEnded(), 1)
+    t.match(
+      started.output,
+      `streamPorts has ports that Sluice itself listens at: ${port} (poolPort)`,
+    )
+    t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
+  },
+)
+
 t.test('what is corrupt is named and left as it is', async (t) => {
   const home = await makeHome(t)
   const first = await start(t, home)

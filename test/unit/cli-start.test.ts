@@ -39,6 +39,12 @@ t.test('a home is made once, and what was chosen for it stays', async (t) => {
   t.equal(readFileSync(join(home, 'pool-port'), 'utf8'), 'many\n', 'left as it is')
 })
 
+t.test("the pool's port is none of those for routes", async (t) => {
+  const home = join(temporaryFolder(t), 'home')
+  const opened = await openHome({ ...settingsOf(home), streamPorts: '20000-30100' })
+  t.ok(opened.poolPort > 30_100)
+})
+
 t.test('a home whose sockets would have too long a path is refused', async (t) => {
   const home = join(temporaryFolder(t), 'x'.repeat(100))
   await t.rejects(openHome(settingsOf(home)), { field: 'home', message: /at most/ })
@@ -77,7 +83,9 @@ t.test('ports', async (t) => {
     field: 'httpPort',
     message: new RegExp(`port ${port} .* in use .*--http-port or SLUICE_HTTP_PORT`),
   })
-  t.ok((await findFree('127.0.0.1', port)) > port)
+  const above = await findFree('127.0.0.1', port)
+  t.ok(above > port)
+  t.ok((await findFree('127.0.0.1', port, true, [above])) > above, 'what is to be avoided is')
   await t.rejects(requireFree({ ...wish, host: '192.0.2.1' }), /no address of this machine/)
   const patient = requireFree({ ...wish, patienceMs: 5000 })
   server.close()

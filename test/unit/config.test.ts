@@ -108,6 +108,23 @@ t.test('ports of proxies, and who is believed there, go together', async (t) => 
   t.match(refusal(folder, given('8080', '::ffff:10.0.0.0/104')), /expected addresses/)
 })
 
+t.test("Sluice's own ports are none for routes", async (t) => {
+  const folder = temporaryFolder(t)
+  const given = (ports: string, more: Record<string, string> = {}): Given => ({
+    environment: { SLUICE_STREAM_PORTS: ports, ...more },
+  })
+  const cases: Array<[ports: string, own: RegExp, more?: Record<string, string>]> = [
+    ['8000-8099', /STREAM_PORTS: streamPorts has ports .*: 8080 \(httpPort\), 8081 \(apiPort\);/],
+    ['8443', /: 8443 \(httpsPort\); leave them out/],
+    ['25000-25010', /: 25003 \(poolPort\);/, { SLUICE_POOL_PORT: '25003' }],
+    ['9100-9109', /: 9105 \(httpPort\);/, { SLUICE_HTTP_PORT: '9105' }],
+  ]
+  for (const [ports, own, more] of cases) t.match(refusal(folder, given(ports, more)), own, ports)
+  for (const more of [{ SLUICE_HTTPS_PORT: '0' }, { SLUICE_MODE: 'file' }]) {
+    t.doesNotThrow(() => loadConfig(inputOf(folder, given('8443', more))))
+  }
+})
+
 t.test('ports that are tuned are ports for routes', async (t) => {
   const folder = temporaryFolder(t)
   const given = (ports: string, stream = '9100-9109'): Given => ({
