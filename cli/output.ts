@@ -10,6 +10,15 @@ export function columns(heads: string[], rows: Array<Array<string | number>>): s
   )
 }
 
+/** {@link columns}, or where there is nothing to list what to do about it: bare heads leave a newcomer at a loss. */
+export function table(
+  heads: string[],
+  rows: Array<Array<string | number>>,
+  whenEmpty: string,
+): string[] {
+  return rows.length === 0 ? [whenEmpty] : columns(heads, rows)
+}
+
 export function age(ms: number): string {
   const seconds = Math.round(ms / 1000)
   return ms < 1000 ? `${ms} ms` : seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { UsageError, isOn } from '../command.js'
 import type { Command, Invocation } from '../command.js'
 import { pathOf } from '../client.js'
-import { columns } from '../output.js'
+import { table } from '../output.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 
 interface CertificateView {
@@ -16,6 +16,8 @@ interface CertificateView {
 }
 
 const SHOWN_NAMES = 3
+const NONE =
+  'no certificates yet; "sluice certificates put app --certificate fullchain.pem --key privkey.pem" adds one'
 
 function namesOf({ names, default: isDefault, client }: CertificateView): string {
   if (client === true) {
@@ -38,7 +40,7 @@ async function list({ connect, print, json }: Invocation): Promise<void> {
     ...[each.id, namesOf(each), each.key, each.state],
     new Date(each.notAfterAtMs).toISOString().slice(0, 10),
   ])
-  columns(['certificate', 'names', 'key', 'state', 'until'], rows).forEach(print)
+  table(['certificate', 'names', 'key', 'state', 'until'], rows, NONE).forEach(print)
 }
 
 function textOf(flags: Invocation['flags'], flag: string): string {

@@ -5,7 +5,7 @@ import { pause } from '../../runtime/retry.js'
 import { UsageError, isOn } from '../command.js'
 import type { Command, Invocation, Option } from '../command.js'
 import { pathOf } from '../client.js'
-import { columns } from '../output.js'
+import { table } from '../output.js'
 
 interface InstanceView {
   id: string
@@ -69,7 +69,10 @@ export const instances: Command = {
   async run({ connect, positionals, print, json }) {
     const client = connect()
     const path = pathOf('upstreams', positionals[0] ?? '')
-    const answer = (await client.call({ method: 'GET', path })) as { instances: InstanceView[] }
+    const answer = (await client.call({ method: 'GET', path })) as {
+      name: string
+      instances: InstanceView[]
+    }
     if (json) {
       print(JSON.stringify(answer))
       return 0
@@ -80,7 +83,9 @@ export const instances: Command = {
         : `${each.host}:${each.port}`
       return [each.id, address, each.weight, each.state, each.active ?? '?', each.reason ?? '']
     })
-    columns(['instance', 'address', 'weight', 'state', 'active', 'reason'], rows).forEach(print)
+    const none = `no instances yet; "sluice register ${answer.name} one 10.0.0.7:80" adds one`
+    const heads = ['instance', 'address', 'weight', 'state', 'active', 'reason']
+    table(heads, rows, none).forEach(print)
     return 0
   },
 }

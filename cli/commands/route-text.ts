@@ -28,6 +28,7 @@ export interface RouteView extends Conditions {
   stick?: { by: string; key?: string; name?: string }
   redirect?: { status: number }
   maintenance?: { status: number }
+  pages?: Record<string, unknown>
 }
 
 function sourceOf({ hosts, sni, port, protocol }: RouteView): string {
@@ -67,9 +68,47 @@ function targetOf({ upstream, split, stick, redirect, maintenance }: RouteView):
   return upstream ?? [...arms, ...kept].join(' ')
 }
 
-export const ROUTE_HEADS = ['route', 'hosts or port', 'path', 'if', 'to']
+/** What the other columns say, and what an answer says beside the route. */
+const SHOWN =
+  'id hosts sni port protocol pathPrefix upstream split stick methods headers cookies arguments revision applied pending reasons'.split(
+    ' ',
+  )
+const MOST_VALUE = 24
+
+function shortened(text: string): string {
+  const line = text.replace(/\s+/g, ' ')
+  return line.length > MOST_VALUE ? `${line.slice(0, MOST_VALUE - 1)}…` : line
+}
+
+/** As `put` takes them: `rewrite.stripPrefix=true`. Of what lies deeper the names alone, for headers may hold secrets. */
+function fieldTexts(name: string, value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) {
+    return [`${name}=${shortened(String(value))}`]
+  }
+  if (Array.isArray(value) || name.includes('.')) {
+    const names = Array.isArray(value) ? value.map(String) : Object.keys(value)
+    return [`${name}=${shortened(names.join(','))}`]
+  }
+  return Object.entries(value).flatMap(([part, inner]) => fieldTexts(`${name}.${part}`, inner))
+}
+
+/** Whatever else the route carries, whether this client knows the field or not. Of pages, the statuses: texts fit into no column. */
+function doesOf(route: RouteView): string {
+  const { maintenance, pages, ...rest } = route
+  const others = Object.entries({
+    ...rest,
+    ...(maintenance !== undefined && { maintenance: maintenance.status }),
+    ...(pages !== undefined && { pages: Object.keys(pages) }),
+  })
+  return others
+    .filter(([name]) => !SHOWN.includes(name))
+    .flatMap(([name, value]) => fieldTexts(name, value))
+    .join(' ')
+}
+
+export const ROUTE_HEADS = ['route', 'hosts or port', 'path', 'if', 'to', 'does']
 
 export function routeCells(route: RouteView): string[] {
   const path = route.hosts === undefined ? '' : (route.pathPrefix ?? '/')
-  return [route.id, sourceOf(route), path, conditionsOf(route), targetOf(route)]
+  return [route.id, sourceOf(route), path, conditionsOf(route), targetOf(route), doesOf(route)]
 }

@@ -3,7 +3,7 @@ import { UsageError } from '../command.js'
 import type { Command, Invocation } from '../command.js'
 import { pathOf } from '../client.js'
 import { fieldsOf } from '../fields.js'
-import { columns, outline } from '../output.js'
+import { outline, table } from '../output.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { appliedText } from './instances.js'
 import type { ChangeView } from './instances.js'
@@ -11,6 +11,7 @@ import { ROUTE_HEADS, routeCells } from './route-text.js'
 import type { RouteView } from './route-text.js'
 
 const EXAMPLE = 'hosts=app.example.com upstream=web'
+const NONE = `no routes yet; "sluice routes put app ${EXAMPLE}" makes one`
 /** What is told of them without brackets is split at its commas. */
 const LISTS = ['hosts', 'sni', 'methods']
 const STDIN = 0
@@ -23,7 +24,7 @@ async function list({ connect, print, json }: Invocation): Promise<void> {
     print(JSON.stringify(answer))
     return
   }
-  columns(ROUTE_HEADS, answer.routes.map(routeCells)).forEach(print)
+  table(ROUTE_HEADS, answer.routes.map(routeCells), NONE).forEach(print)
 }
 
 async function get({ connect, print, json }: Invocation, id: string): Promise<void> {

@@ -1,8 +1,9 @@
 import type { Command } from '../command.js'
 import type { Client } from '../client.js'
 import { pathOf } from '../client.js'
-import { age, columns } from '../output.js'
+import { age, table } from '../output.js'
 import { getSuspects } from './suspects.js'
+import { NO_UPSTREAMS } from './upstreams.js'
 
 interface GatewayView {
   id: string
@@ -66,7 +67,7 @@ export const gateways: Command = {
       ...[each.id, each.applied, each.desired, each.workers, each.nginx, each.njs],
       stateOf(each),
     ])
-    columns(heads, rows).forEach(print)
+    table(heads, rows, 'no gateway yet; "sluice start" runs one').forEach(print)
     return 0
   },
 }
@@ -122,6 +123,9 @@ export const status: Command = {
     print(
       `${sums.upstreams} upstreams; instances: ${sums.up} up, ${sums.draining} draining, ${sums.down} down`,
     )
+    if (sums.upstreams === 0) {
+      print(NO_UPSTREAMS)
+    }
     for (const gateway of found) {
       print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)
       conditionLines(gateway).forEach(print)

@@ -1,7 +1,7 @@
 import type { Command } from '../command.js'
 import type { Client } from '../client.js'
 import { pathOf } from '../client.js'
-import { age, columns } from '../output.js'
+import { age, table } from '../output.js'
 
 interface SuspectView {
   upstream: string
@@ -35,7 +35,7 @@ export const suspects: Command = {
     const rows = answer.suspects.map((each) => [
       ...[each.upstream, each.instances.length, age(Date.now() - each.sinceAtMs), each.reason],
     ])
-    columns(['upstream', 'instances', 'for', 'why'], rows).forEach(print)
+    table(['upstream', 'instances', 'for', 'why'], rows, 'nothing is held').forEach(print)
     return 0
   },
 }

@@ -2,7 +2,7 @@ import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import type { Client } from '../client.js'
 import { fieldsOf } from '../fields.js'
-import { columns, outline } from '../output.js'
+import { outline, table } from '../output.js'
 import { appliedText } from './instances.js'
 import type { ChangeView } from './instances.js'
 import { changeUpstream } from './policy.js'
@@ -20,12 +20,16 @@ interface SettingsView {
   protocol?: string
 }
 
+/** For whoever has just begun. */
+export const NO_UPSTREAMS =
+  'no upstreams yet; "sluice register web one 10.0.0.7:80" makes one, and so does a container with the label sluice.enable=true'
+
 async function list(client: Client): Promise<[answer: unknown, lines: string[]]> {
   const answer = (await client.call({ method: 'GET', path: pathOf('upstreams') })) as {
     upstreams: UpstreamView[]
   }
   const rows = answer.upstreams.map(({ name, up, draining, down }) => [name, up, draining, down])
-  return [answer, columns(['upstream', 'up', 'draining', 'down'], rows)]
+  return [answer, table(['upstream', 'up', 'draining', 'down'], rows, NO_UPSTREAMS)]
 }
 
 async function showOrChange(

@@ -172,6 +172,23 @@ t.test('without the token, and at the gateway: what to say instead', async (t) =
   await client.close()
 })
 
+t.test('where nothing is known yet, what to do is said', async (t) => {
+  const { call, home } = await testApi(t)
+  const cases: Array<[command: string, said: RegExp]> = [
+    ['upstreams', /^no upstreams yet; "sluice register web one 10.0.0.7:80" makes one/],
+    ['certificates', /^no certificates yet; "sluice certificates put app /],
+    ['suspects', /^nothing is held\n$/],
+    ['status', /^0 upstreams[^]*\nno upstreams yet; /],
+  ]
+  for (const [command, said] of cases) {
+    t.match((await sluice(command, '--home', home)).stdout, said, command)
+  }
+  await call('PUT', '/v1/upstreams/web', {})
+  const { stdout } = await sluice('instances', 'web', '--home', home)
+  t.equal(stdout, 'no instances yet; "sluice register web one 10.0.0.7:80" adds one\n')
+  t.notMatch((await sluice('status', '--home', home)).stdout, /no upstreams/)
+})
+
 t.test('to believe what nothing is held of says so', async (t) => {
   const { call, home } = await testApi(t)
   const unknown = await sluice('confirm', 'nope', '--home', home)
@@ -202,9 +219,13 @@ t.test('routes are set, shown and deleted', async (t) => {
     return lines.join('\n')
   }
   const run = (...positionals: string[]) => say(false, undefined, ...positionals)
+  t.match(await run(), /^no routes yet; "sluice routes put app hosts=.*" makes one$/)
   const one =
     'put app hosts=app.test,www.test pathPrefix=/app upstream=web rewrite.stripPrefix=true'
-  t.equal(await run(...one.split(' ')), 'app: app.test www.test /app web: applied')
+  t.equal(
+    await run(...one.split(' ')),
+    'app: app.test www.test /app web rewrite.stripPrefix=true: applied',
+  )
   t.match(await run('get', 'app'), /^id: app\nhosts:\n {2}- app\.test[^]*stripPrefix: true/m)
   const read = JSON.parse(await say(true, undefined, 'get', 'app')) as object
   t.match(read, { hosts: ['app.test', 'www.test'], rewrite: { stripPrefix: true } })
@@ -212,11 +233,20 @@ t.test('routes are set, shown and deleted', async (t) => {
   t.match(await run('put', 'beta', 'hosts=["app.test"]', ...two), /GET,HEAD header:x-beta=yes a:3/)
   t.equal(
     await run('put', 'gone', 'hosts=gone.test', 'pages.404.body=gone'),
-    'gone: gone.test / answers 404: applied',
+    'gone: gone.test / answers 404 pages=404: applied',
   )
   t.match(await run('put', 'db', 'port=9100', 'protocol=tcp', 'upstream=db'), /^db: tcp 9100 db:/)
   t.match(await run('put', 'pass', 'sni=db.test', 'upstream=db'), /^pass: sni db\.test db:/)
-  t.match(await run(), /^app +app\.test www\.test +\/app +web$/m)
+  t.match(await run(), /^app +app\.test www\.test +\/app +web +rewrite\.stripPrefix=true$/m)
+  const many =
+    'hosts=tuned.test upstream=web timeouts.readMs=5000 maxBodyBytes=1024 buffering=false requestHeaders.set.X-Token=secret'
+  const long = [`upstreamHost=${'x'.repeat(30)}.test`, 'maintenance.body=<p>Back soon']
+  await run('put', 'tuned', ...many.split(' '), ...long)
+  const [tuned = ''] = /^tuned .*$/m.exec(await run()) ?? []
+  t.match(tuned, /timeouts\.readMs=5000 maxBodyBytes=1024 buffering=false/)
+  t.match(tuned, /requestHeaders\.set=X-Token/)
+  t.notMatch(tuned, /secret/)
+  t.match(tuned, /upstreamHost=x{23}… .* maintenance=503$/)
   t.match(await run('list'), /^db +tcp 9100 +db$/m)
 
   const file = join(temporaryFolder(t), 'route.json')
