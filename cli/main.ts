@@ -128,8 +128,11 @@ async function main(args: string[]): Promise<number> {
 }
 
 function explainFailure(error: unknown): number {
-  const field = error instanceof SluiceError && error.field !== undefined ? ` (${error.field})` : ''
-  process.stderr.write(`sluice: ${messageOf(error)}${field}\n`)
+  const message = messageOf(error)
+  const field = error instanceof SluiceError ? (error.field ?? '') : ''
+  // Most messages begin with it.
+  const told = field === '' || message.startsWith(`${field} `) ? '' : ` (${field})`
+  process.stderr.write(`sluice: ${message}${told}\n`)
   if (process.env['SLUICE_LOG_LEVEL'] === 'debug' && error instanceof Error) {
     process.stderr.write(`${error.stack ?? ''}\n`)
   }

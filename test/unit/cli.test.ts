@@ -201,6 +201,16 @@ t.test('to believe what nothing is held of says so', async (t) => {
   t.match(await sluice('confirm', '--home', home), { code: 0, stdout: /^nothing was held\n$/ })
 })
 
+t.test('the field that is wrong is named once', async (t) => {
+  const { call, home } = await testApi(t)
+  const begun = await sluice('policy', 'web', 'balance=best', '--home', home)
+  t.match(begun.stderr, /^sluice: policy\.balance must be one of .* \(given: "best"\)\n$/)
+  await call('PUT', '/v1/routes/app', { hosts: ['a.test'], upstream: 'web' })
+  const put = ['routes', 'put', 'two', 'hosts=a.test', 'upstream=web']
+  const other = await sluice(...put, '--home', home)
+  t.match(other.stderr, /^sluice: route app has host a\.test .* already \(hosts\[0\]\)\n$/)
+})
+
 t.test('an engine that is not there is named', async (t) => {
   const address = `unix://${temporaryFolder(t)}/docker.sock`
   const { code, stderr } = await sluice('agent', '--print', '--docker', address)
