@@ -1,7 +1,8 @@
 /** Connections that another server handed on. */
 import { hand, parseTuned, takeHanded } from './handed.js'
 import { introductionOf } from './introduction.js'
-import { serve } from './stream-serve.js'
+import { allowPlain } from './stream-plain.js'
+import { rest } from './stream-rest.js'
 
 /** Of a tuned one: what was told. */
 let told = parseTuned('')
@@ -11,14 +12,17 @@ function keyOf(s: NginxStreamRequest, unit: string): string {
 }
 
 /** Of one that is served as it comes. */
-async function plain(s: NginxStreamRequest): Promise<void> {
-  await serve(s, keyOf(s, takeHanded(s)))
+function plain(s: NginxStreamRequest): void {
+  const key = keyOf(s, takeHanded(s))
+  if (!allowPlain(s, key)) {
+    void rest().serve(s, key)
+  }
 }
 
 /** This server chooses the peer and counts the connection; another one connects. */
-async function tuned(s: NginxStreamRequest): Promise<void> {
+function tuned(s: NginxStreamRequest): void {
   told = parseTuned(takeHanded(s))
-  await serve(s, keyOf(s, told.unit))
+  void rest().serve(s, keyOf(s, told.unit))
 }
 
 /** `$sluice_tuning`: where a tuned connection goes on, when its peer is chosen. */

@@ -11,10 +11,13 @@ declare const ngx: {
   }
 }
 
+/** Asked for once: it costs as much as a read of the table. */
+const shared = ngx.shared
+
 export const zones: Zones = {
-  sluice_table: ngx.shared.sluice_stream_table,
-  sluice_active: ngx.shared.sluice_stream_active,
-  sluice_load: ngx.shared.sluice_stream_load,
-  sluice_event: ngx.shared.sluice_stream_event,
-  sluice_counter: ngx.shared.sluice_stream_counter,
+  sluice_table: shared.sluice_stream_table,
+  sluice_active: shared.sluice_stream_active,
+  sluice_load: shared.sluice_stream_load,
+  sluice_event: shared.sluice_stream_event,
+  sluice_counter: shared.sluice_stream_counter,
 }

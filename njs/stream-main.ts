@@ -1,31 +1,25 @@
 /** Connections to the ports of routes. */
 import { zones } from './dict.js'
-import { findPassed } from './passed.js'
-import { serve } from './stream-serve.js'
-import { whenNamed } from './when-named.js'
+import { allowPlain } from './stream-plain.js'
+import { rest } from './stream-rest.js'
 
 /** Before anything of the client's is read; where a port has names, what the client says comes first (`named`). */
-async function pick(s: NginxStreamRequest): Promise<void> {
+function pick(s: NginxStreamRequest): void {
   const v = s.variables
+  const key = v.sluice_key as string
   if (v.protocol === 'TCP' && zones.sluice_table.get('@' + v.server_port + '*') !== undefined) {
     s.allow()
-    return
+  } else if (!allowPlain(s, key)) {
+    void rest().serve(s, key)
   }
-  await serve(s, v.sluice_key as string)
 }
 
-/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or the port's own. */
 function named(s: NginxStreamRequest): void {
-  const v = s.variables
-  const port = v.server_port as string
-  if (v.sluice_peer !== '') {
+  if (s.variables.sluice_peer !== '') {
     s.allow()
-    return
+  } else {
+    rest().named(s)
   }
-  whenNamed(s, (name) => {
-    const unit = findPassed(zones.sluice_table, port + '*', name) || '@tcp*' + port
-    void serve(s, unit + '/' + (v.sluice_slot as string))
-  })
 }
 
 export default { pick, named }
