@@ -268,14 +268,14 @@ t.test('another process told by toProcess decides the same', async (t) => {
   t.same(again.settings, config.settings)
 })
 
-t.test('each setting has a flag, a variable and a place in the README', async (t) => {
+t.test('each setting has a flag, a variable and a place in docs/settings.md', async (t) => {
   for (const name of SETTING_NAMES) {
     t.match(flagOf(name), /^[a-z][a-z0-9-]*$/)
     t.match(variableOf(name), /^SLUICE_[A-Z0-9_]+$/)
   }
-  const readme = readFileSync(join(repository, 'README.md'), 'utf8')
+  const text = readFileSync(join(repository, 'docs/settings.md'), 'utf8')
   t.ok(
-    readme.includes(settingsTable()),
+    text.includes(settingsTable()),
     'run: node --import tsx cli/main.ts start --help, and put the table right',
   )
 })
