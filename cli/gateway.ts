@@ -8,6 +8,7 @@ import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { canPool } from '../contract/version.js'
 import { homePaths, renderConf, tuneSockets } from '../nginx/render.js'
 import type { NginxInfo } from '../setup/nginx.js'
+import type { Engine } from '../setup/nginx-probe.js'
 import type { NginxPlace } from './start/nginx-process.js'
 import type { Account } from './start/accounts.js'
 import type { Files } from './start/files.js'
@@ -16,15 +17,18 @@ import type { Files } from './start/files.js'
 const CONNECT_TIMEOUT_MS = 2000
 
 /** The built modules, beside the bundle that runs or in the tree that it was started from. */
-const BUILT = fileURLToPath(new URL('../dist/njs/', import.meta.url))
+function builtFor(engine: Engine): string {
+  return fileURLToPath(new URL(`../dist/${engine}/`, import.meta.url))
+}
 
-function moduleFiles(home: string): Array<[path: string, text: string]> {
+function moduleFiles(home: string, engine: Engine): Array<[path: string, text: string]> {
+  const built = builtFor(engine)
   try {
-    return readdirSync(BUILT)
+    return readdirSync(built)
       .filter((name) => name.endsWith('.js'))
-      .map((name) => [join(home, 'sluice', 'njs', name), readFileSync(join(BUILT, name), 'utf8')])
+      .map((name) => [join(home, 'sluice', 'njs', name), readFileSync(join(built, name), 'utf8')])
   } catch (error) {
-    const message = `the modules for nginx are not in ${BUILT} (${messageOf(error)}); build them with "npm run build"`
+    const message = `the modules for nginx are not in ${built} (${messageOf(error)}); build them with "npm run build"`
     throw new SluiceError('internal', message, { cause: error })
   }
 }
@@ -105,7 +109,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     join(home, name),
     text,
   ])
-  return new Map([...confs, ...moduleFiles(home)])
+  return new Map([...confs, ...moduleFiles(home, engine)])
 }
 
 /** Where the home's nginx is. Without `executable` it can be looked for, but not started. */

@@ -8,9 +8,13 @@ export interface Page {
   body: string
 }
 
+/** Before there is a table; and where something threw, for which no upstream need be known. */
+const UNTOLD =
+  'The gateway cannot tell who serves this: it has no table yet, or its error log says why'
+
 const DETAIL: { [code: string]: (name: string) => string } = {
   no_route: (name) => 'No route leads from host ' + name,
-  no_peer: (name) => (name === '' ? 'Nothing is known yet' : 'No instance of ' + name + ' is up'),
+  no_peer: (name) => (name === '' ? UNTOLD : 'No instance of ' + name + ' is up'),
   not_grpc: (name) => 'Upstream ' + name + ' does not speak gRPC',
   only_grpc: (name) => 'Upstream ' + name + ' speaks gRPC, and nothing else',
   no_h2: (name) => 'Upstream ' + name + ' speaks HTTP/2, for which nginx here is too old',

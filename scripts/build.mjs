@@ -134,21 +134,34 @@ const streamZones = {
   },
 }
 
-export const BUNDLES = [
-  { ...node, from: 'cli/main.ts', to: 'sluice.js' },
-  { ...njs, from: 'njs/main.ts', to: 'njs/sluice.js', plugins: [putInside] },
-  { ...njs, from: 'njs/hop-main.ts', to: 'njs/hop.js', plugins: [putInside] },
-  { ...njs, from: 'njs/certificate-main.ts', to: 'njs/certificate.js' },
-  { ...njs, from: 'njs/certificate-http3-main.ts', to: 'njs/certificate-http3.js' },
-  { ...njs, from: 'njs/admin-main.ts', to: 'njs/admin.js', plugins: [putInside] },
-  { ...njs, from: 'njs/stream-main.ts', to: 'njs/stream.js', plugins: [streamZones, putInside] },
-  { ...njs, from: 'njs/ask-main.ts', to: 'njs/ask.js' },
-  { ...njs, from: 'njs/way-main.ts', to: 'njs/way.js', plugins: [streamZones, putInside] },
-  { ...njs, from: 'njs/named-main.ts', to: 'njs/named.js', plugins: [streamZones, putInside] },
-  { ...njs, from: 'njs/handed-main.ts', to: 'njs/handed.js', plugins: [streamZones, putInside] },
-  { ...njs, from: 'njs/kept-main.ts', to: 'njs/kept.js', plugins: [streamZones, putInside] },
-  { ...njs, from: 'njs/stream-admin-main.ts', to: 'njs/stream-admin.js', plugins: [streamZones] },
-]
+/** nginx's modules, each as `<to>/<name>.js`; `grouped`: for the njs engine. */
+const modules = (to, grouped) => {
+  const module = (from, name, plugins = []) => {
+    return { ...njs, from: `njs/${from}.ts`, to: `${to}/${name}.js`, plugins }
+  }
+  const groups = grouped ? [putInside] : []
+  const inStream = [streamZones, ...groups]
+  return [
+    module('main', 'sluice', groups),
+    module('hop-main', 'hop', groups),
+    module('certificate-main', 'certificate'),
+    module('certificate-http3-main', 'certificate-http3'),
+    module('admin-main', 'admin', groups),
+    module('ask-main', 'ask'),
+    module('stream-main', 'stream', inStream),
+    module('way-main', 'way', inStream),
+    module('named-main', 'named', inStream),
+    module('handed-main', 'handed', inStream),
+    module('kept-main', 'kept', inStream),
+    // Called by the controller alone, and with zones of stream{} in what would be its group.
+    module('stream-admin-main', 'stream-admin', [streamZones]),
+  ]
+}
+
+/** By engine: QuickJS keeps a VM with all its functions, so groups would cost it memory and nothing else. */
+export const MODULES = { njs: modules('njs', true), qjs: modules('qjs', false) }
+
+const BUNDLES = [{ ...node, from: 'cli/main.ts', to: 'sluice.js' }, ...MODULES.njs, ...MODULES.qjs]
 
 /** Replaces dist/ in one move: an nginx that runs from it never finds it half-built. */
 export async function build() {

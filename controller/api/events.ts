@@ -85,7 +85,10 @@ function follow(
 /** Shows the client that the stream lives, and drops one that took nothing since the last time. */
 function beat(stream: ServerResponse, heartbeatMs: number): () => void {
   let taken = -1
-  const timer = setInterval(() => {
+  const look = (): void => {
+    if (stream.destroyed || stream.writableEnded) {
+      return
+    }
     const now = stream.socket?.bytesWritten ?? 0
     if (stream.writableNeedDrain && now === taken) {
       stream.destroy()
@@ -93,7 +96,9 @@ function beat(stream: ServerResponse, heartbeatMs: number): () => void {
       stream.write(': still here\n\n')
     }
     taken = now
-  }, heartbeatMs)
+  }
+  // After a time in which this process stood still, what its clients took meanwhile is seen first.
+  const timer = setInterval(() => setImmediate(look), heartbeatMs)
   return () => clearInterval(timer)
 }
 

@@ -1,7 +1,7 @@
 // A real nginx with the rendered configuration, in a home of its own.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import type { Operation, GatewayState } from '../../contract/push.js'
 import { makeOwnCertificate } from '../../cli/start/own-certificate.js'
@@ -178,18 +178,18 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
     writeFileSync(join(home, 'fallback/sluice-upstreams.conf'), options.fallback(home))
   }
   await makeOwnCertificate({ home, domain: 'localhost' })
-  await bundleNjs(join(home, 'sluice'))
+  await bundleNjs(join(home, 'sluice'), settings.engine ?? 'njs')
   await options.prepare?.(home)
 }
 
 /** `<folder>/njs/*.js` as `scripts/build.mjs` makes them, but always of the sources as they are now. */
-export async function bundleNjs(folder: string): Promise<void> {
-  const build = (await import(join(repository, 'scripts/build.mjs'))) as {
-    bundle(folder: string, options: { from: string; to: string }): Promise<unknown>
-    BUNDLES: Array<{ from: string; to: string }>
+export async function bundleNjs(folder: string, engine: 'njs' | 'qjs'): Promise<void> {
+  const { bundle, MODULES } = (await import(join(repository, 'scripts/build.mjs'))) as {
+    bundle: (folder: string, options: { from: string; to: string }) => Promise<unknown>
+    MODULES: Record<typeof engine, Array<{ from: string; to: string }>>
   }
-  const ours = build.BUNDLES.filter(({ from }) => from.startsWith('njs/'))
-  await Promise.all(ours.map((each) => build.bundle(folder, each)))
+  const inHome = MODULES[engine].map((each) => ({ ...each, to: `njs/${basename(each.to)}` }))
+  await Promise.all(inHome.map((each) => bundle(folder, each)))
 }
 
 class Nginx {

@@ -59,7 +59,7 @@ t.test('a client that takes nothing is dropped, one that reads is not', async (t
   const { control, change } = source()
   const feed = new EventFeed(control, new Touched())
   const app = fastify({ forceCloseConnections: true })
-  registerEvents(app, { feed, closing: new AbortController() }, 50)
+  registerEvents(app, { feed, closing: new AbortController() }, 200)
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const open = () =>
