@@ -16,9 +16,23 @@ import { asHosts } from './stream-table.js'
 const NOBODY = '-'
 const NO_DOMAIN = ''
 
+/** An upstream that did not change is the same object, and so is what is made of it. */
+const known = new WeakMap<DesiredUpstream, DesiredUpstream>()
+
 /** nginx passes on what comes: whether that is TLS, or for which protocol, is the client's and the instance's own. */
-function asItComes({ name, policy, revision, instances }: DesiredUpstream): DesiredUpstream {
-  return { name, policy, revision, instances }
+function asItComes(upstream: DesiredUpstream): DesiredUpstream {
+  const { name, policy, revision, instances } = upstream
+  const made = known.get(upstream) ?? { name, policy, revision, instances }
+  known.set(upstream, made)
+  return made
+}
+
+/** Those that routes of connections lead to. */
+function ledTo({ upstreams, streamRoutes }: Desired): Map<string, DesiredUpstream> {
+  const found = [...streamRoutes.values()]
+    .flatMap(({ record }) => record.split?.map((arm) => arm.upstream) ?? [record.upstream ?? ''])
+    .map((name) => upstreams.get(name))
+  return new Map(found.flatMap((each) => (each ? [[each.name, asItComes(each)] as const] : [])))
 }
 
 /** Instances that are to be told the client would take its first bytes for that. */
@@ -59,12 +73,7 @@ export function renderStreams(desired: Desired): string {
   const routes = [...desired.streamRoutes.values()]
   const served = new Set(routes.filter(isServed).map(({ id }) => id))
   const plan = planHosts(asHosts(routes).values(), [], NO_DOMAIN)
-  const named = new Set(
-    [...plan.hosts.values()].flatMap(({ routes }) => routes.map((r) => r.target)),
-  )
-  const upstreams = new Map([...desired.upstreams].map(([name, each]) => [name, asItComes(each)]))
-  const all = collectBlocks({ ...desired, upstreams }, plan)
-  const blocks = new Map([...all].filter(([unit]) => named.has(unit)))
+  const blocks = collectBlocks({ ...desired, upstreams: ledTo(desired) }, plan)
   const shut = portsWithNames(routes)
   const out = new ConfWriter()
   writeBlocks(out, blocks)
@@ -77,5 +86,5 @@ export function renderStreams(desired: Desired): string {
       out.entry(claimKey(host), plain(block))
     }
   })
-  return blocks.size === 0 ? '' : out.text()
+  return routes.length === 0 ? '' : out.text()
 }

@@ -53,7 +53,7 @@ export const UPSTREAMS_FILE: FallbackFile = {
 export const STREAMS_FILE: FallbackFile = {
   name: 'stream-upstreams.conf',
   mode: 0o640,
-  isEmpty: (body) => body === '',
+  isEmpty: (body) => !/^upstream /m.test(body),
 }
 
 /** With their keys. */
