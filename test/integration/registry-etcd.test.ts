@@ -183,7 +183,8 @@ t.test('passwords: tokens gone with a restart, and a wrong one', async (t) => {
   const url = urlOf({ port: etcd.clientPort })
   const settings = { ...noEtcdSettings, ...etcd.auth }
   const registry = open(t, url, { settings })
-  const lease = await registry.grant({ ttlMs: 2000 })
+  // Long enough for three restarts on a busy machine.
+  const lease = await registry.grant({ ttlMs: 60_000 })
   await registry.commit([put('a', '1', lease.id)])
   const watch = await follow(registry)
   for (let round = 0; round < 3; round++) {

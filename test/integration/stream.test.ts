@@ -51,6 +51,8 @@ async function bench(t: Parameters<typeof startGateway>[0], rig: Rig): Promise<B
     await controller.close()
     await registry.close()
   })
+  // Before both links are there, nobody is waited for.
+  await until(() => controller.ready(), { what: 'the controller to be ready' })
   await until(() => controller.stream().connected, { what: 'the link to stream{}' })
   return {
     gateway,
