@@ -1,6 +1,6 @@
 /** Two states of some units → the operations between them, in an order in which no reader ever finds a hole. Pure. */
 import type { Operation } from '../contract/push.js'
-import { DIGEST_LENGTH, NOTE, indexBucket } from '../contract/table.js'
+import { DIGEST_LENGTH, NOTE, SID_LENGTH, indexBucket } from '../contract/table.js'
 import { MAX_VALUE_BYTES } from '../contract/zones.js'
 import type { Unit } from './compile.js'
 import { noted } from './note.js'
@@ -24,7 +24,9 @@ const NO_DIGEST = '00000000'
 
 /**
  * Lower first. Peers come before the slots and lists that name them, those before the record, and what nobody reads any more
- * goes last. Where the number of buckets grows, the old ones keep all their lines until the record tells the new number.
+ * goes last. Where the number of buckets grows, the old ones keep all their lines until the record tells the new number. Where a bucket
+ * loses lines, it keeps them too ({@link withGoing}): a list may name those peers as long, and where one has limits, nobody else is
+ * asked for a name without a line.
  *
  * Lists are read by the record's counts, so between two writes a reader may hold the old record with new chunks, or the reverse.
  * What it finds is right enough all the same: every chunk, old or new, holds nothing but peers of this upstream, and one that was removed
@@ -60,6 +62,7 @@ const BEFORE_RECORDS = 2
 const RECORD = 3
 const AFTER_RECORD = 4
 const SESSION = 5
+const AFTER_NAMES = 6
 /** Sessions that go come before all else. */
 const FORGET = -1
 const DELETE = 10
@@ -114,14 +117,41 @@ function deleteRank(key: string, name: string): number {
 
 const NOTHING_KEPT: Keep = { buckets: 0, chunk: '' }
 
-/** `isParted`: the record is marked, and gets its true digest only once nothing is left to do for its unit. */
-function diffUnit(change: UnitChange, isParted: boolean): Ranked[] {
+/** A bucket's lines and those that it is about to lose; undefined where it loses none, or has no room for both. */
+function withGoing(value: string, before: string | undefined): string | undefined {
+  const sidOf = (line: string) => line.slice(0, SID_LENGTH)
+  const staying = new Set(value.split('\n').map(sidOf))
+  const going = (before?.split('\n') ?? []).filter((line) => !staying.has(sidOf(line)))
+  const both = [value, ...going].join('\n')
+  return going.length === 0 || both.length > MAX_VALUE_BYTES ? undefined : both
+}
+
+/** A key's new value; where others name what it loses, that goes only after them. */
+function diffEntry(rank: number, key: string, value: string, before?: string): Ranked[] {
+  const both = rank === 0 ? withGoing(value, before) : undefined
+  return both === undefined
+    ? [{ rank, operation: [key, value] }]
+    : [
+        { rank, operation: [key, both] },
+        { rank: AFTER_NAMES, operation: [key, value] },
+      ]
+}
+
+interface Way {
+  /** The record is marked, and gets its true digest only once nothing is left to do for its unit. */
+  isParted?: boolean
+  /** There is no room for what goes beside what comes. */
+  isFull?: boolean
+}
+
+function diffUnit(change: UnitChange, { isParted = false, isFull = false }: Way): Ranked[] {
   const { name, before, after } = change
   const keep = keepOf(change)
   const ranked: Ranked[] = []
   for (const [key, value] of after?.entries ?? []) {
     if (key !== name && before?.entries.get(key) !== value) {
-      ranked.push({ rank: rankOf(key, name, keep), operation: [key, value] })
+      const old = isFull ? undefined : before?.entries.get(key)
+      ranked.push(...diffEntry(rankOf(key, name, keep), key, value, old))
     }
   }
   for (const key of before?.entries.keys() ?? []) {
@@ -220,8 +250,8 @@ function unsure(record: string): string {
   return `${NO_DIGEST} ${record.slice(DIGEST_LENGTH)}`
 }
 
-function sortedOperations(changes: UnitChange[], isParted = false): Operation[] {
-  const ranked = changes.flatMap((change) => diffUnit(change, isParted))
+function sortedOperations(changes: UnitChange[], way: Way = {}): Operation[] {
+  const ranked = changes.flatMap((change) => diffUnit(change, way))
   return ranked.sort((a, b) => a.rank - b.rank).map((one) => one.operation)
 }
 
@@ -242,7 +272,10 @@ export function makeParts(
     return whole
   }
   const all = changes.map(noted)
-  return split([...preamble(all, moves, namesIn), ...sortedOperations(all, true), ...index], most)
+  return split(
+    [...preamble(all, moves, namesIn), ...sortedOperations(all, { isParted: true }), ...index],
+    most,
+  )
 }
 
 /** A unit that never came to have its record: nobody reads it, and it only takes room. */
@@ -266,15 +299,17 @@ export function makePartsForFull(changes: UnitChange[], namesIn: NamesIn): Opera
     ...fresh.filter(({ before }) => before !== undefined),
     ...fresh.filter(({ before, after }) => before === undefined && after !== undefined),
   ]
-  const deletes = sortedOperations([...torsos, ...order]).filter((one) => !isSet(one))
+  const deletes = sortedOperations([...torsos, ...order], { isFull: true }).filter(
+    (one) => !isSet(one),
+  )
   const index = indexOperations(movesOf(changes), namesIn)
   const units = order.flatMap((change) => {
-    const sets = sortedOperations([change]).filter(isSet)
+    const sets = sortedOperations([change], { isFull: true }).filter(isSet)
     const parts = sets.length === 0 ? [] : split(sets)
     if (parts.length <= 1) {
       return parts
     }
-    const marked = sortedOperations([change], true).filter(isSet)
+    const marked = sortedOperations([change], { isParted: true, isFull: true }).filter(isSet)
     return split([...mark(change.name, change.before), ...marked])
   })
   return [...split([...deletes, ...index]), ...units]

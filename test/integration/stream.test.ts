@@ -199,6 +199,32 @@ for (const rig of RIGS) {
     await client.end()
   })
 
+  t.test(`${rig}: an instance that goes from a hash with limits costs no connection`, async (t) => {
+    const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
+    const { commit, ports } = await bench(t, rig)
+    const [port = 0] = ports
+    const limited = (backend: StreamBackend) => instance('db', backend, { maxConns: 1000 })
+    // A ring takes several parts to write, between which connections are made.
+    await commit(
+      put('upstreams/db', { policy: { balance: 'ipHash' } }),
+      limited(a),
+      put('routes/db', { port, protocol: 'tcp', upstream: 'db' }),
+    )
+    let isOver = false
+    const found = new Set<string>()
+    const load = Array.from({ length: 4 }, async () => {
+      while (!isOver) Object.keys(await greeted(port, 5)).forEach((who) => found.add(who))
+    })
+    for (let i = 0; i < 10; i++) {
+      const [going, staying] = i % 2 === 0 ? [b, a] : [a, b]
+      await commit(limited(going), limited(staying))
+      await commit({ type: 'delete', key: `instances/db/${going.id}` })
+    }
+    isOver = true
+    await Promise.all(load)
+    t.notOk(found.has(''), 'nobody was closed')
+  })
+
   t.test(`${rig}: one that fails is left out, tried, and back`, async (t) => {
     const [a, b] = [await startTcp(t, 'a', '127.9.8.5'), await startTcp(t, 'b')]
     const { commit, ports, controller } = await bench(t, rig)

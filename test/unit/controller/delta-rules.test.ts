@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { checkPolicy } from '../../../contract/policy.js'
 import type { Operation } from '../../../contract/push.js'
-import { indexBucket } from '../../../contract/table.js'
+import { DIGEST_LENGTH, indexBucket } from '../../../contract/table.js'
 import { compilePeers, compileUpstream } from '../../../controller/compile.js'
 import type { Unit } from '../../../controller/compile.js'
 import type { Condition } from '../../../controller/conditions.js'
@@ -111,6 +111,16 @@ function checkSubset(found: Set<string>, ...allowed: Array<Set<string>>): void {
   }
 }
 
+function bucketsIn(table: ReadonlyMap<string, string>, unit: string): number {
+  return parseInt(table.get(unit)?.slice(DIGEST_LENGTH) ?? '0', 10)
+}
+
+/** Where a peer has limits, nobody else is asked for one without a line. While the number of buckets changes, there may be such. */
+function checkLines(table: ReadonlyMap<string, string>, unit: string): void {
+  const lines = new Set(readLines(table, unit).map(({ sid }) => sid))
+  checkSubset(reachable(table, unit), lines)
+}
+
 function apply(table: Map<string, string>, [key, value]: Operation): void {
   if (value === null) table.delete(key)
   else table.set(key, value)
@@ -139,13 +149,18 @@ async function walk(
   make: typeof makeParts,
 ): Promise<void> {
   const now = tableOf(after)
+  const before = new Map([...after.keys()].map((unit) => [unit, bucketsIn(table, unit)]))
   // An upstream that goes as a whole loses its lists before its record, so it is not looked at.
   const allowed = new Map(
     [...after.keys()].map((unit) => [unit, [reachable(table, unit), reachable(now, unit)]]),
   )
   for (const operation of (await partsTo(table, after, make)).flat()) {
     apply(table, operation)
-    allowed.forEach((sets, unit) => checkSubset(reachable(table, unit), ...sets))
+    allowed.forEach((sets, unit) => {
+      checkSubset(reachable(table, unit), ...sets)
+      const isLeft = reachable(now, unit).size > 0
+      if (isLeft && before.get(unit) === bucketsIn(now, unit)) checkLines(table, unit)
+    })
   }
   if (JSON.stringify([...table].sort()) !== JSON.stringify([...now].sort())) {
     throw new Error('it did not arrive')
