@@ -91,8 +91,10 @@ for (const rig of RIGS) {
       t.equal((await it.call('GET', '/v1/certificates/gateway')).status, 200)
       await it.registry.commit([{ type: 'delete', key: 'certificates/gateway' }])
       await until(async () => (await it.call('GET', '/v1/certificates/gateway')).status === 404)
-      const before = instances.map(({ ledger }) => ledger.length)
+      // The controller knows before nginx does.
       await until(async () => (await ask()) === 503)
+      const before = instances.map(({ ledger }) => ledger.length)
+      t.equal(await ask(), 503)
       t.same(
         instances.map(({ ledger }) => ledger.length),
         before,
