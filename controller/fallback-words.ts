@@ -65,7 +65,7 @@ export function tlsNameKey(name: string): Word {
 
 /** The key of a map of what connections ask for: `tcp*9100`, `tls*app.example.com`, `tls**.example.com` for all names below. */
 export function claimKey(claim: string): Word {
-  if (!/^[a-z0-9*.-]+$/.test(claim)) {
+  if (!/^[a-z0-9_*.-]+$/.test(claim)) {
     throw new SluiceError('internal', `not a claim: ${JSON.stringify(claim)}`)
   }
   const some = claim.replaceAll('.', '[.]').replace('**', '*.+').replace('*', '[*]')

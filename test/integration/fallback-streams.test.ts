@@ -69,7 +69,10 @@ for (const rig of RIGS) {
           { upstream: 'spare', weight: 1 },
         ],
       }),
-      route('exact', { sni: ['db.test', `${'l'.repeat(60)}.test`], upstream: 'exact' }),
+      route('exact', {
+        sni: ['db.test', '_db._tcp.test', `${'l'.repeat(60)}.test`],
+        upstream: 'exact',
+      }),
       route('wild', { sni: ['*.wild.test'], upstream: 'wild' }),
       route('closed', { sni: ['closed.wild.test'], upstream: 'nobody' }),
       route('introduced', { sni: ['told.wild.test'], upstream: 'wild', proxyProtocol: 'v1' }),
@@ -100,6 +103,7 @@ for (const rig of RIGS) {
     const who = (name: string): Promise<string> => greetedTls(gateway.httpsPort, name, ours)
     t.equal(await who('db.test'), 'exact')
     t.equal(await who('DB.test'), 'exact')
+    t.equal(await who('_db._tcp.test'), 'exact')
     t.equal(await who(`${'l'.repeat(60)}.test`), 'exact', 'too long for a hash')
     t.equal(await who('a.wild.test'), 'wild')
     t.equal(await who('a.b.wild.test'), 'wild')
