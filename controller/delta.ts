@@ -70,6 +70,23 @@ const NOTE_DELETE = 12
 /** The record once more, with its true digest: nothing is left to do then. */
 const DONE = 13
 
+const LONGEST = 300
+
+/**
+ * While a table is filled, who is not there yet is served by the next best that is. So what is closest comes first: names, then the wildcards that
+ * they fall under, the longest first; and what takes all that a port's names leave comes last.
+ */
+function recordRank(name: string): number {
+  if (!name.startsWith('@')) {
+    return RECORD
+  }
+  const host = name.replace(/^@(tls\*|\d+\*)?/, '')
+  const isRest = host === '' || host === '*' || /^(tcp|udp)\*/.test(host)
+  const kind = isRest ? 3 : host.startsWith('*') ? 1 : host.endsWith('*') ? 2 : 0
+  const isLast = isRest && host !== ''
+  return RECORD + (kind + (isLast ? 0.9 : 0.8 * (1 - Math.min(host.length / LONGEST, 1)))) / 4
+}
+
 /** What stays as it is until the record tells of the change. */
 interface Keep {
   /** So many of the peer buckets. */
@@ -162,7 +179,7 @@ function diffUnit(change: UnitChange, { isParted = false, isFull = false }: Way)
   const record = after?.entries.get(name)
   if (record !== undefined && (isParted || before?.entries.get(name) !== record)) {
     const isLast = !isParted || ranked.every(({ rank }) => rank < RECORD)
-    ranked.push({ rank: RECORD, operation: [name, isLast ? record : unsure(record)] })
+    ranked.push({ rank: recordRank(name), operation: [name, isLast ? record : unsure(record)] })
     ranked.push(...(isLast ? [] : [{ rank: DONE, operation: [name, record] as Operation }]))
   }
   return ranked

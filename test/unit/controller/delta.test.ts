@@ -133,3 +133,32 @@ function compileSids(of: Unit): Set<string> {
   const lines = [...of.entries].filter(([key]) => key.includes('#')).map(([, value]) => value)
   return new Set(lines.flatMap((value) => value.split('\n').map((line) => line.slice(0, 32))))
 }
+
+t.test('while a table is filled, nobody comes before who is closer', async (t) => {
+  const order = [
+    ...['@a.b.test', '@*.b.test', '@*.test', '@a.b.*', '@a.*', '@*'],
+    ...['@tls*a.b.test', '@tls**.b.test', '@tls**.test'],
+    ...['@9100*a.b.test', '@9100**.b.test', '@9100*', '@tcp*9100'],
+  ]
+  const changes = [...order].sort().map((name) => {
+    const after = { name, entries: new Map([[name, '01234567 / :web']]) }
+    return { name, before: undefined, after }
+  })
+  for (const most of [1, 500]) {
+    const written = makeParts(changes, () => [], most).flatMap((part) => part.map(([key]) => key))
+    const closer = (first: number, last: number) =>
+      order.slice(first, last).map((name) => written.indexOf(name))
+    for (const [first, last] of [
+      [0, 6],
+      [6, 9],
+      [9, 13],
+    ] as const) {
+      const places = closer(first, last)
+      t.same(
+        places,
+        [...places].sort((a, b) => a - b),
+        order.slice(first, last).join(' '),
+      )
+    }
+  }
+})
