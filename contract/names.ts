@@ -42,6 +42,11 @@ export function isHostPattern(value: unknown): value is string {
   )
 }
 
+/** Of a pattern: 0 for an exact host, 1 with a wildcard in front, 2 with one behind, 3 for any host: nginx's order. */
+export function hostKind(host: string): number {
+  return host === '*' ? 3 : host.indexOf('*') === 0 ? 1 : host.indexOf('*') > 0 ? 2 : 0
+}
+
 /** `/` or `/api`: plain path characters, no `%`, no `//`, no `.` or `..` segment, no trailing `/` but in `/` itself. */
 export function isPathPrefix(value: unknown): value is string {
   if (typeof value !== 'string' || !PATH_PREFIX.test(value)) {

@@ -96,7 +96,7 @@ export function parseEntry(text: string, at: number): Entry {
 }
 
 /** What nearly all rules are but for their first three. */
-function plainRules(balance: RuleBalance, count: number, spill: number): Rules {
+export function plainRules(balance: RuleBalance, count: number, spill: number): Rules {
   return {
     balance: balance,
     count: count,

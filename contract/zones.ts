@@ -34,6 +34,8 @@ export const STREAM_ZONES = {
  * `9100*app.example.com` at a port of its own; there `9100*` alone says that the port has names.
  */
 export const PASSED_NAME = 'tls*'
+/** In the fallback of stream{}: what nobody may serve. */
+export const NOBODY = '-'
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */
 export const CONNECTION_ZONE = 'sluice_connection'
 /** The upstream{} that holds every peer, reached by SID. */

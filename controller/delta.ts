@@ -1,4 +1,5 @@
 /** Two states of some units → the operations between them, in an order in which no reader ever finds a hole. Pure. */
+import { hostKind } from '../contract/names.js'
 import type { Operation } from '../contract/push.js'
 import { DIGEST_LENGTH, NOTE, SID_LENGTH, indexBucket } from '../contract/table.js'
 import { MAX_VALUE_BYTES } from '../contract/zones.js'
@@ -82,7 +83,7 @@ function recordRank(name: string): number {
   }
   const host = name.replace(/^@(tls\*|\d+\*)?/, '')
   const isRest = host === '' || host === '*' || /^(tcp|udp)\*/.test(host)
-  const kind = isRest ? 3 : host.startsWith('*') ? 1 : host.endsWith('*') ? 2 : 0
+  const kind = isRest ? 3 : hostKind(host)
   const isLast = isRest && host !== ''
   return RECORD + (kind + (isLast ? 0.9 : 0.8 * (1 - Math.min(host.length / LONGEST, 1)))) / 4
 }

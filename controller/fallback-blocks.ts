@@ -5,7 +5,7 @@ import type { Where } from '../contract/metadata.js'
 import type { SplitArm } from '../contract/route-split.js'
 import { SluiceError } from '../runtime/errors.js'
 import { plain } from './conf-writer.js'
-import type { Word } from './conf-writer.js'
+import type { ConfWriter, Word } from './conf-writer.js'
 import type { Desired, DesiredUpstream } from './desired.js'
 import { nameWord } from './fallback-words.js'
 import type { Plan } from './hosts.js'
@@ -24,7 +24,7 @@ export interface Server {
 }
 
 /** The balance is nginx's own round robin, whatever the policy says: no other takes `backup`, or is there without njs. */
-export function traitsOf({ weight, maxConns, backup }: Server): Word[] {
+function traitsOf({ weight, maxConns, backup }: Server): Word[] {
   return [
     ...(weight === 1 ? [] : [plain(`weight=${weight}`)]),
     ...(maxConns === 0 ? [] : [plain(`max_conns=${maxConns}`)]),
@@ -123,4 +123,19 @@ export function collectBlocks(desired: Desired, plan: Plan): Map<string, Server[
     blocks.set(unit, splitServers(desired, split))
   }
   return new Map([...blocks].filter(([, servers]) => servers.length > 0))
+}
+
+/** The unit's `upstream{}`, with `more` behind its servers. */
+export function writeBlock(
+  out: ConfWriter,
+  unit: string,
+  servers: Server[],
+  more: () => void = () => undefined,
+): void {
+  out.block('upstream', [plain(blockName(unit))], () => {
+    for (const server of servers) {
+      out.directive('server', plain(server.address), ...traitsOf(server))
+    }
+    more()
+  })
 }

@@ -109,12 +109,16 @@ function makeUpstreams(options: PlaceOptions): Fallback {
   return make(options, { file: UPSTREAMS_FILE, render, ...(apply !== undefined && { apply }) })
 }
 
+/** What does not depend on where it stands. */
+function candidate(options: PlaceOptions, body: string, { revision }: Desired): Candidate {
+  return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
+}
+
 /** Of a gateway: what TLS clients are shown. A file of its own, for it holds keys, and changes seldom. */
 function makeCertificates(options: PlaceOptions): Fallback {
   const render = (): Candidate => {
-    const { certificates, revision } = options.desired()
-    const body = renderCertificates(certificates.values())
-    return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
+    const now = options.desired()
+    return candidate(options, renderCertificates(now.certificates.values()), now)
   }
   const isTrusted = (): boolean => options.isTrusted() && !options.awaitsCertificates()
   return make(options, { file: CERTIFICATES_FILE, render, isTrusted })
@@ -123,9 +127,8 @@ function makeCertificates(options: PlaceOptions): Fallback {
 /** Of a gateway: who serves connections. The check is as good in http{}, which has the same directives, and modules of stream{} may have to be loaded. */
 function makeStreams(options: PlaceOptions): Fallback {
   const render = (): Candidate => {
-    const body = renderStreams(options.desired())
-    const { revision } = options.desired()
-    return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
+    const now = options.desired()
+    return candidate(options, renderStreams(now), now)
   }
   return make(options, { file: STREAMS_FILE, render })
 }

@@ -7,7 +7,7 @@ import { ConfWriter, plain, quoted } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 import type { Desired } from './desired.js'
 import { ActionConf, FRONT_HEADERS, isPlainAction, redirectMaps } from './fallback-actions.js'
-import { blockName, collectBlocks, traitsOf } from './fallback-blocks.js'
+import { blockName, collectBlocks, writeBlock } from './fallback-blocks.js'
 import type { Server } from './fallback-blocks.js'
 import { Texts } from './fallback-texts.js'
 import { byPrecedence, hostKey, isWild, nameKey, serverName } from './fallback-words.js'
@@ -59,7 +59,8 @@ class FallbackConf {
 
   write(): string {
     const plan = this.#plan
-    this.#blocks.forEach((servers, unit) => this.#upstream(unit, servers))
+    const keepalive = (): void => this.#out.directive('keepalive', plain('32'))
+    this.#blocks.forEach((servers, unit) => writeBlock(this.#out, unit, servers, keepalive))
     if (this.#place.kind === 'hop') {
       this.#wanted()
     } else {
@@ -74,15 +75,6 @@ class FallbackConf {
       this.#texts.write(this.#out)
     }
     return this.#out.text()
-  }
-
-  #upstream(unit: string, servers: Server[]): void {
-    this.#out.block('upstream', [plain(blockName(unit))], () => {
-      for (const server of servers) {
-        this.#out.directive('server', plain(server.address), ...traitsOf(server))
-      }
-      this.#out.directive('keepalive', plain('32'))
-    })
   }
 
   /** For the hop: which of the blocks serves an upstream that it was asked for by name. */

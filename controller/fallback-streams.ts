@@ -3,18 +3,14 @@
  * that serves what `$sluice_unit` names, `tcp*9100` or `tls*app.example.com`; '' for nothing, `-` for what nobody may serve.
  */
 import { isSniRoute } from '../contract/stream-route.js'
-import { PASSED_NAME } from '../contract/zones.js'
+import { NOBODY, PASSED_NAME } from '../contract/zones.js'
 import { ConfWriter, plain, quoted } from './conf-writer.js'
 import type { Desired, DesiredStreamRoute, DesiredUpstream } from './desired.js'
-import { blockName, collectBlocks, traitsOf } from './fallback-blocks.js'
-import type { Server } from './fallback-blocks.js'
+import { blockName, collectBlocks, writeBlock } from './fallback-blocks.js'
 import { byPrecedence, claimKey } from './fallback-words.js'
 import { planHosts } from './hosts.js'
 import type { HostPlan } from './hosts.js'
-import { asHosts } from './stream-table.js'
-
-const NOBODY = '-'
-const NO_DOMAIN = ''
+import { NO_DOMAIN, asHosts, ledTo } from './stream-table.js'
 
 /** An upstream that did not change is the same object, and so is what is made of it. */
 const known = new WeakMap<DesiredUpstream, DesiredUpstream>()
@@ -25,14 +21,6 @@ function asItComes(upstream: DesiredUpstream): DesiredUpstream {
   const made = known.get(upstream) ?? { name, policy, revision, instances }
   known.set(upstream, made)
   return made
-}
-
-/** Those that routes of connections lead to. */
-function ledTo({ upstreams, streamRoutes }: Desired): Map<string, DesiredUpstream> {
-  const found = [...streamRoutes.values()]
-    .flatMap(({ record }) => record.split?.map((arm) => arm.upstream) ?? [record.upstream ?? ''])
-    .map((name) => upstreams.get(name))
-  return new Map(found.flatMap((each) => (each ? [[each.name, asItComes(each)] as const] : [])))
 }
 
 /** Instances that are to be told the client would take its first bytes for that. */
@@ -58,25 +46,18 @@ function claims(hosts: Iterable<HostPlan>): HostPlan[] {
     .sort((a, b) => byPrecedence(nameOf(a), nameOf(b)))
 }
 
-function writeBlocks(out: ConfWriter, blocks: Map<string, Server[]>): void {
-  for (const [unit, servers] of blocks) {
-    out.block('upstream', [plain(blockName(unit))], () => {
-      for (const server of servers) {
-        out.directive('server', plain(server.address), ...traitsOf(server))
-      }
-    })
-  }
-}
-
 /** The file's text, without its header; '' where there is nothing to serve. */
 export function renderStreams(desired: Desired): string {
   const routes = [...desired.streamRoutes.values()]
   const served = new Set(routes.filter(isServed).map(({ id }) => id))
-  const plan = planHosts(asHosts(routes).values(), [], NO_DOMAIN)
-  const blocks = collectBlocks({ ...desired, upstreams: ledTo(desired) }, plan)
+  const hosts = asHosts(routes)
+  const plan = planHosts(hosts.values(), [], NO_DOMAIN)
+  const led = [...ledTo(hosts, desired.upstreams)]
+  const upstreams = new Map(led.map(([name, upstream]) => [name, asItComes(upstream)]))
+  const blocks = collectBlocks({ ...desired, upstreams }, plan)
   const shut = portsWithNames(routes)
   const out = new ConfWriter()
-  writeBlocks(out, blocks)
+  blocks.forEach((servers, unit) => writeBlock(out, unit, servers))
   out.block('map', [plain('$sluice_unit'), plain('$sluice_fallback')], () => {
     out.entry(plain('default'), quoted(''))
     for (const { host, routes } of claims(plan.hosts.values())) {

@@ -1,5 +1,5 @@
 /** Names as nginx's hashes and regular expressions take them. */
-import { isHostPattern, isName } from '../contract/names.js'
+import { hostKind, isHostPattern, isName } from '../contract/names.js'
 import { SluiceError } from '../runtime/errors.js'
 import { plain } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
@@ -79,18 +79,13 @@ export function serverName(host: string): Word {
   return isHashed(checkHost(host)) ? plain(host) : pattern(host)
 }
 
-/** Exact, a wildcard in front, one behind, any host. */
-function kindOf(host: string): number {
-  return host === '*' ? 3 : host.startsWith('*') ? 1 : isWild(host) ? 2 : 0
-}
-
 /**
  * The order in which hosts must stand in a file: nginx asks its hash first and then tries regular expressions one by one. With
  * wildcards last, the longest first, what fits best is found first.
  */
 export function byPrecedence(a: { host: string }, b: { host: string }): number {
   const [first, second] = [a.host, b.host]
-  const kind = kindOf(first) - kindOf(second)
+  const kind = hostKind(first) - hostKind(second)
   const length = isWild(first) ? second.length - first.length : 0
   return kind || length || (first < second ? -1 : 1)
 }

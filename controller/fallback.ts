@@ -43,17 +43,19 @@ export interface FallbackOptions {
   onError(step: string): void
 }
 
+const hasNoBlock = (body: string): boolean => !/^upstream /m.test(body)
+
 export const UPSTREAMS_FILE: FallbackFile = {
   name: 'sluice-upstreams.conf',
   mode: 0o640,
-  isEmpty: (body) => !/^upstream /m.test(body),
+  isEmpty: hasNoBlock,
 }
 
 /** For stream{}: a name that http{} does not include. */
 export const STREAMS_FILE: FallbackFile = {
   name: 'stream-upstreams.conf',
   mode: 0o640,
-  isEmpty: (body) => !/^upstream /m.test(body),
+  isEmpty: hasNoBlock,
 }
 
 /** With their keys. */

@@ -18,7 +18,7 @@ export interface StreamTableOptions {
 }
 
 /** Never joined to an upstream's name: no upstream answers at a port by itself. */
-const NO_DOMAIN = ''
+export const NO_DOMAIN = ''
 const NO_POOL: ReadonlySet<string> = new Set()
 /** TLS is passed through here, and never ended. */
 const NO_CERTIFICATES: Desired['certificates'] = new Map()
@@ -65,6 +65,21 @@ function upstreamsOf({ upstream, split }: DesiredRoute['record']): string[] {
   return split === undefined ? [upstream ?? ''] : split.map((arm) => arm.upstream)
 }
 
+/** Those of the upstreams that routes of connections, as {@link asHosts} has them, lead to. */
+export function ledTo(
+  routes: ReadonlyMap<string, DesiredRoute>,
+  upstreams: Desired['upstreams'],
+): Map<string, DesiredUpstream> {
+  const found = new Map<string, DesiredUpstream>()
+  for (const name of [...routes.values()].flatMap(({ record }) => upstreamsOf(record))) {
+    const upstream = upstreams.get(name)
+    if (upstream !== undefined) {
+      found.set(name, upstream)
+    }
+  }
+  return found
+}
+
 export class StreamTable implements Source {
   readonly #options: StreamTableOptions
   readonly #compiler: Compiler
@@ -101,16 +116,9 @@ export class StreamTable implements Source {
       this.#streamRoutes = streamRoutes
       this.#routes = asHosts(streamRoutes.values())
     }
-    const named = new Map<string, DesiredUpstream>()
-    for (const name of [...this.#routes.values()].flatMap(({ record }) => upstreamsOf(record))) {
-      const upstream = upstreams.get(name)
-      if (upstream !== undefined) {
-        named.set(name, upstream)
-      }
-    }
     return {
       revision,
-      upstreams: named,
+      upstreams: ledTo(this.#routes, upstreams),
       routes: this.#routes,
       streamRoutes: NO_STREAM_ROUTES,
       certificates: NO_CERTIFICATES,

@@ -4,22 +4,14 @@
  * ones, nearly all of them, are served by what stands here, and `rest` holds the other functions (scripts/build.mjs).
  */
 import { DIGEST_LENGTH, SID_LENGTH } from '../contract/table.js'
-import { activeKey, enter, leave } from './active.js'
 import { zones } from './dict.js'
-import { hold } from './hold.js'
+import { follow } from './follow.js'
 import { rest } from './hop-rest.js'
+import { lineOf, linesFor } from './line.js'
 import { drawSid, findUnit } from './lookup.js'
 
 /** `:web`, then a peer's line without a session's name. */
 const PLAIN_PARTS = 5
-
-/** Counts the request for drains. Throws when the zone is full. */
-function follow(sid: string): void {
-  const active = zones.sluice_active
-  const key = activeKey(sid, process.pid)
-  enter(active, key)
-  hold(() => leave(active, key))
-}
 
 /** The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at. */
 function plainLine(r: NginxHTTPRequest, key: string): string {
@@ -37,11 +29,8 @@ function plainLine(r: NginxHTTPRequest, key: string): string {
     return ''
   }
   const sid = value > '/' ? value : drawSid(table, slotKey, value, Number(r.variables.sluice_share))
-  const buckets = parseInt(record.slice(DIGEST_LENGTH), 10)
-  const bucket = buckets === 1 ? 0 : parseInt(sid.slice(0, 6), 16) % buckets
-  const lines = '\n' + table.get(unit + '#' + bucket) + '\n'
-  const at = sid === '' ? -1 : lines.indexOf('\n' + sid + ' ')
-  return at < 0 ? '' : unit + ' ' + lines.slice(at + 1, lines.indexOf('\n', at + 1))
+  const line = sid === '' ? '' : lineOf(linesFor(table, unit, record, sid), sid)
+  return line === '' ? '' : unit + ' ' + line
 }
 
 /** The same as `rest` would do: nothing was tried yet, there are no rules, and the first line found is up. '' for anything else. */

@@ -4,11 +4,10 @@
  */
 import { printPeer } from '../contract/table.js'
 import type { Rules } from '../contract/rules.js'
-import { activeKey, enter, leave } from './active.js'
 import type { Choice, Ground } from './choice.js'
 import { countFailure } from './count.js'
 import { zones } from './dict.js'
-import { hold } from './hold.js'
+import { follow } from './follow.js'
 import { rulesOf } from './peers.js'
 import { parsePick } from './plan.js'
 import { counts } from './policy/balance.js'
@@ -76,19 +75,15 @@ export function claim(r: NginxHTTPRequest, choice: Choice): boolean {
 }
 
 /** Counts the request for drains; the front's own is counted by its limit_conn. */
-export function follow(r: NginxHTTPRequest, sid: string): void {
+export function followTry(r: NginxHTTPRequest, sid: string): void {
   if (sid === pickedSid(r)) {
     return
   }
-  const active = zones.sluice_active
-  const key = activeKey(sid, process.pid)
   try {
-    enter(active, key)
+    follow(sid)
   } catch (error) {
     countFailure(zones.sluice_counter, 'counting a request', error, r)
-    return
   }
-  hold(() => leave(active, key))
 }
 
 export function rulesOfTried(tried: Tried | null): Rules | null {

@@ -11,7 +11,7 @@ import { paper } from './act-page.js'
 import { begin, misfitOf, settle } from './hop-begin.js'
 import {
   cookieFor,
-  follow,
+  followTry,
   groundOf,
   isGrpc,
   isIdempotent,
@@ -62,7 +62,7 @@ function peer(r: NginxHTTPRequest): string {
   v.sluice_tried = tried === '' ? choice.sid : tried + ' ' + choice.sid
   v.sluice_outcome = choice.upstream.slice(1) + ' ' + choice.id + ' ' + triesIn(v.sluice_tried)
   v.sluice_cookie = choice.token === '' ? '' : cookieFor(r, choice, rulesOfTried(choice))
-  follow(r, choice.sid)
+  followTry(r, choice.sid)
   return choice.address
 }
 

@@ -2,9 +2,6 @@
 import { STATE_KEY, parseState } from '../contract/table.js'
 import { zones } from './dict.js'
 
-/** Where nobody may serve. */
-export const NOBODY = '-'
-
 /** The upstream{} for `@tcp*9100`, or NOBODY; '' where nothing is known of it, or the table is to say. */
 export function fallbackOf(s: NginxStreamRequest, unit: string): string {
   const table = zones.sluice_table

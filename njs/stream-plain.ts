@@ -3,10 +3,10 @@
  * because there is no other. It stands apart from `rest` (scripts/build.mjs), since every connection pays for what is made.
  */
 import { DIGEST_LENGTH } from '../contract/table.js'
-import { activeKey, enter, leave } from './active.js'
 import type { Dict } from './dict.js'
 import { zones } from './dict.js'
-import { hold } from './hold.js'
+import { follow } from './follow.js'
+import { lineOf, linesFor } from './line.js'
 
 /** What the record of a port or name holds that has one untuned route to one upstream. */
 const ROUTE = '/ '
@@ -32,24 +32,9 @@ function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   if (space > 0 && !isOnce) {
     return ''
   }
-  const buckets = parseInt(record.slice(DIGEST_LENGTH), 10)
-  const bucket = buckets === 1 ? 0 : parseInt(sid.slice(0, 6), 16) % buckets
-  const lines = table.get(unit + '#' + bucket) || ''
-  const isAlone = buckets === 1 && lines.indexOf('\n') < 0
-  if (!isOnce && !isAlone && s.variables.protocol === 'TCP') {
-    return ''
-  }
-  const at = ('\n' + lines).indexOf('\n' + sid + ' ')
-  const end = lines.indexOf('\n', at)
-  return at < 0 ? '' : lines.slice(at, end < 0 ? lines.length : end)
-}
-
-/** Counts the connection for drains, for as long as it lasts. Throws when the zone is full. */
-function follow(sid: string): void {
-  const active = zones.sluice_active
-  const key = activeKey(sid, process.pid)
-  enter(active, key)
-  hold(() => leave(active, key))
+  const lines = linesFor(table, unit, record, sid)
+  const isAlone = record.slice(DIGEST_LENGTH) === '1' && lines.indexOf('\n') < 0
+  return isOnce || isAlone || s.variables.protocol !== 'TCP' ? lineOf(lines, sid) : ''
 }
 
 /** Allows a plain connection; false for any other, of which nothing has happened. `key`: `@tcp*9100/7`. */

@@ -3,17 +3,16 @@
  * connection is found out before, by a connection that is closed again; where there is no second peer, that is spared.
  */
 import { STATE_KEY, parseState } from '../contract/table.js'
-import { MAX_TRIES, SHARES } from '../contract/zones.js'
-import { activeKey, enter, leave } from './active.js'
+import { MAX_TRIES, NOBODY, SHARES } from '../contract/zones.js'
 import { choose, drawWish, isAnotherUp, whoIs } from './choice.js'
 import type { Choice, Draw, Ground } from './choice.js'
 import { count, countFailure } from './count.js'
 import { zones } from './dict.js'
-import { hold } from './hold.js'
+import { follow } from './follow.js'
 import type { Asked } from './lookup.js'
 import { drawOf } from './plan.js'
 import { counts } from './policy/balance.js'
-import { NOBODY, fallbackOf } from './stream-fallback.js'
+import { fallbackOf } from './stream-fallback.js'
 import { mostTries, takes, tell, tryTrial } from './stream-ask.js'
 import { take } from './take.js'
 
@@ -36,15 +35,12 @@ function claim(choice: Choice): boolean {
 }
 
 /** Counts the connection for drains, for as long as it lasts. */
-function follow(s: NginxStreamRequest, sid: string): void {
-  const key = activeKey(sid, process.pid)
+function followTry(s: NginxStreamRequest, sid: string): void {
   try {
-    enter(zones.sluice_active, key)
+    follow(sid)
   } catch (error) {
     countFailure(counter, 'counting a connection', error, s)
-    return
   }
-  hold(() => leave(zones.sluice_active, key))
 }
 
 function isWorthAsking(
@@ -117,7 +113,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
   let tried = trial.tried
   let wasNone = false
   if (trial.choice !== null && claim(trial.choice)) {
-    follow(s, trial.choice.peer.sid)
+    followTry(s, trial.choice.peer.sid)
     return trial.choice.peer.address
   }
   for (let nth = 0; nth < MAX_TRIES; nth++) {
@@ -126,7 +122,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     const wish = nth === 0 ? drawWish(ground, draw) : ANOTHER
     const choice = choose(ground, draw, wish, tried)
     if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
-      follow(s, choice.peer.sid)
+      followTry(s, choice.peer.sid)
       return choice.peer.address
     }
     if (choice !== null) {

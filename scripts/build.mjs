@@ -53,8 +53,8 @@ export const njs = {
 
 /**
  * The njs engine makes every function of a module anew for each request, called or not. So each of these files exports one
- * function, and the build puts all that the file imports inside it, where it is made by the first call alone. QuickJS, whose VMs
- * serve many requests, keeps it. `outside`: what it shares with whoever imports it.
+ * function, and the build puts all that the file imports inside it, where it is made by the first call alone. `outside`: what it
+ * shares with whoever imports it.
  */
 const INSIDE = {
   'rare.ts': { name: 'rare', isCalled: true, outside: ['zones'] },

@@ -15,6 +15,7 @@ import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
 import { makeHome, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
+import { quoted } from '../start/try.js'
 
 /** What conf itself was told: the controller has to take nginx for what these files make of it. */
 function toldFlags({ values, origins }: Config): string[] {
@@ -22,10 +23,6 @@ function toldFlags({ values, origins }: Config): string[] {
   const told = SETTING_NAMES.filter((name) => name !== 'home' && name !== 'nginx' && isTold(name))
   const starts = told.map((name) => `--${flagOf(name)}=`)
   return toProcess(values).flags.filter((flag) => starts.some((start) => flag.startsWith(start)))
-}
-
-function quoted(word: string): string {
-  return /^[\w.,:/=@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 function beside(home: string, nginx: string, config: Config): string[] {
