@@ -57,7 +57,7 @@ export default tseslint.config(
   },
   {
     files: ['**/*.{ts,js,mjs}'],
-    ignores: ['test/**'],
+    ignores: ['test/**', 'lab/**'],
     plugins: { soft },
     rules: {
       'max-lines': ['error', lines(400)],
@@ -81,7 +81,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**/*.ts'],
+    files: ['test/**/*.ts', 'lab/**/*.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',

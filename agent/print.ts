@@ -1,12 +1,12 @@
 /** What the agent would register for each container of an engine, and why, as text for people. */
-import type { InstanceRecord } from '../contract/records.js'
-import { shortId } from './container.js'
-import type { Container } from './container.js'
-import type { Engine } from './docker.js'
-import type { AgentHost } from './place.js'
-import { makePlan, targetKey } from './plan.js'
-import type { ContainerReport } from './plan.js'
-import { answers } from './probe.js'
+import type { InstanceRecord } from '../contract/record/records.js'
+import { shortId } from './engine/container.js'
+import type { Container } from './engine/container.js'
+import type { Engine } from './engine/docker.js'
+import type { AgentHost } from './plan/place.js'
+import { makePlan, targetKey } from './plan/plan.js'
+import type { ContainerReport } from './plan/plan.js'
+import { answers } from './plan/probe.js'
 
 const PROBE_MS = 500
 

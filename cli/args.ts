@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import { SETTINGS, SETTING_NAMES, flagOf } from '../runtime/config-table.js'
-import { BOOLEAN } from '../runtime/config-kinds.js'
-import { suggestion } from '../runtime/config.js'
+import { SETTINGS, SETTING_NAMES, flagOf } from '../runtime/config/table.js'
+import { BOOLEAN } from '../runtime/config/kinds.js'
+import { suggestion } from '../runtime/config/load.js'
 import { UsageError } from './command.js'
 import type { Command, Option } from './command.js'
 

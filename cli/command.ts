@@ -1,4 +1,4 @@
-import type { Config } from '../runtime/config.js'
+import type { Config } from '../runtime/config/load.js'
 import type { Client } from './client.js'
 
 /** A flag of a command's own, beside the settings. */

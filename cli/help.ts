@@ -4,7 +4,7 @@ import {
   flagOf,
   settingOf,
   variableOf,
-} from '../runtime/config-table.js'
+} from '../runtime/config/table.js'
 import { CLIENT, COMMON } from './args.js'
 import type { Command, Option } from './command.js'
 

@@ -2,7 +2,7 @@
  * Where each record stands in the registry: `/sluice/v1/<cluster>/<kind>/…`.
  * Names are checked before a key is built, so a key is always taken apart the way it was put together.
  */
-import { isInstanceId, isName } from './names.js'
+import { isInstanceId, isName } from './guard/names.js'
 
 export type RecordKey =
   | { kind: 'upstreams'; upstream: string }

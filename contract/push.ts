@@ -20,13 +20,13 @@
  *
  * Errors are {@link Rejection}s with the status of their code.
  */
-import { checkShape, right, wrong } from './checked.js'
-import type { Checked, Fields } from './checked.js'
+import { checkShape, right, wrong } from './guard/checked.js'
+import type { Checked, Fields } from './guard/checked.js'
 import type { Code } from './codes.js'
-import type { TableState } from './table.js'
-import { areOperations, areShort, isDeltaText, isTableKey } from './table.js'
-import { MAX_OPERATIONS } from './zones.js'
-import { isWhole } from './names.js'
+import type { TableState } from './table/table.js'
+import { areOperations, areShort, isDeltaText, isTableKey } from './table/table.js'
+import { MAX_OPERATIONS } from './table/zones.js'
+import { isWhole } from './guard/names.js'
 
 export interface GatewayState extends TableState {
   /** Pid of nginx's master. */

@@ -2,34 +2,32 @@
 import type { Registry, Watch } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
-import type { Settings } from '../runtime/settings.js'
+import type { Settings } from '../runtime/config/settings.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
-import { Checker } from './checks/checker.js'
-import type { CertificateOf } from './checks/trust.js'
-import type {
-  Control,
-  ControlEvent,
-  GatewayView,
-  RegistryView,
-  StreamView,
-  SuspectView,
-} from './control.js'
-import { isOwnAddress } from './admit.js'
+import { Checker } from './health/checks/checker.js'
+import type { CertificateOf } from './health/checks/trust.js'
+import type { Control } from './control.js'
+import type { ControlEvent } from './views.js'
+import type { SuspectView } from './views.js'
+import type { RegistryView } from './views.js'
+import type { GatewayView } from './views.js'
+import type { StreamView } from './views.js'
+import { isOwnAddress } from './own-addresses.js'
 import { Core } from './core.js'
-import type { Conditions } from './conditions.js'
-import { stateOf } from './desired.js'
-import type { Desired } from './desired.js'
-import type { MakeChecks } from './health/checks.js'
+import type { Conditions } from './state/conditions.js'
+import { stateOf } from './state/desired.js'
+import type { Desired } from './state/desired.js'
+import type { MakeChecks } from './health/checks-port.js'
 import type { ConditionChange } from './health/health.js'
-import { ForeignGateways } from './foreign.js'
-import { loadGatewayId } from './gateway-id.js'
-import { Gateways } from './gateways.js'
+import { ForeignGateways } from './gateways/other-gateways.js'
+import { loadGatewayId } from './gateways/gateway-id.js'
+import { Gateways } from './gateways/gateways.js'
 import { Metrics } from './metrics.js'
-import { ownAddresses } from './own.js'
-import { Publisher } from './publish.js'
-import { DEFAULT_SUSPECTS } from './suspect.js'
-import type { SuspectOptions } from './suspect.js'
-import { Waiters } from './waiters.js'
+import { ownAddresses } from './own-addresses.js'
+import { Publisher } from './gateways/publisher.js'
+import { DEFAULT_SUSPECTS } from './state/suspects.js'
+import type { SuspectOptions } from './state/suspects.js'
+import { Waiters } from './gateways/waiters.js'
 
 export interface ControllerOptions {
   settings: Settings

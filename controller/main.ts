@@ -6,7 +6,7 @@ import { messageOf, SluiceError } from '../runtime/errors.js'
 import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
 import { within } from '../runtime/retry.js'
-import type { Settings } from '../runtime/settings.js'
+import type { Settings } from '../runtime/config/settings.js'
 import { startApi } from './api/server.js'
 import { Controller } from './controller.js'
 

@@ -2,11 +2,11 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
-import { soonest } from './certificate-names.js'
-import type { RegistryView } from './control.js'
+import { soonest } from './table/certificate-plan.js'
+import type { RegistryView } from './views.js'
 import type { Core } from './core.js'
-import { stateOf } from './desired.js'
-import type { Desired } from './desired.js'
+import { stateOf } from './state/desired.js'
+import type { Desired } from './state/desired.js'
 
 /** Upstreams that are shown by name; all further ones together, so that a large table does not flood Prometheus. */
 const NAMED_UPSTREAMS = 200

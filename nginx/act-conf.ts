@@ -1,6 +1,6 @@
 /** The hop's locations for routes that act. They ask the hop once more, by the socket that they came by: so it knows a second attempt. */
-import { READ_MS } from '../contract/route-limits.js'
-import { PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { READ_MS } from '../contract/record/route-limits.js'
+import { PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 
 interface Kind {
   /** 0: as long as the server in front waits. */

@@ -1,5 +1,5 @@
 /** The admin endpoint's server. */
-import { CONNECTION_ZONE, MAX_BODY_BYTES } from '../contract/zones.js'
+import { CONNECTION_ZONE, MAX_BODY_BYTES } from '../contract/table/zones.js'
 import { homePaths, type ConfSettings } from './settings.js'
 
 /** A drain wants to know small numbers exactly, and large ones roughly. */

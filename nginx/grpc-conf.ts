@@ -1,6 +1,6 @@
 /** gRPC: where the front takes it, and the hop's server for it. Only nginx's grpc module passes it on, over HTTP/2. */
-import { READ_MS } from '../contract/route-limits.js'
-import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { READ_MS } from '../contract/record/route-limits.js'
+import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { PASSED, hopScript, peerTls } from './hop-conf.js'
 import { clientPort, routedLocations } from './proxy-conf.js'
 import { homePaths, type ConfSettings } from './settings.js'
@@ -68,7 +68,7 @@ include "${includes}/again.conf";
 `
 }
 
-/** How peers are reached: what the names of locations end in (njs/hop-begin.ts), and what stands in these. */
+/** How peers are reached: what the names of locations end in (njs/hop/begin.ts), and what stands in these. */
 const WAYS = [
   ['', 'grpc_pass grpc://$sluice_peer;'],
   ['_tls', 'grpc_pass grpcs://$sluice_peer;'],

@@ -2,9 +2,9 @@
  * Connections that one server of stream{} hands on to another, by `pass`: their port, or the name that they ask for, says to which. What
  * nginx takes from no variable has a server for each of its values.
  */
-import { portsIn, printPorts } from '../contract/ports.js'
-import { TUNED_CONDITION, allTunings, tuningName } from '../contract/tuning.js'
-import type { Tuning } from '../contract/tuning.js'
+import { portsIn, printPorts } from '../contract/guard/ports.js'
+import { TUNED_CONDITION, allTunings, tuningName } from '../contract/record/tuning.js'
+import type { Tuning } from '../contract/record/tuning.js'
 import { MARK, proxiedMark, streamTrust } from './proxied.js'
 import { homePaths, listenAddress, tuneSocket, type ConfSettings } from './settings.js'
 

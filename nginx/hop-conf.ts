@@ -1,6 +1,6 @@
 /** The hop's server, and what it has in common with the fallback's servers. */
-import { RETRY_STATUSES } from '../contract/rules.js'
-import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/zones.js'
+import { RETRY_STATUSES } from '../contract/table/rules.js'
+import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { actLocations } from './act-conf.js'
 import { homePaths, speaksH2, type ConfSettings } from './settings.js'
 

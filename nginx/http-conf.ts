@@ -5,8 +5,8 @@ import {
   COUNTER_ZONE,
   EVENT_ZONE,
   LOAD_ZONE,
-} from '../contract/zones.js'
-import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/zones.js'
+} from '../contract/table/zones.js'
+import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/table/zones.js'
 import { adminServer } from './admin-conf.js'
 import { grpcHop } from './grpc-conf.js'
 import { hopServer } from './hop-conf.js'
@@ -63,7 +63,7 @@ function shard({ home, poolPort }: ConfSettings, name: string, part: number, siz
 
 /**
  * nginx looks a member up by going through the upstream{} that has it, some 30 instructions for each; to name one of several
- * costs 3,400. controller/pool-parts.ts knows by the same hash which one has a member.
+ * costs 3,400. controller/pool/shards.ts knows by the same hash which one has a member.
  */
 function poolShards(settings: ConfSettings): string[] {
   const title = `# Holds every peer of every upstream and keeps connections to them; a SID names one of them. What the

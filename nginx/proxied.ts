@@ -1,5 +1,5 @@
 /** Ports at which a proxy in front tells by the PROXY protocol whose connection it is. */
-import { portsIn } from '../contract/ports.js'
+import { portsIn } from '../contract/guard/ports.js'
 import type { ConfSettings } from './settings.js'
 
 type Proxied = Pick<ConfSettings, 'proxyProtocolPorts' | 'trustedProxies'>

@@ -1,6 +1,6 @@
 /** What stands in a user's server or location. */
-import { CONNECTION_ZONE, HOP, PATIENT, PATIENT_LOCATION } from '../contract/zones.js'
-import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/zones.js'
+import { CONNECTION_ZONE, HOP, PATIENT, PATIENT_LOCATION } from '../contract/table/zones.js'
+import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
 import { homePaths, speaksHttp11, type ConfSettings } from './settings.js'
 
 /** The port that the client came to. What stream{} handed on came in by a socket, as far as http{} knows. */
@@ -90,7 +90,7 @@ location @sluice_lost {
 `
 }
 
-/** What passes a request on for the key; `mark` says how its host is looked up (njs/lookup.ts). */
+/** What passes a request on for the key; `mark` says how its host is looked up (njs/table/lookup.ts). */
 function routedLocation(name: string, mark: string, settings: ConfSettings, first: string): string {
   const { includes } = homePaths(settings.home)
   const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''

@@ -1,5 +1,5 @@
 /** What the rendering of nginx's configuration is told. */
-import { allTunings, tuningName } from '../contract/tuning.js'
+import { allTunings, tuningName } from '../contract/record/tuning.js'
 import { atLeast } from '../contract/version.js'
 
 export interface ConfSettings {
@@ -87,7 +87,7 @@ export interface HomePaths {
 /** sun_path has 108 bytes, the last of them 0. */
 const MOST_SOCKET_PATH = 107
 
-/** Where stream{} hands connections on that are kept in the way of this name (contract/tuning.ts). */
+/** Where stream{} hands connections on that are kept in the way of this name (contract/record/tuning.ts). */
 export function tuneSocket(home: string, name: string): string {
   return `${home}/hop/tune${name}.sock`
 }

@@ -1,6 +1,6 @@
 /** `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`. */
-import { portsIn, printPorts } from '../contract/ports.js'
-import { SHARES, SLOTS, STREAM_ZONES } from '../contract/zones.js'
+import { portsIn, printPorts } from '../contract/guard/ports.js'
+import { SHARES, SLOTS, STREAM_ZONES } from '../contract/table/zones.js'
 import {
   TCP,
   chosen,

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
-import type { Settings } from '../runtime/settings.js'
-import { openEmbedded } from './embedded.js'
-import { openEtcd } from './etcd.js'
-import { openHttp } from './http.js'
+import type { Settings } from '../runtime/config/settings.js'
+import { openEmbedded } from './embedded/registry.js'
+import { openEtcd } from './etcd/registry.js'
+import { openHttp } from './http/registry.js'
 import type { Registry } from './registry.js'
 
 export interface OpenOptions {

@@ -57,26 +57,26 @@ export const njs = {
  * shares with whoever imports it.
  */
 const INSIDE = {
-  'rare.ts': { name: 'rare', isCalled: true, outside: ['zones'] },
-  'told.ts': { name: 'told', outside: ['zones'] },
-  'front-ruled.ts': { name: 'ruled', outside: ['hold'] },
-  'front-seldom.ts': { name: 'frontSeldom', outside: ['hold'] },
-  'front-marked.ts': { name: 'marked', outside: ['hold'] },
-  'arm.ts': { name: 'arms', outside: [] },
-  'lookup-seldom.ts': { name: 'seldom', outside: [] },
-  'policy/others.ts': { name: 'others', outside: [] },
-  'policy/two-drawn.ts': { name: 'lesser', outside: [] },
-  'policy/least-conn.ts': { name: 'leastConn', outside: [] },
-  'policy/hashed.ts': { name: 'hashed', outside: [] },
-  'policy/session-key.ts': { name: 'sessions', outside: [] },
-  'stream-rest.ts': { name: 'rest', outside: ['hold', 'zones'] },
-  'hop-rest.ts': { name: 'rest', outside: ['hold', 'zones'] },
-  'admin-delta.ts': { name: 'rest', outside: [] },
-  'admin-rest.ts': { name: 'rest', outside: [] },
+  'front/front-rare.ts': { name: 'rare', isCalled: true, outside: ['zones'] },
+  'front/recheck-and-log.ts': { name: 'told', outside: ['zones'] },
+  'front/ruled-upstream.ts': { name: 'ruled', outside: ['hold'] },
+  'front/ruled-rare.ts': { name: 'frontSeldom', outside: ['hold'] },
+  'front/marked-slots.ts': { name: 'marked', outside: ['hold'] },
+  'choose/split-arm.ts': { name: 'arms', outside: [] },
+  'table/lookup-rare.ts': { name: 'seldom', outside: [] },
+  'choose/policy/others.ts': { name: 'others', outside: [] },
+  'choose/policy/two-drawn.ts': { name: 'lesser', outside: [] },
+  'choose/policy/least-conn.ts': { name: 'leastConn', outside: [] },
+  'choose/policy/hashed.ts': { name: 'hashed', outside: [] },
+  'choose/policy/session-key.ts': { name: 'sessions', outside: [] },
+  'stream/rare.ts': { name: 'rest', outside: ['hold', 'zones'] },
+  'hop/rare.ts': { name: 'rest', outside: ['hold', 'zones'] },
+  'admin/delta.ts': { name: 'rest', outside: [] },
+  'admin/calls.ts': { name: 'rest', outside: [] },
 }
 
 /** What can be outside: a VM has one exit hook, so one list of what it holds; and nginx's zones are dear to ask for twice. */
-const SHARED = { hold: 'hold.js', zones: 'dict.js' }
+const SHARED = { hold: 'memory/on-exit.js', zones: 'memory/dict.js' }
 
 /** `name` as the file exports it; with its result kept, or called each time with the request. */
 const inside = ({ name, isCalled, outside }, code) =>
@@ -128,8 +128,8 @@ const putInside = putInsideAllBut(undefined)
 const streamZones = {
   name: 'stream-zones',
   setup(build) {
-    build.onResolve({ filter: /^\.{1,2}\/dict\.js$/ }, () => {
-      return { path: join(root, 'njs/stream-dict.ts') }
+    build.onResolve({ filter: /^(\.{1,2}\/)+(memory\/)?dict\.js$/ }, () => {
+      return { path: join(root, 'njs/memory/stream-dict.ts') }
     })
   },
 }
@@ -142,19 +142,19 @@ const modules = (to, grouped) => {
   const groups = grouped ? [putInside] : []
   const inStream = [streamZones, ...groups]
   return [
-    module('main', 'sluice', groups),
-    module('hop-main', 'hop', groups),
-    module('certificate-main', 'certificate'),
-    module('certificate-http3-main', 'certificate-http3'),
-    module('admin-main', 'admin', groups),
-    module('ask-main', 'ask'),
-    module('stream-main', 'stream', inStream),
-    module('way-main', 'way', inStream),
-    module('named-main', 'named', inStream),
-    module('handed-main', 'handed', inStream),
-    module('kept-main', 'kept', inStream),
+    module('entry/front', 'sluice', groups),
+    module('entry/hop', 'hop', groups),
+    module('entry/certificate', 'certificate'),
+    module('entry/certificate-http3', 'certificate-http3'),
+    module('entry/admin', 'admin', groups),
+    module('entry/stream-preflight', 'ask'),
+    module('entry/stream', 'stream', inStream),
+    module('entry/stream-route', 'way', inStream),
+    module('entry/stream-named', 'named', inStream),
+    module('entry/stream-received', 'handed', inStream),
+    module('entry/stream-connect', 'kept', inStream),
     // Called by the controller alone, and with zones of stream{} in what would be its group.
-    module('stream-admin-main', 'stream-admin', [streamZones]),
+    module('entry/stream-admin', 'stream-admin', [streamZones]),
   ]
 }
 

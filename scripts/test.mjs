@@ -69,7 +69,7 @@ function staticCheck(name) {
 }
 
 function fetchTools() {
-  return runCommand(process.execPath, ['--import', 'tsx', 'test/support/tools.ts'], 'inherit')
+  return runCommand(process.execPath, ['--import', 'tsx', 'lab/tools.ts'], 'inherit')
 }
 
 function runCommand(command, args, stdout = 'pipe') {

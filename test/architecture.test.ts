@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { offences, sources } from './support/imports.js'
+import { circles, offences, sources } from './support/imports.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -10,36 +10,51 @@ t.test('every import keeps to the table of the design', async (t) => {
   t.same(found, [])
 })
 
+t.test('no file imports itself by way of others', async (t) => {
+  t.same(circles(sources(root)), [])
+  const made = new Map([
+    ['agent/a.ts', `import { b } from './plan/b.js'`],
+    ['agent/plan/b.ts', `import type { C } from '../c.js'`],
+    ['agent/c.ts', `import { a } from './a.js'`],
+    ['agent/d.ts', `import { a } from './a.js'`],
+  ])
+  t.same(circles(made), ['agent/a.ts agent/c.ts agent/plan/b.ts'])
+})
+
 t.test('what the table forbids is found, however it is written', async (t) => {
   const forbidden: [path: string, text: string][] = [
-    ['contract/keys.ts', `import { get } from '../runtime/config.js'`],
+    ['contract/keys.ts', `import { get } from '../runtime/config/load.js'`],
     ['contract/keys.ts', `import { readFileSync } from 'node:fs'`],
     ['runtime/retry.ts', `export * from '../registry/registry.js'`],
-    ['registry/http.ts', `import type { Agent } from '../agent/main.js'`],
+    ['registry/http/registry.ts', `import type { Agent } from '../agent/main.js'`],
     ['agent/main.ts', `const it = await import('../controller/main.js')`],
-    ['controller/push.ts', `type A = import('../agent/labels.js').Labels`],
+    ['controller/push/pusher.ts', `type A = import('../../agent/plan/labels.js').Labels`],
+    ['controller/state/state.ts', `import type { Pusher } from '../push/pusher.js'`],
+    ['controller/api/server.ts', `import { Core } from '../core.js'`],
+    ['njs/admin/calls.ts', `import { findUnit } from '../table/lookup.js'`],
+    ['njs/attic/draw.ts', `import { arms } from '../choose/split-arm.js'`],
     ['njs/pick.ts', `import { logger } from '../runtime/logger.js'`],
     ['cli/render.ts', `import { runAgent } from '../agent/main.js'`],
-    ['cli/commands/agent.ts', `import { labels } from '../../agent/labels.js'`],
-    ['controller/state.ts', `import { Etcd3 } from 'etcd3'`],
+    ['cli/commands/agent.ts', `import { labels } from '../../agent/plan/labels.js'`],
+    ['controller/state/state.ts', `import { Etcd3 } from 'etcd3'`],
     ['controller/main.ts', `import Docker from 'dockerode'`],
-    ['controller/state.ts', `import swagger from '@fastify/swagger'`],
-    ['agent/docker.ts', `import lodash from 'lodash'`],
-    ['agent/labels.ts', `const level = require('classic-level')`],
+    ['controller/state/state.ts', `import swagger from '@fastify/swagger'`],
+    ['agent/engine/docker.ts', `import lodash from 'lodash'`],
+    ['agent/plan/labels.ts', `const level = require('classic-level')`],
   ]
   for (const [path, text] of forbidden) t.equal(offences(path, text).length, 1, `${path}: ${text}`)
 })
 
 t.test('what the table allows passes', async (t) => {
   const allowed: [path: string, text: string][] = [
-    ['registry/etcd-watch.ts', `import { Etcd3 } from 'etcd3'`],
-    ['registry/embedded.ts', `import { ClassicLevel } from 'classic-level'`],
-    ['agent/reconcile.ts', `import type { Registry } from '../registry/registry.js'`],
+    ['registry/etcd/watch.ts', `import { Etcd3 } from 'etcd3'`],
+    ['registry/embedded/registry.ts', `import { ClassicLevel } from 'classic-level'`],
+    ['agent/register/reconcile.ts', `import type { Registry } from '../../registry/registry.js'`],
     ['controller/api/server.ts', `import swagger from '@fastify/swagger'`],
     ['controller/api/server.ts', `import { Type } from 'typebox'`],
     ['cli/commands/start.ts', `import { runController } from '../../controller/main.js'`],
     ['cli/main.ts', `const { runAgent } = await import('../agent/main.js')`],
-    ['runtime/config.ts', `// import 'lodash'\nimport { readFileSync } from 'node:fs'`],
+    ['runtime/config/load.ts', `// import 'lodash'\nimport { readFileSync } from 'node:fs'`],
   ]
   for (const [path, text] of allowed) t.same(offences(path, text), [], `${path}: ${text}`)
 })

@@ -1,6 +1,6 @@
 import { connect as openSocket } from 'node:net'
-import { NAME, duration, whole } from '../../runtime/config-kinds.js'
-import type { Kind } from '../../runtime/config-kinds.js'
+import { NAME, duration, whole } from '../../runtime/config/kinds.js'
+import type { Kind } from '../../runtime/config/kinds.js'
 import { pause } from '../../runtime/retry.js'
 import { UsageError, isOn } from '../command.js'
 import type { Command, Invocation, Option } from '../command.js'

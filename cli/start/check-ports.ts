@@ -1,9 +1,9 @@
 /** The ports that a gateway is to have: whether they are free, or its own already. */
-import { portsIn, printPorts } from '../../contract/ports.js'
-import { ownStreamPorts } from '../../runtime/config-together.js'
+import { portsIn, printPorts } from '../../contract/guard/ports.js'
+import { ownStreamPorts } from '../../runtime/config/together.js'
 import { SluiceError } from '../../runtime/errors.js'
-import type { Settings } from '../../runtime/settings.js'
-import { gatewayPlace } from '../gateway.js'
+import type { Settings } from '../../runtime/config/settings.js'
+import { gatewayPlace } from '../nginx-home.js'
 import { listensAt } from './nginx-process.js'
 import { freeOf, requireFree } from './ports.js'
 import type { PortWish, Protocol } from './ports.js'

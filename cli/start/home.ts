@@ -1,10 +1,10 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isName, isWhole } from '../../contract/names.js'
-import { portsIn } from '../../contract/ports.js'
+import { isName, isWhole } from '../../contract/guard/names.js'
+import { portsIn } from '../../contract/guard/ports.js'
 import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
-import type { Settings } from '../../runtime/settings.js'
+import type { Settings } from '../../runtime/config/settings.js'
 import { findFree } from './ports.js'
 
 /** Bytes that Linux allows for a socket's path, its closing zero left out. */

@@ -8,7 +8,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import { homePaths } from '../../nginx/render.js'
-import type { Settings } from '../../runtime/settings.js'
+import type { Settings } from '../../runtime/config/settings.js'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000

@@ -1,7 +1,7 @@
 import type { Control } from '../control.js'
-import type { Committer } from './commit.js'
-import type { EventFeed } from './event-feed.js'
-import type { Touched } from './touched.js'
+import type { Committer } from './change/committer.js'
+import type { EventFeed } from './read/event-feed.js'
+import type { Touched } from './change/last-touched.js'
 
 /** What `GET /metrics` shows; prom-client's registry is one. */
 export interface MetricsSource {

@@ -1,5 +1,5 @@
 /** Which addresses of one upstream are left out because requests to them failed. Pure: times are passed in, as Unix ms. */
-import type { EjectPolicy } from '../../contract/policy.js'
+import type { EjectPolicy } from '../../contract/record/policy.js'
 
 /** Of an address: `serves`; `unwell`: the registry has it up, but it is down here for another reason; `off`: neither. */
 export type Level = 'serves' | 'unwell' | 'off'

@@ -3,10 +3,10 @@
  * nginx tells of, and who still warms up. Every gateway judges for itself, because an instance may be out of reach of one.
  */
 import type { Logger } from '../../runtime/logger.js'
-import type { Condition, Conditions } from '../conditions.js'
-import type { Desired, DesiredUpstream } from '../desired.js'
-import type { CheckTarget } from '../checks/checker.js'
-import type { Checks, MakeChecks } from './checks.js'
+import type { Condition, Conditions } from '../state/conditions.js'
+import type { Desired, DesiredUpstream } from '../state/desired.js'
+import type { CheckTarget } from './checks/checker.js'
+import type { Checks, MakeChecks } from './checks-port.js'
 import { Listener } from './listener.js'
 import type { Feed } from './listener.js'
 import type { Counted } from './outliers.js'

@@ -1,6 +1,6 @@
 /** Asks nginx, again and again, what failed and how answers were. */
 import type { AnswersReply, EventsReply } from '../../contract/push.js'
-import { MAX_OPERATIONS } from '../../contract/zones.js'
+import { MAX_OPERATIONS } from '../../contract/table/zones.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'

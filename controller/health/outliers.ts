@@ -1,6 +1,6 @@
 /** Who answers worse than its upstream's policy allows, from nginx's counters of answers. Pure. */
-import { OUTLIER_REQUESTS } from '../../contract/policy.js'
-import type { EjectPolicy } from '../../contract/policy.js'
+import { OUTLIER_REQUESTS } from '../../contract/record/policy.js'
+import type { EjectPolicy } from '../../contract/record/policy.js'
 
 /** Counted since nginx started. */
 export interface Counted {

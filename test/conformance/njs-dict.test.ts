@@ -2,12 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as esbuild from 'esbuild'
 import t from 'tap'
-import { ask } from '../support/ask.js'
-import { RIGS, startGateway } from '../support/gateway.js'
+import { ask } from '../../lab/ask.js'
+import { RIGS, startGateway } from '../../lab/nginx/gateway.js'
 import { memoryDict, memoryNumberDict } from '../support/memory-dict.js'
 import { runSuite } from '../support/njs-suite.js'
 import { runPolicies } from '../support/policy-suite.js'
-import { repository } from '../support/tools.js'
+import { repository } from '../../lab/tools.js'
 
 t.setTimeout(120_000)
 

@@ -2,7 +2,7 @@ import t from 'tap'
 import { SluiceError } from '../../runtime/errors.js'
 import { Recorder } from '../support/registry-recorder.js'
 import { kinds, value, type Subject } from '../support/registry-subjects.js'
-import { until } from '../support/until.js'
+import { until } from '../../lab/until.js'
 import type { Lease, PutOperation, Registry, RegistryOperation } from '../../registry/registry.js'
 
 const put = (key: string, n = 1, more: Partial<PutOperation> = {}): PutOperation => ({

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { runExample } from '../support/examples.js'
-import { repository } from '../support/tools.js'
+import { repository } from '../../lab/tools.js'
 
 t.setTimeout(170_000)
 

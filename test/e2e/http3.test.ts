@@ -4,13 +4,20 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { startBackend } from '../support/backend.js'
+import { startBackend } from '../../lab/backends/backend.js'
 import { ask3 } from '../support/http3.js'
-import { buildIfStale, makeHome, nginxPid, sluice, Started, stopAtEnd } from '../support/started.js'
-import type { Home } from '../support/started.js'
-import { temporaryFolder } from '../support/temp.js'
-import { tools } from '../support/tools.js'
-import { until } from '../support/until.js'
+import {
+  buildIfStale,
+  makeHome,
+  nginxPid,
+  sluice,
+  Started,
+  stopAtEnd,
+} from '../../lab/nginx/started.js'
+import type { Home } from '../../lab/nginx/started.js'
+import { temporaryFolder } from '../../lab/temp.js'
+import { tools } from '../../lab/tools.js'
+import { until } from '../../lab/until.js'
 
 t.setTimeout(170_000)
 

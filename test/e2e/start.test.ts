@@ -5,7 +5,7 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { freePort } from '../support/ports.js'
+import { freePort } from '../../lab/ports.js'
 import {
   buildIfStale,
   childrenOf,
@@ -17,10 +17,10 @@ import {
   start,
   stopAtEnd,
   Started,
-} from '../support/started.js'
-import type { Home } from '../support/started.js'
-import { temporaryFolder } from '../support/temp.js'
-import { until } from '../support/until.js'
+} from '../../lab/nginx/started.js'
+import type { Home } from '../../lab/nginx/started.js'
+import { temporaryFolder } from '../../lab/temp.js'
+import { until } from '../../lab/until.js'
 
 // One file starts and stops Sluice about ten times.
 t.setTimeout(170_000)

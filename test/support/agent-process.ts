@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Settings } from '../../runtime/settings.js'
+import type { Settings } from '../../runtime/config/settings.js'
 
 /** What an agent reads of the settings. */
 export type AgentProcessSettings = Pick<

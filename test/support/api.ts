@@ -6,7 +6,7 @@ import { startControl } from './control.js'
 import type { TestControl } from './control.js'
 import { httpCall } from './http-call.js'
 import type { Called, CallOptions, Json } from './http-call.js'
-import { temporaryFolder } from './temp.js'
+import { temporaryFolder } from '../../lab/temp.js'
 
 export interface TestApi {
   api: Api

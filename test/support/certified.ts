@@ -1,8 +1,8 @@
 /** What a certificate's way is made of: all of Sluice, and TLS clients. */
 import { startControlled } from './controlled.js'
 import type { Controlled, ControlledOptions } from './controlled.js'
-import { shake } from './tls-client.js'
-import type { Shaken, ShakeOptions } from './tls-client.js'
+import { shake } from '../../lab/tls-client.js'
+import type { Shaken, ShakeOptions } from '../../lab/tls-client.js'
 
 export interface Certified extends Controlled {
   /** A handshake with the gateway. */

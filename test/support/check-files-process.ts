@@ -1,12 +1,12 @@
 /** Makes checks where no file descriptor is left, then where some are again; prints what was found, as JSON. */
 import { closeSync, openSync } from 'node:fs'
-import { checkCheckPolicy } from '../../contract/check-policy.js'
-import { Checker } from '../../controller/checks/checker.js'
-import { checkGrpc } from '../../controller/checks/grpc-check.js'
-import { checkHttp } from '../../controller/checks/http-check.js'
-import { checkTcp } from '../../controller/checks/tcp-check.js'
+import { checkCheckPolicy } from '../../contract/record/check-policy.js'
+import { Checker } from '../../controller/health/checks/checker.js'
+import { checkGrpc } from '../../controller/health/checks/grpc-check.js'
+import { checkHttp } from '../../controller/health/checks/http-check.js'
+import { checkTcp } from '../../controller/health/checks/tcp-check.js'
 import { silentLogger } from '../../runtime/logger.js'
-import { until } from './until.js'
+import { until } from '../../lab/until.js'
 
 const CHECKS = { http: checkHttp, tcp: checkTcp, grpc: checkGrpc }
 const address = { host: '127.0.0.1', port: Number(process.argv[2]) }

@@ -1,17 +1,19 @@
 /** A controller without nginx: the real state over the real embedded registry, and gateways that a test may invent. */
 import { join } from 'node:path'
-import { isOwnAddress } from '../../controller/admit.js'
-import type { Conditions } from '../../controller/conditions.js'
-import type { Control, ControlEvent, GatewayView } from '../../controller/control.js'
-import { State } from '../../controller/state.js'
-import { DEFAULT_SUSPECTS } from '../../controller/suspect.js'
-import { openEmbedded } from '../../registry/embedded.js'
+import { isOwnAddress } from '../../controller/own-addresses.js'
+import type { Conditions } from '../../controller/state/conditions.js'
+import type { Control } from '../../controller/control.js'
+import type { ControlEvent } from '../../controller/views.js'
+import type { GatewayView } from '../../controller/views.js'
+import { State } from '../../controller/state/state.js'
+import { DEFAULT_SUSPECTS } from '../../controller/state/suspects.js'
+import { openEmbedded } from '../../registry/embedded/registry.js'
 import type { Registry } from '../../registry/registry.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { silentLogger } from '../../runtime/logger.js'
 import type { Logger } from '../../runtime/logger.js'
-import type { Settings } from '../../runtime/settings.js'
-import { until } from './until.js'
+import type { Settings } from '../../runtime/config/settings.js'
+import { until } from '../../lab/until.js'
 
 export function testSettings(home: string, given: Partial<Settings> = {}): Settings {
   return {

@@ -1,9 +1,9 @@
 // Failures and counts in a real nginx, without requests that fail: the server that writes them, and its client.
 import { join } from 'node:path'
 import * as esbuild from 'esbuild'
-import { ask } from './ask.js'
-import type { GatewayOptions } from './gateway.js'
-import { repository } from './tools.js'
+import { ask } from '../../lab/ask.js'
+import type { GatewayOptions } from '../../lab/nginx/gateway.js'
+import { repository } from '../../lab/tools.js'
 
 /** To be spread into the options of a gateway. */
 export const withEventWriter: Required<Pick<GatewayOptions, 'conf' | 'prepare'>> = {

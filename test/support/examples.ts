@@ -6,12 +6,12 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
-import { freePort } from './ports.js'
-import { PROGRAM, buildIfStale, makeHome, start } from './started.js'
-import type { Home } from './started.js'
-import { temporaryFolder } from './temp.js'
-import { repository, tools } from './tools.js'
-import { until } from './until.js'
+import { freePort } from '../../lab/ports.js'
+import { PROGRAM, buildIfStale, makeHome, start } from '../../lab/nginx/started.js'
+import type { Home } from '../../lab/nginx/started.js'
+import { temporaryFolder } from '../../lab/temp.js'
+import { repository, tools } from '../../lab/tools.js'
+import { until } from '../../lab/until.js'
 
 interface Block {
   commands: string

@@ -16,6 +16,54 @@ const FOLDERS: Record<string, readonly string[]> = {
   cli: ['contract', 'runtime', 'setup', 'nginx'],
 }
 
+/**
+ * The floors of a folder with rooms, the lowest first. A room is a folder, or a file that stands beside
+ * them; a file may import from its own room and from lower floors.
+ */
+const FLOORS: Record<string, readonly (readonly string[])[]> = {
+  contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
+  runtime: [
+    ['errors.ts', 'logger.ts', 'nearest.ts', 'retry.ts', 'wake.ts'],
+    ['config', 'trusted-ca.ts'],
+  ],
+  registry: [
+    ['registry.ts'],
+    ['deliver.ts', 'operations.ts', 'remote-lease.ts'],
+    ['embedded', 'etcd', 'http'],
+    ['open.ts'],
+  ],
+  agent: [['engine'], ['plan'], ['register', 'print.ts'], ['agent.ts'], ['main.ts']],
+  controller: [
+    ['views.ts', 'own-addresses.ts', 'pool'],
+    ['state'],
+    ['control.ts', 'table', 'health/checks', 'certificates'],
+    ['health', 'fallback'],
+    ['push'],
+    ['gateways'],
+    ['core.ts'],
+    ['metrics.ts'],
+    ['controller.ts'],
+    ['api'],
+    ['main.ts'],
+  ],
+  njs: [
+    ['stream-types.d.ts', 'memory'],
+    ['admin', 'table'],
+    ['choose/policy'],
+    ['choose'],
+    ['hop', 'stream'],
+    ['front'],
+    ['entry'],
+  ],
+}
+
+/** Where a room may see less than all the floors below it. */
+const SEES: Record<string, RegExp> = {
+  'njs/admin': /^njs\/(admin|memory)\//,
+  'controller/api':
+    /^controller\/(api|state|table)\/|^controller\/(control|own-addresses|views)\.ts$/,
+}
+
 /** The command line starts the parts, so these files also know where each of them begins. */
 const STARTERS = /^cli\/(main\.ts$|commands\/)/
 const ENTRY_POINTS = new Set(['agent/main.ts', 'controller/main.ts'])
@@ -24,17 +72,17 @@ const ENTRY_POINTS = new Set(['agent/main.ts', 'controller/main.ts'])
 const PACKAGES: Record<string, RegExp> = {
   '@peculiar/x509': /^cli\/start\/own-certificate\.ts$/,
   'reflect-metadata': /^cli\/start\/own-certificate\.ts$/,
-  etcd3: /^registry\/etcd[^/]*\.ts$/,
-  dockerode: /^agent\/docker\.ts$/,
+  etcd3: /^registry\/etcd\//,
+  dockerode: /^agent\/engine\/docker\.ts$/,
   fastify: /^controller\/api\//,
   '@fastify/*': /^controller\/api\//,
-  typebox: /^(controller\/api\/|runtime\/config\.ts$)/,
-  'classic-level': /^registry\/embedded[^/]*\.ts$/,
-  'dns-packet': /^controller\/pool-dns\.ts$/,
+  typebox: /^(controller\/api\/|runtime\/config\/)/,
+  'classic-level': /^registry\/embedded\//,
+  'dns-packet': /^controller\/pool\/dns-responder\.ts$/,
   pino: /^runtime\/logger\.ts$/,
   'prom-client': /^controller\/metrics\.ts$/,
   undici: /^(controller|cli|registry|agent)\//,
-  yaml: /^runtime\/config[^/]*\.ts$/,
+  yaml: /^runtime\/config\//,
 }
 
 /** Outside Node, only what the engines bring along; the contract does no I/O at all. */
@@ -63,12 +111,86 @@ export function offences(path: string, text: string): string[] {
 }
 
 function refuseOurs(path: string, name: string): string | undefined {
-  const target = posix.join(posix.dirname(path), name).replace(/\.js$/, '.ts')
+  const target = targetOf(path, name)
   const from = folderOf(path)
   const to = folderOf(target)
-  if (from === to || FOLDERS[from]?.includes(to)) return undefined
+  if (from === to) return refuseRoom(path, target)
+  if (FOLDERS[from]?.includes(to)) return undefined
   if (STARTERS.test(path) && ENTRY_POINTS.has(target)) return undefined
   return `${from} may not know ${to}`
+}
+
+function refuseRoom(path: string, target: string): string | undefined {
+  const floors = FLOORS[folderOf(path)]
+  if (!floors) return undefined
+  const [from, to] = [roomOf(path, floors), roomOf(target, floors)]
+  if (from.room === '' || to.room === '') return `no floor has ${from.room === '' ? path : target}`
+  const sees = SEES[`${folderOf(path)}/${from.room}`]
+  if (sees && !sees.test(target)) return `${from.room} sees ${sees.source} alone`
+  if (from.room === to.room || to.floor < from.floor) return undefined
+  return `${to.room} is not below ${from.room}`
+}
+
+/** The innermost room that a file is in: `health/checks` before `health`. */
+function roomOf(
+  path: string,
+  floors: readonly (readonly string[])[],
+): { room: string; floor: number } {
+  const inside = path.slice(folderOf(path).length + 1)
+  let found = { room: '', floor: -1 }
+  floors.forEach((rooms, floor) => {
+    for (const room of rooms) {
+      const isIn = inside === room || inside.startsWith(`${room}/`)
+      if (isIn && room.length > found.room.length) found = { room, floor }
+    }
+  })
+  return found
+}
+
+/** Files that import one another in a circle, each circle once, as `a.ts b.ts`. */
+export function circles(files: ReadonlyMap<string, string>): string[] {
+  const targets = new Map<string, string[]>()
+  for (const [path, text] of files) {
+    const ours = importsOf(path, text).filter((name) => name.startsWith('.'))
+    targets.set(
+      path,
+      ours.map((name) => targetOf(path, name)),
+    )
+  }
+  return componentsOf(targets)
+    .filter((files) => files.length > 1)
+    .map((files) => files.sort().join(' '))
+}
+
+/** Tarjan's strongly connected components. */
+function componentsOf(targets: ReadonlyMap<string, readonly string[]>): string[][] {
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const stack: string[] = []
+  const found: string[][] = []
+  const visit = (file: string): number => {
+    const index = order.size
+    order.set(file, index)
+    lowest.set(file, index)
+    stack.push(file)
+    for (const next of targets.get(file) ?? []) {
+      if (!targets.has(next)) continue
+      const reached = order.has(next)
+        ? stack.includes(next)
+          ? order.get(next)
+          : undefined
+        : visit(next)
+      if (reached !== undefined) lowest.set(file, Math.min(lowest.get(file) ?? index, reached))
+    }
+    if (lowest.get(file) === index) found.push(stack.splice(stack.indexOf(file)))
+    return lowest.get(file) ?? index
+  }
+  for (const file of targets.keys()) if (!order.has(file)) visit(file)
+  return found
+}
+
+function targetOf(path: string, name: string): string {
+  return posix.join(posix.dirname(path), name).replace(/\.js$/, '.ts')
 }
 
 function refuseTheirs(path: string, name: string): string | undefined {

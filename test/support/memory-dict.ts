@@ -1,5 +1,5 @@
 // The dicts of nginx, in memory, for tests of the pure parts of njs/.
-import type { Dict, NumberDict } from '../../njs/dict.js'
+import type { Dict, NumberDict } from '../../njs/memory/dict.js'
 
 export interface MemoryDict extends Dict {
   /** Every entry, sorted by key. */

@@ -1,6 +1,6 @@
 // Bundled into an nginx under test: writes what requests would, with Sluice's own functions.
-import { zones } from '../../njs/dict.js'
-import { appendEvent } from '../../njs/events.js'
+import { zones } from '../../njs/memory/dict.js'
+import { appendEvent } from '../../njs/memory/events.js'
 
 /** `/append?text=f<sid>&times=3` */
 function append(r: NginxHTTPRequest): void {

@@ -2,18 +2,18 @@
  * What the pure parts of njs/ do over a dict, as a function that runs in Node and, bundled, in both engines over nginx's own
  * dicts. Written in the dialect of njs. Answers a line for each thing that is not as it should be.
  */
-import { printPeer, printState } from '../../contract/table.js'
-import { countActive, dropDead, enter, leave } from '../../njs/active.js'
-import { applyClaim, applyDelta, readState } from '../../njs/apply.js'
-import { choose } from '../../njs/choice.js'
-import type { Dict, NumberDict } from '../../njs/dict.js'
-import { pickSlowly } from '../../njs/front.js'
-import { drawSid, findUnit } from '../../njs/lookup.js'
-import { findPeer, upstreamsOf } from '../../njs/peers.js'
-import { parsePick, plan } from '../../njs/plan.js'
-import { refusalPage } from '../../njs/refusal.js'
-import { describe } from '../../njs/report.js'
-import { giveTurn, takeTurn } from '../../njs/turn.js'
+import { printPeer, printState } from '../../contract/table/table.js'
+import { countActive, dropDead, enter, leave } from '../../njs/memory/in-flight.js'
+import { applyClaim, applyDelta, readState } from '../../njs/admin/apply.js'
+import { choose } from '../../njs/choose/choice.js'
+import type { Dict, NumberDict } from '../../njs/memory/dict.js'
+import { pickSlowly } from '../../njs/front/pick-slowly.js'
+import { drawSid, findUnit } from '../../njs/table/lookup.js'
+import { findPeer, upstreamsOf } from '../../njs/table/peers.js'
+import { parsePick, plan } from '../../njs/hop/plan.js'
+import { refusalPage } from '../../njs/hop/refusal.js'
+import { describe } from '../../njs/table/request-report.js'
+import { giveTurn, takeTurn } from '../../njs/memory/write-lock.js'
 
 export interface SuiteDicts {
   table: Dict

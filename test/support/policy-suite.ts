@@ -2,16 +2,21 @@
  * Expected picks of every balance over the same lists, and what holds for all of them. Runs in Node and, bundled, in both
  * engines over nginx's own dicts; written in the dialect of njs. Answers a line for each thing that is not as it should be.
  */
-import { CHUNK_ENTRIES, RING_CHUNK, RING_POSITIONS, printEntry } from '../../contract/rules.js'
-import type { RuleBalance, Rules } from '../../contract/rules.js'
-import { textOf } from '../../contract/text-source.js'
-import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/load.js'
-import { meanTime, spendTry, takeTrial } from '../../njs/load.js'
-import { chooseByRules } from '../../njs/policy/balance.js'
-import { drawn } from '../../njs/policy/list.js'
-import { sessionEntry } from '../../njs/policy/session.js'
+import {
+  CHUNK_ENTRIES,
+  RING_CHUNK,
+  RING_POSITIONS,
+  printEntry,
+} from '../../contract/table/rules.js'
+import type { RuleBalance, Rules } from '../../contract/table/rules.js'
+import { textOf } from '../../contract/guard/text-source.js'
+import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/memory/load.js'
+import { meanTime, spendTry, takeTrial } from '../../njs/memory/load.js'
+import { chooseByRules } from '../../njs/choose/policy/balance.js'
+import { drawn } from '../../njs/choose/policy/list.js'
+import { sessionEntry } from '../../njs/choose/policy/session.js'
 import type { SuiteDicts } from './njs-suite.js'
-import { NO_RULES } from './no-rules.js'
+import { NO_RULES } from '../../lab/nginx/no-rules.js'
 
 interface Listed {
   name: string

@@ -1,7 +1,7 @@
 // What a proxy in front sends before all else, and connections that begin with it.
 import { connect, isIPv6, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { until } from './until.js'
+import { until } from '../../lab/until.js'
 
 /** The PROXY protocol's first version: a line of text. */
 export function lineFor(client: string): Buffer {

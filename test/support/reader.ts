@@ -1,8 +1,8 @@
 /** Reads an upstream's unit by the contract alone, as plainly as can be. */
-import { CHUNK_ENTRIES, ENTRY_LENGTH, parseEntry, parseRules } from '../../contract/rules.js'
-import type { Entry, Rules } from '../../contract/rules.js'
-import { DIGEST_LENGTH, parsePeer } from '../../contract/table.js'
-import type { PeerLine } from '../../contract/table.js'
+import { CHUNK_ENTRIES, ENTRY_LENGTH, parseEntry, parseRules } from '../../contract/table/rules.js'
+import type { Entry, Rules } from '../../contract/table/rules.js'
+import { DIGEST_LENGTH, parsePeer } from '../../contract/table/table.js'
+import type { PeerLine } from '../../contract/table/table.js'
 
 export type Table = ReadonlyMap<string, string>
 

@@ -1,5 +1,5 @@
 import type { Change, Entry, Registry, Watch } from '../../registry/registry.js'
-import { until } from './until.js'
+import { until } from '../../lab/until.js'
 
 /** A watch that keeps what it was told, and holds it to the promises of the interface while doing so. */
 export class Recorder {

@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openEmbedded } from '../../registry/embedded.js'
+import { openEmbedded } from '../../registry/embedded/registry.js'
 import type { Registry } from '../../registry/registry.js'
 import { silentLogger as log } from '../../runtime/logger.js'
 

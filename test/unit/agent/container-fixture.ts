@@ -1,4 +1,4 @@
-import type { Container } from '../../../agent/container.js'
+import type { Container } from '../../../agent/engine/container.js'
 
 /** A running container on `bridge` that exposes port 80; what a test is about is given. */
 export function container(changes: Partial<Container> = {}): Container {

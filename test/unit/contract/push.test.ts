@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Checked } from '../../../contract/checked.js'
+import type { Checked } from '../../../contract/guard/checked.js'
 import {
   checkActive,
   checkAnswers,
@@ -19,8 +19,8 @@ import {
   printPeer,
   printState,
   shareCell,
-} from '../../../contract/table.js'
-import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from '../../../contract/zones.js'
+} from '../../../contract/table/table.js'
+import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from '../../../contract/table/zones.js'
 
 const SID = 'a'.repeat(32)
 const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', SID]] }

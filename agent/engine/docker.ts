@@ -1,0 +1,137 @@
+/** One container engine behind its HTTP API, by dockerode. Nothing else imports it. */
+import Docker from 'dockerode'
+import { messageOf, SluiceError } from '../../runtime/errors.js'
+import { within } from '../../runtime/retry.js'
+import { readInspected } from './container.js'
+import type { Container } from './container.js'
+import { LineSplitter, parseEvent } from './events.js'
+import type { EngineEvent } from './events.js'
+
+export interface EventStream {
+  /** Resolves with the reason once no more events come. Never rejects. */
+  readonly closed: Promise<string>
+  close(): void
+}
+
+export interface EventHandlers {
+  onEvent(event: EngineEvent): void
+  /** Something came that could not be read: only a listing tells what happened. */
+  onLost(): void
+}
+
+/** Every call rejects when the engine does not answer in time. */
+export interface Engine {
+  readonly address: string
+  openEvents(handlers: EventHandlers): Promise<EventStream>
+  /** Ids of the containers that have a process; with `all`, of all. */
+  list(all?: boolean): Promise<string[]>
+  /** Undefined: there is no such container. */
+  inspect(id: string): Promise<Container | undefined>
+  ping(): Promise<void>
+}
+
+export const PING_TIMEOUT_MS = 2000
+const UNARY_TIMEOUT_MS = 10_000
+/** Time until the event stream's headers; the stream itself may be silent for days. */
+const CONNECT_TIMEOUT_MS = 5000
+const USUAL_SOCKET = '/var/run/docker.sock'
+
+type ClientOptions = Docker.DockerOptions & { connectionTimeout?: number }
+
+/** Where `settings.docker` says that the engine is: the address to show, and what dockerode needs to get there. */
+function locate(setting: string): { address: string; options: ClientOptions } {
+  if (setting === 'auto') {
+    const address = process.env.DOCKER_HOST
+    return address === undefined || address === ''
+      ? { address: `unix://${USUAL_SOCKET}`, options: { socketPath: USUAL_SOCKET } }
+      : { address, options: {} }
+  }
+  if (setting.startsWith('unix://') || setting.startsWith('/')) {
+    const socketPath = setting.replace(/^unix:\/\//, '')
+    // An empty host keeps dockerode from taking DOCKER_HOST's instead.
+    return { address: setting, options: { socketPath, host: '', protocol: 'http' } }
+  }
+  const url = URL.canParse(setting) ? new URL(setting) : undefined
+  if (url === undefined || !/^(tcp|https?):$/.test(url.protocol) || url.hostname === '') {
+    const message = `docker ${JSON.stringify(setting)} must be auto, off, unix:///path or tcp://host:port`
+    throw new SluiceError('invalid', message, { field: 'docker' })
+  }
+  const protocol = url.protocol === 'https:' ? 'https' : 'http'
+  const port = url.port || (protocol === 'https' ? '2376' : '2375')
+  return { address: setting, options: { host: url.hostname, port, protocol } }
+}
+
+function statusCode(error: unknown): unknown {
+  return error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
+}
+
+class DockerEngine implements Engine {
+  readonly address: string
+  readonly #events: Docker
+  readonly #unary: Docker
+
+  constructor(setting: string) {
+    const { address, options } = locate(setting)
+    this.address = address
+    // A `timeout` would end an event stream in which nothing happens for a while: hence two clients.
+    const forEvents: ClientOptions = { ...options, connectionTimeout: CONNECT_TIMEOUT_MS }
+    this.#events = new Docker(forEvents)
+    this.#unary = new Docker({ ...options, timeout: UNARY_TIMEOUT_MS })
+  }
+
+  async openEvents(handlers: EventHandlers): Promise<EventStream> {
+    const filters = { type: ['container', 'network'] as Array<'container' | 'network'> }
+    const stream = (await this.#events.getEvents({ filters })) as NodeJS.ReadableStream & {
+      destroy(): void
+    }
+    const onLine = (line: string) => {
+      const event = parseEvent(line)
+      if (event === null) {
+        handlers.onLost()
+      } else {
+        handlers.onEvent(event)
+      }
+    }
+    const lines = new LineSplitter(onLine, () => handlers.onLost())
+    const closed = new Promise<string>((resolve) => {
+      // dockerd that goes down makes `error` (ECONNRESET) and `close`, and no `end`.
+      stream.on('error', (error: unknown) => resolve(messageOf(error)))
+      stream.on('close', () => resolve('the event stream was closed'))
+      stream.on('end', () => resolve('the event stream ended'))
+    })
+    stream.on('data', (chunk: Buffer) => lines.push(chunk))
+    return { closed, close: () => stream.destroy() }
+  }
+
+  async list(all = false): Promise<string[]> {
+    const containers = await this.#call('list', this.#unary.listContainers({ all }))
+    return containers.map(({ Id }) => Id)
+  }
+
+  async inspect(id: string): Promise<Container | undefined> {
+    try {
+      const inspected = await this.#call('inspect', this.#unary.getContainer(id).inspect())
+      return readInspected(inspected)
+    } catch (error) {
+      if (statusCode(error) === 404) {
+        return undefined
+      }
+      throw error
+    }
+  }
+
+  async ping(): Promise<void> {
+    await this.#call('ping', this.#unary.ping(), PING_TIMEOUT_MS)
+  }
+
+  // An answer that breaks off in its middle leaves dockerode's promise open for ever.
+  #call<T>(what: string, work: Promise<T>, ms = UNARY_TIMEOUT_MS): Promise<T> {
+    const late = () => new Error(`the engine did not answer ${what} within ${ms} ms`)
+    return within(ms, work, late)
+  }
+}
+
+/** Reaches nothing yet. Throws `invalid` when the setting is no address. */
+export function openEngine(setting: string): Engine {
+  return new DockerEngine(setting)
+}

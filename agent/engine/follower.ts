@@ -1,0 +1,249 @@
+/**
+ * Follows one engine, level-triggered: an event only says which container to look at again, and every container is
+ * looked at again after each connection and every `resyncMs`. So whatever was missed heals by itself.
+ */
+import { messageOf } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import { Backoff, pause } from '../../runtime/retry.js'
+import { isStopSignal, runOf } from './container.js'
+import type { Container } from './container.js'
+import type { Engine } from './docker.js'
+import type { EngineEvent } from './events.js'
+
+export interface FollowOptions {
+  /** Makes a new client; called for each connection. */
+  open: () => Engine
+  log: Logger
+  /** All containers that have a process, whenever something about them may have changed. */
+  onContainers(containers: ReadonlyMap<string, Container>): void
+  /** A run of a container was sent its stop signal. Comes before the `onContainers` that shows it. */
+  onStopSignal(run: string): void
+  /** Milliseconds between full comparisons. */
+  resyncMs?: number
+  pingMs?: number
+}
+
+const RESYNC_MS = 30_000
+const PING_MS = 5000
+const MISSED_PINGS = 2
+const INSPECTIONS_AT_ONCE = 4
+
+/** What goes on inside a container all day long, as healthchecks do, changes nothing about it. */
+const IGNORED = /^(exec_|top|attach|resize|archive|extract|export|commit|copy|prune)/
+
+export class Follower {
+  readonly #options: FollowOptions
+  readonly #containers = new Map<string, Container>()
+  /** Containers to be inspected; the number tells whether one came in again meanwhile. */
+  readonly #due = new Map<string, number>()
+  /** Signals sent to containers that were not inspected yet. */
+  readonly #kills = new Map<string, number>()
+  #counter = 0
+  #listed = false
+  #refreshing: Promise<void> | undefined
+  #away = false
+
+  constructor(options: FollowOptions) {
+    this.#options = options
+  }
+
+  /** Until `signal` aborts; outages are waited out. Rejects only when the engine's address is none. */
+  async run(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
+    while (!signal.aborted) {
+      const engine = this.#options.open()
+      try {
+        await this.#session(engine, signal, () => backoff.reset())
+      } catch (error) {
+        this.#tellAway(engine, messageOf(error))
+      }
+      if (!signal.aborted) {
+        await pause(backoff.nextMs(), signal)
+      }
+    }
+  }
+
+  #tellAway(engine: Engine, reason: string): void {
+    const { log } = this.#options
+    const fields = { engine: engine.address, reason }
+    if (this.#away) {
+      log.debug(fields, 'container engine still away')
+      return
+    }
+    this.#away = true
+    if (this.#listed) {
+      log.warn(fields, 'container engine away; what is registered stays')
+    } else {
+      log.info(fields, 'no container engine answers yet; looking again every few seconds')
+    }
+  }
+
+  async #session(engine: Engine, signal: AbortSignal, onGood: () => void): Promise<void> {
+    await engine.ping()
+    const session = new AbortController()
+    const end = () => session.abort()
+    // Events before the listing: what happens between the two is then in the stream.
+    const events = await engine.openEvents({
+      onEvent: (event) => this.#onEvent(event, engine, end),
+      onLost: () => this.#refreshAll(engine, end),
+    })
+    session.signal.addEventListener('abort', () => events.close())
+    signal.addEventListener('abort', end)
+    try {
+      await this.#listAll(engine)
+      onGood()
+      this.#away = false
+      this.#options.log.info({ engine: engine.address }, 'following container engine')
+      void this.#keepWatch(engine, end, session.signal)
+      const reason = await events.closed
+      if (!signal.aborted) {
+        throw new Error(reason)
+      }
+    } finally {
+      signal.removeEventListener('abort', end)
+      end()
+    }
+  }
+
+  /** Pings, and compares in full from time to time; ends the session when the engine is away. Never rejects. */
+  async #keepWatch(engine: Engine, end: () => void, signal: AbortSignal): Promise<void> {
+    const { pingMs = PING_MS, resyncMs = RESYNC_MS } = this.#options
+    let missed = 0
+    let lookedAtMs = performance.now()
+    for (;;) {
+      const sleptAtMs = performance.now()
+      await pause(Math.min(pingMs, resyncMs), signal)
+      if (signal.aborted) {
+        return
+      }
+      // This process slept longer than it meant to: events may have been dropped on the engine's side.
+      const overslept = performance.now() - sleptAtMs > 2 * pingMs
+      try {
+        await engine.ping()
+        missed = 0
+      } catch {
+        missed += 1
+        if (missed >= MISSED_PINGS) {
+          end()
+          return
+        }
+      }
+      if (overslept || performance.now() - lookedAtMs >= resyncMs) {
+        lookedAtMs = performance.now()
+        this.#refreshAll(engine, end)
+      }
+    }
+  }
+
+  #onEvent(event: EngineEvent, engine: Engine, end: () => void): void {
+    if (IGNORED.test(event.action)) {
+      return
+    }
+    const known = this.#containers.get(event.container)
+    if (event.action === 'kill' && event.signal !== undefined) {
+      this.#kills.set(event.container, event.signal)
+      if (known !== undefined && this.#applyKill(known)) this.#tell()
+    } else if (event.action === 'die') {
+      this.#kills.delete(event.container)
+      if (known !== undefined) {
+        // Its address may be another container's in a moment, so nobody waits for an inspection.
+        this.#containers.set(event.container, { ...known, status: 'stopped' })
+        this.#tell()
+      }
+    }
+    this.#mark(event.container)
+    this.#refresh(engine, end)
+  }
+
+  /** Whether the signal that the container was sent last means that it is being stopped. */
+  #applyKill(container: Container): boolean {
+    const signal = this.#kills.get(container.id)
+    this.#kills.delete(container.id)
+    if (signal === undefined || !isStopSignal(container, signal)) {
+      return false
+    }
+    this.#options.onStopSignal(runOf(container))
+    return true
+  }
+
+  #mark(id: string): void {
+    this.#counter += 1
+    this.#due.set(id, this.#counter)
+  }
+
+  #refreshAll(engine: Engine, end: () => void): void {
+    this.#listAll(engine).catch((error: unknown) => this.#giveUp(end, error))
+  }
+
+  #refresh(engine: Engine, end: () => void): void {
+    // The first listing inspects everything that came in meanwhile, too.
+    if (this.#listed) {
+      this.#inspectDue(engine).catch((error: unknown) => this.#giveUp(end, error))
+    }
+  }
+
+  /** An engine that answers pings and nothing else is as good as away: begin again. */
+  #giveUp(end: () => void, error: unknown): void {
+    this.#options.log.warn({ reason: messageOf(error) }, 'container engine does not answer')
+    end()
+  }
+
+  async #listAll(engine: Engine): Promise<void> {
+    const listed = await engine.list()
+    for (const id of [...listed, ...this.#containers.keys()]) {
+      this.#mark(id)
+    }
+    await this.#inspectDue(engine)
+    this.#listed = true
+    this.#tell()
+  }
+
+  /** One at a time; a second caller waits for the first and then goes on with what is still due. */
+  async #inspectDue(engine: Engine): Promise<void> {
+    while (this.#refreshing !== undefined) {
+      // Its failure is its caller's to deal with; what it left undone is still due.
+      await this.#refreshing.catch(() => undefined)
+    }
+    if (this.#due.size === 0) {
+      return
+    }
+    this.#refreshing = this.#inspectAll(engine)
+    try {
+      await this.#refreshing
+    } finally {
+      this.#refreshing = undefined
+    }
+  }
+
+  async #inspectAll(engine: Engine): Promise<void> {
+    while (this.#due.size > 0) {
+      const batch = [...this.#due].slice(0, INSPECTIONS_AT_ONCE)
+      const changed = await Promise.all(batch.map(([id, mark]) => this.#inspect(engine, id, mark)))
+      if (changed.includes(true)) {
+        this.#tell()
+      }
+    }
+  }
+
+  async #inspect(engine: Engine, id: string, mark: number): Promise<boolean> {
+    const container = await engine.inspect(id)
+    // An event that came while the engine answered may have made the answer old: it is due again.
+    if (this.#due.get(id) !== mark) {
+      return false
+    }
+    this.#due.delete(id)
+    if (container === undefined || container.status === 'stopped') {
+      this.#kills.delete(id)
+      return this.#containers.delete(id)
+    }
+    this.#containers.set(id, container)
+    this.#applyKill(container)
+    return true
+  }
+
+  #tell(): void {
+    if (this.#listed) {
+      this.#options.onContainers(this.#containers)
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Routes outlive the last container of their upstream for a while: whoever asks while it restarts is told that nothing is
+ * up (503, try again), and not that there is no such host (404). Pure but for what it remembers.
+ */
+import { parseKey } from '../../contract/keys.js'
+import { checkRoute } from '../../contract/record/route.js'
+import type { RouteRecord } from '../../contract/record/route.js'
+
+export class LingeringRoutes {
+  readonly #forMs: number
+  /** Registry key → when it was first not wanted any more. */
+  readonly #since = new Map<string, number>()
+
+  constructor(forMs: number) {
+    this.#forMs = forMs
+  }
+
+  /**
+   * Adds to `wanted` (registry key → value) the routes of `before` that linger. Milliseconds until the first of them
+   * goes; undefined when there is none.
+   */
+  keep(
+    wanted: Map<string, string>,
+    before: ReadonlyMap<string, string>,
+    nowMs: number,
+  ): number | undefined {
+    const { upstreams, places } = summary(wanted)
+    const missing = [...before].filter(([key]) => key.startsWith('routes/') && !wanted.has(key))
+    const until: number[] = []
+    const lingering = new Set<string>()
+    for (const [key, value] of missing) {
+      const route = routeIn(value)
+      const endsAtMs = (this.#since.get(key) ?? nowMs) + this.#forMs
+      const isFree = route !== undefined && !places.has(placeOf(route))
+      // An upstream that has a container left does not restart: then its labels have changed.
+      if (isFree && !upstreams.has(route.upstream ?? '') && endsAtMs > nowMs) {
+        this.#since.set(key, endsAtMs - this.#forMs)
+        lingering.add(key)
+        until.push(endsAtMs - nowMs)
+        wanted.set(key, value)
+      }
+    }
+    for (const key of this.#since.keys()) {
+      if (!lingering.has(key)) {
+        this.#since.delete(key)
+      }
+    }
+    return until.length === 0 ? undefined : Math.min(...until)
+  }
+}
+
+interface Summary {
+  upstreams: Set<string>
+  /** Hosts and path prefixes that have a route. */
+  places: Set<string>
+}
+
+function summary(wanted: ReadonlyMap<string, string>): Summary {
+  const upstreams = new Set<string>()
+  const places = new Set<string>()
+  for (const [key, value] of wanted) {
+    const parsed = parseKey(key)
+    const route = parsed?.kind === 'routes' ? routeIn(value) : undefined
+    if (parsed?.kind === 'instances') {
+      upstreams.add(parsed.upstream)
+    } else if (route !== undefined) {
+      places.add(placeOf(route))
+    }
+  }
+  return { upstreams, places }
+}
+
+/** Undefined for what an earlier life left and is no route: it goes at once. */
+function routeIn(value: string): RouteRecord | undefined {
+  try {
+    const checked = checkRoute(JSON.parse(value))
+    return checked.ok ? checked.value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function placeOf({ hosts, pathPrefix }: RouteRecord): string {
+  return `${hosts.join()}${pathPrefix}`
+}

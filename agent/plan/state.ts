@@ -1,0 +1,38 @@
+/** What a container's own state makes of its instance. Pure. */
+import type { InstanceState } from '../../contract/record/records.js'
+import type { Container } from '../engine/container.js'
+
+/** Why an instance drains after its container was told to stop; also how an agent knows it again after a restart. */
+export const STOPPING = 'the container was told to stop'
+
+export interface Observed {
+  /** A stop signal was sent to this run of it. Inspect says `running` until it has ended. */
+  signalled: boolean
+  /** Its port took a connection once. */
+  answered: boolean
+}
+
+export interface StateAndReason {
+  state: InstanceState
+  reason?: string
+}
+
+/** Undefined: there is no process, so nothing is registered. A stop signal stays in force until the container's next start. */
+export function stateOf(container: Container, observed: Observed): StateAndReason | undefined {
+  if (container.status === 'stopped') {
+    return undefined
+  }
+  if (container.status === 'paused') {
+    return { state: 'down', reason: 'the container is paused' }
+  }
+  if (observed.signalled) {
+    return { state: 'draining', reason: STOPPING }
+  }
+  if (container.health === 'starting' || container.health === 'unhealthy') {
+    return { state: 'down', reason: `its HEALTHCHECK says ${container.health}` }
+  }
+  if (container.health === 'none' && !observed.answered) {
+    return { state: 'down', reason: 'its port does not take connections yet' }
+  }
+  return { state: 'up' }
+}

@@ -1,0 +1,53 @@
+/** The lease that this agent holds, kept in its home, so that its next life takes the same one up. */
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { messageOf, systemCode } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+
+export class LeaseMemo {
+  readonly #path: string
+  /** Registry, cluster and agent that the lease belongs to: with another one it means nothing. */
+  readonly #scope: string
+  readonly #log: Logger
+
+  constructor(path: string, scope: string, log: Logger) {
+    this.#path = path
+    this.#scope = scope
+    this.#log = log
+  }
+
+  /** Undefined when there is none, or none that can be read: a new one is as good, it only costs a few writes. */
+  async read(): Promise<string | undefined> {
+    try {
+      const memo = JSON.parse(await readFile(this.#path, 'utf8')) as Record<string, unknown> | null
+      return memo?.scope === this.#scope && typeof memo.lease === 'string' ? memo.lease : undefined
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') {
+        this.#log.warn({ path: this.#path, reason: messageOf(error) }, 'lease memo not readable')
+      }
+      return undefined
+    }
+  }
+
+  /** Only when everything of ours stands under this lease: the next life believes so. Never rejects. */
+  async write(lease: string): Promise<void> {
+    const partial = `${this.#path}.new`
+    try {
+      await mkdir(dirname(this.#path), { recursive: true })
+      await writeFile(partial, JSON.stringify({ scope: this.#scope, lease }), { mode: 0o600 })
+      await rename(partial, this.#path)
+    } catch (error) {
+      const fields = { path: this.#path, reason: messageOf(error) }
+      this.#log.warn(fields, 'lease memo not written; the next start takes a new lease')
+    }
+  }
+
+  /** Before anything is put under another lease. Never rejects: the worst is a late renewal. */
+  async forget(): Promise<void> {
+    try {
+      await rm(this.#path, { force: true })
+    } catch (error) {
+      this.#log.warn({ path: this.#path, reason: messageOf(error) }, 'lease memo not removed')
+    }
+  }
+}

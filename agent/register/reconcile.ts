@@ -1,0 +1,94 @@
+/** (wanted, registered) → the operations that make them equal. Pure. */
+import { parseKey } from '../../contract/keys.js'
+import type { Entry, RegistryOperation } from '../../registry/registry.js'
+import { routePrefix } from '../plan/labels.js'
+
+/** One of this agent's own records, as the registry is known to have it. */
+export interface Registered {
+  value: string
+  /** Whether it stands under the lease that is held now. */
+  bound: boolean
+}
+
+export interface Steps {
+  /** Lists of operations to be committed one after the other. Records to be removed are marked `gone` in the first ones. */
+  commits: RegistryOperation[][]
+  /** Wanted keys that belong to somebody else; they are left alone. */
+  taken: string[]
+}
+
+/** Operations in one commit: below etcd's 128. */
+export const MOST_OPERATIONS = 100
+
+function agentOf(value: string): unknown {
+  try {
+    return (JSON.parse(value) as { agent?: unknown } | null)?.agent
+  } catch {
+    // A value that nobody can read belongs to nobody, and is left to the operator.
+    return undefined
+  }
+}
+
+/** Whether an entry was put by this agent, in this life or an earlier one. */
+export function isOwn(entry: Pick<Entry, 'key' | 'value'>, agent: string): boolean {
+  const key = parseKey(entry.key)
+  if (key?.kind === 'instances') {
+    return agentOf(entry.value) === agent
+  }
+  return (
+    (key?.kind === 'hosts' && key.id === agent) ||
+    (key?.kind === 'routes' && key.id.startsWith(routePrefix(agent)))
+  )
+}
+
+/** A route has no lease: an agent that is cut off must not take the hosts of its containers down with it. */
+function isLeased(key: string): boolean {
+  return !key.startsWith('routes/')
+}
+
+function chunk(operations: RegistryOperation[]): RegistryOperation[][] {
+  const chunks: RegistryOperation[][] = []
+  for (let at = 0; at < operations.length; at += MOST_OPERATIONS) {
+    chunks.push(operations.slice(at, at + MOST_OPERATIONS))
+  }
+  return chunks
+}
+
+function putOf(key: string, value: string, lease: string): RegistryOperation {
+  return { type: 'put', key, value, ...(isLeased(key) && { lease }) }
+}
+
+/** The record with `gone`, so that whoever watches can tell a removal from a lost lease. */
+function farewell(key: string, value: string, lease: string): RegistryOperation[] {
+  return key.startsWith('instances/')
+    ? [putOf(key, JSON.stringify({ ...(JSON.parse(value) as object), gone: true }), lease)]
+    : []
+}
+
+/**
+ * `foreign` are keys that stand in the registry and are not this agent's. A new key is put only if it is not there, so
+ * that two agents with the same wish do not overwrite each other.
+ */
+export function reconcile(
+  wanted: ReadonlyMap<string, string>,
+  registered: ReadonlyMap<string, Registered>,
+  foreign: ReadonlySet<string>,
+  lease: string,
+): Steps {
+  const puts: RegistryOperation[] = []
+  const taken: string[] = []
+  for (const [key, value] of wanted) {
+    const there = registered.get(key)
+    if (foreign.has(key)) {
+      taken.push(key)
+    } else if (there === undefined) {
+      puts.push({ ...putOf(key, value, lease), ifRevision: 0 })
+    } else if (there.value !== value || (isLeased(key) && !there.bound)) {
+      puts.push(putOf(key, value, lease))
+    }
+  }
+  const left = [...registered].filter(([key]) => !wanted.has(key))
+  const farewells = left.flatMap(([key, { value }]) => farewell(key, value, lease))
+  const deletes = left.map(([key]): RegistryOperation => ({ type: 'delete', key }))
+  return { commits: [...chunk([...farewells, ...puts]), ...chunk(deletes)], taken }
+}

@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { runCommand } from '../../setup/command.js'
+import { unpackDebian } from '../../setup/debian.js'
+import { withLock } from '../../setup/lock.js'
+import { messageOf } from '../../runtime/errors.js'
+import { toolsFolder } from '../../lab/tools.js'
+
+const CONNECTIONS = 32
+
+/** Path of wrk, unpacked on first use; undefined where it cannot be had. */
+export async function ensureWrk(say: (line: string) => void): Promise<string | undefined> {
+  const into = join(toolsFolder, 'wrk')
+  const program = join(into, 'bin/wrk')
+  const request = { suite: 'trixie', packages: ['wrk'], into, programs: ['usr/bin/wrk'], say }
+  try {
+    await withLock(
+      `${into}.lock`,
+      () => undefined,
+      async () => {
+        if (!existsSync(program)) await unpackDebian(request)
+      },
+    )
+    return program
+  } catch (error) {
+    // Processor time is measured without it; the report says that throughput was not.
+    say(`wrk could not be had: ${messageOf(error)}`)
+    return undefined
+  }
+}
+
+/** Requests a second that one thread of wrk gets over 32 connections. Rejects when any was not answered by 2xx. */
+export async function throughput(options: {
+  wrk: string
+  url: string
+  host: string
+  seconds: number
+  /** Each over a connection of its own. */
+  once?: boolean
+  /** One more, as it is sent. */
+  header?: string
+}): Promise<number> {
+  const { wrk, url, host, seconds, once = false, header } = options
+  const headers = [`Host: ${host}`, ...(once ? ['Connection: close'] : []), header ?? []].flat()
+  const sent = headers.flatMap((line) => ['-H', line])
+  const flags = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, ...sent, url]
+  const { code, stdout, stderr } = await runCommand(wrk, flags)
+  const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? NaN)
+  if (code === 0 && perSecond > 0 && !/Non-2xx|Socket errors/.test(stdout)) return perSecond
+  throw new Error(`wrk ${url}: ${stdout}${stderr}`)
+}

@@ -1,0 +1,83 @@
+import type { Operation, Rig } from '../../lab/load/rig.js'
+import { freePort } from '../../lab/ports.js'
+import { tools } from '../../lab/tools.js'
+import { startCheapBackends } from '../rig/cheap-backends.js'
+import { CONNECTIONS, COUNTED, applyAll, countGrowth } from '../rig/growth.js'
+import type { Grown } from '../rig/growth.js'
+import type { Bench, Finding, Part } from '../report/report.js'
+import { count, ratio } from '../report/statistics.js'
+import { ensureTracers } from '../trace/tracers.js'
+
+const UPSTREAMS = [1, 100, 10_000]
+const ENGINES = ['njs', 'qjs'] as const
+/** All upstreams have these members: then the pool stays as it is, and the number of upstreams is all that grows. */
+const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.5.${n + 1}`)
+const BATCH = 100
+
+/** Names that differ at their end and at their start, one of which is asked. */
+const ASKED = 'asked'
+
+export const scalePart: Part = {
+  name: 'scale',
+  about: 'instructions for a request at 1 and at 10,000 upstreams (pick has the instances)',
+  run,
+}
+
+async function run(bench: Bench): Promise<Finding> {
+  const tracers = await ensureTracers((line) => bench.say(line))
+  if (tracers === undefined) throw new Error('valgrind cannot run here')
+  const { nginx } = await tools()
+  const backend = await freePort()
+  await startCheapBackends(bench, nginx, HOSTS, backend)
+  const counted: Grown[] = []
+  for (const engine of ENGINES) {
+    const grow = (rig: Rig, from: number, to: number): Promise<void> => fill(rig, from, to, backend)
+    const asked = [`${ASKED}.localhost`]
+    const growth = { engine, members: HOSTS, backend, sizes: UPSTREAMS, asked, grow }
+    counted.push(await countGrowth(bench, tracers, growth))
+  }
+  return finding(counted)
+}
+
+async function fill(rig: Rig, from: number, to: number, port: number): Promise<void> {
+  const operations: Operation[] = []
+  for (let upstream = from; upstream < to; upstream++) {
+    const name = upstream === 0 ? ASKED : `u${upstream}`
+    // The asked one has them all, and each of the others one.
+    const hosts = upstream === 0 ? HOSTS : [HOSTS[upstream % HOSTS.length] ?? '']
+    hosts.forEach((host, index) => {
+      const path = `/v1/upstreams/${name}/instances/i${index}`
+      operations.push({ method: 'PUT', path, body: { host, port } })
+    })
+  }
+  await applyAll(rig, operations, BATCH)
+}
+
+function finding(counted: Grown[]): Finding {
+  const row = (what: string, values: number[]): string[] => {
+    const [first = NaN] = values
+    const growth = values.map((value) => value / first)
+    return [what, ...values.map(count), ratio(Math.max(...growth))]
+  }
+  const rows = counted.flatMap(({ engine, sluice: [sluice = []], statics }) => [
+    row(`${engine}: Sluice`, sluice),
+    row(`${engine}: static upstream of the same nginx (control)`, statics),
+    [
+      `${engine}: Sluice / static`,
+      ...sluice.map((value, index) => ratio(value / (statics[index] ?? NaN))),
+      '',
+    ],
+  ])
+  return {
+    title: 'A request, at 1 and at 10,000 upstreams',
+    how:
+      `One upstream of ${HOSTS.length} instances is asked, and others are merely in the table; instructions ` +
+      `of the worker for each of ${COUNTED} requests over ${CONNECTIONS} connections, by callgrind:`,
+    columns: ['upstreams', ...UPSTREAMS.map(count), 'most / first'],
+    rows,
+    notes: [
+      'All upstreams have the same members, so nginx’s pool does not grow; pick has what it adds.',
+    ],
+    numbers: { upstreams: UPSTREAMS, counted },
+  }
+}

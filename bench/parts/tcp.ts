@@ -1,0 +1,227 @@
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { NginxInfo } from '../../setup/nginx.js'
+import { monotonicMs } from '../../lab/load/ledger.js'
+import { cpuNs } from '../../lab/load/processes.js'
+import { freePort } from '../../lab/ports.js'
+import { tools } from '../../lab/tools.js'
+import { until } from '../../lab/until.js'
+import { startAdopted, stopAdopted, withoutController } from '../rig/adopted.js'
+import type { Adopted } from '../rig/adopted.js'
+import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
+import { interleave, repeat } from '../load/drive.js'
+import { PlainNginx } from '../rig/plain-nginx.js'
+import type { Bench, Finding, Part } from '../report/report.js'
+import { count, median, pairedRatio, ratio } from '../report/statistics.js'
+import { ensureTracers } from '../trace/tracers.js'
+import type { Tracers } from '../trace/tracers.js'
+
+const ENGINES = ['njs', 'qjs'] as const
+const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.9.${n + 1}`)
+/** Upstreams of the same instances: the first is asked whether it takes a connection, by one more; in the second one try is all. */
+const UPSTREAMS = { asking: {}, once: { retry: { tries: 1 } } }
+const COLUMNS = ['static', 'static again', 'Sluice', 'Sluice, one try']
+const GREETING = 'bench\n'
+
+const COUNTED = 300
+const LANES = 16
+const ROUNDS = 15
+const SLICE = 500
+
+interface Measured {
+  engine: string
+  /** For each connection, by port and round. */
+  cpuNs: number[][]
+  perSecond: number[][]
+  instructions: number[] | undefined
+}
+
+export const tcpPart: Part = {
+  name: 'tcp',
+  about: 'a TCP connection through a route, against a static upstream in stream{}',
+  run,
+}
+
+async function run(bench: Bench): Promise<Finding> {
+  const tracers = await ensureTracers((line) => bench.say(line))
+  const { nginx } = await tools()
+  const backend = await freePort()
+  await startBackends(bench, nginx, backend)
+  const measured: Measured[] = []
+  for (const engine of ENGINES) {
+    bench.say(`${engine}: ${ROUNDS} rounds of ${SLICE} connections`)
+    const counted = tracers && (await countEach(bench, tracers, engine, backend))
+    measured.push({ engine, instructions: counted, ...(await time(bench, engine, backend)) })
+  }
+  return finding(measured)
+}
+
+/** They greet and close. */
+async function startBackends(bench: Bench, nginx: NginxInfo, port: number): Promise<void> {
+  const servers = HOSTS.map((host) => {
+    return `server { listen ${host}:${port} backlog=4096; return "${GREETING}"; }`
+  })
+  const started = await PlainNginx.start({
+    nginx,
+    folder: join(bench.folder, 'backends'),
+    main: ['worker_processes 1;', ...nginx.modules.map((path) => `load_module "${path}";`)].join(
+      '\n',
+    ),
+    configuration: `server { listen 127.0.0.1:${port}; }`,
+    stream: servers.join('\n'),
+    port,
+  })
+  bench.onEnd(() => started.stop())
+}
+
+async function countEach(
+  bench: Bench,
+  tracers: Tracers,
+  engine: 'njs' | 'qjs',
+  backend: number,
+): Promise<number[]> {
+  const folder = join(bench.folder, `callgrind-${engine}`)
+  const { adopted, ports } = await start(bench, engine, backend, { tracers, folder })
+  const worker = adopted.nginx.workers()[0] ?? 0
+  const found: number[] = []
+  await withoutController(adopted, async () => {
+    for (const port of ports) {
+      await open(port, COUNTED)
+      const total = await instructions(tracers, folder, worker, () => open(port, COUNTED))
+      found.push(total / COUNTED)
+    }
+  })
+  await stopAdopted(adopted)
+  return found
+}
+
+async function time(
+  bench: Bench,
+  engine: 'njs' | 'qjs',
+  backend: number,
+): Promise<Pick<Measured, 'cpuNs' | 'perSecond'>> {
+  const { adopted, ports } = await start(bench, engine, backend)
+  const worker = adopted.nginx.workers()[0] ?? 0
+  const perSecond = ports.map((): number[] => [])
+  const slice = async (port: number, index: number): Promise<number> => {
+    const [before, startMs] = [cpuNs(worker), monotonicMs()]
+    await open(port, SLICE)
+    perSecond[index]?.push((1000 * SLICE) / (monotonicMs() - startMs))
+    return (cpuNs(worker) - before) / SLICE
+  }
+  const slices = ports.map((port, index) => () => slice(port, index))
+  for (const once of slices) await once()
+  for (const values of perSecond) values.length = 0
+  const cpu = await interleave(ROUNDS, slices)
+  await stopAdopted(adopted)
+  return { cpuNs: cpu, perSecond }
+}
+
+/** One worker that has the same peers at four ports, in the order of the columns. */
+async function start(
+  bench: Bench,
+  engine: 'njs' | 'qjs',
+  backend: number,
+  traced?: { tracers: Tracers; folder: string },
+): Promise<{ adopted: Adopted; ports: number[] }> {
+  const { nginx } = await tools()
+  const [port, first, again] = [await freePort(), await freePort(), await freePort()]
+  const ours = [await freePort(), await freePort()]
+  const adopted = await startAdopted(bench, {
+    nginx: traced ? nginxInCallgrind(traced.tracers, nginx, traced.folder) : nginx,
+    engine,
+    port,
+    env: { SLUICE_STREAM_PORTS: ours.join(',') },
+    servers: () => `server { listen 127.0.0.1:${port}; }`,
+    stream: (includes) =>
+      `${printStatics([first, again], backend)}\ninclude "${includes}/stream.conf";`,
+  })
+  for (const [index, [upstream, policy]] of Object.entries(UPSTREAMS).entries()) {
+    await adopted.rig.change('PUT', `/v1/upstreams/${upstream}`, { policy })
+    await adopted.rig.batch(operationsOf(upstream, backend, ours[index] ?? 0))
+  }
+  const ports = [first, again, ...ours]
+  await until(() => Promise.all(ports.map((each) => greet(each))), {
+    what: 'a greeting at each port',
+  })
+  return { adopted, ports }
+}
+
+function printStatics(ports: number[], backend: number): string {
+  const members = HOSTS.map((host) => `server ${host}:${backend};`).join(' ')
+  const printed = ports.map((port) => {
+    const name = `static_${port}`
+    return `upstream ${name} { zone ${name} 256k; ${members} }
+server { listen 127.0.0.1:${port}; proxy_socket_keepalive on; tcp_nodelay on; proxy_pass ${name}; }`
+  })
+  return printed.join('\n')
+}
+
+function operationsOf(
+  upstream: string,
+  backend: number,
+  port: number,
+): Array<{ method: string; path: string; body: unknown }> {
+  const instances = HOSTS.map((host, index) => ({
+    method: 'PUT',
+    path: `/v1/upstreams/${upstream}/instances/i${index}`,
+    body: { host, port: backend },
+  }))
+  const body = { port, protocol: 'tcp', upstream }
+  return [...instances, { method: 'PUT', path: `/v1/routes/${upstream}`, body }]
+}
+
+function open(port: number, times: number): Promise<void> {
+  return repeat(times, LANES, () => greet(port))
+}
+
+/** One connection, from its start to its end. Rejects when it was closed without the greeting. */
+function greet(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    let received = ''
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.on('data', (chunk) => (received += chunk.toString('latin1')))
+    socket.on('error', reject)
+    socket.on('close', () => {
+      if (received === GREETING) resolve(true)
+      else reject(new Error(`port ${port} said ${JSON.stringify(received)}`))
+    })
+  })
+}
+
+function finding(measured: Measured[]): Finding {
+  const us = (value: number): string => `${(value / 1000).toFixed(0)} us`
+  const rows = measured.flatMap(({ engine, cpuNs, perSecond, instructions: counted }) => [
+    ...(counted
+      ? [
+          row(
+            `${engine}: instructions`,
+            counted.map((each) => [each]),
+            count,
+          ),
+        ]
+      : []),
+    row(`${engine}: worker CPU`, cpuNs, us),
+    row(`${engine}: connections/s, ${LANES} at a time`, perSecond, count),
+  ])
+  return {
+    title: 'A TCP connection',
+    how:
+      `One worker of one nginx has ${HOSTS.length} backends that greet and close: in an upstream{} of stream{}, in another one as a ` +
+      'control, and as instances of a route’s upstream. For each connection, from its start to its end:',
+    columns: ['', ...COLUMNS, 'control', 'Sluice / static', 'one try / static'],
+    rows,
+    notes: [
+      'nginx tries no second peer where it is told the first by a variable, so Sluice connects to the peer before and leaves it ' +
+        'again, by two servers of its own; where the policy has one try, it does not.',
+      'Client, backends and nginx share the machine; connections/s are those of one client in Node.',
+    ],
+    numbers: { measured, rounds: ROUNDS, slice: SLICE },
+  }
+}
+
+function row(what: string, values: number[][], print: (value: number) => string): string[] {
+  const [first = [], ...others] = values
+  const medians = values.map((each) => print(median(each)))
+  return [what, ...medians, ...others.map((each) => ratio(pairedRatio(each, first)))]
+}

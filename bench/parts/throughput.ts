@@ -1,0 +1,60 @@
+import { freePort } from '../../lab/ports.js'
+import { tools } from '../../lab/tools.js'
+import { BESIDE, startBeside } from '../rig/side-by-side.js'
+import { startCheapBackends } from '../rig/cheap-backends.js'
+import type { Bench, Finding, Part } from '../report/report.js'
+import { measure, rowsOf } from '../rig/subjects.js'
+import type { Measured, Rounds } from '../rig/subjects.js'
+import { ensureWrk } from '../load/wrk.js'
+
+const HOSTS = ['127.8.2.1', '127.8.2.2', '127.8.2.3']
+const ROUNDS: Rounds = {
+  ...{ rounds: 16, slice: 2500, connections: 8 },
+  ...{ wrkRounds: 7, wrkSeconds: 1 },
+}
+
+/** Columns of every row, in this order. */
+const VARIANTS = ['static', 'static again', 'sluice'] as const
+
+export const throughputPart: Part = {
+  name: 'throughput',
+  about: 'requests through the table against a static upstream in the same nginx',
+  run,
+}
+
+async function run(bench: Bench): Promise<Finding> {
+  const wrk = await ensureWrk((line) => bench.say(line))
+  const { nginx } = await tools()
+  const backend = await freePort()
+  await startCheapBackends(bench, nginx, HOSTS, backend)
+  const measured: Measured[] = []
+  for (const engine of ['njs', 'qjs'] as const) {
+    const beside = await startBeside(bench, { engine, hosts: HOSTS, backend })
+    const hosts = BESIDE.map((name) => `${name}.localhost`)
+    const subject = { name: engine, nginx: beside.nginx, port: beside.port, hosts }
+    measured.push(...(await measure(bench, [subject], ROUNDS, wrk)))
+    await beside.rig.stop()
+    await beside.nginx.stop()
+  }
+  return finding(measured)
+}
+
+function finding(measured: Measured[]): Finding {
+  const notes = [
+    '“static again” is the control: below its difference from 1.00 nothing can be said.',
+  ]
+  if (measured.some(({ perSecond }) => perSecond === undefined)) {
+    notes.push('wrk could not be had, so throughput was not measured, only processor time.')
+  }
+  return {
+    title: 'Through the table, against a static upstream',
+    how:
+      'One worker of one nginx with three servers, taken by turns: an upstream{} with zone and keepalive, ' +
+      'the same again, and Sluice’s server.conf; the same headers, backends that answer from memory. ' +
+      'Medians; ratios are medians of ratios within a round.',
+    columns: ['', ...VARIANTS, 'control', 'sluice / static'],
+    rows: rowsOf(measured),
+    notes,
+    numbers: { measured, rounds: ROUNDS.rounds, slice: ROUNDS.slice },
+  }
+}

@@ -1,0 +1,76 @@
+import { freePort } from '../../lab/ports.js'
+import { tools } from '../../lab/tools.js'
+import { startAdopted } from './adopted.js'
+import type { Adopted } from './adopted.js'
+import type { Bench } from '../report/report.js'
+
+/** The servers that stand beside each other in one nginx, in the order of every row; each at `<name>.localhost`. */
+export const BESIDE = ['static', 'again', 'sluice'] as const
+
+export interface Beside extends Adopted {
+  port: number
+  backend: number
+}
+
+/** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one nginx, of one worker if not told otherwise. */
+export async function startBeside(
+  bench: Bench,
+  options: {
+    engine: 'njs' | 'qjs'
+    hosts: readonly string[]
+    backend: number
+    workers?: number
+    /** For http{}, so for all of them. */
+    directives?: string
+  },
+): Promise<Beside> {
+  const { engine, hosts, backend, workers = 1, directives = '' } = options
+  const { nginx } = await tools()
+  const port = await freePort()
+  const servers = (includes: string): string => {
+    const headers = `include "${includes}/headers.conf";`
+    const ours = `server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
+    return `${directives}\n${printStatics({ port, hosts, backend, headers })}\n${ours}`
+  }
+  const adopted = await startAdopted(bench, { nginx, engine, workers, servers, port })
+  await register(adopted, 'sluice', hosts, backend)
+  return { ...adopted, port, backend }
+}
+
+async function register(
+  { rig }: Adopted,
+  upstream: string,
+  hosts: readonly string[],
+  port: number,
+): Promise<void> {
+  const operations = hosts.map((host, index) => {
+    const path = `/v1/upstreams/${upstream}/instances/i${index}`
+    return { method: 'PUT', path, body: { host, port } }
+  })
+  await rig.batch(operations)
+}
+
+/** A static side counts what is in flight as Sluice does, by a limit_conn that nothing reaches: `zone` for http{}, `limit` for the location. */
+export function counting(name: string): { zone: string; limit: string } {
+  const zone = `limit_conn_zone "$proxy_host/$pid" zone=${name}_active:4m;`
+  return { zone, limit: `limit_conn ${name}_active 65535;` }
+}
+
+/** The static upstream and its control. `headers` is what both sides tell their peers, so that only the way differs. */
+export function printStatics(options: {
+  port: number
+  hosts: readonly string[]
+  backend: number
+  headers: string
+}): string {
+  const { port, hosts, backend, headers } = options
+  const members = hosts.map((host) => `server ${host}:${backend};`).join(' ')
+  const printed = ['static', 'again'].map((name) => {
+    const { zone, limit } = counting(name)
+    return `upstream ${name} { zone ${name} 256k; ${members} keepalive 256; }
+${zone}
+server { listen 127.0.0.1:${port}; server_name ${name}.localhost;
+    location / { proxy_buffering off; ${limit} ${headers} proxy_pass http://${name}; } }`
+  })
+  return printed.join('\n')
+}

@@ -1,0 +1,133 @@
+/** The nginx of a home, as it should be: which files it has, and what it is called with. */
+import { chownSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SluiceError, messageOf } from '../runtime/errors.js'
+import type { Settings } from '../runtime/config/settings.js'
+import { readTrustedCa } from '../runtime/trusted-ca.js'
+import { canPool } from '../contract/version.js'
+import { homePaths, renderConf, tuneSockets } from '../nginx/render.js'
+import type { NginxInfo } from '../setup/nginx.js'
+import type { Engine } from '../setup/nginx-probe.js'
+import type { NginxPlace } from './start/nginx-process.js'
+import type { Account } from './start/accounts.js'
+import type { Files } from './start/files.js'
+
+/** A peer that does not accept within this is left for another; far beyond any round trip. */
+const CONNECT_TIMEOUT_MS = 2000
+
+/** The built modules, beside the bundle that runs or in the tree that it was started from. */
+function builtFor(engine: Engine): string {
+  return fileURLToPath(new URL(`../dist/${engine}/`, import.meta.url))
+}
+
+function moduleFiles(home: string, engine: Engine): Array<[path: string, text: string]> {
+  const built = builtFor(engine)
+  try {
+    return readdirSync(built)
+      .filter((name) => name.endsWith('.js'))
+      .map((name) => [join(home, 'sluice', 'njs', name), readFileSync(join(built, name), 'utf8')])
+  } catch (error) {
+    const message = `the modules for nginx are not in ${built} (${messageOf(error)}); build them with "npm run build"`
+    throw new SluiceError('internal', message, { cause: error })
+  }
+}
+
+export function hasPool(settings: Settings, info: NginxInfo): boolean {
+  return settings.pool !== 'off' && canPool(info.version)
+}
+
+/** Whether nginx can have routes of connections. */
+export function hasStream({ modules }: NginxInfo): boolean {
+  return modules.some((path) => path.includes('stream_js'))
+}
+
+/** Whether connections to the HTTPS port may be passed through by name. */
+export function hasPassthrough(settings: Settings, info: NginxInfo): boolean {
+  const isWanted = settings.passthrough && settings.httpsPort !== 0
+  return isWanted && hasStream(info) && info.hasTls && info.hasPreread
+}
+
+/** Who nginx's workers are: an account, or `unchanged` for nginx's own choice. */
+export type Workers = Account | 'root' | 'unchanged'
+
+function userLine(workers: Workers): string | undefined {
+  if (workers === 'unchanged') {
+    return undefined
+  }
+  return workers === 'root' ? 'root' : `${workers.user} ${workers.group}`
+}
+
+/** Throws `invalid` when the settings ask for what this nginx lacks. */
+function refuseLacking(settings: Settings, info: NginxInfo): void {
+  const { engine, tunedPorts, proxyProtocolPorts, http3 } = settings
+  const refuse = (field: keyof Settings, lack: string): never => {
+    throw new SluiceError('invalid', `nginx at ${info.path} ${lack}`, { field })
+  }
+  if (!info.engines.includes(engine)) {
+    refuse('engine', `has no njs engine ${engine}, only ${info.engines.join(', ')}`)
+  }
+  if (http3 && !(info.hasTls && info.hasHttp3)) {
+    const lack =
+      'cannot speak HTTP/3: it was built without http_v3_module; leave out http3 (SLUICE_HTTP3), or take another nginx'
+    refuse('http3', lack)
+  }
+  if (proxyProtocolPorts !== '' && !info.hasRealip) {
+    const lack = 'was built without http_realip_module or stream_realip_module'
+    refuse('proxyProtocolPorts', lack)
+  }
+  if (tunedPorts !== '' && !(hasStream(info) && info.hasPass)) {
+    refuse('tunedPorts', 'has no stream module with njs, or was built without stream_pass_module')
+  }
+}
+
+/** Everything that nginx reads, by absolute path. Throws `invalid` when the settings ask for what this nginx lacks. */
+export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
+  refuseLacking(settings, info)
+  const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
+  const { tunedPorts, proxyProtocolPorts, trustedProxies } = settings
+  const texts = renderConf({
+    ...{ home, poolPort, engine, tableBytes, bind, httpPort },
+    httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
+    nginxVersion: info.version,
+    modules: info.modules,
+    pool: hasPool(settings, info),
+    wide: settings.pool === 'wide',
+    hasStream: hasStream(info),
+    hasGrpc: info.hasGrpc,
+    streamPorts: settings.streamPorts,
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies },
+    passthrough: hasPassthrough(settings, info),
+    http3: settings.http3,
+    workers: settings.workers,
+    user: userLine(workers),
+    accessLog: join(home, 'logs', 'access.log'),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    trustedCa: readTrustedCa(settings.trustedCa),
+  })
+  const confs = Object.entries(texts).map(([name, text]): [string, string] => [
+    join(home, name),
+    text,
+  ])
+  return new Map([...confs, ...moduleFiles(home, engine)])
+}
+
+/** Where the home's nginx is. Without `executable` it can be looked for, but not started. */
+export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
+  const paths = homePaths(home)
+  return {
+    path: executable,
+    home,
+    conf: join(home, 'nginx.conf'),
+    pidFile: paths.pidFile,
+    // Every one: a single file left in its place keeps nginx from starting.
+    sockets: [...Object.values({ ...paths }), ...tuneSockets(home)].filter((path) =>
+      path.endsWith('.sock'),
+    ),
+  }
+}
+
+/** Lets the workers, and nobody else, reach the sockets that they connect to. */
+export function giveHop(home: string, { uid, gid }: Account): void {
+  chownSync(join(home, 'hop'), uid, gid)
+}

@@ -1,0 +1,75 @@
+import { chownSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Settings } from '../../runtime/config/settings.js'
+import { ensureNginx } from '../../setup/nginx.js'
+import {
+  gatewayFiles,
+  gatewayPlace,
+  giveHop,
+  hasPassthrough,
+  hasPool,
+  hasStream,
+} from '../nginx-home.js'
+import type { Workers } from '../nginx-home.js'
+import { workerAccount } from './accounts.js'
+import { writeFiles } from './files.js'
+import { makeOwnCertificate } from './own-certificate.js'
+import { testConf } from './nginx-process.js'
+import type { NginxPlace } from './nginx-process.js'
+
+export interface PreparedGateway {
+  place: NginxPlace
+  /** Tells one executable with its modules from another. */
+  build: string
+  /** Whether any file that nginx reads is not what it was. */
+  isChanged: boolean
+}
+
+function decideWorkers(home: string, print: (line: string) => void): Workers {
+  const decided = workerAccount(home)
+  if (decided.account !== undefined) {
+    giveHop(home, decided.account)
+    return decided.account
+  }
+  if (decided.reason === undefined) {
+    return 'unchanged'
+  }
+  print(`nginx's workers run as root: ${decided.reason}`)
+  chownSync(join(home, 'hop'), 0, 0)
+  return 'root'
+}
+
+/** nginx found (or fetched), its files written and tested; what was there comes back when nginx refuses them. */
+export async function prepareGateway(
+  settings: Settings,
+  print: (line: string) => void,
+): Promise<PreparedGateway> {
+  const info = await ensureNginx({ home: settings.home, nginx: settings.nginx, say: print })
+  await makeOwnCertificate(settings)
+  const place = gatewayPlace(settings, info.path)
+  const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings.home, print)))
+  try {
+    await testConf(place)
+  } catch (error) {
+    written.undo()
+    throw error
+  }
+  const way = hasPool(settings, info) ? 'connections kept in the pool' : 'peers by address'
+  print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${way}`)
+  if (settings.httpsPort !== 0 && !info.hasTls) {
+    print('no TLS: this nginx was built without http_ssl_module or http_v2_module')
+  }
+  if (settings.passthrough && settings.httpsPort !== 0 && !hasPassthrough(settings, info)) {
+    const lack = hasStream(info)
+      ? 'was built without stream_ssl_preread_module or stream_pass_module'
+      : 'has no stream module with njs'
+    print(`no routes by sni: this nginx ${lack}`)
+  }
+  if (!info.hasGrpc) {
+    print(
+      'no gRPC: this nginx was built without http_v2_module, http_auth_request_module or http_grpc_module',
+    )
+  }
+  const build = JSON.stringify([info.path, info.version, info.njs, info.modules]) + '\n'
+  return { place, build, isChanged: written.changed.length > 0 }
+}

@@ -1,0 +1,157 @@
+/** How an upstream's peers are chosen, and what becomes of those that fail: the policy's shape and its guard. */
+import { checkCheckPolicy } from './check-policy.js'
+import type { CheckPolicy } from './check-policy.js'
+import { within, wrong } from '../guard/checked.js'
+import type { Checked, FieldRule, Fields } from '../guard/checked.js'
+import { checkPart, isFlag, oneOf, whole } from '../guard/part.js'
+import { RETRY_STATUSES } from '../table/rules.js'
+import { SOURCE_MESSAGE, checkSticky, isSource, spellSource } from './sticky.js'
+import type { CookiePolicy, RoutePolicy, TextSource } from './sticky.js'
+
+export type Balance =
+  'random' | 'roundRobin' | 'leastConn' | 'randomTwo' | 'leastTime' | 'hash' | 'ipHash'
+
+export interface HashPolicy {
+  key: TextSource
+  /** 110 to 1000: no peer takes more than this share of the average load; its keys go on to the next. Absent: unbounded. */
+  loadPercent?: number
+}
+
+export interface RetryPolicy {
+  /** Tries of one request, the first included. */
+  tries: number
+  /** No further try begins after this; 0: no limit. */
+  timeoutMs: number
+  /** Answers that are tried again, of {@link RETRY_STATUSES}. */
+  statuses: number[]
+  /** Whether POST, PATCH and LOCK are tried again though they were sent. */
+  nonIdempotent: boolean
+  /** 1 to 100: retries are at most this share of the requests. Absent: no limit. */
+  budgetPercent?: number
+}
+
+export interface EjectPolicy {
+  /** Failures within `failTimeoutMs` that eject for `failTimeoutMs`; 0: never. */
+  maxFails: number
+  failTimeoutMs: number
+  /** Ejected too when this share of at least {@link OUTLIER_REQUESTS} requests were answered 5xx or not at all. */
+  errorPercent?: number
+  /** Ejected too when the mean time to answer is this percentage of the median of the others. */
+  latencyPercent?: number
+  /** At most this share of the instances is ejected. */
+  mostPercent: number
+  /** Where no more than this share would serve, ejections are ignored. 0: only where none would. */
+  panicPercent: number
+}
+
+/** What a user may set; what is absent is {@link DEFAULT_RETRY}, {@link DEFAULT_EJECT}, or not done. */
+export interface Policy {
+  balance: Balance
+  hash?: HashPolicy
+  sticky?: CookiePolicy | RoutePolicy
+  retry?: RetryPolicy
+  eject?: EjectPolicy
+  check?: CheckPolicy
+  /** New and recovered instances get their share little by little over this time. */
+  slowStartMs?: number
+  /** `ignore`: instances of all zones alike. Default `prefer`: those of the gateway's own zone first. */
+  zone?: 'prefer' | 'ignore'
+}
+
+export const OUTLIER_REQUESTS = 20
+
+/** Whether answers have to be counted to eject. */
+export function findsOutliers(eject: EjectPolicy): boolean {
+  return eject.errorPercent !== undefined || eject.latencyPercent !== undefined
+}
+
+export const DEFAULT_POLICY: Policy = { balance: 'random' }
+export const DEFAULT_RETRY: RetryPolicy = {
+  tries: 8,
+  timeoutMs: 0,
+  statuses: [],
+  nonIdempotent: false,
+}
+/** nginx ejects at the first; but an instance that closes an idle connection looks like a failure, and is none. */
+export const DEFAULT_EJECT: EjectPolicy = {
+  maxFails: 3,
+  failTimeoutMs: 10000,
+  mostPercent: 100,
+  panicPercent: 0,
+}
+
+const BALANCES = 'random roundRobin leastConn randomTwo leastTime hash ipHash'.split(' ')
+/** A day. */
+const MOST_MS = 86400000
+
+function isStatuses(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (status: number, i) => RETRY_STATUSES.indexOf(status) >= 0 && value.indexOf(status) === i,
+    )
+  )
+}
+
+const HASH: FieldRule[] = [['key', isSource, SOURCE_MESSAGE], whole('loadPercent', 110, 1000)]
+const RETRY: FieldRule[] = [
+  whole('tries', 1, 8),
+  whole('timeoutMs', 0, 600000),
+  ['statuses', isStatuses, 'must be a list of some of ' + RETRY_STATUSES.join(', ')],
+  ['nonIdempotent', isFlag, 'must be true or false'],
+  whole('budgetPercent', 1, 100),
+]
+const EJECT: FieldRule[] = [
+  whole('maxFails', 0, 1000),
+  whole('failTimeoutMs', 100, MOST_MS),
+  whole('errorPercent', 1, 100),
+  whole('latencyPercent', 110, 10000),
+  whole('mostPercent', 1, 100),
+  whole('panicPercent', 0, 99),
+]
+
+function checkHash(value: unknown): Checked<HashPolicy> {
+  const checked = checkPart<HashPolicy>(value, HASH, {}, ['key'])
+  return checked.ok
+    ? { ok: true, value: Object.assign({}, checked.value, { key: spellSource(checked.value.key) }) }
+    : checked
+}
+
+const PARTS: { [field: string]: (value: unknown) => Checked<unknown> } = {
+  hash: checkHash,
+  sticky: checkSticky,
+  retry: (value) => checkPart(value, RETRY, DEFAULT_RETRY as unknown as Fields, []),
+  eject: (value) => checkPart(value, EJECT, DEFAULT_EJECT as unknown as Fields, []),
+  check: checkCheckPolicy,
+}
+
+const SCALARS: FieldRule[] = [
+  ['balance', oneOf(BALANCES), 'must be one of ' + BALANCES.join(', ')],
+  whole('slowStartMs', 0, 3600000),
+  ['zone', oneOf(['prefer', 'ignore']), 'must be prefer or ignore'],
+]
+
+/** `{balance: "hash", hash: {key: "cookie:user"}}` → the same with the defaults of each part that is given. */
+export function checkPolicy(value: unknown): Checked<Policy> {
+  const parts = Object.keys(PARTS)
+  const rules = SCALARS.concat(parts.map((part): FieldRule => [part, () => true, '']))
+  const shape = checkPart<Fields>(value, rules, DEFAULT_POLICY as unknown as Fields, [])
+  if (!shape.ok) {
+    return shape
+  }
+  const policy = Object.assign({}, shape.value)
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] as string
+    if (policy[part] !== undefined) {
+      const checked = (PARTS[part] as (value: unknown) => Checked<unknown>)(policy[part])
+      if (!checked.ok) {
+        return wrong(within(part, checked.field), checked.message)
+      }
+      policy[part] = checked.value
+    }
+  }
+  if ((policy.balance === 'hash') !== (policy.hash !== undefined)) {
+    return wrong('hash', 'and balance "hash" go together: give both or neither')
+  }
+  return { ok: true, value: policy as unknown as Policy }
+}

@@ -1,0 +1,236 @@
+/** What a route does besides choosing an upstream: fields that stand flat in the route, and the text that njs reads of them. */
+import { brokenRule, checkShape, right, within, wrong } from '../guard/checked.js'
+import type { Checked, FieldRule, Fields } from '../guard/checked.js'
+import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from '../guard/names.js'
+import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
+import type { HeaderEdits } from './route-headers.js'
+import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
+import type { Timeouts } from './route-limits.js'
+import { checkErrorPages, checkMaintenance } from './route-page.js'
+import type { ErrorPages, Page } from './route-page.js'
+
+/** Exactly one of the two. What stands behind the prefix, and the query, stay byte for byte. */
+export interface Rewrite {
+  stripPrefix?: true
+  replacePrefix?: string
+}
+
+/** What is left out stays as the client asked. `path` is the whole path; `replacePrefix` only the route's own. */
+export interface Redirect {
+  scheme?: 'http' | 'https'
+  host?: string
+  port?: number
+  path?: string
+  replacePrefix?: string
+  status: number
+}
+
+export interface RouteAction {
+  rewrite?: Rewrite
+  /** The Host that the upstream gets. */
+  upstreamHost?: string
+  redirect?: Redirect
+  /** While it is there, it answers. */
+  maintenance?: Page
+  /** In place of what Sluice would say; of the upstream's answers only where a page says so. */
+  pages?: ErrorPages
+  requestHeaders?: HeaderEdits
+  responseHeaders?: HeaderEdits
+  timeouts?: Timeouts
+  /** 0: none at all. */
+  maxBodyBytes?: number
+  /** Whether answers are collected before they go to a slow client; left out: as the server in front does. */
+  buffering?: boolean
+  mirror?: Mirror
+}
+
+/** So many requests in a hundred are sent there too; what becomes of them no client sees. */
+export interface Mirror {
+  upstream: string
+  percent: number
+}
+
+/** A record that is longer than a table's value could not be written. */
+const MOST_ACTION_BYTES = 30000
+const REDIRECTS = [301, 302, 303, 307, 308]
+const PATH = /^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,1023}$/
+
+/** `internal.example` or `internal.example:8080`. */
+function isHostAndPort(value: unknown): boolean {
+  const parts = typeof value === 'string' ? /^([^:]+)(?::(\d{1,5}))?$/.exec(value) : null
+  return (
+    parts !== null &&
+    isHost(parts[1]) &&
+    (parts[2] === undefined || isWhole(Number(parts[2]), 1, 65535))
+  )
+}
+
+/** Absolute on this host: `//` at its beginning would lead to another one. */
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && PATH.test(value) && value.charAt(1) !== '/'
+}
+
+/** The fields of `value` if each fits its rule, else which does not. */
+function checkFields(value: unknown, rules: FieldRule[], required: string[]): Checked<Fields> {
+  const shape = checkShape(
+    value,
+    rules.map((rule) => rule[0]),
+  )
+  if (!shape.ok) {
+    return shape
+  }
+  const broken = brokenRule(shape.value, rules, required)
+  return broken === undefined ? shape : wrong(broken[0], broken[2])
+}
+
+const REWRITE_RULES: FieldRule[] = [
+  ['stripPrefix', (value) => value === true, 'must be true, or left out'],
+  ['replacePrefix', isPathPrefix, 'must be / or a path such as /v2, without % or a trailing /'],
+]
+
+function checkRewrite(value: unknown): Checked<unknown> {
+  const fields = checkFields(value, REWRITE_RULES, [])
+  if (!fields.ok) {
+    return fields
+  }
+  return Object.keys(fields.value).length === 1
+    ? fields
+    : wrong('', 'must hold either stripPrefix or replacePrefix')
+}
+
+const REDIRECT_RULES: FieldRule[] = [
+  ['scheme', (value) => value === 'http' || value === 'https', 'must be http or https'],
+  ['host', isHost, 'must be a host name such as app.example.com'],
+  ['port', (value) => isWhole(value, 1, 65535), 'must be a port'],
+  ['path', isPath, 'must be a path such as /moved, without a query'],
+  ['replacePrefix', isPathPrefix, 'must be / or a path such as /v2, without % or a trailing /'],
+  [
+    'status',
+    (value) => REDIRECTS.indexOf(value as number) >= 0,
+    'must be 301, 302, 303, 307 or 308',
+  ],
+]
+
+function checkRedirect(value: unknown): Checked<unknown> {
+  const fields = checkFields(value, REDIRECT_RULES, [])
+  if (!fields.ok) {
+    return fields
+  }
+  const redirect = Object.assign({ status: 302 }, fields.value)
+  if (Object.keys(redirect).length === 1) {
+    return wrong('', 'must hold a scheme, host, port, path or replacePrefix to lead to')
+  }
+  return fields.value.path !== undefined && fields.value.replacePrefix !== undefined
+    ? wrong('replacePrefix', 'and path exclude each other')
+    : right(redirect)
+}
+
+function checkUpstreamHost(value: unknown): Checked<unknown> {
+  return isHostAndPort(value)
+    ? right(value)
+    : wrong('', 'must be a host name, with or without a port, such as internal.example:8080')
+}
+
+const MIRROR_RULES: FieldRule[] = [
+  ['upstream', isName, NAME_RULE],
+  ['percent', (value) => isWhole(value, 1, 100), 'must be a whole number from 1 to 100'],
+]
+
+function checkMirror(value: unknown): Checked<unknown> {
+  const fields = checkFields(value, MIRROR_RULES, ['upstream'])
+  return fields.ok ? right(Object.assign({ percent: 100 }, fields.value)) : fields
+}
+
+const CHECKS: { [field: string]: (value: unknown) => Checked<unknown> } = {
+  rewrite: checkRewrite,
+  upstreamHost: checkUpstreamHost,
+  redirect: checkRedirect,
+  maintenance: checkMaintenance,
+  pages: checkErrorPages,
+  requestHeaders: checkRequestHeaders,
+  responseHeaders: checkResponseHeaders,
+  timeouts: checkTimeouts,
+  maxBodyBytes: checkMaxBodyBytes,
+  buffering: checkBuffering,
+  mirror: checkMirror,
+}
+
+/** The fields of a route that act. */
+export const ACTION_FIELDS = Object.keys(CHECKS)
+
+/** Those of a route's fields that act; undefined when none does. Other fields are not looked at. */
+export function checkAction(fields: Fields): Checked<RouteAction | undefined> {
+  const action: Fields = {}
+  const given = ACTION_FIELDS.filter((field) => fields[field] !== undefined)
+  for (let i = 0; i < given.length; i++) {
+    const field = given[i] as string
+    const checked = (CHECKS[field] as (value: unknown) => Checked<unknown>)(fields[field])
+    if (!checked.ok) {
+      return wrong(within(field, checked.field), checked.message)
+    }
+    action[field] = checked.value
+  }
+  if (given.length === 0) {
+    return right(undefined)
+  }
+  return printAction(action).length > MOST_ACTION_BYTES
+    ? wrong(
+        given[given.length - 1] as string,
+        'makes the route too long for the table: all that it does may take ' +
+          MOST_ACTION_BYTES +
+          ' bytes, where other characters than ASCII take six each',
+      )
+    : right(action as RouteAction)
+}
+
+/** Whether a route that does this needs no upstream. One that has nothing but a page for 404 answers 404. */
+export function answersItself(action: RouteAction | undefined): boolean {
+  return (
+    action !== undefined &&
+    (action.redirect !== undefined ||
+      action.maintenance !== undefined ||
+      (action.pages !== undefined && action.pages['404'] !== undefined))
+  )
+}
+
+/** The action of a record that passed the guard; undefined when it only chooses. */
+export function actionOf(record: object): RouteAction | undefined {
+  const action: Fields = {}
+  ACTION_FIELDS.forEach((field) => {
+    const value = (record as Fields)[field]
+    if (value !== undefined) {
+      action[field] = value
+    }
+  })
+  return Object.keys(action).length === 0 ? undefined : action
+}
+
+/** JSON of ASCII alone, without line ends: what a record of the table may hold. */
+export function printAction(action: RouteAction): string {
+  return JSON.stringify(action).replace(/[\u007f-\uffff]/g, (char) => {
+    return '\\u' + ('000' + char.charCodeAt(0).toString(16)).slice(-4)
+  })
+}
+
+/** An action's record: who serves what it does not answer itself (`:web`, `~canary`, `-` for nobody), and what it needs to act. */
+export interface ActionRecord {
+  target: string
+  /** The route's own path prefix. */
+  prefix: string
+  action: RouteAction
+}
+
+export function printActionRecord(record: ActionRecord): string {
+  return record.target + ' ' + record.prefix + ' ' + printAction(record.action)
+}
+
+/** Throws when `text` is none; the controller writes no such thing. */
+export function parseActionRecord(text: string): ActionRecord {
+  const space = text.indexOf(' ')
+  const second = text.indexOf(' ', space + 1)
+  return {
+    target: text.slice(0, space),
+    prefix: text.slice(space + 1, second),
+    action: JSON.parse(text.slice(second + 1)) as RouteAction,
+  }
+}

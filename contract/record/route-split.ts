@@ -1,0 +1,161 @@
+/** A route's split: its arms, what forces one, and by what a client keeps the one it has. */
+import { checkShape, isObject, right, within, wrong } from '../guard/checked.js'
+import type { Checked, FieldRule } from '../guard/checked.js'
+import { checkMetadata } from '../guard/metadata.js'
+import type { Where } from '../guard/metadata.js'
+import { NAME_RULE, isName, isWhole } from '../guard/names.js'
+import { checkPart, oneOf } from '../guard/part.js'
+import { CONDITION_FIELDS, checkConditions } from './route-match.js'
+import type { Conditional } from './route-match.js'
+import {
+  COOKIE,
+  SOURCE_MESSAGE,
+  cookieDefaults,
+  isSource,
+  passable,
+  spellSource,
+} from './sticky.js'
+import type { GivenCookie, TextSource } from './sticky.js'
+
+export interface SplitArm {
+  upstream: string
+  /** Only those of its instances whose metadata is so. Absent: all. */
+  where?: Where
+  /** 0: only who meets `when` goes there. */
+  weight: number
+  /** Whoever meets this goes there, whatever the weights. */
+  when?: Conditional
+}
+
+interface Seeded {
+  /** Other seeds deal clients out in other ways. Absent: the route's id. */
+  seed?: string
+}
+
+/** By a text of the client's requests; who has none is drawn each time. */
+export interface StickByHash extends Seeded {
+  by: 'hash'
+  key: TextSource
+}
+
+/** By a cookie that the gateway gives with the first answer. */
+export interface StickByCookie extends Seeded, GivenCookie {
+  by: 'cookie'
+}
+
+export type Stick = StickByHash | StickByCookie
+
+export interface Split {
+  split: SplitArm[]
+  stick?: Stick
+}
+
+const MOST_ARMS = 16
+
+const BY: FieldRule = ['by', oneOf(['hash', 'cookie']), 'must be hash or cookie']
+const SEED: FieldRule = [
+  'seed',
+  (value) => typeof value === 'string' && /^[\w.-]{1,64}$/.test(value),
+  'must be 1 to 64 letters, digits, _, . and -',
+]
+
+/** Whether a request's place in the split depends on more than a draw. */
+export function isChosen(split: Split): boolean {
+  return split.stick !== undefined || split.split.some((arm) => arm.when !== undefined)
+}
+
+function checkWhen(value: unknown): Checked<Conditional> {
+  const shape = checkShape(value, CONDITION_FIELDS)
+  if (!shape.ok) {
+    return shape
+  }
+  return Object.keys(shape.value).length === 0
+    ? wrong('', 'must have one of ' + CONDITION_FIELDS.join(', '))
+    : checkConditions(shape.value)
+}
+
+function checkWhere(value: unknown): Checked<Where> {
+  const problem = checkMetadata(value)
+  if (problem !== null) {
+    return wrong('where', problem)
+  }
+  return Object.keys(value as Where).length === 0
+    ? wrong('where', 'must name some metadata')
+    : right(value as Where)
+}
+
+function checkArm(value: unknown): Checked<SplitArm> {
+  const shape = checkShape(value, ['upstream', 'where', 'weight', 'when'])
+  if (!shape.ok) {
+    return shape
+  }
+  const fields = shape.value
+  if (!isName(fields.upstream)) {
+    return wrong('upstream', NAME_RULE)
+  }
+  const isForced = fields.when !== undefined
+  const weight = isForced && fields.weight === undefined ? 0 : fields.weight
+  if (!isWhole(weight, isForced ? 0 : 1, 1000)) {
+    return wrong('weight', 'must be a whole number from 1 to 1000, or 0 beside when')
+  }
+  const arm: SplitArm = { upstream: fields.upstream, weight: weight }
+  if (fields.where !== undefined) {
+    const where = checkWhere(fields.where)
+    if (!where.ok) {
+      return where
+    }
+    arm.where = where.value
+  }
+  if (!isForced) {
+    return right(arm)
+  }
+  const when = checkWhen(fields.when)
+  return when.ok
+    ? right(Object.assign(arm, { when: when.value }))
+    : wrong(within('when', when.field), when.message)
+}
+
+function checkArms(value: unknown): Checked<SplitArm[]> {
+  if (!Array.isArray(value) || value.length < 1 || value.length > MOST_ARMS) {
+    return wrong('split', 'must be a list of 1 to ' + MOST_ARMS + ' {upstream, weight}')
+  }
+  const arms: SplitArm[] = []
+  for (let i = 0; i < value.length; i++) {
+    const arm = checkArm(value[i])
+    if (!arm.ok) {
+      return wrong(within('split[' + i + ']', arm.field), arm.message)
+    }
+    arms.push(arm.value)
+  }
+  return arms.some((arm) => arm.weight > 0)
+    ? right(arms)
+    : wrong('split', 'must have an arm with a weight: for whoever meets no condition')
+}
+
+/** `{by: "hash", key: "address"}`, or `{by: "cookie"}`, whose fields are those of a policy's cookie. */
+function checkStick(value: unknown): Checked<Stick> {
+  if (isObject(value) && value.by === 'hash') {
+    const rules: FieldRule[] = [BY, ['key', isSource, SOURCE_MESSAGE], SEED]
+    const hash = checkPart<StickByHash>(value, rules, {}, ['key'])
+    return hash.ok
+      ? right(Object.assign({}, hash.value, { key: spellSource(hash.value.key) }))
+      : hash
+  }
+  const rules = [BY].concat(COOKIE, [SEED])
+  return passable(checkPart<StickByCookie>(value, rules, cookieDefaults('sluice-arm'), ['by']))
+}
+
+/** `stick` may be left out. */
+export function checkSplit(split: unknown, stick: unknown): Checked<Split> {
+  const arms = checkArms(split)
+  if (!arms.ok) {
+    return arms
+  }
+  if (stick === undefined) {
+    return right({ split: arms.value })
+  }
+  const checked = checkStick(stick)
+  return checked.ok
+    ? right({ split: arms.value, stick: checked.value })
+    : wrong(within('stick', checked.field), checked.message)
+}

@@ -1,0 +1,144 @@
+/** Routes of connections: a port, or names that TLS clients ask for, to an upstream, or to several by weight. */
+import { checkShape, right, wrong } from '../guard/checked.js'
+import type { Checked, Fields } from '../guard/checked.js'
+import { isHost, isWhole } from '../guard/names.js'
+import { checkTarget } from './route.js'
+import type { RouteTarget } from './route.js'
+import { spellHost } from './route-match.js'
+import type { SplitArm } from './route-split.js'
+import { TUNING_FIELDS, checkTuning } from './tuning.js'
+import type { Tuning } from './tuning.js'
+
+/** Exactly one of upstream and split is set. */
+interface StreamTarget extends Tuning {
+  upstream?: string
+  split?: SplitArm[]
+}
+
+/** One of the ports that are open for this. */
+export interface PortRouteRecord extends StreamTarget {
+  port: number
+  protocol: 'tcp' | 'udp'
+}
+
+/** TLS that is passed through as it comes, where the client asks for one of these names: `app.example.com`, `*.example.com`. */
+export interface SniRouteRecord extends StreamTarget {
+  sni: string[]
+  /** One of the ports that are open for routes; absent: the HTTPS port, where other names are terminated. */
+  port?: number
+}
+
+/** `routes/<id>` */
+export type StreamRouteRecord = PortRouteRecord | SniRouteRecord
+
+export const STREAM_ROUTE_FIELDS = ['port', 'protocol', 'sni', 'upstream', 'split'].concat(
+  TUNING_FIELDS,
+)
+
+const PORT_RULE = 'must be a whole number from 1 to 65535'
+const MOST_NAMES = 256
+const NAME_RULE =
+  'must be a host name such as app.example.com, *.example.com for all below it, or .example.com for both. ' +
+  'Letters beyond ASCII are written as DNS has them: xn--…'
+
+/** Whether a route that is about to be checked means to be one of these. */
+export function isStreamRoute(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    ('port' in value || 'protocol' in value || 'sni' in value)
+  )
+}
+
+export function isSniRoute(record: StreamRouteRecord): record is SniRouteRecord {
+  return 'sni' in record
+}
+
+/** `{port: 9100, protocol: "tcp", upstream: "db"}`, `{sni: ["db.example.com"], upstream: "db"}`, or that with a port */
+export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
+  const shape = checkShape(value, STREAM_ROUTE_FIELDS)
+  if (!shape.ok) {
+    return shape
+  }
+  return 'sni' in shape.value ? checkSniRoute(shape.value) : checkPortRoute(shape.value)
+}
+
+function checkPortRoute(fields: Fields): Checked<PortRouteRecord> {
+  const port = fields.port
+  const protocol = fields.protocol
+  if (!isWhole(port, 1, 65535)) {
+    return wrong('port', PORT_RULE)
+  }
+  if (protocol !== 'tcp' && protocol !== 'udp') {
+    return wrong('protocol', 'must be tcp or udp')
+  }
+  const target = checkStreamTarget(fields)
+  const head: Pick<PortRouteRecord, 'port' | 'protocol'> = { port: port, protocol: protocol }
+  return target.ok ? right(Object.assign(head, target.value)) : target
+}
+
+function checkSniRoute(fields: Fields): Checked<SniRouteRecord> {
+  if (fields.protocol !== undefined) {
+    return wrong('protocol', 'cannot stand beside sni: TLS is over TCP')
+  }
+  const port = fields.port
+  if (port !== undefined && !isWhole(port, 1, 65535)) {
+    return wrong('port', PORT_RULE)
+  }
+  const names = checkNames(fields.sni)
+  if (!names.ok) {
+    return names
+  }
+  const target = checkStreamTarget(fields)
+  const head: SniRouteRecord = { sni: names.value }
+  if (port !== undefined) {
+    head.port = port
+  }
+  return target.ok ? right(Object.assign(head, target.value)) : target
+}
+
+function checkNames(value: unknown): Checked<string[]> {
+  if (!Array.isArray(value) || value.length < 1 || value.length > MOST_NAMES) {
+    return wrong('sni', 'must be a list of 1 to ' + MOST_NAMES + ' host names')
+  }
+  const names: string[] = []
+  for (let i = 0; i < value.length; i++) {
+    const name: unknown = value[i]
+    const spelled = typeof name === 'string' ? spellHost(name) : []
+    const problem = spelled.length === 0 ? NAME_RULE : wrongName(spelled)
+    if (problem !== '') {
+      return wrong('sni[' + i + ']', problem)
+    }
+    if (spelled.some((each) => names.indexOf(each) >= 0)) {
+      return wrong('sni[' + i + ']', 'is named twice')
+    }
+    spelled.forEach((each) => names.push(each))
+  }
+  return right(names)
+}
+
+function wrongName(spelled: string[]): string {
+  const isRight = spelled.every((each) => each.length <= 253 && isHost(each.replace(/^\*\./, '')))
+  if (!isRight) {
+    return NAME_RULE
+  }
+  const last = (spelled[0] as string).split('.').pop() as string
+  return /^\d+$/.test(last) ? 'is an address, and TLS clients send names alone' : ''
+}
+
+function checkStreamTarget(fields: Fields): Checked<RouteTarget & Tuning> {
+  const target = checkTarget(fields, false)
+  if (!target.ok) {
+    return target
+  }
+  const arms = target.value.split || []
+  for (let i = 0; i < arms.length; i++) {
+    const arm = arms[i] as SplitArm
+    const field = arm.when !== undefined ? 'when' : arm.where !== undefined ? 'where' : ''
+    if (field !== '') {
+      return wrong('split[' + i + '].' + field, 'is for requests, so for routes by host')
+    }
+  }
+  const tuning = checkTuning(fields)
+  return tuning.ok ? right(Object.assign({}, target.value, tuning.value)) : tuning
+}

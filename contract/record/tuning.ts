@@ -1,0 +1,75 @@
+/** How a route has its connections kept. nginx takes that from no variable, so there is a server for each way (nginx/handed-conf.ts). */
+import { checkShape, right, within, wrong } from '../guard/checked.js'
+import type { Checked, Fields } from '../guard/checked.js'
+
+export interface Tuning {
+  /** So long neither side may say anything; then the connection is closed. */
+  timeouts?: { idleMs: number }
+  /** How instances are told the client's address, before all else. */
+  proxyProtocol?: 'v1'
+}
+
+export const TUNING_FIELDS = ['timeouts', 'proxyProtocol']
+export const IDLE_MS = [1000, 5000, 10000, 30000, 60000, 300000, 3600000, 86400000]
+/** The name where nothing is asked for. */
+export const UNTUNED = '0'
+/** A host's record begins with this and the name where its route is tuned: as the longest prefix it comes first, and no path begins so. */
+export const TUNING_MARK = '='
+/** The one condition of a tuned route, as the table has it: nginx's variable that only those servers set. */
+export const TUNED_CONDITION = 'sluice_tuned'
+
+const CONNECTION = 'is for requests, so for routes by host; a connection has idleMs'
+
+/** All ways that there are to ask for anything. */
+export function allTunings(): Tuning[] {
+  const told: Tuning = { proxyProtocol: 'v1' }
+  const silent: Tuning[] = IDLE_MS.map((idleMs) => ({ timeouts: { idleMs: idleMs } }))
+  return silent.concat(
+    told,
+    silent.map((each) => Object.assign({}, each, told)),
+  )
+}
+
+/** `60`, `60p` or `0p`: seconds, and whether instances are told. Short, since it stands in the path of a socket. */
+export function tuningName(tuning: Tuning): string {
+  const idleMs = tuning.timeouts === undefined ? 0 : tuning.timeouts.idleMs
+  return idleMs / 1000 + (tuning.proxyProtocol === undefined ? '' : 'p')
+}
+
+function checkIdle(value: unknown): Checked<{ idleMs: number }> {
+  const shape = checkShape(value, ['idleMs', 'readMs', 'connectMs', 'sendMs'])
+  if (!shape.ok) {
+    return shape
+  }
+  const foreign = Object.keys(shape.value).filter((field) => field !== 'idleMs')[0]
+  if (foreign !== undefined) {
+    return wrong(foreign, CONNECTION)
+  }
+  const idleMs = shape.value.idleMs as number
+  return IDLE_MS.indexOf(idleMs) >= 0
+    ? right({ idleMs: idleMs })
+    : wrong('idleMs', 'must be one of ' + IDLE_MS.join(', ') + ': nginx takes it from no variable')
+}
+
+/** What stands in a route of connections besides where it leads. */
+export function checkTuning(fields: Fields): Checked<Tuning> {
+  const tuning: Tuning = {}
+  const field = TUNING_FIELDS.filter((name) => fields[name] !== undefined)[0]
+  if (field !== undefined && fields.protocol === 'udp') {
+    return wrong(field, 'is for TCP; of UDP, nginx forgets a client that is silent for a minute')
+  }
+  if (fields.timeouts !== undefined) {
+    const idle = checkIdle(fields.timeouts)
+    if (!idle.ok) {
+      return wrong(within('timeouts', idle.field), idle.message)
+    }
+    tuning.timeouts = idle.value
+  }
+  if (fields.proxyProtocol !== undefined) {
+    if (fields.proxyProtocol !== 'v1') {
+      return wrong('proxyProtocol', 'must be v1, the only version that is sent')
+    }
+    tuning.proxyProtocol = 'v1'
+  }
+  return right(tuning)
+}

@@ -1,0 +1,126 @@
+/** Many changes as one: all or nothing, at one revision. Each operation is what the single call of its path would do. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { SluiceError } from '../../../runtime/errors.js'
+import { limitOf, pendingAfter, sendAnswer, whoOf } from './answers.js'
+import type { Call } from './call.js'
+import type { ApiContext } from '../context.js'
+import type { Difference } from './draft.js'
+import { drainBody } from './drain.js'
+import { parsePath } from './targets.js'
+import { changeAnswers } from '../http/openapi.js'
+import * as shapes from '../schemas/common.js'
+import { checkerOf } from '../http/transport.js'
+
+const BODY_LIMIT_BYTES = 8 * 1024 * 1024
+
+interface Operation {
+  method: Call['method']
+  path: string
+  body?: unknown
+  ifMatch?: number | string
+}
+
+const checkBody: (body: unknown) => void = checkerOf(shapes.BatchBody, 'field')
+
+export function registerBatch(app: FastifyInstance, context: ApiContext): void {
+  const schema = {
+    operationId: 'batch',
+    summary: 'Many changes, all or nothing, at one revision',
+    description:
+      'Later operations see earlier ones; ifMatch is compared with what was there before the batch. ' +
+      'With dryRun nothing is written, and the answer is the difference.',
+    tags: ['batch'],
+    querystring: shapes.WaitQuery,
+    body: shapes.BatchBody,
+    response: changeAnswers(shapes.BatchAnswer),
+  }
+  app.post('/v1/batch', { schema, bodyLimit: BODY_LIMIT_BYTES }, async (request, reply) => {
+    const { calls, dryRun } = callsOf(request)
+    if (dryRun) {
+      const { revision, differences } = await context.committer.rehearse(calls, locate)
+      return reply.send({ dryRun: true, revision, changes: differences.map(shownDifference) })
+    }
+    const committed = await context.committer.commit(calls, whoOf(request), locate)
+    const { revision, differences } = committed
+    const limitMs = limitOf(request)
+    const pending = await pendingAfter(context, revision, limitMs, context.closing.signal)
+    return sendAnswer(reply, {
+      control: context.control,
+      revision,
+      pending,
+      shown: { changes: differences.length },
+    })
+  })
+}
+
+function callsOf(request: FastifyRequest): { calls: Call[]; dryRun: boolean } {
+  if (request.headers['if-match'] !== undefined) {
+    const what =
+      'If-Match is for a single call; in a batch, operations have an ifMatch of their own'
+    throw new SluiceError('invalid', what, { field: 'If-Match' })
+  }
+  // No body at all is null here.
+  checkBody(request.body ?? undefined)
+  const { operations, dryRun } = request.body as { operations: Operation[]; dryRun?: boolean }
+  return { calls: operations.map(callOf), dryRun: dryRun === true }
+}
+
+function callOf({ method, path, body, ifMatch }: Operation, index: number): Call {
+  const { target, query } = parsed(path, index)
+  const force = query.get('force')
+  const mayForce = method === 'DELETE' && target.kind === 'upstream'
+  const extra = [...query.keys()].find((name) => name !== 'force' || !mayForce)
+  if (extra !== undefined || (force !== null && !/^(true|false|)$/.test(force))) {
+    const what = `query parameter ${JSON.stringify((extra ?? 'force').slice(0, 100))} does not fit the path`
+    throw locate(new SluiceError('invalid', what), index, 'path')
+  }
+  if (target.kind === 'drain') {
+    refuseWait(body, index)
+  }
+  return {
+    method,
+    target,
+    body,
+    force: force === 'true' || force === '',
+    ...(ifMatch !== undefined && { ifMatch: Number(String(ifMatch).replaceAll('"', '')) }),
+  }
+}
+
+function parsed(path: string, index: number): ReturnType<typeof parsePath> {
+  try {
+    return parsePath(path)
+  } catch (error) {
+    // A wrong path is wrong input here: the batch itself was found.
+    throw error instanceof SluiceError
+      ? locate(new SluiceError('invalid', error.message), index, 'path')
+      : error
+  }
+}
+
+/** A batch is one moment; whoever wants to wait for a drain drains by the single call, again if need be. */
+function refuseWait(body: unknown, index: number): void {
+  try {
+    if (drainBody(body).waitMs > 0) {
+      throw new SluiceError('invalid', 'waitMs: a batch does not wait', { field: 'waitMs' })
+    }
+  } catch (error) {
+    throw error instanceof SluiceError ? locate(error, index) : error
+  }
+}
+
+/** Field `port` of operation 3 → `operations[3].body.port`. */
+function locate(error: SluiceError, index: number, part?: string): SluiceError {
+  const at = `operations[${index}]`
+  const inside = part ?? (error.field === undefined ? undefined : `body.${error.field}`)
+  return new SluiceError(error.code, `${at}: ${error.message}`, {
+    field: inside === undefined ? at : `${at}.${inside}`,
+    retryable: error.retryable,
+    cause: error,
+  })
+}
+
+function shownDifference(difference: Difference): object {
+  const { call, op, kind, upstream, id, before, after } = difference
+  const names = { ...(upstream !== undefined && { upstream }), ...(id !== undefined && { id }) }
+  return { operation: call, op, kind, ...names, before, after }
+}

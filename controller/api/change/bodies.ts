@@ -1,0 +1,68 @@
+/** What a call's body says. The guards of contract/record/records.ts judge the records; the rest is judged here. */
+import { knownText } from '../../../contract/guard/checked.js'
+import type { Checked } from '../../../contract/guard/checked.js'
+import { SluiceError } from '../../../runtime/errors.js'
+import { partAt, withGiven } from '../http/given.js'
+
+/** Tokens are sent in headers, and an error is printed in logs that others read. */
+const MAY_BE_SECRET = /(^|\.)(headers|requestHeaders|responseHeaders)\./
+
+/** The guard's answer, or its complaint as an error that names the field and, where `given` is what was judged, what stands there. */
+export function accept<T>(checked: Checked<T>, given?: unknown): T {
+  if (checked.ok) {
+    return checked.value
+  }
+  const { field, message } = checked
+  const subject = field === '' ? 'the body' : field
+  // What is refused for another reason than its value, such as a field that does not belong there, needs no more words.
+  const isTold = /^must /.test(message) && field !== '' && !MAY_BE_SECRET.test(field)
+  const part = isTold ? partAt(given, field) : undefined
+  const what = part === undefined ? message : withGiven(message, part[0])
+  throw new SluiceError('invalid', `${subject} ${what}`, { ...(field !== '' && { field }) })
+}
+
+/** The body as an object with none but the `known` fields; an absent body counts as `{}` where `optional`. */
+export function fieldsOf(
+  body: unknown,
+  known: readonly string[],
+  optional = false,
+): Record<string, unknown> {
+  const given = optional && (body === undefined || body === null) ? {} : body
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new SluiceError('invalid', 'the body must be a JSON object')
+  }
+  const extra = Object.keys(given).find((field) => !known.includes(field))
+  if (extra !== undefined) {
+    const field = extra.slice(0, 100)
+    throw new SluiceError('invalid', `${field} is not a known field${knownText(known)}`, { field })
+  }
+  return given as Record<string, unknown>
+}
+
+/** DELETE and undrain say everything with their path. */
+export function refuseBody(body: unknown): void {
+  fieldsOf(body, [], true)
+}
+
+/** RFC 7396: null removes, objects merge, everything else replaces. */
+export function mergePatch(
+  onto: Record<string, unknown>,
+  patch: Record<string, unknown>,
+): Record<string, unknown> {
+  const merged = { ...onto }
+  for (const [field, value] of Object.entries(patch)) {
+    const inner = merged[field]
+    if (value === null) {
+      delete merged[field]
+    } else if (isPlain(value)) {
+      merged[field] = mergePatch(isPlain(inner) ? inner : {}, value)
+    } else {
+      merged[field] = value
+    }
+  }
+  return merged
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

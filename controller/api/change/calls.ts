@@ -1,0 +1,215 @@
+/** The calls that change one thing each. What they mean is in changes.ts; here is which path leads to which. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import {
+  answerCall,
+  ifMatchOf,
+  limitOf,
+  pendingAfter,
+  sendAnswer,
+  signalOf,
+  whoOf,
+} from './answers.js'
+import type { Call } from './call.js'
+import type { ApiContext } from '../context.js'
+import { activeOf, drainBody, whenIdle } from './drain.js'
+import { idTarget, instanceTarget, upstreamTarget } from './targets.js'
+import type { Target } from './targets.js'
+import { CertificateBody, CertificateChanged } from '../schemas/certificate.js'
+import { changeAnswers } from '../http/openapi.js'
+import { RouteBody, RouteChanged } from '../schemas/route.js'
+import * as shapes from '../schemas/common.js'
+import type { Described } from '../http/transport.js'
+
+interface Names {
+  upstream?: string
+  id?: string
+}
+
+const UPSTREAM = '/v1/upstreams/:upstream'
+const INSTANCE = `${UPSTREAM}/instances/:id`
+const ROUTE = '/v1/routes/:id'
+const CERTIFICATE = '/v1/certificates/:id'
+
+const upstream = (names: Names) => upstreamTarget(names.upstream)
+const instance = (names: Names) => instanceTarget('instance', names.upstream, names.id)
+const certificate = (names: Names) => idTarget('certificate', names.id)
+const route = (names: Names) => idTarget('route', names.id)
+
+const ofUpstream = { params: shapes.UpstreamParams, tags: ['upstreams'] }
+const ofInstance = { params: shapes.InstanceParams, tags: ['instances'] }
+const ofCertificate = { params: shapes.IdParams, tags: ['certificates'] }
+const ofRoute = { params: shapes.IdParams, tags: ['routes'] }
+const common = { headers: shapes.ChangeHeaders, querystring: shapes.WaitQuery }
+
+export function registerCalls(app: FastifyInstance, context: ApiContext): void {
+  registerUpstreams(app, context)
+  registerInstances(app, context)
+  registerRoutes(app, context)
+  registerCertificates(app, context)
+  registerDrains(app, context)
+}
+
+function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
+  const { UpstreamBody, UpstreamPatch, UpstreamChanged, DeleteUpstreamQuery, Deleted } = shapes
+  const about = { ...common, ...ofUpstream }
+  add(app, context, 'PUT', UPSTREAM, upstream, {
+    ...about,
+    operationId: 'putUpstream',
+    summary: 'Make an upstream, or set its policy and whether it is reached over TLS',
+    body: UpstreamBody,
+    response: changeAnswers(UpstreamChanged, true),
+  })
+  add(app, context, 'PATCH', UPSTREAM, upstream, {
+    ...about,
+    operationId: 'patchUpstream',
+    summary: 'Change parts of these (merge patch)',
+    body: UpstreamPatch,
+    response: changeAnswers(UpstreamChanged),
+  })
+  add(app, context, 'DELETE', UPSTREAM, upstream, {
+    ...about,
+    operationId: 'deleteUpstream',
+    summary: 'Delete it when empty, or with ?force=true with its instances and their drains',
+    querystring: DeleteUpstreamQuery,
+    response: changeAnswers(Deleted),
+  })
+}
+
+function registerInstances(app: FastifyInstance, context: ApiContext): void {
+  const { InstanceBody, InstancePatch, InstanceChanged, Deleted } = shapes
+  const about = { ...common, ...ofInstance }
+  add(app, context, 'PUT', INSTANCE, instance, {
+    ...about,
+    operationId: 'putInstance',
+    summary: 'Register an instance, or register it again',
+    description:
+      'With ttlMs it must be put again within that time, or it goes. To put the same again changes nothing but that. ' +
+      'A drained instance stays drained.',
+    body: InstanceBody,
+    response: changeAnswers(InstanceChanged, true),
+  })
+  add(app, context, 'PATCH', INSTANCE, instance, {
+    ...about,
+    operationId: 'patchInstance',
+    summary: 'Change parts of an instance (merge patch)',
+    body: InstancePatch,
+    response: changeAnswers(InstanceChanged),
+  })
+  add(app, context, 'DELETE', INSTANCE, instance, {
+    ...about,
+    operationId: 'deleteInstance',
+    summary: 'Take an instance away; a drain of it stays for when it comes back',
+    response: changeAnswers(Deleted),
+  })
+}
+
+function registerRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { Deleted } = shapes
+  const about = { ...common, ...ofRoute }
+  add(app, context, 'PUT', ROUTE, route, {
+    ...about,
+    operationId: 'putRoute',
+    summary: 'Send hosts (and a path prefix) to an upstream, or to several by weight',
+    body: RouteBody,
+    response: changeAnswers(RouteChanged, true),
+  })
+  add(app, context, 'DELETE', ROUTE, route, {
+    ...about,
+    operationId: 'deleteRoute',
+    summary: 'Delete a route',
+    response: changeAnswers(Deleted),
+  })
+}
+
+function registerCertificates(app: FastifyInstance, context: ApiContext): void {
+  const about = { ...common, ...ofCertificate }
+  add(app, context, 'PUT', CERTIFICATE, certificate, {
+    ...about,
+    operationId: 'putCertificate',
+    summary: 'Serve a certificate for the names in it, from the next handshake on',
+    description: 'Of two certificates for one name, the one that is valid longer serves.',
+    body: CertificateBody,
+    response: changeAnswers(CertificateChanged, true),
+  })
+  add(app, context, 'DELETE', CERTIFICATE, certificate, {
+    ...about,
+    operationId: 'deleteCertificate',
+    summary: 'Serve it no longer',
+    response: changeAnswers(shapes.Deleted),
+  })
+}
+
+function registerDrains(app: FastifyInstance, context: ApiContext): void {
+  const undrain = (names: Names) => instanceTarget('undrain', names.upstream, names.id)
+  const about = { ...common, ...ofInstance }
+  const schema: Described = {
+    ...about,
+    operationId: 'drainInstance',
+    summary: 'No new request from now on; what is in flight finishes',
+    description:
+      'With waitMs it answers when nothing is in flight on any connected gateway, or when the time is over.',
+    body: shapes.DrainBody,
+    response: changeAnswers(shapes.Drained),
+  }
+  app.post(`${INSTANCE}/drain`, { schema }, (request, reply) => drain(context, request, reply))
+  add(app, context, 'POST', `${INSTANCE}/undrain`, undrain, {
+    ...about,
+    operationId: 'undrainInstance',
+    summary: 'The inverse of drain',
+    body: shapes.UndrainBody,
+    response: changeAnswers(shapes.Undrained),
+  })
+}
+
+function add(
+  app: FastifyInstance,
+  context: ApiContext,
+  method: Call['method'],
+  url: string,
+  targetOf: (names: Names) => Target,
+  schema: Described,
+): void {
+  const handler = (request: FastifyRequest, reply: FastifyReply) => {
+    const target = targetOf(request.params as Names)
+    const ifMatch = ifMatchOf(request)
+    const { force } = request.query as { force?: string }
+    return answerCall(context, request, reply, {
+      method,
+      target,
+      body: request.body,
+      force: force === 'true' || force === '',
+      ...(ifMatch !== undefined && { ifMatch }),
+    })
+  }
+  app.route({ method, url, schema, handler })
+}
+
+async function drain(
+  context: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { upstream: name, id } = request.params as Names
+  const target = instanceTarget('drain', name, id)
+  const { waitMs } = drainBody(request.body)
+  const untilMs = Date.now() + waitMs
+  const ifMatch = ifMatchOf(request)
+  const call: Call = {
+    method: 'POST',
+    target,
+    body: request.body,
+    ...(ifMatch !== undefined && { ifMatch }),
+  }
+  const { committer, control } = context
+  const { revision, outcomes } = await committer.commit([call], whoOf(request), (error) => error)
+  const signal = signalOf(reply, context)
+  const limitMs = Math.max(limitOf(request), waitMs)
+  const pending = await pendingAfter(context, revision, limitMs, signal)
+  // Where a gateway may still send requests, nothing in flight just now means nothing.
+  const applied = pending.length === 0
+  const active = applied
+    ? await whenIdle(control, target, untilMs, signal)
+    : await activeOf(control, target)
+  const shown = { ...outcomes[0]?.shown, active, drained: applied && active === 0 }
+  return sendAnswer(reply, { control, revision, pending, shown })
+}

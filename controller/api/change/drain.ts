@@ -1,0 +1,130 @@
+/** Drain and undrain: an operator's decision, kept apart from the instance so that it outlives its registration. */
+import { checkOverride } from '../../../contract/record/records.js'
+import type { OverrideRecord } from '../../../contract/record/records.js'
+import { isWhole } from '../../../contract/guard/names.js'
+import { SluiceError } from '../../../runtime/errors.js'
+import { pause, within } from '../../../runtime/retry.js'
+import type { Control } from '../../control.js'
+import { stateOf } from '../../state/desired.js'
+import { accept, fieldsOf, refuseBody } from './bodies.js'
+import { withGiven } from '../http/given.js'
+import type { Outcome } from './call.js'
+import type { World } from './call.js'
+import type { Draft } from './draft.js'
+import { planned, storedInstance } from './instances.js'
+import type { InstanceTarget, StoredInstance } from './instances.js'
+import { overrideKey, printTarget } from './targets.js'
+import { MOST_WAIT_MS } from '../schemas/common.js'
+
+/** How often the gateways are asked while a drain waits: soon at first, then less often. */
+const FIRST_ASK_MS = 20
+const LAST_ASK_MS = 500
+/** A gateway that does not say within this what is in flight cannot tell. */
+const ASK_LIMIT_MS = 2_000
+
+export async function drainInstance(
+  draft: Draft,
+  world: World,
+  target: InstanceTarget,
+  body: unknown,
+): Promise<Outcome> {
+  const { reason } = drainBody(body)
+  const stored = await storedInstance(draft, world, target)
+  if (!stored.there) {
+    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
+  }
+  // Draining again decides nothing new, unless it gives another reason.
+  const decided = stored.override
+  if (decided !== undefined && (reason === undefined || reason === decided.reason)) {
+    return { created: false, shown: { state: stateAfter(target, stored, decided) } }
+  }
+  const override = accept(
+    checkOverride({ drain: true, atMs: Date.now(), ...(reason !== undefined && { reason }) }),
+  )
+  await draft.put(overrideKey(target), override)
+  return { created: false, shown: { state: stateAfter(target, stored, override) } }
+}
+
+export async function undrainInstance(
+  draft: Draft,
+  world: World,
+  target: InstanceTarget,
+  body: unknown,
+): Promise<Outcome> {
+  refuseBody(body)
+  const stored = await storedInstance(draft, world, target)
+  const drained = (await draft.read(overrideKey(target))) !== undefined
+  if (!stored.there && !drained) {
+    throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
+  }
+  if (drained) {
+    await draft.delete(overrideKey(target))
+  }
+  return { created: false, shown: { state: stateAfter(target, stored, undefined) } }
+}
+
+/** `{waitMs: 30000, reason: "deploy"}`, both optional. Throws `invalid`. */
+export function drainBody(body: unknown): { waitMs: number; reason?: string } {
+  const { waitMs, reason } = fieldsOf(body, ['waitMs', 'reason'], true)
+  if (waitMs !== undefined && !isWhole(waitMs, 0, MOST_WAIT_MS)) {
+    const rule = `must be a whole number of milliseconds from 0 to ${MOST_WAIT_MS}`
+    throw new SluiceError('invalid', `waitMs ${withGiven(rule, waitMs)}`, { field: 'waitMs' })
+  }
+  const checked = { drain: true, atMs: 0, ...(reason !== undefined && { reason }) }
+  const { reason: text } = accept(checkOverride(checked), checked)
+  return { waitMs: waitMs ?? 0, ...(text !== undefined && { reason: text }) }
+}
+
+/** Requests in flight, or null when a connected gateway cannot tell. */
+export async function activeOf(control: Control, target: InstanceTarget): Promise<number | null> {
+  return (await activeOfAll(control, target.upstream, [target.id]))[0] ?? null
+}
+
+/** As {@link activeOf}, for each of `ids`, in their order. */
+export async function activeOfAll(
+  control: Control,
+  upstream: string,
+  ids: string[],
+): Promise<Array<number | null>> {
+  if (ids.length === 0) {
+    return []
+  }
+  try {
+    const asked = control.active(upstream, ids)
+    const counts = await within(ASK_LIMIT_MS, asked, () => new Error('no answer in time'))
+    return ids.map((_, index) => counts[index] ?? null)
+  } catch {
+    // Not to know is an answer here; a drain then ends by its time.
+    return ids.map(() => null)
+  }
+}
+
+/** Asks until nothing is in flight, `untilMs` (of Date.now) has come, or the caller has gone. */
+export async function whenIdle(
+  control: Control,
+  target: InstanceTarget,
+  untilMs: number,
+  signal: AbortSignal,
+): Promise<number | null> {
+  let active = await activeOf(control, target)
+  for (let waitMs = FIRST_ASK_MS; active !== 0; waitMs = Math.min(waitMs * 1.5, LAST_ASK_MS)) {
+    const leftMs = untilMs - Date.now()
+    if (leftMs <= 0 || signal.aborted) {
+      break
+    }
+    await pause(Math.min(waitMs, leftMs), signal)
+    active = await activeOf(control, target)
+  }
+  return active
+}
+
+function stateAfter(
+  target: InstanceTarget,
+  stored: StoredInstance,
+  override: OverrideRecord | undefined,
+): string {
+  if (stored.record === undefined) {
+    return override === undefined ? 'down' : 'draining'
+  }
+  return stateOf(planned(target, stored.record, override)).state
+}

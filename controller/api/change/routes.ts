@@ -1,0 +1,124 @@
+/** Calls about a route. Two may not claim the same host and path prefix under the same conditions: which counts, nobody could say. */
+import { AGENT_ROUTES, parseKey, printKey } from '../../../contract/keys.js'
+import { ROUTE_FIELDS, checkRoute } from '../../../contract/record/route.js'
+import type { RouteRecord } from '../../../contract/record/route.js'
+import { printConditions } from '../../../contract/record/route-match.js'
+import { isStreamRoute } from '../../../contract/record/stream-route.js'
+import type { StreamRouteRecord } from '../../../contract/record/stream-route.js'
+import { SluiceError } from '../../../runtime/errors.js'
+import type { DesiredRoute } from '../../state/desired.js'
+import { accept, fieldsOf } from './bodies.js'
+import type { Outcome } from './call.js'
+import type { World } from './call.js'
+import type { Draft, Write } from './draft.js'
+import { findTaken, streamRouteOf } from './stream-routes.js'
+
+export interface RouteTarget {
+  kind: 'route'
+  id: string
+}
+
+export async function putRoute(
+  draft: Draft,
+  world: World,
+  target: RouteTarget,
+  body: unknown,
+): Promise<Outcome> {
+  const record = isStreamRoute(body) ? streamRouteOf(body, world) : hostRouteOf(body)
+  const created = (await draft.read(keyOf(target))) === undefined
+  await draft.put(keyOf(target), record)
+  return { created, shown: showRoute(target.id, record) }
+}
+
+function hostRouteOf(body: unknown): RouteRecord {
+  const fields = fieldsOf(body, ROUTE_FIELDS)
+  return accept(checkRoute(fields), fields)
+}
+
+/** `{id, hosts, pathPrefix, upstream}`, `{id, port, protocol, upstream}` or `{id, sni, upstream}`, with `split` in place of `upstream`. */
+export function showRoute(
+  id: string,
+  record: RouteRecord | StreamRouteRecord,
+): Record<string, unknown> {
+  return { id, ...record }
+}
+
+/** A route that a draft changes, against which of the calls. */
+export interface Contradiction {
+  call: number
+  error: SluiceError
+}
+
+/** Whether any changed route would claim what another has. Looked at when all is planned, so that a batch can swap hosts. */
+export function findContradiction(draft: Draft, world: World): Contradiction | undefined {
+  const taken = findTaken(draft, world)
+  if (taken !== undefined) {
+    return { call: taken.write.call, error: taken.error }
+  }
+  const changed = changedRoutes(draft)
+  if (changed.size === 0) {
+    return undefined
+  }
+  const claims = claimsOf(world.desired().routes)
+  const claimed = new Map<string, string>()
+  for (const [id, { record, write }] of changed) {
+    for (const claim of record === undefined ? [] : claimsIn(record)) {
+      const standing = claims.get(claim)
+      const other = claimed.get(claim) ?? (changed.has(standing ?? id) ? undefined : standing)
+      if (other !== undefined && other !== id) {
+        return { call: write.call, error: contradiction(record as RouteRecord, claim, other) }
+      }
+      claimed.set(claim, id)
+    }
+  }
+  return undefined
+}
+
+function contradiction(record: RouteRecord, claim: string, other: string): SluiceError {
+  const host = claim.slice(0, claim.indexOf('/'))
+  const same = printConditions(record) === '' ? '' : ' and the same conditions'
+  const what = `route ${other} has host ${host} with path prefix ${record.pathPrefix}${same} already`
+  return new SluiceError('conflict', what, { field: `hosts[${record.hosts.indexOf(host)}]` })
+}
+
+function changedRoutes(
+  draft: Draft,
+): Map<string, { record: RouteRecord | undefined; write: Write }> {
+  const changed = new Map<string, { record: RouteRecord | undefined; write: Write }>()
+  for (const write of draft.writes()) {
+    const key = parseKey(write.key)
+    if (key?.kind === 'routes') {
+      const value: unknown = write.value === undefined ? undefined : JSON.parse(write.value)
+      const record = isStreamRoute(value) ? undefined : (value as RouteRecord | undefined)
+      changed.set(key.id, { record, write })
+    }
+  }
+  return changed
+}
+
+/** `app.example.com/api`, and the conditions: a host holds no slash, so the first one begins the prefix. */
+function claimsIn(record: RouteRecord): string[] {
+  const conditions = printConditions(record)
+  return record.hosts.map((host) => `${host}${record.pathPrefix}\t${conditions}`)
+}
+
+/** Made once for each set of routes, not for each call. What containers ask for is no claim: an operator's route comes first. */
+const claimsByRoutes = new WeakMap<ReadonlyMap<string, DesiredRoute>, Map<string, string>>()
+
+function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string> {
+  let claims = claimsByRoutes.get(routes)
+  if (claims === undefined) {
+    claims = new Map()
+    for (const { id, record } of routes.values()) {
+      for (const claim of id.startsWith(AGENT_ROUTES) ? [] : claimsIn(record)) {
+        claims.set(claim, id)
+      }
+    }
+    claimsByRoutes.set(routes, claims)
+  }
+  return claims
+}
+
+function keyOf({ id }: RouteTarget): string {
+  return printKey({ kind: 'routes', id })
+}

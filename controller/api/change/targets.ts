@@ -1,0 +1,135 @@
+/** The things that calls are about, taken from a path; every name is checked before it becomes part of a key. */
+import { printKey } from '../../../contract/keys.js'
+import { NAME_RULE, isInstanceId, isName } from '../../../contract/guard/names.js'
+import { SluiceError } from '../../../runtime/errors.js'
+
+export type Target =
+  | { kind: 'upstream'; upstream: string }
+  | { kind: 'instance' | 'drain' | 'undrain'; upstream: string; id: string }
+  | { kind: 'route'; id: string }
+  | { kind: 'certificate'; id: string }
+
+/** Collections of things that have nothing but an id. */
+const BY_ID: Record<string, 'route' | 'certificate'> = {
+  routes: 'route',
+  certificates: 'certificate',
+}
+
+const ID_RULE = 'must be 1 to 128 characters of A-Z a-z 0-9 _ . : -'
+
+export function upstreamTarget(upstream: unknown): Target & { kind: 'upstream' } {
+  return { kind: 'upstream', upstream: checkName(upstream, 'upstream') }
+}
+
+export function instanceTarget<K extends 'instance' | 'drain' | 'undrain'>(
+  kind: K,
+  upstream: unknown,
+  id: unknown,
+): { kind: K; upstream: string; id: string } {
+  const name = checkName(upstream, 'upstream')
+  if (!isInstanceId(id)) {
+    throw new SluiceError('invalid', `the instance's id ${ID_RULE}`, { field: 'id' })
+  }
+  return { kind, upstream: name, id }
+}
+
+export function idTarget<K extends 'route' | 'certificate'>(
+  kind: K,
+  id: unknown,
+): { kind: K; id: string } {
+  if (!isName(id)) {
+    throw new SluiceError('invalid', `the ${kind}'s id ${NAME_RULE}`, { field: 'id' })
+  }
+  return { kind, id }
+}
+
+export function checkName(value: unknown, field: string): string {
+  if (!isName(value)) {
+    throw new SluiceError('invalid', `the name of the ${field} ${NAME_RULE}`, { field })
+  }
+  return value
+}
+
+/** `/v1/upstreams/web/instances/a/drain?force=true` → what it is about and its query. Throws `invalid` or `not_found`. */
+export function parsePath(path: string): { target: Target; query: URLSearchParams } {
+  const [pathname = '', search = ''] = path.split('?', 2)
+  const [root, version, collection, first, ...rest] = decoded(pathname)
+  const inside = root === '' && version === 'v1' && first !== undefined
+  if (inside && collection === 'upstreams') {
+    const target = underUpstream(first, rest)
+    if (target !== undefined) {
+      return { target, query: new URLSearchParams(search) }
+    }
+  }
+  const kind = BY_ID[collection ?? '']
+  if (inside && kind !== undefined && rest.length === 0) {
+    return { target: idTarget(kind, first), query: new URLSearchParams(search) }
+  }
+  throw new SluiceError(
+    'not_found',
+    `no call has the path ${JSON.stringify(pathname.slice(0, 300))}`,
+  )
+}
+
+function underUpstream(upstream: string, rest: string[]): Target | undefined {
+  const [collection, id, action] = rest
+  if (rest.length === 0) {
+    return upstreamTarget(upstream)
+  }
+  if (collection !== 'instances' || id === undefined || rest.length > 3) {
+    return undefined
+  }
+  if (action === undefined) {
+    return instanceTarget('instance', upstream, id)
+  }
+  return action === 'drain' || action === 'undrain'
+    ? instanceTarget(action, upstream, id)
+    : undefined
+}
+
+function decoded(pathname: string): string[] {
+  try {
+    return pathname.split('/').map(decodeURIComponent)
+  } catch {
+    throw new SluiceError('invalid', 'the path is not a valid URL')
+  }
+}
+
+/** What a person would call it: `instance a of web`. */
+export function printTarget(target: Target): string {
+  switch (target.kind) {
+    case 'upstream':
+      return `upstream ${target.upstream}`
+    case 'route':
+    case 'certificate':
+      return `${target.kind} ${target.id}`
+    case 'instance':
+    case 'drain':
+    case 'undrain':
+      return `instance ${target.id} of ${target.upstream}`
+  }
+}
+
+/** The registry's keys that a call to this target reads in any case. */
+export function keysOf(target: Target): string[] {
+  switch (target.kind) {
+    case 'upstream':
+      return [printKey({ kind: 'upstreams', upstream: target.upstream })]
+    case 'route':
+      return [printKey({ kind: 'routes', id: target.id })]
+    case 'certificate':
+      return [printKey({ kind: 'certificates', id: target.id })]
+    case 'instance':
+    case 'drain':
+    case 'undrain':
+      return [instanceKey(target), overrideKey(target)]
+  }
+}
+
+export function instanceKey({ upstream, id }: { upstream: string; id: string }): string {
+  return printKey({ kind: 'instances', upstream, id })
+}
+
+export function overrideKey({ upstream, id }: { upstream: string; id: string }): string {
+  return printKey({ kind: 'overrides', upstream, id })
+}

@@ -1,0 +1,130 @@
+/** How what is asked for is shared out: which upstreams and peers serve it. */
+import { isSelected } from '../../../contract/guard/metadata.js'
+import type { Where } from '../../../contract/guard/metadata.js'
+import type { PeerTls } from '../../../contract/record/peer-tls.js'
+import type { Protocol } from '../../../contract/record/records.js'
+import type { Policy } from '../../../contract/record/policy.js'
+import { sidOf } from '../../state/sid.js'
+import { compileNobody, compilePeers } from '../../table/upstream-unit.js'
+import type { Compiled, Place } from '../../table/upstream-unit.js'
+import type { Conditions } from '../../state/conditions.js'
+import type { Desired, DesiredUpstream } from '../../state/desired.js'
+import type { Part } from '../../table/subset.js'
+import type { Matched } from './match.js'
+import { tellPolicy } from './policy.js'
+import { sharesOf, whereText } from './split.js'
+import { showInstance } from '../change/instances.js'
+import type { Asked } from './question.js'
+import { settingsOf } from '../change/upstreams.js'
+
+interface Arm {
+  name: string
+  where?: Where
+  weight: number
+  /** Of all requests like this one. */
+  share: number
+  /** Absent when there is no such upstream. */
+  policy?: Policy
+  tls?: PeerTls
+  protocol?: Protocol
+  peers: Array<Record<string, unknown>>
+}
+
+/** What decides beside the registry. */
+export interface Ground extends Place {
+  domain: string
+  /** What the own gateway found out about an upstream's instances. */
+  conditionsOf: (upstream: string) => Conditions
+}
+
+export interface Served {
+  outcome: 'served' | 'no_peer'
+  upstreams: Array<Omit<Arm, 'peers'>>
+  peers: Array<Record<string, unknown>>
+}
+
+/** `why` is added to. */
+export function serveArms(
+  desired: Desired,
+  matched: Pick<Matched, 'unit' | 'split'>,
+  ground: Ground,
+  asked: Asked,
+  why: string[],
+): Served {
+  const shared = shareOut(desired, matched, ground, asked, why)
+  const peers = shared.flatMap((arm) => arm.peers)
+  const outcome = shared.some(({ share }) => share > 0) ? 'served' : 'no_peer'
+  if (outcome === 'no_peer') {
+    why.push('no instance is up')
+  }
+  return { outcome, upstreams: shared.map(withoutPeers), peers }
+}
+
+function withoutPeers(arm: Arm): Omit<Arm, 'peers'> {
+  const { name, where, weight, share, policy, tls, protocol } = arm
+  const settings = policy !== undefined && settingsOf({ policy, tls, protocol })
+  return { name, ...(where && { where }), weight, share, ...settings }
+}
+
+function shareOut(
+  desired: Desired,
+  { unit, split }: Pick<Matched, 'unit' | 'split'>,
+  ground: Ground,
+  asked: Asked,
+  why: string[],
+): Arm[] {
+  const arms = split.split.map((arm) => {
+    const one = desired.upstreams.get(arm.upstream)
+    return { ...arm, one, compiled: compiledOf(one, arm, ground) }
+  })
+  const shares = sharesOf(unit, split, arms, asked, why)
+  return arms.map((arm) => {
+    const { upstream: name, where, weight, one, compiled } = arm
+    const same = arms.filter((other) => other.compiled.name === compiled.name)
+    const total = same.reduce((sum, each) => sum + each.weight, 0)
+    const own = total === 0 ? 1 / same.length : weight / total
+    const share = own * (shares.get(compiled.name) ?? 0)
+    if (one === undefined) {
+      why.push(`there is no upstream ${name}`)
+      return { name, weight, share, peers: [], ...(where && { where }) }
+    }
+    const isUp = compiled.tiers.main.length > 0
+    const told = tellPolicy(one, compiled.tiers, ground, asked.variables.http_cookie)
+    const none = `upstream ${name} has no instance that is up${whereText(where)}`
+    why.push(...(isUp ? told : [none]))
+    const peers = peersOf(one, arm, ground, share)
+    return { name, weight, share, ...(where && { where }), ...settingsOf(one), peers }
+  })
+}
+
+function compiledOf(one: DesiredUpstream | undefined, arm: Part, ground: Ground): Compiled {
+  return one === undefined
+    ? compileNobody(arm)
+    : compilePeers(one, ground, ground.conditionsOf(arm.upstream), arm.where)
+}
+
+/** Of those that requests are shared out among. */
+function totalWeight(compiled: Compiled): number {
+  return compiled.tiers.main.reduce((sum, { weight }) => sum + weight, 0)
+}
+
+/** Every instance; one that shares its address with another is shown with no share of its own, and one that waits as well. */
+function peersOf(
+  upstream: DesiredUpstream,
+  { compiled, where = {} }: { compiled: Compiled; where?: Where },
+  ground: Ground,
+  share: number,
+): Array<Record<string, unknown>> {
+  const conditions = ground.conditionsOf(upstream.name)
+  const total = totalWeight(compiled)
+  const bySid = new Map(compiled.tiers.main.map((peer) => [peer.sid, peer]))
+  const all = [...upstream.instances.values()]
+  const meant = all.filter(({ record }) => isSelected(record.metadata, where))
+  return meant.map((instance) => {
+    const { host, port } = instance.record
+    const peer = bySid.get(sidOf(host, port))
+    const own = peer?.id === instance.id ? (share * peer.weight) / total : 0
+    const shown = showInstance(instance, conditions.get(instance.id))
+    return { upstream: upstream.name, ...shown, share: own }
+  })
+}

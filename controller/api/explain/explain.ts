@@ -1,0 +1,139 @@
+/**
+ * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
+ */
+import type { FastifyInstance } from 'fastify'
+import { parseIp } from '../../../contract/guard/address.js'
+import { isWhole } from '../../../contract/guard/names.js'
+import type { RouteAction } from '../../../contract/record/route-action.js'
+import { SluiceError } from '../../../runtime/errors.js'
+import type { Desired } from '../../state/desired.js'
+import { planHosts } from '../../table/host-plan.js'
+import type { ApiContext } from '../context.js'
+import { tellAction } from './action.js'
+import { serveArms } from './arms.js'
+import type { Ground, Served } from './arms.js'
+import { match } from './match.js'
+import { explainStream, passingRoute } from './stream.js'
+import type { StreamExplanation, StreamGround } from './stream.js'
+import { withGiven } from '../http/given.js'
+import { readAnswers } from '../http/openapi.js'
+import { askedBy } from './question.js'
+import type { Question } from './question.js'
+import { ExplainQuery, PORT_EXPECTED } from '../schemas/common.js'
+import { Explained } from '../schemas/state.js'
+
+export interface Explanation {
+  revision: number
+  host: string
+  path: string
+  outcome: 'served' | 'answered' | 'no_route' | 'no_peer'
+  why: string[]
+  route: ({ id: string | null; host: string; pathPrefix: string } & RouteAction) | null
+  upstreams: Served['upstreams']
+  peers: Served['peers']
+}
+
+export function registerExplain(app: FastifyInstance, { control }: ApiContext): void {
+  const schema = {
+    operationId: 'explain',
+    summary: 'Which route, upstream and peers serve a request, or a connection, and why',
+    tags: ['routes'],
+    querystring: ExplainQuery,
+    response: readAnswers(Explained, 'Where it goes'),
+  }
+  app.get('/v1/explain', { schema }, (request) => {
+    const { domain, cluster, zone } = control.settings
+    const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
+    const tunedPorts = control.stream().tuned
+    const ground = { domain, cluster, zone, conditionsOf, tunedPorts }
+    return answer(control.desired(), ground, request.query as Query)
+  })
+}
+
+interface Query {
+  host?: string
+  path?: string
+  method?: string
+  header?: string | string[]
+  cookie?: string
+  address?: string
+  sni?: string
+  port?: string
+  protocol?: 'tcp' | 'udp'
+}
+
+const OF_REQUESTS = ['path', 'method', 'header', 'cookie'] as const
+
+/** Throws `invalid` where `field` is given, and `isRight` says that it cannot be so. */
+function refuse(field: string, value: unknown, isRight: boolean, expected: string): void {
+  if (value !== undefined && !isRight) {
+    throw new SluiceError('invalid', `${field} ${withGiven(`must be ${expected}`, value)}`, {
+      field,
+    })
+  }
+}
+
+/** What no client could ever send would be explained as if it had been. */
+function checkQuery({ address, port, header, method }: Query): void {
+  const ip = address === undefined ? null : parseIp(address)
+  refuse('address', address, ip !== null, 'an IP address such as 203.0.113.7 or 2001:db8::7')
+  refuse('port', port, isWhole(Number(port), 1, 65_535), PORT_EXPECTED)
+  refuse('method', method, /^[A-Za-z_-]+$/.test(method ?? ''), 'a method such as GET')
+  for (const line of [header ?? []].flat()) {
+    refuse('header', line, /^[^\s:]+:/.test(line), 'a line such as X-Canary: always')
+  }
+}
+
+/** About a request where there is a host, otherwise about a connection. */
+function answer(
+  desired: Desired,
+  ground: StreamGround,
+  query: Query,
+): Explanation | StreamExplanation {
+  checkQuery(query)
+  const { host, header, path = '/', sni, port, protocol, ...said } = query
+  const isAbout = sni !== undefined || port !== undefined
+  if ((host === undefined) !== isAbout) {
+    const what = isAbout
+      ? 'host is for requests, sni and port are for connections: ask about one of them'
+      : 'host must be given, or sni, or port'
+    throw new SluiceError('invalid', what, { field: 'host' })
+  }
+  if (host !== undefined) {
+    if (protocol !== undefined) {
+      const what = 'protocol is for connections, so beside port'
+      throw new SluiceError('invalid', what, { field: 'protocol' })
+    }
+    const headers = header === undefined ? [] : [header].flat()
+    return explain(desired, ground, { ...said, host, path, headers })
+  }
+  const field = OF_REQUESTS.find((name) => query[name] !== undefined)
+  if (field !== undefined) {
+    throw new SluiceError('invalid', `${field} is for requests, so beside host`, { field })
+  }
+  const number = port === undefined ? undefined : Number(port)
+  return explainStream(desired, ground, { sni, port: number, protocol, address: query.address })
+}
+
+/** Of what the registry says and this gateway found out. */
+export function explain(desired: Desired, ground: Ground, question: Question): Explanation {
+  const asked = askedBy(question)
+  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
+  const why: string[] = []
+  const matched = match(plan, asked, why)
+  const passing = passingRoute(desired, asked.host)
+  if (passing !== undefined) {
+    why.push(`over TLS route ${passing} passes this name through`)
+  }
+  const head = { revision: desired.revision, host: asked.host, path: asked.path }
+  if (matched === undefined) {
+    return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
+  }
+  const { id, host, pathPrefix, split, action } = matched
+  const route = { id, host, pathPrefix, ...action }
+  why.push(...tellAction(action, asked.path, pathPrefix))
+  if (action?.maintenance !== undefined || (action !== undefined && split.split.length === 0)) {
+    return { ...head, outcome: 'answered', why, route, upstreams: [], peers: [] }
+  }
+  return { ...head, why, route, ...serveArms(desired, matched, ground, asked, why) }
+}

@@ -1,0 +1,124 @@
+/** Which route of a plan a request matches, and why no other. */
+import { isMet } from '../../../contract/table/condition.js'
+import { ACME_PREFIX } from '../../../contract/table/host-record.js'
+import type { RouteAction } from '../../../contract/record/route-action.js'
+import type { Split } from '../../../contract/record/route-split.js'
+import type { HostPlan, HostRoute, Plan } from '../../table/host-plan.js'
+import type { Asked } from './question.js'
+
+export interface Matched {
+  /** The route; null when the upstream answers at its own name below the domain. */
+  id: string | null
+  host: string
+  pathPrefix: string
+  /** `:web` or `~canary`; `-` where the route answers by itself. */
+  unit: string
+  /** Without arms where the route answers by itself. */
+  split: Split
+  action: RouteAction | undefined
+}
+
+/** nginx's own order: the host itself, wildcards for what is before, then for what is behind, the longest first; any host. */
+function patternsFor(host: string): string[] {
+  const labels = host.split('.')
+  const inner = labels.slice(1).map((_, i) => i + 1)
+  return [
+    host,
+    ...inner.map((i) => `*.${labels.slice(i).join('.')}`),
+    ...inner.map((i) => `${labels.slice(0, labels.length - i).join('.')}.*`),
+    '*',
+  ]
+}
+
+function isUnder(path: string, prefix: string): boolean {
+  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
+}
+
+const KINDS: Record<string, string> = { http: 'header', cookie: 'cookie', arg: 'argument' }
+
+/** `header x-canary is not "always"` */
+function unmetText(condition: string): string {
+  const [, variable = '', equals = '', value = ''] = /^([^=]*)(=?)(.*)$/.exec(condition) ?? []
+  if (variable === 'request_method') {
+    return `the method is none of ${value}`
+  }
+  const [, kind = '', rest = ''] = /^([a-z]+)_(.*)$/.exec(variable) ?? []
+  const name = kind === 'http' ? rest.replace(/_/g, '-') : rest
+  return `${KINDS[kind]} ${name} is ${equals === '' ? 'not there' : `not ${JSON.stringify(value)}`}`
+}
+
+/** Why `conditions`, as printConditions has them, do not hold; undefined where they do. */
+export function unmet(conditions: string, asked: Asked): string | undefined {
+  const all = conditions === '' ? [] : conditions.split('\t')
+  const found = all.find((condition) => !isMet(condition, asked.variables))
+  return found === undefined ? undefined : unmetText(found)
+}
+
+/** Routes whose path fits and whose conditions do not; then the one that serves, if any. */
+function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | undefined {
+  for (const route of known.routes.filter(({ prefix }) => isUnder(asked.path, prefix))) {
+    const lost = unmet(route.conditions, asked)
+    if (lost === undefined) {
+      return route
+    }
+    why.push(`route ${route.route} at ${route.prefix} does not fit: ${lost}`)
+  }
+  return undefined
+}
+
+/** What any host has for ACME challenges comes before what the host itself has. */
+function matchChallenge({ hosts }: Plan, asked: Asked, why: string[]): HostRoute | undefined {
+  const any = hosts.get('*')
+  if (any === undefined || !isUnder(asked.path, ACME_PREFIX)) {
+    return undefined
+  }
+  const routes = any.routes.filter(({ prefix }) => isUnder(prefix, ACME_PREFIX))
+  const hit = matchRoute({ ...any, routes }, asked, why)
+  if (hit !== undefined) {
+    why.push(`a route of any host below ${ACME_PREFIX} comes before those of ${asked.host}`)
+  }
+  return hit
+}
+
+export function splitOf({ splits }: Plan, unit: string): Split {
+  const own = unit === '-' ? [] : [{ upstream: unit.slice(1), weight: 1 }]
+  return splits.get(unit) ?? { split: own }
+}
+
+/** The host that has the routes, and the one of them that serves. */
+function find(plan: Plan, asked: Asked, why: string[]): [host: string, HostRoute] | undefined {
+  const challenge = matchChallenge(plan, asked, why)
+  if (challenge !== undefined) {
+    return ['*', challenge]
+  }
+  const { host, path } = asked
+  const found = patternsFor(host).find((name) => plan.hosts.has(name))
+  const known = found === undefined ? undefined : plan.hosts.get(found)
+  if (known === undefined) {
+    why.push(`no route and no upstream has the host ${host}`)
+    return undefined
+  }
+  why.push(
+    known.host === host ? `host ${host} matches exactly` : `host ${host} matches ${known.host}`,
+  )
+  const hit = matchRoute(known, asked, why)
+  if (hit === undefined) {
+    why.push(`${known.host} has no path prefix that ${path} begins with, and whose conditions hold`)
+    return undefined
+  }
+  return [known.host, hit]
+}
+
+export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefined {
+  const found = find(plan, asked, why)
+  if (found === undefined) {
+    return undefined
+  }
+  const [host, { prefix: pathPrefix, target, route }] = found
+  const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
+  why.push(route === '' ? 'the upstream answers at its own name' : first)
+  const acting = plan.actions.get(target)
+  const unit = acting?.target ?? target
+  const id = route === '' ? null : route
+  return { id, host, pathPrefix, unit, split: splitOf(plan, unit), action: acting?.action }
+}

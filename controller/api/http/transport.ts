@@ -1,0 +1,119 @@
+/** What is true of every call: who may make it, what a body may be, how an error looks. */
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
+import { Compile } from 'typebox/compile'
+import type { TSchema } from 'typebox'
+import { SluiceError } from '../../../runtime/errors.js'
+import type { Logger } from '../../../runtime/logger.js'
+import type { Auth } from './auth.js'
+import { complaintOf } from './complaint.js'
+import { sendProblem } from './errors.js'
+
+/** Sets up an instance before any route is added to it. */
+export function prepare(app: FastifyInstance, log: Logger, auth: Auth): void {
+  const patterns = new Map<string, Set<string>>()
+  app.decorateRequest('caller', 'public')
+  app.setGenReqId(() => randomUUID())
+  app.addHook('onRoute', (route) => {
+    const methods = patterns.get(route.url) ?? new Set()
+    ;[route.method].flat().forEach((method) => methods.add(method))
+    patterns.set(route.url, methods)
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+    reply.header('x-content-type-options', 'nosniff')
+    request.caller = auth.admit(request, request.routeOptions.config.open === true)
+  })
+  acceptJsonOnly(app)
+  app.setValidatorCompiler(({ schema, httpPart }) => validator(schema as TSchema, httpPart))
+  // Answers are made to their schemas, and a test holds them to it; to filter them here would only hide a mistake.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log))
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = allowedMethods(request, patterns)
+    if (allowed.length > 0) {
+      reply.header('allow', allowed.join(', '))
+    }
+    return sendProblem(noSuchCall(request, allowed), request, reply, log)
+  })
+}
+
+/** No body at all is undefined, whatever its content type says. */
+function acceptJsonOnly(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    ['application/json', 'application/merge-patch+json'],
+    { parseAs: 'string' },
+    (request, body, done) => {
+      if (body === '') {
+        done(null, undefined)
+        return
+      }
+      void parse(request, body as string, done)
+    },
+  )
+}
+
+/** Only queries: names in the path and bodies are judged by the contract's guards, in single calls and in batches alike. */
+function validator(
+  schema: TSchema,
+  httpPart: string | undefined,
+): (value: unknown) => { value: unknown } {
+  if (httpPart !== 'querystring') {
+    return (value) => ({ value })
+  }
+  const check = checkerOf(schema, 'query parameter')
+  return (value) => {
+    check(value)
+    return { value }
+  }
+}
+
+/** A function that throws `invalid`, naming the first field that does not fit the schema. */
+export function checkerOf(schema: TSchema, kind: string): (value: unknown) => void {
+  const compiled = Compile(schema)
+  return (value) => {
+    if (compiled.Check(value)) {
+      return
+    }
+    // The first one of this kind only says that what follows it is too much.
+    const [error] = compiled.Errors(value).filter(({ keyword }) => keyword !== 'boolean')
+    const { field, what } =
+      error === undefined
+        ? { field: '', what: 'is not valid' }
+        : complaintOf(error, schema, value, kind)
+    const subject = field === '' ? 'the body' : field
+    throw new SluiceError('invalid', `${subject} ${what}`, { ...(field !== '' && { field }) })
+  }
+}
+
+function noSuchCall(request: FastifyRequest, allowed: string[]): SluiceError {
+  const [path = ''] = request.url.split('?')
+  return allowed.length > 0
+    ? new SluiceError('method_not_allowed', `${request.method} does not fit ${path.slice(0, 300)}`)
+    : new SluiceError('not_found', `no call has the path ${path.slice(0, 300)}`)
+}
+
+function allowedMethods(
+  { url }: FastifyRequest,
+  patterns: ReadonlyMap<string, ReadonlySet<string>>,
+): string[] {
+  const parts = (url.split('?')[0] as string).split('/')
+  const found = [...patterns].filter(([pattern]) => {
+    const wanted = pattern.split('/')
+    const fits = (part: string, i: number) =>
+      part === parts[i] || (part.startsWith(':') && parts[i] !== '')
+    return wanted.length === parts.length && wanted.every(fits)
+  })
+  return [...new Set(found.flatMap(([, methods]) => [...methods]))].sort()
+}
+
+/** What a call is to the OpenAPI document; no query parameters unless it names some. */
+export type Described = FastifySchema & {
+  operationId: string
+  tags: string[]
+  summary: string
+  description?: string
+  security?: []
+}

@@ -1,0 +1,82 @@
+/** The gateways of this controller's registry, and removals that are not believed yet. */
+import type { FastifyInstance } from 'fastify'
+import { SluiceError } from '../../../runtime/errors.js'
+import type { Control } from '../../control.js'
+import type { GatewayView } from '../../views.js'
+import { fieldsOf } from '../change/bodies.js'
+import type { ApiContext } from '../context.js'
+import { checkName } from '../change/targets.js'
+import { readAnswers } from '../http/openapi.js'
+import { NoQuery } from '../schemas/common.js'
+import * as shapes from '../schemas/state.js'
+
+const about = { querystring: NoQuery, tags: ['gateways'] }
+
+export function registerGateways(app: FastifyInstance, { control }: ApiContext): void {
+  const listed = {
+    ...about,
+    operationId: 'listGateways',
+    summary: 'Each gateway: what it has applied, and what it should have',
+    response: readAnswers(shapes.Gateways),
+  }
+  app.get('/v1/gateways', { schema: listed }, () => {
+    const { revision } = control.desired()
+    return { revision, gateways: control.gateways().map(showWhole) }
+  })
+  registerSuspects(app, control)
+}
+
+function registerSuspects(app: FastifyInstance, control: Control): void {
+  const suspects = {
+    ...about,
+    operationId: 'listSuspects',
+    summary: 'Removals that are held because too much went at once',
+    response: readAnswers(shapes.Suspects),
+  }
+  app.get('/v1/suspects', { schema: suspects }, () => {
+    const { revision } = control.desired()
+    return { revision, suspects: control.suspects() }
+  })
+  const confirm = {
+    ...about,
+    operationId: 'confirmSuspects',
+    summary: 'Believe held removals, of one upstream or all',
+    body: shapes.ConfirmBody,
+    response: readAnswers(shapes.Confirmed, 'What is believed now'),
+  }
+  app.post('/v1/suspects/confirm', { schema: confirm }, (request) => {
+    const { upstream } = fieldsOf(request.body, ['upstream'], true)
+    const name = upstream === undefined ? undefined : checkName(upstream, 'upstream')
+    const confirmed = heldOf(control, name)
+    control.confirmSuspects(name)
+    const facts = { audit: true, who: request.caller, requestId: request.id, confirmed }
+    control.log.info(facts, 'suspects confirmed')
+    return { confirmed }
+  })
+}
+
+/** Of one upstream, or of all. Throws `not_found` for a name that no upstream has: a typing error would seem to have worked. */
+function heldOf(control: Control, name: string | undefined): ReturnType<Control['suspects']> {
+  const held = control.suspects().filter((one) => name === undefined || one.upstream === name)
+  if (name !== undefined && held.length === 0 && !control.desired().upstreams.has(name)) {
+    throw new SluiceError('not_found', `there is no upstream ${name}`)
+  }
+  return held
+}
+
+/** With what it found out about instances. */
+function showWhole(gateway: GatewayView): object {
+  return { ...showGateway(gateway), conditions: gateway.conditions }
+}
+
+export function showGateway(gateway: GatewayView): object {
+  const { id, applied, desired, lagMs, connected, workers, nginx, njs } = gateway
+  const { stream, reason, code } = gateway
+  const shown = { id, applied, desired, lagMs, connected, workers, nginx, njs }
+  return {
+    ...shown,
+    ...(stream !== undefined && { stream }),
+    ...(reason !== undefined && { reason }),
+    ...(code !== undefined && { code }),
+  }
+}

@@ -1,0 +1,207 @@
+/** The calls that show what is desired. They ask the controller's memory, never the registry. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { SluiceError } from '../../../runtime/errors.js'
+import type {
+  DesiredCertificate,
+  DesiredInstance,
+  DesiredRoute,
+  DesiredStreamRoute,
+  DesiredUpstream,
+} from '../../state/desired.js'
+import { Certificate, Certificates } from '../schemas/certificate.js'
+import { showCertificate } from '../change/certificates.js'
+import type { ApiContext } from '../context.js'
+import { activeOfAll } from '../change/drain.js'
+import { showInstance } from '../change/instances.js'
+import { idTarget, instanceTarget, printTarget, upstreamTarget } from '../change/targets.js'
+import type { Target } from '../change/targets.js'
+import { readAnswers } from '../http/openapi.js'
+import { Route, Routes } from '../schemas/route.js'
+import { showRoute } from '../change/routes.js'
+import * as shapes from '../schemas/common.js'
+import { settingsOf, showUpstream } from '../change/upstreams.js'
+
+interface Names {
+  upstream: string
+  id: string
+}
+
+const query = { querystring: shapes.NoQuery }
+
+export function registerReads(app: FastifyInstance, context: ApiContext): void {
+  registerUpstreams(app, context)
+  registerUpstream(app, context)
+  registerInstance(app, context)
+  registerRoutes(app, context)
+  registerCertificates(app, context)
+}
+
+function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
+  const listed = {
+    ...query,
+    operationId: 'listUpstreams',
+    summary: 'All upstreams, with how many instances are in which state',
+    tags: ['upstreams'],
+    response: readAnswers(shapes.Upstreams),
+  }
+  app.get('/v1/upstreams', { schema: listed }, (_request, reply) => {
+    const { revision, upstreams } = context.control.desired()
+    const shown = sorted(upstreams).map((each) =>
+      showUpstream(each, context.control.conditionsOf(each.name)),
+    )
+    return tagged(reply, revision).send({ revision, upstreams: shown })
+  })
+}
+
+function registerUpstream(app: FastifyInstance, context: ApiContext): void {
+  const one = {
+    ...query,
+    operationId: 'getUpstream',
+    summary: 'An upstream with its instances',
+    tags: ['upstreams'],
+    params: shapes.UpstreamParams,
+    response: readAnswers(shapes.Upstream),
+  }
+  app.get<{ Params: Names }>('/v1/upstreams/:upstream', { schema: one }, async (request, reply) => {
+    const upstream = upstreamOf(context, request.params.upstream)
+    const { name, revision, instances } = upstream
+    const known = sorted(instances)
+    const ids = known.map(({ id }) => id)
+    const active = await activeOfAll(context.control, name, ids)
+    const conditions = context.control.conditionsOf(name)
+    const shown = known.map((each, i) => ({
+      ...showInstance(each, conditions.get(each.id)),
+      active: active[i] ?? null,
+    }))
+    return tagged(reply, revision).send({
+      name,
+      ...settingsOf(upstream),
+      revision,
+      instances: shown,
+    })
+  })
+}
+
+function registerInstance(app: FastifyInstance, context: ApiContext): void {
+  const schema = {
+    ...query,
+    operationId: 'getInstance',
+    summary: 'One instance',
+    tags: ['instances'],
+    params: shapes.InstanceParams,
+    response: readAnswers(shapes.InstanceAnswer),
+  }
+  const url = '/v1/upstreams/:upstream/instances/:id'
+  app.get<{ Params: Names }>(url, { schema }, async (request, reply) => {
+    const target = instanceTarget('instance', request.params.upstream, request.params.id)
+    const known = context.control.desired().upstreams.get(target.upstream)?.instances.get(target.id)
+    if (known === undefined) {
+      throw missing(target)
+    }
+    const [active = null] = await activeOfAll(context.control, target.upstream, [target.id])
+    const revision = revisionOf(context, target.upstream, known)
+    const condition = context.control.conditionsOf(target.upstream).get(target.id)
+    return tagged(reply, revision).send({ ...showInstance(known, condition), active, revision })
+  })
+}
+
+function registerRoutes(app: FastifyInstance, context: ApiContext): void {
+  const listed = {
+    ...query,
+    operationId: 'listRoutes',
+    summary: 'All routes',
+    tags: ['routes'],
+    response: readAnswers(Routes),
+  }
+  app.get('/v1/routes', { schema: listed }, (_request, reply) => {
+    const { revision, routes, streamRoutes } = context.control.desired()
+    const all = new Map<string, DesiredRoute | DesiredStreamRoute>([...routes, ...streamRoutes])
+    const shown = sorted(all).map(({ id, record }) => showRoute(id, record))
+    return tagged(reply, revision).send({ revision, routes: shown })
+  })
+  const one = {
+    ...query,
+    operationId: 'getRoute',
+    summary: 'One route',
+    tags: ['routes'],
+    params: shapes.IdParams,
+    response: readAnswers(Route),
+  }
+  app.get<{ Params: Names }>('/v1/routes/:id', { schema: one }, (request, reply) => {
+    const known = routeOf(context, request.params.id)
+    const { id, record, revision } = known
+    return tagged(reply, revision).send({ ...showRoute(id, record), revision })
+  })
+}
+
+function registerCertificates(app: FastifyInstance, context: ApiContext): void {
+  const listed = {
+    ...query,
+    operationId: 'listCertificates',
+    summary: 'All certificates, without their keys',
+    tags: ['certificates'],
+    response: readAnswers(Certificates),
+  }
+  app.get('/v1/certificates', { schema: listed }, (_request, reply) => {
+    const { revision, certificates } = context.control.desired()
+    const shown = sorted(certificates).map((each) => showCertificate(each.id, each))
+    return tagged(reply, revision).send({ revision, certificates: shown })
+  })
+  const one = {
+    ...query,
+    operationId: 'getCertificate',
+    summary: 'One certificate, without its key',
+    tags: ['certificates'],
+    params: shapes.IdParams,
+    response: readAnswers(Certificate),
+  }
+  app.get<{ Params: Names }>('/v1/certificates/:id', { schema: one }, (request, reply) => {
+    const known = certificateOf(context, request.params.id)
+    const { id, revision } = known
+    return tagged(reply, revision).send({ ...showCertificate(id, known), revision })
+  })
+}
+
+function certificateOf({ control }: ApiContext, id: string): DesiredCertificate {
+  const target = idTarget('certificate', id)
+  const known = control.desired().certificates.get(target.id)
+  if (known === undefined) {
+    throw missing(target)
+  }
+  return known
+}
+
+function upstreamOf({ control }: ApiContext, name: string): DesiredUpstream {
+  const target = upstreamTarget(name)
+  const known = control.desired().upstreams.get(target.upstream)
+  if (known === undefined) {
+    throw missing(target)
+  }
+  return known
+}
+
+function routeOf({ control }: ApiContext, id: string): DesiredRoute | DesiredStreamRoute {
+  const target = idTarget('route', id)
+  const { routes, streamRoutes } = control.desired()
+  const known = routes.get(target.id) ?? streamRoutes.get(target.id)
+  if (known === undefined) {
+    throw missing(target)
+  }
+  return known
+}
+
+function revisionOf({ touched }: ApiContext, upstream: string, instance: DesiredInstance): number {
+  return Math.max(instance.revision, touched.revisionOf({ upstream, id: instance.id }))
+}
+
+function missing(target: Target): SluiceError {
+  return new SluiceError('not_found', `there is no ${printTarget(target)}`)
+}
+
+function tagged(reply: FastifyReply, revision: number): FastifyReply {
+  return reply.header('etag', `"${revision}"`)
+}
+
+function sorted<T>(things: ReadonlyMap<string, T>): T[] {
+  return [...things.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, thing]) => thing)
+}

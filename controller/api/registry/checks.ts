@@ -1,0 +1,123 @@
+/** What an agent on another host may write: its containers and itself, and only records that hold. */
+import type { AddressPolicy } from '../../../contract/guard/address.js'
+import { AGENT_ROUTES, parseKey } from '../../../contract/keys.js'
+import { isWhole } from '../../../contract/guard/names.js'
+import { isObject } from '../../../contract/guard/checked.js'
+import { checkInstance } from '../../../contract/record/records.js'
+import { checkRoute } from '../../../contract/record/route.js'
+import { SluiceError } from '../../../runtime/errors.js'
+import type { RegistryOperation } from '../../../registry/registry.js'
+import { isOwnAddress } from '../../own-addresses.js'
+
+export interface WriteRules {
+  addresses: AddressPolicy
+  /** Addresses that Sluice itself listens on. */
+  ownAddresses?: (() => ReadonlySet<string>) | undefined
+}
+
+/** Operations in one commit of an agent. */
+export const MOST_OPERATIONS = 4096
+const MOST_VALUE_CHARACTERS = 16_384
+const READABLE = new RegExp(`^(instances|hosts|overrides|upstreams|routes/${AGENT_ROUTES})`)
+const LEASE_ID = /^[A-Za-z0-9]{1,64}$/
+const FIELDS = new Set(['type', 'key', 'value', 'lease', 'ifRevision'])
+
+/** Agents see what they need, and never a certificate's key. */
+export function mayRead(key: string): boolean {
+  return READABLE.test(key)
+}
+
+export function isLeaseId(value: unknown): value is string {
+  return typeof value === 'string' && LEASE_ID.test(value)
+}
+
+/** The operations of a commit's body. Throws `invalid` or `forbidden`, naming the field. */
+export function checkOperations(body: unknown, rules: WriteRules): RegistryOperation[] {
+  const operations = isObject(body) ? body.operations : undefined
+  if (!Array.isArray(operations) || operations.length > MOST_OPERATIONS) {
+    throw invalid('operations', `must be a list of at most ${MOST_OPERATIONS}`)
+  }
+  return operations.map((operation, i) => checkOperation(operation, `operations[${i}]`, rules))
+}
+
+function checkOperation(value: unknown, at: string, rules: WriteRules): RegistryOperation {
+  if (!isObject(value)) throw invalid(at, 'must be an object')
+  const extra = Object.keys(value).find((field) => !FIELDS.has(field))
+  if (extra !== undefined) throw invalid(`${at}.${extra}`, 'is not a known field')
+  const { type, key, ifRevision } = value
+  if (typeof key !== 'string') throw invalid(`${at}.key`, 'must be a text')
+  if (ifRevision !== undefined && !isWhole(ifRevision, 0, Number.MAX_SAFE_INTEGER)) {
+    throw invalid(`${at}.ifRevision`, 'must be a revision')
+  }
+  const condition = ifRevision === undefined ? {} : { ifRevision }
+  if (type === 'delete') {
+    checkKey(key, at)
+    return { type, key, ...condition }
+  }
+  if (type !== 'put') throw invalid(`${at}.type`, 'must be put or delete')
+  const { lease } = value
+  if (lease !== undefined && !isLeaseId(lease)) throw invalid(`${at}.lease`, 'must be a lease’s id')
+  const text = checkValue(key, value.value, at, rules)
+  return { type, key, value: text, ...(lease !== undefined && { lease }), ...condition }
+}
+
+function checkKey(key: string, at: string): 'instances' | 'hosts' | 'routes' {
+  const parsed = parseKey(key)
+  if (parsed === null) throw invalid(`${at}.key`, 'is not a key of the registry')
+  const { kind } = parsed
+  if (kind === 'instances' || kind === 'hosts') return kind
+  if (kind === 'routes' && parsed.id.startsWith(AGENT_ROUTES)) return kind
+  throw new SluiceError('forbidden', `an agent may not write ${key}`, { field: `${at}.key` })
+}
+
+function checkValue(key: string, value: unknown, at: string, rules: WriteRules): string {
+  const kind = checkKey(key, at)
+  if (typeof value !== 'string' || value.length > MOST_VALUE_CHARACTERS) {
+    throw invalid(`${at}.value`, `must be a text of at most ${MOST_VALUE_CHARACTERS} characters`)
+  }
+  let record: unknown
+  try {
+    record = JSON.parse(value)
+  } catch {
+    throw invalid(`${at}.value`, 'must be JSON')
+  }
+  if (kind === 'instances') checkInstanceRecord(record, at, rules)
+  else if (kind === 'routes') checkRouteRecord(record, at)
+  else checkHostRecord(record, at)
+  return value
+}
+
+function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): void {
+  const checked = checkInstance(record, rules.addresses)
+  if (!checked.ok) throw invalid(join(`${at}.value`, checked.field), checked.message)
+  const { host, port } = checked.value
+  if (isOwnAddress(rules.ownAddresses?.() ?? new Set(), host, port)) {
+    throw invalid(`${at}.value.port`, 'is where Sluice itself listens')
+  }
+}
+
+function checkRouteRecord(record: unknown, at: string): void {
+  const checked = checkRoute(record)
+  if (!checked.ok) throw invalid(join(`${at}.value`, checked.field), checked.message)
+}
+
+function checkHostRecord(record: unknown, at: string): void {
+  if (!isObject(record)) throw invalid(`${at}.value`, 'must be an object')
+  const { address, containers, ...others } = record
+  const [extra] = Object.keys(others)
+  if (extra !== undefined) throw invalid(`${at}.value.${extra}`, 'is not a known field')
+  if (typeof address !== 'string' || !/^[\x20-\x7e]{0,200}$/.test(address)) {
+    throw invalid(`${at}.value.address`, 'must be a plain text of at most 200 characters')
+  }
+  if (!isWhole(containers, 0, 1_000_000)) {
+    throw invalid(`${at}.value.containers`, 'must be a number of containers')
+  }
+}
+
+function join(at: string, field: string): string {
+  return field === '' ? at : `${at}.${field}`
+}
+
+function invalid(field: string, message: string): SluiceError {
+  return new SluiceError('invalid', `${field} ${message}`, { field })
+}

@@ -1,0 +1,131 @@
+/** The registry for agents on other hosts. `registry/http/registry.ts` is the client of these calls. */
+import type { ServerResponse } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isWhole } from '../../../contract/guard/names.js'
+import { SluiceError } from '../../../runtime/errors.js'
+import type { Logger } from '../../../runtime/logger.js'
+import type { Registry } from '../../../registry/registry.js'
+import { checkOperations, isLeaseId, mayRead } from './checks.js'
+import type { WriteRules } from './checks.js'
+import { RegistryFeed } from './feed.js'
+import { AgentLeases } from './leases.js'
+
+export interface RegistryRouteOptions extends WriteRules {
+  registry: Registry
+  log: Logger
+  /** Throws when the caller may not. Absent: who gets here was let in already. */
+  authorize?: (request: FastifyRequest) => void | Promise<void>
+}
+
+const BODY_BYTES = 4 * 1024 * 1024
+const HEARTBEAT_MS = 5000
+/** Agents that follow at once. */
+const MOST_WATCHES = 1000
+/** An agent that lets this much pile up is cut off; it comes back and is told the listing. */
+const MOST_UNSENT_BYTES = 64 * 1024 * 1024
+
+/** Serves `/v1/registry/…`. Errors are thrown as SluiceErrors, for the server's error handler. */
+export async function registryRoutes(
+  app: FastifyInstance,
+  options: RegistryRouteOptions,
+): Promise<void> {
+  const { registry, authorize } = options
+  const leases = new AgentLeases(registry)
+  const feed = new RegistryFeed(registry, mayRead)
+  // Before the server waits for its connections to end, which the watches alone would not.
+  app.addHook('preClose', () => feed.close())
+  if (authorize !== undefined) app.addHook('onRequest', async (request) => authorize(request))
+
+  app.get('/v1/registry/entries', async (request) => {
+    const [prefix = ''] = prefixesOf(request)
+    const { revision, entries } = await registry.list(prefix)
+    return { revision, entries: entries.filter(({ key }) => mayRead(key)) }
+  })
+  app.post('/v1/registry/commit', { bodyLimit: BODY_BYTES }, async (request) =>
+    registry.commit(checkOperations(request.body, options)),
+  )
+  app.get('/v1/registry/watch', watchServer(feed, options.log))
+  leaseRoutes(app, leases)
+}
+
+function leaseRoutes(app: FastifyInstance, leases: AgentLeases): void {
+  app.post('/v1/registry/leases', async (request) => {
+    const ttlMs = ttlOf(request)
+    return { id: await leases.grant(ttlMs), ttlMs }
+  })
+  app.post('/v1/registry/leases/:id/renew', async (request) => {
+    await leases.renew(leaseIdOf(request), ttlOf(request))
+    return {}
+  })
+  app.post('/v1/registry/leases/:id/ask', async (request) => {
+    await leases.ask(leaseIdOf(request), ttlOf(request))
+    return {}
+  })
+  app.delete('/v1/registry/leases/:id', async (request) => {
+    await leases.revoke(leaseIdOf(request))
+    return {}
+  })
+}
+
+/** The handler of watches; it counts the open ones. */
+function watchServer(feed: RegistryFeed, log: Logger) {
+  let open = 0
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const prefixes = prefixesOf(request)
+    if (open >= MOST_WATCHES) {
+      throw new SluiceError('too_many', `${MOST_WATCHES} watches are open already`)
+    }
+    open += 1
+    reply.hijack()
+    const write = eventWriter(reply.raw, () => log.warn({ agent: request.ip }, 'agent too slow'))
+    const heartbeat = setInterval(() => write(': alive\n\n'), HEARTBEAT_MS)
+    const end = () => reply.raw.end()
+    const lastEventId = String(request.headers['last-event-id'] ?? '')
+    const detach = feed.attach({ prefixes, write, end }, lastEventId)
+    reply.raw.on('close', () => {
+      open -= 1
+      clearInterval(heartbeat)
+      detach()
+    })
+  }
+}
+
+function eventWriter(raw: ServerResponse, onSlow: () => void): (text: string) => void {
+  // A socket that breaks also closes; there is nobody left to tell.
+  raw.on('error', () => undefined)
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  })
+  return (text) => {
+    if (raw.destroyed) return
+    raw.write(text)
+    if (raw.writableLength <= MOST_UNSENT_BYTES) return
+    onSlow()
+    raw.destroy()
+  }
+}
+
+function prefixesOf(request: FastifyRequest): string[] {
+  const { prefix = '' } = request.query as { prefix?: string | string[] }
+  const prefixes = Array.isArray(prefix) ? prefix : [prefix]
+  if (prefixes.length > 16 || prefixes.some((one) => one.length > 256)) {
+    throw new SluiceError('invalid', 'at most 16 prefixes of 256 characters', { field: 'prefix' })
+  }
+  return prefixes
+}
+
+function ttlOf(request: FastifyRequest): number {
+  const ttlMs = (request.body as { ttlMs?: unknown } | undefined | null)?.ttlMs
+  if (isWhole(ttlMs, 1000, 86_400_000)) return ttlMs
+  throw new SluiceError('invalid', 'ttlMs must be a whole number from 1000 to 86400000', {
+    field: 'ttlMs',
+  })
+}
+
+function leaseIdOf(request: FastifyRequest): string {
+  const { id } = request.params as { id?: unknown }
+  if (isLeaseId(id)) return id
+  throw new SluiceError('not_found', 'there is no such lease', { field: 'lease' })
+}

@@ -1,0 +1,254 @@
+/** The shapes of the outside. The OpenAPI document is made of these, and a test holds the answers to them. */
+import { Type } from 'typebox'
+import type { TSchema } from 'typebox'
+import { CODES } from '../../../contract/codes.js'
+import { PeerProtocol, PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy.js'
+import { PartPatch } from './policy.js'
+
+export const closed = { additionalProperties: false }
+
+export const maybe = Type.Optional
+export const words = (...values: string[]) => Type.Enum(values)
+
+/** A text of a pattern, which an error tells in words. */
+export const spelled = (pattern: string, expected: string, more: { description?: string } = {}) =>
+  Type.String({ pattern, title: expected, ...more })
+export const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
+
+export const Name = Type.String({
+  pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+  examples: ['web'],
+})
+const InstanceId = Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,128}$', examples: ['web-1'] })
+const Host = Type.String({ description: 'An IP address literal', examples: ['10.0.0.7'] })
+export const Port = Type.Integer({ minimum: 1, maximum: 65535 })
+
+export const Weight = Type.Integer({ minimum: 1, maximum: 1000, default: 1 })
+const Metadata = Type.Record(Type.String(), Type.String({ maxLength: 256 }))
+const Ttl = Type.Integer({ minimum: 1000, maximum: 86_400_000 })
+export const Revision = Type.Integer({ minimum: 0, description: "The registry's revision" })
+const State = words('up', 'draining', 'down')
+const MaxConns = Type.Integer({
+  minimum: 1,
+  maximum: 65_535,
+  description: 'At most so many requests at a time, over all workers of a gateway',
+})
+const Backup = Type.Literal(true, { description: 'Serves only while no other instance does' })
+const Zone = Type.String({ ...Name, description: 'A gateway of the same zone asks it first' })
+const Reason = Type.String({ maxLength: 200 })
+export const Count = Type.Integer({ minimum: 0 })
+
+export const UpstreamParams = Type.Object({ upstream: Name })
+
+export const InstanceParams = Type.Object({ upstream: Name, id: InstanceId })
+export const IdParams = Type.Object({ id: Name })
+
+export const NoQuery = Type.Object({}, closed)
+const Wait = maybe(
+  Type.Enum(['none'], { description: 'Answer at once, not when every gateway has applied it' }),
+)
+const Flag = maybe(words('true', 'false', ''))
+export const WaitQuery = Type.Object({ wait: Wait }, closed)
+
+export const DeleteUpstreamQuery = Type.Object({ wait: Wait, force: Flag }, closed)
+export const VerboseQuery = Type.Object({ verbose: Flag }, closed)
+
+export const EventsQuery = Type.Object(
+  { from: maybe(spelled('^\\d{1,15}$', 'a revision, such as 42')) },
+  closed,
+)
+/** Its range is judged where it is asked for. */
+export const PORT_EXPECTED = 'a port from 1 to 65535'
+const HeaderLine = Type.String({ maxLength: 8192 })
+export const ExplainQuery = Type.Object(
+  {
+    host: maybe(
+      Type.String({ minLength: 1, maxLength: 300, description: 'Of a request; or sni, port' }),
+    ),
+    path: maybe(Type.String({ maxLength: 8192 })),
+    method: maybe(Type.String({ maxLength: 32, default: 'GET' })),
+    header: maybe(
+      Type.Union([HeaderLine, Type.Array(HeaderLine, { maxItems: 64 })], {
+        description: 'A line such as `X-Canary: always`; may be given several times',
+      }),
+    ),
+    cookie: maybe(Type.String({ maxLength: 8192 })),
+    address: maybe(Type.String({ maxLength: 64, description: "The client's" })),
+    sni: maybe(
+      Type.String({ minLength: 1, maxLength: 300, description: 'Of a TLS client; maybe at port' }),
+    ),
+    port: maybe(spelled('^[0-9]{1,5}$', PORT_EXPECTED, { description: 'Of a connection' })),
+    protocol: maybe(words('tcp', 'udp')),
+  },
+  closed,
+)
+
+export const ChangeHeaders = Type.Object({
+  'if-match': maybe(
+    Type.String({ description: '"<revision>": only if it did not change since; "0": only if new' }),
+  ),
+})
+
+export const UpstreamBody = Type.Object(
+  { policy: maybe(PolicyBody), tls: maybe(PeerTlsBody), protocol: maybe(PeerProtocol) },
+  closed,
+)
+export const UpstreamPatch = Type.Object(
+  {
+    policy: maybe(PartPatch),
+    tls: maybe(PartPatch),
+    protocol: maybe(Type.Union([Type.Null(), PeerProtocol])),
+  },
+  closed,
+)
+export const InstanceBody = Type.Object(
+  {
+    ...{ host: Host, port: Port, weight: maybe(Weight) },
+    ...{ maxConns: maybe(MaxConns), backup: maybe(Backup), zone: maybe(Zone) },
+    ...{ metadata: maybe(Metadata), ttlMs: maybe(Ttl) },
+  },
+  closed,
+)
+export const InstancePatch = Type.Object(
+  {
+    host: maybe(Host),
+    port: maybe(Port),
+    weight: maybe(nullable(Weight)),
+    maxConns: maybe(nullable(MaxConns)),
+    backup: maybe(nullable(Backup)),
+    zone: maybe(nullable(Zone)),
+    metadata: maybe(nullable(Type.Record(Type.String(), nullable(Type.String())))),
+    ttlMs: maybe(nullable(Ttl)),
+  },
+  { ...closed, description: 'A merge patch (RFC 7396): null removes a field' },
+)
+/** The longest that a drain may wait, in milliseconds. */
+export const MOST_WAIT_MS = 600_000
+
+export const DrainBody = Type.Object(
+  {
+    waitMs: maybe(Type.Integer({ minimum: 0, maximum: MOST_WAIT_MS, default: 0 })),
+    reason: maybe(Reason),
+  },
+  closed,
+)
+export const UndrainBody = Type.Object({}, closed)
+
+/** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
+export const changed = {
+  applied: Type.Boolean(),
+  revision: Revision,
+  pending: maybe(Type.Array(Type.String())),
+  reasons: maybe(
+    Type.Record(
+      Type.String(),
+      Type.Object({ code: Type.String(), message: Type.String() }, closed),
+      { description: 'What keeps a pending gateway from applying it, by its id' },
+    ),
+  ),
+}
+
+export const instanceFields = {
+  id: InstanceId,
+  host: Host,
+  port: Port,
+  weight: Weight,
+  state: State,
+  reason: maybe(Type.String()),
+  maxConns: maybe(MaxConns),
+  backup: maybe(Backup),
+  zone: maybe(Zone),
+  metadata: maybe(Metadata),
+  ttlMs: maybe(Ttl),
+  agent: maybe(Type.String()),
+}
+const active = nullable(
+  Type.Integer({ minimum: 0, description: 'Requests in flight; null when it cannot be told' }),
+)
+const Instance = Type.Object({ ...instanceFields, active }, closed)
+const upstreamFields = {
+  ...{ name: Name, policy: PolicyAnswer },
+  ...{ tls: maybe(PeerTlsAnswer), protocol: maybe(PeerProtocol) },
+}
+const upstreamCounts = { up: Count, draining: Count, down: Count }
+
+export const Upstreams = Type.Object(
+  {
+    revision: Revision,
+    upstreams: Type.Array(Type.Object({ ...upstreamFields, ...upstreamCounts }, closed)),
+  },
+  closed,
+)
+export const Upstream = Type.Object(
+  { ...upstreamFields, revision: Revision, instances: Type.Array(Instance) },
+  closed,
+)
+export const InstanceAnswer = Type.Object({ ...instanceFields, active, revision: Revision }, closed)
+
+export const UpstreamChanged = Type.Object({ ...upstreamFields, ...changed }, closed)
+
+export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, closed)
+
+export const Deleted = Type.Object(changed, closed)
+
+export const Drained = Type.Object(
+  { state: State, active, drained: Type.Boolean(), ...changed },
+  closed,
+)
+export const Undrained = Type.Object({ state: State, ...changed }, closed)
+
+export const BatchBody = Type.Object(
+  {
+    operations: Type.Array(
+      Type.Object(
+        {
+          method: words('PUT', 'PATCH', 'DELETE', 'POST'),
+          path: Type.String({ maxLength: 1000, examples: ['/v1/upstreams/web/instances/web-1'] }),
+          body: maybe(Type.Unknown()),
+          ifMatch: maybe(
+            Type.Union([Count, Type.String({ pattern: '^("\\d{1,15}"|\\d{1,15})$' })], {
+              title: 'a revision, such as 42 or "42"',
+            }),
+          ),
+        },
+        closed,
+      ),
+      { minItems: 1, maxItems: 10_000 },
+    ),
+    dryRun: maybe(Type.Boolean({ default: false })),
+  },
+  closed,
+)
+const Difference = Type.Object(
+  {
+    operation: Type.Integer({ minimum: 0, description: 'Which operation did it' }),
+    op: words('create', 'update', 'delete'),
+    kind: words('upstream', 'instance', 'override', 'route', 'certificate'),
+    upstream: maybe(Name),
+    id: maybe(Type.String()),
+    before: nullable(Type.Unknown()),
+    after: nullable(Type.Unknown()),
+  },
+  closed,
+)
+export const BatchChanged = Type.Object({ changes: Count, ...changed }, closed)
+
+export const BatchRehearsed = Type.Object(
+  { dryRun: Type.Literal(true), revision: Revision, changes: Type.Array(Difference) },
+  closed,
+)
+export const BatchAnswer = Type.Union([BatchChanged, BatchRehearsed])
+
+export const ProblemBody = Type.Object(
+  {
+    type: Type.String({ examples: ['urn:sluice:problem:invalid'] }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    code: words(...Object.keys(CODES)),
+    field: maybe(Type.String({ examples: ['weight', 'operations[3].body.port'] })),
+    instance: maybe(Type.String()),
+    requestId: maybe(Type.String()),
+  },
+  closed,
+)

@@ -1,0 +1,132 @@
+/** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
+import { Type } from 'typebox'
+import { actionFields } from './action.js'
+import { Soonest } from './certificate.js'
+import { PeerProtocol, PeerTlsAnswer, PolicyAnswer } from './policy.js'
+import { Count, Name, Revision, closed, instanceFields, maybe, nullable, words } from './common.js'
+
+const ArmWeight = Type.Integer({ minimum: 0, maximum: 1000 })
+const gatewayFields = {
+  id: Type.String(),
+  applied: Revision,
+  desired: Revision,
+  lagMs: Type.Number({ minimum: 0 }),
+  connected: Type.Boolean(),
+  workers: Count,
+  nginx: Type.String(),
+  njs: Type.String(),
+  stream: maybe(
+    Type.Object(
+      {
+        ports: Type.String({ description: 'Open for routes', examples: ['9100-9104 9106'] }),
+        tuned: Type.String({
+          description: 'Those of them whose routes may have timeouts and proxyProtocol',
+        }),
+        passthrough: Type.Boolean({
+          description: 'Whether TLS to the HTTPS port is passed through by name',
+        }),
+        connected: Type.Boolean(),
+        reason: maybe(Type.String()),
+      },
+      { ...closed, description: "Of this controller's own gateway: TCP, UDP and TLS by name" },
+    ),
+  ),
+  reason: maybe(Type.String()),
+  code: maybe(Type.String()),
+}
+const Gateway = Type.Object(gatewayFields, closed)
+const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)
+const conditions = Type.Record(Type.String(), Condition, {
+  description: 'What the gateway itself found out about instances, by upstream/id',
+})
+export const Gateways = Type.Object(
+  {
+    revision: Revision,
+    gateways: Type.Array(Type.Object({ ...gatewayFields, conditions }, closed)),
+  },
+  closed,
+)
+
+const Suspect = Type.Object(
+  {
+    upstream: Type.String(),
+    instances: Type.Array(Type.String()),
+    reason: Type.String(),
+    sinceAtMs: Type.Number(),
+    untilAtMs: Type.Number(),
+  },
+  closed,
+)
+export const Suspects = Type.Object({ revision: Revision, suspects: Type.Array(Suspect) }, closed)
+export const ConfirmBody = Type.Object({ upstream: maybe(Name) }, closed)
+export const Confirmed = Type.Object({ confirmed: Type.Array(Suspect) }, closed)
+
+const ExplainedPeer = Type.Object(
+  {
+    ...instanceFields,
+    upstream: Name,
+    share: Type.Number({ minimum: 0, maximum: 1, description: 'Of all requests like this one' }),
+  },
+  closed,
+)
+export const Explained = Type.Object(
+  {
+    revision: Revision,
+    host: maybe(Type.String({ description: 'With path, of a request' })),
+    path: maybe(Type.String()),
+    sni: maybe(Type.String({ description: 'Of a connection' })),
+    port: maybe(Type.Integer({ description: 'With protocol, of a connection' })),
+    protocol: maybe(Type.String()),
+    outcome: words('served', 'answered', 'terminated', 'no_route', 'no_peer'),
+    why: Type.Array(Type.String()),
+    route: nullable(
+      Type.Object(
+        {
+          ...{ id: nullable(Name), host: maybe(Type.String()), pathPrefix: maybe(Type.String()) },
+          ...{ sni: maybe(Type.String()), port: maybe(Type.Integer()) },
+          ...actionFields,
+        },
+        closed,
+      ),
+    ),
+    upstreams: Type.Array(
+      Type.Object(
+        {
+          ...{
+            name: Name,
+            where: maybe(Type.Record(Type.String(), Type.String())),
+            weight: ArmWeight,
+            share: Type.Number(),
+          },
+          ...{ policy: maybe(PolicyAnswer), tls: maybe(PeerTlsAnswer) },
+          ...{ protocol: maybe(PeerProtocol) },
+        },
+        closed,
+      ),
+    ),
+    peers: Type.Array(ExplainedPeer),
+  },
+  closed,
+)
+
+export const Alive = Type.Object({ status: Type.Literal('ok') }, closed)
+export const Ready = Type.Object(
+  {
+    ready: Type.Literal(true),
+    revision: maybe(Revision),
+    registry: maybe(
+      Type.Object(
+        {
+          kind: Type.String(),
+          connected: Type.Boolean(),
+          syncedAtMs: nullable(Type.Number()),
+        },
+        closed,
+      ),
+    ),
+    gateways: maybe(Type.Array(Gateway)),
+    suspects: maybe(Count),
+    certificates: maybe(Soonest),
+  },
+  closed,
+)

@@ -1,0 +1,178 @@
+/** Where the fallback goes in each mode, and how it is checked there. */
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import type { Logger } from '../../runtime/logger.js'
+import type { Settings } from '../../runtime/config/settings.js'
+import { checkConf } from './nginx-test.js'
+import type { Desired } from '../state/desired.js'
+import { CERTIFICATES_FILE, Fallback, STREAMS_FILE, UPSTREAMS_FILE } from './kept-file.js'
+import type { Candidate, FallbackOptions } from './kept-file.js'
+import { renderCertificates } from './certificate-conf.js'
+import { renderFallback } from './http-conf.js'
+import type { Place } from './http-conf.js'
+import { renderStreams } from './stream-conf.js'
+import { makeReload } from './reload.js'
+
+type Given = Pick<FallbackOptions, 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'>
+
+export interface PlaceOptions extends Given {
+  settings: Settings
+  log: Logger
+  desired(): Desired
+  /** Whether certificates may still come that nobody has read yet. */
+  awaitsCertificates(): boolean
+}
+
+const DEBOUNCE_MS = 500
+const FILE_DEBOUNCE_MS = 100
+const MIN_INTERVAL_MS = 2000
+
+/** The user's nginx, the private one, or the one of the PATH; undefined when there is none. */
+export function findNginx(settings: Settings): string | undefined {
+  if (settings.nginx !== undefined) {
+    return settings.nginx
+  }
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
+  const candidates = [join(settings.home, 'nginx/bin/nginx')].concat(
+    folders.map((folder) => join(folder, 'nginx')),
+  )
+  return candidates.find((path) => existsSync(path))
+}
+
+function placeOf(settings: Settings): Place {
+  const { home, file, bind, httpPort } = settings
+  if (settings.mode === 'gateway') {
+    const headersPath = join(home, 'sluice/hop-headers.conf')
+    return { kind: 'hop', socketPath: join(home, 'hop/fallback.sock'), headersPath }
+  }
+  const host = bind.includes(':') ? `[${bind}]` : bind
+  const listen = file.listen?.split(',') ?? [`${host}:${httpPort}`]
+  return { kind: 'front', listen }
+}
+
+/** The same with sockets in a folder for the check, so that nothing that is in use is touched. */
+async function inFolder(place: Place, folder: string): Promise<Place> {
+  const socketPath = join(folder, 'fallback.sock')
+  if (place.kind === 'front') {
+    return { kind: 'front', listen: [`unix:${socketPath}`] }
+  }
+  if (existsSync(place.headersPath)) {
+    return { ...place, socketPath }
+  }
+  // nginx was never set up in this home; what it includes there is checked when it is.
+  const headersPath = join(folder, 'headers.conf')
+  await writeFile(headersPath, '')
+  return { kind: 'hop', socketPath, headersPath }
+}
+
+async function check(
+  { settings, log }: PlaceOptions,
+  render: (folder: string) => Promise<string>,
+): Promise<void> {
+  const nginx = findNginx(settings)
+  if (nginx === undefined) {
+    log.warn('there is no nginx to check the fallback file with; set SLUICE_NGINX')
+    return
+  }
+  await checkConf(nginx, settings.mode === 'gateway', render)
+}
+
+function make(
+  options: PlaceOptions,
+  own: Pick<FallbackOptions, 'file' | 'render'> & Partial<FallbackOptions>,
+): Fallback {
+  const { file, mode, home } = options.settings
+  const isFile = mode === 'file'
+  return new Fallback({
+    ...options,
+    ...own,
+    folder: file.directory ?? join(home, 'fallback'),
+    debounceMs: isFile ? FILE_DEBOUNCE_MS : DEBOUNCE_MS,
+    minIntervalMs: isFile ? file.minIntervalMs : MIN_INTERVAL_MS,
+  })
+}
+
+function makeUpstreams(options: PlaceOptions): Fallback {
+  const { settings } = options
+  const place = placeOf(settings)
+  const apply = settings.mode === 'file' ? makeReload(settings.file) : undefined
+  const render = (): Candidate => {
+    const now = options.desired()
+    const renderIn = (where: Place) => renderFallback(now, settings.domain, where)
+    return {
+      body: renderIn(place),
+      revision: now.revision,
+      check: () => check(options, async (folder) => renderIn(await inFolder(place, folder))),
+    }
+  }
+  return make(options, { file: UPSTREAMS_FILE, render, ...(apply !== undefined && { apply }) })
+}
+
+/** What does not depend on where it stands. */
+function candidate(options: PlaceOptions, body: string, { revision }: Desired): Candidate {
+  return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
+}
+
+/** Of a gateway: what TLS clients are shown. A file of its own, for it holds keys, and changes seldom. */
+function makeCertificates(options: PlaceOptions): Fallback {
+  const render = (): Candidate => {
+    const now = options.desired()
+    return candidate(options, renderCertificates(now.certificates.values()), now)
+  }
+  const isTrusted = (): boolean => options.isTrusted() && !options.awaitsCertificates()
+  return make(options, { file: CERTIFICATES_FILE, render, isTrusted })
+}
+
+/** Of a gateway: who serves connections. The check is as good in http{}, which has the same directives, and modules of stream{} may have to be loaded. */
+function makeStreams(options: PlaceOptions): Fallback {
+  const render = (): Candidate => {
+    const now = options.desired()
+    return candidate(options, renderStreams(now), now)
+  }
+  return make(options, { file: STREAMS_FILE, render })
+}
+
+/** All that is kept on disk for an nginx without a table. */
+export class Fallbacks {
+  readonly #desired: () => Desired
+  readonly #upstreams: Fallback
+  readonly #certificates: Fallback | undefined
+  readonly #streams: Fallback | undefined
+  #offered: Desired['certificates'] | undefined
+
+  constructor(options: PlaceOptions) {
+    this.#desired = () => options.desired()
+    this.#upstreams = makeUpstreams(options)
+    const isGateway = options.settings.mode === 'gateway'
+    this.#certificates = isGateway ? makeCertificates(options) : undefined
+    this.#streams = isGateway ? makeStreams(options) : undefined
+  }
+
+  get revision(): number {
+    return this.#upstreams.revision
+  }
+
+  get error(): string | undefined {
+    return this.#upstreams.error ?? this.#certificates?.error ?? this.#streams?.error
+  }
+
+  /** The desired state may be another one now. */
+  offer(): void {
+    this.#upstreams.offer()
+    this.#streams?.offer()
+    const { certificates } = this.#desired()
+    if (certificates !== this.#offered) {
+      this.#offered = certificates
+      this.#certificates?.offer()
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([
+      this.#upstreams.close(),
+      this.#certificates?.close(),
+      this.#streams?.close(),
+    ])
+  }
+}

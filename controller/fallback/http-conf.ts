@@ -1,0 +1,250 @@
+/** Desired state → plain nginx configuration of what is up. Pure. */
+import { ACME_PREFIX } from '../../contract/table/host-record.js'
+import { isPathPrefix } from '../../contract/guard/names.js'
+import type { ActionRecord } from '../../contract/record/route-action.js'
+import { SluiceError } from '../../runtime/errors.js'
+import { ConfWriter, plain, quoted } from './conf-writer.js'
+import type { Word } from './conf-writer.js'
+import type { Desired } from '../state/desired.js'
+import { ActionConf, FRONT_HEADERS, isPlainAction, redirectMaps } from './action-conf.js'
+import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
+import type { Server } from './upstream-blocks.js'
+import { Texts } from './texts.js'
+import { byPrecedence, hostKey, isWild, nameKey, serverName } from './words.js'
+import { planHosts } from '../table/host-plan.js'
+import type { HostPlan, HostRoute, Plan } from '../table/host-plan.js'
+
+/** Where the servers listen and what they pass on. */
+export type Place =
+  /** Behind the hop of a gateway: `headersPath` is its `hop-headers.conf`. */
+  | { kind: 'hop'; socketPath: string; headersPath: string }
+  /** In front, for an nginx without njs. `listen`: `80`, `127.0.0.1:80`, `unix:/…`. */
+  | { kind: 'front'; listen: string[] }
+
+/** A host whose upstream has nobody that is up. */
+const NOBODY = '-'
+/** Any status that no `return` of ours has. */
+const GIVE_BACK = 418
+
+/** What a route does stands in locations of its own host. */
+function isPlain({ routes: [only, ...more] }: HostPlan): boolean {
+  return only?.prefix === '/' && more.length === 0 && !only.target.startsWith('&')
+}
+
+function isWithin(prefix: string, other: string): boolean {
+  return prefix === other || prefix.startsWith(`${other}/`)
+}
+
+/** Any host's routes for ACME challenges, which come before a host's own. */
+function challengesOf({ hosts }: Plan): HostRoute[] {
+  return hosts.get('*')?.routes.filter(({ prefix }) => isWithin(prefix, ACME_PREFIX)) ?? []
+}
+
+class FallbackConf {
+  readonly #out = new ConfWriter()
+  readonly #place: Place
+  readonly #blocks: Map<string, Server[]>
+  readonly #plan: Plan
+  readonly #texts = new Texts()
+  readonly #action: ActionConf
+  readonly #challenges: HostRoute[]
+
+  constructor(place: Place, blocks: Map<string, Server[]>, plan: Plan) {
+    this.#place = place
+    this.#blocks = blocks
+    this.#plan = plan
+    this.#action = new ActionConf(this.#out, this.#texts, place.kind === 'hop')
+    this.#challenges = challengesOf(plan)
+  }
+
+  write(): string {
+    const plan = this.#plan
+    const keepalive = (): void => this.#out.directive('keepalive', plain('32'))
+    this.#blocks.forEach((servers, unit) => writeBlock(this.#out, unit, servers, keepalive))
+    if (this.#place.kind === 'hop') {
+      this.#wanted()
+    } else {
+      this.#connectionMap()
+    }
+    const hosts = [...plan.hosts.values()].sort(byPrecedence)
+    this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host.host)))
+    this.#defaultServer()
+    hosts.filter((host) => !isPlain(host)).forEach((host) => this.#server(host))
+    if (plan.actions.size > 0) {
+      redirectMaps(this.#out, this.#place.kind === 'hop')
+      this.#texts.write(this.#out)
+    }
+    return this.#out.text()
+  }
+
+  /** For the hop: which of the blocks serves an upstream that it was asked for by name. */
+  #wanted(): void {
+    this.#out.block('map', [plain('$sluice_wanted'), plain('$sluice_fallback')], () => {
+      this.#out.entry(plain('default'), quoted(''))
+      for (const unit of this.#blocks.keys()) {
+        if (unit.startsWith(':')) {
+          this.#out.entry(nameKey(unit.slice(1)), plain(blockName(unit)))
+        }
+      }
+    })
+  }
+
+  #connectionMap(): void {
+    this.#out.block('map', [plain('$http_upgrade'), plain('$sluice_connection')], () => {
+      this.#out.entry(plain('default'), plain('upgrade'))
+      this.#out.entry(quoted(''), quoted(''))
+    })
+  }
+
+  /**
+   * One server for all plain hosts: a server for each of ten thousand would cost nginx hundreds of megabytes. Wildcards that have
+   * paths are in the map for their place among the wildcards, and lead to nothing there.
+   */
+  #hostMap(hosts: HostPlan[]): void {
+    this.#out.block('map', [plain('$host'), plain('$sluice_fallback_host')], () => {
+      this.#out.entry(plain('default'), quoted(''))
+      for (const plan of hosts) {
+        const target = isPlain(plan) ? plan.routes[0]?.target : undefined
+        const value = target === undefined ? quoted('') : plain(this.#target(target))
+        this.#out.entry(hostKey(plan.host), value)
+      }
+    })
+  }
+
+  #target(unit: string): string {
+    return this.#blocks.has(unit) ? blockName(unit) : NOBODY
+  }
+
+  #defaultServer(): void {
+    this.#out.block('server', [], () => {
+      this.#listen(true)
+      this.#routes(this.#challenges, false)
+      this.#out.block('location', [plain('/')], () => {
+        this.#out.block('if', [{ text: '($sluice_fallback_host = "")' }], () => this.#return(404))
+        this.#passPlain()
+      })
+    })
+  }
+
+  #passPlain(): void {
+    this.#out.block('if', [{ text: `($sluice_fallback_host = ${NOBODY})` }], () =>
+      this.#return(503),
+    )
+    this.#out.directive('proxy_pass', plain('http://$sluice_fallback_host'))
+  }
+
+  /** nginx prefers a wildcard of `server_name` to the default server, which may have the very host. */
+  #givePlainBack(): void {
+    const page = { text: '@sluice_plain' }
+    this.#out.directive('error_page', plain(String(GIVE_BACK)), plain('='), page)
+    this.#out.block('if', [{ text: '($sluice_fallback_host != "")' }], () =>
+      this.#return(GIVE_BACK),
+    )
+  }
+
+  /** A host with paths, or whose route does more than to choose. */
+  #server({ host, routes }: HostPlan): void {
+    this.#out.block('server', [], () => {
+      this.#listen(false)
+      this.#out.directive('server_name', serverName(host))
+      const isOwn = ({ prefix }: HostRoute) =>
+        !this.#challenges.some((challenge) => isWithin(prefix, challenge.prefix))
+      const own = routes.filter(isOwn)
+      this.#routes(this.#challenges, false)
+      this.#routes(own, isWild(host))
+      if (isWild(host)) {
+        this.#out.block('location', [{ text: '@sluice_plain' }], () => this.#passPlain())
+      }
+      if (!own.some((route) => route.prefix === '/')) {
+        this.#out.block('location', [plain('/')], () => this.#notFound(isWild(host)))
+      }
+    })
+  }
+
+  #notFound(mayGiveBack: boolean): void {
+    if (mayGiveBack) {
+      this.#givePlainBack()
+    }
+    this.#return(404)
+  }
+
+  /** Their locations. A prefix fits whole segments: `/api` and `/api/x`, not `/apix`. */
+  #routes(routes: HostRoute[], mayGiveBack: boolean): void {
+    for (const { prefix, target } of routes) {
+      if (!isPathPrefix(prefix)) {
+        throw new SluiceError('internal', `not a path: ${JSON.stringify(prefix)}`)
+      }
+      const location = (isExact: boolean, words: Word[]) =>
+        this.#out.block('location', words, () => {
+          if (mayGiveBack) {
+            this.#givePlainBack()
+          }
+          this.#serve(target, isExact)
+        })
+      if (prefix !== '/') {
+        location(true, [plain('='), quoted(prefix)])
+      }
+      location(false, [quoted(prefix === '/' ? '/' : `${prefix}/`)])
+    }
+    for (const unit of new Set(routes.map(({ target }) => target))) {
+      const record = this.#acting(unit)
+      if (record !== undefined) {
+        this.#action.pages(unit, record.action)
+      }
+    }
+  }
+
+  #acting(unit: string): ActionRecord | undefined {
+    const record = this.#plan.actions.get(unit)
+    return record !== undefined && isPlainAction(record.action) ? record : undefined
+  }
+
+  #serve(target: string, isExact: boolean): void {
+    const record = this.#acting(target)
+    const unit = record?.target ?? target
+    const block = this.#blocks.has(unit) ? blockName(unit) : undefined
+    if (record !== undefined) {
+      this.#action.write(target, { record, block, isExact })
+    } else if (block === undefined) {
+      this.#return(503)
+    } else {
+      this.#out.directive('proxy_pass', plain(`http://${block}`))
+    }
+  }
+
+  #return(status: number): void {
+    this.#out.directive('return', plain(String(status)))
+  }
+
+  #listen(isDefault: boolean): void {
+    const place = this.#place
+    const more = isDefault ? [plain('default_server')] : []
+    if (place.kind === 'hop') {
+      this.#out.directive('listen', quoted(`unix:${place.socketPath}`), ...more)
+      this.#out.directive('include', quoted(place.headersPath))
+      return
+    }
+    place.listen.forEach((listen) => this.#out.directive('listen', quoted(listen), ...more))
+    this.#out.directive('proxy_http_version', plain('1.1'))
+    this.#out.directive('client_max_body_size', plain('0'))
+    for (const [header, value] of FRONT_HEADERS) {
+      this.#out.directive('proxy_set_header', plain(header), value)
+    }
+  }
+}
+
+/** Plain configuration asks no conditions, so what has some is left out: requests go by the routes that have none. */
+function withoutConditions(plan: Plan): Plan {
+  const hosts = [...plan.hosts].map(([name, { host, routes, fast }]): [string, HostPlan] => {
+    const kept = routes.filter(({ conditions }) => conditions === '')
+    return [name, { host, routes: kept, fast }]
+  })
+  return { ...plan, hosts: new Map(hosts) }
+}
+
+/** The file's text, without its header. Throws when a name in it is none; the border lets no such name in. */
+export function renderFallback(desired: Desired, domain: string, place: Place): string {
+  const planned = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+  const plan = withoutConditions(planned)
+  return new FallbackConf(place, collectBlocks(desired, plan), plan).write()
+}

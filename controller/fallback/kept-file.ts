@@ -1,0 +1,261 @@
+/** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Wake } from '../../runtime/wake.js'
+import { messageOf } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import { Backoff, pause } from '../../runtime/retry.js'
+import { readIfThere, seal, sha256, unseal, writeWhole } from './whole-files.js'
+
+export interface Candidate {
+  body: string
+  revision: number
+  /** Rejects when nginx would not take it. */
+  check(): Promise<void>
+}
+
+/** A file, and what stands beside it under other names, which nginx does not include. */
+export interface FallbackFile {
+  name: string
+  mode: number
+  /** Whether this body says that there is nothing, which a registry that lost all would say too. */
+  isEmpty(body: string): boolean
+}
+
+export interface FallbackOptions {
+  folder: string
+  file: FallbackFile
+  log: Logger
+  /** What the file should hold, as of now. */
+  render(): Candidate
+  /** Makes nginx read the new file. When it rejects, the old file is put back. */
+  apply?: () => Promise<void>
+  /** False while it is not known whether the desired state is to be believed. */
+  isTrusted(): boolean
+  /** The file in force is as it should be, for the first time or again. */
+  onWritten(revision: number): void
+  /** Changes within this time are written once. */
+  debounceMs: number
+  /** Never two writes within this. */
+  minIntervalMs: number
+  /** For how long a file is not replaced by one that is empty, the first time. */
+  emptyHoldMs: number
+  onError(step: string): void
+}
+
+const hasNoBlock = (body: string): boolean => !/^upstream /m.test(body)
+
+export const UPSTREAMS_FILE: FallbackFile = {
+  name: 'sluice-upstreams.conf',
+  mode: 0o640,
+  isEmpty: hasNoBlock,
+}
+
+/** For stream{}: a name that http{} does not include. */
+export const STREAMS_FILE: FallbackFile = {
+  name: 'stream-upstreams.conf',
+  mode: 0o640,
+  isEmpty: hasNoBlock,
+}
+
+/** With their keys. */
+export const CERTIFICATES_FILE: FallbackFile = {
+  name: 'sluice-certificates.conf',
+  mode: 0o600,
+  isEmpty: (body) => !body.includes('PRIVATE KEY'),
+}
+
+const previousOf = ({ name }: FallbackFile): string => `${name}.previous`
+/** Holds the checksum of the body that nginx was last told to read, so that a restart reloads nothing, and a crash before the reload is made up for. */
+const markerOf = ({ name }: FallbackFile): string => `${name}.applied`
+/** To write a large table takes the event loop a while, in which nothing is pushed: at most a twentieth of the time. */
+const COST_FACTOR = 20
+const RETRY = { firstMs: 500, mostMs: 30_000 }
+
+/**
+ * Puts the previous generation in the place of a file that is not what was written, so that nginx can start from it; without
+ * a good one, the damaged file is put aside. Answers the body that is in force.
+ */
+export async function recoverFallback(
+  folder: string,
+  file: FallbackFile,
+  log: Logger,
+): Promise<string | undefined> {
+  const path = join(folder, file.name)
+  const text = await readIfThere(path)
+  const current = text === undefined ? undefined : unseal(text)
+  if (current !== undefined) {
+    return current.body
+  }
+  const older = await readIfThere(join(folder, previousOf(file)))
+  const previous = older === undefined ? undefined : unseal(older)
+  if (text !== undefined) {
+    log.error({ path, replaced: previous !== undefined }, 'fallback file is damaged')
+    await rename(path, `${path}.damaged`)
+  }
+  if (older !== undefined && previous !== undefined) {
+    await writeWhole(path, older, file.mode)
+    log.warn(
+      { path, revision: previous.revision },
+      'fallback file taken from the previous generation',
+    )
+  }
+  return previous?.body
+}
+
+export class Fallback {
+  readonly #options: FallbackOptions
+  readonly #stop = new AbortController()
+  readonly #backoff = new Backoff(RETRY)
+  readonly #wake = new Wake()
+  #running: Promise<void> | undefined
+  #isStale = false
+  #body: string | undefined
+  #revision = 0
+  #firstAtMs: number | undefined
+  #wroteAtMs = -Infinity
+  #error: string | undefined
+  #costMs = 0
+
+  constructor(options: FallbackOptions) {
+    this.#options = options
+  }
+
+  /** Revision of the file in force that this process wrote or found equal; 0 before that. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Why the file is not as it should be, for people. */
+  get error(): string | undefined {
+    return this.#error
+  }
+
+  /** The desired state may be another one now. */
+  offer(): void {
+    this.#isStale = true
+    this.#wake.call()
+    this.#running ??= this.#run()
+  }
+
+  /** Writes what is waiting, once, without the debounce; gives up on an error. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#wake.call()
+    await this.#running
+    if (this.#isStale && !this.#isHeld()) {
+      await this.#write().catch((error: unknown) => this.#failed(error))
+    }
+  }
+
+  async #run(): Promise<void> {
+    await this.#open()
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      await this.#wake.wait(this.#isStale ? 0 : 60_000)
+      if (!this.#isStale || signal.aborted) {
+        continue
+      }
+      const { debounceMs, minIntervalMs } = this.#options
+      const intervalMs = Math.max(minIntervalMs, COST_FACTOR * this.#costMs)
+      const waitMs = this.#wroteAtMs + intervalMs - performance.now()
+      await pause(Math.max(debounceMs, waitMs, this.#isHeld() ? 1000 : 0), signal)
+      if (signal.aborted || this.#isHeld()) {
+        continue
+      }
+      try {
+        await this.#write()
+        this.#backoff.reset()
+      } catch (error) {
+        this.#failed(error)
+        await pause(this.#backoff.nextMs(), signal)
+      }
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { folder, file, log } = this.#options
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o750 })
+      this.#body = await recoverFallback(folder, file, log)
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  /** A registry without any instance may be one that lost them; the file may be all that knows better. */
+  #isHeld(): boolean {
+    if (!this.#options.isTrusted()) {
+      return true
+    }
+    this.#firstAtMs ??= performance.now()
+    const isYoung = performance.now() - this.#firstAtMs < this.#options.emptyHoldMs
+    const { file } = this.#options
+    const wasThere = this.#body !== undefined && !file.isEmpty(this.#body)
+    return isYoung && this.#revision === 0 && wasThere && file.isEmpty(this.#options.render().body)
+  }
+
+  async #write(): Promise<void> {
+    const { folder, file, log } = this.#options
+    this.#isStale = false
+    const startedMs = performance.now()
+    const candidate = this.#options.render()
+    this.#costMs = performance.now() - startedMs
+    const { body, revision } = candidate
+    try {
+      if (body !== this.#body) {
+        await candidate.check()
+        await this.#replace(join(folder, file.name), seal(body, revision), body)
+        this.#wroteAtMs = performance.now()
+        log.info({ file: file.name, revision, bytes: body.length }, 'fallback file written')
+      } else if (this.#revision === 0) {
+        await this.#apply(body)
+      }
+    } catch (error) {
+      this.#isStale = true
+      throw error
+    }
+    this.#body = body
+    this.#revision = Math.max(revision, 1)
+    this.#error = undefined
+    this.#options.onWritten(revision)
+  }
+
+  async #apply(body: string): Promise<void> {
+    const { apply, folder, file } = this.#options
+    const marker = join(folder, markerOf(file))
+    if (apply !== undefined && (await readIfThere(marker)) !== sha256(body)) {
+      await apply()
+      this.#wroteAtMs = performance.now()
+      await writeWhole(marker, sha256(body), file.mode)
+    }
+  }
+
+  async #replace(path: string, text: string, body: string): Promise<void> {
+    const { folder, file } = this.#options
+    const before = await readIfThere(path)
+    if (before !== undefined && unseal(before) !== undefined) {
+      await writeWhole(join(folder, previousOf(file)), before, file.mode)
+    }
+    await writeWhole(path, text, file.mode)
+    try {
+      await this.#apply(body)
+    } catch (error) {
+      if (before !== undefined) {
+        await writeWhole(path, before, file.mode)
+      }
+      throw error
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#error = messageOf(error)
+    this.#options.log.error(
+      { file: this.#options.file.name, error: messageOf(error) },
+      'fallback file not written; the old one stays',
+    )
+    this.#options.onError(
+      error instanceof Error && error.name === 'SluiceError' ? 'check' : 'write',
+    )
+  }
+}

@@ -1,0 +1,68 @@
+/** `nginx -t` on a configuration that is not in force. */
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CONNECTION_ZONE } from '../../contract/table/zones.js'
+import { messageOf, SluiceError } from '../../runtime/errors.js'
+
+const TIMEOUT_MS = 20_000
+const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+
+/**
+ * `front`: all that a configuration of ours may rest on. `-t` opens what it is told to listen on, so the candidate must name
+ * a socket in the folder it is given, and pid, log and temporary files are there too.
+ */
+function stub(folder: string, isHop: boolean): string {
+  const hop = isHop
+    ? `    limit_conn_zone $remote_addr zone=${CONNECTION_ZONE}:64k;
+    map $host $sluice_wanted { default ''; }
+    map $host $sluice_unit { default ''; }
+    map $http_host $sluice_host { default $http_host; '' $host; }
+    map $http_upgrade $sluice_connection { default upgrade; '' ''; }
+`
+    : ''
+  return `pid "${folder}/nginx.pid";
+error_log stderr warn;
+events {}
+http {
+    access_log off;
+${TEMPS.map((name) => `    ${name}_temp_path "${folder}/${name}";`).join('\n')}
+${hop}    include "${folder}/candidate.conf";
+}
+`
+}
+
+function run(nginx: string, folder: string): Promise<void> {
+  const words = ['-t', '-q', '-p', folder, '-c', join(folder, 'nginx.conf')]
+  return new Promise((resolve, reject) => {
+    execFile(nginx, words, { timeout: TIMEOUT_MS }, (error, _, stderr) => {
+      if (error === null) {
+        resolve()
+        return
+      }
+      const said = stderr.trim().split('\n').slice(0, 5).join(' | ') || messageOf(error)
+      reject(new SluiceError('invalid', `nginx refuses the file: ${said}`))
+    })
+  })
+}
+
+/**
+ * Rejects with `invalid` and nginx's words when it would not take the file. `render` gets the folder in which sockets may be
+ * made.
+ */
+export async function checkConf(
+  nginx: string,
+  isHop: boolean,
+  render: (folder: string) => Promise<string>,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-check-'))
+  try {
+    await mkdir(join(folder, 'logs'))
+    await writeFile(join(folder, 'candidate.conf'), await render(folder))
+    await writeFile(join(folder, 'nginx.conf'), stub(folder, isHop))
+    await run(nginx, folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,20 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { isName } from '../../contract/guard/names.js'
+import { SluiceError } from '../../runtime/errors.js'
+import { readIfThere, writeWhole } from '../fallback/whole-files.js'
+
+/** This home's gateway id, made at its first use. Rejects with `invalid` when the file holds something else. */
+export async function loadGatewayId(home: string): Promise<string> {
+  const path = join(home, 'gateway-id')
+  const text = (await readIfThere(path))?.trim()
+  if (text === undefined) {
+    const id = `gw-${randomBytes(4).toString('hex')}`
+    await writeWhole(path, `${id}\n`, 0o644)
+    return id
+  }
+  if (!isName(text)) {
+    throw new SluiceError('invalid', `${path} holds no gateway id; delete it to get a new one`)
+  }
+  return text
+}

@@ -1,0 +1,306 @@
+/** Active health checks: asks every instance in its rhythm, and says which are down. One timer, whatever their number. */
+import type { CheckPolicy, CheckType } from '../../../contract/record/check-policy.js'
+import type { PeerTls } from '../../../contract/record/peer-tls.js'
+import { messageOf } from '../../../runtime/errors.js'
+import type { Logger } from '../../../runtime/logger.js'
+import type { Check, CheckResult } from './attempt.js'
+import { DueQueue } from './due-queue.js'
+import { checkGrpc } from './grpc-check.js'
+import { checkHttp } from './http-check.js'
+import { Reporter } from './reporter.js'
+import { Rhythm } from './schedule.js'
+import { Standing } from './verdict.js'
+import type { Conclusion, Verdict } from './verdict.js'
+import { checkTcp } from './tcp-check.js'
+import { Trust } from './trust.js'
+import type { CertificateOf } from './trust.js'
+
+export interface CheckTarget {
+  /** `<upstream>/<id>` */
+  key: string
+  host: string
+  port: number
+  policy: CheckPolicy
+  /** How the upstream's instances are reached; absent: without TLS. */
+  tls?: PeerTls | undefined
+  /** What a controller that ran before had concluded; used when the key is new, in place of `policy.initial`. */
+  before?: Conclusion
+}
+
+export interface CheckerOptions {
+  log: Logger
+  /** Certificates, in PEM, of the authorities whose word counts; absent: those that Node knows. */
+  trustedCa?: string
+  /** Absent: there are none to show to instances. */
+  certificateOf?: CertificateOf
+  /** How many checks may run at a time; the others wait in the order in which they are due. */
+  atOnce?: number
+  /** Monotonic milliseconds. */
+  now?: () => number
+  /** Whether Sluice itself listens there: that is not asked, and is warned of. */
+  isOwn?: (host: string, port: number) => boolean
+  /**
+   * Called with the keys whose state or reason has changed, once for all that changed in the same turn of the event loop;
+   * also for a key that is new and not up. Not called for keys that are gone.
+   */
+  onChange: (keys: string[]) => void
+}
+
+/** For the metrics: counts since the start, but for `instances` and `running`. */
+export interface CheckerCounts {
+  instances: number
+  running: number
+  /** Checks that ended with a result. */
+  passed: number
+  failed: number
+  /** Checks that could not be made for want of file descriptors or the like: they say nothing of an instance. */
+  unmade: number
+}
+
+interface Watched {
+  dueMs: number
+  place: number
+  target: CheckTarget
+  round: number
+  readonly rhythm: Rhythm
+  readonly standing: Standing
+  running: AbortController | undefined
+}
+
+const CHECKS: Record<CheckType, Check> = { http: checkHttp, tcp: checkTcp, grpc: checkGrpc }
+
+/** Checks due this close together start together. */
+const GRAIN_MS = 25
+
+/**
+ * A new instance is what its policy's `initial` says, and down after `fall` fails in a row, up again after `rise` passes.
+ * One with another host or port is new; one with another policy keeps its verdict and counts anew; one that is gone is
+ * forgotten at once. What could not be asked (`isOurs`) changes nothing.
+ */
+export class Checker {
+  readonly #log: Logger
+  readonly #trust: Trust
+  readonly #atOnce: number
+  readonly #now: () => number
+  readonly #isOwn: (host: string, port: number) => boolean
+  readonly #reporter: Reporter
+  readonly #watched = new Map<string, Watched>()
+  readonly #verdicts = new Map<string, Verdict>()
+  readonly #queue = new DueQueue<Watched>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #texts = new WeakMap<CheckPolicy | PeerTls, string>()
+  readonly #counts = { passed: 0, failed: 0, unmade: 0 }
+  #timer: NodeJS.Timeout | undefined
+  #wakeMs = Infinity
+  #round = 0
+  #made = 0
+  #isClosed = false
+
+  constructor(options: CheckerOptions) {
+    this.#log = options.log
+    this.#trust = new Trust(options.trustedCa, options.certificateOf)
+    this.#atOnce = options.atOnce ?? 64
+    this.#now = options.now ?? (() => performance.now())
+    this.#isOwn = options.isOwn ?? (() => false)
+    this.#reporter = new Reporter(options.log, this.#now, options.onChange)
+  }
+
+  /** All that is to be checked from now on. Where a key comes twice, the last one holds. */
+  setTargets(targets: Iterable<CheckTarget>): void {
+    if (this.#isClosed) return
+    this.#round += 1
+    let named = 0
+    const fresh = new Set<Watched>()
+    for (const target of targets) {
+      if (this.#isRefused(target)) continue
+      const known = this.#watched.get(target.key)
+      if (known?.round !== this.#round) named += 1
+      this.#name(target, known, fresh)
+    }
+    if (named < this.#watched.size) this.#forgetUnnamed()
+    this.#plan(fresh)
+    this.#pump()
+  }
+
+  verdict(key: string): Verdict | undefined {
+    return this.#verdicts.get(key)
+  }
+
+  /** Live: it changes as results come. */
+  verdicts(): ReadonlyMap<string, Verdict> {
+    return this.#verdicts
+  }
+
+  counts(): CheckerCounts {
+    return { instances: this.#watched.size, running: this.#running.size, ...this.#counts }
+  }
+
+  /** Stops the checks that run; nothing is called after it. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    this.#reporter.close()
+    for (const watched of this.#watched.values()) this.#drop(watched)
+    this.#watched.clear()
+    await Promise.all(this.#running)
+  }
+
+  /** What REST would refuse may stand in the registry all the same. An instance's own address was judged before. */
+  #isRefused({ key, host, policy }: CheckTarget): boolean {
+    const refused = policy.port !== undefined && this.#isOwn(host, policy.port)
+    if (refused) this.#reporter.refused(key, policy.port)
+    return refused
+  }
+
+  #name(target: CheckTarget, known: Watched | undefined, fresh: Set<Watched>): void {
+    if (known?.target.host !== target.host || known.target.port !== target.port) {
+      if (known !== undefined) {
+        this.#drop(known)
+        fresh.delete(known)
+      }
+      fresh.add(this.#add(target))
+      return
+    }
+    known.round = this.#round
+    const isSame = this.#isSame(known.target, target)
+    known.target = target
+    if (!isSame) {
+      this.#drop(known)
+      known.standing.restart()
+      fresh.add(known)
+    }
+  }
+
+  /** Upstreams share one object among their instances, so its text is made once. */
+  #isSame(one: CheckTarget, other: CheckTarget): boolean {
+    return this.#isEqual(one.policy, other.policy) && this.#isEqual(one.tls, other.tls)
+  }
+
+  #isEqual(one: CheckPolicy | PeerTls | undefined, other: typeof one): boolean {
+    return one === other || this.#textOf(one) === this.#textOf(other)
+  }
+
+  #textOf(part: CheckPolicy | PeerTls | undefined): string {
+    if (part === undefined) return ''
+    let text = this.#texts.get(part)
+    if (text === undefined) {
+      text = JSON.stringify(part)
+      this.#texts.set(part, text)
+    }
+    return text
+  }
+
+  #add(target: CheckTarget): Watched {
+    const standing = new Standing(target.policy, target.before, Date.now())
+    const watched = {
+      ...{ target, standing, dueMs: 0, place: -1, running: undefined },
+      ...{ round: this.#round, rhythm: new Rhythm(this.#made++) },
+    }
+    this.#watched.set(target.key, watched)
+    this.#publish(target.key, standing.verdict)
+    return watched
+  }
+
+  #publish(key: string, verdict: Verdict): void {
+    const before = this.#verdicts.get(key)
+    this.#verdicts.set(key, verdict)
+    this.#reporter.note(key, before, verdict)
+  }
+
+  #forgetUnnamed(): void {
+    for (const [key, watched] of this.#watched) {
+      if (watched.round === this.#round) continue
+      this.#drop(watched)
+      this.#watched.delete(key)
+      this.#verdicts.delete(key)
+      this.#reporter.forget(key)
+    }
+  }
+
+  #drop(watched: Watched): void {
+    this.#queue.remove(watched)
+    watched.running?.abort()
+    watched.running = undefined
+  }
+
+  #plan(fresh: Set<Watched>): void {
+    const now = this.#now()
+    let index = 0
+    for (const watched of fresh) {
+      const { intervalMs } = watched.target.policy
+      watched.dueMs = watched.rhythm.first(now, intervalMs, index++, fresh.size)
+      this.#queue.put(watched)
+    }
+  }
+
+  #pump(): void {
+    const now = this.#now()
+    for (;;) {
+      const first = this.#queue.first
+      if (first === undefined || this.#isClosed || this.#running.size >= this.#atOnce) return
+      if (first.dueMs > now) return this.#wakeAt(first.dueMs, now)
+      this.#queue.remove(first)
+      this.#reporter.late(now - first.dueMs, first.target.policy.intervalMs, this.#atOnce)
+      this.#start(first)
+    }
+  }
+
+  #wakeAt(dueMs: number, now: number): void {
+    if (this.#wakeMs <= dueMs) return
+    clearTimeout(this.#timer)
+    this.#wakeMs = dueMs
+    const wake = (): void => {
+      this.#wakeMs = Infinity
+      this.#pump()
+    }
+    this.#timer = setTimeout(wake, Math.max(GRAIN_MS, dueMs - now))
+    this.#timer.unref()
+  }
+
+  #start(watched: Watched): void {
+    const running: Promise<void> = this.#check(watched)
+      .catch((error: unknown) => this.#log.error({ error: messageOf(error) }, 'check is broken'))
+      .finally(() => {
+        this.#running.delete(running)
+        this.#pump()
+      })
+    this.#running.add(running)
+  }
+
+  async #check(watched: Watched): Promise<void> {
+    const { target } = watched
+    const { policy, host } = target
+    const abort = new AbortController()
+    watched.running = abort
+    const startedMs = this.#now()
+    const missing = this.#trust.missing(policy, target.tls)
+    const tls = this.#trust.tlsFor(policy, target.tls)
+    const address = { host, port: policy.port ?? target.port, tls }
+    const result =
+      missing === undefined
+        ? await CHECKS[policy.type](address, policy, abort.signal)
+        : unmade(`there is no certificate ${missing} to show`)
+    // It was forgotten, or is asked otherwise by now.
+    if (watched.running !== abort) return
+    watched.running = undefined
+    const now = this.#now()
+    this.#take(watched, result, now - startedMs)
+    watched.dueMs = watched.rhythm.next(now, policy.intervalMs, policy.jitterPercent)
+    this.#queue.put(watched)
+  }
+
+  #take({ target, standing }: Watched, result: CheckResult, latencyMs: number): void {
+    if (!result.ok && result.isOurs === true) {
+      this.#counts.unmade += 1
+      this.#reporter.unmade(result.reason)
+      return
+    }
+    this.#counts[result.ok ? 'passed' : 'failed'] += 1
+    const rounded = Math.round(latencyMs * 10) / 10
+    this.#publish(target.key, standing.take(result, target.policy, Date.now(), rounded))
+  }
+}
+
+function unmade(why: string): CheckResult {
+  return { ok: false, reason: `check could not be made: ${why}`, isOurs: true }
+}

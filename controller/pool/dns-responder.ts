@@ -1,0 +1,201 @@
+/** The DNS responder on loopback that tells nginx's pool its members. nginx asks once a second (TTL 0). */
+import { createSocket } from 'node:dgram'
+import type { Socket as UdpSocket } from 'node:dgram'
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+import packet from 'dns-packet'
+import type { DecodedPacket } from 'dns-packet'
+import { messageOf } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import type { Member } from './pool.js'
+import { withRecords } from './dns-answer.js'
+import type { PoolRecord } from './dns-answer.js'
+import { PoolParts } from './shards.js'
+
+export interface PoolDnsOptions {
+  /** Loopback port; 0 takes a free one. */
+  port: number
+  /** Of the pool; one by default. */
+  shards?: number
+  log: Logger
+  /** The set of SIDs that nginx surely has changed. */
+  onPooled(): void
+}
+
+/** What nginx reads of a datagram (NGX_RESOLVER_UDP_SIZE), and nobody but nginx asks here. More goes over TCP. */
+const UDP_BYTES = 4096
+const QUEUE_BYTES = 4 * 1024 * 1024
+const TCP_IDLE_MS = 10_000
+const MOST_QUESTION_BYTES = 512
+const SERVFAIL = 2
+const REFUSED = 5
+
+export class PoolDns {
+  readonly #options: PoolDnsOptions
+  readonly #parts: PoolParts
+  readonly #sockets = new Set<Socket>()
+  #udp: UdpSocket | undefined
+  #tcp: Server | undefined
+
+  constructor(options: PoolDnsOptions) {
+    this.#options = options
+    this.#parts = new PoolParts(options.shards ?? 1)
+  }
+
+  /** SIDs that nginx surely has. The same object until it changes. */
+  get pooled(): ReadonlySet<string> {
+    return this.#parts.pooled
+  }
+
+  /** Rejects when the port is in use. */
+  async listen(): Promise<number> {
+    const tcp = createServer((socket) => this.#serve(socket))
+    await new Promise<void>((resolve, reject) => {
+      tcp.once('error', reject).listen(this.#options.port, '127.0.0.1', resolve)
+    })
+    this.#tcp = tcp
+    tcp.on('error', (error) => this.#options.log.warn({ error: error.message }, 'pool responder'))
+    const bound = tcp.address()
+    const port = bound !== null && typeof bound === 'object' ? bound.port : this.#options.port
+    // nginx asks for all its names at once; the kernel caps this at what it allows.
+    const udp = createSocket({ type: 'udp4', recvBufferSize: QUEUE_BYTES })
+    this.#udp = udp
+    await new Promise<void>((resolve, reject) => {
+      udp.once('error', reject).bind(port, '127.0.0.1', resolve)
+    })
+    udp.on('error', (error) => this.#options.log.warn({ error: error.message }, 'pool responder'))
+    udp.on('message', (message, from) => {
+      const reply = this.#answer(message, UDP_BYTES)
+      if (reply !== undefined) {
+        // Nobody to tell when it cannot be sent: nginx keeps what it has and asks again.
+        udp.send(reply, from.port, from.address, () => undefined)
+      }
+    })
+    return port
+  }
+
+  /** Takes the peers that may be in the pool; those beyond its size are left out. */
+  setMembers(candidates: Iterable<Member>): void {
+    this.#watch(() => this.#parts.setMembers(candidates))
+  }
+
+  /** Takes all members for pooled until nginx's questions tell better. */
+  assume(): void {
+    this.#parts.assume()
+  }
+
+  /** nginx was started anew: it has none of them. */
+  forget(): void {
+    this.#watch(() => this.#parts.forget())
+  }
+
+  #watch(work: () => void): void {
+    const before = this.#parts.pooled
+    work()
+    if (before !== this.#parts.pooled) {
+      this.#options.onPooled()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#sockets.forEach((socket) => socket.destroy())
+    const { promise: tcpClosed, resolve } = deferred()
+    if (this.#tcp === undefined || !this.#tcp.listening) {
+      resolve()
+    } else {
+      this.#tcp.close(() => resolve())
+    }
+    await tcpClosed
+    const udp = this.#udp
+    this.#udp = undefined
+    if (udp !== undefined) {
+      await new Promise<void>((done) => closeUdp(udp, done))
+    }
+  }
+
+  #answer(message: Buffer, mostBytes: number): Buffer | undefined {
+    let question: DecodedPacket
+    try {
+      question = packet.decode(message)
+    } catch (error) {
+      this.#options.log.debug({ error: messageOf(error) }, 'not a DNS question')
+      return undefined
+    }
+    const first = question.questions?.[0]
+    if (question.type !== 'query' || first === undefined) {
+      return undefined
+    }
+    const { records, code } = this.#resolve(first.name.toLowerCase(), first.type)
+    const print = (flags: number): Buffer =>
+      packet.encode({
+        type: 'response',
+        id: question.id ?? 0,
+        flags: packet.AUTHORITATIVE_ANSWER | flags,
+        questions: [first],
+      })
+    const whole = withRecords(print(code), records)
+    return whole.length <= mostBytes ? whole : print(code | packet.TRUNCATED_RESPONSE)
+  }
+
+  /**
+   * Errors are SERVFAIL or REFUSED, upon which nginx keeps what it has; never "there is no such name" and never an empty
+   * answer, upon which it would drop it.
+   */
+  #resolve(name: string, type: string): { records: PoolRecord[]; code: number } {
+    const asked = type === 'SRV' ? this.#parts.ofService(name) : undefined
+    if (asked !== undefined) {
+      this.#watch(() => void asked.serviceAsked())
+      const records = asked.answers?.services ?? []
+      return { records, code: records.length === 0 ? SERVFAIL : 0 }
+    }
+    const part = type === 'A' ? this.#parts.ofTarget(name) : undefined
+    if (part === undefined) {
+      return { records: [], code: REFUSED }
+    }
+    const records = part.targetAsked(name)?.map((address) => ({ address })) ?? []
+    return { records, code: records.length === 0 ? SERVFAIL : 0 }
+  }
+
+  /** Questions over TCP are preceded by their length, and may come in any pieces. */
+  #serve(socket: Socket): void {
+    let rest = Buffer.alloc(0)
+    this.#sockets.add(socket)
+    socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
+    socket.on('close', () => this.#sockets.delete(socket))
+    // The other side hung up; 'close' follows.
+    socket.on('error', () => undefined)
+    socket.on('data', (chunk: Buffer) => {
+      rest = Buffer.concat([rest, chunk])
+      while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
+        const end = 2 + rest.readUInt16BE(0)
+        const reply = this.#answer(rest.subarray(2, end), 65_535)
+        rest = rest.subarray(end)
+        if (reply !== undefined) {
+          const length = Buffer.alloc(2)
+          length.writeUInt16BE(reply.length)
+          socket.write(Buffer.concat([length, reply]))
+        }
+      }
+      if (rest.length > MOST_QUESTION_BYTES) {
+        socket.destroy()
+      }
+    })
+  }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+function closeUdp(udp: UdpSocket, done: () => void): void {
+  try {
+    udp.close(done)
+  } catch {
+    // It never came to listen.
+    done()
+  }
+}

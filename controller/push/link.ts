@@ -1,0 +1,187 @@
+/** This controller's own gateway: pushing to it, counting in it, watching over it. */
+import type { Code } from '../../contract/codes.js'
+import type { GatewayState } from '../../contract/push.js'
+import { messageOf } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import { ActiveCounter } from './in-flight.js'
+import { GatewayClient } from './gateway-client.js'
+import type { Feed } from '../health/listener.js'
+import { Pusher } from './pusher.js'
+import type { Fault } from './pusher.js'
+import type { Source } from '../table/table-source.js'
+import { HUNG_REASON, Watchdog } from './watchdog.js'
+
+export interface LinkOptions {
+  socketPath: string
+  source: Source
+  log: Logger
+  /** As of the pusher. */
+  isLazy?: boolean
+  onFailure(reason: string): void
+  onApplied(revision: number, lagMs: number): void
+  /** Something of what `view` shows changed. */
+  onChange(): void
+  /** The first state that is seen, and each that shows nginx was started anew. */
+  onStarted(state: GatewayState, isFirst: boolean): void
+  onUnknown(names: string[]): void
+}
+
+export interface LinkView {
+  connected: boolean
+  workers: number
+  nginx: string
+  njs: string
+  reason: string | undefined
+  /** Of the reason, where something is wrong. */
+  code?: Code | undefined
+}
+
+const POLL_MS = 400
+const PROBE_MS = 2000
+const UNREACHED: Fault = {
+  reason: 'the gateway was not reached yet',
+  code: 'gateway_unavailable',
+}
+const HUNG: Fault = { reason: HUNG_REASON, code: 'gateway_unavailable' }
+
+export class Link {
+  readonly pusher: Pusher
+  readonly #gateway: GatewayClient
+  readonly #watchdog: Watchdog
+  readonly #active: ActiveCounter
+  readonly #options: LinkOptions
+  #state: GatewayState | undefined
+  #isReached = false
+  #master: number | undefined
+  #shown = ''
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    const { socketPath, source, log, isLazy = false } = options
+    const onFailure = (reason: string) => options.onFailure(reason)
+    this.#gateway = new GatewayClient(socketPath)
+    this.#active = new ActiveCounter(this.#gateway, () => this.#state?.workers ?? [])
+    this.#watchdog = new Watchdog(this.#gateway, {
+      log,
+      everyMs: PROBE_MS,
+      onHung: (hung) => {
+        if (hung) {
+          onFailure('hung')
+        }
+        this.#changed()
+      },
+    })
+    this.pusher = new Pusher(this.#gateway, {
+      source,
+      log,
+      pollMs: POLL_MS,
+      isLazy,
+      onFailure,
+      onUnknown: (names) => options.onUnknown(names),
+      onApplied: (revision, lagMs) => {
+        // What was counted before says nothing of now.
+        this.#active.forget()
+        options.onApplied(revision, lagMs)
+        this.#changed()
+      },
+      onState: (state) => this.#onState(state),
+    })
+  }
+
+  /** What failed, and how answers were. */
+  get feed(): Feed {
+    return this.#gateway
+  }
+
+  get isHung(): boolean {
+    return this.#watchdog.isHung
+  }
+
+  /** Of stream{}: the ports that are open; undefined until nginx told. */
+  get ports(): string | undefined {
+    return this.#state?.ports
+  }
+
+  /** Of these, those whose routes may be tuned. */
+  get tuned(): string | undefined {
+    return this.#state?.tuned
+  }
+
+  /** Of stream{}: whether it passes TLS through by name. */
+  get passthrough(): boolean {
+    return this.#state?.passthrough === true
+  }
+
+  get freeBytes(): number | undefined {
+    return this.#state?.freeBytes
+  }
+
+  view(): LinkView {
+    const state = this.#state
+    const isHung = this.#watchdog.isHung
+    const connected = this.#isReached && !isHung && !this.pusher.isFenced
+    const fault = isHung
+      ? HUNG
+      : (this.pusher.fault ?? (state === undefined ? UNREACHED : undefined))
+    return {
+      connected,
+      workers: state?.workers.length ?? 0,
+      nginx: state?.nginx ?? '',
+      njs: state?.njs ?? '',
+      reason: fault?.reason,
+      code: fault?.code,
+    }
+  }
+
+  start(): void {
+    this.pusher.start()
+    this.#watchdog.start()
+  }
+
+  /** In flight by SID; undefined where nobody can tell. */
+  active(sids: string[]): Promise<Array<number | undefined>> {
+    return this.#isReached ? this.#active.count(sids) : Promise.resolve(sids.map(() => undefined))
+  }
+
+  counters(): Promise<Record<string, number>> {
+    return this.#gateway.counters()
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.pusher.close(), this.#watchdog.close()])
+    await this.#gateway.close()
+  }
+
+  #onState(state: GatewayState | undefined): void {
+    this.#isReached = state !== undefined
+    if (state !== undefined) {
+      this.#sweep(this.#state?.workers ?? [], state.workers)
+      this.#state = state
+      if (state.pid !== this.#master) {
+        const isFirst = this.#master === undefined
+        this.#master = state.pid
+        this.#options.onStarted(state, isFirst)
+      }
+    }
+    this.#changed()
+  }
+
+  /** A worker that died leaves what it had in flight in the count of all. One that ended well left nothing, and costs a look. */
+  #sweep(before: number[], workers: number[]): void {
+    if (workers.length === 0 || before.every((pid) => workers.includes(pid))) {
+      return
+    }
+    this.#gateway.sweep(workers).catch((error: unknown) => {
+      // What is counted too much makes a peer look busier than it is, until the next worker ends.
+      this.#options.log.warn({ error: messageOf(error) }, 'what a worker left was not taken back')
+    })
+  }
+
+  #changed(): void {
+    const shown = JSON.stringify([this.view(), this.pusher.applied])
+    if (shown !== this.#shown) {
+      this.#shown = shown
+      this.#options.onChange()
+    }
+  }
+}

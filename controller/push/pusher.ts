@@ -1,0 +1,328 @@
+/** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
+import type { Code } from '../../contract/codes.js'
+import type { GatewayState, Operation } from '../../contract/push.js'
+import { Wake } from '../../runtime/wake.js'
+import { messageOf, SluiceError } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import { Backoff, pause } from '../../runtime/retry.js'
+import { makeParts, makePartsForFull } from './delta.js'
+import { isTimeout, Rejected } from './gateway-client.js'
+import type { GatewayClient } from './gateway-client.js'
+import { Mirror } from './mirror.js'
+import type { Source } from '../table/table-source.js'
+
+export interface PushOptions {
+  source: Source
+  log: Logger
+  /** The gateway's state is looked at no less often than this. */
+  pollMs: number
+  /** What changes nothing in this table counts as applied at once; the gateway hears of its revision at the next look. */
+  isLazy?: boolean
+  onFailure(reason: string): void
+  /** A revision, and the milliseconds from its being known here to its being acknowledged. */
+  onApplied(revision: number, lagMs: number): void
+  /** Each state that was seen; undefined when the gateway cannot be reached. */
+  onState(state: GatewayState | undefined): void
+  /** The registry knows nothing of much that the table has. That stays until `drop` is called with these names. */
+  onUnknown(names: string[]): void
+}
+
+/** Why a gateway is not level: for people, and as a code. */
+export interface Fault {
+  reason: string
+  code: Code
+}
+
+type Status = 'level' | 'fenced' | 'full' | 'failing'
+
+const RETRY = { firstMs: 50, mostMs: 1000 }
+const FULL_RETRY_MS = 5000
+/** Another writer's turn takes some milliseconds. */
+const TURN_TRIES = 100
+const TURN_MS = 10
+
+function codeOf(error: unknown): Code {
+  return error instanceof SluiceError ? error.code : 'internal'
+}
+
+export class Pusher {
+  readonly #gateway: GatewayClient
+  readonly #options: PushOptions
+  readonly #mirror = new Mirror()
+  readonly #stop = new AbortController()
+  readonly #backoff = new Backoff(RETRY)
+  readonly #wake = new Wake()
+  readonly #dirty = new Set<string>()
+  #running: Promise<void> | undefined
+  #epoch = 0
+  #applied = 0
+  /** The revision that the gateway shows; older than what is applied where that changed nothing there. */
+  #shown = 0
+  /** Whether the mirror is known to be true. */
+  #isSure = false
+  #seenAtMs = 0
+  #behindSinceMs: number | undefined
+  #status: Status = 'failing'
+  #fault: Fault | undefined
+
+  constructor(gateway: GatewayClient, options: PushOptions) {
+    this.#gateway = gateway
+    this.#options = options
+  }
+
+  /** Revision of the registry that the gateway acknowledged; 0 before the first time. */
+  get applied(): number {
+    return this.#applied
+  }
+
+  /** Why it is not level; undefined when it is, or when nothing went wrong yet. */
+  get fault(): Fault | undefined {
+    return this.#fault
+  }
+
+  /** Whether another controller has taken the gateway over. */
+  get isFenced(): boolean {
+    return this.#status === 'fenced'
+  }
+
+  /** Milliseconds since it fell behind; 0 when it is level. */
+  get lagMs(): number {
+    return this.#behindSinceMs === undefined ? 0 : performance.now() - this.#behindSinceMs
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** There is something new. */
+  wake(): void {
+    this.#behindSinceMs ??= performance.now()
+    this.#wake.call()
+  }
+
+  /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
+  drop(names: string[] = this.#mirror.awaited()): void {
+    this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))
+    this.wake()
+  }
+
+  /** Ends after the push that is under way, and after what is waiting when that can be pushed at once. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#wake.call()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#look()
+        await this.#follow()
+        this.#backoff.reset()
+      } catch (error) {
+        await this.#failed(error)
+      }
+    }
+  }
+
+  /** Pushes what is new as it comes, until it is time to look again. */
+  async #follow(): Promise<void> {
+    for (;;) {
+      while (this.#mayPush() && (await this.#pushNews()));
+      if (this.#stop.signal.aborted || this.#leftMs() <= 0) {
+        return
+      }
+      await this.#wake.wait(this.#leftMs())
+      if (!this.#isSure && !this.isFenced) {
+        return
+      }
+    }
+  }
+
+  /** Milliseconds until it is time to look again. */
+  #leftMs(): number {
+    return this.#seenAtMs + this.#options.pollMs - performance.now()
+  }
+
+  /** However much is new, a look is not put off; at the end there is none, and what waits goes out. */
+  #mayPush(): boolean {
+    return this.#isSure && !this.isFenced && (this.#stop.signal.aborted || this.#leftMs() > 0)
+  }
+
+  /** One look at the gateway, and a comparison when it is not as it was left. */
+  async #look(): Promise<void> {
+    const state = await this.#gateway.state()
+    this.#seen(state)
+    const { source } = this.#options
+    if (this.#checkFence(state) || !source.ready()) {
+      return
+    }
+    this.#take()
+    const isOurs = this.#epoch !== 0 && state.epoch === this.#epoch
+    // A registry that was replaced may count from the start again; a gateway only goes back with a new owner.
+    const goesBack = source.revision() < Math.max(this.#applied, state.revision)
+    if (!isOurs || goesBack) {
+      await this.#resync(await this.#claim(state))
+    } else if (!this.#isSure || !state.whole || state.revision !== this.#shown) {
+      await this.#resync(state)
+    } else if (this.#shown !== this.#applied) {
+      await this.#send(this.#shown, false)
+    }
+  }
+
+  #seen(state: GatewayState): void {
+    this.#seenAtMs = performance.now()
+    this.#options.onState(state)
+  }
+
+  #take(): void {
+    for (const name of this.#options.source.update()) {
+      this.#dirty.add(name)
+    }
+  }
+
+  #checkFence(state: GatewayState): boolean {
+    const isFenced = this.#epoch !== 0 && state.epoch > this.#epoch
+    if (isFenced && !this.isFenced) {
+      this.#isSure = false
+      this.#options.onFailure('stale_epoch')
+      const whose = `another controller (epoch ${state.epoch}) owns this gateway`
+      const reason = `${whose}; this one (epoch ${this.#epoch}) has stopped pushing to it`
+      this.#say('fenced', { reason, code: 'stale_epoch' })
+    } else if (!isFenced && this.isFenced) {
+      this.#say('failing')
+    }
+    return isFenced
+  }
+
+  async #claim(state: GatewayState): Promise<GatewayState> {
+    const epoch = Math.max(Date.now(), state.epoch + 1, this.#epoch + 1)
+    this.#isSure = false
+    const claimed = await this.#gateway.claim({ epoch, expect: state.epoch })
+    this.#epoch = epoch
+    this.#seen(claimed)
+    this.#options.log.info({ epoch, before: state.epoch }, 'gateway claimed')
+    return claimed
+  }
+
+  /** Compares all of the table with what should be there and sends the difference. */
+  async #resync(state: GatewayState): Promise<void> {
+    this.#isSure = false
+    const units = this.#options.source.units()
+    const stale = await this.#mirror.compare((keys) => this.#gateway.read(keys), units)
+    const unknown = this.#mirror.keepUnknown(units)
+    if (unknown.length > 0) {
+      this.#options.onUnknown(unknown)
+    }
+    const isAwaited = (name: string) => this.#options.source.isAwaited?.(name) === true
+    this.#mirror.keepAwaited(units, isAwaited)
+    stale.forEach((name) => this.#dirty.add(name))
+    await this.#send(state.revision, true)
+    this.#options.log.info({ units: units.size, differed: stale.size }, 'gateway compared')
+  }
+
+  /** False when there was nothing to send. */
+  async #pushNews(): Promise<boolean> {
+    this.#take()
+    const revision = this.#options.source.revision()
+    if (this.#dirty.size === 0 && revision === this.#applied) {
+      this.#behindSinceMs = undefined
+      return false
+    }
+    if (revision < this.#applied) {
+      this.#isSure = false
+      this.#seenAtMs = 0
+      return false
+    }
+    if (this.#options.isLazy === true && this.#dirty.size === 0) {
+      this.#level(revision)
+      return false
+    }
+    await this.#send(this.#shown, false)
+    return true
+  }
+
+  async #send(from: number, whole: boolean): Promise<void> {
+    const { source } = this.#options
+    const to = source.revision()
+    const changes = this.#mirror.changes(this.#dirty, source.units())
+    this.#dirty.clear()
+    const sinceMs = this.#takeSince()
+    const make = this.#status === 'full' ? makePartsForFull : makeParts
+    const parts = make(changes, (bucket) => this.#mirror.namesIn(bucket))
+    // Until all of it is acknowledged, nobody knows what is there.
+    this.#isSure = false
+    for (const part of parts.slice(0, -1)) {
+      const startedMs = performance.now()
+      await this.#sendPart(from, from, false, part)
+      // The worker that wrote gets as much time for its requests.
+      await pause(Math.min(5, performance.now() - startedMs))
+    }
+    await this.#sendPart(from, to, whole, parts.at(-1) ?? [])
+    this.#mirror.accept(changes)
+    this.#isSure = true
+    this.#shown = to
+    this.#level(to, sinceMs)
+  }
+
+  /** Since when it has been behind. What comes from now on is not in what is about to be sent. */
+  #takeSince(): number {
+    const sinceMs = this.#behindSinceMs ?? performance.now()
+    this.#behindSinceMs = undefined
+    return sinceMs
+  }
+
+  #level(revision: number, sinceMs = this.#takeSince()): void {
+    this.#applied = revision
+    this.#say('level')
+    this.#options.onApplied(revision, performance.now() - sinceMs)
+  }
+
+  async #sendPart(
+    from: number,
+    to: number,
+    whole: boolean,
+    operations: Operation[],
+  ): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const delta = { epoch: this.#epoch, from, to, whole, operations }
+        await this.#gateway.delta(delta)
+        return
+      } catch (error) {
+        if (codeOf(error) !== 'conflict' || tries === TURN_TRIES) {
+          throw error
+        }
+        await pause(TURN_MS)
+      }
+    }
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const code = codeOf(error)
+    this.#isSure = false
+    this.#behindSinceMs ??= performance.now()
+    this.#options.onFailure(isTimeout(error) ? 'timeout' : code)
+    if (!(error instanceof Rejected)) {
+      this.#options.onState(undefined)
+    }
+    this.#say(code === 'table_full' ? 'full' : 'failing', { reason: messageOf(error), code })
+    await pause(this.#backoff.nextMs(), this.#stop.signal)
+    if (code === 'table_full') {
+      // Only something new makes it likelier to fit.
+      await this.#wake.wait(FULL_RETRY_MS)
+    }
+  }
+
+  #say(status: Status, fault?: Fault): void {
+    const reason = fault?.reason
+    const isNews = status !== this.#status || reason !== this.#fault?.reason
+    this.#status = status
+    this.#fault = fault
+    if (isNews && reason !== undefined) {
+      this.#options.log.error({ reason }, 'gateway is not level')
+    } else if (isNews && status === 'level') {
+      this.#options.log.info({ applied: this.#applied }, 'gateway is level')
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** What nginx does for connections: a table and a link of its own, beside those for requests. */
+import type { StreamView } from '../views.js'
+import { Link } from './link.js'
+import type { LinkOptions, LinkView } from './link.js'
+import { StreamTable } from '../table/stream-table.js'
+import type { StreamTableOptions } from '../table/stream-table.js'
+
+export interface StreamSideOptions
+  extends
+    StreamTableOptions,
+    Pick<LinkOptions, 'socketPath' | 'onFailure' | 'onChange' | 'onStarted' | 'onUnknown'> {
+  /** Whether nginx answers for requests. */
+  isNginxThere(): boolean
+}
+
+const WITHOUT =
+  'nginx has no stream{} of ours: it lacks the stream module with njs, or its configuration does not include stream.conf'
+
+export class StreamSide {
+  readonly link: Link
+  readonly #table: StreamTable
+  readonly #options: StreamSideOptions
+
+  constructor(options: StreamSideOptions) {
+    this.#options = options
+    this.#table = new StreamTable(options)
+    this.link = new Link({
+      ...options,
+      source: this.#table,
+      // Most changes are of requests alone; a worker need not hear of each of them twice.
+      isLazy: true,
+      onApplied: () => undefined,
+    })
+  }
+
+  /** Revision that connections are served by. Infinity where there is nobody to serve them, and no route that asks for it. */
+  applied(): number {
+    return this.#isNeeded ? this.link.pusher.applied : Infinity
+  }
+
+  /** What the side for requests shows, with what keeps this one from being level where only that does. */
+  join(requests: LinkView): LinkView {
+    const { reason, code } = this.link.view()
+    return requests.reason === undefined && this.#isNeeded && reason !== undefined
+      ? { ...requests, reason: `connections: ${this.view().reason ?? reason}`, code }
+      : requests
+  }
+
+  get #isNeeded(): boolean {
+    return this.link.ports !== undefined || this.#options.desired().streamRoutes.size > 0
+  }
+
+  /** Connections and requests together by SID; undefined where one of them cannot be told. */
+  async active(
+    sids: string[],
+    requests: Promise<Array<number | undefined>>,
+  ): Promise<Array<number | undefined>> {
+    if (this.link.ports === undefined) {
+      return requests
+    }
+    const [known, connections] = await Promise.all([requests, this.link.active(sids)])
+    return known.map((count, i) => {
+      const more = connections[i]
+      return count === undefined || more === undefined ? undefined : count + more
+    })
+  }
+
+  view(): StreamView {
+    const { connected, reason } = this.link.view()
+    const isMissing = this.link.ports === undefined && this.#options.isNginxThere()
+    const why = isMissing ? WITHOUT : reason
+    const { ports = '', tuned = '', passthrough } = this.link
+    return { ports, tuned, passthrough, connected, ...(why !== undefined && { reason: why }) }
+  }
+
+  async close(): Promise<void> {
+    await this.link.close()
+  }
+}

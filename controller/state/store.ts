@@ -1,0 +1,213 @@
+/** The records that were let in, and the {@link Desired} made of them. */
+import { printKey } from '../../contract/keys.js'
+import { DEFAULT_POLICY } from '../../contract/record/policy.js'
+import type { UpstreamRecord } from '../../contract/record/records.js'
+import type { Admitted } from './border.js'
+import type {
+  Desired,
+  DesiredCertificate,
+  DesiredInstance,
+  DesiredRoute,
+  DesiredStreamRoute,
+  DesiredUpstream,
+} from './desired.js'
+
+export type Kept = Admitted & { revision: number }
+export type KeptInstance = Extract<Kept, { kind: 'instances' }>
+type KeptOverride = Extract<Kept, { kind: 'overrides' }>
+type KeptAlone = Extract<Kept, { kind: 'routes' | 'certificates' }>
+type KeptUpstream = Extract<Kept, { kind: 'upstreams' }>
+
+const UNSET: UpstreamRecord = { policy: DEFAULT_POLICY }
+
+interface Parts {
+  own: KeptUpstream | undefined
+  instances: Map<string, KeptInstance>
+  overrides: Map<string, KeptOverride>
+  /** Revision of what was removed last: it is a change of the upstream too. */
+  removed: number
+}
+
+/** Whether it is no part of an upstream. */
+function isAlone(kept: Kept): kept is KeptAlone {
+  return kept.kind === 'routes' || kept.kind === 'certificates'
+}
+
+function noParts(): Parts {
+  return { own: undefined, instances: new Map(), overrides: new Map(), removed: 0 }
+}
+
+type Routes = Pick<Desired, 'routes' | 'streamRoutes'>
+
+function routesOf({ routes, streamRoutes }: Desired): Routes {
+  return { routes, streamRoutes }
+}
+
+/** What it hands out is never changed in place; what did not change is the same object again. */
+export class Store {
+  readonly #kept = new Map<string, Kept>()
+  readonly #parts = new Map<string, Parts>()
+  readonly #suspect = new Map<string, string>()
+  readonly #touched = new Set<string>()
+  readonly #touchedKinds = new Set<KeptAlone['kind']>()
+  #desired: Desired = {
+    revision: 0,
+    upstreams: new Map(),
+    routes: new Map(),
+    streamRoutes: new Map(),
+    certificates: new Map(),
+  }
+
+  get(key: string): Kept | undefined {
+    return this.#kept.get(key)
+  }
+
+  keys(): string[] {
+    return [...this.#kept.keys()]
+  }
+
+  /** How many instances an upstream has. */
+  count(upstream: string): number {
+    return this.#parts.get(upstream)?.instances.size ?? 0
+  }
+
+  put(kept: Kept): void {
+    const key = printKey(kept)
+    this.#kept.set(key, kept)
+    this.#suspect.delete(key)
+    if (isAlone(kept)) {
+      this.#touchedKinds.add(kept.kind)
+      return
+    }
+    const parts = this.#parts.get(kept.upstream) ?? noParts()
+    this.#parts.set(kept.upstream, parts)
+    this.#touched.add(kept.upstream)
+    if (kept.kind === 'upstreams') {
+      parts.own = kept
+    } else if (kept.kind === 'instances') {
+      parts.instances.set(kept.id, kept)
+    } else {
+      parts.overrides.set(kept.id, kept)
+    }
+  }
+
+  /** What was there, or undefined. `revision` is of the removal. */
+  remove(key: string, revision: number): Kept | undefined {
+    const kept = this.#kept.get(key)
+    this.#kept.delete(key)
+    this.#suspect.delete(key)
+    if (kept !== undefined && isAlone(kept)) {
+      this.#touchedKinds.add(kept.kind)
+    } else if (kept !== undefined) {
+      this.#removePart(kept, revision)
+    }
+    return kept
+  }
+
+  /** Marks a record as serving on although its registration is lost. */
+  suspect(key: string, reason: string): void {
+    const kept = this.#kept.get(key)
+    this.#suspect.set(key, reason)
+    if (kept !== undefined && !isAlone(kept)) {
+      this.#touched.add(kept.upstream)
+    }
+  }
+
+  instance(upstream: string, id: string): DesiredInstance | undefined {
+    const parts = this.#parts.get(upstream)
+    const kept = parts?.instances.get(id)
+    return parts === undefined || kept === undefined ? undefined : this.#buildInstance(parts, kept)
+  }
+
+  desired(revision: number): Desired {
+    const last = this.#desired
+    const kinds = this.#touchedKinds
+    if (this.#touched.size > 0 || kinds.size > 0 || revision !== last.revision) {
+      this.#desired = {
+        revision,
+        upstreams: this.#touched.size > 0 ? this.#buildUpstreams() : last.upstreams,
+        ...(kinds.has('routes') ? this.#buildRoutes() : routesOf(last)),
+        certificates: kinds.has('certificates') ? this.#buildCertificates() : last.certificates,
+      }
+      this.#touched.clear()
+      kinds.clear()
+    }
+    return this.#desired
+  }
+
+  #removePart(kept: Exclude<Kept, KeptAlone>, revision: number): void {
+    const parts = this.#parts.get(kept.upstream) ?? noParts()
+    this.#touched.add(kept.upstream)
+    parts.removed = Math.max(parts.removed, revision)
+    if (kept.kind === 'upstreams') {
+      parts.own = undefined
+    } else if (kept.kind === 'instances') {
+      parts.instances.delete(kept.id)
+    } else {
+      parts.overrides.delete(kept.id)
+    }
+    if (parts.own === undefined && parts.instances.size + parts.overrides.size === 0) {
+      this.#parts.delete(kept.upstream)
+    }
+  }
+
+  #buildInstance(parts: Parts, kept: KeptInstance): DesiredInstance {
+    const override = parts.overrides.get(kept.id)
+    return {
+      id: kept.id,
+      record: kept.record,
+      override: override?.record,
+      suspect: this.#suspect.get(printKey(kept)),
+      revision: Math.max(kept.revision, override?.revision ?? 0),
+    }
+  }
+
+  #buildUpstream(name: string, parts: Parts): DesiredUpstream {
+    const instances = new Map<string, DesiredInstance>()
+    let revision = Math.max(parts.own?.revision ?? 0, parts.removed)
+    for (const [id, kept] of parts.instances) {
+      const instance = this.#buildInstance(parts, kept)
+      revision = Math.max(revision, instance.revision)
+      instances.set(id, instance)
+    }
+    return { name, ...(parts.own?.record ?? UNSET), revision, instances }
+  }
+
+  #buildUpstreams(): Desired['upstreams'] {
+    const upstreams = new Map(this.#desired.upstreams)
+    for (const name of this.#touched) {
+      const parts = this.#parts.get(name)
+      // Overrides alone are no upstream: they wait for their instances.
+      if (parts === undefined || (parts.own === undefined && parts.instances.size === 0)) {
+        upstreams.delete(name)
+      } else {
+        upstreams.set(name, this.#buildUpstream(name, parts))
+      }
+    }
+    return upstreams
+  }
+
+  #buildRoutes(): Routes {
+    const routes = new Map<string, DesiredRoute>()
+    const streamRoutes = new Map<string, DesiredStreamRoute>()
+    for (const kept of this.#kept.values()) {
+      if (kept.kind === 'routes' && 'record' in kept) {
+        routes.set(kept.id, { id: kept.id, record: kept.record, revision: kept.revision })
+      } else if (kept.kind === 'routes') {
+        const { id, streamRecord: record, revision } = kept
+        streamRoutes.set(id, { id, record, revision })
+      }
+    }
+    return { routes, streamRoutes }
+  }
+
+  #buildCertificates(): Desired['certificates'] {
+    const certificates = new Map<string, DesiredCertificate>()
+    for (const kept of this.#kept.values()) {
+      if (kept.kind === 'certificates') {
+        certificates.set(kept.id, { ...kept.record, id: kept.id, revision: kept.revision })
+      }
+    }
+    return certificates
+  }
+}

@@ -1,0 +1,249 @@
+/** Keeps the compiled table beside the desired state, and compiles again only what a change concerns. */
+import type { Logger } from '../../runtime/logger.js'
+import { planCertificates } from './certificate-plan.js'
+import { compileNobody } from './upstream-unit.js'
+import { compileAction } from './record-units.js'
+import { compilePassed } from './record-units.js'
+import { compileCertificate } from './record-units.js'
+import { isSameUnit } from './unit.js'
+import { slotsOf } from './unit.js'
+import { NO_LAYOUT } from './unit.js'
+import type { Compiled, Place } from './upstream-unit.js'
+import type { Unit } from './unit.js'
+import type { Desired, DesiredCertificate } from '../state/desired.js'
+import { compileHost } from './host-unit.js'
+import { isSameHost, planHosts } from './host-plan.js'
+import type { Plan } from './host-plan.js'
+import { passedNames } from './passed-names.js'
+import type { Peer } from './peers.js'
+import { compileSplit } from './split-unit.js'
+import { unitOf } from './subset.js'
+import type { Part } from './subset.js'
+import { UpstreamUnits } from './upstream-cache.js'
+import type { Changes, ConditionsOf } from './upstream-cache.js'
+
+const NOTHING_KNOWN: ConditionsOf = () => undefined
+
+export class Compiler {
+  readonly #domain: string
+  readonly #log: Logger
+  readonly #units = new Map<string, Unit>()
+  readonly #upstreams: UpstreamUnits
+  readonly #subsets: UpstreamUnits
+  #plan: Plan = {
+    hosts: new Map(),
+    splits: new Map(),
+    subsets: new Map(),
+    actions: new Map(),
+    overruled: [],
+  }
+  #routes: Desired['routes'] | undefined
+  #certificates: Desired['certificates'] | undefined
+  #names: ReadonlyMap<string, DesiredCertificate> = new Map()
+  #streamRoutes: Desired['streamRoutes'] | undefined
+  #passed: ReadonlySet<string> = new Set()
+  #pooled: ReadonlySet<string> = new Set()
+
+  constructor(domain: string, log: Logger, place: Place = { cluster: 'main', zone: undefined }) {
+    this.#domain = domain
+    this.#upstreams = new UpstreamUnits(place)
+    this.#subsets = new UpstreamUnits(place)
+    this.#log = log
+  }
+
+  /** All units by name, as of the last update. */
+  get units(): ReadonlyMap<string, Unit> {
+    return this.#units
+  }
+
+  /** How many hosts of routes another route has. */
+  get overruled(): number {
+    return this.#plan.overruled.length
+  }
+
+  /** Peers that may be in nginx's pool, which speaks neither TLS nor gRPC: those that serve, and those that finish what they have. */
+  *members(): Iterable<Peer> {
+    for (const { compiled, upstream } of this.#upstreams.all()) {
+      const isPlain = upstream.tls === undefined && upstream.protocol === undefined
+      for (const peer of isPlain ? compiled.peers : []) {
+        if (!peer.down) {
+          yield peer
+        }
+      }
+    }
+  }
+
+  /** Brings the units level. Answers the names of those that are new, changed or gone. */
+  update(
+    desired: Desired,
+    pooled: ReadonlySet<string>,
+    conditionsOf: ConditionsOf = NOTHING_KNOWN,
+  ): Set<string> {
+    const changed = new Set<string>()
+    const flipped = symmetricDifference(this.#pooled, pooled)
+    this.#pooled = pooled
+    const whole = new Map(
+      [...desired.upstreams.keys()].map((upstream) => [`:${upstream}`, { upstream }]),
+    )
+    const { isNewSet } = this.#compile(this.#upstreams, desired, whole, conditionsOf, changed)
+    const isNewPlan = isNewSet || desired.routes !== this.#routes
+    const before = this.#plan
+    if (isNewPlan) {
+      this.#plan = planHosts(desired.routes.values(), desired.upstreams.keys(), this.#domain)
+      this.#tellOverruled(before)
+    }
+    this.#routes = desired.routes
+    this.#compile(this.#subsets, desired, this.#plan.subsets, conditionsOf, changed)
+    this.#flip(flipped, changed)
+    if (changed.size > 0 || isNewPlan) {
+      this.#updateSplits(before, isNewPlan, changed)
+      this.#updateActions(before, changed)
+      this.#updateHosts(before, changed)
+    }
+    this.#updateCertificates(desired.certificates, changed)
+    this.#updatePassed(desired.streamRoutes, changed)
+    return changed
+  }
+
+  #compile(
+    units: UpstreamUnits,
+    desired: Desired,
+    wanted: ReadonlyMap<string, Part>,
+    conditionsOf: ConditionsOf,
+    changed: Set<string>,
+  ): Changes {
+    const changes = units.update(desired, wanted, conditionsOf)
+    this.#write(units, changes.stale, changed)
+    changes.gone.forEach((name) => this.#drop(name, changed))
+    return changes
+  }
+
+  #write(units: UpstreamUnits, names: string[], changed: Set<string>): void {
+    for (const name of names) {
+      const unit = units.unit(name, this.#pooled)
+      if (unit !== undefined) {
+        this.#set(unit, changed)
+      }
+    }
+  }
+
+  /** These SIDs came to the pool or left it. */
+  #flip(sids: string[], changed: Set<string>): void {
+    for (const units of [this.#upstreams, this.#subsets]) {
+      this.#write(units, units.having(sids), changed)
+    }
+  }
+
+  #updateSplits(before: Plan, isNewPlan: boolean, changed: Set<string>): void {
+    for (const [name, split] of this.#plan.splits) {
+      const same = before.splits.get(name) === split
+      if (same && !split.split.some((arm) => changed.has(unitOf(arm)))) {
+        continue
+      }
+      const arms = split.split.map((arm) => ({
+        ...arm,
+        compiled: this.#compiledOf(arm),
+      }))
+      this.#set(compileSplit(name, arms, split), changed)
+    }
+    for (const name of isNewPlan ? before.splits.keys() : []) {
+      if (!this.#plan.splits.has(name)) {
+        this.#drop(name, changed)
+      }
+    }
+  }
+
+  #compiledOf(arm: Part): Compiled {
+    const units = arm.where === undefined ? this.#upstreams : this.#subsets
+    return units.compiled(unitOf(arm)) ?? compileNobody(arm)
+  }
+
+  #updateActions(before: Plan, changed: Set<string>): void {
+    if (before === this.#plan) {
+      return
+    }
+    for (const [name, record] of this.#plan.actions) {
+      this.#set(compileAction(name, record), changed)
+    }
+    for (const name of before.actions.keys()) {
+      if (!this.#plan.actions.has(name)) {
+        this.#drop(name, changed)
+      }
+    }
+  }
+
+  #updateHosts(before: Plan, changed: Set<string>): void {
+    for (const [host, plan] of this.#plan.hosts) {
+      const isStale = plan.fast !== undefined && changed.has(plan.fast)
+      if (isStale || !isSameHost(before.hosts.get(host), plan)) {
+        const target = plan.fast === undefined ? undefined : this.#units.get(plan.fast)
+        const slots = target === undefined ? NO_LAYOUT : slotsOf(target)
+        this.#set(compileHost(host, plan.routes, slots), changed)
+      }
+    }
+    for (const host of before === this.#plan ? [] : before.hosts.keys()) {
+      if (!this.#plan.hosts.has(host)) {
+        this.#drop(`@${host}`, changed)
+      }
+    }
+  }
+
+  #updateCertificates(certificates: Desired['certificates'], changed: Set<string>): void {
+    if (certificates === this.#certificates) {
+      return
+    }
+    const before = this.#names
+    this.#certificates = certificates
+    this.#names = planCertificates(certificates.values())
+    for (const [name, certificate] of this.#names) {
+      if (before.get(name)?.record !== certificate.record) {
+        this.#set(compileCertificate(name, certificate), changed)
+      }
+    }
+    for (const name of before.keys()) {
+      if (!this.#names.has(name)) {
+        this.#drop(`^${name}`, changed)
+      }
+    }
+  }
+
+  #updatePassed(streamRoutes: Desired['streamRoutes'], changed: Set<string>): void {
+    if (streamRoutes === this.#streamRoutes) {
+      return
+    }
+    const before = this.#passed
+    this.#streamRoutes = streamRoutes
+    this.#passed = passedNames(streamRoutes.values())
+    this.#passed.forEach((name) => this.#set(compilePassed(name), changed))
+    const gone = [...before].filter((name) => !this.#passed.has(name))
+    gone.forEach((name) => this.#drop(compilePassed(name).name, changed))
+  }
+
+  #set(unit: Unit, changed: Set<string>): void {
+    if (!isSameUnit(this.#units.get(unit.name), unit)) {
+      this.#units.set(unit.name, unit)
+      changed.add(unit.name)
+    }
+  }
+
+  #drop(name: string, changed: Set<string>): void {
+    if (this.#units.delete(name)) {
+      changed.add(name)
+    }
+  }
+
+  #tellOverruled(before: Plan): void {
+    const known = new Set(before.overruled.map((one) => JSON.stringify(one)))
+    for (const one of this.#plan.overruled) {
+      if (!known.has(JSON.stringify(one))) {
+        this.#log.warn({ ...one }, 'route overruled')
+      }
+    }
+  }
+}
+
+function symmetricDifference(a: ReadonlySet<string>, b: ReadonlySet<string>): string[] {
+  return a === b
+    ? []
+    : [...[...a].filter((item) => !b.has(item)), ...[...b].filter((item) => !a.has(item))]
+}

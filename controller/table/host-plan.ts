@@ -1,0 +1,230 @@
+/** Routes and upstream names → what each host leads to. Pure. */
+import { prefixHash } from '../../contract/table/host-record.js'
+import { AGENT_ROUTES } from '../../contract/keys.js'
+import { actionOf } from '../../contract/record/route-action.js'
+import type { ActionRecord } from '../../contract/record/route-action.js'
+import { isHostPattern } from '../../contract/guard/names.js'
+import type { RouteRecord } from '../../contract/record/route.js'
+import { printConditions } from '../../contract/record/route-match.js'
+import type { Conditional } from '../../contract/record/route-match.js'
+import type { Split } from '../../contract/record/route-split.js'
+import { TUNED_CONDITION, TUNING_MARK } from '../../contract/record/tuning.js'
+import { FAST_HOSTS } from '../../contract/table/zones.js'
+import type { DesiredRoute } from '../state/desired.js'
+import { unitOf } from './subset.js'
+import type { Part } from './subset.js'
+
+/** What one route says of one host. */
+export interface HostRoute {
+  prefix: string
+  /** As printConditions has them; '' for none. */
+  conditions: string
+  /** A unit: `:web`, `~canary`, `&docs`. */
+  target: string
+  /** Whose it is; '' for an upstream that answers at its own name. */
+  route: string
+}
+
+export interface HostPlan {
+  host: string
+  /** In the order in which they are asked: longest prefix first, and of one prefix those with most conditions. */
+  routes: HostRoute[]
+  /** The one unit it leads to, when it is to have slots of its own; else undefined. */
+  fast: string | undefined
+}
+
+/** A route that got nothing for one of its hosts. */
+export interface Overruled {
+  route: string
+  host: string
+  why: string
+}
+
+export interface Plan {
+  hosts: ReadonlyMap<string, HostPlan>
+  /** Of routes that split, by unit name; the same object until the route changes. */
+  splits: ReadonlyMap<string, Split>
+  /** What arms of splits select by metadata, by unit name. */
+  subsets: ReadonlyMap<string, Part>
+  /** Routes that act, by unit name. */
+  actions: ReadonlyMap<string, ActionRecord>
+  overruled: Overruled[]
+}
+
+interface Draft {
+  /** By what no two routes may both have. */
+  routes: Map<string, HostRoute & { rank: number }>
+  /** Of lines whose prefixes have the same hash: they may come to stand in one value of the table, and are read in a row. */
+  bytes: Map<number, number>
+}
+
+const MOST_BYTES = 8192
+
+/** Who serves what a route does not answer itself; `-` for nobody. */
+function servingUnit({ id, record }: DesiredRoute): string {
+  const own = record.upstream === undefined ? '-' : `:${record.upstream}`
+  return record.split === undefined ? own : `~${id}`
+}
+
+/** The unit that a route's line names. */
+function targetOf(route: DesiredRoute): string {
+  return actionOf(route.record) === undefined ? servingUnit(route) : `&${route.id}`
+}
+
+function isSplit(record: RouteRecord): record is RouteRecord & Split {
+  return record.split !== undefined
+}
+
+/** A condition on the method outweighs all others, then their number counts, then how many name an exact value. */
+function rankOf({ methods, headers, cookies, arguments: args }: Conditional): number {
+  const values = [headers, cookies, args].flatMap((each) => Object.values(each ?? {}))
+  const exact = values.filter((value) => value !== true).length
+  return (methods === undefined ? 0 : 10_000) + values.length * 100 + exact
+}
+
+function draftOf(drafts: Map<string, Draft>, host: string): Draft {
+  const draft = drafts.get(host) ?? { routes: new Map(), bytes: new Map() }
+  drafts.set(host, draft)
+  return draft
+}
+
+function claim(draft: Draft, host: string, line: HostRoute, rank: number): Overruled | undefined {
+  const { prefix, conditions, target, route } = line
+  const key = `${prefix}\t${conditions}`
+  const first = draft.routes.get(key)
+  if (first !== undefined) {
+    const why = `route ${first.route} has ${prefix} there already`
+    return first.target === target ? undefined : { route, host, why }
+  }
+  const hash = prefixHash(prefix)
+  const bytes = (draft.bytes.get(hash) ?? 0) + key.length + target.length + 3
+  if (bytes > MOST_BYTES) {
+    return { route, host, why: `there are too many conditions at ${prefix}` }
+  }
+  draft.bytes.set(hash, bytes)
+  draft.routes.set(key, { ...line, rank })
+  return undefined
+}
+
+/** An upstream answers at its own name below the domain, where no route says otherwise. */
+function addDefaults(
+  drafts: Map<string, Draft>,
+  upstreams: Iterable<string>,
+  domain: string,
+): void {
+  for (const upstream of upstreams) {
+    const host = `${upstream}.${domain}`
+    if (isHostPattern(host)) {
+      const routes = draftOf(drafts, host).routes
+      const own = { prefix: '/', conditions: '', target: `:${upstream}`, route: '', rank: 0 }
+      routes.set('/\t', routes.get('/\t') ?? own)
+    }
+  }
+}
+
+/** Of equals the one that was claimed first comes first. */
+function toPlan(host: string, draft: Draft): HostPlan {
+  const sorted = [...draft.routes.values()].sort(
+    (a, b) =>
+      b.prefix.length - a.prefix.length ||
+      (a.prefix === b.prefix ? b.rank - a.rank : a.prefix < b.prefix ? -1 : 1),
+  )
+  const routes = sorted.map(({ prefix, conditions, target, route }) => {
+    return { prefix, conditions, target, route }
+  })
+  return { host, routes, fast: undefined }
+}
+
+/** A wildcard's slots nobody would find at once, and a route that acts has none: nginx builds the key of the host that is asked for. */
+function isPlain({ host, routes }: HostPlan): boolean {
+  const [only, ...more] = routes
+  const isWhole = only?.prefix === '/' && only.conditions === '' && more.length === 0
+  return isWhole && !only.target.startsWith('&') && !host.includes('*')
+}
+
+/** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
+export function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
+  const [first, second] = [a, b].map(({ id }) => id.startsWith(AGENT_ROUTES))
+  return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
+}
+
+function splitsOf(routes: DesiredRoute[]): Plan['splits'] {
+  return new Map(
+    routes.flatMap(({ id, record }): Array<[string, Split]> => {
+      return isSplit(record) ? [[`~${id}`, record]] : []
+    }),
+  )
+}
+
+function subsetsOf(splits: Plan['splits']): Plan['subsets'] {
+  const arms = [...splits.values()].flatMap(({ split }) => split)
+  return new Map(
+    arms.flatMap((arm): Array<[string, Part]> => {
+      return arm.where === undefined ? [] : [[unitOf(arm), arm]]
+    }),
+  )
+}
+
+function actionsOf(routes: DesiredRoute[]): Plan['actions'] {
+  return new Map(
+    routes.flatMap((route): Array<[string, ActionRecord]> => {
+      const action = actionOf(route.record)
+      const record = { target: servingUnit(route), prefix: route.record.pathPrefix }
+      return action === undefined ? [] : [[`&${route.id}`, { ...record, action }]]
+    }),
+  )
+}
+
+/** What a route says of each of its hosts. One that is tuned is served where its condition holds, and names its way in a line that fits no path. */
+function linesOf(route: DesiredRoute): HostRoute[] {
+  const { id, record, tuning } = route
+  const line = { prefix: record.pathPrefix, target: targetOf(route), route: id }
+  return tuning === undefined
+    ? [{ ...line, conditions: printConditions(record) }]
+    : [
+        { ...line, conditions: TUNED_CONDITION },
+        { prefix: TUNING_MARK + tuning, target: '-', route: id, conditions: '' },
+      ]
+}
+
+/** Of two routes with the same host, prefix and conditions, an operator's wins, and then the one with the lower id. */
+export function planHosts(
+  routes: Iterable<DesiredRoute>,
+  upstreams: Iterable<string>,
+  domain: string,
+): Plan {
+  const drafts = new Map<string, Draft>()
+  const sorted = [...routes].sort(byPrecedence)
+  const overruled: Overruled[] = []
+  for (const route of sorted) {
+    const rank = rankOf(route.record)
+    for (const line of linesOf(route)) {
+      for (const host of route.record.hosts) {
+        const lost = claim(draftOf(drafts, host), host, line, rank)
+        overruled.push(...(lost === undefined ? [] : [lost]))
+      }
+    }
+  }
+  addDefaults(drafts, upstreams, domain)
+  const hosts = new Map([...drafts].map(([host, draft]) => [host, toPlan(host, draft)]))
+  const plain = [...hosts.values()].filter(isPlain).sort((a, b) => (a.host < b.host ? -1 : 1))
+  plain.slice(0, FAST_HOSTS).forEach((plan) => {
+    plan.fast = plan.routes[0]?.target
+  })
+  const splits = splitsOf(sorted)
+  return { hosts, splits, subsets: subsetsOf(splits), actions: actionsOf(sorted), overruled }
+}
+
+export function isSameHost(a: HostPlan | undefined, b: HostPlan): boolean {
+  return (
+    a !== undefined &&
+    a.fast === b.fast &&
+    a.routes.length === b.routes.length &&
+    a.routes.every(
+      ({ prefix, conditions, target }, i) =>
+        prefix === b.routes[i]?.prefix &&
+        conditions === b.routes[i]?.conditions &&
+        target === b.routes[i]?.target,
+    )
+  )
+}

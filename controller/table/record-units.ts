@@ -1,0 +1,19 @@
+/** Units that are a record alone: certificates, passed names, routes that act. */
+import { type ActionRecord, printActionRecord } from '../../contract/record/route-action.js'
+import { PASSED_NAME } from '../../contract/table/zones.js'
+import type { Certificate } from '../state/certificate.js'
+import { type Unit, makeUnit } from './unit.js'
+
+/** nginx skips the line before the first PEM, so that the digest may stand there and nobody has to cut it off. */
+export function compileCertificate(name: string, { record }: Certificate): Unit {
+  return makeUnit(`^${name}`, `\n${record.certificate}${record.privateKey}`, new Map())
+}
+
+/** That TLS of a name is passed through, for `http{}`, which cannot do so with HTTP/3. */
+export function compilePassed(name: string): Unit {
+  return makeUnit(`@${PASSED_NAME}${name}`, '', new Map())
+}
+
+export function compileAction(name: string, record: ActionRecord): Unit {
+  return makeUnit(name, printActionRecord(record), new Map())
+}

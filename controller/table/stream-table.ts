@@ -1,0 +1,132 @@
+/** The table of stream{}: routes of connections, and no upstream but those that they lead to. */
+import { isSniRoute } from '../../contract/record/stream-route.js'
+import { UNTUNED, tuningName } from '../../contract/record/tuning.js'
+import { PASSED_NAME } from '../../contract/table/zones.js'
+import type { Logger } from '../../runtime/logger.js'
+import type { Place } from './upstream-unit.js'
+import { Compiler } from './compiler.js'
+import type { ConditionsOf } from './upstream-cache.js'
+import type {
+  Desired,
+  DesiredRoute,
+  DesiredStreamRoute,
+  DesiredUpstream,
+} from '../state/desired.js'
+import type { Source } from './table-source.js'
+
+export interface StreamTableOptions {
+  place: Place
+  log: Logger
+  desired(): Desired
+  conditionsOf: ConditionsOf
+  ready(): boolean
+}
+
+/** Never joined to an upstream's name: no upstream answers at a port by itself. */
+export const NO_DOMAIN = ''
+const NO_POOL: ReadonlySet<string> = new Set()
+/** TLS is passed through here, and never ended. */
+const NO_CERTIFICATES: Desired['certificates'] = new Map()
+/** Here they are routes like others. */
+const NO_STREAM_ROUTES: Desired['streamRoutes'] = new Map()
+
+/** `tcp*9100`, `tls*app.example.com`, `9100*app.example.com`: what stands where a host does, and can be none. */
+export function claimsOf(record: DesiredStreamRoute['record']): string[] {
+  if (!isSniRoute(record)) {
+    return [`${record.protocol}*${record.port}`]
+  }
+  const before = record.port === undefined ? PASSED_NAME : `${record.port}*`
+  return record.sni.map((name) => before + name)
+}
+
+/** A route of connections as one of requests, whose hosts are its port or its names. */
+function asHost({ id, record, revision }: DesiredStreamRoute, more: string[]): DesiredRoute {
+  const { upstream, split } = record
+  const target = split === undefined ? { upstream: upstream ?? '' } : { split }
+  const hosts = [...claimsOf(record), ...more]
+  const tuning = tuningName(record)
+  return {
+    ...{ id, revision, record: { hosts, pathPrefix: '/', ...target } },
+    ...(tuning !== UNTUNED && { tuning }),
+  }
+}
+
+/** All of them as routes of requests. The first route of a port's names also says that the port has some. */
+export function asHosts(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<string, DesiredRoute> {
+  const named = new Set<number>()
+  const hosts = new Map<string, DesiredRoute>()
+  for (const route of [...routes].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    const port = isSniRoute(route.record) ? route.record.port : undefined
+    const isFirst = port !== undefined && !named.has(port)
+    hosts.set(route.id, asHost(route, isFirst ? [`${port}*`] : []))
+    if (port !== undefined) {
+      named.add(port)
+    }
+  }
+  return hosts
+}
+
+function upstreamsOf({ upstream, split }: DesiredRoute['record']): string[] {
+  return split === undefined ? [upstream ?? ''] : split.map((arm) => arm.upstream)
+}
+
+/** Those of the upstreams that routes of connections, as {@link asHosts} has them, lead to. */
+export function ledTo(
+  routes: ReadonlyMap<string, DesiredRoute>,
+  upstreams: Desired['upstreams'],
+): Map<string, DesiredUpstream> {
+  const found = new Map<string, DesiredUpstream>()
+  for (const name of [...routes.values()].flatMap(({ record }) => upstreamsOf(record))) {
+    const upstream = upstreams.get(name)
+    if (upstream !== undefined) {
+      found.set(name, upstream)
+    }
+  }
+  return found
+}
+
+export class StreamTable implements Source {
+  readonly #options: StreamTableOptions
+  readonly #compiler: Compiler
+  #revision = 0
+  #streamRoutes: Desired['streamRoutes'] | undefined
+  #routes: ReadonlyMap<string, DesiredRoute> = new Map()
+
+  constructor(options: StreamTableOptions) {
+    this.#options = options
+    this.#compiler = new Compiler(NO_DOMAIN, options.log, options.place)
+  }
+
+  ready(): boolean {
+    return this.#options.ready()
+  }
+
+  revision(): number {
+    return this.#revision
+  }
+
+  units(): Compiler['units'] {
+    return this.#compiler.units
+  }
+
+  update(): Set<string> {
+    const { conditionsOf } = this.#options
+    const now = this.#options.desired()
+    this.#revision = now.revision
+    return this.#compiler.update(this.#concerned(now), NO_POOL, conditionsOf)
+  }
+
+  #concerned({ revision, upstreams, streamRoutes }: Desired): Desired {
+    if (streamRoutes !== this.#streamRoutes) {
+      this.#streamRoutes = streamRoutes
+      this.#routes = asHosts(streamRoutes.values())
+    }
+    return {
+      revision,
+      upstreams: ledTo(this.#routes, upstreams),
+      routes: this.#routes,
+      streamRoutes: NO_STREAM_ROUTES,
+      certificates: NO_CERTIFICATES,
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/** The table as it should be: the compiler and the pool, fed from the desired state. */
+import { POOL_SHARDS } from '../../contract/table/zones.js'
+import { messageOf } from '../../runtime/errors.js'
+import type { Logger } from '../../runtime/logger.js'
+import { Backoff, pause } from '../../runtime/retry.js'
+import type { Place } from './upstream-unit.js'
+import { Compiler } from './compiler.js'
+import type { ConditionsOf } from './upstream-cache.js'
+import type { Desired } from '../state/desired.js'
+import { PoolDns } from '../pool/dns-responder.js'
+import type { Source } from './table-source.js'
+
+export interface TableOptions {
+  domain: string
+  place: Place
+  log: Logger
+  /** Loopback port of the pool's responder; undefined: no pool. */
+  poolPort: number | undefined
+  /** Whether nginx has the pool in shards. */
+  wide?: boolean
+  desired(): Desired
+  /** What this gateway found out about an upstream's instances; where that changes, the pusher has to be woken. */
+  conditionsOf: ConditionsOf
+  ready(): boolean
+  /** Whether certificates may still come that nobody has read yet. */
+  awaitsCertificates(): boolean
+  /** The table should be another one now, although the desired state is not. */
+  onChange(): void
+}
+
+/** nginx asks once a second; to be quicker than this gains nothing. */
+const POOL_MS = 200
+const RETRY = { firstMs: 200, mostMs: 5000 }
+const NOTHING: ReadonlySet<string> = new Set()
+
+export class Table implements Source {
+  readonly #options: TableOptions
+  readonly #compiler: Compiler
+  readonly #pool: PoolDns | undefined
+  readonly #stop = new AbortController()
+  #listening: Promise<void> | undefined
+  #poolTimer: NodeJS.Timeout | undefined
+  #poolCostMs = 0
+  #revision = 0
+  #isAssumed = false
+  #isFed = false
+
+  constructor(options: TableOptions) {
+    this.#options = options
+    const { domain, place, log, poolPort, wide } = options
+    this.#compiler = new Compiler(domain, log, place)
+    this.#pool =
+      poolPort === undefined
+        ? undefined
+        : new PoolDns({
+            port: poolPort,
+            shards: wide === true ? POOL_SHARDS : 1,
+            log,
+            onPooled: () => options.onChange(),
+          })
+  }
+
+  ready(): boolean {
+    return this.#options.ready()
+  }
+
+  revision(): number {
+    return this.#revision
+  }
+
+  units(): Compiler['units'] {
+    return this.#compiler.units
+  }
+
+  isAwaited(name: string): boolean {
+    return name.startsWith('^') && this.#options.awaitsCertificates()
+  }
+
+  get overruled(): number {
+    return this.#compiler.overruled
+  }
+
+  /** How many peers nginx's pool surely has. */
+  get pooled(): number {
+    return this.#pool?.pooled.size ?? 0
+  }
+
+  update(): Set<string> {
+    const { conditionsOf } = this.#options
+    const desired = this.#options.desired()
+    this.#revision = desired.revision
+    const pool = this.#pool
+    if (pool !== undefined && this.#isAssumed && this.ready()) {
+      this.#isAssumed = false
+      const changed = this.#compiler.update(desired, NOTHING, conditionsOf)
+      pool.setMembers(this.#compiler.members())
+      pool.assume()
+      this.#compiler.update(desired, pool.pooled, conditionsOf).forEach((name) => changed.add(name))
+      return changed
+    }
+    const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING, conditionsOf)
+    // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error for every question.
+    if (changed.size > 0 || (!this.#isFed && this.ready())) {
+      this.#isFed = true
+      this.#feedPool()
+    }
+    return changed
+  }
+
+  start(): void {
+    this.#listening ??= this.#listen()
+  }
+
+  /** nginx was started anew: its pool is empty. */
+  forgetPool(): void {
+    this.#pool?.forget()
+  }
+
+  /** nginx ran before this process did: its pool has what an earlier controller told it. */
+  assumePool(): void {
+    this.#isAssumed = this.#pool !== undefined
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    clearTimeout(this.#poolTimer)
+    await this.#listening
+    await this.#pool?.close()
+  }
+
+  /** Without the responder all goes by address, which is slower and right, so it is only tried again. */
+  async #listen(): Promise<void> {
+    const pool = this.#pool
+    const backoff = new Backoff(RETRY)
+    while (pool !== undefined && !this.#stop.signal.aborted) {
+      try {
+        const port = await pool.listen()
+        this.#options.log.info({ port }, "the pool's responder listens")
+        return
+      } catch (error) {
+        await pool.close()
+        const { poolPort: port } = this.#options
+        this.#options.log.error(
+          { port, error: messageOf(error) },
+          "the pool's responder cannot listen",
+        )
+        await pause(backoff.nextMs(), this.#stop.signal)
+      }
+    }
+  }
+
+  #feedPool(): void {
+    const pool = this.#pool
+    if (pool === undefined || this.#poolTimer !== undefined) {
+      return
+    }
+    const waitMs = Math.max(POOL_MS, 10 * this.#poolCostMs)
+    this.#poolTimer = setTimeout(() => {
+      this.#poolTimer = undefined
+      const startedMs = performance.now()
+      pool.setMembers(this.#compiler.members())
+      this.#poolCostMs = performance.now() - startedMs
+    }, waitMs)
+  }
+}

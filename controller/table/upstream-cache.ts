@@ -1,0 +1,79 @@
+/** Upstreams, or parts of them, as compiled last; what did not change is not compiled again. */
+import { compilePeers, compileUpstream } from './upstream-unit.js'
+import type { Compiled, Place } from './upstream-unit.js'
+import type { Unit } from './unit.js'
+import type { Conditions } from '../state/conditions.js'
+import type { Desired, DesiredUpstream } from '../state/desired.js'
+import type { Part } from './subset.js'
+
+/** What a gateway knows of an upstream's instances; the same object until something in it changes. */
+export type ConditionsOf = (upstream: string) => Conditions | undefined
+
+interface Cached {
+  upstream: DesiredUpstream
+  conditions: Conditions | undefined
+  compiled: Compiled
+  sids: Set<string>
+}
+
+/** Names of units. */
+export interface Changes {
+  stale: string[]
+  gone: string[]
+  /** Whether others are there now. */
+  isNewSet: boolean
+}
+
+export class UpstreamUnits {
+  readonly #place: Place
+  readonly #cached = new Map<string, Cached>()
+
+  constructor(place: Place) {
+    this.#place = place
+  }
+
+  /** Brings all level with `wanted`, by unit name. Parts of an upstream that is not there are left out. */
+  update(desired: Desired, wanted: ReadonlyMap<string, Part>, conditionsOf: ConditionsOf): Changes {
+    const stale: string[] = []
+    let isNewSet = false
+    for (const [unit, part] of wanted) {
+      const cached = this.#cached.get(unit)
+      const upstream = desired.upstreams.get(part.upstream)
+      const conditions = conditionsOf(part.upstream)
+      if (
+        upstream !== undefined &&
+        (cached?.upstream !== upstream || cached.conditions !== conditions)
+      ) {
+        isNewSet ||= cached === undefined
+        const compiled = compilePeers(upstream, this.#place, conditions, part.where)
+        const sids = new Set(compiled.peers.map((peer) => peer.sid))
+        this.#cached.set(unit, { upstream, conditions, compiled, sids })
+        stale.push(unit)
+      }
+    }
+    const gone = [...this.#cached].flatMap(([unit, { upstream }]) => {
+      return wanted.has(unit) && desired.upstreams.has(upstream.name) ? [] : [unit]
+    })
+    gone.forEach((unit) => this.#cached.delete(unit))
+    return { stale, gone, isNewSet: isNewSet || gone.length > 0 }
+  }
+
+  /** Units that have one of these SIDs. */
+  having(sids: string[]): string[] {
+    const found = sids.length > 0 ? [...this.#cached] : []
+    return found.flatMap(([unit, cached]) => (sids.some((sid) => cached.sids.has(sid)) ? unit : []))
+  }
+
+  compiled(unit: string): Compiled | undefined {
+    return this.#cached.get(unit)?.compiled
+  }
+
+  unit(name: string, pooled: ReadonlySet<string>): Unit | undefined {
+    const compiled = this.compiled(name)
+    return compiled === undefined ? undefined : compileUpstream(compiled, pooled)
+  }
+
+  all(): Iterable<{ upstream: DesiredUpstream; compiled: Compiled }> {
+    return this.#cached.values()
+  }
+}

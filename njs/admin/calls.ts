@@ -1,0 +1,184 @@
+/** The admin endpoint's calls but `/delta` and `/probe`. The build (scripts/build.mjs) puts all of them inside `rest`. */
+import {
+  checkActive,
+  checkAnswers,
+  checkClaim,
+  checkRead,
+  checkSweep,
+} from '../../contract/push.js'
+import type { GatewayState } from '../../contract/push.js'
+import type { TableState } from '../../contract/table/table.js'
+import { countActive, dropDead } from '../memory/in-flight.js'
+import { post, send, write } from './write.js'
+import { accept, guarded, methodRefusal, reject, withBody } from './answers.js'
+import type { Answer } from './answers.js'
+import { applyClaim, readState } from './apply.js'
+import { zones } from '../memory/dict.js'
+import { parseFrom, readAnswers, readEvents, sweepDead } from '../memory/events.js'
+import { forget } from '../memory/load.js'
+import { masterPid, workerPids } from '../memory/workers.js'
+
+const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
+
+function get(r: NginxHTTPRequest, call: () => Answer): void {
+  send(
+    r,
+    guarded(() => methodRefusal(r.method, 'GET') || call()),
+  )
+}
+
+function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
+  const master = masterPid()
+  const isQuickJs = (njs as unknown as { engine?: string }).engine === 'QuickJS'
+  const engine: GatewayState['engine'] = isQuickJs ? 'qjs' : 'njs'
+  const ports = r.variables.sluice_ports
+  const isPassing = r.variables.sluice_passing === '1'
+  const tuned = r.variables.sluice_tuned_ports
+  const open = { ports: ports, passthrough: isPassing, tuned: tuned }
+  return Object.assign(state, ports === undefined ? {} : open, {
+    pid: master,
+    workers: workerPids(master),
+    nginx: r.variables.nginx_version as string,
+    njs: njs.version,
+    engine: engine,
+    freeBytes: zones.sluice_table.freeSpace(),
+  })
+}
+
+function state(r: NginxHTTPRequest): void {
+  get(r, () => accept(gatewayState(r, readState(zones.sluice_table))))
+}
+
+function claim(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkClaim, (body) =>
+      write(
+        () => applyClaim(zones.sluice_table, body),
+        (left) => gatewayState(r, left),
+      ),
+    ),
+  )
+}
+
+function read(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkRead, (body) => {
+      const values = body.keys.map((key) => {
+        const value = zones.sluice_table.get(key)
+        return value === undefined ? null : value
+      })
+      return accept({ values: values })
+    }),
+  )
+}
+
+function active(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkActive, (body) => {
+      const workers = workerPids(masterPid())
+      // A worker that started after the controller had looked is not dead; and where none can be seen, none is known dead.
+      if (workers.length > 0) {
+        dropDead(zones.sluice_active, workers.concat(body.pids, [process.pid]))
+      }
+      return accept({ active: countActive(zones.sluice_active, body) })
+    }),
+  )
+}
+
+function counters(r: NginxHTTPRequest): void {
+  get(r, () => {
+    const all: { [event: string]: number } = {}
+    COUNTED.forEach((event) => {
+      all[event] = zones.sluice_counter.get(event) || 0
+    })
+    return accept(all)
+  })
+}
+
+function events(r: NginxHTTPRequest): void {
+  get(r, () => {
+    const from = parseFrom(r.args.from)
+    return from === null
+      ? reject('invalid', 'must be a number of at most 15 digits', { field: 'from' })
+      : accept(readEvents(zones.sluice_counter, zones.sluice_event, from, process.ppid))
+  })
+}
+
+function answers(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkAnswers, (body) =>
+      accept(readAnswers(zones.sluice_load, body.sids)),
+    ),
+  )
+}
+
+function sweep(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkSweep, (body) => {
+      const workers = workerPids(masterPid())
+      // As for what the hop has in flight: where no worker can be seen, none is known dead.
+      const living = workers.concat(body.pids, [process.pid])
+      return accept({ swept: workers.length > 0 ? sweepDead(zones.sluice_load, living) : 0 })
+    }),
+  )
+}
+
+function forgetPeers(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkAnswers, (body) => {
+      forget(zones.sluice_load, body.sids)
+      return accept({ ok: true })
+    }),
+  )
+}
+
+function touch(r: NginxHTTPRequest): void {
+  post(r, () => {
+    zones.sluice_table.set('!touch', '1')
+    return accept({ ok: true })
+  })
+}
+
+function alive(r: NginxHTTPRequest): void {
+  r.return(200, 'ok')
+}
+
+function tooLarge(r: NginxHTTPRequest): void {
+  send(r, reject('too_large', 'the body is too large', {}))
+}
+
+function unknown(r: NginxHTTPRequest): void {
+  send(r, reject('not_found', 'there is no such call', {}))
+}
+
+const CALLS: { [path: string]: (r: NginxHTTPRequest) => void } = {
+  '/state': state,
+  '/claim': claim,
+  '/read': read,
+  '/active': active,
+  '/counters': counters,
+  '/events': events,
+  '/answers': answers,
+  '/sweep': sweep,
+  '/forget': forgetPeers,
+  '/touch': touch,
+  '/alive': alive,
+}
+
+function call(r: NginxHTTPRequest): void {
+  const known = CALLS[r.uri]
+  if (known === undefined) {
+    unknown(r)
+  } else {
+    known(r)
+  }
+}
+
+export interface Rest {
+  call(r: NginxHTTPRequest): void
+  tooLarge(r: NginxHTTPRequest): void
+}
+
+export function rest(): Rest {
+  return { call: call, tooLarge: tooLarge }
+}

@@ -1,0 +1,21 @@
+/** `POST /delta`, the call that comes with every change. The build puts it inside `rest`, apart from what is seldom called. */
+import { checkDelta } from '../../contract/push.js'
+import { withBody } from './answers.js'
+import { applyDelta } from './apply.js'
+import { post, write } from './write.js'
+import { zones } from '../memory/dict.js'
+
+function delta(r: NginxHTTPRequest): void {
+  post(r, () =>
+    withBody(r.headersIn['Content-Type'], r.requestText, checkDelta, (body) =>
+      write(
+        () => applyDelta(zones.sluice_table, body),
+        (state) => state,
+      ),
+    ),
+  )
+}
+
+export function rest(): (r: NginxHTTPRequest) => void {
+  return delta
+}

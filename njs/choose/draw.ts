@@ -1,0 +1,37 @@
+/** From a key of the table to the unit and slot that serve a request. */
+import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import type { Dict } from '../memory/dict.js'
+import { findUnit } from '../table/lookup.js'
+import type { Asked } from '../table/asked.js'
+import type { Draw } from './choice.js'
+import { arms } from './split-arm.js'
+
+export function drawOf(table: Dict, asked: Asked, key: string): Draw {
+  const slash = key.lastIndexOf('/')
+  const slot = key.slice(slash + 1)
+  const share = Number(asked.variables.sluice_share)
+  const told = findUnit(table, key, asked)
+  // `~canary:next`: a route that acts has chosen the arm.
+  const colon = told.charAt(0) === '~' ? told.indexOf(':') : -1
+  if (colon > 0) {
+    const chosen = { upstream: told.slice(colon), cookie: '' }
+    return { unit: told.slice(0, colon), slot: slot, share: share, arm: chosen }
+  }
+  const unit = servingUnit(table, told)
+  const isChosen = unit.charAt(0) === '~' && table.get(unit + key.slice(slash)) === undefined
+  const draw: Draw = { unit: unit, slot: slot, share: share }
+  if (isChosen) {
+    draw.arm = arms().armOf(table, asked, unit, Number(slot), share)
+  }
+  return draw
+}
+
+/** Who serves what the route `&docs` does not answer itself, '' for nobody; other units serve themselves. */
+export function servingUnit(table: Dict, unit: string): string {
+  const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+  if (record === undefined) {
+    return unit
+  }
+  const target = record.slice(DIGEST_LENGTH, record.indexOf(' ', DIGEST_LENGTH))
+  return target === '-' ? '' : target
+}

@@ -1,0 +1,38 @@
+/** What a choice by rules is made of, and what all balances ask. */
+import type { Entry, Rules } from '../../../contract/table/rules.js'
+import { SHARES } from '../../../contract/table/zones.js'
+import type { Dict, NumberDict } from '../../memory/dict.js'
+import { inFlight } from '../../memory/load.js'
+import type { Asked } from '../../table/asked.js'
+
+export interface Choosing {
+  table: Dict
+  load: NumberDict
+  asked: Asked
+  /** `:web` */
+  upstream: string
+  rules: Rules
+  /** Of the instance that the client was with. */
+  session: Entry | null
+  /** What nginx drew, of 50,000; -1 until {@link drawOf} asks for it. */
+  draw: number
+  /** SIDs that are left out, apart from each other by spaces. */
+  tried: string
+  nowMs: number
+}
+
+/** nginx draws a slot and a share, from long lists and only when it is asked. */
+export function drawOf(c: Choosing): number {
+  if (c.draw < 0) {
+    const v = c.asked.variables
+    c.draw = Number(v.sluice_slot) * SHARES + Number(v.sluice_share)
+  }
+  return c.draw
+}
+
+export function isFree(c: Choosing, entry: Entry): boolean {
+  return (
+    c.tried.indexOf(entry.sid) < 0 &&
+    (entry.maxConns === 0 || inFlight(c.load, entry.sid) < entry.maxConns)
+  )
+}

@@ -1,0 +1,39 @@
+/** hash and ipHash: the peer on a ring. Put inside `hashed` by the build. */
+import { RING_POSITIONS } from '../../../contract/table/rules.js'
+import type { Entry } from '../../../contract/table/rules.js'
+import { textOf } from '../../../contract/guard/text-source.js'
+import { SHARES } from '../../../contract/table/zones.js'
+import { inFlight } from '../../memory/load.js'
+import { isFree } from './choosing.js'
+import type { Choosing } from './choosing.js'
+import { entriesOnRing, position } from './list.js'
+
+const WALKED = 64
+
+/** Bounded load (Mirrokni, Thorup, Zadimoghaddam): a peer that has its part of what is in flight passes the key on. */
+function isWithinBound(c: Choosing, entry: Entry): boolean {
+  if (c.rules.loadPercent === 0) {
+    return true
+  }
+  const all = inFlight(c.load, c.upstream) + 1
+  const bound = Math.ceil(((c.rules.loadPercent / 100) * all * entry.weight) / c.rules.weights)
+  return inFlight(c.load, entry.sid) < bound
+}
+
+/** nginx hashes the text: `split_clients` over `$sluice_hash` draws as `$sluice_slot` and `$sluice_share` do. */
+function choose(c: Choosing): Entry | null {
+  const v = c.asked.variables
+  v.sluice_hash = textOf(c.asked, c.rules.key)
+  const draw = Number(v.sluice_hash_slot) * SHARES + Number(v.sluice_hash_share)
+  const start = position(draw, RING_POSITIONS)
+  const first = entriesOnRing(c.table, c.upstream, start, 1)[0]
+  if (first !== undefined && isFree(c, first) && isWithinBound(c, first)) {
+    return first
+  }
+  const free = entriesOnRing(c.table, c.upstream, start, WALKED).filter((one) => isFree(c, one))
+  return free.filter((one) => isWithinBound(c, one))[0] || free[0] || null
+}
+
+export function hashed(): typeof choose {
+  return choose
+}

@@ -1,0 +1,69 @@
+/** leastConn: the peer with the fewest in flight for its weight. Put inside `leastConn` by the build. */
+import {
+  CHUNK_ENTRIES,
+  ENTRY_LENGTH,
+  PLAIN_ENTRY,
+  parseEntry,
+} from '../../../contract/table/rules.js'
+import type { Entry } from '../../../contract/table/rules.js'
+import { SID_LENGTH } from '../../../contract/table/table.js'
+import { inFlight } from '../../memory/load.js'
+import { drawOf, isFree } from './choosing.js'
+import type { Choosing } from './choosing.js'
+import { DRAWN, drawnNext, position } from './list.js'
+
+/** It looks at all of an upstream up to this size; of a larger one at so many in a row, from a place that is drawn. */
+const LOOKED_AT = 32
+
+/**
+ * Of those with the fewest one is drawn by weight, in the one walk: the nth that is as good takes the place of the best so far by its
+ * part of their weights. While somebody warms up, its weight is small, and yet it would be asked whenever all others have
+ * something in flight and it has nothing. So then each has a part of a request more, which is drawn anew each time.
+ *
+ * An upstream's entries are read where they stand: to make an object of each would cost more than to look at it.
+ */
+function choose(c: Choosing): Entry | null {
+  const count = c.rules.count
+  const isWarming = c.rules.balance === 's'
+  let draw = drawOf(c)
+  let index = position(draw, count)
+  let held = -1
+  let text = ''
+  let best: Entry | null = null
+  let least = Infinity
+  let weights = 0
+  for (let left = count < LOOKED_AT ? count : LOOKED_AT; left > 0; left--) {
+    const chunk = Math.floor(index / CHUNK_ENTRIES)
+    if (chunk !== held) {
+      held = chunk
+      text = c.table.get(c.upstream + '%' + chunk) || ''
+    }
+    const at = (index - chunk * CHUNK_ENTRIES) * ENTRY_LENGTH
+    const sid = text.slice(at, at + SID_LENGTH)
+    const limits = text.slice(at + SID_LENGTH, at + ENTRY_LENGTH)
+    index = index + 1 === count ? 0 : index + 1
+    draw = drawnNext(draw)
+    if (limits === '') {
+      continue
+    }
+    const weight = limits === PLAIN_ENTRY ? 1 : Number(limits.slice(0, 4))
+    const cost = (inFlight(c.load, sid) + (isWarming ? draw / DRAWN : 0)) / weight
+    if (cost > least) {
+      continue
+    }
+    const entry = parseEntry(text, at)
+    if (!isFree(c, entry)) {
+      continue
+    }
+    weights = cost < least ? weight : weights + weight
+    if (cost < least || position(draw, weights) < weight) {
+      best = entry
+      least = cost
+    }
+  }
+  return best
+}
+
+export function leastConn(): typeof choose {
+  return choose
+}

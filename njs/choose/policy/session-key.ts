@@ -1,0 +1,30 @@
+/** What of a table a session names. Put inside `sessions` by the build. */
+import { textOf } from '../../../contract/guard/text-source.js'
+import type { Dict } from '../../memory/dict.js'
+import type { Asked } from '../../table/asked.js'
+
+const MOST_LENGTH = 128
+
+function namedBy(table: Dict, upstream: string, name: string): string | undefined {
+  return /^[\w.:-]{1,128}$/.test(name) ? table.get(upstream + '$' + name) : undefined
+}
+
+/** What the table has of the token, or of the instance's id, that the client says. Ids may have dots themselves. */
+function sessionOf(
+  table: Dict,
+  asked: Asked,
+  upstream: string,
+  sticky: string,
+): string | undefined {
+  if (sticky.indexOf('cookie:') === 0) {
+    const token = textOf(asked, sticky)
+    return /^[0-9a-f]{16}$/.test(token) ? table.get(upstream + '$' + token) : undefined
+  }
+  const text = textOf(asked, sticky.slice('route:'.length)).slice(0, 4 * MOST_LENGTH)
+  const all = namedBy(table, upstream, text)
+  return all === undefined ? namedBy(table, upstream, text.slice(text.lastIndexOf('.') + 1)) : all
+}
+
+export function sessions(): typeof sessionOf {
+  return sessionOf
+}

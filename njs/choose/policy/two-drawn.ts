@@ -1,0 +1,38 @@
+/** randomTwo and leastTime: of two that are drawn, the one that costs less. Put inside `lesser` by the build. */
+import type { Entry } from '../../../contract/table/rules.js'
+import { inFlight, meanTime } from '../../memory/load.js'
+import { drawOf, isFree } from './choosing.js'
+import type { Choosing } from './choosing.js'
+import { drawnNext, entryAt, position } from './list.js'
+
+const DRAWS = 8
+
+/** What is in flight for its weight; for leastTime, the time that a request is to wait behind it. */
+function costOf(c: Choosing, entry: Entry): number {
+  const conns = inFlight(c.load, entry.sid)
+  return c.rules.balance === 't'
+    ? conns / entry.weight
+    : (Math.max(meanTime(c.load, entry.sid, c.nowMs), 0.1) * (conns + 1)) / entry.weight
+}
+
+/** Two different ones by weight, for the main list holds a peer as often as it weighs. */
+function choose(c: Choosing): Entry | null {
+  let draw = drawOf(c)
+  let first: Entry | null = null
+  for (let nth = 0; nth < DRAWS; nth++) {
+    const entry = entryAt(c.table, c.upstream, position(draw, c.rules.count))
+    if (entry !== null && isFree(c, entry)) {
+      if (first === null) {
+        first = entry
+      } else if (first.sid !== entry.sid) {
+        return costOf(c, entry) < costOf(c, first) ? entry : first
+      }
+    }
+    draw = drawnNext(draw)
+  }
+  return first
+}
+
+export function lesser(): typeof choose {
+  return choose
+}

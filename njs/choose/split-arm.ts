@@ -1,0 +1,80 @@
+/** Which upstream of a split a request is for. Put inside `arms` by the build (scripts/build.mjs). */
+import { isMet } from '../../contract/table/condition.js'
+import { drawnOf, keptBy, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
+import type { Forced, Kept, SplitRecord } from '../../contract/table/split-record.js'
+import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { textOf } from '../../contract/guard/text-source.js'
+import type { Dict } from '../memory/dict.js'
+import type { Asked } from '../table/asked.js'
+import { rulesOf } from '../table/peers.js'
+import { SHARES } from '../../contract/table/zones.js'
+import { DRAWN, drawn } from './policy/list.js'
+import { sessionEntry } from './policy/session.js'
+
+export interface Arm {
+  /** `:web`; '' where nobody is up. */
+  upstream: string
+  /** To be given to the client, by which it keeps the arm; '' for none. */
+  cookie: string
+}
+
+/** Policies draw by the numbers 0 to 2 after nginx's own. */
+const NTH_DRAW = 3
+
+function hasSession(table: Dict, asked: Asked, upstream: string): boolean {
+  const rules = rulesOf(table, upstream)
+  return rules !== null && sessionEntry(table, asked, upstream, rules) !== null
+}
+
+/** The upstream that the client has a session in, first of all `drawn`; else `drawn`. */
+function inSession(table: Dict, asked: Asked, split: string, drawn: string): string {
+  const record = table.get(split)
+  const upstreams = record === undefined ? [] : upstreamsIn(record.slice(DIGEST_LENGTH))
+  if (drawn !== '' && hasSession(table, asked, drawn)) {
+    return drawn
+  }
+  return upstreams.filter((one) => one !== drawn && hasSession(table, asked, one))[0] || drawn
+}
+
+function isForced(arm: Forced, asked: Asked): boolean {
+  return arm.conditions.split('\t').every((condition) => isMet(condition, asked.variables))
+}
+
+function keptArm(asked: Asked, split: SplitRecord, kept: Kept): Arm | null {
+  const text = textOf(asked, kept.source)
+  if (text !== '' || kept.attributes === '') {
+    return text === '' ? null : { upstream: keptBy(split.parts, kept.seed, text), cookie: '' }
+  }
+  const name = asked.variables.request_id as string
+  const cookie = kept.source.slice('cookie:'.length) + '=' + name + kept.attributes
+  return { upstream: keptBy(split.parts, kept.seed, name), cookie: cookie }
+}
+
+/**
+ * Of a split without slots. A condition that holds comes first, then a session, then what the client is known by, then a draw. The
+ * request that is given a cookie already goes where the cookie will lead.
+ */
+function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: number): Arm {
+  const record = table.get(unit)
+  const split = parseSplit(record === undefined ? '' : record.slice(DIGEST_LENGTH))
+  const forced = split.forced.filter((arm) => isForced(arm, asked))[0]
+  if (forced !== undefined) {
+    return { upstream: forced.upstream, cookie: '' }
+  }
+  const session = split.parts.filter((part) => hasSession(table, asked, part.upstream))[0]
+  if (session !== undefined) {
+    return { upstream: session.upstream, cookie: '' }
+  }
+  const kept = split.kept === null ? null : keptArm(asked, split, split.kept)
+  const draw = drawn(slot * SHARES + share, NTH_DRAW) / DRAWN
+  return kept === null ? { upstream: drawnOf(split.parts, draw), cookie: '' } : kept
+}
+
+export interface Arms {
+  inSession: typeof inSession
+  armOf: typeof armOf
+}
+
+export function arms(): Arms {
+  return { inSession: inSession, armOf: armOf }
+}

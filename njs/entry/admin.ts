@@ -1,0 +1,25 @@
+/**
+ * The admin endpoint, as nginx's locations name it. The protocol is contract/push.ts. The njs engine makes anew for each call
+ * what stands outside of functions; so each part is inside of one (scripts/build.mjs), and a call makes its own alone.
+ */
+import { rest as deltaRest } from '../admin/delta.js'
+import { rest } from '../admin/calls.js'
+
+function delta(r: NginxHTTPRequest): void {
+  deltaRest()(r)
+}
+
+/** The location's `limit_conn` has judged already. */
+function probe(r: NginxHTTPRequest): void {
+  r.return(200, r.variables.limit_conn_status === 'REJECTED_DRY_RUN' ? '1' : '0')
+}
+
+function call(r: NginxHTTPRequest): void {
+  rest().call(r)
+}
+
+function tooLarge(r: NginxHTTPRequest): void {
+  rest().tooLarge(r)
+}
+
+export default { delta, probe, call, tooLarge }

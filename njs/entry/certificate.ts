@@ -1,0 +1,46 @@
+/**
+ * `$sluice_certificate`: what a TLS client is shown, chain and key in one text. A module of its own, imported only in the
+ * servers that speak TLS, so that others do not pay for it.
+ */
+import { STATE_KEY, parseState } from '../../contract/table/table.js'
+import { zones } from '../memory/dict.js'
+import type { Dict } from '../memory/dict.js'
+
+/** A name of DNS is no longer. */
+const MOST_NAME_LENGTH = 253
+
+/** Exact, then the wildcard that covers one label, then the default. */
+function find(table: Dict, asked: string | undefined): string | undefined {
+  let found: string | undefined
+  if (asked !== undefined && asked !== '' && asked.length <= MOST_NAME_LENGTH) {
+    const name = asked.toLowerCase()
+    found = table.get('^' + name)
+    const dot = name.indexOf('.')
+    if (found === undefined && dot > 0) {
+      found = table.get('^*' + name.slice(dot))
+    }
+  }
+  return found === undefined ? table.get('^*') : found
+}
+
+/**
+ * From the table; where that cannot say, for nginx was started and nobody has filled it yet, what the fallback keeps; else this
+ * home's own. Never throws.
+ */
+function certificate(r: NginxHTTPRequest): string {
+  const v = r.variables
+  const own = v.sluice_own_certificate as string
+  try {
+    const table = zones.sluice_table
+    const found = find(table, v.ssl_server_name)
+    if (found !== undefined) {
+      return found
+    }
+    const isWhole = parseState(table.get(STATE_KEY)).whole
+    return (!isWhole && v.sluice_kept_certificate) || own
+  } catch (error) {
+    return own
+  }
+}
+
+export default certificate

@@ -1,0 +1,119 @@
+/**
+ * The hop: a server on a unix socket of the same nginx, to which the front's native rules hand what the pool did not
+ * serve. It tries other peers by address, or says why there is none. Where nginx has no pool, each request comes here; so the plain
+ * ones, nearly all of them, are served by what stands here, and `rest` holds the other functions (scripts/build.mjs).
+ */
+import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
+import { zones } from '../memory/dict.js'
+import { follow } from '../memory/count-in-flight.js'
+import { rest } from '../hop/rare.js'
+import { lineOf, linesFor } from '../table/peer-line.js'
+import { drawSid, findUnit } from '../table/lookup.js'
+
+/** `:web`, then a peer's line without a session's name. */
+const PLAIN_PARTS = 5
+
+/** The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at. */
+function plainLine(r: NginxHTTPRequest, key: string): string {
+  const table = zones.sluice_table
+  const unit = findUnit(table, key, r)
+  const record = unit < ':' || unit > ';' ? undefined : table.get(unit)
+  // Its number of buckets alone: it has no rules.
+  if (record === undefined || record.indexOf(' ', DIGEST_LENGTH) > 0) {
+    return ''
+  }
+  const slotKey = unit + key.slice(key.lastIndexOf('/'))
+  const value = table.get(slotKey)
+  // Neither a trial ('!') nor an upstream's choice ('$').
+  if (value === undefined || value < '#' || (value > '$' && value < '%')) {
+    return ''
+  }
+  const sid = value > '/' ? value : drawSid(table, slotKey, value, Number(r.variables.sluice_share))
+  const line = sid === '' ? '' : lineOf(linesFor(table, unit, record, sid), sid)
+  return line === '' ? '' : unit + ' ' + line
+}
+
+/** The same as `rest` would do: nothing was tried yet, there are no rules, and the first line found is up. '' for anything else. */
+function plainPeer(r: NginxHTTPRequest): string {
+  const v = r.variables
+  const pick = v.http_x_sluice_pick as string
+  // Behind a space stands what the front picked; the space alone does not pass a header.
+  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('hop.sock') < 0) {
+    return ''
+  }
+  const choice = plainLine(r, pick)
+  const parts = choice.split(' ')
+  if (parts.length !== PLAIN_PARTS || (parts[4] as string) < 'u') {
+    return ''
+  }
+  follow(parts[1] as string)
+  v.sluice_choice = choice
+  v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' 1'
+  return parts[2] as string
+}
+
+/** `$sluice_first`: the address to try first; '' when `$sluice_turn` names a location that goes on instead. */
+function first(r: NginxHTTPRequest): string {
+  let address = ''
+  try {
+    address = plainPeer(r)
+  } catch (error) {
+    // What threw here throws there too, and is told.
+  }
+  return address || rest().first(r)
+}
+
+/** Another try of a peer without a session. '' for any other. */
+function plainAgain(r: NginxHTTPRequest): string {
+  const v = r.variables
+  const parts = (v.sluice_choice as string).split(' ')
+  if (parts.length !== PLAIN_PARTS) {
+    return ''
+  }
+  const sid = parts[1] as string
+  // What the front picked it counts itself.
+  if ((v.http_x_sluice_pick || '').slice(-SID_LENGTH) !== sid) {
+    follow(sid)
+  }
+  const tried = ((v.sluice_tried as string) + ' ' + sid).trim()
+  v.sluice_tried = tried
+  v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / 33
+  v.sluice_cookie = ''
+  return parts[2] as string
+}
+
+/** `$sluice_peer`: the address to try now. To be read once for each try: it counts. */
+function peer(r: NginxHTTPRequest): string {
+  let address = ''
+  try {
+    address = plainAgain(r)
+  } catch (error) {
+    // The same.
+  }
+  return address || rest().peer(r)
+}
+
+/** `$sluice_next`: the location that goes on after a failed try. */
+function next(r: NginxHTTPRequest): string {
+  return rest().next(r)
+}
+
+function told(r: NginxHTTPRequest): string {
+  return rest().told(r)
+}
+
+function page(r: NginxHTTPRequest): void {
+  rest().page(r)
+}
+
+first.peer = peer
+first.next = next
+first.told = told
+first.page = page
+first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
+first.late = (r: NginxHTTPRequest): void => rest().late(r)
+first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
+first.paper = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
+  rest().paper(r, data, flags)
+
+export default first

@@ -1,0 +1,25 @@
+/** Connections to the ports of routes. */
+import { zones } from '../memory/dict.js'
+import { allowPlain } from '../stream/plain.js'
+import { rest } from '../stream/rare.js'
+
+/** Before anything of the client's is read; where a port has names, what the client says comes first (`named`). */
+function pick(s: NginxStreamRequest): void {
+  const v = s.variables
+  const key = v.sluice_key as string
+  if (v.protocol === 'TCP' && zones.sluice_table.get('@' + v.server_port + '*') !== undefined) {
+    s.allow()
+  } else if (!allowPlain(s, key)) {
+    void rest().serve(s, key)
+  }
+}
+
+function named(s: NginxStreamRequest): void {
+  if (s.variables.sluice_peer !== '') {
+    s.allow()
+  } else {
+    rest().named(s)
+  }
+}
+
+export default { pick, named }

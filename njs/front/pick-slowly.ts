@@ -1,0 +1,47 @@
+/** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
+import { arms } from '../choose/split-arm.js'
+import type { Dict, NumberDict } from '../memory/dict.js'
+import { marked } from './marked-slots.js'
+import { ruled } from './ruled-upstream.js'
+import type { FrontRequest } from './request.js'
+import { drawSid, findUnit } from '../table/lookup.js'
+
+/** `value` is what the read of `key` gave, '' for nothing. '' when the hop has to decide. */
+export function pickSlowly(
+  table: Dict,
+  load: NumberDict,
+  r: FrontRequest,
+  key: string,
+  value: string,
+): string {
+  const v = r.variables
+  let slotKey = key
+  let found: string | undefined = value
+  if (value === '') {
+    const slash = key.lastIndexOf('/')
+    let unit = findUnit(table, key, r)
+    slotKey = unit + key.slice(slash)
+    found = slotKey === key ? undefined : table.get(slotKey)
+    if (found === undefined && unit.charAt(0) === '~') {
+      const slot = Number(key.slice(slash + 1))
+      const arm = arms().armOf(table, r, unit, slot, Number(v.sluice_share))
+      // Only the hop can give a cookie.
+      unit = arm.cookie === '' ? arm.upstream : ''
+      slotKey = unit + key.slice(slash)
+      found = unit === '' ? undefined : table.get(slotKey)
+    }
+    if (found === undefined) {
+      return unit.charAt(0) === ':' ? ruled()(table, load, r, unit) : ''
+    }
+  }
+  if (found > '/') {
+    return found
+  }
+  // Neither a trial ('!') nor an upstream's choice ('$').
+  if (found > '"' && (found < '$' || found > '%')) {
+    // Only asked for when it is needed: nginx draws it from a long list.
+    return drawSid(table, slotKey, found, Number(v.sluice_share))
+  }
+  const chosen = marked()(table, load, r, key, slotKey, found)
+  return chosen.charAt(0) === ':' ? ruled()(table, load, r, chosen) : chosen
+}

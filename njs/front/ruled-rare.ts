@@ -1,0 +1,35 @@
+/** What few upstreams with rules need of the front. Put inside `frontSeldom` by the build (scripts/build.mjs). */
+import type { NumberDict } from '../memory/dict.js'
+import type { FrontRequest } from './request.js'
+import { hold } from '../memory/on-exit.js'
+import { addAnswer, earnTry, isTrialOpen } from '../memory/load.js'
+import { lastOf } from '../hop/upstream-vars.js'
+
+export interface FrontSeldom {
+  isForTrial: typeof isForTrial
+  measureAtExit: typeof measureAtExit
+  earnTry: typeof earnTry
+}
+
+/** A trial may fail, so it goes to the hop, which tries another then; and it is one of what may be sent twice. */
+function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
+  return (r.method === 'GET' || r.method === 'HEAD') && isTrialOpen(load, trial, Date.now())
+}
+
+/** Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. */
+function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
+  hold(() => {
+    const v = r.variables
+    const status = lastOf(v.upstream_status)
+    if (lastOf(v.upstream_addr).indexOf('.sock') >= 0 || !/^\d{3}$/.test(status)) {
+      return
+    }
+    const isError = Number(status) >= 500
+    const millis = Number(lastOf(v.upstream_header_time)) * 1000
+    addAnswer(load, sid, { isError: isError, millis: millis || 0 }, Date.now())
+  })
+}
+
+export function frontSeldom(): FrontSeldom {
+  return { isForTrial: isForTrial, measureAtExit: measureAtExit, earnTry: earnTry }
+}

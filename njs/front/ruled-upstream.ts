@@ -1,0 +1,60 @@
+/** The pick of an upstream whose rules choose. Put inside `ruled` by the build (scripts/build.mjs). */
+import type { Entry, Rules } from '../../contract/table/rules.js'
+import type { Dict, NumberDict } from '../memory/dict.js'
+import { frontSeldom } from './ruled-rare.js'
+import { rulesOf } from '../table/peers.js'
+import { chooseByRules, counts, isForHop } from '../choose/policy/balance.js'
+import { sessionEntry } from '../choose/policy/session.js'
+import { take } from '../memory/take-place.js'
+import type { FrontRequest } from './request.js'
+
+/** From here on an exit hook may ask the request; before, the hop measures. */
+const ASKS_AT_EXIT = 0x010000
+
+function needsHop(rules: Rules, session: Entry | null): boolean {
+  if (isForHop(rules) || (rules.measured && njs.version_number < ASKS_AT_EXIT)) {
+    return true
+  }
+  // Only the hop can add a cookie to the answer without getting in the way of the user's own headers.
+  return session === null && rules.sticky.indexOf('cookie:') === 0
+}
+
+/** '' when the hop has to. */
+function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: string): string {
+  const rules = rulesOf(table, upstream)
+  if (rules === null || rules.balance === 'n') {
+    return ''
+  }
+  const session = sessionEntry(table, r, upstream, rules)
+  if (
+    needsHop(rules, session) ||
+    (rules.trial !== '' && frontSeldom().isForTrial(load, r, rules.trial))
+  ) {
+    return ''
+  }
+  if (rules.budgetPercent > 0) {
+    frontSeldom().earnTry(load, upstream, rules.budgetPercent)
+  }
+  const entry = chooseByRules({
+    table: table,
+    load: load,
+    asked: r,
+    upstream: upstream,
+    rules: rules,
+    session: session,
+    draw: -1,
+    tried: '',
+    nowMs: rules.measured ? Date.now() : 0,
+  })
+  if (entry === null || (counts(rules) && !take(load, rules, upstream, entry, process.pid))) {
+    return ''
+  }
+  if (rules.measured) {
+    frontSeldom().measureAtExit(load, r, entry.sid)
+  }
+  return entry.sid
+}
+
+export function ruled(): typeof pickRuled {
+  return pickRuled
+}

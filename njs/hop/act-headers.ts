@@ -1,0 +1,61 @@
+/** What a route does to headers. */
+import type { HeaderEdits } from '../../contract/record/route-headers.js'
+
+/** Those that the location itself sends on, as its next connection needs them. */
+const OWN =
+  /^(host|connection|upgrade|content-length|transfer-encoding|keep-alive|te|expect|x-sluice-pick)$/
+
+function namesOf(edits: HeaderEdits): string[] {
+  const replaced = Object.keys(edits.set || {}).concat(edits.remove || [])
+  return replaced.map((name) => name.toLowerCase())
+}
+
+function linesOf(values: { [name: string]: string } | undefined): string {
+  return Object.keys(values || {})
+    .map((name) => '\r\n' + name + ': ' + (values as { [name: string]: string })[name])
+    .join('')
+}
+
+export interface RequestLines {
+  /** Lines behind another header's, each with the line end before it. */
+  lines: string
+  /** Whether they are all there is: nginx must pass on none of the client's. */
+  whole: boolean
+}
+
+/**
+ * nginx sets headers by names that its configuration knows, so here they are lines of text within one that it does. Only
+ * where the client sent what is to be replaced all of its headers are written anew; bytes in them that are no UTF-8 are lost.
+ */
+export function requestLines(
+  edits: HeaderEdits,
+  raw: ReadonlyArray<ReadonlyArray<string>>,
+): RequestLines {
+  const replaced = namesOf(edits)
+  const own = linesOf(edits.set) + linesOf(edits.add)
+  const isReplaced = (pair: ReadonlyArray<string>): boolean =>
+    replaced.indexOf((pair[0] as string).toLowerCase()) >= 0
+  if (!raw.some(isReplaced)) {
+    return { lines: own, whole: false }
+  }
+  const kept = raw
+    .filter((pair) => !isReplaced(pair) && !OWN.test((pair[0] as string).toLowerCase()))
+    .map((pair) => '\r\n' + pair[0] + ': ' + pair[1])
+  return { lines: kept.join('') + own, whole: true }
+}
+
+export function editResponse(out: NginxHeadersOut, edits: HeaderEdits): void {
+  namesOf(edits).forEach((name) => {
+    delete out[name]
+  })
+  const set = edits.set || {}
+  Object.keys(set).forEach((name) => {
+    out[name] = set[name]
+  })
+  const add = edits.add || {}
+  Object.keys(add).forEach((name) => {
+    const there = out[name]
+    out[name] =
+      there === undefined ? add[name] : ([] as string[]).concat(there, add[name] as string)
+  })
+}

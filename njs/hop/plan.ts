@@ -1,0 +1,98 @@
+/** What the hop does with a request that the front's pool did not serve. */
+import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
+import { choose, drawWish, isAnotherUp, trialOf, whoIsIn } from '../choose/choice.js'
+import type { Choice, Draw, Ground } from '../choose/choice.js'
+import type { Dict } from '../memory/dict.js'
+import { takeTrial } from '../memory/load.js'
+import { drawOf } from '../choose/draw.js'
+
+export interface Picked {
+  /** `@app.example.com/7` or `:web/7` */
+  key: string
+  /** What the front picked; '' when it left that to the hop. */
+  sid: string
+}
+
+export type Refusal = 'no_route' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc' | 'no_h2'
+
+export type Plan =
+  | { does: 'try'; choice: Choice; tried: string; isTrial: boolean }
+  /** The table was not loaded yet: an upstream's fallback, or (for '') that of the host. */
+  | { does: 'fallback'; upstream: string }
+  | { does: 'refuse'; code: Refusal; name: string; tried: string }
+
+/** `@app.example.com/7 0123…` → its parts. A key may hold anything but a SID never holds a space. */
+export function parsePick(header: string | undefined): Picked {
+  const text = header === undefined ? '' : header
+  const space = text.lastIndexOf(' ')
+  return space < 0
+    ? { key: text, sid: '' }
+    : { key: text.slice(0, space), sid: text.slice(space + 1) }
+}
+
+function unknown(table: Dict, picked: Picked, unit: string): Plan {
+  const isHost = picked.key.charAt(0) !== ':'
+  const name = picked.key.slice(1, picked.key.lastIndexOf('/'))
+  if (!parseState(table.get(STATE_KEY)).whole) {
+    return { does: 'fallback', upstream: isHost ? '' : name }
+  }
+  return unit === ''
+    ? { does: 'refuse', code: 'no_route', name: name, tried: '' }
+    : { does: 'refuse', code: 'no_peer', name: unit.slice(1), tried: '' }
+}
+
+/** Who is up and was not chosen has no place left: nothing else keeps such a one from being chosen. */
+function whyNone(table: Dict, draw: Draw, tried: string): Refusal {
+  return isAnotherUp(table, draw, tried) ? 'upstream_full' : 'no_peer'
+}
+
+/** A peer that may have recovered, if this request is the one that finds out. */
+function planTrial(ground: Ground, draw: Draw): Plan | null {
+  const trial = trialOf(ground, draw)
+  if (trial === '' || !takeTrial(ground.load, trial, ground.nowMs)) {
+    return null
+  }
+  const choice = whoIsIn(ground.table, draw, trial.slice(1))
+  return choice === null ? null : { does: 'try', choice: choice, tried: '', isTrial: true }
+}
+
+function planOnce(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
+  const table = ground.table
+  const draw = drawOf(table, ground.asked, picked.key)
+  if (draw.arm !== undefined) {
+    ground.asked.variables.sluice_arm_cookie = draw.arm.cookie
+  }
+  const record = draw.unit === '' ? undefined : table.get(draw.unit)
+  if (record === undefined || record.length < DIGEST_LENGTH) {
+    return unknown(table, picked, draw.unit)
+  }
+  const trial = mayTry && picked.sid === '' && !isSecond ? planTrial(ground, draw) : null
+  if (trial !== null) {
+    return trial
+  }
+  const wish = picked.sid === '' ? drawWish(ground, draw) : { upstream: '', sid: picked.sid }
+  const known = whoIsIn(table, draw, wish.sid)
+  const wasTried = isSecond || (picked.sid !== '' && known !== null && known.peer.pooled)
+  const tried = wasTried ? wish.sid : ''
+  const choice = choose(ground, draw, wish, tried)
+  if (choice !== null) {
+    return { does: 'try', choice: choice, tried: tried, isTrial: false }
+  }
+  // The pool may not have had it, or only its kept-alive connection was dead: better asked twice than not at all.
+  return known !== null && known.peer.up
+    ? { does: 'try', choice: known, tried: tried, isTrial: false }
+    : { does: 'refuse', code: whyNone(table, draw, tried), name: draw.unit.slice(1), tried: tried }
+}
+
+/**
+ * Where to begin. `isSecond` says that the hop was asked for this request before and did not answer in time: what it chose
+ * then is left out now. `mayTry`: the request may be sent twice, so it may try a peer that is believed dead.
+ * Between two reads of one request a change may take a split or a route away. Its host leads to something else before that, so
+ * nothing is refused that was not looked up twice.
+ */
+export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
+  const made = planOnce(ground, picked, isSecond, mayTry)
+  return made.does === 'refuse' && picked.key.charAt(0) !== ':'
+    ? planOnce(ground, picked, isSecond, mayTry)
+    : made
+}

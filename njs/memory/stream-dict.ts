@@ -1,0 +1,23 @@
+/** In place of njs/memory/dict.ts for what runs in stream{}: nginx does not share a zone between http{} and stream{}. */
+import type { Dict, NumberDict, Zones } from './dict.js'
+
+declare const ngx: {
+  readonly shared: {
+    sluice_stream_table: Dict
+    sluice_stream_active: NumberDict
+    sluice_stream_load: NumberDict
+    sluice_stream_event: Dict
+    sluice_stream_counter: NumberDict
+  }
+}
+
+/** Asked for once: it costs as much as a read of the table. */
+const shared = ngx.shared
+
+export const zones: Zones = {
+  sluice_table: shared.sluice_stream_table,
+  sluice_active: shared.sluice_stream_active,
+  sluice_load: shared.sluice_stream_load,
+  sluice_event: shared.sluice_stream_event,
+  sluice_counter: shared.sluice_stream_counter,
+}

@@ -1,0 +1,27 @@
+/** Takes one of a peer's places, for as long as the request lasts. */
+import type { Entry, Rules } from '../../contract/table/rules.js'
+import type { NumberDict } from './dict.js'
+import { hold } from './on-exit.js'
+import { enterLoad, leaveLoad } from './load.js'
+
+/** False when another worker was quicker and the last place is gone. */
+export function take(
+  load: NumberDict,
+  rules: Rules,
+  upstream: string,
+  entry: Entry,
+  pid: number,
+): boolean {
+  const now = enterLoad(load, entry.sid, pid)
+  if (entry.maxConns > 0 && now > entry.maxConns) {
+    leaveLoad(load, entry.sid, pid)
+    return false
+  }
+  if (now > 0) {
+    hold(() => leaveLoad(load, entry.sid, pid))
+  }
+  if (rules.loadPercent > 0 && enterLoad(load, upstream, pid) > 0) {
+    hold(() => leaveLoad(load, upstream, pid))
+  }
+  return true
+}

@@ -1,0 +1,66 @@
+/**
+ * What one server of stream{} tells the next, to which it hands a connection on: `<unit>`; where that is tuned
+ * `<unit> <tuning> <address> <port>`, with where the client came in, and at last `<peer> <what it is told>`. No variable comes along, but nginx goes on counting the connection under the number that it has in all workers.
+ */
+import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { TUNING_MARK } from '../../contract/record/tuning.js'
+import { countFailure } from '../memory/count.js'
+import { zones } from '../memory/dict.js'
+import type { Dict } from '../memory/dict.js'
+
+interface Handed extends Dict {
+  pop(key: string): string | undefined
+}
+
+declare const ngx: { readonly shared: { sluice_stream_handed: Handed } }
+
+function numberOf(s: NginxStreamRequest): string {
+  return s.variables.connection as string
+}
+
+/** Where it cannot be told, the next server closes the connection. */
+export function hand(s: NginxStreamRequest, told: string): void {
+  try {
+    ngx.shared.sluice_stream_handed.set(numberOf(s), told)
+  } catch (error) {
+    countFailure(zones.sluice_counter, 'handing a connection on', error, s)
+  }
+}
+
+/** '' where nothing was told. */
+export function takeHanded(s: NginxStreamRequest): string {
+  return ngx.shared.sluice_stream_handed.pop(numberOf(s)) || ''
+}
+
+/** ` 127.0.0.1 9100` */
+export function cameTo(s: NginxStreamRequest): string {
+  return ' ' + s.variables.server_addr + ' ' + s.variables.server_port
+}
+
+/** Hands on to the server that is for the unit, and names its socket. `place`: what `cameTo` said. */
+export function handTuned(s: NginxStreamRequest, unit: string, place: () => string): string {
+  const record = zones.sluice_table.get(unit)
+  if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {
+    hand(s, unit)
+    return 'handed'
+  }
+  const space = record.indexOf(' ', DIGEST_LENGTH)
+  hand(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + place())
+  return 'tuned'
+}
+
+export interface Tuned {
+  unit: string
+  /** By its name. */
+  tuning: string
+  /** Where the client came in. */
+  address: string
+  port: string
+}
+
+/** What `handTuned` told of a unit that is tuned. */
+export function parseTuned(told: string): Tuned {
+  const parts = told.split(' ')
+  const at = (i: number): string => parts[i] || ''
+  return { unit: at(0), tuning: at(1), address: at(2), port: at(3) }
+}

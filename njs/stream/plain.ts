@@ -1,0 +1,55 @@
+/**
+ * The peer of a connection to a plain route, which nearly all are: one upstream without rules, whose peer need not be asked first
+ * because there is no other. It stands apart from `rest` (scripts/build.mjs), since every connection pays for what is made.
+ */
+import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import type { Dict } from '../memory/dict.js'
+import { zones } from '../memory/dict.js'
+import { follow } from '../memory/count-in-flight.js'
+import { lineOf, linesFor } from '../table/peer-line.js'
+
+/** What the record of a port or name holds that has one untuned route to one upstream. */
+const ROUTE = '/ '
+/** Rules that are none but for this: nobody is asked first. */
+const ONE_TRY = 'n 0 0 tries=1'
+
+/** `<sid> <address> <id> <flags>` of the peer that the slot names; '' for all that `rest` has to look at. */
+function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
+  const slash = key.lastIndexOf('/')
+  const host = table.get(key.slice(0, slash)) || ''
+  const unit = host.slice(DIGEST_LENGTH + ROUTE.length)
+  if (unit < ':' || unit > ';' || !host.startsWith(ROUTE, DIGEST_LENGTH)) {
+    return ''
+  }
+  // Several lines are no unit's name.
+  const record = table.get(unit) || ''
+  const sid = table.get(unit + key.slice(slash)) || ''
+  if (record === '' || sid < '/') {
+    return ''
+  }
+  const space = record.indexOf(' ', DIGEST_LENGTH)
+  const isOnce = space > 0 && record.slice(space + 1) === ONE_TRY
+  if (space > 0 && !isOnce) {
+    return ''
+  }
+  const lines = linesFor(table, unit, record, sid)
+  const isAlone = record.slice(DIGEST_LENGTH) === '1' && lines.indexOf('\n') < 0
+  return isOnce || isAlone || s.variables.protocol !== 'TCP' ? lineOf(lines, sid) : ''
+}
+
+/** Allows a plain connection; false for any other, of which nothing has happened. `key`: `@tcp*9100/7`. */
+export function allowPlain(s: NginxStreamRequest, key: string): boolean {
+  try {
+    const parts = plainLine(s, zones.sluice_table, key).split(' ')
+    if (parts.length < 4 || (parts[3] as string) < 'u') {
+      return false
+    }
+    follow(parts[0] as string)
+    s.variables.sluice_peer = parts[1]
+  } catch (error) {
+    // What threw here throws there too, and is told.
+    return false
+  }
+  s.allow()
+  return true
+}

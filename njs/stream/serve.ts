@@ -1,0 +1,153 @@
+/**
+ * Connections: to which peer one goes. nginx tries no second peer where proxy_pass has a variable, so one that would not take the
+ * connection is found out before, by a connection that is closed again; where there is no second peer, that is spared.
+ */
+import { STATE_KEY, parseState } from '../../contract/table/table.js'
+import { MAX_TRIES, NOBODY, SHARES } from '../../contract/table/zones.js'
+import { choose, drawWish, isAnotherUp, whoIs } from '../choose/choice.js'
+import type { Choice, Draw, Ground } from '../choose/choice.js'
+import { count, countFailure } from '../memory/count.js'
+import { zones } from '../memory/dict.js'
+import { follow } from '../memory/count-in-flight.js'
+import type { Asked } from '../table/asked.js'
+import { drawOf } from '../choose/draw.js'
+import { counts } from '../choose/policy/balance.js'
+import { fallbackOf } from './fallback.js'
+import { mostTries, takes, tell, tryTrial } from './preflight.js'
+import { take } from '../memory/take-place.js'
+
+const counter = zones.sluice_counter
+const ANOTHER = { upstream: '', sid: '' }
+
+function groundOf(s: NginxStreamRequest): Ground {
+  const asked = { uri: '/', variables: s.variables } as unknown as Asked
+  return { table: zones.sluice_table, load: zones.sluice_load, asked: asked, nowMs: Date.now() }
+}
+
+/** False when another worker took the peer's last place meanwhile. */
+function claim(choice: Choice): boolean {
+  const ruled = choice.ruled
+  return (
+    ruled === undefined ||
+    !counts(ruled.rules) ||
+    take(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
+  )
+}
+
+/** Counts the connection for drains, for as long as it lasts. */
+function followTry(s: NginxStreamRequest, sid: string): void {
+  try {
+    follow(sid)
+  } catch (error) {
+    countFailure(counter, 'counting a connection', error, s)
+  }
+}
+
+function isWorthAsking(
+  s: NginxStreamRequest,
+  draw: Draw,
+  choice: Choice,
+  tried: string,
+  nth: number,
+): boolean {
+  return (
+    s.variables.protocol === 'TCP' &&
+    nth + 1 < mostTries(choice.upstream) &&
+    isAnotherUp(zones.sluice_table, draw, tried + ' ' + choice.peer.sid)
+  )
+}
+
+/** While it was asked, it may have been drained or removed. The split that led to it may be gone as well, which is not its fault. */
+function isStillUp(choice: Choice): boolean {
+  const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
+  return now !== null && (now.peer.up || !choice.peer.up)
+}
+
+/** Whether the connection is to go there: then one of the peer's places is taken. */
+async function isTaken(
+  s: NginxStreamRequest,
+  draw: Draw,
+  choice: Choice,
+  tried: string,
+  nth: number,
+): Promise<boolean> {
+  if (isWorthAsking(s, draw, choice, tried, nth)) {
+    const isThere = await takes(s, choice.peer.address)
+    if (!isThere) {
+      tell(s, 'f' + choice.peer.sid)
+      count(counter, 'retried', s)
+    }
+    if (!isThere || !isStillUp(choice)) {
+      return false
+    }
+  }
+  return claim(choice)
+}
+
+/** Why nobody serves, counted. */
+function countNone(s: NginxStreamRequest, ground: Ground, draw: Draw): void {
+  const isKnown = draw.unit !== '' && ground.table.get(draw.unit) !== undefined
+  const isWhole = parseState(ground.table.get(STATE_KEY)).whole
+  count(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
+}
+
+/** What the fallback has, or why nobody serves, counted. */
+function elsewhere(s: NginxStreamRequest, ground: Ground, draw: Draw, key: string): string {
+  const left = fallbackOf(s, key.slice(0, key.lastIndexOf('/')))
+  if (left === '' || left === NOBODY) {
+    countNone(s, ground, draw)
+    return ''
+  }
+  count(counter, 'fallback', s)
+  return left
+}
+
+/**
+ * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads: between two reads, and more so while a
+ * peer was asked, a change may take a split away. Its port leads to something else before that, so nothing is refused that was not
+ * looked up twice.
+ */
+async function find(s: NginxStreamRequest, key: string): Promise<string> {
+  const ground = groundOf(s)
+  const trial = await tryTrial(s, ground, drawOf(ground.table, ground.asked, key))
+  let tried = trial.tried
+  let wasNone = false
+  if (trial.choice !== null && claim(trial.choice)) {
+    followTry(s, trial.choice.peer.sid)
+    return trial.choice.peer.address
+  }
+  for (let nth = 0; nth < MAX_TRIES; nth++) {
+    const draw = drawOf(ground.table, ground.asked, key)
+    draw.share = (draw.share + nth * 619) % SHARES
+    const wish = nth === 0 ? drawWish(ground, draw) : ANOTHER
+    const choice = choose(ground, draw, wish, tried)
+    if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
+      followTry(s, choice.peer.sid)
+      return choice.peer.address
+    }
+    if (choice !== null) {
+      tried = tried + ' ' + choice.peer.sid
+    } else if (wasNone) {
+      return elsewhere(s, ground, draw, key)
+    }
+    wasNone = choice === null
+  }
+  count(counter, 'noPeer', s)
+  return ''
+}
+
+/** Chooses, or closes the connection. Never throws. */
+export async function serve(s: NginxStreamRequest, key: string): Promise<void> {
+  let address = ''
+  try {
+    address = await find(s, key)
+  } catch (error) {
+    countFailure(counter, 'the pick of a connection', error, s)
+  }
+  if (address === '') {
+    s.deny()
+    return
+  }
+  s.variables.sluice_peer = address
+  s.allow()
+}

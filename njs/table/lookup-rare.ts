@@ -1,0 +1,67 @@
+/** What few hosts need of a lookup: conditions, and lines in chunks. Put inside `seldom` by the build (scripts/build.mjs). */
+import { isMet } from '../../contract/table/condition.js'
+import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
+import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import type { Dict } from '../memory/dict.js'
+import type { Asked } from './asked.js'
+
+export interface Seldom {
+  unitIf: typeof unitIf
+  matchChunks: typeof matchChunks
+}
+
+const SLASH = 47
+
+/** The unit in the rest of a line, `<unit>` and conditions, if those hold; else ''. */
+function unitIf(rest: string, asked: Asked): string {
+  const parts = rest.split('\t')
+  return parts.every((condition, i) => i === 0 || isMet(condition, asked.variables))
+    ? (parts[0] as string)
+    : ''
+}
+
+/** Where the path may be cut behind so many whole segments, and the hash of what is before. */
+function cutsOf(path: string, most: number): Array<{ end: number; hash: number }> {
+  const cuts = [{ end: 1, hash: 0 }]
+  let hash = 0
+  for (let i = 1; i <= path.length && i <= MOST_PREFIX && cuts.length <= most; i++) {
+    const code = i < path.length ? path.charCodeAt(i) : SLASH
+    if (code === SLASH) {
+      cuts.push({ end: i, hash: hash })
+    }
+    hash = nextHash(hash, code)
+  }
+  return cuts
+}
+
+/** The unit of the first line that fits, where a host's lines stand in chunks; else ''. */
+function matchChunks(
+  table: Dict,
+  host: string,
+  record: string,
+  asked: Asked,
+  least: number,
+): string {
+  const path = asked.uri
+  const told = record.slice(DIGEST_LENGTH).split(' ')
+  const cuts = cutsOf(path, Number(told[2]))
+  let unit = ''
+  for (let i = 2; unit === '' && i < told.length; i++) {
+    const cut = cuts[Number(told[i])]
+    if (cut !== undefined && cut.end >= least) {
+      const lines = table.get(chunkKey(host, Number(told[1]), cut.hash)) || ''
+      const prefix = '\n' + path.slice(0, cut.end) + ' '
+      let at = lines.indexOf(prefix)
+      while (unit === '' && at >= 0) {
+        const end = lines.indexOf('\n', at + 1)
+        unit = unitIf(lines.slice(at + prefix.length, end), asked)
+        at = lines.indexOf(prefix, end)
+      }
+    }
+  }
+  return unit
+}
+
+export function seldom(): Seldom {
+  return { unitIf: unitIf, matchChunks: matchChunks }
+}

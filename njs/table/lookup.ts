@@ -1,0 +1,121 @@
+/** From a request's key to the unit that serves it and to the SID it draws. Shared by the front and the hop. */
+import { ACME_PREFIX } from '../../contract/table/host-record.js'
+import {
+  DIGEST_LENGTH,
+  SHARE_LENGTH,
+  SID_LENGTH,
+  parseSlot,
+  shareCell,
+} from '../../contract/table/table.js'
+import type { SlotValue } from '../../contract/table/table.js'
+import type { Dict } from '../memory/dict.js'
+import type { Asked } from './asked.js'
+import { seldom } from './lookup-rare.js'
+
+/** `@host`: 253 characters of host are all that a name can have. */
+const MOST_HOST_LENGTH = 254
+
+function fits(path: string, prefix: string): boolean {
+  // To compare costs less than to call.
+  return (
+    path >= prefix &&
+    (path === prefix || (path.startsWith(prefix) && path.charAt(prefix.length) === '/'))
+  )
+}
+
+/** The unit of the first line that fits; else ''. `least`: the length of the shortest prefix that counts. */
+function matchHost(
+  table: Dict,
+  host: string,
+  record: string | undefined,
+  asked: Asked,
+  least: number,
+): string {
+  const lines = record === undefined ? '' : record
+  const path = asked.uri
+  let unit = ''
+  let at = DIGEST_LENGTH
+  let space = lines.indexOf(' ', at)
+  while (unit === '' && space > 0) {
+    const prefix = lines.slice(at, space)
+    if (prefix === '*') {
+      return seldom().matchChunks(table, host, lines, asked, least)
+    }
+    const end = lines.indexOf('\n', space)
+    if ((prefix === '/' || fits(path, prefix)) && (least === 0 || prefix.length >= least)) {
+      const rest = end < 0 ? lines.slice(space + 1) : lines.slice(space + 1, end)
+      unit = rest.indexOf('\t') < 0 ? rest : seldom().unitIf(rest, asked)
+    }
+    at = end + 1
+    space = end < 0 ? -1 : lines.indexOf(' ', at)
+  }
+  return unit
+}
+
+/** The pattern with routes that `@a.b.c` falls under; `@*` when there is no other. */
+function wildcardOf(table: Dict, unit: string): string {
+  let dot = unit.length <= MOST_HOST_LENGTH ? unit.indexOf('.') : -1
+  const first = dot
+  while (dot > 0) {
+    const host = '@*' + unit.slice(dot)
+    if (table.get(host) !== undefined) {
+      return host
+    }
+    dot = unit.indexOf('.', dot + 1)
+  }
+  dot = first > 0 ? unit.lastIndexOf('.') : -1
+  while (dot > 0) {
+    const host = unit.slice(0, dot) + '.*'
+    if (table.get(host) !== undefined) {
+      return host
+    }
+    dot = unit.lastIndexOf('.', dot - 1)
+  }
+  return '@*'
+}
+
+/**
+ * `@app.example.com/7` and a request for `/api/x` → `:api`; `:web/7` → `:web`; '' when no route fits. Hosts in nginx's own order: for
+ * `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`, and any host at the very last; for `.app.example.com/7` first of all, where that has
+ * routes below ACME_PREFIX.
+ */
+export function findUnit(table: Dict, key: string, asked: Asked): string {
+  let unit = key.slice(0, key.lastIndexOf('/'))
+  if (unit < '/' && unit.charAt(0) === '.') {
+    const challenged = matchHost(table, '@*', table.get('@*'), asked, ACME_PREFIX.length)
+    unit = challenged === '' ? '@' + unit.slice(1) : challenged
+  }
+  if (unit < '@' || unit > 'A') {
+    return unit
+  }
+  let host = unit
+  let record = table.get(host)
+  if (record === undefined) {
+    host = wildcardOf(table, unit)
+    record = table.get(host)
+  }
+  return matchHost(table, host, record, asked, 0)
+}
+
+/** The SID that a slot's value holds for a share (0 to 999); '' when its cell is gone. */
+export function drawSid(table: Dict, slotKey: string, value: string, share: number): string {
+  if (value.length === SID_LENGTH) {
+    return value
+  }
+  if (value.charAt(0) === '#') {
+    const cell = shareCell(share, Number(value.slice(1)))
+    const sid = table.get(slotKey + '/' + cell)
+    return sid === undefined ? '' : sid
+  }
+  let at = 1
+  while (at + SHARE_LENGTH < value.length && Number(value.slice(at, at + 3)) <= share) {
+    at += SHARE_LENGTH
+  }
+  return value.slice(at + 3, at + SHARE_LENGTH)
+}
+
+/** A unit's slot as it is, and its key; undefined when it has none. */
+export function readSlot(table: Dict, unit: string, slot: string): SlotValue | undefined {
+  const text = table.get(unit + '/' + slot)
+  return text === undefined ? undefined : parseSlot(text)
+}

@@ -1,0 +1,114 @@
+import type { IEvent } from 'etcd3'
+import type { EtcdListing, Standing } from './range.js'
+import { entryOf } from './range.js'
+import { applyChange, isUnder } from '../operations.js'
+import type { Change, Entry } from '../registry.js'
+
+/** What one watch has been told, which is what its user knows. */
+export class EtcdKnown {
+  readonly #root: string
+  readonly #prefixes: readonly string[]
+  #entries = new Map<string, Entry>()
+  /** Deletes delivered while a comparison is under way. */
+  #deleted: Map<string, number> | undefined
+  #standing: Standing | undefined
+  #revision = 0
+
+  constructor(root: string, prefixes: readonly string[]) {
+    this.#root = root
+    this.#prefixes = prefixes
+  }
+
+  /** Everything up to this was delivered. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  get entries(): Entry[] {
+    return [...this.#entries.values()]
+  }
+
+  /** What of a listing is wanted here. */
+  wanted({ entries }: EtcdListing): Entry[] {
+    return entries.filter(({ key }) => isUnder(key, this.#prefixes))
+  }
+
+  /** Whether a key that is known has become older: then the listing is of another store. */
+  wentBack(listing: EtcdListing): boolean {
+    return listing.entries.some(
+      ({ key, revision }) => revision < (this.#entries.get(key)?.revision ?? 0),
+    )
+  }
+
+  replace(listing: EtcdListing): void {
+    this.#entries = new Map(this.wanted(listing).map((entry) => [entry.key, entry]))
+    this.#standing = listing.standing
+    this.#revision = listing.revision
+  }
+
+  /** Whether an answer cannot come from the store known, as it was known or later. */
+  isOther({ clusterId, revision, term }: Standing): boolean {
+    const known = this.#standing
+    if (known === undefined) return false
+    return clusterId !== known.clusterId || term < known.term || revision < this.#revision
+  }
+
+  /** Takes over events; answers what of them is news, in order. */
+  take(events: readonly IEvent[]): { changes: Change[]; revision: number } {
+    const since = this.#revision
+    const changes: Change[] = []
+    for (const event of events) {
+      const revision = Number(event.kv.mod_revision)
+      // Some versions of etcd deliver twice.
+      if (revision <= since) continue
+      this.#revision = Math.max(this.#revision, revision)
+      const change = this.#changeOf(event)
+      if (!isUnder(change.key, this.#prefixes)) continue
+      changes.push(change)
+      applyChange(this.#entries, change)
+      if (change.type === 'delete') this.#deleted?.set(change.key, revision)
+    }
+    return { changes, revision: this.#revision }
+  }
+
+  /** To be called before the listing that {@link differs} will be asked about. */
+  beginComparison(): void {
+    this.#deleted = new Map()
+  }
+
+  endComparison(): void {
+    this.#deleted = undefined
+  }
+
+  /** The first key of which `listing` knows better, or undefined. What came after the listing counts as news, not as difference. */
+  differs(listing: EtcdListing): string | undefined {
+    const wanted = this.wanted(listing)
+    const missed = wanted.find(({ key, revision }) => {
+      const known = this.#entries.get(key)
+      if (known === undefined) return (this.#deleted?.get(key) ?? 0) <= revision
+      // Older than listed: missed. Newer, though the listing is newer still: another history than ours.
+      return (
+        known.revision < revision ||
+        (known.revision > revision && known.revision <= listing.revision)
+      )
+    })
+    if (missed !== undefined) return missed.key
+    const there = new Set(wanted.map(({ key }) => key))
+    for (const { key, revision } of this.#entries.values()) {
+      if (!there.has(key) && revision <= listing.revision) return key
+    }
+    return undefined
+  }
+
+  #changeOf({ type, kv }: IEvent): Change {
+    const { key, value, revision } = entryOf(kv, this.#root)
+    if (type !== 'Delete' && String(type) !== 'DELETE') return { type: 'put', key, value, revision }
+    return { type: 'delete', key, revision, expired: this.#whetherExpired(key) }
+  }
+
+  /** Etcd does not tell a lost lease from a delete; who deletes on purpose marks the record first. */
+  #whetherExpired(key: string): false | undefined {
+    const last = this.#entries.get(key)?.value ?? ''
+    return last.includes('"gone":true') ? false : undefined
+  }
+}

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { isMap, isScalar, parseDocument } from 'yaml'
+import { SETTING_NAMES, settingOf } from './table.js'
+import type { SettingName } from './table.js'
+import type { ToldValues } from './sources.js'
+import { SluiceError, messageOf } from '../errors.js'
+import { nearest } from './nearest.js'
+
+function refuse(origin: string, problem: string): never {
+  throw new SluiceError('invalid', `${origin}: ${problem}`)
+}
+
+/** A secret's own file, without the newline that editors end it with. */
+export function readSecret(path: string, origin: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    return refuse(origin, `${path} cannot be read (${messageOf(error)})`)
+  }
+}
+
+/** Names as they may stand in the file; a secret also as `apiTokenFile`. */
+function knownKeys(): Map<string, { name: SettingName; isFile: boolean }> {
+  const known = new Map<string, { name: SettingName; isFile: boolean }>()
+  for (const name of SETTING_NAMES) {
+    known.set(name, { name, isFile: false })
+    if (settingOf(name).secret === true) {
+      known.set(name + 'File', { name, isFile: true })
+    }
+  }
+  return known
+}
+
+function parseYaml(path: string): Array<[key: string, text: string | null | undefined]> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    return refuse('settings file', `${path} cannot be read (${messageOf(error)})`)
+  }
+  const document = parseDocument(text, { prettyErrors: true })
+  const problem = document.errors[0]
+  if (problem !== undefined) {
+    refuse(path, problem.message)
+  }
+  if (document.contents === null) {
+    return []
+  }
+  if (!isMap(document.contents)) {
+    return refuse(path, 'must be a list of settings such as "httpPort: 8080"')
+  }
+  return document.contents.items.map(({ key, value }) => [
+    isScalar(key) ? String(key.value) : '',
+    scalarText(value),
+  ])
+}
+
+/** As it stands in the file, so that `0123` stays what it is; null when nothing is there, undefined for a list or a map. */
+function scalarText(node: unknown): string | null | undefined {
+  if (node === null || !isScalar(node)) {
+    return node === null ? null : undefined
+  }
+  if (node.value === null) {
+    return null
+  }
+  return typeof node.value === 'string' ? node.value : (node.source ?? '')
+}
+
+/** What a YAML file says, by setting. Relative paths in it are taken from `base`. */
+export function readFileValues(path: string, base: string): ToldValues {
+  const known = knownKeys()
+  const told: ToldValues = new Map()
+  for (const [key, text] of parseYaml(path)) {
+    const origin = `${path}: ${key}`
+    const entry = known.get(key)
+    if (entry === undefined) {
+      const name = nearest(key, known.keys())
+      return refuse(origin, 'no such setting' + (name ? `; did you mean ${name}?` : ''))
+    }
+    if (text === null) {
+      continue
+    }
+    if (text === undefined) {
+      return refuse(origin, 'must be a single value')
+    }
+    if (told.has(entry.name)) {
+      return refuse(origin, `${entry.name} and ${entry.name}File are both set; keep one`)
+    }
+    told.set(entry.name, {
+      text: entry.isFile ? readSecret(resolve(base, text), origin) : text,
+      origin,
+      base,
+    })
+  }
+  return told
+}

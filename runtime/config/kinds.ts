@@ -1,0 +1,191 @@
+/** What a setting's text may be. Flags, environment and file all bring text; one parser each decides what it means. */
+import { isAbsolute, resolve } from 'node:path'
+import { parseIp, printIp } from '../../contract/guard/address.js'
+import { isHost, isName, isWhole } from '../../contract/guard/names.js'
+import { portsIn, printPorts } from '../../contract/guard/ports.js'
+
+export interface Kind<T> {
+  /** For the error: "expected …". */
+  expected: string
+  /** undefined when the text is not one. Relative paths are taken from `base`. */
+  parse(text: string, base: string): T | undefined
+  /** The inverse: text that parses to the same value. */
+  print(value: T): string
+}
+
+/** Anything but nothing and control characters. */
+export const TEXT: Kind<string> = {
+  expected: 'a text',
+  parse: (text) => (text !== '' && !/\p{Cc}/u.test(text) ? text : undefined),
+  print: (value) => value,
+}
+
+/** An absolute path without characters that nginx's configuration would read as something else. */
+export const PATH: Kind<string> = {
+  expected: 'a path without spaces, quotes, ;, {, }, $ or #',
+  parse: (text, base) => {
+    const path = isAbsolute(text) ? resolve(text) : resolve(base, text)
+    return text !== '' && !/[\s"';{}$#\\\p{Cc}]/u.test(path) ? path : undefined
+  },
+  print: (value) => value,
+}
+
+/** A path, or a bare name, which is looked for where a shell would. */
+export const EXECUTABLE: Kind<string> = {
+  ...PATH,
+  expected: 'a program: its path, or its name when it is on the PATH',
+  parse: (text, base) => (/^[\w.-]+$/.test(text) ? text : PATH.parse(text, base)),
+}
+
+export const NAME: Kind<string> = {
+  expected: 'a name: lower-case letters, digits and -, at most 63',
+  parse: (text) => (isName(text) ? text : undefined),
+  print: (value) => value,
+}
+
+export const DOMAIN: Kind<string> = {
+  expected: 'a host name such as localhost or apps.example.com',
+  parse: (text) => (isHost(text) ? text : undefined),
+  print: (value) => value,
+}
+
+export const ADDRESS: Kind<string> = {
+  expected: 'an IP address such as 127.0.0.1',
+  parse: (text) => {
+    const bytes = parseIp(text)
+    return bytes === null ? undefined : printIp(bytes)
+  },
+  print: (value) => value,
+}
+
+/** No object, which would know `toString` too. */
+const SPELLINGS = new Map([
+  ['true', true],
+  ['1', true],
+  ['false', false],
+  ['0', false],
+])
+
+export const BOOLEAN: Kind<boolean> = {
+  expected: 'true or false',
+  parse: (text) => SPELLINGS.get(text),
+  print: String,
+}
+
+export function whole(least: number, most: number): Kind<number> {
+  return {
+    expected: `a whole number from ${least} to ${most}`,
+    parse: (text) => {
+      const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN
+      return value >= least && value <= most ? value : undefined
+    },
+    print: String,
+  }
+}
+
+export const PORT = whole(1, 65535)
+
+const MOST_PORTS = 1000
+
+/** Ports for routes: `9100-9104,9106` → `9100-9104 9106`, `off` → ''. */
+export const PORTS: Kind<string> = {
+  expected: `ports such as 9100-9109 or 9100-9104,9200, at most ${MOST_PORTS}, or off`,
+  parse: (text) => {
+    if (text === 'off') {
+      return ''
+    }
+    if (!/^\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*$/.test(text)) {
+      return undefined
+    }
+    const ports = [...new Set(portsIn(text.replaceAll(',', ' ')))].sort((a, b) => a - b)
+    const fits = ports.length > 0 && ports.length <= MOST_PORTS && ports.every(isPort)
+    return fits ? printPorts(ports) : undefined
+  },
+  print: (value) => (value === '' ? 'off' : value.replaceAll(' ', ',')),
+}
+
+/** `10.0.0.0/8`, in the one spelling; undefined where it is none, or has bits beyond its prefix. */
+function networkOf(text: string): string | undefined {
+  const [address = '', length, ...more] = text.split('/')
+  const bytes = parseIp(address)
+  // One that IPv6 writes and that is IPv4 has a prefix of which nobody knows how it counts.
+  if (bytes === null || more.length > 0 || (bytes.length === 4) === address.includes(':')) {
+    return undefined
+  }
+  const most = bytes.length * 8
+  const bits = length === undefined ? most : /^\d{1,3}$/.test(length) ? Number(length) : NaN
+  const isBeyond = (byte: number, i: number) =>
+    byte % 2 ** Math.min(8, Math.max(0, 8 * i + 8 - bits)) !== 0
+  return bits <= most && !bytes.some(isBeyond) ? `${printIp(bytes)}/${bits}` : undefined
+}
+
+export const NETWORKS: Kind<string[]> = {
+  expected:
+    'addresses and networks such as 192.0.2.7,10.0.0.0/8, whose bits beyond the prefix are 0',
+  parse: (text) => {
+    const networks = text.split(',').map((each) => networkOf(each.trim()))
+    const known = networks.filter((each) => each !== undefined)
+    return known.length === networks.length ? [...new Set(known)] : undefined
+  },
+  print: (value) => value.join(','),
+}
+
+function isPort(port: number): boolean {
+  return isWhole(port, 1, 65535)
+}
+
+export function choice<const T extends string>(...choices: T[]): Kind<T> {
+  return {
+    expected: choices.join(' or '),
+    parse: (text) => choices.find((each) => each === text),
+    print: (value) => value,
+  }
+}
+
+export function pattern(expected: string, regex: RegExp): Kind<string> {
+  return {
+    expected,
+    parse: (text) => (regex.test(text) ? text : undefined),
+    print: (value) => value,
+  }
+}
+
+const UNIT_BYTES: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
+
+/** `64m`: bytes, or with k, m or g. */
+export function size(leastBytes: number, mostBytes: number): Kind<number> {
+  return {
+    expected: `a size such as 64m, from ${printSize(leastBytes)} to ${printSize(mostBytes)}`,
+    parse: (text) => {
+      const match = /^(\d{1,12})([kmg]?)$/.exec(text.toLowerCase())
+      const bytes = match === null ? NaN : Number(match[1]) * (UNIT_BYTES[match[2] ?? ''] ?? NaN)
+      return bytes >= leastBytes && bytes <= mostBytes ? bytes : undefined
+    },
+    print: printSize,
+  }
+}
+
+function printSize(bytes: number): string {
+  const unit = ['g', 'm', 'k'].find((each) => bytes % (UNIT_BYTES[each] ?? NaN) === 0) ?? ''
+  return `${bytes / (UNIT_BYTES[unit] ?? 1)}${unit}`
+}
+
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** `15s`: milliseconds, from a number with ms, s, m or h. */
+export function duration(leastMs: number, mostMs: number): Kind<number> {
+  return {
+    expected: `a duration such as 15s, from ${printDuration(leastMs)} to ${printDuration(mostMs)}`,
+    parse: (text) => {
+      const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text)
+      const ms = match === null ? NaN : Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? NaN)
+      return ms >= leastMs && ms <= mostMs ? ms : undefined
+    },
+    print: printDuration,
+  }
+}
+
+function printDuration(ms: number): string {
+  const unit = ['h', 'm', 's'].find((each) => ms > 0 && ms % (UNIT_MS[each] ?? NaN) === 0) ?? 'ms'
+  return `${ms / (UNIT_MS[unit] ?? 1)}${unit}`
+}

@@ -1,0 +1,233 @@
+/** Settings from flags, environment, file and defaults, in this order. What is unknown or wrong is refused by name. */
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { SETTINGS, SETTING_NAMES, fallbackOf, flagOf, settingOf, variableOf } from './table.js'
+import type { SettingName, Values } from './table.js'
+import { wrongTogether } from './together.js'
+import { readFileValues, readSecret } from './file.js'
+import { SluiceError } from '../errors.js'
+import { nearest } from './nearest.js'
+import type { EtcdSettings, FileModeSettings, Settings } from './settings.js'
+import type { Told, ToldValues } from './sources.js'
+
+/** Variables that are ours but no settings: the client's address of the API, and where the file is. */
+const OTHER_VARIABLES = ['SLUICE_API', 'SLUICE_CONFIG']
+/** Variables under this prefix belong to the tests. */
+const TEST_PREFIX = 'SLUICE_TEST_'
+
+export interface ConfigInput {
+  /** Flags without their dashes: `{'http-port': '8080'}`. Only settings' flags and `config`. */
+  flags: ReadonlyMap<string, string>
+  environment: NodeJS.ProcessEnv
+  directory: string
+}
+
+export interface Config {
+  settings: Settings
+  /** Where each setting came from, for `--print-config`. */
+  origins: ReadonlyMap<SettingName, string>
+  values: Values
+}
+
+function invalid(origin: string, problem: string, field?: string): SluiceError {
+  return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
+}
+
+function fromFlags({ flags, directory }: ConfigInput): ToldValues {
+  const told: ToldValues = new Map()
+  for (const name of SETTING_NAMES) {
+    const text = flags.get(flagOf(name))
+    if (text === undefined) {
+      continue
+    }
+    const origin = 'flag --' + flagOf(name)
+    const secret = settingOf(name).secret === true
+    told.set(name, {
+      text: secret ? readSecret(resolve(directory, text), origin) : text,
+      origin,
+      base: directory,
+    })
+  }
+  return told
+}
+
+/** Every variable that has our prefix must be known: a typing error there would otherwise be silent. */
+function checkVariables(environment: NodeJS.ProcessEnv): void {
+  const known = new Set(OTHER_VARIABLES)
+  for (const name of SETTING_NAMES) {
+    known.add(variableOf(name))
+    if (settingOf(name).secret === true) {
+      known.add(variableOf(name) + '_FILE')
+    }
+  }
+  for (const variable of Object.keys(environment)) {
+    const ours = variable.startsWith('SLUICE_') && !variable.startsWith(TEST_PREFIX)
+    if (ours && !known.has(variable)) {
+      throw invalid('environment ' + variable, 'no such setting' + suggestion(variable, known))
+    }
+  }
+}
+
+export function suggestion(given: string, known: Iterable<string>, prefix = ''): string {
+  const name = nearest(given, known)
+  return name === undefined ? '' : `; did you mean ${prefix}${name}?`
+}
+
+/** An empty variable is one that is not set: compose files and shells cannot always leave it out. */
+function fromEnvironment({ environment, directory }: ConfigInput): ToldValues {
+  checkVariables(environment)
+  const told: ToldValues = new Map()
+  for (const name of SETTING_NAMES) {
+    const variable = variableOf(name)
+    const text = environment[variable] ?? ''
+    const file = settingOf(name).secret === true ? (environment[variable + '_FILE'] ?? '') : ''
+    if (text !== '' && file !== '') {
+      throw invalid('environment', `both ${variable} and ${variable}_FILE are set; keep one`, name)
+    }
+    if (text !== '') {
+      told.set(name, { text, origin: 'environment ' + variable, base: directory })
+    }
+    if (file !== '') {
+      const origin = `environment ${variable}_FILE`
+      const secret = readSecret(resolve(directory, file), origin)
+      told.set(name, { text: secret, origin, base: directory })
+    }
+  }
+  return told
+}
+
+function fromFile(input: ConfigInput, home: string): ToldValues {
+  const { flags, environment, directory } = input
+  const chosen = flags.get('config') ?? environment['SLUICE_CONFIG'] ?? ''
+  const path = chosen === '' ? join(home, 'sluice.yaml') : resolve(directory, chosen)
+  if (chosen === '' && !existsSync(path)) {
+    return new Map()
+  }
+  const told = readFileValues(path, dirname(path))
+  const named = told.get('home')
+  if (chosen === '' && named !== undefined) {
+    throw invalid(named.origin, 'a file that is found through the home cannot set it', 'home')
+  }
+  return told
+}
+
+function parse(name: SettingName, told: Told): unknown {
+  const { kind, secret } = settingOf(name)
+  const value = kind.parse(told.text, told.base)
+  if (value === undefined) {
+    const shown = secret === true ? 'the value' : JSON.stringify(told.text.slice(0, 200))
+    throw invalid(told.origin, `${shown} is not right; expected ${kind.expected}`, name)
+  }
+  return value
+}
+
+function fallback(name: SettingName, base: string): Told | undefined {
+  const text = fallbackOf(name)
+  return text === undefined ? undefined : { text, origin: 'default', base }
+}
+
+/** Reads everything that says something, and decides. Throws `invalid`, which names the setting and where it came from. */
+export function loadConfig(input: ConfigInput): Config {
+  const flags = fromFlags(input)
+  const environment = fromEnvironment(input)
+  const early = flags.get('home') ?? environment.get('home') ?? fallback('home', input.directory)
+  const file = fromFile(input, String(parse('home', early as Told)))
+  const values: Partial<Record<SettingName, unknown>> = {}
+  const origins = new Map<SettingName, string>()
+  for (const name of SETTING_NAMES) {
+    const sources = [flags, environment, file]
+    const told = sources.map((source) => source.get(name)).find((each) => each !== undefined)
+    const decided = told ?? fallback(name, input.directory)
+    values[name] = decided === undefined ? undefined : parse(name, decided)
+    origins.set(name, decided?.origin ?? 'default')
+  }
+  const complete = values as Values
+  const wrong = wrongTogether(complete)
+  if (wrong !== undefined) {
+    throw invalid(origins.get(wrong.name) ?? wrong.name, wrong.problem, wrong.name)
+  }
+  return { settings: toSettings(complete), origins, values: complete }
+}
+
+function toSettings(values: Values): Settings {
+  const { tableSize, allowLoopback, home, bind } = values
+  const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
+  const { apiPort, apiToken } = values
+  const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
+  const { registry, cluster, docker, domain, zone, workers, nginx } = values
+  const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
+  const local = registry === 'embedded' || registry.startsWith('unix:')
+  return {
+    ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiToken },
+    ...{ registry, cluster, docker, domain, zone },
+    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
+    tableBytes: tableSize,
+    allowLoopback: allowLoopback ?? local,
+    etcd: etcdSettings(values),
+    file: fileSettings(values),
+    agent: {
+      id: values.agentId,
+      address: values.agentAddress,
+      ttlMs: values.agentTtl,
+      token: values.agentToken,
+    },
+  }
+}
+
+function etcdSettings(values: Values): EtcdSettings {
+  return {
+    username: values.etcdUsername,
+    password: values.etcdPassword,
+    ca: values.etcdCa,
+    certificate: values.etcdCertificate,
+    key: values.etcdKey,
+  }
+}
+
+function fileSettings(values: Values): FileModeSettings {
+  return {
+    directory: values.fileDirectory,
+    listen: values.fileListen,
+    reloadCommand: values.reloadCommand,
+    pidFile: values.pidFile,
+    minIntervalMs: values.minInterval,
+    onetime: values.onetime,
+  }
+}
+
+/**
+ * What makes another Sluice process decide the same: flags for what may be seen, variables for secrets.
+ * The pair goes to `spawn`; variables of the same secrets that name files are taken out.
+ */
+export function toProcess(values: Values): { flags: string[]; environment: NodeJS.ProcessEnv } {
+  const flags: string[] = []
+  const environment: NodeJS.ProcessEnv = { ...process.env }
+  for (const name of SETTING_NAMES) {
+    const value: unknown = values[name]
+    const { kind, secret } = settingOf(name)
+    if (secret === true) {
+      delete environment[variableOf(name) + '_FILE']
+    }
+    if (value !== undefined && secret === true) {
+      environment[variableOf(name)] = kind.print(value)
+    } else if (value !== undefined) {
+      flags.push(`--${flagOf(name)}=${kind.print(value)}`)
+    }
+  }
+  return { flags, environment }
+}
+
+/** The result, a line for each setting with where it came from; secrets are only said to be there. */
+export function printConfig({ values, origins }: Config): string {
+  const lines = SETTING_NAMES.map((name) => {
+    const value: unknown = values[name]
+    const { kind, secret } = SETTINGS[name] as {
+      kind: { print(value: unknown): string }
+      secret?: true
+    }
+    const text = value === undefined ? 'null' : secret === true ? '"(set)"' : kind.print(value)
+    return `${name}: ${text} # ${origins.get(name) ?? 'default'}`
+  })
+  return lines.join('\n') + '\n'
+}

@@ -1,0 +1,93 @@
+/** What a Sluice process is told: flags, environment, file, defaults, in this order. Made by `config.ts`, then never changed. */
+export interface Settings {
+  /** Absolute path of the home: state, sockets, logs, fallback files, the private nginx. */
+  home: string
+  /** Where the gateway listens for HTTP. */
+  httpPort: number
+  /** Where the gateway speaks TLS; 0: nowhere. */
+  httpsPort: number
+  /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
+  bind: string
+  /** Whether TLS may also be passed through there, by name. */
+  passthrough: boolean
+  /** Whether the gateway speaks HTTP/3 at the UDP port of the same number. */
+  http3: boolean
+  /** Folder of certificates beside those of the registry. */
+  certificates: string | undefined
+  apiPort: number
+  /** Ports for routes of connections, such as `9100-9109`, or `9100-9104 9106`; '' for none. */
+  streamPorts: string
+  /** Those of them whose routes may be tuned (contract/record/tuning.ts); '' for none. */
+  tunedPorts: string
+  /** Those of all these at which a proxy in front tells by the PROXY protocol who comes, such as `8080 9100-9104`; '' for none. */
+  proxyProtocolPorts: string
+  /** Networks of proxies that are believed, such as `10.0.0.0/8`; none exactly where there are no such ports. */
+  trustedProxies: string[]
+  /** Admin token; made at first start when none is given. */
+  apiToken: string | undefined
+  /** `embedded`, `etcd://host:2379[,…]`, `etcds://…`, or (agent) `http://controller:8081`. */
+  registry: string
+  /** Part of the registry that belongs together: keys stand under `/sluice/v1/<cluster>/`. */
+  cluster: string
+  etcd: EtcdSettings
+  /** `auto`, `off`, or the engine's address: `unix:///var/run/docker.sock`, `tcp://host:2375`. */
+  docker: string
+  domain: string
+  /** Where the gateway is; undefined: all zones are alike to it. */
+  zone: string | undefined
+  /** nginx workers. */
+  workers: number
+  /** Path of an nginx of the user's own; undefined: the private one. */
+  nginx: string | undefined
+  /** `gateway`: an nginx with njs. `file`: write files, check, reload. */
+  mode: 'gateway' | 'file'
+  /** Size of the table's shared dict. */
+  tableBytes: number
+  /** `auto`: where nginx can. `off`: every peer by address. */
+  pool: 'auto' | 'wide' | 'off'
+  /** njs engine: `njs` or `qjs`. */
+  engine: 'njs' | 'qjs'
+  /** Loopback port of the pool's DNS responder. */
+  poolPort: number
+  /** Path of a PEM file; undefined: the authorities that the system trusts. */
+  trustedCa: string | undefined
+  /** Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry. */
+  allowLoopback: boolean
+  file: FileModeSettings
+  agent: AgentSettings
+  logLevel: string
+}
+
+export interface EtcdSettings {
+  username: string | undefined
+  password: string | undefined
+  /** Paths of PEM files. */
+  ca: string | undefined
+  certificate: string | undefined
+  key: string | undefined
+}
+
+export interface FileModeSettings {
+  /** Where the file goes; default `<home>/fallback`. */
+  directory: string | undefined
+  /** Ports and addresses of the written servers' `listen`; default the http port. */
+  listen: string | undefined
+  /** Command that reloads nginx; else `pidFile` gets SIGHUP. */
+  reloadCommand: string | undefined
+  pidFile: string | undefined
+  /** Never two reloads within this. */
+  minIntervalMs: number
+  /** End after the first success. */
+  onetime: boolean
+}
+
+export interface AgentSettings {
+  /** Stable id of this host's agent; default from the host name. */
+  id: string
+  /** Address that published ports are registered with; undefined: container addresses are used. */
+  address: string | undefined
+  /** Milliseconds after which a dead agent's instances go. */
+  ttlMs: number
+  /** Token for an `http` registry. */
+  token: string | undefined
+}

@@ -1,0 +1,415 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, request as ask } from 'node:http'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { Agent } from '../../../agent/agent.js'
+import { openEngine } from '../../../agent/engine/docker.js'
+import { LeaseMemo } from '../../../agent/register/lease-memo.js'
+import { printAgent } from '../../../agent/main.js'
+import type { HostRecord, InstanceRecord } from '../../../contract/record/records.js'
+import { openEtcd } from '../../../registry/etcd/registry.js'
+import type { Change, Registry } from '../../../registry/registry.js'
+import { silentLogger as log } from '../../../runtime/logger.js'
+import type { Settings } from '../../../runtime/config/settings.js'
+import { AgentProcess } from '../../support/agent-process.js'
+import type { AgentProcessSettings } from '../../support/agent-process.js'
+import { dockerUnavailable, importImage, startDockerd } from '../../../lab/engines/dockerd.js'
+import type { Dockerd } from '../../../lab/engines/dockerd.js'
+import { startEtcd } from '../../../lab/engines/etcd.js'
+import type { Etcd } from '../../../lab/engines/etcd.js'
+import { noEtcdSettings } from '../../support/registry-subjects.js'
+import { temporaryFolder } from '../../../lab/temp.js'
+import { until } from '../../../lab/until.js'
+
+const IMAGE = 'sluice-test'
+const AGENT = 'node-1'
+const TTL_MS = 15_000
+const HEALTH = [
+  ...['--health-cmd', 'test ! -e /tmp/ill && test -e /tmp/well'],
+  ...['--health-interval', '200ms', '--health-retries', '1', '--health-timeout', '5s'],
+]
+
+t.setTimeout(170_000)
+
+let dockerd: Dockerd
+let etcd: Etcd
+let clusters = 0
+
+/** One agent in a part of the registry for its test alone, and all that happens there. */
+class Rig {
+  readonly cluster = `c${++clusters}`
+  readonly changes: Change[] = []
+  readonly registry: Registry
+  readonly settings: AgentProcessSettings
+  agent: AgentProcess
+  readonly #t: Test
+  #containers = 0
+
+  constructor(t: Test, more: Partial<AgentProcessSettings> = {}) {
+    const url = `etcd://127.0.0.1:${etcd.clientPort}`
+    this.#t = t
+    this.registry = openEtcd({ url, cluster: this.cluster, settings: noEtcdSettings, log })
+    this.settings = {
+      home: temporaryFolder(t, 'agent'),
+      registry: url,
+      cluster: this.cluster,
+      etcd: noEtcdSettings,
+      docker: `unix://${dockerd.socket}`,
+      allowLoopback: false,
+      agent: { id: AGENT, address: undefined, ttlMs: TTL_MS, token: undefined },
+      logLevel: 'debug',
+      ...more,
+    }
+    this.registry.watch([''], {
+      onListing: () => undefined,
+      onChanges: (changes) => this.changes.push(...changes),
+      onConnected: () => undefined,
+    })
+    this.agent = new AgentProcess(this.settings)
+    t.teardown(async () => {
+      if (!t.passing()) t.comment(this.agent.lines.slice(-40).join('\n'))
+      await this.agent.end('SIGKILL')
+      await this.registry.close()
+    })
+  }
+
+  /** Starts a container of this test's own upstream; its name. */
+  async run(options: string[], command: string[] = []): Promise<string> {
+    const name = `${this.cluster}-${++this.#containers}`
+    const labels = ['-l', `sluice.upstream=${this.cluster}`]
+    this.#t.teardown(() => dockerd.docker('rm', '-f', name).catch(() => undefined))
+    await dockerd.docker('run', '-d', '--name', name, ...labels, ...options, IMAGE, ...command)
+    return name
+  }
+
+  key(name: string, port = 80): string {
+    return `instances/${this.cluster}/${AGENT}:${name}:${port}`
+  }
+
+  async record(name: string, port = 80): Promise<InstanceRecord | undefined> {
+    const { entries } = await this.registry.list(this.key(name, port))
+    return entries[0] && (JSON.parse(entries[0].value) as InstanceRecord)
+  }
+
+  async becomes(name: string, state: string, deadlineMs = 10_000): Promise<InstanceRecord> {
+    const what = `${name} ${state}`
+    const is = async () => {
+      const record = await this.record(name)
+      return record?.state === state ? record : undefined
+    }
+    return until(is, { deadlineMs, what })
+  }
+
+  async goes(name: string, deadlineMs = 10_000): Promise<void> {
+    const gone = async () => (await this.record(name)) === undefined
+    await until(gone, { deadlineMs, what: `${name} gone` })
+  }
+
+  /** What happened to an instance, in order: its states, `gone`, `deleted`. */
+  history(name: string, from = 0): string[] {
+    const key = this.key(name)
+    return this.changes
+      .slice(from)
+      .filter((change) => change.key === key)
+      .map((change) => {
+        if (change.type === 'delete') return 'deleted'
+        const { gone, state } = JSON.parse(change.value) as InstanceRecord
+        return gone ? 'gone' : state
+      })
+  }
+
+  /** Everything that the test's own containers have in the registry. */
+  async instances(): Promise<string[]> {
+    const { entries } = await this.registry.list(`instances/${this.cluster}/`)
+    return entries.map(({ key }) => key)
+  }
+}
+
+/** The engine as it is, but for its events, which never come. Answers with the socket's path. */
+async function withoutEvents(t: Test): Promise<string> {
+  const path = join(temporaryFolder(t, 'deaf'), 'docker.sock')
+  const server = createServer((request, response) => {
+    const { method, url = '', headers } = request
+    if (url.startsWith('/events')) return response.flushHeaders()
+    const forward = ask({ socketPath: dockerd.socket, method, path: url, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    })
+    return request.pipe(forward)
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return path
+}
+
+/** Once this is registered, the agent has dealt with all that came before. */
+async function fence(rig: Rig): Promise<void> {
+  await rig.becomes(await rig.run([]), 'up')
+}
+
+function logged(rig: Rig, pattern: RegExp): boolean {
+  return rig.agent.lines.some((line) => pattern.test(line))
+}
+
+t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, async (t) => {
+  ;[dockerd, etcd] = await Promise.all([startDockerd(), startEtcd()])
+  t.teardown(async () => {
+    await Promise.all([dockerd.stop(), etcd.stop()])
+  })
+  await importImage(dockerd.socket, IMAGE)
+
+  t.test('a container is up once it answers, draining when stopped, then gone', async (t) => {
+    const rig = new Rig(t)
+    // It listens only when told, and goes on for a while after SIGTERM, as a polite application does.
+    const script = `process.on('SIGTERM', () => setTimeout(() => process.exit(), 500));
+      const { existsSync } = require('node:fs');
+      const timer = setInterval(() => existsSync('/tmp/go') &&
+        (clearInterval(timer), require('node:http').createServer((_, r) => r.end()).listen(80)), 20)`
+    const name = await rig.run(['-l', 'sluice.weight=5'], ['node', '-e', script])
+    const { reason } = await rig.becomes(name, 'down')
+    t.match(reason, /does not take connections/)
+    await dockerd.docker('exec', name, 'touch', '/tmp/go')
+    const up = await rig.becomes(name, 'up')
+    const address = await dockerd.docker(
+      ...['inspect', '-f', '{{.NetworkSettings.IPAddress}}', name],
+    )
+    t.match(up, { host: address, port: 80, weight: 5, agent: AGENT, metadata: { container: name } })
+    const [host] = (await rig.registry.list('hosts/')).entries
+    t.match(JSON.parse(host?.value ?? '') as HostRecord, { containers: 1 })
+
+    await dockerd.docker('kill', '-s', 'USR1', name).catch(() => undefined)
+    await dockerd.docker('stop', name)
+    await rig.goes(name)
+    t.same(rig.history(name), ['down', 'up', 'draining', 'gone', 'deleted'])
+  })
+
+  t.test('only a stop signal drains; pausing is down; a restart comes back', async (t) => {
+    const rig = new Rig(t)
+    const serve = `process.on('SIGUSR1', () => {}); process.on('SIGQUIT', () => process.exit());
+      require('node:http').createServer((_, r) => r.end()).listen(80)`
+    const name = await rig.run(['--stop-signal', 'QUIT'], ['node', '-e', serve])
+    await rig.becomes(name, 'up')
+    await dockerd.docker('kill', '-s', 'USR1', name)
+    await dockerd.docker('pause', name)
+    t.match(await rig.becomes(name, 'down'), { reason: /paused/ })
+    await dockerd.docker('unpause', name)
+    await rig.becomes(name, 'up')
+    const from = rig.changes.length
+    await dockerd.docker('restart', name)
+    await rig.becomes(name, 'up')
+    const history = rig.history(name)
+    t.notOk(rig.history(name).slice(0, 4).includes('draining'), "USR1 is the application's")
+    t.match(history.join(' '), /draining gone deleted (down )?up$/, 'SIGQUIT is its stop signal')
+    t.ok(rig.changes.length > from)
+  })
+
+  t.test('HEALTHCHECK decides', async (t) => {
+    const rig = new Rig(t)
+    const name = await rig.run([...HEALTH, '--health-start-period', '30s'])
+    t.match(await rig.becomes(name, 'down'), { reason: /starting/ })
+    await dockerd.docker('exec', name, 'touch', '/tmp/well')
+    await rig.becomes(name, 'up')
+    await dockerd.docker('exec', name, 'touch', '/tmp/ill')
+    t.match(await rig.becomes(name, 'down'), { reason: /unhealthy/ })
+    await dockerd.docker('exec', name, 'rm', '/tmp/ill')
+    await rig.becomes(name, 'up')
+  })
+
+  t.test('wrong labels refuse one container by name; the rest goes on', async (t) => {
+    const rig = new Rig(t)
+    const bad = await rig.run(['-l', 'sluice.port=http'])
+    const traits = ['max-conns=7', 'backup=true', 'zone=eu-1', 'weight=3', 'typo=1']
+    const good = await rig.run(traits.flatMap((trait) => ['-l', `sluice.${trait}`]))
+    const ignored = `${rig.cluster}-ignored`
+    const services = ['-e', 'SERVICE_NAME=web', '-e', 'SERVICE_IGNORE=1']
+    await dockerd.docker('run', '-d', '--name', ignored, ...services, IMAGE)
+    t.teardown(() => dockerd.docker('rm', '-f', ignored).catch(() => undefined))
+    await rig.becomes(good, 'up')
+    t.equal(await rig.record(bad), undefined)
+    const refused = new RegExp(`"container":"${bad}","refused":\\["sluice.port.*container refused`)
+    await until(() => logged(rig, refused), { what: 'the refusal in the log' })
+    t.ok(logged(rig, /sluice\.typo is no label that Sluice knows/))
+
+    const printed = await printAgent(rig.settings as Settings)
+    t.match(printed, new RegExp(`^${bad} \\(.*\\n  refused: sluice\\.port "http" must be`, 'm'))
+    const up = `up  ${rig.cluster}  ${AGENT}:${good}:80  .*  weight 3  max-conns 7  backup  zone eu-1$`
+    t.match(printed, new RegExp(`^${good} \\(.*\\n  ${up}`, 'm'))
+    t.match(printed, new RegExp(`^${ignored} \\(.*\\n  left alone: each of its ports is ign`, 'm'))
+    t.match(printed, /network bridge: the only one/)
+    t.match(printed, /port 80: the only one exposed/)
+  })
+
+  t.test('of several networks the same one is taken each time, or the one named', async (t) => {
+    const rig = new Rig(t)
+    const addressOn = (name: string, network: string) =>
+      dockerd.docker(
+        ...['inspect', '-f', `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, name],
+      )
+    for (const network of ['zoo', 'app']) {
+      await dockerd.docker('network', 'create', network)
+      t.teardown(() => dockerd.docker('network', 'rm', network).catch(() => undefined))
+    }
+    const healthy = ['--health-cmd', 'true', '--health-interval', '200ms']
+    const free = await rig.run(['--network', 'zoo', ...healthy])
+    const tied = await rig.run(['--network', 'zoo', '-l', 'sluice.network=zoo', ...healthy])
+    for (const name of [free, tied]) await dockerd.docker('network', 'connect', 'app', name)
+    const onApp = await addressOn(free, 'app')
+    await until(async () => (await rig.record(free))?.host === onApp, { what: 'first by name' })
+    t.equal((await rig.becomes(tied, 'up')).host, await addressOn(tied, 'zoo'))
+    await dockerd.docker('network', 'disconnect', 'app', free)
+    const onZoo = await addressOn(free, 'zoo')
+    await until(async () => (await rig.record(free))?.host === onZoo, { what: 'the other one' })
+  })
+
+  t.test('a host label keeps a route while a container asks for it', async (t) => {
+    const rig = new Rig(t)
+    const labels = ['-l', 'sluice.host=app.example', '-l', 'sluice.path=/api']
+    const names = [await rig.run(labels), await rig.run(labels)]
+    const routes = async () => (await rig.registry.list('routes/')).entries
+    const [entry] = await until(async () => ((await routes()).length > 0 ? routes() : undefined))
+    t.match(JSON.parse(entry?.value ?? ''), {
+      hosts: ['app.example'],
+      pathPrefix: '/api',
+      upstream: rig.cluster,
+    })
+    for (const name of names) await rig.becomes(name, 'up')
+    await dockerd.docker('rm', '-f', names[0] ?? '')
+    await rig.goes(names[0] ?? '')
+    t.equal((await routes()).length, 1)
+    await dockerd.docker('rm', '-f', names[1] ?? '')
+    await rig.goes(names[1] ?? '')
+    t.equal((await routes()).length, 1, 'and a while longer, as containers are made anew')
+  })
+
+  t.test('an agent killed and started again removes nothing and doubles nothing', async (t) => {
+    const rig = new Rig(t)
+    const stubborn = `process.on('SIGTERM', () => {});
+      require('node:http').createServer((_, r) => r.end()).listen(80)`
+    const names = [
+      await rig.run([]),
+      await rig.run([]),
+      await rig.run([], ['node', '-e', stubborn]),
+    ]
+    for (const name of names) await rig.becomes(name, 'up')
+    const [, stopped = '', stopping = ''] = names
+    await dockerd.docker('kill', '-s', 'TERM', stopping)
+    await rig.becomes(stopping, 'draining')
+    const from = rig.changes.length
+
+    await rig.agent.end('SIGKILL')
+    await dockerd.docker('rm', '-f', stopped)
+    rig.agent = new AgentProcess(rig.settings)
+    await rig.goes(stopped)
+    await fence(rig)
+    t.same(rig.history(names[0] ?? '', from), [], 'the one that stayed was not touched')
+    t.same(rig.history(stopping, from), [], 'the one that is told to stop still drains')
+    t.equal((await rig.instances()).length, 3)
+
+    const before = rig.changes.length
+    t.equal(await rig.agent.end('SIGTERM'), 0, 'SIGTERM ends it well')
+    rig.agent = new AgentProcess(rig.settings)
+    await fence(rig)
+    for (const name of [names[0] ?? '', stopping]) t.same(rig.history(name, before), [])
+  })
+
+  t.test('what happened while the agent was frozen is made up for', async (t) => {
+    const rig = new Rig(t)
+    const [first, second] = [await rig.run([]), await rig.run([])]
+    for (const name of [first, second]) await rig.becomes(name, 'up')
+    rig.agent.signal('SIGSTOP')
+    await dockerd.docker('rm', '-f', first)
+    const third = await rig.run([])
+    rig.agent.signal('SIGCONT')
+    await Promise.all([rig.goes(first), rig.becomes(third, 'up')])
+    t.same(rig.history(second), ['down', 'up'].slice(-rig.history(second).length))
+  })
+
+  t.test('events that never come are made up for by the regular comparison', async (t) => {
+    const rig = new Rig(t, { docker: 'off' })
+    const path = await withoutEvents(t)
+    const agent = new Agent({
+      registry: rig.registry,
+      host: { agent: AGENT, address: undefined, allowLoopback: false },
+      open: () => openEngine(`unix://${path}`),
+      memo: new LeaseMemo(join(rig.settings.home, 'agent-lease.json'), 'test', log),
+      ttlMs: TTL_MS,
+      log,
+      engineResyncMs: 200,
+      routesLingerMs: 200,
+    })
+    const stop = new AbortController()
+    const running = agent.run(stop.signal)
+    t.teardown(async () => {
+      stop.abort()
+      await running
+    })
+    const name = await rig.run(['-l', 'sluice.host=app.example'])
+    await rig.becomes(name, 'up')
+    await dockerd.docker('pause', name)
+    await rig.becomes(name, 'down')
+    const routes = async () => (await rig.registry.list('routes/')).entries
+    t.equal((await routes()).length, 1)
+    await dockerd.docker('rm', '-f', name)
+    await rig.goes(name)
+    await until(async () => (await routes()).length === 0, { what: 'the route gone' })
+  })
+
+  t.test('while the registry is away containers change, and afterwards it is level', async (t) => {
+    const rig = new Rig(t)
+    const [stays, dies] = [await rig.run([]), await rig.run([])]
+    for (const name of [stays, dies]) await rig.becomes(name, 'up')
+    const from = rig.changes.length
+    await etcd.kill9()
+    await dockerd.docker('rm', '-f', dies)
+    const born = await rig.run([])
+    await etcd.restart()
+    await Promise.all([rig.goes(dies, 20_000), rig.becomes(born, 'up', 20_000)])
+    t.same(rig.history(stays, from), [])
+  })
+
+  t.test("a dead agent's instances go when its lease ends", async (t) => {
+    const agent = { id: AGENT, address: undefined, ttlMs: 2000, token: undefined }
+    const rig = new Rig(t, { agent })
+    const name = await rig.run([])
+    await rig.becomes(name, 'up')
+    await rig.agent.end('SIGKILL')
+    await rig.goes(name, 15_000)
+    const last = rig.changes.filter(({ key }) => key === rig.key(name)).at(-1)
+    t.not(last?.type === 'delete' && last.expired, false, 'it expired, nobody deleted it')
+    t.notOk(rig.history(name).includes('gone'))
+    rig.agent = new AgentProcess(rig.settings)
+    await rig.becomes(name, 'up')
+  })
+
+  t.test('an engine that goes takes no container with it', async (t) => {
+    const rig = new Rig(t)
+    const [stays, dies] = [await rig.run([]), await rig.run([])]
+    for (const name of [stays, dies]) await rig.becomes(name, 'up')
+    const from = rig.changes.length
+    const pid = await dockerd.docker('inspect', '-f', '{{.State.Pid}}', dies)
+    await dockerd.kill9()
+    await until(() => logged(rig, /container engine away/), { what: 'the agent notices' })
+    await killInside(pid)
+    t.equal((await rig.instances()).length, 2, 'the engine is away, the containers need not be')
+    await dockerd.restart()
+    await rig.goes(dies)
+    await fence(rig)
+    t.same(rig.history(stays, from), [])
+
+    await dockerd.restart()
+    await fence(rig)
+    t.same(rig.history(stays, from), [])
+  })
+})
+
+/** The engine has a process namespace of its own, in which `pid` counts. */
+async function killInside(pid: string): Promise<void> {
+  const inside = ['-t', String(dockerd.pid), '-m', '-p', '--', '/usr/bin/busybox']
+  await promisify(execFile)('nsenter', [...inside, 'kill', '-KILL', pid])
+}

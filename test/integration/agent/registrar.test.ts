@@ -1,0 +1,203 @@
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { LeaseMemo } from '../../../agent/register/lease-memo.js'
+import { routePrefix } from '../../../agent/plan/labels.js'
+import { Registrar } from '../../../agent/register/registrar.js'
+import { openEmbedded } from '../../../registry/embedded/registry.js'
+import { openHttp } from '../../../registry/http/registry.js'
+import type { Change, Registry } from '../../../registry/registry.js'
+import { silentLogger as log } from '../../../runtime/logger.js'
+import { serveRegistry, TOKEN } from '../../support/registry-subjects.js'
+import { temporaryFolder } from '../../../lab/temp.js'
+import { until } from '../../../lab/until.js'
+
+const AGENT = 'node-1'
+const TTL_MS = 60_000
+
+const value = (weight = 1) => JSON.stringify({ host: '10.0.0.1', port: 80, weight, agent: AGENT })
+const WEB = 'instances/web/node-1:a:80'
+const API = 'instances/api/node-1:b:80'
+const HOST = `hosts/${AGENT}`
+const ROUTE = `routes/${routePrefix(AGENT)}1`
+
+interface Rig {
+  registry: Registry
+  changes: Change[]
+  /** Another life of the agent, with the same home. */
+  start: (through?: Registry) => Registrar
+  memo: LeaseMemo
+  keys: () => Promise<string[]>
+}
+
+async function rig(t: Test, { ttlMs = TTL_MS } = {}): Promise<Rig> {
+  const folder = temporaryFolder(t)
+  const registry = await openEmbedded({ folder: join(folder, 'registry'), log })
+  const changes: Change[] = []
+  const memo = new LeaseMemo(join(folder, 'agent-lease.json'), 'scope', log)
+  const running: Registrar[] = []
+  registry.watch([''], {
+    onListing: () => undefined,
+    onChanges: (some) => changes.push(...some),
+    onConnected: () => undefined,
+  })
+  t.teardown(async () => {
+    await Promise.all(running.map((registrar) => registrar.stop()))
+    await registry.close()
+  })
+  return {
+    registry,
+    changes,
+    start: (through = registry) => {
+      const options = { registry: through, agent: AGENT, ttlMs, memo, log, resyncMs: 50 }
+      const registrar = new Registrar(options)
+      running.push(registrar)
+      return registrar
+    },
+    memo,
+    keys: async () => (await registry.list('')).entries.map(({ key }) => key),
+  }
+}
+
+const entries = (...keys: string[]) => new Map(keys.map((key) => [key, value()]))
+
+t.test('puts what is wanted, and removes with a farewell', async (t) => {
+  const { registry, start, keys, changes } = await rig(t)
+  const registrar = start()
+  t.same([...(await registrar.start())], [], 'nothing of ours was there')
+  registrar.want(entries(WEB, API, HOST, ROUTE))
+  await until(async () => (await keys()).length === 4)
+  registrar.want(entries(WEB, HOST))
+  await until(async () => (await keys()).length === 2)
+  const [gone, deleted] = changes.filter(({ key }) => key === API).slice(-2)
+  t.match(gone, { type: 'put', value: /"gone":true/ })
+  t.match(deleted, { type: 'delete', expired: false })
+  t.equal((await registry.list(API)).entries.length, 0)
+})
+
+t.test('a restart takes the lease up and writes nothing', async (t) => {
+  const { start, keys, changes } = await rig(t)
+  const first = start()
+  await first.start()
+  first.want(entries(WEB, HOST))
+  await until(async () => (await keys()).length === 2)
+  await first.stop()
+  const before = changes.length
+  const second = start()
+  t.same([...(await second.start()).keys()].sort(), [HOST, WEB])
+  second.want(entries(WEB, HOST))
+  second.want(entries(WEB, API, HOST))
+  await until(async () => (await keys()).includes(API))
+  t.same(
+    changes.slice(before).map(({ type, key }) => `${type} ${key}`),
+    [`put ${API}`],
+  )
+})
+
+t.test('a restart that lost its lease puts everything again and removes nothing', async (t) => {
+  const { start, memo, keys, changes, registry } = await rig(t)
+  const first = start()
+  await first.start()
+  first.want(entries(WEB, API, HOST))
+  await until(async () => (await keys()).length === 3)
+  await first.stop()
+  await memo.forget()
+  const second = start()
+  const own = await second.start()
+  t.same([...own.keys()].sort(), [HOST, API, WEB], 'before it knows what it wants')
+  second.want(entries(WEB, HOST))
+  await until(async () => (await keys()).length === 2)
+  const removed = changes.filter(({ type }) => type === 'delete').map(({ key }) => key)
+  t.same(removed, [API], 'but what is not wanted any more')
+  t.equal((await registry.list(WEB)).entries.length, 1)
+})
+
+t.test('a lease that is lost is taken anew, with all that stood under it', async (t) => {
+  const { registry, start, memo, keys } = await rig(t, { ttlMs: 2000 })
+  const registrar = start()
+  await registrar.start()
+  registrar.want(entries(WEB, HOST, ROUTE))
+  await until(async () => (await keys()).length === 3)
+  // Somebody ends all leases there are: what an operator of etcd can do.
+  const held = await until(() => memo.read())
+  const lease = await registry.adopt(held, { ttlMs: 2000 })
+  await lease.revoke()
+  await until(async () => (await keys()).length === 3, { what: 'all of it back' })
+  const next = await until(() => memo.read())
+  t.not(next, held)
+})
+
+t.test('what vanished, or was changed by somebody else, is put right', async (t) => {
+  const { registry, start, keys } = await rig(t)
+  const registrar = start()
+  await registrar.start()
+  registrar.want(entries(WEB, HOST))
+  await until(async () => (await keys()).length === 2)
+  await registry.commit([{ type: 'delete', key: WEB }])
+  await until(async () => (await keys()).length === 2)
+  await registry.commit([{ type: 'put', key: WEB, value: value(7) }])
+  await until(async () => (await registry.list(WEB)).entries[0]?.value === value())
+})
+
+t.test('a key of somebody else stays theirs until they let it go', async (t) => {
+  const { registry, start, keys } = await rig(t)
+  const theirs = JSON.stringify({ host: '10.0.0.2', port: 80, weight: 1, agent: 'node-2' })
+  const registrar = start()
+  await registrar.start()
+  await registry.commit([{ type: 'put', key: WEB, value: theirs }])
+  registrar.want(entries(WEB, API, HOST))
+  await until(async () => (await keys()).includes(API), { what: 'the others go on' })
+  t.equal((await registry.list(WEB)).entries[0]?.value, theirs)
+  registrar.want(entries(HOST))
+  await until(async () => !(await keys()).includes(API))
+  t.equal((await registry.list(WEB)).entries[0]?.value, theirs, 'nor is it removed')
+  registrar.want(entries(WEB, HOST))
+  await registry.commit([{ type: 'delete', key: WEB }])
+  await until(async () => (await registry.list(WEB)).entries[0]?.value === value())
+})
+
+t.test('through a controller: a record that it refuses keeps no other away', async (t) => {
+  const { registry, start, keys } = await rig(t)
+  const { app, port } = await serveRegistry(registry)
+  const http = openHttp({ url: `http://127.0.0.1:${port}`, token: TOKEN, log })
+  t.teardown(async () => {
+    await http.close()
+    await app.close()
+  })
+  const registrar = start(http)
+  await registrar.start()
+  const route = JSON.stringify({ hosts: ['a.example'], pathPrefix: '/', upstream: 'web' })
+  const host = JSON.stringify({ address: '', containers: 2 })
+  const bad = value().replace('10.0.0.1', '169.254.169.254')
+  const all = new Map([
+    [WEB, value()],
+    [API, bad],
+    [HOST, host],
+    [ROUTE, route],
+  ])
+  registrar.want(all)
+  await until(async () => (await keys()).length === 3)
+  t.notOk((await keys()).includes(API))
+  registrar.want(new Map([...all, [API, value(2)]]))
+  await until(async () => (await keys()).includes(API), { what: 'a value that is good' })
+  registrar.want(all)
+  registrar.want(new Map([...all, [WEB, value(3)]]))
+  await until(async () => (await registry.list(WEB)).entries[0]?.value === value(3))
+  t.equal((await registry.list(API)).entries[0]?.value, value(2), 'the last good one stays')
+  registrar.want(new Map())
+  await until(async () => (await keys()).length === 0)
+})
+
+t.test("an operator's route is beyond an agent that comes through a controller", async (t) => {
+  const { registry } = await rig(t)
+  const { app, port } = await serveRegistry(registry)
+  const http = openHttp({ url: `http://127.0.0.1:${port}`, token: TOKEN, log })
+  t.teardown(async () => {
+    await http.close()
+    await app.close()
+  })
+  await registry.commit([{ type: 'put', key: 'routes/mine', value: '{}' }])
+  t.same((await http.list('routes/')).entries, [])
+  await t.rejects(http.commit([{ type: 'delete', key: 'routes/mine' }]), { code: 'forbidden' })
+  const put = { type: 'put' as const, key: ROUTE, value: '{"hosts":[]}' }
+  await t.rejects(http.commit([put]), { code: 'invalid' })
+})

@@ -1,0 +1,235 @@
+// gRPC: a real client and real servers, with a real nginx between them, all rigs.
+import { once } from 'node:events'
+import t from 'tap'
+import { actionOf } from '../../../contract/record/route-action.js'
+import { checkRoute } from '../../../contract/record/route.js'
+import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
+import { makeAuthority } from '../../../lab/engines/certificates.js'
+import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
+import type { GrpcBackend, Name } from '../../../lab/backends/grpc.js'
+import { actionUnit, hostUnit, ruledUnit, sidOf, upstreamUnit } from '../../../lab/nginx/table.js'
+import { temporaryFolder } from '../../../lab/temp.js'
+import { until } from '../../../lab/until.js'
+
+t.setTimeout(170_000)
+
+const HOST = 'echo.test'
+const DEADLINE_EXCEEDED = 4
+const UNAVAILABLE = 14
+const UNIMPLEMENTED = 12
+
+const ours = await makeAuthority(temporaryFolder(t, 'ca'))
+const right = await ours.issue(['echo.internal'])
+const misnamed = await ours.issue(['else.internal'])
+
+/** A server that takes gRPC without TLS. */
+const h2c = (port: number) => `server {
+    listen 127.0.0.1:${port};
+    http2 on;
+    client_max_body_size 1;
+    include "$HOME/sluice/grpc.conf";
+}`
+
+function echoUnit(backends: Array<GrpcBackend & { up?: boolean }>, more = {}) {
+  const ids = backends.filter(({ up = true }) => up).map(({ id }) => id)
+  return ruledUnit('echo', backends, { balance: 'r', protocol: 'grpc', ...more }, { main: ids })
+}
+
+for (const rig of RIGS) {
+  t.test(rig, async (t) => {
+    const gateway = await startGateway(t, { rig, conf: h2c, trustedCa: ours.pem, streamPorts: '' })
+    const [a, b] = await Promise.all([startGrpcBackend(t, 'a'), startGrpcBackend(t, 'b')])
+    const plain = await startBackend(t, 'plain')
+    await gateway.fillPool(plain.address)
+    const client = new GrpcClient(t, gateway.httpsPort, HOST)
+    const toEcho = hostUnit(HOST, [['/', ':echo']])
+    await gateway.setTable(echoUnit([a]), toEcho)
+
+    t.test('each kind of call', async (t) => {
+      const ended = { code: 0, details: '', begin: 'a', end: 'a' }
+      const clear = new GrpcClient(t, gateway.userPort, HOST, { plain: true })
+      for (const each of [client, clear]) {
+        t.match(await each.call('Say', ['hello']), { ...ended, details: 'OK', texts: ['a: hello'] })
+        const large = 'x'.repeat(1_000_000)
+        t.match(await each.call('Say', [large]), { texts: ['a: 1000000'] })
+        const texts = Array.from({ length: 300 }, (_, i) => `message ${i}`)
+        const sum = texts.join('').length
+        t.match(await each.call('Collect', texts), { texts: [`a: 300 ${sum}`], end: 'a' })
+        t.match(await each.call('Words', [texts.join(' ')]), { end: 'a' })
+        t.match(await each.call('Chat', texts.slice(0, 20), { byTurns: true }), {
+          texts: texts.slice(0, 20),
+          end: 'a',
+        })
+      }
+    })
+
+    t.test('a status of the server', async (t) => {
+      const called = await client.call('Say', ['status 9'])
+      t.match(called, { code: 9, details: 'as you said', end: 'a' })
+    })
+
+    t.test('what the server is told', async (t) => {
+      await client.call('Say', ['hello'], { metadata: { 'x-own': 'mine', 'x-sluice-pick': 'own' } })
+      t.match(a.calls.at(-1), {
+        path: '/test.Echo/Say',
+        authority: HOST,
+        metadata: {
+          'x-own': 'mine',
+          'x-forwarded-for': '127.0.0.1',
+          'x-forwarded-proto': 'https',
+          'x-sluice-pick': undefined,
+        },
+      })
+    })
+
+    t.test('an instance that refuses: another one', async (t) => {
+      const dead = { ...a, id: 'dead', address: await refusingAddress() }
+      await gateway.setTable(echoUnit([dead, b]), toEcho)
+      for (let i = 0; i < 6; i++) {
+        t.match(await client.call('Say', [`${i}`]), { code: 0, texts: [`b: ${i}`] })
+      }
+      for (let i = 0; i < 6; i++) {
+        const called = await client.call('Collect', ['one', 'two'], { pauseMs: 30 })
+        t.match(called, { texts: ['b: 2 6'] }, 'though its body comes later')
+      }
+      const { retried = 0 } = await gateway.counters()
+      t.ok(retried >= 6, `${retried} were tried again`)
+      const waiting = { ...dead, id: 'other', address: await refusingAddress() }
+      await gateway.setTable(echoUnit([dead, waiting, a]), toEcho)
+      for (let i = 0; i < 6; i++) {
+        t.match(await client.call('Say', ['hello']), { texts: ['a: hello'] }, 'two that refuse')
+      }
+      await gateway.setTable(echoUnit([dead]), toEcho)
+      t.match(await client.call('Say', ['hello']), {
+        code: UNAVAILABLE,
+        details: 'No instance of echo answered',
+      })
+    })
+
+    t.test('what routes do', async (t) => {
+      const acting = async (fields: object, method: Name = 'Say', texts = ['hello']) => {
+        const checked = checkRoute({ hosts: [HOST], upstream: 'echo', ...fields })
+        if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+        const { pathPrefix: prefix } = checked.value
+        const action = actionOf(checked.value) ?? {}
+        const host = hostUnit(HOST, [[prefix, '&acting']])
+        const route = actionUnit('acting', { target: ':echo', prefix, action })
+        await gateway.setTable(echoUnit([a]), host, route)
+        return client.call(method, texts)
+      }
+      const set = { 'served-by': 'the route' }
+      t.match(await acting({ responseHeaders: { set } }), { code: 0, begin: 'the route', end: 'a' })
+      const texts = ['one', 'two']
+      t.match(await acting({ upstreamHost: 'inner.test' }, 'Chat', texts), { code: 0, texts })
+      t.equal(a.calls.at(-1)?.authority, 'inner.test')
+      const rewrite = { replacePrefix: '/test.Echo/Words' }
+      t.match(await acting({ pathPrefix: '/test.Echo/Say', rewrite }, 'Say', ['two words']), {
+        texts: ['two', 'words'],
+        end: 'a',
+      })
+      const before = a.cancelled()
+      t.match(await acting({ timeouts: { readMs: 1000 } }, 'Say', ['wait']), {
+        code: DEADLINE_EXCEEDED,
+        details: 'The upstream was silent for too long',
+      })
+      await until(() => a.cancelled() === before + 1, { what: 'the call to be cancelled' })
+      const maintenance = { status: 503, body: '<p>Soon' }
+      t.match(await acting({ maintenance }), {
+        code: UNAVAILABLE,
+        details: 'This route is under maintenance',
+      })
+      a.calls.length = 0
+      const refused = {
+        redirect: { scheme: 'https', status: 301 },
+        requestHeaders: { set: { 'x-a': 'b' } },
+        maxBodyBytes: 1,
+        mirror: { upstream: 'echo', percent: 1 },
+        buffering: true,
+      }
+      for (const [field, value] of Object.entries(refused)) {
+        const upstream = field === 'redirect' ? undefined : 'echo'
+        t.match(await acting({ upstream, [field]: value }), {
+          code: UNIMPLEMENTED,
+          details: `This route has ${field}, which nginx cannot do with gRPC`,
+        })
+      }
+      t.equal(a.calls.length, 0)
+    })
+
+    t.test('what is in flight is counted, and finishes', async (t) => {
+      await gateway.setTable(echoUnit([a]), toEcho)
+      const stream = client.open('Chat')
+      const texts: string[] = []
+      stream.on('data', (message: Buffer) => texts.push(message.toString()))
+      const ended = once(stream, 'status')
+      stream.write(Buffer.from('one'))
+      await until(() => texts.length === 1)
+      t.equal(await gateway.active(sidOf(a.address)), 1)
+      await gateway.setTable(echoUnit([{ ...a, up: false }]), toEcho)
+      t.match(await client.call('Say', ['hello']), { code: UNAVAILABLE })
+      stream.write(Buffer.from('two'))
+      await until(() => texts.length === 2)
+      stream.end()
+      t.match(await ended, [{ code: 0 }])
+      t.same(texts, ['one', 'two'])
+      await until(async () => (await gateway.active(sidOf(a.address))) === 0)
+    })
+
+    t.test('a call that its client gives up', async (t) => {
+      await gateway.setTable(echoUnit([a]), toEcho)
+      const before = a.cancelled()
+      const called = await client.call('Say', ['wait'], { deadlineMs: 200 })
+      t.equal(called.code, DEADLINE_EXCEEDED)
+      await until(() => a.cancelled() === before + 1, { what: 'the instance to hear of it' })
+      await until(async () => (await gateway.active(sidOf(a.address))) === 0)
+    })
+
+    t.test('over TLS', async (t) => {
+      const [secure, wrong] = await Promise.all([
+        startGrpcBackend(t, 'secure', right),
+        startGrpcBackend(t, 'wrong', misnamed),
+      ])
+      const serve = (tls: string) => gateway.setTable(echoUnit([wrong, secure], { tls }), toEcho)
+      await serve('verified:echo.internal')
+      // A handshake comes after the connection: unless all of the call is there by then, it is not tried again.
+      for (let i = 0; i < 8; i++) {
+        const { code, texts } = await client.call('Say', ['hello'])
+        t.match(
+          { code, texts },
+          texts.length === 0 ? { code: UNAVAILABLE } : { texts: ['secure: hello'] },
+        )
+      }
+      t.equal(wrong.calls.length, 0)
+      await serve('any:')
+      await Promise.all([1, 2].map(() => client.call('Chat', ['hello'])))
+      t.equal(wrong.calls.length, 1)
+    })
+
+    t.test('the statuses of Sluice', async (t) => {
+      await gateway.setTable(
+        ...[
+          echoUnit([{ ...a, up: false }]),
+          upstreamUnit('plain', [{ ...plain, pooled: gateway.pool }]),
+          toEcho,
+        ],
+        hostUnit('plain.test', [['/', ':plain']]),
+      )
+      const said = async (host: string) => {
+        const { code, details } = await new GrpcClient(t, gateway.httpsPort, host).call('Say', [
+          'x',
+        ])
+        return [code, details]
+      }
+      t.same(await said(HOST), [UNAVAILABLE, 'No instance of echo is up'])
+      t.same(await said('other.test'), [UNIMPLEMENTED, 'No route leads from host other.test'])
+      t.same(await said('plain.test'), [UNIMPLEMENTED, 'Upstream plain does not speak gRPC'])
+      t.equal(plain.ledger.length, 0)
+      await gateway.setTable(echoUnit([a]), toEcho)
+      a.calls.length = 0
+      const { status, body } = await gateway.ask({ host: HOST })
+      t.same([status, body], [415, '415 Upstream echo speaks gRPC, and nothing else\n'])
+      t.equal(a.calls.length, 0)
+    })
+  })
+}

@@ -1,0 +1,74 @@
+// HTTP/2 to instances: a real server of it, a real nginx, all rigs. An nginx that cannot says so.
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { refusingAddress } from '../../../lab/backends/backend.js'
+import { makeAuthority } from '../../../lab/engines/certificates.js'
+import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { startH2 } from '../../../lab/backends/h2-backend.js'
+import type { Told } from '../../../lab/backends/h2-backend.js'
+import { hostUnit, ruledUnit } from '../../../lab/nginx/table.js'
+import { temporaryFolder } from '../../../lab/temp.js'
+
+t.setTimeout(170_000)
+
+const HOST = 'two.test'
+const ours = await makeAuthority(temporaryFolder(t, 'ca'))
+const right = await ours.issue(['two.internal'])
+
+for (const rig of RIGS) {
+  t.test(rig, async (t) => {
+    const gateway = await startGateway(t, { rig, trustedCa: ours.pem })
+    const [a, b] = await Promise.all([startH2(t, 'a'), startH2(t, 'b')])
+    const secure = await startH2(t, 'secure', right)
+    const serve = (peers: Array<{ id: string; address: string }>, more = {}) =>
+      gateway.setTable(
+        ruledUnit(
+          'two',
+          peers,
+          { balance: 'r', protocol: 'h2', ...more },
+          { main: peers.map(({ id }) => id) },
+        ),
+        hostUnit(HOST, [['/', ':two']]),
+      )
+    const ask = (more = {}) => gateway.ask({ host: HOST, ...more })
+    await serve([a])
+    if (rig === 'stable') {
+      const { status, body } = await ask()
+      t.equal(status, 502)
+      t.equal(body, '502 Upstream two speaks HTTP/2, for which nginx here is too old\n')
+      return
+    }
+
+    t.test('a request and its body', async (t) => {
+      const body = 'x'.repeat(100_000)
+      const headers = { Connection: 'keep-alive, Upgrade', Upgrade: 'echo', 'X-Own': 'mine' }
+      for (const chunkBytes of [undefined, 10_000]) {
+        const more = chunkBytes === undefined ? {} : { chunkBytes }
+        const { status, json } = await ask({ method: 'POST', path: '/a%20b?c', body, ...more })
+        t.equal(status, 200)
+        t.equal((json as Told).digest, createHash('sha256').update(body).digest('hex'))
+        t.match((json as Told).headers, { ':path': '/a%20b?c', host: HOST })
+      }
+      const told = (await ask({ headers })).json as Told
+      t.match(told.headers, { 'x-own': 'mine', 'x-sluice-pick': undefined, upgrade: undefined })
+    })
+
+    t.test('one that refuses, and answers that are tried again', async (t) => {
+      await serve([{ id: 'dead', address: await refusingAddress() }, b])
+      for (let i = 0; i < 4; i++) t.equal(((await ask()).json as Told).id, 'b')
+      await serve([a, b], { statuses: 8 })
+      const { retried: before = 0 } = await gateway.counters()
+      t.equal((await ask({ path: '/?status=503' })).status, 503)
+      t.equal((await gateway.counters()).retried, before + 1)
+    })
+
+    t.test('over TLS', async (t) => {
+      for (const tls of ['verified:two.internal', 'any:']) {
+        await serve([secure], { tls })
+        t.equal(((await ask()).json as Told).id, 'secure', tls)
+      }
+      await serve([secure], { tls: 'verified:else.internal' })
+      t.equal((await ask()).status, 502)
+    })
+  })
+}

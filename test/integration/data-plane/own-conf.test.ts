@@ -1,0 +1,177 @@
+// What `sluice conf` prints, in an nginx.conf that was there before: all of Sluice beside an nginx that somebody else starts.
+import { spawn } from 'node:child_process'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { Test } from 'tap'
+import { ask } from '../../../lab/ask.js'
+import { startBackend } from '../../../lab/backends/backend.js'
+import { makeAuthority } from '../../../lab/engines/certificates.js'
+import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
+import { httpCall } from '../../support/http-call.js'
+import { ask3, told } from '../../support/http3.js'
+import { freePort } from '../../../lab/ports.js'
+import { PROGRAM, buildIfStale, childrenOf, run } from '../../../lab/nginx/started.js'
+import { greeted, startTcp, startTls } from '../../../lab/backends/stream-backend.js'
+import { temporaryFolder } from '../../../lab/temp.js'
+import { shake } from '../../../lab/tls-client.js'
+import { tools } from '../../../lab/tools.js'
+import { until } from '../../../lab/until.js'
+
+t.setTimeout(170_000)
+
+const authority = await makeAuthority(temporaryFolder(t, 'ca'))
+const ca = authority.path
+
+const isRoot = process.getuid?.() === 0
+const user = isRoot ? 'nobody' : userInfo().username
+const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+  (name) => `${name}_temp_path tmp;`,
+)
+
+const MAIN = `${isRoot ? 'user nobody nogroup;' : ''} worker_processes 2; pid nginx.pid; error_log error.log; events {}`
+
+/** The user's own part of `http{}`; `more` is what he adds to his server. */
+const http = (port: number, more: string): string => `
+  ${TEMPS.join(' ')} access_log off;
+  server {
+    listen 127.0.0.1:${port};
+    location / { return 200 "as it was"; }
+    ${more}
+  }`
+
+function spawned(t: Test, program: string, args: string[]): number {
+  const child = spawn(program, args, { stdio: 'ignore' })
+  t.teardown(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGTERM')
+    await ended
+  })
+  return child.pid ?? 0
+}
+
+async function started(t: Test, nginx: string, flags: string[]) {
+  await buildIfStale()
+  const home = temporaryFolder(t, 'own')
+  chmodSync(home, 0o711)
+  const [port, httpPort, httpsPort] = [await freePort(), await freePort(), await freePort()]
+  const [apiPort, tcpPort] = [await freePort(), await freePort()]
+  const file = join(home, 'own.conf')
+  const errorLog = () => readFileSync(join(home, 'error.log'), 'utf8')
+  t.teardown(() => {
+    if (!t.passing() && existsSync(join(home, 'error.log'))) t.comment(errorLog())
+  })
+  const succeed = async (line: string): Promise<string> => {
+    const { code, output } = await run(line)
+    if (code !== 0) throw new Error(`${line}: ${output}`)
+    return output
+  }
+
+  const args = ['-p', home, '-e', 'error.log', '-c', file]
+  writeFileSync(file, `${MAIN} http {${http(port, '')}}`)
+  const master = spawned(t, nginx, [...args, '-g', 'daemon off;'])
+  await until(async () => (await ask({ port })).body === 'as it was', { what: 'nginx as it was' })
+
+  const ports = `--https-port ${httpsPort} --api-port ${apiPort} --stream-ports ${tcpPort}`
+  const where = `--home ${home} --nginx ${nginx} --user ${user}`
+  const conf = `${process.execPath} ${PROGRAM} conf ${where} ${ports} ${flags.join(' ')}`
+  const printed = await succeed(conf)
+  const [, location = ''] = /location of yours:\n(.*?again\.conf";\n)/s.exec(printed) ?? []
+  // The ports that it is told for the world are others here.
+  const lines = printed
+    .replace('listen 80;', `listen 127.0.0.1:${httpPort};`)
+    .replace('listen 443 ssl;', `listen 127.0.0.1:${httpsPort} ssl;`)
+    .replace('\nstream {', `\n${MAIN}\nstream {`)
+    .replace('\nhttp {', `\nhttp {${http(port, location.replaceAll('# ', ''))}`)
+  writeFileSync(file, lines)
+  await succeed(`${nginx} -t ${args.join(' ')}`)
+  const before = childrenOf(master)
+  process.kill(master, 'SIGHUP')
+  await until(
+    () =>
+      childrenOf(master).length === 2 && !childrenOf(master).some((pid) => before.includes(pid)),
+    { what: 'the only reload' },
+  )
+
+  const [, controller = ''] = /sluice (controller .*)/.exec(printed) ?? []
+  spawned(t, 'sh', ['-c', `exec ${process.execPath} ${PROGRAM} ${controller}`])
+  const socket = join(home, 'api.sock')
+  const call = (method: string, path: string, body?: unknown) =>
+    httpCall(`http://api${path}`, { method, body, socket })
+  // At the port that conf was told: what it prints has the controller know it too.
+  const isReady = async () => (await httpCall(`http://127.0.0.1:${apiPort}/readyz`)).status === 200
+  await until(isReady, { what: 'the controller' })
+  const put = async (path: string, body: unknown): Promise<string> => {
+    const answer = await call('PUT', `/v1/${path}`, body)
+    t.match(answer, { status: /20[01]/, body: { applied: true } }, path)
+    return answer.body.fingerprint as string
+  }
+  const standing = () => [...childrenOf(master), readFileSync(file, 'utf8')]
+  return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, standing }
+}
+
+const [HOST, VAULT, ECHO] = ['app.test', 'vault.app.test', 'echo.app.test']
+
+for (const kind of ['nginx', 'nginxStable'] as const) {
+  for (const flags of [[], ['--passthrough'], ['--http3'], ['--passthrough', '--http3']]) {
+    t.test([kind, ...flags].join(' '), async (t) => {
+      const own = await started(t, (await tools())[kind].path, flags)
+      const { port, httpPort, httpsPort, put } = own
+      const before = own.standing()
+      const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
+      const place = ({ host, port }: { host: string; port: number }) => ({ host, port })
+
+      t.match(await ask({ port, path: '/shop/' }), { status: 503, body: /shop/ })
+      await put('upstreams/shop/instances/a', place(a))
+      t.match(await ask({ port, path: '/shop/x' }), { json: { id: 'a', url: '/shop/x' } })
+      t.equal((await ask({ port })).body, 'as it was')
+
+      t.equal((await ask({ port: httpPort, host: HOST })).status, 404)
+      await put('routes/app', { hosts: [HOST], upstream: 'shop' })
+      t.match(await ask({ port: httpPort, host: HOST }), { json: { id: 'a' } })
+      await put('upstreams/next/instances/b', place(b))
+      await put('routes/app', { hosts: [HOST], upstream: 'next' })
+      t.match(await ask({ port: httpPort, host: HOST }), { json: { id: 'b' } })
+
+      const fingerprint = await put('certificates/app', await authority.issue([HOST, `*.${HOST}`]))
+      const secure = { port: httpsPort, name: HOST, ca }
+      const answer = await ask3({ ...secure, version: '2' })
+      t.match(answer, { code: 0, version: '2', status: 200, fingerprint, body: /"id":"b"/ })
+      const http3 = flags.includes('--http3')
+      t.same(told(answer, 'alt-svc'), http3 ? [`h3=":${httpsPort}"; ma=86400`] : [])
+      if (http3) {
+        const over = await ask3({ ...secure, version: '3' })
+        t.match(over, { code: 0, version: '3', status: 200, fingerprint, body: /"id":"b"/ })
+      }
+
+      await put('upstreams/echo', { protocol: 'grpc' })
+      await put('upstreams/echo/instances/e', place(await startGrpcBackend(t, 'e')))
+      await put('routes/echo', { hosts: [ECHO], upstream: 'echo' })
+      const said = await new GrpcClient(t, httpsPort, ECHO).call('Chat', ['hello'])
+      t.match(said, { code: 0, texts: ['hello'], end: 'e' })
+
+      await put('upstreams/db/instances/d', place(await startTcp(t, 'd')))
+      await put('routes/db', { port: own.tcpPort, protocol: 'tcp', upstream: 'db' })
+      t.same(await greeted(own.tcpPort, 1), { d: 1 })
+
+      const shown = async () => (await shake(httpsPort, { name: VAULT })).fingerprint
+      t.equal(await shown(), fingerprint)
+      const vault = await startTls(t, 'v', await authority.issue([VAULT]))
+      await put('upstreams/vault/instances/v', place(vault))
+      const route = { sni: [VAULT], upstream: 'vault' }
+      if (flags.includes('--passthrough')) {
+        await put('routes/vault', route)
+        t.not(await shown(), fingerprint, 'passed through')
+      } else {
+        t.match(await own.call('PUT', '/v1/routes/vault', route), {
+          status: 409,
+          body: { detail: /passthrough/ },
+        })
+      }
+      t.same(own.standing(), before, 'by the same workers and nginx.conf')
+      t.notMatch(own.errorLog(), /\[(emerg|alert|crit)\]|exception/)
+    })
+  }
+}

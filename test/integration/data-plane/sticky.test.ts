@@ -1,0 +1,140 @@
+// Sessions by cookie, from REST to the browser: who keeps one, who loses it, and what a forged one is worth.
+import t from 'tap'
+import { tokenOf } from '../../../controller/table/upstream-rules.js'
+import { startBackend } from '../../../lab/backends/backend.js'
+import type { Backend } from '../../../lab/backends/backend.js'
+import { startControlled } from '../../support/controlled.js'
+import { RIGS } from '../../../lab/nginx/gateway.js'
+import type { Rig } from '../../../lab/nginx/gateway.js'
+import { until } from '../../../lab/until.js'
+
+t.setTimeout(170_000)
+
+const ATTRIBUTES = '; Path=/shop; Max-Age=60; HttpOnly; Secure; SameSite=Strict'
+const STICKY = { by: 'cookie', name: 'sl', ttlMs: 60_000, path: '/shop', secure: true }
+
+interface Visit {
+  by: string
+  /** What the answer sets; '' for nothing. */
+  cookie: string
+}
+
+interface Bench {
+  visit: (cookie?: string, host?: string) => Promise<Visit>
+  /** Who answers this cookie, over some requests, and that none of them is given another. */
+  kept: (cookie: string) => Promise<string[]>
+  /** Waits until the pool, where there is one, brings this cookie to this backend over connections that it keeps. */
+  pooled: (cookie: string, backend: Backend) => Promise<void>
+  register: (backend: Backend, id?: string, upstream?: string) => Promise<void>
+  policy: (sticky: object, upstream?: string) => Promise<void>
+  drain: (id: string, how: 'drain' | 'undrain') => Promise<void>
+}
+
+async function bench(t: Parameters<typeof startControlled>[0], rig: Rig): Promise<Bench> {
+  const { gateway, call } = await startControlled(t, { rig })
+  /** With status 200, all gateways have it. */
+  const change = async (method: string, path: string, body?: object): Promise<void> => {
+    const answer = await call(method, `/v1/upstreams/${path}`, body)
+    if (answer.status > 201)
+      throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
+  }
+  const visit: Bench['visit'] = async (cookie, host = 'shop.localhost') => {
+    const answer = await gateway.ask({ host, headers: cookie === undefined ? {} : { cookie } })
+    const { id } = (answer.json ?? { id: String(answer.status) }) as { id: string }
+    return { by: id, cookie: answer.headers['set-cookie']?.join('|') ?? '' }
+  }
+  const kept: Bench['kept'] = async (cookie) => {
+    const by = new Set<string>()
+    for (let i = 0; i < 8; i++) {
+      const visited = await visit(cookie)
+      by.add(visited.cookie === '' ? visited.by : `${visited.by} with ${visited.cookie}`)
+    }
+    return [...by]
+  }
+  const isPooled = async (cookie: string, { connections }: Backend): Promise<boolean> => {
+    const before = connections()
+    await kept(cookie)
+    return connections() === before
+  }
+  return {
+    visit,
+    kept,
+    pooled: async (cookie, backend) => {
+      if (gateway.pool) await until(() => isPooled(cookie, backend), { what: 'the pool' })
+    },
+    register: ({ id, host, port }, as = id, upstream = 'shop') =>
+      change('PUT', `${upstream}/instances/${as}`, { host, port }),
+    policy: (sticky, upstream = 'shop') =>
+      change('PUT', upstream, { policy: { balance: 'roundRobin', sticky } }),
+    drain: (id, how) => change('POST', `shop/instances/${id}/${how}`),
+  }
+}
+
+for (const rig of RIGS) {
+  t.test(rig, async (t) => {
+    const { visit, kept, pooled, register, policy, drain } = await bench(t, rig)
+    const [a, b, moved] = await Promise.all(['a', 'b', 'moved'].map((id) => startBackend(t, id)))
+    if (a === undefined || b === undefined || moved === undefined) throw new Error('no backends')
+    const cookieOf = (id: string): string => `sl=${tokenOf('main', 'shop', id)}`
+    await policy({ ...STICKY, sameSite: 'strict' })
+    await register(a)
+    await register(b)
+
+    t.test('the first answer gives a cookie, and its instance keeps the client', async (t) => {
+      const first = [await visit(), await visit()]
+      t.same(first.map(({ by }) => by).sort(), ['a', 'b'])
+      for (const { by, cookie } of first) {
+        t.equal(cookie, cookieOf(by) + ATTRIBUTES)
+        t.same(await kept(cookieOf(by)), [by])
+        await pooled(cookieOf(by), by === 'a' ? a : b)
+        t.same(await kept(cookieOf(by)), [by])
+        t.same(await kept(`x=1; ${cookieOf(by)}; sluice=2`), [by], 'among other cookies')
+      }
+    })
+
+    t.test('a forged cookie names nobody, and is replaced', async (t) => {
+      await policy(STICKY, 'other')
+      await register(moved, 'c', 'other')
+      const forged = [
+        `sl=${tokenOf('main', 'other', 'c')}`,
+        `sl=${'f'.repeat(16)}`,
+        `sl=${tokenOf('main', 'shop', 'a').toUpperCase()}`,
+        `sl=${tokenOf('main', 'shop', 'a')}0`,
+        ...['sl=a', 'sl=', 'sl=#0', 'sl=$', `sl=${a.address}`, 'sl=../a', `sl=${'0'.repeat(3000)}`],
+        `another=${tokenOf('main', 'shop', 'a')}`,
+      ]
+      for (const cookie of forged) {
+        const visits = [await visit(cookie), await visit(cookie)]
+        const by = visits.map((one) => one.by).sort()
+        t.same(by, ['a', 'b'], cookie.slice(0, 40))
+        visits.forEach((one) => t.equal(one.cookie, cookieOf(one.by) + ATTRIBUTES))
+      }
+      t.match(await visit(cookieOf('a'), 'other.localhost'), { by: 'moved', cookie: /^sl=/ })
+    })
+
+    t.test('a drained instance loses its sessions, or keeps them by policy', async (t) => {
+      await drain('a', 'drain')
+      t.same(await visit(cookieOf('a')), { by: 'b', cookie: cookieOf('b') + ATTRIBUTES })
+      await policy({ ...STICKY, sameSite: 'strict', keepDraining: true })
+      t.same(await kept(cookieOf('a')), ['a'])
+      for (let i = 0; i < 4; i++) t.equal((await visit()).by, 'b', 'nobody new')
+      await policy({ ...STICKY, sameSite: 'strict' })
+      await drain('a', 'undrain')
+      t.same(await kept(cookieOf('a')), ['a'])
+    })
+
+    t.test('an instance that comes again elsewhere keeps its sessions', async (t) => {
+      await register(moved, 'a')
+      t.same(await kept(cookieOf('a')), ['moved'])
+      await pooled(cookieOf('a'), moved)
+      t.same(await kept(cookieOf('a')), ['moved'])
+      t.same(await kept(cookieOf('b')), ['b'])
+    })
+
+    t.test('a dead one is left for another, by whose cookie the client stays', async (t) => {
+      await moved.stop()
+      t.same(await visit(cookieOf('a')), { by: 'b', cookie: cookieOf('b') + ATTRIBUTES })
+      t.same(await kept(cookieOf('b')), ['b'])
+    })
+  })
+}

@@ -1,0 +1,179 @@
+// File mode: an nginx without njs, told by files and reloads.
+import { spawn, execFile } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { Controller } from '../../../controller/controller.js'
+import { runController } from '../../../controller/main.js'
+import { openEmbedded } from '../../../registry/embedded/registry.js'
+import type { RegistryOperation } from '../../../registry/registry.js'
+import { silentLogger } from '../../../runtime/logger.js'
+import type { Settings } from '../../../runtime/config/settings.js'
+import { ask } from '../../../lab/ask.js'
+import { startBackend } from '../../../lab/backends/backend.js'
+import { testSettings } from '../../support/control.js'
+import { freePort } from '../../../lab/ports.js'
+import { temporaryFolder } from '../../../lab/temp.js'
+import { tools } from '../../../lab/tools.js'
+import { until } from '../../../lab/until.js'
+
+const run = promisify(execFile)
+type Teller = { teardown(fn: () => unknown): void }
+
+async function rig(t: Teller): Promise<{
+  settings: Settings
+  home: string
+  port: number
+  conf: string
+  nginx: string
+  file: string
+}> {
+  const home = temporaryFolder(t, 'file')
+  const { nginxStable } = await tools()
+  const nginx = nginxStable.path
+  const port = await freePort()
+  const conf = join(home, 'plain.conf')
+  mkdirSync(join(home, 'fallback'))
+  const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  writeFileSync(
+    conf,
+    `worker_processes 1; pid ${home}/nginx.pid; error_log ${home}/error.log; events {}
+    http { access_log off; ${temps.map((name) => `${name}_temp_path ${home}/${name};`).join(' ')}
+    include ${home}/fallback/sluice-upstreams*.conf;
+    server { listen 127.0.0.1:${await freePort()}; } }`,
+  )
+  const settings = testSettings(home, {
+    mode: 'file',
+    nginx,
+    httpPort: port,
+    file: {
+      directory: undefined,
+      listen: `127.0.0.1:${port}`,
+      reloadCommand: `${nginx} -c ${conf} -s reload && echo x >> ${home}/reloads`,
+      pidFile: undefined,
+      minIntervalMs: 50,
+      onetime: false,
+    },
+  })
+  return { settings, home, port, conf, nginx, file: join(home, 'fallback/sluice-upstreams.conf') }
+}
+
+async function startPlain(t: Teller, nginx: string, conf: string, home: string): Promise<void> {
+  const child = spawn(nginx, ['-c', conf, '-g', 'daemon off;'], { stdio: 'ignore' })
+  t.teardown(
+    () =>
+      new Promise((resolve) => {
+        child.once('exit', resolve)
+        child.kill('SIGTERM')
+      }),
+  )
+  await until(() => existsSync(join(home, 'nginx.pid')))
+}
+
+const instance = (upstream: string, id: string, port: number): RegistryOperation => ({
+  type: 'put',
+  key: `instances/${upstream}/${id}`,
+  value: JSON.stringify({ host: '127.0.0.1', port }),
+})
+
+t.test('files, checks, reloads; a failed reload keeps the old file', async (t) => {
+  const { settings, home, port, conf, nginx, file } = await rig(t)
+  const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
+  const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
+  await startPlain(t, nginx, conf, home)
+  const { revision } = await registry.commit([instance('web', 'a', a.port)])
+  const controller = await Controller.make({ settings, registry, log: silentLogger })
+  controller.start()
+  t.teardown(async () => {
+    await controller.close()
+    await registry.close()
+  })
+  await until(() => controller.ready())
+  t.same(await controller.whenApplied(revision, 1000), [])
+  const who = async () => {
+    const answer = await ask({
+      port,
+      path: '/',
+      headers: { host: 'web.localhost', 'x-forwarded-for': '9.9.9.9' },
+    })
+    return answer.json as { id: string; headers: Record<string, string> }
+  }
+  await until(async () => (await who()).id === 'a')
+  const first = await who()
+  t.match(first.headers, {
+    host: 'web.localhost',
+    'x-forwarded-for': '9.9.9.9, 127.0.0.1',
+    'x-forwarded-proto': 'http',
+  })
+  const reloads = () => readFileSync(join(home, 'reloads'), 'utf8').trim().split('\n').length
+  t.equal(reloads(), 1)
+  await registry.commit([{ type: 'put', key: 'upstreams/web', value: '{}' }])
+  await until(() => controller.gateways()[0]?.applied === controller.desired().revision)
+  t.equal(reloads(), 1, 'nothing that nginx reads has changed')
+
+  const old = readFileSync(file, 'utf8')
+  writeFileSync(conf, readFileSync(conf, 'utf8').replace('events {}', 'events {} broken'))
+  await registry.commit([instance('web', 'b', b.port), { type: 'delete', key: 'instances/web/a' }])
+  await until(() => controller.gateways()[0]?.reason?.includes('reload command failed'))
+  await until(() => readFileSync(file, 'utf8') === old)
+  t.equal((await who()).id, 'a')
+  writeFileSync(conf, readFileSync(conf, 'utf8').replace(' broken', ''))
+  await until(async () => (await who()).id === 'b')
+  t.same(await controller.active('web', ['b']), [undefined])
+})
+
+t.test('onetime ends after the first success, and a second one reloads nothing', async (t) => {
+  const { settings, home, conf, nginx, file } = await rig(t)
+  const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
+  await registry.commit([instance('web', 'a', 9)])
+  await registry.close()
+  await startPlain(t, nginx, conf, home)
+  const pidFile = join(home, 'nginx.pid')
+  const once = {
+    ...settings,
+    file: { ...settings.file, reloadCommand: undefined, pidFile, onetime: true },
+  }
+  await runController(once)
+  t.match(readFileSync(file, 'utf8'), /server 127\.0\.0\.1:9;/)
+  await run(nginx, ['-t', '-c', conf])
+  const { mtimeMs } = statSync(file)
+  await runController(once)
+  t.equal(statSync(file).mtimeMs, mtimeMs)
+})
+
+t.test('onetime that is stopped before its success says so', async (t) => {
+  const { settings, home } = await rig(t)
+  const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
+  await registry.commit([instance('web', 'a', 9)])
+  await registry.close()
+  const ended = runController({
+    ...settings,
+    file: { ...settings.file, reloadCommand: `touch ${home}/tried; false`, onetime: true },
+  })
+  const refused = t.rejects(ended, { message: /SIGTERM before the file was written/ })
+  await until(() => existsSync(join(home, 'tried')))
+  process.emit('SIGTERM')
+  await refused
+})
+
+t.test('the process ends on SIGTERM, in time, with all closed', async (t) => {
+  const { settings, home } = await rig(t)
+  const ended = runController({
+    ...settings,
+    mode: 'gateway',
+    apiPort: await freePort(),
+    poolPort: await freePort(),
+  })
+  await until(() => existsSync(join(home, 'api.sock')))
+  await until(
+    async () =>
+      (await ask({ socketPath: join(home, 'api.sock'), path: '/metrics' })).status === 200,
+  )
+  const page = await ask({ socketPath: join(home, 'api.sock'), path: '/metrics' })
+  t.match(page.body, /sluice_registry_connected 1/)
+  process.emit('SIGTERM')
+  await ended
+  const again = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
+  await again.close()
+})

@@ -1,0 +1,135 @@
+// The pusher over a real nginx.
+import t from 'tap'
+import { checkPolicy } from '../../../contract/record/policy.js'
+import type { Delta } from '../../../contract/push.js'
+import { compilePeers, compileUpstream } from '../../../controller/table/upstream-unit.js'
+import type { Unit } from '../../../controller/table/unit.js'
+import type { DesiredInstance } from '../../../controller/state/desired.js'
+import { GatewayClient } from '../../../controller/push/gateway-client.js'
+import { Pusher } from '../../../controller/push/pusher.js'
+import type { Source } from '../../../controller/table/table-source.js'
+import { homePaths } from '../../../nginx/render.js'
+import { silentLogger } from '../../../runtime/logger.js'
+import { startGateway } from '../../../lab/nginx/gateway.js'
+import { until } from '../../../lab/until.js'
+
+class CountedLooks extends GatewayClient {
+  looks = 0
+
+  override state(): ReturnType<GatewayClient['state']> {
+    this.looks += 1
+    return super.state()
+  }
+}
+
+t.test('however much is new, the gateway is looked at', async (t) => {
+  const gateway = await startGateway(t, { rig: 'njs' })
+  const client = new CountedLooks(homePaths(gateway.home).adminSocket)
+  t.teardown(() => client.close())
+  let revision = 0
+  let last = Infinity
+  const pusher = new Pusher(client, {
+    source: {
+      ready: () => true,
+      revision: () => revision,
+      units: () => new Map(),
+      update: () => {
+        revision = Math.min(revision + 1, last)
+        return []
+      },
+    },
+    log: silentLogger,
+    pollMs: 50,
+    onFailure: (reason) => t.fail(reason),
+    onApplied: () => undefined,
+    onState: () => undefined,
+    onUnknown: () => undefined,
+  })
+  pusher.start()
+  await until(() => pusher.applied > 0, { what: 'the first push' })
+  const [seen, from] = [client.looks, pusher.applied]
+  await until(() => client.looks >= seen + 3, { what: 'three looks more' })
+  t.ok(pusher.applied > from + 3, 'pushed all the while')
+  last = revision + 5
+  await pusher.close()
+  t.equal(pusher.applied, last, 'what waited went out')
+  t.match(await gateway.state(), { revision: last, whole: true })
+})
+
+/** Takes `left` parts, and then it is as if the controller were killed. */
+class Cut extends GatewayClient {
+  left = Infinity
+  isCut = false
+
+  override async delta(delta: Delta): ReturnType<GatewayClient['delta']> {
+    this.isCut ||= this.left-- <= 0
+    return this.isCut ? new Promise(() => undefined) : super.delta(delta)
+  }
+}
+
+function web(policy: object, peers: number): Unit {
+  const checked = checkPolicy(policy)
+  if (!checked.ok) throw new Error(checked.message)
+  const instances = Array.from({ length: peers }, (_, i): [string, DesiredInstance] => {
+    const record = { host: '10.0.0.1', port: i + 1, weight: 1, state: 'up' as const }
+    return [`i${i}`, { id: `i${i}`, record, override: undefined, suspect: undefined, revision: 1 }]
+  })
+  const upstream = {
+    name: 'web',
+    policy: checked.value,
+    revision: 1,
+    instances: new Map(instances),
+  }
+  return compileUpstream(compilePeers(upstream), new Set())
+}
+
+function sourceOf(unit: Unit): Source {
+  const units = new Map([[unit.name, unit]])
+  return { ready: () => true, revision: () => 1, units: () => units, update: () => [] }
+}
+
+t.test('nothing is left of a push that was cut off, in whichever part', async (t) => {
+  const gateway = await startGateway(t, { rig: 'njs' })
+  const push = async (unit: Unit, left = Infinity): Promise<boolean> => {
+    const client = new Cut(homePaths(gateway.home).adminSocket)
+    client.left = left
+    const pusher = new Pusher(client, {
+      ...{ source: sourceOf(unit), log: silentLogger, pollMs: 1000 },
+      onFailure: (reason) => t.fail(reason),
+      ...{ onApplied: () => undefined, onState: () => undefined, onUnknown: () => undefined },
+    })
+    pusher.start()
+    await until(() => client.isCut || pusher.applied > 0, { what: 'the push or its end' })
+    if (!client.isCut) await pusher.close()
+    await client.close()
+    return client.isCut
+  }
+  const ring = web({ balance: 'hash', hash: { key: 'uri' } }, 700)
+  const few = web({ balance: 'roundRobin' }, 30)
+  const many = web({ balance: 'random' }, 900)
+  const all = [ring, few, many].flatMap(({ entries }) => [...entries.keys()])
+  const keys = [...new Set(all), ':web+']
+  let cuts = 0
+  for (const [before, half] of [
+    [few, ring],
+    [ring, few],
+    [ring, many],
+    [many, ring],
+  ] as const) {
+    for (let left = 0; ; left++) {
+      await push(before)
+      if (!(await push(half, left))) break
+      cuts++
+      await push(few)
+      const client = new GatewayClient(homePaths(gateway.home).adminSocket)
+      const values: Array<string | null> = []
+      for (let i = 0; i < keys.length; i += 400) {
+        values.push(...(await client.read(keys.slice(i, i + 400))))
+      }
+      await client.close()
+      const there = keys.filter((_, i) => values[i] !== null)
+      t.same(there.sort(), [...few.entries.keys()].sort(), `after ${left} parts`)
+    }
+  }
+  t.ok(cuts >= 8, `cut ${cuts} times`)
+})

@@ -1,4 +1,0 @@
-import { plainRules } from '../../contract/rules.js'
-
-/** Rules that ask for nothing, to make others of. */
-export const NO_RULES = plainRules('w', 0, 0)

@@ -1,0 +1,48 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { checkPeerTls } from '../../../../contract/record/peer-tls.js'
+import { checkUpstream } from '../../../../contract/record/records.js'
+
+t.test('verified unless told otherwise', async (t) => {
+  const value = { serverName: 'shop.internal', verify: true }
+  t.same(checkPeerTls({ serverName: 'shop.internal' }), { ok: true, value })
+  const shown = { verify: false, certificate: 'gateway' }
+  t.same(checkPeerTls(shown), { ok: true, value: shown })
+  t.same(checkPeerTls({ verify: false }), { ok: true, value: { verify: false } })
+})
+
+t.test('bad input is refused by name', async (t) => {
+  const cases: Array<[value: unknown, field: string]> = [
+    [{}, 'serverName'],
+    [{ verify: true }, 'serverName'],
+    [{ verify: 'no' }, 'verify'],
+    [{ serverName: '10.0.0.7' }, 'serverName'],
+    [{ serverName: '*.internal' }, 'serverName'],
+    [{ serverName: 'shop.internal:443' }, 'serverName'],
+    [{ serverName: 'Shop.internal' }, 'serverName'],
+    [{ serverName: 'shop internal' }, 'serverName'],
+    [{ serverName: 'a;}' }, 'serverName'],
+    [{ serverName: '' }, 'serverName'],
+    [{ serverName: 'shop.internal', ca: 'x' }, 'ca'],
+    [{ verify: false, certificate: 'folder/app' }, 'certificate'],
+    [{ verify: false, certificate: true }, 'certificate'],
+    [{ certificate: 'gateway' }, 'serverName'],
+    [true, ''],
+    [null, ''],
+  ]
+  for (const [value, field] of cases) {
+    t.match(checkPeerTls(value), { ok: false, field }, JSON.stringify(value))
+  }
+  t.match(checkUpstream({ tls: { serverName: 7 } }), { ok: false, field: 'tls.serverName' })
+  t.match(checkUpstream({ tls: null }), { ok: false, field: 'tls' })
+})
+
+t.test('no input makes the guard throw, and what passes passes again', async () => {
+  const value = fc.dictionary(fc.constantFrom('serverName', 'verify', 'certificate'), fc.anything())
+  fc.assert(
+    fc.property(fc.oneof(fc.anything(), value), (input) => {
+      const checked = checkPeerTls(input)
+      return !checked.ok || checkPeerTls(checked.value).ok
+    }),
+  )
+})

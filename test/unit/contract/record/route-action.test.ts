@@ -1,0 +1,106 @@
+import t from 'tap'
+import {
+  actionOf,
+  checkAction,
+  parseActionRecord,
+  printActionRecord,
+} from '../../../../contract/record/route-action.js'
+import { checkRoute } from '../../../../contract/record/route.js'
+import { areOperations, isTableKey } from '../../../../contract/table/table.js'
+
+t.test('what does not fit is refused by name', async (t) => {
+  const bad: Array<[fields: Record<string, unknown>, field: string]> = [
+    [{ rewrite: {} }, 'rewrite'],
+    [{ rewrite: { stripPrefix: true, replacePrefix: '/v2' } }, 'rewrite'],
+    [{ rewrite: { stripPrefix: false } }, 'rewrite.stripPrefix'],
+    [{ rewrite: { replacePrefix: '/v2/' } }, 'rewrite.replacePrefix'],
+    [{ rewrite: { replacePrefix: '/v2 HTTP/1.1\r\nX: y' } }, 'rewrite.replacePrefix'],
+    [{ rewrite: { regex: '.*' } }, 'rewrite.regex'],
+    [{ rewrite: '/v2' }, 'rewrite'],
+    [{ upstreamHost: 'a b' }, 'upstreamHost'],
+    [{ upstreamHost: '*.example.com' }, 'upstreamHost'],
+    [{ upstreamHost: 'a.example:0' }, 'upstreamHost'],
+    [{ upstreamHost: 'a.example\r\nX: y' }, 'upstreamHost'],
+    [{ redirect: {} }, 'redirect'],
+    [{ redirect: { status: 301 } }, 'redirect'],
+    [{ redirect: { scheme: 'ftp' } }, 'redirect.scheme'],
+    [{ redirect: { host: 'https://a.example' } }, 'redirect.host'],
+    [{ redirect: { port: 65536 } }, 'redirect.port'],
+    [{ redirect: { path: '//evil.example' } }, 'redirect.path'],
+    [{ redirect: { path: '/a?b' } }, 'redirect.path'],
+    [{ redirect: { path: '/a', replacePrefix: '/b' } }, 'redirect.replacePrefix'],
+    [{ redirect: { host: 'a.example', status: 200 } }, 'redirect.status'],
+    [{ maintenance: { status: 302 } }, 'maintenance.status'],
+    [{ maintenance: { contentType: 'text/html\r\nX: y' } }, 'maintenance.contentType'],
+    [{ maintenance: { body: 'x'.repeat(16_385) } }, 'maintenance.body'],
+    [{ maintenance: { body: 'ü'.repeat(6000) } }, 'maintenance'],
+    [{ maintenance: true }, 'maintenance'],
+    [{ requestHeaders: {} }, 'requestHeaders'],
+    [{ requestHeaders: { set: [] } }, 'requestHeaders.set'],
+    [{ requestHeaders: { set: { 'X-A': 'b\r\nX-C: d' } } }, 'requestHeaders.set.X-A'],
+    [{ requestHeaders: { set: { 'X-A\r\nX-C': 'd' } } }, 'requestHeaders.set.X-A\r\nX-C'],
+    [{ requestHeaders: { set: { 'X-A': ' b' } } }, 'requestHeaders.set.X-A'],
+    [{ requestHeaders: { set: { 'X-A': '' } } }, 'requestHeaders.set.X-A'],
+    [{ requestHeaders: { set: { Host: 'b' } } }, 'requestHeaders.set.Host'],
+    [{ requestHeaders: { remove: ['Content-Length'] } }, 'requestHeaders.remove[0]'],
+    [{ requestHeaders: { remove: ['x-sluice-pick'] } }, 'requestHeaders.remove[0]'],
+    [{ requestHeaders: { remove: [7] } }, 'requestHeaders.remove[0]'],
+    [{ requestHeaders: { set: { a: 'b' }, remove: ['A'] } }, 'requestHeaders.remove'],
+    [{ requestHeaders: { set: { a: 'b', A: 'b' } } }, 'requestHeaders.set'],
+    [
+      { responseHeaders: { set: { 'X-Accel-Redirect': '/x' } } },
+      'responseHeaders.set.X-Accel-Redirect',
+    ],
+    [{ responseHeaders: { add: { Server: 'x' } } }, 'responseHeaders.add.Server'],
+    [{ timeouts: {} }, 'timeouts.readMs'],
+    [{ timeouts: { readMs: 1500 } }, 'timeouts.readMs'],
+    [{ timeouts: { readMs: 1000, connectMs: 5 } }, 'timeouts.connectMs'],
+    [{ timeouts: { sendMs: 5 } }, 'timeouts.sendMs'],
+    [{ maxBodyBytes: -1 }, 'maxBodyBytes'],
+    [{ maxBodyBytes: '1m' }, 'maxBodyBytes'],
+    [{ buffering: 'on' }, 'buffering'],
+    [{ mirror: { percent: 5 } }, 'mirror.upstream'],
+    [{ mirror: { upstream: 'a', percent: 0 } }, 'mirror.percent'],
+  ]
+  for (const [fields, field] of bad) {
+    t.match(checkAction(fields), { ok: false, field }, JSON.stringify(fields).slice(0, 80))
+  }
+})
+
+t.test('defaults', async (t) => {
+  t.same(checkAction({ redirect: { scheme: 'https' }, maintenance: {} }), {
+    ok: true,
+    value: {
+      redirect: { scheme: 'https', status: 302 },
+      maintenance: { status: 503, contentType: 'text/html; charset=utf-8', body: '' },
+    },
+  })
+  t.same(checkAction({ upstream: 'web' }), { ok: true, value: undefined })
+})
+
+t.test('who needs an upstream', async (t) => {
+  const hosts = ['a.example']
+  t.match(checkRoute({ hosts, rewrite: { stripPrefix: true } }), { ok: false, field: 'upstream' })
+  t.match(checkRoute({ hosts, redirect: { host: 'b.example' } }), { ok: true })
+  t.match(checkRoute({ hosts, maintenance: {} }), { ok: true })
+  t.match(checkRoute({ hosts, maintenance: {}, upstream: 'web' }), { ok: true })
+  t.match(checkRoute({ hosts, maintenance: {}, upstream: 'web', split: [] }), { ok: false })
+})
+
+t.test('the largest record fits the table, and comes back as it was', async (t) => {
+  const checked = checkRoute({
+    hosts: ['a.example'],
+    pathPrefix: `/${'p'.repeat(254)}`,
+    upstream: 'u'.repeat(63),
+    maintenance: { body: `ü\n"\\\u2028${'x'.repeat(16_000)}` },
+  })
+  if (!checked.ok) throw new Error(checked.message)
+  const action = actionOf(checked.value)
+  if (action === undefined) throw new Error('no action')
+  const record = { target: `:${'u'.repeat(63)}`, prefix: checked.value.pathPrefix, action }
+  const text = printActionRecord(record)
+  t.ok(isTableKey('&a-route'))
+  t.notOk(isTableKey('&a-route/7'))
+  t.ok(areOperations([['&a-route', `0123abcd ${text}`]]))
+  t.same(parseActionRecord(text), record)
+})

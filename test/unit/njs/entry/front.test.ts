@@ -1,0 +1,36 @@
+import t from 'tap'
+
+// A real dict does not throw on a read; here it must be seen what happens if it ever does, past the first.
+const full = (): never => {
+  throw new Error('broken')
+}
+const get = (key: string): undefined => (key === '@web/0' ? undefined : full())
+const counted: string[] = []
+let incr: (event: string) => unknown = (event) => counted.push(event)
+Object.assign(globalThis, {
+  ngx: {
+    shared: {
+      sluice_table: { get },
+      sluice_counter: { incr: (event: string) => incr(event) },
+    },
+  },
+})
+
+t.test('the front never throws', async (t) => {
+  const path = '../../../../njs/entry/front.js'
+  const { default: front } = (await import(path)) as {
+    default: { (r: unknown): string; more(r: unknown): string }
+  }
+  const said: string[] = []
+  const variables = { sluice_key: '@web/0', limit_conn_status: 'PASSED', sluice_sid: 'x' }
+  const request = { uri: '/', variables, error: (text: string) => said.push(text) }
+  t.equal(front(request), '', 'what the table has not at once is looked up with care')
+  t.equal(front.more(request), '- - 0')
+  t.equal(variables.sluice_sid, '', 'what cannot be looked up is not trusted')
+  Object.assign(variables, { upstream_addr: '10.0.0.1:80' })
+  t.equal(front.more(request), '- - 0')
+  t.same(counted, ['failed', 'failed', 'failed'])
+  t.match(said, [/pick failed: Error: broken/, /second look failed/, /report failed/])
+  incr = full
+  t.equal(front(request), '', 'not even when it cannot count')
+})

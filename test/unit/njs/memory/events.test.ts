@@ -1,0 +1,94 @@
+import t from 'tap'
+import { EVENTS, EVENT_COUNT } from '../../../../contract/table/zones.js'
+import {
+  appendEvent,
+  parseFrom,
+  readAnswers,
+  readEvents,
+  sweepDead,
+} from '../../../../njs/memory/events.js'
+import { memoryDict, memoryNumberDict } from '../../../support/memory-dict.js'
+
+const sid = (n: number): string => n.toString(16).padStart(32, '0')
+
+t.test('events are read from where the reader was', async (t) => {
+  const counter = memoryNumberDict()
+  const ring = memoryDict()
+  t.same(readEvents(counter, ring, 0, 7), { master: 7, next: 0, events: [] })
+  ;[1, 2, 3].forEach((n) => appendEvent(ring, counter, `f${sid(n)}`))
+  appendEvent(ring, counter, `p${sid(1)}`)
+  const all = [`f${sid(1)}`, `f${sid(2)}`, `f${sid(3)}`, `p${sid(1)}`]
+  t.same(readEvents(counter, ring, 0, 7), { master: 7, next: 4, events: all })
+  t.same(readEvents(counter, ring, 3, 7), { master: 7, next: 4, events: all.slice(3) })
+  t.same(readEvents(counter, ring, 4, 7), { master: 7, next: 4, events: [] })
+  t.same(
+    readEvents(counter, ring, 5, 7),
+    { master: 7, next: 4, events: all },
+    'nginx was started anew',
+  )
+})
+
+t.test('of more than the ring holds the newest are there', async (t) => {
+  const counter = memoryNumberDict()
+  const ring = memoryDict()
+  for (let n = 0; n < EVENTS + 10; n++) appendEvent(ring, counter, `f${sid(n)}`)
+  const { next, events } = readEvents(counter, ring, 0, 7)
+  t.equal(next, EVENTS + 10)
+  t.equal(events.length, EVENTS)
+  t.equal(events[0], `f${sid(10)}`)
+  t.equal(events.at(-1), `f${sid(EVENTS + 9)}`)
+  t.equal(ring.entries().length, EVENTS)
+})
+
+t.test('what is not written yet is not read as what was there before', async (t) => {
+  const counter = memoryNumberDict()
+  const ring = memoryDict()
+  for (let n = 0; n < EVENTS; n++) appendEvent(ring, counter, `f${sid(n)}`)
+  counter.incr(EVENT_COUNT, 1)
+  appendEvent(ring, counter, `p${sid(7)}`)
+  t.same(readEvents(counter, ring, EVENTS, 7), {
+    master: 7,
+    next: EVENTS + 2,
+    events: [`p${sid(7)}`],
+  })
+})
+
+t.test('a full ring says so', async (t) => {
+  t.throws(() => appendEvent(memoryDict(10), memoryNumberDict(), `f${sid(1)}`))
+})
+
+t.test('where to read from', async (t) => {
+  t.equal(parseFrom('0'), 0)
+  t.equal(parseFrom('123456789012345'), 123456789012345)
+  ;[undefined, '', '-1', '1.5', 'x', '1234567890123456', ['1', '2']].forEach((text) =>
+    t.equal(parseFrom(text), null),
+  )
+})
+
+t.test('answers', async (t) => {
+  const load = memoryNumberDict()
+  load.incr(`n${sid(1)}`, 5)
+  load.incr(`e${sid(1)}`, 2)
+  load.incr(`m${sid(1)}`, 70)
+  const wanted = { answers: [0, 5], errors: [0, 2], millis: [0, 70] }
+  t.same(readAnswers(load, [sid(2), sid(1)]), wanted)
+})
+
+t.test('what dead workers left is taken from the totals', async (t) => {
+  const load = memoryNumberDict()
+  load.incr(`c${sid(1)}`, 7)
+  load.incr(`c${sid(1)}/10`, 3)
+  load.incr(`c${sid(1)}/11`, 4)
+  load.incr(`c${sid(2)}`, 2)
+  load.incr(`c${sid(2)}/12`, 2)
+  load.incr(`n${sid(1)}`, 9)
+  load.incr('b:web/12', 1)
+  t.equal(sweepDead(load, [10]), 2)
+  t.equal(load.get(`c${sid(1)}`), 3)
+  t.equal(load.get(`c${sid(2)}`), 0)
+  t.same(load.keys(-1).sort(), [
+    'b:web/12',
+    ...[`c${sid(1)}`, `c${sid(1)}/10`, `c${sid(2)}`, `n${sid(1)}`],
+  ])
+  t.equal(sweepDead(load, [10]), 0)
+})
