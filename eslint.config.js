@@ -31,6 +31,7 @@ const NJS_CANNOT = {
 export default tseslint.config(
   { ignores: ['dist/', 'dist.*/', 'node_modules/', '.sluice/', '.tools/'] },
   { files: ['**/*.{js,mjs}'], extends: [tseslint.configs.recommended] },
+  { files: ['**/*.{ts,js,mjs}'], rules: { curly: 'error' } },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

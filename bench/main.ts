@@ -63,8 +63,9 @@ const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
 
 function choose(names: string[]): Part[] {
   const unknown = names.find((name) => !PARTS.some((part) => part.name === name))
-  if (unknown === undefined)
+  if (unknown === undefined) {
     return PARTS.filter(({ name }) => names.length === 0 || names.includes(name))
+  }
   const known = PARTS.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')
   throw new Error(`no part is named ${JSON.stringify(unknown)}; there are:\n${known}`)
 }
@@ -77,7 +78,9 @@ async function runPart(part: Part): Promise<Finding> {
     const say = (line: string): void => console.error(`${part.name}: ${line}`)
     return await part.run({ folder, say, onEnd: (close) => void closes.push(close) })
   } finally {
-    for (const close of closes.reverse()) await close()
+    for (const close of closes.reverse()) {
+      await close()
+    }
     removeFolder(folder)
   }
 }
@@ -106,7 +109,9 @@ async function main(args: string[]): Promise<number> {
   }
   const file = writeResults(RESULTS, { atMs: Date.now(), machine, results, failed })
   console.error(`all figures: ${file}`)
-  if (args.includes(PLOT)) console.error(`plot: ${writePlot() ?? 'nothing to draw'}`)
+  if (args.includes(PLOT)) {
+    console.error(`plot: ${writePlot() ?? 'nothing to draw'}`)
+  }
   return failed.length === 0 ? 0 : 1
 }
 

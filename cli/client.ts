@@ -120,7 +120,9 @@ function readAnswer(status: number, text: string, where: string): unknown {
   const { code, title, detail, field } = value as Record<string, unknown>
   const known = typeof code === 'string' && Object.hasOwn(CODES, code) ? (code as Code) : 'internal'
   const wayOut = WAY_OUT[known]
-  if (wayOut !== undefined) throw new SluiceError(known, `${where} ${wayOut}`)
+  if (wayOut !== undefined) {
+    throw new SluiceError(known, `${where} ${wayOut}`)
+  }
   const words = [detail, title].find((each) => typeof each === 'string' && each !== '')
   const message = typeof words === 'string' ? words : `${where} answered ${status}`
   throw new SluiceError(known, message, typeof field === 'string' ? { field } : {})

@@ -38,7 +38,9 @@ function findCommand(name: string): Command {
 function checkPositionals(command: Command, { positionals }: Parsed): void {
   const [least, most] = command.positionals
   const usage = `usage: sluice ${command.name} ${command.usage}`.trimEnd()
-  if (positionals.length < least) throw new UsageError(usage)
+  if (positionals.length < least) {
+    throw new UsageError(usage)
+  }
   const surplus = positionals[most]
   if (surplus !== undefined) {
     const advice = /^(true|false)$/.test(surplus) ? `; a switch takes it as --flag=${surplus}` : ''

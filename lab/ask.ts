@@ -53,8 +53,11 @@ export function ask(question: Question): Promise<Answer> {
     }
     const all = Buffer.from(body ?? '')
     const step = (at: number): void => {
-      if (at >= all.length) request.end()
-      else request.write(all.subarray(at, at + chunkBytes), () => step(at + chunkBytes))
+      if (at >= all.length) {
+        request.end()
+      } else {
+        request.write(all.subarray(at, at + chunkBytes), () => step(at + chunkBytes))
+      }
     }
     step(0)
   })

@@ -29,7 +29,9 @@ export async function freePortRange(count: number): Promise<number> {
     const ports = Array.from({ length: count }, (_, index) => next + index)
     next += count
     const free = await Promise.all(ports.map(isFree))
-    if (!free.includes(false)) return ports[0] ?? 0
+    if (!free.includes(false)) {
+      return ports[0] ?? 0
+    }
   }
 }
 
@@ -37,14 +39,18 @@ async function claimBlock(): Promise<number> {
   for (;;) {
     const block = Math.floor((Math.random() * (LAST - FIRST)) / BLOCK)
     const first = FIRST + block * BLOCK
-    if (await canListen(createServer().unref(), first)) return first
+    if (await canListen(createServer().unref(), first)) {
+      return first
+    }
   }
 }
 
 async function isFree(port: number): Promise<boolean> {
   const server = createServer()
   const free = await canListen(server, port)
-  if (free) await new Promise((resolve) => server.close(resolve))
+  if (free) {
+    await new Promise((resolve) => server.close(resolve))
+  }
   return free
 }
 

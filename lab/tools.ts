@@ -63,7 +63,9 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
   await unpackOnce({ ...ETCD, into: at('etcd'), say })
   await unpackOnce({ ...CURL, into: at('curl'), say })
   await unpackOnce({ ...EXAMPLES, into: at('example-programs'), say })
-  if (!dockerUnavailable()) await unpackOnce({ ...DOCKER, into: at('docker'), say })
+  if (!dockerUnavailable()) {
+    await unpackOnce({ ...DOCKER, into: at('docker'), say })
+  }
   return {
     nginx: await newest,
     nginxStable: await stable,
@@ -83,12 +85,18 @@ export async function unpackOnce(request: UnpackRequest): Promise<void> {
   const stamp = join(into, 'sluice.json')
   const wanted = JSON.stringify({ suite, packages, programs })
   const isThere = (): boolean => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
-  if (isThere()) return
+  if (isThere()) {
+    return
+  }
   const onWait = (pid: number): void => request.say(`waiting for process ${pid}`)
   await withLock(`${into}.lock`, onWait, async () => {
-    if (isThere()) return
+    if (isThere()) {
+      return
+    }
     const finish = async (root: string): Promise<void> => {
-      for (const name of MOUNT_POINTS) mkdirSync(join(root, name), { recursive: true })
+      for (const name of MOUNT_POINTS) {
+        mkdirSync(join(root, name), { recursive: true })
+      }
       writeFileSync(join(root, 'sluice.json'), wanted)
     }
     await unpackDebian({ ...request, finish })

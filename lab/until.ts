@@ -17,12 +17,16 @@ export async function until<T>(
   for (;;) {
     try {
       const answer = await ask()
-      if (answer) return answer
+      if (answer) {
+        return answer
+      }
       cause = undefined
     } catch (error) {
       cause = error
     }
-    if (Date.now() > endsAtMs) throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause })
+    if (Date.now() > endsAtMs) {
+      throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause })
+    }
     await sleep(intervalMs)
   }
 }

@@ -5,7 +5,9 @@ import { homePaths, type ConfSettings } from './settings.js'
 /** A drain wants to know small numbers exactly, and large ones roughly. */
 function probeLimits(): number[] {
   const limits = Array.from({ length: 64 }, (_, i) => i + 1)
-  for (let limit = 128; limit <= 32768; limit *= 2) limits.push(limit)
+  for (let limit = 128; limit <= 32768; limit *= 2) {
+    limits.push(limit)
+  }
   return limits
 }
 

@@ -69,8 +69,12 @@ function poolShards(settings: ConfSettings): string[] {
   const title = `# Holds every peer of every upstream and keeps connections to them; a SID names one of them. What the
 # pool does not serve goes, by nginx's own rules for the next upstream, to the hop. "drain" peers count
 # as no try, so it takes two backups for one retry; the weight makes the second one second.`
-  if (!settings.pool) return []
-  if (settings.wide !== true) return [`${title}\n${shard(settings, POOL, 0, ONE)}`]
+  if (!settings.pool) {
+    return []
+  }
+  if (settings.wide !== true) {
+    return [`${title}\n${shard(settings, POOL, 0, ONE)}`]
+  }
   const names = Array.from({ length: POOL_SHARDS }, (_, i) => `${POOL}_${i}`)
   const chosen = splitClients('$sluice_shard', '$sluice_sid', POOL_SHARDS, 1, `${POOL}_`)
   return [title, ...names.map((name, i) => shard(settings, name, i, SHARD)), chosen]

@@ -20,7 +20,9 @@ export function guardHandlers(handlers: WatchHandlers, log: Logger): WatchHandle
     onChanges: (changes, revision) => guard(() => handlers.onChanges(changes, revision)),
     onConnected: (connected, reason) => {
       const word = `${connected} ${reason ?? ''}`
-      if (word === said) return
+      if (word === said) {
+        return
+      }
       said = word
       guard(() => handlers.onConnected(connected, reason))
     },

@@ -25,7 +25,9 @@ export function embeddedFolder(home: string): string {
 export async function openRegistry(settings: Settings, options: OpenOptions): Promise<Registry> {
   const { registry: url, cluster, home, etcd, agent } = settings
   const { log } = options
-  if (/^etcds?:/.test(url)) return openEtcd({ url, cluster, settings: etcd, log })
+  if (/^etcds?:/.test(url)) {
+    return openEtcd({ url, cluster, settings: etcd, log })
+  }
   if (url === 'embedded' && options.part === 'controller') {
     return openEmbedded({ folder: embeddedFolder(home), log })
   }
@@ -33,7 +35,9 @@ export async function openRegistry(settings: Settings, options: OpenOptions): Pr
   if (url === 'embedded') {
     return openHttp({ url: `unix:${join(home, 'api.sock')}`, token: undefined, log })
   }
-  if (options.part === 'agent') return openHttp({ url, token: agent.token, log })
+  if (options.part === 'agent') {
+    return openHttp({ url, token: agent.token, log })
+  }
   const message = `a controller's registry is "embedded" or etcd://…, not ${url}`
   throw new SluiceError('invalid', message, { field: 'registry' })
 }

@@ -32,7 +32,9 @@ export function commonPrefix(prefixes: readonly string[]): string {
   const [first = '', ...rest] = prefixes
   let length = first.length
   for (const prefix of rest) {
-    while (!prefix.startsWith(first.slice(0, length))) length -= 1
+    while (!prefix.startsWith(first.slice(0, length))) {
+      length -= 1
+    }
   }
   return first.slice(0, length)
 }

@@ -68,7 +68,9 @@ export class RemoteLease implements Lease {
     let waitMs = keepAlive ? ttlMs / 3 : ttlMs
     while (!this.#ending.aborted) {
       await pause(waitMs, this.#ending)
-      if (this.#ending.aborted) return
+      if (this.#ending.aborted) {
+        return
+      }
       try {
         waitMs = keepAlive ? await this.#keep() : await this.#remainingMs()
         backoff.reset()
@@ -92,7 +94,9 @@ export class RemoteLease implements Lease {
 
   #loseIfGone(error: unknown): void {
     const gone = error instanceof SluiceError && error.code === 'not_found'
-    if (!gone || this.#ending.aborted) return
+    if (!gone || this.#ending.aborted) {
+      return
+    }
     this.#stop.abort()
     this.#lose()
   }

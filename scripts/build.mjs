@@ -109,7 +109,9 @@ const putInsideAllBut = (but) => ({
   setup(build) {
     const names = Object.keys(INSIDE).join('|').replaceAll('.', '\\.')
     build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/](${names})$`) }, async ({ path }) => {
-      if (path === but) return undefined
+      if (path === but) {
+        return undefined
+      }
       const how = INSIDE[relative(njsFolder, path)]
       const plugins = [takeOutside(how.outside), putInsideAllBut(path)]
       const inner = await esbuild.build({ ...njs, entryPoints: [path], plugins, write: false })
@@ -172,10 +174,14 @@ export async function build() {
     const present = BUNDLES.filter(({ from }) => existsSync(join(root, from)))
     await Promise.all(present.map((options) => bundle(fresh, options)))
     copyConf(join(fresh, 'nginx'))
-    if (existsSync(dist)) renameSync(dist, old)
+    if (existsSync(dist)) {
+      renameSync(dist, old)
+    }
     renameSync(fresh, dist)
   } finally {
-    for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true })
+    for (const folder of [fresh, old]) {
+      rmSync(folder, { recursive: true, force: true })
+    }
   }
 }
 
@@ -191,11 +197,15 @@ export function bundle(folder, { from, to, ...options }) {
 
 function copyConf(target) {
   const source = join(root, 'nginx')
-  if (!existsSync(source)) return
+  if (!existsSync(source)) {
+    return
+  }
   mkdirSync(target, { recursive: true })
   for (const name of readdirSync(source).filter((file) => file.endsWith('.conf'))) {
     cpSync(join(source, name), join(target, name))
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build()
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await build()
+}

@@ -13,7 +13,9 @@ const BUILD_INPUTS = [...SOURCES, 'nginx', 'package.json', 'package-lock.json', 
 
 export function requireNode(major) {
   const version = process.versions.node
-  if (Number(version.split('.')[0]) >= major) return
+  if (Number(version.split('.')[0]) >= major) {
+    return
+  }
   console.error(`sluice needs Node.js ${major} or newer; this is ${version} (${process.execPath}).`)
   process.exit(1)
 }
@@ -21,7 +23,9 @@ export function requireNode(major) {
 export function install(say) {
   const stamp = join(root, 'node_modules', '.sluice-stamp')
   const wanted = digest(['package-lock.json'])
-  if (readIfThere(stamp) === wanted) return
+  if (readIfThere(stamp) === wanted) {
+    return
+  }
   say('installing packages (npm ci)')
   // Every native part ships prebuilt; install scripts would only look for a compiler.
   const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--include=dev']
@@ -29,15 +33,21 @@ export function install(say) {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
   })
-  if (npm.error) throw new Error(`npm could not be run: ${npm.error.message}`)
-  if (npm.status !== 0) throw new Error('npm ci failed; see above. Is the network up?')
+  if (npm.error) {
+    throw new Error(`npm could not be run: ${npm.error.message}`)
+  }
+  if (npm.status !== 0) {
+    throw new Error('npm ci failed; see above. Is the network up?')
+  }
   writeFileSync(stamp, wanted)
 }
 
 export async function buildIfStale(say) {
   const stamp = join(root, 'dist', '.stamp')
   const wanted = digest(BUILD_INPUTS)
-  if (readIfThere(stamp) === wanted) return
+  if (readIfThere(stamp) === wanted) {
+    return
+  }
   say('building')
   const { build } = await import('./build.mjs')
   await build()
@@ -62,8 +72,12 @@ function digest(paths) {
 
 function filesBelow(path) {
   const full = join(root, path)
-  if (!existsSync(full)) return []
-  if (path.includes('.')) return [path]
+  if (!existsSync(full)) {
+    return []
+  }
+  if (path.includes('.')) {
+    return [path]
+  }
   return readdirSync(full, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1))

@@ -20,18 +20,30 @@ export async function runTapFile(file, options) {
   const { plan, bailout, ok } = await results
   const tests = testsIn(points)
   const skipAll = plan.skipAll && plan.skipReason !== 'no tests found'
-  if (skipAll) tests.push(test([], file, true, plan.skipReason || true))
+  if (skipAll) {
+    tests.push(test([], file, true, plan.skipReason || true))
+  }
   const anyFailed = tests.some((test) => !test.ok)
   const broken = broke({ anyFailed, bailout, ok, problem, ran: tests.length })
-  if (broken) tests.push(test([], broken, false, false, output))
+  if (broken) {
+    tests.push(test([], broken, false, false, output))
+  }
   return { tests, durationMs: Date.now() - startedAtMs }
 }
 
 function broke({ anyFailed, bailout, ok, problem, ran }) {
-  if (bailout) return `bailed out: ${bailout}`
-  if (problem?.timeout) return problem.message
-  if (problem && !anyFailed) return problem.message
-  if (ran === 0) return 'no test in this file ran'
+  if (bailout) {
+    return `bailed out: ${bailout}`
+  }
+  if (problem?.timeout) {
+    return problem.message
+  }
+  if (problem && !anyFailed) {
+    return problem.message
+  }
+  if (ran === 0) {
+    return 'no test in this file ran'
+  }
   return !ok && !anyFailed ? 'the TAP output is not whole' : undefined
 }
 
@@ -49,14 +61,18 @@ function pointsOf(parser) {
   })
   parser.on('assert', add)
   parser.on('complete', () => {
-    if (inside) add({ ok: false, name, tapError: 'it was not finished' })
+    if (inside) {
+      add({ ok: false, name, tapError: 'it was not finished' })
+    }
   })
   return points
 }
 
 function testsIn(points, path = []) {
   return points.flatMap(({ result, inside }) => {
-    if (inside?.some((point) => point.inside)) return group(result, inside, path)
+    if (inside?.some((point) => point.inside)) {
+      return group(result, inside, path)
+    }
     const [skipped] = [result, ...(inside ?? []).map((point) => point.result)].filter(leftOut)
     const failures = (inside ?? []).map((point) => point.result).filter((each) => !each.ok)
     const detail = (failures.length ? failures : [result]).map(diagnosis).join('\n')
@@ -113,8 +129,12 @@ function runNode(file, parser, { cwd, timeoutMs }) {
 }
 
 function problemOf({ code, signal, late, timeoutMs }) {
-  if (late) return { timeout: true, message: `not done after ${timeoutMs / 1000} s` }
-  if (signal) return { message: `the test process died of ${signal}` }
+  if (late) {
+    return { timeout: true, message: `not done after ${timeoutMs / 1000} s` }
+  }
+  if (signal) {
+    return { message: `the test process died of ${signal}` }
+  }
   return code === 0 ? undefined : { message: `the test process ended with exit code ${code}` }
 }
 
@@ -124,7 +144,9 @@ function stopWhenLate(child, timeoutMs) {
     try {
       process.kill(-child.pid, signal)
     } catch (error) {
-      if (error.code !== 'ESRCH') throw error
+      if (error.code !== 'ESRCH') {
+        throw error
+      }
     }
   }
   const watch = { late: false }

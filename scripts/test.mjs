@@ -14,7 +14,9 @@ const total = { passed: 0, failed: 0, skipped: 0 }
 
 requireNode(20)
 // Through 'exit', what runs is killed with us.
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => process.exit(1))
+}
 try {
   await main(process.argv.slice(2))
 } catch (error) {
@@ -59,7 +61,9 @@ async function step(what, work) {
     (reason) => reason,
   )
   report({ ok: !error, what, ms: Date.now() - startedAtMs })
-  if (!error) return
+  if (!error) {
+    return
+  }
   total.failed += 1
   console.log(indented(error.message))
 }
@@ -84,8 +88,11 @@ function runCommand(command, args, stdout = 'pipe') {
     child.on('error', reject)
     child.on('close', (code) => {
       process.off('exit', stop)
-      if (code === 0) resolve()
-      else reject(new Error(output || `${command} ended with exit code ${code}`))
+      if (code === 0) {
+        resolve()
+      } else {
+        reject(new Error(output || `${command} ended with exit code ${code}`))
+      }
     })
   })
 }
@@ -108,8 +115,12 @@ function tally(file, { tests, durationMs }) {
   total.failed += failed.length
   total.passed += tests.length - skipped.length - failed.length
   report({ ok: failed.length === 0, what: `${file} (${tests.length})`, ms: durationMs })
-  for (const test of skipped) console.log(indented(`skipped: ${test.name}: ${test.skip}`))
-  for (const test of failed) console.log(indented(`failed: ${test.name}\n${indented(test.detail)}`))
+  for (const test of skipped) {
+    console.log(indented(`skipped: ${test.name}: ${test.skip}`))
+  }
+  for (const test of failed) {
+    console.log(indented(`failed: ${test.name}\n${indented(test.detail)}`))
+  }
 }
 
 function report({ ok, what, ms }) {
@@ -122,7 +133,9 @@ function indented(text) {
 
 function finish() {
   const { passed, failed, skipped } = total
-  if (inCi && skipped > 0) console.log('In CI nothing may be skipped.')
+  if (inCi && skipped > 0) {
+    console.log('In CI nothing may be skipped.')
+  }
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
   const bad = failed > 0 || passed === 0 || (inCi && skipped > 0)
   process.exit(bad ? 1 : 0)

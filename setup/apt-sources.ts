@@ -55,7 +55,9 @@ function readSources(etcApt: string): Source[] {
     .filter((file) => existsSync(file))
     .flatMap((file) => {
       const text = readFileSync(file, 'utf8')
-      if (file.endsWith('.list')) return text.split('\n').flatMap(parseLine)
+      if (file.endsWith('.list')) {
+        return text.split('\n').flatMap(parseLine)
+      }
       return file.endsWith('.sources') ? text.split(/\n\s*\n/).flatMap(parseStanza) : []
     })
 }
@@ -63,7 +65,9 @@ function readSources(etcApt: string): Source[] {
 /** `deb [signed-by=/path arch=amd64] URI suite component …` */
 function parseLine(line: string): Source[] {
   const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s*([^#]*)/.exec(line)
-  if (!match) return []
+  if (!match) {
+    return []
+  }
   const [, options = '', uri = '', suite = '', components = ''] = match
   const signedBy = /signed-by=(\S+)/.exec(options)?.[1]
   return [{ uri, suites: [suite], components: words(components), signedBy }]
@@ -73,7 +77,9 @@ function parseLine(line: string): Source[] {
 function parseStanza(stanza: string): Source[] {
   const field = (name: string): string =>
     new RegExp(`^${name}:([^\\n]*(?:\\n[ \\t][^\\n]*)*)`, 'im').exec(uncommented(stanza))?.[1] ?? ''
-  if (!words(field('Types')).includes('deb') || /^\s*no\s*$/i.test(field('Enabled'))) return []
+  if (!words(field('Types')).includes('deb') || /^\s*no\s*$/i.test(field('Enabled'))) {
+    return []
+  }
   const signedBy = words(field('Signed-By')).find((word) => word.startsWith('/'))
   const suites = words(field('Suites'))
   const components = words(field('Components'))

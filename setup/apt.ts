@@ -57,8 +57,12 @@ export class PrivateApt {
   async #run(code: SetupErrorCode, args: string[], cwd = this.#folder): Promise<string> {
     const env = { ...process.env, APT_CONFIG: join(this.#folder, 'apt.conf') }
     const result = await runCommand('apt-get', ['-q', ...args], { cwd, env })
-    if (result.startError) throw noApt(result.startError)
-    if (result.code === 0) return result.stdout
+    if (result.startError) {
+      throw noApt(result.startError)
+    }
+    if (result.code === 0) {
+      return result.stdout
+    }
     const words = complaints(result.stderr) || complaints(result.stdout)
     const hint = code === 'download_failed' ? ' Is the network up?' : ''
     throw new SetupError(code, `apt-get ${args[0]} failed: ${words}.${hint}`)
@@ -98,8 +102,12 @@ async function transportOptions(): Promise<string> {
 
 async function answer(command: string, args: string[]): Promise<string> {
   const { code, stdout, stderr, startError } = await runCommand(command, args)
-  if (startError) throw noApt(startError)
-  if (code !== 0) throw new SetupError('no_apt', `${command} failed: ${stderr.trim()}`)
+  if (startError) {
+    throw noApt(startError)
+  }
+  if (code !== 0) {
+    throw new SetupError('no_apt', `${command} failed: ${stderr.trim()}`)
+  }
   return stdout.trim()
 }
 

@@ -59,11 +59,15 @@ async function unpack(debs: string, root: string): Promise<void> {
       join(debs, name),
       root,
     ])
-    if (code === 0) continue
+    if (code === 0) {
+      continue
+    }
     throw new SetupError('unpack_failed', `dpkg-deb -x ${name}: ${startError?.message ?? stderr}`)
   }
   // Programs name their loader by a link that the base system, not a package, brings.
   for (const name of readdirSync(join(root, 'usr')).filter((each) => /^lib\w*$/.test(each))) {
-    if (!existsSync(join(root, name))) symlinkSync(join('usr', name), join(root, name))
+    if (!existsSync(join(root, name))) {
+      symlinkSync(join('usr', name), join(root, name))
+    }
   }
 }

@@ -33,7 +33,9 @@ async function acquire(folder: string, onWait: (pid: number) => void): Promise<v
       removeStale(folder, owner)
       continue
     }
-    if (owner !== undefined && !announced) onWait(owner)
+    if (owner !== undefined && !announced) {
+      onWait(owner)
+    }
     announced ||= owner !== undefined
     await sleep(POLL_MS)
   }
@@ -43,7 +45,9 @@ function tryAcquire(folder: string): boolean {
   try {
     mkdirSync(folder)
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false
+    if (codeOf(error) === 'EEXIST') {
+      return false
+    }
     throw error
   }
   writeFileSync(join(folder, 'pid'), String(process.pid))
@@ -54,7 +58,9 @@ function ownerOf(folder: string): number | undefined {
   try {
     return Number(readFileSync(join(folder, 'pid'), 'utf8')) || undefined
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOENT') {
+      return undefined
+    }
     throw error
   }
 }
@@ -64,9 +70,13 @@ function removeStale(folder: string, owner: number | undefined): void {
   const aside = `${folder}.stale-${process.pid}`
   try {
     renameSync(folder, aside)
-    if (ownerOf(aside) !== owner) return renameSync(aside, folder)
+    if (ownerOf(aside) !== owner) {
+      return renameSync(aside, folder)
+    }
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
+    if (codeOf(error) !== 'ENOENT') {
+      throw error
+    }
   }
   rmSync(aside, { recursive: true, force: true })
 }

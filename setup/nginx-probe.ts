@@ -70,7 +70,9 @@ async function firstAnswer(socket: string, nginx: ChildProcess): Promise<string 
   const deadlineMs = Date.now() + DEADLINE_MS
   while (nginx.exitCode === null && nginx.signalCode === null && Date.now() < deadlineMs) {
     const answer = await get(socket).catch(() => undefined)
-    if (answer !== undefined) return answer
+    if (answer !== undefined) {
+      return answer
+    }
     await sleep(POLL_MS)
   }
   return undefined

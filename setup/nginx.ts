@@ -27,7 +27,9 @@ export async function ensureNginx(request: {
   say: Say
 }): Promise<NginxInfo> {
   const { home, nginx, say } = request
-  if (nginx) return inspectOwn(locate(nginx))
+  if (nginx) {
+    return inspectOwn(locate(nginx))
+  }
   try {
     return await unpackNginx({ suite: NEWEST_SUITE, into: join(home, 'nginx'), say })
   } catch (error) {
@@ -44,15 +46,21 @@ export async function unpackNginx(request: {
   const { suite, say } = request
   const into = resolve(request.into)
   const known = recall(into, suite)
-  if (known) return known
+  if (known) {
+    return known
+  }
   const onWait = (pid: number): void => say(`waiting for process ${pid}, which unpacks nginx`)
   return withLock(`${into}.lock`, onWait, async () => {
     const unpacked = recall(into, suite)
-    if (unpacked) return unpacked
+    if (unpacked) {
+      return unpacked
+    }
     const finish = (root: string): Promise<void> => remember(root, suite)
     await unpackDebian({ suite, packages: PACKAGES, into, programs: [PROGRAM], finish, say })
     const info = recall(into, suite)
-    if (!info) throw new SetupError('unpack_failed', `${into} is not what was unpacked just now`)
+    if (!info) {
+      throw new SetupError('unpack_failed', `${into} is not what was unpacked just now`)
+    }
     say(`nginx ${info.version} with njs ${info.njs} is ready`)
     return info
   })
@@ -78,9 +86,13 @@ async function remember(root: string, suite: string): Promise<void> {
 
 function recall(root: string, suite?: string): NginxInfo | undefined {
   const file = join(root, STAMP)
-  if (!existsSync(file) || !existsSync(programIn(root))) return undefined
+  if (!existsSync(file) || !existsSync(programIn(root))) {
+    return undefined
+  }
   const stamp = JSON.parse(readFileSync(file, 'utf8')) as Stamp
-  if (stamp.layout !== LAYOUT || stamp.suite !== (suite ?? stamp.suite)) return undefined
+  if (stamp.layout !== LAYOUT || stamp.suite !== (suite ?? stamp.suite)) {
+    return undefined
+  }
   const info = nginxInfo(programIn(root), {
     ...stamp,
     modulesPath: modulesIn(root),
@@ -105,7 +117,9 @@ function modulesIn(root: string): string {
 
 /** A bare name means what it means in a shell. */
 function locate(nginx: string): string {
-  if (nginx.includes('/')) return resolve(nginx)
+  if (nginx.includes('/')) {
+    return resolve(nginx)
+  }
   const folders = (process.env['PATH'] ?? '').split(delimiter)
   return folders.map((folder) => join(folder, nginx)).find((path) => existsSync(path)) ?? nginx
 }

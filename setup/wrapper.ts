@@ -7,7 +7,9 @@ import { SetupError } from './errors.js'
  * unpacked loader, by a script that finds its folder wherever that was moved to.
  */
 export function wrapPrograms(root: string, programs: readonly string[]): void {
-  if (programs.length === 0) return
+  if (programs.length === 0) {
+    return
+  }
   const loader = findLoader(root)
   const libraries = libraryFolders(root).map((folder) => `$root/${folder}`)
   mkdirSync(join(root, 'bin'))
@@ -25,7 +27,9 @@ function findLoader(root: string): string {
     .filter((name) => /^lib\w*$/.test(name))
     .flatMap((folder) => readdirSync(join(root, 'usr', folder)).map((name) => `${folder}/${name}`))
     .find((path) => /\/ld-linux-[^/]+\.so\.\d+$/.test(path))
-  if (!found) throw new SetupError('unpack_failed', `the C library brought no loader into ${root}`)
+  if (!found) {
+    throw new SetupError('unpack_failed', `the C library brought no loader into ${root}`)
+  }
   return `usr/${found}`
 }
 

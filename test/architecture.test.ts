@@ -42,7 +42,9 @@ t.test('what the table forbids is found, however it is written', async (t) => {
     ['agent/engine/docker.ts', `import lodash from 'lodash'`],
     ['agent/plan/labels.ts', `const level = require('classic-level')`],
   ]
-  for (const [path, text] of forbidden) t.equal(offences(path, text).length, 1, `${path}: ${text}`)
+  for (const [path, text] of forbidden) {
+    t.equal(offences(path, text).length, 1, `${path}: ${text}`)
+  }
 })
 
 t.test('what the table allows passes', async (t) => {
@@ -56,5 +58,7 @@ t.test('what the table allows passes', async (t) => {
     ['cli/main.ts', `const { runAgent } = await import('../agent/main.js')`],
     ['runtime/config/load.ts', `// import 'lodash'\nimport { readFileSync } from 'node:fs'`],
   ]
-  for (const [path, text] of allowed) t.same(offences(path, text), [], `${path}: ${text}`)
+  for (const [path, text] of allowed) {
+    t.same(offences(path, text), [], `${path}: ${text}`)
+  }
 })

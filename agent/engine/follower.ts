@@ -142,7 +142,9 @@ export class Follower {
     const known = this.#containers.get(event.container)
     if (event.action === 'kill' && event.signal !== undefined) {
       this.#kills.set(event.container, event.signal)
-      if (known !== undefined && this.#applyKill(known)) this.#tell()
+      if (known !== undefined && this.#applyKill(known)) {
+        this.#tell()
+      }
     } else if (event.action === 'die') {
       this.#kills.delete(event.container)
       if (known !== undefined) {

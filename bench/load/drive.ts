@@ -20,7 +20,9 @@ export class Driver {
     const send = async (connection: Connection): Promise<void> => {
       while (left-- > 0) {
         const answer = await connection.request(this.#head)
-        if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.body}`)
+        if (answer.status !== 200) {
+          throw new Error(`${answer.status}: ${answer.body}`)
+        }
       }
     }
     await Promise.all(this.#connections.map(send))
@@ -36,7 +38,9 @@ export class Driver {
   }
 
   close(): void {
-    for (const connection of this.#connections) connection.close()
+    for (const connection of this.#connections) {
+      connection.close()
+    }
   }
 }
 
@@ -48,7 +52,9 @@ export async function repeat(
 ): Promise<void> {
   let left = times
   const lane = async (): Promise<void> => {
-    while (left-- > 0) await once()
+    while (left-- > 0) {
+      await once()
+    }
   }
   await Promise.all(Array.from({ length: lanes }, lane))
 }
@@ -63,7 +69,9 @@ export async function interleave(
     for (let step = 0; step < measures.length; step++) {
       const index = (round + step) % measures.length
       const value = await measures[index]?.()
-      if (value !== undefined) found[index]?.push(value)
+      if (value !== undefined) {
+        found[index]?.push(value)
+      }
     }
   }
   return found

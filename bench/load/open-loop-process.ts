@@ -38,11 +38,17 @@ class Slice {
   }
 
   free(lane: Lane, dueMs: number, ok: boolean): void {
-    if (ok) this.latenciesMs.push(performance.now() - dueMs)
-    else this.errors += 1
+    if (ok) {
+      this.latenciesMs.push(performance.now() - dueMs)
+    } else {
+      this.errors += 1
+    }
     const waiting = this.#waiting.shift()
-    if (waiting === undefined) this.#idle.push(lane)
-    else send(lane, waiting)
+    if (waiting === undefined) {
+      this.#idle.push(lane)
+    } else {
+      send(lane, waiting)
+    }
   }
 
   /** Without a timer: those of Node are no finer than a millisecond, which is more than an answer takes. */
@@ -51,15 +57,23 @@ class Slice {
     const everyMs = 1000 / this.#run.perSecond
     while (this.#next < this.#total) {
       const dueMs = this.#startMs + this.#next * everyMs
-      if (dueMs > nowMs) break
+      if (dueMs > nowMs) {
+        break
+      }
       this.#next += 1
       this.lateMs.push(nowMs - dueMs)
       const lane = this.#idle.pop()
-      if (lane === undefined) this.#waiting.push(dueMs)
-      else send(lane, dueMs)
+      if (lane === undefined) {
+        this.#waiting.push(dueMs)
+      } else {
+        send(lane, dueMs)
+      }
     }
-    if (this.latenciesMs.length + this.errors < this.#total) setImmediate(() => this.#tick())
-    else this.#done({ latenciesMs: this.latenciesMs, lateMs: this.lateMs, errors: this.errors })
+    if (this.latenciesMs.length + this.errors < this.#total) {
+      setImmediate(() => this.#tick())
+    } else {
+      this.#done({ latenciesMs: this.latenciesMs, lateMs: this.lateMs, errors: this.errors })
+    }
   }
 }
 
@@ -83,11 +97,17 @@ function openLane(run: PacedRun, key: string): Promise<Lane> {
 function onData(lane: Lane, chunk: Buffer): void {
   lane.received = lane.received.length === 0 ? chunk : Buffer.concat([lane.received, chunk])
   const end = lane.received.indexOf('\r\n\r\n')
-  if (end < 0) return
+  if (end < 0) {
+    return
+  }
   const head = lane.received.toString('latin1', 0, end)
   const length = Number(/content-length: *(\d+)/i.exec(head)?.[1] ?? NaN)
-  if (Number.isNaN(length)) throw new Error(`an answer without a length: ${head}`)
-  if (lane.received.length < end + 4 + length) return
+  if (Number.isNaN(length)) {
+    throw new Error(`an answer without a length: ${head}`)
+  }
+  if (lane.received.length < end + 4 + length) {
+    return
+  }
   lane.received = NOTHING
   finish(lane, head.startsWith('HTTP/1.1 200'))
 }
@@ -101,7 +121,9 @@ function onClose(key: string, lane: Lane): void {
 function finish(lane: Lane, ok: boolean): void {
   const dueMs = lane.dueMs
   lane.dueMs = undefined
-  if (dueMs !== undefined) current?.free(lane, dueMs, ok)
+  if (dueMs !== undefined) {
+    current?.free(lane, dueMs, ok)
+  }
 }
 
 answerParent(async (body) => {

@@ -33,7 +33,9 @@ export class OpenLoop {
   /** Rejects when any answer was not 200: what errs looks fast. */
   async run(run: PacedRun): Promise<number[]> {
     const { latenciesMs, lateMs, errors } = (await this.#child.ask(run)) as Paced
-    if (errors > 0) throw new Error(`${run.host}: ${errors} of its requests failed`)
+    if (errors > 0) {
+      throw new Error(`${run.host}: ${errors} of its requests failed`)
+    }
     this.#late.push(percentile(lateMs, 0.99))
     return latenciesMs
   }

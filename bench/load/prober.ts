@@ -45,7 +45,9 @@ export class Prober {
         const answer = await connection.request(head)
         const who = answer.status === 200 ? (answer.body.split(' ')[1] ?? '') : ''
         this.#sightings.push({ who, startMs, endMs: monotonicMs() })
-        if (answer.status !== 200) this.#errors += 1
+        if (answer.status !== 200) {
+          this.#errors += 1
+        }
       } catch {
         this.#errors += 1
       }

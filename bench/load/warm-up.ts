@@ -15,7 +15,9 @@ export async function pooled(drivers: readonly Driver[]): Promise<void> {
   let rounds = 0
   const settled = async (): Promise<boolean> => {
     let took = 0
-    for (const driver of drivers) took += await driver.run(TRIED)
+    for (const driver of drivers) {
+      took += await driver.run(TRIED)
+    }
     const even = took > best * 0.85
     best = Math.min(best, took)
     return ++rounds >= LEAST && even

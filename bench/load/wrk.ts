@@ -18,7 +18,9 @@ export async function ensureWrk(say: (line: string) => void): Promise<string | u
       `${into}.lock`,
       () => undefined,
       async () => {
-        if (!existsSync(program)) await unpackDebian(request)
+        if (!existsSync(program)) {
+          await unpackDebian(request)
+        }
       },
     )
     return program
@@ -46,6 +48,8 @@ export async function throughput(options: {
   const flags = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, ...sent, url]
   const { code, stdout, stderr } = await runCommand(wrk, flags)
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? NaN)
-  if (code === 0 && perSecond > 0 && !/Non-2xx|Socket errors/.test(stdout)) return perSecond
+  if (code === 0 && perSecond > 0 && !/Non-2xx|Socket errors/.test(stdout)) {
+    return perSecond
+  }
   throw new Error(`wrk ${url}: ${stdout}${stderr}`)
 }

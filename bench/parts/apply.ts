@@ -26,9 +26,13 @@ type Call = (turn: number) => string
 
 async function run(bench: Bench): Promise<Finding> {
   const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) throw new Error('valgrind cannot run here')
+  if (tracers === undefined) {
+    throw new Error('valgrind cannot run here')
+  }
   const found: Record<string, Record<string, number>> = {}
-  for (const engine of ENGINES) found[engine] = await countCalls(bench, tracers, engine)
+  for (const engine of ENGINES) {
+    found[engine] = await countCalls(bench, tracers, engine)
+  }
   const names = Object.keys(found.njs ?? {})
   return {
     title: 'What a change costs a worker',
@@ -103,6 +107,8 @@ function post(path: string, body: unknown): string {
 async function repeat(connection: Connection, call: Call): Promise<void> {
   for (let turn = 0; turn < CALLS; turn++) {
     const answer = await connection.request(call(turn))
-    if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.body}`)
+    if (answer.status !== 200) {
+      throw new Error(`${answer.status}: ${answer.body}`)
+    }
   }
 }

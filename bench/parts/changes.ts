@@ -127,9 +127,13 @@ async function compare(bench: Bench, rig: Rig, expected: Expected): Promise<numb
       const id = `i${number}`
       const port = expected.get(`${upstream}/${id}`)
       const inTable = peers.get(upstream)?.get(id)?.address.split(':').at(-1)
-      if (told.get(id) !== port || inTable !== String(port)) wrong += 1
+      if (told.get(id) !== port || inTable !== String(port)) {
+        wrong += 1
+      }
     }
-    if (peers.get(upstream)?.size !== INSTANCES || told.size !== INSTANCES) wrong += 1
+    if (peers.get(upstream)?.size !== INSTANCES || told.size !== INSTANCES) {
+      wrong += 1
+    }
   }
   return wrong
 }

@@ -50,7 +50,9 @@ function hostsOf(instances: number): string[] {
 
 function policyOf(given: object): CheckPolicy {
   const checked = checkCheckPolicy(given)
-  if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+  if (!checked.ok) {
+    throw new Error(`${checked.field} ${checked.message}`)
+  }
   return checked.value
 }
 

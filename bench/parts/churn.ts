@@ -81,7 +81,9 @@ function variants(): Variant[] {
 
 async function run(bench: Bench): Promise<Finding> {
   const wrk = await ensureWrk((line) => bench.say(line))
-  if (wrk === undefined) throw new Error('without wrk there is no throughput to measure')
+  if (wrk === undefined) {
+    throw new Error('without wrk there is no throughput to measure')
+  }
   const isApart = await leaveCore()
   bench.onEnd(takeCoreBack)
   const { nginx } = await tools()
@@ -93,14 +95,18 @@ async function run(bench: Bench): Promise<Finding> {
     backend,
     directives: GZIP,
   })
-  if (isApart) await giveCore(beside.nginx.workers())
+  if (isApart) {
+    await giveCore(beside.nginx.workers())
+  }
   await addOthers(beside)
   await warmUp(beside.port)
   const subjects = variants()
   bench.say(`${ROUNDS} rounds of ${SECONDS} s for each of ${subjects.length}`)
   const measures = subjects.map((variant) => () => measure(wrk, beside, variant))
   const perSecond = await interleave(ROUNDS, measures)
-  for (const variant of subjects) variant.cpuNsOfChange = await measureChange(beside, variant)
+  for (const variant of subjects) {
+    variant.cpuNsOfChange = await measureChange(beside, variant)
+  }
   return finding(subjects, perSecond, isApart)
 }
 
@@ -132,14 +138,18 @@ async function measure(wrk: string, beside: Beside, variant: Variant): Promise<n
     return perSecond
   } finally {
     const report = await pacer?.stop()
-    if (report !== undefined) variant.paced.push(report)
+    if (report !== undefined) {
+      variant.paced.push(report)
+    }
   }
 }
 
 /** What is left over when there are no requests: the change itself, and what the worker does by itself each second. */
 async function measureChange(beside: Beside, variant: Variant): Promise<number | undefined> {
   const pacer = startPacer(beside, variant)
-  if (pacer === undefined) return undefined
+  if (pacer === undefined) {
+    return undefined
+  }
   const before = spentNs(beside)
   await sleep(CHANGES_ALONE_MS)
   const { done } = await pacer.stop()
@@ -147,7 +157,9 @@ async function measureChange(beside: Beside, variant: Variant): Promise<number |
 }
 
 function startPacer({ rig, backend }: Beside, { change }: Variant): Pacer | undefined {
-  if (change === undefined) return undefined
+  if (change === undefined) {
+    return undefined
+  }
   return new Pacer(PER_SECOND, (number) => {
     const { path, body } = change(number, backend)
     return rig.change('PUT', path, body)

@@ -135,8 +135,9 @@ function chance(answered: string[], members: Member[]): number {
   const counts = countOf(answered)
   const total = sum(members.map(({ weight }) => weight))
   const observed = members.map(({ host }) => counts.get(host) ?? 0)
-  if (sum(observed) !== answered.length)
+  if (sum(observed) !== answered.length) {
     throw new Error('an address that is no member has answered')
+  }
   const expected = members.map(({ weight }) => (answered.length * weight) / total)
   return chanceOf(chiSquare(observed, expected), members.length - 1)
 }
@@ -148,7 +149,9 @@ function cyclesOf(answered: string[], members: Member[]): { cycles: number; inex
   let inexact = 0
   for (let cycle = 0; cycle < cycles; cycle++) {
     const counts = countOf(answered.slice(cycle * length, (cycle + 1) * length))
-    if (!members.every(({ host, weight }) => counts.get(host) === weight)) inexact += 1
+    if (!members.every(({ host, weight }) => counts.get(host) === weight)) {
+      inexact += 1
+    }
   }
   return { cycles, inexact }
 }

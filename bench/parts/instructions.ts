@@ -19,7 +19,9 @@ const NOTES = [
 
 async function run(bench: Bench): Promise<Finding> {
   const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) throw new Error('valgrind and strace cannot run here')
+  if (tracers === undefined) {
+    throw new Error('valgrind and strace cannot run here')
+  }
   const rows: string[][] = []
   const numbers: Record<string, Counted> = {}
   const add = (what: string, found: Counted, print: (value: number) => string): void => {

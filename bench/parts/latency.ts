@@ -33,7 +33,9 @@ export const latencyPart: Part = {
 
 async function run(bench: Bench): Promise<Finding> {
   const wrk = await ensureWrk((line) => bench.say(line))
-  if (wrk === undefined) throw new Error('without wrk it is not known what half load is')
+  if (wrk === undefined) {
+    throw new Error('without wrk it is not known what half load is')
+  }
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
@@ -57,7 +59,9 @@ async function warmUp(port: number): Promise<void> {
   const target = { host: '127.0.0.1', port }
   const drivers = BESIDE.map((name) => new Driver(target, `${name}.localhost`, 8))
   await pooled(drivers)
-  for (const driver of drivers) driver.close()
+  for (const driver of drivers) {
+    driver.close()
+  }
 }
 
 async function saturate(wrk: string, port: number): Promise<number[]> {
@@ -87,8 +91,12 @@ async function measure(
   }
   const slices = BESIDE.map((_, index) => slice(index))
   // The first requests over a connection are slower than those that follow.
-  for (const one of slices) await one()
-  for (const values of found.flat()) values.length = 0
+  for (const one of slices) {
+    await one()
+  }
+  for (const values of found.flat()) {
+    values.length = 0
+  }
   await interleave(ROUNDS, slices)
   await load.stop()
   return { latencyMs: found, lateness: load.lateness() }

@@ -78,7 +78,9 @@ async function start(
   const adopted = await startAdopted(bench, { nginx, engine, servers, port, ...sizes })
   for (const way of NAMES) {
     const policy = WAYS[way]
-    if (policy === undefined) continue
+    if (policy === undefined) {
+      continue
+    }
     await adopted.rig.change('PUT', `/v1/upstreams/${way}`, { policy })
     const operations = HOSTS.map((host, index) => ({
       method: 'PUT',

@@ -36,7 +36,9 @@ export const peersPart: Part = {
 
 async function run(bench: Bench): Promise<Finding> {
   const wrk = await ensureWrk((line) => bench.say(line))
-  if (wrk === undefined) throw new Error('without wrk there is no load to compare under')
+  if (wrk === undefined) {
+    throw new Error('without wrk there is no load to compare under')
+  }
   const { nginx } = await tools()
   const places: Places = { hosts: HOSTS, moving: MOVING, port: await freePort() }
   await startCheapBackends(bench, nginx, [...HOSTS, ...MOVING], places.port)
@@ -53,7 +55,9 @@ async function run(bench: Bench): Promise<Finding> {
   await measureThroughput(wrk, proxies, measured)
   for (const [index, proxy] of proxies.entries()) {
     const one = measured[index]
-    if (proxy.move === undefined || one === undefined) continue
+    if (proxy.move === undefined || one === undefined) {
+      continue
+    }
     bench.say(`${proxy.name}: when a change is seen`)
     one.seen = await seeChanges(bench, proxy, places)
   }
@@ -71,7 +75,9 @@ async function measureCpu(bench: Bench, proxies: Proxy[]): Promise<number[][]> {
     return (await drivers[index]?.cpuPerRequest(SLICE, proxy.pids())) ?? NaN
   })
   const cpuNs = await interleave(CPU_ROUNDS, measures)
-  for (const driver of drivers) driver.close()
+  for (const driver of drivers) {
+    driver.close()
+  }
   return cpuNs
 }
 
@@ -83,7 +89,9 @@ async function measureThroughput(
   const measures = proxies.map((proxy, index) => async (): Promise<number> => {
     const one = measured[index]
     one?.rest.push(await saturate(wrk, proxy))
-    if (proxy.move !== undefined) one?.changing.push(await saturateChanging(wrk, proxy))
+    if (proxy.move !== undefined) {
+      one?.changing.push(await saturateChanging(wrk, proxy))
+    }
     return NaN
   })
   await interleave(ROUNDS, measures)

@@ -142,8 +142,9 @@ function finding(cpuNs: number[][], counted: Counted | undefined): Finding {
     'An instance beyond the pool is reached by address: a hop, and a connection each time.',
     'nginx searches its pool in a row: what is added in the pool is that search among 1,000 members.',
   ]
-  if (counted === undefined)
+  if (counted === undefined) {
     notes.push('No valgrind on this machine: instructions were not counted.')
+  }
   return {
     title: 'A request, at 10 and at 100,000 instances in the table',
     how:
@@ -168,7 +169,9 @@ function cpuRows(cpuNs: number[][]): string[][] {
 }
 
 function instructionRows(counted: Counted | undefined): string[][] {
-  if (counted === undefined) return []
+  if (counted === undefined) {
+    return []
+  }
   const row = (place: string, { small, large }: Instructions, index: number): string[] => {
     const [few = NaN, many = NaN] = [small[index], large[index]]
     return [`instructions, ${place}`, count(few), '', count(many), ratio(many / few)]

@@ -47,14 +47,18 @@ export const routesPart: Part = {
 
 async function run(bench: Bench): Promise<Finding> {
   const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) throw new Error('valgrind cannot run here')
+  if (tracers === undefined) {
+    throw new Error('valgrind cannot run here')
+  }
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const counted: Grown[] = []
   for (const engine of ENGINES) {
     const grow = async (rig: Rig, from: number, to: number): Promise<void> => {
-      if (from === 0) await applyAll(rig, askedOperations(backend), BATCH)
+      if (from === 0) {
+        await applyAll(rig, askedOperations(backend), BATCH)
+      }
       await applyAll(rig, otherOperations(Math.max(from, ASKED.length), to), BATCH)
     }
     const asked = ASKED.map(({ host }) => host)

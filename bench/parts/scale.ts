@@ -25,7 +25,9 @@ export const scalePart: Part = {
 
 async function run(bench: Bench): Promise<Finding> {
   const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) throw new Error('valgrind cannot run here')
+  if (tracers === undefined) {
+    throw new Error('valgrind cannot run here')
+  }
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)

@@ -58,8 +58,11 @@ async function run(bench: Bench): Promise<Finding> {
   const skipped: string[] = []
   for (const { name } of BALANCES) {
     const refused = await register(rig, name, members)
-    if (refused === undefined) subjects.push(subject(`Sluice, ${name}`, port, name.toLowerCase()))
-    else skipped.push(`${name}: skipped, this Sluice refuses it (${refused})`)
+    if (refused === undefined) {
+      subjects.push(subject(`Sluice, ${name}`, port, name.toLowerCase()))
+    } else {
+      skipped.push(`${name}: skipped, this Sluice refuses it (${refused})`)
+    }
   }
   const lateness = await measure(bench, subjects)
   return finding(subjects, [lateness, ...skipped])
@@ -108,7 +111,9 @@ server { listen 127.0.0.1:${port}; server_name ${upstream}.localhost;
 async function register(rig: Rig, balance: string, members: Member[]): Promise<string | undefined> {
   const upstream = balance.toLowerCase()
   const refused = await setBalance(rig, upstream, balance)
-  if (refused !== undefined) return refused
+  if (refused !== undefined) {
+    return refused
+  }
   const operations = members.map((body, index) => {
     const path = `/v1/upstreams/${upstream}/instances/i${index}`
     return { method: 'PUT', path, body }
@@ -136,8 +141,12 @@ async function measure(bench: Bench, subjects: Subject[]): Promise<string> {
     }
   const slices = subjects.map(slice)
   // The pool learns its members about a second late, and by then each of them has been asked.
-  for (const one of slices) await one()
-  for (const { latencyMs } of subjects) latencyMs.forEach((values) => (values.length = 0))
+  for (const one of slices) {
+    await one()
+  }
+  for (const { latencyMs } of subjects) {
+    latencyMs.forEach((values) => (values.length = 0))
+  }
   bench.say(`${ROUNDS} rounds of ${SECONDS} s at ${count(PER_SECOND)} requests/s`)
   await interleave(ROUNDS, slices)
   await load.stop()

@@ -110,8 +110,12 @@ async function time(
     return (cpuNs(worker) - before) / SLICE
   }
   const slices = ports.map((port, index) => () => slice(port, index))
-  for (const once of slices) await once()
-  for (const values of perSecond) values.length = 0
+  for (const once of slices) {
+    await once()
+  }
+  for (const values of perSecond) {
+    values.length = 0
+  }
   const cpu = await interleave(ROUNDS, slices)
   await stopAdopted(adopted)
   return { cpuNs: cpu, perSecond }
@@ -183,8 +187,11 @@ function greet(port: number): Promise<boolean> {
     socket.on('data', (chunk) => (received += chunk.toString('latin1')))
     socket.on('error', reject)
     socket.on('close', () => {
-      if (received === GREETING) resolve(true)
-      else reject(new Error(`port ${port} said ${JSON.stringify(received)}`))
+      if (received === GREETING) {
+        resolve(true)
+      } else {
+        reject(new Error(`port ${port} said ${JSON.stringify(received)}`))
+      }
     })
   })
 }

@@ -42,7 +42,9 @@ async function run(bench: Bench): Promise<Finding> {
   const changes: Change[] = []
   for (let number = 1; number <= WARM_UP + CHANGES; number++) {
     const measured = await changeOnce(rig, port, probes, number)
-    if (number > WARM_UP) changes.push(measured)
+    if (number > WARM_UP) {
+      changes.push(measured)
+    }
   }
   return finding(changes, probes.length)
 }
@@ -87,8 +89,12 @@ async function changeOnce(
     for (;;) {
       const begunMs = monotonicMs()
       const answer = await probe.request(HEAD)
-      if (answer.body.includes(expected)) return monotonicMs() - startMs
-      if (begunMs > answeredAtMs) stale += 1
+      if (answer.body.includes(expected)) {
+        return monotonicMs() - startMs
+      }
+      if (begunMs > answeredAtMs) {
+        stale += 1
+      }
     }
   })
   const call = move(rig, port, number).then(() => (answeredAtMs = monotonicMs()))

@@ -67,7 +67,9 @@ const hostOf = (name: string): string => `${name}.test`
 
 async function run(bench: Bench): Promise<Finding> {
   const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) throw new Error('valgrind cannot run here')
+  if (tracers === undefined) {
+    throw new Error('valgrind cannot run here')
+  }
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, MEMBERS, backend)

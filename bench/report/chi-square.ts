@@ -18,7 +18,9 @@ const TINY = 1e-300
 
 /** The regularised upper incomplete gamma function: a series where that converges soon, else a continued fraction. */
 function upperGamma(a: number, x: number): number {
-  if (x <= 0) return 1
+  if (x <= 0) {
+    return 1
+  }
   const scale = Math.exp(a * Math.log(x) - x - logGamma(a))
   return x < a + 1 ? 1 - scale * lowerSeries(a, x) : scale * upperFraction(a, x)
 }
@@ -45,14 +47,18 @@ function upperFraction(a: number, x: number): number {
     d = 1 / (numerator * d + b || TINY)
     c = b + numerator / c || TINY
     value *= c * d
-    if (Math.abs(c * d - 1) < ENOUGH) break
+    if (Math.abs(c * d - 1) < ENOUGH) {
+      break
+    }
   }
   return value
 }
 
 /** Stirling’s series is exact enough from 10 on; what is below is brought there by Γ(x + 1) = x Γ(x). */
 function logGamma(x: number): number {
-  if (x < 10) return logGamma(x + 1) - Math.log(x)
+  if (x < 10) {
+    return logGamma(x + 1) - Math.log(x)
+  }
   const inverse = 1 / (x * x)
   const series = 1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse / 1680))
   return (x - 0.5) * Math.log(x) - x + Math.log(2 * Math.PI) / 2 + series / x

@@ -76,7 +76,9 @@ function besideBars(measured: Beside[]): Bar[] {
     const known = found.filter((value) => value !== undefined)
     return known.length === 0 ? undefined : median(known)
   }
-  if (bars.length === 0) return []
+  if (bars.length === 0) {
+    return []
+  }
   const again: Bar = {
     name: 'static, again',
     kind: 'static',
@@ -94,7 +96,9 @@ function against(rounds: Rounds | undefined, index: number): number | undefined 
 /** What is nginx is drawn from the parts that have it more exactly. */
 function peerBars(measured: AsPeer[]): Bar[] {
   const [statics] = measured
-  if (statics === undefined) return []
+  if (statics === undefined) {
+    return []
+  }
   const rates = ({ rest }: AsPeer): number[] => rest.map(({ perSecond }) => perSecond)
   return measured
     .filter(({ name }) => !/nginx|Sluice/.test(name))

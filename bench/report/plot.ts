@@ -130,7 +130,9 @@ const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 /** Draws what is in bench/results; undefined when nothing there can be drawn, else the file. */
 export function writePlot(): string | undefined {
   const data = readPlotData(join(repository, 'bench/results'))
-  if (data.bars.length === 0) return undefined
+  if (data.bars.length === 0) {
+    return undefined
+  }
   const file = join(repository, 'docs/bench.svg')
   writeFileSync(file, printPlot(data))
   return file

@@ -32,7 +32,9 @@ export function markdown(finding: Finding): string {
   const line = (cells: string[]): string => `| ${cells.join(' | ')} |`
   const lines = [`### ${finding.title}`, '', finding.how, '', line(finding.columns)]
   lines.push(line(finding.columns.map(() => '---')), ...finding.rows.map(line))
-  if (finding.notes.length > 0) lines.push('', ...finding.notes.map((note) => `- ${note}`))
+  if (finding.notes.length > 0) {
+    lines.push('', ...finding.notes.map((note) => `- ${note}`))
+  }
   return `${lines.join('\n')}\n`
 }
 

@@ -46,7 +46,9 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
     env,
   })
   bench.onEnd(() => rig.stop())
-  if (nginx === undefined) throw new Error('the rig did not prepare')
+  if (nginx === undefined) {
+    throw new Error('the rig did not prepare')
+  }
   return { rig, nginx }
 }
 
@@ -58,7 +60,9 @@ export async function stopAdopted({ rig, nginx }: Adopted): Promise<void> {
 async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promise<PlainNginx> {
   const { nginx, servers, stream, port, workers = 1, connections } = options
   const { code, stderr } = await runCommand(process.execPath, [PROGRAM, 'conf'], { env: rig.env })
-  if (code !== 0) throw new Error(`sluice conf: ${stderr}`)
+  if (code !== 0) {
+    throw new Error(`sluice conf: ${stderr}`)
+  }
   const includes = join(rig.home, 'sluice')
   const modules = nginx.modules.map((path) => `load_module "${path}";`)
   return PlainNginx.start({

@@ -18,7 +18,11 @@ export async function setBalance(
   const { status, body } = await rig.call('PUT', `/v1/upstreams/${upstream}`, {
     policy: { balance },
   })
-  if (status >= 200 && status <= 299) return undefined
-  if (status === 400 || status === 422) return `${status} ${body.code ?? ''}`.trim()
+  if (status >= 200 && status <= 299) {
+    return undefined
+  }
+  if (status === 400 || status === 422) {
+    return `${status} ${body.code ?? ''}`.trim()
+  }
   throw new Error(`balance ${balance} of ${upstream}: ${status} ${JSON.stringify(body)}`)
 }

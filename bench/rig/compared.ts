@@ -84,7 +84,9 @@ async function startStatic(bench: Bench, places: Place[]): Promise<Compared> {
 
 function probeAt(places: Place[], number: number): Place {
   const place = places.filter(({ upstream }) => upstream === 'probe')[number % 2]
-  if (place === undefined) throw new Error('probe has two places')
+  if (place === undefined) {
+    throw new Error('probe has two places')
+  }
   return place
 }
 

@@ -9,7 +9,9 @@ export async function leaveCore(): Promise<boolean> {
 /** The core that was left is for `pids`. */
 export async function giveCore(pids: readonly number[]): Promise<void> {
   for (const pid of pids) {
-    if (!(await pin(pid, '0'))) throw new Error(`process ${pid} cannot be given a core`)
+    if (!(await pin(pid, '0'))) {
+      throw new Error(`process ${pid} cannot be given a core`)
+    }
   }
 }
 

@@ -103,7 +103,9 @@ async function startBoth(
   const pooled = addresses.map((address, i) => ({ id: `p${i}`, address, pooled: true }))
   const unit = upstreamUnit('web', pooled)
   await gateway.setTable(unit, hostUnit(HOST, [['/', ':web']], unit))
-  if (!missing) await gateway.fillPool(...addresses)
+  if (!missing) {
+    await gateway.fillPool(...addresses)
+  }
   return gateway
 }
 

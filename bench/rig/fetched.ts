@@ -68,6 +68,8 @@ export async function caddy(say: Say): Promise<Fetched> {
 async function versionOf(path: string, flags: string[], pattern: RegExp): Promise<string> {
   const { code, stdout, stderr, startError } = await runCommand(path, flags)
   const version = pattern.exec(stdout + stderr)?.[1]
-  if (code === 0 && version !== undefined) return version
+  if (code === 0 && version !== undefined) {
+    return version
+  }
   throw new Error(`${path} ${flags.join(' ')}: ${startError?.message ?? stdout + stderr}`)
 }

@@ -61,12 +61,15 @@ export async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth
     there = size
     await pooled(drivers)
     await withoutController(adopted, async () => {
-      for (const [index, driver] of drivers.entries())
+      for (const [index, driver] of drivers.entries()) {
         found[index]?.push(await countOne(tracers, folder, worker, driver))
+      }
     })
     await level(adopted.rig)
   }
-  for (const driver of drivers) driver.close()
+  for (const driver of drivers) {
+    driver.close()
+  }
   await stopAdopted(adopted)
   const [statics = [], ...sluice] = found
   return { engine, sluice, statics }

@@ -47,9 +47,13 @@ function listen(host: string, port: number): Promise<Server> {
 answerParent(async (body) => {
   const question = body as BackendQuestion
   if (question.type === 'listen') {
-    for (const host of question.hosts) await listen(host, question.port)
+    for (const host of question.hosts) {
+      await listen(host, question.port)
+    }
   } else if (question.type === 'tell') {
-    for (const tell of open.values()) tell(question.text)
+    for (const tell of open.values()) {
+      tell(question.text)
+    }
   }
   return open.size
 })

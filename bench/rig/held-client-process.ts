@@ -33,7 +33,9 @@ function open(hold: Hold, number: number): Promise<void> {
         return
       }
       received += chunk.toString('latin1')
-      if (!received.includes('hello')) return
+      if (!received.includes('hello')) {
+        return
+      }
       held.add(socket)
       resolve()
     })
@@ -44,7 +46,9 @@ async function openAll(hold: Hold): Promise<void> {
   told = 0
   let next = 0
   const lane = async (): Promise<void> => {
-    while (next < hold.count) await open(hold, next++)
+    while (next < hold.count) {
+      await open(hold, next++)
+    }
   }
   await Promise.all(Array.from({ length: OPENING }, lane))
 }
@@ -52,13 +56,18 @@ async function openAll(hold: Hold): Promise<void> {
 /** Without a wait for the other side, which would keep the port. */
 async function closeAll(): Promise<void> {
   const ends = [...held].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
-  for (const socket of held) socket.resetAndDestroy()
+  for (const socket of held) {
+    socket.resetAndDestroy()
+  }
   await Promise.all(ends)
 }
 
 answerParent(async (body) => {
   const question = body as ClientQuestion
-  if (question.type === 'open') await openAll(question)
-  else if (question.type === 'close') await closeAll()
+  if (question.type === 'open') {
+    await openAll(question)
+  } else if (question.type === 'close') {
+    await closeAll()
+  }
   return { held: held.size, told }
 })

@@ -67,7 +67,9 @@ export class Held {
   /** Has the backends say something, and waits until every client has heard it: all are open from end to end. */
   async check(count: number): Promise<void> {
     const open = await this.#askBackend({ type: 'tell', text: 'again' })
-    if (open !== count) throw new Error(`backends have ${open} of ${count} requests`)
+    if (open !== count) {
+      throw new Error(`backends have ${open} of ${count} requests`)
+    }
     const heard = async (): Promise<boolean> => {
       const { held, told } = await this.#askClient({ type: 'count' })
       return held === count && told === count

@@ -31,7 +31,9 @@ export async function whoAnswered(
     try {
       while (left-- > 0) {
         const { status, body } = await connection.request(head)
-        if (status !== 200) throw new Error(`${status}: ${body}`)
+        if (status !== 200) {
+          throw new Error(`${status}: ${body}`)
+        }
         answered.push(body.trim())
       }
     } finally {
@@ -44,6 +46,8 @@ export async function whoAnswered(
 
 export function countOf(answered: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>()
-  for (const who of answered) counts.set(who, (counts.get(who) ?? 0) + 1)
+  for (const who of answered) {
+    counts.set(who, (counts.get(who) ?? 0) + 1)
+  }
   return counts
 }

@@ -54,7 +54,9 @@ export async function fill(rig: Rig, say: (line: string) => void): Promise<numbe
     const startMs = monotonicMs()
     await rig.change('POST', '/v1/batch', { operations })
     times.push(monotonicMs() - startMs)
-    if (times.length % 25 === 0) say(`${times.length * BATCH} instances`)
+    if (times.length % 25 === 0) {
+      say(`${times.length * BATCH} instances`)
+    }
   }
   return times
 }

@@ -98,7 +98,9 @@ export async function startLua(
 async function askAdmin(port: number, what: string, body?: string): Promise<string> {
   const method = body === undefined ? 'GET' : 'POST'
   const answer = await ask({ port, path: `/${what}`, method, ...(body !== undefined && { body }) })
-  if (answer.status !== 200) throw new Error(`Lua ${what}: ${answer.status} ${answer.body}`)
+  if (answer.status !== 200) {
+    throw new Error(`Lua ${what}: ${answer.status} ${answer.body}`)
+  }
   return answer.body
 }
 

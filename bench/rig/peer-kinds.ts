@@ -59,7 +59,9 @@ function startProgram(bench: Bench, path: string, flags: string[], env: NodeJS.P
   const child = spawn(path, flags, { stdio, env: { ...process.env, ...env } })
   const ended = new Promise((resolve) => child.once('exit', resolve))
   bench.onEnd(async () => {
-    if (child.exitCode !== null) return
+    if (child.exitCode !== null) {
+      return
+    }
     // Those that would wait for connections to end are not waited for: nothing of them is kept.
     child.kill('SIGKILL')
     await ended
@@ -85,8 +87,9 @@ export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy>
     move: async (upstream, number) => {
       const to = `${placeOf(places, number)} port ${places.port}`
       const said = await line.ask(`set server ${upstream}.localhost/moving addr ${to}`)
-      if (!/changed from|nothing changed|no need to change/.test(said))
+      if (!/changed from|nothing changed|no need to change/.test(said)) {
         throw new Error(`HAProxy: ${said}`)
+      }
     },
   }
 }
@@ -132,7 +135,9 @@ class CommandLine {
     socket.once('close', () => this.#failed(new Error('HAProxy closed its runtime API')))
     socket.setEncoding('utf8').on('data', (text: string) => {
       this.#received += text
-      if (!this.#received.endsWith('\n> ')) return
+      if (!this.#received.endsWith('\n> ')) {
+        return
+      }
       const said = this.#received.slice(0, -2).trim()
       this.#received = ''
       this.#answered(said)
@@ -182,7 +187,9 @@ export async function startCaddy(bench: Bench, places: Places): Promise<Proxy> {
     const sent = body === undefined ? {} : { headers, body: JSON.stringify(body) }
     const answer = await api.request({ method, path: at, ...sent })
     const text = await answer.body.text()
-    if (answer.statusCode !== 200) throw new Error(`Caddy: ${answer.statusCode} ${text}`)
+    if (answer.statusCode !== 200) {
+      throw new Error(`Caddy: ${answer.statusCode} ${text}`)
+    }
   }
   await until(async () => (await call('GET', '/config/'), true), { what: 'Caddy' })
   return {

@@ -27,7 +27,9 @@ export async function saturate(wrk: string, proxy: Proxy): Promise<Saturated> {
   const { code, stdout, stderr } = await runCommand(wrk, flags)
   const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0)
   const perSecond = number(/Requests\/sec:\s+([\d.]+)/)
-  if (code !== 0 || perSecond === 0) throw new Error(`wrk ${url}: ${stdout}${stderr}`)
+  if (code !== 0 || perSecond === 0) {
+    throw new Error(`wrk ${url}: ${stdout}${stderr}`)
+  }
   const errors = ['connect', 'read', 'write', 'timeout'].map((kind) =>
     number(new RegExp(`Socket errors:.*${kind} (\\d+)`)),
   )
@@ -46,7 +48,9 @@ export async function saturateChanging(wrk: string, proxy: Proxy): Promise<Chang
   let changes = 0
   const startMs = monotonicMs()
   const change = async (): Promise<void> => {
-    while (!stopping) await proxy.move?.(proxy.upstream, ++changes)
+    while (!stopping) {
+      await proxy.move?.(proxy.upstream, ++changes)
+    }
   }
   const changed = change()
   // It is awaited below; until then its failure must not end the process.
@@ -114,10 +118,15 @@ class Probe {
     const call = proxy.move?.('probe', number).then(() => (answeredAtMs = monotonicMs()))
     for (;;) {
       const begunMs = monotonicMs()
-      if ((await this.#ask()).includes(expected)) break
-      if (begunMs > answeredAtMs) stale += 1
-      if (begunMs - startMs > 20_000)
+      if ((await this.#ask()).includes(expected)) {
+        break
+      }
+      if (begunMs > answeredAtMs) {
+        stale += 1
+      }
+      if (begunMs - startMs > 20_000) {
         throw new Error(`${proxy.name}: change ${number} was never seen`)
+      }
     }
     const effectiveMs = monotonicMs() - startMs
     await call
@@ -132,7 +141,9 @@ class Probe {
     this.requests += 1
     try {
       const { status, body } = await this.#connection.request(HEAD)
-      if (status === 200) return body
+      if (status === 200) {
+        return body
+      }
     } catch {
       // Counted below: to whoever asked, it is as lost as a refusal.
     }

@@ -55,7 +55,9 @@ export class PlainNginx {
   async reload(options: { main: string; configuration: string }): Promise<void> {
     writeFileSync(join(this.#folder, 'nginx.conf'), printConfiguration(options))
     const result = await runCommand(this.#nginx.path, [...this.#flags(), '-s', 'reload'])
-    if (result.code !== 0) throw new Error(`nginx -s reload: ${result.stderr}`)
+    if (result.code !== 0) {
+      throw new Error(`nginx -s reload: ${result.stderr}`)
+    }
   }
 
   /** A reload of what is there: new workers, whose memory no request has touched. Resolves when the old ones are gone. */
@@ -70,7 +72,9 @@ export class PlainNginx {
   }
 
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) {
+      return
+    }
     const ended = new Promise((resolve) => this.#process.once('exit', resolve))
     this.#process.kill('SIGTERM')
     await ended

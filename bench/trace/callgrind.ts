@@ -14,7 +14,9 @@ export function nginxInCallgrind(tracers: Tracers, nginx: NginxInfo, folder: str
   const root = dirname(dirname(nginx.path))
   mkdirSync(join(folder, 'bin'), { recursive: true })
   for (const name of ['usr', 'etc']) {
-    if (existsSync(join(root, name))) symlinkSync(join(root, name), join(folder, name))
+    if (existsSync(join(root, name))) {
+      symlinkSync(join(root, name), join(folder, name))
+    }
   }
   copyFileSync(join(root, 'sluice.json'), join(folder, 'sluice.json'))
   const path = join(folder, 'bin/nginx')
@@ -52,7 +54,9 @@ export async function instructions(
     { what: 'callgrind’s dump' },
   )
   const total = /^(?:totals|summary): (\d+)/m.exec(readFileSync(join(folder, name), 'utf8'))?.[1]
-  if (total === undefined) throw new Error(`callgrind’s ${name} has no total`)
+  if (total === undefined) {
+    throw new Error(`callgrind’s ${name} has no total`)
+  }
   return Number(total)
 }
 

@@ -23,7 +23,9 @@ export async function countCalls(
   tracer.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
   const ended = new Promise((resolve) => tracer.once('exit', resolve))
   await until(() => / attached/.test(said) || tracer.exitCode !== null, { what: 'strace' })
-  if (tracer.exitCode !== null) throw new Error(`strace: ${said}`)
+  if (tracer.exitCode !== null) {
+    throw new Error(`strace: ${said}`)
+  }
   await work()
   tracer.kill('SIGINT')
   await ended

@@ -32,7 +32,9 @@ export async function ensureTracers(say: (line: string) => void): Promise<Tracer
       `${into}.lock`,
       () => undefined,
       async () => {
-        if (!existsSync(at('strace'))) await unpackDebian(request)
+        if (!existsSync(at('strace'))) {
+          await unpackDebian(request)
+        }
       },
     )
   } catch (error) {
@@ -43,7 +45,9 @@ export async function ensureTracers(say: (line: string) => void): Promise<Tracer
   const tracers = { valgrind: at('valgrind.bin'), vgdb: at('vgdb'), strace: at('strace'), library }
   const env = { ...process.env, VALGRIND_LIB: library }
   const { code, stderr } = await runCommand(tracers.valgrind, ['--tool=none', '/bin/true'], { env })
-  if (code === 0) return tracers
+  if (code === 0) {
+    return tracers
+  }
   say(`valgrind does not run here: ${stderr}`)
   return undefined
 }

@@ -94,7 +94,9 @@ export async function findFree(
   avoided: number[] = [],
 ): Promise<number> {
   for (let port = first; port <= 65535; port++) {
-    if (avoided.includes(port)) continue
+    if (avoided.includes(port)) {
+      continue
+    }
     const error = (await tryTcp(host, port)) ?? (udp ? await tryUdp(host, port) : undefined)
     if (error === undefined) {
       return port

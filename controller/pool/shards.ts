@@ -16,8 +16,12 @@ export function murmur(text: string): number {
     const word = Math.imul(data.readUInt32LE(at), M)
     hash = Math.imul(hash, M) ^ Math.imul(word ^ (word >>> 24), M)
   }
-  for (let i = data.length - at - 1; i >= 0; i--) hash ^= (data[at + i] ?? 0) << (8 * i)
-  if (at < data.length) hash = Math.imul(hash, M)
+  for (let i = data.length - at - 1; i >= 0; i--) {
+    hash ^= (data[at + i] ?? 0) << (8 * i)
+  }
+  if (at < data.length) {
+    hash = Math.imul(hash, M)
+  }
   hash = Math.imul(hash ^ (hash >>> 13), M)
   return (hash ^ (hash >>> 15)) >>> 0
 }
@@ -27,7 +31,9 @@ export function shardOf(sid: string, shards: number): number {
   const hash = murmur(sid)
   for (let shard = 0; shard < shards - 1; shard++) {
     const upTo = Math.floor((Math.floor((10_000 / shards) * (shard + 1)) * 0xffffffff) / 10_000)
-    if (hash < upTo) return shard
+    if (hash < upTo) {
+      return shard
+    }
   }
   return shards - 1
 }
@@ -59,7 +65,9 @@ export class PoolParts {
 
   setMembers(candidates: Iterable<Member>): void {
     const byPart = this.#parts.map((): Member[] => [])
-    for (const member of candidates) byPart[shardOf(member.sid, byPart.length)]?.push(member)
+    for (const member of candidates) {
+      byPart[shardOf(member.sid, byPart.length)]?.push(member)
+    }
     this.#parts.forEach((part, i) => part.setMembers(selectMembers(byPart[i] ?? [])))
   }
 

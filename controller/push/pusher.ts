@@ -128,7 +128,7 @@ export class Pusher {
   /** Pushes what is new as it comes, until it is time to look again. */
   async #follow(): Promise<void> {
     for (;;) {
-      while (this.#mayPush() && (await this.#pushNews()));
+      while (this.#mayPush() && (await this.#pushNews())) {}
       if (this.#stop.signal.aborted || this.#leftMs() <= 0) {
         return
       }

@@ -168,15 +168,23 @@ function pairProblem(
 /** Judges all but the time. */
 export function readCertificate(record: CertificateRecord): Checked<Certificate> {
   const chain = readChain(record.certificate)
-  if (!chain.ok) return chain
+  if (!chain.ok) {
+    return chain
+  }
   const key = readKey(record.privateKey)
-  if (!key.ok) return key
+  if (!key.ok) {
+    return key
+  }
   const kind = pairProblem(chain.value, key.value, record.client === true)
-  if (!kind.ok) return kind
+  if (!kind.ok) {
+    return kind
+  }
   const [leaf] = chain.value
   // What no client asks for by name needs none.
   const names = record.client === true ? right<string[]>([]) : namesOf(leaf)
-  if (!names.ok) return names
+  if (!names.ok) {
+    return names
+  }
   if (names.value.length === 0 && record.default !== true && record.client !== true) {
     const what = 'has no DNS name among its subject alternative names, and default is not set'
     return wrong('certificate', what)

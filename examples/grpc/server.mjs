@@ -7,7 +7,9 @@ const server = new grpc.Server()
 server.addService(Greeter, {
   hello: ({ request }, answer) => answer(null, `hello ${request}, says ${name}`),
   count: (call) => {
-    for (let i = 1; i <= Number(call.request); i++) call.write(`${i}`)
+    for (let i = 1; i <= Number(call.request); i++) {
+      call.write(`${i}`)
+    }
     call.end()
   },
 })

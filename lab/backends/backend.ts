@@ -83,7 +83,9 @@ export async function startBackend(
     request.on('error', () => undefined)
     request.on('end', () => {
       const go = (): void => answer(id, entry, digest.digest('hex'), response)
-      if (!entry.url.includes('hold')) return delayMs > 0 ? void setTimeout(go, delayMs) : go()
+      if (!entry.url.includes('hold')) {
+        return delayMs > 0 ? void setTimeout(go, delayMs) : go()
+      }
       waiting.add(go)
       response.on('close', () => waiting.delete(go))
     })
@@ -134,7 +136,9 @@ export async function startFaultyBackend(
     socket.on('close', () => sockets.delete(socket))
     let bytes = 0
     socket.on('data', (chunk: Buffer) => {
-      if (bytes === 0) hits += 1
+      if (bytes === 0) {
+        hits += 1
+      }
       bytes += chunk.length
       fail(socket, fault, bytes)
     })
@@ -143,7 +147,9 @@ export async function startFaultyBackend(
   t.teardown(
     () =>
       new Promise<void>((resolve) => {
-        for (const socket of sockets) socket.destroy()
+        for (const socket of sockets) {
+          socket.destroy()
+        }
         server.close(() => resolve())
       }),
   )
@@ -156,11 +162,14 @@ export async function refusingAddress(): Promise<string> {
 }
 
 function fail(socket: Socket, fault: Fault, bytes: number): void {
-  if (fault === 'reset') socket.resetAndDestroy()
-  else if (fault === 'resetInAnswer') {
+  if (fault === 'reset') {
+    socket.resetAndDestroy()
+  } else if (fault === 'resetInAnswer') {
     const head = 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart'
     socket.write(head, () => socket.resetAndDestroy())
-  } else if (fault !== 'hang' && bytes >= fault.resetAfterBytes) socket.resetAndDestroy()
+  } else if (fault !== 'hang' && bytes >= fault.resetAfterBytes) {
+    socket.resetAndDestroy()
+  }
 }
 
 function read({ certificate, privateKey, clientCa }: Pem & { clientCa?: string }): ServerOptions {
@@ -201,6 +210,8 @@ async function listen(server: Server | TcpServer, host: string): Promise<number>
       server.once('error', () => resolve(false))
       server.listen(port, host, () => resolve(true))
     })
-    if (ok) return port
+    if (ok) {
+      return port
+    }
   }
 }

@@ -62,7 +62,9 @@ function sayOf(id: string, text: string, end: grpc.Metadata, answer: grpc.sendUn
 }
 
 function credentialsOf(pem?: Pem & { clientCa?: string }): grpc.ServerCredentials {
-  if (pem === undefined) return grpc.ServerCredentials.createInsecure()
+  if (pem === undefined) {
+    return grpc.ServerCredentials.createInsecure()
+  }
   const { certificate, privateKey, clientCa } = pem
   const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(privateKey) }
   return clientCa === undefined
@@ -90,7 +92,9 @@ export async function startGrpcBackend(
     const shown = call.getAuthContext().sslPeerCertificate?.serialNumber
     calls.push({ path: call.getPath(), authority: call.getHost(), metadata, shown })
     call.on('cancelled', () => (cancelled += 1))
-    if ((call as { request?: Buffer }).request?.toString() !== 'wait') call.sendMetadata(begin)
+    if ((call as { request?: Buffer }).request?.toString() !== 'wait') {
+      call.sendMetadata(begin)
+    }
   }
   const server = new grpc.Server()
   server.addService(ECHO, {
@@ -110,7 +114,9 @@ export async function startGrpcBackend(
     },
     Words: (call: grpc.ServerWritableStream<Buffer, Buffer>) => {
       take(call as never)
-      for (const word of call.request.toString().split(' ')) call.write(Buffer.from(word))
+      for (const word of call.request.toString().split(' ')) {
+        call.write(Buffer.from(word))
+      }
       call.end(end)
     },
     Chat: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
@@ -170,7 +176,9 @@ export class GrpcClient {
   /** A stream in both directions: on the wire any call is one. */
   open(name: Name, options: CallOptions = {}): grpc.ClientDuplexStream<Buffer, Buffer> {
     const metadata = new grpc.Metadata()
-    for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value)
+    for (const [key, value] of Object.entries(options.metadata ?? {})) {
+      metadata.set(key, value)
+    }
     const deadline = Date.now() + (options.deadlineMs ?? DEADLINE_MS)
     const { path } = ECHO[name]
     return this.#client.makeBidiStreamRequest(path, same, same, metadata, { deadline })
@@ -189,11 +197,17 @@ export class GrpcClient {
     )
     const { pauseMs, byTurns = false } = options
     for (const text of texts) {
-      if (pauseMs !== undefined) await sleep(pauseMs)
+      if (pauseMs !== undefined) {
+        await sleep(pauseMs)
+      }
       stream.write(Buffer.from(text))
-      if (byTurns) await new Promise((resolve) => stream.once('data', resolve))
+      if (byTurns) {
+        await new Promise((resolve) => stream.once('data', resolve))
+      }
     }
-    if (pauseMs !== undefined) await sleep(pauseMs)
+    if (pauseMs !== undefined) {
+      await sleep(pauseMs)
+    }
     stream.end()
     return ended
   }

@@ -62,7 +62,9 @@ export function startTold(
       socket.once('readable', () => {
         const data = (socket.read() ?? Buffer.alloc(0)) as Buffer
         const end = data.indexOf('\r\n')
-        if (!data.toString('latin1').startsWith('PROXY ') || end < 0) return socket.destroy()
+        if (!data.toString('latin1').startsWith('PROXY ') || end < 0) {
+          return socket.destroy()
+        }
         socket.unshift(data.subarray(end + 2))
         const inside = secure
           ? new TLSSocket(socket, { isServer: true, secureContext: secure })
@@ -98,7 +100,9 @@ async function start(
   })
   const stop = async (): Promise<void> => {
     sockets.forEach((socket) => socket.destroy())
-    if (server.listening) await new Promise((resolve) => server.close(resolve))
+    if (server.listening) {
+      await new Promise((resolve) => server.close(resolve))
+    }
   }
   t.teardown(stop)
   return { id, host, port, open: () => sockets.size, seen: () => seen, stop }

@@ -23,15 +23,22 @@ export async function importImage(socket: string, name: string): Promise<void> {
 }
 
 async function makeArchive(busybox: string): Promise<void> {
-  if (existsSync(ARCHIVE)) return
+  if (existsSync(ARCHIVE)) {
+    return
+  }
   const staging = `${ARCHIVE}.partial`
   rmSync(staging, { recursive: true, force: true })
-  for (const folder of ['bin', 'tmp', 'usr/bin'])
+  for (const folder of ['bin', 'tmp', 'usr/bin']) {
     mkdirSync(join(staging, folder), { recursive: true })
+  }
   copy(busybox, join(staging, 'bin/busybox'))
-  for (const command of SHELL_COMMANDS) symlinkSync('busybox', join(staging, 'bin', command))
+  for (const command of SHELL_COMMANDS) {
+    symlinkSync('busybox', join(staging, 'bin', command))
+  }
   copy(process.execPath, join(staging, 'usr/bin/node'))
-  for (const library of await librariesOf(process.execPath)) copy(library, join(staging, library))
+  for (const library of await librariesOf(process.execPath)) {
+    copy(library, join(staging, library))
+  }
   copy(join(repository, 'lab/engines/image/server.mjs'), join(staging, 'server.mjs'))
   await run('tar', ['-C', staging, '-cf', `${ARCHIVE}.new`, '.'])
   renameSync(`${ARCHIVE}.new`, ARCHIVE)

@@ -8,9 +8,13 @@ export function dockerUnavailable(): string | false {
 }
 
 function findReason(): string | false {
-  if (process.getuid?.() !== 0) return 'dockerd needs root'
+  if (process.getuid?.() !== 0) {
+    return 'dockerd needs root'
+  }
   const flags = ['--net', '--mount', '--pid', '--fork']
   const { error, status, stderr } = spawnSync('unshare', [...flags, 'true'], { encoding: 'utf8' })
-  if (error) return `no unshare on this machine: ${error.message}`
+  if (error) {
+    return `no unshare on this machine: ${error.message}`
+  }
   return status === 0 ? false : `no right to make namespaces: ${stderr.trim()}`
 }

@@ -158,7 +158,9 @@ export class Dockerd {
   async #end(signal: 'TERM' | 'KILL'): Promise<void> {
     const daemon = this.#daemon
     this.#daemon = undefined
-    if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return
+    if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) {
+      return
+    }
     const gone = once(daemon, 'exit')
     const number = readFileSync(join(this.#folder, 'docker.pid'), 'utf8').trim()
     const kill = ['/usr/bin/busybox', 'kill', `-${signal}`, number]
@@ -184,13 +186,17 @@ export class Dockerd {
 
 function foldersNamed(name: string, below: string, depth: number): string[] {
   return subfolders(below).flatMap((path) => {
-    if (path.endsWith(`/${name}`)) return [path]
+    if (path.endsWith(`/${name}`)) {
+      return [path]
+    }
     return depth > 0 ? foldersNamed(name, path, depth - 1) : []
   })
 }
 
 function removeTree(folder: string): boolean {
-  for (const path of subfolders(folder)) removeTree(path)
+  for (const path of subfolders(folder)) {
+    removeTree(path)
+  }
   rmdirSync(folder)
   return true
 }

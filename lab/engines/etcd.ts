@@ -29,7 +29,9 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   const certificates = options.tls ? await makeCertificates(folder) : undefined
   const etcd = new Etcd(folder, await freePortRange(2), certificates)
   await etcd.restart()
-  if (options.auth) await etcd.enableAuth()
+  if (options.auth) {
+    await etcd.enableAuth()
+  }
   return etcd
 }
 
@@ -160,7 +162,9 @@ export class Etcd {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const running = this.#process
     this.#process = undefined
-    if (!running || running.exitCode !== null || running.signalCode !== null) return
+    if (!running || running.exitCode !== null || running.signalCode !== null) {
+      return
+    }
     const gone = once(running, 'exit')
     running.kill(signal)
     // Stopped, it would not hear anything gentler than SIGKILL.
@@ -169,7 +173,9 @@ export class Etcd {
   }
 
   async #isHealthy(): Promise<boolean> {
-    if (this.#process?.exitCode !== null) throw new Error(`etcd ended: ${this.#words}`)
+    if (this.#process?.exitCode !== null) {
+      throw new Error(`etcd ended: ${this.#words}`)
+    }
     const { ca, client } = this.certificates ?? {}
     const files = ca && client && { ca, ...client }
     const read = Object.entries(files ?? {}).map(([name, file]) => [name, readFileSync(file)])

@@ -17,7 +17,9 @@ export function unusedSubnets(): Subnets {
     const third = 2 * Math.floor(Math.random() * 127)
     const containers = `10.${second}.${third}`
     const link = `10.${second}.${third + 1}`
-    if (taken.has(containers) || taken.has(link)) continue
+    if (taken.has(containers) || taken.has(link)) {
+      continue
+    }
     return {
       bridge: `${containers}.1/24`,
       containers: `${containers}.0/24`,

@@ -46,8 +46,11 @@ function echo(
       response.writeHead(200, { 'Content-Length': Buffer.byteLength(body) })
       response.end(body)
     }
-    if (delayMs > 0) setTimeout(answer, delayMs)
-    else answer()
+    if (delayMs > 0) {
+      setTimeout(answer, delayMs)
+    } else {
+      answer()
+    }
   })
   // The other side went away: its ledger says so.
   request.on('error', () => response.destroy())
@@ -70,7 +73,9 @@ function close({ instance }: BackendQuestion): Promise<void> {
   const server = servers.get(instance)
   servers.delete(instance)
   return new Promise((resolve) => {
-    if (server === undefined) return resolve()
+    if (server === undefined) {
+      return resolve()
+    }
     server.close(() => resolve())
     server.closeAllConnections()
   })

@@ -44,8 +44,12 @@ export class CertificateChurner extends Churner {
       this.#path,
       pem && { ...pem, ...more },
     )
-    if (pem) window.fingerprint = answer.fingerprint
-    if (last) last.untilMs = monotonicMs()
+    if (pem) {
+      window.fingerprint = answer.fingerprint
+    }
+    if (last) {
+      last.untilMs = monotonicMs()
+    }
     this.windows.push(window)
     this.changes += 1
   }
@@ -72,7 +76,9 @@ function mayBeShown({ startMs, endMs }: ClientLine, ways: ShownWindow[][]): stri
       return fromMs <= endMs && untilMs >= startMs
     })
     right.push(...open.flatMap(({ fingerprint }) => fingerprint ?? []))
-    if (open.every(({ fingerprint }) => fingerprint !== undefined)) break
+    if (open.every(({ fingerprint }) => fingerprint !== undefined)) {
+      break
+    }
   }
   return right
 }

@@ -38,7 +38,9 @@ function measure(): ChecksAnswer {
 
 answerParent((body) => {
   const { targets } = body as ChecksQuestion
-  if (targets === undefined) return measure()
+  if (targets === undefined) {
+    return measure()
+  }
   const startMs = performance.now()
   checker.setTargets(targets)
   const firstMs = performance.now()

@@ -28,7 +28,9 @@ export class Child {
     this.#process.on('message', (message) => this.#onMessage(message as Message))
     this.#ended = new Promise((resolve) => {
       this.#process.once('exit', () => {
-        for (const { reject } of this.#waiting.values()) reject(new Error(`${script} ended`))
+        for (const { reject } of this.#waiting.values()) {
+          reject(new Error(`${script} ended`))
+        }
         this.#waiting.clear()
         resolve()
       })
@@ -41,7 +43,9 @@ export class Child {
     return new Promise((resolve, reject) => {
       this.#waiting.set(number, { resolve, reject })
       this.#process.send({ number, body } satisfies Message, (error) => {
-        if (error !== null && this.#waiting.delete(number)) reject(error)
+        if (error !== null && this.#waiting.delete(number)) {
+          reject(error)
+        }
       })
     })
   }
@@ -55,8 +59,11 @@ export class Child {
   #onMessage({ number, body, error }: Message): void {
     const waiting = this.#waiting.get(number)
     this.#waiting.delete(number)
-    if (error === undefined) waiting?.resolve(body)
-    else waiting?.reject(new Error(error))
+    if (error === undefined) {
+      waiting?.resolve(body)
+    } else {
+      waiting?.reject(new Error(error))
+    }
   }
 }
 

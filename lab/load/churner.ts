@@ -19,6 +19,8 @@ export abstract class Churner {
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping) await this.step()
+    while (!this.#stopping) {
+      await this.step()
+    }
   }
 }

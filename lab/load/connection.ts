@@ -78,7 +78,9 @@ export class Connection {
 
   #connect(): Socket {
     const target = this.#target
-    if (!('servername' in target)) return connect({ ...target, noDelay: true })
+    if (!('servername' in target)) {
+      return connect({ ...target, noDelay: true })
+    }
     const socket: TLSSocket = connectSecurely({ ...target, rejectUnauthorized: false })
     return socket.on('secureConnect', () => {
       this.shown = socket.getPeerCertificate().fingerprint256
@@ -86,39 +88,56 @@ export class Connection {
   }
 
   #onData(socket: Socket, chunk: Buffer): void {
-    if (socket !== this.#socket) return
+    if (socket !== this.#socket) {
+      return
+    }
     this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
     const answer = parseAnswer(this.#received)
-    if (answer === undefined) return
+    if (answer === undefined) {
+      return
+    }
     const pending = this.#pending
     this.#pending = undefined
     this.#received = NOTHING
-    if (/^connection: close/im.test(answer.head)) this.close()
+    if (/^connection: close/im.test(answer.head)) {
+      this.close()
+    }
     pending?.resolve(answer)
   }
 
   #onClose(socket: Socket, error: Error): void {
-    if (socket !== this.#socket) return
+    if (socket !== this.#socket) {
+      return
+    }
     this.close()
     const pending = this.#pending
     this.#pending = undefined
-    if (pending === undefined) this.closedIdle += 1
-    else pending.reject(error)
+    if (pending === undefined) {
+      this.closedIdle += 1
+    } else {
+      pending.reject(error)
+    }
   }
 }
 
 function parseAnswer(received: Buffer): Answer | undefined {
   const end = received.indexOf('\r\n\r\n')
-  if (end < 0) return undefined
+  if (end < 0) {
+    return undefined
+  }
   const head = received.toString('latin1', 0, end)
   const status = Number(head.slice(9, 12))
   const rest = received.subarray(end + 4)
   const length = /^content-length: *(\d+)/im.exec(head)?.[1]
   if (length !== undefined) {
-    if (rest.length < Number(length)) return undefined
+    if (rest.length < Number(length)) {
+      return undefined
+    }
     return { status, head, body: rest.toString('utf8', 0, Number(length)) }
   }
-  if (!/^transfer-encoding: *chunked/im.test(head)) return { status, head, body: '' }
+  if (!/^transfer-encoding: *chunked/im.test(head)) {
+    return { status, head, body: '' }
+  }
   const body = parseChunks(rest)
   return body === undefined ? undefined : { status, head, body }
 }
@@ -128,10 +147,16 @@ function parseChunks(rest: Buffer): string | undefined {
   let at = 0
   for (;;) {
     const end = rest.indexOf('\r\n', at)
-    if (end < 0) return undefined
+    if (end < 0) {
+      return undefined
+    }
     const size = parseInt(rest.toString('latin1', at, end), 16)
-    if (rest.length < end + 2 + size + 2) return undefined
-    if (size === 0) return parts.join('')
+    if (rest.length < end + 2 + size + 2) {
+      return undefined
+    }
+    if (size === 0) {
+      return parts.join('')
+    }
     parts.push(rest.toString('utf8', end + 2, end + 2 + size))
     at = end + 2 + size + 2
   }

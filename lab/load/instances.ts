@@ -61,7 +61,9 @@ export class InstanceChurner extends Churner {
 
   /** Registers the first instances. */
   async begin(): Promise<void> {
-    for (const slot of this.#slots.slice(0, 3)) await this.#add(slot)
+    for (const slot of this.#slots.slice(0, 3)) {
+      await this.#add(slot)
+    }
   }
 
   protected override async step(): Promise<void> {
@@ -69,8 +71,11 @@ export class InstanceChurner extends Churner {
     const idle = this.#slots.filter(({ instance }) => instance === undefined)
     const slot = this.#draw(serving)
     const fresh = this.#draw(idle)
-    if (fresh !== undefined && (serving.length < 2 || this.#random() < 0.35)) await this.#add(fresh)
-    else if (slot !== undefined) await this.#change(slot)
+    if (fresh !== undefined && (serving.length < 2 || this.#random() < 0.35)) {
+      await this.#add(fresh)
+    } else if (slot !== undefined) {
+      await this.#change(slot)
+    }
   }
 
   #draw<T>(items: T[]): T | undefined {
@@ -101,7 +106,9 @@ export class InstanceChurner extends Churner {
   /** A drain outlives the instance that it was made for, so the next one of that id may need to be let in. */
   async #put({ id, host, port }: Slot): Promise<void> {
     const { state } = await this.#rig.change('PUT', this.#path(id), { host, port })
-    if (state === 'draining') await this.#rig.change('POST', `${this.#path(id)}/undrain`)
+    if (state === 'draining') {
+      await this.#rig.change('POST', `${this.#path(id)}/undrain`)
+    }
   }
 
   async #retire(slot: Slot): Promise<void> {
@@ -123,14 +130,18 @@ export class InstanceChurner extends Churner {
   async #drain(slot: Slot): Promise<ClosedWindow> {
     const path = `${this.#path(slot.id)}/drain`
     const early = this.#random() < 0.5
-    if (early) await this.#rig.change('POST', path, {})
+    if (early) {
+      await this.#rig.change('POST', path, {})
+    }
     const fromMs = monotonicMs()
     const answer = await this.#rig.change('POST', path, { waitMs: DRAIN_MS })
     if (answer.state !== 'draining' || answer.drained !== true || answer.active !== 0) {
       throw new Error(`${path} answered ${JSON.stringify(answer)}`)
     }
     const window = this.#close(slot)
-    if (early) window.fromMs = fromMs
+    if (early) {
+      window.fromMs = fromMs
+    }
     return window
   }
 

@@ -110,7 +110,9 @@ export function readBackendLedger(file: string): BackendLine[] {
 }
 
 function linesOf(file: string): string[][] {
-  if (!existsSync(file)) return []
+  if (!existsSync(file)) {
+    return []
+  }
   const lines = readFileSync(file, 'utf8').split('\n')
   return lines.filter((line) => line !== '').map((line) => line.split('\t'))
 }
@@ -148,8 +150,11 @@ function groupBy<T>(items: T[], keyOf: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>()
   for (const item of items) {
     const group = groups.get(keyOf(item))
-    if (group === undefined) groups.set(keyOf(item), [item])
-    else group.push(item)
+    if (group === undefined) {
+      groups.set(keyOf(item), [item])
+    } else {
+      group.push(item)
+    }
   }
   return groups
 }
@@ -161,7 +166,9 @@ function spanSeconds(client: ClientLine[]): number {
 }
 
 function isMisrouted(line: ClientLine): boolean {
-  if (line.status < 200 || line.status > 299) return false
+  if (line.status < 200 || line.status > 299) {
+    return false
+  }
   return line.upstream !== line.asked || line.echoedId !== line.id || !line.intact
 }
 
@@ -181,7 +188,9 @@ function afterDrain({ client, backends, windows }: Ledgers): BackendLine[] {
 function disagreed(client: ClientLine[], received: Map<string, BackendLine[]>): string[] {
   const sent = new Set(client.map(({ id }) => id))
   const unheard = client.filter(({ id, status, instance }) => {
-    if (status < 200 || status > 299) return false
+    if (status < 200 || status > 299) {
+      return false
+    }
     return received.get(id)?.some((line) => line.instance === instance) !== true
   })
   return [...unheard.map(({ id }) => id), ...[...received.keys()].filter((id) => !sent.has(id))]

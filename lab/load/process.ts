@@ -27,9 +27,13 @@ async function runWorker(number: number): Promise<void> {
   connections.push(connection)
   for (let count = 0; !stopping; count++) {
     const upstream = options.upstreams[Math.floor(random() * options.upstreams.length)] as string
-    if (options.connections !== 'kept') connection = another(connection, upstream)
+    if (options.connections !== 'kept') {
+      connection = another(connection, upstream)
+    }
     await send(connection, `${number}-${count}`, upstream, random)
-    if (options.thinkMs > 0) await sleep(random() * options.thinkMs * 2)
+    if (options.thinkMs > 0) {
+      await sleep(random() * options.thinkMs * 2)
+    }
   }
   connection.close()
 }
@@ -72,7 +76,9 @@ async function send(
 }
 
 function chooseBody(draw: number): Buffer | undefined {
-  if (draw < options.largePart) return LARGE
+  if (draw < options.largePart) {
+    return LARGE
+  }
   return draw < options.largePart + options.postPart ? SMALL : undefined
 }
 
@@ -81,7 +87,9 @@ function readEcho(answer: Answer, body: Buffer | undefined): Omit<ClientLine, ke
   const [upstream = '', instance = '', echoedId = '', got] = answer.body.trim().split(' ')
   const good = answer.status >= 200 && answer.status <= 299
   const intact = got === (body === undefined ? '-' : DIGESTS.get(body))
-  if (good) return { status: answer.status, upstream, instance, echoedId, intact, error: '' }
+  if (good) {
+    return { status: answer.status, upstream, instance, echoedId, intact, error: '' }
+  }
   const error = answer.body.slice(0, 200)
   return { status: answer.status, upstream: '', instance: '', echoedId: '', intact, error }
 }

@@ -3,7 +3,9 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 /** Pids of the direct children of a process, in the order of their start. */
 export function childrenOf(pid: number): number[] {
   const tasks = `/proc/${pid}/task`
-  if (!existsSync(tasks)) return []
+  if (!existsSync(tasks)) {
+    return []
+  }
   return readdirSync(tasks)
     .flatMap((task) => readIfThere(`${tasks}/${task}/children`).split(' '))
     .filter((text) => /^\d+$/.test(text))
@@ -25,7 +27,9 @@ export function commandOf(pid: number): string {
 /** Processor time that a process has had, in nanoseconds (all its threads). */
 export function cpuNs(pid: number): number {
   const tasks = `/proc/${pid}/task`
-  if (!existsSync(tasks)) return 0
+  if (!existsSync(tasks)) {
+    return 0
+  }
   return readdirSync(tasks)
     .map((task) => Number(readIfThere(`${tasks}/${task}/schedstat`).split(' ')[0] ?? 0))
     .reduce((total, value) => total + value, 0)

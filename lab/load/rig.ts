@@ -85,7 +85,9 @@ export class Rig {
   async whenReady(): Promise<void> {
     const ready = async (): Promise<boolean> => {
       const supervisor = this.#supervisor
-      if (supervisor?.exitCode !== null) throw new Error('sluice start has ended')
+      if (supervisor?.exitCode !== null) {
+        throw new Error('sluice start has ended')
+      }
       return (await this.call('GET', '/readyz')).status === 200
     }
     try {
@@ -162,7 +164,9 @@ export class Rig {
   /** kill -9 of the supervisor alone. */
   async killSupervisor(): Promise<void> {
     const supervisor = this.#supervisor
-    if (supervisor === undefined || supervisor.exitCode !== null) return
+    if (supervisor === undefined || supervisor.exitCode !== null) {
+      return
+    }
     const ended = new Promise((resolve) => supervisor.once('exit', resolve))
     supervisor.kill('SIGKILL')
     await ended
@@ -173,7 +177,9 @@ export class Rig {
     await this.#api.destroy()
     const supervisor = this.#supervisor
     this.#supervisor = undefined
-    if (supervisor?.pid === undefined) return
+    if (supervisor?.pid === undefined) {
+      return
+    }
     const parts = [this.partPid('controller'), this.partPid('agent'), this.nginxPid()]
     const pids = [supervisor.pid, ...parts].filter((pid) => pid > 0)
     supervisor.kill('SIGTERM')

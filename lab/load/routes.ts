@@ -35,7 +35,9 @@ export class RouteChurner extends Churner {
     const never = { headers: { 'x-never': '1' } }
     const stick = { by: 'hash', key: 'address' }
     const split = [{ ...own, weight: 3 }]
-    if (this.#place !== undefined) return [own, { split }]
+    if (this.#place !== undefined) {
+      return [own, { split }]
+    }
     return [
       own,
       { split },
@@ -56,8 +58,12 @@ export class RouteChurner extends Churner {
   }
 
   protected override async step(): Promise<void> {
-    for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) await this.put()
-    if (this.#place !== undefined) return
+    for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) {
+      await this.put()
+    }
+    if (this.#place !== undefined) {
+      return
+    }
     await this.#rig.change('DELETE', this.#path)
     this.changes += 1
   }

@@ -88,7 +88,9 @@ export class Scene {
       await rig.change('PUT', `/v1/upstreams/${upstream}`, { policy: policies[i] })
     }
     await Promise.all(this.instances.map((churner) => churner.begin()))
-    for (const route of this.routes.slice(UPSTREAMS.length)) await route.put()
+    for (const route of this.routes.slice(UPSTREAMS.length)) {
+      await route.put()
+    }
     const [pem] = certificates.get(DEFAULT) ?? []
     await this.#certificates.get(DEFAULT)?.put(pem, { default: true })
     this.#startLoads()
@@ -100,7 +102,9 @@ export class Scene {
     const [http, tcp, tls] = [rig.httpPort, rig.streamPort, rig.httpsPort].map((port) => {
       return { host, port }
     })
-    if (!http || !tcp || !tls) throw new Error('there are three')
+    if (!http || !tcp || !tls) {
+      throw new Error('there are three')
+    }
     const byTcp = { target: tcp, upstreams: [TCP], connections: 'each' as const, seed: seed + 1 }
     const names = [...UPSTREAMS, PASSED]
     const byTls = { target: tls, upstreams: names, connections: 'tls' as const, seed: seed + 2 }
@@ -149,7 +153,9 @@ export class Scene {
     const own = this.#options.certificates.get(PASSED)?.[0]?.certificate ?? ''
     const passed = [{ fingerprint: new X509Certificate(own).fingerprint256, fromMs: 0 }]
     return wronglyShown(client, (asked) => {
-      if (asked === PASSED) return [passed]
+      if (asked === PASSED) {
+        return [passed]
+      }
       return [`${asked}.localhost`, WILDCARD, DEFAULT].map(windowsOf)
     })
   }

@@ -59,7 +59,9 @@ export class TableReader {
       headers: body === undefined ? {} : { 'content-type': 'application/json' },
       body: body === undefined ? null : JSON.stringify(body),
     })
-    if (answer.statusCode !== 200) throw new Error(`${path}: ${await answer.body.text()}`)
+    if (answer.statusCode !== 200) {
+      throw new Error(`${path}: ${await answer.body.text()}`)
+    }
     return answer.body.json()
   }
 }

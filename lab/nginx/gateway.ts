@@ -108,7 +108,9 @@ export async function startGateway(t: Teller, options: GatewayOptions): Promise<
   const process = new Nginx(path, home, ports.httpPort)
   await process.start()
   t.teardown(async () => {
-    if (!t.passing()) t.comment(`${options.rig}: error.log\n${process.errorLog()}`)
+    if (!t.passing()) {
+      t.comment(`${options.rig}: error.log\n${process.errorLog()}`)
+    }
     await process.stop()
   })
   return gatewayOf(options.rig, settings, ports, responder, process)
@@ -159,7 +161,9 @@ const NOBODY = 65534
 
 async function writeHome(settings: ConfSettings, options: GatewayOptions, userPort: number) {
   const { home } = settings
-  for (const folder of FOLDERS) mkdirSync(join(home, folder), { recursive: true, mode: 0o755 })
+  for (const folder of FOLDERS) {
+    mkdirSync(join(home, folder), { recursive: true, mode: 0o755 })
+  }
   chmodSync(join(home, 'run'), 0o700)
   chmodSync(join(home, 'hop'), 0o700)
   if (settings.user !== undefined) {
@@ -212,16 +216,22 @@ class Nginx {
     this.#child = child
     const socketPath = homePaths(this.home).adminSocket
     const alive = async (): Promise<boolean> => {
-      if (child.exitCode !== null) return true
+      if (child.exitCode !== null) {
+        return true
+      }
       return (await ask({ socketPath, path: '/alive' })).status === 200
     }
     await until(alive, { what: 'nginx to answer', deadlineMs: 30_000 })
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${output}\n${this.errorLog()}`)
+    if (child.exitCode !== null) {
+      throw new Error(`nginx ended: ${output}\n${this.errorLog()}`)
+    }
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    if (!child || child.exitCode !== null || child.signalCode !== null) {
+      return
+    }
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill(signal)
     const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
@@ -264,7 +274,9 @@ function gatewayOf(
   }
   const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
     const answer = await admin(method, path, body)
-    if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.body}`)
+    if (answer.status !== 200) {
+      throw new Error(`${path}: ${answer.status} ${answer.body}`)
+    }
     return answer.json as T
   }
   const state = (): Promise<GatewayState> => call('GET', '/state')
@@ -282,7 +294,9 @@ function gatewayOf(
   const setTable: Gateway['setTable'] = async (...units) => {
     const there = await state()
     if (epoch === 0 || there.epoch !== epoch) {
-      if (there.epoch === 0) table = new Map()
+      if (there.epoch === 0) {
+        table = new Map()
+      }
       const expect = there.epoch
       epoch = Math.max(epoch, expect) + 1
       await call('POST', '/claim', { epoch, expect })
@@ -301,14 +315,18 @@ function gatewayOf(
     let sum = active[0] ?? 0
     for (const pid of workers) {
       let limit = 1
-      while ((await admin('GET', `/probe/${limit}?sid=${sid}&pid=${pid}`)).body === '1') limit += 1
+      while ((await admin('GET', `/probe/${limit}?sid=${sid}&pid=${pid}`)).body === '1') {
+        limit += 1
+      }
       sum += limit - 1
     }
     return sum
   }
   const fillPool: Gateway['fillPool'] = async (...addresses) => {
     responder.setPeers(addresses)
-    if (!pool) return
+    if (!pool) {
+      return
+    }
     // The third round shows that what the second was told has been taken in.
     const from = responder.rounds()
     await until(() => responder.rounds() >= from + 3, {

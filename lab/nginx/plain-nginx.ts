@@ -26,7 +26,9 @@ export function desiredOf(ports: Record<string, number>, routes: Record<string, 
   })
   const checked = Object.entries(routes).map(([id, value]) => {
     const record = checkRoute(value)
-    if (!record.ok) throw new Error(`${id}: ${record.field} ${record.message}`)
+    if (!record.ok) {
+      throw new Error(`${id}: ${record.field} ${record.message}`)
+    }
     return [id, { id, record: record.value, revision: 1 }] as const
   })
   return {

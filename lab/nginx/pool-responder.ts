@@ -19,10 +19,14 @@ export async function startPoolResponder(port: number): Promise<PoolResponder> {
   socket.on('message', (message, from) => {
     const { id, questions: asked = [] } = dns.decode(message)
     const [question] = asked
-    if (!question) return
+    if (!question) {
+      return
+    }
     // All are told by one of the names that nginx asks for; no answer may be empty.
     const isFirst = /^_http\._tcp\.p0\./i.test(question.name)
-    if (isFirst) rounds += 1
+    if (isFirst) {
+      rounds += 1
+    }
     const told = isFirst ? peers : peers.slice(0, 1)
     const answers = question.type === 'SRV' ? srv(question.name, told) : a(question.name, peers)
     const flags = dns.AUTHORITATIVE_ANSWER

@@ -40,7 +40,9 @@ function withDigest(entries: Entries, unit: string, record: string): Entries {
 function slotEntries(unit: string, shares: Array<{ sid: string; weight: number }>): Entries {
   const entries: Entries = new Map()
   const total = shares.reduce((sum, { weight }) => sum + weight, 0)
-  if (total === 0) return entries
+  if (total === 0) {
+    return entries
+  }
   let at = 0
   const spans = shares.map(({ sid, weight }) => {
     const from = at
@@ -94,7 +96,9 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
     const line = printPeer({ sid, address, id, up, spare, pooled, token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
   }
-  for (const [bucket, each] of lines) entries.set(`${unit}#${bucket}`, each.join('\n'))
+  for (const [bucket, each] of lines) {
+    entries.set(`${unit}#${bucket}`, each.join('\n'))
+  }
   return withDigest(entries, unit, String(buckets))
 }
 
@@ -104,7 +108,9 @@ export function hostUnit(host: string, routes: Array<[string, string]>, slots?: 
   const entries: Entries = new Map()
   for (const [key, value] of slots ?? []) {
     const slash = key.indexOf('/')
-    if (slash > 0) entries.set(unit + key.slice(slash), value)
+    if (slash > 0) {
+      entries.set(unit + key.slice(slash), value)
+    }
   }
   const record = routes.map(([prefix, target]) => `${prefix} ${target}`).join('\n')
   return withDigest(entries, unit, record)
@@ -189,12 +195,16 @@ export function ruledUnit(
   }
   const lines = peers.map(
     ({ id, address, up = true, spare = false, pooled = false, session = '' }) => {
-      if (session !== '') entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
+      if (session !== '') {
+        entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
+      }
       return printPeer({ sid: sidOf(address), address, id, up, spare, pooled, token: session })
     },
   )
   entries.set(`${unit}#0`, lines.join('\n'))
-  if (lists.cookie !== undefined) entries.set(`${unit}$`, lists.cookie)
+  if (lists.cookie !== undefined) {
+    entries.set(`${unit}$`, lists.cookie)
+  }
   const weights = [...new Set(lists.main)].reduce((sum, id) => sum + (byId.get(id)?.weight ?? 1), 0)
   const all = { ...NO_RULES, weights, count: lists.main.length, spill: spill.length, ...rules }
   return withDigest(entries, unit, `1 ${printRules(all)}`)

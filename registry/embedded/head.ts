@@ -46,7 +46,9 @@ export class HeadFile {
   }
 
   write(revision: number): void {
-    if (this.#file === undefined) return
+    if (this.#file === undefined) {
+      return
+    }
     try {
       writeSync(this.#file, String(revision).padStart(DIGITS, '0'), 0)
     } catch (error) {
@@ -56,7 +58,9 @@ export class HeadFile {
   }
 
   close(): void {
-    if (this.#file !== undefined) closeSync(this.#file)
+    if (this.#file !== undefined) {
+      closeSync(this.#file)
+    }
     this.#file = undefined
   }
 }

@@ -52,7 +52,9 @@ export class LeaseClock {
   /** Gives it its full time again; false when it is gone. */
   renew(id: string): boolean {
     const running = this.#running.get(id)
-    if (running === undefined) return false
+    if (running === undefined) {
+      return false
+    }
     clearTimeout(running.timer)
     Object.assign(running, this.#arm(id, running.ttlMs))
     return true
@@ -71,7 +73,9 @@ export class LeaseClock {
     const running = this.#running.get(id)
     running?.whenLost.push(lost)
     return () => {
-      if (running !== undefined) running.whenLost = running.whenLost.filter((one) => one !== lost)
+      if (running !== undefined) {
+        running.whenLost = running.whenLost.filter((one) => one !== lost)
+      }
     }
   }
 
@@ -81,7 +85,9 @@ export class LeaseClock {
 
   stop(): void {
     clearInterval(this.#ticker)
-    for (const { timer } of this.#running.values()) clearTimeout(timer)
+    for (const { timer } of this.#running.values()) {
+      clearTimeout(timer)
+    }
     this.#running.clear()
   }
 
@@ -92,7 +98,9 @@ export class LeaseClock {
   }
 
   #fire(id: string): void {
-    if (this.#giveTimeIfStalled()) return
+    if (this.#giveTimeIfStalled()) {
+      return
+    }
     this.#onDue(id)
   }
 
@@ -103,9 +111,13 @@ export class LeaseClock {
 
   #giveTimeIfStalled(): boolean {
     const now = performance.now()
-    if (now - this.#tickedAtMs < STALLED_MS + TICK_MS) return false
+    if (now - this.#tickedAtMs < STALLED_MS + TICK_MS) {
+      return false
+    }
     this.#tickedAtMs = now
-    for (const id of this.ids()) this.renew(id)
+    for (const id of this.ids()) {
+      this.renew(id)
+    }
     return true
   }
 }

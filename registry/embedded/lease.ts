@@ -28,7 +28,9 @@ export class EmbeddedLease implements Lease {
   }
 
   async renew(): Promise<void> {
-    if (!this.#clock.renew(this.id)) throw leaseGone(this.id)
+    if (!this.#clock.renew(this.id)) {
+      throw leaseGone(this.id)
+    }
   }
 
   async release(): Promise<void> {

@@ -91,12 +91,16 @@ class EmbeddedRegistry implements Registry {
 
   async adopt(id: string, { keepAlive = true }: LeaseOptions): Promise<Lease> {
     this.#requireOpen()
-    if (!this.#clock.renew(id)) throw leaseGone(id)
+    if (!this.#clock.renew(id)) {
+      throw leaseGone(id)
+    }
     return this.#lease(id, keepAlive)
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
+    if (this.#closed) {
+      return
+    }
     this.#closed = true
     this.#clock.stop()
     this.#watches.clear()
@@ -118,11 +122,15 @@ class EmbeddedRegistry implements Registry {
   #expire(id: string): void {
     const run = (draft: Draft) => {
       // It may have been renewed while this step waited.
-      if (this.#clock.isDue(id)) draft.endLease(id, true)
+      if (this.#clock.isDue(id)) {
+        draft.endLease(id, true)
+      }
       return draft.revision
     }
     this.#step(run).catch((error: unknown) => {
-      if (this.#closed) return
+      if (this.#closed) {
+        return
+      }
       this.#options.log.warn({ lease: id, error: messageOf(error) }, 'expiry could not be written')
       setTimeout(() => this.#clock.isDue(id) && this.#expire(id), HEAL_MS).unref()
     })
@@ -137,7 +145,9 @@ class EmbeddedRegistry implements Registry {
   }
 
   #wake(): void {
-    if (this.#busy) return
+    if (this.#busy) {
+      return
+    }
     this.#busy = true
     this.#working = this.#work()
   }
@@ -145,8 +155,11 @@ class EmbeddedRegistry implements Registry {
   /** The one writer. What comes while one batch is being written goes into the next, together. Never rejects. */
   async #work(): Promise<void> {
     while (this.#queue.length > 0 || this.#healDue) {
-      if (this.#healDue) await this.#heal()
-      else await this.#writeSome(this.#queue.splice(0, MOST_STEPS))
+      if (this.#healDue) {
+        await this.#heal()
+      } else {
+        await this.#writeSome(this.#queue.splice(0, MOST_STEPS))
+      }
     }
     this.#busy = false
   }
@@ -157,10 +170,14 @@ class EmbeddedRegistry implements Registry {
     try {
       await this.#write(draft)
     } catch (error) {
-      for (const [step] of drafted) step.failed(unwritten(this.#options.folder, error))
+      for (const [step] of drafted) {
+        step.failed(unwritten(this.#options.folder, error))
+      }
       return
     }
-    for (const [step, revision] of drafted) step.done(revision)
+    for (const [step, revision] of drafted) {
+      step.done(revision)
+    }
   }
 
   #draft(step: Step, draft: Draft): Array<[Step, number]> {
@@ -173,8 +190,12 @@ class EmbeddedRegistry implements Registry {
   }
 
   async #write(draft: Draft): Promise<void> {
-    if (draft.empty) return
-    if (this.#broken !== undefined) throw new Error(this.#broken)
+    if (draft.empty) {
+      return
+    }
+    if (this.#broken !== undefined) {
+      throw new Error(this.#broken)
+    }
     try {
       await this.#store.write(draft)
     } catch (error) {
@@ -183,8 +204,11 @@ class EmbeddedRegistry implements Registry {
     }
     this.#state.adopt(draft)
     for (const [id, ttlMs] of draft.leases) {
-      if (ttlMs === undefined) this.#clock.end(id)
-      else this.#clock.start(id, ttlMs)
+      if (ttlMs === undefined) {
+        this.#clock.end(id)
+      } else {
+        this.#clock.start(id, ttlMs)
+      }
     }
     this.#watches.changed(draft.changes, draft.revision)
   }
@@ -192,8 +216,16 @@ class EmbeddedRegistry implements Registry {
   /** Leases that the store has run, and no other. */
   #followLeases(): void {
     const { leases } = this.#state
-    for (const id of this.#clock.ids()) if (!leases.has(id)) this.#clock.end(id)
-    for (const [id, ttlMs] of leases) if (!this.#clock.has(id)) this.#clock.start(id, ttlMs)
+    for (const id of this.#clock.ids()) {
+      if (!leases.has(id)) {
+        this.#clock.end(id)
+      }
+    }
+    for (const [id, ttlMs] of leases) {
+      if (!this.#clock.has(id)) {
+        this.#clock.start(id, ttlMs)
+      }
+    }
   }
 
   /** After a failed write only the disk knows what it holds, so nothing more is written until it was read afresh. */
@@ -205,7 +237,9 @@ class EmbeddedRegistry implements Registry {
   }
 
   #healLater(): void {
-    if (this.#closed) return
+    if (this.#closed) {
+      return
+    }
     this.#healTimer = setTimeout(() => {
       this.#healDue = true
       this.#wake()
@@ -234,7 +268,9 @@ class EmbeddedRegistry implements Registry {
   }
 
   #requireOpen(): void {
-    if (this.#closed) throw new SluiceError('registry_unavailable', 'the registry was closed')
+    if (this.#closed) {
+      throw new SluiceError('registry_unavailable', 'the registry was closed')
+    }
   }
 }
 

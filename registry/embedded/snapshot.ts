@@ -44,9 +44,13 @@ export async function putBack(folder: string, snapshot: string): Promise<void> {
   for (const file of before.filter((name) => name !== CURRENT)) {
     await link(join(snapshot, file), join(folder, file)).catch(ignoreExisting)
   }
-  if (before.includes(CURRENT)) await rename(join(snapshot, CURRENT), join(folder, CURRENT))
+  if (before.includes(CURRENT)) {
+    await rename(join(snapshot, CURRENT), join(folder, CURRENT))
+  }
   for (const file of await storedFiles(folder)) {
-    if (!before.includes(file)) await rm(join(folder, file), { force: true })
+    if (!before.includes(file)) {
+      await rm(join(folder, file), { force: true })
+    }
   }
   await rm(snapshot, { recursive: true, force: true })
 }
@@ -62,5 +66,7 @@ export async function dropSnapshots(folder: string, only?: string): Promise<void
 }
 
 function ignoreExisting(error: unknown): void {
-  if (systemCode(error) !== 'EEXIST') throw error
+  if (systemCode(error) !== 'EEXIST') {
+    throw error
+  }
 }

@@ -20,7 +20,9 @@ export class EmbeddedState {
     this.entries = entries
     this.leases = leases
     this.#sorted = [...entries.keys()].sort()
-    for (const [key, stored] of entries) this.#bind(key, stored.lease)
+    for (const [key, stored] of entries) {
+      this.#bind(key, stored.lease)
+    }
   }
 
   /** Everything under any of `prefixes`, sorted by key. */
@@ -38,17 +40,26 @@ export class EmbeddedState {
   /** Takes over what was drafted and is now on the disk. */
   adopt(rows: Rows): void {
     this.revision = rows.revision
-    for (const [key, stored] of rows.entries) this.#set(key, stored)
+    for (const [key, stored] of rows.entries) {
+      this.#set(key, stored)
+    }
     for (const [id, ttlMs] of rows.leases) {
-      if (ttlMs === undefined) this.leases.delete(id)
-      else this.leases.set(id, ttlMs)
+      if (ttlMs === undefined) {
+        this.leases.delete(id)
+      } else {
+        this.leases.set(id, ttlMs)
+      }
     }
   }
 
   #set(key: string, stored: Stored | undefined): void {
     const known = this.entries.get(key)
-    if (known !== undefined) this.#unbind(key, known.lease)
-    if ((known === undefined) !== (stored === undefined)) this.#moved.add(key)
+    if (known !== undefined) {
+      this.#unbind(key, known.lease)
+    }
+    if ((known === undefined) !== (stored === undefined)) {
+      this.#moved.add(key)
+    }
     if (stored === undefined) {
       this.entries.delete(key)
       return
@@ -58,7 +69,9 @@ export class EmbeddedState {
   }
 
   #bind(key: string, lease: string): void {
-    if (lease === '') return
+    if (lease === '') {
+      return
+    }
     const keys = this.#keysOf.get(lease) ?? new Set()
     this.#keysOf.set(lease, keys.add(key))
   }
@@ -66,13 +79,20 @@ export class EmbeddedState {
   #unbind(key: string, lease: string): void {
     const keys = this.#keysOf.get(lease)
     keys?.delete(key)
-    if (keys?.size === 0) this.#keysOf.delete(lease)
+    if (keys?.size === 0) {
+      this.#keysOf.delete(lease)
+    }
   }
 
   #sortedKeys(): string[] {
     // A few moves cost less one by one than a walk over all keys, which single writes would pay each time.
-    if (this.#moved.size > MOST_MOVES) this.#sorted = [...this.entries.keys()].sort()
-    else for (const key of this.#moved) this.#move(key)
+    if (this.#moved.size > MOST_MOVES) {
+      this.#sorted = [...this.entries.keys()].sort()
+    } else {
+      for (const key of this.#moved) {
+        this.#move(key)
+      }
+    }
     this.#moved.clear()
     return this.#sorted
   }
@@ -80,15 +100,20 @@ export class EmbeddedState {
   #move(key: string): void {
     const at = firstAtLeast(this.#sorted, key)
     const isListed = this.#sorted[at] === key
-    if (this.entries.has(key)) this.#sorted.splice(at, isListed ? 1 : 0, key)
-    else if (isListed) this.#sorted.splice(at, 1)
+    if (this.entries.has(key)) {
+      this.#sorted.splice(at, isListed ? 1 : 0, key)
+    } else if (isListed) {
+      this.#sorted.splice(at, 1)
+    }
   }
 
   #range(sorted: string[], prefix: string): Entry[] {
     const found: Entry[] = []
     for (let i = firstAtLeast(sorted, prefix); i < sorted.length; i++) {
       const key = sorted[i] as string
-      if (!key.startsWith(prefix)) break
+      if (!key.startsWith(prefix)) {
+        break
+      }
       const { value, revision } = this.entries.get(key) as Stored
       found.push({ key, value, revision })
     }
@@ -107,8 +132,11 @@ function firstAtLeast(sorted: string[], key: string): number {
   let high = sorted.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if ((sorted[middle] as string) < key) low = middle + 1
-    else high = middle
+    if ((sorted[middle] as string) < key) {
+      low = middle + 1
+    } else {
+      high = middle
+    }
   }
   return low
 }
@@ -133,13 +161,19 @@ export class Draft implements Rows {
 
   /** The revision that the operations have, or the one that is when they change nothing. */
   commit(operations: readonly RegistryOperation[]): number {
-    for (const operation of operations) this.#require(operation)
+    for (const operation of operations) {
+      this.#require(operation)
+    }
     const effective = operations.filter(
       ({ type, key }) => type === 'put' || this.#get(key) !== undefined,
     )
-    if (effective.length === 0) return this.revision
+    if (effective.length === 0) {
+      return this.revision
+    }
     this.revision += 1
-    for (const operation of effective) this.#apply(operation)
+    for (const operation of effective) {
+      this.#apply(operation)
+    }
     return this.revision
   }
 
@@ -153,13 +187,19 @@ export class Draft implements Rows {
 
   /** Deletes the lease's keys, at one revision. */
   endLease(id: string, expired: boolean): void {
-    if (!this.hasLease(id)) return
+    if (!this.hasLease(id)) {
+      return
+    }
     this.leases.set(id, undefined)
     const candidates = new Set([...this.#state.keysOf(id), ...this.entries.keys()])
     const keys = [...candidates].filter((key) => this.#get(key)?.lease === id).sort()
-    if (keys.length === 0) return
+    if (keys.length === 0) {
+      return
+    }
     this.revision += 1
-    for (const key of keys) this.#delete(key, expired)
+    for (const key of keys) {
+      this.#delete(key, expired)
+    }
   }
 
   #get(key: string): Stored | undefined {
@@ -172,7 +212,9 @@ export class Draft implements Rows {
       throw changedError(key)
     }
     const lease = operation.type === 'put' ? operation.lease : undefined
-    if (lease !== undefined && !this.hasLease(lease)) throw leaseGone(lease)
+    if (lease !== undefined && !this.hasLease(lease)) {
+      throw leaseGone(lease)
+    }
   }
 
   #apply(operation: RegistryOperation): void {

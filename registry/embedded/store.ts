@@ -117,14 +117,20 @@ export class EmbeddedStore {
       seal ^= was ^ is
       batch.push(row === undefined ? { type: 'del', key } : { type: 'put', key, value: row })
     }
-    for (const [key, stored] of rows.entries) add(ENTRY + key, stored && printStored(stored))
-    for (const [id, ttlMs] of rows.leases) add(LEASE + id, ttlMs?.toString())
+    for (const [key, stored] of rows.entries) {
+      add(ENTRY + key, stored && printStored(stored))
+    }
+    for (const [id, ttlMs] of rows.leases) {
+      add(LEASE + id, ttlMs?.toString())
+    }
     const meta: Meta = { format: FORMAT, revision: rows.revision, seal }
     batch.push({ type: 'put', key: META, value: JSON.stringify(meta) })
     await this.#db.batch(batch, { sync: true })
     this.#head?.write(rows.revision)
     this.#seal = seal
-    for (const [key, is] of seals) this.#remember(key, is)
+    for (const [key, is] of seals) {
+      this.#remember(key, is)
+    }
   }
 
   async close(): Promise<void> {
@@ -133,8 +139,11 @@ export class EmbeddedStore {
   }
 
   #remember(key: string, seal: number): void {
-    if (seal === 0) this.#rows.delete(key)
-    else this.#rows.set(key, seal)
+    if (seal === 0) {
+      this.#rows.delete(key)
+    } else {
+      this.#rows.set(key, seal)
+    }
   }
 
   async #read(): Promise<Content> {
@@ -148,17 +157,27 @@ export class EmbeddedStore {
       const seal = rowSeal(key, row)
       this.#seal ^= seal
       this.#remember(key, seal)
-      if (key.startsWith(LEASE)) content.leases.set(key.slice(LEASE.length), Number(row))
-      else content.entries.set(key.slice(ENTRY.length), parseStored(row))
+      if (key.startsWith(LEASE)) {
+        content.leases.set(key.slice(LEASE.length), Number(row))
+      } else {
+        content.entries.set(key.slice(ENTRY.length), parseStored(row))
+      }
     }
     if (meta === undefined && this.#rows.size === 0) {
-      if ((await readHead(this.folder)) === 0) return content
+      if ((await readHead(this.folder)) === 0) {
+        return content
+      }
       throw new Error('everything is missing')
     }
-    if (meta?.format !== FORMAT) throw new Error(`its format is ${meta?.format ?? 'unknown'}`)
-    if (meta.seal !== this.#seal) throw new Error('rows are missing or altered')
-    if (meta.revision < (await readHead(this.folder)))
+    if (meta?.format !== FORMAT) {
+      throw new Error(`its format is ${meta?.format ?? 'unknown'}`)
+    }
+    if (meta.seal !== this.#seal) {
+      throw new Error('rows are missing or altered')
+    }
+    if (meta.revision < (await readHead(this.folder))) {
       throw new Error('the last changes are missing')
+    }
     content.revision = meta.revision
     return content
   }
@@ -174,7 +193,9 @@ export class EmbeddedStore {
   }
 
   async #damaged(cause: unknown, snapshot: string | undefined): Promise<SluiceError> {
-    if (snapshot !== undefined) await putBack(this.folder, snapshot)
+    if (snapshot !== undefined) {
+      await putBack(this.folder, snapshot)
+    }
     const message =
       `the registry in ${this.folder} cannot be read (${messageOf(cause)}). It was left as it is. ` +
       'Put a backup in its place, or move the folder away to begin with an empty registry'

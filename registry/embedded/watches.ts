@@ -31,7 +31,9 @@ export class EmbeddedWatches {
     const watcher = { prefixes, handlers: guarded, listing, started: false }
     this.#watchers.add(watcher)
     setImmediate(() => {
-      if (!this.#watchers.has(watcher)) return
+      if (!this.#watchers.has(watcher)) {
+        return
+      }
       watcher.started = true
       guarded.onListing(listing(), false)
       const reason = broken()
@@ -43,7 +45,9 @@ export class EmbeddedWatches {
   changed(changes: readonly Change[], revision: number): void {
     for (const { prefixes, handlers } of this.#started()) {
       const wanted = changes.filter(({ key }) => isUnder(key, prefixes))
-      if (wanted.length > 0) handlers.onChanges(wanted, revision)
+      if (wanted.length > 0) {
+        handlers.onChanges(wanted, revision)
+      }
     }
   }
 

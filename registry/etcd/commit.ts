@@ -24,7 +24,9 @@ export function toTransaction(root: string, operations: readonly RegistryOperati
     leaves.push(toLeaf(root, operations.slice(i, i + LEAF)))
   }
   const [only] = leaves
-  if (leaves.length === 1 && only !== undefined) return only
+  if (leaves.length === 1 && only !== undefined) {
+    return only
+  }
   return { compare: [], success: leaves.map((leaf) => ({ request_txn: leaf })), failure: [] }
 }
 
@@ -39,7 +41,9 @@ function toLeaf(root: string, operations: RegistryOperation[]): ITxnRequest {
 }
 
 function toCompare(root: string, { key, ifRevision }: RegistryOperation): ICompare[] {
-  if (ifRevision === undefined) return []
+  if (ifRevision === undefined) {
+    return []
+  }
   // A key that is not there compares as revision 0.
   const target = { target: 'Mod', result: 'Equal', mod_revision: String(ifRevision) } as const
   return [{ key: Buffer.from(root + key), ...target }]
@@ -47,7 +51,9 @@ function toCompare(root: string, { key, ifRevision }: RegistryOperation): ICompa
 
 function toRequest(root: string, operation: RegistryOperation): IRequestOp {
   const key = Buffer.from(root + operation.key)
-  if (operation.type === 'delete') return { request_delete_range: { key } }
+  if (operation.type === 'delete') {
+    return { request_delete_range: { key } }
+  }
   const value = Buffer.from(operation.value)
   const lease = operation.lease === undefined ? {} : { lease: operation.lease }
   return { request_put: { key, value, ...lease } }
@@ -70,7 +76,9 @@ export async function findChanged(
       const [kv] = responses[at]?.response_range.kvs ?? []
       return Number(kv?.mod_revision ?? 0) !== ifRevision
     })
-    if (changed !== undefined) return changed.key
+    if (changed !== undefined) {
+      return changed.key
+    }
   }
   // It changed, and in the meantime back (deleted once more): any of them may have been it.
   return conditions[0]?.key ?? ''

@@ -85,9 +85,14 @@ export class EtcdConnection {
         return await work(link.client)
       } catch (error) {
         const again = wasNeverSent(error) || isTokenGone(error)
-        if (again) this.giveUp(link, error)
-        else if (!isAnswer(error)) this.doubt()
-        if (again && tries < MOST_TRIES && performance.now() < endsAtMs) continue
+        if (again) {
+          this.giveUp(link, error)
+        } else if (!isAnswer(error)) {
+          this.doubt()
+        }
+        if (again && tries < MOST_TRIES && performance.now() < endsAtMs) {
+          continue
+        }
         throw toSluiceError(error, link.endpoint, this.#options.settings.username)
       }
     }
@@ -100,7 +105,9 @@ export class EtcdConnection {
 
   /** Ends `link`, if it is still the one in use. */
   giveUp(link: EtcdLink, error: unknown): void {
-    if (this.#link !== link) return
+    if (this.#link !== link) {
+      return
+    }
     this.#link = undefined
     this.#lose(reasonOf(error, link.endpoint, this.#options.settings.username))
     this.#giveUp.abort()
@@ -132,7 +139,9 @@ export class EtcdConnection {
     const timeout = setTimeout(() => timer.abort(), Math.max(0, endsAtMs - performance.now()))
     const link = await this.whenLinked(timer.signal)
     clearTimeout(timeout)
-    if (link !== undefined) return link
+    if (link !== undefined) {
+      return link
+    }
     const reason = this.closed ? 'the registry was closed' : this.#reason
     throw new SluiceError('registry_unavailable', reason, { retryable: !this.closed })
   }
@@ -162,7 +171,9 @@ export class EtcdConnection {
   }
 
   async #guard(client: Etcd3, endpoint: string): Promise<void> {
-    if (this.closed) return
+    if (this.closed) {
+      return
+    }
     this.#giveUp = new AbortController()
     const link = { client, endpoint, ended: this.#giveUp.signal }
     this.#link = link
@@ -174,14 +185,20 @@ export class EtcdConnection {
     let misses = 0
     while (this.#link === link) {
       this.#wake = new AbortController()
-      if (misses === 0) await pause(PROBE_EVERY_MS, this.#wake.signal)
-      if (this.#link !== link) return
+      if (misses === 0) {
+        await pause(PROBE_EVERY_MS, this.#wake.signal)
+      }
+      if (this.#link !== link) {
+        return
+      }
       try {
         await this.#probe(client)
         misses = 0
       } catch (error) {
         misses += 1
-        if (misses >= MOST_MISSES || isTokenGone(error)) this.giveUp(link, error)
+        if (misses >= MOST_MISSES || isTokenGone(error)) {
+          this.giveUp(link, error)
+        }
       }
     }
   }
@@ -192,14 +209,20 @@ export class EtcdConnection {
 
   #lose(reason: string): void {
     // Said once for each reason: an outage may last for days.
-    if (reason !== this.#reason) this.#options.log.warn({ reason }, 'etcd is out of reach')
+    if (reason !== this.#reason) {
+      this.#options.log.warn({ reason }, 'etcd is out of reach')
+    }
     this.#reason = reason
-    for (const lost of this.#followers) lost(reason)
+    for (const lost of this.#followers) {
+      lost(reason)
+    }
   }
 
   #release(): void {
     const waiting = this.#waiting
     this.#waiting = []
-    for (const resolve of waiting) resolve()
+    for (const resolve of waiting) {
+      resolve()
+    }
   }
 }

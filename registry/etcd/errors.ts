@@ -69,7 +69,9 @@ export function toSluiceError(
   endpoint: string,
   username: string | undefined,
 ): SluiceError {
-  if (error instanceof SluiceError) return error
+  if (error instanceof SluiceError) {
+    return error
+  }
   const reason = reasonOf(error, endpoint, username)
   if (error instanceof EtcdPermissionDeniedError) {
     return new SluiceError('forbidden', reason, { cause: error })

@@ -19,13 +19,17 @@ export async function isSameStore(
   known: readonly Entry[],
   listing: EtcdListing,
 ): Promise<boolean> {
-  if (known.length === 0) return true
+  if (known.length === 0) {
+    return true
+  }
   const listed = new Map(listing.entries.map((entry) => [entry.key, entry]))
   const missing = known.filter(({ key }) => !listed.has(key))
   const newest = [...known].sort((a, b) => b.revision - a.revision)
   const samples = [...missing.slice(0, SAMPLES), ...newest.slice(0, SAMPLES)]
   const seen = await Promise.all(samples.map((entry) => wasThere(client, root, entry)))
-  if (seen.includes(false)) return false
+  if (seen.includes(false)) {
+    return false
+  }
   return seen.includes(true) || known.some((entry) => isEqual(entry, listed.get(entry.key)))
 }
 
@@ -37,7 +41,9 @@ async function wasThere(client: Etcd3, root: string, entry: Entry): Promise<bool
     const [kv] = kvs
     return kv !== undefined && isEqual(entry, entryOf(kv, root))
   } catch (error) {
-    if (!(error instanceof GRPCOutOfRangeError)) throw error
+    if (!(error instanceof GRPCOutOfRangeError)) {
+      throw error
+    }
     return /compacted/.test(error.message) ? undefined : false
   }
 }

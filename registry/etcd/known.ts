@@ -49,7 +49,9 @@ export class EtcdKnown {
   /** Whether an answer cannot come from the store known, as it was known or later. */
   isOther({ clusterId, revision, term }: Standing): boolean {
     const known = this.#standing
-    if (known === undefined) return false
+    if (known === undefined) {
+      return false
+    }
     return clusterId !== known.clusterId || term < known.term || revision < this.#revision
   }
 
@@ -60,13 +62,19 @@ export class EtcdKnown {
     for (const event of events) {
       const revision = Number(event.kv.mod_revision)
       // Some versions of etcd deliver twice.
-      if (revision <= since) continue
+      if (revision <= since) {
+        continue
+      }
       this.#revision = Math.max(this.#revision, revision)
       const change = this.#changeOf(event)
-      if (!isUnder(change.key, this.#prefixes)) continue
+      if (!isUnder(change.key, this.#prefixes)) {
+        continue
+      }
       changes.push(change)
       applyChange(this.#entries, change)
-      if (change.type === 'delete') this.#deleted?.set(change.key, revision)
+      if (change.type === 'delete') {
+        this.#deleted?.set(change.key, revision)
+      }
     }
     return { changes, revision: this.#revision }
   }
@@ -85,24 +93,32 @@ export class EtcdKnown {
     const wanted = this.wanted(listing)
     const missed = wanted.find(({ key, revision }) => {
       const known = this.#entries.get(key)
-      if (known === undefined) return (this.#deleted?.get(key) ?? 0) <= revision
+      if (known === undefined) {
+        return (this.#deleted?.get(key) ?? 0) <= revision
+      }
       // Older than listed: missed. Newer, though the listing is newer still: another history than ours.
       return (
         known.revision < revision ||
         (known.revision > revision && known.revision <= listing.revision)
       )
     })
-    if (missed !== undefined) return missed.key
+    if (missed !== undefined) {
+      return missed.key
+    }
     const there = new Set(wanted.map(({ key }) => key))
     for (const { key, revision } of this.#entries.values()) {
-      if (!there.has(key) && revision <= listing.revision) return key
+      if (!there.has(key) && revision <= listing.revision) {
+        return key
+      }
     }
     return undefined
   }
 
   #changeOf({ type, kv }: IEvent): Change {
     const { key, value, revision } = entryOf(kv, this.#root)
-    if (type !== 'Delete' && String(type) !== 'DELETE') return { type: 'put', key, value, revision }
+    if (type !== 'Delete' && String(type) !== 'DELETE') {
+      return { type: 'put', key, value, revision }
+    }
     return { type: 'delete', key, revision, expired: this.#whetherExpired(key) }
   }
 

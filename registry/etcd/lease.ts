@@ -24,7 +24,9 @@ export async function adoptLease(
   id: string,
   { keepAlive = true }: LeaseOptions,
 ): Promise<RemoteLease> {
-  if (!/^\d{1,19}$/.test(id)) throw leaseGone(id)
+  if (!/^\d{1,19}$/.test(id)) {
+    throw leaseGone(id)
+  }
   return holdLease(connection, id, await renewLease(connection, id), keepAlive)
 }
 
@@ -51,14 +53,18 @@ function holdLease(
 async function renewLease(connection: EtcdConnection, id: string): Promise<number> {
   const answer = await connection.call((client) => exchange(client, id))
   const seconds = Number(answer.TTL)
-  if (seconds <= 0) throw leaseGone(id)
+  if (seconds <= 0) {
+    throw leaseGone(id)
+  }
   return seconds * 1000
 }
 
 async function remainingMs(connection: EtcdConnection, id: string): Promise<number> {
   const ask = (client: Etcd3) => client.leaseClient.leaseTimeToLive({ ID: id })
   const seconds = Number((await connection.call(ask)).TTL)
-  if (seconds < 0) throw leaseGone(id)
+  if (seconds < 0) {
+    throw leaseGone(id)
+  }
   return seconds * 1000
 }
 
@@ -67,7 +73,9 @@ async function revokeLease(connection: EtcdConnection, id: string): Promise<void
     try {
       await client.leaseClient.leaseRevoke({ ID: id })
     } catch (error) {
-      if (!isLeaseGone(error)) throw error
+      if (!isLeaseGone(error)) {
+        throw error
+      }
     }
   })
 }

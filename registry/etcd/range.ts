@@ -40,9 +40,13 @@ export async function readRange(client: Etcd3, root: string, prefix: string): Pr
     const pinned = standing === undefined ? {} : { revision: standing.revision }
     const page = await client.kv.range({ key: from, range_end, limit: PAGE, ...pinned })
     standing ??= standingOf(page.header)
-    for (const kv of page.kvs) entries.push(entryOf(kv, root))
+    for (const kv of page.kvs) {
+      entries.push(entryOf(kv, root))
+    }
     const last = page.kvs.at(-1)
-    if (!page.more || last === undefined) return { revision: standing.revision, entries, standing }
+    if (!page.more || last === undefined) {
+      return { revision: standing.revision, entries, standing }
+    }
     from = Buffer.concat([last.key, Buffer.from([0])])
   }
 }

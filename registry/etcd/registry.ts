@@ -63,12 +63,18 @@ class EtcdRegistry implements Registry {
     const transaction = toTransaction(this.#root, operations)
     const response = await this.#connection.call((client) =>
       client.kv.txn(transaction).catch((error: unknown): ITxnResponse | undefined => {
-        if (isGuard(error)) return undefined
-        if (isLeaseGone(error)) throw leaseGone(leaseOf(operations))
+        if (isGuard(error)) {
+          return undefined
+        }
+        if (isLeaseGone(error)) {
+          throw leaseGone(leaseOf(operations))
+        }
         throw error
       }),
     )
-    if (response === undefined) throw changedError(await this.#findChanged(operations))
+    if (response === undefined) {
+      throw changedError(await this.#findChanged(operations))
+    }
     return { revision: Number(response.header.revision) }
   }
 

@@ -25,13 +25,19 @@ export async function followStream(options: EtcdStreamOptions): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
       over = resolve
-      for (const ending of endings) ending.addEventListener('abort', over)
-      if (endings.some(({ aborted }) => aborted)) resolve()
+      for (const ending of endings) {
+        ending.addEventListener('abort', over)
+      }
+      if (endings.some(({ aborted }) => aborted)) {
+        resolve()
+      }
       read(stream, options, resolve, reject)
       stream.write({ create_request: create })
     })
   } finally {
-    for (const ending of endings) ending.removeEventListener('abort', over)
+    for (const ending of endings) {
+      ending.removeEventListener('abort', over)
+    }
     // Ended first: etcd3 takes a cancel of a writable stream for a failure of the host.
     stream.end()
     stream.cancel()
@@ -60,9 +66,13 @@ function read(
   stream.on('data', (response) => {
     clearTimeout(timer)
     // What still comes after the end belongs to nobody: the next stream delivers it again.
-    if (over || signal.aborted || link.ended.aborted) return
+    if (over || signal.aborted || link.ended.aborted) {
+      return
+    }
     try {
-      if (onResponse(response)) end(resolve)
+      if (onResponse(response)) {
+        end(resolve)
+      }
     } catch (error) {
       fail(error)
     }

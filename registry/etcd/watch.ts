@@ -65,11 +65,15 @@ export class EtcdWatch implements Watch {
     const stop = connection.onLost((reason) => this.#handlers.onConnected(false, reason))
     for (;;) {
       const link = await connection.whenLinked(signal)
-      if (link === undefined) break
+      if (link === undefined) {
+        break
+      }
       try {
         await this.#use(link)
       } catch (error) {
-        if (!signal.aborted) connection.giveUp(link, error)
+        if (!signal.aborted) {
+          connection.giveUp(link, error)
+        }
       }
       await pause(this.#backoff.nextMs(), signal)
     }
@@ -78,8 +82,12 @@ export class EtcdWatch implements Watch {
 
   /** Resolves when something else is to be tried; rejects when the link is of no use. */
   async #use(link: EtcdLink): Promise<void> {
-    if (!this.#listed) await this.#list(link)
-    if (this.#closing.signal.aborted || link.ended.aborted) return
+    if (!this.#listed) {
+      await this.#list(link)
+    }
+    if (this.#closing.signal.aborted || link.ended.aborted) {
+      return
+    }
     const leave = new AbortController()
     const fragments: IEvent[] = []
     const audit = this.#audit(link, leave)
@@ -96,7 +104,9 @@ export class EtcdWatch implements Watch {
   async #list(link: EtcdLink): Promise<void> {
     const listing = await readRange(link.client, this.#options.root, this.#prefix)
     const restored = await this.#isOtherStore(link, listing)
-    if (this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted) {
+      return
+    }
     if (restored) {
       this.#options.log.warn({ revision: listing.revision }, 'etcd holds another store than before')
     }
@@ -107,7 +117,9 @@ export class EtcdWatch implements Watch {
   }
 
   async #isOtherStore(link: EtcdLink, listing: EtcdListing): Promise<boolean> {
-    if (this.#known.isOther(listing.standing) || this.#known.wentBack(listing)) return true
+    if (this.#known.isOther(listing.standing) || this.#known.wentBack(listing)) {
+      return true
+    }
     return !(await isSameStore(link.client, this.#options.root, this.#known.entries, listing))
   }
 
@@ -135,13 +147,17 @@ export class EtcdWatch implements Watch {
       this.#handlers.onConnected(true)
     }
     fragments.push(...events)
-    if (!response.fragment) this.#deliver(fragments.splice(0))
+    if (!response.fragment) {
+      this.#deliver(fragments.splice(0))
+    }
     return false
   }
 
   #deliver(events: IEvent[]): void {
     const { changes, revision } = this.#known.take(events)
-    if (changes.length > 0) this.#handlers.onChanges(changes, revision)
+    if (changes.length > 0) {
+      this.#handlers.onChanges(changes, revision)
+    }
   }
 
   /** Compares from time to time, until `leave`; aborts it when something was missed. Never rejects. */
@@ -152,10 +168,14 @@ export class EtcdWatch implements Watch {
     while (!ending.aborted) {
       await pause(waitMs * (0.8 + 0.4 * Math.random()), ending)
       waitMs = auditMs
-      if (ending.aborted) return
+      if (ending.aborted) {
+        return
+      }
       try {
         const missed = await this.#compare(link, ending)
-        if (missed === undefined) continue
+        if (missed === undefined) {
+          continue
+        }
         log.warn({ key: missed }, 'etcd did not deliver a change; listing again')
         this.#listed = false
         leave.abort()
@@ -170,7 +190,9 @@ export class EtcdWatch implements Watch {
     this.#known.beginComparison()
     try {
       const listing = await readRange(link.client, this.#options.root, this.#prefix)
-      if (this.#known.differs(listing) === undefined) return undefined
+      if (this.#known.differs(listing) === undefined) {
+        return undefined
+      }
       await pause(GRACE_MS, ending)
       return ending.aborted ? undefined : this.#known.differs(listing)
     } finally {

@@ -50,7 +50,9 @@ export class HttpClient {
     } catch (error) {
       throw this.#unavailable(error)
     }
-    if (answer.statusCode === 204) return undefined
+    if (answer.statusCode === 204) {
+      return undefined
+    }
     return this.#parse(answer.statusCode, text)
   }
 
@@ -62,7 +64,9 @@ export class HttpClient {
     }
     const answer = await this.#send({ method: 'GET', path }, headers, signal)
     const type = String(answer.headers['content-type'])
-    if (answer.statusCode === 200 && type.startsWith('text/event-stream')) return answer
+    if (answer.statusCode === 200 && type.startsWith('text/event-stream')) {
+      return answer
+    }
     const text = await answer.body.text()
     this.#parse(answer.statusCode, text)
     throw this.#foreign()
@@ -101,9 +105,13 @@ export class HttpClient {
     } catch {
       throw this.#foreign()
     }
-    if (status < 300) return answer
+    if (status < 300) {
+      return answer
+    }
     const { code, detail, field } = answer as { code?: string; detail?: string; field?: string }
-    if (code === undefined || !(code in CODES)) throw this.#foreign()
+    if (code === undefined || !(code in CODES)) {
+      throw this.#foreign()
+    }
     const details = { retryable: status >= 500, ...(field !== undefined && { field }) }
     throw new SluiceError(code as Code, detail ?? CODES[code as Code].title, details)
   }

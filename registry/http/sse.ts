@@ -16,10 +16,14 @@ export async function* readEvents(body: AsyncIterable<Buffer>): AsyncGenerator<S
     rest += decoder.decode(chunk, { stream: true })
     const blocks = rest.split('\n\n')
     rest = blocks.pop() ?? ''
-    if (rest.length > LONGEST) throw new Error('an event is too long')
+    if (rest.length > LONGEST) {
+      throw new Error('an event is too long')
+    }
     for (const block of blocks) {
       const event = parseBlock(block)
-      if (event.data !== '') yield event
+      if (event.data !== '') {
+        yield event
+      }
     }
   }
 }
@@ -29,9 +33,15 @@ function parseBlock(block: string): ServerEvent {
   for (const line of block.split('\n')) {
     const at = line.indexOf(': ')
     const [field, text] = [line.slice(0, at), line.slice(at + 2)]
-    if (field === 'event') event.name = text
-    if (field === 'id') event.id = text
-    if (field === 'data') event.data += text
+    if (field === 'event') {
+      event.name = text
+    }
+    if (field === 'id') {
+      event.id = text
+    }
+    if (field === 'data') {
+      event.data += text
+    }
   }
   return event
 }

@@ -53,11 +53,15 @@ export class HttpWatch implements Watch {
       try {
         this.#pieces = []
         const { body } = await client.stream(path, this.#lastEventId, signal)
-        for await (const event of readEvents(body)) this.#take(event)
+        for await (const event of readEvents(body)) {
+          this.#take(event)
+        }
       } catch (error) {
         reason = messageOf(error)
       }
-      if (signal.aborted) return
+      if (signal.aborted) {
+        return
+      }
       log.debug({ reason }, 'the watch of the registry broke off')
       this.#handlers.onConnected(false, reason)
       await pause(this.#backoff.nextMs(), signal)
@@ -66,13 +70,25 @@ export class HttpWatch implements Watch {
 
   /** Throws when the event is none of a Sluice controller's. */
   #take({ name, id, data }: ServerEvent): void {
-    if (this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted) {
+      return
+    }
     const body = JSON.parse(data) as Record<string, unknown>
-    if (name === 'entries') this.#pieces.push(...(body.entries as Entry[]))
-    if (name === 'listing') this.#list(body.revision as number, body.restored === true)
-    if (name === 'changes') this.#change(body.changes as Change[], body.revision as number)
-    if (name === 'connected') this.#connect(body.connected === true, body.reason as string)
-    if (id !== '') this.#lastEventId = id
+    if (name === 'entries') {
+      this.#pieces.push(...(body.entries as Entry[]))
+    }
+    if (name === 'listing') {
+      this.#list(body.revision as number, body.restored === true)
+    }
+    if (name === 'changes') {
+      this.#change(body.changes as Change[], body.revision as number)
+    }
+    if (name === 'connected') {
+      this.#connect(body.connected === true, body.reason as string)
+    }
+    if (id !== '') {
+      this.#lastEventId = id
+    }
   }
 
   #list(revision: number, restored: boolean): void {
@@ -92,13 +108,17 @@ export class HttpWatch implements Watch {
     const told = changes.map((change) =>
       change.type === 'delete' ? { ...change, expired: change.expired } : change,
     )
-    for (const change of told) applyChange(this.#known, change)
+    for (const change of told) {
+      applyChange(this.#known, change)
+    }
     this.#revision = revision
     this.#handlers.onChanges(told, revision)
   }
 
   #connect(connected: boolean, reason: string | undefined): void {
-    if (connected) this.#backoff.reset()
+    if (connected) {
+      this.#backoff.reset()
+    }
     this.#handlers.onConnected(connected, reason)
   }
 }

@@ -138,7 +138,9 @@ for (const kind of kinds) {
       const writer = async (name: string) => {
         for (let i = 1; i <= 30; i++) {
           await registry.commit([put(`${at}${name}`, i), put(`${at}${name}-${i}`, i)])
-          if (i % 3 === 0) await registry.commit([{ type: 'delete', key: `${at}${name}-${i}` }])
+          if (i % 3 === 0) {
+            await registry.commit([{ type: 'delete', key: `${at}${name}-${i}` }])
+          }
         }
       }
       await Promise.all(['p', 'q', 'r', 's'].map(writer))
@@ -155,8 +157,12 @@ for (const kind of kinds) {
       }
       for (const call of watch.calls) {
         const own = new Map<number, number>()
-        for (const { revision } of call) own.set(revision, (own.get(revision) ?? 0) + 1)
-        for (const [revision, count] of own) t.equal(count, counts.get(revision), 'in one piece')
+        for (const { revision } of call) {
+          own.set(revision, (own.get(revision) ?? 0) + 1)
+        }
+        for (const [revision, count] of own) {
+          t.equal(count, counts.get(revision), 'in one piece')
+        }
       }
       await watch.close()
     })

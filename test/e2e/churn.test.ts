@@ -88,7 +88,9 @@ async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number):
   t.teardown(() => scene.kill())
   await scene.begin()
   const { churners } = scene
-  for (const churner of churners) churner.start()
+  for (const churner of churners) {
+    churner.start()
+  }
   // The length of the run is its subject: as many changes and requests as fit.
   await sleep(durationMs)
   await scene.whenAsked(LEAST.ofEachKind, LEAST.requests)
@@ -138,7 +140,9 @@ async function killBackends(t: Test, rig: Rig): Promise<void> {
   const kills: { fromMs: number; untilMs: number }[] = []
   for (const index of [0, 1, 2, 0]) {
     const place = places[index]
-    if (place === undefined) throw new Error('there are three')
+    if (place === undefined) {
+      throw new Error('there are three')
+    }
     await more(load)
     const fromMs = monotonicMs()
     await place.backends.kill()

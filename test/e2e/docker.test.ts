@@ -116,8 +116,9 @@ t.test('containers', { skip: dockerUnavailable() }, async (t) => {
     env: { SLUICE_DOCKER: `unix://${dockerd.socket}` },
   })
   t.teardown(async () => {
-    if (!t.passing())
+    if (!t.passing()) {
       t.comment(rig.log(), readFileSync(join(rig.home, 'logs/error.log'), 'utf8').slice(-4000))
+    }
     await rig.stop()
   })
   const before = { workers: rig.workers(), configuration: rig.configuration() }

@@ -61,7 +61,9 @@ t.test('each is one call', async (t) => {
   const register = (upstream: string, id: string, port: number) =>
     call('PUT', `upstreams/${upstream}/instances/${id}`, { host: '127.0.0.1', port })
 
-  for (const name of ['old', 'new']) await register(name, name, (await startBackend(t, name)).port)
+  for (const name of ['old', 'new']) {
+    await register(name, name, (await startBackend(t, name)).port)
+  }
   await register('db', 'db', (await startTcp(t, 'db')).port)
   const own = await authority.issue(['vault.example.com'])
   await register('vault', 'vault', (await startTls(t, 'vault', own)).port)

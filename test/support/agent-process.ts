@@ -24,7 +24,9 @@ export class AgentProcess {
     // With IPC, so that it ends when the test does, however the test ends.
     this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
     const { stdout } = this.child
-    if (stdout) createInterface(stdout).on('line', (line) => this.lines.push(line))
+    if (stdout) {
+      createInterface(stdout).on('line', (line) => this.lines.push(line))
+    }
     this.exited = once(this.child, 'exit')
   }
 

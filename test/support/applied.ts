@@ -4,5 +4,7 @@ import type { Controller } from '../../controller/controller.js'
 export async function applied(controller: Controller, revision: number): Promise<void> {
   await controller.whenKnown(revision, 5000)
   const pending = await controller.whenApplied(revision, 5000)
-  if (pending.length > 0) throw new Error(`pending: ${JSON.stringify(controller.gateways())}`)
+  if (pending.length > 0) {
+    throw new Error(`pending: ${JSON.stringify(controller.gateways())}`)
+  }
 }

@@ -21,7 +21,9 @@ export async function blockedAddress(t: { teardown(fn: () => unknown): void }): 
   })
   const sockets: Socket[] = []
   t.teardown(async () => {
-    for (const socket of sockets) socket.destroy()
+    for (const socket of sockets) {
+      socket.destroy()
+    }
     await worker.terminate()
   })
   // The queue is full once a connection is not made at once.
@@ -30,7 +32,9 @@ export async function blockedAddress(t: { teardown(fn: () => unknown): void }): 
     socket.on('error', () => undefined)
     sockets.push(socket)
     const made = new Promise((resolve) => socket.once('connect', () => resolve(true)))
-    if ((await Promise.race([made, sleep(200, false)])) === false) waiting += 1
+    if ((await Promise.race([made, sleep(200, false)])) === false) {
+      waiting += 1
+    }
   }
   return `127.0.0.1:${port}`
 }

@@ -26,7 +26,9 @@ async function checkAll(): Promise<Record<string, unknown>> {
   const results: Record<string, unknown> = {}
   for (const [type, check] of Object.entries(CHECKS)) {
     const policy = checkCheckPolicy({ type })
-    if (policy.ok) results[type] = await check(address, policy.value, new AbortController().signal)
+    if (policy.ok) {
+      results[type] = await check(address, policy.value, new AbortController().signal)
+    }
   }
   return results
 }
@@ -34,7 +36,9 @@ async function checkAll(): Promise<Record<string, unknown>> {
 /** What a checker concludes that could not ask for a while. */
 async function conclude(): Promise<unknown> {
   const policy = checkCheckPolicy({ type: 'tcp', fall: 1, intervalMs: 500 })
-  if (!policy.ok) return policy
+  if (!policy.ok) {
+    return policy
+  }
   const checker = new Checker({ log: silentLogger, onChange: () => undefined })
   const often = { ...policy.value, intervalMs: 20 }
   checker.setTargets([{ key: 'web/1', ...address, policy: often }])

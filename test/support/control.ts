@@ -139,7 +139,9 @@ export async function startControl(
     suspects: () => state.suspects(),
     confirmSuspects: (upstream) => state.confirm(upstream),
     whenKnown: async (revision, timeoutMs) => {
-      if (state.known >= revision) return
+      if (state.known >= revision) {
+        return
+      }
       await until(() => state.known >= revision, { deadlineMs: timeoutMs, intervalMs: 2 }).catch(
         () => {
           throw new SluiceError('registry_unavailable', 'not heard of yet')
@@ -162,7 +164,9 @@ export async function startControl(
     ownAddresses: () => own,
     deaf: (deaf) => {
       isDeaf = deaf
-      if (!deaf) waiting.splice(0).forEach((take) => take())
+      if (!deaf) {
+        waiting.splice(0).forEach((take) => take())
+      }
     },
     close: async () => {
       await watch.close()

@@ -69,7 +69,9 @@ export async function startControlled(
   await self.start()
   t.teardown(async () => {
     await self.stop()
-    if (options.registry === undefined) await registry.close()
+    if (options.registry === undefined) {
+      await registry.close()
+    }
   })
   return self
 }

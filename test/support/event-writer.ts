@@ -33,7 +33,9 @@ export interface EventWriter {
 export function eventWriter(userPort: number): EventWriter {
   const call = async (path: string): Promise<string> => {
     const answer = await ask({ port: userPort, path })
-    if (answer.status !== 200) throw new Error(`${path}: ${answer.status}`)
+    if (answer.status !== 200) {
+      throw new Error(`${path}: ${answer.status}`)
+    }
     return answer.body
   }
   return {

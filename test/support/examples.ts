@@ -100,7 +100,9 @@ async function readersEnvironment(t: Test): Promise<NodeJS.ProcessEnv> {
 /** As the text says, if it says so: `SLUICE_A=b npm start`. */
 async function startAsTold(t: Test, home: Home, text: string): Promise<void> {
   const [told, settings = ''] = /`((?:SLUICE_\w+=\S+ )*)npm start`/.exec(text) ?? []
-  if (told === undefined) return
+  if (told === undefined) {
+    return
+  }
   const more = [...settings.matchAll(/(\w+)=(\S+)/g)].map(([, name = '', value]) => [name, value])
   await start(t, { ...home, environment: { ...home.environment, ...Object.fromEntries(more) } })
 }
@@ -121,6 +123,8 @@ export async function runExample(t: Test, name: string): Promise<void> {
   blocks.forEach(({ commands, prints }, i) => {
     const after = output.split(`${MARK}${i}\n`)[1] ?? ''
     const own = after.split(`\n${MARK}`)[0] ?? ''
-    if (prints !== undefined) t.equal(own.trimEnd(), prints.trimEnd(), commands)
+    if (prints !== undefined) {
+      t.equal(own.trimEnd(), prints.trimEnd(), commands)
+    }
   })
 }

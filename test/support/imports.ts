@@ -114,20 +114,34 @@ function refuseOurs(path: string, name: string): string | undefined {
   const target = targetOf(path, name)
   const from = folderOf(path)
   const to = folderOf(target)
-  if (from === to) return refuseRoom(path, target)
-  if (FOLDERS[from]?.includes(to)) return undefined
-  if (STARTERS.test(path) && ENTRY_POINTS.has(target)) return undefined
+  if (from === to) {
+    return refuseRoom(path, target)
+  }
+  if (FOLDERS[from]?.includes(to)) {
+    return undefined
+  }
+  if (STARTERS.test(path) && ENTRY_POINTS.has(target)) {
+    return undefined
+  }
   return `${from} may not know ${to}`
 }
 
 function refuseRoom(path: string, target: string): string | undefined {
   const floors = FLOORS[folderOf(path)]
-  if (!floors) return undefined
+  if (!floors) {
+    return undefined
+  }
   const [from, to] = [roomOf(path, floors), roomOf(target, floors)]
-  if (from.room === '' || to.room === '') return `no floor has ${from.room === '' ? path : target}`
+  if (from.room === '' || to.room === '') {
+    return `no floor has ${from.room === '' ? path : target}`
+  }
   const sees = SEES[`${folderOf(path)}/${from.room}`]
-  if (sees && !sees.test(target)) return `${from.room} sees ${sees.source} alone`
-  if (from.room === to.room || to.floor < from.floor) return undefined
+  if (sees && !sees.test(target)) {
+    return `${from.room} sees ${sees.source} alone`
+  }
+  if (from.room === to.room || to.floor < from.floor) {
+    return undefined
+  }
   return `${to.room} is not below ${from.room}`
 }
 
@@ -141,7 +155,9 @@ function roomOf(
   floors.forEach((rooms, floor) => {
     for (const room of rooms) {
       const isIn = inside === room || inside.startsWith(`${room}/`)
-      if (isIn && room.length > found.room.length) found = { room, floor }
+      if (isIn && room.length > found.room.length) {
+        found = { room, floor }
+      }
     }
   })
   return found
@@ -174,18 +190,28 @@ function componentsOf(targets: ReadonlyMap<string, readonly string[]>): string[]
     lowest.set(file, index)
     stack.push(file)
     for (const next of targets.get(file) ?? []) {
-      if (!targets.has(next)) continue
+      if (!targets.has(next)) {
+        continue
+      }
       const reached = order.has(next)
         ? stack.includes(next)
           ? order.get(next)
           : undefined
         : visit(next)
-      if (reached !== undefined) lowest.set(file, Math.min(lowest.get(file) ?? index, reached))
+      if (reached !== undefined) {
+        lowest.set(file, Math.min(lowest.get(file) ?? index, reached))
+      }
     }
-    if (lowest.get(file) === index) found.push(stack.splice(stack.indexOf(file)))
+    if (lowest.get(file) === index) {
+      found.push(stack.splice(stack.indexOf(file)))
+    }
     return lowest.get(file) ?? index
   }
-  for (const file of targets.keys()) if (!order.has(file)) visit(file)
+  for (const file of targets.keys()) {
+    if (!order.has(file)) {
+      visit(file)
+    }
+  }
   return found
 }
 
@@ -200,7 +226,9 @@ function refuseTheirs(path: string, name: string): string | undefined {
   }
   const [scope = '', rest = ''] = name.split('/')
   const allowed = PACKAGES[name] ?? PACKAGES[scope] ?? (rest ? PACKAGES[`${scope}/*`] : undefined)
-  if (!allowed) return 'a package that the import table does not name'
+  if (!allowed) {
+    return 'a package that the import table does not name'
+  }
   return allowed.test(path) ? undefined : `this package belongs in ${allowed.source}`
 }
 
@@ -212,7 +240,9 @@ function importsOf(path: string, text: string): string[] {
   const names: string[] = []
   const visit = (node: ts.Node): void => {
     const specifier = specifierOf(node)
-    if (specifier && ts.isStringLiteralLike(specifier)) names.push(specifier.text)
+    if (specifier && ts.isStringLiteralLike(specifier)) {
+      names.push(specifier.text)
+    }
     ts.forEachChild(node, visit)
   }
   visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest, false))
@@ -220,12 +250,18 @@ function importsOf(path: string, text: string): string[] {
 }
 
 function specifierOf(node: ts.Node): ts.Node | undefined {
-  if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return node.moduleSpecifier
+  if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
+    return node.moduleSpecifier
+  }
   if (ts.isImportTypeNode(node)) {
     return ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined
   }
-  if (ts.isExternalModuleReference(node)) return node.expression
-  if (!ts.isCallExpression(node)) return undefined
+  if (ts.isExternalModuleReference(node)) {
+    return node.expression
+  }
+  if (!ts.isCallExpression(node)) {
+    return undefined
+  }
   const callee = node.expression
   const loads =
     callee.kind === ts.SyntaxKind.ImportKeyword ||
@@ -239,7 +275,9 @@ function typescriptIn(folder: string): string[] {
       .filter((name) => name.endsWith('.ts'))
       .sort()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return []
+    }
     throw error
   }
 }

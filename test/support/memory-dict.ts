@@ -22,7 +22,9 @@ export function memoryDict(capacity = 1 << 20): MemoryDict {
     get: (key) => map.get(key),
     set: (key, value) => {
       const old = map.get(key)
-      if (used + sizeOf(key, value) > capacity) throw new SharedMemoryError()
+      if (used + sizeOf(key, value) > capacity) {
+        throw new SharedMemoryError()
+      }
       map.set(key, value)
       used += sizeOf(key, value) - (old === undefined ? 0 : sizeOf(key, old))
     },

@@ -35,7 +35,9 @@ export interface Proxied {
 export function openProxied({ port, head, from = '127.0.0.1' }: Proxied): Socket {
   const socket = connect({ port, host: '127.0.0.1', localAddress: from })
   socket.on('error', () => undefined)
-  if (head !== undefined) socket.write(head)
+  if (head !== undefined) {
+    socket.write(head)
+  }
   return socket
 }
 

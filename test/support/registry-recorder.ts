@@ -21,7 +21,9 @@ export class Recorder {
         const keys = listing.entries.map(({ key }) => key)
         this.listings.push({ revision: listing.revision, restored, keys })
         this.known.clear()
-        for (const entry of listing.entries) this.known.set(entry.key, entry)
+        for (const entry of listing.entries) {
+          this.known.set(entry.key, entry)
+        }
         this.revision = listing.revision
       },
       onChanges: (changes, revision) => this.#record(changes, revision),
@@ -56,16 +58,27 @@ export class Recorder {
   }
 
   #record(changes: Change[], revision: number): void {
-    if (this.listings.length === 0) this.faults.push('a change came before the listing')
+    if (this.listings.length === 0) {
+      this.faults.push('a change came before the listing')
+    }
     this.calls.push(changes)
     for (const change of changes) {
       const last = this.changes.at(-1)?.revision ?? 0
-      if (change.revision < last) this.faults.push(`${change.revision} came after ${last}`)
-      if (change.revision <= this.revision) this.faults.push(`${change.revision} came twice`)
-      if (change.revision > revision) this.faults.push(`${change.revision} is above ${revision}`)
+      if (change.revision < last) {
+        this.faults.push(`${change.revision} came after ${last}`)
+      }
+      if (change.revision <= this.revision) {
+        this.faults.push(`${change.revision} came twice`)
+      }
+      if (change.revision > revision) {
+        this.faults.push(`${change.revision} is above ${revision}`)
+      }
       this.changes.push(change)
-      if (change.type === 'delete') this.known.delete(change.key)
-      else this.known.set(change.key, change)
+      if (change.type === 'delete') {
+        this.known.delete(change.key)
+      } else {
+        this.known.set(change.key, change)
+      }
     }
     this.revision = revision
   }

@@ -52,7 +52,9 @@ export async function serveRegistry(registry: Registry, port = 0) {
     log,
     addresses: { allowLoopback: true },
     authorize: ({ headers }) => {
-      if (headers.authorization !== `Bearer ${TOKEN}`) throw new SluiceError('unauthorized', 'no')
+      if (headers.authorization !== `Bearer ${TOKEN}`) {
+        throw new SluiceError('unauthorized', 'no')
+      }
     },
   })
   await app.listen({ host: '127.0.0.1', port })

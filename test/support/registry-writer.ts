@@ -25,12 +25,16 @@ async function write(registry: Registry, writer: number): Promise<void> {
         { type: 'put', key: `${key}-twin`, value: key },
       ])
     } catch {
-      if (!broken) say('broken')
+      if (!broken) {
+        say('broken')
+      }
       broken = true
       await sleep(100)
       continue
     }
-    if (broken) say('healed')
+    if (broken) {
+      say('healed')
+    }
     broken = false
     say(`ack ${key}`)
   }

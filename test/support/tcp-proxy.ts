@@ -100,8 +100,11 @@ export class TcpProxy {
 
   #pass(from: Socket, to: Socket, pair: Pair): void {
     const later = (work: () => void) => {
-      if (this.#delayMs === 0) work()
-      else setTimeout(work, this.#delayMs)
+      if (this.#delayMs === 0) {
+        work()
+      } else {
+        setTimeout(work, this.#delayMs)
+      }
     }
     from.setNoDelay(true)
     from.on('data', (chunk) => later(() => to.writable && to.write(chunk)))
@@ -109,7 +112,9 @@ export class TcpProxy {
     from.on('error', () => to.destroy())
     from.on('close', () => {
       this.#pairs.delete(pair)
-      if (!this.#holding) later(() => to.destroy())
+      if (!this.#holding) {
+        later(() => to.destroy())
+      }
     })
   }
 }

@@ -20,28 +20,52 @@ export async function planCall(draft: Draft, world: World, call: Call): Promise<
   const { target, body } = call
   switch (target.kind) {
     case 'upstream':
-      if (call.method === 'PUT') return putUpstream(draft, world, target, body)
-      if (call.method === 'PATCH') return patchUpstream(draft, world, target, body)
-      if (call.method === 'DELETE') return deleteUpstream(draft, target, body, call.force === true)
+      if (call.method === 'PUT') {
+        return putUpstream(draft, world, target, body)
+      }
+      if (call.method === 'PATCH') {
+        return patchUpstream(draft, world, target, body)
+      }
+      if (call.method === 'DELETE') {
+        return deleteUpstream(draft, target, body, call.force === true)
+      }
       break
     case 'instance':
-      if (call.method === 'PUT') return putInstance(draft, world, target, body)
-      if (call.method === 'PATCH') return patchInstance(draft, world, target, body)
-      if (call.method === 'DELETE') return deleteInstance(draft, world, target, body)
+      if (call.method === 'PUT') {
+        return putInstance(draft, world, target, body)
+      }
+      if (call.method === 'PATCH') {
+        return patchInstance(draft, world, target, body)
+      }
+      if (call.method === 'DELETE') {
+        return deleteInstance(draft, world, target, body)
+      }
       break
     case 'drain':
-      if (call.method === 'POST') return drainInstance(draft, world, target, body)
+      if (call.method === 'POST') {
+        return drainInstance(draft, world, target, body)
+      }
       break
     case 'undrain':
-      if (call.method === 'POST') return undrainInstance(draft, world, target, body)
+      if (call.method === 'POST') {
+        return undrainInstance(draft, world, target, body)
+      }
       break
     case 'route':
-      if (call.method === 'PUT') return putRoute(draft, world, target, body)
-      if (call.method === 'DELETE') return deleteRecord(draft, target, body)
+      if (call.method === 'PUT') {
+        return putRoute(draft, world, target, body)
+      }
+      if (call.method === 'DELETE') {
+        return deleteRecord(draft, target, body)
+      }
       break
     case 'certificate':
-      if (call.method === 'DELETE') return deleteRecord(draft, target, body)
-      if (call.method === 'PUT') return putCertificate(draft, world, target, body)
+      if (call.method === 'DELETE') {
+        return deleteRecord(draft, target, body)
+      }
+      if (call.method === 'PUT') {
+        return putCertificate(draft, world, target, body)
+      }
   }
   throw new SluiceError('method_not_allowed', `${call.method} does not fit the path`)
 }

@@ -40,8 +40,11 @@ export class Writer {
     const { revision } = await this.#commitOrRevoke(operations, bindings)
     for (const { key } of operations) {
       const bound = bindings.get(key)
-      if (bound === undefined) this.#leases.forget(key)
-      else this.#leases.hold(key, bound.lease, bound.ttlMs, revision)
+      if (bound === undefined) {
+        this.#leases.forget(key)
+      } else {
+        this.#leases.hold(key, bound.lease, bound.ttlMs, revision)
+      }
     }
     return this.#finishDeletions(writes, operations, revision)
   }

@@ -36,8 +36,11 @@ export function plainPath(text: string): string {
   }
   const segments: string[] = []
   for (const segment of decoded.split('/')) {
-    if (segment === '..') segments.pop()
-    else if (segment !== '' && segment !== '.') segments.push(segment)
+    if (segment === '..') {
+      segments.pop()
+    } else if (segment !== '' && segment !== '.') {
+      segments.push(segment)
+    }
   }
   const closing = /\/\.{0,2}$/.test(decoded) && segments.length > 0 ? '/' : ''
   return `/${segments.join('/')}${closing}`

@@ -41,11 +41,17 @@ export function checkOperations(body: unknown, rules: WriteRules): RegistryOpera
 }
 
 function checkOperation(value: unknown, at: string, rules: WriteRules): RegistryOperation {
-  if (!isObject(value)) throw invalid(at, 'must be an object')
+  if (!isObject(value)) {
+    throw invalid(at, 'must be an object')
+  }
   const extra = Object.keys(value).find((field) => !FIELDS.has(field))
-  if (extra !== undefined) throw invalid(`${at}.${extra}`, 'is not a known field')
+  if (extra !== undefined) {
+    throw invalid(`${at}.${extra}`, 'is not a known field')
+  }
   const { type, key, ifRevision } = value
-  if (typeof key !== 'string') throw invalid(`${at}.key`, 'must be a text')
+  if (typeof key !== 'string') {
+    throw invalid(`${at}.key`, 'must be a text')
+  }
   if (ifRevision !== undefined && !isWhole(ifRevision, 0, Number.MAX_SAFE_INTEGER)) {
     throw invalid(`${at}.ifRevision`, 'must be a revision')
   }
@@ -54,19 +60,29 @@ function checkOperation(value: unknown, at: string, rules: WriteRules): Registry
     checkKey(key, at)
     return { type, key, ...condition }
   }
-  if (type !== 'put') throw invalid(`${at}.type`, 'must be put or delete')
+  if (type !== 'put') {
+    throw invalid(`${at}.type`, 'must be put or delete')
+  }
   const { lease } = value
-  if (lease !== undefined && !isLeaseId(lease)) throw invalid(`${at}.lease`, 'must be a lease’s id')
+  if (lease !== undefined && !isLeaseId(lease)) {
+    throw invalid(`${at}.lease`, 'must be a lease’s id')
+  }
   const text = checkValue(key, value.value, at, rules)
   return { type, key, value: text, ...(lease !== undefined && { lease }), ...condition }
 }
 
 function checkKey(key: string, at: string): 'instances' | 'hosts' | 'routes' {
   const parsed = parseKey(key)
-  if (parsed === null) throw invalid(`${at}.key`, 'is not a key of the registry')
+  if (parsed === null) {
+    throw invalid(`${at}.key`, 'is not a key of the registry')
+  }
   const { kind } = parsed
-  if (kind === 'instances' || kind === 'hosts') return kind
-  if (kind === 'routes' && parsed.id.startsWith(AGENT_ROUTES)) return kind
+  if (kind === 'instances' || kind === 'hosts') {
+    return kind
+  }
+  if (kind === 'routes' && parsed.id.startsWith(AGENT_ROUTES)) {
+    return kind
+  }
   throw new SluiceError('forbidden', `an agent may not write ${key}`, { field: `${at}.key` })
 }
 
@@ -81,15 +97,21 @@ function checkValue(key: string, value: unknown, at: string, rules: WriteRules):
   } catch {
     throw invalid(`${at}.value`, 'must be JSON')
   }
-  if (kind === 'instances') checkInstanceRecord(record, at, rules)
-  else if (kind === 'routes') checkRouteRecord(record, at)
-  else checkHostRecord(record, at)
+  if (kind === 'instances') {
+    checkInstanceRecord(record, at, rules)
+  } else if (kind === 'routes') {
+    checkRouteRecord(record, at)
+  } else {
+    checkHostRecord(record, at)
+  }
   return value
 }
 
 function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): void {
   const checked = checkInstance(record, rules.addresses)
-  if (!checked.ok) throw invalid(join(`${at}.value`, checked.field), checked.message)
+  if (!checked.ok) {
+    throw invalid(join(`${at}.value`, checked.field), checked.message)
+  }
   const { host, port } = checked.value
   if (isOwnAddress(rules.ownAddresses?.() ?? new Set(), host, port)) {
     throw invalid(`${at}.value.port`, 'is where Sluice itself listens')
@@ -98,14 +120,20 @@ function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): vo
 
 function checkRouteRecord(record: unknown, at: string): void {
   const checked = checkRoute(record)
-  if (!checked.ok) throw invalid(join(`${at}.value`, checked.field), checked.message)
+  if (!checked.ok) {
+    throw invalid(join(`${at}.value`, checked.field), checked.message)
+  }
 }
 
 function checkHostRecord(record: unknown, at: string): void {
-  if (!isObject(record)) throw invalid(`${at}.value`, 'must be an object')
+  if (!isObject(record)) {
+    throw invalid(`${at}.value`, 'must be an object')
+  }
   const { address, containers, ...others } = record
   const [extra] = Object.keys(others)
-  if (extra !== undefined) throw invalid(`${at}.value.${extra}`, 'is not a known field')
+  if (extra !== undefined) {
+    throw invalid(`${at}.value.${extra}`, 'is not a known field')
+  }
   if (typeof address !== 'string' || !/^[\x20-\x7e]{0,200}$/.test(address)) {
     throw invalid(`${at}.value.address`, 'must be a plain text of at most 200 characters')
   }

@@ -51,19 +51,25 @@ export class RegistryFeed {
     this.#sinks.add(sink)
     if (this.#listed) {
       const since = this.#resumable(lastEventId)
-      if (since === undefined) this.#tellAll(sink, false)
-      else
+      if (since === undefined) {
+        this.#tellAll(sink, false)
+      } else {
         this.#tellChanges(
           sink,
           this.#recent.filter(({ revision }) => revision > since),
         )
+      }
     }
-    if (this.#connected !== undefined) sink.write(print('connected', this.#connected))
+    if (this.#connected !== undefined) {
+      sink.write(print('connected', this.#connected))
+    }
     return () => this.#sinks.delete(sink)
   }
 
   async close(): Promise<void> {
-    for (const sink of this.#sinks) sink.end()
+    for (const sink of this.#sinks) {
+      sink.end()
+    }
     this.#sinks.clear()
     await this.#watch?.close()
   }
@@ -76,8 +82,12 @@ export class RegistryFeed {
         this.#revision = this.#floor = revision
         this.#recent = []
         this.#listed = true
-        if (restored || this.#run === '') this.#run = randomBytes(6).toString('hex')
-        for (const sink of this.#sinks) this.#tellAll(sink, restored)
+        if (restored || this.#run === '') {
+          this.#run = randomBytes(6).toString('hex')
+        }
+        for (const sink of this.#sinks) {
+          this.#tellAll(sink, restored)
+        }
       },
       onChanges: (changes, revision) => {
         this.#remember(
@@ -87,7 +97,9 @@ export class RegistryFeed {
       },
       onConnected: (connected, reason) => {
         this.#connected = { connected, reason }
-        for (const sink of this.#sinks) sink.write(print('connected', this.#connected))
+        for (const sink of this.#sinks) {
+          sink.write(print('connected', this.#connected))
+        }
       },
     })
   }
@@ -95,15 +107,20 @@ export class RegistryFeed {
   #remember(changes: Change[], revision: number): void {
     this.#revision = revision
     for (const change of changes) {
-      if (change.type === 'delete') this.#known.delete(change.key)
-      else this.#known.set(change.key, change)
+      if (change.type === 'delete') {
+        this.#known.delete(change.key)
+      } else {
+        this.#known.set(change.key, change)
+      }
     }
     this.#recent.push(...changes)
     if (this.#recent.length > 2 * MOST_CHANGES) {
       this.#floor = this.#recent.at(-MOST_CHANGES)?.revision ?? revision
       this.#recent = this.#recent.filter((change) => change.revision > this.#floor)
     }
-    for (const sink of this.#sinks) this.#tellChanges(sink, changes)
+    for (const sink of this.#sinks) {
+      this.#tellChanges(sink, changes)
+    }
   }
 
   /** The revision to go on from; undefined when what came since is not remembered. */
@@ -127,7 +144,9 @@ export class RegistryFeed {
 
   #tellChanges(sink: FeedSink, all: Change[]): void {
     const changes = all.filter(({ key }) => isFor(sink, key))
-    if (changes.length === 0) return
+    if (changes.length === 0) {
+      return
+    }
     sink.write(print('changes', { revision: this.#revision, changes }, this.#id()))
   }
 

@@ -22,13 +22,18 @@ export class AgentLeases {
   /** Rejects with `not_found` when it is gone. */
   async renew(id: string, ttlMs: number): Promise<void> {
     const held = this.#held.get(id)
-    if (held === undefined) await this.#adopt(id, ttlMs)
-    else await held.renew()
+    if (held === undefined) {
+      await this.#adopt(id, ttlMs)
+    } else {
+      await held.renew()
+    }
   }
 
   /** Rejects with `not_found` when it is gone. One that is not remembered is taken up, which starts its time anew. */
   async ask(id: string, ttlMs: number): Promise<void> {
-    if (!this.#held.has(id)) await this.#adopt(id, ttlMs)
+    if (!this.#held.has(id)) {
+      await this.#adopt(id, ttlMs)
+    }
   }
 
   async revoke(id: string): Promise<void> {
@@ -37,7 +42,9 @@ export class AgentLeases {
       this.#held.delete(id)
       await lease.revoke()
     } catch (error) {
-      if (error instanceof SluiceError && error.code === 'not_found') return
+      if (error instanceof SluiceError && error.code === 'not_found') {
+        return
+      }
       throw error
     }
   }
@@ -51,7 +58,9 @@ export class AgentLeases {
   #hold(lease: Lease): void {
     this.#held.set(lease.id, lease)
     void lease.lost.then(() => {
-      if (this.#held.get(lease.id) === lease) this.#held.delete(lease.id)
+      if (this.#held.get(lease.id) === lease) {
+        this.#held.delete(lease.id)
+      }
     })
   }
 }

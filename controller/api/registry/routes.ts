@@ -34,7 +34,9 @@ export async function registryRoutes(
   const feed = new RegistryFeed(registry, mayRead)
   // Before the server waits for its connections to end, which the watches alone would not.
   app.addHook('preClose', () => feed.close())
-  if (authorize !== undefined) app.addHook('onRequest', async (request) => authorize(request))
+  if (authorize !== undefined) {
+    app.addHook('onRequest', async (request) => authorize(request))
+  }
 
   app.get('/v1/registry/entries', async (request) => {
     const [prefix = ''] = prefixesOf(request)
@@ -99,9 +101,13 @@ function eventWriter(raw: ServerResponse, onSlow: () => void): (text: string) =>
     'x-accel-buffering': 'no',
   })
   return (text) => {
-    if (raw.destroyed) return
+    if (raw.destroyed) {
+      return
+    }
     raw.write(text)
-    if (raw.writableLength <= MOST_UNSENT_BYTES) return
+    if (raw.writableLength <= MOST_UNSENT_BYTES) {
+      return
+    }
     onSlow()
     raw.destroy()
   }
@@ -118,7 +124,9 @@ function prefixesOf(request: FastifyRequest): string[] {
 
 function ttlOf(request: FastifyRequest): number {
   const ttlMs = (request.body as { ttlMs?: unknown } | undefined | null)?.ttlMs
-  if (isWhole(ttlMs, 1000, 86_400_000)) return ttlMs
+  if (isWhole(ttlMs, 1000, 86_400_000)) {
+    return ttlMs
+  }
   throw new SluiceError('invalid', 'ttlMs must be a whole number from 1000 to 86400000', {
     field: 'ttlMs',
   })
@@ -126,6 +134,8 @@ function ttlOf(request: FastifyRequest): number {
 
 function leaseIdOf(request: FastifyRequest): string {
   const { id } = request.params as { id?: unknown }
-  if (isLeaseId(id)) return id
+  if (isLeaseId(id)) {
+    return id
+  }
   throw new SluiceError('not_found', 'there is no such lease', { field: 'lease' })
 }

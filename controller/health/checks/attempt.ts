@@ -52,22 +52,31 @@ export function attempt(
   signal: AbortSignal,
   start: (attempt: Attempt) => () => void,
 ): Promise<CheckResult> {
-  if (signal.aborted) return Promise.resolve(STOPPED)
+  if (signal.aborted) {
+    return Promise.resolve(STOPPED)
+  }
   return new Promise((resolve) => {
     const ends: Array<() => void> = []
     let isOver = false
     const finish = (result: CheckResult): void => {
-      if (isOver) return
+      if (isOver) {
+        return
+      }
       isOver = true
-      for (const end of ends) end()
+      for (const end of ends) {
+        end()
+      }
       resolve(result)
     }
     const stop = (): void => finish(STOPPED)
     signal.addEventListener('abort', stop)
     ends.push(() => signal.removeEventListener('abort', stop), setLimit(timeoutMs, finish))
     const end = tryStart(start, finish)
-    if (isOver) end()
-    else ends.push(end)
+    if (isOver) {
+      end()
+    } else {
+      ends.push(end)
+    }
   })
 }
 
@@ -80,7 +89,9 @@ function setLimit(timeoutMs: number, finish: (result: CheckResult) => void): () 
   const timeIsUp = (): void => finish({ ok: false, reason })
   let timer = setTimeout(() => {
     const lateMs = performance.now() - dueMs
-    if (lateMs < HELD_UP_MS) return timeIsUp()
+    if (lateMs < HELD_UP_MS) {
+      return timeIsUp()
+    }
     timer = setTimeout(timeIsUp, Math.min(lateMs, timeoutMs))
   }, timeoutMs)
   return () => clearTimeout(timer)
@@ -143,17 +154,29 @@ export function explain(error: unknown): CheckResult {
 
 function wordsFor(code: string): string {
   const words = WORDS[code]
-  if (words !== undefined) return words
-  if (code.startsWith('HPE_')) return 'its answer is not HTTP'
-  if (code.startsWith('ERR_HTTP2_')) return 'connection lost, or its answer is not gRPC'
-  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) return 'TLS failed'
+  if (words !== undefined) {
+    return words
+  }
+  if (code.startsWith('HPE_')) {
+    return 'its answer is not HTTP'
+  }
+  if (code.startsWith('ERR_HTTP2_')) {
+    return 'connection lost, or its answer is not gRPC'
+  }
+  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) {
+    return 'TLS failed'
+  }
   return code === '' ? 'for an unknown cause' : code
 }
 
 function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return ''
+  if (!(error instanceof Error)) {
+    return ''
+  }
   const code = 'code' in error ? error.code : undefined
-  if (typeof code === 'string') return code
+  if (typeof code === 'string') {
+    return code
+  }
   // undici knows not every one of its parser's errors by a code.
   return error.name === 'HTTPParserError' ? 'HPE_UNKNOWN' : ''
 }

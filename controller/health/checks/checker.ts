@@ -107,17 +107,25 @@ export class Checker {
 
   /** All that is to be checked from now on. Where a key comes twice, the last one holds. */
   setTargets(targets: Iterable<CheckTarget>): void {
-    if (this.#isClosed) return
+    if (this.#isClosed) {
+      return
+    }
     this.#round += 1
     let named = 0
     const fresh = new Set<Watched>()
     for (const target of targets) {
-      if (this.#isRefused(target)) continue
+      if (this.#isRefused(target)) {
+        continue
+      }
       const known = this.#watched.get(target.key)
-      if (known?.round !== this.#round) named += 1
+      if (known?.round !== this.#round) {
+        named += 1
+      }
       this.#name(target, known, fresh)
     }
-    if (named < this.#watched.size) this.#forgetUnnamed()
+    if (named < this.#watched.size) {
+      this.#forgetUnnamed()
+    }
     this.#plan(fresh)
     this.#pump()
   }
@@ -140,7 +148,9 @@ export class Checker {
     this.#isClosed = true
     clearTimeout(this.#timer)
     this.#reporter.close()
-    for (const watched of this.#watched.values()) this.#drop(watched)
+    for (const watched of this.#watched.values()) {
+      this.#drop(watched)
+    }
     this.#watched.clear()
     await Promise.all(this.#running)
   }
@@ -148,7 +158,9 @@ export class Checker {
   /** What REST would refuse may stand in the registry all the same. An instance's own address was judged before. */
   #isRefused({ key, host, policy }: CheckTarget): boolean {
     const refused = policy.port !== undefined && this.#isOwn(host, policy.port)
-    if (refused) this.#reporter.refused(key, policy.port)
+    if (refused) {
+      this.#reporter.refused(key, policy.port)
+    }
     return refused
   }
 
@@ -181,7 +193,9 @@ export class Checker {
   }
 
   #textOf(part: CheckPolicy | PeerTls | undefined): string {
-    if (part === undefined) return ''
+    if (part === undefined) {
+      return ''
+    }
     let text = this.#texts.get(part)
     if (text === undefined) {
       text = JSON.stringify(part)
@@ -209,7 +223,9 @@ export class Checker {
 
   #forgetUnnamed(): void {
     for (const [key, watched] of this.#watched) {
-      if (watched.round === this.#round) continue
+      if (watched.round === this.#round) {
+        continue
+      }
       this.#drop(watched)
       this.#watched.delete(key)
       this.#verdicts.delete(key)
@@ -237,8 +253,12 @@ export class Checker {
     const now = this.#now()
     for (;;) {
       const first = this.#queue.first
-      if (first === undefined || this.#isClosed || this.#running.size >= this.#atOnce) return
-      if (first.dueMs > now) return this.#wakeAt(first.dueMs, now)
+      if (first === undefined || this.#isClosed || this.#running.size >= this.#atOnce) {
+        return
+      }
+      if (first.dueMs > now) {
+        return this.#wakeAt(first.dueMs, now)
+      }
       this.#queue.remove(first)
       this.#reporter.late(now - first.dueMs, first.target.policy.intervalMs, this.#atOnce)
       this.#start(first)
@@ -246,7 +266,9 @@ export class Checker {
   }
 
   #wakeAt(dueMs: number, now: number): void {
-    if (this.#wakeMs <= dueMs) return
+    if (this.#wakeMs <= dueMs) {
+      return
+    }
     clearTimeout(this.#timer)
     this.#wakeMs = dueMs
     const wake = (): void => {
@@ -281,7 +303,9 @@ export class Checker {
         ? await CHECKS[policy.type](address, policy, abort.signal)
         : unmade(`there is no certificate ${missing} to show`)
     // It was forgotten, or is asked otherwise by now.
-    if (watched.running !== abort) return
+    if (watched.running !== abort) {
+      return
+    }
     watched.running = undefined
     const now = this.#now()
     this.#take(watched, result, now - startedMs)

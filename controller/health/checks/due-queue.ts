@@ -23,10 +23,14 @@ export class DueQueue<T extends Due> {
 
   remove(item: T): void {
     const { place } = item
-    if (place < 0) return
+    if (place < 0) {
+      return
+    }
     item.place = -1
     const last = this.#items.pop()
-    if (last === undefined || last === item) return
+    if (last === undefined || last === item) {
+      return
+    }
     this.#set(last, place)
     this.#sink(this.#rise(last))
   }
@@ -39,7 +43,9 @@ export class DueQueue<T extends Due> {
   #rise(item: T): T {
     for (;;) {
       const parent = item.place > 0 ? this.#items[(item.place - 1) >> 1] : undefined
-      if (parent === undefined || parent.dueMs <= item.dueMs) return item
+      if (parent === undefined || parent.dueMs <= item.dueMs) {
+        return item
+      }
       this.#swap(parent, item)
     }
   }
@@ -50,7 +56,9 @@ export class DueQueue<T extends Due> {
       const right = this.#items[item.place * 2 + 2]
       const least =
         right !== undefined && left !== undefined && right.dueMs < left.dueMs ? right : left
-      if (least === undefined || least.dueMs >= item.dueMs) return
+      if (least === undefined || least.dueMs >= item.dueMs) {
+        return
+      }
       this.#swap(item, least)
     }
   }

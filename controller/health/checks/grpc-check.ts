@@ -69,7 +69,9 @@ function read(stream: ClientHttp2Stream, attempt: Attempt): void {
   let message = Buffer.alloc(0)
   const takeStatus = (headers: IncomingHttpHeaders): void => {
     const status = headers['grpc-status']
-    if (typeof status === 'string') grpcStatus = Number(status)
+    if (typeof status === 'string') {
+      grpcStatus = Number(status)
+    }
   }
   stream.on('response', (headers) => {
     httpStatus = headers[':status']
@@ -78,7 +80,9 @@ function read(stream: ClientHttp2Stream, attempt: Attempt): void {
   stream.on('trailers', takeStatus)
   stream.on('data', (chunk: Buffer) => {
     message = Buffer.concat([message, chunk])
-    if (message.length > MOST_BYTES) attempt.fail(NOT_GRPC)
+    if (message.length > MOST_BYTES) {
+      attempt.fail(NOT_GRPC)
+    }
   })
   // Trailers may come after the end of the data.
   stream.on('close', () => judge(attempt, httpStatus, grpcStatus, message))
@@ -90,14 +94,22 @@ function judge(
   grpcStatus: number | undefined,
   message: Buffer,
 ): void {
-  if (httpStatus === undefined) return attempt.fail('closed before its answer was complete')
-  if (httpStatus !== 200) return attempt.fail(`answered ${httpStatus}`)
-  if (grpcStatus === undefined) return attempt.fail(NOT_GRPC)
+  if (httpStatus === undefined) {
+    return attempt.fail('closed before its answer was complete')
+  }
+  if (httpStatus !== 200) {
+    return attempt.fail(`answered ${httpStatus}`)
+  }
+  if (grpcStatus === undefined) {
+    return attempt.fail(NOT_GRPC)
+  }
   if (grpcStatus !== GRPC_OK) {
     return attempt.fail(GRPC_WORDS[grpcStatus] ?? `answered gRPC status ${grpcStatus}`)
   }
   const status = statusIn(message)
-  if (status === SERVING) return attempt.pass()
+  if (status === SERVING) {
+    return attempt.pass()
+  }
   attempt.fail(status === undefined ? NOT_GRPC : `answered ${STATUSES[status] ?? 'UNKNOWN'}`)
 }
 
@@ -116,6 +128,8 @@ function statusIn(message: Buffer): number | undefined {
   if (message.length < 5 || message[0] !== 0 || message.readUInt32BE(1) !== message.length - 5) {
     return undefined
   }
-  if (message.length === 5) return 0
+  if (message.length === 5) {
+    return 0
+  }
   return message.length === 7 && message[5] === 0x08 ? message[6] : undefined
 }

@@ -77,9 +77,13 @@ class Reader implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#policy.body !== undefined) this.#chunks.push(chunk)
+    if (this.#policy.body !== undefined) {
+      this.#chunks.push(chunk)
+    }
     this.#bytes += chunk.length
-    if (this.#bytes >= MOST_BODY_BYTES) this.#judge()
+    if (this.#bytes >= MOST_BODY_BYTES) {
+      this.#judge()
+    }
   }
 
   onResponseEnd(): void {

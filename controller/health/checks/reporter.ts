@@ -24,7 +24,9 @@ export class Reporter {
 
   /** Whoever is new and up is no change: without a verdict it would be up too. */
   note(key: string, before: Verdict | undefined, verdict: Verdict): void {
-    if ((before?.state ?? 'up') === verdict.state && before?.reason === verdict.reason) return
+    if ((before?.state ?? 'up') === verdict.state && before?.reason === verdict.reason) {
+      return
+    }
     this.#changed.set(key, { before: this.#changed.get(key)?.before ?? before, verdict })
     this.#soon ??= setImmediate(() => this.#flush())
   }
@@ -34,7 +36,9 @@ export class Reporter {
   }
 
   unmade(reason: string): void {
-    if (this.#mayWarn('unmade')) this.#log.error({ reason }, 'checks cannot be made')
+    if (this.#mayWarn('unmade')) {
+      this.#log.error({ reason }, 'checks cannot be made')
+    }
   }
 
   refused(key: string, port: number | undefined): void {
@@ -57,7 +61,9 @@ export class Reporter {
   #mayWarn(what: string): boolean {
     const last = this.#warnedMs.get(what)
     const now = this.#now()
-    if (last !== undefined && now - last < WARN_EVERY_MS) return false
+    if (last !== undefined && now - last < WARN_EVERY_MS) {
+      return false
+    }
     this.#warnedMs.set(what, now)
     return true
   }
@@ -71,7 +77,9 @@ export class Reporter {
         (before?.state ?? 'up') === verdict.state ? [] : [{ instance, ...verdict }],
       ),
     )
-    if (changed.length === 0) return
+    if (changed.length === 0) {
+      return
+    }
     try {
       this.#tell(changed.map(([key]) => key))
     } catch (error) {
@@ -88,8 +96,11 @@ export class Reporter {
       return
     }
     for (const { instance, state, reason } of moved) {
-      if (state === 'down') this.#log.warn({ instance, reason }, 'instance is down by its checks')
-      else this.#log.info({ instance }, 'instance is up by its checks')
+      if (state === 'down') {
+        this.#log.warn({ instance, reason }, 'instance is down by its checks')
+      } else {
+        this.#log.info({ instance }, 'instance is up by its checks')
+      }
     }
   }
 }

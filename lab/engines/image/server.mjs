@@ -9,9 +9,15 @@ let healthy = true
 const server = createServer((request, response) => {
   const [, action, argument] = request.url.split('/')
   const answer = (status) => response.writeHead(status).end(`${hostname()}\n`)
-  if (action === 'sleep') return setTimeout(answer, Number(argument), 200)
-  if (action !== 'health') return answer(200)
-  if (request.method === 'PUT') healthy = argument !== 'fail'
+  if (action === 'sleep') {
+    return setTimeout(answer, Number(argument), 200)
+  }
+  if (action !== 'health') {
+    return answer(200)
+  }
+  if (request.method === 'PUT') {
+    healthy = argument !== 'fail'
+  }
   return answer(healthy ? 200 : 503)
 })
 

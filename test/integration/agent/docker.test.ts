@@ -69,7 +69,9 @@ class Rig {
     })
     this.agent = new AgentProcess(this.settings)
     t.teardown(async () => {
-      if (!t.passing()) t.comment(this.agent.lines.slice(-40).join('\n'))
+      if (!t.passing()) {
+        t.comment(this.agent.lines.slice(-40).join('\n'))
+      }
       await this.agent.end('SIGKILL')
       await this.registry.close()
     })
@@ -114,7 +116,9 @@ class Rig {
       .slice(from)
       .filter((change) => change.key === key)
       .map((change) => {
-        if (change.type === 'delete') return 'deleted'
+        if (change.type === 'delete') {
+          return 'deleted'
+        }
         const { gone, state } = JSON.parse(change.value) as InstanceRecord
         return gone ? 'gone' : state
       })
@@ -132,7 +136,9 @@ async function withoutEvents(t: Test): Promise<string> {
   const path = join(temporaryFolder(t, 'deaf'), 'docker.sock')
   const server = createServer((request, response) => {
     const { method, url = '', headers } = request
-    if (url.startsWith('/events')) return response.flushHeaders()
+    if (url.startsWith('/events')) {
+      return response.flushHeaders()
+    }
     const forward = ask({ socketPath: dockerd.socket, method, path: url, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
       answer.pipe(response)
@@ -258,7 +264,9 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     const healthy = ['--health-cmd', 'true', '--health-interval', '200ms']
     const free = await rig.run(['--network', 'zoo', ...healthy])
     const tied = await rig.run(['--network', 'zoo', '-l', 'sluice.network=zoo', ...healthy])
-    for (const name of [free, tied]) await dockerd.docker('network', 'connect', 'app', name)
+    for (const name of [free, tied]) {
+      await dockerd.docker('network', 'connect', 'app', name)
+    }
     const onApp = await addressOn(free, 'app')
     await until(async () => (await rig.record(free))?.host === onApp, { what: 'first by name' })
     t.equal((await rig.becomes(tied, 'up')).host, await addressOn(tied, 'zoo'))
@@ -278,7 +286,9 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
       pathPrefix: '/api',
       upstream: rig.cluster,
     })
-    for (const name of names) await rig.becomes(name, 'up')
+    for (const name of names) {
+      await rig.becomes(name, 'up')
+    }
     await dockerd.docker('rm', '-f', names[0] ?? '')
     await rig.goes(names[0] ?? '')
     t.equal((await routes()).length, 1)
@@ -296,7 +306,9 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
       await rig.run([]),
       await rig.run([], ['node', '-e', stubborn]),
     ]
-    for (const name of names) await rig.becomes(name, 'up')
+    for (const name of names) {
+      await rig.becomes(name, 'up')
+    }
     const [, stopped = '', stopping = ''] = names
     await dockerd.docker('kill', '-s', 'TERM', stopping)
     await rig.becomes(stopping, 'draining')
@@ -315,13 +327,17 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     t.equal(await rig.agent.end('SIGTERM'), 0, 'SIGTERM ends it well')
     rig.agent = new AgentProcess(rig.settings)
     await fence(rig)
-    for (const name of [names[0] ?? '', stopping]) t.same(rig.history(name, before), [])
+    for (const name of [names[0] ?? '', stopping]) {
+      t.same(rig.history(name, before), [])
+    }
   })
 
   t.test('what happened while the agent was frozen is made up for', async (t) => {
     const rig = new Rig(t)
     const [first, second] = [await rig.run([]), await rig.run([])]
-    for (const name of [first, second]) await rig.becomes(name, 'up')
+    for (const name of [first, second]) {
+      await rig.becomes(name, 'up')
+    }
     rig.agent.signal('SIGSTOP')
     await dockerd.docker('rm', '-f', first)
     const third = await rig.run([])
@@ -363,7 +379,9 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
   t.test('while the registry is away containers change, and afterwards it is level', async (t) => {
     const rig = new Rig(t)
     const [stays, dies] = [await rig.run([]), await rig.run([])]
-    for (const name of [stays, dies]) await rig.becomes(name, 'up')
+    for (const name of [stays, dies]) {
+      await rig.becomes(name, 'up')
+    }
     const from = rig.changes.length
     await etcd.kill9()
     await dockerd.docker('rm', '-f', dies)
@@ -390,7 +408,9 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
   t.test('an engine that goes takes no container with it', async (t) => {
     const rig = new Rig(t)
     const [stays, dies] = [await rig.run([]), await rig.run([])]
-    for (const name of [stays, dies]) await rig.becomes(name, 'up')
+    for (const name of [stays, dies]) {
+      await rig.becomes(name, 'up')
+    }
     const from = rig.changes.length
     const pid = await dockerd.docker('inspect', '-f', '{{.State.Pid}}', dies)
     await dockerd.kill9()

@@ -495,7 +495,9 @@ t.test('a lease of its own for each instance with ttlMs', async (t) => {
   const startedAtMs = performance.now()
   while (performance.now() - startedAtMs < 1500) {
     const renewed = await call('PUT', A, at(9001, ttl))
-    if (renewed.body.revision !== 2) t.fail('a renewal is no change')
+    if (renewed.body.revision !== 2) {
+      t.fail('a renewal is no change')
+    }
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   t.equal((await call('GET', A)).status, 200, 'it lives while it is put again')
@@ -522,7 +524,9 @@ t.test('where an expiry and a deletion look alike, a deletion is marked first', 
     onListing: () => undefined,
     onConnected: () => undefined,
     onChanges: (changes) => {
-      for (const change of changes) marks.push(change.type === 'put' ? change.value : 'deleted')
+      for (const change of changes) {
+        marks.push(change.type === 'put' ? change.value : 'deleted')
+      }
     },
   })
   const ttl = { ttlMs: 5000 }
@@ -1042,7 +1046,9 @@ t.test('every documented path is real, and every real one documented', async (t)
       `${name} says what it does and how it fails`,
     )
     t.ok(operation.responses['200'], `${name} has a shape`)
-    if (path === '/v1/events') continue
+    if (path === '/v1/events') {
+      continue
+    }
     const real = path.replace('{upstream}', 'web').replace('{id}', 'a')
     const { status, body } = await call(method.toUpperCase(), real)
     t.not(status, 405, name)

@@ -60,7 +60,9 @@ t.test('changes come as they happen, with their revision', async (t) => {
 
 t.test('who was cut off goes on where it was', async (t) => {
   const test = await testApi(t)
-  for (const id of ['a', 'b', 'c']) await put(test, id)
+  for (const id of ['a', 'b', 'c']) {
+    await put(test, id)
+  }
   const byQuery = await follow(test, '?from=2')
   await until(() => byQuery.events.length === 2)
   t.same(
@@ -80,7 +82,9 @@ t.test('who was cut off goes on where it was', async (t) => {
   const fromNowhere = await follow(test, '?from=99')
   await until(() => fromNowhere.events.length === 1)
   t.match(fromNowhere.events, [{ id: '4', event: 'reset', data: { type: 'reset', revision: 4 } }])
-  for (const client of [byQuery, byHeader, fromStart, fromNowhere]) client.close()
+  for (const client of [byQuery, byHeader, fromStart, fromNowhere]) {
+    client.close()
+  }
 })
 
 t.test('there is room for so many, and no more', async (t) => {
@@ -117,7 +121,9 @@ t.test('a large change reaches everybody, whole or as a reset', async (t) => {
   await put(test, 'last')
   await until(() => slow.events.at(-1)?.data.id === 'last')
   await until(() => client.events.at(-1)?.data.id === 'last')
-  for (const one of [slow, client]) one.close()
+  for (const one of [slow, client]) {
+    one.close()
+  }
 })
 
 t.test('a stream ends when the API does', async (t) => {

@@ -80,7 +80,9 @@ for (const options of RIGS) {
         return served.size === 2
       })
       t.same([...served].sort(), ['a', 'b'])
-      for (const id of ['words', 'beta']) await done('DELETE', `routes/${id}`)
+      for (const id of ['words', 'beta']) {
+        await done('DELETE', `routes/${id}`)
+      }
       await done('PUT', 'routes/all', { hosts, upstream: 'echo' })
     })
 

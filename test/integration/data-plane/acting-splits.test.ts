@@ -19,7 +19,9 @@ for (const rig of RIGS) {
     const it = await startControlled(t, { rig })
     const put = async (path: string, body: object): Promise<void> => {
       const { status, body: answer } = await it.call('PUT', `/v1/${path}`, body)
-      if (status > 201) throw new Error(JSON.stringify(answer))
+      if (status > 201) {
+        throw new Error(JSON.stringify(answer))
+      }
     }
     for (const [upstream, id] of [
       ['web', 'a'],
@@ -46,7 +48,9 @@ for (const rig of RIGS) {
     }
     const often = async (times: number, headers: Record<string, string> = {}) => {
       const seen = new Set<string>()
-      for (let i = 0; i < times; i++) seen.add(await who('/api/x', headers))
+      for (let i = 0; i < times; i++) {
+        seen.add(await who('/api/x', headers))
+      }
       return [...seen].sort()
     }
     const app = { hosts: ['app.test'], pathPrefix: '/api', rewrite: { stripPrefix: true } }

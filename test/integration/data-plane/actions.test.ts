@@ -25,10 +25,14 @@ function routeUnits(id: string, target: string, fields: object): Entries[] {
   const served = target.startsWith(':') ? { upstream: target.slice(1) } : {}
   const split = target.startsWith('~') ? { split: [{ upstream: 'web', weight: 1 }] } : {}
   const checked = checkRoute({ hosts: [`${id}.test`], ...served, ...split, ...fields })
-  if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+  if (!checked.ok) {
+    throw new Error(`${checked.field} ${checked.message}`)
+  }
   const { pathPrefix: prefix } = checked.value
   const action = actionOf(checked.value)
-  if (action === undefined) throw new Error(`${id} does nothing`)
+  if (action === undefined) {
+    throw new Error(`${id} does nothing`)
+  }
   return [hostUnit(`${id}.test`, [[prefix, `&${id}`]]), actionUnit(id, { target, prefix, action })]
 }
 
@@ -297,7 +301,9 @@ async function mirrors(t: Test, gateway: Gateway, api: Backend): Promise<void> {
   t.equal(copy?.headers['x-secret'], undefined)
 
   const some = api.ledger.length
-  for (let i = 0; i < 200; i++) await gateway.ask({ host: 'parts.test' })
+  for (let i = 0; i < 200; i++) {
+    await gateway.ask({ host: 'parts.test' })
+  }
   await until(() => api.ledger.length > some)
   const part = api.ledger.length - some
   t.ok(part > 20 && part < 120, `${part} of 200 at 30 %`)

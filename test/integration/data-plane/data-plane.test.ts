@@ -370,9 +370,13 @@ async function spread(
   const one = () => gateway.ask({ host: 'many.test', agent })
   const answers = await Promise.all(Array.from({ length: requests }, one))
   agent.destroy()
-  if (answers.some(({ status }) => status !== 200)) throw new Error('not all were answered')
+  if (answers.some(({ status }) => status !== 200)) {
+    throw new Error('not all were answered')
+  }
   const hits = new Map<string, number>()
-  for (const { local } of backend.ledger) hits.set(local, (hits.get(local) ?? 0) + 1)
+  for (const { local } of backend.ledger) {
+    hits.set(local, (hits.get(local) ?? 0) + 1)
+  }
   return hits
 }
 

@@ -39,7 +39,9 @@ for (const rig of RIGS) {
     const hanging = await startFaultyBackend(t, 'hang')
     const put = async (path: string, body: object): Promise<void> => {
       const answer = await it.call('PUT', `/v1/${path}`, body)
-      if (answer.status > 201) throw new Error(JSON.stringify(answer.body))
+      if (answer.status > 201) {
+        throw new Error(JSON.stringify(answer.body))
+      }
     }
     const instance = (name: string, address: string): Promise<void> => {
       const [host, port] = address.split(':')

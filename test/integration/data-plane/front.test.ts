@@ -59,7 +59,9 @@ for (const rig of ['njs', 'qjs'] as const) {
 
     t.test('a request is picked for once', async (t) => {
       const ten = async (): Promise<void> => {
-        for (let i = 0; i < 10; i++) t.match(await get('/'), { json: { id: 'web' } })
+        for (let i = 0; i < 10; i++) {
+          t.match(await get('/'), { json: { id: 'web' } })
+        }
       }
       t.equal(await during(ten), 10)
       const twice = async (): Promise<void> => {
@@ -70,7 +72,9 @@ for (const rig of ['njs', 'qjs'] as const) {
 
     t.test('one that is sent on before anybody was picked', async (t) => {
       t.match(await get('/limited/'), { json: { id: 'web' } })
-      for (let i = 0; i < 3; i++) t.match(await get('/limited/'), { json: { id: 'other' } })
+      for (let i = 0; i < 3; i++) {
+        t.match(await get('/limited/'), { json: { id: 'other' } })
+      }
       t.same(
         [await gateway.active(sidOf(web.address)), await gateway.active(sidOf(other.address))],
         [0, 0],

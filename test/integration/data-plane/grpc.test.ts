@@ -110,7 +110,9 @@ for (const rig of RIGS) {
     t.test('what routes do', async (t) => {
       const acting = async (fields: object, method: Name = 'Say', texts = ['hello']) => {
         const checked = checkRoute({ hosts: [HOST], upstream: 'echo', ...fields })
-        if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+        if (!checked.ok) {
+          throw new Error(`${checked.field} ${checked.message}`)
+        }
         const { pathPrefix: prefix } = checked.value
         const action = actionOf(checked.value) ?? {}
         const host = hostUnit(HOST, [[prefix, '&acting']])

@@ -55,7 +55,9 @@ for (const rig of RIGS) {
 
     t.test('one that refuses, and answers that are tried again', async (t) => {
       await serve([{ id: 'dead', address: await refusingAddress() }, b])
-      for (let i = 0; i < 4; i++) t.equal(((await ask()).json as Told).id, 'b')
+      for (let i = 0; i < 4; i++) {
+        t.equal(((await ask()).json as Told).id, 'b')
+      }
       await serve([a, b], { statuses: 8 })
       const { retried: before = 0 } = await gateway.counters()
       t.equal((await ask({ path: '/?status=503' })).status, 503)

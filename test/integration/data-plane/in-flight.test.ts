@@ -46,7 +46,9 @@ for (const rig of RIGS) {
         t.match(await gateway.ask({ host: 'web.test' }), { json: { id: 'b' } })
       }
       a.release()
-      for (const answer of await Promise.all(begun)) t.match(answer, { json: { id: 'a' } })
+      for (const answer of await Promise.all(begun)) {
+        t.match(answer, { json: { id: 'a' } })
+      }
       await until(isIdle)
     })
 
@@ -62,7 +64,9 @@ for (const rig of RIGS) {
         })
         bodies.forEach((body) => body.write('half'))
         // By address, the peer is chosen when all is there.
-        if (gateway.pool) await until(async () => (await gateway.active(sidA)) === 2)
+        if (gateway.pool) {
+          await until(async () => (await gateway.active(sidA)) === 2)
+        }
         return () => {
           bodies.forEach((body) => body.end('half'))
           return Promise.all(answers)
@@ -91,7 +95,9 @@ for (const rig of RIGS) {
       await until(() => a.held() + b.held() === 8)
       t.equal((await gateway.active(sidA)) + (await gateway.active(sidB)), 8)
       abort.abort()
-      for (const each of begun) await t.rejects(each)
+      for (const each of begun) {
+        await t.rejects(each)
+      }
       await until(isIdle)
     })
 
@@ -163,8 +169,11 @@ function upgraded(port: number): Promise<Socket> {
     const socket = connect(port, '127.0.0.1')
     socket.once('error', reject)
     socket.once('data', (data) => {
-      if (String(data).startsWith('HTTP/1.1 101')) resolve(socket)
-      else reject(new Error(String(data)))
+      if (String(data).startsWith('HTTP/1.1 101')) {
+        resolve(socket)
+      } else {
+        reject(new Error(String(data)))
+      }
     })
     const head =
       'GET /chat HTTP/1.1\r\nHost: web.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n'

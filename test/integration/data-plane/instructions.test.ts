@@ -20,7 +20,9 @@ const tracers = await ensureTracers((line) => t.comment(line))
 
 for (const engine of ['njs', 'qjs'] as const) {
   t.test(engine, { skip: tracers === undefined && 'valgrind cannot run here' }, async (t) => {
-    if (tracers === undefined) return
+    if (tracers === undefined) {
+      return
+    }
     for (const peers of [2, 16]) {
       const what = `${engine}, ${peers} peers`
       const most = (record[what] ?? 0) * MOST_OVER
@@ -37,7 +39,9 @@ for (const engine of ['njs', 'qjs'] as const) {
       // The pool's questions come once a second, on either side.
       t.ok(Math.abs(calls.sluice - calls.fixed) < 0.1, 'as many calls of the kernel')
     } catch (error) {
-      if (!/Operation not permitted/.test(messageOf(error))) throw error
+      if (!/Operation not permitted/.test(messageOf(error))) {
+        throw error
+      }
       t.comment('not counted here: calls of the kernel, for no process may trace another')
     }
   })

@@ -44,7 +44,9 @@ const http = (port: number, more: string): string => `
 function spawned(t: Test, program: string, args: string[]): number {
   const child = spawn(program, args, { stdio: 'ignore' })
   t.teardown(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
+    if (child.exitCode !== null || child.signalCode !== null) {
+      return
+    }
     const ended = new Promise((resolve) => child.once('exit', resolve))
     child.kill('SIGTERM')
     await ended
@@ -61,11 +63,15 @@ async function started(t: Test, nginx: string, flags: string[]) {
   const file = join(home, 'own.conf')
   const errorLog = () => readFileSync(join(home, 'error.log'), 'utf8')
   t.teardown(() => {
-    if (!t.passing() && existsSync(join(home, 'error.log'))) t.comment(errorLog())
+    if (!t.passing() && existsSync(join(home, 'error.log'))) {
+      t.comment(errorLog())
+    }
   })
   const succeed = async (line: string): Promise<string> => {
     const { code, output } = await run(line)
-    if (code !== 0) throw new Error(`${line}: ${output}`)
+    if (code !== 0) {
+      throw new Error(`${line}: ${output}`)
+    }
     return output
   }
 

@@ -26,7 +26,9 @@ for (const rig of RIGS) {
     }
     const many = async (times: number, path = '/', headers = {}): Promise<string[]> => {
       const all: string[] = []
-      for (let i = 0; i < times; i++) all.push(await to(path, headers))
+      for (let i = 0; i < times; i++) {
+        all.push(await to(path, headers))
+      }
       return all
     }
     /** Requests that their backends keep until they are released. */
@@ -59,8 +61,11 @@ for (const rig of RIGS) {
         await serve(peers(), { balance }, { main: ['a', 'b', 'c'] })
         const release = await hold(6)
         const held = backends.map((backend) => backend.held())
-        if (balance === 'c') t.same(held, [2, 2, 2])
-        else t.ok(Math.max(...held) <= 4, String(held))
+        if (balance === 'c') {
+          t.same(held, [2, 2, 2])
+        } else {
+          t.ok(Math.max(...held) <= 4, String(held))
+        }
         t.same((await release()).length, 6)
       })
     }
@@ -228,7 +233,9 @@ for (const rig of RIGS) {
       await serve([dead, ...peers()], { balance: 'r' }, { main: ['d', 'a'] })
       t.equal(count(await many(4), 'a'), 4)
       const answer = await gateway.admin('GET', '/events?from=0')
-      if (answer.status === 404) return t.comment('no such call yet')
+      if (answer.status === 404) {
+        return t.comment('no such call yet')
+      }
       const { events } = answer.json as { events: string[] }
       t.ok(events.includes(`f${sidOf(dead.address)}`))
     })

@@ -55,8 +55,9 @@ for (const rig of RIGS) {
 
     t.test('a peer that refuses', async (t) => {
       await serve(refusing, good.address)
-      for (let i = 0; i < 20; i++)
+      for (let i = 0; i < 20; i++) {
         t.match(await gateway.ask({ host: 'web.test' }), { json: { id: 'good' } })
+      }
       t.match(await gateway.ask(post), whole, 'of the POST nothing had been sent')
       t.match(
         await ask({ ...post, port: gateway.userPort, chunkBytes: 20_000 }),
@@ -67,8 +68,9 @@ for (const rig of RIGS) {
 
     t.test('a peer that resets before an answer', async (t) => {
       await serve(reset.address, good.address)
-      for (let i = 0; i < 20; i++)
+      for (let i = 0; i < 20; i++) {
         t.match(await gateway.ask({ host: 'web.test' }), { json: { id: 'good' } })
+      }
       good.ledger.length = 0
       const before = reset.hits()
       t.equal((await gateway.ask(post)).status, 502, 'a POST is not sent twice')
@@ -83,9 +85,14 @@ for (const rig of RIGS) {
         const question = { ...post, method, port: gateway.userPort, chunkBytes: 20_000 }
         // The answer may come before all is sent, and then the connection may be reset under the rest.
         const answer = await ask(question).catch(() => undefined)
-        if (answer?.status === 200) t.match(answer, whole)
-        else t.match(answer?.status ?? 502, 502)
-        for (const { bytes } of good.ledger) t.equal(bytes, BODY.length)
+        if (answer?.status === 200) {
+          t.match(answer, whole)
+        } else {
+          t.match(answer?.status ?? 502, 502)
+        }
+        for (const { bytes } of good.ledger) {
+          t.equal(bytes, BODY.length)
+        }
       }
       t.match(await gateway.ask({ ...post, method: 'PUT' }), whole, 'buffered, it is sent again')
     })

@@ -36,7 +36,9 @@ for (const rig of RIGS) {
     const users = Array.from({ length: 24 }, (_, i) => ({ 'x-user': `user-${i}` }))
     const each = async (): Promise<string> => {
       const all: string[] = []
-      for (const user of users) all.push(await to(user))
+      for (const user of users) {
+        all.push(await to(user))
+      }
       return all.join('')
     }
 
@@ -52,7 +54,9 @@ for (const rig of RIGS) {
     t.test('who meets none is drawn', async (t) => {
       await serve(':next\thttp_x_canary=always', '1 :web', '1 :next')
       const all = new Set<string>()
-      for (let i = 0; i < 60; i++) all.add(await to())
+      for (let i = 0; i < 60; i++) {
+        all.add(await to())
+      }
       t.same([...all].sort(), ['a', 'b'])
     })
 
@@ -71,7 +75,9 @@ for (const rig of RIGS) {
       await serve('=other header:x-user', '3 :next', '3 :web')
       t.not(await each(), after, 'another seed')
       const strangers = new Set<string>()
-      for (let i = 0; i < 60; i++) strangers.add(await to())
+      for (let i = 0; i < 60; i++) {
+        strangers.add(await to())
+      }
       t.equal(strangers.size, 2, 'who has no such text is drawn')
     })
 
@@ -117,7 +123,9 @@ for (const rig of RIGS) {
         await gateway.setTable(sticky('next', 0), sticky('web', 1), host, split)
         for (const { id } of backends) {
           const cookie = `sl=${tokenOf(id)}`
-          for (let i = 0; i < 12; i++) t.equal(await to({ cookie }), id)
+          for (let i = 0; i < 12; i++) {
+            t.equal(await to({ cookie }), id)
+          }
         }
         const [given = ''] = (await ask()).headers['set-cookie'] ?? []
         t.match(given, /^sl=[ab]{16}; Path=\/$/)

@@ -35,8 +35,9 @@ async function bench(t: Parameters<typeof startControlled>[0], rig: Rig): Promis
   /** With status 200, all gateways have it. */
   const change = async (method: string, path: string, body?: object): Promise<void> => {
     const answer = await call(method, `/v1/upstreams/${path}`, body)
-    if (answer.status > 201)
+    if (answer.status > 201) {
       throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
+    }
   }
   const visit: Bench['visit'] = async (cookie, host = 'shop.localhost') => {
     const answer = await gateway.ask({ host, headers: cookie === undefined ? {} : { cookie } })
@@ -60,7 +61,9 @@ async function bench(t: Parameters<typeof startControlled>[0], rig: Rig): Promis
     visit,
     kept,
     pooled: async (cookie, backend) => {
-      if (gateway.pool) await until(() => isPooled(cookie, backend), { what: 'the pool' })
+      if (gateway.pool) {
+        await until(() => isPooled(cookie, backend), { what: 'the pool' })
+      }
     },
     register: ({ id, host, port }, as = id, upstream = 'shop') =>
       change('PUT', `${upstream}/instances/${as}`, { host, port }),
@@ -74,7 +77,9 @@ for (const rig of RIGS) {
   t.test(rig, async (t) => {
     const { visit, kept, pooled, register, policy, drain } = await bench(t, rig)
     const [a, b, moved] = await Promise.all(['a', 'b', 'moved'].map((id) => startBackend(t, id)))
-    if (a === undefined || b === undefined || moved === undefined) throw new Error('no backends')
+    if (a === undefined || b === undefined || moved === undefined) {
+      throw new Error('no backends')
+    }
     const cookieOf = (id: string): string => `sl=${tokenOf('main', 'shop', id)}`
     await policy({ ...STICKY, sameSite: 'strict' })
     await register(a)
@@ -117,7 +122,9 @@ for (const rig of RIGS) {
       t.same(await visit(cookieOf('a')), { by: 'b', cookie: cookieOf('b') + ATTRIBUTES })
       await policy({ ...STICKY, sameSite: 'strict', keepDraining: true })
       t.same(await kept(cookieOf('a')), ['a'])
-      for (let i = 0; i < 4; i++) t.equal((await visit()).by, 'b', 'nobody new')
+      for (let i = 0; i < 4; i++) {
+        t.equal((await visit()).by, 'b', 'nobody new')
+      }
       await policy({ ...STICKY, sameSite: 'strict' })
       await drain('a', 'undrain')
       t.same(await kept(cookieOf('a')), ['a'])

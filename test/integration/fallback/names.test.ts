@@ -18,9 +18,12 @@ const LONG = 'x'.repeat(63)
 const LONGEST = [LONG, LONG, LONG, 'y'.repeat(61)].join('.')
 
 const PORTS: Record<string, number> = {}
-for (const name of ['plain', 'paths', 'wild', 'wildpaths', 'narrow', LONG, `a${'-'.repeat(44)}b`])
+for (const name of ['plain', 'paths', 'wild', 'wildpaths', 'narrow', LONG, `a${'-'.repeat(44)}b`]) {
   PORTS[name] = 0
-for (let length = 40; length <= 50; length++) PORTS['n'.repeat(length)] = 0
+}
+for (let length = 40; length <= 50; length++) {
+  PORTS['n'.repeat(length)] = 0
+}
 
 const ROUTES = {
   longest: { hosts: [LONGEST], upstream: 'plain' },
@@ -89,7 +92,9 @@ function serve(t: Tap, ports: Record<string, number>, routes: object): Promise<n
 
 async function startBackends(t: Tap): Promise<Record<string, number>> {
   const ports: Record<string, number> = {}
-  for (const name of Object.keys(PORTS)) ports[name] = (await startBackend(t, name)).port
+  for (const name of Object.keys(PORTS)) {
+    ports[name] = (await startBackend(t, name)).port
+  }
   return ports
 }
 

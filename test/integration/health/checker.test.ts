@@ -17,7 +17,9 @@ const host = '127.0.0.1'
 
 function policy(given: object = {}): CheckPolicy {
   const checked = checkCheckPolicy({ type: 'http', intervalMs: 500, ...given })
-  if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+  if (!checked.ok) {
+    throw new Error(`${checked.field} ${checked.message}`)
+  }
   // Below what a policy may have, for tests that wait for many checks.
   return { ...checked.value, intervalMs: 40, timeoutMs: 5000, jitterPercent: 0, ...given }
 }
@@ -229,7 +231,9 @@ t.test(
       Array.from({ length: 10_000 }, (_, index) => at(port, given, `web/${index}`))
     checker.setTargets(targets())
     t.equal(checker.verdicts().size, 10_000)
-    for (let round = 0; round < 20; round++) checker.setTargets(targets())
+    for (let round = 0; round < 20; round++) {
+      checker.setTargets(targets())
+    }
     await until(() => checker.counts().passed === 10_000, { deadlineMs: 60_000, intervalMs: 100 })
     checker.setTargets(targets())
     t.match(checker.counts(), { instances: 10_000, passed: 10_000, failed: 0, running: 0 })

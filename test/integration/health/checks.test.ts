@@ -32,7 +32,9 @@ const TYPES = Object.keys(CHECKS)
 
 function policy(given: object): CheckPolicy {
   const checked = checkCheckPolicy(given)
-  if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+  if (!checked.ok) {
+    throw new Error(`${checked.field} ${checked.message}`)
+  }
   return checked.value
 }
 
@@ -140,7 +142,9 @@ t.test('a body of 100 MB is left after 64 KB', async (t) => {
     const more = (): void => {
       while (sent < most && !response.destroyed) {
         sent += chunk.length
-        if (!response.write(chunk)) return
+        if (!response.write(chunk)) {
+          return
+        }
       }
     }
     response.on('drain', more)
@@ -153,7 +157,9 @@ t.test('a body of 100 MB is left after 64 KB', async (t) => {
 
 t.test('every type says that nobody listens', async (t) => {
   const port = await freePort()
-  for (const type of TYPES) t.same(await ask(port, { type }), failed('refused'), type)
+  for (const type of TYPES) {
+    t.same(await ask(port, { type }), failed('refused'), type)
+  }
 })
 
 t.test('every type gives up on an instance that accepts and hangs', async (t) => {

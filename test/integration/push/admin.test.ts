@@ -290,11 +290,15 @@ for (const rig of RIGS) {
     t.test('forget', async (t) => {
       const writer = eventWriter(gateway.userPort)
       const other = 'e'.repeat(32)
-      for (const kind of ['c', 't', 'n']) await writer.count(`${kind}${other}`, 7)
+      for (const kind of ['c', 't', 'n']) {
+        await writer.count(`${kind}${other}`, 7)
+      }
       await writer.count(`c${SID}`, 1)
       t.match(await admin('POST', '/forget', { sids: ['x'] }), { status: 400 })
       t.match(await admin('POST', '/forget', { sids: [other] }), { json: { ok: true } })
-      for (const kind of ['c', 't', 'n']) t.equal(await writer.count(`${kind}${other}`), '-')
+      for (const kind of ['c', 't', 'n']) {
+        t.equal(await writer.count(`${kind}${other}`), '-')
+      }
       t.not(await writer.count(`c${SID}`), '-')
     })
 
@@ -341,13 +345,18 @@ for (const rig of RIGS) {
           to: revision + 1,
           operations,
         })
-        if (answer.status === 200) revision += 1
-        else t.equal(answer.status, 507)
+        if (answer.status === 200) {
+          revision += 1
+        } else {
+          t.equal(answer.status, 507)
+        }
         return answer.status === 200
       }
       let written = 0
       for (const size of [2000, 500, 100, 30, 1]) {
-        while (written < 5000 && (await put([[`:f${written}#0`, 'x'.repeat(size)]]))) written += 1
+        while (written < 5000 && (await put([[`:f${written}#0`, 'x'.repeat(size)]]))) {
+          written += 1
+        }
       }
       t.match(await gateway.ask({ host: 'web.test' }), { status: 200, json: { id: 'a' } })
       t.ok(await put([[':f0#0', null]]), 'a delta that only deletes')
@@ -373,7 +382,9 @@ for (const rig of RIGS) {
         Array.from({ length: 16 }, () => admin('POST', '/delta', delta)),
       )
       t.equal(answers.filter(({ status }) => status === 200).length, 1)
-      for (const { status } of answers) t.ok(status === 200 || status === 409)
+      for (const { status } of answers) {
+        t.ok(status === 200 || status === 409)
+      }
       t.equal((await gateway.state()).revision, revision + 1)
     })
 

@@ -83,7 +83,9 @@ async function bench(
   }
   t.teardown(async () => {
     await self.controller.close()
-    if (own) await registry.close()
+    if (own) {
+      await registry.close()
+    }
   })
   return self
 }
@@ -298,7 +300,9 @@ t.test(
   async (t) => {
     const backends = await Promise.all(['a', 'b'].map((id) => startBackend(t, id)))
     const self = await bench(t, 'njs', { suspects: { holdMs: 60_000 } })
-    for (const backend of backends) await self.put('web', backend)
+    for (const backend of backends) {
+      await self.put('web', backend)
+    }
     await applied(self.controller, await self.put('api', backends[0] as Backend))
     await self.controller.close()
     const keys = ['instances/web/a', 'instances/web/b', 'instances/api/a']
@@ -395,7 +399,9 @@ t.test('a thousand upstreams: batches, then single changes, all of them served',
     value,
   }))
   await applied(self.controller, await self.commit(...many))
-  for (const i of [0, 499, 999]) t.same(await self.served(`u${i}.localhost`, 1), { a: 1 })
+  for (const i of [0, 499, 999]) {
+    t.same(await self.served(`u${i}.localhost`, 1), { a: 1 })
+  }
   const { revision } = await self.gateway.state()
   t.equal(revision, self.controller.desired().revision)
   const some = many

@@ -69,7 +69,9 @@ class Cut extends GatewayClient {
 
 function web(policy: object, peers: number): Unit {
   const checked = checkPolicy(policy)
-  if (!checked.ok) throw new Error(checked.message)
+  if (!checked.ok) {
+    throw new Error(checked.message)
+  }
   const instances = Array.from({ length: peers }, (_, i): [string, DesiredInstance] => {
     const record = { host: '10.0.0.1', port: i + 1, weight: 1, state: 'up' as const }
     return [`i${i}`, { id: `i${i}`, record, override: undefined, suspect: undefined, revision: 1 }]
@@ -100,7 +102,9 @@ t.test('nothing is left of a push that was cut off, in whichever part', async (t
     })
     pusher.start()
     await until(() => client.isCut || pusher.applied > 0, { what: 'the push or its end' })
-    if (!client.isCut) await pusher.close()
+    if (!client.isCut) {
+      await pusher.close()
+    }
     await client.close()
     return client.isCut
   }
@@ -118,7 +122,9 @@ t.test('nothing is left of a push that was cut off, in whichever part', async (t
   ] as const) {
     for (let left = 0; ; left++) {
       await push(before)
-      if (!(await push(half, left))) break
+      if (!(await push(half, left))) {
+        break
+      }
       cuts++
       await push(few)
       const client = new GatewayClient(homePaths(gateway.home).adminSocket)

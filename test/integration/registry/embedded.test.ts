@@ -118,7 +118,9 @@ function largest(folder: string, ending: string): string {
   const files = readdirSync(folder).filter((name) => name.endsWith(ending))
   const sized = files.map((name) => ({ name, size: readFileSync(join(folder, name)).length }))
   const [first] = sized.sort((a, b) => b.size - a.size)
-  if (first === undefined) throw new Error(`no ${ending} in ${folder}`)
+  if (first === undefined) {
+    throw new Error(`no ${ending} in ${folder}`)
+  }
   return join(folder, first.name)
 }
 

@@ -127,7 +127,9 @@ t.test('compaction during an outage: listed again, nothing missed', async (t) =>
   const watch = await follow(registry)
   proxy.cut()
   await offline(watch, 10_000)
-  for (let i = 0; i < 100; i++) await direct.commit([put(`n${i}`, `${i}`)])
+  for (let i = 0; i < 100; i++) {
+    await direct.commit([put(`n${i}`, `${i}`)])
+  }
   const { revision } = await direct.commit([{ type: 'delete', key: `${at}goes` }])
   await etcd.compact()
   proxy.heal()
@@ -155,7 +157,9 @@ t.test('cut as soon as the watch stands, 20 times: no update is lost', async (t)
     onChanges: (changes) => seen.push(...changes.map(({ key }) => key)),
     onConnected: (connected) => {
       // In the very turn in which the "created" reply is read: what comes behind it is gone.
-      if (!connected || !armed) return
+      if (!connected || !armed) {
+        return
+      }
       armed = false
       proxy.cut()
     },
@@ -165,7 +169,9 @@ t.test('cut as soon as the watch stands, 20 times: no update is lost', async (t)
   for (let round = 1; round <= 20; round++) {
     proxy.cut()
     const written = Array.from({ length: 5 }, (_, i) => put(`r${round}-${i}`))
-    for (const operation of written) await direct.commit([operation])
+    for (const operation of written) {
+      await direct.commit([operation])
+    }
     expected.push(...written.map(({ key }) => key))
     armed = true
     proxy.heal()
@@ -242,7 +248,9 @@ t.test('TLS with client certificates', async (t) => {
 t.test('another store than before is told as such', async (t) => {
   const etcd = await start(t)
   const registry = open(t, urlOf({ port: etcd.clientPort }), { auditMs: 1000 })
-  for (const id of ['a', 'b', 'c', 'd']) await registry.commit([put(id)])
+  for (const id of ['a', 'b', 'c', 'd']) {
+    await registry.commit([put(id)])
+  }
   const watch = await follow(registry)
 
   t.test('wiped', async (t) => {
@@ -259,7 +267,9 @@ t.test('another store than before is told as such', async (t) => {
     const known = watch.revision
     const before = watch.listings.length
     await etcd.wipe()
-    for (let i = 0; i < known + 5; i++) await etcd.ctl('put', `${ROOT}${at}x${i % 3}`, `${i}`)
+    for (let i = 0; i < known + 5; i++) {
+      await etcd.ctl('put', `${ROOT}${at}x${i % 3}`, `${i}`)
+    }
     await until(() => watch.listings.slice(before).some(({ restored }) => restored), {
       deadlineMs: 20_000,
       what: 'a listing of the other store',
@@ -338,7 +348,9 @@ t.test('a slow link is slow, and nothing else', async (t) => {
   const watch = await follow(registry)
   proxy.delay(150)
   let last = 0
-  for (let i = 0; i < 5; i++) last = (await registry.commit([put(`k${i}`)])).revision
+  for (let i = 0; i < 5; i++) {
+    last = (await registry.commit([put(`k${i}`)])).revision
+  }
   await watch.whenAt(last)
   t.ok(watch.connected.every(({ connected }) => connected))
   t.same(watch.faults, [])

@@ -64,9 +64,14 @@ t.test('what an agent may not write is refused by field, and nothing of it happe
   for (const [operation, code, field] of refused) {
     const name = JSON.stringify(operation).slice(0, 90)
     const commit = agent.commit([good, operation])
-    if (code === '') await t.resolves(commit, name)
-    else await t.rejects(commit, { code, field }, name)
-    if (code !== '') t.same((await agent.list('')).entries, [], 'nothing of it happened')
+    if (code === '') {
+      await t.resolves(commit, name)
+    } else {
+      await t.rejects(commit, { code, field }, name)
+    }
+    if (code !== '') {
+      t.same((await agent.list('')).entries, [], 'nothing of it happened')
+    }
   }
   t.equal((await agent.list('')).entries.length, 2)
 })
@@ -173,7 +178,9 @@ t.test('another store behind the controller is told as such', async (t) => {
   const folder = temporaryFolder(t)
   const first = await startController(join(folder, 'one'))
   const agent = open(t, first.port)
-  for (let i = 0; i < 5; i++) await agent.commit([put(KEY, value(i + 1))])
+  for (let i = 0; i < 5; i++) {
+    await agent.commit([put(KEY, value(i + 1))])
+  }
   const watch = await new Recorder(agent, ['instances/']).whenOnline()
   await first.stop()
   const second = await startController(join(folder, 'two'), first.port)

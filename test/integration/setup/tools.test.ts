@@ -18,7 +18,9 @@ t.test('etcd keeps what it has over a kill, and nothing over a wipe', async (t) 
 t.test('etcd forgets its history when told to', async (t) => {
   const etcd = await startEtcd()
   t.teardown(() => etcd.stop())
-  for (const value of ['one', 'two']) await etcd.ctl('put', '/sluice/a', value)
+  for (const value of ['one', 'two']) {
+    await etcd.ctl('put', '/sluice/a', value)
+  }
   await etcd.compact()
   await t.rejects(etcd.ctl('get', '/sluice/a', '--rev=2'), /compacted/)
 })

@@ -138,7 +138,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const { done, put, greeted, gateway, controller } = await bench(t, rig)
     const start = async (id: string) => startTls(t, id, await authority.issue([`${id}.test`]))
     const [exact, near, far] = [await start('exact'), await start('near'), await start('far')]
-    for (const each of [exact, near, far]) await put(each.id, each)
+    for (const each of [exact, near, far]) {
+      await put(each.id, each)
+    }
     await done('PUT', '/v1/routes/exact', { sni: ['a.b.test'], upstream: 'exact' })
     await done('PUT', '/v1/routes/near', { sni: ['*.b.test'], upstream: 'near' })
     await done('PUT', '/v1/routes/far', { sni: ['.test'], upstream: 'far' })
@@ -178,7 +180,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const pem = await authority.issue(['a.test'])
     const [a, b] = [await startTls(t, 'a', pem), await startTls(t, 'b', pem)]
     const plain = await startTcp(t, 'plain')
-    for (const each of [a, b]) await put(each.id, each)
+    for (const each of [a, b]) {
+      await put(each.id, each)
+    }
     await put('db', plain)
     await done('PUT', '/v1/routes/db', { port, protocol: 'tcp', upstream: 'db' })
     t.same(await greetedAt(port, 2), { plain: 2 })

@@ -112,7 +112,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       await instance('tls', await startTls(t, id, pem))
     }
     const policy = { balance: 'hash', hash: { key: 'address' } }
-    for (const upstream of ['db', 'tls']) await done('PUT', `/v1/upstreams/${upstream}`, { policy })
+    for (const upstream of ['db', 'tls']) {
+      await done('PUT', `/v1/upstreams/${upstream}`, { policy })
+    }
     await done('PUT', '/v1/routes/db', { port, protocol: 'tcp', upstream: 'db' })
     await done('PUT', '/v1/routes/plain', { port: plain, protocol: 'tcp', upstream: 'db' })
     await done('PUT', '/v1/routes/tls', { sni: ['db.test'], upstream: 'tls' })

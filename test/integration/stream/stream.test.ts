@@ -219,7 +219,9 @@ for (const rig of RIGS) {
     let isOver = false
     const found = new Set<string>()
     const load = Array.from({ length: 4 }, async () => {
-      while (!isOver) Object.keys(await greeted(port, 5)).forEach((who) => found.add(who))
+      while (!isOver) {
+        Object.keys(await greeted(port, 5)).forEach((who) => found.add(who))
+      }
     })
     for (let i = 0; i < 10; i++) {
       const [going, staying] = i % 2 === 0 ? [b, a] : [a, b]
@@ -310,13 +312,17 @@ for (const rig of RIGS) {
       put('routes/dns', { port, protocol: 'udp', upstream: 'dns' }),
     )
     const answers: string[] = []
-    for (let i = 0; i < 30; i++) answers.push(await askUdp(port, `q${i}`))
+    for (let i = 0; i < 30; i++) {
+      answers.push(await askUdp(port, `q${i}`))
+    }
     t.same(
       answers.map((text) => text.slice(2)),
       answers.map((_, i) => `q${i}`),
     )
     t.same([...new Set(answers.map((text) => text[0]))].sort(), ['a', 'b'])
     await commit(drain('dns', a))
-    for (let i = 0; i < 20; i++) t.equal(await askUdp(port, `r${i}`), `b r${i}`)
+    for (let i = 0; i < 20; i++) {
+      t.equal(await askUdp(port, `r${i}`), `b r${i}`)
+    }
   })
 }

@@ -104,7 +104,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await Promise.all(quiet.map((client) => client.line())), ['', '', ''], 'closed')
     await until(() => said >= 20, { what: 'more than the silence that is allowed' })
     clearInterval(talk)
-    for (let i = 1; i <= said; i++) t.equal(await busy.line(), String(i))
+    for (let i = 1; i <= said; i++) {
+      t.equal(await busy.line(), String(i))
+    }
     patient.socket.write('still here\n')
     t.equal(await patient.line(), 'still here', 'a route without')
     await patient.end()
@@ -115,7 +117,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const it = await bench(t, rig)
     const { route, put, port, other, done, controller } = it
     const [a, b] = [await startTold(t, 'a', undefined, '127.9.8.3'), await startTold(t, 'b')]
-    for (const each of [a, b]) await put('db', each)
+    for (const each of [a, b]) {
+      await put('db', each)
+    }
     const tuned = { ...told, timeouts: { idleMs: 60_000 } }
     await route('db', { port, protocol: 'tcp', upstream: 'db', ...tuned })
     const who = async (at = port) => {
@@ -126,7 +130,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     }
     const many = async (n: number) => {
       const all: string[] = []
-      for (let i = 0; i < n; i++) all.push(await who())
+      for (let i = 0; i < n; i++) {
+        all.push(await who())
+      }
       return [...new Set(all)].sort()
     }
     t.same(await many(30), ['a', 'b'])
@@ -184,7 +190,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
 
   t.test(`${rig}: a route that changes all the time loses nobody`, async (t) => {
     const { route, put, port, httpsPort } = await bench(t, rig)
-    for (const id of ['a', 'b']) await put('db', await startTcp(t, id))
+    for (const id of ['a', 'b']) {
+      await put('db', await startTcp(t, id))
+    }
     await put('tls', await startTls(t, 'c', await authority.issue(['db.test'])))
     const ways = [{}, ...[60_000, 3_600_000].map((idleMs) => ({ timeouts: { idleMs } }))]
     const change = async (way: object) => {
@@ -207,9 +215,13 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       return who
     }
     const clients = [asking(), asking(), asking()]
-    for (let i = 1; i <= 30; i++) await change(ways[i % ways.length] ?? {})
+    for (let i = 1; i <= 30; i++) {
+      await change(ways[i % ways.length] ?? {})
+    }
     isOver = true
-    for (const who of await Promise.all(clients)) t.same(Object.keys(who).sort(), ['a', 'b', 'c'])
+    for (const who of await Promise.all(clients)) {
+      t.same(Object.keys(who).sort(), ['a', 'b', 'c'])
+    }
   })
 
   t.test(`${rig}: a proxy's word is passed on`, async (t) => {

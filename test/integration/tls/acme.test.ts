@@ -31,9 +31,13 @@ async function startStandalone(t: Test): Promise<string> {
 
 function redirectUnits(): Entries[] {
   const checked = checkRoute({ hosts: ['secure.test'], redirect: { scheme: 'https' } })
-  if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+  if (!checked.ok) {
+    throw new Error(`${checked.field} ${checked.message}`)
+  }
   const action = actionOf(checked.value)
-  if (action === undefined) throw new Error('no redirect')
+  if (action === undefined) {
+    throw new Error('no redirect')
+  }
   return [
     hostUnit('secure.test', [['/', '&secure']]),
     actionUnit('secure', { target: '-', prefix: '/', action }),

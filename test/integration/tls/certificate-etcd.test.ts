@@ -31,26 +31,36 @@ t.test('put at one gateway, shown at both; etcd may go and come back', async (t)
     return (answer.body as { fingerprint: string }).fingerprint
   }
   const shown = await put('app.test')
-  for (const it of [here, there]) t.equal((await it.shake('app.test')).fingerprint, shown)
+  for (const it of [here, there]) {
+    t.equal((await it.shake('app.test')).fingerprint, shown)
+  }
   const renewed = await put('app.test')
-  for (const it of [here, there]) t.equal((await it.shake('app.test')).fingerprint, renewed)
+  for (const it of [here, there]) {
+    t.equal((await it.shake('app.test')).fingerprint, renewed)
+  }
 
   await etcd.kill9()
   await until(() => !there.controller.registryView().connected, { what: 'etcd to be missed' })
-  for (const it of [here, there]) t.equal((await it.shake('app.test')).fingerprint, renewed)
+  for (const it of [here, there]) {
+    t.equal((await it.shake('app.test')).fingerprint, renewed)
+  }
   await there.stop()
   t.equal((await there.shake('app.test')).fingerprint, renewed, 'neither etcd nor controller')
   await etcd.restart()
   await there.start()
   t.equal((await there.shake('app.test')).fingerprint, renewed)
   const after = await put('app.test')
-  for (const it of [here, there]) t.equal((await it.shake('app.test')).fingerprint, after)
+  for (const it of [here, there]) {
+    t.equal((await it.shake('app.test')).fingerprint, after)
+  }
 
   const instance = { host: '10.0.0.1', port: 80 }
   t.match(await here.call('PUT', '/v1/upstreams/web/instances/a', instance), { status: 201 })
   await etcd.wipe()
   await until(() => there.controller.suspects().length > 0, { what: 'the loss to be held' })
-  for (const it of [here, there]) t.equal((await it.shake('app.test')).fingerprint, after)
+  for (const it of [here, there]) {
+    t.equal((await it.shake('app.test')).fingerprint, after)
+  }
   const again = await put('app.test')
   // What gateways say of themselves was wiped too: until they say it anew, no change waits for them.
   for (const it of [here, there]) {

@@ -253,8 +253,9 @@ t.test('a key is in no log, answer, event or metric', async (t) => {
   await it.registry.commit([operation])
   await until(() => told.some((line) => line.includes('registry value refused')))
   const reads = ['/v1/certificates', PATH, '/v1/gateways', '/readyz?verbose', '/metrics']
-  for (const path of [...reads, '/v1/explain?host=app.test', '/openapi.json'])
+  for (const path of [...reads, '/v1/explain?host=app.test', '/openapi.json']) {
     await say('GET', path)
+  }
   await say('GET', '/v1/registry/list?prefix=certificates/')
   t.match(await it.shake('app.test', authority.pem), { distrust: undefined })
   await it.gateway.ask({ path: '/', host: 'app.test' })

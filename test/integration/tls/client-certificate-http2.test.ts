@@ -50,7 +50,9 @@ const SUBJECTS = {
       count: () => instance.calls.length,
       shown: async () => {
         const { code, details, texts } = await client.call('Chat', ['one', 'two'])
-        if (texts.length === 0) return [code, details]
+        if (texts.length === 0) {
+          return [code, details]
+        }
         t.match({ code, texts }, { code: 0, texts: ['one', 'two'] })
         return instance.calls.at(-1)?.shown
       },
@@ -116,7 +118,9 @@ async function tryIt(t: Test, it: Controlled, protocol: keyof typeof SUBJECTS): 
 for (const rig of RIGS) {
   for (const protocol of ['grpc', 'h2'] as const) {
     // Debian stable's nginx speaks no HTTP/2 to instances (h2.test.ts).
-    if (rig === 'stable' && protocol === 'h2') continue
+    if (rig === 'stable' && protocol === 'h2') {
+      continue
+    }
     t.test(`${rig}: ${protocol}`, async (t) => {
       const settings = { trustedCa: ours.path }
       await tryIt(t, await startControlled(t, { rig, trustedCa: ours.pem, settings }), protocol)

@@ -105,7 +105,9 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const served = new Set<string>()
     await until(async () => served.add(seen(await it.ask('app.test')).id).size === 2)
     await it.done('POST', '/v1/upstreams/web/instances/a/drain')
-    for (let i = 0; i < 10; i++) t.equal(seen(await it.ask('app.test')).id, 'b', 'drained')
+    for (let i = 0; i < 10; i++) {
+      t.equal(seen(await it.ask('app.test')).id, 'b', 'drained')
+    }
     const logged = () => it.gateway.accessLog().find(({ uri }) => uri === '/a%20b?c')
     await until(() => logged() !== undefined, { what: 'the access log' })
     t.match(logged(), {

@@ -152,7 +152,9 @@ t.test('a list is right when each of it is, whatever stands in it', async (t) =>
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 6 }), (operations) => {
       const list: unknown = JSON.parse(JSON.stringify(operations) ?? '[]')
-      if (!Array.isArray(list)) return
+      if (!Array.isArray(list)) {
+        return
+      }
       const singly = list.map((each: unknown) =>
         fieldOf(checkedDelta({ ...delta, operations: [each] })),
       )
@@ -181,7 +183,9 @@ t.test('a value is refused for its length alone', async (t) => {
   )
   t.ok(isTableValue(':web', '\n'.repeat(MAX_VALUE_BYTES)), 'whose JSON is longer')
   t.ok(isTableValue(':web', 'say "a\\b"'))
-  for (const bad of ['\v', '\u007f', '\ud800', 'a\0']) t.notOk(isTableValue(':web', bad))
+  for (const bad of ['\v', '\u007f', '\ud800', 'a\0']) {
+    t.notOk(isTableValue(':web', bad))
+  }
 })
 
 t.test('records are read back as they were written', async (t) => {

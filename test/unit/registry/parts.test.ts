@@ -74,7 +74,9 @@ t.test('server-sent events are the same, however they are cut', async (t) => {
     async function* body() {
       yield* chunks
     }
-    for await (const event of readEvents(body())) events.push(event)
+    for await (const event of readEvents(body())) {
+      events.push(event)
+    }
     return events
   }
   const expected = [
@@ -130,10 +132,14 @@ t.test('the embedded state is what a plain map would be, in any order of steps',
             t.same(state.listing(prefixes).entries, model.list(prefixes))
           }
         } else if (act === 'end') {
-          if (lease === '') continue
+          if (lease === '') {
+            continue
+          }
           draft.endLease(lease, true)
           for (const [key, stored] of model.entries) {
-            if (stored.lease === lease) model.entries.delete(key)
+            if (stored.lease === lease) {
+              model.entries.delete(key)
+            }
           }
         } else if (act === 'delete') {
           draft.commit([{ type: 'delete', key }])

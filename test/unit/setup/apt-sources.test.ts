@@ -61,6 +61,8 @@ t.test('where there is none, none is made up', async (t) => {
 function etcApt(t: Test, files: Record<string, string>): string {
   const folder = temporaryFolder(t, 'apt')
   mkdirSync(join(folder, 'sources.list.d'))
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), `${text}\n`)
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(folder, name), `${text}\n`)
+  }
   return folder
 }

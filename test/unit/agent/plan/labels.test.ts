@@ -39,7 +39,9 @@ function check(cases: Case[]): void {
       each.refused?.forEach((pattern, i) => t.match(refused[i], pattern))
       t.equal(reading.warnings.length, each.warnings?.length ?? 0, reading.warnings.join('; '))
       each.warnings?.forEach((pattern, i) => t.match(reading.warnings[i], pattern))
-      if (each.why) t.match(reading.why.join('; '), each.why)
+      if (each.why) {
+        t.match(reading.why.join('; '), each.why)
+      }
       t.equal(reading.asked, each.asked ?? true)
     })
   }

@@ -23,7 +23,9 @@ function stateOf(changes: Partial<Container>, signalled = false, answered = true
     answered: new Set(answered ? [ANSWERED] : []),
   })
   const value = entries.get('instances/web/node-1:web-1:80')
-  if (value === undefined) return {}
+  if (value === undefined) {
+    return {}
+  }
   const { state, reason } = JSON.parse(value) as InstanceRecord
   return { state, ...(reason !== undefined && { reason }) }
 }

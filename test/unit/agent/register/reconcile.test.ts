@@ -30,8 +30,11 @@ function apply(
 ): Map<string, Registered> {
   const after = new Map(registered)
   for (const operation of commits.flat()) {
-    if (operation.type === 'delete') after.delete(operation.key)
-    else after.set(operation.key, { value: operation.value, bound: operation.lease === LEASE })
+    if (operation.type === 'delete') {
+      after.delete(operation.key)
+    } else {
+      after.set(operation.key, { value: operation.value, bound: operation.lease === LEASE })
+    }
   }
   return after
 }
@@ -45,7 +48,11 @@ t.test('afterwards the registry holds what was wanted, under the lease', async (
         [...after].map(([key, { value }]) => [key, value]).sort(),
         [...wanted].sort(),
       )
-      for (const [key, { bound }] of after) if (!key.startsWith('routes/')) assert.ok(bound)
+      for (const [key, { bound }] of after) {
+        if (!key.startsWith('routes/')) {
+          assert.ok(bound)
+        }
+      }
       assert.deepEqual(
         reconcile(wanted, after, new Set(), LEASE).commits,
         [],
@@ -64,7 +71,9 @@ t.test('what is equal and under the lease is not touched', async () => {
           .map(({ key }) => key),
       )
       for (const [key, { value, bound }] of registered) {
-        if (bound && wanted.get(key) === value) assert.ok(!touched.has(key))
+        if (bound && wanted.get(key) === value) {
+          assert.ok(!touched.has(key))
+        }
       }
     }),
   )
@@ -79,7 +88,9 @@ t.test('an instance that goes is marked before it is deleted, in a commit of its
       }
       const flat = commits.flat()
       for (const [at, operation] of flat.entries()) {
-        if (operation.type !== 'delete' || !operation.key.startsWith('instances/')) continue
+        if (operation.type !== 'delete' || !operation.key.startsWith('instances/')) {
+          continue
+        }
         const mark = flat.slice(0, at).find(({ key }) => key === operation.key)
         assert.ok(mark?.type === 'put' && (JSON.parse(mark.value) as { gone?: true }).gone)
       }
@@ -91,7 +102,9 @@ t.test('a key of somebody else is never touched', async () => {
   fc.assert(
     fc.property(wanted, fc.uniqueArray(key), (wanted, foreign) => {
       const { commits, taken } = reconcile(wanted, new Map(), new Set(foreign), LEASE)
-      for (const { key } of commits.flat()) assert.ok(!foreign.includes(key))
+      for (const { key } of commits.flat()) {
+        assert.ok(!foreign.includes(key))
+      }
       assert.deepEqual(
         taken,
         [...wanted.keys()].filter((key) => foreign.includes(key)),

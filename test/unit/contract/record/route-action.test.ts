@@ -94,9 +94,13 @@ t.test('the largest record fits the table, and comes back as it was', async (t) 
     upstream: 'u'.repeat(63),
     maintenance: { body: `ü\n"\\\u2028${'x'.repeat(16_000)}` },
   })
-  if (!checked.ok) throw new Error(checked.message)
+  if (!checked.ok) {
+    throw new Error(checked.message)
+  }
   const action = actionOf(checked.value)
-  if (action === undefined) throw new Error('no action')
+  if (action === undefined) {
+    throw new Error('no action')
+  }
   const record = { target: `:${'u'.repeat(63)}`, prefix: checked.value.pathPrefix, action }
   const text = printActionRecord(record)
   t.ok(isTableKey('&a-route'))

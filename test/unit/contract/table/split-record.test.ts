@@ -58,12 +58,16 @@ t.test('a change moves only those whom a part gains or loses', async (t) => {
   const before = all({ a: 10, b: 45, c: 45 })
   const grown = all({ a: 20, b: 45, c: 45 })
   before.forEach((arm, i) => {
-    if (grown[i] !== arm && grown[i] !== 'a') t.fail(`${CLIENTS[i]}: ${arm} to ${grown[i]}`)
+    if (grown[i] !== arm && grown[i] !== 'a') {
+      t.fail(`${CLIENTS[i]}: ${arm} to ${grown[i]}`)
+    }
   })
   t.ok(count(grown, 'a') > count(before, 'a'))
   const gone = all({ b: 45, c: 45 })
   before.forEach((arm, i) => {
-    if (arm !== 'a' && gone[i] !== arm) t.fail(`${CLIENTS[i]}: ${arm} to ${gone[i]}`)
+    if (arm !== 'a' && gone[i] !== arm) {
+      t.fail(`${CLIENTS[i]}: ${arm} to ${gone[i]}`)
+    }
   })
   t.ok(before.every((arm, i) => arm !== 'a' || gone[i] !== undefined))
   const dealt = all({ a: 10, b: 45, c: 45 }, 'other')

@@ -30,19 +30,25 @@ function tokenise(text: string): string[] {
   let i = 0
   while (i < text.length) {
     const c = text.charAt(i)
-    if (/\s/.test(c)) i++
-    else if (c === '#') i = text.indexOf('\n', i)
-    else if (c === ';' || c === '{' || c === '}') {
+    if (/\s/.test(c)) {
+      i++
+    } else if (c === '#') {
+      i = text.indexOf('\n', i)
+    } else if (c === ';' || c === '{' || c === '}') {
       tokens.push(c)
       i++
     } else if (c === '"' || c === "'") {
       let end = i + 1
-      while (end < text.length && text.charAt(end) !== c) end += text.charAt(end) === '\\' ? 2 : 1
+      while (end < text.length && text.charAt(end) !== c) {
+        end += text.charAt(end) === '\\' ? 2 : 1
+      }
       tokens.push(text.slice(i, end + 1))
       i = end + 1
     } else {
       let end = i
-      while (end < text.length && !/[\s;{]/.test(text.charAt(end))) end++
+      while (end < text.length && !/[\s;{]/.test(text.charAt(end))) {
+        end++
+      }
       tokens.push(text.slice(i, end))
       i = end
     }
@@ -57,17 +63,28 @@ function blocks(tokens: string[]): Array<{ head: string; body: string[] }> {
   let head: string[] = []
   let body: string[] = []
   for (const token of tokens) {
-    if (token === '}') depth--
+    if (token === '}') {
+      depth--
+    }
     if (depth === 0 && token === '}') {
       found.push({ head: head.join(' '), body })
       head = []
       body = []
-    } else if (depth === 0 && token !== '{') head.push(token)
-    else if (depth > 0) body.push(token)
-    if (token === '{') depth++
-    if (depth < 0) throw new Error('unbalanced')
+    } else if (depth === 0 && token !== '{') {
+      head.push(token)
+    } else if (depth > 0) {
+      body.push(token)
+    }
+    if (token === '{') {
+      depth++
+    }
+    if (depth < 0) {
+      throw new Error('unbalanced')
+    }
   }
-  if (depth !== 0 || head.length > 0) throw new Error('unbalanced')
+  if (depth !== 0 || head.length > 0) {
+    throw new Error('unbalanced')
+  }
   return found
 }
 
@@ -102,7 +119,9 @@ function desired(
   })
   const checked = Object.entries(routes).map(([id, value]) => {
     const record = checkRoute(value)
-    if (!record.ok) throw new Error(record.message)
+    if (!record.ok) {
+      throw new Error(record.message)
+    }
     return [id, { id, record: record.value, revision: 1 }] as const
   })
   return {
@@ -192,9 +211,12 @@ t.test(
 )
 
 t.test('no word of another kind gets into a configuration', async (t) => {
-  for (const bad of ['a;b', 'a b', 'a{', 'a\n', '#a', '"', "'", 'ü', '', 'a\\'])
+  for (const bad of ['a;b', 'a b', 'a{', 'a\n', '#a', '"', "'", 'ü', '', 'a\\']) {
     t.throws(() => plain(bad))
-  for (const bad of ['a"b', 'a\\', 'a\n', 'ü']) t.throws(() => quoted(bad))
+  }
+  for (const bad of ['a"b', 'a\\', 'a\n', 'ü']) {
+    t.throws(() => quoted(bad))
+  }
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       for (const word of [literal(text), verbatim(text)]) {
@@ -206,7 +228,9 @@ t.test('no word of another kind gets into a configuration', async (t) => {
   )
   const evil = desired({ web: [{ port: 80 }] })
   const instance = evil.upstreams.get('web')?.instances.get('i0')
-  if (instance) instance.record.host = '10.0.0.1; } server {'
+  if (instance) {
+    instance.record.host = '10.0.0.1; } server {'
+  }
   t.throws(() => renderFallback(evil, 'localhost', HOP))
 })
 
@@ -285,12 +309,16 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
     render: () => {
       const text = body.text
       const check = async () => {
-        if (refuse.check) throw new Error('refused')
+        if (refuse.check) {
+          throw new Error('refused')
+        }
       }
       return { body: text, revision: 5, check }
     },
     apply: async () => {
-      if (refuse.apply) throw new Error('not reloaded')
+      if (refuse.apply) {
+        throw new Error('not reloaded')
+      }
       applied.push(unseal(readFileSync(join(folder, UPSTREAMS_FILE.name), 'utf8'))?.body ?? '')
     },
     isTrusted: () => true,

@@ -305,7 +305,9 @@ for (const { what, policy, levels = serving('a', 'b', 'c'), steps } of cases) {
     const startMs = nowMs
     for (const step of steps) {
       if (step[0] === 'fail') {
-        for (let i = 0; i < (step[2] ?? 1); i++) ejector.failed(step[1], nowMs)
+        for (let i = 0; i < (step[2] ?? 1); i++) {
+          ejector.failed(step[1], nowMs)
+        }
       } else if (step[0] === 'pass') {
         ejector.passed(step[1])
       } else if (step[0] === 'take') {
@@ -332,7 +334,11 @@ for (const { what, policy, levels = serving('a', 'b', 'c'), steps } of cases) {
 t.test('reasons', async (t) => {
   const ejector = new Ejector({ ...DEFAULT_EJECT, mostPercent: 50 })
   ejector.follow({ ...DEFAULT_EJECT, mostPercent: 50 }, new Map(Object.entries(serving('a', 'b'))))
-  for (const sid of ['a', 'b']) for (let i = 0; i < 3; i++) ejector.failed(sid, 0)
+  for (const sid of ['a', 'b']) {
+    for (let i = 0; i < 3; i++) {
+      ejector.failed(sid, 0)
+    }
+  }
   t.same(Object.fromEntries(ejector.look(0)), {
     a: { ignored: false, reason: 'ejected until 1970-01-01T00:00:10.000Z: 3 failures' },
     b: { ignored: true, reason: 'ejection ignored: 3 failures, but at most 50 % are ejected' },

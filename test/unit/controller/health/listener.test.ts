@@ -31,7 +31,9 @@ t.test('asks from where it was, and forgets what was before it', async (t) => {
     onAnswers: () => t.fail('no answers'),
     onTick: () => undefined,
   })
-  for (let i = 0; i < 5; i++) await listener.poll()
+  for (let i = 0; i < 5; i++) {
+    await listener.poll()
+  }
   t.same(asked, [0, 7, 9, 9, 0, 12])
   t.same(heard, [
     ['f1', 'p2'],

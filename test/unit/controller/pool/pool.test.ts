@@ -133,7 +133,9 @@ t.test('garbage is left alone, and questions over TCP may come in pieces', async
   await new Promise<void>((resolve) => {
     socket.on('data', (chunk) => {
       got = Buffer.concat([got, chunk])
-      if (got.length >= 2 * (2 + got.readUInt16BE(0))) resolve()
+      if (got.length >= 2 * (2 + got.readUInt16BE(0))) {
+        resolve()
+      }
     })
   })
   socket.destroy()
@@ -190,8 +192,9 @@ t.test('shards share the members, and each is pooled by itself', async (t) => {
   const ask = (shard: number): void => {
     const part = parts.ofService(serviceOf(shard))
     part?.serviceAsked()
-    for (const { target } of part?.answers?.services ?? [])
+    for (const { target } of part?.answers?.services ?? []) {
       parts.ofTarget(target)?.targetAsked(target)
+    }
     part?.serviceAsked()
   }
   ask(3)
@@ -203,7 +206,9 @@ t.test('shards share the members, and each is pooled by itself', async (t) => {
       .filter((sid) => shardOf(sid, POOL_SHARDS) === 3)
       .sort(),
   )
-  for (let shard = 0; shard < POOL_SHARDS; shard++) ask(shard)
+  for (let shard = 0; shard < POOL_SHARDS; shard++) {
+    ask(shard)
+  }
   t.equal(parts.pooled.size, 10_000)
   const same = parts.pooled
   parts.setMembers(all)

@@ -37,7 +37,9 @@ const CONDITIONS: Record<string, Condition> = {
 
 function unitOf(name: string, { policy, instances, moved }: State): Unit {
   const checked = checkPolicy(POLICIES[policy])
-  if (!checked.ok) throw new Error(checked.message)
+  if (!checked.ok) {
+    throw new Error(checked.message)
+  }
   const made = new Map<string, DesiredInstance>()
   const conditions = new Map<string, Condition>()
   instances.forEach((what, i) => {
@@ -49,9 +51,13 @@ function unitOf(name: string, { policy, instances, moved }: State): Unit {
     }
     const override = what === 'drained' ? { drain: true as const, atMs: 1 } : undefined
     const id = `i${i}`
-    if (what !== 'gone') made.set(id, { id, record, override, suspect: undefined, revision: 1 })
+    if (what !== 'gone') {
+      made.set(id, { id, record, override, suspect: undefined, revision: 1 })
+    }
     const condition = CONDITIONS[what]
-    if (condition !== undefined) conditions.set(id, condition)
+    if (condition !== undefined) {
+      conditions.set(id, condition)
+    }
   })
   const upstream = { name, policy: checked.value, revision: 1, instances: made }
   return compileUpstream(compilePeers(upstream, undefined, conditions), new Set())
@@ -95,7 +101,9 @@ function reachable(table: ReadonlyMap<string, string>, unit: string): Set<string
   if (rules !== undefined && rules.balance !== 'n') {
     const { main, spill } = readLists(table, unit)
     ;[...main, ...spill].forEach(({ sid }) => found.add(sid))
-    if (rules.trial !== '') found.add(rules.trial.slice(1))
+    if (rules.trial !== '') {
+      found.add(rules.trial.slice(1))
+    }
   } else if (table.has(unit)) {
     const slots = [...table].filter(([key]) => key.startsWith(`${unit}/`))
     slots.flatMap(([, value]) => sidsIn(value)).forEach((sid) => found.add(sid))
@@ -107,7 +115,9 @@ function reachable(table: ReadonlyMap<string, string>, unit: string): Set<string
 
 function checkSubset(found: Set<string>, ...allowed: Array<Set<string>>): void {
   for (const sid of found) {
-    if (!allowed.some((set) => set.has(sid))) throw new Error(`${sid} is a stranger`)
+    if (!allowed.some((set) => set.has(sid))) {
+      throw new Error(`${sid} is a stranger`)
+    }
   }
 }
 
@@ -122,8 +132,11 @@ function checkLines(table: ReadonlyMap<string, string>, unit: string): void {
 }
 
 function apply(table: Map<string, string>, [key, value]: Operation): void {
-  if (value === null) table.delete(key)
-  else table.set(key, value)
+  if (value === null) {
+    table.delete(key)
+  } else {
+    table.set(key, value)
+  }
 }
 
 const read = (table: Map<string, string>) => async (keys: string[]) =>
@@ -159,7 +172,9 @@ async function walk(
     allowed.forEach((sets, unit) => {
       checkSubset(reachable(table, unit), ...sets)
       const isLeft = reachable(now, unit).size > 0
-      if (isLeft && before.get(unit) === bucketsIn(now, unit)) checkLines(table, unit)
+      if (isLeft && before.get(unit) === bucketsIn(now, unit)) {
+        checkLines(table, unit)
+      }
     })
   }
   if (JSON.stringify([...table].sort()) !== JSON.stringify([...now].sort())) {
@@ -211,7 +226,9 @@ t.test('half of a delta, then another state: nothing of the past is left', async
       const wanted = tableOf(third)
       const keys = new Set([...table.keys(), ...wanted.keys()])
       const wrong = [...keys].filter((key) => table.get(key) !== wanted.get(key))
-      if (wrong.length > 0) throw new Error(`wrong: ${wrong.join(' ')}`)
+      if (wrong.length > 0) {
+        throw new Error(`wrong: ${wrong.join(' ')}`)
+      }
     }),
     { numRuns: 150, interruptAfterTimeLimit: 20_000 },
   )
@@ -227,7 +244,9 @@ t.test('a full table: all deletes first, and it arrives all the same', async () 
       const [found, wanted] = [table, tableOf(after)].map((each) =>
         JSON.stringify([...each].sort()),
       )
-      if (found !== wanted) throw new Error('it did not arrive')
+      if (found !== wanted) {
+        throw new Error('it did not arrive')
+      }
     }),
     { numRuns: 40 },
   )

@@ -37,8 +37,11 @@ function cached(name: string, peers: number): Unit {
 
 function apply(table: Map<string, string>, operations: Operation[]): void {
   for (const [key, value] of operations) {
-    if (value === null) table.delete(key)
-    else table.set(key, value)
+    if (value === null) {
+      table.delete(key)
+    } else {
+      table.set(key, value)
+    }
   }
 }
 
@@ -74,8 +77,12 @@ t.test('from any state to any other, by parts that the gateway takes', async (t)
         const delta = { epoch: 1, from: 1, to: 1, whole: false, operations }
         const text = JSON.stringify(delta)
         const checked = checkDelta(delta, text)
-        if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
-        if (text.length > MAX_BODY_BYTES / 4) throw new Error('too large')
+        if (!checked.ok) {
+          throw new Error(`${checked.field} ${checked.message}`)
+        }
+        if (text.length > MAX_BODY_BYTES / 4) {
+          throw new Error('too large')
+        }
         apply(table, operations)
       }
       t.same([...table].sort(), [...whole(after.values())].sort())
@@ -121,8 +128,9 @@ t.test('while a delta is applied, every peer that stays is found', async (t) => 
     for (const operation of parts.flat()) {
       apply(table, [operation])
       for (const sid of stays) {
-        if (findPeer(table as never, ':web', sid) === null)
+        if (findPeer(table as never, ':web', sid) === null) {
           throw new Error(`${from} to ${to}: ${sid} after ${operation[0]}`)
+        }
       }
     }
     t.pass(`${from} to ${to}`)

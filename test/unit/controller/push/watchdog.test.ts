@@ -12,7 +12,9 @@ t.test('writes that hang while nginx answers are noticed, and their end too', as
   let hangs = true
   // The fault itself, a worker killed inside the lock, comes once in hundreds of kills.
   const server = createServer((request, response) => {
-    if (request.url === '/touch' && hangs) return
+    if (request.url === '/touch' && hangs) {
+      return
+    }
     response.end('ok')
   })
   await new Promise<void>((resolve) => server.listen(socket, resolve))
@@ -46,7 +48,9 @@ t.test('what is not reached, refused or no JSON is told apart', async (t) => {
       '/delta': [500, '<html>'],
     }
     const [status, body] = answers[request.url ?? ''] ?? [404, '']
-    if (request.url !== '/read') response.writeHead(status).end(body)
+    if (request.url !== '/read') {
+      response.writeHead(status).end(body)
+    }
   })
   await new Promise<void>((resolve) => server.listen(socket, resolve))
   t.teardown(() => new Promise((resolve) => server.close(resolve)))

@@ -212,7 +212,9 @@ t.test(
       await until(() => believed() === 1)
       t.same(names(state, 'web'), [])
       t.equal(state.desired().routes.size, 0)
-      if (restored) t.equal(state.desired().revision, 3)
+      if (restored) {
+        t.equal(state.desired().revision, 3)
+      }
       state.close()
     }
   },

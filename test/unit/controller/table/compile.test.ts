@@ -59,7 +59,9 @@ t.test('only what is up has slots; all are in the lines', async (t) => {
   )
   const sid = (port: number) => sidOf('10.0.0.1', port)
   const { entries } = compileUpstream(compilePeers(all), new Set([sid(2)]))
-  for (let slot = 0; slot < 50; slot++) t.equal(entries.get(`:web/${slot}`), sid(1))
+  for (let slot = 0; slot < 50; slot++) {
+    t.equal(entries.get(`:web/${slot}`), sid(1))
+  }
   const lines = (entries.get(':web#0') ?? '').split('\n').map(parsePeer)
   t.same(lines.map(({ id, up, pooled }) => [id, up, pooled]).sort(), [
     ['a', true, false],
@@ -199,7 +201,9 @@ t.test('any desired state: the data plane finds what is desired, whatever the or
       for (const [key, unit] of units) {
         t.same(new Map(turned.get(key)?.entries), new Map(unit.entries))
         for (const [entry, value] of unit.entries) {
-          if (!isTableKey(entry) || !isTableValue(entry, value)) throw new Error(entry)
+          if (!isTableKey(entry) || !isTableValue(entry, value)) {
+            throw new Error(entry)
+          }
           table.set(entry, value)
         }
       }
@@ -211,11 +215,13 @@ t.test('any desired state: the data plane finds what is desired, whatever the or
         const choice = choose(ground, draw, { upstream: '', sid: '' }, '')
         const drained = new Set(found.filter((peer) => peer.drained).map((peer) => peer.port))
         const up = found.filter(({ state, port }) => state === 'up' && !drained.has(port))
-        if ((choice === null) !== (up.length === 0))
+        if ((choice === null) !== (up.length === 0)) {
           throw new Error(`${each}: ${JSON.stringify(choice)}`)
+        }
         const port = Number(choice?.peer.address.split(':')[1])
-        if (choice !== null && !up.some((peer) => peer.port === port))
+        if (choice !== null && !up.some((peer) => peer.port === port)) {
           throw new Error(`${port} is not up`)
+        }
       }
     }),
     { numRuns: 60 },

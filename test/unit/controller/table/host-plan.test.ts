@@ -28,7 +28,9 @@ function unitsOf({ hosts }: Plan): Unit[] {
 function tableOf(units: Unit[]): Map<string, string> {
   const table = new Map(units.flatMap(({ entries }) => [...entries]))
   for (const [key, value] of table) {
-    if (!isTableKey(key) || !isTableValue(key, value)) throw new Error(key)
+    if (!isTableKey(key) || !isTableValue(key, value)) {
+      throw new Error(key)
+    }
   }
   return table
 }
@@ -118,7 +120,9 @@ t.test('ten thousand paths: each is found, in values as small as those of a few'
   t.ok(Math.max(...sizes) < 3000, `${Math.max(...sizes)}`)
   for (let i = 0; i < 10_000; i += 7) {
     const path = `/t${i % 100}/s/p${i}`
-    if (find(table, 'a.test', `${path}/x`) !== `:u${i}`) t.fail(path)
+    if (find(table, 'a.test', `${path}/x`) !== `:u${i}`) {
+      t.fail(path)
+    }
   }
   t.equal(find(table, 'a.test', '/t1/s/p2'), ':root')
   t.equal(find(table, 'a.test', `/${'s/'.repeat(3000)}`), ':root')
@@ -212,15 +216,18 @@ t.test('any routes: the table, explain and the plain way are of one opinion', as
           const wanted = slowly(named, question)
           const found = find(table, question.host, question.path, question.variables)
           const told = match(plan, question, [])?.split.split[0]?.upstream
-          if (found !== wanted || (told === undefined ? '' : `:${told}`) !== wanted)
+          if (found !== wanted || (told === undefined ? '' : `:${told}`) !== wanted) {
             throw new Error(`${JSON.stringify(question)}: ${found}, ${told}, ${wanted}`)
+          }
         }
         const read = (keys: string[]) => Promise.resolve(keys.map((key) => table.get(key) ?? null))
         const there = units.map((unit) => {
           return { name: unit.name, record: table.get(unit.name), also: [] }
         })
         const back = await readUnits(read, there)
-        for (const unit of units) t.same(back.get(unit.name)?.entries, unit.entries)
+        for (const unit of units) {
+          t.same(back.get(unit.name)?.entries, unit.entries)
+        }
       },
     ),
   )

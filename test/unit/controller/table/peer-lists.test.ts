@@ -25,7 +25,9 @@ function plainCycle(weights: number[]): number[] {
     let best = -1
     weights.forEach((weight, i) => {
       current[i] = (current[i] ?? 0) + weight
-      if (best < 0 || (current[i] ?? 0) > (current[best] ?? 0)) best = i
+      if (best < 0 || (current[i] ?? 0) > (current[best] ?? 0)) {
+        best = i
+      }
     })
     current[best] = (current[best] ?? 0) - sum
     return best
@@ -51,7 +53,9 @@ t.test('cycles in the order that nginx serves', async (t) => {
     [[4, 3], 'a b a b a b a'],
     [[1, 2, 3], 'c b a c b c'],
   ]
-  for (const [weights, order] of table) t.equal(letters(weights), order, weights.join(':'))
+  for (const [weights, order] of table) {
+    t.equal(letters(weights), order, weights.join(':'))
+  }
 })
 
 t.test('any weights: as nginx would, in lowest terms', async () => {
@@ -62,7 +66,9 @@ t.test('any weights: as nginx would, in lowest terms', async () => {
       const cycle = cycleOf([...peers].reverse())
       const common = peers.reduce((sum, { weight }) => sum + weight, 0) / cycle.length
       const reduced = peers.map(({ weight }) => weight / common)
-      if (!reduced.every(Number.isInteger)) throw new Error('not whole')
+      if (!reduced.every(Number.isInteger)) {
+        throw new Error('not whole')
+      }
       const plain = plainCycle(reduced).map((i) => peers[i]?.sid)
       return cycle.every((peer, i) => peer.sid === plain[i])
     }),
@@ -79,14 +85,18 @@ t.test('a cycle that would be too long has the nearest shares', async (t) => {
   for (const peer of peers) {
     const due = (MOST_POSITIONS * peer.weight) / sum
     const got = ((counts.get(peer.sid) ?? 0) * MOST_POSITIONS) / cycle.length
-    if (got < 1 || Math.abs(got - due) > 1.01) throw new Error(`${got} for ${due}`)
+    if (got < 1 || Math.abs(got - due) > 1.01) {
+      throw new Error(`${got} for ${due}`)
+    }
   }
   t.equal(cycleOf(many(60_000)).length, MOST_POSITIONS)
 })
 
 t.test('a step of any length visits all of a ring', async (t) => {
   for (let i = 2; i * i <= RING_POSITIONS; i++) {
-    if (RING_POSITIONS % i === 0) t.fail(`the size is ${i} times something`)
+    if (RING_POSITIONS % i === 0) {
+      t.fail(`the size is ${i} times something`)
+    }
   }
 })
 
@@ -98,8 +108,9 @@ t.test('a ring: everybody has the positions that its weight says, whatever the o
       const peers = many(list.length, (i) => list[i] ?? 1)
       const ring = ringOf(peers)
       const again = ringOf(reverse ? [...peers].reverse() : peers.slice())
-      if (ring.length !== RING_POSITIONS || ring.some((peer, i) => peer.sid !== again[i]?.sid))
+      if (ring.length !== RING_POSITIONS || ring.some((peer, i) => peer.sid !== again[i]?.sid)) {
         return false
+      }
       const sum = list.reduce((a, b) => a + b, 0)
       const counts = counted(ring)
       return peers.every((peer) => {

@@ -35,11 +35,15 @@ t.test('whoever is up is found, tier by tier, and nobody else', async () => {
       fc.nat(999),
       (given, list, slot, share) => {
         const policy = checkPolicy(given)
-        if (!policy.ok) throw new Error(policy.message)
+        if (!policy.ok) {
+          throw new Error(policy.message)
+        }
         const conditions = new Map<string, Condition>()
         const instances = list.map((kind, i): [string, DesiredInstance] => {
           const condition = CONDITIONS[kind]
-          if (condition !== undefined) conditions.set(`i${i}`, condition)
+          if (condition !== undefined) {
+            conditions.set(`i${i}`, condition)
+          }
           const record = {
             ...{ host: '10.0.0.1', port: i + 1, weight: 1 + (i % 4) },
             state: kind === 'down' ? ('down' as const) : ('up' as const),
@@ -71,11 +75,17 @@ t.test('whoever is up is found, tier by tier, and nobody else', async () => {
         let tried = ''
         for (let i = 0; left.size > 0; i++) {
           const choice = choose(ground, draw, { upstream: '', sid: '' }, tried)
-          if (choice === null) throw new Error(`nobody, and ${left.size} are left`)
+          if (choice === null) {
+            throw new Error(`nobody, and ${left.size} are left`)
+          }
           const { sid } = choice.peer
-          if (!left.delete(sid)) throw new Error(`${choice.peer.id} is not up, or was tried`)
+          if (!left.delete(sid)) {
+            throw new Error(`${choice.peer.id} is not up, or was tried`)
+          }
           // Later on a light one may stand further on in its list than is looked.
-          if (i === 0 && !main.has(sid)) throw new Error(`${choice.peer.id} came too early`)
+          if (i === 0 && !main.has(sid)) {
+            throw new Error(`${choice.peer.id} came too early`)
+          }
           tried += ` ${sid}`
         }
         return choose(ground, draw, { upstream: '', sid: '' }, tried) === null

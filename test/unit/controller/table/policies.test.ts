@@ -28,7 +28,9 @@ type More = Partial<InstanceRecord> & { drained?: true }
 /** Instances by id; their ports count from 1. */
 function upstream(policy: object, instances: Record<string, More>): DesiredUpstream {
   const checked = checkPolicy(policy)
-  if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+  if (!checked.ok) {
+    throw new Error(`${checked.field} ${checked.message}`)
+  }
   const made = Object.entries(instances).map(([id, more], i): [string, DesiredInstance] => {
     const { drained, ...fields } = more
     const record = { host: '10.0.0.1', port: i + 1, weight: 1, state: 'up' as const, ...fields }
@@ -203,7 +205,9 @@ t.test('tiers hold for slots too, and lower ones stay in the lines', async (t) =
     { place: HERE },
   )
   t.equal(record(table), '1')
-  for (let slot = 0; slot < 50; slot++) t.equal(table.get(`:web/${slot}`), sidOf('10.0.0.1', 1))
+  for (let slot = 0; slot < 50; slot++) {
+    t.equal(table.get(`:web/${slot}`), sidOf('10.0.0.1', 1))
+  }
   t.same(
     readLines(table, ':web')
       .map(({ id, up }) => [id, up])
@@ -312,7 +316,9 @@ t.test('trials', async (t) => {
   )
   const alone = { ...conditions, b: { state: 'down' as const } }
   const last = compiled(upstream({}, THREE), { conditions: alone })
-  for (let slot = 0; slot < 50; slot++) t.equal(last.get(`:web/${slot}`), sid)
+  for (let slot = 0; slot < 50; slot++) {
+    t.equal(last.get(`:web/${slot}`), sid)
+  }
   const ruled = compiled(upstream({ balance: 'leastConn' }, THREE), { conditions: alone })
   t.same(lists(ruled).main, ['a'])
   t.equal(readRules(ruled, ':web')?.trial, '')

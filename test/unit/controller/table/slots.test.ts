@@ -95,7 +95,9 @@ t.test(
         for (const peer of all) {
           const due = (ALL_SHARES * peer.weight) / sum
           const off = Math.abs((got.get(peer.sid) ?? 0) - due)
-          if (off > Math.max(2, due * 0.075)) throw new Error(`off by ${off} of ${due}`)
+          if (off > Math.max(2, due * 0.075)) {
+            throw new Error(`off by ${off} of ${due}`)
+          }
         }
         const keys = new Map(all.map((peer) => [peer.sid, order.next().value]))
         const mixed = [...all].sort((a, b) => Number(keys.get(a.sid)) - Number(keys.get(b.sid)))

@@ -27,7 +27,9 @@ interface One {
 
 function desiredOf(instances: Record<string, One>, split = BOTH, policy: object = {}): Desired {
   const checked = checkPolicy(policy)
-  if (!checked.ok) throw new Error(checked.message)
+  if (!checked.ok) {
+    throw new Error(checked.message)
+  }
   const made = Object.entries(instances).map(([id, { version, drained }], i) => {
     const metadata = version === undefined ? undefined : { version, other: 'x' }
     const record = { host: '10.0.0.1', port: i + 1, weight: 1, state: 'up' as const }
@@ -70,7 +72,9 @@ t.test('an arm has the instances that its metadata selects, and its weight', asy
   const names = entries('~canary').get('~canary')?.slice(9).split(' ')
   t.same(names, [unitOf(V1), unitOf(V2)].sort())
   t.same(names?.map(upstreamOf), ['web', 'web'])
-  for (const { entries: all } of it.units.values()) t.ok(areOperations([...all]))
+  for (const { entries: all } of it.units.values()) {
+    t.ok(areOperations([...all]))
+  }
 })
 
 t.test('state, drain, the pool and the policy are those of the upstream', async (t) => {
@@ -88,7 +92,9 @@ t.test('state, drain, the pool and the policy are those of the upstream', async 
     readLines(entries(unit), unit).find(({ id }) => id === 'b')?.token
   t.equal(tokenOf(unitOf(V2)), tokenOf(':web'), 'a session is the same in both')
   t.match(readRules(entries(unitOf(V2)), unitOf(V2)), { balance: 'c', count: 1 })
-  for (const { entries: all } of it.units.values()) t.ok(areOperations([...all]))
+  for (const { entries: all } of it.units.values()) {
+    t.ok(areOperations([...all]))
+  }
 })
 
 t.test('what no arm selects any more goes; so does what its upstream leaves', async (t) => {

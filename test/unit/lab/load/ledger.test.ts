@@ -46,8 +46,9 @@ t.test('what went wrong is found', async (t) => {
     { echoedId: '2' },
     { intact: false },
   ]
-  for (const wrong of misrouted)
+  for (const wrong of misrouted) {
     t.equal(verdict([sent('1', wrong)], [got('1')]).misrouted.length, 1)
+  }
   const twice = [got('1', { method: 'POST' }), got('1', { method: 'POST', instance: 'b' })]
   t.same(verdict([sent('1', { method: 'POST' })], twice).duplicated, ['1'])
   t.same(verdict([sent('1')], [got('1'), got('1', { instance: 'b' })]).duplicated, [], 'a GET may')

@@ -31,7 +31,9 @@ t.test('events are read from where the reader was', async (t) => {
 t.test('of more than the ring holds the newest are there', async (t) => {
   const counter = memoryNumberDict()
   const ring = memoryDict()
-  for (let n = 0; n < EVENTS + 10; n++) appendEvent(ring, counter, `f${sid(n)}`)
+  for (let n = 0; n < EVENTS + 10; n++) {
+    appendEvent(ring, counter, `f${sid(n)}`)
+  }
   const { next, events } = readEvents(counter, ring, 0, 7)
   t.equal(next, EVENTS + 10)
   t.equal(events.length, EVENTS)
@@ -43,7 +45,9 @@ t.test('of more than the ring holds the newest are there', async (t) => {
 t.test('what is not written yet is not read as what was there before', async (t) => {
   const counter = memoryNumberDict()
   const ring = memoryDict()
-  for (let n = 0; n < EVENTS; n++) appendEvent(ring, counter, `f${sid(n)}`)
+  for (let n = 0; n < EVENTS; n++) {
+    appendEvent(ring, counter, `f${sid(n)}`)
+  }
   counter.incr(EVENT_COUNT, 1)
   appendEvent(ring, counter, `p${sid(7)}`)
   t.same(readEvents(counter, ring, EVENTS, 7), {

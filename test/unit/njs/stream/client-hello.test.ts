@@ -27,7 +27,9 @@ t.test('the name that a client asks for', async (t) => {
 t.test('one that comes in parts', async (t) => {
   const whole = await hello({ servername: 'app.example.com' })
   for (let length = 0; length < whole.length; length++) {
-    if (nameIn(whole.subarray(0, length)) !== null) t.fail(`said something after ${length} bytes`)
+    if (nameIn(whole.subarray(0, length)) !== null) {
+      t.fail(`said something after ${length} bytes`)
+    }
   }
   for (const size of [1, 2, 3, 50, 200]) {
     t.equal(nameIn(inRecords(whole, size)), 'app.example.com', `records of ${size} bytes`)
@@ -45,7 +47,9 @@ t.test('what is none', async (t) => {
       try {
         nameIn(broken)
       } catch (error) {
-        if (!(error instanceof Error)) t.fail(`byte ${at} is ${byte}`)
+        if (!(error instanceof Error)) {
+          t.fail(`byte ${at} is ${byte}`)
+        }
       }
     }
   }

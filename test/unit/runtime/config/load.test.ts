@@ -124,7 +124,9 @@ t.test("Sluice's own ports are none for routes", async (t) => {
     ['25000-25010', /: 25003 \(poolPort\);/, { SLUICE_POOL_PORT: '25003' }],
     ['9100-9109', /: 9105 \(httpPort\);/, { SLUICE_HTTP_PORT: '9105' }],
   ]
-  for (const [ports, own, more] of cases) t.match(refusal(folder, given(ports, more)), own, ports)
+  for (const [ports, own, more] of cases) {
+    t.match(refusal(folder, given(ports, more)), own, ports)
+  }
   for (const more of [{ SLUICE_HTTPS_PORT: '0' }, { SLUICE_MODE: 'file' }]) {
     t.doesNotThrow(() => loadConfig(inputOf(folder, given('8443', more))))
   }

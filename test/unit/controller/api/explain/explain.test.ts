@@ -9,7 +9,9 @@ t.test('hosts as people type them', async (t) => {
     ['[::1]:80', '[::1]'],
     [' web ', 'web'],
   ]
-  for (const [typed, plain] of hosts) t.equal(plainHost(typed), plain, typed)
+  for (const [typed, plain] of hosts) {
+    t.equal(plainHost(typed), plain, typed)
+  }
 })
 
 t.test('paths as nginx sees them', async (t) => {
@@ -25,7 +27,9 @@ t.test('paths as nginx sees them', async (t) => {
     ['/%61pi?x=/y', '/api'],
     ['/%zz', '/%zz'],
   ]
-  for (const [typed, plain] of paths) t.equal(plainPath(typed), plain, typed)
+  for (const [typed, plain] of paths) {
+    t.equal(plainPath(typed), plain, typed)
+  }
 })
 
 t.test('what nginx calls the parts of a request', async (t) => {

@@ -35,7 +35,9 @@ function source() {
 t.test('the feed knows what it has, and what it has no more', async (t) => {
   const { control, change } = source()
   const feed = new EventFeed(control, new Touched(), 10)
-  for (let revision = 1; revision <= 20; revision++) change(revision)
+  for (let revision = 1; revision <= 20; revision++) {
+    change(revision)
+  }
   t.equal(feed.find(0), 0)
   t.equal(feed.find(21), undefined, 'not a revision yet')
   t.equal(feed.find(20), 19)
@@ -77,10 +79,14 @@ t.test('a client that takes nothing is dropped, one that reads is not', async (t
   })
   const dropped = once(served[0] as Socket, 'close')
   // More than the kernel holds for a socket.
-  for (let revision = 1; revision <= 200; revision++) change(revision, 'x'.repeat(100_000))
+  for (let revision = 1; revision <= 200; revision++) {
+    change(revision, 'x'.repeat(100_000))
+  }
   await dropped
   const before = beats
-  while (beats === before) await once(quick, 'data')
+  while (beats === before) {
+    await once(quick, 'data')
+  }
   t.pass('the other one still hears')
   t.notOk(served[1]?.destroyed)
   slow.destroy()
@@ -92,7 +98,9 @@ t.test('when an instance changed is remembered, up to a bound', async (t) => {
   const note = (id: string, revision: number) =>
     touched.note({ type: 'change', revision, kind: 'instance', upstream: 'u', id, state: 'up' })
   note('first', 1)
-  for (let i = 2; i <= 20_001; i++) note(`i${i}`, i)
+  for (let i = 2; i <= 20_001; i++) {
+    note(`i${i}`, i)
+  }
   t.equal(touched.revisionOf({ upstream: 'u', id: 'i20001' }), 20_001)
   t.equal(touched.revisionOf({ upstream: 'u', id: 'first' }), 0)
 })

@@ -79,5 +79,7 @@ t.test('bodies are documented as they are judged', async (t) => {
     { a: 1 },
     7,
   ]
-  for (const one of bodies) t.equal(upstream.Check(one), checkUpstream(one).ok, JSON.stringify(one))
+  for (const one of bodies) {
+    t.equal(upstream.Check(one), checkUpstream(one).ok, JSON.stringify(one))
+  }
 })

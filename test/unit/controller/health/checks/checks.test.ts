@@ -14,7 +14,9 @@ import { until } from '../../../../../lab/until.js'
 
 function policy(given: object = {}): CheckPolicy {
   const checked = checkCheckPolicy({ type: 'tcp', ...given })
-  if (!checked.ok) throw new Error(`${checked.field} ${checked.message}`)
+  if (!checked.ok) {
+    throw new Error(`${checked.field} ${checked.message}`)
+  }
   return checked.value
 }
 
@@ -179,7 +181,7 @@ t.test('a process that was held up does not blame the instance', async (t) => {
   const result = await attempt(50, new AbortController().signal, ({ pass }) => {
     const timer = setTimeout(() => setImmediate(pass), 40)
     const untilMs = performance.now() + 400
-    while (performance.now() < untilMs);
+    while (performance.now() < untilMs) {}
     return () => clearTimeout(timer)
   })
   t.same(result, { ok: true })
@@ -207,7 +209,9 @@ t.test('changes are written one by one, or counted when they are many', async (t
   await until(() => told.length === 1)
   t.same(told[0], ['web/1', 'web/2', 'web/5'])
   t.same(lines, ['instance is down by its checks', 'instance is up by its checks'])
-  for (let index = 0; index < 11; index++) reporter.note(`web/${index}`, up, down)
+  for (let index = 0; index < 11; index++) {
+    reporter.note(`web/${index}`, up, down)
+  }
   reporter.forget('web/0')
   reporter.note('web/11', up, down)
   await until(() => told.length === 2)
