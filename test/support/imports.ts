@@ -72,6 +72,8 @@ const ENTRY_POINTS = new Set(['agent/main.ts', 'controller/main.ts'])
 const PACKAGES: Record<string, RegExp> = {
   '@peculiar/x509': /^cli\/start\/own-certificate\.ts$/,
   'reflect-metadata': /^cli\/start\/own-certificate\.ts$/,
+  'eventsource-parser': /^registry\/http\//,
+  split2: /^agent\/engine\//,
   etcd3: /^registry\/etcd\//,
   dockerode: /^agent\/engine\/docker\.ts$/,
   fastify: /^controller\/api\//,
