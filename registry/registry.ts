@@ -22,6 +22,13 @@ export interface Listing {
   entries: Entry[]
 }
 
+/** One key, looked up. `entry` is undefined when it is not there. */
+export interface Lookup {
+  /** The store's revision at which this was true. */
+  revision: number
+  entry: Entry | undefined
+}
+
 export interface PutOperation {
   type: 'put'
   key: string
@@ -78,6 +85,8 @@ export interface LeaseOptions {
 }
 
 export interface Registry {
+  /** The key as it stands. Rejects with `registry_unavailable`. */
+  get(key: string): Promise<Lookup>
   /** What stands under `prefix` ('' is everything), sorted by key. Rejects with `registry_unavailable`. */
   list(prefix: string): Promise<Listing>
   /**

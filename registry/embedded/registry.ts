@@ -12,6 +12,7 @@ import type {
   Lease,
   LeaseOptions,
   Listing,
+  Lookup,
   Registry,
   RegistryOperation,
   Watch,
@@ -62,6 +63,11 @@ class EmbeddedRegistry implements Registry {
     this.#options = options
     this.#watches = new EmbeddedWatches(options.log)
     this.#followLeases()
+  }
+
+  async get(key: string): Promise<Lookup> {
+    this.#requireOpen()
+    return this.#state.lookup(key)
   }
 
   async list(prefix: string): Promise<Listing> {

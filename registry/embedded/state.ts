@@ -1,7 +1,7 @@
 /** What the embedded registry knows, in memory, and what a group of commits would make of it. */
 import { byKey, changedError, leaseGone } from '../operations.js'
 import type { Content, Rows, Stored } from './store.js'
-import type { Change, Entry, Listing, RegistryOperation } from '../registry.js'
+import type { Change, Entry, Listing, Lookup, RegistryOperation } from '../registry.js'
 
 /** Above this many moved keys they are all sorted again. */
 const MOST_MOVES = 256
@@ -31,6 +31,12 @@ export class EmbeddedState {
     const ranges = outermost(prefixes)
     const entries = ranges.flatMap((prefix) => this.#range(sorted, prefix))
     return { revision: this.revision, entries: ranges.length > 1 ? entries.sort(byKey) : entries }
+  }
+
+  lookup(key: string): Lookup {
+    const stored = this.entries.get(key)
+    const entry = stored && { key, value: stored.value, revision: stored.revision }
+    return { revision: this.revision, entry }
   }
 
   keysOf(lease: string): ReadonlySet<string> {

@@ -1,5 +1,5 @@
 import type { Etcd3, IKeyValue, IResponseHeader } from 'etcd3'
-import type { Entry, Listing } from '../registry.js'
+import type { Entry, Listing, Lookup } from '../registry.js'
 
 /** Where a store stands, as each of its answers says. */
 export interface Standing {
@@ -49,6 +49,13 @@ export async function readRange(client: Etcd3, root: string, prefix: string): Pr
     }
     from = Buffer.concat([last.key, Buffer.from([0])])
   }
+}
+
+/** The one key `root + key`, without the root. */
+export async function readKey(client: Etcd3, root: string, key: string): Promise<Lookup> {
+  const { header, kvs } = await client.kv.range({ key: Buffer.from(root + key) })
+  const [kv] = kvs
+  return { revision: Number(header.revision), entry: kv && entryOf(kv, root) }
 }
 
 export function entryOf(kv: IKeyValue, root: string): Entry {

@@ -8,13 +8,14 @@ import { findChanged, toTransaction } from './commit.js'
 import { EtcdConnection } from './connection.js'
 import { isGuard, isLeaseGone } from './errors.js'
 import { adoptLease, grantLease } from './lease.js'
-import { readRange } from './range.js'
+import { readKey, readRange } from './range.js'
 import { EtcdWatch } from './watch.js'
 import { changedError, leaseGone, refuseDoubles } from '../operations.js'
 import type {
   Lease,
   LeaseOptions,
   Listing,
+  Lookup,
   Registry,
   RegistryOperation,
   Watch,
@@ -50,6 +51,10 @@ class EtcdRegistry implements Registry {
     this.#root = clusterPrefix(cluster)
     const endpoints = parseEtcdUrl(url)
     this.#connection = new EtcdConnection({ endpoints, settings, probeKey: this.#root, log })
+  }
+
+  async get(key: string): Promise<Lookup> {
+    return this.#connection.call((client) => readKey(client, this.#root, key))
   }
 
   async list(prefix: string): Promise<Listing> {

@@ -8,6 +8,7 @@ import type {
   Lease,
   LeaseOptions,
   Listing,
+  Lookup,
   Registry,
   RegistryOperation,
   Watch,
@@ -44,6 +45,13 @@ class HttpRegistry implements Registry {
   constructor(options: HttpOptions) {
     this.#client = new HttpClient(options)
     this.#log = options.log
+  }
+
+  async get(key: string): Promise<Lookup> {
+    const query = new URLSearchParams({ key })
+    const { revision, entry } = await this.#call<Lookup>('GET', `/entry?${query.toString()}`)
+    // JSON has no undefined: a key that is not there is absent from the answer.
+    return { revision, entry }
   }
 
   async list(prefix: string): Promise<Listing> {

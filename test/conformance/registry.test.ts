@@ -50,6 +50,19 @@ for (const kind of kinds) {
       t.ok((await keys(registry, '')).includes(`${at}a`), 'everything')
     })
 
+    t.test('one key is had alone, whatever else begins with its letters', async (t) => {
+      const at = ground()
+      const { revision } = await registry.commit([put(`${at}i1`, 1)])
+      const others = Array.from({ length: 20 }, (_, n) => put(`${at}i1${n}`, 2))
+      const later = await registry.commit(others)
+      const found = await registry.get(`${at}i1`)
+      t.same(found.entry, { key: `${at}i1`, value: value(1), revision })
+      t.ok(found.revision >= later.revision, 'with the revision of the store')
+      const missing = await registry.get(`${at}i`)
+      t.equal(missing.entry, undefined, 'the beginning of a key is no key')
+      t.ok(missing.revision >= later.revision)
+    })
+
     t.test('a commit has one new revision, and one that changes nothing has none', async (t) => {
       const at = ground()
       const one = await registry.commit([put(`${at}a`)])
@@ -349,6 +362,7 @@ for (const kind of kinds) {
       const told = watch.connected.length
       await t.rejects(registry.commit([put('instances/web/a')]), { code: 'registry_unavailable' })
       await t.rejects(registry.list(''), { code: 'registry_unavailable' })
+      await t.rejects(registry.get('instances/a/b'), { code: 'registry_unavailable' })
       t.equal(watch.connected.length, told)
       await watch.close()
       await registry.close()

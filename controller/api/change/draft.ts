@@ -120,10 +120,8 @@ export class Draft {
     if (this.#base.has(key)) {
       return this.#base.get(key)
     }
-    // The registry has no call for one key; what else begins with the same letters is left aside.
-    const listing = await this.#registry.list(key)
-    const entry = listing.entries.find((each) => each.key === key)
-    this.#revision = Math.max(this.#revision, listing.revision)
+    const { revision, entry } = await this.#registry.get(key)
+    this.#revision = Math.max(this.#revision, revision)
     this.#base.set(key, entry)
     return entry
   }

@@ -18,6 +18,7 @@ export interface RegistryRouteOptions extends WriteRules {
 }
 
 const BODY_BYTES = 4 * 1024 * 1024
+const MOST_KEY_CHARACTERS = 1024
 const HEARTBEAT_MS = 5000
 /** Agents that follow at once. */
 const MOST_WATCHES = 1000
@@ -38,6 +39,10 @@ export async function registryRoutes(
     app.addHook('onRequest', async (request) => authorize(request))
   }
 
+  app.get('/v1/registry/entry', async (request) => {
+    const { revision, entry } = await registry.get(keyOf(request))
+    return { revision, entry: entry !== undefined && mayRead(entry.key) ? entry : undefined }
+  })
   app.get('/v1/registry/entries', async (request) => {
     const [prefix = ''] = prefixesOf(request)
     const { revision, entries } = await registry.list(prefix)
@@ -111,6 +116,15 @@ function eventWriter(raw: ServerResponse, onSlow: () => void): (text: string) =>
     onSlow()
     raw.destroy()
   }
+}
+
+function keyOf(request: FastifyRequest): string {
+  const { key } = request.query as { key?: unknown }
+  if (typeof key === 'string' && key !== '' && key.length <= MOST_KEY_CHARACTERS) {
+    return key
+  }
+  const what = `key must be given once, of at most ${MOST_KEY_CHARACTERS} characters`
+  throw new SluiceError('invalid', what, { field: 'key' })
 }
 
 function prefixesOf(request: FastifyRequest): string[] {
