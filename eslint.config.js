@@ -70,6 +70,8 @@ export default tseslint.config(
   {
     files: ['njs/**/*.ts', 'contract/**/*.ts'],
     rules: {
+      // Text from the table is compared with the marks that it may begin with.
+      '@typescript-eslint/no-unsafe-enum-comparison': 'off',
       // A catch without a binding is one of the things the engine has not got.
       '@typescript-eslint/no-unused-vars': ['error', { caughtErrors: 'none' }],
       'no-restricted-syntax': [

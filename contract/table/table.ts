@@ -33,6 +33,7 @@
  * With `$` before it, a split's slot says only which upstream is asked, by one of its SIDs; that one's rules choose. An upstream
  * whose record has no rules that choose, and whose slots are not there, has no peer that is up.
  */
+import { Mark } from './mark.js'
 import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from './zones.js'
 
 /** Key of the state record. */
@@ -140,13 +141,15 @@ export interface SlotValue {
 const TRIAL_LENGTH = SID_LENGTH + 1
 
 export function printSlot(slot: SlotValue): string {
-  return (slot.trial === '' ? '' : '!' + slot.trial) + (slot.ruled ? '$' : '') + slot.value
+  return (
+    (slot.trial === '' ? '' : Mark.Trial + slot.trial) + (slot.ruled ? Mark.Ruled : '') + slot.value
+  )
 }
 
 export function parseSlot(text: string): SlotValue {
-  const isTrial = text.charAt(0) === '!'
+  const isTrial = text.charAt(0) === Mark.Trial
   const rest = isTrial ? text.slice(1 + TRIAL_LENGTH) : text
-  const ruled = rest.charAt(0) === '$'
+  const ruled = rest.charAt(0) === Mark.Ruled
   return {
     trial: isTrial ? text.slice(1, 1 + TRIAL_LENGTH) : '',
     ruled: ruled,
@@ -157,7 +160,7 @@ export function parseSlot(text: string): SlotValue {
 /** How many cells with keys of their own a slot has; 0 when few or one share it. */
 export function cellsOf(text: string): number {
   const value = parseSlot(text).value
-  return value.charAt(0) === '#' ? Number(value.slice(1)) : 0
+  return value.charAt(0) === Mark.Cells ? Number(value.slice(1)) : 0
 }
 
 /**

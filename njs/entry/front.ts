@@ -2,6 +2,7 @@
  * The front: what runs for every request. On the njs engine all of a module's top level runs again for each of them, and a
  * property of what it exports costs as much as the dict's `get`; so one function stands here, and `rare` holds the others.
  */
+import { Mark } from '../../contract/table/mark.js'
 import { SHARE_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { rare } from '../front/front-rare.js'
@@ -9,16 +10,17 @@ import { rare } from '../front/front-rare.js'
 const table = zones.sluice_table
 
 /**
- * `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Only a SID begins with '0' or above, only a slot that a few
- * share with '*', and undefined is above nothing. To compare text costs a tenth of asking for a length, and the shares have
- * three digits, as the thresholds have. None of this can throw; what is not so simple is guarded in `rare`.
+ * `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Where the table has nothing the
+ * value is undefined, and no comparison with that holds. Text is compared, because a comparison
+ * costs a tenth of asking for a length; a share has three digits, as the thresholds have. None of
+ * this can throw; what is less simple is guarded in `rare`.
  */
 function sid(r: NginxHTTPRequest): string {
   const value = table.get(r.variables.sluice_key as string) as string
-  if (value > '/') {
+  if (value > Mark.BelowSid) {
     return value
   }
-  if (value > '*' && value < '+') {
+  if (value >= Mark.Shared && value < Mark.BelowSid) {
     const share = r.variables.sluice_share as string
     let at = 1
     while (at + SHARE_LENGTH < value.length && value.slice(at, at + 3) <= share) {

@@ -3,6 +3,7 @@
  * serve. It tries other peers by address, or says why there is none. Where nginx has no pool, each request comes here; so the plain
  * ones, nearly all of them, are served by what stands here, and `rest` holds the other functions (scripts/build.mjs).
  */
+import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
@@ -24,11 +25,12 @@ function plainLine(r: NginxHTTPRequest, key: string): string {
   }
   const slotKey = unit + key.slice(key.lastIndexOf('/'))
   const value = table.get(slotKey)
-  // Neither a trial ('!') nor an upstream's choice ('$').
-  if (value === undefined || value < '#' || (value > '$' && value < '%')) {
+  // A trial, or an upstream whose rules choose.
+  if (value === undefined || value < Mark.Cells || (value >= Mark.Ruled && value < Mark.Shared)) {
     return ''
   }
-  const sid = value > '/' ? value : drawSid(table, slotKey, value, Number(r.variables.sluice_share))
+  const sid =
+    value > Mark.BelowSid ? value : drawSid(table, slotKey, value, Number(r.variables.sluice_share))
   const line = sid === '' ? '' : lineOf(linesFor(table, unit, record, sid), sid)
   return line === '' ? '' : unit + ' ' + line
 }

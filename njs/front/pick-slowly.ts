@@ -1,4 +1,5 @@
 /** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
+import { Mark } from '../../contract/table/mark.js'
 import { arms } from '../choose/split-arm.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { marked } from './marked-slots.js'
@@ -34,11 +35,11 @@ export function pickSlowly(
       return unit.charAt(0) === ':' ? ruled()(table, load, r, unit) : ''
     }
   }
-  if (found > '/') {
+  if (found > Mark.BelowSid) {
     return found
   }
-  // Neither a trial ('!') nor an upstream's choice ('$').
-  if (found > '"' && (found < '$' || found > '%')) {
+  // Neither a trial nor an upstream whose rules choose.
+  if (found >= Mark.Cells && (found < Mark.Ruled || found >= Mark.Shared)) {
     // Only asked for when it is needed: nginx draws it from a long list.
     return drawSid(table, slotKey, found, Number(v.sluice_share))
   }

@@ -2,6 +2,7 @@
  * The peer of a connection to a plain route, which nearly all are: one upstream without rules, whose peer need not be asked first
  * because there is no other. It stands apart from `rest` (scripts/build.mjs), since every connection pays for what is made.
  */
+import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { zones } from '../memory/dict.js'
@@ -24,7 +25,7 @@ function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   // Several lines are no unit's name.
   const record = table.get(unit) || ''
   const sid = table.get(unit + key.slice(slash)) || ''
-  if (record === '' || sid < '/') {
+  if (record === '' || sid < Mark.BelowSid) {
     return ''
   }
   const space = record.indexOf(' ', DIGEST_LENGTH)

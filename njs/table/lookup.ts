@@ -1,5 +1,6 @@
 /** From a request's key to the unit that serves it and to the SID it draws. Shared by the front and the hop. */
 import { ACME_PREFIX } from '../../contract/table/host-record.js'
+import { Mark } from '../../contract/table/mark.js'
 import {
   DIGEST_LENGTH,
   SHARE_LENGTH,
@@ -102,7 +103,7 @@ export function drawSid(table: Dict, slotKey: string, value: string, share: numb
   if (value.length === SID_LENGTH) {
     return value
   }
-  if (value.charAt(0) === '#') {
+  if (value.charAt(0) === Mark.Cells) {
     const cell = shareCell(share, Number(value.slice(1)))
     const sid = table.get(slotKey + '/' + cell)
     return sid === undefined ? '' : sid

@@ -1,0 +1,17 @@
+/** The characters that slot values begin with. The build puts them in place, so that a name costs no request anything. */
+
+/**
+ * By code: `!` < `#` < `$` < `*` < `/` < `0`. A SID begins with a hex digit, so a value above
+ * `BelowSid` is one, and a reader need not cut the first character off to know which value it has.
+ */
+export const enum Mark {
+  /** One request is to try a peer that was ejected. */
+  Trial = '!',
+  /** Many peers share the slot: its cells have keys of their own. */
+  Cells = '#',
+  /** The rules of the upstream choose. */
+  Ruled = '$',
+  /** A few peers share the slot: they stand in the value. */
+  Shared = '*',
+  BelowSid = '/',
+}
