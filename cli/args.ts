@@ -25,7 +25,7 @@ export const CLIENT: Record<string, Option> = {
 }
 
 /** Settings as flags; `--onetime` needs no value. */
-export function settingOptions(): Record<string, Option> {
+function settingOptions(): Record<string, Option> {
   const options: Record<string, Option> = {}
   for (const name of SETTING_NAMES) {
     const { kind, means, secret } = SETTINGS[name]

@@ -10,7 +10,7 @@ const CONNECT_MS = 3000
 /** A change answers within 5 s; beyond that, something hangs. */
 const ANSWER_MS = 15_000
 
-export interface Call {
+interface Call {
   method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE'
   /** With its query: `/v1/explain?host=web.localhost`. */
   path: string

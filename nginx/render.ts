@@ -25,7 +25,7 @@ import type { ConfSettings } from './settings.js'
 import { passthroughConf, streamConf } from './stream-conf.js'
 
 export { homePaths, tuneSockets } from './settings.js'
-export type { ConfSettings, HomePaths } from './settings.js'
+export type { ConfSettings } from './settings.js'
 
 /** Folders below the home that must be there before nginx starts. */
 export const FOLDERS = ['sluice/njs', 'fallback', 'run', 'hop', 'logs']

@@ -14,7 +14,7 @@ export interface OpenOptions {
 }
 
 /** Where the embedded registry of a home is. */
-export function embeddedFolder(home: string): string {
+function embeddedFolder(home: string): string {
   return join(home, 'registry')
 }
 

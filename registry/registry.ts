@@ -39,7 +39,7 @@ export interface PutOperation {
   ifRevision?: number
 }
 
-export interface DeleteOperation {
+interface DeleteOperation {
   type: 'delete'
   key: string
   ifRevision?: number

@@ -7,7 +7,7 @@ import { buildIfStale, install, requireNode, root } from './prepare.mjs'
 
 const JOBS = 2
 const FILE_TIMEOUT_MS = 180_000
-const CHECKS = ['typecheck', 'lint', 'format:check']
+const CHECKS = ['typecheck', 'lint', 'format:check', 'dead-code']
 const inCi = /^(1|true)$/i.test(process.env.CI ?? '')
 
 const total = { passed: 0, failed: 0, skipped: 0 }

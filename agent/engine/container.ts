@@ -7,7 +7,7 @@ export interface ContainerNetwork {
 }
 
 /** Where the engine's host forwards a container's port from. */
-export interface PublishedPort {
+interface PublishedPort {
   /** Container side. */
   port: number
   hostAddress: string

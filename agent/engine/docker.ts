@@ -7,13 +7,13 @@ import type { Container } from './container.js'
 import { LineSplitter, parseEvent } from './events.js'
 import type { EngineEvent } from './events.js'
 
-export interface EventStream {
+interface EventStream {
   /** Resolves with the reason once no more events come. Never rejects. */
   readonly closed: Promise<string>
   close(): void
 }
 
-export interface EventHandlers {
+interface EventHandlers {
   onEvent(event: EngineEvent): void
   /** Something came that could not be read: only a listing tells what happened. */
   onLost(): void
@@ -30,7 +30,7 @@ export interface Engine {
   ping(): Promise<void>
 }
 
-export const PING_TIMEOUT_MS = 2000
+const PING_TIMEOUT_MS = 2000
 const UNARY_TIMEOUT_MS = 10_000
 /** Time until the event stream's headers; the stream itself may be silent for days. */
 const CONNECT_TIMEOUT_MS = 5000

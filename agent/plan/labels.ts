@@ -13,7 +13,7 @@ import { choosePlace, choosePort } from './place.js'
 import type { AgentHost } from './place.js'
 import { hasServiceName, readServiceOffers } from './registrator.js'
 
-export interface WantedRoute {
+interface WantedRoute {
   id: string
   record: RouteRecord
 }

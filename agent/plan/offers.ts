@@ -45,7 +45,7 @@ const MOST_HOSTS = 64
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 
 /** `5s`, `1500ms`, `2m` → milliseconds, at most ten minutes, as a drain may wait; undefined when it is no duration. */
-export function parseDuration(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,7})(ms|s|m)$/.exec(text)
   const ms = match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN)
   return ms <= 600_000 ? ms : undefined
@@ -96,7 +96,7 @@ function group(labels: Container['labels']): Groups {
 }
 
 /** `ghcr.io/acme/web-app:1.2@sha256:…` → `web-app` */
-export function imageBase(image: string): string {
+function imageBase(image: string): string {
   const path = image.split('@')[0] ?? ''
   return (path.split('/').pop() ?? '').split(':')[0] ?? ''
 }

@@ -48,7 +48,7 @@ export function hasServiceName(container: Container): boolean {
 }
 
 /** `a,b\,c` → `['a', 'b,c']` */
-export function splitTags(text: string): string[] {
+function splitTags(text: string): string[] {
   return text
     .split(/(?<!\\),/)
     .map((tag) => tag.replaceAll('\\,', ',').trim())

@@ -102,7 +102,7 @@ function idlePlaces(): Place[] {
   })
 }
 
-export function printStatic(places: Place[], port: number): string {
+function printStatic(places: Place[], port: number): string {
   const names = [...new Set(places.map(({ upstream }) => upstream))]
   const blocks = names.map((name) => {
     const servers = places

@@ -64,7 +64,7 @@ export async function saturateChanging(wrk: string, proxy: Proxy): Promise<Chang
   }
 }
 
-export interface Seen {
+interface Seen {
   /** From the start of the call until its answer, and until the first answer by the new state. */
   answeredMs: number
   effectiveMs: number

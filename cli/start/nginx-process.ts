@@ -79,7 +79,7 @@ export function masterPid(place: NginxPlace): number | undefined {
 }
 
 /** Pids of this home's workers; they may go on serving although their master was killed. */
-export function workers(place: NginxPlace): number[] {
+function workers(place: NginxPlace): number[] {
   const master = masterPid(place)
   return holders(ownSockets(place)).filter((pid) => pid !== master)
 }

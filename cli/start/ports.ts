@@ -8,7 +8,7 @@ import type { SettingName } from '../../runtime/config/table.js'
 const POLL_MS = 50
 
 /** The error of binding, or undefined when the port could be had; it is let go at once. */
-export function tryTcp(host: string, port: number): Promise<unknown> {
+function tryTcp(host: string, port: number): Promise<unknown> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once('error', resolve)
@@ -16,7 +16,7 @@ export function tryTcp(host: string, port: number): Promise<unknown> {
   })
 }
 
-export function tryUdp(host: string, port: number): Promise<unknown> {
+function tryUdp(host: string, port: number): Promise<unknown> {
   return new Promise((resolve) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     socket.once('error', (error) => {

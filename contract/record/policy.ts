@@ -11,7 +11,7 @@ import type { CookiePolicy, RoutePolicy, TextSource } from './sticky.js'
 export type Balance =
   'random' | 'roundRobin' | 'leastConn' | 'randomTwo' | 'leastTime' | 'hash' | 'ipHash'
 
-export interface HashPolicy {
+interface HashPolicy {
   key: TextSource
   /** 110 to 1000: no peer takes more than this share of the average load; its keys go on to the next. Absent: unbounded. */
   loadPercent?: number

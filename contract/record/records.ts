@@ -90,7 +90,7 @@ export interface HostRecord {
 }
 
 /** The host in Sluice's spelling, or why it is refused. */
-export function checkHost(value: unknown, policy: AddressPolicy): Checked<string> {
+function checkHost(value: unknown, policy: AddressPolicy): Checked<string> {
   const bytes = typeof value === 'string' && value.length <= 64 ? parseIp(value) : null
   if (bytes === null) {
     return wrong('host', 'must be an IP address literal such as 10.0.0.7 or fd00::7')

@@ -45,7 +45,7 @@ export interface RouteAction {
 }
 
 /** So many requests in a hundred are sent there too; what becomes of them no client sees. */
-export interface Mirror {
+interface Mirror {
   upstream: string
   percent: number
 }
@@ -206,7 +206,7 @@ export function actionOf(record: object): RouteAction | undefined {
 }
 
 /** JSON of ASCII alone, without line ends: what a record of the table may hold. */
-export function printAction(action: RouteAction): string {
+function printAction(action: RouteAction): string {
   return JSON.stringify(action).replace(/[\u007f-\uffff]/g, (char) => {
     return '\\u' + ('000' + char.charCodeAt(0).toString(16)).slice(-4)
   })

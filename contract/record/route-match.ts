@@ -4,7 +4,7 @@ import type { Checked, Fields } from '../guard/checked.js'
 import { isHostPattern, isPathPrefix } from '../guard/names.js'
 
 /** By name in lower case, as nginx compares them: an exact value, or `true` where any value but '' will do. */
-export type ValueConditions = Record<string, string | true>
+type ValueConditions = Record<string, string | true>
 
 /** All of them must hold. */
 export interface Conditional {

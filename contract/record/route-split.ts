@@ -33,13 +33,13 @@ interface Seeded {
 }
 
 /** By a text of the client's requests; who has none is drawn each time. */
-export interface StickByHash extends Seeded {
+interface StickByHash extends Seeded {
   by: 'hash'
   key: TextSource
 }
 
 /** By a cookie that the gateway gives with the first answer. */
-export interface StickByCookie extends Seeded, GivenCookie {
+interface StickByCookie extends Seeded, GivenCookie {
   by: 'cookie'
 }
 

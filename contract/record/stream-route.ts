@@ -16,7 +16,7 @@ interface StreamTarget extends Tuning {
 }
 
 /** One of the ports that are open for this. */
-export interface PortRouteRecord extends StreamTarget {
+interface PortRouteRecord extends StreamTarget {
   port: number
   protocol: 'tcp' | 'udp'
 }

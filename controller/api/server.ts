@@ -78,7 +78,7 @@ export async function startApi(control: Control, metrics: MetricsSource): Promis
 }
 
 /** All routes, not yet listening. */
-export async function buildApp(
+async function buildApp(
   control: Control,
   metrics: MetricsSource,
   token: string,

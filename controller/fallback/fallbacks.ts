@@ -29,7 +29,7 @@ const FILE_DEBOUNCE_MS = 100
 const MIN_INTERVAL_MS = 2000
 
 /** The user's nginx, the private one, or the one of the PATH; undefined when there is none. */
-export function findNginx(settings: Settings): string | undefined {
+function findNginx(settings: Settings): string | undefined {
   if (settings.nginx !== undefined) {
     return settings.nginx
   }

@@ -24,7 +24,7 @@ export interface OwnGateway {
 type Count = number | undefined
 
 /** More than a person reads, and little enough to be written again and again. */
-export const MOST_CONDITIONS = 1000
+const MOST_CONDITIONS = 1000
 
 function sum(counts: Count[]): Count {
   let total = 0

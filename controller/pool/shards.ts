@@ -8,7 +8,7 @@ const TARGET = /^h[0-9a-f]{12}\.p(\d{1,2})\.pool\.sluice$/
 const M = 0x5bd1e995
 
 /** MurmurHash2, by which nginx's `split_clients` chooses. */
-export function murmur(text: string): number {
+function murmur(text: string): number {
   const data = Buffer.from(text)
   let hash = data.length
   let at = 0

@@ -5,7 +5,7 @@ import type { DesiredCertificate } from '../state/desired.js'
 export const DEFAULT_NAME = '*'
 
 /** Where one for instances stands, and under no other name: no host's begins so. */
-export function clientName(id: string): string {
+function clientName(id: string): string {
   return `=${id}`
 }
 

@@ -34,7 +34,7 @@ export interface HostPlan {
 }
 
 /** A route that got nothing for one of its hosts. */
-export interface Overruled {
+interface Overruled {
   route: string
   host: string
   why: string
@@ -143,7 +143,7 @@ function isPlain({ host, routes }: HostPlan): boolean {
 }
 
 /** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
-export function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
+function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
   const [first, second] = [a, b].map(({ id }) => id.startsWith(AGENT_ROUTES))
   return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
 }

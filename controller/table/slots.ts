@@ -18,7 +18,7 @@ export interface Weighted {
 }
 
 /** What one slot holds, in order of the drawn share. */
-export interface Piece {
+interface Piece {
   sid: string
   shares: number
 }

@@ -13,7 +13,7 @@ export interface Unit {
 export const NO_LAYOUT: Layout = new Map()
 
 /** 8 hex digits of all entries, in order of their keys. */
-export function digest(record: string, entries: Map<string, string>): string {
+function digest(record: string, entries: Map<string, string>): string {
   const hash = createHash('sha256').update(record)
   for (const key of [...entries.keys()].sort()) {
     hash.update(`\n${key}\n${entries.get(key)}`)

@@ -15,7 +15,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Pem } from '../engines/certificates.js'
 import { freePort } from '../ports.js'
 
-export interface Entry {
+interface Entry {
   method: string
   url: string
   headers: IncomingHttpHeaders

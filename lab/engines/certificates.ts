@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { tools } from '../tools.js'
 
-export interface KeyPair {
+interface KeyPair {
   cert: string
   key: string
 }

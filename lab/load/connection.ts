@@ -161,8 +161,3 @@ function parseChunks(rest: Buffer): string | undefined {
     at = end + 2 + size + 2
   }
 }
-
-/** The value of a header, '' when it is not there. */
-export function headerOf(answer: Answer, name: string): string {
-  return new RegExp(`^${name}: *([^\\r\\n]*)`, 'im').exec(answer.head)?.[1] ?? ''
-}

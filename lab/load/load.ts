@@ -60,7 +60,7 @@ export function startLoad(
 ): Load {
   const ledger = join(folder, `client-${options.seed}.ledger`)
   const all: LoadOptions = { ...DEFAULTS, ledger, ...options }
-  const child = new Child('process.ts', [JSON.stringify(all)])
+  const child = new Child('load-process.ts', [JSON.stringify(all)])
   return {
     count: async () => (await child.ask('count')) as LoadReport,
     stop: async () => {

@@ -187,7 +187,7 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
 }
 
 /** `<folder>/njs/*.js` as `scripts/build.mjs` makes them, but always of the sources as they are now. */
-export async function bundleNjs(folder: string, engine: 'njs' | 'qjs'): Promise<void> {
+async function bundleNjs(folder: string, engine: 'njs' | 'qjs'): Promise<void> {
   const { bundle, MODULES } = (await import(join(repository, 'scripts/build.mjs'))) as {
     bundle: (folder: string, options: { from: string; to: string }) => Promise<unknown>
     MODULES: Record<typeof engine, Array<{ from: string; to: string }>>

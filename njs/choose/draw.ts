@@ -27,7 +27,7 @@ export function drawOf(table: Dict, asked: Asked, key: string): Draw {
 }
 
 /** Who serves what the route `&docs` does not answer itself, '' for nobody; other units serve themselves. */
-export function servingUnit(table: Dict, unit: string): string {
+function servingUnit(table: Dict, unit: string): string {
   const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
   if (record === undefined) {
     return unit

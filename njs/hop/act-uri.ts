@@ -39,7 +39,7 @@ function partsOfPrefix(parts: string[], prefix: string): number {
 }
 
 /** What stands behind a route's prefix, byte for byte, from its slash on: path and query. */
-export function afterPrefix(target: string, prefix: string): string {
+function afterPrefix(target: string, prefix: string): string {
   if (prefix === '/') {
     return target
   }

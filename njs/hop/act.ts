@@ -19,7 +19,7 @@ import { grpcRefusal, refusalPage } from './refusal.js'
 import type { Page } from './refusal.js'
 
 /** What answers in place of an upstream. */
-export interface Reply {
+interface Reply {
   status: number
   headers: { [name: string]: string }
   body: string

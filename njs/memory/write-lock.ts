@@ -2,7 +2,7 @@
 import type { NumberDict } from './dict.js'
 
 /** Key in the counter zone; the table's zone must not be needed to free room in the table. */
-export const TURN_KEY = 'turn'
+const TURN_KEY = 'turn'
 /** A write holds its worker for milliseconds. What is older was left by a worker that died in it. */
 const STALE_AFTER_MS = 5000
 

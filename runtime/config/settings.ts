@@ -81,7 +81,7 @@ export interface FileModeSettings {
   onetime: boolean
 }
 
-export interface AgentSettings {
+interface AgentSettings {
   /** Stable id of this host's agent; default from the host name. */
   id: string
   /** Address that published ports are registered with; undefined: container addresses are used. */

@@ -64,7 +64,7 @@ export async function testApi(
 }
 
 /** Why an answer is not what the document says, or undefined. */
-export function misfit(
+function misfit(
   document: Json,
   method: string,
   path: string,

@@ -90,7 +90,7 @@ const PACKAGES: Record<string, RegExp> = {
 /** Outside Node, only what the engines bring along; the contract does no I/O at all. */
 const BUILT_IN: Record<string, readonly string[]> = { contract: [], njs: ['crypto', 'fs'] }
 
-export const GOVERNED = Object.keys(FOLDERS)
+const GOVERNED = Object.keys(FOLDERS)
 
 /** Every governed source file of a working tree, by its path from the root. */
 export function sources(root: string): Map<string, string> {

@@ -12,7 +12,7 @@ export function readRules(table: Table, unit: string): Rules | undefined {
 }
 
 /** Entry `index` of its lists; undefined when it is not there. */
-export function readEntry(table: Table, unit: string, index: number): Entry | undefined {
+function readEntry(table: Table, unit: string, index: number): Entry | undefined {
   const chunk = table.get(`${unit}%${Math.floor(index / CHUNK_ENTRIES)}`) ?? ''
   const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
   return chunk.length < at + ENTRY_LENGTH ? undefined : parseEntry(chunk, at)

@@ -22,7 +22,7 @@ import type { Question } from './question.js'
 import { ExplainQuery, PORT_EXPECTED } from '../schemas/common.js'
 import { Explained } from '../schemas/state.js'
 
-export interface Explanation {
+interface Explanation {
   revision: number
   host: string
   path: string
@@ -116,7 +116,7 @@ function answer(
 }
 
 /** Of what the registry says and this gateway found out. */
-export function explain(desired: Desired, ground: Ground, question: Question): Explanation {
+function explain(desired: Desired, ground: Ground, question: Question): Explanation {
   const asked = askedBy(question)
   const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
   const why: string[] = []

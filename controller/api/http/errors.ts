@@ -6,7 +6,7 @@ import { SluiceError, messageOf } from '../../../runtime/errors.js'
 import type { Logger } from '../../../runtime/logger.js'
 
 /** `application/problem+json`; `field` is a path such as `weight` or `operations[3].body.port`. */
-export interface Problem {
+interface Problem {
   type: string
   title: string
   status: number
@@ -17,7 +17,7 @@ export interface Problem {
   requestId?: string
 }
 
-export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
+const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
 /** What fastify refuses by itself, in our codes. Everything else it answers with a 4xx is `invalid`. */
 const FASTIFY: Record<string, { code: Code; message: string }> = {
@@ -37,7 +37,7 @@ const FASTIFY: Record<string, { code: Code; message: string }> = {
 const UNEXPECTED = 'an unexpected error; the log has it under this request id'
 
 /** The error as one of ours; `internal` without the message of whatever else was thrown. */
-export function toSluiceError(error: unknown): SluiceError {
+function toSluiceError(error: unknown): SluiceError {
   if (error instanceof SluiceError) {
     return error
   }
@@ -53,7 +53,7 @@ export function toSluiceError(error: unknown): SluiceError {
     : new SluiceError('internal', UNEXPECTED, { cause: error })
 }
 
-export function problemOf(error: SluiceError, instance?: string, requestId?: string): Problem {
+function problemOf(error: SluiceError, instance?: string, requestId?: string): Problem {
   return {
     type: `urn:sluice:problem:${error.code}`,
     title: CODES[error.code].title,

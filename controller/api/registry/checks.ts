@@ -16,7 +16,7 @@ export interface WriteRules {
 }
 
 /** Operations in one commit of an agent. */
-export const MOST_OPERATIONS = 4096
+const MOST_OPERATIONS = 4096
 const MOST_VALUE_CHARACTERS = 16_384
 const READABLE = new RegExp(`^(instances|hosts|overrides|upstreams|routes/${AGENT_ROUTES})`)
 const LEASE_ID = /^[A-Za-z0-9]{1,64}$/

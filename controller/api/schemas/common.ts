@@ -11,7 +11,7 @@ export const maybe = Type.Optional
 export const words = (...values: string[]) => Type.Enum(values)
 
 /** A text of a pattern, which an error tells in words. */
-export const spelled = (pattern: string, expected: string, more: { description?: string } = {}) =>
+const spelled = (pattern: string, expected: string, more: { description?: string } = {}) =>
   Type.String({ pattern, title: expected, ...more })
 export const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
 
@@ -23,7 +23,7 @@ const InstanceId = Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,128}$', examples: 
 const Host = Type.String({ description: 'An IP address literal', examples: ['10.0.0.7'] })
 export const Port = Type.Integer({ minimum: 1, maximum: 65535 })
 
-export const Weight = Type.Integer({ minimum: 1, maximum: 1000, default: 1 })
+const Weight = Type.Integer({ minimum: 1, maximum: 1000, default: 1 })
 const Metadata = Type.Record(Type.String(), Type.String({ maxLength: 256 }))
 const Ttl = Type.Integer({ minimum: 1000, maximum: 86_400_000 })
 export const Revision = Type.Integer({ minimum: 0, description: "The registry's revision" })
@@ -231,9 +231,9 @@ const Difference = Type.Object(
   },
   closed,
 )
-export const BatchChanged = Type.Object({ changes: Count, ...changed }, closed)
+const BatchChanged = Type.Object({ changes: Count, ...changed }, closed)
 
-export const BatchRehearsed = Type.Object(
+const BatchRehearsed = Type.Object(
   { dryRun: Type.Literal(true), revision: Revision, changes: Type.Array(Difference) },
   closed,
 )

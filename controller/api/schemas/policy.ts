@@ -136,8 +136,8 @@ export const PolicyAnswer = Type.Object(
 /** Optional fields as well: a type that lacks one is equal to nothing that has it. */
 type Deep<T> = T extends unknown[] ? T : T extends object ? { [K in keyof T]-?: Deep<T[K]> } : T
 type Equal<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
-/** A field that only one of the two has, or of another type, does not compile. */
-export const POLICY_IS_DOCUMENTED: Equal<Deep<Static<typeof PolicyAnswer>>, Deep<Policy>> = true
+// A field that only one of the two has, or of another type, does not compile.
+void (true satisfies Equal<Deep<Static<typeof PolicyAnswer>>, Deep<Policy>>)
 
 const peerTls = {
   serverName: maybe(
@@ -169,7 +169,7 @@ export const PeerTlsAnswer = Type.Object(
   { ...peerTls, verify, certificate },
   { ...closed, ...about },
 )
-export const PEER_TLS_IS_DOCUMENTED: Equal<Deep<Static<typeof PeerTlsAnswer>>, Deep<PeerTls>> = true
+void (true satisfies Equal<Deep<Static<typeof PeerTlsAnswer>>, Deep<PeerTls>>)
 
 export const PeerProtocol = Type.Enum(['grpc', 'h2'], {
   description: 'What instances speak; absent: HTTP/1.1',

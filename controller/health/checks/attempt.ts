@@ -144,7 +144,7 @@ const WORDS: Record<string, string> = {
 }
 
 /** An error of a socket, of TLS or of undici, in plain words. */
-export function explain(error: unknown): CheckResult {
+function explain(error: unknown): CheckResult {
   const code = codeOf(error)
   if (OURS.has(code)) {
     return { ok: false, reason: `check could not be made: ${code}`, isOurs: true }

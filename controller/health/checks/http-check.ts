@@ -8,7 +8,7 @@ import type { Attempt, Check, CheckAddress } from './attempt.js'
 import { open } from './connect.js'
 
 /** As much of a body as is looked at; what comes after it is not waited for. */
-export const MOST_BODY_BYTES = 64 * 1024
+const MOST_BODY_BYTES = 64 * 1024
 
 /**
  * Passes when the instance answers with one of the statuses, and its body (to its end, or its first 64 KB) is here in time

@@ -15,7 +15,10 @@ import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)
 
-const writer = join(dirname(fileURLToPath(import.meta.url)), '../../support/registry-writer.ts')
+const writer = join(
+  dirname(fileURLToPath(import.meta.url)),
+  '../../support/registry-writer-process.ts',
+)
 
 interface Writer {
   process: ChildProcess
