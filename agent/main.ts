@@ -5,7 +5,7 @@ import type { Registry } from '../registry/registry.js'
 import { messageOf } from '../runtime/errors.js'
 import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
-import { within } from '../runtime/retry.js'
+import { withTimeLimit } from '../runtime/retry.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { Agent, untilAborted } from './agent.js'
 import { openEngine } from './engine/docker.js'
@@ -80,7 +80,7 @@ export async function runAgent(given: Settings): Promise<void> {
 
 async function close(registry: Registry, log: Logger): Promise<void> {
   try {
-    await within(CLOSE_MS, registry.close(), () => new Error(`not within ${CLOSE_MS} ms`))
+    await withTimeLimit(CLOSE_MS, registry.close(), () => new Error(`not within ${CLOSE_MS} ms`))
   } catch (error) {
     // The process ends now; what it leaves open ends with it.
     log.warn({ reason: messageOf(error) }, 'registry not closed')

@@ -10,7 +10,7 @@ const CONNECT_MS = 3000
 /** A change answers within 5 s; beyond that, something hangs. */
 const ANSWER_MS = 15_000
 
-interface Call {
+interface ApiCall {
   method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE'
   /** With its query: `/v1/explain?host=web.localhost`. */
   path: string
@@ -20,9 +20,9 @@ interface Call {
 }
 
 /** A controller's REST API, over its unix socket or by URL. */
-export interface Client {
+export interface ApiClient {
   /** The answer's JSON. Rejects with the problem's own code; the error is `retryable` when nobody answered. */
-  call(call: Call): Promise<unknown>
+  call(call: ApiCall): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -40,13 +40,13 @@ export function pathOf(...parts: string[]): string {
 }
 
 /** Over a unix socket, which need not be there yet. */
-export function connectLocal(socketPath: string): Client {
+export function connectLocal(socketPath: string): ApiClient {
   const dispatcher = new Agent({ connect: { timeout: CONNECT_MS, socketPath } })
   return clientOf({ base: 'http://localhost', where: socketPath, dispatcher })
 }
 
 /** Over the home's socket if there is one and no other address is given, else over TCP. */
-export function connect({ home, url, port, token }: ClientTarget): Client {
+export function connect({ home, url, port, token }: ClientTarget): ApiClient {
   const socketPath = join(home, 'api.sock')
   if (url === undefined && existsSync(socketPath)) {
     return connectLocal(socketPath)
@@ -56,7 +56,7 @@ export function connect({ home, url, port, token }: ClientTarget): Client {
   return clientOf({ base, where: base, dispatcher, token })
 }
 
-function clientOf(way: Way): Client {
+function clientOf(way: Way): ApiClient {
   return { call: (call) => send(call, way), close: () => way.dispatcher.close() }
 }
 
@@ -67,7 +67,7 @@ interface Way {
   token?: string | undefined
 }
 
-async function send(call: Call, way: Way): Promise<unknown> {
+async function send(call: ApiCall, way: Way): Promise<unknown> {
   const timeout = ANSWER_MS + (call.extraMs ?? 0)
   let answer: Dispatcher.ResponseData
   let text: string

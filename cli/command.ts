@@ -1,5 +1,5 @@
 import type { Config } from '../runtime/config/load.js'
-import type { Client } from './client.js'
+import type { ApiClient } from './client.js'
 
 /** A flag of a command's own, beside the settings. */
 export interface Option {
@@ -23,7 +23,7 @@ export interface Invocation {
   print: (line: string) => void
   /** The file that runs, to start more of it. */
   program: string
-  connect: () => Client
+  connect: () => ApiClient
 }
 
 export interface Command {

@@ -19,7 +19,7 @@ function fieldOf(text: string, example: string): [path: string[], value: unknown
 }
 
 /** All that is told: `retry.tries=2 hash=null` → `{retry: {tries: 2}, hash: null}`. */
-export function fieldsOf(texts: string[], example: string): Record<string, unknown> {
+export function parseFields(texts: string[], example: string): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
   for (const [path, value] of texts.map((text) => fieldOf(text, example))) {
     let part = fields

@@ -1,10 +1,4 @@
-import {
-  SETTING_NAMES,
-  fallbackOf,
-  flagOf,
-  settingOf,
-  variableOf,
-} from '../runtime/config/table.js'
+import { SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from '../runtime/config/table.js'
 import { CLIENT, COMMON } from './args.js'
 import type { Command, Option } from './command.js'
 
@@ -27,7 +21,7 @@ function optionRows(options: Record<string, Option>): Array<[string, string]> {
 function settingRows(): Array<[string, string]> {
   return SETTING_NAMES.map((name) => {
     const { means, fallbackIs } = settingOf(name)
-    const fallback = fallbackIs ?? fallbackOf(name)
+    const fallback = fallbackIs ?? defaultOf(name)
     const told = fallback === undefined ? '' : ` (default: ${fallback})`
     return [`--${flagOf(name)}`, `${means}${told} [${variableOf(name)}]`]
   })

@@ -9,7 +9,7 @@ import { SluiceError, messageOf, systemCode } from '../runtime/errors.js'
 import { optionsOf, parseCommandLine } from './args.js'
 import type { Parsed } from './args.js'
 import { connect } from './client.js'
-import type { Client } from './client.js'
+import type { ApiClient } from './client.js'
 import { UsageError, isOn } from './command.js'
 import type { Command } from './command.js'
 import { COMMANDS } from './commands/all.js'
@@ -91,7 +91,7 @@ async function runCommand(command: Command, parsed: Parsed): Promise<number> {
     process.stdout.write(printConfig(config))
     return 0
   }
-  const clients: Client[] = []
+  const clients: ApiClient[] = []
   const openClient = () => {
     const given = flags.get('api') ?? process.env['SLUICE_API'] ?? ''
     const url = given === '' ? undefined : given

@@ -8,7 +8,7 @@ import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { canPool } from '../contract/version.js'
 import { homePaths, renderConf, tuneSockets } from '../nginx/render.js'
 import type { NginxInfo } from '../setup/nginx.js'
-import type { Engine } from '../setup/nginx-probe.js'
+import type { NjsEngine } from '../setup/nginx-probe.js'
 import type { NginxPlace } from './start/nginx-process.js'
 import type { Account } from './start/accounts.js'
 import type { Files } from './start/files.js'
@@ -17,11 +17,11 @@ import type { Files } from './start/files.js'
 const CONNECT_TIMEOUT_MS = 2000
 
 /** The built modules, beside the bundle that runs or in the tree that it was started from. */
-function builtFor(engine: Engine): string {
+function builtFor(engine: NjsEngine): string {
   return fileURLToPath(new URL(`../dist/${engine}/`, import.meta.url))
 }
 
-function moduleFiles(home: string, engine: Engine): Array<[path: string, text: string]> {
+function moduleFiles(home: string, engine: NjsEngine): Array<[path: string, text: string]> {
   const built = builtFor(engine)
   try {
     return readdirSync(built)

@@ -5,7 +5,7 @@ import { openRegistry } from '../registry/open.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
-import { within } from '../runtime/retry.js'
+import { withTimeLimit } from '../runtime/retry.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { startApi } from './api/server.js'
 import { Controller } from './controller.js'
@@ -39,7 +39,7 @@ async function closeAll(log: Logger, parts: Array<() => Promise<void>>): Promise
       )
     }
   }
-  await within(CLOSE_MS, close(), () => new Error(`not closed within ${CLOSE_MS} ms`)).catch(
+  await withTimeLimit(CLOSE_MS, close(), () => new Error(`not closed within ${CLOSE_MS} ms`)).catch(
     (error: unknown) => log.error({ error: messageOf(error) }, 'controller ends all the same'),
   )
 }

@@ -41,7 +41,11 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /** A promise that rejects with `timedOut()` when `work` takes longer than `ms`. The work itself goes on. */
-export async function within<T>(ms: number, work: Promise<T>, timedOut: () => Error): Promise<T> {
+export async function withTimeLimit<T>(
+  ms: number,
+  work: Promise<T>,
+  timedOut: () => Error,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(timedOut()), ms)

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SetupError } from './errors.js'
 
-export interface Mirror {
+export interface DebianArchive {
   uri: string
   keyring: string
 }
@@ -18,7 +18,7 @@ const DEBIAN_KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 const RELEASES = /^(buster|bullseye|bookworm|trixie|forky|duke|sid|(old)?stable|testing|unstable)$/
 
 /** The Debian archive as this machine's administrator reaches it. */
-export function debianMirror(etcApt = '/etc/apt'): Mirror {
+export function debianArchive(etcApt = '/etc/apt'): DebianArchive {
   const source = findArchive(etcApt)
   if (!source) {
     throw new SetupError(

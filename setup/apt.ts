@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Mirror } from './apt-sources.js'
+import type { DebianArchive } from './apt-sources.js'
 import { runCommand } from './command.js'
 import { SetupError, type SetupErrorCode } from './errors.js'
 
@@ -12,7 +12,7 @@ export class PrivateApt {
     this.#folder = folder
   }
 
-  static async create(folder: string, mirror: Mirror, suite: string): Promise<PrivateApt> {
+  static async create(folder: string, mirror: DebianArchive, suite: string): Promise<PrivateApt> {
     const architecture = await answer('dpkg', ['--print-architecture'])
     const transport = await transportOptions()
     for (const name of ['state/lists/partial', 'cache/archives/partial', 'empty']) {

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { debianMirror } from './apt-sources.js'
+import { debianArchive } from './apt-sources.js'
 import { PrivateApt } from './apt.js'
 import { runCommand } from './command.js'
 import { SetupError } from './errors.js'
@@ -28,7 +28,7 @@ export async function unpackDebian(request: UnpackRequest): Promise<void> {
   const work = `${into}.partial`
   rmSync(work, { recursive: true, force: true })
   try {
-    const apt = await PrivateApt.create(join(work, 'apt'), debianMirror(), suite)
+    const apt = await PrivateApt.create(join(work, 'apt'), debianArchive(), suite)
     say(`reading the package index of Debian ${suite}`)
     await apt.update()
     const wanted = (await apt.resolve(packages)).filter(({ name }) => isNeeded(name, packages))

@@ -1,7 +1,7 @@
 import { atLeast, POOL_SINCE } from '../contract/version.js'
 import { loadableModules, readBuild, type NginxBuild } from './nginx-build.js'
 import { SetupError } from './errors.js'
-import { probeEngine, type Engine } from './nginx-probe.js'
+import { probeEngine, type NjsEngine } from './nginx-probe.js'
 
 export interface NginxInfo {
   /** The executable to spawn. */
@@ -13,7 +13,7 @@ export interface NginxInfo {
   modulesPath: string
   /** What to load for njs in http and stream, in order; what is built in needs no loading. */
   modules: string[]
-  engines: Engine[]
+  engines: NjsEngine[]
   /** Whether `sticky` and `drain` are there. */
   hasSticky: boolean
   /** Whether it can speak TLS and HTTP/2 to clients. */
@@ -58,8 +58,8 @@ export function nginxInfo(
 async function inspectNjs(
   path: string,
   build: NginxBuild,
-): Promise<{ njs: string; engines: Engine[] }> {
-  const asked: Engine[] = ['njs', 'qjs']
+): Promise<{ njs: string; engines: NjsEngine[] }> {
+  const asked: NjsEngine[] = ['njs', 'qjs']
   const answers = await Promise.all(asked.map((engine) => probeEngine(path, build, engine)))
   const running = answers.filter((answer) => 'version' in answer)
   const version = running[0]?.version

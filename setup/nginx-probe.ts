@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadableModules, type NginxBuild } from './nginx-build.js'
 
-export type Engine = 'njs' | 'qjs'
+export type NjsEngine = 'njs' | 'qjs'
 
 /** Either what njs says of itself, or what nginx said when it would not start. */
-export type ProbeResult = { version: string; engine: Engine } | { refusal: string }
+export type ProbeResult = { version: string; engine: NjsEngine } | { refusal: string }
 
 const DEADLINE_MS = 10_000
 const POLL_MS = 10
@@ -24,7 +24,7 @@ const ABOUT = `export default { about: function (r) {
 export async function probeEngine(
   path: string,
   build: NginxBuild,
-  engine: Engine,
+  engine: NjsEngine,
 ): Promise<ProbeResult> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-probe-'))
   writeFileSync(join(folder, 'about.js'), ABOUT)
@@ -45,7 +45,7 @@ export async function probeEngine(
   }
 }
 
-function configuration(folder: string, build: NginxBuild, engine: Engine): string {
+function configuration(folder: string, build: NginxBuild, engine: NjsEngine): string {
   const modules = loadableModules(build.modulesPath).filter((file) => /http_js/.test(file))
   const temporary = [...build.tempPaths.keys()].map((name) => name.replace(/^http-/, ''))
   // Started by root, nginx would insist on the user that was compiled in.

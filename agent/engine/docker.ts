@@ -1,7 +1,7 @@
 /** One container engine behind its HTTP API, by dockerode. Nothing else imports it. */
 import Docker from 'dockerode'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
-import { within } from '../../runtime/retry.js'
+import { withTimeLimit } from '../../runtime/retry.js'
 import { readInspected } from './container.js'
 import type { Container } from './container.js'
 import { LineSplitter, parseEvent } from './events.js'
@@ -127,7 +127,7 @@ class DockerEngine implements Engine {
   // An answer that breaks off in its middle leaves dockerode's promise open for ever.
   #call<T>(what: string, work: Promise<T>, ms = UNARY_TIMEOUT_MS): Promise<T> {
     const late = () => new Error(`the engine did not answer ${what} within ${ms} ms`)
-    return within(ms, work, late)
+    return withTimeLimit(ms, work, late)
   }
 }
 

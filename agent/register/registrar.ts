@@ -2,8 +2,8 @@
 import type { Registry, RegistryOperation } from '../../registry/registry.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { Backoff, within } from '../../runtime/retry.js'
-import { Wake } from '../../runtime/wake.js'
+import { Backoff, withTimeLimit } from '../../runtime/retry.js'
+import { Doorbell } from '../../runtime/doorbell.js'
 import { Claim } from './claim.js'
 import { routePrefix } from '../plan/labels.js'
 import type { LeaseMemo } from './lease-memo.js'
@@ -29,7 +29,7 @@ export class Registrar {
   readonly #options: RegistrarOptions
   readonly #claim: Claim
   readonly #refusals = new Refusals()
-  readonly #wake = new Wake()
+  readonly #wake = new Doorbell()
   readonly #backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
   /** Undefined: not known yet; what is registered stays as it is. */
   #wanted: ReadonlyMap<string, string> | undefined
@@ -45,7 +45,7 @@ export class Registrar {
   constructor(options: RegistrarOptions) {
     const { registry, ttlMs, memo, log } = options
     this.#options = options
-    this.#claim = new Claim({ registry, ttlMs, memo, log, onLost: () => this.#wake.call() })
+    this.#claim = new Claim({ registry, ttlMs, memo, log, onLost: () => this.#wake.ring() })
   }
 
   /** Takes up the lease; resolves with this agent's own records (key → value) once the registry has told them. */
@@ -58,13 +58,13 @@ export class Registrar {
   /** From now on the registry should hold exactly these entries of ours. */
   want(entries: ReadonlyMap<string, string>): void {
     this.#wanted = entries
-    this.#wake.call()
+    this.#wake.ring()
   }
 
   /** Ends the work and releases the lease: the records stay for the next life, until their time is over. */
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#wake.call()
+    this.#wake.ring()
     await this.#inTime('work not finished', this.#running ?? Promise.resolve())
     // A lease that could not be released runs out by itself.
     await this.#inTime('lease not released', this.#claim.release())
@@ -73,7 +73,7 @@ export class Registrar {
   /** Never rejects: the process ends next, whatever comes of it. */
   async #inTime(otherwise: string, work: Promise<void>): Promise<void> {
     try {
-      await within(STOP_STEP_MS, work, () => new Error(`not within ${STOP_STEP_MS} ms`))
+      await withTimeLimit(STOP_STEP_MS, work, () => new Error(`not within ${STOP_STEP_MS} ms`))
     } catch (error) {
       this.#options.log.warn({ reason: messageOf(error) }, otherwise)
     }

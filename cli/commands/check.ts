@@ -5,7 +5,7 @@ import { ensureNginx } from '../../setup/nginx.js'
 import type { Command } from '../command.js'
 import { gatewayFiles, gatewayPlace } from '../nginx-home.js'
 import { writeFiles } from '../start/files.js'
-import { makeHome } from '../start/home.js'
+import { makeHomeFolders } from '../start/home.js'
 import { testConf } from '../start/nginx-process.js'
 
 /** Any port will do: nothing is opened for long. */
@@ -25,7 +25,7 @@ export const check: Command = {
     // In a home of its own, so that nothing of a running one is touched.
     const trial = mkdtempSync(join(tmpdir(), 'sluice-check-'))
     try {
-      makeHome(trial)
+      makeHomeFolders(trial)
       const settings = { ...config.settings, home: trial, poolPort: poolPort || SOME_PORT }
       const { makeOwnCertificate } = await import('../start/own-certificate.js')
       await makeOwnCertificate(settings)

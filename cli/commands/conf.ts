@@ -13,9 +13,9 @@ import type { Command, Invocation } from '../command.js'
 import { gatewayFiles, giveHop, hasPassthrough, hasPool, hasStream } from '../nginx-home.js'
 import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
-import { makeHome, openHome } from '../start/home.js'
+import { makeHomeFolders, openHome } from '../start/home.js'
 import { lockHome } from '../start/lock.js'
-import { quoted } from '../start/try.js'
+import { shellWord } from '../start/try.js'
 
 /** What conf itself was told: the controller has to take nginx for what these files make of it. */
 function toldFlags({ values, origins }: Config): string[] {
@@ -26,7 +26,7 @@ function toldFlags({ values, origins }: Config): string[] {
 }
 
 function beside(home: string, nginx: string, config: Config): string[] {
-  const flags = ['--home', home, '--nginx', nginx, ...toldFlags(config)].map(quoted)
+  const flags = ['--home', home, '--nginx', nginx, ...toldFlags(config)].map(shellWord)
   return [
     '# An nginx that was killed, or lost power, leaves sockets behind that keep it from starting again.',
     '# Have them removed before each start; with systemd: "systemctl edit nginx", and these lines:',
@@ -172,7 +172,7 @@ export const conf: Command = {
   settings: 'all',
   async run(invocation) {
     const { home } = invocation.config.settings
-    makeHome(home)
+    makeHomeFolders(home)
     // The files of a home belong to one nginx at a time.
     const lock = await lockHome(home)
     try {

@@ -1,7 +1,7 @@
 import type { Command } from '../command.js'
 import { UsageError } from '../command.js'
 import { pathOf } from '../client.js'
-import type { Client } from '../client.js'
+import type { ApiClient } from '../client.js'
 import { WAIT, appliedText, valueOf } from './instances.js'
 import type { ChangeView } from './instances.js'
 
@@ -20,7 +20,7 @@ function instancePath(text: string | undefined, ...verb: string[]): string {
 }
 
 /** What the container's label `sluice.drain` asks for, which the agent keeps in the instance's metadata. */
-async function labelledWaitMs(client: Client, target: string): Promise<number | undefined> {
+async function labelledWaitMs(client: ApiClient, target: string): Promise<number | undefined> {
   const instance = (await client.call({ method: 'GET', path: instancePath(target) })) as {
     metadata?: { drainMs?: string }
   }

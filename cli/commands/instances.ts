@@ -1,6 +1,6 @@
 import { connect as openSocket } from 'node:net'
-import { NAME, duration, whole } from '../../runtime/config/kinds.js'
-import type { Kind } from '../../runtime/config/kinds.js'
+import { NAME, duration, wholeNumber } from '../../runtime/config/kinds.js'
+import type { SettingKind } from '../../runtime/config/kinds.js'
 import { pause } from '../../runtime/retry.js'
 import { UsageError, isOn } from '../command.js'
 import type { Command, Invocation, Option } from '../command.js'
@@ -30,7 +30,11 @@ const TRY_AGAIN_MS = 50
 export const WAIT = duration(0, 3_600_000)
 
 /** A flag's value, or the default; a {@link UsageError} names the flag when it is none. */
-export function valueOf<T>(flags: Invocation['flags'], flag: string, kind: Kind<T>): T | undefined {
+export function valueOf<T>(
+  flags: Invocation['flags'],
+  flag: string,
+  kind: SettingKind<T>,
+): T | undefined {
   const text = flags.get(flag)
   const value = text === undefined ? undefined : kind.parse(text, '')
   if (text !== undefined && value === undefined) {
@@ -135,12 +139,15 @@ const REGISTER_OPTIONS: Record<string, Option> = {
 }
 
 /** In the words of REST, which would refuse it too. */
-const WEIGHT = { ...whole(1, 1000), expected: `${whole(1, 1000).expected}; to stop traffic, drain` }
+const WEIGHT = {
+  ...wholeNumber(1, 1000),
+  expected: `${wholeNumber(1, 1000).expected}; to stop traffic, drain`,
+}
 
 /** What of an instance can be told by flags. */
 function traitsOf(flags: Invocation['flags']): Record<string, unknown> {
   const weight = valueOf(flags, 'weight', WEIGHT) ?? 1
-  const maxConns = valueOf(flags, 'max-conns', whole(1, 65_535))
+  const maxConns = valueOf(flags, 'max-conns', wholeNumber(1, 65_535))
   const zone = valueOf(flags, 'zone', NAME)
   return {
     weight,

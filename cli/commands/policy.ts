@@ -1,8 +1,8 @@
 import type { Command } from '../command.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { pathOf } from '../client.js'
-import type { Client } from '../client.js'
-import { fieldsOf } from '../fields.js'
+import type { ApiClient } from '../client.js'
+import { parseFields } from '../fields.js'
 import { outline } from '../output.js'
 import { appliedText } from './instances.js'
 import type { ChangeView } from './instances.js'
@@ -14,7 +14,11 @@ interface PolicyView {
 const EXAMPLE = 'balance=leastConn or retry.tries=2'
 
 /** An upstream that is not there yet is made: its instances may come later. */
-export async function changeUpstream(client: Client, path: string, body: object): Promise<unknown> {
+export async function changeUpstream(
+  client: ApiClient,
+  path: string,
+  body: object,
+): Promise<unknown> {
   try {
     return await client.call({ method: 'PATCH', path, body })
   } catch (error) {
@@ -35,7 +39,7 @@ export const policy: Command = {
   settings: 'client',
   async run({ connect, positionals, print, json }) {
     const [upstream = '', ...fields] = positionals
-    const patch = fieldsOf(fields, EXAMPLE)
+    const patch = parseFields(fields, EXAMPLE)
     const path = pathOf('upstreams', upstream)
     const client = connect()
     const answer = (

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { UsageError } from '../command.js'
 import type { Command, Invocation } from '../command.js'
 import { pathOf } from '../client.js'
-import { fieldsOf } from '../fields.js'
+import { parseFields } from '../fields.js'
 import { outline, table } from '../output.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { appliedText } from './instances.js'
@@ -37,7 +37,7 @@ async function get({ connect, print, json }: Invocation, id: string): Promise<vo
 }
 
 function told(texts: string[]): object {
-  const fields = fieldsOf(texts, EXAMPLE)
+  const fields = parseFields(texts, EXAMPLE)
   for (const name of LISTS) {
     const value = fields[name]
     if (typeof value === 'string') {

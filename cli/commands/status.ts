@@ -1,5 +1,5 @@
 import type { Command } from '../command.js'
-import type { Client } from '../client.js'
+import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'
 import { age, table } from '../output.js'
 import { getSuspects } from './suspects.js'
@@ -22,7 +22,7 @@ interface GatewayView {
 /** Beyond, only their number is told. */
 const MOST_LINES = 10
 
-function getGateways(client: Client): Promise<{ gateways: GatewayView[] }> {
+function getGateways(client: ApiClient): Promise<{ gateways: GatewayView[] }> {
   const answer = client.call({ method: 'GET', path: pathOf('gateways') })
   return answer as Promise<{ gateways: GatewayView[] }>
 }
@@ -79,7 +79,7 @@ interface Sums {
   down: number
 }
 
-async function sumUpstreams(client: Client): Promise<Sums> {
+async function sumUpstreams(client: ApiClient): Promise<Sums> {
   const answer = (await client.call({ method: 'GET', path: pathOf('upstreams') })) as {
     upstreams: Array<Omit<Sums, 'upstreams'>>
   }
@@ -93,7 +93,7 @@ async function sumUpstreams(client: Client): Promise<Sums> {
 }
 
 /** Not ready answers 503, which is an answer like any other here. */
-async function readiness(client: Client): Promise<{ ready: boolean; reason?: string }> {
+async function readiness(client: ApiClient): Promise<{ ready: boolean; reason?: string }> {
   try {
     await client.call({ method: 'GET', path: '/readyz' })
     return { ready: true }

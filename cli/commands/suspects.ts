@@ -1,5 +1,5 @@
 import type { Command } from '../command.js'
-import type { Client } from '../client.js'
+import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'
 import { age, table } from '../output.js'
 
@@ -15,7 +15,7 @@ interface SuspectsView {
 }
 
 /** Removals that are held because nobody is known to have meant them. */
-export function getSuspects(client: Client): Promise<SuspectsView> {
+export function getSuspects(client: ApiClient): Promise<SuspectsView> {
   return client.call({ method: 'GET', path: pathOf('suspects') }) as Promise<SuspectsView>
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
-import type { Client } from '../client.js'
-import { fieldsOf } from '../fields.js'
+import type { ApiClient } from '../client.js'
+import { parseFields } from '../fields.js'
 import { outline, table } from '../output.js'
 import { appliedText } from './instances.js'
 import type { ChangeView } from './instances.js'
@@ -24,7 +24,7 @@ interface SettingsView {
 export const NO_UPSTREAMS =
   'no upstreams yet; "sluice register web one 10.0.0.7:80" makes one, and so does a container with the label sluice.enable=true'
 
-async function list(client: Client): Promise<[answer: unknown, lines: string[]]> {
+async function list(client: ApiClient): Promise<[answer: unknown, lines: string[]]> {
   const answer = (await client.call({ method: 'GET', path: pathOf('upstreams') })) as {
     upstreams: UpstreamView[]
   }
@@ -33,11 +33,11 @@ async function list(client: Client): Promise<[answer: unknown, lines: string[]]>
 }
 
 async function showOrChange(
-  client: Client,
+  client: ApiClient,
   upstream: string,
   fields: string[],
 ): Promise<[answer: unknown, lines: string[]]> {
-  const patch = fieldsOf(fields, 'tls.serverName=shop.internal')
+  const patch = parseFields(fields, 'tls.serverName=shop.internal')
   const path = pathOf('upstreams', upstream)
   const isChange = fields.length > 0
   const answer = (

@@ -6,7 +6,7 @@ import type { Settings } from '../../runtime/config/settings.js'
 import { gatewayPlace } from '../nginx-home.js'
 import { listensAt } from './nginx-process.js'
 import { freeOf, requireFree } from './ports.js'
-import type { PortWish, Protocol } from './ports.js'
+import type { PortWish, Transport } from './ports.js'
 
 /** Ports for routes that another program has are left out: nginx would not start with them. */
 export async function openPorts(
@@ -36,7 +36,7 @@ function refuseOwn(settings: Settings): void {
 /** Before anything is started or changed. The gateway's ports may be held by the nginx that is taken over. */
 export async function checkPorts(settings: Settings, patienceMs: number): Promise<void> {
   const { bind: host, httpPort, httpsPort, http3, apiPort, poolPort, pool } = settings
-  const wanted: Array<Omit<PortWish, 'host' | 'patienceMs'> & { protocol: Protocol }> = [
+  const wanted: Array<Omit<PortWish, 'host' | 'patienceMs'> & { protocol: Transport }> = [
     { port: httpPort, setting: 'httpPort', protocol: 'tcp' },
     ...(httpsPort === 0
       ? []

@@ -26,7 +26,7 @@ const FOLDERS: Array<[name: string, mode: number]> = [
 ]
 
 /** Makes what is missing of the home, and leaves what is there. Rejects with `invalid`, naming the path. */
-export function makeHome(home: string): void {
+export function makeHomeFolders(home: string): void {
   if (Buffer.byteLength(join(home, LONGEST_SOCKET)) > LONGEST_SOCKET_PATH) {
     const most = LONGEST_SOCKET_PATH - LONGEST_SOCKET.length - 1
     const message = `the path of the home may have ${most} bytes at most, for sockets in it: ${home}`
@@ -107,7 +107,7 @@ async function poolPortOf({ home, poolPort, streamPorts }: Settings): Promise<nu
 
 /** The settings with what is decided once for a home; makes of it what is missing. */
 export async function openHome(settings: Settings): Promise<Settings> {
-  makeHome(settings.home)
+  makeHomeFolders(settings.home)
   gatewayIdOf(settings.home)
   return { ...settings, poolPort: await poolPortOf(settings) }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { messageOf } from '../../runtime/errors.js'
 import { replaceFile } from './files.js'
-import { masterPid, recordedPid, reloadNginx, startNginx, stopNginx } from './nginx-process.js'
+import { findMaster, recordedPid, reloadNginx, startNginx, stopNginx } from './nginx-process.js'
 import type { NginxPlace } from './nginx-process.js'
 
 const LOOK_MS = 250
@@ -33,7 +33,7 @@ export class NginxKeeper {
   /** Once known for ours, a pid is ours for as long as it lives: that is cheap enough to ask often. */
   get pid(): number | undefined {
     if (this.#known === undefined || recordedPid(this.#place) !== this.#known) {
-      this.#known = masterPid(this.#place)
+      this.#known = findMaster(this.#place)
     }
     return this.#known
   }

@@ -7,13 +7,13 @@ import {
   ended,
   holders,
   holdsAny,
-  isAlive,
+  isRunning,
   signal,
   tcpInodes,
   udpInodes,
   unixInodes,
 } from './processes.js'
-import type { Protocol } from './ports.js'
+import type { Transport } from './ports.js'
 import { pause } from '../../runtime/retry.js'
 
 export interface NginxPlace {
@@ -68,11 +68,11 @@ export function recordedPid({ pidFile }: NginxPlace): number | undefined {
     return undefined
   }
   const pid = Number(text.trim())
-  return Number.isInteger(pid) && pid > 0 && isAlive(pid) ? pid : undefined
+  return Number.isInteger(pid) && pid > 0 && isRunning(pid) ? pid : undefined
 }
 
 /** The pid of this home's master, if it runs. A pid that another program has by now is not taken for it. */
-export function masterPid(place: NginxPlace): number | undefined {
+export function findMaster(place: NginxPlace): number | undefined {
   const pid = recordedPid(place)
   // Where sockets cannot be seen, the pid file is believed.
   return pid !== undefined && holdsAny(pid, ownSockets(place)) !== false ? pid : undefined
@@ -80,12 +80,12 @@ export function masterPid(place: NginxPlace): number | undefined {
 
 /** Pids of this home's workers; they may go on serving although their master was killed. */
 function workers(place: NginxPlace): number[] {
-  const master = masterPid(place)
+  const master = findMaster(place)
   return holders(ownSockets(place)).filter((pid) => pid !== master)
 }
 
 /** Whether this home's nginx, or what is left of one, is what listens at the port. */
-export function listensAt(place: NginxPlace, port: number, protocol: Protocol = 'tcp'): boolean {
+export function listensAt(place: NginxPlace, port: number, protocol: Transport = 'tcp'): boolean {
   const own = ownSockets(place)
   const inodes = protocol === 'tcp' ? tcpInodes(port) : udpInodes(port)
   return holders(inodes).some((pid) => holdsAny(pid, own) === true)
@@ -121,7 +121,7 @@ async function makeRoom(place: NginxPlace): Promise<void> {
 /** The daemon writes it a moment after the command has ended. */
 async function pidFileOf(place: NginxPlace): Promise<void> {
   const untilMs = performance.now() + PID_FILE_MS
-  while (masterPid(place) === undefined) {
+  while (findMaster(place) === undefined) {
     if (performance.now() > untilMs) {
       const log = join(place.home, 'logs', 'error.log')
       throw new SluiceError('gateway_unavailable', `nginx ended at once; ${log} tells why`)
@@ -137,7 +137,7 @@ export function reloadNginx(pid: number): void {
 
 /** Ends nginx: what it has in flight may finish within `graceMs`. Workers without a master go as well. */
 export async function stopNginx(place: NginxPlace, graceMs: number): Promise<void> {
-  const master = masterPid(place)
+  const master = findMaster(place)
   const pids = [...(master === undefined ? [] : [master]), ...workers(place)]
   if (graceMs > 0) {
     // The master tells its workers; only those without one have to be told here.

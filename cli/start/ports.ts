@@ -29,11 +29,11 @@ function tryUdp(host: string, port: number): Promise<unknown> {
   })
 }
 
-export type Protocol = 'tcp' | 'udp'
+export type Transport = 'tcp' | 'udp'
 
 const TRIES = { tcp: tryTcp, udp: tryUdp }
 
-function refusal(error: unknown, { host, port, setting }: PortWish, way: Protocol): SluiceError {
+function refusal(error: unknown, { host, port, setting }: PortWish, way: Transport): SluiceError {
   const change = `set another one with --${flagOf(setting)} or ${variableOf(setting)}`
   const name = `${way === 'udp' ? 'UDP port' : 'port'} ${port}`
   const why: Record<string, string> = {
@@ -50,7 +50,7 @@ export interface PortWish {
   port: number
   setting: SettingName
   /** What it is wanted for; TCP alone by default. */
-  protocols?: Protocol[]
+  protocols?: Transport[]
   /** How long it may take to become free: what held it is known to be ending. */
   patienceMs: number
 }

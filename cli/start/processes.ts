@@ -16,7 +16,7 @@ function readProc(path: string): string {
 }
 
 /** False for a zombie too: it does nothing any more, but nobody has asked for its exit code. */
-export function isAlive(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
@@ -29,7 +29,7 @@ export function isAlive(pid: number): boolean {
 /** True when all have ended within `ms`. */
 export async function ended(pids: number[], ms: number): Promise<boolean> {
   const untilMs = performance.now() + ms
-  while (pids.some(isAlive)) {
+  while (pids.some(isRunning)) {
     if (performance.now() >= untilMs) {
       return false
     }

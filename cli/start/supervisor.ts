@@ -9,12 +9,12 @@ import type { Settings } from '../../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
 import { connectLocal } from '../client.js'
-import type { Client } from '../client.js'
+import type { ApiClient } from '../client.js'
 import { checkPorts, openPorts } from './check-ports.js'
-import { Child } from './child.js'
+import { SupervisedProcess } from './supervised-process.js'
 import { lockHome } from './lock.js'
 import { LogFile } from './log-file.js'
-import { makeHome, openHome } from './home.js'
+import { makeHomeFolders, openHome } from './home.js'
 import { gatewayPlace } from '../nginx-home.js'
 import { prepareGateway } from './prepare-nginx.js'
 import { NginxKeeper } from './nginx-keeper.js'
@@ -51,7 +51,7 @@ interface Parts {
   nginx?: NginxKeeper
   /** False when it ran before us: then a failed start leaves it alone. */
   nginxIsOurs: boolean
-  children: Child[]
+  children: SupervisedProcess[]
   logs: LogFile[]
 }
 
@@ -60,7 +60,7 @@ export async function supervise(options: StartOptions): Promise<number> {
   const stop = new StopSignals()
   const parts: Parts = { nginxIsOurs: false, children: [], logs: [] }
   const { home } = options.config.settings
-  makeHome(home)
+  makeHomeFolders(home)
   const lock = await lockHome(home)
   try {
     await Promise.race([bringUp(options, parts, lock.wasHeld, stop), stop.whenRequested()])
@@ -135,10 +135,21 @@ async function completed(config: Config, print: StartOptions['print']): Promise<
   return { ...config, settings: { ...settings, ...decided }, values: { ...values, ...decided } }
 }
 
-function startChild(name: string, { config, program, print }: StartOptions, parts: Parts): Child {
+function startChild(
+  name: string,
+  { config, program, print }: StartOptions,
+  parts: Parts,
+): SupervisedProcess {
   const log = new LogFile(join(config.settings.home, 'logs', name + '.log'), print)
   const { flags, environment } = toProcess(config.values)
-  const child = new Child({ name, program, args: [name, ...flags], environment, log, say: print })
+  const child = new SupervisedProcess({
+    name,
+    program,
+    args: [name, ...flags],
+    environment,
+    log,
+    say: print,
+  })
   parts.logs.push(log)
   parts.children.push(child)
   child.start()
@@ -151,8 +162,8 @@ function startChild(name: string, { config, program, print }: StartOptions, part
  * starting it again and again: then this rejects.
  */
 async function untilReady(
-  client: Client,
-  controller: Child,
+  client: ApiClient,
+  controller: SupervisedProcess,
   print: StartOptions['print'],
 ): Promise<void> {
   const untilMs = performance.now() + READY_MS
@@ -176,7 +187,7 @@ async function untilReady(
   }
 }
 
-async function greet({ config, program, print }: StartOptions, client: Client): Promise<void> {
+async function greet({ config, program, print }: StartOptions, client: ApiClient): Promise<void> {
   const { settings } = config
   const { bind, httpPort, httpsPort, apiPort, home, domain, apiToken } = settings
   const host = bind.includes(':') ? `[${bind}]` : bind

@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { portsIn } from '../../contract/guard/ports.js'
 import type { Settings } from '../../runtime/config/settings.js'
-import type { Client } from '../client.js'
+import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { findFree } from './ports.js'
@@ -18,7 +18,7 @@ interface Known {
 }
 
 /** Those of earlier tries: one that was drained stays so, and another must be tried then. */
-async function knownInstances(client: Client): Promise<Known[]> {
+async function knownInstances(client: ApiClient): Promise<Known[]> {
   try {
     const answer = await client.call({ method: 'GET', path: pathOf('upstreams', UPSTREAM) })
     return (answer as { instances: Known[] }).instances
@@ -45,7 +45,7 @@ function onPath(name: string): boolean {
 }
 
 /** As a shell reads it: one word. */
-export function quoted(text: string): string {
+export function shellWord(text: string): string {
   return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
@@ -75,7 +75,7 @@ function askGateway(settings: Settings, host: string, hasCurl: boolean): string 
   const isProxied = portsIn(proxyProtocolPorts).includes(httpPort)
   const flag = isProxied ? '--haproxy-protocol ' : ''
   return hasCurl
-    ? `curl ${flag}-H ${quoted(`Host: ${host}`)} http://${gatewayHost(settings)}:${httpPort}/`
+    ? `curl ${flag}-H ${shellWord(`Host: ${host}`)} http://${gatewayHost(settings)}:${httpPort}/`
     : fetchByNode(httpPort, host, isProxied)
 }
 
@@ -89,7 +89,7 @@ function gatewayHost({ bind }: Settings): string {
 export async function commandsToTry(
   settings: Settings,
   program: string,
-  client: Client,
+  client: ApiClient,
 ): Promise<[register: string, ask: string, drain: string]> {
   const known = await knownInstances(client)
   const id = freeId(known)
@@ -100,15 +100,15 @@ export async function commandsToTry(
   )
   const port = await findFree(backendAt, above)
   const host = `${UPSTREAM}.${settings.domain}`
-  const sluice = `node ${quoted(program)}`
-  const home = `--home ${quoted(settings.home)}`
+  const sluice = `node ${shellWord(program)}`
+  const home = `--home ${shellWord(settings.home)}`
   const hasCurl = onPath('curl')
   const path = pathOf('upstreams', UPSTREAM, 'instances', id, 'drain')
   return [
     `${backend(backendAt, port)} ${sluice} register ${UPSTREAM} ${id} ${backendAt}:${port} --wait 9s ${home}`,
     askGateway(settings, host, hasCurl),
     hasCurl
-      ? `curl -X POST --unix-socket ${quoted(join(settings.home, 'api.sock'))} http://localhost${path}`
+      ? `curl -X POST --unix-socket ${shellWord(join(settings.home, 'api.sock'))} http://localhost${path}`
       : `${sluice} drain ${UPSTREAM}/${id} ${home}`,
   ]
 }

@@ -1,7 +1,7 @@
 /** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Wake } from '../../runtime/wake.js'
+import { Doorbell } from '../../runtime/doorbell.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
@@ -107,7 +107,7 @@ export class Fallback {
   readonly #options: FallbackOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
-  readonly #wake = new Wake()
+  readonly #wake = new Doorbell()
   #running: Promise<void> | undefined
   #isStale = false
   #body: string | undefined
@@ -134,14 +134,14 @@ export class Fallback {
   /** The desired state may be another one now. */
   offer(): void {
     this.#isStale = true
-    this.#wake.call()
+    this.#wake.ring()
     this.#running ??= this.#run()
   }
 
   /** Writes what is waiting, once, without the debounce; gives up on an error. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.call()
+    this.#wake.ring()
     await this.#running
     if (this.#isStale && !this.#isHeld()) {
       await this.#write().catch((error: unknown) => this.#failed(error))

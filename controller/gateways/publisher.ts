@@ -2,7 +2,7 @@
 import type { GatewayRecord } from '../../contract/record/records.js'
 import { printKey } from '../../contract/keys.js'
 import type { Lease, Registry } from '../../registry/registry.js'
-import { Wake } from '../../runtime/wake.js'
+import { Doorbell } from '../../runtime/doorbell.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
@@ -24,7 +24,7 @@ export class Publisher {
   readonly #options: PublishOptions
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
-  readonly #wake = new Wake()
+  readonly #wake = new Doorbell()
   #running: Promise<void> | undefined
   #lease: Lease | undefined
   #written: string | undefined
@@ -39,13 +39,13 @@ export class Publisher {
 
   /** It may have changed. */
   wake(): void {
-    this.#wake.call()
+    this.#wake.ring()
   }
 
   /** Ends the lease, so that nobody waits for a gateway without a controller. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.call()
+    this.#wake.ring()
     await this.#running
     try {
       await this.#lease?.revoke()

@@ -1,7 +1,7 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
 import type { Code } from '../../contract/codes.js'
 import type { GatewayState, Operation } from '../../contract/push.js'
-import { Wake } from '../../runtime/wake.js'
+import { Doorbell } from '../../runtime/doorbell.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
@@ -51,7 +51,7 @@ export class Pusher {
   readonly #mirror = new Mirror()
   readonly #stop = new AbortController()
   readonly #backoff = new Backoff(RETRY)
-  readonly #wake = new Wake()
+  readonly #wake = new Doorbell()
   readonly #dirty = new Set<string>()
   #running: Promise<void> | undefined
   #epoch = 0
@@ -97,7 +97,7 @@ export class Pusher {
   /** There is something new. */
   wake(): void {
     this.#behindSinceMs ??= performance.now()
-    this.#wake.call()
+    this.#wake.ring()
   }
 
   /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
@@ -109,7 +109,7 @@ export class Pusher {
   /** Ends after the push that is under way, and after what is waiting when that can be pushed at once. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#wake.call()
+    this.#wake.ring()
     await this.#running
   }
 

@@ -1,6 +1,6 @@
 /** Leases of etcd, each kept alive by one short exchange at a time. */
 import type { Etcd3, ILeaseKeepAliveResponse } from 'etcd3'
-import { within } from '../../runtime/retry.js'
+import { withTimeLimit } from '../../runtime/retry.js'
 import { DEADLINE_MS } from './client.js'
 import type { EtcdConnection } from './connection.js'
 import { isLeaseGone } from './errors.js'
@@ -89,7 +89,11 @@ async function exchange(client: Etcd3, id: string): Promise<ILeaseKeepAliveRespo
   })
   stream.write({ ID: id })
   try {
-    return await within(DEADLINE_MS, answer, () => new Error('the lease was not renewed in time'))
+    return await withTimeLimit(
+      DEADLINE_MS,
+      answer,
+      () => new Error('the lease was not renewed in time'),
+    )
   } finally {
     // Whatever comes when nobody waits any more is of no interest.
     answer.catch(() => undefined)

@@ -4,7 +4,7 @@ import { parseIp, printIp } from '../../contract/guard/address.js'
 import { isHost, isName, isWhole } from '../../contract/guard/names.js'
 import { portsIn, printPorts } from '../../contract/guard/ports.js'
 
-export interface Kind<T> {
+export interface SettingKind<T> {
   /** For the error: "expected …". */
   expected: string
   /** undefined when the text is not one. Relative paths are taken from `base`. */
@@ -14,14 +14,14 @@ export interface Kind<T> {
 }
 
 /** Anything but nothing and control characters. */
-export const TEXT: Kind<string> = {
+export const TEXT: SettingKind<string> = {
   expected: 'a text',
   parse: (text) => (text !== '' && !/\p{Cc}/u.test(text) ? text : undefined),
   print: (value) => value,
 }
 
 /** An absolute path without characters that nginx's configuration would read as something else. */
-export const PATH: Kind<string> = {
+export const PATH: SettingKind<string> = {
   expected: 'a path without spaces, quotes, ;, {, }, $ or #',
   parse: (text, base) => {
     const path = isAbsolute(text) ? resolve(text) : resolve(base, text)
@@ -31,25 +31,25 @@ export const PATH: Kind<string> = {
 }
 
 /** A path, or a bare name, which is looked for where a shell would. */
-export const EXECUTABLE: Kind<string> = {
+export const EXECUTABLE: SettingKind<string> = {
   ...PATH,
   expected: 'a program: its path, or its name when it is on the PATH',
   parse: (text, base) => (/^[\w.-]+$/.test(text) ? text : PATH.parse(text, base)),
 }
 
-export const NAME: Kind<string> = {
+export const NAME: SettingKind<string> = {
   expected: 'a name: lower-case letters, digits and -, at most 63',
   parse: (text) => (isName(text) ? text : undefined),
   print: (value) => value,
 }
 
-export const DOMAIN: Kind<string> = {
+export const DOMAIN: SettingKind<string> = {
   expected: 'a host name such as localhost or apps.example.com',
   parse: (text) => (isHost(text) ? text : undefined),
   print: (value) => value,
 }
 
-export const ADDRESS: Kind<string> = {
+export const ADDRESS: SettingKind<string> = {
   expected: 'an IP address such as 127.0.0.1',
   parse: (text) => {
     const bytes = parseIp(text)
@@ -66,13 +66,13 @@ const SPELLINGS = new Map([
   ['0', false],
 ])
 
-export const BOOLEAN: Kind<boolean> = {
+export const BOOLEAN: SettingKind<boolean> = {
   expected: 'true or false',
   parse: (text) => SPELLINGS.get(text),
   print: String,
 }
 
-export function whole(least: number, most: number): Kind<number> {
+export function wholeNumber(least: number, most: number): SettingKind<number> {
   return {
     expected: `a whole number from ${least} to ${most}`,
     parse: (text) => {
@@ -83,12 +83,12 @@ export function whole(least: number, most: number): Kind<number> {
   }
 }
 
-export const PORT = whole(1, 65535)
+export const PORT = wholeNumber(1, 65535)
 
 const MOST_PORTS = 1000
 
 /** Ports for routes: `9100-9104,9106` → `9100-9104 9106`, `off` → ''. */
-export const PORTS: Kind<string> = {
+export const PORTS: SettingKind<string> = {
   expected: `ports such as 9100-9109 or 9100-9104,9200, at most ${MOST_PORTS}, or off`,
   parse: (text) => {
     if (text === 'off') {
@@ -119,7 +119,7 @@ function networkOf(text: string): string | undefined {
   return bits <= most && !bytes.some(isBeyond) ? `${printIp(bytes)}/${bits}` : undefined
 }
 
-export const NETWORKS: Kind<string[]> = {
+export const NETWORKS: SettingKind<string[]> = {
   expected:
     'addresses and networks such as 192.0.2.7,10.0.0.0/8, whose bits beyond the prefix are 0',
   parse: (text) => {
@@ -134,7 +134,7 @@ function isPort(port: number): boolean {
   return isWhole(port, 1, 65535)
 }
 
-export function choice<const T extends string>(...choices: T[]): Kind<T> {
+export function choice<const T extends string>(...choices: T[]): SettingKind<T> {
   return {
     expected: choices.join(' or '),
     parse: (text) => choices.find((each) => each === text),
@@ -142,7 +142,7 @@ export function choice<const T extends string>(...choices: T[]): Kind<T> {
   }
 }
 
-export function pattern(expected: string, regex: RegExp): Kind<string> {
+export function pattern(expected: string, regex: RegExp): SettingKind<string> {
   return {
     expected,
     parse: (text) => (regex.test(text) ? text : undefined),
@@ -153,7 +153,7 @@ export function pattern(expected: string, regex: RegExp): Kind<string> {
 const UNIT_BYTES: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
 
 /** `64m`: bytes, or with k, m or g. */
-export function size(leastBytes: number, mostBytes: number): Kind<number> {
+export function size(leastBytes: number, mostBytes: number): SettingKind<number> {
   return {
     expected: `a size such as 64m, from ${printSize(leastBytes)} to ${printSize(mostBytes)}`,
     parse: (text) => {
@@ -173,7 +173,7 @@ function printSize(bytes: number): string {
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** `15s`: milliseconds, from a number with ms, s, m or h. */
-export function duration(leastMs: number, mostMs: number): Kind<number> {
+export function duration(leastMs: number, mostMs: number): SettingKind<number> {
   return {
     expected: `a duration such as 15s, from ${printDuration(leastMs)} to ${printDuration(mostMs)}`,
     parse: (text) => {

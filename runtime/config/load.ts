@@ -1,7 +1,7 @@
 /** Settings from flags, environment, file and defaults, in this order. What is unknown or wrong is refused by name. */
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { SETTINGS, SETTING_NAMES, fallbackOf, flagOf, settingOf, variableOf } from './table.js'
+import { SETTINGS, SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from './table.js'
 import type { SettingName, Values } from './table.js'
 import { wrongTogether } from './together.js'
 import { readFileValues, readSecret } from './file.js'
@@ -122,7 +122,7 @@ function parse(name: SettingName, told: Told): unknown {
 }
 
 function fallback(name: SettingName, base: string): Told | undefined {
-  const text = fallbackOf(name)
+  const text = defaultOf(name)
   return text === undefined ? undefined : { text, origin: 'default', base }
 }
 

@@ -18,12 +18,12 @@ import {
   duration,
   pattern,
   size,
-  whole,
+  wholeNumber,
 } from './kinds.js'
-import type { Kind } from './kinds.js'
+import type { SettingKind } from './kinds.js'
 
 export interface Setting<T> {
-  kind: Kind<T>
+  kind: SettingKind<T>
   /** Text, as a user would give it; undefined: nothing. */
   fallback?: string | (() => string)
   /** How the fallback is told when it depends on the machine. */
@@ -35,7 +35,11 @@ export interface Setting<T> {
   reserved?: true
 }
 
-function optional<T>(kind: Kind<T>, means: string, more: Partial<Setting<T>> = {}): Setting<T> {
+function optional<T>(
+  kind: SettingKind<T>,
+  means: string,
+  more: Partial<Setting<T>> = {},
+): Setting<T> {
   return { kind, means, ...more }
 }
 
@@ -45,7 +49,7 @@ export interface Given<T> extends Setting<T> {
 }
 
 function given<T>(
-  kind: Kind<T>,
+  kind: SettingKind<T>,
   fallback: string | (() => string),
   means: string,
   more: Partial<Setting<T>> = {},
@@ -80,7 +84,7 @@ export const SETTINGS = {
   home: given(PATH, '.sluice', 'state, sockets, logs, fallback files, the private nginx'),
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
-  httpsPort: given(whole(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
+  httpsPort: given(wholeNumber(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
   passthrough: given(BOOLEAN, 'true', 'whether routes by `sni` share that port'),
   http3: given(BOOLEAN, 'false', 'whether it speaks HTTP/3 there too, over UDP'),
   certificates: optional(
@@ -122,7 +126,7 @@ export const SETTINGS = {
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
     fallbackIs: 'none: all zones are alike',
   }),
-  workers: given(whole(1, 512), () => String(availableParallelism()), 'nginx workers', {
+  workers: given(wholeNumber(1, 512), () => String(availableParallelism()), 'nginx workers', {
     fallbackIs: 'number of cores',
   }),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
@@ -133,9 +137,14 @@ export const SETTINGS = {
     'auto',
     'kept-open connections to 1,000 peers; `wide`: to 10,000; `off`: peers by address',
   ),
-  poolPort: given(whole(0, 65535), '0', 'loopback port through which nginx learns of the pool', {
-    fallbackIs: 'a free one, chosen at first start',
-  }),
+  poolPort: given(
+    wholeNumber(0, 65535),
+    '0',
+    'loopback port through which nginx learns of the pool',
+    {
+      fallbackIs: 'a free one, chosen at first start',
+    },
+  ),
   allowLoopback: optional(BOOLEAN, 'whether 127.0.0.0/8 and ::1 may serve', {
     fallbackIs: 'true where the registry is on this machine',
   }),
@@ -192,7 +201,7 @@ export function variableOf(name: SettingName): string {
   return 'SLUICE_' + name.replace(/[A-Z]/g, (letter) => '_' + letter).toUpperCase()
 }
 
-export function fallbackOf(name: SettingName): string | undefined {
+export function defaultOf(name: SettingName): string | undefined {
   const { fallback } = settingOf(name)
   return typeof fallback === 'function' ? fallback() : fallback
 }

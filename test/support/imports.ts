@@ -23,7 +23,7 @@ const FOLDERS: Record<string, readonly string[]> = {
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
   runtime: [
-    ['errors.ts', 'logger.ts', 'nearest.ts', 'retry.ts', 'wake.ts'],
+    ['doorbell.ts', 'errors.ts', 'logger.ts', 'nearest.ts', 'retry.ts'],
     ['config', 'trusted-ca.ts'],
   ],
   registry: [

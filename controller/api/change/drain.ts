@@ -3,7 +3,7 @@ import { checkOverride } from '../../../contract/record/records.js'
 import type { OverrideRecord } from '../../../contract/record/records.js'
 import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
-import { pause, within } from '../../../runtime/retry.js'
+import { pause, withTimeLimit } from '../../../runtime/retry.js'
 import type { Control } from '../../control.js'
 import { stateOf } from '../../state/desired.js'
 import { accept, fieldsOf, refuseBody } from './bodies.js'
@@ -91,7 +91,7 @@ export async function activeOfAll(
   }
   try {
     const asked = control.active(upstream, ids)
-    const counts = await within(ASK_LIMIT_MS, asked, () => new Error('no answer in time'))
+    const counts = await withTimeLimit(ASK_LIMIT_MS, asked, () => new Error('no answer in time'))
     return ids.map((_, index) => counts[index] ?? null)
   } catch {
     // Not to know is an answer here; a drain then ends by its time.

@@ -14,7 +14,7 @@ import type { Invocation } from '../../../cli/command.js'
 import { COMMANDS } from '../../../cli/commands/all.js'
 import { routes } from '../../../cli/commands/routes.js'
 import { upstreams } from '../../../cli/commands/upstreams.js'
-import { fieldsOf } from '../../../cli/fields.js'
+import { parseFields } from '../../../cli/fields.js'
 import { helpFor, overview } from '../../../cli/help.js'
 import { age, columns } from '../../../cli/output.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../../runtime/config/table.js'
@@ -103,19 +103,19 @@ t.test('help and version', async (t) => {
 
 t.test('a policy is told field by field', async (t) => {
   const told = 'balance=leastConn retry.tries=2 retry.statuses=[503] hash=null sticky.by=cookie'
-  t.same(fieldsOf(told.split(' '), ''), {
+  t.same(parseFields(told.split(' '), ''), {
     balance: 'leastConn',
     retry: { tries: 2, statuses: [503] },
     hash: null,
     sticky: { by: 'cookie' },
   })
-  t.same(fieldsOf(['hash={"key":"uri"}', 'sticky.path=/a=b', 'pages.404.body=x'], ''), {
+  t.same(parseFields(['hash={"key":"uri"}', 'sticky.path=/a=b', 'pages.404.body=x'], ''), {
     hash: { key: 'uri' },
     sticky: { path: '/a=b' },
     pages: { 404: { body: 'x' } },
   })
-  t.same(fieldsOf([], ''), {})
-  t.throws(() => fieldsOf(['__proto__.x=1'], 'a=b'), UsageError)
+  t.same(parseFields([], ''), {})
+  t.throws(() => parseFields(['__proto__.x=1'], 'a=b'), UsageError)
 })
 
 t.test("an upstream's settings are told field by field, and shown", async (t) => {

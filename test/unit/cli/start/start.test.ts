@@ -5,14 +5,14 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../../../runtime/config/load.js'
-import { Child } from '../../../../cli/start/child.js'
+import { SupervisedProcess } from '../../../../cli/start/supervised-process.js'
 import { writeFiles } from '../../../../cli/start/files.js'
 import { openHome } from '../../../../cli/start/home.js'
 import { lockHome } from '../../../../cli/start/lock.js'
 import { LogFile } from '../../../../cli/start/log-file.js'
 import { findFree, requireFree } from '../../../../cli/start/ports.js'
-import { holders, isAlive, tcpInodes, unixInodes } from '../../../../cli/start/processes.js'
-import { quoted } from '../../../../cli/start/try.js'
+import { holders, isRunning, tcpInodes, unixInodes } from '../../../../cli/start/processes.js'
+import { shellWord } from '../../../../cli/start/try.js'
 import { freePort } from '../../../../lab/ports.js'
 import { temporaryFolder } from '../../../../lab/temp.js'
 import { until } from '../../../../lab/until.js'
@@ -144,7 +144,14 @@ t.test('a child that dies is started again; its important lines are said', async
   const said: string[] = []
   const say = (line: string) => said.push(line)
   const log = new LogFile(join(folder, 'part.log'), say)
-  const child = new Child({ name: 'part', program, args: [], environment: process.env, log, say })
+  const child = new SupervisedProcess({
+    name: 'part',
+    program,
+    args: [],
+    environment: process.env,
+    log,
+    say,
+  })
   t.teardown(() => child.kill())
   child.start()
   await until(() => said.includes('part: loud why="because"'))
@@ -156,7 +163,7 @@ t.test('a child that dies is started again; its important lines are said', async
   t.match(child.lastWords, /loud/)
   const second = child.pid ?? 0
   await child.stop(2000)
-  t.notOk(isAlive(second))
+  t.notOk(isRunning(second))
   log.close()
   const text = readFileSync(join(folder, 'part.log'), 'utf8')
   t.match(text, /quiet/)
@@ -165,7 +172,7 @@ t.test('a child that dies is started again; its important lines are said', async
 })
 
 t.test('words for a shell', async (t) => {
-  t.equal(quoted('/a/b.c'), '/a/b.c')
-  t.equal(quoted("it's"), `'it'\\''s'`)
-  t.equal(quoted('Host: x'), `'Host: x'`)
+  t.equal(shellWord('/a/b.c'), '/a/b.c')
+  t.equal(shellWord("it's"), `'it'\\''s'`)
+  t.equal(shellWord('Host: x'), `'Host: x'`)
 })

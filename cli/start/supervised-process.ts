@@ -14,7 +14,7 @@ const LAST_LINES = 5
 const FRAME = ['level', 'time', 'part', 'msg', 'pid', 'hostname']
 const LONGEST_FACT = 300
 
-export interface ChildOptions {
+export interface SupervisedProcessOptions {
   /** `controller`: how it is called in messages. */
   name: string
   program: string
@@ -43,8 +43,8 @@ function importantLine(line: string): string | undefined {
  * One process of Sluice that is started again when it dies. It has a process group of its own, so that Ctrl-C reaches
  * the supervisor alone, and a channel to it, at whose end it stops by itself.
  */
-export class Child {
-  readonly #options: ChildOptions
+export class SupervisedProcess {
+  readonly #options: SupervisedProcessOptions
   readonly #backoff = new Backoff(BACKOFF)
   #process: ChildProcess | undefined
   #timer: NodeJS.Timeout | undefined
@@ -53,7 +53,7 @@ export class Child {
   #lastLines: string[] = []
   #failures = 0
 
-  constructor(options: ChildOptions) {
+  constructor(options: SupervisedProcessOptions) {
     this.#options = options
   }
 

@@ -1,22 +1,22 @@
 import t from 'tap'
-import { Wake } from '../../../runtime/wake.js'
+import { Doorbell } from '../../../runtime/doorbell.js'
 
 const EVER_MS = 3_600_000
 
 t.test('a ring ends the wait', async (t) => {
-  const wake = new Wake()
-  const waited = wake.wait(EVER_MS)
-  wake.call()
+  const doorbell = new Doorbell()
+  const waited = doorbell.wait(EVER_MS)
+  doorbell.ring()
   await waited
   t.pass()
 })
 
 t.test('what rang before is not missed, and not heard twice', async (t) => {
-  const wake = new Wake()
-  wake.call()
-  wake.call()
-  await wake.wait(EVER_MS)
+  const doorbell = new Doorbell()
+  doorbell.ring()
+  doorbell.ring()
+  await doorbell.wait(EVER_MS)
   const startedMs = performance.now()
-  await wake.wait(5)
+  await doorbell.wait(5)
   t.ok(performance.now() - startedMs > 2, 'it took its time')
 })
