@@ -52,7 +52,7 @@ export interface PeerLine {
   address: string
   id: string
   up: boolean
-  spare: boolean
+  ejected: boolean
   pooled: boolean
   /** What a session's cookie calls it; '' where the policy has none. */
   token: string
@@ -83,7 +83,7 @@ export function printPeer(peer: PeerLine): string {
     ' ' +
     peer.id +
     ' ' +
-    (peer.up ? 'u' : peer.spare ? 'e' : 'd') +
+    (peer.up ? 'u' : peer.ejected ? 'e' : 'd') +
     (peer.pooled ? 'p' : 'a') +
     (peer.token === '' ? '' : ' ' + peer.token)
   )
@@ -97,7 +97,7 @@ export function parsePeer(line: string): PeerLine {
     address: parts[1] as string,
     id: parts[2] as string,
     up: flags.charAt(0) === 'u',
-    spare: flags.charAt(0) === 'e',
+    ejected: flags.charAt(0) === 'e',
     pooled: flags.charAt(1) === 'p',
     token: parts[4] === undefined ? '' : parts[4],
   }

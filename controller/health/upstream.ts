@@ -241,7 +241,7 @@ function conditionOf(
   }
   if (ejection !== undefined && !ejection.ignored) {
     const { reason, trial } = ejection
-    return { state: 'down', reason, spare: true, ...(trial !== undefined && { trial }) }
+    return { state: 'down', reason, ejected: true, ...(trial !== undefined && { trial }) }
   }
   if (share !== undefined) {
     return { state: 'up', reason: `warming ${Math.round(share * 100)} %`, share }

@@ -6,7 +6,7 @@ export interface Condition {
   /** 1 to 9: one request is to try it; the number of that trial, in turn. Only while down. */
   trial?: number
   /** Believed dead for what it did to others, so it is asked all the same where nobody else is left. Only while down. */
-  spare?: true
+  ejected?: true
   /** Above 0 and below 1: the part of its weight that it gets while it warms up. */
   share?: number
 }

@@ -21,7 +21,7 @@ export interface Peer {
   /** 1 to 9: one request is to try it. 0: none. */
   trial: number
   /** Ejected: the hop asks it when nobody else is left. */
-  spare: boolean
+  ejected: boolean
   /** 0: no limit. */
   maxConns: number
   backup: boolean
@@ -86,7 +86,7 @@ function merge(sid: string, instances: DesiredInstance[], conditions: Conditions
     down,
     draining: !serves && !down && !isOut,
     trial: serves && isOut ? (known.find(({ trial }) => trial !== undefined)?.trial ?? 0) : 0,
-    spare: serves && isOut && out.every(({ spare }) => spare === true),
+    ejected: serves && isOut && out.every(({ ejected }) => ejected === true),
     share: Math.min(1, ...known.map(({ share = 1 }) => share)),
   }
 }

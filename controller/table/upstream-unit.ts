@@ -129,7 +129,7 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string 
     address: printAddress(peer.host, peer.port),
     id: peer.id,
     up: peer.up,
-    spare: peer.spare && !peer.up,
+    ejected: peer.ejected && !peer.up,
     pooled: pooled.has(peer.sid),
     token,
   }

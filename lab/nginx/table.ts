@@ -20,7 +20,7 @@ export interface TestPeer {
   address: string
   weight?: number
   up?: boolean
-  spare?: boolean
+  ejected?: boolean
   pooled?: boolean
 }
 
@@ -90,10 +90,10 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
     up.map(({ address, weight = 1 }) => ({ sid: sidOf(address), weight })),
   )
   const lines = new Map<number, string[]>()
-  for (const { id, address, up = true, spare = false, pooled = false } of peers) {
+  for (const { id, address, up = true, ejected = false, pooled = false } of peers) {
     const sid = sidOf(address)
     const bucket = peerBucket(sid, buckets)
-    const line = printPeer({ sid, address, id, up, spare, pooled, token: '' })
+    const line = printPeer({ sid, address, id, up, ejected, pooled, token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
   }
   for (const [bucket, each] of lines) {
@@ -194,11 +194,11 @@ export function ruledUnit(
     entries.set(`${unit}=${i}`, digits.join(''))
   }
   const lines = peers.map(
-    ({ id, address, up = true, spare = false, pooled = false, session = '' }) => {
+    ({ id, address, up = true, ejected = false, pooled = false, session = '' }) => {
       if (session !== '') {
         entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
       }
-      return printPeer({ sid: sidOf(address), address, id, up, spare, pooled, token: session })
+      return printPeer({ sid: sidOf(address), address, id, up, ejected, pooled, token: session })
     },
   )
   entries.set(`${unit}#0`, lines.join('\n'))

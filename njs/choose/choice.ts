@@ -114,7 +114,7 @@ function isUp(peer: PeerLine): boolean {
 }
 
 function isSpare(peer: PeerLine): boolean {
-  return peer.spare
+  return peer.ejected
 }
 
 /** Whoever stands in a list may serve: one that drains only stands there for its sessions. */

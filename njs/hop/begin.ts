@@ -133,7 +133,7 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
     left--
     choice = anotherChoice(groundOf(r), r, '', tried + ' ' + choice.peer.sid, left)
     // Whose last place was taken is up all the same: it is not the time for those that were ejected.
-    choice = choice !== null && choice.peer.spare ? null : choice
+    choice = choice !== null && choice.peer.ejected ? null : choice
   }
   if (choice === null || left === 0) {
     return null

@@ -30,7 +30,7 @@ function peer(sid: string, id: string, up: boolean, pooled: boolean): string {
     address: '10.0.0.1:80',
     id: id,
     up: up,
-    spare: false,
+    ejected: false,
     pooled: pooled,
     token: '',
   })

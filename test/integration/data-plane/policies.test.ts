@@ -86,7 +86,7 @@ for (const rig of RIGS) {
       t.same([backends[0]?.held(), backends[1]?.held()], [2, 3])
       await release()
       t.equal(await to(), 'a', 'a place is free again')
-      const ejected = { up: false, spare: true }
+      const ejected = { up: false, ejected: true }
       const one = peers({ a: { maxConns: 1 }, b: ejected, c: ejected })
       await serve(one, { balance: 'w', capped: true }, { main: ['a'] })
       const last = await hold(1)
@@ -206,7 +206,7 @@ for (const rig of RIGS) {
 
     t.test('an ejected instance is asked when nobody else is left', async (t) => {
       const dead = { id: 'd', address: '127.0.0.1:2' }
-      const list = [dead, ...peers({ a: { up: false, spare: true }, c: { up: false } })]
+      const list = [dead, ...peers({ a: { up: false, ejected: true }, c: { up: false } })]
       for (const rules of [{ balance: 'r' }, { balance: 'n' }] as const) {
         const main = rules.balance === 'n' ? [] : ['d', 'b']
         const slots = rules.balance === 'n' ? upstreamUnit('web', list) : []

@@ -194,12 +194,12 @@ t.test('records are read back as they were written', async (t) => {
     address: '[fd00::7]:80',
     id: 'a:b',
     up: false,
-    spare: false,
+    ejected: false,
     pooled: true,
     token: '',
   }
   t.same(parsePeer(printPeer(peer)), peer)
-  const ejected = { ...peer, spare: true }
+  const ejected = { ...peer, ejected: true }
   t.same(parsePeer(printPeer(ejected)), ejected)
   const named = { ...peer, token: '0123456789abcdef' }
   t.same(parsePeer(printPeer(named)), named)
