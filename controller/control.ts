@@ -2,7 +2,7 @@
 import type { Registry } from '../registry/registry.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
-import type { Conditions } from './state/conditions.js'
+import type { InstanceConditions } from './state/conditions.js'
 import type { Desired } from './state/desired.js'
 import type { ControlEvent, GatewayView, RegistryView, StreamView, SuspectView } from './views.js'
 
@@ -14,7 +14,7 @@ export interface Control {
   /** The last revision seen; the last known good one while the registry is away. */
   desired(): Desired
   /** What the own gateway found out about the instances of an upstream. */
-  conditionsOf(upstream: string): Conditions
+  conditionsOf(upstream: string): InstanceConditions
   /** True once the registry was read and the gateway had all of it, and ever after. */
   ready(): boolean
   registryView(): RegistryView

@@ -14,8 +14,8 @@ import type { GatewayView } from './views.js'
 import type { StreamView } from './views.js'
 import { isOwnAddress } from './own-addresses.js'
 import { Core } from './core.js'
-import type { Conditions } from './state/conditions.js'
-import { stateOf } from './state/desired.js'
+import type { InstanceConditions } from './state/conditions.js'
+import { instanceState } from './state/desired.js'
 import type { Desired } from './state/desired.js'
 import type { MakeChecks } from './health/checks-port.js'
 import type { ConditionChange } from './health/health.js'
@@ -137,7 +137,7 @@ export class Controller implements Control {
     return this.#core.desired()
   }
 
-  conditionsOf(upstream: string): Conditions {
+  conditionsOf(upstream: string): InstanceConditions {
     return this.#core.health.conditionsOf(upstream)
   }
 
@@ -238,7 +238,7 @@ export class Controller implements Control {
       const isNews =
         before?.state !== after?.state || before?.share === undefined || after?.share === undefined
       if (instance !== undefined && isNews) {
-        this.#emit({ type: 'health', revision, upstream, id, ...stateOf(instance, after) })
+        this.#emit({ type: 'health', revision, upstream, id, ...instanceState(instance, after) })
       }
     }
     this.#publisher.wake()

@@ -5,7 +5,7 @@ import type { Logger } from '../runtime/logger.js'
 import { soonest } from './table/certificate-plan.js'
 import type { RegistryView } from './views.js'
 import type { Core } from './core.js'
-import { stateOf } from './state/desired.js'
+import { instanceState } from './state/desired.js'
 import type { Desired } from './state/desired.js'
 
 /** Upstreams that are shown by name; all further ones together, so that a large table does not flood Prometheus. */
@@ -126,7 +126,7 @@ export class Metrics {
           const counts = { up: 0, draining: 0, down: 0 }
           const conditions = health.conditionsOf(name)
           instances.forEach((instance) => {
-            counts[stateOf(instance, conditions.get(instance.id)).state]++
+            counts[instanceState(instance, conditions.get(instance.id)).state]++
           })
           this.inc({ upstream, state: 'up' }, counts.up)
           this.inc({ upstream, state: 'draining' }, counts.draining)

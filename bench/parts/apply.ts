@@ -3,7 +3,7 @@ import type { Operation } from '../../contract/push.js'
 import { Connection } from '../../lab/load/connection.js'
 import { startGateway } from '../../lab/nginx/gateway.js'
 import type { Gateway } from '../../lab/nginx/gateway.js'
-import { sidOf } from '../../lab/nginx/table.js'
+import { sidOfAddress } from '../../lab/nginx/table.js'
 import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
 import { tellerOf } from '../rig/counted.js'
 import type { Bench, Finding, Part } from '../report/report.js'
@@ -94,7 +94,7 @@ async function calls(gateway: Gateway): Promise<Array<[string, Call]>> {
 }
 
 function slots(size: number, turn: number): Operation[] {
-  const sid = sidOf(`127.0.0.1:${1000 + (turn % 2)}`)
+  const sid = sidOfAddress(`127.0.0.1:${1000 + (turn % 2)}`)
   return Array.from({ length: size }, (_, slot) => [`:web/${slot}`, sid])
 }
 

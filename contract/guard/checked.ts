@@ -16,7 +16,7 @@ export function right<T>(value: T): Checked<T> {
 }
 
 /** The field `field` of what stands in `part`: `policy`, `retry.tries` → `policy.retry.tries`. */
-export function within(part: string, field: string): string {
+export function fieldIn(part: string, field: string): string {
   return part + (field === '' ? '' : '.' + field)
 }
 

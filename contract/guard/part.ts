@@ -11,7 +11,7 @@ export function oneOf(words: string[]): (value: unknown) => boolean {
   return (value) => typeof value === 'string' && words.indexOf(value) >= 0
 }
 
-export function whole(field: string, low: number, high: number): FieldRule {
+export function wholeRule(field: string, low: number, high: number): FieldRule {
   return [
     field,
     (value) => isWhole(value, low, high),

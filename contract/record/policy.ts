@@ -1,14 +1,14 @@
 /** How an upstream's peers are chosen, and what becomes of those that fail: the policy's shape and its guard. */
 import { checkCheckPolicy } from './check-policy.js'
 import type { CheckPolicy } from './check-policy.js'
-import { within, wrong } from '../guard/checked.js'
+import { fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
-import { checkPart, isFlag, oneOf, whole } from '../guard/part.js'
+import { checkPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
 import { RETRY_STATUSES } from '../table/rules.js'
 import { SOURCE_MESSAGE, checkSticky, isSource, spellSource } from './sticky.js'
 import type { CookiePolicy, RoutePolicy, TextSource } from './sticky.js'
 
-export type Balance =
+export type BalancePolicy =
   'random' | 'roundRobin' | 'leastConn' | 'randomTwo' | 'leastTime' | 'hash' | 'ipHash'
 
 interface HashPolicy {
@@ -46,7 +46,7 @@ export interface EjectPolicy {
 
 /** What a user may set; what is absent is {@link DEFAULT_RETRY}, {@link DEFAULT_EJECT}, or not done. */
 export interface Policy {
-  balance: Balance
+  balance: BalancePolicy
   hash?: HashPolicy
   sticky?: CookiePolicy | RoutePolicy
   retry?: RetryPolicy
@@ -93,21 +93,21 @@ function isStatuses(value: unknown): boolean {
   )
 }
 
-const HASH: FieldRule[] = [['key', isSource, SOURCE_MESSAGE], whole('loadPercent', 110, 1000)]
+const HASH: FieldRule[] = [['key', isSource, SOURCE_MESSAGE], wholeRule('loadPercent', 110, 1000)]
 const RETRY: FieldRule[] = [
-  whole('tries', 1, 8),
-  whole('timeoutMs', 0, 600000),
+  wholeRule('tries', 1, 8),
+  wholeRule('timeoutMs', 0, 600000),
   ['statuses', isStatuses, 'must be a list of some of ' + RETRY_STATUSES.join(', ')],
   ['nonIdempotent', isFlag, 'must be true or false'],
-  whole('budgetPercent', 1, 100),
+  wholeRule('budgetPercent', 1, 100),
 ]
 const EJECT: FieldRule[] = [
-  whole('maxFails', 0, 1000),
-  whole('failTimeoutMs', 100, MOST_MS),
-  whole('errorPercent', 1, 100),
-  whole('latencyPercent', 110, 10000),
-  whole('mostPercent', 1, 100),
-  whole('panicPercent', 0, 99),
+  wholeRule('maxFails', 0, 1000),
+  wholeRule('failTimeoutMs', 100, MOST_MS),
+  wholeRule('errorPercent', 1, 100),
+  wholeRule('latencyPercent', 110, 10000),
+  wholeRule('mostPercent', 1, 100),
+  wholeRule('panicPercent', 0, 99),
 ]
 
 function checkHash(value: unknown): Checked<HashPolicy> {
@@ -127,7 +127,7 @@ const PARTS: { [field: string]: (value: unknown) => Checked<unknown> } = {
 
 const SCALARS: FieldRule[] = [
   ['balance', oneOf(BALANCES), 'must be one of ' + BALANCES.join(', ')],
-  whole('slowStartMs', 0, 3600000),
+  wholeRule('slowStartMs', 0, 3600000),
   ['zone', oneOf(['prefer', 'ignore']), 'must be prefer or ignore'],
 ]
 
@@ -145,7 +145,7 @@ export function checkPolicy(value: unknown): Checked<Policy> {
     if (policy[part] !== undefined) {
       const checked = (PARTS[part] as (value: unknown) => Checked<unknown>)(policy[part])
       if (!checked.ok) {
-        return wrong(within(part, checked.field), checked.message)
+        return wrong(fieldIn(part, checked.field), checked.message)
       }
       policy[part] = checked.value
     }

@@ -5,7 +5,7 @@
 import type { Code } from '../codes.js'
 import { parseIp, printIp, refuseIp } from '../guard/address.js'
 import type { AddressPolicy } from '../guard/address.js'
-import { brokenRule, checkShape, isText, right, within, wrong } from '../guard/checked.js'
+import { brokenRule, checkShape, isText, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
 import { checkMetadata } from '../guard/metadata.js'
 import { isName, isWhole } from '../guard/names.js'
@@ -15,7 +15,7 @@ import { DEFAULT_POLICY, checkPolicy } from './policy.js'
 import type { Policy } from './policy.js'
 
 /** HTTP/2 is spoken with gRPC too, but another module of nginx does that. */
-export type Protocol = 'grpc' | 'h2'
+export type InstanceProtocol = 'grpc' | 'h2'
 
 export type InstanceState = 'up' | 'draining' | 'down'
 
@@ -25,7 +25,7 @@ export interface UpstreamRecord {
   /** Absent: without TLS. */
   tls?: PeerTls
   /** What instances speak. Absent: HTTP/1.1. */
-  protocol?: Protocol
+  protocol?: InstanceProtocol
 }
 
 /** `instances/<upstream>/<id>`: one process that serves. `host` is an IP literal in Sluice's spelling. */
@@ -168,13 +168,13 @@ export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
   const given = shape.value
   const policy = given.policy === undefined ? right(DEFAULT_POLICY) : checkPolicy(given.policy)
   if (!policy.ok) {
-    return wrong(within('policy', policy.field), policy.message)
+    return wrong(fieldIn('policy', policy.field), policy.message)
   }
   const record: UpstreamRecord = { policy: policy.value }
   if (given.tls !== undefined) {
     const tls = checkPeerTls(given.tls)
     if (!tls.ok) {
-      return wrong(within('tls', tls.field), tls.message)
+      return wrong(fieldIn('tls', tls.field), tls.message)
     }
     record.tls = tls.value
   }

@@ -1,5 +1,5 @@
 /** What a route does besides choosing an upstream: fields that stand flat in the route, and the text that njs reads of them. */
-import { brokenRule, checkShape, right, within, wrong } from '../guard/checked.js'
+import { brokenRule, checkShape, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
 import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from '../guard/names.js'
 import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
@@ -41,11 +41,11 @@ export interface RouteAction {
   maxBodyBytes?: number
   /** Whether answers are collected before they go to a slow client; left out: as the server in front does. */
   buffering?: boolean
-  mirror?: Mirror
+  mirror?: MirrorAction
 }
 
 /** So many requests in a hundred are sent there too; what becomes of them no client sees. */
-interface Mirror {
+interface MirrorAction {
   upstream: string
   percent: number
 }
@@ -166,7 +166,7 @@ export function checkAction(fields: Fields): Checked<RouteAction | undefined> {
     const field = given[i] as string
     const checked = (CHECKS[field] as (value: unknown) => Checked<unknown>)(fields[field])
     if (!checked.ok) {
-      return wrong(within(field, checked.field), checked.message)
+      return wrong(fieldIn(field, checked.field), checked.message)
     }
     action[field] = checked.value
   }

@@ -1,5 +1,5 @@
 /** Which requests a route is for: hosts, a path prefix, and conditions on the rest of the request. */
-import { isObject, isText, right, within, wrong } from '../guard/checked.js'
+import { isObject, isText, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'
 import { isHostPattern, isPathPrefix } from '../guard/names.js'
 
@@ -137,7 +137,7 @@ function checkValues(kind: Kind, value: unknown): Checked<ValueConditions> {
     const twice = Object.prototype.hasOwnProperty.call(found, name) ? 'is named twice' : ''
     const problem = checkOne(kind, name, one) || twice
     if (problem !== '') {
-      return wrong(within(kind.field, said.slice(0, 64)), problem)
+      return wrong(fieldIn(kind.field, said.slice(0, 64)), problem)
     }
     found[name] = one as string | true
   }

@@ -1,5 +1,13 @@
 /** Pages of the user's own: while a route is under maintenance, and in place of errors. */
-import { brokenRule, checkShape, isObject, isText, right, within, wrong } from '../guard/checked.js'
+import {
+  brokenRule,
+  checkShape,
+  isObject,
+  isText,
+  right,
+  fieldIn,
+  wrong,
+} from '../guard/checked.js'
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
 import { isWhole } from '../guard/names.js'
 
@@ -87,7 +95,7 @@ export function checkErrorPages(value: unknown): Checked<unknown> {
     const status = statuses[i] as string
     const page = checkErrorPage(status, value[status])
     if (!page.ok) {
-      return wrong(within(status, page.field), page.message)
+      return wrong(fieldIn(status, page.field), page.message)
     }
     pages[status] = page.value
   }

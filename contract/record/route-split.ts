@@ -1,5 +1,5 @@
 /** A route's split: its arms, what forces one, and by what a client keeps the one it has. */
-import { checkShape, isObject, right, within, wrong } from '../guard/checked.js'
+import { checkShape, isObject, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule } from '../guard/checked.js'
 import { checkMetadata } from '../guard/metadata.js'
 import type { Where } from '../guard/metadata.js'
@@ -112,7 +112,7 @@ function checkArm(value: unknown): Checked<SplitArm> {
   const when = checkWhen(fields.when)
   return when.ok
     ? right(Object.assign(arm, { when: when.value }))
-    : wrong(within('when', when.field), when.message)
+    : wrong(fieldIn('when', when.field), when.message)
 }
 
 function checkArms(value: unknown): Checked<SplitArm[]> {
@@ -123,7 +123,7 @@ function checkArms(value: unknown): Checked<SplitArm[]> {
   for (let i = 0; i < value.length; i++) {
     const arm = checkArm(value[i])
     if (!arm.ok) {
-      return wrong(within('split[' + i + ']', arm.field), arm.message)
+      return wrong(fieldIn('split[' + i + ']', arm.field), arm.message)
     }
     arms.push(arm.value)
   }
@@ -157,5 +157,5 @@ export function checkSplit(split: unknown, stick: unknown): Checked<Split> {
   const checked = checkStick(stick)
   return checked.ok
     ? right({ split: arms.value, stick: checked.value })
-    : wrong(within('stick', checked.field), checked.message)
+    : wrong(fieldIn('stick', checked.field), checked.message)
 }

@@ -1,7 +1,7 @@
 /** By what a client is known again: a text of its requests, or a cookie that it was given. */
 import { right, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
-import { checkPart, isFlag, oneOf, whole } from '../guard/part.js'
+import { checkPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
 
 /**
  * Where a text is taken from a request: `address`, `uri`, `header:X-User`, `cookie:user`, `argument:id`. Header names are
@@ -52,7 +52,7 @@ const KEEP_DRAINING: FieldRule = ['keepDraining', isFlag, 'must be true or false
 /** Of a GivenCookie. */
 export const COOKIE: FieldRule[] = [
   ['name', (v) => typeof v === 'string' && TOKEN.test(v), 'must be letters, digits, _ and -'],
-  whole('ttlMs', 1000, MOST_MS),
+  wholeRule('ttlMs', 1000, MOST_MS),
   ['path', (v) => typeof v === 'string' && /^\/[\w./~-]{0,255}$/.test(v), 'must be a plain path'],
   ['secure', isFlag, 'must be true or false'],
   ['httpOnly', isFlag, 'must be true or false'],

@@ -1,11 +1,11 @@
 /** How a route has its connections kept. nginx takes that from no variable, so there is a server for each way (nginx/handed-conf.ts). */
-import { checkShape, right, within, wrong } from '../guard/checked.js'
+import { checkShape, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'
 
 export interface Tuning {
   /** So long neither side may say anything; then the connection is closed. */
   timeouts?: { idleMs: number }
-  /** How instances are told the client's address, before all else. */
+  /** How instances are sent the client's address, before all else. */
   proxyProtocol?: 'v1'
 }
 
@@ -22,15 +22,15 @@ const CONNECTION = 'is for requests, so for routes by host; a connection has idl
 
 /** All ways that there are to ask for anything. */
 export function allTunings(): Tuning[] {
-  const told: Tuning = { proxyProtocol: 'v1' }
+  const sent: Tuning = { proxyProtocol: 'v1' }
   const silent: Tuning[] = IDLE_MS.map((idleMs) => ({ timeouts: { idleMs: idleMs } }))
   return silent.concat(
-    told,
-    silent.map((each) => Object.assign({}, each, told)),
+    sent,
+    silent.map((each) => Object.assign({}, each, sent)),
   )
 }
 
-/** `60`, `60p` or `0p`: seconds, and whether instances are told. Short, since it stands in the path of a socket. */
+/** `60`, `60p` or `0p`: seconds, and `p` with a PROXY header. Short, as it stands in the path of a socket. */
 export function tuningName(tuning: Tuning): string {
   const idleMs = tuning.timeouts === undefined ? 0 : tuning.timeouts.idleMs
   return idleMs / 1000 + (tuning.proxyProtocol === undefined ? '' : 'p')
@@ -61,7 +61,7 @@ export function checkTuning(fields: Fields): Checked<Tuning> {
   if (fields.timeouts !== undefined) {
     const idle = checkIdle(fields.timeouts)
     if (!idle.ok) {
-      return wrong(within('timeouts', idle.field), idle.message)
+      return wrong(fieldIn('timeouts', idle.field), idle.message)
     }
     tuning.timeouts = idle.value
   }

@@ -9,7 +9,7 @@
  * An arm in which nobody is up has no line.
  */
 
-export interface Kept {
+export interface StickRule {
   seed: string
   /** A TextSource; of a cookie that the gateway gives, `cookie:<name>`. */
   source: string
@@ -23,23 +23,23 @@ export interface Forced {
   conditions: string
 }
 
-export interface Part {
+export interface SplitShare {
   upstream: string
   weight: number
 }
 
 export interface SplitRecord {
   upstreams: string[]
-  kept: Kept | null
+  kept: StickRule | null
   forced: Forced[]
-  parts: Part[]
+  parts: SplitShare[]
 }
 
 const GIVEN = 'given '
 /** More of a text than this is not hashed: its end is. */
 const MOST_HASHED = 256
 
-function printKept(kept: Kept): string {
+function printKept(kept: StickRule): string {
   const given = kept.source.slice('cookie:'.length)
   return (
     '=' +
@@ -49,7 +49,7 @@ function printKept(kept: Kept): string {
   )
 }
 
-function parseKept(line: string): Kept {
+function parseKept(line: string): StickRule {
   const space = line.indexOf(' ')
   const seed = line.slice(1, space)
   const rest = line.slice(space + 1)
@@ -110,7 +110,7 @@ function spread(hash: number): number {
  * The upstream that a client keeps who is known by `text`; '' where there is no part. Each part draws a number for the client, and the
  * highest for its weight has it (weighted rendezvous): a part that grows, shrinks, comes or goes moves only those clients whom it gains or loses.
  */
-export function keptBy(parts: Part[], seed: string, text: string): string {
+export function keptBy(parts: SplitShare[], seed: string, text: string): string {
   const client = hashOn(hashOn(2166136261, seed + ' '), text.slice(-MOST_HASHED))
   let best = ''
   let least = Infinity
@@ -125,7 +125,7 @@ export function keptBy(parts: Part[], seed: string, text: string): string {
 }
 
 /** The upstream that `draw`, from 0 to below 1, falls to; '' where there is no part. */
-export function drawnOf(parts: Part[], draw: number): string {
+export function drawnOf(parts: SplitShare[], draw: number): string {
   let left = draw * parts.reduce((sum, part) => sum + part.weight, 0)
   const found = parts.filter((part) => {
     left -= part.weight

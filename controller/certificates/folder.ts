@@ -108,7 +108,7 @@ export class CertificateFolder {
     const isFirst = isClean && !this.#isWhole
     this.#isWhole ||= isClean
     this.#drop(new Set(pairs.map(idOf)))
-    this.#tell(isFirst)
+    this.#notify(isFirst)
   }
 
   /** Whether the pair is as it should be. */
@@ -151,7 +151,7 @@ export class CertificateFolder {
     }
   }
 
-  #tell(isFirst: boolean): void {
+  #notify(isFirst: boolean): void {
     const before = this.#certificates
     const after = new Map<string, DesiredCertificate>()
     this.#known.forEach(({ certificate }, id) => certificate && after.set(id, certificate))

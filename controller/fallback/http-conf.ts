@@ -12,7 +12,7 @@ import type { Server } from './upstream-blocks.js'
 import { Texts } from './texts.js'
 import { byPrecedence, hostKey, isWild, nameKey, serverName } from './words.js'
 import { planHosts } from '../table/host-plan.js'
-import type { HostPlan, HostRoute, Plan } from '../table/host-plan.js'
+import type { HostPlan, HostRoute, HostsPlan } from '../table/host-plan.js'
 
 /** Where the servers listen and what they pass on. */
 export type Place =
@@ -36,7 +36,7 @@ function isWithin(prefix: string, other: string): boolean {
 }
 
 /** Any host's routes for ACME challenges, which come before a host's own. */
-function challengesOf({ hosts }: Plan): HostRoute[] {
+function challengesOf({ hosts }: HostsPlan): HostRoute[] {
   return hosts.get('*')?.routes.filter(({ prefix }) => isWithin(prefix, ACME_PREFIX)) ?? []
 }
 
@@ -44,12 +44,12 @@ class FallbackConf {
   readonly #out = new ConfWriter()
   readonly #place: Place
   readonly #blocks: Map<string, Server[]>
-  readonly #plan: Plan
+  readonly #plan: HostsPlan
   readonly #texts = new Texts()
   readonly #action: ActionConf
   readonly #challenges: HostRoute[]
 
-  constructor(place: Place, blocks: Map<string, Server[]>, plan: Plan) {
+  constructor(place: Place, blocks: Map<string, Server[]>, plan: HostsPlan) {
     this.#place = place
     this.#blocks = blocks
     this.#plan = plan
@@ -234,7 +234,7 @@ class FallbackConf {
 }
 
 /** Plain configuration asks no conditions, so what has some is left out: requests go by the routes that have none. */
-function withoutConditions(plan: Plan): Plan {
+function withoutConditions(plan: HostsPlan): HostsPlan {
   const hosts = [...plan.hosts].map(([name, { host, routes, fast }]): [string, HostPlan] => {
     const kept = routes.filter(({ conditions }) => conditions === '')
     return [name, { host, routes: kept, fast }]

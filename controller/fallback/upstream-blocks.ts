@@ -8,11 +8,11 @@ import { plain } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
 import { nameWord } from './words.js'
-import type { Plan } from '../table/host-plan.js'
+import type { HostsPlan } from '../table/host-plan.js'
 import { peersOf } from '../table/peers.js'
 import type { Peer } from '../table/peers.js'
 import { apportion } from '../table/slots.js'
-import type { Part } from '../table/subset.js'
+import type { UpstreamSubset } from '../table/subset.js'
 import { tiersOf } from '../table/tiers.js'
 
 export interface Server {
@@ -46,7 +46,7 @@ function addressOf(host: string, port: number): string {
 /** An upstream that did not change is the same object. */
 const known = new WeakMap<DesiredUpstream, Server[]>()
 
-function serversOf(desired: Desired, { upstream, where }: Part): Server[] {
+function serversOf(desired: Desired, { upstream, where }: UpstreamSubset): Server[] {
   const found = desired.upstreams.get(upstream)
   if (found === undefined) {
     return []
@@ -114,7 +114,7 @@ export function blockName(unit: string): string {
 }
 
 /** Units with somebody up → their servers. */
-export function collectBlocks(desired: Desired, plan: Plan): Map<string, Server[]> {
+export function collectBlocks(desired: Desired, plan: HostsPlan): Map<string, Server[]> {
   const blocks = new Map<string, Server[]>()
   for (const upstream of [...desired.upstreams.keys()].sort()) {
     blocks.set(`:${upstream}`, serversOf(desired, { upstream }))

@@ -2,10 +2,10 @@
 import type { Code } from '../../contract/codes.js'
 import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
 import { sidOf } from '../state/sid.js'
-import type { Conditions } from '../state/conditions.js'
+import type { InstanceConditions } from '../state/conditions.js'
 import type { GatewayView } from '../views.js'
 import type { StreamView } from '../views.js'
-import { stateOf } from '../state/desired.js'
+import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
 import type { ForeignGateways } from './other-gateways.js'
 import type { LinkView } from '../push/link.js'
@@ -18,7 +18,7 @@ export interface OwnGateway {
   lagMs(): number
   /** In flight by SID; undefined where nobody can tell. */
   active(sids: string[]): Promise<Array<number | undefined>>
-  conditions(): Iterable<[upstream: string, Conditions]>
+  conditions(): Iterable<[upstream: string, InstanceConditions]>
 }
 
 type Count = number | undefined
@@ -140,7 +140,7 @@ export class Gateways {
     const sids: string[] = []
     for (const upstream of this.#desired().upstreams.values()) {
       for (const instance of upstream.instances.values()) {
-        if (stateOf(instance).state === 'draining') {
+        if (instanceState(instance).state === 'draining') {
           keys.push(`${upstream.name}/${instance.id}`)
           sids.push(sidOf(instance.record.host, instance.record.port))
         }

@@ -1,17 +1,17 @@
 /** Conditions where there is no table to say them in: the desired state without those that are down here. */
-import type { Conditions } from '../state/conditions.js'
-import { stateOf } from '../state/desired.js'
+import type { InstanceConditions } from '../state/conditions.js'
+import { instanceState } from '../state/desired.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
 
 interface Cached {
-  conditions: Conditions
+  conditions: InstanceConditions
   result: DesiredUpstream
 }
 
 /** An upstream that did not change is the same object, and so is what is made of it. */
 const cache = new WeakMap<DesiredUpstream, Cached>()
 
-function apply(upstream: DesiredUpstream, conditions: Conditions): DesiredUpstream {
+function apply(upstream: DesiredUpstream, conditions: InstanceConditions): DesiredUpstream {
   const known = cache.get(upstream)
   if (known?.conditions === conditions) {
     return known.result
@@ -21,7 +21,10 @@ function apply(upstream: DesiredUpstream, conditions: Conditions): DesiredUpstre
     const instance = instances.get(id)
     if (instance !== undefined && condition.state === 'down') {
       const { record } = instance
-      instances.set(id, { ...instance, record: { ...record, ...stateOf(instance, condition) } })
+      instances.set(id, {
+        ...instance,
+        record: { ...record, ...instanceState(instance, condition) },
+      })
     }
   }
   const result = { ...upstream, instances }
@@ -31,7 +34,7 @@ function apply(upstream: DesiredUpstream, conditions: Conditions): DesiredUpstre
 
 export function withConditions(
   desired: Desired,
-  conditions: Iterable<[upstream: string, Conditions]>,
+  conditions: Iterable<[upstream: string, InstanceConditions]>,
 ): Desired {
   const upstreams = new Map(desired.upstreams)
   for (const [name, those] of conditions) {

@@ -3,13 +3,13 @@
  * nginx tells of, and who still warms up. Every gateway judges for itself, because an instance may be out of reach of one.
  */
 import type { Logger } from '../../runtime/logger.js'
-import type { Condition, Conditions } from '../state/conditions.js'
+import type { Condition, InstanceConditions } from '../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
 import type { CheckTarget } from './checks/checker.js'
 import type { Checks, MakeChecks } from './checks-port.js'
 import { Listener } from './listener.js'
 import type { Feed } from './listener.js'
-import type { Counted } from './outliers.js'
+import type { AnswerCounts } from './outliers.js'
 import { NO_CONDITIONS, UpstreamHealth, targetsOf } from './upstream.js'
 
 /** An address often comes back, and requests to it may still be in flight. */
@@ -71,12 +71,12 @@ export class Health {
     return sum
   }
 
-  conditionsOf(upstream: string): Conditions {
+  conditionsOf(upstream: string): InstanceConditions {
     return this.#upstreams.get(upstream)?.conditions ?? NO_CONDITIONS
   }
 
   /** Of those that have any. */
-  *conditions(): Iterable<[upstream: string, Conditions]> {
+  *conditions(): Iterable<[upstream: string, InstanceConditions]> {
     for (const [name, { conditions }] of this.#upstreams) {
       if (conditions.size > 0) {
         yield [name, conditions]
@@ -105,7 +105,7 @@ export class Health {
     this.#aim(news, gone, isFirst)
     const changes = news.flatMap((upstream) => this.#follow(upstream, isFirst))
     gone.forEach((name) => this.#remove(name))
-    this.#tell(changes)
+    this.#notify(changes)
   }
 
   /** Lets time take effect. */
@@ -138,7 +138,7 @@ export class Health {
   }
 
   /** Counters of answers by SID, as nginx has them. */
-  measure(counters: ReadonlyMap<string, Counted>): void {
+  measure(counters: ReadonlyMap<string, AnswerCounts>): void {
     const measured = [...this.#upstreams].filter(([, { isMeasured }]) => isMeasured)
     measured.forEach(([, health]) => health.measured(counters, this.#now()))
     this.#look(measured.map(([name]) => name))
@@ -204,10 +204,10 @@ export class Health {
         changes.push(...differences(name, before, health.conditions))
       }
     }
-    this.#tell(changes)
+    this.#notify(changes)
   }
 
-  #tell(changes: ConditionChange[]): void {
+  #notify(changes: ConditionChange[]): void {
     if (changes.length > 0) {
       this.#options.onChange(changes)
     }
@@ -281,7 +281,11 @@ export class Health {
   }
 }
 
-function differences(upstream: string, before: Conditions, after: Conditions): ConditionChange[] {
+function differences(
+  upstream: string,
+  before: InstanceConditions,
+  after: InstanceConditions,
+): ConditionChange[] {
   if (before === after) {
     return []
   }

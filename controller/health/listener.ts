@@ -4,7 +4,7 @@ import { MAX_OPERATIONS } from '../../contract/table/zones.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import type { Counted } from './outliers.js'
+import type { AnswerCounts } from './outliers.js'
 
 /** Where failures come from: {@link GatewayClient} is one. */
 export interface Feed {
@@ -25,7 +25,7 @@ export interface ListenerOptions {
   onForgotten(sids: string[]): void
   /** `f<sid>`, `t<sid>` and `p<sid>`, oldest first. */
   onEvents(events: string[]): void
-  onAnswers(counters: Map<string, Counted>): void
+  onAnswers(counters: Map<string, AnswerCounts>): void
   /** After each round, of failed ones too: time has passed. */
   onTick(): void
 }
@@ -111,7 +111,7 @@ export class Listener {
       return
     }
     this.#answersAtMs = performance.now()
-    const counters = new Map<string, Counted>()
+    const counters = new Map<string, AnswerCounts>()
     for (let i = 0; i < sids.length; i += MAX_OPERATIONS) {
       const part = sids.slice(i, i + MAX_OPERATIONS)
       const { answers, errors, millis } = await this.#options.feed.answers(part)

@@ -3,17 +3,17 @@ import { OUTLIER_REQUESTS } from '../../contract/record/policy.js'
 import type { EjectPolicy } from '../../contract/record/policy.js'
 
 /** Counted since nginx started. */
-export interface Counted {
+export interface AnswerCounts {
   answers: number
   errors: number
   millis: number
 }
 
-const NOTHING: Counted = { answers: 0, errors: 0, millis: 0 }
+const NOTHING: AnswerCounts = { answers: 0, errors: 0, millis: 0 }
 
 export class Outliers {
   /** What the counters were when the window began. */
-  #base = new Map<string, Counted>()
+  #base = new Map<string, AnswerCounts>()
   #sinceMs = 0
 
   /**
@@ -22,7 +22,7 @@ export class Outliers {
    */
   look(
     policy: EjectPolicy,
-    counters: ReadonlyMap<string, Counted>,
+    counters: ReadonlyMap<string, AnswerCounts>,
     nowMs: number,
   ): Map<string, string> {
     const isRestart = [...counters].some(
@@ -37,7 +37,7 @@ export class Outliers {
     const found = this.#judge(policy, counters)
     const isOver = nowMs - this.#sinceMs >= policy.failTimeoutMs
     this.#sinceMs = isOver ? nowMs : this.#sinceMs
-    const base = new Map<string, Counted>()
+    const base = new Map<string, AnswerCounts>()
     for (const [sid, counted] of counters) {
       const isNew = isOver || found.has(sid)
       base.set(sid, isNew ? counted : (this.#base.get(sid) ?? counted))
@@ -46,7 +46,7 @@ export class Outliers {
     return found
   }
 
-  #judge(policy: EjectPolicy, counters: ReadonlyMap<string, Counted>): Map<string, string> {
+  #judge(policy: EjectPolicy, counters: ReadonlyMap<string, AnswerCounts>): Map<string, string> {
     const busy = [...counters]
       .filter(([sid]) => this.#base.has(sid))
       .map(([sid, counted]) => ({ sid, ...minus(counted, this.#baseOf(sid)) }))
@@ -68,12 +68,12 @@ export class Outliers {
     return found
   }
 
-  #baseOf(sid: string): Counted {
+  #baseOf(sid: string): AnswerCounts {
     return this.#base.get(sid) ?? NOTHING
   }
 }
 
-function minus(a: Counted, b: Counted): Counted {
+function minus(a: AnswerCounts, b: AnswerCounts): AnswerCounts {
   return {
     answers: a.answers - b.answers,
     errors: a.errors - b.errors,

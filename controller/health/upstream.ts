@@ -2,15 +2,15 @@
 import { DEFAULT_EJECT, findsOutliers } from '../../contract/record/policy.js'
 import type { EjectPolicy } from '../../contract/record/policy.js'
 import { sidOf } from '../state/sid.js'
-import type { Condition, Conditions } from '../state/conditions.js'
-import { stateOf } from '../state/desired.js'
+import type { Condition, InstanceConditions } from '../state/conditions.js'
+import { instanceState } from '../state/desired.js'
 import type { DesiredInstance, DesiredUpstream } from '../state/desired.js'
 import type { CheckTarget } from './checks/checker.js'
 import type { Conclusion } from './checks/verdict.js'
 import { Ejector } from './ejector.js'
 import type { Ejection, Level } from './ejector.js'
 import { Outliers } from './outliers.js'
-import type { Counted } from './outliers.js'
+import type { AnswerCounts } from './outliers.js'
 import { Warming } from './warming.js'
 
 export interface UpstreamOptions {
@@ -22,7 +22,7 @@ export interface UpstreamOptions {
 
 type Status = 'up' | 'draining' | 'down'
 
-export const NO_CONDITIONS: Conditions = new Map()
+export const NO_CONDITIONS: InstanceConditions = new Map()
 
 export class UpstreamHealth {
   readonly #options: UpstreamOptions
@@ -34,7 +34,7 @@ export class UpstreamHealth {
   /** SIDs by instance id. */
   #sids = new Map<string, string>()
   #statuses = new Map<string, Status>()
-  #conditions: Conditions = NO_CONDITIONS
+  #conditions: InstanceConditions = NO_CONDITIONS
   #nextAtMs: number | undefined
   #ejected = 0
 
@@ -46,7 +46,7 @@ export class UpstreamHealth {
     return this.#upstream
   }
 
-  get conditions(): Conditions {
+  get conditions(): InstanceConditions {
     return this.#conditions
   }
 
@@ -116,8 +116,8 @@ export class UpstreamHealth {
   }
 
   /** Counters of answers by SID. */
-  measured(counters: ReadonlyMap<string, Counted>, nowMs: number): void {
-    const serving = this.serving().flatMap((sid): Array<[string, Counted]> => {
+  measured(counters: ReadonlyMap<string, AnswerCounts>, nowMs: number): void {
+    const serving = this.serving().flatMap((sid): Array<[string, AnswerCounts]> => {
       const counted = counters.get(sid)
       return counted === undefined ? [] : [[sid, counted]]
     })
@@ -159,7 +159,7 @@ export class UpstreamHealth {
     const levels = new Map<string, { level: Level; off: Status }>()
     for (const instance of this.#instances()) {
       const sid = this.#sids.get(instance.id) ?? ''
-      const { state } = stateOf(instance)
+      const { state } = instanceState(instance)
       const isDown = this.#verdict(instance.id)?.state === 'down'
       const own: Level = state !== 'up' ? 'off' : isDown ? 'unwell' : 'serves'
       const { level, off } = levels.get(sid) ?? { level: 'off', off: 'down' }
@@ -188,12 +188,12 @@ export class UpstreamHealth {
     }
   }
 
-  #join(ejections: Map<string, Ejection>, shares: Map<string, number>): Conditions {
+  #join(ejections: Map<string, Ejection>, shares: Map<string, number>): InstanceConditions {
     const joined = new Map<string, Condition>()
     for (const instance of this.#instances()) {
       const sid = this.#sids.get(instance.id) ?? ''
       const condition =
-        stateOf(instance).state === 'up'
+        instanceState(instance).state === 'up'
           ? conditionOf(this.#verdict(instance.id), ejections.get(sid), shares.get(sid))
           : undefined
       if (condition !== undefined) {

@@ -8,12 +8,12 @@ import { GatewayClient } from './gateway-client.js'
 import type { Feed } from '../health/listener.js'
 import { Pusher } from './pusher.js'
 import type { Fault } from './pusher.js'
-import type { Source } from '../table/table-source.js'
+import type { TableSource } from '../table/table-source.js'
 import { HUNG_REASON, Watchdog } from './watchdog.js'
 
 export interface LinkOptions {
   socketPath: string
-  source: Source
+  source: TableSource
   log: Logger
   /** As of the pusher. */
   isLazy?: boolean

@@ -9,10 +9,10 @@ import { makeParts, makePartsForFull } from './delta.js'
 import { isTimeout, Rejected } from './gateway-client.js'
 import type { GatewayClient } from './gateway-client.js'
 import { Mirror } from './mirror.js'
-import type { Source } from '../table/table-source.js'
+import type { TableSource } from '../table/table-source.js'
 
 export interface PushOptions {
-  source: Source
+  source: TableSource
   log: Logger
   /** The gateway's state is looked at no less often than this. */
   pollMs: number

@@ -11,4 +11,4 @@ export interface Condition {
   share?: number
 }
 /** By instance id. The same object until something in it changes. */
-export type Conditions = ReadonlyMap<string, Condition>
+export type InstanceConditions = ReadonlyMap<string, Condition>

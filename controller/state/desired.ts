@@ -2,7 +2,7 @@ import type {
   InstanceRecord,
   InstanceState,
   OverrideRecord,
-  Protocol,
+  InstanceProtocol,
 } from '../../contract/record/records.js'
 import type { RouteRecord } from '../../contract/record/route.js'
 import type { StreamRouteRecord } from '../../contract/record/stream-route.js'
@@ -28,7 +28,7 @@ export interface DesiredUpstream {
   /** Absent: peers are reached without TLS. */
   tls?: PeerTls
   /** Absent: peers speak HTTP/1.1. */
-  protocol?: Protocol
+  protocol?: InstanceProtocol
   /** Registry revision of the last change to it or any of its instances. */
   revision: number
   instances: ReadonlyMap<string, DesiredInstance>
@@ -70,7 +70,7 @@ export interface Desired {
  * What an instance is to the outside: down beats draining beats up, and the operator can only take away. What is up by all
  * that is what its `condition` at a gateway says.
  */
-export function stateOf(
+export function instanceState(
   instance: DesiredInstance,
   condition?: Condition,
 ): { state: InstanceState; reason?: string } {

@@ -8,11 +8,11 @@ import { Border } from './border.js'
 import type { AdmitOptions, AdmittedKey } from './border.js'
 import type { ControlEvent } from '../views.js'
 import type { SuspectView } from '../views.js'
-import { stateOf } from './desired.js'
+import { instanceState } from './desired.js'
 import type { Desired } from './desired.js'
 import { Losses } from './recent-losses.js'
 import { Store } from './store.js'
-import type { Kept, KeptInstance } from './store.js'
+import type { KnownRecord, KnownInstance } from './store.js'
 import { Suspects } from './suspects.js'
 import type { SuspectOptions } from './suspects.js'
 
@@ -56,7 +56,7 @@ export class State {
   readonly #log: Logger
   readonly #border: Border
   readonly #suspects: Suspects
-  readonly #losses: Losses<KeptInstance>
+  readonly #losses: Losses<KnownInstance>
   readonly #addresses: Addresses
   readonly #store = new Store()
   #revision = 0
@@ -174,11 +174,11 @@ export class State {
       this.#remove(entry.key, entry.revision)
       return
     }
-    const kept: Kept = { ...admitted, revision: entry.revision }
+    const kept: KnownRecord = { ...admitted, revision: entry.revision }
     this.#suspects.release(entry.key)
     this.#track(this.#store.get(entry.key), kept)
     this.#store.put(kept)
-    this.#tell(kept, entry.revision)
+    this.#emit(kept, entry.revision)
   }
 
   #remove(key: string, revision: number): void {
@@ -187,11 +187,11 @@ export class State {
     const kept = this.#store.remove(key, revision)
     if (kept !== undefined) {
       this.#track(kept, undefined)
-      this.#tell(kept, revision, 'removed')
+      this.#emit(kept, revision, 'removed')
     }
   }
 
-  #track(before: Kept | undefined, after: Kept | undefined): void {
+  #track(before: KnownRecord | undefined, after: KnownRecord | undefined): void {
     if (before?.kind === 'instances') {
       this.#addresses.remove(printAddress(before.record.host, before.record.port), before.upstream)
     }
@@ -212,7 +212,7 @@ export class State {
 
   /** Keys that nobody is known to have deleted. */
   #vanished(keys: string[], revision: number): void {
-    const byUpstream = new Map<string, KeptInstance[]>()
+    const byUpstream = new Map<string, KnownInstance[]>()
     for (const key of keys) {
       const kept = this.#store.get(key)
       if (kept?.kind !== 'instances') {
@@ -224,10 +224,10 @@ export class State {
     byUpstream.forEach((lost, upstream) => this.#lost(upstream, lost, revision))
   }
 
-  #lost(upstream: string, lost: KeptInstance[], revision: number): void {
-    const keyOf = (kept: KeptInstance) => `instances/${kept.upstream}/${kept.id}`
+  #lost(upstream: string, lost: KnownInstance[], revision: number): void {
+    const keyOf = (kept: KnownInstance) => `instances/${kept.upstream}/${kept.id}`
     const before = this.#store.count(upstream)
-    const isBack = (kept: KeptInstance) => this.#store.get(keyOf(kept)) !== undefined
+    const isBack = (kept: KnownInstance) => this.#store.get(keyOf(kept)) !== undefined
     const earlier = this.#losses.add(upstream, before, lost, isBack)
     if (earlier === undefined) {
       lost.forEach((kept) => this.#remove(keyOf(kept), revision))
@@ -272,7 +272,7 @@ export class State {
     this.#options.onBelieved()
   }
 
-  #tell(kept: Kept, revision: number, removed?: 'removed'): void {
+  #emit(kept: KnownRecord, revision: number, removed?: 'removed'): void {
     const emit = (event: ControlEvent) => this.#options.onEvent(event)
     if (kept.kind === 'routes' || kept.kind === 'certificates') {
       const kind = kept.kind === 'routes' ? 'route' : 'certificate'
@@ -283,7 +283,7 @@ export class State {
     } else {
       const { upstream, id } = kept
       const instance = this.#store.instance(upstream, id)
-      const state = instance === undefined ? 'removed' : stateOf(instance).state
+      const state = instance === undefined ? 'removed' : instanceState(instance).state
       emit({ type: 'change', revision, kind: 'instance', upstream, id, state })
     }
   }

@@ -12,24 +12,24 @@ import type {
   DesiredUpstream,
 } from './desired.js'
 
-export type Kept = Admitted & { revision: number }
-export type KeptInstance = Extract<Kept, { kind: 'instances' }>
-type KeptOverride = Extract<Kept, { kind: 'overrides' }>
-type KeptAlone = Extract<Kept, { kind: 'routes' | 'certificates' }>
-type KeptUpstream = Extract<Kept, { kind: 'upstreams' }>
+export type KnownRecord = Admitted & { revision: number }
+export type KnownInstance = Extract<KnownRecord, { kind: 'instances' }>
+type KeptOverride = Extract<KnownRecord, { kind: 'overrides' }>
+type KeptAlone = Extract<KnownRecord, { kind: 'routes' | 'certificates' }>
+type KeptUpstream = Extract<KnownRecord, { kind: 'upstreams' }>
 
 const UNSET: UpstreamRecord = { policy: DEFAULT_POLICY }
 
 interface Parts {
   own: KeptUpstream | undefined
-  instances: Map<string, KeptInstance>
+  instances: Map<string, KnownInstance>
   overrides: Map<string, KeptOverride>
   /** Revision of what was removed last: it is a change of the upstream too. */
   removed: number
 }
 
 /** Whether it is no part of an upstream. */
-function isAlone(kept: Kept): kept is KeptAlone {
+function isAlone(kept: KnownRecord): kept is KeptAlone {
   return kept.kind === 'routes' || kept.kind === 'certificates'
 }
 
@@ -45,7 +45,7 @@ function routesOf({ routes, streamRoutes }: Desired): Routes {
 
 /** What it hands out is never changed in place; what did not change is the same object again. */
 export class Store {
-  readonly #kept = new Map<string, Kept>()
+  readonly #kept = new Map<string, KnownRecord>()
   readonly #parts = new Map<string, Parts>()
   readonly #suspect = new Map<string, string>()
   readonly #touched = new Set<string>()
@@ -58,7 +58,7 @@ export class Store {
     certificates: new Map(),
   }
 
-  get(key: string): Kept | undefined {
+  get(key: string): KnownRecord | undefined {
     return this.#kept.get(key)
   }
 
@@ -71,7 +71,7 @@ export class Store {
     return this.#parts.get(upstream)?.instances.size ?? 0
   }
 
-  put(kept: Kept): void {
+  put(kept: KnownRecord): void {
     const key = printKey(kept)
     this.#kept.set(key, kept)
     this.#suspect.delete(key)
@@ -92,7 +92,7 @@ export class Store {
   }
 
   /** What was there, or undefined. `revision` is of the removal. */
-  remove(key: string, revision: number): Kept | undefined {
+  remove(key: string, revision: number): KnownRecord | undefined {
     const kept = this.#kept.get(key)
     this.#kept.delete(key)
     this.#suspect.delete(key)
@@ -135,7 +135,7 @@ export class Store {
     return this.#desired
   }
 
-  #removePart(kept: Exclude<Kept, KeptAlone>, revision: number): void {
+  #removePart(kept: Exclude<KnownRecord, KeptAlone>, revision: number): void {
     const parts = this.#parts.get(kept.upstream) ?? noParts()
     this.#touched.add(kept.upstream)
     parts.removed = Math.max(parts.removed, revision)
@@ -151,7 +151,7 @@ export class Store {
     }
   }
 
-  #buildInstance(parts: Parts, kept: KeptInstance): DesiredInstance {
+  #buildInstance(parts: Parts, kept: KnownInstance): DesiredInstance {
     const override = parts.overrides.get(kept.id)
     return {
       id: kept.id,

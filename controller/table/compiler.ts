@@ -8,17 +8,17 @@ import { compileCertificate } from './record-units.js'
 import { isSameUnit } from './unit.js'
 import { slotsOf } from './unit.js'
 import { NO_LAYOUT } from './unit.js'
-import type { Compiled, Place } from './upstream-unit.js'
+import type { Compiled, GatewayPlace } from './upstream-unit.js'
 import type { Unit } from './unit.js'
 import type { Desired, DesiredCertificate } from '../state/desired.js'
 import { compileHost } from './host-unit.js'
 import { isSameHost, planHosts } from './host-plan.js'
-import type { Plan } from './host-plan.js'
+import type { HostsPlan } from './host-plan.js'
 import { passedNames } from './passed-names.js'
 import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
 import { unitOf } from './subset.js'
-import type { Part } from './subset.js'
+import type { UpstreamSubset } from './subset.js'
 import { UpstreamUnits } from './upstream-cache.js'
 import type { Changes, ConditionsOf } from './upstream-cache.js'
 
@@ -30,7 +30,7 @@ export class Compiler {
   readonly #units = new Map<string, Unit>()
   readonly #upstreams: UpstreamUnits
   readonly #subsets: UpstreamUnits
-  #plan: Plan = {
+  #plan: HostsPlan = {
     hosts: new Map(),
     splits: new Map(),
     subsets: new Map(),
@@ -44,7 +44,11 @@ export class Compiler {
   #passed: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
 
-  constructor(domain: string, log: Logger, place: Place = { cluster: 'main', zone: undefined }) {
+  constructor(
+    domain: string,
+    log: Logger,
+    place: GatewayPlace = { cluster: 'main', zone: undefined },
+  ) {
     this.#domain = domain
     this.#upstreams = new UpstreamUnits(place)
     this.#subsets = new UpstreamUnits(place)
@@ -90,7 +94,7 @@ export class Compiler {
     const before = this.#plan
     if (isNewPlan) {
       this.#plan = planHosts(desired.routes.values(), desired.upstreams.keys(), this.#domain)
-      this.#tellOverruled(before)
+      this.#logOverruled(before)
     }
     this.#routes = desired.routes
     this.#compile(this.#subsets, desired, this.#plan.subsets, conditionsOf, changed)
@@ -108,7 +112,7 @@ export class Compiler {
   #compile(
     units: UpstreamUnits,
     desired: Desired,
-    wanted: ReadonlyMap<string, Part>,
+    wanted: ReadonlyMap<string, UpstreamSubset>,
     conditionsOf: ConditionsOf,
     changed: Set<string>,
   ): Changes {
@@ -134,7 +138,7 @@ export class Compiler {
     }
   }
 
-  #updateSplits(before: Plan, isNewPlan: boolean, changed: Set<string>): void {
+  #updateSplits(before: HostsPlan, isNewPlan: boolean, changed: Set<string>): void {
     for (const [name, split] of this.#plan.splits) {
       const same = before.splits.get(name) === split
       if (same && !split.split.some((arm) => changed.has(unitOf(arm)))) {
@@ -153,12 +157,12 @@ export class Compiler {
     }
   }
 
-  #compiledOf(arm: Part): Compiled {
+  #compiledOf(arm: UpstreamSubset): Compiled {
     const units = arm.where === undefined ? this.#upstreams : this.#subsets
     return units.compiled(unitOf(arm)) ?? compileNobody(arm)
   }
 
-  #updateActions(before: Plan, changed: Set<string>): void {
+  #updateActions(before: HostsPlan, changed: Set<string>): void {
     if (before === this.#plan) {
       return
     }
@@ -172,7 +176,7 @@ export class Compiler {
     }
   }
 
-  #updateHosts(before: Plan, changed: Set<string>): void {
+  #updateHosts(before: HostsPlan, changed: Set<string>): void {
     for (const [host, plan] of this.#plan.hosts) {
       const isStale = plan.fast !== undefined && changed.has(plan.fast)
       if (isStale || !isSameHost(before.hosts.get(host), plan)) {
@@ -232,7 +236,7 @@ export class Compiler {
     }
   }
 
-  #tellOverruled(before: Plan): void {
+  #logOverruled(before: HostsPlan): void {
     const known = new Set(before.overruled.map((one) => JSON.stringify(one)))
     for (const one of this.#plan.overruled) {
       if (!known.has(JSON.stringify(one))) {

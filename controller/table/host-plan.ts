@@ -12,7 +12,7 @@ import { TUNED_CONDITION, TUNING_MARK } from '../../contract/record/tuning.js'
 import { FAST_HOSTS } from '../../contract/table/zones.js'
 import type { DesiredRoute } from '../state/desired.js'
 import { unitOf } from './subset.js'
-import type { Part } from './subset.js'
+import type { UpstreamSubset } from './subset.js'
 
 /** What one route says of one host. */
 export interface HostRoute {
@@ -40,12 +40,12 @@ interface Overruled {
   why: string
 }
 
-export interface Plan {
+export interface HostsPlan {
   hosts: ReadonlyMap<string, HostPlan>
   /** Of routes that split, by unit name; the same object until the route changes. */
   splits: ReadonlyMap<string, Split>
   /** What arms of splits select by metadata, by unit name. */
-  subsets: ReadonlyMap<string, Part>
+  subsets: ReadonlyMap<string, UpstreamSubset>
   /** Routes that act, by unit name. */
   actions: ReadonlyMap<string, ActionRecord>
   overruled: Overruled[]
@@ -143,12 +143,12 @@ function isPlain({ host, routes }: HostPlan): boolean {
 }
 
 /** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
-function byPrecedence(a: DesiredRoute, b: DesiredRoute): number {
+function compareRoutes(a: DesiredRoute, b: DesiredRoute): number {
   const [first, second] = [a, b].map(({ id }) => id.startsWith(AGENT_ROUTES))
   return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
 }
 
-function splitsOf(routes: DesiredRoute[]): Plan['splits'] {
+function splitsOf(routes: DesiredRoute[]): HostsPlan['splits'] {
   return new Map(
     routes.flatMap(({ id, record }): Array<[string, Split]> => {
       return isSplit(record) ? [[`~${id}`, record]] : []
@@ -156,16 +156,16 @@ function splitsOf(routes: DesiredRoute[]): Plan['splits'] {
   )
 }
 
-function subsetsOf(splits: Plan['splits']): Plan['subsets'] {
+function subsetsOf(splits: HostsPlan['splits']): HostsPlan['subsets'] {
   const arms = [...splits.values()].flatMap(({ split }) => split)
   return new Map(
-    arms.flatMap((arm): Array<[string, Part]> => {
+    arms.flatMap((arm): Array<[string, UpstreamSubset]> => {
       return arm.where === undefined ? [] : [[unitOf(arm), arm]]
     }),
   )
 }
 
-function actionsOf(routes: DesiredRoute[]): Plan['actions'] {
+function actionsOf(routes: DesiredRoute[]): HostsPlan['actions'] {
   return new Map(
     routes.flatMap((route): Array<[string, ActionRecord]> => {
       const action = actionOf(route.record)
@@ -192,9 +192,9 @@ export function planHosts(
   routes: Iterable<DesiredRoute>,
   upstreams: Iterable<string>,
   domain: string,
-): Plan {
+): HostsPlan {
   const drafts = new Map<string, Draft>()
-  const sorted = [...routes].sort(byPrecedence)
+  const sorted = [...routes].sort(compareRoutes)
   const overruled: Overruled[] = []
   for (const route of sorted) {
     const rank = rankOf(route.record)

@@ -1,6 +1,6 @@
 /** Instances → peers: one for each address, with what the registry, an operator and this gateway say of it. Pure. */
-import type { Conditions } from '../state/conditions.js'
-import { stateOf } from '../state/desired.js'
+import type { InstanceConditions } from '../state/conditions.js'
+import { instanceState } from '../state/desired.js'
 import type { DesiredInstance, DesiredUpstream } from '../state/desired.js'
 import { sidOf } from '../state/sid.js'
 
@@ -38,10 +38,10 @@ interface Merged extends Omit<Peer, 'warming'> {
 const PARTS = 10
 /** What an entry of a list has room for. */
 const MOST_WEIGHT = 9999
-const NO_CONDITIONS: Conditions = new Map()
+const NO_CONDITIONS: InstanceConditions = new Map()
 
 function isUp(instance: DesiredInstance): boolean {
-  return stateOf(instance).state === 'up'
+  return instanceState(instance).state === 'up'
 }
 
 function traitsOf(
@@ -64,7 +64,7 @@ function traitsOf(
  * one; but not at all while an operator drains one of them, because then nothing may reach that address. What this gateway
  * found out about one of them is true of the process.
  */
-function merge(sid: string, instances: DesiredInstance[], conditions: Conditions): Merged {
+function merge(sid: string, instances: DesiredInstance[], conditions: InstanceConditions): Merged {
   const sorted = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1))
   const shown = sorted.find(isUp) ?? sorted[0]
   if (shown === undefined) {
@@ -75,7 +75,7 @@ function merge(sid: string, instances: DesiredInstance[], conditions: Conditions
   const out = known.filter(({ state }) => state === 'down')
   const isOut = out.length > 0
   const serves = isUp(shown) && instances.every(({ override }) => override === undefined)
-  const down = instances.every((instance) => stateOf(instance).state === 'down')
+  const down = instances.every((instance) => instanceState(instance).state === 'down')
   return {
     sid,
     host: shown.record.host,
@@ -111,7 +111,10 @@ function raiseTrials(peers: Peer[]): Peer[] {
 }
 
 /** One for each address, sorted by SID. */
-export function peersOf(upstream: DesiredUpstream, conditions: Conditions = NO_CONDITIONS): Peer[] {
+export function peersOf(
+  upstream: DesiredUpstream,
+  conditions: InstanceConditions = NO_CONDITIONS,
+): Peer[] {
   const bySid = new Map<string, DesiredInstance[]>()
   for (const instance of upstream.instances.values()) {
     const sid = sidOf(instance.record.host, instance.record.port)

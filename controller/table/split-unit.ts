@@ -5,7 +5,7 @@ import type { Conditional } from '../../contract/record/route-match.js'
 import { isChosen } from '../../contract/record/route-split.js'
 import type { Split, Stick } from '../../contract/record/route-split.js'
 import { printSplit } from '../../contract/table/split-record.js'
-import type { Kept, SplitRecord } from '../../contract/table/split-record.js'
+import type { StickRule, SplitRecord } from '../../contract/table/split-record.js'
 import { chooses, markSlots, trialsOf } from './upstream-unit.js'
 import { makeUnit } from './unit.js'
 import type { Compiled } from './upstream-unit.js'
@@ -15,7 +15,7 @@ import { layOut } from './slots.js'
 import type { Weighted } from './slots.js'
 
 /** An arm, and who is in it. */
-export interface Arm {
+export interface CompiledArm {
   weight: number
   where?: Where
   when?: Conditional
@@ -27,7 +27,7 @@ export interface Arm {
  * better served by the other version than by none. As soon as one arm has rules that choose, all slots say no more than whose
  * turn it is: peers of several arms share a slot.
  */
-function compileDrawn(name: string, arms: Arm[]): Unit {
+function compileDrawn(name: string, arms: CompiledArm[]): Unit {
   const weights = new Map<string, number>()
   const sorted = [...arms].sort(
     (a, b) => (a.compiled.name < b.compiled.name ? -1 : 1) || a.weight - b.weight,
@@ -51,7 +51,7 @@ function compileDrawn(name: string, arms: Arm[]): Unit {
   return makeUnit(name, names.join(' '), entries)
 }
 
-function keptOf(stick: Stick | undefined, seed: string): Kept | null {
+function keptOf(stick: Stick | undefined, seed: string): StickRule | null {
   if (stick === undefined) {
     return null
   }
@@ -62,7 +62,7 @@ function keptOf(stick: Stick | undefined, seed: string): Kept | null {
 }
 
 /** Of a split in which more than a draw decides. */
-export function recordOf(name: string, arms: Arm[], stick: Stick | undefined): SplitRecord {
+export function recordOf(name: string, arms: CompiledArm[], stick: Stick | undefined): SplitRecord {
   const upstreams = [...new Set(arms.map(({ compiled }) => compiled.name))].sort()
   const up = arms.filter(({ compiled }) => compiled.tiers.main.length > 0)
   const forced = up.flatMap(({ when, compiled }) =>
@@ -79,7 +79,7 @@ export function recordOf(name: string, arms: Arm[], stick: Stick | undefined): S
 }
 
 /** `name` is `~` and the route's id. */
-export function compileSplit(name: string, arms: Arm[], split: Split): Unit {
+export function compileSplit(name: string, arms: CompiledArm[], split: Split): Unit {
   return isChosen(split)
     ? makeUnit(name, printSplit(recordOf(name, arms, split.stick)), new Map())
     : compileDrawn(name, arms)

@@ -3,7 +3,7 @@ import { isSniRoute } from '../../contract/record/stream-route.js'
 import { UNTUNED, tuningName } from '../../contract/record/tuning.js'
 import { PASSED_NAME } from '../../contract/table/zones.js'
 import type { Logger } from '../../runtime/logger.js'
-import type { Place } from './upstream-unit.js'
+import type { GatewayPlace } from './upstream-unit.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './upstream-cache.js'
 import type {
@@ -12,10 +12,10 @@ import type {
   DesiredStreamRoute,
   DesiredUpstream,
 } from '../state/desired.js'
-import type { Source } from './table-source.js'
+import type { TableSource } from './table-source.js'
 
 export interface StreamTableOptions {
-  place: Place
+  place: GatewayPlace
   log: Logger
   desired(): Desired
   conditionsOf: ConditionsOf
@@ -85,7 +85,7 @@ export function ledTo(
   return found
 }
 
-export class StreamTable implements Source {
+export class StreamTable implements TableSource {
   readonly #options: StreamTableOptions
   readonly #compiler: Compiler
   #revision = 0

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto'
 import type { Where } from '../../contract/guard/metadata.js'
 
 /** An upstream, or what `where` leaves of it. */
-export interface Part {
+export interface UpstreamSubset {
   upstream: string
   where?: Where
 }
 
 /** `:web`, or `:web.0123456789abcdef`. */
-export function unitOf({ upstream, where }: Part): string {
+export function unitOf({ upstream, where }: UpstreamSubset): string {
   if (where === undefined) {
     return `:${upstream}`
   }

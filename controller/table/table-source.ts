@@ -2,7 +2,7 @@
 import type { Unit } from './unit.js'
 
 /** Where the table comes from. */
-export interface Source {
+export interface TableSource {
   /** False until the registry was read once: an empty table must not be taken for the truth. */
   ready(): boolean
   /** As of the last `update`. */

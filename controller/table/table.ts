@@ -3,16 +3,16 @@ import { POOL_SHARDS } from '../../contract/table/zones.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import type { Place } from './upstream-unit.js'
+import type { GatewayPlace } from './upstream-unit.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './upstream-cache.js'
 import type { Desired } from '../state/desired.js'
 import { PoolDns } from '../pool/dns-responder.js'
-import type { Source } from './table-source.js'
+import type { TableSource } from './table-source.js'
 
 export interface TableOptions {
   domain: string
-  place: Place
+  place: GatewayPlace
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined
@@ -33,7 +33,7 @@ const POOL_MS = 200
 const RETRY = { firstMs: 200, mostMs: 5000 }
 const NOTHING: ReadonlySet<string> = new Set()
 
-export class Table implements Source {
+export class Table implements TableSource {
   readonly #options: TableOptions
   readonly #compiler: Compiler
   readonly #pool: PoolDns | undefined

@@ -1,17 +1,17 @@
 /** Upstreams, or parts of them, as compiled last; what did not change is not compiled again. */
 import { compilePeers, compileUpstream } from './upstream-unit.js'
-import type { Compiled, Place } from './upstream-unit.js'
+import type { Compiled, GatewayPlace } from './upstream-unit.js'
 import type { Unit } from './unit.js'
-import type { Conditions } from '../state/conditions.js'
+import type { InstanceConditions } from '../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
-import type { Part } from './subset.js'
+import type { UpstreamSubset } from './subset.js'
 
 /** What a gateway knows of an upstream's instances; the same object until something in it changes. */
-export type ConditionsOf = (upstream: string) => Conditions | undefined
+export type ConditionsOf = (upstream: string) => InstanceConditions | undefined
 
 interface Cached {
   upstream: DesiredUpstream
-  conditions: Conditions | undefined
+  conditions: InstanceConditions | undefined
   compiled: Compiled
   sids: Set<string>
 }
@@ -25,15 +25,19 @@ export interface Changes {
 }
 
 export class UpstreamUnits {
-  readonly #place: Place
+  readonly #place: GatewayPlace
   readonly #cached = new Map<string, Cached>()
 
-  constructor(place: Place) {
+  constructor(place: GatewayPlace) {
     this.#place = place
   }
 
   /** Brings all level with `wanted`, by unit name. Parts of an upstream that is not there are left out. */
-  update(desired: Desired, wanted: ReadonlyMap<string, Part>, conditionsOf: ConditionsOf): Changes {
+  update(
+    desired: Desired,
+    wanted: ReadonlyMap<string, UpstreamSubset>,
+    conditionsOf: ConditionsOf,
+  ): Changes {
     const stale: string[] = []
     let isNewSet = false
     for (const [unit, part] of wanted) {

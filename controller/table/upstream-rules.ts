@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { DEFAULT_RETRY, findsOutliers } from '../../contract/record/policy.js'
 import type { PeerTls } from '../../contract/record/peer-tls.js'
-import type { Balance, Policy } from '../../contract/record/policy.js'
+import type { BalancePolicy, Policy } from '../../contract/record/policy.js'
 import type { UpstreamRecord } from '../../contract/record/records.js'
 import {
   CHUNK_ENTRIES,
@@ -17,7 +17,7 @@ import type { Peer } from './peers.js'
 import type { Tiers } from './tiers.js'
 
 /** What an upstream's rules are made of. */
-export type Settings = Pick<UpstreamRecord, 'policy' | 'tls' | 'protocol'>
+export type UpstreamSettings = Pick<UpstreamRecord, 'policy' | 'tls' | 'protocol'>
 
 /** Rules, and the keys below the unit's name that they choose from. */
 export interface Ruled {
@@ -25,7 +25,7 @@ export interface Ruled {
   entries: ReadonlyMap<string, string>
 }
 
-const LETTERS: Record<Balance, RuleBalance> = {
+const LETTERS: Record<BalancePolicy, RuleBalance> = {
   random: 'w',
   roundRobin: 'r',
   leastConn: 'c',
@@ -45,7 +45,7 @@ function isMeasured({ balance, eject }: Policy): boolean {
  * look at, a POST that nginx would not repeat, requests that a budget counts, TLS, gRPC.
  */
 function letterOf(
-  { policy, tls, protocol }: Settings,
+  { policy, tls, protocol }: UpstreamSettings,
   peers: Peer[],
   { main }: Tiers,
 ): RuleBalance | undefined {
@@ -211,7 +211,7 @@ function tlsOf(tls: PeerTls | undefined): string {
 
 /** Undefined when an upstream needs no more than a draw. `peers`: all of them, up or not. */
 export function ruledOf(
-  settings: Settings,
+  settings: UpstreamSettings,
   peers: Peer[],
   tiers: Tiers,
   tokenFor: (peer: Peer) => string,

@@ -7,7 +7,7 @@ import { printRules } from '../../contract/table/rules.js'
 import { peerBucket, printPeer, printSlot } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import { BUCKET_PEERS, SLOTS } from '../../contract/table/zones.js'
-import type { Conditions } from '../state/conditions.js'
+import type { InstanceConditions } from '../state/conditions.js'
 import type { DesiredUpstream } from '../state/desired.js'
 import { peersOf } from './peers.js'
 import type { Peer } from './peers.js'
@@ -16,7 +16,7 @@ import type { Ruled } from './upstream-rules.js'
 import { layOut } from './slots.js'
 import type { Layout } from './slots.js'
 import { unitOf } from './subset.js'
-import type { Part } from './subset.js'
+import type { UpstreamSubset } from './subset.js'
 import { tiersOf } from './tiers.js'
 import type { Tiers } from './tiers.js'
 import { makeUnit, NO_LAYOUT } from './unit.js'
@@ -35,13 +35,13 @@ export interface Compiled {
 }
 
 /** What one gateway's table depends on beside the registry. */
-export interface Place {
+export interface GatewayPlace {
   cluster: string
   /** The gateway's zone; undefined: all zones are alike. */
   zone: string | undefined
 }
 
-const ANYWHERE: Place = { cluster: 'main', zone: undefined }
+const ANYWHERE: GatewayPlace = { cluster: 'main', zone: undefined }
 
 /** Whether an upstream has rules that choose, in place of slots. */
 export function chooses({ ruled }: Compiled): boolean {
@@ -88,8 +88,8 @@ export function trialsOf(compiled: { peers: Peer[] }): Peer[] {
 
 export function compilePeers(
   upstream: DesiredUpstream,
-  place: Place = ANYWHERE,
-  conditions?: Conditions,
+  place: GatewayPlace = ANYWHERE,
+  conditions?: InstanceConditions,
   where?: Where,
 ): Compiled {
   const { name, policy, instances } = upstream
@@ -109,7 +109,7 @@ export function compilePeers(
 }
 
 /** Of an upstream that is only named. */
-export function compileNobody({ upstream: name, where }: Part): Compiled {
+export function compileNobody({ upstream: name, where }: UpstreamSubset): Compiled {
   const empty = { name, policy: DEFAULT_POLICY, revision: 0, instances: new Map() }
   return compilePeers(empty, ANYWHERE, undefined, where)
 }

@@ -26,7 +26,7 @@ export interface TestPeer {
 
 export type Entries = Map<string, string>
 
-export function sidOf(address: string): string {
+export function sidOfAddress(address: string): string {
   return createHash('md5').update(address).digest('hex')
 }
 
@@ -87,11 +87,11 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
   const up = peers.filter(({ up = true }) => up)
   const entries = slotEntries(
     unit,
-    up.map(({ address, weight = 1 }) => ({ sid: sidOf(address), weight })),
+    up.map(({ address, weight = 1 }) => ({ sid: sidOfAddress(address), weight })),
   )
   const lines = new Map<number, string[]>()
   for (const { id, address, up = true, ejected = false, pooled = false } of peers) {
-    const sid = sidOf(address)
+    const sid = sidOfAddress(address)
     const bucket = peerBucket(sid, buckets)
     const line = printPeer({ sid, address, id, up, ejected, pooled, token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
@@ -128,7 +128,7 @@ export function splitUnit(
   const shares = arms.flatMap(({ weight, peers }) => {
     const total = peers.reduce((sum, peer) => sum + (peer.weight ?? 1), 0)
     return peers.map((peer) => ({
-      sid: sidOf(peer.address),
+      sid: sidOfAddress(peer.address),
       weight: (weight * (peer.weight ?? 1)) / total,
     }))
   })
@@ -174,7 +174,7 @@ export function ruledUnit(
   const byId = new Map(peers.map((peer) => [peer.id, peer]))
   const entryOf = (id: string): string => {
     const { address, weight = 1, maxConns = 0 } = byId.get(id) ?? { address: '' }
-    return printEntry({ sid: sidOf(address), weight, maxConns })
+    return printEntry({ sid: sidOfAddress(address), weight, maxConns })
   }
   const spill = lists.spill ?? []
   const listed = [...lists.main, ...spill].map(entryOf)
@@ -198,7 +198,15 @@ export function ruledUnit(
       if (session !== '') {
         entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
       }
-      return printPeer({ sid: sidOf(address), address, id, up, ejected, pooled, token: session })
+      return printPeer({
+        sid: sidOfAddress(address),
+        address,
+        id,
+        up,
+        ejected,
+        pooled,
+        token: session,
+      })
     },
   )
   entries.set(`${unit}#0`, lines.join('\n'))

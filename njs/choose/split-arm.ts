@@ -1,7 +1,7 @@
 /** Which upstream of a split a request is for. Put inside `arms` by the build (scripts/build.mjs). */
 import { isMet } from '../../contract/table/condition.js'
 import { drawnOf, keptBy, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
-import type { Forced, Kept, SplitRecord } from '../../contract/table/split-record.js'
+import type { Forced, StickRule, SplitRecord } from '../../contract/table/split-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { textOf } from '../../contract/guard/text-source.js'
 import type { Dict } from '../memory/dict.js'
@@ -40,7 +40,7 @@ function isForced(arm: Forced, asked: Asked): boolean {
   return arm.conditions.split('\t').every((condition) => isMet(condition, asked.variables))
 }
 
-function keptArm(asked: Asked, split: SplitRecord, kept: Kept): Arm | null {
+function keptArm(asked: Asked, split: SplitRecord, kept: StickRule): Arm | null {
   const text = textOf(asked, kept.source)
   if (text !== '' || kept.attributes === '') {
     return text === '' ? null : { upstream: keptBy(split.parts, kept.seed, text), cookie: '' }

@@ -1,7 +1,7 @@
 /** A controller without nginx: the real state over the real embedded registry, and gateways that a test may invent. */
 import { join } from 'node:path'
 import { isOwnAddress } from '../../controller/own-addresses.js'
-import type { Conditions } from '../../controller/state/conditions.js'
+import type { InstanceConditions } from '../../controller/state/conditions.js'
 import type { Control } from '../../controller/control.js'
 import type { ControlEvent } from '../../controller/views.js'
 import type { GatewayView } from '../../controller/views.js'
@@ -65,7 +65,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
   }
 }
 
-const NONE: Conditions = new Map()
+const NONE: InstanceConditions = new Map()
 
 export interface TestControl extends Control {
   /** Gateways as the test wants them seen; none at first, so that everything is applied at once. */
@@ -73,7 +73,7 @@ export interface TestControl extends Control {
   /** In-flight requests by `<upstream>/<id>`; undefined: the gateway cannot tell. 0 when not set. */
   readonly inFlight: Map<string, number | undefined>
   /** By upstream; none at first. */
-  readonly conditions: Map<string, Conditions>
+  readonly conditions: Map<string, InstanceConditions>
   /** The registry's answers stop coming in (or come again). */
   deaf(deaf: boolean): void
   close(): Promise<void>
@@ -119,7 +119,7 @@ export async function startControl(
   await until(() => state.listed)
   const gatewayViews: GatewayView[] = []
   const inFlight = new Map<string, number | undefined>()
-  const conditions = new Map<string, Conditions>()
+  const conditions = new Map<string, InstanceConditions>()
   const behind = (revision: number) =>
     gatewayViews.filter(({ connected, applied }) => connected && applied < revision)
   return {

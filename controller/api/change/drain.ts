@@ -5,7 +5,7 @@ import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import { pause, withTimeLimit } from '../../../runtime/retry.js'
 import type { Control } from '../../control.js'
-import { stateOf } from '../../state/desired.js'
+import { instanceState } from '../../state/desired.js'
 import { accept, fieldsOf, refuseBody } from './bodies.js'
 import { withGiven } from '../http/given.js'
 import type { Outcome } from './call.js'
@@ -126,5 +126,5 @@ function stateAfter(
   if (stored.record === undefined) {
     return override === undefined ? 'down' : 'draining'
   }
-  return stateOf(planned(target, stored.record, override)).state
+  return instanceState(planned(target, stored.record, override)).state
 }

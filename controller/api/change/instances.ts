@@ -5,7 +5,7 @@ import type { InstanceRecord, OverrideRecord } from '../../../contract/record/re
 import { SluiceError } from '../../../runtime/errors.js'
 import { isOwnAddress } from '../../own-addresses.js'
 import type { Condition } from '../../state/conditions.js'
-import { stateOf } from '../../state/desired.js'
+import { instanceState } from '../../state/desired.js'
 import type { DesiredInstance } from '../../state/desired.js'
 import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
 import type { Outcome } from './call.js'
@@ -123,7 +123,7 @@ export function showInstance(
     host,
     port,
     weight,
-    ...stateOf(instance, condition),
+    ...instanceState(instance, condition),
     ...(maxConns !== undefined && { maxConns }),
     ...(backup !== undefined && { backup }),
     ...(zone !== undefined && { zone }),

@@ -1,12 +1,12 @@
 /** Calls about an upstream and its policy. */
 import { UPSTREAM_FIELDS, checkUpstream } from '../../../contract/record/records.js'
-import type { Protocol, UpstreamRecord } from '../../../contract/record/records.js'
+import type { InstanceProtocol, UpstreamRecord } from '../../../contract/record/records.js'
 import { printKey } from '../../../contract/keys.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import type { Policy } from '../../../contract/record/policy.js'
 import { SluiceError } from '../../../runtime/errors.js'
-import type { Conditions } from '../../state/conditions.js'
-import { stateOf } from '../../state/desired.js'
+import type { InstanceConditions } from '../../state/conditions.js'
+import { instanceState } from '../../state/desired.js'
 import type { DesiredUpstream } from '../../state/desired.js'
 import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
 import type { Outcome } from './call.js'
@@ -98,7 +98,7 @@ export async function deleteUpstream(
 /** `{name, policy, tls, protocol, up, draining, down}`; counted once for each state that an upstream was in. */
 export function showUpstream(
   upstream: DesiredUpstream,
-  conditions: Conditions,
+  conditions: InstanceConditions,
 ): Record<string, unknown> {
   const known = counted.get(upstream)
   if (known?.conditions === conditions) {
@@ -106,7 +106,7 @@ export function showUpstream(
   }
   const counts = { up: 0, draining: 0, down: 0 }
   for (const instance of upstream.instances.values()) {
-    counts[stateOf(instance, conditions.get(instance.id)).state] += 1
+    counts[instanceState(instance, conditions.get(instance.id)).state] += 1
   }
   const shown = { name: upstream.name, ...settingsOf(upstream), ...counts }
   counted.set(upstream, { conditions, shown })
@@ -121,11 +121,11 @@ export function settingsOf({ policy, tls, protocol }: Settings): UpstreamRecord 
 interface Settings {
   policy: Policy
   tls?: PeerTls | undefined
-  protocol?: Protocol | undefined
+  protocol?: InstanceProtocol | undefined
 }
 
 interface Shown {
-  conditions: Conditions
+  conditions: InstanceConditions
   shown: Record<string, unknown>
 }
 

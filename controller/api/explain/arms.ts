@@ -2,14 +2,14 @@
 import { isSelected } from '../../../contract/guard/metadata.js'
 import type { Where } from '../../../contract/guard/metadata.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
-import type { Protocol } from '../../../contract/record/records.js'
+import type { InstanceProtocol } from '../../../contract/record/records.js'
 import type { Policy } from '../../../contract/record/policy.js'
 import { sidOf } from '../../state/sid.js'
 import { compileNobody, compilePeers } from '../../table/upstream-unit.js'
-import type { Compiled, Place } from '../../table/upstream-unit.js'
-import type { Conditions } from '../../state/conditions.js'
+import type { Compiled, GatewayPlace } from '../../table/upstream-unit.js'
+import type { InstanceConditions } from '../../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../../state/desired.js'
-import type { Part } from '../../table/subset.js'
+import type { UpstreamSubset } from '../../table/subset.js'
 import type { Matched } from './match.js'
 import { tellPolicy } from './policy.js'
 import { sharesOf, whereText } from './split.js'
@@ -26,15 +26,15 @@ interface Arm {
   /** Absent when there is no such upstream. */
   policy?: Policy
   tls?: PeerTls
-  protocol?: Protocol
+  protocol?: InstanceProtocol
   peers: Array<Record<string, unknown>>
 }
 
 /** What decides beside the registry. */
-export interface Ground extends Place {
+export interface Ground extends GatewayPlace {
   domain: string
   /** What the own gateway found out about an upstream's instances. */
-  conditionsOf: (upstream: string) => Conditions
+  conditionsOf: (upstream: string) => InstanceConditions
 }
 
 export interface Served {
@@ -97,7 +97,11 @@ function shareOut(
   })
 }
 
-function compiledOf(one: DesiredUpstream | undefined, arm: Part, ground: Ground): Compiled {
+function compiledOf(
+  one: DesiredUpstream | undefined,
+  arm: UpstreamSubset,
+  ground: Ground,
+): Compiled {
   return one === undefined
     ? compileNobody(arm)
     : compilePeers(one, ground, ground.conditionsOf(arm.upstream), arm.where)

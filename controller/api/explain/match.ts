@@ -3,7 +3,7 @@ import { isMet } from '../../../contract/table/condition.js'
 import { ACME_PREFIX } from '../../../contract/table/host-record.js'
 import type { RouteAction } from '../../../contract/record/route-action.js'
 import type { Split } from '../../../contract/record/route-split.js'
-import type { HostPlan, HostRoute, Plan } from '../../table/host-plan.js'
+import type { HostPlan, HostRoute, HostsPlan } from '../../table/host-plan.js'
 import type { Asked } from './question.js'
 
 export interface Matched {
@@ -67,7 +67,7 @@ function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | u
 }
 
 /** What any host has for ACME challenges comes before what the host itself has. */
-function matchChallenge({ hosts }: Plan, asked: Asked, why: string[]): HostRoute | undefined {
+function matchChallenge({ hosts }: HostsPlan, asked: Asked, why: string[]): HostRoute | undefined {
   const any = hosts.get('*')
   if (any === undefined || !isUnder(asked.path, ACME_PREFIX)) {
     return undefined
@@ -80,13 +80,13 @@ function matchChallenge({ hosts }: Plan, asked: Asked, why: string[]): HostRoute
   return hit
 }
 
-export function splitOf({ splits }: Plan, unit: string): Split {
+export function splitOf({ splits }: HostsPlan, unit: string): Split {
   const own = unit === '-' ? [] : [{ upstream: unit.slice(1), weight: 1 }]
   return splits.get(unit) ?? { split: own }
 }
 
 /** The host that has the routes, and the one of them that serves. */
-function find(plan: Plan, asked: Asked, why: string[]): [host: string, HostRoute] | undefined {
+function find(plan: HostsPlan, asked: Asked, why: string[]): [host: string, HostRoute] | undefined {
   const challenge = matchChallenge(plan, asked, why)
   if (challenge !== undefined) {
     return ['*', challenge]
@@ -109,7 +109,7 @@ function find(plan: Plan, asked: Asked, why: string[]): [host: string, HostRoute
   return [known.host, hit]
 }
 
-export function match(plan: Plan, asked: Asked, why: string[]): Matched | undefined {
+export function match(plan: HostsPlan, asked: Asked, why: string[]): Matched | undefined {
   const found = find(plan, asked, why)
   if (found === undefined) {
     return undefined

@@ -1,6 +1,6 @@
 /** What an upstream's policy makes of a request, in words. */
 import type { Policy } from '../../../contract/record/policy.js'
-import type { Place } from '../../table/upstream-unit.js'
+import type { GatewayPlace } from '../../table/upstream-unit.js'
 import type { DesiredUpstream } from '../../state/desired.js'
 import { tokenOf } from '../../table/upstream-rules.js'
 import type { Tiers } from '../../table/tiers.js'
@@ -32,7 +32,11 @@ function cookieIn(cookies: string, name: string): string | undefined {
 }
 
 /** What the cookie holds is a name that says nothing to people; here is whose it is. */
-function sessionText(upstream: DesiredUpstream, place: Place, cookies: string | undefined): string {
+function sessionText(
+  upstream: DesiredUpstream,
+  place: GatewayPlace,
+  cookies: string | undefined,
+): string {
   const { sticky } = upstream.policy
   if (sticky === undefined) {
     return ''
@@ -51,7 +55,7 @@ function sessionText(upstream: DesiredUpstream, place: Place, cookies: string | 
     : `the cookie ${sticky.name} names instance ${found}, which comes before that if it can serve`
 }
 
-function tierText({ spill }: Tiers, { zone }: Place): string {
+function tierText({ spill }: Tiers, { zone }: GatewayPlace): string {
   const where = zone === undefined ? 'backups' : `other zones than ${zone}, and backups`
   const count = spill.length === 1 ? 'one instance waits' : `${spill.length} instances wait`
   return spill.length === 0 ? '' : `${count} until the others cannot serve (${where})`
@@ -79,7 +83,7 @@ function protocolText({ protocol }: DesiredUpstream): string {
 export function tellPolicy(
   upstream: DesiredUpstream,
   tiers: Tiers,
-  place: Place,
+  place: GatewayPlace,
   cookies: string | undefined,
 ): string[] {
   const lines = [

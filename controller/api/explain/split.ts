@@ -7,7 +7,7 @@ import type { SplitRecord } from '../../../contract/table/split-record.js'
 import { upstreamOf } from '../../../contract/table/table.js'
 import { textOf } from '../../../contract/guard/text-source.js'
 import { recordOf } from '../../table/split-unit.js'
-import type { Arm } from '../../table/split-unit.js'
+import type { CompiledArm } from '../../table/split-unit.js'
 import { unmet } from './match.js'
 import { sourceText } from './policy.js'
 import type { Asked } from './question.js'
@@ -22,7 +22,7 @@ export function whereText(where: Where | undefined): string {
 }
 
 /** `:web.0123456789abcdef` → `web where version is 2` */
-function nameOf(unit: string, arms: Arm[]): string {
+function nameOf(unit: string, arms: CompiledArm[]): string {
   const arm = arms.find(({ compiled }) => compiled.name === unit)
   return `${upstreamOf(unit)}${whereText(arm?.where)}`
 }
@@ -34,7 +34,7 @@ function byWeight(parts: SplitRecord['parts']): Shares {
 
 function forcedShares(
   { forced }: SplitRecord,
-  arms: Arm[],
+  arms: CompiledArm[],
   asked: Asked,
   why: string[],
 ): Shares | undefined {
@@ -52,7 +52,7 @@ function forcedShares(
 
 function keptShares(
   { kept, parts }: SplitRecord,
-  arms: Arm[],
+  arms: CompiledArm[],
   asked: Asked,
   why: string[],
 ): Shares | undefined {
@@ -77,7 +77,7 @@ function keptShares(
 export function sharesOf(
   name: string,
   split: Split,
-  arms: Arm[],
+  arms: CompiledArm[],
   asked: Asked,
   why: string[],
 ): Shares {

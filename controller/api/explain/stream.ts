@@ -6,7 +6,7 @@ import { PASSED_NAME } from '../../../contract/table/zones.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Desired } from '../../state/desired.js'
 import { planHosts } from '../../table/host-plan.js'
-import type { HostRoute, Plan } from '../../table/host-plan.js'
+import type { HostRoute, HostsPlan } from '../../table/host-plan.js'
 import { asHosts } from '../../table/stream-table.js'
 import { serveArms } from './arms.js'
 import type { Ground, Served } from './arms.js'
@@ -100,7 +100,7 @@ interface MatchedStream extends Pick<Matched, 'unit' | 'split'> {
 }
 
 function match(
-  plan: Plan,
+  plan: HostsPlan,
   { sni, port, protocol }: StreamQuestion,
   why: string[],
 ): MatchedStream | undefined {
@@ -123,7 +123,7 @@ function match(
 }
 
 /** Where what was found leads: the line for any path. */
-function lineOf(plan: Plan, found: string): HostRoute | undefined {
+function lineOf(plan: HostsPlan, found: string): HostRoute | undefined {
   return plan.hosts.get(found)?.routes.find(({ prefix }) => prefix === '/')
 }
 

@@ -101,7 +101,7 @@ function tryStart(
   start: (attempt: Attempt) => () => void,
   finish: (result: CheckResult) => void,
 ): () => void {
-  const failBy = (error: unknown): void => finish(explain(error))
+  const failBy = (error: unknown): void => finish(resultOfError(error))
   try {
     return start({
       pass: () => finish({ ok: true }),
@@ -144,7 +144,7 @@ const WORDS: Record<string, string> = {
 }
 
 /** An error of a socket, of TLS or of undici, in plain words. */
-function explain(error: unknown): CheckResult {
+function resultOfError(error: unknown): CheckResult {
   const code = codeOf(error)
   if (OURS.has(code)) {
     return { ok: false, reason: `check could not be made: ${code}`, isOurs: true }

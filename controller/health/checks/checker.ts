@@ -1,4 +1,4 @@
-/** Active health checks: asks every instance in its rhythm, and says which are down. One timer, whatever their number. */
+/** Active health checks: asks every instance in its schedule, and says which are down. One timer, whatever their number. */
 import type { CheckPolicy, CheckType } from '../../../contract/record/check-policy.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import { messageOf } from '../../../runtime/errors.js'
@@ -8,8 +8,8 @@ import { DueQueue } from './due-queue.js'
 import { checkGrpc } from './grpc-check.js'
 import { checkHttp } from './http-check.js'
 import { Reporter } from './reporter.js'
-import { Rhythm } from './schedule.js'
-import { Standing } from './verdict.js'
+import { CheckSchedule } from './schedule.js'
+import { VerdictCounter } from './verdict.js'
 import type { Conclusion, Verdict } from './verdict.js'
 import { checkTcp } from './tcp-check.js'
 import { Trust } from './trust.js'
@@ -62,8 +62,8 @@ interface Watched {
   place: number
   target: CheckTarget
   round: number
-  readonly rhythm: Rhythm
-  readonly standing: Standing
+  readonly schedule: CheckSchedule
+  readonly counter: VerdictCounter
   running: AbortController | undefined
 }
 
@@ -178,7 +178,7 @@ export class Checker {
     known.target = target
     if (!isSame) {
       this.#drop(known)
-      known.standing.restart()
+      known.counter.restart()
       fresh.add(known)
     }
   }
@@ -205,13 +205,13 @@ export class Checker {
   }
 
   #add(target: CheckTarget): Watched {
-    const standing = new Standing(target.policy, target.before, Date.now())
+    const counter = new VerdictCounter(target.policy, target.before, Date.now())
     const watched = {
-      ...{ target, standing, dueMs: 0, place: -1, running: undefined },
-      ...{ round: this.#round, rhythm: new Rhythm(this.#made++) },
+      ...{ target, counter, dueMs: 0, place: -1, running: undefined },
+      ...{ round: this.#round, schedule: new CheckSchedule(this.#made++) },
     }
     this.#watched.set(target.key, watched)
-    this.#publish(target.key, standing.verdict)
+    this.#publish(target.key, counter.verdict)
     return watched
   }
 
@@ -244,7 +244,7 @@ export class Checker {
     let index = 0
     for (const watched of fresh) {
       const { intervalMs } = watched.target.policy
-      watched.dueMs = watched.rhythm.first(now, intervalMs, index++, fresh.size)
+      watched.dueMs = watched.schedule.first(now, intervalMs, index++, fresh.size)
       this.#queue.put(watched)
     }
   }
@@ -309,11 +309,11 @@ export class Checker {
     watched.running = undefined
     const now = this.#now()
     this.#take(watched, result, now - startedMs)
-    watched.dueMs = watched.rhythm.next(now, policy.intervalMs, policy.jitterPercent)
+    watched.dueMs = watched.schedule.next(now, policy.intervalMs, policy.jitterPercent)
     this.#queue.put(watched)
   }
 
-  #take({ target, standing }: Watched, result: CheckResult, latencyMs: number): void {
+  #take({ target, counter }: Watched, result: CheckResult, latencyMs: number): void {
     if (!result.ok && result.isOurs === true) {
       this.#counts.unmade += 1
       this.#reporter.unmade(result.reason)
@@ -321,7 +321,7 @@ export class Checker {
     }
     this.#counts[result.ok ? 'passed' : 'failed'] += 1
     const rounded = Math.round(latencyMs * 10) / 10
-    this.#publish(target.key, standing.take(result, target.policy, Date.now(), rounded))
+    this.#publish(target.key, counter.take(result, target.policy, Date.now(), rounded))
   }
 }
 

@@ -10,16 +10,16 @@ const WARN_EVERY_MS = 60_000
 export class Reporter {
   readonly #log: Logger
   readonly #now: () => number
-  readonly #tell: (keys: string[]) => void
-  /** By key, what was last told. */
+  readonly #notify: (keys: string[]) => void
+  /** By key, what was last reported. */
   readonly #changed = new Map<string, { before: Verdict | undefined; verdict: Verdict }>()
   readonly #warnedMs = new Map<string, number>()
   #soon: NodeJS.Immediate | undefined
 
-  constructor(log: Logger, now: () => number, tell: (keys: string[]) => void) {
+  constructor(log: Logger, now: () => number, notify: (keys: string[]) => void) {
     this.#log = log
     this.#now = now
-    this.#tell = tell
+    this.#notify = notify
   }
 
   /** Whoever is new and up is no change: without a verdict it would be up too. */
@@ -81,7 +81,7 @@ export class Reporter {
       return
     }
     try {
-      this.#tell(changed.map(([key]) => key))
+      this.#notify(changed.map(([key]) => key))
     } catch (error) {
       // A caller that fails must not end the checks.
       this.#log.error({ error: messageOf(error) }, 'change of checks was not taken')

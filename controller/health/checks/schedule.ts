@@ -6,7 +6,7 @@ const FIRST_ROUND_MS = 10_000
 /** Steps of this share of a circle leave its points evenly spread, however many steps are taken. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2
 
-export class Rhythm {
+export class CheckSchedule {
   /** 0 to 1: which share of the interval its points lie after a multiple of it. */
   readonly #phase: number
   #pointMs = 0

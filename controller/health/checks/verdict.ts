@@ -17,7 +17,7 @@ export type Conclusion = Pick<Verdict, 'state' | 'reason'>
 const UNCHECKED = 'not checked yet'
 
 /** Counts the results of one instance and concludes whether it is up. */
-export class Standing {
+export class VerdictCounter {
   #verdict: Verdict
   #passes = 0
   #fails = 0

@@ -6,7 +6,7 @@ import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
-import { sidOf, upstreamUnit } from '../../../lab/nginx/table.js'
+import { sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)
@@ -76,7 +76,10 @@ for (const rig of ['njs', 'qjs'] as const) {
         t.match(await get('/limited/'), { json: { id: 'other' } })
       }
       t.same(
-        [await gateway.active(sidOf(web.address)), await gateway.active(sidOf(other.address))],
+        [
+          await gateway.active(sidOfAddress(web.address)),
+          await gateway.active(sidOfAddress(other.address)),
+        ],
         [0, 0],
       )
     })
@@ -86,7 +89,7 @@ for (const rig of ['njs', 'qjs'] as const) {
       t.teardown(() => client.destroy())
       const upload = client.request({ ':method': 'POST', ':path': '/' })
       upload.write('half')
-      await until(async () => (await gateway.active(sidOf(web.address))) === 1)
+      await until(async () => (await gateway.active(sidOfAddress(web.address))) === 1)
       await gateway.setTable(unitOf('web', other.address), unitOf('other', web.address))
       let text = ''
       upload.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))

@@ -8,7 +8,13 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
 import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
 import type { GrpcBackend, Name } from '../../../lab/backends/grpc.js'
-import { actionUnit, hostUnit, ruledUnit, sidOf, upstreamUnit } from '../../../lab/nginx/table.js'
+import {
+  actionUnit,
+  hostUnit,
+  ruledUnit,
+  sidOfAddress,
+  upstreamUnit,
+} from '../../../lab/nginx/table.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -167,7 +173,7 @@ for (const rig of RIGS) {
       const ended = once(stream, 'status')
       stream.write(Buffer.from('one'))
       await until(() => texts.length === 1)
-      t.equal(await gateway.active(sidOf(a.address)), 1)
+      t.equal(await gateway.active(sidOfAddress(a.address)), 1)
       await gateway.setTable(echoUnit([{ ...a, up: false }]), toEcho)
       t.match(await client.call('Say', ['hello']), { code: UNAVAILABLE })
       stream.write(Buffer.from('two'))
@@ -175,7 +181,7 @@ for (const rig of RIGS) {
       stream.end()
       t.match(await ended, [{ code: 0 }])
       t.same(texts, ['one', 'two'])
-      await until(async () => (await gateway.active(sidOf(a.address))) === 0)
+      await until(async () => (await gateway.active(sidOfAddress(a.address))) === 0)
     })
 
     t.test('a call that its client gives up', async (t) => {
@@ -184,7 +190,7 @@ for (const rig of RIGS) {
       const called = await client.call('Say', ['wait'], { deadlineMs: 200 })
       t.equal(called.code, DEADLINE_EXCEEDED)
       await until(() => a.cancelled() === before + 1, { what: 'the instance to hear of it' })
-      await until(async () => (await gateway.active(sidOf(a.address))) === 0)
+      await until(async () => (await gateway.active(sidOfAddress(a.address))) === 0)
     })
 
     t.test('over TLS', async (t) => {

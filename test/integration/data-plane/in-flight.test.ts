@@ -6,7 +6,7 @@ import { request } from 'undici'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, sidOf, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
@@ -23,7 +23,7 @@ for (const rig of RIGS) {
     const a = await startBackend(t, 'a')
     const b = await startBackend(t, 'b')
     await gateway.fillPool(a.address, b.address)
-    const [sidA, sidB] = [sidOf(a.address), sidOf(b.address)]
+    const [sidA, sidB] = [sidOfAddress(a.address), sidOfAddress(b.address)]
     const serve = async (up: { a: boolean; b: boolean }, pooled = gateway.pool): Promise<void> => {
       const unit = upstreamUnit('web', [
         { id: 'a', address: a.address, up: up.a, pooled },

@@ -1,7 +1,13 @@
 import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, ruledUnit, sidOf, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import {
+  hostUnit,
+  ruledUnit,
+  sidOfAddress,
+  splitUnit,
+  upstreamUnit,
+} from '../../../lab/nginx/table.js'
 import type { RuledPeer } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
@@ -237,12 +243,12 @@ for (const rig of RIGS) {
         return t.comment('no such call yet')
       }
       const { events } = answer.json as { events: string[] }
-      t.ok(events.includes(`f${sidOf(dead.address)}`))
+      t.ok(events.includes(`f${sidOfAddress(dead.address)}`))
     })
 
     t.test('one request tries what may have recovered', async (t) => {
       const list = peers({ a: { up: false } })
-      const sid = sidOf(backends[0]?.address ?? '')
+      const sid = sidOfAddress(backends[0]?.address ?? '')
       await serve(list, { balance: 'r', trial: `1${sid}` }, { main: ['b', 'c'] })
       const all = await many(10)
       t.equal(count(all, 'a'), 1, all.join(' '))
@@ -264,7 +270,7 @@ for (const rig of RIGS) {
     t.test('nothing stays counted', async (t) => {
       const sums = async (): Promise<number> => {
         const each = await Promise.all(
-          backends.map(({ address }) => gateway.active(sidOf(address))),
+          backends.map(({ address }) => gateway.active(sidOfAddress(address))),
         )
         return each.reduce((sum, one) => sum + one, 0)
       }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
-import { sidOf, upstreamUnit } from '../../../lab/nginx/table.js'
+import { sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)
@@ -59,7 +59,7 @@ for (const rig of RIGS) {
     })
 
     t.test('what an error page sent on is in flight at its new peer', async (t) => {
-      const sid = sidOf(other.address)
+      const sid = sidOfAddress(other.address)
       const answer = get('/other-upstream/?status=503&hold')
       await until(() => web.held() === 1)
       web.release()

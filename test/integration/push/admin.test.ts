@@ -9,7 +9,7 @@ import {
 import { startBackend } from '../../../lab/backends/backend.js'
 import { eventWriter, withEventWriter } from '../../support/event-writer.js'
 import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
-import { difference, hostUnit, sidOf, upstreamUnit } from '../../../lab/nginx/table.js'
+import { difference, hostUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 
 t.setTimeout(170_000)
 
@@ -366,7 +366,7 @@ for (const rig of RIGS) {
         ),
       )
       t.equal(await put(replace), true, 'and then there is room')
-      t.same(await read(':web/0'), [sidOf('127.0.0.1:9')])
+      t.same(await read(':web/0'), [sidOfAddress('127.0.0.1:9')])
     })
 
     t.test('two writers at once', async (t) => {

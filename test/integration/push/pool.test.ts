@@ -10,7 +10,7 @@ import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import type { Gateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, sidOf, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
@@ -29,7 +29,7 @@ async function serve(gateway: Gateway, pooled: boolean, ...addresses: string[]):
 
 t.test('a wide pool', async (t) => {
   const gateway = await startGateway(t, { rig: 'njs', wide: true, conf })
-  const sids = Array.from({ length: 300 }, (_, i) => sidOf(`10.1.0.${i}:80`))
+  const sids = Array.from({ length: 300 }, (_, i) => sidOfAddress(`10.1.0.${i}:80`))
   for (const sid of sids) {
     const { body } = await ask({ port: gateway.userPort, path: `/shard?sid=${sid}` })
     t.equal(body, `sluice_pool_${shardOf(sid, POOL_SHARDS)}`)
@@ -52,7 +52,7 @@ t.test('a wide pool', async (t) => {
     port: 9,
   }))
   const members = [...real, ...idle].map(({ host, port }) => {
-    return { host, port, sid: sidOf(`${host}:${port}`) }
+    return { host, port, sid: sidOfAddress(`${host}:${port}`) }
   })
   responder.setMembers(members)
   await until(() => responder.pooled.size === members.length, { what: '10,000 members' })

@@ -7,7 +7,7 @@ import type { Unit } from '../../../controller/table/unit.js'
 import type { DesiredInstance } from '../../../controller/state/desired.js'
 import { GatewayClient } from '../../../controller/push/gateway-client.js'
 import { Pusher } from '../../../controller/push/pusher.js'
-import type { Source } from '../../../controller/table/table-source.js'
+import type { TableSource } from '../../../controller/table/table-source.js'
 import { homePaths } from '../../../nginx/render.js'
 import { silentLogger } from '../../../runtime/logger.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
@@ -85,7 +85,7 @@ function web(policy: object, peers: number): Unit {
   return compileUpstream(compilePeers(upstream), new Set())
 }
 
-function sourceOf(unit: Unit): Source {
+function sourceOf(unit: Unit): TableSource {
   const units = new Map([[unit.name, unit]])
   return { ready: () => true, revision: () => 1, units: () => units, update: () => [] }
 }

@@ -12,7 +12,13 @@ import type { Backend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { testSettings } from '../../support/control.js'
 import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, ruledUnit, sidOf, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import {
+  hostUnit,
+  ruledUnit,
+  sidOfAddress,
+  splitUnit,
+  upstreamUnit,
+} from '../../../lab/nginx/table.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -125,10 +131,10 @@ for (const rig of RIGS) {
       await serve(VERIFIED, [a])
       const waiting = ask({ path: '/?hold' })
       await until(() => a.held() === 1)
-      t.equal(await gateway.active(sidOf(a.address)), 1)
+      t.equal(await gateway.active(sidOfAddress(a.address)), 1)
       a.release()
       t.equal((await waiting).status, 200)
-      await until(async () => (await gateway.active(sidOf(a.address))) === 0)
+      await until(async () => (await gateway.active(sidOfAddress(a.address))) === 0)
     })
 
     t.test('beside an upstream without TLS, each in its own way', async (t) => {

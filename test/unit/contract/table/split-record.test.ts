@@ -6,12 +6,12 @@ import {
   printSplit,
   upstreamsIn,
 } from '../../../../contract/table/split-record.js'
-import type { Part, SplitRecord } from '../../../../contract/table/split-record.js'
+import type { SplitShare, SplitRecord } from '../../../../contract/table/split-record.js'
 import { isTableValue } from '../../../../contract/table/table.js'
 
 const CLIENTS = Array.from({ length: 20_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
 
-function parts(weights: Record<string, number>): Part[] {
+function parts(weights: Record<string, number>): SplitShare[] {
   return Object.entries(weights).map(([name, weight]) => ({ upstream: `:${name}`, weight }))
 }
 

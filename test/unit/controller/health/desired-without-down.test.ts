@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Conditions } from '../../../../controller/state/conditions.js'
-import { stateOf } from '../../../../controller/state/desired.js'
+import type { InstanceConditions } from '../../../../controller/state/conditions.js'
+import { instanceState } from '../../../../controller/state/desired.js'
 import type {
   Desired,
   DesiredInstance,
@@ -29,35 +29,35 @@ const desired: Desired = {
 }
 
 t.test('what is down here is down in the file', async (t) => {
-  const conditions: Conditions = new Map([
+  const conditions: InstanceConditions = new Map([
     ['a', { state: 'down', reason: 'refused' }],
     ['b', { state: 'up', reason: 'ejection ignored' }],
     ['gone', { state: 'down' }],
   ])
-  const all: Array<[string, Conditions]> = [
+  const all: Array<[string, InstanceConditions]> = [
     ['web', conditions],
     ['nobody', conditions],
   ]
   const shown = withConditions(desired, all)
   const states = [...(shown.upstreams.get('web')?.instances.values() ?? [])].map((each) =>
-    stateOf(each),
+    instanceState(each),
   )
   t.same(states, [{ state: 'down', reason: 'refused' }, { state: 'up' }])
   t.equal(shown.upstreams.get('api'), api, 'the others are the same objects')
   t.equal(shown.revision, 7)
   t.equal(withConditions(desired, all).upstreams.get('web'), shown.upstreams.get('web'))
-  t.same(stateOf(instance('a')), { state: 'up' }, 'and the original is as it was')
+  t.same(instanceState(instance('a')), { state: 'up' }, 'and the original is as it was')
 })
 
 t.test('a condition speaks only of what is up by all else', async (t) => {
   const condition = { state: 'down', reason: 'refused' } as const
   const up = instance('a')
-  t.same(stateOf(up, condition), condition)
-  t.match(stateOf({ ...up, suspect: 'lost' }, { state: 'up', reason: 'warming 40 %' }), {
+  t.same(instanceState(up, condition), condition)
+  t.match(instanceState({ ...up, suspect: 'lost' }, { state: 'up', reason: 'warming 40 %' }), {
     reason: 'warming 40 %',
   })
   const drained = { ...up, override: { drain: true, atMs: 1 } as const }
-  t.match(stateOf(drained, condition), { state: 'draining' })
+  t.match(instanceState(drained, condition), { state: 'draining' })
   const down = { ...up, record: { ...up.record, state: 'down', reason: 'unhealthy' } as const }
-  t.same(stateOf(down, condition), { state: 'down', reason: 'unhealthy' })
+  t.same(instanceState(down, condition), { state: 'down', reason: 'unhealthy' })
 })

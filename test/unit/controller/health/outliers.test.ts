@@ -1,13 +1,13 @@
 import t from 'tap'
 import { DEFAULT_EJECT, findsOutliers } from '../../../../contract/record/policy.js'
 import { Outliers } from '../../../../controller/health/outliers.js'
-import type { Counted } from '../../../../controller/health/outliers.js'
+import type { AnswerCounts } from '../../../../controller/health/outliers.js'
 
 const policy = { ...DEFAULT_EJECT, errorPercent: 50, latencyPercent: 300 }
 
 type Counts = Record<string, [answers: number, errors: number, millis: number]>
 
-function counted(counts: Counts): Map<string, Counted> {
+function counted(counts: Counts): Map<string, AnswerCounts> {
   return new Map(
     Object.entries(counts).map(([sid, [answers, errors, millis]]) => [
       sid,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { ControlEvent } from '../../../../controller/views.js'
 import { isOwnAddress } from '../../../../controller/own-addresses.js'
-import { stateOf } from '../../../../controller/state/desired.js'
+import { instanceState } from '../../../../controller/state/desired.js'
 import { State } from '../../../../controller/state/state.js'
 import type { Change, Entry } from '../../../../registry/registry.js'
 import type { Logger } from '../../../../runtime/logger.js'
@@ -120,7 +120,7 @@ t.test('overrides wait for their instance and outlive it', async (t) => {
   t.equal(state.desired().upstreams.size, 0)
   state.changes([put(instance('web', 'a'))], revision)
   const found = state.desired().upstreams.get('web')?.instances.get('a')
-  t.equal(found && stateOf(found).state, 'draining')
+  t.equal(found && instanceState(found).state, 'draining')
 })
 
 t.test('gone and deleted on purpose are removed at once, however many', async (t) => {
@@ -205,7 +205,7 @@ t.test(
       t.same(names(state, 'web'), ['a'])
       t.equal(state.desired().routes.size, 1)
       const held = state.desired().upstreams.get('web')?.instances.get('a')
-      t.equal(held && stateOf(held).state, 'draining')
+      t.equal(held && instanceState(held).state, 'draining')
       await sleep(60)
       t.same(names(state, 'web'), ['a'], 'no time passes while the registry is away')
       state.connected(true)

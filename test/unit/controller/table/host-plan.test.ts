@@ -9,7 +9,7 @@ import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 import type { Unit } from '../../../../controller/table/unit.js'
 import { compileHost } from '../../../../controller/table/host-unit.js'
 import { planHosts } from '../../../../controller/table/host-plan.js'
-import type { Plan } from '../../../../controller/table/host-plan.js'
+import type { HostsPlan } from '../../../../controller/table/host-plan.js'
 import { readUnits } from '../../../../controller/push/table-reader.js'
 import { match } from '../../../../controller/api/explain/match.js'
 import { findUnit } from '../../../../njs/table/lookup.js'
@@ -20,7 +20,7 @@ function route(id: string, record: Wanted) {
   return { id, record: { pathPrefix: '/', ...record }, revision: 1 }
 }
 
-function unitsOf({ hosts }: Plan): Unit[] {
+function unitsOf({ hosts }: HostsPlan): Unit[] {
   return [...hosts.values()].map(({ host, routes }) => compileHost(host, routes, new Map()))
 }
 
@@ -39,7 +39,7 @@ function find(table: Map<string, string>, host: string, uri: string, variables: 
   return findUnit(table as never, `@${host}/7`, { uri, variables })
 }
 
-const lines = (plan: Plan, host: string) =>
+const lines = (plan: HostsPlan, host: string) =>
   plan.hosts.get(host)?.routes.map(({ prefix, conditions, target }) => {
     return [prefix, conditions.replaceAll('\t', ' & '), target].filter(Boolean).join(' ')
   })

@@ -10,7 +10,7 @@ import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 
 import { sidOf } from '../../../../controller/state/sid.js'
 import { compilePeers, compileUpstream } from '../../../../controller/table/upstream-unit.js'
-import type { Place } from '../../../../controller/table/upstream-unit.js'
+import type { GatewayPlace } from '../../../../controller/table/upstream-unit.js'
 import { Compiler } from '../../../../controller/table/compiler.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
 import type { DesiredInstance, DesiredUpstream } from '../../../../controller/state/desired.js'
@@ -19,8 +19,8 @@ import { silentLogger } from '../../../../runtime/logger.js'
 import { readLines, readLists, readRing, readRules } from '../../../support/reader.js'
 import type { Table } from '../../../support/reader.js'
 
-const PLACE: Place = { cluster: 'main', zone: undefined }
-const HERE: Place = { cluster: 'main', zone: 'here' }
+const PLACE: GatewayPlace = { cluster: 'main', zone: undefined }
+const HERE: GatewayPlace = { cluster: 'main', zone: 'here' }
 const NONE: ReadonlySet<string> = new Set()
 
 type More = Partial<InstanceRecord> & { drained?: true }
@@ -41,7 +41,7 @@ function upstream(policy: object, instances: Record<string, More>): DesiredUpstr
 }
 
 interface Options {
-  place?: Place
+  place?: GatewayPlace
   conditions?: Record<string, Condition>
 }
 

@@ -6,8 +6,8 @@ import { attempt } from '../../../../../controller/health/checks/attempt.js'
 import type { CheckResult } from '../../../../../controller/health/checks/attempt.js'
 import { DueQueue } from '../../../../../controller/health/checks/due-queue.js'
 import { Reporter } from '../../../../../controller/health/checks/reporter.js'
-import { Rhythm } from '../../../../../controller/health/checks/schedule.js'
-import { Standing } from '../../../../../controller/health/checks/verdict.js'
+import { CheckSchedule } from '../../../../../controller/health/checks/schedule.js'
+import { VerdictCounter } from '../../../../../controller/health/checks/verdict.js'
 import type { Verdict } from '../../../../../controller/health/checks/verdict.js'
 import type { Logger } from '../../../../../runtime/logger.js'
 import { until } from '../../../../../lab/until.js'
@@ -24,7 +24,7 @@ const PASS: CheckResult = { ok: true }
 const fail = (reason = 'check failed: refused'): CheckResult => ({ ok: false, reason })
 
 /** `.` passes, `x` fails; answers the state after each. */
-function states(standing: Standing, results: string, given: CheckPolicy): string {
+function states(standing: VerdictCounter, results: string, given: CheckPolicy): string {
   return [...results]
     .map((result) => standing.take(result === '.' ? PASS : fail(), given, 1, 1).state)
     .map((state) => (state === 'up' ? 'u' : 'd'))
@@ -35,7 +35,7 @@ t.test('fails in a row take an instance out, and passes in a row bring it back',
   const given = policy({ fall: 3, rise: 2 })
   const of = (results: string, more = {}) => {
     const policy = { ...given, ...more }
-    return states(new Standing(policy, undefined, 0), results, policy)
+    return states(new VerdictCounter(policy, undefined, 0), results, policy)
   }
   t.equal(of('xx.xxx'), 'uuuuud')
   t.equal(of('xxx.x..'), 'uuddddu')
@@ -44,7 +44,7 @@ t.test('fails in a row take an instance out, and passes in a row bring it back',
 
 t.test('one that begins down needs one pass, then it is as any other', async (t) => {
   const given = policy({ initial: 'down', fall: 2, rise: 3 })
-  const standing = new Standing(given, undefined, 7)
+  const standing = new VerdictCounter(given, undefined, 7)
   t.same(standing.verdict, { state: 'down', reason: 'not checked yet', atMs: 7 })
   t.equal(states(standing, 'x.xx..', given), 'duuddd')
   t.equal(states(standing, '.', given), 'u')
@@ -53,16 +53,16 @@ t.test('one that begins down needs one pass, then it is as any other', async (t)
 t.test('what was concluded before counts for more than what the policy begins with', async (t) => {
   const given = policy({ initial: 'up', rise: 2 })
   const before = { state: 'down', reason: 'check failed: refused' } as const
-  const standing = new Standing(given, before, 7)
+  const standing = new VerdictCounter(given, before, 7)
   t.same(standing.verdict, { ...before, atMs: 7 })
   t.equal(states(standing, '..', given), 'du')
   const mandatory = policy({ initial: 'down' })
-  t.equal(new Standing(mandatory, { state: 'up' }, 7).verdict.state, 'up')
+  t.equal(new VerdictCounter(mandatory, { state: 'up' }, 7).verdict.state, 'up')
 })
 
 t.test('the reason is the last failure, and there is none while it is up', async (t) => {
   const given = policy({ fall: 2, rise: 2 })
-  const standing = new Standing(given, undefined, 0)
+  const standing = new VerdictCounter(given, undefined, 0)
   t.same(standing.take(fail('a'), given, 1, 2), { state: 'up', atMs: 1, latencyMs: 2 })
   t.match(standing.take(fail('b'), given, 2, 2), { state: 'down', reason: 'b' })
   t.match(standing.take(fail('c'), given, 3, 2), { state: 'down', reason: 'c' })
@@ -72,7 +72,7 @@ t.test('the reason is the last failure, and there is none while it is up', async
 
 t.test('another policy keeps the verdict and counts anew', async (t) => {
   const given = policy({ fall: 3 })
-  const standing = new Standing(given, undefined, 0)
+  const standing = new VerdictCounter(given, undefined, 0)
   states(standing, 'xx', given)
   standing.restart()
   t.equal(states(standing, 'xxx', given), 'uud')
@@ -106,7 +106,7 @@ t.test('the queue gives what is due first, whatever is moved or taken out', asyn
 t.test('new ones are spread evenly, at first and ever after', async (t) => {
   const count = 1000
   const intervalMs = 5000
-  const rhythms = Array.from({ length: count }, (_, index) => new Rhythm(index))
+  const rhythms = Array.from({ length: count }, (_, index) => new CheckSchedule(index))
   const firsts = rhythms.map((rhythm, index) => rhythm.first(123_456, intervalMs, index, count))
   const most = (times: number[], fromMs: number): number => {
     const parts = new Map<number, number>()
@@ -126,7 +126,7 @@ t.test('new ones are spread evenly, at first and ever after', async (t) => {
 })
 
 t.test('those that come one by one are asked at once, and are spread after', async (t) => {
-  const rhythms = Array.from({ length: 100 }, (_, index) => new Rhythm(index))
+  const rhythms = Array.from({ length: 100 }, (_, index) => new CheckSchedule(index))
   t.same(
     rhythms.map((rhythm) => rhythm.first(77, 5000, 0, 1)),
     rhythms.map(() => 77),
@@ -137,7 +137,7 @@ t.test('those that come one by one are asked at once, and are spread after', asy
 
 t.test('whoever has a long interval is asked soon nevertheless', async (t) => {
   const hour = 3_600_000
-  const dues = Array.from({ length: 100 }, (_, i) => new Rhythm(i).first(0, hour, i, 100))
+  const dues = Array.from({ length: 100 }, (_, i) => new CheckSchedule(i).first(0, hour, i, 100))
   t.ok(Math.max(...dues) < 10_000)
 })
 
@@ -145,7 +145,7 @@ t.test('no delay adds up, jitter only delays, and what was missed stays missed',
   const times = fc.array(fc.nat(2000), { minLength: 20, maxLength: 50 })
   fc.assert(
     fc.property(times, fc.nat(50), (tooks, jitter) => {
-      const rhythm = new Rhythm(3)
+      const rhythm = new CheckSchedule(3)
       let dueMs = rhythm.first(1000, 5000, 0, 1)
       dueMs = rhythm.next(dueMs, 5000, 0)
       const origin = dueMs
@@ -156,7 +156,7 @@ t.test('no delay adds up, jitter only delays, and what was missed stays missed',
       })
     }),
   )
-  const rhythm = new Rhythm(3)
+  const rhythm = new CheckSchedule(3)
   rhythm.next(rhythm.first(0, 5000, 0, 1), 5000, 0)
   const after = rhythm.next(1_000_000, 5000, 0)
   t.ok(after >= 997_500 && after <= 1_002_500, `${after}`)
