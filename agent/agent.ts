@@ -1,4 +1,4 @@
-/** Containers → plan → registry: the three loops of an agent, and what they remember between them. */
+/** Containers → plan → registry: an agent's three loops, and what they remember between them. */
 import type { Registry } from '../registry/registry.js'
 import { checkInstance } from '../contract/record/records.js'
 import type { InstanceRecord } from '../contract/record/records.js'
@@ -6,22 +6,22 @@ import type { Logger } from '../runtime/logger.js'
 import { pause } from '../runtime/retry.js'
 import { runOf } from './engine/container.js'
 import type { Container } from './engine/container.js'
-import type { Engine } from './engine/docker.js'
+import type { ContainerEngine } from './engine/docker.js'
 import { Follower } from './engine/follower.js'
 import { LingeringRoutes } from './plan/lingering.js'
 import type { LeaseMemo } from './register/lease-memo.js'
 import type { AgentHost } from './plan/place.js'
 import { makePlan, recall, targetKey } from './plan/plan.js'
-import type { Plan } from './plan/plan.js'
-import { Prober } from './plan/probe.js'
+import type { RegistrationPlan } from './plan/plan.js'
+import { PortProber } from './plan/port-prober.js'
 import { Registrar } from './register/registrar.js'
 
 export interface AgentOptions {
   registry: Registry
   host: AgentHost
   /** Makes a client of the container engine, for each connection anew. */
-  open: () => Engine
-  /** Where the lease's id is kept between two lives. */
+  open: () => ContainerEngine
+  /** Where the lease's id is stored between two lives. */
   memo: LeaseMemo
   ttlMs: number
   log: Logger
@@ -35,7 +35,7 @@ export interface AgentOptions {
 /** Longer than a container takes to be made anew, with an image that is there already. */
 const ROUTES_LINGER_MS = 60_000
 
-/** The instances among registry entries; what is no good is skipped, as it is about to be replaced. */
+/** The instances among registry entries. A bad one is skipped: it is about to be replaced. */
 function instancesOf(entries: ReadonlyMap<string, string>): InstanceRecord[] {
   return [...entries]
     .filter(([key]) => key.startsWith('instances/'))
@@ -55,7 +55,7 @@ export async function untilAborted(signal: AbortSignal): Promise<void> {
 export class Agent {
   readonly #options: AgentOptions
   readonly #registrar: Registrar
-  readonly #prober: Prober
+  readonly #prober: PortProber
   readonly #lingering: LingeringRoutes
   readonly #signalled = new Set<string>()
   readonly #answered = new Set<string>()
@@ -63,8 +63,8 @@ export class Agent {
   #replanning: NodeJS.Timeout | undefined
   #recalled = false
   #entries: ReadonlyMap<string, string> = new Map()
-  /** Container name → what was said about it last. */
-  #told = new Map<string, string>()
+  /** Container name → what was logged about it last. */
+  #logged = new Map<string, string>()
 
   constructor(options: AgentOptions) {
     const { registry, host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
@@ -75,13 +75,13 @@ export class Agent {
       ...{ registry, agent, ttlMs, memo, log },
       ...(resyncMs !== undefined && { resyncMs }),
     })
-    this.#prober = new Prober((target) => {
+    this.#prober = new PortProber((target) => {
       this.#answered.add(targetKey(target))
       this.#replan()
     })
   }
 
-  /** Until `signal` aborts; then the lease is released and what is registered stays for the next life. */
+  /** Until `signal` aborts. What is registered stays for the next life, until the lease ends. */
   async run(signal: AbortSignal): Promise<void> {
     const { open, log, engineResyncMs: resyncMs } = this.#options
     const follower = new Follower({
@@ -97,7 +97,7 @@ export class Agent {
     // Resolves in its own time, or never when the registry stays away; it does not reject.
     void this.#registrar.start().then((own) => this.#recall(own))
     try {
-      // What the follower is in the middle of may wait long for the engine; nobody needs it any more.
+      // The follower may be waiting for the engine, and nobody needs its answer any more.
       await Promise.race([follower.run(signal), untilAborted(signal)])
     } finally {
       clearTimeout(this.#replanning)
@@ -106,7 +106,7 @@ export class Agent {
     }
   }
 
-  /** An earlier life's records say what it knew, so that a restart of the agent changes no state. */
+  /** An earlier life's records say what it knew, so a restart of the agent changes no state. */
   #recall(own: ReadonlyMap<string, string>): void {
     const { signalled, answered } = recall(instancesOf(own))
     signalled.forEach((run) => this.#signalled.add(run))
@@ -124,7 +124,7 @@ export class Agent {
     const memory = { signalled: this.#signalled, answered: this.#answered }
     const plan = makePlan(this.#containers.values(), this.#options.host, memory)
     this.#linger(plan.entries)
-    this.#tell(plan)
+    this.#logPlan(plan)
     this.#entries = plan.entries
     this.#registrar.want(plan.entries)
     this.#prober.follow(plan.targets)
@@ -154,23 +154,23 @@ export class Agent {
     }
   }
 
-  #tell(plan: Plan): void {
-    this.#tellStates(plan.entries)
-    const told = new Map<string, string>()
+  #logPlan(plan: RegistrationPlan): void {
+    this.#logStates(plan.entries)
+    const logged = new Map<string, string>()
     for (const { container, reading } of plan.reports) {
       const refused = reading.refused.map(({ reason }) => reason)
       const text = [...refused, ...reading.warnings].join('; ')
-      told.set(container.name, text)
-      if (text === '' || this.#told.get(container.name) === text) {
+      logged.set(container.name, text)
+      if (text === '' || this.#logged.get(container.name) === text) {
         continue
       }
       const fields = { container: container.name, refused, warnings: reading.warnings }
       this.#options.log.warn(fields, refused.length > 0 ? 'container refused' : 'labels overlooked')
     }
-    this.#told = told
+    this.#logged = logged
   }
 
-  #tellStates(entries: ReadonlyMap<string, string>): void {
+  #logStates(entries: ReadonlyMap<string, string>): void {
     const { log } = this.#options
     for (const [key, value] of entries) {
       if (this.#entries.get(key) !== value && !key.startsWith('hosts/')) {

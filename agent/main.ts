@@ -19,7 +19,7 @@ function hostOf({ agent, allowLoopback }: Settings): AgentHost {
   return { agent: agent.id, address: agent.address, allowLoopback }
 }
 
-/** With the registry embedded in the controller, an agent of the same home reaches it by the API's socket. */
+/** A registry embedded in the controller is reached by the API's socket in the same home. */
 function reachable(settings: Settings): Settings {
   return settings.registry === 'embedded'
     ? { ...settings, registry: `unix:${join(settings.home, 'api.sock')}` }
@@ -53,9 +53,9 @@ function makeAgent(registry: Registry, settings: Settings, log: Logger): Agent {
 }
 
 /**
- * Follows the container engine and keeps the registry level with it, until SIGTERM, SIGINT, or the end of the
- * process that started it. What is registered then stays until the lease ends or the next agent takes it up.
- * Rejects with `invalid` when a setting is wrong; outages of engine and registry are waited out.
+ * Follows the container engine and keeps the registry level with it, until SIGTERM, SIGINT, or the
+ * end of the process that started it. What is registered then stays until the lease ends or the next
+ * agent adopts it. Rejects with `invalid` when a setting is wrong; outages are waited out.
  */
 export async function runAgent(given: Settings): Promise<void> {
   const settings = reachable(given)
@@ -87,7 +87,7 @@ async function close(registry: Registry, log: Logger): Promise<void> {
   }
 }
 
-/** What `sluice agent --print` shows. Rejects, naming the engine and its error, when that does not answer. */
+/** What `sluice agent --print` shows. Rejects, naming the engine, when that does not answer. */
 export async function printAgent(settings: Settings): Promise<string> {
   if (settings.docker === 'off') {
     return 'docker is off: no containers to follow\n'

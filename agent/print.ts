@@ -2,20 +2,20 @@
 import type { InstanceRecord } from '../contract/record/records.js'
 import { shortId } from './engine/container.js'
 import type { Container } from './engine/container.js'
-import type { Engine } from './engine/docker.js'
+import type { ContainerEngine } from './engine/docker.js'
 import type { AgentHost } from './plan/place.js'
 import { makePlan, targetKey } from './plan/plan.js'
 import type { ContainerReport } from './plan/plan.js'
-import { answers } from './plan/probe.js'
+import { answers } from './plan/port-prober.js'
 
 const PROBE_MS = 500
 
-async function inspectAll(engine: Engine): Promise<Container[]> {
+async function inspectAll(engine: ContainerEngine): Promise<Container[]> {
   const ids = await engine.list(true)
   const containers: Container[] = []
   for (const id of ids) {
     const container = await engine.inspect(id)
-    // One that went between the listing and now is not there to be told about.
+    // It went between the listing and now.
     if (container !== undefined) {
       containers.push(container)
     }
@@ -73,7 +73,7 @@ function linesOf({ container, reading }: ContainerReport): string[] {
 }
 
 /** One paragraph for each container, by name. Rejects when the engine does not answer. */
-export async function printContainers(engine: Engine, host: AgentHost): Promise<string> {
+export async function printContainers(engine: ContainerEngine, host: AgentHost): Promise<string> {
   const containers = await inspectAll(engine)
   const answered = await probe(containers, host)
   const { reports } = makePlan(containers, host, { signalled: new Set(), answered })

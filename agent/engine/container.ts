@@ -1,4 +1,4 @@
-/** One container as an engine's inspect tells it, in one shape for Docker and podman. Pure. */
+/** One container as an engine's inspect answers it, in one shape for Docker and podman. Pure. */
 
 export interface ContainerNetwork {
   name: string
@@ -37,7 +37,7 @@ export interface Container {
   startedAt: string
 }
 
-/** The parts of `GET /containers/<id>/json` that are read; any of them may be missing, as podman leaves some out. */
+/** What is read of `GET /containers/<id>/json`. Podman leaves some of it out. */
 export interface Inspected {
   Id: string
   Name: string
@@ -83,7 +83,7 @@ const SIGNALS: Readonly<Record<string, number>> = {
 const SIGRTMIN = 34
 const SIGRTMAX = 64
 
-/** `SIGQUIT`, `quit`, `3`, `SIGRTMIN+3` → the number; SIGTERM when it cannot be told, as engines do. */
+/** `SIGQUIT`, `quit`, `3`, `SIGRTMIN+3` → the number. An unknown one is SIGTERM, as in engines. */
 export function signalNumber(text: string): number {
   const name = text.trim().toUpperCase().replace(/^SIG/, '')
   if (/^\d{1,2}$/.test(name)) {
@@ -96,7 +96,7 @@ export function signalNumber(text: string): number {
   return SIGNALS[name] ?? SIGTERM
 }
 
-/** Whether this signal means that the container is being stopped. An application may use any other one as it likes. */
+/** Whether the signal stops the container. An application may use any other one as it likes. */
 export function isStopSignal(container: Container | undefined, signal: number): boolean {
   return signal === SIGTERM || signal === SIGKILL || signal === container?.stopSignal
 }
@@ -111,7 +111,7 @@ export function shortId(id: string): string {
 }
 
 function statusOf(state: Inspected['State']): Container['status'] {
-  // An engine calls a container that waits for its next start both running and restarting; there is no process.
+  // Engines call a container both running and restarting while it waits for its next start.
   if (state?.Running !== true || state.Restarting === true) {
     return 'stopped'
   }

@@ -4,10 +4,10 @@ import { messageOf, SluiceError } from '../../runtime/errors.js'
 import { withTimeLimit } from '../../runtime/retry.js'
 import { readInspected } from './container.js'
 import type { Container } from './container.js'
-import { LineSplitter, parseEvent } from './events.js'
+import { parseEvent, splitLines } from './events.js'
 import type { EngineEvent } from './events.js'
 
-interface EventStream {
+interface EngineEvents {
   /** Resolves with the reason once no more events come. Never rejects. */
   readonly closed: Promise<string>
   close(): void
@@ -15,14 +15,14 @@ interface EventStream {
 
 interface EventHandlers {
   onEvent(event: EngineEvent): void
-  /** Something came that could not be read: only a listing tells what happened. */
+  /** Something came that could not be read: only a listing shows what happened. */
   onLost(): void
 }
 
 /** Every call rejects when the engine does not answer in time. */
-export interface Engine {
+export interface ContainerEngine {
   readonly address: string
-  openEvents(handlers: EventHandlers): Promise<EventStream>
+  openEvents(handlers: EventHandlers): Promise<EngineEvents>
   /** Ids of the containers that have a process; with `all`, of all. */
   list(all?: boolean): Promise<string[]>
   /** Undefined: there is no such container. */
@@ -38,7 +38,7 @@ const USUAL_SOCKET = '/var/run/docker.sock'
 
 type ClientOptions = Docker.DockerOptions & { connectionTimeout?: number }
 
-/** Where `settings.docker` says that the engine is: the address to show, and what dockerode needs to get there. */
+/** The setting `docker` → the address to show, and what dockerode needs to get there. */
 function locate(setting: string): { address: string; options: ClientOptions } {
   if (setting === 'auto') {
     const address = process.env.DOCKER_HOST
@@ -53,7 +53,8 @@ function locate(setting: string): { address: string; options: ClientOptions } {
   }
   const url = URL.canParse(setting) ? new URL(setting) : undefined
   if (url === undefined || !/^(tcp|https?):$/.test(url.protocol) || url.hostname === '') {
-    const message = `docker ${JSON.stringify(setting)} must be auto, off, unix:///path or tcp://host:port`
+    const expected = 'must be auto, off, unix:///path or tcp://host:port'
+    const message = `docker ${JSON.stringify(setting)} ${expected}`
     throw new SluiceError('invalid', message, { field: 'docker' })
   }
   const protocol = url.protocol === 'https:' ? 'https' : 'http'
@@ -65,7 +66,7 @@ function statusCode(error: unknown): unknown {
   return error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
 }
 
-class DockerEngine implements Engine {
+class DockerEngine implements ContainerEngine {
   readonly address: string
   readonly #events: Docker
   readonly #unary: Docker
@@ -73,13 +74,13 @@ class DockerEngine implements Engine {
   constructor(setting: string) {
     const { address, options } = locate(setting)
     this.address = address
-    // A `timeout` would end an event stream in which nothing happens for a while: hence two clients.
+    // Two clients, as a `timeout` would end an event stream in which nothing happens for a while.
     const forEvents: ClientOptions = { ...options, connectionTimeout: CONNECT_TIMEOUT_MS }
     this.#events = new Docker(forEvents)
     this.#unary = new Docker({ ...options, timeout: UNARY_TIMEOUT_MS })
   }
 
-  async openEvents(handlers: EventHandlers): Promise<EventStream> {
+  async openEvents(handlers: EventHandlers): Promise<EngineEvents> {
     const filters = { type: ['container', 'network'] as Array<'container' | 'network'> }
     const stream = (await this.#events.getEvents({ filters })) as NodeJS.ReadableStream & {
       destroy(): void
@@ -92,14 +93,14 @@ class DockerEngine implements Engine {
         handlers.onEvent(event)
       }
     }
-    const lines = new LineSplitter(onLine, () => handlers.onLost())
+    const lines = splitLines(onLine, () => handlers.onLost())
     const closed = new Promise<string>((resolve) => {
       // dockerd that goes down makes `error` (ECONNRESET) and `close`, and no `end`.
       stream.on('error', (error: unknown) => resolve(messageOf(error)))
       stream.on('close', () => resolve('the event stream was closed'))
       stream.on('end', () => resolve('the event stream ended'))
     })
-    stream.on('data', (chunk: Buffer) => lines.push(chunk))
+    stream.pipe(lines)
     return { closed, close: () => stream.destroy() }
   }
 
@@ -132,6 +133,6 @@ class DockerEngine implements Engine {
 }
 
 /** Reaches nothing yet. Throws `invalid` when the setting is no address. */
-export function openEngine(setting: string): Engine {
+export function openEngine(setting: string): ContainerEngine {
   return new DockerEngine(setting)
 }

@@ -1,5 +1,7 @@
-/** The bytes of an engine's event stream → events. Lines may come in pieces, and several in one piece. */
-import { StringDecoder } from 'node:string_decoder'
+/** The bytes of an engine's event stream → events. */
+import { Writable } from 'node:stream'
+import type { Transform } from 'node:stream'
+import split2 from 'split2'
 
 export interface EngineEvent {
   /** What happened to the container: `start`, `kill`, `die`, `health_status`, `connect`, … */
@@ -10,55 +12,31 @@ export interface EngineEvent {
   signal: number | undefined
 }
 
-/** A container with 80 KB of labels sends them with every event; more than this is no event of an engine. */
-const MOST_CHARACTERS = 1 << 20
+/** A container with 80 KB of labels sends them with every event. Longer lines are no events. */
+const LIMITS = { maxLength: 1 << 20, skipOverflow: true }
 
-export class LineSplitter {
-  readonly #decoder = new StringDecoder('utf8')
-  readonly #onLine: (line: string) => void
-  readonly #onOverflow: () => void
-  #parts: string[] = []
-  #length = 0
-  #skipping = false
+/** `overflow`, which split2's types leave out: it is inside a line that is too long. */
+type LineSplitter = Transform & { overflow: boolean }
 
-  /** `onOverflow` is called once for each line that is too long; the line itself is dropped. */
-  constructor(onLine: (line: string) => void, onOverflow: () => void) {
-    this.#onLine = onLine
-    this.#onOverflow = onOverflow
-  }
-
-  push(chunk: Buffer): void {
-    const [first = '', ...others] = this.#decoder.write(chunk).split('\n')
-    this.#append(first)
-    for (const part of others) {
-      this.#end()
-      this.#append(part)
+/** Blank lines are dropped, and lines too long, with one `onOverflow` for each. */
+export function splitLines(onLine: (line: string) => void, onOverflow: () => void): Writable {
+  const lines = split2(LIMITS) as LineSplitter
+  let wasOverflowing = false
+  const onWritten = () => {
+    if (lines.overflow && !wasOverflowing) {
+      onOverflow()
     }
+    wasOverflowing = lines.overflow
   }
-
-  #append(part: string): void {
-    this.#length += part.length
-    if (this.#skipping || part === '') {
-      return
-    }
-    if (this.#length > MOST_CHARACTERS) {
-      this.#skipping = true
-      this.#parts = []
-      this.#onOverflow()
-      return
-    }
-    this.#parts.push(part)
-  }
-
-  #end(): void {
-    const line = this.#parts.join('').trim()
-    this.#parts = []
-    this.#length = 0
-    this.#skipping = false
-    if (line !== '') {
-      this.#onLine(line)
-    }
-  }
+  lines.on('data', (line: string) => line !== '' && onLine(line))
+  return new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      lines.write(chunk, () => {
+        onWritten()
+        done()
+      })
+    },
+  })
 }
 
 interface RawEvent {

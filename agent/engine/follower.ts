@@ -1,22 +1,23 @@
 /**
- * Follows one engine, level-triggered: an event only says which container to look at again, and every container is
- * looked at again after each connection and every `resyncMs`. So whatever was missed heals by itself.
+ * Follows one engine, level-triggered: an event only says which container to look at again.
+ * Every container is looked at again after each connection and every `resyncMs`, so whatever was
+ * missed heals by itself.
  */
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { isStopSignal, runOf } from './container.js'
 import type { Container } from './container.js'
-import type { Engine } from './docker.js'
+import type { ContainerEngine } from './docker.js'
 import type { EngineEvent } from './events.js'
 
 export interface FollowOptions {
   /** Makes a new client; called for each connection. */
-  open: () => Engine
+  open: () => ContainerEngine
   log: Logger
   /** All containers that have a process, whenever something about them may have changed. */
   onContainers(containers: ReadonlyMap<string, Container>): void
-  /** A run of a container was sent its stop signal. Comes before the `onContainers` that shows it. */
+  /** A run of a container was sent its stop signal. Comes before its `onContainers`. */
   onStopSignal(run: string): void
   /** Milliseconds between full comparisons. */
   resyncMs?: number
@@ -34,7 +35,7 @@ const IGNORED = /^(exec_|top|attach|resize|archive|extract|export|commit|copy|pr
 export class Follower {
   readonly #options: FollowOptions
   readonly #containers = new Map<string, Container>()
-  /** Containers to be inspected; the number tells whether one came in again meanwhile. */
+  /** Containers to be inspected; the number shows whether one came in again meanwhile. */
   readonly #due = new Map<string, number>()
   /** Signals sent to containers that were not inspected yet. */
   readonly #kills = new Map<string, number>()
@@ -47,7 +48,7 @@ export class Follower {
     this.#options = options
   }
 
-  /** Until `signal` aborts; outages are waited out. Rejects only when the engine's address is none. */
+  /** Until `signal` aborts. Outages are waited out. Rejects when the engine's address is none. */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
     while (!signal.aborted) {
@@ -55,7 +56,7 @@ export class Follower {
       try {
         await this.#session(engine, signal, () => backoff.reset())
       } catch (error) {
-        this.#tellAway(engine, messageOf(error))
+        this.#logAway(engine, messageOf(error))
       }
       if (!signal.aborted) {
         await pause(backoff.nextMs(), signal)
@@ -63,7 +64,7 @@ export class Follower {
     }
   }
 
-  #tellAway(engine: Engine, reason: string): void {
+  #logAway(engine: ContainerEngine, reason: string): void {
     const { log } = this.#options
     const fields = { engine: engine.address, reason }
     if (this.#away) {
@@ -78,7 +79,7 @@ export class Follower {
     }
   }
 
-  async #session(engine: Engine, signal: AbortSignal, onGood: () => void): Promise<void> {
+  async #session(engine: ContainerEngine, signal: AbortSignal, onGood: () => void): Promise<void> {
     await engine.ping()
     const session = new AbortController()
     const end = () => session.abort()
@@ -105,8 +106,8 @@ export class Follower {
     }
   }
 
-  /** Pings, and compares in full from time to time; ends the session when the engine is away. Never rejects. */
-  async #keepWatch(engine: Engine, end: () => void, signal: AbortSignal): Promise<void> {
+  /** Pings, and looks at all from time to time. Ends a session without answers. Never rejects. */
+  async #keepWatch(engine: ContainerEngine, end: () => void, signal: AbortSignal): Promise<void> {
     const { pingMs = PING_MS, resyncMs = RESYNC_MS } = this.#options
     let missed = 0
     let lookedAtMs = performance.now()
@@ -116,7 +117,7 @@ export class Follower {
       if (signal.aborted) {
         return
       }
-      // This process slept longer than it meant to: events may have been dropped on the engine's side.
+      // This process slept too long: the engine may have dropped events.
       const overslept = performance.now() - sleptAtMs > 2 * pingMs
       try {
         await engine.ping()
@@ -135,7 +136,7 @@ export class Follower {
     }
   }
 
-  #onEvent(event: EngineEvent, engine: Engine, end: () => void): void {
+  #onEvent(event: EngineEvent, engine: ContainerEngine, end: () => void): void {
     if (IGNORED.test(event.action)) {
       return
     }
@@ -143,14 +144,14 @@ export class Follower {
     if (event.action === 'kill' && event.signal !== undefined) {
       this.#kills.set(event.container, event.signal)
       if (known !== undefined && this.#applyKill(known)) {
-        this.#tell()
+        this.#emit()
       }
     } else if (event.action === 'die') {
       this.#kills.delete(event.container)
       if (known !== undefined) {
         // Its address may be another container's in a moment, so nobody waits for an inspection.
         this.#containers.set(event.container, { ...known, status: 'stopped' })
-        this.#tell()
+        this.#emit()
       }
     }
     this.#mark(event.container)
@@ -173,11 +174,11 @@ export class Follower {
     this.#due.set(id, this.#counter)
   }
 
-  #refreshAll(engine: Engine, end: () => void): void {
+  #refreshAll(engine: ContainerEngine, end: () => void): void {
     this.#listAll(engine).catch((error: unknown) => this.#giveUp(end, error))
   }
 
-  #refresh(engine: Engine, end: () => void): void {
+  #refresh(engine: ContainerEngine, end: () => void): void {
     // The first listing inspects everything that came in meanwhile, too.
     if (this.#listed) {
       this.#inspectDue(engine).catch((error: unknown) => this.#giveUp(end, error))
@@ -190,18 +191,18 @@ export class Follower {
     end()
   }
 
-  async #listAll(engine: Engine): Promise<void> {
+  async #listAll(engine: ContainerEngine): Promise<void> {
     const listed = await engine.list()
     for (const id of [...listed, ...this.#containers.keys()]) {
       this.#mark(id)
     }
     await this.#inspectDue(engine)
     this.#listed = true
-    this.#tell()
+    this.#emit()
   }
 
   /** One at a time; a second caller waits for the first and then goes on with what is still due. */
-  async #inspectDue(engine: Engine): Promise<void> {
+  async #inspectDue(engine: ContainerEngine): Promise<void> {
     while (this.#refreshing !== undefined) {
       // Its failure is its caller's to deal with; what it left undone is still due.
       await this.#refreshing.catch(() => undefined)
@@ -217,17 +218,17 @@ export class Follower {
     }
   }
 
-  async #inspectAll(engine: Engine): Promise<void> {
+  async #inspectAll(engine: ContainerEngine): Promise<void> {
     while (this.#due.size > 0) {
       const batch = [...this.#due].slice(0, INSPECTIONS_AT_ONCE)
       const changed = await Promise.all(batch.map(([id, mark]) => this.#inspect(engine, id, mark)))
       if (changed.includes(true)) {
-        this.#tell()
+        this.#emit()
       }
     }
   }
 
-  async #inspect(engine: Engine, id: string, mark: number): Promise<boolean> {
+  async #inspect(engine: ContainerEngine, id: string, mark: number): Promise<boolean> {
     const container = await engine.inspect(id)
     // An event that came while the engine answered may have made the answer old: it is due again.
     if (this.#due.get(id) !== mark) {
@@ -243,7 +244,7 @@ export class Follower {
     return true
   }
 
-  #tell(): void {
+  #emit(): void {
     if (this.#listed) {
       this.#options.onContainers(this.#containers)
     }

@@ -9,7 +9,7 @@ import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
 import { hasSluiceLabels, isDisabled, isOnlyEnabled, readOffers } from './offers.js'
 import type { Offer, Offers } from './offers.js'
-import { choosePlace, choosePort } from './place.js'
+import { chooseAddress, choosePort } from './place.js'
 import type { AgentHost } from './place.js'
 import { hasServiceName, readServiceOffers } from './registrator.js'
 
@@ -18,7 +18,7 @@ interface WantedRoute {
   record: RouteRecord
 }
 
-/** `record.state` is `up`: what the container's state makes of it is decided by `state.ts`. */
+/** `record.state` is `up` here; `container-state.ts` decides what it becomes. */
 export interface WantedInstance {
   upstream: string
   id: string
@@ -42,12 +42,12 @@ function digest(text: string, length: number): string {
   return createHash('sha256').update(text).digest('hex').slice(0, length)
 }
 
-/** What the ids of one agent's routes begin with, so that it finds its own again: no lease tells them apart. */
+/** What the ids of one agent's routes begin with: they have no lease by which to find them. */
 export function routePrefix(agent: string): string {
   return `${AGENT_ROUTES}${digest(agent, 8)}-`
 }
 
-/** Each agent keeps a route of its own for a host, so that the last container's agent takes away only its own. */
+/** Each agent has a route of its own for a host, so that it takes away only its own. */
 function routesOf(offer: Offer, agent: string): WantedRoute[] {
   return offer.hosts.map((host) => ({
     id: routePrefix(agent) + digest([host, offer.pathPrefix, offer.upstream].join(' '), 20),
@@ -55,7 +55,7 @@ function routesOf(offer: Offer, agent: string): WantedRoute[] {
   }))
 }
 
-/** Stable over restarts of the container, distinct for replicas: a name belongs to one container at a time. */
+/** Stable over restarts of the container, and distinct for replicas, as names are. */
 function idOf(offer: Offer, container: Container, agent: string, port: number): string {
   const id = offer.id ?? `${agent}:${container.name}:${port}`
   return isInstanceId(id) ? id : `${agent}:${shortId(container.id)}:${port}`
@@ -119,7 +119,7 @@ function makeInstance(
   if (!port.ok) {
     return port
   }
-  const place = choosePlace(container, host, network, port.value)
+  const place = chooseAddress(container, host, network, port.value)
   if (!place.ok) {
     return place
   }
@@ -155,8 +155,8 @@ function refuseTwice(reading: Reading): void {
 }
 
 /**
- * A container takes part by a `sluice.*` label, or by SERVICE_NAME. When it has both, `sluice.*` wins, unless all that it
- * says is `sluice.enable=true`.
+ * A container takes part by a `sluice.*` label, or by SERVICE_NAME. When it has both, `sluice.*`
+ * wins, unless all that it says is `sluice.enable=true`.
  */
 function offersOf(container: Container): Offers | undefined {
   if (isDisabled(container)) {
@@ -170,8 +170,8 @@ function offersOf(container: Container): Offers | undefined {
 }
 
 /**
- * What a container asks for. A wrong value refuses all of the container, by name; a port that has no address refuses that
- * port alone.
+ * What a container asks for. A wrong value refuses all of the container, by name. A port that has
+ * no address refuses that port alone.
  */
 export function readLabels(container: Container, host: AgentHost): Reading {
   const reading: Reading = { asked: false, instances: [], refused: [], why: [], warnings: [] }

@@ -1,6 +1,6 @@
 /**
- * Routes outlive the last container of their upstream for a while: whoever asks while it restarts is told that nothing is
- * up (503, try again), and not that there is no such host (404). Pure but for what it remembers.
+ * Routes outlive the last container of their upstream for a while. While it restarts, requests get
+ * 503 (nothing is up, try again) and not 404 (no such host). Pure but for what it remembers.
  */
 import { parseKey } from '../../contract/keys.js'
 import { checkRoute } from '../../contract/record/route.js'
@@ -16,8 +16,8 @@ export class LingeringRoutes {
   }
 
   /**
-   * Adds to `wanted` (registry key → value) the routes of `before` that linger. Milliseconds until the first of them
-   * goes; undefined when there is none.
+   * Adds to `wanted` (registry key → value) the routes of `before` that linger. Answers the
+   * milliseconds until the first of them goes; undefined when there is none.
    */
   keep(
     wanted: Map<string, string>,

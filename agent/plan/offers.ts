@@ -44,7 +44,7 @@ const ALONE = ['enable', 'network', 'drain', ...NAMED]
 const MOST_HOSTS = 64
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
 
-/** `5s`, `1500ms`, `2m` → milliseconds, at most ten minutes, as a drain may wait; undefined when it is no duration. */
+/** `5s`, `1500ms`, `2m` → milliseconds, at most ten minutes; undefined when it is none. */
 function parseDuration(text: string): number | undefined {
   const match = /^(\d{1,7})(ms|s|m)$/.exec(text)
   const ms = match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN)
@@ -161,7 +161,8 @@ class Reader {
     } else if (!hosts.every(isHostPattern)) {
       this.refuse(
         'host',
-        'must be a host name such as app.example.com, *.example.com or www.example.*, or several with commas',
+        'must be a host name such as app.example.com, *.example.com or www.example.*, ' +
+          'or several with commas',
       )
     }
     return [...new Set(hosts)]
@@ -215,7 +216,7 @@ function readOffer(
   return offer
 }
 
-function checkAlone(alone: Fields, problems: string[]): void {
+function guardAlone(alone: Fields, problems: string[]): void {
   const enable = alone.get('enable')?.toLowerCase()
   if (enable !== undefined && enable !== 'true') {
     problems.push(`sluice.enable ${JSON.stringify(enable.slice(0, 64))} must be true or false`)
@@ -241,14 +242,14 @@ function share(alone: Fields, offers: Offer[]): void {
 }
 
 /**
- * The offers of `sluice.*`. The unnamed labels are one offer, unless there are named ones (`sluice.<name>.port`) and none
- * of upstream, port, host and path stands alone. `sluice.weight`, `max-conns`, `backup` and `zone` alone are the defaults of the
- * named ones.
+ * The offers of `sluice.*`. The unnamed labels are one offer, unless there are named ones
+ * (`sluice.<name>.port`) and none of upstream, port, host and path stands alone. `sluice.weight`,
+ * `max-conns`, `backup` and `zone` alone are the defaults of the named ones.
  */
 export function readOffers(container: Container): Offers {
   const { alone, named, warnings } = group(container.labels)
   const problems: string[] = []
-  checkAlone(alone, problems)
+  guardAlone(alone, problems)
   const offers: Offer[] = []
   if (named.size === 0 || ['upstream', 'port', 'host', 'path'].some((key) => alone.has(key))) {
     offers.push(readOffer(alone, PREFIX, () => defaultUpstream(container), problems))

@@ -1,27 +1,27 @@
-/** Which address and port a container is reached at, and why: the same container always gets the same answer. Pure. */
+/** Which address and port a container is reached at, and why. Pure, so the answer never varies. */
 import type { Container, ContainerNetwork } from '../engine/container.js'
 
 /** The machine that the agent stands for. */
 export interface AgentHost {
   agent: string
-  /** Address of the machine for gateways elsewhere; undefined: containers are reached at their own. */
+  /** The machine's address for gateways elsewhere. Undefined: containers' own addresses serve. */
   address: string | undefined
   allowLoopback: boolean
 }
 
-export type Choice<T> = { ok: true; value: T; why: string } | { ok: false; reason: string }
+export type Decision<T> = { ok: true; value: T; why: string } | { ok: false; reason: string }
 
-export interface Place {
+export interface InstanceAddress {
   host: string
   port: number
 }
 
-function refuse<T>(reason: string): Choice<T> {
+function refuse<T>(reason: string): Decision<T> {
   return { ok: false, reason }
 }
 
 /** The container's port: the one that was named, else the only one exposed, else 80. */
-export function choosePort(container: Container, named: number | undefined): Choice<number> {
+export function choosePort(container: Container, named: number | undefined): Decision<number> {
   if (named !== undefined) {
     return { ok: true, value: named, why: `port ${named}: as the label says` }
   }
@@ -39,7 +39,7 @@ export function choosePort(container: Container, named: number | undefined): Cho
     : refuse(`sluice.port is not set, and the container exposes ${list}`)
 }
 
-// Every container is on these for reasons of the engine's own; a network that somebody made says more.
+// Engines put every container on these; a network that somebody made says more.
 const LAST = ['bridge', 'podman', 'ingress']
 
 /** Networks in the order of preference: by name, the engine's own ones last. */
@@ -50,7 +50,7 @@ function orderNetworks(networks: readonly ContainerNetwork[]): ContainerNetwork[
   )
 }
 
-function onHostNetwork(host: AgentHost, port: number): Choice<Place> {
+function onHostNetwork(host: AgentHost, port: number): Decision<InstanceAddress> {
   if (host.address !== undefined) {
     const why = "host network: the agent's address"
     return { ok: true, value: { host: host.address, port }, why }
@@ -60,7 +60,11 @@ function onHostNetwork(host: AgentHost, port: number): Choice<Place> {
     : refuse("the container is on the host's network, and the agent's address is not set")
 }
 
-function onPublished(container: Container, host: AgentHost, port: number): Place | undefined {
+function onPublished(
+  container: Container,
+  host: AgentHost,
+  port: number,
+): InstanceAddress | undefined {
   const { address } = host
   const open = ['', '0.0.0.0', '::']
   const found = container.published.find(
@@ -86,7 +90,12 @@ function named(container: Container, name: string): ContainerNetwork | undefined
     .find((network) => network !== undefined)
 }
 
-function onNamed(container: Container, host: AgentHost, name: string, port: number): Choice<Place> {
+function onNamed(
+  container: Container,
+  host: AgentHost,
+  name: string,
+  port: number,
+): Decision<InstanceAddress> {
   const network = named(container, name)
   if (network === undefined) {
     const names = orderNetworks(container.networks).map((each) => each.name)
@@ -104,15 +113,15 @@ function onNamed(container: Container, host: AgentHost, name: string, port: numb
 }
 
 /**
- * A label's network; else, when the agent has an address, the published port there (gateways elsewhere cannot reach a
- * container's own address); else the first network by name where the container has an address.
+ * The label's network. Without one, when the agent has an address: the published port there, as
+ * gateways elsewhere cannot reach a container's own address. Else the first network by name.
  */
-export function choosePlace(
+export function chooseAddress(
   container: Container,
   host: AgentHost,
   network: string | undefined,
   port: number,
-): Choice<Place> {
+): Decision<InstanceAddress> {
   if (container.networkMode === 'host') {
     return onHostNetwork(host, port)
   }

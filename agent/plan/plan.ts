@@ -6,17 +6,17 @@ import type { Container } from '../engine/container.js'
 import { readLabels } from './labels.js'
 import type { Reading, WantedInstance } from './labels.js'
 import type { AgentHost } from './place.js'
-import { STOPPING, stateOf } from './state.js'
+import { STOPPING, containerState } from './container-state.js'
 
 /** Where a container's port is to be tried. */
-export interface Target {
+export interface ProbeTarget {
   run: string
   host: string
   port: number
 }
 
-/** What the agent knows beyond inspect: runs that were told to stop, and targets (by {@link targetKey}) that answered. */
-export interface Memory {
+/** What the agent knows beyond inspect. `answered` has targets by {@link targetKey}. */
+export interface Observations {
   signalled: ReadonlySet<string>
   answered: ReadonlySet<string>
 }
@@ -26,15 +26,15 @@ export interface ContainerReport {
   reading: Reading
 }
 
-export interface Plan {
+export interface RegistrationPlan {
   /** Registry key → value, for everything this agent should have there. */
   entries: Map<string, string>
   reports: ContainerReport[]
   /** Targets whose answer is awaited. */
-  targets: Target[]
+  targets: ProbeTarget[]
 }
 
-export function targetKey(target: Target): string {
+export function targetKey(target: ProbeTarget): string {
   return `${target.run} ${target.host} ${target.port}`
 }
 
@@ -49,13 +49,13 @@ function byAge(a: Container, b: Container): number {
 }
 
 class Planner {
-  readonly plan: Plan = { entries: new Map(), reports: [], targets: [] }
+  readonly plan: RegistrationPlan = { entries: new Map(), reports: [], targets: [] }
   readonly #host: AgentHost
-  readonly #memory: Memory
+  readonly #memory: Observations
   /** Host and path prefix → upstream and container that hold them. */
   readonly #routes = new Map<string, { upstream: string; container: string }>()
 
-  constructor(host: AgentHost, memory: Memory) {
+  constructor(host: AgentHost, memory: Observations) {
     this.#host = host
     this.#memory = memory
   }
@@ -71,7 +71,7 @@ class Planner {
   #place(container: Container, instance: WantedInstance, reading: Reading): boolean {
     const { upstream, id, record } = instance
     const target = { run: runOf(container), host: record.host, port: record.port }
-    const state = stateOf(container, {
+    const state = containerState(container, {
       signalled: this.#memory.signalled.has(target.run),
       answered: this.#memory.answered.has(targetKey(target)),
     })
@@ -95,15 +95,14 @@ class Planner {
     return true
   }
 
-  /** The older container keeps a host that two want for different upstreams: what works goes on working. */
+  /** Of two containers that want a host for different upstreams, the older one keeps it. */
   #route(container: Container, instance: WantedInstance, reading: Reading): void {
     instance.routes = instance.routes.filter(({ id, record }) => {
       const where = record.hosts.join() + record.pathPrefix
       const holder = this.#routes.get(where)
       if (holder !== undefined && holder.upstream !== instance.upstream) {
-        reading.refused.push({
-          reason: `route ${where} belongs to upstream ${holder.upstream}, by container ${holder.container}`,
-        })
+        const owner = `upstream ${holder.upstream}, by container ${holder.container}`
+        reading.refused.push({ reason: `route ${where} belongs to ${owner}` })
         return false
       }
       this.#routes.set(where, { upstream: instance.upstream, container: container.name })
@@ -113,8 +112,12 @@ class Planner {
   }
 }
 
-/** Older containers come first, so that a newcomer that contradicts them is the one refused. */
-export function makePlan(containers: Iterable<Container>, host: AgentHost, memory: Memory): Plan {
+/** Older containers come first: a newcomer that contradicts them is refused. */
+export function makePlan(
+  containers: Iterable<Container>,
+  host: AgentHost,
+  memory: Observations,
+): RegistrationPlan {
   const planner = new Planner(host, memory)
   const placed = [...containers].sort(byAge).filter((container) => planner.add(container))
   const count = placed.filter(({ status }) => status !== 'stopped').length
@@ -124,8 +127,8 @@ export function makePlan(containers: Iterable<Container>, host: AgentHost, memor
 }
 
 /**
- * What an agent's own records tell its next life: which runs were stopping and which ports had answered, so that a
- * restart of the agent changes no state.
+ * What an agent's own records say to its next life: which runs were stopping and which ports had
+ * answered, so that a restart of the agent changes no state.
  */
 export function recall(values: Iterable<InstanceRecord>): {
   signalled: Set<string>
@@ -138,7 +141,7 @@ export function recall(values: Iterable<InstanceRecord>): {
     if (state === 'draining' && reason === STOPPING) {
       signalled.add(run)
     }
-    // A port that drains or is paused had answered before, and one that HEALTHCHECK vouches for needs no answer.
+    // One that drains had answered before, and one with a HEALTHCHECK needs no answer.
     if (state === 'up' || state === 'draining') {
       answered.add(targetKey({ run, host, port }))
     }

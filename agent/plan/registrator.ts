@@ -1,6 +1,7 @@
 /**
- * Registrator's `SERVICE_*` grammar, in environment or labels, as registrator reads it with `-explicit` and
- * `-internal`: a container takes part once it names something, and every port that it exposes counts. Pure.
+ * Registrator's `SERVICE_*` grammar, in environment or labels, as registrator reads it with
+ * `-explicit` and `-internal`: a container takes part once it names something, and every port that
+ * it exposes counts. Pure.
  */
 import { isInstanceId, isName } from '../../contract/guard/names.js'
 import type { Container } from '../engine/container.js'
@@ -27,7 +28,7 @@ interface PortFields {
   own: Set<string>
 }
 
-/** What holds for one port: `SERVICE_<port>_<key>` over `SERVICE_<key>`, in whichever order they come. */
+/** What holds for one port: `SERVICE_<port>_<key>` over `SERVICE_<key>`, whichever comes first. */
 function fieldsOf(pairs: Pairs, port: number): PortFields {
   const general = new Map<string, string>()
   const own = new Map<string, string>()
@@ -42,7 +43,7 @@ function fieldsOf(pairs: Pairs, port: number): PortFields {
   return { fields: new Map([...general, ...own]), own: new Set(own.keys()) }
 }
 
-/** True when the container takes part: it has a SERVICE_NAME or a SERVICE_<port>_NAME that is not empty. */
+/** True when the container has a SERVICE_NAME or a SERVICE_<port>_NAME that is not empty. */
 export function hasServiceName(container: Container): boolean {
   return pairsOf(container).some(([name, value]) => /^(\d+_)?name$/.test(name) && value !== '')
 }
@@ -56,8 +57,8 @@ function splitTags(text: string): string[] {
 }
 
 /**
- * Tags, and whatever else labels say. Registrator publishes the environment's too, but there is no telling a
- * SERVICE_REGION from a SERVICE_PASSWORD, so what only the environment says stays with the container.
+ * Tags, and whatever else labels say. Registrator publishes the environment's too. Nothing
+ * distinguishes a SERVICE_REGION from a SERVICE_PASSWORD, so the environment's is not published.
  */
 function metadataOf(container: Container, port: number, tags: string | undefined) {
   const metadata: Record<string, string> = {}
@@ -71,7 +72,7 @@ function metadataOf(container: Container, port: number, tags: string | undefined
   return list.length === 0 ? metadata : { ...metadata, tags: list.join(',') }
 }
 
-function checkNames(source: string, upstream: string, id: string | undefined): string[] {
+function guardNames(source: string, upstream: string, id: string | undefined): string[] {
   const shown = (text: string) => JSON.stringify(text.slice(0, 80))
   const problems: string[] = []
   if (!isName(upstream)) {
@@ -100,10 +101,10 @@ function readPort(
   const upstreamWhy = upstream === name ? source : `${source} and the port, as several are exposed`
   const id = fields.get('id') || undefined
   const metadata = metadataOf(container, port, fields.get('tags'))
-  result.problems.push(...checkNames(source, upstream, id))
+  result.problems.push(...guardNames(source, upstream, id))
   const traits = { weight: 1, maxConns: undefined, backup: false, zone: undefined }
-  const rest = { port, ...traits, hosts: [], pathPrefix: '/' }
-  return { source, upstream, upstreamWhy, id, metadata, ...rest }
+  const named = { source, upstream, upstreamWhy, id, metadata }
+  return { ...named, ...traits, port, hosts: [], pathPrefix: '/' }
 }
 
 function warn(container: Container, pairs: Pairs, result: Offers): void {

@@ -1,4 +1,4 @@
-/** The lease that this agent holds, kept in its home, so that its next life takes the same one up. */
+/** The id of the agent's lease in a file of its home: the agent's next life adopts the lease. */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf, systemCode } from '../../runtime/errors.js'
@@ -16,7 +16,7 @@ export class LeaseMemo {
     this.#log = log
   }
 
-  /** Undefined when there is none, or none that can be read: a new one is as good, it only costs a few writes. */
+  /** Undefined when there is none that can be read. A new lease only costs a few writes. */
   async read(): Promise<string | undefined> {
     try {
       const memo = JSON.parse(await readFile(this.#path, 'utf8')) as Record<string, unknown> | null
@@ -29,7 +29,7 @@ export class LeaseMemo {
     }
   }
 
-  /** Only when everything of ours stands under this lease: the next life believes so. Never rejects. */
+  /** Only once everything of ours is under this lease: the next life relies on it. Never rejects. */
   async write(lease: string): Promise<void> {
     const partial = `${this.#path}.new`
     try {

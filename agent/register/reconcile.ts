@@ -11,14 +11,14 @@ export interface Registered {
 }
 
 export interface Steps {
-  /** Lists of operations to be committed one after the other. Records to be removed are marked `gone` in the first ones. */
+  /** Commits, in order. Instances to be removed are marked `gone` before they are deleted. */
   commits: RegistryOperation[][]
   /** Wanted keys that belong to somebody else; they are left alone. */
   taken: string[]
 }
 
 /** Operations in one commit: below etcd's 128. */
-export const MOST_OPERATIONS = 100
+export const COMMIT_OPERATIONS = 100
 
 function agentOf(value: string): unknown {
   try {
@@ -41,15 +41,15 @@ export function isOwn(entry: Pick<Entry, 'key' | 'value'>, agent: string): boole
   )
 }
 
-/** A route has no lease: an agent that is cut off must not take the hosts of its containers down with it. */
+/** A route has no lease: the hosts of an agent's containers stay while the agent is cut off. */
 function isLeased(key: string): boolean {
   return !key.startsWith('routes/')
 }
 
 function chunk(operations: RegistryOperation[]): RegistryOperation[][] {
   const chunks: RegistryOperation[][] = []
-  for (let at = 0; at < operations.length; at += MOST_OPERATIONS) {
-    chunks.push(operations.slice(at, at + MOST_OPERATIONS))
+  for (let at = 0; at < operations.length; at += COMMIT_OPERATIONS) {
+    chunks.push(operations.slice(at, at + COMMIT_OPERATIONS))
   }
   return chunks
 }
@@ -58,7 +58,7 @@ function putOf(key: string, value: string, lease: string): RegistryOperation {
   return { type: 'put', key, value, ...(isLeased(key) && { lease }) }
 }
 
-/** The record with `gone`, so that whoever watches can tell a removal from a lost lease. */
+/** The record with `gone`, by which watchers distinguish a removal from a lost lease. */
 function farewell(key: string, value: string, lease: string): RegistryOperation[] {
   return key.startsWith('instances/')
     ? [putOf(key, JSON.stringify({ ...(JSON.parse(value) as object), gone: true }), lease)]
@@ -66,8 +66,8 @@ function farewell(key: string, value: string, lease: string): RegistryOperation[
 }
 
 /**
- * `foreign` are keys that stand in the registry and are not this agent's. A new key is put only if it is not there, so
- * that two agents with the same wish do not overwrite each other.
+ * `foreign` are keys in the registry that are not this agent's. A new key is put only if it is not
+ * there, so that two agents that want the same key do not overwrite each other.
  */
 export function reconcile(
   wanted: ReadonlyMap<string, string>,

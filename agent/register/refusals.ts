@@ -20,22 +20,22 @@ export class Refusals {
     }
   }
 
-  /** What is wanted, but for what was refused: there the last good value stays. A new value is tried again. */
+  /** What is wanted. In place of what was refused, the last good value, until a new one comes. */
   leaveOut(
     wanted: ReadonlyMap<string, string>,
     registered: ReadonlyMap<string, Registered>,
   ): Map<string, string> {
-    const rest = new Map(wanted)
+    const allowed = new Map(wanted)
     for (const [key, refused] of this.#values) {
       const good = registered.get(key)
-      if (rest.get(key) !== refused) {
+      if (allowed.get(key) !== refused) {
         this.#values.delete(key)
       } else if (good === undefined) {
-        rest.delete(key)
+        allowed.delete(key)
       } else {
-        rest.set(key, good.value)
+        allowed.set(key, good.value)
       }
     }
-    return rest
+    return allowed
   }
 }

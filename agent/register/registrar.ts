@@ -4,7 +4,7 @@ import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, withTimeLimit } from '../../runtime/retry.js'
 import { Doorbell } from '../../runtime/doorbell.js'
-import { Claim } from './claim.js'
+import { HeldLease } from './held-lease.js'
 import { routePrefix } from '../plan/labels.js'
 import type { LeaseMemo } from './lease-memo.js'
 import { isOwn, reconcile } from './reconcile.js'
@@ -27,9 +27,9 @@ const STOP_STEP_MS = 1500
 
 export class Registrar {
   readonly #options: RegistrarOptions
-  readonly #claim: Claim
+  readonly #heldLease: HeldLease
   readonly #refusals = new Refusals()
-  readonly #wake = new Doorbell()
+  readonly #doorbell = new Doorbell()
   readonly #backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
   /** Undefined: not known yet; what is registered stays as it is. */
   #wanted: ReadonlyMap<string, string> | undefined
@@ -39,16 +39,22 @@ export class Registrar {
   #mustList: 'all' | 'ours' | undefined = 'all'
   #stopped = false
   #away = false
-  #toldTaken = ''
+  #loggedTaken = ''
   #running: Promise<void> | undefined
 
   constructor(options: RegistrarOptions) {
     const { registry, ttlMs, memo, log } = options
     this.#options = options
-    this.#claim = new Claim({ registry, ttlMs, memo, log, onLost: () => this.#wake.ring() })
+    this.#heldLease = new HeldLease({
+      registry,
+      ttlMs,
+      memo,
+      log,
+      onLost: () => this.#doorbell.ring(),
+    })
   }
 
-  /** Takes up the lease; resolves with this agent's own records (key → value) once the registry has told them. */
+  /** Acquires the lease; resolves with this agent's own records (key → value) in the registry. */
   async start(): Promise<ReadonlyMap<string, string>> {
     return new Promise((resolve) => {
       this.#running = this.#run(resolve)
@@ -58,38 +64,42 @@ export class Registrar {
   /** From now on the registry should hold exactly these entries of ours. */
   want(entries: ReadonlyMap<string, string>): void {
     this.#wanted = entries
-    this.#wake.ring()
+    this.#doorbell.ring()
   }
 
-  /** Ends the work and releases the lease: the records stay for the next life, until their time is over. */
+  /** Ends the work and releases the lease. The records stay until it ends, for the next life. */
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#wake.ring()
+    this.#doorbell.ring()
     await this.#inTime('work not finished', this.#running ?? Promise.resolve())
     // A lease that could not be released runs out by itself.
-    await this.#inTime('lease not released', this.#claim.release())
+    await this.#inTime('lease not released', this.#heldLease.release())
   }
 
   /** Never rejects: the process ends next, whatever comes of it. */
   async #inTime(otherwise: string, work: Promise<void>): Promise<void> {
     try {
-      await withTimeLimit(STOP_STEP_MS, work, () => new Error(`not within ${STOP_STEP_MS} ms`))
+      await withTimeLimit(
+        STOP_STEP_MS,
+        work,
+        () => new Error(`not withTimeLimit ${STOP_STEP_MS} ms`),
+      )
     } catch (error) {
       this.#options.log.warn({ reason: messageOf(error) }, otherwise)
     }
   }
 
   async #run(onOwn: (own: ReadonlyMap<string, string>) => void): Promise<void> {
-    let told = false
+    let begun = false
     while (!this.#stopped) {
       try {
         await this.#level()
-        this.#tellBack()
-        if (!told) {
-          told = true
+        this.#logBack()
+        if (!begun) {
+          begun = true
           onOwn(this.#own())
         }
-        if (await this.#wake.wait(this.#options.resyncMs ?? RESYNC_MS)) {
+        if (await this.#doorbell.wait(this.#options.resyncMs ?? RESYNC_MS)) {
           this.#mustList = 'ours'
         }
       } catch (error) {
@@ -102,24 +112,24 @@ export class Registrar {
     return new Map([...this.#registered].map(([key, { value }]) => [key, value]))
   }
 
-  /** One round: afterwards the registry holds what was wanted when it began. Rejects when it does not. */
+  /** Afterwards the registry holds what was wanted at the beginning. Rejects when it does not. */
   async #level(): Promise<void> {
-    const lease = this.#claim.lease ?? (await this.#takeLease())
+    const lease = this.#heldLease.lease ?? (await this.#acquireLease())
     if (this.#mustList !== undefined) {
       await this.#list(this.#mustList)
     }
     const registered = this.#registered
     const wanted = this.#refusals.leaveOut(this.#wanted ?? this.#own(), registered)
     const { commits, taken } = reconcile(wanted, registered, this.#foreign, lease.id)
-    this.#tellTaken(taken)
+    this.#logTaken(taken)
     for (const operations of commits) {
       await this.#commit(operations)
     }
-    await this.#claim.settle(lease)
+    await this.#heldLease.settle(lease)
   }
 
-  async #takeLease() {
-    const lease = await this.#claim.take()
+  async #acquireLease() {
+    const lease = await this.#heldLease.acquire()
     // What is known to be bound is bound to the lease before.
     this.#registered.clear()
     this.#mustList = 'all'
@@ -143,7 +153,7 @@ export class Registrar {
     const foreign = new Set<string>()
     for (const entry of listings.flatMap(({ entries }) => entries)) {
       if (isOwn(entry, agent)) {
-        const bound = this.#claim.settled || (this.#registered.get(entry.key)?.bound ?? false)
+        const bound = this.#heldLease.settled || (this.#registered.get(entry.key)?.bound ?? false)
         registered.set(entry.key, { value: entry.value, bound })
       } else {
         foreign.add(entry.key)
@@ -154,7 +164,7 @@ export class Registrar {
     this.#mustList = undefined
   }
 
-  /** What the registry refuses is found by halves, so that the rest of the list goes on. */
+  /** What the registry refuses is found by halves, so that the others go on. */
   async #commit(operations: RegistryOperation[]): Promise<void> {
     try {
       await this.#commitAll(operations)
@@ -191,15 +201,15 @@ export class Registrar {
     this.#mustList = undefined
   }
 
-  #tellTaken(taken: string[]): void {
+  #logTaken(taken: string[]): void {
     const text = taken.join(' ')
-    if (text !== this.#toldTaken && text !== '') {
+    if (text !== this.#loggedTaken && text !== '') {
       this.#options.log.warn({ keys: taken }, 'registered by somebody else already; left alone')
     }
-    this.#toldTaken = text
+    this.#loggedTaken = text
   }
 
-  #tellBack(): void {
+  #logBack(): void {
     this.#backoff.reset()
     if (this.#away) {
       this.#away = false
@@ -213,10 +223,10 @@ export class Registrar {
     const fields = { code, reason: messageOf(error) }
     if (code === 'not_found') {
       // A lease that is gone without its `lost` having been heard yet.
-      this.#claim.drop()
+      this.#heldLease.drop()
     }
     if (code === 'changed') {
-      // Somebody else was quicker; the listing tells who.
+      // Somebody else was quicker; the listing shows who.
       log.debug(fields, 'registry changed meanwhile')
     } else if (this.#away) {
       log.debug(fields, 'registry still not level')
@@ -225,6 +235,6 @@ export class Registrar {
       log.warn(fields, 'registry not level; trying on')
     }
     this.#mustList = 'all'
-    await this.#wake.sleep(this.#backoff.nextMs(), () => this.#stopped)
+    await this.#doorbell.sleep(this.#backoff.nextMs(), () => this.#stopped)
   }
 }

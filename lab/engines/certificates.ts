@@ -1,3 +1,4 @@
+/** An authority of the test's own, by openssl, and certificates that it signs. */
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,14 +11,14 @@ interface KeyPair {
 }
 
 /** Paths of PEM files. */
-export interface Certificates {
+export interface EtcdCertificates {
   ca: string
   server: KeyPair
   client: KeyPair
 }
 
-/** What openssl is told of a certificate beside its names. */
-export interface Wish {
+/** What a certificate has besides its names. */
+export interface CertificateOptions {
   /** `rsa:2048`; by default an elliptic curve. */
   key?: string
   /** Days from now until it ends. */
@@ -39,7 +40,7 @@ export interface Authority {
   path: string
   pem: string
   /** A certificate for these names (`DNS:a.test`, or a bare `a.test`), and its key. */
-  issue(names: string[], wish?: Wish): Promise<Pem>
+  issue(names: string[], options?: CertificateOptions): Promise<Pem>
   /** An authority that this one vouches for; what it issues brings it along in the chain. */
   below(): Promise<Authority>
   /** Runs openssl in the folder. */
@@ -53,7 +54,7 @@ const CURVE = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-no
 const CONFIG = '[req]\ndistinguished_name=dn\n[dn]\n[ca]\nbasicConstraints=CA:TRUE\n'
 
 /** An authority with one certificate for a server on loopback and one for a client. */
-export async function makeCertificates(folder: string): Promise<Certificates> {
+export async function makeCertificates(folder: string): Promise<EtcdCertificates> {
   const ca = await makeAuthority(folder)
   const pair = async (name: string): Promise<KeyPair> => {
     const { certificate, privateKey } = await ca.issue(['localhost', 'IP:127.0.0.1'])

@@ -1,3 +1,4 @@
+/** The image of tests: Node.js and a small server, packed from what this machine has. */
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,3 +1,4 @@
+/** Whether a private Docker engine can run on this machine. */
 import { spawnSync } from 'node:child_process'
 
 let reason: string | false | undefined

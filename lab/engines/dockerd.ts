@@ -1,3 +1,4 @@
+/** A private Docker engine in namespaces of its own, whose containers are reached from here. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'

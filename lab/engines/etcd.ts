@@ -1,3 +1,4 @@
+/** A real etcd of one member on loopback, which tests stop, kill, freeze and empty. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -5,13 +6,13 @@ import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { makeCertificates, type Certificates } from './certificates.js'
+import { makeCertificates, type EtcdCertificates } from './certificates.js'
 import { freePortRange } from '../ports.js'
 import { makeTemporaryFolder, removeFolder } from '../temp.js'
 import { tools } from '../tools.js'
 import { until } from '../until.js'
 
-export interface EtcdOptions {
+export interface EtcdServerOptions {
   /** Serve TLS and ask clients for a certificate. */
   tls?: boolean
   /** Ask for a password: of `root`, or of `sluice`, who owns the keys below /sluice/. */
@@ -24,7 +25,7 @@ const PREFIX = '/sluice/'
 const run = promisify(execFile)
 
 /** Starts a real etcd of one member on loopback, with data that goes when it is stopped. */
-export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
+export async function startEtcd(options: EtcdServerOptions = {}): Promise<Etcd> {
   const folder = makeTemporaryFolder('etcd')
   const certificates = options.tls ? await makeCertificates(folder) : undefined
   const etcd = new Etcd(folder, await freePortRange(2), certificates)
@@ -38,14 +39,14 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
 export class Etcd {
   readonly url: string
   readonly clientPort: number
-  readonly certificates: Certificates | undefined
+  readonly certificates: EtcdCertificates | undefined
   readonly #folder: string
   /** Set when etcd asks for a password. */
   auth: { username: string; password: string } | undefined
   #process: ChildProcess | undefined
   #words = ''
 
-  constructor(folder: string, port: number, certificates: Certificates | undefined) {
+  constructor(folder: string, port: number, certificates: EtcdCertificates | undefined) {
     this.clientPort = port
     this.certificates = certificates
     this.url = `${certificates ? 'https' : 'http'}://127.0.0.1:${port}`
@@ -66,7 +67,7 @@ export class Etcd {
     await this.#end('SIGKILL')
   }
 
-  /** Until it stands still: on a busy machine it may still answer for a while after the signal was sent. */
+  /** Until it is stopped: on a busy machine it may answer for a while after the signal. */
   async sigstop(): Promise<void> {
     const process = this.#process
     process?.kill('SIGSTOP')

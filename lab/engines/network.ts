@@ -1,3 +1,4 @@
+/** Addresses for private networks that are free on this machine. */
 import { readFileSync } from 'node:fs'
 
 /** Addresses for a private network that no route of this machine leads to yet. */

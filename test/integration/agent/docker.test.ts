@@ -1,3 +1,4 @@
+/** The agent as a process, a real dockerd and a real etcd. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, request as ask } from 'node:http'

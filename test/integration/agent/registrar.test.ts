@@ -1,3 +1,4 @@
+/** The registrar and a real registry, in process and through a controller. */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { LeaseMemo } from '../../../agent/register/lease-memo.js'

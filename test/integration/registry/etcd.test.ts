@@ -6,7 +6,11 @@ import { complaintOf } from '../../../registry/etcd/version.js'
 import type { PutOperation, Registry } from '../../../registry/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
 import type { Logger } from '../../../runtime/logger.js'
-import { startEtcd, type Etcd, type EtcdOptions as Wanted } from '../../../lab/engines/etcd.js'
+import {
+  startEtcd,
+  type Etcd,
+  type EtcdServerOptions as Wanted,
+} from '../../../lab/engines/etcd.js'
 import { freePort } from '../../../lab/ports.js'
 import { Recorder } from '../../support/registry-recorder.js'
 import { noEtcdSettings } from '../../support/registry-subjects.js'

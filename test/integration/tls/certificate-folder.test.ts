@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { makeLogger } from '../../../runtime/logger.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
-import type { Pem, Wish } from '../../../lab/engines/certificates.js'
+import type { Pem, CertificateOptions } from '../../../lab/engines/certificates.js'
 import { startCertified } from '../../support/certified.js'
 import type { Certified } from '../../support/certified.js'
 import { temporaryFolder } from '../../../lab/temp.js'
@@ -14,7 +14,7 @@ import { until } from '../../../lab/until.js'
 t.setTimeout(170_000)
 
 const authority = await makeAuthority(temporaryFolder(t, 'ca'))
-const issue = (name: string, wish?: Wish) => authority.issue([name], wish)
+const issue = (name: string, wish?: CertificateOptions) => authority.issue([name], wish)
 
 /** As tools that know no better write them, one after the other. */
 function write(folder: string, name: string, { certificate, privateKey }: Pem): void {

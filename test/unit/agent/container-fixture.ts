@@ -1,3 +1,4 @@
+/** A container as the agent sees it, for tests. */
 import type { Container } from '../../../agent/engine/container.js'
 
 /** A running container on `bridge` that exposes port 80; what a test is about is given. */

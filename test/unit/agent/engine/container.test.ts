@@ -1,3 +1,4 @@
+/** What an engine's inspect answers, read into one shape. */
 import t from 'tap'
 import { isStopSignal, readInspected, signalNumber } from '../../../../agent/engine/container.js'
 import { container } from '../container-fixture.js'

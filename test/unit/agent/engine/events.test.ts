@@ -1,23 +1,26 @@
+/** An engine's event stream: its lines, and what each says. */
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import { LineSplitter, parseEvent } from '../../../../agent/engine/events.js'
+import { parseEvent, splitLines } from '../../../../agent/engine/events.js'
 
-function split(chunks: Buffer[]): { lines: string[]; overflows: number } {
+async function split(chunks: Buffer[]): Promise<{ lines: string[]; overflows: number }> {
   const lines: string[] = []
   let overflows = 0
-  const splitter = new LineSplitter(
+  const splitter = splitLines(
     (line) => lines.push(line),
     () => (overflows += 1),
   )
-  chunks.forEach((chunk) => splitter.push(chunk))
+  await pipeline(Readable.from(chunks), splitter)
   return { lines, overflows }
 }
 
 t.test('lines come out whole, wherever the bytes are cut', async () => {
   const line = fc.string({ unit: 'grapheme', minLength: 1 }).map((text) => JSON.stringify({ text }))
-  fc.assert(
-    fc.property(fc.array(line), fc.array(fc.nat(60)), (lines, cuts) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(line), fc.array(fc.nat(60)), async (lines, cuts) => {
       const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(''))
       const chunks: Buffer[] = []
       let at = 0
@@ -26,14 +29,14 @@ t.test('lines come out whole, wherever the bytes are cut', async () => {
         at += cut
       }
       chunks.push(bytes.subarray(at))
-      assert.deepEqual(split(chunks).lines, lines)
+      assert.deepEqual((await split(chunks)).lines, lines)
     }),
   )
 })
 
 t.test('an endless line is dropped once, and what follows is read', async (t) => {
   const part = Buffer.alloc(700_000, 'x')
-  const { lines, overflows } = split([part, part, part, Buffer.from('\n{"a":1}\r\n\n{"b"')])
+  const { lines, overflows } = await split([part, part, part, Buffer.from('\n{"a":1}\r\n\n{"b"')])
   t.same(lines, ['{"a":1}'])
   t.equal(overflows, 1)
 })

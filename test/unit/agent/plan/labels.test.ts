@@ -1,3 +1,4 @@
+/** One container → the instances and routes that it asks for, in both dialects. */
 import t from 'tap'
 import type { Container } from '../../../../agent/engine/container.js'
 import { readLabels } from '../../../../agent/plan/labels.js'

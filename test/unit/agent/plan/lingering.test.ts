@@ -1,3 +1,4 @@
+/** Routes that outlive the last container of their upstream. */
 import t from 'tap'
 import { LingeringRoutes } from '../../../../agent/plan/lingering.js'
 

@@ -1,3 +1,4 @@
+/** All containers of a host → states, routes, and who is refused. */
 import t from 'tap'
 import type { InstanceRecord } from '../../../../contract/record/records.js'
 import type { RouteRecord } from '../../../../contract/record/route.js'

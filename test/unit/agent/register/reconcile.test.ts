@@ -1,8 +1,9 @@
+/** (wanted, registered) → operations, by properties. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { routePrefix } from '../../../../agent/plan/labels.js'
-import { isOwn, MOST_OPERATIONS, reconcile } from '../../../../agent/register/reconcile.js'
+import { isOwn, COMMIT_OPERATIONS, reconcile } from '../../../../agent/register/reconcile.js'
 import type { Registered } from '../../../../agent/register/reconcile.js'
 import type { RegistryOperation } from '../../../../registry/registry.js'
 
@@ -134,7 +135,7 @@ t.test('many operations go in several commits, the deletes last', async (t) => {
   const wanted = new Map(many(0).map((key) => [key, text(1)]))
   const there = new Map(many(1000).map((key) => [key, { value: text(1), bound: true }]))
   const { commits } = reconcile(wanted, there, new Set(), LEASE)
-  t.ok(commits.every((operations) => operations.length <= MOST_OPERATIONS))
+  t.ok(commits.every((operations) => operations.length <= COMMIT_OPERATIONS))
   const types = commits.map((operations) => [...new Set(operations.map(({ type }) => type))].join())
   t.same(types, ['put', 'put', 'put', 'put', 'put', 'delete', 'delete', 'delete'])
 })

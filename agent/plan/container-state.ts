@@ -2,7 +2,7 @@
 import type { InstanceState } from '../../contract/record/records.js'
 import type { Container } from '../engine/container.js'
 
-/** Why an instance drains after its container was told to stop; also how an agent knows it again after a restart. */
+/** Why an instance drains. An agent that starts again reads from it which runs were stopping. */
 export const STOPPING = 'the container was told to stop'
 
 export interface Observed {
@@ -17,8 +17,11 @@ export interface StateAndReason {
   reason?: string
 }
 
-/** Undefined: there is no process, so nothing is registered. A stop signal stays in force until the container's next start. */
-export function stateOf(container: Container, observed: Observed): StateAndReason | undefined {
+/** Undefined: there is no process, so nothing is registered. */
+export function containerState(
+  container: Container,
+  observed: Observed,
+): StateAndReason | undefined {
   if (container.status === 'stopped') {
     return undefined
   }

@@ -1,10 +1,10 @@
-/** The one lease of an agent: taken up from an earlier life where that is possible, and taken anew when it is lost. */
+/** The one lease of an agent: adopted from its earlier life, else granted; anew when it is lost. */
 import type { Lease, Registry } from '../../registry/registry.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { LeaseMemo } from './lease-memo.js'
 
-export interface ClaimOptions {
+export interface HeldLeaseOptions {
   registry: Registry
   ttlMs: number
   memo: LeaseMemo
@@ -12,12 +12,12 @@ export interface ClaimOptions {
   onLost: () => void
 }
 
-export class Claim {
-  readonly #options: ClaimOptions
+export class HeldLease {
+  readonly #options: HeldLeaseOptions
   #lease: Lease | undefined
   #settled = false
 
-  constructor(options: ClaimOptions) {
+  constructor(options: HeldLeaseOptions) {
     this.#options = options
   }
 
@@ -31,7 +31,7 @@ export class Claim {
   }
 
   /** Rejects when the registry is away. */
-  async take(): Promise<Lease> {
+  async acquire(): Promise<Lease> {
     const { registry, memo, ttlMs, log, onLost } = this.#options
     const old = await memo.read()
     const adopted = old === undefined ? undefined : await this.#adopt(old)
@@ -53,7 +53,7 @@ export class Claim {
     return lease
   }
 
-  /** From now on the next life may take the lease up. Nothing happens when it was lost meanwhile. */
+  /** From now on the next life may adopt the lease. Nothing happens when it was lost meanwhile. */
   async settle(lease: Lease): Promise<void> {
     if (!this.#settled && this.#lease === lease) {
       this.#settled = true

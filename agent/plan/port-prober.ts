@@ -1,14 +1,14 @@
-/** Tries a TCP connection to each target until it is taken once: a container that runs need not listen yet. */
+/** Tries a TCP connection to each target until one is taken: a container may not listen yet. */
 import { connect } from 'node:net'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { targetKey } from './plan.js'
-import type { Target } from './plan.js'
+import type { ProbeTarget } from './plan.js'
 
 const CONNECT_MS = 1000
 const FIRST_MS = 20
 const MOST_MS = 1000
 
-/** Whether a connection was taken within `timeoutMs`. Never rejects: whatever goes wrong is a no. */
+/** Whether a connection was taken within `timeoutMs`. Never rejects: a failure is a no. */
 export function answers(host: string, port: number, timeoutMs = CONNECT_MS): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
@@ -22,16 +22,16 @@ export function answers(host: string, port: number, timeoutMs = CONNECT_MS): Pro
   })
 }
 
-export class Prober {
-  readonly #onAnswer: (target: Target) => void
+export class PortProber {
+  readonly #onAnswer: (target: ProbeTarget) => void
   readonly #running = new Map<string, AbortController>()
 
-  constructor(onAnswer: (target: Target) => void) {
+  constructor(onAnswer: (target: ProbeTarget) => void) {
     this.#onAnswer = onAnswer
   }
 
   /** From now on exactly these are tried; each only until its first answer. */
-  follow(targets: readonly Target[]): void {
+  follow(targets: readonly ProbeTarget[]): void {
     const keys = new Set(targets.map(targetKey))
     for (const [key, controller] of this.#running) {
       if (!keys.has(key)) {
@@ -48,7 +48,7 @@ export class Prober {
     this.follow([])
   }
 
-  #start(target: Target): void {
+  #start(target: ProbeTarget): void {
     const key = targetKey(target)
     if (this.#running.has(key)) {
       return
@@ -59,7 +59,7 @@ export class Prober {
     void this.#tryUntilAnswer(target, controller.signal)
   }
 
-  async #tryUntilAnswer(target: Target, signal: AbortSignal): Promise<void> {
+  async #tryUntilAnswer(target: ProbeTarget, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ firstMs: FIRST_MS, mostMs: MOST_MS })
     while (!signal.aborted) {
       const answered = await answers(target.host, target.port)
