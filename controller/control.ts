@@ -4,7 +4,14 @@ import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
 import type { InstanceConditions } from './state/conditions.js'
 import type { Desired } from './state/desired.js'
-import type { ControlEvent, GatewayView, RegistryView, StreamView, SuspectView } from './views.js'
+import type {
+  ControlEvent,
+  Finding,
+  GatewayView,
+  RegistryView,
+  StreamView,
+  SuspectView,
+} from './views.js'
 
 export interface Control {
   readonly settings: Settings
@@ -18,6 +25,8 @@ export interface Control {
   /** True once the registry was read and the gateway had all of it, and ever after. */
   ready(): boolean
   registryView(): RegistryView
+  /** What is wrong now, the longest first; empty when all is well. */
+  findings(): Finding[]
   gateways(): GatewayView[]
   /** The own gateway's side for connections. */
   stream(): StreamView

@@ -7,13 +7,20 @@ import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { Checker } from './health/checks/checker.js'
 import type { CertificateOf } from './health/checks/trust.js'
 import type { Control } from './control.js'
-import type { ControlEvent } from './views.js'
-import type { SuspectView } from './views.js'
-import type { RegistryView } from './views.js'
-import type { GatewayView } from './views.js'
-import type { StreamView } from './views.js'
+import type {
+  ControlEvent,
+  Finding,
+  GatewayView,
+  RegistryView,
+  StreamView,
+  SuspectView,
+} from './views.js'
 import { isOwnAddress } from './own-addresses.js'
 import { Core } from './core.js'
+import { Agents } from './findings/agents.js'
+import type { Facts } from './findings/facts.js'
+import { Findings } from './findings/findings.js'
+import { SOURCES } from './findings/sources.js'
 import type { InstanceConditions } from './state/conditions.js'
 import { instanceState } from './state/desired.js'
 import type { Desired } from './state/desired.js'
@@ -38,7 +45,8 @@ export interface ControllerOptions {
   makeChecks?: MakeChecks
 }
 
-const PREFIXES = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/', 'gateways/']
+const OF_TABLE = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/']
+const PREFIXES = [...OF_TABLE, 'gateways/', 'hosts/']
 /** Short, while callers of other controllers may wait for what is published. */
 const PUBLISH_MS = 50
 const PUBLISH_ALONE_MS = 1000
@@ -55,11 +63,14 @@ export class Controller implements Control {
   readonly #foreign: ForeignGateways
   readonly #gateways: Gateways
   readonly #publisher: Publisher
+  readonly #agents = new Agents()
+  readonly #findings: Findings
   readonly #waiters = new Waiters()
   readonly #listeners = new Set<(event: ControlEvent) => void>()
   #watch: Watch | undefined
   #drainTimer: NodeJS.Timeout | undefined
   #connected = false
+  #awayReason: string | undefined
   #syncedAtMs: number | undefined
 
   /** Rejects with `invalid` when the home's gateway id is none. */
@@ -95,7 +106,8 @@ export class Controller implements Control {
       read: () => this.#gateways.record(),
       debounceMs: () => (this.#gateways.isWatched ? PUBLISH_MS : PUBLISH_ALONE_MS),
     })
-    this.metrics = new Metrics(log, this.#core, () => this.registryView())
+    this.#findings = this.#makeFindings()
+    this.metrics = new Metrics(log, this.#core, () => this.registryView(), this.#findings)
   }
 
   /** Begins to follow the registry and to push. */
@@ -105,13 +117,15 @@ export class Controller implements Control {
       onListing: (listing, restored) => {
         this.#core.state.listing(listing, restored)
         this.#onGateways(this.#foreign.listing(listing))
+        this.#agents.listing(listing)
         this.#core.changed()
         this.#waiters.look()
       },
       onChanges: (changes, revision) => {
         this.#core.state.changes(changes, revision)
         this.#onGateways(this.#foreign.changes(changes))
-        if (changes.some(({ key }) => !key.startsWith('gateways/'))) {
+        this.#agents.changes(changes)
+        if (changes.some(({ key }) => OF_TABLE.some((prefix) => key.startsWith(prefix)))) {
           this.#core.changed()
         }
         this.#waiters.look()
@@ -119,6 +133,7 @@ export class Controller implements Control {
       onConnected: (connected, reason) => this.#onConnected(connected, reason),
     })
     this.#publisher.start()
+    this.#findings.start()
     this.#drainTimer = setInterval(() => {
       if (this.#gateways.isWatched) {
         this.#publisher.wake()
@@ -129,6 +144,7 @@ export class Controller implements Control {
   /** Ends the push and the writing that are under way. The registry stays open. */
   async close(): Promise<void> {
     clearInterval(this.#drainTimer)
+    this.#findings.close()
     await this.#watch?.close()
     await Promise.all([this.#core.close(), this.#publisher.close()])
   }
@@ -149,7 +165,12 @@ export class Controller implements Control {
     const kind = this.settings.registry.split(':')[0] ?? ''
     const connected = this.#connected
     const isCurrent = connected && this.#core.state.listed
-    return { kind, connected, syncedAtMs: isCurrent ? Date.now() : this.#syncedAtMs }
+    const reason = connected ? undefined : this.#awayReason
+    return { kind, connected, syncedAtMs: isCurrent ? Date.now() : this.#syncedAtMs, reason }
+  }
+
+  findings(): Finding[] {
+    return this.#findings.list()
   }
 
   gateways(): GatewayView[] {
@@ -192,6 +213,28 @@ export class Controller implements Control {
 
   ownAddresses(): ReadonlySet<string> {
     return this.#own
+  }
+
+  #makeFindings(): Findings {
+    const facts: Facts = {
+      settings: this.settings,
+      gatewayId: this.gatewayId,
+      desired: () => this.desired(),
+      conditionsOf: (upstream) => this.conditionsOf(upstream),
+      registryView: () => this.registryView(),
+      gateways: () => this.gateways(),
+      suspects: () => this.suspects(),
+      refused: () => this.#core.state.refused(),
+      agents: () => this.#agents.views(),
+      fileError: () => this.#core.fallback.error,
+      tableFreeBytes: () => this.#core.link?.freeBytes,
+    }
+    const onChange = ({ code, subject, message }: Finding, state: 'begun' | 'ended') => {
+      const about = { code, ...(subject !== undefined && { subject }) }
+      const { revision } = this.desired()
+      this.#emit({ type: 'finding', revision, ...about, state, message })
+    }
+    return new Findings({ facts, sources: SOURCES, log: this.log, onChange })
   }
 
   #makeCore(suspects: SuspectOptions, makeChecks: MakeChecks): Core {
@@ -252,6 +295,7 @@ export class Controller implements Control {
       this.log.info('the registry is reached')
     }
     this.#connected = connected
+    this.#awayReason = reason
     this.#core.connected(connected)
     const { revision } = this.desired()
     this.#emit({ type: 'registry', revision, connected, ...(reason !== undefined && { reason }) })

@@ -4,6 +4,8 @@ import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import { soonest } from './table/certificate-plan.js'
 import type { RegistryView } from './views.js'
+import { CURES } from './findings/codes.js'
+import type { Findings } from './findings/findings.js'
 import type { Core } from './core.js'
 import { instanceState } from './state/desired.js'
 import type { Desired } from './state/desired.js'
@@ -27,7 +29,12 @@ export class Metrics {
   readonly #log: Logger
   readonly #core: Core
 
-  constructor(log: Logger, core: Core, registryView: () => RegistryView) {
+  constructor(
+    log: Logger,
+    core: Core,
+    registryView: () => RegistryView,
+    findings: Pick<Findings, 'list'>,
+  ) {
     this.#log = log
     this.#core = core
     const pushes = 'Pushes to the gateway that failed, by reason'
@@ -49,6 +56,20 @@ export class Metrics {
     this.#gateway()
     this.#events()
     this.#certificates()
+    this.#findings(findings)
+  }
+
+  #findings(findings: Pick<Findings, 'list'>): void {
+    new Gauge({
+      name: 'sluice_finding',
+      help: 'What is wrong now, by code: how many there are of each; 0 for the rest',
+      labelNames: ['code'],
+      registers: [this.registry],
+      collect() {
+        Object.keys(CURES).forEach((code) => this.set({ code }, 0))
+        findings.list().forEach(({ code }) => this.inc({ code }))
+      },
+    })
   }
 
   #counter<L extends string>(name: string, help: string, label: L): Counter<L> {

@@ -1,6 +1,7 @@
 /** What the controller shows of itself: gateways, registry, suspects, events. */
 import type { Code } from '../contract/codes.js'
 import type { GatewayCondition } from '../contract/record/records.js'
+import type { FindingCode } from './findings/codes.js'
 
 export interface StreamView {
   /** Ports that are open for routes, such as `9100-9104 9106`. */
@@ -40,6 +41,36 @@ export interface RegistryView {
   connected: boolean
   /** Unix milliseconds of the last time the registry was known to agree; undefined before the first. */
   syncedAtMs: number | undefined
+  /** Why it is not connected, for people, where that is known. */
+  reason?: string | undefined
+}
+
+/** A value of the registry that is not served as it stands. */
+export interface RefusedView {
+  key: string
+  /** Which field, and what is wrong with it. */
+  message: string
+  sinceAtMs: number
+}
+
+/** An agent that is alive, as its `hosts/<id>` record says. */
+export interface AgentView {
+  id: string
+  /** Set while its container engine cannot be reached. */
+  engine?: { reason: string; sinceAtMs: number }
+}
+
+/** One thing that is wrong with the running system. */
+export interface Finding {
+  code: FindingCode
+  /** What it is about, such as an upstream's name, a gateway's id or a registry key. */
+  subject?: string
+  /** Unix milliseconds. */
+  sinceAtMs: number
+  /** What is so, and what it means for requests. */
+  message: string
+  /** What to do about it. */
+  cure: string
 }
 
 /** A removal that is not believed yet. */
@@ -71,5 +102,13 @@ export type ControlEvent =
       /** As the own gateway has it now. */
       state: string
       reason?: string
+    }
+  | {
+      type: 'finding'
+      revision: number
+      code: FindingCode
+      subject?: string
+      state: 'begun' | 'ended'
+      message: string
     }
   | { type: 'suspect'; revision: number; upstream: string; instances: string[]; reason: string }

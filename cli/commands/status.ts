@@ -92,32 +92,55 @@ async function sumUpstreams(client: ApiClient): Promise<Sums> {
   return sums
 }
 
-/** Not ready answers 503, which is an answer like any other here. */
-async function readiness(client: ApiClient): Promise<{ ready: boolean; reason?: string }> {
-  try {
-    await client.call({ method: 'GET', path: '/readyz' })
-    return { ready: true }
-  } catch (error) {
-    return { ready: false, reason: error instanceof Error ? error.message : String(error) }
+interface Finding {
+  code: string
+  subject?: string
+  sinceAtMs: number
+  message: string
+  cure: string
+}
+
+interface Verdict {
+  well: boolean
+  ready: boolean
+  reason?: string
+  findings: Finding[]
+}
+
+function getVerdict(client: ApiClient): Promise<Verdict> {
+  return client.call({ method: 'GET', path: pathOf('status') }) as Promise<Verdict>
+}
+
+/** What is wrong, since when, and what to do about it. */
+function findingLines({ code, subject, sinceAtMs, message, cure }: Finding): string[] {
+  const about = subject === undefined ? code : `${code} ${subject}`
+  const since = age(Math.max(0, Date.now() - sinceAtMs))
+  return [`${about} (for ${since}): ${message}`, `  to do: ${cure}`]
+}
+
+function verdictLine({ well, ready, reason = '', findings }: Verdict): string {
+  if (!ready) {
+    return `not ready: ${reason}`
   }
+  return well ? 'ready' : `ready to serve, but not well: ${findings.length} finding(s), above`
 }
 
 export const status: Command = {
   name: 'status',
   usage: '',
   positionals: [0, 0],
-  summary: 'say in short how Sluice is; exit code 1 when a part is not well',
+  summary: 'say in short how Sluice is and what is wrong; exit code 1 when it is not well',
   options: {},
   settings: 'client',
   async run({ connect, print, json }) {
     const client = connect()
     const { gateways: found } = await getGateways(client)
     const sums = await sumUpstreams(client)
-    const { ready, reason } = await readiness(client)
     const { suspects } = await getSuspects(client)
-    const well = ready && suspects.length === 0 && found.length > 0 && found.every(isLevel)
+    const verdict = await getVerdict(client)
+    const { well, ready, findings } = verdict
     if (json) {
-      print(JSON.stringify({ well, ready, ...sums, suspects, gateways: found }))
+      print(JSON.stringify({ well, ready, findings, ...sums, suspects, gateways: found }))
       return well ? 0 : 1
     }
     print(
@@ -130,12 +153,8 @@ export const status: Command = {
       print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)
       conditionLines(gateway).forEach(print)
     }
-    for (const { upstream, instances, reason: why } of suspects) {
-      print(
-        `suspect: ${instances.length} of ${upstream} serve on; ${why} ("sluice confirm" ends that)`,
-      )
-    }
-    print(ready ? 'ready' : `not ready: ${reason ?? ''}`)
+    findings.flatMap(findingLines).forEach(print)
+    print(verdictLine(verdict))
     return well ? 0 : 1
   },
 }

@@ -87,6 +87,8 @@ export interface GatewayRecord {
 export interface HostRecord {
   address: string
   containers: number
+  /** Set while its container engine cannot be reached: why, for people, and since when (Unix milliseconds). */
+  engine?: { reason: string; sinceAtMs: number }
 }
 
 /** The host in Sluice's spelling, or why it is refused. */

@@ -24,6 +24,7 @@ import { listenError, listenLocal } from './http/listen.js'
 import type { LocalSockets } from './http/listen.js'
 import { registerOpenApi } from './http/openapi.js'
 import { registerReads } from './read/reads.js'
+import { registerStatus } from './read/status.js'
 import { registryRoutes } from './registry/routes.js'
 import { loadToken } from './http/token.js'
 import { Touched } from './change/last-touched.js'
@@ -123,6 +124,7 @@ async function registerRoutes(app: FastifyInstance, context: ApiContext): Promis
   const ownAddresses = () => context.control.ownAddresses()
   await app.register(registryRoutes, { registry, log, addresses: settings, ownAddresses })
   registerHealth(app, context)
+  registerStatus(app, context)
   registerReads(app, context)
   registerCalls(app, context)
   registerBatch(app, context)

@@ -16,6 +16,7 @@ import type { Checked } from '../../contract/guard/checked.js'
 import type { Logger } from '../../runtime/logger.js'
 import { readCertificate } from './certificate.js'
 import type { Certificate } from './certificate.js'
+import type { RefusedView } from '../views.js'
 
 export interface AdmitOptions {
   policy: AddressPolicy
@@ -44,8 +45,8 @@ function verdict<T>(checked: Checked<T>, admit: (record: T) => Admitted): Verdic
 
 export class Border {
   readonly #options: AdmitOptions
-  /** What was said about a key already, so that a listing every minute does not say it again. */
-  readonly #said = new Map<string, string>()
+  /** What was logged about a key already, so that a listing every minute does not log it again. */
+  readonly #refused = new Map<string, RefusedView>()
 
   constructor(options: AdmitOptions) {
     this.#options = options
@@ -60,7 +61,7 @@ export class Border {
       found = { ok: false, field: 'json', message: 'must be JSON' }
     }
     if (found.ok) {
-      this.#said.delete(key)
+      this.forget(key)
       return found.value
     }
     this.refuse(key, found.field, found.message)
@@ -68,16 +69,22 @@ export class Border {
   }
 
   refuse(key: string, field: string, message: string): void {
-    const said = `${field} ${message}`
-    if (this.#said.get(key) !== said) {
-      this.#said.set(key, said)
+    const what = `${field} ${message}`
+    if (this.#refused.get(key)?.message !== what) {
+      const sinceAtMs = this.#refused.get(key)?.sinceAtMs ?? Date.now()
+      this.#refused.set(key, { key, message: what, sinceAtMs })
       this.#options.log.warn({ key, field, why: message }, 'registry value refused')
       this.#options.onRejected(/^[a-z]+/i.exec(field)?.[0] ?? 'shape')
     }
   }
 
+  /** What stands in the registry and was refused. */
+  refused(): RefusedView[] {
+    return [...this.#refused.values()]
+  }
+
   forget(key: string): void {
-    this.#said.delete(key)
+    this.#refused.delete(key)
   }
 
   #check(key: AdmittedKey, value: unknown): Verdict {

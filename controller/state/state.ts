@@ -7,7 +7,7 @@ import { Addresses } from './shared-addresses.js'
 import { Border } from './border.js'
 import type { AdmitOptions, AdmittedKey } from './border.js'
 import type { ControlEvent } from '../views.js'
-import type { SuspectView } from '../views.js'
+import type { RefusedView, SuspectView } from '../views.js'
 import { instanceState } from './desired.js'
 import type { Desired } from './desired.js'
 import { Losses } from './recent-losses.js'
@@ -136,6 +136,11 @@ export class State {
     if (revision <= this.#known) {
       this.#know(revision)
     }
+  }
+
+  /** Values of the registry that are not served as they stand. */
+  refused(): RefusedView[] {
+    return this.#border.refused()
   }
 
   suspects(): SuspectView[] {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isOwnAddress } from '../../controller/own-addresses.js'
 import type { InstanceConditions } from '../../controller/state/conditions.js'
 import type { Control } from '../../controller/control.js'
-import type { ControlEvent } from '../../controller/views.js'
+import type { Finding, ControlEvent } from '../../controller/views.js'
 import type { GatewayView } from '../../controller/views.js'
 import { State } from '../../controller/state/state.js'
 import { DEFAULT_SUSPECTS } from '../../controller/state/suspects.js'
@@ -70,6 +70,8 @@ const NONE: InstanceConditions = new Map()
 export interface TestControl extends Control {
   /** Gateways as the test wants them seen; none at first, so that everything is applied at once. */
   readonly gatewayViews: GatewayView[]
+  /** What is wrong now. */
+  readonly foundNow: Finding[]
   /** In-flight requests by `<upstream>/<id>`; undefined: the gateway cannot tell. 0 when not set. */
   readonly inFlight: Map<string, number | undefined>
   /** By upstream; none at first. */
@@ -118,6 +120,7 @@ export async function startControl(
   )
   await until(() => state.listed)
   const gatewayViews: GatewayView[] = []
+  const foundNow: Finding[] = []
   const inFlight = new Map<string, number | undefined>()
   const conditions = new Map<string, InstanceConditions>()
   const behind = (revision: number) =>
@@ -134,6 +137,8 @@ export async function startControl(
     conditionsOf: (upstream) => conditions.get(upstream) ?? NONE,
     ready: options.ready ?? (() => true),
     registryView: () => ({ kind: 'embedded', connected: !isDeaf, syncedAtMs: Date.now() }),
+    findings: () => foundNow,
+    foundNow,
     gateways: () => gatewayViews,
     stream: () => ({ ports: '9100-9109', tuned: '9105-9109', passthrough: true, connected: true }),
     suspects: () => state.suspects(),

@@ -34,12 +34,13 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   ],
   agent: [['engine'], ['plan'], ['register', 'print.ts'], ['agent.ts'], ['main.ts']],
   controller: [
+    ['findings/codes.ts'],
     ['views.ts', 'own-addresses.ts', 'pool'],
     ['state'],
     ['control.ts', 'table', 'health/checks', 'certificates'],
     ['health', 'fallback'],
     ['push'],
-    ['gateways'],
+    ['gateways', 'findings'],
     ['core.ts'],
     ['metrics.ts'],
     ['controller.ts'],
@@ -61,7 +62,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
 const SEES: Record<string, RegExp> = {
   'njs/admin': /^njs\/(admin|memory)\//,
   'controller/api':
-    /^controller\/(api|state|table)\/|^controller\/(control|own-addresses|views)\.ts$/,
+    /^controller\/(api|state|table)\/|^controller\/(control|own-addresses|views|findings\/codes)\.ts$/,
 }
 
 /** The command line starts the parts, so these files also know where each of them begins. */

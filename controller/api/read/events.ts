@@ -13,7 +13,7 @@ import { EventsQuery } from '../schemas/common.js'
 const MOST_CLIENTS = 100
 const HEARTBEAT_MS = 15_000
 const RETRY_MS = 1_000
-const EVENTS = 'Events: change, health, gateway, registry, suspect, reset'
+const EVENTS = 'Events: change, health, gateway, registry, suspect, finding, reset'
 
 export function registerEvents(
   app: FastifyInstance,

@@ -4,6 +4,7 @@ import { SluiceError } from '../../../runtime/errors.js'
 import { showSoonest } from '../change/certificates.js'
 import type { ApiContext } from '../context.js'
 import { showGateway } from './gateways.js'
+import { reasonNotReady, showStatus } from './status.js'
 import { readAnswers, textAnswers } from '../http/openapi.js'
 import { NoQuery, VerboseQuery } from '../schemas/common.js'
 import * as shapes from '../schemas/state.js'
@@ -53,22 +54,14 @@ function registerMetrics(app: FastifyInstance, { metrics }: ApiContext): void {
 }
 
 function notReady(control: Control): SluiceError {
-  const { kind, connected, syncedAtMs } = control.registryView()
-  if (!connected || syncedAtMs === undefined) {
-    return new SluiceError('registry_unavailable', `the registry (${kind}) was not read yet`)
-  }
-  const reasons = control
-    .gateways()
-    .flatMap(({ id, reason }) => (reason ? [`${id}: ${reason}`] : []))
-  const why = reasons.length > 0 ? `: ${reasons.join('; ')}` : ''
-  return new SluiceError('gateway_unavailable', `no gateway had all of it yet${why}`)
+  const { code, reason } = reasonNotReady(control)
+  return new SluiceError(code, reason)
 }
 
 function details(control: Control): object {
   const { kind, connected, syncedAtMs } = control.registryView()
   return {
-    ready: true,
-    revision: control.desired().revision,
+    ...showStatus(control),
     registry: { kind, connected, syncedAtMs: syncedAtMs ?? null },
     gateways: control.gateways().map(showGateway),
     suspects: control.suspects().length,

@@ -2,7 +2,7 @@
 import type { AddressPolicy } from '../../../contract/guard/address.js'
 import { AGENT_ROUTES, parseKey } from '../../../contract/keys.js'
 import { isWhole } from '../../../contract/guard/names.js'
-import { isObject } from '../../../contract/guard/checked.js'
+import { isObject, isText } from '../../../contract/guard/checked.js'
 import { checkInstance } from '../../../contract/record/records.js'
 import { checkRoute } from '../../../contract/record/route.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -129,7 +129,7 @@ function checkHostRecord(record: unknown, at: string): void {
   if (!isObject(record)) {
     throw invalid(`${at}.value`, 'must be an object')
   }
-  const { address, containers, ...others } = record
+  const { address, containers, engine, ...others } = record
   const [extra] = Object.keys(others)
   if (extra !== undefined) {
     throw invalid(`${at}.value.${extra}`, 'is not a known field')
@@ -139,6 +139,11 @@ function checkHostRecord(record: unknown, at: string): void {
   }
   if (!isWhole(containers, 0, 1_000_000)) {
     throw invalid(`${at}.value.containers`, 'must be a number of containers')
+  }
+  const { reason = '', sinceAtMs = 0 } = isObject(engine) ? engine : {}
+  const isEngine = engine === undefined || isObject(engine)
+  if (!isEngine || !isText(reason, 300) || !isWhole(sinceAtMs, 0, Number.MAX_SAFE_INTEGER)) {
+    throw invalid(`${at}.value.engine`, 'must be {reason, sinceAtMs}')
   }
 }
 

@@ -1,5 +1,6 @@
 /** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
+import { CURES } from '../../findings/codes.js'
 import { actionFields } from './action.js'
 import { Soonest } from './certificate.js'
 import { PeerProtocol, PeerTlsAnswer, PolicyAnswer } from './policy.js'
@@ -109,10 +110,36 @@ export const Explained = Type.Object(
   closed,
 )
 
+const Finding = Type.Object(
+  {
+    code: words(...Object.keys(CURES)),
+    subject: maybe(Type.String({ description: 'What it is about', examples: ['web'] })),
+    sinceAtMs: Type.Number({ description: 'Unix milliseconds' }),
+    message: Type.String({ description: 'What is so, and what it means for requests' }),
+    cure: Type.String({ description: 'What to do about it' }),
+  },
+  closed,
+)
+const verdict = {
+  well: Type.Boolean({ description: 'Ready, and nothing is wrong' }),
+  findings: Type.Array(Finding, { description: 'What is wrong, the longest first' }),
+}
+export const Status = Type.Object(
+  {
+    ...verdict,
+    ready: Type.Boolean({ description: 'The gateway may serve' }),
+    reason: maybe(Type.String({ description: 'Why it is not ready' })),
+    revision: Revision,
+  },
+  closed,
+)
+
 export const Alive = Type.Object({ status: Type.Literal('ok') }, closed)
 export const Ready = Type.Object(
   {
     ready: Type.Literal(true),
+    well: maybe(verdict.well),
+    findings: maybe(verdict.findings),
     revision: maybe(Revision),
     registry: maybe(
       Type.Object(

@@ -1072,6 +1072,7 @@ t.test('every documented path is real, and every real one documented', async (t)
     '/v1/events': ['get'],
     '/healthz': ['get'],
     '/readyz': ['get'],
+    '/v1/status': ['get'],
     '/metrics': ['get'],
     '/openapi.json': ['get'],
   }

@@ -1,0 +1,27 @@
+/**
+ * Everything that can be wrong with a running Sluice: its code, and what to do about it. A new finding is a line here,
+ * and a few lines in a source (`sources.ts` lists them). Codes never change.
+ */
+export const CURES = {
+  registry_away: 'bring the registry back, or make the way to it work; Sluice reconnects by itself',
+  registry_full:
+    'compact and defragment etcd, or raise --quota-backend-bytes, then disarm its alarm (etcdctl alarm disarm)',
+  values_refused: 'write the record again, valid, or delete its key',
+  certificate_expired: 'put a renewed certificate under the same id (sluice certificates put)',
+  certificate_ending: 'renew it now: whoever renews by the book has done so when a third was left',
+  upstream_down:
+    'start an instance, undrain one, or look at why they are down (sluice upstreams show)',
+  gateway_away:
+    'start that gateway, or look into its logs; one that is gone for good ends by itself',
+  gateway_behind: 'look at the reason; when it is gone, the gateway catches up by itself',
+  stream_away:
+    'look into logs/error.log of nginx: its part for connections does not answer the controller',
+  table_full: 'give the table more memory (SLUICE_TABLE_SIZE) and restart nginx, or remove routes',
+  table_nearly_full: 'give the table more memory (SLUICE_TABLE_SIZE) and restart nginx soon',
+  configuration_refused: 'mend what nginx names; it is tried again with the next change',
+  fallback_stale: 'mend what is named; until then a restarted nginx begins with the file before',
+  removals_held: 'start what was lost, or confirm that it is gone (sluice confirm)',
+  engine_away: 'start the container engine, or mend SLUICE_DOCKER of that agent',
+} as const
+
+export type FindingCode = keyof typeof CURES

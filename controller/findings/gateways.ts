@@ -1,0 +1,81 @@
+/** Findings about gateways: those that do not have what the registry says, and tables that are full. */
+import type { GatewayView } from '../views.js'
+import type { Observation, Source } from './facts.js'
+
+/** A reload of nginx, or a controller that is just starting, is no finding. */
+const AWAY_GRACE_MS = 2000
+const BEHIND_GRACE_MS = 5000
+/** Of the table's memory; below this part a burst of registrations may not fit. */
+const LEAST_FREE = 0.1
+
+export const gatewaysAway: Source = ({ gateways }) => gateways().flatMap(observe)
+
+function observe(gateway: GatewayView): Observation[] {
+  const { id, applied, desired, connected, code, reason } = gateway
+  const why = reason === undefined ? '' : ` (${reason})`
+  if (code === 'table_full') {
+    const message = `the table of gateway ${id} is full${why}; it serves what it had before`
+    return [{ code: 'table_full', subject: id, message }]
+  }
+  if (!connected) {
+    const message =
+      `gateway ${id} is not connected${why}; ` +
+      'if its nginx runs, it serves what it last had, and no change reaches it'
+    return [{ code: 'gateway_away', subject: id, message, graceMs: AWAY_GRACE_MS }]
+  }
+  if (applied < desired) {
+    const message =
+      `gateway ${id} is at revision ${applied}, not ${desired}${why}; ` +
+      'it serves what it had, drained instances included'
+    return [{ code: 'gateway_behind', subject: id, message, graceMs: BEHIND_GRACE_MS }]
+  }
+  return []
+}
+
+export const streamAway: Source = ({ gateways, desired, gatewayId }) => {
+  const own = gateways().find(({ id }) => id === gatewayId)
+  const { connected = true, reason } = own?.stream ?? {}
+  if (own?.connected !== true || connected || desired().streamRoutes.size === 0) {
+    return []
+  }
+  const why = reason === undefined ? '' : `: ${reason}`
+  const message = `gateway ${gatewayId} does not serve TCP, UDP and TLS routes as they are${why}`
+  return [{ code: 'stream_away', subject: gatewayId, message, graceMs: AWAY_GRACE_MS }]
+}
+
+export const tableNearlyFull: Source = ({ gateways, gatewayId, settings, tableFreeBytes }) => {
+  const own = gateways().find(({ id }) => id === gatewayId)
+  const free = tableFreeBytes()
+  if (own?.connected !== true || free === undefined || own.code === 'table_full') {
+    return []
+  }
+  const part = free / settings.tableBytes
+  if (part >= LEAST_FREE) {
+    return []
+  }
+  const message =
+    `${Math.floor(part * 100)} % of the table's memory is free at gateway ${gatewayId}; ` +
+    'when it is full, changes are applied no more'
+  return [{ code: 'table_nearly_full', subject: gatewayId, message }]
+}
+
+export const files: Source = ({ settings, fileError }) => {
+  const error = fileError()
+  if (error === undefined) {
+    return []
+  }
+  return settings.mode === 'file'
+    ? [
+        {
+          code: 'configuration_refused',
+          message: `nginx was not given the last change: ${error}; it serves what it had before`,
+        },
+      ]
+    : [
+        {
+          code: 'fallback_stale',
+          message: `the fallback file is not current: ${error}; requests are served as they should be`,
+          graceMs: BEHIND_GRACE_MS,
+        },
+      ]
+}

@@ -1,0 +1,41 @@
+/** Findings about the registry, and about what stands in it. */
+import type { Source } from './facts.js'
+
+/** Each is one finding, so that one bad tool does not bury the rest. */
+const MOST_SHOWN = 20
+
+export const registryAway: Source = ({ registryView }) => {
+  const { kind, connected, syncedAtMs, reason } = registryView()
+  if (connected) {
+    return []
+  }
+  const why = reason === undefined ? '' : `: ${reason}`
+  const message =
+    `the registry (${kind}) cannot be reached${why}; ` +
+    'requests are served as before, and no change can be made'
+  return [
+    { code: 'registry_away', message, ...(syncedAtMs !== undefined && { sinceAtMs: syncedAtMs }) },
+  ]
+}
+
+export const valuesRefused: Source = ({ refused }) => {
+  const all = refused()
+  const shown = all.slice(0, MOST_SHOWN).map(({ key, message, sinceAtMs }) => {
+    const means = 'it is served as it last was, or not at all'
+    const what = `the value at ${key} is refused: ${message}; ${means}`
+    return { code: 'values_refused' as const, subject: key, message: what, sinceAtMs }
+  })
+  if (all.length <= MOST_SHOWN) {
+    return shown
+  }
+  const message = `${all.length - MOST_SHOWN} more values of the registry are refused; see the log`
+  return [...shown, { code: 'values_refused', subject: '(others)', message }]
+}
+
+export const removalsHeld: Source = ({ suspects }) =>
+  suspects().map(({ upstream, instances, reason, sinceAtMs }) => ({
+    code: 'removals_held' as const,
+    ...(upstream !== '' && { subject: upstream }),
+    message: `${instances.length} removals are not believed: ${reason}; what was removed serves on`,
+    sinceAtMs,
+  }))

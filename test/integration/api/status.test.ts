@@ -1,0 +1,93 @@
+/** One verdict, from one list: with a real etcd, a real nginx and real instances. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { openEtcd } from '../../../registry/etcd/registry.js'
+import { silentLogger as log } from '../../../runtime/logger.js'
+import { startEtcd } from '../../../lab/engines/etcd.js'
+import { freePort } from '../../../lab/ports.js'
+import { repository } from '../../../lab/tools.js'
+import { until } from '../../../lab/until.js'
+import { startControlled } from '../../support/controlled.js'
+import { noEtcdSettings } from '../../support/registry-subjects.js'
+
+t.setTimeout(170_000)
+
+const run = promisify(execFile)
+const main = join(repository, 'cli/main.ts')
+
+t.test('status, /readyz, metrics and events tell the same of what is wrong', async (t) => {
+  const etcd = await startEtcd()
+  t.teardown(() => etcd.stop())
+  const url = `etcd://127.0.0.1:${etcd.clientPort}`
+  const registry = openEtcd({ url, cluster: 'main', settings: noEtcdSettings, log })
+  t.teardown(() => registry.close())
+  const it = await startControlled(t, { rig: 'njs', registry, settings: { registry: url } })
+  const events: string[] = []
+  t.teardown(
+    it.controller.subscribe((event) => {
+      if (event.type === 'finding') {
+        events.push(`${event.code} ${event.state}`)
+      }
+    }),
+  )
+  const status = async () => (await it.call('GET', '/v1/status')).body
+  const codes = async (): Promise<string[]> =>
+    (await status()).findings.map(({ code }: { code: string }) => code)
+  const becomes = async (...wanted: string[]) =>
+    until(async () => (await codes()).join() === wanted.join(), { what: wanted.join() || 'well' })
+  const sluice = async (...args: string[]) => {
+    const words = ['--import', 'tsx', main, 'status', '--home', it.gateway.home, ...args]
+    return run(process.execPath, words, { cwd: repository }).then(
+      ({ stdout }) => ({ code: 0, stdout }),
+      (error: { code: number; stdout: string }) => error,
+    )
+  }
+
+  await becomes()
+  t.match(await status(), { well: true, ready: true, findings: [] })
+  t.match(await sluice(), { code: 0, stdout: /\nready\n$/ })
+
+  const dead = { host: '127.0.0.1', port: await freePort() }
+  const check = { type: 'tcp', intervalMs: 500, timeoutMs: 200, fall: 1 }
+  t.equal((await it.call('PUT', '/v1/upstreams/web', { policy: { check } })).status, 201)
+  await it.call('PUT', '/v1/upstreams/web/instances/a', dead)
+  await becomes('upstream_down')
+  t.match(await status(), {
+    well: false,
+    ready: true,
+    findings: [{ subject: 'web', message: /502 or 503/, cure: /./, sinceAtMs: Number }],
+  })
+  await registry.commit([{ type: 'put', key: 'routes/bad', value: '{"hosts": 7}' }])
+  await becomes('upstream_down', 'values_refused')
+  const ready = (await it.call('GET', '/readyz?verbose')).body
+  t.match(ready, { ready: true, well: false, findings: (await status()).findings })
+  const metrics = String((await it.call('GET', '/metrics')).body)
+  t.match(metrics, /^sluice_finding\{code="values_refused"\} 1$/m)
+  t.match(metrics, /^sluice_finding\{code="registry_away"\} 0$/m)
+  const told = await sluice()
+  t.equal(told.code, 1)
+  t.match(told.stdout, /\nupstream_down web \(for .*\): .*only instance is down/)
+  t.match(told.stdout, /\nvalues_refused routes\/bad .*\n {2}to do: /)
+  t.match(told.stdout, /not well: 2 finding/)
+
+  await etcd.kill9()
+  await until(async () => (await codes()).includes('registry_away'))
+  t.equal((await it.call('GET', '/readyz')).status, 200, 'it may serve all the same')
+  t.equal(JSON.parse((await sluice('--json')).stdout).ready, true)
+  await etcd.restart()
+  await until(async () => !(await codes()).includes('registry_away'))
+  await registry.commit([{ type: 'delete', key: 'routes/bad' }])
+  await it.call('DELETE', '/v1/upstreams/web?force=true')
+  await becomes()
+  await until(() => events.length === 6, { what: 'each to begin and to end' })
+  t.same([...events].sort(), [
+    'registry_away begun',
+    'registry_away ended',
+    'upstream_down begun',
+    'upstream_down ended',
+    'values_refused begun',
+    'values_refused ended',
+  ])
+})
