@@ -30,7 +30,7 @@ export interface CertificateOptions {
 }
 
 /** Texts, as the API takes them. */
-export interface Pem {
+export type Pem = {
   certificate: string
   privateKey: string
 }
