@@ -1,8 +1,9 @@
 /** The id of the agent's lease in a file of its home: the agent's next life adopts the lease. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { messageOf, systemCode } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
+import { writeWhole } from '../../runtime/whole-file.js'
 
 export class LeaseMemo {
   readonly #path: string
@@ -31,11 +32,9 @@ export class LeaseMemo {
 
   /** Only once everything of ours is under this lease: the next life relies on it. Never rejects. */
   async write(lease: string): Promise<void> {
-    const partial = `${this.#path}.new`
     try {
       await mkdir(dirname(this.#path), { recursive: true })
-      await writeFile(partial, JSON.stringify({ scope: this.#scope, lease }), { mode: 0o600 })
-      await rename(partial, this.#path)
+      await writeWhole(this.#path, JSON.stringify({ scope: this.#scope, lease }), 0o600)
     } catch (error) {
       const fields = { path: this.#path, reason: messageOf(error) }
       this.#log.warn(fields, 'lease memo not written; the next start takes a new lease')

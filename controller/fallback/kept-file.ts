@@ -1,11 +1,12 @@
 /** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Doorbell } from '../../runtime/doorbell.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { Backoff, pause } from '../../runtime/retry.js'
-import { readIfThere, seal, sha256, unseal, writeWhole } from './whole-files.js'
+import { Loop } from '../../runtime/loop.js'
+import { pause } from '../../runtime/retry.js'
+import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
+import { seal, sha256, unseal } from './sealed-text.js'
 
 export interface Candidate {
   body: string
@@ -105,10 +106,8 @@ export async function recoverFallback(
 
 export class Fallback {
   readonly #options: FallbackOptions
-  readonly #stop = new AbortController()
-  readonly #backoff = new Backoff(RETRY)
-  readonly #wake = new Doorbell()
-  #running: Promise<void> | undefined
+  readonly #loop: Loop
+  #isOpen = false
   #isStale = false
   #body: string | undefined
   #revision = 0
@@ -119,6 +118,11 @@ export class Fallback {
 
   constructor(options: FallbackOptions) {
     this.#options = options
+    this.#loop = new Loop({
+      round: (loop) => this.#round(loop),
+      onError: (error) => this.#failed(error),
+      retry: RETRY,
+    })
   }
 
   /** Revision of the file in force that this process wrote or found equal; 0 before that. */
@@ -134,43 +138,38 @@ export class Fallback {
   /** The desired state may be another one now. */
   offer(): void {
     this.#isStale = true
-    this.#wake.ring()
-    this.#running ??= this.#run()
+    this.#loop.bell.ring()
+    this.#loop.start()
   }
 
   /** Writes what is waiting, once, without the debounce; gives up on an error. */
   async close(): Promise<void> {
-    this.#stop.abort()
-    this.#wake.ring()
-    await this.#running
+    await this.#loop.close()
     if (this.#isStale && !this.#isHeld()) {
       await this.#write().catch((error: unknown) => this.#failed(error))
     }
   }
 
-  async #run(): Promise<void> {
-    await this.#open()
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      await this.#wake.wait(this.#isStale ? 0 : 60_000)
-      if (!this.#isStale || signal.aborted) {
-        continue
-      }
-      const { debounceMs, minIntervalMs } = this.#options
-      const intervalMs = Math.max(minIntervalMs, COST_FACTOR * this.#costMs)
-      const waitMs = this.#wroteAtMs + intervalMs - performance.now()
-      await pause(Math.max(debounceMs, waitMs, this.#isHeld() ? 1000 : 0), signal)
-      if (signal.aborted || this.#isHeld()) {
-        continue
-      }
-      try {
-        await this.#write()
-        this.#backoff.reset()
-      } catch (error) {
-        this.#failed(error)
-        await pause(this.#backoff.nextMs(), signal)
-      }
+  async #round({ bell, signal }: Loop): Promise<void> {
+    if (!this.#isOpen) {
+      await this.#open()
     }
+    await bell.wait(this.#isStale ? 0 : 60_000)
+    if (!this.#isStale || signal.aborted) {
+      return
+    }
+    await pause(this.#waitMs(), signal)
+    if (!signal.aborted && !this.#isHeld()) {
+      await this.#write()
+    }
+  }
+
+  /** Until the next write, in milliseconds: changes are gathered, and writes are rare. */
+  #waitMs(): number {
+    const { debounceMs, minIntervalMs } = this.#options
+    const intervalMs = Math.max(minIntervalMs, COST_FACTOR * this.#costMs)
+    const sinceMs = this.#wroteAtMs + intervalMs - performance.now()
+    return Math.max(debounceMs, sinceMs, this.#isHeld() ? 1000 : 0)
   }
 
   async #open(): Promise<void> {
@@ -181,6 +180,7 @@ export class Fallback {
     } catch (error) {
       this.#failed(error)
     }
+    this.#isOpen = true
   }
 
   /** A registry without any instance may be one that lost them; the file may be all that knows better. */

@@ -1,14 +1,18 @@
+/** The name by which the registry knows the gateway of this home. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { isName } from '../../contract/guard/names.js'
 import { SluiceError } from '../../runtime/errors.js'
-import { readIfThere, writeWhole } from '../fallback/whole-files.js'
+import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
 
-/** This home's gateway id, made at its first use. Rejects with `invalid` when the file holds something else. */
+/**
+ * This home's gateway id, made at its first use. An empty file is one that a power cut left, and
+ * is made anew. Rejects with `invalid` when the file holds something else.
+ */
 export async function loadGatewayId(home: string): Promise<string> {
   const path = join(home, 'gateway-id')
-  const text = (await readIfThere(path))?.trim()
-  if (text === undefined) {
+  const text = (await readIfThere(path))?.trim() ?? ''
+  if (text === '') {
     const id = `gw-${randomBytes(4).toString('hex')}`
     await writeWhole(path, `${id}\n`, 0o644)
     return id

@@ -2,16 +2,16 @@
 import type { GatewayRecord } from '../../contract/record/records.js'
 import { printKey } from '../../contract/keys.js'
 import type { Lease, Registry } from '../../registry/registry.js'
-import { Doorbell } from '../../runtime/doorbell.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { Backoff, pause } from '../../runtime/retry.js'
+import { Loop } from '../../runtime/loop.js'
+import { pause } from '../../runtime/retry.js'
 
 export interface PublishOptions {
   id: string
   registry: Registry
   log: Logger
-  /** What is to be told, as of now; undefined: nothing yet. */
+  /** What is published, as of now; undefined: nothing yet. */
   read(): Promise<GatewayRecord | undefined>
   /** Changes within this time are one write: short while others wait for it. */
   debounceMs(): number
@@ -22,31 +22,33 @@ const RETRY = { firstMs: 500, mostMs: 10_000 }
 
 export class Publisher {
   readonly #options: PublishOptions
-  readonly #stop = new AbortController()
-  readonly #backoff = new Backoff(RETRY)
-  readonly #wake = new Doorbell()
-  #running: Promise<void> | undefined
+  readonly #loop: Loop
   #lease: Lease | undefined
   #written: string | undefined
 
   constructor(options: PublishOptions) {
     this.#options = options
+    this.#loop = new Loop({
+      round: (loop) => this.#round(loop),
+      // The registry is away; what others know of this gateway grows old, and its lease may end.
+      onError: (error) =>
+        options.log.debug({ error: messageOf(error) }, 'gateway record not written'),
+      retry: RETRY,
+    })
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#loop.start()
   }
 
   /** It may have changed. */
   wake(): void {
-    this.#wake.ring()
+    this.#loop.bell.ring()
   }
 
   /** Ends the lease, so that nobody waits for a gateway without a controller. */
   async close(): Promise<void> {
-    this.#stop.abort()
-    this.#wake.ring()
-    await this.#running
+    await this.#loop.close()
     try {
       await this.#lease?.revoke()
     } catch (error) {
@@ -55,20 +57,10 @@ export class Publisher {
     }
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        await this.#write()
-        this.#backoff.reset()
-        await this.#wake.wait(60_000)
-        await pause(this.#options.debounceMs(), signal)
-      } catch (error) {
-        // The registry is away; what others know of this gateway grows old, and its lease may end.
-        this.#options.log.debug({ error: messageOf(error) }, 'gateway record not written')
-        await pause(this.#backoff.nextMs(), signal)
-      }
-    }
+  async #round({ bell, signal }: Loop): Promise<void> {
+    await this.#write()
+    await bell.wait(60_000)
+    await pause(this.#options.debounceMs(), signal)
   }
 
   async #write(): Promise<void> {

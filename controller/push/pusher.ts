@@ -1,18 +1,18 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
 import type { Code } from '../../contract/codes.js'
 import type { GatewayState, Operation } from '../../contract/push.js'
-import { Doorbell } from '../../runtime/doorbell.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { Backoff, pause } from '../../runtime/retry.js'
+import { Loop } from '../../runtime/loop.js'
+import { pause } from '../../runtime/retry.js'
 import { makeParts, makePartsForFull } from './delta.js'
 import { isTimeout, Rejected } from './gateway-client.js'
 import type { GatewayClient } from './gateway-client.js'
 import { Mirror } from './mirror.js'
-import type { TableSource } from '../table/table-source.js'
+import type { Source } from '../table/table-source.js'
 
 export interface PushOptions {
-  source: TableSource
+  source: Source
   log: Logger
   /** The gateway's state is looked at no less often than this. */
   pollMs: number
@@ -49,11 +49,8 @@ export class Pusher {
   readonly #gateway: GatewayClient
   readonly #options: PushOptions
   readonly #mirror = new Mirror()
-  readonly #stop = new AbortController()
-  readonly #backoff = new Backoff(RETRY)
-  readonly #wake = new Doorbell()
+  readonly #loop: Loop
   readonly #dirty = new Set<string>()
-  #running: Promise<void> | undefined
   #epoch = 0
   #applied = 0
   /** The revision that the gateway shows; older than what is applied where that changed nothing there. */
@@ -68,6 +65,11 @@ export class Pusher {
   constructor(gateway: GatewayClient, options: PushOptions) {
     this.#gateway = gateway
     this.#options = options
+    this.#loop = new Loop({
+      round: () => this.#round(),
+      onError: (error) => this.#failed(error),
+      retry: RETRY,
+    })
   }
 
   /** Revision of the registry that the gateway acknowledged; 0 before the first time. */
@@ -91,13 +93,13 @@ export class Pusher {
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#loop.start()
   }
 
   /** There is something new. */
   wake(): void {
     this.#behindSinceMs ??= performance.now()
-    this.#wake.ring()
+    this.#loop.bell.ring()
   }
 
   /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
@@ -107,21 +109,20 @@ export class Pusher {
   }
 
   /** Ends after the push that is under way, and after what is waiting when that can be pushed at once. */
-  async close(): Promise<void> {
-    this.#stop.abort()
-    this.#wake.ring()
-    await this.#running
+  close(): Promise<void> {
+    return this.#loop.close()
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      try {
-        await this.#look()
-        await this.#follow()
-        this.#backoff.reset()
-      } catch (error) {
-        await this.#failed(error)
-      }
+  async #round(): Promise<void> {
+    await this.#waitIfFull()
+    await this.#look()
+    await this.#follow()
+  }
+
+  /** Only something new makes it likelier to fit. */
+  async #waitIfFull(): Promise<void> {
+    if (this.#status === 'full' && !this.#loop.isClosed) {
+      await this.#loop.bell.wait(FULL_RETRY_MS)
     }
   }
 
@@ -129,10 +130,10 @@ export class Pusher {
   async #follow(): Promise<void> {
     for (;;) {
       while (this.#mayPush() && (await this.#pushNews())) {}
-      if (this.#stop.signal.aborted || this.#leftMs() <= 0) {
+      if (this.#loop.isClosed || this.#leftMs() <= 0) {
         return
       }
-      await this.#wake.wait(this.#leftMs())
+      await this.#loop.bell.wait(this.#leftMs())
       if (!this.#isSure && !this.isFenced) {
         return
       }
@@ -146,7 +147,7 @@ export class Pusher {
 
   /** However much is new, a look is not put off; at the end there is none, and what waits goes out. */
   #mayPush(): boolean {
-    return this.#isSure && !this.isFenced && (this.#stop.signal.aborted || this.#leftMs() > 0)
+    return this.#isSure && !this.isFenced && (this.#loop.isClosed || this.#leftMs() > 0)
   }
 
   /** One look at the gateway, and a comparison when it is not as it was left. */
@@ -298,7 +299,7 @@ export class Pusher {
     }
   }
 
-  async #failed(error: unknown): Promise<void> {
+  #failed(error: unknown): void {
     const code = codeOf(error)
     this.#isSure = false
     this.#behindSinceMs ??= performance.now()
@@ -307,11 +308,6 @@ export class Pusher {
       this.#options.onState(undefined)
     }
     this.#say(code === 'table_full' ? 'full' : 'failing', { reason: messageOf(error), code })
-    await pause(this.#backoff.nextMs(), this.#stop.signal)
-    if (code === 'table_full') {
-      // Only something new makes it likelier to fit.
-      await this.#wake.wait(FULL_RETRY_MS)
-    }
   }
 
   #say(status: Status, fault?: Fault): void {

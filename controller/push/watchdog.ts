@@ -1,10 +1,13 @@
 /**
- * Notices a dict whose lock a killed worker left held: writes hang for ever in every worker, and a reload does not cure it.
- * Cure: stop nginx and start it again (or give the zone another size and reload); both give an empty zone, which the pusher fills.
- * Nothing is restarted from here: requests are still served, and when to interrupt them is for people to say.
+ * Notices a dict whose lock a killed worker left held: writes hang for ever in every worker, and a
+ * reload does not cure it. Cure: stop nginx and start it again, or give the zone another size and
+ * reload. Both give an empty zone, which the pusher fills.
+ * Nothing is restarted from here: requests are still served, and people decide when to interrupt
+ * them.
  */
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
+import { Loop } from '../../runtime/loop.js'
 import { pause } from '../../runtime/retry.js'
 import { isTimeout } from './gateway-client.js'
 import type { GatewayClient } from './gateway-client.js'
@@ -27,14 +30,18 @@ export const HUNG_REASON =
 export class Watchdog {
   readonly #gateway: GatewayClient
   readonly #options: WatchdogOptions
-  readonly #stop = new AbortController()
-  #running: Promise<void> | undefined
+  readonly #loop: Loop
   #late = 0
   #isHung = false
 
   constructor(gateway: GatewayClient, options: WatchdogOptions) {
     this.#gateway = gateway
     this.#options = options
+    this.#loop = new Loop({
+      round: (loop) => this.#probe(loop.signal),
+      onError: (error) => options.log.warn({ error: messageOf(error) }, 'probe of the dict failed'),
+      retry: { firstMs: options.everyMs, mostMs: options.everyMs },
+    })
   }
 
   get isHung(): boolean {
@@ -42,26 +49,24 @@ export class Watchdog {
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#loop.start()
   }
 
-  async close(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
+  close(): Promise<void> {
+    return this.#loop.close()
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await pause(
-        this.#late > 0 ? this.#options.everyMs / 4 : this.#options.everyMs,
-        this.#stop.signal,
-      )
-      this.#late = (await this.#isLate()) ? this.#late + 1 : 0
-      this.#tell(this.#late >= PROBES)
-    }
+  async #probe(signal: AbortSignal): Promise<void> {
+    const { everyMs } = this.#options
+    await pause(this.#late > 0 ? everyMs / 4 : everyMs, signal)
+    this.#late = (await this.#isLate()) ? this.#late + 1 : 0
+    this.#report(this.#late >= PROBES)
   }
 
-  /** Whether a write hangs while nginx itself answers. Any other failure is not about the lock, and the pusher says it. */
+  /**
+   * Whether a write hangs while nginx itself answers. Any other failure is not about the lock, and
+   * the pusher says it.
+   */
   async #isLate(): Promise<boolean> {
     try {
       await this.#gateway.touch()
@@ -80,7 +85,7 @@ export class Watchdog {
     }
   }
 
-  #tell(isHung: boolean): void {
+  #report(isHung: boolean): void {
     if (isHung !== this.#isHung) {
       this.#isHung = isHung
       this.#options.onHung(isHung)

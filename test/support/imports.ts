@@ -24,6 +24,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
   runtime: [
     ['doorbell.ts', 'errors.ts', 'logger.ts', 'nearest.ts', 'retry.ts'],
+    ['loop.ts', 'whole-file.ts'],
     ['config', 'trusted-ca.ts'],
   ],
   registry: [

@@ -18,7 +18,7 @@ import {
   recoverFallback,
 } from '../../../../controller/fallback/kept-file.js'
 import { renderFallback } from '../../../../controller/fallback/http-conf.js'
-import { seal, unseal } from '../../../../controller/fallback/whole-files.js'
+import { seal, unseal } from '../../../../controller/fallback/sealed-text.js'
 import { literal, plain, quoted, verbatim } from '../../../../controller/fallback/conf-writer.js'
 import { silentLogger } from '../../../../runtime/logger.js'
 import { temporaryFolder } from '../../../../lab/temp.js'

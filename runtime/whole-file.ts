@@ -1,0 +1,96 @@
+/** Files that are either the old one or the new one, whenever the power goes. */
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { systemCode } from './errors.js'
+
+/** Hidden, and in the same folder: a rename is whole within one file system alone. */
+function temporaryFor(path: string): string {
+  return join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`)
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') {
+    throw error
+  }
+}
+
+/** The text of a file, or undefined when there is none. Rejects when it cannot be read. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch(undefinedIfMissing)
+}
+
+/** {@link readIfThere}, for code that cannot wait. */
+export function readIfThereSync(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    return undefinedIfMissing(error)
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Writes `text` to `path` with exactly these permissions. Rejects with what the system says
+ * (ENOSPC, EACCES); the old file is there then, unchanged.
+ */
+export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
+  const temporary = temporaryFor(path)
+  try {
+    const handle = await open(temporary, 'wx', mode)
+    try {
+      await handle.writeFile(text)
+      await handle.chmod(mode)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  await syncFolder(dirname(path))
+}
+
+function syncSync(path: string): void {
+  const handle = openSync(path, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+/** {@link writeWhole}, for code that cannot wait: it holds up the process for some milliseconds. */
+export function writeWholeSync(path: string, text: string, mode: number): void {
+  const temporary = temporaryFor(path)
+  try {
+    writeFileSync(temporary, text, { flag: 'wx', mode })
+    chmodSync(temporary, mode)
+    syncSync(temporary)
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+  syncSync(dirname(path))
+}

@@ -1,0 +1,44 @@
+import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { temporaryFolder } from '../../../lab/temp.js'
+import {
+  readIfThere,
+  readIfThereSync,
+  writeWhole,
+  writeWholeSync,
+} from '../../../runtime/whole-file.js'
+
+const WRITERS = {
+  writeWhole,
+  writeWholeSync: async (...words: Parameters<typeof writeWholeSync>) => writeWholeSync(...words),
+}
+
+for (const [name, write] of Object.entries(WRITERS)) {
+  t.test(`${name} replaces text and permissions, and leaves nothing beside the file`, async (t) => {
+    const folder = temporaryFolder(t)
+    const path = join(folder, 'file')
+    writeFileSync(path, 'old', { mode: 0o600 })
+    await write(path, 'new', 0o644)
+    t.equal(readIfThereSync(path), 'new')
+    t.equal(statSync(path).mode & 0o777, 0o644)
+    t.same(readdirSync(folder), ['file'])
+  })
+
+  t.test(`${name} that fails leaves the old file, and nothing beside it`, async (t) => {
+    const folder = temporaryFolder(t)
+    writeFileSync(join(folder, 'taken'), 'old')
+    await t.rejects(write(join(folder, 'taken', 'below'), 'new', 0o644), { code: 'ENOTDIR' })
+    t.equal(await readIfThere(join(folder, 'taken')), 'old')
+    t.same(readdirSync(folder), ['taken'])
+  })
+}
+
+t.test('no file is no text, and any other failure is one', async (t) => {
+  const folder = temporaryFolder(t)
+  t.equal(await readIfThere(join(folder, 'none')), undefined)
+  t.equal(readIfThereSync(join(folder, 'none')), undefined)
+  chmodSync(folder, 0o700)
+  await t.rejects(readIfThere(folder), { code: 'EISDIR' })
+  t.throws(() => readIfThereSync(folder), { code: 'EISDIR' })
+})
