@@ -26,9 +26,9 @@ import { instanceState } from './state/desired.js'
 import type { Desired } from './state/desired.js'
 import type { MakeChecks } from './health/checks-port.js'
 import type { ConditionChange } from './health/health.js'
-import { ForeignGateways } from './gateways/other-gateways.js'
+import { OtherGateways } from './gateways/other-gateways.js'
 import { loadGatewayId } from './gateways/gateway-id.js'
-import { Gateways } from './gateways/gateways.js'
+import { GatewaySet } from './gateways/gateway-set.js'
 import { Metrics } from './metrics.js'
 import { ownAddresses } from './own-addresses.js'
 import { Publisher } from './gateways/publisher.js'
@@ -60,8 +60,8 @@ export class Controller implements Control {
   readonly metrics: Metrics
   readonly #own: Set<string>
   readonly #core: Core
-  readonly #foreign: ForeignGateways
-  readonly #gateways: Gateways
+  readonly #foreign: OtherGateways
+  readonly #gateways: GatewaySet
   readonly #publisher: Publisher
   readonly #agents = new Agents()
   readonly #findings: Findings
@@ -96,9 +96,9 @@ export class Controller implements Control {
     this.gatewayId = id
     this.#own = own
     this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
-    this.#foreign = new ForeignGateways(id)
+    this.#foreign = new OtherGateways(id)
     const desired = () => this.desired()
-    this.#gateways = new Gateways(id, this.#core.gateway(), this.#foreign, desired)
+    this.#gateways = new GatewaySet(id, this.#core.gateway(), this.#foreign, desired)
     this.#publisher = new Publisher({
       id,
       registry,

@@ -2,7 +2,7 @@
 import type { Page } from '../../contract/record/route-page.js'
 import type { ActionRecord, Redirect, RouteAction } from '../../contract/record/route-action.js'
 import { PEER_HEADER, PICK_HEADER } from '../../contract/table/zones.js'
-import { literal, plain, quoted, verbatim } from './conf-writer.js'
+import { literal, plain, quotedWord, verbatim } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 import type { Texts } from './texts.js'
 
@@ -18,7 +18,7 @@ export const FRONT_HEADERS: Header[] = [
   ['X-Forwarded-Proto', plain('$scheme')],
   ['X-Forwarded-Host', plain('$http_host')],
   ['X-Forwarded-Port', plain('$server_port')],
-  ['Proxy', quoted('')],
+  ['Proxy', quotedWord('')],
 ]
 
 /** Those of `hop-headers.conf`: a location with headers of its own inherits none. */
@@ -26,7 +26,7 @@ const HOP_HEADERS: Header[] = [
   ['Host', plain('$sluice_host')],
   ['Upgrade', plain('$http_upgrade')],
   ['Connection', plain('$sluice_connection')],
-  [PICK_HEADER, quoted('')],
+  [PICK_HEADER, quotedWord('')],
 ]
 
 /** Behind the front of a gateway its scheme is told by a header. */
@@ -38,13 +38,13 @@ export function redirectMaps(out: ConfWriter, isHop: boolean): void {
   })
   const asked = { text: '"$sluice_f_scheme $http_host"' }
   out.block('map', [asked, plain('$sluice_f_port')], () => {
-    out.entry(plain('default'), quoted(''))
-    out.entry({ text: '"~^(http .*:80|https .*:443)$"' }, quoted(''))
+    out.entry(plain('default'), quotedWord(''))
+    out.entry({ text: '"~^(http .*:80|https .*:443)$"' }, quotedWord(''))
     out.entry({ text: '"~(:[0-9]+)$"' }, plain('$1'))
   })
   for (const one of ['http', 'https']) {
     out.block('map', [plain('$sluice_f_scheme'), plain(`$sluice_f_port_${one}`)], () => {
-      out.entry(plain('default'), quoted(''))
+      out.entry(plain('default'), quotedWord(''))
       out.entry(plain(one), plain('$sluice_f_port'))
     })
   }
@@ -120,7 +120,7 @@ export class ActionConf {
     this.#request(action)
     const { rewrite } = action
     const uri = rewrite === undefined ? '' : inPlace(rewrite.replacePrefix ?? '/', isExact)
-    this.#out.directive('proxy_pass', quoted(`http://${block}${uri}`))
+    this.#out.directive('proxy_pass', quotedWord(`http://${block}${uri}`))
   }
 
   /** The locations that it leads to, once in each server. */
@@ -198,7 +198,7 @@ export class ActionConf {
         name,
         this.#texts.joined(name, value),
       ]),
-      ...remove.map((name): Header => [name, quoted('')]),
+      ...remove.map((name): Header => [name, quotedWord('')]),
       ...(upstreamHost === undefined ? [] : [['Host', plain(upstreamHost)] as Header]),
     ]
     const names = new Set(edits.map(([name]) => name.toLowerCase()))

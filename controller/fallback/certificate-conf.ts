@@ -3,7 +3,7 @@
  * the client's name is shown, chain and key in one PEM; '' for nothing.
  */
 import { DEFAULT_NAME, planCertificates } from '../table/certificate-plan.js'
-import { ConfWriter, pem, plain, quoted } from './conf-writer.js'
+import { ConfWriter, pem, plain, quotedWord } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 import type { DesiredCertificate } from '../state/desired.js'
 import { tlsNameKey } from './words.js'
@@ -33,7 +33,7 @@ export function renderCertificates(certificates: Iterable<DesiredCertificate>): 
   const out = new ConfWriter()
   const idOf = names.map(([name, certificate]): [Word, Word] => {
     const key = name === DEFAULT_NAME ? plain('default') : tlsNameKey(name)
-    return [key, ids.get(certificate) ?? quoted('')]
+    return [key, ids.get(certificate) ?? quotedWord('')]
   })
   map(out, '$ssl_server_name', '$sluice_kept_id', idOf)
   joined(out, kept.map(piecesOf))
@@ -51,6 +51,6 @@ function joined(out: ConfWriter, pieces: string[][]): void {
     })
     map(out, '$sluice_kept_id', part, nthOf)
   })
-  const whole = quoted(parts.join(''))
+  const whole = quotedWord(parts.join(''))
   map(out, '$sluice_kept_id', '$sluice_kept_certificate', [[plain('default'), whole]])
 }

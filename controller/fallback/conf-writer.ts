@@ -19,7 +19,7 @@ export function plain(value: string): Word {
 }
 
 /** Any printable ASCII but quotation marks and backslashes. Throws for anything else. */
-export function quoted(value: string): Word {
+export function quotedWord(value: string): Word {
   return QUOTED.test(value) ? { text: `"${value}"` } : refuse(value)
 }
 

@@ -10,7 +10,7 @@ import { CERTIFICATES_FILE, Fallback, STREAMS_FILE, UPSTREAMS_FILE } from './kep
 import type { Candidate, FallbackOptions } from './kept-file.js'
 import { renderCertificates } from './certificate-conf.js'
 import { renderFallback } from './http-conf.js'
-import type { Place } from './http-conf.js'
+import type { ConfPlacement } from './http-conf.js'
 import { renderStreams } from './stream-conf.js'
 import { makeReload } from './reload.js'
 
@@ -40,7 +40,7 @@ function findNginx(settings: Settings): string | undefined {
   return candidates.find((path) => existsSync(path))
 }
 
-function placeOf(settings: Settings): Place {
+function placeOf(settings: Settings): ConfPlacement {
   const { home, file, bind, httpPort } = settings
   if (settings.mode === 'gateway') {
     const headersPath = join(home, 'sluice/hop-headers.conf')
@@ -52,7 +52,7 @@ function placeOf(settings: Settings): Place {
 }
 
 /** The same with sockets in a folder for the check, so that nothing that is in use is touched. */
-async function inFolder(place: Place, folder: string): Promise<Place> {
+async function inFolder(place: ConfPlacement, folder: string): Promise<ConfPlacement> {
   const socketPath = join(folder, 'fallback.sock')
   if (place.kind === 'front') {
     return { kind: 'front', listen: [`unix:${socketPath}`] }
@@ -99,7 +99,7 @@ function makeUpstreams(options: PlaceOptions): Fallback {
   const apply = settings.mode === 'file' ? makeReload(settings.file) : undefined
   const render = (): Candidate => {
     const now = options.desired()
-    const renderIn = (where: Place) => renderFallback(now, settings.domain, where)
+    const renderIn = (where: ConfPlacement) => renderFallback(now, settings.domain, where)
     return {
       body: renderIn(place),
       revision: now.revision,

@@ -3,19 +3,19 @@ import { ACME_PREFIX } from '../../contract/table/host-record.js'
 import { isPathPrefix } from '../../contract/guard/names.js'
 import type { ActionRecord } from '../../contract/record/route-action.js'
 import { SluiceError } from '../../runtime/errors.js'
-import { ConfWriter, plain, quoted } from './conf-writer.js'
+import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 import type { Desired } from '../state/desired.js'
 import { ActionConf, FRONT_HEADERS, isPlainAction, redirectMaps } from './action-conf.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
 import type { Server } from './upstream-blocks.js'
 import { Texts } from './texts.js'
-import { byPrecedence, hostKey, isWild, nameKey, serverName } from './words.js'
+import { byServerNameOrder, hostKey, isWild, nameKey, serverName } from './words.js'
 import { planHosts } from '../table/host-plan.js'
 import type { HostPlan, HostRoute, HostsPlan } from '../table/host-plan.js'
 
 /** Where the servers listen and what they pass on. */
-export type Place =
+export type ConfPlacement =
   /** Behind the hop of a gateway: `headersPath` is its `hop-headers.conf`. */
   | { kind: 'hop'; socketPath: string; headersPath: string }
   /** In front, for an nginx without njs. `listen`: `80`, `127.0.0.1:80`, `unix:/…`. */
@@ -42,14 +42,14 @@ function challengesOf({ hosts }: HostsPlan): HostRoute[] {
 
 class FallbackConf {
   readonly #out = new ConfWriter()
-  readonly #place: Place
+  readonly #place: ConfPlacement
   readonly #blocks: Map<string, Server[]>
   readonly #plan: HostsPlan
   readonly #texts = new Texts()
   readonly #action: ActionConf
   readonly #challenges: HostRoute[]
 
-  constructor(place: Place, blocks: Map<string, Server[]>, plan: HostsPlan) {
+  constructor(place: ConfPlacement, blocks: Map<string, Server[]>, plan: HostsPlan) {
     this.#place = place
     this.#blocks = blocks
     this.#plan = plan
@@ -66,7 +66,7 @@ class FallbackConf {
     } else {
       this.#connectionMap()
     }
-    const hosts = [...plan.hosts.values()].sort(byPrecedence)
+    const hosts = [...plan.hosts.values()].sort(byServerNameOrder)
     this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host.host)))
     this.#defaultServer()
     hosts.filter((host) => !isPlain(host)).forEach((host) => this.#server(host))
@@ -80,7 +80,7 @@ class FallbackConf {
   /** For the hop: which of the blocks serves an upstream that it was asked for by name. */
   #wanted(): void {
     this.#out.block('map', [plain('$sluice_wanted'), plain('$sluice_fallback')], () => {
-      this.#out.entry(plain('default'), quoted(''))
+      this.#out.entry(plain('default'), quotedWord(''))
       for (const unit of this.#blocks.keys()) {
         if (unit.startsWith(':')) {
           this.#out.entry(nameKey(unit.slice(1)), plain(blockName(unit)))
@@ -92,7 +92,7 @@ class FallbackConf {
   #connectionMap(): void {
     this.#out.block('map', [plain('$http_upgrade'), plain('$sluice_connection')], () => {
       this.#out.entry(plain('default'), plain('upgrade'))
-      this.#out.entry(quoted(''), quoted(''))
+      this.#out.entry(quotedWord(''), quotedWord(''))
     })
   }
 
@@ -102,10 +102,10 @@ class FallbackConf {
    */
   #hostMap(hosts: HostPlan[]): void {
     this.#out.block('map', [plain('$host'), plain('$sluice_fallback_host')], () => {
-      this.#out.entry(plain('default'), quoted(''))
+      this.#out.entry(plain('default'), quotedWord(''))
       for (const plan of hosts) {
         const target = isPlain(plan) ? plan.routes[0]?.target : undefined
-        const value = target === undefined ? quoted('') : plain(this.#target(target))
+        const value = target === undefined ? quotedWord('') : plain(this.#target(target))
         this.#out.entry(hostKey(plan.host), value)
       }
     })
@@ -182,9 +182,9 @@ class FallbackConf {
           this.#serve(target, isExact)
         })
       if (prefix !== '/') {
-        location(true, [plain('='), quoted(prefix)])
+        location(true, [plain('='), quotedWord(prefix)])
       }
-      location(false, [quoted(prefix === '/' ? '/' : `${prefix}/`)])
+      location(false, [quotedWord(prefix === '/' ? '/' : `${prefix}/`)])
     }
     for (const unit of new Set(routes.map(({ target }) => target))) {
       const record = this.#acting(unit)
@@ -220,11 +220,11 @@ class FallbackConf {
     const place = this.#place
     const more = isDefault ? [plain('default_server')] : []
     if (place.kind === 'hop') {
-      this.#out.directive('listen', quoted(`unix:${place.socketPath}`), ...more)
-      this.#out.directive('include', quoted(place.headersPath))
+      this.#out.directive('listen', quotedWord(`unix:${place.socketPath}`), ...more)
+      this.#out.directive('include', quotedWord(place.headersPath))
       return
     }
-    place.listen.forEach((listen) => this.#out.directive('listen', quoted(listen), ...more))
+    place.listen.forEach((listen) => this.#out.directive('listen', quotedWord(listen), ...more))
     this.#out.directive('proxy_http_version', plain('1.1'))
     this.#out.directive('client_max_body_size', plain('0'))
     for (const [header, value] of FRONT_HEADERS) {
@@ -243,7 +243,7 @@ function withoutConditions(plan: HostsPlan): HostsPlan {
 }
 
 /** The file's text, without its header. Throws when a name in it is none; the border lets no such name in. */
-export function renderFallback(desired: Desired, domain: string, place: Place): string {
+export function renderFallback(desired: Desired, domain: string, place: ConfPlacement): string {
   const planned = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
   const plan = withoutConditions(planned)
   return new FallbackConf(place, collectBlocks(desired, plan), plan).write()

@@ -4,10 +4,10 @@
  */
 import { isSniRoute } from '../../contract/record/stream-route.js'
 import { NOBODY, PASSED_NAME } from '../../contract/table/zones.js'
-import { ConfWriter, plain, quoted } from './conf-writer.js'
+import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Desired, DesiredStreamRoute, DesiredUpstream } from '../state/desired.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
-import { byPrecedence, claimKey } from './words.js'
+import { byServerNameOrder, claimKey } from './words.js'
 import { planHosts } from '../table/host-plan.js'
 import type { HostPlan } from '../table/host-plan.js'
 import { NO_DOMAIN, asHosts, ledTo } from '../table/stream-table.js'
@@ -43,7 +43,7 @@ function claims(hosts: Iterable<HostPlan>): HostPlan[] {
   })
   return [...hosts]
     .filter(({ host }) => /^(tcp|udp|tls)\*/.test(host))
-    .sort((a, b) => byPrecedence(nameOf(a), nameOf(b)))
+    .sort((a, b) => byServerNameOrder(nameOf(a), nameOf(b)))
 }
 
 /** The file's text, without its header; '' where there is nothing to serve. */
@@ -59,7 +59,7 @@ export function renderStreams(desired: Desired): string {
   const out = new ConfWriter()
   blocks.forEach((servers, unit) => writeBlock(out, unit, servers))
   out.block('map', [plain('$sluice_unit'), plain('$sluice_fallback')], () => {
-    out.entry(plain('default'), quoted(''))
+    out.entry(plain('default'), quotedWord(''))
     for (const { host, routes } of claims(plan.hosts.values())) {
       const line = routes.find(({ prefix }) => prefix === '/')
       const isOpen = line !== undefined && served.has(line.route) && !shut.has(host)

@@ -1,5 +1,5 @@
 /** Texts of the user's that the fallback holds as variables: a word of nginx's own is too short for a page. */
-import { DOLLAR, literal, plain, quoted, verbatim } from './conf-writer.js'
+import { DOLLAR, literal, plain, quotedWord, verbatim } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 
 /** Code points of a piece: with four bytes each it still fits a word. */
@@ -41,7 +41,7 @@ export class Texts {
     this.#pieces.forEach((text, i) => define(`sluice_f_text_${i}`, text))
     this.#joins.forEach(({ name, value }, i) => {
       out.block('map', [plain(`$${name}`), plain(`$sluice_f_join_${i}`)], () => {
-        out.entry(quoted(''), literal(value))
+        out.entry(quotedWord(''), literal(value))
         out.entry(plain('default'), { text: `"\${${name}}, ${literal(value).text.slice(1)}` })
       })
     })

@@ -83,7 +83,7 @@ export function serverName(host: string): Word {
  * The order in which hosts must stand in a file: nginx asks its hash first and then tries regular expressions one by one. With
  * wildcards last, the longest first, what fits best is found first.
  */
-export function byPrecedence(a: { host: string }, b: { host: string }): number {
+export function byServerNameOrder(a: { host: string }, b: { host: string }): number {
   const [first, second] = [a.host, b.host]
   const kind = hostKind(first) - hostKind(second)
   const length = isWild(first) ? second.length - first.length : 0

@@ -46,7 +46,7 @@ export function parseGateway(text: string): GatewayRecord | undefined {
     : undefined
 }
 
-export class ForeignGateways {
+export class OtherGateways {
   readonly #own: string
   readonly #records = new Map<string, GatewayRecord>()
 

@@ -13,7 +13,7 @@ const CACHE_MS = 300
 type Probe = (limit: number) => Promise<boolean>
 
 /** The number behind "at least n?", by as few questions as one can. */
-export async function measure(probe: Probe): Promise<number> {
+export async function bisectCount(probe: Probe): Promise<number> {
   if (!(await probe(1))) {
     return 0
   }
@@ -87,7 +87,7 @@ export class ActiveCounter {
     try {
       let sum = (await this.#gateway.active([sid], pids))[0] ?? 0
       for (const pid of pids) {
-        sum += await measure((limit) => this.#gateway.probe(limit, sid, pid))
+        sum += await bisectCount((limit) => this.#gateway.probe(limit, sid, pid))
       }
       return sum
     } catch {

@@ -7,7 +7,7 @@ import { ActiveCounter } from './in-flight.js'
 import { GatewayClient } from './gateway-client.js'
 import type { Feed } from '../health/listener.js'
 import { Pusher } from './pusher.js'
-import type { Fault } from './pusher.js'
+import type { PushFault } from './pusher.js'
 import type { TableSource } from '../table/table-source.js'
 import { HUNG_REASON, Watchdog } from './watchdog.js'
 
@@ -38,11 +38,11 @@ export interface LinkView {
 
 const POLL_MS = 400
 const PROBE_MS = 2000
-const UNREACHED: Fault = {
+const UNREACHED: PushFault = {
   reason: 'the gateway was not reached yet',
   code: 'gateway_unavailable',
 }
-const HUNG: Fault = { reason: HUNG_REASON, code: 'gateway_unavailable' }
+const HUNG: PushFault = { reason: HUNG_REASON, code: 'gateway_unavailable' }
 
 export class Link {
   readonly pusher: Pusher

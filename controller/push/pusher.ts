@@ -8,11 +8,11 @@ import { pause } from '../../runtime/retry.js'
 import { makeParts, makePartsForFull } from './delta.js'
 import { isTimeout, Rejected } from './gateway-client.js'
 import type { GatewayClient } from './gateway-client.js'
-import { Mirror } from './mirror.js'
-import type { Source } from '../table/table-source.js'
+import { TableMirror } from './table-mirror.js'
+import type { TableSource } from '../table/table-source.js'
 
 export interface PushOptions {
-  source: Source
+  source: TableSource
   log: Logger
   /** The gateway's state is looked at no less often than this. */
   pollMs: number
@@ -28,7 +28,7 @@ export interface PushOptions {
 }
 
 /** Why a gateway is not level: for people, and as a code. */
-export interface Fault {
+export interface PushFault {
   reason: string
   code: Code
 }
@@ -48,7 +48,7 @@ function codeOf(error: unknown): Code {
 export class Pusher {
   readonly #gateway: GatewayClient
   readonly #options: PushOptions
-  readonly #mirror = new Mirror()
+  readonly #mirror = new TableMirror()
   readonly #loop: Loop
   readonly #dirty = new Set<string>()
   #epoch = 0
@@ -60,7 +60,7 @@ export class Pusher {
   #seenAtMs = 0
   #behindSinceMs: number | undefined
   #status: Status = 'failing'
-  #fault: Fault | undefined
+  #fault: PushFault | undefined
 
   constructor(gateway: GatewayClient, options: PushOptions) {
     this.#gateway = gateway
@@ -78,7 +78,7 @@ export class Pusher {
   }
 
   /** Why it is not level; undefined when it is, or when nothing went wrong yet. */
-  get fault(): Fault | undefined {
+  get fault(): PushFault | undefined {
     return this.#fault
   }
 
@@ -310,7 +310,7 @@ export class Pusher {
     this.#say(code === 'table_full' ? 'full' : 'failing', { reason: messageOf(error), code })
   }
 
-  #say(status: Status, fault?: Fault): void {
+  #say(status: Status, fault?: PushFault): void {
     const reason = fault?.reason
     const isNews = status !== this.#status || reason !== this.#fault?.reason
     this.#status = status

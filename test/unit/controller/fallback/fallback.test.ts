@@ -19,7 +19,7 @@ import {
 } from '../../../../controller/fallback/kept-file.js'
 import { renderFallback } from '../../../../controller/fallback/http-conf.js'
 import { seal, unseal } from '../../../../controller/fallback/sealed-text.js'
-import { literal, plain, quoted, verbatim } from '../../../../controller/fallback/conf-writer.js'
+import { literal, plain, quotedWord, verbatim } from '../../../../controller/fallback/conf-writer.js'
 import { silentLogger } from '../../../../runtime/logger.js'
 import { temporaryFolder } from '../../../../lab/temp.js'
 import { until } from '../../../../lab/until.js'
@@ -215,7 +215,7 @@ t.test('no word of another kind gets into a configuration', async (t) => {
     t.throws(() => plain(bad))
   }
   for (const bad of ['a"b', 'a\\', 'a\n', 'ü']) {
-    t.throws(() => quoted(bad))
+    t.throws(() => quotedWord(bad))
   }
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {

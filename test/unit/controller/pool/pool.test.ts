@@ -5,7 +5,7 @@ import dns from 'dns-packet'
 import fc from 'fast-check'
 import t from 'tap'
 import { sidOf } from '../../../../controller/state/sid.js'
-import { measure } from '../../../../controller/push/in-flight.js'
+import { bisectCount } from '../../../../controller/push/in-flight.js'
 import {
   answersFor,
   MOST_MEMBERS,
@@ -219,7 +219,7 @@ t.test('shards share the members, and each is pooled by itself', async (t) => {
 t.test('a number is found by few questions, exact up to 64', async (t) => {
   for (const count of [0, 1, 2, 3, 31, 63, 64, 100, 5000, 100_000]) {
     let asked = 0
-    const found = await measure(async (limit) => {
+    const found = await bisectCount(async (limit) => {
       asked++
       return count >= limit
     })

@@ -8,7 +8,7 @@ import type { Unit } from '../../../../controller/table/unit.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
 import { makeParts, makePartsForFull } from '../../../../controller/push/delta.js'
 import type { DesiredInstance } from '../../../../controller/state/desired.js'
-import { Mirror } from '../../../../controller/push/mirror.js'
+import { TableMirror } from '../../../../controller/push/table-mirror.js'
 import { readLines, readLists, readRules, sidsIn } from '../../../support/reader.js'
 
 const POLICIES = [
@@ -147,7 +147,7 @@ async function partsTo(
   after: Map<string, Unit>,
   make = makeParts,
 ): Promise<Operation[][]> {
-  const mirror = new Mirror()
+  const mirror = new TableMirror()
   const stale = await mirror.compare(read(table), after)
   return make(mirror.changes(stale, after), (bucket) => mirror.namesIn(bucket))
 }

@@ -7,7 +7,7 @@ import { MAX_BODY_BYTES } from '../../../../contract/table/zones.js'
 import { compilePeers, compileUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { Unit } from '../../../../controller/table/unit.js'
 import type { DesiredInstance } from '../../../../controller/state/desired.js'
-import { Mirror } from '../../../../controller/push/mirror.js'
+import { TableMirror } from '../../../../controller/push/table-mirror.js'
 import { makeParts, makePartsForFull } from '../../../../controller/push/delta.js'
 import { findPeer } from '../../../../njs/table/peers.js'
 
@@ -69,7 +69,7 @@ t.test('from any state to any other, by parts that the gateway takes', async (t)
     fc.asyncProperty(state, state, fc.boolean(), async (from, to, isFull) => {
       const [before, after] = [unitsOf(from), unitsOf(to)]
       const table = whole(before.values())
-      const mirror = new Mirror()
+      const mirror = new TableMirror()
       const stale = await mirror.compare(read(table), after)
       const make = isFull ? makePartsForFull : makeParts
       const parts = make(mirror.changes(stale, after), (bucket) => mirror.namesIn(bucket))
@@ -96,13 +96,13 @@ t.test('what is half written is made whole by the next comparison', async (t) =>
     fc.asyncProperty(state, state, state, fc.nat(), async (a, b, c, cut) => {
       const [first, second, third] = [unitsOf(a), unitsOf(b), unitsOf(c)]
       const table = whole(first.values())
-      const mirror = new Mirror()
+      const mirror = new TableMirror()
       const parts = makeParts(
         mirror.changes(await mirror.compare(read(table), second), second),
         (bucket) => mirror.namesIn(bucket),
       )
       parts.slice(0, cut % (parts.length + 1)).forEach((part) => apply(table, part))
-      const again = new Mirror()
+      const again = new TableMirror()
       const rest = makeParts(
         again.changes(await again.compare(read(table), third), third),
         (bucket) => again.namesIn(bucket),

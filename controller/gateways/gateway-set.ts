@@ -7,7 +7,7 @@ import type { GatewayView } from '../views.js'
 import type { StreamView } from '../views.js'
 import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
-import type { ForeignGateways } from './other-gateways.js'
+import type { OtherGateways } from './other-gateways.js'
 import type { LinkView } from '../push/link.js'
 
 /** This controller's own gateway, of either mode. */
@@ -44,13 +44,13 @@ function faultOf({ reason, code }: Partial<Pick<LinkView, 'reason' | 'code'>>): 
   return { ...(reason !== undefined && { reason }), ...(code !== undefined && { code }) }
 }
 
-export class Gateways {
+export class GatewaySet {
   readonly #id: string
   readonly #own: OwnGateway
-  readonly #foreign: ForeignGateways
+  readonly #foreign: OtherGateways
   readonly #desired: () => Desired
 
-  constructor(id: string, own: OwnGateway, foreign: ForeignGateways, desired: () => Desired) {
+  constructor(id: string, own: OwnGateway, foreign: OtherGateways, desired: () => Desired) {
     this.#id = id
     this.#own = own
     this.#foreign = foreign

@@ -6,7 +6,7 @@ import { isMassLoss } from '../state/suspects.js'
 import { readRecords, readUnits } from './table-reader.js'
 import type { ReadKeys } from './table-reader.js'
 
-export class Mirror {
+export class TableMirror {
   readonly #has = new Map<string, Unit>()
   readonly #index = new Map<number, Set<string>>()
   /** Units that the registry does not know and that stay all the same. */
