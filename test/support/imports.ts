@@ -25,7 +25,6 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   runtime: [
     ['doorbell.ts', 'errors.ts', 'logger.ts', 'nearest.ts', 'retry.ts'],
     ['loop.ts', 'whole-file.ts'],
-    ['loop.ts', 'whole-file.ts'],
     ['config', 'trusted-ca.ts'],
   ],
   registry: [

@@ -19,7 +19,12 @@ import {
 } from '../../../../controller/fallback/kept-file.js'
 import { renderFallback } from '../../../../controller/fallback/http-conf.js'
 import { seal, unseal } from '../../../../controller/fallback/sealed-text.js'
-import { literal, plain, quotedWord, verbatim } from '../../../../controller/fallback/conf-writer.js'
+import {
+  literal,
+  plain,
+  quotedWord,
+  verbatim,
+} from '../../../../controller/fallback/conf-writer.js'
 import { silentLogger } from '../../../../runtime/logger.js'
 import { temporaryFolder } from '../../../../lab/temp.js'
 import { until } from '../../../../lab/until.js'
