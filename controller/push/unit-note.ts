@@ -1,6 +1,7 @@
 /**
- * A unit's note: which keys it may have beyond those that its record and its slots tell of, while it is rewritten in several parts.
- * Whoever takes over after half of them reads it, and so nothing is left in the table for good. Pure.
+ * A unit's note: which keys it may have beyond those that its record and its slots name, while it
+ * is rewritten in several parts. Whoever takes over after half of them reads it, and so nothing is
+ * left in the table for good. Pure.
  */
 import { NOTE } from '../../contract/table/table.js'
 import type { UnitChange } from '../table/unit.js'
@@ -20,11 +21,14 @@ function printNote({ name, before, after }: UnitChange): string {
       }
     }
   }
-  const told = [...counts].filter(([kind, count]) => kind !== '#' || count > 1)
-  return told.map(([kind, count]) => kind + count).join(' ')
+  const counted = [...counts].filter(([kind, count]) => kind !== '#' || count > 1)
+  return counted.map(([kind, count]) => kind + count).join(' ')
 }
 
-/** The change of a unit that has a note, so that the note goes when all else is done; the same change when it needs none. */
+/**
+ * The change with a note, so that the note goes when all else is done; the same change when it
+ * needs none.
+ */
 export function noted(change: UnitChange): UnitChange {
   const { name, before } = change
   const note = printNote(change)
@@ -33,7 +37,7 @@ export function noted(change: UnitChange): UnitChange {
     : { ...change, before: { name, entries: new Map(before?.entries).set(name + NOTE, note) } }
 }
 
-/** The keys that the note of this unit tells of. */
+/** The keys that the note of this unit names. */
 export function keysNoted(name: string, note: string): string[] {
   return note.split(' ').flatMap((one) => {
     const [, kind = '', count = '0'] = NUMBERED.exec(one) ?? []
