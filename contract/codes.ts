@@ -1,4 +1,7 @@
-/** Every error code that leaves a Sluice process, with its HTTP status and one line of meaning. Codes never change. */
+/**
+ * Every error code that leaves a Sluice process, with its HTTP status and one line of meaning.
+ * Codes never change.
+ */
 export const CODES = {
   invalid: { status: 400, title: 'The input is not valid' },
   unauthorized: { status: 401, title: 'A valid token is needed' },

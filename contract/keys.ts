@@ -1,6 +1,6 @@
 /**
- * Where each record stands in the registry: `/sluice/v1/<cluster>/<kind>/…`.
- * Names are checked before a key is built, so a key is always taken apart the way it was put together.
+ * Where each record stands in the registry: `/sluice/v1/<cluster>/<kind>/…`. Names are checked
+ * before a key is built, so a key is always taken apart the way it was put together.
  */
 import { isInstanceId, isName } from './guard/names.js'
 
@@ -13,7 +13,10 @@ export type RecordKey =
   | { kind: 'hosts'; id: string }
   | { kind: 'gateways'; id: string }
 
-/** What the ids of routes begin with that agents keep; an agent writes no others, and people should not. */
+/**
+ * What the ids of routes begin with that agents keep; an agent writes no others, and people should
+ * not.
+ */
 export const AGENT_ROUTES = 'agent-'
 
 /** `/sluice/v1/main/` */
@@ -21,7 +24,9 @@ export function clusterPrefix(cluster: string): string {
   return '/sluice/v1/' + cluster + '/'
 }
 
-/** `{kind: 'instances', upstream: 'web', id: 'a'}` → `instances/web/a`, below the cluster's prefix. */
+/**
+ * `{kind: 'instances', upstream: 'web', id: 'a'}` → `instances/web/a`, below the cluster's prefix.
+ */
 export function printKey(key: RecordKey): string {
   switch (key.kind) {
     case 'upstreams':

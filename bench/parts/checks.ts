@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkCheckPolicy } from '../../contract/record/check-policy.js'
 import type { CheckPolicy } from '../../contract/record/check-policy.js'
-import type { CheckTarget } from '../../controller/health/checks/checker.js'
+import type { CheckTarget } from '../../controller/health/checks/check-target.js'
 import { ChecksProcess } from '../../lab/load/checks.js'
 import type { ChecksAnswer } from '../../lab/load/checks.js'
 import { freePort } from '../../lab/ports.js'

@@ -1,12 +1,16 @@
 /**
- * IP literals, by bytes. Addresses from outside are parsed here and printed again from their bytes, so that no
- * second spelling of an address (`::ffff:127.0.0.1`, `127.1`, `0x7f.1`, a zone id) slips past the address policy.
+ * IP literals, by bytes. Addresses from outside are parsed here and printed again from their bytes,
+ * so that no second spelling of an address (`::ffff:127.0.0.1`, `127.1`, `0x7f.1`, a zone id) slips
+ * past the address policy.
  */
 
 /** 4 or 16 bytes, network order. An IPv4-mapped or NAT64 IPv6 address is folded to its 4 bytes. */
 export type IpBytes = number[]
 
-/** What the policy allows beyond the default (which is: unicast, not loopback, not link-local, not cloud metadata). */
+/**
+ * What the policy allows beyond the default (which is: unicast, not loopback, not link-local, not
+ * cloud metadata).
+ */
 export interface AddressPolicy {
   allowLoopback: boolean
 }
@@ -151,7 +155,10 @@ function refuseIpv6(bytes: IpBytes, policy: AddressPolicy): string | null {
   return bytes[0] === 0xff ? 'a multicast address' : null
 }
 
-/** Why the policy refuses this address ("an unspecified address"), or null when traffic may go there. */
+/**
+ * Why the policy refuses this address ("an unspecified address"), or null when traffic may go
+ * there.
+ */
 export function refuseIp(bytes: IpBytes, policy: AddressPolicy): string | null {
   return bytes.length === 4 ? refuseIpv4(bytes, policy) : refuseIpv6(bytes, policy)
 }

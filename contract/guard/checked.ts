@@ -1,4 +1,7 @@
-/** What all guards are made of: they answer either the value or which field is wrong and why, and never throw. */
+/**
+ * What all guards are made of: they answer either the value or which field is wrong and why, and
+ * never throw.
+ */
 
 export type Checked<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
 
@@ -45,7 +48,10 @@ export function knownText(known: readonly string[]): string {
   return known.length === 0 ? '; there are none' : '; known are ' + known.join(', ')
 }
 
-/** The first rule that a field breaks. One that is not there breaks none, unless `required` names it. */
+/**
+ * The first rule that a field breaks. One that is not there breaks none, unless `required` names
+ * it.
+ */
 export function brokenRule(
   fields: Fields,
   rules: FieldRule[],

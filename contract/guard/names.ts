@@ -1,6 +1,6 @@
 /**
- * The strict grammar of every name that comes from outside. A name that passes here may be part of a registry key,
- * a dict key or an nginx configuration; nothing else may.
+ * The strict grammar of every name that comes from outside. A name that passes here may be part of
+ * a registry key, a dict key or an nginx configuration; nothing else may.
  */
 
 const UPSTREAM = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
@@ -8,10 +8,13 @@ const INSTANCE_ID = /^[A-Za-z0-9_.:-]{1,128}$/
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/
 const PATH_PREFIX = /^\/[A-Za-z0-9._~!$&'()*+,;=:@/-]{0,254}$/
 
-/** What {@link isName} asks, to be told to who got it wrong. */
+/** What {@link isName} asks, for error messages. */
 export const NAME_RULE = 'must be 1 to 63 characters of a-z 0-9 -, and neither begin nor end with -'
 
-/** `web`, `api-2`: an upstream's name, a route's id, a cluster's name, an agent's and a gateway's id. 1 to 63 characters. */
+/**
+ * `web`, `api-2`: an upstream's name, a route's id, a cluster's name, an agent's and a gateway's
+ * id. 1 to 63 characters.
+ */
 export function isName(value: unknown): value is string {
   return typeof value === 'string' && UPSTREAM.test(value)
 }
@@ -21,7 +24,10 @@ export function isInstanceId(value: unknown): value is string {
   return typeof value === 'string' && INSTANCE_ID.test(value) && value !== '.' && value !== '..'
 }
 
-/** A host as nginx's `$host` prints it: lower case, no port, no trailing dot. At most 253 characters. */
+/**
+ * A host as nginx's `$host` prints it: lower case, no port, no trailing dot. At most 253
+ * characters.
+ */
 export function isHost(value: unknown): value is string {
   return (
     typeof value === 'string' &&
@@ -32,7 +38,10 @@ export function isHost(value: unknown): value is string {
   )
 }
 
-/** A host; or one with a wildcard for one or more labels at an end, `*.example.com` or `www.example.*`; or `*`. */
+/**
+ * A host; or one with a wildcard for one or more labels at an end, `*.example.com` or
+ * `www.example.*`; or `*`.
+ */
 export function isHostPattern(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > 253) {
     return false
@@ -42,12 +51,18 @@ export function isHostPattern(value: unknown): value is string {
   )
 }
 
-/** Of a pattern: 0 for an exact host, 1 with a wildcard in front, 2 with one behind, 3 for any host: nginx's order. */
+/**
+ * Of a pattern: 0 for an exact host, 1 with a wildcard in front, 2 with one behind, 3 for any host:
+ * nginx's order.
+ */
 export function hostKind(host: string): number {
   return host === '*' ? 3 : host.indexOf('*') === 0 ? 1 : host.indexOf('*') > 0 ? 2 : 0
 }
 
-/** `/` or `/api`: plain path characters, no `%`, no `//`, no `.` or `..` segment, no trailing `/` but in `/` itself. */
+/**
+ * `/` or `/api`: plain path characters, no `%`, no `//`, no `.` or `..` segment, no trailing `/`
+ * but in `/` itself.
+ */
 export function isPathPrefix(value: unknown): value is string {
   if (typeof value !== 'string' || !PATH_PREFIX.test(value)) {
     return false

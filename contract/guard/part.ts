@@ -19,7 +19,10 @@ export function wholeRule(field: string, low: number, high: number): FieldRule {
   ]
 }
 
-/** `defaults` are the fields that need not be given; a field that is in neither is optional unless `required` names it. */
+/**
+ * `defaults` are the fields that need not be given; a field that is in neither is optional unless
+ * `required` names it.
+ */
 export function checkPart<T>(
   value: unknown,
   rules: FieldRule[],

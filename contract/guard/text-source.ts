@@ -1,4 +1,7 @@
-/** Texts of a request that policies and splits go by. They are the client's: anything may stand in them. */
+/**
+ * Texts of a request that policies and splits go by. They are the client's: anything may stand in
+ * them.
+ */
 import type { Variables } from '../table/condition.js'
 
 interface Asked {
@@ -11,7 +14,7 @@ const VARIABLES: { [kind: string]: string } = {
   argument: 'arg_',
 }
 
-/** Behind the hop's socket the client's address is what the front told. */
+/** Behind the hop's socket the client's address is what the front sent. */
 function clientAddress(asked: Asked): string {
   const v = asked.variables
   const own = v.remote_addr || ''

@@ -1,4 +1,7 @@
-/** The registry's certificates and the shape of them. What is inside the PEM is judged by controller/state/certificate.ts. */
+/**
+ * The registry's certificates and the shape of them. What is inside the PEM is judged by
+ * controller/state/certificate.ts.
+ */
 import { checkShape, right, wrong } from '../guard/checked.js'
 import type { Checked } from '../guard/checked.js'
 
@@ -23,7 +26,10 @@ function isPem(value: unknown): value is string {
   return typeof value === 'string' && PEM.test(value) && value.indexOf('-----BEGIN ') >= 0
 }
 
-/** `{certificate: "-----BEGIN …", privateKey: "-----BEGIN …"}`. No message repeats anything of the key. */
+/**
+ * `{certificate: "-----BEGIN …", privateKey: "-----BEGIN …"}`. No message repeats anything of the
+ * key.
+ */
 export function checkCertificate(value: unknown): Checked<CertificateRecord> {
   const shape = checkShape(value, FIELDS)
   if (!shape.ok) {

@@ -1,16 +1,25 @@
-/** How the instances of an upstream are checked, and its guard. Same promises as the guards in records.ts. */
+/**
+ * How the instances of an upstream are checked, and its guard. Same promises as the guards in
+ * records.ts.
+ */
 import { isObject, isText, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'
 import { isWhole } from '../guard/names.js'
 
 export type CheckType = 'http' | 'tcp' | 'grpc'
 
-/** `upstreams/<upstream>`, in `policy.check`: what every gateway's controller asks each instance, and what it concludes. */
+/**
+ * `upstreams/<upstream>`, in `policy.check`: what every gateway's controller asks each instance,
+ * and what it concludes.
+ */
 export interface CheckPolicy {
   type: CheckType
   /** 500 to 3600000, 5000 if left out. From one check to the next. */
   intervalMs: number
-  /** 50 to 60000 and not above `intervalMs`; 2000, or `intervalMs` if that is less, if left out. For the whole answer. */
+  /**
+   * 50 to 60000 and not above `intervalMs`; 2000, or `intervalMs` if that is less, if left out. For
+   * the whole answer.
+   */
   timeoutMs: number
   /** 1 to 100, 2 if left out: passes in a row that bring an instance back. */
   rise: number
@@ -19,8 +28,9 @@ export interface CheckPolicy {
   /** 0 to 50, 10 if left out: each check is late by up to this share of the interval. */
   jitterPercent: number
   /**
-   * What an instance is until its checks say otherwise; `up` if left out. `down`: it gets no requests before its first
-   * pass, and that one is enough (as `mandatory` in NGINX Plus); with `up` it serves until `fall` fails, as in HAProxy.
+   * What an instance is until its checks say otherwise; `up` if left out. `down`: it gets no
+   * requests before its first pass, and that one is enough (as `mandatory` in NGINX Plus); with
+   * `up` it serves until `fall` fails, as in HAProxy.
    */
   initial: 'up' | 'down'
   /** The check's own port; absent: the instance's. */
@@ -35,11 +45,19 @@ export interface CheckPolicy {
   statuses?: string
   /** http: what the first 64 KB of the answer's body must contain. */
   body?: string
-  /** http: the Host header; absent: the name that the upstream's instances are asked for over TLS, or `<ip>:<port>`. */
+  /**
+   * http: the Host header; absent: the name that the upstream's instances are asked for over TLS,
+   * or `<ip>:<port>`.
+   */
   host?: string
-  /** http: over TLS or without; absent: as the upstream. Over TLS where the upstream is without, no certificate is verified. */
+  /**
+   * http: over TLS or without; absent: as the upstream. Over TLS where the upstream is without, no
+   * certificate is verified.
+   */
   tls?: boolean
-  /** grpc: the service of `grpc.health.v1.Health/Check`; `''`, the server as a whole, if left out. */
+  /**
+   * grpc: the service of `grpc.health.v1.Health/Check`; `''`, the server as a whole, if left out.
+   */
   service?: string
 }
 
@@ -58,7 +76,10 @@ function has(list: string[], item: unknown): boolean {
   return typeof item === 'string' && list.indexOf(item) >= 0
 }
 
-/** `200,204,300-399` → `[[200, 200], [204, 204], [300, 399]]`; null if it is no such text. Final statuses, 200 to 599. */
+/**
+ * `200,204,300-399` → `[[200, 200], [204, 204], [300, 399]]`; null if it is no such text. Final
+ * statuses, 200 to 599.
+ */
 export function parseStatuses(value: unknown): Array<[number, number]> | null {
   if (typeof value !== 'string' || value.length > 256) {
     return null
@@ -80,7 +101,9 @@ export function parseStatuses(value: unknown): Array<[number, number]> | null {
   return ranges
 }
 
-/** A name or an address, with a port or without: nothing that could end a header or begin another. */
+/**
+ * A name or an address, with a port or without: nothing that could end a header or begin another.
+ */
 function isHostHeader(value: unknown): boolean {
   return (
     typeof value === 'string' &&

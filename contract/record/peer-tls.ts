@@ -1,4 +1,7 @@
-/** How the peers of an upstream are reached over TLS, and its guard. Same promises as the guards in records.ts. */
+/**
+ * How the peers of an upstream are reached over TLS, and its guard. Same promises as the guards in
+ * records.ts.
+ */
 import { parseIp } from '../guard/address.js'
 import { brokenRule, checkShape, right, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule } from '../guard/checked.js'
@@ -6,11 +9,19 @@ import { isHost, isName } from '../guard/names.js'
 
 /** `upstreams/<upstream>`, in `tls`: every instance of the upstream is spoken to over TLS. */
 export interface PeerTls {
-  /** The name that peers are asked for (SNI), and that their certificate must be for; lower case. Absent: none is asked for. */
+  /**
+   * The name that peers are asked for (SNI), and that their certificate must be for; lower case.
+   * Absent: none is asked for.
+   */
   serverName?: string
-  /** Whether the certificate must be for `serverName` and by an authority that the gateway trusts. */
+  /**
+   * Whether the certificate must be for `serverName` and by an authority that the gateway trusts.
+   */
   verify: boolean
-  /** Id of the certificate that the gateway shows to peers, one that is for this. Absent: it shows none. */
+  /**
+   * Id of the certificate that the gateway shows to peers, one that is for this. Absent: it shows
+   * none.
+   */
   certificate?: string
 }
 
@@ -24,7 +35,10 @@ const RULES: FieldRule[] = [
   ['certificate', isName, 'must be the id of a certificate'],
 ]
 
-/** `{serverName: "shop.internal"}` → the same with `verify` true. Instances are addresses, so what is verified needs a name. */
+/**
+ * `{serverName: "shop.internal"}` → the same with `verify` true. Instances are addresses, so what
+ * is verified needs a name.
+ */
 export function checkPeerTls(value: unknown): Checked<PeerTls> {
   const shape = checkShape(value, ['serverName', 'verify', 'certificate'])
   if (!shape.ok) {

@@ -1,4 +1,7 @@
-/** How an upstream's peers are chosen, and what becomes of those that fail: the policy's shape and its guard. */
+/**
+ * How an upstream's peers are chosen, and what becomes of those that fail: the policy's shape and
+ * its guard.
+ */
 import { checkCheckPolicy } from './check-policy.js'
 import type { CheckPolicy } from './check-policy.js'
 import { fieldIn, wrong } from '../guard/checked.js'
@@ -13,7 +16,10 @@ export type BalancePolicy =
 
 interface HashPolicy {
   key: TextSource
-  /** 110 to 1000: no peer takes more than this share of the average load; its keys go on to the next. Absent: unbounded. */
+  /**
+   * 110 to 1000: no peer takes more than this share of the average load; its keys go on to the
+   * next. Absent: unbounded.
+   */
   loadPercent?: number
 }
 
@@ -34,7 +40,10 @@ export interface EjectPolicy {
   /** Failures within `failTimeoutMs` that eject for `failTimeoutMs`; 0: never. */
   maxFails: number
   failTimeoutMs: number
-  /** Ejected too when this share of at least {@link OUTLIER_REQUESTS} requests were answered 5xx or not at all. */
+  /**
+   * Ejected too when this share of at least {@link OUTLIER_REQUESTS} requests were answered 5xx or
+   * not at all.
+   */
   errorPercent?: number
   /** Ejected too when the mean time to answer is this percentage of the median of the others. */
   latencyPercent?: number
@@ -44,7 +53,9 @@ export interface EjectPolicy {
   panicPercent: number
 }
 
-/** What a user may set; what is absent is {@link DEFAULT_RETRY}, {@link DEFAULT_EJECT}, or not done. */
+/**
+ * What a user may set; what is absent is {@link DEFAULT_RETRY}, {@link DEFAULT_EJECT}, or not done.
+ */
 export interface Policy {
   balance: BalancePolicy
   hash?: HashPolicy
@@ -54,7 +65,10 @@ export interface Policy {
   check?: CheckPolicy
   /** New and recovered instances get their share little by little over this time. */
   slowStartMs?: number
-  /** `ignore`: instances of all zones alike. Default `prefer`: those of the gateway's own zone first. */
+  /**
+   * `ignore`: instances of all zones alike. Default `prefer`: those of the gateway's own zone
+   * first.
+   */
   zone?: 'prefer' | 'ignore'
 }
 
@@ -72,7 +86,10 @@ export const DEFAULT_RETRY: RetryPolicy = {
   statuses: [],
   nonIdempotent: false,
 }
-/** nginx ejects at the first; but an instance that closes an idle connection looks like a failure, and is none. */
+/**
+ * nginx ejects at the first; but an instance that closes an idle connection looks like a failure,
+ * and is none.
+ */
 export const DEFAULT_EJECT: EjectPolicy = {
   maxFails: 3,
   failTimeoutMs: 10000,
@@ -131,7 +148,10 @@ const SCALARS: FieldRule[] = [
   ['zone', oneOf(['prefer', 'ignore']), 'must be prefer or ignore'],
 ]
 
-/** `{balance: "hash", hash: {key: "cookie:user"}}` → the same with the defaults of each part that is given. */
+/**
+ * `{balance: "hash", hash: {key: "cookie:user"}}` → the same with the defaults of each part that is
+ * given.
+ */
 export function checkPolicy(value: unknown): Checked<Policy> {
   const parts = Object.keys(PARTS)
   const rules = SCALARS.concat(parts.map((part): FieldRule => [part, () => true, '']))

@@ -1,6 +1,7 @@
 /**
- * The registry's records and their guards. A guard takes anything, answers either the record (rebuilt from known
- * fields alone) or which field is wrong and why. It never throws and never repairs.
+ * The registry's records and their guards. A guard takes anything, answers either the record
+ * (rebuilt from known fields alone) or which field is wrong and why. It never throws and never
+ * repairs.
  */
 import type { Code } from '../codes.js'
 import { parseIp, printIp, refuseIp } from '../guard/address.js'
@@ -19,7 +20,10 @@ export type InstanceProtocol = 'grpc' | 'h2'
 
 export type InstanceState = 'up' | 'draining' | 'down'
 
-/** `upstreams/<upstream>`: an upstream's own settings. It exists without this record once an instance names it. */
+/**
+ * `upstreams/<upstream>`: an upstream's own settings. It exists without this record once an
+ * instance names it.
+ */
 export interface UpstreamRecord {
   policy: Policy
   /** Absent: without TLS. */
@@ -28,7 +32,10 @@ export interface UpstreamRecord {
   protocol?: InstanceProtocol
 }
 
-/** `instances/<upstream>/<id>`: one process that serves. `host` is an IP literal in Sluice's spelling. */
+/**
+ * `instances/<upstream>/<id>`: one process that serves. `host` is an IP literal in Sluice's
+ * spelling.
+ */
 export interface InstanceRecord {
   host: string
   port: number
@@ -39,7 +46,9 @@ export interface InstanceRecord {
   /** Why the state is not `up`; at most 200 characters. */
   reason?: string
   metadata?: Record<string, string>
-  /** At most this many requests at a time, counted over all workers of a gateway. Absent: no limit. */
+  /**
+   * At most this many requests at a time, counted over all workers of a gateway. Absent: no limit.
+   */
   maxConns?: number
   /** Serves only while no other instance of the upstream does. */
   backup?: true
@@ -76,7 +85,10 @@ export interface GatewayRecord {
   njs: string
   /** In-flight requests of draining instances, by `<upstream>/<id>`. */
   active: Record<string, number>
-  /** Instances that are down for this gateway, or would be, by `<upstream>/<id>`; those that merely warm up are left out. */
+  /**
+   * Instances that are down for this gateway, or would be, by `<upstream>/<id>`; those that merely
+   * warm up are left out.
+   */
   conditions: Record<string, GatewayCondition>
   /** Why it is not level, for people, and the code of that. */
   reason?: string
@@ -161,7 +173,10 @@ export function checkInstance(value: unknown, policy: AddressPolicy): Checked<In
 /** The fields of an upstream's record, beside its instances. */
 export const UPSTREAM_FIELDS = ['policy', 'tls', 'protocol']
 
-/** `{policy: {balance: "random"}, tls: {serverName: "shop.internal"}}`; all may be left out, and each part of the policy. */
+/**
+ * `{policy: {balance: "random"}, tls: {serverName: "shop.internal"}}`; all may be left out, and
+ * each part of the policy.
+ */
 export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
   const shape = checkShape(value, UPSTREAM_FIELDS)
   if (!shape.ok) {
@@ -183,7 +198,10 @@ export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
   return given.protocol === undefined ? right(record) : checkProtocol(given.protocol, record)
 }
 
-/** An answer of gRPC is 200 whatever its status, and a call that was sent cannot be sent again: nginx keeps nothing of its body. */
+/**
+ * An answer of gRPC is 200 whatever its status, and a call that was sent cannot be sent again:
+ * nginx keeps nothing of its body.
+ */
 function checkProtocol(protocol: unknown, record: UpstreamRecord): Checked<UpstreamRecord> {
   if (protocol === 'h2') {
     record.protocol = protocol

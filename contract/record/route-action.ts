@@ -1,4 +1,7 @@
-/** What a route does besides choosing an upstream: fields that stand flat in the route, and the text that njs reads of them. */
+/**
+ * What a route does besides choosing an upstream: fields that stand flat in the route, and the text
+ * that njs reads of them.
+ */
 import { brokenRule, checkShape, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
 import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from '../guard/names.js'
@@ -15,7 +18,10 @@ export interface Rewrite {
   replacePrefix?: string
 }
 
-/** What is left out stays as the client asked. `path` is the whole path; `replacePrefix` only the route's own. */
+/**
+ * What is left out stays as the client asked. `path` is the whole path; `replacePrefix` only the
+ * route's own.
+ */
 export interface Redirect {
   scheme?: 'http' | 'https'
   host?: string
@@ -39,7 +45,10 @@ export interface RouteAction {
   timeouts?: Timeouts
   /** 0: none at all. */
   maxBodyBytes?: number
-  /** Whether answers are collected before they go to a slow client; left out: as the server in front does. */
+  /**
+   * Whether answers are collected before they go to a slow client; left out: as the server in front
+   * does.
+   */
   buffering?: boolean
   mirror?: MirrorAction
 }
@@ -183,7 +192,10 @@ export function checkAction(fields: Fields): Checked<RouteAction | undefined> {
     : right(action as RouteAction)
 }
 
-/** Whether a route that does this needs no upstream. One that has nothing but a page for 404 answers 404. */
+/**
+ * Whether a route that does this needs no upstream. One that has nothing but a page for 404 answers
+ * 404.
+ */
 export function answersItself(action: RouteAction | undefined): boolean {
   return (
     action !== undefined &&
@@ -212,7 +224,10 @@ function printAction(action: RouteAction): string {
   })
 }
 
-/** An action's record: who serves what it does not answer itself (`:web`, `~canary`, `-` for nobody), and what it needs to act. */
+/**
+ * An action's record: who serves what it does not answer itself (`:web`, `~canary`, `-` for
+ * nobody), and what it needs to act.
+ */
 export interface ActionRecord {
   target: string
   /** The route's own path prefix. */

@@ -2,7 +2,10 @@
 import { checkShape, isObject, right, wrong } from '../guard/checked.js'
 import type { Checked } from '../guard/checked.js'
 
-/** `set` takes the place of what is there, `add` stands beside it. Names in any case; no name in two of the three. */
+/**
+ * `set` takes the place of what is there, `add` stands beside it. Names in any case; no name in two
+ * of the three.
+ */
 export interface HeaderEdits {
   set?: { [name: string]: string }
   add?: { [name: string]: string }

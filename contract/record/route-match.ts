@@ -1,9 +1,14 @@
-/** Which requests a route is for: hosts, a path prefix, and conditions on the rest of the request. */
+/**
+ * Which requests a route is for: hosts, a path prefix, and conditions on the rest of the request.
+ */
 import { isObject, isText, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'
 import { isHostPattern, isPathPrefix } from '../guard/names.js'
 
-/** By name in lower case, as nginx compares them: an exact value, or `true` where any value but '' will do. */
+/**
+ * By name in lower case, as nginx compares them: an exact value, or `true` where any value but ''
+ * will do.
+ */
 type ValueConditions = Record<string, string | true>
 
 /** All of them must hold. */
@@ -187,7 +192,8 @@ export function checkMatch(fields: Fields): Checked<Match> {
 }
 
 /**
- * As the table has them (condition.ts), apart by tabs and in one order. '' for none. Two routes whose texts are the same have the same conditions.
+ * The conditions as the table has them (condition.ts), separated by tabs and in one order. '' for
+ * none. Equal texts mean equal conditions.
  */
 export function printConditions(conditional: Conditional): string {
   const parts: string[] = []

@@ -132,7 +132,9 @@ function checkArms(value: unknown): Checked<SplitArm[]> {
     : wrong('split', 'must have an arm with a weight: for whoever meets no condition')
 }
 
-/** `{by: "hash", key: "address"}`, or `{by: "cookie"}`, whose fields are those of a policy's cookie. */
+/**
+ * `{by: "hash", key: "address"}`, or `{by: "cookie"}`, whose fields are those of a policy's cookie.
+ */
 function checkStick(value: unknown): Checked<Stick> {
   if (isObject(value) && value.by === 'hash') {
     const rules: FieldRule[] = [BY, ['key', isSource, SOURCE_MESSAGE], SEED]

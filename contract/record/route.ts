@@ -10,8 +10,8 @@ import { checkSplit } from './route-split.js'
 import type { Split } from './route-split.js'
 
 /**
- * `routes/<id>`: what it is for, one upstream or several by weight, and what is done besides. Exactly one of the two is set, or
- * none where the route answers by itself.
+ * `routes/<id>`: what it is for, one upstream or several by weight, and what is done besides.
+ * Exactly one of the two is set, or none where the route answers by itself.
  */
 export interface RouteRecord extends Match, Partial<Split>, RouteAction {
   upstream?: string
@@ -41,7 +41,10 @@ export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<Route
   return checkSplit(fields.split, fields.stick)
 }
 
-/** `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`, and conditions, which may be left out. */
+/**
+ * `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`, and conditions, which may be
+ * left out.
+ */
 export function checkRoute(value: unknown): Checked<RouteRecord> {
   const shape = checkShape(value, ROUTE_FIELDS)
   if (!shape.ok) {

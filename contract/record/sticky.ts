@@ -4,8 +4,8 @@ import type { Checked, FieldRule, Fields } from '../guard/checked.js'
 import { checkPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
 
 /**
- * Where a text is taken from a request: `address`, `uri`, `header:X-User`, `cookie:user`, `argument:id`. Header names are
- * kept in lower case.
+ * Where a text is taken from a request: `address`, `uri`, `header:X-User`, `cookie:user`,
+ * `argument:id`. Header names are kept in lower case.
  */
 export type TextSource = string
 
@@ -26,7 +26,10 @@ export interface CookiePolicy extends GivenCookie {
   keepDraining: boolean
 }
 
-/** The request names an instance by its id; of `abc.web-1` (as servers of Java write it) what follows the last dot counts. */
+/**
+ * The request names an instance by its id; of `abc.web-1` (as servers of Java write it) what
+ * follows the last dot counts.
+ */
 export interface RoutePolicy {
   by: 'route'
   key: TextSource

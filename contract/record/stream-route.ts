@@ -1,4 +1,7 @@
-/** Routes of connections: a port, or names that TLS clients ask for, to an upstream, or to several by weight. */
+/**
+ * Routes of connections: a port, or names that TLS clients ask for, to an upstream, or to several
+ * by weight.
+ */
 import { checkShape, right, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'
 import { isHost, isWhole } from '../guard/names.js'
@@ -21,10 +24,16 @@ interface PortRouteRecord extends StreamTarget {
   protocol: 'tcp' | 'udp'
 }
 
-/** TLS that is passed through as it comes, where the client asks for one of these names: `app.example.com`, `*.example.com`. */
+/**
+ * TLS that is passed through as it comes, where the client asks for one of these names:
+ * `app.example.com`, `*.example.com`.
+ */
 export interface SniRouteRecord extends StreamTarget {
   sni: string[]
-  /** One of the ports that are open for routes; absent: the HTTPS port, where other names are terminated. */
+  /**
+   * One of the ports that are open for routes; absent: the HTTPS port, where other names are
+   * terminated.
+   */
   port?: number
 }
 
@@ -54,7 +63,10 @@ export function isSniRoute(record: StreamRouteRecord): record is SniRouteRecord 
   return 'sni' in record
 }
 
-/** `{port: 9100, protocol: "tcp", upstream: "db"}`, `{sni: ["db.example.com"], upstream: "db"}`, or that with a port */
+/**
+ * `{port: 9100, protocol: "tcp", upstream: "db"}`, `{sni: ["db.example.com"], upstream: "db"}`, or
+ * that with a port
+ */
 export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
   const shape = checkShape(value, STREAM_ROUTE_FIELDS)
   if (!shape.ok) {

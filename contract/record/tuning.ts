@@ -1,4 +1,7 @@
-/** How a route has its connections kept. nginx takes that from no variable, so there is a server for each way (nginx/handed-conf.ts). */
+/**
+ * How a route has its connections kept. nginx takes that from no variable, so there is a server for
+ * each way (nginx/handed-conf.ts).
+ */
 import { checkShape, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'
 
@@ -13,9 +16,15 @@ export const TUNING_FIELDS = ['timeouts', 'proxyProtocol']
 export const IDLE_MS = [1000, 5000, 10000, 30000, 60000, 300000, 3600000, 86400000]
 /** The name where nothing is asked for. */
 export const UNTUNED = '0'
-/** A host's record begins with this and the name where its route is tuned: as the longest prefix it comes first, and no path begins so. */
+/**
+ * What the first line of a tuned host's record begins with, before the tuning's name. It sorts
+ * first as the longest prefix, and no path begins so.
+ */
 export const TUNING_MARK = '='
-/** The one condition of a tuned route, as the table has it: nginx's variable that only those servers set. */
+/**
+ * The one condition of a tuned route, as the table has it: nginx's variable that only those servers
+ * set.
+ */
 export const TUNED_CONDITION = 'sluice_tuned'
 
 const CONNECTION = 'is for requests, so for routes by host; a connection has idleMs'
@@ -30,7 +39,10 @@ export function allTunings(): Tuning[] {
   )
 }
 
-/** `60`, `60p` or `0p`: seconds, and `p` with a PROXY header. Short, as it stands in the path of a socket. */
+/**
+ * `60`, `60p` or `0p`: seconds, and `p` with a PROXY header. Short, as it stands in the path of a
+ * socket.
+ */
 export function tuningName(tuning: Tuning): string {
   const idleMs = tuning.timeouts === undefined ? 0 : tuning.timeouts.idleMs
   return idleMs / 1000 + (tuning.proxyProtocol === undefined ? '' : 'p')

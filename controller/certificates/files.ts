@@ -63,7 +63,10 @@ async function pairsIn(folder: string): Promise<{ pairs: FilePair[]; folders: st
   return { pairs, folders }
 }
 
-/** All pairs of a folder, and of `live` in it; the first of a name. Rejects when the folder cannot be read. */
+/**
+ * All pairs of a folder, and of `live` in it; the first of a name. Rejects when the folder cannot
+ * be read.
+ */
 export async function findPairs(folder: string): Promise<FilePair[]> {
   const { pairs, folders } = await pairsIn(folder)
   const live = folders.includes('live') ? (await pairsIn(join(folder, 'live'))).pairs : []

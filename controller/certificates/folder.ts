@@ -1,7 +1,7 @@
 /**
- * Follows a folder of certificates: looks at all of it again and again, and reads what is another than before. It is not told by
- * the kernel, because asking for that can block the whole process where the folder is on a file server that does not answer; a
- * look only blocks itself.
+ * Follows a folder of certificates by polling: looks at all of it, and reads what changed. The
+ * kernel is not asked to watch it, because that call can block the whole process where the folder
+ * is on a file server that does not answer. A look blocks only itself.
  */
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
@@ -15,7 +15,10 @@ export interface FolderOptions {
   log: Logger
   /** From one look to the next. */
   pollMs: number
-  /** Its certificates are others now, or it was read whole for the first time. The ids of those that changed, and went. */
+  /**
+   * Its certificates changed, or it was read whole for the first time. Ids of those that changed,
+   * and of those that went.
+   */
   onChange(set: string[], removed: string[]): void
 }
 
@@ -59,7 +62,9 @@ export class CertificateFolder {
     return this.#said.size
   }
 
-  /** `said` with the certificates of the folder. The same object until one of the two is another. */
+  /**
+   * `said` with the certificates of the folder. The same object until one of the two is another.
+   */
   join(said: Desired): Desired {
     const { from, to } = this.#joined
     if (from === said && to !== undefined) {
@@ -135,7 +140,10 @@ export class CertificateFolder {
     return false
   }
 
-  /** Forgets what is there no more. A folder in which nothing is left is rather one that was not mounted. */
+  /**
+   * Forgets what is there no more. A folder in which nothing is left is rather one that was not
+   * mounted.
+   */
   #drop(present: ReadonlySet<string>): void {
     const { path } = this.#options
     if (present.size === 0 && this.#certificates.size > 0) {

@@ -1,7 +1,7 @@
 /** All gateways of the cluster: this controller's own, and what the others publish of theirs. */
 import type { Code } from '../../contract/codes.js'
 import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
-import { sidOf } from '../state/sid.js'
+import { sidOfRecord } from '../state/sid.js'
 import type { InstanceConditions } from '../state/conditions.js'
 import type { GatewayView } from '../views.js'
 import type { StreamView } from '../views.js'
@@ -92,7 +92,7 @@ export class GatewaySet {
     const instances = this.#desired().upstreams.get(upstream)?.instances
     const sids = ids.map((id) => {
       const record = instances?.get(id)?.record
-      return record === undefined ? '' : sidOf(record.host, record.port)
+      return record === undefined ? '' : sidOfRecord(record)
     })
     const known = [...new Set(sids.filter((sid) => sid !== ''))]
     const counts = await this.#own.active(known)
@@ -142,7 +142,7 @@ export class GatewaySet {
       for (const instance of upstream.instances.values()) {
         if (instanceState(instance).state === 'draining') {
           keys.push(`${upstream.name}/${instance.id}`)
-          sids.push(sidOf(instance.record.host, instance.record.port))
+          sids.push(sidOfRecord(instance.record))
         }
       }
     }

@@ -1,5 +1,5 @@
 /** What health needs of active checks; {@link Checker} is what does them. */
-import type { CheckTarget } from './checks/checker.js'
+import type { CheckTarget } from './checks/check-target.js'
 import type { Conclusion } from './checks/verdict.js'
 
 export interface Checks {

@@ -1,4 +1,7 @@
-/** Conditions where there is no table to say them in: the desired state without those that are down here. */
+/**
+ * Conditions where there is no table to say them in: the desired state without those that are down
+ * here.
+ */
 import type { InstanceConditions } from '../state/conditions.js'
 import { instanceState } from '../state/desired.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'

@@ -1,7 +1,13 @@
-/** Which addresses of one upstream are left out because requests to them failed. Pure: times are passed in, as Unix ms. */
+/**
+ * Which addresses of one upstream are left out because requests to them failed. Pure: times are
+ * passed in, as Unix ms.
+ */
 import type { EjectPolicy } from '../../contract/record/policy.js'
 
-/** Of an address: `serves`; `unwell`: the registry has it up, but it is down here for another reason; `off`: neither. */
+/**
+ * Of an address. `serves`; `unwell`: up in the registry, but down here for another reason; `off`:
+ * not up in the registry.
+ */
 export type Level = 'serves' | 'unwell' | 'off'
 
 export interface Ejection {
@@ -36,8 +42,9 @@ interface Out {
 }
 
 /**
- * Who took a trial may have died with it, or have met a slow answer: after this (or failTimeoutMs) another may try. Where nobody
- * took it, there are only requests that may not be sent twice: they get the instance back, as there is no other way to find out.
+ * After this (or failTimeoutMs) another request may try: the one that took the trial may have died,
+ * or have met a slow answer. Where no request took it, there are only requests that may not be sent
+ * twice. The instance is let back then, as there is no other way to find out.
  */
 const TRIAL_MS = 10_000
 const TRIALS = 9
@@ -185,7 +192,9 @@ export class Ejector {
     }
   }
 
-  /** Which ejections count: the oldest, while there are not too many, and none at all when too few would serve. */
+  /**
+   * The oldest ejections count, while there are not too many. None counts when too few would serve.
+   */
   #judge(nowMs: number): void {
     const { mostPercent, panicPercent, failTimeoutMs } = this.#policy
     const levels = [...this.#levels.values()]

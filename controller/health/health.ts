@@ -1,11 +1,12 @@
 /**
- * What this controller's gateway knows of instances beyond the registry: verdicts of checks, ejections after failures that
- * nginx tells of, and who still warms up. Every gateway judges for itself, because an instance may be out of reach of one.
+ * What this gateway knows of instances beyond the registry: verdicts of checks, ejections after
+ * failures that nginx reports, and who still warms up. Every gateway judges for itself, because an
+ * instance may be out of reach of one.
  */
 import type { Logger } from '../../runtime/logger.js'
 import type { Condition, InstanceConditions } from '../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
-import type { CheckTarget } from './checks/checker.js'
+import type { CheckTarget } from './checks/check-target.js'
 import type { Checks, MakeChecks } from './checks-port.js'
 import { Listener } from './listener.js'
 import type { Feed } from './listener.js'
@@ -24,9 +25,12 @@ export interface ConditionChange {
 
 export interface HealthOptions {
   log: Logger
-  /** Undefined where nginx tells nothing: then there are only checks, and nobody warms up. */
+  /** Undefined where nginx reports nothing. Then there are only checks, and nobody warms up. */
   feed: Feed | undefined
-  /** What stream{} tells of failures, and whether anybody may connect there; its answers are not measured. */
+  /**
+   * Failures that stream{} reports, and whether anybody may connect there. Its answers are not
+   * measured.
+   */
   streamFeed?: { feed: Feed; isUsed: () => boolean } | undefined
   makeChecks?: MakeChecks | undefined
   /** Conditions of these instances changed. */
@@ -93,7 +97,10 @@ export class Health {
     this.#listeners.forEach((listener) => listener.start())
   }
 
-  /** The desired state is another one. To be called before anybody acts on it, so that a new instance never has its full share. */
+  /**
+   * The desired state changed. Call it before anybody acts on that, so that a new instance never
+   * has its full share.
+   */
   follow(desired: Desired): void {
     const isFirst = this.#isFirst
     this.#isFirst = false
@@ -262,7 +269,10 @@ export class Health {
     }
   }
 
-  /** Tells what to check. What is there at the start has served: to wait for its first check would be an outage. */
+  /**
+   * Sets what is checked. What is there at the start has served before: to wait for its first check
+   * would be an outage.
+   */
   #aim(news: DesiredUpstream[], gone: string[], isFirst: boolean): void {
     let isChanged = false
     for (const upstream of news) {

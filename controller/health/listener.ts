@@ -79,7 +79,8 @@ export class Listener {
         await this.poll()
         this.#backoff.reset()
       } catch (error) {
-        // The pusher says that the gateway is away; what it has to tell is still there when it is back.
+        // The pusher says that the gateway is away; what it has to tell is still there when it is
+        // back.
         this.#options.log.debug({ error: messageOf(error) }, 'nginx does not tell what failed')
         waitMs = this.#backoff.nextMs()
       }

@@ -17,8 +17,8 @@ export class Outliers {
   #sinceMs = 0
 
   /**
-   * `counters`: of those that serve, by SID; of others nothing is remembered. Answers those that are outliers, and why. A
-   * window begins anew after `failTimeoutMs`, and for each that was found at once.
+   * `counters`: of those that serve, by SID; what is known of others is forgotten. Returns the
+   * outliers, and why. A window begins anew after `failTimeoutMs`, and for each outlier at once.
    */
   look(
     policy: EjectPolicy,

@@ -1,11 +1,14 @@
-/** One upstream as this gateway sees it: checks, ejections and warming up, joined to conditions. Pure but for the verdicts. */
+/**
+ * One upstream as this gateway sees it: checks, ejections and warming up, joined to conditions.
+ * Pure but for the verdicts.
+ */
 import { DEFAULT_EJECT, findsOutliers } from '../../contract/record/policy.js'
 import type { EjectPolicy } from '../../contract/record/policy.js'
-import { sidOf } from '../state/sid.js'
+import { sidOfRecord } from '../state/sid.js'
 import type { Condition, InstanceConditions } from '../state/conditions.js'
 import { instanceState } from '../state/desired.js'
 import type { DesiredInstance, DesiredUpstream } from '../state/desired.js'
-import type { CheckTarget } from './checks/checker.js'
+import type { CheckTarget } from './checks/check-target.js'
 import type { Conclusion } from './checks/verdict.js'
 import { Ejector } from './ejector.js'
 import type { Ejection, Level } from './ejector.js'
@@ -85,13 +88,9 @@ export class UpstreamHealth {
 
   /** Takes another state of the upstream; `isFirst`: all that is in it served before. */
   follow(upstream: DesiredUpstream, isFirst: boolean, nowMs: number): void {
-    const before = this.#upstream?.instances
     const sids = new Map<string, string>()
     for (const { id, record } of upstream.instances.values()) {
-      const was = before?.get(id)?.record
-      const isSame = was?.host === record.host && was.port === record.port
-      const known = isSame ? this.#sids.get(id) : undefined
-      sids.set(id, known ?? sidOf(record.host, record.port))
+      sids.set(id, sidOfRecord(record))
     }
     this.#sids = sids
     this.#upstream = upstream
@@ -125,7 +124,7 @@ export class UpstreamHealth {
     found.forEach((why, sid) => this.#ejector.outlier(sid, why, nowMs))
   }
 
-  /** Brings the conditions level with all that is known. */
+  /** Joins all that is known into the conditions. */
   look(nowMs: number): void {
     const levels = this.#levels()
     this.#ejector.follow(this.#eject, new Map([...levels].map(([sid, { level }]) => [sid, level])))
@@ -154,7 +153,10 @@ export class UpstreamHealth {
       : this.#options.verdict(`${this.#upstream.name}/${id}`)
   }
 
-  /** Of each address. What is found out about one of several instances there is true of the process. */
+  /**
+   * The level of each address. What is found out about one of several instances there is true of
+   * the process.
+   */
   #levels(): Map<string, { level: Level; off: Status }> {
     const levels = new Map<string, { level: Level; off: Status }>()
     for (const instance of this.#instances()) {

@@ -27,8 +27,8 @@ export class Warming {
   }
 
   /**
-   * Shares, above 0 and below 1, of those of `serving` that do not get all yet. When all are new, they are relative to the
-   * oldest: there is nobody else to take the load.
+   * Shares, above 0 and below 1, of those of `serving` that are still warming up. When all are new,
+   * shares are relative to the oldest, because nobody else can take the load.
    */
   look(serving: Iterable<string>, nowMs: number): Map<string, number> {
     for (const [sid, sinceMs] of this.#sinceMs) {

@@ -1,4 +1,7 @@
-/** The bytes of a DNS answer. Each record names the question by a pointer, so that 1,000 SRV records fit into 64 KB. Pure. */
+/**
+ * The bytes of a DNS answer. Each record names the question by a pointer, so 1,000 SRV records fit
+ * into 64 KB. Pure.
+ */
 /** What answers are made of, each about the question's own name. */
 export type PoolRecord = { port: number; target: string } | { address: string }
 
@@ -7,7 +10,10 @@ const ANSWER_COUNT_AT = 6
 const TO_QUESTION = 0xc000 | HEADER_BYTES
 const [A, SRV, INTERNET] = [1, 33, 1]
 
-/** Before the data: pointer, type, class, time to live (0: nginx is to ask each second), length of the data. */
+/**
+ * Before the data: pointer, type, class, time to live (0: nginx is to ask each second), length of
+ * the data.
+ */
 function printHead(type: number, dataBytes: number): Buffer {
   const head = Buffer.alloc(12)
   head.writeUInt16BE(TO_QUESTION, 0)

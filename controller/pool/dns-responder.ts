@@ -1,4 +1,7 @@
-/** The DNS responder on loopback that tells nginx's pool its members. nginx asks once a second (TTL 0). */
+/**
+ * The DNS responder on loopback from which nginx's pool learns its members. nginx asks once a
+ * second (TTL 0).
+ */
 import { createSocket } from 'node:dgram'
 import type { Socket as UdpSocket } from 'node:dgram'
 import { createServer } from 'node:net'
@@ -22,7 +25,10 @@ export interface PoolDnsOptions {
   onPooled(): void
 }
 
-/** What nginx reads of a datagram (NGX_RESOLVER_UDP_SIZE), and nobody but nginx asks here. More goes over TCP. */
+/**
+ * What nginx reads of a datagram (NGX_RESOLVER_UDP_SIZE), and nobody but nginx asks here. More goes
+ * over TCP.
+ */
 const UDP_BYTES = 4096
 const QUEUE_BYTES = 4 * 1024 * 1024
 const TCP_IDLE_MS = 10_000
@@ -79,7 +85,7 @@ export class PoolDns {
     this.#watch(() => this.#parts.setMembers(candidates))
   }
 
-  /** Takes all members for pooled until nginx's questions tell better. */
+  /** Takes all members for pooled, until nginx's questions show better. */
   assume(): void {
     this.#parts.assume()
   }
@@ -138,8 +144,8 @@ export class PoolDns {
   }
 
   /**
-   * Errors are SERVFAIL or REFUSED, upon which nginx keeps what it has; never "there is no such name" and never an empty
-   * answer, upon which it would drop it.
+   * Errors are SERVFAIL or REFUSED, upon which nginx keeps what it has; never "there is no such
+   * name" and never an empty answer, upon which it would drop it.
    */
   #resolve(name: string, type: string): { records: PoolRecord[]; code: number } {
     const asked = type === 'SRV' ? this.#parts.ofService(name) : undefined

@@ -1,9 +1,9 @@
-/** Which peers nginx's pool holds, and how they are told to it by SRV and A records. Pure. */
+/** Which peers nginx's pool holds, and the SRV and A records that say so. Pure. */
 import { createHash } from 'node:crypto'
 
 export interface Member {
   sid: string
-  /** IPv4: the pool's resolver is told not to ask for others. */
+  /** IPv4: the pool's resolver does not ask for other addresses. */
   host: string
   port: number
 }
@@ -11,12 +11,15 @@ export interface Member {
 export const POOL_DOMAIN = 'pool.sluice'
 
 /**
- * For each shard. nginx goes through all of them for a request, and one answer holds 1,400 SRV records. Peers beyond this
- * go by address, which is slower for them and right all the same.
+ * For each shard. nginx goes through all of them for a request, and one answer holds 1,400 SRV
+ * records. Peers beyond this are reached by address, which is slower for them, and right.
  */
 export const MOST_MEMBERS = 1000
 
-/** Never empty: an empty answer would drop all peers, and the next question would come only ten seconds later. */
+/**
+ * Never empty: an empty answer would drop all peers, and the next question would come only ten
+ * seconds later.
+ */
 const PLACEHOLDER: Member = { sid: '', host: '127.0.0.1', port: 9 }
 
 export interface PoolAnswers {
@@ -28,7 +31,10 @@ export interface PoolAnswers {
   sids: ReadonlyMap<string, readonly string[]>
 }
 
-/** Only IPv4, each SID once; and the lowest when there are too many, so that every controller takes the same ones. */
+/**
+ * Only IPv4, each SID once; and the lowest when there are too many, so that every controller takes
+ * the same ones.
+ */
 export function selectMembers(candidates: Iterable<Member>): Member[] {
   const bySid = new Map<string, Member>()
   for (const member of candidates) {
@@ -40,7 +46,10 @@ export function selectMembers(candidates: Iterable<Member>): Member[] {
   return sorted.slice(0, MOST_MEMBERS)
 }
 
-/** Ports with the same addresses share a target. A target's name tells its content, so an old answer never gets a new meaning. */
+/**
+ * Ports with the same addresses share a target. A target is named after its content, so an old
+ * answer never gets a new meaning.
+ */
 export function answersFor(members: Member[], domain = POOL_DOMAIN): PoolAnswers {
   const byPort = new Map<number, Member[]>()
   for (const member of members.length === 0 ? [PLACEHOLDER] : members) {
@@ -62,8 +71,8 @@ export function answersFor(members: Member[], domain = POOL_DOMAIN): PoolAnswers
 }
 
 /**
- * Follows what nginx asks. It asks for the service, then for each target, and then, a second later, for the service
- * again: what it was told in a round is surely in its pool when the next round begins.
+ * Follows what nginx asks: the service, then each target, and a second later the service again.
+ * What it was answered in one round is surely in its pool when the next round begins.
  */
 export class PoolProgress {
   readonly #domain: string
@@ -83,7 +92,10 @@ export class PoolProgress {
     return this.#pooled
   }
 
-  /** Undefined before the members are known: nginx may still have those of an earlier controller, and should keep them. */
+  /**
+   * Undefined before the members are known: nginx may still have those of an earlier controller,
+   * and should keep them.
+   */
   get answers(): PoolAnswers | undefined {
     return this.#current
   }
@@ -100,8 +112,8 @@ export class PoolProgress {
   }
 
   /**
-   * Takes all members for pooled: an earlier controller told them to an nginx that runs on. The next rounds show whether
-   * it is so; until then a wrong guess costs a retry.
+   * Takes all members for pooled: an earlier controller answered them to an nginx that runs on. The
+   * next rounds show whether it is so. Until then a wrong guess costs a retry.
    */
   assume(): void {
     this.#set(this.#memberSids())

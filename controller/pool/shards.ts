@@ -1,4 +1,7 @@
-/** The pool's members by the shard that nginx looks for them in, each shard with names of its own. Pure. */
+/**
+ * The pool's members by the shard that nginx looks for them in, each shard with names of its own.
+ * Pure.
+ */
 import { POOL_DOMAIN, PoolProgress, selectMembers } from './pool.js'
 import type { Member } from './pool.js'
 

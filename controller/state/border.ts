@@ -1,4 +1,7 @@
-/** The border: what of a registry value becomes a record. A value that is refused never replaces one that was good. */
+/**
+ * The border: what of a registry value becomes a record. A value that is refused never replaces one
+ * that was good.
+ */
 import type { AddressPolicy } from '../../contract/guard/address.js'
 import type { RecordKey } from '../../contract/keys.js'
 import { checkInstance, checkOverride, checkUpstream } from '../../contract/record/records.js'

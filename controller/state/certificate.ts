@@ -11,7 +11,10 @@ import { messageOf } from '../../runtime/errors.js'
 /** A record that was judged; its PEM is printed anew from what was read. */
 export interface Certificate {
   record: CertificateRecord
-  /** Its DNS names, lower case: `app.example.com`, `*.example.com`. Empty only for a default, and for one that is shown to instances. */
+  /**
+   * Its DNS names, lower case: `app.example.com`, `*.example.com`. Empty only for a default, and
+   * for one that is shown to instances.
+   */
   names: string[]
   /** One line, its parts separated by `, `. */
   issuer: string
@@ -64,7 +67,7 @@ function readChain(pem: string): Checked<[X509Certificate, ...X509Certificate[]]
     : right([leaf, ...above])
 }
 
-/** No message tells anything of what was given. */
+/** No message repeats anything of the key. */
 function readKey(pem: string): Checked<KeyObject> {
   const keys = blocksOf(pem).filter(({ label }) => label !== 'EC PARAMETERS')
   const [key] = keys
@@ -158,11 +161,25 @@ function pairProblem(
   }
   const kind = kindOf(key)
   if (kind === undefined) {
-    const what = `must be RSA of ${LEAST_RSA_BITS} bits or more, EC (P-256, P-384, P-521) or Ed25519`
-    return wrong('privateKey', what)
+    const rsa = `RSA of ${LEAST_RSA_BITS} bits or more`
+    return wrong('privateKey', `must be ${rsa}, EC (P-256, P-384, P-521) or Ed25519`)
   }
   const problem = chainProblem(chain) ?? useProblem(leaf, isClients)
   return problem === undefined ? right(kind) : wrong('certificate', problem)
+}
+
+/** The names that it is served with. What no client asks for by name needs none. */
+function servedNames(leaf: X509Certificate, record: CertificateRecord): Checked<string[]> {
+  if (record.client === true) {
+    return right([])
+  }
+  const names = namesOf(leaf)
+  return names.ok && names.value.length === 0 && record.default !== true
+    ? wrong(
+        'certificate',
+        'has no DNS name among its subject alternative names, and default is not set',
+      )
+    : names
 }
 
 /** Judges all but the time. */
@@ -180,33 +197,37 @@ export function readCertificate(record: CertificateRecord): Checked<Certificate>
     return kind
   }
   const [leaf] = chain.value
-  // What no client asks for by name needs none.
-  const names = record.client === true ? right<string[]>([]) : namesOf(leaf)
-  if (!names.ok) {
-    return names
-  }
-  if (names.value.length === 0 && record.default !== true && record.client !== true) {
-    const what = 'has no DNS name among its subject alternative names, and default is not set'
-    return wrong('certificate', what)
-  }
-  const certificate = chain.value.map(String).join('')
-  const privateKey = key.value.export({ type: 'pkcs8', format: 'pem' }) as string
+  const names = servedNames(leaf, record)
+  return names.ok ? printed(record, chain.value, key.value, names.value, kind.value) : names
+}
+
+/** With its PEM printed anew, as nginx gets it. */
+function printed(
+  record: CertificateRecord,
+  chain: [X509Certificate, ...X509Certificate[]],
+  key: KeyObject,
+  names: string[],
+  kind: string,
+): Checked<Certificate> {
+  const [leaf] = chain
+  const certificate = chain.map(String).join('')
+  const privateKey = key.export({ type: 'pkcs8', format: 'pem' }) as string
   const refusal = refusalOf(certificate, privateKey)
   if (refusal !== undefined) {
     return wrong('certificate', `is refused by OpenSSL: ${refusal}`)
   }
   return right({
     record: { ...record, certificate, privateKey },
-    names: names.value,
+    names,
     issuer: leaf.issuer.split('\n').join(', '),
     fingerprint: leaf.fingerprint256,
-    key: kind.value,
+    key: kind,
     notBeforeAtMs: Date.parse(leaf.validFrom),
     notAfterAtMs: Date.parse(leaf.validTo),
   })
 }
 
-/** `expiring`: less than a quarter of its time is left. Whoever renews by the book has done so when a third was. */
+/** `expiring`: less than a quarter of its time is left. ACME clients renew when a third is left. */
 export type CertificateState = 'valid' | 'expiring' | 'expired'
 
 const LAST_PART = 0.25

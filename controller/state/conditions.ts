@@ -1,3 +1,4 @@
+/** Conditions: what a gateway found out about an instance by itself. */
 /** What this gateway knows of an instance beyond the registry. */
 export interface Condition {
   /** `down`: gets nothing new. */
@@ -5,7 +6,10 @@ export interface Condition {
   reason?: string
   /** 1 to 9: one request is to try it; the number of that trial, in turn. Only while down. */
   trial?: number
-  /** Believed dead for what it did to others, so it is asked all the same where nobody else is left. Only while down. */
+  /**
+   * Ejected for what it did to others. It is asked all the same where nobody else is left. Only
+   * while down.
+   */
   ejected?: true
   /** Above 0 and below 1: the part of its weight that it gets while it warms up. */
   share?: number

@@ -1,3 +1,7 @@
+/**
+ * What the registry says, compiled from its records: upstreams, routes and certificates at one
+ * revision.
+ */
 import type {
   InstanceRecord,
   InstanceState,
@@ -54,8 +58,9 @@ export interface DesiredCertificate extends Certificate {
 }
 
 /**
- * What the registry says, all of it, at one revision. Never changed in place: an upstream that did not change is the same
- * object in the next Desired, which is how the compiler knows what to leave alone.
+ * What the registry says, all of it, at one revision. Never changed in place: an upstream that did
+ * not change is the same object in the next Desired, which is how the compiler knows what to leave
+ * alone.
  */
 export interface Desired {
   revision: number
@@ -67,8 +72,8 @@ export interface Desired {
 }
 
 /**
- * What an instance is to the outside: down beats draining beats up, and the operator can only take away. What is up by all
- * that is what its `condition` at a gateway says.
+ * The state that is shown. Down beats draining beats up, and an operator can only take away. What
+ * is up by the registry may still be down by its `condition` at a gateway.
  */
 export function instanceState(
   instance: DesiredInstance,

@@ -1,4 +1,7 @@
-/** Lost registrations of the last seconds, by upstream: one by one they look harmless, together they may not be. */
+/**
+ * Lost registrations of the last seconds, by upstream: one by one they look harmless, together they
+ * may not be.
+ */
 import { isMassLoss } from './suspects.js'
 import type { SuspectOptions } from './suspects.js'
 
@@ -16,9 +19,9 @@ export class Losses<T> {
   }
 
   /**
-   * Notes that `lost` went from an upstream of `before` instances (those included). Undefined: believe it. Else it is too
-   * much, and the answer is what was lost and believed shortly before: it should come back as well.
-   * `isBack` tells what of that has come back by itself.
+   * Notes that `lost` went from an upstream of `before` instances (those included). Undefined:
+   * believe it. Else it is too much, and the answer is what was lost and believed shortly before:
+   * it should come back as well. `isBack` tells what of that has come back by itself.
    */
   add(upstream: string, before: number, lost: T[], isBack: (item: T) => boolean): T[] | undefined {
     const atMs = this.#options.now()

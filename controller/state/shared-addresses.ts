@@ -1,4 +1,7 @@
-/** Which upstreams register an address. Two may share one (a process that serves two names), but it is often a mistake. */
+/**
+ * Which upstreams register an address. Two may share one (a process that serves two names), but it
+ * is often a mistake.
+ */
 import type { Logger } from '../../runtime/logger.js'
 
 export class Addresses {

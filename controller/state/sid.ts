@@ -2,7 +2,22 @@
 import { createHash } from 'crypto'
 import { printAddress } from '../../contract/guard/address.js'
 
+interface Address {
+  host: string
+  port: number
+}
+
+/** A record is never changed in place, so its name is made once. */
+const known = new WeakMap<Address, string>()
+
 /** What the table and nginx's pool call an address: md5 in hex of `10.0.0.7:80`. */
 export function sidOf(host: string, port: number): string {
   return createHash('md5').update(printAddress(host, port)).digest('hex')
+}
+
+/** The same of an instance's record. */
+export function sidOfRecord(record: Address): string {
+  const sid = known.get(record) ?? sidOf(record.host, record.port)
+  known.set(record, sid)
+  return sid
 }

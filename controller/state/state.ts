@@ -129,8 +129,9 @@ export class State {
   }
 
   /**
-   * Some gateway has `revision` of this store. A listing cannot tell the revision of what was deleted before it, so a
-   * controller that starts anew would else count lower than those that saw the deletion.
+   * Some gateway has `revision` of this store. A listing cannot tell the revision of what was
+   * deleted before it, so a controller that starts anew would else count lower than those that saw
+   * the deletion.
    */
   raise(revision: number): void {
     if (revision <= this.#known) {

@@ -1,6 +1,7 @@
 /**
- * Removals that are not believed yet. When much of an upstream vanishes at once and nobody said so, the store or the
- * network is the likelier cause: what vanished serves on until the registry has been reachable for a while.
+ * Removals that are not believed yet. When much of an upstream vanishes at once and nobody said so,
+ * the store or the network is the likelier cause: what vanished serves on until the registry has
+ * been reachable for a while.
  */
 import type { SuspectView } from '../views.js'
 
@@ -34,7 +35,10 @@ interface Held {
   sinceMs: number
 }
 
-/** Which registry keys are held, since when, and until when. Keys without an upstream (routes) are held but not shown. */
+/**
+ * Which registry keys are held, since when, and until when. Keys without an upstream (routes) are
+ * held but not shown.
+ */
 export class Suspects {
   readonly #options: SuspectOptions
   readonly #believe: (keys: string[]) => void

@@ -1,14 +1,17 @@
-/** Keeps the compiled table beside the desired state, and compiles again only what a change concerns. */
+/**
+ * Keeps the compiled table beside the desired state, and compiles again only what a change
+ * concerns.
+ */
 import type { Logger } from '../../runtime/logger.js'
 import { planCertificates } from './certificate-plan.js'
-import { compileNobody } from './upstream-unit.js'
+import { compileNobody } from './compiled-upstream.js'
 import { compileAction } from './record-units.js'
 import { compilePassed } from './record-units.js'
 import { compileCertificate } from './record-units.js'
 import { isSameUnit } from './unit.js'
 import { slotsOf } from './unit.js'
 import { NO_LAYOUT } from './unit.js'
-import type { Compiled, GatewayPlace } from './upstream-unit.js'
+import type { Compiled, GatewayPlace } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { Desired, DesiredCertificate } from '../state/desired.js'
 import { compileHost } from './host-unit.js'
@@ -65,7 +68,10 @@ export class Compiler {
     return this.#plan.overruled.length
   }
 
-  /** Peers that may be in nginx's pool, which speaks neither TLS nor gRPC: those that serve, and those that finish what they have. */
+  /**
+   * Peers that may be in nginx's pool: those that serve, and those that finish what they have. The
+   * pool speaks neither TLS nor gRPC.
+   */
   *members(): Iterable<Peer> {
     for (const { compiled, upstream } of this.#upstreams.all()) {
       const isPlain = upstream.tls === undefined && upstream.protocol === undefined
@@ -77,7 +83,7 @@ export class Compiler {
     }
   }
 
-  /** Brings the units level. Answers the names of those that are new, changed or gone. */
+  /** Compiles what changed. Returns the names of the units that are new, changed or gone. */
   update(
     desired: Desired,
     pooled: ReadonlySet<string>,

@@ -27,7 +27,10 @@ export interface HostRoute {
 
 export interface HostPlan {
   host: string
-  /** In the order in which they are asked: longest prefix first, and of one prefix those with most conditions. */
+  /**
+   * In the order in which they are asked: the longest prefix first. Of one prefix those with most
+   * conditions come first.
+   */
   routes: HostRoute[]
   /** The one unit it leads to, when it is to have slots of its own; else undefined. */
   fast: string | undefined
@@ -54,7 +57,10 @@ export interface HostsPlan {
 interface Draft {
   /** By what no two routes may both have. */
   routes: Map<string, HostRoute & { rank: number }>
-  /** Of lines whose prefixes have the same hash: they may come to stand in one value of the table, and are read in a row. */
+  /**
+   * Bytes of lines by the hash of their prefix. Lines of one hash may share a value of the table,
+   * and are read in a row.
+   */
   bytes: Map<number, number>
 }
 
@@ -75,7 +81,10 @@ function isSplit(record: RouteRecord): record is RouteRecord & Split {
   return record.split !== undefined
 }
 
-/** A condition on the method outweighs all others, then their number counts, then how many name an exact value. */
+/**
+ * A condition on the method outweighs all others. Then the number of conditions counts, then how
+ * many of them name an exact value.
+ */
 function rankOf({ methods, headers, cookies, arguments: args }: Conditional): number {
   const values = [headers, cookies, args].flatMap((each) => Object.values(each ?? {}))
   const exact = values.filter((value) => value !== true).length
@@ -135,14 +144,20 @@ function toPlan(host: string, draft: Draft): HostPlan {
   return { host, routes, fast: undefined }
 }
 
-/** A wildcard's slots nobody would find at once, and a route that acts has none: nginx builds the key of the host that is asked for. */
+/**
+ * Whether the host may have slots of its own. Not a wildcard: nginx builds the key from the host
+ * that is asked for. Not a route that acts: it has no slots.
+ */
 function isPlain({ host, routes }: HostPlan): boolean {
   const [only, ...more] = routes
   const isWhole = only?.prefix === '/' && only.conditions === '' && more.length === 0
   return isWhole && !only.target.startsWith('&') && !host.includes('*')
 }
 
-/** An operator's routes come before those that containers ask for; otherwise the lower id comes first. */
+/**
+ * An operator's routes come before those that containers ask for; otherwise the lower id comes
+ * first.
+ */
 function compareRoutes(a: DesiredRoute, b: DesiredRoute): number {
   const [first, second] = [a, b].map(({ id }) => id.startsWith(AGENT_ROUTES))
   return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
@@ -175,7 +190,10 @@ function actionsOf(routes: DesiredRoute[]): HostsPlan['actions'] {
   )
 }
 
-/** What a route says of each of its hosts. One that is tuned is served where its condition holds, and names its way in a line that fits no path. */
+/**
+ * The lines of a route, for each of its hosts. A tuned route is served where its condition holds; a
+ * second line, whose prefix fits no path, names its tuning.
+ */
 function linesOf(route: DesiredRoute): HostRoute[] {
   const { id, record, tuning } = route
   const line = { prefix: record.pathPrefix, target: targetOf(route), route: id }
@@ -187,7 +205,10 @@ function linesOf(route: DesiredRoute): HostRoute[] {
       ]
 }
 
-/** Of two routes with the same host, prefix and conditions, an operator's wins, and then the one with the lower id. */
+/**
+ * Of two routes with the same host, prefix and conditions, an operator's wins, and then the one
+ * with the lower id.
+ */
 export function planHosts(
   routes: Iterable<DesiredRoute>,
   upstreams: Iterable<string>,

@@ -37,7 +37,10 @@ function largest(sizes: number[]): number {
   return sizes.reduce((most, size) => Math.max(most, size), 0)
 }
 
-/** A power of two: as few chunks as hold what they should, or one prefix's lines where those alone are more. */
+/**
+ * A power of two: as few chunks as keep each one small. Lines of one prefix stay together, even
+ * where they alone are more.
+ */
 function chunkCount(lines: Line[]): number {
   const room = CHUNK_BYTES + largest(bytesBy(lines, MOST_CHUNKS))
   let chunks = 1

@@ -1,4 +1,7 @@
-/** Peers → the lists that an upstream's rules choose from (contract/table/rules.ts). Pure; the input's order never matters. */
+/**
+ * Peers → the lists that an upstream's rules choose from (contract/table/rules.ts). Pure; the
+ * input's order never matters.
+ */
 import { MOST_POSITIONS, RING_POSITIONS } from '../../contract/table/rules.js'
 import { apportion } from './slots.js'
 import type { Weighted } from './slots.js'
@@ -22,7 +25,10 @@ function reduced(weights: number[]): number[] {
   return weights.map((weight) => weight / common)
 }
 
-/** In lowest terms, with a sum of at most MOST_POSITIONS; above that they are the nearest whole numbers, from 1. */
+/**
+ * In lowest terms, with a sum of at most MOST_POSITIONS. Where the sum would be larger, they are
+ * the nearest whole numbers, from 1.
+ */
 function turnsOf(weights: number[]): number[] {
   const least = reduced(weights)
   const sum = least.reduce((all, weight) => all + weight, 0)
@@ -49,9 +55,12 @@ function groupsOf(weights: number[]): Group[] {
 }
 
 /**
- * One whole cycle of nginx's smooth weighted round robin, as indexes: each time everybody's current value grows by its weight, the
- * largest (of equals the first) serves, and loses the sum. 5:1:1 is 0 0 1 0 2 0 0. Those of equal weight have equal values
- * but for who of them was served in this round already, so they are served in turn, and only groups have to be compared.
+ * One whole cycle of nginx's smooth weighted round robin, as indexes. In each step everybody's
+ * current value grows by its weight; the largest (of equals the first) serves, and loses the sum.
+ * 5:1:1 is 0 0 1 0 2 0 0.
+ *
+ * Peers of equal weight have equal values, but for who of them has served in this round already.
+ * They are served in turn, so only groups have to be compared.
  */
 function smooth(weights: number[]): number[] {
   const groups = groupsOf(weights)
@@ -85,8 +94,9 @@ function serve(group: Group): void {
 }
 
 /**
- * Each peer as often as its weight says, smoothly mixed. Above MOST_POSITIONS turns (weights in lowest terms, added up)
- * the shares are the nearest that so many turns can have, and further peers than that have none.
+ * Each peer as often as its weight says, smoothly mixed. Above MOST_POSITIONS turns (weights in
+ * lowest terms, added up) the shares are the nearest that so many turns can have, and further peers
+ * than that have none.
  */
 export function cycleOf<T extends Weighted>(peers: T[]): T[] {
   const all = placed(peers, MOST_POSITIONS)
@@ -112,9 +122,9 @@ function turnOf<T extends Weighted>(peer: T, size: number): Turn<T> {
 }
 
 /**
- * A Maglev ring (Eisenbud et al., 2016) of RING_POSITIONS: the peers take turns, each taking the next free
- * position in an order of its own. So a peer more or less moves about its own part of the positions, and all have theirs
- * within a few. A light peer takes part in fewer rounds, but always in the first.
+ * A Maglev ring (Eisenbud et al., 2016) of RING_POSITIONS. The peers take turns; each takes the
+ * next free position in an order of its own. So one peer more or less moves about its own part of
+ * the positions. A light peer takes part in fewer rounds, but always in the first.
  */
 export function ringOf<T extends Weighted>(peers: T[]): T[] {
   const size = RING_POSITIONS

@@ -1,8 +1,11 @@
-/** Instances → peers: one for each address, with what the registry, an operator and this gateway say of it. Pure. */
+/**
+ * Instances → peers: one for each address, with what the registry, an operator and this gateway say
+ * of it. Pure.
+ */
 import type { InstanceConditions } from '../state/conditions.js'
 import { instanceState } from '../state/desired.js'
 import type { DesiredInstance, DesiredUpstream } from '../state/desired.js'
-import { sidOf } from '../state/sid.js'
+import { sidOfRecord } from '../state/sid.js'
 
 /** One address of an upstream. */
 export interface Peer {
@@ -34,7 +37,10 @@ interface Merged extends Omit<Peer, 'warming'> {
   share: number
 }
 
-/** Weights of an upstream in which somebody warms up are this many times as large, so that parts of them are whole. */
+/**
+ * While somebody warms up, all weights of the upstream are this many times as large, so that parts
+ * of them are whole numbers.
+ */
 const PARTS = 10
 /** What an entry of a list has room for. */
 const MOST_WEIGHT = 9999
@@ -58,11 +64,13 @@ function traitsOf(
 }
 
 /**
- * Several instances of one upstream at one address are one process that registered more than once (an agent and an
- * operator, an old container's record and the new one's). So it is one peer: with the largest weight, not the sum,
- * which would double its load, and the lowest limit; up if any of them is, because the newest registration is the true
- * one; but not at all while an operator drains one of them, because then nothing may reach that address. What this gateway
- * found out about one of them is true of the process.
+ * Several instances of one upstream at one address are one process that registered more than once:
+ * an agent and an operator, or an old container and the new one. So they are one peer.
+ *
+ * It has the largest weight (the sum would double its load) and the lowest limit. It is up if any
+ * of them is, because the newest registration is the true one. It is not up while an operator
+ * drains one of them, because then nothing may reach that address. A condition of one of them is
+ * true of the process.
  */
 function merge(sid: string, instances: DesiredInstance[], conditions: InstanceConditions): Merged {
   const sorted = [...instances].sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -103,7 +111,10 @@ function weigh(merged: Merged[]): Peer[] {
   }))
 }
 
-/** A trial is for one request while others serve; when nobody else does, there is nothing to lose. */
+/**
+ * A trial is for one request while others serve. When nobody else does, the peer serves: there is
+ * nothing to lose.
+ */
 function raiseTrials(peers: Peer[]): Peer[] {
   return peers.some(({ up }) => up)
     ? peers
@@ -117,7 +128,7 @@ export function peersOf(
 ): Peer[] {
   const bySid = new Map<string, DesiredInstance[]>()
   for (const instance of upstream.instances.values()) {
-    const sid = sidOf(instance.record.host, instance.record.port)
+    const sid = sidOfRecord(instance.record)
     const same = bySid.get(sid)
     if (same === undefined) {
       bySid.set(sid, [instance])

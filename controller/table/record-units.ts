@@ -4,7 +4,7 @@ import { PASSED_NAME } from '../../contract/table/zones.js'
 import type { Certificate } from '../state/certificate.js'
 import { type Unit, makeUnit } from './unit.js'
 
-/** nginx skips the line before the first PEM, so that the digest may stand there and nobody has to cut it off. */
+/** The digest stands before the first PEM, in a line that nginx skips. */
 export function compileCertificate(name: string, { record }: Certificate): Unit {
   return makeUnit(`^${name}`, `\n${record.certificate}${record.privateKey}`, new Map())
 }

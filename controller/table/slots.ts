@@ -1,9 +1,12 @@
 /**
- * Weights → slots. Traffic is 50 slots of 1000 shares, so one share is 1/50,000 of it: a peer gets a whole number of
- * shares, at least one, and is off its due by less than one where its upstream is laid out exactly. The way is chosen by what it costs:
+ * Weights → slots. Traffic is 50 slots of 1000 shares, so one share is 1/50,000 of it. A peer gets
+ * a whole number of shares, at least one. Where an upstream is laid out exactly, that is off its
+ * due by less than one share. The layout is the first of these that is cheap enough:
  *
- * 1. in a row along the slots, exact, when no slot is shared by more than INLINE_PEERS (up to about 750 equal peers);
- * 2. each peer in one slot, the slots evenly loaded, a cell for each peer: when nobody is off by more than {@link TOLERANCE};
+ * 1. in a row along the slots, exact: when no slot is shared by more than INLINE_PEERS (up to about
+ *    750 equal peers);
+ * 2. each peer in one slot, the slots evenly loaded, a cell for each peer: when nobody is off by
+ *    more than {@link TOLERANCE};
  * 3. in a row, with as many cells as the tolerance asks for.
  *
  * Above 50,000 peers the lightest get nothing: there are no shares left for them.
@@ -27,7 +30,10 @@ interface Piece {
 export type Layout = ReadonlyMap<string, string>
 
 export const ALL_SHARES = SLOTS * SHARES
-/** How far off its due a peer may be, of what is due, where exactness would cost a key for each share. */
+/**
+ * How far off its due a peer may be, of what is due, where exactness would cost a key for each
+ * share.
+ */
 const TOLERANCE = 0.05
 
 function bySid(a: Weighted, b: Weighted): number {
@@ -60,7 +66,10 @@ function takeBack(counts: number[], over: number): void {
   }
 }
 
-/** Whole numbers from 1 that add up to `total` and are as `weights` are (largest remainder). `total` is at least their number. */
+/**
+ * Whole numbers from 1 that add up to `total` and are as `weights` are (largest remainder). `total`
+ * is at least their number.
+ */
 export function apportion(weights: number[], total: number): number[] {
   const sum = weights.reduce((all, weight) => all + weight, 0)
   const due = weights.map((weight) => (weight * total) / sum)
@@ -80,7 +89,10 @@ export function apportion(weights: number[], total: number): number[] {
   return counts
 }
 
-/** Lays peers along the slots one after the other; at most two slots of a peer are shared with others. */
+/**
+ * Lays peers along the slots one after the other; at most two slots of a peer are shared with
+ * others.
+ */
 function inARow(peers: Weighted[], shares: number[]): Piece[][] {
   const slots: Piece[][] = [[]]
   let room = SHARES
@@ -100,7 +112,10 @@ function inARow(peers: Weighted[], shares: number[]): Piece[][] {
   return slots
 }
 
-/** Each peer in one slot (a heavy one also fills whole slots before), heaviest first into the least loaded. */
+/**
+ * Each peer in one slot (a heavy one also fills whole slots before), heaviest first into the least
+ * loaded.
+ */
 function spread(peers: Weighted[], shares: number[]): Piece[][] {
   const items = peers.map((peer, i) => ({ sid: peer.sid, shares: shares[i] ?? 0 }))
   const slots: Piece[][] = []
@@ -228,7 +243,10 @@ function toLayout(slots: Slot[]): Layout {
   return layout
 }
 
-/** All slots of these peers (each SID once). Empty when there is none. The same peers give the same slots, whatever their order. */
+/**
+ * All slots of these peers (each SID once). Empty when there is none. The same peers give the same
+ * slots, whatever their order.
+ */
 export function layOut(peers: Weighted[]): Layout {
   if (peers.length === 0) {
     return new Map()

@@ -6,9 +6,10 @@ import { isChosen } from '../../contract/record/route-split.js'
 import type { Split, Stick } from '../../contract/record/route-split.js'
 import { printSplit } from '../../contract/table/split-record.js'
 import type { StickRule, SplitRecord } from '../../contract/table/split-record.js'
-import { chooses, markSlots, trialsOf } from './upstream-unit.js'
+import { chooses } from './compiled-upstream.js'
+import { markSlots, trialsOf } from './slot-marks.js'
 import { makeUnit } from './unit.js'
-import type { Compiled } from './upstream-unit.js'
+import type { Compiled } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import { cookieAttributes } from './upstream-rules.js'
 import { layOut } from './slots.js'
@@ -23,9 +24,11 @@ export interface CompiledArm {
 }
 
 /**
- * Each arm's peers, by the arm's weight. An arm without a peer that is up leaves its part to the others: a request is
- * better served by the other version than by none. As soon as one arm has rules that choose, all slots say no more than whose
- * turn it is: peers of several arms share a slot.
+ * Each arm's peers, by the arm's weight. An arm without a peer that is up leaves its part to the
+ * others: a request is better served by the other version than by none.
+ *
+ * As soon as one arm has rules that choose, a slot only says whose turn it is, and peers of several
+ * arms share a slot.
  */
 function compileDrawn(name: string, arms: CompiledArm[]): Unit {
   const weights = new Map<string, number>()

@@ -3,7 +3,7 @@ import { isSniRoute } from '../../contract/record/stream-route.js'
 import { UNTUNED, tuningName } from '../../contract/record/tuning.js'
 import { PASSED_NAME } from '../../contract/table/zones.js'
 import type { Logger } from '../../runtime/logger.js'
-import type { GatewayPlace } from './upstream-unit.js'
+import type { GatewayPlace } from './compiled-upstream.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './upstream-cache.js'
 import type {
@@ -30,7 +30,10 @@ const NO_CERTIFICATES: Desired['certificates'] = new Map()
 /** Here they are routes like others. */
 const NO_STREAM_ROUTES: Desired['streamRoutes'] = new Map()
 
-/** `tcp*9100`, `tls*app.example.com`, `9100*app.example.com`: what stands where a host does, and can be none. */
+/**
+ * `tcp*9100`, `tls*app.example.com`, `9100*app.example.com`: what stands in place of a host. None
+ * of them can be a host.
+ */
 export function claimsOf(record: DesiredStreamRoute['record']): string[] {
   if (!isSniRoute(record)) {
     return [`${record.protocol}*${record.port}`]
@@ -51,7 +54,10 @@ function asHost({ id, record, revision }: DesiredStreamRoute, more: string[]): D
   }
 }
 
-/** All of them as routes of requests. The first route of a port's names also says that the port has some. */
+/**
+ * All of them as routes of requests. The first route of a port's names also says that the port has
+ * some.
+ */
 export function asHosts(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<string, DesiredRoute> {
   const named = new Set<number>()
   const hosts = new Map<string, DesiredRoute>()

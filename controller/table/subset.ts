@@ -1,4 +1,7 @@
-/** Some of an upstream's instances, chosen by their metadata: a unit of its own, with the upstream's policy. */
+/**
+ * Some of an upstream's instances, chosen by their metadata: a unit of its own, with the upstream's
+ * policy.
+ */
 import { createHash } from 'node:crypto'
 import type { Where } from '../../contract/guard/metadata.js'
 

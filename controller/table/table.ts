@@ -3,7 +3,7 @@ import { POOL_SHARDS } from '../../contract/table/zones.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import type { GatewayPlace } from './upstream-unit.js'
+import type { GatewayPlace } from './compiled-upstream.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './upstream-cache.js'
 import type { Desired } from '../state/desired.js'
@@ -19,7 +19,9 @@ export interface TableOptions {
   /** Whether nginx has the pool in shards. */
   wide?: boolean
   desired(): Desired
-  /** What this gateway found out about an upstream's instances; where that changes, the pusher has to be woken. */
+  /**
+   * What this gateway found out about an upstream's instances. Where that changes, wake the pusher.
+   */
   conditionsOf: ConditionsOf
   ready(): boolean
   /** Whether certificates may still come that nobody has read yet. */
@@ -99,7 +101,8 @@ export class Table implements TableSource {
       return changed
     }
     const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING, conditionsOf)
-    // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error for every question.
+    // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error
+    // for every question.
     if (changed.size > 0 || (!this.#isFed && this.ready())) {
       this.#isFed = true
       this.#feedPool()
@@ -116,7 +119,7 @@ export class Table implements TableSource {
     this.#pool?.forget()
   }
 
-  /** nginx ran before this process did: its pool has what an earlier controller told it. */
+  /** nginx ran before this process did. Its pool has what an earlier controller answered. */
   assumePool(): void {
     this.#isAssumed = this.#pool !== undefined
   }
@@ -128,7 +131,10 @@ export class Table implements TableSource {
     await this.#pool?.close()
   }
 
-  /** Without the responder all goes by address, which is slower and right, so it is only tried again. */
+  /**
+   * Without the responder all peers are reached by address. That is slower, and right. So listening
+   * is only tried again.
+   */
   async #listen(): Promise<void> {
     const pool = this.#pool
     const backoff = new Backoff(RETRY)

@@ -10,8 +10,9 @@ export interface Tiers {
 }
 
 /**
- * The gateway's own zone before the others, and backups after all of them. A tier without anybody up is skipped, so the next
- * one moves up. An instance that names no zone is in none: it counts as far away. `zone`: the gateway's own, if it is told.
+ * The gateway's own zone comes before the others, and backups come after all of them. A tier
+ * without anybody up is skipped, so the next one moves up. An instance that names no zone counts as
+ * far away. `zone`: the gateway's own; undefined where it has none.
  */
 export function tiersOf(peers: Peer[], policy: Policy, zone: string | undefined): Tiers {
   const alike = zone === undefined || policy.zone === 'ignore'

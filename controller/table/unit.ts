@@ -26,7 +26,10 @@ export function makeUnit(name: string, record: string, entries: Map<string, stri
   return { name, entries: entries.set(name, `${digest(record, entries)} ${record}`) }
 }
 
-/** The slots of a unit, without its name; empty when a copy for each host would cost a key for each cell. */
+/**
+ * The slots of a unit, without its name; empty when a copy for each host would cost a key for each
+ * cell.
+ */
 export function slotsOf(unit: Unit): Layout {
   const slots = new Map<string, string>()
   for (let i = 0; i < SLOTS; i++) {

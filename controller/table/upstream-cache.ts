@@ -1,12 +1,15 @@
 /** Upstreams, or parts of them, as compiled last; what did not change is not compiled again. */
-import { compilePeers, compileUpstream } from './upstream-unit.js'
-import type { Compiled, GatewayPlace } from './upstream-unit.js'
+import { compilePeers } from './compiled-upstream.js'
+import { compileUpstream } from './upstream-unit.js'
+import type { Compiled, GatewayPlace } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { InstanceConditions } from '../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
 import type { UpstreamSubset } from './subset.js'
 
-/** What a gateway knows of an upstream's instances; the same object until something in it changes. */
+/**
+ * What a gateway knows of an upstream's instances; the same object until something in it changes.
+ */
 export type ConditionsOf = (upstream: string) => InstanceConditions | undefined
 
 interface Cached {
@@ -32,7 +35,10 @@ export class UpstreamUnits {
     this.#place = place
   }
 
-  /** Brings all level with `wanted`, by unit name. Parts of an upstream that is not there are left out. */
+  /**
+   * Compiles again what changed in `wanted`, by unit name. A subset of an upstream that is not
+   * there is left out.
+   */
   update(
     desired: Desired,
     wanted: ReadonlyMap<string, UpstreamSubset>,

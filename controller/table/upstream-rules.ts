@@ -40,9 +40,11 @@ function isMeasured({ balance, eject }: Policy): boolean {
 }
 
 /**
- * Undefined when slots say all of it. `n` when they choose still, and the hop alone reads the rules: it is asked only once a try
- * has failed. Whatever the front has to know before it sends a request needs rules that choose: an answer that the hop must
- * look at, a POST that nginx would not repeat, requests that a budget counts, TLS, gRPC.
+ * Undefined when slots say all of it. `n` when slots still choose and the hop alone reads the
+ * rules, which it does only once a try has failed.
+ *
+ * What the front must know before it sends a request needs rules that choose: an answer that the
+ * hop must look at, a POST that nginx would not repeat, requests that a budget counts, TLS, gRPC.
  */
 function letterOf(
   { policy, tls, protocol }: UpstreamSettings,
@@ -115,6 +117,13 @@ function retryRules(
   }
 }
 
+/** How much of the average load a peer may take; without a limit the weights are of no use. */
+function loadRules({ hash }: Policy, { main }: Tiers): Pick<Rules, 'weights' | 'loadPercent'> {
+  const loadPercent = hash?.loadPercent ?? 0
+  const weights = loadPercent === 0 ? 0 : main.reduce((sum, { weight }) => sum + weight, 0)
+  return { weights, loadPercent }
+}
+
 /** `; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax`: what follows `name=value`. */
 export function cookieAttributes(cookie: GivenCookie): string {
   const { ttlMs, sameSite } = cookie
@@ -127,7 +136,9 @@ export function cookieAttributes(cookie: GivenCookie): string {
   ].join('')
 }
 
-/** What a session's cookie calls an instance: the same on all gateways, and nothing that can be read from it. */
+/**
+ * What a session's cookie calls an instance. It is the same on all gateways, and reveals nothing.
+ */
 export function tokenOf(cluster: string, upstream: string, id: string): string {
   return createHash('sha256').update(`${cluster}/${upstream}/${id}`).digest('hex').slice(0, 16)
 }
@@ -142,8 +153,8 @@ export function tokensOf(
 }
 
 /**
- * Of several instances at one address only the one that is shown has a session's key: a controller that takes a table over
- * finds these keys by the peers' lines, so that none is left behind.
+ * Of several instances at one address only the one that is shown has a session's key. A controller
+ * that takes a table over finds these keys by the peers' lines, so none is left behind.
  */
 function addSessions(
   entries: Map<string, string>,
@@ -223,15 +234,13 @@ export function ruledOf(
   }
   const list = mainList(letter, tiers)
   const spill = letter === 'n' ? [] : tiers.spill
-  const loadPercent = policy.hash?.loadPercent ?? 0
   const rules: Rules = {
     balance: letter,
     count: list.length,
     spill: spill.length,
     backups: spill.filter(({ backup }) => backup).length,
     key: keyOf(policy),
-    weights: loadPercent === 0 ? 0 : tiers.main.reduce((sum, { weight }) => sum + weight, 0),
-    loadPercent,
+    ...loadRules(policy, tiers),
     sticky: stickyOf(policy),
     capped: peers.some(({ maxConns }) => maxConns > 0),
     measured: isMeasured(policy),

@@ -1,4 +1,4 @@
-import type { CheckTarget } from '../../controller/health/checks/checker.js'
+import type { CheckTarget } from '../../controller/health/checks/check-target.js'
 import { Child } from './child.js'
 
 /** With `targets`: check these from now on. Without: what was used since the last question. */

@@ -4,9 +4,9 @@ import type { Where } from '../../../contract/guard/metadata.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import type { InstanceProtocol } from '../../../contract/record/records.js'
 import type { Policy } from '../../../contract/record/policy.js'
-import { sidOf } from '../../state/sid.js'
-import { compileNobody, compilePeers } from '../../table/upstream-unit.js'
-import type { Compiled, GatewayPlace } from '../../table/upstream-unit.js'
+import { sidOfRecord } from '../../state/sid.js'
+import { compileNobody, compilePeers } from '../../table/compiled-upstream.js'
+import type { Compiled, GatewayPlace } from '../../table/compiled-upstream.js'
 import type { InstanceConditions } from '../../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../../state/desired.js'
 import type { UpstreamSubset } from '../../table/subset.js'
@@ -125,8 +125,7 @@ function peersOf(
   const all = [...upstream.instances.values()]
   const meant = all.filter(({ record }) => isSelected(record.metadata, where))
   return meant.map((instance) => {
-    const { host, port } = instance.record
-    const peer = bySid.get(sidOf(host, port))
+    const peer = bySid.get(sidOfRecord(instance.record))
     const own = peer?.id === instance.id ? (share * peer.weight) / total : 0
     const shown = showInstance(instance, conditions.get(instance.id))
     return { upstream: upstream.name, ...shown, share: own }

@@ -1,6 +1,6 @@
 /** What an upstream's policy makes of a request, in words. */
 import type { Policy } from '../../../contract/record/policy.js'
-import type { GatewayPlace } from '../../table/upstream-unit.js'
+import type { GatewayPlace } from '../../table/compiled-upstream.js'
 import type { DesiredUpstream } from '../../state/desired.js'
 import { tokenOf } from '../../table/upstream-rules.js'
 import type { Tiers } from '../../table/tiers.js'

@@ -1,8 +1,14 @@
-/** What all kinds of checks share: one end for each attempt, however many events come, and its limit in time. */
+/**
+ * What all kinds of checks share: one end for each attempt, however many events come, and its limit
+ * in time.
+ */
 import type { SecureContext } from 'node:tls'
 import type { CheckPolicy } from '../../../contract/record/check-policy.js'
 
-/** Where an instance is asked: an IP literal without brackets, and the check's own port where the policy names one. */
+/**
+ * Where an instance is asked: an IP literal without brackets, and the check's own port where the
+ * policy names one.
+ */
 export interface CheckAddress {
   host: string
   port: number
@@ -20,8 +26,9 @@ export interface CheckTls {
 }
 
 /**
- * `reason` is for people: `check failed: answered 503`. With `isOurs` nothing was learnt of the instance, because this
- * process lacked what an attempt needs (file descriptors, ports, memory) or stopped it.
+ * `reason` is for people: `check failed: answered 503`. With `isOurs` nothing was learnt of the
+ * instance, because this process lacked what an attempt needs (file descriptors, ports, memory) or
+ * stopped it.
  */
 export type CheckResult = { ok: true } | { ok: false; reason: string; isOurs?: true }
 
@@ -44,8 +51,8 @@ export interface Attempt {
 const HELD_UP_MS = 100
 
 /**
- * Runs `start` and answers with the first thing that its attempt is told. `start` returns what ends it: called once, after
- * the answer, also when time is up or `signal` aborts.
+ * Runs `start` and resolves with the first result that its attempt gets. `start` returns what ends
+ * it. That is called once, after the result, and also when time is up or `signal` aborts.
  */
 export function attempt(
   timeoutMs: number,
@@ -59,14 +66,11 @@ export function attempt(
     const ends: Array<() => void> = []
     let isOver = false
     const finish = (result: CheckResult): void => {
-      if (isOver) {
-        return
+      if (!isOver) {
+        isOver = true
+        ends.forEach((end) => end())
+        resolve(result)
       }
-      isOver = true
-      for (const end of ends) {
-        end()
-      }
-      resolve(result)
     }
     const stop = (): void => finish(STOPPED)
     signal.addEventListener('abort', stop)
@@ -82,7 +86,10 @@ export function attempt(
 
 const STOPPED: CheckResult = { ok: false, reason: 'check was stopped', isOurs: true }
 
-/** When the timer itself comes late, what the instance sent may lie unread: it gets the lost time again, once. */
+/**
+ * When the timer itself comes late, what the instance sent may lie unread: it gets the lost time
+ * again, once.
+ */
 function setLimit(timeoutMs: number, finish: (result: CheckResult) => void): () => void {
   const reason = `check failed: no answer in ${timeoutMs} ms`
   const dueMs = performance.now() + timeoutMs

@@ -1,31 +1,23 @@
-/** Active health checks: asks every instance in its schedule, and says which are down. One timer, whatever their number. */
-import type { CheckPolicy, CheckType } from '../../../contract/record/check-policy.js'
-import type { PeerTls } from '../../../contract/record/peer-tls.js'
+/**
+ * Active health checks: asks every instance on its schedule, and says which are down. One timer
+ * serves all of them.
+ */
+import type { CheckType } from '../../../contract/record/check-policy.js'
 import { messageOf } from '../../../runtime/errors.js'
 import type { Logger } from '../../../runtime/logger.js'
 import type { Check, CheckResult } from './attempt.js'
+import { isSameCheck } from './check-target.js'
+import type { CheckTarget } from './check-target.js'
 import { DueQueue } from './due-queue.js'
 import { checkGrpc } from './grpc-check.js'
 import { checkHttp } from './http-check.js'
 import { Reporter } from './reporter.js'
 import { CheckSchedule } from './schedule.js'
 import { VerdictCounter } from './verdict.js'
-import type { Conclusion, Verdict } from './verdict.js'
+import type { Verdict } from './verdict.js'
 import { checkTcp } from './tcp-check.js'
 import { Trust } from './trust.js'
 import type { CertificateOf } from './trust.js'
-
-export interface CheckTarget {
-  /** `<upstream>/<id>` */
-  key: string
-  host: string
-  port: number
-  policy: CheckPolicy
-  /** How the upstream's instances are reached; absent: without TLS. */
-  tls?: PeerTls | undefined
-  /** What a controller that ran before had concluded; used when the key is new, in place of `policy.initial`. */
-  before?: Conclusion
-}
 
 export interface CheckerOptions {
   log: Logger
@@ -40,8 +32,9 @@ export interface CheckerOptions {
   /** Whether Sluice itself listens there: that is not asked, and is warned of. */
   isOwn?: (host: string, port: number) => boolean
   /**
-   * Called with the keys whose state or reason has changed, once for all that changed in the same turn of the event loop;
-   * also for a key that is new and not up. Not called for keys that are gone.
+   * Called with the keys whose state or reason has changed, once for all that changed in the same
+   * turn of the event loop; also for a key that is new and not up. Not called for keys that are
+   * gone.
    */
   onChange: (keys: string[]) => void
 }
@@ -53,7 +46,10 @@ export interface CheckerCounts {
   /** Checks that ended with a result. */
   passed: number
   failed: number
-  /** Checks that could not be made for want of file descriptors or the like: they say nothing of an instance. */
+  /**
+   * Checks that could not be made for want of file descriptors or the like: they say nothing of an
+   * instance.
+   */
   unmade: number
 }
 
@@ -73,9 +69,10 @@ const CHECKS: Record<CheckType, Check> = { http: checkHttp, tcp: checkTcp, grpc:
 const GRAIN_MS = 25
 
 /**
- * A new instance is what its policy's `initial` says, and down after `fall` fails in a row, up again after `rise` passes.
- * One with another host or port is new; one with another policy keeps its verdict and counts anew; one that is gone is
- * forgotten at once. What could not be asked (`isOurs`) changes nothing.
+ * A new instance is what its policy's `initial` says, and down after `fall` fails in a row, up
+ * again after `rise` passes. One with another host or port is new; one with another policy keeps
+ * its verdict and counts anew; one that is gone is forgotten at once. What could not be asked
+ * (`isOurs`) changes nothing.
  */
 export class Checker {
   readonly #log: Logger
@@ -88,7 +85,6 @@ export class Checker {
   readonly #verdicts = new Map<string, Verdict>()
   readonly #queue = new DueQueue<Watched>()
   readonly #running = new Set<Promise<void>>()
-  readonly #texts = new WeakMap<CheckPolicy | PeerTls, string>()
   readonly #counts = { passed: 0, failed: 0, unmade: 0 }
   #timer: NodeJS.Timeout | undefined
   #wakeMs = Infinity
@@ -155,7 +151,10 @@ export class Checker {
     await Promise.all(this.#running)
   }
 
-  /** What REST would refuse may stand in the registry all the same. An instance's own address was judged before. */
+  /**
+   * What REST would refuse may stand in the registry all the same. An instance's own address was
+   * judged before.
+   */
   #isRefused({ key, host, policy }: CheckTarget): boolean {
     const refused = policy.port !== undefined && this.#isOwn(host, policy.port)
     if (refused) {
@@ -174,34 +173,13 @@ export class Checker {
       return
     }
     known.round = this.#round
-    const isSame = this.#isSame(known.target, target)
+    const isSame = isSameCheck(known.target, target)
     known.target = target
     if (!isSame) {
       this.#drop(known)
       known.counter.restart()
       fresh.add(known)
     }
-  }
-
-  /** Upstreams share one object among their instances, so its text is made once. */
-  #isSame(one: CheckTarget, other: CheckTarget): boolean {
-    return this.#isEqual(one.policy, other.policy) && this.#isEqual(one.tls, other.tls)
-  }
-
-  #isEqual(one: CheckPolicy | PeerTls | undefined, other: typeof one): boolean {
-    return one === other || this.#textOf(one) === this.#textOf(other)
-  }
-
-  #textOf(part: CheckPolicy | PeerTls | undefined): string {
-    if (part === undefined) {
-      return ''
-    }
-    let text = this.#texts.get(part)
-    if (text === undefined) {
-      text = JSON.stringify(part)
-      this.#texts.set(part, text)
-    }
-    return text
   }
 
   #add(target: CheckTarget): Watched {

@@ -4,7 +4,10 @@ export interface Due {
   place: number
 }
 
-/** A binary heap by due time from which any item can be taken out, so that what is forgotten leaves nothing behind. */
+/**
+ * A binary heap by due time from which any item can be taken out, so that what is forgotten leaves
+ * nothing behind.
+ */
 export class DueQueue<T extends Due> {
   readonly #items: T[] = []
 

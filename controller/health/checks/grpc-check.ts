@@ -1,6 +1,7 @@
 /**
- * Over Node's own HTTP/2, because of what a check needs that gRPC's library has not: an end that leaves no connection (the
- * library waits for the peer to take part in it), and system errors by code. The two messages are a few bytes long.
+ * Over Node's own HTTP/2, because of what a check needs that gRPC's library has not: an end that
+ * leaves no connection (the library waits for the peer to take part in it), and system errors by
+ * code. The two messages are a few bytes long.
  */
 import { connect } from 'node:http2'
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2'
@@ -24,8 +25,8 @@ const GRPC_WORDS: Record<number, string> = {
 const MOST_BYTES = 1024
 
 /**
- * Passes when grpc.health.v1.Health/Check answers SERVING for the policy's service, over HTTP/2. A server that
- * does not know the service, or has no such method, fails.
+ * Passes when grpc.health.v1.Health/Check answers SERVING for the policy's service, over HTTP/2. A
+ * server that does not know the service, or has no such method, fails.
  */
 export const checkGrpc: Check = (address, policy, signal) =>
   attempt(policy.timeoutMs, signal, (attempt) => {
@@ -113,7 +114,10 @@ function judge(
   attempt.fail(status === undefined ? NOT_GRPC : `answered ${STATUSES[status] ?? 'UNKNOWN'}`)
 }
 
-/** `message HealthCheckRequest { string service = 1; }`, after a byte for "not compressed" and the length in four. */
+/**
+ * `message HealthCheckRequest { string service = 1; }`, after a byte for "not compressed" and the
+ * length in four.
+ */
 function frame(service: string): Buffer {
   const name = Buffer.from(service)
   const size = name.length < 128 ? [name.length] : [(name.length & 127) | 128, name.length >> 7]
@@ -123,7 +127,10 @@ function frame(service: string): Buffer {
   return Buffer.concat([head, message])
 }
 
-/** `message HealthCheckResponse { ServingStatus status = 1; }`; a status of 0 is not sent. Undefined if it is none. */
+/**
+ * `message HealthCheckResponse { ServingStatus status = 1; }`; a status of 0 is not sent. Undefined
+ * if it is none.
+ */
 function statusIn(message: Buffer): number | undefined {
   if (message.length < 5 || message[0] !== 0 || message.readUInt32BE(1) !== message.length - 5) {
     return undefined

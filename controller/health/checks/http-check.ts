@@ -1,3 +1,4 @@
+/** The check by HTTP: status and body of one request. */
 import { Client } from 'undici'
 import type { Dispatcher } from 'undici'
 import { printAddress } from '../../../contract/guard/address.js'
@@ -11,8 +12,9 @@ import { open } from './connect.js'
 const MOST_BODY_BYTES = 64 * 1024
 
 /**
- * Passes when the instance answers with one of the statuses, and its body (to its end, or its first 64 KB) is here in time
- * and contains what the policy asks for. Each check has a connection of its own; redirects are not followed.
+ * Passes when the instance answers with one of the statuses, and its body (to its end, or its first
+ * 64 KB) is here in time and contains what the policy asks for. Each check has a connection of its
+ * own; redirects are not followed.
  */
 export const checkHttp: Check = (address, policy, signal) =>
   attempt(policy.timeoutMs, signal, (attempt) => {

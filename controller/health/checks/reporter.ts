@@ -1,3 +1,4 @@
+/** What the checks found, for the log and for whoever listens. */
 import { messageOf } from '../../../runtime/errors.js'
 import type { Logger } from '../../../runtime/logger.js'
 import type { Verdict } from './verdict.js'
@@ -6,7 +7,10 @@ import type { Verdict } from './verdict.js'
 const LINES = 10
 const WARN_EVERY_MS = 60_000
 
-/** Tells of what the checks found: changes in one call for each turn of the event loop, warnings once a minute. */
+/**
+ * Reports what the checks found: changes once for each turn of the event loop, warnings once a
+ * minute.
+ */
 export class Reporter {
   readonly #log: Logger
   readonly #now: () => number

@@ -1,6 +1,9 @@
-/** When an instance is due. Each has its own points in time, an interval apart, from which no delay makes it drift. */
+/**
+ * When an instance is checked. Each has its own points in time, an interval apart, and no delay
+ * makes it drift.
+ */
 
-/** Whoever is new is asked within this time, however long its interval is. */
+/** The first checks of new instances are spread over this time, however long their interval is. */
 const FIRST_ROUND_MS = 10_000
 
 /** Steps of this share of a circle leave its points evenly spread, however many steps are taken. */
@@ -16,7 +19,10 @@ export class CheckSchedule {
     this.#phase = (index * GOLDEN) % 1
   }
 
-  /** The first check of the `index`th of `count` new ones; the second comes half an interval later at the soonest. */
+  /**
+   * The first check of the `index`th of `count` new ones; the second comes half an interval later
+   * at the soonest.
+   */
   first(nowMs: number, intervalMs: number, index: number, count: number): number {
     const dueMs = nowMs + (index / count) * Math.min(intervalMs, FIRST_ROUND_MS)
     this.#pointMs = this.#pointAfter(dueMs + intervalMs / 2, intervalMs) - intervalMs

@@ -1,3 +1,4 @@
+/** The check by TCP: whether a connection is accepted. */
 import { connect } from 'node:net'
 import { attempt } from './attempt.js'
 import type { Check } from './attempt.js'

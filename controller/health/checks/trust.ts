@@ -28,7 +28,10 @@ export class Trust {
     return id === undefined || this.#certificateOf(id) !== undefined ? undefined : id
   }
 
-  /** As the gateway reaches the upstream's instances, unless the policy says otherwise. Undefined: without TLS. */
+  /**
+   * As the gateway reaches the upstream's instances, unless the policy says otherwise. Undefined:
+   * without TLS.
+   */
   tlsFor(policy: CheckPolicy, peers: PeerTls | undefined): CheckTls | undefined {
     if (policy.tls === false || (peers === undefined && policy.tls !== true)) {
       return undefined
@@ -43,7 +46,10 @@ export class Trust {
     return { name, verify, ...(!isPlain && { context: this.#context(shown) }) }
   }
 
-  /** Kept, for to read some hundred authorities takes a while. A certificate that is renewed is another record. */
+  /**
+   * Kept, because reading some hundred authorities takes a while. A renewed certificate is another
+   * record.
+   */
   #context(shown: CertificateRecord | undefined): SecureContext {
     if (shown === undefined) {
       this.#plain ??= createSecureContext({ ca: this.#ca })

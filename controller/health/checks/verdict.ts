@@ -1,3 +1,4 @@
+/** Results of checks, counted to a verdict: whether an instance is up. */
 import type { CheckPolicy } from '../../../contract/record/check-policy.js'
 import type { CheckResult } from './attempt.js'
 
@@ -5,7 +6,10 @@ export interface Verdict {
   state: 'up' | 'down'
   /** Why it is down: `check failed: answered 503`. Absent while it is up. */
   reason?: string
-  /** Unix time in milliseconds of the last check's end; before the first, of when the instance was added. */
+  /**
+   * Unix time in milliseconds of the last check's end; before the first, of when the instance was
+   * added.
+   */
   atMs: number
   /** How long the last check took. Absent before the first. */
   latencyMs?: number

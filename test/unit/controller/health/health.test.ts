@@ -7,7 +7,7 @@ import type {
   DesiredInstance,
   DesiredUpstream,
 } from '../../../../controller/state/desired.js'
-import type { CheckTarget } from '../../../../controller/health/checks/checker.js'
+import type { CheckTarget } from '../../../../controller/health/checks/check-target.js'
 import type { Conclusion } from '../../../../controller/health/checks/verdict.js'
 import { Health } from '../../../../controller/health/health.js'
 import type { ConditionChange } from '../../../../controller/health/health.js'

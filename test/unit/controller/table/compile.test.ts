@@ -4,7 +4,8 @@ import type { OverrideRecord } from '../../../../contract/record/records.js'
 import type { RouteRecord } from '../../../../contract/record/route.js'
 import { isTableKey, isTableValue, parsePeer } from '../../../../contract/table/table.js'
 import { sidOf } from '../../../../controller/state/sid.js'
-import { compilePeers, compileUpstream } from '../../../../controller/table/upstream-unit.js'
+import { compilePeers } from '../../../../controller/table/compiled-upstream.js'
+import { compileUpstream } from '../../../../controller/table/upstream-unit.js'
 import { Compiler } from '../../../../controller/table/compiler.js'
 import type {
   Desired,

@@ -1,0 +1,72 @@
+/** Upstreams → who serves and by which rules, before it is known whom the pool has. Pure. */
+import { isSelected } from '../../contract/guard/metadata.js'
+import type { Where } from '../../contract/guard/metadata.js'
+import { DEFAULT_POLICY } from '../../contract/record/policy.js'
+import type { InstanceConditions } from '../state/conditions.js'
+import type { DesiredUpstream } from '../state/desired.js'
+import { peersOf } from './peers.js'
+import type { Peer } from './peers.js'
+import { markSlots, trialsOf } from './slot-marks.js'
+import { layOut } from './slots.js'
+import type { Layout } from './slots.js'
+import { unitOf } from './subset.js'
+import type { UpstreamSubset } from './subset.js'
+import { tiersOf } from './tiers.js'
+import type { Tiers } from './tiers.js'
+import { NO_LAYOUT } from './unit.js'
+import { ruledOf, tokensOf } from './upstream-rules.js'
+import type { Ruled } from './upstream-rules.js'
+
+/** An upstream, or some of its instances, before it is known which of its peers the pool has. */
+export interface Compiled {
+  name: string
+  /** Sorted by SID. */
+  peers: Peer[]
+  tiers: Tiers
+  /** Its slots; empty when rules choose, and when nobody is up. */
+  layout: Layout
+  ruled: Ruled | undefined
+  tokenFor: (peer: Peer) => string
+}
+
+/** What one gateway's table depends on beside the registry. */
+export interface GatewayPlace {
+  cluster: string
+  /** The gateway's zone; undefined: all zones are alike. */
+  zone: string | undefined
+}
+
+const ANYWHERE: GatewayPlace = { cluster: 'main', zone: undefined }
+
+/** Whether an upstream has rules that choose, in place of slots. */
+export function chooses({ ruled }: Compiled): boolean {
+  return ruled !== undefined && ruled.rules.balance !== 'n'
+}
+
+export function compilePeers(
+  upstream: DesiredUpstream,
+  place: GatewayPlace = ANYWHERE,
+  conditions?: InstanceConditions,
+  where?: Where,
+): Compiled {
+  const { name, policy, instances } = upstream
+  const all = peersOf(upstream, conditions)
+  const fits = ({ id }: Peer) => isSelected(instances.get(id)?.record.metadata, where ?? {})
+  const peers = where === undefined ? all : all.filter(fits)
+  const tiers = tiersOf(peers, policy, place.zone)
+  const tokenFor = tokensOf(policy, place.cluster, name)
+  const ruled = ruledOf(upstream, peers, tiers, tokenFor)
+  const unit = unitOf({ upstream: name, ...(where && { where }) })
+  const compiled = { name: unit, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }
+  if (chooses(compiled)) {
+    return compiled
+  }
+  const marks = { ruled: false, trials: trialsOf(compiled) }
+  return { ...compiled, layout: markSlots(layOut(tiers.main), marks) }
+}
+
+/** Of an upstream that is only named. */
+export function compileNobody({ upstream: name, where }: UpstreamSubset): Compiled {
+  const empty = { name, policy: DEFAULT_POLICY, revision: 0, instances: new Map() }
+  return compilePeers(empty, ANYWHERE, undefined, where)
+}
