@@ -1,3 +1,4 @@
+/** The flags of a command line: which there are, and how they are read. */
 import { parseArgs } from 'node:util'
 import { SETTINGS, SETTING_NAMES, flagOf } from '../runtime/config/table.js'
 import { BOOLEAN } from '../runtime/config/kinds.js'
@@ -30,10 +31,10 @@ function settingOptions(): Record<string, Option> {
   for (const name of SETTING_NAMES) {
     const { kind, means, secret } = SETTINGS[name]
     const isSwitch = (kind as unknown) === BOOLEAN
-    const told = 'secret' in SETTINGS[name] && secret ? 'file with the ' + means : means
+    const described = 'secret' in SETTINGS[name] && secret ? 'file with the ' + means : means
     options[flagOf(name)] = isSwitch
-      ? { type: 'boolean', means: told }
-      : { type: 'string', value: '<…>', means: told }
+      ? { type: 'boolean', means: described }
+      : { type: 'string', value: '<…>', means: described }
   }
   return options
 }
@@ -49,7 +50,9 @@ export interface Parsed {
   repeated: Map<string, string[]>
 }
 
-/** Everything is checked here, so that a typing error is named and never taken for something else. */
+/**
+ * Everything is checked here, so that a typing error is named and never taken for something else.
+ */
 export function parseCommandLine(args: string[], options: Record<string, Option>): Parsed {
   const { tokens } = parseArgs({
     args: args.map((arg) => (arg === '-h' ? '--help' : arg)),

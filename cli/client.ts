@@ -1,3 +1,4 @@
+/** The command line's client of a controller's REST API. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
@@ -21,7 +22,10 @@ interface ApiCall {
 
 /** A controller's REST API, over its unix socket or by URL. */
 export interface ApiClient {
-  /** The answer's JSON. Rejects with the problem's own code; the error is `retryable` when nobody answered. */
+  /**
+   * The answer's JSON. Rejects with the problem's own code; the error is `retryable` when nobody
+   * answered.
+   */
   call(call: ApiCall): Promise<unknown>
   close(): Promise<void>
 }
@@ -56,39 +60,39 @@ export function connect({ home, url, port, token }: ClientTarget): ApiClient {
   return clientOf({ base, where: base, dispatcher, token })
 }
 
-function clientOf(way: Way): ApiClient {
-  return { call: (call) => send(call, way), close: () => way.dispatcher.close() }
+function clientOf(endpoint: Endpoint): ApiClient {
+  return { call: (call) => send(call, endpoint), close: () => endpoint.dispatcher.close() }
 }
 
-interface Way {
+interface Endpoint {
   base: string
   where: string
   dispatcher: Dispatcher
   token?: string | undefined
 }
 
-async function send(call: ApiCall, way: Way): Promise<unknown> {
+async function send(call: ApiCall, endpoint: Endpoint): Promise<unknown> {
   const timeout = ANSWER_MS + (call.extraMs ?? 0)
   let answer: Dispatcher.ResponseData
   let text: string
   try {
-    answer = await request(way.base + call.path, {
+    answer = await request(endpoint.base + call.path, {
       method: call.method,
-      dispatcher: way.dispatcher,
+      dispatcher: endpoint.dispatcher,
       headersTimeout: timeout,
       bodyTimeout: timeout,
       headers: {
         accept: 'application/json',
         ...(call.body !== undefined && { 'content-type': 'application/json' }),
-        ...(way.token !== undefined && { authorization: 'Bearer ' + way.token }),
+        ...(endpoint.token !== undefined && { authorization: 'Bearer ' + endpoint.token }),
       },
       ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
     })
     text = await answer.body.text()
   } catch (error) {
-    throw unreachable(way.where, error)
+    throw unreachable(endpoint.where, error)
   }
-  return readAnswer(answer.statusCode, text, way.where)
+  return readAnswer(answer.statusCode, text, endpoint.where)
 }
 
 function unreachable(where: string, error: unknown): SluiceError {
@@ -99,7 +103,7 @@ function unreachable(where: string, error: unknown): SluiceError {
 }
 
 /** What the API says of these is for who speaks HTTP to it, or is no word of the API's at all. */
-const WAY_OUT: Partial<Record<Code, string>> = {
+const ADVICE: Partial<Record<Code, string>> = {
   unauthorized:
     'wants a token: --token-file names its file, and --home the home whose socket needs none',
   no_route: 'is a gateway; the API has a port of its own',
@@ -119,9 +123,9 @@ function readAnswer(status: number, text: string, where: string): unknown {
   }
   const { code, title, detail, field } = value as Record<string, unknown>
   const known = typeof code === 'string' && Object.hasOwn(CODES, code) ? (code as Code) : 'internal'
-  const wayOut = WAY_OUT[known]
-  if (wayOut !== undefined) {
-    throw new SluiceError(known, `${where} ${wayOut}`)
+  const advice = ADVICE[known]
+  if (advice !== undefined) {
+    throw new SluiceError(known, `${where} ${advice}`)
   }
   const words = [detail, title].find((each) => typeof each === 'string' && each !== '')
   const message = typeof words === 'string' ? words : `${where} answered ${status}`

@@ -1,3 +1,4 @@
+/** What a command is, and what it is called with. */
 import type { Config } from '../runtime/config/load.js'
 import type { ApiClient } from './client.js'
 
@@ -13,7 +14,10 @@ export interface Option {
 
 export interface Invocation {
   positionals: string[]
-  /** The command's own flags as given; a boolean one is `true`, `false` or absent, and {@link isOn} tells. */
+  /**
+   * The command's own flags as given; a boolean one is `true`, `false` or absent, and {@link isOn}
+   * tells.
+   */
   flags: ReadonlyMap<string, string>
   /** What was given of flags that may be given several times, in order. */
   repeated: ReadonlyMap<string, readonly string[]>
@@ -36,7 +40,10 @@ export interface Command {
   options: Record<string, Option>
   /** Whether it takes the flags of all settings, or only those that find the API. */
   settings: 'all' | 'client'
-  /** The exit code: 0 or 1. What it throws is printed and ends in 1, or in 2 when it is a {@link UsageError}. */
+  /**
+   * The exit code: 0 or 1. What it throws is printed and ends in 1, or in 2 when it is a {@link
+   * UsageError}.
+   */
   run(invocation: Invocation): Promise<number>
 }
 

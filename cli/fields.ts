@@ -1,9 +1,12 @@
-/** Fields of a body, told one by one on a command line. */
+/** Fields of a request's body, given one by one on a command line. */
 import { UsageError } from './command.js'
 
 const FIELD = /^([A-Za-z0-9][\w-]*(?:\.[A-Za-z0-9][\w-]*)*)=(.*)$/s
 
-/** `balance=leastConn`: the parts of a body before `=`, with dots between; what follows is JSON, or else a text. */
+/**
+ * `balance=leastConn`: the parts of a body before `=`, with dots between; what follows is JSON, or
+ * else a text.
+ */
 function fieldOf(text: string, example: string): [path: string[], value: unknown] {
   const match = FIELD.exec(text)
   if (match === null) {
@@ -13,12 +16,12 @@ function fieldOf(text: string, example: string): [path: string[], value: unknown
   try {
     return [(match[1] ?? '').split('.'), JSON.parse(value)]
   } catch {
-    // Names and sources are told without quotes; what must be no text, the API refuses by name.
+    // Names and sources come without quotes; what must be no text, the API refuses by name.
     return [(match[1] ?? '').split('.'), value]
   }
 }
 
-/** All that is told: `retry.tries=2 hash=null` → `{retry: {tries: 2}, hash: null}`. */
+/** All of them as one object: `retry.tries=2 hash=null` → `{retry: {tries: 2}, hash: null}`. */
 export function parseFields(texts: string[], example: string): Record<string, unknown> {
   const fields: Record<string, unknown> = {}
   for (const [path, value] of texts.map((text) => fieldOf(text, example))) {

@@ -1,3 +1,4 @@
+/** The texts of `--help`. */
 import { SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from '../runtime/config/table.js'
 import { CLIENT, COMMON } from './args.js'
 import type { Command, Option } from './command.js'
@@ -22,8 +23,8 @@ function settingRows(): Array<[string, string]> {
   return SETTING_NAMES.map((name) => {
     const { means, fallbackIs } = settingOf(name)
     const fallback = fallbackIs ?? defaultOf(name)
-    const told = fallback === undefined ? '' : ` (default: ${fallback})`
-    return [`--${flagOf(name)}`, `${means}${told} [${variableOf(name)}]`]
+    const shown = fallback === undefined ? '' : ` (default: ${fallback})`
+    return [`--${flagOf(name)}`, `${means}${shown} [${variableOf(name)}]`]
   })
 }
 

@@ -1,4 +1,7 @@
-/** `sluice`: the exit code is 0 when it worked, 1 when it failed, 2 when the command line or a setting is wrong. */
+/**
+ * `sluice`: the exit code is 0 when it worked, 1 when it failed, 2 when the command line or a
+ * setting is wrong.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -133,8 +136,8 @@ function explainFailure(error: unknown): number {
   const message = messageOf(error)
   const field = error instanceof SluiceError ? (error.field ?? '') : ''
   // Most messages begin with it.
-  const told = field === '' || message.startsWith(`${field} `) ? '' : ` (${field})`
-  process.stderr.write(`sluice: ${message}${told}\n`)
+  const suffix = field === '' || message.startsWith(`${field} `) ? '' : ` (${field})`
+  process.stderr.write(`sluice: ${message}${suffix}\n`)
   if (process.env['SLUICE_LOG_LEVEL'] === 'debug' && error instanceof Error) {
     process.stderr.write(`${error.stack ?? ''}\n`)
   }

@@ -10,7 +10,10 @@ export function columns(heads: string[], rows: Array<Array<string | number>>): s
   )
 }
 
-/** {@link columns}, or where there is nothing to list what to do about it: bare heads leave a newcomer at a loss. */
+/**
+ * {@link columns}, or where there is nothing to list what to do about it: bare heads leave a
+ * newcomer at a loss.
+ */
 export function table(
   heads: string[],
   rows: Array<Array<string | number>>,

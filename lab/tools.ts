@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { unpackDebian, type Say, type UnpackRequest } from '../setup/debian.js'
-import { withLock } from '../setup/lock.js'
+import { withLock } from '../runtime/lock.js'
 import { unpackNginx, type NginxInfo } from '../setup/nginx.js'
 import { dockerUnavailable } from './engines/docker-unavailable.js'
 

@@ -1,6 +1,7 @@
 /** The admin endpoint's server. */
 import { CONNECTION_ZONE, MAX_BODY_BYTES } from '../contract/table/zones.js'
-import { homePaths, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
 
 /** A drain wants to know small numbers exactly, and large ones roughly. */
 function probeLimits(): number[] {

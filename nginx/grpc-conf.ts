@@ -3,7 +3,8 @@ import { READ_MS } from '../contract/record/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { PASSED, hopScript, peerTls } from './hop-conf.js'
 import { clientPort, routedLocations } from './proxy-conf.js'
-import { homePaths, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
 
 /** What nginx itself answers, as gRPC's own documents map it; the hop's answers are gRPC's already. */
 const STATUSES: Array<[grpc: number, message: string, http: number[]]> = [

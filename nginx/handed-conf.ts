@@ -1,18 +1,15 @@
 /**
- * Connections that one server of stream{} hands on to another, by `pass`: their port, or the name that they ask for, says to which. What
- * nginx takes from no variable has a server for each of its values.
+ * Connections that one server of stream{} hands on to another, by `pass`: their port, or the name
+ * that they ask for, says to which. What nginx takes from no variable has a server for each of its
+ * values.
  */
-import { portsIn, printPorts } from '../contract/guard/ports.js'
+import { portsIn } from '../contract/guard/ports.js'
 import { TUNED_CONDITION, allTunings, tuningName } from '../contract/record/tuning.js'
 import type { Tuning } from '../contract/record/tuning.js'
 import { MARK, proxiedMark, streamTrust } from './proxied.js'
-import { homePaths, listenAddress, tuneSocket, type ConfSettings } from './settings.js'
-
-/** What `listen` has for some of the ports, those that follow each other as one. */
-export function listens({ bind }: ConfSettings, ports: number[], more: string): string[] {
-  const ranges = printPorts(ports).split(' ').filter(Boolean)
-  return ranges.map((range) => `listen ${listenAddress(bind)}:${range}${more};`)
-}
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths, tuneSocket } from './home-paths.js'
+import { listens } from './listen.js'
 
 export function indented(lines: string[]): string {
   return lines.map((line) => `    ${line}`).join('\n')
@@ -33,8 +30,9 @@ export const TCP = `    proxy_socket_keepalive on;
     tcp_nodelay on;`
 
 /**
- * Ports whose connections are handed on. Those of proxies are: nginx takes up no connection again that began with a header for it
- * and had to wait for an answer, but one that was handed on it does.
+ * Ports whose connections are handed on. Those of proxies are: nginx takes up no connection again
+ * that began with a header for it and had to wait for an answer, but one that was handed on it
+ * does.
  */
 export function tunablePorts(settings: ConfSettings): number[] {
   const tuned = portsIn(settings.tunedPorts)
@@ -78,7 +76,9 @@ server {
 }`
 }
 
-/** What was handed on with nothing more; and what is tuned, of which only the peer is chosen here. */
+/**
+ * What was handed on with nothing more; and what is tuned, of which only the peer is chosen here.
+ */
 function choosingServers(settings: ConfSettings): string[] {
   const { includes, handedSocket, tunedSocket } = homePaths(settings.home)
   const common = `    js_import sluice_handed from "${includes}/njs/handed.js";
@@ -101,7 +101,10 @@ ${common}
   ]
 }
 
-/** nginx's own header would name the socket as what the client came to; so njs puts another one in its place. */
+/**
+ * nginx's own header would name the socket as what the client came to; so njs puts another one in
+ * its place.
+ */
 const INTRODUCED = ['proxy_protocol on;', 'js_filter sluice_kept.introduce;']
 
 function tunedServer(settings: ConfSettings, tuning: Tuning): string {

@@ -2,7 +2,9 @@
 import { RETRY_STATUSES } from '../contract/table/rules.js'
 import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { actLocations } from './act-conf.js'
-import { homePaths, speaksH2, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { speaksH2 } from './versions.js'
 
 /** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
 export const PASSED =

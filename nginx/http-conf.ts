@@ -10,7 +10,9 @@ import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/t
 import { adminServer } from './admin-conf.js'
 import { grpcHop } from './grpc-conf.js'
 import { hopServer } from './hop-conf.js'
-import { homePaths, speaksH2, tellsRequestPort, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { speaksH2, tellsRequestPort } from './versions.js'
 import { splitClients } from './split-clients.js'
 import { http3Maps } from './tls-conf.js'
 
@@ -62,8 +64,9 @@ function shard({ home, poolPort }: ConfSettings, name: string, part: number, siz
 }
 
 /**
- * nginx looks a member up by going through the upstream{} that has it, some 30 instructions for each; to name one of several
- * costs 3,400. controller/pool/shards.ts knows by the same hash which one has a member.
+ * nginx looks a member up by going through the upstream{} that has it, some 30 instructions for
+ * each; to name one of several costs 3,400. controller/pool/shards.ts knows by the same hash which
+ * one has a member.
  */
 function poolShards(settings: ConfSettings): string[] {
   const title = `# Holds every peer of every upstream and keeps connections to them; a SID names one of them. What the
@@ -84,8 +87,8 @@ function poolShards(settings: ConfSettings): string[] {
 const BODILESS = ['GET', 'HEAD', 'OPTIONS', 'DELETE']
 
 /**
- * After "no live upstreams" nothing was sent that nginx may not send again, for it asks that first. What has a body is lost
- * all the same: some of it may be gone where request buffering is off.
+ * After "no live upstreams" nothing was sent that nginx may not send again, for it asks that first.
+ * What has a body is lost all the same: some of it may be gone where request buffering is off.
  */
 function hopUpstream({ home }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)
@@ -112,8 +115,9 @@ limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
 /**
- * The pick is made when limit_conn asks for its key, once, and kept: a `set` would evaluate a changing variable twice, for its
- * length and for its text. What is known to have no body is sent on at once, and needs no second look.
+ * The pick is made when limit_conn asks for its key, once, and kept: a `set` would evaluate a
+ * changing variable twice, for its length and for its text. What is known to have no body is sent
+ * on at once, and needs no second look.
  */
 const DRAWN = `js_set $sluice_sid sluice;
 js_set $sluice_recheck sluice.more nocache;

@@ -1,6 +1,8 @@
 /** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
 import { httpTrust, inServer, proxiedMark, streamTrust } from './proxied.js'
-import { homePaths, listenAddress, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { listenAddress } from './listen.js'
 import { httpsServer } from './tls-conf.js'
 
 function accessLogLine({ accessLog }: ConfSettings): string {

@@ -1,6 +1,6 @@
 /** Ports at which a proxy in front tells by the PROXY protocol whose connection it is. */
 import { portsIn } from '../contract/guard/ports.js'
-import type { ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
 
 type Proxied = Pick<ConfSettings, 'proxyProtocolPorts' | 'trustedProxies'>
 
@@ -11,7 +11,10 @@ export function proxiedMark({ proxyProtocolPorts }: Proxied, port: number): stri
   return portsIn(proxyProtocolPorts).includes(port) ? MARK : ''
 }
 
-/** Who is believed, in a server of stream{} that listens at some of these ports; nothing where nobody speaks the protocol. */
+/**
+ * Who is believed, in a server of stream{} that listens at some of these ports; nothing where
+ * nobody speaks the protocol.
+ */
 export function streamTrust(settings: Proxied, ports: number[]): string[] {
   return ports.some((port) => proxiedMark(settings, port) !== '')
     ? settings.trustedProxies.map((network) => `set_real_ip_from ${network};`)

@@ -1,7 +1,9 @@
 /** What stands in a user's server or location. */
 import { CONNECTION_ZONE, HOP, PATIENT, PATIENT_LOCATION } from '../contract/table/zones.js'
 import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
-import { homePaths, speaksHttp11, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { speaksHttp11 } from './versions.js'
 
 /** The port that the client came to. What stream{} handed on came in by a socket, as far as http{} knows. */
 export function clientPort({ passthrough }: ConfSettings): string {

@@ -1,7 +1,8 @@
 /**
  * nginx's configuration, as text. Pure: whoever calls writes the files.
  *
- * A fallback file (`<home>/fallback/sluice-upstreams.conf`, included in `http{}`) holds, for nginx started with no table:
+ * A fallback file (`<home>/fallback/sluice-upstreams.conf`, included in `http{}`) holds, for nginx
+ * started with no table:
  *
  *     upstream sluice_f_web { server 10.0.0.7:80; keepalive 32; }
  *     map $sluice_wanted $sluice_fallback { default ''; web sluice_f_web; }
@@ -12,8 +13,8 @@
  *         location / { proxy_pass http://sluice_f_web; }
  *     }
  *
- * with one more server, `default_server`, that answers 404. The map must be there even if it is empty: without
- * `$sluice_fallback` the hop takes it that there is no fallback.
+ * with one more server, `default_server`, that answers 404. The map must be there even if it is
+ * empty: without `$sluice_fallback` the hop takes it that there is no fallback.
  */
 import { grpcConf } from './grpc-conf.js'
 import { hopHeadersConf } from './hop-conf.js'
@@ -21,16 +22,18 @@ import { httpConf } from './http-conf.js'
 import { mainConf } from './main-conf.js'
 import { againConf, headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
 import { http3Conf, tlsConf } from './tls-conf.js'
-import type { ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
 import { passthroughConf, streamConf } from './stream-conf.js'
 
-export { homePaths, tuneSockets } from './settings.js'
-export type { ConfSettings } from './settings.js'
+export { homePaths, tuneSockets } from './home-paths.js'
+export type { ConfSettings } from './conf-settings.js'
 
 /** Folders below the home that must be there before nginx starts. */
 export const FOLDERS = ['sluice/njs', 'fallback', 'run', 'hop', 'logs']
 
-/** Files by their path below the home. Throws when the home's path cannot stand in a configuration. */
+/**
+ * Files by their path below the home. Throws when the home's path cannot stand in a configuration.
+ */
 export function renderConf(settings: ConfSettings): Record<string, string> {
   return {
     'nginx.conf': mainConf(settings),

@@ -1,4 +1,6 @@
-/** `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`. */
+/**
+ * `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`.
+ */
 import { portsIn, printPorts } from '../contract/guard/ports.js'
 import { SHARES, SLOTS, STREAM_ZONES } from '../contract/table/zones.js'
 import {
@@ -7,11 +9,12 @@ import {
   handedServers,
   handingServers,
   indented,
-  listens,
   moduleLine,
   tunablePorts,
 } from './handed-conf.js'
-import { homePaths, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { listens } from './listen.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
@@ -72,7 +75,10 @@ function portServers(settings: ConfSettings): string[] {
   ]
 }
 
-/** `passthrough.conf`: the server of stream{} at a port where TLS is terminated or passed through, by name. */
+/**
+ * `passthrough.conf`: the server of stream{} at a port where TLS is terminated or passed through,
+ * by name.
+ */
 export function passthroughConf({ home }: ConfSettings): string {
   const { includes } = homePaths(home)
   return `# Sluice: in a server{} of stream{} that listens, without "ssl", where TLS clients come in. What is not passed through by
@@ -88,7 +94,7 @@ pass "unix:${home}/hop/$sluice_way.sock";
 function probeServer(settings: ConfSettings): string {
   const { connectTimeoutMs, home } = settings
   const { askSocket, includes } = homePaths(home)
-  return `# Whether a peer takes connections: it is connected to, told nothing, and left again.
+  return `# Whether a peer takes connections: it is connected to, sent nothing, and left again.
 server {
     listen "unix:${askSocket}";
     js_import sluice_ask from "${includes}/njs/ask.js";

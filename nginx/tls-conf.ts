@@ -1,10 +1,12 @@
 /** TLS towards clients. */
 import { httpTrust, inServer, proxiedMark } from './proxied.js'
-import { homePaths, listenAddress, type ConfSettings } from './settings.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { listenAddress } from './listen.js'
 
 /**
- * `tls.conf`: shows clients the table's certificates. The module is imported here and not in `http{}`, where the njs engine would
- * make its functions anew for every request of every server.
+ * `tls.conf`: shows clients the table's certificates. The module is imported here and not in
+ * `http{}`, where the njs engine would make its functions anew for every request of every server.
  */
 export function tlsConf(settings: ConfSettings): string {
   const { includes, ownCertificate } = homePaths(settings.home)
@@ -19,12 +21,15 @@ ssl_certificate_key data:$sluice_certificate;
 `
 }
 
-/** stream{} passes TCP through by name before `http{}` sees it; nobody does so with QUIC, so there such names are refused. */
+/**
+ * stream{} passes TCP through by name before `http{}` sees it; nobody does so with QUIC, so there
+ * such names are refused.
+ */
 function refusesPassed({ http3, passthrough }: ConfSettings): boolean {
   return http3 && passthrough
 }
 
-/** Of `http{}`: what HTTP/3 is told by. An instance's own Alt-Svc, or a route's, goes before. */
+/** Of `http{}`: how HTTP/3 is announced. An instance's own Alt-Svc, or a route's, goes before. */
 export function http3Maps(settings: ConfSettings): string {
   const { httpsPort } = settings
   const misdirected = refusesPassed(settings)
@@ -60,7 +65,7 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const { passthrough, bind, http3 } = settings
   const address = `${listenAddress(bind)}:${httpsPort}`
   const listen = passthrough ? `"unix:${httpsSocket}"` : address
-  // What stream{} hands on is told already whose connection it is.
+  // What stream{} hands on has the client's address already.
   const mark = passthrough ? '' : proxiedMark(settings, httpsPort)
   const trust = passthrough ? [] : httpTrust(settings, httpsPort)
   const quic = `        listen ${address} quic reuseport;

@@ -1,3 +1,4 @@
+/** The errors that Sluice raises on purpose. */
 import { CODES } from '../contract/codes.js'
 import type { Code } from '../contract/codes.js'
 
@@ -9,7 +10,10 @@ export interface ErrorDetails {
   cause?: unknown
 }
 
-/** Every error that Sluice raises on purpose. Callers match `code`; `message` is for people and names what was wrong. */
+/**
+ * Every error that Sluice raises on purpose. Callers match `code`; `message` is for people and
+ * names what was wrong.
+ */
 export class SluiceError extends Error {
   readonly code: Code
   readonly field: string | undefined

@@ -1,7 +1,11 @@
+/** The log of every process: JSON lines without secrets. */
 import { pino } from 'pino'
 import type { Logger as Pino } from 'pino'
 
-/** Messages are constant; facts go into fields: `log.warn({ upstream, instance }, 'instance refused')`. */
+/**
+ * Messages are constant; facts go into fields: `log.warn({ upstream, instance }, 'instance
+ * refused')`.
+ */
 export type Logger = Pick<Pino, 'debug' | 'info' | 'warn' | 'error' | 'child'>
 
 export interface LogOptions {

@@ -1,3 +1,4 @@
+/** Delays between attempts, and limits of time. */
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface BackoffOptions {
@@ -7,7 +8,9 @@ export interface BackoffOptions {
   mostMs: number
 }
 
-/** Full-jitter exponential delays: each is random between half of and all of a bound that doubles. */
+/**
+ * Full-jitter exponential delays: each is random between half of and all of a bound that doubles.
+ */
 export class Backoff {
   readonly #options: BackoffOptions
   #boundMs: number
@@ -40,7 +43,10 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** A promise that rejects with `timedOut()` when `work` takes longer than `ms`. The work itself goes on. */
+/**
+ * A promise that rejects with `timedOut()` when `work` takes longer than `ms`. The work itself goes
+ * on.
+ */
 export async function withTimeLimit<T>(
   ms: number,
   work: Promise<T>,

@@ -26,8 +26,9 @@ function wrong(what: string): SluiceError {
 }
 
 /**
- * The certificates in the PEM file `path`, and nothing else that is in it; without `path` those that this system trusts, or,
- * where it has no list, those that Node brings. Throws `invalid` when there is none, or one that cannot be read.
+ * The certificates in the PEM file `path`, and nothing else that is in it; without `path` those
+ * that this system trusts, or, where it has no list, those that Node brings. Throws `invalid` when
+ * there is none, or one that cannot be read.
  */
 export function readTrustedCa(path: string | undefined): string {
   const bundle = path ?? BUNDLES.find((each) => existsSync(each))

@@ -1,4 +1,5 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+// Builds dist/: the command line, and nginx's modules for each engine.
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
@@ -35,7 +36,8 @@ const node = {
   target: 'node20',
   packages: 'external',
   sourcemap: true,
-  // What only some commands import, most of all packages, has a file of its own: `sluice drain` need not wait for it.
+  // What only some commands import, most of all packages, has a file of its own: `sluice drain`
+  // need not wait for it.
   splitting: true,
   banner: { js: '#!/usr/bin/env node' },
 }
@@ -52,9 +54,9 @@ export const njs = {
 }
 
 /**
- * The njs engine makes every function of a module anew for each request, called or not. So each of these files exports one
- * function, and the build puts all that the file imports inside it, where it is made by the first call alone. `outside`: what it
- * shares with whoever imports it.
+ * The njs engine makes every function of a module anew for each request, called or not. So each of
+ * these files exports one function, and the build puts all that the file imports inside it, where
+ * it is made by the first call alone. `outside`: what it shares with whoever imports it.
  */
 const INSIDE = {
   'front/front-rare.ts': { name: 'rare', isCalled: true, outside: ['zones'] },
@@ -75,7 +77,10 @@ const INSIDE = {
   'admin/calls.ts': { name: 'rest', outside: [] },
 }
 
-/** What can be outside: a VM has one exit hook, so one list of what it holds; and nginx's zones are dear to ask for twice. */
+/**
+ * What can be outside: a VM has one exit hook, so one list of what it holds; and nginx's zones are
+ * dear to ask for twice.
+ */
 const SHARED = { hold: 'memory/on-exit.js', zones: 'memory/dict.js' }
 
 /** `name` as the file exports it; with its result kept, or called each time with the request. */
@@ -126,7 +131,9 @@ const putInsideAllBut = (but) => ({
 
 const putInside = putInsideAllBut(undefined)
 
-/** nginx shares no zone between http{} and stream{}, so what runs in stream{} has zones of its own. */
+/**
+ * nginx shares no zone between http{} and stream{}, so what runs in stream{} has zones of its own.
+ */
 const streamZones = {
   name: 'stream-zones',
   setup(build) {
@@ -160,7 +167,10 @@ const modules = (to, grouped) => {
   ]
 }
 
-/** By engine: QuickJS keeps a VM with all its functions, so groups would cost it memory and nothing else. */
+/**
+ * By engine: QuickJS keeps a VM with all its functions, so groups would cost it memory and nothing
+ * else.
+ */
 export const MODULES = { njs: modules('njs', true), qjs: modules('qjs', false) }
 
 const BUNDLES = [{ ...node, from: 'cli/main.ts', to: 'sluice.js' }, ...MODULES.njs, ...MODULES.qjs]
@@ -173,7 +183,6 @@ export async function build() {
   try {
     const present = BUNDLES.filter(({ from }) => existsSync(join(root, from)))
     await Promise.all(present.map((options) => bundle(fresh, options)))
-    copyConf(join(fresh, 'nginx'))
     if (existsSync(dist)) {
       renameSync(dist, old)
     }
@@ -193,17 +202,6 @@ export function bundle(folder, { from, to, ...options }) {
     outdir: folder,
     logLevel: 'warning',
   })
-}
-
-function copyConf(target) {
-  const source = join(root, 'nginx')
-  if (!existsSync(source)) {
-    return
-  }
-  mkdirSync(target, { recursive: true })
-  for (const name of readdirSync(source).filter((file) => file.endsWith('.conf'))) {
-    cpSync(join(source, name), join(target, name))
-  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

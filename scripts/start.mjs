@@ -1,3 +1,4 @@
+// `npm start`: installs, builds, and becomes `sluice start`.
 import { buildIfStale, install, requireNode } from './prepare.mjs'
 
 const say = (line) => console.log(`sluice: ${line}`)

@@ -9,7 +9,8 @@ const GRACE_MS = 5_000
  * A test is a subtest without subtests of its own, or an assertion beside subtests or at the root
  * of a file. So a loop of assertions inside one test counts once, as a reader would count it.
  *
- * @returns {Promise<{ durationMs: number, tests: { name: string, ok: boolean, skip?: string, detail: string }[] }>}
+ * @returns {Promise<{ durationMs: number, tests: { name: string, ok: boolean, skip?: string,
+ * detail: string }[] }>}
  */
 export async function runTapFile(file, options) {
   const startedAtMs = Date.now()
@@ -111,7 +112,8 @@ function runNode(file, parser, { cwd, timeoutMs }) {
     const child = spawn(process.execPath, ['--import', 'tsx', file], {
       cwd,
       detached: true,
-      // tap's own limit is 30 s, which a busy machine passes. It ends before ours, for it can say what was still open.
+      // tap's own limit is 30 s, which a busy machine passes. It ends before ours, for it can say
+      // what was still open.
       env: { TAP_TIMEOUT: String((0.9 * timeoutMs) / 1000), ...process.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -1,3 +1,4 @@
+/** The Debian archive that this machine's apt is set up for. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SetupError } from './errors.js'

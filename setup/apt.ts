@@ -1,3 +1,4 @@
+/** apt, with a state of its own beside this machine's. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DebianArchive } from './apt-sources.js'

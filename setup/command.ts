@@ -1,3 +1,4 @@
+/** Runs another program to its end. */
 import { spawn } from 'node:child_process'
 
 export interface CommandResult {
@@ -8,7 +9,10 @@ export interface CommandResult {
   startError?: NodeJS.ErrnoException
 }
 
-/** What a command said before it ended is here by then; what it left running may hold its output open for ever. */
+/**
+ * What a command said before it ended is here by then; what it left running may hold its output
+ * open for ever.
+ */
 const LAST_WORDS_MS = 500
 
 export interface CommandOptions {

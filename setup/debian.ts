@@ -1,3 +1,4 @@
+/** Packages of Debian, unpacked into a folder. */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { debianArchive } from './apt-sources.js'

@@ -1,3 +1,4 @@
+/** The errors of finding and fetching nginx. */
 export type SetupErrorCode =
   | 'no_apt'
   | 'no_mirror'

@@ -1,3 +1,4 @@
+/** What an nginx says of its own build (`nginx -V`). */
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { runCommand } from './command.js'

@@ -1,3 +1,4 @@
+/** What an nginx can do, found out by running it. */
 import { atLeast, POOL_SINCE } from '../contract/version.js'
 import { loadableModules, readBuild, type NginxBuild } from './nginx-build.js'
 import { SetupError } from './errors.js'
@@ -35,10 +36,10 @@ const OLDEST_NGINX = '1.26.0'
 /** The first njs with `js_set … nocache`, which picking another peer on a retry rests on. */
 const OLDEST_NJS = '0.8.6'
 
-/** Finds out by running it what an nginx is; where modules lie can be told from outside. */
+/** Finds out by running it what an nginx is; `modulesPath` where the build's own is wrong. */
 export async function inspectNginx(path: string, modulesPath?: string): Promise<NginxInfo> {
-  const told = await readBuild(path)
-  const build = modulesPath === undefined ? told : { ...told, modulesPath }
+  const compiled = await readBuild(path)
+  const build = modulesPath === undefined ? compiled : { ...compiled, modulesPath }
   if (!atLeast(build.version, OLDEST_NGINX)) {
     const message = `${path} is nginx ${build.version}; Sluice needs ${OLDEST_NGINX} or newer`
     throw new SetupError('nginx_too_old', message)

@@ -1,3 +1,4 @@
+/** The version and the engines of an nginx's njs, found out by running a script in it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

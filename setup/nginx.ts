@@ -1,8 +1,9 @@
+/** nginx with njs: the user's own, or a private one that is unpacked at its first use. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { unpackDebian, type Say } from './debian.js'
 import { SetupError } from './errors.js'
-import { withLock } from './lock.js'
+import { withLock } from '../runtime/lock.js'
 import { inspectNginx, nginxInfo, type NginxInfo } from './nginx-inspect.js'
 
 export type { NginxInfo } from './nginx-inspect.js'
@@ -33,7 +34,7 @@ export async function ensureNginx(request: {
   try {
     return await unpackNginx({ suite: NEWEST_SUITE, into: join(home, 'nginx'), say })
   } catch (error) {
-    throw error instanceof SetupError ? withWayOut(error) : error
+    throw error instanceof SetupError ? withAdvice(error) : error
   }
 }
 
@@ -124,7 +125,7 @@ function locate(nginx: string): string {
   return folders.map((folder) => join(folder, nginx)).find((path) => existsSync(path)) ?? nginx
 }
 
-function withWayOut(error: SetupError): SetupError {
+function withAdvice(error: SetupError): SetupError {
   const message =
     `The private nginx could not be had: ${error.message}\n` +
     'Install nginx 1.26 or newer with its njs module (nginx-module-njs from nginx.org, ' +

@@ -1,3 +1,4 @@
+/** Scripts that start unpacked programs with the libraries beside them. */
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { SetupError } from './errors.js'

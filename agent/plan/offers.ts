@@ -1,6 +1,7 @@
 /** The `sluice.*` labels of a container → what it offers, before an address is chosen. Pure. */
 import { isHostPattern, isName, isPathPrefix, isWhole } from '../../contract/guard/names.js'
 import { spellHost } from '../../contract/record/route-match.js'
+import { parseDuration } from '../../runtime/duration.js'
 import type { Container } from '../engine/container.js'
 
 /** One port that wants to be an instance. */
@@ -42,13 +43,13 @@ const TRAITS = ['weight', 'max-conns', 'backup', 'zone']
 const NAMED = ['upstream', 'port', 'host', 'path', ...TRAITS]
 const ALONE = ['enable', 'network', 'drain', ...NAMED]
 const MOST_HOSTS = 64
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 }
+/** As long as a drain may wait. */
+const LONGEST_DRAIN_MS = 600_000
 
-/** `5s`, `1500ms`, `2m` → milliseconds, at most ten minutes; undefined when it is none. */
-function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,7})(ms|s|m)$/.exec(text)
-  const ms = match === null ? NaN : Number(match[1]) * (UNITS[match[2] ?? ''] ?? NaN)
-  return ms <= 600_000 ? ms : undefined
+/** `5s`, `1500ms`, `2m` → milliseconds; undefined when it is no duration, or too long. */
+function drainTimeOf(text: string): number | undefined {
+  const ms = parseDuration(text)
+  return ms !== undefined && ms <= LONGEST_DRAIN_MS ? ms : undefined
 }
 
 /** Whether any `sluice.*` label is there; `sluice.enable=false` alone counts too. */
@@ -222,7 +223,7 @@ function guardAlone(alone: Fields, problems: string[]): void {
     problems.push(`sluice.enable ${JSON.stringify(enable.slice(0, 64))} must be true or false`)
   }
   const drain = alone.get('drain')
-  if (drain !== undefined && parseDuration(drain) === undefined) {
+  if (drain !== undefined && drainTimeOf(drain) === undefined) {
     const shown = JSON.stringify(drain.slice(0, 64))
     problems.push(`sluice.drain ${shown} must be a duration such as 5s or 500ms, at most 10m`)
   }
@@ -233,7 +234,7 @@ function guardAlone(alone: Fields, problems: string[]): void {
 
 /** What the unnamed labels give to every offer of the container. */
 function share(alone: Fields, offers: Offer[]): void {
-  const drainMs = parseDuration(alone.get('drain') ?? '')
+  const drainMs = drainTimeOf(alone.get('drain') ?? '')
   for (const offer of offers) {
     if (drainMs !== undefined) {
       offer.metadata.drainMs = String(drainMs)

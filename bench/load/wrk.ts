@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../../setup/command.js'
 import { unpackDebian } from '../../setup/debian.js'
-import { withLock } from '../../setup/lock.js'
+import { withLock } from '../../runtime/lock.js'
 import { messageOf } from '../../runtime/errors.js'
 import { toolsFolder } from '../../lab/tools.js'
 

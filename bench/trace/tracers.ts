@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../runtime/errors.js'
 import { runCommand } from '../../setup/command.js'
 import { unpackDebian } from '../../setup/debian.js'
-import { withLock } from '../../setup/lock.js'
+import { withLock } from '../../runtime/lock.js'
 import { toolsFolder } from '../../lab/tools.js'
 
 /** What counts instructions and calls of the kernel. Paths of programs; `library` is valgrind's own. */

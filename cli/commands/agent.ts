@@ -1,6 +1,22 @@
+/** `sluice agent`. */
+import { systemCode } from '../../runtime/errors.js'
+import type { Lock } from '../../runtime/lock.js'
 import { isOn } from '../command.js'
 import type { Command } from '../command.js'
+import { lockHome } from '../start/home-lock.js'
 import { endWithSupervisor } from '../start/with-supervisor.js'
+
+/** An agent whose home cannot be written to keeps nothing there, and needs no lock. */
+async function lockAgent(home: string): Promise<Lock | undefined> {
+  try {
+    return await lockHome(home, 'agent')
+  } catch (error) {
+    if (['EACCES', 'EPERM', 'EROFS'].includes(systemCode(error) ?? '')) {
+      return undefined
+    }
+    throw error
+  }
+}
 
 export const agent: Command = {
   name: 'agent',
@@ -18,7 +34,9 @@ export const agent: Command = {
       return 0
     }
     endWithSupervisor()
+    const lock = await lockAgent(config.settings.home)
     await runAgent(config.settings)
+    await lock?.release()
     // What did not close in time ends here.
     process.exit(0)
   },

@@ -1,3 +1,4 @@
+/** Every command. */
 import type { Command } from '../command.js'
 import { agent } from './agent.js'
 import { certificates } from './certificates.js'

@@ -1,3 +1,4 @@
+/** `sluice certificates`. */
 import { readFileSync } from 'node:fs'
 import { UsageError, isOn } from '../command.js'
 import type { Command, Invocation } from '../command.js'

@@ -1,9 +1,11 @@
+/** `sluice check`. */
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureNginx } from '../../setup/nginx.js'
 import type { Command } from '../command.js'
-import { gatewayFiles, gatewayPlace } from '../nginx-home.js'
+import { gatewayFiles } from '../gateway-files.js'
+import { gatewayPlace } from '../gateway-place.js'
 import { writeFiles } from '../start/files.js'
 import { makeHomeFolders } from '../start/home.js'
 import { testConf } from '../start/nginx-process.js'

@@ -1,5 +1,6 @@
+/** `sluice conf`. */
 import { join } from 'node:path'
-import { homePaths } from '../../nginx/render.js'
+import { homePaths } from '../../nginx/home-paths.js'
 import { httpTrust, proxiedMark, streamTrust } from '../../nginx/proxied.js'
 import { SETTING_NAMES, flagOf } from '../../runtime/config/table.js'
 import type { SettingName } from '../../runtime/config/table.js'
@@ -10,23 +11,25 @@ import { ensureNginx } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { UsageError } from '../command.js'
 import type { Command, Invocation } from '../command.js'
-import { gatewayFiles, giveHop, hasPassthrough, hasPool, hasStream } from '../nginx-home.js'
+import { gatewayFiles } from '../gateway-files.js'
+import { giveHop } from '../gateway-place.js'
+import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
 import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
 import { makeHomeFolders, openHome } from '../start/home.js'
-import { lockHome } from '../start/lock.js'
+import { lockHome } from '../start/home-lock.js'
 import { shellWord } from '../start/try.js'
 
-/** What conf itself was told: the controller has to take nginx for what these files make of it. */
-function toldFlags({ values, origins }: Config): string[] {
-  const isTold = (name: SettingName) => /^(flag|environment) /.test(origins.get(name) ?? '')
-  const told = SETTING_NAMES.filter((name) => name !== 'home' && name !== 'nginx' && isTold(name))
-  const starts = told.map((name) => `--${flagOf(name)}=`)
+/** The settings that conf was given: the controller needs the same, to know what these files make of nginx. */
+function givenFlags({ values, origins }: Config): string[] {
+  const isGiven = (name: SettingName) => /^(flag|environment) /.test(origins.get(name) ?? '')
+  const given = SETTING_NAMES.filter((name) => name !== 'home' && name !== 'nginx' && isGiven(name))
+  const starts = given.map((name) => `--${flagOf(name)}=`)
   return toProcess(values).flags.filter((flag) => starts.some((start) => flag.startsWith(start)))
 }
 
-function beside(home: string, nginx: string, config: Config): string[] {
-  const flags = ['--home', home, '--nginx', nginx, ...toldFlags(config)].map(shellWord)
+function nextSteps(home: string, nginx: string, config: Config): string[] {
+  const flags = ['--home', home, '--nginx', nginx, ...givenFlags(config)].map(shellWord)
   return [
     '# An nginx that was killed, or lost power, leaves sockets behind that keep it from starting again.',
     '# Have them removed before each start; with systemd: "systemctl edit nginx", and these lines:',
@@ -68,7 +71,7 @@ function https(settings: Settings, info: NginxInfo): string[] {
   const sluice = join(settings.home, 'sluice')
   const { home, http3, httpsPort } = settings
   const isBehind = hasPassthrough(settings, info)
-  // Clients of HTTP/3 are told the port's number, so that one has to be the true one.
+  // Alt-Svc names the port to clients of HTTP/3, so it has to be the true one.
   const port = http3 ? httpsPort : 443
   const listen = isBehind ? `"unix:${homePaths(home).httpsSocket}"` : String(port)
   const mark = isBehind ? '' : proxiedMark(settings, httpsPort)
@@ -95,21 +98,10 @@ function https(settings: Settings, info: NginxInfo): string[] {
     : ['', '    # This nginx was built without http_ssl_module or http_v2_module: it has no TLS.']
 }
 
-/** What goes into an nginx.conf of the user's own. */
-function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
+function httpLines(settings: Settings): string[] {
   const { home, httpPort } = settings
   const sluice = join(home, 'sluice')
-  const way = hasPool(settings, info)
-    ? 'connections to peers stay open in the pool'
-    : 'peers are reached by address; the pool needs nginx 1.29.6 or newer'
   return [
-    `# nginx ${info.version} with njs ${info.njs} at ${info.path}: ${way}.`,
-    '# Add these lines to your nginx.conf, then: nginx -t && nginx -s reload',
-    '',
-    '# before events{} (unless it is loaded already, as Debian does in modules-enabled)',
-    ...info.modules.map((path) => `load_module "${path}";`),
-    '',
-    ...streamLines(settings, info),
     'http {',
     `    include "${sluice}/http.conf";`,
     '',
@@ -126,10 +118,27 @@ function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
     '        # }',
     `        # include "${sluice}/again.conf";`,
     '    }',
+  ]
+}
+
+/** What goes into an nginx.conf of the user's own. */
+function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
+  const peers = hasPool(settings, info)
+    ? 'connections to peers stay open in the pool'
+    : 'peers are reached by address; the pool needs nginx 1.29.6 or newer'
+  return [
+    `# nginx ${info.version} with njs ${info.njs} at ${info.path}: ${peers}.`,
+    '# Add these lines to your nginx.conf, then: nginx -t && nginx -s reload',
+    '',
+    '# before events{} (unless it is loaded already, as Debian does in modules-enabled)',
+    ...info.modules.map((path) => `load_module "${path}";`),
+    '',
+    ...streamLines(settings, info),
+    ...httpLines(settings),
     ...https(settings, info),
     '}',
     '',
-    ...beside(home, info.path, config),
+    ...nextSteps(settings.home, info.path, config),
   ]
 }
 
@@ -174,7 +183,7 @@ export const conf: Command = {
     const { home } = invocation.config.settings
     makeHomeFolders(home)
     // The files of a home belong to one nginx at a time.
-    const lock = await lockHome(home)
+    const lock = await lockHome(home, 'nginx')
     try {
       await generate(invocation)
     } finally {

@@ -1,5 +1,7 @@
+/** `sluice controller`. */
 import type { Command } from '../command.js'
-import { openHome } from '../start/home.js'
+import { lockHome } from '../start/home-lock.js'
+import { makeHomeFolders, openHome } from '../start/home.js'
 import { endWithSupervisor } from '../start/with-supervisor.js'
 
 export const controller: Command = {
@@ -11,9 +13,13 @@ export const controller: Command = {
   settings: 'all',
   async run({ config }) {
     endWithSupervisor()
+    const { home } = config.settings
+    makeHomeFolders(home)
+    const lock = await lockHome(home, 'controller')
     const settings = await openHome(config.settings)
     const { runController } = await import('../../controller/main.js')
     await runController(settings)
+    await lock.release()
     // What did not close in time ends here.
     process.exit(0)
   },

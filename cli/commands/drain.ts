@@ -1,3 +1,4 @@
+/** `sluice drain` and `sluice undrain`. */
 import type { Command } from '../command.js'
 import { UsageError } from '../command.js'
 import { pathOf } from '../client.js'
@@ -19,7 +20,10 @@ function instancePath(text: string | undefined, ...verb: string[]): string {
   return pathOf('upstreams', match[1] ?? '', 'instances', match[2] ?? '', ...verb)
 }
 
-/** What the container's label `sluice.drain` asks for, which the agent keeps in the instance's metadata. */
+/**
+ * What the container's label `sluice.drain` asks for, which the agent keeps in the instance's
+ * metadata.
+ */
 async function labelledWaitMs(client: ApiClient, target: string): Promise<number | undefined> {
   const instance = (await client.call({ method: 'GET', path: instancePath(target) })) as {
     metadata?: { drainMs?: string }

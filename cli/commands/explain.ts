@@ -1,3 +1,4 @@
+/** `sluice explain`. */
 import { isIP } from 'node:net'
 import { UsageError } from '../command.js'
 import type { Command } from '../command.js'
@@ -6,7 +7,10 @@ import { outline } from '../output.js'
 /** `tls://vault.example.com`, `tls://vault.example.com:9101`, `tcp://:9100` */
 const CONNECTION = /^(tls|tcp|udp):\/\/([^/:]*)(?::(\d+))?$/
 
-/** What to ask for: a host as the gateway sees it and a path, of an address with or without `http://`; or a connection. */
+/**
+ * What to ask for: a host as the gateway sees it and a path, of an address with or without
+ * `http://`; or a connection.
+ */
 function splitUrl(text: string): Record<string, string> {
   const [, protocol = '', name = '', port = ''] = CONNECTION.exec(text) ?? []
   if (protocol === 'tls' ? name !== '' : protocol !== '' && port !== '') {

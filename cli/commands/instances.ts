@@ -1,3 +1,4 @@
+/** `sluice instances`, `sluice register` and `sluice deregister`. */
 import { connect as openSocket } from 'node:net'
 import { NAME, duration, wholeNumber } from '../../runtime/config/kinds.js'
 import type { SettingKind } from '../../runtime/config/kinds.js'
@@ -144,7 +145,7 @@ const WEIGHT = {
   expected: `${wholeNumber(1, 1000).expected}; to stop traffic, drain`,
 }
 
-/** What of an instance can be told by flags. */
+/** What of an instance flags can set. */
 function traitsOf(flags: Invocation['flags']): Record<string, unknown> {
   const weight = valueOf(flags, 'weight', WEIGHT) ?? 1
   const maxConns = valueOf(flags, 'max-conns', wholeNumber(1, 65_535))

@@ -1,3 +1,4 @@
+/** `sluice policy`. */
 import type { Command } from '../command.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { pathOf } from '../client.js'

@@ -80,7 +80,10 @@ function shortened(text: string): string {
   return line.length > MOST_VALUE ? `${line.slice(0, MOST_VALUE - 1)}…` : line
 }
 
-/** As `put` takes them: `rewrite.stripPrefix=true`. Of what lies deeper the names alone, for headers may hold secrets. */
+/**
+ * As `put` takes them: `rewrite.stripPrefix=true`. Of what lies deeper the names alone, for headers
+ * may hold secrets.
+ */
 function fieldTexts(name: string, value: unknown): string[] {
   if (typeof value !== 'object' || value === null) {
     return [`${name}=${shortened(String(value))}`]
@@ -92,7 +95,10 @@ function fieldTexts(name: string, value: unknown): string[] {
   return Object.entries(value).flatMap(([part, inner]) => fieldTexts(`${name}.${part}`, inner))
 }
 
-/** Whatever else the route carries, whether this client knows the field or not. Of pages, the statuses: texts fit into no column. */
+/**
+ * Whatever else the route carries, whether this client knows the field or not. Of pages, the
+ * statuses: texts fit into no column.
+ */
 function doesOf(route: RouteView): string {
   const { maintenance, pages, ...rest } = route
   const others = Object.entries({

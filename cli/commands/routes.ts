@@ -1,3 +1,4 @@
+/** `sluice routes`. */
 import { readFileSync } from 'node:fs'
 import { UsageError } from '../command.js'
 import type { Command, Invocation } from '../command.js'
@@ -12,7 +13,7 @@ import type { RouteView } from './route-text.js'
 
 const EXAMPLE = 'hosts=app.example.com upstream=web'
 const NONE = `no routes yet; "sluice routes put app ${EXAMPLE}" makes one`
-/** What is told of them without brackets is split at its commas. */
+/** Lists without brackets are split at their commas. */
 const LISTS = ['hosts', 'sni', 'methods']
 const STDIN = 0
 
@@ -36,7 +37,7 @@ async function get({ connect, print, json }: Invocation, id: string): Promise<vo
   }
 }
 
-function told(texts: string[]): object {
+function fieldsBody(texts: string[]): object {
   const fields = parseFields(texts, EXAMPLE)
   for (const name of LISTS) {
     const value = fields[name]
@@ -64,7 +65,7 @@ async function put(
   if ((file === undefined) === (fields.length === 0)) {
     throw new UsageError(`put needs either fields such as ${EXAMPLE}, or --file <file>`)
   }
-  const body = file === undefined ? told(fields) : written(file)
+  const body = file === undefined ? fieldsBody(fields) : written(file)
   const call = { method: 'PUT' as const, path: pathOf('routes', id), body }
   const answer = (await connect().call(call)) as RouteView & ChangeView
   const [, ...cells] = routeCells(answer)

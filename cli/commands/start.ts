@@ -1,3 +1,4 @@
+/** `sluice start`. */
 import type { Command } from '../command.js'
 
 export const start: Command = {

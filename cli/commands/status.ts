@@ -1,3 +1,4 @@
+/** `sluice status` and `sluice gateways`. */
 import type { Command } from '../command.js'
 import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'
@@ -19,7 +20,7 @@ interface GatewayView {
   reason?: string
 }
 
-/** Beyond, only their number is told. */
+/** Beyond, only their number is shown. */
 const MOST_LINES = 10
 
 function getGateways(client: ApiClient): Promise<{ gateways: GatewayView[] }> {
@@ -40,7 +41,10 @@ function stateOf(gateway: GatewayView): string {
   return gateway.reason === undefined ? state : `${state}: ${gateway.reason}`
 }
 
-/** What a gateway found out about instances by itself, so that one which only it cannot reach is seen. */
+/**
+ * What a gateway found out about instances by itself, so that one which only it cannot reach is
+ * seen.
+ */
 function conditionLines({ conditions = {} }: GatewayView): string[] {
   const all = Object.entries(conditions)
   const lines = all

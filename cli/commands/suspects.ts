@@ -1,3 +1,4 @@
+/** `sluice suspects` and `sluice confirm`. */
 import type { Command } from '../command.js'
 import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'
@@ -54,8 +55,8 @@ export const confirm: Command = {
     const answer = (await connect().call(call)) as { confirmed: SuspectView[] }
     const count = answer.confirmed.reduce((sum, each) => sum + each.instances.length, 0)
     const nothing = `nothing was held${upstream === undefined ? '' : ` of ${upstream}`}`
-    const told = count === 0 ? nothing : `believed now: the removal of ${count} instances`
-    print(json ? JSON.stringify(answer) : told)
+    const line = count === 0 ? nothing : `believed now: the removal of ${count} instances`
+    print(json ? JSON.stringify(answer) : line)
     return 0
   },
 }

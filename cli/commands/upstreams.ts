@@ -1,3 +1,4 @@
+/** `sluice upstreams`. */
 import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import type { ApiClient } from '../client.js'

@@ -1,3 +1,4 @@
+/** The account that nginx's workers run as. */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
@@ -27,7 +28,7 @@ export function accountNamed(user: string): Account | undefined {
       ? undefined
       : { user, group: group[0] ?? '', uid: Number(entry[2]), gid: Number(entry[3]) }
   } catch {
-    // A system without these files has no such user that could be told by name.
+    // A system without these files has no users by name.
     return undefined
   }
 }
@@ -43,8 +44,8 @@ function closedFolder(path: string): string | undefined {
 export type WorkerAccount = { account: Account } | { account: undefined; reason?: string }
 
 /**
- * The account for the workers when this process is root; without it they run as this user. `reason` is set when root's
- * workers stay root, which is worth saying.
+ * The account for the workers when this process is root; without it they run as this user. `reason`
+ * is set when root's workers stay root, which is worth saying.
  */
 export function workerAccount(home: string): WorkerAccount {
   if (process.getuid?.() !== 0) {

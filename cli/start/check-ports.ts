@@ -3,7 +3,7 @@ import { portsIn, printPorts } from '../../contract/guard/ports.js'
 import { ownStreamPorts } from '../../runtime/config/together.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Settings } from '../../runtime/config/settings.js'
-import { gatewayPlace } from '../nginx-home.js'
+import { gatewayPlace } from '../gateway-place.js'
 import { listensAt } from './nginx-process.js'
 import { freeOf, requireFree } from './ports.js'
 import type { PortWish, Transport } from './ports.js'
@@ -25,7 +25,10 @@ export async function openPorts(
   return printPorts(open)
 }
 
-/** The pool's port is known only once the home is open: when settings are read, they cannot be refused for it. */
+/**
+ * The pool's port is known only once the home is open: when settings are read, they cannot be
+ * refused for it.
+ */
 function refuseOwn(settings: Settings): void {
   const problem = ownStreamPorts(settings.streamPorts, settings)
   if (problem !== undefined) {
@@ -33,7 +36,10 @@ function refuseOwn(settings: Settings): void {
   }
 }
 
-/** Before anything is started or changed. The gateway's ports may be held by the nginx that is taken over. */
+/**
+ * Before anything is started or changed. The gateway's ports may be held by the nginx that is taken
+ * over.
+ */
 export async function checkPorts(settings: Settings, patienceMs: number): Promise<void> {
   const { bind: host, httpPort, httpsPort, http3, apiPort, poolPort, pool } = settings
   const wanted: Array<Omit<PortWish, 'host' | 'patienceMs'> & { protocol: Transport }> = [

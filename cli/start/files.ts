@@ -1,3 +1,4 @@
+/** Files that are written together, and put back together when nginx refuses them. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 
 /** Full texts by absolute path. */

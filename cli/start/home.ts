@@ -1,3 +1,4 @@
+/** The folders of a home, and what is decided once for it: gateway id and pool port. */
 import { randomBytes, randomInt } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ import { findFree } from './ports.js'
 
 /** Bytes that Linux allows for a socket's path, its closing zero left out. */
 const LONGEST_SOCKET_PATH = 107
-const LONGEST_SOCKET = 'run/supervisor.sock'
+const LONGEST_SOCKET = 'run/controller.lock'
 
 /** Below the ports that connections get by themselves, so that none of those is ever in the way. */
 const POOL_PORTS: [first: number, last: number] = [20_000, 30_000]
@@ -25,13 +26,21 @@ const FOLDERS: Array<[name: string, mode: number]> = [
   ['logs', 0o755],
 ]
 
-/** Makes what is missing of the home, and leaves what is there. Rejects with `invalid`, naming the path. */
-export function makeHomeFolders(home: string): void {
+/** Throws `invalid` when sockets in the home would have too long a path. */
+export function refuseLongPath(home: string): void {
   if (Buffer.byteLength(join(home, LONGEST_SOCKET)) > LONGEST_SOCKET_PATH) {
     const most = LONGEST_SOCKET_PATH - LONGEST_SOCKET.length - 1
     const message = `the path of the home may have ${most} bytes at most, for sockets in it: ${home}`
     throw new SluiceError('invalid', message, { field: 'home' })
   }
+}
+
+/**
+ * Makes what is missing of the home, and leaves what is there. Rejects with `invalid`, naming the
+ * path.
+ */
+export function makeHomeFolders(home: string): void {
+  refuseLongPath(home)
   for (const [name, mode] of FOLDERS) {
     const path = join(home, name)
     try {

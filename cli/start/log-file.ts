@@ -1,3 +1,4 @@
+/** A log file that is put aside when it has grown large. */
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
 import { messageOf } from '../../runtime/errors.js'
 

@@ -1,3 +1,4 @@
+/** Looks after a home's nginx: takes it over, starts it, and starts it again when it died. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Backoff, pause } from '../../runtime/retry.js'
@@ -12,7 +13,10 @@ const HEALTHY_MS = 10_000
 
 export type HowItCameUp = 'kept' | 'reloaded' | 'replaced' | 'started'
 
-/** Keeps one nginx running. It is no child of ours, because it must outlive us: so it is looked after by its pid. */
+/**
+ * Keeps one nginx running. It is no child of ours, because it must outlive us: so it is looked
+ * after by its pid.
+ */
 export class NginxKeeper {
   readonly #place: NginxPlace
   readonly #build: string
@@ -30,7 +34,9 @@ export class NginxKeeper {
     this.#say = say
   }
 
-  /** Once known for ours, a pid is ours for as long as it lives: that is cheap enough to ask often. */
+  /**
+   * Once known for ours, a pid is ours for as long as it lives: that is cheap enough to ask often.
+   */
   get pid(): number | undefined {
     if (this.#known === undefined || recordedPid(this.#place) !== this.#known) {
       this.#known = findMaster(this.#place)
@@ -38,7 +44,10 @@ export class NginxKeeper {
     return this.#known
   }
 
-  /** Takes over the nginx that runs, or starts one. `isChanged`: its configuration is not what it runs with. */
+  /**
+   * Takes over the nginx that runs, or starts one. `isChanged`: its configuration is not what it
+   * runs with.
+   */
   bringUp(isChanged: boolean): Promise<HowItCameUp> {
     const work = this.#bringUp(isChanged)
     // Whoever called hears of a failure; `stop` only has to know that it is over.

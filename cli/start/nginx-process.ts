@@ -23,7 +23,10 @@ export interface NginxPlace {
   /** The main configuration file. */
   conf: string
   pidFile: string
-  /** Unix sockets that it listens at: as files they outlive an nginx that was killed, and then stand in its way. */
+  /**
+   * Unix sockets that it listens at: as files they outlive an nginx that was killed, and then stand
+   * in its way.
+   */
   sockets: string[]
 }
 
@@ -64,14 +67,18 @@ export function recordedPid({ pidFile }: NginxPlace): number | undefined {
   try {
     text = readFileSync(pidFile, 'utf8')
   } catch {
-    // nginx takes the file with it when it ends, and one that cannot be read names no nginx of ours.
+    // nginx takes the file with it when it ends, and one that cannot be read names no nginx of
+    // ours.
     return undefined
   }
   const pid = Number(text.trim())
   return Number.isInteger(pid) && pid > 0 && isRunning(pid) ? pid : undefined
 }
 
-/** The pid of this home's master, if it runs. A pid that another program has by now is not taken for it. */
+/**
+ * The pid of this home's master, if it runs. A pid that another program has by now is not taken for
+ * it.
+ */
 export function findMaster(place: NginxPlace): number | undefined {
   const pid = recordedPid(place)
   // Where sockets cannot be seen, the pid file is believed.
@@ -92,8 +99,8 @@ export function listensAt(place: NginxPlace, port: number, protocol: Transport =
 }
 
 /**
- * Starts nginx as a daemon, which outlives this process. What a killed one left behind makes room first: orphaned
- * workers stop accepting and finish what they have; stale socket files go.
+ * Starts nginx as a daemon, which outlives this process. What a killed one left behind makes room
+ * first: orphaned workers stop accepting and finish what they have; stale socket files go.
  */
 export async function startNginx(place: NginxPlace): Promise<void> {
   await makeRoom(place)
@@ -135,14 +142,17 @@ export function reloadNginx(pid: number): void {
   signal(pid, 'SIGHUP')
 }
 
-/** Ends nginx: what it has in flight may finish within `graceMs`. Workers without a master go as well. */
+/**
+ * Ends nginx: what it has in flight may finish within `graceMs`. Workers without a master go as
+ * well.
+ */
 export async function stopNginx(place: NginxPlace, graceMs: number): Promise<void> {
   const master = findMaster(place)
   const pids = [...(master === undefined ? [] : [master]), ...workers(place)]
   if (graceMs > 0) {
-    // The master tells its workers; only those without one have to be told here.
-    const told = master === undefined ? pids : [master]
-    told.forEach((pid) => signal(pid, 'SIGQUIT'))
+    // The master signals its workers; only workers without one are signalled here.
+    const signalled = master === undefined ? pids : [master]
+    signalled.forEach((pid) => signal(pid, 'SIGQUIT'))
   }
   if (graceMs <= 0 || !(await ended(pids, graceMs))) {
     pids.forEach((pid) => signal(pid, 'SIGTERM'))

@@ -1,4 +1,7 @@
-/** The certificate that a home shows clients as long as the table has none for them: nobody signed it but itself. */
+/**
+ * The certificate that a home shows clients as long as the table has none for them: nobody signed
+ * it but itself.
+ */
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
@@ -7,7 +10,7 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { homePaths } from '../../nginx/render.js'
+import { homePaths } from '../../nginx/home-paths.js'
 import type { Settings } from '../../runtime/config/settings.js'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
@@ -30,8 +33,8 @@ async function selfSigned(domain: string): Promise<string> {
 }
 
 /**
- * Makes it once for a home, as a line of nginx's configuration that its user alone may read. nginx reads it when it starts, before it
- * becomes anybody else.
+ * Makes it once for a home, as a line of nginx's configuration that its user alone may read. nginx
+ * reads it when it starts, before it becomes anybody else.
  */
 export async function makeOwnCertificate({
   home,

@@ -1,3 +1,4 @@
+/** Whether a port of this machine can be had. */
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
@@ -33,16 +34,20 @@ export type Transport = 'tcp' | 'udp'
 
 const TRIES = { tcp: tryTcp, udp: tryUdp }
 
-function refusal(error: unknown, { host, port, setting }: PortWish, way: Transport): SluiceError {
+function refusal(
+  error: unknown,
+  { host, port, setting }: PortWish,
+  transport: Transport,
+): SluiceError {
   const change = `set another one with --${flagOf(setting)} or ${variableOf(setting)}`
-  const name = `${way === 'udp' ? 'UDP port' : 'port'} ${port}`
+  const name = `${transport === 'udp' ? 'UDP port' : 'port'} ${port}`
   const why: Record<string, string> = {
     EADDRINUSE: `${name} of ${host} is in use by another program; ${change}`,
     EACCES: `${name} may not be opened by this user (below 1024 it takes root); ${change}`,
     EADDRNOTAVAIL: `${host} is no address of this machine; see --bind or SLUICE_BIND`,
   }
-  const told = why[systemCode(error) ?? ''] ?? `${name} of ${host}: ${messageOf(error)}`
-  return new SluiceError('conflict', told, { field: setting, cause: error })
+  const message = why[systemCode(error) ?? ''] ?? `${name} of ${host}: ${messageOf(error)}`
+  return new SluiceError('conflict', message, { field: setting, cause: error })
 }
 
 export interface PortWish {
@@ -55,7 +60,10 @@ export interface PortWish {
   patienceMs: number
 }
 
-/** Resolves when the port can be had. Rejects with `conflict`, naming port and setting; nothing stays bound. */
+/**
+ * Resolves when the port can be had. Rejects with `conflict`, naming port and setting; nothing
+ * stays bound.
+ */
 export async function requireFree(wish: PortWish): Promise<void> {
   const untilMs = performance.now() + wish.patienceMs
   for (const protocol of wish.protocols ?? ['tcp']) {
@@ -70,7 +78,10 @@ export async function requireFree(wish: PortWish): Promise<void> {
   }
 }
 
-/** Those of `ports` that can be had for TCP and UDP alike, or that `isOurs` holds already. `ports` are numbers, lowest first. */
+/**
+ * Those of `ports` that can be had for TCP and UDP alike, or that `isOurs` holds already. `ports`
+ * are numbers, lowest first.
+ */
 export async function freeOf(
   host: string,
   ports: number[],
@@ -86,7 +97,10 @@ export async function freeOf(
   return free
 }
 
-/** The first free TCP port of `host` from `first` on that is none of `avoided`; with `udp` free for that as well. */
+/**
+ * The first free TCP port of `host` from `first` on that is none of `avoided`; with `udp` free for
+ * that as well.
+ */
 export async function findFree(
   host: string,
   first: number,

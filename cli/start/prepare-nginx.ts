@@ -1,16 +1,13 @@
+/** nginx is found or fetched, and its files are written and tested, before it is started. */
 import { chownSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Settings } from '../../runtime/config/settings.js'
 import { ensureNginx } from '../../setup/nginx.js'
-import {
-  gatewayFiles,
-  gatewayPlace,
-  giveHop,
-  hasPassthrough,
-  hasPool,
-  hasStream,
-} from '../nginx-home.js'
-import type { Workers } from '../nginx-home.js'
+import type { NginxInfo } from '../../setup/nginx.js'
+import { gatewayFiles } from '../gateway-files.js'
+import type { Workers } from '../gateway-files.js'
+import { gatewayPlace, giveHop } from '../gateway-place.js'
+import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
 import { workerAccount } from './accounts.js'
 import { writeFiles } from './files.js'
 import { makeOwnCertificate } from './own-certificate.js'
@@ -39,23 +36,10 @@ function decideWorkers(home: string, print: (line: string) => void): Workers {
   return 'root'
 }
 
-/** nginx found (or fetched), its files written and tested; what was there comes back when nginx refuses them. */
-export async function prepareGateway(
-  settings: Settings,
-  print: (line: string) => void,
-): Promise<PreparedGateway> {
-  const info = await ensureNginx({ home: settings.home, nginx: settings.nginx, say: print })
-  await makeOwnCertificate(settings)
-  const place = gatewayPlace(settings, info.path)
-  const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings.home, print)))
-  try {
-    await testConf(place)
-  } catch (error) {
-    written.undo()
-    throw error
-  }
-  const way = hasPool(settings, info) ? 'connections kept in the pool' : 'peers by address'
-  print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${way}`)
+/** What this nginx can do, and what not of what is wanted. */
+function describe(settings: Settings, info: NginxInfo, print: (line: string) => void): void {
+  const peers = hasPool(settings, info) ? 'connections kept in the pool' : 'peers by address'
+  print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${peers}`)
   if (settings.httpsPort !== 0 && !info.hasTls) {
     print('no TLS: this nginx was built without http_ssl_module or http_v2_module')
   }
@@ -70,6 +54,27 @@ export async function prepareGateway(
       'no gRPC: this nginx was built without http_v2_module, http_auth_request_module or http_grpc_module',
     )
   }
+}
+
+/**
+ * nginx found (or fetched), its files written and tested; what was there comes back when nginx
+ * refuses them.
+ */
+export async function prepareGateway(
+  settings: Settings,
+  print: (line: string) => void,
+): Promise<PreparedGateway> {
+  const info = await ensureNginx({ home: settings.home, nginx: settings.nginx, say: print })
+  await makeOwnCertificate(settings)
+  const place = gatewayPlace(settings, info.path)
+  const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings.home, print)))
+  try {
+    await testConf(place)
+  } catch (error) {
+    written.undo()
+    throw error
+  }
+  describe(settings, info, print)
   const build = JSON.stringify([info.path, info.version, info.njs, info.modules]) + '\n'
   return { place, build, isChanged: written.changed.length > 0 }
 }

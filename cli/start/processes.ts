@@ -1,4 +1,7 @@
-/** What Linux tells about processes and sockets; where it tells nothing, the answers are the careful ones. */
+/**
+ * What Linux tells about processes and sockets; where it tells nothing, the answers are the careful
+ * ones.
+ */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { systemCode } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
@@ -6,7 +9,10 @@ import { pause } from '../../runtime/retry.js'
 const LISTENING = '0A'
 const POLL_MS = 20
 
-/** A process that came or went between two looks, or that another user owns, is as good as not there. */
+/**
+ * A process that came or went between two looks, or that another user owns, is as good as not
+ * there.
+ */
 function readProc(path: string): string {
   try {
     return readFileSync('/proc/' + path, 'utf8')

@@ -1,3 +1,4 @@
+/** The signals that end `sluice start`. */
 const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /** What the user's signals ask for: the first one an orderly end, the second one an end at once. */

@@ -1,3 +1,4 @@
+/** A process of Sluice that the supervisor starts, and starts again when it dies. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -40,8 +41,8 @@ function importantLine(line: string): string | undefined {
 }
 
 /**
- * One process of Sluice that is started again when it dies. It has a process group of its own, so that Ctrl-C reaches
- * the supervisor alone, and a channel to it, at whose end it stops by itself.
+ * One process of Sluice that is started again when it dies. It has a process group of its own, so
+ * that Ctrl-C reaches the supervisor alone, and a channel to it, at whose end it stops by itself.
  */
 export class SupervisedProcess {
   readonly #options: SupervisedProcessOptions
@@ -61,7 +62,7 @@ export class SupervisedProcess {
     return this.#process?.pid
   }
 
-  /** How often it ended without being told to. */
+  /** How often it ended without being asked to. */
   get failures(): number {
     return this.#failures
   }
@@ -100,10 +101,10 @@ export class SupervisedProcess {
     }
     createInterface({ input: stream }).on('line', (line) => {
       this.#options.log.write(line)
-      const told = importantLine(line)
-      if (told !== undefined && told.trim() !== '') {
-        this.#lastLines = [...this.#lastLines, told].slice(-LAST_LINES)
-        this.#options.say(`${this.#options.name}: ${told}`)
+      const shown = importantLine(line)
+      if (shown !== undefined && shown.trim() !== '') {
+        this.#lastLines = [...this.#lastLines, shown].slice(-LAST_LINES)
+        this.#options.say(`${this.#options.name}: ${shown}`)
       }
     })
   }

@@ -1,6 +1,7 @@
 /**
- * `sluice start`: nginx, controller and agent as processes of their own, looked after in the foreground. nginx is
- * a daemon that outlives whatever happens here; the others end with the supervisor.
+ * `sluice start`: nginx, controller and agent as processes of their own, looked after in the
+ * foreground. nginx is a daemon that outlives whatever happens here; the others end with the
+ * supervisor.
  */
 import { join } from 'node:path'
 import { toProcess } from '../../runtime/config/load.js'
@@ -12,10 +13,11 @@ import { connectLocal } from '../client.js'
 import type { ApiClient } from '../client.js'
 import { checkPorts, openPorts } from './check-ports.js'
 import { SupervisedProcess } from './supervised-process.js'
-import { lockHome } from './lock.js'
+import { lockHome } from './home-lock.js'
+import type { Role } from './home-lock.js'
 import { LogFile } from './log-file.js'
 import { makeHomeFolders, openHome } from './home.js'
-import { gatewayPlace } from '../nginx-home.js'
+import { gatewayPlace } from '../gateway-place.js'
 import { prepareGateway } from './prepare-nginx.js'
 import { NginxKeeper } from './nginx-keeper.js'
 import type { HowItCameUp } from './nginx-keeper.js'
@@ -59,9 +61,10 @@ interface Parts {
 export async function supervise(options: StartOptions): Promise<number> {
   const stop = new StopSignals()
   const parts: Parts = { nginxIsOurs: false, children: [], logs: [] }
-  const { home } = options.config.settings
+  const { home, docker } = options.config.settings
   makeHomeFolders(home)
-  const lock = await lockHome(home)
+  const roles: Role[] = ['nginx', 'controller', ...(docker === 'off' ? [] : ['agent' as const])]
+  const lock = await lockHome(home, ...roles)
   try {
     await Promise.race([bringUp(options, parts, lock.wasHeld, stop), stop.whenRequested()])
     await stop.whenRequested()
@@ -157,9 +160,9 @@ function startChild(
 }
 
 /**
- * Waits until the controller is level with the registry, but not for ever: a registry that is away now may come back
- * later, and until then the gateway serves what it has. One that dies before it ever answered cannot be helped by
- * starting it again and again: then this rejects.
+ * Waits until the controller is level with the registry, but not for ever: a registry that is away
+ * now may come back later, and until then the gateway serves what it has. One that dies before it
+ * ever answered cannot be helped by starting it again and again: then this rejects.
  */
 async function untilReady(
   client: ApiClient,
@@ -218,7 +221,9 @@ async function greet({ config, program, print }: StartOptions, client: ApiClient
   lines.forEach((line) => print(line))
 }
 
-/** The agent first, so that it can still say goodbye to the controller; nginx finishes meanwhile. */
+/**
+ * The agent first, so that it can still say goodbye to the controller; nginx finishes meanwhile.
+ */
 async function stopAll({ nginx, children }: Parts, withNginx: boolean): Promise<void> {
   const [controller, ...others] = children
   const stopChildren = async () => {

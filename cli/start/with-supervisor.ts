@@ -2,8 +2,8 @@
 const STOP_MS = 5000
 
 /**
- * A part that a supervisor started ends with it, also when the supervisor went before the part listened for that.
- * Without a supervisor this does nothing.
+ * A part that a supervisor started ends with it, also when the supervisor went before the part
+ * listened for that. Without a supervisor this does nothing.
  */
 export function endWithSupervisor(): void {
   if (process.connected === false) {

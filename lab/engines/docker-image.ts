@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { withLock } from '../../setup/lock.js'
+import { withLock } from '../../runtime/lock.js'
 import { repository, tools, toolsFolder } from '../tools.js'
 
 const run = promisify(execFile)

@@ -1,9 +1,10 @@
+/** Settings from a YAML file, and secrets from files of their own. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isMap, isScalar, parseDocument } from 'yaml'
 import { SETTING_NAMES, settingOf } from './table.js'
 import type { SettingName } from './table.js'
-import type { ToldValues } from './sources.js'
+import type { SettingTexts } from './sources.js'
 import { SluiceError, messageOf } from '../errors.js'
 import { nearest } from './nearest.js'
 
@@ -56,7 +57,10 @@ function parseYaml(path: string): Array<[key: string, text: string | null | unde
   ])
 }
 
-/** As it stands in the file, so that `0123` stays what it is; null when nothing is there, undefined for a list or a map. */
+/**
+ * As it stands in the file, so that `0123` stays what it is; null when nothing is there, undefined
+ * for a list or a map.
+ */
 function scalarText(node: unknown): string | null | undefined {
   if (node === null || !isScalar(node)) {
     return node === null ? null : undefined
@@ -68,9 +72,9 @@ function scalarText(node: unknown): string | null | undefined {
 }
 
 /** What a YAML file says, by setting. Relative paths in it are taken from `base`. */
-export function readFileValues(path: string, base: string): ToldValues {
+export function readFileValues(path: string, base: string): SettingTexts {
   const known = knownKeys()
-  const told: ToldValues = new Map()
+  const texts: SettingTexts = new Map()
   for (const [key, text] of parseYaml(path)) {
     const origin = `${path}: ${key}`
     const entry = known.get(key)
@@ -84,14 +88,14 @@ export function readFileValues(path: string, base: string): ToldValues {
     if (text === undefined) {
       return refuse(origin, 'must be a single value')
     }
-    if (told.has(entry.name)) {
+    if (texts.has(entry.name)) {
       return refuse(origin, `${entry.name} and ${entry.name}File are both set; keep one`)
     }
-    told.set(entry.name, {
+    texts.set(entry.name, {
       text: entry.isFile ? readSecret(resolve(base, text), origin) : text,
       origin,
       base,
     })
   }
-  return told
+  return texts
 }

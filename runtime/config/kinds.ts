@@ -1,8 +1,12 @@
-/** What a setting's text may be. Flags, environment and file all bring text; one parser each decides what it means. */
+/**
+ * What a setting's text may be. Flags, environment and file all bring text; one parser each decides
+ * what it means.
+ */
 import { isAbsolute, resolve } from 'node:path'
 import { parseIp, printIp } from '../../contract/guard/address.js'
 import { isHost, isName, isWhole } from '../../contract/guard/names.js'
 import { portsIn, printPorts } from '../../contract/guard/ports.js'
+import { parseDuration, printDuration } from '../duration.js'
 
 export interface SettingKind<T> {
   /** For the error: "expected …". */
@@ -170,22 +174,14 @@ function printSize(bytes: number): string {
   return `${bytes / (UNIT_BYTES[unit] ?? 1)}${unit}`
 }
 
-const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
 /** `15s`: milliseconds, from a number with ms, s, m or h. */
 export function duration(leastMs: number, mostMs: number): SettingKind<number> {
   return {
     expected: `a duration such as 15s, from ${printDuration(leastMs)} to ${printDuration(mostMs)}`,
     parse: (text) => {
-      const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text)
-      const ms = match === null ? NaN : Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? NaN)
-      return ms >= leastMs && ms <= mostMs ? ms : undefined
+      const ms = parseDuration(text)
+      return ms !== undefined && ms >= leastMs && ms <= mostMs ? ms : undefined
     },
     print: printDuration,
   }
-}
-
-function printDuration(ms: number): string {
-  const unit = ['h', 'm', 's'].find((each) => ms > 0 && ms % (UNIT_MS[each] ?? NaN) === 0) ?? 'ms'
-  return `${ms / (UNIT_MS[unit] ?? 1)}${unit}`
 }

@@ -1,4 +1,7 @@
-/** Settings from flags, environment, file and defaults, in this order. What is unknown or wrong is refused by name. */
+/**
+ * Settings from flags, environment, file and defaults, in this order. What is unknown or wrong is
+ * refused by name.
+ */
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { SETTINGS, SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from './table.js'
@@ -8,9 +11,11 @@ import { readFileValues, readSecret } from './file.js'
 import { SluiceError } from '../errors.js'
 import { nearest } from './nearest.js'
 import type { EtcdSettings, FileModeSettings, Settings } from './settings.js'
-import type { Told, ToldValues } from './sources.js'
+import type { SettingText, SettingTexts } from './sources.js'
 
-/** Variables that are ours but no settings: the client's address of the API, and where the file is. */
+/**
+ * Variables that are ours but no settings: the client's address of the API, and where the file is.
+ */
 const OTHER_VARIABLES = ['SLUICE_API', 'SLUICE_CONFIG']
 /** Variables under this prefix belong to the tests. */
 const TEST_PREFIX = 'SLUICE_TEST_'
@@ -33,8 +38,8 @@ function invalid(origin: string, problem: string, field?: string): SluiceError {
   return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
 }
 
-function fromFlags({ flags, directory }: ConfigInput): ToldValues {
-  const told: ToldValues = new Map()
+function fromFlags({ flags, directory }: ConfigInput): SettingTexts {
+  const texts: SettingTexts = new Map()
   for (const name of SETTING_NAMES) {
     const text = flags.get(flagOf(name))
     if (text === undefined) {
@@ -42,16 +47,18 @@ function fromFlags({ flags, directory }: ConfigInput): ToldValues {
     }
     const origin = 'flag --' + flagOf(name)
     const secret = settingOf(name).secret === true
-    told.set(name, {
+    texts.set(name, {
       text: secret ? readSecret(resolve(directory, text), origin) : text,
       origin,
       base: directory,
     })
   }
-  return told
+  return texts
 }
 
-/** Every variable that has our prefix must be known: a typing error there would otherwise be silent. */
+/**
+ * Every variable that has our prefix must be known: a typing error there would otherwise be silent.
+ */
 function checkVariables(environment: NodeJS.ProcessEnv): void {
   const known = new Set(OTHER_VARIABLES)
   for (const name of SETTING_NAMES) {
@@ -73,10 +80,12 @@ export function suggestion(given: string, known: Iterable<string>, prefix = ''):
   return name === undefined ? '' : `; did you mean ${prefix}${name}?`
 }
 
-/** An empty variable is one that is not set: compose files and shells cannot always leave it out. */
-function fromEnvironment({ environment, directory }: ConfigInput): ToldValues {
+/**
+ * An empty variable is one that is not set: compose files and shells cannot always leave it out.
+ */
+function fromEnvironment({ environment, directory }: ConfigInput): SettingTexts {
   checkVariables(environment)
-  const told: ToldValues = new Map()
+  const texts: SettingTexts = new Map()
   for (const name of SETTING_NAMES) {
     const variable = variableOf(name)
     const text = environment[variable] ?? ''
@@ -85,59 +94,62 @@ function fromEnvironment({ environment, directory }: ConfigInput): ToldValues {
       throw invalid('environment', `both ${variable} and ${variable}_FILE are set; keep one`, name)
     }
     if (text !== '') {
-      told.set(name, { text, origin: 'environment ' + variable, base: directory })
+      texts.set(name, { text, origin: 'environment ' + variable, base: directory })
     }
     if (file !== '') {
       const origin = `environment ${variable}_FILE`
       const secret = readSecret(resolve(directory, file), origin)
-      told.set(name, { text: secret, origin, base: directory })
+      texts.set(name, { text: secret, origin, base: directory })
     }
   }
-  return told
+  return texts
 }
 
-function fromFile(input: ConfigInput, home: string): ToldValues {
+function fromFile(input: ConfigInput, home: string): SettingTexts {
   const { flags, environment, directory } = input
   const chosen = flags.get('config') ?? environment['SLUICE_CONFIG'] ?? ''
   const path = chosen === '' ? join(home, 'sluice.yaml') : resolve(directory, chosen)
   if (chosen === '' && !existsSync(path)) {
     return new Map()
   }
-  const told = readFileValues(path, dirname(path))
-  const named = told.get('home')
+  const texts = readFileValues(path, dirname(path))
+  const named = texts.get('home')
   if (chosen === '' && named !== undefined) {
     throw invalid(named.origin, 'a file that is found through the home cannot set it', 'home')
   }
-  return told
+  return texts
 }
 
-function parse(name: SettingName, told: Told): unknown {
+function parse(name: SettingName, given: SettingText): unknown {
   const { kind, secret } = settingOf(name)
-  const value = kind.parse(told.text, told.base)
+  const value = kind.parse(given.text, given.base)
   if (value === undefined) {
-    const shown = secret === true ? 'the value' : JSON.stringify(told.text.slice(0, 200))
-    throw invalid(told.origin, `${shown} is not right; expected ${kind.expected}`, name)
+    const shown = secret === true ? 'the value' : JSON.stringify(given.text.slice(0, 200))
+    throw invalid(given.origin, `${shown} is not right; expected ${kind.expected}`, name)
   }
   return value
 }
 
-function fallback(name: SettingName, base: string): Told | undefined {
+function fallback(name: SettingName, base: string): SettingText | undefined {
   const text = defaultOf(name)
   return text === undefined ? undefined : { text, origin: 'default', base }
 }
 
-/** Reads everything that says something, and decides. Throws `invalid`, which names the setting and where it came from. */
+/**
+ * Reads everything that says something, and decides. Throws `invalid`, which names the setting and
+ * where it came from.
+ */
 export function loadConfig(input: ConfigInput): Config {
   const flags = fromFlags(input)
   const environment = fromEnvironment(input)
   const early = flags.get('home') ?? environment.get('home') ?? fallback('home', input.directory)
-  const file = fromFile(input, String(parse('home', early as Told)))
+  const file = fromFile(input, String(parse('home', early as SettingText)))
   const values: Partial<Record<SettingName, unknown>> = {}
   const origins = new Map<SettingName, string>()
   for (const name of SETTING_NAMES) {
     const sources = [flags, environment, file]
-    const told = sources.map((source) => source.get(name)).find((each) => each !== undefined)
-    const decided = told ?? fallback(name, input.directory)
+    const given = sources.map((source) => source.get(name)).find((each) => each !== undefined)
+    const decided = given ?? fallback(name, input.directory)
     values[name] = decided === undefined ? undefined : parse(name, decided)
     origins.set(name, decided?.origin ?? 'default')
   }
@@ -197,8 +209,8 @@ function fileSettings(values: Values): FileModeSettings {
 }
 
 /**
- * What makes another Sluice process decide the same: flags for what may be seen, variables for secrets.
- * The pair goes to `spawn`; variables of the same secrets that name files are taken out.
+ * What makes another Sluice process decide the same: flags for what may be seen, variables for
+ * secrets. The pair goes to `spawn`; variables of the same secrets that name files are taken out.
  */
 export function toProcess(values: Values): { flags: string[]; environment: NodeJS.ProcessEnv } {
   const flags: string[] = []
@@ -218,7 +230,9 @@ export function toProcess(values: Values): { flags: string[]; environment: NodeJ
   return { flags, environment }
 }
 
-/** The result, a line for each setting with where it came from; secrets are only said to be there. */
+/**
+ * The result, a line for each setting with where it came from; secrets are only said to be there.
+ */
 export function printConfig({ values, origins }: Config): string {
   const lines = SETTING_NAMES.map((name) => {
     const value: unknown = values[name]

@@ -1,3 +1,4 @@
+/** The known name that a misspelt one was most likely meant to be. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {

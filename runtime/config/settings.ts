@@ -1,4 +1,7 @@
-/** What a Sluice process is told: flags, environment, file, defaults, in this order. Made by `config.ts`, then never changed. */
+/**
+ * The settings of a Sluice process: flags, environment, file, defaults, in this order. Made by
+ * `config.ts`, then never changed.
+ */
 export interface Settings {
   /** Absolute path of the home: state, sockets, logs, fallback files, the private nginx. */
   home: string
@@ -19,9 +22,15 @@ export interface Settings {
   streamPorts: string
   /** Those of them whose routes may be tuned (contract/record/tuning.ts); '' for none. */
   tunedPorts: string
-  /** Those of all these at which a proxy in front tells by the PROXY protocol who comes, such as `8080 9100-9104`; '' for none. */
+  /**
+   * Those of all these at which a proxy in front tells by the PROXY protocol who comes, such as
+   * `8080 9100-9104`; '' for none.
+   */
   proxyProtocolPorts: string
-  /** Networks of proxies that are believed, such as `10.0.0.0/8`; none exactly where there are no such ports. */
+  /**
+   * Networks of proxies that are believed, such as `10.0.0.0/8`; none exactly where there are no
+   * such ports.
+   */
   trustedProxies: string[]
   /** Admin token; made at first start when none is given. */
   apiToken: string | undefined
@@ -51,7 +60,9 @@ export interface Settings {
   poolPort: number
   /** Path of a PEM file; undefined: the authorities that the system trusts. */
   trustedCa: string | undefined
-  /** Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry. */
+  /**
+   * Whether 127.0.0.0/8 and ::1 may be registered; true by default only with the embedded registry.
+   */
   allowLoopback: boolean
   file: FileModeSettings
   agent: AgentSettings

@@ -1,12 +1,15 @@
 /** Where the text of a setting came from. */
 import type { SettingName } from './table.js'
 
-/** One text for one setting, and where it came from: `flag --http-port`, `SLUICE_HTTP_PORT`, `sluice.yaml: httpPort`. */
-export interface Told {
+/**
+ * One text for one setting, and where it came from: `flag --http-port`, `SLUICE_HTTP_PORT`,
+ * `sluice.yaml: httpPort`.
+ */
+export interface SettingText {
   text: string
   origin: string
   /** Relative paths are taken from here. */
   base: string
 }
 
-export type ToldValues = Map<SettingName, Told>
+export type SettingTexts = Map<SettingName, SettingText>

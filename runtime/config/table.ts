@@ -1,6 +1,6 @@
 /**
- * Every setting, once. Its name in the file is the key here (`httpPort`); its flag (`--http-port`), its variable
- * (`SLUICE_HTTP_PORT`), `--help` and the README's table are made from it.
+ * Every setting, once. Its name in the file is the key here (`httpPort`); its flag (`--http-port`),
+ * its variable (`SLUICE_HTTP_PORT`), `--help` and the README's table are made from it.
  */
 import { availableParallelism, hostname } from 'node:os'
 import {
@@ -26,13 +26,14 @@ export interface Setting<T> {
   kind: SettingKind<T>
   /** Text, as a user would give it; undefined: nothing. */
   fallback?: string | (() => string)
-  /** How the fallback is told when it depends on the machine. */
+  /** How the default is shown where it depends on the machine. */
   fallbackIs?: string
   means: string
-  /** Never a flag (other users of the machine see those) and never printed; may come from a file of its own. */
+  /**
+   * Never a flag (other users of the machine see those) and never printed; may come from a file of
+   * its own.
+   */
   secret?: true
-  /** Accepted and checked, but nothing uses it yet. */
-  reserved?: true
 }
 
 function optional<T>(
@@ -210,9 +211,9 @@ export function defaultOf(name: SettingName): string | undefined {
 export function settingsTable(): string {
   const rows = SETTING_NAMES.map((name) => {
     const { means, fallback, fallbackIs, secret } = settingOf(name)
-    const told = fallbackIs ?? (typeof fallback === 'string' ? '`' + fallback + '`' : '')
+    const shown = fallbackIs ?? (typeof fallback === 'string' ? '`' + fallback + '`' : '')
     const variable = '`' + variableOf(name) + '`' + (secret === true ? ', `…_FILE`' : '')
-    return `| ${variable} | \`--${flagOf(name)}\` | ${told} | ${means} |`
+    return `| ${variable} | \`--${flagOf(name)}\` | ${shown} | ${means} |`
   })
   return ['| variable | flag | default | means |', '|---|---|---|---|', ...rows].join('\n')
 }

@@ -22,15 +22,18 @@ export function wrongTogether(values: Values): Wrong | undefined {
 
 const OWN_PORTS = ['httpPort', 'httpsPort', 'apiPort', 'poolPort'] as const
 
-/** Why `streamPorts` cannot be so: with a port that Sluice itself listens at nginx would not start, or it would stay closed without a word. */
+/**
+ * Why `streamPorts` cannot be so: with a port that Sluice itself listens at nginx would not start,
+ * or it would stay closed without a word.
+ */
 export function ownStreamPorts(
   streamPorts: string,
   own: Record<(typeof OWN_PORTS)[number], number>,
 ): string | undefined {
   const wanted = portsIn(streamPorts)
   const names = OWN_PORTS.filter((name) => wanted.includes(own[name]))
-  const told = names.map((name) => `${own[name]} (${name})`).join(', ')
-  const problem = `streamPorts has ports that Sluice itself listens at: ${told}; leave them out, or set others for these`
+  const taken = names.map((name) => `${own[name]} (${name})`).join(', ')
+  const problem = `streamPorts has ports that Sluice itself listens at: ${taken}; leave them out, or set others for these`
   return names.length === 0 ? undefined : problem
 }
 

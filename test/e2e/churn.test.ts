@@ -1,3 +1,4 @@
+/** Instances come, go and die under load, and no request fails. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,7 +19,10 @@ import { temporaryFolder } from '../../lab/temp.js'
 import { tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
 
-/** For each upstream of the scene, the one for TCP and the one for TLS that is passed through last; in two sets so that every balance is churned with the pool and without. */
+/**
+ * For each upstream of the scene, the one for TCP and the one for TLS that is passed through last;
+ * in two sets so that every balance is churned with the pool and without.
+ */
 const COUNTING: Policy[] = [
   { balance: 'random' },
   { balance: 'roundRobin' },
@@ -114,7 +118,10 @@ async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number):
   t.same(scene.wronglyShown(client).slice(0, 3), [], 'no certificate that was not to be shown')
 }
 
-/** Three backends in processes of their own; one after the other is killed and comes back, and nobody is told. */
+/**
+ * Three backends in processes of their own; one after the other is killed and comes back, and
+ * nobody is told.
+ */
 async function killBackends(t: Test, rig: Rig): Promise<void> {
   const folder = temporaryFolder(t, 'ledger')
   const opened: Backends[] = []

@@ -1,4 +1,7 @@
-/** A new user's first day with routes: each of them one REST call, there with the next request or connection, and nginx is as it was. */
+/**
+ * A new user's first day with routes: each of them one REST call, there with the next request or
+ * connection, and nginx is as it was.
+ */
 import { readFileSync, readdirSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
@@ -32,7 +35,10 @@ function standing(home: Home): { workers: number[]; files: Record<string, string
 /** Which backend's answer this is; all of it, if it is none's. */
 const idIn = (body: string): string => /"id":"(\w+)"/.exec(body)?.[1] ?? body
 
-/** The name of the backend that answers over TLS with a certificate that `ca` vouches for; the reason where none does. */
+/**
+ * The name of the backend that answers over TLS with a certificate that `ca` vouches for; the
+ * reason where none does.
+ */
 function askTls(port: number, host: string, ca: string): Promise<string> {
   return new Promise((resolve) => {
     const to = { host: '127.0.0.1', port, servername: host, headers: { host }, ca, agent: false }

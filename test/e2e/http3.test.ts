@@ -1,4 +1,7 @@
-/** HTTP/3 as `sluice start` gives it: switched on and off over an nginx that runs, taken over, refused where it cannot be. */
+/**
+ * HTTP/3 as `sluice start` gives it: switched on and off over an nginx that runs, taken over,
+ * refused where it cannot be.
+ */
 import { createSocket } from 'node:dgram'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

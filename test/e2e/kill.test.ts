@@ -1,3 +1,4 @@
+/** Processes of Sluice are killed under load, and requests go on. */
 import t from 'tap'
 import type { Test } from 'tap'
 import { describe, judge, monotonicMs } from '../../lab/load/ledger.js'
@@ -68,7 +69,10 @@ class Scene {
     await until(async () => (await count()) > before + 300, { what: 'requests' })
   }
 
-  /** A new instance gets requests; drained, it gets no more and may be stopped; its upstream goes on. */
+  /**
+   * A new instance gets requests; drained, it gets no more and may be stopped; its upstream goes
+   * on.
+   */
   async changeIsEffective(t: Test): Promise<void> {
     await until(async () => (await this.rig.call('GET', '/readyz')).status === 200, {
       deadlineMs: 30_000,
@@ -87,7 +91,10 @@ class Scene {
     t.equal(body.instances?.length, 2, 'what was registered before is still there')
   }
 
-  /** Until then requests pass through two workers, and which of them held one cannot be told from outside. */
+  /**
+   * Until then requests pass through two workers, and which of them held one cannot be told from
+   * outside.
+   */
   async pooled(): Promise<void> {
     const reader = new TableReader(this.rig.home)
     const allPooled = async (): Promise<boolean> => {
@@ -171,7 +178,8 @@ t.test('kill -9 of all but nginx loses nothing', async (t) => {
 })
 
 t.test('kill -9 of a worker of nginx loses only what it held', async (t) => {
-  // Many connections, so that each worker has some; many slow requests, so that each has some in flight.
+  // Many connections, so that each worker has some; many slow requests, so that each has some in
+  // flight.
   const scene = await Scene.begin(t, { workers: 40, thinkMs: 20, slowPart: 0.5, slowMs: 200 })
   const { rig } = scene
   const master = rig.nginxPid()

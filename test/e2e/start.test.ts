@@ -1,4 +1,7 @@
-/** `sluice start` as a user runs it: what it prints works, and no part that dies takes the traffic with it. */
+/**
+ * `sluice start` as a user runs it: what it prints works, and no part that dies takes the traffic
+ * with it.
+ */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { Server } from 'node:http'
@@ -58,7 +61,9 @@ async function backend(t: Test, text: string): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** Requests without a pause until the returned function is called; it answers what did not go well. */
+/**
+ * Requests without a pause until the returned function is called; it answers what did not go well.
+ */
 function traffic(home: Home, host: string): () => Promise<{ asked: number; bad: string[] }> {
   let over = false
   let asked = 0
@@ -77,7 +82,8 @@ function traffic(home: Home, host: string): () => Promise<{ asked: number; bad: 
   }
   const done = loop()
   return async () => {
-    // A part may be back within milliseconds; until there were enough requests nothing is known of what its death cost.
+    // A part may be back within milliseconds; until there were enough requests nothing is known of
+    // what its death cost.
     await until(() => asked > 10, { what: 'requests' }).finally(() => (over = true))
     await done
     return { asked, bad }
@@ -93,7 +99,8 @@ t.test('the three commands work as printed; then all of it ends at once', async 
   const [register = '', curl = '', drain = ''] = lines.filter((line) => /^ {2}[^ #]/.test(line))
   const backendPort = Number(/listen\((\d+)/.exec(register)?.[1])
   t.teardown(async () => {
-    // The backend of the first command is the user's to stop: by its command line, which names its port.
+    // The backend of the first command is the user's to stop: by its command line, which names its
+    // port.
     const { output } = await run(
       `for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q 'listen(${backendPort},' && echo $p; done`,
     )

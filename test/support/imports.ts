@@ -23,9 +23,8 @@ const FOLDERS: Record<string, readonly string[]> = {
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
   runtime: [
-    ['doorbell.ts', 'errors.ts', 'logger.ts', 'nearest.ts', 'retry.ts'],
-    ['loop.ts', 'whole-file.ts'],
-    ['config', 'trusted-ca.ts'],
+    ['doorbell.ts', 'duration.ts', 'errors.ts', 'logger.ts', 'retry.ts'],
+    ['config', 'lock.ts', 'loop.ts', 'trusted-ca.ts', 'whole-file.ts'],
   ],
   registry: [
     ['registry.ts'],

@@ -1,3 +1,4 @@
+/** nginx is found, inspected and unpacked. */
 import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,3 +1,4 @@
+/** The programs that tests are run against. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { dockerUnavailable, importImage, startDockerd } from '../../../lab/engines/dockerd.js'

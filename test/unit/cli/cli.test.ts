@@ -1,3 +1,4 @@
+/** The command line against a real controller. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'

@@ -1,3 +1,4 @@
+/** nginx's configuration as text. */
 import t from 'tap'
 import { canPool } from '../../../contract/version.js'
 import { homePaths, renderConf, tuneSockets, type ConfSettings } from '../../../nginx/render.js'

@@ -1,3 +1,4 @@
+/** The bell between a loop and those who have work for it. */
 import t from 'tap'
 import { Doorbell } from '../../../runtime/doorbell.js'
 

@@ -1,3 +1,4 @@
+/** The authorities that are trusted. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,3 +1,4 @@
+/** The Debian archive, found in a machine's sources of apt. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'

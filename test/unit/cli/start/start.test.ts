@@ -1,14 +1,14 @@
 /** The supervisor's parts, each by itself. */
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../../../runtime/config/load.js'
 import { SupervisedProcess } from '../../../../cli/start/supervised-process.js'
 import { writeFiles } from '../../../../cli/start/files.js'
 import { openHome } from '../../../../cli/start/home.js'
-import { lockHome } from '../../../../cli/start/lock.js'
+import { lockHome } from '../../../../cli/start/home-lock.js'
 import { LogFile } from '../../../../cli/start/log-file.js'
 import { findFree, requireFree } from '../../../../cli/start/ports.js'
 import { holders, isRunning, tcpInodes, unixInodes } from '../../../../cli/start/processes.js'
@@ -51,22 +51,24 @@ t.test('a home whose sockets would have too long a path is refused', async (t) =
   t.notOk(existsSync(home))
 })
 
-t.test('one supervisor for a home', async (t) => {
+t.test('one process for each role in a home', async (t) => {
   const home = temporaryFolder(t)
-  mkdirSync(join(home, 'run'))
-  const lock = await lockHome(home)
+  const lock = await lockHome(home, 'nginx', 'controller')
   t.equal(lock.wasHeld, false)
-  await t.rejects(lockHome(home), { code: 'conflict', message: new RegExp(`pid ${process.pid}`) })
+  const refusal = { code: 'conflict', message: new RegExp(`controller.* \\(pid ${process.pid}\\)`) }
+  await t.rejects(lockHome(home, 'agent', 'controller'), refusal)
+  const other = await lockHome(home, 'agent')
+  await other.release()
   await lock.release()
-  const next = await lockHome(home)
+  const next = await lockHome(home, 'controller')
   await next.release()
 
   // A killed one leaves the file of its socket behind.
-  const path = join(home, 'run', 'supervisor.sock')
+  const path = join(home, 'run', 'nginx.lock')
   const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
   await new Promise((resolve) => spawn(process.execPath, ['-e', script]).on('exit', resolve))
   t.ok(existsSync(path))
-  const after = await lockHome(home)
+  const after = await lockHome(home, 'nginx')
   t.equal(after.wasHeld, true)
   await after.release()
 })

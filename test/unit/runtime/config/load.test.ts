@@ -1,3 +1,4 @@
+/** Settings from all their sources. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,15 +1,14 @@
-/** The nginx of a home, as it should be: which files it has, and what it is called with. */
-import { chownSync, readFileSync, readdirSync } from 'node:fs'
+/** Everything that a home's nginx reads: its configuration and its modules. */
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { SluiceError, messageOf } from '../runtime/errors.js'
+import { renderConf } from '../nginx/render.js'
 import type { Settings } from '../runtime/config/settings.js'
+import { SluiceError, messageOf } from '../runtime/errors.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
-import { canPool } from '../contract/version.js'
-import { homePaths, renderConf, tuneSockets } from '../nginx/render.js'
-import type { NginxInfo } from '../setup/nginx.js'
 import type { NjsEngine } from '../setup/nginx-probe.js'
-import type { NginxPlace } from './start/nginx-process.js'
+import type { NginxInfo } from '../setup/nginx.js'
+import { hasPassthrough, hasPool, hasStream } from './nginx-features.js'
 import type { Account } from './start/accounts.js'
 import type { Files } from './start/files.js'
 
@@ -31,21 +30,6 @@ function moduleFiles(home: string, engine: NjsEngine): Array<[path: string, text
     const message = `the modules for nginx are not in ${built} (${messageOf(error)}); build them with "npm run build"`
     throw new SluiceError('internal', message, { cause: error })
   }
-}
-
-export function hasPool(settings: Settings, info: NginxInfo): boolean {
-  return settings.pool !== 'off' && canPool(info.version)
-}
-
-/** Whether nginx can have routes of connections. */
-export function hasStream({ modules }: NginxInfo): boolean {
-  return modules.some((path) => path.includes('stream_js'))
-}
-
-/** Whether connections to the HTTPS port may be passed through by name. */
-export function hasPassthrough(settings: Settings, info: NginxInfo): boolean {
-  const isWanted = settings.passthrough && settings.httpsPort !== 0
-  return isWanted && hasStream(info) && info.hasTls && info.hasPreread
 }
 
 /** Who nginx's workers are: an account, or `unchanged` for nginx's own choice. */
@@ -81,7 +65,10 @@ function refuseLacking(settings: Settings, info: NginxInfo): void {
   }
 }
 
-/** Everything that nginx reads, by absolute path. Throws `invalid` when the settings ask for what this nginx lacks. */
+/**
+ * Everything that nginx reads, by absolute path. Throws `invalid` when the settings ask for what
+ * this nginx lacks.
+ */
 export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
   refuseLacking(settings, info)
   const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
@@ -110,24 +97,4 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     text,
   ])
   return new Map([...confs, ...moduleFiles(home, engine)])
-}
-
-/** Where the home's nginx is. Without `executable` it can be looked for, but not started. */
-export function gatewayPlace({ home }: Settings, executable = ''): NginxPlace {
-  const paths = homePaths(home)
-  return {
-    path: executable,
-    home,
-    conf: join(home, 'nginx.conf'),
-    pidFile: paths.pidFile,
-    // Every one: a single file left in its place keeps nginx from starting.
-    sockets: [...Object.values({ ...paths }), ...tuneSockets(home)].filter((path) =>
-      path.endsWith('.sock'),
-    ),
-  }
-}
-
-/** Lets the workers, and nobody else, reach the sockets that they connect to. */
-export function giveHop(home: string, { uid, gid }: Account): void {
-  chownSync(join(home, 'hop'), uid, gid)
 }

@@ -1,0 +1,91 @@
+/** Where sockets and files of nginx stand in a home. */
+import { allTunings, tuningName } from '../contract/record/tuning.js'
+
+export interface HomePaths {
+  /** What a user includes. */
+  includes: string
+  adminSocket: string
+  hopSocket: string
+  /** Where the front asks when the hop did not answer. */
+  againSocket: string
+  /** Where it asks for gRPC. */
+  grpcSocket: string
+  /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
+  fallbackSocket: string
+  fallbackFiles: string
+  /** Those for stream{}. */
+  streamFallbackFiles: string
+  /** The admin endpoint of stream{}. */
+  streamSocket: string
+  /**
+   * Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects
+   * to it.
+   */
+  probeSocket: string
+  askSocket: string
+  /** Of the HTTPS port: where stream{} hands connections on that are terminated. */
+  httpsSocket: string
+  /** Where ports of stream{} hand connections on whose first message has to be read. */
+  namedSocket: string
+  /** Where they and the HTTPS port hand on what is served as it comes, and what is tuned. */
+  handedSocket: string
+  tunedSocket: string
+  /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
+  ownCertificate: string
+  pidFile: string
+  errorLog: string
+}
+
+/** sun_path has 108 bytes, the last of them 0. */
+const MOST_SOCKET_PATH = 107
+
+/**
+ * Where stream{} hands connections on that are kept in the way of this name
+ * (contract/record/tuning.ts).
+ */
+export function tuneSocket(home: string, name: string): string {
+  return `${home}/hop/tune${name}.sock`
+}
+
+export function tuneSockets(home: string): string[] {
+  return allTunings().map((tuning) => tuneSocket(home, tuningName(tuning)))
+}
+
+function refuseUnfit(home: string): void {
+  if (!/^\/[\w.@+,=~ /-]*$/.test(home)) {
+    throw new Error(
+      `${home} cannot stand in an nginx configuration: use letters, digits and ._-+@,=~`,
+    )
+  }
+  if (Math.max(...tuneSockets(home).map((path) => Buffer.byteLength(path))) > MOST_SOCKET_PATH) {
+    throw new Error(`${home} is too long: sockets below it would pass ${MOST_SOCKET_PATH} bytes`)
+  }
+}
+
+/**
+ * Where things stand in a home. Throws when nginx could not take it: a path that its grammar would
+ * misread, or one too long.
+ */
+export function homePaths(home: string): HomePaths {
+  refuseUnfit(home)
+  return {
+    includes: `${home}/sluice`,
+    adminSocket: `${home}/run/admin.sock`,
+    hopSocket: `${home}/hop/hop.sock`,
+    againSocket: `${home}/hop/again.sock`,
+    grpcSocket: `${home}/hop/grpc.sock`,
+    fallbackSocket: `${home}/hop/fallback.sock`,
+    streamSocket: `${home}/run/stream.sock`,
+    probeSocket: `${home}/hop/probe.sock`,
+    askSocket: `${home}/hop/ask.sock`,
+    httpsSocket: `${home}/hop/https.sock`,
+    namedSocket: `${home}/hop/named.sock`,
+    handedSocket: `${home}/hop/handed.sock`,
+    tunedSocket: `${home}/hop/tuned.sock`,
+    fallbackFiles: `${home}/fallback/sluice-*.conf`,
+    streamFallbackFiles: `${home}/fallback/stream-*.conf`,
+    ownCertificate: `${home}/sluice/own-certificate.conf`,
+    pidFile: `${home}/run/nginx.pid`,
+    errorLog: `${home}/logs/error.log`,
+  }
+}

@@ -1,0 +1,20 @@
+/** From which version on nginx can do what its configuration depends on. */
+import { atLeast } from '../contract/version.js'
+
+/** From 1.29.4 on nginx's proxy module can speak HTTP/2 to peers. */
+export function speaksH2(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.29.4')
+}
+
+/**
+ * From 1.29.3 on nginx has `$request_port`; over HTTP/3, which has no Host header, nothing else
+ * tells the port that was asked for.
+ */
+export function tellsRequestPort(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.29.3')
+}
+
+/** From 1.29.7 on nginx speaks HTTP/1.1 to peers unless configured otherwise. */
+export function speaksHttp11(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.29.7')
+}
