@@ -125,7 +125,7 @@ export interface Rejection {
   revision?: number
 }
 
-function checkFields(value: unknown, fields: string[]): Checked<Fields> {
+function parseFields(value: unknown, fields: string[]): Checked<Fields> {
   const shape = checkShape(value, fields)
   if (!shape.ok) {
     return shape
@@ -139,7 +139,7 @@ function isCount(value: unknown): value is number {
   return isWhole(value, 0, Number.MAX_SAFE_INTEGER)
 }
 
-function checkList(value: unknown, field: string): Checked<unknown[]> {
+function parseList(value: unknown, field: string): Checked<unknown[]> {
   return Array.isArray(value) && value.length <= MAX_OPERATIONS
     ? right(value)
     : wrong(field, 'must be a list of at most ' + MAX_OPERATIONS)
@@ -158,8 +158,8 @@ function wrongOperation(operations: unknown[]): Checked<Delta> {
     : wrong(field + '[0]', 'is not a key of the table')
 }
 
-export function checkClaim(value: unknown): Checked<Claim> {
-  const checked = checkFields(value, ['epoch', 'expect'])
+export function parseClaim(value: unknown): Checked<Claim> {
+  const checked = parseFields(value, ['epoch', 'expect'])
   if (!checked.ok) {
     return checked
   }
@@ -171,7 +171,7 @@ export function checkClaim(value: unknown): Checked<Claim> {
     : wrong('expect', 'must be a whole number')
 }
 
-function checkDeltaHead(delta: Record<string, unknown>): [string, string] | null {
+function headFault(delta: Record<string, unknown>): [string, string] | null {
   const counts = ['epoch', 'from', 'to'].filter((field) => !isCount(delta[field]))
   if (counts.length > 0) {
     return [counts[0] as string, 'must be a whole number']
@@ -182,7 +182,7 @@ function checkDeltaHead(delta: Record<string, unknown>): [string, string] | null
   return typeof delta.whole === 'boolean' ? null : ['whole', 'must be true or false']
 }
 
-/** Whether `value`, parsed from `text`, is a delta; for those that are printed as the controller prints them, in far less time than {@link checkDelta}. */
+/** Whether `value`, parsed from `text`, is a delta; for those that are printed as the controller prints them, in far less time than {@link parseDelta}. */
 function isDelta(value: unknown, text: string): value is Delta {
   const delta = value as Delta
   return (
@@ -194,21 +194,21 @@ function isDelta(value: unknown, text: string): value is Delta {
 }
 
 /** Checks all of a delta, so that nothing of a bad one is ever written. `text` is what `value` was parsed from. */
-export function checkDelta(value: unknown, text: string): Checked<Delta> {
-  return isDelta(value, text) ? right(value) : checkDeltaFields(value)
+export function parseDelta(value: unknown, text: string): Checked<Delta> {
+  return isDelta(value, text) ? right(value) : parseDeltaFields(value)
 }
 
 /** Names the field that is wrong. */
-function checkDeltaFields(value: unknown): Checked<Delta> {
-  const checked = checkFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
+function parseDeltaFields(value: unknown): Checked<Delta> {
+  const checked = parseFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
   if (!checked.ok) {
     return checked
   }
-  const head = checkDeltaHead(checked.value)
+  const head = headFault(checked.value)
   if (head !== null) {
     return wrong(head[0], head[1])
   }
-  const operations = checkList(checked.value.operations, 'operations')
+  const operations = parseList(checked.value.operations, 'operations')
   if (!operations.ok) {
     return operations
   }
@@ -218,12 +218,12 @@ function checkDeltaFields(value: unknown): Checked<Delta> {
   return right(checked.value as unknown as Delta)
 }
 
-export function checkRead(value: unknown): Checked<Read> {
-  const checked = checkFields(value, ['keys'])
+export function parseRead(value: unknown): Checked<Read> {
+  const checked = parseFields(value, ['keys'])
   if (!checked.ok) {
     return checked
   }
-  const keys = checkList(checked.value.keys, 'keys')
+  const keys = parseList(checked.value.keys, 'keys')
   if (!keys.ok) {
     return keys
   }
@@ -233,8 +233,8 @@ export function checkRead(value: unknown): Checked<Read> {
     : right({ keys: keys.value as string[] })
 }
 
-function checkSids(value: unknown): Checked<string[]> {
-  const sids = checkList(value, 'sids')
+function parseSids(value: unknown): Checked<string[]> {
+  const sids = parseList(value, 'sids')
   if (!sids.ok) {
     return sids
   }
@@ -243,41 +243,41 @@ function checkSids(value: unknown): Checked<string[]> {
     : right(sids.value as string[])
 }
 
-function checkPids(value: unknown): Checked<number[]> {
-  const pids = checkList(value, 'pids')
+function parsePids(value: unknown): Checked<number[]> {
+  const pids = parseList(value, 'pids')
   if (!pids.ok) {
     return pids
   }
   return pids.value.every(isCount) ? right(pids.value) : wrong('pids', 'must be process ids')
 }
 
-export function checkActive(value: unknown): Checked<ActiveRequest> {
-  const checked = checkFields(value, ['sids', 'pids'])
+export function parseActive(value: unknown): Checked<ActiveRequest> {
+  const checked = parseFields(value, ['sids', 'pids'])
   if (!checked.ok) {
     return checked
   }
-  const sids = checkSids(checked.value.sids)
+  const sids = parseSids(checked.value.sids)
   if (!sids.ok) {
     return sids
   }
-  const pids = checkPids(checked.value.pids)
+  const pids = parsePids(checked.value.pids)
   return pids.ok ? right({ sids: sids.value, pids: pids.value }) : pids
 }
 
-export function checkAnswers(value: unknown): Checked<AnswersRequest> {
-  const checked = checkFields(value, ['sids'])
+export function parseAnswers(value: unknown): Checked<AnswersRequest> {
+  const checked = parseFields(value, ['sids'])
   if (!checked.ok) {
     return checked
   }
-  const sids = checkSids(checked.value.sids)
+  const sids = parseSids(checked.value.sids)
   return sids.ok ? right({ sids: sids.value }) : sids
 }
 
-export function checkSweep(value: unknown): Checked<SweepRequest> {
-  const checked = checkFields(value, ['pids'])
+export function parseSweep(value: unknown): Checked<SweepRequest> {
+  const checked = parseFields(value, ['pids'])
   if (!checked.ok) {
     return checked
   }
-  const pids = checkPids(checked.value.pids)
+  const pids = parsePids(checked.value.pids)
   return pids.ok ? right({ pids: pids.value }) : pids
 }

@@ -1,7 +1,7 @@
 /** gRPC: where the front takes it, and the hop's server for it. Only nginx's grpc module passes it on, over HTTP/2. */
 import { READ_MS } from '../contract/record/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
-import { PASSED, hopScript, peerTls } from './hop-conf.js'
+import { PASSED_HEADERS, hopScript, peerTls } from './hop-conf.js'
 import { clientPort, routedLocations } from './proxy-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
@@ -28,7 +28,7 @@ function statusLocation(
 }`
 }
 
-const TOLD: Array<[header: string, value: string]> = [
+const HEADERS: Array<[header: string, value: string]> = [
   ['Host', '$sluice_host'],
   ['X-Real-IP', '$remote_addr'],
   ['X-Forwarded-For', '$proxy_add_x_forwarded_for'],
@@ -60,7 +60,7 @@ location @sluice_grpc {
     recursive_error_pages on;
     ${pages.join('\n    ')}
     grpc_set_header X-Forwarded-Port ${clientPort(settings)};
-    ${TOLD.map(([name, value]) => `grpc_set_header ${name} ${value};`).join('\n    ')}
+    ${HEADERS.map(([name, value]) => `grpc_set_header ${name} ${value};`).join('\n    ')}
     grpc_hide_header ${PEER_HEADER};
     grpc_pass grpc://${GRPC_HOP};
 }
@@ -70,7 +70,7 @@ include "${includes}/again.conf";
 }
 
 /** How peers are reached: what the names of locations end in (njs/hop/begin.ts), and what stands in these. */
-const WAYS = [
+const SUFFIXES = [
   ['', 'grpc_pass grpc://$sluice_peer;'],
   ['_tls', 'grpc_pass grpcs://$sluice_peer;'],
   ['_tls_any', 'grpc_ssl_verify off; grpc_pass grpcs://$sluice_peer;'],
@@ -91,7 +91,7 @@ upstream ${GRPC_HOP} {
 
 /** How the hop passes a call on: as it came. */
 function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
-  const passed = PASSED.split(' ').map((name) => `    grpc_pass_header ${name};`)
+  const passed = PASSED_HEADERS.split(' ').map((name) => `    grpc_pass_header ${name};`)
   return `    ${PATIENCE}
     grpc_connect_timeout ${connectTimeoutMs}ms;
     grpc_next_upstream off;
@@ -109,7 +109,9 @@ ${peerTls('grpc', includes)}`
 /** For routes that act: they ask the hop once more. */
 function actLocation(readMs: number): string {
   const limit = `grpc_read_timeout ${readMs}ms; error_page 504 = @sluice_late;`
-  const passed = `${PASSED} ${PEER_HEADER}`.split(' ').map((name) => `grpc_pass_header ${name};`)
+  const passed = `${PASSED_HEADERS} ${PEER_HEADER}`
+    .split(' ')
+    .map((name) => `grpc_pass_header ${name};`)
   return `    location @sluice_act_${readMs} {
         auth_request off;
         add_header ${PEER_HEADER} "";
@@ -159,11 +161,11 @@ function locations(): string[] {
         if ($sluice_first = "") {
             return 418;
         }
-        error_page 418 = $sluice_turn;
+        error_page 418 = $sluice_location;
         ${next}
         grpc_pass grpc://$sluice_first;
     }`,
-    ...WAYS.map(([way, pass]) => `    location @sluice_retry${way} { ${next} ${pass} }`),
+    ...SUFFIXES.map(([way, pass]) => `    location @sluice_retry${way} { ${next} ${pass} }`),
     answerLocation('refuse', 'page'),
     answerLocation('fail', 'page'),
     answerLocation('reply', 'reply'),

@@ -105,7 +105,7 @@ ${common}
  * nginx's own header would name the socket as what the client came to; so njs puts another one in
  * its place.
  */
-const INTRODUCED = ['proxy_protocol on;', 'js_filter sluice_kept.introduce;']
+const PROXY_HEADER = ['proxy_protocol on;', 'js_filter sluice_kept.sendHeader;']
 
 function tunedServer(settings: ConfSettings, tuning: Tuning): string {
   const { home, connectTimeoutMs } = settings
@@ -116,7 +116,7 @@ ${indented([
   `js_import sluice_kept from "${homePaths(home).includes}/njs/kept.js";`,
   'js_set $sluice_kept sluice_kept.peer;',
   ...(timeouts === undefined ? [] : [`proxy_timeout ${timeouts.idleMs}ms;`]),
-  ...(proxyProtocol === undefined ? [] : INTRODUCED),
+  ...(proxyProtocol === undefined ? [] : PROXY_HEADER),
   `proxy_connect_timeout ${connectTimeoutMs}ms;`,
   'proxy_pass $sluice_kept;',
 ])}

@@ -7,7 +7,7 @@ import { homePaths } from './home-paths.js'
 import { speaksH2 } from './versions.js'
 
 /** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
-export const PASSED =
+export const PASSED_HEADERS =
   'Date Server X-Pad X-Accel-Expires X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset'
 
 const SERVER = `# Nothing is picked or counted here.
@@ -39,7 +39,7 @@ proxy_set_header Upgrade $http_upgrade;
 proxy_set_header Connection $sluice_connection;
 proxy_set_header ${PICK_HEADER} "";
 proxy_hide_header ${PEER_HEADER};
-${PASSED.split(' ')
+${PASSED_HEADERS.split(' ')
   .map((name) => `proxy_pass_header ${name};`)
   .join('\n')}
 proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering
@@ -58,7 +58,7 @@ proxy_ignore_client_abort off;
 proxy_next_upstream error timeout;
 # All of a body is here before the first try, so a second one has all of it too.
 proxy_request_buffering on;
-# An answer leaves as it comes; the front buffers it if it was told to.
+# An answer leaves as it comes; the front buffers it if it was set to.
 proxy_buffering off;
 proxy_buffer_size 64k;
 proxy_buffers 4 64k;
@@ -78,7 +78,7 @@ export function hopHeadersConf({ connectTimeoutMs }: ConfSettings): string {
 }
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */
-const WAYS: Array<[suffix: string, pass: string]> = [
+const SUFFIXES: Array<[suffix: string, pass: string]> = [
   ['', 'proxy_pass http://$sluice_peer;'],
   ['_tls', 'proxy_pass https://$sluice_peer;'],
   // Whether certificates are verified is nothing that a variable can say.
@@ -90,16 +90,16 @@ const H2 =
   'proxy_http_version 2; proxy_set_header Host $sluice_host; ' +
   `proxy_set_header Upgrade ""; proxy_set_header Connection ""; proxy_set_header ${PICK_HEADER} "";`
 
-function waysOf({ nginxVersion }: ConfSettings): typeof WAYS {
-  const over = WAYS.map(([suffix, pass]): (typeof WAYS)[number] => [
+function suffixesOf({ nginxVersion }: ConfSettings): typeof SUFFIXES {
+  const over = SUFFIXES.map(([suffix, pass]): (typeof SUFFIXES)[number] => [
     `_h2${suffix}`,
     `${H2} ${pass}`,
   ])
-  return speaksH2(nginxVersion) ? [...WAYS, ...over] : WAYS
+  return speaksH2(nginxVersion) ? [...SUFFIXES, ...over] : SUFFIXES
 }
 
 /** One location for each set of statuses that a policy may have tried again: nginx looks for none but those that it names. */
-function tryLocations([suffix, pass]: (typeof WAYS)[number]): string[] {
+function tryLocations([suffix, pass]: (typeof SUFFIXES)[number]): string[] {
   const sets = Array.from({ length: 2 ** RETRY_STATUSES.length - 1 }, (_, i) => i + 1)
   const looks = sets.map((set) => {
     const statuses = RETRY_STATUSES.filter((_, bit) => (set >> bit) % 2 === 1)
@@ -116,7 +116,7 @@ const LOCATIONS = `    location / {
         if ($sluice_first = "") {
             return 418;
         }
-        error_page 418 = $sluice_turn;
+        error_page 418 = $sluice_location;
         error_page 502 504 = $sluice_next;
         proxy_pass http://$sluice_first;
     }
@@ -147,14 +147,14 @@ server {
 }`
 }
 
-/** What a server of the hop asks njs, and tells by headers. */
+/** What a server of the hop asks njs, and reports by headers. */
 export function hopScript(includes: string): string {
   return `    js_import sluice_hop from "${includes}/njs/hop.js";
     js_set $sluice_first sluice_hop;
     js_set $sluice_peer sluice_hop.peer nocache;
     js_set $sluice_next sluice_hop.next nocache;
-    js_set $sluice_tell sluice_hop.told nocache;
-    add_header ${PEER_HEADER} $sluice_told always;
+    js_set $sluice_measured sluice_hop.measure nocache;
+    add_header ${PEER_HEADER} $sluice_report always;
     add_header Set-Cookie $sluice_cookie always;
     add_header Set-Cookie $sluice_arm_cookie always;`
 }
@@ -192,8 +192,8 @@ ${hopScript(includes)}
 ${peerTls('proxy', includes)}
 
 ${LOCATIONS}
-${waysOf(settings).flatMap(tryLocations).join('\n')}
+${suffixesOf(settings).flatMap(tryLocations).join('\n')}
 
-${actLocations(PASSED)}
+${actLocations(PASSED_HEADERS)}
 }${settings.hasStream ? `\n\n${probeServer(settings)}` : ''}`
 }

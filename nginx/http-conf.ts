@@ -147,10 +147,10 @@ js_var $sluice_tried '';
 js_var $sluice_choice '';
 js_var $sluice_outcome '- - 0';
 js_var $sluice_refused '';
-js_var $sluice_turn '';
+js_var $sluice_location '';
 js_var $sluice_watched '';
 js_var $sluice_trial '';
-map $sluice_watched $sluice_told { volatile; default $sluice_outcome; 1 $sluice_tell; }
+map $sluice_watched $sluice_report { volatile; default $sluice_outcome; 1 $sluice_measured; }
 js_var $sluice_cookie '';
 js_var $sluice_arm_cookie '';
 ${ACT_VARIABLES}

@@ -1,6 +1,6 @@
 // Builds dist/: the command line, and nginx's modules for each engine.
 import { existsSync, renameSync, rmSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
 
@@ -36,8 +36,7 @@ const node = {
   target: 'node20',
   packages: 'external',
   sourcemap: true,
-  // What only some commands import, most of all packages, has a file of its own: `sluice drain`
-  // need not wait for it.
+  // What only some commands import has a file of its own: `sluice drain` need not wait for it.
   splitting: true,
   banner: { js: '#!/usr/bin/env node' },
 }
@@ -54,82 +53,108 @@ export const njs = {
 }
 
 /**
- * The njs engine makes every function of a module anew for each request, called or not. So each of
- * these files exports one function, and the build puts all that the file imports inside it, where
- * it is made by the first call alone. `outside`: what it shares with whoever imports it.
+ * The njs engine makes every function of a module anew for each request, called or not. So a file
+ * named `*.lazy.ts` exports one function, and the build puts all that the file imports inside it,
+ * where the first call alone makes it. A function without parameters answers what it made; one with
+ * parameters is called with them each time.
  */
-const INSIDE = {
-  'front/front-rare.ts': { name: 'rare', isCalled: true, outside: ['zones'] },
-  'front/recheck-and-log.ts': { name: 'told', outside: ['zones'] },
-  'front/ruled-upstream.ts': { name: 'ruled', outside: ['hold'] },
-  'front/ruled-rare.ts': { name: 'frontSeldom', outside: ['hold'] },
-  'front/marked-slots.ts': { name: 'marked', outside: ['hold'] },
-  'choose/split-arm.ts': { name: 'arms', outside: [] },
-  'table/lookup-rare.ts': { name: 'seldom', outside: [] },
-  'choose/policy/others.ts': { name: 'others', outside: [] },
-  'choose/policy/two-drawn.ts': { name: 'lesser', outside: [] },
-  'choose/policy/least-conn.ts': { name: 'leastConn', outside: [] },
-  'choose/policy/hashed.ts': { name: 'hashed', outside: [] },
-  'choose/policy/session-key.ts': { name: 'sessions', outside: [] },
-  'stream/rare.ts': { name: 'rest', outside: ['hold', 'zones'] },
-  'hop/rare.ts': { name: 'rest', outside: ['hold', 'zones'] },
-  'admin/delta.ts': { name: 'rest', outside: [] },
-  'admin/calls.ts': { name: 'rest', outside: [] },
-}
+const LAZY = /[\\/]njs[\\/].*\.lazy\.ts$/
 
 /**
- * What can be outside: a VM has one exit hook, so one list of what it holds; and nginx's zones are
- * dear to ask for twice.
+ * What a lazy group takes from outside, where it is there: a VM has one exit hook, so it needs one
+ * list of what to release; and to ask nginx for its zones costs as much as a read.
  */
-const SHARED = { hold: 'memory/on-exit.js', zones: 'memory/dict.js' }
+const SHARED = { onExit: 'memory/on-exit', zones: 'memory/dict' }
 
-/** `name` as the file exports it; with its result kept, or called each time with the request. */
-const inside = ({ name, isCalled, outside }, code) =>
-  [
-    ...outside.map((each) => `import { ${each} as ${each}Outside } from './${SHARED[each]}'`),
+/** The names in SHARED that a bundle of these inputs has. */
+const sharedIn = (inputs) =>
+  Object.keys(SHARED).filter((name) =>
+    Object.keys(inputs).some((path) => path.endsWith(`njs/${SHARED[name]}.ts`)),
+  )
+
+/** The group's file as one function: `code` is its bundle, which exports `name`. */
+const asFunction = (name, code, outside) => {
+  const parameters = new RegExp(`^function ${name}\\(([^)]*)\\)`, 'm').exec(code)[1]
+  return [
+    ...outside.map((each) => `import { ${each} as ${each}Outside } from './${SHARED[each]}.js'`),
     'let made',
-    `export function ${name}(${isCalled ? 'r, value' : ''}) {`,
+    `export function ${name}(${parameters}) {`,
     'if (made === undefined) made = (function () {',
     code,
-    `return ${isCalled ? name : `${name}()`} })()`,
-    `return ${isCalled ? 'made(r, value)' : 'made'}`,
+    `return ${parameters === '' ? `${name}()` : name} })()`,
+    `return ${parameters === '' ? 'made' : `made(${parameters})`}`,
     '}',
   ].join('\n')
+}
 
 const takeOutside = (outside) => ({
   name: 'take-outside',
   setup(build) {
     for (const each of outside) {
-      const file = SHARED[each].replace(/\.js$/, '\\.ts')
-      build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/]${file}$`) }, () => {
+      const file = SHARED[each].replace('/', '[\\\\/]')
+      build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/]${file}\\.ts$`) }, () => {
         return { contents: `export const ${each} = ${each}Outside` }
       })
     }
   },
 })
 
-/** `but`: whom it is about to put inside. */
-const putInsideAllBut = (but) => ({
+const ignoreLazy = {
+  name: 'ignore-lazy',
+  setup(build) {
+    build.onResolve({ filter: /\.lazy\.js$/ }, ({ path }) => ({ path, external: true }))
+  },
+}
+
+/** A bundle of this file, with nothing written. */
+const bundleOf = (path, plugins) =>
+  esbuild.build({
+    ...njs,
+    absWorkingDir: root,
+    entryPoints: [path],
+    plugins,
+    write: false,
+    metafile: true,
+    logLevel: 'error',
+  })
+
+/**
+ * Puts the lazy files inside their functions, all but `self`. A group in a module takes from
+ * outside what the module has anyway; a group in a group takes all that is shared.
+ */
+const putInside = (self, isTop) => ({
   name: 'put-inside',
   setup(build) {
-    const names = Object.keys(INSIDE).join('|').replaceAll('.', '\\.')
-    build.onLoad({ filter: new RegExp(`[\\\\/]njs[\\\\/](${names})$`) }, async ({ path }) => {
-      if (path === but) {
+    const ask = async () => {
+      if (!isTop) {
+        return Object.keys(SHARED)
+      }
+      const entry = resolve(root, build.initialOptions.entryPoints[0].in)
+      return sharedIn((await bundleOf(entry, [ignoreLazy])).metafile.inputs)
+    }
+    let there
+    build.onLoad({ filter: LAZY }, async ({ path }) => {
+      if (path === self) {
         return undefined
       }
-      const how = INSIDE[relative(njsFolder, path)]
-      const plugins = [takeOutside(how.outside), putInsideAllBut(path)]
-      const inner = await esbuild.build({ ...njs, entryPoints: [path], plugins, write: false })
-      const whole = inner.outputFiles[0].text.replace(/export \{\s*\w+\s*\};\s*$/, '')
+      const used = sharedIn((await bundleOf(path, [])).metafile.inputs)
+      const outside = (await (there ??= ask())).filter((each) => used.includes(each))
+      const inner = await bundleOf(path, [takeOutside(outside), putInside(path, false)])
+      const whole = inner.outputFiles[0].text
+      const [exported, name] = /export \{\s*(\w+)\s*\};\s*$/.exec(whole) ?? []
+      if (name === undefined) {
+        throw new Error(`${path} must export one function, and types`)
+      }
       // What njs itself brings can be imported at the top alone.
       const imports = whole.match(/^import .*$/gm) ?? []
-      const code = whole.replace(/^import .*$/gm, '')
-      return { contents: [...imports, inside(how, code)].join('\n'), resolveDir: njsFolder }
+      const code = whole.replace(exported, '').replace(/^import .*$/gm, '')
+      return {
+        contents: [...imports, asFunction(name, code, outside)].join('\n'),
+        resolveDir: njsFolder,
+      }
     })
   },
 })
-
-const putInside = putInsideAllBut(undefined)
 
 /**
  * nginx shares no zone between http{} and stream{}, so what runs in stream{} has zones of its own.
@@ -148,7 +173,7 @@ const modules = (to, grouped) => {
   const module = (from, name, plugins = []) => {
     return { ...njs, from: `njs/${from}.ts`, to: `${to}/${name}.js`, plugins }
   }
-  const groups = grouped ? [putInside] : []
+  const groups = grouped ? [putInside(undefined, true)] : []
   const inStream = [streamZones, ...groups]
   return [
     module('entry/front', 'sluice', groups),

@@ -58,7 +58,7 @@ export interface Rules {
   protocol: string
 }
 
-export interface Entry {
+export interface ListEntry {
   sid: string
   weight: number
   /** 0: no limit. */
@@ -82,12 +82,12 @@ function pad(value: number, digits: number): string {
   return ('00000' + value).slice(-digits)
 }
 
-export function printEntry(entry: Entry): string {
+export function printEntry(entry: ListEntry): string {
   return entry.sid + pad(entry.weight, 4) + pad(entry.maxConns, 5)
 }
 
 /** The entry that starts at `at` of `text`. */
-export function parseEntry(text: string, at: number): Entry {
+export function parseEntry(text: string, at: number): ListEntry {
   return {
     sid: text.slice(at, at + 32),
     weight: Number(text.slice(at + 32, at + 36)),

@@ -30,7 +30,7 @@ export interface SplitShare {
 
 export interface SplitRecord {
   upstreams: string[]
-  kept: StickRule | null
+  stick: StickRule | null
   forced: Forced[]
   parts: SplitShare[]
 }
@@ -39,17 +39,17 @@ const GIVEN = 'given '
 /** More of a text than this is not hashed: its end is. */
 const MOST_HASHED = 256
 
-function printKept(kept: StickRule): string {
-  const given = kept.source.slice('cookie:'.length)
+function printStick(stick: StickRule): string {
+  const given = stick.source.slice('cookie:'.length)
   return (
     '=' +
-    kept.seed +
+    stick.seed +
     ' ' +
-    (kept.attributes === '' ? kept.source : GIVEN + given + '\t' + kept.attributes)
+    (stick.attributes === '' ? stick.source : GIVEN + given + '\t' + stick.attributes)
   )
 }
 
-function parseKept(line: string): StickRule {
+function parseStick(line: string): StickRule {
   const space = line.indexOf(' ')
   const seed = line.slice(1, space)
   const rest = line.slice(space + 1)
@@ -62,7 +62,7 @@ function parseKept(line: string): StickRule {
 
 export function printSplit(split: SplitRecord): string {
   return [split.upstreams.join(' ')]
-    .concat(split.kept === null ? [] : [printKept(split.kept)])
+    .concat(split.stick === null ? [] : [printStick(split.stick)])
     .concat(split.forced.map((arm) => arm.upstream + '\t' + arm.conditions))
     .concat(split.parts.map((part) => part.weight + ' ' + part.upstream))
     .join('\n')
@@ -75,11 +75,11 @@ export function upstreamsIn(record: string): string[] {
 
 export function parseSplit(record: string): SplitRecord {
   const lines = record.split('\n').slice(1)
-  const split: SplitRecord = { upstreams: upstreamsIn(record), kept: null, forced: [], parts: [] }
+  const split: SplitRecord = { upstreams: upstreamsIn(record), stick: null, forced: [], parts: [] }
   lines.forEach((line) => {
     const mark = line.charAt(0)
     if (mark === '=') {
-      split.kept = parseKept(line)
+      split.stick = parseStick(line)
     } else if (mark === ':') {
       const tab = line.indexOf('\t')
       split.forced.push({ upstream: line.slice(0, tab), conditions: line.slice(tab + 1) })
@@ -110,7 +110,7 @@ function spread(hash: number): number {
  * The upstream that a client keeps who is known by `text`; '' where there is no part. Each part draws a number for the client, and the
  * highest for its weight has it (weighted rendezvous): a part that grows, shrinks, comes or goes moves only those clients whom it gains or loses.
  */
-export function keptBy(parts: SplitShare[], seed: string, text: string): string {
+export function armFor(parts: SplitShare[], seed: string, text: string): string {
   const client = hashOn(hashOn(2166136261, seed + ' '), text.slice(-MOST_HASHED))
   let best = ''
   let least = Infinity

@@ -33,7 +33,7 @@ export const STREAM_ZONES = {
  * What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com` at the HTTPS port,
  * `9100*app.example.com` at a port of its own; there `9100*` alone says that the port has names.
  */
-export const PASSED_NAME = 'tls*'
+export const SNI_PREFIX = 'tls*'
 /** In the fallback of stream{}: what nobody may serve. */
 export const NOBODY = '-'
 /** `limit_conn_zone` keyed by peer SID and worker pid: what is in flight. */

@@ -3,7 +3,7 @@
  * that serves what `$sluice_unit` names, `tcp*9100` or `tls*app.example.com`; '' for nothing, `-` for what nobody may serve.
  */
 import { isSniRoute } from '../../contract/record/stream-route.js'
-import { NOBODY, PASSED_NAME } from '../../contract/table/zones.js'
+import { NOBODY, SNI_PREFIX } from '../../contract/table/zones.js'
 import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Desired, DesiredStreamRoute, DesiredUpstream } from '../state/desired.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
@@ -39,7 +39,7 @@ function portsWithNames(routes: DesiredStreamRoute[]): Set<string> {
 /** The claims that are ports or names at the HTTPS port; names before the wildcards that they fall under. */
 function claims(hosts: Iterable<HostPlan>): HostPlan[] {
   const nameOf = ({ host }: HostPlan) => ({
-    host: host.startsWith(PASSED_NAME) ? host.slice(PASSED_NAME.length) : host.replace('*', '-'),
+    host: host.startsWith(SNI_PREFIX) ? host.slice(SNI_PREFIX.length) : host.replace('*', '-'),
   })
   return [...hosts]
     .filter(({ host }) => /^(tcp|udp|tls)\*/.test(host))

@@ -1,6 +1,6 @@
 /** Units that are a record alone: certificates, passed names, routes that act. */
 import { type ActionRecord, printActionRecord } from '../../contract/record/route-action.js'
-import { PASSED_NAME } from '../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../contract/table/zones.js'
 import type { Certificate } from '../state/certificate.js'
 import { type Unit, makeUnit } from './unit.js'
 
@@ -11,7 +11,7 @@ export function compileCertificate(name: string, { record }: Certificate): Unit 
 
 /** That TLS of a name is passed through, for `http{}`, which cannot do so with HTTP/3. */
 export function compilePassed(name: string): Unit {
-  return makeUnit(`@${PASSED_NAME}${name}`, '', new Map())
+  return makeUnit(`@${SNI_PREFIX}${name}`, '', new Map())
 }
 
 export function compileAction(name: string, record: ActionRecord): Unit {

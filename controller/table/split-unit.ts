@@ -54,7 +54,7 @@ function compileDrawn(name: string, arms: CompiledArm[]): Unit {
   return makeUnit(name, names.join(' '), entries)
 }
 
-function keptOf(stick: Stick | undefined, seed: string): StickRule | null {
+function stickRule(stick: Stick | undefined, seed: string): StickRule | null {
   if (stick === undefined) {
     return null
   }
@@ -78,7 +78,7 @@ export function recordOf(name: string, arms: CompiledArm[], stick: Stick | undef
   const parts = [...weights]
     .filter(([, weight]) => weight > 0)
     .map(([upstream, weight]) => ({ upstream, weight }))
-  return { upstreams, kept: keptOf(stick, name.slice(1)), forced, parts }
+  return { upstreams, stick: stickRule(stick, name.slice(1)), forced, parts }
 }
 
 /** `name` is `~` and the route's id. */

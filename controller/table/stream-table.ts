@@ -1,7 +1,7 @@
 /** The table of stream{}: routes of connections, and no upstream but those that they lead to. */
 import { isSniRoute } from '../../contract/record/stream-route.js'
 import { UNTUNED, tuningName } from '../../contract/record/tuning.js'
-import { PASSED_NAME } from '../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../contract/table/zones.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { GatewayPlace } from './compiled-upstream.js'
 import { Compiler } from './compiler.js'
@@ -38,7 +38,7 @@ export function claimsOf(record: DesiredStreamRoute['record']): string[] {
   if (!isSniRoute(record)) {
     return [`${record.protocol}*${record.port}`]
   }
-  const before = record.port === undefined ? PASSED_NAME : `${record.port}*`
+  const before = record.port === undefined ? SNI_PREFIX : `${record.port}*`
   return record.sni.map((name) => before + name)
 }
 

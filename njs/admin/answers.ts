@@ -5,23 +5,23 @@ import type { Checked } from '../../contract/guard/checked.js'
 import type { Rejection } from '../../contract/push.js'
 import { MAX_BODY_BYTES } from '../../contract/table/zones.js'
 
-export interface Answer {
+export interface AdminAnswer {
   status: number
   body: string
 }
 
-export function accept(body: unknown): Answer {
+export function answerOk(body: unknown): AdminAnswer {
   return { status: 200, body: JSON.stringify(body) }
 }
 
 /** `more` is what helps the controller to go on: the field that is wrong, or the state that is there. */
-export function reject(code: Code, message: string, more: Partial<Rejection>): Answer {
+export function reject(code: Code, message: string, more: Partial<Rejection>): AdminAnswer {
   const rejection = Object.assign({ code: code, message: message }, more)
   return { status: CODES[code].status, body: JSON.stringify(rejection) }
 }
 
 /** Runs a call. Whatever goes wrong in it is an answer too; what it wrote until then is its own affair. */
-export function guarded(call: () => Answer): Answer {
+export function guarded(call: () => AdminAnswer): AdminAnswer {
   try {
     return call()
   } catch (error) {
@@ -29,7 +29,7 @@ export function guarded(call: () => Answer): Answer {
   }
 }
 
-export function methodRefusal(method: string, allowed: string): Answer | null {
+export function methodRefusal(method: string, allowed: string): AdminAnswer | null {
   return method === allowed
     ? null
     : reject('method_not_allowed', 'the method here is ' + allowed + ', not ' + method, {})
@@ -48,8 +48,8 @@ export function withBody<T>(
   contentType: string | undefined,
   text: string | undefined,
   check: (value: unknown, text: string) => Checked<T>,
-  use: (body: T) => Answer,
-): Answer {
+  use: (body: T) => AdminAnswer,
+): AdminAnswer {
   const type = contentType === undefined ? '' : (contentType.split(';')[0] as string).trim()
   if (type.toLowerCase() !== 'application/json') {
     return reject('unsupported_media_type', 'the body must be application/json', {})

@@ -1,11 +1,11 @@
-/** Which peer the hop tries next. What was tried is told to it. */
+/** Which peer the hop tries next, of those that were not tried. */
 import { parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
-import type { Entry, Rules } from '../../contract/table/rules.js'
+import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import { SHARES, SLOTS } from '../../contract/table/zones.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
-import { arms } from './split-arm.js'
-import type { Arm } from './split-arm.js'
+import { splitArms } from './split-arm.lazy.js'
+import type { ChosenArm } from './split-arm.lazy.js'
 import { drawSid, readSlot } from '../table/lookup.js'
 import type { Asked } from '../table/asked.js'
 import { bucketsOf, findPeer, hasUp, rulesOf, upstreamsOf } from '../table/peers.js'
@@ -13,19 +13,19 @@ import { chooseByRules } from './policy/balance.js'
 import { sessionEntry } from './policy/session.js'
 
 /** What is read to choose. */
-export interface Ground {
+export interface ChoiceContext {
   table: Dict
   load: NumberDict
   asked: Asked
   nowMs: number
 }
 
-export interface Choice {
+export interface PeerChoice {
   /** `:web` */
   upstream: string
   peer: PeerLine
   /** Of an upstream whose rules chose: they, and what they chose. */
-  ruled?: { rules: Rules; entry: Entry }
+  ruled?: { rules: Rules; entry: ListEntry }
 }
 
 export interface Draw {
@@ -35,11 +35,11 @@ export interface Draw {
   /** 0 to 999. */
   share: number
   /** What a split without slots chose. */
-  arm?: Arm
+  arm?: ChosenArm
 }
 
 /** What the slot says: a peer, or only which upstream's rules choose. Both '' when it says nothing. */
-export interface Wish {
+export interface Preferred {
   upstream: string
   sid: string
 }
@@ -47,7 +47,7 @@ export interface Wish {
 /** More than this are read only where nearly all of a huge upstream is down; a worker must not be held for long. */
 const MOST_BUCKETS = 64
 
-function usable(table: Dict, upstream: string, sid: string, tried: string): Choice | null {
+function usable(table: Dict, upstream: string, sid: string, tried: string): PeerChoice | null {
   if (sid === '' || tried.indexOf(sid) >= 0) {
     return null
   }
@@ -59,7 +59,7 @@ function usable(table: Dict, upstream: string, sid: string, tried: string): Choi
  * Slots are visited in the scattered order of a full-period generator: in plain order, all that a dead peer leaves would
  * go to the one whose slots come next.
  */
-function fromSlots(table: Dict, upstream: string, share: number, tried: string): Choice | null {
+function fromSlots(table: Dict, upstream: string, share: number, tried: string): PeerChoice | null {
   let slot = share % SLOTS
   for (let i = 0; i < SLOTS; i++) {
     const found = readSlot(table, upstream, String(slot))
@@ -99,7 +99,7 @@ function fromLines(
   share: number,
   tried: string,
   fits: (peer: PeerLine) => boolean,
-): Choice | null {
+): PeerChoice | null {
   return inBuckets(table, upstream, share, (lines) => {
     const fit = lines
       .split('\n')
@@ -113,18 +113,18 @@ function isUp(peer: PeerLine): boolean {
   return peer.up
 }
 
-function isSpare(peer: PeerLine): boolean {
+function isEjected(peer: PeerLine): boolean {
   return peer.ejected
 }
 
 /** Whoever stands in a list may serve: one that drains only stands there for its sessions. */
 function fromRules(
-  ground: Ground,
+  ground: ChoiceContext,
   upstream: string,
   rules: Rules,
   draw: Draw,
   tried: string,
-): Choice | null {
+): PeerChoice | null {
   const entry = chooseByRules({
     table: ground.table,
     load: ground.load,
@@ -142,7 +142,12 @@ function fromRules(
     : { upstream: upstream, peer: peer, ruled: { rules: rules, entry: entry } }
 }
 
-function fromUpstream(ground: Ground, upstream: string, draw: Draw, tried: string): Choice | null {
+function fromUpstream(
+  ground: ChoiceContext,
+  upstream: string,
+  draw: Draw,
+  tried: string,
+): PeerChoice | null {
   const table = ground.table
   const rules = rulesOf(table, upstream)
   if (rules !== null && rules.balance !== 'n') {
@@ -176,7 +181,7 @@ function drawnUnit(draw: Draw): string {
 }
 
 /** What the request's slot draws. */
-export function drawWish(ground: Ground, draw: Draw): Wish {
+export function drawPreferred(ground: ChoiceContext, draw: Draw): Preferred {
   const table = ground.table
   const slot = readSlot(table, drawnUnit(draw), draw.slot)
   if (slot === undefined) {
@@ -188,11 +193,11 @@ export function drawWish(ground: Ground, draw: Draw): Wish {
   }
   const known = whoIs(table, draw.unit, sid)
   const drawn = known === null ? '' : known.upstream
-  return { upstream: arms().inSession(table, ground.asked, draw.unit, drawn), sid: '' }
+  return { upstream: splitArms().inSession(table, ground.asked, draw.unit, drawn), sid: '' }
 }
 
 /** The upstream of the unit that has this SID, and its line, whether it is up or not. */
-export function whoIs(table: Dict, unit: string, sid: string): Choice | null {
+export function whoIs(table: Dict, unit: string, sid: string): PeerChoice | null {
   const upstreams = sid === '' ? [] : upstreamsOf(table, unit)
   for (let i = 0; i < upstreams.length; i++) {
     const peer = findPeer(table, upstreams[i] as string, sid)
@@ -204,18 +209,18 @@ export function whoIs(table: Dict, unit: string, sid: string): Choice | null {
 }
 
 /** The same; of two upstreams that both have it, the one that the split chose. */
-export function whoIsIn(table: Dict, draw: Draw, sid: string): Choice | null {
+export function whoIsIn(table: Dict, draw: Draw, sid: string): PeerChoice | null {
   const arm = armIn(draw)
   return (arm === '' ? null : whoIs(table, arm, sid)) || whoIs(table, draw.unit, sid)
 }
 
 /** `<number><sid>` of a peer that this request may try; '' for none. */
-export function trialOf(ground: Ground, draw: Draw): string {
+export function trialOf(ground: ChoiceContext, draw: Draw): string {
   const slot = readSlot(ground.table, drawnUnit(draw), draw.slot)
   if (slot !== undefined && !slot.ruled) {
     return slot.trial
   }
-  const upstream = slot === undefined ? drawnUnit(draw) : drawWish(ground, draw).upstream
+  const upstream = slot === undefined ? drawnUnit(draw) : drawPreferred(ground, draw).upstream
   const rules = upstream.charAt(0) === ':' ? rulesOf(ground.table, upstream) : null
   return rules === null ? '' : rules.trial
 }
@@ -225,7 +230,12 @@ export function trialOf(ground: Ground, draw: Draw): string {
  * only then those of the other upstreams of a split. Those that were ejected are asked only where nobody else is up: who is full will
  * have room again. `tried` holds SIDs, apart from each other by spaces. null when none is left.
  */
-export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): Choice | null {
+export function choose(
+  ground: ChoiceContext,
+  draw: Draw,
+  wish: Preferred,
+  tried: string,
+): PeerChoice | null {
   const first = whoIsIn(ground.table, draw, wish.sid)
   if (first !== null && first.peer.up && tried.indexOf(wish.sid) < 0) {
     return first
@@ -239,12 +249,14 @@ export function choose(ground: Ground, draw: Draw, wish: Wish, tried: string): C
       return choice
     }
   }
-  return isAnotherUp(ground.table, draw, tried) ? null : fromSpare(ground.table, order, draw, tried)
+  return isAnotherUp(ground.table, draw, tried)
+    ? null
+    : fromEjected(ground.table, order, draw, tried)
 }
 
-function fromSpare(table: Dict, order: string[], draw: Draw, tried: string): Choice | null {
+function fromEjected(table: Dict, order: string[], draw: Draw, tried: string): PeerChoice | null {
   for (let i = 0; i < order.length; i++) {
-    const choice = fromLines(table, order[i] as string, draw.share, tried, isSpare)
+    const choice = fromLines(table, order[i] as string, draw.share, tried, isEjected)
     if (choice !== null) {
       return choice
     }

@@ -4,24 +4,24 @@ import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import type { Asked } from '../table/asked.js'
 import type { Draw } from './choice.js'
-import { arms } from './split-arm.js'
+import { splitArms } from './split-arm.lazy.js'
 
-export function drawOf(table: Dict, asked: Asked, key: string): Draw {
+export function drawFor(table: Dict, asked: Asked, key: string): Draw {
   const slash = key.lastIndexOf('/')
   const slot = key.slice(slash + 1)
   const share = Number(asked.variables.sluice_share)
-  const told = findUnit(table, key, asked)
+  const found = findUnit(table, key, asked)
   // `~canary:next`: a route that acts has chosen the arm.
-  const colon = told.charAt(0) === '~' ? told.indexOf(':') : -1
+  const colon = found.charAt(0) === '~' ? found.indexOf(':') : -1
   if (colon > 0) {
-    const chosen = { upstream: told.slice(colon), cookie: '' }
-    return { unit: told.slice(0, colon), slot: slot, share: share, arm: chosen }
+    const chosen = { upstream: found.slice(colon), cookie: '' }
+    return { unit: found.slice(0, colon), slot: slot, share: share, arm: chosen }
   }
-  const unit = servingUnit(table, told)
+  const unit = servingUnit(table, found)
   const isChosen = unit.charAt(0) === '~' && table.get(unit + key.slice(slash)) === undefined
   const draw: Draw = { unit: unit, slot: slot, share: share }
   if (isChosen) {
-    draw.arm = arms().armOf(table, asked, unit, Number(slot), share)
+    draw.arm = splitArms().armOf(table, asked, unit, Number(slot), share)
   }
   return draw
 }

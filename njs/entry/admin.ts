@@ -2,8 +2,8 @@
  * The admin endpoint, as nginx's locations name it. The protocol is contract/push.ts. The njs engine makes anew for each call
  * what stands outside of functions; so each part is inside of one (scripts/build.mjs), and a call makes its own alone.
  */
-import { rest as deltaRest } from '../admin/delta.js'
-import { rest } from '../admin/calls.js'
+import { deltaCall as deltaRest } from '../admin/delta.lazy.js'
+import { adminCalls } from '../admin/calls.lazy.js'
 
 function delta(r: NginxHTTPRequest): void {
   deltaRest()(r)
@@ -15,11 +15,11 @@ function probe(r: NginxHTTPRequest): void {
 }
 
 function call(r: NginxHTTPRequest): void {
-  rest().call(r)
+  adminCalls().call(r)
 }
 
 function tooLarge(r: NginxHTTPRequest): void {
-  rest().tooLarge(r)
+  adminCalls().tooLarge(r)
 }
 
 export default { delta, probe, call, tooLarge }

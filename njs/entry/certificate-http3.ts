@@ -3,15 +3,15 @@
  * through by name, and whose instances speak no QUIC here. So whoever asks for such a name gets no certificate, and nginx ends the
  * handshake; a client that has a connection already, or resumes one, is told to go elsewhere. Both then come over TCP.
  */
-import { PASSED_NAME } from '../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../contract/table/zones.js'
 import certificate from './certificate.js'
 import { zones } from '../memory/dict.js'
-import { findPassed } from '../stream/sni-lookup.js'
+import { findSniUnit } from '../stream/sni-lookup.js'
 
 /** Never throws. */
-function isPassed(name: string | undefined): boolean {
+function isPassedThrough(name: string | undefined): boolean {
   try {
-    return findPassed(zones.sluice_table, PASSED_NAME, name || '') !== ''
+    return findSniUnit(zones.sluice_table, SNI_PREFIX, name || '') !== ''
   } catch (error) {
     return false
   }
@@ -19,12 +19,12 @@ function isPassed(name: string | undefined): boolean {
 
 function shown(r: NginxHTTPRequest): string {
   const v = r.variables
-  return v.sluice_over_quic !== '' && isPassed(v.ssl_server_name) ? '' : certificate(r)
+  return v.sluice_over_quic !== '' && isPassedThrough(v.ssl_server_name) ? '' : certificate(r)
 }
 
 /** `$sluice_passed`: 1 where the host that a request names is passed through. */
 shown.passed = function (r: NginxHTTPRequest): string {
-  return isPassed(r.variables.host) ? '1' : ''
+  return isPassedThrough(r.variables.host) ? '1' : ''
 }
 
 export default shown

@@ -5,7 +5,7 @@
 import { Mark } from '../../contract/table/mark.js'
 import { SHARE_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
-import { rare } from '../front/front-rare.js'
+import { frontRare } from '../front/rare.lazy.js'
 
 const table = zones.sluice_table
 
@@ -28,10 +28,10 @@ function sid(r: NginxHTTPRequest): string {
     }
     return value.slice(at + 3, at + SHARE_LENGTH)
   }
-  return rare(r, value === undefined ? '' : value)
+  return frontRare(r, value === undefined ? '' : value)
 }
 
 /** `$sluice_recheck` and `$sluice_log`. */
-sid.more = rare
+sid.more = frontRare
 
 export default sid

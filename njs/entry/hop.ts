@@ -7,7 +7,7 @@ import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
-import { rest } from '../hop/rare.js'
+import { hopRare } from '../hop/rare.lazy.js'
 import { lineOf, linesFor } from '../table/peer-line.js'
 import { drawSid, findUnit } from '../table/lookup.js'
 
@@ -54,15 +54,15 @@ function plainPeer(r: NginxHTTPRequest): string {
   return parts[2] as string
 }
 
-/** `$sluice_first`: the address to try first; '' when `$sluice_turn` names a location that goes on instead. */
+/** `$sluice_first`: the address to try first; '' when `$sluice_location` names a location that goes on instead. */
 function first(r: NginxHTTPRequest): string {
   let address = ''
   try {
     address = plainPeer(r)
   } catch (error) {
-    // What threw here throws there too, and is told.
+    // What threw here throws in the lazy group too, which logs it.
   }
-  return address || rest().first(r)
+  return address || hopRare().first(r)
 }
 
 /** Another try of a peer without a session. '' for any other. */
@@ -90,32 +90,33 @@ function peer(r: NginxHTTPRequest): string {
   try {
     address = plainAgain(r)
   } catch (error) {
-    // The same.
+    // The lazy group throws and logs it.
   }
-  return address || rest().peer(r)
+  return address || hopRare().peer(r)
 }
 
 /** `$sluice_next`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
-  return rest().next(r)
+  return hopRare().next(r)
 }
 
-function told(r: NginxHTTPRequest): string {
-  return rest().told(r)
+/** `$sluice_measured`: what the access log reports, after the answer was measured. */
+function measure(r: NginxHTTPRequest): string {
+  return hopRare().measure(r)
 }
 
 function page(r: NginxHTTPRequest): void {
-  rest().page(r)
+  hopRare().page(r)
 }
 
 first.peer = peer
 first.next = next
-first.told = told
+first.measure = measure
 first.page = page
-first.reply = (r: NginxHTTPRequest): void => rest().reply(r)
-first.late = (r: NginxHTTPRequest): void => rest().late(r)
-first.dress = (r: NginxHTTPRequest): void => rest().dress(r)
+first.reply = (r: NginxHTTPRequest): void => hopRare().reply(r)
+first.late = (r: NginxHTTPRequest): void => hopRare().late(r)
+first.dress = (r: NginxHTTPRequest): void => hopRare().dress(r)
 first.paper = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
-  rest().paper(r, data, flags)
+  hopRare().paper(r, data, flags)
 
 export default first

@@ -4,18 +4,18 @@
  */
 import { whenNamed } from '../stream/read-sni.js'
 import { zones } from '../memory/dict.js'
-import { handTuned, takeHanded } from '../stream/handoff.js'
-import { findPassed } from '../stream/sni-lookup.js'
+import { handOffTuned, receive } from '../stream/handoff.js'
+import { findSniUnit } from '../stream/sni-lookup.js'
 
-/** Of a client that asks for one of the names, that name's unit is told, of others the port's own. */
+/** Hands on to the unit of the name that the client asks for, or to the port's own. */
 function named(s: NginxStreamRequest): void {
-  const told = takeHanded(s)
-  const space = told.indexOf(' ')
-  const own = told.slice(0, space)
+  const message = receive(s)
+  const space = message.indexOf(' ')
+  const own = message.slice(0, space)
   const before = own.slice(own.indexOf('*') + 1) + '*'
   whenNamed(s, (name) => {
-    const unit = findPassed(zones.sluice_table, before, name) || own
-    s.variables.sluice_named = handTuned(s, unit, () => told.slice(space))
+    const unit = findSniUnit(zones.sluice_table, before, name) || own
+    s.variables.sluice_named = handOffTuned(s, unit, () => message.slice(space))
     s.allow()
   })
 }

@@ -17,17 +17,17 @@ function asked(s: NginxStreamRequest): void {
  * gone before nginx looks at what the hop sent, so whichever comes first tells.
  */
 function answered(s: NginxStreamRequest): void {
-  let isTold = false
-  function tell(): void {
-    if (!isTold) {
-      isTold = true
+  let isAnswered = false
+  function answer(): void {
+    if (!isAnswered) {
+      isAnswered = true
       s.sendDownstream('HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n', {})
     }
   }
-  s.on('downstream', tell)
+  s.on('downstream', answer)
   s.on('upstream', (data) => {
     if (data.length > 0) {
-      tell()
+      answer()
     }
   })
 }

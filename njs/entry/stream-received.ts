@@ -1,11 +1,11 @@
 /** Connections that another server handed on. */
-import { hand, parseTuned, takeHanded } from '../stream/handoff.js'
-import { introductionOf } from '../stream/proxy-header.js'
+import { handOff, parseTuned, receive } from '../stream/handoff.js'
+import { proxyHeader } from '../stream/proxy-header.js'
 import { allowPlain } from '../stream/plain.js'
-import { rest } from '../stream/rare.js'
+import { streamRare } from '../stream/rare.lazy.js'
 
-/** Of a tuned one: what was told. */
-let told = parseTuned('')
+/** What was handed on with a tuned connection. */
+let received = parseTuned('')
 
 function keyOf(s: NginxStreamRequest, unit: string): string {
   return unit + '/' + (s.variables.sluice_slot as string)
@@ -13,28 +13,33 @@ function keyOf(s: NginxStreamRequest, unit: string): string {
 
 /** Of one that is served as it comes. */
 function plain(s: NginxStreamRequest): void {
-  const key = keyOf(s, takeHanded(s))
+  const key = keyOf(s, receive(s))
   if (!allowPlain(s, key)) {
-    void rest().serve(s, key)
+    void streamRare().serve(s, key)
   }
 }
 
 /** This server chooses the peer and counts the connection; another one connects. */
 function tuned(s: NginxStreamRequest): void {
-  told = parseTuned(takeHanded(s))
-  void rest().serve(s, keyOf(s, told.unit))
+  received = parseTuned(receive(s))
+  void streamRare().serve(s, keyOf(s, received.unit))
 }
 
 /** `$sluice_tuning`: where a tuned connection goes on, when its peer is chosen. */
 function onward(s: NginxStreamRequest): string {
   const v = s.variables
-  hand(
+  handOff(
     s,
     v.sluice_peer +
       ' ' +
-      introductionOf(v.remote_addr as string, v.remote_port as string, told.address, told.port),
+      proxyHeader(
+        v.remote_addr as string,
+        v.remote_port as string,
+        received.address,
+        received.port,
+      ),
   )
-  return told.tuning
+  return received.tuning
 }
 
 export default { plain, tuned, onward }

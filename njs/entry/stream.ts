@@ -1,7 +1,7 @@
 /** Connections to the ports of routes. */
 import { zones } from '../memory/dict.js'
 import { allowPlain } from '../stream/plain.js'
-import { rest } from '../stream/rare.js'
+import { streamRare } from '../stream/rare.lazy.js'
 
 /** Before anything of the client's is read; where a port has names, what the client says comes first (`named`). */
 function pick(s: NginxStreamRequest): void {
@@ -10,7 +10,7 @@ function pick(s: NginxStreamRequest): void {
   if (v.protocol === 'TCP' && zones.sluice_table.get('@' + v.server_port + '*') !== undefined) {
     s.allow()
   } else if (!allowPlain(s, key)) {
-    void rest().serve(s, key)
+    void streamRare().serve(s, key)
   }
 }
 
@@ -18,7 +18,7 @@ function named(s: NginxStreamRequest): void {
   if (s.variables.sluice_peer !== '') {
     s.allow()
   } else {
-    rest().named(s)
+    streamRare().named(s)
   }
 }
 

@@ -1,9 +1,9 @@
 /** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
 import { Mark } from '../../contract/table/mark.js'
-import { arms } from '../choose/split-arm.js'
+import { splitArms } from '../choose/split-arm.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
-import { marked } from './marked-slots.js'
-import { ruled } from './ruled-upstream.js'
+import { markedSlots } from './marked-slots.lazy.js'
+import { pickerByRules } from './ruled-upstream.lazy.js'
 import type { FrontRequest } from './request.js'
 import { drawSid, findUnit } from '../table/lookup.js'
 
@@ -25,14 +25,14 @@ export function pickSlowly(
     found = slotKey === key ? undefined : table.get(slotKey)
     if (found === undefined && unit.charAt(0) === '~') {
       const slot = Number(key.slice(slash + 1))
-      const arm = arms().armOf(table, r, unit, slot, Number(v.sluice_share))
+      const arm = splitArms().armOf(table, r, unit, slot, Number(v.sluice_share))
       // Only the hop can give a cookie.
       unit = arm.cookie === '' ? arm.upstream : ''
       slotKey = unit + key.slice(slash)
       found = unit === '' ? undefined : table.get(slotKey)
     }
     if (found === undefined) {
-      return unit.charAt(0) === ':' ? ruled()(table, load, r, unit) : ''
+      return unit.charAt(0) === ':' ? pickerByRules()(table, load, r, unit) : ''
     }
   }
   if (found > Mark.BelowSid) {
@@ -43,6 +43,6 @@ export function pickSlowly(
     // Only asked for when it is needed: nginx draws it from a long list.
     return drawSid(table, slotKey, found, Number(v.sluice_share))
   }
-  const chosen = marked()(table, load, r, key, slotKey, found)
-  return chosen.charAt(0) === ':' ? ruled()(table, load, r, chosen) : chosen
+  const chosen = markedSlots()(table, load, r, key, slotKey, found)
+  return chosen.charAt(0) === ':' ? pickerByRules()(table, load, r, chosen) : chosen
 }

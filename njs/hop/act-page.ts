@@ -3,7 +3,7 @@ import type { RouteAction } from '../../contract/record/route-action.js'
 import type { ErrorPage } from '../../contract/record/route-page.js'
 import { PEER_HEADER } from '../../contract/table/zones.js'
 
-/** What was told of the body that is replaced. */
+/** Headers of the body that is replaced. */
 const OF_BODY =
   'Content-Type Content-Encoding Content-Range Accept-Ranges ETag Last-Modified'.split(' ')
 /** The page is on its way; what still comes is the rest of what it replaces. */

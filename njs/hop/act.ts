@@ -9,14 +9,14 @@ import type { Code } from '../../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION } from '../../contract/table/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
 import { errorPage, replace } from './act-page.js'
-import { arms } from '../choose/split-arm.js'
+import { splitArms } from '../choose/split-arm.lazy.js'
 import { zones } from '../memory/dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from '../table/lookup.js'
 import { parsePick } from './plan.js'
 import { isGrpc } from './request.js'
 import { grpcRefusal, refusalPage } from './refusal.js'
-import type { Page } from './refusal.js'
+import type { RefusalPage } from './refusal.js'
 
 /** What answers in place of an upstream. */
 interface Reply {
@@ -72,7 +72,7 @@ function locationOf(r: NginxHTTPRequest, known: ActionRecord): string {
 }
 
 /** What is said in place of an upstream: the route's own page, where it has one. */
-export function pageFor(r: NginxHTTPRequest, code: Code, name: string): Page {
+export function pageFor(r: NginxHTTPRequest, code: Code, name: string): RefusalPage {
   const page = refusalPage(code, name, r.headersIn.Accept)
   const known = recordOf(r)
   return (known !== null && errorPage(known.action, page.status)) || page
@@ -150,7 +150,7 @@ function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
   if (target.charAt(0) !== '~' || table.get(target + slot) !== undefined) {
     return target
   }
-  const arm = arms().armOf(table, r, target, Number(slot.slice(1)), Number(v.sluice_share))
+  const arm = splitArms().armOf(table, r, target, Number(slot.slice(1)), Number(v.sluice_share))
   v.sluice_arm_cookie = arm.cookie
   return target + arm.upstream
 }

@@ -2,18 +2,18 @@
 import type { Rules } from '../../contract/table/rules.js'
 import { upstreamOf } from '../../contract/table/table.js'
 import { isAnotherUp } from '../choose/choice.js'
-import type { Choice } from '../choose/choice.js'
-import { count } from '../memory/count.js'
+import type { PeerChoice } from '../choose/choice.js'
+import { countEvent } from '../memory/count.js'
 import type { CountedEvent } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
-import { claim, groundOf, isGrpc, printChoice, triesIn } from './request.js'
+import { claim, hopContext, isGrpc, printChoice, triesIn } from './request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
-import { tellFailed, tellTaken } from './events.js'
+import { emitFailed, emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
 import { parsePick } from './plan.js'
-import { drawOf } from '../choose/draw.js'
-import type { Plan, Refusal } from './plan.js'
+import { drawFor } from '../choose/draw.js'
+import type { HopPlan, Refusal } from './plan.js'
 
 const counter = zones.sluice_counter
 
@@ -45,15 +45,15 @@ function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
 
 function refuse(r: NginxHTTPRequest, code: Refusal, name: string, tried: string): string {
   const v = r.variables
-  count(counter, COUNTED[code], r)
+  countEvent(counter, COUNTED[code], r)
   v.sluice_outcome = (code === 'no_route' || name === '' ? '-' : name) + ' - ' + triesIn(tried)
   v.sluice_refused = code + ' ' + name
-  v.sluice_turn = '@sluice_refuse'
+  v.sluice_location = '@sluice_refuse'
   return '1'
 }
 
 /** Why the peer cannot be asked in the way in which this request came; '' if it can. */
-export function misfitOf(r: NginxHTTPRequest, choice: Choice): Refusal | '' {
+export function misfitOf(r: NginxHTTPRequest, choice: PeerChoice): Refusal | '' {
   const rules = rulesOf(zones.sluice_table, choice.upstream)
   const protocol = rules === null ? '' : rules.protocol
   if (isGrpc(r)) {
@@ -67,7 +67,7 @@ export function misfitOf(r: NginxHTTPRequest, choice: Choice): Refusal | '' {
 }
 
 /** What locations for a peer of these rules end in: `_h2` speaks HTTP/2, `_tls` and `_tls_any` TLS (nginx/hop-conf.ts). */
-function wayTo(rules: Rules | null): string {
+function locationSuffix(rules: Rules | null): string {
   if (rules === null) {
     return ''
   }
@@ -76,7 +76,7 @@ function wayTo(rules: Rules | null): string {
 }
 
 /** Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not there: the peer would take us for somebody else. */
-function introduce(v: NginxHTTPRequest['variables'], tls: string): void {
+function setTls(v: NginxHTTPRequest['variables'], tls: string): void {
   const parts = tls.split(':')
   v.sluice_tls_name = parts[1]
   if (parts[2] === undefined) {
@@ -93,31 +93,31 @@ function introduce(v: NginxHTTPRequest['variables'], tls: string): void {
 /** Whether another peer could take a call that this one does not. */
 function isWorthAsking(
   r: NginxHTTPRequest,
-  choice: Choice,
+  choice: PeerChoice,
   rules: Rules | null,
   tried: string,
 ): boolean {
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
   const table = zones.sluice_table
-  const draw = drawOf(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  const draw = drawFor(table, r, parsePick(r.variables.http_x_sluice_pick).key)
   return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
 }
 
 /** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
 function locationFor(
   r: NginxHTTPRequest,
-  choice: Choice,
+  choice: PeerChoice,
   rules: Rules | null,
   tried: string,
 ): string {
-  const way = wayTo(rules)
+  const way = locationSuffix(rules)
   if (rules === null || rules.statuses === 0) {
     return '@sluice_retry' + way
   }
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
   const nth = triesIn(after)
   const table = zones.sluice_table
-  const draw = drawOf(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  const draw = drawFor(table, r, parsePick(r.variables.http_x_sluice_pick).key)
   const isLooked =
     isAllowed(r, rules, nth, mostTries(rules, false), true) &&
     (rules.budgetPercent === 0 || canSpendTry(zones.sluice_load, choice.upstream)) &&
@@ -126,12 +126,12 @@ function locationFor(
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */
-export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settled | null {
-  let choice: Choice | null = first
+export function settle(r: NginxHTTPRequest, first: PeerChoice, tried: string): Settled | null {
+  let choice: PeerChoice | null = first
   let left = CLAIMS
   while (choice !== null && left > 0 && !claim(r, choice)) {
     left--
-    choice = anotherChoice(groundOf(r), r, '', tried + ' ' + choice.peer.sid, left)
+    choice = anotherChoice(hopContext(r), r, '', tried + ' ' + choice.peer.sid, left)
     // Whose last place was taken is up all the same: it is not the time for those that were ejected.
     choice = choice !== null && choice.peer.ejected ? null : choice
   }
@@ -142,9 +142,9 @@ export function settle(r: NginxHTTPRequest, first: Choice, tried: string): Settl
   const rules = rulesOf(zones.sluice_table, choice.upstream)
   v.sluice_choice = printChoice(choice)
   v.sluice_tried = tried
-  v.sluice_turn = locationFor(r, choice, rules, tried)
+  v.sluice_location = locationFor(r, choice, rules, tried)
   if (rules !== null && rules.tls !== '') {
-    introduce(v, rules.tls)
+    setTls(v, rules.tls)
   }
   v.sluice_asked = isGrpc(r) && isWorthAsking(r, choice, rules, tried) ? choice.peer.address : ''
   if (rules !== null && rules.measured) {
@@ -159,7 +159,7 @@ function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boo
   if (rules === null || rules.budgetPercent === 0) {
     return true
   }
-  if (tried !== '' && !isPaid(groundOf(r), settled.upstream, rules)) {
+  if (tried !== '' && !isPaid(hopContext(r), settled.upstream, rules)) {
     return false
   }
   if (parsePick(r.variables.http_x_sluice_pick).sid === '') {
@@ -168,7 +168,7 @@ function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boo
   return true
 }
 
-function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
+function beginTry(r: NginxHTTPRequest, made: HopPlan & { does: 'try' }): string {
   const v = r.variables
   const name = upstreamOf(made.choice.upstream)
   const misfit = misfitOf(r, made.choice)
@@ -176,8 +176,8 @@ function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
     return refuse(r, misfit, name, '')
   }
   if (made.tried !== '') {
-    count(counter, 'retried', r)
-    tellFailed(r, made.tried)
+    countEvent(counter, 'retried', r)
+    emitFailed(r, made.tried)
   }
   const settled = settle(r, made.choice, made.tried)
   if (settled === null) {
@@ -186,16 +186,16 @@ function beginTry(r: NginxHTTPRequest, made: Plan & { does: 'try' }): string {
   if (made.isTrial) {
     v.sluice_watched = '1'
     v.sluice_trial = made.choice.peer.sid
-    tellTaken(r, made.choice.peer.sid)
+    emitTrial(r, made.choice.peer.sid)
   }
   if (!isAffordable(r, settled, made.tried)) {
-    v.sluice_turn = '@sluice_fail'
+    v.sluice_location = '@sluice_fail'
     v.sluice_outcome = name + ' - ' + triesIn(made.tried)
   }
-  return v.sluice_turn === '@sluice_retry' ? '' : '1'
+  return v.sluice_location === '@sluice_retry' ? '' : '1'
 }
 
-export function begin(r: NginxHTTPRequest, made: Plan): string {
+export function begin(r: NginxHTTPRequest, made: HopPlan): string {
   const v = r.variables
   if (made.does === 'try') {
     return beginTry(r, made)
@@ -204,7 +204,7 @@ export function begin(r: NginxHTTPRequest, made: Plan): string {
     // The fallback knows no gRPC.
     const target = isGrpc(r) ? '' : fallbackTarget(r, made.upstream)
     if (target !== '') {
-      count(counter, 'fallback', r)
+      countEvent(counter, 'fallback', r)
       v.sluice_choice = target
       v.sluice_outcome = (made.upstream || '-') + ' - 1'
       return ''

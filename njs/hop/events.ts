@@ -1,4 +1,4 @@
-/** What the hop tells of a try: to the controller, by events, and to policies that measure. */
+/** Events of tries, for the controller and for policies that measure. */
 import { countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
@@ -8,39 +8,39 @@ import { lastOf } from './upstream-vars.js'
 
 const counter = zones.sluice_counter
 
-function tell(r: NginxHTTPRequest, event: string): void {
+function emit(r: NginxHTTPRequest, event: string): void {
   try {
     appendEvent(zones.sluice_event, counter, event)
   } catch (error) {
-    countFailure(counter, 'telling of a try', error, r)
+    countFailure(counter, 'an event', error, r)
   }
 }
 
-export function tellFailed(r: NginxHTTPRequest, sid: string): void {
-  tell(r, 'f' + sid)
+export function emitFailed(r: NginxHTTPRequest, sid: string): void {
+  emit(r, 'f' + sid)
 }
 
-/** Tells that this request is the trial. */
-export function tellTaken(r: NginxHTTPRequest, sid: string): void {
-  tell(r, 't' + sid)
+/** This request is the trial. */
+export function emitTrial(r: NginxHTTPRequest, sid: string): void {
+  emit(r, 't' + sid)
 }
 
-/** Tells of a try that failed, unless its answer is one that only asks for patience (429). */
-export function tellFailedTry(r: NginxHTTPRequest): void {
+/** A try failed, unless its answer is one that only asks for patience (429). */
+export function emitFailedTry(r: NginxHTTPRequest): void {
   const v = r.variables
   const last = parseChoice(v.sluice_choice as string)
   if (last === null || /^4/.test(lastOf(v.upstream_status))) {
     return
   }
-  tellFailed(r, last.sid)
+  emitFailed(r, last.sid)
   const rules = rulesOfTried(last)
   if (rules !== null && rules.measured) {
     addAnswer(zones.sluice_load, last.sid, { isError: true, millis: 0 }, Date.now())
   }
 }
 
-/** `$sluice_told`, when an answer begins and somebody waits for how it is: a trial, or a policy that measures. */
-export function tellAnswer(r: NginxHTTPRequest): string {
+/** `$sluice_measured`, when an answer begins and somebody waits for how it is: a trial, or a policy that measures. */
+export function measureAnswer(r: NginxHTTPRequest): string {
   const v = r.variables
   try {
     const choice = parseChoice(v.sluice_choice as string)

@@ -1,10 +1,10 @@
 /** What the hop does with a request that the front's pool did not serve. */
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
-import { choose, drawWish, isAnotherUp, trialOf, whoIsIn } from '../choose/choice.js'
-import type { Choice, Draw, Ground } from '../choose/choice.js'
+import { choose, drawPreferred, isAnotherUp, trialOf, whoIsIn } from '../choose/choice.js'
+import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
 import type { Dict } from '../memory/dict.js'
 import { takeTrial } from '../memory/load.js'
-import { drawOf } from '../choose/draw.js'
+import { drawFor } from '../choose/draw.js'
 
 export interface Picked {
   /** `@app.example.com/7` or `:web/7` */
@@ -15,8 +15,8 @@ export interface Picked {
 
 export type Refusal = 'no_route' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc' | 'no_h2'
 
-export type Plan =
-  | { does: 'try'; choice: Choice; tried: string; isTrial: boolean }
+export type HopPlan =
+  | { does: 'try'; choice: PeerChoice; tried: string; isTrial: boolean }
   /** The table was not loaded yet: an upstream's fallback, or (for '') that of the host. */
   | { does: 'fallback'; upstream: string }
   | { does: 'refuse'; code: Refusal; name: string; tried: string }
@@ -30,7 +30,7 @@ export function parsePick(header: string | undefined): Picked {
     : { key: text.slice(0, space), sid: text.slice(space + 1) }
 }
 
-function unknown(table: Dict, picked: Picked, unit: string): Plan {
+function unknown(table: Dict, picked: Picked, unit: string): HopPlan {
   const isHost = picked.key.charAt(0) !== ':'
   const name = picked.key.slice(1, picked.key.lastIndexOf('/'))
   if (!parseState(table.get(STATE_KEY)).whole) {
@@ -47,7 +47,7 @@ function whyNone(table: Dict, draw: Draw, tried: string): Refusal {
 }
 
 /** A peer that may have recovered, if this request is the one that finds out. */
-function planTrial(ground: Ground, draw: Draw): Plan | null {
+function planTrial(ground: ChoiceContext, draw: Draw): HopPlan | null {
   const trial = trialOf(ground, draw)
   if (trial === '' || !takeTrial(ground.load, trial, ground.nowMs)) {
     return null
@@ -56,9 +56,14 @@ function planTrial(ground: Ground, draw: Draw): Plan | null {
   return choice === null ? null : { does: 'try', choice: choice, tried: '', isTrial: true }
 }
 
-function planOnce(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
+function planOnce(
+  ground: ChoiceContext,
+  picked: Picked,
+  isSecond: boolean,
+  mayTry: boolean,
+): HopPlan {
   const table = ground.table
-  const draw = drawOf(table, ground.asked, picked.key)
+  const draw = drawFor(table, ground.asked, picked.key)
   if (draw.arm !== undefined) {
     ground.asked.variables.sluice_arm_cookie = draw.arm.cookie
   }
@@ -70,7 +75,7 @@ function planOnce(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boo
   if (trial !== null) {
     return trial
   }
-  const wish = picked.sid === '' ? drawWish(ground, draw) : { upstream: '', sid: picked.sid }
+  const wish = picked.sid === '' ? drawPreferred(ground, draw) : { upstream: '', sid: picked.sid }
   const known = whoIsIn(table, draw, wish.sid)
   const wasTried = isSecond || (picked.sid !== '' && known !== null && known.peer.pooled)
   const tried = wasTried ? wish.sid : ''
@@ -90,7 +95,12 @@ function planOnce(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boo
  * Between two reads of one request a change may take a split or a route away. Its host leads to something else before that, so
  * nothing is refused that was not looked up twice.
  */
-export function plan(ground: Ground, picked: Picked, isSecond: boolean, mayTry: boolean): Plan {
+export function plan(
+  ground: ChoiceContext,
+  picked: Picked,
+  isSecond: boolean,
+  mayTry: boolean,
+): HopPlan {
   const made = planOnce(ground, picked, isSecond, mayTry)
   return made.does === 'refuse' && picked.key.charAt(0) !== ':'
     ? planOnce(ground, picked, isSecond, mayTry)

@@ -2,7 +2,7 @@
 import { CODES } from '../../contract/codes.js'
 import type { Code } from '../../contract/codes.js'
 
-export interface Page {
+export interface RefusalPage {
   status: number
   contentType: string
   body: string
@@ -58,7 +58,7 @@ function wantsJson(accept: string | undefined): boolean {
 }
 
 /** `name` is cut and cannot break out of the text. */
-export function refusalPage(code: Code, name: string, accept: string | undefined): Page {
+export function refusalPage(code: Code, name: string, accept: string | undefined): RefusalPage {
   const known = CODES[code]
   const detail = (DETAIL[code] as (name: string) => string)(plainName(name))
   if (!wantsJson(accept)) {

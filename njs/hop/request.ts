@@ -4,7 +4,7 @@
  */
 import { printPeer } from '../../contract/table/table.js'
 import type { Rules } from '../../contract/table/rules.js'
-import type { Choice, Ground } from '../choose/choice.js'
+import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
 import { countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
@@ -12,7 +12,7 @@ import { rulesOf } from '../table/peers.js'
 import { parsePick } from './plan.js'
 import { counts } from '../choose/policy/balance.js'
 import { sessionCookie } from '../choose/policy/session.js'
-import { take } from '../memory/take-place.js'
+import { takePlace } from '../memory/take-place.js'
 
 export interface Tried {
   /** `:web` */
@@ -23,7 +23,7 @@ export interface Tried {
   token: string
 }
 
-export function groundOf(r: NginxHTTPRequest): Ground {
+export function hopContext(r: NginxHTTPRequest): ChoiceContext {
   return { table: zones.sluice_table, load: zones.sluice_load, asked: r, nowMs: Date.now() }
 }
 
@@ -42,7 +42,7 @@ export function isIdempotent(method: string): boolean {
 }
 
 /** `:web`, then the peer's line. */
-export function printChoice(choice: Choice): string {
+export function printChoice(choice: PeerChoice): string {
   return choice.upstream + ' ' + printPeer(choice.peer)
 }
 
@@ -66,12 +66,12 @@ function pickedSid(r: NginxHTTPRequest): string {
 }
 
 /** False when the last place of a peer was taken meanwhile. What the front picked it has counted itself. */
-export function claim(r: NginxHTTPRequest, choice: Choice): boolean {
+export function claim(r: NginxHTTPRequest, choice: PeerChoice): boolean {
   const ruled = choice.ruled
   if (ruled === undefined || !counts(ruled.rules) || choice.peer.sid === pickedSid(r)) {
     return true
   }
-  return take(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
+  return takePlace(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
 }
 
 /** Counts the request for drains; the front's own is counted by its limit_conn. */

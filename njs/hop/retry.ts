@@ -2,10 +2,10 @@
 import type { Rules } from '../../contract/table/rules.js'
 import { MAX_TRIES, SHARES } from '../../contract/table/zones.js'
 import { choose } from '../choose/choice.js'
-import type { Choice, Ground } from '../choose/choice.js'
+import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
 import { spendTry } from '../memory/load.js'
 import { parsePick } from './plan.js'
-import { drawOf } from '../choose/draw.js'
+import { drawFor } from '../choose/draw.js'
 import { isIdempotent } from './request.js'
 
 const ANOTHER = { upstream: '', sid: '' }
@@ -17,13 +17,13 @@ export function mostTries(rules: Rules | null, wasTried: boolean): number {
 
 /** Another choice than all of `tried`; null when there is none. `nth` tries were made. */
 export function anotherChoice(
-  ground: Ground,
+  ground: ChoiceContext,
   r: NginxHTTPRequest,
   last: string,
   tried: string,
   nth: number,
-): Choice | null {
-  const draw = drawOf(ground.table, r, parsePick(r.variables.http_x_sluice_pick).key)
+): PeerChoice | null {
+  const draw = drawFor(ground.table, r, parsePick(r.variables.http_x_sluice_pick).key)
   draw.share = (draw.share + nth * 619) % SHARES
   return choose(ground, draw, last === '' ? ANOTHER : { upstream: '', sid: last }, tried)
 }
@@ -50,6 +50,6 @@ export function isAllowed(
 }
 
 /** Pays for a try where tries are budgeted. */
-export function isPaid(ground: Ground, upstream: string, rules: Rules | null): boolean {
+export function isPaid(ground: ChoiceContext, upstream: string, rules: Rules | null): boolean {
   return rules === null || rules.budgetPercent === 0 || spendTry(ground.load, upstream)
 }

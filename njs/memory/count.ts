@@ -9,7 +9,7 @@ export interface Log {
 }
 
 /** Never throws. */
-export function count(counter: NumberDict, event: CountedEvent, log: Log): void {
+export function countEvent(counter: NumberDict, event: CountedEvent, log: Log): void {
   try {
     counter.incr(event, 1)
   } catch (error) {
@@ -20,5 +20,5 @@ export function count(counter: NumberDict, event: CountedEvent, log: Log): void 
 /** Says and counts that something of ours threw. Never throws. */
 export function countFailure(counter: NumberDict, what: string, error: unknown, log: Log): void {
   log.error('sluice: ' + what + ' failed: ' + String(error))
-  count(counter, 'failed', log)
+  countEvent(counter, 'failed', log)
 }

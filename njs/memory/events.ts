@@ -37,7 +37,7 @@ export function parseFrom(text: unknown): number | null {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : null
 }
 
-export function readAnswers(load: NumberDict, sids: string[]): AnswersReply {
+export function readAnswerCounts(load: NumberDict, sids: string[]): AnswersReply {
   const read = (kind: string): number[] => sids.map((sid) => load.get(kind + sid) || 0)
   return { answers: read('n'), errors: read('e'), millis: read('m') }
 }

@@ -61,13 +61,18 @@ export function meanTime(load: NumberDict, sid: string, nowMs: number): number {
   return mean * Math.exp(-ageMs / BELIEF_MS)
 }
 
-export interface Answered {
+export interface MeasuredAnswer {
   isError: boolean
   millis: number
 }
 
 /** For outliers and leastTime. */
-export function addAnswer(load: NumberDict, sid: string, answer: Answered, nowMs: number): void {
+export function addAnswer(
+  load: NumberDict,
+  sid: string,
+  answer: MeasuredAnswer,
+  nowMs: number,
+): void {
   try {
     load.incr('n' + sid, 1)
     load.incr('m' + sid, answer.millis)
@@ -125,7 +130,7 @@ export function spendTry(load: NumberDict, unit: string): boolean {
 }
 
 /** The turn of a round robin: 0, 1, 2, … over all workers; -1 when it cannot be counted. */
-export function nextTurn(load: NumberDict, unit: string): number {
+export function nextInRound(load: NumberDict, unit: string): number {
   try {
     return load.incr('i' + unit, 1) - 1
   } catch (error) {

@@ -1,15 +1,15 @@
 /** Takes one of a peer's places, for as long as the request lasts. */
-import type { Entry, Rules } from '../../contract/table/rules.js'
+import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { NumberDict } from './dict.js'
-import { hold } from './on-exit.js'
+import { onExit } from './on-exit.js'
 import { enterLoad, leaveLoad } from './load.js'
 
 /** False when another worker was quicker and the last place is gone. */
-export function take(
+export function takePlace(
   load: NumberDict,
   rules: Rules,
   upstream: string,
-  entry: Entry,
+  entry: ListEntry,
   pid: number,
 ): boolean {
   const now = enterLoad(load, entry.sid, pid)
@@ -18,10 +18,10 @@ export function take(
     return false
   }
   if (now > 0) {
-    hold(() => leaveLoad(load, entry.sid, pid))
+    onExit(() => leaveLoad(load, entry.sid, pid))
   }
   if (rules.loadPercent > 0 && enterLoad(load, upstream, pid) > 0) {
-    hold(() => leaveLoad(load, upstream, pid))
+    onExit(() => leaveLoad(load, upstream, pid))
   }
   return true
 }

@@ -10,7 +10,7 @@ function read(path: string): string {
 }
 
 /** Pid of the master; of this very process where nginx runs without one. */
-export function masterPid(): number {
+export function nginxMasterPid(): number {
   const parent = read('/proc/' + process.ppid + '/comm')
   const own = read('/proc/' + process.pid + '/comm')
   return parent === own ? process.ppid : process.pid

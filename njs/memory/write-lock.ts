@@ -2,23 +2,23 @@
 import type { NumberDict } from './dict.js'
 
 /** Key in the counter zone; the table's zone must not be needed to free room in the table. */
-const TURN_KEY = 'turn'
+const WRITE_LOCK_KEY = 'turn'
 /** A write holds its worker for milliseconds. What is older was left by a worker that died in it. */
 const STALE_AFTER_MS = 5000
 
 /** Whether it is the caller's turn; then it must give it back. */
-export function takeTurn(counter: NumberDict, nowMs: number): boolean {
-  if (counter.add(TURN_KEY, nowMs)) {
+export function lockWrites(counter: NumberDict, nowMs: number): boolean {
+  if (counter.add(WRITE_LOCK_KEY, nowMs)) {
     return true
   }
-  const sinceMs = counter.get(TURN_KEY)
+  const sinceMs = counter.get(WRITE_LOCK_KEY)
   if (sinceMs !== undefined && Math.abs(nowMs - sinceMs) <= STALE_AFTER_MS) {
     return false
   }
-  counter.set(TURN_KEY, nowMs)
+  counter.set(WRITE_LOCK_KEY, nowMs)
   return true
 }
 
-export function giveTurn(counter: NumberDict): void {
-  counter.delete(TURN_KEY)
+export function unlockWrites(counter: NumberDict): void {
+  counter.delete(WRITE_LOCK_KEY)
 }

@@ -3,7 +3,7 @@ import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 
 /** The upstream{} for `@tcp*9100`, or NOBODY; '' where nothing is known of it, or the table is to say. */
-export function fallbackOf(s: NginxStreamRequest, unit: string): string {
+export function streamFallback(s: NginxStreamRequest, unit: string): string {
   const table = zones.sluice_table
   if (parseState(table.get(STATE_KEY)).whole || table.get(unit) !== undefined) {
     return ''

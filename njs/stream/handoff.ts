@@ -1,6 +1,6 @@
 /**
- * What one server of stream{} tells the next, to which it hands a connection on: `<unit>`; where that is tuned
- * `<unit> <tuning> <address> <port>`, with where the client came in, and at last `<peer> <what it is told>`. No variable comes along, but nginx goes on counting the connection under the number that it has in all workers.
+ * The message of one server of stream{} to the next, to which it hands a connection off: `<unit>`; where that is tuned
+ * `<unit> <tuning> <address> <port>`, with where the client came in, and at last `<peer> <PROXY header>`. No variable comes along, but nginx goes on counting the connection under the number that it has in all workers.
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { TUNING_MARK } from '../../contract/record/tuning.js'
@@ -8,27 +8,27 @@ import { countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import type { Dict } from '../memory/dict.js'
 
-interface Handed extends Dict {
+interface HandoffDict extends Dict {
   pop(key: string): string | undefined
 }
 
-declare const ngx: { readonly shared: { sluice_stream_handed: Handed } }
+declare const ngx: { readonly shared: { sluice_stream_handed: HandoffDict } }
 
 function numberOf(s: NginxStreamRequest): string {
   return s.variables.connection as string
 }
 
-/** Where it cannot be told, the next server closes the connection. */
-export function hand(s: NginxStreamRequest, told: string): void {
+/** Where this fails, the next server closes the connection. */
+export function handOff(s: NginxStreamRequest, message: string): void {
   try {
-    ngx.shared.sluice_stream_handed.set(numberOf(s), told)
+    ngx.shared.sluice_stream_handed.set(numberOf(s), message)
   } catch (error) {
     countFailure(zones.sluice_counter, 'handing a connection on', error, s)
   }
 }
 
-/** '' where nothing was told. */
-export function takeHanded(s: NginxStreamRequest): string {
+/** '' where there is none. */
+export function receive(s: NginxStreamRequest): string {
   return ngx.shared.sluice_stream_handed.pop(numberOf(s)) || ''
 }
 
@@ -38,14 +38,14 @@ export function cameTo(s: NginxStreamRequest): string {
 }
 
 /** Hands on to the server that is for the unit, and names its socket. `place`: what `cameTo` said. */
-export function handTuned(s: NginxStreamRequest, unit: string, place: () => string): string {
+export function handOffTuned(s: NginxStreamRequest, unit: string, place: () => string): string {
   const record = zones.sluice_table.get(unit)
   if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {
-    hand(s, unit)
+    handOff(s, unit)
     return 'handed'
   }
   const space = record.indexOf(' ', DIGEST_LENGTH)
-  hand(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + place())
+  handOff(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + place())
   return 'tuned'
 }
 
@@ -58,9 +58,9 @@ export interface Tuned {
   port: string
 }
 
-/** What `handTuned` told of a unit that is tuned. */
-export function parseTuned(told: string): Tuned {
-  const parts = told.split(' ')
+/** Parses what `handOffTuned` wrote of a unit that is tuned. */
+export function parseTuned(message: string): Tuned {
+  const parts = message.split(' ')
   const at = (i: number): string => parts[i] || ''
   return { unit: at(0), tuning: at(1), address: at(2), port: at(3) }
 }

@@ -1,7 +1,7 @@
 /** Whether a peer of stream{} takes connections; the controller hears of those that do not. */
 import { MAX_TRIES } from '../../contract/table/zones.js'
 import { trialOf, whoIsIn } from '../choose/choice.js'
-import type { Choice, Draw, Ground } from '../choose/choice.js'
+import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
 import { countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
@@ -9,22 +9,22 @@ import { takeTrial } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
 
 /** At most so many peers are asked for a connection; of 1, none is. */
-export function mostTries(upstream: string): number {
+export function mostAsked(upstream: string): number {
   const rules = rulesOf(zones.sluice_table, upstream)
   return rules === null ? MAX_TRIES : Math.min(MAX_TRIES, rules.tries)
 }
 
 /** `f<sid>` a try that failed, `t<sid>` a trial, `p<sid>` one that passed. */
-export function tell(s: NginxStreamRequest, event: string): void {
+export function emitEvent(s: NginxStreamRequest, event: string): void {
   try {
     appendEvent(zones.sluice_event, zones.sluice_counter, event)
   } catch (error) {
-    countFailure(zones.sluice_counter, 'telling of a try', error, s)
+    countFailure(zones.sluice_counter, 'an event', error, s)
   }
 }
 
 /** Whether the peer takes connections. The hop asks, because in njs before 1.0 a fetch never ends that gets no answer. */
-export async function takes(s: NginxStreamRequest, address: string): Promise<boolean> {
+export async function acceptsConnections(s: NginxStreamRequest, address: string): Promise<boolean> {
   try {
     const url = 'http://unix:' + (s.variables.sluice_probe_socket as string) + ':/' + address
     const reply = await ngx.fetch(url, { headers: { Host: 'sluice' } })
@@ -38,21 +38,21 @@ export async function takes(s: NginxStreamRequest, address: string): Promise<boo
 /** If this connection is the one that finds out whether a peer has recovered: that peer, where it has; else that it was tried. */
 export async function tryTrial(
   s: NginxStreamRequest,
-  ground: Ground,
+  ground: ChoiceContext,
   draw: Draw,
-): Promise<{ choice: Choice | null; tried: string }> {
+): Promise<{ choice: PeerChoice | null; tried: string }> {
   const trial = s.variables.protocol === 'TCP' ? trialOf(ground, draw) : ''
   const sid = trial.slice(1)
   const choice = trial === '' ? null : whoIsIn(ground.table, draw, sid)
   if (
     choice === null ||
-    mostTries(choice.upstream) === 1 ||
+    mostAsked(choice.upstream) === 1 ||
     !takeTrial(ground.load, trial, ground.nowMs)
   ) {
     return { choice: null, tried: '' }
   }
-  tell(s, 't' + sid)
-  const isThere = await takes(s, choice.peer.address)
-  tell(s, (isThere ? 'p' : 'f') + sid)
+  emitEvent(s, 't' + sid)
+  const isThere = await acceptsConnections(s, choice.peer.address)
+  emitEvent(s, (isThere ? 'p' : 'f') + sid)
   return isThere ? { choice: choice, tried: '' } : { choice: null, tried: sid }
 }

@@ -6,7 +6,7 @@ function asIpv6(address: string): string {
 }
 
 /** `own`: where the client came in. */
-export function introductionOf(
+export function proxyHeader(
   client: string,
   clientPort: string,
   own: string,

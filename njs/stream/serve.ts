@@ -4,33 +4,33 @@
  */
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { MAX_TRIES, NOBODY, SHARES } from '../../contract/table/zones.js'
-import { choose, drawWish, isAnotherUp, whoIs } from '../choose/choice.js'
-import type { Choice, Draw, Ground } from '../choose/choice.js'
-import { count, countFailure } from '../memory/count.js'
+import { choose, drawPreferred, isAnotherUp, whoIs } from '../choose/choice.js'
+import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
+import { countEvent, countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
 import type { Asked } from '../table/asked.js'
-import { drawOf } from '../choose/draw.js'
+import { drawFor } from '../choose/draw.js'
 import { counts } from '../choose/policy/balance.js'
-import { fallbackOf } from './fallback.js'
-import { mostTries, takes, tell, tryTrial } from './preflight.js'
-import { take } from '../memory/take-place.js'
+import { streamFallback } from './fallback.js'
+import { mostAsked, acceptsConnections, emitEvent, tryTrial } from './preflight.js'
+import { takePlace } from '../memory/take-place.js'
 
 const counter = zones.sluice_counter
 const ANOTHER = { upstream: '', sid: '' }
 
-function groundOf(s: NginxStreamRequest): Ground {
+function streamContext(s: NginxStreamRequest): ChoiceContext {
   const asked = { uri: '/', variables: s.variables } as unknown as Asked
   return { table: zones.sluice_table, load: zones.sluice_load, asked: asked, nowMs: Date.now() }
 }
 
 /** False when another worker took the peer's last place meanwhile. */
-function claim(choice: Choice): boolean {
+function claim(choice: PeerChoice): boolean {
   const ruled = choice.ruled
   return (
     ruled === undefined ||
     !counts(ruled.rules) ||
-    take(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
+    takePlace(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
   )
 }
 
@@ -46,19 +46,19 @@ function followTry(s: NginxStreamRequest, sid: string): void {
 function isWorthAsking(
   s: NginxStreamRequest,
   draw: Draw,
-  choice: Choice,
+  choice: PeerChoice,
   tried: string,
   nth: number,
 ): boolean {
   return (
     s.variables.protocol === 'TCP' &&
-    nth + 1 < mostTries(choice.upstream) &&
+    nth + 1 < mostAsked(choice.upstream) &&
     isAnotherUp(zones.sluice_table, draw, tried + ' ' + choice.peer.sid)
   )
 }
 
 /** While it was asked, it may have been drained or removed. The split that led to it may be gone as well, which is not its fault. */
-function isStillUp(choice: Choice): boolean {
+function isStillUp(choice: PeerChoice): boolean {
   const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
   return now !== null && (now.peer.up || !choice.peer.up)
 }
@@ -67,15 +67,15 @@ function isStillUp(choice: Choice): boolean {
 async function isTaken(
   s: NginxStreamRequest,
   draw: Draw,
-  choice: Choice,
+  choice: PeerChoice,
   tried: string,
   nth: number,
 ): Promise<boolean> {
   if (isWorthAsking(s, draw, choice, tried, nth)) {
-    const isThere = await takes(s, choice.peer.address)
+    const isThere = await acceptsConnections(s, choice.peer.address)
     if (!isThere) {
-      tell(s, 'f' + choice.peer.sid)
-      count(counter, 'retried', s)
+      emitEvent(s, 'f' + choice.peer.sid)
+      countEvent(counter, 'retried', s)
     }
     if (!isThere || !isStillUp(choice)) {
       return false
@@ -85,20 +85,20 @@ async function isTaken(
 }
 
 /** Why nobody serves, counted. */
-function countNone(s: NginxStreamRequest, ground: Ground, draw: Draw): void {
+function countNone(s: NginxStreamRequest, ground: ChoiceContext, draw: Draw): void {
   const isKnown = draw.unit !== '' && ground.table.get(draw.unit) !== undefined
   const isWhole = parseState(ground.table.get(STATE_KEY)).whole
-  count(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
+  countEvent(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
 }
 
 /** What the fallback has, or why nobody serves, counted. */
-function elsewhere(s: NginxStreamRequest, ground: Ground, draw: Draw, key: string): string {
-  const left = fallbackOf(s, key.slice(0, key.lastIndexOf('/')))
+function elsewhere(s: NginxStreamRequest, ground: ChoiceContext, draw: Draw, key: string): string {
+  const left = streamFallback(s, key.slice(0, key.lastIndexOf('/')))
   if (left === '' || left === NOBODY) {
     countNone(s, ground, draw)
     return ''
   }
-  count(counter, 'fallback', s)
+  countEvent(counter, 'fallback', s)
   return left
 }
 
@@ -108,8 +108,8 @@ function elsewhere(s: NginxStreamRequest, ground: Ground, draw: Draw, key: strin
  * looked up twice.
  */
 async function find(s: NginxStreamRequest, key: string): Promise<string> {
-  const ground = groundOf(s)
-  const trial = await tryTrial(s, ground, drawOf(ground.table, ground.asked, key))
+  const ground = streamContext(s)
+  const trial = await tryTrial(s, ground, drawFor(ground.table, ground.asked, key))
   let tried = trial.tried
   let wasNone = false
   if (trial.choice !== null && claim(trial.choice)) {
@@ -117,9 +117,9 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     return trial.choice.peer.address
   }
   for (let nth = 0; nth < MAX_TRIES; nth++) {
-    const draw = drawOf(ground.table, ground.asked, key)
+    const draw = drawFor(ground.table, ground.asked, key)
     draw.share = (draw.share + nth * 619) % SHARES
-    const wish = nth === 0 ? drawWish(ground, draw) : ANOTHER
+    const wish = nth === 0 ? drawPreferred(ground, draw) : ANOTHER
     const choice = choose(ground, draw, wish, tried)
     if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
       followTry(s, choice.peer.sid)
@@ -132,7 +132,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     }
     wasNone = choice === null
   }
-  count(counter, 'noPeer', s)
+  countEvent(counter, 'noPeer', s)
   return ''
 }
 

@@ -11,7 +11,7 @@ import {
 import type { SlotValue } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import type { Asked } from './asked.js'
-import { seldom } from './lookup-rare.js'
+import { lookupRare } from './lookup-rare.lazy.js'
 
 /** `@host`: 253 characters of host are all that a name can have. */
 const MOST_HOST_LENGTH = 254
@@ -40,12 +40,12 @@ function matchHost(
   while (unit === '' && space > 0) {
     const prefix = lines.slice(at, space)
     if (prefix === '*') {
-      return seldom().matchChunks(table, host, lines, asked, least)
+      return lookupRare().matchChunks(table, host, lines, asked, least)
     }
     const end = lines.indexOf('\n', space)
     if ((prefix === '/' || fits(path, prefix)) && (least === 0 || prefix.length >= least)) {
       const rest = end < 0 ? lines.slice(space + 1) : lines.slice(space + 1, end)
-      unit = rest.indexOf('\t') < 0 ? rest : seldom().unitIf(rest, asked)
+      unit = rest.indexOf('\t') < 0 ? rest : lookupRare().unitIf(rest, asked)
     }
     at = end + 1
     space = end < 0 ? -1 : lines.indexOf(' ', at)

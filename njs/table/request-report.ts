@@ -39,7 +39,7 @@ function nameOf(table: Dict, unit: string, sid: string): string {
 }
 
 /** `<upstream> <instance> <tries>`, `-` for what is not known. */
-export function describe(table: Dict, asked: Asked): string {
+export function describeRequest(table: Dict, asked: Asked): string {
   const variables = asked.variables
   const addresses = variables.upstream_addr
   if (addresses === undefined || addresses === '') {

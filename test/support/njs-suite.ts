@@ -12,8 +12,8 @@ import { drawSid, findUnit } from '../../njs/table/lookup.js'
 import { findPeer, upstreamsOf } from '../../njs/table/peers.js'
 import { parsePick, plan } from '../../njs/hop/plan.js'
 import { refusalPage } from '../../njs/hop/refusal.js'
-import { describe } from '../../njs/table/request-report.js'
-import { giveTurn, takeTurn } from '../../njs/memory/write-lock.js'
+import { describeRequest } from '../../njs/table/request-report.js'
+import { unlockWrites, lockWrites } from '../../njs/memory/write-lock.js'
 
 export interface SuiteDicts {
   table: Dict
@@ -218,7 +218,7 @@ export function runSuite(dicts: SuiteDicts): string[] {
 
   // report
   const report = (variables: { [name: string]: string | undefined }): string =>
-    describe(table, { uri: '/', variables: variables })
+    describeRequest(table, { uri: '/', variables: variables })
   is('not proxied', report({}), '- - 0')
   const pooled = { upstream_addr: '10.0.0.1:80', sluice_key: '@web.test/0', sluice_sid: A }
   is('pooled', report(pooled), 'web ia 1')
@@ -267,12 +267,12 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('nothing stays', numbers.keys(-1), [])
   is(
     'turns',
-    [takeTurn(numbers, 1000), takeTurn(numbers, 1000), takeTurn(numbers, 9000)],
+    [lockWrites(numbers, 1000), lockWrites(numbers, 1000), lockWrites(numbers, 9000)],
     [true, false, true],
   )
-  giveTurn(numbers)
-  is('given back', takeTurn(numbers, 9001), true)
-  giveTurn(numbers)
+  unlockWrites(numbers)
+  is('given back', lockWrites(numbers, 9001), true)
+  unlockWrites(numbers)
 
   // a full zone
   table.set('!', printState({ epoch: 2, revision: 7, whole: true }))

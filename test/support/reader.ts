@@ -1,6 +1,6 @@
 /** Reads an upstream's unit by the contract alone, as plainly as can be. */
 import { CHUNK_ENTRIES, ENTRY_LENGTH, parseEntry, parseRules } from '../../contract/table/rules.js'
-import type { Entry, Rules } from '../../contract/table/rules.js'
+import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import { DIGEST_LENGTH, parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 
@@ -12,14 +12,14 @@ export function readRules(table: Table, unit: string): Rules | undefined {
 }
 
 /** Entry `index` of its lists; undefined when it is not there. */
-function readEntry(table: Table, unit: string, index: number): Entry | undefined {
+function readEntry(table: Table, unit: string, index: number): ListEntry | undefined {
   const chunk = table.get(`${unit}%${Math.floor(index / CHUNK_ENTRIES)}`) ?? ''
   const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
   return chunk.length < at + ENTRY_LENGTH ? undefined : parseEntry(chunk, at)
 }
 
 /** Its lists, main and spill; a hole is an error. */
-export function readLists(table: Table, unit: string): { main: Entry[]; spill: Entry[] } {
+export function readLists(table: Table, unit: string): { main: ListEntry[]; spill: ListEntry[] } {
   const { count, spill } = readRules(table, unit) ?? { count: 0, spill: 0 }
   const all = Array.from({ length: count + spill }, (_, index) => {
     const entry = readEntry(table, unit, index)

@@ -2,7 +2,7 @@
 import type { Where } from '../../../contract/guard/metadata.js'
 import { isChosen } from '../../../contract/record/route-split.js'
 import type { Split } from '../../../contract/record/route-split.js'
-import { keptBy } from '../../../contract/table/split-record.js'
+import { armFor } from '../../../contract/table/split-record.js'
 import type { SplitRecord } from '../../../contract/table/split-record.js'
 import { upstreamOf } from '../../../contract/table/table.js'
 import { textOf } from '../../../contract/guard/text-source.js'
@@ -51,25 +51,25 @@ function forcedShares(
 }
 
 function keptShares(
-  { kept, parts }: SplitRecord,
+  { stick, parts }: SplitRecord,
   arms: CompiledArm[],
   asked: Asked,
   why: string[],
 ): Shares | undefined {
-  if (kept === null) {
+  if (stick === null) {
     return undefined
   }
-  const source = sourceText(kept.source)
+  const source = sourceText(stick.source)
   // nginx finds a cookie and an argument in any case.
-  const text = textOf(asked, kept.source.toLowerCase())
+  const text = textOf(asked, stick.source.toLowerCase())
   if (text === '') {
-    const given = kept.attributes === '' ? 'without it, each request is drawn' : 'which is given'
-    why.push(`clients keep their arm by ${source}, with the seed ${kept.seed}; ${given}`)
+    const given = stick.attributes === '' ? 'without it, each request is drawn' : 'which is given'
+    why.push(`clients keep their arm by ${source}, with the seed ${stick.seed}; ${given}`)
     return undefined
   }
-  const upstream = keptBy(parts, kept.seed, text)
+  const upstream = armFor(parts, stick.seed, text)
   const name = upstream === '' ? 'none, for no arm is up' : nameOf(upstream, arms)
-  why.push(`by ${source} and the seed ${kept.seed} the client keeps upstream ${name}`)
+  why.push(`by ${source} and the seed ${stick.seed} the client keeps upstream ${name}`)
   return new Map([[upstream, 1]])
 }
 

@@ -2,7 +2,7 @@
 import { portsIn } from '../../../contract/guard/ports.js'
 import { UNTUNED, tuningName } from '../../../contract/record/tuning.js'
 import type { Tuning } from '../../../contract/record/tuning.js'
-import { PASSED_NAME } from '../../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../../contract/table/zones.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Desired } from '../../state/desired.js'
 import { planHosts } from '../../table/host-plan.js'
@@ -136,7 +136,7 @@ export function passingRoute({ streamRoutes }: Desired, host: string): string | 
 
 /** What the table is asked for, in this order (njs/stream/sni-lookup.ts). */
 function namesFor(sni: string, port: number | undefined): string[] {
-  const before = port === undefined ? PASSED_NAME : `${port}*`
+  const before = port === undefined ? SNI_PREFIX : `${port}*`
   const labels = sni.split('.')
   const wild = labels.slice(1).map((_, i) => `*.${labels.slice(i + 1).join('.')}`)
   return [sni, ...wild].map((name) => before + name)
@@ -165,6 +165,6 @@ function told(found: string, { route }: HostRoute, sni: string | undefined): str
 function routeOf(found: string, { route: id }: HostRoute): MatchedStream['route'] {
   const name = nameIn(found)
   const port = Number(/^\d+|\d+$/.exec(found)?.[0] ?? NaN)
-  const isOwn = name === undefined || !found.startsWith(PASSED_NAME)
+  const isOwn = name === undefined || !found.startsWith(SNI_PREFIX)
   return { id, ...(name !== undefined && { sni: name }), ...(isOwn && { port }) }
 }

@@ -1,16 +1,16 @@
 /**
- * Chooses a peer by an upstream's rules. The front and the hop both do; what was tried is told to it. What only some balances
+ * Chooses a peer by an upstream's rules, for the front and the hop. What only some balances
  * need stands in files of its own, which the build keeps apart (scripts/build.mjs).
  */
-import type { Entry, Rules } from '../../../contract/table/rules.js'
-import { nextTurn } from '../../memory/load.js'
-import { drawOf, isFree } from './choosing.js'
+import type { ListEntry, Rules } from '../../../contract/table/rules.js'
+import { nextInRound } from '../../memory/load.js'
+import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
-import { hashed } from './hashed.js'
-import { leastConn } from './least-conn.js'
+import { hashed } from './hashed.lazy.js'
+import { leastConn } from './least-conn.lazy.js'
 import { entryAt, position } from './list.js'
-import { others } from './others.js'
-import { lesser } from './two-drawn.js'
+import { others } from './others.lazy.js'
+import { twoDrawn } from './two-drawn.lazy.js'
 
 /** Whether what is in flight to these peers is counted on the request's way. */
 export function counts(rules: Rules): boolean {
@@ -22,23 +22,23 @@ export function isForHop(rules: Rules): boolean {
   return rules.statuses > 0 || rules.nonIdempotent || rules.tls !== '' || rules.protocol !== ''
 }
 
-function walk(c: Choosing, turn: number): Entry | null {
+function walk(c: Choosing, turn: number): ListEntry | null {
   const count = c.rules.count
-  const start = turn < 0 ? position(drawOf(c), count) : turn % count
+  const start = turn < 0 ? position(drawnNumber(c), count) : turn % count
   const first = entryAt(c.table, c.upstream, start)
   return first !== null && isFree(c, first) ? first : others().free(c, 0, count, start)
 }
 
-function fromMain(c: Choosing): Entry | null {
+function fromMain(c: Choosing): ListEntry | null {
   switch (c.rules.balance) {
     case 'r':
-      return walk(c, nextTurn(c.load, c.upstream))
+      return walk(c, nextInRound(c.load, c.upstream))
     case 'c':
     case 's':
       return leastConn()(c)
     case 't':
     case 'l':
-      return lesser()(c) || walk(c, -1)
+      return twoDrawn()(c) || walk(c, -1)
     case 'h':
       return hashed()(c)
     case 'w':
@@ -48,7 +48,7 @@ function fromMain(c: Choosing): Entry | null {
 }
 
 /** null when nobody is left who has room. */
-export function chooseByRules(c: Choosing): Entry | null {
+export function chooseByRules(c: Choosing): ListEntry | null {
   if (c.session !== null && isFree(c, c.session)) {
     return c.session
   }

@@ -1,5 +1,5 @@
 /** What a choice by rules is made of, and what all balances ask. */
-import type { Entry, Rules } from '../../../contract/table/rules.js'
+import type { ListEntry, Rules } from '../../../contract/table/rules.js'
 import { SHARES } from '../../../contract/table/zones.js'
 import type { Dict, NumberDict } from '../../memory/dict.js'
 import { inFlight } from '../../memory/load.js'
@@ -13,8 +13,8 @@ export interface Choosing {
   upstream: string
   rules: Rules
   /** Of the instance that the client was with. */
-  session: Entry | null
-  /** What nginx drew, of 50,000; -1 until {@link drawOf} asks for it. */
+  session: ListEntry | null
+  /** What nginx drew, of 50,000; -1 until {@link drawnNumber} asks for it. */
   draw: number
   /** SIDs that are left out, apart from each other by spaces. */
   tried: string
@@ -22,7 +22,7 @@ export interface Choosing {
 }
 
 /** nginx draws a slot and a share, from long lists and only when it is asked. */
-export function drawOf(c: Choosing): number {
+export function drawnNumber(c: Choosing): number {
   if (c.draw < 0) {
     const v = c.asked.variables
     c.draw = Number(v.sluice_slot) * SHARES + Number(v.sluice_share)
@@ -30,7 +30,7 @@ export function drawOf(c: Choosing): number {
   return c.draw
 }
 
-export function isFree(c: Choosing, entry: Entry): boolean {
+export function isFree(c: Choosing, entry: ListEntry): boolean {
   return (
     c.tried.indexOf(entry.sid) < 0 &&
     (entry.maxConns === 0 || inFlight(c.load, entry.sid) < entry.maxConns)

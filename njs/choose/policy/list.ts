@@ -6,7 +6,7 @@ import {
   RING_POSITIONS,
   parseEntry,
 } from '../../../contract/table/rules.js'
-import type { Entry } from '../../../contract/table/rules.js'
+import type { ListEntry } from '../../../contract/table/rules.js'
 import { SHARES, SLOTS } from '../../../contract/table/zones.js'
 import type { Dict } from '../../memory/dict.js'
 
@@ -14,7 +14,7 @@ import type { Dict } from '../../memory/dict.js'
 export const DRAWN = SLOTS * SHARES
 
 /** Entry `index` of `:web`; null where a change is just being written and the list is shorter already. */
-export function entryAt(table: Dict, upstream: string, index: number): Entry | null {
+export function entryAt(table: Dict, upstream: string, index: number): ListEntry | null {
   const chunk = table.get(upstream + '%' + Math.floor(index / CHUNK_ENTRIES))
   const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
   return chunk === undefined || chunk.length < at + ENTRY_LENGTH ? null : parseEntry(chunk, at)
@@ -30,8 +30,8 @@ export function entriesFrom(
   count: number,
   start: number,
   most: number,
-): Entry[] {
-  const found: Entry[] = []
+): ListEntry[] {
+  const found: ListEntry[] = []
   let held = -1
   let text = ''
   for (let i = 0; i < most && i < count; i++) {
@@ -50,8 +50,13 @@ export function entriesFrom(
 }
 
 /** The peers at up to `most` positions of a hash's ring, from `start` on, each once. */
-export function entriesOnRing(table: Dict, upstream: string, start: number, most: number): Entry[] {
-  const found: Entry[] = []
+export function entriesOnRing(
+  table: Dict,
+  upstream: string,
+  start: number,
+  most: number,
+): ListEntry[] {
+  const found: ListEntry[] = []
   const seen: { [index: number]: boolean } = {}
   let held = -1
   let text = ''

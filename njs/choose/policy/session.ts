@@ -1,9 +1,9 @@
 /** Sticky sessions: from what the client says to the instance it was with. */
 import { ENTRY_LENGTH, parseEntry } from '../../../contract/table/rules.js'
-import type { Entry, Rules } from '../../../contract/table/rules.js'
+import type { ListEntry, Rules } from '../../../contract/table/rules.js'
 import type { Dict } from '../../memory/dict.js'
 import type { Asked } from '../../table/asked.js'
-import { sessions } from './session-key.js'
+import { sessionByKey } from './session-key.lazy.js'
 
 /** The entry of the session's instance; null when there is no session, or its instance takes it no more. */
 export function sessionEntry(
@@ -11,8 +11,9 @@ export function sessionEntry(
   asked: Asked,
   upstream: string,
   rules: Rules,
-): Entry | null {
-  const found = rules.sticky === '' ? undefined : sessions()(table, asked, upstream, rules.sticky)
+): ListEntry | null {
+  const found =
+    rules.sticky === '' ? undefined : sessionByKey()(table, asked, upstream, rules.sticky)
   return found === undefined || found.length < ENTRY_LENGTH ? null : parseEntry(found, 0)
 }
 

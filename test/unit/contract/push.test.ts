@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Checked } from '../../../contract/guard/checked.js'
 import {
-  checkActive,
-  checkAnswers,
-  checkClaim,
-  checkDelta,
-  checkRead,
-  checkSweep,
+  parseActive,
+  parseAnswers,
+  parseClaim,
+  parseDelta,
+  parseRead,
+  parseSweep,
 } from '../../../contract/push.js'
 import {
   areOperations,
@@ -27,7 +27,7 @@ const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', 
 
 /** As the admin endpoint does it with a body. */
 function checkedDelta(value: unknown, space?: number): Checked<unknown> {
-  return checkDelta(value, JSON.stringify(value, null, space))
+  return parseDelta(value, JSON.stringify(value, null, space))
 }
 
 function fieldOf(checked: Checked<unknown>): string | null {
@@ -64,20 +64,20 @@ t.test('a delta is checked whole before any of it counts', async (t) => {
 })
 
 t.test('the other bodies', async (t) => {
-  t.ok(checkClaim({ epoch: 1, expect: 0 }).ok)
-  t.equal(fieldOf(checkClaim({ epoch: 0, expect: 0 })), 'epoch')
-  t.equal(fieldOf(checkClaim({ epoch: 1, expect: 'x' })), 'expect')
-  t.ok(checkRead({ keys: [':web', '#0', '@a.b/3/7'] }).ok)
-  t.equal(fieldOf(checkRead({ keys: ['nope'] })), 'keys')
-  t.ok(checkActive({ sids: [SID], pids: [1] }).ok)
-  t.equal(fieldOf(checkActive({ sids: ['x'], pids: [] })), 'sids')
-  t.equal(fieldOf(checkActive({ sids: [], pids: ['1'] })), 'pids')
-  t.ok(checkAnswers({ sids: [SID] }).ok)
-  t.equal(fieldOf(checkAnswers({ sids: [7] })), 'sids')
-  t.equal(fieldOf(checkAnswers({ sids: new Array(1001).fill(SID) })), 'sids')
-  t.ok(checkSweep({ pids: [1, 2] }).ok)
-  t.equal(fieldOf(checkSweep({ pids: [-1] })), 'pids')
-  t.equal(fieldOf(checkSweep({ pids: [1], sids: [] })), 'sids')
+  t.ok(parseClaim({ epoch: 1, expect: 0 }).ok)
+  t.equal(fieldOf(parseClaim({ epoch: 0, expect: 0 })), 'epoch')
+  t.equal(fieldOf(parseClaim({ epoch: 1, expect: 'x' })), 'expect')
+  t.ok(parseRead({ keys: [':web', '#0', '@a.b/3/7'] }).ok)
+  t.equal(fieldOf(parseRead({ keys: ['nope'] })), 'keys')
+  t.ok(parseActive({ sids: [SID], pids: [1] }).ok)
+  t.equal(fieldOf(parseActive({ sids: ['x'], pids: [] })), 'sids')
+  t.equal(fieldOf(parseActive({ sids: [], pids: ['1'] })), 'pids')
+  t.ok(parseAnswers({ sids: [SID] }).ok)
+  t.equal(fieldOf(parseAnswers({ sids: [7] })), 'sids')
+  t.equal(fieldOf(parseAnswers({ sids: new Array(1001).fill(SID) })), 'sids')
+  t.ok(parseSweep({ pids: [1, 2] }).ok)
+  t.equal(fieldOf(parseSweep({ pids: [-1] })), 'pids')
+  t.equal(fieldOf(parseSweep({ pids: [1], sids: [] })), 'sids')
 })
 
 t.test('keys and values of the table', async (t) => {

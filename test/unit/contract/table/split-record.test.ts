@@ -1,7 +1,7 @@
 import t from 'tap'
 import {
   drawnOf,
-  keptBy,
+  armFor,
   parseSplit,
   printSplit,
   upstreamsIn,
@@ -16,7 +16,7 @@ function parts(weights: Record<string, number>): SplitShare[] {
 }
 
 function all(weights: Record<string, number>, seed = 's'): string[] {
-  return CLIENTS.map((client) => keptBy(parts(weights), seed, client).slice(1))
+  return CLIENTS.map((client) => armFor(parts(weights), seed, client).slice(1))
 }
 
 const count = (list: string[], name: string) => list.filter((one) => one === name).length
@@ -24,12 +24,12 @@ const count = (list: string[], name: string) => list.filter((one) => one === nam
 t.test('a record is read as it was printed', async (t) => {
   const whole: SplitRecord = {
     upstreams: [':api', ':web'],
-    kept: { seed: 'x.1', source: 'cookie:arm', attributes: '; Path=/; SameSite=Lax' },
+    stick: { seed: 'x.1', source: 'cookie:arm', attributes: '; Path=/; SameSite=Lax' },
     forced: [{ upstream: ':web', conditions: 'request_method=GET PUT\tcookie_on' }],
     parts: parts({ web: 9, api: 1 }),
   }
-  const hashed = { ...whole, kept: { seed: 's', source: 'header:x-user', attributes: '' } }
-  for (const one of [whole, hashed, { ...whole, kept: null, forced: [], parts: [] }]) {
+  const hashed = { ...whole, stick: { seed: 's', source: 'header:x-user', attributes: '' } }
+  for (const one of [whole, hashed, { ...whole, stick: null, forced: [], parts: [] }]) {
     const text = printSplit(one)
     t.same(parseSplit(text), one)
     t.same(upstreamsIn(text), one.upstreams)
@@ -79,5 +79,5 @@ t.test('a draw falls to each part as its weight says; nobody is nobody', async (
   const three = parts({ a: 1, b: 2, c: 1 })
   const at = [0, 0.24, 0.25, 0.74, 0.75, 0.99999].map((draw) => drawnOf(three, draw))
   t.same(at, [':a', ':a', ':b', ':b', ':c', ':c'])
-  t.same([drawnOf([], 0.5), keptBy([], 's', 'x')], ['', ''])
+  t.same([drawnOf([], 0.5), armFor([], 's', 'x')], ['', ''])
 })

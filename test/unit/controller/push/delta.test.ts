@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { checkDelta } from '../../../../contract/push.js'
+import { parseDelta } from '../../../../contract/push.js'
 import type { Operation } from '../../../../contract/push.js'
 import { indexBucket } from '../../../../contract/table/table.js'
 import { MAX_BODY_BYTES } from '../../../../contract/table/zones.js'
@@ -77,7 +77,7 @@ t.test('from any state to any other, by parts that the gateway takes', async (t)
       for (const operations of parts) {
         const delta = { epoch: 1, from: 1, to: 1, whole: false, operations }
         const text = JSON.stringify(delta)
-        const checked = checkDelta(delta, text)
+        const checked = parseDelta(delta, text)
         if (!checked.ok) {
           throw new Error(`${checked.field} ${checked.message}`)
         }

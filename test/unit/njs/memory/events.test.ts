@@ -3,7 +3,7 @@ import { EVENTS, EVENT_COUNT } from '../../../../contract/table/zones.js'
 import {
   appendEvent,
   parseFrom,
-  readAnswers,
+  readAnswerCounts,
   readEvents,
   sweepDead,
 } from '../../../../njs/memory/events.js'
@@ -75,7 +75,7 @@ t.test('answers', async (t) => {
   load.incr(`e${sid(1)}`, 2)
   load.incr(`m${sid(1)}`, 70)
   const wanted = { answers: [0, 5], errors: [0, 2], millis: [0, 70] }
-  t.same(readAnswers(load, [sid(2), sid(1)]), wanted)
+  t.same(readAnswerCounts(load, [sid(2), sid(1)]), wanted)
 })
 
 t.test('what dead workers left is taken from the totals', async (t) => {

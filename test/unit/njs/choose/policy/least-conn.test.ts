@@ -1,6 +1,6 @@
 import t from 'tap'
 import { CHUNK_ENTRIES, printEntry } from '../../../../../contract/table/rules.js'
-import { leastConn } from '../../../../../njs/choose/policy/least-conn.js'
+import { leastConn } from '../../../../../njs/choose/policy/least-conn.lazy.js'
 import { memoryDict, memoryNumberDict } from '../../../../support/memory-dict.js'
 import { NO_RULES } from '../../../../../lab/nginx/no-rules.js'
 

@@ -5,10 +5,10 @@ import {
   PLAIN_ENTRY,
   parseEntry,
 } from '../../../contract/table/rules.js'
-import type { Entry } from '../../../contract/table/rules.js'
+import type { ListEntry } from '../../../contract/table/rules.js'
 import { SID_LENGTH } from '../../../contract/table/table.js'
 import { inFlight } from '../../memory/load.js'
-import { drawOf, isFree } from './choosing.js'
+import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
 import { DRAWN, drawnNext, position } from './list.js'
 
@@ -22,14 +22,14 @@ const LOOKED_AT = 32
  *
  * An upstream's entries are read where they stand: to make an object of each would cost more than to look at it.
  */
-function choose(c: Choosing): Entry | null {
+function choose(c: Choosing): ListEntry | null {
   const count = c.rules.count
   const isWarming = c.rules.balance === 's'
-  let draw = drawOf(c)
+  let draw = drawnNumber(c)
   let index = position(draw, count)
   let held = -1
   let text = ''
-  let best: Entry | null = null
+  let best: ListEntry | null = null
   let least = Infinity
   let weights = 0
   for (let left = count < LOOKED_AT ? count : LOOKED_AT; left > 0; left--) {

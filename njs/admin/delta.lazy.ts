@@ -1,5 +1,5 @@
 /** `POST /delta`, the call that comes with every change. The build puts it inside `rest`, apart from what is seldom called. */
-import { checkDelta } from '../../contract/push.js'
+import { parseDelta } from '../../contract/push.js'
 import { withBody } from './answers.js'
 import { applyDelta } from './apply.js'
 import { post, write } from './write.js'
@@ -7,7 +7,7 @@ import { zones } from '../memory/dict.js'
 
 function delta(r: NginxHTTPRequest): void {
   post(r, () =>
-    withBody(r.headersIn['Content-Type'], r.requestText, checkDelta, (body) =>
+    withBody(r.headersIn['Content-Type'], r.requestText, parseDelta, (body) =>
       write(
         () => applyDelta(zones.sluice_table, body),
         (state) => state,
@@ -16,6 +16,6 @@ function delta(r: NginxHTTPRequest): void {
   )
 }
 
-export function rest(): (r: NginxHTTPRequest) => void {
+export function deltaCall(): (r: NginxHTTPRequest) => void {
   return delta
 }

@@ -1,10 +1,10 @@
 /** Slots that name no peer alone: one that asks for a trial, or a split's that says whose rules choose. Put inside `marked` by the build. */
 import { parseSlot } from '../../contract/table/table.js'
-import { arms } from '../choose/split-arm.js'
+import { splitArms } from '../choose/split-arm.lazy.js'
 import { whoIs } from '../choose/choice.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import type { FrontRequest } from './request.js'
-import { frontSeldom } from './ruled-rare.js'
+import { trialAndMeasure } from './trial-and-measure.lazy.js'
 import { drawSid, findUnit } from '../table/lookup.js'
 
 /** A SID; or `:web`, whose rules choose; '' when the hop has to. */
@@ -17,7 +17,7 @@ function readMarked(
   text: string,
 ): string {
   const slot = parseSlot(text)
-  if (slot.trial !== '' && frontSeldom().isForTrial(load, r, slot.trial)) {
+  if (slot.trial !== '' && trialAndMeasure().isForTrial(load, r, slot.trial)) {
     return ''
   }
   const sid = drawSid(table, slotKey, slot.value, Number(r.variables.sluice_share))
@@ -26,9 +26,9 @@ function readMarked(
   }
   const unit = findUnit(table, key, r)
   const known = whoIs(table, unit, sid)
-  return arms().inSession(table, r, unit, known === null ? '' : known.upstream)
+  return splitArms().inSession(table, r, unit, known === null ? '' : known.upstream)
 }
 
-export function marked(): typeof readMarked {
+export function markedSlots(): typeof readMarked {
   return readMarked
 }

@@ -1,21 +1,21 @@
 /** What the front seldom needs, or only once its answer is there. Put inside `rare` by the build (scripts/build.mjs). */
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.js'
-import { told } from './recheck-and-log.js'
+import { recheckAndLog } from './recheck-and-log.lazy.js'
 
 /**
  * The SID for a request for whose key the table has `value`, which is no SID; '' where it has nothing. Without a value, what
  * nginx asks for itself: `$sluice_recheck` and `$sluice_log`. Never throws.
  */
-export function rare(r: NginxHTTPRequest, value?: string): string {
+export function frontRare(r: NginxHTTPRequest, value?: string): string {
   if (value === undefined) {
-    return told().tell(r)
+    return recheckAndLog().recheckOrReport(r)
   }
   try {
     const key = r.variables.sluice_key as string
     return pickSlowly(zones.sluice_table, zones.sluice_load, r, key, value)
   } catch (error) {
-    told().fail('the pick', error, r)
+    recheckAndLog().fail('the pick', error, r)
     return ''
   }
 }

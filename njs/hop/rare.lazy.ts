@@ -4,7 +4,7 @@
  */
 import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
-import { count, countFailure } from '../memory/count.js'
+import { countEvent, countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { act, dress, pageFor, reply } from './act.js'
 import { paper } from './act-page.js'
@@ -12,7 +12,7 @@ import { begin, misfitOf, settle } from './begin.js'
 import {
   cookieFor,
   followTry,
-  groundOf,
+  hopContext,
   isGrpc,
   isIdempotent,
   parseChoice,
@@ -20,29 +20,29 @@ import {
   triesIn,
 } from './request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
-import { tellAnswer, tellFailedTry } from './events.js'
+import { measureAnswer, emitFailedTry } from './events.js'
 import { parsePick, plan } from './plan.js'
 import { grpcRefusal } from './refusal.js'
 
 const counter = zones.sluice_counter
 
-/** '' when there is a peer to try here; else `$sluice_turn` names the location that goes on. */
+/** '' when there is a peer to try here; else `$sluice_location` names the location that goes on. */
 function refusal(r: NginxHTTPRequest): string {
   const v = r.variables
   try {
-    v.sluice_turn = act(r)
-    if (v.sluice_turn !== '') {
-      return v.sluice_turn
+    v.sluice_location = act(r)
+    if (v.sluice_location !== '') {
+      return v.sluice_location
     }
     const isSecond = (v.server_addr as string).indexOf('again.sock') >= 0
     return begin(
       r,
-      plan(groundOf(r), parsePick(v.http_x_sluice_pick), isSecond, isIdempotent(r.method)),
+      plan(hopContext(r), parsePick(v.http_x_sluice_pick), isSecond, isIdempotent(r.method)),
     )
   } catch (error) {
     countFailure(counter, 'the hop', error, r)
     v.sluice_refused = 'no_peer '
-    v.sluice_turn = '@sluice_refuse'
+    v.sluice_location = '@sluice_refuse'
     return '1'
   }
 }
@@ -68,7 +68,7 @@ function peer(r: NginxHTTPRequest): string {
 
 /**
  * Whether a call can go to another peer: nothing of its body was read yet, or all of it and none was sent. nginx passes it on as it
- * comes, and for a second location reads no more of it; while it still reads, it has no length to tell.
+ * comes, and for a second location reads no more of it; while it still reads, it knows no length.
  */
 function isUntouched(r: NginxHTTPRequest, wasSent: boolean): boolean {
   const v = r.variables
@@ -81,7 +81,7 @@ function withLast(tried: string, last: string): string {
 }
 
 /** Whether there is another try, which is then settled. */
-function goesOn(r: NginxHTTPRequest): boolean {
+function settleNext(r: NginxHTTPRequest): boolean {
   const v = r.variables
   const last = parseChoice(v.sluice_choice as string)
   if (last === null) {
@@ -101,7 +101,7 @@ function goesOn(r: NginxHTTPRequest): boolean {
   if (!isAllowed(r, rules, nth, most, wasSent)) {
     return false
   }
-  const ground = groundOf(r)
+  const ground = hopContext(r)
   const choice = anotherChoice(ground, r, last.sid, tried, nth)
   return (
     choice !== null &&
@@ -114,12 +114,12 @@ function goesOn(r: NginxHTTPRequest): boolean {
 /** `$sluice_next`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
   try {
-    tellFailedTry(r)
-    if (!goesOn(r)) {
+    emitFailedTry(r)
+    if (!settleNext(r)) {
       return '@sluice_fail'
     }
-    count(counter, 'retried', r)
-    return r.variables.sluice_turn as string
+    countEvent(counter, 'retried', r)
+    return r.variables.sluice_location as string
   } catch (error) {
     countFailure(counter, 'the hop', error, r)
     return '@sluice_fail'
@@ -149,7 +149,7 @@ function answer(r: NginxHTTPRequest, code: Code, name: string): void {
 /** Answers what `refusal` found, or when every try failed. */
 function page(r: NginxHTTPRequest): void {
   const v = r.variables
-  if (v.sluice_turn !== '@sluice_refuse') {
+  if (v.sluice_location !== '@sluice_refuse') {
     answer(r, 'all_failed', (v.sluice_outcome as string).split(/[ .]/)[0] as string)
     return
   }
@@ -158,11 +158,11 @@ function page(r: NginxHTTPRequest): void {
   answer(r, text.slice(0, space) as Code, text.slice(space + 1))
 }
 
-export interface Rest {
+export interface HopRare {
   first(r: NginxHTTPRequest): string
   peer(r: NginxHTTPRequest): string
   next(r: NginxHTTPRequest): string
-  told(r: NginxHTTPRequest): string
+  measure(r: NginxHTTPRequest): string
   page(r: NginxHTTPRequest): void
   reply(r: NginxHTTPRequest): void
   late(r: NginxHTTPRequest): void
@@ -176,7 +176,7 @@ function late(r: NginxHTTPRequest): void {
 }
 
 /** Never throws: the answer is better as it came than not at all. */
-function dressOrTell(r: NginxHTTPRequest): void {
+function dressSafely(r: NginxHTTPRequest): void {
   try {
     dress(r)
   } catch (error) {
@@ -185,7 +185,7 @@ function dressOrTell(r: NginxHTTPRequest): void {
 }
 
 /** What it cannot replace passes as it is. */
-function paperOrTell(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void {
+function paperSafely(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void {
   try {
     paper(r, data, flags)
   } catch (error) {
@@ -194,16 +194,16 @@ function paperOrTell(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBuff
   }
 }
 
-export function rest(): Rest {
+export function hopRare(): HopRare {
   return {
     first: first,
     peer: peer,
     next: next,
-    told: tellAnswer,
+    measure: measureAnswer,
     page: page,
     reply: reply,
     late: late,
-    dress: dressOrTell,
-    paper: paperOrTell,
+    dress: dressSafely,
+    paper: paperSafely,
   }
 }

@@ -5,7 +5,7 @@ import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import type { Asked } from './asked.js'
 
-export interface Seldom {
+export interface LookupRare {
   unitIf: typeof unitIf
   matchChunks: typeof matchChunks
 }
@@ -43,13 +43,13 @@ function matchChunks(
   least: number,
 ): string {
   const path = asked.uri
-  const told = record.slice(DIGEST_LENGTH).split(' ')
-  const cuts = cutsOf(path, Number(told[2]))
+  const parts = record.slice(DIGEST_LENGTH).split(' ')
+  const cuts = cutsOf(path, Number(parts[2]))
   let unit = ''
-  for (let i = 2; unit === '' && i < told.length; i++) {
-    const cut = cuts[Number(told[i])]
+  for (let i = 2; unit === '' && i < parts.length; i++) {
+    const cut = cuts[Number(parts[i])]
     if (cut !== undefined && cut.end >= least) {
-      const lines = table.get(chunkKey(host, Number(told[1]), cut.hash)) || ''
+      const lines = table.get(chunkKey(host, Number(parts[1]), cut.hash)) || ''
       const prefix = '\n' + path.slice(0, cut.end) + ' '
       let at = lines.indexOf(prefix)
       while (unit === '' && at >= 0) {
@@ -62,6 +62,6 @@ function matchChunks(
   return unit
 }
 
-export function seldom(): Seldom {
+export function lookupRare(): LookupRare {
   return { unitIf: unitIf, matchChunks: matchChunks }
 }

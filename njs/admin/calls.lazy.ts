@@ -1,26 +1,26 @@
 /** The admin endpoint's calls but `/delta` and `/probe`. The build (scripts/build.mjs) puts all of them inside `rest`. */
 import {
-  checkActive,
-  checkAnswers,
-  checkClaim,
-  checkRead,
-  checkSweep,
+  parseActive,
+  parseAnswers,
+  parseClaim,
+  parseRead,
+  parseSweep,
 } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import type { TableState } from '../../contract/table/table.js'
 import { countActive, dropDead } from '../memory/in-flight.js'
 import { post, send, write } from './write.js'
-import { accept, guarded, methodRefusal, reject, withBody } from './answers.js'
-import type { Answer } from './answers.js'
+import { answerOk, guarded, methodRefusal, reject, withBody } from './answers.js'
+import type { AdminAnswer } from './answers.js'
 import { applyClaim, readState } from './apply.js'
 import { zones } from '../memory/dict.js'
-import { parseFrom, readAnswers, readEvents, sweepDead } from '../memory/events.js'
+import { parseFrom, readAnswerCounts, readEvents, sweepDead } from '../memory/events.js'
 import { forget } from '../memory/load.js'
-import { masterPid, workerPids } from '../memory/workers.js'
+import { nginxMasterPid, workerPids } from '../memory/workers.js'
 
 const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
 
-function get(r: NginxHTTPRequest, call: () => Answer): void {
+function get(r: NginxHTTPRequest, call: () => AdminAnswer): void {
   send(
     r,
     guarded(() => methodRefusal(r.method, 'GET') || call()),
@@ -28,7 +28,7 @@ function get(r: NginxHTTPRequest, call: () => Answer): void {
 }
 
 function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
-  const master = masterPid()
+  const master = nginxMasterPid()
   const isQuickJs = (njs as unknown as { engine?: string }).engine === 'QuickJS'
   const engine: GatewayState['engine'] = isQuickJs ? 'qjs' : 'njs'
   const ports = r.variables.sluice_ports
@@ -46,12 +46,12 @@ function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
 }
 
 function state(r: NginxHTTPRequest): void {
-  get(r, () => accept(gatewayState(r, readState(zones.sluice_table))))
+  get(r, () => answerOk(gatewayState(r, readState(zones.sluice_table))))
 }
 
 function claim(r: NginxHTTPRequest): void {
   post(r, () =>
-    withBody(r.headersIn['Content-Type'], r.requestText, checkClaim, (body) =>
+    withBody(r.headersIn['Content-Type'], r.requestText, parseClaim, (body) =>
       write(
         () => applyClaim(zones.sluice_table, body),
         (left) => gatewayState(r, left),
@@ -62,25 +62,25 @@ function claim(r: NginxHTTPRequest): void {
 
 function read(r: NginxHTTPRequest): void {
   post(r, () =>
-    withBody(r.headersIn['Content-Type'], r.requestText, checkRead, (body) => {
+    withBody(r.headersIn['Content-Type'], r.requestText, parseRead, (body) => {
       const values = body.keys.map((key) => {
         const value = zones.sluice_table.get(key)
         return value === undefined ? null : value
       })
-      return accept({ values: values })
+      return answerOk({ values: values })
     }),
   )
 }
 
 function active(r: NginxHTTPRequest): void {
   post(r, () =>
-    withBody(r.headersIn['Content-Type'], r.requestText, checkActive, (body) => {
-      const workers = workerPids(masterPid())
+    withBody(r.headersIn['Content-Type'], r.requestText, parseActive, (body) => {
+      const workers = workerPids(nginxMasterPid())
       // A worker that started after the controller had looked is not dead; and where none can be seen, none is known dead.
       if (workers.length > 0) {
         dropDead(zones.sluice_active, workers.concat(body.pids, [process.pid]))
       }
-      return accept({ active: countActive(zones.sluice_active, body) })
+      return answerOk({ active: countActive(zones.sluice_active, body) })
     }),
   )
 }
@@ -91,7 +91,7 @@ function counters(r: NginxHTTPRequest): void {
     COUNTED.forEach((event) => {
       all[event] = zones.sluice_counter.get(event) || 0
     })
-    return accept(all)
+    return answerOk(all)
   })
 }
 
@@ -100,34 +100,34 @@ function events(r: NginxHTTPRequest): void {
     const from = parseFrom(r.args.from)
     return from === null
       ? reject('invalid', 'must be a number of at most 15 digits', { field: 'from' })
-      : accept(readEvents(zones.sluice_counter, zones.sluice_event, from, process.ppid))
+      : answerOk(readEvents(zones.sluice_counter, zones.sluice_event, from, process.ppid))
   })
 }
 
 function answers(r: NginxHTTPRequest): void {
   post(r, () =>
-    withBody(r.headersIn['Content-Type'], r.requestText, checkAnswers, (body) =>
-      accept(readAnswers(zones.sluice_load, body.sids)),
+    withBody(r.headersIn['Content-Type'], r.requestText, parseAnswers, (body) =>
+      answerOk(readAnswerCounts(zones.sluice_load, body.sids)),
     ),
   )
 }
 
 function sweep(r: NginxHTTPRequest): void {
   post(r, () =>
-    withBody(r.headersIn['Content-Type'], r.requestText, checkSweep, (body) => {
-      const workers = workerPids(masterPid())
+    withBody(r.headersIn['Content-Type'], r.requestText, parseSweep, (body) => {
+      const workers = workerPids(nginxMasterPid())
       // As for what the hop has in flight: where no worker can be seen, none is known dead.
       const living = workers.concat(body.pids, [process.pid])
-      return accept({ swept: workers.length > 0 ? sweepDead(zones.sluice_load, living) : 0 })
+      return answerOk({ swept: workers.length > 0 ? sweepDead(zones.sluice_load, living) : 0 })
     }),
   )
 }
 
 function forgetPeers(r: NginxHTTPRequest): void {
   post(r, () =>
-    withBody(r.headersIn['Content-Type'], r.requestText, checkAnswers, (body) => {
+    withBody(r.headersIn['Content-Type'], r.requestText, parseAnswers, (body) => {
       forget(zones.sluice_load, body.sids)
-      return accept({ ok: true })
+      return answerOk({ ok: true })
     }),
   )
 }
@@ -135,7 +135,7 @@ function forgetPeers(r: NginxHTTPRequest): void {
 function touch(r: NginxHTTPRequest): void {
   post(r, () => {
     zones.sluice_table.set('!touch', '1')
-    return accept({ ok: true })
+    return answerOk({ ok: true })
   })
 }
 
@@ -174,11 +174,11 @@ function call(r: NginxHTTPRequest): void {
   }
 }
 
-export interface Rest {
+export interface AdminCalls {
   call(r: NginxHTTPRequest): void
   tooLarge(r: NginxHTTPRequest): void
 }
 
-export function rest(): Rest {
+export function adminCalls(): AdminCalls {
   return { call: call, tooLarge: tooLarge }
 }

@@ -1,17 +1,17 @@
 /** The pick of an upstream whose rules choose. Put inside `ruled` by the build (scripts/build.mjs). */
-import type { Entry, Rules } from '../../contract/table/rules.js'
+import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
-import { frontSeldom } from './ruled-rare.js'
+import { trialAndMeasure } from './trial-and-measure.lazy.js'
 import { rulesOf } from '../table/peers.js'
 import { chooseByRules, counts, isForHop } from '../choose/policy/balance.js'
 import { sessionEntry } from '../choose/policy/session.js'
-import { take } from '../memory/take-place.js'
+import { takePlace } from '../memory/take-place.js'
 import type { FrontRequest } from './request.js'
 
 /** From here on an exit hook may ask the request; before, the hop measures. */
 const ASKS_AT_EXIT = 0x010000
 
-function needsHop(rules: Rules, session: Entry | null): boolean {
+function needsHop(rules: Rules, session: ListEntry | null): boolean {
   if (isForHop(rules) || (rules.measured && njs.version_number < ASKS_AT_EXIT)) {
     return true
   }
@@ -28,12 +28,12 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
   const session = sessionEntry(table, r, upstream, rules)
   if (
     needsHop(rules, session) ||
-    (rules.trial !== '' && frontSeldom().isForTrial(load, r, rules.trial))
+    (rules.trial !== '' && trialAndMeasure().isForTrial(load, r, rules.trial))
   ) {
     return ''
   }
   if (rules.budgetPercent > 0) {
-    frontSeldom().earnTry(load, upstream, rules.budgetPercent)
+    trialAndMeasure().earnTry(load, upstream, rules.budgetPercent)
   }
   const entry = chooseByRules({
     table: table,
@@ -46,15 +46,15 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
     tried: '',
     nowMs: rules.measured ? Date.now() : 0,
   })
-  if (entry === null || (counts(rules) && !take(load, rules, upstream, entry, process.pid))) {
+  if (entry === null || (counts(rules) && !takePlace(load, rules, upstream, entry, process.pid))) {
     return ''
   }
   if (rules.measured) {
-    frontSeldom().measureAtExit(load, r, entry.sid)
+    trialAndMeasure().measureAtExit(load, r, entry.sid)
   }
   return entry.sid
 }
 
-export function ruled(): typeof pickRuled {
+export function pickerByRules(): typeof pickRuled {
   return pickRuled
 }

@@ -1,6 +1,6 @@
 /** hash and ipHash: the peer on a ring. Put inside `hashed` by the build. */
 import { RING_POSITIONS } from '../../../contract/table/rules.js'
-import type { Entry } from '../../../contract/table/rules.js'
+import type { ListEntry } from '../../../contract/table/rules.js'
 import { textOf } from '../../../contract/guard/text-source.js'
 import { SHARES } from '../../../contract/table/zones.js'
 import { inFlight } from '../../memory/load.js'
@@ -11,7 +11,7 @@ import { entriesOnRing, position } from './list.js'
 const WALKED = 64
 
 /** Bounded load (Mirrokni, Thorup, Zadimoghaddam): a peer that has its part of what is in flight passes the key on. */
-function isWithinBound(c: Choosing, entry: Entry): boolean {
+function isWithinBound(c: Choosing, entry: ListEntry): boolean {
   if (c.rules.loadPercent === 0) {
     return true
   }
@@ -21,7 +21,7 @@ function isWithinBound(c: Choosing, entry: Entry): boolean {
 }
 
 /** nginx hashes the text: `split_clients` over `$sluice_hash` draws as `$sluice_slot` and `$sluice_share` do. */
-function choose(c: Choosing): Entry | null {
+function choose(c: Choosing): ListEntry | null {
   const v = c.asked.variables
   v.sluice_hash = textOf(c.asked, c.rules.key)
   const draw = Number(v.sluice_hash_slot) * SHARES + Number(v.sluice_hash_share)

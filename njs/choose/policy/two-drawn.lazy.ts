@@ -1,14 +1,14 @@
 /** randomTwo and leastTime: of two that are drawn, the one that costs less. Put inside `lesser` by the build. */
-import type { Entry } from '../../../contract/table/rules.js'
+import type { ListEntry } from '../../../contract/table/rules.js'
 import { inFlight, meanTime } from '../../memory/load.js'
-import { drawOf, isFree } from './choosing.js'
+import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
 import { drawnNext, entryAt, position } from './list.js'
 
 const DRAWS = 8
 
 /** What is in flight for its weight; for leastTime, the time that a request is to wait behind it. */
-function costOf(c: Choosing, entry: Entry): number {
+function costOf(c: Choosing, entry: ListEntry): number {
   const conns = inFlight(c.load, entry.sid)
   return c.rules.balance === 't'
     ? conns / entry.weight
@@ -16,9 +16,9 @@ function costOf(c: Choosing, entry: Entry): number {
 }
 
 /** Two different ones by weight, for the main list holds a peer as often as it weighs. */
-function choose(c: Choosing): Entry | null {
-  let draw = drawOf(c)
-  let first: Entry | null = null
+function choose(c: Choosing): ListEntry | null {
+  let draw = drawnNumber(c)
+  let first: ListEntry | null = null
   for (let nth = 0; nth < DRAWS; nth++) {
     const entry = entryAt(c.table, c.upstream, position(draw, c.rules.count))
     if (entry !== null && isFree(c, entry)) {
@@ -33,6 +33,6 @@ function choose(c: Choosing): Entry | null {
   return first
 }
 
-export function lesser(): typeof choose {
+export function twoDrawn(): typeof choose {
   return choose
 }

@@ -1,11 +1,11 @@
 /** What few upstreams with rules need of the front. Put inside `frontSeldom` by the build (scripts/build.mjs). */
 import type { NumberDict } from '../memory/dict.js'
 import type { FrontRequest } from './request.js'
-import { hold } from '../memory/on-exit.js'
+import { onExit } from '../memory/on-exit.js'
 import { addAnswer, earnTry, isTrialOpen } from '../memory/load.js'
 import { lastOf } from '../hop/upstream-vars.js'
 
-export interface FrontSeldom {
+export interface TrialAndMeasure {
   isForTrial: typeof isForTrial
   measureAtExit: typeof measureAtExit
   earnTry: typeof earnTry
@@ -18,7 +18,7 @@ function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
 
 /** Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. */
 function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
-  hold(() => {
+  onExit(() => {
     const v = r.variables
     const status = lastOf(v.upstream_status)
     if (lastOf(v.upstream_addr).indexOf('.sock') >= 0 || !/^\d{3}$/.test(status)) {
@@ -30,6 +30,6 @@ function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
   })
 }
 
-export function frontSeldom(): FrontSeldom {
+export function trialAndMeasure(): TrialAndMeasure {
   return { isForTrial: isForTrial, measureAtExit: measureAtExit, earnTry: earnTry }
 }

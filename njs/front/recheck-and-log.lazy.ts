@@ -1,12 +1,12 @@
-/** What is told of a request beside its pick: where it went, whether that still holds, what failed. Put inside `told` by the build. */
+/** Where a request went, for the log; whether its pick still holds; and what failed. */
 import { whoIs } from '../choose/choice.js'
 import { countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
-import { describe } from '../table/request-report.js'
+import { describeRequest } from '../table/request-report.js'
 
-export interface Told {
-  tell: typeof tell
+export interface RecheckAndLog {
+  recheckOrReport: typeof recheckOrReport
   fail: typeof fail
 }
 
@@ -38,19 +38,19 @@ function recheck(r: NginxHTTPRequest): void {
  * a second one would cost every request. Before anybody was asked there is nothing to report, and afterwards nothing to
  * check; before limit_conn counted, there is no pick. Never throws.
  */
-function tell(r: NginxHTTPRequest): string {
+function recheckOrReport(r: NginxHTTPRequest): string {
   const v = r.variables
   if (!v.upstream_addr && v.limit_conn_status) {
     recheck(r)
   }
   try {
-    return describe(zones.sluice_table, r)
+    return describeRequest(zones.sluice_table, r)
   } catch (error) {
     fail('the report', error, r)
     return '- - 0'
   }
 }
 
-export function told(): Told {
-  return { tell: tell, fail: fail }
+export function recheckAndLog(): RecheckAndLog {
+  return { recheckOrReport: recheckOrReport, fail: fail }
 }

@@ -25,6 +25,6 @@ function sessionOf(
   return all === undefined ? namedBy(table, upstream, text.slice(text.lastIndexOf('.') + 1)) : all
 }
 
-export function sessions(): typeof sessionOf {
+export function sessionByKey(): typeof sessionOf {
   return sessionOf
 }

@@ -1,6 +1,6 @@
 /** Who is asked when the first choice is taken: the next of the list, then other zones and backups. Put inside `others` by the build. */
-import type { Entry } from '../../../contract/table/rules.js'
-import { drawOf, isFree } from './choosing.js'
+import type { ListEntry } from '../../../contract/table/rules.js'
+import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
 import { drawn, entriesFrom, position } from './list.js'
 
@@ -12,15 +12,15 @@ export interface Others {
 /** So many entries in a row are looked at for one that has room. */
 const WALKED = 64
 
-function free(c: Choosing, base: number, count: number, start: number): Entry | null {
+function free(c: Choosing, base: number, count: number, start: number): ListEntry | null {
   const entries = entriesFrom(c.table, c.upstream, base, count, start, WALKED)
   return entries.filter((entry) => isFree(c, entry))[0] || null
 }
 
-function spilled(c: Choosing): Entry | null {
+function spilled(c: Choosing): ListEntry | null {
   const rules = c.rules
   const zones = rules.spill - rules.backups
-  const draw = drawn(drawOf(c), 2)
+  const draw = drawn(drawnNumber(c), 2)
   return (
     free(c, rules.count, zones, position(draw, zones)) ||
     free(c, rules.count + zones, rules.backups, position(draw, rules.backups))

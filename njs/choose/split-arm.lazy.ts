@@ -1,6 +1,6 @@
 /** Which upstream of a split a request is for. Put inside `arms` by the build (scripts/build.mjs). */
 import { isMet } from '../../contract/table/condition.js'
-import { drawnOf, keptBy, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
+import { drawnOf, armFor, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
 import type { Forced, StickRule, SplitRecord } from '../../contract/table/split-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { textOf } from '../../contract/guard/text-source.js'
@@ -11,7 +11,7 @@ import { SHARES } from '../../contract/table/zones.js'
 import { DRAWN, drawn } from './policy/list.js'
 import { sessionEntry } from './policy/session.js'
 
-export interface Arm {
+export interface ChosenArm {
   /** `:web`; '' where nobody is up. */
   upstream: string
   /** To be given to the client, by which it keeps the arm; '' for none. */
@@ -40,21 +40,21 @@ function isForced(arm: Forced, asked: Asked): boolean {
   return arm.conditions.split('\t').every((condition) => isMet(condition, asked.variables))
 }
 
-function keptArm(asked: Asked, split: SplitRecord, kept: StickRule): Arm | null {
-  const text = textOf(asked, kept.source)
-  if (text !== '' || kept.attributes === '') {
-    return text === '' ? null : { upstream: keptBy(split.parts, kept.seed, text), cookie: '' }
+function armByStick(asked: Asked, split: SplitRecord, stick: StickRule): ChosenArm | null {
+  const text = textOf(asked, stick.source)
+  if (text !== '' || stick.attributes === '') {
+    return text === '' ? null : { upstream: armFor(split.parts, stick.seed, text), cookie: '' }
   }
   const name = asked.variables.request_id as string
-  const cookie = kept.source.slice('cookie:'.length) + '=' + name + kept.attributes
-  return { upstream: keptBy(split.parts, kept.seed, name), cookie: cookie }
+  const cookie = stick.source.slice('cookie:'.length) + '=' + name + stick.attributes
+  return { upstream: armFor(split.parts, stick.seed, name), cookie: cookie }
 }
 
 /**
  * Of a split without slots. A condition that holds comes first, then a session, then what the client is known by, then a draw. The
  * request that is given a cookie already goes where the cookie will lead.
  */
-function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: number): Arm {
+function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: number): ChosenArm {
   const record = table.get(unit)
   const split = parseSplit(record === undefined ? '' : record.slice(DIGEST_LENGTH))
   const forced = split.forced.filter((arm) => isForced(arm, asked))[0]
@@ -65,16 +65,16 @@ function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: num
   if (session !== undefined) {
     return { upstream: session.upstream, cookie: '' }
   }
-  const kept = split.kept === null ? null : keptArm(asked, split, split.kept)
+  const kept = split.stick === null ? null : armByStick(asked, split, split.stick)
   const draw = drawn(slot * SHARES + share, NTH_DRAW) / DRAWN
   return kept === null ? { upstream: drawnOf(split.parts, draw), cookie: '' } : kept
 }
 
-export interface Arms {
+export interface SplitArms {
   inSession: typeof inSession
   armOf: typeof armOf
 }
 
-export function arms(): Arms {
+export function splitArms(): SplitArms {
   return { inSession: inSession, armOf: armOf }
 }
