@@ -1,6 +1,7 @@
 /**
- * The push protocol: JSON over the gateway's admin socket. Every write names the epoch that makes it, and is refused
- * unless that epoch owns the gateway; deltas also name the revision they start from.
+ * The push protocol: JSON over the gateway's admin socket. Every write names the epoch that makes
+ * it, and is refused unless that epoch owns the gateway; deltas also name the revision they start
+ * from.
  *
  * | call | body → answer |
  * |---|---|
@@ -40,7 +41,10 @@ export interface GatewayState extends TableState {
   freeBytes: number
   /** Of stream{}: the ports that are open for routes, such as `9100-9104 9106`. */
   ports?: string
-  /** Of stream{}: whether TLS connections to the HTTPS port are looked at, and passed through by name. */
+  /**
+   * Of stream{}: whether TLS connections to the HTTPS port are looked at, and passed through by
+   * name.
+   */
   passthrough?: boolean
   /** Of these ports, those whose routes may be tuned. */
   tuned?: string
@@ -85,11 +89,17 @@ export interface ActiveReply {
 }
 
 export interface EventsReply {
-  /** Parent of the worker that answers: another one than before means that nginx was started anew, and counts from 0. */
+  /**
+   * Parent of the worker that answers: another one than before means that nginx was started anew,
+   * and counts from 0.
+   */
   master: number
   /** Ask from here the next time. */
   next: number
-  /** `f<sid>` a failed try, `t<sid>` a trial that was taken, `p<sid>` that passed; oldest first, at most EVENTS, the newest. */
+  /**
+   * `f<sid>` a failed try, `t<sid>` a trial that was taken, `p<sid>` that passed; oldest first,
+   * at most EVENTS, the newest.
+   */
   events: string[]
 }
 
@@ -97,7 +107,10 @@ export interface AnswersRequest {
   sids: string[]
 }
 
-/** Counted since nginx started, in the order of the request; only where an upstream's rules say `measured`. */
+/**
+ * Counted since nginx started, in the order of the request; only where an upstream's rules say
+ * `measured`.
+ */
 export interface AnswersReply {
   answers: number[]
   /** Of them, 5xx or none. */
@@ -182,7 +195,10 @@ function headFault(delta: Record<string, unknown>): [string, string] | null {
   return typeof delta.whole === 'boolean' ? null : ['whole', 'must be true or false']
 }
 
-/** Whether `value`, parsed from `text`, is a delta; for those that are printed as the controller prints them, in far less time than {@link parseDelta}. */
+/**
+ * Whether `value`, parsed from `text`, is a delta; for those that are printed as the controller
+ * prints them, in far less time than {@link parseDelta}.
+ */
 function isDelta(value: unknown, text: string): value is Delta {
   const delta = value as Delta
   return (
@@ -193,7 +209,10 @@ function isDelta(value: unknown, text: string): value is Delta {
   )
 }
 
-/** Checks all of a delta, so that nothing of a bad one is ever written. `text` is what `value` was parsed from. */
+/**
+ * Checks all of a delta, so that nothing of a bad one is ever written. `text` is what `value` was
+ * parsed from.
+ */
 export function parseDelta(value: unknown, text: string): Checked<Delta> {
   return isDelta(value, text) ? right(value) : parseDeltaFields(value)
 }

@@ -1,4 +1,7 @@
-/** The hop's locations for routes that act. They ask the hop once more, by the socket that they came by: so it knows a second attempt. */
+/**
+ * The hop's locations for routes that act. They ask the hop once more, by the socket that they
+ * came by: so it knows a second attempt.
+ */
 import { READ_MS } from '../contract/record/route-limits.js'
 import { PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 

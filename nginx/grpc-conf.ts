@@ -1,4 +1,7 @@
-/** gRPC: where the front takes it, and the hop's server for it. Only nginx's grpc module passes it on, over HTTP/2. */
+/**
+ * gRPC: where the front takes it, and the hop's server for it. Only nginx's grpc module passes it
+ * on, over HTTP/2.
+ */
 import { READ_MS } from '../contract/record/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { PASSED_HEADERS, hopScript, peerTls } from './hop-conf.js'
@@ -6,7 +9,10 @@ import { clientPort, routedLocations } from './proxy-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 
-/** What nginx itself answers, as gRPC's own documents map it; the hop's answers are gRPC's already. */
+/**
+ * What nginx itself answers, as gRPC's own documents map it; the hop's answers are gRPC's
+ * already.
+ */
 const STATUSES: Array<[grpc: number, message: string, http: number[]]> = [
   [4, 'No answer in time', [408, 504]],
   [7, 'Forbidden', [403]],
@@ -37,13 +43,16 @@ const HEADERS: Array<[header: string, value: string]> = [
   [PICK_HEADER, '$sluice_key'],
 ]
 
-/** A call lasts as long as its client wants: that gives it a deadline, and a stream may be silent for hours. */
+/**
+ * A call lasts as long as its client wants: that gives it a deadline, and a stream may be silent
+ * for hours.
+ */
 const PATIENCE = `grpc_read_timeout 1d;
     grpc_send_timeout 1d;`
 
 /**
- * `grpc.conf`: `server.conf` for a server with `http2 on`. To tell the two apart costs every request of the server, so it is a
- * file of its own.
+ * `grpc.conf`: `server.conf` for a server with `http2 on`. To tell the two apart costs every
+ * request of the server, so it is a file of its own.
  */
 export function grpcConf(settings: ConfSettings): string {
   const { includes } = homePaths(settings.home)
@@ -69,7 +78,10 @@ include "${includes}/again.conf";
 `
 }
 
-/** How peers are reached: what the names of locations end in (njs/hop/begin.ts), and what stands in these. */
+/**
+ * How peers are reached: what the names of locations end in (njs/hop/begin.ts), and what stands
+ * in these.
+ */
 const SUFFIXES = [
   ['', 'grpc_pass grpc://$sluice_peer;'],
   ['_tls', 'grpc_pass grpcs://$sluice_peer;'],
@@ -127,8 +139,9 @@ function actLocation(readMs: number): string {
 }
 
 /**
- * nginx begins to pass a call on before it has its body, and reads no more of that for a second location than it had read for the
- * first. So stream{}, where there is one, is asked first whether the peer takes connections at all.
+ * nginx begins to pass a call on before it has its body, and reads no more of that for a second
+ * location than it had read for the first. So stream{}, where there is one, is asked first
+ * whether the peer takes connections at all.
  */
 function asking({ home, connectTimeoutMs }: ConfSettings): string {
   return `    auth_request sluice_ask;

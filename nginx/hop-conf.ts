@@ -68,8 +68,9 @@ proxy_read_timeout 1d;
 `
 
 /**
- * `hop-headers.conf`: makes a server an inner one, which passes everything on as it came. What the user set in `http{}`
- * for his own servers is set back here, and every time limit but that of connecting is the front's to judge.
+ * `hop-headers.conf`: makes a server an inner one, which passes everything on as it came. What
+ * the user set in `http{}` for his own servers is set back here, and every time limit but that of
+ * connecting is the front's to judge.
  */
 export function hopHeadersConf({ connectTimeoutMs }: ConfSettings): string {
   const title = '# Sluice: for the servers behind the front. Not for servers of your own.'
@@ -85,7 +86,10 @@ const SUFFIXES: Array<[suffix: string, pass: string]> = [
   ['_tls_any', 'proxy_ssl_verify off; proxy_pass https://$sluice_peer;'],
 ]
 
-/** HTTP/2 knows neither `Upgrade` nor `Connection`: a peer ends a connection on which it is sent one. */
+/**
+ * HTTP/2 knows neither `Upgrade` nor `Connection`: a peer ends a connection on which it is sent
+ * one.
+ */
 const H2 =
   'proxy_http_version 2; proxy_set_header Host $sluice_host; ' +
   `proxy_set_header Upgrade ""; proxy_set_header Connection ""; proxy_set_header ${PICK_HEADER} "";`
@@ -98,7 +102,10 @@ function suffixesOf({ nginxVersion }: ConfSettings): typeof SUFFIXES {
   return speaksH2(nginxVersion) ? [...SUFFIXES, ...over] : SUFFIXES
 }
 
-/** One location for each set of statuses that a policy may have tried again: nginx looks for none but those that it names. */
+/**
+ * One location for each set of statuses that a policy may have tried again: nginx looks for none
+ * but those that it names.
+ */
 function tryLocations([suffix, pass]: (typeof SUFFIXES)[number]): string[] {
   const sets = Array.from({ length: 2 ** RETRY_STATUSES.length - 1 }, (_, i) => i + 1)
   const looks = sets.map((set) => {

@@ -5,7 +5,10 @@ import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { speaksHttp11 } from './versions.js'
 
-/** The port that the client came to. What stream{} handed on came in by a socket, as far as http{} knows. */
+/**
+ * The port that the client came to. What stream{} handed on came in by a socket, as far as http{}
+ * knows.
+ */
 export function clientPort({ passthrough }: ConfSettings): string {
   return passthrough ? '$sluice_port' : '$server_port'
 }
@@ -26,14 +29,16 @@ proxy_set_header Proxy "";
 }
 
 /**
- * `pass.conf`: the pick itself. Directives that may stand only once in a location are kept out, so that a user's own beside
- * the include are never "duplicate".
+ * `pass.conf`: the pick itself. Directives that may stand only once in a location are kept out,
+ * so that a user's own beside the include are never "duplicate".
  */
 export function passConf({ pool, wide, nginxVersion }: ConfSettings): string {
-  // limit_conn counts a request once. Where that has been, after an error_page or in a subrequest, the hop picks and counts.
+  // limit_conn counts a request once. Where that has been, after an error_page or in a
+  // subrequest, the hop picks and counts.
   const again = "if ($limit_conn_status) { set $sluice_sid ''; }"
   const counted = [again, `limit_conn ${CONNECTION_ZONE} 65535;`]
-  // Headers are made when the body is there and before the pool chooses: a second look at the pick, in time for both.
+  // Headers are made when the body is there and before the pool chooses: a second look at the
+  // pick, in time for both.
   const late = pool ? '$sluice_late' : ''
   const version = [
     '# The default from nginx 1.29.7 on. Where you have this line yourself, leave yours out.',
@@ -61,8 +66,9 @@ include "${includes}/pass.conf";
 }
 
 /**
- * `again.conf`: where a request goes that nginx gave up because the pool's members changed since it began: nginx then takes
- * none of them for another try ("no live upstreams"), not even the hop. $sluice_after leads there from an error_page.
+ * `again.conf`: where a request goes that nginx gave up because the pool's members changed since
+ * it began: nginx then takes none of them for another try ("no live upstreams"), not even the
+ * hop. $sluice_after leads there from an error_page.
  */
 export function againConf({ home, connectTimeoutMs, nginxVersion }: ConfSettings): string {
   const { includes } = homePaths(home)
@@ -92,7 +98,10 @@ location @sluice_lost {
 `
 }
 
-/** What passes a request on for the key; `mark` says how its host is looked up (njs/table/lookup.ts). */
+/**
+ * What passes a request on for the key; `mark` says how its host is looked up
+ * (njs/table/lookup.ts).
+ */
 function routedLocation(name: string, mark: string, settings: ConfSettings, first: string): string {
   const { includes } = homePaths(settings.home)
   const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''

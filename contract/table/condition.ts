@@ -1,6 +1,7 @@
 /**
- * A condition of a route as the table has it, and as the front, the hop and `explain` judge it: `http_x_canary=always`, or `cookie_beta`
- * where any value but '' will do, by nginx's variables; `request_method=GET POST` names each that will do.
+ * A condition of a route as the table has it, and as the front, the hop and `explain` judge it:
+ * `http_x_canary=always`, or `cookie_beta` where any value but '' will do, by nginx's variables;
+ * `request_method=GET POST` names each that will do.
  */
 
 /** nginx's variables of a request. */

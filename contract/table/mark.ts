@@ -1,4 +1,7 @@
-/** The characters that slot values begin with. The build puts them in place, so that a name costs no request anything. */
+/**
+ * The characters that slot values begin with. The build puts them in place, so that a name costs
+ * no request anything.
+ */
 
 /**
  * By code: `!` < `#` < `$` < `*` < `/` < `0`. A SID begins with a hex digit, so a value above

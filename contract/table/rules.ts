@@ -1,10 +1,11 @@
 /**
- * What a request, or the hop, must know of an upstream whose policy asks for more than a draw. It stands in the upstream's
- * record, after the number of peer buckets; an upstream that needs none of it has none.
+ * What a request, or the hop, must know of an upstream whose policy asks for more than a draw. It
+ * stands in the upstream's record, after the number of peer buckets; an upstream that needs none
+ * of it has none.
  *
- * The peers to choose from stand in two lists, as fixed-width entries, {@link CHUNK_ENTRIES} in a key (`:web%0`, `:web%1`, …): first
- * `count` entries that serve, then `spill` entries for when those cannot (other zones, backups). What is in the first
- * depends on the balance:
+ * The peers to choose from stand in two lists, as fixed-width entries, {@link CHUNK_ENTRIES} in a
+ * key (`:web%0`, `:web%1`, …): first `count` entries that serve, then `spill` entries for when
+ * those cannot (other zones, backups). What is in the first depends on the balance:
  *
  * | balance | main list |
  * |---|---|
@@ -12,11 +13,13 @@
  * | `w` random, `t` randomTwo, `l` leastTime, `r` roundRobin | one whole cycle of smooth weighted round robin |
  * | `c` leastConn, `h` hash, `s` leastConn and randomTwo while somebody warms up | each peer once |
  *
- * A hash has a ring of {@link RING_POSITIONS} beside its list, {@link RING_CHUNK} in a key (`:web=0`, `:web=1`, …): of each position the
- * index in the main list, as three digits to the base 36. A peer stands there as often as its weight says.
+ * A hash has a ring of {@link RING_POSITIONS} beside its list, {@link RING_CHUNK} in a key
+ * (`:web=0`, `:web=1`, …): of each position the index in the main list, as three digits to the
+ * base 36. A peer stands there as often as its weight says.
  *
- * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it drains and keeps its sessions:
- * by a token of 16 hex digits for a cookie, by the instance's id for a route. `:web$` is the cookie's attributes.
+ * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it
+ * drains and keeps its sessions: by a token of 16 hex digits for a cookie, by the instance's id
+ * for a route. `:web$` is the cookie's attributes.
  */
 import { MAX_TRIES } from './zones.js'
 
@@ -30,9 +33,15 @@ export interface Rules {
   spill: number
   /** How many of them, at its end, are backups. */
   backups: number
-  /** What is hashed: a TextSource, or `network` (the first three bytes of an IPv4 address); '' for none. */
+  /**
+   * What is hashed: a TextSource, or `network` (the first three bytes of an IPv4 address); '' for
+   * none.
+   */
   key: string
-  /** Sum of the weights of the peers in the main list, each counted once, where load is bounded; else 0. */
+  /**
+   * Sum of the weights of the peers in the main list, each counted once, where load is bounded;
+   * else 0.
+   */
   weights: number
   /** No peer takes more than this percentage of the average in flight; 0: unbounded. */
   loadPercent: number
@@ -50,9 +59,15 @@ export interface Rules {
   nonIdempotent: boolean
   /** 0: no limit. */
   budgetPercent: number
-  /** SID of a peer that one request is to try, and the number of that trial; '' when there is none. */
+  /**
+   * SID of a peer that one request is to try, and the number of that trial; '' when there is
+   * none.
+   */
   trial: string
-  /** Over TLS: `verified:<name>`, or `any:<name>` where certificates are not verified, the name maybe ''; then, where one is shown to peers, `:<certificate>`. '' for none. */
+  /**
+   * Over TLS: `verified:<name>`, or `any:<name>` where certificates are not verified, the name
+   * maybe ''; then, where one is shown to peers, `:<certificate>`. '' for none.
+   */
   tls: string
   /** What peers speak, `grpc` or `h2`; '' for HTTP/1.1. */
   protocol: string
@@ -72,7 +87,10 @@ export const CHUNK_ENTRIES = 12
 export const ENTRY_LENGTH = 41
 /** What follows the SID of nearly all: weight 1, no limit. */
 export const PLAIN_ENTRY = '000100000'
-/** A prime number, and nearly as many as nginx draws. The same for all, so that no change ever deals all keys anew. */
+/**
+ * A prime number, and nearly as many as nginx draws. The same for all, so that no change ever
+ * deals all keys anew.
+ */
 export const RING_POSITIONS = 49999
 export const RING_CHUNK = 160
 /** Peers that three digits can name; a cycle is no longer either: nginx draws no finer. */
@@ -121,7 +139,10 @@ export function plainRules(balance: RuleBalance, count: number, spill: number): 
 
 type Fields = Record<string, string | number | boolean>
 
-/** `w 3 0`, and what is not plain by name: `w 3 1 sticky=cookie:sid capped=true tls=verified:shop.internal`. */
+/**
+ * `w 3 0`, and what is not plain by name:
+ * `w 3 1 sticky=cookie:sid capped=true tls=verified:shop.internal`.
+ */
 export function printRules(rules: Rules): string {
   const plain = plainRules(rules.balance, rules.count, rules.spill) as unknown as Fields
   const fields = rules as unknown as Fields
@@ -130,7 +151,10 @@ export function printRules(rules: Rules): string {
   return first.concat(named.map((name) => name + '=' + fields[name])).join(' ')
 }
 
-/** The rules in an upstream's record without its digest, `<buckets>[ <rules>]`; null when it has none. */
+/**
+ * The rules in an upstream's record without its digest, `<buckets>[ <rules>]`; null when it has
+ * none.
+ */
 export function parseRules(record: string): Rules | null {
   const parts = record.split(' ')
   if (parts.length < 4) {

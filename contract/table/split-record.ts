@@ -1,9 +1,11 @@
 /**
- * A split's record: its upstreams, `:web :web-next`. Where no more than a draw decides, that is all, and slots say who serves. Else it has no
- * slots, and a line each for
+ * A split's record: its upstreams, `:web :web-next`. Where no more than a draw decides, that is
+ * all, and slots say who serves. Else it has no slots, and a line each for
  *
- * - by what a client keeps its arm: `=<seed> <TextSource>`, or `=<seed> given <cookie>` and after a tab what follows its value;
- * - each arm that is forced: `:web-next`, and after a tab each condition that must hold (printConditions). The first that fits serves;
+ * - by what a client keeps its arm: `=<seed> <TextSource>`, or `=<seed> given <cookie>` and
+ *   after a tab what follows its value;
+ * - each arm that is forced: `:web-next`, and after a tab each condition that must hold
+ *   (printConditions). The first that fits serves;
  * - each upstream's part of all others: `<weight> :web`.
  *
  * An arm in which nobody is up has no line.
@@ -99,7 +101,10 @@ function hashOn(hash: number, text: string): number {
   return hash
 }
 
-/** Of a hash, a number between 0 and 1 that shows nothing of what is alike in two texts (Murmur3's last step). */
+/**
+ * Of a hash, a number between 0 and 1 that shows nothing of what is alike in two texts (Murmur3's
+ * last step).
+ */
 function spread(hash: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 2246822507)
   hash = Math.imul(hash ^ (hash >>> 13), 3266489909)
@@ -107,8 +112,9 @@ function spread(hash: number): number {
 }
 
 /**
- * The upstream that a client keeps who is known by `text`; '' where there is no part. Each part draws a number for the client, and the
- * highest for its weight has it (weighted rendezvous): a part that grows, shrinks, comes or goes moves only those clients whom it gains or loses.
+ * The upstream that a client keeps who is known by `text`; '' where there is no part. Each part
+ * draws a number for the client, and the highest for its weight has it (weighted rendezvous): a
+ * part that grows, shrinks, comes or goes moves only those clients whom it gains or loses.
  */
 export function armFor(parts: SplitShare[], seed: string, text: string): string {
   const client = hashOn(hashOn(2166136261, seed + ' '), text.slice(-MOST_HASHED))

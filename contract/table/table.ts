@@ -1,9 +1,10 @@
 /**
- * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads one key and returns
- * what it finds; everything else here is for the rare cases (a shared slot, a path route, a retry, a resync).
+ * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads
+ * one key and returns what it finds; everything else here is for the rare cases (a shared slot, a
+ * path route, a retry, a resync).
  *
- * A *unit* is what is written and removed as one: an upstream, a host, a split, a route that acts or a name's certificate. Its keys all
- * start with its name:
+ * A *unit* is what is written and removed as one: an upstream, a host, a split, a route that acts
+ * or a name's certificate. Its keys all start with its name:
  *
  * | unit | name | its record, after the digest | slots |
  * |---|---|---|---|
@@ -26,12 +27,14 @@
  * | `#<bucket>` | names of the units in this bucket of the index, a line each |
  * | `!` | `<epoch> <revision> <1 when whole, 0 while a resync is under way>` |
  *
- * A slot's value is a SID (32 hex digits); or, shared by few peers, `*` and for each of them a threshold of 3 digits and
- * its SID: the first whose threshold is above the drawn share (0 to 999) serves, and the last one's threshold is `999`,
- * which always matches; or, shared by many, `#<cells>`: cell number floor(share * cells / 1000) serves.
- * With `!`, the number of a trial of one digit, and a SID before it, one request is to try that SID; the others go by the rest.
- * With `$` before it, a split's slot says only which upstream is asked, by one of its SIDs; that one's rules choose. An upstream
- * whose record has no rules that choose, and whose slots are not there, has no peer that is up.
+ * A slot's value is a SID (32 hex digits); or, shared by few peers, `*` and for each of them a
+ * threshold of 3 digits and its SID: the first whose threshold is above the drawn share (0 to
+ * 999) serves, and the last one's threshold is `999`, which always matches; or, shared by many,
+ * `#<cells>`: cell number floor(share * cells / 1000) serves. With `!`, the number of a trial of
+ * one digit, and a SID before it, one request is to try that SID; the others go by the rest. With
+ * `$` before it, a split's slot says only which upstream is asked, by one of its SIDs; that one's
+ * rules choose. An upstream whose record has no rules that choose, and whose slots are not there,
+ * has no peer that is up.
  */
 import { Mark } from './mark.js'
 import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from './zones.js'
@@ -46,7 +49,10 @@ export const SHARE_LENGTH = 35
 /** Length of `<digest> ` before a unit's record. */
 export const DIGEST_LENGTH = 9
 
-/** Flags of a peer line: `u` up, `e` ejected: for when nobody else is left, `d` draining or down; then `p` in the pool, `a` reached by address. */
+/**
+ * Flags of a peer line: `u` up, `e` ejected: for when nobody else is left, `d` draining or down;
+ * then `p` in the pool, `a` reached by address.
+ */
 export interface PeerLine {
   sid: string
   address: string
@@ -103,7 +109,9 @@ export function parsePeer(line: string): PeerLine {
   }
 }
 
-/** The upstream of a unit that is one, or some of its instances: `:web.0123456789abcdef` → `web`. */
+/**
+ * The upstream of a unit that is one, or some of its instances: `:web.0123456789abcdef` → `web`.
+ */
 export function upstreamOf(unit: string): string {
   const dot = unit.indexOf('.')
   return unit.slice(1, dot < 0 ? unit.length : dot)
@@ -164,14 +172,19 @@ export function cellsOf(text: string): number {
 }
 
 /**
- * A delta as its sender prints it: its counts, then what it may write, `[[":web/0","…"],[":web#1",null]]`. One look at the text of all of
- * them, for a look at each field would take a worker longer than the writes. First slots and cells, whose values are SIDs; then certificates, in PEM; then
- * all other keys, with printable text, line feeds and tabs. Nothing here matches in two ways, so what does not match is found out in one pass.
+ * A delta as its sender prints it: its counts, then what it may write,
+ * `[[":web/0","…"],[":web#1",null]]`. One look at the text of all of them, for a look at each
+ * field would take a worker longer than the writes. First slots and cells, whose values are SIDs;
+ * then certificates, in PEM; then all other keys, with printable text, line feeds and tabs.
+ * Nothing here matches in two ways, so what does not match is found out in one pass.
  */
 const DELTA =
   /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
 
-/** Whether `text` is a delta of sets and deletes of keys of the table (the state record is none) whose values fit their keys, but for their length. */
+/**
+ * Whether `text` is a delta of sets and deletes of keys of the table (the state record is none)
+ * whose values fit their keys, but for their length.
+ */
 export function isDeltaText(text: string): boolean {
   return DELTA.test(text)
 }

@@ -2,25 +2,36 @@
 
 /** Shared dict (string) that holds the table. */
 export const TABLE_ZONE = 'sluice_table'
-/** Shared dict (number) that counts what `limit_conn` does not: requests that the hop sends, per peer and worker. */
+/**
+ * Shared dict (number) that counts what `limit_conn` does not: requests that the hop sends, per
+ * peer and worker.
+ */
 export const ACTIVE_ZONE = 'sluice_active'
 /**
- * Shared dict (number) of what policies need: `c<sid>` and `c<sid>/<pid>` in flight, `t<sid>` and `a<sid>` mean time and when it was
- * taken, `i<unit>` turns of roundRobin, `b<unit>` what is left of a retry budget, `n<sid>` `e<sid>` `m<sid>` answers, errors and
- * milliseconds, `?<number><sid>` when somebody took a trial.
+ * Shared dict (number) of what policies need: `c<sid>` and `c<sid>/<pid>` in flight, `t<sid>` and
+ * `a<sid>` mean time and when it was taken, `i<unit>` turns of roundRobin, `b<unit>` what is left
+ * of a retry budget, `n<sid>` `e<sid>` `m<sid>` answers, errors and milliseconds,
+ * `?<number><sid>` when somebody took a trial.
  */
 export const LOAD_ZONE = 'sluice_load'
 /**
- * Shared dict (string) of the last EVENTS failures, in a ring: `<number % EVENTS>` → `<number>f<sid>` or, for a trial,
- * `<number>t<sid>` when a request took it and `<number>p<sid>` when that passed.
+ * Shared dict (string) of the last EVENTS failures, in a ring: `<number % EVENTS>` →
+ * `<number>f<sid>` or, for a trial, `<number>t<sid>` when a request took it and `<number>p<sid>`
+ * when that passed.
  */
 export const EVENT_ZONE = 'sluice_event'
 export const EVENTS = 1024
 /** Key in the counter zone: how many events there were. */
 export const EVENT_COUNT = 'events'
-/** Shared dict (number) of event counters: `noRoute`, `noPeer`, `full`, `retried`, `fallback`, `failed`. */
+/**
+ * Shared dict (number) of event counters: `noRoute`, `noPeer`, `full`, `retried`, `fallback`,
+ * `failed`.
+ */
 export const COUNTER_ZONE = 'sluice_counter'
-/** The same in stream{}, which shares none with http{}; and `handed`, what one of its servers tells the next of a connection. */
+/**
+ * The same in stream{}, which shares none with http{}; and `handed`, what one of its servers
+ * tells the next of a connection.
+ */
 export const STREAM_ZONES = {
   table: 'sluice_stream_table',
   active: 'sluice_stream_active',
@@ -30,8 +41,9 @@ export const STREAM_ZONES = {
   handed: 'sluice_stream_handed',
 }
 /**
- * What stands before a name that TLS is passed through for, in the table of stream{}: `tls*app.example.com` at the HTTPS port,
- * `9100*app.example.com` at a port of its own; there `9100*` alone says that the port has names.
+ * What stands before a name that TLS is passed through for, in the table of stream{}:
+ * `tls*app.example.com` at the HTTPS port, `9100*app.example.com` at a port of its own; there
+ * `9100*` alone says that the port has names.
  */
 export const SNI_PREFIX = 'tls*'
 /** In the fallback of stream{}: what nobody may serve. */
@@ -40,7 +52,10 @@ export const NOBODY = '-'
 export const CONNECTION_ZONE = 'sluice_connection'
 /** The upstream{} that holds every peer, reached by SID. */
 export const POOL = 'sluice_pool'
-/** A wide pool is as many upstream{}s as this, `sluice_pool_0` and so on; which of them has a peer follows from its SID. */
+/**
+ * A wide pool is as many upstream{}s as this, `sluice_pool_0` and so on; which of them has a peer
+ * follows from its SID.
+ */
 export const POOL_SHARDS = 16
 /** The upstream{} of the hop alone. */
 export const HOP = 'sluice_hop'
@@ -52,20 +67,32 @@ export const PICK_HEADER = 'X-Sluice-Pick'
 export const PATIENT = 'patient'
 /** Where a front goes on that has none. */
 export const PATIENT_LOCATION = '@sluice_patient'
-/** The header by which the hop tells the front's access log where a request went: `<upstream> <instance> <tries>`, and `!` where Sluice itself answered. */
+/**
+ * The header by which the hop tells the front's access log where a request went:
+ * `<upstream> <instance> <tries>`, and `!` where Sluice itself answered.
+ */
 export const PEER_HEADER = 'X-Sluice-Peer'
 
 /** nginx draws a number below this for each request (`split_clients`, 2 % each). */
 export const SLOTS = 50
-/** nginx draws a second number below this when a slot is shared by several peers (`split_clients`, 0.1 % each). */
+/**
+ * nginx draws a second number below this when a slot is shared by several peers (`split_clients`,
+ * 0.1 % each).
+ */
 export const SHARES = 1000
-/** A slot shared by at most this many peers holds them in its value; one shared by more has a key for each share. */
+/**
+ * A slot shared by at most this many peers holds them in its value; one shared by more has a key
+ * for each share.
+ */
 export const INLINE_PEERS = 16
 /** Peers in one peer bucket, on average, at most. */
 export const BUCKET_PEERS = 16
 /** Buckets of the index of units. */
 export const INDEX_BUCKETS = 256
-/** Hosts that get slots of their own, so that a request for them reads one key. Further hosts cost a second read. */
+/**
+ * Hosts that get slots of their own, so that a request for them reads one key. Further hosts cost
+ * a second read.
+ */
 export const FAST_HOSTS = 1000
 
 /** A record's value is never longer than this. */

@@ -1,4 +1,7 @@
-/** What the admin endpoint accepts and how it answers. Every refusal is a Rejection with the status of its code. */
+/**
+ * What the admin endpoint accepts and how it answers. Every refusal is a Rejection with the
+ * status of its code.
+ */
 import { CODES } from '../../contract/codes.js'
 import type { Code } from '../../contract/codes.js'
 import type { Checked } from '../../contract/guard/checked.js'
@@ -14,13 +17,19 @@ export function answerOk(body: unknown): AdminAnswer {
   return { status: 200, body: JSON.stringify(body) }
 }
 
-/** `more` is what helps the controller to go on: the field that is wrong, or the state that is there. */
+/**
+ * `more` is what helps the controller to go on: the field that is wrong, or the state that is
+ * there.
+ */
 export function reject(code: Code, message: string, more: Partial<Rejection>): AdminAnswer {
   const rejection = Object.assign({ code: code, message: message }, more)
   return { status: CODES[code].status, body: JSON.stringify(rejection) }
 }
 
-/** Runs a call. Whatever goes wrong in it is an answer too; what it wrote until then is its own affair. */
+/**
+ * Runs a call. Whatever goes wrong in it is an answer too; what it wrote until then is its own
+ * affair.
+ */
 export function guarded(call: () => AdminAnswer): AdminAnswer {
   try {
     return call()

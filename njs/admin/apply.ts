@@ -22,8 +22,9 @@ export function readState(table: Dict): TableState {
 }
 
 /**
- * A full zone refuses even to replace a value by one of the same size, because it makes the new one first. The state
- * must still go on when a delta only deletes, so here the old one makes room.
+ * A full zone refuses even to replace a value by one of the same size, because it makes the new
+ * one first. The state must still go on when a delta only deletes, so here the old one makes
+ * room.
  */
 function writeState(table: Dict, state: TableState): void {
   const text = printState(state)
@@ -92,13 +93,17 @@ function fullMessage(table: Dict): string {
   )
 }
 
-/** Whether it can be counted on that `operations` find room even where none of them frees any: a page each for a key and its value. */
+/**
+ * Whether it can be counted on that `operations` find room even where none of them frees any: a
+ * page each for a key and its value.
+ */
 function isRoomy(table: Dict, operations: Operation[]): boolean {
   return table.freeSpace() > (operations.length + 1) * 2 * PAGE
 }
 
 function write(table: Dict, operations: Operation[], state: TableState): Applied {
-  // To read what was there costs a worker as much as to write; so that is done only where it may be needed.
+  // To read what was there costs a worker as much as to write; so that is done only where it may
+  // be needed.
   const saved: Saved | null = isRoomy(table, operations) ? null : []
   try {
     for (let i = 0; i < operations.length; i++) {
@@ -111,7 +116,8 @@ function write(table: Dict, operations: Operation[], state: TableState): Applied
     writeState(table, state)
     return { ok: true, state: state }
   } catch (error) {
-    // Where nothing was saved: a long value wants pages side by side, which a roomy zone may lack too.
+    // Where nothing was saved: a long value wants pages side by side, which a roomy zone may lack
+    // too.
     if (saved === null || !undo(table, saved)) {
       const before = readState(table)
       // Revision 0 is nobody's: the controller has to compare and write it all again.
@@ -125,8 +131,9 @@ function write(table: Dict, operations: Operation[], state: TableState): Applied
 }
 
 /**
- * Takes the gateway over for a new epoch. The table stays and serves; its revision is 0 until the new owner has compared
- * it, because revisions of another run may be above all that this one will ever count.
+ * Takes the gateway over for a new epoch. The table stays and serves; its revision is 0 until the
+ * new owner has compared it, because revisions of another run may be above all that this one will
+ * ever count.
  */
 export function applyClaim(table: Dict, claim: Claim): Applied {
   const state = readState(table)

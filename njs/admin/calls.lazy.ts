@@ -1,4 +1,7 @@
-/** The admin endpoint's calls but `/delta` and `/probe`. The build (scripts/build.mjs) puts all of them inside `rest`. */
+/**
+ * The admin endpoint's calls but `/delta` and `/probe`. The build (scripts/build.mjs) puts all of
+ * them inside `rest`.
+ */
 import {
   parseActive,
   parseAnswers,
@@ -76,7 +79,8 @@ function active(r: NginxHTTPRequest): void {
   post(r, () =>
     withBody(r.headersIn['Content-Type'], r.requestText, parseActive, (body) => {
       const workers = workerPids(nginxMasterPid())
-      // A worker that started after the controller had looked is not dead; and where none can be seen, none is known dead.
+      // A worker that started after the controller had looked is not dead; and where none can be
+      // seen, none is known dead.
       if (workers.length > 0) {
         dropDead(zones.sluice_active, workers.concat(body.pids, [process.pid]))
       }

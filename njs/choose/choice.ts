@@ -38,13 +38,19 @@ export interface Draw {
   arm?: ChosenArm
 }
 
-/** What the slot says: a peer, or only which upstream's rules choose. Both '' when it says nothing. */
+/**
+ * What the slot says: a peer, or only which upstream's rules choose. Both '' when it says
+ * nothing.
+ */
 export interface Preferred {
   upstream: string
   sid: string
 }
 
-/** More than this are read only where nearly all of a huge upstream is down; a worker must not be held for long. */
+/**
+ * More than this are read only where nearly all of a huge upstream is down; a worker must not be
+ * held for long.
+ */
 const MOST_BUCKETS = 64
 
 function usable(table: Dict, upstream: string, sid: string, tried: string): PeerChoice | null {
@@ -56,8 +62,8 @@ function usable(table: Dict, upstream: string, sid: string, tried: string): Peer
 }
 
 /**
- * Slots are visited in the scattered order of a full-period generator: in plain order, all that a dead peer leaves would
- * go to the one whose slots come next.
+ * Slots are visited in the scattered order of a full-period generator: in plain order, all that a
+ * dead peer leaves would go to the one whose slots come next.
  */
 function fromSlots(table: Dict, upstream: string, share: number, tried: string): PeerChoice | null {
   let slot = share % SLOTS
@@ -74,7 +80,10 @@ function fromSlots(table: Dict, upstream: string, share: number, tried: string):
   return null
 }
 
-/** What `look` finds first in the upstream's lines of peers, bucket by bucket from a drawn one; null when it finds nothing. */
+/**
+ * What `look` finds first in the upstream's lines of peers, bucket by bucket from a drawn one;
+ * null when it finds nothing.
+ */
 function inBuckets<T>(
   table: Dict,
   upstream: string,
@@ -162,7 +171,10 @@ function fromUpstream(
   )
 }
 
-/** Whether anybody of the unit is up beyond `tried`. Says nothing about who would be next, and takes no turn. */
+/**
+ * Whether anybody of the unit is up beyond `tried`. Says nothing about who would be next, and
+ * takes no turn.
+ */
 export function isAnotherUp(table: Dict, draw: Draw, tried: string): boolean {
   return upstreamsOf(table, draw.unit).some((upstream) => {
     const isUpIn = (lines: string): true | null => (hasUp(lines, tried) ? true : null)
@@ -226,9 +238,10 @@ export function trialOf(ground: ChoiceContext, draw: Draw): string {
 }
 
 /**
- * The next peer: the one that is wished for if it is up and was not tried, then others of the same upstream by its policy, and
- * only then those of the other upstreams of a split. Those that were ejected are asked only where nobody else is up: who is full will
- * have room again. `tried` holds SIDs, apart from each other by spaces. null when none is left.
+ * The next peer: the one that is wished for if it is up and was not tried, then others of the
+ * same upstream by its policy, and only then those of the other upstreams of a split. Those that
+ * were ejected are asked only where nobody else is up: who is full will have room again. `tried`
+ * holds SIDs, apart from each other by spaces. null when none is left.
  */
 export function choose(
   ground: ChoiceContext,

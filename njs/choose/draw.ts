@@ -26,7 +26,10 @@ export function drawFor(table: Dict, asked: Asked, key: string): Draw {
   return draw
 }
 
-/** Who serves what the route `&docs` does not answer itself, '' for nobody; other units serve themselves. */
+/**
+ * Who serves what the route `&docs` does not answer itself, '' for nobody; other units serve
+ * themselves.
+ */
 function servingUnit(table: Dict, unit: string): string {
   const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
   if (record === undefined) {

@@ -1,4 +1,6 @@
-/** Which upstream of a split a request is for. Put inside `arms` by the build (scripts/build.mjs). */
+/**
+ * Which upstream of a split a request is for.
+ */
 import { isMet } from '../../contract/table/condition.js'
 import { drawnOf, armFor, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
 import type { Forced, StickRule, SplitRecord } from '../../contract/table/split-record.js'
@@ -51,8 +53,9 @@ function armByStick(asked: Asked, split: SplitRecord, stick: StickRule): ChosenA
 }
 
 /**
- * Of a split without slots. A condition that holds comes first, then a session, then what the client is known by, then a draw. The
- * request that is given a cookie already goes where the cookie will lead.
+ * Of a split without slots. A condition that holds comes first, then a session, then what the
+ * client is known by, then a draw. The request that is given a cookie already goes where the
+ * cookie will lead.
  */
 function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: number): ChosenArm {
   const record = table.get(unit)

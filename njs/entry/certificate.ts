@@ -1,6 +1,6 @@
 /**
- * `$sluice_certificate`: what a TLS client is shown, chain and key in one text. A module of its own, imported only in the
- * servers that speak TLS, so that others do not pay for it.
+ * `$sluice_certificate`: what a TLS client is shown, chain and key in one text. A module of its
+ * own, imported only in the servers that speak TLS, so that others do not pay for it.
  */
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
@@ -24,8 +24,8 @@ function find(table: Dict, asked: string | undefined): string | undefined {
 }
 
 /**
- * From the table; where that cannot say, for nginx was started and nobody has filled it yet, what the fallback keeps; else this
- * home's own. Never throws.
+ * From the table; where that cannot say, for nginx was started and nobody has filled it yet, what
+ * the fallback keeps; else this home's own. Never throws.
  */
 function certificate(r: NginxHTTPRequest): string {
   const v = r.variables

@@ -1,6 +1,7 @@
 /**
- * The front: what runs for every request. On the njs engine all of a module's top level runs again for each of them, and a
- * property of what it exports costs as much as the dict's `get`; so one function stands here, and `rare` holds the others.
+ * The front: what runs for every request. On the njs engine all of a module's top level runs
+ * again for each of them, and a property of what it exports costs as much as the dict's `get`; so
+ * one function stands here, and `rare` holds the others.
  */
 import { Mark } from '../../contract/table/mark.js'
 import { SHARE_LENGTH } from '../../contract/table/table.js'

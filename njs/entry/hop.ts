@@ -1,7 +1,8 @@
 /**
- * The hop: a server on a unix socket of the same nginx, to which the front's native rules hand what the pool did not
- * serve. It tries other peers by address, or says why there is none. Where nginx has no pool, each request comes here; so the plain
- * ones, nearly all of them, are served by what stands here, and `rest` holds the other functions (scripts/build.mjs).
+ * The hop: a server on a unix socket of the same nginx, to which the front's native rules hand
+ * what the pool did not serve. It tries other peers by address, or says why there is none. Where
+ * nginx has no pool, each request comes here; so the plain ones, nearly all of them, are served
+ * by what stands here, and `rest` holds the other functions (scripts/build.mjs).
  */
 import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
@@ -14,7 +15,9 @@ import { drawSid, findUnit } from '../table/lookup.js'
 /** `:web`, then a peer's line without a session's name. */
 const PLAIN_PARTS = 5
 
-/** The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at. */
+/**
+ * The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at.
+ */
 function plainLine(r: NginxHTTPRequest, key: string): string {
   const table = zones.sluice_table
   const unit = findUnit(table, key, r)
@@ -35,7 +38,10 @@ function plainLine(r: NginxHTTPRequest, key: string): string {
   return line === '' ? '' : unit + ' ' + line
 }
 
-/** The same as `rest` would do: nothing was tried yet, there are no rules, and the first line found is up. '' for anything else. */
+/**
+ * The same as `rest` would do: nothing was tried yet, there are no rules, and the first line
+ * found is up. '' for anything else.
+ */
 function plainPeer(r: NginxHTTPRequest): string {
   const v = r.variables
   const pick = v.http_x_sluice_pick as string
@@ -54,7 +60,10 @@ function plainPeer(r: NginxHTTPRequest): string {
   return parts[2] as string
 }
 
-/** `$sluice_first`: the address to try first; '' when `$sluice_location` names a location that goes on instead. */
+/**
+ * `$sluice_first`: the address to try first; '' when `$sluice_location` names a location that
+ * goes on instead.
+ */
 function first(r: NginxHTTPRequest): string {
   let address = ''
   try {

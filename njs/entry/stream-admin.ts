@@ -1,6 +1,7 @@
 /**
- * The admin endpoint of stream{}: the calls of entry/admin.ts over a table of its own. nginx speaks no HTTP here, so this does, as
- * much of it as the controller needs: requests with a length, one after the other.
+ * The admin endpoint of stream{}: the calls of entry/admin.ts over a table of its own. nginx
+ * speaks no HTTP here, so this does, as much of it as the controller needs: requests with a
+ * length, one after the other.
  */
 import { MAX_BODY_BYTES } from '../../contract/table/zones.js'
 import { reject } from '../admin/answers.js'
@@ -24,7 +25,10 @@ const OWN: { [call: string]: (r: NginxHTTPRequest) => void } = {
   probe: admin.probe,
 }
 const MOST_HEAD_BYTES = 16384
-/** Longer than any answer takes. Then the controller connects anew, and a worker that is to end is left alone. */
+/**
+ * Longer than any answer takes. Then the controller connects anew, and a worker that is to end is
+ * left alone.
+ */
 const MOST_AGE_MS = 10000
 
 function parseArgs(query: string): { [name: string]: string } {
@@ -38,7 +42,10 @@ function parseArgs(query: string): { [name: string]: string } {
   return args
 }
 
-/** The head of the request that `text` begins with; null while it is not all here. Throws when it is none. */
+/**
+ * The head of the request that `text` begins with; null while it is not all here. Throws when it
+ * is none.
+ */
 function parseHead(text: string): Head | null {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0 && text.length < MOST_HEAD_BYTES) {
@@ -114,7 +121,9 @@ function answerOne(s: NginxStreamRequest, head: Head, body: string, isLast: bool
   }
 }
 
-/** Takes the bytes of a connection as they come, and answers. Nothing of them goes on to anybody. */
+/**
+ * Takes the bytes of a connection as they come, and answers. Nothing of them goes on to anybody.
+ */
 function serve(s: NginxStreamRequest): void {
   const sinceMs = Date.now()
   let held: Buffer[] = []

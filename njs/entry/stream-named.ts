@@ -1,6 +1,6 @@
 /**
- * A connection to a port that has names, which another server handed on: which of them the client asks for. A module of its own, so that
- * connections without names do not pay for it.
+ * A connection to a port that has names, which another server handed on: which of them the client
+ * asks for. A module of its own, so that connections without names do not pay for it.
  */
 import { whenNamed } from '../stream/read-sni.js'
 import { zones } from '../memory/dict.js'

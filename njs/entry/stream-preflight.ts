@@ -1,4 +1,7 @@
-/** The server of stream{} that connects to a peer for the hop: a module of its own, because each VM makes all that is in its modules. */
+/**
+ * The server of stream{} that connects to a peer for the hop: a module of its own, because each
+ * VM makes all that is in its modules.
+ */
 
 /** The server that asks: whom, stands in the request that the hop sends. */
 function asked(s: NginxStreamRequest): void {
@@ -13,8 +16,9 @@ function asked(s: NginxStreamRequest): void {
 }
 
 /**
- * The peer took the connection. Nothing is sent to it, and what it says by itself is nobody's; but one that greets and leaves at once is
- * gone before nginx looks at what the hop sent, so whichever comes first tells.
+ * The peer took the connection. Nothing is sent to it, and what it says by itself is nobody's;
+ * but one that greets and leaves at once is gone before nginx looks at what the hop sent, so
+ * whichever comes first tells.
  */
 function answered(s: NginxStreamRequest): void {
   let isAnswered = false

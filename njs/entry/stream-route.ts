@@ -1,6 +1,7 @@
 /**
- * To which server a connection is handed on: the name of its socket. A module of its own, imported only in the servers that ask, because
- * each of their connections pays for all of what is imported there.
+ * To which server a connection is handed on: the name of its socket. A module of its own,
+ * imported only in the servers that ask, because each of their connections pays for all of what
+ * is imported there.
  */
 import { SNI_PREFIX } from '../../contract/table/zones.js'
 import { zones } from '../memory/dict.js'

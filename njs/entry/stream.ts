@@ -3,7 +3,10 @@ import { zones } from '../memory/dict.js'
 import { allowPlain } from '../stream/plain.js'
 import { streamRare } from '../stream/rare.lazy.js'
 
-/** Before anything of the client's is read; where a port has names, what the client says comes first (`named`). */
+/**
+ * Before anything of the client's is read; where a port has names, what the client says comes
+ * first (`named`).
+ */
 function pick(s: NginxStreamRequest): void {
   const v = s.variables
   const key = v.sluice_key as string

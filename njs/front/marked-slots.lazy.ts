@@ -1,4 +1,7 @@
-/** Slots that name no peer alone: one that asks for a trial, or a split's that says whose rules choose. Put inside `marked` by the build. */
+/**
+ * Slots that name no peer alone: one that asks for a trial, or a split's that says whose rules
+ * choose.
+ */
 import { parseSlot } from '../../contract/table/table.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import { whoIs } from '../choose/choice.js'

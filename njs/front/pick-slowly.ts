@@ -1,4 +1,7 @@
-/** What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an upstream with rules. */
+/**
+ * What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an
+ * upstream with rules.
+ */
 import { Mark } from '../../contract/table/mark.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'

@@ -1,11 +1,14 @@
-/** What the front seldom needs, or only once its answer is there. Put inside `rare` by the build (scripts/build.mjs). */
+/**
+ * What the front seldom needs, or only once its answer is there.
+ */
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.js'
 import { recheckAndLog } from './recheck-and-log.lazy.js'
 
 /**
- * The SID for a request for whose key the table has `value`, which is no SID; '' where it has nothing. Without a value, what
- * nginx asks for itself: `$sluice_recheck` and `$sluice_log`. Never throws.
+ * The SID for a request for whose key the table has `value`, which is no SID; '' where it has
+ * nothing. Without a value, what nginx asks for itself: `$sluice_recheck` and `$sluice_log`.
+ * Never throws.
  */
 export function frontRare(r: NginxHTTPRequest, value?: string): string {
   if (value === undefined) {

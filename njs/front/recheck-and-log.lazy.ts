@@ -15,8 +15,9 @@ function fail(what: string, error: unknown, r: NginxHTTPRequest): void {
 }
 
 /**
- * Forgets `$sluice_sid` when the upstream has lost that peer while the request's body came. The address may be another
- * upstream's by now; without a SID the hop decides anew. One that drains since may finish what came before.
+ * Forgets `$sluice_sid` when the upstream has lost that peer while the request's body came. The
+ * address may be another upstream's by now; without a SID the hop decides anew. One that drains
+ * since may finish what came before.
  */
 function recheck(r: NginxHTTPRequest): void {
   const v = r.variables
@@ -34,9 +35,10 @@ function recheck(r: NginxHTTPRequest): void {
 }
 
 /**
- * `$sluice_recheck`, whose text is dropped, and `$sluice_log`, `<upstream> <instance> <tries>`: one function for both, because
- * a second one would cost every request. Before anybody was asked there is nothing to report, and afterwards nothing to
- * check; before limit_conn counted, there is no pick. Never throws.
+ * `$sluice_recheck`, whose text is dropped, and `$sluice_log`, `<upstream> <instance> <tries>`:
+ * one function for both, because a second one would cost every request. Before anybody was asked
+ * there is nothing to report, and afterwards nothing to check; before limit_conn counted, there
+ * is no pick. Never throws.
  */
 function recheckOrReport(r: NginxHTTPRequest): string {
   const v = r.variables

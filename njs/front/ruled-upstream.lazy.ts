@@ -1,4 +1,6 @@
-/** The pick of an upstream whose rules choose. Put inside `ruled` by the build (scripts/build.mjs). */
+/**
+ * The pick of an upstream whose rules choose.
+ */
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { trialAndMeasure } from './trial-and-measure.lazy.js'
@@ -15,7 +17,8 @@ function needsHop(rules: Rules, session: ListEntry | null): boolean {
   if (isForHop(rules) || (rules.measured && njs.version_number < ASKS_AT_EXIT)) {
     return true
   }
-  // Only the hop can add a cookie to the answer without getting in the way of the user's own headers.
+  // Only the hop can add a cookie to the answer without getting in the way of the user's own
+  // headers.
   return session === null && rules.sticky.indexOf('cookie:') === 0
 }
 

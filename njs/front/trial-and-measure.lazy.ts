@@ -1,4 +1,6 @@
-/** What few upstreams with rules need of the front. Put inside `frontSeldom` by the build (scripts/build.mjs). */
+/**
+ * What few upstreams with rules need of the front.
+ */
 import type { NumberDict } from '../memory/dict.js'
 import type { FrontRequest } from './request.js'
 import { onExit } from '../memory/on-exit.js'
@@ -11,12 +13,17 @@ export interface TrialAndMeasure {
   earnTry: typeof earnTry
 }
 
-/** A trial may fail, so it goes to the hop, which tries another then; and it is one of what may be sent twice. */
+/**
+ * A trial may fail, so it goes to the hop, which tries another then; and it is one of what may be
+ * sent twice.
+ */
 function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
   return (r.method === 'GET' || r.method === 'HEAD') && isTrialOpen(load, trial, Date.now())
 }
 
-/** Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. */
+/**
+ * Counts what the peer answered, unless the hop did: its address is a path, and it counts itself.
+ */
 function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
   onExit(() => {
     const v = r.variables

@@ -24,8 +24,9 @@ export interface RequestLines {
 }
 
 /**
- * nginx sets headers by names that its configuration knows, so here they are lines of text within one that it does. Only
- * where the client sent what is to be replaced all of its headers are written anew; bytes in them that are no UTF-8 are lost.
+ * nginx sets headers by names that its configuration knows, so here they are lines of text within
+ * one that it does. Only where the client sent what is to be replaced all of its headers are
+ * written anew; bytes in them that are no UTF-8 are lost.
  */
 export function requestLines(
   edits: HeaderEdits,

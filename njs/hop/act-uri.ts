@@ -8,15 +8,19 @@ function decode(text: string): string {
   })
 }
 
-/** How many bytes of a target are its path: a query and, where a client sends one, a fragment follow. */
+/**
+ * How many bytes of a target are its path: a query and, where a client sends one, a fragment
+ * follow.
+ */
 function pathLength(target: string): number {
   const end = target.search(/[?#]/)
   return end < 0 ? target.length : end
 }
 
 /**
- * How many of these parts of a path, which lay between slashes, make `prefix` as nginx reads them (`%61`, `.`, `..` and `//`
- * resolved), and with what follows never leave it again. -1 when none do.
+ * How many of these parts of a path, which lay between slashes, make `prefix` as nginx reads them
+ * (`%61`, `.`, `..` and `//` resolved), and with what follows never leave it again. -1 when none
+ * do.
  */
 function partsOfPrefix(parts: string[], prefix: string): number {
   const stack: string[] = []
@@ -67,7 +71,9 @@ function join(prefix: string, rest: string): string {
   return joined.charAt(0) === '/' ? joined : '/' + joined
 }
 
-/** The path and query that the upstream is asked for. Throws when `target` is not under `prefix`. */
+/**
+ * The path and query that the upstream is asked for. Throws when `target` is not under `prefix`.
+ */
 export function rewriteTarget(target: string, prefix: string, rewrite: Rewrite): string {
   const to = rewrite.replacePrefix === undefined ? '/' : rewrite.replacePrefix
   return join(to, afterPrefix(target, prefix))

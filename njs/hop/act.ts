@@ -1,6 +1,7 @@
 /**
- * What the hop does for a route that acts: it answers by itself, or passes the request on to the hop once more, changed, in the
- * name of the unit that serves it. So tries, sessions and trials are the same as without.
+ * What the hop does for a route that acts: it answers by itself, or passes the request on to the
+ * hop once more, changed, in the name of the unit that serves it. So tries, sessions and trials
+ * are the same as without.
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { parseActionRecord } from '../../contract/record/route-action.js'
@@ -38,7 +39,10 @@ function recordOf(r: NginxHTTPRequest): ActionRecord | null {
   return record === undefined ? null : parseActionRecord(record.slice(DIGEST_LENGTH))
 }
 
-/** The path and query as they came, where bytes that are no UTF-8 would not outlive their way through text. */
+/**
+ * The path and query as they came, where bytes that are no UTF-8 would not outlive their way
+ * through text.
+ */
 function targetOf(r: NginxHTTPRequest): string {
   const text = r.variables.request_uri as string
   if (text.indexOf('\ufffd') < 0) {
@@ -83,7 +87,9 @@ function refusalReply(r: NginxHTTPRequest, code: Code): Reply {
   return { status: page.status, headers: { 'Content-Type': page.contentType }, body: page.body }
 }
 
-/** The front has read the body, so it has a length, unless it was told to pass it on as it comes. */
+/**
+ * The front has read the body, so it has a length, unless it was told to pass it on as it comes.
+ */
 function bodyReply(r: NginxHTTPRequest, most: number | undefined): Reply | null {
   const v = r.variables
   if (most === undefined) {
@@ -107,7 +113,10 @@ function patienceReply(r: NginxHTTPRequest, action: RouteAction): Reply | null {
       }
 }
 
-/** The field of a route that nginx cannot do with a call, whose headers are no text and whose body is never held back. */
+/**
+ * The field of a route that nginx cannot do with a call, whose headers are no text and whose body
+ * is never held back.
+ */
 function unfitForGrpc(action: RouteAction): string | undefined {
   const unfit: Array<keyof RouteAction> = ['redirect', 'requestHeaders', 'maxBodyBytes', 'mirror']
   const found = unfit.filter((field) => action[field] !== undefined)[0]
@@ -143,7 +152,10 @@ function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
   return known.target === '-' ? null : bodyReply(r, action.maxBodyBytes) || patienceReply(r, action)
 }
 
-/** The arm of a split is chosen by what the client sent, so before any of that is changed; behind its name stands the arm's. */
+/**
+ * The arm of a split is chosen by what the client sent, so before any of that is changed; behind
+ * its name stands the arm's.
+ */
 function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
   const v = r.variables
   const table = zones.sluice_table
@@ -155,7 +167,10 @@ function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
   return target + arm.upstream
 }
 
-/** The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep byte for byte. */
+/**
+ * The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep
+ * byte for byte.
+ */
 function passCallOn(r: NginxHTTPRequest, known: ActionRecord): string {
   const v = r.variables
   const action = known.action

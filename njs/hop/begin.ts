@@ -66,7 +66,10 @@ export function misfitOf(r: NginxHTTPRequest, choice: PeerChoice): Refusal | '' 
       : ''
 }
 
-/** What locations for a peer of these rules end in: `_h2` speaks HTTP/2, `_tls` and `_tls_any` TLS (nginx/hop-conf.ts). */
+/**
+ * What locations for a peer of these rules end in: `_h2` speaks HTTP/2, `_tls` and `_tls_any` TLS
+ * (nginx/hop-conf.ts).
+ */
 function locationSuffix(rules: Rules | null): string {
   if (rules === null) {
     return ''
@@ -75,7 +78,10 @@ function locationSuffix(rules: Rules | null): string {
   return (rules.protocol === 'h2' ? '_h2' : '') + tls
 }
 
-/** Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not there: the peer would take us for somebody else. */
+/**
+ * Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not
+ * there: the peer would take us for somebody else.
+ */
 function setTls(v: NginxHTTPRequest['variables'], tls: string): void {
   const parts = tls.split(':')
   v.sluice_tls_name = parts[1]
@@ -103,7 +109,10 @@ function isWorthAsking(
   return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
 }
 
-/** The location of the next try: one that looks at the answer's status only while yet another try would be possible. */
+/**
+ * The location of the next try: one that looks at the answer's status only while yet another try
+ * would be possible.
+ */
 function locationFor(
   r: NginxHTTPRequest,
   choice: PeerChoice,
@@ -132,7 +141,8 @@ export function settle(r: NginxHTTPRequest, first: PeerChoice, tried: string): S
   while (choice !== null && left > 0 && !claim(r, choice)) {
     left--
     choice = anotherChoice(hopContext(r), r, '', tried + ' ' + choice.peer.sid, left)
-    // Whose last place was taken is up all the same: it is not the time for those that were ejected.
+    // Whose last place was taken is up all the same: it is not the time for those that were
+    // ejected.
     choice = choice !== null && choice.peer.ejected ? null : choice
   }
   if (choice === null || left === 0) {
@@ -153,7 +163,10 @@ export function settle(r: NginxHTTPRequest, first: PeerChoice, tried: string): S
   return { upstream: choice.upstream, rules: rules }
 }
 
-/** Whether the first try here may be made: a second one by what nginx itself has made has to be paid for. */
+/**
+ * Whether the first try here may be made: a second one by what nginx itself has made has to be
+ * paid for.
+ */
 function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boolean {
   const rules = settled.rules
   if (rules === null || rules.budgetPercent === 0) {

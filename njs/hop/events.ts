@@ -39,7 +39,10 @@ export function emitFailedTry(r: NginxHTTPRequest): void {
   }
 }
 
-/** `$sluice_measured`, when an answer begins and somebody waits for how it is: a trial, or a policy that measures. */
+/**
+ * `$sluice_measured`, when an answer begins and somebody waits for how it is: a trial, or a
+ * policy that measures.
+ */
 export function measureAnswer(r: NginxHTTPRequest): string {
   const v = r.variables
   try {

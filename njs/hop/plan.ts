@@ -21,7 +21,9 @@ export type HopPlan =
   | { does: 'fallback'; upstream: string }
   | { does: 'refuse'; code: Refusal; name: string; tried: string }
 
-/** `@app.example.com/7 0123…` → its parts. A key may hold anything but a SID never holds a space. */
+/**
+ * `@app.example.com/7 0123…` → its parts. A key may hold anything but a SID never holds a space.
+ */
 export function parsePick(header: string | undefined): Picked {
   const text = header === undefined ? '' : header
   const space = text.lastIndexOf(' ')
@@ -41,7 +43,10 @@ function unknown(table: Dict, picked: Picked, unit: string): HopPlan {
     : { does: 'refuse', code: 'no_peer', name: unit.slice(1), tried: '' }
 }
 
-/** Who is up and was not chosen has no place left: nothing else keeps such a one from being chosen. */
+/**
+ * Who is up and was not chosen has no place left: nothing else keeps such a one from being
+ * chosen.
+ */
 function whyNone(table: Dict, draw: Draw, tried: string): Refusal {
   return isAnotherUp(table, draw, tried) ? 'upstream_full' : 'no_peer'
 }
@@ -83,17 +88,19 @@ function planOnce(
   if (choice !== null) {
     return { does: 'try', choice: choice, tried: tried, isTrial: false }
   }
-  // The pool may not have had it, or only its kept-alive connection was dead: better asked twice than not at all.
+  // The pool may not have had it, or only its kept-alive connection was dead: better asked twice
+  // than not at all.
   return known !== null && known.peer.up
     ? { does: 'try', choice: known, tried: tried, isTrial: false }
     : { does: 'refuse', code: whyNone(table, draw, tried), name: draw.unit.slice(1), tried: tried }
 }
 
 /**
- * Where to begin. `isSecond` says that the hop was asked for this request before and did not answer in time: what it chose
- * then is left out now. `mayTry`: the request may be sent twice, so it may try a peer that is believed dead.
- * Between two reads of one request a change may take a split or a route away. Its host leads to something else before that, so
- * nothing is refused that was not looked up twice.
+ * Where to begin. `isSecond` says that the hop was asked for this request before and did not
+ * answer in time: what it chose then is left out now. `mayTry`: the request may be sent twice, so
+ * it may try a peer that is believed dead. Between two reads of one request a change may take a
+ * split or a route away. Its host leads to something else before that, so nothing is refused that
+ * was not looked up twice.
  */
 export function plan(
   ground: ChoiceContext,

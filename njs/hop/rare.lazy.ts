@@ -1,6 +1,7 @@
 /**
- * What the hop seldom needs: rules, trials, further tries, refusals. The build (scripts/build.mjs) puts all that this file
- * imports inside `rest`, where the njs engine makes it only for those who call it; `hold` alone is the hop's own.
+ * What the hop seldom needs: rules, trials, further tries, refusals. The build
+ * (scripts/build.mjs) puts all that this file imports inside `rest`, where the njs engine makes
+ * it only for those who call it; `hold` alone is the hop's own.
  */
 import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
@@ -67,8 +68,9 @@ function peer(r: NginxHTTPRequest): string {
 }
 
 /**
- * Whether a call can go to another peer: nothing of its body was read yet, or all of it and none was sent. nginx passes it on as it
- * comes, and for a second location reads no more of it; while it still reads, it knows no length.
+ * Whether a call can go to another peer: nothing of its body was read yet, or all of it and none
+ * was sent. nginx passes it on as it comes, and for a second location reads no more of it; while
+ * it still reads, it knows no length.
  */
 function isUntouched(r: NginxHTTPRequest, wasSent: boolean): boolean {
   const v = r.variables

@@ -1,4 +1,7 @@
-/** The short answers of the hop itself. They name what the client asked for, never an address of ours. */
+/**
+ * The short answers of the hop itself. They name what the client asked for, never an address of
+ * ours.
+ */
 import { CODES } from '../../contract/codes.js'
 import type { Code } from '../../contract/codes.js'
 
@@ -43,7 +46,10 @@ function plainName(name: string): string {
   return name.slice(0, 253).replace(/[^\w.*:[\]-]/g, '?')
 }
 
-/** The headers of an answer that is nothing but a status: `{'grpc-status': '14', 'grpc-message': 'No instance of web is up'}`. */
+/**
+ * The headers of an answer that is nothing but a status:
+ * `{'grpc-status': '14', 'grpc-message': 'No instance of web is up'}`.
+ */
 export function grpcRefusal(code: Code, name: string): { [header: string]: string } {
   const detail = (DETAIL[code] as (name: string) => string)(plainName(name))
   return {

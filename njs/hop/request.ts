@@ -1,6 +1,6 @@
 /**
- * What the hop keeps of a request between its tries. A named location is a new VM, so it stands in nginx variables; this
- * is the one file that knows how.
+ * What the hop keeps of a request between its tries. A named location is a new VM, so it stands
+ * in nginx variables; this is the one file that knows how.
  */
 import { printPeer } from '../../contract/table/table.js'
 import type { Rules } from '../../contract/table/rules.js'
@@ -65,7 +65,10 @@ function pickedSid(r: NginxHTTPRequest): string {
   return parsePick(r.variables.http_x_sluice_pick).sid
 }
 
-/** False when the last place of a peer was taken meanwhile. What the front picked it has counted itself. */
+/**
+ * False when the last place of a peer was taken meanwhile. What the front picked it has counted
+ * itself.
+ */
 export function claim(r: NginxHTTPRequest, choice: PeerChoice): boolean {
   const ruled = choice.ruled
   if (ruled === undefined || !counts(ruled.rules) || choice.peer.sid === pickedSid(r)) {

@@ -10,7 +10,10 @@ import { isIdempotent } from './request.js'
 
 const ANOTHER = { upstream: '', sid: '' }
 
-/** The front's own try costs none: it may only have met a connection that the instance had closed while it was idle. */
+/**
+ * The front's own try costs none: it may only have met a connection that the instance had closed
+ * while it was idle.
+ */
 export function mostTries(rules: Rules | null, wasTried: boolean): number {
   return rules === null ? MAX_TRIES : Math.min(MAX_TRIES, rules.tries + (wasTried ? 1 : 0))
 }

@@ -1,6 +1,12 @@
-/** The one file that touches nginx's shared memory. Whoever needs a dict takes it as an argument, so that tests can give another. */
+/**
+ * The one file that touches nginx's shared memory. Whoever needs a dict takes it as an argument,
+ * so that tests can give another.
+ */
 
-/** What is used of an njs shared dict of strings. `set` throws when the zone is full and then leaves the old value. */
+/**
+ * What is used of an njs shared dict of strings. `set` throws when the zone is full and then
+ * leaves the old value.
+ */
 export interface Dict {
   readonly capacity: number
   get(key: string): string | undefined
@@ -9,7 +15,10 @@ export interface Dict {
   freeSpace(): number
 }
 
-/** What is used of an njs shared dict of numbers. `incr` is atomic, starts at 0, answers the new value, and throws when full. */
+/**
+ * What is used of an njs shared dict of numbers. `incr` is atomic, starts at 0, answers the new
+ * value, and throws when full.
+ */
 export interface NumberDict {
   get(key: string): number | undefined
   add(key: string, value: number): boolean

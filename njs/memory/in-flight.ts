@@ -2,7 +2,10 @@
 import type { ActiveRequest } from '../../contract/push.js'
 import type { NumberDict } from './dict.js'
 
-/** `<sid>/<pid>`: a worker counts alone under its key, so what it left behind when it died can be told apart. */
+/**
+ * `<sid>/<pid>`: a worker counts alone under its key, so what it left behind when it died can be
+ * told apart.
+ */
 export function activeKey(sid: string, pid: number): string {
   return sid + '/' + pid
 }
@@ -26,7 +29,10 @@ export function countActive(active: NumberDict, request: ActiveRequest): number[
   )
 }
 
-/** Deletes what workers left that are none of `living`. Keys are there only while requests are, so they are few. */
+/**
+ * Deletes what workers left that are none of `living`. Keys are there only while requests are, so
+ * they are few.
+ */
 export function dropDead(active: NumberDict, living: number[]): void {
   active.keys(-1).forEach((key) => {
     if (living.indexOf(Number(key.slice(key.indexOf('/') + 1))) < 0) {

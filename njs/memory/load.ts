@@ -1,13 +1,17 @@
 /**
- * What policies count of each peer, in one dict of numbers that all workers share (LOAD_ZONE says which keys). A zone
- * that is full refuses new keys, and nginx logs each refusal; a request is served all the same, uncounted.
+ * What policies count of each peer, in one dict of numbers that all workers share (LOAD_ZONE says
+ * which keys). A zone that is full refuses new keys, and nginx logs each refusal; a request is
+ * served all the same, uncounted.
  */
 import type { NumberDict } from './dict.js'
 
 /** How long a mean time is believed: after this without an answer it counts for about a third. */
 const BELIEF_MS = 10000
 const NEW_PART = 0.3
-/** A budget never holds more tries than this, nor starts with less: a quiet upstream may still try again. */
+/**
+ * A budget never holds more tries than this, nor starts with less: a quiet upstream may still try
+ * again.
+ */
 const BUDGET_TRIES = 10
 /** So long a trial belongs to who took it. */
 const TAKEN_MS = 10000
@@ -17,7 +21,10 @@ export function inFlight(load: NumberDict, sid: string): number {
   return load.get('c' + sid) || 0
 }
 
-/** Counts one more and answers how many there are now; 0 when it cannot be counted. What a worker holds stands apart too, in case it dies. */
+/**
+ * Counts one more and answers how many there are now; 0 when it cannot be counted. What a worker
+ * holds stands apart too, in case it dies.
+ */
 export function enterLoad(load: NumberDict, name: string, pid: number): number {
   const own = 'c' + name + '/' + pid
   try {
@@ -51,7 +58,10 @@ export function addTime(load: NumberDict, sid: string, millis: number, nowMs: nu
   load.set('a' + sid, nowMs)
 }
 
-/** The moving mean, which fades while nobody measures: or a peer that was slow once would never be asked again. */
+/**
+ * The moving mean, which fades while nobody measures: or a peer that was slow once would never be
+ * asked again.
+ */
 export function meanTime(load: NumberDict, sid: string, nowMs: number): number {
   const mean = load.get('t' + sid)
   if (mean === undefined) {
@@ -139,8 +149,9 @@ export function nextInRound(load: NumberDict, unit: string): number {
 }
 
 /**
- * `trial` is `<number><sid>`. Each upstream that has the address numbers its own trials, and a new controller begins anew: what
- * was taken long ago was another trial of that number, or one whose taker died with it.
+ * `trial` is `<number><sid>`. Each upstream that has the address numbers its own trials, and a
+ * new controller begins anew: what was taken long ago was another trial of that number, or one
+ * whose taker died with it.
  */
 export function isTrialOpen(load: NumberDict, trial: string, nowMs: number): boolean {
   const takenAtMs = load.get('?' + trial)
@@ -151,7 +162,10 @@ function isStale(takenAtMs: number, nowMs: number): boolean {
   return takenAtMs + TAKEN_MS <= nowMs
 }
 
-/** Whether the caller is the one that tries. Numbers come in turn, so the key of the next one is long done with. */
+/**
+ * Whether the caller is the one that tries. Numbers come in turn, so the key of the next one is
+ * long done with.
+ */
 export function takeTrial(load: NumberDict, trial: string, nowMs: number): boolean {
   const key = '?' + trial
   load.delete('?' + ((Number(trial.charAt(0)) % 9) + 1) + trial.slice(1))

@@ -1,6 +1,7 @@
 /**
- * What this request holds of the counts, given back when its VM ends. A VM has one exit hook and the last one wins, so there
- * is one for all. Under QuickJS a VM serves one request after the other; the list is empty again when it does.
+ * What this request holds of the counts, given back when its VM ends. A VM has one exit hook and
+ * the last one wins, so there is one for all. Under QuickJS a VM serves one request after the
+ * other; the list is empty again when it does.
  */
 let releases: Array<() => void> = []
 

@@ -1,4 +1,7 @@
-/** In place of njs/memory/dict.ts for what runs in stream{}: nginx does not share a zone between http{} and stream{}. */
+/**
+ * In place of njs/memory/dict.ts for what runs in stream{}: nginx does not share a zone between
+ * http{} and stream{}.
+ */
 import type { Dict, NumberDict, Zones } from './dict.js'
 
 declare const ngx: {

@@ -16,7 +16,10 @@ export function nginxMasterPid(): number {
   return parent === own ? process.ppid : process.pid
 }
 
-/** Pids of the master's children, those that are shutting down included; empty where /proc does not tell. */
+/**
+ * Pids of the master's children, those that are shutting down included; empty where /proc does
+ * not tell.
+ */
 export function workerPids(master: number): number[] {
   if (master === process.pid) {
     return [master]

@@ -1,9 +1,14 @@
-/** One writer at a time: a shared dict has no transactions, and requests to the admin endpoint may meet in two workers. */
+/**
+ * One writer at a time: a shared dict has no transactions, and requests to the admin endpoint may
+ * meet in two workers.
+ */
 import type { NumberDict } from './dict.js'
 
 /** Key in the counter zone; the table's zone must not be needed to free room in the table. */
 const WRITE_LOCK_KEY = 'turn'
-/** A write holds its worker for milliseconds. What is older was left by a worker that died in it. */
+/**
+ * A write holds its worker for milliseconds. What is older was left by a worker that died in it.
+ */
 const STALE_AFTER_MS = 5000
 
 /** Whether it is the caller's turn; then it must give it back. */

@@ -8,7 +8,10 @@ const HANDSHAKE_HEAD = 4
 /** Version and random. */
 const FIXED = 34
 
-/** The message without the records that it came in; null while not all of it is here. Throws when it is none. */
+/**
+ * The message without the records that it came in; null while not all of it is here. Throws when
+ * it is none.
+ */
 function unwrap(data: Buffer): Buffer | null {
   const parts: Buffer[] = []
   let size = 0
@@ -38,7 +41,10 @@ function extensionsAt(message: Buffer): number {
   return compressions + 1 + message.readUInt8(compressions)
 }
 
-/** The name that a client asks for, '' for none; null while not all of what it says is here. Throws when that is no ClientHello. */
+/**
+ * The name that a client asks for, '' for none; null while not all of what it says is here.
+ * Throws when that is no ClientHello.
+ */
 export function nameIn(data: Buffer): string | null {
   const message = unwrap(data)
   if (message === null) {

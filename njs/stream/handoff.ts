@@ -1,6 +1,8 @@
 /**
- * The message of one server of stream{} to the next, to which it hands a connection off: `<unit>`; where that is tuned
- * `<unit> <tuning> <address> <port>`, with where the client came in, and at last `<peer> <PROXY header>`. No variable comes along, but nginx goes on counting the connection under the number that it has in all workers.
+ * The message of one server of stream{} to the next, to which it hands a connection off:
+ * `<unit>`; where that is tuned `<unit> <tuning> <address> <port>`, with where the client came
+ * in, and at last `<peer> <PROXY header>`. No variable comes along, but nginx goes on counting
+ * the connection under the number that it has in all workers.
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { TUNING_MARK } from '../../contract/record/tuning.js'
@@ -37,7 +39,9 @@ export function cameTo(s: NginxStreamRequest): string {
   return ' ' + s.variables.server_addr + ' ' + s.variables.server_port
 }
 
-/** Hands on to the server that is for the unit, and names its socket. `place`: what `cameTo` said. */
+/**
+ * Hands on to the server that is for the unit, and names its socket. `place`: what `cameTo` said.
+ */
 export function handOffTuned(s: NginxStreamRequest, unit: string, place: () => string): string {
   const record = zones.sluice_table.get(unit)
   if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {

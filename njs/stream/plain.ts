@@ -1,6 +1,7 @@
 /**
- * The peer of a connection to a plain route, which nearly all are: one upstream without rules, whose peer need not be asked first
- * because there is no other. It stands apart from `rest` (scripts/build.mjs), since every connection pays for what is made.
+ * The peer of a connection to a plain route, which nearly all are: one upstream without rules,
+ * whose peer need not be asked first because there is no other. It stands apart from `rest`
+ * (scripts/build.mjs), since every connection pays for what is made.
  */
 import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
@@ -14,7 +15,10 @@ const ROUTE = '/ '
 /** Rules that are none but for this: nobody is asked first. */
 const ONE_TRY = 'n 0 0 tries=1'
 
-/** `<sid> <address> <id> <flags>` of the peer that the slot names; '' for all that `rest` has to look at. */
+/**
+ * `<sid> <address> <id> <flags>` of the peer that the slot names; '' for all that `rest` has to
+ * look at.
+ */
 function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   const slash = key.lastIndexOf('/')
   const host = table.get(key.slice(0, slash)) || ''
@@ -38,7 +42,10 @@ function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   return isOnce || isAlone || s.variables.protocol !== 'TCP' ? lineOf(lines, sid) : ''
 }
 
-/** Allows a plain connection; false for any other, of which nothing has happened. `key`: `@tcp*9100/7`. */
+/**
+ * Allows a plain connection; false for any other, of which nothing has happened. `key`:
+ * `@tcp*9100/7`.
+ */
 export function allowPlain(s: NginxStreamRequest, key: string): boolean {
   try {
     const parts = plainLine(s, zones.sluice_table, key).split(' ')

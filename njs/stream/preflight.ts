@@ -23,7 +23,10 @@ export function emitEvent(s: NginxStreamRequest, event: string): void {
   }
 }
 
-/** Whether the peer takes connections. The hop asks, because in njs before 1.0 a fetch never ends that gets no answer. */
+/**
+ * Whether the peer takes connections. The hop asks, because in njs before 1.0 a fetch never ends
+ * that gets no answer.
+ */
 export async function acceptsConnections(s: NginxStreamRequest, address: string): Promise<boolean> {
   try {
     const url = 'http://unix:' + (s.variables.sluice_probe_socket as string) + ':/' + address
@@ -35,7 +38,10 @@ export async function acceptsConnections(s: NginxStreamRequest, address: string)
   }
 }
 
-/** If this connection is the one that finds out whether a peer has recovered: that peer, where it has; else that it was tried. */
+/**
+ * If this connection is the one that finds out whether a peer has recovered: that peer, where it
+ * has; else that it was tried.
+ */
 export async function tryTrial(
   s: NginxStreamRequest,
   ground: ChoiceContext,

@@ -1,4 +1,6 @@
-/** What few connections to the ports of routes need. Put inside `rest` by the build (scripts/build.mjs). */
+/**
+ * What few connections to the ports of routes need.
+ */
 import { zones } from '../memory/dict.js'
 import { findSniUnit } from './sni-lookup.js'
 import { serve } from './serve.js'
@@ -9,7 +11,10 @@ export interface StreamRare {
   named: typeof named
 }
 
-/** Waits for what a TLS client says first, and serves the unit of the name that it asks for, or the port's own. */
+/**
+ * Waits for what a TLS client says first, and serves the unit of the name that it asks for, or
+ * the port's own.
+ */
 function named(s: NginxStreamRequest): void {
   const v = s.variables
   const port = v.server_port as string

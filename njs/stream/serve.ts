@@ -1,6 +1,7 @@
 /**
- * Connections: to which peer one goes. nginx tries no second peer where proxy_pass has a variable, so one that would not take the
- * connection is found out before, by a connection that is closed again; where there is no second peer, that is spared.
+ * Connections: to which peer one goes. nginx tries no second peer where proxy_pass has a
+ * variable, so one that would not take the connection is found out before, by a connection that
+ * is closed again; where there is no second peer, that is spared.
  */
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { MAX_TRIES, NOBODY, SHARES } from '../../contract/table/zones.js'
@@ -57,7 +58,10 @@ function isWorthAsking(
   )
 }
 
-/** While it was asked, it may have been drained or removed. The split that led to it may be gone as well, which is not its fault. */
+/**
+ * While it was asked, it may have been drained or removed. The split that led to it may be gone
+ * as well, which is not its fault.
+ */
 function isStillUp(choice: PeerChoice): boolean {
   const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
   return now !== null && (now.peer.up || !choice.peer.up)
@@ -103,9 +107,9 @@ function elsewhere(s: NginxStreamRequest, ground: ChoiceContext, draw: Draw, key
 }
 
 /**
- * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads: between two reads, and more so while a
- * peer was asked, a change may take a split away. Its port leads to something else before that, so nothing is refused that was not
- * looked up twice.
+ * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads:
+ * between two reads, and more so while a peer was asked, a change may take a split away. Its port
+ * leads to something else before that, so nothing is refused that was not looked up twice.
  */
 async function find(s: NginxStreamRequest, key: string): Promise<string> {
   const ground = streamContext(s)

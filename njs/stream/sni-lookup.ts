@@ -3,7 +3,10 @@ import type { Dict } from '../memory/dict.js'
 
 const MOST_NAME = 253
 
-/** `a.b.c` → the unit of `a.b.c`, `*.b.c` or `*.c`, the first that there is; '' for none. `before`: `tls*` or `9100*`. */
+/**
+ * `a.b.c` → the unit of `a.b.c`, `*.b.c` or `*.c`, the first that there is; '' for none.
+ * `before`: `tls*` or `9100*`.
+ */
 export function findSniUnit(table: Dict, before: string, asked: string): string {
   if (asked === '' || asked.length > MOST_NAME) {
     return ''

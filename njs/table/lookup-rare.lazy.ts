@@ -1,4 +1,6 @@
-/** What few hosts need of a lookup: conditions, and lines in chunks. Put inside `seldom` by the build (scripts/build.mjs). */
+/**
+ * What few hosts need of a lookup: conditions, and lines in chunks.
+ */
 import { isMet } from '../../contract/table/condition.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'

@@ -1,4 +1,7 @@
-/** From a request's key to the unit that serves it and to the SID it draws. Shared by the front and the hop. */
+/**
+ * From a request's key to the unit that serves it and to the SID it draws. Shared by the front
+ * and the hop.
+ */
 import { ACME_PREFIX } from '../../contract/table/host-record.js'
 import { Mark } from '../../contract/table/mark.js'
 import {
@@ -24,7 +27,10 @@ function fits(path: string, prefix: string): boolean {
   )
 }
 
-/** The unit of the first line that fits; else ''. `least`: the length of the shortest prefix that counts. */
+/**
+ * The unit of the first line that fits; else ''. `least`: the length of the shortest prefix that
+ * counts.
+ */
 function matchHost(
   table: Dict,
   host: string,
@@ -76,9 +82,10 @@ function wildcardOf(table: Dict, unit: string): string {
 }
 
 /**
- * `@app.example.com/7` and a request for `/api/x` → `:api`; `:web/7` → `:web`; '' when no route fits. Hosts in nginx's own order: for
- * `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`, and any host at the very last; for `.app.example.com/7` first of all, where that has
- * routes below ACME_PREFIX.
+ * `@app.example.com/7` and a request for `/api/x` → `:api`; `:web/7` → `:web`; '' when no route
+ * fits. Hosts in nginx's own order: for `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`,
+ * and any host at the very last; for `.app.example.com/7` first of all, where that has routes
+ * below ACME_PREFIX.
  */
 export function findUnit(table: Dict, key: string, asked: Asked): string {
   let unit = key.slice(0, key.lastIndexOf('/'))

@@ -6,7 +6,10 @@ import { DIGEST_LENGTH, parsePeer, peerBucket } from '../../contract/table/table
 import type { PeerLine } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 
-/** The upstreams that a unit leads to: `:web` to itself, `~canary` to those it splits to. Empty when it is unknown. */
+/**
+ * The upstreams that a unit leads to: `:web` to itself, `~canary` to those it splits to. Empty
+ * when it is unknown.
+ */
 export function upstreamsOf(table: Dict, unit: string): string[] {
   const record = table.get(unit)
   if (record === undefined) {
@@ -50,7 +53,10 @@ export function findPeer(table: Dict, upstream: string, sid: string): PeerLine |
   return found
 }
 
-/** Whether these lines have a peer that is up and was not tried. The first one found is enough: to read them all costs by their number. */
+/**
+ * Whether these lines have a peer that is up and was not tried. The first one found is enough: to
+ * read them all costs by their number.
+ */
 export function hasUp(lines: string, tried: string): boolean {
   const up = /^(\S+) \S+ \S+ u/gm
   let line = up.exec(lines)

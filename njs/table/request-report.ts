@@ -1,6 +1,6 @@
 /**
- * Where a request went, for the access log. Asked after the answer, and only by a log; but then for every request, so it
- * cuts strings and makes no objects of them.
+ * Where a request went, for the access log. Asked after the answer, and only by a log; but then
+ * for every request, so it cuts strings and makes no objects of them.
  */
 import { DIGEST_LENGTH, peerBucket } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'

@@ -17,7 +17,10 @@ export function counts(rules: Rules): boolean {
   return rules.capped || rules.loadPercent > 0 || 'ctls'.indexOf(rules.balance) >= 0
 }
 
-/** Whether the front leaves all of it to the hop, which can look at an answer before it passes it on. */
+/**
+ * Whether the front leaves all of it to the hop, which can look at an answer before it passes it
+ * on.
+ */
 export function isForHop(rules: Rules): boolean {
   return rules.statuses > 0 || rules.nonIdempotent || rules.tls !== '' || rules.protocol !== ''
 }

@@ -1,4 +1,4 @@
-/** hash and ipHash: the peer on a ring. Put inside `hashed` by the build. */
+/** hash and ipHash: the peer on a ring. */
 import { RING_POSITIONS } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { textOf } from '../../../contract/guard/text-source.js'
@@ -10,7 +10,10 @@ import { entriesOnRing, position } from './list.js'
 
 const WALKED = 64
 
-/** Bounded load (Mirrokni, Thorup, Zadimoghaddam): a peer that has its part of what is in flight passes the key on. */
+/**
+ * Bounded load (Mirrokni, Thorup, Zadimoghaddam): a peer that has its part of what is in flight
+ * passes the key on.
+ */
 function isWithinBound(c: Choosing, entry: ListEntry): boolean {
   if (c.rules.loadPercent === 0) {
     return true
@@ -20,7 +23,10 @@ function isWithinBound(c: Choosing, entry: ListEntry): boolean {
   return inFlight(c.load, entry.sid) < bound
 }
 
-/** nginx hashes the text: `split_clients` over `$sluice_hash` draws as `$sluice_slot` and `$sluice_share` do. */
+/**
+ * nginx hashes the text: `split_clients` over `$sluice_hash` draws as `$sluice_slot` and
+ * `$sluice_share` do.
+ */
 function choose(c: Choosing): ListEntry | null {
   const v = c.asked.variables
   v.sluice_hash = textOf(c.asked, c.rules.key)

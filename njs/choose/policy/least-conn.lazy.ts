@@ -1,4 +1,6 @@
-/** leastConn: the peer with the fewest in flight for its weight. Put inside `leastConn` by the build. */
+/**
+ * leastConn: the peer with the fewest in flight for its weight.
+ */
 import {
   CHUNK_ENTRIES,
   ENTRY_LENGTH,
@@ -12,15 +14,20 @@ import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
 import { DRAWN, drawnNext, position } from './list.js'
 
-/** It looks at all of an upstream up to this size; of a larger one at so many in a row, from a place that is drawn. */
+/**
+ * It looks at all of an upstream up to this size; of a larger one at so many in a row, from a
+ * place that is drawn.
+ */
 const LOOKED_AT = 32
 
 /**
- * Of those with the fewest one is drawn by weight, in the one walk: the nth that is as good takes the place of the best so far by its
- * part of their weights. While somebody warms up, its weight is small, and yet it would be asked whenever all others have
- * something in flight and it has nothing. So then each has a part of a request more, which is drawn anew each time.
+ * Of those with the fewest one is drawn by weight, in the one walk: the nth that is as good takes
+ * the place of the best so far by its part of their weights. While somebody warms up, its weight
+ * is small, and yet it would be asked whenever all others have something in flight and it has
+ * nothing. So then each has a part of a request more, which is drawn anew each time.
  *
- * An upstream's entries are read where they stand: to make an object of each would cost more than to look at it.
+ * An upstream's entries are read where they stand: to make an object of each would cost more than
+ * to look at it.
  */
 function choose(c: Choosing): ListEntry | null {
   const count = c.rules.count

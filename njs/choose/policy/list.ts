@@ -13,7 +13,10 @@ import type { Dict } from '../../memory/dict.js'
 /** nginx's draws are of so many. */
 export const DRAWN = SLOTS * SHARES
 
-/** Entry `index` of `:web`; null where a change is just being written and the list is shorter already. */
+/**
+ * Entry `index` of `:web`; null where a change is just being written and the list is shorter
+ * already.
+ */
 export function entryAt(table: Dict, upstream: string, index: number): ListEntry | null {
   const chunk = table.get(upstream + '%' + Math.floor(index / CHUNK_ENTRIES))
   const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
@@ -21,7 +24,8 @@ export function entryAt(table: Dict, upstream: string, index: number): ListEntry
 }
 
 /**
- * Up to `most` entries from `start` on, around the end of a list of `count` that begins at `base`. Reads each chunk once.
+ * Up to `most` entries from `start` on, around the end of a list of `count` that begins at
+ * `base`. Reads each chunk once.
  */
 export function entriesFrom(
   table: Dict,
@@ -87,7 +91,10 @@ export function drawn(draw: number, nth: number): number {
   return number
 }
 
-/** Full period modulo 50,000: the multiplier is 1 modulo its primes 2 (and 4) and 5, the increment shares none. */
+/**
+ * Full period modulo 50,000: the multiplier is 1 modulo its primes 2 (and 4) and 5, the increment
+ * shares none.
+ */
 export function drawnNext(draw: number): number {
   return (draw * 7621 + 20011) % DRAWN
 }

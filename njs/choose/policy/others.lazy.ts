@@ -1,4 +1,7 @@
-/** Who is asked when the first choice is taken: the next of the list, then other zones and backups. Put inside `others` by the build. */
+/**
+ * Who is asked when the first choice is taken: the next of the list, then other zones and
+ * backups.
+ */
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'

@@ -1,4 +1,4 @@
-/** What of a table a session names. Put inside `sessions` by the build. */
+/** What of a table a session names. */
 import { textOf } from '../../../contract/guard/text-source.js'
 import type { Dict } from '../../memory/dict.js'
 import type { Asked } from '../../table/asked.js'
@@ -9,7 +9,10 @@ function namedBy(table: Dict, upstream: string, name: string): string | undefine
   return /^[\w.:-]{1,128}$/.test(name) ? table.get(upstream + '$' + name) : undefined
 }
 
-/** What the table has of the token, or of the instance's id, that the client says. Ids may have dots themselves. */
+/**
+ * What the table has of the token, or of the instance's id, that the client says. Ids may have
+ * dots themselves.
+ */
 function sessionOf(
   table: Dict,
   asked: Asked,

@@ -5,7 +5,10 @@ import type { Dict } from '../../memory/dict.js'
 import type { Asked } from '../../table/asked.js'
 import { sessionByKey } from './session-key.lazy.js'
 
-/** The entry of the session's instance; null when there is no session, or its instance takes it no more. */
+/**
+ * The entry of the session's instance; null when there is no session, or its instance takes it no
+ * more.
+ */
 export function sessionEntry(
   table: Dict,
   asked: Asked,
@@ -17,7 +20,10 @@ export function sessionEntry(
   return found === undefined || found.length < ENTRY_LENGTH ? null : parseEntry(found, 0)
 }
 
-/** `sluice=0123456789abcdef; Path=/; HttpOnly` for a peer with this token; '' when the policy has no cookie. */
+/**
+ * `sluice=0123456789abcdef; Path=/; HttpOnly` for a peer with this token; '' when the policy has
+ * no cookie.
+ */
 export function sessionCookie(table: Dict, upstream: string, rules: Rules, token: string): string {
   const isCookie = rules.sticky.indexOf('cookie:') === 0
   return isCookie && token !== ''

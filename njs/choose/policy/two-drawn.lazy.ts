@@ -1,4 +1,6 @@
-/** randomTwo and leastTime: of two that are drawn, the one that costs less. Put inside `lesser` by the build. */
+/**
+ * randomTwo and leastTime: of two that are drawn, the one that costs less.
+ */
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { inFlight, meanTime } from '../../memory/load.js'
 import { drawnNumber, isFree } from './choosing.js'
@@ -7,7 +9,9 @@ import { drawnNext, entryAt, position } from './list.js'
 
 const DRAWS = 8
 
-/** What is in flight for its weight; for leastTime, the time that a request is to wait behind it. */
+/**
+ * What is in flight for its weight; for leastTime, the time that a request is to wait behind it.
+ */
 function costOf(c: Choosing, entry: ListEntry): number {
   const conns = inFlight(c.load, entry.sid)
   return c.rules.balance === 't'
