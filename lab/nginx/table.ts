@@ -91,7 +91,7 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
   )
   const lines = new Map<number, string[]>()
   for (const { id, address, up = true, ejected = false, pooled = false } of peers) {
-    const sid = sidOf(address)
+    const sid = sidOfAddress(address)
     const bucket = peerBucket(sid, buckets)
     const line = printPeer({ sid, address, id, up, ejected, pooled, token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
@@ -198,7 +198,15 @@ export function ruledUnit(
       if (session !== '') {
         entries.set(`${unit}$${session}`, `${entryOf(id)}${up ? 'u' : 'd'}`)
       }
-      return printPeer({ sid: sidOf(address), address, id, up, ejected, pooled, token: session })
+      return printPeer({
+        sid: sidOfAddress(address),
+        address,
+        id,
+        up,
+        ejected,
+        pooled,
+        token: session,
+      })
     },
   )
   entries.set(`${unit}#0`, lines.join('\n'))

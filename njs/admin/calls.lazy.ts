@@ -1,7 +1,4 @@
-/**
- * The admin endpoint's calls but `/delta` and `/probe`. The build (scripts/build.mjs) puts all of
- * them inside `rest`.
- */
+/** The admin endpoint's calls but `/delta` and `/probe`. */
 import {
   parseActive,
   parseAnswers,

@@ -1,7 +1,4 @@
-/**
- * `POST /delta`, the call that comes with every change. The build puts it inside `rest`, apart
- * from what is seldom called.
- */
+/** `POST /delta`, the call that comes with every change: apart from what is seldom called. */
 import { parseDelta } from '../../contract/push.js'
 import { withBody } from './answers.js'
 import { applyDelta } from './apply.js'

@@ -1,6 +1,4 @@
-/**
- * Which upstream of a split a request is for.
- */
+/** Which upstream of a split a request is for. */
 import { isMet } from '../../contract/table/condition.js'
 import { drawnOf, armFor, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
 import type { Forced, StickRule, SplitRecord } from '../../contract/table/split-record.js'

@@ -1,7 +1,6 @@
 /**
- * The admin endpoint, as nginx's locations name it. The protocol is contract/push.ts. The njs
- * engine makes anew for each call what stands outside of functions; so each part is inside of one
- * (scripts/build.mjs), and a call makes its own alone.
+ * The admin endpoint, as nginx's locations name it (contract/push.ts is the protocol). What stands
+ * outside of functions is made anew for each call, so calls stand in groups of their own.
  */
 import { deltaCall as deltaRest } from '../admin/delta.lazy.js'
 import { adminCalls } from '../admin/calls.lazy.js'

@@ -1,7 +1,7 @@
 /**
- * The front: what runs for every request. On the njs engine all of a module's top level runs
- * again for each of them, and a property of what it exports costs as much as the dict's `get`; so
- * one function stands here, and `rare` holds the others.
+ * The front: what runs for every request. On the njs engine all of a module's top level runs again
+ * for each request, and a property of an export costs as much as a read of the dict. So one
+ * function stands here, and front/rare.lazy.ts has the others.
  */
 import { Mark } from '../../contract/table/mark.js'
 import { SHARE_LENGTH } from '../../contract/table/table.js'
@@ -14,7 +14,7 @@ const table = zones.sluice_table
  * `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Where the table has nothing the
  * value is undefined, and no comparison with that holds. Text is compared, because a comparison
  * costs a tenth of asking for a length; a share has three digits, as the thresholds have. None of
- * this can throw; what is less simple is guarded in `rare`.
+ * this can throw; what is less simple is guarded in `frontRare`.
  */
 function sid(r: NginxHTTPRequest): string {
   const value = table.get(r.variables.sluice_key as string) as string

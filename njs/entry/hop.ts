@@ -1,13 +1,14 @@
 /**
- * The hop: a server on a unix socket of the same nginx, to which the front's native rules hand
- * what the pool did not serve. It tries other peers by address, or says why there is none. Where
- * nginx has no pool, each request comes here; so the plain ones, nearly all of them, are served
- * by what stands here, and `rest` holds the other functions (scripts/build.mjs).
+ * The hop: a server on a unix socket of the same nginx. The front's native rules pass to it what
+ * the pool did not serve. It tries other peers by address, or says why there is none. Where nginx
+ * has no pool, each request comes here; so plain requests, nearly all of them, are served by what
+ * stands here, and hop/rare.lazy.ts has the rest.
  */
 import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
+import type { HopVariables } from '../hop/state.js'
 import { hopRare } from '../hop/rare.lazy.js'
 import { lineOf, linesFor } from '../table/peer-line.js'
 import { drawSid, findUnit } from '../table/lookup.js'
@@ -16,7 +17,8 @@ import { drawSid, findUnit } from '../table/lookup.js'
 const PLAIN_PARTS = 5
 
 /**
- * The line of the peer that a plain upstream's slot draws; '' for all that `rest` has to look at.
+ * The line of the peer that a plain upstream's slot draws; '' for all that `hopRare` has to look
+ * at.
  */
 function plainLine(r: NginxHTTPRequest, key: string): string {
   const table = zones.sluice_table
@@ -39,14 +41,14 @@ function plainLine(r: NginxHTTPRequest, key: string): string {
 }
 
 /**
- * The same as `rest` would do: nothing was tried yet, there are no rules, and the first line
+ * The same as `hopRare` would do: nothing was tried yet, there are no rules, and the first line
  * found is up. '' for anything else.
  */
 function plainPeer(r: NginxHTTPRequest): string {
-  const v = r.variables
+  const v = r.variables as unknown as HopVariables
   const pick = v.http_x_sluice_pick as string
   // Behind a space stands what the front picked; the space alone does not pass a header.
-  if (pick.indexOf(' ') >= 0 || (v.server_addr as string).indexOf('hop.sock') < 0) {
+  if (pick.indexOf(' ') >= 0 || v.server_addr.indexOf('hop.sock') < 0) {
     return ''
   }
   const choice = plainLine(r, pick)
@@ -76,8 +78,8 @@ function first(r: NginxHTTPRequest): string {
 
 /** Another try of a peer without a session. '' for any other. */
 function plainAgain(r: NginxHTTPRequest): string {
-  const v = r.variables
-  const parts = (v.sluice_choice as string).split(' ')
+  const v = r.variables as unknown as HopVariables
+  const parts = v.sluice_choice.split(' ')
   if (parts.length !== PLAIN_PARTS) {
     return ''
   }
@@ -86,7 +88,7 @@ function plainAgain(r: NginxHTTPRequest): string {
   if ((v.http_x_sluice_pick || '').slice(-SID_LENGTH) !== sid) {
     follow(sid)
   }
-  const tried = ((v.sluice_tried as string) + ' ' + sid).trim()
+  const tried = (v.sluice_tried + ' ' + sid).trim()
   v.sluice_tried = tried
   v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / 33
   v.sluice_cookie = ''

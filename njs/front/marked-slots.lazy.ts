@@ -1,7 +1,4 @@
-/**
- * Slots that name no peer alone: one that asks for a trial, or a split's that says whose rules
- * choose.
- */
+/** Slots that ask for a trial, and slots of a split that say whose rules choose. */
 import { parseSlot } from '../../contract/table/table.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import { whoIs } from '../choose/choice.js'

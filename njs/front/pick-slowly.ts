@@ -43,7 +43,7 @@ export function pickSlowly(
   }
   // Neither a trial nor an upstream whose rules choose.
   if (found >= Mark.Cells && (found < Mark.Ruled || found >= Mark.Shared)) {
-    // Only asked for when it is needed: nginx draws it from a long list.
+    // Asked for only here: nginx draws it from a long list.
     return drawSid(table, slotKey, found, Number(v.sluice_share))
   }
   const chosen = markedSlots()(table, load, r, key, slotKey, found)

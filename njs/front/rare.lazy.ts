@@ -1,6 +1,4 @@
-/**
- * What the front seldom needs, or only once its answer is there.
- */
+/** What the front seldom needs, or only when the answer is there. */
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.js'
 import { recheckAndLog } from './recheck-and-log.lazy.js'

@@ -1,6 +1,4 @@
-/**
- * The pick of an upstream whose rules choose.
- */
+/** The pick of an upstream whose rules choose. */
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { trialAndMeasure } from './trial-and-measure.lazy.js'

@@ -1,6 +1,4 @@
-/**
- * What few upstreams with rules need of the front.
- */
+/** Trials, measuring and retry budgets at the front: few upstreams have them. */
 import type { NumberDict } from '../memory/dict.js'
 import type { FrontRequest } from './request.js'
 import { onExit } from '../memory/on-exit.js'

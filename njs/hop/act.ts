@@ -14,8 +14,8 @@ import { splitArms } from '../choose/split-arm.lazy.js'
 import { zones } from '../memory/dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from '../table/lookup.js'
-import { parsePick } from './plan.js'
-import { isGrpc } from './request.js'
+import { isGrpc, setArmCookie, setForwarding } from './state.js'
+import type { HopState } from './state.js'
 import { grpcRefusal, refusalPage } from './refusal.js'
 import type { RefusalPage } from './refusal.js'
 
@@ -26,14 +26,14 @@ interface Reply {
   body: string
 }
 
-function recordOf(r: NginxHTTPRequest): ActionRecord | null {
+function recordOf(h: HopState): ActionRecord | null {
   const table = zones.sluice_table
-  const key = parsePick(r.variables.http_x_sluice_pick).key
-  let unit = findUnit(table, key, r)
+  const key = h.picked.key
+  let unit = findUnit(table, key, h.r)
   let record = unit.charAt(0) === '&' ? table.get(unit) : undefined
   if (record === undefined && unit.charAt(0) === '&') {
     // A change took it away between the two reads: its host leads to something else already.
-    unit = findUnit(table, key, r)
+    unit = findUnit(table, key, h.r)
     record = unit.charAt(0) === '&' ? table.get(unit) : undefined
   }
   return record === undefined ? null : parseActionRecord(record.slice(DIGEST_LENGTH))
@@ -43,12 +43,12 @@ function recordOf(r: NginxHTTPRequest): ActionRecord | null {
  * The path and query as they came, where bytes that are no UTF-8 would not outlive their way
  * through text.
  */
-function targetOf(r: NginxHTTPRequest): string {
-  const text = r.variables.request_uri as string
+function targetOf(h: HopState): string {
+  const text = h.v.request_uri
   if (text.indexOf('\ufffd') < 0) {
     return text
   }
-  const bytes = r.rawVariables.request_uri as Buffer
+  const bytes = h.r.rawVariables.request_uri as Buffer
   let target = ''
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i] as number
@@ -58,52 +58,52 @@ function targetOf(r: NginxHTTPRequest): string {
 }
 
 /** '' when the request is where it leads. */
-function locationOf(r: NginxHTTPRequest, known: ActionRecord): string {
-  const v = r.variables
+function locationOf(h: HopState, known: ActionRecord): string {
+  const v = h.v
   const redirect = known.action.redirect
   if (redirect === undefined) {
     return ''
   }
-  const key = parsePick(v.http_x_sluice_pick).key
+  const key = h.picked.key
   const port = /:(\d{1,5})$/.exec(v.http_host || '')
   const asked = {
     scheme: v.http_x_forwarded_proto === 'https' ? 'https' : 'http',
     host: key.slice(1, key.lastIndexOf('/')),
     port: port === null ? '' : (port[1] as string),
-    target: targetOf(r),
+    target: targetOf(h),
   }
   return redirectTo(redirect, asked, known.prefix)
 }
 
 /** What is said in place of an upstream: the route's own page, where it has one. */
-export function pageFor(r: NginxHTTPRequest, code: Code, name: string): RefusalPage {
-  const page = refusalPage(code, name, r.headersIn.Accept)
-  const known = recordOf(r)
+export function pageFor(h: HopState, code: Code, name: string): RefusalPage {
+  const page = refusalPage(code, name, h.r.headersIn.Accept)
+  const known = recordOf(h)
   return (known !== null && errorPage(known.action, page.status)) || page
 }
 
-function refusalReply(r: NginxHTTPRequest, code: Code): Reply {
-  const page = pageFor(r, code, '')
+function refusalReply(h: HopState, code: Code): Reply {
+  const page = pageFor(h, code, '')
   return { status: page.status, headers: { 'Content-Type': page.contentType }, body: page.body }
 }
 
 /**
  * The front has read the body, so it has a length, unless it was told to pass it on as it comes.
  */
-function bodyReply(r: NginxHTTPRequest, most: number | undefined): Reply | null {
-  const v = r.variables
+function bodyReply(h: HopState, most: number | undefined): Reply | null {
+  const v = h.v
   if (most === undefined) {
     return null
   }
   if (Number(v.content_length || 0) > most) {
-    return refusalReply(r, 'too_large')
+    return refusalReply(h, 'too_large')
   }
-  return v.http_transfer_encoding ? refusalReply(r, 'length_required') : null
+  return v.http_transfer_encoding ? refusalReply(h, 'length_required') : null
 }
 
 /** A front that waits for as long as the route does: its own limit may be a shorter one. */
-function patienceReply(r: NginxHTTPRequest, action: RouteAction): Reply | null {
-  const isPatient = parsePick(r.variables.http_x_sluice_pick).sid === PATIENT
+function patienceReply(h: HopState, action: RouteAction): Reply | null {
+  const isPatient = h.picked.sid === PATIENT
   return action.timeouts === undefined || isPatient
     ? null
     : {
@@ -135,9 +135,9 @@ function grpcReply(known: ActionRecord): Reply | null {
 }
 
 /** null when the route does not answer this request by itself. */
-function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
+function replyOf(h: HopState, known: ActionRecord): Reply | null {
   const action = known.action
-  if (isGrpc(r)) {
+  if (isGrpc(h)) {
     return grpcReply(known)
   }
   const page = action.maintenance
@@ -145,25 +145,25 @@ function replyOf(r: NginxHTTPRequest, known: ActionRecord): Reply | null {
     const headers = { 'Content-Type': page.contentType, 'Cache-Control': 'no-store' }
     return { status: page.status, headers: headers, body: page.body }
   }
-  const location = locationOf(r, known)
+  const location = locationOf(h, known)
   if (location !== '') {
     return { status: (action.redirect as Redirect).status, headers: {}, body: location }
   }
-  return known.target === '-' ? null : bodyReply(r, action.maxBodyBytes) || patienceReply(r, action)
+  return known.target === '-' ? null : bodyReply(h, action.maxBodyBytes) || patienceReply(h, action)
 }
 
 /**
  * The arm of a split is chosen by what the client sent, so before any of that is changed; behind
  * its name stands the arm's.
  */
-function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
-  const v = r.variables
+function withArm(h: HopState, target: string, slot: string): string {
+  const v = h.v
   const table = zones.sluice_table
   if (target.charAt(0) !== '~' || table.get(target + slot) !== undefined) {
     return target
   }
-  const arm = splitArms().armOf(table, r, target, Number(slot.slice(1)), Number(v.sluice_share))
-  v.sluice_arm_cookie = arm.cookie
+  const arm = splitArms().armOf(table, h.r, target, Number(slot.slice(1)), Number(v.sluice_share))
+  setArmCookie(v, arm.cookie)
   return target + arm.upstream
 }
 
@@ -171,42 +171,47 @@ function withArm(r: NginxHTTPRequest, target: string, slot: string): string {
  * The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep
  * byte for byte.
  */
-function passCallOn(r: NginxHTTPRequest, known: ActionRecord): string {
-  const v = r.variables
+function passCallOn(h: HopState, known: ActionRecord): string {
   const action = known.action
   const rewrite = action.rewrite
-  const key = parsePick(v.http_x_sluice_pick).key
+  const key = h.picked.key
   const slot = key.slice(key.lastIndexOf('/'))
-  v.sluice_act_pick = withArm(r, known.target, slot) + slot
-  v.sluice_act_target = rewrite === undefined ? r.uri : rewriteTarget(r.uri, known.prefix, rewrite)
-  v.sluice_act_host = action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost
+  setForwarding(h, {
+    pick: withArm(h, known.target, slot) + slot,
+    lines: '',
+    mirror: '',
+    target: rewrite === undefined ? h.r.uri : rewriteTarget(h.r.uri, known.prefix, rewrite),
+    host: action.upstreamHost === undefined ? h.v.sluice_host : action.upstreamHost,
+  })
   return '@sluice_act_' + (action.timeouts === undefined ? 0 : action.timeouts.readMs)
 }
 
 /** Fills the variables of the location that passes the request on; answers its name. */
-function passOn(r: NginxHTTPRequest, known: ActionRecord): string {
-  return isGrpc(r) ? passCallOn(r, known) : passRequestOn(r, known)
+function passOn(h: HopState, known: ActionRecord): string {
+  return isGrpc(h) ? passCallOn(h, known) : passRequestOn(h, known)
 }
 
-function passRequestOn(r: NginxHTTPRequest, known: ActionRecord): string {
-  const v = r.variables
+function passRequestOn(h: HopState, known: ActionRecord): string {
+  const v = h.v
   const action = known.action
-  const picked = parsePick(v.http_x_sluice_pick)
+  const picked = h.picked
   const slot = picked.key.slice(picked.key.lastIndexOf('/'))
   const sid = picked.sid === '' || picked.sid === PATIENT ? '' : ' ' + picked.sid
-  const made = requestLines(action.requestHeaders || {}, r.rawHeadersIn)
+  const made = requestLines(action.requestHeaders || {}, h.r.rawHeadersIn)
   const mirror = action.mirror
   const isMirrored = mirror !== undefined && Number(v.sluice_share) < mirror.percent * 10
-  v.sluice_act_pick = withArm(r, known.target, slot) + slot + sid
-  v.sluice_act_lines = made.lines
-  v.sluice_act_mirror = isMirrored ? ':' + mirror.upstream + slot : ''
-  v.sluice_act_target =
-    action.rewrite !== undefined
-      ? rewriteTarget(targetOf(r), known.prefix, action.rewrite)
-      : isMirrored
-        ? targetOf(r)
-        : ''
-  v.sluice_act_host = action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost
+  setForwarding(h, {
+    pick: withArm(h, known.target, slot) + slot + sid,
+    lines: made.lines,
+    mirror: isMirrored ? ':' + mirror.upstream + slot : '',
+    target:
+      action.rewrite !== undefined
+        ? rewriteTarget(targetOf(h), known.prefix, action.rewrite)
+        : isMirrored
+          ? targetOf(h)
+          : '',
+    host: action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost,
+  })
   return (
     '@sluice_act_' +
     (action.timeouts === undefined ? 0 : action.timeouts.readMs) +
@@ -217,51 +222,51 @@ function passRequestOn(r: NginxHTTPRequest, known: ActionRecord): string {
 }
 
 /** The location that acts; '' when the request's route only chooses. */
-export function act(r: NginxHTTPRequest): string {
-  const known = recordOf(r)
+export function act(h: HopState): string {
+  const known = recordOf(h)
   if (known === null) {
     return ''
   }
-  if (replyOf(r, known) !== null) {
+  if (replyOf(h, known) !== null) {
     return '@sluice_reply'
   }
-  return known.target === '-' ? '' : passOn(r, known)
+  return known.target === '-' ? '' : passOn(h, known)
 }
 
 /** What the answer of the upstream, or in its place, gets of the route. */
-function dressBy(r: NginxHTTPRequest, action: RouteAction): void {
+function dressBy(h: HopState, action: RouteAction): void {
   if (action.responseHeaders !== undefined) {
-    editResponse(r.headersOut, action.responseHeaders)
+    editResponse(h.r.headersOut, action.responseHeaders)
   }
   if (action.buffering !== undefined) {
-    r.headersOut['X-Accel-Buffering'] = action.buffering ? 'yes' : 'no'
+    h.r.headersOut['X-Accel-Buffering'] = action.buffering ? 'yes' : 'no'
   }
 }
 
 /** The same of what comes from the hop, and a page in its place where the route has one. */
-export function dress(r: NginxHTTPRequest): void {
-  const known = recordOf(r)
+export function dress(h: HopState): void {
+  const known = recordOf(h)
   if (known !== null) {
-    if (!isGrpc(r)) {
-      replace(r, known.action)
+    if (!isGrpc(h)) {
+      replace(h.r, known.action)
     }
-    dressBy(r, known.action)
+    dressBy(h, known.action)
   }
 }
 
 /** Answers for the route. */
-export function reply(r: NginxHTTPRequest): void {
-  const known = recordOf(r)
-  const made = known === null ? null : replyOf(r, known)
+export function reply(h: HopState): void {
+  const known = recordOf(h)
+  const made = known === null ? null : replyOf(h, known)
   if (known === null || made === null) {
     // The route was changed since a moment ago.
-    r.headersOut['Retry-After'] = '1'
-    r.return(503, '')
+    h.r.headersOut['Retry-After'] = '1'
+    h.r.return(503, '')
     return
   }
   Object.keys(made.headers).forEach((name) => {
-    r.headersOut[name] = made.headers[name]
+    h.r.headersOut[name] = made.headers[name]
   })
-  dressBy(r, known.action)
-  r.return(made.status, made.body)
+  dressBy(h, known.action)
+  h.r.return(made.status, made.body)
 }

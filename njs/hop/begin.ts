@@ -6,14 +6,28 @@ import type { PeerChoice } from '../choose/choice.js'
 import { countEvent } from '../memory/count.js'
 import type { CountedEvent } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
-import { claim, hopContext, isGrpc, printChoice, triesIn } from './request.js'
+import { claim, hopContext } from './request.js'
+import {
+  findFallback,
+  isGrpc,
+  setAsked,
+  setFailed,
+  setFallback,
+  setOutcome,
+  setRefusal,
+  setTls,
+  setTrial,
+  setTry,
+  triesIn,
+  watchAnswer,
+} from './state.js'
+import type { HopState, Refusal } from './state.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
 import { emitFailed, emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
-import { parsePick } from './plan.js'
 import { drawFor } from '../choose/draw.js'
-import type { HopPlan, Refusal } from './plan.js'
+import type { HopPlan } from './plan.js'
 
 const counter = zones.sluice_counter
 
@@ -35,33 +49,23 @@ const COUNTED: { [code in Refusal]: CountedEvent } = {
   upstream_full: 'full',
 }
 
-/** Where the fallback answers, or '' when there is none: then its map does not exist either. */
-function fallbackTarget(r: NginxHTTPRequest, upstream: string): string {
-  const v = r.variables
-  v.sluice_wanted = upstream
-  const target = v.sluice_fallback
-  return target === undefined ? '' : upstream === '' ? (v.sluice_fallback_socket as string) : target
-}
-
-function refuse(r: NginxHTTPRequest, code: Refusal, name: string, tried: string): string {
-  const v = r.variables
-  countEvent(counter, COUNTED[code], r)
-  v.sluice_outcome = (code === 'no_route' || name === '' ? '-' : name) + ' - ' + triesIn(tried)
-  v.sluice_refused = code + ' ' + name
-  v.sluice_location = '@sluice_refuse'
+function refuse(h: HopState, code: Refusal, name: string, tried: string): string {
+  countEvent(counter, COUNTED[code], h.r)
+  setOutcome(h, code === 'no_route' ? '' : name, '', triesIn(tried))
+  setRefusal(h, code, name)
   return '1'
 }
 
 /** Why the peer cannot be asked in the way in which this request came; '' if it can. */
-export function misfitOf(r: NginxHTTPRequest, choice: PeerChoice): Refusal | '' {
+export function misfitOf(h: HopState, choice: PeerChoice): Refusal | '' {
   const rules = rulesOf(zones.sluice_table, choice.upstream)
   const protocol = rules === null ? '' : rules.protocol
-  if (isGrpc(r)) {
+  if (isGrpc(h)) {
     return protocol === 'grpc' ? '' : 'not_grpc'
   }
   return protocol === 'grpc'
     ? 'only_grpc'
-    : protocol === 'h2' && r.variables.sluice_h2 === ''
+    : protocol === 'h2' && h.v.sluice_h2 === ''
       ? 'no_h2'
       : ''
 }
@@ -82,30 +86,25 @@ function locationSuffix(rules: Rules | null): string {
  * Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not
  * there: the peer would take us for somebody else.
  */
-function setTls(v: NginxHTTPRequest['variables'], tls: string): void {
+function setPeerTls(h: HopState, tls: string): void {
   const parts = tls.split(':')
-  v.sluice_tls_name = parts[1]
-  if (parts[2] === undefined) {
-    v.sluice_tls_certificate = ''
-    return
-  }
-  const shown = zones.sluice_table.get('^=' + parts[2])
+  const shown = parts[2] === undefined ? '' : zones.sluice_table.get('^=' + parts[2])
   if (shown === undefined) {
     throw new Error('the table has no certificate ' + parts[2] + ' to show to instances')
   }
-  v.sluice_tls_certificate = 'data:' + shown
+  setTls(h, parts[1] as string, shown)
 }
 
 /** Whether another peer could take a call that this one does not. */
 function isWorthAsking(
-  r: NginxHTTPRequest,
+  h: HopState,
   choice: PeerChoice,
   rules: Rules | null,
   tried: string,
 ): boolean {
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
   const table = zones.sluice_table
-  const draw = drawFor(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  const draw = drawFor(table, h.r, h.picked.key)
   return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
 }
 
@@ -113,12 +112,7 @@ function isWorthAsking(
  * The location of the next try: one that looks at the answer's status only while yet another try
  * would be possible.
  */
-function locationFor(
-  r: NginxHTTPRequest,
-  choice: PeerChoice,
-  rules: Rules | null,
-  tried: string,
-): string {
+function locationFor(h: HopState, choice: PeerChoice, rules: Rules | null, tried: string): string {
   const way = locationSuffix(rules)
   if (rules === null || rules.statuses === 0) {
     return '@sluice_retry' + way
@@ -126,21 +120,21 @@ function locationFor(
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
   const nth = triesIn(after)
   const table = zones.sluice_table
-  const draw = drawFor(table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  const draw = drawFor(table, h.r, h.picked.key)
   const isLooked =
-    isAllowed(r, rules, nth, mostTries(rules, false), true) &&
+    isAllowed(h, rules, nth, mostTries(rules, false), true) &&
     (rules.budgetPercent === 0 || canSpendTry(zones.sluice_load, choice.upstream)) &&
     isAnotherUp(table, draw, after)
   return (isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry') + way
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */
-export function settle(r: NginxHTTPRequest, first: PeerChoice, tried: string): Settled | null {
+export function settle(h: HopState, first: PeerChoice, tried: string): Settled | null {
   let choice: PeerChoice | null = first
   let left = CLAIMS
-  while (choice !== null && left > 0 && !claim(r, choice)) {
+  while (choice !== null && left > 0 && !claim(h, choice)) {
     left--
-    choice = anotherChoice(hopContext(r), r, '', tried + ' ' + choice.peer.sid, left)
+    choice = anotherChoice(hopContext(h), h, '', tried + ' ' + choice.peer.sid, left)
     // Whose last place was taken is up all the same: it is not the time for those that were
     // ejected.
     choice = choice !== null && choice.peer.ejected ? null : choice
@@ -148,17 +142,14 @@ export function settle(r: NginxHTTPRequest, first: PeerChoice, tried: string): S
   if (choice === null || left === 0) {
     return null
   }
-  const v = r.variables
   const rules = rulesOf(zones.sluice_table, choice.upstream)
-  v.sluice_choice = printChoice(choice)
-  v.sluice_tried = tried
-  v.sluice_location = locationFor(r, choice, rules, tried)
+  setTry(h, choice, tried, locationFor(h, choice, rules, tried))
   if (rules !== null && rules.tls !== '') {
-    setTls(v, rules.tls)
+    setPeerTls(h, rules.tls)
   }
-  v.sluice_asked = isGrpc(r) && isWorthAsking(r, choice, rules, tried) ? choice.peer.address : ''
+  setAsked(h, isGrpc(h) && isWorthAsking(h, choice, rules, tried) ? choice.peer.address : '')
   if (rules !== null && rules.measured) {
-    v.sluice_watched = '1'
+    watchAnswer(h)
   }
   return { upstream: choice.upstream, rules: rules }
 }
@@ -167,62 +158,57 @@ export function settle(r: NginxHTTPRequest, first: PeerChoice, tried: string): S
  * Whether the first try here may be made: a second one by what nginx itself has made has to be
  * paid for.
  */
-function isAffordable(r: NginxHTTPRequest, settled: Settled, tried: string): boolean {
+function isAffordable(h: HopState, settled: Settled, tried: string): boolean {
   const rules = settled.rules
   if (rules === null || rules.budgetPercent === 0) {
     return true
   }
-  if (tried !== '' && !isPaid(hopContext(r), settled.upstream, rules)) {
+  if (tried !== '' && !isPaid(hopContext(h), settled.upstream, rules)) {
     return false
   }
-  if (parsePick(r.variables.http_x_sluice_pick).sid === '') {
+  if (h.picked.sid === '') {
     earnTry(zones.sluice_load, settled.upstream, rules.budgetPercent)
   }
   return true
 }
 
-function beginTry(r: NginxHTTPRequest, made: HopPlan & { does: 'try' }): string {
-  const v = r.variables
+function beginTry(h: HopState, made: HopPlan & { does: 'try' }): string {
   const name = upstreamOf(made.choice.upstream)
-  const misfit = misfitOf(r, made.choice)
+  const misfit = misfitOf(h, made.choice)
   if (misfit !== '') {
-    return refuse(r, misfit, name, '')
+    return refuse(h, misfit, name, '')
   }
   if (made.tried !== '') {
-    countEvent(counter, 'retried', r)
-    emitFailed(r, made.tried)
+    countEvent(counter, 'retried', h.r)
+    emitFailed(h, made.tried)
   }
-  const settled = settle(r, made.choice, made.tried)
+  const settled = settle(h, made.choice, made.tried)
   if (settled === null) {
-    return refuse(r, 'upstream_full', name, made.tried)
+    return refuse(h, 'upstream_full', name, made.tried)
   }
   if (made.isTrial) {
-    v.sluice_watched = '1'
-    v.sluice_trial = made.choice.peer.sid
-    emitTrial(r, made.choice.peer.sid)
+    setTrial(h, made.choice.peer.sid)
+    emitTrial(h, made.choice.peer.sid)
   }
-  if (!isAffordable(r, settled, made.tried)) {
-    v.sluice_location = '@sluice_fail'
-    v.sluice_outcome = name + ' - ' + triesIn(made.tried)
+  if (!isAffordable(h, settled, made.tried)) {
+    setFailed(h, name, triesIn(made.tried))
   }
-  return v.sluice_location === '@sluice_retry' ? '' : '1'
+  return h.v.sluice_location === '@sluice_retry' ? '' : '1'
 }
 
-export function begin(r: NginxHTTPRequest, made: HopPlan): string {
-  const v = r.variables
+export function begin(h: HopState, made: HopPlan): string {
   if (made.does === 'try') {
-    return beginTry(r, made)
+    return beginTry(h, made)
   }
   if (made.does === 'fallback') {
     // The fallback knows no gRPC.
-    const target = isGrpc(r) ? '' : fallbackTarget(r, made.upstream)
+    const target = isGrpc(h) ? '' : findFallback(h, made.upstream)
     if (target !== '') {
-      countEvent(counter, 'fallback', r)
-      v.sluice_choice = target
-      v.sluice_outcome = (made.upstream || '-') + ' - 1'
+      countEvent(counter, 'fallback', h.r)
+      setFallback(h, target, made.upstream)
       return ''
     }
-    return refuse(r, 'no_peer', made.upstream, '')
+    return refuse(h, 'no_peer', made.upstream, '')
   }
-  return refuse(r, made.code, made.name, made.tried)
+  return refuse(h, made.code, made.name, made.tried)
 }

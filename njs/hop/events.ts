@@ -2,37 +2,39 @@
 import { countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
-import { parseChoice, rulesOfTried } from './request.js'
+import { rulesOfTried } from './request.js'
+import { currentTry } from './state.js'
+import type { HopState } from './state.js'
 import { addAnswer } from '../memory/load.js'
 import { lastOf } from './upstream-vars.js'
 
 const counter = zones.sluice_counter
 
-function emit(r: NginxHTTPRequest, event: string): void {
+function emit(h: HopState, event: string): void {
   try {
     appendEvent(zones.sluice_event, counter, event)
   } catch (error) {
-    countFailure(counter, 'an event', error, r)
+    countFailure(counter, 'an event', error, h.r)
   }
 }
 
-export function emitFailed(r: NginxHTTPRequest, sid: string): void {
-  emit(r, 'f' + sid)
+export function emitFailed(h: HopState, sid: string): void {
+  emit(h, 'f' + sid)
 }
 
 /** This request is the trial. */
-export function emitTrial(r: NginxHTTPRequest, sid: string): void {
-  emit(r, 't' + sid)
+export function emitTrial(h: HopState, sid: string): void {
+  emit(h, 't' + sid)
 }
 
 /** A try failed, unless its answer is one that only asks for patience (429). */
-export function emitFailedTry(r: NginxHTTPRequest): void {
-  const v = r.variables
-  const last = parseChoice(v.sluice_choice as string)
+export function emitFailedTry(h: HopState): void {
+  const v = h.v
+  const last = currentTry(h)
   if (last === null || /^4/.test(lastOf(v.upstream_status))) {
     return
   }
-  emitFailed(r, last.sid)
+  emitFailed(h, last.sid)
   const rules = rulesOfTried(last)
   if (rules !== null && rules.measured) {
     addAnswer(zones.sluice_load, last.sid, { isError: true, millis: 0 }, Date.now())
@@ -43,10 +45,10 @@ export function emitFailedTry(r: NginxHTTPRequest): void {
  * `$sluice_measured`, when an answer begins and somebody waits for how it is: a trial, or a
  * policy that measures.
  */
-export function measureAnswer(r: NginxHTTPRequest): string {
-  const v = r.variables
+export function measureAnswer(h: HopState): string {
+  const v = h.v
   try {
-    const choice = parseChoice(v.sluice_choice as string)
+    const choice = currentTry(h)
     const status = Number(lastOf(v.upstream_status))
     if (choice !== null && status > 0) {
       const rules = rulesOfTried(choice)
@@ -60,7 +62,7 @@ export function measureAnswer(r: NginxHTTPRequest): string {
       }
     }
   } catch (error) {
-    countFailure(counter, 'measuring', error, r)
+    countFailure(counter, 'measuring', error, h.r)
   }
-  return v.sluice_outcome as string
+  return v.sluice_outcome
 }

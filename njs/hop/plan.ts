@@ -5,32 +5,14 @@ import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
 import type { Dict } from '../memory/dict.js'
 import { takeTrial } from '../memory/load.js'
 import { drawFor } from '../choose/draw.js'
-
-export interface Picked {
-  /** `@app.example.com/7` or `:web/7` */
-  key: string
-  /** What the front picked; '' when it left that to the hop. */
-  sid: string
-}
-
-export type Refusal = 'no_route' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc' | 'no_h2'
+import { setArmCookie } from './state.js'
+import type { Picked, Refusal } from './state.js'
 
 export type HopPlan =
   | { does: 'try'; choice: PeerChoice; tried: string; isTrial: boolean }
   /** The table was not loaded yet: an upstream's fallback, or (for '') that of the host. */
   | { does: 'fallback'; upstream: string }
   | { does: 'refuse'; code: Refusal; name: string; tried: string }
-
-/**
- * `@app.example.com/7 0123…` → its parts. A key may hold anything but a SID never holds a space.
- */
-export function parsePick(header: string | undefined): Picked {
-  const text = header === undefined ? '' : header
-  const space = text.lastIndexOf(' ')
-  return space < 0
-    ? { key: text, sid: '' }
-    : { key: text.slice(0, space), sid: text.slice(space + 1) }
-}
 
 function unknown(table: Dict, picked: Picked, unit: string): HopPlan {
   const isHost = picked.key.charAt(0) !== ':'
@@ -70,7 +52,7 @@ function planOnce(
   const table = ground.table
   const draw = drawFor(table, ground.asked, picked.key)
   if (draw.arm !== undefined) {
-    ground.asked.variables.sluice_arm_cookie = draw.arm.cookie
+    setArmCookie(ground.asked.variables, draw.arm.cookie)
   }
   const record = draw.unit === '' ? undefined : table.get(draw.unit)
   if (record === undefined || record.length < DIGEST_LENGTH) {

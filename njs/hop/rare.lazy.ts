@@ -1,8 +1,4 @@
-/**
- * What the hop seldom needs: rules, trials, further tries, refusals. The build
- * (scripts/build.mjs) puts all that this file imports inside `rest`, where the njs engine makes
- * it only for those who call it; `hold` alone is the hop's own.
- */
+/** What the hop seldom needs: rules, trials, further tries, refusals. */
 import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
 import { countEvent, countFailure } from '../memory/count.js'
@@ -10,61 +6,56 @@ import { zones } from '../memory/dict.js'
 import { act, dress, pageFor, reply } from './act.js'
 import { paper } from './act-page.js'
 import { begin, misfitOf, settle } from './begin.js'
-import {
-  cookieFor,
-  followTry,
-  hopContext,
-  isGrpc,
-  isIdempotent,
-  parseChoice,
-  rulesOfTried,
-  triesIn,
-} from './request.js'
+import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTried } from './request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
-import { parsePick, plan } from './plan.js'
+import { plan } from './plan.js'
 import { grpcRefusal } from './refusal.js'
+import {
+  currentTry,
+  hopState,
+  isGrpc,
+  isSecondCall,
+  markOwnAnswer,
+  outcomeUpstream,
+  refusalOf,
+  setRefusal,
+  setTried,
+  triesIn,
+} from './state.js'
+import type { HopState } from './state.js'
 
 const counter = zones.sluice_counter
 
 /** '' when there is a peer to try here; else `$sluice_location` names the location that goes on. */
-function refusal(r: NginxHTTPRequest): string {
-  const v = r.variables
+function refusal(h: HopState): string {
+  const v = h.v
   try {
-    v.sluice_location = act(r)
-    if (v.sluice_location !== '') {
-      return v.sluice_location
-    }
-    const isSecond = (v.server_addr as string).indexOf('again.sock') >= 0
-    return begin(
-      r,
-      plan(hopContext(r), parsePick(v.http_x_sluice_pick), isSecond, isIdempotent(r.method)),
+    v.sluice_location = act(h)
+    return (
+      v.sluice_location ||
+      begin(h, plan(hopContext(h), h.picked, isSecondCall(h), isIdempotent(h.r.method)))
     )
   } catch (error) {
-    countFailure(counter, 'the hop', error, r)
-    v.sluice_refused = 'no_peer '
-    v.sluice_location = '@sluice_refuse'
+    countFailure(counter, 'the hop', error, h.r)
+    setRefusal(h, 'no_peer', '')
     return '1'
   }
 }
 
-function first(r: NginxHTTPRequest): string {
-  return refusal(r) === '' ? peer(r) : ''
+function first(h: HopState): string {
+  return refusal(h) === '' ? peer(h) : ''
 }
 
 /** `$sluice_peer`: the address to try now. To be read once for each try: it counts. */
-function peer(r: NginxHTTPRequest): string {
-  const v = r.variables
-  const choice = parseChoice(v.sluice_choice as string)
-  if (choice === null) {
-    return v.sluice_choice as string
+function peer(h: HopState): string {
+  const current = currentTry(h)
+  if (current === null) {
+    return h.v.sluice_choice
   }
-  const tried = v.sluice_tried as string
-  v.sluice_tried = tried === '' ? choice.sid : tried + ' ' + choice.sid
-  v.sluice_outcome = choice.upstream.slice(1) + ' ' + choice.id + ' ' + triesIn(v.sluice_tried)
-  v.sluice_cookie = choice.token === '' ? '' : cookieFor(r, choice, rulesOfTried(choice))
-  followTry(r, choice.sid)
-  return choice.address
+  setTried(h, current, current.token === '' ? '' : cookieFor(h, current, rulesOfTried(current)))
+  followTry(h, current.sid)
+  return current.address
 }
 
 /**
@@ -72,8 +63,8 @@ function peer(r: NginxHTTPRequest): string {
  * was sent. nginx passes it on as it comes, and for a second location reads no more of it; while
  * it still reads, it knows no length.
  */
-function isUntouched(r: NginxHTTPRequest, wasSent: boolean): boolean {
-  const v = r.variables
+function isUntouched(h: HopState, wasSent: boolean): boolean {
+  const v = h.v
   return !v.upstream_addr || (!wasSent && (v.content_length || '') !== '')
 }
 
@@ -83,53 +74,54 @@ function withLast(tried: string, last: string): string {
 }
 
 /** Whether there is another try, which is then settled. */
-function settleNext(r: NginxHTTPRequest): boolean {
-  const v = r.variables
-  const last = parseChoice(v.sluice_choice as string)
+function settleNext(h: HopState): boolean {
+  const v = h.v
+  const last = currentTry(h)
   if (last === null) {
     return false
   }
   // What was plain has only its choice on record.
-  const tried = withLast(v.sluice_tried as string, last.sid)
+  const tried = withLast(v.sluice_tried, last.sid)
   const nth = triesIn(tried)
   const rules = rulesOfTried(last)
   // The front tried the first of them, or this is the first.
-  const front = parsePick(v.http_x_sluice_pick).sid
+  const front = h.picked.sid
   const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
   const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
-  if (isGrpc(r) && !isUntouched(r, wasSent)) {
+  if (isGrpc(h) && !isUntouched(h, wasSent)) {
     return false
   }
-  if (!isAllowed(r, rules, nth, most, wasSent)) {
+  if (!isAllowed(h, rules, nth, most, wasSent)) {
     return false
   }
-  const ground = hopContext(r)
-  const choice = anotherChoice(ground, r, last.sid, tried, nth)
+  const ground = hopContext(h)
+  const choice = anotherChoice(ground, h, last.sid, tried, nth)
   return (
     choice !== null &&
-    misfitOf(r, choice) === '' &&
+    misfitOf(h, choice) === '' &&
     isPaid(ground, last.upstream, rules) &&
-    settle(r, choice, tried) !== null
+    settle(h, choice, tried) !== null
   )
 }
 
 /** `$sluice_next`: the location that goes on after a failed try. */
-function next(r: NginxHTTPRequest): string {
+function next(h: HopState): string {
   try {
-    emitFailedTry(r)
-    if (!settleNext(r)) {
+    emitFailedTry(h)
+    if (!settleNext(h)) {
       return '@sluice_fail'
     }
-    countEvent(counter, 'retried', r)
-    return r.variables.sluice_location as string
+    countEvent(counter, 'retried', h.r)
+    return h.v.sluice_location
   } catch (error) {
-    countFailure(counter, 'the hop', error, r)
+    countFailure(counter, 'the hop', error, h.r)
     return '@sluice_fail'
   }
 }
 
-function answer(r: NginxHTTPRequest, code: Code, name: string): void {
-  if (isGrpc(r)) {
+function answer(h: HopState, code: Code, name: string): void {
+  const r = h.r
+  if (isGrpc(h)) {
     const headers = grpcRefusal(code, name)
     Object.keys(headers).forEach((header) => {
       r.headersOut[header] = headers[header]
@@ -137,9 +129,8 @@ function answer(r: NginxHTTPRequest, code: Code, name: string): void {
     r.return(200, '')
     return
   }
-  const v = r.variables
-  const page = pageFor(r, code, name)
-  v.sluice_outcome = v.sluice_outcome + '!'
+  const page = pageFor(h, code, name)
+  markOwnAnswer(h)
   r.headersOut['Content-Type'] = page.contentType
   r.headersOut['Cache-Control'] = 'no-store'
   if (page.status === 503) {
@@ -149,15 +140,13 @@ function answer(r: NginxHTTPRequest, code: Code, name: string): void {
 }
 
 /** Answers what `refusal` found, or when every try failed. */
-function page(r: NginxHTTPRequest): void {
-  const v = r.variables
-  if (v.sluice_location !== '@sluice_refuse') {
-    answer(r, 'all_failed', (v.sluice_outcome as string).split(/[ .]/)[0] as string)
-    return
+function page(h: HopState): void {
+  const refused = refusalOf(h)
+  if (refused === null) {
+    answer(h, 'all_failed', outcomeUpstream(h))
+  } else {
+    answer(h, refused.code, refused.name)
   }
-  const text = v.sluice_refused as string
-  const space = text.indexOf(' ')
-  answer(r, text.slice(0, space) as Code, text.slice(space + 1))
 }
 
 export interface HopRare {
@@ -173,16 +162,16 @@ export interface HopRare {
 }
 
 /** Answers when the upstream was silent for longer than its route waits. */
-function late(r: NginxHTTPRequest): void {
-  answer(r, 'too_slow', '')
+function late(h: HopState): void {
+  answer(h, 'too_slow', '')
 }
 
 /** Never throws: the answer is better as it came than not at all. */
-function dressSafely(r: NginxHTTPRequest): void {
+function dressSafely(h: HopState): void {
   try {
-    dress(r)
+    dress(h)
   } catch (error) {
-    countFailure(counter, "an answer's headers", error, r)
+    countFailure(counter, "an answer's headers", error, h.r)
   }
 }
 
@@ -196,16 +185,21 @@ function paperSafely(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBuff
   }
 }
 
+/** Each of nginx's calls sees the state as it is now. */
+function withState<T>(use: (h: HopState) => T): (r: NginxHTTPRequest) => T {
+  return (r) => use(hopState(r))
+}
+
 export function hopRare(): HopRare {
   return {
-    first: first,
-    peer: peer,
-    next: next,
-    measure: measureAnswer,
-    page: page,
-    reply: reply,
-    late: late,
-    dress: dressSafely,
+    first: withState(first),
+    peer: withState(peer),
+    next: withState(next),
+    measure: withState(measureAnswer),
+    page: withState(page),
+    reply: withState(reply),
+    late: withState(late),
+    dress: withState(dressSafely),
     paper: paperSafely,
   }
 }

@@ -4,7 +4,7 @@ import { MAX_TRIES, SHARES } from '../../contract/table/zones.js'
 import { choose } from '../choose/choice.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
 import { spendTry } from '../memory/load.js'
-import { parsePick } from './plan.js'
+import type { HopState } from './state.js'
 import { drawFor } from '../choose/draw.js'
 import { isIdempotent } from './request.js'
 
@@ -21,19 +21,19 @@ export function mostTries(rules: Rules | null, wasTried: boolean): number {
 /** Another choice than all of `tried`; null when there is none. `nth` tries were made. */
 export function anotherChoice(
   ground: ChoiceContext,
-  r: NginxHTTPRequest,
+  h: HopState,
   last: string,
   tried: string,
   nth: number,
 ): PeerChoice | null {
-  const draw = drawFor(ground.table, r, parsePick(r.variables.http_x_sluice_pick).key)
+  const draw = drawFor(ground.table, h.r, h.picked.key)
   draw.share = (draw.share + nth * 619) % SHARES
   return choose(ground, draw, last === '' ? ANOTHER : { upstream: '', sid: last }, tried)
 }
 
 /** Whether the rules let a request that has had `nth` tries be tried again now, after `wasSent`. */
 export function isAllowed(
-  r: NginxHTTPRequest,
+  h: HopState,
   rules: Rules | null,
   nth: number,
   most: number,
@@ -41,14 +41,12 @@ export function isAllowed(
 ): boolean {
   if (
     nth >= most ||
-    (wasSent && !isIdempotent(r.method) && !(rules !== null && rules.nonIdempotent))
+    (wasSent && !isIdempotent(h.r.method) && !(rules !== null && rules.nonIdempotent))
   ) {
     return false
   }
   return (
-    rules === null ||
-    rules.timeoutMs === 0 ||
-    Number(r.variables.request_time) * 1000 < rules.timeoutMs
+    rules === null || rules.timeoutMs === 0 || Number(h.v.request_time) * 1000 < rules.timeoutMs
   )
 }
 

@@ -1,6 +1,7 @@
 /**
- * The one file that touches nginx's shared memory. Whoever needs a dict takes it as an argument,
- * so that tests can give another.
+ * nginx's zones of http{}, and what is used of their dicts. In stream{} the build puts
+ * stream-dict.ts in its place. What needs a dict takes it as an argument, so tests can give
+ * another.
  */
 
 /**

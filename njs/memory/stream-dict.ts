@@ -1,6 +1,6 @@
 /**
- * In place of njs/memory/dict.ts for what runs in stream{}: nginx does not share a zone between
- * http{} and stream{}.
+ * nginx's zones of stream{}, which shares none with http{}. The build puts this file in the place
+ * of dict.ts for what runs there.
  */
 import type { Dict, NumberDict, Zones } from './dict.js'
 

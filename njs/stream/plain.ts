@@ -1,7 +1,7 @@
 /**
  * The peer of a connection to a plain route, which nearly all are: one upstream without rules,
- * whose peer need not be asked first because there is no other. It stands apart from `rest`
- * (scripts/build.mjs), since every connection pays for what is made.
+ * whose peer need not be asked first because there is no other. It stands apart from
+ * rare.lazy.ts, since every connection pays for what is made.
  */
 import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
@@ -16,8 +16,8 @@ const ROUTE = '/ '
 const ONE_TRY = 'n 0 0 tries=1'
 
 /**
- * `<sid> <address> <id> <flags>` of the peer that the slot names; '' for all that `rest` has to
- * look at.
+ * `<sid> <address> <id> <flags>` of the peer that the slot names; '' for all that `streamRare`
+ * has to look at.
  */
 function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   const slash = key.lastIndexOf('/')
@@ -55,7 +55,7 @@ export function allowPlain(s: NginxStreamRequest, key: string): boolean {
     follow(parts[0] as string)
     s.variables.sluice_peer = parts[1]
   } catch (error) {
-    // What threw here throws there too, and is told.
+    // What threw here throws in the lazy group too, which logs it.
     return false
   }
   s.allow()

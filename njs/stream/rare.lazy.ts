@@ -1,6 +1,4 @@
-/**
- * What few connections to the ports of routes need.
- */
+/** What few connections to the ports of routes need. */
 import { zones } from '../memory/dict.js'
 import { findSniUnit } from './sni-lookup.js'
 import { serve } from './serve.js'

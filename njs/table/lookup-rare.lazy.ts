@@ -1,6 +1,4 @@
-/**
- * What few hosts need of a lookup: conditions, and lines in chunks.
- */
+/** What few hosts need of a lookup: conditions, and lines in chunks. */
 import { isMet } from '../../contract/table/condition.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'

@@ -1,6 +1,4 @@
-/**
- * leastConn: the peer with the fewest in flight for its weight.
- */
+/** leastConn: the peer with the fewest requests in flight for its weight. */
 import {
   CHUNK_ENTRIES,
   ENTRY_LENGTH,

@@ -1,7 +1,4 @@
-/**
- * Who is asked when the first choice is taken: the next of the list, then other zones and
- * backups.
- */
+/** Who is asked when the first choice is full: the next of the list, other zones, backups. */
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'

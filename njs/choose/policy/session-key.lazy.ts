@@ -1,4 +1,4 @@
-/** What of a table a session names. */
+/** The table's entry that a session names. */
 import { textOf } from '../../../contract/guard/text-source.js'
 import type { Dict } from '../../memory/dict.js'
 import type { Asked } from '../../table/asked.js'

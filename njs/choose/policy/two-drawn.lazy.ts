@@ -1,6 +1,4 @@
-/**
- * randomTwo and leastTime: of two that are drawn, the one that costs less.
- */
+/** randomTwo and leastTime: of two peers that are drawn, the one that costs less. */
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { inFlight, meanTime } from '../../memory/load.js'
 import { drawnNumber, isFree } from './choosing.js'
