@@ -1,5 +1,5 @@
 import { SluiceError } from '../runtime/errors.js'
-import type { Change, Entry, RegistryOperation } from './registry.js'
+import type { Change, RegistryEntry, RegistryOperation } from './registry.js'
 
 /** Throws `invalid`, its field being the key, when one commit names a key twice: which of the two counts, nobody could say. */
 export function refuseDoubles(operations: readonly RegistryOperation[]): void {
@@ -40,7 +40,7 @@ export function commonPrefix(prefixes: readonly string[]): string {
 }
 
 /** Brings what is known level with `change`. */
-export function applyChange(known: Map<string, Entry>, change: Change): void {
+export function applyChange(known: Map<string, RegistryEntry>, change: Change): void {
   if (change.type === 'delete') {
     known.delete(change.key)
     return

@@ -5,7 +5,7 @@
  */
 
 /** A key as it stands. `revision` is of its last change and never goes down while the store lives. */
-export interface Entry {
+export interface RegistryEntry {
   key: string
   value: string
   revision: number
@@ -19,14 +19,14 @@ export type Change =
 export interface Listing {
   /** The store's revision at which this was true. */
   revision: number
-  entries: Entry[]
+  entries: RegistryEntry[]
 }
 
 /** One key, looked up. `entry` is undefined when it is not there. */
 export interface Lookup {
   /** The store's revision at which this was true. */
   revision: number
-  entry: Entry | undefined
+  entry: RegistryEntry | undefined
 }
 
 export interface PutOperation {

@@ -1,6 +1,6 @@
 /** (wanted, registered) → the operations that make them equal. Pure. */
 import { parseKey } from '../../contract/keys.js'
-import type { Entry, RegistryOperation } from '../../registry/registry.js'
+import type { RegistryEntry, RegistryOperation } from '../../registry/registry.js'
 import { routePrefix } from '../plan/labels.js'
 
 /** One of this agent's own records, as the registry is known to have it. */
@@ -30,7 +30,7 @@ function agentOf(value: string): unknown {
 }
 
 /** Whether an entry was put by this agent, in this life or an earlier one. */
-export function isOwn(entry: Pick<Entry, 'key' | 'value'>, agent: string): boolean {
+export function isOwn(entry: Pick<RegistryEntry, 'key' | 'value'>, agent: string): boolean {
   const key = parseKey(entry.key)
   if (key?.kind === 'instances') {
     return agentOf(entry.value) === agent

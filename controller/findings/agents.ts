@@ -3,7 +3,7 @@ import { isObject } from '../../contract/guard/checked.js'
 import { parseKey } from '../../contract/keys.js'
 import type { Change, Listing } from '../../registry/registry.js'
 import type { AgentView } from '../views.js'
-import type { Source } from './facts.js'
+import type { FindingSource } from './facts.js'
 
 /** The agents that are alive: each record stands under its agent's lease. */
 export class Agents {
@@ -57,7 +57,7 @@ function engineOf(text: string): AgentView['engine'] {
   }
 }
 
-export const enginesAway: Source = ({ agents }) =>
+export const enginesAway: FindingSource = ({ agents }) =>
   agents().flatMap(({ id, engine }) => {
     if (engine === undefined) {
       return []

@@ -2,7 +2,7 @@
 import type { Desired, DesiredCertificate } from '../state/desired.js'
 import { stateOfCertificate } from '../state/certificate.js'
 import { planCertificates } from '../table/certificate-plan.js'
-import type { Observation, Source } from './facts.js'
+import type { Observation, FindingSource } from './facts.js'
 
 /** One plan for each set of certificates: it is asked each second, and the set changes seldom. */
 const servedOf = new WeakMap<Desired['certificates'], DesiredCertificate[]>()
@@ -17,7 +17,7 @@ function served(certificates: Desired['certificates']): DesiredCertificate[] {
 }
 
 /** One that no name is served with any more is nobody's trouble. */
-export const certificates: Source = ({ desired, settings }, nowMs) =>
+export const certificatesEnding: FindingSource = ({ desired, settings }, nowMs) =>
   settings.mode === 'file'
     ? []
     : served(desired().certificates).flatMap((one) => observe(one, nowMs))

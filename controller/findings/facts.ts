@@ -37,4 +37,4 @@ export interface Observation {
 }
 
 /** Looks at the facts; it is asked each second, so it keeps what is dear to work out. */
-export type Source = (facts: Facts, nowMs: number) => Observation[]
+export type FindingSource = (facts: Facts, nowMs: number) => Observation[]

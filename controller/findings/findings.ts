@@ -3,11 +3,11 @@ import type { Logger } from '../../runtime/logger.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Finding } from '../views.js'
 import { CURES } from './codes.js'
-import type { Facts, Observation, Source } from './facts.js'
+import type { Facts, Observation, FindingSource } from './facts.js'
 
 export interface FindingsOptions {
   facts: Facts
-  sources: readonly Source[]
+  sources: readonly FindingSource[]
   log: Logger
   /** A finding began or ended. */
   onChange: (finding: Finding, state: 'begun' | 'ended') => void

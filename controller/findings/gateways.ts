@@ -1,6 +1,6 @@
 /** Findings about gateways: those that do not have what the registry says, and tables that are full. */
 import type { GatewayView } from '../views.js'
-import type { Observation, Source } from './facts.js'
+import type { Observation, FindingSource } from './facts.js'
 
 /** A reload of nginx, or a controller that is just starting, is no finding. */
 const AWAY_GRACE_MS = 2000
@@ -8,7 +8,7 @@ const BEHIND_GRACE_MS = 5000
 /** Of the table's memory; below this part a burst of registrations may not fit. */
 const LEAST_FREE = 0.1
 
-export const gatewaysAway: Source = ({ gateways }) => gateways().flatMap(observe)
+export const gatewaysAway: FindingSource = ({ gateways }) => gateways().flatMap(observe)
 
 function observe(gateway: GatewayView): Observation[] {
   const { id, applied, desired, connected, code, reason } = gateway
@@ -32,7 +32,7 @@ function observe(gateway: GatewayView): Observation[] {
   return []
 }
 
-export const streamAway: Source = ({ gateways, desired, gatewayId }) => {
+export const streamAway: FindingSource = ({ gateways, desired, gatewayId }) => {
   const own = gateways().find(({ id }) => id === gatewayId)
   const { connected = true, reason } = own?.stream ?? {}
   if (own?.connected !== true || connected || desired().streamRoutes.size === 0) {
@@ -43,7 +43,12 @@ export const streamAway: Source = ({ gateways, desired, gatewayId }) => {
   return [{ code: 'stream_away', subject: gatewayId, message, graceMs: AWAY_GRACE_MS }]
 }
 
-export const tableNearlyFull: Source = ({ gateways, gatewayId, settings, tableFreeBytes }) => {
+export const tableNearlyFull: FindingSource = ({
+  gateways,
+  gatewayId,
+  settings,
+  tableFreeBytes,
+}) => {
   const own = gateways().find(({ id }) => id === gatewayId)
   const free = tableFreeBytes()
   if (own?.connected !== true || free === undefined || own.code === 'table_full') {
@@ -59,7 +64,7 @@ export const tableNearlyFull: Source = ({ gateways, gatewayId, settings, tableFr
   return [{ code: 'table_nearly_full', subject: gatewayId, message }]
 }
 
-export const files: Source = ({ settings, fileError }) => {
+export const files: FindingSource = ({ settings, fileError }) => {
   const error = fileError()
   if (error === undefined) {
     return []

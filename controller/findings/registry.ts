@@ -1,10 +1,10 @@
 /** Findings about the registry, and about what stands in it. */
-import type { Source } from './facts.js'
+import type { FindingSource } from './facts.js'
 
 /** Each is one finding, so that one bad tool does not bury the rest. */
 const MOST_SHOWN = 20
 
-export const registryAway: Source = ({ registryView }) => {
+export const registryAway: FindingSource = ({ registryView }) => {
   const { kind, connected, syncedAtMs, reason } = registryView()
   if (connected) {
     return []
@@ -18,7 +18,7 @@ export const registryAway: Source = ({ registryView }) => {
   ]
 }
 
-export const valuesRefused: Source = ({ refused }) => {
+export const valuesRefused: FindingSource = ({ refused }) => {
   const all = refused()
   const shown = all.slice(0, MOST_SHOWN).map(({ key, message, sinceAtMs }) => {
     const means = 'it is served as it last was, or not at all'
@@ -32,7 +32,7 @@ export const valuesRefused: Source = ({ refused }) => {
   return [...shown, { code: 'values_refused', subject: '(others)', message }]
 }
 
-export const removalsHeld: Source = ({ suspects }) =>
+export const removalsHeld: FindingSource = ({ suspects }) =>
   suspects().map(({ upstream, instances, reason, sinceAtMs }) => ({
     code: 'removals_held' as const,
     ...(upstream !== '' && { subject: upstream }),

@@ -1,16 +1,16 @@
 /** Every source of findings. */
 import { enginesAway } from './agents.js'
-import { certificates } from './certificates.js'
-import type { Source } from './facts.js'
+import { certificatesEnding } from './certificates.js'
+import type { FindingSource } from './facts.js'
 import { files, gatewaysAway, streamAway, tableNearlyFull } from './gateways.js'
 import { registryAway, removalsHeld, valuesRefused } from './registry.js'
 import { upstreamsDown } from './upstreams.js'
 
-export const SOURCES: readonly Source[] = [
+export const SOURCES: readonly FindingSource[] = [
   registryAway,
   valuesRefused,
   removalsHeld,
-  certificates,
+  certificatesEnding,
   upstreamsDown,
   gatewaysAway,
   streamAway,

@@ -2,7 +2,7 @@
 import type { InstanceConditions } from '../state/conditions.js'
 import { instanceState } from '../state/desired.js'
 import type { DesiredUpstream } from '../state/desired.js'
-import type { Observation, Source } from './facts.js'
+import type { Observation, FindingSource } from './facts.js'
 
 /** Each is one finding; a whole rack that is away is told once. */
 const MOST_SHOWN = 50
@@ -17,7 +17,7 @@ interface Looked {
 /** Neither an upstream nor its conditions are changed in place, so what was seen stays true of the two. */
 const looked = new WeakMap<DesiredUpstream, Looked>()
 
-export const upstreamsDown: Source = ({ desired, conditionsOf }) => {
+export const upstreamsDown: FindingSource = ({ desired, conditionsOf }) => {
   const found: Observation[] = []
   for (const upstream of desired().upstreams.values()) {
     const message = messageOf(upstream, conditionsOf(upstream.name))

@@ -1,7 +1,7 @@
 /** Registry listings and changes → {@link Desired}. */
 import { printAddress } from '../../contract/guard/address.js'
 import { parseKey } from '../../contract/keys.js'
-import type { Change, Entry, Listing } from '../../registry/registry.js'
+import type { Change, RegistryEntry, Listing } from '../../registry/registry.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Addresses } from './shared-addresses.js'
 import { Border } from './border.js'
@@ -160,7 +160,7 @@ export class State {
     this.#revision = Math.max(this.#revision, revision)
   }
 
-  #isNews(entry: Entry): boolean {
+  #isNews(entry: RegistryEntry): boolean {
     return this.#suspects.has(entry.key) || this.#store.get(entry.key)?.revision !== entry.revision
   }
 

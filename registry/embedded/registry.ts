@@ -4,7 +4,7 @@ import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { EmbeddedLease } from './lease.js'
 import { LeaseClock } from './lease-clock.js'
-import { Draft, EmbeddedState } from './state.js'
+import { EmbeddedDraft, EmbeddedState } from './state.js'
 import { EmbeddedStore } from './store.js'
 import { EmbeddedWatches } from './watches.js'
 import { leaseGone, refuseDoubles } from '../operations.js'
@@ -27,7 +27,7 @@ export interface EmbeddedOptions {
 
 /** One step towards the next batch. `run` drafts it (or throws); the rest is told when the batch is durable, or is not. */
 interface Step {
-  run(draft: Draft): number
+  run(draft: EmbeddedDraft): number
   done(revision: number): void
   failed(error: unknown): void
 }
@@ -126,7 +126,7 @@ class EmbeddedRegistry implements Registry {
   }
 
   #expire(id: string): void {
-    const run = (draft: Draft) => {
+    const run = (draft: EmbeddedDraft) => {
       // It may have been renewed while this step waited.
       if (this.#clock.isDue(id)) {
         draft.endLease(id, true)
@@ -142,7 +142,7 @@ class EmbeddedRegistry implements Registry {
     })
   }
 
-  #step(run: (draft: Draft) => number): Promise<number> {
+  #step(run: (draft: EmbeddedDraft) => number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#requireOpen()
       this.#queue.push({ run, done: resolve, failed: reject })
@@ -171,7 +171,7 @@ class EmbeddedRegistry implements Registry {
   }
 
   async #writeSome(steps: Step[]): Promise<void> {
-    const draft = new Draft(this.#state)
+    const draft = new EmbeddedDraft(this.#state)
     const drafted = steps.flatMap((step) => this.#draft(step, draft))
     try {
       await this.#write(draft)
@@ -186,7 +186,7 @@ class EmbeddedRegistry implements Registry {
     }
   }
 
-  #draft(step: Step, draft: Draft): Array<[Step, number]> {
+  #draft(step: Step, draft: EmbeddedDraft): Array<[Step, number]> {
     try {
       return [[step, step.run(draft)]]
     } catch (error) {
@@ -195,7 +195,7 @@ class EmbeddedRegistry implements Registry {
     }
   }
 
-  async #write(draft: Draft): Promise<void> {
+  async #write(draft: EmbeddedDraft): Promise<void> {
     if (draft.empty) {
       return
     }

@@ -1,7 +1,7 @@
 /** What the embedded registry knows, in memory, and what a group of commits would make of it. */
 import { byKey, changedError, leaseGone } from '../operations.js'
 import type { Content, Rows, Stored } from './store.js'
-import type { Change, Entry, Listing, Lookup, RegistryOperation } from '../registry.js'
+import type { Change, RegistryEntry, Listing, Lookup, RegistryOperation } from '../registry.js'
 
 /** Above this many moved keys they are all sorted again. */
 const MOST_MOVES = 256
@@ -113,8 +113,8 @@ export class EmbeddedState {
     }
   }
 
-  #range(sorted: string[], prefix: string): Entry[] {
-    const found: Entry[] = []
+  #range(sorted: string[], prefix: string): RegistryEntry[] {
+    const found: RegistryEntry[] = []
     for (let i = firstAtLeast(sorted, prefix); i < sorted.length; i++) {
       const key = sorted[i] as string
       if (!key.startsWith(prefix)) {
@@ -148,7 +148,7 @@ function firstAtLeast(sorted: string[], key: string): number {
 }
 
 /** Changes on top of a state that have not reached the disk. A step that throws leaves the draft as it was. */
-export class Draft implements Rows {
+export class EmbeddedDraft implements Rows {
   revision: number
   readonly entries = new Map<string, Stored | undefined>()
   readonly leases = new Map<string, number | undefined>()

@@ -7,7 +7,7 @@ import { GRPCOutOfRangeError } from 'etcd3'
 import type { Etcd3 } from 'etcd3'
 import { entryOf } from './range.js'
 import type { EtcdListing } from './range.js'
-import type { Entry } from '../registry.js'
+import type { RegistryEntry } from '../registry.js'
 
 /** Entries asked for: some that are listed no more, and some of the newest. */
 const SAMPLES = 3
@@ -16,7 +16,7 @@ const SAMPLES = 3
 export async function isSameStore(
   client: Etcd3,
   root: string,
-  known: readonly Entry[],
+  known: readonly RegistryEntry[],
   listing: EtcdListing,
 ): Promise<boolean> {
   if (known.length === 0) {
@@ -34,7 +34,11 @@ export async function isSameStore(
 }
 
 /** Undefined when that part of history was compacted. */
-async function wasThere(client: Etcd3, root: string, entry: Entry): Promise<boolean | undefined> {
+async function wasThere(
+  client: Etcd3,
+  root: string,
+  entry: RegistryEntry,
+): Promise<boolean | undefined> {
   const key = Buffer.from(root + entry.key)
   try {
     const { kvs } = await client.kv.range({ key, revision: entry.revision })
@@ -48,6 +52,6 @@ async function wasThere(client: Etcd3, root: string, entry: Entry): Promise<bool
   }
 }
 
-function isEqual(one: Entry, other: Entry | undefined): boolean {
+function isEqual(one: RegistryEntry, other: RegistryEntry | undefined): boolean {
   return one.revision === other?.revision && one.value === other.value
 }

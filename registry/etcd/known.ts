@@ -2,13 +2,13 @@ import type { IEvent } from 'etcd3'
 import type { EtcdListing, Standing } from './range.js'
 import { entryOf } from './range.js'
 import { applyChange, isUnder } from '../operations.js'
-import type { Change, Entry } from '../registry.js'
+import type { Change, RegistryEntry } from '../registry.js'
 
 /** What one watch has been told, which is what its user knows. */
 export class EtcdKnown {
   readonly #root: string
   readonly #prefixes: readonly string[]
-  #entries = new Map<string, Entry>()
+  #entries = new Map<string, RegistryEntry>()
   /** Deletes delivered while a comparison is under way. */
   #deleted: Map<string, number> | undefined
   #standing: Standing | undefined
@@ -24,12 +24,12 @@ export class EtcdKnown {
     return this.#revision
   }
 
-  get entries(): Entry[] {
+  get entries(): RegistryEntry[] {
     return [...this.#entries.values()]
   }
 
   /** What of a listing is wanted here. */
-  wanted({ entries }: EtcdListing): Entry[] {
+  wanted({ entries }: EtcdListing): RegistryEntry[] {
     return entries.filter(({ key }) => isUnder(key, this.#prefixes))
   }
 

@@ -1,5 +1,5 @@
 import type { Etcd3, IKeyValue, IResponseHeader } from 'etcd3'
-import type { Entry, Listing, Lookup } from '../registry.js'
+import type { RegistryEntry, Listing, Lookup } from '../registry.js'
 
 /** Where a store stands, as each of its answers says. */
 export interface Standing {
@@ -33,7 +33,7 @@ export function rangeOf(prefix: string): { key: Buffer; range_end: Buffer } {
 /** All keys under `root + prefix`, without the root, at the one revision of the first page. */
 export async function readRange(client: Etcd3, root: string, prefix: string): Promise<EtcdListing> {
   const { key, range_end } = rangeOf(root + prefix)
-  const entries: Entry[] = []
+  const entries: RegistryEntry[] = []
   let standing: Standing | undefined
   let from = key
   for (;;) {
@@ -58,7 +58,7 @@ export async function readKey(client: Etcd3, root: string, key: string): Promise
   return { revision: Number(header.revision), entry: kv && entryOf(kv, root) }
 }
 
-export function entryOf(kv: IKeyValue, root: string): Entry {
+export function entryOf(kv: IKeyValue, root: string): RegistryEntry {
   return {
     key: kv.key.toString().slice(root.length),
     value: kv.value.toString(),

@@ -6,7 +6,7 @@ import type { Logger } from '../../runtime/logger.js'
 const FLOORS: Record<string, number> = { '3.4': 44, '3.5': 33, '3.6': 14, '3.7': 1 }
 
 /** Why this version should be replaced, or null. `3.4.23` → "loses watch events …". */
-export function complaintOf(version: string): string | null {
+export function versionProblem(version: string): string | null {
   const match = /^(\d+)\.(\d+)\.(\d+)/.exec(version)
   if (match === null) {
     return null
@@ -29,7 +29,7 @@ export function complaintOf(version: string): string | null {
 export async function warnOfVersion(client: Etcd3, endpoint: string, log: Logger): Promise<void> {
   try {
     const { version } = await client.maintenance.status()
-    const complaint = complaintOf(version)
+    const complaint = versionProblem(version)
     if (complaint === null) {
       return
     }

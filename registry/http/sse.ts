@@ -1,4 +1,7 @@
-/** One server-sent event. */
+/** Server-sent events of a body, as they come. */
+import { createParser } from 'eventsource-parser'
+
+/** One server-sent event. `id` is empty where it has none. */
 export interface ServerEvent {
   name: string
   id: string
@@ -8,40 +11,27 @@ export interface ServerEvent {
 /** An event is never longer than this many characters; the controller cuts listings into pieces. */
 const LONGEST = 16 * 1024 * 1024
 
-/** Server-sent events as they come; comments (heartbeats) are passed over. Throws when one is too long. */
-export async function* readEvents(body: AsyncIterable<Buffer>): AsyncGenerator<ServerEvent> {
+/** Comments (heartbeats) are passed over. Throws when an event is too long. */
+export async function* readServerEvents(body: AsyncIterable<Buffer>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder()
-  let rest = ''
+  let events: ServerEvent[] = []
+  let isTooLong = false
+  const parser = createParser({
+    maxBufferSize: LONGEST,
+    onEvent: ({ event = 'message', id = '', data }) => {
+      if (data !== '') {
+        events.push({ name: event, id, data })
+      }
+    },
+    onError: ({ type }) => (isTooLong ||= type === 'max-buffer-size-exceeded'),
+  })
   for await (const chunk of body) {
-    rest += decoder.decode(chunk, { stream: true })
-    const blocks = rest.split('\n\n')
-    rest = blocks.pop() ?? ''
-    if (rest.length > LONGEST) {
+    parser.feed(decoder.decode(chunk, { stream: true }))
+    const parsed = events
+    events = []
+    yield* parsed
+    if (isTooLong) {
       throw new Error('an event is too long')
     }
-    for (const block of blocks) {
-      const event = parseBlock(block)
-      if (event.data !== '') {
-        yield event
-      }
-    }
   }
-}
-
-function parseBlock(block: string): ServerEvent {
-  const event: ServerEvent = { name: 'message', id: '', data: '' }
-  for (const line of block.split('\n')) {
-    const at = line.indexOf(': ')
-    const [field, text] = [line.slice(0, at), line.slice(at + 2)]
-    if (field === 'event') {
-      event.name = text
-    }
-    if (field === 'id') {
-      event.id = text
-    }
-    if (field === 'data') {
-      event.data += text
-    }
-  }
-  return event
 }

@@ -4,10 +4,10 @@ import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { guardHandlers } from '../deliver.js'
 import type { HttpClient } from './client.js'
-import { readEvents } from './sse.js'
+import { readServerEvents } from './sse.js'
 import type { ServerEvent } from './sse.js'
 import { applyChange } from '../operations.js'
-import type { Change, Entry, Watch, WatchHandlers } from '../registry.js'
+import type { Change, RegistryEntry, Watch, WatchHandlers } from '../registry.js'
 
 export interface HttpWatchOptions {
   client: HttpClient
@@ -22,12 +22,12 @@ export class HttpWatch implements Watch {
   readonly #closing = new AbortController()
   readonly #backoff = new Backoff({ firstMs: 100, mostMs: 2000 })
   readonly #running: Promise<void>
-  #known = new Map<string, Entry>()
+  #known = new Map<string, RegistryEntry>()
   #revision = 0
   /** What the controller needs to go on from here. */
   #lastEventId = ''
   /** Pieces of a listing that is still coming. */
-  #pieces: Entry[] = []
+  #pieces: RegistryEntry[] = []
 
   constructor(options: HttpWatchOptions) {
     this.#options = options
@@ -53,7 +53,7 @@ export class HttpWatch implements Watch {
       try {
         this.#pieces = []
         const { body } = await client.stream(path, this.#lastEventId, signal)
-        for await (const event of readEvents(body)) {
+        for await (const event of readServerEvents(body)) {
           this.#take(event)
         }
       } catch (error) {
@@ -75,7 +75,7 @@ export class HttpWatch implements Watch {
     }
     const body = JSON.parse(data) as Record<string, unknown>
     if (name === 'entries') {
-      this.#pieces.push(...(body.entries as Entry[]))
+      this.#pieces.push(...(body.entries as RegistryEntry[]))
     }
     if (name === 'listing') {
       this.#list(body.revision as number, body.restored === true)

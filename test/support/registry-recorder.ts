@@ -1,4 +1,4 @@
-import type { Change, Entry, Registry, Watch } from '../../registry/registry.js'
+import type { Change, RegistryEntry, Registry, Watch } from '../../registry/registry.js'
 import { until } from '../../lab/until.js'
 
 /** A watch that keeps what it was told, and holds it to the promises of the interface while doing so. */
@@ -9,7 +9,7 @@ export class Recorder {
   readonly calls: Change[][] = []
   readonly connected: { connected: boolean; reason: string | undefined }[] = []
   /** What its user would know. */
-  readonly known = new Map<string, Entry>()
+  readonly known = new Map<string, RegistryEntry>()
   /** Promises broken. */
   readonly faults: string[] = []
   revision = 0

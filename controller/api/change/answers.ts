@@ -58,7 +58,7 @@ export async function pendingAfter(
   }
 }
 
-export interface Answer {
+export interface ChangeAnswer {
   control: Control
   revision: number
   pending: string[]
@@ -69,7 +69,7 @@ export interface Answer {
 /** 201 for what is new, 200 for the rest, 202 when gateways are pending. */
 export function sendAnswer(
   reply: FastifyReply,
-  { control, revision, pending, created, shown }: Answer,
+  { control, revision, pending, created, shown }: ChangeAnswer,
 ): FastifyReply {
   const applied = pending.length === 0
   const status = applied ? (created === true ? 201 : 200) : 202

@@ -7,7 +7,7 @@ import type { ApiContext } from '../context.js'
 import type { Difference } from './draft.js'
 import { drainBody } from './drain.js'
 import { parsePath } from './targets.js'
-import { changeAnswers } from '../http/openapi.js'
+import { changeResponses } from '../http/openapi.js'
 import * as shapes from '../schemas/common.js'
 import { checkerOf } from '../http/transport.js'
 
@@ -32,7 +32,7 @@ export function registerBatch(app: FastifyInstance, context: ApiContext): void {
     tags: ['batch'],
     querystring: shapes.WaitQuery,
     body: shapes.BatchBody,
-    response: changeAnswers(shapes.BatchAnswer),
+    response: changeResponses(shapes.BatchAnswer),
   }
   app.post('/v1/batch', { schema, bodyLimit: BODY_LIMIT_BYTES }, async (request, reply) => {
     const { calls, dryRun } = callsOf(request)

@@ -8,7 +8,7 @@ import { partAt, withGiven } from '../http/given.js'
 const MAY_BE_SECRET = /(^|\.)(headers|requestHeaders|responseHeaders)\./
 
 /** The guard's answer, or its complaint as an error that names the field and, where `given` is what was judged, what stands there. */
-export function accept<T>(checked: Checked<T>, given?: unknown): T {
+export function requireValid<T>(checked: Checked<T>, given?: unknown): T {
   if (checked.ok) {
     return checked.value
   }

@@ -1,11 +1,11 @@
 /** A change as the planners take it, what they may look at, and what comes of it. */
 import type { Touched } from './last-touched.js'
 import type { Control } from '../../control.js'
-import type { Target } from './targets.js'
+import type { CallTarget } from './targets.js'
 
 export interface Call {
   method: 'PUT' | 'PATCH' | 'DELETE' | 'POST'
-  target: Target
+  target: CallTarget
   body: unknown
   /** The revision since which the target must not have changed; 0: it must not be there. */
   ifMatch?: number

@@ -13,9 +13,9 @@ import type { Call } from './call.js'
 import type { ApiContext } from '../context.js'
 import { activeOf, drainBody, whenIdle } from './drain.js'
 import { idTarget, instanceTarget, upstreamTarget } from './targets.js'
-import type { Target } from './targets.js'
+import type { CallTarget } from './targets.js'
 import { CertificateBody, CertificateChanged } from '../schemas/certificate.js'
-import { changeAnswers } from '../http/openapi.js'
+import { changeResponses } from '../http/openapi.js'
 import { RouteBody, RouteChanged } from '../schemas/route.js'
 import * as shapes from '../schemas/common.js'
 import type { Described } from '../http/transport.js'
@@ -57,21 +57,21 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
     operationId: 'putUpstream',
     summary: 'Make an upstream, or set its policy and whether it is reached over TLS',
     body: UpstreamBody,
-    response: changeAnswers(UpstreamChanged, true),
+    response: changeResponses(UpstreamChanged, true),
   })
   add(app, context, 'PATCH', UPSTREAM, upstream, {
     ...about,
     operationId: 'patchUpstream',
     summary: 'Change parts of these (merge patch)',
     body: UpstreamPatch,
-    response: changeAnswers(UpstreamChanged),
+    response: changeResponses(UpstreamChanged),
   })
   add(app, context, 'DELETE', UPSTREAM, upstream, {
     ...about,
     operationId: 'deleteUpstream',
     summary: 'Delete it when empty, or with ?force=true with its instances and their drains',
     querystring: DeleteUpstreamQuery,
-    response: changeAnswers(Deleted),
+    response: changeResponses(Deleted),
   })
 }
 
@@ -86,20 +86,20 @@ function registerInstances(app: FastifyInstance, context: ApiContext): void {
       'With ttlMs it must be put again within that time, or it goes. To put the same again changes nothing but that. ' +
       'A drained instance stays drained.',
     body: InstanceBody,
-    response: changeAnswers(InstanceChanged, true),
+    response: changeResponses(InstanceChanged, true),
   })
   add(app, context, 'PATCH', INSTANCE, instance, {
     ...about,
     operationId: 'patchInstance',
     summary: 'Change parts of an instance (merge patch)',
     body: InstancePatch,
-    response: changeAnswers(InstanceChanged),
+    response: changeResponses(InstanceChanged),
   })
   add(app, context, 'DELETE', INSTANCE, instance, {
     ...about,
     operationId: 'deleteInstance',
     summary: 'Take an instance away; a drain of it stays for when it comes back',
-    response: changeAnswers(Deleted),
+    response: changeResponses(Deleted),
   })
 }
 
@@ -111,13 +111,13 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     operationId: 'putRoute',
     summary: 'Send hosts (and a path prefix) to an upstream, or to several by weight',
     body: RouteBody,
-    response: changeAnswers(RouteChanged, true),
+    response: changeResponses(RouteChanged, true),
   })
   add(app, context, 'DELETE', ROUTE, route, {
     ...about,
     operationId: 'deleteRoute',
     summary: 'Delete a route',
-    response: changeAnswers(Deleted),
+    response: changeResponses(Deleted),
   })
 }
 
@@ -129,13 +129,13 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
     summary: 'Serve a certificate for the names in it, from the next handshake on',
     description: 'Of two certificates for one name, the one that is valid longer serves.',
     body: CertificateBody,
-    response: changeAnswers(CertificateChanged, true),
+    response: changeResponses(CertificateChanged, true),
   })
   add(app, context, 'DELETE', CERTIFICATE, certificate, {
     ...about,
     operationId: 'deleteCertificate',
     summary: 'Serve it no longer',
-    response: changeAnswers(shapes.Deleted),
+    response: changeResponses(shapes.Deleted),
   })
 }
 
@@ -149,7 +149,7 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
     description:
       'With waitMs it answers when nothing is in flight on any connected gateway, or when the time is over.',
     body: shapes.DrainBody,
-    response: changeAnswers(shapes.Drained),
+    response: changeResponses(shapes.Drained),
   }
   app.post(`${INSTANCE}/drain`, { schema }, (request, reply) => drain(context, request, reply))
   add(app, context, 'POST', `${INSTANCE}/undrain`, undrain, {
@@ -157,7 +157,7 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
     operationId: 'undrainInstance',
     summary: 'The inverse of drain',
     body: shapes.UndrainBody,
-    response: changeAnswers(shapes.Undrained),
+    response: changeResponses(shapes.Undrained),
   })
 }
 
@@ -166,7 +166,7 @@ function add(
   context: ApiContext,
   method: Call['method'],
   url: string,
-  targetOf: (names: Names) => Target,
+  targetOf: (names: Names) => CallTarget,
   schema: Described,
 ): void {
   const handler = (request: FastifyRequest, reply: FastifyReply) => {

@@ -6,7 +6,7 @@ import { readCertificate, stateOfCertificate, timeProblem } from '../../state/ce
 import type { Certificate } from '../../state/certificate.js'
 import { soonest } from '../../table/certificate-plan.js'
 import type { DesiredCertificate } from '../../state/desired.js'
-import { accept } from './bodies.js'
+import { requireValid } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
 import type { Draft } from './draft.js'
@@ -28,7 +28,7 @@ export async function putCertificate(
     throw new SluiceError('invalid', what)
   }
   // Without what was given: no answer may hold a key, not even one that stands in the wrong field.
-  const certificate = accept(readCertificate(accept(checkCertificate(body))))
+  const certificate = requireValid(readCertificate(requireValid(checkCertificate(body))))
   const problem = timeProblem(certificate, Date.now())
   if (problem !== undefined) {
     throw new SluiceError('invalid', `certificate ${problem}`, { field: 'certificate' })

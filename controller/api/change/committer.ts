@@ -69,7 +69,7 @@ export class Committer {
 
   /** All of the calls or none, at one revision. */
   async commit(calls: Call[], who: Who, locate: Locate): Promise<Committed> {
-    return this.#turns.take(turnOf(calls), async () => {
+    return this.#turns.take(queueOf(calls), async () => {
       const committed = await this.#attempt(calls, locate)
       this.#audit(committed, who)
       if (committed.differences.some(({ kind }) => kind === 'route')) {
@@ -155,7 +155,7 @@ export class Committer {
 }
 
 /** Calls that could meet take turns: those about one thing, those about routes, and batches. */
-function turnOf(calls: Call[]): string {
+function queueOf(calls: Call[]): string {
   if (calls.some(({ target }) => target.kind === 'route')) {
     return 'routes'
   }

@@ -4,11 +4,11 @@ import { refuseBody } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { Draft } from './draft.js'
 import { keysOf, printTarget } from './targets.js'
-import type { Target } from './targets.js'
+import type { CallTarget } from './targets.js'
 
 export async function deleteRecord(
   draft: Draft,
-  target: Target & { kind: 'route' | 'certificate' },
+  target: CallTarget & { kind: 'route' | 'certificate' },
   body: unknown,
 ): Promise<Outcome> {
   refuseBody(body)

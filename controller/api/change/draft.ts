@@ -4,13 +4,13 @@
  */
 import { parseKey } from '../../../contract/keys.js'
 import type { RecordKey } from '../../../contract/keys.js'
-import type { Entry, Registry } from '../../../registry/registry.js'
+import type { RegistryEntry, Registry } from '../../../registry/registry.js'
 import { withoutKey } from './redact.js'
 
 /** A key as planned. `base` is what the registry has; `value` is undefined when the key is to go. */
 export interface Write {
   key: string
-  base: Entry | undefined
+  base: RegistryEntry | undefined
   value: string | undefined
   /** The key lives only as long as a lease of this length. */
   ttlMs?: number
@@ -36,7 +36,7 @@ const PARALLEL_READS = 64
 
 export class Draft {
   readonly #registry: Registry
-  readonly #base = new Map<string, Entry | undefined>()
+  readonly #base = new Map<string, RegistryEntry | undefined>()
   readonly #writes = new Map<string, Write>()
   #revision = 0
   /** Index of the call that is being planned. */
@@ -116,7 +116,7 @@ export class Draft {
     })
   }
 
-  async #fetch(key: string): Promise<Entry | undefined> {
+  async #fetch(key: string): Promise<RegistryEntry | undefined> {
     if (this.#base.has(key)) {
       return this.#base.get(key)
     }

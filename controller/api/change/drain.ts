@@ -6,7 +6,7 @@ import { SluiceError } from '../../../runtime/errors.js'
 import { pause, withTimeLimit } from '../../../runtime/retry.js'
 import type { Control } from '../../control.js'
 import { instanceState } from '../../state/desired.js'
-import { accept, fieldsOf, refuseBody } from './bodies.js'
+import { requireValid, fieldsOf, refuseBody } from './bodies.js'
 import { withGiven } from '../http/given.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
@@ -38,7 +38,7 @@ export async function drainInstance(
   if (decided !== undefined && (reason === undefined || reason === decided.reason)) {
     return { created: false, shown: { state: stateAfter(target, stored, decided) } }
   }
-  const override = accept(
+  const override = requireValid(
     checkOverride({ drain: true, atMs: Date.now(), ...(reason !== undefined && { reason }) }),
   )
   await draft.put(overrideKey(target), override)
@@ -71,7 +71,7 @@ export function drainBody(body: unknown): { waitMs: number; reason?: string } {
     throw new SluiceError('invalid', `waitMs ${withGiven(rule, waitMs)}`, { field: 'waitMs' })
   }
   const checked = { drain: true, atMs: 0, ...(reason !== undefined && { reason }) }
-  const { reason: text } = accept(checkOverride(checked), checked)
+  const { reason: text } = requireValid(checkOverride(checked), checked)
   return { waitMs: waitMs ?? 0, ...(text !== undefined && { reason: text }) }
 }
 

@@ -7,7 +7,7 @@ import { isOwnAddress } from '../../own-addresses.js'
 import type { Condition } from '../../state/conditions.js'
 import { instanceState } from '../../state/desired.js'
 import type { DesiredInstance } from '../../state/desired.js'
-import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
+import { requireValid, fieldsOf, mergePatch, refuseBody } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
 import { isGone } from './draft.js'
@@ -155,7 +155,7 @@ async function write(
     const what = `${printTarget(target)} belongs to agent ${agent}: change its labels, or drain it`
     throw new SluiceError('conflict', what)
   }
-  const record = accept(checkInstance(fields, world.settings), fields)
+  const record = requireValid(checkInstance(fields, world.settings), fields)
   refuseOwnAddress(record, world.ownAddresses())
   const { check } = world.desired().upstreams.get(target.upstream)?.policy ?? {}
   refuseOwnCheck(world, check?.port, record.host)

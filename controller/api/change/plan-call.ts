@@ -9,7 +9,7 @@ import type { Draft } from './draft.js'
 import { drainInstance, undrainInstance } from './drain.js'
 import { deleteInstance, patchInstance, putInstance } from './instances.js'
 import { keysOf, printTarget } from './targets.js'
-import type { Target } from './targets.js'
+import type { CallTarget } from './targets.js'
 import { putRoute } from './routes.js'
 import { deleteUpstream, patchUpstream, putUpstream } from './upstreams.js'
 import type { Call, Outcome, World } from './call.js'
@@ -71,7 +71,7 @@ export async function planCall(draft: Draft, world: World, call: Call): Promise<
 }
 
 /** When the target changed last, as far as the registry and this controller know; 0 when it is not there. */
-export async function revisionOf(draft: Draft, world: World, target: Target): Promise<number> {
+export async function revisionOf(draft: Draft, world: World, target: CallTarget): Promise<number> {
   const revisions = await Promise.all(keysOf(target).map((key) => draft.revisionOf(key)))
   const stored = Math.max(0, ...revisions)
   if (target.kind === 'route' || target.kind === 'certificate') {
@@ -87,7 +87,7 @@ export async function revisionOf(draft: Draft, world: World, target: Target): Pr
 async function checkUnchanged(
   draft: Draft,
   world: World,
-  target: Target,
+  target: CallTarget,
   ifMatch: number | undefined,
 ): Promise<void> {
   if (ifMatch === undefined) {

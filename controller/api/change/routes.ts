@@ -7,13 +7,13 @@ import { isStreamRoute } from '../../../contract/record/stream-route.js'
 import type { StreamRouteRecord } from '../../../contract/record/stream-route.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { DesiredRoute } from '../../state/desired.js'
-import { accept, fieldsOf } from './bodies.js'
+import { requireValid, fieldsOf } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
 import type { Draft, Write } from './draft.js'
 import { findTaken, streamRouteOf } from './stream-routes.js'
 
-export interface RouteTarget {
+export interface RouteCallTarget {
   kind: 'route'
   id: string
 }
@@ -21,7 +21,7 @@ export interface RouteTarget {
 export async function putRoute(
   draft: Draft,
   world: World,
-  target: RouteTarget,
+  target: RouteCallTarget,
   body: unknown,
 ): Promise<Outcome> {
   const record = isStreamRoute(body) ? streamRouteOf(body, world) : hostRouteOf(body)
@@ -32,7 +32,7 @@ export async function putRoute(
 
 function hostRouteOf(body: unknown): RouteRecord {
   const fields = fieldsOf(body, ROUTE_FIELDS)
-  return accept(checkRoute(fields), fields)
+  return requireValid(checkRoute(fields), fields)
 }
 
 /** `{id, hosts, pathPrefix, upstream}`, `{id, port, protocol, upstream}` or `{id, sni, upstream}`, with `split` in place of `upstream`. */
@@ -119,6 +119,6 @@ function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string
   return claims
 }
 
-function keyOf({ id }: RouteTarget): string {
+function keyOf({ id }: RouteCallTarget): string {
   return printKey({ kind: 'routes', id })
 }

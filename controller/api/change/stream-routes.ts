@@ -13,7 +13,7 @@ import { TUNING_FIELDS } from '../../../contract/record/tuning.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { StreamView } from '../../views.js'
 import { claimsOf } from '../../table/stream-table.js'
-import { accept, fieldsOf } from './bodies.js'
+import { requireValid, fieldsOf } from './bodies.js'
 import type { World } from './call.js'
 import type { Draft, Write } from './draft.js'
 
@@ -21,7 +21,7 @@ import type { Draft, Write } from './draft.js'
 export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
   refuseForHosts(body as Record<string, unknown>)
   const fields = fieldsOf(body, STREAM_ROUTE_FIELDS)
-  const record = accept(checkStreamRoute(fields), fields)
+  const record = requireValid(checkStreamRoute(fields), fields)
   const [field, closed] =
     record.port === undefined
       ? ['sni', whyNoNames(world.stream())]

@@ -3,7 +3,7 @@ import { printKey } from '../../../contract/keys.js'
 import { NAME_RULE, isInstanceId, isName } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
 
-export type Target =
+export type CallTarget =
   | { kind: 'upstream'; upstream: string }
   | { kind: 'instance' | 'drain' | 'undrain'; upstream: string; id: string }
   | { kind: 'route'; id: string }
@@ -17,7 +17,7 @@ const BY_ID: Record<string, 'route' | 'certificate'> = {
 
 const ID_RULE = 'must be 1 to 128 characters of A-Z a-z 0-9 _ . : -'
 
-export function upstreamTarget(upstream: unknown): Target & { kind: 'upstream' } {
+export function upstreamTarget(upstream: unknown): CallTarget & { kind: 'upstream' } {
   return { kind: 'upstream', upstream: checkName(upstream, 'upstream') }
 }
 
@@ -51,7 +51,7 @@ export function checkName(value: unknown, field: string): string {
 }
 
 /** `/v1/upstreams/web/instances/a/drain?force=true` → what it is about and its query. Throws `invalid` or `not_found`. */
-export function parsePath(path: string): { target: Target; query: URLSearchParams } {
+export function parsePath(path: string): { target: CallTarget; query: URLSearchParams } {
   const [pathname = '', search = ''] = path.split('?', 2)
   const [root, version, collection, first, ...rest] = decoded(pathname)
   const inside = root === '' && version === 'v1' && first !== undefined
@@ -71,7 +71,7 @@ export function parsePath(path: string): { target: Target; query: URLSearchParam
   )
 }
 
-function underUpstream(upstream: string, rest: string[]): Target | undefined {
+function underUpstream(upstream: string, rest: string[]): CallTarget | undefined {
   const [collection, id, action] = rest
   if (rest.length === 0) {
     return upstreamTarget(upstream)
@@ -96,7 +96,7 @@ function decoded(pathname: string): string[] {
 }
 
 /** What a person would call it: `instance a of web`. */
-export function printTarget(target: Target): string {
+export function printTarget(target: CallTarget): string {
   switch (target.kind) {
     case 'upstream':
       return `upstream ${target.upstream}`
@@ -111,7 +111,7 @@ export function printTarget(target: Target): string {
 }
 
 /** The registry's keys that a call to this target reads in any case. */
-export function keysOf(target: Target): string[] {
+export function keysOf(target: CallTarget): string[] {
   switch (target.kind) {
     case 'upstream':
       return [printKey({ kind: 'upstreams', upstream: target.upstream })]

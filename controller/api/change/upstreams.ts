@@ -8,7 +8,7 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { InstanceConditions } from '../../state/conditions.js'
 import { instanceState } from '../../state/desired.js'
 import type { DesiredUpstream } from '../../state/desired.js'
-import { accept, fieldsOf, mergePatch, refuseBody } from './bodies.js'
+import { requireValid, fieldsOf, mergePatch, refuseBody } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
 import { isGone } from './draft.js'
@@ -28,7 +28,7 @@ export async function putUpstream(
   body: unknown,
 ): Promise<Outcome> {
   const fields = fieldsOf(body, UPSTREAM_FIELDS)
-  const record = accept(checkUpstream(fields), fields)
+  const record = requireValid(checkUpstream(fields), fields)
   const there = await isThere(draft, world, target)
   return write(draft, world, target, record, !there)
 }
@@ -48,7 +48,7 @@ export async function patchUpstream(
     ? { ...stored.value, policy: withoutReplaced(stored.value.policy, patch.policy) }
     : {}
   const fields = mergePatch(before, patch)
-  return write(draft, world, target, accept(checkUpstream(fields), fields), false)
+  return write(draft, world, target, requireValid(checkUpstream(fields), fields), false)
 }
 
 /** A part that becomes one of another kind keeps none of its fields: they would be unknown to it. */

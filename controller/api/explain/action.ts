@@ -16,21 +16,21 @@ function headersText(whose: string, { set = {}, add = {}, remove = [] }: HeaderE
   return `the route ${parts.join(', ')} in the ${whose}`
 }
 
-function tellHeaders({ requestHeaders, responseHeaders }: RouteAction): string[] {
+function describeHeaders({ requestHeaders, responseHeaders }: RouteAction): string[] {
   return [
     ...(requestHeaders === undefined ? [] : [headersText('request', requestHeaders)]),
     ...(responseHeaders === undefined ? [] : [headersText('answer', responseHeaders)]),
   ]
 }
 
-function tellPages({ pages = {} }: RouteAction): string[] {
+function describePages({ pages = {} }: RouteAction): string[] {
   return Object.entries(pages).map(([status, page]) => {
     const whose = page.intercept === true ? 'whoever says it' : 'where Sluice says it'
     return `${status} is answered by a page of its own, with status ${page.status}, ${whose}`
   })
 }
 
-function tellLimits(action: RouteAction): string[] {
+function describeLimits(action: RouteAction): string[] {
   const { timeouts, maxBodyBytes, buffering, mirror } = action
   return [
     ...(timeouts === undefined
@@ -43,7 +43,7 @@ function tellLimits(action: RouteAction): string[] {
 }
 
 /** `path` is as nginx normalises it. */
-export function tellAction(
+export function describeAction(
   action: RouteAction | undefined,
   path: string,
   pathPrefix: string,
@@ -67,5 +67,5 @@ export function tellAction(
   if (upstreamHost !== undefined) {
     told.push(`the upstream gets the Host ${upstreamHost}`)
   }
-  return [...told, ...tellHeaders(action), ...tellLimits(action), ...tellPages(action)]
+  return [...told, ...describeHeaders(action), ...describeLimits(action), ...describePages(action)]
 }

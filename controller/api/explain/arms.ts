@@ -11,10 +11,10 @@ import type { InstanceConditions } from '../../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../../state/desired.js'
 import type { UpstreamSubset } from '../../table/subset.js'
 import type { Matched } from './match.js'
-import { tellPolicy } from './policy.js'
+import { describePolicy } from './policy.js'
 import { sharesOf, whereText } from './split.js'
 import { showInstance } from '../change/instances.js'
-import type { Asked } from './question.js'
+import type { ExplainedRequest } from './question.js'
 import { settingsOf } from '../change/upstreams.js'
 
 interface Arm {
@@ -31,7 +31,7 @@ interface Arm {
 }
 
 /** What decides beside the registry. */
-export interface Ground extends GatewayPlace {
+export interface GatewayContext extends GatewayPlace {
   domain: string
   /** What the own gateway found out about an upstream's instances. */
   conditionsOf: (upstream: string) => InstanceConditions
@@ -47,8 +47,8 @@ export interface Served {
 export function serveArms(
   desired: Desired,
   matched: Pick<Matched, 'unit' | 'split'>,
-  ground: Ground,
-  asked: Asked,
+  ground: GatewayContext,
+  asked: ExplainedRequest,
   why: string[],
 ): Served {
   const shared = shareOut(desired, matched, ground, asked, why)
@@ -69,8 +69,8 @@ function withoutPeers(arm: Arm): Omit<Arm, 'peers'> {
 function shareOut(
   desired: Desired,
   { unit, split }: Pick<Matched, 'unit' | 'split'>,
-  ground: Ground,
-  asked: Asked,
+  ground: GatewayContext,
+  asked: ExplainedRequest,
   why: string[],
 ): Arm[] {
   const arms = split.split.map((arm) => {
@@ -89,7 +89,7 @@ function shareOut(
       return { name, weight, share, peers: [], ...(where && { where }) }
     }
     const isUp = compiled.tiers.main.length > 0
-    const told = tellPolicy(one, compiled.tiers, ground, asked.variables.http_cookie)
+    const told = describePolicy(one, compiled.tiers, ground, asked.variables.http_cookie)
     const none = `upstream ${name} has no instance that is up${whereText(where)}`
     why.push(...(isUp ? told : [none]))
     const peers = peersOf(one, arm, ground, share)
@@ -100,7 +100,7 @@ function shareOut(
 function compiledOf(
   one: DesiredUpstream | undefined,
   arm: UpstreamSubset,
-  ground: Ground,
+  ground: GatewayContext,
 ): Compiled {
   return one === undefined
     ? compileNobody(arm)
@@ -116,7 +116,7 @@ function totalWeight(compiled: Compiled): number {
 function peersOf(
   upstream: DesiredUpstream,
   { compiled, where = {} }: { compiled: Compiled; where?: Where },
-  ground: Ground,
+  ground: GatewayContext,
   share: number,
 ): Array<Record<string, unknown>> {
   const conditions = ground.conditionsOf(upstream.name)

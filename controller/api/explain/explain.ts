@@ -9,16 +9,16 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { Desired } from '../../state/desired.js'
 import { planHosts } from '../../table/host-plan.js'
 import type { ApiContext } from '../context.js'
-import { tellAction } from './action.js'
+import { describeAction } from './action.js'
 import { serveArms } from './arms.js'
-import type { Ground, Served } from './arms.js'
+import type { GatewayContext, Served } from './arms.js'
 import { match } from './match.js'
 import { explainStream, passingRoute } from './stream.js'
 import type { StreamExplanation, StreamGround } from './stream.js'
 import { withGiven } from '../http/given.js'
-import { readAnswers } from '../http/openapi.js'
+import { readResponses } from '../http/openapi.js'
 import { askedBy } from './question.js'
-import type { Question } from './question.js'
+import type { RequestQuestion } from './question.js'
 import { ExplainQuery, PORT_EXPECTED } from '../schemas/common.js'
 import { Explained } from '../schemas/state.js'
 
@@ -39,7 +39,7 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     summary: 'Which route, upstream and peers serve a request, or a connection, and why',
     tags: ['routes'],
     querystring: ExplainQuery,
-    response: readAnswers(Explained, 'Where it goes'),
+    response: readResponses(Explained, 'Where it goes'),
   }
   app.get('/v1/explain', { schema }, (request) => {
     const { domain, cluster, zone } = control.settings
@@ -116,7 +116,7 @@ function answer(
 }
 
 /** Of what the registry says and this gateway found out. */
-function explain(desired: Desired, ground: Ground, question: Question): Explanation {
+function explain(desired: Desired, ground: GatewayContext, question: RequestQuestion): Explanation {
   const asked = askedBy(question)
   const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
   const why: string[] = []
@@ -131,7 +131,7 @@ function explain(desired: Desired, ground: Ground, question: Question): Explanat
   }
   const { id, host, pathPrefix, split, action } = matched
   const route = { id, host, pathPrefix, ...action }
-  why.push(...tellAction(action, asked.path, pathPrefix))
+  why.push(...describeAction(action, asked.path, pathPrefix))
   if (action?.maintenance !== undefined || (action !== undefined && split.split.length === 0)) {
     return { ...head, outcome: 'answered', why, route, upstreams: [], peers: [] }
   }

@@ -4,7 +4,7 @@ import { ACME_PREFIX } from '../../../contract/table/host-record.js'
 import type { RouteAction } from '../../../contract/record/route-action.js'
 import type { Split } from '../../../contract/record/route-split.js'
 import type { HostPlan, HostRoute, HostsPlan } from '../../table/host-plan.js'
-import type { Asked } from './question.js'
+import type { ExplainedRequest } from './question.js'
 
 export interface Matched {
   /** The route; null when the upstream answers at its own name below the domain. */
@@ -48,14 +48,18 @@ function unmetText(condition: string): string {
 }
 
 /** Why `conditions`, as printConditions has them, do not hold; undefined where they do. */
-export function unmet(conditions: string, asked: Asked): string | undefined {
+export function unmet(conditions: string, asked: ExplainedRequest): string | undefined {
   const all = conditions === '' ? [] : conditions.split('\t')
   const found = all.find((condition) => !isMet(condition, asked.variables))
   return found === undefined ? undefined : unmetText(found)
 }
 
 /** Routes whose path fits and whose conditions do not; then the one that serves, if any. */
-function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | undefined {
+function matchRoute(
+  known: HostPlan,
+  asked: ExplainedRequest,
+  why: string[],
+): HostRoute | undefined {
   for (const route of known.routes.filter(({ prefix }) => isUnder(asked.path, prefix))) {
     const lost = unmet(route.conditions, asked)
     if (lost === undefined) {
@@ -67,7 +71,11 @@ function matchRoute(known: HostPlan, asked: Asked, why: string[]): HostRoute | u
 }
 
 /** What any host has for ACME challenges comes before what the host itself has. */
-function matchChallenge({ hosts }: HostsPlan, asked: Asked, why: string[]): HostRoute | undefined {
+function matchChallenge(
+  { hosts }: HostsPlan,
+  asked: ExplainedRequest,
+  why: string[],
+): HostRoute | undefined {
   const any = hosts.get('*')
   if (any === undefined || !isUnder(asked.path, ACME_PREFIX)) {
     return undefined
@@ -86,7 +94,11 @@ export function splitOf({ splits }: HostsPlan, unit: string): Split {
 }
 
 /** The host that has the routes, and the one of them that serves. */
-function find(plan: HostsPlan, asked: Asked, why: string[]): [host: string, HostRoute] | undefined {
+function find(
+  plan: HostsPlan,
+  asked: ExplainedRequest,
+  why: string[],
+): [host: string, HostRoute] | undefined {
   const challenge = matchChallenge(plan, asked, why)
   if (challenge !== undefined) {
     return ['*', challenge]
@@ -109,7 +121,11 @@ function find(plan: HostsPlan, asked: Asked, why: string[]): [host: string, Host
   return [known.host, hit]
 }
 
-export function match(plan: HostsPlan, asked: Asked, why: string[]): Matched | undefined {
+export function match(
+  plan: HostsPlan,
+  asked: ExplainedRequest,
+  why: string[],
+): Matched | undefined {
   const found = find(plan, asked, why)
   if (found === undefined) {
     return undefined

@@ -80,7 +80,7 @@ function protocolText({ protocol }: DesiredUpstream): string {
 }
 
 /** A line for each thing that decides. `cookies`: the request's Cookie header, as far as it is known. */
-export function tellPolicy(
+export function describePolicy(
   upstream: DesiredUpstream,
   tiers: Tiers,
   place: GatewayPlace,

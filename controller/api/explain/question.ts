@@ -2,7 +2,7 @@
 import type { Variables } from '../../../contract/table/condition.js'
 
 /** As a person types it: any case, a port, a trailing dot, a query. */
-export interface Question {
+export interface RequestQuestion {
   host: string
   path: string
   method?: string | undefined
@@ -14,7 +14,7 @@ export interface Question {
   address?: string | undefined
 }
 
-export interface Asked {
+export interface ExplainedRequest {
   host: string
   path: string
   variables: Variables
@@ -56,7 +56,7 @@ function named(prefix: string, pairs: string[], mark: string): Array<[string, st
   return found.reverse()
 }
 
-function variablesOf(question: Question): Variables {
+function variablesOf(question: RequestQuestion): Variables {
   const { path, method = 'GET', headers = [], cookie = '', address } = question
   const query = /\?([^#]*)/.exec(path)?.[1] ?? ''
   const spelled = headers.map((line) => line.replace(/^[^:]*/, (name) => name.replace(/-/g, '_')))
@@ -73,7 +73,7 @@ function variablesOf(question: Question): Variables {
   ])
 }
 
-export function askedBy(question: Question): Asked {
+export function askedBy(question: RequestQuestion): ExplainedRequest {
   return {
     host: plainHost(question.host),
     path: plainPath(question.path),

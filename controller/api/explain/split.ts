@@ -10,7 +10,7 @@ import { recordOf } from '../../table/split-unit.js'
 import type { CompiledArm } from '../../table/split-unit.js'
 import { unmet } from './match.js'
 import { sourceText } from './policy.js'
-import type { Asked } from './question.js'
+import type { ExplainedRequest } from './question.js'
 
 /** `:web` → its share. */
 export type Shares = ReadonlyMap<string, number>
@@ -35,7 +35,7 @@ function byWeight(parts: SplitRecord['parts']): Shares {
 function forcedShares(
   { forced }: SplitRecord,
   arms: CompiledArm[],
-  asked: Asked,
+  asked: ExplainedRequest,
   why: string[],
 ): Shares | undefined {
   for (const { upstream, conditions } of forced) {
@@ -53,7 +53,7 @@ function forcedShares(
 function keptShares(
   { stick, parts }: SplitRecord,
   arms: CompiledArm[],
-  asked: Asked,
+  asked: ExplainedRequest,
   why: string[],
 ): Shares | undefined {
   if (stick === null) {
@@ -78,7 +78,7 @@ export function sharesOf(
   name: string,
   split: Split,
   arms: CompiledArm[],
-  asked: Asked,
+  asked: ExplainedRequest,
   why: string[],
 ): Shares {
   const record = recordOf(name, arms, split.stick)

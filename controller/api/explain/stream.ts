@@ -9,7 +9,7 @@ import { planHosts } from '../../table/host-plan.js'
 import type { HostRoute, HostsPlan } from '../../table/host-plan.js'
 import { asHosts } from '../../table/stream-table.js'
 import { serveArms } from './arms.js'
-import type { Ground, Served } from './arms.js'
+import type { GatewayContext, Served } from './arms.js'
 import { splitOf } from './match.js'
 import type { Matched } from './match.js'
 import { askedBy, plainHost } from './question.js'
@@ -32,7 +32,7 @@ export interface StreamExplanation extends Omit<Served, 'outcome'> {
   route: { id: string; sni?: string; port?: number } | null
 }
 
-export interface StreamGround extends Ground {
+export interface StreamGround extends GatewayContext {
   /** Ports of this gateway whose routes may be tuned. */
   tunedPorts: string
 }
@@ -68,7 +68,7 @@ export function explainStream(
   return { ...head, why, route, ...serveArms(desired, matched, ground, asked, why) }
 }
 
-function tellTuning({ timeouts, proxyProtocol }: Tuning): string[] {
+function describeTuning({ timeouts, proxyProtocol }: Tuning): string[] {
   return [
     ...(timeouts === undefined ? [] : [`after ${timeouts.idleMs} ms of silence it is closed`]),
     ...(proxyProtocol === undefined
@@ -86,7 +86,7 @@ function isClosed(
   why: string[],
 ): boolean {
   const tuning = streamRoutes.get(route)?.record ?? {}
-  why.push(...tellTuning(tuning))
+  why.push(...describeTuning(tuning))
   const isTuned = tuningName(tuning) !== UNTUNED
   if (!isTuned || port === undefined || portsIn(tunedPorts).includes(port)) {
     return false

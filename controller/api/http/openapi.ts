@@ -10,12 +10,12 @@ const problem = {
 }
 
 /** Answers of a call that reads. */
-export function readAnswers(schema: TSchema, description = 'As it is'): object {
+export function readResponses(schema: TSchema, description = 'As it is'): object {
   return { 200: { description, ...json(schema) }, default: problem }
 }
 
 /** Answers of a call that changes; 201 where something new can come of it. */
-export function changeAnswers(schema: TSchema, creates = false): object {
+export function changeResponses(schema: TSchema, creates = false): object {
   return {
     200: { description: 'Applied by every connected gateway', ...json(schema) },
     ...(creates && { 201: { description: 'New, and applied everywhere', ...json(schema) } }),
@@ -28,7 +28,7 @@ export function changeAnswers(schema: TSchema, creates = false): object {
 }
 
 /** Answers with a body that is not JSON. */
-export function textAnswers(mediaType: string, description: string): object {
+export function textResponses(mediaType: string, description: string): object {
   const content = { [mediaType]: { schema: { type: 'string' } } }
   return { 200: { description, content }, default: problem }
 }

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { ControlEvent } from '../../views.js'
 import type { ApiContext } from '../context.js'
-import { textAnswers } from '../http/openapi.js'
+import { textResponses } from '../http/openapi.js'
 import { EventsQuery } from '../schemas/common.js'
 
 const MOST_CLIENTS = 100
@@ -29,7 +29,7 @@ export function registerEvents(
       'may come twice), or with an event "reset" when they are not known any more: then read everything anew.',
     tags: ['state'],
     querystring: EventsQuery,
-    response: textAnswers('text/event-stream', EVENTS),
+    response: textResponses('text/event-stream', EVENTS),
   }
   app.get('/v1/events', { schema, exposeHeadRoute: false }, (request, reply) => {
     const from = fromOf(request)

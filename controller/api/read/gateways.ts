@@ -6,7 +6,7 @@ import type { GatewayView } from '../../views.js'
 import { fieldsOf } from '../change/bodies.js'
 import type { ApiContext } from '../context.js'
 import { checkName } from '../change/targets.js'
-import { readAnswers } from '../http/openapi.js'
+import { readResponses } from '../http/openapi.js'
 import { NoQuery } from '../schemas/common.js'
 import * as shapes from '../schemas/state.js'
 
@@ -17,7 +17,7 @@ export function registerGateways(app: FastifyInstance, { control }: ApiContext):
     ...about,
     operationId: 'listGateways',
     summary: 'Each gateway: what it has applied, and what it should have',
-    response: readAnswers(shapes.Gateways),
+    response: readResponses(shapes.GatewaysAnswer),
   }
   app.get('/v1/gateways', { schema: listed }, () => {
     const { revision } = control.desired()
@@ -31,7 +31,7 @@ function registerSuspects(app: FastifyInstance, control: Control): void {
     ...about,
     operationId: 'listSuspects',
     summary: 'Removals that are held because too much went at once',
-    response: readAnswers(shapes.Suspects),
+    response: readResponses(shapes.SuspectsAnswer),
   }
   app.get('/v1/suspects', { schema: suspects }, () => {
     const { revision } = control.desired()
@@ -42,7 +42,7 @@ function registerSuspects(app: FastifyInstance, control: Control): void {
     operationId: 'confirmSuspects',
     summary: 'Believe held removals, of one upstream or all',
     body: shapes.ConfirmBody,
-    response: readAnswers(shapes.Confirmed, 'What is believed now'),
+    response: readResponses(shapes.Confirmed, 'What is believed now'),
   }
   app.post('/v1/suspects/confirm', { schema: confirm }, (request) => {
     const { upstream } = fieldsOf(request.body, ['upstream'], true)

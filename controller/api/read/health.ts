@@ -5,7 +5,7 @@ import { showSoonest } from '../change/certificates.js'
 import type { ApiContext } from '../context.js'
 import { showGateway } from './gateways.js'
 import { reasonNotReady, showStatus } from './status.js'
-import { readAnswers, textAnswers } from '../http/openapi.js'
+import { readResponses, textResponses } from '../http/openapi.js'
 import { NoQuery, VerboseQuery } from '../schemas/common.js'
 import * as shapes from '../schemas/state.js'
 import type { Control } from '../../control.js'
@@ -19,7 +19,7 @@ export function registerHealth(app: FastifyInstance, context: ApiContext): void 
     operationId: 'healthz',
     summary: 'The process answers',
     querystring: NoQuery,
-    response: readAnswers(shapes.Alive, 'Alive'),
+    response: readResponses(shapes.Alive, 'Alive'),
   }
   app.get('/healthz', { schema: alive, config: { open: true } }, () => ({ status: 'ok' }))
   const ready = {
@@ -28,7 +28,7 @@ export function registerHealth(app: FastifyInstance, context: ApiContext): void 
     summary:
       'The gateway had all that the registry says, once; stays so while the registry is away',
     querystring: VerboseQuery,
-    response: readAnswers(shapes.Ready, 'Ready'),
+    response: readResponses(shapes.Ready, 'Ready'),
   }
   app.get('/readyz', { schema: ready, config: { open: true } }, (request) => {
     const { verbose } = request.query as { verbose?: string }
@@ -46,7 +46,7 @@ function registerMetrics(app: FastifyInstance, { metrics }: ApiContext): void {
     operationId: 'metrics',
     summary: 'For Prometheus',
     querystring: NoQuery,
-    response: textAnswers('text/plain', 'The text format of Prometheus'),
+    response: textResponses('text/plain', 'The text format of Prometheus'),
   }
   app.get('/metrics', { schema, config: { open: true } }, async (_request, reply) =>
     reply.header('content-type', metrics.contentType).send(await metrics.metrics()),

@@ -8,14 +8,14 @@ import type {
   DesiredStreamRoute,
   DesiredUpstream,
 } from '../../state/desired.js'
-import { Certificate, Certificates } from '../schemas/certificate.js'
+import { CertificateAnswer, Certificates } from '../schemas/certificate.js'
 import { showCertificate } from '../change/certificates.js'
 import type { ApiContext } from '../context.js'
 import { activeOfAll } from '../change/drain.js'
 import { showInstance } from '../change/instances.js'
 import { idTarget, instanceTarget, printTarget, upstreamTarget } from '../change/targets.js'
-import type { Target } from '../change/targets.js'
-import { readAnswers } from '../http/openapi.js'
+import type { CallTarget } from '../change/targets.js'
+import { readResponses } from '../http/openapi.js'
 import { Route, Routes } from '../schemas/route.js'
 import { showRoute } from '../change/routes.js'
 import * as shapes from '../schemas/common.js'
@@ -42,7 +42,7 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
     operationId: 'listUpstreams',
     summary: 'All upstreams, with how many instances are in which state',
     tags: ['upstreams'],
-    response: readAnswers(shapes.Upstreams),
+    response: readResponses(shapes.Upstreams),
   }
   app.get('/v1/upstreams', { schema: listed }, (_request, reply) => {
     const { revision, upstreams } = context.control.desired()
@@ -60,7 +60,7 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
     summary: 'An upstream with its instances',
     tags: ['upstreams'],
     params: shapes.UpstreamParams,
-    response: readAnswers(shapes.Upstream),
+    response: readResponses(shapes.Upstream),
   }
   app.get<{ Params: Names }>('/v1/upstreams/:upstream', { schema: one }, async (request, reply) => {
     const upstream = upstreamOf(context, request.params.upstream)
@@ -89,7 +89,7 @@ function registerInstance(app: FastifyInstance, context: ApiContext): void {
     summary: 'One instance',
     tags: ['instances'],
     params: shapes.InstanceParams,
-    response: readAnswers(shapes.InstanceAnswer),
+    response: readResponses(shapes.InstanceAnswer),
   }
   const url = '/v1/upstreams/:upstream/instances/:id'
   app.get<{ Params: Names }>(url, { schema }, async (request, reply) => {
@@ -111,7 +111,7 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     operationId: 'listRoutes',
     summary: 'All routes',
     tags: ['routes'],
-    response: readAnswers(Routes),
+    response: readResponses(Routes),
   }
   app.get('/v1/routes', { schema: listed }, (_request, reply) => {
     const { revision, routes, streamRoutes } = context.control.desired()
@@ -125,7 +125,7 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     summary: 'One route',
     tags: ['routes'],
     params: shapes.IdParams,
-    response: readAnswers(Route),
+    response: readResponses(Route),
   }
   app.get<{ Params: Names }>('/v1/routes/:id', { schema: one }, (request, reply) => {
     const known = routeOf(context, request.params.id)
@@ -140,7 +140,7 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
     operationId: 'listCertificates',
     summary: 'All certificates, without their keys',
     tags: ['certificates'],
-    response: readAnswers(Certificates),
+    response: readResponses(Certificates),
   }
   app.get('/v1/certificates', { schema: listed }, (_request, reply) => {
     const { revision, certificates } = context.control.desired()
@@ -153,7 +153,7 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
     summary: 'One certificate, without its key',
     tags: ['certificates'],
     params: shapes.IdParams,
-    response: readAnswers(Certificate),
+    response: readResponses(CertificateAnswer),
   }
   app.get<{ Params: Names }>('/v1/certificates/:id', { schema: one }, (request, reply) => {
     const known = certificateOf(context, request.params.id)
@@ -194,7 +194,7 @@ function revisionOf({ touched }: ApiContext, upstream: string, instance: Desired
   return Math.max(instance.revision, touched.revisionOf({ upstream, id: instance.id }))
 }
 
-function missing(target: Target): SluiceError {
+function missing(target: CallTarget): SluiceError {
   return new SluiceError('not_found', `there is no ${printTarget(target)}`)
 }
 

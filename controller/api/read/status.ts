@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Control } from '../../control.js'
 import type { ApiContext } from '../context.js'
-import { readAnswers } from '../http/openapi.js'
+import { readResponses } from '../http/openapi.js'
 import { NoQuery } from '../schemas/common.js'
 import { Status } from '../schemas/state.js'
 
@@ -15,7 +15,7 @@ export function registerStatus(app: FastifyInstance, { control }: ApiContext): v
       'The codes of findings never change.',
     tags: ['state'],
     querystring: NoQuery,
-    response: readAnswers(Status),
+    response: readResponses(Status),
   }
   app.get('/v1/status', { schema }, () => showStatus(control))
 }

@@ -10,7 +10,7 @@
  * | `connected` | `{connected, reason?}`: whether the registry is in reach of this controller |
  */
 import { randomBytes } from 'node:crypto'
-import type { Change, Entry, Registry, Watch } from '../../../registry/registry.js'
+import type { Change, RegistryEntry, Registry, Watch } from '../../../registry/registry.js'
 
 export interface FeedSink {
   prefixes: string[]
@@ -32,7 +32,7 @@ export class RegistryFeed {
   /** Tells this run's revisions from those of another controller, or of the store before it was restored. */
   #run = ''
   #watch: Watch | undefined
-  #known = new Map<string, Entry>()
+  #known = new Map<string, RegistryEntry>()
   #revision = 0
   #recent: Change[] = []
   /** All changes above this are in `#recent`. */

@@ -49,7 +49,7 @@ export const Certificates = Type.Object(
   { revision: Revision, certificates: Type.Array(Type.Object(fields, closed)) },
   closed,
 )
-export const Certificate = Type.Object({ ...fields, revision: Revision }, closed)
+export const CertificateAnswer = Type.Object({ ...fields, revision: Revision }, closed)
 export const CertificateChanged = Type.Object({ ...fields, ...changed }, closed)
 
 export const Soonest = Type.Array(Type.Object({ id, state, notAfterAtMs: AtMs }, closed))

@@ -15,7 +15,7 @@ const spelled = (pattern: string, expected: string, more: { description?: string
   Type.String({ pattern, title: expected, ...more })
 export const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
 
-export const Name = Type.String({
+export const NameSchema = Type.String({
   pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
   examples: ['web'],
 })
@@ -34,14 +34,14 @@ const MaxConns = Type.Integer({
   description: 'At most so many requests at a time, over all workers of a gateway',
 })
 const Backup = Type.Literal(true, { description: 'Serves only while no other instance does' })
-const Zone = Type.String({ ...Name, description: 'A gateway of the same zone asks it first' })
+const Zone = Type.String({ ...NameSchema, description: 'A gateway of the same zone asks it first' })
 const Reason = Type.String({ maxLength: 200 })
 export const Count = Type.Integer({ minimum: 0 })
 
-export const UpstreamParams = Type.Object({ upstream: Name })
+export const UpstreamParams = Type.Object({ upstream: NameSchema })
 
-export const InstanceParams = Type.Object({ upstream: Name, id: InstanceId })
-export const IdParams = Type.Object({ id: Name })
+export const InstanceParams = Type.Object({ upstream: NameSchema, id: InstanceId })
+export const IdParams = Type.Object({ id: NameSchema })
 
 export const NoQuery = Type.Object({}, closed)
 const Wait = maybe(
@@ -167,7 +167,7 @@ const active = nullable(
 )
 const Instance = Type.Object({ ...instanceFields, active }, closed)
 const upstreamFields = {
-  ...{ name: Name, policy: PolicyAnswer },
+  ...{ name: NameSchema, policy: PolicyAnswer },
   ...{ tls: maybe(PeerTlsAnswer), protocol: maybe(PeerProtocol) },
 }
 const upstreamCounts = { up: Count, draining: Count, down: Count }
@@ -224,7 +224,7 @@ const Difference = Type.Object(
     operation: Type.Integer({ minimum: 0, description: 'Which operation did it' }),
     op: words('create', 'update', 'delete'),
     kind: words('upstream', 'instance', 'override', 'route', 'certificate'),
-    upstream: maybe(Name),
+    upstream: maybe(NameSchema),
     id: maybe(Type.String()),
     before: nullable(Type.Unknown()),
     after: nullable(Type.Unknown()),

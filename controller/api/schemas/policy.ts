@@ -15,7 +15,7 @@ export const whole = (
 ) => Type.Integer({ minimum, maximum, ...more })
 const flag = (value: boolean) => Type.Boolean({ default: value })
 
-export const Source = Type.String({
+export const SourceSchema = Type.String({
   pattern: '^(address|uri|(header|cookie|argument):[A-Za-z0-9_-]{1,64})$',
   examples: ['address', 'uri', 'header:x-user', 'cookie:user', 'argument:id'],
 })
@@ -25,7 +25,7 @@ const Balance = Type.Enum(
 )
 const Hash = Type.Object(
   {
-    key: Source,
+    key: SourceSchema,
     loadPercent: maybe(
       whole(110, 1000, {
         description: 'No instance takes more than this share of the average load',
@@ -53,7 +53,7 @@ export function givenCookie(name: string) {
 }
 
 const routeGiven = { keepDraining: flag(false) }
-const routeFixed = { by: Type.Literal('route'), key: Source }
+const routeFixed = { by: Type.Literal('route'), key: SourceSchema }
 const retryGiven = {
   tries: whole(1, 8, { default: DEFAULT_RETRY.tries }),
   timeoutMs: whole(0, 600_000, { default: DEFAULT_RETRY.timeoutMs }),

@@ -1,8 +1,8 @@
 /** Routes as the outside sees them. contract/record/route.ts judges. */
 import { Type } from 'typebox'
 import { actionFields } from './action.js'
-import { Source, givenCookie, whole } from './policy.js'
-import { Name, Port, Revision, changed, closed, maybe, words } from './common.js'
+import { SourceSchema, givenCookie, whole } from './policy.js'
+import { NameSchema, Port, Revision, changed, closed, maybe, words } from './common.js'
 
 const ValueConditions = Type.Record(
   Type.String(),
@@ -48,7 +48,7 @@ const matchFields = {
 const Split = Type.Array(
   Type.Object(
     {
-      upstream: Name,
+      upstream: NameSchema,
       where: maybe(
         Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
           minProperties: 1,
@@ -74,7 +74,7 @@ const Seed = Type.String({
   description: "Deals clients out in another way; absent: the route's id",
 })
 const Stick = Type.Union([
-  Type.Object({ by: Type.Literal('hash'), key: Source, seed: maybe(Seed) }, closed),
+  Type.Object({ by: Type.Literal('hash'), key: SourceSchema, seed: maybe(Seed) }, closed),
   Type.Object(
     { by: Type.Literal('cookie'), ...givenCookie('sluice-arm'), seed: maybe(Seed) },
     closed,
@@ -82,7 +82,7 @@ const Stick = Type.Union([
 ])
 const routeFields = {
   ...matchFields,
-  upstream: maybe(Name),
+  upstream: maybe(NameSchema),
   split: maybe(Split),
   stick: maybe(Stick),
   ...actionFields,
@@ -94,8 +94,11 @@ export const RouteBody = Type.Object(routeFields, {
 })
 
 export const Routes = Type.Object(
-  { revision: Revision, routes: Type.Array(Type.Object({ id: Name, ...routeFields }, closed)) },
+  {
+    revision: Revision,
+    routes: Type.Array(Type.Object({ id: NameSchema, ...routeFields }, closed)),
+  },
   closed,
 )
-export const Route = Type.Object({ id: Name, ...routeFields, revision: Revision }, closed)
-export const RouteChanged = Type.Object({ id: Name, ...routeFields, ...changed }, closed)
+export const Route = Type.Object({ id: NameSchema, ...routeFields, revision: Revision }, closed)
+export const RouteChanged = Type.Object({ id: NameSchema, ...routeFields, ...changed }, closed)

@@ -4,7 +4,16 @@ import { CURES } from '../../findings/codes.js'
 import { actionFields } from './action.js'
 import { Soonest } from './certificate.js'
 import { PeerProtocol, PeerTlsAnswer, PolicyAnswer } from './policy.js'
-import { Count, Name, Revision, closed, instanceFields, maybe, nullable, words } from './common.js'
+import {
+  Count,
+  NameSchema,
+  Revision,
+  closed,
+  instanceFields,
+  maybe,
+  nullable,
+  words,
+} from './common.js'
 
 const ArmWeight = Type.Integer({ minimum: 0, maximum: 1000 })
 const gatewayFields = {
@@ -40,7 +49,7 @@ const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String(
 const conditions = Type.Record(Type.String(), Condition, {
   description: 'What the gateway itself found out about instances, by upstream/id',
 })
-export const Gateways = Type.Object(
+export const GatewaysAnswer = Type.Object(
   {
     revision: Revision,
     gateways: Type.Array(Type.Object({ ...gatewayFields, conditions }, closed)),
@@ -58,14 +67,17 @@ const Suspect = Type.Object(
   },
   closed,
 )
-export const Suspects = Type.Object({ revision: Revision, suspects: Type.Array(Suspect) }, closed)
-export const ConfirmBody = Type.Object({ upstream: maybe(Name) }, closed)
+export const SuspectsAnswer = Type.Object(
+  { revision: Revision, suspects: Type.Array(Suspect) },
+  closed,
+)
+export const ConfirmBody = Type.Object({ upstream: maybe(NameSchema) }, closed)
 export const Confirmed = Type.Object({ confirmed: Type.Array(Suspect) }, closed)
 
 const ExplainedPeer = Type.Object(
   {
     ...instanceFields,
-    upstream: Name,
+    upstream: NameSchema,
     share: Type.Number({ minimum: 0, maximum: 1, description: 'Of all requests like this one' }),
   },
   closed,
@@ -83,7 +95,11 @@ export const Explained = Type.Object(
     route: nullable(
       Type.Object(
         {
-          ...{ id: nullable(Name), host: maybe(Type.String()), pathPrefix: maybe(Type.String()) },
+          ...{
+            id: nullable(NameSchema),
+            host: maybe(Type.String()),
+            pathPrefix: maybe(Type.String()),
+          },
           ...{ sni: maybe(Type.String()), port: maybe(Type.Integer()) },
           ...actionFields,
         },
@@ -94,7 +110,7 @@ export const Explained = Type.Object(
       Type.Object(
         {
           ...{
-            name: Name,
+            name: NameSchema,
             where: maybe(Type.Record(Type.String(), Type.String())),
             weight: ArmWeight,
             share: Type.Number(),

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import t, { type Test } from 'tap'
 import { openEtcd } from '../../../registry/etcd/registry.js'
 import type { EtcdOptions } from '../../../registry/etcd/registry.js'
-import { complaintOf } from '../../../registry/etcd/version.js'
+import { versionProblem } from '../../../registry/etcd/version.js'
 import type { PutOperation, Registry } from '../../../registry/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
 import type { Logger } from '../../../runtime/logger.js'
@@ -385,7 +385,7 @@ t.test('an old etcd is pointed out, once for each connection', async (t) => {
   })
   await registry.list('')
   const version = /version: (\S+)/.exec(words)?.[1] ?? ''
-  const expected = complaintOf(version) === null ? 0 : 1
+  const expected = versionProblem(version) === null ? 0 : 1
   await until(() => warnings.length === expected)
   t.match(warnings, expected === 0 ? [] : [[{ version }, 'etcd is old']])
 })

@@ -3,11 +3,11 @@ import t from 'tap'
 import type { RegistryOperation } from '../../../registry/registry.js'
 import { parseEtcdUrl } from '../../../registry/etcd/client.js'
 import { MOST_OPERATIONS, toTransaction } from '../../../registry/etcd/commit.js'
-import { complaintOf } from '../../../registry/etcd/version.js'
-import { readEvents } from '../../../registry/http/sse.js'
+import { versionProblem } from '../../../registry/etcd/version.js'
+import { readServerEvents } from '../../../registry/http/sse.js'
 import type { ServerEvent } from '../../../registry/http/sse.js'
 import { commonPrefix, isUnder } from '../../../registry/operations.js'
-import { Draft, EmbeddedState } from '../../../registry/embedded/state.js'
+import { EmbeddedDraft, EmbeddedState } from '../../../registry/embedded/state.js'
 
 t.test('the URL of an etcd names its endpoints', async (t) => {
   t.same(parseEtcdUrl('etcd://a'), ['http://a:2379'])
@@ -23,10 +23,10 @@ t.test('the URL of an etcd names its endpoints', async (t) => {
 
 t.test('what is wrong with a version of etcd', async (t) => {
   for (const old of ['3.3.9', '3.4.23', '3.5.1', '3.5.20', '3.6.0', '2.3.8']) {
-    t.type(complaintOf(old), 'string', old)
+    t.type(versionProblem(old), 'string', old)
   }
   for (const fine of ['3.4.44', '3.5.33', '3.6.14', '3.7.1', '3.8.0', '4.0.0', 'nonsense']) {
-    t.equal(complaintOf(fine), null, fine)
+    t.equal(versionProblem(fine), null, fine)
   }
 })
 
@@ -74,7 +74,7 @@ t.test('server-sent events are the same, however they are cut', async (t) => {
     async function* body() {
       yield* chunks
     }
-    for await (const event of readEvents(body())) {
+    for await (const event of readServerEvents(body())) {
       events.push(event)
     }
     return events
@@ -123,11 +123,11 @@ t.test('the embedded state is what a plain map would be, in any order of steps',
       ])
       const state = new EmbeddedState({ revision: 0, entries: new Map(), leases })
       const model = new Model()
-      let draft = new Draft(state)
+      let draft = new EmbeddedDraft(state)
       for (const { act, key, lease } of steps) {
         if (act === 'write') {
           state.adopt(draft)
-          draft = new Draft(state)
+          draft = new EmbeddedDraft(state)
           for (const prefixes of [[''], ['a/'], ['b', 'a/'], ['a', 'a/b']]) {
             t.same(state.listing(prefixes).entries, model.list(prefixes))
           }

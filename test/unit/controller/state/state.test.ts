@@ -4,7 +4,7 @@ import type { ControlEvent } from '../../../../controller/views.js'
 import { isOwnAddress } from '../../../../controller/own-addresses.js'
 import { instanceState } from '../../../../controller/state/desired.js'
 import { State } from '../../../../controller/state/state.js'
-import type { Change, Entry } from '../../../../registry/registry.js'
+import type { Change, RegistryEntry } from '../../../../registry/registry.js'
 import type { Logger } from '../../../../runtime/logger.js'
 import { until } from '../../../../lab/until.js'
 
@@ -42,19 +42,19 @@ function make(holdMs = 60_000, policy = { allowLoopback: false }) {
 }
 
 let revision = 100
-const instance = (upstream: string, id: string, more: object = {}): Entry => ({
+const instance = (upstream: string, id: string, more: object = {}): RegistryEntry => ({
   key: `instances/${upstream}/${id}`,
   value: JSON.stringify({ host: '10.0.0.7', port: 80 + id.charCodeAt(0), ...more }),
   revision: ++revision,
 })
-const put = (entry: Entry): Change => ({ type: 'put', ...entry })
+const put = (entry: RegistryEntry): Change => ({ type: 'put', ...entry })
 const gone = (key: string, expired: boolean | undefined): Change => ({
   type: 'delete',
   key,
   revision: ++revision,
   expired,
 })
-const listing = (...entries: Entry[]) => ({ revision, entries })
+const listing = (...entries: RegistryEntry[]) => ({ revision, entries })
 const names = (state: State, upstream: string) => [
   ...(state.desired().upstreams.get(upstream)?.instances.keys() ?? []),
 ]
