@@ -8,6 +8,11 @@ import { buildIfStale, install, requireNode, root } from './prepare.mjs'
 const JOBS = 2
 const FILE_TIMEOUT_MS = 180_000
 const CHECKS = ['typecheck', 'lint', 'format:check', 'dead-code']
+/** What fetches the programs of others that tests run. */
+const TOOLS = [
+  { script: 'lab/tools.ts', neededBy: /^test\/(conformance|integration|e2e)\// },
+  { script: 'bench/tools.ts', neededBy: /\/(bench\/|instructions\.)/ },
+]
 const inCi = /^(1|true)$/i.test(process.env.CI ?? '')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
@@ -29,11 +34,11 @@ async function main(selection) {
   install(console.log)
   await step('build', () => buildIfStale(() => undefined))
   const files = testFiles(selection)
-  const needTools = files.some((file) => /^test\/(conformance|integration|e2e)\//.test(file))
+  const tools = TOOLS.filter(({ neededBy }) => files.some((file) => neededBy.test(file)))
   // Checks wait for the processor, downloads for the network; the tests then have all of it.
   await Promise.all([
     selection.length === 0 && Promise.all(CHECKS.map(staticCheck)),
-    needTools && step('tools', fetchTools),
+    tools.length > 0 && step('tools', () => fetchTools(tools)),
   ])
   const last = (file) => file.startsWith('test/e2e/')
   await runFiles(files.filter((file) => !last(file)))
@@ -72,8 +77,10 @@ function staticCheck(name) {
   return step(`npm run ${name}`, () => runCommand('npm', ['run', '--silent', name]))
 }
 
-function fetchTools() {
-  return runCommand(process.execPath, ['--import', 'tsx', 'lab/tools.ts'], 'inherit')
+async function fetchTools(tools) {
+  for (const { script } of tools) {
+    await runCommand(process.execPath, ['--import', 'tsx', script], 'inherit')
+  }
 }
 
 function runCommand(command, args, stdout = 'pipe') {

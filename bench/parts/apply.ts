@@ -10,6 +10,7 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { count } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
+import { sized } from '../rig/sized.js'
 
 export const applyPart: Part = {
   name: 'apply',
@@ -18,7 +19,7 @@ export const applyPart: Part = {
 }
 
 const ENGINES = ['njs', 'qjs'] as const
-const CALLS = 100
+const CALLS = sized(100, 2)
 const SIZES = [0, 1, 50]
 
 /** The text of the n-th call of its kind. */

@@ -7,13 +7,14 @@ import { tools } from '../../lab/tools.js'
 import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median, ms, percentile } from '../report/statistics.js'
 import { TableReader } from '../../lab/load/table.js'
+import { sized } from '../rig/sized.js'
 
-const UPSTREAMS = 50
-const INSTANCES = 20
+const UPSTREAMS = sized(50, 5)
+const INSTANCES = sized(20, 2)
 const CALLERS = 32
-const SINGLY_MS = 6000
-const BATCHES = 12
-const BATCH = 1000
+const SINGLY_MS = sized(6000, 200)
+const BATCHES = sized(12, 2)
+const BATCH = sized(1000, 20)
 
 /** What the registry must hold in the end: port by `<upstream>/<id>`. */
 type Expected = Map<string, number>

@@ -9,10 +9,11 @@ import { tools } from '../../lab/tools.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import type { Bench, Finding, Part } from '../report/report.js'
 import { count, ms } from '../report/statistics.js'
+import { sized } from '../rig/sized.js'
 
-const INSTANCES = 1000
-const MANY = 10_000
-const INTERVAL_MS = 5000
+const INSTANCES = sized(1000, 5)
+const MANY = sized(10_000, 50)
+const INTERVAL_MS = sized(5000, 500)
 const SETTLE_MS = 2 * INTERVAL_MS
 const MEASURED_MS = 4 * INTERVAL_MS
 

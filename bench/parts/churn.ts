@@ -13,15 +13,16 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median, pairedRatio, ratio, sum } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { ensureWrk, throughput } from '../load/wrk.js'
+import { sized } from '../rig/sized.js'
 
 /** The first three serve all the while; of the rest, one at a time is a fourth. */
 const HOSTS = ['127.8.6.1', '127.8.6.2', '127.8.6.3']
 const MOVING = ['127.8.6.4', '127.8.6.5']
-const OTHERS = 50
-const PER_SECOND = 100
-const ROUNDS = 9
-const SECONDS = 2
-const CHANGES_ALONE_MS = 3000
+const OTHERS = sized(50, 3)
+const PER_SECOND = sized(100, 10)
+const ROUNDS = sized(9, 1)
+const SECONDS = sized(2, 1)
+const CHANGES_ALONE_MS = sized(3000, 300)
 /** What the worker compresses for each request, so that it has more to do than all the others together. */
 const BODY = Array.from({ length: 400 }, (_, n) => (n * 7919) % 1000).join(' ')
 const GZIP = 'gzip on; gzip_types text/plain; gzip_comp_level 9;'

@@ -11,12 +11,14 @@ import { countOf, startEveryAddress, whoAnswered } from '../rig/hit-counter.js'
 import { PlainNginx } from '../rig/plain-nginx.js'
 import type { Bench, Finding, Part } from '../report/report.js'
 import { count, sum } from '../report/statistics.js'
+import { sized } from '../rig/sized.js'
 
 /** A further balance is one more line here. */
 const BALANCES: Balance[] = [RANDOM, ROUND_ROBIN]
-const REQUESTS = 100_000
+const REQUESTS = sized(100_000, 400)
 /** Chance is asked more than once, for one time in a hundred it looks like a fault by itself. */
-const TIMES = 3
+const EQUALS = sized(1000, 40)
+const TIMES = sized(3, 1)
 const CONNECTIONS = 16
 const WORKERS = 2
 
@@ -39,8 +41,8 @@ const CASES: Case[] = [
   },
   {
     upstream: 'equal',
-    about: '1,000 equal instances',
-    members: Array.from({ length: 1000 }, (_, n) => ({
+    about: `${count(EQUALS)} equal instances`,
+    members: Array.from({ length: EQUALS }, (_, n) => ({
       host: `127.21.${Math.floor(n / 250)}.${(n % 250) + 1}`,
       weight: 1,
     })),

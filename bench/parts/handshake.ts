@@ -16,6 +16,7 @@ import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
 import { ensureWrk, throughput } from '../load/wrk.js'
+import { sized } from '../rig/sized.js'
 
 const ENGINES = ['njs', 'qjs'] as const
 const KEYS = { 'P-256': undefined, 'RSA 2048': 'rsa:2048' } as const
@@ -27,11 +28,11 @@ const WILD = 'a.wild.test'
 const NAMES = ['DNS:localhost', 'DNS:*.wild.test']
 
 const COLUMNS = ['static', 'static again', 'table', 'wildcard']
-const COUNTED = 100
+const COUNTED = sized(100, 4)
 const LANES = 4
-const ROUNDS = 15
-const SLICE = 100
-const WRK_ROUNDS = 7
+const ROUNDS = sized(15, 1)
+const SLICE = sized(100, 4)
+const WRK_ROUNDS = sized(7, 1)
 const WRK_SECONDS = 1
 
 /** For a path: a colon would end it where the loader of programs looks for libraries. */

@@ -8,12 +8,13 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, ratio } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { ensureWrk, throughput } from '../load/wrk.js'
+import { sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.4.1', '127.8.4.2', '127.8.4.3']
-const ROUNDS = 15
+const ROUNDS = sized(15, 1)
 const SECONDS = 1
 const CONNECTIONS = 64
-const WRK_ROUNDS = 5
+const WRK_ROUNDS = sized(5, 1)
 
 interface Measured {
   engine: string

@@ -7,11 +7,12 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Measured, Rounds, Subject } from '../rig/subjects.js'
 import { ensureWrk } from '../load/wrk.js'
+import { sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.3.1', '127.8.3.2', '127.8.3.3']
 const ROUNDS: Rounds = {
-  ...{ rounds: 30, slice: 2500, connections: 8 },
-  ...{ wrkRounds: 7, wrkSeconds: 1 },
+  ...{ rounds: sized(30, 1), slice: sized(2500, 50), connections: 8 },
+  ...{ wrkRounds: sized(7, 1), wrkSeconds: 1 },
 }
 
 export const luaPart: Part = {

@@ -9,10 +9,11 @@ import type { Kind } from '../rig/held.js'
 import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
+import { sized } from '../rig/sized.js'
 
 /** How many are held. With QuickJS each has a context of some 370 KB, so ten thousand would take 4 GB, and by the hop 8. */
-const HELD = { njs: 10_000, qjs: 1000 }
-const ROUNDS = 3
+const HELD = sized({ njs: 10_000, qjs: 1000 }, { njs: 40, qjs: 20 })
+const ROUNDS = sized(3, 1)
 const ENGINES = ['njs', 'qjs'] as const
 type Engine = (typeof ENGINES)[number]
 const KINDS = ['events', 'sockets'] as const

@@ -10,13 +10,14 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, percentile, ratio, sum } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { ensureWrk } from '../load/wrk.js'
+import { sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.7.1', '127.8.7.2', '127.8.7.3']
 const MOVING: [string, string] = ['127.8.7.4', '127.8.7.5']
-const CPU_ROUNDS = 16
-const SLICE = 2000
+const CPU_ROUNDS = sized(16, 1)
+const SLICE = sized(2000, 50)
 const CONNECTIONS = 8
-const ROUNDS = 5
+const ROUNDS = sized(5, 1)
 
 interface Measured {
   name: string

@@ -22,10 +22,11 @@ import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
 import { pooled } from '../load/warm-up.js'
+import { sized } from '../rig/sized.js'
 
-const ROUNDS = 12
-const SLICE = 2000
-const COUNTED = 500
+const ROUNDS = sized(12, 1)
+const SLICE = sized(2000, 50)
+const COUNTED = sized(500, 20)
 const CONNECTIONS = 8
 
 /** For each request to `first` and to `last`, in this order. */

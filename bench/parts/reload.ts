@@ -11,13 +11,16 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { Sampler } from '../load/sampler.js'
 import type { Sampled } from '../load/sampler.js'
 import { count, megabytes, ms, percentile } from '../report/statistics.js'
+import { sized } from '../rig/sized.js'
 
-const CHANGES = 10
-const PAUSE_MS = 400
+const CHANGES = sized(10, 1)
+const PAUSE_MS = sized(400, 50)
 const LOADED = ['web0', 'web1', 'web2', 'web3']
-const WORKERS = 40
+const WORKERS = sized(40, 4)
+/** So many requests are answered before the first change. */
+const BEFORE = sized(400, 20)
 /** So many answers in a row without the old state mean that it is gone. */
-const SURE = 30
+const SURE = sized(30, 5)
 
 interface Change {
   answeredMs: number
@@ -75,7 +78,7 @@ async function measure(bench: Bench, candidate: Compared): Promise<Measured> {
   })
   bench.onEnd(() => load.kill())
   const prober = new Prober(candidate.target, 'probe.localhost', 8)
-  await until(async () => (await load.count()).requests > 400, { what: 'a load' })
+  await until(async () => (await load.count()).requests > BEFORE, { what: 'a load' })
   const sampler = new Sampler(() => candidate.pids())
   const { changes, drainedMs } = await change(candidate, prober)
   const sampled = await sampler.stop()

@@ -8,13 +8,14 @@ import type { Grown } from '../rig/growth.js'
 import type { Bench, Finding, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
+import { sized } from '../rig/sized.js'
 
-const ROUTES = [10, 1000, 100_000]
+const ROUTES = sized([10, 1000, 100_000], [10, 20])
 const ENGINES = ['njs', 'qjs'] as const
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.7.${n + 1}`)
 const UPSTREAM = 'web'
 const BATCH = 10_000
-const PATHS = 100
+const PATHS = sized(100, 3)
 
 /** Hosts that are asked for. Those of other routes are between `a` and `z`, and those first in order get slots of their own. */
 const ASKED = [

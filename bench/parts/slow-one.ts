@@ -10,6 +10,7 @@ import { OpenLoop, QUANTILES, quantiles } from '../load/open-loop.js'
 import type { PacedRun } from '../load/open-loop.js'
 import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, ratio } from '../report/statistics.js'
+import { sized } from '../rig/sized.js'
 
 /** Each with what nginx itself calls it, as the control. */
 const BALANCES = [
@@ -20,10 +21,10 @@ const BALANCES = [
 const FAST = ['127.22.0.1', '127.22.0.2', '127.22.0.3']
 const SLOW = '127.22.0.4'
 /** Long enough that few requests a second can be at the slow one, when no second one is sent there. */
-const SLOW_MS = 200
-const PER_SECOND = 1500
-const SECONDS = 2
-const ROUNDS = 7
+const SLOW_MS = sized(200, 50)
+const PER_SECOND = sized(1500, 100)
+const SECONDS = sized(2, 0.3)
+const ROUNDS = sized(7, 1)
 /** More than are ever in flight: a quarter of the rate for as long as the slow one takes, and room. */
 const CONNECTIONS = 256
 const WORKERS = 2

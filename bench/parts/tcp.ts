@@ -15,6 +15,7 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
+import { sized } from '../rig/sized.js'
 
 const ENGINES = ['njs', 'qjs'] as const
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.9.${n + 1}`)
@@ -23,10 +24,10 @@ const UPSTREAMS = { asking: {}, once: { retry: { tries: 1 } } }
 const COLUMNS = ['static', 'static again', 'Sluice', 'Sluice, one try']
 const GREETING = 'bench\n'
 
-const COUNTED = 300
+const COUNTED = sized(300, 16)
 const LANES = 16
-const ROUNDS = 15
-const SLICE = 500
+const ROUNDS = sized(15, 1)
+const SLICE = sized(500, 16)
 
 interface Measured {
   engine: string

@@ -6,11 +6,12 @@ import type { Bench, Finding, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Measured, Rounds } from '../rig/subjects.js'
 import { ensureWrk } from '../load/wrk.js'
+import { sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.2.1', '127.8.2.2', '127.8.2.3']
 const ROUNDS: Rounds = {
-  ...{ rounds: 16, slice: 2500, connections: 8 },
-  ...{ wrkRounds: 7, wrkSeconds: 1 },
+  ...{ rounds: sized(16, 1), slice: sized(2500, 50), connections: 8 },
+  ...{ wrkRounds: sized(7, 1), wrkSeconds: 1 },
 }
 
 /** Columns of every row, in this order. */

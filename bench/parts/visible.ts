@@ -9,9 +9,10 @@ import { until } from '../../lab/until.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import type { Bench, Finding, Part } from '../report/report.js'
 import { count, median, ms, percentile } from '../report/statistics.js'
+import { sized } from '../rig/sized.js'
 
-const CHANGES = 500
-const WARM_UP = 50
+const CHANGES = sized(500, 5)
+const WARM_UP = sized(50, 1)
 const HOSTS = ['127.8.1.1', '127.8.1.2']
 const HEAD = 'GET / HTTP/1.1\r\nHost: probe.localhost\r\n\r\n'
 

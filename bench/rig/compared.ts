@@ -5,6 +5,7 @@ import { tools } from '../../lab/tools.js'
 import { PlainNginx } from './plain-nginx.js'
 import { childrenOf } from '../../lab/load/processes.js'
 import type { Bench } from '../report/report.js'
+import { sized } from './sized.js'
 
 export interface Place {
   upstream: string
@@ -25,8 +26,8 @@ export interface Compared {
 }
 
 /** Other upstreams that are merely there, so that the configuration has a usual size. */
-const IDLE_UPSTREAMS = 100
-const IDLE_SERVERS = 10
+const IDLE_UPSTREAMS = sized(100, 5)
+const IDLE_SERVERS = sized(10, 2)
 const WORKERS = 2
 
 export const compared = [startSluice, startStatic]

@@ -10,6 +10,7 @@ import { startCheapBackends } from './cheap-backends.js'
 import { Driver } from '../load/drive.js'
 import type { Bench } from '../report/report.js'
 import { countCalls } from '../trace/strace.js'
+import { sized } from './sized.js'
 import type { Tracers } from '../trace/tracers.js'
 
 export interface CountOptions {
@@ -30,7 +31,7 @@ export interface Counted {
 }
 
 const HOST = 'web.test'
-const REQUESTS = 1000
+const REQUESTS = sized(1000, 20)
 const CONNECTIONS = 8
 /** So many at a time leave an engine's contexts behind for all that are counted: to make one costs what a thousand requests do. */
 const WARMING = 64
@@ -41,7 +42,9 @@ export async function countInstructions(
   tracers: Tracers,
   options: CountOptions,
 ): Promise<Counted> {
-  const folder = join(bench.folder, `callgrind-${Object.values(options).join('-')}`)
+  // A folder for each gateway: its nginx is put there once.
+  const name = Object.entries(options).flat().join('-')
+  const folder = join(bench.folder, `callgrind-${name}`)
   const gateway = await startBoth(bench, options, { tracers, folder })
   const worker = (await gateway.state()).workers[0] ?? 0
   return both(gateway, (work) => instructions(tracers, folder, worker, work))

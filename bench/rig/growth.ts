@@ -11,10 +11,11 @@ import type { Bench } from '../report/report.js'
 import { count, median } from '../report/statistics.js'
 import type { Tracers } from '../trace/tracers.js'
 import { pooled } from '../load/warm-up.js'
+import { sized } from './sized.js'
 
-export const COUNTED = 500
+export const COUNTED = sized(500, 20)
 /** The median of them leaves out one in which a timer of nginx's went off. */
-const TIMES = 3
+const TIMES = sized(3, 1)
 export const CONNECTIONS = 8
 
 /** Names the host of the static upstream, the control. */

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { monotonicMs } from '../../lab/load/ledger.js'
 
 import type { Operation, Rig } from '../../lab/load/rig.js'
+import { sized } from './sized.js'
 
-export const LARGE = 100_000
+export const LARGE = sized(100_000, 200)
 const PER_UPSTREAM = 100
 const BATCH = 1000
 

@@ -6,11 +6,14 @@ import { until } from '../../lab/until.js'
 import { placeOf } from './peer-kinds.js'
 import type { Places, Proxy } from './peer-kinds.js'
 import type { Bench } from '../report/report.js'
+import { sized } from './sized.js'
 
 const CONNECTIONS = 32
-const SECONDS = 2
-const SEEN_CHANGES = 100
-const LOAD_WORKERS = 20
+const SECONDS = sized(2, 1)
+const SEEN_CHANGES = sized(100, 2)
+const LOAD_WORKERS = sized(20, 2)
+/** So many requests are answered before the first change. */
+const BEFORE = sized(500, 20)
 
 export interface Saturated {
   perSecond: number
@@ -87,7 +90,7 @@ export async function seeChanges(bench: Bench, proxy: Proxy, places: Places): Pr
   const shared = { target, upstreams: [proxy.upstream], seed: proxy.port, workers: LOAD_WORKERS }
   const load = startLoad(bench.folder, { ...shared, ...plain })
   bench.onEnd(() => load.kill())
-  await until(async () => (await load.count()).requests > 500, { what: 'a load' })
+  await until(async () => (await load.count()).requests > BEFORE, { what: 'a load' })
   const probe = new Probe(target)
   const changes: Seen[] = []
   for (let number = 1; number <= SEEN_CHANGES; number++) {

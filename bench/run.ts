@@ -1,0 +1,62 @@
+/** All parts of the bench, and how one of them is run. */
+import { makeTemporaryFolder, removeFolder } from '../lab/temp.js'
+import { applyPart } from './parts/apply.js'
+import { changesPart } from './parts/changes.js'
+import { checksPart } from './parts/checks.js'
+import { churnPart } from './parts/churn.js'
+import { fairnessPart } from './parts/fairness.js'
+import { handshakePart } from './parts/handshake.js'
+import { instructionsPart } from './parts/instructions.js'
+import { latencyPart } from './parts/latency.js'
+import { luaPart } from './parts/lua.js'
+import { manyPart } from './parts/many.js'
+import { memoryPart } from './parts/memory.js'
+import { peersPart } from './parts/peers.js'
+import { pickPart } from './parts/pick.js'
+import { reloadPart } from './parts/reload.js'
+import { routesPart } from './parts/routes.js'
+import { scalePart } from './parts/scale.js'
+import { slowOnePart } from './parts/slow-one.js'
+import { tcpPart } from './parts/tcp.js'
+import { throughputPart } from './parts/throughput.js'
+import { visiblePart } from './parts/visible.js'
+import { waysPart } from './parts/ways.js'
+import { workersPart } from './parts/workers.js'
+import { apart } from './rig/apart.js'
+import type { Finding, Part } from './report/report.js'
+
+export const PARTS = [
+  visiblePart,
+  changesPart,
+  reloadPart,
+  throughputPart,
+  workersPart,
+  latencyPart,
+  churnPart,
+  luaPart,
+  peersPart,
+  instructionsPart,
+  applyPart,
+  pickPart,
+  checksPart,
+  scalePart,
+  routesPart,
+  waysPart,
+  handshakePart,
+  tcpPart,
+  memoryPart,
+  manyPart,
+  fairnessPart,
+  slowOnePart,
+]
+
+/** Progress goes to stderr, so that stdout can be kept as it is. */
+export async function runPart(part: Part): Promise<Finding> {
+  const folder = makeTemporaryFolder('bench')
+  const say = (line: string): void => console.error(`${part.name}: ${line}`)
+  try {
+    return await apart({ folder, say }, (bench) => part.run(bench))
+  } finally {
+    removeFolder(folder)
+  }
+}
