@@ -1,7 +1,11 @@
+/** Who imports whom, held to the table in test/support/imports.ts. */
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { circles, offences, sources } from './support/imports.js'
+
+// It parses every file, which takes a busy machine long.
+t.setTimeout(170_000)
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
