@@ -8,6 +8,7 @@ import { SluiceError, messageOf } from '../runtime/errors.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
 import type { NjsEngine } from '../setup/nginx-probe.js'
 import type { NginxInfo } from '../setup/nginx.js'
+import { sharesPorts } from './gateway-place.js'
 import { hasPassthrough, hasPool, hasStream } from './nginx-features.js'
 import type { Account } from './start/accounts.js'
 import type { Files } from './start/files.js'
@@ -66,10 +67,15 @@ function refuseLacking(settings: Settings, info: NginxInfo): void {
 }
 
 /**
- * Everything that nginx reads, by absolute path. Throws `invalid` when the settings ask for what
- * this nginx lacks.
+ * Everything that nginx reads, by absolute path; `isOwn` when it is Sluice's own nginx. Throws
+ * `invalid` when the settings ask for what this nginx lacks.
  */
-export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Workers): Files {
+export function gatewayFiles(
+  settings: Settings,
+  info: NginxInfo,
+  workers: Workers,
+  isOwn = true,
+): Files {
   refuseLacking(settings, info)
   const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
   const { tunedPorts, proxyProtocolPorts, trustedProxies } = settings
@@ -87,6 +93,7 @@ export function gatewayFiles(settings: Settings, info: NginxInfo, workers: Worke
     passthrough: hasPassthrough(settings, info),
     http3: settings.http3,
     workers: settings.workers,
+    reuseport: isOwn && sharesPorts(settings),
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,

@@ -22,6 +22,11 @@ export interface ConfSettings {
   tableBytes: number
   /** nginx workers. */
   workers: number
+  /**
+   * Whether TCP ports have a socket for each worker (`reuseport`). Then another nginx of the same
+   * user can open them as well: a new one, while workers whose master was killed still serve.
+   */
+  reuseport?: boolean
   /** Address and port that the gateway listens on. */
   bind: string
   httpPort: number

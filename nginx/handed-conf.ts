@@ -9,7 +9,7 @@ import type { Tuning } from '../contract/record/tuning.js'
 import { MARK, proxiedMark, streamTrust } from './proxied.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths, tuneSocket } from './home-paths.js'
-import { listens } from './listen.js'
+import { listens, reuseMark } from './listen.js'
 
 export function indented(lines: string[]): string {
   return lines.map((line) => `    ${line}`).join('\n')
@@ -48,8 +48,8 @@ export function handingServers(settings: ConfSettings): string[] {
   const proxied = ports.filter((port) => proxiedMark(settings, port) !== '')
   const plain = ports.filter((port) => !proxied.includes(port))
   const lines = [
-    ...listens(settings, plain, ''),
-    ...listens(settings, proxied, MARK),
+    ...listens(settings, plain, reuseMark(settings)),
+    ...listens(settings, proxied, MARK + reuseMark(settings)),
     ...streamTrust(settings, proxied),
   ]
   return ports.length === 0

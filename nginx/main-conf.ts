@@ -2,7 +2,7 @@
 import { httpTrust, inServer, proxiedMark, streamTrust } from './proxied.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { listenAddress } from './listen.js'
+import { listenAddress, reuseMark } from './listen.js'
 import { httpsServer } from './tls-conf.js'
 
 function accessLogLine({ accessLog }: ConfSettings): string {
@@ -30,7 +30,7 @@ function streamBlock(settings: ConfSettings): string {
   const trust = streamTrust(settings, [httpsPort])
   const server = `
     server {
-        listen ${listenAddress(bind)}:${httpsPort}${proxiedMark(settings, httpsPort)};
+        listen ${listenAddress(bind)}:${httpsPort}${proxiedMark(settings, httpsPort)}${reuseMark(settings)};
 ${inServer(trust)}        include "${includes}/passthrough.conf";
     }
 `
@@ -63,7 +63,7 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/hop/${name}";`).join('\n')
     ${accessLogLine(settings)}
 
     server {
-        listen ${listenAddress(bind)}:${httpPort} default_server${proxiedMark(settings, httpPort)};
+        listen ${listenAddress(bind)}:${httpPort} default_server${proxiedMark(settings, httpPort)}${reuseMark(settings)};
 ${inServer(httpTrust(settings, httpPort))}        client_max_body_size 0;
         include "${includes}/server.conf";
     }

@@ -14,7 +14,7 @@ import {
 } from './handed-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { listens } from './listen.js'
+import { listens, reuseMark } from './listen.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
@@ -42,7 +42,7 @@ js_var $sluice_hash '';`
 
 function tcpServer(settings: ConfSettings, ports: number[]): string {
   return `server {
-${indented(listens(settings, ports, ''))}
+${indented(listens(settings, ports, reuseMark(settings)))}
 ${moduleLine(settings)}
     set $sluice_key "@tcp*$server_port/$sluice_slot";
     js_access sluice_stream.pick;

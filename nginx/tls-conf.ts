@@ -2,7 +2,7 @@
 import { httpTrust, inServer, proxiedMark } from './proxied.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { listenAddress } from './listen.js'
+import { listenAddress, reuseMark } from './listen.js'
 
 /**
  * `tls.conf`: shows clients the table's certificates. The module is imported here and not in
@@ -66,7 +66,7 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const address = `${listenAddress(bind)}:${httpsPort}`
   const listen = passthrough ? `"unix:${httpsSocket}"` : address
   // What stream{} hands on has the client's address already.
-  const mark = passthrough ? '' : proxiedMark(settings, httpsPort)
+  const mark = passthrough ? '' : proxiedMark(settings, httpsPort) + reuseMark(settings)
   const trust = passthrough ? [] : httpTrust(settings, httpsPort)
   const quic = `        listen ${address} quic reuseport;
         include "${includes}/http3.conf";

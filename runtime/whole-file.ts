@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { link, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemCode } from './errors.js'
 
@@ -48,11 +48,8 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/**
- * Writes `text` to `path` with exactly these permissions. Rejects with what the system says
- * (ENOSPC, EACCES); the old file is there then, unchanged.
- */
-export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
+/** A file beside `path` with this text and these permissions, on the disk. */
+async function writeTemporary(path: string, text: string, mode: number): Promise<string> {
   const temporary = temporaryFor(path)
   try {
     const handle = await open(temporary, 'wx', mode)
@@ -63,12 +60,65 @@ export async function writeWhole(path: string, text: string, mode: number): Prom
     } finally {
       await handle.close()
     }
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  return temporary
+}
+
+/**
+ * Writes `text` to `path` with exactly these permissions. Rejects with what the system says
+ * (ENOSPC, EACCES); the old file is there then, unchanged.
+ */
+export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
+  const temporary = await writeTemporary(path, text, mode)
+  try {
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
   }
   await syncFolder(dirname(path))
+}
+
+/** False when another process made the file first. */
+async function placeNew(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path)
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') {
+      return false
+    }
+    throw error
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+/**
+ * The text of a file that is made once, without space around it. When nothing is there, or an
+ * empty file that a power cut left, `make` says what it is to hold. Of several processes that make
+ * it at the same time, all end with the same text. Rejects with what the system says.
+ */
+export async function readOrMake(
+  path: string,
+  mode: number,
+  make: () => string | Promise<string>,
+): Promise<string> {
+  const there = await readIfThere(path)
+  if (there !== undefined && there.trim() !== '') {
+    return there.trim()
+  }
+  const text = await make()
+  if (there !== undefined) {
+    await writeWhole(path, text + '\n', mode)
+    return text
+  }
+  const isFirst = await placeNew(await writeTemporary(path, text + '\n', mode), path)
+  await syncFolder(dirname(path))
+  return isFirst ? text : readOrMake(path, mode, () => text)
 }
 
 function syncSync(path: string): void {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { runCommand } from './command.js'
+import { nginxEnvironment } from './nginx-environment.js'
 import { SetupError } from './errors.js'
 
 /** What `nginx -V` tells of how an nginx was built. */
@@ -31,7 +32,9 @@ const MODULES = [
 ] as const
 
 export async function readBuild(path: string): Promise<NginxBuild> {
-  const { code, stdout, stderr, startError } = await runCommand(path, ['-V'])
+  const { code, stdout, stderr, startError } = await runCommand(path, ['-V'], {
+    env: nginxEnvironment(),
+  })
   if (startError?.code === 'ENOENT') {
     const where = path.includes('/')
       ? `at ${path}`

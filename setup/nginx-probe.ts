@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadableModules, type NginxBuild } from './nginx-build.js'
+import { nginxEnvironment } from './nginx-environment.js'
 
 export type NjsEngine = 'njs' | 'qjs'
 
@@ -31,6 +32,7 @@ export async function probeEngine(
   writeFileSync(join(folder, 'about.js'), ABOUT)
   writeFileSync(join(folder, 'nginx.conf'), configuration(folder, build, engine))
   const nginx = spawn(path, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'], {
+    env: nginxEnvironment(),
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let words = ''

@@ -159,7 +159,9 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   const { makeOwnCertificate } = await import('../start/own-certificate.js')
   await makeOwnCertificate(settings)
   const main = join(home, 'nginx.conf')
-  const files = [...gatewayFiles(settings, info, 'unchanged')].filter(([path]) => path !== main)
+  const files = [...gatewayFiles(settings, info, 'unchanged', false)].filter(
+    ([path]) => path !== main,
+  )
   writeFiles(new Map(files))
   if (account !== undefined) {
     giveHop(home, account)

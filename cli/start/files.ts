@@ -1,19 +1,11 @@
 /** Files that are written together, and put back together when nginx refuses them. */
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
+import { readIfThereSync, writeWholeSync } from '../../runtime/whole-file.js'
 
 /** Full texts by absolute path. */
 export type Files = ReadonlyMap<string, string>
 
-function readIfThere(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, 'utf8') : undefined
-}
-
-/** In its place at once or not at all. */
-export function replaceFile(path: string, text: string): void {
-  const fresh = `${path}.${process.pid}.new`
-  writeFileSync(fresh, text, { mode: 0o644 })
-  renameSync(fresh, path)
-}
+const MODE = 0o644
 
 export interface Written {
   /** Paths whose content is another now. */
@@ -26,10 +18,10 @@ export interface Written {
 export function writeFiles(files: Files): Written {
   const before = new Map<string, string | undefined>()
   for (const [path, text] of files) {
-    const there = readIfThere(path)
+    const there = readIfThereSync(path)
     if (there !== text) {
       before.set(path, there)
-      replaceFile(path, text)
+      writeWholeSync(path, text, MODE)
     }
   }
   return {
@@ -39,7 +31,7 @@ export function writeFiles(files: Files): Written {
         if (text === undefined) {
           rmSync(path, { force: true })
         } else {
-          replaceFile(path, text)
+          writeWholeSync(path, text, MODE)
         }
       }
     },

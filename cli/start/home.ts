@@ -1,10 +1,11 @@
 /** The folders of a home, and what is decided once for it: gateway id and pool port. */
 import { randomBytes, randomInt } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isName, isWhole } from '../../contract/guard/names.js'
 import { portsIn } from '../../contract/guard/ports.js'
-import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
+import { SluiceError, messageOf } from '../../runtime/errors.js'
+import { readOrMake } from '../../runtime/whole-file.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { findFree } from './ports.js'
 
@@ -54,19 +55,16 @@ export function makeHomeFolders(home: string): void {
   }
 }
 
-/** What is in a file that is made once; undefined when it is not there. */
-function readOnce<T>(path: string, parse: (text: string) => T | undefined): T | undefined {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8').trim()
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') {
-      return undefined
-    }
-    throw new SluiceError('invalid', `${path} cannot be read (${messageOf(error)})`, {
-      cause: error,
-    })
-  }
+/** What a file that is made once holds. Rejects with `invalid`, naming its path. */
+async function decidedOnce<T>(
+  path: string,
+  parse: (text: string) => T | undefined,
+  make: () => string | Promise<string>,
+): Promise<T> {
+  const text = await readOrMake(path, 0o644, make).catch((error: unknown) => {
+    const message = `${path} cannot be read or made (${messageOf(error)})`
+    throw new SluiceError('invalid', message, { cause: error })
+  })
   const value = parse(text)
   if (value === undefined) {
     const message = `${path} holds ${JSON.stringify(text.slice(0, 80))}, which is not right; put it right or remove it`
@@ -75,25 +73,11 @@ function readOnce<T>(path: string, parse: (text: string) => T | undefined): T | 
   return value
 }
 
-/** Another process may make the same file at the same time; then its content counts. */
-function writeOnce<T>(path: string, value: T, parse: (text: string) => T | undefined): T {
-  try {
-    writeFileSync(path, String(value) + '\n', { flag: 'wx', mode: 0o644 })
-    return value
-  } catch (error) {
-    const there = systemCode(error) === 'EEXIST' ? readOnce(path, parse) : undefined
-    if (there === undefined) {
-      throw error
-    }
-    return there
-  }
-}
-
 /** The gateway's id: made once, then kept. */
-function gatewayIdOf(home: string): string {
-  const path = join(home, 'gateway-id')
+function gatewayIdOf(home: string): Promise<string> {
   const parse = (text: string) => (isName(text) ? text : undefined)
-  return readOnce(path, parse) ?? writeOnce(path, 'gw-' + randomBytes(4).toString('hex'), parse)
+  const make = () => 'gw-' + randomBytes(4).toString('hex')
+  return decidedOnce(join(home, 'gateway-id'), parse, make)
 }
 
 /** The pool's port: the one that is set, or one that was free when it was chosen, and is kept. */
@@ -101,22 +85,18 @@ async function poolPortOf({ home, poolPort, streamPorts }: Settings): Promise<nu
   if (poolPort !== 0) {
     return poolPort
   }
-  const path = join(home, 'pool-port')
   const parse = (text: string) => {
     const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
     return isWhole(port, 1, 65535) ? port : undefined
   }
-  const known = readOnce(path, parse)
-  if (known !== undefined) {
-    return known
-  }
-  const first = randomInt(...POOL_PORTS)
-  return writeOnce(path, await findFree('127.0.0.1', first, true, portsIn(streamPorts)), parse)
+  const make = async () =>
+    String(await findFree('127.0.0.1', randomInt(...POOL_PORTS), true, portsIn(streamPorts)))
+  return decidedOnce(join(home, 'pool-port'), parse, make)
 }
 
 /** The settings with what is decided once for a home; makes of it what is missing. */
 export async function openHome(settings: Settings): Promise<Settings> {
   makeHomeFolders(settings.home)
-  gatewayIdOf(settings.home)
+  await gatewayIdOf(settings.home)
   return { ...settings, poolPort: await poolPortOf(settings) }
 }

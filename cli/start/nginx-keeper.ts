@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { messageOf } from '../../runtime/errors.js'
-import { replaceFile } from './files.js'
+import { writeWholeSync } from '../../runtime/whole-file.js'
+import { isWorker } from './processes.js'
 import { findMaster, recordedPid, reloadNginx, startNginx, stopNginx } from './nginx-process.js'
 import type { NginxPlace } from './nginx-process.js'
 
@@ -24,6 +25,8 @@ export class NginxKeeper {
   readonly #ending = new AbortController()
   readonly #backoff = new Backoff(BACKOFF)
   #known: number | undefined
+  /** Workers of a master that was killed, as long as they have something in flight. */
+  #finishing: number[] = []
   #bringingUp: Promise<unknown> = Promise.resolve()
   #watching: Promise<void> = Promise.resolve()
 
@@ -67,9 +70,14 @@ export class NginxKeeper {
     if (pid !== undefined) {
       await stopNginx(this.#place, LOOK_MS * 8)
     }
-    await startNginx(this.#place)
-    replaceFile(this.#buildFile, this.#build)
+    await this.#start()
+    writeWholeSync(this.#buildFile, this.#build, 0o644)
     return pid === undefined ? 'started' : 'replaced'
+  }
+
+  async #start(): Promise<void> {
+    const orphans = await startNginx(this.#place)
+    this.#finishing = [...this.#finishing.filter(isWorker), ...orphans]
   }
 
   get #buildFile(): string {
@@ -109,7 +117,7 @@ export class NginxKeeper {
 
   async #restart(): Promise<void> {
     try {
-      await startNginx(this.#place)
+      await this.#start()
       this.#say('nginx runs again')
     } catch (error) {
       // Said and tried again: what keeps it from starting (a port that somebody took) may pass.
@@ -129,6 +137,6 @@ export class NginxKeeper {
     this.#ending.abort()
     await this.#bringingUp
     await this.#watching
-    await stopNginx(this.#place, graceMs)
+    await stopNginx(this.#place, graceMs, this.#finishing)
   }
 }

@@ -3,11 +3,14 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../runtime/errors.js'
 import { runCommand } from '../../setup/command.js'
+import type { CommandResult } from '../../setup/command.js'
+import { nginxEnvironment } from '../../setup/nginx-environment.js'
 import {
   ended,
   holders,
   holdsAny,
   isRunning,
+  isWorker,
   signal,
   tcpInodes,
   udpInodes,
@@ -28,6 +31,8 @@ export interface NginxPlace {
    * in its way.
    */
   sockets: string[]
+  /** Whether its TCP ports can be opened beside workers that still listen at them. */
+  sharesPorts: boolean
 }
 
 const GONE_MS = 1000
@@ -40,6 +45,11 @@ function argumentsOf({ home, conf }: NginxPlace): string[] {
   return ['-p', home + '/', '-e', join(home, 'logs', 'error.log'), '-c', conf]
 }
 
+function runNginx(place: NginxPlace, ...more: string[]): Promise<CommandResult> {
+  const args = [...argumentsOf(place), ...more]
+  return runCommand(place.path, args, { env: nginxEnvironment() })
+}
+
 /** The lines that matter of what nginx printed: without its name, time and pid. */
 function wordsOf(output: string): string {
   const lines = output.split('\n').filter((line) => /\[(emerg|alert|crit|error)\]/.test(line))
@@ -49,7 +59,7 @@ function wordsOf(output: string): string {
 
 /** Rejects with `invalid` and nginx's own words. Does not touch an nginx that runs. */
 export async function testConf(place: NginxPlace): Promise<void> {
-  const result = await runCommand(place.path, [...argumentsOf(place), '-t'])
+  const result = await runNginx(place, '-t')
   if (result.code !== 0) {
     const words = result.startError?.message ?? wordsOf(result.stderr)
     throw new SluiceError('invalid', `nginx refuses the configuration ${place.conf}: ${words}`)
@@ -99,30 +109,43 @@ export function listensAt(place: NginxPlace, port: number, protocol: Transport =
 }
 
 /**
- * Starts nginx as a daemon, which outlives this process. What a killed one left behind makes room
- * first: orphaned workers stop accepting and finish what they have; stale socket files go.
+ * Starts nginx as a daemon, which outlives this process. Workers whose master was killed serve on
+ * until the new nginx listens beside them, and then finish what they have; where ports cannot be
+ * shared they make room first. Resolves with their pids.
  */
-export async function startNginx(place: NginxPlace): Promise<void> {
-  await makeRoom(place)
+export async function startNginx(place: NginxPlace): Promise<number[]> {
+  const orphans = workers(place)
+  if (orphans.length > 0) {
+    // They need the files of their sockets, which go below: so not before nginx can start.
+    await testConf(place)
+  }
+  if (!place.sharesPorts) {
+    await finish(place, orphans)
+  }
   for (const path of place.sockets) {
     rmSync(path, { force: true })
   }
-  const result = await runCommand(place.path, argumentsOf(place))
+  const result = await runNginx(place)
   if (result.code !== 0) {
     const words = result.startError?.message ?? wordsOf(result.stderr)
     throw new SluiceError('gateway_unavailable', `nginx does not start: ${words}`)
   }
   await pidFileOf(place)
+  await finish(place, orphans)
+  return orphans
 }
 
-async function makeRoom(place: NginxPlace): Promise<void> {
-  workers(place).forEach((pid) => signal(pid, 'SIGQUIT'))
+/** Has workers stop accepting at once; what they have in flight goes on. */
+async function finish(place: NginxPlace, orphans: number[]): Promise<void> {
+  const own = ownSockets(place)
+  const accepting = () => orphans.filter((pid) => holdsAny(pid, own) === true)
+  accepting().forEach((pid) => signal(pid, 'SIGQUIT'))
   const untilMs = performance.now() + ROOM_MS
-  while (workers(place).length > 0 && performance.now() < untilMs) {
+  while (accepting().length > 0 && performance.now() < untilMs) {
     await pause(POLL_MS)
   }
   // One that does not even stop accepting hangs, and serves nobody.
-  workers(place).forEach((pid) => signal(pid, 'SIGKILL'))
+  accepting().forEach((pid) => signal(pid, 'SIGKILL'))
 }
 
 /** The daemon writes it a moment after the command has ended. */
@@ -144,11 +167,16 @@ export function reloadNginx(pid: number): void {
 
 /**
  * Ends nginx: what it has in flight may finish within `graceMs`. Workers without a master go as
- * well.
+ * well, also those of `finishing` that stopped accepting earlier.
  */
-export async function stopNginx(place: NginxPlace, graceMs: number): Promise<void> {
+export async function stopNginx(
+  place: NginxPlace,
+  graceMs: number,
+  finishing: number[] = [],
+): Promise<void> {
   const master = findMaster(place)
-  const pids = [...(master === undefined ? [] : [master]), ...workers(place)]
+  const orphans = finishing.filter(isWorker)
+  const pids = [...(master === undefined ? [] : [master]), ...workers(place), ...orphans]
   if (graceMs > 0) {
     // The master signals its workers; only workers without one are signalled here.
     const signalled = master === undefined ? pids : [master]

@@ -4,7 +4,6 @@
  */
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
-import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import {
   PemConverter,
   SubjectAlternativeNameExtension,
@@ -12,6 +11,7 @@ import {
 } from '@peculiar/x509'
 import { homePaths } from '../../nginx/home-paths.js'
 import type { Settings } from '../../runtime/config/settings.js'
+import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
@@ -41,11 +41,9 @@ export async function makeOwnCertificate({
   domain,
 }: Pick<Settings, 'home' | 'domain'>): Promise<void> {
   const path = homePaths(home).ownCertificate
-  if (existsSync(path)) {
+  if (((await readIfThere(path)) ?? '') !== '') {
     return
   }
-  const fresh = `${path}.${process.pid}.new`
   const text = `# Made once. Without this file another one is made at the next start.\njs_var $sluice_own_certificate "\n${await selfSigned(domain)}";\n`
-  writeFileSync(fresh, text, { mode: 0o600 })
-  renameSync(fresh, path)
+  await writeWhole(path, text, 0o600)
 }

@@ -32,6 +32,11 @@ export function isRunning(pid: number): boolean {
   return stat.slice(stat.lastIndexOf(')') + 2).charAt(0) !== 'Z'
 }
 
+/** Whether the process is a worker of some nginx, by the title that nginx gives it. */
+export function isWorker(pid: number): boolean {
+  return readProc(`${pid}/cmdline`).startsWith('nginx: worker process')
+}
+
 /** True when all have ended within `ms`. */
 export async function ended(pids: number[], ms: number): Promise<boolean> {
   const untilMs = performance.now() + ms

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { isName } from '../../contract/guard/names.js'
 import { SluiceError } from '../../runtime/errors.js'
-import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
+import { readOrMake } from '../../runtime/whole-file.js'
 
 /**
  * This home's gateway id, made at its first use. An empty file is one that a power cut left, and
@@ -11,12 +11,7 @@ import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
  */
 export async function loadGatewayId(home: string): Promise<string> {
   const path = join(home, 'gateway-id')
-  const text = (await readIfThere(path))?.trim() ?? ''
-  if (text === '') {
-    const id = `gw-${randomBytes(4).toString('hex')}`
-    await writeWhole(path, `${id}\n`, 0o644)
-    return id
-  }
+  const text = await readOrMake(path, 0o644, () => `gw-${randomBytes(4).toString('hex')}`)
   if (!isName(text)) {
     throw new SluiceError('invalid', `${path} holds no gateway id; delete it to get a new one`)
   }

@@ -205,3 +205,17 @@ t.test('kill -9 of a worker of nginx loses only what it held', async (t) => {
   t.same(other, [], 'each cut with its connection, none by an answer')
   isClean(t, { ...verdict, lost: other })
 })
+
+t.test('kill -9 of the master of nginx loses nothing: its workers serve on', async (t) => {
+  const scene = await Scene.begin(t, { connections: 'each', slowPart: 0.3, slowMs: 500 })
+  const { rig } = scene
+  await scene.pooled()
+  const master = rig.nginxPid()
+  const workers = rig.workers()
+  process.kill(master, 'SIGKILL')
+  await until(() => ![0, master].includes(rig.nginxPid()), { what: 'a new master' })
+  await scene.more()
+  await until(() => workers.every(hasEnded), { what: 'the end of the old workers' })
+  await scene.changeIsEffective(t)
+  isClean(t, await scene.verdict())
+})
