@@ -1,20 +1,27 @@
 import type { LeaseClock } from './lease-clock.js'
-import { leaseGone } from '../operations.js'
 import type { Lease } from '../registry.js'
 
-/** A hold on one lease of the embedded registry. */
+export interface EmbeddedLeaseOptions {
+  id: string
+  clock: LeaseClock
+  keepAlive: boolean
+  /** Gives it its full time again. Rejects with `not_found` when it is gone. */
+  renew(): Promise<void>
+  revoke(): Promise<void>
+}
+
+/** One lease of the embedded registry, as its holder has it. */
 export class EmbeddedLease implements Lease {
   readonly id: string
   readonly lost: Promise<void>
-  readonly #clock: LeaseClock
-  readonly #revoke: () => Promise<void>
+  readonly #options: EmbeddedLeaseOptions
   #forget: () => void = () => undefined
   #renewer: NodeJS.Timeout | undefined
 
-  constructor(id: string, clock: LeaseClock, keepAlive: boolean, revoke: () => Promise<void>) {
+  constructor(options: EmbeddedLeaseOptions) {
+    const { id, clock, keepAlive } = options
     this.id = id
-    this.#clock = clock
-    this.#revoke = revoke
+    this.#options = options
     this.lost = new Promise((resolve) => {
       this.#forget = clock.onLost(id, () => {
         clearInterval(this.#renewer)
@@ -28,9 +35,7 @@ export class EmbeddedLease implements Lease {
   }
 
   async renew(): Promise<void> {
-    if (!this.#clock.renew(this.id)) {
-      throw leaseGone(this.id)
-    }
+    await this.#options.renew()
   }
 
   async release(): Promise<void> {
@@ -41,6 +46,6 @@ export class EmbeddedLease implements Lease {
   /** When it rejects, nobody renews the lease any more, so that it ends by itself. */
   async revoke(): Promise<void> {
     await this.release()
-    await this.#revoke()
+    await this.#options.revoke()
   }
 }

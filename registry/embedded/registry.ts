@@ -97,9 +97,7 @@ class EmbeddedRegistry implements Registry {
 
   async adopt(id: string, { keepAlive = true }: LeaseOptions): Promise<Lease> {
     this.#requireOpen()
-    if (!this.#clock.renew(id)) {
-      throw leaseGone(id)
-    }
+    await this.#renew(id)
     return this.#lease(id, keepAlive)
   }
 
@@ -122,7 +120,21 @@ class EmbeddedRegistry implements Registry {
         return draft.revision
       })
     }
-    return new EmbeddedLease(id, this.#clock, keepAlive, revoke)
+    const renew = () => this.#renew(id)
+    return new EmbeddedLease({ id, clock: this.#clock, keepAlive, renew, revoke })
+  }
+
+  /**
+   * Takes its place among commits and expiries: an expiry that is being written when the renewal comes is over before
+   * it, so that no renewal is acknowledged of a lease that is gone.
+   */
+  async #renew(id: string): Promise<void> {
+    await this.#step((draft) => {
+      if (!draft.hasLease(id) || !this.#clock.renew(id)) {
+        throw leaseGone(id)
+      }
+      return draft.revision
+    })
   }
 
   #expire(id: string): void {

@@ -193,6 +193,36 @@ t.test('a disk that takes no more: a clear error, and back by itself', async (t)
   await registry.close()
 })
 
+t.test('a renewal around the end of a lease is acknowledged and true, or refused', async (t) => {
+  const registry = await open(join(temporaryFolder(t), 'registry'))
+  t.teardown(() => registry.close())
+  const ttlMs = 400
+  const outcomes = { renewed: 0, refused: 0, lost: 0 }
+  const tryOne = async (key: string, offsetMs: number) => {
+    const lease = await registry.grant({ ttlMs, keepAlive: false })
+    await registry.commit([put(key, 'v', lease.id)])
+    await lease.renew()
+    await new Promise((resolve) => setTimeout(resolve, ttlMs + offsetMs))
+    try {
+      await lease.renew()
+    } catch {
+      outcomes.refused += 1
+      return
+    }
+    outcomes.renewed += 1
+    // What was being written when the renewal came is written once this is.
+    await registry.commit([put('instances/u/barrier')])
+    outcomes.lost += (await registry.get(key)).entry === undefined ? 1 : 0
+  }
+  // Some come clearly before the end, some after it, and most around it.
+  for (let round = 0; round < 5; round++) {
+    const tries = Array.from({ length: 100 }, (_, i) => tryOne(`instances/u/${i}`, (i % 21) - 16))
+    await Promise.all(tries)
+  }
+  t.equal(outcomes.lost, 0, JSON.stringify(outcomes))
+  t.ok(outcomes.renewed > 0 && outcomes.refused > 0, JSON.stringify(outcomes))
+})
+
 t.test('leases survive a restart, with their full time', async (t) => {
   const folder = join(temporaryFolder(t), 'registry')
   const first = await open(folder)
