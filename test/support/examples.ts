@@ -1,6 +1,6 @@
 /**
- * Runs an example as a reader would. It is a folder of `examples/` with a `README.md`: its `sh` blocks are run one after the other in one
- * shell, at the root of the tree, beside a Sluice of their own if it says `npm start`; what a `text` block shows is what the block before it prints.
+ * Runs a page as a reader would: its `sh` blocks one after the other in one shell, at the root of the tree, beside a
+ * Sluice of their own if it says `npm start`. What a `text` block shows is what the block before it prints.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -56,7 +56,7 @@ async function translate(text: string, home: Home): Promise<string> {
 
 /** What a shell prints up to {@link END}; what it has started in the background ends with the test, and may hold its pipes till then. */
 async function runShell(t: Test, script: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const shell = spawn('sh', ['-eu', '-c', script], {
+  const shell = spawn('bash', ['-eu', '-c', script], {
     cwd: repository,
     env,
     detached: true,
@@ -107,11 +107,11 @@ async function startAsTold(t: Test, home: Home, text: string): Promise<void> {
   await start(t, { ...home, environment: { ...home.environment, ...Object.fromEntries(more) } })
 }
 
-export async function runExample(t: Test, name: string): Promise<void> {
+/** `page`: its path below the root of the tree. */
+export async function runPage(t: Test, page: string): Promise<void> {
   await buildIfStale()
   const home = await makeHome(t)
-  const folder = join(repository, 'examples', name)
-  const text = await translate(readFileSync(join(folder, 'README.md'), 'utf8'), home)
+  const text = await translate(readFileSync(join(repository, page), 'utf8'), home)
   await startAsTold(t, home, text)
   const blocks = blocksOf(text)
   t.ok(blocks.some(({ prints }) => prints !== undefined))
