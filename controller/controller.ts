@@ -19,6 +19,7 @@ import { isOwnAddress } from './own-addresses.js'
 import { Core } from './core.js'
 import { Agents } from './findings/agents.js'
 import type { Facts } from './findings/facts.js'
+import { Audit } from './state/audit.js'
 import { Findings } from './findings/findings.js'
 import { SOURCES } from './findings/sources.js'
 import type { InstanceConditions } from './state/conditions.js'
@@ -41,6 +42,8 @@ export interface ControllerOptions {
   registry: Registry
   log: Logger
   suspects?: Partial<SuspectOptions>
+  /** Between comparisons of what is served with the registry; a minute. */
+  auditMs?: number
   /** Others than the real ones, for tests. */
   makeChecks?: MakeChecks
 }
@@ -51,6 +54,11 @@ const PREFIXES = [...OF_TABLE, 'gateways/', 'hosts/']
 const PUBLISH_MS = 50
 const PUBLISH_ALONE_MS = 1000
 const DRAIN_POLL_MS = 1000
+const AUDIT_MS = 60_000
+/** How long a comparison waits for changes that are on their way. */
+const AUDIT_WAIT_MS = 10_000
+/** Of so many comparisons with the registry one also reads the whole table back. */
+const TABLE_AUDITS = 10
 
 export class Controller implements Control {
   readonly settings: Settings
@@ -65,6 +73,7 @@ export class Controller implements Control {
   readonly #publisher: Publisher
   readonly #agents = new Agents()
   readonly #findings: Findings
+  readonly #audit: Audit
   readonly #waiters = new Waiters()
   readonly #listeners = new Set<(event: ControlEvent) => void>()
   #watch: Watch | undefined
@@ -107,6 +116,7 @@ export class Controller implements Control {
       debounceMs: () => (this.#gateways.isWatched ? PUBLISH_MS : PUBLISH_ALONE_MS),
     })
     this.#findings = this.#makeFindings()
+    this.#audit = this.#makeAudit(options.auditMs ?? AUDIT_MS)
     this.metrics = new Metrics(log, this.#core, () => this.registryView(), this.#findings)
   }
 
@@ -134,6 +144,7 @@ export class Controller implements Control {
     })
     this.#publisher.start()
     this.#findings.start()
+    this.#audit.start()
     this.#drainTimer = setInterval(() => {
       if (this.#gateways.isWatched) {
         this.#publisher.wake()
@@ -145,6 +156,7 @@ export class Controller implements Control {
   async close(): Promise<void> {
     clearInterval(this.#drainTimer)
     this.#findings.close()
+    await this.#audit.close()
     await this.#watch?.close()
     await Promise.all([this.#core.close(), this.#publisher.close()])
   }
@@ -197,7 +209,12 @@ export class Controller implements Control {
   }
 
   async whenApplied(revision: number, timeoutMs: number): Promise<string[]> {
-    const pending = () => this.#gateways.pending(revision, this.#core.state.known)
+    const { state } = this.#core
+    // What was refused here is applied nowhere that this controller looks after.
+    const refusers = () => (state.isRefused(revision) ? [this.gatewayId] : [])
+    const pending = () => [
+      ...new Set([...refusers(), ...this.#gateways.pending(revision, state.known)]),
+    ]
     await this.#waiters.until(() => pending().length === 0, timeoutMs)
     return pending()
   }
@@ -215,6 +232,25 @@ export class Controller implements Control {
     return this.#own
   }
 
+  #makeAudit(auditMs: number): Audit {
+    let audits = 0
+    return new Audit({
+      ...{ registry: this.registry, state: this.#core.state, log: this.log, everyMs: auditMs },
+      isDue: () => this.#connected && this.#core.state.listed,
+      whenKnown: (revision) => this.whenKnown(revision, AUDIT_WAIT_MS),
+      onCompared: (keys) => {
+        this.metrics.differences.inc(keys.length)
+        if (keys.length > 0) {
+          this.#core.changed()
+          this.#waiters.look()
+        }
+        if (++audits % TABLE_AUDITS === 0) {
+          this.#core.compare()
+        }
+      },
+    })
+  }
+
   #makeFindings(): Findings {
     const facts: Facts = {
       settings: this.settings,
@@ -225,6 +261,7 @@ export class Controller implements Control {
       gateways: () => this.gateways(),
       suspects: () => this.suspects(),
       refused: () => this.#core.state.refused(),
+      partly: () => this.#core.state.partly(),
       agents: () => this.#agents.views(),
       fileError: () => this.#core.fallback.error,
       tableFreeBytes: () => this.#core.link?.freeBytes,

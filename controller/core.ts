@@ -18,6 +18,7 @@ import { withConditions } from './health/desired-without-down.js'
 import type { OwnGateway } from './gateways/gateway-set.js'
 import { Link } from './push/link.js'
 import type { Pusher } from './push/pusher.js'
+import { LastGood } from './state/last-good.js'
 import { State } from './state/state.js'
 import { StreamSide } from './push/stream-link.js'
 import { Suspects } from './state/suspects.js'
@@ -107,6 +108,14 @@ export class Core {
     }
   }
 
+  /** Reads the tables back, and looks at the files: what differs is mended. */
+  compare(): void {
+    this.#pushers().forEach((pusher) => pusher.compare())
+    if (this.state.listed) {
+      this.fallback.offer()
+    }
+  }
+
   connected(connected: boolean): void {
     this.state.connected(connected)
     this.#unknown.connected(connected)
@@ -177,6 +186,7 @@ export class Core {
       log,
       onRejected,
       suspects,
+      lastGood: new LastGood(join(settings.home, 'last-good.json'), log),
       onEvent: emit,
       onBelieved: () => this.changed(),
     })

@@ -25,6 +25,8 @@ export class Metrics {
   readonly pushFailures: Counter<'reason'>
   readonly fallbackErrors: Counter<'step'>
   readonly rejected: Counter<'rule'>
+  /** Keys that were not served as the registry had them, and were mended. */
+  readonly differences: Counter
   readonly converge: Histogram
   readonly #log: Logger
   readonly #core: Core
@@ -43,6 +45,11 @@ export class Metrics {
     this.pushFailures = this.#counter('sluice_push_failures_total', pushes, 'reason')
     this.fallbackErrors = this.#counter('sluice_fallback_write_errors_total', files, 'step')
     this.rejected = this.#counter('sluice_rejected_registrations_total', values, 'rule')
+    this.differences = new Counter({
+      name: 'sluice_audit_differences_total',
+      help: 'Values that were not served as the registry has them, found by comparison and mended',
+      registers: [this.registry],
+    })
     this.converge = new Histogram({
       name: 'sluice_converge_seconds',
       help: 'From a change being known to the controller to its being in the table',

@@ -32,6 +32,9 @@ export function isText(value: unknown, most: number): value is string {
   return typeof value === 'string' && value.length <= most && !/[\u0000-\u001f\u007f]/.test(value)
 }
 
+/** How the message of a field begins that a guard does not know. */
+export const UNKNOWN_FIELD = 'is not a known field'
+
 /** An object of no other fields than `known`. */
 export function checkShape(value: unknown, known: string[]): Checked<Fields> {
   if (!isObject(value)) {
@@ -39,7 +42,7 @@ export function checkShape(value: unknown, known: string[]): Checked<Fields> {
   }
   const extra = Object.keys(value).filter((key) => known.indexOf(key) < 0)
   return extra.length > 0
-    ? wrong(extra[0] as string, 'is not a known field' + knownText(known))
+    ? wrong(extra[0] as string, UNKNOWN_FIELD + knownText(known))
     : right(value)
 }
 

@@ -6,6 +6,7 @@ export const CURES = {
   registry_away: 'bring the registry back, or make the way to it work; Sluice reconnects by itself',
   registry_full:
     'compact and defragment etcd, or raise --quota-backend-bytes, then disarm its alarm (etcdctl alarm disarm)',
+  fields_unknown: 'bring this controller to the version that wrote them, or remove the fields',
   values_refused: 'write the record again, valid, or delete its key',
   certificate_expired: 'put a renewed certificate under the same id (sluice certificates put)',
   certificate_ending: 'renew it now: whoever renews by the book has done so when a third was left',

@@ -16,6 +16,8 @@ export interface Facts {
   readonly suspects: () => SuspectView[]
   /** Values of the registry that are not served as they stand. */
   readonly refused: () => RefusedView[]
+  /** Values of the registry that are served without some of their fields, which the message names. */
+  readonly partly: () => RefusedView[]
   readonly agents: () => AgentView[]
   /** Why the file for nginx was not written or not taken; undefined when it was. */
   readonly fileError: () => string | undefined

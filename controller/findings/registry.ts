@@ -32,6 +32,15 @@ export const valuesRefused: FindingSource = ({ refused }) => {
   return [...shown, { code: 'values_refused', subject: '(others)', message }]
 }
 
+export const fieldsUnknown: FindingSource = ({ partly }) =>
+  partly()
+    .slice(0, MOST_SHOWN)
+    .map(({ key, message, sinceAtMs }) => {
+      const what = `the value at ${key} has fields that this version does not know: ${message}`
+      const means = 'it is served without them'
+      return { code: 'fields_unknown', subject: key, message: `${what}; ${means}`, sinceAtMs }
+    })
+
 export const removalsHeld: FindingSource = ({ suspects }) =>
   suspects().map(({ upstream, instances, reason, sinceAtMs }) => ({
     code: 'removals_held' as const,

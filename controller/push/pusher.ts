@@ -102,6 +102,13 @@ export class Pusher {
     this.#loop.bell.ring()
   }
 
+  /** Reads the whole table back at the next look, and mends what differs. */
+  compare(): void {
+    this.#isSure = false
+    this.#seenAtMs = 0
+    this.wake()
+  }
+
   /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
   drop(names: string[] = this.#mirror.awaited()): void {
     this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))

@@ -2,7 +2,7 @@
 import { indexBucket } from '../../contract/table/table.js'
 import type { Unit } from '../table/unit.js'
 import type { UnitChange } from '../table/unit.js'
-import { isMassLoss } from '../state/suspects.js'
+import { isMassLoss } from '../state/lost-leases.js'
 import { readRecords, readUnits } from './table-reader.js'
 import type { ReadKeys } from './table-reader.js'
 

@@ -1,38 +1,32 @@
 /** Registry listings and changes → {@link Desired}. */
 import { printAddress } from '../../contract/guard/address.js'
-import { parseKey } from '../../contract/keys.js'
+import { printKey } from '../../contract/keys.js'
+import { isLeased, isMarked, recordIn } from '../../contract/record/lease-mark.js'
 import type { Change, RegistryEntry, Listing } from '../../registry/registry.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Addresses } from './shared-addresses.js'
-import { Border } from './border.js'
-import type { AdmitOptions, AdmittedKey } from './border.js'
+import { isOfTable, readRecord, tableKey } from './read-record.js'
+import type { BorderRules, TableKey } from './read-record.js'
+import { Refusals } from './refusals.js'
+import type { RefusalOptions } from './refusals.js'
 import type { ControlEvent } from '../views.js'
-import type { RefusedView, SuspectView } from '../views.js'
+import type { RefusedView } from '../views.js'
+import type { SuspectView } from '../views.js'
 import { instanceState } from './desired.js'
 import type { Desired } from './desired.js'
-import { Losses } from './recent-losses.js'
+import type { LastGood } from './last-good.js'
+import { Removals } from './removals.js'
 import { Store } from './store.js'
-import type { KnownRecord, KnownInstance } from './store.js'
-import { Suspects } from './suspects.js'
+import type { KnownRecord } from './store.js'
 import type { SuspectOptions } from './suspects.js'
 
-export interface StateOptions extends AdmitOptions {
+export interface StateOptions extends BorderRules, RefusalOptions {
   suspects: SuspectOptions
-  onEvent(event: ControlEvent): void
+  /** Absent: what was good before a restart is not known after it. */
+  lastGood?: LastGood
+  onEvent: (event: ControlEvent) => void
   /** Held removals took effect by themselves, or were confirmed. */
   onBelieved(): void
-}
-
-/** The kinds that make the table; writes to others never move the revision. */
-function tableKey(key: string): AdmittedKey | undefined {
-  const parsed = parseKey(key)
-  return parsed === null || parsed.kind === 'hosts' || parsed.kind === 'gateways'
-    ? undefined
-    : parsed
-}
-
-function isOfTable(key: string): boolean {
-  return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
 }
 
 function highest(items: Array<{ key: string; revision: number }>): number {
@@ -42,34 +36,33 @@ function highest(items: Array<{ key: string; revision: number }>): number {
   )
 }
 
-function append<T>(groups: Map<string, T[]>, group: string, item: T): void {
-  const items = groups.get(group)
-  if (items === undefined) {
-    groups.set(group, [item])
-  } else {
-    items.push(item)
-  }
-}
-
 export class State {
   readonly #options: StateOptions
   readonly #log: Logger
-  readonly #border: Border
-  readonly #suspects: Suspects
-  readonly #losses: Losses<KnownInstance>
+  readonly #refusals: Refusals
+  readonly #removals: Removals
+  readonly #lastGood: LastGood | undefined
   readonly #addresses: Addresses
   readonly #store = new Store()
   #revision = 0
   #known = 0
   #listed = false
+  /** Keys that changed since an audit began; undefined while there is none. */
+  #moved: Set<string> | undefined
 
   constructor(options: StateOptions) {
     this.#options = options
     this.#log = options.log
-    this.#border = new Border(options)
-    this.#losses = new Losses(options.suspects)
+    this.#refusals = new Refusals(options)
+    this.#lastGood = options.lastGood
     this.#addresses = new Addresses(options.log)
-    this.#suspects = new Suspects(options.suspects, (keys) => this.#believe(keys))
+    this.#removals = new Removals({
+      ...{ store: this.#store, suspects: options.suspects, log: options.log },
+      onEvent: options.onEvent,
+      onGone: (key, revision) => this.#remove(key, revision),
+      onBack: (kept) => this.#keep(kept),
+      onBelieved: (keys) => this.#believe(keys),
+    })
   }
 
   /** Revision of the store up to which everything is known; 0 before the first listing. */
@@ -89,7 +82,10 @@ export class State {
   /** Takes a whole listing in place of all that was known. */
   listing(listing: Listing, restored: boolean): void {
     const present = new Set(listing.entries.map((entry) => entry.key))
-    const gone = this.#store.keys().filter((key) => !present.has(key) && !this.#suspects.has(key))
+    const gone = this.#store
+      .keys()
+      .filter((key) => !present.has(key) && !this.#removals.isHeld(key))
+    this.#lastGood?.retain(present)
     const isEmpty = !listing.entries.some((entry) => isOfTable(entry.key))
     if (restored) {
       this.#revision = 0
@@ -98,7 +94,7 @@ export class State {
     listing.entries.filter((entry) => this.#isNews(entry)).forEach((entry) => this.#put(entry))
     if (gone.length > 0 && (restored || isEmpty)) {
       const why = restored ? 'the registry was replaced' : 'the registry became empty'
-      this.#hold(gone, `${why}; this was not in it`)
+      this.#removals.hold(gone, `${why}; this was not in it`, this.#known)
     } else {
       this.#vanished(gone, listing.revision)
     }
@@ -107,31 +103,61 @@ export class State {
     this.#listed = true
   }
 
-  /** Takes the changes of one or more transactions. */
+  /**
+   * Takes the changes of one or more transactions, in the order of their revisions. Only lost leases
+   * are judged at the end, all of them together; what is put again until then is not lost.
+   */
   changes(changes: Change[], revision: number): void {
-    const expired: string[] = []
+    const lost = new Set<string>()
     for (const change of changes) {
+      this.#moved?.add(change.key)
+      if (this.#isPast(change)) {
+        continue
+      }
+      lost.delete(change.key)
       if (change.type === 'put') {
         this.#put(change)
-      } else if (change.expired === false || !change.key.startsWith('instances/')) {
-        this.#remove(change.key, change.revision)
+      } else if (change.expired !== false && this.#mayBeLost(change.key)) {
+        lost.add(change.key)
       } else {
-        expired.push(change.key)
+        this.#remove(change.key, change.revision)
       }
     }
-    this.#vanished(expired, revision)
+    this.#removals.lost([...lost], revision)
     this.#know(highest(changes))
     this.#known = Math.max(this.#known, revision)
   }
 
-  connected(connected: boolean): void {
-    this.#suspects.connected(connected)
+  beginAudit(): void {
+    this.#moved = new Set()
   }
 
   /**
-   * Some gateway has `revision` of this store. A listing cannot tell the revision of what was
-   * deleted before it, so a controller that starts anew would else count lower than those that saw
-   * the deletion.
+   * Compares all that is known with a listing, but for what changed since the audit began, and takes
+   * the listing's word. Returns the keys that differed.
+   */
+  endAudit(listing: Listing): string[] {
+    const moved = this.#moved ?? new Set()
+    this.#moved = undefined
+    const present = new Set(listing.entries.map(({ key }) => key))
+    const stale = listing.entries.filter((entry) => !moved.has(entry.key) && this.#differs(entry))
+    const extra = this.#store
+      .keys()
+      .filter((key) => !present.has(key) && !moved.has(key) && !this.#removals.isHeld(key))
+    stale.forEach((entry) => this.#put(entry))
+    this.#vanished(extra, listing.revision)
+    this.#know(Math.max(highest(stale), extra.length > 0 ? listing.revision : 0))
+    return [...stale.map(({ key }) => key), ...extra]
+  }
+
+  connected(connected: boolean): void {
+    this.#removals.connected(connected)
+  }
+
+  /**
+   * Some gateway has `revision` of this store. A listing does not show the revision of what was
+   * deleted before it. So a controller that starts anew would count lower than those that saw the
+   * deletion.
    */
   raise(revision: number): void {
     if (revision <= this.#known) {
@@ -139,21 +165,32 @@ export class State {
     }
   }
 
-  /** Values of the registry that are not served as they stand. */
-  refused(): RefusedView[] {
-    return this.#border.refused()
+  suspects(): SuspectView[] {
+    return this.#removals.views()
   }
 
-  suspects(): SuspectView[] {
-    return this.#suspects.view()
+  /** Values of the registry that are not served as they stand. */
+  refused(): RefusedView[] {
+    return this.#refusals.refused()
+  }
+
+  /** Whether the change that made this revision was refused, so that nobody has applied it. */
+  isRefused(revision: number): boolean {
+    return this.#refusals.isRefused(revision)
+  }
+
+  /** Values of the registry that are served without some of their fields. */
+  partly(): RefusedView[] {
+    return this.#refusals.partly()
   }
 
   confirm(upstream?: string): void {
-    this.#suspects.confirm(upstream)
+    this.#removals.confirm(upstream)
   }
 
   close(): void {
-    this.#suspects.close()
+    this.#removals.close()
+    this.#lastGood?.close()
   }
 
   #know(revision: number): void {
@@ -161,35 +198,81 @@ export class State {
   }
 
   #isNews(entry: RegistryEntry): boolean {
-    return this.#suspects.has(entry.key) || this.#store.get(entry.key)?.revision !== entry.revision
+    return (
+      this.#removals.isHeld(entry.key) || this.#store.get(entry.key)?.revision !== entry.revision
+    )
   }
 
-  #put(entry: { key: string; value: string; revision: number }): void {
-    const key = tableKey(entry.key)
-    if (key === undefined) {
-      if (isOfTable(entry.key)) {
-        this.#border.refuse(entry.key, 'key', 'is not a key of ours')
+  /** What is known of the key is newer. Of a store that was replaced, revisions say nothing. */
+  #isPast({ key, revision }: Change): boolean {
+    return !this.#removals.isHeld(key) && (this.#store.get(key)?.revision ?? 0) > revision
+  }
+
+  /** Whether a value that could be served is not, or another one is. */
+  #differs(entry: RegistryEntry): boolean {
+    const { key, value } = entry
+    if (tableKey(key) === undefined || this.#refusals.has(key) || !this.#isNews(entry)) {
+      return false
+    }
+    return this.#store.get(key) !== undefined || !isMarked(recordIn(value))
+  }
+
+  #put(entry: RegistryEntry): void {
+    const { key, value: text, revision } = entry
+    const parsed = tableKey(key)
+    if (parsed === undefined) {
+      if (isOfTable(key)) {
+        this.#refusals.refuse(key, 'key', 'is not a key of ours', revision)
       }
       return
     }
-    const admitted = this.#border.admit(entry.key, key, entry.value)
-    if (admitted === undefined) {
+    const read = readRecord(parsed, text, this.#options)
+    if (!read.ok && parsed.kind === 'instances' && isMarked(recordIn(text))) {
+      // Whatever else it says, it is about to be deleted.
+      this.#remove(key, revision)
       return
     }
-    if (admitted.kind === 'instances' && admitted.record.gone === true) {
-      this.#remove(entry.key, entry.revision)
+    if (!read.ok) {
+      this.#refusals.refuse(key, read.field, read.message, revision)
+      this.#keepLastGood(key, parsed)
       return
     }
-    const kept: KnownRecord = { ...admitted, revision: entry.revision }
-    this.#suspects.release(entry.key)
-    this.#track(this.#store.get(entry.key), kept)
+    this.#lastGood?.drop(key)
+    const { admitted, unknown } = read.value
+    if (admitted.kind === 'instances' && isMarked(admitted.record)) {
+      this.#remove(key, revision)
+      return
+    }
+    this.#refusals.accept(key, unknown)
+    this.#removals.settle(key)
+    const kept: KnownRecord = { ...admitted, text, revision }
+    this.#keep(kept)
+    this.#emit(kept, revision)
+  }
+
+  /** What is refused never replaces what was good: that serves on, after a restart too. */
+  #keepLastGood(key: string, parsed: TableKey): void {
+    const kept = this.#store.get(key)
+    const last = this.#lastGood?.get(key)
+    if (kept !== undefined) {
+      this.#lastGood?.keep(key, { text: kept.text, revision: kept.revision })
+    } else if (last !== undefined) {
+      const read = readRecord(parsed, last.text, this.#options)
+      if (read.ok) {
+        this.#keep({ ...read.value.admitted, ...last })
+      }
+    }
+  }
+
+  #keep(kept: KnownRecord): void {
+    this.#track(this.#store.get(printKey(kept)), kept)
     this.#store.put(kept)
-    this.#emit(kept, entry.revision)
   }
 
   #remove(key: string, revision: number): void {
-    this.#suspects.release(key)
-    this.#border.forget(key)
+    this.#removals.settle(key)
+    this.#refusals.forget(key)
+    this.#lastGood?.drop(key)
     const kept = this.#store.remove(key, revision)
     if (kept !== undefined) {
       this.#track(kept, undefined)
@@ -216,59 +299,18 @@ export class State {
     }
   }
 
-  /** Keys that nobody is known to have deleted. */
+  /** What has no lease cannot be lost by one: then somebody deleted it. */
+  #mayBeLost(key: string): boolean {
+    const kept = this.#store.get(key)
+    return kept?.kind === 'instances' && isLeased(kept.record)
+  }
+
+  /** A listing has them no more, and does not say why. */
   #vanished(keys: string[], revision: number): void {
-    const byUpstream = new Map<string, KnownInstance[]>()
-    for (const key of keys) {
-      const kept = this.#store.get(key)
-      if (kept?.kind !== 'instances') {
-        this.#remove(key, revision)
-      } else if (!this.#suspects.has(key)) {
-        append(byUpstream, kept.upstream, kept)
-      }
-    }
-    byUpstream.forEach((lost, upstream) => this.#lost(upstream, lost, revision))
-  }
-
-  #lost(upstream: string, lost: KnownInstance[], revision: number): void {
-    const keyOf = (kept: KnownInstance) => `instances/${kept.upstream}/${kept.id}`
-    const before = this.#store.count(upstream)
-    const isBack = (kept: KnownInstance) => this.#store.get(keyOf(kept)) !== undefined
-    const earlier = this.#losses.add(upstream, before, lost, isBack)
-    if (earlier === undefined) {
-      lost.forEach((kept) => this.#remove(keyOf(kept), revision))
-      return
-    }
-    for (const kept of earlier) {
-      this.#track(undefined, kept)
-      this.#store.put(kept)
-    }
-    const all = [...earlier, ...lost]
-    const of = before + earlier.length
-    this.#hold(all.map(keyOf), `${all.length} of ${of} registrations were lost at once`)
-  }
-
-  #hold(keys: string[], reason: string): void {
-    const held = keys.map((key) => {
-      const kept = this.#store.get(key)
-      this.#store.suspect(key, reason)
-      return kept?.kind === 'instances'
-        ? { key, upstream: kept.upstream, id: kept.id }
-        : { key, upstream: '', id: '' }
-    })
-    this.#suspects.hold(held, reason)
-    this.#log.error(
-      { count: keys.length, reason },
-      'a removal is held as suspect; what was removed serves on',
-    )
-    const byUpstream = new Map<string, string[]>()
-    for (const { upstream, id } of held) {
-      append(byUpstream, upstream, id)
-    }
-    byUpstream.delete('')
-    byUpstream.forEach((instances, upstream) => {
-      this.#options.onEvent({ type: 'suspect', revision: this.#known, upstream, instances, reason })
-    })
+    const lost = keys.filter((key) => this.#mayBeLost(key))
+    const deleted = keys.filter((key) => !this.#mayBeLost(key))
+    deleted.forEach((key) => this.#remove(key, revision))
+    this.#removals.lost(lost, revision)
   }
 
   #believe(keys: string[]): void {

@@ -1,8 +1,10 @@
 /** The records that were let in, and the {@link Desired} made of them. */
 import { printKey } from '../../contract/keys.js'
+import { isLeased } from '../../contract/record/lease-mark.js'
 import { DEFAULT_POLICY } from '../../contract/record/policy.js'
 import type { UpstreamRecord } from '../../contract/record/records.js'
-import type { Admitted } from './border.js'
+import { leaseOf } from './lost-leases.js'
+import type { Admitted } from './read-record.js'
 import type {
   Desired,
   DesiredCertificate,
@@ -12,7 +14,8 @@ import type {
   DesiredUpstream,
 } from './desired.js'
 
-export type KnownRecord = Admitted & { revision: number }
+/** A record, with the text that it was read from. */
+export type KnownRecord = Admitted & { text: string; revision: number }
 export type KnownInstance = Extract<KnownRecord, { kind: 'instances' }>
 type KeptOverride = Extract<KnownRecord, { kind: 'overrides' }>
 type KeptAlone = Extract<KnownRecord, { kind: 'routes' | 'certificates' }>
@@ -48,6 +51,8 @@ export class Store {
   readonly #kept = new Map<string, KnownRecord>()
   readonly #parts = new Map<string, Parts>()
   readonly #suspect = new Map<string, string>()
+  /** How many instances stand under each lease. */
+  readonly #leases = new Map<string, number>()
   readonly #touched = new Set<string>()
   readonly #touchedKinds = new Set<KeptAlone['kind']>()
   #desired: Desired = {
@@ -71,8 +76,15 @@ export class Store {
     return this.#parts.get(upstream)?.instances.size ?? 0
   }
 
+  /** How many leases instances stand under. */
+  get leases(): number {
+    return this.#leases.size
+  }
+
   put(kept: KnownRecord): void {
     const key = printKey(kept)
+    this.#countLease(key, this.#kept.get(key), -1)
+    this.#countLease(key, kept, 1)
     this.#kept.set(key, kept)
     this.#suspect.delete(key)
     if (isAlone(kept)) {
@@ -94,6 +106,7 @@ export class Store {
   /** What was there, or undefined. `revision` is of the removal. */
   remove(key: string, revision: number): KnownRecord | undefined {
     const kept = this.#kept.get(key)
+    this.#countLease(key, kept, -1)
     this.#kept.delete(key)
     this.#suspect.delete(key)
     if (kept !== undefined && isAlone(kept)) {
@@ -133,6 +146,19 @@ export class Store {
       kinds.clear()
     }
     return this.#desired
+  }
+
+  #countLease(key: string, kept: KnownRecord | undefined, by: number): void {
+    if (kept?.kind !== 'instances' || !isLeased(kept.record)) {
+      return
+    }
+    const lease = leaseOf(key, kept.record)
+    const count = (this.#leases.get(lease) ?? 0) + by
+    if (count === 0) {
+      this.#leases.delete(lease)
+    } else {
+      this.#leases.set(lease, count)
+    }
   }
 
   #removePart(kept: Exclude<KnownRecord, KeptAlone>, revision: number): void {

@@ -11,21 +11,13 @@ export interface SuspectOptions {
   /** Losses this close together count as one. */
   windowMs: number
   /** Monotonic milliseconds. */
-  now(): number
+  now: () => number
 }
 
 export const DEFAULT_SUSPECTS: SuspectOptions = {
   holdMs: 30_000,
   windowMs: 15_000,
   now: () => performance.now(),
-}
-
-/** Below this many instances a loss says nothing. */
-const LARGE = 5
-
-/** Whether losing `lost` of `before` instances at once is too much to be believed. */
-export function isMassLoss(before: number, lost: number): boolean {
-  return before >= LARGE && lost * 2 > before
 }
 
 interface Held {
@@ -44,6 +36,7 @@ export class Suspects {
   readonly #believe: (keys: string[]) => void
   readonly #held = new Map<string, Held>()
   #connectedAtMs: number | undefined
+  #wasAway = false
   #timer: NodeJS.Timeout | undefined
 
   /** `believe` gets the keys whose removal is believed now; they are not held any more. */
@@ -54,6 +47,13 @@ export class Suspects {
 
   get size(): number {
     return this.#held.size
+  }
+
+  /** Whether the registry is away, or is back for less than it takes to believe a removal. */
+  get isUnsettled(): boolean {
+    const { now, holdMs } = this.#options
+    const sinceMs = this.#connectedAtMs
+    return this.#wasAway && (sinceMs === undefined || now() - sinceMs < holdMs)
   }
 
   has(key: string): boolean {
@@ -79,6 +79,7 @@ export class Suspects {
   connected(connected: boolean): void {
     if (!connected) {
       this.#connectedAtMs = undefined
+      this.#wasAway = true
     } else {
       this.#connectedAtMs ??= this.#options.now()
     }

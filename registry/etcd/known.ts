@@ -1,6 +1,7 @@
 import type { IEvent } from 'etcd3'
+import { isMarked, recordIn } from '../../contract/record/lease-mark.js'
 import type { EtcdListing, Standing } from './range.js'
-import { entryOf } from './range.js'
+import { entryOf, hasLease } from './range.js'
 import { applyChange, isUnder } from '../operations.js'
 import type { Change, RegistryEntry } from '../registry.js'
 
@@ -9,6 +10,8 @@ export class EtcdKnown {
   readonly #root: string
   readonly #prefixes: readonly string[]
   #entries = new Map<string, RegistryEntry>()
+  /** Keys that stand under a lease. */
+  #leased = new Set<string>()
   /** Deletes delivered while a comparison is under way. */
   #deleted: Map<string, number> | undefined
   #standing: Standing | undefined
@@ -42,6 +45,7 @@ export class EtcdKnown {
 
   replace(listing: EtcdListing): void {
     this.#entries = new Map(this.wanted(listing).map((entry) => [entry.key, entry]))
+    this.#leased = new Set([...this.#entries.keys()].filter((key) => listing.leased.has(key)))
     this.#standing = listing.standing
     this.#revision = listing.revision
   }
@@ -116,15 +120,15 @@ export class EtcdKnown {
 
   #changeOf({ type, kv }: IEvent): Change {
     const { key, value, revision } = entryOf(kv, this.#root)
+    const wasLeased = this.#leased.delete(key)
     if (type !== 'Delete' && String(type) !== 'DELETE') {
+      if (hasLease(kv)) {
+        this.#leased.add(key)
+      }
       return { type: 'put', key, value, revision }
     }
-    return { type: 'delete', key, revision, expired: this.#whetherExpired(key) }
-  }
-
-  /** Etcd does not tell a lost lease from a delete; who deletes on purpose marks the record first. */
-  #whetherExpired(key: string): false | undefined {
-    const last = this.#entries.get(key)?.value ?? ''
-    return last.includes('"gone":true') ? false : undefined
+    // Etcd does not say why a key went. What had no lease, or was marked, somebody deleted.
+    const isMeant = !wasLeased || isMarked(recordIn(this.#entries.get(key)?.value ?? ''))
+    return { type: 'delete', key, revision, expired: isMeant ? false : undefined }
   }
 }

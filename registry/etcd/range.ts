@@ -9,6 +9,8 @@ export interface Standing {
 }
 
 export interface EtcdListing extends Listing {
+  /** Keys that stand under a lease. */
+  leased: ReadonlySet<string>
   standing: Standing
 }
 
@@ -34,6 +36,7 @@ export function rangeOf(prefix: string): { key: Buffer; range_end: Buffer } {
 export async function readRange(client: Etcd3, root: string, prefix: string): Promise<EtcdListing> {
   const { key, range_end } = rangeOf(root + prefix)
   const entries: RegistryEntry[] = []
+  const leased = new Set<string>()
   let standing: Standing | undefined
   let from = key
   for (;;) {
@@ -41,11 +44,15 @@ export async function readRange(client: Etcd3, root: string, prefix: string): Pr
     const page = await client.kv.range({ key: from, range_end, limit: PAGE, ...pinned })
     standing ??= standingOf(page.header)
     for (const kv of page.kvs) {
-      entries.push(entryOf(kv, root))
+      const entry = entryOf(kv, root)
+      entries.push(entry)
+      if (hasLease(kv)) {
+        leased.add(entry.key)
+      }
     }
     const last = page.kvs.at(-1)
     if (!page.more || last === undefined) {
-      return { revision: standing.revision, entries, standing }
+      return { revision: standing.revision, entries, leased, standing }
     }
     from = Buffer.concat([last.key, Buffer.from([0])])
   }
@@ -56,6 +63,10 @@ export async function readKey(client: Etcd3, root: string, key: string): Promise
   const { header, kvs } = await client.kv.range({ key: Buffer.from(root + key) })
   const [kv] = kvs
   return { revision: Number(header.revision), entry: kv && entryOf(kv, root) }
+}
+
+export function hasLease(kv: IKeyValue): boolean {
+  return Number(kv.lease) !== 0
 }
 
 export function entryOf(kv: IKeyValue, root: string): RegistryEntry {

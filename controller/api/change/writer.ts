@@ -1,4 +1,5 @@
 /** Writes a draft: which operation each change needs, under which lease, and what happens when the registry refuses. */
+import { isLeased, marked, recordIn } from '../../../contract/record/lease-mark.js'
 import type { Lease, RegistryOperation } from '../../../registry/registry.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Control } from '../../control.js'
@@ -102,15 +103,14 @@ export class Writer {
   /** Only a registry that cannot tell why a leased key went has to be told. */
   #needsMark({ key, base }: Write): boolean {
     const embedded = this.#control.settings.registry === 'embedded'
-    return !embedded && key.startsWith('instances/') && /"(ttlMs|agent)":/.test(base?.value ?? '')
+    return !embedded && key.startsWith('instances/') && isLeased(recordIn(base?.value ?? ''))
   }
 
   /** The deletion takes effect with the mark; what then remains to be deleted goes with this short lease at the latest. */
   async #mark({ key, base }: Write, bindings: Bindings): Promise<RegistryOperation> {
     const lease = await this.#leases.grant(GONE_TTL_MS)
     bindings.set(key, { lease, ttlMs: GONE_TTL_MS, fresh: true })
-    const record = JSON.parse(base?.value ?? '{}') as object
-    const value = JSON.stringify({ ...record, gone: true })
+    const value = JSON.stringify(marked(recordIn(base?.value ?? '')))
     return { type: 'put', key, value, lease: lease.id, ifRevision: base?.revision ?? 0 }
   }
 

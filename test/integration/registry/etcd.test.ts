@@ -360,19 +360,31 @@ t.test('a slow link is slow, and nothing else', async (t) => {
   t.same(watch.faults, [])
 })
 
-t.test('a record marked gone was deleted on purpose', async (t) => {
+t.test('what is marked gone, or has no lease, was deleted on purpose', async (t) => {
   const etcd = await start(t)
   const registry = open(t, urlOf({ port: etcd.clientPort }))
+  const { id: lease } = await registry.grant({ ttlMs: 60_000 })
+  const keys = ['marked', 'lost', 'listed', 'plain']
+  const first = await registry.commit([put('listed', '{}'), { ...put('moved', '{}'), lease }])
   const watch = await follow(registry)
-  await registry.commit([put('a', JSON.stringify({ gone: true })), put('b', '{}')])
-  await registry.commit([{ type: 'delete', key: `${at}a` }])
-  const { revision } = await registry.commit([{ type: 'delete', key: `${at}b` }])
-  await watch.whenAt(revision)
-  const deletes = watch.changes.filter(({ type }) => type === 'delete')
-  t.match(deletes, [
-    { key: `${at}a`, expired: false },
-    { key: `${at}b`, expired: undefined },
+  await watch.whenAt(first.revision)
+  const gone = JSON.stringify({ gone: true })
+  await registry.commit([
+    ...[
+      { ...put('marked', gone), lease },
+      { ...put('lost', '{}'), lease },
+    ],
+    ...[put('plain', '{}'), put('moved', '{}')],
   ])
+  const deletes = [...keys, 'moved'].map((key) => ({ type: 'delete' as const, key: at + key }))
+  const { revision } = await registry.commit(deletes)
+  await watch.whenAt(revision)
+  const told = watch.changes.flatMap((change): Array<[string, boolean | undefined]> => {
+    return change.type === 'delete' ? [[change.key.slice(at.length), change.expired]] : []
+  })
+  t.same(Object.fromEntries(told), {
+    ...{ marked: false, lost: undefined, listed: false, plain: false, moved: false },
+  })
 })
 
 t.test('an old etcd is pointed out, once for each connection', async (t) => {

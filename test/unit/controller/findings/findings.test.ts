@@ -81,6 +81,7 @@ function factsWith(other: Partial<Facts>): Facts {
     gateways: () => [gateway({})],
     suspects: () => [],
     refused: () => [],
+    partly: () => [],
     agents: () => [],
     fileError: () => undefined,
     tableFreeBytes: () => undefined,
@@ -138,6 +139,10 @@ t.test('all is well, and each thing that can be wrong', async (t) => {
     [{ tableFreeBytes: () => 4096 }, { code: 'table_nearly_full', message: /0 %/ }],
     [{ fileError: () => 'bind() failed', settings: file }, { code: 'configuration_refused' }],
     [{ fileError: () => 'bind() failed' }, { code: 'fallback_stale' }],
+    [
+      { partly: () => [{ key: 'routes/a', message: 'mesh', sinceAtMs: 1 }] },
+      { code: 'fields_unknown', subject: 'routes/a', message: /does not know: mesh/ },
+    ],
     [
       { refused: () => [{ key: 'routes/a', message: 'hosts must be', sinceAtMs: 1 }] },
       { code: 'values_refused', subject: 'routes/a', message: /hosts must be/ },

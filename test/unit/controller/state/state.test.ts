@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { ControlEvent } from '../../../../controller/views.js'
 import { isOwnAddress } from '../../../../controller/own-addresses.js'
 import { instanceState } from '../../../../controller/state/desired.js'
+import { LastGood } from '../../../../controller/state/last-good.js'
 import { State } from '../../../../controller/state/state.js'
 import type { Change, RegistryEntry } from '../../../../registry/registry.js'
 import type { Logger } from '../../../../runtime/logger.js'
+import { temporaryFolder } from '../../../../lab/temp.js'
 import { until } from '../../../../lab/until.js'
 
-function make(holdMs = 60_000, policy = { allowLoopback: false }) {
+function make(holdMs = 60_000, policy = { allowLoopback: false }, lastGood?: string) {
   const said: string[] = []
   const rejected: string[] = []
   const events: ControlEvent[] = []
@@ -27,6 +31,7 @@ function make(holdMs = 60_000, policy = { allowLoopback: false }) {
     isOwn: (host, port) => isOwnAddress(new Set(['10.0.0.1:8080']), host, port),
     log,
     onRejected: (rule) => rejected.push(rule),
+    ...(lastGood !== undefined && { lastGood: new LastGood(lastGood, log) }),
     suspects: { holdMs, windowMs: 15_000, now: () => clock + performance.now() },
     onEvent: (event) => events.push(event),
     onBelieved: () => void believed++,
@@ -44,7 +49,7 @@ function make(holdMs = 60_000, policy = { allowLoopback: false }) {
 let revision = 100
 const instance = (upstream: string, id: string, more: object = {}): RegistryEntry => ({
   key: `instances/${upstream}/${id}`,
-  value: JSON.stringify({ host: '10.0.0.7', port: 80 + id.charCodeAt(0), ...more }),
+  value: JSON.stringify({ host: '10.0.0.7', port: 80 + id.charCodeAt(0), ttlMs: 9000, ...more }),
   revision: ++revision,
 })
 const put = (entry: RegistryEntry): Change => ({ type: 'put', ...entry })
@@ -219,6 +224,163 @@ t.test(
     }
   },
 )
+
+t.test('what was lost and is registered again in one batch is there', async (t) => {
+  const { state } = make()
+  state.listing(listing(instance('web', 'a'), instance('web', 'b')), false)
+  const lost = gone('instances/web/a', undefined)
+  state.changes([lost, put(instance('web', 'a', { weight: 2 }))], revision)
+  t.equal(state.desired().upstreams.get('web')?.instances.get('a')?.record.weight, 2)
+  state.changes([put(instance('web', 'b', { weight: 3 })), gone('instances/web/b', true)], revision)
+  t.same(names(state, 'web'), ['a'])
+})
+
+t.test('what has no lease cannot be lost by one', async (t) => {
+  const { state } = make()
+  const plain = (id: string) => instance('web', id, { ttlMs: undefined })
+  state.listing(listing(...ids.map(plain)), false)
+  state.changes([gone('instances/web/a', undefined)], revision)
+  state.changes(
+    ids.slice(1, 4).map((id) => gone(`instances/web/${id}`, undefined)),
+    revision,
+  )
+  t.same(names(state, 'web').sort(), ['e', 'f'])
+  state.listing({ revision: ++revision, entries: [plain('f')] }, false)
+  t.same(names(state, 'web'), ['f'], 'nor by what happened before a listing')
+  t.same(state.suspects(), [])
+})
+
+t.test('what came back and was deleted then is not held with the rest', async (t) => {
+  const { state } = make()
+  state.listing(listing(...ids.map((id) => instance('web', id))), false)
+  state.changes([gone('instances/web/a', true)], revision)
+  state.changes([put(instance('web', 'a'))], revision)
+  state.changes([gone('instances/web/a', false)], revision)
+  state.changes(
+    ids.slice(1, 4).map((id) => gone(`instances/web/${id}`, true)),
+    revision,
+  )
+  t.same(names(state, 'web').sort(), ids.slice(1))
+  t.same(state.suspects()[0]?.instances.sort(), ['b', 'c', 'd'])
+})
+
+t.test('upstreams are held by the cause of the loss, however small they are', async (t) => {
+  const agents = (...names: string[]) =>
+    names.flatMap((agent) => ['x', 'y'].map((upstream) => instance(upstream, agent, { agent })))
+  const lose = (...keys: string[]) => keys.map((key) => gone(key, undefined))
+  const both = ['instances/x/one', 'instances/y/one']
+
+  const one = make()
+  one.state.listing(listing(...agents('one', 'two')), false)
+  one.state.changes(lose(...both), revision)
+  t.same(one.state.suspects(), [], 'one host of two')
+  one.state.changes(lose('instances/x/two', 'instances/y/two'), revision)
+  t.same(names(one.state, 'x').sort(), ['one', 'two'], 'whole upstreams, and who went before')
+  t.match(one.state.suspects()[0]?.reason, /2 upstreams lost all/)
+
+  const away = make()
+  away.state.listing(listing(...agents('one', 'two', 'three')), false)
+  away.state.connected(true)
+  away.state.changes(lose('instances/x/three'), revision)
+  t.same(names(away.state, 'x').sort(), ['one', 'two'])
+  away.state.connected(false)
+  away.state.connected(true)
+  away.state.changes(lose(...both), revision)
+  t.match(away.state.suspects()[0]?.reason, /out of reach/)
+  t.same(names(away.state, 'y').sort(), ['one', 'three', 'two'])
+  away.pass(61_000)
+  away.state.changes(lose('instances/x/two'), revision)
+  t.notOk(names(away.state, 'x').includes('two'), 'it is long back')
+
+  const many = make()
+  const six = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => instance(`u${id}`, id))
+  const left = six.map((_, i) => instance(`u${'abcdef'.charAt(i)}`, 'z', { agent: 'stays' }))
+  many.state.listing(listing(...six, ...left), false)
+  many.state.changes(lose(...six.map(({ key }) => key)), revision)
+  t.match(many.state.suspects()[0]?.reason, /6 leases ended at once/)
+  for (const { state } of [one, away, many]) {
+    state.close()
+  }
+})
+
+t.test('fields of another version are left out and reported', async (t) => {
+  const { state, said } = make()
+  const policy = { balance: 'random', hedge: { after: 1 }, retry: { tries: 2, jitter: true } }
+  const upstream = { key: 'upstreams/web', value: JSON.stringify({ policy, mesh: 1 }), revision }
+  const route = {
+    key: 'routes/r',
+    value: JSON.stringify({ hosts: ['a.test'], split: [{ upstream: 'web', weight: 1, odd: 1 }] }),
+    revision: ++revision,
+  }
+  state.listing(listing(instance('web', 'a', { fleet: 'x' }), upstream, route), false)
+  const found = state.desired()
+  t.match(found.upstreams.get('web')?.policy, { balance: 'random', retry: { tries: 2 } })
+  t.equal(found.upstreams.get('web')?.instances.size, 1)
+  t.match(found.routes.get('r')?.record, { split: [{ upstream: 'web', weight: 1 }] })
+  const fields = state.partly().map(({ key, message }) => `${key}: ${message}`)
+  t.same(fields.sort(), [
+    'instances/web/a: fleet',
+    'routes/r: split[0].odd',
+    'upstreams/web: mesh, policy.hedge, policy.retry.jitter',
+  ])
+  t.same(state.refused(), [])
+  t.equal(said.filter((line) => line === 'registry value has fields of another version').length, 3)
+  state.changes([put(instance('web', 'a'))], revision)
+  t.equal(state.partly().length, 2)
+})
+
+t.test('what is not understood keeps its last good meaning, across restarts too', async (t) => {
+  const path = join(temporaryFolder(t), 'last-good.json')
+  const first = make(60_000, undefined, path)
+  const good = instance('web', 'a', { ttlMs: undefined })
+  first.state.listing(listing(good, instance('web', 'b')), false)
+  const newer = instance('web', 'a', { needs: ['quic'], port: 9 })
+  first.state.changes([put(newer)], revision)
+  t.ok(first.state.isRefused(newer.revision))
+  t.match(first.state.refused(), [{ key: good.key, message: /needs .*quic/ }])
+  first.state.close()
+
+  const second = make(60_000, undefined, path)
+  second.state.listing(listing(newer, instance('web', 'b')), false)
+  t.equal(second.state.desired().upstreams.get('web')?.instances.get('a')?.record.port, 177)
+  t.ok(second.state.isRefused(newer.revision))
+  second.state.beginAudit()
+  t.same(second.state.endAudit(listing(newer)), ['instances/web/b'])
+  second.state.changes([put(instance('web', 'a', { needs: ['quic'], gone: true }))], revision)
+  t.same(names(second.state, 'web'), [], 'a mark is understood whatever else there is')
+  second.state.close()
+  t.same(JSON.parse(readFileSync(path, 'utf8')), {})
+
+  writeFileSync(path, 'no JSON')
+  const third = make(60_000, undefined, path)
+  third.state.listing(listing(newer), false)
+  t.same(names(third.state, 'web'), [])
+  t.ok(third.said.includes('the last good values cannot be read'))
+  third.state.close()
+})
+
+t.test('an audit finds what serves and should not, and mends it', async (t) => {
+  const { state } = make()
+  const [a, b, c] = ['a', 'b', 'c'].map((id) => instance('web', id, { ttlMs: undefined }))
+  const bad = { key: 'routes/bad', value: '{', revision: ++revision }
+  const leaving = instance('web', 'd', { gone: true })
+  if (a === undefined || b === undefined || c === undefined) {
+    throw new Error('three instances')
+  }
+  state.listing(listing(a, b, bad), false)
+  state.beginAudit()
+  t.same(state.endAudit(listing(a, b, bad, leaving)), [])
+  const moved = instance('web', 'b', { weight: 5 })
+  state.beginAudit()
+  const late = instance('web', 'late')
+  state.changes([put(late)], revision)
+  const differed = state.endAudit(listing(moved, c, bad))
+  t.same(differed.sort(), ['instances/web/a', 'instances/web/b', 'instances/web/c'])
+  t.same(names(state, 'web').sort(), ['b', 'c', 'late'])
+  t.equal(state.desired().upstreams.get('web')?.instances.get('b')?.record.weight, 5)
+  state.changes([{ type: 'delete', key: b.key, revision: b.revision, expired: false }], revision)
+  t.ok(names(state, 'web').includes('b'), 'what comes late changes nothing')
+})
 
 t.test('the same listing again changes nothing', async (t) => {
   const { state, events } = make()

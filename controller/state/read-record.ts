@@ -1,0 +1,135 @@
+/**
+ * The border: what of a registry's value becomes a record.
+ *
+ * The value may be a newer version's. A field that this version does not know is left out of the
+ * record, and named; whoever writes the record again keeps it. A value that may not be served
+ * without what this version lacks says so in `needs`, and is not understood.
+ */
+import type { AddressPolicy } from '../../contract/guard/address.js'
+import { UNKNOWN_FIELD, isObject, wrong } from '../../contract/guard/checked.js'
+import type { Checked } from '../../contract/guard/checked.js'
+import { parseKey } from '../../contract/keys.js'
+import type { RecordKey } from '../../contract/keys.js'
+import { checkInstance, checkOverride, checkUpstream } from '../../contract/record/records.js'
+import type {
+  InstanceRecord,
+  OverrideRecord,
+  UpstreamRecord,
+} from '../../contract/record/records.js'
+import { checkCertificate } from '../../contract/record/certificate.js'
+import { checkRoute } from '../../contract/record/route.js'
+import type { RouteRecord } from '../../contract/record/route.js'
+import { checkStreamRoute, isStreamRoute } from '../../contract/record/stream-route.js'
+import type { StreamRouteRecord } from '../../contract/record/stream-route.js'
+import { readCertificate } from './certificate.js'
+import type { Certificate } from './certificate.js'
+
+export interface BorderRules {
+  policy: AddressPolicy
+  /** Whether Sluice itself listens there: a request would go round. */
+  isOwn(host: string, port: number): boolean
+}
+
+export type Admitted =
+  | { kind: 'upstreams'; upstream: string; record: UpstreamRecord }
+  | { kind: 'instances'; upstream: string; id: string; record: InstanceRecord }
+  | { kind: 'overrides'; upstream: string; id: string; record: OverrideRecord }
+  | { kind: 'routes'; id: string; record: RouteRecord }
+  | { kind: 'routes'; id: string; streamRecord: StreamRouteRecord }
+  | { kind: 'certificates'; id: string; record: Certificate }
+
+/** Keys of the kinds that make the table. */
+export type TableKey = Exclude<RecordKey, { kind: 'hosts' } | { kind: 'gateways' }>
+
+export interface ReadRecord {
+  admitted: Admitted
+  /** Fields that this version does not know: `policy.retry.hedge`. */
+  unknown: string[]
+}
+
+/** More of them than this is no newer version's record. */
+const MOST_UNKNOWN = 50
+
+export function isOfTable(key: string): boolean {
+  return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
+}
+
+/** Undefined for the kinds that make no table, and for what is no key of ours. */
+export function tableKey(key: string): TableKey | undefined {
+  const parsed = parseKey(key)
+  return parsed === null || parsed.kind === 'hosts' || parsed.kind === 'gateways'
+    ? undefined
+    : parsed
+}
+
+function admit<T>(checked: Checked<T>, make: (record: T) => Admitted): Checked<Admitted> {
+  return checked.ok ? { ok: true, value: make(checked.value) } : checked
+}
+
+function judge(key: TableKey, value: unknown, rules: BorderRules): Checked<Admitted> {
+  switch (key.kind) {
+    case 'upstreams':
+      return admit(checkUpstream(value), (record) => ({ ...key, record }))
+    case 'overrides':
+      return admit(checkOverride(value), (record) => ({ ...key, record }))
+    case 'routes':
+      return isStreamRoute(value)
+        ? admit(checkStreamRoute(value), (streamRecord) => ({ ...key, streamRecord }))
+        : admit(checkRoute(value), (record) => ({ ...key, record }))
+    case 'certificates': {
+      const shape = checkCertificate(value)
+      const checked = shape.ok ? readCertificate(shape.value) : shape
+      return admit(checked, (record) => ({ ...key, record }))
+    }
+    case 'instances': {
+      const checked = checkInstance(value, rules.policy)
+      return checked.ok && rules.isOwn(checked.value.host, checked.value.port)
+        ? wrong('address', 'is one that Sluice itself listens on')
+        : admit(checked, (record) => ({ ...key, record }))
+    }
+  }
+}
+
+/** The value without the field at `path` (`split[0].when`); undefined where there is none. */
+function without(value: unknown, path: string): unknown {
+  const copy = structuredClone(value)
+  const names = path.split(/[.[\]]+/).filter((name) => name !== '')
+  const last = names.pop()
+  let part: unknown = copy
+  for (const name of names) {
+    part = typeof part === 'object' && part !== null ? Reflect.get(part, name) : undefined
+  }
+  if (last === undefined || !isObject(part) || !Reflect.has(part, last)) {
+    return undefined
+  }
+  Reflect.deleteProperty(part, last)
+  return copy
+}
+
+/** Reads the text that stands under `key`. What is wrong is named by its field; `json` is one too. */
+export function readRecord(key: TableKey, text: string, rules: BorderRules): Checked<ReadRecord> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return wrong('json', 'must be JSON')
+  }
+  if (isObject(value) && value.needs !== undefined) {
+    const needs = JSON.stringify(value.needs).slice(0, 200)
+    return wrong('needs', `names what this version of Sluice does not know: ${needs}`)
+  }
+  const unknown: string[] = []
+  for (;;) {
+    const found = judge(key, value, rules)
+    if (found.ok) {
+      return { ok: true, value: { admitted: found.value, unknown } }
+    }
+    const isUnknown = found.message.startsWith(UNKNOWN_FIELD) && unknown.length < MOST_UNKNOWN
+    const less = isUnknown ? without(value, found.field) : undefined
+    if (less === undefined) {
+      return found
+    }
+    value = less
+    unknown.push(found.field)
+  }
+}
