@@ -23,7 +23,7 @@ import { visiblePart } from './parts/visible.js'
 import { waysPart } from './parts/ways.js'
 import { workersPart } from './parts/workers.js'
 import { apart } from './rig/apart.js'
-import type { Finding, Part } from './report/report.js'
+import type { PartResult, Part } from './report/report.js'
 
 export const PARTS = [
   visiblePart,
@@ -51,7 +51,7 @@ export const PARTS = [
 ]
 
 /** Progress goes to stderr, so that stdout can be kept as it is. */
-export async function runPart(part: Part): Promise<Finding> {
+export async function runPart(part: Part): Promise<PartResult> {
   const folder = makeTemporaryFolder('bench')
   const say = (line: string): void => console.error(`${part.name}: ${line}`)
   try {

@@ -5,8 +5,8 @@ import { startGateway } from '../../lab/nginx/gateway.js'
 import type { Gateway } from '../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../lab/nginx/table.js'
 import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
-import { tellerOf } from '../rig/counted.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import { testOf } from '../rig/counted.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
@@ -25,7 +25,7 @@ const SIZES = [0, 1, 50]
 /** The text of the n-th call of its kind. */
 type Call = (turn: number) => string
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   if (tracers === undefined) {
     throw new Error('valgrind cannot run here')
@@ -54,7 +54,7 @@ async function countCalls(
   engine: 'njs' | 'qjs',
 ): Promise<Record<string, number>> {
   const folder = join(bench.folder, `apply-${engine}`)
-  const gateway = await startGateway(tellerOf(bench, 'apply'), {
+  const gateway = await startGateway(testOf(bench, 'apply'), {
     rig: engine,
     workers: 1,
     user: 'root',

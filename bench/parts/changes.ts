@@ -2,9 +2,9 @@ import { monotonicMs } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
 import { Backends } from '../../lab/load/backends.js'
 import { startRig } from '../../lab/load/rig.js'
-import type { Operation, Rig } from '../../lab/load/rig.js'
+import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { tools } from '../../lab/tools.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, percentile } from '../report/statistics.js'
 import { TableReader } from '../../lab/load/table.js'
 import { sized } from '../rig/sized.js'
@@ -32,7 +32,7 @@ export const changesPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const rig = await startRig({ name: 'changes', nginx })
   bench.onEnd(() => rig.stop())
@@ -50,7 +50,7 @@ async function run(bench: Bench): Promise<Finding> {
 }
 
 /** The `number`-th instance, with the port that its `turn`-th change gives it. */
-function change(expected: Expected, number: number, turn: number): Operation {
+function change(expected: Expected, number: number, turn: number): BatchOperation {
   const index = number % (UPSTREAMS * INSTANCES)
   const [upstream, id] = [`up${index % UPSTREAMS}`, `i${Math.floor(index / UPSTREAMS)}`]
   const port = 1024 + ((turn * 7 + index) % 60_000)
@@ -123,16 +123,16 @@ async function compare(bench: Bench, rig: Rig, expected: Expected): Promise<numb
   let wrong = 0
   for (const upstream of upstreams) {
     const { body } = await rig.call('GET', `/v1/upstreams/${upstream}`)
-    const told = new Map(body.instances?.map(({ id, port }) => [id, port]))
+    const listed = new Map(body.instances?.map(({ id, port }) => [id, port]))
     for (let number = 0; number < INSTANCES; number++) {
       const id = `i${number}`
       const port = expected.get(`${upstream}/${id}`)
       const inTable = peers.get(upstream)?.get(id)?.address.split(':').at(-1)
-      if (told.get(id) !== port || inTable !== String(port)) {
+      if (listed.get(id) !== port || inTable !== String(port)) {
         wrong += 1
       }
     }
-    if (peers.get(upstream)?.size !== INSTANCES || told.size !== INSTANCES) {
+    if (peers.get(upstream)?.size !== INSTANCES || listed.size !== INSTANCES) {
       wrong += 1
     }
   }
@@ -145,7 +145,7 @@ function finding(found: {
   wrong: number
   requests: number
   lost: number
-}): Finding {
+}): PartResult {
   const row = (what: string, { changes, perSecond, p50Ms, p99Ms }: Rate): string[] => {
     return [what, count(changes), `${count(perSecond)}/s`, ms(p50Ms), ms(p99Ms)]
   }

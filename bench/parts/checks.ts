@@ -7,7 +7,7 @@ import type { ChecksAnswer } from '../../lab/load/checks.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ms } from '../report/statistics.js'
 import { sized } from '../rig/sized.js'
 
@@ -27,7 +27,7 @@ interface Row extends ChecksAnswer {
   what: string
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const port = await freePort()
   const hosts = hostsOf(INSTANCES)
@@ -70,7 +70,7 @@ async function measure(checks: ChecksProcess, what: string, all: CheckTarget[]):
   return { what, ...(await checks.measure()) }
 }
 
-function finding(rows: Row[], firstMs: number, againMs: number): Finding {
+function finding(rows: Row[], firstMs: number, againMs: number): PartResult {
   return {
     title: 'Active checks',
     how:

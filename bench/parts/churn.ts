@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../lab/ports.js'
 import { cpuNs } from '../../lab/load/processes.js'
 import { tools } from '../../lab/tools.js'
-import { startBeside } from '../rig/side-by-side.js'
-import type { Beside } from '../rig/side-by-side.js'
+import { startSideBySide } from '../rig/side-by-side.js'
+import type { SideBySide } from '../rig/side-by-side.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { giveCore, leaveCore, takeCoreBack } from '../rig/cores.js'
 import { Driver, interleave } from '../load/drive.js'
 import { Pacer } from '../load/pacer.js'
 import type { PaceReport } from '../load/pacer.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, pairedRatio, ratio, sum } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { ensureWrk, throughput } from '../load/wrk.js'
@@ -80,7 +80,7 @@ function variants(): Variant[] {
   return listed.map((variant) => ({ ...variant, paced: [], cpuNs: [], cpuNsOfChange: undefined }))
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const wrk = await ensureWrk((line) => bench.say(line))
   if (wrk === undefined) {
     throw new Error('without wrk there is no throughput to measure')
@@ -90,7 +90,7 @@ async function run(bench: Bench): Promise<Finding> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, [...HOSTS, ...MOVING], backend, BODY)
-  const beside = await startBeside(bench, {
+  const beside = await startSideBySide(bench, {
     engine: 'njs',
     hosts: HOSTS,
     backend,
@@ -111,7 +111,7 @@ async function run(bench: Bench): Promise<Finding> {
   return finding(subjects, perSecond, isApart)
 }
 
-async function addOthers({ rig, backend: port }: Beside): Promise<void> {
+async function addOthers({ rig, backend: port }: SideBySide): Promise<void> {
   const body = { host: MOVING[0], port }
   const operations = Array.from({ length: OTHERS }, (_, n) => {
     return { method: 'PUT', path: `/v1/upstreams/other${n}/instances/i0`, body }
@@ -126,7 +126,7 @@ async function warmUp(port: number): Promise<void> {
   driver.close()
 }
 
-async function measure(wrk: string, beside: Beside, variant: Variant): Promise<number> {
+async function measure(wrk: string, beside: SideBySide, variant: Variant): Promise<number> {
   const pacer = startPacer(beside, variant)
   const url = `http://127.0.0.1:${beside.port}/`
   const before = spentNs(beside)
@@ -146,7 +146,7 @@ async function measure(wrk: string, beside: Beside, variant: Variant): Promise<n
 }
 
 /** What is left over when there are no requests: the change itself, and what the worker does by itself each second. */
-async function measureChange(beside: Beside, variant: Variant): Promise<number | undefined> {
+async function measureChange(beside: SideBySide, variant: Variant): Promise<number | undefined> {
   const pacer = startPacer(beside, variant)
   if (pacer === undefined) {
     return undefined
@@ -157,7 +157,7 @@ async function measureChange(beside: Beside, variant: Variant): Promise<number |
   return (spentNs(beside) - before) / done
 }
 
-function startPacer({ rig, backend }: Beside, { change }: Variant): Pacer | undefined {
+function startPacer({ rig, backend }: SideBySide, { change }: Variant): Pacer | undefined {
   if (change === undefined) {
     return undefined
   }
@@ -167,14 +167,14 @@ function startPacer({ rig, backend }: Beside, { change }: Variant): Pacer | unde
   })
 }
 
-function spentNs({ nginx }: Beside): number {
+function spentNs({ nginx }: SideBySide): number {
   return sum(nginx.workers().map(cpuNs))
 }
 
 const COLUMNS = ['what changes', 'changes', 'refused or late', 'requests/s', '/ quiet']
 COLUMNS.push('worker CPU for each request', '/ quiet', 'worker CPU for each change, no requests')
 
-function finding(subjects: Variant[], perSecond: number[][], isApart: boolean): Finding {
+function finding(subjects: Variant[], perSecond: number[][], isApart: boolean): PartResult {
   const [quiet = []] = perSecond
   const still = subjects[0]?.cpuNs ?? []
   const rows = subjects.map(({ name, paced, cpuNs, cpuNsOfChange }, index) => {

@@ -9,7 +9,7 @@ import type { Balance } from '../rig/balances.js'
 import { chanceOf, chiSquare } from '../report/chi-square.js'
 import { countOf, startEveryAddress, whoAnswered } from '../rig/hit-counter.js'
 import { PlainNginx } from '../rig/plain-nginx.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, sum } from '../report/statistics.js'
 import { sized } from '../rig/sized.js'
 
@@ -64,7 +64,7 @@ export const fairnessPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startEveryAddress(bench, nginx, backend)
@@ -158,7 +158,7 @@ function cyclesOf(answered: string[], members: Member[]): { cycles: number; inex
   return { cycles, inexact }
 }
 
-function finding(results: Result[], skipped: string[]): Finding {
+function finding(results: Result[], skipped: string[]): PartResult {
   const verdict = ({ chances, inexact, cycles }: Result): string =>
     cycles === undefined
       ? `p = ${chances.map((value) => value.toFixed(3)).join(', ')}`

@@ -11,7 +11,7 @@ import { startAdopted, stopAdopted, withoutController } from '../rig/adopted.js'
 import type { Adopted } from '../rig/adopted.js'
 import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
 import { interleave, repeat } from '../load/drive.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
@@ -62,7 +62,7 @@ export const handshakePart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   const wrk = await ensureWrk((line) => bench.say(line))
   const measured: Measured[] = []
@@ -194,7 +194,7 @@ function shakes({ port, name }: Way, times: number): Promise<void> {
   return repeat(times, LANES, () => shake(port, { name }))
 }
 
-function finding(measured: Measured[]): Finding {
+function finding(measured: Measured[]): PartResult {
   const us = (value: number): string => `${(value / 1000).toFixed(0)} us`
   const rows = measured.flatMap(({ engine, key, cpuNs, perSecond, instructions: counted }) => [
     ...(counted

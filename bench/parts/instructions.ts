@@ -3,7 +3,7 @@ import { messageOf } from '../../runtime/errors.js'
 import { apart } from '../rig/apart.js'
 import { countInstructions, countSystemCalls } from '../rig/counted.js'
 import type { Counted } from '../rig/counted.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
@@ -28,7 +28,7 @@ const NOTES = [
   'What the pool has not got yet goes by the hop and by address, a connection for each request; about a second long.',
 ]
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   if (tracers === undefined) {
     throw new Error('valgrind and strace cannot run here')

@@ -1,10 +1,10 @@
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
-import { BESIDE, startBeside } from '../rig/side-by-side.js'
+import { SIDES, startSideBySide } from '../rig/side-by-side.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { Driver, interleave } from '../load/drive.js'
 import { OpenLoop, QUANTILES, quantiles } from '../load/open-loop.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, ratio } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { ensureWrk, throughput } from '../load/wrk.js'
@@ -32,7 +32,7 @@ export const latencyPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const wrk = await ensureWrk((line) => bench.say(line))
   if (wrk === undefined) {
     throw new Error('without wrk it is not known what half load is')
@@ -42,7 +42,7 @@ async function run(bench: Bench): Promise<Finding> {
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const measured: Measured[] = []
   for (const engine of ['njs', 'qjs'] as const) {
-    const beside = await startBeside(bench, { engine, hosts: HOSTS, backend })
+    const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
     await warmUp(beside.port)
     const saturated = await saturate(wrk, beside.port)
     // The same rate for all, and no more than half of what the slowest can.
@@ -58,7 +58,7 @@ async function run(bench: Bench): Promise<Finding> {
 
 async function warmUp(port: number): Promise<void> {
   const target = { host: '127.0.0.1', port }
-  const drivers = BESIDE.map((name) => new Driver(target, `${name}.localhost`, 8))
+  const drivers = SIDES.map((name) => new Driver(target, `${name}.localhost`, 8))
   await pooled(drivers)
   for (const driver of drivers) {
     driver.close()
@@ -67,7 +67,7 @@ async function warmUp(port: number): Promise<void> {
 
 async function saturate(wrk: string, port: number): Promise<number[]> {
   const url = `http://127.0.0.1:${port}/`
-  const measures = BESIDE.map((name) => (): Promise<number> => {
+  const measures = SIDES.map((name) => (): Promise<number> => {
     return throughput({ wrk, url, host: `${name}.localhost`, seconds: SECONDS })
   })
   return (await interleave(WRK_ROUNDS, measures)).map(median)
@@ -79,10 +79,10 @@ async function measure(
   perSecond: number,
 ): Promise<Pick<Measured, 'latencyMs' | 'lateness'>> {
   const load = new OpenLoop(bench)
-  const found = QUANTILES.map(() => BESIDE.map((): number[] => []))
+  const found = QUANTILES.map(() => SIDES.map((): number[] => []))
   const target = { host: '127.0.0.1', port }
   const slice = (index: number): (() => Promise<number>) => {
-    const host = `${BESIDE[index]}.localhost`
+    const host = `${SIDES[index]}.localhost`
     return async () => {
       const asked = { target, host, perSecond, seconds: SECONDS, connections: CONNECTIONS }
       const values = quantiles(await load.run(asked))
@@ -90,7 +90,7 @@ async function measure(
       return NaN
     }
   }
-  const slices = BESIDE.map((_, index) => slice(index))
+  const slices = SIDES.map((_, index) => slice(index))
   // The first requests over a connection are slower than those that follow.
   for (const one of slices) {
     await one()
@@ -103,7 +103,7 @@ async function measure(
   return { latencyMs: found, lateness: load.lateness() }
 }
 
-function finding(measured: Measured[]): Finding {
+function finding(measured: Measured[]): PartResult {
   const rows = measured.flatMap(({ engine, latencyMs }) =>
     latencyMs.map((values, index) => row(`${engine}: p${100 * (QUANTILES[index] ?? NaN)}`, values)),
   )
@@ -120,7 +120,7 @@ function finding(measured: Measured[]): Finding {
       `One worker of one nginx with three servers, by turns ${ROUNDS} times for ${SECONDS} s, at one constant ` +
       'rate: half of what the slowest of them can. Each latency counts from when its request was due. ' +
       'Medians of slices; ratios are medians of ratios within a round.',
-    columns: ['', ...BESIDE, 'control', 'sluice / static'],
+    columns: ['', ...SIDES, 'control', 'sluice / static'],
     rows,
     notes: [...loads, `Up to ${CONNECTIONS} connections, kept open; backends answer from memory.`],
     numbers: { measured, rounds: ROUNDS, seconds: SECONDS },

@@ -1,9 +1,9 @@
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
-import { BESIDE, startBeside } from '../rig/side-by-side.js'
+import { SIDES, startSideBySide } from '../rig/side-by-side.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { startLua } from '../rig/lua-nginx.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Measured, Rounds, Subject } from '../rig/subjects.js'
 import { ensureWrk } from '../load/wrk.js'
@@ -21,15 +21,15 @@ export const luaPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const wrk = await ensureWrk((line) => bench.say(line))
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const subjects: Subject[] = []
   for (const engine of ['njs', 'qjs'] as const) {
-    const beside = await startBeside(bench, { engine, hosts: HOSTS, backend })
-    const hosts = BESIDE.map((name) => `${name}.localhost`)
+    const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
+    const hosts = SIDES.map((name) => `${name}.localhost`)
     subjects.push({ name: `Sluice, ${engine}`, nginx: beside.nginx, port: beside.port, hosts })
   }
   const lua = await startLua(bench, { hosts: HOSTS, backend })
@@ -48,7 +48,7 @@ function leftActive(text: string): number {
   return counts.reduce((total, value) => total + Math.abs(value), 0)
 }
 
-function finding(measured: Measured[], lua: string, left: number): Finding {
+function finding(measured: Measured[], lua: string, left: number): PartResult {
   const { rounds, slice, connections, wrkRounds, wrkSeconds } = ROUNDS
   return {
     title: 'Sluice and a Lua balancer, each against its own nginx’s static upstream',

@@ -6,7 +6,7 @@ import type { Adopted } from '../rig/adopted.js'
 import { Driver, interleave } from '../load/drive.js'
 import { Held } from '../rig/held.js'
 import type { Kind } from '../rig/held.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { sized } from '../rig/sized.js'
@@ -48,7 +48,7 @@ export const manyPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const backend = await freePort()
   const held = await Held.start(bench, HOSTS, backend)
   const measured: Measured[] = []
@@ -125,7 +125,7 @@ async function weigh(
   return bytes
 }
 
-function finding(measured: Measured[]): Finding {
+function finding(measured: Measured[]): PartResult {
   const kilobytes = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KB`
   const rows = measured.map(({ engine, kind, bytes }) => {
     const [statics = [], ...ways] = bytes

@@ -4,7 +4,7 @@ import type { Rig } from '../../lab/load/rig.js'
 import { tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
 import { ASKED_INSTANCES, LARGE, askedOperations, fill } from '../rig/large.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, megabytes, median, ms, percentile, sum } from '../report/statistics.js'
 import { TableReader } from '../../lab/load/table.js'
 
@@ -25,7 +25,7 @@ export const memoryPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const env = { SLUICE_TABLE_SIZE: '64m' }
   const rig = await startRig({ name: 'memory', nginx, env })
@@ -54,7 +54,7 @@ async function weigh(rig: Rig, reader: TableReader, instances: number): Promise<
   }
 }
 
-function finding(before: Footprint, after: Footprint, times: number[]): Finding {
+function finding(before: Footprint, after: Footprint, times: number[]): PartResult {
   const row = (what: string, pick: (footprint: Footprint) => number): string[] => {
     return [what, megabytes(pick(before)), megabytes(pick(after))]
   }

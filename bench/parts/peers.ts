@@ -6,7 +6,7 @@ import { startCaddy, startHaproxy, startNginxes } from '../rig/peer-kinds.js'
 import type { Places, Proxy } from '../rig/peer-kinds.js'
 import { saturate, saturateChanging, seeChanges } from '../rig/peers-measure.js'
 import type { Changing, Saturated, SeenChanges } from '../rig/peers-measure.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, percentile, ratio, sum } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { ensureWrk } from '../load/wrk.js'
@@ -35,7 +35,7 @@ export const peersPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const wrk = await ensureWrk((line) => bench.say(line))
   if (wrk === undefined) {
     throw new Error('without wrk there is no load to compare under')
@@ -98,7 +98,7 @@ async function measureThroughput(
   await interleave(ROUNDS, measures)
 }
 
-function finding(measured: Measured[]): Finding {
+function finding(measured: Measured[]): PartResult {
   const [first] = measured
   const abouts = measured.filter(({ about }) => about !== '')
   return {

@@ -17,7 +17,7 @@ import {
   askedOperations,
   fill,
 } from '../rig/large.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
@@ -47,7 +47,7 @@ export const pickPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, Object.values(askedHosts(backend)).flat(), backend)
@@ -138,7 +138,7 @@ async function countEach(
 
 const PLACES = ['in the pool at both sizes', `beyond the pool’s 1,000 members at ${count(LARGE)}`]
 
-function finding(cpuNs: number[][], counted: Counted | undefined): Finding {
+function finding(cpuNs: number[][], counted: Counted | undefined): PartResult {
   const notes = [
     'An instance beyond the pool is reached by address: a hop, and a connection each time.',
     'nginx searches its pool in a row: what is added in the pool is that search among 1,000 members.',

@@ -7,7 +7,7 @@ import { compared } from '../rig/compared.js'
 import type { Compared, Place } from '../rig/compared.js'
 import { Prober } from '../load/prober.js'
 import type { Sighting } from '../load/prober.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { Sampler } from '../load/sampler.js'
 import type { Sampled } from '../load/sampler.js'
 import { count, megabytes, ms, percentile } from '../report/statistics.js'
@@ -44,7 +44,7 @@ export const reloadPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const backends = new Backends(bench.folder, 'reload')
   bench.onEnd(() => backends.kill())
   const places = await openPlaces(backends)
@@ -127,7 +127,7 @@ async function changeOnce(candidate: Compared, prober: Prober, number: number): 
   }
 }
 
-function finding(measured: [Compared, Measured][]): Finding {
+function finding(measured: [Compared, Measured][]): PartResult {
   return {
     title: 'One change: by Sluice, and by `nginx -s reload`',
     how:

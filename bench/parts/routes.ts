@@ -1,11 +1,11 @@
-import type { Operation, Rig } from '../../lab/load/rig.js'
+import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { FAST_HOSTS } from '../../contract/table/zones.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { CONNECTIONS, COUNTED, applyAll, countGrowth } from '../rig/growth.js'
 import type { Grown } from '../rig/growth.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import { sized } from '../rig/sized.js'
@@ -46,7 +46,7 @@ export const routesPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   if (tracers === undefined) {
     throw new Error('valgrind cannot run here')
@@ -69,7 +69,7 @@ async function run(bench: Bench): Promise<Finding> {
   return finding(counted)
 }
 
-function askedOperations(port: number): Operation[] {
+function askedOperations(port: number): BatchOperation[] {
   const instances = HOSTS.map((host, index) => {
     const path = `/v1/upstreams/${UPSTREAM}/instances/i${index}`
     return { method: 'PUT', path, body: { host, port } }
@@ -82,7 +82,7 @@ function askedOperations(port: number): Operation[] {
   return [...instances, ...routes]
 }
 
-function otherOperations(from: number, to: number): Operation[] {
+function otherOperations(from: number, to: number): BatchOperation[] {
   return Array.from({ length: to - from }, (_, offset) => ({
     method: 'PUT',
     path: `/v1/routes/r${from + offset}`,
@@ -90,7 +90,7 @@ function otherOperations(from: number, to: number): Operation[] {
   }))
 }
 
-function finding(counted: Grown[]): Finding {
+function finding(counted: Grown[]): PartResult {
   const row = (what: string, values: number[]): string[] => {
     const [first = NaN] = values
     const growth = values.map((value) => ratio(value / first))

@@ -1,10 +1,10 @@
-import type { Operation, Rig } from '../../lab/load/rig.js'
+import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { CONNECTIONS, COUNTED, applyAll, countGrowth } from '../rig/growth.js'
 import type { Grown } from '../rig/growth.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import { sized } from '../rig/sized.js'
@@ -24,7 +24,7 @@ export const scalePart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   if (tracers === undefined) {
     throw new Error('valgrind cannot run here')
@@ -43,7 +43,7 @@ async function run(bench: Bench): Promise<Finding> {
 }
 
 async function fill(rig: Rig, from: number, to: number, port: number): Promise<void> {
-  const operations: Operation[] = []
+  const operations: BatchOperation[] = []
   for (let upstream = from; upstream < to; upstream++) {
     const name = upstream === 0 ? ASKED : `u${upstream}`
     // The asked one has them all, and each of the others one.
@@ -56,7 +56,7 @@ async function fill(rig: Rig, from: number, to: number, port: number): Promise<v
   await applyAll(rig, operations, BATCH)
 }
 
-function finding(counted: Grown[]): Finding {
+function finding(counted: Grown[]): PartResult {
   const row = (what: string, values: number[]): string[] => {
     const [first = NaN] = values
     const growth = values.map((value) => value / first)

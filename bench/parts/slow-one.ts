@@ -8,7 +8,7 @@ import { interleave } from '../load/drive.js'
 import { startEveryAddress } from '../rig/hit-counter.js'
 import { OpenLoop, QUANTILES, quantiles } from '../load/open-loop.js'
 import type { PacedRun } from '../load/open-loop.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, ratio } from '../report/statistics.js'
 import { sized } from '../rig/sized.js'
 
@@ -43,7 +43,7 @@ export const slowOnePart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const [backend, port] = [await freePort(), await freePort()]
   await startEveryAddress(bench, nginx, backend)
@@ -154,7 +154,7 @@ async function measure(bench: Bench, subjects: Subject[]): Promise<string> {
   return load.lateness()
 }
 
-function finding(subjects: Subject[], notes: string[]): Finding {
+function finding(subjects: Subject[], notes: string[]): PartResult {
   const [, p99OfNginx = []] = subjects[0]?.latencyMs ?? []
   const rows = subjects.map(({ name, latencyMs }) => {
     const [, p99 = []] = latencyMs

@@ -11,7 +11,7 @@ import type { Adopted } from '../rig/adopted.js'
 import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
 import { interleave, repeat } from '../load/drive.js'
 import { PlainNginx } from '../rig/plain-nginx.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
@@ -43,7 +43,7 @@ export const tcpPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   const { nginx } = await tools()
   const backend = await freePort()
@@ -197,7 +197,7 @@ function greet(port: number): Promise<boolean> {
   })
 }
 
-function finding(measured: Measured[]): Finding {
+function finding(measured: Measured[]): PartResult {
   const us = (value: number): string => `${(value / 1000).toFixed(0)} us`
   const rows = measured.flatMap(({ engine, cpuNs, perSecond, instructions: counted }) => [
     ...(counted

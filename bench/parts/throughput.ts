@@ -1,8 +1,8 @@
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
-import { BESIDE, startBeside } from '../rig/side-by-side.js'
+import { SIDES, startSideBySide } from '../rig/side-by-side.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Measured, Rounds } from '../rig/subjects.js'
 import { ensureWrk } from '../load/wrk.js'
@@ -23,15 +23,15 @@ export const throughputPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const wrk = await ensureWrk((line) => bench.say(line))
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const measured: Measured[] = []
   for (const engine of ['njs', 'qjs'] as const) {
-    const beside = await startBeside(bench, { engine, hosts: HOSTS, backend })
-    const hosts = BESIDE.map((name) => `${name}.localhost`)
+    const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
+    const hosts = SIDES.map((name) => `${name}.localhost`)
     const subject = { name: engine, nginx: beside.nginx, port: beside.port, hosts }
     measured.push(...(await measure(bench, [subject], ROUNDS, wrk)))
     await beside.rig.stop()
@@ -40,7 +40,7 @@ async function run(bench: Bench): Promise<Finding> {
   return finding(measured)
 }
 
-function finding(measured: Measured[]): Finding {
+function finding(measured: Measured[]): PartResult {
   const notes = [
     '“static again” is the control: below its difference from 1.00 nothing can be said.',
   ]

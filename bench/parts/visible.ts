@@ -7,7 +7,7 @@ import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, percentile } from '../report/statistics.js'
 import { sized } from '../rig/sized.js'
 
@@ -31,7 +31,7 @@ export const visiblePart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const port = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, port)
@@ -104,7 +104,7 @@ async function changeOnce(
   return { everyWorkerMs, firstWorkerMs, answeredMs: answeredAtMs - startMs, stale }
 }
 
-function finding(changes: Change[], workers: number): Finding {
+function finding(changes: Change[], workers: number): PartResult {
   const row = (what: string, pick: (change: Change) => number): string[] => {
     const values = changes.map(pick)
     return [what, ms(median(values)), ms(percentile(values, 0.99)), ms(percentile(values, 1))]

@@ -1,10 +1,10 @@
-import type { Operation } from '../../lab/load/rig.js'
+import type { BatchOperation } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { COUNTED, CONNECTIONS, applyAll, countGrowth } from '../rig/growth.js'
 import type { Grown } from '../rig/growth.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 
@@ -65,7 +65,7 @@ export const waysPart: Part = {
 
 const hostOf = (name: string): string => `${name}.test`
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   if (tracers === undefined) {
     throw new Error('valgrind cannot run here')
@@ -86,8 +86,8 @@ async function run(bench: Bench): Promise<Finding> {
   return finding(counted)
 }
 
-function operations(port: number): Operation[] {
-  const put = (path: string, body: object): Operation => ({ method: 'PUT', path, body })
+function operations(port: number): BatchOperation[] {
+  const put = (path: string, body: object): BatchOperation => ({ method: 'PUT', path, body })
   return Object.entries(WAYS).flatMap(
     ([name, { policies = {}, routes = [{ upstream: name }] }]) => [
       ...Object.entries(name === 'plain' ? { plain: {} } : policies).flatMap(
@@ -105,7 +105,7 @@ function operations(port: number): Operation[] {
   )
 }
 
-function finding(counted: Grown[]): Finding {
+function finding(counted: Grown[]): PartResult {
   const names = Object.values(WAYS).map(({ what }) => what)
   const cells = ({ statics: [fixed = NaN], sluice }: Grown, at: number): string[] => {
     const value = sluice[at]?.[0] ?? NaN

@@ -1,8 +1,8 @@
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
-import { BESIDE, startBeside } from '../rig/side-by-side.js'
+import { SIDES, startSideBySide } from '../rig/side-by-side.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
-import type { Bench, Finding, Part } from '../report/report.js'
+import type { Bench, PartResult, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Rounds, Subject } from '../rig/subjects.js'
 import { sized } from '../rig/sized.js'
@@ -22,15 +22,15 @@ export const workersPart: Part = {
   run,
 }
 
-async function run(bench: Bench): Promise<Finding> {
+async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const subjects: Subject[] = []
   for (const engine of ENGINES) {
     for (const workers of WORKERS) {
-      const beside = await startBeside(bench, { engine, hosts: HOSTS, backend, workers })
-      const hosts = BESIDE.map((name) => `${name}.localhost`)
+      const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend, workers })
+      const hosts = SIDES.map((name) => `${name}.localhost`)
       const name = `${engine}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`
       subjects.push({ name, nginx: beside.nginx, port: beside.port, hosts })
     }

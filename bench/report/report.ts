@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What one part found: a table to read and the numbers behind it. */
-export interface Finding {
+export interface PartResult {
   title: string
   /** What was done to get it, in a sentence or two. */
   how: string
@@ -17,7 +17,7 @@ export interface Finding {
 export interface Part {
   name: string
   about: string
-  run(bench: Bench): Promise<Finding>
+  run(bench: Bench): Promise<PartResult>
 }
 
 export interface Bench {
@@ -28,7 +28,7 @@ export interface Bench {
   onEnd(close: () => Promise<void> | void): void
 }
 
-export function markdown(finding: Finding): string {
+export function markdown(finding: PartResult): string {
   const line = (cells: string[]): string => `| ${cells.join(' | ')} |`
   const lines = [`### ${finding.title}`, '', finding.how, '', line(finding.columns)]
   lines.push(line(finding.columns.map(() => '---')), ...finding.rows.map(line))

@@ -94,7 +94,7 @@ async function startBoth(
   const hosts = Array.from({ length: peers }, (_, i) => `127.8.3.${i + 1}`)
   await startCheapBackends(bench, nginx, hosts, backend)
   const addresses = hosts.map((host) => `${host}:${backend}`)
-  const gateway = await startGateway(tellerOf(bench, 'counted'), {
+  const gateway = await startGateway(testOf(bench, 'counted'), {
     rig: engine,
     workers: 1,
     // A process that has given up root since it began cannot be told to count.
@@ -113,7 +113,7 @@ async function startBoth(
 }
 
 /** A gateway for a test is one for a part of the bench too. */
-export function tellerOf(bench: Bench, name: string): Parameters<typeof startGateway>[0] {
+export function testOf(bench: Bench, name: string): Parameters<typeof startGateway>[0] {
   return {
     name,
     passing: () => true,

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Operation, Rig } from '../../lab/load/rig.js'
+import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
@@ -105,7 +105,7 @@ async function countOne(
 /** In callgrind nginx may take longer than a call waits, and then the call answers "pending". */
 export async function applyAll(
   rig: Rig,
-  operations: Operation[],
+  operations: BatchOperation[],
   batchSize: number,
 ): Promise<void> {
   for (let at = 0; at < operations.length; at += batchSize) {

@@ -4,15 +4,15 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { answerParent } from '../../lab/load/child.js'
 import { frameOf } from './held.js'
-import type { BackendQuestion } from './held.js'
+import type { HeldBackendQuestion } from './held.js'
 
 /** What is open, and how it is told something. */
 const open = new Map<Duplex | ServerResponse, (text: string) => void>()
 
-function keep(what: Duplex | ServerResponse, tell: (text: string) => void): void {
-  open.set(what, tell)
+function keep(what: Duplex | ServerResponse, send: (text: string) => void): void {
+  open.set(what, send)
   what.on('close', () => open.delete(what)).on('error', () => undefined)
-  tell('hello')
+  send('hello')
 }
 
 function serve(request: IncomingMessage, response: ServerResponse): void {
@@ -45,14 +45,14 @@ function listen(host: string, port: number): Promise<Server> {
 }
 
 answerParent(async (body) => {
-  const question = body as BackendQuestion
+  const question = body as HeldBackendQuestion
   if (question.type === 'listen') {
     for (const host of question.hosts) {
       await listen(host, question.port)
     }
-  } else if (question.type === 'tell') {
-    for (const tell of open.values()) {
-      tell(question.text)
+  } else if (question.type === 'send') {
+    for (const send of open.values()) {
+      send(question.text)
     }
   }
   return open.size

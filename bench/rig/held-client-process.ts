@@ -11,8 +11,8 @@ const OPENING = 200
 const ADDRESSES = 50
 
 const held = new Set<Socket>()
-/** How many have been told the newest text. */
-let told = 0
+/** How many have been heard the newest text. */
+let heard = 0
 
 /** Resolves when the first word of the answer is there. */
 function open(hold: Hold, number: number): Promise<void> {
@@ -29,7 +29,7 @@ function open(hold: Hold, number: number): Promise<void> {
     })
     socket.on('data', (chunk) => {
       if (held.has(socket)) {
-        told += 1
+        heard += 1
         return
       }
       received += chunk.toString('latin1')
@@ -43,7 +43,7 @@ function open(hold: Hold, number: number): Promise<void> {
 }
 
 async function openAll(hold: Hold): Promise<void> {
-  told = 0
+  heard = 0
   let next = 0
   const lane = async (): Promise<void> => {
     while (next < hold.count) {
@@ -69,5 +69,5 @@ answerParent(async (body) => {
   } else if (question.type === 'close') {
     await closeAll()
   }
-  return { held: held.size, told }
+  return { held: held.size, heard }
 })

@@ -13,16 +13,16 @@ export interface Hold {
   count: number
 }
 
-export type BackendQuestion =
+export type HeldBackendQuestion =
   | { type: 'listen'; hosts: readonly string[]; port: number }
-  | { type: 'tell'; text: string }
+  | { type: 'send'; text: string }
   | { type: 'count' }
 
 export type ClientQuestion = ({ type: 'open' } & Hold) | { type: 'count' } | { type: 'close' }
 
 interface Counted {
   held: number
-  told: number
+  heard: number
 }
 
 /** A text frame of a WebSocket, of a server, of less than 126 bytes. */
@@ -66,13 +66,13 @@ export class Held {
 
   /** Has the backends say something, and waits until every client has heard it: all are open from end to end. */
   async check(count: number): Promise<void> {
-    const open = await this.#askBackend({ type: 'tell', text: 'again' })
+    const open = await this.#askBackend({ type: 'send', text: 'again' })
     if (open !== count) {
       throw new Error(`backends have ${open} of ${count} requests`)
     }
     const heard = async (): Promise<boolean> => {
-      const { held, told } = await this.#askClient({ type: 'count' })
-      return held === count && told === count
+      const { held, heard } = await this.#askClient({ type: 'count' })
+      return held === count && heard === count
     }
     await until(heard, { deadlineMs: 30_000, what: 'a word to every client' })
   }
@@ -83,7 +83,7 @@ export class Held {
     await until(gone, { deadlineMs: 30_000, what: 'the end of all requests' })
   }
 
-  async #askBackend(question: BackendQuestion): Promise<number> {
+  async #askBackend(question: HeldBackendQuestion): Promise<number> {
     return (await this.#backend.ask(question)) as number
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { monotonicMs } from '../../lab/load/ledger.js'
 
-import type { Operation, Rig } from '../../lab/load/rig.js'
+import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { sized } from './sized.js'
 
 export const LARGE = sized(100_000, 200)
@@ -26,7 +26,7 @@ export function askedHosts(port: number): Record<(typeof ASKED)[number], string[
   return { first: names.slice(0, ASKED_EACH), last: names.slice(-ASKED_EACH) }
 }
 
-export function askedOperations(port: number): Operation[] {
+export function askedOperations(port: number): BatchOperation[] {
   const hosts = askedHosts(port)
   return ASKED.flatMap((upstream) =>
     hosts[upstream].map((host, index) => ({
@@ -37,7 +37,7 @@ export function askedOperations(port: number): Operation[] {
   )
 }
 
-function fillerOperations(from: number, to: number): Operation[] {
+function fillerOperations(from: number, to: number): BatchOperation[] {
   return Array.from({ length: to - from }, (_, offset) => {
     const index = from + offset
     const [third, fourth] = [Math.floor(index / 250) % 250, (index % 250) + 1]

@@ -90,9 +90,9 @@ export async function startLua(
     return `lua.localhost/${slot} ${hosts[slot % hosts.length]}:${backend}\n`
   })
   await askAdmin(admin, 'put', slots.join(''))
-  const told = await askAdmin(admin, 'versions')
+  const versions = await askAdmin(admin, 'versions')
   const active = (): Promise<string> => askAdmin(admin, 'active')
-  return { nginx: started, port, versions: `nginx ${nginx.version}, ${told}`, active }
+  return { nginx: started, port, versions: `nginx ${nginx.version}, ${versions}`, active }
 }
 
 async function askAdmin(port: number, what: string, body?: string): Promise<string> {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Pool } from 'undici'
 import { freePort } from '../../lab/ports.js'
 import { until } from '../../lab/until.js'
-import { startBeside } from './side-by-side.js'
+import { startSideBySide } from './side-by-side.js'
 import { caddy, haproxy } from './fetched.js'
 import type { Bench } from '../report/report.js'
 
@@ -38,7 +38,7 @@ export function placeOf({ moving }: Places, number: number): string {
 export async function startNginxes(bench: Bench, places: Places): Promise<Proxy[]> {
   const { hosts, port: backend } = places
   const all = [...hosts, placeOf(places, 0)]
-  const { rig, nginx, port } = await startBeside(bench, { engine: 'njs', hosts: all, backend })
+  const { rig, nginx, port } = await startSideBySide(bench, { engine: 'njs', hosts: all, backend })
   const common = { port, pids: () => nginx.workers() }
   const move = async (upstream: string, number: number): Promise<void> => {
     const body = { host: placeOf(places, number), port: backend }

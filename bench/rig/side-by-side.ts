@@ -5,15 +5,15 @@ import type { Adopted } from './adopted.js'
 import type { Bench } from '../report/report.js'
 
 /** The servers that stand beside each other in one nginx, in the order of every row; each at `<name>.localhost`. */
-export const BESIDE = ['static', 'again', 'sluice'] as const
+export const SIDES = ['static', 'again', 'sluice'] as const
 
-export interface Beside extends Adopted {
+export interface SideBySide extends Adopted {
   port: number
   backend: number
 }
 
 /** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one nginx, of one worker if not told otherwise. */
-export async function startBeside(
+export async function startSideBySide(
   bench: Bench,
   options: {
     engine: 'njs' | 'qjs'
@@ -23,7 +23,7 @@ export async function startBeside(
     /** For http{}, so for all of them. */
     directives?: string
   },
-): Promise<Beside> {
+): Promise<SideBySide> {
   const { engine, hosts, backend, workers = 1, directives = '' } = options
   const { nginx } = await tools()
   const port = await freePort()

@@ -41,11 +41,11 @@ export async function instructions(
     return readdirSync(folder).filter((name) => dump.test(name))
   }
   const known = dumps()
-  await tell(tracers, pid, 'instrumentation on')
-  await tell(tracers, pid, 'zero')
+  await control(tracers, pid, 'instrumentation on')
+  await control(tracers, pid, 'zero')
   await work()
-  await tell(tracers, pid, 'dump')
-  await tell(tracers, pid, 'instrumentation off')
+  await control(tracers, pid, 'dump')
+  await control(tracers, pid, 'instrumentation off')
   const [name = ''] = await until(
     () => {
       const fresh = dumps().filter((each) => !known.includes(each))
@@ -61,6 +61,6 @@ export async function instructions(
 }
 
 /** A process that has given up root since it began cannot answer vgdb, which then waits for ever. */
-async function tell(tracers: Tracers, pid: number, command: string): Promise<void> {
+async function control(tracers: Tracers, pid: number, command: string): Promise<void> {
   await execute(tracers.vgdb, [`--pid=${pid}`, ...command.split(' ')], { timeout: 20_000 })
 }

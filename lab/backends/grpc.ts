@@ -48,7 +48,7 @@ export interface GrpcBackend {
   stop: () => void
 }
 
-interface Teller {
+interface TestLike {
   teardown(fn: () => unknown): void
 }
 
@@ -77,7 +77,7 @@ function credentialsOf(pem?: Pem & { clientCa?: string }): grpc.ServerCredential
  * `told-at-end` behind it.
  */
 export async function startGrpcBackend(
-  t: Teller,
+  t: TestLike,
   id: string,
   pem?: Pem & { clientCa?: string },
 ): Promise<GrpcBackend> {
@@ -160,7 +160,7 @@ export class GrpcClient {
   readonly #client: grpc.Client
 
   /** Over TLS, whoever answers, unless `plain`. Tries nothing again by itself. */
-  constructor(t: Teller, port: number, host: string, { plain = false } = {}) {
+  constructor(t: TestLike, port: number, host: string, { plain = false } = {}) {
     const whoever = { rejectUnauthorized: false, checkServerIdentity: () => undefined }
     const credentials = plain
       ? grpc.credentials.createInsecure()

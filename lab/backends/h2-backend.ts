@@ -7,7 +7,7 @@ import type { Pem } from '../engines/certificates.js'
 import { freePort } from '../ports.js'
 
 /** The body of each answer, as JSON. */
-export interface Told {
+export interface H2Echo {
   id: string
   headers: IncomingHttpHeaders
   digest: string

@@ -9,7 +9,7 @@ import {
 } from 'node:tls'
 import type { Pem } from '../engines/certificates.js'
 
-interface Teller {
+interface TestLike {
   teardown(fn: () => unknown): void
 }
 
@@ -27,7 +27,7 @@ export interface StreamBackend {
 
 /** Greets each TCP connection with `<id>\n` and echoes. */
 export function startTcp(
-  t: Teller,
+  t: TestLike,
   id: string,
   host = '127.0.0.1',
   port = 0,
@@ -37,7 +37,7 @@ export function startTcp(
 
 /** The same inside TLS, under a certificate of its own. */
 export function startTls(
-  t: Teller,
+  t: TestLike,
   id: string,
   { certificate, privateKey }: Pem,
   host = '127.0.0.1',
@@ -51,7 +51,7 @@ export function startTls(
  * that begins with anything else is closed.
  */
 export function startTold(
-  t: Teller,
+  t: TestLike,
   id: string,
   pem?: Pem,
   host = '127.0.0.1',
@@ -78,7 +78,7 @@ export function startTold(
 }
 
 async function start(
-  t: Teller,
+  t: TestLike,
   { id, host, port: wanted }: { id: string; host: string; port: number },
   makeServer: (greet: (socket: Socket) => void) => Server,
 ): Promise<StreamBackend> {
@@ -109,7 +109,7 @@ async function start(
 }
 
 /** Answers each datagram with `<id> <text>`. */
-export async function startUdp(t: Teller, id: string): Promise<StreamBackend> {
+export async function startUdp(t: TestLike, id: string): Promise<StreamBackend> {
   const socket: UdpSocket = createSocket('udp4')
   let seen = 0
   socket.on('message', (text, from) => {

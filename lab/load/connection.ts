@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 /** With `servername`: over TLS, whatever certificate is shown. */
 export type Target = { host: string; port: number; servername?: string } | { path: string }
 
-export interface Answer {
+export interface HttpMessage {
   status: number
   /** As received: status line and headers. */
   head: string
@@ -14,7 +14,7 @@ export interface Answer {
 }
 
 interface Pending {
-  resolve: (answer: Answer) => void
+  resolve: (answer: HttpMessage) => void
   reject: (error: Error) => void
 }
 
@@ -43,7 +43,7 @@ export class Connection {
   }
 
   /** `head` is all up to and including the empty line. Rejects on any transport error. */
-  request(head: string, body?: Buffer): Promise<Answer> {
+  request(head: string, body?: Buffer): Promise<HttpMessage> {
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject }
       const socket = this.#socket ?? this.#open()
@@ -120,7 +120,7 @@ export class Connection {
   }
 }
 
-function parseAnswer(received: Buffer): Answer | undefined {
+function parseAnswer(received: Buffer): HttpMessage | undefined {
   const end = received.indexOf('\r\n\r\n')
   if (end < 0) {
     return undefined

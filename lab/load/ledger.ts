@@ -45,7 +45,7 @@ export interface Ledgers {
   least: { requests: number; perSecond: number }
 }
 
-export interface Verdict {
+export interface LoadVerdict {
   requests: number
   posts: number
   perSecond: number
@@ -117,7 +117,7 @@ function linesOf(file: string): string[][] {
   return lines.filter((line) => line !== '').map((line) => line.split('\t'))
 }
 
-export function judge(ledgers: Ledgers): Verdict {
+export function judge(ledgers: Ledgers): LoadVerdict {
   const { client, least } = ledgers
   const received = groupBy(ledgers.backends, ({ id }) => id)
   const posts = client.filter((line) => line.method === 'POST')
@@ -137,7 +137,7 @@ export function judge(ledgers: Ledgers): Verdict {
 }
 
 /** `12,345 requests (1,801 POST), 2,031/s: 0 lost, 0 misrouted, …` */
-export function describe(verdict: Verdict): string {
+export function printLoadVerdict(verdict: LoadVerdict): string {
   const { requests, posts, perSecond, lost, misrouted, afterDrain, duplicated } = verdict
   return (
     `${requests} requests (${posts} POST), ${perSecond}/s: ${lost.length} lost, ` +

@@ -6,7 +6,7 @@ import { monotonicMs, printClientLine } from './ledger.js'
 import type { ClientLine } from './ledger.js'
 import { answerParent } from './child.js'
 import { Connection } from './connection.js'
-import type { Answer } from './connection.js'
+import type { HttpMessage } from './connection.js'
 import type { LoadOptions, LoadReport } from './load.js'
 import { seeded } from './random.js'
 
@@ -83,7 +83,7 @@ function chooseBody(draw: number): Buffer | undefined {
 }
 
 /** Backends answer `<upstream> <instance> <id> <digest of the body, or ->`. */
-function readEcho(answer: Answer, body: Buffer | undefined): Omit<ClientLine, keyof Started> {
+function readEcho(answer: HttpMessage, body: Buffer | undefined): Omit<ClientLine, keyof Started> {
   const [upstream = '', instance = '', echoedId = '', got] = answer.body.trim().split(' ')
   const good = answer.status >= 200 && answer.status <= 299
   const intact = got === (body === undefined ? '-' : DIGESTS.get(body))

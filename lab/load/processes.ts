@@ -19,6 +19,10 @@ export function hasEnded(pid: number): boolean {
   return stat === '' || stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
 }
 
+export function isAlive(pid: number): boolean {
+  return !hasEnded(pid)
+}
+
 /** Arguments of a process, with spaces between. */
 export function commandOf(pid: number): string {
   return readIfThere(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()

@@ -43,7 +43,7 @@ export interface Body {
   gateways?: { id: string; applied: number; desired: number; connected: boolean }[]
 }
 
-export interface Operation {
+export interface BatchOperation {
   method: string
   path: string
   body?: unknown
@@ -122,7 +122,7 @@ export class Rig {
     return answer.body
   }
 
-  async batch(operations: Operation[]): Promise<void> {
+  async batch(operations: BatchOperation[]): Promise<void> {
     for (let from = 0; from < operations.length; from += 1000) {
       await this.change('POST', '/v1/batch', { operations: operations.slice(from, from + 1000) })
     }

@@ -16,11 +16,11 @@ import { repository, tools } from '../tools.js'
 import { until } from '../until.js'
 
 /** `njs` and `qjs`: the newest nginx with a pool; `byAddress`: without one; `stable`: Debian stable's. */
-export type Rig = 'njs' | 'qjs' | 'byAddress' | 'stable'
-export const RIGS: Rig[] = ['njs', 'qjs', 'byAddress', 'stable']
+export type GatewayKind = 'njs' | 'qjs' | 'byAddress' | 'stable'
+export const GATEWAY_KINDS: GatewayKind[] = ['njs', 'qjs', 'byAddress', 'stable']
 
 export interface GatewayOptions {
-  rig: Rig
+  rig: GatewayKind
   workers?: number
   tableBytes?: number
   connectTimeoutMs?: number
@@ -56,7 +56,7 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  rig: Rig
+  rig: GatewayKind
   pool: boolean
   home: string
   httpPort: number
@@ -84,14 +84,14 @@ export interface Gateway {
   restart: () => Promise<void>
 }
 
-interface Teller {
+interface TestLike {
   name: string
   passing(): boolean
   teardown(fn: () => unknown): void
   comment(...lines: unknown[]): void
 }
 
-export async function startGateway(t: Teller, options: GatewayOptions): Promise<Gateway> {
+export async function startGateway(t: TestLike, options: GatewayOptions): Promise<Gateway> {
   const home = temporaryFolder(t, 'gw')
   const nginx = await nginxOf(options.rig)
   const ports = {
@@ -116,7 +116,7 @@ export async function startGateway(t: Teller, options: GatewayOptions): Promise<
   return gatewayOf(options.rig, settings, ports, responder, process)
 }
 
-async function nginxOf(rig: Rig): Promise<NginxInfo> {
+async function nginxOf(rig: GatewayKind): Promise<NginxInfo> {
   const { nginx, nginxStable } = await tools()
   return rig === 'stable' ? nginxStable : nginx
 }
@@ -250,7 +250,7 @@ class Nginx {
 }
 
 function gatewayOf(
-  rig: Rig,
+  rig: GatewayKind,
   settings: ConfSettings,
   ports: { httpPort: number; httpsPort: number; userPort: number; poolPort: number },
   responder: PoolResponder,

@@ -22,13 +22,13 @@ export async function startPoolResponder(port: number): Promise<PoolResponder> {
     if (!question) {
       return
     }
-    // All are told by one of the names that nginx asks for; no answer may be empty.
+    // All are given by one of the names that nginx asks for; no answer may be empty.
     const isFirst = /^_http\._tcp\.p0\./i.test(question.name)
     if (isFirst) {
       rounds += 1
     }
-    const told = isFirst ? peers : peers.slice(0, 1)
-    const answers = question.type === 'SRV' ? srv(question.name, told) : a(question.name, peers)
+    const given = isFirst ? peers : peers.slice(0, 1)
+    const answers = question.type === 'SRV' ? srv(question.name, given) : a(question.name, peers)
     const flags = dns.AUTHORITATIVE_ANSWER
     socket.send(
       dns.encode({ type: 'response', id: id ?? 0, flags, questions: asked, answers }),

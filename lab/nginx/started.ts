@@ -5,6 +5,7 @@ import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
+import { childrenOf, isAlive } from '../load/processes.js'
 import { freePort } from '../ports.js'
 import { temporaryFolder } from '../temp.js'
 import { repository, tools } from '../tools.js'
@@ -12,18 +13,6 @@ import { until } from '../until.js'
 
 /** What is tried is what users run: the built program. */
 export const PROGRAM = join(repository, 'dist/sluice.js')
-
-export function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-}
-
-export function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    .trim()
-    .split(' ')
-    .filter(Boolean)
-    .map(Number)
-}
 
 export function run(command: string): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
@@ -144,7 +133,7 @@ export function stopAtEnd(t: Test, home: Home, current: () => Started | undefine
   })
 }
 
-export async function start(t: Test, home: Home): Promise<Started> {
+export async function startSluice(t: Test, home: Home): Promise<Started> {
   const started = new Started(home.environment)
   stopAtEnd(t, home, () => started)
   await started.whenUp()

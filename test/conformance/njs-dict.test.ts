@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import * as esbuild from 'esbuild'
 import t from 'tap'
 import { ask } from '../../lab/ask.js'
-import { RIGS, startGateway } from '../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../lab/nginx/gateway.js'
 import { memoryDict, memoryNumberDict } from '../support/memory-dict.js'
 import { runSuite } from '../support/njs-suite.js'
 import { runPolicies } from '../support/policy-suite.js'
@@ -16,7 +16,7 @@ t.test('in Node', async (t) => {
   t.same(runPolicies({ table: memoryDict(), numbers: memoryNumberDict() }), [])
 })
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(`in nginx: ${rig}`, async (t) => {
     const conf = (port: number): string => `
       js_shared_dict_zone zone=suite:1m;

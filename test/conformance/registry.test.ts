@@ -239,7 +239,7 @@ for (const kind of kinds) {
         [`${at}a`],
       )
       const [change] = gone
-      t.equal(change?.type === 'delete' ? change.expired : 'none', kind.tellsExpiry || undefined)
+      t.equal(change?.type === 'delete' ? change.expired : 'none', kind.marksExpiry || undefined)
       t.same(await keys(registry, at), [`${at}stays`])
       await until(() => loss.lost, { deadlineMs: 10_000, what: 'the loss of the lease' })
       await t.rejects(lease.renew(), { code: 'not_found' })

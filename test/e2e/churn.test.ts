@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { DEFAULT_RETRY } from '../../contract/record/policy.js'
 import type { Policy } from '../../contract/record/policy.js'
-import { describe, judge, monotonicMs } from '../../lab/load/ledger.js'
+import { printLoadVerdict, judge, monotonicMs } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
 import type { Load } from '../../lab/load/load.js'
 import { Backends } from '../../lab/load/backends.js'
@@ -104,7 +104,7 @@ async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number):
   const ledgers = scene.ledgers(client, LEAST)
   const verdict = judge(ledgers)
   const counts = kinds.map(({ length }) => length).join(', ')
-  t.comment(`seed ${seed}: ${describe(verdict)} (${counts} by HTTP, TCP, TLS)`)
+  t.comment(`seed ${seed}: ${printLoadVerdict(verdict)} (${counts} by HTTP, TCP, TLS)`)
   t.comment(total(scene))
   t.ok(ledgers.windows.length > 20, `instances went ${ledgers.windows.length} times`)
   const changes = [...scene.routes, ...scene.renewed].map((churner) => churner.changes)
@@ -160,7 +160,7 @@ async function killBackends(t: Test, rig: Rig): Promise<void> {
   const { lines: client } = await load.stop()
   const lines = opened.flatMap((backends) => backends.lines())
   const verdict = judge({ client, backends: lines, windows: [], least: LEAST })
-  t.comment(`seed ${seed}: ${describe(verdict)}`)
+  t.comment(`seed ${seed}: ${printLoadVerdict(verdict)}`)
   t.equal(verdict.tooSmall, undefined, 'the load was large enough')
   const lostGets = verdict.lost.filter(({ method }) => method === 'GET')
   t.same(lostGets.slice(0, 3), [], 'no GET lost')

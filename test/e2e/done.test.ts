@@ -10,7 +10,8 @@ import { ask } from '../../lab/ask.js'
 import { startBackend } from '../../lab/backends/backend.js'
 import { makeAuthority } from '../../lab/engines/certificates.js'
 import { httpCall } from '../support/http-call.js'
-import { buildIfStale, childrenOf, makeHome, nginxPid, start } from '../../lab/nginx/started.js'
+import { childrenOf } from '../../lab/load/processes.js'
+import { buildIfStale, makeHome, nginxPid, startSluice } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
 import { greeted, openTls, startTcp, startTls } from '../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../lab/temp.js'
@@ -56,7 +57,7 @@ await buildIfStale()
 
 t.test('each is one call', async (t) => {
   const home = await makeHome(t)
-  await start(t, home)
+  await startSluice(t, home)
   const authority = await makeAuthority(temporaryFolder(t, 'ca'))
   const authorization = `Bearer ${readFileSync(join(home.folder, 'api-token'), 'utf8').trim()}`
   const call = async (method: string, path: string, body: unknown): Promise<void> => {

@@ -103,10 +103,10 @@ t.test('a port that another program has is refused, and nothing is started', asy
 t.test('an nginx without the module is refused by name', async (t) => {
   const { nginx } = await tools()
   const path = join(temporaryFolder(t), 'nginx')
-  const told = `${nginx.path} -V 2>&1 | sed 's#--modules-path=[^ ]*#--modules-path=${nginx.modulesPath}#; s/--with-http_v3_module//' >&2`
+  const versionOf = `${nginx.path} -V 2>&1 | sed 's#--modules-path=[^ ]*#--modules-path=${nginx.modulesPath}#; s/--with-http_v3_module//' >&2`
   writeFileSync(
     path,
-    `#!/bin/sh\nif [ "$1" = -V ]; then ${told}; exit; fi\nexec ${nginx.path} "$@"\n`,
+    `#!/bin/sh\nif [ "$1" = -V ]; then ${versionOf}; exit; fi\nexec ${nginx.path} "$@"\n`,
   )
   chmodSync(path, 0o755)
   const home = await makeHome(t, { SLUICE_NGINX: path })

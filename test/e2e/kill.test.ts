@@ -1,8 +1,8 @@
 /** Processes of Sluice are killed under load, and requests go on. */
 import t from 'tap'
 import type { Test } from 'tap'
-import { describe, judge, monotonicMs } from '../../lab/load/ledger.js'
-import type { ClosedWindow, Verdict } from '../../lab/load/ledger.js'
+import { printLoadVerdict, judge, monotonicMs } from '../../lab/load/ledger.js'
+import type { ClosedWindow, LoadVerdict } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
 import type { Load, LoadOptions } from '../../lab/load/load.js'
 import { Backends } from '../../lab/load/backends.js'
@@ -125,7 +125,7 @@ class Scene {
     }
   }
 
-  async verdict(): Promise<Verdict> {
+  async verdict(): Promise<LoadVerdict> {
     const stopped = await this.#load?.stop()
     this.#load = undefined
     const client = stopped?.lines ?? []
@@ -139,8 +139,8 @@ class Scene {
   }
 }
 
-function isClean(t: Test, verdict: Verdict): void {
-  t.comment(`seed ${seed}: ${describe(verdict)}`)
+function isClean(t: Test, verdict: LoadVerdict): void {
+  t.comment(`seed ${seed}: ${printLoadVerdict(verdict)}`)
   t.equal(verdict.tooSmall, undefined, 'the load was large enough')
   t.same(verdict.lost.slice(0, 3), [], 'none lost')
   t.same(verdict.misrouted.slice(0, 3), [], 'none misrouted')

@@ -9,15 +9,14 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { freePort } from '../../lab/ports.js'
+import { childrenOf, isAlive } from '../../lab/load/processes.js'
 import {
   buildIfStale,
-  childrenOf,
-  isAlive,
   makeHome,
   nginxPid,
   run,
   sluice,
-  start,
+  startSluice,
   stopAtEnd,
   Started,
 } from '../../lab/nginx/started.js'
@@ -94,7 +93,7 @@ await buildIfStale()
 
 t.test('the three commands work as printed; then all of it ends at once', async (t) => {
   const home = await makeHome(t)
-  const started = await start(t, home)
+  const started = await startSluice(t, home)
   const lines = started.output.split('\n')
   const [register = '', curl = '', drain = ''] = lines.filter((line) => /^ {2}[^ #]/.test(line))
   const backendPort = Number(/listen\((\d+)/.exec(register)?.[1])
@@ -143,7 +142,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
   const engine = `unix://${temporaryFolder(t, 'engine')}/docker.sock`
   const home = await makeHome(t, { SLUICE_DOCKER: engine })
   const port = await backend(t, 'web')
-  let started = await start(t, home)
+  let started = await startSluice(t, home)
   await sluice(home, 'register', 'web', 'one', `127.0.0.1:${port}`)
   await until(async () => (await ask(home.httpPort, 'web.localhost')).text === 'web')
   const workers = childrenOf(nginxPid(home)).sort()
@@ -179,7 +178,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
     started.kill('SIGKILL')
     await started.whenEnded()
     await until(() => !parts.some(isAlive), { what: 'the end of controller and agent' })
-    started = await start(t, home)
+    started = await startSluice(t, home)
     const { asked, bad } = await stop()
     t.match(started.output, /taken over as it is/)
     t.same(bad, [])
@@ -216,7 +215,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
 
 t.test('a second start in the same home harms nothing', async (t) => {
   const home = await makeHome(t)
-  const first = await start(t, home)
+  const first = await startSluice(t, home)
   const second = new Started(home.environment)
   t.equal(await second.whenEnded(), 1)
   t.match(second.output, new RegExp(`already running in this home.*pid ${first.pid}`))
@@ -256,7 +255,7 @@ t.test(
 
 t.test('what is corrupt is named and left as it is', async (t) => {
   const home = await makeHome(t)
-  const first = await start(t, home)
+  const first = await startSluice(t, home)
   first.kill('SIGTERM')
   await first.whenEnded()
 
@@ -279,13 +278,13 @@ t.test('what is corrupt is named and left as it is', async (t) => {
 
 t.test('a changed setting is said and applied by one reload', async (t) => {
   const home = await makeHome(t)
-  const first = await start(t, home)
+  const first = await startSluice(t, home)
   const master = nginxPid(home)
   first.kill('SIGKILL')
   await first.whenEnded()
   const again = { ...home, httpPort: await freePort() }
   again.environment = { ...home.environment, SLUICE_HTTP_PORT: String(again.httpPort) }
-  const second = await start(t, again)
+  const second = await startSluice(t, again)
   t.match(second.output, /its configuration has changed: reloaded/)
   t.equal(nginxPid(home), master)
   await until(async () => (await ask(again.httpPort, 'web.localhost')).status === 404)

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Test } from 'tap'
 import { freePort } from '../../lab/ports.js'
-import { PROGRAM, buildIfStale, makeHome, start } from '../../lab/nginx/started.js'
+import { PROGRAM, buildIfStale, makeHome, startSluice } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
 import { temporaryFolder } from '../../lab/temp.js'
 import { repository, tools } from '../../lab/tools.js'
@@ -36,7 +36,7 @@ function blocksOf(text: string): Block[] {
   return blocks
 }
 
-/** A reader has a machine of his own; here the ports that he is told are others, and so is the home. */
+/** A reader has a machine of his own; here the ports that he is written are others, and so is the home. */
 async function translate(text: string, home: Home): Promise<string> {
   let translated = text.replaceAll('.sluice/', `${home.folder}/`)
   const ports = new Map([
@@ -48,8 +48,8 @@ async function translate(text: string, home: Home): Promise<string> {
   for (const [port = ''] of text.matchAll(/\b90\d\d\b/g)) {
     ports.set(port, ports.get(port) ?? (await freePort()))
   }
-  for (const [told, own] of ports) {
-    translated = translated.replaceAll(new RegExp(`\\b${told}\\b`, 'g'), String(own))
+  for (const [written, own] of ports) {
+    translated = translated.replaceAll(new RegExp(`\\b${written}\\b`, 'g'), String(own))
   }
   return translated
 }
@@ -99,12 +99,15 @@ async function readersEnvironment(t: Test): Promise<NodeJS.ProcessEnv> {
 
 /** As the text says, if it says so: `SLUICE_A=b npm start`. */
 async function startAsTold(t: Test, home: Home, text: string): Promise<void> {
-  const [told, settings = ''] = /`((?:SLUICE_\w+=\S+ )*)npm start`/.exec(text) ?? []
-  if (told === undefined) {
+  const [written, settings = ''] = /`((?:SLUICE_\w+=\S+ )*)npm start`/.exec(text) ?? []
+  if (written === undefined) {
     return
   }
   const more = [...settings.matchAll(/(\w+)=(\S+)/g)].map(([, name = '', value]) => [name, value])
-  await start(t, { ...home, environment: { ...home.environment, ...Object.fromEntries(more) } })
+  await startSluice(t, {
+    ...home,
+    environment: { ...home.environment, ...Object.fromEntries(more) },
+  })
 }
 
 /** `page`: its path below the root of the tree. */

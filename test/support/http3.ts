@@ -96,6 +96,6 @@ export async function ask3(question: Question3): Promise<Answer3> {
 }
 
 /** What a header says, each time that it does. */
-export function told({ headers }: Answer3, name: string): string[] {
+export function valuesOf({ headers }: Answer3, name: string): string[] {
   return headers.filter(([key]) => key === name).map(([, value]) => value)
 }

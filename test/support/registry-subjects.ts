@@ -24,7 +24,7 @@ export interface Subject {
 export interface Kind {
   name: string
   /** Whether a delete says that it was an expiry. */
-  tellsExpiry: boolean
+  marksExpiry: boolean
   start(): Promise<Subject>
 }
 
@@ -108,7 +108,7 @@ async function startBehindHttp(): Promise<Subject> {
 }
 
 export const kinds: Kind[] = [
-  { name: 'embedded', tellsExpiry: true, start: startEmbedded },
-  { name: 'etcd', tellsExpiry: false, start: startBehindEtcd },
-  { name: 'http', tellsExpiry: true, start: startBehindHttp },
+  { name: 'embedded', marksExpiry: true, start: startEmbedded },
+  { name: 'etcd', marksExpiry: false, start: startBehindEtcd },
+  { name: 'http', marksExpiry: true, start: startBehindHttp },
 ]

@@ -17,7 +17,7 @@ t.setTimeout(170_000)
 const run = promisify(execFile)
 const main = join(repository, 'cli/main.ts')
 
-t.test('status, /readyz, metrics and events tell the same of what is wrong', async (t) => {
+t.test('status, /readyz, metrics and events name the same findings', async (t) => {
   const etcd = await startEtcd()
   t.teardown(() => etcd.stop())
   const url = `etcd://127.0.0.1:${etcd.clientPort}`
@@ -66,11 +66,11 @@ t.test('status, /readyz, metrics and events tell the same of what is wrong', asy
   const metrics = String((await it.call('GET', '/metrics')).body)
   t.match(metrics, /^sluice_finding\{code="values_refused"\} 1$/m)
   t.match(metrics, /^sluice_finding\{code="registry_away"\} 0$/m)
-  const told = await sluice()
-  t.equal(told.code, 1)
-  t.match(told.stdout, /\nupstream_down web \(for .*\): .*only instance is down/)
-  t.match(told.stdout, /\nvalues_refused routes\/bad .*\n {2}to do: /)
-  t.match(told.stdout, /not well: 2 finding/)
+  const shown = await sluice()
+  t.equal(shown.code, 1)
+  t.match(shown.stdout, /\nupstream_down web \(for .*\): .*only instance is down/)
+  t.match(shown.stdout, /\nvalues_refused routes\/bad .*\n {2}to do: /)
+  t.match(shown.stdout, /not well: 2 finding/)
 
   await etcd.kill9()
   await until(async () => (await codes()).includes('registry_away'))

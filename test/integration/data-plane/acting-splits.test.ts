@@ -2,11 +2,11 @@
 import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startControlled } from '../../support/controlled.js'
-import { RIGS } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 
 t.setTimeout(170_000)
 
-interface Told {
+interface Echo {
   id: string
   url: string
   headers: Record<string, string>
@@ -14,7 +14,7 @@ interface Told {
 
 const CANARY = { headers: { 'X-Canary': 'always' } }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const it = await startControlled(t, { rig })
     const put = async (path: string, body: object): Promise<void> => {
@@ -40,11 +40,11 @@ for (const rig of RIGS) {
       } = await it.gateway.ask({
         ...{ host: 'app.test', path, headers },
       })
-      return { status, told: (json ?? {}) as Partial<Told>, headers: answered }
+      return { status, echo: (json ?? {}) as Partial<Echo>, headers: answered }
     }
     const who = async (path: string, headers: Record<string, string> = {}): Promise<string> => {
-      const { status, told } = await ask(path, headers)
-      return status === 200 ? `${told.id} ${told.url}` : String(status)
+      const { status, echo } = await ask(path, headers)
+      return status === 200 ? `${echo.id} ${echo.url}` : String(status)
     }
     const often = async (times: number, headers: Record<string, string> = {}) => {
       const seen = new Set<string>()
@@ -113,7 +113,7 @@ for (const rig of RIGS) {
         t.equal(first.headers['x-by'], 'route')
         const given = first.headers['set-cookie']?.[0]?.split(';')[0] ?? ''
         t.match(given, /^sluice-arm=/)
-        const arm = first.told.id === 'n' ? ['n /x'] : ['a /x', 'b /x']
+        const arm = first.echo.id === 'n' ? ['n /x'] : ['a /x', 'b /x']
         const kept = await often(6, { Cookie: given })
         t.same(
           kept.filter((each) => !arm.includes(each)),
@@ -134,9 +134,9 @@ for (const rig of RIGS) {
         ]
         const remove = { requestHeaders: { remove: ['X-Canary'] } }
         await put('routes/app', { ...app, split, ...remove })
-        const { told } = await ask('/api/x', { 'X-Canary': 'always' })
-        t.match(told, { id: 'n', url: '/x' })
-        t.equal(told.headers?.['x-canary'], undefined)
+        const { echo } = await ask('/api/x', { 'X-Canary': 'always' })
+        t.match(echo, { id: 'n', url: '/x' })
+        t.equal(echo.headers?.['x-canary'], undefined)
         const set = { requestHeaders: { set: { 'X-Canary': 'always' } } }
         await put('routes/app', { ...app, split, ...set })
         t.same(await often(12), ['a /x', 'b /x'])

@@ -8,7 +8,7 @@ import { checkRoute } from '../../../contract/record/route.js'
 import type { Answer } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
 import {
   actionUnit,
   hostUnit,
@@ -36,7 +36,7 @@ function routeUnits(id: string, target: string, fields: object): Entries[] {
   return [hostUnit(`${id}.test`, [[prefix, `&${id}`]]), actionUnit(id, { target, prefix, action })]
 }
 
-interface Told {
+interface Echo {
   id: string
   method: string
   url: string
@@ -45,11 +45,11 @@ interface Told {
   digest: string
 }
 
-function told(answer: Answer): Told {
-  return answer.json as Told
+function echoOf(answer: Answer): Echo {
+  return answer.json as Echo
 }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig })
     const web = await startBackend(t, 'web')
@@ -124,9 +124,13 @@ for (const rig of RIGS) {
     await t.test('redirects', (t) => redirects(t, gateway))
 
     t.test('the Host that the upstream gets', async (t) => {
-      const { headers } = told(await gateway.ask({ host: 'named.test', path: '/x' }))
+      const { headers } = echoOf(await gateway.ask({ host: 'named.test', path: '/x' }))
       t.equal(headers.host, 'internal.example:81')
-      t.equal(headers['x-forwarded-host'], 'named.test', 'what the client asked for is told beside')
+      t.equal(
+        headers['x-forwarded-host'],
+        'named.test',
+        'what the client asked for is echoOf beside',
+      )
       t.equal(headers['x-sluice-pick'], undefined)
     })
 
@@ -151,7 +155,7 @@ for (const rig of RIGS) {
 function rewrites(t: Test, gateway: Gateway): void {
   const urlOf = async (host: string, path: string): Promise<string> => {
     const answer = await gateway.ask({ host, path })
-    return answer.status === 200 ? told(answer).url : String(answer.status)
+    return answer.status === 200 ? echoOf(answer).url : String(answer.status)
   }
 
   t.test('a stripped prefix leaves the rest byte for byte', async (t) => {
@@ -195,14 +199,14 @@ function rewrites(t: Test, gateway: Gateway): void {
         body,
       })
       t.equal(answer.status, 200)
-      t.match(told(answer), { url: '/p?q', bytes: body.length, method: 'POST' })
+      t.match(echoOf(answer), { url: '/p?q', bytes: body.length, method: 'POST' })
     }
   })
 
   t.test('a split', async (t) => {
     const ids = new Set<string>()
     for (let i = 0; i < 60; i++) {
-      const answer = told(await gateway.ask({ host: 'parted.test', path: '/api/s' }))
+      const answer = echoOf(await gateway.ask({ host: 'parted.test', path: '/api/s' }))
       t.equal(answer.url, '/s')
       ids.add(answer.id)
     }
@@ -238,7 +242,7 @@ async function headers(t: Test, gateway: Gateway): Promise<void> {
   }
   const ask = { host: 'headers.test', path: '/?q', method: 'POST', headers: sent, body: 'four' }
   const answer = await gateway.ask(ask)
-  const seen = told(answer)
+  const seen = echoOf(answer)
   t.match(seen, { id: 'web', bytes: 4, url: '/?q', method: 'POST' })
   t.equal(seen.headers['x-tenant'], 'a "b" $c')
   t.equal(seen.headers['x-also'], 'one, two')
@@ -254,7 +258,7 @@ async function headers(t: Test, gateway: Gateway): Promise<void> {
   t.equal(answer.headers['content-type'], 'application/json')
   t.equal(answer.headers['x-sluice-peer'], undefined)
 
-  const simple = told(await gateway.ask({ host: 'simple.test', headers: { 'X-Other': 'kept' } }))
+  const simple = echoOf(await gateway.ask({ host: 'simple.test', headers: { 'X-Other': 'kept' } }))
   t.match(simple.headers, { 'x-tenant': 'a', 'x-other': 'kept', 'x-forwarded-host': 'simple.test' })
   t.equal((await gateway.ask({ host: 'hsts.test' })).headers['x-by'], 'route')
 }
@@ -270,10 +274,10 @@ async function limits(t: Test, gateway: Gateway, web: Backend): Promise<void> {
   t.equal(await post(1000, 300), 200, 'in chunks')
   t.equal(await post(1200, 300), 413, 'in chunks')
 
-  t.equal(told(await gateway.ask({ host: 'quick.test', path: '/a' })).url, '/q/a')
+  t.equal(echoOf(await gateway.ask({ host: 'quick.test', path: '/a' })).url, '/q/a')
   const body = Buffer.alloc(300_000, 'x')
   const large = await gateway.ask({ host: 'quick.test', path: '/b', method: 'POST', body })
-  t.match(told(large), { url: '/q/b', bytes: body.length, method: 'POST' })
+  t.match(echoOf(large), { url: '/q/b', bytes: body.length, method: 'POST' })
   const before = web.ledger.length
   const late = await gateway.ask({ host: 'quick.test', path: '/hold' })
   t.equal(late.status, 504)
@@ -294,7 +298,7 @@ async function mirrors(t: Test, gateway: Gateway, api: Backend): Promise<void> {
   const headers = { 'X-Secret': 'no', 'X-Kept': 'yes' }
   const path = '/a%2Fb?c'
   const answer = await gateway.ask({ host: 'copied.test', path, method: 'POST', body, headers })
-  t.match(told(answer), { id: 'web', url: path, bytes: body.length })
+  t.match(echoOf(answer), { id: 'web', url: path, bytes: body.length })
   await until(() => api.ledger[from]?.bytes === body.length, { what: 'the copy' })
   const copy = api.ledger[from]
   t.match(copy, { url: path, method: 'POST', headers: { host: 'copied.test', 'x-kept': 'yes' } })

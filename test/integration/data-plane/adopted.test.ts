@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
@@ -49,7 +49,7 @@ const conf = (port: number): string => `
     location = /oops.html { return 200 "own page"; }
   }`
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, conf, connectTimeoutMs: 500 })
     const backend = await startBackend(t, 'a')

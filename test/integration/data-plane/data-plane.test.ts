@@ -3,7 +3,7 @@ import t from 'tap'
 import { prefixHash } from '../../../contract/table/host-record.js'
 import { ask, type Answer } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, splitUnit, upstreamUnit, type TestPeer } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
@@ -47,7 +47,7 @@ const conf = (port: number): string => `
     location /static { return 200 static; }
   }`
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, conf })
     const web = await startBackend(t, 'web')

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import t from 'tap'
 import { startControlled } from '../../support/controlled.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
-import { RIGS } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 
 t.setTimeout(170_000)
@@ -32,7 +32,7 @@ function bytesOf(port: number, host: string): Promise<Buffer> {
   })
 }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const it = await startControlled(t, { rig })
     const web = await startBackend(t, 'web')

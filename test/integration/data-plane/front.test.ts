@@ -33,7 +33,7 @@ const conf = (port: number): string => `
   }`
 
 /** Each call of the pick leaves a line in the error log. */
-function tellPicks(home: string): Promise<void> {
+function logPicks(home: string): Promise<void> {
   const file = join(home, 'sluice/njs/sluice.js')
   const code = readFileSync(file, 'utf8')
   writeFileSync(file, code.replace(/function sid\((\w+)\) \{/, '$&\n$1.error("picked");'))
@@ -42,7 +42,7 @@ function tellPicks(home: string): Promise<void> {
 
 for (const rig of ['njs', 'qjs'] as const) {
   t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf, prepare: tellPicks })
+    const gateway = await startGateway(t, { rig, conf, prepare: logPicks })
     const [web, other] = [await startBackend(t, 'web'), await startBackend(t, 'other')]
     await gateway.fillPool(web.address, other.address)
     const unitOf = (name: string, address: string) =>

@@ -5,7 +5,7 @@ import { actionOf } from '../../../contract/record/route-action.js'
 import { checkRoute } from '../../../contract/record/route.js'
 import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
 import type { GrpcBackend, Name } from '../../../lab/backends/grpc.js'
 import {
@@ -42,7 +42,7 @@ function echoUnit(backends: Array<GrpcBackend & { up?: boolean }>, more = {}) {
   return ruledUnit('echo', backends, { balance: 'r', protocol: 'grpc', ...more }, { main: ids })
 }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, conf: h2c, trustedCa: ours.pem, streamPorts: '' })
     const [a, b] = await Promise.all([startGrpcBackend(t, 'a'), startGrpcBackend(t, 'b')])

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import { refusingAddress } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { startH2 } from '../../../lab/backends/h2-backend.js'
-import type { Told } from '../../../lab/backends/h2-backend.js'
+import type { H2Echo } from '../../../lab/backends/h2-backend.js'
 import { hostUnit, ruledUnit } from '../../../lab/nginx/table.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 
@@ -15,7 +15,7 @@ const HOST = 'two.test'
 const ours = await makeAuthority(temporaryFolder(t, 'ca'))
 const right = await ours.issue(['two.internal'])
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, trustedCa: ours.pem })
     const [a, b] = await Promise.all([startH2(t, 'a'), startH2(t, 'b')])
@@ -46,17 +46,17 @@ for (const rig of RIGS) {
         const more = chunkBytes === undefined ? {} : { chunkBytes }
         const { status, json } = await ask({ method: 'POST', path: '/a%20b?c', body, ...more })
         t.equal(status, 200)
-        t.equal((json as Told).digest, createHash('sha256').update(body).digest('hex'))
-        t.match((json as Told).headers, { ':path': '/a%20b?c', host: HOST })
+        t.equal((json as H2Echo).digest, createHash('sha256').update(body).digest('hex'))
+        t.match((json as H2Echo).headers, { ':path': '/a%20b?c', host: HOST })
       }
-      const told = (await ask({ headers })).json as Told
-      t.match(told.headers, { 'x-own': 'mine', 'x-sluice-pick': undefined, upgrade: undefined })
+      const echo = (await ask({ headers })).json as H2Echo
+      t.match(echo.headers, { 'x-own': 'mine', 'x-sluice-pick': undefined, upgrade: undefined })
     })
 
     t.test('one that refuses, and answers that are tried again', async (t) => {
       await serve([{ id: 'dead', address: await refusingAddress() }, b])
       for (let i = 0; i < 4; i++) {
-        t.equal(((await ask()).json as Told).id, 'b')
+        t.equal(((await ask()).json as H2Echo).id, 'b')
       }
       await serve([a, b], { statuses: 8 })
       const { retried: before = 0 } = await gateway.counters()
@@ -67,7 +67,7 @@ for (const rig of RIGS) {
     t.test('over TLS', async (t) => {
       for (const tls of ['verified:two.internal', 'any:']) {
         await serve([secure], { tls })
-        t.equal(((await ask()).json as Told).id, 'secure', tls)
+        t.equal(((await ask()).json as H2Echo).id, 'secure', tls)
       }
       await serve([secure], { tls: 'verified:else.internal' })
       t.equal((await ask()).status, 502)

@@ -5,7 +5,7 @@ import t from 'tap'
 import { request } from 'undici'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
@@ -17,7 +17,7 @@ const conf = (port: number): string => `
     include "$HOME/sluice/server.conf";
   }`
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, conf })
     const a = await startBackend(t, 'a')

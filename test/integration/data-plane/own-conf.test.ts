@@ -10,9 +10,10 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
 import { httpCall } from '../../support/http-call.js'
-import { ask3, told } from '../../support/http3.js'
+import { ask3, valuesOf } from '../../support/http3.js'
 import { freePort } from '../../../lab/ports.js'
-import { PROGRAM, buildIfStale, childrenOf, run } from '../../../lab/nginx/started.js'
+import { childrenOf } from '../../../lab/load/processes.js'
+import { PROGRAM, buildIfStale, run } from '../../../lab/nginx/started.js'
 import { greeted, startTcp, startTls } from '../../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { shake } from '../../../lab/tls-client.js'
@@ -146,7 +147,7 @@ for (const kind of ['nginx', 'nginxStable'] as const) {
       const answer = await ask3({ ...secure, version: '2' })
       t.match(answer, { code: 0, version: '2', status: 200, fingerprint, body: /"id":"b"/ })
       const http3 = flags.includes('--http3')
-      t.same(told(answer, 'alt-svc'), http3 ? [`h3=":${httpsPort}"; ma=86400`] : [])
+      t.same(valuesOf(answer, 'alt-svc'), http3 ? [`h3=":${httpsPort}"; ma=86400`] : [])
       if (http3) {
         const over = await ask3({ ...secure, version: '3' })
         t.match(over, { code: 0, version: '3', status: 200, fingerprint, body: /"id":"b"/ })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import {
   hostUnit,
   ruledUnit,
@@ -16,7 +16,7 @@ t.setTimeout(170_000)
 const tokenOf = (id: string): string => id.repeat(16)
 const count = (all: string[], id: string): number => all.filter((one) => one === id).length
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig })
     const backends = await Promise.all(['a', 'b', 'c'].map((id) => startBackend(t, id)))

@@ -3,7 +3,7 @@ import t from 'tap'
 import { ask, type Question } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import { blockedAddress } from '../../support/blocked-port.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
@@ -25,7 +25,7 @@ const conf = (port: number): string => `
 const BODY = Buffer.alloc(300_000, 'sluice ')
 const DIGEST = createHash('sha256').update(BODY).digest('hex')
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, conf, connectTimeoutMs: 500 })
     const good = await startBackend(t, 'good')

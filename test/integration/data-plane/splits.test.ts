@@ -1,7 +1,7 @@
 /** Splits in which more than a draw decides, in every kind of nginx. */
 import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import {
   chosenUnit,
   hostUnit,
@@ -15,7 +15,7 @@ t.setTimeout(170_000)
 
 const tokenOf = (id: string): string => id.repeat(16)
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig })
     const backends = await Promise.all(['a', 'b'].map((id) => startBackend(t, id)))

@@ -4,8 +4,8 @@ import { tokenOf } from '../../../controller/table/upstream-rules.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
 import { startControlled } from '../../support/controlled.js'
-import { RIGS } from '../../../lab/nginx/gateway.js'
-import type { Rig } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
+import type { GatewayKind } from '../../../lab/nginx/gateway.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
@@ -30,7 +30,7 @@ interface Bench {
   drain: (id: string, how: 'drain' | 'undrain') => Promise<void>
 }
 
-async function bench(t: Parameters<typeof startControlled>[0], rig: Rig): Promise<Bench> {
+async function bench(t: Parameters<typeof startControlled>[0], rig: GatewayKind): Promise<Bench> {
   const { gateway, call } = await startControlled(t, { rig })
   /** With status 200, all gateways have it. */
   const change = async (method: string, path: string, body?: object): Promise<void> => {
@@ -73,7 +73,7 @@ async function bench(t: Parameters<typeof startControlled>[0], rig: Rig): Promis
   }
 }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const { visit, kept, pooled, register, policy, drain } = await bench(t, rig)
     const [a, b, moved] = await Promise.all(['a', 'b', 'moved'].map((id) => startBackend(t, id)))

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
@@ -38,7 +38,7 @@ const conf = (port: number): string => `
     }
   }`
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, conf })
     const web = await startBackend(t, 'web')

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { ask as askAny, type Answer, type Question } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import { startControlled } from '../../support/controlled.js'
-import { RIGS } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import { desiredOf, servePlain } from '../../../lab/nginx/plain-nginx.js'
 import { until } from '../../../lab/until.js'
 
@@ -69,7 +69,7 @@ const ROUTES: Record<string, object> = {
   copied: one('copied.test', 'web', { mirror: { upstream: 'acme' } }),
 }
 
-interface Told {
+interface Echo {
   id: string
   url: string
   headers: Record<string, string>
@@ -80,7 +80,7 @@ type Ask = (host: string, path?: string, more?: Question) => Promise<Answer>
 async function redirects(t: Test, ask: Ask): Promise<void> {
   const to = async (host: string, path: string): Promise<string> => {
     const { status, headers, json } = await ask(host, path)
-    const id = (json as Told | undefined)?.id
+    const id = (json as Echo | undefined)?.id
     return `${status} ${headers.location ?? id ?? ''}`.trim()
   }
   t.equal(await to('secure.test', '/a%2Fb?c'), '301 https://secure.test/a%2Fb?c')
@@ -119,27 +119,28 @@ async function answers(t: Test, ask: Ask): Promise<void> {
 }
 
 async function requests(t: Test, ask: Ask): Promise<void> {
-  const told = async (host: string, path = '/', more = {}): Promise<Told> => {
+  const echoOf = async (host: string, path = '/', more = {}): Promise<Echo> => {
     const { status, json } = await ask(host, path, more)
-    return status === 200 ? (json as Told) : { id: String(status), url: '', headers: {} }
+    return status === 200 ? (json as Echo) : { id: String(status), url: '', headers: {} }
   }
-  const urlOf = async (host: string, path: string): Promise<string> => (await told(host, path)).url
+  const urlOf = async (host: string, path: string): Promise<string> =>
+    (await echoOf(host, path)).url
   t.equal(await urlOf('strip.test', '/api/x?a=/api'), '/x?a=/api')
   t.equal(await urlOf('strip.test', '/api'), '/')
-  t.equal((await told('strip.test', '/apix')).id, '404')
+  t.equal((await echoOf('strip.test', '/apix')).id, '404')
   t.equal(await urlOf('deep.test', '/a/b/c?e'), '/v2/x/c?e')
   t.equal(await urlOf('deep.test', '/a/b'), '/v2/x')
-  t.equal((await told('dollar.test', '/a/b')).id, '503', 'nginx would take it for a variable')
+  t.equal((await echoOf('dollar.test', '/a/b')).id, '503', 'nginx would take it for a variable')
   t.equal(await urlOf('a.wild.test', '/x'), '/wild/x')
   t.equal(await urlOf('plain.wild.test', '/x'), '/x')
-  t.equal((await told('named.test')).headers.host, 'internal.example:81')
+  t.equal((await echoOf('named.test')).headers.host, 'internal.example:81')
   const sent = { 'X-Tenant': 'mine', 'X-Also': 'one', Authorization: 'secret', 'X-Other': 'kept' }
-  const { headers } = await told('headers.test', '/', { headers: sent })
+  const { headers } = await echoOf('headers.test', '/', { headers: sent })
   t.match(headers, { 'x-tenant': 'a "b" \\ $c', 'x-also': 'one, $two', 'x-other': 'kept' })
   t.match(headers, { host: 'headers.test', 'x-forwarded-proto': 'http' })
   t.notMatch(Object.keys(headers), ['authorization'])
   t.equal(headers['x-forwarded-for'], undefined)
-  t.equal((await told('headers.test')).headers['x-also'], '$two')
+  t.equal((await echoOf('headers.test')).headers['x-also'], '$two')
   const answer = (await ask('headers.test')).headers
   t.match(answer, { 'x-own': 'route', vary: 'Origin', 'x-sluice-peer': undefined })
   const post = async (host: string, body: string): Promise<string> => {
@@ -151,7 +152,7 @@ async function requests(t: Test, ask: Ask): Promise<void> {
   t.match(await post('none.test', 'x'), /^413/)
   t.equal(await post('none.test', ''), '200 ')
   for (const host of ['streamed.test', 'copied.test', 'plain.test']) {
-    t.equal((await told(host)).id, 'web', host)
+    t.equal((await echoOf(host)).id, 'web', host)
   }
 }
 
@@ -180,7 +181,7 @@ t.test('file mode', async (t) => {
   await all(t, (host, path = '/', more = {}) => askAny({ port, host, path, ...more }))
 })
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(`a gateway whose table is empty: ${rig}`, async (t) => {
     const it = await startControlled(t, { rig })
     const { gateway } = it

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
@@ -14,7 +14,7 @@ const conf = (port: number): string => `
     location /unknown/ { set $sluice_upstream unknown; include "$HOME/sluice/proxy.conf"; }
   }`
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const old = await startBackend(t, 'old')
     const fresh = await startBackend(t, 'fresh')

@@ -19,9 +19,9 @@ import { tools } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
 
 const run = promisify(execFile)
-type Teller = { teardown(fn: () => unknown): void }
+type TestLike = { teardown(fn: () => unknown): void }
 
-async function rig(t: Teller): Promise<{
+async function rig(t: TestLike): Promise<{
   settings: Settings
   home: string
   port: number
@@ -59,7 +59,7 @@ async function rig(t: Teller): Promise<{
   return { settings, home, port, conf, nginx, file: join(home, 'fallback/sluice-upstreams.conf') }
 }
 
-async function startPlain(t: Teller, nginx: string, conf: string, home: string): Promise<void> {
+async function startPlain(t: TestLike, nginx: string, conf: string, home: string): Promise<void> {
   const child = spawn(nginx, ['-c', conf, '-g', 'daemon off;'], { stdio: 'ignore' })
   t.teardown(
     () =>

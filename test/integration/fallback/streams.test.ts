@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { startControlled } from '../../support/controlled.js'
-import type { Rig } from '../../../lab/nginx/gateway.js'
+import type { GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import {
   askUdp,
@@ -20,7 +20,7 @@ import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
 
-const RIGS: Rig[] = ['njs', 'qjs', 'stable']
+const RIGS: GatewayKind[] = ['njs', 'qjs', 'stable']
 const authority = await makeAuthority(temporaryFolder(t, 'ca'))
 
 /** Who greets inside of TLS; '' where the connection is closed, `ours` where nginx ends it. */
@@ -35,9 +35,9 @@ async function greetedTls(port: number, name: string, ours: string): Promise<str
 for (const rig of RIGS) {
   t.test(rig, async (t) => {
     const ports = await Promise.all(Array.from({ length: 6 }, () => freePort()))
-    const [tcp = 0, tuned = 0, told = 0, named = 0, split = 0, unused = 0] = ports
+    const [tcp = 0, tuned = 0, proxied = 0, named = 0, split = 0, unused = 0] = ports
     const streamPorts = ports.join(' ')
-    const tunedPorts = [tuned, told, named].join(' ')
+    const tunedPorts = [tuned, proxied, named].join(' ')
     const settings = { streamPorts, tunedPorts }
     const it = await startControlled(t, { rig, passthrough: true, ...settings, settings })
     const { gateway } = it
@@ -58,7 +58,7 @@ for (const rig of RIGS) {
       route('tcp', { port: tcp, protocol: 'tcp', upstream: 'db' }),
       route('udp', { port: tcp, protocol: 'udp', upstream: 'dns' }),
       route('tuned', { port: tuned, protocol: 'tcp', upstream: 'db', timeouts: { idleMs: 60000 } }),
-      route('told', { port: told, protocol: 'tcp', upstream: 'db', proxyProtocol: 'v1' }),
+      route('told', { port: proxied, protocol: 'tcp', upstream: 'db', proxyProtocol: 'v1' }),
       route('own', { port: named, protocol: 'tcp', upstream: 'db' }),
       route('named', { port: named, sni: ['db.test'], upstream: 'exact' }),
       route('split', {
@@ -94,7 +94,7 @@ for (const rig of RIGS) {
     t.same(await greeted(tuned, 2), { a: 2 }, 'without its own time')
     t.same(await greeted(split, 2), { b: 2 })
     t.match(await askUdp(tcp, 'x'), /dns/)
-    t.same(await greeted(told, 1), { '': 1 }, 'an instance that is to be told the client waits')
+    t.same(await greeted(proxied, 1), { '': 1 }, 'an instance that is to be told the client waits')
     t.same(await greeted(named, 1), { '': 1 }, 'a port with names')
     t.same(await greeted(unused, 1), { '': 1 })
 
@@ -114,7 +114,7 @@ for (const rig of RIGS) {
     await it.start()
     await until(async () => (await gateway.state()).whole, { what: 'the table' })
     await until(() => it.controller.stream().connected, { what: 'the link to stream{}' })
-    await until(async () => (await greeted(told, 1)).a === 1, { what: 'the table of stream{}' })
+    await until(async () => (await greeted(proxied, 1)).a === 1, { what: 'the table of stream{}' })
     t.same(await greeted(tcp, 4), { a: 4 })
   })
 }

@@ -195,13 +195,13 @@ t.test('closing ends what runs, and nothing is told after it', async (t) => {
   const many = Array.from({ length: 30 }, (_, index) => at(instance.port, given, `web/${index}`))
   checker.setTargets(many.slice(0, 1))
   await until(() => instance.held.length === 1)
-  const told = changes.length
+  const before = changes.length
   checker.setTargets(many)
   await checker.close()
   await until(() => instance.held.length === 0)
   checker.setTargets(many)
   t.equal(checker.counts().instances, 0)
-  t.equal(changes.length, told)
+  t.equal(changes.length, before)
 })
 
 t.test('a caller that throws does not end the checks', async (t) => {

@@ -15,7 +15,7 @@ import { testSettings } from '../../support/control.js'
 import { eventWriter, withEventWriter } from '../../support/event-writer.js'
 import type { EventWriter } from '../../support/event-writer.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
-import type { Gateway, Rig } from '../../../lab/nginx/gateway.js'
+import type { Gateway, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import { until } from '../../../lab/until.js'
 
@@ -40,7 +40,7 @@ interface Bench {
 
 async function bench(
   t: Parameters<typeof startGateway>[0],
-  rig: Rig,
+  rig: GatewayKind,
   ids = ['a', 'b'],
   checks: 'told' | 'real' = 'told',
 ): Promise<Bench> {

@@ -8,14 +8,14 @@ import {
 } from '../../../contract/table/zones.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { eventWriter, withEventWriter } from '../../support/event-writer.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { difference, hostUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 
 t.setTimeout(170_000)
 
 const SID = 'ab'.repeat(16)
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, tableBytes: 256 * 1024, ...withEventWriter })
     const { admin } = gateway

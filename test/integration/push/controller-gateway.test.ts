@@ -13,7 +13,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
 import { testSettings } from '../../support/control.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
-import type { Gateway, Rig } from '../../../lab/nginx/gateway.js'
+import type { Gateway, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { until } from '../../../lab/until.js'
 
 const log = process.env.SLUICE_TEST_LOG === undefined ? silentLogger : makeLogger({ part: 'test' })
@@ -33,7 +33,7 @@ interface Bench {
 
 async function bench(
   t: Parameters<typeof startGateway>[0],
-  rig: Rig,
+  rig: GatewayKind,
   options: { tableBytes?: number; suspects?: object; registry?: Registry } = {},
 ): Promise<Bench> {
   const gateway = await startGateway(t, { rig, ...options })

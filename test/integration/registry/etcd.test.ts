@@ -212,9 +212,9 @@ t.test('passwords: tokens gone with a restart, and a wrong one', async (t) => {
     code: 'registry_unavailable',
     message: /refuses user sluice: wrong user name or password/,
   })
-  const told = new Recorder(wrong, [''])
-  await until(() => told.connected.length > 0)
-  t.match(told.connected, [{ connected: false, reason: /wrong user name or password/ }])
+  const recorder = new Recorder(wrong, [''])
+  await until(() => recorder.connected.length > 0)
+  t.match(recorder.connected, [{ connected: false, reason: /wrong user name or password/ }])
   await etcd.ctl('user', 'add', 'stranger:pass')
   const auth = { username: 'stranger', password: 'pass' }
   const nobody = open(t, url)

@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { standing, startControlled } from '../../support/controlled.js'
-import type { Rig } from '../../../lab/nginx/gateway.js'
+import type { GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import {
   greeted as greetedAt,
@@ -26,7 +26,7 @@ const ca = authority.pem
 
 const FILES = ['nginx.conf', 'sluice/http.conf', 'sluice/stream.conf', 'sluice/passthrough.conf']
 
-async function bench(t: Test, rig: Rig) {
+async function bench(t: Test, rig: GatewayKind) {
   const port = await freePort()
   const streamPorts = String(port)
   const options = { rig, passthrough: true, streamPorts, settings: { streamPorts } }

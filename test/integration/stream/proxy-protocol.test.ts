@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { startControlled } from '../../support/controlled.js'
-import type { GatewayOptions, Rig } from '../../../lab/nginx/gateway.js'
+import type { GatewayOptions, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import {
   bytesFor,
@@ -26,7 +26,7 @@ const CLIENT = '203.0.113.7'
 const TRUSTED = ['127.0.0.1/32']
 const STRANGER = '127.0.0.2'
 
-async function bench(t: Test, rig: Rig, more: Partial<GatewayOptions> = {}) {
+async function bench(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
   const [port, plain] = [await freePort(), await freePort()]
   const streamPorts = `${port} ${plain}`
   const it = await startControlled(t, {
@@ -85,8 +85,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       t.match(await headersBy(socket, 'app.test'), seen, 'the next one of the connection')
       socket.destroy()
       const inside = openProxiedTls({ port: httpsPort, head }, 'app.test')
-      const told = { ...seen, 'x-forwarded-proto': 'https', 'x-forwarded-port': `${httpsPort}` }
-      t.match(await headersBy(inside, 'app.test'), told, 'TLS')
+      const expected = { ...seen, 'x-forwarded-proto': 'https', 'x-forwarded-port': `${httpsPort}` }
+      t.match(await headersBy(inside, 'app.test'), expected, 'TLS')
       inside.destroy()
     }
     const head = lineFor(CLIENT)

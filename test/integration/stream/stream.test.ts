@@ -12,7 +12,7 @@ import { applied } from '../../support/applied.js'
 import { blockedAddress, waitingFor } from '../../support/blocked-port.js'
 import { testSettings } from '../../support/control.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
-import type { Gateway, Rig } from '../../../lab/nginx/gateway.js'
+import type { Gateway, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import {
   askUdp,
@@ -28,7 +28,7 @@ import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
 
-const RIGS: Rig[] = ['njs', 'qjs', 'stable']
+const RIGS: GatewayKind[] = ['njs', 'qjs', 'stable']
 const log = silentLogger
 
 interface Bench {
@@ -39,7 +39,7 @@ interface Bench {
   commit: (...operations: RegistryOperation[]) => Promise<void>
 }
 
-async function bench(t: Parameters<typeof startGateway>[0], rig: Rig): Promise<Bench> {
+async function bench(t: Parameters<typeof startGateway>[0], rig: GatewayKind): Promise<Bench> {
   const ports = [await freePort(), await freePort()]
   const streamPorts = ports.join(' ')
   const gateway = await startGateway(t, { rig, streamPorts })

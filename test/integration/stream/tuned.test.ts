@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { startControlled } from '../../support/controlled.js'
-import type { GatewayOptions, Rig } from '../../../lab/nginx/gateway.js'
+import type { GatewayOptions, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import { lineFor, lineOf, openProxied, openProxiedTls } from '../../support/proxied.js'
 import {
@@ -21,11 +21,11 @@ import { until } from '../../../lab/until.js'
 t.setTimeout(170_000)
 
 const authority = await makeAuthority(temporaryFolder(t, 'ca'))
-const told = { proxyProtocol: 'v1' }
+const proxied = { proxyProtocol: 'v1' }
 const SILENT_MS = 1000
 const silent = { timeouts: { idleMs: SILENT_MS } }
 
-async function bench(t: Test, rig: Rig, more: Partial<GatewayOptions> = {}) {
+async function bench(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
   const [port, other, plain] = [await freePort(), await freePort(), await freePort()]
   const ports = { streamPorts: `${port} ${other} ${plain}`, tunedPorts: `${port} ${other}` }
   const options = { rig, passthrough: true, ...ports, settings: ports, ...more }
@@ -49,7 +49,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     await put('tls', await startTold(t, 'b', pem))
     await put('plain', await startTcp(t, 'p'))
     const before = await gateway.state()
-    await route('db', { port, protocol: 'tcp', upstream: 'db', ...told })
+    await route('db', { port, protocol: 'tcp', upstream: 'db', ...proxied })
     const client = await openTcp(port)
     const from = client.socket.localPort
     t.equal(
@@ -61,14 +61,14 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.equal(await client.line(), 'first', 'what it says comes once, and unchanged')
     await client.end()
 
-    await route('tls', { sni: ['db.test'], upstream: 'tls', ...told })
+    await route('tls', { sni: ['db.test'], upstream: 'tls', ...proxied })
     const inside = await openTls(httpsPort, 'db.test')
     const seen = `b PROXY TCP4 127.0.0.1 127.0.0.1 ${inside.socket.localPort} ${httpsPort}`
     t.equal(await inside.line(), seen, 'TLS that is passed through')
     await inside.end()
 
     await route('plain', { port: other, protocol: 'tcp', upstream: 'plain' })
-    await route('named', { sni: ['db.test'], port: other, upstream: 'tls', ...told })
+    await route('named', { sni: ['db.test'], port: other, upstream: 'tls', ...proxied })
     const named = await openTls(other, 'db.test')
     t.match(await named.line(), / PROXY TCP4 .* \d+$/, 'a name at a port')
     await named.end()
@@ -91,7 +91,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     await put('told', await startTold(t, 'c'))
     await put('tls', await startTls(t, 'b', await authority.issue(['db.test'])))
     await route('db', { port, protocol: 'tcp', upstream: 'db', ...silent })
-    await route('told', { port: other, protocol: 'tcp', upstream: 'told', ...silent, ...told })
+    await route('told', { port: other, protocol: 'tcp', upstream: 'told', ...silent, ...proxied })
     await route('tls', { sni: ['db.test'], upstream: 'tls', ...silent })
     await route('plain', { port: plain, protocol: 'tcp', upstream: 'db' })
     const busy = await openTcp(port)
@@ -120,7 +120,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     for (const each of [a, b]) {
       await put('db', each)
     }
-    const tuned = { ...told, timeouts: { idleMs: 60_000 } }
+    const tuned = { ...proxied, timeouts: { idleMs: 60_000 } }
     await route('db', { port, protocol: 'tcp', upstream: 'db', ...tuned })
     const who = async (at = port) => {
       const client = await openTcp(at)
@@ -170,8 +170,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const { route, put, port, other } = await bench(t, rig)
     await put('a', await startTold(t, 'a'))
     await put('b', await startTold(t, 'b'))
-    await route('a', { port, protocol: 'tcp', upstream: 'a', ...told })
-    await route('b', { port: other, protocol: 'tcp', upstream: 'b', ...told, ...silent })
+    await route('a', { port, protocol: 'tcp', upstream: 'a', ...proxied })
+    await route('b', { port: other, protocol: 'tcp', upstream: 'b', ...proxied, ...silent })
     const ports = Array.from({ length: 300 }, (_, i) => (i % 2 === 0 ? port : other))
     const lines = await Promise.all(
       ports.map(async (at) => {
@@ -231,7 +231,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     })
     const { route, put, httpsPort } = await bench(t, rig, { proxied })
     await put('tls', await startTold(t, 'b', await authority.issue(['db.test'])))
-    await route('tls', { sni: ['db.test'], upstream: 'tls', ...told })
+    await route('tls', { sni: ['db.test'], upstream: 'tls', ...proxied })
     for (const [client, seen] of [
       ['203.0.113.7', `TCP4 203.0.113.7 127.0.0.1 4711 ${httpsPort}`],
       ['2001:db8::7', `TCP6 2001:db8::7 ::ffff:127.0.0.1 4711 ${httpsPort}`],
@@ -253,7 +253,7 @@ t.test('a port where proxies speak is tuned, one that is not set up for it is no
   await until(() => it.controller.stream().connected, { what: 'the link to stream{}' })
   const backend = await startTold(t, 'a')
   const instance = { host: backend.host, port: backend.port }
-  const route = { protocol: 'tcp', upstream: 'db', ...told }
+  const route = { protocol: 'tcp', upstream: 'db', ...proxied }
   t.match(await it.call('PUT', '/v1/upstreams/db/instances/a', instance), { status: 201 })
   t.match(await it.call('PUT', '/v1/routes/db', { port, ...route }), { body: { applied: true } })
   const socket = openProxied({ port, head: lineFor('203.0.113.7') })

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { actionOf } from '../../../contract/record/route-action.js'
 import { checkRoute } from '../../../contract/record/route.js'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { actionUnit, hostUnit, upstreamUnit, type Entries } from '../../../lab/nginx/table.js'
 
 t.setTimeout(120_000)
@@ -44,7 +44,7 @@ function redirectUnits(): Entries[] {
   ]
 }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, {
       rig,

@@ -1,4 +1,4 @@
-/** What is refused of a certificate, by name and with nothing lost; and that its key is never told. */
+/** What is refused of a certificate, by name and with nothing lost; and that its key is never said. */
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -206,7 +206,7 @@ t.test('file mode says that it serves none', async (t) => {
   t.match(answer.body.detail, /file mode/)
 })
 
-/** Follows the events until it is told to stop; answers all that came. */
+/** Follows the events until it is said to stop; answers all that came. */
 function eventsOf(socket: string): { stop: () => string } {
   let text = ''
   const asked = request({ socketPath: socket, path: '/v1/events' }, (answer) =>
@@ -223,17 +223,17 @@ function eventsOf(socket: string): { stop: () => string } {
 }
 
 t.test('a key is in no log, answer, event or metric', async (t) => {
-  const told: string[] = []
+  const said: string[] = []
   const log = makeLogger({
     part: 'test',
     level: 'debug',
-    to: { write: (line) => void told.push(line) },
+    to: { write: (line) => void said.push(line) },
   })
   const it = await startCertified(t, { rig: 'njs', log })
   const events = eventsOf(join(it.gateway.home, 'api.sock'))
   const say = async (method: string, path: string, body?: unknown): Promise<void> => {
     const { status, headers, body: answer } = await it.call(method, path, body)
-    told.push(`${method} ${path} ${status}`, JSON.stringify(headers), JSON.stringify(answer))
+    said.push(`${method} ${path} ${status}`, JSON.stringify(headers), JSON.stringify(answer))
   }
   await say('PUT', PATH, good)
   await say('PUT', PATH, { ...good, privateKey: other.privateKey })
@@ -251,7 +251,7 @@ t.test('a key is in no log, answer, event or metric', async (t) => {
     value: JSON.stringify(broken),
   }
   await it.registry.commit([operation])
-  await until(() => told.some((line) => line.includes('registry value refused')))
+  await until(() => said.some((line) => line.includes('registry value refused')))
   const reads = ['/v1/certificates', PATH, '/v1/gateways', '/readyz?verbose', '/metrics']
   for (const path of [...reads, '/v1/explain?host=app.test', '/openapi.json']) {
     await say('GET', path)
@@ -259,8 +259,8 @@ t.test('a key is in no log, answer, event or metric', async (t) => {
   await say('GET', '/v1/registry/list?prefix=certificates/')
   t.match(await it.shake('app.test', authority.pem), { distrust: undefined })
   await it.gateway.ask({ path: '/', host: 'app.test' })
-  told.push(events.stop(), it.gateway.errorLog(), JSON.stringify(it.gateway.accessLog()))
-  const all = told.join('\n')
+  said.push(events.stop(), it.gateway.errorLog(), JSON.stringify(it.gateway.accessLog()))
+  const all = said.join('\n')
   t.match(all, /"kind":"certificate"/, 'there are events')
   t.match(all, /audit/, 'there is a log')
   for (const { privateKey } of [good, other]) {

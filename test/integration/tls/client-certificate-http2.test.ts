@@ -7,10 +7,10 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import type { Pem } from '../../../lab/engines/certificates.js'
 import { startControlled } from '../../support/controlled.js'
 import type { Controlled } from '../../support/controlled.js'
-import { RIGS } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
 import { startH2 } from '../../../lab/backends/h2-backend.js'
-import type { Told } from '../../../lab/backends/h2-backend.js'
+import type { H2Echo } from '../../../lab/backends/h2-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -67,7 +67,7 @@ const SUBJECTS = {
       count: instance.requests,
       shown: async () => {
         const { status, body, json } = await gateway.ask({ host: HOST, method: 'POST', body: 'x' })
-        return status === 200 ? (json as Told).shown : body
+        return status === 200 ? (json as H2Echo).shown : body
       },
       refused: '502 No instance of shop answered\n',
       withheld: /^503 /,
@@ -115,7 +115,7 @@ async function tryIt(t: Test, it: Controlled, protocol: keyof typeof SUBJECTS): 
   t.match(it.gateway.errorLog(), /the table has no certificate gateway to show/)
 }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   for (const protocol of ['grpc', 'h2'] as const) {
     // Debian stable's nginx speaks no HTTP/2 to instances (h2.test.ts).
     if (rig === 'stable' && protocol === 'h2') {

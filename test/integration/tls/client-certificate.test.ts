@@ -7,7 +7,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import type { Pem } from '../../../lab/engines/certificates.js'
 import { startControlled } from '../../support/controlled.js'
-import { RIGS } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -28,7 +28,7 @@ const foreign = await others.issue([])
 const serialOf = ({ certificate }: Pem): string => new X509Certificate(certificate).serialNumber
 const tls = { serverName: 'shop.internal', certificate: 'gateway' }
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const settings = { trustedCa: ours.path }
     const it = await startControlled(t, { rig, trustedCa: ours.pem, settings })
@@ -114,11 +114,11 @@ for (const rig of RIGS) {
       ])
       const explained = await it.call('GET', `/v1/explain?host=${HOST}`)
       t.match(JSON.stringify(explained.body), /shown certificate gateway/)
-      const told = [body, explained.body, it.gateway.errorLog(), it.gateway.accessLog()]
+      const shown = [body, explained.body, it.gateway.errorLog(), it.gateway.accessLog()]
       for (const path of ['/metrics', '/readyz?verbose', UPSTREAM]) {
-        told.push((await it.call('GET', path)).body)
+        shown.push((await it.call('GET', path)).body)
       }
-      const all = JSON.stringify(told)
+      const all = JSON.stringify(shown)
       for (const line of first.privateKey.split('\n').filter((each) => /^[^-]{30}/.test(each))) {
         t.notOk(all.includes(line.slice(0, 30)), 'a line of the key')
       }

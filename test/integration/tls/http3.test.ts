@@ -8,7 +8,7 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { standing, startControlled } from '../../support/controlled.js'
 import type { Controlled } from '../../support/controlled.js'
 import type { GatewayOptions } from '../../../lab/nginx/gateway.js'
-import { ask3, told } from '../../support/http3.js'
+import { ask3, valuesOf } from '../../support/http3.js'
 import type { Answer3, Question3 } from '../../support/http3.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
@@ -125,12 +125,16 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     await it.serve('web', web)
     await it.done('PUT', '/v1/routes/web', { hosts: ['app.test'], upstream: 'web' })
     const ours = [`h3=":${it.gateway.httpsPort}"; ma=86400`]
-    const toldBy = async (name: string, more: Partial<Question3>): Promise<string[]> =>
-      told(await it.ask(name, more), 'alt-svc')
+    const altSvcOf = async (name: string, more: Partial<Question3>): Promise<string[]> =>
+      valuesOf(await it.ask(name, more), 'alt-svc')
     for (const version of ['2', '3'] as const) {
-      t.same(await toldBy('app.test', { version }), ours)
-      t.same(await toldBy('app.test', { version, path: '/?status=503' }), ours, "an instance's 503")
-      t.same(await toldBy('none.test', { version }), ours, 'no route')
+      t.same(await altSvcOf('app.test', { version }), ours)
+      t.same(
+        await altSvcOf('app.test', { version, path: '/?status=503' }),
+        ours,
+        "an instance's 503",
+      )
+      t.same(await altSvcOf('none.test', { version }), ours, 'no route')
     }
     t.same(
       (await it.gateway.ask({ host: 'app.test' })).headers['alt-svc'],
@@ -138,17 +142,17 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       'not without TLS',
     )
     const grpc = { 'content-type': 'application/grpc', te: 'trailers' }
-    t.same(await toldBy('none.test', { version: '2', headers: grpc, method: 'POST' }), ours)
+    t.same(await altSvcOf('none.test', { version: '2', headers: grpc, method: 'POST' }), ours)
     // The hop is passed by whoever meets one that refuses.
     await it.done('PUT', '/v1/upstreams/web', { policy: { retry: { statuses: [502] } } })
-    t.same(await toldBy('app.test', { version: '2' }), ours, 'through the hop')
+    t.same(await altSvcOf('app.test', { version: '2' }), ours, 'through the hop')
     const set = { 'Alt-Svc': 'h3=":1"' }
     const route = { hosts: ['app.test'], upstream: 'web', responseHeaders: { set } }
     await it.done('PUT', '/v1/routes/web', route)
-    t.same(await toldBy('app.test', { version: '2' }), ['h3=":1"'], "a route's own goes before")
+    t.same(await altSvcOf('app.test', { version: '2' }), ['h3=":1"'], "a route's own goes before")
     await it.done('PUT', '/v1/routes/web', { hosts: ['app.test'], upstream: 'web' })
     await it.done('DELETE', '/v1/upstreams/web/instances/web')
-    t.same(await toldBy('app.test', { version: '2' }), ours, 'nobody is up')
+    t.same(await altSvcOf('app.test', { version: '2' }), ours, 'nobody is up')
   })
 
   t.test(`${rig}: names that TLS is passed through for are asked for over TCP`, async (t) => {
@@ -182,7 +186,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     const before = web.ledger.length
     const astray = await ask('app.test', { ca, headers: { Host: 'DB.app.test' } })
     t.match(astray, { version: '3', status: 421 }, "over another name's connection")
-    t.same(told(astray, 'alt-svc'), ['clear'])
+    t.same(valuesOf(astray, 'alt-svc'), ['clear'])
     t.equal(web.ledger.length, before)
 
     await done('PUT', '/v1/routes/vault', { sni: ['.vault.test'], upstream: 'vault' })

@@ -11,7 +11,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { testSettings } from '../../support/control.js'
-import { RIGS, startGateway } from '../../../lab/nginx/gateway.js'
+import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import {
   hostUnit,
   ruledUnit,
@@ -33,7 +33,7 @@ const right = await ours.issue(['shop.internal'])
 const misnamed = await ours.issue(['cart.internal', 'IP:127.0.0.1'])
 const foreign = await others.issue(['shop.internal'])
 
-for (const rig of RIGS) {
+for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, trustedCa: ours.pem })
     const start = (id: string, pem = right): Promise<Backend> =>

@@ -102,9 +102,9 @@ t.test('help and version', async (t) => {
   )
 })
 
-t.test('a policy is told field by field', async (t) => {
-  const told = 'balance=leastConn retry.tries=2 retry.statuses=[503] hash=null sticky.by=cookie'
-  t.same(parseFields(told.split(' '), ''), {
+t.test('a policy is given field by field', async (t) => {
+  const given = 'balance=leastConn retry.tries=2 retry.statuses=[503] hash=null sticky.by=cookie'
+  t.same(parseFields(given.split(' '), ''), {
     balance: 'leastConn',
     retry: { tries: 2, statuses: [503] },
     hash: null,
@@ -119,7 +119,7 @@ t.test('a policy is told field by field', async (t) => {
   t.throws(() => parseFields(['__proto__.x=1'], 'a=b'), UsageError)
 })
 
-t.test("an upstream's settings are told field by field, and shown", async (t) => {
+t.test("an upstream's settings are given field by field, and shown", async (t) => {
   const { home } = await testApi(t)
   const run = async (...positionals: string[]): Promise<string> => {
     const lines: string[] = []
@@ -128,9 +128,9 @@ t.test("an upstream's settings are told field by field, and shown", async (t) =>
     await upstreams.run({ connect, positionals, print, json: false } as unknown as Invocation)
     return lines.join('\n')
   }
-  const told = await run('shop', 'tls.serverName=shop.internal', 'policy.retry.tries=2')
-  t.match(told, /serverName: shop\.internal/)
-  t.match(told, /shop: applied/)
+  const given = await run('shop', 'tls.serverName=shop.internal', 'policy.retry.tries=2')
+  t.match(given, /serverName: shop\.internal/)
+  t.match(given, /shop: applied/)
   t.match(await run('shop'), /tries: 2[^]*verify: true/)
   await t.rejects(run('shop', 'tls.verify=maybe'), { code: 'invalid', field: 'tls.verify' })
   t.notMatch(await run('shop', 'tls=null'), /shop\.internal/)
@@ -146,7 +146,7 @@ t.test('an address is explained, whichever home is named', async (t) => {
   await call('PUT', '/v1/routes/both', { hosts: ['a.test'], upstream: 'web', headers })
   const said = ['--header', 'X-A: 1', '--header=X-B: 2']
   const both = await sluice('explain', 'http://a.test/', ...said, '--json', '--home', home)
-  t.match(both, { code: 0, stdout: /"route":.*"both"/ }, 'all headers are told')
+  t.match(both, { code: 0, stdout: /"route":.*"both"/ }, 'all headers are sent')
   const one = await sluice('explain', 'http://a.test/', ...said.slice(0, 2), '--home', home)
   t.match(one, { code: 0, stdout: /id: app/ })
   for (const wrong of ['ftp://a.test/', 'tls://', 'tcp://', 'tcp://a.test', 'http://']) {

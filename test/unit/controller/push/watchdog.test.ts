@@ -21,11 +21,11 @@ t.test('writes that hang while nginx answers are noticed, and their end too', as
   t.teardown(() => server.closeAllConnections())
   t.teardown(() => new Promise((resolve) => server.close(resolve)))
   const gateway = new GatewayClient(socket, 100)
-  const told: boolean[] = []
+  const reported: boolean[] = []
   const watchdog = new Watchdog(gateway, {
     log: silentLogger,
     everyMs: 20,
-    onHung: (hung) => told.push(hung),
+    onHung: (hung) => reported.push(hung),
   })
   watchdog.start()
   t.teardown(() => watchdog.close())
@@ -33,7 +33,7 @@ t.test('writes that hang while nginx answers are noticed, and their end too', as
   await until(() => watchdog.isHung)
   hangs = false
   await until(() => !watchdog.isHung)
-  t.same(told, [true, false])
+  t.same(reported, [true, false])
 })
 
 t.test('what is not reached, refused or no JSON is told apart', async (t) => {

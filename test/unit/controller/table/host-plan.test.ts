@@ -215,9 +215,9 @@ t.test('any routes: the table, explain and the plain way are of one opinion', as
         for (const question of questions) {
           const wanted = slowly(named, question)
           const found = find(table, question.host, question.path, question.variables)
-          const told = match(plan, question, [])?.split.split[0]?.upstream
-          if (found !== wanted || (told === undefined ? '' : `:${told}`) !== wanted) {
-            throw new Error(`${JSON.stringify(question)}: ${found}, ${told}, ${wanted}`)
+          const explained = match(plan, question, [])?.split.split[0]?.upstream
+          if (found !== wanted || (explained === undefined ? '' : `:${explained}`) !== wanted) {
+            throw new Error(`${JSON.stringify(question)}: ${found}, ${explained}, ${wanted}`)
           }
         }
         const read = (keys: string[]) => Promise.resolve(keys.map((key) => table.get(key) ?? null))

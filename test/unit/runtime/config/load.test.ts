@@ -91,8 +91,8 @@ t.test('ports of proxies, and who is believed there, go together', async (t) => 
     trustedProxies: ['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8'],
   })
   const again = toProcess(values).flags.map((flag) => flag.slice(2).split('=') as [string, string])
-  const told = loadConfig(inputOf(folder, { flags: Object.fromEntries(again) })).settings
-  t.same(told, settings, 'a child process is told the same')
+  const passed = loadConfig(inputOf(folder, { flags: Object.fromEntries(again) })).settings
+  t.same(passed, settings, 'a child process is given the same')
   t.match(refusal(folder, given('8080', '')), /PROXY_PROTOCOL_PORTS: .* needs trustedProxies/)
   t.match(refusal(folder, given('', '10.0.0.0/8')), /TRUSTED_PROXIES: .* needs proxyProtocolPorts/)
   t.match(
@@ -189,7 +189,7 @@ t.test('a wrong value names the setting, its origin and what was expected', asyn
   t.match(refusal(folder, { yaml: '', flags: { config: 'no.yaml' } }), /no\.yaml cannot be read/)
 })
 
-t.test('settings that exclude each other are told together', async (t) => {
+t.test('settings that exclude each other are named together', async (t) => {
   const folder = temporaryFolder(t)
   t.match(
     refusal(folder, { environment: { SLUICE_HTTP_PORT: '8081' } }),
@@ -252,7 +252,7 @@ t.test('loopback is allowed by default where the registry is on this machine', a
   t.equal(allowed({ SLUICE_ALLOW_LOOPBACK: 'false' }), false)
 })
 
-t.test('another process told by toProcess decides the same', async (t) => {
+t.test('another process that toProcess sets up decides the same', async (t) => {
   const folder = temporaryFolder(t)
   const environment = {
     SLUICE_API_TOKEN: 'a-token',
@@ -262,15 +262,15 @@ t.test('another process told by toProcess decides the same', async (t) => {
     SLUICE_RELOAD_COMMAND: 'nginx -s reload',
   }
   const config = loadConfig(inputOf(folder, { environment, yaml: 'workers: 5\n' }))
-  const told = toProcess(config.values)
-  const flags = told.flags.map((flag): [string, string] => {
+  const passed = toProcess(config.values)
+  const flags = passed.flags.map((flag): [string, string] => {
     const [, name = '', text = ''] = /^--([^=]+)=(.*)$/.exec(flag) ?? []
     return [name, text]
   })
-  t.notMatch(told.flags.join(' '), 'a-token')
+  t.notMatch(passed.flags.join(' '), 'a-token')
   const again = loadConfig({
     flags: new Map(flags),
-    environment: { SLUICE_API_TOKEN: told.environment['SLUICE_API_TOKEN'] },
+    environment: { SLUICE_API_TOKEN: passed.environment['SLUICE_API_TOKEN'] },
     directory: '/',
   })
   t.same(again.settings, config.settings)

@@ -190,31 +190,31 @@ t.test('a process that was held up does not blame the instance', async (t) => {
 /** What a reporter writes, a line each, and what it tells. */
 function listen(now = () => 0) {
   const lines: string[] = []
-  const told: string[][] = []
+  const notified: string[][] = []
   const write = (_: unknown, message: string): void => void lines.push(message)
   const log = { debug: write, info: write, warn: write, error: write } as unknown as Logger
-  return { lines, told, reporter: new Reporter(log, now, (keys) => void told.push(keys)) }
+  return { lines, notified, reporter: new Reporter(log, now, (keys) => void notified.push(keys)) }
 }
 
 const up: Verdict = { state: 'up', atMs: 1 }
 const down: Verdict = { state: 'down', reason: 'check failed: refused', atMs: 1 }
 
 t.test('changes are written one by one, or counted when they are many', async (t) => {
-  const { lines, told, reporter } = listen()
+  const { lines, notified, reporter } = listen()
   reporter.note('web/1', up, down)
   reporter.note('web/2', down, up)
   reporter.note('web/3', undefined, up)
   reporter.note('web/4', down, { ...down, atMs: 2 })
   reporter.note('web/5', down, { ...down, reason: 'check failed: answered 503' })
-  await until(() => told.length === 1)
-  t.same(told[0], ['web/1', 'web/2', 'web/5'])
+  await until(() => notified.length === 1)
+  t.same(notified[0], ['web/1', 'web/2', 'web/5'])
   t.same(lines, ['instance is down by its checks', 'instance is up by its checks'])
   for (let index = 0; index < 11; index++) {
     reporter.note(`web/${index}`, up, down)
   }
   reporter.forget('web/0')
   reporter.note('web/11', up, down)
-  await until(() => told.length === 2)
+  await until(() => notified.length === 2)
   t.same(lines.slice(2), ['many instances changed by checks'])
 })
 
