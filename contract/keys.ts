@@ -12,6 +12,7 @@ export type RecordKey =
   | { kind: 'certificates'; id: string }
   | { kind: 'hosts'; id: string }
   | { kind: 'gateways'; id: string }
+  | { kind: 'presence'; id: string }
 
 /**
  * What the ids of routes begin with that agents keep; an agent writes no others, and people should
@@ -38,8 +39,21 @@ export function printKey(key: RecordKey): string {
     case 'certificates':
     case 'hosts':
     case 'gateways':
+    case 'presence':
       return key.kind + '/' + key.id
   }
+}
+
+type IdKind = 'routes' | 'certificates' | 'hosts' | 'gateways' | 'presence'
+
+function isIdKind(kind: string): kind is IdKind {
+  return (
+    kind === 'routes' ||
+    kind === 'certificates' ||
+    kind === 'hosts' ||
+    kind === 'gateways' ||
+    kind === 'presence'
+  )
 }
 
 /** The inverse of {@link printKey}; null when the text is no key of ours. */
@@ -60,7 +74,5 @@ export function parseKey(text: string): RecordKey | null {
   if (kind === 'upstreams') {
     return { kind: kind, upstream: first }
   }
-  return kind === 'routes' || kind === 'certificates' || kind === 'hosts' || kind === 'gateways'
-    ? { kind: kind, id: first }
-    : null
+  return isIdKind(kind) ? { kind: kind, id: first } : null
 }

@@ -8,6 +8,7 @@ import type {
   ControlEvent,
   Finding,
   GatewayView,
+  InFlight,
   RegistryView,
   StreamView,
   SuspectView,
@@ -35,13 +36,23 @@ export interface Control {
   confirmSuspects(upstream?: string): void
   /** Resolves when this controller knows everything up to `revision`. Rejects with `registry_unavailable` after `timeoutMs`. */
   whenKnown(revision: number, timeoutMs: number): Promise<void>
-  /** The ids of connected gateways that have not applied `revision` within `timeoutMs`; empty when all have. */
-  whenApplied(revision: number, timeoutMs: number): Promise<string[]>
   /**
-   * In-flight requests of each instance on all connected gateways, in the order of `ids`; undefined when a gateway cannot
-   * tell. Exact up to 64, a lower bound above.
+   * The gateways that have not applied `revision` within `timeoutMs`; empty when all have. Ends
+   * sooner where only such are left that have been away for long, unless `isPatient`.
+   */
+  whenApplied(revision: number, timeoutMs: number, isPatient?: boolean): Promise<GatewayView[]>
+  /**
+   * In-flight requests of each instance at all gateways together, in the order of `ids`; undefined
+   * when one of them has not told. Exact up to 64, a lower bound above.
    */
   active(upstream: string, ids: string[]): Promise<Array<number | undefined>>
+  /** The same at each gateway, the own one first. */
+  activeByGateway(upstream: string, ids: string[]): Promise<InFlight[][]>
+  /**
+   * Forgets a gateway that is gone for good: nothing waits for it any more. Rejects with
+   * `not_found`, or with `conflict` while its controller lives.
+   */
+  forgetGateway(id: string): Promise<void>
   /** Events from now on, in order. Returns the way to stop. */
   subscribe(listener: (event: ControlEvent) => void): () => void
   /** Addresses that Sluice itself listens on (`127.0.0.1:8080`): never an instance, or a request would go round. */

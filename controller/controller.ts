@@ -1,4 +1,5 @@
 /** The controller: follows the registry, feeds the core, and answers the API. The one implementation of `Control`. */
+import { printKey } from '../contract/keys.js'
 import type { Registry, Watch } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
@@ -11,6 +12,7 @@ import type {
   ControlEvent,
   Finding,
   GatewayView,
+  InFlight,
   RegistryView,
   StreamView,
   SuspectView,
@@ -49,7 +51,7 @@ export interface ControllerOptions {
 }
 
 const OF_TABLE = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/']
-const PREFIXES = [...OF_TABLE, 'gateways/', 'hosts/']
+const PREFIXES = [...OF_TABLE, 'gateways/', 'presence/', 'hosts/']
 /** Short, while callers of other controllers may wait for what is published. */
 const PUBLISH_MS = 50
 const PUBLISH_ALONE_MS = 1000
@@ -66,9 +68,10 @@ export class Controller implements Control {
   readonly log: Logger
   readonly gatewayId: string
   readonly metrics: Metrics
+  readonly #recordKey: string
   readonly #own: Set<string>
   readonly #core: Core
-  readonly #foreign: OtherGateways
+  readonly #others: OtherGateways
   readonly #gateways: GatewaySet
   readonly #publisher: Publisher
   readonly #agents = new Agents()
@@ -103,11 +106,12 @@ export class Controller implements Control {
     this.registry = registry
     this.log = log
     this.gatewayId = id
+    this.#recordKey = printKey({ kind: 'gateways', id })
     this.#own = own
     this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
-    this.#foreign = new OtherGateways(id)
+    this.#others = new OtherGateways(id)
     const desired = () => this.desired()
-    this.#gateways = new GatewaySet(id, this.#core.gateway(), this.#foreign, desired)
+    this.#gateways = new GatewaySet(id, this.#core.gateway(), this.#others, desired)
     this.#publisher = new Publisher({
       id,
       registry,
@@ -126,14 +130,20 @@ export class Controller implements Control {
     this.#watch = this.registry.watch(PREFIXES, {
       onListing: (listing, restored) => {
         this.#core.state.listing(listing, restored)
-        this.#onGateways(this.#foreign.listing(listing))
+        this.#onGateways(this.#others.listing(listing))
+        if (!listing.entries.some(({ key }) => key === this.#recordKey)) {
+          this.#publisher.rewrite()
+        }
         this.#agents.listing(listing)
         this.#core.changed()
         this.#waiters.look()
       },
       onChanges: (changes, revision) => {
         this.#core.state.changes(changes, revision)
-        this.#onGateways(this.#foreign.changes(changes))
+        this.#onGateways(this.#others.changes(changes))
+        if (changes.some(({ type, key }) => type === 'delete' && key === this.#recordKey)) {
+          this.#publisher.rewrite()
+        }
         this.#agents.changes(changes)
         if (changes.some(({ key }) => OF_TABLE.some((prefix) => key.startsWith(prefix)))) {
           this.#core.changed()
@@ -150,6 +160,11 @@ export class Controller implements Control {
         this.#publisher.wake()
       }
     }, DRAIN_POLL_MS)
+  }
+
+  /** nginx ends with this process: at {@link close} nobody need wait for this gateway any more. */
+  leave(): void {
+    this.#publisher.leave()
   }
 
   /** Ends the push and the writing that are under way. The registry stays open. */
@@ -208,19 +223,41 @@ export class Controller implements Control {
     }
   }
 
-  async whenApplied(revision: number, timeoutMs: number): Promise<string[]> {
+  async whenApplied(
+    revision: number,
+    timeoutMs: number,
+    isPatient = false,
+  ): Promise<GatewayView[]> {
     const { state } = this.#core
-    // What was refused here is applied nowhere that this controller looks after.
-    const refusers = () => (state.isRefused(revision) ? [this.gatewayId] : [])
-    const pending = () => [
-      ...new Set([...refusers(), ...this.#gateways.pending(revision, state.known)]),
-    ]
-    await this.#waiters.until(() => pending().length === 0, timeoutMs)
+    const pending = () => {
+      // What was refused here is applied nowhere that this controller looks after.
+      const refusers = state.isRefused(revision) ? [this.gatewayId] : []
+      return this.#gateways.pending(revision, state.known, refusers)
+    }
+    const isOver = () =>
+      isPatient ? pending().length === 0 : !this.#gateways.isWorthWaiting(pending())
+    await this.#waiters.until(isOver, timeoutMs)
     return pending()
   }
 
   active(upstream: string, ids: string[]): Promise<Array<number | undefined>> {
     return this.#gateways.active(upstream, ids)
+  }
+
+  activeByGateway(upstream: string, ids: string[]): Promise<InFlight[][]> {
+    return this.#gateways.activeByGateway(upstream, ids)
+  }
+
+  async forgetGateway(id: string): Promise<void> {
+    const presence = this.#gateways.presenceOf(id)
+    if (presence === 'unknown') {
+      throw new SluiceError('not_found', `there is no gateway ${id}`)
+    }
+    if (presence === 'present') {
+      const message = `the controller of gateway ${id} is running; stop it first`
+      throw new SluiceError('conflict', message)
+    }
+    await this.registry.commit([{ type: 'delete', key: printKey({ kind: 'gateways', id }) }])
   }
 
   subscribe(listener: (event: ControlEvent) => void): () => void {
@@ -295,8 +332,8 @@ export class Controller implements Control {
     if (ids.length === 0) {
       return
     }
-    for (const { applied } of this.#foreign.all().values()) {
-      this.#core.state.raise(applied)
+    for (const { record } of this.#others.all().values()) {
+      this.#core.state.raise(record.applied)
     }
     const { revision } = this.desired()
     const views = new Map(this.gateways().map((view) => [view.id, view]))

@@ -13,11 +13,16 @@ import { Controller } from './controller.js'
 /** Less than what a supervisor grants. */
 const CLOSE_MS = 4500
 
+/** What the supervisor sends when nginx ends too. */
+const LEAVE = 'leave'
 const DONE = 'the file is written'
 
-/** The first of: SIGTERM, SIGINT, the end of the process that started this one (if it holds a channel), `done`. */
-async function untilTold(log: Logger, done: Promise<string>): Promise<string> {
-  const ways = [
+/**
+ * The first of: SIGTERM, SIGINT, the end of the process that started this one (if it holds a
+ * channel), `done`.
+ */
+async function untilStopped(log: Logger, done: Promise<string>): Promise<string> {
+  const endings = [
     once(process, 'SIGTERM').then(() => 'SIGTERM'),
     once(process, 'SIGINT').then(() => 'SIGINT'),
     ...(process.channel === undefined || process.channel === null
@@ -25,7 +30,7 @@ async function untilTold(log: Logger, done: Promise<string>): Promise<string> {
       : [once(process, 'disconnect').then(() => 'the supervisor is gone')]),
     done,
   ]
-  const reason = await Promise.race(ways)
+  const reason = await Promise.race(endings)
   log.info({ reason }, 'controller stops')
   return reason
 }
@@ -56,10 +61,19 @@ function onetimeDone(controller: Controller): Promise<string> {
   })
 }
 
+/** The supervisor says so before it stops nginx with the controller. */
+function onLeave(leave: () => void): void {
+  process.on('message', (message) => {
+    if (message === LEAVE) {
+      leave()
+    }
+  })
+}
+
 /**
- * Runs a controller until it is told to stop, and resolves when all is closed. Rejects when it cannot start: the
- * registry of the home or the API's port in use, a home that cannot be written; and when it is told to stop before the one
- * file that it was to write is written.
+ * Runs a controller until SIGTERM or SIGINT, and resolves when all is closed. Rejects when it
+ * cannot start: the registry of the home or the API's port in use, a home that cannot be written;
+ * and when it is stopped before the one file that it was to write is written.
  */
 export async function runController(settings: Settings): Promise<void> {
   const isOnetime = settings.mode === 'file' && settings.file.onetime
@@ -71,13 +85,15 @@ export async function runController(settings: Settings): Promise<void> {
     const controller = await Controller.make({ settings, registry, log })
     parts.unshift(() => controller.close())
     const done = isOnetime ? onetimeDone(controller) : new Promise<string>(() => {})
-    controller.start()
+    onLeave(() => controller.leave())
     if (!isOnetime) {
       const api = await startApi(controller, controller.metrics.registry)
       parts.unshift(() => api.close())
       log.info({ url: api.url, gateway: controller.gatewayId }, 'controller runs')
     }
-    const reason = await untilTold(log, done)
+    // Last: whoever cannot run must not take the gateway from the one that does.
+    controller.start()
+    const reason = await untilStopped(log, done)
     if (isOnetime && reason !== DONE) {
       throw new SluiceError('internal', `ended by ${reason} before the file was written`)
     }

@@ -23,6 +23,8 @@ export interface GatewayView {
   /** Milliseconds since it fell behind; 0 when it is level. */
   lagMs: number
   connected: boolean
+  /** Unix milliseconds since which `connected` is as it is, where that is known. */
+  sinceAtMs?: number
   workers: number
   nginx: string
   njs: string
@@ -34,6 +36,13 @@ export interface GatewayView {
   reason?: string
   /** Of the reason, where something is wrong. */
   code?: Code
+}
+
+/** In-flight requests of an instance at one gateway. */
+export interface InFlight {
+  gateway: string
+  /** Exact up to 64, a lower bound above; undefined where the gateway has not said. */
+  active: number | undefined
 }
 
 export interface RegistryView {

@@ -10,7 +10,11 @@ interface DrainView extends ChangeView {
   state: string
   active: number | null
   drained: boolean
+  notDrained?: Array<{ gateway: string; active: number | null; reason?: string }>
 }
+
+/** Accepted, but it is not known to hold at every gateway: it is not safe to stop the instance. */
+const NOT_EVERYWHERE = 3
 
 function instancePath(text: string | undefined, ...verb: string[]): string {
   const match = /^([^/]+)\/([^/]+)$/.exec(text ?? '')
@@ -32,12 +36,26 @@ async function labelledWaitMs(client: ApiClient, target: string): Promise<number
   return Number.isInteger(waitMs) ? waitMs : undefined
 }
 
-function drainText(target: string, { active, drained }: DrainView): string {
+function drainText(target: string, answer: DrainView): string {
+  const { applied, active, drained, notDrained = [] } = answer
   if (drained) {
     return `${target} is drained: no requests are active`
   }
   const count = active === null ? 'an unknown number of' : String(active)
-  return `${target} is draining: ${count} requests are active`
+  const where = notDrained.map(({ gateway, reason }) =>
+    reason === undefined ? gateway : `${gateway} (${reason})`,
+  )
+  const at = where.length === 0 ? '' : ` at ${where.join(', ')}`
+  const late = applied ? '' : `; ${appliedText(answer)}`
+  return `${target} is draining: ${count} requests are active${at}${late}`
+}
+
+/** Who waits wants to go on only when it is safe to stop the instance. */
+function exitCodeOf({ applied, active, drained }: DrainView): number {
+  if (drained) {
+    return 0
+  }
+  return !applied || active === null ? NOT_EVERYWHERE : 1
 }
 
 export const drain: Command = {
@@ -50,7 +68,8 @@ export const drain: Command = {
       type: 'string',
       value: '<time>',
       means:
-        'wait until none is active, at most so long (default: its label sluice.drain, or not at all)',
+        'wait until none is active, at most so long (default: its label sluice.drain, or not at all); ' +
+        'exit code 3 when a gateway did not apply it or did not answer',
     },
     reason: { type: 'string', value: '<text>', means: 'shown beside its state' },
   },
@@ -65,8 +84,7 @@ export const drain: Command = {
     const call = { method: 'POST' as const, path, body, extraMs: waitMs ?? 0 }
     const answer = (await client.call(call)) as DrainView
     print(json ? JSON.stringify(answer) : drainText(target, answer))
-    // Who waits wants to go on only when it is safe to stop the instance.
-    return waitMs === undefined || answer.drained ? 0 : 1
+    return waitMs === undefined ? 0 : exitCodeOf(answer)
   },
 }
 

@@ -1,5 +1,6 @@
 /** `sluice status` and `sluice gateways`. */
-import type { Command } from '../command.js'
+import { UsageError } from '../command.js'
+import type { Command, Invocation } from '../command.js'
 import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'
 import { age, table } from '../output.js'
@@ -12,6 +13,7 @@ interface GatewayView {
   desired: number
   lagMs: number
   connected: boolean
+  sinceAtMs?: number
   workers: number
   nginx: string
   njs: string
@@ -33,8 +35,10 @@ function isLevel({ connected, applied, desired }: GatewayView): boolean {
 }
 
 function stateOf(gateway: GatewayView): string {
-  const state = !gateway.connected
-    ? 'not connected'
+  const { connected, sinceAtMs } = gateway
+  const since = sinceAtMs === undefined ? '' : ` since ${new Date(sinceAtMs).toISOString()}`
+  const state = !connected
+    ? `not connected${since}`
     : isLevel(gateway)
       ? 'level'
       : `behind for ${age(gateway.lagMs)}`
@@ -53,25 +57,42 @@ function conditionLines({ conditions = {} }: GatewayView): string[] {
   return all.length > MOST_LINES ? [...lines, `  and ${all.length - MOST_LINES} more`] : lines
 }
 
+async function listGateways({ connect, print, json }: Invocation): Promise<void> {
+  const answer = await getGateways(connect())
+  if (json) {
+    print(JSON.stringify(answer))
+    return
+  }
+  const heads = ['gateway', 'applied', 'desired', 'workers', 'nginx', 'njs', 'state']
+  const rows = answer.gateways.map((each) => [
+    ...[each.id, each.applied, each.desired, each.workers, each.nginx, each.njs],
+    stateOf(each),
+  ])
+  table(heads, rows, 'no gateway yet; "sluice start" runs one').forEach(print)
+}
+
+async function forgetGateway({ connect, print, json }: Invocation, id: string): Promise<void> {
+  const call = { method: 'DELETE' as const, path: pathOf('gateways', id) }
+  const answer = await connect().call(call)
+  print(json ? JSON.stringify(answer) : `${id} is forgotten: nothing waits for it any more`)
+}
+
 export const gateways: Command = {
   name: 'gateways',
-  usage: '',
-  positionals: [0, 0],
-  summary: 'list gateways and what each has applied',
+  usage: '[forget <id>]',
+  positionals: [0, 2],
+  summary: 'list gateways and what each has applied, or forget one that is gone for good',
   options: {},
   settings: 'client',
-  async run({ connect, print, json }) {
-    const answer = await getGateways(connect())
-    if (json) {
-      print(JSON.stringify(answer))
-      return 0
+  async run(invocation) {
+    const [action, id] = invocation.positionals
+    if (action === undefined) {
+      await listGateways(invocation)
+    } else if (action === 'forget' && id !== undefined) {
+      await forgetGateway(invocation, id)
+    } else {
+      throw new UsageError('gateways takes nothing, or forget <id>')
     }
-    const heads = ['gateway', 'applied', 'desired', 'workers', 'nginx', 'njs', 'state']
-    const rows = answer.gateways.map((each) => [
-      ...[each.id, each.applied, each.desired, each.workers, each.nginx, each.njs],
-      stateOf(each),
-    ])
-    table(heads, rows, 'no gateway yet; "sluice start" runs one').forEach(print)
     return 0
   },
 }

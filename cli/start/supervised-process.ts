@@ -122,6 +122,13 @@ export class SupervisedProcess {
     this.#timer = setTimeout(() => this.start(), delayMs)
   }
 
+  /** A word over the channel; lost where the process has just died, and the next one is told nothing. */
+  send(word: string): void {
+    if (this.#process?.connected === true) {
+      this.#process.send(word, () => undefined)
+    }
+  }
+
   /** Resolves when it has ended: by SIGTERM, or after `graceMs` by SIGKILL. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true

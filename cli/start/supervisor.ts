@@ -228,6 +228,10 @@ async function stopAll({ nginx, children }: Parts, withNginx: boolean): Promise<
   const [controller, ...others] = children
   const stopChildren = async () => {
     await Promise.all(others.map((child) => child.stop(AGENT_GRACE_MS)))
+    if (withNginx) {
+      // Other controllers then wait for this gateway no longer.
+      controller?.send('leave')
+    }
     await controller?.stop(CONTROLLER_GRACE_MS)
   }
   await Promise.all([stopChildren(), withNginx ? nginx?.stop(NGINX_GRACE_MS) : nginx?.leave()])

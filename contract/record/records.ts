@@ -76,7 +76,11 @@ export interface GatewayCondition {
   reason: string
 }
 
-/** `gateways/<id>` (leased): what a gateway has, as its controller last saw. */
+/**
+ * `gateways/<id>`: what a gateway has, as its controller last saw. It is under no lease: it stands
+ * until the gateway leaves by itself, or an operator forgets it. Whether its controller lives is
+ * said by `presence/<id>`, which is under a lease and says since when.
+ */
 export interface GatewayRecord {
   applied: number
   connected: boolean
@@ -93,6 +97,16 @@ export interface GatewayRecord {
   /** Why it is not level, for people, and the code of that. */
   reason?: string
   code?: Code
+  /** Unix milliseconds of the writing. Absent in records of before, which were under a lease. */
+  atMs?: number
+  /** Unix milliseconds since which `connected` is as it is. */
+  sinceAtMs?: number
+}
+
+/** `presence/<id>` (leased): the controller of a gateway lives. */
+export interface PresenceRecord {
+  /** Unix milliseconds since which it does. */
+  sinceAtMs: number
 }
 
 /** `hosts/<id>` (leased): an agent that is alive. */

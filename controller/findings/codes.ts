@@ -13,7 +13,7 @@ export const CURES = {
   upstream_down:
     'start an instance, undrain one, or look at why they are down (sluice upstreams show)',
   gateway_away:
-    'start that gateway, or look into its logs; one that is gone for good ends by itself',
+    'start that gateway, or look into its logs; forget one that is gone for good (sluice gateways forget)',
   gateway_behind: 'look at the reason; when it is gone, the gateway catches up by itself',
   stream_away:
     'look into logs/error.log of nginx: its part for connections does not answer the controller',

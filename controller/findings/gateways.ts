@@ -11,7 +11,7 @@ const LEAST_FREE = 0.1
 export const gatewaysAway: FindingSource = ({ gateways }) => gateways().flatMap(observe)
 
 function observe(gateway: GatewayView): Observation[] {
-  const { id, applied, desired, connected, code, reason } = gateway
+  const { id, applied, desired, connected, sinceAtMs, code, reason } = gateway
   const why = reason === undefined ? '' : ` (${reason})`
   if (code === 'table_full') {
     const message = `the table of gateway ${id} is full${why}; it serves what it had before`
@@ -20,8 +20,9 @@ function observe(gateway: GatewayView): Observation[] {
   if (!connected) {
     const message =
       `gateway ${id} is not connected${why}; ` +
-      'if its nginx runs, it serves what it last had, and no change reaches it'
-    return [{ code: 'gateway_away', subject: id, message, graceMs: AWAY_GRACE_MS }]
+      'if its nginx runs, it serves what it last had, drained instances included, and no change reaches it'
+    const since = sinceAtMs === undefined ? {} : { sinceAtMs }
+    return [{ code: 'gateway_away', subject: id, message, graceMs: AWAY_GRACE_MS, ...since }]
   }
   if (applied < desired) {
     const message =

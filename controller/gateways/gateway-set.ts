@@ -3,11 +3,10 @@ import type { Code } from '../../contract/codes.js'
 import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
 import { sidOfRecord } from '../state/sid.js'
 import type { InstanceConditions } from '../state/conditions.js'
-import type { GatewayView } from '../views.js'
-import type { StreamView } from '../views.js'
+import type { GatewayView, InFlight, StreamView } from '../views.js'
 import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
-import type { OtherGateways } from './other-gateways.js'
+import type { OtherGateway, OtherGateways } from './other-gateways.js'
 import type { LinkView } from '../push/link.js'
 
 /** This controller's own gateway, of either mode. */
@@ -24,7 +23,10 @@ export interface OwnGateway {
 type Count = number | undefined
 
 /** More than a person reads, and little enough to be written again and again. */
-const MOST_CONDITIONS = 1000
+export const MOST_CONDITIONS = 1000
+/** A gateway that is away for longer than this is not waited for: it may be away for days. */
+const LONG_AWAY_MS = 5000
+const AWAY = 'its controller does not report'
 
 function sum(counts: Count[]): Count {
   let total = 0
@@ -44,26 +46,41 @@ function faultOf({ reason, code }: Partial<Pick<LinkView, 'reason' | 'code'>>): 
   return { ...(reason !== undefined && { reason }), ...(code !== undefined && { code }) }
 }
 
+function isLongAway({ connected, sinceAtMs }: GatewayView): boolean {
+  return !connected && sinceAtMs !== undefined && Date.now() - sinceAtMs > LONG_AWAY_MS
+}
+
+/** What another gateway shows. One whose controller is gone shows what it last had. */
+function viewOf(id: string, desired: number, { record, awaySinceAtMs }: OtherGateway): GatewayView {
+  const { applied, connected, workers, nginx, njs, conditions, sinceAtMs } = record
+  const about = { id, applied, desired, lagMs: 0, workers, nginx, njs, conditions }
+  return awaySinceAtMs === undefined
+    ? { ...about, connected, ...(sinceAtMs !== undefined && { sinceAtMs }), ...faultOf(record) }
+    : {
+        ...about,
+        connected: false,
+        sinceAtMs: awaySinceAtMs,
+        ...{ reason: AWAY, code: 'gateway_unavailable' },
+      }
+}
+
 export class GatewaySet {
   readonly #id: string
   readonly #own: OwnGateway
-  readonly #foreign: OtherGateways
+  readonly #others: OtherGateways
   readonly #desired: () => Desired
 
-  constructor(id: string, own: OwnGateway, foreign: OtherGateways, desired: () => Desired) {
+  constructor(id: string, own: OwnGateway, others: OtherGateways, desired: () => Desired) {
     this.#id = id
     this.#own = own
-    this.#foreign = foreign
+    this.#others = others
     this.#desired = desired
   }
 
+  /** Every gateway that is known, the own one first: connected or not, it may serve. */
   views(): GatewayView[] {
     const desired = this.#desired().revision
-    const foreign = [...this.#foreign.all()].map(([id, record]): GatewayView => {
-      const { applied, connected, workers, nginx, njs, conditions } = record
-      const view = { id, applied, desired, lagMs: 0, connected, workers, nginx, njs, conditions }
-      return { ...view, ...faultOf(record) }
-    })
+    const others = [...this.#others.all()].map(([id, other]) => viewOf(id, desired, other))
     const { reason, code, ...view } = this.#own.view()
     const own: GatewayView = {
       id: this.#id,
@@ -75,20 +92,32 @@ export class GatewaySet {
       conditions: this.#conditions(),
       ...faultOf({ reason, code }),
     }
-    return [own, ...foreign]
+    return [own, ...others]
   }
 
-  /** Ids of connected gateways that have not applied `revision`, of which is known what the store has up to `known`. */
-  pending(revision: number, known: number): string[] {
+  /**
+   * Those that have not applied `revision`, and the `refusers`, whatever they applied; the store
+   * is known up to `known`.
+   */
+  pending(revision: number, known: number, refusers: readonly string[] = []): GatewayView[] {
     // A write that concerns no table moves the store's revision, but not the desired one.
     const wanted = known >= revision ? Math.min(revision, this.#desired().revision) : revision
-    return this.views()
-      .filter(({ connected, applied }) => connected && applied < wanted)
-      .map(({ id }) => id)
+    return this.views().filter(({ id, applied }) => applied < wanted || refusers.includes(id))
   }
 
-  /** In flight on all connected gateways, in the order of `ids`. */
+  /** Whether one of these may soon be another: not those that have been away for long. */
+  isWorthWaiting(pending: GatewayView[]): boolean {
+    return pending.some((view) => !isLongAway(view))
+  }
+
+  /** In flight at all gateways together, in the order of `ids`. */
   async active(upstream: string, ids: string[]): Promise<Count[]> {
+    const counts = await this.activeByGateway(upstream, ids)
+    return counts.map((each) => sum(each.map(({ active }) => active)))
+  }
+
+  /** In flight at each gateway, in the order of `ids`. */
+  async activeByGateway(upstream: string, ids: string[]): Promise<InFlight[][]> {
     const instances = this.#desired().upstreams.get(upstream)?.instances
     const sids = ids.map((id) => {
       const record = instances?.get(id)?.record
@@ -97,21 +126,31 @@ export class GatewaySet {
     const known = [...new Set(sids.filter((sid) => sid !== ''))]
     const counts = await this.#own.active(known)
     const bySid = new Map(known.map((sid, i) => [sid, counts[i]]))
-    const others = [...this.#foreign.all().values()].filter((record) => record.connected)
+    const others = [...this.#others.all()]
     return ids.map((id, i) => {
       // Another gateway counts only what drains, and nothing of what it has not applied yet.
       const since = instances?.get(id)?.revision ?? Infinity
-      const theirs = others.map((record) =>
-        record.applied >= since ? record.active[`${upstream}/${id}`] : undefined,
-      )
-      return sum([bySid.get(sids[i] ?? ''), ...theirs])
+      const theirs = others.map(([gateway, { record }]) => ({
+        gateway,
+        active: record.applied >= since ? record.active[`${upstream}/${id}`] : undefined,
+      }))
+      return [{ gateway: this.#id, active: bySid.get(sids[i] ?? '') }, ...theirs]
     })
   }
 
-  /** What others are told of the own gateway. What is draining is only counted while there are others. */
+  /** Whether a gateway is known, and its controller lives. */
+  presenceOf(id: string): 'unknown' | 'present' | 'away' {
+    const other = this.#others.all().get(id)
+    if (other === undefined) {
+      return id === this.#id ? 'present' : 'unknown'
+    }
+    return other.awaySinceAtMs === undefined ? 'present' : 'away'
+  }
+
+  /** What is published of the own gateway. What drains is counted only while others may ask. */
   async record(): Promise<GatewayRecord> {
     const applied = this.#own.applied()
-    const active = this.#foreign.all().size > 0 ? await this.#draining() : {}
+    const active = this.isWatched ? await this.#draining() : {}
     const { reason, code, ...view } = this.#own.view()
     const conditions = this.#conditions()
     return { applied, ...view, active, conditions, ...faultOf({ reason, code }) }
@@ -119,7 +158,7 @@ export class GatewaySet {
 
   /** True while somebody else may wait for the numbers of what is draining here. */
   get isWatched(): boolean {
-    return this.#foreign.all().size > 0
+    return [...this.#others.all().values()].some((each) => each.awaySinceAtMs === undefined)
   }
 
   /** Warming up is left out: it is over soon, and each of its steps would be a write to the registry. */
@@ -147,10 +186,10 @@ export class GatewaySet {
       }
     }
     const counts = await this.#own.active(sids)
-    const told = keys.flatMap((key, i): Array<[string, number]> => {
+    const counted = keys.flatMap((key, i): Array<[string, number]> => {
       const count = counts[i]
       return count === undefined ? [] : [[key, count]]
     })
-    return Object.fromEntries(told)
+    return Object.fromEntries(counted)
   }
 }

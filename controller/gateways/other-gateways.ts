@@ -1,4 +1,7 @@
-/** What other controllers say of their gateways, in `gateways/<id>`. */
+/**
+ * The gateways of other controllers, from `gateways/<id>` (what they have) and `presence/<id>`
+ * (their controller lives). A gateway without presence is still known: it may serve.
+ */
 import { CODES } from '../../contract/codes.js'
 import { parseKey } from '../../contract/keys.js'
 import { isObject } from '../../contract/guard/checked.js'
@@ -14,75 +17,128 @@ function isCondition(value: unknown): value is GatewayCondition {
   return (state === 'up' || state === 'down') && typeof reason === 'string'
 }
 
-/** The record, or undefined when it is none. */
-export function parseGateway(text: string): GatewayRecord | undefined {
-  let value: Partial<Record<keyof GatewayRecord, unknown>> | null
-  try {
-    value = JSON.parse(text) as typeof value
-  } catch {
-    return undefined
-  }
-  if (typeof value !== 'object' || value === null) {
-    return undefined
-  }
-  // Controllers of before say nothing of conditions.
+type RawRecord = Partial<Record<keyof GatewayRecord, unknown>>
+
+function hasFields(value: RawRecord): boolean {
   const { applied, connected, workers, nginx, njs, active, conditions = {} } = value
-  const { reason, code } = value
-  const isActive =
-    typeof active === 'object' && active !== null && Object.values(active).every(isCount)
-  return isCount(applied) &&
+  return (
+    isCount(applied) &&
     typeof connected === 'boolean' &&
     isCount(workers) &&
     typeof nginx === 'string' &&
     typeof njs === 'string' &&
-    isActive &&
+    isObject(active) &&
+    Object.values(active).every(isCount) &&
     isObject(conditions) &&
     Object.values(conditions).every(isCondition)
-    ? ({
-        ...{ applied, connected, workers, nginx, njs, active, conditions },
-        ...(typeof reason === 'string' && { reason }),
-        ...(typeof code === 'string' && code in CODES && { code }),
-      } as GatewayRecord)
-    : undefined
+  )
+}
+
+/** The record, or undefined when it is none. What it may leave out and is not right is left out. */
+export function parseGateway(text: string): GatewayRecord | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!isObject(value) || !hasFields(value)) {
+    return undefined
+  }
+  // Controllers of before say nothing of conditions.
+  const { applied, connected, workers, nginx, njs, active, conditions = {} } = value
+  const { reason, code, atMs, sinceAtMs } = value
+  return {
+    ...{ applied, connected, workers, nginx, njs, active, conditions },
+    ...(typeof reason === 'string' && { reason }),
+    ...(typeof code === 'string' && code in CODES && { code }),
+    ...(isCount(atMs) && { atMs }),
+    ...(isCount(sinceAtMs) && { sinceAtMs }),
+  } as GatewayRecord
+}
+
+export interface OtherGateway {
+  record: GatewayRecord
+  /** Unix milliseconds since which its controller is away; undefined while it lives. */
+  awaySinceAtMs: number | undefined
+}
+
+/** What a key says, of another gateway than the own one. */
+interface Heard {
+  kind: 'gateways' | 'presence'
+  id: string
 }
 
 export class OtherGateways {
   readonly #own: string
   readonly #records = new Map<string, GatewayRecord>()
+  readonly #present = new Set<string>()
+  /** When presence was seen to end. */
+  readonly #leftAtMs = new Map<string, number>()
 
-  /** `own` is the id that is not foreign. */
+  /** `own` is the id that is none of these. */
   constructor(own: string) {
     this.#own = own
   }
 
-  all(): ReadonlyMap<string, GatewayRecord> {
-    return this.#records
+  get size(): number {
+    return this.#records.size
   }
 
-  /** Answers the ids that changed. */
-  listing(listing: Listing): string[] {
-    const before = [...this.#records.keys()]
-    this.#records.clear()
-    const now = listing.entries.flatMap(({ key, value }) => this.#put(key, value))
-    return [...new Set([...before, ...now])]
-  }
-
-  /** Answers the ids that changed. */
-  changes(changes: Change[]): string[] {
-    return changes.flatMap((change) =>
-      change.type === 'put' ? this.#put(change.key, change.value) : this.#delete(change.key),
+  all(): Map<string, OtherGateway> {
+    return new Map(
+      [...this.#records].map(([id, record]) => [
+        id,
+        { record, awaySinceAtMs: this.#awaySinceAtMs(id, record) },
+      ]),
     )
   }
 
-  #idOf(key: string): string | undefined {
-    const parsed = key.startsWith('gateways/') ? parseKey(key) : null
-    return parsed?.kind === 'gateways' && parsed.id !== this.#own ? parsed.id : undefined
+  /** The ids that changed. */
+  listing(listing: Listing): string[] {
+    const before = new Set([...this.#records.keys(), ...this.#present])
+    const wasPresent = new Set(this.#present)
+    this.#records.clear()
+    this.#present.clear()
+    const now = listing.entries.flatMap(({ key, value }) => this.#put(key, value))
+    wasPresent.forEach((id) => this.#noteLeft(id))
+    return [...new Set([...before, ...now])]
+  }
+
+  /** The ids that changed. */
+  changes(changes: Change[]): string[] {
+    const ids = changes.flatMap((change) =>
+      change.type === 'put' ? this.#put(change.key, change.value) : this.#delete(change.key),
+    )
+    return [...new Set(ids)]
+  }
+
+  /** A record of before is under the lease itself. One that this process never saw left at its last writing. */
+  #awaySinceAtMs(id: string, { atMs }: GatewayRecord): number | undefined {
+    return atMs === undefined || this.#present.has(id)
+      ? undefined
+      : (this.#leftAtMs.get(id) ?? atMs)
+  }
+
+  #heard(key: string): Heard | undefined {
+    const parsed = /^(gateways|presence)\//.test(key) ? parseKey(key) : null
+    const isOther = parsed?.kind === 'gateways' || parsed?.kind === 'presence'
+    return isOther && parsed.id !== this.#own ? parsed : undefined
   }
 
   #put(key: string, value: string): string[] {
-    const id = this.#idOf(key)
-    const record = id === undefined ? undefined : parseGateway(value)
-    if (id === undefined || record === undefined) {
+    const heard = this.#heard(key)
+    if (heard === undefined) {
+      return []
+    }
+    const { kind, id } = heard
+    if (kind === 'presence') {
+      this.#present.add(id)
+      this.#leftAtMs.delete(id)
+      return [id]
+    }
+    const record = parseGateway(value)
+    if (record === undefined) {
       return []
     }
     this.#records.set(id, record)
@@ -90,7 +146,23 @@ export class OtherGateways {
   }
 
   #delete(key: string): string[] {
-    const id = this.#idOf(key)
-    return id !== undefined && this.#records.delete(id) ? [id] : []
+    const heard = this.#heard(key)
+    if (heard === undefined) {
+      return []
+    }
+    const { kind, id } = heard
+    if (kind === 'presence') {
+      this.#present.delete(id)
+      this.#noteLeft(id)
+    } else {
+      this.#records.delete(id)
+    }
+    return [id]
+  }
+
+  #noteLeft(id: string): void {
+    if (!this.#present.has(id)) {
+      this.#leftAtMs.set(id, this.#leftAtMs.get(id) ?? Date.now())
+    }
   }
 }

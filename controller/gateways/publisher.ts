@@ -1,7 +1,10 @@
-/** Writes what this controller's gateway has to `gateways/<id>`, under a lease. */
-import type { GatewayRecord } from '../../contract/record/records.js'
+/**
+ * Writes what this controller's gateway has to `gateways/<id>`, and `presence/<id>` under a lease.
+ * The record outlives the lease: a gateway whose controller is gone may still serve.
+ */
+import type { GatewayRecord, PresenceRecord } from '../../contract/record/records.js'
 import { printKey } from '../../contract/keys.js'
-import type { Lease, Registry } from '../../registry/registry.js'
+import type { Lease, Registry, RegistryOperation } from '../../registry/registry.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Loop } from '../../runtime/loop.js'
@@ -11,8 +14,8 @@ export interface PublishOptions {
   id: string
   registry: Registry
   log: Logger
-  /** What is published, as of now; undefined: nothing yet. */
-  read(): Promise<GatewayRecord | undefined>
+  /** What is published, as of now. */
+  read(): Promise<GatewayRecord>
   /** Changes within this time are one write: short while others wait for it. */
   debounceMs(): number
 }
@@ -23,16 +26,23 @@ const RETRY = { firstMs: 500, mostMs: 10_000 }
 export class Publisher {
   readonly #options: PublishOptions
   readonly #loop: Loop
+  readonly #recordKey: string
+  readonly #presenceKey: string
+  readonly #sinceAtMs = Date.now()
   #lease: Lease | undefined
   #written: string | undefined
+  #isLeaving = false
+  /** The failure that lasts was logged. */
+  #reported = false
 
   constructor(options: PublishOptions) {
     this.#options = options
+    this.#recordKey = printKey({ kind: 'gateways', id: options.id })
+    this.#presenceKey = printKey({ kind: 'presence', id: options.id })
     this.#loop = new Loop({
       round: (loop) => this.#round(loop),
       // The registry is away; what others know of this gateway grows old, and its lease may end.
-      onError: (error) =>
-        options.log.debug({ error: messageOf(error) }, 'gateway record not written'),
+      onError: (error) => this.#failed(error),
       retry: RETRY,
     })
   }
@@ -46,34 +56,65 @@ export class Publisher {
     this.#loop.bell.ring()
   }
 
-  /** Ends the lease, so that nobody waits for a gateway without a controller. */
+  /** Somebody deleted the record, though this gateway is here: it is written again. */
+  rewrite(): void {
+    this.#written = undefined
+    this.wake()
+  }
+
+  /** nginx ends with this process: with the lease goes the record. */
+  leave(): void {
+    this.#isLeaving = true
+  }
+
+  /**
+   * Ends the lease. Without {@link leave} the record stays, for nginx serves on, and nobody may
+   * take a change for applied there.
+   */
   async close(): Promise<void> {
     await this.#loop.close()
     try {
+      if (this.#isLeaving) {
+        await this.#options.registry.commit([{ type: 'delete', key: this.#recordKey }])
+      }
       await this.#lease?.revoke()
     } catch (error) {
-      // It runs out by itself.
-      this.#options.log.debug({ error: messageOf(error) }, 'lease not revoked')
+      // The lease runs out by itself; a record that stays can be forgotten.
+      this.#options.log.warn({ error: messageOf(error) }, 'gateway did not take its leave')
     }
   }
 
   async #round({ bell, signal }: Loop): Promise<void> {
     await this.#write()
+    this.#reported = false
     await bell.wait(60_000)
     await pause(this.#options.debounceMs(), signal)
   }
 
+  #failed(error: unknown): void {
+    const { log } = this.#options
+    const write = this.#reported ? log.debug.bind(log) : log.warn.bind(log)
+    this.#reported = true
+    write({ error: messageOf(error) }, 'gateway record not written; others see an old one')
+  }
+
   async #write(): Promise<void> {
     const record = await this.#options.read()
-    const value = JSON.stringify(record)
-    if (record === undefined || (value === this.#written && this.#lease !== undefined)) {
+    const text = JSON.stringify(record)
+    if (text === this.#written && this.#lease !== undefined) {
       return
     }
     const lease = this.#lease ?? (await this.#grant())
-    const key = printKey({ kind: 'gateways', id: this.#options.id })
+    const value = JSON.stringify({ ...record, atMs: Date.now() })
+    const presence: PresenceRecord = { sinceAtMs: this.#sinceAtMs }
+    const operations: RegistryOperation[] = [{ type: 'put', key: this.#recordKey, value }]
+    if (this.#written === undefined) {
+      const present = JSON.stringify(presence)
+      operations.push({ type: 'put', key: this.#presenceKey, value: present, lease: lease.id })
+    }
     try {
-      await this.#options.registry.commit([{ type: 'put', key, value, lease: lease.id }])
-      this.#written = value
+      await this.#options.registry.commit(operations)
+      this.#written = text
     } catch (error) {
       // Not known to have happened; and the lease may be what is missing.
       this.#written = undefined
@@ -89,7 +130,7 @@ export class Publisher {
     void lease.lost.then(() => {
       if (this.#lease === lease) {
         this.#lease = undefined
-        this.wake()
+        this.rewrite()
       }
     })
     return lease

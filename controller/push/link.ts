@@ -28,6 +28,8 @@ export interface LinkOptions {
 
 export interface LinkView {
   connected: boolean
+  /** Unix milliseconds since which `connected` is as it is. */
+  sinceAtMs?: number
   workers: number
   nginx: string
   njs: string
@@ -52,6 +54,8 @@ export class Link {
   readonly #options: LinkOptions
   #state: GatewayState | undefined
   #isReached = false
+  #wasConnected = false
+  #sinceAtMs = Date.now()
   #master: number | undefined
   #shown = ''
 
@@ -119,18 +123,22 @@ export class Link {
   view(): LinkView {
     const state = this.#state
     const isHung = this.#watchdog.isHung
-    const connected = this.#isReached && !isHung && !this.pusher.isFenced
     const fault = isHung
       ? HUNG
       : (this.pusher.fault ?? (state === undefined ? UNREACHED : undefined))
     return {
-      connected,
+      connected: this.#isConnected,
+      sinceAtMs: this.#sinceAtMs,
       workers: state?.workers.length ?? 0,
       nginx: state?.nginx ?? '',
       njs: state?.njs ?? '',
       reason: fault?.reason,
       code: fault?.code,
     }
+  }
+
+  get #isConnected(): boolean {
+    return this.#isReached && !this.isHung && !this.pusher.isFenced
   }
 
   start(): void {
@@ -178,6 +186,10 @@ export class Link {
   }
 
   #changed(): void {
+    if (this.#isConnected !== this.#wasConnected) {
+      this.#wasConnected = this.#isConnected
+      this.#sinceAtMs = Date.now()
+    }
     const shown = JSON.stringify([this.view(), this.pusher.applied])
     if (shown !== this.#shown) {
       this.#shown = shown

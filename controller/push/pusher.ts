@@ -57,6 +57,8 @@ export class Pusher {
   #shown = 0
   /** Whether the mirror is known to be true. */
   #isSure = false
+  /** The gateway was seen without what it had acknowledged: nginx was started anew. */
+  #isLost = false
   #seenAtMs = 0
   #behindSinceMs: number | undefined
   #status: Status = 'failing'
@@ -72,9 +74,9 @@ export class Pusher {
     })
   }
 
-  /** Revision of the registry that the gateway acknowledged; 0 before the first time. */
+  /** Revision of the registry that the gateway has; 0 before the first time, and after it lost it. */
   get applied(): number {
-    return this.#applied
+    return this.#isLost ? 0 : this.#applied
   }
 
   /** Why it is not level; undefined when it is, or when nothing went wrong yet. */
@@ -169,6 +171,9 @@ export class Pusher {
     const isOurs = this.#epoch !== 0 && state.epoch === this.#epoch
     // A registry that was replaced may count from the start again; a gateway only goes back with a new owner.
     const goesBack = source.revision() < Math.max(this.#applied, state.revision)
+    if (!isOurs || !state.whole) {
+      this.#isLost = true
+    }
     if (!isOurs || goesBack) {
       await this.#resync(await this.#claim(state))
     } else if (!this.#isSure || !state.whole || state.revision !== this.#shown) {
@@ -282,6 +287,7 @@ export class Pusher {
 
   #level(revision: number, sinceMs = this.#takeSince()): void {
     this.#applied = revision
+    this.#isLost = false
     this.#say('level')
     this.#options.onApplied(revision, performance.now() - sinceMs)
   }

@@ -39,7 +39,7 @@ export type Admitted =
   | { kind: 'certificates'; id: string; record: Certificate }
 
 /** Keys of the kinds that make the table. */
-export type TableKey = Exclude<RecordKey, { kind: 'hosts' } | { kind: 'gateways' }>
+export type TableKey = Exclude<RecordKey, { kind: 'hosts' | 'gateways' | 'presence' }>
 
 export interface ReadRecord {
   admitted: Admitted
@@ -54,12 +54,17 @@ export function isOfTable(key: string): boolean {
   return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
 }
 
+/** Records in which processes say how they are. */
+function isOfProcesses(
+  key: RecordKey,
+): key is Extract<RecordKey, { kind: 'hosts' | 'gateways' | 'presence' }> {
+  return key.kind === 'hosts' || key.kind === 'gateways' || key.kind === 'presence'
+}
+
 /** Undefined for the kinds that make no table, and for what is no key of ours. */
 export function tableKey(key: string): TableKey | undefined {
   const parsed = parseKey(key)
-  return parsed === null || parsed.kind === 'hosts' || parsed.kind === 'gateways'
-    ? undefined
-    : parsed
+  return parsed === null || isOfProcesses(parsed) ? undefined : parsed
 }
 
 function admit<T>(checked: Checked<T>, make: (record: T) => Admitted): Checked<Admitted> {

@@ -123,8 +123,7 @@ export async function startControl(
   const foundNow: Finding[] = []
   const inFlight = new Map<string, number | undefined>()
   const conditions = new Map<string, InstanceConditions>()
-  const behind = (revision: number) =>
-    gatewayViews.filter(({ connected, applied }) => connected && applied < revision)
+  const behind = (revision: number) => gatewayViews.filter(({ applied }) => applied < revision)
   return {
     settings,
     registry,
@@ -158,10 +157,16 @@ export async function startControl(
         const wait = { deadlineMs: timeoutMs, intervalMs: 5 }
         await until(() => behind(revision).length === 0, wait).catch(() => undefined)
       }
-      return behind(revision).map(({ id }) => id)
+      return behind(revision)
     },
     active: async (upstream, ids) =>
       ids.map((id) => (inFlight.has(`${upstream}/${id}`) ? inFlight.get(`${upstream}/${id}`) : 0)),
+    activeByGateway: async (upstream, ids) =>
+      ids.map((id) => {
+        const key = `${upstream}/${id}`
+        return [{ gateway: 'here', active: inFlight.has(key) ? inFlight.get(key) : 0 }]
+      }),
+    forgetGateway: () => Promise.resolve(),
     subscribe: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)

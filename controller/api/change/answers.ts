@@ -1,7 +1,8 @@
-/** How a committed change is answered: once every connected gateway has it, or what is still pending. */
+/** How a committed change is answered: once every known gateway has it, or what is still pending. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
-import type { Control } from '../../control.js'
+import type { Code } from '../../../contract/codes.js'
+import type { GatewayView } from '../../views.js'
 import type { Call } from './call.js'
 import { KNOWN_LIMIT_MS } from './committer.js'
 import type { Who } from './committer.js'
@@ -37,31 +38,44 @@ export function ifMatchOf(request: FastifyRequest): number | undefined {
   return Number(match[1])
 }
 
-/** The connected gateways that have not applied `revision` when `limitMs` is over or `signal` aborts. */
+/** A gateway that has not applied a change, and why, where that is known. */
+export interface Pending {
+  id: string
+  code?: Code
+  reason?: string
+}
+
+/**
+ * The gateways that have not applied `revision` when `limitMs` is over or `signal` aborts. Those
+ * that have been away for long are waited for only where the caller gave a time of its own.
+ */
 export async function pendingAfter(
   { control, committer }: ApiContext,
   revision: number,
   limitMs: number,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<Pending[]> {
+  const isPatient = limitMs > APPLIED_LIMIT_MS
   const endsAtMs = Date.now() + limitMs
   if (!(await committer.known(revision, limitMs === 0 ? BRIEF_LIMIT_MS : KNOWN_LIMIT_MS))) {
     // It is written, but the controller does not hear from the registry, so it cannot have told any gateway.
-    return [control.gatewayId]
+    return [{ id: control.gatewayId }]
   }
   for (;;) {
     const leftMs = Math.max(0, endsAtMs - Date.now())
-    const pending = await control.whenApplied(revision, Math.min(leftMs, SLICE_MS))
-    if (pending.length === 0 || leftMs <= SLICE_MS || signal.aborted) {
-      return pending
+    const sliceMs = Math.min(leftMs, SLICE_MS)
+    const startedAtMs = Date.now()
+    const pending = await control.whenApplied(revision, sliceMs, isPatient)
+    const endedEarly = Date.now() - startedAtMs < sliceMs / 2
+    if (pending.length === 0 || leftMs <= SLICE_MS || endedEarly || signal.aborted) {
+      return pending.map(whyPending)
     }
   }
 }
 
 export interface ChangeAnswer {
-  control: Control
   revision: number
-  pending: string[]
+  pending: Pending[]
   created?: boolean
   shown: Record<string, unknown>
 }
@@ -69,7 +83,7 @@ export interface ChangeAnswer {
 /** 201 for what is new, 200 for the rest, 202 when gateways are pending. */
 export function sendAnswer(
   reply: FastifyReply,
-  { control, revision, pending, created, shown }: ChangeAnswer,
+  { revision, pending, created, shown }: ChangeAnswer,
 ): FastifyReply {
   const applied = pending.length === 0
   const status = applied ? (created === true ? 201 : 200) : 202
@@ -80,19 +94,30 @@ export function sendAnswer(
       ...shown,
       applied,
       revision,
-      ...(!applied && { pending, ...reasonsOf(control, pending) }),
+      ...(!applied && { pending: pending.map(({ id }) => id), ...reasonsOf(pending) }),
     })
 }
 
+/** What keeps a gateway from having a change; nothing where it is only late. */
+function whyPending({ id, connected, sinceAtMs, code, reason }: GatewayView): Pending {
+  if (connected) {
+    return { id, ...(code !== undefined && reason !== undefined && { code, reason }) }
+  }
+  return { id, code: code ?? 'gateway_unavailable', reason: awayText(sinceAtMs, reason) }
+}
+
+/** `not connected since 2026-01-31T12:00:00.000Z: its controller does not report` */
+export function awayText(sinceAtMs: number | undefined, reason: string | undefined): string {
+  const since = sinceAtMs === undefined ? '' : ` since ${new Date(sinceAtMs).toISOString()}`
+  return `not connected${since}${reason === undefined ? '' : `: ${reason}`}`
+}
+
 /** `{reasons: {<gateway>: {code, message}}}` of those that say what is wrong; nothing when none does. */
-function reasonsOf(control: Control, pending: string[]): object {
-  const told = control
-    .gateways()
-    .filter(({ id }) => pending.includes(id))
-    .flatMap(({ id, code, reason: message }) =>
-      code === undefined ? [] : [[id, { code, message }] as const],
-    )
-  return told.length === 0 ? {} : { reasons: Object.fromEntries(told) }
+function reasonsOf(pending: Pending[]): object {
+  const reasons = pending.flatMap(({ id, code, reason: message }) =>
+    code === undefined ? [] : [[id, { code, message }] as const],
+  )
+  return reasons.length === 0 ? {} : { reasons: Object.fromEntries(reasons) }
 }
 
 /** Commits one call and answers it. */
@@ -110,7 +135,6 @@ export async function answerCall(
   const [outcome] = outcomes
   const pending = await pendingAfter(context, revision, limitOf(request), context.closing.signal)
   return sendAnswer(reply, {
-    control: context.control,
     revision,
     pending,
     ...(outcome ?? { shown: {} }),

@@ -45,7 +45,6 @@ export function registerBatch(app: FastifyInstance, context: ApiContext): void {
     const limitMs = limitOf(request)
     const pending = await pendingAfter(context, revision, limitMs, context.closing.signal)
     return sendAnswer(reply, {
-      control: context.control,
       revision,
       pending,
       shown: { changes: differences.length },

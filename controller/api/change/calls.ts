@@ -11,7 +11,7 @@ import {
 } from './answers.js'
 import type { Call } from './call.js'
 import type { ApiContext } from '../context.js'
-import { activeOf, drainBody, whenIdle } from './drain.js'
+import { drainBody, inFlightOf, whenIdle } from './drain.js'
 import { idTarget, instanceTarget, upstreamTarget } from './targets.js'
 import type { CallTarget } from './targets.js'
 import { CertificateBody, CertificateChanged } from '../schemas/certificate.js'
@@ -147,7 +147,8 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
     operationId: 'drainInstance',
     summary: 'No new request from now on; what is in flight finishes',
     description:
-      'With waitMs it answers when nothing is in flight on any connected gateway, or when the time is over.',
+      'With waitMs it answers when nothing is in flight at any known gateway, or when the time is over. ' +
+      '`drained` is true only when every one of them has applied it and has told 0.',
     body: shapes.DrainBody,
     response: changeResponses(shapes.Drained),
   }
@@ -207,9 +208,10 @@ async function drain(
   const pending = await pendingAfter(context, revision, limitMs, signal)
   // Where a gateway may still send requests, nothing in flight just now means nothing.
   const applied = pending.length === 0
-  const active = applied
+  const { active, notDrained } = applied
     ? await whenIdle(control, target, untilMs, signal)
-    : await activeOf(control, target)
-  const shown = { ...outcomes[0]?.shown, active, drained: applied && active === 0 }
-  return sendAnswer(reply, { control, revision, pending, shown })
+    : await inFlightOf(control, target)
+  const drained = applied && active === 0
+  const more = { active, drained, ...(notDrained.length > 0 && { notDrained }) }
+  return sendAnswer(reply, { revision, pending, shown: { ...outcomes[0]?.shown, ...more } })
 }

@@ -173,6 +173,7 @@ function namesOf(key: RecordKey): Pick<Difference, 'kind' | 'upstream' | 'id'> {
     case 'routes':
     case 'hosts':
     case 'gateways':
+    case 'presence':
       return { kind: 'route', id: key.id }
   }
 }

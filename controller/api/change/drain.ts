@@ -5,6 +5,8 @@ import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import { pause, withTimeLimit } from '../../../runtime/retry.js'
 import type { Control } from '../../control.js'
+import type { InFlight } from '../../views.js'
+import { awayText } from './answers.js'
 import { instanceState } from '../../state/desired.js'
 import { requireValid, fieldsOf, refuseBody } from './bodies.js'
 import { withGiven } from '../http/given.js'
@@ -75,12 +77,51 @@ export function drainBody(body: unknown): { waitMs: number; reason?: string } {
   return { waitMs: waitMs ?? 0, ...(text !== undefined && { reason: text }) }
 }
 
-/** Requests in flight, or null when a connected gateway cannot tell. */
-export async function activeOf(control: Control, target: InstanceTarget): Promise<number | null> {
-  return (await activeOfAll(control, target.upstream, [target.id]))[0] ?? null
+/** What is in flight to an instance. */
+export interface InFlightView {
+  /** At all gateways together; null when one of them has not said. */
+  active: number | null
+  /** The gateways at which it is not known to be 0. */
+  notDrained: NotDrained[]
 }
 
-/** As {@link activeOf}, for each of `ids`, in their order. */
+export interface NotDrained {
+  gateway: string
+  /** Null when the gateway has not said. */
+  active: number | null
+  /** Why it has not, where that is known. */
+  reason?: string
+}
+
+/** Asks every known gateway. Never rejects: not to know is an answer. */
+export async function inFlightOf(control: Control, target: InstanceTarget): Promise<InFlightView> {
+  const views = new Map(control.gateways().map((view) => [view.id, view]))
+  const counts = await countsOf(control, target)
+  const notDrained = counts
+    .filter(({ active }) => active !== 0)
+    .map(({ gateway, active = null }): NotDrained => {
+      const { connected = true, sinceAtMs, reason } = views.get(gateway) ?? {}
+      const isAway = active === null && !connected
+      return { gateway, active, ...(isAway && { reason: awayText(sinceAtMs, reason) }) }
+    })
+  const known = counts.map(({ active }) => active)
+  const isKnown = known.length > 0 && known.every((count) => count !== undefined)
+  const active = isKnown ? known.reduce((sum, count = 0) => sum + count, 0) : null
+  return { active, notDrained }
+}
+
+async function countsOf(control: Control, { upstream, id }: InstanceTarget): Promise<InFlight[]> {
+  const late = () => new Error('no answer in time')
+  try {
+    const asked = control.activeByGateway(upstream, [id])
+    return (await withTimeLimit(ASK_LIMIT_MS, asked, late))[0] ?? []
+  } catch {
+    // The own gateway does not answer; a drain then ends by its time.
+    return [{ gateway: control.gatewayId, active: undefined }]
+  }
+}
+
+/** Requests in flight of each of `ids`, in their order; null where a gateway has not said. */
 export async function activeOfAll(
   control: Control,
   upstream: string,
@@ -105,17 +146,17 @@ export async function whenIdle(
   target: InstanceTarget,
   untilMs: number,
   signal: AbortSignal,
-): Promise<number | null> {
-  let active = await activeOf(control, target)
-  for (let waitMs = FIRST_ASK_MS; active !== 0; waitMs = Math.min(waitMs * 1.5, LAST_ASK_MS)) {
+): Promise<InFlightView> {
+  let now = await inFlightOf(control, target)
+  for (let waitMs = FIRST_ASK_MS; now.active !== 0; waitMs = Math.min(waitMs * 1.5, LAST_ASK_MS)) {
     const leftMs = untilMs - Date.now()
     if (leftMs <= 0 || signal.aborted) {
       break
     }
     await pause(Math.min(waitMs, leftMs), signal)
-    active = await activeOf(control, target)
+    now = await inFlightOf(control, target)
   }
-  return active
+  return now
 }
 
 function stateAfter(

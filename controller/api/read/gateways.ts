@@ -23,7 +23,27 @@ export function registerGateways(app: FastifyInstance, { control }: ApiContext):
     const { revision } = control.desired()
     return { revision, gateways: control.gateways().map(showWhole) }
   })
+  registerForget(app, control)
   registerSuspects(app, control)
+}
+
+function registerForget(app: FastifyInstance, control: Control): void {
+  const schema = {
+    ...about,
+    operationId: 'forgetGateway',
+    summary: 'Wait no longer for a gateway that is gone for good',
+    description:
+      'Until then nothing is applied or drained everywhere while it is away: it may serve. ' +
+      'One whose controller runs is not forgotten; one that comes back is known again.',
+    response: readResponses(shapes.Forgotten, 'It is forgotten'),
+  }
+  app.delete('/v1/gateways/:id', { schema }, async (request) => {
+    const id = checkName((request.params as { id: string }).id, 'gateway')
+    await control.forgetGateway(id)
+    const facts = { audit: true, who: request.caller, requestId: request.id, gateway: id }
+    control.log.info(facts, 'gateway forgotten')
+    return { forgotten: id }
+  })
 }
 
 function registerSuspects(app: FastifyInstance, control: Control): void {
@@ -71,10 +91,11 @@ function showWhole(gateway: GatewayView): object {
 
 export function showGateway(gateway: GatewayView): object {
   const { id, applied, desired, lagMs, connected, workers, nginx, njs } = gateway
-  const { stream, reason, code } = gateway
+  const { sinceAtMs, stream, reason, code } = gateway
   const shown = { id, applied, desired, lagMs, connected, workers, nginx, njs }
   return {
     ...shown,
+    ...(sinceAtMs !== undefined && { sinceAtMs }),
     ...(stream !== undefined && { stream }),
     ...(reason !== undefined && { reason }),
     ...(code !== undefined && { code }),

@@ -134,7 +134,10 @@ export const DrainBody = Type.Object(
 )
 export const UndrainBody = Type.Object({}, closed)
 
-/** Of every change. `pending` names the gateways that had not applied it when this was answered, `reasons` why, where that is known. */
+/**
+ * Of every change. `pending` names the gateways that had not applied it when this was answered,
+ * `reasons` why, where that is known.
+ */
 export const changed = {
   applied: Type.Boolean(),
   revision: Revision,
@@ -192,7 +195,16 @@ export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, cl
 export const Deleted = Type.Object(changed, closed)
 
 export const Drained = Type.Object(
-  { state: State, active, drained: Type.Boolean(), ...changed },
+  {
+    ...{ state: State, active, drained: Type.Boolean() },
+    notDrained: maybe(
+      Type.Array(
+        Type.Object({ gateway: Type.String(), active, reason: maybe(Type.String()) }, closed),
+        { description: 'The gateways at which requests are in flight, or that have not said' },
+      ),
+    ),
+    ...changed,
+  },
   closed,
 )
 export const Undrained = Type.Object({ state: State, ...changed }, closed)

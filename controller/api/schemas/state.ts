@@ -22,6 +22,9 @@ const gatewayFields = {
   desired: Revision,
   lagMs: Type.Number({ minimum: 0 }),
   connected: Type.Boolean(),
+  sinceAtMs: maybe(
+    Type.Integer({ description: 'Unix milliseconds since which `connected` is as it is' }),
+  ),
   workers: Count,
   nginx: Type.String(),
   njs: Type.String(),
@@ -56,6 +59,8 @@ export const GatewaysAnswer = Type.Object(
   },
   closed,
 )
+
+export const Forgotten = Type.Object({ forgotten: Type.String() }, closed)
 
 const Suspect = Type.Object(
   {

@@ -394,7 +394,10 @@ t.test('drain', async (t) => {
   await call('PUT', A, at(9001))
   control.inFlight.set('web/a', 3)
   const drained = await call('POST', `${A}/drain`, { reason: 'deploy' })
-  t.same(drained.body, { state: 'draining', active: 3, drained: false, applied: true, revision: 2 })
+  t.same(drained.body, {
+    ...{ state: 'draining', active: 3, drained: false, applied: true, revision: 2 },
+    notDrained: [{ gateway: 'here', active: 3 }],
+  })
   t.same((await call('POST', `${A}/drain`, {})).body.revision, 2, 'once is enough')
   t.match((await call('GET', A)).body, { state: 'draining', reason: 'deploy', active: 3 })
   t.match((await call('PUT', A, at(9001, { weight: 2 }))).body, { state: 'draining' })
@@ -478,8 +481,12 @@ t.test('a change waits for the gateways', async (t) => {
   t.match(await waiting, { status: 200, body: { applied: true, revision: 2, pending: undefined } })
   const drained = await call('POST', `${A}/drain?wait=none`)
   t.match(drained, { status: 202, body: { drained: false, pending: ['g1'] } })
-  gateway.connected = false
-  t.match(await call('PUT', A, at(9003)), { status: 200 }, 'one that is away holds nobody up')
+  Object.assign(gateway, { connected: false, code: undefined, reason: 'refused', sinceAtMs: 0 })
+  const message = 'not connected since 1970-01-01T00:00:00.000Z: refused'
+  t.match(await call('PUT', `${A}?wait=none`, at(9003)), {
+    status: 202,
+    body: { pending: ['g1'], reasons: { g1: { code: 'gateway_unavailable', message } } },
+  })
   t.match((await call('GET', '/v1/gateways')).body, { revision: 4, gateways: [gateway] })
   control.deaf(true)
   const unheard = await call('PUT', `${A}?wait=none`, at(9004))
@@ -1066,6 +1073,7 @@ t.test('every documented path is real, and every real one documented', async (t)
     '/v1/certificates/{id}': ['get', 'put', 'delete'],
     '/v1/batch': ['post'],
     '/v1/gateways': ['get'],
+    '/v1/gateways/{id}': ['delete'],
     '/v1/suspects': ['get'],
     '/v1/suspects/confirm': ['post'],
     '/v1/explain': ['get'],

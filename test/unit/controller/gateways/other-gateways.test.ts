@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseGateway } from '../../../../controller/gateways/other-gateways.js'
+import { OtherGateways, parseGateway } from '../../../../controller/gateways/other-gateways.js'
 
 const record = {
   applied: 3,
@@ -29,4 +29,46 @@ t.test('records of other gateways', async (t) => {
     t.equal(parseGateway(JSON.stringify({ ...record, conditions: each })), undefined),
   )
   ;['', '7', 'null', '{}', '[]'].forEach((text) => t.equal(parseGateway(text), undefined))
+})
+
+t.test(
+  'a gateway is known while its record stands, and away while it has no presence',
+  async (t) => {
+    const others = new OtherGateways('own')
+    const value = JSON.stringify({ ...record, atMs: 5, sinceAtMs: 3 })
+    const put = (key: string) => ({ type: 'put' as const, key, value, revision: 1 })
+    const gone = (key: string) => ({
+      ...{ type: 'delete' as const, key, revision: 2, expired: undefined },
+    })
+    others.listing({ revision: 1, entries: [put('gateways/own'), put('presence/own')] })
+    t.equal(others.size, 0)
+    t.same(others.changes([put('gateways/g'), put('presence/g')]), ['g'])
+    t.equal(others.all().get('g')?.awaySinceAtMs, undefined)
+    t.same(others.changes([gone('presence/g')]), ['g'])
+    const since = others.all().get('g')?.awaySinceAtMs ?? 0
+    t.ok(since > 5, 'when it was seen to go')
+    others.changes([put('gateways/g')])
+    t.equal(others.all().get('g')?.awaySinceAtMs, since, 'a late write says nothing')
+    others.changes([put('presence/g')])
+    t.equal(others.all().get('g')?.awaySinceAtMs, undefined)
+    others.listing({ revision: 3, entries: [put('gateways/g')] })
+    t.ok((others.all().get('g')?.awaySinceAtMs ?? 0) >= since, 'gone between two listings')
+    t.same(others.changes([gone('gateways/g')]), ['g'])
+    t.equal(others.size, 0)
+  },
+)
+
+t.test('who was away before one looked is away since its last writing', async (t) => {
+  const others = new OtherGateways('own')
+  const value = JSON.stringify({ ...record, atMs: 5 })
+  const old = JSON.stringify(record)
+  others.listing({
+    revision: 1,
+    entries: [
+      { key: 'gateways/g', value, revision: 1 },
+      { key: 'gateways/before', value: old, revision: 1 },
+    ],
+  })
+  t.equal(others.all().get('g')?.awaySinceAtMs, 5)
+  t.equal(others.all().get('before')?.awaySinceAtMs, undefined, 'its record is under its lease')
 })
