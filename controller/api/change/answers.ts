@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Code } from '../../../contract/codes.js'
 import type { GatewayView } from '../../views.js'
+import { awayText } from './away-text.js'
 import type { Call } from './call.js'
 import { KNOWN_LIMIT_MS } from './committer.js'
 import type { Who } from './committer.js'
@@ -104,12 +105,6 @@ function whyPending({ id, connected, sinceAtMs, code, reason }: GatewayView): Pe
     return { id, ...(code !== undefined && reason !== undefined && { code, reason }) }
   }
   return { id, code: code ?? 'gateway_unavailable', reason: awayText(sinceAtMs, reason) }
-}
-
-/** `not connected since 2026-01-31T12:00:00.000Z: its controller does not report` */
-export function awayText(sinceAtMs: number | undefined, reason: string | undefined): string {
-  const since = sinceAtMs === undefined ? '' : ` since ${new Date(sinceAtMs).toISOString()}`
-  return `not connected${since}${reason === undefined ? '' : `: ${reason}`}`
 }
 
 /** `{reasons: {<gateway>: {code, message}}}` of those that say what is wrong; nothing when none does. */
