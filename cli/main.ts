@@ -2,6 +2,7 @@
  * `sluice`: the exit code is 0 when it worked, 1 when it failed, 2 when the command line or a
  * setting is wrong.
  */
+import './quiet-signals.js'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -146,7 +147,8 @@ function explainFailure(error: unknown): number {
 
 /** A reader such as `head` may leave early; that is no failure. */
 process.stdout.on('error', (error) => {
-  if (systemCode(error) !== 'EPIPE') {
+  // A terminal that was closed answers EIO.
+  if (!['EPIPE', 'EIO'].includes(systemCode(error) ?? '')) {
     throw error
   }
 })

@@ -1,8 +1,8 @@
-/** The folders of a home, and what is decided once for it: gateway id and pool port. */
-import { randomBytes, randomInt } from 'node:crypto'
+/** The folders of a home, and the port of the pool, which is decided once for it. */
+import { randomInt } from 'node:crypto'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { isName, isWhole } from '../../contract/guard/names.js'
+import { isWhole } from '../../contract/guard/names.js'
 import { portsIn } from '../../contract/guard/ports.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { readOrMake } from '../../runtime/whole-file.js'
@@ -55,48 +55,28 @@ export function makeHomeFolders(home: string): void {
   }
 }
 
-/** What a file that is made once holds. Rejects with `invalid`, naming its path. */
-async function decidedOnce<T>(
-  path: string,
-  parse: (text: string) => T | undefined,
-  make: () => string | Promise<string>,
-): Promise<T> {
-  const text = await readOrMake(path, 0o644, make).catch((error: unknown) => {
-    const message = `${path} cannot be read or made (${messageOf(error)})`
-    throw new SluiceError('invalid', message, { cause: error })
-  })
-  const value = parse(text)
-  if (value === undefined) {
-    const message = `${path} holds ${JSON.stringify(text.slice(0, 80))}, which is not right; put it right or remove it`
-    throw new SluiceError('invalid', message)
-  }
-  return value
-}
-
-/** The gateway's id: made once, then kept. */
-function gatewayIdOf(home: string): Promise<string> {
-  const parse = (text: string) => (isName(text) ? text : undefined)
-  const make = () => 'gw-' + randomBytes(4).toString('hex')
-  return decidedOnce(join(home, 'gateway-id'), parse, make)
-}
-
 /** The pool's port: the one that is set, or one that was free when it was chosen, and is kept. */
 async function poolPortOf({ home, poolPort, streamPorts }: Settings): Promise<number> {
   if (poolPort !== 0) {
     return poolPort
   }
-  const parse = (text: string) => {
-    const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
-    return isWhole(port, 1, 65535) ? port : undefined
-  }
+  const path = join(home, 'pool-port')
   const make = async () =>
     String(await findFree('127.0.0.1', randomInt(...POOL_PORTS), true, portsIn(streamPorts)))
-  return decidedOnce(join(home, 'pool-port'), parse, make)
+  const text = await readOrMake(path, 0o644, make).catch((error: unknown) => {
+    const message = `${path} cannot be read or made (${messageOf(error)})`
+    throw new SluiceError('invalid', message, { cause: error })
+  })
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (!isWhole(port, 1, 65535)) {
+    const message = `${path} holds ${JSON.stringify(text.slice(0, 80))}, which is not right; put it right or remove it`
+    throw new SluiceError('invalid', message)
+  }
+  return port
 }
 
 /** The settings with what is decided once for a home; makes of it what is missing. */
 export async function openHome(settings: Settings): Promise<Settings> {
   makeHomeFolders(settings.home)
-  await gatewayIdOf(settings.home)
   return { ...settings, poolPort: await poolPortOf(settings) }
 }

@@ -1,15 +1,17 @@
 /** A log file that is put aside when it has grown large. */
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { messageOf } from '../../runtime/errors.js'
 
+const LOOK_MS = 1000
 const MOST_BYTES = 16 * 1024 * 1024
 
-/** Lines to a file that is put aside as `<file>.1` when it has grown large. */
+/** Lines to a file that is put aside as `<file>.1` when it has grown large, or by others (logrotate). */
 export class LogFile {
   readonly #path: string
   readonly #say: (line: string) => void
   #file: number | undefined
   #bytes = 0
+  #lookedAtMs = 0
 
   constructor(path: string, say: (line: string) => void) {
     this.#path = path
@@ -30,6 +32,9 @@ export class LogFile {
   }
 
   #open(): void {
+    if (this.#file !== undefined && this.#wasMoved()) {
+      this.close()
+    }
     if (this.#file !== undefined && this.#bytes > MOST_BYTES) {
       this.close()
       renameSync(this.#path, this.#path + '.1')
@@ -40,6 +45,18 @@ export class LogFile {
     }
   }
 
+  /** Looked at once a second at most: lines may come by the thousand. */
+  #wasMoved(): boolean {
+    const nowMs = performance.now()
+    if (nowMs - this.#lookedAtMs < LOOK_MS) {
+      return false
+    }
+    this.#lookedAtMs = nowMs
+    const there = statSync(this.#path, { throwIfNoEntry: false })
+    return there?.ino !== fstatSync(this.#file as number).ino
+  }
+
+  /** The next line would open it anew. */
   close(): void {
     if (this.#file !== undefined) {
       closeSync(this.#file)

@@ -1,6 +1,7 @@
 /** Looks after a home's nginx: takes it over, starts it, and starts it again when it died. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { testWithFallback } from './fallback-repair.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { messageOf } from '../../runtime/errors.js'
 import { writeWholeSync } from '../../runtime/whole-file.js'
@@ -117,6 +118,7 @@ export class NginxKeeper {
 
   async #restart(): Promise<void> {
     try {
+      await testWithFallback(this.#place, this.#say)
       await this.#start()
       this.#say('nginx runs again')
     } catch (error) {

@@ -9,9 +9,9 @@ import type { Workers } from '../gateway-files.js'
 import { gatewayPlace, giveHop } from '../gateway-place.js'
 import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
 import { workerAccount } from './accounts.js'
+import { testWithFallback } from './fallback-repair.js'
 import { writeFiles } from './files.js'
 import { makeOwnCertificate } from './own-certificate.js'
-import { testConf } from './nginx-process.js'
 import type { NginxPlace } from './nginx-process.js'
 
 export interface PreparedGateway {
@@ -69,7 +69,7 @@ export async function prepareGateway(
   const place = gatewayPlace(settings, info.path)
   const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings.home, print)))
   try {
-    await testConf(place)
+    await testWithFallback(place, print)
   } catch (error) {
     written.undo()
     throw error

@@ -1,5 +1,5 @@
 /** The signals that end `sluice start`. */
-const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM']
 
 /** What the user's signals ask for: the first one an orderly end, the second one an end at once. */
 export class StopSignals {

@@ -14,6 +14,10 @@ const LAST_LINES = 5
 /** What every log line has. */
 const FRAME = ['level', 'time', 'part', 'msg', 'pid', 'hostname']
 const LONGEST_FACT = 300
+/** Newer Node closes this door from the first moment; see quiet-signals.ts. */
+const NO_INSPECTOR = ['--disable-sigusr1'].filter((flag) =>
+  process.allowedNodeEnvironmentFlags.has(flag),
+)
 
 export interface SupervisedProcessOptions {
   /** `controller`: how it is called in messages. */
@@ -76,7 +80,7 @@ export class SupervisedProcess {
     const { program, args, environment } = this.#options
     const loader = program.endsWith('.ts') ? process.execArgv : []
     const startedAtMs = performance.now()
-    const child = spawn(process.execPath, [...loader, program, ...args], {
+    const child = spawn(process.execPath, [...NO_INSPECTOR, ...loader, program, ...args], {
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,

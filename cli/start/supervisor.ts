@@ -13,6 +13,7 @@ import { connectLocal } from '../client.js'
 import type { ApiClient } from '../client.js'
 import { checkPorts, openPorts } from './check-ports.js'
 import { SupervisedProcess } from './supervised-process.js'
+import { fallbackFiles } from './fallback-repair.js'
 import { lockHome } from './home-lock.js'
 import type { Role } from './home-lock.js'
 import { LogFile } from './log-file.js'
@@ -65,6 +66,8 @@ export async function supervise(options: StartOptions): Promise<number> {
   makeHomeFolders(home)
   const roles: Role[] = ['nginx', 'controller', ...(docker === 'off' ? [] : ['agent' as const])]
   const lock = await lockHome(home, ...roles)
+  const reopenLogs = () => parts.logs.forEach((log) => log.close())
+  process.on('SIGHUP', reopenLogs).on('SIGUSR1', reopenLogs)
   try {
     await Promise.race([bringUp(options, parts, lock.wasHeld, stop), stop.whenRequested()])
     await stop.whenRequested()
@@ -78,6 +81,7 @@ export async function supervise(options: StartOptions): Promise<number> {
   } finally {
     parts.logs.forEach((log) => log.close())
     await lock.release()
+    process.off('SIGHUP', reopenLogs).off('SIGUSR1', reopenLogs)
     stop.end()
   }
 }
@@ -97,12 +101,17 @@ async function bringUp(
   const all = { ...options, config }
   const client = connectLocal(join(home, 'api.sock'))
   try {
-    await untilReady(client, startChild('controller', all, parts), all.print)
+    const hasFallback = !parts.nginxIsOurs || fallbackFiles(home).length > 0
+    const controller = startChild('controller', all, parts)
+    const answers = await untilReady(client, controller, hasFallback, all.print)
     stop.throwIfRequested()
     if (config.settings.docker !== 'off') {
       startChild('agent', all, parts)
     }
-    await greet(all, client)
+    if (answers) {
+      await greet(all, client)
+    }
+    options.print('Ctrl-C stops all of it.')
   } finally {
     await client.close()
   }
@@ -161,29 +170,36 @@ function startChild(
 
 /**
  * Waits until the controller is level with the registry, but not for ever: a registry that is away
- * now may come back later, and until then the gateway serves what it has. One that dies before it
- * ever answered cannot be helped by starting it again and again: then this rejects.
+ * now may come back later, and until then the gateway serves what it has. True when it answered.
+ * Rejects when the controller dies before it ever answered, and nginx has nothing to serve.
  */
 async function untilReady(
   client: ApiClient,
   controller: SupervisedProcess,
+  hasFallback: boolean,
   print: StartOptions['print'],
-): Promise<void> {
+): Promise<boolean> {
   const untilMs = performance.now() + READY_MS
   for (;;) {
     try {
       await client.call({ method: 'GET', path: '/readyz' })
-      return
+      return true
     } catch (error) {
       if (controller.failures > 0) {
-        throw new SluiceError('internal', `the controller does not start:\n${controller.lastWords}`)
+        const message = `the controller does not start:\n${controller.lastWords}`
+        if (!hasFallback) {
+          throw new SluiceError('internal', message)
+        }
+        print(`${message}\nnginx serves what it knew last; the controller is tried again`)
+        return false
       }
       if (performance.now() > untilMs) {
-        if (error instanceof SluiceError && error.retryable) {
+        const isSilent = error instanceof SluiceError && error.retryable
+        if (isSilent && !hasFallback) {
           throw error
         }
         print(`not ready yet, and still trying: ${messageOf(error)}`)
-        return
+        return !isSilent
       }
     }
     await pause(POLL_MS)
@@ -216,7 +232,6 @@ async function greet({ config, program, print }: StartOptions, client: ApiClient
     '  # drain it: no new requests reach it',
     `  ${drain}`,
     '',
-    'Ctrl-C stops all of it.',
   ]
   lines.forEach((line) => print(line))
 }

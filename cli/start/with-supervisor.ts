@@ -6,6 +6,8 @@ const STOP_MS = 5000
  * listened for that. Without a supervisor this does nothing.
  */
 export function endWithSupervisor(): void {
+  // A daemon outlives the terminal that it was started from.
+  process.on('SIGHUP', () => undefined)
   if (process.connected === false) {
     process.exit(0)
   }

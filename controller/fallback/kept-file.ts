@@ -1,12 +1,12 @@
 /** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
-import { mkdir, rename } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Loop } from '../../runtime/loop.js'
 import { pause } from '../../runtime/retry.js'
+import { previousPath, recoverSealed, seal, sha256, unseal } from '../../runtime/sealed-file.js'
 import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
-import { seal, sha256, unseal } from './sealed-text.js'
 
 export interface Candidate {
   body: string
@@ -66,7 +66,6 @@ export const CERTIFICATES_FILE: FallbackFile = {
   isEmpty: (body) => !body.includes('PRIVATE KEY'),
 }
 
-const previousOf = ({ name }: FallbackFile): string => `${name}.previous`
 /** Holds the checksum of the body that nginx was last told to read, so that a restart reloads nothing, and a crash before the reload is made up for. */
 const markerOf = ({ name }: FallbackFile): string => `${name}.applied`
 /** To write a large table takes the event loop a while, in which nothing is pushed: at most a twentieth of the time. */
@@ -83,25 +82,17 @@ export async function recoverFallback(
   log: Logger,
 ): Promise<string | undefined> {
   const path = join(folder, file.name)
-  const text = await readIfThere(path)
-  const current = text === undefined ? undefined : unseal(text)
-  if (current !== undefined) {
-    return current.body
+  const { content, wasDamaged, isPrevious } = await recoverSealed(path, file.mode)
+  if (wasDamaged) {
+    log.error({ path, replaced: isPrevious }, 'fallback file is damaged')
   }
-  const older = await readIfThere(join(folder, previousOf(file)))
-  const previous = older === undefined ? undefined : unseal(older)
-  if (text !== undefined) {
-    log.error({ path, replaced: previous !== undefined }, 'fallback file is damaged')
-    await rename(path, `${path}.damaged`)
-  }
-  if (older !== undefined && previous !== undefined) {
-    await writeWhole(path, older, file.mode)
+  if (isPrevious) {
     log.warn(
-      { path, revision: previous.revision },
+      { path, revision: content?.revision },
       'fallback file taken from the previous generation',
     )
   }
-  return previous?.body
+  return content?.body
 }
 
 export class Fallback {
@@ -235,7 +226,7 @@ export class Fallback {
     const { folder, file } = this.#options
     const before = await readIfThere(path)
     if (before !== undefined && unseal(before) !== undefined) {
-      await writeWhole(join(folder, previousOf(file)), before, file.mode)
+      await writeWhole(previousPath(join(folder, file.name)), before, file.mode)
     }
     await writeWhole(path, text, file.mode)
     try {

@@ -196,6 +196,10 @@ export class EmbeddedStore {
     if (snapshot !== undefined) {
       await putBack(this.folder, snapshot)
     }
+    if (/No space left|Disk quota/i.test(messageOf(cause))) {
+      const message = `the registry in ${this.folder} cannot be opened: the disk is full (${messageOf(cause)}). Make room; nothing of it is lost`
+      return new SluiceError('internal', message, { cause })
+    }
     const message =
       `the registry in ${this.folder} cannot be read (${messageOf(cause)}). It was left as it is. ` +
       'Put a backup in its place, or move the folder away to begin with an empty registry'

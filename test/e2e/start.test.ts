@@ -2,7 +2,7 @@
  * `sluice start` as a user runs it: what it prints works, and no part that dies takes the traffic
  * with it.
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
@@ -17,7 +17,6 @@ import {
   run,
   sluice,
   startSluice,
-  stopAtEnd,
   Started,
 } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
@@ -252,29 +251,6 @@ t.test(
     t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
   },
 )
-
-t.test('what is corrupt is named and left as it is', async (t) => {
-  const home = await makeHome(t)
-  const first = await startSluice(t, home)
-  first.kill('SIGTERM')
-  await first.whenEnded()
-
-  const current = join(home.folder, 'registry', 'CURRENT')
-  const good = readFileSync(current)
-  writeFileSync(current, 'nonsense')
-  const second = new Started(home.environment)
-  stopAtEnd(t, home, () => second)
-  t.equal(await second.whenEnded(), 1)
-  t.match(second.output, /registry/)
-  t.equal(readFileSync(current, 'utf8'), 'nonsense')
-  writeFileSync(current, good)
-
-  writeFileSync(join(home.folder, 'gateway-id'), 'Not A Name')
-  const third = new Started(home.environment)
-  t.equal(await third.whenEnded(), 1)
-  t.match(third.output, /gateway-id holds "Not A Name"/)
-  rmSync(join(home.folder, 'gateway-id'))
-})
 
 t.test('a changed setting is said and applied by one reload', async (t) => {
   const home = await makeHome(t)

@@ -25,6 +25,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   runtime: [
     ['doorbell.ts', 'duration.ts', 'errors.ts', 'logger.ts', 'retry.ts'],
     ['config', 'lock.ts', 'loop.ts', 'trusted-ca.ts', 'whole-file.ts'],
+    ['sealed-file.ts'],
   ],
   registry: [
     ['registry.ts'],

@@ -1,3 +1,4 @@
+/** Files that are either the old one or the new one. */
 import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -5,6 +6,7 @@ import { temporaryFolder } from '../../../lab/temp.js'
 import {
   readIfThere,
   readIfThereSync,
+  readOrMake,
   writeWhole,
   writeWholeSync,
 } from '../../../runtime/whole-file.js'
@@ -41,4 +43,19 @@ t.test('no file is no text, and any other failure is one', async (t) => {
   chmodSync(folder, 0o700)
   await t.rejects(readIfThere(folder), { code: 'EISDIR' })
   t.throws(() => readIfThereSync(folder), { code: 'EISDIR' })
+})
+
+t.test('what is made once is made anew where a power cut left an empty file', async (t) => {
+  const folder = temporaryFolder(t)
+  const path = join(folder, 'file')
+  const made = await Promise.all(
+    ['a', 'b', 'c', 'd'].map((text) => readOrMake(path, 0o600, () => text)),
+  )
+  t.equal(new Set(made).size, 1, 'all end with the same text')
+  t.equal(readIfThereSync(path), `${made[0]}\n`)
+  t.equal(statSync(path).mode & 0o777, 0o600)
+  t.equal(await readOrMake(path, 0o600, () => 'other'), made[0])
+  writeFileSync(path, '')
+  t.equal(await readOrMake(path, 0o600, () => 'other'), 'other')
+  t.same(readdirSync(folder), ['file'])
 })

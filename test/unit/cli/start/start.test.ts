@@ -1,7 +1,7 @@
 /** The supervisor's parts, each by itself. */
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../../../runtime/config/load.js'
@@ -25,10 +25,7 @@ t.test('a home is made once, and what was chosen for it stays', async (t) => {
   const home = join(temporaryFolder(t), 'home')
   const first = await openHome(settingsOf(home))
   t.ok(first.poolPort >= 20_000 && first.poolPort <= 30_100)
-  const id = readFileSync(join(home, 'gateway-id'), 'utf8')
-  t.match(id, /^gw-[0-9a-f]{8}\n$/)
   t.equal((await openHome(settingsOf(home))).poolPort, first.poolPort)
-  t.equal(readFileSync(join(home, 'gateway-id'), 'utf8'), id)
   t.equal(statSync(join(home, 'run')).mode & 0o777, 0o700)
 
   writeFileSync(join(home, 'pool-port'), 'many\n')
@@ -37,6 +34,14 @@ t.test('a home is made once, and what was chosen for it stays', async (t) => {
     message: /pool-port holds "many"/,
   })
   t.equal(readFileSync(join(home, 'pool-port'), 'utf8'), 'many\n', 'left as it is')
+
+  writeFileSync(join(home, 'pool-port'), '')
+  const { poolPort } = await openHome(settingsOf(home))
+  t.equal(
+    readFileSync(join(home, 'pool-port'), 'utf8'),
+    `${poolPort}\n`,
+    'a power cut left nothing',
+  )
 })
 
 t.test("the pool's port is none of those for routes", async (t) => {
@@ -177,4 +182,21 @@ t.test('words for a shell', async (t) => {
   t.equal(shellWord('/a/b.c'), '/a/b.c')
   t.equal(shellWord("it's"), `'it'\\''s'`)
   t.equal(shellWord('Host: x'), `'Host: x'`)
+})
+
+t.test('a log that was moved away is followed by a new one', async (t) => {
+  const path = join(temporaryFolder(t), 'controller.log')
+  const log = new LogFile(path, (line) => t.fail(line))
+  t.teardown(() => log.close())
+  log.write('first')
+  renameSync(path, `${path}.old`)
+  await until(
+    () => {
+      log.write('next')
+      return existsSync(path)
+    },
+    { what: 'a new file' },
+  )
+  t.match(readFileSync(`${path}.old`, 'utf8'), /^first\n(next\n)*$/)
+  t.match(readFileSync(path, 'utf8'), /^next\n/)
 })

@@ -18,7 +18,7 @@ import {
   recoverFallback,
 } from '../../../../controller/fallback/kept-file.js'
 import { renderFallback } from '../../../../controller/fallback/http-conf.js'
-import { seal, unseal } from '../../../../controller/fallback/sealed-text.js'
+import { seal, unseal } from '../../../../runtime/sealed-file.js'
 import {
   literal,
   plain,

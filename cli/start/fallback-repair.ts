@@ -1,0 +1,62 @@
+/** The fallback of a home, made such that nginx starts: whatever it is, it must not keep nginx down. */
+import { readdirSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { recoverSealed } from '../../runtime/sealed-file.js'
+import { messageOf } from '../../runtime/errors.js'
+import { testConf } from './nginx-process.js'
+import type { NginxPlace } from './nginx-process.js'
+
+type Print = (line: string) => void
+
+/** The files that nginx includes, by absolute path. */
+export function fallbackFiles(home: string): string[] {
+  const folder = join(home, 'fallback')
+  try {
+    const names = readdirSync(folder).filter((name) => /^(sluice|stream)-.*\.conf$/.test(name))
+    return names.map((name) => join(folder, name))
+  } catch {
+    // Without the folder there is no fallback, and whoever needs it makes it.
+    return []
+  }
+}
+
+/** Damaged ones give way to the generation before. True when any was. */
+async function recoverDamaged(home: string, print: Print): Promise<boolean> {
+  let isAny = false
+  for (const path of fallbackFiles(home)) {
+    const { wasDamaged, isPrevious } = await recoverSealed(path, statSync(path).mode & 0o777)
+    if (wasDamaged) {
+      const now = isPrevious ? 'the one before takes its place' : 'nginx starts without it'
+      print(`the fallback file ${path} is damaged; ${now}`)
+      isAny = true
+    }
+  }
+  return isAny
+}
+
+/** Sound ones that this nginx refuses all the same are put aside, until the controller writes others. */
+function putAside(home: string, print: Print): boolean {
+  const files = fallbackFiles(home)
+  for (const path of files) {
+    renameSync(path, `${path}.refused`)
+    print(`nginx refuses the configuration with the fallback file ${path}; it is put aside`)
+  }
+  return files.length > 0
+}
+
+/** Rejects with nginx's own words when it refuses its configuration even without a fallback. */
+export async function testWithFallback(place: NginxPlace, print: Print): Promise<void> {
+  const { home } = place
+  const steps = [() => recoverDamaged(home, print), async () => putAside(home, print)]
+  for (;;) {
+    try {
+      return await testConf(place)
+    } catch (error) {
+      const step = messageOf(error).includes(join(home, 'fallback')) ? steps.shift() : undefined
+      if (step === undefined) {
+        throw error
+      }
+      await step()
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** Files with a header that tells their revision and checksum, so that damage is noticed. */
+import { createHash } from 'node:crypto'
+import { rename } from 'node:fs/promises'
+import { readIfThere, writeWhole } from './whole-file.js'
+
+const FORMAT = 1
+const HEADER =
+  /^# Sluice, format (\d+)\. Written by the controller; changes here are lost\.\n# revision (\d+)\n# sha256 ([0-9a-f]{64})\n/
+
+export interface Unsealed {
+  body: string
+  revision: number
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** `body` with a header that tells revision and checksum. */
+export function seal(body: string, revision: number): string {
+  const first = `# Sluice, format ${FORMAT}. Written by the controller; changes here are lost.`
+  return `${first}\n# revision ${revision}\n# sha256 ${sha256(body)}\n${body}`
+}
+
+/** The body of a sealed text, or undefined when it is not what was sealed, or of another format. */
+export function unseal(text: string): Unsealed | undefined {
+  const match = HEADER.exec(text)
+  if (match === null || Number(match[1]) !== FORMAT) {
+    return undefined
+  }
+  const body = text.slice(match[0].length)
+  return sha256(body) === match[3] ? { body, revision: Number(match[2]) } : undefined
+}
+
+/** Where the generation before the one in force stands. */
+export function previousPath(path: string): string {
+  return `${path}.previous`
+}
+
+export interface Recovered {
+  /** What is in force now; undefined when no generation is sound. */
+  content: Unsealed | undefined
+  /** Whether a damaged file was put aside, as `<path>.damaged`. */
+  wasDamaged: boolean
+  /** Whether the generation before took its place. */
+  isPrevious: boolean
+}
+
+/**
+ * Puts the previous generation in the place of a file that is not what was written, or not there;
+ * without a sound one, a damaged file is only put aside. Rejects with what the system says.
+ */
+export async function recoverSealed(path: string, mode: number): Promise<Recovered> {
+  const text = await readIfThere(path)
+  const current = text === undefined ? undefined : unseal(text)
+  if (current !== undefined) {
+    return { content: current, wasDamaged: false, isPrevious: false }
+  }
+  const older = await readIfThere(previousPath(path))
+  const previous = older === undefined ? undefined : unseal(older)
+  if (text !== undefined) {
+    await rename(path, `${path}.damaged`)
+  }
+  if (older !== undefined && previous !== undefined) {
+    await writeWhole(path, older, mode)
+  }
+  const isPrevious = previous !== undefined
+  return { content: previous, wasDamaged: text !== undefined, isPrevious }
+}
