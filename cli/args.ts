@@ -11,7 +11,7 @@ export const COMMON: Record<string, Option> = {
   config: {
     type: 'string',
     value: '<file>',
-    means: 'settings file; else `sluice.yaml` in the home',
+    means: 'settings file (default: `sluice.yaml` in the home)',
   },
   'print-config': { type: 'boolean', means: 'print the settings and where each came from' },
   json: { type: 'boolean', means: 'print JSON' },
@@ -20,9 +20,13 @@ export const COMMON: Record<string, Option> = {
 
 /** Flags of the commands that speak to a controller. */
 export const CLIENT: Record<string, Option> = {
-  home: { type: 'string', value: '<folder>', means: 'home whose socket `api.sock` is used' },
-  api: { type: 'string', value: '<url>', means: 'address of the API, when there is no socket' },
-  'token-file': { type: 'string', value: '<file>', means: 'file with the token for it' },
+  home: {
+    type: 'string',
+    value: '<folder>',
+    means: 'folder of the Sluice to speak to, by its socket `api.sock`',
+  },
+  api: { type: 'string', value: '<url>', means: 'address of the API, in place of the socket' },
+  'token-file': { type: 'string', value: '<file>', means: 'file with the token for that address' },
 }
 
 /** Settings as flags; `--onetime` needs no value. */

@@ -22,7 +22,7 @@ export const agent: Command = {
   name: 'agent',
   usage: '',
   positionals: [0, 0],
-  summary: 'put this machine’s containers into the registry',
+  summary: 'register this machine’s containers',
   options: {
     print: { type: 'boolean', means: 'print what it would register, and why, for each container' },
   },

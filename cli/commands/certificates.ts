@@ -82,7 +82,7 @@ export const certificates: Command = {
   name: 'certificates',
   usage: '[put <id> | delete <id>]',
   positionals: [0, 2],
-  summary: 'list certificates, serve one for the names in it, or serve one no longer',
+  summary: 'list certificates, put one for the names that stand in it, or delete one',
   options: {
     certificate: {
       type: 'string',
@@ -106,7 +106,7 @@ export const certificates: Command = {
     } else if (id !== undefined && action === 'delete') {
       await remove(invocation, id)
     } else {
-      throw new UsageError('certificates takes nothing, put <id> or delete <id>')
+      throw new UsageError('usage: sluice certificates [put <id> | delete <id>]')
     }
     return 0
   },

@@ -17,7 +17,7 @@ export const check: Command = {
   name: 'check',
   usage: '',
   positionals: [0, 0],
-  summary: 'check the settings, and let nginx check its configuration; changes nothing',
+  summary: 'test the settings and nginx’s configuration; changes nothing',
   options: {},
   settings: 'all',
   async run({ config, print }) {

@@ -178,7 +178,7 @@ export const conf: Command = {
   name: 'conf',
   usage: '',
   positionals: [0, 0],
-  summary: 'write the files that an nginx.conf of your own includes, and print the lines to add',
+  summary: 'write the files that your own nginx.conf includes, and print the lines to add',
   options: { user: { type: 'string', value: '<name>', means: 'user of nginx’s workers' } },
   settings: 'all',
   async run(invocation) {

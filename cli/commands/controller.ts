@@ -8,7 +8,7 @@ export const controller: Command = {
   name: 'controller',
   usage: '',
   positionals: [0, 0],
-  summary: 'keep the nginx beside it level with the registry, and serve the API',
+  summary: 'keep this machine’s nginx up to date with the registry, and serve the API',
   options: {},
   settings: 'all',
   async run({ config }) {

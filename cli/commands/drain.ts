@@ -41,13 +41,12 @@ function drainText(target: string, answer: DrainView): string {
   if (drained) {
     return `${target} is drained: no requests are active`
   }
-  const count = active === null ? 'an unknown number of' : String(active)
   const where = notDrained.map(({ gateway, reason }) =>
     reason === undefined ? gateway : `${gateway} (${reason})`,
   )
   const at = where.length === 0 ? '' : ` at ${where.join(', ')}`
   const late = applied ? '' : `; ${appliedText(answer)}`
-  return `${target} is draining: ${count} requests are active${at}${late}`
+  return `${target} is draining; active requests: ${active ?? 'unknown'}${at}${late}`
 }
 
 /** Who waits wants to go on only when it is safe to stop the instance. */
@@ -62,13 +61,13 @@ export const drain: Command = {
   name: 'drain',
   usage: '<upstream>/<id>',
   positionals: [1, 1],
-  summary: 'send an instance no new requests; what it has goes on',
+  summary: 'send an instance no new requests, and let it finish those it has',
   options: {
     wait: {
       type: 'string',
       value: '<time>',
       means:
-        'wait until none is active, at most so long (default: its label sluice.drain, or not at all); ' +
+        'wait until no request is active, at most so long (default: its label sluice.drain, or not at all); ' +
         'exit code 3 when a gateway did not apply it or did not answer',
     },
     reason: { type: 'string', value: '<text>', means: 'shown beside its state' },
@@ -92,7 +91,7 @@ export const undrain: Command = {
   name: 'undrain',
   usage: '<upstream>/<id>',
   positionals: [1, 1],
-  summary: 'send an instance requests again',
+  summary: 'send a drained instance requests again',
   options: {},
   settings: 'client',
   async run({ connect, positionals, print, json }) {

@@ -20,7 +20,7 @@ function splitUrl(text: string): Record<string, string> {
   const address = /^\w+:\/\//.test(text) ? text : `http://${text}`
   if (!/^https?:/.test(address) || !URL.canParse(address)) {
     throw new UsageError(
-      `${JSON.stringify(text)} is no address such as http://web.localhost/path, tls://db.example.com or tcp://:9100`,
+      `${JSON.stringify(text)} is not an address such as http://web.localhost/path, tls://db.example.com or tcp://:9100`,
     )
   }
   const url = new URL(address)

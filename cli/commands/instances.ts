@@ -123,19 +123,23 @@ const REGISTER_OPTIONS: Record<string, Option> = {
   weight: {
     type: 'string',
     value: '<n>',
-    means: 'its share is weight / sum of weights; default 1',
+    means: 'its share of the requests: weight / sum of all weights (default: 1)',
   },
   'max-conns': {
     type: 'string',
     value: '<n>',
-    means: 'at most so many requests at a time; default no limit',
+    means: 'at most so many requests at a time (default: no limit)',
   },
   backup: { type: 'boolean', means: 'it serves only while no other instance does' },
-  zone: { type: 'string', value: '<name>', means: 'where it is; gateways there ask it first' },
+  zone: {
+    type: 'string',
+    value: '<name>',
+    means: 'where it is; gateways of this zone ask it first',
+  },
   wait: {
     type: 'string',
     value: '<time>',
-    means: 'first wait until it accepts connections, at most so long',
+    means: 'first wait until it accepts connections, at most so long, such as 30s',
   },
 }
 

@@ -35,7 +35,7 @@ export const policy: Command = {
   usage: '<upstream> [<field>=<value>…]',
   positionals: [1, 64],
   summary:
-    'show how an upstream’s instances are chosen, or change it: balance=leastConn retry.tries=2',
+    'show how an upstream’s instances are chosen, or change it (balance=leastConn retry.tries=2)',
   options: {},
   settings: 'client',
   async run({ connect, positionals, print, json }) {

@@ -83,7 +83,7 @@ export const routes: Command = {
   name: 'routes',
   usage: '[get <id> | put <id> <field>=<value>… | delete <id>]',
   positionals: [0, 64],
-  summary: `list routes, show one, set all of one, or delete it: put app ${EXAMPLE}`,
+  summary: `list routes, show one, replace it or delete it (put app ${EXAMPLE})`,
   options: {
     file: {
       type: 'string',
@@ -104,7 +104,7 @@ export const routes: Command = {
       await remove(invocation, id)
     } else {
       throw new UsageError(
-        'routes takes nothing, get <id>, put <id> <field>=<value>… or delete <id>',
+        'usage: sluice routes [get <id> | put <id> <field>=<value>… | delete <id>]',
       )
     }
     return 0

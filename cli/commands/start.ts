@@ -5,7 +5,7 @@ export const start: Command = {
   name: 'start',
   usage: '',
   positionals: [0, 0],
-  summary: 'run all of Sluice on this machine: nginx, controller, agent',
+  summary: 'run nginx, controller and agent on this machine',
   options: {},
   settings: 'all',
   async run({ config, program, print }) {

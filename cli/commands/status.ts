@@ -30,7 +30,7 @@ function getGateways(client: ApiClient): Promise<{ gateways: GatewayView[] }> {
   return answer as Promise<{ gateways: GatewayView[] }>
 }
 
-function isLevel({ connected, applied, desired }: GatewayView): boolean {
+function isCurrent({ connected, applied, desired }: GatewayView): boolean {
   return connected && applied >= desired
 }
 
@@ -39,8 +39,8 @@ function stateOf(gateway: GatewayView): string {
   const since = sinceAtMs === undefined ? '' : ` since ${new Date(sinceAtMs).toISOString()}`
   const state = !connected
     ? `not connected${since}`
-    : isLevel(gateway)
-      ? 'level'
+    : isCurrent(gateway)
+      ? 'up to date'
       : `behind for ${age(gateway.lagMs)}`
   return gateway.reason === undefined ? state : `${state}: ${gateway.reason}`
 }
@@ -81,7 +81,7 @@ export const gateways: Command = {
   name: 'gateways',
   usage: '[forget <id>]',
   positionals: [0, 2],
-  summary: 'list gateways and what each has applied, or forget one that is gone for good',
+  summary: 'list gateways, or forget one that is gone for good',
   options: {},
   settings: 'client',
   async run(invocation) {
@@ -147,14 +147,14 @@ function verdictLine({ well, ready, reason = '', findings }: Verdict): string {
   if (!ready) {
     return `not ready: ${reason}`
   }
-  return well ? 'ready' : `ready to serve, but not well: ${findings.length} finding(s), above`
+  return well ? 'ready' : `ready, but not well: see above (findings: ${findings.length})`
 }
 
 export const status: Command = {
   name: 'status',
   usage: '',
   positionals: [0, 0],
-  summary: 'say in short how Sluice is and what is wrong; exit code 1 when it is not well',
+  summary: 'say how Sluice is and what is wrong; exit code 1 when something is',
   options: {},
   settings: 'client',
   async run({ connect, print, json }) {
@@ -169,7 +169,7 @@ export const status: Command = {
       return well ? 0 : 1
     }
     print(
-      `${sums.upstreams} upstreams; instances: ${sums.up} up, ${sums.draining} draining, ${sums.down} down`,
+      `upstreams: ${sums.upstreams}; instances: ${sums.up} up, ${sums.draining} draining, ${sums.down} down`,
     )
     if (sums.upstreams === 0) {
       print(NO_UPSTREAMS)

@@ -24,7 +24,7 @@ export const suspects: Command = {
   name: 'suspects',
   usage: '',
   positionals: [0, 0],
-  summary: 'list removals that are not believed yet: what was lost at once, and serves on',
+  summary: 'list instances that were lost at once and are kept in service for now',
   options: {},
   settings: 'client',
   async run({ connect, print, json }) {
@@ -36,7 +36,7 @@ export const suspects: Command = {
     const rows = answer.suspects.map((each) => [
       ...[each.upstream, each.instances.length, age(Date.now() - each.sinceAtMs), each.reason],
     ])
-    table(['upstream', 'instances', 'for', 'why'], rows, 'nothing is held').forEach(print)
+    table(['upstream', 'instances', 'for', 'why'], rows, 'no suspects').forEach(print)
     return 0
   },
 }
@@ -45,7 +45,7 @@ export const confirm: Command = {
   name: 'confirm',
   usage: '[<upstream>]',
   positionals: [0, 1],
-  summary: 'believe the removals that are held, of one upstream or of all',
+  summary: 'let suspects go: those of one upstream, or all',
   options: {},
   settings: 'client',
   async run({ connect, positionals, print, json }) {
@@ -54,8 +54,9 @@ export const confirm: Command = {
     const call = { method: 'POST' as const, path: pathOf('suspects', 'confirm'), body }
     const answer = (await connect().call(call)) as { confirmed: SuspectView[] }
     const count = answer.confirmed.reduce((sum, each) => sum + each.instances.length, 0)
-    const nothing = `nothing was held${upstream === undefined ? '' : ` of ${upstream}`}`
-    const line = count === 0 ? nothing : `believed now: the removal of ${count} instances`
+    const nothing = `no suspects${upstream === undefined ? '' : ` in ${upstream}`}`
+    const line =
+      count === 0 ? nothing : `let go: ${count} ${count === 1 ? 'instance' : 'instances'}`
     print(json ? JSON.stringify(answer) : line)
     return 0
   },

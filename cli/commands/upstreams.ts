@@ -62,7 +62,7 @@ export const upstreams: Command = {
   usage: '[<upstream> [<field>=<value>…]]',
   positionals: [0, 64],
   summary:
-    'list upstreams and how many instances of each are up; or show one’s settings, or change them: tls.serverName=shop.internal',
+    'list upstreams; or show the settings of one, or change them (tls.serverName=shop.internal)',
   options: {},
   settings: 'client',
   async run({ connect, positionals, print, json }) {

@@ -9,9 +9,10 @@ export const CURES = {
   fields_unknown: 'bring this controller to the version that wrote them, or remove the fields',
   values_refused: 'write the record again, valid, or delete its key',
   certificate_expired: 'put a renewed certificate under the same id (sluice certificates put)',
-  certificate_ending: 'renew it now: whoever renews by the book has done so when a third was left',
+  certificate_ending:
+    'renew it now; a certificate should be renewed when a third of its time is left',
   upstream_down:
-    'start an instance, undrain one, or look at why they are down (sluice upstreams show)',
+    'start an instance, undrain one, or look at why they are down (sluice instances <upstream>)',
   gateway_away:
     'start that gateway, or look into its logs; forget one that is gone for good (sluice gateways forget)',
   gateway_behind: 'look at the reason; when it is gone, the gateway catches up by itself',
@@ -19,8 +20,8 @@ export const CURES = {
     'look into logs/error.log of nginx: its part for connections does not answer the controller',
   table_full: 'give the table more memory (SLUICE_TABLE_SIZE) and restart nginx, or remove routes',
   table_nearly_full: 'give the table more memory (SLUICE_TABLE_SIZE) and restart nginx soon',
-  configuration_refused: 'mend what nginx names; it is tried again with the next change',
-  fallback_stale: 'mend what is named; until then a restarted nginx begins with the file before',
+  configuration_refused: 'mend what nginx names; the next change is tried again',
+  fallback_stale: 'mend what is named; until then, a restarted nginx begins with the previous file',
   removals_held: 'start what was lost, or confirm that it is gone (sluice confirm)',
   engine_away: 'start the container engine, or mend SLUICE_DOCKER of that agent',
 } as const

@@ -40,7 +40,7 @@ export const streamAway: FindingSource = ({ gateways, desired, gatewayId }) => {
     return []
   }
   const why = reason === undefined ? '' : `: ${reason}`
-  const message = `gateway ${gatewayId} does not serve TCP, UDP and TLS routes as they are${why}`
+  const message = `gateway ${gatewayId} does not follow changes of TCP, UDP and TLS routes${why}`
   return [{ code: 'stream_away', subject: gatewayId, message, graceMs: AWAY_GRACE_MS }]
 }
 
@@ -61,7 +61,7 @@ export const tableNearlyFull: FindingSource = ({
   }
   const message =
     `${Math.floor(part * 100)} % of the table's memory is free at gateway ${gatewayId}; ` +
-    'when it is full, changes are applied no more'
+    'once it is full, no change is applied'
   return [{ code: 'table_nearly_full', subject: gatewayId, message }]
 }
 

@@ -45,6 +45,6 @@ export const removalsHeld: FindingSource = ({ suspects }) =>
   suspects().map(({ upstream, instances, reason, sinceAtMs }) => ({
     code: 'removals_held' as const,
     ...(upstream !== '' && { subject: upstream }),
-    message: `${instances.length} removals are not believed: ${reason}; what was removed serves on`,
+    message: `lost at once, and kept in service for now: ${instances.length} (${reason})`,
     sinceAtMs,
   }))

@@ -85,40 +85,44 @@ export const SETTINGS = {
   home: given(PATH, '.sluice', 'state, sockets, logs, fallback files, the private nginx'),
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
-  httpsPort: given(wholeNumber(0, 65535), '8443', 'where it speaks TLS; `0`: nowhere'),
-  passthrough: given(BOOLEAN, 'true', 'whether routes by `sni` share that port'),
-  http3: given(BOOLEAN, 'false', 'whether it speaks HTTP/3 there too, over UDP'),
+  httpsPort: given(wholeNumber(0, 65535), '8443', 'where the gateway speaks TLS; `0`: nowhere'),
+  passthrough: given(BOOLEAN, 'true', 'whether routes by `sni` share the HTTPS port'),
+  http3: given(BOOLEAN, 'false', 'whether the gateway speaks HTTP/3 at the HTTPS port, over UDP'),
   certificates: optional(
     PATH,
     'folder of certificates: `app.crt` and `app.key`, or certbot’s; watched',
   ),
-  streamPorts: given(PORTS, '9100-9109', 'opened beforehand for TCP and UDP routes; `off`: none'),
+  streamPorts: given(
+    PORTS,
+    '9100-9109',
+    'ports that nginx opens for TCP and UDP routes; `off`: none',
+  ),
   tunedPorts: given(
     PORTS,
     'off',
-    'those of them whose TCP routes may have `timeouts` and `proxyProtocol`',
+    'stream ports whose TCP routes may have `timeouts` and `proxyProtocol`',
   ),
   proxyProtocolPorts: given(
     PORTS,
     'off',
-    'those of these ports at which proxies in front speak the PROXY protocol, such as `8080,9100-9104`',
+    'ports where load balancers speak the PROXY protocol, such as `8080,9100-9104`',
   ),
   trustedProxies: optional(
     NETWORKS,
-    'whose word counts there: addresses and networks such as `10.0.0.0/8`, with commas',
+    'load balancers that are believed there: addresses, and networks such as `10.0.0.0/8`',
   ),
   apiPort: given(PORT, '8081', 'REST and metrics'),
   apiToken: optional(TEXT, 'admin token, sent as `Authorization: Bearer …`', {
     secret: true,
     fallbackIs: 'made at first start, in the file `api-token` of the home',
   }),
-  registry: given(REGISTRY, 'embedded', 'or `etcd://host:2379[,host…]`, `etcds://…`'),
-  cluster: given(NAME, 'main', 'which part of the registry belongs together'),
+  registry: given(REGISTRY, 'embedded', '`embedded`, `etcd://host:2379[,host…]` or `etcds://…`'),
+  cluster: given(NAME, 'main', 'clusters that share an etcd do not see each other'),
   etcdUsername: optional(TEXT, 'user of etcd'),
-  etcdPassword: optional(TEXT, 'its password', { secret: true }),
+  etcdPassword: optional(TEXT, 'password of that user', { secret: true }),
   etcdCa: optional(PATH, 'PEM file of the authority that signed etcd’s certificate'),
   etcdCertificate: optional(PATH, 'PEM file of the certificate shown to etcd'),
-  etcdKey: optional(PATH, 'PEM file of its key'),
+  etcdKey: optional(PATH, 'PEM file of that certificate’s key'),
   trustedCa: optional(PATH, 'PEM file of the authorities that sign instances’ certificates', {
     fallbackIs: 'those that the system trusts',
   }),
@@ -127,16 +131,21 @@ export const SETTINGS = {
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
     fallbackIs: 'none: all zones are alike',
   }),
-  workers: given(wholeNumber(1, 512), () => String(availableParallelism()), 'nginx workers', {
-    fallbackIs: 'number of cores',
-  }),
+  workers: given(
+    wholeNumber(1, 512),
+    () => String(availableParallelism()),
+    'how many workers nginx has',
+    {
+      fallbackIs: 'number of cores',
+    },
+  ),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
-  engine: given(choice('njs', 'qjs'), 'njs', 'njs engine'),
-  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'shared memory of the table'),
+  engine: given(choice('njs', 'qjs'), 'njs', 'what runs the njs modules: `njs` or `qjs` (QuickJS)'),
+  tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'how much shared memory the table has'),
   pool: given(
     choice('auto', 'wide', 'off'),
     'auto',
-    'kept-open connections to 1,000 peers; `wide`: to 10,000; `off`: peers by address',
+    'connections stay open to 1,000 instances; `wide`: to 10,000; `off`: to none',
   ),
   poolPort: given(
     wholeNumber(0, 65535),
@@ -146,7 +155,7 @@ export const SETTINGS = {
       fallbackIs: 'a free one, chosen at first start',
     },
   ),
-  allowLoopback: optional(BOOLEAN, 'whether 127.0.0.0/8 and ::1 may serve', {
+  allowLoopback: optional(BOOLEAN, 'whether instances may be at 127.0.0.0/8 and ::1', {
     fallbackIs: 'true where the registry is on this machine',
   }),
   mode: given(choice('gateway', 'file'), 'gateway', '`file`: for an nginx without njs'),
@@ -157,11 +166,14 @@ export const SETTINGS = {
     fallbackIs: 'the HTTP port',
   }),
   reloadCommand: optional(TEXT, 'file mode: command that reloads nginx'),
-  pidFile: optional(PATH, 'file mode: else this process gets SIGHUP'),
+  pidFile: optional(
+    PATH,
+    'file mode: in place of a command, the process of this pid file gets SIGHUP',
+  ),
   minInterval: given(
     duration(0, 86_400_000),
     '1s',
-    'file mode: never two reloads within this time',
+    'file mode: least time from one reload to the next',
   ),
   onetime: given(BOOLEAN, 'false', 'file mode: end after the first success'),
   agentId: given(NAME, hostId, 'stable id of this machine’s agent', {
@@ -170,9 +182,17 @@ export const SETTINGS = {
   agentAddress: optional(ADDRESS, 'address to register published ports with', {
     fallbackIs: 'containers’ own addresses',
   }),
-  agentTtl: given(duration(2000, 3_600_000), '15s', 'time after which a dead agent’s instances go'),
+  agentTtl: given(
+    duration(2000, 3_600_000),
+    '15s',
+    'how long instances stay when their agent has died',
+  ),
   agentToken: optional(TEXT, 'token for an `http` registry', { secret: true }),
-  logLevel: given(choice('debug', 'info', 'warn', 'error'), 'info', 'least important log line'),
+  logLevel: given(
+    choice('debug', 'info', 'warn', 'error'),
+    'info',
+    'log lines below it are left out',
+  ),
 }
 
 export type SettingName = keyof typeof SETTINGS

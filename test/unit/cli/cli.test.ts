@@ -68,8 +68,8 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
       /put needs either fields such as hosts=app.example.com upstream=web/,
     ],
     [['routes', 'put', 'app', 'web'], /"web" is not right; expected hosts=/],
-    [['routes', 'app'], /routes takes nothing, get <id>/],
-    [['routes', 'get', 'a', 'b'], /routes takes nothing, get <id>/],
+    [['routes', 'app'], /usage: sluice routes \[get <id>/],
+    [['routes', 'get', 'a', 'b'], /usage: sluice routes \[get <id>/],
     [['policy', 'web', 'leastConn'], /expected balance=leastConn or retry.tries=2/],
   ]
   for (const [args, said] of cases) {
@@ -151,7 +151,7 @@ t.test('an address is explained, whichever home is named', async (t) => {
   t.match(one, { code: 0, stdout: /id: app/ })
   for (const wrong of ['ftp://a.test/', 'tls://', 'tcp://', 'tcp://a.test', 'http://']) {
     const refused = await sluice('explain', wrong, '--home', home)
-    t.match(refused, { code: 2, stderr: new RegExp(`"${wrong}" is no address such as`) }, wrong)
+    t.match(refused, { code: 2, stderr: new RegExp(`"${wrong}" is not an address such as`) }, wrong)
   }
 })
 
@@ -178,7 +178,7 @@ t.test('where nothing is known yet, what to do is said', async (t) => {
   const cases: Array<[command: string, said: RegExp]> = [
     ['upstreams', /^no upstreams yet; "sluice register web one 10.0.0.7:80" makes one/],
     ['certificates', /^no certificates yet; "sluice certificates put app /],
-    ['suspects', /^nothing is held\n$/],
+    ['suspects', /^no suspects\n$/],
     ['status', /^0 upstreams[^]*\nno upstreams yet; /],
   ]
   for (const [command, said] of cases) {
@@ -197,9 +197,9 @@ t.test('to believe what nothing is held of says so', async (t) => {
   await call('PUT', '/v1/upstreams/web', {})
   t.match(await sluice('confirm', 'web', '--home', home), {
     code: 0,
-    stdout: /nothing was held of web/,
+    stdout: /no suspects in web/,
   })
-  t.match(await sluice('confirm', '--home', home), { code: 0, stdout: /^nothing was held\n$/ })
+  t.match(await sluice('confirm', '--home', home), { code: 0, stdout: /^no suspects\n$/ })
 })
 
 t.test('the field that is wrong is named once', async (t) => {
