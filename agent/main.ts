@@ -9,14 +9,20 @@ import { withTimeLimit } from '../runtime/retry.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { Agent, untilAborted } from './agent.js'
 import { openEngine } from './engine/docker.js'
+import { loadIdentity } from './identity.js'
 import { LeaseMemo } from './register/lease-memo.js'
 import type { AgentHost } from './plan/place.js'
 import { printContainers } from './print.js'
 
 const CLOSE_MS = 1000
 
-function hostOf({ agent, allowLoopback }: Settings): AgentHost {
-  return { agent: agent.id, address: agent.address, allowLoopback }
+async function hostOf(settings: Settings, isReadOnly: boolean): Promise<AgentHost> {
+  const { agent, allowLoopback, home, registry } = settings
+  const { id, ...presence } = await loadIdentity(home, agent.id, isReadOnly)
+  // Gateways of other machines read any registry that is not this machine's own.
+  const isShared = registry !== 'embedded' && !registry.startsWith('unix:')
+  const { address, networks, labels: limits } = agent
+  return { agent: id, address, networks, allowLoopback, isShared, limits, presence }
 }
 
 /** A registry embedded in the controller is reached by the API's socket in the same home. */
@@ -40,12 +46,13 @@ function stopSignal(log: Logger): { signal: AbortSignal; release: () => void } {
   return { signal: controller.signal, release: () => stops.forEach((stop) => stop()) }
 }
 
-function makeAgent(registry: Registry, settings: Settings, log: Logger): Agent {
-  const scope = [settings.registry, settings.cluster, settings.agent.id].join(' ')
+function makeAgent(registry: Registry, settings: Settings, host: AgentHost, log: Logger): Agent {
+  const scope = [settings.registry, settings.cluster, host.agent].join(' ')
   return new Agent({
     registry,
-    host: hostOf(settings),
+    host,
     open: () => openEngine(settings.docker),
+    isEngineNamed: settings.docker !== 'auto',
     memo: new LeaseMemo(join(settings.home, 'agent-lease.json'), scope, log),
     ttlMs: settings.agent.ttlMs,
     log,
@@ -67,9 +74,11 @@ export async function runAgent(given: Settings): Promise<void> {
       await untilAborted(signal)
       return
     }
+    const host = await hostOf(settings, false)
+    log.info({ agent: host.agent, name: host.presence?.name }, 'agent')
     const registry = await openRegistry(settings, { part: 'agent', log })
     try {
-      await makeAgent(registry, settings, log).run(signal)
+      await makeAgent(registry, settings, host, log).run(signal)
     } finally {
       await close(registry, log)
     }
@@ -94,7 +103,7 @@ export async function printAgent(settings: Settings): Promise<string> {
   }
   const engine = openEngine(settings.docker)
   try {
-    return await printContainers(engine, hostOf(settings))
+    return await printContainers(engine, await hostOf(settings, true))
   } catch (cause) {
     const what = `no container engine answers at ${engine.address} (setting docker)`
     throw new Error(`${what}: ${messageOf(cause)}`, { cause })

@@ -3,7 +3,9 @@ import type { InstanceRecord } from '../contract/record/records.js'
 import { shortId } from './engine/container.js'
 import type { Container } from './engine/container.js'
 import type { ContainerEngine } from './engine/docker.js'
+import { containerState } from './plan/container-state.js'
 import type { AgentHost } from './plan/place.js'
+import { placeOf } from './plan/route-place.js'
 import { makePlan, targetKey } from './plan/plan.js'
 import type { ContainerReport } from './plan/plan.js'
 import { answers } from './plan/port-prober.js'
@@ -11,9 +13,9 @@ import { answers } from './plan/port-prober.js'
 const PROBE_MS = 500
 
 async function inspectAll(engine: ContainerEngine): Promise<Container[]> {
-  const ids = await engine.list(true)
+  const listed = await engine.list()
   const containers: Container[] = []
-  for (const id of ids) {
+  for (const { id } of listed) {
     const container = await engine.inspect(id)
     // It went between the listing and now.
     if (container !== undefined) {
@@ -28,7 +30,9 @@ async function probe(containers: Container[], host: AgentHost): Promise<Set<stri
   const { targets } = makePlan(containers, host, nothing)
   const answered = await Promise.all(
     targets.map(async (target) => {
-      const yes = await answers(target.host, target.port, PROBE_MS)
+      const addresses = target.direct === undefined ? [target] : [target.direct, target]
+      const tries = addresses.map(({ host, port }) => answers(host, port, PROBE_MS))
+      const yes = (await Promise.all(tries)).includes(true)
       return yes ? [targetKey(target)] : []
     }),
   )
@@ -47,19 +51,20 @@ function traitsOf({ weight, maxConns, backup, zone }: InstanceRecord): string {
 }
 
 function linesOf({ container, reading }: ContainerReport): string[] {
-  const stopped = container.status === 'stopped' && reading.instances.length > 0
   const instances = reading.instances.flatMap(({ upstream, id, record, routes }) => [
-    `  ${stopped ? 'not registered while it is stopped' : record.state}` +
+    `  ${record.state}` +
       `  ${upstream}  ${id}  ${record.host}:${record.port}${traitsOf(record)}` +
       (record.reason === undefined ? '' : `  (${record.reason})`),
-    ...routes.map(
-      ({ record: route }) =>
-        `    route ${route.hosts.join(', ')}${route.pathPrefix} -> ${upstream}`,
-    ),
+    ...routes.map(({ record: route }) => `    route ${placeOf(route)} -> ${upstream}`),
   ])
   const title = `${container.name} (${shortId(container.id)}, ${container.image})`
+  const warnings = reading.warnings.map((warning) => `  warning: ${warning}`)
   if (!reading.asked) {
-    return [title, `  left alone: ${reading.why.join('; ')}`]
+    return [title, `  left alone: ${reading.why.join('; ')}`, ...warnings]
+  }
+  if (container.status === 'stopped') {
+    const { reason } = containerState(container, { signalled: false, answered: false })
+    return [title, `  ${reason}; what it had stays as down until it is removed`, ...warnings]
   }
   const isIgnored = reading.instances.length === 0 && reading.refused.length === 0
   return [
@@ -68,7 +73,7 @@ function linesOf({ container, reading }: ContainerReport): string[] {
     ...instances,
     ...reading.why.map((why) => `    ${why}`),
     ...reading.refused.map(({ reason }) => `  refused: ${reason}`),
-    ...reading.warnings.map((warning) => `  warning: ${warning}`),
+    ...warnings,
   ]
 }
 

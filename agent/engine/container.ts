@@ -4,12 +4,24 @@ export interface ContainerNetwork {
   name: string
   /** Its IPv4 address there, else its IPv6 one; undefined when it has none. */
   address: string | undefined
+  /** Addresses of an overlay network mean the same on every machine of a swarm. */
+  isOverlay?: boolean
+}
+
+export type Transport = 'tcp' | 'udp'
+
+/** How a process ended. */
+export interface ContainerEnd {
+  exitCode: number
+  /** The kernel killed it, as it took more memory than it may. */
+  outOfMemory: boolean
 }
 
 /** Where the engine's host forwards a container's port from. */
-interface PublishedPort {
+export interface PublishedPort {
   /** Container side. */
   port: number
+  transport?: Transport
   hostAddress: string
   hostPort: number
 }
@@ -33,8 +45,20 @@ export interface Container {
   health: 'none' | 'starting' | 'healthy' | 'unhealthy'
   /** Number of the signal that `stop` sends first. */
   stopSignal: number
+  /** Milliseconds from that signal to SIGKILL. */
+  stopGraceMs: number
+  /** Of its first process, as the engine counts; 0: there is none. */
+  pid: number
+  /** Of its last process, when there is none now. */
+  end?: ContainerEnd
   createdAt: string
   startedAt: string
+}
+
+interface InspectedNetwork {
+  NetworkID?: string
+  IPAddress?: string
+  GlobalIPv6Address?: string
 }
 
 /** What is read of `GET /containers/<id>/json`. Podman leaves some of it out. */
@@ -48,6 +72,9 @@ export interface Inspected {
     Paused?: boolean
     Restarting?: boolean
     StartedAt?: string
+    Pid?: number
+    ExitCode?: number
+    OOMKilled?: boolean
     Health?: { Status?: string } | undefined
   }
   HostConfig?: { NetworkMode?: string | undefined } | undefined
@@ -57,14 +84,17 @@ export interface Inspected {
     Env?: string[] | null
     ExposedPorts?: Record<string, unknown> | null
     StopSignal?: string | number
+    StopTimeout?: number | null
   }
   NetworkSettings?: {
     Ports?: Record<string, Array<{ HostIp?: string; HostPort?: string }> | null> | null
-    Networks?: Record<string, { IPAddress?: string; GlobalIPv6Address?: string } | null> | null
+    Networks?: Record<string, InspectedNetwork | null> | null
   }
 }
 
 const SIGTERM = 15
+/** Docker's own. */
+const STOP_GRACE_S = 10
 const SIGKILL = 9
 
 const SIGNALS: Readonly<Record<string, number>> = {
@@ -140,26 +170,41 @@ function portsOf(inspected: Inspected, protocol: string): number[] {
 function publishedOf(inspected: Inspected): PublishedPort[] {
   const ports = Object.entries(inspected.NetworkSettings?.Ports ?? {})
   return ports
-    .filter(([key]) => key.endsWith('/tcp'))
+    .filter(([key]) => /\/(tcp|udp)$/.test(key))
     .flatMap(([key, bindings]) =>
       (bindings ?? []).map((binding) => ({
         port: Number(key.split('/')[0]),
+        transport: key.endsWith('/udp') ? ('udp' as const) : ('tcp' as const),
         hostAddress: binding.HostIp ?? '',
         hostPort: Number(binding.HostPort),
       })),
     )
 }
 
-function networksOf(inspected: Inspected): ContainerNetwork[] {
+function networksOf(inspected: Inspected, overlays: ReadonlySet<string>): ContainerNetwork[] {
   return Object.entries(inspected.NetworkSettings?.Networks ?? {}).map(([name, network]) => ({
     name,
     address: network?.IPAddress || network?.GlobalIPv6Address || undefined,
+    ...(overlays.has(network?.NetworkID ?? '') && { isOverlay: true }),
   }))
 }
 
-/** An engine's answer → {@link Container}. Never throws: what is missing is empty. */
-export function readInspected(inspected: Inspected): Container {
+function endOf(state: Inspected['State']): ContainerEnd | undefined {
+  return statusOf(state) === 'stopped' && state?.ExitCode !== undefined
+    ? { exitCode: state.ExitCode, outOfMemory: state.OOMKilled === true }
+    : undefined
+}
+
+/**
+ * An engine's answer → {@link Container}. `overlays` are ids of networks. Never throws: what is
+ * missing is empty.
+ */
+export function readInspected(
+  inspected: Inspected,
+  overlays: ReadonlySet<string> = new Set(),
+): Container {
   const { State: state, Config: config } = inspected
+  const end = endOf(state)
   return {
     id: inspected.Id,
     name: inspected.Name.replace(/^\//, ''),
@@ -167,13 +212,16 @@ export function readInspected(inspected: Inspected): Container {
     labels: config?.Labels ?? {},
     env: (config?.Env ?? []).map(splitEnv),
     networkMode: inspected.HostConfig?.NetworkMode ?? '',
-    networks: networksOf(inspected),
+    networks: networksOf(inspected, overlays),
     tcpPorts: portsOf(inspected, 'tcp'),
     udpPorts: portsOf(inspected, 'udp'),
     published: publishedOf(inspected),
     status: statusOf(state),
     health: healthOf(state?.Health?.Status),
     stopSignal: signalNumber(String(config?.StopSignal ?? SIGTERM)),
+    stopGraceMs: 1000 * (config?.StopTimeout ?? STOP_GRACE_S),
+    pid: state?.Pid ?? 0,
+    ...(end !== undefined && { end }),
     createdAt: inspected.Created ?? '',
     startedAt: state?.StartedAt ?? '',
   }

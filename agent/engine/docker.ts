@@ -3,7 +3,7 @@ import Docker from 'dockerode'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import { withTimeLimit } from '../../runtime/retry.js'
 import { readInspected } from './container.js'
-import type { Container } from './container.js'
+import type { Container, Inspected } from './container.js'
 import { parseEvent, splitLines } from './events.js'
 import type { EngineEvent } from './events.js'
 
@@ -19,12 +19,17 @@ interface EventHandlers {
   onLost(): void
 }
 
+export interface ListedContainer {
+  id: string
+  hasProcess: boolean
+}
+
 /** Every call rejects when the engine does not answer in time. */
 export interface ContainerEngine {
   readonly address: string
   openEvents(handlers: EventHandlers): Promise<EngineEvents>
-  /** Ids of the containers that have a process; with `all`, of all. */
-  list(all?: boolean): Promise<string[]>
+  /** All containers, those without a process too. */
+  list(): Promise<ListedContainer[]>
   /** Undefined: there is no such container. */
   inspect(id: string): Promise<Container | undefined>
   ping(): Promise<void>
@@ -70,6 +75,9 @@ class DockerEngine implements ContainerEngine {
   readonly address: string
   readonly #events: Docker
   readonly #unary: Docker
+  /** Ids of the networks that were asked for, and of those among them that are overlays. */
+  readonly #networks = new Set<string>()
+  readonly #overlays = new Set<string>()
 
   constructor(setting: string) {
     const { address, options } = locate(setting)
@@ -104,20 +112,41 @@ class DockerEngine implements ContainerEngine {
     return { closed, close: () => stream.destroy() }
   }
 
-  async list(all = false): Promise<string[]> {
-    const containers = await this.#call('list', this.#unary.listContainers({ all }))
-    return containers.map(({ Id }) => Id)
+  async list(): Promise<ListedContainer[]> {
+    const containers = await this.#call('list', this.#unary.listContainers({ all: true }))
+    return containers.map(({ Id, State }) => ({
+      id: Id,
+      hasProcess: !/^(created|exited|dead|restarting|stopped|configured)$/.test(State),
+    }))
   }
 
   async inspect(id: string): Promise<Container | undefined> {
     try {
       const inspected = await this.#call('inspect', this.#unary.getContainer(id).inspect())
-      return readInspected(inspected)
+      await this.#learnNetworks(inspected)
+      return readInspected(inspected, this.#overlays)
     } catch (error) {
       if (statusCode(error) === 404) {
         return undefined
       }
       throw error
+    }
+  }
+
+  /** A network never becomes another kind, so each is asked for once. */
+  async #learnNetworks(inspected: Inspected): Promise<void> {
+    const networks = Object.values(inspected.NetworkSettings?.Networks ?? {})
+    const ids = networks.map((network) => network?.NetworkID ?? '')
+    if (ids.every((id) => id === '' || this.#networks.has(id))) {
+      return
+    }
+    const listed = await this.#call('networks', this.#unary.listNetworks())
+    ids.forEach((id) => this.#networks.add(id))
+    for (const { Id, Driver } of listed) {
+      this.#networks.add(Id)
+      if (Driver === 'overlay') {
+        this.#overlays.add(Id)
+      }
     }
   }
 

@@ -6,19 +6,22 @@
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import { isStopSignal, runOf } from './container.js'
+import { isStopSignal } from './container.js'
 import type { Container } from './container.js'
 import type { ContainerEngine } from './docker.js'
 import type { EngineEvent } from './events.js'
+import { ContainerProcesses } from './processes.js'
 
 export interface FollowOptions {
   /** Makes a new client; called for each connection. */
   open: () => ContainerEngine
   log: Logger
-  /** All containers that have a process, whenever something about them may have changed. */
+  /** All containers, whenever something about them may have changed. */
   onContainers(containers: ReadonlyMap<string, Container>): void
-  /** A run of a container was sent its stop signal. Comes before its `onContainers`. */
-  onStopSignal(run: string): void
+  /** A container was sent its stop signal. Comes before the `onContainers` that shows it. */
+  onStopSignal(container: Container): void
+  /** The engine is out of reach, and why; undefined: it is back. */
+  onEngine?(reason: string | undefined): void
   /** Milliseconds between full comparisons. */
   resyncMs?: number
   pingMs?: number
@@ -28,6 +31,8 @@ const RESYNC_MS = 30_000
 const PING_MS = 5000
 const MISSED_PINGS = 2
 const INSPECTIONS_AT_ONCE = 4
+/** How often processes are looked at while the engine is away. */
+const PROCESSES_MS = 100
 
 /** What goes on inside a container all day long, as healthchecks do, changes nothing about it. */
 const IGNORED = /^(exec_|top|attach|resize|archive|extract|export|commit|copy|prune)/
@@ -39,10 +44,15 @@ export class Follower {
   readonly #due = new Map<string, number>()
   /** Signals sent to containers that were not inspected yet. */
   readonly #kills = new Map<string, number>()
+  readonly #processes = new ContainerProcesses()
+  /** What the engine listed last, without what it said was destroyed since. */
+  #listedIds = new Set<string>()
   #counter = 0
   #listed = false
   #refreshing: Promise<void> | undefined
   #away = false
+  /** Whether the engine reports what happens, and all before that is known. */
+  #isFollowing = false
 
   constructor(options: FollowOptions) {
     this.#options = options
@@ -51,6 +61,8 @@ export class Follower {
   /** Until `signal` aborts. Outages are waited out. Rejects when the engine's address is none. */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
+    const watching = setInterval(() => this.#withdrawEnded(), PROCESSES_MS)
+    signal.addEventListener('abort', () => clearInterval(watching))
     while (!signal.aborted) {
       const engine = this.#options.open()
       try {
@@ -58,6 +70,7 @@ export class Follower {
       } catch (error) {
         this.#logAway(engine, messageOf(error))
       }
+      this.#isFollowing = false
       if (!signal.aborted) {
         await pause(backoff.nextMs(), signal)
       }
@@ -72,6 +85,7 @@ export class Follower {
       return
     }
     this.#away = true
+    this.#options.onEngine?.(reason)
     if (this.#listed) {
       log.warn(fields, 'container engine away; what is registered stays')
     } else {
@@ -93,7 +107,9 @@ export class Follower {
     try {
       await this.#listAll(engine)
       onGood()
+      this.#isFollowing = true
       this.#away = false
+      this.#options.onEngine?.(undefined)
       this.#options.log.info({ engine: engine.address }, 'following container engine')
       void this.#keepWatch(engine, end, session.signal)
       const reason = await events.closed
@@ -146,6 +162,8 @@ export class Follower {
       if (known !== undefined && this.#applyKill(known)) {
         this.#emit()
       }
+    } else if (event.action === 'destroy') {
+      this.#listedIds.delete(event.container)
     } else if (event.action === 'die') {
       this.#kills.delete(event.container)
       if (known !== undefined) {
@@ -165,7 +183,7 @@ export class Follower {
     if (signal === undefined || !isStopSignal(container, signal)) {
       return false
     }
-    this.#options.onStopSignal(runOf(container))
+    this.#options.onStopSignal(container)
     return true
   }
 
@@ -193,9 +211,15 @@ export class Follower {
 
   async #listAll(engine: ContainerEngine): Promise<void> {
     const listed = await engine.list()
-    for (const id of [...listed, ...this.#containers.keys()]) {
-      this.#mark(id)
+    this.#listedIds = new Set(listed.map(({ id }) => id))
+    for (const { id, hasProcess } of listed) {
+      // One without a process changes by its start alone.
+      if (hasProcess || this.#containers.get(id)?.status !== 'stopped') {
+        this.#mark(id)
+      }
     }
+    const known = [...this.#containers.keys()]
+    known.filter((id) => !this.#listedIds.has(id)).forEach((id) => this.#mark(id))
     await this.#inspectDue(engine)
     this.#listed = true
     this.#emit()
@@ -235,17 +259,52 @@ export class Follower {
       return false
     }
     this.#due.delete(id)
-    if (container === undefined || container.status === 'stopped') {
-      this.#kills.delete(id)
-      return this.#containers.delete(id)
+    if (container === undefined) {
+      return this.#remove(id)
     }
     this.#containers.set(id, container)
-    this.#applyKill(container)
+    if (container.status === 'stopped') {
+      this.#kills.delete(id)
+    } else {
+      this.#applyKill(container)
+    }
     return true
+  }
+
+  /** An engine that lists a container and does not know it is wrong in one of the two. */
+  #remove(id: string): boolean {
+    this.#kills.delete(id)
+    if (this.#listedIds.has(id) && this.#containers.has(id)) {
+      const fields = { container: this.#containers.get(id)?.name }
+      this.#options.log.warn(fields, 'the engine lists a container and does not know it; it stays')
+      return false
+    }
+    return this.#containers.delete(id)
+  }
+
+  /** Another container may have the address of one that has ended before the engine is back. */
+  #withdrawEnded(): void {
+    if (this.#isFollowing) {
+      return
+    }
+    const ended = [...this.#containers.values()].filter(
+      (container) => container.status !== 'stopped' && this.#processes.hasEnded(container),
+    )
+    for (const container of ended) {
+      this.#containers.set(container.id, { ...container, status: 'stopped' })
+      const fields = { container: container.name }
+      this.#options.log.warn(fields, 'its process is gone, and the engine is away; taken out')
+    }
+    if (ended.length > 0) {
+      this.#emit()
+    }
   }
 
   #emit(): void {
     if (this.#listed) {
+      if (this.#isFollowing) {
+        this.#processes.learn(this.#containers.values())
+      }
       this.#options.onContainers(this.#containers)
     }
   }

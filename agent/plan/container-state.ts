@@ -8,7 +8,7 @@ export const STOPPING = 'the container was told to stop'
 export interface Observed {
   /** A stop signal was sent to this run of it. Inspect says `running` until it has ended. */
   signalled: boolean
-  /** Its port took a connection once. */
+  /** Its port took a connection once, or is one that cannot be tried. */
   answered: boolean
 }
 
@@ -17,13 +17,14 @@ export interface StateAndReason {
   reason?: string
 }
 
-/** Undefined: there is no process, so nothing is registered. */
-export function containerState(
-  container: Container,
-  observed: Observed,
-): StateAndReason | undefined {
+function endReason({ end }: Container): string {
+  const code = end === undefined ? '' : `: exit code ${end.exitCode}`
+  return `the container has stopped${code}${end?.outOfMemory === true ? ', out of memory' : ''}`
+}
+
+export function containerState(container: Container, observed: Observed): StateAndReason {
   if (container.status === 'stopped') {
-    return undefined
+    return { state: 'down', reason: endReason(container) }
   }
   if (container.status === 'paused') {
     return { state: 'down', reason: 'the container is paused' }

@@ -4,24 +4,32 @@ import { AGENT_ROUTES } from '../../contract/keys.js'
 import { checkInstance } from '../../contract/record/records.js'
 import type { InstanceRecord } from '../../contract/record/records.js'
 import type { RouteRecord } from '../../contract/record/route.js'
+import type { StreamRouteRecord } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
 import { shortId } from '../engine/container.js'
-import type { Container } from '../engine/container.js'
-import { hasSluiceLabels, isDisabled, isOnlyEnabled, readOffers } from './offers.js'
+import type { Container, Transport } from '../engine/container.js'
+import { hasSluiceLabels, isDisabled, isOnlyEnabled, readOffers, unknownLabels } from './offers.js'
 import type { Offer, Offers } from './offers.js'
-import { chooseAddress, choosePort } from './place.js'
-import type { AgentHost } from './place.js'
+import { chooseAddress, choosePort, directAddress } from './place.js'
+import { overreach } from './label-limits.js'
+import type { AgentHost, InstanceAddress } from './place.js'
 import { hasServiceName, readServiceOffers } from './registrator.js'
 
-interface WantedRoute {
+export interface WantedRoute {
   id: string
-  record: RouteRecord
+  record: RouteRecord | StreamRouteRecord
 }
 
 /** `record.state` is `up` here; `container-state.ts` decides what it becomes. */
 export interface WantedInstance {
   upstream: string
+  /** The upstream's name before it was folded, and whether somebody chose it. */
+  given: string
+  isNamed: boolean
   id: string
+  transport: Transport
+  /** Where this machine reaches it besides its registered address. */
+  direct: InstanceAddress | undefined
   record: InstanceRecord
   routes: WantedRoute[]
 }
@@ -49,10 +57,19 @@ export function routePrefix(agent: string): string {
 
 /** Each agent has a route of its own for a host, so that it takes away only its own. */
 function routesOf(offer: Offer, agent: string): WantedRoute[] {
-  return offer.hosts.map((host) => ({
-    id: routePrefix(agent) + digest([host, offer.pathPrefix, offer.upstream].join(' '), 20),
-    record: { hosts: [host], pathPrefix: offer.pathPrefix, upstream: offer.upstream },
-  }))
+  const { upstream, pathPrefix } = offer
+  const rewrite = { rewrite: { stripPrefix: true as const } }
+  const id = (...parts: string[]) => routePrefix(agent) + digest(parts.join(' '), 20)
+  return [
+    ...offer.hosts.map((host) => ({
+      id: id(host, pathPrefix, upstream, ...(offer.stripPrefix ? ['strip'] : [])),
+      record: { hosts: [host], pathPrefix, upstream, ...(offer.stripPrefix && rewrite) },
+    })),
+    ...offer.ports.map(({ protocol, port }) => ({
+      id: id(protocol, String(port), upstream),
+      record: { port, protocol, upstream },
+    })),
+  ]
 }
 
 /** Stable over restarts of the container, and distinct for replicas, as names are. */
@@ -108,37 +125,54 @@ function metadataOf(
 
 type Made = { ok: true; instance: WantedInstance; why: string[] } | { ok: false; reason: string }
 
-function makeInstance(
-  offer: Offer,
-  container: Container,
-  host: AgentHost,
-  network: string | undefined,
-  warnings: string[],
-): Made {
-  const port = choosePort(container, offer.port)
-  if (!port.ok) {
-    return port
-  }
-  const place = chooseAddress(container, host, network, port.value)
-  if (!place.ok) {
-    return place
-  }
-  const { upstream, weight, maxConns, backup, zone } = offer
+/** Who is asked, and where: an offer is read for one container on one host. */
+interface Context {
+  container: Container
+  /** Whose addresses the container has: its own, or those of the one whose network it shares. */
+  networked: Container
+  host: AgentHost
+  network: string | undefined
+  warnings: string[]
+}
+
+function recordOf(offer: Offer, place: InstanceAddress, context: Context) {
+  const { weight, maxConns, backup, zone } = offer
+  const { container, host, warnings } = context
   const metadata = metadataOf(container, offer, warnings)
   const wish = {
-    ...{ ...place.value, weight, state: 'up', metadata, agent: host.agent },
+    ...{ host: place.host, port: place.port },
+    ...{ weight, state: 'up', metadata, agent: host.agent },
     ...(maxConns !== undefined && { maxConns }),
     ...(backup && { backup }),
     ...(zone !== undefined && { zone }),
   }
-  const record = checkInstance(wish, { allowLoopback: host.allowLoopback })
+  return checkInstance(wish, { allowLoopback: host.allowLoopback })
+}
+
+function makeInstance(offer: Offer, context: Context): Made {
+  const { container, networked, host, network } = context
+  const port = choosePort(container, offer)
+  if (!port.ok) {
+    return port
+  }
+  const wanted = { ...port.value, network }
+  const place = chooseAddress(networked, host, wanted)
+  if (!place.ok) {
+    return place
+  }
+  const record = recordOf(offer, place.value, context)
   if (!record.ok) {
     return { ok: false, reason: `${record.field} ${record.message}` }
   }
-  const id = idOf(offer, container, host.agent, port.value)
-  const routes = routesOf(offer, host.agent)
+  const { upstream, given, isNamed } = offer
   const why = [`upstream ${upstream}: ${offer.upstreamWhy}`, port.why, place.why]
-  return { ok: true, instance: { upstream, id, record: record.value, routes }, why }
+  const instance = {
+    ...{ upstream, given, isNamed, transport: port.value.transport, record: record.value },
+    id: idOf(offer, container, host.agent, port.value.port),
+    direct: directAddress(networked, place.value, port.value.port),
+    routes: routesOf(offer, host.agent),
+  }
+  return { ok: true, instance, why }
 }
 
 function refuseTwice(reading: Reading): void {
@@ -169,13 +203,34 @@ function offersOf(container: Container): Offers | undefined {
   return named ? readServiceOffers(container) : undefined
 }
 
+/** `container:<id>` → whose network it is; the container's own otherwise. */
+function networkOf(
+  container: Container,
+  all: ReadonlyMap<string, Container>,
+): { ok: true; value: Container } | { ok: false; reason: string } {
+  const owner = /^container:(.+)$/.exec(container.networkMode)?.[1]
+  if (owner === undefined) {
+    return { ok: true, value: container }
+  }
+  const value =
+    all.get(owner) ?? [...all.values()].find(({ id, name }) => name === owner || id === owner)
+  return value === undefined || value.status === 'stopped'
+    ? { ok: false, reason: `container ${shortId(owner)}, whose network it shares, does not run` }
+    : networkOf(value, new Map([...all].filter(([id]) => id !== container.id)))
+}
+
+const NOBODY: ReadonlyMap<string, Container> = new Map()
+
 /**
  * What a container asks for. A wrong value refuses all of the container, by name. A port that has
- * no address refuses that port alone.
+ * no address refuses that port alone. `all` are the host's containers by id.
  */
-export function readLabels(container: Container, host: AgentHost): Reading {
+export function readLabels(container: Container, host: AgentHost, all = NOBODY): Reading {
   const reading: Reading = { asked: false, instances: [], refused: [], why: [], warnings: [] }
   const offers = offersOf(container)
+  if (!isDisabled(container)) {
+    reading.warnings.push(...unknownLabels(container))
+  }
   if (offers === undefined) {
     reading.why.push(
       isDisabled(container) ? 'sluice.enable is false' : 'no sluice.* label and no SERVICE_NAME',
@@ -184,19 +239,30 @@ export function readLabels(container: Container, host: AgentHost): Reading {
   }
   reading.asked = true
   reading.warnings.push(...offers.warnings)
-  if (offers.problems.length > 0) {
-    reading.refused.push(...offers.problems.map((reason) => ({ reason })))
+  const networked = networkOf(container, all)
+  const problems = [
+    ...(offers.problems.length > 0 ? offers.problems : overreach(offers, host.limits)),
+    ...(networked.ok ? [] : [networked.reason]),
+  ]
+  if (!networked.ok || problems.length > 0) {
+    reading.refused.push(...problems.map((reason) => ({ reason })))
     return reading
   }
+  const { network } = offers
+  const { warnings } = reading
   for (const offer of offers.offers) {
-    const made = makeInstance(offer, container, host, offers.network, reading.warnings)
-    if (made.ok) {
-      reading.instances.push(made.instance)
-      reading.why.push(...made.why)
-    } else {
-      reading.refused.push({ reason: `${offer.source}: ${made.reason}` })
-    }
+    const context = { container, networked: networked.value, host, network, warnings }
+    addOffer(offer, makeInstance(offer, context), reading)
   }
   refuseTwice(reading)
   return reading
+}
+
+function addOffer(offer: Offer, made: Made, reading: Reading): void {
+  if (made.ok) {
+    reading.instances.push(made.instance)
+    reading.why.push(...made.why)
+  } else {
+    reading.refused.push({ reason: `${offer.source}: ${made.reason}` })
+  }
 }

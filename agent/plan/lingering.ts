@@ -3,8 +3,7 @@
  * 503 (nothing is up, try again) and not 404 (no such host). Pure but for what it remembers.
  */
 import { parseKey } from '../../contract/keys.js'
-import { checkRoute } from '../../contract/record/route.js'
-import type { RouteRecord } from '../../contract/record/route.js'
+import { readRoute } from './route-place.js'
 
 export class LingeringRoutes {
   readonly #forMs: number
@@ -29,11 +28,11 @@ export class LingeringRoutes {
     const until: number[] = []
     const lingering = new Set<string>()
     for (const [key, value] of missing) {
-      const route = routeIn(value)
+      const route = readRoute(value)
       const endsAtMs = (this.#since.get(key) ?? nowMs) + this.#forMs
-      const isFree = route !== undefined && !places.has(placeOf(route))
+      const isFree = route !== undefined && !places.has(route.place)
       // An upstream that has a container left does not restart: then its labels have changed.
-      if (isFree && !upstreams.has(route.upstream ?? '') && endsAtMs > nowMs) {
+      if (isFree && !upstreams.has(route.upstream) && endsAtMs > nowMs) {
         this.#since.set(key, endsAtMs - this.#forMs)
         lingering.add(key)
         until.push(endsAtMs - nowMs)
@@ -60,26 +59,12 @@ function summary(wanted: ReadonlyMap<string, string>): Summary {
   const places = new Set<string>()
   for (const [key, value] of wanted) {
     const parsed = parseKey(key)
-    const route = parsed?.kind === 'routes' ? routeIn(value) : undefined
+    const route = parsed?.kind === 'routes' ? readRoute(value) : undefined
     if (parsed?.kind === 'instances') {
       upstreams.add(parsed.upstream)
     } else if (route !== undefined) {
-      places.add(placeOf(route))
+      places.add(route.place)
     }
   }
   return { upstreams, places }
-}
-
-/** Undefined for what an earlier life left and is no route: it goes at once. */
-function routeIn(value: string): RouteRecord | undefined {
-  try {
-    const checked = checkRoute(JSON.parse(value))
-    return checked.ok ? checked.value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function placeOf({ hosts, pathPrefix }: RouteRecord): string {
-  return `${hosts.join()}${pathPrefix}`
 }

@@ -1,18 +1,25 @@
 /** The `sluice.*` labels of a container → what it offers, before an address is chosen. Pure. */
 import { isHostPattern, isName, isPathPrefix, isWhole } from '../../contract/guard/names.js'
 import { spellHost } from '../../contract/record/route-match.js'
+import { nearest } from '../../runtime/config/nearest.js'
 import { parseDuration } from '../../runtime/duration.js'
-import type { Container } from '../engine/container.js'
+import type { Container, Transport } from '../engine/container.js'
+import { FOLD_RULE, nameOf } from './fold.js'
 
 /** One port that wants to be an instance. */
 export interface Offer {
   /** Which labels say so: `sluice`, `sluice.admin`, `SERVICE_80_NAME`. */
   source: string
   upstream: string
+  /** The upstream's name as it was given, before it was folded. */
+  given: string
+  /** Whether somebody chose the upstream's name. */
+  isNamed: boolean
   /** Where the upstream's name is from, for people. */
   upstreamWhy: string
   /** Container side; undefined: to be chosen. */
   port: number | undefined
+  transport: Transport
   weight: number
   /** undefined: no limit. */
   maxConns: number | undefined
@@ -21,6 +28,10 @@ export interface Offer {
   /** Hosts that want a route to the upstream. */
   hosts: string[]
   pathPrefix: string
+  /** Whether instances are asked without the path prefix. */
+  stripPrefix: boolean
+  /** The gateway's ports that lead to the upstream. */
+  ports: Array<{ protocol: Transport; port: number }>
   /** Instance id, where the labels name one. */
   id: string | undefined
   metadata: Record<string, string>
@@ -40,7 +51,8 @@ type Fields = Map<string, string>
 const PREFIX = 'sluice.'
 /** What an instance has; alone, the default of the named ones. */
 const TRAITS = ['weight', 'max-conns', 'backup', 'zone']
-const NAMED = ['upstream', 'port', 'host', 'path', ...TRAITS]
+const PLACES = ['upstream', 'port', 'host', 'path', 'strip-prefix', 'tcp-port', 'udp-port']
+const NAMED = [...PLACES, ...TRAITS]
 const ALONE = ['enable', 'network', 'drain', ...NAMED]
 const MOST_HOSTS = 64
 /** As long as a drain may wait. */
@@ -52,9 +64,31 @@ function drainTimeOf(text: string): number | undefined {
   return ms !== undefined && ms <= LONGEST_DRAIN_MS ? ms : undefined
 }
 
-/** Whether any `sluice.*` label is there; `sluice.enable=false` alone counts too. */
+/** Whether any `sluice.*` label is there that Sluice knows; `sluice.enable=false` counts too. */
 export function hasSluiceLabels(container: Container): boolean {
-  return Object.keys(container.labels).some((key) => key.startsWith(PREFIX))
+  return Object.keys(container.labels).some((key) => key.startsWith(PREFIX) && isKnown(key))
+}
+
+function isKnown(key: string): boolean {
+  const [first = '', second, ...more] = key.slice(PREFIX.length).split('.')
+  return second === undefined
+    ? ALONE.includes(first)
+    : more.length === 0 && nameOf(first) !== undefined && NAMED.includes(second)
+}
+
+/** A warning for each `sluice.*` label that Sluice does not know. It asks for nothing. */
+export function unknownLabels(container: Container): string[] {
+  const unknown = Object.keys(container.labels).filter(
+    (key) => key.startsWith(PREFIX) && !isKnown(key),
+  )
+  return unknown.sort().map((key) => {
+    const parts = key.slice(PREFIX.length).split('.')
+    const last = nearest(parts.at(-1) ?? '', parts.length === 1 ? ALONE : NAMED)
+    const meant = [...parts.slice(0, -1), last].join('.')
+    const isHelp = last !== undefined && parts.length < 3 && `${PREFIX}${meant}` !== key
+    const hint = !isHelp ? '' : `; the nearest is ${PREFIX}${meant}`
+    return `${key.slice(0, 100)} is no label that Sluice knows${hint}`
+  })
 }
 
 /** True for `sluice.enable=false`: the container is left alone, whatever else it says. */
@@ -64,7 +98,7 @@ export function isDisabled(container: Container): boolean {
 
 /** True when `sluice.enable=true` is all that the labels say. */
 export function isOnlyEnabled(container: Container): boolean {
-  const keys = Object.keys(container.labels).filter((key) => key.startsWith(PREFIX))
+  const keys = Object.keys(container.labels).filter((key) => key.startsWith(PREFIX) && isKnown(key))
   const enable = container.labels['sluice.enable']?.trim().toLowerCase()
   return keys.length === 1 && enable === 'true'
 }
@@ -72,41 +106,40 @@ export function isOnlyEnabled(container: Container): boolean {
 interface Groups {
   alone: Fields
   named: Map<string, Fields>
-  warnings: string[]
 }
 
 function group(labels: Container['labels']): Groups {
-  const groups: Groups = { alone: new Map(), named: new Map(), warnings: [] }
-  const keys = Object.keys(labels).filter((key) => key.startsWith(PREFIX))
+  const groups: Groups = { alone: new Map(), named: new Map() }
+  const keys = Object.keys(labels).filter((key) => key.startsWith(PREFIX) && isKnown(key))
   for (const key of keys.sort()) {
     const value = (labels[key] ?? '').trim()
-    const parts = key.slice(PREFIX.length).split('.')
-    const [first = '', second = ''] = parts
-    if (parts.length === 1 && ALONE.includes(first)) {
+    const [first = '', second] = key.slice(PREFIX.length).split('.')
+    if (second === undefined) {
       groups.alone.set(first, value)
-    } else if (parts.length === 2 && isName(first) && NAMED.includes(second)) {
-      groups.named.set(
-        first,
-        (groups.named.get(first) ?? new Map<string, string>()).set(second, value),
-      )
     } else {
-      groups.warnings.push(`${key} is no label that Sluice knows`)
+      const fields = groups.named.get(first) ?? new Map<string, string>()
+      groups.named.set(first, fields.set(second, value))
     }
   }
   return groups
 }
 
-/** `ghcr.io/acme/web-app:1.2@sha256:…` → `web-app` */
-function imageBase(image: string): string {
-  const path = image.split('@')[0] ?? ''
-  return (path.split('/').pop() ?? '').split(':')[0] ?? ''
+interface GivenName {
+  text: string
+  why: string
+  isNamed: boolean
 }
 
-function defaultUpstream(container: Container): [name: string, why: string] {
-  const compose = container.labels['com.docker.compose.service']
-  return compose === undefined
-    ? [imageBase(container.image), "the image's name, as sluice.upstream is not set"]
-    : [compose, 'the compose service, as sluice.upstream is not set']
+function defaultName({ name, labels }: Container): GivenName {
+  const project = labels['com.docker.compose.project']
+  const service = labels['com.docker.compose.service']
+  return project === undefined || service === undefined
+    ? { text: name, why: "the container's name, as sluice.upstream is not set", isNamed: false }
+    : {
+        text: `${project}-${service}`,
+        why: 'the compose project and service, as sluice.upstream is not set',
+        isNamed: false,
+      }
 }
 
 class Reader {
@@ -179,37 +212,72 @@ class Reader {
     return path
   }
 
-  upstream(otherwise: () => [name: string, why: string]): [name: string, why: string] {
-    const text = this.#fields.get('upstream')
-    const [name, why] = text === undefined ? otherwise() : [text, `${this.#prefix}upstream`]
-    const shown = JSON.stringify(name.slice(0, 80))
-    if (!isName(name)) {
-      const what = text === undefined ? `${shown} (${why})` : `${why} ${shown}`
-      this.problems.push(`${what} must be 1 to 63 of a-z, 0-9 and - inside`)
+  port(): { port: number | undefined; transport: Transport } {
+    const text = this.#fields.get('port')
+    const match = /^(\d{1,6})(?:\/(tcp|udp))?$/.exec(text ?? '')
+    const port = Number(match?.[1])
+    if (text !== undefined && !isWhole(port, 1, 65535)) {
+      this.refuse('port', 'must be a whole number from 1 to 65535, which /udp may follow')
     }
-    return [name, why]
+    const transport = match?.[2] === 'udp' ? 'udp' : 'tcp'
+    return { port: text === undefined ? undefined : port, transport }
+  }
+
+  /** Ports of the gateway. */
+  gatewayPorts(): Offer['ports'] {
+    return (['tcp', 'udp'] as const).flatMap((protocol) => {
+      const port = this.whole(`${protocol}-port`, 65535)
+      return port === undefined ? [] : [{ protocol, port }]
+    })
+  }
+
+  stripPrefix(): boolean {
+    const isWanted = this.flag('strip-prefix')
+    if (isWanted && !this.#fields.has('path')) {
+      this.refuse('strip-prefix', `needs ${this.#prefix}path beside it`)
+    }
+    return isWanted
+  }
+
+  upstream(
+    otherwise: () => GivenName,
+  ): Pick<Offer, 'upstream' | 'upstreamWhy' | 'given' | 'isNamed'> {
+    const text = this.#fields.get('upstream')
+    const label = `${this.#prefix}upstream`
+    const given = text === undefined ? otherwise() : { text, why: label, isNamed: true }
+    const upstream = nameOf(given.text)
+    const shown = JSON.stringify(given.text.slice(0, 80))
+    if (upstream === undefined) {
+      const what = text === undefined ? `${shown} (${given.why})` : `${label} ${shown}`
+      this.problems.push(`${what} must be 1 to 63 of a-z, 0-9 and - inside, after ${FOLD_RULE}`)
+    }
+    const folded = upstream === given.text ? '' : `, folded from ${shown}: ${FOLD_RULE}`
+    return {
+      ...{ upstream: upstream ?? '', given: given.text, isNamed: given.isNamed },
+      upstreamWhy: given.why + folded,
+    }
   }
 }
 
 function readOffer(
   fields: Fields,
   prefix: string,
-  otherwise: () => [string, string],
+  otherwise: () => GivenName,
   problems: string[],
 ): Offer {
   const reader = new Reader(fields, prefix)
-  const [upstream, upstreamWhy] = reader.upstream(otherwise)
   const offer = {
     source: prefix.slice(0, -1),
-    upstream,
-    upstreamWhy,
-    port: reader.whole('port', 65535),
+    ...reader.upstream(otherwise),
+    ...reader.port(),
     weight: reader.whole('weight', 1000) ?? 1,
     maxConns: reader.whole('max-conns', 65535),
     backup: reader.flag('backup'),
     zone: reader.name('zone'),
     hosts: reader.hosts(),
     pathPrefix: reader.pathPrefix(),
+    stripPrefix: reader.stripPrefix(),
+    ports: reader.gatewayPorts(),
     id: undefined,
     metadata: {},
   }
@@ -244,23 +312,24 @@ function share(alone: Fields, offers: Offer[]): void {
 
 /**
  * The offers of `sluice.*`. The unnamed labels are one offer, unless there are named ones
- * (`sluice.<name>.port`) and none of upstream, port, host and path stands alone. `sluice.weight`,
+ * (`sluice.<name>.port`) and nothing stands alone that says what or where. `sluice.weight`,
  * `max-conns`, `backup` and `zone` alone are the defaults of the named ones.
  */
 export function readOffers(container: Container): Offers {
-  const { alone, named, warnings } = group(container.labels)
+  const { alone, named } = group(container.labels)
   const problems: string[] = []
   guardAlone(alone, problems)
   const offers: Offer[] = []
-  if (named.size === 0 || ['upstream', 'port', 'host', 'path'].some((key) => alone.has(key))) {
-    offers.push(readOffer(alone, PREFIX, () => defaultUpstream(container), problems))
+  if (named.size === 0 || PLACES.some((key) => alone.has(key))) {
+    offers.push(readOffer(alone, PREFIX, () => defaultName(container), problems))
   }
   const shared = [...alone].filter(([field]) => TRAITS.includes(field))
   for (const [name, fields] of named) {
     const whole = new Map([...shared, ...fields])
-    const otherwise = (): [string, string] => [name, `the name in sluice.${name}.*`]
+    const why = `the name in sluice.${name}.*`
+    const otherwise = (): GivenName => ({ text: name, why, isNamed: true })
     offers.push(readOffer(whole, `${PREFIX}${name}.`, otherwise, problems))
   }
   share(alone, offers)
-  return { offers, network: alone.get('network'), problems, warnings }
+  return { offers, network: alone.get('network'), problems, warnings: [] }
 }

@@ -1,5 +1,8 @@
 /** Which address and port a container is reached at, and why. Pure, so the answer never varies. */
-import type { Container, ContainerNetwork } from '../engine/container.js'
+import { parseIp } from '../../contract/guard/address.js'
+import type { HostRecord } from '../../contract/record/records.js'
+import type { Container, ContainerNetwork, PublishedPort, Transport } from '../engine/container.js'
+import type { LabelLimits } from './label-limits.js'
 
 /** The machine that the agent stands for. */
 export interface AgentHost {
@@ -7,13 +10,30 @@ export interface AgentHost {
   /** The machine's address for gateways elsewhere. Undefined: containers' own addresses serve. */
   address: string | undefined
   allowLoopback: boolean
+  /** Whether gateways of other machines read the registry: addresses must mean the same to them. */
+  isShared?: boolean
+  /** Networks whose addresses mean the same to all gateways, as the operator says. */
+  networks?: readonly string[]
+  limits?: LabelLimits
+  /** What `hosts/<agent>` says of it besides. */
+  presence?: Omit<HostRecord, 'address' | 'containers'>
 }
 
-export type Decision<T> = { ok: true; value: T; why: string } | { ok: false; reason: string }
+type Decision<T> = { ok: true; value: T; why: string } | { ok: false; reason: string }
 
 export interface InstanceAddress {
   host: string
   port: number
+}
+
+interface ServedPort {
+  port: number
+  transport: Transport
+}
+
+/** A port, and the network that a label names. */
+export interface WantedPort extends ServedPort {
+  network: string | undefined
 }
 
 function refuse<T>(reason: string): Decision<T> {
@@ -21,21 +41,31 @@ function refuse<T>(reason: string): Decision<T> {
 }
 
 /** The container's port: the one that was named, else the only one exposed, else 80. */
-export function choosePort(container: Container, named: number | undefined): Decision<number> {
-  if (named !== undefined) {
-    return { ok: true, value: named, why: `port ${named}: as the label says` }
+export function choosePort(
+  container: Container,
+  named: { port: number | undefined; transport: Transport },
+): Decision<ServedPort> {
+  const { port, transport } = named
+  const { tcpPorts, udpPorts } = container
+  if (port !== undefined) {
+    const isUdpOnly = udpPorts.includes(port) && !tcpPorts.includes(port)
+    const value: ServedPort = { port, transport: isUdpOnly ? 'udp' : transport }
+    return { ok: true, value, why: `port ${port}: as the label says` }
   }
-  const exposed = container.tcpPorts
-  const [only] = exposed
+  const [only] = tcpPorts
   if (only === undefined) {
-    return refuse('the container exposes no TCP port, and sluice.port is not set')
+    const [udp, ...more] = udpPorts
+    return udp !== undefined && more.length === 0
+      ? { ok: true, value: { port: udp, transport: 'udp' }, why: `UDP port ${udp}: the only one` }
+      : refuse('the container exposes no TCP port, and sluice.port is not set')
   }
-  if (exposed.length === 1) {
-    return { ok: true, value: only, why: `port ${only}: the only one exposed` }
+  if (tcpPorts.length === 1) {
+    const value: ServedPort = { port: only, transport: 'tcp' }
+    return { ok: true, value, why: `port ${only}: the only one exposed` }
   }
-  const list = exposed.join(', ')
-  return exposed.includes(80)
-    ? { ok: true, value: 80, why: `port 80: the usual one of ${list}` }
+  const list = tcpPorts.join(', ')
+  return tcpPorts.includes(80)
+    ? { ok: true, value: { port: 80, transport: 'tcp' }, why: `port 80: the usual one of ${list}` }
     : refuse(`sluice.port is not set, and the container exposes ${list}`)
 }
 
@@ -43,7 +73,7 @@ export function choosePort(container: Container, named: number | undefined): Dec
 const LAST = ['bridge', 'podman', 'ingress']
 
 /** Networks in the order of preference: by name, the engine's own ones last. */
-function orderNetworks(networks: readonly ContainerNetwork[]): ContainerNetwork[] {
+export function orderNetworks(networks: readonly ContainerNetwork[]): ContainerNetwork[] {
   const rank = (network: ContainerNetwork) => LAST.indexOf(network.name)
   return [...networks].sort(
     (a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
@@ -55,24 +85,41 @@ function onHostNetwork(host: AgentHost, port: number): Decision<InstanceAddress>
     const why = "host network: the agent's address"
     return { ok: true, value: { host: host.address, port }, why }
   }
-  return host.allowLoopback
+  return host.allowLoopback && host.isShared !== true
     ? { ok: true, value: { host: '127.0.0.1', port }, why: 'host network: loopback' }
-    : refuse("the container is on the host's network, and the agent's address is not set")
+    : refuse(
+        "the container is on the host's network, and the agent's address is not set " +
+          '(SLUICE_AGENT_ADDRESS)',
+      )
+}
+
+function isIpv6(address: string): boolean {
+  return parseIp(address)?.length === 16
+}
+
+/** Whether what is published there is reached at the agent's address. */
+function opensAt({ hostAddress }: PublishedPort, address: string): boolean {
+  return (
+    hostAddress === '' ||
+    hostAddress === address ||
+    hostAddress === (isIpv6(address) ? '::' : '0.0.0.0')
+  )
+}
+
+function publishedAs(container: Container, { port, transport }: ServedPort): PublishedPort[] {
+  return container.published.filter(
+    (each) => each.port === port && (each.transport ?? 'tcp') === transport && each.hostPort > 0,
+  )
 }
 
 function onPublished(
   container: Container,
   host: AgentHost,
-  port: number,
+  wanted: ServedPort,
 ): InstanceAddress | undefined {
   const { address } = host
-  const open = ['', '0.0.0.0', '::']
-  const found = container.published.find(
-    (published) =>
-      published.port === port &&
-      published.hostPort > 0 &&
-      (open.includes(published.hostAddress) || published.hostAddress === address),
-  )
+  const published = publishedAs(container, wanted)
+  const found = published.find((each) => address !== undefined && opensAt(each, address))
   return address === undefined || found === undefined
     ? undefined
     : { host: address, port: found.hostPort }
@@ -90,11 +137,39 @@ function named(container: Container, name: string): ContainerNetwork | undefined
     .find((network) => network !== undefined)
 }
 
+/** Whether gateways of other machines reach the container itself when they send to its address. */
+function meansTheSame(network: ContainerNetwork, host: AgentHost): boolean {
+  const isOverlay = network.isOverlay === true && network.name !== 'ingress'
+  return host.isShared !== true || isOverlay || host.networks?.includes(network.name) === true
+}
+
+/** Why nothing is registered that means another container to a gateway elsewhere, and the cure. */
+function refuseLocal(
+  container: Container,
+  host: AgentHost,
+  wanted: ServedPort,
+  networks: readonly ContainerNetwork[],
+): Decision<InstanceAddress> {
+  const { port } = wanted
+  const names = networks.map(({ name, address }) => `${address} on ${name}`).join(', ')
+  const published = publishedAs(container, wanted).map(({ hostAddress }) => hostAddress)
+  const cure =
+    host.address === undefined
+      ? `publish port ${port} and set SLUICE_AGENT_ADDRESS`
+      : published.length > 0
+        ? `port ${port} is published at ${published.join(', ')} and not at ${host.address}`
+        : `publish port ${port}`
+  return refuse(
+    `${names} means this container on this machine alone, and other machines read the registry: ` +
+      `${cure}, or name a network that all gateways reach in SLUICE_AGENT_NETWORKS`,
+  )
+}
+
 function onNamed(
   container: Container,
   host: AgentHost,
   name: string,
-  port: number,
+  wanted: ServedPort,
 ): Decision<InstanceAddress> {
   const network = named(container, name)
   if (network === undefined) {
@@ -102,42 +177,60 @@ function onNamed(
     const list = names.length === 0 ? 'on none' : `on ${names.join(', ')}`
     return refuse(`sluice.network ${JSON.stringify(name.slice(0, 64))}: the container is ${list}`)
   }
-  if (network.address !== undefined) {
+  if (network.address !== undefined && meansTheSame(network, host)) {
     const why = `network ${network.name}: as sluice.network says`
-    return { ok: true, value: { host: network.address, port }, why }
+    return { ok: true, value: { host: network.address, port: wanted.port }, why }
   }
-  const published = onPublished(container, host, port)
-  return published === undefined
+  const published = onPublished(container, host, wanted)
+  if (published !== undefined) {
+    return { ok: true, value: published, why: publishedWhy(wanted.port) }
+  }
+  return network.address === undefined
     ? refuse(`the container has no address on network ${network.name}`)
-    : { ok: true, value: published, why: publishedWhy(port) }
+    : refuseLocal(container, host, wanted, [network])
 }
 
 /**
  * The label's network. Without one, when the agent has an address: the published port there, as
- * gateways elsewhere cannot reach a container's own address. Else the first network by name.
+ * gateways elsewhere cannot reach a container's own address. Else the first network by name, of
+ * those whose addresses mean the same to all who read the registry.
  */
 export function chooseAddress(
   container: Container,
   host: AgentHost,
-  network: string | undefined,
-  port: number,
+  wanted: WantedPort,
 ): Decision<InstanceAddress> {
+  const { network, port } = wanted
   if (container.networkMode === 'host') {
     return onHostNetwork(host, port)
   }
   if (network !== undefined) {
-    return onNamed(container, host, network, port)
+    return onNamed(container, host, network, wanted)
   }
-  const published = onPublished(container, host, port)
+  const published = onPublished(container, host, wanted)
   if (published !== undefined) {
     return { ok: true, value: published, why: publishedWhy(port) }
   }
-  const reachable = orderNetworks(container.networks).filter((each) => each.address !== undefined)
-  const [first, ...others] = reachable
+  const all = orderNetworks(container.networks).filter((each) => each.address !== undefined)
+  const [first, ...others] = all.filter((each) => meansTheSame(each, host))
   if (first?.address === undefined) {
-    return refuse('the container has no address on any network, and no published port is usable')
+    return all.length > 0
+      ? refuseLocal(container, host, wanted, all)
+      : refuse('the container has no address on any network, and no published port is usable')
   }
   const names = others.map((each) => each.name).join(', ')
   const why = others.length === 0 ? 'the only one' : `first by name, before ${names}`
   return { ok: true, value: { host: first.address, port }, why: `network ${first.name}: ${why}` }
+}
+
+/** The container's own address, where the registered one is a way around it. */
+export function directAddress(
+  container: Container,
+  registered: InstanceAddress,
+  port: number,
+): InstanceAddress | undefined {
+  const own = orderNetworks(container.networks).find(({ address }) => address !== undefined)
+  return own?.address === undefined || own.address === registered.host
+    ? undefined
+    : { host: own.address, port }
 }

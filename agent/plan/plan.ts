@@ -1,11 +1,14 @@
 /** All containers of the host → what should stand in the registry, and what was refused. Pure. */
-import { printKey } from '../../contract/keys.js'
+import { parseKey, printKey } from '../../contract/keys.js'
 import type { HostRecord, InstanceRecord } from '../../contract/record/records.js'
-import { runOf } from '../engine/container.js'
+import { runOf, shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
 import { readLabels } from './labels.js'
 import type { Reading, WantedInstance } from './labels.js'
-import type { AgentHost } from './place.js'
+import { claimOf, settleClaims } from './host-claims.js'
+import type { Claim } from './host-claims.js'
+import type { AgentHost, InstanceAddress } from './place.js'
+import { placeOf, readRoute } from './route-place.js'
 import { STOPPING, containerState } from './container-state.js'
 
 /** Where a container's port is to be tried. */
@@ -13,12 +16,18 @@ export interface ProbeTarget {
   run: string
   host: string
   port: number
+  /** Where this machine reaches the container besides; it shows that the container listens. */
+  direct?: InstanceAddress | undefined
+  /** Name of the container. */
+  container: string
 }
 
 /** What the agent knows beyond inspect. `answered` has targets by {@link targetKey}. */
 export interface Observations {
   signalled: ReadonlySet<string>
   answered: ReadonlySet<string>
+  /** Registry key → value, as it was before this plan. */
+  before?: ReadonlyMap<string, string>
 }
 
 export interface ContainerReport {
@@ -32,98 +41,173 @@ export interface RegistrationPlan {
   reports: ContainerReport[]
   /** Targets whose answer is awaited. */
   targets: ProbeTarget[]
+  /** What leads to each upstream whose name nobody chose, by upstream. */
+  unnamed: Map<string, string>
 }
 
-export function targetKey(target: ProbeTarget): string {
+export function targetKey(target: Pick<ProbeTarget, 'run' | 'host' | 'port'>): string {
   return `${target.run} ${target.host} ${target.port}`
 }
 
+/** Those that run come first, the oldest of them at the head: newcomers that contradict are refused. */
 function byAge(a: Container, b: Container): number {
-  return a.createdAt === b.createdAt
-    ? a.name < b.name
-      ? -1
-      : 1
-    : a.createdAt < b.createdAt
-      ? -1
-      : 1
+  const stopped = (container: Container) => Number(container.status === 'stopped')
+  const sooner = (x: string, y: string) => (x < y ? -1 : x > y ? 1 : 0)
+  return stopped(a) - stopped(b) || sooner(a.createdAt, b.createdAt) || sooner(a.name, b.name)
+}
+
+/** Who was first in an upstream: the others have to mean the same one. */
+interface Founder {
+  container: string
+  given: string
+  isNamed: boolean
+  /** What leads to the upstream, by its labels. */
+  places: string
 }
 
 class Planner {
-  readonly plan: RegistrationPlan = { entries: new Map(), reports: [], targets: [] }
+  readonly plan: RegistrationPlan = {
+    ...{ entries: new Map(), reports: [], targets: [], unnamed: new Map() },
+  }
   readonly #host: AgentHost
-  readonly #memory: Observations
-  /** Host and path prefix → upstream and container that hold them. */
-  readonly #routes = new Map<string, { upstream: string; container: string }>()
+  readonly #observations: Observations
+  readonly #all: ReadonlyMap<string, Container>
+  readonly #claims: Claim[] = []
+  readonly #founders = new Map<string, Founder>()
 
-  constructor(host: AgentHost, memory: Observations) {
+  constructor(all: ReadonlyMap<string, Container>, host: AgentHost, observations: Observations) {
+    this.#all = all
     this.#host = host
-    this.#memory = memory
+    this.#observations = observations
   }
 
   add(container: Container): boolean {
-    const reading = readLabels(container, this.#host)
+    const reading = readLabels(container, this.#host, this.#all)
     this.plan.reports.push({ container, reading })
+    if (container.status === 'stopped') {
+      this.#keepStopped(container)
+      return false
+    }
     const placed = reading.instances.filter((instance) => this.#place(container, instance, reading))
     reading.instances = placed
     return placed.length > 0
   }
 
-  #place(container: Container, instance: WantedInstance, reading: Reading): boolean {
-    const { upstream, id, record } = instance
-    const target = { run: runOf(container), host: record.host, port: record.port }
-    const state = containerState(container, {
-      signalled: this.#memory.signalled.has(target.run),
-      answered: this.#memory.answered.has(targetKey(target)),
-    })
-    if (state === undefined) {
-      return true
+  /** Once all containers are in. */
+  settle(): void {
+    const before = this.#observations.before ?? new Map<string, string>()
+    const holders = new Map<string, string>()
+    for (const [key, value] of before) {
+      const route = key.startsWith('routes/') ? readRoute(value) : undefined
+      if (route !== undefined) {
+        holders.set(route.place, route.upstream)
+      }
     }
+    settleClaims(this.#claims, holders).forEach((value, key) => this.plan.entries.set(key, value))
+  }
+
+  /** A container without a process has no address; what it had is kept, so that people see why. */
+  #keepStopped(container: Container): void {
+    const before = [...(this.#observations.before ?? [])]
+    const { state, reason } = containerState(container, { signalled: false, answered: false })
+    for (const [key, value] of before) {
+      const parsed = parseKey(key)
+      if (parsed?.kind !== 'instances' || this.plan.entries.has(key)) {
+        continue
+      }
+      const record = JSON.parse(value) as InstanceRecord
+      if (record.metadata?.containerId !== shortId(container.id)) {
+        continue
+      }
+      this.plan.entries.set(key, JSON.stringify({ ...record, state, reason }))
+      for (const [routeKey, routeValue] of before) {
+        const route = routeKey.startsWith('routes/') ? readRoute(routeValue) : undefined
+        if (route?.upstream === parsed.upstream) {
+          const claimant = { container: container.name, isUp: false, refuse: () => undefined }
+          this.#claims.push({ ...claimant, ...route, key: routeKey, value: routeValue })
+        }
+      }
+    }
+  }
+
+  #place(container: Container, instance: WantedInstance, reading: Reading): boolean {
+    const { upstream, id, record, transport, direct } = instance
+    const { host, port } = record
+    const target = { run: runOf(container), host, port, direct, container: container.name }
+    const answered = transport === 'udp' || this.#observations.answered.has(targetKey(target))
+    const signalled = this.#observations.signalled.has(target.run)
+    const state = containerState(container, { signalled, answered })
     const key = printKey({ kind: 'instances', upstream, id })
-    if (this.plan.entries.has(key)) {
-      reading.refused.push({
-        reason: `instance ${id} of upstream ${upstream} is another container's already`,
-      })
+    const refused = this.plan.entries.has(key)
+      ? `instance ${id} of upstream ${upstream} is another container's already`
+      : this.#contradiction(container, instance)
+    if (refused !== undefined) {
+      reading.refused.push({ reason: refused })
       return false
     }
-    const awaited = container.health === 'none' && container.status === 'running'
-    if (awaited && !this.#memory.answered.has(targetKey(target))) {
+    if (container.health === 'none' && container.status === 'running' && !answered) {
       this.plan.targets.push(target)
     }
     Object.assign(record, state)
     this.plan.entries.set(key, JSON.stringify(record))
-    this.#route(container, instance, reading)
+    this.#claim(container, instance, reading)
     return true
   }
 
-  /** Of two containers that want a host for different upstreams, the older one keeps it. */
-  #route(container: Container, instance: WantedInstance, reading: Reading): void {
-    instance.routes = instance.routes.filter(({ id, record }) => {
-      const where = record.hosts.join() + record.pathPrefix
-      const holder = this.#routes.get(where)
-      if (holder !== undefined && holder.upstream !== instance.upstream) {
-        const owner = `upstream ${holder.upstream}, by container ${holder.container}`
-        reading.refused.push({ reason: `route ${where} belongs to ${owner}` })
-        return false
+  /** Why the instance does not belong to the upstream that its container's labels lead it to. */
+  #contradiction(container: Container, instance: WantedInstance): string | undefined {
+    const { upstream, given, isNamed, routes } = instance
+    const places = [...new Set(routes.map(({ record }) => placeOf(record)))].sort().join(' ')
+    const founder = this.#founders.get(upstream)
+    if (founder === undefined) {
+      this.#founders.set(upstream, { container: container.name, given, isNamed, places })
+      if (!isNamed) {
+        this.plan.unnamed.set(upstream, places)
       }
-      this.#routes.set(where, { upstream: instance.upstream, container: container.name })
-      this.plan.entries.set(printKey({ kind: 'routes', id }), JSON.stringify(record))
-      return true
-    })
+      return undefined
+    }
+    const its = `container ${founder.container}'s`
+    if (founder.given !== given) {
+      const both = `${JSON.stringify(given)} and ${its} ${JSON.stringify(founder.given)}`
+      return `upstream ${upstream}: ${both} become one name; give one of them another`
+    }
+    const isShared = isNamed && founder.isNamed
+    return isShared || founder.places === places
+      ? undefined
+      : `upstream ${upstream} is ${its}, which has other hosts; name one by sluice.upstream`
+  }
+
+  #claim(container: Container, instance: WantedInstance, reading: Reading): void {
+    const { upstream, record } = instance
+    for (const route of instance.routes) {
+      const refuse = (reason: string) => {
+        reading.refused.push({ reason })
+        instance.routes = instance.routes.filter((each) => each !== route)
+      }
+      const isUp = record.state === 'up'
+      this.#claims.push(claimOf(route, { upstream, container: container.name, isUp, refuse }))
+    }
   }
 }
 
-/** Older containers come first: a newcomer that contradicts them is refused. */
+/** What should be registered for `containers` from now on. */
 export function makePlan(
   containers: Iterable<Container>,
   host: AgentHost,
-  memory: Observations,
+  observations: Observations,
 ): RegistrationPlan {
-  const planner = new Planner(host, memory)
-  const placed = [...containers].sort(byAge).filter((container) => planner.add(container))
-  const count = placed.filter(({ status }) => status !== 'stopped').length
-  const record: HostRecord = { address: host.address ?? '', containers: count }
-  planner.plan.entries.set(printKey({ kind: 'hosts', id: host.agent }), JSON.stringify(record))
+  const all = new Map([...containers].map((container) => [container.id, container]))
+  const planner = new Planner(all, host, observations)
+  const placed = [...all.values()].sort(byAge).filter((container) => planner.add(container))
+  planner.settle()
+  planner.plan.entries.set(...hostEntry(host, placed.length))
   return planner.plan
+}
+
+/** What the registry says of the agent itself. */
+export function hostEntry(host: AgentHost, containers: number): [key: string, value: string] {
+  const record: HostRecord = { address: host.address ?? '', containers, ...host.presence }
+  return [printKey({ kind: 'hosts', id: host.agent }), JSON.stringify(record)]
 }
 
 /**

@@ -3,8 +3,9 @@
  * `-explicit` and `-internal`: a container takes part once it names something, and every port that
  * it exposes counts. Pure.
  */
-import { isInstanceId, isName } from '../../contract/guard/names.js'
-import type { Container } from '../engine/container.js'
+import { isInstanceId } from '../../contract/guard/names.js'
+import type { Container, Transport } from '../engine/container.js'
+import { FOLD_RULE, nameOf } from './fold.js'
 import type { Offer, Offers } from './offers.js'
 
 const PREFIX = 'SERVICE_'
@@ -20,6 +21,11 @@ function select(pairs: Pairs): Pairs {
 /** Environment first, labels after: of two that say the same, the later one holds. */
 function pairsOf(container: Container): Pairs {
   return select([...container.env, ...Object.entries(container.labels)])
+}
+
+interface ExposedPort {
+  port: number
+  transport: Transport
 }
 
 interface PortFields {
@@ -72,11 +78,12 @@ function metadataOf(container: Container, port: number, tags: string | undefined
   return list.length === 0 ? metadata : { ...metadata, tags: list.join(',') }
 }
 
-function guardNames(source: string, upstream: string, id: string | undefined): string[] {
+function guardNames(source: string, given: string, id: string | undefined): string[] {
   const shown = (text: string) => JSON.stringify(text.slice(0, 80))
   const problems: string[] = []
-  if (!isName(upstream)) {
-    problems.push(`${source} ${shown(upstream)} must be 1 to 63 of a-z, 0-9 and - inside`)
+  if (nameOf(given) === undefined) {
+    const rule = `must be 1 to 63 of a-z, 0-9 and - inside, after ${FOLD_RULE}`
+    problems.push(`${source} ${shown(given)} ${rule}`)
   }
   if (id !== undefined && !isInstanceId(id)) {
     problems.push(`SERVICE_ID ${shown(id)} must be 1 to 128 of A-Z a-z 0-9 _ . : -`)
@@ -84,10 +91,16 @@ function guardNames(source: string, upstream: string, id: string | undefined): s
   return problems
 }
 
+/** What registrator's grammar does not say. */
+const UNSAID = {
+  ...{ weight: 1, maxConns: undefined, backup: false, zone: undefined },
+  ...{ hosts: [], pathPrefix: '/', stripPrefix: false, ports: [] },
+}
+
 function readPort(
   container: Container,
   pairs: Pairs,
-  port: number,
+  { port, transport }: ExposedPort,
   result: Offers,
 ): Offer | undefined {
   const several = container.tcpPorts.length + container.udpPorts.length > 1
@@ -97,14 +110,15 @@ function readPort(
     return undefined
   }
   const source = own.has('name') ? `SERVICE_${port}_NAME` : 'SERVICE_NAME'
-  const upstream = several && !own.has('name') ? `${name}-${port}` : name
-  const upstreamWhy = upstream === name ? source : `${source} and the port, as several are exposed`
+  const given = several && !own.has('name') ? `${name}-${port}` : name
+  const upstream = nameOf(given) ?? ''
+  const why = given === name ? source : `${source} and the port, as several are exposed`
+  const folded = upstream === given ? '' : `, folded from ${JSON.stringify(given)}: ${FOLD_RULE}`
   const id = fields.get('id') || undefined
   const metadata = metadataOf(container, port, fields.get('tags'))
-  result.problems.push(...guardNames(source, upstream, id))
-  const traits = { weight: 1, maxConns: undefined, backup: false, zone: undefined }
-  const named = { source, upstream, upstreamWhy, id, metadata }
-  return { ...named, ...traits, port, hosts: [], pathPrefix: '/' }
+  result.problems.push(...guardNames(source, given, id))
+  const named = { source, upstream, given, isNamed: true, upstreamWhy: why + folded, id, metadata }
+  return { ...named, ...UNSAID, port, transport }
 }
 
 function warn(container: Container, pairs: Pairs, result: Offers): void {
@@ -113,26 +127,38 @@ function warn(container: Container, pairs: Pairs, result: Offers): void {
       'SERVICE_CHECK_* is not used: HEALTHCHECK or a TCP probe decides when the container is up',
     )
   }
-  const udp = container.udpPorts
-  if (udp.length > 0) {
-    result.warnings.push(`UDP port ${udp.join(', ')} is not registered: instances are TCP`)
+  const left = container.udpPorts.filter((port) => !isUdpServed(container, pairs, port))
+  if (left.length > 0) {
+    const names = left.map((port) => `SERVICE_${port}_NAME`).join(', ')
+    result.warnings.push(`UDP port ${left.join(', ')} is not registered: it needs ${names}`)
   }
 }
 
-/** One offer for each exposed TCP port that has a name and is not ignored. */
+/** A UDP port counts when it is named by its number, or when there is no TCP port to be meant. */
+function isUdpServed(container: Container, pairs: Pairs, port: number): boolean {
+  const isNamed = fieldsOf(pairs, port).own.has('name')
+  return !container.tcpPorts.includes(port) && (isNamed || container.tcpPorts.length === 0)
+}
+
+/** One offer for each exposed port that has a name and is not ignored. */
 export function readServiceOffers(container: Container): Offers {
   const result: Offers = { offers: [], network: undefined, problems: [], warnings: [] }
   const pairs = pairsOf(container)
-  for (const port of container.tcpPorts) {
-    const offer = readPort(container, pairs, port, result)
+  const udp = container.udpPorts.filter((port) => isUdpServed(container, pairs, port))
+  const exposed = [
+    ...container.tcpPorts.map((port): ExposedPort => ({ port, transport: 'tcp' })),
+    ...udp.map((port): ExposedPort => ({ port, transport: 'udp' })),
+  ]
+  for (const each of exposed) {
+    const offer = readPort(container, pairs, each, result)
     if (offer !== undefined) {
       result.offers.push(offer)
     }
   }
   warn(container, pairs, result)
   const ignored = pairs.some(([name, value]) => /^(\d+_)?ignore$/.test(name) && value !== '')
-  if (container.tcpPorts.length === 0 && !ignored) {
-    result.problems.push('SERVICE_NAME is set, but the container exposes no TCP port')
+  if (exposed.length === 0 && !ignored) {
+    result.problems.push('SERVICE_NAME is set, but the container exposes no port')
   }
   return result
 }

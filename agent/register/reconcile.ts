@@ -9,6 +9,8 @@ export interface Registered {
   value: string
   /** Whether it stands under the lease that is held now. */
   bound: boolean
+  /** Of its last change. */
+  revision?: number
 }
 
 export interface Steps {

@@ -5,23 +5,38 @@ import type { Logger } from '../../runtime/logger.js'
 import { Backoff, withTimeLimit } from '../../runtime/retry.js'
 import { Doorbell } from '../../runtime/doorbell.js'
 import { HeldLease } from './held-lease.js'
-import { routePrefix } from '../plan/labels.js'
+import { contest } from './contest.js'
+import type { UnnamedUpstreams } from './contest.js'
+import { readRoute } from '../plan/route-place.js'
+import { readView } from './registry-view.js'
+import type { Rivals } from './registry-view.js'
+import type { HostRecord } from '../../contract/record/records.js'
 import type { LeaseMemo } from './lease-memo.js'
-import { isOwn, reconcile } from './reconcile.js'
+import { reconcile } from './reconcile.js'
 import type { Registered } from './reconcile.js'
 import { isRefusal, Refusals } from './refusals.js'
 
 export interface RegistrarOptions {
   registry: Registry
   agent: string
+  /** By which another machine with the same id is recognized. Absent: ids are taken on trust. */
+  identity?: Pick<HostRecord, 'owner' | 'boot'>
   ttlMs: number
   memo: LeaseMemo
   log: Logger
-  /** Milliseconds after which the registry is read again even if nothing seems to have changed. */
+  /** Milliseconds after which the registry is read again, whatever happened in between. */
   resyncMs?: number
 }
 
+interface Wish {
+  /** Registry key → value. */
+  entries: ReadonlyMap<string, string>
+  unnamed?: UnnamedUpstreams
+}
+
 const RESYNC_MS = 60_000
+/** The same, while something wanted is another agent's. */
+const CONTESTED_RESYNC_MS = 1000
 /** For each of the two steps of stopping: whoever stops us waits 5 s in all. */
 const STOP_STEP_MS = 1500
 
@@ -32,26 +47,25 @@ export class Registrar {
   readonly #doorbell = new Doorbell()
   readonly #backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
   /** Undefined: not known yet; what is registered stays as it is. */
-  #wanted: ReadonlyMap<string, string> | undefined
+  #wanted: Wish | undefined
   #registered = new Map<string, Registered>()
-  #foreign = new Set<string>()
+  #foreign: ReadonlySet<string> = new Set()
+  #rivals: Rivals = { routes: [], upstreams: new Set(), up: new Set() }
   /** `all`: everybody's instances must be read; `ours`: those of the upstreams that we are in. */
   #mustList: 'all' | 'ours' | undefined = 'all'
+  #listedAtMs = 0
+  #isContested = false
   #stopped = false
   #away = false
-  #loggedTaken = ''
+  /** Key → why it was not registered, as it was logged last. */
+  #logged = new Map<string, string>()
   #running: Promise<void> | undefined
 
   constructor(options: RegistrarOptions) {
     const { registry, ttlMs, memo, log } = options
+    const onLost = () => this.#doorbell.ring()
     this.#options = options
-    this.#heldLease = new HeldLease({
-      registry,
-      ttlMs,
-      memo,
-      log,
-      onLost: () => this.#doorbell.ring(),
-    })
+    this.#heldLease = new HeldLease({ registry, ttlMs, memo, log, onLost })
   }
 
   /** Acquires the lease; resolves with this agent's own records (key → value) in the registry. */
@@ -62,8 +76,8 @@ export class Registrar {
   }
 
   /** From now on the registry should hold exactly these entries of ours. */
-  want(entries: ReadonlyMap<string, string>): void {
-    this.#wanted = entries
+  want(entries: ReadonlyMap<string, string>, unnamed?: UnnamedUpstreams): void {
+    this.#wanted = { entries, ...(unnamed !== undefined && { unnamed }) }
     this.#doorbell.ring()
   }
 
@@ -78,12 +92,9 @@ export class Registrar {
 
   /** Never rejects: the process ends next, whatever comes of it. */
   async #inTime(otherwise: string, work: Promise<void>): Promise<void> {
+    const late = () => new Error(`not within ${STOP_STEP_MS} ms`)
     try {
-      await withTimeLimit(
-        STOP_STEP_MS,
-        work,
-        () => new Error(`not withTimeLimit ${STOP_STEP_MS} ms`),
-      )
+      await withTimeLimit(STOP_STEP_MS, work, late)
     } catch (error) {
       this.#options.log.warn({ reason: messageOf(error) }, otherwise)
     }
@@ -99,12 +110,21 @@ export class Registrar {
           begun = true
           onOwn(this.#own())
         }
-        if (await this.#doorbell.wait(this.#options.resyncMs ?? RESYNC_MS)) {
-          this.#mustList = 'ours'
-        }
+        await this.#untilDue()
       } catch (error) {
         await this.#afterFailure(error)
       }
+    }
+  }
+
+  /** Measured from the last reading: whatever rings in between does not put the next one off. */
+  async #untilDue(): Promise<void> {
+    const resyncMs = this.#options.resyncMs ?? RESYNC_MS
+    const everyMs = this.#isContested ? Math.min(CONTESTED_RESYNC_MS, resyncMs) : resyncMs
+    const dueAtMs = this.#listedAtMs + everyMs
+    await this.#doorbell.wait(Math.max(0, dueAtMs - performance.now()))
+    if (performance.now() >= dueAtMs) {
+      this.#mustList ??= 'ours'
     }
   }
 
@@ -115,17 +135,41 @@ export class Registrar {
   /** Afterwards the registry holds what was wanted at the beginning. Rejects when it does not. */
   async #level(): Promise<void> {
     const lease = this.#heldLease.lease ?? (await this.#acquireLease())
-    if (this.#mustList !== undefined) {
-      await this.#list(this.#mustList)
+    const wish = this.#wanted
+    if (this.#mustList !== undefined || this.#isNews(wish)) {
+      await this.#list(this.#mustList ?? 'ours')
     }
-    const registered = this.#registered
-    const wanted = this.#refusals.leaveOut(this.#wanted ?? this.#own(), registered)
-    const { commits, taken } = reconcile(wanted, registered, this.#foreign, lease.id)
-    this.#logTaken(taken)
+    const allowed = this.#refusals.leaveOut(wish?.entries ?? this.#own(), this.#registered)
+    const { wanted, withheld } = await this.#contest(allowed, wish?.unnamed)
+    const { commits, taken } = reconcile(wanted, this.#registered, this.#foreign, lease.id)
+    this.#isContested ||= taken.length > 0
+    this.#logContested(taken, withheld)
     for (const operations of commits) {
       await this.#commit(operations)
     }
     await this.#heldLease.settle(lease)
+  }
+
+  /** Whether something is wanted for the first time that another agent may have already. */
+  #isNews(wish: Wish | undefined): boolean {
+    return [...(wish?.entries.keys() ?? [])].some((key) => {
+      const isRivalrous = key.startsWith('routes/') || wish?.unnamed?.has(key.split('/')[1] ?? '')
+      return isRivalrous === true && !this.#registered.has(key)
+    })
+  }
+
+  /** What of `wanted` is not withheld, once what is to be taken over is. */
+  async #contest(wanted: Map<string, string>, unnamed: UnnamedUpstreams = new Map()) {
+    const registered = this.#registered
+    const found = contest({ wanted, registered, rivals: this.#rivals, unnamed })
+    this.#isContested = found.withheld.size > 0
+    for (const { operations } of found.takeovers) {
+      this.#options.log.info({ operations }, 'taking over a host whose upstream is not up')
+      await this.#commit(operations)
+      // What the others have is known anew only by reading it.
+      this.#isContested = true
+    }
+    return found
   }
 
   async #acquireLease() {
@@ -136,32 +180,42 @@ export class Registrar {
     return lease
   }
 
-  #prefixes(which: 'all' | 'ours'): string[] {
-    const { agent } = this.#options
-    const ours = [...(this.#wanted?.keys() ?? []), ...this.#registered.keys()]
-      .filter((key) => key.startsWith('instances/'))
-      .map((key) => key.slice(0, key.lastIndexOf('/') + 1))
-    const instances = which === 'all' ? ['instances/'] : [...new Set(ours)]
-    return [...instances, `hosts/${agent}`, `routes/${routePrefix(agent)}`]
-  }
-
   async #list(which: 'all' | 'ours'): Promise<void> {
     const { registry, agent } = this.#options
-    const prefixes = this.#prefixes(which)
-    const listings = await Promise.all(prefixes.map((prefix) => registry.list(prefix)))
+    const wanted = this.#wanted?.entries ?? new Map<string, string>()
+    const ours = [...wanted.keys(), ...this.#registered.keys()]
+      .filter((key) => key.startsWith('instances/'))
+      .map((key) => key.split('/')[1] ?? '')
+    const routes = [...wanted].filter(([key]) => key.startsWith('routes/'))
+    const places = new Set(routes.map(([, value]) => readRoute(value)?.place ?? ''))
+    const upstreams = which === 'all' ? undefined : new Set(ours)
+    const view = await readView(registry, agent, upstreams, places)
+    this.#refuseImpostor(view.host)
     const registered = new Map<string, Registered>()
-    const foreign = new Set<string>()
-    for (const entry of listings.flatMap(({ entries }) => entries)) {
-      if (isOwn(entry, agent)) {
-        const bound = this.#heldLease.settled || (this.#registered.get(entry.key)?.bound ?? false)
-        registered.set(entry.key, { value: entry.value, bound })
-      } else {
-        foreign.add(entry.key)
-      }
+    for (const { key, value, revision } of view.own) {
+      const bound = this.#heldLease.settled || (this.#registered.get(key)?.bound ?? false)
+      registered.set(key, { value, bound, revision })
     }
     this.#registered = registered
-    this.#foreign = foreign
+    this.#foreign = view.foreign
+    this.#rivals = view.rivals
     this.#mustList = undefined
+    this.#listedAtMs = performance.now()
+  }
+
+  /** Throws `conflict` when another machine, whose lease lives, goes by this agent's id. */
+  #refuseImpostor(host: Partial<HostRecord> | undefined): void {
+    const { agent, identity } = this.#options
+    const isOurs =
+      identity === undefined ||
+      host?.owner === undefined ||
+      host.owner === identity.owner ||
+      host.boot === identity.boot
+    if (!isOurs) {
+      const other = [host.name, host.address].filter(Boolean).join(', ') || 'another machine'
+      const what = `agent ${agent} is ${other} already; nothing is registered from here`
+      throw new SluiceError('conflict', `${what}: set SLUICE_AGENT_ID to an id of its own`)
+    }
   }
 
   /** What the registry refuses is found by halves, so that the others go on. */
@@ -190,10 +244,10 @@ export class Registrar {
   async #commitAll(operations: RegistryOperation[]): Promise<void> {
     // Until it is known to have happened, what stands there is not known.
     this.#mustList = 'all'
-    await this.#options.registry.commit(operations)
+    const { revision } = await this.#options.registry.commit(operations)
     for (const operation of operations) {
       if (operation.type === 'put') {
-        this.#registered.set(operation.key, { value: operation.value, bound: true })
+        this.#registered.set(operation.key, { value: operation.value, bound: true, revision })
       } else {
         this.#registered.delete(operation.key)
       }
@@ -201,12 +255,16 @@ export class Registrar {
     this.#mustList = undefined
   }
 
-  #logTaken(taken: string[]): void {
-    const text = taken.join(' ')
-    if (text !== this.#loggedTaken && text !== '') {
-      this.#options.log.warn({ keys: taken }, 'registered by somebody else already; left alone')
+  /** Each state of things once, however often it is found. */
+  #logContested(taken: string[], withheld: ReadonlyMap<string, string>): void {
+    const reasons = taken.map((key): [string, string] => [key, 'registered by another agent'])
+    const news = new Map([...reasons, ...withheld])
+    for (const [key, reason] of news) {
+      if (this.#logged.get(key) !== reason) {
+        this.#options.log.warn({ key, reason }, 'not registered: somebody else has it')
+      }
     }
-    this.#loggedTaken = text
+    this.#logged = news
   }
 
   #logBack(): void {
@@ -232,7 +290,7 @@ export class Registrar {
       log.debug(fields, 'registry still not level')
     } else {
       this.#away = true
-      log.warn(fields, 'registry not level; trying on')
+      log[code === 'conflict' ? 'error' : 'warn'](fields, 'registry not level; trying on')
     }
     this.#mustList = 'all'
     await this.#doorbell.sleep(this.#backoff.nextMs(), () => this.#stopped)

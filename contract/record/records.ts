@@ -115,6 +115,11 @@ export interface HostRecord {
   containers: number
   /** Set while its container engine cannot be reached: why, for people, and since when (Unix milliseconds). */
   engine?: { reason: string; sinceAtMs: number }
+  /** The machine's name, for people. */
+  name?: string
+  /** What two machines with one agent id differ by: the home's own mark, and the machine's start. */
+  owner?: string
+  boot?: string
 }
 
 /** The host in Sluice's spelling, or why it is refused. */

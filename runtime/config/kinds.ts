@@ -134,6 +134,28 @@ export const NETWORKS: SettingKind<string[]> = {
   print: (value) => value.join(','),
 }
 
+/** Names, in which `*` stands for anything: `*.shop.example,app-*`. */
+export const PATTERNS: SettingKind<string[]> = {
+  expected: 'names with * for anything, such as *.shop.example or app-*, with commas between',
+  parse: (text) => {
+    const patterns = text.split(',').map((pattern) => pattern.trim())
+    const isPattern = (pattern: string) => /^[a-z0-9*._-]{1,253}$/.test(pattern)
+    return patterns.every(isPattern) ? [...new Set(patterns)] : undefined
+  },
+  print: (value) => value.join(','),
+}
+
+/** Names that a container engine gives, with commas between: `app_net,web.internal`. */
+export const NETWORK_NAMES: SettingKind<string[]> = {
+  expected: 'names of networks such as app_net, with commas between',
+  parse: (text) => {
+    const names = text.split(',').map((name) => name.trim())
+    const isName = (name: string) => /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(name)
+    return names.every(isName) ? [...new Set(names)] : undefined
+  },
+  print: (value) => value.join(','),
+}
+
 function isPort(port: number): boolean {
   return isWhole(port, 1, 65535)
 }

@@ -181,6 +181,8 @@ function toSettings(values: Values): Settings {
     agent: {
       id: values.agentId,
       address: values.agentAddress,
+      networks: values.agentNetworks ?? [],
+      labels: { hosts: values.labelHosts, upstreams: values.labelUpstreams },
       ttlMs: values.agentTtl,
       token: values.agentToken,
     },

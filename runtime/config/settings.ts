@@ -93,10 +93,14 @@ export interface FileModeSettings {
 }
 
 interface AgentSettings {
-  /** Stable id of this host's agent; default from the host name. */
-  id: string
+  /** Stable id of this host's agent; undefined: made once, in the home. */
+  id: string | undefined
   /** Address that published ports are registered with; undefined: container addresses are used. */
   address: string | undefined
+  /** Networks of the engine whose addresses mean the same to all gateways. */
+  networks: string[]
+  /** Patterns for the hosts and upstreams that labels may name; undefined: any. */
+  labels: { hosts: string[] | undefined; upstreams: string[] | undefined }
   /** Milliseconds after which a dead agent's instances go. */
   ttlMs: number
   /** Token for an `http` registry. */

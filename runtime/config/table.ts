@@ -2,7 +2,7 @@
  * Every setting, once. Its name in the file is the key here (`httpPort`); its flag (`--http-port`),
  * its variable (`SLUICE_HTTP_PORT`), `--help` and the README's table are made from it.
  */
-import { availableParallelism, hostname } from 'node:os'
+import { availableParallelism } from 'node:os'
 import {
   ADDRESS,
   BOOLEAN,
@@ -10,7 +10,9 @@ import {
   EXECUTABLE,
   NAME,
   NETWORKS,
+  NETWORK_NAMES,
   PATH,
+  PATTERNS,
   PORT,
   PORTS,
   TEXT,
@@ -70,16 +72,6 @@ const LISTEN = pattern(
   'addresses as nginx listens on them, such as 80 or 127.0.0.1:80, with commas between',
   /^(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5}(,(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5})*$/,
 )
-
-/** This machine's name as a name of ours. */
-function hostId(): string {
-  const name = hostname()
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 63)
-    .replace(/^-+|-+$/g, '')
-  return name === '' ? 'host' : name
-}
 
 export const SETTINGS = {
   home: given(PATH, '.sluice', 'state, sockets, logs, fallback files, the private nginx'),
@@ -176,12 +168,30 @@ export const SETTINGS = {
     'file mode: least time from one reload to the next',
   ),
   onetime: given(BOOLEAN, 'false', 'file mode: end after the first success'),
-  agentId: given(NAME, hostId, 'stable id of this machine’s agent', {
-    fallbackIs: 'from the host name',
+  agentId: optional(NAME, 'stable id of this machine’s agent', {
+    fallbackIs: 'made at first start, in the home',
   }),
   agentAddress: optional(ADDRESS, 'address to register published ports with', {
     fallbackIs: 'containers’ own addresses',
   }),
+  agentNetworks: optional(
+    NETWORK_NAMES,
+    'networks of the engine whose addresses all gateways reach, with commas',
+  ),
+  labelHosts: optional(
+    PATTERNS,
+    'hosts that labels may name, such as `*.shop.example`, with commas',
+    {
+      fallbackIs: 'any but `*`',
+    },
+  ),
+  labelUpstreams: optional(
+    PATTERNS,
+    'upstreams that labels may name, such as `shop-*`, with commas',
+    {
+      fallbackIs: 'any',
+    },
+  ),
   agentTtl: given(
     duration(2000, 3_600_000),
     '15s',

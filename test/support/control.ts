@@ -59,7 +59,14 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
       minIntervalMs: 1000,
       onetime: false,
     },
-    agent: { id: 'test', address: undefined, ttlMs: 15_000, token: undefined },
+    agent: {
+      id: 'test',
+      address: undefined,
+      networks: [],
+      labels: { hosts: undefined, upstreams: undefined },
+      ttlMs: 15_000,
+      token: undefined,
+    },
     logLevel: 'silent',
     ...given,
   }

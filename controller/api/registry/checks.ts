@@ -5,6 +5,7 @@ import { isWhole } from '../../../contract/guard/names.js'
 import { isObject, isText } from '../../../contract/guard/checked.js'
 import { checkInstance } from '../../../contract/record/records.js'
 import { checkRoute } from '../../../contract/record/route.js'
+import { checkStreamRoute, isStreamRoute } from '../../../contract/record/stream-route.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { RegistryOperation } from '../../../registry/registry.js'
 import { isOwnAddress } from '../../own-addresses.js'
@@ -119,7 +120,7 @@ function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): vo
 }
 
 function checkRouteRecord(record: unknown, at: string): void {
-  const checked = checkRoute(record)
+  const checked = isStreamRoute(record) ? checkStreamRoute(record) : checkRoute(record)
   if (!checked.ok) {
     throw invalid(join(`${at}.value`, checked.field), checked.message)
   }
@@ -129,13 +130,15 @@ function checkHostRecord(record: unknown, at: string): void {
   if (!isObject(record)) {
     throw invalid(`${at}.value`, 'must be an object')
   }
-  const { address, containers, engine, ...others } = record
+  const { address, containers, engine, name = '', owner = '', boot = '', ...others } = record
   const [extra] = Object.keys(others)
   if (extra !== undefined) {
     throw invalid(`${at}.value.${extra}`, 'is not a known field')
   }
-  if (typeof address !== 'string' || !/^[\x20-\x7e]{0,200}$/.test(address)) {
-    throw invalid(`${at}.value.address`, 'must be a plain text of at most 200 characters')
+  for (const [field, text] of Object.entries({ address, name, owner, boot })) {
+    if (typeof text !== 'string' || !/^[\x20-\x7e]{0,200}$/.test(text)) {
+      throw invalid(`${at}.value.${field}`, 'must be a plain text of at most 200 characters')
+    }
   }
   if (!isWhole(containers, 0, 1_000_000)) {
     throw invalid(`${at}.value.containers`, 'must be a number of containers')

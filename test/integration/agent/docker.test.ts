@@ -27,12 +27,19 @@ import { until } from '../../../lab/until.js'
 const IMAGE = 'sluice-test'
 const AGENT = 'node-1'
 const TTL_MS = 15_000
+/** etcd is read by other machines; these networks are said to be reached from all of them. */
+const NETWORKS = ['bridge', 'zoo', 'app']
 const HEALTH = [
   ...['--health-cmd', 'test ! -e /tmp/ill && test -e /tmp/well'],
   ...['--health-interval', '200ms', '--health-retries', '1', '--health-timeout', '5s'],
 ]
 
-t.setTimeout(170_000)
+const agentSettings: AgentProcessSettings['agent'] = {
+  ...{ id: AGENT, address: undefined, networks: NETWORKS, ttlMs: TTL_MS, token: undefined },
+  labels: { hosts: undefined, upstreams: undefined },
+}
+
+t.setTimeout(240_000)
 
 let dockerd: Dockerd
 let etcd: Etcd
@@ -59,7 +66,7 @@ class Rig {
       etcd: noEtcdSettings,
       docker: `unix://${dockerd.socket}`,
       allowLoopback: false,
-      agent: { id: AGENT, address: undefined, ttlMs: TTL_MS, token: undefined },
+      agent: agentSettings,
       logLevel: 'debug',
       ...more,
     }
@@ -96,7 +103,7 @@ class Rig {
     return entries[0] && (JSON.parse(entries[0].value) as InstanceRecord)
   }
 
-  async becomes(name: string, state: string, deadlineMs = 10_000): Promise<InstanceRecord> {
+  async becomes(name: string, state: string, deadlineMs = 20_000): Promise<InstanceRecord> {
     const what = `${name} ${state}`
     const is = async () => {
       const record = await this.record(name)
@@ -105,7 +112,7 @@ class Rig {
     return until(is, { deadlineMs, what })
   }
 
-  async goes(name: string, deadlineMs = 10_000): Promise<void> {
+  async goes(name: string, deadlineMs = 20_000): Promise<void> {
     const gone = async () => (await this.record(name)) === undefined
     await until(gone, { deadlineMs, what: `${name} gone` })
   }
@@ -113,7 +120,7 @@ class Rig {
   /** What happened to an instance, in order: its states, `gone`, `deleted`. */
   history(name: string, from = 0): string[] {
     const key = this.key(name)
-    return this.changes
+    const states = this.changes
       .slice(from)
       .filter((change) => change.key === key)
       .map((change) => {
@@ -123,6 +130,8 @@ class Rig {
         const { gone, state } = JSON.parse(change.value) as InstanceRecord
         return gone ? 'gone' : state
       })
+    // One state may be said twice, once with more of a reason.
+    return states.filter((state, i) => state !== states[i - 1])
   }
 
   /** Everything that the test's own containers have in the registry. */
@@ -132,13 +141,25 @@ class Rig {
   }
 }
 
-/** The engine as it is, but for its events, which never come. Answers with the socket's path. */
-async function withoutEvents(t: Test): Promise<string> {
+interface Confused {
+  path: string
+  /** Whether it knows none of the containers that it lists, and how often it said so. */
+  forgets: boolean
+  denials: number
+}
+
+/** The engine as it is, but for its events, which never come. */
+async function withoutEvents(t: Test): Promise<Confused> {
   const path = join(temporaryFolder(t, 'deaf'), 'docker.sock')
+  const engine: Confused = { path, forgets: false, denials: 0 }
   const server = createServer((request, response) => {
     const { method, url = '', headers } = request
     if (url.startsWith('/events')) {
       return response.flushHeaders()
+    }
+    if (engine.forgets && /^\/containers\/\w{64}\/json/.test(url)) {
+      engine.denials += 1
+      return response.writeHead(404).end('{"message":"No such container"}')
     }
     const forward = ask({ socketPath: dockerd.socket, method, path: url, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers)
@@ -152,7 +173,7 @@ async function withoutEvents(t: Test): Promise<string> {
     server.closeAllConnections()
     server.close()
   })
-  return path
+  return engine
 }
 
 /** Once this is registered, the agent has dealt with all that came before. */
@@ -192,8 +213,12 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
 
     await dockerd.docker('kill', '-s', 'USR1', name).catch(() => undefined)
     await dockerd.docker('stop', name)
+    const said = async () => (await rig.record(name))?.reason?.includes('exit code 0')
+    await until(said, { what: 'how it ended' })
+    t.match(await rig.record(name), { state: 'down', host: address })
+    await dockerd.docker('rm', name)
     await rig.goes(name)
-    t.same(rig.history(name), ['down', 'up', 'draining', 'gone', 'deleted'])
+    t.same(rig.history(name), ['down', 'up', 'draining', 'down', 'gone', 'deleted'])
   })
 
   t.test('only a stop signal drains; pausing is down; a restart comes back', async (t) => {
@@ -207,13 +232,21 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     t.match(await rig.becomes(name, 'down'), { reason: /paused/ })
     await dockerd.docker('unpause', name)
     await rig.becomes(name, 'up')
-    const from = rig.changes.length
     await dockerd.docker('restart', name)
-    await rig.becomes(name, 'up')
-    const history = rig.history(name)
+    const isBack = () => /draining down up$/.test(rig.history(name).join(' '))
+    await until(isBack, { what: 'SIGQUIT as its stop signal' })
     t.notOk(rig.history(name).slice(0, 4).includes('draining'), "USR1 is the application's")
-    t.match(history.join(' '), /draining gone deleted (down )?up$/, 'SIGQUIT is its stop signal')
-    t.ok(rig.changes.length > from)
+  })
+
+  t.test('who is told to stop and goes on serves again after its grace', async (t) => {
+    const rig = new Rig(t)
+    const stubborn = `process.on('SIGTERM', () => {});
+      require('node:http').createServer((_, r) => r.end()).listen(80)`
+    const name = await rig.run(['--stop-timeout', '1'], ['node', '-e', stubborn])
+    await rig.becomes(name, 'up')
+    await dockerd.docker('kill', '-s', 'TERM', name)
+    await rig.becomes(name, 'draining')
+    await rig.becomes(name, 'up')
   })
 
   t.test('HEALTHCHECK decides', async (t) => {
@@ -305,7 +338,7 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     const names = [
       await rig.run([]),
       await rig.run([]),
-      await rig.run([], ['node', '-e', stubborn]),
+      await rig.run(['--stop-timeout', '600'], ['node', '-e', stubborn]),
     ]
     for (const name of names) {
       await rig.becomes(name, 'up')
@@ -349,11 +382,11 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
 
   t.test('events that never come are made up for by the regular comparison', async (t) => {
     const rig = new Rig(t, { docker: 'off' })
-    const path = await withoutEvents(t)
+    const engine = await withoutEvents(t)
     const agent = new Agent({
       registry: rig.registry,
       host: { agent: AGENT, address: undefined, allowLoopback: false },
-      open: () => openEngine(`unix://${path}`),
+      open: () => openEngine(`unix://${engine.path}`),
       memo: new LeaseMemo(join(rig.settings.home, 'agent-lease.json'), 'test', log),
       ttlMs: TTL_MS,
       log,
@@ -372,6 +405,10 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     await rig.becomes(name, 'down')
     const routes = async () => (await rig.registry.list('routes/')).entries
     t.equal((await routes()).length, 1)
+    engine.forgets = true
+    await until(() => engine.denials >= 4, { what: 'an engine that knows nobody' })
+    t.match(await rig.record(name), { state: 'down' }, 'what it lists still exists')
+    engine.forgets = false
     await dockerd.docker('rm', '-f', name)
     await rig.goes(name)
     await until(async () => (await routes()).length === 0, { what: 'the route gone' })
@@ -393,7 +430,7 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
   })
 
   t.test("a dead agent's instances go when its lease ends", async (t) => {
-    const agent = { id: AGENT, address: undefined, ttlMs: 2000, token: undefined }
+    const agent = { ...agentSettings, ttlMs: 2000 }
     const rig = new Rig(t, { agent })
     const name = await rig.run([])
     await rig.becomes(name, 'up')
@@ -416,10 +453,10 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     const pid = await dockerd.docker('inspect', '-f', '{{.State.Pid}}', dies)
     await dockerd.kill9()
     await until(() => logged(rig, /container engine away/), { what: 'the agent notices' })
-    await killInside(pid)
     t.equal((await rig.instances()).length, 2, 'the engine is away, the containers need not be')
+    await killInside(pid)
+    t.match(await rig.becomes(dies, 'down'), { reason: /stopped/ }, 'its address may be reused')
     await dockerd.restart()
-    await rig.goes(dies)
     await fence(rig)
     t.same(rig.history(stays, from), [])
 

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { LeaseMemo } from '../../../agent/register/lease-memo.js'
 import { routePrefix } from '../../../agent/plan/labels.js'
 import { Registrar } from '../../../agent/register/registrar.js'
+import type { RegistrarOptions } from '../../../agent/register/registrar.js'
 import { openEmbedded } from '../../../registry/embedded/registry.js'
 import { openHttp } from '../../../registry/http/registry.js'
 import type { Change, Registry } from '../../../registry/registry.js'
@@ -25,7 +26,7 @@ interface Rig {
   registry: Registry
   changes: Change[]
   /** Another life of the agent, with the same home. */
-  start: (through?: Registry) => Registrar
+  start: (through?: Registry, more?: Partial<RegistrarOptions>) => Registrar
   memo: LeaseMemo
   keys: () => Promise<string[]>
 }
@@ -48,9 +49,9 @@ async function rig(t: Test, { ttlMs = TTL_MS } = {}): Promise<Rig> {
   return {
     registry,
     changes,
-    start: (through = registry) => {
+    start: (through = registry, more = {}) => {
       const options = { registry: through, agent: AGENT, ttlMs, memo, log, resyncMs: 50 }
-      const registrar = new Registrar(options)
+      const registrar = new Registrar({ ...options, ...more })
       running.push(registrar)
       return registrar
     },
@@ -154,6 +155,98 @@ t.test('a key of somebody else stays theirs until they let it go', async (t) => 
   registrar.want(entries(WEB, HOST))
   await registry.commit([{ type: 'delete', key: WEB }])
   await until(async () => (await registry.list(WEB)).entries[0]?.value === value())
+})
+
+t.test('the registry is read again though something is wanted all the time', async (t) => {
+  const { registry, start, keys } = await rig(t)
+  const registrar = start(registry, { resyncMs: 300 })
+  await registrar.start()
+  registrar.want(entries(WEB, HOST))
+  const engine = setInterval(() => registrar.want(entries(WEB, HOST)), 20)
+  t.teardown(() => clearInterval(engine))
+  await until(async () => (await keys()).length === 2)
+  await registry.commit([{ type: 'delete', key: WEB }])
+  await until(async () => (await keys()).length === 2, { what: 'the deleted key' })
+})
+
+t.test('a service that moves to another host while both have it is there afterwards', async (t) => {
+  const { registry, start, keys } = await rig(t)
+  const moved = 'instances/web/by-its-service-id'
+  const other = { agent: 'node-2', memo: new LeaseMemo(join(temporaryFolder(t), 'x'), 's', log) }
+  const here = start(registry, { resyncMs: 60_000 })
+  const there = start(registry, { ...other, resyncMs: 60_000 })
+  await Promise.all([here.start(), there.start()])
+  here.want(entries(moved))
+  await until(async () => (await keys()).length === 1)
+  const theirs = value().replace(AGENT, 'node-2')
+  there.want(new Map([[moved, theirs]]))
+  here.want(new Map())
+  const isMoved = async () => (await registry.list(moved)).entries[0]?.value === theirs
+  await until(isMoved, { what: 'the other host to have it' })
+})
+
+t.test('another machine with the same id registers nothing, and says so', async (t) => {
+  const { registry, start, keys, changes } = await rig(t)
+  const presence = (owner: string) => ({ owner, boot: `boot of ${owner}` })
+  const hostOf = (owner: string) =>
+    JSON.stringify({ address: '', containers: 1, ...presence(owner) })
+  const first = start(registry, { identity: presence('one') })
+  await first.start()
+  first.want(new Map([...entries(WEB), [HOST, hostOf('one')]]))
+  await until(async () => (await keys()).length === 2)
+  const before = changes.length
+
+  const said: string[] = []
+  const loud = { ...log, error: (fields: { reason: string }) => said.push(fields.reason) }
+  const memo = new LeaseMemo(join(temporaryFolder(t), 'x'), 's', log)
+  const options = { identity: presence('two'), memo, log: loud as unknown as typeof log }
+  const second = start(registry, options)
+  void second.start()
+  second.want(new Map([...entries(API), [HOST, hostOf('two')]]))
+  await until(() => said.length > 0, { what: 'the refusal' })
+  t.match(said[0], /agent node-1 is another machine already.*SLUICE_AGENT_ID/)
+  t.same(changes.slice(before), [], "and touches nothing of the other's")
+
+  first.want(new Map())
+  await until(async () => (await keys()).includes(API), { what: 'the second, once the id is free' })
+})
+
+t.test('two hosts want one name: who is up has it, and among those who had it first', async (t) => {
+  const { registry, start } = await rig(t)
+  const routes = async () =>
+    (await registry.list('routes/')).entries.map(
+      (entry) => (JSON.parse(entry.value) as { upstream: string }).upstream,
+    )
+  const agentOf = (agent: string) => {
+    const memo = new LeaseMemo(join(temporaryFolder(t), 'x'), 's', log)
+    const registrar = start(registry, { agent, memo })
+    const want = (upstream: string, state: string) =>
+      registrar.want(
+        new Map([
+          [
+            `instances/${upstream}/${agent}:a:80`,
+            JSON.stringify({ ...JSON.parse(value().replace(AGENT, agent)), state }),
+          ],
+          [
+            `routes/${routePrefix(agent)}1`,
+            JSON.stringify({ hosts: ['a.example'], pathPrefix: '/', upstream }),
+          ],
+        ]),
+      )
+    return { registrar, want }
+  }
+  const [one, two] = [agentOf('node-1'), agentOf('node-2')]
+  await Promise.all([one.registrar.start(), two.registrar.start()])
+  one.want('blue', 'up')
+  await until(async () => (await routes()).join() === 'blue')
+  two.want('green', 'up')
+  await until(async () => (await registry.list('instances/green/')).entries.length === 1)
+  t.same(await routes(), ['blue'], 'the first one keeps it')
+  one.want('blue', 'down')
+  await until(async () => (await routes()).join() === 'green', { what: 'the one that is up' })
+  one.want('blue', 'up')
+  two.want('green', 'draining')
+  await until(async () => (await routes()).join() === 'blue', { what: 'and back' })
 })
 
 t.test('through a controller: a record that it refuses keeps no other away', async (t) => {

@@ -17,6 +17,8 @@ export function container(changes: Partial<Container> = {}): Container {
     status: 'running',
     health: 'none',
     stopSignal: 15,
+    stopGraceMs: 10_000,
+    pid: 1,
     createdAt: '2026-01-01T00:00:00Z',
     startedAt: '2026-01-01T00:00:01Z',
     ...changes,

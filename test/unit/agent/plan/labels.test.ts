@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Container } from '../../../../agent/engine/container.js'
 import { readLabels } from '../../../../agent/plan/labels.js'
 import type { AgentHost } from '../../../../agent/plan/place.js'
+import { placeOf } from '../../../../agent/plan/route-place.js'
 import { container } from '../container-fixture.js'
 
 const HOST: AgentHost = { agent: 'node-1', address: undefined, allowLoopback: false }
@@ -31,7 +32,7 @@ function check(cases: Case[]): void {
       const got = reading.instances.map(({ upstream, id, record, routes }) =>
         [
           ...[upstream, id, `${record.host}:${record.port}`, record.weight],
-          ...routes.map(({ record: route }) => route.hosts.join() + route.pathPrefix),
+          ...routes.map(({ record: route }) => placeOf(route)),
         ].join(' '),
       )
       t.same(got, each.want ?? [])
@@ -66,28 +67,58 @@ check([
   { name: 'an upstream alone is enough', labels: WEB, want: [plain], why: /the only one exposed/ },
   { name: 'enabled and named', labels: { ...WEB, 'sluice.enable': 'true' }, want: [plain] },
   {
-    name: 'enabled alone: the image names the upstream',
+    name: 'enabled alone: the container names the upstream',
     labels: { 'sluice.enable': 'true' },
-    want: ['shop node-1:web-1:80 172.17.0.2:80 1'],
-    why: /upstream shop: the image's name/,
+    want: ['web-1 node-1:web-1:80 172.17.0.2:80 1'],
+    why: /upstream web-1: the container's name/,
   },
   {
-    name: 'enabled alone under compose: the service names it',
-    labels: { 'sluice.enable': 'TRUE', 'com.docker.compose.service': 'front' },
-    want: ['front node-1:web-1:80 172.17.0.2:80 1'],
-    why: /compose service/,
+    name: 'enabled alone under compose: project and service name it',
+    labels: {
+      'sluice.enable': 'TRUE',
+      'com.docker.compose.project': 'shop',
+      'com.docker.compose.service': 'web_front',
+    },
+    want: ['shop-web-front node-1:web-1:80 172.17.0.2:80 1'],
+    why: /upstream shop-web-front: the compose project and service.*folded from "shop-web_front"/,
   },
   {
-    name: 'an image whose name is no upstream name',
+    name: 'a container whose name is no upstream name, however it is folded',
     labels: { 'sluice.enable': 'true' },
-    rest: { image: 'acme/My_App' },
-    refused: [/"My_App" \(the image's name.*must be 1 to 63/],
+    rest: { name: 'x'.repeat(64) },
+    refused: [/\(the container's name.*must be 1 to 63/],
+  },
+  ...['redis_cache', 'redis.cache', 'Redis-Cache', 'REDIS__CACHE'].map((upstream) => ({
+    name: `upstream ${upstream} is folded to a name`,
+    labels: { 'sluice.upstream': upstream },
+    want: ['redis-cache node-1:web-1:80 172.17.0.2:80 1'],
+    why: /folded from ".*": lower case, and - in place of _ and \./,
+  })),
+  {
+    name: 'a name of registrator is folded, too',
+    labels: { SERVICE_NAME: 'My_Web' },
+    want: ['my-web node-1:web-1:80 172.17.0.2:80 1'],
+    why: /upstream my-web: SERVICE_NAME, folded from "My_Web"/,
   },
   {
-    name: 'an image by digest and port',
-    labels: { 'sluice.enable': 'true' },
-    rest: { image: 'registry.example:5000/acme/shop@sha256:0123' },
-    want: ['shop node-1:web-1:80 172.17.0.2:80 1'],
+    name: 'a misspelt label alone opts nothing in, and is named with the one it is close to',
+    labels: { 'sluice.upstraem': 'web' },
+    asked: false,
+    warnings: [/^sluice\.upstraem is no label that Sluice knows; the nearest is sluice\.upstream$/],
+  },
+  {
+    name: 'ports of the gateway, and a path that is taken off',
+    labels: {
+      ...WEB,
+      ...{ 'sluice.host': 'a.example', 'sluice.path': '/api', 'sluice.strip-prefix': 'true' },
+      ...{ 'sluice.tcp-port': '9100', 'sluice.udp-port': '9101' },
+    },
+    want: [`${plain} a.example/api tcp 9100 udp 9101`],
+  },
+  {
+    name: 'a prefix to take off without a path',
+    labels: { ...WEB, 'sluice.strip-prefix': 'true' },
+    refused: [/sluice\.strip-prefix "true" needs sluice\.path beside it/],
   },
   {
     name: 'port, weight',
@@ -115,17 +146,17 @@ check([
 ])
 
 check([
-  ...['0', '65536', '-1', '80/tcp', 'http', '', '1e3', '80 81', '8_0'].map((port) => ({
+  ...['0', '65536', '-1', '80/sctp', 'http', '', '1e3', '80 81', '8_0'].map((port) => ({
     name: `port ${JSON.stringify(port)}`,
     labels: { ...WEB, 'sluice.port': port },
-    refused: [/^sluice\.port ".*" must be a whole number from 1 to 65535$/],
+    refused: [/^sluice\.port ".*" must be a whole number from 1 to 65535, which \/udp may follow$/],
   })),
   ...['0', '1001', 'heavy', '1.5'].map((weight) => ({
     name: `weight ${weight}`,
     labels: { ...WEB, 'sluice.weight': weight },
     refused: [/sluice\.weight .* from 1 to 1000/],
   })),
-  ...['Web', 'a.b', 'web;', '-a', 'x'.repeat(64), '', '__proto__', 'a\nb'].map((upstream) => ({
+  ...['we b', 'web;', '-', 'x'.repeat(64), '', 'wéb', 'a\nb'].map((upstream) => ({
     name: `upstream ${JSON.stringify(upstream)}`,
     labels: { 'sluice.upstream': upstream },
     refused: [/^sluice\.upstream ".*" must be 1 to 63/],
@@ -400,11 +431,6 @@ check([
     refused: [/SERVICE_ID "a\/b" must be/],
   },
   {
-    name: 'a name that registrator would take and Sluice does not',
-    labels: { SERVICE_NAME: 'My_Web' },
-    refused: [/SERVICE_NAME "My_Web" must be 1 to 63/],
-  },
-  {
     name: 'checks are said not to be used',
     labels: { SERVICE_NAME: 'web', SERVICE_CHECK_HTTP: '/health' },
     want: [plain],
@@ -414,7 +440,7 @@ check([
     name: 'nothing exposed',
     labels: { SERVICE_NAME: 'web' },
     rest: { tcpPorts: [] },
-    refused: [/exposes no TCP port/],
+    refused: [/exposes no port/],
   },
   {
     name: 'sluice.* wins over SERVICE_*',
@@ -422,6 +448,156 @@ check([
     want: [plain],
   },
 ])
+
+const shared = { isShared: true }
+const appNet = networks(['app_net', '10.1.0.2'], ['bridge', '172.17.0.2'])
+
+check([
+  {
+    name: 'others read the registry: an address of the bridge is another container to them',
+    labels: WEB,
+    host: shared,
+    refused: [/172\.17\.0\.2 on bridge means this .*set SLUICE_AGENT_ADDRESS.*AGENT_NETWORKS/],
+  },
+  {
+    name: 'others read the registry: published on loopback alone',
+    labels: WEB,
+    rest: { published: published('127.0.0.1') },
+    host: { ...shared, address: '10.9.0.1' },
+    refused: [/port 80 is published at 127\.0\.0\.1 and not at 10\.9\.0\.1/],
+  },
+  {
+    name: 'others read the registry: published where they reach it',
+    labels: WEB,
+    rest: { published: published('0.0.0.0') },
+    host: { ...shared, address: '10.9.0.1' },
+    want: ['web node-1:web-1:80 10.9.0.1:32768 1'],
+  },
+  {
+    name: 'others read the registry: a network that the operator named',
+    labels: WEB,
+    rest: { networks: appNet },
+    host: { ...shared, networks: ['app_net'] },
+    want: ['web node-1:web-1:80 10.1.0.2:80 1'],
+  },
+  {
+    name: 'others read the registry: a label does not go around the operator',
+    labels: { ...WEB, 'sluice.network': 'bridge' },
+    rest: { networks: appNet },
+    host: { ...shared, networks: ['app_net'] },
+    refused: [/172\.17\.0\.2 on bridge means this container on this machine alone/],
+  },
+  {
+    name: 'others read the registry: an overlay address',
+    labels: WEB,
+    rest: { networks: [{ name: 'mesh', address: '10.0.1.7', isOverlay: true }] },
+    host: shared,
+    want: ['web node-1:web-1:80 10.0.1.7:80 1'],
+  },
+  {
+    name: "others read the registry: loopback is each machine's own",
+    labels: WEB,
+    rest: { networkMode: 'host', networks: networks(['host', undefined]) },
+    host: { ...shared, allowLoopback: true },
+    refused: [/the agent's address is not set \(SLUICE_AGENT_ADDRESS\)/],
+  },
+  {
+    name: 'published on [::] alone, while the agent has an IPv4 address',
+    labels: WEB,
+    rest: { published: published('::') },
+    host: { ...shared, address: '10.9.0.1' },
+    refused: [/port 80 is published at :: and not at 10\.9\.0\.1/],
+  },
+  {
+    name: 'published on [::] alone, and the agent has an IPv6 address',
+    labels: WEB,
+    rest: { published: published('::') },
+    host: { ...shared, address: 'fd00::9' },
+    want: ['web node-1:web-1:80 fd00::9:32768 1'],
+  },
+])
+
+check([
+  {
+    name: 'UDP alone, by its label',
+    labels: { ...WEB, 'sluice.port': '514/udp' },
+    rest: { tcpPorts: [], udpPorts: [514] },
+    want: ['web node-1:web-1:514 172.17.0.2:514 1'],
+  },
+  {
+    name: 'UDP alone, by its number',
+    labels: { SERVICE_514_NAME: 'syslog' },
+    rest: { tcpPorts: [], udpPorts: [514] },
+    want: ['syslog node-1:web-1:514 172.17.0.2:514 1'],
+  },
+  {
+    name: 'a UDP port that has a name beside a TCP one',
+    labels: { SERVICE_NAME: 'web', SERVICE_514_NAME: 'syslog' },
+    rest: { udpPorts: [514] },
+    want: ['web-80 node-1:web-1:80 172.17.0.2:80 1', 'syslog node-1:web-1:514 172.17.0.2:514 1'],
+  },
+])
+
+const hosts = (...names: string[]) => ({ ...WEB, 'sluice.host': names.join() })
+const shop = { limits: { hosts: ['*.shop.example', 'shop.example'], upstreams: ['web', 'shop-*'] } }
+
+check([
+  { name: 'no label has every host', labels: hosts('*'), refused: [/host "\*" is every host/] },
+  {
+    name: 'no label answers certificate challenges',
+    labels: { ...hosts('a.example'), 'sluice.path': '/.well-known/acme-challenge' },
+    refused: [/path "\/\.well-known\/acme-challenge" answers certificate challenges/],
+  },
+  {
+    name: 'more routes than a container may have',
+    labels: Object.fromEntries(
+      Array.from({ length: 129 }, (_, i) => [`sluice.p${i}.host`, 'a.example'] as const),
+    ),
+    refused: [/the labels ask for 129 routes; a container may have 128/],
+  },
+  {
+    name: 'hosts and upstreams that the operator lets labels name',
+    labels: hosts('a.shop.example', 'shop.example'),
+    host: shop,
+    want: [`${plain} a.shop.example/ shop.example/`],
+  },
+  {
+    name: 'a host that the operator does not let labels name',
+    labels: hosts('shop.example.evil'),
+    host: shop,
+    refused: [/host "shop\.example\.evil" is none of SLUICE_LABEL_HOSTS/],
+  },
+  {
+    name: 'an upstream that the operator does not let labels name',
+    labels: { SERVICE_NAME: 'bank' },
+    host: shop,
+    refused: [/upstream bank is none of SLUICE_LABEL_UPSTREAMS/],
+  },
+])
+
+t.test('a port of UDP is not tried over TCP', async (t) => {
+  const labels = { ...WEB, 'sluice.port': '514' }
+  const { instances } = read({ name: '', labels, rest: { tcpPorts: [], udpPorts: [514] } })
+  t.equal(instances[0]?.transport, 'udp')
+})
+
+t.test('a container that shares the network of another one has its address', async (t) => {
+  const vpn = container({ id: 'cd34'.repeat(16), name: 'vpn', networks: appNet, published: [] })
+  const its = container({
+    labels: WEB,
+    networkMode: `container:${vpn.id}`,
+    networks: [],
+  })
+  const all = new Map([vpn, its].map((each) => [each.id, each]))
+  const host = { agent: 'node-1', address: undefined, allowLoopback: false }
+  t.match(readLabels(its, host, all).instances[0]?.record, { host: '10.1.0.2', port: 80 })
+  const stopped = new Map([...all, [vpn.id, { ...vpn, status: 'stopped' as const }]])
+  t.match(readLabels(its, host, stopped).refused, [{ reason: /cd34cd34cd34.*does not run/ }])
+  const circular = { ...its, networkMode: `container:${its.id}` }
+  t.match(readLabels(circular, host, new Map([[its.id, circular]])).refused, [
+    { reason: /does not run/ },
+  ])
+})
 
 t.test('metadata tells where an instance comes from', async (t) => {
   const labels = {

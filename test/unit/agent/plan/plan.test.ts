@@ -43,7 +43,7 @@ t.test('the state of a container', async (t) => {
   t.match(stateOf({ health: 'unhealthy' }, true), { state: 'draining' })
   t.match(stateOf({ status: 'paused' }), { state: 'down', reason: /paused/ })
   t.match(stateOf({ status: 'paused' }, true), { state: 'down', reason: /paused/ })
-  t.same(stateOf({ status: 'stopped' }), {})
+  t.same(stateOf({ status: 'stopped' }), {}, 'one that was never registered')
 })
 
 t.test('a signal counts for one run only', async (t) => {
@@ -63,30 +63,96 @@ t.test('only what decides something is tried', async (t) => {
   t.equal(targets({ status: 'stopped' }), 0)
 })
 
-t.test('the older container keeps a host that two want', async (t) => {
-  const labels = { 'sluice.host': 'a.example' }
-  const old = container({ labels: { ...labels, 'sluice.upstream': 'zoo' } })
-  const young = container({
-    id: 'cd34'.repeat(16),
-    name: 'a-young-one',
-    createdAt: '2026-02-01T00:00:00Z',
-    labels: { ...labels, 'sluice.upstream': 'web' },
-  })
+const HOST_LABEL = { 'sluice.host': 'a.example' }
+const OLD = container({ labels: { ...HOST_LABEL, 'sluice.upstream': 'blue' } })
+const YOUNG = container({
+  id: 'cd34'.repeat(16),
+  name: 'a-young-one',
+  createdAt: '2026-02-01T00:00:00Z',
+  networks: [{ name: 'bridge', address: '172.17.0.3' }],
+  labels: { ...HOST_LABEL, 'sluice.upstream': 'green' },
+})
+
+/** The upstream that a.example leads to. `up` are those that have answered. */
+function owner(containers: Container[], up: Container[], before = new Map<string, string>()) {
+  const answered = up.map((each) => `${runOf(each)} ${each.networks[0]?.address} 80`)
+  const seen = { signalled: new Set<string>(), answered: new Set(answered), before }
+  const plan = makePlan(containers, HOST, seen)
+  const routes = [...plan.entries].filter(([key]) => key.startsWith('routes/'))
+  const upstreams = routes.map(([, value]) => (JSON.parse(value) as RouteRecord).upstream)
+  return { ...plan, upstreams }
+}
+
+t.test('a host that two upstreams want: the one that is up has it', async (t) => {
   for (const order of [
-    [old, young],
-    [young, old],
+    [OLD, YOUNG],
+    [YOUNG, OLD],
   ]) {
-    const { entries, reports } = makePlan(order, HOST, none)
-    const routes = [...entries].filter(([key]) => key.startsWith('routes/'))
-    t.same(
-      routes.map(([, value]) => (JSON.parse(value) as RouteRecord).upstream),
-      ['zoo'],
-    )
-    t.match(reports[1]?.reading.refused, [
-      { reason: /a\.example\/ belongs to upstream zoo, by container web-1/ },
-    ])
-    t.ok(entries.has('instances/web/node-1:a-young-one:80'), 'it serves all the same')
+    t.same(owner(order, []).upstreams, ['blue'], 'none is up: the older')
+    t.same(owner(order, [OLD, YOUNG]).upstreams, ['blue'], 'both are up: the older')
+    t.same(owner(order, [YOUNG]).upstreams, ['green'])
   }
+  const { entries, reports } = owner([OLD, YOUNG], [OLD])
+  t.match(reports[1]?.reading.refused, [
+    { reason: /a\.example\/ belongs to upstream blue, by container web-1, which is up/ },
+  ])
+  t.ok(entries.has('instances/green/node-1:a-young-one:80'), 'it serves all the same')
+})
+
+t.test(
+  'blue and green: who has the host stays while it is up, and yields when it is not',
+  async (t) => {
+    const green = owner([OLD, YOUNG], [YOUNG])
+    const back = owner([OLD, YOUNG], [OLD, YOUNG], green.entries)
+    t.same(back.upstreams, ['green'], 'the older one is back, and does not take it')
+    t.same(owner([OLD, YOUNG], [OLD], back.entries).upstreams, ['blue'])
+    const ended = { ...YOUNG, status: 'stopped' as const }
+    t.same(owner([OLD, ended], [OLD], back.entries).upstreams, ['blue'])
+  },
+)
+
+t.test('a container that has stopped leaves its instance down, and says why', async (t) => {
+  const it = container({ labels: { ...WEB, ...HOST_LABEL } })
+  const before = owner([it], [it]).entries
+  const ended = {
+    ...container({ labels: it.labels, networks: [{ name: 'bridge', address: undefined }] }),
+    ...{ status: 'stopped' as const, end: { exitCode: 137, outOfMemory: true } },
+  }
+  const { entries, upstreams } = owner([ended], [], before)
+  const value = entries.get('instances/web/node-1:web-1:80') ?? '{}'
+  t.match(JSON.parse(value), {
+    ...{ state: 'down', host: '172.17.0.2' },
+    reason: 'the container has stopped: exit code 137, out of memory',
+  })
+  t.same(upstreams, ['web'], 'and its host')
+  t.match(entries.get('hosts/node-1'), /"containers":0/)
+  t.same([...owner([], [], entries).entries.keys()], ['hosts/node-1'], 'until it is removed')
+})
+
+t.test('two containers share no upstream that nobody named when their hosts differ', async (t) => {
+  const named = (name: string, id: string, host: string, labels = {}) =>
+    container({
+      ...{ name, id: id.repeat(16), networks: [{ name: 'bridge', address: '172.17.0.3' }] },
+      labels: { 'sluice.host': host, ...compose, ...labels },
+    })
+  const compose = {
+    'com.docker.compose.project': 'shop',
+    'com.docker.compose.service': 'web',
+  }
+  const refusals = (...containers: Container[]) =>
+    makePlan(containers, HOST, none).reports.flatMap(({ reading }) => reading.refused)
+  const one = named('a', 'ab12', 'a.example')
+  t.same(refusals(one, named('b', 'cd34', 'a.example')), [], 'replicas of a service')
+  t.match(refusals(one, named('b', 'cd34', 'b.example')), [
+    { reason: /upstream shop-web is container a's, which has other hosts; name one by/ },
+  ])
+  const both = { 'sluice.upstream': 'shop-web' }
+  t.same(refusals(named('a', 'ab12', 'a.x', both), named('b', 'cd34', 'b.x', both)), [])
+  const folded = [
+    named('a', 'ab12', 'a.x', { 'sluice.upstream': 'my_svc' }),
+    named('b', 'cd34', 'a.x', { 'sluice.upstream': 'my.svc' }),
+  ]
+  t.match(refusals(...folded), [{ reason: /"my\.svc" and container a's "my_svc" become one name/ }])
 })
 
 t.test('two containers with one SERVICE_ID: the older one has it', async (t) => {

@@ -1,0 +1,106 @@
+/** What the registry holds that concerns one agent, sorted by whose it is. */
+import { AGENT_ROUTES, parseKey } from '../../contract/keys.js'
+import type { HostRecord, InstanceRecord } from '../../contract/record/records.js'
+import type { RegistryEntry, Registry } from '../../registry/registry.js'
+import { readRoute } from '../plan/route-place.js'
+import { isOwn } from './reconcile.js'
+
+/** Another agent's route for a host. */
+export interface RivalRoute {
+  key: string
+  revision: number
+  /** What it claims, as `placeOf` prints it. */
+  place: string
+  upstream: string
+}
+
+/** What other agents have, where it may contradict what this one wants. */
+export interface Rivals {
+  routes: RivalRoute[]
+  /** Upstreams in which another agent has an instance. */
+  upstreams: ReadonlySet<string>
+  /** Upstreams with an instance that is up and is not this agent's. */
+  up: ReadonlySet<string>
+}
+
+export interface RegistryView {
+  own: RegistryEntry[]
+  /** Keys that are not this agent's. */
+  foreign: Set<string>
+  rivals: Rivals
+  /** Who registers by this agent's id. */
+  host: Partial<HostRecord> | undefined
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    // Nobody can read it, so it contradicts nothing.
+    return {}
+  }
+}
+
+export function isUp(value: string): boolean {
+  const { state, gone } = parseObject(value) as Partial<InstanceRecord>
+  return state === 'up' && gone !== true
+}
+
+function rivalRoutes(entries: readonly RegistryEntry[], agent: string): RivalRoute[] {
+  return entries.flatMap((entry) => {
+    const { key, value, revision } = entry
+    const route = key.startsWith(`routes/${AGENT_ROUTES}`) ? readRoute(value) : undefined
+    return route === undefined || isOwn(entry, agent) ? [] : [{ key, revision, ...route }]
+  })
+}
+
+function rivalsIn(entries: readonly RegistryEntry[], agent: string): Rivals {
+  const upstreams = new Set<string>()
+  const up = new Set<string>()
+  for (const entry of entries) {
+    const key = parseKey(entry.key)
+    if (key?.kind !== 'instances' || isOwn(entry, agent)) {
+      continue
+    }
+    if (typeof parseObject(entry.value).agent === 'string') {
+      upstreams.add(key.upstream)
+    }
+    if (isUp(entry.value)) {
+      up.add(key.upstream)
+    }
+  }
+  return { routes: rivalRoutes(entries, agent), upstreams, up }
+}
+
+/**
+ * Reads the instances of `upstreams` (undefined: of all), and routes of all agents. Of an upstream
+ * that another agent leads one of `places` to, the instances are read too.
+ */
+export async function readView(
+  registry: Registry,
+  agent: string,
+  upstreams: ReadonlySet<string> | undefined,
+  places: ReadonlySet<string>,
+): Promise<RegistryView> {
+  const list = async (prefix: string) => (await registry.list(prefix)).entries
+  const instances = upstreams === undefined ? ['instances/'] : [...upstreams].map(instancesOf)
+  const prefixes = [...instances, `hosts/${agent}`, `routes/${AGENT_ROUTES}`]
+  const entries = (await Promise.all(prefixes.map(list))).flat()
+  const contested = rivalRoutes(entries, agent)
+    .filter(({ place, upstream }) => places.has(place) && upstreams?.has(upstream) === false)
+    .map(({ upstream }) => instancesOf(upstream))
+  entries.push(...(await Promise.all([...new Set(contested)].map(list))).flat())
+  const own = entries.filter((entry) => isOwn(entry, agent))
+  const ownKeys = new Set(own.map(({ key }) => key))
+  const foreign = new Set(entries.map(({ key }) => key).filter((key) => !ownKeys.has(key)))
+  const host = own.find(({ key }) => key === `hosts/${agent}`)
+  return {
+    ...{ own, foreign, rivals: rivalsIn(entries, agent) },
+    host: host === undefined ? undefined : parseObject(host.value),
+  }
+}
+
+function instancesOf(upstream: string): string {
+  return `instances/${upstream}/`
+}
