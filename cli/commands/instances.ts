@@ -24,6 +24,7 @@ export interface ChangeView {
   revision: number
   pending?: string[]
   reasons?: Record<string, { message: string }>
+  warnings?: Array<{ code: string; field: string; message: string }>
 }
 
 const TRY_AGAIN_MS = 50
@@ -57,11 +58,13 @@ function splitAddress(text: string): { host: string; port: number } {
   return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
 }
 
-/** `applied` or which gateways are late, for people. */
-export function appliedText({ applied, pending = [], reasons = {} }: ChangeView): string {
+/** `applied` or which gateways are late, for people; and in lines of their own, what looks like a typing error. */
+export function appliedText(change: ChangeView): string {
+  const { applied, pending = [], reasons = {}, warnings = [] } = change
   const why = (id: string) => (reasons[id] === undefined ? id : `${id} (${reasons[id].message})`)
   const late = pending.length === 0 ? '' : `: ${pending.map(why).join(', ')}`
-  return applied ? 'applied' : `accepted, not yet applied on every gateway${late}`
+  const text = applied ? 'applied' : `accepted, not yet applied on every gateway${late}`
+  return [text, ...warnings.map(({ message }) => `warning: ${message}`)].join('\n')
 }
 
 export const instances: Command = {

@@ -1,4 +1,5 @@
 /** `sluice upstreams`. */
+import { UsageError, isOn } from '../command.js'
 import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import type { ApiClient } from '../client.js'
@@ -57,20 +58,47 @@ async function showOrChange(
     : [settings, outline(settings)]
 }
 
+async function remove(
+  client: ApiClient,
+  upstream: string,
+  force: boolean,
+): Promise<[answer: unknown, lines: string[]]> {
+  const path = `${pathOf('upstreams', upstream)}${force ? '?force=true' : ''}`
+  const answer = (await client.call({ method: 'DELETE', path })) as ChangeView
+  return [answer, [`${upstream} is gone: ${appliedText(answer)}`]]
+}
+
+/** `upstreams delete web`; an upstream that is itself named "delete" can only be shown. */
+function answerTo(
+  client: ApiClient,
+  upstream: string | undefined,
+  fields: string[],
+  force: boolean,
+): Promise<[answer: unknown, lines: string[]]> {
+  const [name, ...others] = fields
+  if (upstream === 'delete' && name !== undefined && !name.includes('=')) {
+    if (others.length > 0) {
+      throw new UsageError(`delete takes one upstream; "${others[0]}" is one too many`)
+    }
+    return remove(client, name, force)
+  }
+  return upstream === undefined ? list(client) : showOrChange(client, upstream, fields)
+}
+
 export const upstreams: Command = {
   name: 'upstreams',
-  usage: '[<upstream> [<field>=<value>…]]',
+  usage: '[<upstream> [<field>=<value>…] | delete <upstream>]',
   positionals: [0, 64],
   summary:
-    'list upstreams; or show the settings of one, or change them (tls.serverName=shop.internal)',
-  options: {},
+    'list upstreams; show or change the settings of one (tls.serverName=shop.internal); or delete one',
+  options: {
+    force: { type: 'boolean', means: 'delete: with its instances and their drains' },
+  },
   settings: 'client',
-  async run({ connect, positionals, print, json }) {
+  async run({ connect, positionals, flags, print, json }) {
     const [upstream, ...fields] = positionals
     const client = connect()
-    const [answer, lines] = await (upstream === undefined
-      ? list(client)
-      : showOrChange(client, upstream, fields))
+    const [answer, lines] = await answerTo(client, upstream, fields, isOn(flags, 'force'))
     if (json) {
       print(JSON.stringify(answer))
     } else {

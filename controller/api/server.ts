@@ -11,6 +11,7 @@ import type { Control } from '../control.js'
 import { Auth } from './http/auth.js'
 import type { Caller } from './http/auth.js'
 import { registerBatch } from './change/batch.js'
+import type { Role } from './change/call-table.js'
 import { registerCalls } from './change/calls.js'
 import { Committer } from './change/committer.js'
 import type { ApiContext, MetricsSource } from './context.js'
@@ -28,7 +29,7 @@ import { registerStatus } from './read/status.js'
 import { registryRoutes } from './registry/routes.js'
 import { loadToken } from './http/token.js'
 import { Touched } from './change/last-touched.js'
-import { prepare } from './http/transport.js'
+import { prepare, refuseOtherMethods } from './http/transport.js'
 
 export interface Api {
   /** `http://127.0.0.1:8081` */
@@ -48,6 +49,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs no token from loopback. */
     open?: boolean
+    /** Who may make it; absent: whoever may read. */
+    role?: Role
   }
 }
 
@@ -96,9 +99,10 @@ async function buildApp(
     },
   })
   const auth = new Auth({ token, bind: control.settings.bind, isLocal: (one) => sockets.has(one) })
-  prepare(app, control.log, auth)
+  const patterns = prepare(app, control.log, auth)
   const context = contextOf(control, metrics)
   await registerRoutes(app, context)
+  refuseOtherMethods(app, patterns)
   await app.ready()
   return { app, context }
 }

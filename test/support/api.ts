@@ -76,6 +76,9 @@ function misfit(
   if (operation === undefined) {
     return [400, 404, 405, 401, 403].includes(status) ? undefined : 'the call is not documented'
   }
+  if (answer !== undefined && answer.content === undefined) {
+    return body ? 'a body is not documented for it' : undefined
+  }
   const schema = answer?.content?.[mediaType]?.schema
   if (schema === undefined) {
     return `${mediaType} is not documented for it`

@@ -1,12 +1,14 @@
 /** Many changes as one: all or nothing, at one revision. Each operation is what the single call of its path would do. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
-import { limitOf, pendingAfter, sendAnswer, whoOf } from './answers.js'
-import type { Call } from './call.js'
+import { sendAnswer, whoOf } from './answers.js'
+import { limitOf, pendingAfter } from './applied.js'
+import { findCall } from './call-table.js'
+import type { ChangeCall } from './call.js'
 import type { ApiContext } from '../context.js'
 import type { Difference } from './draft.js'
 import { drainBody } from './drain.js'
-import { parsePath } from './targets.js'
+import type { LocatedWarning, Warning } from './warnings.js'
 import { changeResponses } from '../http/openapi.js'
 import * as shapes from '../schemas/common.js'
 import { checkerOf } from '../http/transport.js'
@@ -14,7 +16,7 @@ import { checkerOf } from '../http/transport.js'
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024
 
 interface Operation {
-  method: Call['method']
+  method: string
   path: string
   body?: unknown
   ifMatch?: number | string
@@ -37,22 +39,24 @@ export function registerBatch(app: FastifyInstance, context: ApiContext): void {
   app.post('/v1/batch', { schema, bodyLimit: BODY_LIMIT_BYTES }, async (request, reply) => {
     const { calls, dryRun } = callsOf(request)
     if (dryRun) {
-      const { revision, differences } = await context.committer.rehearse(calls, locate)
-      return reply.send({ dryRun: true, revision, changes: differences.map(shownDifference) })
+      const { revision, differences, warnings } = await context.committer.rehearse(calls, locate)
+      const changes = differences.map(shownDifference)
+      return reply.send({ dryRun: true, revision, changes, ...shownWarnings(warnings) })
     }
     const committed = await context.committer.commit(calls, whoOf(request), locate)
-    const { revision, differences } = committed
+    const { revision, differences, warnings } = committed
     const limitMs = limitOf(request)
     const pending = await pendingAfter(context, revision, limitMs, context.closing.signal)
     return sendAnswer(reply, {
       revision,
       pending,
+      warnings: warnings.map(located),
       shown: { changes: differences.length },
     })
   })
 }
 
-function callsOf(request: FastifyRequest): { calls: Call[]; dryRun: boolean } {
+function callsOf(request: FastifyRequest): { calls: ChangeCall[]; dryRun: boolean } {
   if (request.headers['if-match'] !== undefined) {
     const what =
       'If-Match is for a single call; in a batch, operations have an ifMatch of their own'
@@ -64,10 +68,10 @@ function callsOf(request: FastifyRequest): { calls: Call[]; dryRun: boolean } {
   return { calls: operations.map(callOf), dryRun: dryRun === true }
 }
 
-function callOf({ method, path, body, ifMatch }: Operation, index: number): Call {
-  const { target, query } = parsed(path, index)
+function callOf({ method, path, body, ifMatch }: Operation, index: number): ChangeCall {
+  const { route, target, query } = found(method, path, index)
   const force = query.get('force')
-  const mayForce = method === 'DELETE' && target.kind === 'upstream'
+  const mayForce = route.operationId === 'deleteUpstream'
   const extra = [...query.keys()].find((name) => name !== 'force' || !mayForce)
   if (extra !== undefined || (force !== null && !/^(true|false|)$/.test(force))) {
     const what = `query parameter ${JSON.stringify((extra ?? 'force').slice(0, 100))} does not fit the path`
@@ -77,7 +81,7 @@ function callOf({ method, path, body, ifMatch }: Operation, index: number): Call
     refuseWait(body, index)
   }
   return {
-    method,
+    operationId: route.operationId,
     target,
     body,
     force: force === 'true' || force === '',
@@ -85,14 +89,18 @@ function callOf({ method, path, body, ifMatch }: Operation, index: number): Call
   }
 }
 
-function parsed(path: string, index: number): ReturnType<typeof parsePath> {
+function found(method: string, path: string, index: number): ReturnType<typeof findCall> {
   try {
-    return parsePath(path)
+    return findCall(method, path)
   } catch (error) {
+    if (!(error instanceof SluiceError)) {
+      throw error
+    }
+    if (error.code === 'method_not_allowed') {
+      throw locate(error, index)
+    }
     // A wrong path is wrong input here: the batch itself was found.
-    throw error instanceof SluiceError
-      ? locate(new SluiceError('invalid', error.message), index, 'path')
-      : error
+    throw locate(new SluiceError('invalid', error.message), index, 'path')
   }
 }
 
@@ -116,6 +124,16 @@ function locate(error: SluiceError, index: number, part?: string): SluiceError {
     retryable: error.retryable,
     cause: error,
   })
+}
+
+/** Field `upstream` of operation 3 → `operations[3].body.upstream`. */
+function located({ call, code, field, message }: LocatedWarning): Warning {
+  const at = `operations[${call}].body`
+  return { code, field: field === '' ? at : `${at}.${field}`, message }
+}
+
+function shownWarnings(warnings: LocatedWarning[]): { warnings?: Warning[] } {
+  return warnings.length === 0 ? {} : { warnings: warnings.map(located) }
 }
 
 function shownDifference(difference: Difference): object {

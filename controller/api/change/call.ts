@@ -1,14 +1,14 @@
 /** A change as the planners take it, what they may look at, and what comes of it. */
 import type { Touched } from './last-touched.js'
+import type { Preconditions } from '../http/preconditions.js'
 import type { Control } from '../../control.js'
 import type { CallTarget } from './targets.js'
 
-export interface Call {
-  method: 'PUT' | 'PATCH' | 'DELETE' | 'POST'
+export interface ChangeCall extends Preconditions {
+  /** Which row of the call table it is. */
+  operationId: string
   target: CallTarget
   body: unknown
-  /** The revision since which the target must not have changed; 0: it must not be there. */
-  ifMatch?: number
   /** Delete an upstream with everything in it. */
   force?: boolean
 }

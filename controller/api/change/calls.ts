@@ -1,39 +1,19 @@
-/** The calls that change one thing each. What they mean is in changes.ts; here is which path leads to which. */
+/** The calls that change one thing each, as REST: their schemas, and what is made of a request. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import {
-  answerCall,
-  ifMatchOf,
-  limitOf,
-  pendingAfter,
-  sendAnswer,
-  signalOf,
-  whoOf,
-} from './answers.js'
-import type { Call } from './call.js'
+import { answerCall, sendAnswer, whoOf, withoutCall } from './answers.js'
+import { limitOf, pendingAfter, signalOf } from './applied.js'
+import { callRoute } from './call-table.js'
+import type { PathNames } from './call-table.js'
+import type { ChangeCall } from './call.js'
 import type { ApiContext } from '../context.js'
 import { drainBody, inFlightOf, whenIdle } from './drain.js'
-import { idTarget, instanceTarget, upstreamTarget } from './targets.js'
-import type { CallTarget } from './targets.js'
+import { instanceTarget } from './targets.js'
 import { CertificateBody, CertificateChanged } from '../schemas/certificate.js'
 import { changeResponses } from '../http/openapi.js'
+import { preconditionsOf } from '../http/preconditions.js'
 import { RouteBody, RouteChanged } from '../schemas/route.js'
 import * as shapes from '../schemas/common.js'
 import type { Described } from '../http/transport.js'
-
-interface Names {
-  upstream?: string
-  id?: string
-}
-
-const UPSTREAM = '/v1/upstreams/:upstream'
-const INSTANCE = `${UPSTREAM}/instances/:id`
-const ROUTE = '/v1/routes/:id'
-const CERTIFICATE = '/v1/certificates/:id'
-
-const upstream = (names: Names) => upstreamTarget(names.upstream)
-const instance = (names: Names) => instanceTarget('instance', names.upstream, names.id)
-const certificate = (names: Names) => idTarget('certificate', names.id)
-const route = (names: Names) => idTarget('route', names.id)
 
 const ofUpstream = { params: shapes.UpstreamParams, tags: ['upstreams'] }
 const ofInstance = { params: shapes.InstanceParams, tags: ['instances'] }
@@ -52,21 +32,21 @@ export function registerCalls(app: FastifyInstance, context: ApiContext): void {
 function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
   const { UpstreamBody, UpstreamPatch, UpstreamChanged, DeleteUpstreamQuery, Deleted } = shapes
   const about = { ...common, ...ofUpstream }
-  add(app, context, 'PUT', UPSTREAM, upstream, {
+  add(app, context, {
     ...about,
     operationId: 'putUpstream',
     summary: 'Make an upstream, or set its policy and whether it is reached over TLS',
     body: UpstreamBody,
     response: changeResponses(UpstreamChanged, true),
   })
-  add(app, context, 'PATCH', UPSTREAM, upstream, {
+  add(app, context, {
     ...about,
     operationId: 'patchUpstream',
     summary: 'Change parts of these (merge patch)',
     body: UpstreamPatch,
     response: changeResponses(UpstreamChanged),
   })
-  add(app, context, 'DELETE', UPSTREAM, upstream, {
+  add(app, context, {
     ...about,
     operationId: 'deleteUpstream',
     summary: 'Delete it when empty, or with ?force=true with its instances and their drains',
@@ -78,7 +58,7 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
 function registerInstances(app: FastifyInstance, context: ApiContext): void {
   const { InstanceBody, InstancePatch, InstanceChanged, Deleted } = shapes
   const about = { ...common, ...ofInstance }
-  add(app, context, 'PUT', INSTANCE, instance, {
+  add(app, context, {
     ...about,
     operationId: 'putInstance',
     summary: 'Register an instance, or register it again',
@@ -88,14 +68,14 @@ function registerInstances(app: FastifyInstance, context: ApiContext): void {
     body: InstanceBody,
     response: changeResponses(InstanceChanged, true),
   })
-  add(app, context, 'PATCH', INSTANCE, instance, {
+  add(app, context, {
     ...about,
     operationId: 'patchInstance',
     summary: 'Change parts of an instance (merge patch)',
     body: InstancePatch,
     response: changeResponses(InstanceChanged),
   })
-  add(app, context, 'DELETE', INSTANCE, instance, {
+  add(app, context, {
     ...about,
     operationId: 'deleteInstance',
     summary: 'Take an instance away; a drain of it stays for when it comes back',
@@ -106,14 +86,14 @@ function registerInstances(app: FastifyInstance, context: ApiContext): void {
 function registerRoutes(app: FastifyInstance, context: ApiContext): void {
   const { Deleted } = shapes
   const about = { ...common, ...ofRoute }
-  add(app, context, 'PUT', ROUTE, route, {
+  add(app, context, {
     ...about,
     operationId: 'putRoute',
     summary: 'Send hosts (and a path prefix) to an upstream, or to several by weight',
     body: RouteBody,
     response: changeResponses(RouteChanged, true),
   })
-  add(app, context, 'DELETE', ROUTE, route, {
+  add(app, context, {
     ...about,
     operationId: 'deleteRoute',
     summary: 'Delete a route',
@@ -123,7 +103,7 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
 
 function registerCertificates(app: FastifyInstance, context: ApiContext): void {
   const about = { ...common, ...ofCertificate }
-  add(app, context, 'PUT', CERTIFICATE, certificate, {
+  add(app, context, {
     ...about,
     operationId: 'putCertificate',
     summary: 'Serve a certificate for the names in it, from the next handshake on',
@@ -131,7 +111,7 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
     body: CertificateBody,
     response: changeResponses(CertificateChanged, true),
   })
-  add(app, context, 'DELETE', CERTIFICATE, certificate, {
+  add(app, context, {
     ...about,
     operationId: 'deleteCertificate',
     summary: 'Serve it no longer',
@@ -140,7 +120,6 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
 }
 
 function registerDrains(app: FastifyInstance, context: ApiContext): void {
-  const undrain = (names: Names) => instanceTarget('undrain', names.upstream, names.id)
   const about = { ...common, ...ofInstance }
   const schema: Described = {
     ...about,
@@ -152,8 +131,11 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
     body: shapes.DrainBody,
     response: changeResponses(shapes.Drained),
   }
-  app.post(`${INSTANCE}/drain`, { schema }, (request, reply) => drain(context, request, reply))
-  add(app, context, 'POST', `${INSTANCE}/undrain`, undrain, {
+  const { pattern, role } = callRoute(schema.operationId)
+  app.post(pattern, { schema, config: { role } }, (request, reply) =>
+    drain(context, request, reply),
+  )
+  add(app, context, {
     ...about,
     operationId: 'undrainInstance',
     summary: 'The inverse of drain',
@@ -162,27 +144,19 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
   })
 }
 
-function add(
-  app: FastifyInstance,
-  context: ApiContext,
-  method: Call['method'],
-  url: string,
-  targetOf: (names: Names) => CallTarget,
-  schema: Described,
-): void {
+function add(app: FastifyInstance, context: ApiContext, schema: Described): void {
+  const { operationId, method, pattern, role, target } = callRoute(schema.operationId)
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
-    const target = targetOf(request.params as Names)
-    const ifMatch = ifMatchOf(request)
     const { force } = request.query as { force?: string }
     return answerCall(context, request, reply, {
-      method,
-      target,
+      operationId,
+      target: target(request.params as PathNames),
       body: request.body,
       force: force === 'true' || force === '',
-      ...(ifMatch !== undefined && { ifMatch }),
+      ...preconditionsOf(request),
     })
   }
-  app.route({ method, url, schema, handler })
+  app.route({ method, url: pattern, schema, config: { role }, handler })
 }
 
 async function drain(
@@ -190,19 +164,22 @@ async function drain(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { upstream: name, id } = request.params as Names
+  const { upstream: name, id } = request.params as PathNames
   const target = instanceTarget('drain', name, id)
   const { waitMs } = drainBody(request.body)
   const untilMs = Date.now() + waitMs
-  const ifMatch = ifMatchOf(request)
-  const call: Call = {
-    method: 'POST',
+  const call: ChangeCall = {
+    operationId: 'drainInstance',
     target,
     body: request.body,
-    ...(ifMatch !== undefined && { ifMatch }),
+    ...preconditionsOf(request),
   }
   const { committer, control } = context
-  const { revision, outcomes } = await committer.commit([call], whoOf(request), (error) => error)
+  const { revision, outcomes, warnings } = await committer.commit(
+    [call],
+    whoOf(request),
+    (error) => error,
+  )
   const signal = signalOf(reply, context)
   const limitMs = Math.max(limitOf(request), waitMs)
   const pending = await pendingAfter(context, revision, limitMs, signal)
@@ -213,5 +190,8 @@ async function drain(
     : await inFlightOf(control, target)
   const drained = applied && active === 0
   const more = { active, drained, ...(notDrained.length > 0 && { notDrained }) }
-  return sendAnswer(reply, { revision, pending, shown: { ...outcomes[0]?.shown, ...more } })
+  return sendAnswer(reply, {
+    ...{ revision, pending, shown: { ...outcomes[0]?.shown, ...more } },
+    warnings: warnings.map(withoutCall),
+  })
 }

@@ -7,9 +7,7 @@ import { pause } from '../../../runtime/retry.js'
 import type { Control } from '../../control.js'
 import type { Caller } from '../http/auth.js'
 import { planCall, revisionOf } from './plan-call.js'
-import type { Outcome } from './call.js'
-import type { World } from './call.js'
-import type { Call } from './call.js'
+import type { ChangeCall, Outcome, World } from './call.js'
 import { Draft } from './draft.js'
 import type { Difference } from './draft.js'
 import { keysOf } from './targets.js'
@@ -17,6 +15,8 @@ import { findContradiction } from './routes.js'
 import { findUnmatched } from './certificate-references.js'
 import type { Touched } from './last-touched.js'
 import { Turns } from './turns.js'
+import { findWarnings } from './warnings.js'
+import type { LocatedWarning } from './warnings.js'
 import { Writer } from './writer.js'
 
 export interface Committed {
@@ -24,6 +24,13 @@ export interface Committed {
   revision: number
   outcomes: Outcome[]
   differences: Difference[]
+  warnings: LocatedWarning[]
+}
+
+interface Planned {
+  draft: Draft
+  outcomes: Outcome[]
+  warnings: LocatedWarning[]
 }
 
 /** For the audit log. */
@@ -61,14 +68,14 @@ export class Committer {
   }
 
   /** What the calls would do; nothing is written. */
-  async rehearse(calls: Call[], locate: Locate): Promise<Committed> {
-    const { draft, outcomes } = await this.#plan(calls, locate)
+  async rehearse(calls: ChangeCall[], locate: Locate): Promise<Committed> {
+    const { draft, outcomes, warnings } = await this.#plan(calls, locate)
     const revision = Math.max(draft.revision, this.#control.desired().revision)
-    return { revision, outcomes, differences: draft.differences() }
+    return { revision, outcomes, differences: draft.differences(), warnings }
   }
 
   /** All of the calls or none, at one revision. */
-  async commit(calls: Call[], who: Who, locate: Locate): Promise<Committed> {
+  async commit(calls: ChangeCall[], who: Who, locate: Locate): Promise<Committed> {
     return this.#turns.take(queueOf(calls), async () => {
       const committed = await this.#attempt(calls, locate)
       this.#audit(committed, who)
@@ -91,14 +98,14 @@ export class Committer {
     }
   }
 
-  async #attempt(calls: Call[], locate: Locate): Promise<Committed> {
+  async #attempt(calls: ChangeCall[], locate: Locate): Promise<Committed> {
     for (let tries = 1; ; tries++) {
-      const { draft, outcomes } = await this.#plan(calls, locate)
+      const { draft, outcomes, warnings } = await this.#plan(calls, locate)
       const differences = draft.differences()
       try {
         const written = await this.#writer.write(draft.writes())
-        const revision = written ?? (await this.#standing(draft, calls))
-        return { revision, outcomes, differences }
+        const revision = written ?? (await this.#unchangedSince(draft, calls))
+        return { revision, outcomes, differences, warnings }
       } catch (error) {
         if (!(error instanceof SluiceError) || error.code !== 'changed') {
           throw error
@@ -112,7 +119,7 @@ export class Committer {
     }
   }
 
-  async #plan(calls: Call[], locate: Locate): Promise<{ draft: Draft; outcomes: Outcome[] }> {
+  async #plan(calls: ChangeCall[], locate: Locate): Promise<Planned> {
     const draft = new Draft(this.#control.registry)
     await draft.prefetch(calls.flatMap(({ target }) => keysOf(target)))
     const outcomes: Outcome[] = []
@@ -128,11 +135,11 @@ export class Committer {
     if (found !== undefined) {
       throw locate(found.error, found.call)
     }
-    return { draft, outcomes }
+    return { draft, outcomes, warnings: findWarnings(draft, this.#world) }
   }
 
   /** When nothing had to be written: since when it stands as it does. */
-  async #standing(draft: Draft, calls: Call[]): Promise<number> {
+  async #unchangedSince(draft: Draft, calls: ChangeCall[]): Promise<number> {
     const revisions = await Promise.all(
       calls.map(({ target }) => revisionOf(draft, this.#world, target)),
     )
@@ -155,7 +162,7 @@ export class Committer {
 }
 
 /** Calls that could meet take turns: those about one thing, those about routes, and batches. */
-function queueOf(calls: Call[]): string {
+function queueOf(calls: ChangeCall[]): string {
   if (calls.some(({ target }) => target.kind === 'route')) {
     return 'routes'
   }

@@ -9,12 +9,6 @@ export type CallTarget =
   | { kind: 'route'; id: string }
   | { kind: 'certificate'; id: string }
 
-/** Collections of things that have nothing but an id. */
-const BY_ID: Record<string, 'route' | 'certificate'> = {
-  routes: 'route',
-  certificates: 'certificate',
-}
-
 const ID_RULE = 'must be 1 to 128 characters of A-Z a-z 0-9 _ . : -'
 
 export function upstreamTarget(upstream: unknown): CallTarget & { kind: 'upstream' } {
@@ -48,51 +42,6 @@ export function checkName(value: unknown, field: string): string {
     throw new SluiceError('invalid', `the name of the ${field} ${NAME_RULE}`, { field })
   }
   return value
-}
-
-/** `/v1/upstreams/web/instances/a/drain?force=true` → what it is about and its query. Throws `invalid` or `not_found`. */
-export function parsePath(path: string): { target: CallTarget; query: URLSearchParams } {
-  const [pathname = '', search = ''] = path.split('?', 2)
-  const [root, version, collection, first, ...rest] = decoded(pathname)
-  const inside = root === '' && version === 'v1' && first !== undefined
-  if (inside && collection === 'upstreams') {
-    const target = underUpstream(first, rest)
-    if (target !== undefined) {
-      return { target, query: new URLSearchParams(search) }
-    }
-  }
-  const kind = BY_ID[collection ?? '']
-  if (inside && kind !== undefined && rest.length === 0) {
-    return { target: idTarget(kind, first), query: new URLSearchParams(search) }
-  }
-  throw new SluiceError(
-    'not_found',
-    `no call has the path ${JSON.stringify(pathname.slice(0, 300))}`,
-  )
-}
-
-function underUpstream(upstream: string, rest: string[]): CallTarget | undefined {
-  const [collection, id, action] = rest
-  if (rest.length === 0) {
-    return upstreamTarget(upstream)
-  }
-  if (collection !== 'instances' || id === undefined || rest.length > 3) {
-    return undefined
-  }
-  if (action === undefined) {
-    return instanceTarget('instance', upstream, id)
-  }
-  return action === 'drain' || action === 'undrain'
-    ? instanceTarget(action, upstream, id)
-    : undefined
-}
-
-function decoded(pathname: string): string[] {
-  try {
-    return pathname.split('/').map(decodeURIComponent)
-  } catch {
-    throw new SluiceError('invalid', 'the path is not a valid URL')
-  }
 }
 
 /** What a person would call it: `instance a of web`. */

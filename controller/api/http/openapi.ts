@@ -14,6 +14,13 @@ export function readResponses(schema: TSchema, description = 'As it is'): object
   return { 200: { description, ...json(schema) }, default: problem }
 }
 
+/** Answers of a read that has a tag. */
+export function taggedResponses(schema: TSchema): object {
+  const description = 'The caller has it: If-None-Match names its tag. No body'
+  const unchanged = { type: 'null', description }
+  return { ...readResponses(schema), 304: unchanged }
+}
+
 /** Answers of a call that changes; 201 where something new can come of it. */
 export function changeResponses(schema: TSchema, creates = false): object {
   return {

@@ -9,9 +9,12 @@ import type { Auth } from './auth.js'
 import { complaintOf } from './complaint.js'
 import { sendProblem } from './errors.js'
 
-/** Sets up an instance before any route is added to it. */
-export function prepare(app: FastifyInstance, log: Logger, auth: Auth): void {
-  const patterns = new Map<string, Set<string>>()
+/** The methods of each path. */
+type Patterns = Map<string, Set<string>>
+
+/** Sets up an instance before any route is added to it. Answers the paths that will have been added to it. */
+export function prepare(app: FastifyInstance, log: Logger, auth: Auth): Patterns {
+  const patterns: Patterns = new Map()
   app.decorateRequest('caller', 'public')
   app.setGenReqId(() => randomUUID())
   app.addHook('onRoute', (route) => {
@@ -29,13 +32,25 @@ export function prepare(app: FastifyInstance, log: Logger, auth: Auth): void {
   // Answers are made to their schemas, and a test holds them to it; to filter them here would only hide a mistake.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log))
-  app.setNotFoundHandler((request, reply) => {
-    const allowed = allowedMethods(request, patterns)
-    if (allowed.length > 0) {
-      reply.header('allow', allowed.join(', '))
-    }
-    return sendProblem(noSuchCall(request, allowed), request, reply, log)
-  })
+  app.setNotFoundHandler((request, reply) => sendProblem(noSuchCall(request), request, reply, log))
+  return patterns
+}
+
+/** Lets the router find the paths that have other methods than the caller's. To be called when all routes are there. */
+export function refuseOtherMethods(app: FastifyInstance, patterns: Patterns): void {
+  for (const [url, allowed] of [...patterns]) {
+    const allow = [...allowed].sort().join(', ')
+    app.route({
+      method: app.supportedMethods.filter((method) => !allowed.has(method)),
+      url,
+      schema: { hide: true },
+      handler: (request, reply) => {
+        void reply.header('allow', allow)
+        const what = `${request.method} does not fit ${pathOf(request)}`
+        throw new SluiceError('method_not_allowed', what)
+      },
+    })
+  }
 }
 
 /** No body at all is undefined, whatever its content type says. */
@@ -88,25 +103,12 @@ export function checkerOf(schema: TSchema, kind: string): (value: unknown) => vo
   }
 }
 
-function noSuchCall(request: FastifyRequest, allowed: string[]): SluiceError {
-  const [path = ''] = request.url.split('?')
-  return allowed.length > 0
-    ? new SluiceError('method_not_allowed', `${request.method} does not fit ${path.slice(0, 300)}`)
-    : new SluiceError('not_found', `no call has the path ${path.slice(0, 300)}`)
+function noSuchCall(request: FastifyRequest): SluiceError {
+  return new SluiceError('not_found', `no call has the path ${pathOf(request)}`)
 }
 
-function allowedMethods(
-  { url }: FastifyRequest,
-  patterns: ReadonlyMap<string, ReadonlySet<string>>,
-): string[] {
-  const parts = (url.split('?')[0] as string).split('/')
-  const found = [...patterns].filter(([pattern]) => {
-    const wanted = pattern.split('/')
-    const fits = (part: string, i: number) =>
-      part === parts[i] || (part.startsWith(':') && parts[i] !== '')
-    return wanted.length === parts.length && wanted.every(fits)
-  })
-  return [...new Set(found.flatMap(([, methods]) => [...methods]))].sort()
+function pathOf({ url }: FastifyRequest): string {
+  return (url.split('?')[0] as string).slice(0, 300)
 }
 
 /** What a call is to the OpenAPI document; no query parameters unless it names some. */

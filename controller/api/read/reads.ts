@@ -1,5 +1,5 @@
 /** The calls that show what is desired. They ask the controller's memory, never the registry. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
 import type {
   DesiredCertificate,
@@ -15,7 +15,8 @@ import { activeOfAll } from '../change/drain.js'
 import { showInstance } from '../change/instances.js'
 import { idTarget, instanceTarget, printTarget, upstreamTarget } from '../change/targets.js'
 import type { CallTarget } from '../change/targets.js'
-import { readResponses } from '../http/openapi.js'
+import { taggedResponses } from '../http/openapi.js'
+import { sendTagged } from '../http/preconditions.js'
 import { Route, Routes } from '../schemas/route.js'
 import { showRoute } from '../change/routes.js'
 import * as shapes from '../schemas/common.js'
@@ -42,14 +43,14 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
     operationId: 'listUpstreams',
     summary: 'All upstreams, with how many instances are in which state',
     tags: ['upstreams'],
-    response: readResponses(shapes.Upstreams),
+    response: taggedResponses(shapes.Upstreams),
   }
-  app.get('/v1/upstreams', { schema: listed }, (_request, reply) => {
+  app.get('/v1/upstreams', { schema: listed }, (request, reply) => {
     const { revision, upstreams } = context.control.desired()
     const shown = sorted(upstreams).map((each) =>
       showUpstream(each, context.control.conditionsOf(each.name)),
     )
-    return tagged(reply, revision).send({ revision, upstreams: shown })
+    return sendTagged(request, reply, revision, { revision, upstreams: shown })
   })
 }
 
@@ -60,7 +61,7 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
     summary: 'An upstream with its instances',
     tags: ['upstreams'],
     params: shapes.UpstreamParams,
-    response: readResponses(shapes.Upstream),
+    response: taggedResponses(shapes.Upstream),
   }
   app.get<{ Params: Names }>('/v1/upstreams/:upstream', { schema: one }, async (request, reply) => {
     const upstream = upstreamOf(context, request.params.upstream)
@@ -73,7 +74,7 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
       ...showInstance(each, conditions.get(each.id)),
       active: active[i] ?? null,
     }))
-    return tagged(reply, revision).send({
+    return sendTagged(request, reply, revision, {
       name,
       ...settingsOf(upstream),
       revision,
@@ -89,7 +90,7 @@ function registerInstance(app: FastifyInstance, context: ApiContext): void {
     summary: 'One instance',
     tags: ['instances'],
     params: shapes.InstanceParams,
-    response: readResponses(shapes.InstanceAnswer),
+    response: taggedResponses(shapes.InstanceAnswer),
   }
   const url = '/v1/upstreams/:upstream/instances/:id'
   app.get<{ Params: Names }>(url, { schema }, async (request, reply) => {
@@ -101,7 +102,11 @@ function registerInstance(app: FastifyInstance, context: ApiContext): void {
     const [active = null] = await activeOfAll(context.control, target.upstream, [target.id])
     const revision = revisionOf(context, target.upstream, known)
     const condition = context.control.conditionsOf(target.upstream).get(target.id)
-    return tagged(reply, revision).send({ ...showInstance(known, condition), active, revision })
+    return sendTagged(request, reply, revision, {
+      ...showInstance(known, condition),
+      active,
+      revision,
+    })
   })
 }
 
@@ -111,13 +116,13 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     operationId: 'listRoutes',
     summary: 'All routes',
     tags: ['routes'],
-    response: readResponses(Routes),
+    response: taggedResponses(Routes),
   }
-  app.get('/v1/routes', { schema: listed }, (_request, reply) => {
+  app.get('/v1/routes', { schema: listed }, (request, reply) => {
     const { revision, routes, streamRoutes } = context.control.desired()
     const all = new Map<string, DesiredRoute | DesiredStreamRoute>([...routes, ...streamRoutes])
     const shown = sorted(all).map(({ id, record }) => showRoute(id, record))
-    return tagged(reply, revision).send({ revision, routes: shown })
+    return sendTagged(request, reply, revision, { revision, routes: shown })
   })
   const one = {
     ...query,
@@ -125,12 +130,12 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     summary: 'One route',
     tags: ['routes'],
     params: shapes.IdParams,
-    response: readResponses(Route),
+    response: taggedResponses(Route),
   }
   app.get<{ Params: Names }>('/v1/routes/:id', { schema: one }, (request, reply) => {
     const known = routeOf(context, request.params.id)
     const { id, record, revision } = known
-    return tagged(reply, revision).send({ ...showRoute(id, record), revision })
+    return sendTagged(request, reply, revision, { ...showRoute(id, record), revision })
   })
 }
 
@@ -140,12 +145,12 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
     operationId: 'listCertificates',
     summary: 'All certificates, without their keys',
     tags: ['certificates'],
-    response: readResponses(Certificates),
+    response: taggedResponses(Certificates),
   }
-  app.get('/v1/certificates', { schema: listed }, (_request, reply) => {
+  app.get('/v1/certificates', { schema: listed }, (request, reply) => {
     const { revision, certificates } = context.control.desired()
     const shown = sorted(certificates).map((each) => showCertificate(each.id, each))
-    return tagged(reply, revision).send({ revision, certificates: shown })
+    return sendTagged(request, reply, revision, { revision, certificates: shown })
   })
   const one = {
     ...query,
@@ -153,12 +158,12 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
     summary: 'One certificate, without its key',
     tags: ['certificates'],
     params: shapes.IdParams,
-    response: readResponses(CertificateAnswer),
+    response: taggedResponses(CertificateAnswer),
   }
   app.get<{ Params: Names }>('/v1/certificates/:id', { schema: one }, (request, reply) => {
     const known = certificateOf(context, request.params.id)
     const { id, revision } = known
-    return tagged(reply, revision).send({ ...showCertificate(id, known), revision })
+    return sendTagged(request, reply, revision, { ...showCertificate(id, known), revision })
   })
 }
 
@@ -196,10 +201,6 @@ function revisionOf({ touched }: ApiContext, upstream: string, instance: Desired
 
 function missing(target: CallTarget): SluiceError {
   return new SluiceError('not_found', `there is no ${printTarget(target)}`)
-}
-
-function tagged(reply: FastifyReply, revision: number): FastifyReply {
-  return reply.header('etag', `"${revision}"`)
 }
 
 function sorted<T>(things: ReadonlyMap<string, T>): T[] {

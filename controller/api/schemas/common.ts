@@ -85,7 +85,13 @@ export const ExplainQuery = Type.Object(
 
 export const ChangeHeaders = Type.Object({
   'if-match': maybe(
-    Type.String({ description: '"<revision>": only if it did not change since; "0": only if new' }),
+    Type.String({
+      description:
+        '"<revision>": only if it did not change since; "0": only if new; *: only if there',
+    }),
+  ),
+  'if-none-match': maybe(
+    Type.String({ description: '*: only if new; "<revision>": only if it has another' }),
   ),
 })
 
@@ -134,6 +140,13 @@ export const DrainBody = Type.Object(
 )
 export const UndrainBody = Type.Object({}, closed)
 
+const warnings = maybe(
+  Type.Array(
+    Type.Object({ code: Type.String(), field: Type.String(), message: Type.String() }, closed),
+    { description: 'What looks like a typing error; the change was made all the same' },
+  ),
+)
+
 /**
  * Of every change. `pending` names the gateways that had not applied it when this was answered,
  * `reasons` why, where that is known.
@@ -149,6 +162,7 @@ export const changed = {
       { description: 'What keeps a pending gateway from applying it, by its id' },
     ),
   ),
+  warnings,
 }
 
 export const instanceFields = {
@@ -246,7 +260,7 @@ const Difference = Type.Object(
 const BatchChanged = Type.Object({ changes: Count, ...changed }, closed)
 
 const BatchRehearsed = Type.Object(
-  { dryRun: Type.Literal(true), revision: Revision, changes: Type.Array(Difference) },
+  { dryRun: Type.Literal(true), revision: Revision, changes: Type.Array(Difference), warnings },
   closed,
 )
 export const BatchAnswer = Type.Union([BatchChanged, BatchRehearsed])

@@ -343,7 +343,7 @@ t.test('If-Match', async (t) => {
   t.match(problem(await call('PUT', '/v1/upstreams/web/instances/c', at(1), ifMatch('"3"'))), {
     code: 'changed',
   })
-  for (const malformed of ['1', 'W/"1"', '"x"', '"1", "2"', '*']) {
+  for (const malformed of ['1', 'W/"1"', '"x"', '"1", "2"']) {
     const refused = await call('PUT', A, at(9001), ifMatch(malformed))
     t.match(problem(refused), { status: 400, field: 'If-Match' }, malformed)
   }

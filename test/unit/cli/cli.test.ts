@@ -11,8 +11,9 @@ import type { Test } from 'tap'
 import { optionsOf, parseCommandLine } from '../../../cli/args.js'
 import { connect, connectLocal, pathOf } from '../../../cli/client.js'
 import { UsageError, isOn } from '../../../cli/command.js'
-import type { Invocation } from '../../../cli/command.js'
+import type { Command, Invocation } from '../../../cli/command.js'
 import { COMMANDS } from '../../../cli/commands/all.js'
+import { policy } from '../../../cli/commands/policy.js'
 import { routes } from '../../../cli/commands/routes.js'
 import { upstreams } from '../../../cli/commands/upstreams.js'
 import { parseFields } from '../../../cli/fields.js'
@@ -125,7 +126,9 @@ t.test("an upstream's settings are given field by field, and shown", async (t) =
     const lines: string[] = []
     const connect = () => connectLocal(join(home, 'api.sock'))
     const print = (line: string): void => void lines.push(line)
-    await upstreams.run({ connect, positionals, print, json: false } as unknown as Invocation)
+    const flags = new Map()
+    const given = { connect, positionals, flags, print, json: false }
+    await upstreams.run(given as unknown as Invocation)
     return lines.join('\n')
   }
   const given = await run('shop', 'tls.serverName=shop.internal', 'policy.retry.tries=2')
@@ -135,6 +138,29 @@ t.test("an upstream's settings are given field by field, and shown", async (t) =
   await t.rejects(run('shop', 'tls.verify=maybe'), { code: 'invalid', field: 'tls.verify' })
   t.notMatch(await run('shop', 'tls=null'), /shop\.internal/)
   t.match(await run(), /shop +0 +0 +0/)
+})
+
+t.test('what looks like a typing error is said, and what it made can be deleted', async (t) => {
+  const { call, home } = await testApi(t)
+  const run = async (command: Command, positionals: string[], ...flags: string[]) => {
+    const lines: string[] = []
+    const connect = () => connectLocal(join(home, 'api.sock'))
+    const print = (line: string): void => void lines.push(line)
+    const given = { connect, positionals, flags: new Map(flags.map((flag) => [flag, 'true'])) }
+    await command.run({ ...given, print, json: false } as unknown as Invocation)
+    return lines.join('\n')
+  }
+  t.match(
+    await run(policy, ['wbe', 'balance=leastConn']),
+    /applied\nwarning: upstream wbe has no instances/,
+  )
+  await call('PUT', '/v1/upstreams/web/instances/a', { host: '10.0.0.1', port: 80 })
+  const route = await run(routes, ['put', 'app', 'hosts=a.test', 'upstream=webb'])
+  t.match(route, /\nwarning: there is no upstream webb.*did you mean web\?/)
+  t.equal(await run(upstreams, ['delete', 'wbe']), 'wbe is gone: applied')
+  await t.rejects(run(upstreams, ['delete', 'web']), { code: 'not_empty' })
+  t.equal(await run(upstreams, ['delete', 'web'], 'force'), 'web is gone: applied')
+  t.match(await run(upstreams, []), /^no upstreams yet/)
 })
 
 t.test('an address is explained, whichever home is named', async (t) => {

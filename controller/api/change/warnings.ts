@@ -1,0 +1,117 @@
+/**
+ * What of a change looks like a typing error. It is accepted all the same: a route may come before its upstream, and a
+ * policy before its first instance.
+ */
+import { parseKey, printKey } from '../../../contract/keys.js'
+import type { RouteRecord } from '../../../contract/record/route.js'
+import type { StreamRouteRecord } from '../../../contract/record/stream-route.js'
+import { nearest } from '../../../runtime/config/nearest.js'
+import type { World } from './call.js'
+import { isGone } from './draft.js'
+import type { Draft, Write } from './draft.js'
+
+export interface Warning {
+  /** `upstream_unknown`, `upstream_empty`. */
+  code: string
+  /** In the call's body, such as `split[0].upstream`; empty for the whole of it. */
+  field: string
+  message: string
+}
+
+export interface LocatedWarning extends Warning {
+  /** Index of the call that it is about. */
+  call: number
+}
+
+/** Beyond, a name that is not known is compared with no others. */
+const MOST_COMPARED = 1000
+
+/** Of all that is planned; looked for at its end, because a later call of a batch may make what an earlier one names. */
+export function findWarnings(draft: Draft, world: World): LocatedWarning[] {
+  const writes = draft.writes()
+  const known = new UpstreamNames(writes, world)
+  return writes.flatMap((write) =>
+    warningsOf(write, known).map((warning) => ({ ...warning, call: write.call })),
+  )
+}
+
+function warningsOf({ key, value }: Write, known: UpstreamNames): Warning[] {
+  const parsed = parseKey(key)
+  if (value === undefined || parsed === null) {
+    return []
+  }
+  if (parsed.kind === 'routes') {
+    return namedIn(JSON.parse(value) as RouteRecord | StreamRouteRecord).flatMap(([field, name]) =>
+      known.warningsFor(field, name),
+    )
+  }
+  return parsed.kind === 'upstreams' && !known.hasInstances(parsed.upstream)
+    ? [emptyWarning(parsed.upstream)]
+    : []
+}
+
+function emptyWarning(name: string): Warning {
+  const message = `upstream ${name} has no instances; until one is registered its requests fail`
+  return { code: 'upstream_empty', field: '', message }
+}
+
+/** The upstreams that a route names, and in which field. */
+function namedIn(record: RouteRecord | StreamRouteRecord): Array<[field: string, name: string]> {
+  const { upstream, split = [] } = record
+  const mirror = 'mirror' in record ? record.mirror : undefined
+  return [
+    ...(upstream === undefined ? [] : [['upstream', upstream] as [string, string]]),
+    ...split.map((arm, i): [string, string] => [`split[${i}].upstream`, arm.upstream]),
+    ...(mirror === undefined ? [] : [['mirror.upstream', mirror.upstream] as [string, string]]),
+  ]
+}
+
+/** Upstreams as they will be when the draft is written. */
+class UpstreamNames {
+  readonly #world: World
+  readonly #byKey: ReadonlyMap<string, Write>
+
+  constructor(writes: readonly Write[], world: World) {
+    this.#world = world
+    this.#byKey = new Map(writes.map((write) => [write.key, write]))
+  }
+
+  warningsFor(field: string, name: string): Warning[] {
+    if (this.#isThere(name)) {
+      return []
+    }
+    const names = this.#world.desired().upstreams
+    const close = names.size > MOST_COMPARED ? undefined : nearest(name, names.keys())
+    const hint = close === undefined ? '' : `; did you mean ${close}?`
+    const message = `there is no upstream ${name} yet, so this is answered 503${hint}`
+    return [{ code: 'upstream_unknown', field, message }]
+  }
+
+  hasInstances(name: string): boolean {
+    const stored = this.#world.desired().upstreams.get(name)?.instances.keys() ?? []
+    for (const id of stored) {
+      const write = this.#byKey.get(printKey({ kind: 'instances', upstream: name, id }))
+      if (write === undefined || write.value !== undefined) {
+        return true
+      }
+    }
+    return this.#puts(`instances/${name}/`)
+  }
+
+  #isThere(name: string): boolean {
+    const key = printKey({ kind: 'upstreams', upstream: name })
+    const write = this.#byKey.get(key)
+    const hasRecord =
+      write === undefined ? this.#world.desired().upstreams.has(name) : write.value !== undefined
+    return hasRecord || this.hasInstances(name)
+  }
+
+  #puts(prefix: string): boolean {
+    for (const [key, { value }] of this.#byKey) {
+      if (key.startsWith(prefix) && value !== undefined && !isGone(JSON.parse(value))) {
+        return true
+      }
+    }
+    return false
+  }
+}
