@@ -88,6 +88,7 @@ export function gatewayFiles(
     wide: settings.pool === 'wide',
     hasStream: hasStream(info),
     hasGrpc: info.hasGrpc,
+    hasRealip: info.hasRealip,
     streamPorts: settings.streamPorts,
     ...{ tunedPorts, proxyProtocolPorts, trustedProxies },
     passthrough: hasPassthrough(settings, info),

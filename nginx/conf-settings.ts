@@ -41,6 +41,8 @@ export interface ConfSettings {
   passthrough: boolean
   /** Whether it speaks HTTP/3 at the UDP port of that number. */
   http3: boolean
+  /** Whether nginx can take a client's address from a header. */
+  hasRealip: boolean
   /** Whether nginx can take and pass on gRPC. */
   hasGrpc: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */

@@ -67,15 +67,20 @@ proxy_send_timeout 1d;
 proxy_read_timeout 1d;
 `
 
+/** The error log of an inner server names the client: what comes by a socket has no address. */
+const REALIP = `set_real_ip_from unix:;
+real_ip_header X-Real-IP;
+`
+
 /**
  * `hop-headers.conf`: makes a server an inner one, which passes everything on as it came. What
  * the user set in `http{}` for his own servers is set back here, and every time limit but that of
  * connecting is the front's to judge.
  */
-export function hopHeadersConf({ connectTimeoutMs }: ConfSettings): string {
+export function hopHeadersConf({ connectTimeoutMs, hasRealip }: ConfSettings): string {
   const title = '# Sluice: for the servers behind the front. Not for servers of your own.'
   const connect = `proxy_connect_timeout ${connectTimeoutMs}ms;\n`
-  return [title, SERVER, HEADERS, PROXY + connect].join('\n')
+  return [title, SERVER, ...(hasRealip ? [REALIP] : []), HEADERS, PROXY + connect].join('\n')
 }
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */
@@ -161,7 +166,7 @@ export function hopScript(includes: string): string {
     js_set $sluice_peer sluice_hop.peer nocache;
     js_set $sluice_next sluice_hop.next nocache;
     js_set $sluice_measured sluice_hop.measure nocache;
-    add_header ${PEER_HEADER} $sluice_report always;
+    add_header ${PEER_HEADER} "$sluice_report $upstream_addr" always;
     add_header Set-Cookie $sluice_cookie always;
     add_header Set-Cookie $sluice_arm_cookie always;`
 }

@@ -21,14 +21,21 @@ const LOG_FORMAT = `log_format sluice escape=json
     '"method":"$request_method","scheme":"$scheme","host":"$host","uri":"$request_uri",'
     '"protocol":"$server_protocol","status":$status,"bytesReceived":$request_length,"bytesSent":$bytes_sent,'
     '"upstream":"$sluice_log_upstream","instance":"$sluice_log_instance","tries":$sluice_log_tries,'
-    '"upstreamStatus":"$upstream_status","seconds":$request_time,"connectSeconds":"$upstream_connect_time",'
+    '"address":"$sluice_log_address","upstreamStatus":"$sluice_log_status","seconds":$request_time,"connectSeconds":"$upstream_connect_time",'
     '"headerSeconds":"$upstream_header_time","upstreamSeconds":"$upstream_response_time",'
     '"referer":"$http_referer","userAgent":"$http_user_agent"}';`
 
-/** Behind a dot stands which of an upstream's instances were meant. */
+/**
+ * Behind a dot stands which of an upstream's instances were meant. Where the hop was asked, its own
+ * address and status say nothing of instances: it reports theirs, or that Sluice itself answered.
+ */
 const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^([^ .]+)" $1; }
-map $sluice_log $sluice_log_instance { default -; "~ (\\S+) " $1; }
-map $sluice_log $sluice_log_tries { default 0; "~ (\\d+)!?$" $1; }`
+map $sluice_log $sluice_log_instance { default -; "~^\\S+ (\\S+) " $1; }
+map $sluice_log $sluice_log_tries { default 0; "~^\\S+ \\S+ (\\d+)" $1; }
+map $sluice_log $sluice_log_status { default $upstream_status; "~^\\S+ \\S+ \\d+!" $sluice_front_status; }
+map $upstream_status $sluice_front_status { default ''; "~^(.+)(, | : )\\d+$" $1; }
+map $upstream_addr $sluice_log_address { default $upstream_addr; "~^(?<sluice_front>.*?)unix:" $sluice_front$sluice_hop_address; }
+map $sluice_log $sluice_hop_address { default ''; "~^\\S+ \\S+ \\S+ (.+)" $1; }`
 
 function poolUpstream({ home, pool }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)

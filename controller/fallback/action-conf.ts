@@ -227,6 +227,9 @@ export class ActionConf {
   }
 
   #return(status: number): void {
+    if (status === 503) {
+      this.#out.directive('add_header', plain('Retry-After'), plain('2'), plain('always'))
+    }
     this.#out.directive('return', plain(String(status)))
   }
 }

@@ -213,6 +213,9 @@ class FallbackConf {
   }
 
   #return(status: number): void {
+    if (status === 503) {
+      this.#out.directive('add_header', plain('Retry-After'), plain('2'), plain('always'))
+    }
     this.#out.directive('return', plain(String(status)))
   }
 

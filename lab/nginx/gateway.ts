@@ -138,6 +138,7 @@ function confSettings(
     passthrough,
     http3: options.http3 === true,
     hasGrpc: true,
+    hasRealip: nginx.hasRealip,
     streamPorts: options.streamPorts ?? '',
     tunedPorts: options.tunedPorts ?? '',
     ...{ proxyProtocolPorts: '', trustedProxies: [], ...options.proxied?.(ports) },

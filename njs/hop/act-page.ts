@@ -14,7 +14,7 @@ export function errorPage(action: RouteAction, status: number): ErrorPage | unde
 
 /** The hop marks what it answers itself. */
 function isOurs(peer: string | string[] | undefined): boolean {
-  return peer === undefined || /!$/.test(String(peer))
+  return peer === undefined || /^\S+ \S+ \d+!/.test(String(peer))
 }
 
 /** The headers; `paper` is what brings the page itself. */

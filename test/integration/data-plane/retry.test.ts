@@ -66,6 +66,17 @@ for (const rig of GATEWAY_KINDS) {
       )
     })
 
+    t.test('logs name the client, and the instances that were tried', async (t) => {
+      await serve(refusing, good.address)
+      const line = await until(async () => {
+        await gateway.ask({ host: 'web.test', path: '/tried' })
+        return gateway.accessLog().find(({ uri, tries }) => uri === '/tried' && Number(tries) > 1)
+      })
+      t.same(String(line.address).split(/, | : /), [refusing, good.address])
+      t.match(gateway.errorLog(), /connect\(\) failed .* client: 127\.0\.0\.1,/)
+      t.notMatch(gateway.errorLog(), /client: unix:/)
+    })
+
     t.test('a peer that resets before an answer', async (t) => {
       await serve(reset.address, good.address)
       for (let i = 0; i < 20; i++) {

@@ -15,6 +15,7 @@ const SETTINGS: ConfSettings = {
   bind: '127.0.0.1',
   httpPort: 8080,
   hasStream: true,
+  hasRealip: true,
   hasGrpc: true,
   streamPorts: '9100-9109',
   tunedPorts: '',
