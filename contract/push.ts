@@ -7,7 +7,7 @@
  * |---|---|
  * | `GET /state` | → {@link GatewayState} |
  * | `POST /claim` | {@link Claim} → {@link GatewayState}: from now on only this epoch may write; the table stays, not whole |
- * | `POST /delta` | {@link Delta} → {@link TableState}, after all of it or none of it was written |
+ * | `POST /delta[?grows=1]` | {@link Delta} → {@link TableState}, after all of it or none of it was written; one that grows leaves KEPT_PART of the zone free |
  * | `POST /read` | {@link Read} → {@link ReadReply} |
  * | `POST /active` | {@link ActiveRequest} → {@link ActiveReply} |
  * | `GET /probe/<limit>?sid=&pid=` | → `1` when at least `limit` requests are in flight, else `0` |

@@ -97,6 +97,12 @@ export const FAST_HOSTS = 1000
 
 /** A record's value is never longer than this. */
 export const MAX_VALUE_BYTES = 32768
+/**
+ * A delta that adds to the table leaves this part of its zone free, and no more than
+ * {@link MOST_KEPT_BYTES}: for drains and removals, which go through however full it is.
+ */
+export const KEPT_PART = 1 / 16
+export const MOST_KEPT_BYTES = 1048576
 /** Operations in one delta, keys in one read. */
 export const MAX_OPERATIONS = 1000
 /** A body sent to the admin endpoint is never longer than this. */

@@ -3,6 +3,7 @@ import type { Operation } from '../../contract/push.js'
 import { NOTE, indexBucket } from '../../contract/table/table.js'
 import { MAX_VALUE_BYTES } from '../../contract/table/zones.js'
 import type { UnitChange } from '../table/unit.js'
+import { grows, withdrawn } from './growth.js'
 import { diffUnits, markRecord } from './unit-diff.js'
 import { noted } from './unit-note.js'
 
@@ -114,33 +115,69 @@ function isTorso({ name, before }: UnitChange): boolean {
   return before?.entries.has(name) === false
 }
 
+/** A part of a delta. What adds to the table leaves the room that is kept for what does not. */
+export interface DeltaPart {
+  operations: Operation[]
+  grows: boolean
+}
+
+/** Those of one unit, in a table that is full: what goes makes room for what comes. */
+function unitParts(change: UnitChange): Operation[][] {
+  const steps = diffUnits([change], { isFull: true })
+  const inOrder = (all: Operation[]) => [...all.filter((one) => !isSet(one)), ...all.filter(isSet)]
+  const parts = steps.length === 0 ? [] : split(inOrder(steps))
+  if (parts.length <= 1) {
+    return parts
+  }
+  const parted = diffUnits([change], { isParted: true, isFull: true })
+  return split([...markRecord(change.name, change.before), ...inOrder(parted)])
+}
+
 /**
- * The same for a table that is full: first all deletes, then the units that are there, then new
- * ones, each in parts of its own. So what is there is kept right, as many as possible of the new
- * ones are whole, and none is half there. Until a slot is rewritten whose cells are deleted,
- * requests for those are retried by address.
+ * The same for a table that is full. First go all deletes, then what rewrites a unit without adding
+ * to it, each unit in parts of its own, and what adds comes last. So drains and removals go through
+ * however much waits to be added: of a unit that has both, its withdrawals go first. As many new
+ * units as possible are whole, and none is half there. Until a slot is rewritten whose cells are
+ * deleted, requests for those are retried by address.
  */
-export function makePartsForFull(changes: UnitChange[], namesIn: NamesIn): Operation[][] {
+export function makePartsForFull(changes: UnitChange[], namesIn: NamesIn): DeltaPart[] {
   const torsos = changes
     .filter(isTorso)
     .map(({ name, before }) => ({ name, before, after: undefined }))
   const fresh = changes.map((change) =>
     isTorso(change) ? { ...change, before: undefined } : change,
   )
-  const order = [
-    ...fresh.filter(({ before }) => before !== undefined),
-    ...fresh.filter(({ before, after }) => before === undefined && after !== undefined),
-  ]
-  const deletes = diffUnits([...torsos, ...order], { isFull: true }).filter((one) => !isSet(one))
-  const index = indexOperations(movesOf(changes), namesIn)
-  const units = order.flatMap((change) => {
-    const sets = diffUnits([change], { isFull: true }).filter(isSet)
-    const parts = sets.length === 0 ? [] : split(sets)
-    if (parts.length <= 1) {
-      return parts
+  const steady: UnitChange[] = []
+  const growing: UnitChange[] = []
+  for (const change of fresh) {
+    const less = grows(change) ? withdrawn(change) : change.after
+    if (!grows(change)) {
+      steady.push(change)
+    } else {
+      steady.push(...(less === undefined ? [] : [{ ...change, after: less }]))
+      growing.push({ ...change, before: less ?? change.before })
     }
-    const marked = diffUnits([change], { isParted: true, isFull: true }).filter(isSet)
-    return split([...markRecord(change.name, change.before), ...marked])
-  })
-  return [...split([...deletes, ...index]), ...units]
+  }
+  const byNeed = [
+    ...growing.filter(({ before }) => before !== undefined),
+    ...growing.filter(({ before }) => before === undefined),
+  ]
+  const deletes = diffUnits([...torsos, ...steady], { isFull: true }).filter((one) => !isSet(one))
+  const gone = new Set(deletes.map(([key]) => key))
+  const left = steady.map((change) => without(change, gone))
+  const index = indexOperations(movesOf(changes), namesIn)
+  const parts = (list: UnitChange[], isGrowing: boolean): DeltaPart[] =>
+    list.flatMap(unitParts).map((operations) => ({ operations, grows: isGrowing }))
+  return [
+    ...split([...deletes, ...index]).map((operations) => ({ operations, grows: false })),
+    ...parts(left, false),
+    ...parts(byNeed, true),
+  ]
+}
+
+/** The same change where these keys are deleted already. */
+function without(change: UnitChange, gone: ReadonlySet<string>): UnitChange {
+  const { name, before } = change
+  const entries = [...(before?.entries ?? [])].filter(([key]) => !gone.has(key))
+  return before === undefined ? change : { ...change, before: { name, entries: new Map(entries) } }
 }

@@ -74,8 +74,9 @@ export class GatewayClient {
     return this.#json('POST', '/claim', claim, WRITE_TIMEOUT_MS)
   }
 
-  delta(delta: Delta): Promise<TableState> {
-    return this.#json('POST', '/delta', delta, WRITE_TIMEOUT_MS)
+  /** `grows`: it adds to the table, and leaves the room that is kept for what does not. */
+  delta(delta: Delta, grows = false): Promise<TableState> {
+    return this.#json('POST', grows ? '/delta?grows=1' : '/delta', delta, WRITE_TIMEOUT_MS)
   }
 
   async read(keys: string[]): Promise<Array<string | null>> {

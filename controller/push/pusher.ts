@@ -1,15 +1,18 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
 import type { Code } from '../../contract/codes.js'
-import type { GatewayState, Operation } from '../../contract/push.js'
+import type { GatewayState } from '../../contract/push.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Loop } from '../../runtime/loop.js'
 import { pause } from '../../runtime/retry.js'
 import { makeParts, makePartsForFull } from './delta.js'
+import type { DeltaPart } from './delta.js'
+import { grows } from './growth.js'
 import { isTimeout, Rejected } from './gateway-client.js'
 import type { GatewayClient } from './gateway-client.js'
 import { TableMirror } from './table-mirror.js'
 import type { TableSource } from '../table/table-source.js'
+import type { UnitChange } from '../table/unit.js'
 
 export interface PushOptions {
   source: TableSource
@@ -261,8 +264,7 @@ export class Pusher {
     const changes = this.#mirror.changes(this.#dirty, source.units())
     this.#dirty.clear()
     const sinceMs = this.#takeSince()
-    const make = this.#status === 'full' ? makePartsForFull : makeParts
-    const parts = make(changes, (bucket) => this.#mirror.namesIn(bucket))
+    const parts = this.#partsOf(changes)
     // Until all of it is acknowledged, nobody knows what is there.
     this.#isSure = false
     for (const part of parts.slice(0, -1)) {
@@ -271,11 +273,20 @@ export class Pusher {
       // The worker that wrote gets as much time for its requests.
       await pause(Math.min(5, performance.now() - startedMs))
     }
-    await this.#sendPart(from, to, whole, parts.at(-1) ?? [])
+    await this.#sendPart(from, to, whole, parts.at(-1))
     this.#mirror.accept(changes)
     this.#isSure = true
     this.#shown = to
     this.#level(to, sinceMs)
+  }
+
+  #partsOf(changes: UnitChange[]): DeltaPart[] {
+    const namesIn = (bucket: number) => this.#mirror.namesIn(bucket)
+    if (this.#status === 'full') {
+      return makePartsForFull(changes, namesIn)
+    }
+    const isGrowing = changes.some(grows)
+    return makeParts(changes, namesIn).map((operations) => ({ operations, grows: isGrowing }))
   }
 
   /** Since when it has been behind. What comes from now on is not in what is about to be sent. */
@@ -292,16 +303,12 @@ export class Pusher {
     this.#options.onApplied(revision, performance.now() - sinceMs)
   }
 
-  async #sendPart(
-    from: number,
-    to: number,
-    whole: boolean,
-    operations: Operation[],
-  ): Promise<void> {
+  async #sendPart(from: number, to: number, whole: boolean, part?: DeltaPart): Promise<void> {
+    const operations = part?.operations ?? []
     for (let tries = 1; ; tries++) {
       try {
         const delta = { epoch: this.#epoch, from, to, whole, operations }
-        await this.#gateway.delta(delta)
+        await this.#gateway.delta(delta, part?.grows === true)
         return
       } catch (error) {
         if (codeOf(error) !== 'conflict' || tries === TURN_TRIES) {

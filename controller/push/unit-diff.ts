@@ -30,7 +30,8 @@ interface Step {
 /** Stands for "being rewritten": no unit that is compared with it is taken for equal. */
 const NO_DIGEST = '00000000'
 
-function unsure(record: string): string {
+/** A record of a unit that is being rewritten. */
+export function unsure(record: string): string {
   return `${NO_DIGEST} ${record.slice(DIGEST_LENGTH)}`
 }
 

@@ -4,6 +4,14 @@
  */
 import type { Logger } from '../../runtime/logger.js'
 
+/** Of the upstreams that share an address. */
+const MOST_NAMED = 5
+
+/** Each of the first few; then whenever they are twice as many, for a thousand may share one. */
+function isWorthALine(upstreams: number): boolean {
+  return upstreams > 1 && (upstreams <= MOST_NAMED || Number.isInteger(Math.log2(upstreams)))
+}
+
 export class Addresses {
   readonly #log: Logger
   readonly #users = new Map<string, Map<string, number>>()
@@ -17,10 +25,10 @@ export class Addresses {
     const count = users.get(upstream) ?? 0
     users.set(upstream, count + 1)
     this.#users.set(address, users)
-    if (count === 0 && users.size > 1) {
-      const others = [...users.keys()].filter((name) => name !== upstream)
+    if (count === 0 && isWorthALine(users.size)) {
+      const others = [...users.keys()].filter((name) => name !== upstream).slice(0, MOST_NAMED)
       this.#log.warn(
-        { address, upstream, others },
+        { address, upstream, others, upstreams: users.size },
         'one address is registered in several upstreams',
       )
     }

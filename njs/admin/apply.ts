@@ -3,6 +3,7 @@ import type { Code } from '../../contract/codes.js'
 import type { Claim, Delta, Operation } from '../../contract/push.js'
 import { STATE_KEY, parseState, printState } from '../../contract/table/table.js'
 import type { TableState } from '../../contract/table/table.js'
+import { KEPT_PART, MOST_KEPT_BYTES } from '../../contract/table/zones.js'
 import type { Dict } from '../memory/dict.js'
 
 /** `state` is the table's after it. */
@@ -10,6 +11,8 @@ export type Applied = { ok: true; state: TableState } | { ok: false; code: Code;
 
 const MEGABYTE = 1048576
 const PAGE = 4096
+/** Name of the error with which a full zone refuses a key. */
+const FULL = 'SharedMemoryError'
 
 type Saved = Array<[string, string | undefined]>
 
@@ -78,7 +81,12 @@ function undo(table: Dict, saved: Saved): boolean {
 }
 
 function isFull(error: unknown): boolean {
-  return (error as Error).name === 'SharedMemoryError'
+  return (error as Error).name === FULL
+}
+
+/** What a write that adds to the table leaves free. */
+function keptBytesOf(table: Dict): number {
+  return Math.min(table.capacity * KEPT_PART, MOST_KEPT_BYTES)
 }
 
 function fullMessage(table: Dict): string {
@@ -87,24 +95,31 @@ function fullMessage(table: Dict): string {
     table.capacity +
     ' bytes, ' +
     table.freeSpace() +
-    ' of them free; set SLUICE_TABLE_SIZE (--table-size) to ' +
+    ' of them free, of which ' +
+    keptBytesOf(table) +
+    ' are kept for drains and removals; set SLUICE_TABLE_SIZE (--table-size) to ' +
     Math.ceil((table.capacity * 2) / MEGABYTE) +
     'm or more'
   )
 }
 
 /**
- * Whether it can be counted on that `operations` find room even where none of them frees any: a
- * page each for a key and its value.
+ * Whether it can be counted on that `operations` find room even where none of them frees any, and
+ * leave `keptBytes`: a page each for a key and its value.
  */
-function isRoomy(table: Dict, operations: Operation[]): boolean {
-  return table.freeSpace() > (operations.length + 1) * 2 * PAGE
+function isRoomy(table: Dict, operations: Operation[], keptBytes: number): boolean {
+  return table.freeSpace() > keptBytes + (operations.length + 1) * 2 * PAGE
 }
 
-function write(table: Dict, operations: Operation[], state: TableState): Applied {
+function write(
+  table: Dict,
+  operations: Operation[],
+  state: TableState,
+  keptBytes: number,
+): Applied {
   // To read what was there costs a worker as much as to write; so that is done only where it may
   // be needed.
-  const saved: Saved | null = isRoomy(table, operations) ? null : []
+  const saved: Saved | null = isRoomy(table, operations, keptBytes) ? null : []
   try {
     for (let i = 0; i < operations.length; i++) {
       const operation = operations[i] as Operation
@@ -112,6 +127,9 @@ function write(table: Dict, operations: Operation[], state: TableState): Applied
         saved.push([operation[0], table.get(operation[0])])
       }
       put(table, operation[0], operation[1])
+    }
+    if (saved !== null && table.freeSpace() < keptBytes) {
+      throw Object.assign(new Error('only the room is left that is kept'), { name: FULL })
     }
     writeState(table, state)
     return { ok: true, state: state }
@@ -143,10 +161,11 @@ export function applyClaim(table: Dict, claim: Claim): Applied {
   if (claim.epoch <= state.epoch) {
     return no('stale_epoch', 'epoch ' + claim.epoch + ' is not above ' + state.epoch)
   }
-  return write(table, [], { epoch: claim.epoch, revision: 0, whole: false })
+  return write(table, [], { epoch: claim.epoch, revision: 0, whole: false }, 0)
 }
 
-export function applyDelta(table: Dict, delta: Delta): Applied {
+/** `grows`: the delta adds to the table, so it leaves the room that is kept for what does not. */
+export function applyDelta(table: Dict, delta: Delta, grows: boolean): Applied {
   const state = readState(table)
   if (delta.epoch !== state.epoch || state.epoch === 0) {
     return no('stale_epoch', 'epoch ' + state.epoch + ' owns this gateway, not ' + delta.epoch)
@@ -157,9 +176,6 @@ export function applyDelta(table: Dict, delta: Delta): Applied {
       'the table is at revision ' + state.revision + ', not at ' + delta.from,
     )
   }
-  return write(table, delta.operations, {
-    epoch: delta.epoch,
-    revision: delta.to,
-    whole: state.whole || delta.whole,
-  })
+  const after = { epoch: delta.epoch, revision: delta.to, whole: state.whole || delta.whole }
+  return write(table, delta.operations, after, grows ? keptBytesOf(table) : 0)
 }

@@ -9,7 +9,7 @@ function delta(r: NginxHTTPRequest): void {
   post(r, () =>
     withBody(r.headersIn['Content-Type'], r.requestText, parseDelta, (body) =>
       write(
-        () => applyDelta(zones.sluice_table, body),
+        () => applyDelta(zones.sluice_table, body, r.args.grows === '1'),
         (state) => state,
       ),
     ),

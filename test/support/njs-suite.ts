@@ -116,14 +116,14 @@ export function runSuite(dicts: SuiteDicts): string[] {
     peer(B, 'ib', true, false) + '\n' + peer(C, 'ic', false, true),
   ]
   const delta = { epoch: 2, from: 0, to: 7, whole: true, operations: entries }
-  is('delta', applyDelta(table, delta), {
+  is('delta', applyDelta(table, delta, false), {
     ok: true,
     state: { epoch: 2, revision: 7, whole: true },
   })
   is('applied', readState(table), { epoch: 2, revision: 7, whole: true })
-  const gap = applyDelta(table, delta)
+  const gap = applyDelta(table, delta, false)
   is('again', gap.ok ? '' : gap.code, 'revision_gap')
-  const stale = applyDelta(table, Object.assign({}, delta, { epoch: 1, from: 7 }))
+  const stale = applyDelta(table, Object.assign({}, delta, { epoch: 1, from: 7 }), false)
   is('stale', stale.ok ? '' : stale.code, 'stale_epoch')
 
   // lookup
@@ -285,7 +285,11 @@ export function runSuite(dicts: SuiteDicts): string[] {
   for (let i = 0; i < 400; i++) {
     filler.push([':f' + i + '#0', 'x'.repeat(3000)])
   }
-  const full = applyDelta(table, { epoch: 2, from: 7, to: 8, whole: true, operations: filler })
+  const full = applyDelta(
+    table,
+    { epoch: 2, from: 7, to: 8, whole: true, operations: filler },
+    false,
+  )
   is('full', full.ok ? '' : full.code, 'table_full')
   is(
     'undone',
@@ -297,7 +301,7 @@ export function runSuite(dicts: SuiteDicts): string[] {
   const wipe = entries.map((entry): [string, string | null] => [entry[0], null])
   is(
     'wipe',
-    applyDelta(table, { epoch: 2, from: 7, to: 9, whole: true, operations: wipe }).ok,
+    applyDelta(table, { epoch: 2, from: 7, to: 9, whole: true, operations: wipe }, false).ok,
     true,
   )
   const scattered: Dict = {
@@ -316,7 +320,11 @@ export function runSuite(dicts: SuiteDicts): string[] {
     [':web/0', B],
     [':long', '01234567 ' + 'x'.repeat(8000)],
   ]
-  const torn = applyDelta(scattered, { epoch: 2, from: 9, to: 10, whole: true, operations: long })
+  const torn = applyDelta(
+    scattered,
+    { epoch: 2, from: 9, to: 10, whole: true, operations: long },
+    false,
+  )
   is('torn', torn.ok ? '' : torn.code, 'table_full')
   is('to be compared', readState(table), { epoch: 2, revision: 0, whole: false })
   table.delete(':web/0')

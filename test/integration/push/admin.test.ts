@@ -360,6 +360,13 @@ for (const rig of GATEWAY_KINDS) {
       }
       t.match(await gateway.ask({ host: 'web.test' }), { status: 200, json: { id: 'a' } })
       t.ok(await put([[':f0#0', null]]), 'a delta that only deletes')
+      const grown = { ...delta, from: revision, to: revision + 1, operations: [[':g#0', 'x']] }
+      t.match(
+        await admin('POST', '/delta?grows=1', grown),
+        { status: 507, json: { code: 'table_full', revision } },
+        'what adds leaves the room that is kept',
+      )
+      t.same(await read(':g#0'), [null])
       t.ok(
         await put(
           Array.from({ length: Math.min(written, 900) }, (_, n): Operation => [`:f${n}#0`, null]),

@@ -295,6 +295,47 @@ t.test('a full table keeps what it has, says so, and goes on when there is room'
   t.same(Object.keys(await self.served('web.localhost', 40)).sort(), ['a', 'b'])
 })
 
+t.test('in a full table drains and removals go through, whatever waits to be added', async (t) => {
+  const backends = await Promise.all(['a', 'b', 'c'].map((id) => startBackend(t, id)))
+  const self = await bench(t, 'njs', { tableBytes: 256 * 1024 })
+  for (const backend of backends) {
+    await self.put('web', backend)
+    await self.put('api', backend)
+  }
+  // More of one upstream than the table has room for; of others, too.
+  const flood = Array.from({ length: 1500 }, (_, i): RegistryOperation => {
+    const value = JSON.stringify({ host: '10.0.0.1', port: 10_000 + i, state: 'down' })
+    const key = `instances/${i % 2 === 0 ? 'web' : `u${i % 100}`}/${'x'.repeat(50)}${i}`
+    return { type: 'put', key, value }
+  })
+  for (let i = 0; i < flood.length; i += 500) {
+    await self.commit(...flood.slice(i, i + 500))
+  }
+  const isFull = () => self.controller.gateways()[0]?.code === 'table_full'
+  await until(isFull, { what: 'the table to be full', deadlineMs: 15_000 })
+  const drain = JSON.stringify({ drain: true, atMs: 1 })
+  await self.commit(
+    ...['web', 'api'].map((upstream): RegistryOperation => {
+      return { type: 'put', key: `overrides/${upstream}/b`, value: drain }
+    }),
+  )
+  const servedBy = async (upstream: string) =>
+    Object.keys(await self.served(`${upstream}.localhost`, 30)).sort()
+  for (const upstream of ['api', 'web']) {
+    await until(async () => !(await servedBy(upstream)).includes('b'), { what: `${upstream}/b` })
+    t.same(await servedBy(upstream), ['a', 'c'])
+  }
+  await self.commit(
+    { type: 'delete', key: 'instances/web/c' },
+    { type: 'delete', key: 'instances/api/c' },
+  )
+  for (const upstream of ['api', 'web']) {
+    await until(async () => !(await servedBy(upstream)).includes('c'), { what: `${upstream}/c` })
+    t.same(await servedBy(upstream), ['a'])
+  }
+  t.ok(isFull(), 'and it is full all the while')
+})
+
 t.test(
   'a registry found empty at the start does not empty a full table until it is believed',
   async (t) => {

@@ -72,8 +72,11 @@ t.test('from any state to any other, by parts that the gateway takes', async (t)
       const table = whole(before.values())
       const mirror = new TableMirror()
       const stale = await mirror.compare(read(table), after)
-      const make = isFull ? makePartsForFull : makeParts
-      const parts = make(mirror.changes(stale, after), (bucket) => mirror.namesIn(bucket))
+      const changes = mirror.changes(stale, after)
+      const namesIn = (bucket: number) => mirror.namesIn(bucket)
+      const parts = isFull
+        ? makePartsForFull(changes, namesIn).map(({ operations }) => operations)
+        : makeParts(changes, namesIn)
       for (const operations of parts) {
         const delta = { epoch: 1, from: 1, to: 1, whole: false, operations }
         const text = JSON.stringify(delta)
