@@ -31,6 +31,9 @@ function version(): string {
 }
 
 function findCommand(name: string): Command {
+  if (name.startsWith('-')) {
+    throw new UsageError(`${name} stands before the command; usage: sluice <command> [flags]`)
+  }
   const command = COMMANDS.find((each) => each.name === name)
   if (command === undefined) {
     const names = COMMANDS.map((each) => each.name)

@@ -34,8 +34,10 @@ export function outline(value: unknown, indent = ''): string[] {
   }
   return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => {
     const head = indent + (Array.isArray(value) ? '-' : key + ':')
-    return typeof inner === 'object' && inner !== null
-      ? [head, ...outline(inner, indent + '  ')]
-      : [`${head} ${String(inner)}`]
+    if (typeof inner !== 'object' || inner === null) {
+      return [`${head} ${String(inner)}`]
+    }
+    const lines = outline(inner, indent + '  ')
+    return lines.length === 0 ? [`${head} none`] : [head, ...lines]
   })
 }

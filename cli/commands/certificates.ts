@@ -68,7 +68,7 @@ async function put({ connect, flags, print, json }: Invocation, id: string): Pro
   const to =
     answer.client === true
       ? `the instances of upstreams with tls.certificate=${id}`
-      : `who asks for ${namesOf(answer)}`
+      : `clients that ask for ${namesOf(answer)}`
   print(json ? JSON.stringify(answer) : `${id} is shown to ${to}`)
 }
 

@@ -216,10 +216,10 @@ async function greet({ config, program, print }: StartOptions, client: ApiClient
     `gateway    http://${host}:${httpPort}/   (an upstream "web" answers at Host web.${domain})`,
     ...(listensAt(gatewayPlace(settings), httpsPort)
       ? [
-          `           https://${host}:${httpsPort}/   (${settings.http3 ? 'HTTP/3 too; ' : ''}certificates: PUT /v1/certificates/{id})`,
+          `           https://${host}:${httpsPort}/   (${settings.http3 ? 'HTTP/3 too; ' : ''}certificates: sluice certificates put)`,
         ]
       : []),
-    `API        http://${host}:${apiPort}/    or without a token the socket ${join(home, 'api.sock')}`,
+    `API        http://${host}:${apiPort}/   (or, without a token, the socket ${join(home, 'api.sock')})`,
     `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,
     `logs       ${join(home, 'logs')}`,
     '',

@@ -70,7 +70,7 @@ t.test('by command line', async (t) => {
   const pair = ['--certificate', cert, '--key', key]
   t.match(await sluice('put', 'a', ...pair), {
     code: 0,
-    out: 'a is shown to who asks for a.test *.a.test\n',
+    out: 'a is shown to clients that ask for a.test *.a.test\n',
   })
   t.match(await it.shake('x.a.test', authority.pem), { distrust: undefined })
   t.match(await sluice('put', 'a', ...pair, '--default'), { code: 0, out: /\(default\)/ })

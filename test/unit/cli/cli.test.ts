@@ -48,6 +48,10 @@ function sluice(...args: string[]): Promise<Ended> {
 t.test('what is wrong with a command line is named, with exit code 2', async (t) => {
   const cases: Array<[args: string[], said: RegExp]> = [
     [['dran', 'web/a'], /unknown command "dran"; did you mean drain\?/],
+    [
+      ['--home', '/tmp', 'status'],
+      /--home stands before the command; usage: sluice <command> \[flags\]/,
+    ],
     [['drain'], /usage: sluice drain <upstream>\/<id>/],
     [['explain', 'http://a', '--header', 'X'], /--header: "X" is not right; expected "X-Canary: y/],
     [['explain', 'http://a', '--header', 'A: 1', '--header', 'B'], /--header: "B" is not right/],
@@ -205,7 +209,7 @@ t.test('where nothing is known yet, what to do is said', async (t) => {
     ['upstreams', /^no upstreams yet; "sluice register web one 10.0.0.7:80" makes one/],
     ['certificates', /^no certificates yet; "sluice certificates put app /],
     ['suspects', /^no suspects\n$/],
-    ['status', /^0 upstreams[^]*\nno upstreams yet; /],
+    ['status', /^upstreams: 0;[^]*\nno upstreams yet; /],
   ]
   for (const [command, said] of cases) {
     t.match((await sluice(command, '--home', home)).stdout, said, command)
