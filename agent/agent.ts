@@ -143,7 +143,7 @@ export class Agent {
     this.#schedule(nextMs, this.#lingering.keep(plan.entries, this.#entries, Date.now()))
     this.#logPlan(plan)
     this.#entries = plan.entries
-    this.#registrar.want(plan.entries, plan.unnamed)
+    this.#registrar.want(plan.entries, plan.unnamed, plan.settings)
     this.#prober.follow(plan.targets)
     this.#forget()
   }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { AGENT_ROUTES } from '../../contract/keys.js'
 import { checkInstance } from '../../contract/record/records.js'
-import type { InstanceRecord } from '../../contract/record/records.js'
+import type { InstanceRecord, UpstreamRecord } from '../../contract/record/records.js'
 import type { RouteRecord } from '../../contract/record/route.js'
 import type { StreamRouteRecord } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
@@ -32,6 +32,7 @@ export interface WantedInstance {
   direct: InstanceAddress | undefined
   record: InstanceRecord
   routes: WantedRoute[]
+  settings: UpstreamRecord | undefined
 }
 
 export interface Reading {
@@ -171,6 +172,7 @@ function makeInstance(offer: Offer, context: Context): Made {
     id: idOf(offer, container, host.agent, port.value.port),
     direct: directAddress(networked, place.value, port.value.port),
     routes: routesOf(offer, host.agent),
+    settings: offer.settings,
   }
   return { ok: true, instance, why }
 }

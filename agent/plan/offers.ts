@@ -1,5 +1,7 @@
 /** The `sluice.*` labels of a container → what it offers, before an address is chosen. Pure. */
 import { isHostPattern, isName, isPathPrefix, isWhole } from '../../contract/guard/names.js'
+import { checkUpstream } from '../../contract/record/records.js'
+import type { UpstreamRecord } from '../../contract/record/records.js'
 import { spellHost } from '../../contract/record/route-match.js'
 import { nearest } from '../../runtime/config/nearest.js'
 import { parseDuration } from '../../runtime/duration.js'
@@ -32,6 +34,8 @@ export interface Offer {
   stripPrefix: boolean
   /** The gateway's ports that lead to the upstream. */
   ports: Array<{ protocol: Transport; port: number }>
+  /** What the upstream is set to, if it has no settings yet; undefined: nothing. */
+  settings: UpstreamRecord | undefined
   /** Instance id, where the labels name one. */
   id: string | undefined
   metadata: Record<string, string>
@@ -52,7 +56,9 @@ const PREFIX = 'sluice.'
 /** What an instance has; alone, the default of the named ones. */
 const TRAITS = ['weight', 'max-conns', 'backup', 'zone']
 const PLACES = ['upstream', 'port', 'host', 'path', 'strip-prefix', 'tcp-port', 'udp-port']
-const NAMED = [...PLACES, ...TRAITS]
+/** What the upstream has. */
+const SETTINGS = ['protocol', 'policy', 'check-path']
+const NAMED = [...PLACES, ...TRAITS, ...SETTINGS]
 const ALONE = ['enable', 'network', 'drain', ...NAMED]
 const MOST_HOSTS = 64
 /** As long as a drain may wait. */
@@ -231,6 +237,23 @@ class Reader {
     })
   }
 
+  settings(): UpstreamRecord | undefined {
+    const [protocol, balance, path] = SETTINGS.map((field) => this.#fields.get(field))
+    if (protocol === undefined && balance === undefined && path === undefined) {
+      return undefined
+    }
+    const check = path === undefined ? {} : { check: { type: 'http', path } }
+    const policy = { ...(balance !== undefined && { balance }), ...check }
+    const checked = checkUpstream({ policy, ...(protocol !== undefined && { protocol }) })
+    if (checked.ok) {
+      return checked.value
+    }
+    const labels = { 'policy.check.path': 'check-path', 'policy.balance': 'policy' }
+    const label = Object.entries(labels).find(([field]) => field === checked.field)?.[1]
+    this.refuse(label ?? 'protocol', checked.message)
+    return undefined
+  }
+
   stripPrefix(): boolean {
     const isWanted = this.flag('strip-prefix')
     if (isWanted && !this.#fields.has('path')) {
@@ -278,6 +301,7 @@ function readOffer(
     pathPrefix: reader.pathPrefix(),
     stripPrefix: reader.stripPrefix(),
     ports: reader.gatewayPorts(),
+    settings: reader.settings(),
     id: undefined,
     metadata: {},
   }
@@ -323,7 +347,7 @@ export function readOffers(container: Container): Offers {
   if (named.size === 0 || PLACES.some((key) => alone.has(key))) {
     offers.push(readOffer(alone, PREFIX, () => defaultName(container), problems))
   }
-  const shared = [...alone].filter(([field]) => TRAITS.includes(field))
+  const shared = [...alone].filter(([field]) => [...TRAITS, ...SETTINGS].includes(field))
   for (const [name, fields] of named) {
     const whole = new Map([...shared, ...fields])
     const why = `the name in sluice.${name}.*`

@@ -43,6 +43,8 @@ export interface RegistrationPlan {
   targets: ProbeTarget[]
   /** What leads to each upstream whose name nobody chose, by upstream. */
   unnamed: Map<string, string>
+  /** Registry key → value of upstreams' settings, for those that have none. */
+  settings: Map<string, string>
 }
 
 export function targetKey(target: Pick<ProbeTarget, 'run' | 'host' | 'port'>): string {
@@ -68,6 +70,7 @@ interface Founder {
 class Planner {
   readonly plan: RegistrationPlan = {
     ...{ entries: new Map(), reports: [], targets: [], unnamed: new Map() },
+    settings: new Map(),
   }
   readonly #host: AgentHost
   readonly #observations: Observations
@@ -151,6 +154,7 @@ class Planner {
     Object.assign(record, state)
     this.plan.entries.set(key, JSON.stringify(record))
     this.#claim(container, instance, reading)
+    this.#set(upstream, instance, reading)
     return true
   }
 
@@ -175,6 +179,19 @@ class Planner {
     return isShared || founder.places === places
       ? undefined
       : `upstream ${upstream} is ${its}, which has other hosts; name one by sluice.upstream`
+  }
+
+  /** The oldest container's labels set the upstream. */
+  #set(upstream: string, { settings }: WantedInstance, reading: Reading): void {
+    const key = printKey({ kind: 'upstreams', upstream })
+    const value = settings === undefined ? undefined : JSON.stringify(settings)
+    const known = this.plan.settings.get(key)
+    if (value !== undefined && known !== undefined && known !== value) {
+      const other = 'another container sets it otherwise'
+      reading.warnings.push(`settings of upstream ${upstream} are overlooked: ${other}`)
+    } else if (value !== undefined) {
+      this.plan.settings.set(key, value)
+    }
   }
 
   #claim(container: Container, instance: WantedInstance, reading: Reading): void {

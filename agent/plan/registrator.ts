@@ -95,6 +95,7 @@ function guardNames(source: string, given: string, id: string | undefined): stri
 const UNSAID = {
   ...{ weight: 1, maxConns: undefined, backup: false, zone: undefined },
   ...{ hosts: [], pathPrefix: '/', stripPrefix: false, ports: [] },
+  settings: undefined,
 }
 
 function readPort(

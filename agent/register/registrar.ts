@@ -14,6 +14,7 @@ import type { HostRecord } from '../../contract/record/records.js'
 import type { LeaseMemo } from './lease-memo.js'
 import { reconcile } from './reconcile.js'
 import type { Registered } from './reconcile.js'
+import { FirstSettings } from './first-settings.js'
 import { isRefusal, Refusals } from './refusals.js'
 
 export interface RegistrarOptions {
@@ -32,6 +33,8 @@ interface Wish {
   /** Registry key → value. */
   entries: ReadonlyMap<string, string>
   unnamed?: UnnamedUpstreams
+  /** Registry key → value of upstreams' settings. */
+  settings?: ReadonlyMap<string, string>
 }
 
 const RESYNC_MS = 60_000
@@ -44,6 +47,7 @@ export class Registrar {
   readonly #options: RegistrarOptions
   readonly #heldLease: HeldLease
   readonly #refusals = new Refusals()
+  readonly #settings: FirstSettings
   readonly #doorbell = new Doorbell()
   readonly #backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
   /** Undefined: not known yet; what is registered stays as it is. */
@@ -65,6 +69,7 @@ export class Registrar {
     const { registry, ttlMs, memo, log } = options
     const onLost = () => this.#doorbell.ring()
     this.#options = options
+    this.#settings = new FirstSettings(registry, log)
     this.#heldLease = new HeldLease({ registry, ttlMs, memo, log, onLost })
   }
 
@@ -76,8 +81,12 @@ export class Registrar {
   }
 
   /** From now on the registry should hold exactly these entries of ours. */
-  want(entries: ReadonlyMap<string, string>, unnamed?: UnnamedUpstreams): void {
-    this.#wanted = { entries, ...(unnamed !== undefined && { unnamed }) }
+  want(
+    entries: ReadonlyMap<string, string>,
+    unnamed: UnnamedUpstreams = new Map(),
+    settings: ReadonlyMap<string, string> = new Map(),
+  ): void {
+    this.#wanted = { entries, unnamed, settings }
     this.#doorbell.ring()
   }
 
@@ -148,6 +157,7 @@ export class Registrar {
       await this.#commit(operations)
     }
     await this.#heldLease.settle(lease)
+    await this.#settings.putMissing(wish?.settings ?? new Map())
   }
 
   /** Whether something is wanted for the first time that another agent may have already. */

@@ -3,7 +3,7 @@ import type { AddressPolicy } from '../../../contract/guard/address.js'
 import { AGENT_ROUTES, parseKey } from '../../../contract/keys.js'
 import { isWhole } from '../../../contract/guard/names.js'
 import { isObject, isText } from '../../../contract/guard/checked.js'
-import { checkInstance } from '../../../contract/record/records.js'
+import { checkInstance, checkUpstream } from '../../../contract/record/records.js'
 import { checkRoute } from '../../../contract/record/route.js'
 import { checkStreamRoute, isStreamRoute } from '../../../contract/record/stream-route.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -57,6 +57,10 @@ function checkOperation(value: unknown, at: string, rules: WriteRules): Registry
     throw invalid(`${at}.ifRevision`, 'must be a revision')
   }
   const condition = ifRevision === undefined ? {} : { ifRevision }
+  // Settings that are there belong to whoever made them.
+  if (key.startsWith('upstreams/') && (type !== 'put' || ifRevision !== 0)) {
+    throw new SluiceError('forbidden', `an agent may not change ${key}`, { field: `${at}.key` })
+  }
   if (type === 'delete') {
     checkKey(key, at)
     return { type, key, ...condition }
@@ -72,13 +76,13 @@ function checkOperation(value: unknown, at: string, rules: WriteRules): Registry
   return { type, key, value: text, ...(lease !== undefined && { lease }), ...condition }
 }
 
-function checkKey(key: string, at: string): 'instances' | 'hosts' | 'routes' {
+function checkKey(key: string, at: string): 'instances' | 'hosts' | 'routes' | 'upstreams' {
   const parsed = parseKey(key)
   if (parsed === null) {
     throw invalid(`${at}.key`, 'is not a key of the registry')
   }
   const { kind } = parsed
-  if (kind === 'instances' || kind === 'hosts') {
+  if (kind === 'instances' || kind === 'hosts' || kind === 'upstreams') {
     return kind
   }
   if (kind === 'routes' && parsed.id.startsWith(AGENT_ROUTES)) {
@@ -102,6 +106,8 @@ function checkValue(key: string, value: unknown, at: string, rules: WriteRules):
     checkInstanceRecord(record, at, rules)
   } else if (kind === 'routes') {
     checkRouteRecord(record, at)
+  } else if (kind === 'upstreams') {
+    checkUpstreamRecord(record, at)
   } else {
     checkHostRecord(record, at)
   }
@@ -116,6 +122,13 @@ function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): vo
   const { host, port } = checked.value
   if (isOwnAddress(rules.ownAddresses?.() ?? new Set(), host, port)) {
     throw invalid(`${at}.value.port`, 'is where Sluice itself listens')
+  }
+}
+
+function checkUpstreamRecord(record: unknown, at: string): void {
+  const checked = checkUpstream(record)
+  if (!checked.ok) {
+    throw invalid(join(`${at}.value`, checked.field), checked.message)
   }
 }
 

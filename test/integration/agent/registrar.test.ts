@@ -281,6 +281,28 @@ t.test('through a controller: a record that it refuses keeps no other away', asy
   await until(async () => (await keys()).length === 0)
 })
 
+t.test('settings that labels ask for are put where there are none, and once', async (t) => {
+  const { registry, start } = await rig(t)
+  const { app, port } = await serveRegistry(registry)
+  const http = openHttp({ url: `http://127.0.0.1:${port}`, token: TOKEN, log })
+  t.teardown(async () => {
+    await http.close()
+    await app.close()
+  })
+  const settings = (balance: string) => JSON.stringify({ policy: { balance } })
+  const API_KEY = 'upstreams/api'
+  await registry.commit([{ type: 'put', key: API_KEY, value: settings('ipHash') }])
+  const registrar = start(http)
+  await registrar.start()
+  const wanted = new Map(['upstreams/web', API_KEY].map((key) => [key, settings('leastConn')]))
+  registrar.want(entries(WEB), undefined, wanted)
+  const read = async (key: string) => (await registry.get(key)).entry?.value
+  await until(async () => (await read('upstreams/web')) === settings('leastConn'))
+  registrar.want(entries(WEB, API), undefined, wanted)
+  await until(async () => (await registry.list(API)).entries.length === 1)
+  t.equal(await read(API_KEY), settings('ipHash'), "an operator's stay")
+})
+
 t.test("an operator's route is beyond an agent that comes through a controller", async (t) => {
   const { registry } = await rig(t)
   const { app, port } = await serveRegistry(registry)
@@ -294,4 +316,7 @@ t.test("an operator's route is beyond an agent that comes through a controller",
   await t.rejects(http.commit([{ type: 'delete', key: 'routes/mine' }]), { code: 'forbidden' })
   const put = { type: 'put' as const, key: ROUTE, value: '{"hosts":[]}' }
   await t.rejects(http.commit([put]), { code: 'invalid' })
+  const settings = { key: 'upstreams/web', value: '{"policy":{"balance":"hash"}}' }
+  await t.rejects(http.commit([{ type: 'put', ...settings }]), { code: 'forbidden' })
+  await t.rejects(http.commit([{ type: 'delete', key: settings.key }]), { code: 'forbidden' })
 })

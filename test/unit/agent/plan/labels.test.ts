@@ -575,6 +575,22 @@ check([
   },
 ])
 
+t.test('protocol, policy and check are the first settings of the upstream', async (t) => {
+  const labels = {
+    ...WEB,
+    ...{ 'sluice.policy': 'leastConn', 'sluice.check-path': '/health', 'sluice.protocol': 'h2' },
+  }
+  t.match(read({ name: '', labels }).instances[0]?.settings, {
+    policy: { balance: 'leastConn', check: { type: 'http', path: '/health' } },
+    protocol: 'h2',
+  })
+  const refusals = (more: Record<string, string>) =>
+    read({ name: '', labels: { ...WEB, ...more } }).refused.map(({ reason }) => reason)
+  t.match(refusals({ 'sluice.policy': 'fair' }), [/sluice\.policy "fair" must be/])
+  t.match(refusals({ 'sluice.check-path': 'health' }), [/sluice\.check-path "health" must be/])
+  t.match(refusals({ 'sluice.protocol': 'spdy' }), [/sluice\.protocol "spdy" must be/])
+})
+
 t.test('a port of UDP is not tried over TCP', async (t) => {
   const labels = { ...WEB, 'sluice.port': '514' }
   const { instances } = read({ name: '', labels, rest: { tcpPorts: [], udpPorts: [514] } })
