@@ -12,6 +12,7 @@ import type { ApiContext } from '../context.js'
 import { describeAction } from './action.js'
 import { serveArms } from './arms.js'
 import type { GatewayContext, Served } from './arms.js'
+import { explainGateways } from './gateways.js'
 import { match } from './match.js'
 import { explainStream, passingRoute } from './stream.js'
 import type { StreamExplanation, StreamGround } from './stream.js'
@@ -46,7 +47,11 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
     const tunedPorts = control.stream().tuned
     const ground = { domain, cluster, zone, conditionsOf, tunedPorts }
-    return answer(control.desired(), ground, request.query as Query)
+    const explained = answer(control.desired(), ground, request.query as Query)
+    const { revision, peers, why } = explained
+    const gateways = explainGateways(control.gateways(), revision, peers, why)
+    const isCurrent = gateways.every(({ current }) => current)
+    return { ...explained, applied: isCurrent, gateways }
   })
 }
 

@@ -34,17 +34,44 @@ function isUnder(path: string, prefix: string): boolean {
   return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
 }
 
+/** Beyond, the path prefixes of a host are only counted. */
+const MOST_PREFIXES = 10
+
 const KINDS: Record<string, string> = { http: 'header', cookie: 'cookie', arg: 'argument' }
+
+/** What a condition is about, and what it wants. */
+function partsOf(condition: string): { subject: string; wanted: string | undefined } {
+  const [, variable = '', equals = '', value = ''] = /^([^=]*)(=?)(.*)$/.exec(condition) ?? []
+  if (variable === 'request_method') {
+    return { subject: 'the method', wanted: value }
+  }
+  const [, kind = '', given = ''] = /^([a-z]+)_(.*)$/.exec(variable) ?? []
+  const name = kind === 'http' ? given.replace(/_/g, '-') : given
+  return { subject: `${KINDS[kind]} ${name}`, wanted: equals === '' ? undefined : value }
+}
 
 /** `header x-canary is not "always"` */
 function unmetText(condition: string): string {
-  const [, variable = '', equals = '', value = ''] = /^([^=]*)(=?)(.*)$/.exec(condition) ?? []
-  if (variable === 'request_method') {
-    return `the method is none of ${value}`
+  const { subject, wanted } = partsOf(condition)
+  if (subject === 'the method') {
+    return `the method is none of ${wanted}`
   }
-  const [, kind = '', rest = ''] = /^([a-z]+)_(.*)$/.exec(variable) ?? []
-  const name = kind === 'http' ? rest.replace(/_/g, '-') : rest
-  return `${KINDS[kind]} ${name} is ${equals === '' ? 'not there' : `not ${JSON.stringify(value)}`}`
+  return `${subject} is ${wanted === undefined ? 'not there' : `not ${JSON.stringify(wanted)}`}`
+}
+
+/** `header x-canary is "always"` */
+function metText(condition: string, asked: ExplainedRequest): string {
+  const { subject, wanted } = partsOf(condition)
+  if (subject === 'the method') {
+    return `the method is ${asked.variables.request_method}`
+  }
+  return `${subject} is ${wanted === undefined ? 'there' : JSON.stringify(wanted)}`
+}
+
+/** Each of `conditions`, as printConditions has them, in words. */
+export function metTexts(conditions: string, asked: ExplainedRequest): string[] {
+  const all = conditions === '' ? [] : conditions.split('\t')
+  return all.map((condition) => metText(condition, asked))
 }
 
 /** Why `conditions`, as printConditions has them, do not hold; undefined where they do. */
@@ -93,6 +120,17 @@ export function splitOf({ splits }: HostsPlan, unit: string): Split {
   return splits.get(unit) ?? { split: own }
 }
 
+/** Which part of the request did not match. Paths that fit, but for their conditions, were named before. */
+function noneText({ host, routes }: HostPlan, path: string): string {
+  const prefixes = [...new Set(routes.map(({ prefix }) => prefix))]
+  if (prefixes.some((prefix) => isUnder(path, prefix))) {
+    return `the host and the path match, and the conditions of no route of ${host} hold`
+  }
+  const shown = prefixes.slice(0, MOST_PREFIXES).join(', ')
+  const more = prefixes.length > MOST_PREFIXES ? ` and ${prefixes.length - MOST_PREFIXES} more` : ''
+  return `the host matches and the path does not: ${host} has routes for ${shown}${more} alone`
+}
+
 /** The host that has the routes, and the one of them that serves. */
 function find(
   plan: HostsPlan,
@@ -115,7 +153,7 @@ function find(
   )
   const hit = matchRoute(known, asked, why)
   if (hit === undefined) {
-    why.push(`${known.host} has no path prefix that ${path} begins with, and whose conditions hold`)
+    why.push(noneText(known, path))
     return undefined
   }
   return [known.host, hit]
@@ -130,9 +168,10 @@ export function match(
   if (found === undefined) {
     return undefined
   }
-  const [host, { prefix: pathPrefix, target, route }] = found
+  const [host, { prefix: pathPrefix, target, route, conditions }] = found
   const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`
   why.push(route === '' ? 'the upstream answers at its own name' : first)
+  why.push(...metTexts(conditions, asked))
   const acting = plan.actions.get(target)
   const unit = acting?.target ?? target
   const id = route === '' ? null : route

@@ -87,6 +87,17 @@ const ExplainedPeer = Type.Object(
   },
   closed,
 )
+const ExplainedGateway = Type.Object(
+  {
+    ...{ id: Type.String(), applied: Revision, desired: Revision, connected: Type.Boolean() },
+    current: Type.Boolean({ description: 'It surely does as explained' }),
+    reason: maybe(Type.String()),
+    down: Type.Record(Type.String(), Type.String(), {
+      description: 'Instances that are down for this gateway, by upstream/id, and why',
+    }),
+  },
+  closed,
+)
 export const Explained = Type.Object(
   {
     revision: Revision,
@@ -127,6 +138,8 @@ export const Explained = Type.Object(
       ),
     ),
     peers: Type.Array(ExplainedPeer),
+    applied: Type.Boolean({ description: 'Every gateway surely does as explained' }),
+    gateways: Type.Array(ExplainedGateway),
   },
   closed,
 )
