@@ -295,6 +295,7 @@ export class Controller implements Control {
       desired: () => this.desired(),
       conditionsOf: (upstream) => this.conditionsOf(upstream),
       registryView: () => this.registryView(),
+      writeProblem: () => this.registry.writeProblem(),
       gateways: () => this.gateways(),
       suspects: () => this.suspects(),
       refused: () => this.#core.state.refused(),

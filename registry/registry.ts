@@ -97,6 +97,8 @@ export interface Registry {
   commit(operations: RegistryOperation[]): Promise<{ revision: number }>
   /** Follows everything under the given prefixes until closed. Never throws; outages are healed by itself. */
   watch(prefixes: string[], handlers: WatchHandlers): Watch
+  /** Why writes are refused though reads are answered, for people; undefined when that is not known to be so. */
+  writeProblem(): string | undefined
   grant(options: LeaseOptions): Promise<Lease>
   /** Takes up a lease that another process (or an earlier life of this one) granted. Rejects with `not_found`. */
   adopt(id: string, options: LeaseOptions): Promise<Lease>

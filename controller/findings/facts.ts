@@ -12,6 +12,8 @@ export interface Facts {
   /** What the own gateway found out about the instances of an upstream. */
   readonly conditionsOf: (upstream: string) => InstanceConditions
   readonly registryView: () => RegistryView
+  /** Why the registry refuses writes though it can be read; undefined when it does not. */
+  readonly writeProblem: () => string | undefined
   readonly gateways: () => GatewayView[]
   readonly suspects: () => SuspectView[]
   /** Values of the registry that are not served as they stand. */

@@ -18,6 +18,15 @@ export const registryAway: FindingSource = ({ registryView }) => {
   ]
 }
 
+export const registryFull: FindingSource = ({ registryView, writeProblem }) => {
+  const problem = writeProblem()
+  if (problem === undefined || !registryView().connected) {
+    return []
+  }
+  const message = `the registry refuses changes: ${problem}; requests are served as before`
+  return [{ code: 'registry_full', message }]
+}
+
 export const valuesRefused: FindingSource = ({ refused }) => {
   const all = refused()
   const shown = all.slice(0, MOST_SHOWN).map(({ key, message, sinceAtMs }) => {

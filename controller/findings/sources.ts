@@ -3,11 +3,18 @@ import { enginesAway } from './agents.js'
 import { certificatesEnding } from './certificates.js'
 import type { FindingSource } from './facts.js'
 import { files, gatewaysAway, streamAway, tableNearlyFull } from './gateways.js'
-import { fieldsUnknown, registryAway, removalsHeld, valuesRefused } from './registry.js'
+import {
+  fieldsUnknown,
+  registryAway,
+  registryFull,
+  removalsHeld,
+  valuesRefused,
+} from './registry.js'
 import { upstreamsDown } from './upstreams.js'
 
 export const SOURCES: readonly FindingSource[] = [
   registryAway,
+  registryFull,
   valuesRefused,
   fieldsUnknown,
   removalsHeld,

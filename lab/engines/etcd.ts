@@ -17,6 +17,8 @@ export interface EtcdServerOptions {
   tls?: boolean
   /** Ask for a password: of `root`, or of `sluice`, who owns the keys below /sluice/. */
   auth?: boolean
+  /** How large its database may be; 2 GB by default. */
+  quotaBytes?: number
 }
 
 const PASSWORD = 'test-password'
@@ -28,7 +30,7 @@ const run = promisify(execFile)
 export async function startEtcd(options: EtcdServerOptions = {}): Promise<Etcd> {
   const folder = makeTemporaryFolder('etcd')
   const certificates = options.tls ? await makeCertificates(folder) : undefined
-  const etcd = new Etcd(folder, await freePortRange(2), certificates)
+  const etcd = new Etcd(folder, await freePortRange(2), certificates, options.quotaBytes)
   await etcd.restart()
   if (options.auth) {
     await etcd.enableAuth()
@@ -41,12 +43,19 @@ export class Etcd {
   readonly clientPort: number
   readonly certificates: EtcdCertificates | undefined
   readonly #folder: string
+  readonly #quotaBytes: number | undefined
   /** Set when etcd asks for a password. */
   auth: { username: string; password: string } | undefined
   #process: ChildProcess | undefined
   #words = ''
 
-  constructor(folder: string, port: number, certificates: EtcdCertificates | undefined) {
+  constructor(
+    folder: string,
+    port: number,
+    certificates: EtcdCertificates | undefined,
+    quotaBytes: number | undefined,
+  ) {
+    this.#quotaBytes = quotaBytes
     this.clientPort = port
     this.certificates = certificates
     this.url = `${certificates ? 'https' : 'http'}://127.0.0.1:${port}`
@@ -155,6 +164,7 @@ export class Etcd {
       '--election-timeout=200',
       // A kill loses nothing that was written; only the machine's crash would.
       '--unsafe-no-fsync',
+      ...(this.#quotaBytes === undefined ? [] : [`--quota-backend-bytes=${this.#quotaBytes}`]),
       ...(tls ?? []),
       ...(pair ?? []),
     ]

@@ -86,6 +86,10 @@ class EmbeddedRegistry implements Registry {
     return { close: async () => close() }
   }
 
+  writeProblem(): string | undefined {
+    return this.#broken
+  }
+
   async grant({ ttlMs, keepAlive = true }: LeaseOptions): Promise<Lease> {
     const id = randomBytes(8).toString('hex')
     await this.#step((draft) => {

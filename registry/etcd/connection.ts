@@ -9,6 +9,7 @@ import { SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import type { EtcdSettings } from '../../runtime/config/settings.js'
+import { EtcdAlarms } from './alarms.js'
 import { DEADLINE_MS, makeEtcdClient } from './client.js'
 import { isAnswer, isTokenGone, reasonOf, toSluiceError, wasNeverSent } from './errors.js'
 import { warnOfVersion } from './version.js'
@@ -45,12 +46,19 @@ export class EtcdConnection {
   #wake = new AbortController()
   #waiting: Array<() => void> = []
   readonly #followers = new Set<(reason: string) => void>()
+  readonly #alarms: EtcdAlarms
   #reason = 'etcd was not reached yet'
   #turn = 0
 
   constructor(options: EtcdConnectionOptions) {
     this.#options = options
+    this.#alarms = new EtcdAlarms(options.log)
     this.#keeper = this.#keep()
+  }
+
+  /** Why etcd refuses writes though it can be read, for people. */
+  get writeProblem(): string | undefined {
+    return this.#alarms.problem
   }
 
   /** Aborts when the connection is closed. */
@@ -181,6 +189,7 @@ export class EtcdConnection {
     this.#backoff.reset()
     this.#options.log.info({ endpoint }, 'etcd is connected')
     this.#release()
+    void this.#alarms.look(client, endpoint)
     void warnOfVersion(client, endpoint, this.#options.log)
     let misses = 0
     while (this.#link === link) {
@@ -193,6 +202,7 @@ export class EtcdConnection {
       }
       try {
         await this.#probe(client)
+        await this.#alarms.look(client, endpoint)
         misses = 0
       } catch (error) {
         misses += 1

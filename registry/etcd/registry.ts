@@ -95,6 +95,10 @@ class EtcdRegistry implements Registry {
     return { close }
   }
 
+  writeProblem(): string | undefined {
+    return this.#connection.writeProblem
+  }
+
   async grant(options: LeaseOptions): Promise<Lease> {
     return grantLease(this.#connection, options)
   }

@@ -74,6 +74,11 @@ class HttpRegistry implements Registry {
     return { close }
   }
 
+  writeProblem(): string | undefined {
+    // The controller that is asked has the finding itself.
+    return undefined
+  }
+
   async grant({ ttlMs, keepAlive = true }: LeaseOptions): Promise<Lease> {
     const { id } = await this.#call<{ id: string }>('POST', '/leases', { ttlMs })
     return this.#hold(id, ttlMs, keepAlive)

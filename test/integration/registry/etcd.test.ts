@@ -249,6 +249,32 @@ t.test('TLS with client certificates', async (t) => {
   ])
 })
 
+t.test('an etcd whose space is used up is named as that, once, until it is not', async (t) => {
+  const etcd = await start(t, { quotaBytes: 16 * 1024 * 1024 })
+  const lines: string[] = []
+  const note = (_facts: object, text: string) => void lines.push(text)
+  const loud = { ...log, error: note, warn: note } as typeof log
+  const registry = open(t, urlOf({ port: etcd.clientPort }), { log: loud })
+  const watch = await follow(registry)
+  t.equal(registry.writeProblem(), undefined)
+  const fill = async () => {
+    for (let i = 0; ; i++) {
+      await registry.commit([put('big', String(i % 10).repeat(1_000_000))])
+    }
+  }
+  await t.rejects(fill(), { code: 'registry_unavailable', message: /NOSPACE|space exceeded/ })
+  await until(() => registry.writeProblem() !== undefined, { deadlineMs: 15_000 })
+  t.match(registry.writeProblem(), /quota allows \(NOSPACE\)/)
+  t.equal((await registry.list('')).entries.length, 1, 'it can be read all the same')
+  t.ok(watch.connected.at(-1), 'and counts as connected')
+  await etcd.compact()
+  await etcd.ctl('defrag')
+  await etcd.ctl('alarm', 'disarm')
+  await commit(registry, [put('small')])
+  await until(() => registry.writeProblem() === undefined, { deadlineMs: 15_000 })
+  t.equal(lines.filter((line) => line === 'etcd raised an alarm').length, 1)
+})
+
 t.test('another store than before is told as such', async (t) => {
   const etcd = await start(t)
   const registry = open(t, urlOf({ port: etcd.clientPort }), { auditMs: 1000 })

@@ -78,6 +78,7 @@ function factsWith(other: Partial<Facts>): Facts {
     desired: () => desired,
     conditionsOf: () => NONE,
     registryView: () => ({ kind: 'etcd', connected: true, syncedAtMs: 1 }),
+    writeProblem: () => undefined,
     gateways: () => [gateway({})],
     suspects: () => [],
     refused: () => [],
