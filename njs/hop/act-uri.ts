@@ -23,19 +23,27 @@ function pathLength(target: string): number {
  * do.
  */
 function partsOfPrefix(parts: string[], prefix: string): number {
-  const stack: string[] = []
-  const depth = prefix.split('/').length - 1
+  const wanted = prefix.split('/').slice(1)
+  // The segments, and how many of the first ones are those of the prefix: in step, so that a path
+  // costs by its length, however often it leaves the prefix.
+  let depth = 0
+  let matched = 0
   let found = -1
   for (let i = 1; i < parts.length; i++) {
-    const part = decode(parts[i] as string)
+    const raw = parts[i] as string
+    const part = raw.indexOf('%') < 0 ? raw : decode(raw)
     if (part === '..') {
-      stack.pop()
+      depth = depth > 0 ? depth - 1 : 0
+      matched = matched < depth ? matched : depth
     } else if (part !== '' && part !== '.') {
-      stack.push(part)
+      if (matched === depth && part === wanted[depth]) {
+        matched++
+      }
+      depth++
     }
-    if (stack.length < depth) {
+    if (depth < wanted.length) {
       found = -1
-    } else if (found < 0 && '/' + stack.join('/') === prefix) {
+    } else if (found < 0 && depth === wanted.length && matched === depth) {
       found = i
     }
   }

@@ -9,28 +9,38 @@ const HANDSHAKE_HEAD = 4
 const FIXED = 34
 
 /**
- * The message without the records that it came in; null while not all of it is here. Throws when
- * it is none.
+ * Takes all that a client has said so far, each time that more is here. Answers the message without
+ * the records that it came in; null while not all of it is here. Throws when it is none. It goes on
+ * where it was, so a message in many small records costs no more than its length.
  */
-function unwrap(data: Buffer): Buffer | null {
+function messageReader(): (data: Buffer) => Buffer | null {
   const parts: Buffer[] = []
   let size = 0
+  let needed = Infinity
   let at = 0
-  while (at + RECORD_HEAD <= data.length) {
-    const end = at + RECORD_HEAD + data.readUInt16BE(at + 3)
-    if (data[at] !== HANDSHAKE) {
-      throw new Error('no TLS')
+  return (data) => {
+    while (at + RECORD_HEAD <= data.length) {
+      if (data[at] !== HANDSHAKE) {
+        throw new Error('no TLS')
+      }
+      const end = at + RECORD_HEAD + data.readUInt16BE(at + 3)
+      const part = data.slice(at + RECORD_HEAD, end)
+      const all = size + part.length
+      if (needed === Infinity && all >= HANDSHAKE_HEAD) {
+        needed = HANDSHAKE_HEAD + Buffer.concat(parts.concat([part]), all).readUIntBE(1, 3)
+      }
+      if (all >= needed) {
+        return Buffer.concat(parts.concat([part]), all)
+      }
+      if (end > data.length) {
+        return null
+      }
+      parts.push(Buffer.from(part))
+      size = all
+      at = end
     }
-    const part = data.slice(at + RECORD_HEAD, end)
-    parts.push(part)
-    size += part.length
-    const message = parts.length === 1 ? part : Buffer.concat(parts, size)
-    if (size >= HANDSHAKE_HEAD && size >= HANDSHAKE_HEAD + message.readUIntBE(1, 3)) {
-      return message
-    }
-    at = end
+    return null
   }
-  return null
 }
 
 /** Where the list of extensions begins. */
@@ -42,14 +52,18 @@ function extensionsAt(message: Buffer): number {
 }
 
 /**
- * The name that a client asks for, '' for none; null while not all of what it says is here.
- * Throws when that is no ClientHello.
+ * The name that a client asks for, from all that it has said so far; '' for none, null while not
+ * all of it is here. Throws when that is no ClientHello.
  */
-export function nameIn(data: Buffer): string | null {
-  const message = unwrap(data)
-  if (message === null) {
-    return null
+export function nameReader(): (data: Buffer) => string | null {
+  const read = messageReader()
+  return (data) => {
+    const message = read(data)
+    return message === null ? null : nameIn(message)
   }
+}
+
+function nameIn(message: Buffer): string {
   let at = extensionsAt(message)
   if (message[0] !== CLIENT_HELLO || at >= message.length) {
     return ''

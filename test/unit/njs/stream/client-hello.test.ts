@@ -1,8 +1,10 @@
 // What TLS clients really say, whole, in parts and broken.
 import type { ConnectionOptions } from 'node:tls'
 import t from 'tap'
-import { nameIn } from '../../../../njs/stream/client-hello.js'
+import { nameReader } from '../../../../njs/stream/client-hello.js'
 import { hello } from '../../../../lab/tls-client.js'
+
+const nameIn = (data: Buffer): string | null => nameReader()(data)
 
 /** The same message in records of `size` bytes. */
 function inRecords(data: Buffer, size: number): Buffer {
@@ -53,4 +55,36 @@ t.test('what is none', async (t) => {
       }
     }
   }
+})
+
+t.test('the smallest records, byte by byte, cost by their number', async (t) => {
+  /** Bytes that are copied for a message padded to this size. */
+  const copied = async (size: number): Promise<number> => {
+    const whole = await hello({ servername: 'app.example.com' })
+    const message = whole.subarray(5)
+    const padded = Buffer.concat([message, Buffer.alloc(size - message.length)])
+    padded.writeUIntBE(size - 4, 1, 3)
+    const all = inRecords(Buffer.concat([Buffer.alloc(5), padded]), 1)
+    const { concat } = Buffer
+    let bytes = 0
+    Buffer.concat = (list, length) => {
+      const made = concat(list, length)
+      bytes += made.length
+      return made
+    }
+    try {
+      const read = nameReader()
+      for (let end = 1; end < all.length; end++) {
+        if (read(all.subarray(0, end)) !== null) {
+          throw new Error(`said something after ${end} bytes`)
+        }
+      }
+      t.equal(read(all), 'app.example.com')
+    } finally {
+      Buffer.concat = concat
+    }
+    return bytes
+  }
+  const [small, large] = [await copied(700), await copied(2800)]
+  t.ok(large < 5 * small, `${large} and ${small} bytes`)
 })
