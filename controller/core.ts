@@ -18,6 +18,7 @@ import { withConditions } from './health/desired-without-down.js'
 import type { OwnGateway } from './gateways/gateway-set.js'
 import { Link } from './push/link.js'
 import type { Pusher } from './push/pusher.js'
+import { KnownUpstreams } from './state/known-upstreams.js'
 import { LastGood } from './state/last-good.js'
 import { State } from './state/state.js'
 import { StreamSide } from './push/stream-link.js'
@@ -57,6 +58,7 @@ export class Core {
   readonly folder: CertificateFolder | undefined
   readonly #options: CoreOptions
   readonly #log: Logger
+  readonly #known: KnownUpstreams
   /** Units that the table had at the start and the registry does not know of. */
   readonly #unknown: Suspects
   #isReady = false
@@ -66,10 +68,16 @@ export class Core {
     this.#log = options.log
     const { settings, suspects } = options
     this.#unknown = new Suspects(suspects, (names) => {
+      this.#trust()
       this.#pushers().forEach((pusher) => pusher.drop(names))
       this.fallback.offer()
     })
     this.state = this.#makeState()
+    this.#known = new KnownUpstreams({
+      path: join(settings.home, 'known-upstreams.json'),
+      ...{ forMs: settings.knownForMs, log: options.log },
+      onChange: () => this.changed(),
+    })
     this.folder = this.#makeFolder()
     this.table = this.#makeTable()
     this.link = settings.mode === 'gateway' ? this.#makeLink() : undefined
@@ -97,9 +105,15 @@ export class Core {
     return this.folder?.join(said) ?? said
   }
 
+  /** The same with the upstreams that nobody is in and that are known: what is to be served. */
+  served(): Desired {
+    return this.#known.join(this.desired())
+  }
+
   /** The desired state is another one. */
   changed(): void {
     if (this.state.listed) {
+      this.#known.follow(this.state.desired())
       this.health.follow(this.state.desired())
     }
     this.#wake()
@@ -158,6 +172,13 @@ export class Core {
     }
   }
 
+  /** While much of the table is suspect, nobody is taken out of it. */
+  #trust(): void {
+    if (this.#unknown.size === 0 && this.#known.trust()) {
+      this.changed()
+    }
+  }
+
   #fileMode(): string {
     const unserved = this.desired().certificates.size
     const what = unserved === 0 ? '' : `; ${unserved} certificates are not served`
@@ -175,6 +196,7 @@ export class Core {
     ])
     await this.table.close()
     this.#unknown.close()
+    this.#known.close()
     this.state.close()
   }
 
@@ -200,7 +222,7 @@ export class Core {
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,
       wide: pool === 'wide',
-      desired: (): Desired => this.desired(),
+      desired: (): Desired => this.served(),
       awaitsCertificates: () => this.folder?.isWhole === false,
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => this.state.listed,
@@ -252,6 +274,7 @@ export class Core {
       onFailure: onPushFailure,
       onApplied: (_revision, lagMs) => {
         this.#isReady = true
+        this.#trust()
         onApplied(lagMs)
       },
       onChange: onGateway,
@@ -302,8 +325,8 @@ export class Core {
   /** What the file says: beside a table only what lasts, because it is written for when there is no table. */
   #shown(): Desired {
     return this.link === undefined
-      ? withConditions(this.state.desired(), this.health.conditions())
-      : this.desired()
+      ? withConditions(this.#known.join(this.state.desired()), this.health.conditions())
+      : this.served()
   }
 
   #makeFallback(): Fallbacks {
@@ -319,6 +342,7 @@ export class Core {
       onWritten: () => {
         if (this.link === undefined) {
           this.#isReady = true
+          this.#trust()
           onGateway()
         }
       },

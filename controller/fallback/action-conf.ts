@@ -8,6 +8,9 @@ import type { Texts } from './texts.js'
 
 export type Header = [name: string, value: Word]
 
+/** Seconds, where nobody is up: somebody may be soon. The hop says the same. */
+export const RETRY_AFTER = '2'
+
 /** What the servers in front tell an upstream about the client. */
 export const FRONT_HEADERS: Header[] = [
   ['Host', plain('$http_host')],
@@ -113,6 +116,9 @@ export class ActionConf {
       this.#redirect(action.redirect, prefix, isExact)
     }
     if (block === undefined) {
+      if (target !== '-') {
+        this.#out.directive('add_header', plain('Retry-After'), plain(RETRY_AFTER), plain('always'))
+      }
       this.#return(target === '-' ? 404 : 503)
       return
     }

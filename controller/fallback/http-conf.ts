@@ -6,7 +6,13 @@ import { SluiceError } from '../../runtime/errors.js'
 import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 import type { Desired } from '../state/desired.js'
-import { ActionConf, FRONT_HEADERS, isPlainAction, redirectMaps } from './action-conf.js'
+import {
+  ActionConf,
+  FRONT_HEADERS,
+  RETRY_AFTER,
+  isPlainAction,
+  redirectMaps,
+} from './action-conf.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
 import type { Server } from './upstream-blocks.js'
 import { Texts } from './texts.js'
@@ -214,7 +220,7 @@ class FallbackConf {
 
   #return(status: number): void {
     if (status === 503) {
-      this.#out.directive('add_header', plain('Retry-After'), plain('2'), plain('always'))
+      this.#out.directive('add_header', plain('Retry-After'), plain(RETRY_AFTER), plain('always'))
     }
     this.#out.directive('return', plain(String(status)))
   }

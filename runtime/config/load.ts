@@ -174,6 +174,7 @@ function toSettings(values: Values): Settings {
     ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiToken },
     ...{ registry, cluster, docker, domain, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
+    knownForMs: values.knownFor,
     tableBytes: tableSize,
     allowLoopback: allowLoopback ?? local,
     etcd: etcdSettings(values),

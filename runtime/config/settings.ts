@@ -58,6 +58,8 @@ export interface Settings {
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
+  /** For how long an upstream is known after its last instance went, in milliseconds. */
+  knownForMs: number
   /** Path of a PEM file; undefined: the authorities that the system trusts. */
   trustedCa: string | undefined
   /**

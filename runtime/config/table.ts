@@ -168,6 +168,11 @@ export const SETTINGS = {
     'file mode: least time from one reload to the next',
   ),
   onetime: given(BOOLEAN, 'false', 'file mode: end after the first success'),
+  knownFor: given(
+    duration(0, 2_592_000_000),
+    '10m',
+    'how long an upstream whose last instance went is answered with 503, not 404',
+  ),
   agentId: optional(NAME, 'stable id of this machine’s agent', {
     fallbackIs: 'made at first start, in the home',
   }),

@@ -49,6 +49,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     pool: 'off',
     engine: 'njs',
     poolPort: 0,
+    knownForMs: 600_000,
     trustedCa: undefined,
     allowLoopback: true,
     file: {
