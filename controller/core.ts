@@ -312,6 +312,7 @@ export class Core {
         isUsed: () => this.state.desired().streamRoutes.size > 0,
       },
       makeChecks,
+      isDoubtful: (sid) => this.table.isDoubtful(sid),
       onChange: (changes) => {
         this.#wake()
         if (this.link === undefined) {

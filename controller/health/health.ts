@@ -33,6 +33,8 @@ export interface HealthOptions {
    */
   streamFeed?: { feed: Feed; isUsed: () => boolean } | undefined
   makeChecks?: MakeChecks | undefined
+  /** Whether a failed try of this SID may be none, because nginx may not have had it. */
+  isDoubtful?: (sid: string) => boolean
   /** Conditions of these instances changed. */
   onChange(changes: ConditionChange[]): void
   /** Unix milliseconds that never go back; for tests. */
@@ -132,7 +134,7 @@ export class Health {
       for (const name of this.#bySid.get(sid) ?? []) {
         const health = this.#upstreams.get(name)
         if (event.startsWith('f')) {
-          health?.failed(sid, nowMs)
+          this.#failed(health, sid, nowMs)
         } else if (event.startsWith('t')) {
           health?.taken(sid)
         } else {
@@ -188,6 +190,12 @@ export class Health {
       onAnswers: () => undefined,
       onTick: () => undefined,
     })
+  }
+
+  #failed(health: UpstreamHealth | undefined, sid: string, nowMs: number): void {
+    if (this.#options.isDoubtful?.(sid) !== true) {
+      health?.failed(sid, nowMs)
+    }
   }
 
   #hears(): boolean {

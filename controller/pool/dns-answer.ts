@@ -37,9 +37,19 @@ function printRecord(record: PoolRecord): Buffer {
   return Buffer.concat([printHead(SRV, data.length), data])
 }
 
+/** The set of members changes seldom, and nginx asks each second: what was printed is kept. */
+const printed = new WeakMap<readonly PoolRecord[], Buffer>()
+
+/** The bytes of all records. Records that are kept are the same object, and printed once. */
+export function printRecords(records: readonly PoolRecord[]): Buffer {
+  const bytes = printed.get(records) ?? Buffer.concat(records.map(printRecord))
+  printed.set(records, bytes)
+  return bytes
+}
+
 /** `head` is an answer without records, which begins with its header and its one question. */
 export function withRecords(head: Buffer, records: readonly PoolRecord[]): Buffer {
-  const whole = Buffer.concat([head, ...records.map(printRecord)])
+  const whole = Buffer.concat([head, printRecords(records)])
   whole.writeUInt16BE(records.length, ANSWER_COUNT_AT)
   return whole
 }

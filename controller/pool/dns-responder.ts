@@ -11,7 +11,7 @@ import type { DecodedPacket } from 'dns-packet'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { Member } from './pool.js'
-import { withRecords } from './dns-answer.js'
+import { printRecords, withRecords } from './dns-answer.js'
 import type { PoolRecord } from './dns-answer.js'
 import { PoolParts } from './shards.js'
 
@@ -33,6 +33,8 @@ const UDP_BYTES = 4096
 const QUEUE_BYTES = 4 * 1024 * 1024
 const TCP_IDLE_MS = 10_000
 const MOST_QUESTION_BYTES = 512
+/** nginx opens one for each worker and shard that asks over TCP. */
+const MOST_CONNECTIONS = 64
 const SERVFAIL = 2
 const REFUSED = 5
 
@@ -56,6 +58,7 @@ export class PoolDns {
   /** Rejects when the port is in use. */
   async listen(): Promise<number> {
     const tcp = createServer((socket) => this.#serve(socket))
+    tcp.maxConnections = MOST_CONNECTIONS
     await new Promise<void>((resolve, reject) => {
       tcp.once('error', reject).listen(this.#options.port, '127.0.0.1', resolve)
     })
@@ -88,6 +91,11 @@ export class PoolDns {
   /** Takes all members for pooled, until nginx's questions show better. */
   assume(): void {
     this.#parts.assume()
+  }
+
+  /** Whether a SID is only taken for pooled: nginx has not asked since. */
+  isAssumed(sid: string): boolean {
+    return this.#parts.isAssumed(sid)
   }
 
   /** nginx was started anew: it has none of them. */
@@ -139,8 +147,10 @@ export class PoolDns {
         flags: packet.AUTHORITATIVE_ANSWER | flags,
         questions: [first],
       })
-    const whole = withRecords(print(code), records)
-    return whole.length <= mostBytes ? whole : print(code | packet.TRUNCATED_RESPONSE)
+    const head = print(code)
+    return head.length + printRecords(records).length <= mostBytes
+      ? withRecords(head, records)
+      : print(code | packet.TRUNCATED_RESPONSE)
   }
 
   /**
@@ -162,30 +172,48 @@ export class PoolDns {
     return { records, code: records.length === 0 ? SERVFAIL : 0 }
   }
 
-  /** Questions over TCP are preceded by their length, and may come in any pieces. */
+  /**
+   * Questions over TCP are preceded by their length, and may come in any pieces. Whoever asks and
+   * does not read the answers is not listened to until it has.
+   */
   #serve(socket: Socket): void {
-    let rest = Buffer.alloc(0)
+    let pending: Buffer = Buffer.alloc(0)
     this.#sockets.add(socket)
     socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
     socket.on('close', () => this.#sockets.delete(socket))
     // The other side hung up; 'close' follows.
     socket.on('error', () => undefined)
-    socket.on('data', (chunk: Buffer) => {
-      rest = Buffer.concat([rest, chunk])
-      while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
-        const end = 2 + rest.readUInt16BE(0)
-        const reply = this.#answer(rest.subarray(2, end), 65_535)
-        rest = rest.subarray(end)
-        if (reply !== undefined) {
-          const length = Buffer.alloc(2)
-          length.writeUInt16BE(reply.length)
-          socket.write(Buffer.concat([length, reply]))
-        }
+    const work = (): void => {
+      let hasRoom = true
+      while (hasRoom && pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0)) {
+        const end = 2 + pending.readUInt16BE(0)
+        hasRoom = this.#reply(socket, pending.subarray(2, end))
+        pending = pending.subarray(end)
       }
-      if (rest.length > MOST_QUESTION_BYTES) {
+      if (!hasRoom) {
+        socket.pause()
+      } else if (pending.length > MOST_QUESTION_BYTES) {
         socket.destroy()
+      } else {
+        socket.resume()
       }
+    }
+    socket.on('drain', work)
+    socket.on('data', (chunk: Buffer) => {
+      pending = Buffer.concat([pending, chunk])
+      work()
     })
+  }
+
+  /** False when the other side has to read before there is room for more. */
+  #reply(socket: Socket, question: Buffer): boolean {
+    const reply = this.#answer(question, 65_535)
+    if (reply === undefined) {
+      return true
+    }
+    const length = Buffer.alloc(2)
+    length.writeUInt16BE(reply.length)
+    return socket.write(Buffer.concat([length, reply]))
   }
 }
 

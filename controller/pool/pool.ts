@@ -82,6 +82,7 @@ export class PoolProgress {
   /** Targets of former answers, for questions that are still to come. */
   #former = new Map<string, readonly string[]>()
   #pooled: ReadonlySet<string> = new Set()
+  #isAssumed = false
 
   constructor(domain = POOL_DOMAIN) {
     this.#domain = domain
@@ -116,7 +117,13 @@ export class PoolProgress {
    * next rounds show whether it is so. Until then a wrong guess costs a retry.
    */
   assume(): void {
+    this.#isAssumed = true
     this.#set(this.#memberSids())
+  }
+
+  /** Whether a SID is only taken for pooled, and nginx's questions have not shown it yet. */
+  isAssumed(sid: string): boolean {
+    return this.#isAssumed && this.#pooled.has(sid)
   }
 
   #memberSids(): Set<string> {
@@ -132,6 +139,7 @@ export class PoolProgress {
         [...round.asked].flatMap((target) => round.answers.sids.get(target) ?? []),
       )
       const members = this.#memberSids()
+      this.#isAssumed = false
       this.#set(new Set([...fetched].filter((sid) => members.has(sid))))
     }
     this.#round =
@@ -151,6 +159,7 @@ export class PoolProgress {
   forget(): boolean {
     const before = this.#pooled
     this.#round = undefined
+    this.#isAssumed = false
     this.#set(new Set())
     return before !== this.#pooled
   }

@@ -78,6 +78,10 @@ export class PoolParts {
     this.#parts.forEach((part) => part.assume())
   }
 
+  isAssumed(sid: string): boolean {
+    return this.#parts[shardOf(sid, this.#parts.length)]?.isAssumed(sid) === true
+  }
+
   forget(): void {
     this.#parts.forEach((part) => part.forget())
   }

@@ -45,6 +45,7 @@ export class Table implements TableSource {
   #poolCostMs = 0
   #revision = 0
   #isAssumed = false
+  #isListening = true
   #isFed = false
 
   constructor(options: TableOptions) {
@@ -96,7 +97,9 @@ export class Table implements TableSource {
       this.#isAssumed = false
       const changed = this.#compiler.update(desired, NOTHING, conditionsOf)
       pool.setMembers(this.#compiler.members())
-      pool.assume()
+      if (this.#isListening) {
+        pool.assume()
+      }
       this.#compiler.update(desired, pool.pooled, conditionsOf).forEach((name) => changed.add(name))
       return changed
     }
@@ -112,6 +115,14 @@ export class Table implements TableSource {
 
   start(): void {
     this.#listening ??= this.#listen()
+  }
+
+  /**
+   * Whether nginx may not have a peer in its pool that is taken for one of it. A request to it looks
+   * like a failed try then, though nobody was asked.
+   */
+  isDoubtful(sid: string): boolean {
+    return this.#pool?.isAssumed(sid) === true
   }
 
   /** nginx was started anew: its pool is empty. */
@@ -141,10 +152,14 @@ export class Table implements TableSource {
     while (pool !== undefined && !this.#stop.signal.aborted) {
       try {
         const port = await pool.listen()
+        this.#isListening = true
         this.#options.log.info({ port }, "the pool's responder listens")
         return
       } catch (error) {
         await pool.close()
+        // Somebody else may answer nginx, and what it has then nobody knows.
+        this.#isListening = false
+        pool.forget()
         const { poolPort: port } = this.#options
         this.#options.log.error(
           { port, error: messageOf(error) },

@@ -46,6 +46,11 @@ interface Bench {
   judged: (...keys: string[]) => void
 }
 
+const EMPTY: Desired = {
+  ...{ revision: 1, upstreams: new Map(), routes: new Map(), streamRoutes: new Map() },
+  certificates: new Map(),
+}
+
 const FEED: Feed = {
   events: () => Promise.reject(new Error('not asked here')),
   answers: () => Promise.reject(new Error('not asked here')),
@@ -310,4 +315,19 @@ t.test('without nginx there are checks and nothing else', async (t) => {
   t.same(shown('web'), {})
   health.start()
   await health.close()
+})
+
+t.test('a failed try of a peer that nginx may not have had is none', async (t) => {
+  const doubted = new Set([sid(1)])
+  const health = new Health({
+    ...{ log: silentLogger, feed: FEED, onChange: () => undefined },
+    isDoubtful: (each) => doubted.has(each),
+  })
+  const web = upstream('web', { a: 1, b: 2, c: 3 })
+  health.follow({ ...EMPTY, upstreams: new Map([['web', web]]) })
+  health.hear([...failures(1), ...failures(2)])
+  t.same([...health.conditionsOf('web').keys()], ['b'])
+  doubted.clear()
+  health.hear([...failures(1)])
+  t.ok(health.conditionsOf('web').has('a'))
 })

@@ -231,3 +231,61 @@ t.test('a number is found by few questions, exact up to 64', async (t) => {
     t.ok(asked <= 12)
   }
 })
+
+t.test('who asks over TCP and does not read is not listened to', async (t) => {
+  const responder = new PoolDns({ port: 0, log: silentLogger, onPooled: () => undefined })
+  const port = await responder.listen()
+  t.teardown(() => responder.close())
+  responder.setMembers(Array.from({ length: MOST_MEMBERS }, (_, i) => member('10.0.0.1', i + 1)))
+  const question = dns.streamEncode({
+    type: 'query',
+    id: 7,
+    questions: [{ type: 'SRV', name: SERVICE }],
+  })
+  const asked = 2000
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const before = process.memoryUsage().arrayBuffers
+  socket.pause()
+  await new Promise((resolve) =>
+    socket.write(Buffer.concat(Array.from({ length: asked }, () => question)), resolve),
+  )
+  const resolver = new Resolver()
+  resolver.setServers([`127.0.0.1:${port}`])
+  t.equal((await resolver.resolveSrv(SERVICE)).length, MOST_MEMBERS, 'others are answered')
+  const grownMb = (process.memoryUsage().arrayBuffers - before) / 1024 / 1024
+  t.ok(grownMb < 30, `${grownMb.toFixed()} MB of answers wait`)
+
+  let bytes = 0
+  let first: number | undefined
+  await new Promise<void>((resolve) => {
+    socket.on('data', (chunk: Buffer) => {
+      first ??= 2 + chunk.readUInt16BE(0)
+      bytes += chunk.length
+      if (bytes >= asked * first) {
+        resolve()
+      }
+    })
+    socket.resume()
+  })
+  t.equal(bytes, asked * (first ?? 0), 'and all of it comes to who reads')
+})
+
+t.test('what is only taken for pooled is said', async (t) => {
+  const progress = new PoolProgress()
+  const [a, b] = [member('10.0.0.1', 80), member('10.0.0.2', 80)]
+  progress.setMembers([a, b])
+  t.notOk(progress.isAssumed(a.sid))
+  progress.assume()
+  t.ok(progress.isAssumed(a.sid))
+  t.notOk(progress.isAssumed('other'))
+  progress.serviceAsked()
+  t.ok(progress.isAssumed(a.sid), 'the answer is still on its way')
+  progress.answers?.targets.forEach((_, target) => progress.targetAsked(target))
+  progress.serviceAsked()
+  t.ok(progress.pooled.has(a.sid))
+  t.notOk(progress.isAssumed(a.sid))
+  progress.assume()
+  progress.forget()
+  t.notOk(progress.isAssumed(a.sid))
+})
