@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- [--plot] part …]`: measures, prints a table for each part, and writes all figures to bench/results;
- * with --plot draws docs/bench.svg too.
+ * `npm run bench [-- [--plot] part …]`: measures, prints a table for each part, and writes all
+ * figures to bench/results; with --plot draws docs/bench.svg too.
  */
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -1,3 +1,4 @@
+/** Free ports of this machine. */
 import { createServer } from 'node:net'
 import type { Server } from 'node:net'
 
@@ -5,15 +6,18 @@ import type { Server } from 'node:net'
 const FIRST = 10_000
 const LAST = 32_000
 /**
- * A process has so many for itself, by listening at the first of them until it ends: a port that only was free when it was looked at may
- * be given to a test of another process before it is used.
+ * A process has so many for itself, by listening at the first of them until it ends: a port that
+ * only was free when it was looked at may be given to a test of another process before it is used.
  */
 const BLOCK = 500
 
 let next = 0
 let end = 0
 
-/** A TCP port on which nothing listens, never given twice in one process, nor to two processes at a time. */
+/**
+ * A TCP port on which nothing listens, never given twice in one process, nor to two processes at a
+ * time.
+ */
 export function freePort(): Promise<number> {
   return freePortRange(1)
 }

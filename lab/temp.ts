@@ -1,3 +1,4 @@
+/** Folders that go when a test ends. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+/** The programs of others that tests run, unpacked on first use. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,7 +21,10 @@ export interface Tools {
   dockerRoot: string
   /** Docker's command line, to be used from anywhere. */
   docker: string
-  /** The tree with what readers of `examples/` are expected to have; most of it can be started from its `bin`. */
+  /**
+   * The tree with what readers of `examples/` are expected to have; most of it can be started from
+   * its `bin`.
+   */
   examples: string
 }
 

@@ -1,3 +1,4 @@
+/** Waits until something is so. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface UntilOptions {

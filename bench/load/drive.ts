@@ -1,9 +1,13 @@
+/** Requests over kept connections, and what they cost the workers that serve them. */
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { Connection } from '../../lab/load/connection.js'
 import type { Target } from '../../lab/load/connection.js'
 import { cpuNs } from '../../lab/load/processes.js'
 
-/** Kept-open connections that send the same GET again and again, each one as soon as it has the last answer. */
+/**
+ * Kept-open connections that send the same GET again and again, each one as soon as it has the last
+ * answer.
+ */
 export class Driver {
   readonly #connections: Connection[]
   readonly #head: string
@@ -59,7 +63,10 @@ export async function repeat(
   await Promise.all(Array.from({ length: lanes }, lane))
 }
 
-/** Runs each of `measures` once in every round, by turns, so that what slows the machine slows all alike. */
+/**
+ * Runs each of `measures` once in every round, by turns, so that what slows the machine slows all
+ * alike.
+ */
 export async function interleave(
   rounds: number,
   measures: readonly (() => Promise<number>)[],

@@ -1,4 +1,5 @@
-// Sends at a constant rate whatever comes back, in a process of its own: no other work may delay its clock.
+// Sends at a constant rate whatever comes back, in a process of its own: no other work may delay
+// its clock.
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { answerParent } from '../../lab/load/child.js'
@@ -16,7 +17,9 @@ const NOTHING: Buffer = Buffer.alloc(0)
 const lanes = new Map<string, Lane[]>()
 let current: Slice | undefined
 
-/** One stretch at one rate. A request for which no connection is free waits, and its wait counts. */
+/**
+ * One stretch at one rate. A request for which no connection is free waits, and its wait counts.
+ */
 class Slice {
   readonly latenciesMs: number[] = []
   readonly lateMs: number[] = []
@@ -51,7 +54,10 @@ class Slice {
     }
   }
 
-  /** Without a timer: those of Node are no finer than a millisecond, which is more than an answer takes. */
+  /**
+   * Without a timer: those of Node are no finer than a millisecond, which is more than an answer
+   * takes.
+   */
   #tick(): void {
     const nowMs = performance.now()
     const everyMs = 1000 / this.#run.perSecond

@@ -1,3 +1,4 @@
+/** Load at a constant rate, and the quantiles of its latencies. */
 import { Child } from '../../lab/load/child.js'
 import type { Target } from '../../lab/load/connection.js'
 import type { Bench } from '../report/report.js'
@@ -13,9 +14,15 @@ export interface PacedRun {
 }
 
 export interface Paced {
-  /** From when each request was due, not from when it could be sent: a stall counts for all that it delays. */
+  /**
+   * From when each request was due, not from when it could be sent: a stall counts for all that it
+   * delays.
+   */
   latenciesMs: number[]
-  /** How late this process itself was, for each request: a machine that is too busy for it measures itself. */
+  /**
+   * How late this process itself was, for each request: a machine that is too busy for it measures
+   * itself.
+   */
   lateMs: number[]
   errors: number
 }

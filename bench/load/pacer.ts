@@ -1,3 +1,4 @@
+/** Changes at a constant rate, whether or not those before have ended. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../../lab/load/ledger.js'
 
@@ -7,7 +8,10 @@ export interface PaceReport {
   perSecond: number
 }
 
-/** Does `change` so many times a second, each one begun when it is due, whether or not those before have ended. */
+/**
+ * Does `change` so many times a second, each one begun when it is due, whether or not those before
+ * have ended.
+ */
 export class Pacer {
   readonly #startMs = monotonicMs()
   readonly #out = new Set<Promise<void>>()

@@ -1,3 +1,4 @@
+/** Asks without a pause, and records who answered when. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { Connection } from '../../lab/load/connection.js'
@@ -10,7 +11,10 @@ export interface Sighting {
   endMs: number
 }
 
-/** Connections that keep asking who serves, so that it is known when a change was first and last seen. */
+/**
+ * Connections that keep asking who serves, so that it is known when a change was first and last
+ * seen.
+ */
 export class Prober {
   #sightings: Sighting[] = []
   #errors = 0

@@ -1,3 +1,4 @@
+/** How many processes an nginx has, and their memory, over time. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { totalPss } from '../../lab/load/processes.js'
 

@@ -1,15 +1,19 @@
+/** Waits until nginx has its peers in the pool. */
 import { until } from '../../lab/until.js'
 import type { Driver } from './drive.js'
 import { sized } from '../rig/sized.js'
 
 const TRIED = sized(300, 20)
-/** nginx asks for new members of the pool every second, and a peer is used through it when that is surely over. */
+/**
+ * nginx asks for new members of the pool every second, and a peer is used through it when that is
+ * surely over.
+ */
 const EVERY_MS = 700
 const LEAST = sized(6, 3)
 
 /**
- * Until nginx has all peers in its pool they are reached by address, which costs more. So each driver runs until its pace
- * has not got better for a while.
+ * Until nginx has all peers in its pool they are reached by address, which costs more. So each
+ * driver runs until its pace has not got better for a while.
  */
 export async function pooled(drivers: readonly Driver[]): Promise<void> {
   let best = Infinity

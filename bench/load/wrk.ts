@@ -1,3 +1,4 @@
+/** wrk: where it comes from, and the throughput that it measures. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '../../setup/command.js'
@@ -31,7 +32,10 @@ export async function ensureWrk(say: (line: string) => void): Promise<string | u
   }
 }
 
-/** Requests a second that one thread of wrk gets over 32 connections. Rejects when any was not answered by 2xx. */
+/**
+ * Requests a second that one thread of wrk gets over 32 connections. Rejects when any was not
+ * answered by 2xx.
+ */
 export async function throughput(options: {
   wrk: string
   url: string

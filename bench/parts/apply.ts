@@ -1,3 +1,4 @@
+/** What a change of the table costs a worker, in instructions. */
 import { join } from 'node:path'
 import type { Operation } from '../../contract/push.js'
 import { Connection } from '../../lab/load/connection.js'

@@ -1,3 +1,4 @@
+/** How many changes a second are taken, and whether any is lost. */
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
 import { Backends } from '../../lab/load/backends.js'
@@ -86,7 +87,8 @@ async function changeSingly(rig: Rig, expected: Expected): Promise<Rate> {
   const callers = Array.from({ length: CALLERS }, async () => {
     while (monotonicMs() - startMs < SINGLY_MS) {
       const number = next++
-      // An instance's next change comes long after its last was answered, so it is known which was last.
+      // An instance's next change comes long after its last was answered, so it is known which was
+      // last.
       const operation = change(expected, number, 2 + Math.floor(number / (UPSTREAMS * INSTANCES)))
       const begunMs = monotonicMs()
       await rig.change(operation.method, operation.path, operation.body)

@@ -1,3 +1,4 @@
+/** What active checks cost the controller. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkCheckPolicy } from '../../contract/record/check-policy.js'
 import type { CheckPolicy } from '../../contract/record/check-policy.js'

@@ -1,3 +1,4 @@
+/** Throughput while upstreams change. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../lab/ports.js'
 import { cpuNs } from '../../lab/load/processes.js'
@@ -23,7 +24,10 @@ const PER_SECOND = sized(100, 10)
 const ROUNDS = sized(9, 1)
 const SECONDS = sized(2, 1)
 const CHANGES_ALONE_MS = sized(3000, 300)
-/** What the worker compresses for each request, so that it has more to do than all the others together. */
+/**
+ * What the worker compresses for each request, so that it has more to do than all the others
+ * together.
+ */
 const BODY = Array.from({ length: 400 }, (_, n) => (n * 7919) % 1000).join(' ')
 const GZIP = 'gzip on; gzip_types text/plain; gzip_comp_level 9;'
 
@@ -145,7 +149,10 @@ async function measure(wrk: string, beside: SideBySide, variant: Variant): Promi
   }
 }
 
-/** What is left over when there are no requests: the change itself, and what the worker does by itself each second. */
+/**
+ * What is left over when there are no requests: the change itself, and what the worker does by
+ * itself each second.
+ */
 async function measureChange(beside: SideBySide, variant: Variant): Promise<number | undefined> {
   const pacer = startPacer(beside, variant)
   if (pacer === undefined) {

@@ -1,3 +1,4 @@
+/** Whether requests go to instances as their weights say. */
 import type { NginxInfo } from '../../setup/nginx.js'
 import { startRig } from '../../lab/load/rig.js'
 import type { Rig } from '../../lab/load/rig.js'
@@ -52,7 +53,10 @@ const CASES: Case[] = [
 interface Result {
   about: string
   by: string
-  /** One for each time that it was asked: the chance that pure chance does worse, or cycles that were not exact. */
+  /**
+   * One for each time that it was asked: the chance that pure chance does worse, or cycles that
+   * were not exact.
+   */
   chances: number[]
   inexact: number | undefined
   cycles: number | undefined
@@ -144,7 +148,10 @@ function chance(answered: string[], members: Member[]): number {
   return chanceOf(chiSquare(observed, expected), members.length - 1)
 }
 
-/** Cut into cycles of as many requests as all weights make, each of which is to have every member by its weight. */
+/**
+ * Cut into cycles of as many requests as all weights make, each of which is to have every member by
+ * its weight.
+ */
 function cyclesOf(answered: string[], members: Member[]): { cycles: number; inexact: number } {
   const length = sum(members.map(({ weight }) => weight))
   const cycles = Math.floor(answered.length / length)

@@ -1,3 +1,4 @@
+/** A TLS handshake with a certificate of the table, against a static one. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeAuthority } from '../../lab/engines/certificates.js'
@@ -22,7 +23,10 @@ const ENGINES = ['njs', 'qjs'] as const
 const KEYS = { 'P-256': undefined, 'RSA 2048': 'rsa:2048' } as const
 type Key = keyof typeof KEYS
 
-/** Both names are in the certificate: one as it is, one below its wildcard. wrk asks for the name that it connects to. */
+/**
+ * Both names are in the certificate: one as it is, one below its wildcard. wrk asks for the name
+ * that it connects to.
+ */
 const NAME = 'localhost'
 const WILD = 'a.wild.test'
 const NAMES = ['DNS:localhost', 'DNS:*.wild.test']
@@ -137,7 +141,10 @@ interface Options {
   traced?: { tracers: Tracers; folder: string }
 }
 
-/** One worker with the same certificate at three ports: twice from its configuration, once from the table. */
+/**
+ * One worker with the same certificate at three ports: twice from its configuration, once from the
+ * table.
+ */
 async function start(
   bench: Bench,
   { engine, key, traced }: Options,

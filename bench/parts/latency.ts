@@ -1,3 +1,4 @@
+/** Latency at half load, against a static upstream. */
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { SIDES, startSideBySide } from '../rig/side-by-side.js'

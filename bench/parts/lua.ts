@@ -1,3 +1,4 @@
+/** Sluice and a Lua balancer, each against the static upstream of its nginx. */
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { SIDES, startSideBySide } from '../rig/side-by-side.js'

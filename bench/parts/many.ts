@@ -1,3 +1,4 @@
+/** Memory of the workers for each request that is held open. */
 import { totalPss } from '../../lab/load/processes.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
@@ -11,7 +12,10 @@ import { count, median } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { sized } from '../rig/sized.js'
 
-/** How many are held. With QuickJS each has a context of some 370 KB, so ten thousand would take 4 GB, and by the hop 8. */
+/**
+ * How many are held. With QuickJS each has a context of some 370 KB, so ten thousand would take 4
+ * GB, and by the hop 8.
+ */
 const HELD = sized({ njs: 10_000, qjs: 1000 }, { njs: 40, qjs: 20 })
 const ROUNDS = sized(3, 1)
 const ENGINES = ['njs', 'qjs'] as const
@@ -20,7 +24,10 @@ const KINDS = ['events', 'sockets'] as const
 const KIND_NAMES = { events: 'server-sent events', sockets: 'WebSockets' }
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.6.${n + 1}`)
 
-/** A request takes two connections of a worker, one by the hop four; a process may have 20,000 files here. */
+/**
+ * A request takes two connections of a worker, one by the hop four; a process may have 20,000 files
+ * here.
+ */
 const WORKERS = 4
 const CONNECTIONS = 15_000
 
@@ -93,7 +100,10 @@ async function start(
   return adopted
 }
 
-/** With a socket for each worker the kernel deals out the clients evenly; of one, the first to wake would take most. */
+/**
+ * With a socket for each worker the kernel deals out the clients evenly; of one, the first to wake
+ * would take most.
+ */
 function printServers(port: number, backend: number, includes: string): string {
   const members = HOSTS.map((host) => `server ${host}:${backend};`).join(' ')
   // To open them all may take longer than nginx waits for the next word of the first ones.

@@ -1,3 +1,4 @@
+/** Memory of nginx and of the controller at 100,000 instances. */
 import { memoryOf } from '../../lab/load/processes.js'
 import { startRig } from '../../lab/load/rig.js'
 import type { Rig } from '../../lab/load/rig.js'

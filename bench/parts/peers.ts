@@ -1,3 +1,4 @@
+/** Sluice, HAProxy and Caddy, at rest and while they change. */
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'

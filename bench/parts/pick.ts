@@ -1,3 +1,4 @@
+/** What a request costs as the instances in the table grow. */
 import { join } from 'node:path'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { startRig } from '../../lab/load/rig.js'
@@ -35,7 +36,9 @@ interface Instructions {
   large: number[]
 }
 
-/** With every peer reached by address, the table is all that grows; with the pool, that grows too. */
+/**
+ * With every peer reached by address, the table is all that grows; with the pool, that grows too.
+ */
 interface Counted {
   byAddress: Instructions
   pooled: Instructions
@@ -76,7 +79,10 @@ async function startAsked(bench: Bench, nginx: NginxInfo, backend: number): Prom
   return rig
 }
 
-/** Two whole Sluices beside each other; the small one is asked twice in each round, as its own control. */
+/**
+ * Two whole Sluices beside each other; the small one is asked twice in each round, as its own
+ * control.
+ */
 async function measureCpu(bench: Bench, nginx: NginxInfo, backend: number): Promise<number[][]> {
   const small = await startAsked(bench, nginx, backend)
   const large = await startAsked(bench, nginx, backend)
@@ -96,7 +102,10 @@ async function measureCpu(bench: Bench, nginx: NginxInfo, backend: number): Prom
   )
 }
 
-/** Exact but for what depends on time, so that one count before and one after the table is filled are enough. */
+/**
+ * Exact but for what depends on time, so that one count before and one after the table is filled
+ * are enough.
+ */
 async function countInstructions(
   bench: Bench,
   tracers: Tracers,

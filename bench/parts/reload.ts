@@ -1,3 +1,4 @@
+/** One change by Sluice, and by nginx -s reload. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'

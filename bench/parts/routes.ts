@@ -1,3 +1,4 @@
+/** What a request costs as the routed hosts grow. */
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
@@ -17,7 +18,10 @@ const UPSTREAM = 'web'
 const BATCH = 10_000
 const PATHS = sized(100, 3)
 
-/** Hosts that are asked for. Those of other routes are between `a` and `z`, and those first in order get slots of their own. */
+/**
+ * Hosts that are asked for. Those of other routes are between `a` and `z`, and those first in order
+ * get slots of their own.
+ */
 const ASKED = [
   {
     what: `a host of the first ${count(FAST_HOSTS)}`,

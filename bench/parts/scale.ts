@@ -1,3 +1,4 @@
+/** What a request costs as the upstreams grow. */
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
@@ -11,7 +12,10 @@ import { sized } from '../rig/sized.js'
 
 const UPSTREAMS = sized([1, 100, 10_000], [1, 3])
 const ENGINES = ['njs', 'qjs'] as const
-/** All upstreams have these members: then the pool stays as it is, and the number of upstreams is all that grows. */
+/**
+ * All upstreams have these members: then the pool stays as it is, and the number of upstreams is
+ * all that grows.
+ */
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.5.${n + 1}`)
 const BATCH = 100
 

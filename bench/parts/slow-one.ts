@@ -1,3 +1,4 @@
+/** Latency by each balance when one instance of four is slow. */
 import { createServer } from 'node:http'
 import type { Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
@@ -20,12 +21,16 @@ const BALANCES = [
 ]
 const FAST = ['127.22.0.1', '127.22.0.2', '127.22.0.3']
 const SLOW = '127.22.0.4'
-/** Long enough that few requests a second can be at the slow one, when no second one is sent there. */
+/**
+ * Long enough that few requests a second can be at the slow one, when no second one is sent there.
+ */
 const SLOW_MS = sized(200, 50)
 const PER_SECOND = sized(1500, 100)
 const SECONDS = sized(2, 0.3)
 const ROUNDS = sized(7, 1)
-/** More than are ever in flight: a quarter of the rate for as long as the slow one takes, and room. */
+/**
+ * More than are ever in flight: a quarter of the rate for as long as the slow one takes, and room.
+ */
 const CONNECTIONS = 256
 const WORKERS = 2
 

@@ -1,3 +1,4 @@
+/** A TCP connection through a route, against a static upstream. */
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { NginxInfo } from '../../setup/nginx.js'
@@ -19,7 +20,10 @@ import { sized } from '../rig/sized.js'
 
 const ENGINES = ['njs', 'qjs'] as const
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.9.${n + 1}`)
-/** Upstreams of the same instances: the first is asked whether it takes a connection, by one more; in the second one try is all. */
+/**
+ * Upstreams of the same instances: the first is asked whether it takes a connection, by one more;
+ * in the second one try is all.
+ */
 const UPSTREAMS = { asking: {}, once: { retry: { tries: 1 } } }
 const COLUMNS = ['static', 'static again', 'Sluice', 'Sluice, one try']
 const GREETING = 'bench\n'

@@ -1,3 +1,4 @@
+/** Throughput and CPU through the table, against a static upstream. */
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { SIDES, startSideBySide } from '../rig/side-by-side.js'

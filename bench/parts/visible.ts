@@ -1,3 +1,4 @@
+/** The time from a REST call to the first request by the new state. */
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { Connection } from '../../lab/load/connection.js'
 import { clientPortsOf } from '../../lab/load/processes.js'
@@ -17,7 +18,9 @@ const HOSTS = ['127.8.1.1', '127.8.1.2']
 const HEAD = 'GET / HTTP/1.1\r\nHost: probe.localhost\r\n\r\n'
 
 interface Change {
-  /** From the start of the REST call, in every worker, in the first of them, and until its answer. */
+  /**
+   * From the start of the REST call, in every worker, in the first of them, and until its answer.
+   */
   everyWorkerMs: number
   firstWorkerMs: number
   answeredMs: number
@@ -56,7 +59,10 @@ async function move(rig: Rig, port: number, number: number): Promise<string> {
   return host
 }
 
-/** A kept-open connection to each worker. The kernel gives them out, so enough are opened to have one of each. */
+/**
+ * A kept-open connection to each worker. The kernel gives them out, so enough are opened to have
+ * one of each.
+ */
 async function probeEachWorker(rig: Rig, bench: Bench): Promise<Connection[]> {
   const opened: Connection[] = []
   bench.onEnd(() => opened.forEach((connection) => connection.close()))

@@ -1,3 +1,4 @@
+/** What a request costs by each policy and kind of route. */
 import type { BatchOperation } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
@@ -12,7 +13,10 @@ const ENGINES = ['njs', 'qjs'] as const
 const MEMBERS = Array.from({ length: 4 }, (_, n) => `127.8.8.${n + 1}`)
 const BATCH = 1000
 
-/** A way that a request may go: its upstreams' policies by name, and the routes that lead its host there. */
+/**
+ * A way that a request may go: its upstreams' policies by name, and the routes that lead its host
+ * there.
+ */
 interface Way {
   what: string
   policies?: Record<string, object>

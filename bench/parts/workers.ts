@@ -1,3 +1,4 @@
+/** CPU of several workers for a request, against a static upstream. */
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { SIDES, startSideBySide } from '../rig/side-by-side.js'

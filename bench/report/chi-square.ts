@@ -6,7 +6,10 @@ export function chiSquare(observed: readonly number[], expected: readonly number
   }, 0)
 }
 
-/** How often pure chance is at least as far off: small means that it was hardly chance. Exact to about nine digits. */
+/**
+ * How often pure chance is at least as far off: small means that it was hardly chance. Exact to
+ * about nine digits.
+ */
 export function chanceOf(statistic: number, degrees: number): number {
   return upperGamma(degrees / 2, statistic / 2)
 }
@@ -16,7 +19,10 @@ const ENOUGH = 1e-14
 /** In place of a 0 that would be divided by. */
 const TINY = 1e-300
 
-/** The regularised upper incomplete gamma function: a series where that converges soon, else a continued fraction. */
+/**
+ * The regularised upper incomplete gamma function: a series where that converges soon, else a
+ * continued fraction.
+ */
 function upperGamma(a: number, x: number): number {
   if (x <= 0) {
     return 1
@@ -54,7 +60,10 @@ function upperFraction(a: number, x: number): number {
   return value
 }
 
-/** Stirling’s series is exact enough from 10 on; what is below is brought there by Γ(x + 1) = x Γ(x). */
+/**
+ * Stirling’s series is exact enough from 10 on; what is below is brought there by Γ(x + 1) = x
+ * Γ(x).
+ */
 function logGamma(x: number): number {
   if (x < 10) {
     return logGamma(x + 1) - Math.log(x)

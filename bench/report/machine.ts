@@ -1,3 +1,4 @@
+/** The machine that the figures are of. */
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import type { NginxInfo } from '../../setup/nginx.js'
 

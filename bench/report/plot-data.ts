@@ -1,9 +1,12 @@
+/** The figures that the picture of the README shows, read from results. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Machine } from './machine.js'
 import { median, pairedRatio } from './statistics.js'
 
-/** One line of the plot: against the static upstream beside which it was measured, in the same run. */
+/**
+ * One line of the plot: against the static upstream beside which it was measured, in the same run.
+ */
 export interface Bar {
   name: string
   kind: 'static' | 'sluice' | 'other'

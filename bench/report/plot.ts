@@ -1,4 +1,7 @@
-/** `node --import tsx bench/report/plot.ts`: draws docs/bench.svg from the newest figures in bench/results. */
+/**
+ * `node --import tsx bench/report/plot.ts`: draws docs/bench.svg from the newest figures in
+ * bench/results.
+ */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +19,10 @@ const BOTTOM = 52
 /** What a number takes, with the space before it. */
 const LABEL = 54
 
-/** Colours that keep their contrast on a light and on a dark page; which of them it is, the reader's system says. */
+/**
+ * Colours that keep their contrast on a light and on a dark page; which of them it is, the reader's
+ * system says.
+ */
 const STYLE = `
 text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; fill: #1f2328; }
 .head { font-weight: 600; }

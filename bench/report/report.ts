@@ -1,3 +1,4 @@
+/** What a part of the bench is given, and what it yields. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 

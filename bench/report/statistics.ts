@@ -12,7 +12,10 @@ export function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
-/** The median of `a[i] / b[i]`: pairs were measured next to each other, so what slowed one slowed the other. */
+/**
+ * The median of `a[i] / b[i]`: pairs were measured next to each other, so what slowed one slowed
+ * the other.
+ */
 export function pairedRatio(a: readonly number[], b: readonly number[]): number {
   return median(a.map((value, index) => value / (b[index] ?? NaN)))
 }

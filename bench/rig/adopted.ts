@@ -1,3 +1,4 @@
+/** Sluice in an nginx.conf of one's own. */
 import { join } from 'node:path'
 import { runCommand } from '../../setup/command.js'
 import type { NginxInfo } from '../../setup/nginx.js'
@@ -28,7 +29,10 @@ export interface AdoptOptions {
   port: number
 }
 
-/** Sluice in an nginx.conf of one's own: `sluice conf`, the includes, and `sluice controller` beside that nginx. */
+/**
+ * Sluice in an nginx.conf of one's own: `sluice conf`, the includes, and `sluice controller` beside
+ * that nginx.
+ */
 export async function startAdopted(bench: Bench, options: AdoptOptions): Promise<Adopted> {
   const { nginx: info, engine, pool = 'auto', env = {} } = options
   let nginx: PlainNginx | undefined
@@ -77,8 +81,8 @@ async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promis
 }
 
 /**
- * Does `work` while the controller is stopped. It asks the same worker some ten times a second, which would count as the cost of
- * requests, and the slower they are the more.
+ * Does `work` while the controller is stopped. It asks the same worker some ten times a second,
+ * which would count as the cost of requests, and the slower they are the more.
  */
 export async function withoutController<T>({ rig }: Adopted, work: () => Promise<T>): Promise<T> {
   process.kill(rig.supervisorPid, 'SIGSTOP')

@@ -1,6 +1,10 @@
+/** The balances that parts compare. */
 import type { Rig } from '../../lab/load/rig.js'
 
-/** What may stand in a policy. How `fair` it ought to be: as even as chance, or exactly even over each cycle. */
+/**
+ * What may stand in a policy. How `fair` it ought to be: as even as chance, or exactly even over
+ * each cycle.
+ */
 export interface Balance {
   name: string
   fair: 'chance' | 'exact'
@@ -9,7 +13,9 @@ export interface Balance {
 export const RANDOM: Balance = { name: 'random', fair: 'chance' }
 export const ROUND_ROBIN: Balance = { name: 'roundRobin', fair: 'exact' }
 
-/** Gives an upstream its policy; undefined when done, and else the words with which the API refused. */
+/**
+ * Gives an upstream its policy; undefined when done, and else the words with which the API refused.
+ */
 export async function setBalance(
   rig: Rig,
   upstream: string,

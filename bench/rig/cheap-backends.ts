@@ -1,8 +1,12 @@
+/** Backends that answer from memory. */
 import type { NginxInfo } from '../../setup/nginx.js'
 import { PlainNginx } from './plain-nginx.js'
 import type { Bench } from '../report/report.js'
 
-/** Backends that cost as little as any can: an nginx that answers from memory, one name for each address. */
+/**
+ * Backends that cost as little as any can: an nginx that answers from memory, one name for each
+ * address.
+ */
 export async function startCheapBackends(
   bench: Bench,
   nginx: NginxInfo,

@@ -1,3 +1,4 @@
+/** The same change by Sluice and by a reload of nginx. */
 import { startRig } from '../../lab/load/rig.js'
 import type { Target } from '../../lab/load/connection.js'
 import { freePort } from '../../lab/ports.js'
@@ -20,7 +21,10 @@ export interface Compared {
   target: Target
   /** nginx's master and all its workers, old ones too. */
   pids(): number[]
-  /** Change `number` puts `probe` where an even or odd number has it; returns what then serves, once the call or command has ended. */
+  /**
+   * Change `number` puts `probe` where an even or odd number has it; returns what then serves, once
+   * the call or command has ended.
+   */
   move(number: number): Promise<string>
   stop(): Promise<void>
 }

@@ -1,7 +1,11 @@
+/** Gives a process a core of the machine to itself. */
 import { cpus } from 'node:os'
 import { runCommand } from '../../setup/command.js'
 
-/** All that this process starts from now on runs on another core than `own` will have. False where there are not two, or nobody can tell them apart. */
+/**
+ * All that this process starts from now on runs on another core than `own` will have. False where
+ * there are not two, or nobody can tell them apart.
+ */
 export async function leaveCore(): Promise<boolean> {
   return cpus().length > 1 && (await pin(process.pid, `1-${cpus().length - 1}`))
 }

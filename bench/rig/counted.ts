@@ -1,3 +1,4 @@
+/** Instructions and calls of the kernel for a request, Sluice against static. */
 import { join } from 'node:path'
 import { startGateway } from '../../lab/nginx/gateway.js'
 import type { Gateway } from '../../lab/nginx/gateway.js'
@@ -17,7 +18,10 @@ export interface CountOptions {
   engine: 'njs' | 'qjs'
   /** Peers of the upstream, on both sides. */
   peers: number
-  /** They are in the table, which says that the pool has them, and the pool has none: as when they have just come. */
+  /**
+   * They are in the table, which says that the pool has them, and the pool has none: as when they
+   * have just come.
+   */
   missing?: boolean
   /** The static side does not count what is in flight, as Sluice's does. */
   uncounted?: boolean
@@ -33,10 +37,16 @@ export interface Counted {
 const HOST = 'web.test'
 const REQUESTS = sized(1000, 20)
 const CONNECTIONS = 8
-/** So many at a time leave an engine's contexts behind for all that are counted: to make one costs what a thousand requests do. */
+/**
+ * So many at a time leave an engine's contexts behind for all that are counted: to make one costs
+ * what a thousand requests do.
+ */
 const WARMING = 64
 
-/** Instructions: exact but for what depends on time and chance. The static side is counted before and after. */
+/**
+ * Instructions: exact but for what depends on time and chance. The static side is counted before
+ * and after.
+ */
 export async function countInstructions(
   bench: Bench,
   tracers: Tracers,
@@ -83,7 +93,10 @@ async function both(
   return { fixed, sluice, ratio: sluice / fixed }
 }
 
-/** One worker with a static upstream at `userPort` and Sluice at `httpPort`; the same peers and headers on both sides. */
+/**
+ * One worker with a static upstream at `userPort` and Sluice at `httpPort`; the same peers and
+ * headers on both sides.
+ */
 async function startBoth(
   bench: Bench,
   { engine, peers, missing = false, uncounted = false }: CountOptions,

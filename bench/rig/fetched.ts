@@ -1,3 +1,4 @@
+/** The proxies that Sluice is compared with, unpacked from Debian. */
 import { join } from 'node:path'
 import { runCommand } from '../../setup/command.js'
 import type { Say } from '../../setup/debian.js'
@@ -22,7 +23,10 @@ export interface LuaNginx {
 
 const MODULES = ['ndk_http_module.so', 'ngx_http_lua_module.so']
 
-/** Debian's nginx with its Lua module. What is not a library is named, for nothing else is unpacked with it. */
+/**
+ * Debian's nginx with its Lua module. What is not a library is named, for nothing else is unpacked
+ * with it.
+ */
 export async function luaNginx(say: Say): Promise<LuaNginx> {
   const into = join(toolsFolder, 'nginx-lua')
   await unpackOnce({

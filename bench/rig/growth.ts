@@ -1,3 +1,4 @@
+/** Instructions for a request while something in the table grows. */
 import { join } from 'node:path'
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
@@ -41,7 +42,10 @@ export interface Grown {
   statics: number[]
 }
 
-/** Instructions of a worker for a request while what is in the table grows, beside a static upstream of the same nginx. */
+/**
+ * Instructions of a worker for a request while what is in the table grows, beside a static upstream
+ * of the same nginx.
+ */
 export async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth): Promise<Grown> {
   const { engine, sizes, asked } = growth
   const { nginx } = await tools()

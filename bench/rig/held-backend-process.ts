@@ -1,4 +1,5 @@
-// Backends whose answers do not end, many addresses in one process: only so are clients and backends apart in their limits.
+// Backends whose answers do not end, many addresses in one process: only so are clients and
+// backends apart in their limits.
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'

@@ -1,3 +1,4 @@
+/** Requests and connections that are held open in great numbers. */
 import { Child } from '../../lab/load/child.js'
 import { until } from '../../lab/until.js'
 import type { Bench } from '../report/report.js'
@@ -37,8 +38,8 @@ export function headOf({ host, kind }: Hold): string {
 }
 
 /**
- * Requests whose answers do not end. Clients and backends are a process each: a socket at each end, and the two of nginx, would be
- * too many for the limit of one.
+ * Requests whose answers do not end. Clients and backends are a process each: a socket at each end,
+ * and the two of nginx, would be too many for the limit of one.
  */
 export class Held {
   readonly #client: Child
@@ -59,12 +60,18 @@ export class Held {
     return held
   }
 
-  /** Resolves when all of them have had the first word of their answer. Rejects when one was refused or cut. */
+  /**
+   * Resolves when all of them have had the first word of their answer. Rejects when one was refused
+   * or cut.
+   */
   async open(hold: Hold): Promise<void> {
     await this.#askClient({ type: 'open', ...hold })
   }
 
-  /** Has the backends say something, and waits until every client has heard it: all are open from end to end. */
+  /**
+   * Has the backends say something, and waits until every client has heard it: all are open from
+   * end to end.
+   */
   async check(count: number): Promise<void> {
     const open = await this.#askBackend({ type: 'send', text: 'again' })
     if (open !== count) {

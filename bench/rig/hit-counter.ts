@@ -1,3 +1,4 @@
+/** Backends at every address, and who of them answered. */
 import { Connection } from '../../lab/load/connection.js'
 import type { Target } from '../../lab/load/connection.js'
 import { PlainNginx } from './plain-nginx.js'
@@ -17,7 +18,10 @@ export async function startEveryAddress(
   bench.onEnd(() => started.stop())
 }
 
-/** The addresses that answered `requests` requests to `host`, in the order of the answers. Any answer but 200 fails it. */
+/**
+ * The addresses that answered `requests` requests to `host`, in the order of the answers. Any
+ * answer but 200 fails it.
+ */
 export async function whoAnswered(
   target: Target,
   options: { host: string; requests: number; connections: number },

@@ -1,3 +1,4 @@
+/** A table of 100,000 instances. */
 import { createHash } from 'node:crypto'
 import { monotonicMs } from '../../lab/load/ledger.js'
 
@@ -8,14 +9,17 @@ export const LARGE = sized(100_000, 200)
 const PER_UPSTREAM = 100
 const BATCH = 1000
 
-/** The two upstreams that are really asked, by the place that their instances have among all in the pool's order. */
+/**
+ * The two upstreams that are really asked, by the place that their instances have among all in the
+ * pool's order.
+ */
 export const ASKED = ['first', 'last'] as const
 export const ASKED_EACH = 5
 export const ASKED_INSTANCES = ASKED.length * ASKED_EACH
 
 /**
- * The pool takes its members by SID, the md5 of their address, lowest first, and no more than a thousand: of a full table
- * `first` is in it for sure and `last` is not.
+ * The pool takes its members by SID, the md5 of their address, lowest first, and no more than a
+ * thousand: of a full table `first` is in it for sure and `last` is not.
  */
 export function askedHosts(port: number): Record<(typeof ASKED)[number], string[]> {
   const hosts = Array.from({ length: 60_000 }, (_, n) => `127.8.${n >> 8}.${n & 255 || 1}`)

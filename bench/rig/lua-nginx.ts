@@ -1,3 +1,4 @@
+/** An nginx whose balancer is written in Lua. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ask } from '../../lab/ask.js'
@@ -17,8 +18,9 @@ export interface LuaBeside {
 }
 
 /**
- * A balancer as one would write it who knows Lua in nginx: one read of a shared dict for the peer, a count of what is in
- * flight, one more try, connections that are kept. The same 50 slots as Sluice, so both look one key up.
+ * A balancer as one would write it who knows Lua in nginx: one read of a shared dict for the peer,
+ * a count of what is in flight, one more try, connections that are kept. The same 50 slots as
+ * Sluice, so both look one key up.
  */
 const PICK = `local balancer = require "ngx.balancer"
 local peers, active = ngx.shared.peers, ngx.shared.active

@@ -1,3 +1,4 @@
+/** The proxies that are compared, each with a way to change it. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -17,7 +18,9 @@ export interface Places {
   port: number
 }
 
-/** A proxy with one worker or thread, and an upstream under load of which one instance can be moved. */
+/**
+ * A proxy with one worker or thread, and an upstream under load of which one instance can be moved.
+ */
 export interface Proxy {
   name: string
   /** Its version, and how it is changed. */
@@ -26,7 +29,9 @@ export interface Proxy {
   /** The upstream under load, at `<upstream>.localhost`; `probe` has the moving instance alone. */
   upstream: string
   pids(): number[]
-  /** Puts the moving instance where an even or odd number has it. Undefined: it cannot be changed. */
+  /**
+   * Puts the moving instance where an even or odd number has it. Undefined: it cannot be changed.
+   */
   move?: (upstream: string, number: number) => Promise<void>
 }
 

@@ -1,3 +1,4 @@
+/** What is measured of each of the compared proxies. */
 import { runCommand } from '../../setup/command.js'
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
@@ -45,7 +46,10 @@ export interface Changing extends Saturated {
   changesPerSecond: number
 }
 
-/** The same while the upstream under load changes, each change begun when the one before has been answered. */
+/**
+ * The same while the upstream under load changes, each change begun when the one before has been
+ * answered.
+ */
 export async function saturateChanging(wrk: string, proxy: Proxy): Promise<Changing> {
   let stopping = false
   let changes = 0
@@ -83,7 +87,10 @@ export interface SeenChanges {
   closedIdle: number
 }
 
-/** Moves `probe` again and again and asks it without a pause, while the other upstream has a moderate load. */
+/**
+ * Moves `probe` again and again and asks it without a pause, while the other upstream has a
+ * moderate load.
+ */
 export async function seeChanges(bench: Bench, proxy: Proxy, places: Places): Promise<SeenChanges> {
   const target = { host: '127.0.0.1', port: proxy.port }
   const plain = { postPart: 0, largePart: 0, slowPart: 0, thinkMs: 10 }

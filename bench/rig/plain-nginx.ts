@@ -1,3 +1,4 @@
+/** An nginx with a configuration of the bench's own. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -11,7 +12,10 @@ import { childrenOf } from '../../lab/load/processes.js'
 /** Where an nginx from a package would write lies outside our folder. */
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
-/** An nginx whose configuration is written by hand: what Sluice is compared with, and backends that cost little. */
+/**
+ * An nginx whose configuration is written by hand: what Sluice is compared with, and backends that
+ * cost little.
+ */
 export class PlainNginx {
   readonly #process: ChildProcess
   readonly #nginx: NginxInfo
@@ -23,7 +27,10 @@ export class PlainNginx {
     this.#process = spawn(nginx.path, this.#flags(), { stdio: ['ignore', 'ignore', 'inherit'] })
   }
 
-  /** `configuration` goes inside http{}, `main` before it, and `stream`, if any, inside stream{}; resolves once `port` is listened at. */
+  /**
+   * `configuration` goes inside http{}, `main` before it, and `stream`, if any, inside stream{};
+   * resolves once `port` is listened at.
+   */
   static async start(options: {
     nginx: NginxInfo
     folder: string
@@ -51,7 +58,9 @@ export class PlainNginx {
     return childrenOf(this.pid)
   }
 
-  /** Writes the new configuration and runs `nginx -s reload`; resolves when that command has ended. */
+  /**
+   * Writes the new configuration and runs `nginx -s reload`; resolves when that command has ended.
+   */
   async reload(options: { main: string; configuration: string }): Promise<void> {
     writeFileSync(join(this.#folder, 'nginx.conf'), printConfiguration(options))
     const result = await runCommand(this.#nginx.path, [...this.#flags(), '-s', 'reload'])
@@ -60,7 +69,10 @@ export class PlainNginx {
     }
   }
 
-  /** A reload of what is there: new workers, whose memory no request has touched. Resolves when the old ones are gone. */
+  /**
+   * A reload of what is there: new workers, whose memory no request has touched. Resolves when the
+   * old ones are gone.
+   */
   async renewWorkers(): Promise<void> {
     const old = this.workers()
     this.#process.kill('SIGHUP')

@@ -1,10 +1,14 @@
+/** A static upstream, the same again, and Sluice, in one nginx. */
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startAdopted } from './adopted.js'
 import type { Adopted } from './adopted.js'
 import type { Bench } from '../report/report.js'
 
-/** The servers that stand beside each other in one nginx, in the order of every row; each at `<name>.localhost`. */
+/**
+ * The servers that stand beside each other in one nginx, in the order of every row; each at
+ * `<name>.localhost`.
+ */
 export const SIDES = ['static', 'again', 'sluice'] as const
 
 export interface SideBySide extends Adopted {
@@ -12,7 +16,10 @@ export interface SideBySide extends Adopted {
   backend: number
 }
 
-/** An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one nginx, of one worker if not told otherwise. */
+/**
+ * An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one
+ * nginx, of one worker if not told otherwise.
+ */
 export async function startSideBySide(
   bench: Bench,
   options: {
@@ -50,13 +57,19 @@ async function register(
   await rig.batch(operations)
 }
 
-/** A static side counts what is in flight as Sluice does, by a limit_conn that nothing reaches: `zone` for http{}, `limit` for the location. */
+/**
+ * A static side counts what is in flight as Sluice does, by a limit_conn that nothing reaches:
+ * `zone` for http{}, `limit` for the location.
+ */
 export function counting(name: string): { zone: string; limit: string } {
   const zone = `limit_conn_zone "$proxy_host/$pid" zone=${name}_active:4m;`
   return { zone, limit: `limit_conn ${name}_active 65535;` }
 }
 
-/** The static upstream and its control. `headers` is what both sides tell their peers, so that only the way differs. */
+/**
+ * The static upstream and its control. `headers` is what both sides tell their peers, so that only
+ * the way differs.
+ */
 export function printStatics(options: {
   port: number
   hosts: readonly string[]

@@ -1,3 +1,4 @@
+/** Servers measured by turns, in CPU and throughput. */
 import { Driver, interleave } from '../load/drive.js'
 import type { PlainNginx } from './plain-nginx.js'
 import type { Bench } from '../report/report.js'
@@ -5,7 +6,10 @@ import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { throughput } from '../load/wrk.js'
 
-/** One worker of one nginx with three servers: its static upstream, the same again, and what is compared with it. */
+/**
+ * One worker of one nginx with three servers: its static upstream, the same again, and what is
+ * compared with it.
+ */
 export interface Subject {
   name: string
   nginx: PlainNginx

@@ -1,3 +1,4 @@
+/** Counts instructions of a worker, by callgrind. */
 import { execFile } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { symlinkSync, writeFileSync } from 'node:fs'
@@ -9,7 +10,10 @@ import type { Tracers } from './tracers.js'
 
 const execute = promisify(execFile)
 
-/** The private nginx, moved to `folder` by links, in such a way that to start it is to start it in callgrind. */
+/**
+ * The private nginx, moved to `folder` by links, in such a way that to start it is to start it in
+ * callgrind.
+ */
 export function nginxInCallgrind(tracers: Tracers, nginx: NginxInfo, folder: string): NginxInfo {
   const root = dirname(dirname(nginx.path))
   mkdirSync(join(folder, 'bin'), { recursive: true })
@@ -21,7 +25,8 @@ export function nginxInCallgrind(tracers: Tracers, nginx: NginxInfo, folder: str
   copyFileSync(join(root, 'sluice.json'), join(folder, 'sluice.json'))
   const path = join(folder, 'bin/nginx')
   const flags = '--tool=callgrind --instr-atstart=no --trace-children=yes'
-  // Its messages would go to a copy of stderr that a daemon keeps open, and whoever starts it would wait for ever.
+  // Its messages would go to a copy of stderr that a daemon keeps open, and whoever starts it would
+  // wait for ever.
   const files = `--callgrind-out-file="${folder}/out.%p" --log-file="${folder}/log.%p"`
   const start = `VALGRIND_LIB="${tracers.library}" exec "${tracers.valgrind}" ${flags} ${files}`
   const script = readFileSync(nginx.path, 'utf8').replace(/^exec/m, start)
@@ -60,7 +65,9 @@ export async function instructions(
   return Number(total)
 }
 
-/** A process that has given up root since it began cannot answer vgdb, which then waits for ever. */
+/**
+ * A process that has given up root since it began cannot answer vgdb, which then waits for ever.
+ */
 async function control(tracers: Tracers, pid: number, command: string): Promise<void> {
   await execute(tracers.vgdb, [`--pid=${pid}`, ...command.split(' ')], { timeout: 20_000 })
 }

@@ -1,3 +1,4 @@
+/** Counts calls of the kernel, by strace. */
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -5,8 +6,8 @@ import { until } from '../../lab/until.js'
 import type { Tracers } from './tracers.js'
 
 /**
- * How many calls of the kernel a process makes during `work`. What it waits for comes in batches of any size, so waiting
- * (epoll_wait) is left out. Rejects where no process may trace another.
+ * How many calls of the kernel a process makes during `work`. What it waits for comes in batches of
+ * any size, so waiting (epoll_wait) is left out. Rejects where no process may trace another.
  */
 export async function countCalls(
   { strace }: Tracers,

@@ -1,3 +1,4 @@
+/** Valgrind and strace, unpacked on first use. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../runtime/errors.js'
@@ -6,7 +7,9 @@ import { unpackDebian } from '../../setup/debian.js'
 import { withLock } from '../../runtime/lock.js'
 import { toolsFolder } from '../../lab/tools.js'
 
-/** What counts instructions and calls of the kernel. Paths of programs; `library` is valgrind's own. */
+/**
+ * What counts instructions and calls of the kernel. Paths of programs; `library` is valgrind's own.
+ */
 export interface Tracers {
   valgrind: string
   vgdb: string
@@ -16,7 +19,9 @@ export interface Tracers {
 
 const PROGRAMS = ['usr/bin/valgrind.bin', 'usr/bin/vgdb', 'usr/bin/strace']
 
-/** Unpacked on first use, beside the other tools; undefined, and said so, where they cannot be had. */
+/**
+ * Unpacked on first use, beside the other tools; undefined, and said so, where they cannot be had.
+ */
 export async function ensureTracers(say: (line: string) => void): Promise<Tracers | undefined> {
   const into = join(toolsFolder, 'tracers')
   const at = (name: string): string => join(into, 'bin', name)

@@ -59,8 +59,9 @@ export type Fault =
   | 'hang'
 
 /**
- * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Answers JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`, `?empty`, `?sse`, and upgrades
- * to an echo.
+ * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Answers
+ * JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`,
+ * `?empty`, `?sse`, and upgrades to an echo.
  */
 export async function startBackend(
   t: { teardown(fn: () => unknown): void },

@@ -1,4 +1,5 @@
-// A gRPC server that tells who it is, and a client of it. Messages are plain bytes: nothing here is about their encoding.
+// A gRPC server that tells who it is, and a client of it. Messages are plain bytes: nothing here is
+// about their encoding.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import * as grpc from '@grpc/grpc-js'
@@ -17,9 +18,10 @@ function method(name: string, requestStream: boolean, responseStream: boolean) {
 }
 
 /**
- * `Say` answers `<id>: <message>`, its length alone if that is long; fails with status n for `status n`; says nothing for `wait`.
- * `Collect` answers how many messages there were, and their bytes: `<id>: 3 30`. `Words` answers each of the message's words by
- * itself. `Chat` answers each message as it comes.
+ * `Say` answers `<id>: <message>`, its length alone if that is long; fails with status n for
+ * `status n`; says nothing for `wait`. `Collect` answers how many messages there were, and their
+ * bytes: `<id>: 3 30`. `Words` answers each of the message's words by itself. `Chat` answers each
+ * message as it comes.
  */
 const ECHO = {
   Say: method('Say', false, false),
@@ -73,8 +75,8 @@ function credentialsOf(pem?: Pem & { clientCa?: string }): grpc.ServerCredential
 }
 
 /**
- * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Every answer has `served-by` before it and
- * `told-at-end` behind it.
+ * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Every
+ * answer has `served-by` before it and `told-at-end` behind it.
  */
 export async function startGrpcBackend(
   t: TestLike,

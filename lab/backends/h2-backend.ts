@@ -34,7 +34,10 @@ function shownBy(stream: ServerHttp2Stream): string | undefined {
   return socket?.getPeerX509Certificate?.()?.serialNumber
 }
 
-/** Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. `?status=N` is obeyed. */
+/**
+ * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority.
+ * `?status=N` is obeyed.
+ */
 export async function startH2(
   t: { teardown(fn: () => unknown): void },
   id: string,

@@ -47,8 +47,8 @@ export function startTls(
 }
 
 /**
- * Waits for the line of a proxy, then greets with `<id> <line>`, inside TLS where it has a certificate, and echoes. A connection
- * that begins with anything else is closed.
+ * Waits for the line of a proxy, then greets with `<id> <line>`, inside TLS where it has a
+ * certificate, and echoes. A connection that begins with anything else is closed.
  */
 export function startTold(
   t: TestLike,
@@ -191,7 +191,9 @@ async function open(socket: Socket, ready: string): Promise<Client> {
   return { socket, line, end }
 }
 
-/** Who greets, over `n` connections, one after the other; '' for one that was closed without a word. */
+/**
+ * Who greets, over `n` connections, one after the other; '' for one that was closed without a word.
+ */
 export async function greeted(port: number, n: number): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   for (let i = 0; i < n; i++) {
@@ -207,7 +209,10 @@ const AGAIN_MS = 250
 
 let clients = 0
 
-/** What a datagram of a new client is answered; '' when nothing comes within `waitMs`. Sent again meanwhile: a busy machine may lose one. */
+/**
+ * What a datagram of a new client is answered; '' when nothing comes within `waitMs`. Sent again
+ * meanwhile: a busy machine may lose one.
+ */
 export async function askUdp(port: number, text: string, waitMs = 10_000): Promise<string> {
   const socket = createSocket('udp4')
   // A port alone is soon somebody else's again, and nginx would take him for the one before.

@@ -22,7 +22,8 @@ function serve({ upstream, instance, pem }: BackendQuestion): Server {
   const server = pem
     ? createSecureServer({ cert: pem.certificate, key: pem.privateKey }, answer)
     : createServer(answer)
-  // A backend that closes idle connections at will loses POSTs behind any nginx; that is not what is measured.
+  // A backend that closes idle connections at will loses POSTs behind any nginx; that is not what
+  // is measured.
   server.keepAliveTimeout = 0
   server.requestTimeout = 0
   return server

@@ -1,3 +1,4 @@
+/** Backends of the load, in a process of their own. */
 import { join } from 'node:path'
 import { readBackendLedger } from './ledger.js'
 import type { BackendLine } from './ledger.js'

@@ -1,10 +1,14 @@
+/** Changes certificates while a load runs. */
 import type { Pem } from '../engines/certificates.js'
 import { monotonicMs } from './ledger.js'
 import type { ClientLine } from './ledger.js'
 import { Churner } from './churner.js'
 import type { Rig } from './rig.js'
 
-/** From the call that brings a certificate until the answer to the call that takes it away: only then may it be shown. */
+/**
+ * From the call that brings a certificate until the answer to the call that takes it away: only
+ * then may it be shown.
+ */
 export interface ShownWindow {
   /** SHA-256; undefined: the name has none. */
   fingerprint: string | undefined
@@ -56,8 +60,8 @@ export class CertificateChurner extends Churner {
 }
 
 /**
- * Handshakes that were shown what was not to be shown then. `waysOf`: for each upstream that is asked, the windows of its own name,
- * then those that count where it has none.
+ * Handshakes that were shown what was not to be shown then. `waysOf`: for each upstream that is
+ * asked, the windows of its own name, then those that count where it has none.
  */
 export function wronglyShown(
   client: ClientLine[],

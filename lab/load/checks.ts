@@ -1,3 +1,4 @@
+/** Active checks in a process of their own, and what they cost. */
 import type { CheckTarget } from '../../controller/health/checks/check-target.js'
 import { Child } from './child.js'
 

@@ -1,3 +1,4 @@
+/** A script in a process of its own that answers questions. */
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -67,7 +68,10 @@ export class Child {
   }
 }
 
-/** The other end: answers each question with what `handle` makes of it. Ends this process with its parent. */
+/**
+ * The other end: answers each question with what `handle` makes of it. Ends this process with its
+ * parent.
+ */
 export function answerParent(handle: (body: unknown) => unknown): void {
   process.on('message', (message) => {
     const { number, body } = message as Message

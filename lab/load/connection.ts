@@ -1,3 +1,4 @@
+/** One kept connection of a client that speaks HTTP by hand. */
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { connect as connectSecurely } from 'node:tls'
@@ -21,8 +22,8 @@ interface Pending {
 const NOTHING: Buffer = Buffer.alloc(0)
 
 /**
- * One keep-alive connection, one request at a time, nothing retried: a request that is written and not answered whole is
- * an error, also where a browser would try again.
+ * One keep-alive connection, one request at a time, nothing retried: a request that is written and
+ * not answered whole is an error, also where a browser would try again.
  */
 export class Connection {
   readonly #target: Target
@@ -32,7 +33,9 @@ export class Connection {
   #pending: Pending | undefined
   /** Connections opened. */
   opened = 0
-  /** Connections that the other side closed while no request was out, without having said so before. */
+  /**
+   * Connections that the other side closed while no request was out, without having said so before.
+   */
   closedIdle = 0
   /** SHA-256 of the certificate that was shown last, as the API writes it; '' without TLS. */
   shown = ''

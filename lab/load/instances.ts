@@ -1,3 +1,4 @@
+/** Starts, drains and moves instances while a load runs. */
 import type { Pem } from '../engines/certificates.js'
 import { monotonicMs } from './ledger.js'
 import type { ClosedWindow } from './ledger.js'
@@ -9,7 +10,10 @@ interface Slot {
   id: string
   host: string
   port: number
-  /** The backend that it stands for, by the name in the ledgers; undefined when it is not registered. */
+  /**
+   * The backend that it stands for, by the name in the ledgers; undefined when it is not
+   * registered.
+   */
   instance: string | undefined
 }
 
@@ -17,7 +21,10 @@ export type Deed = 'add' | 'retire' | 'undrain' | 'remove' | 'move' | 'weigh'
 
 const DRAIN_MS = 10_000
 
-/** The instances of one upstream. At least one serves at any time, and a backend is stopped only when its drain said that it may be. */
+/**
+ * The instances of one upstream. At least one serves at any time, and a backend is stopped only
+ * when its drain said that it may be.
+ */
 export class InstanceChurner extends Churner {
   readonly #rig: Rig
   readonly #backends: Backends
@@ -37,7 +44,10 @@ export class InstanceChurner extends Churner {
     weigh: 0,
   }
 
-  /** `network`: the third part of the 127.x addresses, for this upstream alone. `pem`: of backends that speak TLS. */
+  /**
+   * `network`: the third part of the 127.x addresses, for this upstream alone. `pem`: of backends
+   * that speak TLS.
+   */
   constructor(options: {
     rig: Rig
     backends: Backends
@@ -103,7 +113,10 @@ export class InstanceChurner extends Churner {
     return instance
   }
 
-  /** A drain outlives the instance that it was made for, so the next one of that id may need to be let in. */
+  /**
+   * A drain outlives the instance that it was made for, so the next one of that id may need to be
+   * let in.
+   */
   async #put({ id, host, port }: Slot): Promise<void> {
     const { state } = await this.#rig.change('PUT', this.#path(id), { host, port })
     if (state === 'draining') {

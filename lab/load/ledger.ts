@@ -1,3 +1,4 @@
+/** What clients and backends recorded, and the verdict on it. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 
 /** One request as the client saw it. */
@@ -30,7 +31,10 @@ export interface BackendLine {
   atMs: number
 }
 
-/** From the answer to a drain or removal until the call that brings the instance back: nothing new may reach it. */
+/**
+ * From the answer to a drain or removal until the call that brings the instance back: nothing new
+ * may reach it.
+ */
 export interface ClosedWindow {
   instance: string
   fromMs: number
@@ -177,7 +181,8 @@ function afterDrain({ client, backends, windows }: Ledgers): BackendLine[] {
   const closed = groupBy(windows, ({ instance }) => instance)
   return backends.filter((line) => {
     const start = startMs.get(line.id)
-    // Received before the call that reopens: a later one may be right, however early the client began it.
+    // Received before the call that reopens: a later one may be right, however early the client
+    // began it.
     return closed.get(line.instance)?.some(({ fromMs, untilMs = Infinity }) => {
       return start !== undefined && start > fromMs && line.atMs < untilMs
     })

@@ -1,3 +1,4 @@
+/** A load of requests, run by a process of its own. */
 import { join } from 'node:path'
 import { readClientLedger } from './ledger.js'
 import type { ClientLine } from './ledger.js'
@@ -6,7 +7,10 @@ import type { Target } from './connection.js'
 
 export interface LoadOptions {
   target: Target
-  /** `kept`: each worker has one connection for all its requests; `each`: one for each; `tls`: so, and over TLS by the name of the host. */
+  /**
+   * `kept`: each worker has one connection for all its requests; `each`: one for each; `tls`: so,
+   * and over TLS by the name of the host.
+   */
   connections: 'kept' | 'each' | 'tls'
   /** Each request asks for one of them, drawn evenly, by `Host: <upstream>.<domain>`. */
   upstreams: string[]

@@ -1,3 +1,4 @@
+/** What the kernel knows of processes: children, CPU, memory, sockets. */
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 
 /** Pids of the direct children of a process, in the order of their start. */
@@ -42,7 +43,9 @@ export function cpuNs(pid: number): number {
 export interface Memory {
   /** Resident, pages shared with others included. */
   rssBytes: number
-  /** Resident, each shared page divided among those that share it: may be added up over processes. */
+  /**
+   * Resident, each shared page divided among those that share it: may be added up over processes.
+   */
   pssBytes: number
 }
 
@@ -66,7 +69,10 @@ function readIfThere(file: string): string {
   }
 }
 
-/** The ports that clients have connected from, of the connections to `port` that a process holds. IPv4. */
+/**
+ * The ports that clients have connected from, of the connections to `port` that a process holds.
+ * IPv4.
+ */
 export function clientPortsOf(pid: number, port: number): number[] {
   const folder = `/proc/${pid}/fd`
   const inodes = new Set(readdirSync(folder).map((fd) => socketInode(`${folder}/${fd}`)))

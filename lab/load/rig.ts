@@ -1,3 +1,4 @@
+/** A Sluice as a user runs it, and calls of its API. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -71,7 +72,9 @@ export class Rig {
     this.#api = this.#connect()
   }
 
-  /** Starts the supervisor (also one that takes over what runs) and waits until the API is ready. */
+  /**
+   * Starts the supervisor (also one that takes over what runs) and waits until the API is ready.
+   */
   async start(): Promise<void> {
     const log = openSync(join(this.home, 'start.log'), 'a')
     this.#supervisor = spawn(process.execPath, [PROGRAM, this.#command], {
@@ -172,7 +175,10 @@ export class Rig {
     await ended
   }
 
-  /** Ends all of it the way a user does, and removes the home. Rejects when something of it lives on. */
+  /**
+   * Ends all of it the way a user does, and removes the home. Rejects when something of it lives
+   * on.
+   */
   async stop(): Promise<void> {
     await this.#api.destroy()
     const supervisor = this.#supervisor

@@ -1,9 +1,11 @@
+/** Changes routes while a load runs. */
 import { Churner } from './churner.js'
 import type { Rig } from './rig.js'
 
 /**
- * Routes to one upstream that come, change and go, at the host at which it answers anyway; or the one that leads connections to it,
- * which only changes. Whatever they are just now, every request there is for that upstream; `decoy` is one that none may reach.
+ * Routes to one upstream that come, change and go, at the host at which it answers anyway; or the
+ * one that leads connections to it, which only changes. Whatever they are just now, every request
+ * there is for that upstream; `decoy` is one that none may reach.
  */
 export class RouteChurner extends Churner {
   readonly #rig: Rig

@@ -1,3 +1,4 @@
+/** The scene of a churn: upstreams, their instances and their routes. */
 import { X509Certificate } from 'node:crypto'
 import type { Policy } from '../../contract/record/policy.js'
 import { makeAuthority } from '../engines/certificates.js'
@@ -41,12 +42,18 @@ export interface SceneOptions {
   rig: Rig
   folder: string
   seed: number
-  /** Of the four upstreams that are asked by HTTP, then of the one for TCP, then of the one for TLS that is passed through. */
+  /**
+   * Of the four upstreams that are asked by HTTP, then of the one for TCP, then of the one for TLS
+   * that is passed through.
+   */
   policies: Policy[]
   certificates: SceneCertificates
 }
 
-/** Instances, routes and certificates that come and go, and clients who ask for them by HTTP, TCP and TLS. */
+/**
+ * Instances, routes and certificates that come and go, and clients who ask for them by HTTP, TCP
+ * and TLS.
+ */
 export class Scene {
   readonly #backends: Backends
   readonly #options: SceneOptions

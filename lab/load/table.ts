@@ -1,3 +1,4 @@
+/** Reads a gateway's table over its admin socket. */
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import type { GatewayState, ReadReply } from '../../contract/push.js'

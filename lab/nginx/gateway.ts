@@ -15,7 +15,10 @@ import { temporaryFolder } from '../temp.js'
 import { repository, tools } from '../tools.js'
 import { until } from '../until.js'
 
-/** `njs` and `qjs`: the newest nginx with a pool; `byAddress`: without one; `stable`: Debian stable's. */
+/**
+ * `njs` and `qjs`: the newest nginx with a pool; `byAddress`: without one; `stable`: Debian
+ * stable's.
+ */
 export type GatewayKind = 'njs' | 'qjs' | 'byAddress' | 'stable'
 export const GATEWAY_KINDS: GatewayKind[] = ['njs', 'qjs', 'byAddress', 'stable']
 
@@ -187,7 +190,9 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
   await options.prepare?.(home)
 }
 
-/** `<folder>/njs/*.js` as `scripts/build.mjs` makes them, but always of the sources as they are now. */
+/**
+ * `<folder>/njs/*.js` as `scripts/build.mjs` makes them, but always of the sources as they are now.
+ */
 async function bundleNjs(folder: string, engine: 'njs' | 'qjs'): Promise<void> {
   const { bundle, MODULES } = (await import(join(repository, 'scripts/build.mjs'))) as {
     bundle: (folder: string, options: { from: string; to: string }) => Promise<unknown>

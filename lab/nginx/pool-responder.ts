@@ -1,4 +1,5 @@
-// The smallest thing that feeds nginx's pool: one SRV record for each peer's port. Only for tests of the data plane alone.
+// The smallest thing that feeds nginx's pool: one SRV record for each peer's port. Only for tests
+// of the data plane alone.
 import { createSocket } from 'node:dgram'
 import dns from 'dns-packet'
 

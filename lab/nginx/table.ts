@@ -1,4 +1,5 @@
-// Builds units of the table the slow and plain way, so that data plane tests do not rest on the controller's compiler.
+// Builds units of the table the slow and plain way, so that data plane tests do not rest on the
+// controller's compiler.
 import { createHash } from 'node:crypto'
 import type { Operation } from '../../contract/push.js'
 import {
@@ -162,7 +163,9 @@ export interface RuledPeer extends TestPeer {
   session?: string
 }
 
-/** An upstream whose rules choose. `main` and `spill` name peers by id, in the order of the lists. */
+/**
+ * An upstream whose rules choose. `main` and `spill` name peers by id, in the order of the lists.
+ */
 export function ruledUnit(
   name: string,
   peers: RuledPeer[],
@@ -182,7 +185,8 @@ export function ruledUnit(
     const chunk = listed.slice(i * CHUNK_ENTRIES, (i + 1) * CHUNK_ENTRIES)
     entries.set(`${unit}%${i}`, chunk.join(''))
   }
-  // Of the even positions each listed peer has as many as the next, in the order of the list; the odd ones go round.
+  // Of the even positions each listed peer has as many as the next, in the order of the list; the
+  // odd ones go round.
   for (let i = 0; rules.balance === 'h' && i * RING_CHUNK < RING_POSITIONS; i++) {
     const length = Math.min(RING_CHUNK, RING_POSITIONS - i * RING_CHUNK)
     const digits = Array.from({ length }, (_, n) => {
