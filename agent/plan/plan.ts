@@ -88,6 +88,8 @@ class Planner {
     const reading = readLabels(container, this.#host, this.#all)
     this.plan.reports.push({ container, reading })
     if (container.status === 'stopped') {
+      // It has no address any more, which is no fault of its labels.
+      reading.refused = []
       this.#keepStopped(container)
       return false
     }

@@ -26,7 +26,7 @@ import { until } from '../../../lab/until.js'
 
 const IMAGE = 'sluice-test'
 const AGENT = 'node-1'
-const TTL_MS = 15_000
+const TTL_MS = 60_000
 /** etcd is read by other machines; these networks are said to be reached from all of them. */
 const NETWORKS = ['bridge', 'zoo', 'app']
 const HEALTH = [
@@ -39,7 +39,7 @@ const agentSettings: AgentProcessSettings['agent'] = {
   labels: { hosts: undefined, upstreams: undefined },
 }
 
-t.setTimeout(240_000)
+t.setTimeout(400_000)
 
 let dockerd: Dockerd
 let etcd: Etcd

@@ -118,7 +118,8 @@ t.test('a container that has stopped leaves its instance down, and says why', as
     ...container({ labels: it.labels, networks: [{ name: 'bridge', address: undefined }] }),
     ...{ status: 'stopped' as const, end: { exitCode: 137, outOfMemory: true } },
   }
-  const { entries, upstreams } = owner([ended], [], before)
+  const { entries, upstreams, reports } = owner([ended], [], before)
+  t.same(reports[0]?.reading.refused, [], 'that it has no address is no fault')
   const value = entries.get('instances/web/node-1:web-1:80') ?? '{}'
   t.match(JSON.parse(value), {
     ...{ state: 'down', host: '172.17.0.2' },
