@@ -1,7 +1,7 @@
 /** How this package's client for etcd is set up; its own retries, circuit breakers and watcher stay unused. */
 import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
-import { Etcd3 } from 'etcd3'
+import { Etcd3, GRPCResourceExhastedError, RecoverableError } from 'etcd3'
 import type { IOptions } from 'etcd3'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import type { EtcdSettings } from '../../runtime/config/settings.js'
@@ -19,7 +19,24 @@ const ONCE: Policy = {
   _altReturn: undefined as never,
   onSuccess: () => ({ dispose: () => undefined }),
   onFailure: () => ({ dispose: () => undefined }),
-  execute: async (work) => work({ signal: new AbortController().signal }),
+  execute: async (work) => {
+    try {
+      return await work({ signal: new AbortController().signal })
+    } catch (error) {
+      throw withoutReset(error)
+    }
+  },
+}
+
+/**
+ * Etcd3 closes all connections of its client, the watch's too, after an error that it takes for one of the link. An etcd
+ * that is out of space, or refuses a large request, is answered by nothing of the kind.
+ */
+function withoutReset(error: unknown): unknown {
+  if (error instanceof GRPCResourceExhastedError) {
+    Reflect.deleteProperty(error, RecoverableError)
+  }
+  return error
 }
 
 const GRPC = {

@@ -40,7 +40,7 @@ export function isAnswer(error: unknown): boolean {
     error instanceof EtcdPermissionDeniedError ||
     isLeaseGone(error) ||
     isGuard(error) ||
-    /request is too large|too many operations/.test(messageOf(error))
+    /request is too large|too many operations|space exceeded/.test(messageOf(error))
   )
 }
 

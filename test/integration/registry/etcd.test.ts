@@ -4,6 +4,7 @@ import { openEtcd } from '../../../registry/etcd/registry.js'
 import type { EtcdOptions } from '../../../registry/etcd/registry.js'
 import { versionProblem } from '../../../registry/etcd/version.js'
 import type { PutOperation, Registry } from '../../../registry/registry.js'
+import { pause } from '../../../runtime/retry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
 import type { Logger } from '../../../runtime/logger.js'
 import {
@@ -267,6 +268,17 @@ t.test('an etcd whose space is used up is named as that, once, until it is not',
   t.match(registry.writeProblem(), /quota allows \(NOSPACE\)/)
   t.equal((await registry.list('')).entries.length, 1, 'it can be read all the same')
   t.ok(watch.connected.at(-1), 'and counts as connected')
+  // A connection that was closed under a watch shows when it is pinged, after 5.5 s.
+  const endsAtMs = Date.now() + 6500
+  while (Date.now() < endsAtMs) {
+    await t.rejects(registry.commit([put('more')]), { code: 'registry_unavailable' })
+    await pause(500)
+  }
+  t.same(
+    lines.filter((line) => line === 'etcd is out of reach'),
+    [],
+    'its refusals close no connection',
+  )
   await etcd.compact()
   await etcd.ctl('defrag')
   await etcd.ctl('alarm', 'disarm')
