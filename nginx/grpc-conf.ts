@@ -4,7 +4,7 @@
  */
 import { READ_MS } from '../contract/record/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
-import { PASSED_HEADERS, hopScript, peerTls } from './hop-conf.js'
+import { PASSED_HEADERS, hidden, hopScript, peerTls } from './hop-conf.js'
 import { clientPort, routedLocations } from './proxy-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
@@ -112,7 +112,7 @@ function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
     grpc_socket_keepalive on;
     grpc_set_header Host $sluice_host;
     grpc_set_header ${PICK_HEADER} "";
-    grpc_hide_header ${PEER_HEADER};
+    ${hidden('grpc')}
 ${passed.join('\n')}
     grpc_ignore_headers X-Accel-Redirect X-Accel-Charset;
 ${peerTls('grpc', includes)}`

@@ -10,6 +10,19 @@ import { speaksH2 } from './versions.js'
 export const PASSED_HEADERS =
   'Date Server X-Pad X-Accel-Expires X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset'
 
+/**
+ * The hop's report is the hop's alone. `X_Sluice_Peer` is the same variable for nginx, but another
+ * header to hide.
+ */
+export function hidden(module: 'proxy' | 'grpc'): string {
+  const [first, ...more] = PEER_HEADER.split('-') as [string, ...string[]]
+  const spelled = more.reduce(
+    (all, word) => all.flatMap((one) => [`${one}-${word}`, `${one}_${word}`]),
+    [first],
+  )
+  return spelled.map((name) => `${module}_hide_header ${name};`).join('\n')
+}
+
 const SERVER = `# Nothing is picked or counted here.
 set $sluice_sid '';
 set $sluice_worker '';
@@ -35,10 +48,10 @@ keepalive_requests 100000;
 
 const HEADERS = `proxy_http_version 1.1;
 proxy_set_header Host $sluice_host;
-proxy_set_header Upgrade $http_upgrade;
+proxy_set_header Upgrade $sluice_upgrade;
 proxy_set_header Connection $sluice_connection;
 proxy_set_header ${PICK_HEADER} "";
-proxy_hide_header ${PEER_HEADER};
+${hidden('proxy')}
 ${PASSED_HEADERS.split(' ')
   .map((name) => `proxy_pass_header ${name};`)
   .join('\n')}
@@ -97,7 +110,9 @@ const SUFFIXES: Array<[suffix: string, pass: string]> = [
  */
 const H2 =
   'proxy_http_version 2; proxy_set_header Host $sluice_host; ' +
-  `proxy_set_header Upgrade ""; proxy_set_header Connection ""; proxy_set_header ${PICK_HEADER} "";`
+  ['Upgrade', 'Connection', 'Proxy-Connection', 'Keep-Alive', 'HTTP2-Settings', PICK_HEADER]
+    .map((name) => `proxy_set_header ${name} "";`)
+    .join(' ')
 
 function suffixesOf({ nginxVersion }: ConfSettings): typeof SUFFIXES {
   const over = SUFFIXES.map(([suffix, pass]): (typeof SUFFIXES)[number] => [

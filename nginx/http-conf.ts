@@ -168,7 +168,10 @@ js_var $sluice_tls_certificate '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';
-map $http_upgrade $sluice_connection { default upgrade; '' ''; }
+# Of what a client may change its connection to, WebSocket alone is passed on: in a tunnel for another protocol (h2c) it
+# would ask for paths that no route leads to.
+map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
+map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
 map $http_host $sluice_host { default $http_host; '' $host${tellsRequestPort(nginxVersion) ? '$is_request_port$request_port' : ''}; }
 ${portMap(settings)}`
 }

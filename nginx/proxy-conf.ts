@@ -17,7 +17,7 @@ export function clientPort({ passthrough }: ConfSettings): string {
 export function headersConf(settings: ConfSettings): string {
   return `# Sluice: the headers that a peer gets.
 proxy_set_header Host $sluice_host;
-proxy_set_header Upgrade $http_upgrade;
+proxy_set_header Upgrade $sluice_upgrade;
 proxy_set_header Connection $sluice_connection;
 proxy_set_header X-Real-IP $remote_addr;
 proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

@@ -14,7 +14,7 @@ export const RETRY_AFTER = '2'
 /** What the servers in front tell an upstream about the client. */
 export const FRONT_HEADERS: Header[] = [
   ['Host', plain('$http_host')],
-  ['Upgrade', plain('$http_upgrade')],
+  ['Upgrade', plain('$sluice_upgrade')],
   ['Connection', plain('$sluice_connection')],
   ['X-Real-IP', plain('$remote_addr')],
   ['X-Forwarded-For', plain('$proxy_add_x_forwarded_for')],
@@ -27,7 +27,7 @@ export const FRONT_HEADERS: Header[] = [
 /** Those of `hop-headers.conf`: a location with headers of its own inherits none. */
 const HOP_HEADERS: Header[] = [
   ['Host', plain('$sluice_host')],
-  ['Upgrade', plain('$http_upgrade')],
+  ['Upgrade', plain('$sluice_upgrade')],
   ['Connection', plain('$sluice_connection')],
   [PICK_HEADER, quotedWord('')],
 ]

@@ -95,11 +95,18 @@ class FallbackConf {
     })
   }
 
+  /** Of what a client may change its connection to, WebSocket alone is passed on. */
   #connectionMap(): void {
-    this.#out.block('map', [plain('$http_upgrade'), plain('$sluice_connection')], () => {
-      this.#out.entry(plain('default'), plain('upgrade'))
-      this.#out.entry(quotedWord(''), quotedWord(''))
-    })
+    const websocket = plain('websocket')
+    for (const [name, value] of [
+      ['$sluice_upgrade', websocket],
+      ['$sluice_connection', plain('upgrade')],
+    ] as const) {
+      this.#out.block('map', [plain('$http_upgrade'), plain(name)], () => {
+        this.#out.entry(plain('default'), quotedWord(''))
+        this.#out.entry(websocket, value)
+      })
+    }
   }
 
   /**

@@ -19,7 +19,8 @@ function stub(folder: string, isHop: boolean): string {
     map $host $sluice_wanted { default ''; }
     map $host $sluice_unit { default ''; }
     map $http_host $sluice_host { default $http_host; '' $host; }
-    map $http_upgrade $sluice_connection { default upgrade; '' ''; }
+    map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
+    map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
 `
     : ''
   return `pid "${folder}/nginx.pid";

@@ -96,7 +96,9 @@ export async function startBackend(
   server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     ledger.push(newEntry(request))
     socket.on('error', () => undefined)
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n')
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+    )
     socket.pipe(socket)
   })
   server.keepAliveTimeout = 60_000

@@ -73,9 +73,12 @@ export interface Tried {
   token: string
 }
 
-/** Parses `@app.example.com/7 0123…`. A key may hold anything, but a SID never holds a space. */
+/**
+ * Parses `@app.example.com/7 0123…`. A key may hold anything, but a SID never holds a space. nginx
+ * joins a client's `X_Sluice_Pick` to the front's own header, behind `, `: that is not read.
+ */
 export function parsePick(header: string | undefined): Picked {
-  const text = header === undefined ? '' : header
+  const text = header === undefined ? '' : (header.split(', ', 1)[0] as string)
   const space = text.lastIndexOf(' ')
   return space < 0
     ? { key: text, sid: '' }

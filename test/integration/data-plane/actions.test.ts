@@ -324,7 +324,7 @@ async function mirrors(t: Test, gateway: Gateway, api: Backend): Promise<void> {
 async function streams(t: Test, gateway: Gateway): Promise<void> {
   const request = httpRequest({
     ...{ host: '127.0.0.1', port: gateway.httpPort, path: '/api/up' },
-    headers: { Host: 'strip.test', Connection: 'Upgrade', Upgrade: 'echo' },
+    headers: { Host: 'strip.test', Connection: 'Upgrade', Upgrade: 'websocket' },
   })
   request.end()
   const [, socket] = (await once(request, 'upgrade')) as [unknown, Socket]

@@ -41,7 +41,7 @@ for (const rig of GATEWAY_KINDS) {
 
     t.test('a request and its body', async (t) => {
       const body = 'x'.repeat(100_000)
-      const headers = { Connection: 'keep-alive, Upgrade', Upgrade: 'echo', 'X-Own': 'mine' }
+      const headers = { Connection: 'keep-alive, Upgrade', Upgrade: 'websocket', 'X-Own': 'mine' }
       for (const chunkBytes of [undefined, 10_000]) {
         const more = chunkBytes === undefined ? {} : { chunkBytes }
         const { status, json } = await ask({ method: 'POST', path: '/a%20b?c', body, ...more })

@@ -133,7 +133,7 @@ for (const rig of GATEWAY_KINDS) {
       socket.write('ping')
       t.equal(await echoed, 'ping')
       t.equal(await gateway.active(sidA), 1)
-      t.match(a.ledger.at(-1)?.headers, { upgrade: 'echo', connection: /upgrade/i })
+      t.match(a.ledger.at(-1)?.headers, { upgrade: 'websocket', connection: /upgrade/i })
       socket.destroy()
       await until(isIdle)
     })
@@ -176,7 +176,7 @@ function upgraded(port: number): Promise<Socket> {
       }
     })
     const head =
-      'GET /chat HTTP/1.1\r\nHost: web.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n'
+      'GET /chat HTTP/1.1\r\nHost: web.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n'
     socket.write(head)
   })
 }

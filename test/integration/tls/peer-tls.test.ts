@@ -120,7 +120,7 @@ for (const rig of GATEWAY_KINDS) {
       t.teardown(() => socket.destroy())
       let got = ''
       socket.on('data', (chunk: Buffer) => (got += chunk.toString()))
-      const lines = ['GET / HTTP/1.1', `Host: ${HOST}`, 'Connection: Upgrade', 'Upgrade: echo']
+      const lines = ['GET / HTTP/1.1', `Host: ${HOST}`, 'Connection: Upgrade', 'Upgrade: websocket']
       socket.write(`${lines.join('\r\n')}\r\n\r\n`)
       await until(() => got.includes('101 Switching Protocols'), { what: 'the upgrade' })
       socket.write('hello over TLS')
