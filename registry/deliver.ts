@@ -1,3 +1,4 @@
+/** Delivers what a watch has seen, in order, to its handlers. */
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { WatchHandlers } from './registry.js'

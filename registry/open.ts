@@ -1,3 +1,4 @@
+/** Opens the registry that an address names. */
 import { join } from 'node:path'
 import { SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'

@@ -1,3 +1,4 @@
+/** What may be asked of a registry in one commit. */
 import { SluiceError } from '../runtime/errors.js'
 import type { Change, RegistryEntry, RegistryOperation } from './registry.js'
 

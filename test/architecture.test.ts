@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { circles, offences, sources } from './support/imports.js'
+import { GOVERNED, circles, offences, sources } from './support/imports.js'
 
 // It parses every file, which takes a busy machine long.
 t.setTimeout(170_000)
@@ -65,4 +65,13 @@ t.test('what the table allows passes', async (t) => {
   for (const [path, text] of allowed) {
     t.same(offences(path, text), [], `${path}: ${text}`)
   }
+})
+
+t.test('every file opens with a comment that says what lives in it', async (t) => {
+  const files = sources(root, [...GOVERNED, 'lab', 'bench', 'test'])
+  const without = [...files].filter(([, text]) => !/^(#!.*\n)?(\/\/ |\/\*)/.test(text))
+  t.same(
+    without.map(([path]) => path),
+    [],
+  )
 })

@@ -1,4 +1,7 @@
-/** That the pages hold together: links lead somewhere, paths exist, no line is too long, pictures are as drawn. */
+/**
+ * That the pages hold together: links lead somewhere, paths exist, no line is too long, pictures
+ * are as drawn.
+ */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'

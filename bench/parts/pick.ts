@@ -2,12 +2,13 @@
 import { join } from 'node:path'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { startRig } from '../../lab/load/rig.js'
-import type { Rig } from '../../lab/load/rig.js'
+import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startAdopted } from '../rig/adopted.js'
 import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
+import { applyAll } from '../rig/growth.js'
 import { Driver, interleave } from '../load/drive.js'
 import {
   ASKED,
@@ -119,12 +120,13 @@ async function countInstructions(
     `server { listen 127.0.0.1:${port}; include "${includes}/server.conf"; }`
   const counted = nginxInCallgrind(tracers, nginx, folder)
   const adopted = await startAdopted(bench, { nginx: counted, engine: 'njs', pool, servers, port })
-  await adopted.rig.batch(askedOperations(backend))
+  await applyAll(adopted.rig, askedOperations(backend), LARGE)
   const drivers = driversFor(bench, port)
   const worker = adopted.nginx.workers()[0] ?? 0
   bench.say(`instructions, pool ${pool}`)
   const small = await countEach(tracers, folder, worker, drivers)
-  await fill(adopted.rig, (line) => bench.say(line))
+  const apply = (operations: BatchOperation[]) => applyAll(adopted.rig, operations, LARGE)
+  await fill(adopted.rig, (line) => bench.say(line), apply)
   const large = await countEach(tracers, folder, worker, drivers)
   await adopted.rig.stop()
   await adopted.nginx.stop()

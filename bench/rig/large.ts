@@ -51,13 +51,21 @@ function fillerOperations(from: number, to: number): BatchOperation[] {
   })
 }
 
-/** Brings a rig to 100,000 instances by batches; the time of each in milliseconds. */
-export async function fill(rig: Rig, say: (line: string) => void): Promise<number[]> {
+/**
+ * Brings a rig to 100,000 instances by batches; the time of each in milliseconds.
+ *
+ * @param apply resolves when the gateway has a batch
+ */
+export async function fill(
+  rig: Rig,
+  say: (line: string) => void,
+  apply = (operations: BatchOperation[]) => rig.batch(operations),
+): Promise<number[]> {
   const times: number[] = []
   for (let from = ASKED_INSTANCES; from < LARGE; from += BATCH) {
     const operations = fillerOperations(from, Math.min(from + BATCH, LARGE))
     const startMs = monotonicMs()
-    await rig.change('POST', '/v1/batch', { operations })
+    await apply(operations)
     times.push(monotonicMs() - startMs)
     if (times.length % 25 === 0) {
       say(`${times.length * BATCH} instances`)

@@ -1,3 +1,4 @@
+/** What every call of the API may use. */
 import type { Control } from '../control.js'
 import type { Committer } from './change/committer.js'
 import type { EventFeed } from './read/event-feed.js'

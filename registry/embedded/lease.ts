@@ -1,3 +1,4 @@
+/** A lease of the embedded registry. */
 import type { LeaseClock } from './lease-clock.js'
 import type { Lease } from '../registry.js'
 

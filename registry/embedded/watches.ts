@@ -1,3 +1,4 @@
+/** The watches of the embedded registry. */
 import type { Logger } from '../../runtime/logger.js'
 import { guardHandlers } from '../deliver.js'
 import { isUnder } from '../operations.js'

@@ -1,3 +1,4 @@
+/** What a watch of etcd knows of its keys. */
 import type { IEvent } from 'etcd3'
 import { isMarked, recordIn } from '../../contract/record/lease-mark.js'
 import type { EtcdListing, Standing } from './range.js'

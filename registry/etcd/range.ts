@@ -1,3 +1,4 @@
+/** Reads a listing of etcd, page by page, and where the store stands. */
 import type { Etcd3, IKeyValue, IResponseHeader } from 'etcd3'
 import type { RegistryEntry, Listing, Lookup } from '../registry.js'
 

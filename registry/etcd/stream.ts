@@ -1,3 +1,4 @@
+/** One raw stream of changes of etcd. */
 import type { IWatchCreateRequest, IWatchResponse } from 'etcd3'
 import type { EtcdLink } from './connection.js'
 

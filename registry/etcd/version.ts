@@ -1,3 +1,4 @@
+/** What is wrong with versions of etcd that should be replaced. */
 import type { Etcd3 } from 'etcd3'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'

@@ -1,3 +1,4 @@
+/** What Sluice relies on of njs's shared dicts. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as esbuild from 'esbuild'

@@ -1,3 +1,4 @@
+/** What every registry promises, asked of each of them. */
 import t from 'tap'
 import { SluiceError } from '../../runtime/errors.js'
 import { Recorder } from '../support/registry-recorder.js'

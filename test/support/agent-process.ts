@@ -1,4 +1,7 @@
-/** An agent as a process of its own; with arguments it is that process: `node agent-process.ts <settings as JSON>`. */
+/**
+ * An agent as a process of its own; with arguments it is that process: `node agent-process.ts
+ * <settings as JSON>`.
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'

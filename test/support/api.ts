@@ -1,4 +1,7 @@
-/** A real API over real sockets, on a real embedded registry; every answer is held to the OpenAPI document. */
+/**
+ * A real API over real sockets, on a real embedded registry; every answer is held to the OpenAPI
+ * document.
+ */
 import { Compile } from 'typebox/compile'
 import { startApi } from '../../controller/api/server.js'
 import type { Api } from '../../controller/api/server.js'

@@ -1,3 +1,4 @@
+/** Waits until a gateway has applied what was changed. */
 import type { Controller } from '../../controller/controller.js'
 
 /** Waits until all gateways of a controller have this revision. */

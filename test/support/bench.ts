@@ -18,7 +18,9 @@ export function benchOf(t: Test): Bench {
 const COUNT_INSTRUCTIONS = ['instructions', 'apply', 'pick', 'scale', 'routes', 'ways']
 const LOAD_WITH_WRK = ['latency', 'churn', 'peers']
 
-/** Runs each part that counts instructions, or each that does not: it runs, and yields its figures. */
+/**
+ * Runs each part that counts instructions, or each that does not: it runs, and yields its figures.
+ */
 export async function testParts(t: Test, which: 'counting' | 'other'): Promise<void> {
   // The counts are made when the parts are loaded.
   process.env.BENCH_SIZE = 'small'

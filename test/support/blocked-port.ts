@@ -1,4 +1,5 @@
-// An address that neither accepts nor refuses: a listener that never accepts, with its queue filled.
+// An address that neither accepts nor refuses: a listener that never accepts, with its queue
+// filled.
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,7 @@
-/** Makes checks where no file descriptor is left, then where some are again; prints what was found, as JSON. */
+/**
+ * Makes checks where no file descriptor is left, then where some are again; prints what was found,
+ * as JSON.
+ */
 import { closeSync, openSync } from 'node:fs'
 import { checkCheckPolicy } from '../../contract/record/check-policy.js'
 import { Checker } from '../../controller/health/checks/checker.js'

@@ -1,4 +1,7 @@
-/** A controller without nginx: the real state over the real embedded registry, and gateways that a test may invent. */
+/**
+ * A controller without nginx: the real state over the real embedded registry, and gateways that a
+ * test may invent.
+ */
 import { join } from 'node:path'
 import { isOwnAddress } from '../../controller/own-addresses.js'
 import type { InstanceConditions } from '../../controller/state/conditions.js'
@@ -80,7 +83,9 @@ export interface TestControl extends Control {
   readonly gatewayViews: GatewayView[]
   /** What is wrong now. */
   readonly foundNow: Finding[]
-  /** In-flight requests by `<upstream>/<id>`; undefined: the gateway cannot tell. 0 when not set. */
+  /**
+   * In-flight requests by `<upstream>/<id>`; undefined: the gateway cannot tell. 0 when not set.
+   */
   readonly inFlight: Map<string, number | undefined>
   /** By upstream; none at first. */
   readonly conditions: Map<string, InstanceConditions>

@@ -1,4 +1,5 @@
-// Failures and counts in a real nginx, without requests that fail: the server that writes them, and its client.
+// Failures and counts in a real nginx, without requests that fail: the server that writes them, and
+// its client.
 import { join } from 'node:path'
 import * as esbuild from 'esbuild'
 import { ask } from '../../lab/ask.js'

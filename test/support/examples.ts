@@ -1,6 +1,7 @@
 /**
- * Runs a page as a reader would: its `sh` blocks one after the other in one shell, at the root of the tree, beside a
- * Sluice of their own if it says `npm start`. What a `text` block shows is what the block before it prints.
+ * Runs a page as a reader would: its `sh` blocks one after the other in one shell, at the root of
+ * the tree, beside a Sluice of their own if it says `npm start`. What a `text` block shows is what
+ * the block before it prints.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -36,7 +37,10 @@ function blocksOf(text: string): Block[] {
   return blocks
 }
 
-/** A reader has a machine of his own; here the ports that he is written are others, and so is the home. */
+/**
+ * A reader has a machine of his own; here the ports that he is written are others, and so is the
+ * home.
+ */
 async function translate(text: string, home: Home): Promise<string> {
   let translated = text.replaceAll('.sluice/', `${home.folder}/`)
   const ports = new Map([
@@ -54,7 +58,10 @@ async function translate(text: string, home: Home): Promise<string> {
   return translated
 }
 
-/** What a shell prints up to {@link END}; what it has started in the background ends with the test, and may hold its pipes till then. */
+/**
+ * What a shell prints up to {@link END}; what it has started in the background ends with the test,
+ * and may hold its pipes till then.
+ */
 async function runShell(t: Test, script: string, env: NodeJS.ProcessEnv): Promise<string> {
   const shell = spawn('bash', ['-eu', '-c', script], {
     cwd: repository,
@@ -82,7 +89,10 @@ async function runShell(t: Test, script: string, env: NodeJS.ProcessEnv): Promis
   return output
 }
 
-/** Where the reader's programs are, and how they find what belongs to them in a tree that is not installed. */
+/**
+ * Where the reader's programs are, and how they find what belongs to them in a tree that is not
+ * installed.
+ */
 async function readersEnvironment(t: Test): Promise<NodeJS.ProcessEnv> {
   const { examples, nginx } = await tools()
   const bin = temporaryFolder(t, 'bin')

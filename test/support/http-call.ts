@@ -1,4 +1,7 @@
-/** One HTTP call, byte for byte as the test wants it: any Host, any header, over TCP or a unix socket. */
+/**
+ * One HTTP call, byte for byte as the test wants it: any Host, any header, over TCP or a unix
+ * socket.
+ */
 import { request } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 

@@ -1,4 +1,7 @@
-/** An HTTP/3 client: curl, a process for each request, so each has a connection and a full handshake of its own. */
+/**
+ * An HTTP/3 client: curl, a process for each request, so each has a connection and a full handshake
+ * of its own.
+ */
 import { spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { tools } from '../../lab/tools.js'

@@ -1,3 +1,4 @@
+/** Which room may import which, and a reader of imports. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { join, posix } from 'node:path'
@@ -17,8 +18,8 @@ const FOLDERS: Record<string, readonly string[]> = {
 }
 
 /**
- * The floors of a folder with rooms, the lowest first. A room is a folder, or a file that stands beside
- * them; a file may import from its own room and from lower floors.
+ * The floors of a folder with rooms, the lowest first. A room is a folder, or a file that stands
+ * beside them; a file may import from its own room and from lower floors.
  */
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
@@ -92,12 +93,12 @@ const PACKAGES: Record<string, RegExp> = {
 /** Outside Node, only what the engines bring along; the contract does no I/O at all. */
 const BUILT_IN: Record<string, readonly string[]> = { contract: [], njs: ['crypto', 'fs'] }
 
-const GOVERNED = Object.keys(FOLDERS)
+export const GOVERNED = Object.keys(FOLDERS)
 
-/** Every governed source file of a working tree, by its path from the root. */
-export function sources(root: string): Map<string, string> {
+/** Every source file in folders of a working tree, by its path from the root. */
+export function sources(root: string, folders = GOVERNED): Map<string, string> {
   const files = new Map<string, string>()
-  for (const folder of GOVERNED) {
+  for (const folder of folders) {
     for (const name of typescriptIn(join(root, folder))) {
       const path = `${folder}/${name}`
       files.set(path, readFileSync(join(root, path), 'utf8'))

@@ -10,7 +10,10 @@ class SharedMemoryError extends Error {
   override name = 'SharedMemoryError'
 }
 
-/** An entry costs its length and `OVERHEAD`; like nginx, it makes the new value before it frees the old one. */
+/**
+ * An entry costs its length and `OVERHEAD`; like nginx, it makes the new value before it frees the
+ * old one.
+ */
 const OVERHEAD = 100
 
 export function memoryDict(capacity = 1 << 20): MemoryDict {

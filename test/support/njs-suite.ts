@@ -1,6 +1,7 @@
 /**
- * What the pure parts of njs/ do over a dict, as a function that runs in Node and, bundled, in both engines over nginx's own
- * dicts. Written in the dialect of njs. Answers a line for each thing that is not as it should be.
+ * What the pure parts of njs/ do over a dict, as a function that runs in Node and, bundled, in both
+ * engines over nginx's own dicts. Written in the dialect of njs. Answers a line for each thing that
+ * is not as it should be.
  */
 import { printPeer, printState } from '../../contract/table/table.js'
 import { countActive, dropDead, enter, leave } from '../../njs/memory/in-flight.js'

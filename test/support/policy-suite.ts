@@ -1,6 +1,7 @@
 /**
- * Expected picks of every balance over the same lists, and what holds for all of them. Runs in Node and, bundled, in both
- * engines over nginx's own dicts; written in the dialect of njs. Answers a line for each thing that is not as it should be.
+ * Expected picks of every balance over the same lists, and what holds for all of them. Runs in Node
+ * and, bundled, in both engines over nginx's own dicts; written in the dialect of njs. Answers a
+ * line for each thing that is not as it should be.
  */
 import {
   CHUNK_ENTRIES,
@@ -54,7 +55,10 @@ function write(dicts: SuiteDicts, all: Listed[]): void {
   }
 }
 
-/** Even positions are nine equal parts that go to the first `count` of the list in turn; odd ones go round. */
+/**
+ * Even positions are nine equal parts that go to the first `count` of the list in turn; odd ones go
+ * round.
+ */
 function writeRing(dicts: SuiteDicts, count: number): void {
   for (let i = 0; i * RING_CHUNK < RING_POSITIONS; i++) {
     let text = ''
@@ -209,7 +213,8 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   is('other zones before backups', picks(tiers, seven, 'x'), 'zzzzzzz')
   is('and backups then', picks(tiers, seven, 'z'), 'bbbbbbb')
 
-  // bounded load: 110 % of the average of 3 peers with 3 in flight and one more is 1.47, rounded up 2
+  // bounded load: 110 % of the average of 3 peers with 3 in flight and one more is 1.47, rounded up
+  // 2
   const bounded = upstream('h', 'a b c', '')
   bounded.loadPercent = 110
   enterLoad(load, UNIT, 1)

@@ -1,3 +1,4 @@
+/** The registries that the conformance suite asks. */
 import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import { sendProblem } from '../../controller/api/http/errors.js'
@@ -16,7 +17,9 @@ import { makeTemporaryFolder, removeFolder } from '../../lab/temp.js'
 /** One adapter under test, with what stands behind it. */
 export interface Subject {
   registry: Registry
-  /** Takes away what is behind it while `during` runs. Absent: nothing is behind it that could go. */
+  /**
+   * Takes away what is behind it while `during` runs. Absent: nothing is behind it that could go.
+   */
   interrupt?: (during: () => Promise<void>) => Promise<void>
   stop(): Promise<void>
 }

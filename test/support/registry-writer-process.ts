@@ -1,6 +1,7 @@
 /**
- * A process of its own that writes to an embedded registry until it is killed. Each line it prints is
- * true once printed: `ack <key>` was committed, `broken` a commit failed, `healed` one went through again.
+ * A process of its own that writes to an embedded registry until it is killed. Each line it prints
+ * is true once printed: `ack <key>` was committed, `broken` a commit failed, `healed` one went
+ * through again.
  */
 import { writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'

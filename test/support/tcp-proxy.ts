@@ -1,3 +1,4 @@
+/** A TCP proxy that can be cut, stalled and healed. */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
@@ -6,7 +7,9 @@ interface Pair {
   server: Socket
 }
 
-/** Stands between a client and a server on loopback, and makes the link as bad as a test wants it. */
+/**
+ * Stands between a client and a server on loopback, and makes the link as bad as a test wants it.
+ */
 export class TcpProxy {
   readonly #targetPort: number
   readonly #pairs = new Set<Pair>()

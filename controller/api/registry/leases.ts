@@ -1,3 +1,4 @@
+/** Leases that were granted over HTTP. */
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Lease, Registry } from '../../../registry/registry.js'
 

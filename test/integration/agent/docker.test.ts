@@ -194,7 +194,8 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
 
   t.test('a container is up once it answers, draining when stopped, then gone', async (t) => {
     const rig = new Rig(t)
-    // It listens only when told, and goes on for a while after SIGTERM, as a polite application does.
+    // It listens only when told, and goes on for a while after SIGTERM, as a polite application
+    // does.
     const script = `process.on('SIGTERM', () => setTimeout(() => process.exit(), 500));
       const { existsSync } = require('node:fs');
       const timer = setInterval(() => existsSync('/tmp/go') &&

@@ -1,3 +1,4 @@
+/** The REST API: what it takes, refuses and answers. */
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { CODES } from '../../../contract/codes.js'

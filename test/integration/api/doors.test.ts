@@ -1,3 +1,4 @@
+/** Who may call the API, and from where. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+/** The API with etcd as the registry. */
 import t from 'tap'
 import { openEtcd } from '../../../registry/etcd/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'

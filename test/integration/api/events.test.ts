@@ -1,3 +1,4 @@
+/** The event stream of the API. */
 import { get } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import t from 'tap'

@@ -1,4 +1,5 @@
-// gRPC from a REST call to the instance: a real controller, a real nginx, a real client and servers.
+// gRPC from a REST call to the instance: a real controller, a real nginx, a real client and
+// servers.
 import assert from 'node:assert/strict'
 import t from 'tap'
 import { makeAuthority } from '../../../lab/engines/certificates.js'

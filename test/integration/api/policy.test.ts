@@ -1,3 +1,4 @@
+/** Policies by REST. */
 import t from 'tap'
 import { problem, testApi } from '../../support/api.js'
 

@@ -1,4 +1,5 @@
-// Routes that act and choose: conditions, splits and sticks together with rewrites, headers and redirects. From REST to the instance.
+// Routes that act and choose: conditions, splits and sticks together with rewrites, headers and
+// redirects. From REST to the instance.
 import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startControlled } from '../../support/controlled.js'

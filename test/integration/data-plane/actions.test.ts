@@ -1,4 +1,5 @@
-// What a route does besides choosing an upstream, in nginx. The contract's guard makes of a route what the table holds.
+// What a route does besides choosing an upstream, in nginx. The contract's guard makes of a route
+// what the table holds.
 import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'

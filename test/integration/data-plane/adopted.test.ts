@@ -1,3 +1,4 @@
+/** Sluice in an nginx.conf of one's own: what a request does there. */
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
@@ -7,7 +8,10 @@ import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)
 
-/** What a user may well have in `http{}` for servers of his own; the servers behind the front must not mind. */
+/**
+ * What a user may well have in `http{}` for servers of his own; the servers behind the front must
+ * not mind.
+ */
 const conf = (port: number): string => `
   gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;
   add_header X-User yes always;

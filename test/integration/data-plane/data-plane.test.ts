@@ -1,3 +1,4 @@
+/** From a request to a peer, in each kind of gateway. */
 import { Agent } from 'node:http'
 import t from 'tap'
 import { prefixHash } from '../../../contract/table/host-record.js'

@@ -1,4 +1,5 @@
-// What the front does once for each request, however a location of the user's leads it about, and once more after a body.
+// What the front does once for each request, however a location of the user's leads it about, and
+// once more after a body.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect as connectHttp2 } from 'node:http2'
 import { join } from 'node:path'

@@ -200,7 +200,8 @@ for (const rig of GATEWAY_KINDS) {
       ])
       const serve = (tls: string) => gateway.setTable(echoUnit([wrong, secure], { tls }), toEcho)
       await serve('verified:echo.internal')
-      // A handshake comes after the connection: unless all of the call is there by then, it is not tried again.
+      // A handshake comes after the connection: unless all of the call is there by then, it is not
+      // tried again.
       for (let i = 0; i < 8; i++) {
         const { code, texts } = await client.call('Say', ['hello'])
         t.match(

@@ -1,3 +1,4 @@
+/** The count of requests in flight. */
 import { connect, type Socket } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'

@@ -1,4 +1,5 @@
-// What `sluice conf` prints, in an nginx.conf that was there before: all of Sluice beside an nginx that somebody else starts.
+// What `sluice conf` prints, in an nginx.conf that was there before: all of Sluice beside an nginx
+// that somebody else starts.
 import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'

@@ -1,3 +1,4 @@
+/** Policies, as requests meet them. */
 import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'

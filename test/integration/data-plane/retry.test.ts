@@ -1,3 +1,4 @@
+/** What is sent again to another peer, and what never is. */
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { ask, type Question } from '../../../lab/ask.js'
@@ -94,7 +95,8 @@ for (const rig of GATEWAY_KINDS) {
       await serve(midway.address, good.address)
       for (const method of ['POST', 'PUT']) {
         const question = { ...post, method, port: gateway.userPort, chunkBytes: 20_000 }
-        // The answer may come before all is sent, and then the connection may be reset under the rest.
+        // The answer may come before all is sent, and then the connection may be reset under the
+        // rest.
         const answer = await ask(question).catch(() => undefined)
         if (answer?.status === 200) {
           t.match(answer, whole)

@@ -1,4 +1,5 @@
-// Sessions by cookie, from REST to the browser: who keeps one, who loses it, and what a forged one is worth.
+// Sessions by cookie, from REST to the browser: who keeps one, who loses it, and what a forged one
+// is worth.
 import t from 'tap'
 import { tokenOf } from '../../../controller/table/upstream-rules.js'
 import { startBackend } from '../../../lab/backends/backend.js'
@@ -23,7 +24,10 @@ interface Bench {
   visit: (cookie?: string, host?: string) => Promise<Visit>
   /** Who answers this cookie, over some requests, and that none of them is given another. */
   kept: (cookie: string) => Promise<string[]>
-  /** Waits until the pool, where there is one, brings this cookie to this backend over connections that it keeps. */
+  /**
+   * Waits until the pool, where there is one, brings this cookie to this backend over connections
+   * that it keeps.
+   */
   pooled: (cookie: string, backend: Backend) => Promise<void>
   register: (backend: Backend, id?: string, upstream?: string) => Promise<void>
   policy: (sticky: object, upstream?: string) => Promise<void>

@@ -1,4 +1,5 @@
-// What users write beside the include, where one request passes several locations or skips part of one.
+// What users write beside the include, where one request passes several locations or skips part of
+// one.
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'

@@ -1,3 +1,4 @@
+/** nginx alone, started cold, serves from the fallback. */
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'

@@ -1,4 +1,5 @@
-// The fallback in an http{} whose hashes are as nginx makes them unless told: any name that can be registered.
+// The fallback in an http{} whose hashes are as nginx makes them unless told: any name that can be
+// registered.
 import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

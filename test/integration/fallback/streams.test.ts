@@ -1,4 +1,5 @@
-// Connections to an nginx that was started with everything else down: what the controller left on disk serves them.
+// Connections to an nginx that was started with everything else down: what the controller left on
+// disk serves them.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,3 +1,4 @@
+/** Active checks against real servers. */
 import { createServer } from 'node:http'
 import type { ServerResponse } from 'node:http'
 import { createServer as createTcp } from 'node:net'

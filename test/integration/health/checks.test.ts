@@ -1,3 +1,4 @@
+/** Active checks of a gateway: who is served, and what they cost. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

@@ -1,3 +1,4 @@
+/** The admin endpoint of a gateway. */
 import t from 'tap'
 import type { Delta, GatewayState, Operation } from '../../../contract/push.js'
 import {

@@ -1,4 +1,5 @@
-// The controller over a real nginx and the real embedded registry: what the registry says is what is served.
+// The controller over a real nginx and the real embedded registry: what the registry says is what
+// is served.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

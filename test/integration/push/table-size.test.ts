@@ -1,4 +1,6 @@
-/** That a table of the default size holds what the README says: 10,000 upstreams with long names. */
+/**
+ * That a table of the default size holds what the README says: 10,000 upstreams with long names.
+ */
 import t from 'tap'
 import { DEFAULT_POLICY } from '../../../contract/record/policy.js'
 import { Compiler } from '../../../controller/table/compiler.js'
@@ -8,7 +10,10 @@ import { silentLogger } from '../../../runtime/logger.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 
-/** A quarter of them, because to write all takes half a minute; hosts with slots of their own are among these. */
+/**
+ * A quarter of them, because to write all takes half a minute; hosts with slots of their own are
+ * among these.
+ */
 const PART = 4
 
 function upstream(i: number): DesiredUpstream {

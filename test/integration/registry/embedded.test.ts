@@ -1,3 +1,4 @@
+/** The embedded registry: kills, full disks, locks. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'

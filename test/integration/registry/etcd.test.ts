@@ -1,3 +1,4 @@
+/** etcd as the registry: kills, stalls, passwords, other stores. */
 import { performance } from 'node:perf_hooks'
 import t, { type Test } from 'tap'
 import { openEtcd } from '../../../registry/etcd/registry.js'

@@ -1,3 +1,4 @@
+/** The registry of an agent: a controller, over HTTP. */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openEmbedded } from '../../../registry/embedded/registry.js'

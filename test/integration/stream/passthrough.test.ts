@@ -1,4 +1,5 @@
-// TLS passed through by name, at the port where other names are terminated: all of Sluice, real certificates, real clients.
+// TLS passed through by name, at the port where other names are terminated: all of Sluice, real
+// certificates, real clients.
 import { connect } from 'node:http2'
 import t from 'tap'
 import type { Test } from 'tap'

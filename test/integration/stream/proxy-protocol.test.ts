@@ -1,4 +1,5 @@
-// Proxies in front that tell by the PROXY protocol who comes: over HTTP, TLS and TCP, believed and not.
+// Proxies in front that tell by the PROXY protocol who comes: over HTTP, TLS and TCP, believed and
+// not.
 import t from 'tap'
 import type { Test } from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'

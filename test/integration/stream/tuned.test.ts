@@ -1,4 +1,5 @@
-// Routes of connections that say how long they may be silent, and that instances are told who comes. Real nginx, real sockets.
+// Routes of connections that say how long they may be silent, and that instances are told who
+// comes. Real nginx, real sockets.
 import t from 'tap'
 import type { Test } from 'tap'
 import { makeAuthority } from '../../../lab/engines/certificates.js'

@@ -1,4 +1,5 @@
-// ACME HTTP-01: a challenge reaches the client that asked for it, whatever routes and redirects the host has.
+// ACME HTTP-01: a challenge reaches the client that asked for it, whatever routes and redirects the
+// host has.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -62,7 +62,8 @@ t.test('put at one gateway, shown at both; etcd may go and come back', async (t)
     t.equal((await it.shake('app.test')).fingerprint, after)
   }
   const again = await put('app.test')
-  // What gateways say of themselves was wiped too: until they say it anew, no change waits for them.
+  // What gateways say of themselves was wiped too: until they say it anew, no change waits for
+  // them.
   for (const it of [here, there]) {
     await until(async () => (await it.shake('app.test')).fingerprint === again, { what: 'renewal' })
   }

@@ -1,4 +1,7 @@
-/** Certificates from files: certbot's, renewed by the real moves, and what happens when the files are not as they should be. */
+/**
+ * Certificates from files: certbot's, renewed by the real moves, and what happens when the files
+ * are not as they should be.
+ */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,6 @@
-/** What is refused of a certificate, by name and with nothing lost; and that its key is never said. */
+/**
+ * What is refused of a certificate, by name and with nothing lost; and that its key is never said.
+ */
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// What the gateway shows to instances that speak HTTP/2, gRPC or not, and take nobody without a certificate of theirs: all of Sluice.
+// What the gateway shows to instances that speak HTTP/2, gRPC or not, and take nobody without a
+// certificate of theirs: all of Sluice.
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'

@@ -1,4 +1,5 @@
-// What the gateway shows to instances: a real nginx, real handshakes, instances that take nobody without a certificate of theirs.
+// What the gateway shows to instances: a real nginx, real handshakes, instances that take nobody
+// without a certificate of theirs.
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import t from 'tap'

@@ -1,3 +1,4 @@
+/** What the admin endpoint takes. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { Checked } from '../../../contract/guard/checked.js'

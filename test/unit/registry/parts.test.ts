@@ -1,3 +1,4 @@
+/** Parts of the registries that need no store. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { RegistryOperation } from '../../../registry/registry.js'

@@ -1,3 +1,4 @@
+/** The loop of what works in rounds. */
 import t from 'tap'
 import { until } from '../../../lab/until.js'
 import { Loop } from '../../../runtime/loop.js'

@@ -1,3 +1,4 @@
+/** The chi-square test, against tables. */
 import t, { type Test } from 'tap'
 import { chanceOf, chiSquare } from '../../../../bench/report/chi-square.js'
 

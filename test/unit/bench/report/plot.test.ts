@@ -1,3 +1,4 @@
+/** The picture of the figures. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,4 +1,6 @@
-/** Addresses: one spelling of each, and those that no traffic may go to; ipaddr.js is the oracle. */
+/**
+ * Addresses: one spelling of each, and those that no traffic may go to; ipaddr.js is the oracle.
+ */
 import { BlockList } from 'node:net'
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'

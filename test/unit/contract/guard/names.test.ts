@@ -1,3 +1,4 @@
+/** Names from outside. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { Test } from 'tap'

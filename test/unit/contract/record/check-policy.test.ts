@@ -1,3 +1,4 @@
+/** The guard of active checks. */
 import fc from 'fast-check'
 import t from 'tap'
 import { checkCheckPolicy, parseStatuses } from '../../../../contract/record/check-policy.js'

@@ -1,3 +1,4 @@
+/** The guard of TLS towards instances. */
 import fc from 'fast-check'
 import t from 'tap'
 import { checkPeerTls } from '../../../../contract/record/peer-tls.js'

@@ -1,3 +1,4 @@
+/** The guard of policies. */
 import fc from 'fast-check'
 import t from 'tap'
 import { checkPolicy } from '../../../../contract/record/policy.js'

@@ -1,3 +1,4 @@
+/** The guards of records of the registry. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { Checked } from '../../../../contract/guard/checked.js'

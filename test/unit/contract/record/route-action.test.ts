@@ -1,3 +1,4 @@
+/** The guard of what routes do. */
 import t from 'tap'
 import {
   actionOf,

@@ -1,3 +1,4 @@
+/** How a split stands in the table. */
 import t from 'tap'
 import {
   drawnOf,

@@ -1,3 +1,4 @@
+/** The text of the fallback. */
 import {
   mkdirSync,
   readFileSync,
@@ -29,7 +30,10 @@ import { silentLogger } from '../../../../runtime/logger.js'
 import { temporaryFolder } from '../../../../lab/temp.js'
 import { until } from '../../../../lab/until.js'
 
-/** Tokens as nginx's own reader takes them: words, `"quoted words"`, `;`, `{`, `}`, comments left out. */
+/**
+ * Tokens as nginx's own reader takes them: words, `"quoted words"`, `;`, `{`, `}`, comments left
+ * out.
+ */
 function tokenise(text: string): string[] {
   const tokens: string[] = []
   let i = 0

@@ -1,3 +1,4 @@
+/** The list of what is wrong. */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { CURES } from '../../../../controller/findings/codes.js'

@@ -1,3 +1,4 @@
+/** What gateways know of one another. */
 import t from 'tap'
 import { OtherGateways, parseGateway } from '../../../../controller/gateways/other-gateways.js'
 

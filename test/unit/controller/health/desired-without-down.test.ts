@@ -1,3 +1,4 @@
+/** What is served when checks fail. */
 import t from 'tap'
 import type { InstanceConditions } from '../../../../controller/state/conditions.js'
 import { instanceState } from '../../../../controller/state/desired.js'

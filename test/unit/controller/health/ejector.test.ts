@@ -1,3 +1,4 @@
+/** Who is ejected, and when they come back. */
 import t from 'tap'
 import { DEFAULT_EJECT } from '../../../../contract/record/policy.js'
 import type { EjectPolicy } from '../../../../contract/record/policy.js'

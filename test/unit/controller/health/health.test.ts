@@ -1,3 +1,4 @@
+/** Health by the events of requests. */
 import t from 'tap'
 import type { Policy } from '../../../../contract/record/policy.js'
 import type { InstanceState } from '../../../../contract/record/records.js'

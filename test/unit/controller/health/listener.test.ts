@@ -1,3 +1,4 @@
+/** The reader of a gateway's ring of events. */
 import t from 'tap'
 import { Listener } from '../../../../controller/health/listener.js'
 import { silentLogger } from '../../../../runtime/logger.js'

@@ -1,3 +1,4 @@
+/** Outliers by errors and by latency. */
 import t from 'tap'
 import { DEFAULT_EJECT, findsOutliers } from '../../../../contract/record/policy.js'
 import { Outliers } from '../../../../controller/health/outliers.js'

@@ -1,3 +1,4 @@
+/** Slow start. */
 import t from 'tap'
 import { Warming } from '../../../../controller/health/warming.js'
 

@@ -1,3 +1,4 @@
+/** The members of nginx's pool, and the answers of DNS. */
 import { createSocket } from 'node:dgram'
 import { Resolver } from 'node:dns/promises'
 import { connect } from 'node:net'

@@ -1,3 +1,4 @@
+/** The order of a delta that changes rules. */
 import fc from 'fast-check'
 import t from 'tap'
 import { checkPolicy } from '../../../../contract/record/policy.js'
@@ -96,7 +97,10 @@ function tableOf(units: Map<string, Unit>): Map<string, string> {
   return table
 }
 
-/** Everybody that a request for this upstream may get, whatever it draws and whatever its session says. */
+/**
+ * Everybody that a request for this upstream may get, whatever it draws and whatever its session
+ * says.
+ */
 function reachable(table: ReadonlyMap<string, string>, unit: string): Set<string> {
   const found = new Set<string>()
   const rules = readRules(table, unit)
@@ -127,7 +131,10 @@ function bucketsIn(table: ReadonlyMap<string, string>, unit: string): number {
   return parseInt(table.get(unit)?.slice(DIGEST_LENGTH) ?? '0', 10)
 }
 
-/** Where a peer has limits, nobody else is asked for one without a line. While the number of buckets changes, there may be such. */
+/**
+ * Where a peer has limits, nobody else is asked for one without a line. While the number of buckets
+ * changes, there may be such.
+ */
 function checkLines(table: ReadonlyMap<string, string>, unit: string): void {
   const lines = new Set(readLines(table, unit).map(({ sid }) => sid))
   checkSubset(reachable(table, unit), lines)

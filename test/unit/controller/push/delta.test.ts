@@ -1,3 +1,4 @@
+/** The delta from one table to another. */
 import fc from 'fast-check'
 import t from 'tap'
 import { parseDelta } from '../../../../contract/push.js'

@@ -1,3 +1,4 @@
+/** The watchdog of a gateway's workers. */
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'

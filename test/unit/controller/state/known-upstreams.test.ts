@@ -1,3 +1,4 @@
+/** Upstreams that are known though no instance is there. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

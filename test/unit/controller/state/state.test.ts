@@ -1,3 +1,4 @@
+/** The desired state, from changes of the registry. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

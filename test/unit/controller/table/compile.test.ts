@@ -1,3 +1,4 @@
+/** The table that a desired state compiles to. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { OverrideRecord } from '../../../../contract/record/records.js'

@@ -1,3 +1,4 @@
+/** The routes of a host, compiled. */
 import fc from 'fast-check'
 import t from 'tap'
 import { isMet } from '../../../../contract/table/condition.js'

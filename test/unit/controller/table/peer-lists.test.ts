@@ -1,3 +1,4 @@
+/** The lists of peers that policies choose from. */
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
@@ -134,7 +135,8 @@ t.test('a ring: a peer more or less moves about its own part', async (t) => {
       const own = after.filter((peer) => peer === added).length
       const moved = after.filter((peer, i) => peer !== added && peer !== before[i]).length
       worst = Math.max(worst, moved / RING_POSITIONS)
-      // What moves beside its own part: Maglev is not minimal, by a few percent at so many positions for each.
+      // What moves beside its own part: Maglev is not minimal, by a few percent at so many
+      // positions for each.
       return moved <= Math.max(own, RING_POSITIONS * 0.06)
     }),
     { numRuns: 40 },

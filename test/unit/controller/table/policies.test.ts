@@ -1,3 +1,4 @@
+/** The table entries of each policy. */
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import type { PeerTls } from '../../../../contract/record/peer-tls.js'

@@ -1,3 +1,4 @@
+/** The slots of an upstream. */
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
@@ -11,7 +12,10 @@ const sid = (name: string | number) => createHash('md5').update(String(name)).di
 const peers = (n: number, weight: (i: number) => number = () => 1): Weighted[] =>
   Array.from({ length: n }, (_, i) => ({ sid: sid(i), weight: weight(i) }))
 
-/** What each peer gets when every slot and share is drawn once, read the way the data plane reads it. */
+/**
+ * What each peer gets when every slot and share is drawn once, read the way the data plane reads
+ * it.
+ */
 function drawn(layout: Layout): Map<string, number> {
   const got = new Map<string, number>()
   const dict = { get: (key: string) => layout.get(key.slice(2)) }

@@ -1,3 +1,4 @@
+/** Subsets of an upstream by metadata. */
 import t from 'tap'
 import { checkPolicy } from '../../../../contract/record/policy.js'
 import type { SplitArm } from '../../../../contract/record/route-split.js'

@@ -1,3 +1,4 @@
+/** The verdict on a load. */
 import t from 'tap'
 import { judge } from '../../../../lab/load/ledger.js'
 import type { BackendLine, ClientLine, ClosedWindow } from '../../../../lab/load/ledger.js'

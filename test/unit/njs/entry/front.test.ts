@@ -1,6 +1,8 @@
+/** The front, called without nginx. */
 import t from 'tap'
 
-// A real dict does not throw on a read; here it must be seen what happens if it ever does, past the first.
+// A real dict does not throw on a read; here it must be seen what happens if it ever does, past the
+// first.
 const full = (): never => {
   throw new Error('broken')
 }

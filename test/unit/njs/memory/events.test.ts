@@ -1,3 +1,4 @@
+/** The ring of events. */
 import t from 'tap'
 import { EVENTS, EVENT_COUNT } from '../../../../contract/table/zones.js'
 import {

@@ -1,3 +1,4 @@
+/** explain: what it says of a request. */
 import t from 'tap'
 import { askedBy, plainHost, plainPath } from '../../../../../controller/api/explain/question.js'
 

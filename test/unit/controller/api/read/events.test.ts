@@ -1,3 +1,4 @@
+/** The replay of events, and slow clients. */
 import { once } from 'node:events'
 import { get } from 'node:http'
 import type { Socket } from 'node:net'

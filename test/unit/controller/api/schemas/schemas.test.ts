@@ -1,3 +1,4 @@
+/** The schemas of the API agree with the guards. */
 import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
 import t from 'tap'

@@ -1,3 +1,4 @@
+/** Verdicts, schedules and reports of active checks. */
 import fc from 'fast-check'
 import t from 'tap'
 import { checkCheckPolicy } from '../../../../../contract/record/check-policy.js'

@@ -1,3 +1,4 @@
+/** The choice of the peer with the fewest connections. */
 import t from 'tap'
 import { CHUNK_ENTRIES, printEntry } from '../../../../../contract/table/rules.js'
 import { leastConn } from '../../../../../njs/choose/policy/least-conn.lazy.js'
