@@ -215,9 +215,9 @@ export class Core {
   }
 
   #makeTable(): Table {
-    const { domain, cluster, zone, mode, pool, poolPort } = this.#options.settings
+    const { domains, cluster, zone, mode, pool, poolPort } = this.#options.settings
     return new Table({
-      domain,
+      domains,
       place: { cluster, zone },
       log: this.#log,
       poolPort: mode === 'gateway' && pool !== 'off' ? poolPort : undefined,

@@ -87,6 +87,18 @@ export const drain: Command = {
   },
 }
 
+type UndrainView = ChangeView & Pick<DrainView, 'state'>
+
+/** Only an operator's drain can be taken back: a state that was registered is not ours to change. */
+function undrainText(target: string, answer: UndrainView): string {
+  const undone = `no operator drains ${target} any more: ${appliedText(answer)}`
+  const states: Record<string, string> = {
+    up: `${target} is no longer drained: ${appliedText(answer)}`,
+    draining: `${undone}; but it is registered as draining (its container was told to stop, say), and gets no new requests`,
+  }
+  return states[answer.state] ?? `${undone}; but it is ${answer.state}, and gets no requests`
+}
+
 export const undrain: Command = {
   name: 'undrain',
   usage: '<upstream>/<id>',
@@ -98,8 +110,8 @@ export const undrain: Command = {
     const target = positionals[0] ?? ''
     const path = instancePath(target, 'undrain')
     const client = connect()
-    const answer = (await client.call({ method: 'POST', path, body: {} })) as ChangeView
-    print(json ? JSON.stringify(answer) : `${target} is no longer drained: ${appliedText(answer)}`)
-    return 0
+    const answer = (await client.call({ method: 'POST', path, body: {} })) as UndrainView
+    print(json ? JSON.stringify(answer) : undrainText(target, answer))
+    return answer.state === 'up' ? 0 : 1
   },
 }

@@ -17,9 +17,11 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
 const DAYS = 3650
 
-async function selfSigned(domain: string): Promise<string> {
+async function selfSigned(domains: string[]): Promise<string> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
-  const names = [domain, `*.${domain}`].map((value) => ({ type: 'dns' as const, value }))
+  const names = domains
+    .flatMap((domain) => [domain, `*.${domain}`])
+    .map((value) => ({ type: 'dns' as const, value }))
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: 'CN=Sluice',
     keys,
@@ -38,12 +40,12 @@ async function selfSigned(domain: string): Promise<string> {
  */
 export async function makeOwnCertificate({
   home,
-  domain,
-}: Pick<Settings, 'home' | 'domain'>): Promise<void> {
+  domains,
+}: Pick<Settings, 'home' | 'domains'>): Promise<void> {
   const path = homePaths(home).ownCertificate
   if (((await readIfThere(path)) ?? '') !== '') {
     return
   }
-  const text = `# Made once. Without this file another one is made at the next start.\njs_var $sluice_own_certificate "\n${await selfSigned(domain)}";\n`
+  const text = `# Made once. Without this file another one is made at the next start.\njs_var $sluice_own_certificate "\n${await selfSigned(domains.length === 0 ? ['localhost'] : domains)}";\n`
   await writeWhole(path, text, 0o600)
 }

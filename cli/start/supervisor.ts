@@ -206,14 +206,14 @@ async function untilReady(
   }
 }
 
-async function greet({ config, program, print }: StartOptions, client: ApiClient): Promise<void> {
-  const { settings } = config
-  const { bind, httpPort, httpsPort, apiPort, home, domain, apiToken } = settings
+async function greet(options: StartOptions, client: ApiClient): Promise<void> {
+  const { settings } = options.config
+  const { bind, httpPort, httpsPort, apiPort, home, domains, apiToken } = settings
   const host = bind.includes(':') ? `[${bind}]` : bind
-  const [register, ask, drain] = await commandsToTry(settings, program, client)
+  const names = domains.map((domain) => `web.${domain}`).join(', ')
   const lines = [
     '',
-    `gateway    http://${host}:${httpPort}/   (an upstream "web" answers at Host web.${domain})`,
+    `gateway    http://${host}:${httpPort}/   ${names === '' ? '(answers by routes alone)' : `(an upstream "web" answers at Host ${names})`}`,
     ...(listensAt(gatewayPlace(settings), httpsPort)
       ? [
           `           https://${host}:${httpsPort}/   (${settings.http3 ? 'HTTP/3 too; ' : ''}certificates: sluice certificates put)`,
@@ -223,6 +223,19 @@ async function greet({ config, program, print }: StartOptions, client: ApiClient
     `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,
     `logs       ${join(home, 'logs')}`,
     '',
+    ...(await tourOf(options, client)),
+  ]
+  lines.forEach((line) => options.print(line))
+}
+
+/** It asks by a name below a domain, so without one there is none. */
+async function tourOf({ config, program }: StartOptions, client: ApiClient): Promise<string[]> {
+  const domain = config.settings.domains[0]
+  if (domain === undefined) {
+    return []
+  }
+  const [register, ask, drain] = await commandsToTry(config.settings, program, client, domain)
+  return [
     'Three commands to try, in another shell:',
     '',
     '  # start a backend and register it',
@@ -233,7 +246,6 @@ async function greet({ config, program, print }: StartOptions, client: ApiClient
     `  ${drain}`,
     '',
   ]
-  lines.forEach((line) => print(line))
 }
 
 /**

@@ -85,11 +85,12 @@ function gatewayHost({ bind }: Settings): string {
   return address.includes(':') ? `[${address}]` : address
 }
 
-/** Register a backend (and start it), ask it through the gateway, drain it. */
+/** Register a backend (and start it), ask it through the gateway by its name below `domain`, drain it. */
 export async function commandsToTry(
   settings: Settings,
   program: string,
   client: ApiClient,
+  domain: string,
 ): Promise<[register: string, ask: string, drain: string]> {
   const known = await knownInstances(client)
   const id = freeId(known)
@@ -99,7 +100,7 @@ export async function commandsToTry(
     ...known.map(({ port }) => port + 1).filter((port) => port < 10_000),
   )
   const port = await findFree(backendAt, above)
-  const host = `${UPSTREAM}.${settings.domain}`
+  const host = `${UPSTREAM}.${domain}`
   const sluice = `node ${shellWord(program)}`
   const home = `--home ${shellWord(settings.home)}`
   const hasCurl = onPath('curl')

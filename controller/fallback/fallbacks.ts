@@ -99,7 +99,7 @@ function makeUpstreams(options: PlaceOptions): Fallback {
   const apply = settings.mode === 'file' ? makeReload(settings.file) : undefined
   const render = (): Candidate => {
     const now = options.desired()
-    const renderIn = (where: ConfPlacement) => renderFallback(now, settings.domain, where)
+    const renderIn = (where: ConfPlacement) => renderFallback(now, settings.domains, where)
     return {
       body: renderIn(place),
       revision: now.revision,

@@ -259,8 +259,12 @@ function withoutConditions(plan: HostsPlan): HostsPlan {
 }
 
 /** The file's text, without its header. Throws when a name in it is none; the border lets no such name in. */
-export function renderFallback(desired: Desired, domain: string, place: ConfPlacement): string {
-  const planned = planHosts(desired.routes.values(), desired.upstreams.keys(), domain)
+export function renderFallback(
+  desired: Desired,
+  domains: readonly string[],
+  place: ConfPlacement,
+): string {
+  const planned = planHosts(desired.routes.values(), desired.upstreams.keys(), domains)
   const plan = withoutConditions(planned)
   return new FallbackConf(place, collectBlocks(desired, plan), plan).write()
 }

@@ -28,7 +28,7 @@ import type { Changes, ConditionsOf } from './upstream-cache.js'
 const NOTHING_KNOWN: ConditionsOf = () => undefined
 
 export class Compiler {
-  readonly #domain: string
+  readonly #domains: readonly string[]
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
   readonly #upstreams: UpstreamUnits
@@ -48,11 +48,11 @@ export class Compiler {
   #pooled: ReadonlySet<string> = new Set()
 
   constructor(
-    domain: string,
+    domains: readonly string[],
     log: Logger,
     place: GatewayPlace = { cluster: 'main', zone: undefined },
   ) {
-    this.#domain = domain
+    this.#domains = domains
     this.#upstreams = new UpstreamUnits(place)
     this.#subsets = new UpstreamUnits(place)
     this.#log = log
@@ -99,7 +99,7 @@ export class Compiler {
     const isNewPlan = isNewSet || desired.routes !== this.#routes
     const before = this.#plan
     if (isNewPlan) {
-      this.#plan = planHosts(desired.routes.values(), desired.upstreams.keys(), this.#domain)
+      this.#plan = planHosts(desired.routes.values(), desired.upstreams.keys(), this.#domains)
       this.#logOverruled(before)
     }
     this.#routes = desired.routes

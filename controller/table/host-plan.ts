@@ -115,15 +115,15 @@ function claim(draft: Draft, host: string, line: HostRoute, rank: number): Overr
   return undefined
 }
 
-/** An upstream answers at its own name below the domain, where no route says otherwise. */
+/** An upstream answers at its own name below each domain, where no route says otherwise. */
 function addDefaults(
   drafts: Map<string, Draft>,
   upstreams: Iterable<string>,
-  domain: string,
+  domains: readonly string[],
 ): void {
   for (const upstream of upstreams) {
-    const host = `${upstream}.${domain}`
-    if (isHostPattern(host)) {
+    const hosts = domains.map((domain) => `${upstream}.${domain}`)
+    for (const host of hosts.filter(isHostPattern)) {
       const routes = draftOf(drafts, host).routes
       const own = { prefix: '/', conditions: '', target: `:${upstream}`, route: '', rank: 0 }
       routes.set('/\t', routes.get('/\t') ?? own)
@@ -212,7 +212,7 @@ function linesOf(route: DesiredRoute): HostRoute[] {
 export function planHosts(
   routes: Iterable<DesiredRoute>,
   upstreams: Iterable<string>,
-  domain: string,
+  domains: readonly string[],
 ): HostsPlan {
   const drafts = new Map<string, Draft>()
   const sorted = [...routes].sort(compareRoutes)
@@ -226,7 +226,7 @@ export function planHosts(
       }
     }
   }
-  addDefaults(drafts, upstreams, domain)
+  addDefaults(drafts, upstreams, domains)
   const hosts = new Map([...drafts].map(([host, draft]) => [host, toPlan(host, draft)]))
   const plain = [...hosts.values()].filter(isPlain).sort((a, b) => (a.host < b.host ? -1 : 1))
   plain.slice(0, FAST_HOSTS).forEach((plan) => {

@@ -23,7 +23,7 @@ export interface StreamTableOptions {
 }
 
 /** Never joined to an upstream's name: no upstream answers at a port by itself. */
-export const NO_DOMAIN = ''
+export const NO_DOMAINS: readonly string[] = []
 const NO_POOL: ReadonlySet<string> = new Set()
 /** TLS is passed through here, and never ended. */
 const NO_CERTIFICATES: Desired['certificates'] = new Map()
@@ -100,7 +100,7 @@ export class StreamTable implements TableSource {
 
   constructor(options: StreamTableOptions) {
     this.#options = options
-    this.#compiler = new Compiler(NO_DOMAIN, options.log, options.place)
+    this.#compiler = new Compiler(NO_DOMAINS, options.log, options.place)
   }
 
   ready(): boolean {

@@ -11,7 +11,7 @@ import { PoolDns } from '../pool/dns-responder.js'
 import type { TableSource } from './table-source.js'
 
 export interface TableOptions {
-  domain: string
+  domains: readonly string[]
   place: GatewayPlace
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
@@ -50,8 +50,8 @@ export class Table implements TableSource {
 
   constructor(options: TableOptions) {
     this.#options = options
-    const { domain, place, log, poolPort, wide } = options
-    this.#compiler = new Compiler(domain, log, place)
+    const { domains, place, log, poolPort, wide } = options
+    this.#compiler = new Compiler(domains, log, place)
     this.#pool =
       poolPort === undefined
         ? undefined

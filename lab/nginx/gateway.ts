@@ -185,7 +185,7 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
   if (options.fallback) {
     writeFileSync(join(home, 'fallback/sluice-upstreams.conf'), options.fallback(home))
   }
-  await makeOwnCertificate({ home, domain: 'localhost' })
+  await makeOwnCertificate({ home, domains: ['localhost'] })
   await bundleNjs(join(home, 'sluice'), settings.engine ?? 'njs')
   await options.prepare?.(home)
 }

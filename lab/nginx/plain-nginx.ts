@@ -60,7 +60,7 @@ export async function servePlain(
   const port = await freePort()
   const place = { kind: 'front' as const, listen: [`127.0.0.1:${port}`] }
   const conf = join(folder, 'nginx.conf')
-  writeFileSync(conf, wrapConf(folder, renderFallback(desired, 'localhost', place)))
+  writeFileSync(conf, wrapConf(folder, renderFallback(desired, ['localhost'], place)))
   await run(nginxStable.path, ['-t', '-c', conf])
   const child = spawn(nginx.path, ['-c', conf, '-g', 'daemon off;'], { stdio: 'ignore' })
   t.teardown(

@@ -47,10 +47,14 @@ export const NAME: SettingKind<string> = {
   print: (value) => value,
 }
 
-export const DOMAIN: SettingKind<string> = {
-  expected: 'a host name such as localhost or apps.example.com',
-  parse: (text) => (isHost(text) ? text : undefined),
-  print: (value) => value,
+/** `a.example,b.example`, or `off` for none. */
+export const DOMAINS: SettingKind<string[]> = {
+  expected: 'host names such as localhost or a.example,b.example, or off',
+  parse: (text) => {
+    const names = text === 'off' ? [] : text.split(',').map((name) => name.trim())
+    return names.every(isHost) ? [...new Set(names)] : undefined
+  },
+  print: (value) => (value.length === 0 ? 'off' : value.join(',')),
 }
 
 export const ADDRESS: SettingKind<string> = {

@@ -166,13 +166,13 @@ function toSettings(values: Values): Settings {
   const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
   const { apiPort, apiToken } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
-  const { registry, cluster, docker, domain, zone, workers, nginx } = values
+  const { registry, cluster, docker, domain: domains, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
     ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiToken },
-    ...{ registry, cluster, docker, domain, zone },
+    ...{ registry, cluster, docker, domains, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     knownForMs: values.knownFor,
     tableBytes: tableSize,

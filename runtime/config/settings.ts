@@ -41,7 +41,8 @@ export interface Settings {
   etcd: EtcdSettings
   /** `auto`, `off`, or the engine's address: `unix:///var/run/docker.sock`, `tcp://host:2375`. */
   docker: string
-  domain: string
+  /** An upstream `web` answers at `web.<domain>` for each of them; none: by routes alone. */
+  domains: string[]
   /** Where the gateway is; undefined: all zones are alike to it. */
   zone: string | undefined
   /** nginx workers. */

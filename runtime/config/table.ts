@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import {
   ADDRESS,
   BOOLEAN,
-  DOMAIN,
+  DOMAINS,
   EXECUTABLE,
   NAME,
   NETWORKS,
@@ -119,7 +119,11 @@ export const SETTINGS = {
     fallbackIs: 'those that the system trusts',
   }),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
-  domain: given(DOMAIN, 'localhost', 'an upstream `web` answers at Host `web.<domain>`'),
+  domain: given(
+    DOMAINS,
+    'localhost',
+    'an upstream `web` answers at Host `web.<domain>`; several with commas, `off`: by routes alone',
+  ),
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
     fallbackIs: 'none: all zones are alike',
   }),

@@ -17,17 +17,25 @@ import {
 import { holdsAny, tcpInodes } from '../../cli/start/processes.js'
 import { until } from '../../lab/until.js'
 
-t.setTimeout(150_000)
+t.setTimeout(170_000)
 
 const INSPECTOR_PORT = 9229
 
 t.test('one home', async (t) => {
-  const home = await makeHome(t, { SLUICE_API_TOKEN: 'a-token-of-the-environment', NGINX: '9;' })
+  const home = await makeHome(t, {
+    SLUICE_API_TOKEN: 'a-token-of-the-environment',
+    NGINX: '9;',
+    SLUICE_DOMAIN: 'localhost,b.example',
+  })
   const { port } = await startBackend(t, 'web')
   let current = await startSluice(t, home)
   const asks = async (): Promise<unknown> => {
-    const { status, json } = await ask({ port: home.httpPort, host: 'web.localhost' })
-    return status === 200 ? (json as { id: string }).id : status
+    const hosts = ['web.localhost', 'web.b.example']
+    const answers = await Promise.all(hosts.map((host) => ask({ port: home.httpPort, host })))
+    const [first, ...others] = answers.map(({ status, json }) =>
+      status === 200 ? (json as { id: string }).id : status,
+    )
+    return others.every((other) => other === first) ? first : 'not the same'
   }
   await sluice(home, 'register', 'web', '1', `127.0.0.1:${port}`)
   const file = join(home.folder, 'fallback', 'sluice-upstreams.conf')

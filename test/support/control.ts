@@ -43,7 +43,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
       key: undefined,
     },
     docker: 'off',
-    domain: 'localhost',
+    domains: ['localhost'],
     zone: undefined,
     workers: 1,
     nginx: undefined,

@@ -32,7 +32,7 @@ interface Arm {
 
 /** What decides beside the registry. */
 export interface GatewayContext extends GatewayPlace {
-  domain: string
+  domains: readonly string[]
   /** What the own gateway found out about an upstream's instances. */
   conditionsOf: (upstream: string) => InstanceConditions
 }

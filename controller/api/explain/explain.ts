@@ -43,10 +43,10 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     response: readResponses(Explained, 'Where it goes'),
   }
   app.get('/v1/explain', { schema }, (request) => {
-    const { domain, cluster, zone } = control.settings
+    const { domains, cluster, zone } = control.settings
     const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
     const tunedPorts = control.stream().tuned
-    const ground = { domain, cluster, zone, conditionsOf, tunedPorts }
+    const ground = { domains, cluster, zone, conditionsOf, tunedPorts }
     const explained = answer(control.desired(), ground, request.query as Query)
     const { revision, peers, why } = explained
     const gateways = explainGateways(control.gateways(), revision, peers, why)
@@ -123,7 +123,7 @@ function answer(
 /** Of what the registry says and this gateway found out. */
 function explain(desired: Desired, ground: GatewayContext, question: RequestQuestion): Explanation {
   const asked = askedBy(question)
-  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domain)
+  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domains)
   const why: string[] = []
   const matched = match(plan, asked, why)
   const passing = passingRoute(desired, asked.host)

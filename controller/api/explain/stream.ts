@@ -53,7 +53,7 @@ export function explainStream(
     ...(sni !== undefined && { sni }),
     ...(port !== undefined && { port, protocol }),
   }
-  const plan = planHosts(asHosts(desired.streamRoutes.values()).values(), [], '')
+  const plan = planHosts(asHosts(desired.streamRoutes.values()).values(), [], [])
   const why: string[] = []
   const matched = match(plan, { sni, port, protocol }, why)
   if (matched === undefined) {
@@ -129,7 +129,7 @@ function lineOf(plan: HostsPlan, found: string): HostRoute | undefined {
 
 /** The route that has TLS of this name passed through at the HTTPS port. */
 export function passingRoute({ streamRoutes }: Desired, host: string): string | undefined {
-  const plan = planHosts(asHosts(streamRoutes.values()).values(), [], '')
+  const plan = planHosts(asHosts(streamRoutes.values()).values(), [], [])
   const found = namesFor(host, undefined).find((name) => plan.hosts.has(name)) ?? ''
   return lineOf(plan, found)?.route
 }

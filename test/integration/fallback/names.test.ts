@@ -138,7 +138,7 @@ t.test('the map of names in a gateway', async (t) => {
     socketPath: join(folder, 'hop/s'),
     headersPath: join(folder, 'headers.conf'),
   }
-  const body = renderFallback(desiredOf(ports, ROUTES), 'localhost', place)
+  const body = renderFallback(desiredOf(ports, ROUTES), ['localhost'], place)
   const conf = join(folder, 'nginx.conf')
   writeFileSync(conf, wrapConf(folder, `map $host $sluice_wanted { default ''; }\n${body}`))
   await t.resolves(run(nginxStable.path, ['-t', '-c', conf]))

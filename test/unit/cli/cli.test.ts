@@ -19,11 +19,13 @@ import { upstreams } from '../../../cli/commands/upstreams.js'
 import { parseFields } from '../../../cli/fields.js'
 import { helpFor, overview } from '../../../cli/help.js'
 import { age, columns } from '../../../cli/output.js'
+import { printKey } from '../../../contract/keys.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../../runtime/config/table.js'
 import { testApi } from '../../support/api.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { repository } from '../../../lab/tools.js'
+import { until } from '../../../lab/until.js'
 
 // Each call is a process of its own.
 t.setTimeout(170_000)
@@ -393,6 +395,21 @@ t.test('a flag that is said to be off is off, with every command', async (t) => 
   const printed = await sluice('start', '--http3=true', '--onetime=false', '--print-config', ...at)
   t.match(printed.stdout, /http3.*true.*flag --http3/)
   t.match(printed.stdout, /onetime.*false.*flag --onetime/)
+})
+
+t.test('undrain says what it cannot undo', async (t) => {
+  const { control, home } = await testApi(t)
+  const undrain = (id: string) => sluice('undrain', `web/${id}`, '--home', home)
+  await sluice('register', 'web', 'a', '10.0.0.7:80', '--home', home)
+  await sluice('drain', 'web/a', '--home', home)
+  t.match(await undrain('a'), { code: 0, stdout: /web\/a is no longer drained: applied/ })
+
+  const key = printKey({ kind: 'instances', upstream: 'web', id: 'a' })
+  const { entry } = await control.registry.get(key)
+  const stopped = { ...(JSON.parse(entry?.value ?? '') as object), state: 'draining' }
+  await control.registry.commit([{ type: 'put', key, value: JSON.stringify(stopped) }])
+  await until(async () => (await undrain('a')).code === 1, { what: 'the new state' })
+  t.match((await undrain('a')).stdout, /no operator drains web\/a .*it is registered as draining/)
 })
 
 async function serve(

@@ -172,7 +172,7 @@ t.test(
         (upstreams, pathPrefix, to) => {
           const routes = { r: { hosts: ['app.test'], pathPrefix, upstream: to } }
           const found = blocks(
-            tokenise(renderFallback(desired(upstreams, routes), 'localhost', HOP)),
+            tokenise(renderFallback(desired(upstreams, routes), ['localhost'], HOP)),
           )
           const up = Object.entries(upstreams).flatMap(([each, list]) => {
             const ports = new Map<number, number>()
@@ -240,7 +240,7 @@ t.test('no word of another kind gets into a configuration', async (t) => {
   if (instance) {
     instance.record.host = '10.0.0.1; } server {'
   }
-  t.throws(() => renderFallback(evil, 'localhost', HOP))
+  t.throws(() => renderFallback(evil, ['localhost'], HOP))
 })
 
 t.test('weights, limits and backups, as nginx takes them', async (t) => {
@@ -265,7 +265,7 @@ t.test('weights, limits and backups, as nginx takes them', async (t) => {
       },
     },
   )
-  const text = renderFallback(state, 'localhost', HOP)
+  const text = renderFallback(state, ['localhost'], HOP)
   const servers = (name: string) =>
     blocks(tokenise(text))
       .find(({ head }) => head === `upstream ${name}`)

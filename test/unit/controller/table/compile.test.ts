@@ -50,7 +50,7 @@ function desired(upstreams: DesiredUpstream[], routes: ReturnType<typeof route>[
 }
 
 const NONE: ReadonlySet<string> = new Set()
-const compiler = () => new Compiler('localhost', silentLogger)
+const compiler = () => new Compiler(['localhost'], silentLogger)
 
 t.test('only what is up has slots; all are in the lines', async (t) => {
   const all = upstream(
@@ -105,7 +105,7 @@ t.test(
         route('w', { hosts: ['*.test', 'one.localhost'], upstream: 'wild' }),
       ],
       ['web', 'one'],
-      'localhost',
+      ['localhost'],
     )
     const lines = (host: string) =>
       plan.hosts.get(host)?.routes.map(({ prefix, target }) => `${prefix} ${target}`)
@@ -128,7 +128,7 @@ t.test("an operator's route comes before one that a container asks for", async (
       route('zz', { hosts: ['app.test'], upstream: 'ours' }),
     ],
     [],
-    'localhost',
+    ['localhost'],
   )
   t.match(plan.hosts.get('app.test')?.routes, [{ prefix: '/', target: ':ours' }])
   t.match(plan.hosts.get('both.test')?.routes, [{ prefix: '/', target: ':same' }])

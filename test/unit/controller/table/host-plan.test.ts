@@ -58,7 +58,7 @@ t.test('of one path: a method, then more conditions, then exact ones, then the i
       route('z', { ...at, pathPrefix: '/z', upstream: 'longer' }),
     ],
     [],
-    'localhost',
+    ['localhost'],
   )
   t.same(lines(plan, 'a.test'), [
     '/z :longer',
@@ -81,7 +81,7 @@ t.test(
     const plan = planHosts(
       [route('b', { ...at, upstream: 'b' }), route('a', { ...turned, upstream: 'a' })],
       ['web'],
-      'localhost',
+      ['localhost'],
     )
     t.same(lines(plan, 'web.localhost'), ['/ http_x_a=1 & http_x_b :a', '/ :web'])
     t.match(plan.overruled, [{ route: 'b', host: 'web.localhost', why: /route a has \/ there/ }])
@@ -90,7 +90,7 @@ t.test(
 
 t.test('only a host that is asked by its own name has slots of its own', async (t) => {
   const hosts = ['a.test', '*.test', 'a.*', '*']
-  const plan = planHosts([route('r', { hosts, upstream: 'web' })], [], 'localhost')
+  const plan = planHosts([route('r', { hosts, upstream: 'web' })], [], ['localhost'])
   const fast = hosts.map((host) => plan.hosts.get(host)?.fast)
   t.same(fast, [':web', undefined, undefined, undefined])
 })
@@ -103,7 +103,7 @@ t.test('conditions at one path are bounded, and what comes before stays', async 
       upstream: 'other',
     }),
   )
-  const plan = planHosts(many, ['web'], 'localhost')
+  const plan = planHosts(many, ['web'], ['localhost'])
   t.ok(plan.overruled.length > 0 && plan.overruled.length < 300)
   t.match(plan.overruled[0]?.why, /too many conditions at \//)
   const table = tableOf(unitsOf(plan))
@@ -116,7 +116,7 @@ t.test('ten thousand paths: each is found, in values as small as those of a few'
     route(`r${i}`, { hosts: ['a.test'], pathPrefix: `/t${i % 100}/s/p${i}`, upstream: `u${i}` }),
   )
   const root = route('root', { hosts: ['a.test'], upstream: 'root' })
-  const table = tableOf(unitsOf(planHosts([...many, root], [], 'localhost')))
+  const table = tableOf(unitsOf(planHosts([...many, root], [], ['localhost'])))
   const sizes = [...table.values()].map(({ length }) => length)
   t.ok(Math.max(...sizes) < 3000, `${Math.max(...sizes)}`)
   for (let i = 0; i < 10_000; i += 7) {
@@ -208,7 +208,7 @@ t.test('any routes: the table, explain and the plain way are of one opinion', as
         const plan = planHosts(
           named.map((one) => route(one.upstream, one)),
           [],
-          'localhost',
+          ['localhost'],
         )
         const units = unitsOf(plan)
         const table = tableOf(units)
@@ -233,4 +233,11 @@ t.test('any routes: the table, explain and the plain way are of one opinion', as
     ),
   )
   t.ok(chunked > 0, `some hosts have more than ${PAGE_BYTES} bytes of routes`)
+})
+
+t.test('an upstream answers at its own name below each domain, or by routes alone', (t) => {
+  const hosts = (domains: string[]) => [...planHosts([], ['web'], domains).hosts.keys()]
+  t.same(hosts(['a.example', 'b.example']), ['web.a.example', 'web.b.example'])
+  t.same(hosts([]), [])
+  t.end()
 })

@@ -334,7 +334,7 @@ t.test('a host has no slots of its own where those of its split have cells', asy
     split: [{ upstream: 'web', weight: 1 }],
   }
   const routes = new Map([['canary', { id: 'canary', record, revision: 1 }]])
-  const it = new Compiler('localhost', silentLogger, PLACE)
+  const it = new Compiler(['localhost'], silentLogger, PLACE)
   it.update(
     {
       revision: 1,
@@ -418,7 +418,7 @@ t.test(
 )
 
 t.test('the compiler: conditions, hosts', async (t) => {
-  const it = new Compiler('localhost', silentLogger, PLACE)
+  const it = new Compiler(['localhost'], silentLogger, PLACE)
   const web = upstream({}, THREE)
   const desired = {
     revision: 1,

@@ -50,7 +50,7 @@ const A = sidOf('10.0.0.1', 1)
 const B = sidOf('10.0.0.1', 2)
 
 function compiler() {
-  const it = new Compiler('localhost', silentLogger)
+  const it = new Compiler(['localhost'], silentLogger)
   const entries = (unit: string) => it.units.get(unit)?.entries ?? new Map<string, string>()
   const ids = (unit: string) => readLines(entries(unit), unit).map(({ id }) => id)
   /** Of the split's slots, how many each SID has. */
@@ -112,7 +112,7 @@ t.test('what no arm selects any more goes; so does what its upstream leaves', as
 
 t.test('the fallback has the same arms', async (t) => {
   const desired = desiredOf(THREE)
-  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), 'localhost')
+  const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ['localhost'])
   const servers = collectBlocks(desired, plan).get('~canary')
   t.match(servers, [
     { address: '10.0.0.1:1', weight: 9000 },

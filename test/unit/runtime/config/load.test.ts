@@ -52,7 +52,7 @@ t.test('defaults are those of the design', async (t) => {
     bind: '127.0.0.1',
     registry: 'embedded',
     docker: 'auto',
-    domain: 'localhost',
+    domains: ['localhost'],
     cluster: 'main',
     mode: 'gateway',
     allowLoopback: true,
@@ -64,14 +64,14 @@ t.test('defaults are those of the design', async (t) => {
 
 t.test('flags beat environment, which beats the file, which beats defaults', async (t) => {
   const folder = temporaryFolder(t)
-  const yaml = 'httpPort: 1001\napiPort: 1002\ndomain: file.example\nworkers: 3\n'
+  const yaml = 'httpPort: 1001\napiPort: 1002\ndomain: file.example, b.example\nworkers: 3\n'
   const environment = { SLUICE_HTTP_PORT: '2001', SLUICE_API_PORT: '2002' }
   const { settings, origins } = loadConfig(
     inputOf(folder, { flags: { 'http-port': '3001' }, environment, yaml }),
   )
   t.equal(settings.httpPort, 3001)
   t.equal(settings.apiPort, 2002)
-  t.equal(settings.domain, 'file.example')
+  t.same(settings.domains, ['file.example', 'b.example'])
   t.equal(settings.workers, 3)
   t.equal(origins.get('httpPort'), 'flag --http-port')
   t.equal(origins.get('apiPort'), 'environment SLUICE_API_PORT')
