@@ -116,9 +116,6 @@ export class ActionConf {
       this.#redirect(action.redirect, prefix, isExact)
     }
     if (block === undefined) {
-      if (target !== '-') {
-        this.#out.directive('add_header', plain('Retry-After'), plain(RETRY_AFTER), plain('always'))
-      }
       this.#return(target === '-' ? 404 : 503)
       return
     }
@@ -234,7 +231,7 @@ export class ActionConf {
 
   #return(status: number): void {
     if (status === 503) {
-      this.#out.directive('add_header', plain('Retry-After'), plain('2'), plain('always'))
+      this.#out.directive('add_header', plain('Retry-After'), plain(RETRY_AFTER), plain('always'))
     }
     this.#out.directive('return', plain(String(status)))
   }
