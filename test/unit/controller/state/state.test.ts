@@ -394,6 +394,15 @@ t.test('the same listing again changes nothing', async (t) => {
   t.same(events, [])
 })
 
+t.test('a thousand upstreams at one address are said in a few lines', async (t) => {
+  const { state, said } = make()
+  const same = { host: '10.0.0.9', port: 80 }
+  const all = Array.from({ length: 1000 }, (_, i) => instance(`u${i}`, 'a', same))
+  state.listing(listing(...all), false)
+  const lines = said.filter((line) => line.startsWith('one address')).length
+  t.ok(lines > 3 && lines < 15, `${lines} lines`)
+})
+
 t.test('duplicates are allowed and said', async (t) => {
   const { state, said } = make()
   const same = { host: '10.0.0.9', port: 80 }
