@@ -117,7 +117,7 @@ export class State {
       lost.delete(change.key)
       if (change.type === 'put') {
         this.#put(change)
-      } else if (change.expired !== false && this.#mayBeLost(change.key)) {
+      } else if (this.#isLoss(change)) {
         lost.add(change.key)
       } else {
         this.#remove(change.key, change.revision)
@@ -297,6 +297,13 @@ export class State {
         'two agents register one instance; the last one wins',
       )
     }
+  }
+
+  /** Some stores know why a key went. Where one does not, the record says whether it had a lease. */
+  #isLoss({ key, expired }: Extract<Change, { type: 'delete' }>): boolean {
+    return expired === true
+      ? key.startsWith('instances/')
+      : expired !== false && this.#mayBeLost(key)
   }
 
   /** What has no lease cannot be lost by one: then somebody deleted it. */
