@@ -16,7 +16,7 @@
  * | `POST /sweep` | {@link SweepRequest} → {@link SweepReply}: takes back what dead workers hold of the load |
  * | `POST /forget` | {@link AnswersRequest} → `{ok: true}`: peers that are gone; nothing is counted of them any more |
  * | `GET /counters` | → `{noRoute: 3, …}` |
- * | `POST /touch` | writes one key, so that a hung lock shows; → `{ok: true}` |
+ * | `POST /touch?epoch=` | writes one key, so that a hung lock shows; with an epoch it also writes {@link OWNER_KEY}; → `{ok: true}` |
  * | `GET /alive` | touches no dict; → `ok` |
  *
  * Errors are {@link Rejection}s with the status of their code.
@@ -28,6 +28,9 @@ import type { TableState } from './table/table.js'
 import { areOperations, areShort, isDeltaText, isTableKey } from './table/table.js'
 import { MAX_OPERATIONS } from './table/zones.js'
 import { isWhole } from './guard/names.js'
+
+/** Holds `<epoch> <milliseconds>` of the owner that last gave a sign of life. */
+export const OWNER_KEY = '!owner'
 
 export interface GatewayState extends TableState {
   /** Pid of nginx's master. */
@@ -246,7 +249,7 @@ export function parseRead(value: unknown): Checked<Read> {
   if (!keys.ok) {
     return keys
   }
-  const bad = keys.value.filter((key) => !isTableKey(key))
+  const bad = keys.value.filter((key) => key !== OWNER_KEY && !isTableKey(key))
   return bad.length > 0
     ? wrong('keys', 'not a key of the table: ' + String(bad[0]).slice(0, 80))
     : right({ keys: keys.value as string[] })

@@ -356,7 +356,10 @@ export class Controller implements Control {
       const isNews =
         before?.state !== after?.state || before?.share === undefined || after?.share === undefined
       if (instance !== undefined && isNews) {
-        this.#emit({ type: 'health', revision, upstream, id, ...instanceState(instance, after) })
+        const now = instanceState(instance, after)
+        const level = now.state === 'up' ? 'info' : 'warn'
+        this.log[level]({ upstream, id, ...now }, 'this gateway found out about an instance')
+        this.#emit({ type: 'health', revision, upstream, id, ...now })
       }
     }
     this.#publisher.wake()

@@ -1,5 +1,5 @@
 /** The log of every process: JSON lines without secrets. */
-import { pino } from 'pino'
+import { pino, stdSerializers } from 'pino'
 import type { Logger as Pino } from 'pino'
 
 /**
@@ -26,6 +26,11 @@ const REDACTED = [
   '*.privateKey',
 ]
 
+/** An error's own fields are not enumerable: without this a log line has `{}` in its place. */
+function shownError(error: unknown): unknown {
+  return error instanceof Error ? stdSerializers.errWithCause(error) : error
+}
+
 /** JSON lines on stdout; secrets are replaced before they are written. */
 export function makeLogger(options: LogOptions): Logger {
   const { part, level = process.env.SLUICE_LOG_LEVEL ?? 'info', to } = options
@@ -33,6 +38,7 @@ export function makeLogger(options: LogOptions): Logger {
     level,
     base: { part },
     redact: REDACTED,
+    serializers: { error: shownError },
     timestamp: pino.stdTimeFunctions.isoTime,
   }
   return to === undefined ? pino(settings) : pino(settings, to)

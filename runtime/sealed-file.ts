@@ -1,7 +1,9 @@
 /** Files with a header that tells their revision and checksum, so that damage is noticed. */
 import { createHash } from 'node:crypto'
-import { rename } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { readIfThere, writeWhole } from './whole-file.js'
+import type { FileAccess } from './whole-file.js'
 
 const FORMAT = 1
 const HEADER =
@@ -32,15 +34,15 @@ export function unseal(text: string): Unsealed | undefined {
   return sha256(body) === match[3] ? { body, revision: Number(match[2]) } : undefined
 }
 
-/** Where the generation before the one in force stands. */
-export function previousPath(path: string): string {
-  return `${path}.previous`
+/** Where the generation before the one in force stands: beside the file, if nothing else is said. */
+export function previousPath(path: string, stateFolder = dirname(path)): string {
+  return join(stateFolder, `${basename(path)}.previous`)
 }
 
 export interface Recovered {
   /** What is in force now; undefined when no generation is sound. */
   content: Unsealed | undefined
-  /** Whether a damaged file was put aside, as `<path>.damaged`. */
+  /** Whether a damaged file was put aside, as `….damaged` beside the generation before. */
   wasDamaged: boolean
   /** Whether the generation before took its place. */
   isPrevious: boolean
@@ -50,19 +52,24 @@ export interface Recovered {
  * Puts the previous generation in the place of a file that is not what was written, or not there;
  * without a sound one, a damaged file is only put aside. Rejects with what the system says.
  */
-export async function recoverSealed(path: string, mode: number): Promise<Recovered> {
+export async function recoverSealed(
+  path: string,
+  mode: number,
+  { stateFolder = dirname(path), access = {} }: { stateFolder?: string; access?: FileAccess } = {},
+): Promise<Recovered> {
   const text = await readIfThere(path)
   const current = text === undefined ? undefined : unseal(text)
   if (current !== undefined) {
     return { content: current, wasDamaged: false, isPrevious: false }
   }
-  const older = await readIfThere(previousPath(path))
+  const older = await readIfThere(previousPath(path, stateFolder))
   const previous = older === undefined ? undefined : unseal(older)
   if (text !== undefined) {
-    await rename(path, `${path}.damaged`)
+    await writeWhole(join(stateFolder, `${basename(path)}.damaged`), text, mode)
+    await rm(path)
   }
   if (older !== undefined && previous !== undefined) {
-    await writeWhole(path, older, mode)
+    await writeWhole(path, older, mode, access)
   }
   const isPrevious = previous !== undefined
   return { content: previous, wasDamaged: text !== undefined, isPrevious }

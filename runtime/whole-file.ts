@@ -49,12 +49,21 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /** A file beside `path` with this text and these permissions, on the disk. */
-async function writeTemporary(path: string, text: string, mode: number): Promise<string> {
+async function writeTemporary(
+  path: string,
+  text: string,
+  mode: number,
+  { uid, gid }: Omit<FileAccess, 'mode'> = {},
+): Promise<string> {
   const temporary = temporaryFor(path)
   try {
     const handle = await open(temporary, 'wx', mode)
     try {
       await handle.writeFile(text)
+      if (uid !== undefined || gid !== undefined) {
+        const { uid: ownUid, gid: ownGid } = await handle.stat()
+        await handle.chown(uid ?? ownUid, gid ?? ownGid)
+      }
       await handle.chmod(mode)
       await handle.sync()
     } finally {
@@ -67,12 +76,27 @@ async function writeTemporary(path: string, text: string, mode: number): Promise
   return temporary
 }
 
+/** What a file gets beside its usual permissions. */
+export interface FileAccess {
+  /** In place of the usual permissions. */
+  mode?: number
+  /** Ids of user and group; what is left out stays that of this process. */
+  uid?: number
+  gid?: number
+}
+
 /**
  * Writes `text` to `path` with exactly these permissions. Rejects with what the system says
- * (ENOSPC, EACCES); the old file is there then, unchanged.
+ * (ENOSPC, EACCES, EPERM for an owner that this process may not name); the old file is there then,
+ * unchanged.
  */
-export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
-  const temporary = await writeTemporary(path, text, mode)
+export async function writeWhole(
+  path: string,
+  text: string,
+  usualMode: number,
+  { mode = usualMode, ...owner }: FileAccess = {},
+): Promise<void> {
+  const temporary = await writeTemporary(path, text, mode, owner)
   try {
     await rename(temporary, path)
   } catch (error) {

@@ -84,10 +84,13 @@ function make(
 ): Fallback {
   const { file, mode, home } = options.settings
   const isFile = mode === 'file'
+  const folder = file.directory ?? join(home, 'fallback')
   return new Fallback({
     ...options,
     ...own,
-    folder: file.directory ?? join(home, 'fallback'),
+    folder,
+    stateFolder: isFile ? join(home, 'file-mode') : folder,
+    ...(isFile && { access: file.access }),
     debounceMs: isFile ? FILE_DEBOUNCE_MS : DEBOUNCE_MS,
     minIntervalMs: isFile ? file.minIntervalMs : MIN_INTERVAL_MS,
   })
@@ -96,7 +99,10 @@ function make(
 function makeUpstreams(options: PlaceOptions): Fallback {
   const { settings } = options
   const place = placeOf(settings)
-  const apply = settings.mode === 'file' ? makeReload(settings.file) : undefined
+  const { mode, file } = settings
+  const nginx = () => findNginx(settings)
+  const apply =
+    mode === 'file' ? makeReload({ settings: file, nginx, log: options.log }) : undefined
   const render = (): Candidate => {
     const now = options.desired()
     const renderIn = (where: ConfPlacement) => renderFallback(now, settings.domains, where)

@@ -1,12 +1,13 @@
 /** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Loop } from '../../runtime/loop.js'
 import { pause } from '../../runtime/retry.js'
 import { previousPath, recoverSealed, seal, sha256, unseal } from '../../runtime/sealed-file.js'
 import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
+import type { FileAccess } from '../../runtime/whole-file.js'
 
 export interface Candidate {
   body: string
@@ -15,7 +16,7 @@ export interface Candidate {
   check(): Promise<void>
 }
 
-/** A file, and what stands beside it under other names, which nginx does not include. */
+/** A file that nginx includes. */
 export interface FallbackFile {
   name: string
   mode: number
@@ -25,6 +26,10 @@ export interface FallbackFile {
 
 export interface FallbackOptions {
   folder: string
+  /** Where the generation before and the marker are kept; nobody includes it. */
+  stateFolder: string
+  /** Owner and permissions, where they are not the usual ones. */
+  access?: FileAccess
   file: FallbackFile
   log: Logger
   /** What the file should hold, as of now. */
@@ -66,23 +71,36 @@ export const CERTIFICATES_FILE: FallbackFile = {
   isEmpty: (body) => !body.includes('PRIVATE KEY'),
 }
 
-/** Holds the checksum of the body that nginx was last told to read, so that a restart reloads nothing, and a crash before the reload is made up for. */
+/**
+ * Holds the checksum of the body that nginx was last seen to take, so that a restart reloads
+ * nothing, and a crash before the reload is made up for.
+ */
 const markerOf = ({ name }: FallbackFile): string => `${name}.applied`
 /** To write a large table takes the event loop a while, in which nothing is pushed: at most a twentieth of the time. */
 const COST_FACTOR = 20
 const RETRY = { firstMs: 500, mostMs: 30_000 }
 
+export type RecoverOptions = Pick<
+  FallbackOptions,
+  'folder' | 'stateFolder' | 'file' | 'access' | 'log'
+>
+
 /**
  * Puts the previous generation in the place of a file that is not what was written, so that nginx can start from it; without
  * a good one, the damaged file is put aside. Answers the body that is in force.
  */
-export async function recoverFallback(
-  folder: string,
-  file: FallbackFile,
-  log: Logger,
-): Promise<string | undefined> {
+export async function recoverFallback({
+  folder,
+  stateFolder,
+  file,
+  access,
+  log,
+}: RecoverOptions): Promise<string | undefined> {
   const path = join(folder, file.name)
-  const { content, wasDamaged, isPrevious } = await recoverSealed(path, file.mode)
+  const { content, wasDamaged, isPrevious } = await recoverSealed(path, file.mode, {
+    stateFolder,
+    ...(access && { access }),
+  })
   if (wasDamaged) {
     log.error({ path, replaced: isPrevious }, 'fallback file is damaged')
   }
@@ -164,14 +182,31 @@ export class Fallback {
   }
 
   async #open(): Promise<void> {
-    const { folder, file, log } = this.#options
+    const { folder, stateFolder } = this.#options
     try {
       await mkdir(folder, { recursive: true, mode: 0o750 })
-      this.#body = await recoverFallback(folder, file, log)
+      await mkdir(stateFolder, { recursive: true, mode: 0o700 })
+      await this.#moveState()
+      this.#body = await recoverFallback(this.#options)
     } catch (error) {
       this.#failed(error)
     }
     this.#isOpen = true
+  }
+
+  /** What stood beside the file before state had a folder of its own. */
+  async #moveState(): Promise<void> {
+    const { folder, stateFolder, file } = this.#options
+    if (folder === stateFolder) {
+      return
+    }
+    for (const name of [basename(previousPath(file.name)), markerOf(file)]) {
+      const text = await readIfThere(join(folder, name))
+      if (text !== undefined) {
+        await writeWhole(join(stateFolder, name), text, file.mode)
+        await rm(join(folder, name))
+      }
+    }
   }
 
   /** A registry without any instance may be one that lost them; the file may be all that knows better. */
@@ -213,8 +248,8 @@ export class Fallback {
   }
 
   async #apply(body: string): Promise<void> {
-    const { apply, folder, file } = this.#options
-    const marker = join(folder, markerOf(file))
+    const { apply, stateFolder, file } = this.#options
+    const marker = join(stateFolder, markerOf(file))
     if (apply !== undefined && (await readIfThere(marker)) !== sha256(body)) {
       await apply()
       this.#wroteAtMs = performance.now()
@@ -223,17 +258,17 @@ export class Fallback {
   }
 
   async #replace(path: string, text: string, body: string): Promise<void> {
-    const { folder, file } = this.#options
+    const { stateFolder, file, access } = this.#options
     const before = await readIfThere(path)
     if (before !== undefined && unseal(before) !== undefined) {
-      await writeWhole(previousPath(join(folder, file.name)), before, file.mode)
+      await writeWhole(previousPath(path, stateFolder), before, file.mode)
     }
-    await writeWhole(path, text, file.mode)
+    await writeWhole(path, text, file.mode, access)
     try {
       await this.#apply(body)
     } catch (error) {
       if (before !== undefined) {
-        await writeWhole(path, before, file.mode)
+        await writeWhole(path, before, file.mode, access)
       }
       throw error
     }

@@ -23,12 +23,24 @@ async function titleOf(pid: number): Promise<string> {
   }
 }
 
+/** An nginx that was started by way of the loader (`ld-linux…`) has no title of its own. */
+const HAS_TITLE = /^(nginx|angie): /
+const MASTER = /^(nginx|angie): master/
+const MAY_BE_NGINX = /^(nginx|angie|openresty|ld-linux|ld-musl)/
+const TAKES_CONNECTIONS = /: worker process$/
+
+async function isMaster(pid: number): Promise<boolean> {
+  const title = await titleOf(pid)
+  const name = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')
+  return HAS_TITLE.test(title) ? MASTER.test(title) : MAY_BE_NGINX.test(name)
+}
+
 /** The id of a running nginx master that a pid file names; undefined where it names none. */
 export async function masterIn(pidFile: string): Promise<number | undefined> {
   const text = await readFile(pidFile, 'utf8').catch(() => '')
   const pid = Number(text.trim())
   const isPid = Number.isSafeInteger(pid) && pid > 1
-  return isPid && /^(nginx|angie): master/.test(await titleOf(pid)) ? pid : undefined
+  return isPid && (await isMaster(pid)) ? pid : undefined
 }
 
 /** The pid file that an nginx was built with; undefined where it does not say. */
@@ -45,17 +57,35 @@ async function parentOf(pid: string): Promise<number> {
   return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1] ?? 0)
 }
 
-/** The ids of the workers that take connections: not of those that finish what they have. */
-export async function workersOf(master: number): Promise<number[]> {
+/** A child of a master. */
+export interface NginxChild {
+  pid: number
+  /** Whether it is known to take new connections: not one that finishes what it has. */
+  takesConnections: boolean
+}
+
+/** Workers and what else the master has started. */
+export async function childrenOf(master: number): Promise<NginxChild[]> {
+  const children = (await listedChildren(master)) ?? (await foundChildren(master))
+  return Promise.all(
+    children.map(async (pid) => ({
+      pid,
+      takesConnections: TAKES_CONNECTIONS.test(await titleOf(pid)),
+    })),
+  )
+}
+
+/** Undefined on a kernel that does not list them. */
+async function listedChildren(master: number): Promise<number[] | undefined> {
+  const list = `/proc/${master}/task/${master}/children`
+  const text = await readFile(list, 'utf8').catch(() => undefined)
+  return text?.split(' ').flatMap((pid) => (pid === '' ? [] : Number(pid)))
+}
+
+async function foundChildren(master: number): Promise<number[]> {
   const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const workers: number[] = []
-  for (const pid of all) {
-    const isChild = (await parentOf(pid)) === master
-    if (isChild && /^(nginx|angie): worker process$/.test(await titleOf(Number(pid)))) {
-      workers.push(Number(pid))
-    }
-  }
-  return workers
+  const parents = await Promise.all(all.map(parentOf))
+  return all.flatMap((pid, i) => (parents[i] === master ? Number(pid) : []))
 }
 
 /**

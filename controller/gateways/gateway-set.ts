@@ -69,6 +69,8 @@ export class GatewaySet {
   readonly #own: OwnGateway
   readonly #others: OtherGateways
   readonly #desired: () => Desired
+  /** When each gateway was first seen behind; of `performance.now()`. */
+  readonly #behindSinceMs = new Map<string, number>()
 
   constructor(id: string, own: OwnGateway, others: OtherGateways, desired: () => Desired) {
     this.#id = id
@@ -86,13 +88,25 @@ export class GatewaySet {
       id: this.#id,
       applied: this.#own.applied(),
       desired,
-      lagMs: Math.round(this.#own.lagMs()),
+      lagMs: this.#own.lagMs(),
       ...view,
       stream: this.#own.stream(),
       conditions: this.#conditions(),
       ...faultOf({ reason, code }),
     }
-    return [own, ...others]
+    return [own, ...others].map((each) => ({ ...each, lagMs: this.#lagMs(each) }))
+  }
+
+  /** A gateway may not say so itself: its controller is gone, or its part for connections is late. */
+  #lagMs({ id, applied, desired, lagMs }: GatewayView): number {
+    if (applied >= desired) {
+      this.#behindSinceMs.delete(id)
+      return Math.round(lagMs)
+    }
+    const now = performance.now()
+    const sinceMs = this.#behindSinceMs.get(id) ?? now
+    this.#behindSinceMs.set(id, sinceMs)
+    return Math.round(Math.max(lagMs, now - sinceMs))
   }
 
   /**

@@ -110,20 +110,23 @@ export class GatewayClient {
     return this.#json('POST', '/answers', { sids }, STATE_TIMEOUT_MS)
   }
 
-  /** Takes back what workers that are none of `pids` hold of the load. Answers how many counts. */
   /** Peers that are gone: nothing is counted of them any more. */
   async forget(sids: string[]): Promise<void> {
     await this.#json('POST', '/forget', { sids }, WRITE_TIMEOUT_MS)
   }
 
+  /** Takes back what workers that are none of `pids` hold of the load; how many counts it was. */
   async sweep(pids: number[]): Promise<number> {
     const reply = await this.#json<SweepReply>('POST', '/sweep', { pids }, WRITE_TIMEOUT_MS)
     return reply.swept
   }
 
-  /** Writes one key: hangs when the dict's lock does. On a connection of its own, so that any worker may take it. */
-  async touch(): Promise<void> {
-    await this.#once('POST', '/touch')
+  /**
+   * Writes one key: hangs when the dict's lock does. On a connection of its own, so that any worker
+   * may take it. The owner gives its epoch: it is the sign that it lives.
+   */
+  async touch(epoch?: number): Promise<void> {
+    await this.#once('POST', epoch === undefined ? '/touch' : `/touch?epoch=${epoch}`)
   }
 
   /** Touches no dict. */

@@ -68,6 +68,7 @@ export class Link {
     this.#watchdog = new Watchdog(this.#gateway, {
       log,
       everyMs: PROBE_MS,
+      ownEpoch: () => this.pusher.ownEpoch,
       onHung: (hung) => {
         if (hung) {
           onFailure('hung')

@@ -1,5 +1,6 @@
 /** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
 import type { Code } from '../../contract/codes.js'
+import { OWNER_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
@@ -21,6 +22,8 @@ export interface PushOptions {
   pollMs: number
   /** What changes nothing in this table counts as applied at once; the gateway hears of its revision at the next look. */
   isLazy?: boolean
+  /** An owner that gives no sign of life for so long is gone; default {@link DEAD_OWNER_MS}. */
+  deadOwnerMs?: number
   onFailure(reason: string): void
   /** A revision, and the milliseconds from its being known here to its being acknowledged. */
   onApplied(revision: number, lagMs: number): void
@@ -40,6 +43,8 @@ type Status = 'level' | 'fenced' | 'full' | 'failing'
 
 const RETRY = { firstMs: 50, mostMs: 1000 }
 const FULL_RETRY_MS = 5000
+/** A living owner gives a sign every two seconds. */
+const DEAD_OWNER_MS = 10_000
 /** Another writer's turn takes some milliseconds. */
 const TURN_TRIES = 100
 const TURN_MS = 10
@@ -64,6 +69,10 @@ export class Pusher {
   #isLost = false
   #seenAtMs = 0
   #behindSinceMs: number | undefined
+  /** The same of what is on its way. */
+  #sendingSinceMs: number | undefined
+  /** The last sign of life of the other owner, while there is one. */
+  #sign = { text: '', seenAtMs: 0 }
   #status: Status = 'failing'
   #fault: PushFault | undefined
 
@@ -87,6 +96,11 @@ export class Pusher {
     return this.#fault
   }
 
+  /** Undefined while the gateway is not this controller's. */
+  get ownEpoch(): number | undefined {
+    return this.#epoch === 0 || this.isFenced ? undefined : this.#epoch
+  }
+
   /** Whether another controller has taken the gateway over. */
   get isFenced(): boolean {
     return this.#status === 'fenced'
@@ -94,7 +108,8 @@ export class Pusher {
 
   /** Milliseconds since it fell behind; 0 when it is level. */
   get lagMs(): number {
-    return this.#behindSinceMs === undefined ? 0 : performance.now() - this.#behindSinceMs
+    const sinceMs = this.#sendingSinceMs ?? this.#behindSinceMs
+    return sinceMs === undefined ? 0 : performance.now() - sinceMs
   }
 
   start(): void {
@@ -167,7 +182,11 @@ export class Pusher {
     const state = await this.#gateway.state()
     this.#seen(state)
     const { source } = this.#options
-    if (this.#checkFence(state) || !source.ready()) {
+    if (this.#checkFence(state)) {
+      await this.#watchOwner(state)
+      return
+    }
+    if (!source.ready()) {
       return
     }
     this.#take()
@@ -209,6 +228,30 @@ export class Pusher {
       this.#say('failing')
     }
     return isFenced
+  }
+
+  /**
+   * Takes the gateway again from an owner that has gone: one that was started by mistake, and
+   * ended. Otherwise nobody would ever push to it again.
+   */
+  async #watchOwner(state: GatewayState): Promise<void> {
+    const signs = await this.#gateway.read([OWNER_KEY]).catch(() => undefined)
+    if (signs === undefined) {
+      // Out of reach, or an nginx of before, whose owners give no sign.
+      return
+    }
+    const text = `${state.epoch} ${signs[0] ?? ''}`
+    const now = performance.now()
+    if (text !== this.#sign.text) {
+      this.#sign = { text, seenAtMs: now }
+    }
+    const { deadOwnerMs = DEAD_OWNER_MS, log, source } = this.#options
+    if (now - this.#sign.seenAtMs < deadOwnerMs || !source.ready()) {
+      return
+    }
+    log.warn({ epoch: state.epoch }, 'the other owner of the gateway is gone; it is taken again')
+    this.#take()
+    await this.#resync(await this.#claim(state))
   }
 
   async #claim(state: GatewayState): Promise<GatewayState> {
@@ -264,6 +307,7 @@ export class Pusher {
     const changes = this.#mirror.changes(this.#dirty, source.units())
     this.#dirty.clear()
     const sinceMs = this.#takeSince()
+    this.#sendingSinceMs = sinceMs
     const parts = this.#partsOf(changes)
     // Until all of it is acknowledged, nobody knows what is there.
     this.#isSure = false
@@ -291,13 +335,14 @@ export class Pusher {
 
   /** Since when it has been behind. What comes from now on is not in what is about to be sent. */
   #takeSince(): number {
-    const sinceMs = this.#behindSinceMs ?? performance.now()
+    const sinceMs = this.#sendingSinceMs ?? this.#behindSinceMs ?? performance.now()
     this.#behindSinceMs = undefined
     return sinceMs
   }
 
   #level(revision: number, sinceMs = this.#takeSince()): void {
     this.#applied = revision
+    this.#sendingSinceMs = undefined
     this.#isLost = false
     this.#say('level')
     this.#options.onApplied(revision, performance.now() - sinceMs)
@@ -322,7 +367,8 @@ export class Pusher {
   #failed(error: unknown): void {
     const code = codeOf(error)
     this.#isSure = false
-    this.#behindSinceMs ??= performance.now()
+    this.#behindSinceMs = this.#sendingSinceMs ?? this.#behindSinceMs ?? performance.now()
+    this.#sendingSinceMs = undefined
     this.#options.onFailure(isTimeout(error) ? 'timeout' : code)
     if (!(error instanceof Rejected)) {
       this.#options.onState(undefined)

@@ -14,6 +14,8 @@ import type { GatewayClient } from './gateway-client.js'
 
 export interface WatchdogOptions {
   log: Logger
+  /** Of this controller, while it owns the gateway. */
+  ownEpoch?: () => number | undefined
   /** Between two probes. */
   everyMs: number
   /** Called when it changes. */
@@ -69,7 +71,7 @@ export class Watchdog {
    */
   async #isLate(): Promise<boolean> {
     try {
-      await this.#gateway.touch()
+      await this.#gateway.touch(this.#options.ownEpoch?.())
       return false
     } catch (error) {
       if (!isTimeout(error)) {

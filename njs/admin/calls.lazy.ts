@@ -6,6 +6,7 @@ import {
   parseRead,
   parseSweep,
 } from '../../contract/push.js'
+import { OWNER_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import type { TableState } from '../../contract/table/table.js'
 import { countActive, dropDead } from '../memory/in-flight.js'
@@ -136,6 +137,10 @@ function forgetPeers(r: NginxHTTPRequest): void {
 function touch(r: NginxHTTPRequest): void {
   post(r, () => {
     zones.sluice_table.set('!touch', '1')
+    const epoch = r.args.epoch
+    if (typeof epoch === 'string' && /^\d{1,15}$/.test(epoch)) {
+      zones.sluice_table.set(OWNER_KEY, epoch + ' ' + Date.now())
+    }
     return answerOk({ ok: true })
   })
 }

@@ -6,6 +6,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { parseIp, printIp } from '../../contract/guard/address.js'
 import { isHost, isName, isWhole } from '../../contract/guard/names.js'
 import { portsIn, printPorts } from '../../contract/guard/ports.js'
+import { readIfThereSync } from '../whole-file.js'
 import { parseDuration, printDuration } from '../duration.js'
 
 export interface SettingKind<T> {
@@ -32,6 +33,32 @@ export const PATH: SettingKind<string> = {
     return text !== '' && !/[\s"';{}$#\\\p{Cc}]/u.test(path) ? path : undefined
   },
   print: (value) => value,
+}
+
+/** A name in the first column of a file such as /etc/passwd, or an id: parses to the id. */
+function account(path: string, what: string): SettingKind<number> {
+  return {
+    expected: `the name or the number of a ${what} of this machine`,
+    parse: (text) => {
+      if (/^\d{1,9}$/.test(text)) {
+        return Number(text)
+      }
+      const lines = (readIfThereSync(path) ?? '').split('\n').map((line) => line.split(':'))
+      const id = lines.find(([name]) => name === text)?.[2]
+      return id === undefined ? undefined : Number(id)
+    },
+    print: String,
+  }
+}
+
+export const USER = account('/etc/passwd', 'user')
+export const GROUP = account('/etc/group', 'group')
+
+/** `0640` */
+export const PERMISSIONS: SettingKind<number> = {
+  expected: 'permissions in octal, such as 0640',
+  parse: (text) => (/^0?[0-7]{3}$/.test(text) ? parseInt(text, 8) : undefined),
+  print: (value) => `0${value.toString(8).padStart(3, '0')}`,
 }
 
 /** A path, or a bare name, which is looked for where a shell would. */

@@ -206,6 +206,11 @@ function fileSettings(values: Values): FileModeSettings {
     listen: values.fileListen,
     reloadCommand: values.reloadCommand,
     pidFile: values.pidFile,
+    access: {
+      mode: values.fileMode,
+      ...(values.fileOwner !== undefined && { uid: values.fileOwner }),
+      ...(values.fileGroup !== undefined && { gid: values.fileGroup }),
+    },
     minIntervalMs: values.minInterval,
     onetime: values.onetime,
   }

@@ -1,3 +1,5 @@
+import type { FileAccess } from '../whole-file.js'
+
 /**
  * The settings of a Sluice process: flags, environment, file, defaults, in this order. Made by
  * `config.ts`, then never changed.
@@ -86,9 +88,12 @@ export interface FileModeSettings {
   directory: string | undefined
   /** Ports and addresses of the written servers' `listen`; default the http port. */
   listen: string | undefined
-  /** Command that reloads nginx; else `pidFile` gets SIGHUP. */
+  /** Command that reloads nginx; else the master in `pidFile` gets SIGHUP. */
   reloadCommand: string | undefined
+  /** Of the nginx that is reloaded, to see whether it was. */
   pidFile: string | undefined
+  /** Of the files. */
+  access: FileAccess
   /** Never two reloads within this. */
   minIntervalMs: number
   /** End after the first success. */

@@ -10,12 +10,15 @@ import {
   EXECUTABLE,
   NAME,
   NETWORKS,
+  GROUP,
   NETWORK_NAMES,
   PATH,
   PATTERNS,
+  PERMISSIONS,
   PORT,
   PORTS,
   TEXT,
+  USER,
   choice,
   duration,
   pattern,
@@ -164,8 +167,15 @@ export const SETTINGS = {
   reloadCommand: optional(TEXT, 'file mode: command that reloads nginx'),
   pidFile: optional(
     PATH,
-    'file mode: in place of a command, the process of this pid file gets SIGHUP',
+    'file mode: of the nginx that is reloaded; without a command it gets SIGHUP',
   ),
+  fileOwner: optional(USER, 'file mode: whose the files are', {
+    fallbackIs: 'of the controller',
+  }),
+  fileGroup: optional(GROUP, 'file mode: the group of the files', {
+    fallbackIs: 'of the controller',
+  }),
+  fileMode: given(PERMISSIONS, '0640', 'file mode: who may read and write the files'),
   minInterval: given(
     duration(0, 86_400_000),
     '1s',

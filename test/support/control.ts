@@ -60,6 +60,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
       listen: undefined,
       reloadCommand: undefined,
       pidFile: undefined,
+      access: {},
       minIntervalMs: 1000,
       onetime: false,
     },

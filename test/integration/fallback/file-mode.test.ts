@@ -1,6 +1,16 @@
 // File mode: an nginx without njs, told by files and reloads.
 import { spawn, execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -51,7 +61,8 @@ async function rig(t: TestLike): Promise<{
       directory: undefined,
       listen: `127.0.0.1:${port}`,
       reloadCommand: `${nginx} -c ${conf} -s reload && echo x >> ${home}/reloads`,
-      pidFile: undefined,
+      pidFile: join(home, 'nginx.pid'),
+      access: { mode: 0o604 },
       minIntervalMs: 50,
       onetime: false,
     },
@@ -89,7 +100,7 @@ t.test('files, checks, reloads; a failed reload keeps the old file', async (t) =
     await controller.close()
     await registry.close()
   })
-  await until(() => controller.ready())
+  await until(() => controller.ready(), { deadlineMs: 60_000, what: 'the controller to be ready' })
   t.same(await controller.whenApplied(revision, 1000), [])
   const who = async () => {
     const answer = await ask({
@@ -123,16 +134,98 @@ t.test('files, checks, reloads; a failed reload keeps the old file', async (t) =
   t.same(await controller.active('web', ['b']), [undefined])
 })
 
+/** A controller over an nginx of its own, which serves `a`. */
+async function started(t: TestLike, given: Awaited<ReturnType<typeof rig>>, more: object) {
+  const { settings, home, nginx, conf } = given
+  const file = { ...settings.file, ...more }
+  const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
+  const commit = (...operations: RegistryOperation[]) => registry.commit(operations)
+  await startPlain(t, nginx, conf, home)
+  await commit(instance('web', 'a', 9))
+  const made = { settings: { ...settings, file }, registry, log: silentLogger }
+  const controller = await Controller.make(made)
+  controller.start()
+  t.teardown(async () => {
+    await controller.close()
+    await registry.close()
+  })
+  await until(() => controller.ready(), { deadlineMs: 60_000, what: 'the controller to be ready' })
+  const own = () => controller.gateways()[0]
+  const isLevel = () => own()?.applied === controller.desired().revision
+  await until(isLevel, { deadlineMs: 60_000, what: 'it to be level' })
+  return { commit, controller, own, isLevel }
+}
+
+t.test('a port that is taken: not applied until nginx has it', async (t) => {
+  const given = await rig(t)
+  const { conf, port, nginx } = given
+  const command = `${nginx} -c ${conf} -s reload`
+  const { commit, controller, own, isLevel } = await started(t, given, { reloadCommand: command })
+  const taken = createServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => taken.close())
+  const { port: other } = taken.address() as AddressInfo
+  const text = readFileSync(conf, 'utf8')
+  writeFileSync(conf, text.replace(/}$/, `server { listen 127.0.0.1:${other}; } }`))
+  const { revision } = await commit(instance('web', 'b', 10))
+  const reason = new RegExp(`goes on with the configuration before: .*:${other} failed`)
+  await until(() => reason.test(own()?.reason ?? ''), { deadlineMs: 60_000 })
+  t.match(await controller.whenApplied(revision, 0), [{ reason }])
+  t.notOk(isLevel())
+  t.match(controller.findings(), [{ code: 'configuration_refused' }])
+  t.equal((await ask({ port, path: '/', headers: { host: 'x' } })).status, 404, 'it serves on')
+  taken.close()
+  await until(isLevel, { deadlineMs: 60_000, what: 'another try' })
+  t.same(await controller.whenApplied(revision, 0), [])
+})
+
+t.test('an include that is bad: not applied by a signal either', async (t) => {
+  const given = await rig(t)
+  const { home, conf, file } = given
+  const more = { reloadCommand: undefined }
+  const { commit, own, isLevel } = await started(t, given, more)
+  const old = readFileSync(file, 'utf8')
+  const text = readFileSync(conf, 'utf8')
+  writeFileSync(join(home, 'bad.conf'), 'nonsense;')
+  writeFileSync(conf, text.replace('access_log off;', `access_log off; include ${home}/bad.conf;`))
+  await commit(instance('web', 'b', 10))
+  await until(() => /unknown directive "nonsense"/.test(own()?.reason ?? ''))
+  t.notOk(isLevel())
+  await until(() => readFileSync(file, 'utf8') === old, { what: 'the old file in its place' })
+  rmSync(join(home, 'bad.conf'))
+  writeFileSync(join(home, 'bad.conf'), '')
+  await until(isLevel, { deadlineMs: 60_000, what: 'another try' })
+})
+
+t.test(
+  'nothing but the file is where nginx reads, with the permissions that are set',
+  async (t) => {
+    const given = await rig(t)
+    const { home, file } = given
+    const folder = join(home, 'fallback')
+    writeFileSync(`${file}.applied`, 'of before')
+    writeFileSync(`${file}.previous`, 'of before')
+    const { commit, isLevel } = await started(t, given, {})
+    await commit(instance('web', 'b', 10))
+    await until(isLevel, { deadlineMs: 60_000, what: 'it to be level' })
+    t.same(readdirSync(folder), ['sluice-upstreams.conf'])
+    t.equal(statSync(file).mode & 0o777, 0o604)
+    t.same(readdirSync(join(home, 'file-mode')).sort(), [
+      'sluice-upstreams.conf.applied',
+      'sluice-upstreams.conf.previous',
+    ])
+  },
+)
+
 t.test('onetime ends after the first success, and a second one reloads nothing', async (t) => {
   const { settings, home, conf, nginx, file } = await rig(t)
   const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
   await registry.commit([instance('web', 'a', 9)])
   await registry.close()
   await startPlain(t, nginx, conf, home)
-  const pidFile = join(home, 'nginx.pid')
   const once = {
     ...settings,
-    file: { ...settings.file, reloadCommand: undefined, pidFile, onetime: true },
+    file: { ...settings.file, reloadCommand: undefined, onetime: true },
   }
   await runController(once)
   t.match(readFileSync(file, 'utf8'), /server 127\.0\.0\.1:9;/)

@@ -140,3 +140,34 @@ t.test('nothing is left of a push that was cut off, in whichever part', async (t
   }
   t.ok(cuts >= 8, `cut ${cuts} times`)
 })
+
+t.test(
+  'a gateway is taken again from an owner that is gone, and left to one that lives',
+  async (t) => {
+    const gateway = await startGateway(t, { rig: 'njs' })
+    const client = new GatewayClient(homePaths(gateway.home).adminSocket)
+    t.teardown(() => client.close())
+    const pusher = new Pusher(client, {
+      ...{ source: sourceOf(web({}, 1)), log: silentLogger, pollMs: 20, deadOwnerMs: 1500 },
+      ...{ onApplied: () => undefined, onState: () => undefined, onUnknown: () => undefined },
+      onFailure: () => undefined,
+    })
+    t.teardown(() => pusher.close())
+    pusher.start()
+    await until(() => pusher.applied > 0)
+    const first = pusher.ownEpoch ?? 0
+    const { epoch } = await client.claim({ epoch: first + 1_000_000, expect: first })
+    await until(() => pusher.isFenced)
+    t.equal(pusher.ownEpoch, undefined)
+    const untilMs = performance.now() + 3000
+    await until(async () => {
+      await client.touch(epoch)
+      return performance.now() > untilMs
+    })
+    t.ok(pusher.isFenced, 'the other one lives')
+    await until(() => !pusher.isFenced, { what: 'it to be taken again' })
+    t.ok((pusher.ownEpoch ?? 0) > epoch)
+    await until(async () => (await gateway.state()).whole)
+    t.equal(pusher.applied, 1)
+  },
+)

@@ -1,13 +1,5 @@
 /** The text of the fallback. */
-import {
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  existsSync,
-  readdirSync,
-} from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
@@ -314,6 +306,7 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
   const fallback = new Fallback({
     file: UPSTREAMS_FILE,
     folder,
+    stateFolder: folder,
     log: silentLogger,
     render: () => {
       const text = body.text
@@ -416,14 +409,18 @@ t.test('an empty state does not replace a full file at once', async (t) => {
 })
 
 t.test('a damaged file is replaced by the one before, or put aside', async (t) => {
-  const folder = temporaryFolder(t)
+  const [folder, stateFolder] = [temporaryFolder(t), temporaryFolder(t)]
   const path = join(folder, UPSTREAMS_FILE.name)
-  t.equal(await recoverFallback(folder, UPSTREAMS_FILE, silentLogger), undefined)
+  const kept = join(stateFolder, UPSTREAMS_FILE.name)
+  const recover = () =>
+    recoverFallback({ folder, stateFolder, file: UPSTREAMS_FILE, log: silentLogger })
+  t.equal(await recover(), undefined)
   writeFileSync(path, 'zeros')
-  t.equal(await recoverFallback(folder, UPSTREAMS_FILE, silentLogger), undefined)
-  t.notOk(existsSync(path))
-  writeFileSync(`${path}.previous`, seal('upstream a {}\n', 3))
+  t.equal(await recover(), undefined)
+  t.equal(readFileSync(`${kept}.damaged`, 'utf8'), 'zeros')
+  t.same(readdirSync(folder), [], 'nothing else is where nginx reads')
+  writeFileSync(`${kept}.previous`, seal('upstream a {}\n', 3))
   writeFileSync(path, seal('upstream b {}\n', 4).slice(0, -3))
-  t.equal(await recoverFallback(folder, UPSTREAMS_FILE, silentLogger), 'upstream a {}\n')
+  t.equal(await recover(), 'upstream a {}\n')
   t.equal(readFileSync(path, 'utf8'), seal('upstream a {}\n', 3))
 })
