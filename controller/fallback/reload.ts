@@ -129,7 +129,7 @@ export function makeReload(options: ReloadOptions): (() => Promise<void>) | unde
       options.log.warn({ cure: 'set --pid-file' }, UNSEEN)
       await runCommand(reloadCommand)
     } else {
-      await reloadSeen(seen, () => runCommand(reloadCommand))
+      await commandSeen(seen, reloadCommand)
     }
   }
 }
@@ -141,4 +141,15 @@ async function reloadSeen(
   const before = await lookBefore(pidFile)
   await reload(before.master, pidFile)
   await untilTaken(before, pidFile)
+}
+
+/** A command may also start an nginx that does not run: then that one reads the file. */
+async function commandSeen(pidFile: string, command: string): Promise<void> {
+  if ((await masterIn(pidFile)) !== undefined) {
+    return reloadSeen(pidFile, () => runCommand(command))
+  }
+  await runCommand(command)
+  if ((await masterIn(pidFile)) === undefined) {
+    throw notTaken(`after the reload command, ${pidFile} names no running nginx master`)
+  }
 }
