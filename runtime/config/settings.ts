@@ -1,3 +1,4 @@
+/** The settings of one run, as all parts read them. */
 import type { FileAccess } from '../whole-file.js'
 
 /**

@@ -25,8 +25,8 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
   runtime: [
     ['doorbell.ts', 'duration.ts', 'errors.ts', 'logger.ts', 'retry.ts'],
-    ['config', 'lock.ts', 'loop.ts', 'trusted-ca.ts', 'whole-file.ts'],
-    ['sealed-file.ts'],
+    ['lock.ts', 'loop.ts', 'trusted-ca.ts', 'whole-file.ts'],
+    ['config', 'sealed-file.ts'],
   ],
   registry: [
     ['registry.ts'],

@@ -1,3 +1,4 @@
+/** What the logger writes of errors. */
 import t from 'tap'
 import { SluiceError } from '../../../runtime/errors.js'
 import { makeLogger } from '../../../runtime/logger.js'
