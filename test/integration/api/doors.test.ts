@@ -106,8 +106,13 @@ t.test('a token that is given or kept', async (t) => {
   t.equal(second.token, 'kept-for-a-long-time')
   t.equal(statSync(join(home, 'api-token')).mode & 0o777, 0o600, 'closed to others')
   await second.close()
-  writeFileSync(join(home, 'api-token'), '')
+  writeFileSync(join(home, 'api-token'), 'too short')
   await t.rejects(startApi(own, noMetrics), { code: 'invalid', message: /api-token/ })
+  // What a power cut left is no token.
+  writeFileSync(join(home, 'api-token'), '')
+  const third = await startApi(own, noMetrics)
+  t.match(third.token, /^[\w-]{43}$/, 'made anew')
+  await third.close()
 })
 
 t.test('ports and sockets that are in use', async (t) => {
