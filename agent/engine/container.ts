@@ -11,7 +11,7 @@ export interface ContainerNetwork {
 export type Transport = 'tcp' | 'udp'
 
 /** How a process ended. */
-export interface ContainerEnd {
+interface ContainerEnd {
   exitCode: number
   /** The kernel killed it, as it took more memory than it may. */
   outOfMemory: boolean

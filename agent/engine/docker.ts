@@ -19,7 +19,7 @@ interface EventHandlers {
   onLost(): void
 }
 
-export interface ListedContainer {
+interface ListedContainer {
   id: string
   hasProcess: boolean
 }

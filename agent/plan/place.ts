@@ -73,7 +73,7 @@ export function choosePort(
 const LAST = ['bridge', 'podman', 'ingress']
 
 /** Networks in the order of preference: by name, the engine's own ones last. */
-export function orderNetworks(networks: readonly ContainerNetwork[]): ContainerNetwork[] {
+function orderNetworks(networks: readonly ContainerNetwork[]): ContainerNetwork[] {
   const rank = (network: ContainerNetwork) => LAST.indexOf(network.name)
   return [...networks].sort(
     (a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),

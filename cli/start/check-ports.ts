@@ -20,7 +20,9 @@ export async function openPorts(
   const open = await freeOf(bind, wanted, (port) => listensAt(place, port))
   const taken = wanted.filter((port) => !open.includes(port))
   if (taken.length > 0) {
-    print(`ports of --stream-ports that are in use, so that no route can have them: ${printPorts(taken)}`)
+    print(
+      `ports of --stream-ports that are in use, so that no route can have them: ${printPorts(taken)}`,
+    )
   }
   return printPorts(open)
 }

@@ -38,7 +38,9 @@ function decideWorkers(home: string, print: (line: string) => void): Workers {
 
 /** What this nginx can do, and what not of what is wanted. */
 function describe(settings: Settings, info: NginxInfo, print: (line: string) => void): void {
-  const peers = hasPool(settings, info) ? 'connections to instances stay open' : 'a connection for each request'
+  const peers = hasPool(settings, info)
+    ? 'connections to instances stay open'
+    : 'a connection for each request'
   print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${peers}`)
   if (settings.httpsPort !== 0 && !info.hasTls) {
     print('no TLS: this nginx was built without http_ssl_module or http_v2_module')

@@ -23,7 +23,7 @@ export interface OwnGateway {
 type Count = number | undefined
 
 /** More than a person reads, and little enough to be written again and again. */
-export const MOST_CONDITIONS = 1000
+const MOST_CONDITIONS = 1000
 /** A gateway that is away for longer than this is not waited for: it may be away for days. */
 const LONG_AWAY_MS = 5000
 const AWAY = 'its controller does not report'

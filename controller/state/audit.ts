@@ -9,7 +9,7 @@ import { Loop } from '../../runtime/loop.js'
 import { pause } from '../../runtime/retry.js'
 
 /** What is compared; {@link State} is one. */
-export interface Audited {
+interface Audited {
   /** From now on, what changes is noted. */
   beginAudit(): void
   /** Compares with the listing, and mends what differs. Returns the keys. */

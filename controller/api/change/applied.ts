@@ -7,7 +7,7 @@ import { KNOWN_LIMIT_MS } from './committer.js'
 import type { ApiContext } from '../context.js'
 
 /** How long a change waits for the gateways before it is answered with 202. */
-export const APPLIED_LIMIT_MS = 5_000
+const APPLIED_LIMIT_MS = 5_000
 /** With `?wait=none`: just long enough to read one's own change back from this controller. */
 const BRIEF_LIMIT_MS = 250
 /** So that a wait ends soon after the API begins to stop. */

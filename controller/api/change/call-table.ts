@@ -64,7 +64,7 @@ function row<T extends CallTarget>(
   return { operationId, method, pattern, role: 'operate', target, plan: whole }
 }
 
-export const CALLS: readonly CallRoute[] = [
+const CALLS: readonly CallRoute[] = [
   row('putUpstream', 'PUT', UPSTREAM, upstream, (draft, world, target, { body }) =>
     putUpstream(draft, world, target, body),
   ),

@@ -85,7 +85,7 @@ export interface InFlightView {
   notDrained: NotDrained[]
 }
 
-export interface NotDrained {
+interface NotDrained {
   gateway: string
   /** Null when the gateway has not said. */
   active: number | null

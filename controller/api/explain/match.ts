@@ -69,7 +69,7 @@ function metText(condition: string, asked: ExplainedRequest): string {
 }
 
 /** Each of `conditions`, as printConditions has them, in words. */
-export function metTexts(conditions: string, asked: ExplainedRequest): string[] {
+function metTexts(conditions: string, asked: ExplainedRequest): string[] {
   const all = conditions === '' ? [] : conditions.split('\t')
   return all.map((condition) => metText(condition, asked))
 }

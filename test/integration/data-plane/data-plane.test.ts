@@ -302,30 +302,33 @@ for (const rig of GATEWAY_KINDS) {
       t.equal(await to('web.test'), 'web')
     })
 
-    t.test('the access log says who answered: an instance, at its address, or Sluice', async (t) => {
-      await gateway.ask({ host: 'web.test', path: '/logged?x="y' })
-      await gateway.ask({ host: 'paths.test', path: '/api/logged' })
-      await gateway.ask({ host: 'no.test', path: '/logged-404' })
-      await gateway.ask({ host: 'nobody.test', path: '/logged-503' })
-      const line = (uri: string): Promise<Record<string, unknown>> =>
-        until(() => gateway.accessLog().find((each) => each.uri === uri))
-      t.match(await line('/logged?x="y'), {
-        upstream: 'web',
-        instance: 'w1',
-        tries: 1,
-        status: 200,
-        host: 'web.test',
-        method: 'GET',
-        address: web.address,
-        upstreamStatus: '200',
-        seconds: Number,
-        requestId: /^[0-9a-f]{32}$/,
-      })
-      t.match(await line('/api/logged'), { upstream: 'api', instance: 'a1', tries: 1 })
-      const none = { instance: '-', tries: 0, address: '', upstreamStatus: '' }
-      t.match(await line('/logged-404'), { ...none, upstream: '-', status: 404 })
-      t.match(await line('/logged-503'), { ...none, upstream: 'nobody', status: 503 })
-    })
+    t.test(
+      'the access log says who answered: an instance, at its address, or Sluice',
+      async (t) => {
+        await gateway.ask({ host: 'web.test', path: '/logged?x="y' })
+        await gateway.ask({ host: 'paths.test', path: '/api/logged' })
+        await gateway.ask({ host: 'no.test', path: '/logged-404' })
+        await gateway.ask({ host: 'nobody.test', path: '/logged-503' })
+        const line = (uri: string): Promise<Record<string, unknown>> =>
+          until(() => gateway.accessLog().find((each) => each.uri === uri))
+        t.match(await line('/logged?x="y'), {
+          upstream: 'web',
+          instance: 'w1',
+          tries: 1,
+          status: 200,
+          host: 'web.test',
+          method: 'GET',
+          address: web.address,
+          upstreamStatus: '200',
+          seconds: Number,
+          requestId: /^[0-9a-f]{32}$/,
+        })
+        t.match(await line('/api/logged'), { upstream: 'api', instance: 'a1', tries: 1 })
+        const none = { instance: '-', tries: 0, address: '', upstreamStatus: '' }
+        t.match(await line('/logged-404'), { ...none, upstream: '-', status: 404 })
+        t.match(await line('/logged-503'), { ...none, upstream: 'nobody', status: 503 })
+      },
+    )
 
     t.test('nothing failed inside', async (t) => {
       t.equal((await gateway.counters()).failed, 0)
