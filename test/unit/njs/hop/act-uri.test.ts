@@ -71,7 +71,6 @@ t.test('a path that comes to its prefix from deep below costs by its length', as
   const joined = (bytes: number): number => {
     const depth = Math.floor(bytes / 5)
     const path = `${'/b'.repeat(depth)}${'/..'.repeat(depth)}/a/c`
-    // eslint-disable-next-line @typescript-eslint/unbound-method
     const { join } = Array.prototype
     let characters = 0
     Array.prototype.join = function (this: unknown[], by?: string) {
