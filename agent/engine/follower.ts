@@ -108,6 +108,8 @@ export class Follower {
       await this.#listAll(engine)
       onGood()
       this.#isFollowing = true
+      // What the listing brought was emitted before it was known that nothing is missed.
+      this.#processes.learn(this.#containers.values())
       this.#away = false
       this.#options.onEngine?.(undefined)
       this.#options.log.info({ engine: engine.address }, 'following container engine')
