@@ -70,7 +70,7 @@ function targetOf({ upstream, split, stick, redirect, maintenance }: RouteView):
 
 /** What the other columns say, and what an answer says beside the route. */
 const SHOWN =
-  'id hosts sni port protocol pathPrefix upstream split stick methods headers cookies arguments revision applied pending reasons'.split(
+  'id hosts sni port protocol pathPrefix upstream split stick methods headers cookies arguments revision applied pending reasons warnings'.split(
     ' ',
   )
 const MOST_VALUE = 24

@@ -163,6 +163,7 @@ t.test('what looks like a typing error is said, and what it made can be deleted'
   await call('PUT', '/v1/upstreams/web/instances/a', { host: '10.0.0.1', port: 80 })
   const route = await run(routes, ['put', 'app', 'hosts=a.test', 'upstream=webb'])
   t.match(route, /\nwarning: there is no upstream webb.*did you mean web\?/)
+  t.notMatch(route, /warnings=/, 'said once')
   t.equal(await run(upstreams, ['delete', 'wbe']), 'wbe is gone: applied')
   await t.rejects(run(upstreams, ['delete', 'web']), { code: 'not_empty' })
   t.equal(await run(upstreams, ['delete', 'web'], 'force'), 'web is gone: applied')
