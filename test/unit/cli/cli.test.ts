@@ -23,12 +23,14 @@ import { printKey } from '../../../contract/keys.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../../runtime/config/table.js'
 import { testApi } from '../../support/api.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
+import { PROGRAM, buildIfStale } from '../../../lab/nginx/started.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { repository } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
 
-// Each call is a process of its own.
+// Each call is a process of its own: of what is built, which starts in a fraction of the time.
 t.setTimeout(170_000)
+t.before(buildIfStale)
 
 interface Ended {
   code: number | null
@@ -38,8 +40,7 @@ interface Ended {
 
 function sluice(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const program = ['--import', 'tsx', join(repository, 'cli/main.ts')]
-    const child = spawn(process.execPath, [...program, ...args], { cwd: repository })
+    const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: repository })
     const ended: Ended = { code: null, stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (ended.stdout += chunk))
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (ended.stderr += chunk))
@@ -253,7 +254,8 @@ t.test('an engine that is not there is named', async (t) => {
 })
 
 t.test('routes are set, shown and deleted', async (t) => {
-  const { home } = await testApi(t)
+  const { call, home } = await testApi(t)
+  await call('PUT', '/v1/upstreams/web/instances/a', { host: '10.0.0.1', port: 80 })
   const say = async (json: boolean, file: string | undefined, ...positionals: string[]) => {
     const lines: string[] = []
     const connect = () => connectLocal(join(home, 'api.sock'))
