@@ -88,7 +88,7 @@ t.test('by command line', async (t) => {
     code: 1,
     out: /certificate holds a PRIVATE KEY/,
   })
-  t.match(await sluice('show', 'a'), { code: 2, out: /put <id> or delete <id>/ })
+  t.match(await sluice('show', 'a'), { code: 2, out: /put <id> \| delete <id>/ })
   t.match(await sluice('delete', 'a'), { code: 0 })
   t.match(await sluice('delete', 'a'), { code: 1, out: /there is no certificate a/ })
 })
