@@ -226,11 +226,11 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: a proxy's word is passed on`, async (t) => {
-    const proxied: GatewayOptions['proxied'] = ({ httpsPort }) => ({
+    const byProxy: GatewayOptions['proxied'] = ({ httpsPort }) => ({
       proxyProtocolPorts: `${httpsPort}`,
       trustedProxies: ['127.0.0.0/8'],
     })
-    const { route, put, httpsPort } = await bench(t, rig, { proxied })
+    const { route, put, httpsPort } = await bench(t, rig, { proxied: byProxy })
     await put('tls', await startTold(t, 'b', await authority.issue(['db.test'])))
     await route('tls', { sni: ['db.test'], upstream: 'tls', ...proxied })
     for (const [client, seen] of [
