@@ -112,6 +112,7 @@ export const undrain: Command = {
     const client = connect()
     const answer = (await client.call({ method: 'POST', path, body: {} })) as UndrainView
     print(json ? JSON.stringify(answer) : undrainText(target, answer))
-    return answer.state === 'up' ? 0 : 1
+    // Down is another matter than a drain: what was asked is done, also for one that is gone.
+    return answer.state === 'draining' ? 1 : 0
   },
 }
