@@ -24,51 +24,65 @@ function readPage(path: string): string {
   return readFileSync(join(root, path), 'utf8')
 }
 
-/** A page's text without its code, in which brackets mean other things. */
-function proseOf(text: string): string {
-  return text.replaceAll(/^```.*?^```$/gms, '').replaceAll(/`[^`\n]*`/g, (code) => {
-    return code.replaceAll(/[[\]()]/g, ' ')
-  })
+/** Without the lines of code blocks, which a reader copies and does not follow. */
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```.*?^```$/gms, '')
 }
 
-/** The name that GitHub gives to each heading of a page. */
-function anchorsOf(text: string): string[] {
-  const headings = text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ +(.+)$/gm)
-  return [...headings].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
+/** The name that GitHub gives to each heading of a page; the second of a name ends with `-1`. */
+function anchorsOf(text: string): Set<string> {
+  const seen = new Map<string, number>()
+  const anchors = new Set<string>()
+  for (const [, heading = ''] of withoutCode(text).matchAll(/^#{1,6} +(.*?)\s*#*$/gm)) {
+    const plain = heading.replaceAll(/\]\([^)]*\)/g, ']').toLowerCase()
+    const slug = plain.replaceAll(/[^\p{L}\p{N}\p{M}_ -]/gu, '').replaceAll(' ', '-')
+    const times = seen.get(slug) ?? 0
+    seen.set(slug, times + 1)
+    anchors.add(times === 0 ? slug : `${slug}-${times}`)
+  }
+  return anchors
 }
 
 /** What is wrong with a link on a page; undefined where it leads somewhere. */
 function brokenLink(page: string, link: string): string | undefined {
   const [target = '', anchor] = link.split('#')
   const path = target === '' ? page : relative(root, join(root, dirname(page), target))
-  if (!existsSync(join(root, path))) {
+  if (path.startsWith('..') || !existsSync(join(root, path))) {
     return `${page}: ${link}: there is no ${path}`
   }
   if (anchor === undefined) {
     return undefined
   }
-  const isPage = statSync(join(root, path)).isFile() && anchorsOf(readPage(path)).includes(anchor)
+  const isPage = statSync(join(root, path)).isFile() && anchorsOf(readPage(path)).has(anchor)
   return isPage ? undefined : `${page}: ${link}: ${path} has no such heading`
 }
 
+/** Relative ones: `[text](target)`, `![picture](target)`, `<img src="…">` and `<a href="…">`. */
 function linksOf(text: string): string[] {
-  return [...proseOf(text).matchAll(/\]\(([^()\s]+)\)/g)]
+  const prose = withoutCode(text).replaceAll(/`[^`\n]*`/g, (code) =>
+    code.replaceAll(/[[\]()<>]/g, ' '),
+  )
+  const markdown = prose.matchAll(/\]\(<?([^()\s>]+)>?(?:\s+"[^"]*")?\)/g)
+  const html = prose.matchAll(/<(?:img|a)\s[^>]*(?:src|href)="([^"]+)"/g)
+  return [...markdown, ...html]
     .map(([, link = '']) => link)
     .filter((link) => !/^[a-z]+:/.test(link))
 }
 
 t.test('every relative link leads to a file, and to a heading of it', async (t) => {
-  const broken = pages.flatMap((page) =>
-    linksOf(readPage(page)).flatMap((link) => brokenLink(page, link) ?? []),
+  const links = [...pages, 'CHANGELOG.md'].flatMap((page) =>
+    linksOf(readPage(page)).map((link) => ({ page, link })),
   )
-  t.same(broken, [])
+  t.ok(links.length > 20, 'links are found')
+  t.same(
+    links.flatMap(({ page, link }) => brokenLink(page, link) ?? []),
+    [],
+  )
   t.ok(brokenLink('README.md', 'docs/nowhere.md'))
   t.ok(brokenLink('README.md', 'docs/tls.md#nowhere'))
+  t.ok(brokenLink('README.md', '#no-such-heading'))
+  t.ok(brokenLink('README.md', '../elsewhere.md'), 'links stay in the tree')
+  t.same([...anchorsOf('# A b\n## A b\n')], ['a-b', 'a-b-1'])
   t.same(linksOf('[a](b.md) and `[c](d.md)` and [e](https://example.com)'), ['b.md'])
 })
 

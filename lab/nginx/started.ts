@@ -150,8 +150,18 @@ export async function sluice(home: Home, ...args: string[]): Promise<string> {
   return output
 }
 
-/** `npm test` has done it; a test that is run alone may find an old build. */
-export async function buildIfStale(): Promise<void> {
+let building: Promise<void> | undefined
+
+/**
+ * `npm test` has done it; a test that is run alone may find an old build. Once for a process: two
+ * builds at a time would write to one folder.
+ */
+export function buildIfStale(): Promise<void> {
+  building ??= build()
+  return building
+}
+
+async function build(): Promise<void> {
   const prepare = (await import(pathToFileURL(join(repository, 'scripts/prepare.mjs')).href)) as {
     buildIfStale(say: (line: string) => void): Promise<void>
   }
