@@ -1,10 +1,11 @@
 /** Who this agent is: an id that is made once and stays in its home, so that machines differ. */
 import { randomBytes } from 'node:crypto'
-import { access, mkdir, open, readFile, rename } from 'node:fs/promises'
+import { access, mkdir, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { isName } from '../contract/guard/names.js'
-import { messageOf, SluiceError, systemCode } from '../runtime/errors.js'
+import { messageOf, SluiceError } from '../runtime/errors.js'
+import { readIfThere, writeWhole } from '../runtime/whole-file.js'
 import { nameOf } from './plan/fold.js'
 
 export interface AgentIdentity {
@@ -18,21 +19,11 @@ export interface AgentIdentity {
   boot: string
 }
 
+const MODE = 0o600
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 function homeFile(home: string): string {
   return join(home, 'agent-identity.json')
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') {
-      return ''
-    }
-    throw error
-  }
 }
 
 /** An agent of before had the machine's name as its id: what it registered stays its own. */
@@ -44,26 +35,6 @@ async function firstId(home: string): Promise<string> {
   } catch {
     // No earlier life: nothing in the registry goes by this machine's name.
     return `${name.slice(0, 50).replace(/-+$/, '')}-${randomBytes(4).toString('hex')}`
-  }
-}
-
-/** Whole or not at all, whenever the power fails. */
-async function writeOnce(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  const partial = `${path}.new`
-  const file = await open(partial, 'w', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(partial, path)
-  const folder = await open(dirname(path), 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }
 
@@ -97,7 +68,7 @@ export async function loadIdentity(
   isReadOnly = false,
 ): Promise<AgentIdentity> {
   const path = homeFile(home)
-  const text = await readIfThere(path)
+  const text = (await readIfThere(path)) ?? ''
   const known = parseIdentity(text)
   if (known === undefined && text.trim() !== '') {
     const cure = 'delete it to get a new one'
@@ -107,7 +78,8 @@ export async function loadIdentity(
   const identity = known ?? { id: named ?? (await firstId(home)), owner }
   if (known === undefined && !isReadOnly) {
     try {
-      await writeOnce(path, `${JSON.stringify(identity)}\n`)
+      await mkdir(home, { recursive: true })
+      await writeWhole(path, `${JSON.stringify(identity)}\n`, MODE)
     } catch (cause) {
       const message = `the agent's identity cannot be written to ${path}: ${messageOf(cause)}`
       throw new SluiceError('invalid', message, { cause })

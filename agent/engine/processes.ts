@@ -3,6 +3,7 @@
  * are all that is known. Where they cannot be seen, on another machine, nothing is said of them.
  */
 import { readdirSync, readFileSync } from 'node:fs'
+import { statFields } from '../../runtime/process-stat.js'
 import { runOf } from './container.js'
 import type { Container } from './container.js'
 
@@ -23,7 +24,7 @@ function read(path: string): string {
 
 function startOf(pid: number): string | undefined {
   const stat = read(`/proc/${pid}/stat`)
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const fields = statFields(stat)
   // One that has ended and was not waited for is gone, too.
   return stat === '' || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
 }

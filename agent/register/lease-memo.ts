@@ -1,9 +1,9 @@
 /** The id of the agent's lease in a file of its home: the agent's next life adopts the lease. */
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { messageOf, systemCode } from '../../runtime/errors.js'
+import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { writeWhole } from '../../runtime/whole-file.js'
+import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
 
 export class LeaseMemo {
   readonly #path: string
@@ -20,12 +20,11 @@ export class LeaseMemo {
   /** Undefined when there is none that can be read. A new lease only costs a few writes. */
   async read(): Promise<string | undefined> {
     try {
-      const memo = JSON.parse(await readFile(this.#path, 'utf8')) as Record<string, unknown> | null
+      const text = (await readIfThere(this.#path)) ?? 'null'
+      const memo = JSON.parse(text) as Record<string, unknown> | null
       return memo?.scope === this.#scope && typeof memo.lease === 'string' ? memo.lease : undefined
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') {
-        this.#log.warn({ path: this.#path, reason: messageOf(error) }, 'lease memo not readable')
-      }
+      this.#log.warn({ path: this.#path, reason: messageOf(error) }, 'lease memo not readable')
       return undefined
     }
   }

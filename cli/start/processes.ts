@@ -4,6 +4,7 @@
  */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { systemCode } from '../../runtime/errors.js'
+import { statFields } from '../../runtime/process-stat.js'
 import { pause } from '../../runtime/retry.js'
 
 const LISTENING = '0A'
@@ -28,8 +29,7 @@ export function isRunning(pid: number): boolean {
   } catch (error) {
     return systemCode(error) === 'EPERM'
   }
-  const stat = readProc(`${pid}/stat`)
-  return stat.slice(stat.lastIndexOf(')') + 2).charAt(0) !== 'Z'
+  return statFields(readProc(`${pid}/stat`))[0] !== 'Z'
 }
 
 /** Whether the process is a worker of some nginx, by the title that nginx gives it. */

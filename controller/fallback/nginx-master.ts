@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { open, readFile, readdir, readlink, stat } from 'node:fs/promises'
 import { messageOf } from '../../runtime/errors.js'
+import { statFields } from '../../runtime/process-stat.js'
 
 /** Nobody writes so much between two looks; of more, the last part is read. */
 const MOST_LOG_BYTES = 64 * 1024
@@ -54,7 +55,7 @@ export function builtInPidFile(nginx: string): Promise<string | undefined> {
 
 async function parentOf(pid: string): Promise<number> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1] ?? 0)
+  return Number(statFields(text)[1] ?? 0)
 }
 
 /** A child of a master. */

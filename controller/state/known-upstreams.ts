@@ -3,13 +3,11 @@
  * was in it a while ago. A request to one of them is answered 503, for it may be back in a moment.
  * An answer of 404 would be taken for the truth by caches and crawlers.
  */
-import { isObject } from '../../contract/guard/checked.js'
 import { isName } from '../../contract/guard/names.js'
 import { DEFAULT_POLICY } from '../../contract/record/policy.js'
-import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { readIfThereSync, writeWholeSync } from '../../runtime/whole-file.js'
 import type { Desired, DesiredUpstream } from './desired.js'
+import { EntryFile } from './entry-file.js'
 
 export interface KnownOptions {
   /** A file in which they outlast a restart. */
@@ -23,7 +21,6 @@ export interface KnownOptions {
   now?: () => number
 }
 
-const MODE = 0o600
 const WRITE_DELAY_MS = 1000
 /** The longest that a timer of Node's can wait. */
 const MOST_WAIT_MS = 2 ** 31 - 1
@@ -51,13 +48,20 @@ export class KnownUpstreams {
   #joined: { from: Desired; to: Desired } | undefined
   #followed: Desired['upstreams'] | undefined
   #named: { from: Desired; names: Set<string> } | undefined
+  readonly #file: EntryFile<number>
   #expiry: NodeJS.Timeout | undefined
-  #write: NodeJS.Timeout | undefined
 
   constructor(options: KnownOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
-    for (const [name, atMs] of this.#read()) {
+    this.#file = new EntryFile({
+      ...{ path: options.path, log: options.log, delayMs: WRITE_DELAY_MS },
+      what: 'the known upstreams',
+      parse: (name, atMs) =>
+        isName(name) && Number.isSafeInteger(atMs) ? (atMs as number) : undefined,
+      entries: () => this.#seen,
+    })
+    for (const [name, atMs] of this.#file.read()) {
       // Who was there then may have gone since: that counts from now.
       this.#seen.set(name, atMs === PRESENT ? this.#now() : atMs)
       if (atMs === PRESENT) {
@@ -112,10 +116,7 @@ export class KnownUpstreams {
 
   close(): void {
     clearTimeout(this.#expiry)
-    if (this.#write !== undefined) {
-      clearTimeout(this.#write)
-      this.#writeNow()
-    }
+    this.#file.close()
   }
 
   #namesFor(said: Desired): string[] {
@@ -147,7 +148,7 @@ export class KnownUpstreams {
 
   #changed(): void {
     this.#joined = undefined
-    this.#write ??= setTimeout(() => this.#writeNow(), WRITE_DELAY_MS).unref()
+    this.#file.changed()
   }
 
   /** Forgets those whose time is over, and comes again for the next. True when there were any. */
@@ -171,34 +172,6 @@ export class KnownUpstreams {
   #onTime(): void {
     if (this.#expire()) {
       this.#options.onChange()
-    }
-  }
-
-  #read(): Map<string, number> {
-    const { path, log } = this.#options
-    try {
-      const values: unknown = JSON.parse(readIfThereSync(path) ?? '{}')
-      const entries = Object.entries(isObject(values) ? values : {})
-      return new Map(
-        entries.flatMap(([name, atMs]): Array<[string, number]> => {
-          const isSound = isName(name) && Number.isSafeInteger(atMs)
-          return isSound ? [[name, atMs as number]] : []
-        }),
-      )
-    } catch (error) {
-      log.warn({ file: path, error: messageOf(error) }, 'the known upstreams cannot be read')
-      return new Map()
-    }
-  }
-
-  /** While it cannot be written, a restart forgets them; the next change tries again. */
-  #writeNow(): void {
-    this.#write = undefined
-    const { path, log } = this.#options
-    try {
-      writeWholeSync(path, JSON.stringify(Object.fromEntries(this.#seen)), MODE)
-    } catch (error) {
-      log.error({ file: path, error: messageOf(error) }, 'the known upstreams cannot be written')
     }
   }
 }

@@ -11,6 +11,7 @@
  *
  * Above 50,000 peers the lightest get nothing: there are no shares left for them.
  */
+import { Mark } from '../../contract/table/mark.js'
 import { shareCell } from '../../contract/table/table.js'
 import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/table/zones.js'
 
@@ -207,7 +208,7 @@ function printInline(pieces: Piece[], shares: number[]): string {
     threshold = i === sorted.length - 1 ? SHARES - 1 : threshold + piece.shares
     return String(threshold).padStart(3, '0') + piece.sid
   })
-  return `*${parts.join('')}`
+  return Mark.Shared + parts.join('')
 }
 
 function write(all: Piece[]): Slot {
@@ -215,7 +216,12 @@ function write(all: Piece[]): Slot {
   const pieces = all.slice(0, SHARES)
   if (pieces.length > INLINE_PEERS) {
     const cells = fewestCells(pieces, TOLERANCE / 2)
-    return { value: `#${cells.sids.length}`, cells: cells.sids, shares: cells.shares, pieces }
+    return {
+      value: `${Mark.Cells}${cells.sids.length}`,
+      cells: cells.sids,
+      shares: cells.shares,
+      pieces,
+    }
   }
   const weights = pieces.map((piece) => piece.shares)
   const shares = apportion(weights, SHARES)

@@ -6,6 +6,7 @@ import { get } from 'node:http'
 import { get as getSecurely } from 'node:https'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { statFields } from '../../runtime/process-stat.js'
 import { makeCertificates, type EtcdCertificates } from './certificates.js'
 import { freePortRange } from '../ports.js'
 import { makeTemporaryFolder, removeFolder } from '../temp.js'
@@ -82,7 +83,7 @@ export class Etcd {
     process?.kill('SIGSTOP')
     const isStopped = (): boolean => {
       const stat = readFileSync(`/proc/${process?.pid}/stat`, 'utf8')
-      return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'T'
+      return statFields(stat)[0] === 'T'
     }
     await until(isStopped, { what: 'etcd to stop' })
   }

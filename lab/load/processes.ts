@@ -1,5 +1,6 @@
 /** What the kernel knows of processes: children, CPU, memory, sockets. */
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { statFields } from '../../runtime/process-stat.js'
 
 /** Pids of the direct children of a process, in the order of their start. */
 export function childrenOf(pid: number): number[] {
@@ -17,7 +18,7 @@ export function childrenOf(pid: number): number[] {
 /** True for a zombie too, which only waits for its parent. */
 export function hasEnded(pid: number): boolean {
   const stat = readIfThere(`/proc/${pid}/stat`)
-  return stat === '' || stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
+  return stat === '' || statFields(stat)[0] === 'Z'
 }
 
 export function isAlive(pid: number): boolean {
