@@ -1,13 +1,18 @@
 // npm test [file or folder …]: everything, or only the test files named. Ends with one plain line
 // of counts; a failure, a run of nothing, and in CI a skip too, make it end badly.
+//
+// It is not `tap run`, which counts a subtest and its assertions as one each, ends well when tests
+// were skipped, and leaves what a test file has started when it is killed. Here a test counts once,
+// CI refuses skips, and each file has a process group that ends with it.
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { buildIfStale, install, requireNode, root } from './prepare.mjs'
 
-const JOBS = 2
+/** Tests wait for about half of their time, so three at once keep two processors busy. */
+const JOBS = 3
 const FILE_TIMEOUT_MS = 180_000
-const CHECKS = ['typecheck', 'lint', 'format:check', 'dead-code']
+const CHECKS = ['lint', 'typecheck', 'format:check', 'dead-code']
 /** What fetches the programs of others that tests run. */
 const TOOLS = [
   { script: 'lab/tools.ts', neededBy: /^test\/(conformance|integration|e2e)\// },
@@ -35,14 +40,30 @@ async function main(selection) {
   await step('build', () => buildIfStale(() => undefined))
   const files = testFiles(selection)
   const tools = TOOLS.filter(({ neededBy }) => files.some((file) => neededBy.test(file)))
-  // Checks wait for the processor, downloads for the network; the tests then have all of it.
-  await Promise.all([
-    selection.length === 0 && Promise.all(CHECKS.map(staticCheck)),
-    tools.length > 0 && step('tools', () => fetchTools(tools)),
-  ])
-  const last = (file) => file.startsWith('test/e2e/')
-  await runFiles(files.filter((file) => !last(file)))
-  await runFiles(files.filter(last))
+  const fetched = tools.length > 0 && step('tools', () => fetchTools(tools))
+  // What needs no tools runs while they are downloaded, the slow checks first.
+  const [waiting, ready] = parted(files, (file) =>
+    TOOLS.some(({ neededBy }) => neededBy.test(file)),
+  )
+  const checks = selection.length === 0 ? CHECKS.map((name) => () => staticCheck(name)) : []
+  await runAll([...checks, ...ready.map(jobOf)])
+  await fetched
+  const [last, first] = parted(waiting, (file) => file.startsWith('test/e2e/'))
+  await runAll([...longestFirst(first), ...longestFirst(last)].map(jobOf))
+}
+
+function jobOf(file) {
+  return () => testFile(file)
+}
+
+function parted(files, belongs) {
+  return [files.filter(belongs), files.filter((file) => !belongs(file))]
+}
+
+/** So that the end of a run is not one long file alone. Long text is the sign of a long run. */
+function longestFirst(files) {
+  const bytes = (file) => statSync(join(root, file)).size
+  return files.sort((a, b) => bytes(b) - bytes(a))
 }
 
 function testFiles(selection) {
@@ -104,12 +125,16 @@ function runCommand(command, args, stdout = 'pipe') {
   })
 }
 
-async function runFiles(files) {
+async function testFile(file) {
   const { runTapFile } = await import('./tap-file.mjs')
-  const queue = [...files]
+  tally(file, await runTapFile(file, { cwd: root, timeoutMs: FILE_TIMEOUT_MS }))
+}
+
+async function runAll(jobs) {
+  const queue = [...jobs]
   const worker = async () => {
-    for (let file = queue.shift(); file; file = queue.shift()) {
-      tally(file, await runTapFile(file, { cwd: root, timeoutMs: FILE_TIMEOUT_MS }))
+    for (let job = queue.shift(); job; job = queue.shift()) {
+      await job()
     }
   }
   await Promise.all(Array.from({ length: JOBS }, worker))

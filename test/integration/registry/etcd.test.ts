@@ -20,6 +20,8 @@ import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
+// Each has an etcd of its own, and waits for most of its time.
+t.jobs = 4
 
 const ROOT = '/sluice/v1/main/'
 const at = 'instances/web/'
