@@ -59,8 +59,9 @@ async function bootId(owner: string): Promise<string> {
 }
 
 /**
- * The identity in the home; made at its first use, unless `isReadOnly`. `named` is the setting's id,
- * which goes before. Rejects with `invalid` when the file holds something else, or cannot be made.
+ * The identity kept in the home. It is made at its first use, unless `isReadOnly`. `named` is the
+ * id from the settings, which wins. Rejects with `invalid` when the file holds something else, or
+ * cannot be made.
  */
 export async function loadIdentity(
   home: string,

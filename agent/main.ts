@@ -60,9 +60,9 @@ function makeAgent(registry: Registry, settings: Settings, host: AgentHost, log:
 }
 
 /**
- * Follows the container engine and keeps the registry level with it, until SIGTERM, SIGINT, or the
- * end of the process that started it. What is registered then stays until the lease ends or the next
- * agent adopts it. Rejects with `invalid` when a setting is wrong; outages are waited out.
+ * Follows the container engine and keeps the registry the same as it, until SIGTERM, SIGINT, or the
+ * end of the process that started it. What is registered then stays until the lease ends or the
+ * next agent adopts it. Rejects with `invalid` when a setting is wrong; outages are waited out.
  */
 export async function runAgent(given: Settings): Promise<void> {
   const settings = reachable(given)

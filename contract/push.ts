@@ -1,25 +1,27 @@
 /**
  * The push protocol: JSON over the gateway's admin socket. Every write names the epoch that makes
- * it, and is refused unless that epoch owns the gateway; deltas also name the revision they start
- * from.
+ * it, and is refused unless that epoch owns the gateway. A delta also names the revision it starts
+ * from. Errors are {@link Rejection}s with the status of their code. Each call, its body, and what
+ * it answers:
  *
- * | call | body → answer |
- * |---|---|
- * | `GET /state` | → {@link GatewayState} |
- * | `POST /claim` | {@link Claim} → {@link GatewayState}: from now on only this epoch may write; the table stays, not whole |
- * | `POST /delta[?grows=1]` | {@link Delta} → {@link TableState}, after all of it or none of it was written; one that grows leaves KEPT_PART of the zone free |
- * | `POST /read` | {@link Read} → {@link ReadReply} |
- * | `POST /active` | {@link ActiveRequest} → {@link ActiveReply} |
- * | `GET /probe/<limit>?sid=&pid=` | → `1` when at least `limit` requests are in flight, else `0` |
- * | `GET /events?from=` | → {@link EventsReply}: what failed since the event of that number |
- * | `POST /answers` | {@link AnswersRequest} → {@link AnswersReply} |
- * | `POST /sweep` | {@link SweepRequest} → {@link SweepReply}: takes back what dead workers hold of the load |
- * | `POST /forget` | {@link AnswersRequest} → `{ok: true}`: peers that are gone; nothing is counted of them any more |
- * | `GET /counters` | → `{noRoute: 3, …}` |
- * | `POST /touch?epoch=` | writes one key, so that a hung lock shows; with an epoch it also writes {@link OWNER_KEY}; → `{ok: true}` |
- * | `GET /alive` | touches no dict; → `ok` |
- *
- * Errors are {@link Rejection}s with the status of their code.
+ * - `GET /state` → {@link GatewayState}
+ * - `POST /claim` {@link Claim} → {@link GatewayState}. From now on only this epoch may write. The
+ *   table stays, and counts as not whole.
+ * - `POST /delta[?grows=1]` {@link Delta} → {@link TableState}, after all of it or none of it was
+ *   written. One that grows leaves KEPT_PART of the zone free.
+ * - `POST /read` {@link Read} → {@link ReadReply}
+ * - `POST /active` {@link ActiveRequest} → {@link ActiveReply}
+ * - `GET /probe/<limit>?sid=&pid=` → `1` when at least `limit` requests are in flight, else `0`
+ * - `GET /events?from=` → {@link EventsReply}: what failed since the event of that number
+ * - `POST /answers` {@link AnswersRequest} → {@link AnswersReply}
+ * - `POST /sweep` {@link SweepRequest} → {@link SweepReply}. Takes back the load that dead workers
+ *   hold.
+ * - `POST /forget` {@link AnswersRequest} → `{ok: true}`. These peers are gone, and are counted no
+ *   more.
+ * - `GET /counters` → `{noRoute: 3, …}`
+ * - `POST /touch?epoch=` → `{ok: true}`. Writes one key, so that a hung lock shows. With an epoch
+ *   it also writes {@link OWNER_KEY}.
+ * - `GET /alive` → `ok`. Touches no dict.
  */
 import { checkShape, right, wrong } from './guard/checked.js'
 import type { Checked, Fields } from './guard/checked.js'

@@ -1,4 +1,4 @@
-// A backend for the examples: `node backend.mjs 9001 "version 1"` answers every request with that text.
+// A backend for the examples: `node backend.mjs 9001 "version 1"` answers each request with that.
 import { createServer } from 'node:http'
 
 const [port, text] = process.argv.slice(2)

@@ -4,8 +4,8 @@ import type { Logger } from '../runtime/logger.js'
 import type { WatchHandlers } from './registry.js'
 
 /**
- * The handlers, such that one that throws costs a log line, and neither other watchers' changes nor an adapter's loop.
- * The same word on the connection is not said twice in a row.
+ * The handlers, guarded: one that throws costs a log line. Neither the changes of other watchers
+ * nor an adapter's loop end with it. The same news of the connection is not given twice in a row.
  */
 export function guardHandlers(handlers: WatchHandlers, log: Logger): WatchHandlers {
   let said: string | undefined

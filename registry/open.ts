@@ -20,8 +20,9 @@ function embeddedFolder(home: string): string {
 }
 
 /**
- * The registry that the settings name. Only the embedded one is known to work once this resolves; the others go on trying.
- * Rejects with `invalid` (a controller with the URL of another), `conflict` (in use) or `internal` (damaged).
+ * The registry that the settings name. Once this resolves, the embedded one works; the others go on
+ * trying. Rejects with `invalid` (a controller with the URL of another), `conflict` (in use) or
+ * `internal` (damaged).
  */
 export async function openRegistry(settings: Settings, options: OpenOptions): Promise<Registry> {
   const { registry: url, cluster, home, etcd, agent } = settings

@@ -2,7 +2,10 @@
 import { SluiceError } from '../runtime/errors.js'
 import type { Change, RegistryEntry, RegistryOperation } from './registry.js'
 
-/** Throws `invalid`, its field being the key, when one commit names a key twice: which of the two counts, nobody could say. */
+/**
+ * Throws `invalid` when one commit names a key twice: nobody could say which of the two counts. The
+ * error's field is the key.
+ */
 export function refuseDoubles(operations: readonly RegistryOperation[]): void {
   const seen = new Set<string>()
   for (const { key } of operations) {

@@ -1,17 +1,22 @@
 /**
- * The store of upstreams, instances, routes and overrides. Keys are relative to one cluster (`contract/keys.ts`), values
- * are text; what a value means is not the registry's business. One suite, test/conformance/registry.ts, holds every
- * adapter to the promises written here.
+ * The store of upstreams, instances, routes and overrides. Keys are relative to one cluster
+ * (`contract/keys.ts`). Values are text, and what they mean is not the registry's business. One
+ * suite, test/conformance/registry.ts, holds every adapter to the promises written here.
  */
 
-/** A key as it stands. `revision` is of its last change and never goes down while the store lives. */
+/**
+ * A key as it stands. `revision` is of its last change, and never goes down while the store lives.
+ */
 export interface RegistryEntry {
   key: string
   value: string
   revision: number
 }
 
-/** `expired` is true when the key went because its lease did, false when somebody deleted it, or undefined: cannot tell. */
+/**
+ * `expired` is true when the key went with its lease, false when somebody deleted it, undefined
+ * when that is not known.
+ */
 export type Change =
   | { type: 'put'; key: string; value: string; revision: number }
   | { type: 'delete'; key: string; revision: number; expired: boolean | undefined }
@@ -49,15 +54,22 @@ export type RegistryOperation = PutOperation | DeleteOperation
 
 export interface WatchHandlers {
   /**
-   * The whole of what is watched. Comes first, and again whenever changes may have been missed (reconnection after
-   * compaction, a wiped store, the regular full comparison). Replaces everything known before; a key that was known and is
-   * absent was deleted, when and why cannot be told. `restored` is true when the store is not the one known
-   * before (wiped, or an older backup): what is missing then may never have been deleted.
+   * The whole of what is watched. Comes first, and again whenever changes may have been missed
+   * (reconnection after compaction, a wiped store, the regular full comparison). It replaces
+   * everything known before. A known key that is absent was deleted; when and why is not known.
+   * `restored` is true when the store is not the one known before (wiped, or an older backup): what
+   * is missing then may never have been deleted.
    */
   onListing(listing: Listing, restored: boolean): void
-  /** Changes in the order of their revision, never one twice, none missing; all of one transaction in one call. */
+  /**
+   * Changes in the order of their revision, none twice, none missing. All of one transaction come
+   * in one call.
+   */
   onChanges(changes: Change[], revision: number): void
-  /** The store went out of reach, or came back. While it is away nothing is delivered, and nothing is assumed. */
+  /**
+   * The store went out of reach, or came back. While it is away nothing is delivered and nothing
+   * assumed.
+   */
   onConnected(connected: boolean, reason?: string): void
 }
 
@@ -68,7 +80,10 @@ export interface Watch {
 /** A time-bound claim. It is renewed by itself until it is released, revoked or lost. */
 export interface Lease {
   readonly id: string
-  /** Resolves when the lease is gone without our doing; its keys went or will go with it. Never rejects. */
+  /**
+   * Resolves when the lease is gone and we did not end it. Its keys went or will go with it. Never
+   * rejects.
+   */
   readonly lost: Promise<void>
   /** Renews once, now, and starts the full time anew. Rejects when the lease is gone. */
   renew(): Promise<void>
@@ -87,20 +102,30 @@ export interface LeaseOptions {
 export interface Registry {
   /** The key as it stands. Rejects with `registry_unavailable`. */
   get(key: string): Promise<Lookup>
-  /** What stands under `prefix` ('' is everything), sorted by key. Rejects with `registry_unavailable`. */
+  /** What stands under `prefix` ('' is everything), by key. Rejects with `registry_unavailable`. */
   list(prefix: string): Promise<Listing>
   /**
-   * All of `operations` or none, at one new revision, which is durable once this resolves. Rejects with `changed` when
-   * a condition does not hold (the error's `field` is the key), with `registry_unavailable` when it is not known to
-   * have happened, with `not_found` when a lease is gone. An operation on the same key may not come twice.
+   * Does all of `operations` or none, at one new revision, which is durable once this resolves. A
+   * key may be named once only. Rejects with `changed` when a condition does not hold (the error's
+   * `field` is the key), with `registry_unavailable` when it is not known to have happened, with
+   * `not_found` when a lease is gone.
    */
   commit(operations: RegistryOperation[]): Promise<{ revision: number }>
-  /** Follows everything under the given prefixes until closed. Never throws; outages are healed by itself. */
+  /**
+   * Follows everything under the given prefixes until closed. Never throws; it recovers from
+   * outages by itself.
+   */
   watch(prefixes: string[], handlers: WatchHandlers): Watch
-  /** Why writes are refused though reads are answered, for people; undefined when that is not known to be so. */
+  /**
+   * Why writes are refused while reads are answered, for people. Undefined when no such reason is
+   * known.
+   */
   writeProblem(): string | undefined
   grant(options: LeaseOptions): Promise<Lease>
-  /** Takes up a lease that another process (or an earlier life of this one) granted. Rejects with `not_found`. */
+  /**
+   * Takes up a lease that another process (or an earlier run of this one) was granted. Rejects with
+   * `not_found`.
+   */
   adopt(id: string, options: LeaseOptions): Promise<Lease>
   /** Frees everything; leases are released, not revoked. */
   close(): Promise<void>

@@ -1,6 +1,7 @@
 /**
- * A lease that somebody else keeps the time of. It counts as lost only when they say so: an etcd or a controller that was away
- * gives each lease its full time again when it returns, so after an outage of any length the keys may still be there.
+ * A lease whose time another server keeps. It counts as lost only when that server says so. An etcd
+ * or a controller that was away gives each lease its full time again when it returns, so the keys
+ * may still be there after an outage of any length.
  */
 import { performance } from 'node:perf_hooks'
 import { SluiceError } from '../runtime/errors.js'

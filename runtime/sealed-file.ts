@@ -34,7 +34,7 @@ export function unseal(text: string): Unsealed | undefined {
   return sha256(body) === match[3] ? { body, revision: Number(match[2]) } : undefined
 }
 
-/** Where the generation before the one in force stands: beside the file, if nothing else is said. */
+/** Where the generation before the one in force stands: beside the file, unless said otherwise. */
 export function previousPath(path: string, stateFolder = dirname(path)): string {
   return join(stateFolder, `${basename(path)}.previous`)
 }

@@ -4,7 +4,9 @@ import { isName } from '../../contract/guard/names.js'
 /** What {@link nameOf} does, for people. */
 export const FOLD_RULE = 'lower case, and - in place of _ and .'
 
-/** `my.svc`, `redis_cache`, `Web` → `my-svc`, `redis-cache`, `web`; undefined when that is no name. */
+/**
+ * `my.svc`, `redis_cache`, `Web` → `my-svc`, `redis-cache`, `web`. Undefined when that is no name.
+ */
 export function nameOf(text: string): string | undefined {
   const folded = text
     .toLowerCase()

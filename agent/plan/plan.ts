@@ -51,7 +51,9 @@ export function targetKey(target: Pick<ProbeTarget, 'run' | 'host' | 'port'>): s
   return `${target.run} ${target.host} ${target.port}`
 }
 
-/** Those that run come first, the oldest of them at the head: newcomers that contradict are refused. */
+/**
+ * Running ones first, then the oldest: of two that contradict each other, the newcomer is refused.
+ */
 function byAge(a: Container, b: Container): number {
   const stopped = (container: Container) => Number(container.status === 'stopped')
   const sooner = (x: string, y: string) => (x < y ? -1 : x > y ? 1 : 0)

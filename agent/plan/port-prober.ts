@@ -15,7 +15,10 @@ const HELD_MS = 100
 /** After this a port that does not answer is worth a warning. */
 const PATIENCE_MS = 15_000
 
-/** Whether a connection was taken within `timeoutMs`, and held. Never rejects: a failure is a no. */
+/**
+ * Whether a connection was accepted within `timeoutMs`, and stayed open. Never rejects: a failure
+ * is a no.
+ */
 export function answers(host: string, port: number, timeoutMs = CONNECT_MS): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
@@ -38,7 +41,7 @@ export function answers(host: string, port: number, timeoutMs = CONNECT_MS): Pro
 export interface ProberHandlers {
   /** It listens. */
   onAnswer(target: ProbeTarget): void
-  /** It listens, or is not known to; and from this machine its registered address is not reached. */
+  /** Its registered address is not reached from this machine. Whether it listens may be unknown. */
   onUnreachable(target: ProbeTarget, listens: boolean): void
 }
 
@@ -105,7 +108,7 @@ export class PortProber {
   }
 }
 
-/** The container's own address shows whether it listens; the registered one, whether we reach it. */
+/** The container's own address shows whether it listens, the registered one whether we reach it. */
 async function probe(target: ProbeTarget): Promise<{ listens: boolean; isReached: boolean }> {
   const { direct } = target
   const [isReached, listens] = await Promise.all([

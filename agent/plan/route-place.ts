@@ -1,4 +1,7 @@
-/** What a route claims: hosts and a path, or a port. Two routes that claim the same contradict. Pure. */
+/**
+ * What a route claims: hosts and a path, or a port. Two routes that claim the same contradict each
+ * other. Pure.
+ */
 export interface PlacedRoute {
   /** `app.example.com/api`, `tcp 9100` */
   place: string

@@ -29,7 +29,10 @@ export class LeaseMemo {
     }
   }
 
-  /** Only once everything of ours is under this lease: the next life relies on it. Never rejects. */
+  /**
+   * Call it only once everything of ours is under this lease: the next start relies on it. Never
+   * rejects.
+   */
   async write(lease: string): Promise<void> {
     try {
       await mkdir(dirname(this.#path), { recursive: true })

@@ -20,7 +20,10 @@ import { makeHomeFolders, openHome } from '../start/home.js'
 import { lockHome } from '../start/home-lock.js'
 import { shellWord } from '../start/try.js'
 
-/** The settings that conf was given: the controller needs the same, to know what these files make of nginx. */
+/**
+ * The settings that conf was given. The controller needs the same ones, or it misreads what these
+ * files make nginx do.
+ */
 function givenFlags({ values, origins }: Config): string[] {
   const isGiven = (name: SettingName) => /^(flag|environment) /.test(origins.get(name) ?? '')
   const given = SETTING_NAMES.filter((name) => name !== 'home' && name !== 'nginx' && isGiven(name))

@@ -89,7 +89,9 @@ export const drain: Command = {
 
 type UndrainView = ChangeView & Pick<DrainView, 'state'>
 
-/** Only an operator's drain can be taken back: a state that was registered is not ours to change. */
+/**
+ * Only an operator's drain can be undone here: a state that was registered is not ours to change.
+ */
 function undrainText(target: string, answer: UndrainView): string {
   const undone = `no operator drains ${target} any more: ${appliedText(answer)}`
   const states: Record<string, string> = {

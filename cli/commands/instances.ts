@@ -58,7 +58,7 @@ function splitAddress(text: string): { host: string; port: number } {
   return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
 }
 
-/** `applied` or which gateways are late, for people; and in lines of their own, what looks like a typing error. */
+/** Prints `applied`, or which gateways are late. Likely typing errors follow, each on a line. */
 export function appliedText(change: ChangeView): string {
   const { applied, pending = [], reasons = {}, warnings = [] } = change
   const why = (id: string) => (reasons[id] === undefined ? id : `${id} (${reasons[id].message})`)

@@ -1,4 +1,6 @@
-/** The fallback of a home, made such that nginx starts: whatever it is, it must not keep nginx down. */
+/**
+ * Repairs the fallback files of a home: whatever they hold, they must not keep nginx from starting.
+ */
 import { readdirSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { recoverSealed } from '../../runtime/sealed-file.js'
@@ -34,7 +36,10 @@ async function recoverDamaged(home: string, print: Print): Promise<boolean> {
   return isAny
 }
 
-/** Sound ones that this nginx refuses all the same are put aside, until the controller writes others. */
+/**
+ * Sound files that this nginx refuses all the same are put aside, until the controller writes
+ * others.
+ */
 function putAside(home: string, print: Print): boolean {
   const files = fallbackFiles(home)
   for (const path of files) {

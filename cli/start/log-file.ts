@@ -5,7 +5,10 @@ import { messageOf } from '../../runtime/errors.js'
 const LOOK_MS = 1000
 const MOST_BYTES = 16 * 1024 * 1024
 
-/** Lines to a file that is put aside as `<file>.1` when it has grown large, or by others (logrotate). */
+/**
+ * Writes lines to a file. It is renamed to `<file>.1` when it has grown large; others (logrotate)
+ * may rename it, too.
+ */
 export class LogFile {
   readonly #path: string
   readonly #say: (line: string) => void

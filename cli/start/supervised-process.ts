@@ -126,7 +126,10 @@ export class SupervisedProcess {
     this.#timer = setTimeout(() => this.start(), delayMs)
   }
 
-  /** A word over the channel; lost where the process has just died, and the next one is told nothing. */
+  /**
+   * Sends a message over the channel. It is lost when the process has just died; the next one does
+   * not get it.
+   */
   send(word: string): void {
     if (this.#process?.connected === true) {
       this.#process.send(word, () => undefined)

@@ -85,7 +85,10 @@ function gatewayHost({ bind }: Settings): string {
   return address.includes(':') ? `[${address}]` : address
 }
 
-/** Register a backend (and start it), ask it through the gateway by its name below `domain`, drain it. */
+/**
+ * Registers a backend (and starts it), requests it through the gateway by its name below `domain`,
+ * drains it.
+ */
 export async function commandsToTry(
   settings: Settings,
   program: string,

@@ -113,11 +113,16 @@ export interface PresenceRecord {
 export interface HostRecord {
   address: string
   containers: number
-  /** Set while its container engine cannot be reached: why, for people, and since when (Unix milliseconds). */
+  /**
+   * Set while its container engine is out of reach: the reason, for people, and since when (Unix
+   * ms).
+   */
   engine?: { reason: string; sinceAtMs: number }
   /** The machine's name, for people. */
   name?: string
-  /** What two machines with one agent id differ by: the home's own mark, and the machine's start. */
+  /**
+   * What tells two machines with one agent id apart: the mark of the home, and the machine's start.
+   */
   owner?: string
   boot?: string
 }

@@ -1,25 +1,25 @@
 /**
  * What a request, or the hop, must know of an upstream whose policy asks for more than a draw. It
- * stands in the upstream's record, after the number of peer buckets; an upstream that needs none
- * of it has none.
+ * stands in the upstream's record, after the number of peer buckets. An upstream that needs none of
+ * it has none.
  *
  * The peers to choose from stand in two lists, as fixed-width entries, {@link CHUNK_ENTRIES} in a
  * key (`:web%0`, `:web%1`, …): first `count` entries that serve, then `spill` entries for when
- * those cannot (other zones, backups). What is in the first depends on the balance:
+ * those cannot (other zones, backups). The balance decides what the first list, the main one,
+ * holds:
  *
- * | balance | main list |
- * |---|---|
- * | `n` native: the slots choose; the rules are for retries | none |
- * | `w` random, `t` randomTwo, `l` leastTime, `r` roundRobin | one whole cycle of smooth weighted round robin |
- * | `c` leastConn, `h` hash, `s` leastConn and randomTwo while somebody warms up | each peer once |
+ * - `n`, native: nothing. The slots choose, and the rules are for retries.
+ * - `w` random, `t` randomTwo, `l` leastTime, `r` roundRobin: one whole cycle of smooth weighted
+ *   round robin.
+ * - `c` leastConn, `h` hash, `s` leastConn and randomTwo while a peer warms up: each peer once.
  *
  * A hash has a ring of {@link RING_POSITIONS} beside its list, {@link RING_CHUNK} in a key
- * (`:web=0`, `:web=1`, …): of each position the index in the main list, as three digits to the
- * base 36. A peer stands there as often as its weight says.
+ * (`:web=0`, `:web=1`, …). Each position is an index of the main list, as three digits to the base
+ * 36. A peer stands there as often as its weight says.
  *
- * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it
- * drains and keeps its sessions: by a token of 16 hex digits for a cookie, by the instance's id
- * for a route. `:web$` is the cookie's attributes.
+ * `:web$<name>` is the entry of the instance that a session names, then `u`, or `d` while it drains
+ * and keeps its sessions. The name is a token of 16 hex digits for a cookie, the instance's id for
+ * a route. `:web$` is the cookie's attributes.
  */
 import { MAX_TRIES } from './zones.js'
 

@@ -1,40 +1,56 @@
 /**
  * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads
- * one key and returns what it finds; everything else here is for the rare cases (a shared slot, a
+ * one key and returns what it finds. Everything else here is for the rare cases (a shared slot, a
  * path route, a retry, a resync).
  *
- * A *unit* is what is written and removed as one: an upstream, a host, a split, a route that acts
- * or a name's certificate. Its keys all start with its name:
+ * A *unit* is what is written and removed as one. All of its keys start with its name, and its
+ * record stands after a digest. The units are:
  *
- * | unit | name | its record, after the digest | slots |
- * |---|---|---|---|
- * | upstream | `:web` | number of peer buckets: `2`; then, where its policy needs them, its rules (contract/table/rules.ts) | unless its rules choose |
- * | some of its instances | `:web.0123456789abcdef` | the same; the digits stand for what their metadata is to be | the same |
- * | host, or what stands for one in stream{}: a port, a name that is passed through | `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*`, `@tcp*9100`, `@tls*app.example.com`, `@9100*app.example.com` | its routes, `/api :api\n/ :web`, or where they are (contract/table/host-record.ts) | {@link FAST_HOSTS} of them |
- * | split | `~canary` | its upstreams: `:web :web-next`; then, where more than a draw decides, what does (contract/table/split-record.ts) | where only a draw does |
- * | route that acts | `&docs` | who serves it, its path prefix and what it does (contract/record/route-action.ts) | none |
- * | certificate | `^app.example.com`, `^*.example.com`, `^*` for all else; `^=<id>` for instances | a line feed, then the chain and its key, PEM: nginx reads it as it is | none |
+ * - An upstream, `:web`. Its record is the number of peer buckets, `2`; then, where its policy
+ *   needs them, its rules (contract/table/rules.ts). It has slots unless its rules choose.
+ * - Some of an upstream's instances, `:web.0123456789abcdef`. The same as an upstream; the digits
+ *   stand for the metadata that these instances must have.
+ * - A host, `@app.example.com`, `@*.example.com`, `@www.example.*`, `@*`, or what stands for one in
+ *   stream{}: a port, `@tcp*9100`, a name that is passed through, `@tls*app.example.com`, or both,
+ *   `@9100*app.example.com`. Its record is its routes, `/api :api\n/ :web`, or where they are
+ *   (contract/table/host-record.ts). {@link FAST_HOSTS} of them have slots.
+ * - A split, `~canary`. Its record is its upstreams, `:web :web-next`; then, where more than a draw
+ *   decides, what does (contract/table/split-record.ts). It has slots where only a draw does.
+ * - A route that acts, `&docs`. Its record is who serves it, its path prefix and what it does
+ *   (contract/record/route-action.ts). It has no slots.
+ * - A certificate, `^app.example.com`, `^*.example.com`, `^*` for all else, `^=<id>` for instances.
+ *   Its record is a line feed, then the chain and its key, as PEM that nginx reads as it is. It has
+ *   no slots.
  *
- * | key | value |
- * |---|---|
- * | `<unit>` | `<digest> <record>`; the digest (8 hex digits) is of all the unit's entries |
- * | `<unit>/<slot>` | what serves this slot: `<sid>`, or shared as below |
- * | `<unit>/<slot>/<share>` | `<sid>`: a cell of a slot that many peers share |
- * | `@app.example.com/#<chunks>/<chunk>` | some of the lines of a host that has many (contract/table/host-record.ts) |
- * | `:web%<chunk>`, `:web=<chunk>`, `:web$<name>` | what its rules choose from, and whom a session names (contract/table/rules.ts) |
- * | `:web#<bucket>` | peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]` |
- * | `<unit>+` | while it is rewritten in several parts: which keys it may have, as `<what follows its name><how many>`: `%13 /7/20` |
- * | `#<bucket>` | names of the units in this bucket of the index, a line each |
- * | `!` | `<epoch> <revision> <1 when whole, 0 while a resync is under way>` |
+ * The keys, and their values:
  *
- * A slot's value is a SID (32 hex digits); or, shared by few peers, `*` and for each of them a
- * threshold of 3 digits and its SID: the first whose threshold is above the drawn share (0 to
- * 999) serves, and the last one's threshold is `999`, which always matches; or, shared by many,
- * `#<cells>`: cell number floor(share * cells / 1000) serves. With `!`, the number of a trial of
- * one digit, and a SID before it, one request is to try that SID; the others go by the rest. With
- * `$` before it, a split's slot says only which upstream is asked, by one of its SIDs; that one's
- * rules choose. An upstream whose record has no rules that choose, and whose slots are not there,
- * has no peer that is up.
+ * - `<unit>`: `<digest> <record>`. The digest (8 hex digits) is of all the unit's entries.
+ * - `<unit>/<slot>`: what serves this slot: `<sid>`, or shared as below.
+ * - `<unit>/<slot>/<share>`: `<sid>`, a cell of a slot that many peers share.
+ * - `@app.example.com/#<chunks>/<chunk>`: some of the lines of a host that has many
+ *   (contract/table/host-record.ts).
+ * - `:web%<chunk>`, `:web=<chunk>`, `:web$<name>`: what its rules choose from, and whom a session
+ *   names (contract/table/rules.ts).
+ * - `:web#<bucket>`: peers, a line each: `<sid> <ip:port> <id> <flags>[ <token>]`.
+ * - `<unit>+`: there while the unit is rewritten in several parts. It says which keys the unit may
+ *   have, as `<what follows its name><how many>`: `%13 /7/20`.
+ * - `#<bucket>`: names of the units in this bucket of the index, a line each.
+ * - `!`: `<epoch> <revision> <1 when whole, 0 while a resync is under way>`.
+ *
+ * The value of a slot is one of these:
+ *
+ * - A SID (32 hex digits).
+ * - Shared by few peers: `*`, and for each of them a threshold of 3 digits and its SID. The first
+ *   whose threshold is above the drawn share (0 to 999) serves. The last threshold is `999`, which
+ *   always matches.
+ * - Shared by many: `#<cells>`. Cell number floor(share * cells / 1000) serves.
+ * - `!`, the number of a trial (one digit) and a SID, before one of those: one request is to try
+ *   that SID; the others go by the rest.
+ * - In a split, `$` before one of those: the slot says only which upstream is asked, by one of its
+ *   SIDs. The rules of that upstream choose.
+ *
+ * An upstream has no peer that is up when its slots are not there and its record has no rules that
+ * choose.
  */
 import { Mark } from './mark.js'
 import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from './zones.js'

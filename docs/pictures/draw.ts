@@ -1,4 +1,6 @@
-/** `node --import tsx docs/pictures/draw.ts`: draws every picture of docs/ anew, beside this file. */
+/**
+ * Draws every picture of docs/ anew, beside this file: `node --import tsx docs/pictures/draw.ts`.
+ */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

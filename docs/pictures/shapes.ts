@@ -1,4 +1,4 @@
-/** What a picture is made of, and how it becomes an SVG that is legible on a light and on a dark page. */
+/** What a picture is made of, and how it becomes an SVG that is legible on light and dark pages. */
 
 interface Box {
   left: number
@@ -7,11 +7,17 @@ interface Box {
   height: number
   title: string
   lines?: string[]
-  /** `part`: of Sluice; `nginx`; `other`: what is not ours; `frame`: holds others, its title at the top. */
+  /**
+   * `part` is one of Sluice, `nginx` is nginx, `other` is somebody else's; `frame` holds others,
+   * its title at the top.
+   */
   kind: 'part' | 'nginx' | 'other' | 'frame'
 }
 
-/** A place at a box's edge: `front.right`, or at 30 % of that side `front.right.30`. Or a place of the page. */
+/**
+ * A place at a box's edge: `front.right`, or at 30 % of that side `front.right.30`; or a point of
+ * the page.
+ */
 type End = string | [x: number, y: number]
 
 interface Arrow {

@@ -1,6 +1,7 @@
 /**
- * The last acknowledged revision, in a file beside LevelDB's. LevelDB takes a damaged end of its log for a write that was not finished;
- * this tells that it was. It is written after the batch is synced, and not synced itself: it may lag behind, never ahead.
+ * The last acknowledged revision, in a file beside LevelDB's. LevelDB takes a damaged end of its
+ * log for a write that was not finished; this file shows that it was finished. It is written after
+ * the batch is synced, and is not synced itself: it may lag behind, but is never ahead.
  */
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'

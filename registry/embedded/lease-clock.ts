@@ -1,7 +1,7 @@
 /**
- * When the embedded registry's leases are over. Time is the machine's monotonic clock, so that setting the wall clock ends
- * none. A process that was stopped or held up gives every lease its full time again, as a restart does: whoever renews
- * could not be heard.
+ * When the embedded registry's leases are over. Time is the machine's monotonic clock, so that
+ * setting the wall clock ends none. A process that was stopped or held up gives every lease its
+ * full time again, as a restart does: a renewal could not be heard.
  */
 import { performance } from 'node:perf_hooks'
 
@@ -26,7 +26,10 @@ export class LeaseClock {
   readonly #ticker: NodeJS.Timeout
   #tickedAtMs = performance.now()
 
-  /** `onDue` is told of each lease whose time is over; it goes on counting as due until it is ended or renewed. */
+  /**
+   * `onDue` is called with each lease whose time is over. The lease counts as due until it is ended
+   * or renewed.
+   */
   constructor(onDue: (id: string) => void) {
     this.#onDue = onDue
     this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref()

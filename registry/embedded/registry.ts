@@ -1,4 +1,7 @@
-/** The registry of one machine: a LevelDB folder that the controller alone has open, with everything in memory too. */
+/**
+ * The registry of one machine: a LevelDB folder open in the controller alone, and all of it in
+ * memory.
+ */
 import { randomBytes } from 'node:crypto'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
@@ -25,7 +28,10 @@ export interface EmbeddedOptions {
   log: Logger
 }
 
-/** One step towards the next batch. `run` drafts it (or throws); the rest is told when the batch is durable, or is not. */
+/**
+ * One step of the next batch. `run` drafts it, or throws. `done` or `failed` is called once the
+ * batch is durable, or is not.
+ */
 interface Step {
   run(draft: EmbeddedDraft): number
   done(revision: number): void
@@ -36,7 +42,10 @@ interface Step {
 const MOST_STEPS = 2000
 const HEAL_MS = 1000
 
-/** Rejects with `conflict` when another process has the store open, and with `internal` when it cannot be read. */
+/**
+ * Rejects with `conflict` when another process has the store open, with `internal` when it is
+ * unreadable.
+ */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Registry> {
   const { store, content } = await EmbeddedStore.open(options.folder, options.log)
   return new EmbeddedRegistry(store, new EmbeddedState(content), options)
@@ -129,8 +138,8 @@ class EmbeddedRegistry implements Registry {
   }
 
   /**
-   * Takes its place among commits and expiries: an expiry that is being written when the renewal comes is over before
-   * it, so that no renewal is acknowledged of a lease that is gone.
+   * A renewal waits its turn among commits and expiries. An expiry that is being written when it
+   * comes is over before it, so no renewal is acknowledged for a lease that is gone.
    */
   async #renew(id: string): Promise<void> {
     await this.#step((draft) => {
@@ -174,7 +183,10 @@ class EmbeddedRegistry implements Registry {
     this.#working = this.#work()
   }
 
-  /** The one writer. What comes while one batch is being written goes into the next, together. Never rejects. */
+  /**
+   * The one writer. What comes while a batch is being written goes into the next one. Never
+   * rejects.
+   */
   async #work(): Promise<void> {
     while (this.#queue.length > 0 || this.#healDue) {
       if (this.#healDue) {
@@ -250,7 +262,10 @@ class EmbeddedRegistry implements Registry {
     }
   }
 
-  /** After a failed write only the disk knows what it holds, so nothing more is written until it was read afresh. */
+  /**
+   * After a failed write only the disk knows what it holds. Nothing more is written until it was
+   * read afresh.
+   */
   #fail(reason: string): void {
     this.#broken = reason
     this.#options.log.error({ folder: this.#options.folder, reason }, 'registry cannot be written')

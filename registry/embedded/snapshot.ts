@@ -1,6 +1,6 @@
 /**
- * LevelDB repairs as it opens: what it cannot read it drops, and the log it read from it deletes. It never alters a file
- * that is there, though, so hard links made before keep a damaged store as it was found.
+ * Hard links that keep a damaged store as it was found. LevelDB repairs as it opens: what it cannot
+ * read it drops, and the log it read from it deletes. But it never alters a file that is there.
  */
 import { link, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -10,7 +10,10 @@ import { systemCode } from '../../runtime/errors.js'
 
 /** Names the files that are the store; written last, by rename, as LevelDB does. */
 const CURRENT = 'CURRENT'
-/** Not part of the store: the lock is held by inode, the logs are LevelDB's diary, the head is written in place. */
+/**
+ * Not part of the store: the lock is held by inode, the logs are LevelDB's own, the head is written
+ * in place.
+ */
 const NOT_STORED = new Set(['LOCK', 'LOG', 'LOG.old', HEAD])
 
 function snapshotPrefix(folder: string): string {
@@ -21,7 +24,10 @@ async function storedFiles(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => !NOT_STORED.has(name))
 }
 
-/** Data is there, but not the file that says which: LevelDB would take it for a new store, and clear the rest away. */
+/**
+ * Data is there, but not the file that names it. LevelDB would take it for a new store, and delete
+ * the rest.
+ */
 export async function lacksItsHead(folder: string): Promise<boolean> {
   const files = await storedFiles(folder)
   return !files.includes(CURRENT) && files.some((name) => /\.(log|ldb|sst)$/.test(name))
@@ -38,7 +44,10 @@ export async function takeSnapshot(folder: string): Promise<string> {
   return snapshot
 }
 
-/** Makes the store in `folder`, which nobody has open, what it was when `snapshot` was taken; the snapshot goes. */
+/**
+ * Puts the store in `folder` back to what it was when `snapshot` was taken, and removes the
+ * snapshot. Nobody may have the store open.
+ */
 export async function putBack(folder: string, snapshot: string): Promise<void> {
   const before = await storedFiles(snapshot)
   for (const file of before.filter((name) => name !== CURRENT)) {
@@ -55,7 +64,7 @@ export async function putBack(folder: string, snapshot: string): Promise<void> {
   await rm(snapshot, { recursive: true, force: true })
 }
 
-/** Removes one snapshot, or all that openings of `folder` left behind (those that were killed, too). */
+/** Removes one snapshot, or all that openings of `folder` left behind (killed ones, too). */
 export async function dropSnapshots(folder: string, only?: string): Promise<void> {
   const parent = dirname(folder)
   const names = await readdir(parent)

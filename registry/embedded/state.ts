@@ -91,7 +91,7 @@ export class EmbeddedState {
   }
 
   #sortedKeys(): string[] {
-    // A few moves cost less one by one than a walk over all keys, which single writes would pay each time.
+    // A few moves cost less than a walk over all keys, which each single write would pay.
     if (this.#moved.size > MOST_MOVES) {
       this.#sorted = [...this.entries.keys()].sort()
     } else {
@@ -147,7 +147,9 @@ function firstAtLeast(sorted: string[], key: string): number {
   return low
 }
 
-/** Changes on top of a state that have not reached the disk. A step that throws leaves the draft as it was. */
+/**
+ * Changes to a state that have not reached the disk. A step that throws leaves the draft as it was.
+ */
 export class EmbeddedDraft implements Rows {
   revision: number
   readonly entries = new Map<string, Stored | undefined>()

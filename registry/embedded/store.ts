@@ -1,4 +1,7 @@
-/** The embedded registry's files: LevelDB in one folder. Rows go in as one synced batch, or not at all. */
+/**
+ * The embedded registry's files: LevelDB in one folder. Rows go in as one synced batch, or not at
+ * all.
+ */
 import { mkdir } from 'node:fs/promises'
 import { ClassicLevel } from 'classic-level'
 import type { Logger } from '../../runtime/logger.js'
@@ -30,7 +33,10 @@ export interface Rows {
 interface Meta {
   format: number
   revision: number
-  /** Of all other rows: LevelDB leaves out a damaged piece of its log without a word; this does not. */
+  /**
+   * The seal of all other rows. LevelDB leaves out a damaged piece of its log silently; the seal
+   * shows it.
+   */
   seal: number
 }
 
@@ -55,7 +61,10 @@ function parseStored(row: string): Stored {
   return { revision, lease: row.slice(first + 1, second), value: row.slice(second + 1) }
 }
 
-/** FNV-1a of a row. All rows together are sealed by the exclusive or of theirs, so a change costs only its own rows. */
+/**
+ * FNV-1a of a row. The seal is the exclusive or of all rows' hashes, so a change costs only its own
+ * rows.
+ */
 function rowSeal(key: string, row: string): number {
   let hash = 0x811c9dc5
   for (const text of [key, '\n', row]) {
@@ -79,8 +88,9 @@ export class EmbeddedStore {
   }
 
   /**
-   * Opens the store in `folder`, made if absent, and reads all of it. Rejects with `conflict` when a process has it open, and
-   * with `internal` when it is damaged: it is then left exactly as it was found.
+   * Opens the store in `folder`, made if absent, and reads all of it. Rejects with `conflict` when
+   * a process has it open, and with `internal` when it is damaged: it is then left exactly as it
+   * was found.
    */
   static async open(
     folder: string,
@@ -207,7 +217,10 @@ export class EmbeddedStore {
   }
 }
 
-/** Makes the folder, and saves what is in it. Without a snapshot (no room, say) the store opens just as well. */
+/**
+ * Makes the folder, and takes a snapshot of it. Without one (no room, say) the store opens just as
+ * well.
+ */
 async function prepare(folder: string, log: Logger): Promise<string | undefined> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })

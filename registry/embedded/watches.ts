@@ -21,7 +21,10 @@ export class EmbeddedWatches {
     this.#log = log
   }
 
-  /** Its listing comes in the next turn of the event loop, its changes from there on. Answers the way to stop. */
+  /**
+   * The listing is delivered in the next turn of the event loop, and changes from there on. Returns
+   * a function that stops it.
+   */
   add(
     prefixes: string[],
     handlers: WatchHandlers,

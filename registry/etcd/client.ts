@@ -1,4 +1,4 @@
-/** How this package's client for etcd is set up; its own retries, circuit breakers and watcher stay unused. */
+/** How etcd's client is set up. Its own retries, circuit breakers and watcher stay unused. */
 import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import { Etcd3, GRPCResourceExhastedError, RecoverableError } from 'etcd3'
@@ -14,7 +14,10 @@ const DEFAULT_PORT = 2379
 type FaultHandling = NonNullable<IOptions['faultHandling']>
 type Policy = NonNullable<FaultHandling['global']>
 
-/** Runs a call once. When to try again is decided by who calls: a repeated transaction would contradict itself. */
+/**
+ * Runs a call once. The caller decides when to try again: a repeated transaction would contradict
+ * itself.
+ */
 const ONCE: Policy = {
   _altReturn: undefined as never,
   onSuccess: () => ({ dispose: () => undefined }),
@@ -29,8 +32,9 @@ const ONCE: Policy = {
 }
 
 /**
- * Etcd3 closes all connections of its client, the watch's too, after an error that it takes for one of the link. An etcd
- * that is out of space, or refuses a large request, is answered by nothing of the kind.
+ * The etcd3 package closes all connections of its client, the watch's too, after an error that it
+ * takes for one of the link. An etcd that is out of space, or refuses a large request, gives an
+ * error that is none.
  */
 function withoutReset(error: unknown): unknown {
   if (error instanceof GRPCResourceExhastedError) {
@@ -42,7 +46,8 @@ function withoutReset(error: unknown): unknown {
 const GRPC = {
   'grpc.max_receive_message_length': 64 * 1024 * 1024,
   'grpc.max_send_message_length': 64 * 1024 * 1024,
-  // A half-open watch shows within 8 s. Etcd hangs up on who pings more often than every 5 s, or while nothing is under way.
+  // A half-open watch shows within 8 s. Etcd disconnects clients that ping more often than every 5
+  // s, or while nothing is under way.
   'grpc.keepalive_time_ms': 5500,
   'grpc.keepalive_timeout_ms': 2000,
   'grpc.keepalive_permit_without_calls': 0,
@@ -66,7 +71,10 @@ export function parseEtcdUrl(url: string): string[] {
     .map((host) => `${scheme}://${/:\d+$/.test(host) ? host : `${host}:${DEFAULT_PORT}`}`)
 }
 
-/** A client of one endpoint. Certificates are read afresh, so that renewed ones count. Throws when they cannot be. */
+/**
+ * A client of one endpoint. Certificates are read anew, so that renewed ones count. Throws when
+ * they cannot be read.
+ */
 export function makeEtcdClient(endpoint: string, settings: EtcdSettings): Etcd3 {
   const { username, password } = settings
   return new Etcd3({

@@ -1,8 +1,9 @@
 /**
- * One commit as one etcd transaction. Etcd takes 128 operations on a level (--max-txn-ops), less what the level above has,
- * so a commit is a tree: up to 64 leaves of up to 64 operations. A leaf whose condition fails must stop the others too. Etcd
- * knows no abort, but it checks every read of the branches it will take before it writes anything; so the failure
- * branch reads at a revision that cannot be, and the whole transaction is refused.
+ * One commit as one etcd transaction. Etcd takes 128 operations on a level (--max-txn-ops), less
+ * what the level above has. So a commit is a tree: up to 64 leaves of up to 64 operations. A leaf
+ * whose condition fails must stop the others, too, and etcd knows no abort. But it checks every
+ * read of the branches that it will take before it writes anything. So the failure branch reads at
+ * a revision that cannot be, and etcd refuses the whole transaction.
  */
 import type { Etcd3, ICompare, IRequestOp, ITxnRequest } from 'etcd3'
 import { SluiceError } from '../../runtime/errors.js'

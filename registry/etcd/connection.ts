@@ -1,7 +1,7 @@
 /**
- * One etcd client at a time, watched over. Etcd3's client may be poisoned by an etcd that restarts, and notices a dead
- * link late or never, so a client that fails is given up: everything made with it ends, and a new one, of
- * the next endpoint, takes its place.
+ * One etcd client at a time, and its supervision. The etcd3 package's client may become unusable
+ * when etcd restarts, and notices a dead link late or never. So a client that fails is given up:
+ * everything made with it ends, and a new one, of the next endpoint, takes its place.
  */
 import { performance } from 'node:perf_hooks'
 import type { Etcd3 } from 'etcd3'
@@ -70,7 +70,10 @@ export class EtcdConnection {
     return this.#closing.signal.aborted
   }
 
-  /** Calls `lost` each time that etcd is found out of reach, with the reason. Answers the way to stop that. */
+  /**
+   * Calls `lost` with the reason each time that etcd is found out of reach. Returns a function that
+   * stops that.
+   */
   onLost(lost: (reason: string) => void): () => void {
     this.#followers.add(lost)
     return () => this.#followers.delete(lost)
@@ -84,7 +87,10 @@ export class EtcdConnection {
     return signal.aborted ? undefined : this.#link
   }
 
-  /** Calls etcd. What was never sent is tried again, at the next endpoint, within one deadline. Rejects with SluiceErrors. */
+  /**
+   * Calls etcd. What was never sent is tried again at the next endpoint, all within one deadline.
+   * Rejects with SluiceErrors.
+   */
   async call<T>(work: (client: Etcd3) => Promise<T>): Promise<T> {
     const endsAtMs = performance.now() + DEADLINE_MS
     for (let tries = 1; ; tries++) {

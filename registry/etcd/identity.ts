@@ -1,7 +1,7 @@
 /**
- * Whether etcd still holds the store that was known. Its cluster id does not tell: a member that was wiped and set up as before
- * has the same one. Its history does: a key asked for at the revision at which it was last seen is there as it was, or
- * else that history never happened here.
+ * Whether etcd still holds the store that was known. Its cluster id does not show it: a member that
+ * was wiped and set up as before has the same one. Its history does: a key, read at the revision at
+ * which it was last seen, is there as it was. Otherwise that history never happened here.
  */
 import { GRPCOutOfRangeError } from 'etcd3'
 import type { Etcd3 } from 'etcd3'
@@ -12,7 +12,10 @@ import type { RegistryEntry } from '../registry.js'
 /** Entries asked for: some that are listed no more, and some of the newest. */
 const SAMPLES = 3
 
-/** When nothing can tell (all that was known is gone and compacted), it is taken for another. Rejects when etcd is away. */
+/**
+ * False when nothing can show it (all that was known is gone and compacted). Rejects when etcd is
+ * away.
+ */
 export async function isSameStore(
   client: Etcd3,
   root: string,

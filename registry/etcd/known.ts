@@ -93,7 +93,10 @@ export class EtcdKnown {
     this.#deleted = undefined
   }
 
-  /** The first key of which `listing` knows better, or undefined. What came after the listing counts as news, not as difference. */
+  /**
+   * The first key that `listing` holds differently, or undefined. A change after the listing is
+   * news, not a difference.
+   */
   differs(listing: EtcdListing): string | undefined {
     const wanted = this.wanted(listing)
     const missed = wanted.find(({ key, revision }) => {
@@ -101,7 +104,8 @@ export class EtcdKnown {
       if (known === undefined) {
         return (this.#deleted?.get(key) ?? 0) <= revision
       }
-      // Older than listed: missed. Newer, though the listing is newer still: another history than ours.
+      // Older than listed: a change was missed. Newer, but older than the listing: another history
+      // than ours.
       return (
         known.revision < revision ||
         (known.revision > revision && known.revision <= listing.revision)

@@ -49,7 +49,7 @@ function holdLease(
   })
 }
 
-/** The milliseconds that it lives from now on. Rejects with `not_found` or `registry_unavailable`. */
+/** The milliseconds that it lives from now. Rejects with `not_found` or `registry_unavailable`. */
 async function renewLease(connection: EtcdConnection, id: string): Promise<number> {
   const answer = await connection.call((client) => exchange(client, id))
   const seconds = Number(answer.TTL)

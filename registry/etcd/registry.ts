@@ -34,7 +34,10 @@ export interface EtcdOptions {
 
 const AUDIT_MS = 60_000
 
-/** Throws `invalid` for a URL that is none. Whether etcd is there shows later: it may be started after us. */
+/**
+ * Throws `invalid` for a URL that is none. Whether etcd is there shows later: it may start after
+ * us.
+ */
 export function openEtcd(options: EtcdOptions): Registry {
   return new EtcdRegistry(options)
 }

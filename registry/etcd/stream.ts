@@ -7,7 +7,10 @@ export interface EtcdStreamOptions {
   create: IWatchCreateRequest
   /** Ends it quietly. */
   signal: AbortSignal
-  /** Each response, in order. True: this stream is of no more use. What it throws ends the stream, too. */
+  /**
+   * Called with each response, in order. True: this stream is of no more use. What it throws ends
+   * the stream, too.
+   */
   onResponse: (response: IWatchResponse) => boolean
 }
 
@@ -15,8 +18,8 @@ export interface EtcdStreamOptions {
 const CREATED_WITHIN_MS = 5000
 
 /**
- * One raw watch stream. Resolves when `onResponse` wants no more, `signal` aborts or the link ends; rejects when the stream
- * fails. Nothing is delivered after that.
+ * One raw watch stream. Resolves when `onResponse` wants no more, `signal` aborts or the link ends;
+ * rejects when the stream fails. Nothing is delivered after that.
  */
 export async function followStream(options: EtcdStreamOptions): Promise<void> {
   const { link, create, signal } = options

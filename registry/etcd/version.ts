@@ -3,7 +3,10 @@ import type { Etcd3 } from 'etcd3'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 
-/** The first patch release, by minor release, with the fixes of 2026 for authorization and for connections held open. */
+/**
+ * The first patch release of each minor release that has the fixes of 2026 for authorization and
+ * for connections held open.
+ */
 const FLOORS: Record<string, number> = { '3.4': 44, '3.5': 33, '3.6': 14, '3.7': 1 }
 
 /** Why this version should be replaced, or null. `3.4.23` → "loses watch events …". */

@@ -1,8 +1,11 @@
 /**
- * Follows a range of etcd's keys over the raw watch stream. The rules, each of which has cost somebody updates: the next start is
- * one after the last event delivered, and nothing else moves it on; a cancel with a compact revision means to list
- * again; any other means a new client; a revision that goes back means another store; and as etcd itself may drop events,
- * everything is listed and compared from time to time.
+ * Follows a range of etcd's keys over the raw watch stream. Each of these rules has cost somebody
+ * updates:
+ *
+ * - The next start is one after the last event delivered, and nothing else moves it on.
+ * - A cancel with a compact revision means: list again. Any other means: a new client.
+ * - A revision that goes back means another store.
+ * - Etcd itself may drop events, so everything is listed and compared from time to time.
  */
 import type { IEvent, IWatchCreateRequest, IWatchResponse } from 'etcd3'
 import { messageOf } from '../../runtime/errors.js'
@@ -37,7 +40,10 @@ const FIRST_AUDIT_MS = 3000
 export class EtcdWatch implements Watch {
   readonly #options: EtcdWatchOptions
   readonly #handlers: WatchHandlers
-  /** One range covers all prefixes: only so is a transaction over several of them one piece, in its place. */
+  /**
+   * One range covers all prefixes. Only so does a transaction over several of them stay whole and
+   * in order.
+   */
   readonly #prefix: string
   readonly #known: EtcdKnown
   readonly #closing = new AbortController()
@@ -160,7 +166,10 @@ export class EtcdWatch implements Watch {
     }
   }
 
-  /** Compares from time to time, until `leave`; aborts it when something was missed. Never rejects. */
+  /**
+   * Compares from time to time, until `leave`. Aborts `leave` when something was missed. Never
+   * rejects.
+   */
   async #audit(link: EtcdLink, leave: AbortController): Promise<void> {
     const { auditMs, log } = this.#options
     const ending = AbortSignal.any([leave.signal, link.ended, this.#closing.signal])

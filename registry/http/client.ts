@@ -41,7 +41,7 @@ export class HttpClient {
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
   }
 
-  /** The answer's JSON. Rejects with the code the controller gives, or with `registry_unavailable`. */
+  /** The answer's JSON. Rejects with the controller's code, or with `registry_unavailable`. */
   async call(call: Call): Promise<unknown> {
     const answer = await this.#send(call, {}, AbortSignal.timeout(CALL_MS))
     let text: string
@@ -56,7 +56,9 @@ export class HttpClient {
     return this.#parse(answer.statusCode, text)
   }
 
-  /** Follows a stream of events; its body ends with an error when the server is silent for too long. */
+  /**
+   * Follows a stream of events. The body ends with an error when the server is silent for too long.
+   */
   async stream(path: string, lastEventId: string, signal: AbortSignal): Promise<EventStream> {
     const headers = {
       accept: 'text/event-stream',

@@ -27,7 +27,10 @@ const BASE = '/v1/registry'
 /** How often the controller is asked whether a lease is still there that nobody here renews. */
 const ASK_EVERY_MS = 1000
 
-/** Throws `invalid` for a URL that is none. Whether a controller is there shows later: it may be started after us. */
+/**
+ * Throws `invalid` for a URL that is none. Whether a controller is there shows later: it may start
+ * after us.
+ */
 export function openHttp(options: HttpOptions): Registry {
   const { url, token, log } = options
   if (token !== undefined && /^http:\/\/(?!127\.|localhost|\[::1\])/.test(url)) {

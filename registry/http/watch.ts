@@ -1,4 +1,7 @@
-/** Follows a controller's registry by server-sent events; after an outage it goes on where it was, or lists again. */
+/**
+ * Follows a controller's registry by server-sent events. After an outage it resumes, or lists
+ * again.
+ */
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'

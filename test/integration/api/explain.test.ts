@@ -1,4 +1,4 @@
-/** What `explain` says: of the registry, of each gateway beside it, and of the part that did not match. */
+/** What `explain` says: of the registry, of each gateway, and of the part that did not match. */
 import t from 'tap'
 import { testApi } from '../../support/api.js'
 

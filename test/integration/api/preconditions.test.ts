@@ -1,4 +1,6 @@
-/** Conditional requests (RFC 9110), the methods that a path takes, and warnings about likely typing errors. */
+/**
+ * Conditional requests (RFC 9110), the methods a path takes, and warnings of likely typing errors.
+ */
 import t from 'tap'
 import { problem, testApi } from '../../support/api.js'
 

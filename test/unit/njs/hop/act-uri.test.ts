@@ -1,4 +1,5 @@
-// What a route makes of a path: the same as nginx's own normal form says, and at a cost that grows with the path alone.
+// What a route makes of a path: the same as nginx's own normal form, at a cost that grows with the
+// path alone.
 import fc from 'fast-check'
 import t from 'tap'
 import { rewriteTarget } from '../../../../njs/hop/act-uri.js'
