@@ -75,3 +75,15 @@ t.test('every file opens with a comment that says what lives in it', async (t) =
     [],
   )
 })
+
+t.test('a test says in three words or more what it holds', async (t) => {
+  const short = (text: string) =>
+    [...text.matchAll(/\.test\(\s*(['"`])((?:\\.|(?!\1).)*)\1/gs)]
+      .map(([, , title = '']) => title)
+      .filter((title) => title.trim().split(/\s+/).length < 3)
+  const found = [...sources(root, ['test'])]
+    .filter(([path]) => path !== 'test/architecture.test.ts')
+    .flatMap(([path, text]) => short(text).map((title) => `${path}: ${title}`))
+  t.same(found, [])
+  t.same(short("t.test('too short', f)\nt.test(`${rig}: it is\n long`, f)"), ['too short'])
+})

@@ -12,7 +12,7 @@ import { repository } from '../../lab/tools.js'
 
 t.setTimeout(120_000)
 
-t.test('in Node', async (t) => {
+t.test("in Node the dict's stand-in keeps to the suite", async (t) => {
   t.same(runSuite({ table: memoryDict(64 * 1024), numbers: memoryNumberDict() }), [])
   t.same(runPolicies({ table: memoryDict(), numbers: memoryNumberDict() }), [])
 })

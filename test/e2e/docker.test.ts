@@ -105,94 +105,101 @@ function noneLost(t: Test, load: Load): void {
   t.ok(load.answers.length >= LEAST_REQUESTS, `${load.answers.length} requests`)
 }
 
-t.test('containers', { skip: dockerUnavailable() }, async (t) => {
-  const { nginx } = await tools()
-  dockerd = await startDockerd()
-  t.teardown(() => dockerd.stop())
-  await importImage(dockerd.socket, IMAGE)
-  rig = await startRig({
-    name: 'e2e-docker',
-    nginx,
-    env: { SLUICE_DOCKER: `unix://${dockerd.socket}` },
-  })
-  t.teardown(async () => {
-    if (!t.passing()) {
-      t.comment(rig.log(), readFileSync(join(rig.home, 'logs/error.log'), 'utf8').slice(-4000))
-    }
-    await rig.stop()
-  })
-  const before = { workers: rig.workers(), configuration: rig.configuration() }
+t.test(
+  'containers come and go, and clients notice nothing',
+  { skip: dockerUnavailable() },
+  async (t) => {
+    const { nginx } = await tools()
+    dockerd = await startDockerd()
+    t.teardown(() => dockerd.stop())
+    await importImage(dockerd.socket, IMAGE)
+    rig = await startRig({
+      name: 'e2e-docker',
+      nginx,
+      env: { SLUICE_DOCKER: `unix://${dockerd.socket}` },
+    })
+    t.teardown(async () => {
+      if (!t.passing()) {
+        t.comment(rig.log(), readFileSync(join(rig.home, 'logs/error.log'), 'utf8').slice(-4000))
+      }
+      await rig.stop()
+    })
+    const before = { workers: rig.workers(), configuration: rig.configuration() }
 
-  t.test('a container is served soon after its start', async (t) => {
-    t.equal((await ask('web.localhost')).status, 404)
-    const startedMs = Date.now()
-    await web('web-1')
-    const runMs = Date.now() - startedMs
-    await answers('web.localhost', 'web-1')
-    t.comment(`docker run took ${runMs} ms, served ${Date.now() - startedMs - runMs} ms later`)
-  })
+    t.test('a container is served soon after its start', async (t) => {
+      t.equal((await ask('web.localhost')).status, 404)
+      const startedMs = Date.now()
+      await web('web-1')
+      const runMs = Date.now() - startedMs
+      await answers('web.localhost', 'web-1')
+      t.comment(`docker run took ${runMs} ms, served ${Date.now() - startedMs - runMs} ms later`)
+    })
 
-  t.test('labels: a host and a path; a mistake concerns one container alone', async (t) => {
-    await run('wrong', '-l', 'sluice.upstream=wrong', '-l', 'sluice.port=http')
-    const labels = ['sluice.host=shop.example', 'sluice.path=/sleep'].flatMap((one) => ['-l', one])
-    await run('shop', '-l', 'sluice.upstream=shop', ...labels)
-    await answers('shop.example', 'shop', '/sleep/1')
-    t.equal((await ask('shop.example', '/other')).status, 404)
-    t.equal((await ask('wrong.localhost')).status, 404)
-    t.equal((await ask('web.localhost')).status, 200)
-  })
+    t.test('labels: a host and a path; a mistake concerns one container alone', async (t) => {
+      await run('wrong', '-l', 'sluice.upstream=wrong', '-l', 'sluice.port=http')
+      const labels = ['sluice.host=shop.example', 'sluice.path=/sleep'].flatMap((one) => [
+        '-l',
+        one,
+      ])
+      await run('shop', '-l', 'sluice.upstream=shop', ...labels)
+      await answers('shop.example', 'shop', '/sleep/1')
+      t.equal((await ask('shop.example', '/other')).status, 404)
+      t.equal((await ask('wrong.localhost')).status, 404)
+      t.equal((await ask('web.localhost')).status, 200)
+    })
 
-  t.test('what came last goes first: an operator’s route before a label’s', async (t) => {
-    const route = { hosts: ['shop.example'], pathPrefix: '/sleep', upstream: 'web' }
-    await rig.change('PUT', '/v1/routes/zz-operator', route)
-    t.equal((await ask('shop.example', '/sleep/1')).by, 'web-1')
-    await rig.change('DELETE', '/v1/routes/zz-operator')
-    t.equal((await ask('shop.example', '/sleep/1')).by, 'shop')
-  })
+    t.test('what came last goes first: an operator’s route before a label’s', async (t) => {
+      const route = { hosts: ['shop.example'], pathPrefix: '/sleep', upstream: 'web' }
+      await rig.change('PUT', '/v1/routes/zz-operator', route)
+      t.equal((await ask('shop.example', '/sleep/1')).by, 'web-1')
+      await rig.change('DELETE', '/v1/routes/zz-operator')
+      t.equal((await ask('shop.example', '/sleep/1')).by, 'shop')
+    })
 
-  t.test('docker stop, and even rm -f, under load lose nothing', async (t) => {
-    await web('web-2')
-    await answers('web.localhost', 'web-2')
-    const load = new Load('web.localhost')
-    await load.more(LEAST_REQUESTS)
-    await dockerd.docker('stop', 'web-1')
-    const atStop = load.by('web-1')
-    await load.more(100)
-    t.ok(atStop > 0, 'it had its share')
-    t.ok(load.by('web-1') <= atStop + 1, 'and nothing after')
-    await dockerd.docker('start', 'web-1')
-    const isBack = (): boolean => load.by('web-1') > atStop + 1
-    await until(isBack, { deadlineMs: 15_000, what: 'web-1 in service again' })
-    await dockerd.docker('rm', '-f', 'web-2')
-    await load.more(100)
-    await load.end()
-    noneLost(t, load)
-  })
+    t.test('docker stop, and even rm -f, under load lose nothing', async (t) => {
+      await web('web-2')
+      await answers('web.localhost', 'web-2')
+      const load = new Load('web.localhost')
+      await load.more(LEAST_REQUESTS)
+      await dockerd.docker('stop', 'web-1')
+      const atStop = load.by('web-1')
+      await load.more(100)
+      t.ok(atStop > 0, 'it had its share')
+      t.ok(load.by('web-1') <= atStop + 1, 'and nothing after')
+      await dockerd.docker('start', 'web-1')
+      const isBack = (): boolean => load.by('web-1') > atStop + 1
+      await until(isBack, { deadlineMs: 15_000, what: 'web-1 in service again' })
+      await dockerd.docker('rm', '-f', 'web-2')
+      await load.more(100)
+      await load.end()
+      noneLost(t, load)
+    })
 
-  t.test('the only container restarts: busy, but not unknown', async (t) => {
-    const load = new Load('shop.example', 2)
-    await load.more(10)
-    await dockerd.docker('restart', 'shop')
-    await answers('shop.example', 'shop', '/sleep/1')
-    await load.end()
-    t.same(load.failures, [])
-    const statuses = new Set(load.answers.map(({ status }) => status))
-    statuses.delete(200)
-    t.notOk(statuses.has(404), [...statuses].join())
-  })
+    t.test('the only container restarts: busy, but not unknown', async (t) => {
+      const load = new Load('shop.example', 2)
+      await load.more(10)
+      await dockerd.docker('restart', 'shop')
+      await answers('shop.example', 'shop', '/sleep/1')
+      await load.end()
+      t.same(load.failures, [])
+      const statuses = new Set(load.answers.map(({ status }) => status))
+      statuses.delete(200)
+      t.notOk(statuses.has(404), [...statuses].join())
+    })
 
-  t.test('the agent is killed under load, and follows again', async (t) => {
-    const load = new Load('web.localhost')
-    await load.more(50)
-    const pid = rig.partPid('agent')
-    process.kill(pid, 'SIGKILL')
-    await web('web-3')
-    await answers('web.localhost', 'web-3')
-    t.not(rig.partPid('agent'), pid)
-    await load.more(LEAST_REQUESTS)
-    await load.end()
-    noneLost(t, load)
-    t.same(rig.workers(), before.workers, 'the workers are the same')
-    t.equal(rig.configuration(), before.configuration, 'and so is what they were configured with')
-  })
-})
+    t.test('the agent is killed under load, and follows again', async (t) => {
+      const load = new Load('web.localhost')
+      await load.more(50)
+      const pid = rig.partPid('agent')
+      process.kill(pid, 'SIGKILL')
+      await web('web-3')
+      await answers('web.localhost', 'web-3')
+      t.not(rig.partPid('agent'), pid)
+      await load.more(LEAST_REQUESTS)
+      await load.end()
+      noneLost(t, load)
+      t.same(rig.workers(), before.workers, 'the workers are the same')
+      t.equal(rig.configuration(), before.configuration, 'and so is what they were configured with')
+    })
+  },
+)

@@ -21,7 +21,7 @@ t.setTimeout(170_000)
 
 const INSPECTOR_PORT = 9229
 
-t.test('one home', async (t) => {
+t.test('a home goes on serving, whatever is damaged, doubled or signalled in it', async (t) => {
   const home = await makeHome(t, {
     SLUICE_API_TOKEN: 'a-token-of-the-environment',
     NGINX: '9;',

@@ -250,7 +250,7 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     await rig.becomes(name, 'up')
   })
 
-  t.test('HEALTHCHECK decides', async (t) => {
+  t.test('HEALTHCHECK decides whether a container serves', async (t) => {
     const rig = new Rig(t)
     const name = await rig.run([...HEALTH, '--health-start-period', '30s'])
     t.match(await rig.becomes(name, 'down'), { reason: /starting/ })

@@ -331,7 +331,7 @@ t.test('what is not there, what does not fit, what is no JSON', async (t) => {
   t.match(problem(await call('GET', '/v1/upstreams/%zz')), { status: 400, code: 'invalid' })
 })
 
-t.test('If-Match', async (t) => {
+t.test('If-Match lets a write go on only from the revision it names', async (t) => {
   const { call } = await testApi(t)
   const ifMatch = (revision: string) => ({ 'if-match': revision })
   t.equal((await call('PUT', A, at(9001), ifMatch('"0"'))).status, 201, 'only if it is new')
@@ -390,7 +390,7 @@ t.test('of many that race with one revision one wins, and without it none is los
   t.equal(Object.keys((await call('GET', A)).body.metadata).length, 20)
 })
 
-t.test('drain', async (t) => {
+t.test('drain waits for what is in flight, and lasts until it is undone', async (t) => {
   const { call, control } = await testApi(t)
   await call('PUT', A, at(9001))
   control.inFlight.set('web/a', 3)
@@ -684,7 +684,7 @@ t.test('routes of connections that are tuned', async (t) => {
   }
 })
 
-t.test('routes', async (t) => {
+t.test("routes are kept as they are meant, and none takes another's host", async (t) => {
   const { call } = await testApi(t)
   const put = await call('PUT', '/v1/routes/app', { hosts: ['App.Example.com.'], upstream: 'web' })
   t.equal(put.status, 201)
@@ -731,7 +731,7 @@ t.test('routes', async (t) => {
   t.match(body, { route: { id: 'own' }, upstreams: [{ name: 'ours' }] })
 })
 
-t.test('batch', async (t) => {
+t.test('a batch is done as one, or rehearsed', async (t) => {
   const { call, control } = await testApi(t)
   const operations = Array.from({ length: 1000 }, (_, i) => ({
     method: 'PUT',
@@ -881,7 +881,7 @@ t.test('what was lost at once is held, drained, and believed when confirmed', as
   await until(async () => (await call('GET', '/v1/upstreams/web')).status === 404)
 })
 
-t.test('explain', async (t) => {
+t.test('explain says where a request would go, and why', async (t) => {
   const { call } = await testApi(t)
   const explain = async (query: string) => (await call('GET', `/v1/explain?${query}`)).body
   t.match(await explain('host=nowhere.example'), { outcome: 'no_route', route: null, peers: [] })

@@ -10,7 +10,7 @@ const PUT = { method: 'PUT', path: APP }
 const HOST = { host: '127.0.0.1' }
 const TO = { hosts: ['a.test'], upstream: 'web' }
 
-t.test('bodies', async (t) => {
+t.test('each wrong body is named by field, with what it must be', async (t) => {
   const { call } = await testApi(t)
   const cases: Array<[method: string, path: string, body: unknown, detail: string]> = [
     ['PUT', A, HOST, 'port is missing; it must be a whole number from 1 to 65535'],
@@ -112,7 +112,7 @@ t.test('what may be a secret is not repeated', async (t) => {
   }
 })
 
-t.test('queries', async (t) => {
+t.test('each wrong query is named by parameter, with what it must be', async (t) => {
   const { call } = await testApi(t)
   const ip = 'address must be an IP address such as 203.0.113.7 or 2001:db8::7'
   const port = 'port must be a port from 1 to 65535'

@@ -122,7 +122,7 @@ for (const rig of GATEWAY_KINDS) {
       ...routes.flat(),
     )
     rewrites(t, gateway)
-    await t.test('redirects', (t) => redirects(t, gateway))
+    await t.test('redirects keep what they do not replace', (t) => redirects(t, gateway))
 
     t.test('the Host that the upstream gets', async (t) => {
       const { headers } = echoOf(await gateway.ask({ host: 'named.test', path: '/x' }))
@@ -130,14 +130,16 @@ for (const rig of GATEWAY_KINDS) {
       t.equal(
         headers['x-forwarded-host'],
         'named.test',
-        'what the client asked for is echoOf beside',
+        'what the client asked for is passed on too',
       )
       t.equal(headers['x-sluice-pick'], undefined)
     })
 
-    await t.test('headers', (t) => headers(t, gateway))
-    await t.test('limits', (t) => limits(t, gateway, web))
-    await t.test('mirrors', (t) => mirrors(t, gateway, api))
+    await t.test('headers are set, added and removed both ways', (t) => headers(t, gateway))
+    await t.test('limits refuse what is too large, and end what is silent for too long', (t) =>
+      limits(t, gateway, web),
+    )
+    await t.test('mirrors get a copy, and change no answer', (t) => mirrors(t, gateway, api))
     await t.test('upgrades and events pass', (t) => streams(t, gateway))
 
     t.test('maintenance answers by itself, and the upstream hears nothing', async (t) => {
@@ -204,7 +206,7 @@ function rewrites(t: Test, gateway: Gateway): void {
     }
   })
 
-  t.test('a split', async (t) => {
+  t.test('a split of a route that acts serves from both sides', async (t) => {
     const ids = new Set<string>()
     for (let i = 0; i < 60; i++) {
       const answer = echoOf(await gateway.ask({ host: 'parted.test', path: '/api/s' }))
@@ -214,7 +216,7 @@ function rewrites(t: Test, gateway: Gateway): void {
     t.same([...ids].sort(), ['api', 'web'])
   })
 
-  t.test('no instance', async (t) => {
+  t.test('no instance is up: 503 names the upstream', async (t) => {
     const answer = await gateway.ask({ host: 'nobody.test', path: '/api/s' })
     t.equal(answer.status, 503)
     t.match(answer.body, /No instance of nobody is up/)

@@ -91,7 +91,7 @@ for (const rig of GATEWAY_KINDS) {
     }
     const user = (path: string): Promise<Answer> => ask({ port: gateway.userPort, path })
 
-    t.test('by host', async (t) => {
+    t.test('a host chooses the route, however it is written', async (t) => {
       for (const host of ['web.test', 'WEB.Test', 'web.test:8080', 'web.test.', 'web.TEST.:80']) {
         t.equal(await to(host), 'web', host)
       }
@@ -264,7 +264,7 @@ for (const rig of GATEWAY_KINDS) {
       }
     })
 
-    t.test('a split', async (t) => {
+    t.test('a split serves by its weights', async (t) => {
       const unit = splitUnit('canary', [
         { upstream: 'web', weight: 9, peers: webPeers },
         { upstream: 'api', weight: 1, peers: apiPeers },

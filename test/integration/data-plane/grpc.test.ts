@@ -193,7 +193,7 @@ for (const rig of GATEWAY_KINDS) {
       await until(async () => (await gateway.active(sidOfAddress(a.address))) === 0)
     })
 
-    t.test('over TLS', async (t) => {
+    t.test('over TLS only the instance that is verified serves', async (t) => {
       const [secure, wrong] = await Promise.all([
         startGrpcBackend(t, 'secure', right),
         startGrpcBackend(t, 'wrong', misnamed),

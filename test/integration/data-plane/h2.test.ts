@@ -64,7 +64,7 @@ for (const rig of GATEWAY_KINDS) {
       t.equal((await gateway.counters()).retried, before + 1)
     })
 
-    t.test('over TLS', async (t) => {
+    t.test('over TLS only the instance that is verified serves', async (t) => {
       for (const tls of ['verified:two.internal', 'any:']) {
         await serve([secure], { tls })
         t.equal(((await ask()).json as H2Echo).id, 'secure', tls)

@@ -143,7 +143,7 @@ for (const rig of GATEWAY_KINDS) {
       }
     })
 
-    t.test('all fail', async (t) => {
+    t.test('all fail: 502 says so, and names no address', async (t) => {
       await serve(refusing, reset.address)
       const headers = { accept: 'application/json' }
       const answer = await gateway.ask({ host: 'web.test', headers })

@@ -132,7 +132,7 @@ for (const rig of GATEWAY_KINDS) {
       }
     })
 
-    t.test('nothing failed', async (t) => {
+    t.test('nothing failed in a handler meanwhile', async (t) => {
       t.notMatch(gateway.errorLog(), /sluice: .* failed/)
     })
   })

@@ -71,7 +71,7 @@ for (const rig of GATEWAY_KINDS) {
       await until(async () => (await gateway.active(sid)) === 0)
     })
 
-    t.test('a mirror', async (t) => {
+    t.test('a mirror gets a copy of the request', async (t) => {
       const before = other.ledger.length
       t.match(await get('/mirrored/'), { status: 200, json: { id: 'web' } })
       await until(() => other.ledger.length === before + 1)

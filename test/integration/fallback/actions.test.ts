@@ -166,13 +166,13 @@ async function challenges(t: Test, ask: Ask): Promise<void> {
 }
 
 async function all(t: Test, ask: Ask): Promise<void> {
-  await t.test('redirects', (t) => redirects(t, ask))
-  await t.test('answers', (t) => answers(t, ask))
-  await t.test('requests', (t) => requests(t, ask))
-  await t.test('ACME challenges', (t) => challenges(t, ask))
+  await t.test('redirects are those of the gateway', (t) => redirects(t, ask))
+  await t.test('answers are those of the gateway', (t) => answers(t, ask))
+  await t.test('requests reach the instance as through the gateway', (t) => requests(t, ask))
+  await t.test('ACME challenges reach their solver', (t) => challenges(t, ask))
 }
 
-t.test('file mode', async (t) => {
+t.test('file mode acts as the gateway does', async (t) => {
   const web = await startBackend(t, 'web')
   const acme = await startBackend(t, 'acme')
   const hanging = await startFaultyBackend(t, 'hang')

@@ -215,7 +215,7 @@ for (const rig of ['njs', 'qjs', 'byAddress', 'stable'] as const) {
   })
 }
 
-t.test('real checks', async (t) => {
+t.test('a real check keeps out what does not answer, until it does', async (t) => {
   const { put, policy, served, reason } = await bench(t, 'njs', ['a', 'b'], 'real')
   const check = { type: 'tcp', intervalMs: 500, timeoutMs: 200, fall: 1, rise: 1 }
   await policy({ check, eject: { maxFails: 0 } })

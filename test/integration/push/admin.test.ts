@@ -43,7 +43,7 @@ for (const rig of GATEWAY_KINDS) {
       t.match(await admin('POST', '/delta', delta), { status: 409, json: { code: 'stale_epoch' } })
     })
 
-    t.test('claim', async (t) => {
+    t.test('claim hands the table to one epoch', async (t) => {
       const claim = (epoch: number, expect: number) => admin('POST', '/claim', { epoch, expect })
       const stale = { status: 409, json: { code: 'stale_epoch', epoch: 0, revision: 0 } }
       t.match(await claim(5, 4), stale)
@@ -232,7 +232,7 @@ for (const rig of GATEWAY_KINDS) {
       })
     })
 
-    t.test('events', async (t) => {
+    t.test('events are read from where the reader was', async (t) => {
       const writer = eventWriter(gateway.userPort)
       const events = async (from: number): Promise<unknown> =>
         (await admin('GET', `/events?from=${from}`)).json
@@ -255,7 +255,7 @@ for (const rig of GATEWAY_KINDS) {
       t.match(await admin('POST', '/events?from=0', {}), { status: 405 })
     })
 
-    t.test('answers', async (t) => {
+    t.test('answers are counted for each peer', async (t) => {
       const writer = eventWriter(gateway.userPort)
       const other = 'cd'.repeat(16)
       await writer.count(`n${SID}`, 20)
@@ -269,7 +269,7 @@ for (const rig of GATEWAY_KINDS) {
       t.match(await admin('POST', '/answers', {}), bad)
     })
 
-    t.test('sweep', async (t) => {
+    t.test('sweep takes back what dead workers hold', async (t) => {
       const writer = eventWriter(gateway.userPort)
       const [pid = 0] = (await gateway.state()).workers
       // Above any pid that Linux gives.
@@ -288,7 +288,7 @@ for (const rig of GATEWAY_KINDS) {
       t.equal(await writer.count(`c${SID}/${dead}`), '-')
     })
 
-    t.test('forget', async (t) => {
+    t.test('forget drops all counts of a peer', async (t) => {
       const writer = eventWriter(gateway.userPort)
       const other = 'e'.repeat(32)
       for (const kind of ['c', 't', 'n']) {

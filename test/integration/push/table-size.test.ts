@@ -26,7 +26,7 @@ function upstream(i: number): DesiredUpstream {
   return { name, policy: DEFAULT_POLICY, revision: 1, instances: new Map([['a', instance]]) }
 }
 
-t.test('10,000 upstreams', async (t) => {
+t.test('10,000 upstreams fit into the table', async (t) => {
   const folder = temporaryFolder(t)
   const { settings } = loadConfig({ flags: new Map(), environment: {}, directory: folder })
   const tableBytes = settings.tableBytes / PART

@@ -298,7 +298,7 @@ t.test('another store than before is told as such', async (t) => {
   }
   const watch = await follow(registry)
 
-  t.test('wiped', async (t) => {
+  t.test('a wiped store is listed as another one', async (t) => {
     await etcd.wipe()
     await until(() => watch.listings.length > 1, { deadlineMs: 20_000, what: 'a new listing' })
     t.match(watch.listings.at(-1), { restored: true, keys: [] })

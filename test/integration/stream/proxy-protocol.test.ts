@@ -70,7 +70,7 @@ async function greetedBy(proxied: Proxied[], name?: string): Promise<string[]> {
 const CLIENTS = Array.from({ length: 20 }, (_, i) => `203.0.113.${i + 1}`)
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: requests`, async (t) => {
+  t.test(`${rig}: requests show the client that the header names`, async (t) => {
     const it = await bench(t, rig)
     await web(t, it)
     const { httpPort: port, httpsPort } = it

@@ -301,7 +301,7 @@ for (const rig of RIGS) {
     t.equal(Object.keys(await greeted(port, 10)).length, 1, 'one client, one peer')
   })
 
-  t.test(`${rig}: datagrams`, async (t) => {
+  t.test(`${rig}: datagrams are shared out, and answered`, async (t) => {
     const [a, b] = [await startUdp(t, 'a'), await startUdp(t, 'b')]
     const { commit, ports } = await bench(t, rig)
     const [port = 0] = ports

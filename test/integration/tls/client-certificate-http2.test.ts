@@ -122,7 +122,7 @@ for (const rig of GATEWAY_KINDS) {
     if (rig === 'stable' && protocol === 'h2') {
       continue
     }
-    t.test(`${rig}: ${protocol}`, async (t) => {
+    t.test(`${rig}: ${protocol} shows its own certificate`, async (t) => {
       const settings = { trustedCa: ours.path }
       await tryIt(t, await startControlled(t, { rig, trustedCa: ours.pem, settings }), protocol)
     })

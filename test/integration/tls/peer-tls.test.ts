@@ -114,7 +114,7 @@ for (const rig of GATEWAY_KINDS) {
       }
     })
 
-    t.test('WebSocket', async (t) => {
+    t.test('a WebSocket is upgraded over TLS', async (t) => {
       await serve(VERIFIED, [wrong, a])
       const socket = connect(gateway.httpPort, '127.0.0.1')
       t.teardown(() => socket.destroy())

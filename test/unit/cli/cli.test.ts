@@ -322,7 +322,7 @@ t.test('nobody there: exit code 1, and where was looked', async (t) => {
   t.match(stderr, /no controller answers at http:\/\/127\.0\.0\.1:9 .*sluice start/)
 })
 
-t.test('flags', async (t) => {
+t.test('flags are read, wherever they stand', async (t) => {
   const options = {
     wait: { type: 'string', means: '' },
     force: { type: 'boolean', means: '' },

@@ -80,7 +80,7 @@ t.test('inspect of Docker', async (t) => {
   })
 })
 
-t.test('states', async (t) => {
+t.test("a container's state and health are read", async (t) => {
   const of = (state: object) => readInspected({ Id: 'a', Name: 'b', State: state })
   t.equal(of({ Running: true, Restarting: true }).status, 'stopped')
   t.equal(of({ Running: true, Paused: true }).status, 'paused')

@@ -78,7 +78,7 @@ t.test('one process for each role in a home', async (t) => {
   await after.release()
 })
 
-t.test('ports', async (t) => {
+t.test('a port that is taken is named, and a free one found', async (t) => {
   const port = await freePort()
   const wish = { host: '127.0.0.1', port, setting: 'httpPort', patienceMs: 0 } as const
   await requireFree(wish)

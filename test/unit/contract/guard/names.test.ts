@@ -15,7 +15,7 @@ function holds(t: Test, check: (value: unknown) => boolean, good: unknown[], bad
   bad.forEach((value) => t.notOk(check(value), JSON.stringify(value)))
 }
 
-t.test('upstream names', async (t) => {
+t.test('upstream names are DNS labels', async (t) => {
   holds(
     t,
     isName,
@@ -38,7 +38,7 @@ t.test('upstream names', async (t) => {
   )
 })
 
-t.test('instance ids', async (t) => {
+t.test("instance ids are safe as a key's last part", async (t) => {
   holds(
     t,
     isInstanceId,
@@ -47,7 +47,7 @@ t.test('instance ids', async (t) => {
   )
 })
 
-t.test('hosts', async (t) => {
+t.test('hosts are names, with a wildcard at one end', async (t) => {
   holds(
     t,
     isHostPattern,
@@ -80,7 +80,7 @@ t.test('hosts', async (t) => {
   )
 })
 
-t.test('path prefixes', async (t) => {
+t.test("path prefixes are in nginx's normal form", async (t) => {
   holds(
     t,
     isPathPrefix,
@@ -104,7 +104,7 @@ t.test('path prefixes', async (t) => {
   )
 })
 
-t.test('whole numbers', async (t) => {
+t.test('whole numbers keep within their limits', async (t) => {
   holds(t, (value) => isWhole(value, 1, 10), [1, 10], [0, 11, 1.5, NaN, Infinity, '1', null, true])
 })
 

@@ -67,7 +67,7 @@ t.test('no input makes a guard throw', async (t) => {
   t.pass()
 })
 
-t.test('a route', async (t) => {
+t.test('a route is normalized, or its wrong field named', async (t) => {
   t.same(checkRoute({ hosts: ['App.Example.com.'], upstream: 'web' }), {
     ok: true,
     value: { hosts: ['app.example.com'], pathPrefix: '/', upstream: 'web' },

@@ -68,7 +68,7 @@ t.test('what does not fit is refused by name', async (t) => {
   }
 })
 
-t.test('defaults', async (t) => {
+t.test("an action's defaults are filled in", async (t) => {
   t.same(checkAction({ redirect: { scheme: 'https' }, maintenance: {} }), {
     ok: true,
     value: {

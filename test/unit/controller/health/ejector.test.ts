@@ -332,7 +332,7 @@ for (const { what, policy, levels = serving('a', 'b', 'c'), steps } of cases) {
   })
 }
 
-t.test('reasons', async (t) => {
+t.test('reasons say until when, or why not', async (t) => {
   const ejector = new Ejector({ ...DEFAULT_EJECT, mostPercent: 50 })
   ejector.follow({ ...DEFAULT_EJECT, mostPercent: 50 }, new Map(Object.entries(serving('a', 'b'))))
   for (const sid of ['a', 'b']) {

@@ -238,7 +238,7 @@ t.test('what served in spite of its ejection is warm', async (t) => {
   t.same(shown('web'), {})
 })
 
-t.test('checks', async (t) => {
+t.test('checks take out what fails them, and judge nothing that is not checked', async (t) => {
   const { health, follow, shown, verdicts, targets, judged } = bench()
   const check = { check: { type: 'tcp' } } as unknown as Partial<Policy>
   const b = { port: 2, state: 'down' } as const
@@ -284,7 +284,7 @@ t.test(
   },
 )
 
-t.test('outliers', async (t) => {
+t.test('outliers are ejected by their share of errors', async (t) => {
   const { health, follow, shown } = bench()
   const eject = {
     maxFails: 3,

@@ -295,7 +295,7 @@ t.test('shares: who warms up gets its part, and at least one', async (t) => {
   }
 })
 
-t.test('trials', async (t) => {
+t.test('trials send one request to what is down', async (t) => {
   const sid = sidOf('10.0.0.1', 1)
   const conditions = { a: { state: 'down' as const, trial: 3 }, c: { state: 'down' as const } }
   const table = compiled(upstream({ balance: 'roundRobin' }, THREE), { conditions })
@@ -349,7 +349,7 @@ t.test('a host has no slots of its own where those of its split have cells', asy
   t.same([...(it.units.get('@app.test')?.entries.keys() ?? [])], ['@app.test'])
 })
 
-t.test('splits', async (t) => {
+t.test("a split's slots name instances, or the upstream where its rules choose", async (t) => {
   const arm = (policy: object, conditions: Record<string, Condition> = {}, place = PLACE) =>
     compilePeers(
       upstream(policy, { a: { zone: 'here' }, b: { zone: 'there' } }),

@@ -70,7 +70,7 @@ t.test('where to read from', async (t) => {
   )
 })
 
-t.test('answers', async (t) => {
+t.test('answers are counted for each peer', async (t) => {
   const load = memoryNumberDict()
   load.incr(`n${sid(1)}`, 5)
   load.incr(`e${sid(1)}`, 2)

@@ -288,7 +288,7 @@ t.test('each setting has a flag, a variable and a place in docs/settings.md', as
   )
 })
 
-t.test('nearest', async (t) => {
+t.test('the nearest word is found, if any is near', async (t) => {
   t.equal(nearest('dranin', ['drain', 'undrain']), 'drain')
   t.equal(nearest('zzz', ['drain', 'undrain']), undefined)
 })
