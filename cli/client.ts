@@ -5,6 +5,7 @@ import { Agent, request } from 'undici'
 import type { Dispatcher } from 'undici'
 import { CODES } from '../contract/codes.js'
 import type { Code } from '../contract/codes.js'
+import type { Settings } from '../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../runtime/errors.js'
 
 const CONNECT_MS = 3000
@@ -32,9 +33,10 @@ export interface ApiClient {
 
 export interface ClientTarget {
   home: string
-  /** `http://host:8081`; undefined: the socket, or else the API port of this machine. */
+  /** `http://host:8081`; undefined: the socket, or else `ownUrl`. */
   url: string | undefined
-  port: number
+  /** Where the controller of this machine listens. */
+  ownUrl: string
   token: string | undefined
 }
 
@@ -49,13 +51,21 @@ export function connectLocal(socketPath: string): ApiClient {
   return clientOf({ base: 'http://localhost', where: socketPath, dispatcher })
 }
 
+/** Where a controller with these settings answers over TCP, from its own machine. */
+export function ownApiUrl({ apiBind, apiPort, apiTls }: Settings): string {
+  const wild: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+  const address = wild[apiBind] ?? apiBind
+  const host = address.includes(':') ? `[${address}]` : address
+  return `${apiTls === undefined ? 'http' : 'https'}://${host}:${apiPort}`
+}
+
 /** Over the home's socket if there is one and no other address is given, else over TCP. */
-export function connect({ home, url, port, token }: ClientTarget): ApiClient {
+export function connect({ home, url, ownUrl, token }: ClientTarget): ApiClient {
   const socketPath = join(home, 'api.sock')
   if (url === undefined && existsSync(socketPath)) {
     return connectLocal(socketPath)
   }
-  const base = (url ?? `http://127.0.0.1:${port}`).replace(/\/$/, '')
+  const base = (url ?? ownUrl).replace(/\/$/, '')
   const dispatcher = new Agent({ connect: { timeout: CONNECT_MS } })
   return clientOf({ base, where: base, dispatcher, token })
 }

@@ -12,7 +12,7 @@ import type { Config } from '../runtime/config/load.js'
 import { SluiceError, messageOf, systemCode } from '../runtime/errors.js'
 import { optionsOf, parseCommandLine } from './args.js'
 import type { Parsed } from './args.js'
-import { connect } from './client.js'
+import { connect, ownApiUrl } from './client.js'
 import type { ApiClient } from './client.js'
 import { UsageError, isOn } from './command.js'
 import type { Command } from './command.js'
@@ -102,8 +102,9 @@ async function runCommand(command: Command, parsed: Parsed): Promise<number> {
   const openClient = () => {
     const given = flags.get('api') ?? process.env['SLUICE_API'] ?? ''
     const url = given === '' ? undefined : given
-    const { home, apiPort: port } = config.settings
-    const client = connect({ home, url, port, token: tokenFor(config, url) })
+    const { settings } = config
+    const place = { home: settings.home, ownUrl: ownApiUrl(settings) }
+    const client = connect({ ...place, url, token: tokenFor(config, url) })
     clients.push(client)
     return client
   }

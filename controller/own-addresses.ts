@@ -12,14 +12,20 @@ function machineAddresses(): string[] {
   })
 }
 
+function hostsOf(bind: string): string[] {
+  const isWild = bind === '0.0.0.0' || bind === '::'
+  return isWild ? [bind, '127.0.0.1', '::1', ...machineAddresses()] : [bind]
+}
+
 /** `127.0.0.1:8080`, …; of a wildcard address also all that the machine has. */
 export function ownAddresses(settings: Settings): Set<string> {
-  const { bind, httpPort, httpsPort, apiPort, poolPort, streamPorts } = settings
-  const ports = [httpPort, httpsPort, apiPort, ...portsIn(streamPorts)]
-  const isWild = bind === '0.0.0.0' || bind === '::'
-  const hosts = isWild ? [bind, '127.0.0.1', '::1', ...machineAddresses()] : [bind]
+  const { bind, httpPort, httpsPort, apiBind, apiPort, poolPort, streamPorts } = settings
   const own = new Set([printAddress('127.0.0.1', poolPort)])
-  for (const host of hosts) {
+  for (const host of hostsOf(apiBind)) {
+    own.add(printAddress(host, apiPort))
+  }
+  for (const host of hostsOf(bind)) {
+    const ports = [httpPort, httpsPort, ...portsIn(streamPorts)]
     ports.forEach((port) => own.add(printAddress(host, port)))
   }
   return own

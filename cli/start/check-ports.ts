@@ -43,7 +43,8 @@ function refuseOwn(settings: Settings): void {
  * over.
  */
 export async function checkPorts(settings: Settings, patienceMs: number): Promise<void> {
-  const { bind: host, httpPort, httpsPort, http3, apiPort, poolPort, pool } = settings
+  const { bind: host, httpPort, httpsPort, http3, poolPort, pool } = settings
+  const api = { host: settings.apiBind, port: settings.apiPort, setting: 'apiPort' } as const
   const wanted: Array<Omit<PortWish, 'host' | 'patienceMs'> & { protocol: Transport }> = [
     { port: httpPort, setting: 'httpPort', protocol: 'tcp' },
     ...(httpsPort === 0
@@ -57,7 +58,7 @@ export async function checkPorts(settings: Settings, patienceMs: number): Promis
       await requireFree({ host, port, setting, protocols: [protocol], patienceMs })
     }
   }
-  await requireFree({ host, port: apiPort, setting: 'apiPort', patienceMs })
+  await requireFree({ ...api, patienceMs })
   if (pool !== 'off') {
     const local = { host: '127.0.0.1', port: poolPort, setting: 'poolPort' } as const
     await requireFree({ ...local, protocols: ['tcp', 'udp'], patienceMs })

@@ -9,7 +9,7 @@ import type { Config } from '../../runtime/config/load.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
-import { connectLocal } from '../client.js'
+import { connectLocal, ownApiUrl } from '../client.js'
 import type { ApiClient } from '../client.js'
 import { checkPorts, openPorts } from './check-ports.js'
 import { SupervisedProcess } from './supervised-process.js'
@@ -208,7 +208,7 @@ async function untilReady(
 
 async function greet(options: StartOptions, client: ApiClient): Promise<void> {
   const { settings } = options.config
-  const { bind, httpPort, httpsPort, apiPort, home, domains, apiToken } = settings
+  const { bind, httpPort, httpsPort, home, domains, apiToken } = settings
   const host = bind.includes(':') ? `[${bind}]` : bind
   const names = domains.map((domain) => `web.${domain}`).join(', ')
   const lines = [
@@ -219,7 +219,7 @@ async function greet(options: StartOptions, client: ApiClient): Promise<void> {
           `           https://${host}:${httpsPort}/   (${settings.http3 ? 'HTTP/3 too; ' : ''}certificates: sluice certificates put)`,
         ]
       : []),
-    `API        http://${host}:${apiPort}/   (or, without a token, the socket ${join(home, 'api.sock')})`,
+    `API        ${ownApiUrl(settings)}/   (or, without a token, the socket ${join(home, 'api.sock')})`,
     `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,
     `logs       ${join(home, 'logs')}`,
     '',

@@ -2,9 +2,10 @@
 import { setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
 import { mkdir } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fastify } from 'fastify'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { SluiceError } from '../../runtime/errors.js'
 import { quietly } from './change/leases.js'
 import type { Control } from '../control.js'
@@ -21,7 +22,7 @@ import { registerEvents } from './read/events.js'
 import { registerExplain } from './explain/explain.js'
 import { registerGateways } from './read/gateways.js'
 import { registerHealth } from './read/health.js'
-import { listenError, listenLocal } from './http/listen.js'
+import { listenError, listenLocal, readCertificate } from './http/listen.js'
 import type { LocalSockets } from './http/listen.js'
 import { registerOpenApi } from './http/openapi.js'
 import { registerReads } from './read/reads.js'
@@ -59,7 +60,7 @@ declare module 'fastify' {
  * with `invalid` when an address, the token's file or the home does not serve.
  */
 export async function startApi(control: Control, metrics: MetricsSource): Promise<Api> {
-  const { bind, apiPort, home } = control.settings
+  const { apiBind, apiPort, home } = control.settings
   await mkdir(home, { recursive: true })
   const token = await loadToken(control.settings)
   const sockets: LocalSockets = new WeakSet()
@@ -69,8 +70,8 @@ export async function startApi(control: Control, metrics: MetricsSource): Promis
   try {
     // The socket first: a live one says that this home has a controller, which explains the port as well.
     local = await listenLocal(socket, (request, reply) => app.routing(request, reply), sockets)
-    const url = await app.listen({ host: bind, port: apiPort }).catch((error: unknown) => {
-      throw listenError(error, `${bind}:${apiPort}`)
+    const url = await app.listen({ host: apiBind, port: apiPort }).catch((error: unknown) => {
+      throw listenError(error, `${apiBind}:${apiPort}`)
     })
     control.log.info({ url, socket }, 'API listens')
     const both = local
@@ -88,7 +89,9 @@ async function buildApp(
   token: string,
   sockets: LocalSockets,
 ): Promise<{ app: FastifyInstance; context: ApiContext }> {
-  const app = fastify({
+  const { apiBind, apiTls } = control.settings
+  const https = apiTls === undefined ? undefined : await readCertificate(apiTls)
+  const options: FastifyServerOptions = {
     logger: false,
     bodyLimit: 1024 * 1024,
     requestTimeout: 60_000,
@@ -97,8 +100,11 @@ async function buildApp(
     frameworkErrors: (error, request, reply) => {
       void sendProblem(error, request, reply, control.log)
     },
-  })
-  const auth = new Auth({ token, bind: control.settings.bind, isLocal: (one) => sockets.has(one) })
+  }
+  // Fastify has another type for each kind of server; what is asked of it here is the same.
+  const app = fastify(https === undefined ? options : ({ ...options, https } as typeof options))
+  const isLocal = (one: Socket) => sockets.has(one)
+  const auth = new Auth({ token, bind: apiBind, isTls: https !== undefined, isLocal })
   const patterns = prepare(app, control.log, auth)
   const context = contextOf(control, metrics)
   await registerRoutes(app, context)

@@ -164,14 +164,18 @@ export function loadConfig(input: ConfigInput): Config {
 function toSettings(values: Values): Settings {
   const { tableSize, allowLoopback, home, bind } = values
   const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
-  const { apiPort, apiToken } = values
+  const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
   const { registry, cluster, docker, domain: domains, zone, workers, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
-    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiToken },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiBind, apiToken },
+    apiTls:
+      apiCertificate === undefined || apiKey === undefined
+        ? undefined
+        : { certificate: apiCertificate, key: apiKey },
     ...{ registry, cluster, docker, domains, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     knownForMs: values.knownFor,

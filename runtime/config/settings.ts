@@ -12,7 +12,7 @@ export interface Settings {
   httpPort: number
   /** Where the gateway speaks TLS; 0: nowhere. */
   httpsPort: number
-  /** Address that the gateway and the API bind; `npm start` uses 127.0.0.1. */
+  /** Address that the gateway binds; `npm start` uses 127.0.0.1. */
   bind: string
   /** Whether TLS may also be passed through there, by name. */
   passthrough: boolean
@@ -21,6 +21,10 @@ export interface Settings {
   /** Folder of certificates beside those of the registry. */
   certificates: string | undefined
   apiPort: number
+  /** Address that the API binds. */
+  apiBind: string
+  /** Paths of the PEM files with which the API speaks TLS; undefined: plain HTTP. */
+  apiTls: { certificate: string; key: string } | undefined
   /** Ports for routes of connections, such as `9100-9109`, or `9100-9104 9106`; '' for none. */
   streamPorts: string
   /** Those of them whose routes may be tuned (contract/record/tuning.ts); '' for none. */

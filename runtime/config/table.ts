@@ -78,7 +78,7 @@ const LISTEN = pattern(
 
 export const SETTINGS = {
   home: given(PATH, '.sluice', 'state, sockets, logs, fallback files, the private nginx'),
-  bind: given(ADDRESS, '127.0.0.1', 'address that the gateway and the API listen at'),
+  bind: given(ADDRESS, '127.0.0.1', 'address that the gateway listens at'),
   httpPort: given(PORT, '8080', 'where the gateway listens'),
   httpsPort: given(wholeNumber(0, 65535), '8443', 'where the gateway speaks TLS; `0`: nowhere'),
   passthrough: given(BOOLEAN, 'true', 'whether routes by `sni` share the HTTPS port'),
@@ -107,6 +107,18 @@ export const SETTINGS = {
     'load balancers that are believed there: addresses, and networks such as `10.0.0.0/8`',
   ),
   apiPort: given(PORT, '8081', 'REST and metrics'),
+  apiBind: given(
+    ADDRESS,
+    '127.0.0.1',
+    'address that the API listens at; beyond loopback only with a certificate or `api-plain`',
+  ),
+  apiCertificate: optional(PATH, 'PEM file of the certificate with which the API speaks TLS'),
+  apiKey: optional(PATH, 'PEM file of that certificate’s key'),
+  apiPlain: given(
+    BOOLEAN,
+    'false',
+    'whether the API may speak plain HTTP beyond loopback, its token readable on the way',
+  ),
   apiToken: optional(TEXT, 'admin token, sent as `Authorization: Bearer …`', {
     secret: true,
     fallbackIs: 'made at first start, in the file `api-token` of the home',

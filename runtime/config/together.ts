@@ -14,6 +14,7 @@ export function wrongTogether(values: Values): Wrong | undefined {
     sharedPort(values) ??
     wrongStream(values) ??
     wrongEtcd(values) ??
+    wrongApi(values) ??
     wrongTuned(values) ??
     wrongProxies(values) ??
     wrongHttp3(values)
@@ -59,6 +60,22 @@ function wrongEtcd({ etcdCertificate, etcdKey }: Values): Wrong | undefined {
   return (etcdCertificate === undefined) === (etcdKey === undefined)
     ? undefined
     : { name, problem: 'etcdCertificate and etcdKey need each other' }
+}
+
+/** Loopback is this machine's own: what is said there, nobody else reads. */
+function isLoopback(address: string): boolean {
+  return /^127\.|^::1$/.test(address)
+}
+
+function wrongApi({ apiBind, apiCertificate, apiKey, apiPlain }: Values): Wrong | undefined {
+  if ((apiCertificate === undefined) !== (apiKey === undefined)) {
+    const name = apiKey === undefined ? 'apiCertificate' : 'apiKey'
+    return { name, problem: 'apiCertificate and apiKey need each other' }
+  }
+  const problem =
+    'beyond loopback the API needs TLS (apiCertificate and apiKey); apiPlain: true lets it speak plain HTTP there, where its token can be read on the way'
+  const isSafe = isLoopback(apiBind) || apiKey !== undefined || apiPlain
+  return isSafe ? undefined : { name: 'apiBind', problem }
 }
 
 function foreignTo(ports: string, own: number[]): string {

@@ -32,6 +32,8 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     certificates: undefined,
     bind: '127.0.0.1',
     apiPort: 0,
+    apiBind: '127.0.0.1',
+    apiTls: undefined,
     apiToken: undefined,
     registry: 'embedded',
     cluster: 'main',

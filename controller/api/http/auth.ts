@@ -15,6 +15,8 @@ export interface AuthOptions {
   token: string
   /** Address that the TCP listener binds. */
   bind: string
+  /** Whether it speaks TLS. */
+  isTls: boolean
   /** Whether a connection came over the unix socket. */
   isLocal(socket: Socket): boolean
 }
@@ -50,7 +52,7 @@ export class Auth {
     }
     const authorized = this.#isAuthorized(request.headers.authorization)
     this.#checkHost(request.headers.host, authorized)
-    checkOrigin(request)
+    checkOrigin(request, this.#options.isTls ? 'https' : 'http')
     if (authorized) {
       return 'token'
     }
@@ -123,14 +125,14 @@ function isLoopback(address: string): boolean {
 }
 
 /** A page of another site may send requests here, though not read the answers; so none of them may change anything. */
-function checkOrigin(request: FastifyRequest): void {
+function checkOrigin(request: FastifyRequest, scheme: 'http' | 'https'): void {
   if (request.method === 'GET' || request.method === 'HEAD') {
     return
   }
   const site = request.headers['sec-fetch-site']
   const { origin, host } = request.headers
   const foreignSite = site !== undefined && site !== 'same-origin' && site !== 'none'
-  const foreignOrigin = origin !== undefined && origin !== `http://${host ?? ''}`
+  const foreignOrigin = origin !== undefined && origin !== `${scheme}://${host ?? ''}`
   if (foreignSite || foreignOrigin) {
     throw new SluiceError('forbidden', 'a page of another site may not change anything here')
   }

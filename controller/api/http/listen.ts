@@ -1,9 +1,10 @@
 /** The two doors: TCP for those who have the token, a unix socket for those who may open the file. */
-import { chmod, unlink } from 'node:fs/promises'
+import { chmod, readFile, unlink } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { SluiceError, messageOf, systemCode } from '../../../runtime/errors.js'
 
 /** Bytes that Linux allows for a socket's path, its closing zero left out. */
@@ -77,6 +78,29 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
+/**
+ * Certificate and key from their PEM files, for the TCP listener. Rejects with `invalid` when one
+ * cannot be read, or the two are no pair.
+ */
+export async function readCertificate(paths: {
+  certificate: string
+  key: string
+}): Promise<{ cert: string; key: string }> {
+  const read = (path: string, field: string) =>
+    readFile(path, 'utf8').catch((error: unknown) => {
+      throw new SluiceError('invalid', `${field}: ${messageOf(error)}`, { field, cause: error })
+    })
+  const cert = await read(paths.certificate, 'apiCertificate')
+  const key = await read(paths.key, 'apiKey')
+  try {
+    createSecureContext({ cert, key })
+  } catch (error) {
+    const what = `${paths.certificate} and ${paths.key} are no certificate with its key (${messageOf(error)})`
+    throw new SluiceError('invalid', what, { field: 'apiCertificate' })
+  }
+  return { cert, key }
+}
+
 /** What to tell a person when the TCP listener could not start. */
 export function listenError(error: unknown, address: string): unknown {
   const code = systemCode(error)
@@ -85,7 +109,7 @@ export function listenError(error: unknown, address: string): unknown {
     return new SluiceError('conflict', what, { field: 'apiPort', cause: error })
   }
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL') {
-    const what = `the API cannot listen on ${address} (${code}); see SLUICE_API_PORT`
+    const what = `the API cannot listen on ${address} (${code}); see SLUICE_API_BIND and SLUICE_API_PORT`
     return new SluiceError('invalid', what, { field: 'apiPort', cause: error })
   }
   return error

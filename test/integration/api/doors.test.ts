@@ -1,14 +1,17 @@
 /** Who may call the API, and from where. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import https from 'node:https'
 import { join } from 'node:path'
 import t from 'tap'
+import { ownApiUrl } from '../../../cli/client.js'
 import { startApi } from '../../../controller/api/server.js'
 import type { Logger } from '../../../runtime/logger.js'
 import { noMetrics, problem, testApi } from '../../support/api.js'
 import { startControl } from '../../support/control.js'
 import { httpCall } from '../../support/http-call.js'
 import type { Json } from '../../support/http-call.js'
+import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -203,4 +206,38 @@ t.test('it stops at once, whoever waits', async (t) => {
   await until(() => control.desired().upstreams.get('web')?.instances.get('a')?.override)
   await api.close()
   t.ok(await waiting)
+})
+
+t.test('the API speaks TLS with the certificate that it is given', async (t) => {
+  const home = temporaryFolder(t, 'api-tls')
+  const authority = await makeAuthority(home)
+  const pem = await authority.issue(['localhost', 'IP:127.0.0.1'])
+  const apiTls = { certificate: join(home, 'api.crt'), key: join(home, 'api.key') }
+  writeFileSync(apiTls.certificate, pem.certificate)
+  const control = await startControl(home, { settings: { apiTls } })
+  t.teardown(() => control.close())
+  await t.rejects(startApi(control, noMetrics), { code: 'invalid', message: /apiKey: ENOENT/ })
+  writeFileSync(apiTls.key, 'no key')
+  await t.rejects(startApi(control, noMetrics), { code: 'invalid', message: /api\.key/ })
+  writeFileSync(apiTls.key, pem.privateKey)
+  const api = await startApi(control, noMetrics)
+  t.teardown(() => api.close())
+  t.equal(api.url, ownApiUrl({ ...control.settings, apiPort: Number(new URL(api.url).port) }))
+  const origin = new URL(api.url).origin
+  const put = (from: string) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${api.token}`, origin: from }
+      const options = { method: 'PUT', ca: authority.pem, agent: false, headers }
+      const json = { ...headers, 'content-type': 'application/json' }
+      https
+        .request(api.url + A, { ...options, headers: json }, (answer) => {
+          answer.resume().on('end', () => resolve(answer.statusCode))
+        })
+        .on('error', reject)
+        .end(JSON.stringify(instance))
+    })
+  t.equal(await put(origin), 201)
+  t.equal(await put(origin.replace('https', 'http')), 403, 'a page without TLS is another site')
+  await t.rejects(httpCall(api.url.replace('https', 'http') + '/healthz'), 'nothing in plain text')
+  t.equal((await httpCall('http://x/healthz', { socket: api.socket })).status, 200)
 })

@@ -201,7 +201,12 @@ t.test('without the token, and at the gateway: what to say instead', async (t) =
   t.teardown(() => gateway.close())
   await once(gateway, 'listening')
   const url = `http://127.0.0.1:${(gateway.address() as AddressInfo).port}`
-  const client = connect({ home: temporaryFolder(t), url, port: 1, token: 'x' })
+  const client = connect({
+    home: temporaryFolder(t),
+    url,
+    ownUrl: 'http://127.0.0.1:1',
+    token: 'x',
+  })
   const asked = client.call({ method: 'GET', path: '/v1/gateways' })
   await t.rejects(asked, { code: 'no_route', message: `${url} is a gateway` })
   await client.close()
@@ -435,7 +440,7 @@ t.test('the client speaks to the socket of the home, without a token', async (t)
     seen.push(`${request.method} ${request.url} ${request.headers.authorization ?? 'no token'}`)
     response.end('{"a": 1}')
   })
-  const client = connect({ home, url: undefined, port: 9, token: 'secret' })
+  const client = connect({ home, url: undefined, ownUrl: 'http://127.0.0.1:9', token: 'secret' })
   t.teardown(() => client.close())
   t.same(await client.call({ method: 'GET', path: pathOf('upstreams', 'a/b') }), { a: 1 })
   t.same(seen, ['GET /v1/upstreams/a%2Fb no token'])

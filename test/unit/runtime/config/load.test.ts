@@ -49,6 +49,7 @@ t.test('defaults are those of the design', async (t) => {
     httpPort: 8080,
     httpsPort: 8443,
     apiPort: 8081,
+    apiBind: '127.0.0.1',
     bind: '127.0.0.1',
     registry: 'embedded',
     docker: 'auto',
@@ -291,4 +292,23 @@ t.test('each setting has a flag, a variable and a place in docs/settings.md', as
 t.test('the nearest word is found, if any is near', async (t) => {
   t.equal(nearest('dranin', ['drain', 'undrain']), 'drain')
   t.equal(nearest('zzz', ['drain', 'undrain']), undefined)
+})
+
+t.test('the API opens to other machines only with TLS, or where it was asked for', async (t) => {
+  const folder = temporaryFolder(t)
+  const wide = loadConfig(inputOf(folder, { environment: { SLUICE_BIND: '0.0.0.0' } }))
+  t.equal(wide.settings.apiBind, '127.0.0.1', 'the gateway alone is opened')
+  const bind = { SLUICE_API_BIND: '10.0.0.7' }
+  t.match(refusal(folder, { environment: bind }), /API_BIND: .*apiCertificate and apiKey.*apiPlain/)
+  t.match(
+    refusal(folder, { environment: { SLUICE_API_KEY: 'k.pem' } }),
+    /API_KEY: apiCertificate and apiKey need each other/,
+  )
+  const asked = { ...bind, SLUICE_API_PLAIN: 'true' }
+  t.equal(loadConfig(inputOf(folder, { environment: asked })).settings.apiBind, '10.0.0.7')
+  const tls = { ...bind, SLUICE_API_CERTIFICATE: 'c.pem', SLUICE_API_KEY: 'k.pem' }
+  t.match(loadConfig(inputOf(folder, { environment: tls })).settings.apiTls, {
+    certificate: join(folder, 'c.pem'),
+    key: join(folder, 'k.pem'),
+  })
 })
