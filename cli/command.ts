@@ -15,8 +15,7 @@ export interface Option {
 export interface Invocation {
   positionals: string[]
   /**
-   * The command's own flags as given; a boolean one is `true`, `false` or absent, and {@link isOn}
-   * tells.
+   * The command's own flags as given. A boolean one is `true`, `false` or absent: see {@link isOn}.
    */
   flags: ReadonlyMap<string, string>
   /** What was given of flags that may be given several times, in order. */

@@ -39,7 +39,7 @@ export function overview(commands: Command[]): string {
     'usage: sluice <command> [flags]',
     ...heading('commands', twoColumns(rows)),
     '',
-    'sluice <command> --help tells more; sluice --version prints the version.',
+    'sluice <command> --help says more; sluice --version prints the version.',
   ].join('\n')
 }
 

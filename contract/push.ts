@@ -37,7 +37,7 @@ export const OWNER_KEY = '!owner'
 export interface GatewayState extends TableState {
   /** Pid of nginx's master. */
   pid: number
-  /** Pids of its workers, those that are shutting down included. Empty when nginx cannot tell. */
+  /** Pids of its workers, those that are shutting down included. Empty when nginx does not know. */
   workers: number[]
   nginx: string
   njs: string

@@ -1,4 +1,4 @@
-/** A TLS client that tells what it was shown. */
+/** A TLS client that reports what it was shown. */
 import { createServer } from 'node:net'
 import { connect, type ConnectionOptions } from 'node:tls'
 

@@ -51,7 +51,7 @@ const PATIENCE = `grpc_read_timeout 1d;
     grpc_send_timeout 1d;`
 
 /**
- * `grpc.conf`: `server.conf` for a server with `http2 on`. To tell the two apart costs every
+ * `grpc.conf`: `server.conf` for a server with `http2 on`. To distinguish the two costs every
  * request of the server, so it is a file of its own.
  */
 export function grpcConf(settings: ConfSettings): string {

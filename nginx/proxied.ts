@@ -1,4 +1,4 @@
-/** Ports at which a proxy in front tells by the PROXY protocol whose connection it is. */
+/** Ports at which a proxy in front names the client of a connection by the PROXY protocol. */
 import { portsIn } from '../contract/guard/ports.js'
 import type { ConfSettings } from './conf-settings.js'
 

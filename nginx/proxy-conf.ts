@@ -13,7 +13,7 @@ export function clientPort({ passthrough }: ConfSettings): string {
   return passthrough ? '$sluice_port' : '$server_port'
 }
 
-/** `headers.conf`: what peers are told about the client. */
+/** `headers.conf`: what peers learn about the client. */
 export function headersConf(settings: ConfSettings): string {
   return `# Sluice: the headers that a peer gets.
 proxy_set_header Host $sluice_host;

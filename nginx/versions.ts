@@ -8,7 +8,7 @@ export function speaksH2(nginxVersion: string): boolean {
 
 /**
  * From 1.29.3 on nginx has `$request_port`; over HTTP/3, which has no Host header, nothing else
- * tells the port that was asked for.
+ * passes on the port that was asked for.
  */
 export function tellsRequestPort(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.3')

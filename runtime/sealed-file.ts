@@ -1,4 +1,4 @@
-/** Files with a header that tells their revision and checksum, so that damage is noticed. */
+/** Files with a header of their revision and checksum, so that damage is noticed. */
 import { createHash } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -18,7 +18,7 @@ export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-/** `body` with a header that tells revision and checksum. */
+/** `body` with a header of its revision and checksum. */
 export function seal(body: string, revision: number): string {
   const first = `# Sluice, format ${FORMAT}. Written by the controller; changes here are lost.`
   return `${first}\n# revision ${revision}\n# sha256 ${sha256(body)}\n${body}`

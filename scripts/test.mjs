@@ -79,7 +79,7 @@ function within(path, file) {
   return path === '' || file === path || file.startsWith(`${path}/`)
 }
 
-/** A step that fails fails the run, but the rest goes on: it may tell why. */
+/** A step that fails fails the run, but the rest goes on: it may show why. */
 async function step(what, work) {
   const startedAtMs = Date.now()
   const error = await work().then(

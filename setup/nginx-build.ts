@@ -5,7 +5,7 @@ import { runCommand } from './command.js'
 import { nginxEnvironment } from './nginx-environment.js'
 import { SetupError } from './errors.js'
 
-/** What `nginx -V` tells of how an nginx was built. */
+/** What `nginx -V` says of how an nginx was built. */
 export interface NginxBuild {
   version: string
   modulesPath: string

@@ -22,7 +22,7 @@ const ABOUT = `export default { about: function (r) {
 } };
 `
 
-/** njs tells its version and engine only to a script that runs, so nginx is run for a request. */
+/** njs gives its version and engine only to a script that runs, so nginx is run for a request. */
 export async function probeEngine(
   path: string,
   build: NginxBuild,

@@ -62,7 +62,7 @@ function finding(measured: Measured[], lua: string, left: number): PartResult {
     notes: [
       `Lua: ${lua}; balancer_by_lua with a shared dict, a count of what is in flight, one more try, keepalive.`,
       `In flight by the Lua balancer’s own count when all had been answered: ${left}.`,
-      'Lua’s balancer knows no draining and is not told of changes by anyone; it is the way to the peer alone.',
+      'Lua’s balancer knows no draining and nobody informs it of changes; it is the way to the peer alone.',
     ],
     numbers: { measured, lua, left, rounds, slice },
   }

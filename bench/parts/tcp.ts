@@ -224,7 +224,7 @@ function finding(measured: Measured[]): PartResult {
     columns: ['', ...COLUMNS, 'control', 'Sluice / static', 'one try / static'],
     rows,
     notes: [
-      'nginx tries no second peer where it is told the first by a variable, so Sluice connects to the peer before and leaves it ' +
+      'nginx tries no second peer where a variable names the first, so Sluice connects to the peer before and leaves it ' +
         'again, by two servers of its own; where the policy has one try, it does not.',
       'Client, backends and nginx share the machine; connections/s are those of one client in Node.',
     ],

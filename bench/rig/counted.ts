@@ -110,7 +110,7 @@ async function startBoth(
   const gateway = await startGateway(testOf(bench, 'counted'), {
     rig: engine,
     workers: 1,
-    // A process that has given up root since it began cannot be told to count.
+    // A process that has given up root since it began cannot be made to count.
     user: 'root',
     conf: (port) => printStatic(port, addresses, !uncounted),
     accessLog: false,

@@ -7,7 +7,7 @@ import { answerParent } from '../../lab/load/child.js'
 import { frameOf } from './held.js'
 import type { HeldBackendQuestion } from './held.js'
 
-/** What is open, and how it is told something. */
+/** What is open, and how it is given commands. */
 const open = new Map<Duplex | ServerResponse, (text: string) => void>()
 
 function keep(what: Duplex | ServerResponse, send: (text: string) => void): void {

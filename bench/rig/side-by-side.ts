@@ -18,7 +18,7 @@ export interface SideBySide extends Adopted {
 
 /**
  * An upstream{} with zone and keepalive, the same again as its control, and Sluice, all in one
- * nginx, of one worker if not told otherwise.
+ * nginx, of one worker if not set otherwise.
  */
 export async function startSideBySide(
   bench: Bench,
@@ -67,8 +67,8 @@ export function counting(name: string): { zone: string; limit: string } {
 }
 
 /**
- * The static upstream and its control. `headers` is what both sides tell their peers, so that only
- * the way differs.
+ * The static upstream and its control. `headers` is what both sides send to their peers, so that
+ * only the way there differs.
  */
 export function printStatics(options: {
   port: number

@@ -31,7 +31,7 @@ export class NginxKeeper {
   #bringingUp: Promise<unknown> = Promise.resolve()
   #watching: Promise<void> = Promise.resolve()
 
-  /** `build` tells one executable with its modules from another: a reload cannot change those. */
+  /** `build` stands for one executable with its modules: a reload cannot change those. */
   constructor(place: NginxPlace, build: string, say: (line: string) => void) {
     this.#place = place
     this.#build = build

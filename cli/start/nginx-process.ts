@@ -154,7 +154,7 @@ async function pidFileOf(place: NginxPlace): Promise<void> {
   while (findMaster(place) === undefined) {
     if (performance.now() > untilMs) {
       const log = join(place.home, 'logs', 'error.log')
-      throw new SluiceError('gateway_unavailable', `nginx ended at once; ${log} tells why`)
+      throw new SluiceError('gateway_unavailable', `nginx ended at once; ${log} says why`)
     }
     await pause(POLL_MS)
   }

@@ -1,5 +1,5 @@
 /**
- * What Linux tells about processes and sockets; where it tells nothing, the answers are the careful
+ * What Linux knows of processes and sockets; where it says nothing, the answers are the careful
  * ones.
  */
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * How a delete that was meant is told from a lost lease, by whoever writes and by whoever reads. A
+ * How writers and readers tell a delete that was meant from a lost lease. A
  * store like etcd does not say why a key went. So a record that stands under a lease is marked in
  * the moment before it is deleted on purpose; one that stands under none cannot be lost by one.
  */

@@ -48,7 +48,7 @@ export function chunkKey(unit: string, chunks: number, hash: number): string {
 }
 
 /**
- * How many chunks a host's record (without its digest) tells of; 0 when the lines stand in
+ * How many chunks a host's record (without its digest) names; 0 when the lines stand in
  * itself.
  */
 export function chunksIn(record: string): number {

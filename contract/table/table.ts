@@ -57,7 +57,9 @@ import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from './zones.js'
 
 /** Key of the state record. */
 export const STATE_KEY = '!'
-/** What follows a unit's name in the key that tells of keys which its record may not tell of. */
+/**
+ * What follows a unit's name in the key of its note: which keys it may have while it is rewritten.
+ */
 export const NOTE = '+'
 export const SID_LENGTH = 32
 /** Length of `<threshold><sid>` in an inline shared slot. */

@@ -29,8 +29,8 @@ export const EVENT_COUNT = 'events'
  */
 export const COUNTER_ZONE = 'sluice_counter'
 /**
- * The same in stream{}, which shares none with http{}; and `handed`, what one of its servers
- * tells the next of a connection.
+ * The same in stream{}, which shares none with http{}; and `handed`, what one of its servers hands
+ * to the next of a connection.
  */
 export const STREAM_ZONES = {
   table: 'sluice_stream_table',
@@ -61,14 +61,14 @@ export const POOL_SHARDS = 16
 export const HOP = 'sluice_hop'
 /** The upstream{} of the hop's server for gRPC. */
 export const GRPC_HOP = 'sluice_grpc_hop'
-/** The header that tells the hop what the front picked: `<key> <sid>`. */
+/** The header that names the front's pick to the hop: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
 /** In place of a SID: what asks has no time limit of its own. */
 export const PATIENT = 'patient'
 /** Where a front goes on that has none. */
 export const PATIENT_LOCATION = '@sluice_patient'
 /**
- * The header by which the hop tells the front's access log where a request went:
+ * The header by which the hop reports to the front's access log where a request went:
  * `<upstream> <instance> <tries>`, and `!` where Sluice itself answered.
  */
 export const PEER_HEADER = 'X-Sluice-Peer'

@@ -1,4 +1,4 @@
-// A gRPC server that tells who it is, and a client of it. Messages are plain bytes: nothing here is
+// A gRPC server that says who it is, and a client of it. Messages are plain bytes: nothing here is
 // about their encoding.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -76,7 +76,7 @@ function credentialsOf(pem?: Pem & { clientCa?: string }): grpc.ServerCredential
 
 /**
  * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Every
- * answer has `served-by` before it and `told-at-end` behind it.
+ * answer has `served-by` before it and `served-at-end` behind it.
  */
 export async function startGrpcBackend(
   t: TestLike,
@@ -88,7 +88,7 @@ export async function startGrpcBackend(
   const begin = new grpc.Metadata()
   begin.set('served-by', id)
   const end = new grpc.Metadata()
-  end.set('told-at-end', id)
+  end.set('served-at-end', id)
   const take = (call: grpc.ServerDuplexStream<Buffer, Buffer>): void => {
     const metadata = call.metadata.getMap()
     const shown = call.getAuthContext().sslPeerCertificate?.serialNumber
@@ -194,7 +194,7 @@ export class GrpcClient {
     stream.on('error', () => undefined)
     const ended = new Promise<Called>((resolve) =>
       stream.on('status', ({ code, details, metadata }) => {
-        resolve({ ...called, code, details, end: metadata.get('told-at-end')[0] })
+        resolve({ ...called, code, details, end: metadata.get('served-at-end')[0] })
       }),
     )
     const { pauseMs, byTurns = false } = options

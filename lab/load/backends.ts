@@ -22,7 +22,7 @@ export class Backends {
   readonly #child: Child
   readonly #ledger: string
 
-  /** `folder` gets the ledger; `name` tells it from those of other processes. */
+  /** `folder` gets the ledger; `name` sets it apart from those of other processes. */
   constructor(folder: string, name: string) {
     this.#ledger = join(folder, `backend-${name}.ledger`)
     this.#child = new Child('backend-process.ts', [this.#ledger])

@@ -1,5 +1,4 @@
-// The controller's checks in a process of their own, so that their cost can be told from everything
-// else's.
+// The controller's checks in a process of their own, so that their cost stands apart from all else.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Checker } from '../../controller/health/checks/checker.js'
 import { silentLogger } from '../../runtime/logger.js'

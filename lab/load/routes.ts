@@ -16,7 +16,7 @@ export class RouteChurner extends Churner {
   /** Routes that were put and deleted. */
   changes = 0
 
-  /** `place`: what connections are told by, `{port, protocol}` or `{sni}`. */
+  /** `place`: what connections are told apart by, `{port, protocol}` or `{sni}`. */
   constructor(options: {
     rig: Rig
     upstream: string

@@ -37,7 +37,7 @@ export interface GatewayOptions {
   program?: (nginx: NginxInfo) => NginxInfo
   /** False: none is written. */
   accessLog?: boolean
-  /** Whether the pool is in shards; then a PoolDns has to tell them. */
+  /** Whether the pool is in shards; then a PoolDns has to answer with them. */
   wide?: boolean
   /** Ports for routes; undefined: nginx has no stream{}. */
   streamPorts?: string
@@ -333,7 +333,7 @@ function gatewayOf(
     if (!pool) {
       return
     }
-    // The third round shows that what the second was told has been taken in.
+    // The third round shows that the answer to the second has been applied.
     const from = responder.rounds()
     await until(() => responder.rounds() >= from + 3, {
       what: 'the pool',

@@ -40,7 +40,7 @@ export function desiredOf(ports: Record<string, number>, routes: Record<string, 
   }
 }
 
-/** A whole nginx.conf, whose hashes are as nginx makes them unless told. */
+/** A whole nginx.conf, whose hashes have the sizes that nginx gives them by default. */
 export function wrapConf(folder: string, body: string): string {
   const temps = TEMPS.map((name) => `${name}_temp_path "${folder}/${name}";`).join(' ')
   return `worker_processes 1; pid "${folder}/nginx.pid"; error_log "${folder}/error.log" warn;

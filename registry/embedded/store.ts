@@ -115,7 +115,7 @@ export class EmbeddedStore {
     }
   }
 
-  /** Durable once it resolves. When it rejects, only a fresh `open` tells what was written. */
+  /** Durable once it resolves. When it rejects, only a fresh `open` shows what was written. */
   async write(rows: Rows): Promise<void> {
     const batch: Batch = []
     const seals = new Map<string, number>()

@@ -61,7 +61,7 @@ export class EmbeddedWatches {
     }
   }
 
-  /** Everything may be otherwise than it was told. */
+  /** Anything may differ from what was delivered. */
   relist(): void {
     for (const { handlers, listing } of this.#started()) {
       handlers.onListing(listing(), false)

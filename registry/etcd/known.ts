@@ -6,7 +6,7 @@ import { entryOf, hasLease } from './range.js'
 import { applyChange, isUnder } from '../operations.js'
 import type { Change, RegistryEntry } from '../registry.js'
 
-/** What one watch has been told, which is what its user knows. */
+/** What one watch has delivered, which is what its user knows. */
 export class EtcdKnown {
   readonly #root: string
   readonly #prefixes: readonly string[]

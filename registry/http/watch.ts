@@ -107,15 +107,15 @@ export class HttpWatch implements Watch {
   }
 
   #change(changes: Change[], revision: number): void {
-    // JSON has no undefined: a delete of which nobody can tell why has no `expired` at all.
-    const told = changes.map((change) =>
+    // JSON has no undefined: a delete whose reason nobody knows has no `expired` at all.
+    const delivered = changes.map((change) =>
       change.type === 'delete' ? { ...change, expired: change.expired } : change,
     )
-    for (const change of told) {
+    for (const change of delivered) {
       applyChange(this.#known, change)
     }
     this.#revision = revision
-    this.#handlers.onChanges(told, revision)
+    this.#handlers.onChanges(delivered, revision)
   }
 
   #connect(connected: boolean, reason: string | undefined): void {

@@ -30,7 +30,7 @@ export interface Settings {
   /** Those of them whose routes may be tuned (contract/record/tuning.ts); '' for none. */
   tunedPorts: string
   /**
-   * Those of all these at which a proxy in front tells by the PROXY protocol who comes, such as
+   * Those of all these at which a proxy in front names the client by the PROXY protocol, such as
    * `8080 9100-9104`; '' for none.
    */
   proxyProtocolPorts: string

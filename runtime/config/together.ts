@@ -92,7 +92,7 @@ function wrongProxies(values: Values): Wrong | undefined {
   const { proxyProtocolPorts, trustedProxies, mode } = values
   if (proxyProtocolPorts === '') {
     const problem =
-      'trustedProxies needs proxyProtocolPorts: the ports at which they tell who comes'
+      'trustedProxies needs proxyProtocolPorts: the ports at which they send the PROXY protocol'
     return trustedProxies === undefined ? undefined : { name: 'trustedProxies', problem }
   }
   const name = 'proxyProtocolPorts'

@@ -145,7 +145,7 @@ for (const kind of kinds) {
       await watch.close()
     })
 
-    t.test('a watch is told the listing first, then each change once, in order', async (t) => {
+    t.test('a watch gets the listing first, then each change once, in order', async (t) => {
       const at = ground()
       await registry.commit([put(`${at}before`)])
       const watch = new Recorder(registry, [at])
@@ -181,29 +181,22 @@ for (const kind of kinds) {
       await watch.close()
     })
 
-    t.test(
-      'a watch is told of its prefixes only, and of a transaction over several at once',
-      async (t) => {
-        const [one, two, other] = [ground(), ground(), ground()]
-        const watch = await new Recorder(registry, [one, two]).whenOnline()
-        await registry.commit([put(`${other}a`)])
-        const { revision } = await registry.commit([
-          put(`${one}a`),
-          put(`${two}a`),
-          put(`${other}b`),
-        ])
-        await registry.commit([{ type: 'delete', key: `${one}a` }])
-        await watch.whenAt(revision + 1)
-        t.same(
-          watch.calls.flat().map(({ type, key }) => `${type} ${key}`),
-          [`put ${one}a`, `put ${two}a`, `delete ${one}a`],
-        )
-        t.equal(watch.calls[0]?.length, 2)
-        await watch.close()
-      },
-    )
+    t.test('a watch gets its prefixes only, and a transaction over several at once', async (t) => {
+      const [one, two, other] = [ground(), ground(), ground()]
+      const watch = await new Recorder(registry, [one, two]).whenOnline()
+      await registry.commit([put(`${other}a`)])
+      const { revision } = await registry.commit([put(`${one}a`), put(`${two}a`), put(`${other}b`)])
+      await registry.commit([{ type: 'delete', key: `${one}a` }])
+      await watch.whenAt(revision + 1)
+      t.same(
+        watch.calls.flat().map(({ type, key }) => `${type} ${key}`),
+        [`put ${one}a`, `put ${two}a`, `delete ${one}a`],
+      )
+      t.equal(watch.calls[0]?.length, 2)
+      await watch.close()
+    })
 
-    t.test('a closed watch is told nothing more', async (t) => {
+    t.test('a closed watch gets nothing more', async (t) => {
       const at = ground()
       const closed = await new Recorder(registry, [at]).whenOnline()
       const open = await new Recorder(registry, [at]).whenOnline()
@@ -360,11 +353,11 @@ for (const kind of kinds) {
     t.test('closed, it rejects and is quiet', async (t) => {
       const watch = await new Recorder(registry, ['']).whenOnline()
       await registry.close()
-      const told = watch.connected.length
+      const before = watch.connected.length
       await t.rejects(registry.commit([put('instances/web/a')]), { code: 'registry_unavailable' })
       await t.rejects(registry.list(''), { code: 'registry_unavailable' })
       await t.rejects(registry.get('instances/a/b'), { code: 'registry_unavailable' })
-      t.equal(watch.connected.length, told)
+      t.equal(watch.connected.length, before)
       await watch.close()
       await registry.close()
     })

@@ -120,7 +120,7 @@ async function churn(t: Test, rig: Rig, policies: Policy[], durationMs: number):
 
 /**
  * Three backends in processes of their own; one after the other is killed and comes back, and
- * nobody is told.
+ * nobody is informed.
  */
 async function killBackends(t: Test, rig: Rig): Promise<void> {
   const folder = temporaryFolder(t, 'ledger')

@@ -22,7 +22,7 @@ export interface TestApi {
     body?: unknown,
     headers?: Record<string, string>,
   ) => Promise<Called>
-  /** Calls as told, without adding anything. */
+  /** Calls as given, without adding anything. */
   raw: (path: string, options?: CallOptions) => Promise<Called>
 }
 

@@ -87,7 +87,7 @@ export interface TestControl extends Control {
   /** What is wrong now. */
   readonly foundNow: Finding[]
   /**
-   * In-flight requests by `<upstream>/<id>`; undefined: the gateway cannot tell. 0 when not set.
+   * In-flight requests by `<upstream>/<id>`; undefined: the gateway does not know. 0 when not set.
    */
   readonly inFlight: Map<string, number | undefined>
   /** By upstream; none at first. */

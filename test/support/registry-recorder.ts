@@ -2,10 +2,7 @@
 import type { Change, RegistryEntry, Registry, Watch } from '../../registry/registry.js'
 import { until } from '../../lab/until.js'
 
-/**
- * A watch that keeps what it was told, and holds it to the promises of the interface while doing
- * so.
- */
+/** A watch that keeps what it delivers, and holds it to the promises of the interface. */
 export class Recorder {
   readonly listings: { revision: number; restored: boolean; keys: string[] }[] = []
   readonly changes: Change[] = []

@@ -1014,7 +1014,7 @@ t.test('conditions: side by side, never the same twice, and explain says which f
   t.match(first.why.join(), /any host below .* comes before those of app\.test/)
 })
 
-t.test('explain tells what decides', async (t) => {
+t.test('explain names what decides', async (t) => {
   const { call } = await testApi(t, { settings: { zone: 'here' } })
   const policy = { balance: 'hash', hash: { key: 'cookie:user' }, sticky: { by: 'cookie' } }
   await call('PUT', '/v1/upstreams/web', { policy })

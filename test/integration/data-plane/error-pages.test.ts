@@ -174,7 +174,7 @@ for (const rig of GATEWAY_KINDS) {
       t.match(await ask('live'), { status: 503, body: /^503 No instance of nobody/ })
     })
 
-    t.test('the log tells as before', (t) => {
+    t.test('the access log has what it had before', (t) => {
       const all = it.gateway.accessLog()
       t.ok(all.some(({ upstream, tries }) => upstream === 'dead' && tries === 1))
       t.notMatch(JSON.stringify(all.map(({ upstream, instance }) => [upstream, instance])), /!/)
@@ -184,7 +184,7 @@ for (const rig of GATEWAY_KINDS) {
   })
 }
 
-t.test('told by explain, and refused by name', async (t) => {
+t.test('explain names them, and a wrong one is refused by name', async (t) => {
   const it = await startControlled(t, { rig: 'njs' })
   const put = (pages: unknown) =>
     it.call('PUT', '/v1/routes/app', { hosts: ['app.test'], upstream: 'web', pages })

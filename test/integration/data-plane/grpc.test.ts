@@ -75,7 +75,7 @@ for (const rig of GATEWAY_KINDS) {
       t.match(called, { code: 9, details: 'as you said', end: 'a' })
     })
 
-    t.test('what the server is told', async (t) => {
+    t.test('what the server gets to know of a call', async (t) => {
       await client.call('Say', ['hello'], { metadata: { 'x-own': 'mine', 'x-sluice-pick': 'own' } })
       t.match(a.calls.at(-1), {
         path: '/test.Echo/Say',

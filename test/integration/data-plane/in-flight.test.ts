@@ -54,7 +54,7 @@ for (const rig of GATEWAY_KINDS) {
     })
 
     t.test('while a body comes, its address goes to another upstream', async (t) => {
-      /** Two uploads of which the half is there; resolves, when told, with their answers. */
+      /** Two uploads of which the half is there; resolves with their answers once it may finish. */
       const begin = async (): Promise<() => Promise<string[]>> => {
         const bodies = [new PassThrough(), new PassThrough()]
         const answers = bodies.map(async (body) => {

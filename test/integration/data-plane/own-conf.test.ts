@@ -87,7 +87,7 @@ async function started(t: Test, nginx: string, flags: string[]) {
   const conf = `${process.execPath} ${PROGRAM} conf ${where} ${ports} ${flags.join(' ')}`
   const printed = await succeed(conf)
   const [, location = ''] = /location of yours:\n(.*?again\.conf";\n)/s.exec(printed) ?? []
-  // The ports that it is told for the world are others here.
+  // The ports that it is given for the world are others here.
   const lines = printed
     .replace('listen 80;', `listen 127.0.0.1:${httpPort};`)
     .replace('listen 443 ssl;', `listen 127.0.0.1:${httpsPort} ssl;`)
@@ -108,7 +108,7 @@ async function started(t: Test, nginx: string, flags: string[]) {
   const socket = join(home, 'api.sock')
   const call = (method: string, path: string, body?: unknown) =>
     httpCall(`http://api${path}`, { method, body, socket })
-  // At the port that conf was told: what it prints has the controller know it too.
+  // At the port that conf was given: the controller learns it from what conf prints.
   const isReady = async () => (await httpCall(`http://127.0.0.1:${apiPort}/readyz`)).status === 200
   await until(isReady, { what: 'the controller' })
   const put = async (path: string, body: unknown): Promise<string> => {

@@ -235,7 +235,7 @@ for (const rig of GATEWAY_KINDS) {
       t.same(new Set(all), new Set(['503']))
     })
 
-    t.test('what failed is told', async (t) => {
+    t.test('what failed is reported', async (t) => {
       const dead = { id: 'd', address: '127.0.0.1:2' }
       await serve([dead, ...peers()], { balance: 'r' }, { main: ['d', 'a'] })
       t.equal(count(await many(4), 'a'), 4)

@@ -1,4 +1,4 @@
-// File mode: an nginx without njs, told by files and reloads.
+// File mode: an nginx without njs, led by files and reloads.
 import { spawn, execFile } from 'node:child_process'
 import {
   existsSync,

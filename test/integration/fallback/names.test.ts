@@ -1,4 +1,4 @@
-// The fallback in an http{} whose hashes are as nginx makes them unless told: any name that can be
+// The fallback in an http{} whose hashes have nginx's default sizes: any name that can be
 // registered.
 import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'

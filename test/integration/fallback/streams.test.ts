@@ -95,7 +95,7 @@ for (const rig of RIGS) {
     t.same(await greeted(tuned, 2), { a: 2 }, 'without its own time')
     t.same(await greeted(split, 2), { b: 2 })
     t.match(await askUdp(tcp, 'x'), /dns/)
-    t.same(await greeted(proxied, 1), { '': 1 }, 'an instance that is to be told the client waits')
+    t.same(await greeted(proxied, 1), { '': 1 }, 'an instance that expects the PROXY header waits')
     t.same(await greeted(named, 1), { '': 1 }, 'a port with names')
     t.same(await greeted(unused, 1), { '': 1 })
 

@@ -39,7 +39,7 @@ async function listening(t: Tap, server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** An instance that answers what it is told to, and counts what it is asked. */
+/** An instance that answers as set, and counts what it is asked. */
 async function startInstance(t: Tap): Promise<Instance> {
   const instance: Instance = { port: 0, status: 200, asked: 0, held: [], isHolding: false }
   const server = createServer((_, response) => {
@@ -95,7 +95,7 @@ t.test('an instance falls, says why, and rises again', async (t) => {
   await until(() => changes.length === 3)
 })
 
-t.test('one that must pass first is down, told at once, and up after one pass', async (t) => {
+t.test('one that must pass first is down, reported at once, and up after one pass', async (t) => {
   const instance = await startInstance(t)
   const { checker, changes } = startChecker(t)
   checker.setTargets([at(instance.port, policy({ initial: 'down', rise: 100 }))])
@@ -107,7 +107,7 @@ t.test('one that must pass first is down, told at once, and up after one pass', 
   t.match(checker.verdict('web/2'), { state: 'up' })
 })
 
-t.test('all that changes in one turn is told at once', async (t) => {
+t.test('all that changes in one turn is reported at once', async (t) => {
   const { checker, changes } = startChecker(t)
   const given = policy({ initial: 'down' })
   const port = await freePort()
@@ -188,7 +188,7 @@ t.test('a check never overlaps itself, and all at once are no more than allowed'
   await until(() => [...checker.verdicts().values()].every(({ latencyMs }) => latencyMs))
 })
 
-t.test('closing ends what runs, and nothing is told after it', async (t) => {
+t.test('closing ends what runs, and nothing is reported after it', async (t) => {
   const instance = await startInstance(t)
   instance.isHolding = true
   const { checker, changes } = startChecker(t)

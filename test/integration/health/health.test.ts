@@ -1,4 +1,4 @@
-// Failures as a real nginx tells of them, to the table and to what is shown.
+// Failures as a real nginx reports them, in the table and in what is shown.
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
@@ -42,7 +42,7 @@ async function bench(
   t: Parameters<typeof startGateway>[0],
   rig: GatewayKind,
   ids = ['a', 'b'],
-  checks: 'told' | 'real' = 'told',
+  checks: 'given' | 'real' = 'given',
 ): Promise<Bench> {
   const gateway = await startGateway(t, { rig, ...withEventWriter })
   await gateway.responder.stop()
@@ -59,7 +59,7 @@ async function bench(
     settings,
     registry,
     log,
-    ...(checks === 'told' && {
+    ...(checks === 'given' && {
       makeChecks: (onChange: (keys: string[]) => void) => {
         onVerdicts = onChange
         return {

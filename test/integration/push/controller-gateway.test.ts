@@ -399,7 +399,7 @@ t.test('the fallback serves alone, and a damaged one is replaced', async (t) => 
 })
 
 t.test(
-  'two controllers on one registry tell each other what they applied and what drains',
+  'two controllers on one registry report to each other what they applied and what drains',
   async (t) => {
     const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
     const one = await bench(t, 'njs')

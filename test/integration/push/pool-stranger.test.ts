@@ -1,4 +1,4 @@
-// While no controller runs, anybody may take the pool's port and tell nginx that there is nobody.
+// While no controller runs, anybody may take the pool's port and answer that it has no members.
 import { createSocket } from 'node:dgram'
 import { join } from 'node:path'
 import dns from 'dns-packet'

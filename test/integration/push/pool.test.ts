@@ -1,4 +1,4 @@
-// nginx and the responder that tells it the pool's members.
+// nginx and the responder that answers with the pool's members.
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'

@@ -290,7 +290,7 @@ t.test('an etcd whose space is used up is named as that, once, until it is not',
   t.equal(lines.filter((line) => line === 'etcd raised an alarm').length, 1)
 })
 
-t.test('another store than before is told as such', async (t) => {
+t.test('another store than before is reported as such', async (t) => {
   const etcd = await start(t)
   const registry = open(t, urlOf({ port: etcd.clientPort }), { auditMs: 1000 })
   for (const id of ['a', 'b', 'c', 'd']) {
@@ -420,10 +420,10 @@ t.test('what is marked gone, or has no lease, was deleted on purpose', async (t)
   const deletes = [...keys, 'moved'].map((key) => ({ type: 'delete' as const, key: at + key }))
   const { revision } = await registry.commit(deletes)
   await watch.whenAt(revision)
-  const told = watch.changes.flatMap((change): Array<[string, boolean | undefined]> => {
+  const deletions = watch.changes.flatMap((change): Array<[string, boolean | undefined]> => {
     return change.type === 'delete' ? [[change.key.slice(at.length), change.expired]] : []
   })
-  t.same(Object.fromEntries(told), {
+  t.same(Object.fromEntries(deletions), {
     ...{ marked: false, lost: undefined, listed: false, plain: false, moved: false },
   })
 })

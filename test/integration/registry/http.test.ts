@@ -99,7 +99,7 @@ t.test('agents read what they need, and nothing else', async (t) => {
   )
 })
 
-t.test('without the token nothing is told', async (t) => {
+t.test('without the token nothing is answered', async (t) => {
   const controller = await startController(join(temporaryFolder(t), 'registry'))
   t.teardown(() => controller.stop())
   for (const token of [null, 'guess']) {
@@ -133,7 +133,7 @@ t.test('cut off for a moment, a watch goes on without a listing', async (t) => {
     await watch.whenOnline()
   }
   t.equal(watch.listings.length, 1)
-  t.equal(watch.changes.length, 14, 'each change was told')
+  t.equal(watch.changes.length, 14, 'each change was delivered')
   t.same(watch.faults, [])
 })
 
@@ -153,7 +153,7 @@ t.test('a controller that does not answer any more is noticed', async (t) => {
   t.same(watch.faults, [])
 })
 
-t.test('the controller starts again: the lease lives, the watch is told what is', async (t) => {
+t.test('the controller starts again: the lease lives, the watch gets what is there', async (t) => {
   const folder = join(temporaryFolder(t), 'registry')
   const first = await startController(folder)
   const agent = open(t, first.port)
@@ -175,7 +175,7 @@ t.test('the controller starts again: the lease lives, the watch is told what is'
   t.same(watch.faults, [])
 })
 
-t.test('another store behind the controller is told as such', async (t) => {
+t.test('another store behind the controller is reported as such', async (t) => {
   const folder = temporaryFolder(t)
   const first = await startController(join(folder, 'one'))
   const agent = open(t, first.port)

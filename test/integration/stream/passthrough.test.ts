@@ -114,7 +114,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
         'x-forwarded-proto': 'https',
         'x-forwarded-port': String(gateway.httpsPort),
       },
-      'what is terminated is told as ever',
+      'what is terminated is logged as ever',
     )
 
     const held = await openTls(gateway.httpsPort, 'db.app.test')

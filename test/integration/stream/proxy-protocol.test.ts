@@ -1,4 +1,4 @@
-// Proxies in front that tell by the PROXY protocol who comes: over HTTP, TLS and TCP, believed and
+// Proxies in front that name the client by the PROXY protocol: over HTTP, TLS and TCP, believed and
 // not.
 import t from 'tap'
 import type { Test } from 'tap'

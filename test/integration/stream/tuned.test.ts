@@ -1,4 +1,4 @@
-// Routes of connections that say how long they may be silent, and that instances are told who
+// Routes of connections that say how long they may be silent, and that instances learn who
 // comes. Real nginx, real sockets.
 import t from 'tap'
 import type { Test } from 'tap'
@@ -43,7 +43,7 @@ async function bench(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = 
 }
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: instances are told who comes`, async (t) => {
+  t.test(`${rig}: instances learn who comes`, async (t) => {
     const { route, put, port, other, httpsPort, done, gateway } = await bench(t, rig)
     const pem = await authority.issue(['db.test'])
     await put('db', await startTold(t, 'a'))
@@ -81,7 +81,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await greeted(other, 3), { p: 3 }, 'who is greeted first is so again')
 
     await route('db', { port, protocol: 'tcp', upstream: 'plain' })
-    t.same(await greeted(port, 3), { p: 3 }, 'and not told any more')
+    t.same(await greeted(port, 3), { p: 3 }, 'and without the header again')
     t.same((await gateway.state()).workers, before.workers, 'by the same workers')
     t.notMatch(gateway.errorLog(), /\[(emerg|alert|crit)\]|exception/)
   })

@@ -105,7 +105,7 @@ for (const rig of GATEWAY_KINDS) {
       t.equal(await ask(), 200)
     })
 
-    t.test('no client is shown it, and nothing tells its key', async (t) => {
+    t.test('no client is shown it, and nothing gives its key away', async (t) => {
       const named = await ours.issue(['app.test'])
       await done('PUT', '/v1/certificates/named', { ...named, client: true })
       const { body } = await it.call('GET', '/v1/certificates')

@@ -77,7 +77,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await standing(it, FILES), before, 'by the same workers and files')
   })
 
-  t.test(`${rig}: requests, and what their upstream is told`, async (t) => {
+  t.test(`${rig}: requests, and what their upstream gets to know`, async (t) => {
     const it = await bench(t, { rig })
     const { httpsPort } = it.gateway
     const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
@@ -88,7 +88,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.match(seen(answer), {
       url: '/a%20b?c',
       headers: {
-        // An older nginx does not tell the port that was asked for.
+        // An older nginx does not pass on the port that was asked for.
         host: rig === 'stable' ? 'app.test' : `app.test:${httpsPort}`,
         'x-real-ip': '127.0.0.1',
         'x-forwarded-for': '127.0.0.1',
@@ -119,7 +119,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.notMatch(it.gateway.errorLog(), /\[(emerg|alert|crit)\]|exception/)
   })
 
-  t.test(`${rig}: who asks over TCP is told of it`, async (t) => {
+  t.test(`${rig}: who asks over TCP learns of it`, async (t) => {
     const it = await bench(t, { rig })
     const web = await startBackend(t, 'web')
     await it.serve('web', web)
@@ -195,7 +195,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       t.match(await ask(name), { version: '', fingerprint: '' }, name)
     }
     const odd = await it.gateway.ask({ host: 'tls*vault.test' })
-    t.equal(odd.status, 404, 'no host of a request is what tells of a name')
+    t.equal(odd.status, 404, 'the key of a passed-through name is no host')
     await done('DELETE', '/v1/routes/vault')
     t.match(await ask('vault.test'), { version: '3', status: 404 })
     t.notMatch(it.gateway.errorLog(), /\[(emerg|alert|crit)\]|exception/)

@@ -62,7 +62,7 @@ for (const rig of GATEWAY_KINDS) {
       return counts
     }
 
-    t.test('by the name that it is told, with the host of the request', async (t) => {
+    t.test('by the name in its settings, with the host of the request', async (t) => {
       await serve(VERIFIED, [a, b])
       t.same(await who(6), { a: 3, b: 3 })
       t.match(a.ledger.at(-1), { serverName: 'shop.internal', headers: { host: HOST } })

@@ -78,7 +78,7 @@ t.test('only servers at ports of proxies say whom they believe', async (t) => {
   const main = proxied['nginx.conf']
   t.match(main, /listen 127\.0\.0\.1:8080 default_server;/)
   t.match(main, /listen 127\.0\.0\.1:8443 proxy_protocol;\n +set_real_ip_from 10\.0\.0\.0\/8;/)
-  t.equal(count(main, /set_real_ip_from/g), 1, 'http{} is told by stream{}')
+  t.equal(count(main, /set_real_ip_from/g), 1, 'http{} learns it from stream{}')
   const stream = proxied['sluice/stream.conf']
   t.match(stream, /listen 127\.0\.0\.1:9100-9101;\n +listen 127\.0\.0\.1:9103-9109;/)
   t.match(stream, /listen 127\.0\.0\.1:9102 proxy_protocol;/)

@@ -95,7 +95,7 @@ t.test('server-sent events are the same, however they are cut', async (t) => {
   )
 })
 
-/** What the embedded registry should be, told in the simplest way: a map and a scan. */
+/** What the embedded registry should be, in its simplest form: a map and a scan. */
 class Model {
   readonly entries = new Map<string, { value: string; revision: number; lease: string }>()
 

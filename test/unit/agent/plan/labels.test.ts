@@ -615,7 +615,7 @@ t.test('a container that shares the network of another one has its address', asy
   ])
 })
 
-t.test('metadata tells where an instance comes from', async (t) => {
+t.test('metadata says where an instance comes from', async (t) => {
   const labels = {
     SERVICE_NAME: 'web',
     SERVICE_TAGS: 'a, b\\,c,,',

@@ -177,7 +177,7 @@ t.test('a refused container does not keep the others away', async (t) => {
   t.match(entries.get('hosts/node-1'), /"containers":1/)
 })
 
-t.test('records tell the next life of the agent what this one knew', async (t) => {
+t.test('records hand the next run of the agent what this one knew', async (t) => {
   const it = container({ labels: WEB })
   const know = { signalled: new Set([runOf(it)]), answered: new Set([ANSWERED]) }
   for (const memory of [know, { ...know, signalled: new Set<string>() }]) {

@@ -4,7 +4,7 @@ import t from 'tap'
 import { checkPeerTls } from '../../../../contract/record/peer-tls.js'
 import { checkUpstream } from '../../../../contract/record/records.js'
 
-t.test('verified unless told otherwise', async (t) => {
+t.test('certificates are verified unless set otherwise', async (t) => {
   const value = { serverName: 'shop.internal', verify: true }
   t.same(checkPeerTls({ serverName: 'shop.internal' }), { ok: true, value })
   const shown = { verify: false, certificate: 'gateway' }

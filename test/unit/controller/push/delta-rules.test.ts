@@ -207,7 +207,7 @@ t.test('after every operation: only peers of before or after, and no hole', asyn
   )
 })
 
-t.test('whoever is told of by a list or a session has a line', async () => {
+t.test('whoever a list or a session names has a line', async () => {
   fc.assert(
     fc.property(state, (one) => {
       const table = tableOf(new Map([[':web', unitOf('web', one)]]))

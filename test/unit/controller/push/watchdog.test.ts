@@ -37,7 +37,7 @@ t.test('writes that hang while nginx answers are noticed, and their end too', as
   t.same(reported, [true, false])
 })
 
-t.test('what is not reached, refused or no JSON is told apart', async (t) => {
+t.test('what is not reached, refused or no JSON is distinguished', async (t) => {
   const socket = join(temporaryFolder(t), 'admin.sock')
   const gateway = new GatewayClient(socket)
   t.teardown(() => gateway.close())

@@ -188,7 +188,7 @@ t.test('a process that was held up does not blame the instance', async (t) => {
   t.same(result, { ok: true })
 })
 
-/** What a reporter writes, a line each, and what it tells. */
+/** What a reporter writes, a line each, and what it calls. */
 function listen(now = () => 0) {
   const lines: string[] = []
   const notified: string[][] = []
