@@ -1,4 +1,5 @@
 /** One container as an engine's inspect answers it, in one shape for Docker and podman. Pure. */
+import type { Transport } from '../../contract/record/stream-route.js'
 
 export interface ContainerNetwork {
   name: string
@@ -7,8 +8,6 @@ export interface ContainerNetwork {
   /** Addresses of an overlay network mean the same on every machine of a swarm. */
   isOverlay?: boolean
 }
-
-export type Transport = 'tcp' | 'udp'
 
 /** How a process ended. */
 interface ContainerEnd {

@@ -6,7 +6,7 @@ import { printKey } from '../../contract/keys.js'
 import type { WantedRoute } from './labels.js'
 import { placeOf } from './route-place.js'
 
-export interface Claim {
+export interface RouteClaim {
   place: string
   upstream: string
   container: string
@@ -19,19 +19,19 @@ export interface Claim {
 
 export function claimOf(
   { id, record }: WantedRoute,
-  claimant: Pick<Claim, 'upstream' | 'container' | 'isUp' | 'refuse'>,
-): Claim {
+  claimant: Pick<RouteClaim, 'upstream' | 'container' | 'isUp' | 'refuse'>,
+): RouteClaim {
   const key = printKey({ kind: 'routes', id })
   return { ...claimant, place: placeOf(record), key, value: JSON.stringify(record) }
 }
 
-function winnerOf(claims: readonly Claim[], holder: string | undefined): Claim {
+function winnerOf(claims: readonly RouteClaim[], holder: string | undefined): RouteClaim {
   const up = claims.filter(({ upstream }) =>
     claims.some((claim) => claim.upstream === upstream && claim.isUp),
   )
   const able = up.length > 0 ? up : claims
   const held = able.find(({ upstream }) => upstream === holder)
-  return held ?? (able[0] as Claim)
+  return held ?? (able[0] as RouteClaim)
 }
 
 /**
@@ -39,7 +39,7 @@ function winnerOf(claims: readonly Claim[], holder: string | undefined): Claim {
  * `holders` are the upstreams that had the places before.
  */
 export function settleClaims(
-  claims: readonly Claim[],
+  claims: readonly RouteClaim[],
   holders: ReadonlyMap<string, string>,
 ): Map<string, string> {
   const routes = new Map<string, string>()

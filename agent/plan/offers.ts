@@ -1,11 +1,12 @@
 /** The `sluice.*` labels of a container → what it offers, before an address is chosen. Pure. */
+import type { Transport } from '../../contract/record/stream-route.js'
 import { isHostPattern, isName, isPathPrefix, isWhole } from '../../contract/guard/names.js'
 import { checkUpstream } from '../../contract/record/records.js'
 import type { UpstreamRecord } from '../../contract/record/records.js'
 import { spellHost } from '../../contract/record/route-match.js'
 import { nearest } from '../../runtime/config/nearest.js'
 import { parseDuration } from '../../runtime/duration.js'
-import type { Container, Transport } from '../engine/container.js'
+import type { Container } from '../engine/container.js'
 import { FOLD_RULE, nameOf } from './fold.js'
 
 /** One port that wants to be an instance. */

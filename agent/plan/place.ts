@@ -1,7 +1,8 @@
 /** Which address and port a container is reached at, and why. Pure, so the answer never varies. */
+import type { Transport } from '../../contract/record/stream-route.js'
 import { parseIp } from '../../contract/guard/address.js'
 import type { HostRecord } from '../../contract/record/records.js'
-import type { Container, ContainerNetwork, PublishedPort, Transport } from '../engine/container.js'
+import type { Container, ContainerNetwork, PublishedPort } from '../engine/container.js'
 import type { LabelLimits } from './label-limits.js'
 
 /** The machine that the agent stands for. */

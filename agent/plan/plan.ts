@@ -6,7 +6,7 @@ import type { Container } from '../engine/container.js'
 import { readLabels } from './labels.js'
 import type { Reading, WantedInstance } from './labels.js'
 import { claimOf, settleClaims } from './host-claims.js'
-import type { Claim } from './host-claims.js'
+import type { RouteClaim } from './host-claims.js'
 import type { AgentHost, InstanceAddress } from './place.js'
 import { placeOf, readRoute } from './route-place.js'
 import { STOPPING, containerState } from './container-state.js'
@@ -77,7 +77,7 @@ class Planner {
   readonly #host: AgentHost
   readonly #observations: Observations
   readonly #all: ReadonlyMap<string, Container>
-  readonly #claims: Claim[] = []
+  readonly #claims: RouteClaim[] = []
   readonly #founders = new Map<string, Founder>()
 
   constructor(all: ReadonlyMap<string, Container>, host: AgentHost, observations: Observations) {

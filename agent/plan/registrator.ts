@@ -3,8 +3,9 @@
  * `-explicit` and `-internal`: a container takes part once it names something, and every port that
  * it exposes counts. Pure.
  */
+import type { Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
-import type { Container, Transport } from '../engine/container.js'
+import type { Container } from '../engine/container.js'
 import { FOLD_RULE, nameOf } from './fold.js'
 import type { Offer, Offers } from './offers.js'
 

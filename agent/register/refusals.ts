@@ -10,7 +10,7 @@ export function isRefusal(error: unknown): error is SluiceError {
   return error instanceof SluiceError && CODES.has(error.code)
 }
 
-export class Refusals {
+export class RefusedWrites {
   /** Key → value. */
   readonly #values = new Map<string, string>()
 

@@ -15,7 +15,7 @@ import type { LeaseMemo } from './lease-memo.js'
 import { reconcile } from './reconcile.js'
 import type { Registered } from './reconcile.js'
 import { FirstSettings } from './first-settings.js'
-import { isRefusal, Refusals } from './refusals.js'
+import { isRefusal, RefusedWrites } from './refusals.js'
 
 export interface RegistrarOptions {
   registry: Registry
@@ -46,7 +46,7 @@ const STOP_STEP_MS = 1500
 export class Registrar {
   readonly #options: RegistrarOptions
   readonly #heldLease: HeldLease
-  readonly #refusals = new Refusals()
+  readonly #refusals = new RefusedWrites()
   readonly #settings: FirstSettings
   readonly #doorbell = new Doorbell()
   readonly #backoff = new Backoff({ firstMs: 100, mostMs: 5000 })

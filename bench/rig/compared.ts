@@ -4,7 +4,7 @@ import type { Target } from '../../lab/load/connection.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { PlainNginx } from './plain-nginx.js'
-import { childrenOf } from '../../lab/load/processes.js'
+import { childPids } from '../../lab/load/processes.js'
 import type { Bench } from '../report/report.js'
 import { sized } from './sized.js'
 
@@ -78,7 +78,7 @@ async function startStatic(bench: Bench, places: Place[]): Promise<Compared> {
   return {
     name: 'nginx -s reload',
     target: { host: '127.0.0.1', port },
-    pids: () => [started.pid, ...childrenOf(started.pid)],
+    pids: () => [started.pid, ...childPids(started.pid)],
     move: async (number) => {
       await started.reload(configured(number))
       return probeAt(places, number).instance

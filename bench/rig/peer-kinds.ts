@@ -35,18 +35,18 @@ export interface Proxy {
   move?: (upstream: string, number: number) => Promise<void>
 }
 
-export function placeOf({ moving }: Places, number: number): string {
+export function movingHost({ moving }: Places, number: number): string {
   return moving[number % 2] ?? ''
 }
 
 /** Sluice, and before it the static upstream of the same nginx and that again. */
 export async function startNginxes(bench: Bench, places: Places): Promise<Proxy[]> {
   const { hosts, port: backend } = places
-  const all = [...hosts, placeOf(places, 0)]
+  const all = [...hosts, movingHost(places, 0)]
   const { rig, nginx, port } = await startSideBySide(bench, { engine: 'njs', hosts: all, backend })
   const common = { port, pids: () => nginx.workers() }
   const move = async (upstream: string, number: number): Promise<void> => {
-    const body = { host: placeOf(places, number), port: backend }
+    const body = { host: movingHost(places, number), port: backend }
     const id = `i${upstream === 'probe' ? 0 : hosts.length}`
     await rig.change('PUT', `/v1/upstreams/${upstream}/instances/${id}`, body)
   }
@@ -90,7 +90,7 @@ export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy>
     upstream: 'load',
     pids: () => [pid],
     move: async (upstream, number) => {
-      const to = `${placeOf(places, number)} port ${places.port}`
+      const to = `${movingHost(places, number)} port ${places.port}`
       const said = await line.ask(`set server ${upstream}.localhost/moving addr ${to}`)
       if (!/changed from|nothing changed|no need to change/.test(said)) {
         throw new Error(`HAProxy: ${said}`)
@@ -102,7 +102,7 @@ export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy>
 function printHaproxy(places: Places, port: number, socket: string): string {
   const { hosts, port: backend } = places
   const server = (name: string, host: string): string => `    server ${name} ${host}:${backend}\n`
-  const moving = server('moving', placeOf(places, 0))
+  const moving = server('moving', movingHost(places, 0))
   return `global
     nbthread 1
     maxconn 4096
@@ -210,7 +210,7 @@ export async function startCaddy(bench: Bench, places: Places): Promise<Proxy> {
 
 function caddyUpstreams(places: Places, upstream: string, number: number): { dial: string }[] {
   const { hosts, port } = places
-  const all = [...(upstream === 'probe' ? [] : hosts), placeOf(places, number)]
+  const all = [...(upstream === 'probe' ? [] : hosts), movingHost(places, number)]
   return all.map((host) => ({ dial: `${host}:${port}` }))
 }
 

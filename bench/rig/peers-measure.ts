@@ -4,7 +4,7 @@ import { monotonicMs } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
 import { Connection } from '../../lab/load/connection.js'
 import { until } from '../../lab/until.js'
-import { placeOf } from './peer-kinds.js'
+import { movingHost } from './peer-kinds.js'
 import type { Places, Proxy } from './peer-kinds.js'
 import type { Bench } from '../report/report.js'
 import { sized } from './sized.js'
@@ -101,7 +101,7 @@ export async function seeChanges(bench: Bench, proxy: Proxy, places: Places): Pr
   const probe = new Probe(target)
   const changes: Seen[] = []
   for (let number = 1; number <= SEEN_CHANGES; number++) {
-    changes.push(await probe.see(proxy, number, placeOf(places, number)))
+    changes.push(await probe.see(proxy, number, movingHost(places, number)))
   }
   probe.close()
   const { lines, report } = await load.stop()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { runCommand } from '../../setup/command.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { until } from '../../lab/until.js'
-import { childrenOf } from '../../lab/load/processes.js'
+import { childPids } from '../../lab/load/processes.js'
 
 /** Where an nginx from a package would write lies outside our folder. */
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -55,7 +55,7 @@ export class PlainNginx {
   }
 
   workers(): number[] {
-    return childrenOf(this.pid)
+    return childPids(this.pid)
   }
 
   /**

@@ -1,4 +1,5 @@
 /** The ports that a gateway is to have: whether they are free, or its own already. */
+import type { Transport } from '../../contract/record/stream-route.js'
 import { portsIn, printPorts } from '../../contract/guard/ports.js'
 import { ownStreamPorts } from '../../runtime/config/together.js'
 import { SluiceError } from '../../runtime/errors.js'
@@ -6,7 +7,7 @@ import type { Settings } from '../../runtime/config/settings.js'
 import { gatewayPlace } from '../gateway-place.js'
 import { listensAt } from './nginx-process.js'
 import { freeOf, requireFree } from './ports.js'
-import type { PortWish, Transport } from './ports.js'
+import type { PortWish } from './ports.js'
 
 /** Ports for routes that another program has are left out: nginx would not start with them. */
 export async function openPorts(

@@ -6,9 +6,9 @@ import type { Lock } from '../../runtime/lock.js'
 import { refuseLongPath } from './home.js'
 
 /** `nginx`: its files, and the nginx itself where it is Sluice's own. */
-export type Role = 'nginx' | 'controller' | 'agent'
+export type HomePart = 'nginx' | 'controller' | 'agent'
 
-const TAKEN: Record<Role, string> = {
+const TAKEN: Record<HomePart, string> = {
   nginx: 'Sluice is already running in this home',
   controller: 'a controller is already running in this home',
   agent: 'an agent is already running in this home',
@@ -23,7 +23,7 @@ function isSupervisor(pid: number | undefined): boolean {
  * Takes all of `roles` of the home. It comes before anything of the home is touched. Rejects with
  * `conflict` when another process has one of them; none is held then.
  */
-export async function lockHome(home: string, ...roles: Role[]): Promise<Lock> {
+export async function lockHome(home: string, ...roles: HomePart[]): Promise<Lock> {
   refuseLongPath(home)
   const locks: Lock[] = []
   const release = async () => {

@@ -1,4 +1,5 @@
 /** The nginx of a home: whether it runs, and how to start, reload and stop it. */
+import type { Transport } from '../../contract/record/stream-route.js'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../runtime/errors.js'
@@ -16,7 +17,6 @@ import {
   udpInodes,
   unixInodes,
 } from './processes.js'
-import type { Transport } from './ports.js'
 import { pause } from '../../runtime/retry.js'
 
 export interface NginxPlace {

@@ -1,4 +1,5 @@
 /** Whether a port of this machine can be had. */
+import type { Transport } from '../../contract/record/stream-route.js'
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
@@ -29,8 +30,6 @@ function tryUdp(host: string, port: number): Promise<unknown> {
     )
   })
 }
-
-export type Transport = 'tcp' | 'udp'
 
 const TRIES = { tcp: tryTcp, udp: tryUdp }
 

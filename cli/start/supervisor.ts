@@ -15,7 +15,7 @@ import { checkPorts, openPorts } from './check-ports.js'
 import { SupervisedProcess } from './supervised-process.js'
 import { fallbackFiles } from './fallback-repair.js'
 import { lockHome } from './home-lock.js'
-import type { Role } from './home-lock.js'
+import type { HomePart } from './home-lock.js'
 import { LogFile } from './log-file.js'
 import { makeHomeFolders, openHome } from './home.js'
 import { gatewayPlace } from '../gateway-place.js'
@@ -64,7 +64,7 @@ export async function supervise(options: StartOptions): Promise<number> {
   const parts: Parts = { nginxIsOurs: false, children: [], logs: [] }
   const { home, docker } = options.config.settings
   makeHomeFolders(home)
-  const roles: Role[] = ['nginx', 'controller', ...(docker === 'off' ? [] : ['agent' as const])]
+  const roles: HomePart[] = ['nginx', 'controller', ...(docker === 'off' ? [] : ['agent' as const])]
   const lock = await lockHome(home, ...roles)
   const reopenLogs = () => parts.logs.forEach((log) => log.close())
   process.on('SIGHUP', reopenLogs).on('SIGUSR1', reopenLogs)

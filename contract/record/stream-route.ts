@@ -12,6 +12,8 @@ import type { SplitArm } from './route-split.js'
 import { TUNING_FIELDS, checkTuning } from './tuning.js'
 import type { Tuning } from './tuning.js'
 
+export type Transport = 'tcp' | 'udp'
+
 /** Exactly one of upstream and split is set. */
 interface StreamTarget extends Tuning {
   upstream?: string
@@ -21,7 +23,7 @@ interface StreamTarget extends Tuning {
 /** One of the ports that are open for this. */
 interface PortRouteRecord extends StreamTarget {
   port: number
-  protocol: 'tcp' | 'udp'
+  protocol: Transport
 }
 
 /**

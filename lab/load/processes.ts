@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { statFields } from '../../runtime/process-stat.js'
 
 /** Pids of the direct children of a process, in the order of their start. */
-export function childrenOf(pid: number): number[] {
+export function childPids(pid: number): number[] {
   const tasks = `/proc/${pid}/task`
   if (!existsSync(tasks)) {
     return []

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, openSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Pool } from 'undici'
-import { childrenOf, commandOf, hasEnded } from './processes.js'
+import { childPids, commandOf, hasEnded } from './processes.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { freePort } from '../ports.js'
 import { PROGRAM, buildIfStale } from '../nginx/started.js'
@@ -142,13 +142,13 @@ export class Rig {
   }
 
   workers(): number[] {
-    return childrenOf(this.nginxPid())
+    return childPids(this.nginxPid())
   }
 
   /** Pid of a part that the supervisor runs; 0 when it runs none. */
   partPid(part: 'controller' | 'agent'): number {
     const named = new RegExp(`sluice\\S* ${part}\\b`)
-    return childrenOf(this.supervisorPid).find((pid) => named.test(commandOf(pid))) ?? 0
+    return childPids(this.supervisorPid).find((pid) => named.test(commandOf(pid))) ?? 0
   }
 
   /** A digest of every file that nginx reads its configuration from. */

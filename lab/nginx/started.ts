@@ -5,7 +5,7 @@ import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
-import { childrenOf, isAlive } from '../load/processes.js'
+import { childPids, isAlive } from '../load/processes.js'
 import { freePort } from '../ports.js'
 import { temporaryFolder } from '../temp.js'
 import { repository, tools } from '../tools.js'
@@ -74,7 +74,7 @@ export class Started {
 
   partPid(name: string): number {
     return (
-      childrenOf(this.pid).find((pid) =>
+      childPids(this.pid).find((pid) =>
         readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`sluice.js\0${name}\0`),
       ) ?? 0
     )
@@ -127,7 +127,7 @@ export function stopAtEnd(t: Test, home: Home, current: () => Started | undefine
     const file = join(home.folder, 'run/nginx.pid')
     if (existsSync(file)) {
       const pid = Number(readFileSync(file, 'utf8'))
-      const pids = [pid, ...(existsSync(`/proc/${pid}`) ? childrenOf(pid) : [])]
+      const pids = [pid, ...(existsSync(`/proc/${pid}`) ? childPids(pid) : [])]
       pids.filter(isAlive).forEach((each) => process.kill(each, 'SIGKILL'))
     }
   })

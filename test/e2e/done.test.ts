@@ -10,7 +10,7 @@ import { ask } from '../../lab/ask.js'
 import { startBackend } from '../../lab/backends/backend.js'
 import { makeAuthority } from '../../lab/engines/certificates.js'
 import { httpCall } from '../support/http-call.js'
-import { childrenOf } from '../../lab/load/processes.js'
+import { childPids } from '../../lab/load/processes.js'
 import { buildIfStale, makeHome, nginxPid, startSluice } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
 import { greeted, openTls, startTcp, startTls } from '../../lab/backends/stream-backend.js'
@@ -30,7 +30,7 @@ function standing(home: Home): { workers: number[]; files: Record<string, string
   const paths = [join(home.folder, 'nginx.conf'), ...included.sort()]
   const files = paths.map((path) => [path, readFileSync(path, 'latin1')])
   const master = nginxPid(home)
-  return { workers: [master, ...childrenOf(master).sort()], files: Object.fromEntries(files) }
+  return { workers: [master, ...childPids(master).sort()], files: Object.fromEntries(files) }
 }
 
 /** Which backend's answer this is; all of it, if it is none's. */

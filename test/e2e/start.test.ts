@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { freePort } from '../../lab/ports.js'
-import { childrenOf, isAlive } from '../../lab/load/processes.js'
+import { childPids, isAlive } from '../../lab/load/processes.js'
 import {
   PROGRAM,
   buildIfStale,
@@ -126,8 +126,8 @@ t.test('the three commands work as printed; then all of it ends at once', async 
   const pids = [
     started.pid,
     nginxPid(home),
-    ...childrenOf(nginxPid(home)),
-    ...childrenOf(started.pid),
+    ...childPids(nginxPid(home)),
+    ...childPids(started.pid),
   ]
   const sentAtMs = Date.now()
   started.kill('SIGTERM')
@@ -155,7 +155,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
   let started = await startSluice(t, home)
   await sluice(home, 'register', 'web', 'one', `127.0.0.1:${port}`)
   await until(async () => (await ask(home.httpPort, 'web.localhost')).text === 'web')
-  const workers = childrenOf(nginxPid(home)).sort()
+  const workers = childPids(nginxPid(home)).sort()
   const master = nginxPid(home)
 
   await t.test('kill -9 of the controller', async (t) => {
@@ -167,7 +167,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
     const { asked, bad } = await stop()
     t.same(bad, [])
     t.ok(asked > 10)
-    t.same(childrenOf(master).sort(), workers)
+    t.same(childPids(master).sort(), workers)
   })
 
   await t.test('kill -9 of the agent', async (t) => {
@@ -179,7 +179,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
     const { asked, bad } = await stop()
     t.same(bad, [])
     t.ok(asked > 10)
-    t.same(childrenOf(master).sort(), workers)
+    t.same(childPids(master).sort(), workers)
   })
 
   await t.test('kill -9 of the supervisor', async (t) => {
@@ -194,7 +194,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
     t.same(bad, [])
     t.ok(asked > 10)
     t.equal(nginxPid(home), master)
-    t.same(childrenOf(master).sort(), workers)
+    t.same(childPids(master).sort(), workers)
 
     await t.test('kill -9 of nginx', async (t) => {
       for (const pid of [master, ...workers]) {
@@ -210,7 +210,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
     await t.test('kill -9 of the master alone: its workers make room', async (t) => {
       const stop = traffic(home, 'web.localhost')
       const before = nginxPid(home)
-      const left = childrenOf(before)
+      const left = childPids(before)
       process.kill(before, 'SIGKILL')
       await until(
         () => existsSync(join(home.folder, 'run/nginx.pid')) && nginxPid(home) !== before,

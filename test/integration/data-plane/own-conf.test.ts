@@ -13,7 +13,7 @@ import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
 import { httpCall } from '../../support/http-call.js'
 import { ask3, valuesOf } from '../../support/http3.js'
 import { freePort } from '../../../lab/ports.js'
-import { childrenOf } from '../../../lab/load/processes.js'
+import { childPids } from '../../../lab/load/processes.js'
 import { PROGRAM, buildIfStale, run } from '../../../lab/nginx/started.js'
 import { greeted, startTcp, startTls } from '../../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
@@ -95,11 +95,10 @@ async function started(t: Test, nginx: string, flags: string[]) {
     .replace('\nhttp {', `\nhttp {${http(port, location.replaceAll('# ', ''))}`)
   writeFileSync(file, lines)
   await succeed(`${nginx} -t ${args.join(' ')}`)
-  const before = childrenOf(master)
+  const before = childPids(master)
   process.kill(master, 'SIGHUP')
   await until(
-    () =>
-      childrenOf(master).length === 2 && !childrenOf(master).some((pid) => before.includes(pid)),
+    () => childPids(master).length === 2 && !childPids(master).some((pid) => before.includes(pid)),
     { what: 'the only reload' },
   )
 
@@ -116,7 +115,7 @@ async function started(t: Test, nginx: string, flags: string[]) {
     t.match(answer, { status: /20[01]/, body: { applied: true } }, path)
     return answer.body.fingerprint as string
   }
-  const standing = () => [...childrenOf(master), readFileSync(file, 'utf8')]
+  const standing = () => [...childPids(master), readFileSync(file, 'utf8')]
   return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, standing }
 }
 
