@@ -121,7 +121,11 @@ export class Controller implements Control {
     })
     this.#findings = this.#makeFindings()
     this.#audit = this.#makeAudit(options.auditMs ?? AUDIT_MS)
-    this.metrics = new Metrics(log, this.#core, () => this.registryView(), this.#findings)
+    this.metrics = new Metrics({
+      ...{ log, core: this.#core, findings: this.#findings },
+      registryView: () => this.registryView(),
+      mostNamed: settings.metricsUpstreams,
+    })
   }
 
   /** Begins to follow the registry and to push. */

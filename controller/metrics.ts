@@ -10,13 +10,16 @@ import type { Core } from './core.js'
 import { instanceState } from './state/desired.js'
 import type { Desired } from './state/desired.js'
 
-/** Upstreams that are shown by name; all further ones together, so that a large table does not flood Prometheus. */
-const NAMED_UPSTREAMS = 200
+/** The upstreams beyond those that are shown by name, so that a large table does not flood Prometheus. */
 const OTHERS = '(others)'
 
-/** Of upstreams that are shown by name. */
-function namesOf({ upstreams }: Desired): Set<string> {
-  return new Set([...upstreams.keys()].sort().slice(0, NAMED_UPSTREAMS))
+export interface MetricsOptions {
+  log: Logger
+  core: Core
+  registryView: () => RegistryView
+  findings: Pick<Findings, 'list'>
+  /** How many upstreams are shown by name; the first by alphabet. */
+  mostNamed: number
 }
 
 export class Metrics {
@@ -30,15 +33,12 @@ export class Metrics {
   readonly converge: Histogram
   readonly #log: Logger
   readonly #core: Core
+  readonly #mostNamed: number
 
-  constructor(
-    log: Logger,
-    core: Core,
-    registryView: () => RegistryView,
-    findings: Pick<Findings, 'list'>,
-  ) {
+  constructor({ log, core, registryView, findings, mostNamed }: MetricsOptions) {
     this.#log = log
     this.#core = core
+    this.#mostNamed = mostNamed
     const pushes = 'Pushes to the gateway that failed, by reason'
     const files = 'Fallback files that were not written, by the step that failed'
     const values = 'Registry values that were refused, by the field that was wrong'
@@ -138,11 +138,27 @@ export class Metrics {
     )
   }
 
+  /** Of the upstreams that are shown by name. */
+  #namesOf({ upstreams }: Desired): Set<string> {
+    return new Set([...upstreams.keys()].sort().slice(0, this.#mostNamed))
+  }
+
   #instances(): void {
     const { state, health } = this.#core
+    const namesOf = (desired: Desired) => this.#namesOf(desired)
+    this.#gauge(
+      'sluice_upstreams',
+      'Upstreams that are known',
+      () => state.desired().upstreams.size,
+    )
+    this.#gauge(
+      'sluice_upstreams_unnamed',
+      `Upstreams that are not shown by name but as ${OTHERS}: raise metrics-upstreams to see them`,
+      () => Math.max(0, state.desired().upstreams.size - this.#mostNamed),
+    )
     new Gauge({
       name: 'sluice_instances',
-      help: `Instances by upstream and state; upstreams after the first ${NAMED_UPSTREAMS} together`,
+      help: `Instances by upstream and state; upstreams after the first ${this.#mostNamed} together`,
       labelNames: ['upstream', 'state'],
       registers: [this.registry],
       collect() {
@@ -166,9 +182,10 @@ export class Metrics {
 
   #ejections(): void {
     const { state, health } = this.#core
+    const namesOf = (desired: Desired) => this.#namesOf(desired)
     new Gauge({
       name: 'sluice_ejected',
-      help: `Ejected instances by upstream, where there are any; upstreams after the first ${NAMED_UPSTREAMS} together`,
+      help: `Ejected instances by upstream, where there are any; upstreams after the first ${this.#mostNamed} together`,
       labelNames: ['upstream'],
       registers: [this.registry],
       collect() {

@@ -179,6 +179,7 @@ function toSettings(values: Values): Settings {
     ...{ registry, cluster, docker, domains, zone },
     ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     knownForMs: values.knownFor,
+    metricsUpstreams: values.metricsUpstreams,
     tableBytes: tableSize,
     allowLoopback: allowLoopback ?? local,
     etcd: etcdSettings(values),

@@ -68,6 +68,8 @@ export interface Settings {
   poolPort: number
   /** For how long an upstream is known after its last instance went, in milliseconds. */
   knownForMs: number
+  /** How many upstreams `/metrics` shows by name. */
+  metricsUpstreams: number
   /** Path of a PEM file; undefined: the authorities that the system trusts. */
   trustedCa: string | undefined
   /**

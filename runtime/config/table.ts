@@ -199,6 +199,11 @@ export const SETTINGS = {
     '10m',
     'how long an upstream whose last instance went is answered with 503, not 404',
   ),
+  metricsUpstreams: given(
+    wholeNumber(0, 100_000),
+    '200',
+    'upstreams that `/metrics` shows by name; all others are one, `(others)`',
+  ),
   agentId: optional(NAME, 'stable id of this machine’s agent', {
     fallbackIs: 'made at first start, in the home',
   }),

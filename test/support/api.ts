@@ -89,7 +89,12 @@ function misfit(
   if (status >= 400 && operation.responses[status] !== undefined) {
     return 'an error is documented as a success'
   }
-  const compiled = Compile(schema)
+  // typebox finds what a schema refers to in its own $defs.
+  const $defs = document.components.schemas
+  const whole = JSON.parse(
+    JSON.stringify({ ...schema, $defs }).replaceAll('#/components/schemas/', '#/$defs/'),
+  )
+  const compiled = Compile(whole)
   return compiled.Check(body) ? undefined : JSON.stringify(compiled.Errors(body).slice(0, 3))
 }
 

@@ -55,6 +55,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     engine: 'njs',
     poolPort: 0,
     knownForMs: 600_000,
+    metricsUpstreams: 200,
     trustedCa: undefined,
     allowLoopback: true,
     file: {

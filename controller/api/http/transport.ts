@@ -117,5 +117,4 @@ export type Described = FastifySchema & {
   tags: string[]
   summary: string
   description?: string
-  security?: []
 }

@@ -7,13 +7,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { ControlEvent } from '../../views.js'
 import type { ApiContext } from '../context.js'
-import { textResponses } from '../http/openapi.js'
+import { eventResponses } from '../http/openapi.js'
 import { EventsQuery } from '../schemas/common.js'
+import { EventSchema } from '../schemas/event.js'
 
 const MOST_CLIENTS = 100
 const HEARTBEAT_MS = 15_000
 const RETRY_MS = 1_000
-const EVENTS = 'Events: change, health, gateway, registry, suspect, finding, reset'
 
 export function registerEvents(
   app: FastifyInstance,
@@ -29,7 +29,7 @@ export function registerEvents(
       'may come twice), or with an event "reset" when they are not known any more: then read everything anew.',
     tags: ['state'],
     querystring: EventsQuery,
-    response: textResponses('text/event-stream', EVENTS),
+    response: eventResponses(EventSchema, 'Each event has the name and the data of its type'),
   }
   app.get('/v1/events', { schema, exposeHeadRoute: false }, (request, reply) => {
     const from = fromOf(request)

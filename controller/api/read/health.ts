@@ -10,7 +10,7 @@ import { NoQuery, VerboseQuery } from '../schemas/common.js'
 import * as shapes from '../schemas/state.js'
 import type { Control } from '../../control.js'
 
-const about = { tags: ['state'], security: [] as [] }
+const about = { tags: ['state'] }
 
 export function registerHealth(app: FastifyInstance, context: ApiContext): void {
   const { control } = context

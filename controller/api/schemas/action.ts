@@ -2,13 +2,14 @@
 import { Type } from 'typebox'
 import { READ_MS } from '../../../contract/record/route-limits.js'
 import { IDLE_MS } from '../../../contract/record/tuning.js'
-import { closed, maybe } from './common.js'
+import {} from './common.js'
+import { maybe, named } from './shape.js'
 
 const Prefix = Type.String({ examples: ['/', '/v2'] })
 const Rewrite = Type.Object(
   { stripPrefix: maybe(Type.Literal(true)), replacePrefix: maybe(Prefix) },
   {
-    ...closed,
+    ...named('Rewrite'),
     minProperties: 1,
     maxProperties: 1,
     description: "What becomes of the route's own path prefix; the rest stays byte for byte",
@@ -24,7 +25,7 @@ const Redirect = Type.Object(
     status: maybe(Type.Enum([301, 302, 303, 307, 308], { default: 302 })),
   },
   {
-    ...closed,
+    ...named('Redirect'),
     description: 'Where a request is there already, the upstream serves it, if the route has one',
   },
 )
@@ -41,7 +42,7 @@ const ErrorPage = Type.Object(
       Type.Boolean({ default: false, description: 'In place of the upstream’s own answers, too' }),
     ),
   },
-  closed,
+  named('ErrorPage'),
 )
 const ErrorPages = Type.Record(Type.String({ pattern: '^[45]\\d\\d$' }), ErrorPage, {
   description: 'By status, in place of what Sluice answers itself: 404, 411, 413, 502, 503, 504',
@@ -49,7 +50,7 @@ const ErrorPages = Type.Record(Type.String({ pattern: '^[45]\\d\\d$' }), ErrorPa
 })
 const Page = Type.Object(
   { ...page, status: maybe(Type.Integer({ ...PageStatus, default: 503 })) },
-  { ...closed, description: 'While it is there, it answers in place of the upstream' },
+  { ...named('Page'), description: 'While it is there, it answers in place of the upstream' },
 )
 
 const HeaderValues = Type.Record(
@@ -62,7 +63,7 @@ const Headers = Type.Object(
     add: maybe(HeaderValues),
     remove: maybe(Type.Array(Type.String(), { maxItems: 32 })),
   },
-  closed,
+  named('HeaderChanges'),
 )
 const Timeouts = Type.Object(
   {
@@ -73,7 +74,7 @@ const Timeouts = Type.Object(
       }),
     ),
   },
-  { ...closed, description: 'Of a route by hosts readMs, of one by port or sni idleMs' },
+  { ...named('Timeouts'), description: 'Of a route by hosts readMs, of one by port or sni idleMs' },
 )
 const Mirror = Type.Object(
   {
@@ -81,7 +82,7 @@ const Mirror = Type.Object(
     percent: maybe(Type.Integer({ minimum: 1, maximum: 100, default: 100 })),
   },
   {
-    ...closed,
+    ...named('Mirror'),
     description: 'So many requests are sent there too; what comes of it no client sees',
   },
 )

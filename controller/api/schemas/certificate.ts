@@ -1,6 +1,7 @@
 /** Shapes of certificates. */
 import { Type } from 'typebox'
-import { Revision, changed, closed, maybe } from './common.js'
+import { Revision, changed } from './common.js'
+import { closed, maybe, named } from './shape.js'
 
 const isDefault = maybe(
   Type.Literal(true, {
@@ -21,7 +22,7 @@ export const CertificateBody = Type.Object(
     default: isDefault,
     client: isClients,
   },
-  closed,
+  named('CertificateBody'),
 )
 
 const state = Type.Enum(['valid', 'expiring', 'expired'], {
@@ -47,9 +48,15 @@ const fields = {
 
 export const Certificates = Type.Object(
   { revision: Revision, certificates: Type.Array(Type.Object(fields, closed)) },
-  closed,
+  named('CertificateList'),
 )
-export const CertificateAnswer = Type.Object({ ...fields, revision: Revision }, closed)
-export const CertificateChanged = Type.Object({ ...fields, ...changed }, closed)
+export const CertificateAnswer = Type.Object(
+  { ...fields, revision: Revision },
+  named('CertificateAnswer'),
+)
+export const CertificateChanged = Type.Object(
+  { ...fields, ...changed },
+  named('CertificateChanged'),
+)
 
 export const Soonest = Type.Array(Type.Object({ id, state, notAfterAtMs: AtMs }, closed))

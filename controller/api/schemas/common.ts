@@ -4,11 +4,7 @@ import type { TSchema } from 'typebox'
 import { CODES } from '../../../contract/codes.js'
 import { PeerProtocol, PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy.js'
 import { PartPatch } from './policy.js'
-
-export const closed = { additionalProperties: false }
-
-export const maybe = Type.Optional
-export const words = (...values: string[]) => Type.Enum(values)
+import { closed, maybe, named, words } from './shape.js'
 
 /** A text of a pattern, which an error tells in words. */
 const spelled = (pattern: string, expected: string, more: { description?: string } = {}) =>
@@ -97,7 +93,7 @@ export const ChangeHeaders = Type.Object({
 
 export const UpstreamBody = Type.Object(
   { policy: maybe(PolicyBody), tls: maybe(PeerTlsBody), protocol: maybe(PeerProtocol) },
-  closed,
+  named('UpstreamBody'),
 )
 export const UpstreamPatch = Type.Object(
   {
@@ -105,7 +101,7 @@ export const UpstreamPatch = Type.Object(
     tls: maybe(PartPatch),
     protocol: maybe(Type.Union([Type.Null(), PeerProtocol])),
   },
-  closed,
+  named('UpstreamPatch'),
 )
 export const InstanceBody = Type.Object(
   {
@@ -113,7 +109,7 @@ export const InstanceBody = Type.Object(
     ...{ maxConns: maybe(MaxConns), backup: maybe(Backup), zone: maybe(Zone) },
     ...{ metadata: maybe(Metadata), ttlMs: maybe(Ttl) },
   },
-  closed,
+  named('InstanceBody'),
 )
 export const InstancePatch = Type.Object(
   {
@@ -126,7 +122,7 @@ export const InstancePatch = Type.Object(
     metadata: maybe(nullable(Type.Record(Type.String(), nullable(Type.String())))),
     ttlMs: maybe(nullable(Ttl)),
   },
-  { ...closed, description: 'A merge patch (RFC 7396): null removes a field' },
+  { ...named('InstancePatch'), description: 'A merge patch (RFC 7396): null removes a field' },
 )
 /** The longest that a drain may wait, in milliseconds. */
 export const MOST_WAIT_MS = 600_000
@@ -136,13 +132,16 @@ export const DrainBody = Type.Object(
     waitMs: maybe(Type.Integer({ minimum: 0, maximum: MOST_WAIT_MS, default: 0 })),
     reason: maybe(Reason),
   },
-  closed,
+  named('DrainBody'),
 )
 export const UndrainBody = Type.Object({}, closed)
 
 const warnings = maybe(
   Type.Array(
-    Type.Object({ code: Type.String(), field: Type.String(), message: Type.String() }, closed),
+    Type.Object(
+      { code: Type.String(), field: Type.String(), message: Type.String() },
+      named('Warning'),
+    ),
     { description: 'What looks like a typing error; the change was made all the same' },
   ),
 )
@@ -182,7 +181,7 @@ export const instanceFields = {
 const active = nullable(
   Type.Integer({ minimum: 0, description: 'Requests in flight; null when it cannot be told' }),
 )
-const Instance = Type.Object({ ...instanceFields, active }, closed)
+const Instance = Type.Object({ ...instanceFields, active }, named('Instance'))
 const upstreamFields = {
   ...{ name: NameSchema, policy: PolicyAnswer },
   ...{ tls: maybe(PeerTlsAnswer), protocol: maybe(PeerProtocol) },
@@ -194,19 +193,28 @@ export const Upstreams = Type.Object(
     revision: Revision,
     upstreams: Type.Array(Type.Object({ ...upstreamFields, ...upstreamCounts }, closed)),
   },
-  closed,
+  named('UpstreamList'),
 )
 export const Upstream = Type.Object(
   { ...upstreamFields, revision: Revision, instances: Type.Array(Instance) },
-  closed,
+  named('Upstream'),
 )
-export const InstanceAnswer = Type.Object({ ...instanceFields, active, revision: Revision }, closed)
+export const InstanceAnswer = Type.Object(
+  { ...instanceFields, active, revision: Revision },
+  named('InstanceAnswer'),
+)
 
-export const UpstreamChanged = Type.Object({ ...upstreamFields, ...changed }, closed)
+export const UpstreamChanged = Type.Object(
+  { ...upstreamFields, ...changed },
+  named('UpstreamChanged'),
+)
 
-export const InstanceChanged = Type.Object({ ...instanceFields, ...changed }, closed)
+export const InstanceChanged = Type.Object(
+  { ...instanceFields, ...changed },
+  named('InstanceChanged'),
+)
 
-export const Deleted = Type.Object(changed, closed)
+export const Deleted = Type.Object(changed, named('Deleted'))
 
 export const Drained = Type.Object(
   {
@@ -219,9 +227,9 @@ export const Drained = Type.Object(
     ),
     ...changed,
   },
-  closed,
+  named('Drained'),
 )
-export const Undrained = Type.Object({ state: State, ...changed }, closed)
+export const Undrained = Type.Object({ state: State, ...changed }, named('Undrained'))
 
 export const BatchBody = Type.Object(
   {
@@ -243,7 +251,7 @@ export const BatchBody = Type.Object(
     ),
     dryRun: maybe(Type.Boolean({ default: false })),
   },
-  closed,
+  named('BatchBody'),
 )
 const Difference = Type.Object(
   {
@@ -252,16 +260,16 @@ const Difference = Type.Object(
     kind: words('upstream', 'instance', 'override', 'route', 'certificate'),
     upstream: maybe(NameSchema),
     id: maybe(Type.String()),
-    before: nullable(Type.Unknown()),
-    after: nullable(Type.Unknown()),
+    before: Type.Unknown({ description: 'null: it was not there' }),
+    after: Type.Unknown({ description: 'null: it is not there any more' }),
   },
-  closed,
+  named('Difference'),
 )
-const BatchChanged = Type.Object({ changes: Count, ...changed }, closed)
+const BatchChanged = Type.Object({ changes: Count, ...changed }, named('BatchChanged'))
 
 const BatchRehearsed = Type.Object(
   { dryRun: Type.Literal(true), revision: Revision, changes: Type.Array(Difference), warnings },
-  closed,
+  named('BatchRehearsed'),
 )
 export const BatchAnswer = Type.Union([BatchChanged, BatchRehearsed])
 
@@ -276,5 +284,5 @@ export const ProblemBody = Type.Object(
     instance: maybe(Type.String()),
     requestId: maybe(Type.String()),
   },
-  closed,
+  named('Problem'),
 )

@@ -5,9 +5,8 @@ import { DEFAULT_EJECT, DEFAULT_RETRY } from '../../../contract/record/policy.js
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import type { Policy } from '../../../contract/record/policy.js'
 import { RETRY_STATUSES } from '../../../contract/table/rules.js'
+import { closed, maybe, named } from './shape.js'
 
-const closed = { additionalProperties: false }
-const maybe = Type.Optional
 export const whole = (
   minimum: number,
   maximum: number,
@@ -32,7 +31,7 @@ const Hash = Type.Object(
       }),
     ),
   },
-  { ...closed, description: 'With balance hash, and only with it' },
+  { ...named('HashPolicy'), description: 'With balance hash, and only with it' },
 )
 
 const cookieOf = (name: string) => ({
@@ -118,7 +117,7 @@ export const PolicyBody = Type.Object(
     eject: maybe(given(ejectGiven, ejectFixed)),
     check: maybe(given(checkGiven, checkFixed)),
   },
-  closed,
+  named('PolicyBody'),
 )
 
 export const PolicyAnswer = Type.Object(
@@ -130,7 +129,7 @@ export const PolicyAnswer = Type.Object(
     eject: maybe(filled(ejectGiven, ejectFixed)),
     check: maybe(filled(checkGiven, checkFixed)),
   },
-  closed,
+  named('Policy'),
 )
 
 /** Optional fields as well: a type that lacks one is equal to nothing that has it. */
@@ -163,11 +162,11 @@ const about = { description: 'Instances are reached over TLS; absent: without' }
 
 export const PeerTlsBody = Type.Object(
   { ...peerTls, verify: maybe(verify), certificate },
-  { ...closed, ...about },
+  { ...named('PeerTlsBody'), ...about },
 )
 export const PeerTlsAnswer = Type.Object(
   { ...peerTls, verify, certificate },
-  { ...closed, ...about },
+  { ...named('PeerTls'), ...about },
 )
 void (true satisfies Equal<Deep<Static<typeof PeerTlsAnswer>>, Deep<PeerTls>>)
 

@@ -2,7 +2,8 @@
 import { Type } from 'typebox'
 import { actionFields } from './action.js'
 import { SourceSchema, givenCookie, whole } from './policy.js'
-import { NameSchema, Port, Revision, changed, closed, maybe, words } from './common.js'
+import { NameSchema, Port, Revision, changed } from './common.js'
+import { closed, maybe, named, words } from './shape.js'
 
 const ValueConditions = Type.Record(
   Type.String(),
@@ -88,7 +89,7 @@ const routeFields = {
   ...actionFields,
 }
 export const RouteBody = Type.Object(routeFields, {
-  ...closed,
+  ...named('RouteBody'),
   description:
     'Either hosts, or port and protocol, or sni; either upstream or split, or neither where the route answers by itself',
 })
@@ -98,7 +99,13 @@ export const Routes = Type.Object(
     revision: Revision,
     routes: Type.Array(Type.Object({ id: NameSchema, ...routeFields }, closed)),
   },
-  closed,
+  named('RouteList'),
 )
-export const Route = Type.Object({ id: NameSchema, ...routeFields, revision: Revision }, closed)
-export const RouteChanged = Type.Object({ id: NameSchema, ...routeFields, ...changed }, closed)
+export const Route = Type.Object(
+  { id: NameSchema, ...routeFields, revision: Revision },
+  named('RouteAnswer'),
+)
+export const RouteChanged = Type.Object(
+  { id: NameSchema, ...routeFields, ...changed },
+  named('RouteChanged'),
+)

@@ -4,16 +4,8 @@ import { CURES } from '../../findings/codes.js'
 import { actionFields } from './action.js'
 import { Soonest } from './certificate.js'
 import { PeerProtocol, PeerTlsAnswer, PolicyAnswer } from './policy.js'
-import {
-  Count,
-  NameSchema,
-  Revision,
-  closed,
-  instanceFields,
-  maybe,
-  nullable,
-  words,
-} from './common.js'
+import { Count, NameSchema, Revision, instanceFields, nullable } from './common.js'
+import { closed, maybe, named, words } from './shape.js'
 
 const ArmWeight = Type.Integer({ minimum: 0, maximum: 1000 })
 const gatewayFields = {
@@ -47,8 +39,11 @@ const gatewayFields = {
   reason: maybe(Type.String()),
   code: maybe(Type.String()),
 }
-const Gateway = Type.Object(gatewayFields, closed)
-const Condition = Type.Object({ state: words('up', 'down'), reason: Type.String() }, closed)
+const Gateway = Type.Object(gatewayFields, named('Gateway'))
+const Condition = Type.Object(
+  { state: words('up', 'down'), reason: Type.String() },
+  named('Condition'),
+)
 const conditions = Type.Record(Type.String(), Condition, {
   description: 'What the gateway itself found out about instances, by upstream/id',
 })
@@ -57,10 +52,10 @@ export const GatewaysAnswer = Type.Object(
     revision: Revision,
     gateways: Type.Array(Type.Object({ ...gatewayFields, conditions }, closed)),
   },
-  closed,
+  named('GatewayList'),
 )
 
-export const Forgotten = Type.Object({ forgotten: Type.String() }, closed)
+export const Forgotten = Type.Object({ forgotten: Type.String() }, named('Forgotten'))
 
 const Suspect = Type.Object(
   {
@@ -70,14 +65,14 @@ const Suspect = Type.Object(
     sinceAtMs: Type.Number(),
     untilAtMs: Type.Number(),
   },
-  closed,
+  named('Suspect'),
 )
 export const SuspectsAnswer = Type.Object(
   { revision: Revision, suspects: Type.Array(Suspect) },
-  closed,
+  named('SuspectList'),
 )
-export const ConfirmBody = Type.Object({ upstream: maybe(NameSchema) }, closed)
-export const Confirmed = Type.Object({ confirmed: Type.Array(Suspect) }, closed)
+export const ConfirmBody = Type.Object({ upstream: maybe(NameSchema) }, named('ConfirmBody'))
+export const Confirmed = Type.Object({ confirmed: Type.Array(Suspect) }, named('Confirmed'))
 
 const ExplainedPeer = Type.Object(
   {
@@ -85,7 +80,7 @@ const ExplainedPeer = Type.Object(
     upstream: NameSchema,
     share: Type.Number({ minimum: 0, maximum: 1, description: 'Of all requests like this one' }),
   },
-  closed,
+  named('ExplainedPeer'),
 )
 const ExplainedGateway = Type.Object(
   {
@@ -96,7 +91,7 @@ const ExplainedGateway = Type.Object(
       description: 'Instances that are down for this gateway, by upstream/id, and why',
     }),
   },
-  closed,
+  named('ExplainedGateway'),
 )
 export const Explained = Type.Object(
   {
@@ -141,7 +136,7 @@ export const Explained = Type.Object(
     applied: Type.Boolean({ description: 'Every gateway surely does as explained' }),
     gateways: Type.Array(ExplainedGateway),
   },
-  closed,
+  named('Explanation'),
 )
 
 const Finding = Type.Object(
@@ -152,7 +147,7 @@ const Finding = Type.Object(
     message: Type.String({ description: 'What is so, and what it means for requests' }),
     cure: Type.String({ description: 'What to do about it' }),
   },
-  closed,
+  named('Finding'),
 )
 const verdict = {
   well: Type.Boolean({ description: 'Ready, and nothing is wrong' }),
@@ -165,10 +160,10 @@ export const Status = Type.Object(
     reason: maybe(Type.String({ description: 'Why it is not ready' })),
     revision: Revision,
   },
-  closed,
+  named('Status'),
 )
 
-export const Alive = Type.Object({ status: Type.Literal('ok') }, closed)
+export const Alive = Type.Object({ status: Type.Literal('ok') }, named('Alive'))
 export const Ready = Type.Object(
   {
     ready: Type.Literal(true),
@@ -189,5 +184,5 @@ export const Ready = Type.Object(
     suspects: maybe(Count),
     certificates: maybe(Soonest),
   },
-  closed,
+  named('Ready'),
 )

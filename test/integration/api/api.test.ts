@@ -1,9 +1,15 @@
 /** The REST API: what it takes, refuses and answers. */
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { CODES } from '../../../contract/codes.js'
 import { problem, testApi } from '../../support/api.js'
 import type { Json } from '../../support/http-call.js'
+import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
 const A = '/v1/upstreams/web/instances/a'
@@ -1092,8 +1098,34 @@ t.test('every documented path is real, and every real one documented', async (t)
       .flatMap(([path, all]) => all.map((one) => `${one} ${path}`))
       .sort(),
   )
-  const { enum: codes } =
-    document.paths['/healthz'].get.responses.default.content['application/problem+json'].schema
-      .properties.code
-  t.same(codes, Object.keys(CODES))
+  t.same(document.components.schemas.Problem.properties.code.enum, Object.keys(CODES))
+})
+
+t.test('the document names its schemas, and says who may make which call', async (t) => {
+  const { raw } = await testApi(t)
+  const { body: document } = await raw('/openapi.json')
+  const text = JSON.stringify(document)
+  for (const [, name = ''] of text.matchAll(/#\/components\/schemas\/(\w+)/g)) {
+    t.ok(document.components.schemas[name], `${name} is there`)
+  }
+  t.notOk(text.includes('x-name'), 'what names them is no part of it')
+  const { paths } = document
+  t.same(paths['/v1/batch'].post.security, [{ token: [] }])
+  t.same(paths['/healthz'].get.security, [{}, { token: [] }])
+  const stream = paths['/v1/events'].get.responses['200'].content['text/event-stream'].schema
+  t.same(
+    stream.contentSchema.anyOf.map((one: Json) => one.$ref.split('/').at(-1)),
+    ['Change', 'Health', 'Gateway', 'Registry', 'Suspect', 'Finding', 'Reset'].map(
+      (type) => `${type}Event`,
+    ),
+  )
+  const file = join(temporaryFolder(t, 'openapi'), 'openapi.json')
+  await writeFile(file, text)
+  const cli = createRequire(import.meta.url).resolve('@redocly/cli/bin/cli.js')
+  const silent = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
+  const linted = await promisify(execFile)(process.execPath, [cli, 'lint', file], {
+    env: { ...process.env, ...silent },
+  }).catch((error: unknown) => error as { stdout: string; stderr: string })
+  t.match(linted.stderr, /Your API description is valid/)
+  t.notMatch(linted.stderr, /You have \d+ warning/)
 })

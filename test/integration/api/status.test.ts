@@ -23,7 +23,11 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   const url = `etcd://127.0.0.1:${etcd.clientPort}`
   const registry = openEtcd({ url, cluster: 'main', settings: noEtcdSettings, log })
   t.teardown(() => registry.close())
-  const it = await startControlled(t, { rig: 'njs', registry, settings: { registry: url } })
+  const it = await startControlled(t, {
+    rig: 'njs',
+    registry,
+    settings: { registry: url, metricsUpstreams: 0 },
+  })
   const events: string[] = []
   t.teardown(
     it.controller.subscribe((event) => {
@@ -66,6 +70,8 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   const metrics = String((await it.call('GET', '/metrics')).body)
   t.match(metrics, /^sluice_finding\{code="values_refused"\} 1$/m)
   t.match(metrics, /^sluice_finding\{code="registry_away"\} 0$/m)
+  t.match(metrics, /^sluice_instances\{upstream="\(others\)",state="down"\} 1$/m)
+  t.match(metrics, /^sluice_upstreams_unnamed 1$/m)
   const shown = await sluice()
   t.equal(shown.code, 1)
   t.match(shown.stdout, /\nupstream_down web \(for .*\): .*only instance is down/)

@@ -58,8 +58,14 @@ t.test('what is not exactly one IP literal is refused', async (t) => {
   bad.forEach((text) => t.equal(parseIp(text), null, JSON.stringify(text)))
 })
 
-/** What ipaddr.js makes of it, with IPv4 that is inside IPv6 taken out. */
+/**
+ * What ipaddr.js makes of it, with IPv4 that is inside IPv6 taken out. It reads `::1.2.3.4` as
+ * `::ffff:1.2.3.4`; RFC 4291 has zeros there.
+ */
 function bytesByOracle(text: string): number[] {
+  if (/^::\d+(\.\d+){3}$/.test(text)) {
+    return [...Array<number>(12).fill(0), ...ipaddr.parse(text.slice(2)).toByteArray()]
+  }
   const address = ipaddr.parse(text)
   const bytes = address.toByteArray()
   const inside = ['ipv4Mapped', 'rfc6052'].includes(address.range())
@@ -93,6 +99,7 @@ t.test('any spelling of an address has the bytes that ipaddr.js finds', async (t
     fc.property(spelling, (text) => {
       t.strictSame(parseIp(text), bytesByOracle(text), text)
     }),
+    { examples: [['::178.2.1.29']] },
   )
 })
 
