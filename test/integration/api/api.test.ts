@@ -12,6 +12,7 @@ import type { Json } from '../../support/http-call.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
+const require = createRequire(import.meta.url)
 const A = '/v1/upstreams/web/instances/a'
 const B = '/v1/upstreams/web/instances/b'
 const sticky = (given: object) => ({ policy: { sticky: given } })
@@ -1121,7 +1122,7 @@ t.test('the document names its schemas, and says who may make which call', async
   )
   const file = join(temporaryFolder(t, 'openapi'), 'openapi.json')
   await writeFile(file, text)
-  const cli = createRequire(import.meta.url).resolve('@redocly/cli/bin/cli.js')
+  const cli = require.resolve('@redocly/cli/bin/cli.js')
   const silent = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
   const linted = await promisify(execFile)(process.execPath, [cli, 'lint', file], {
     env: { ...process.env, ...silent },
