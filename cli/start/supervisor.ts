@@ -169,7 +169,7 @@ function startChild(
 }
 
 /**
- * Waits until the controller is level with the registry, but not for ever: a registry that is away
+ * Waits until the controller has caught up with the registry, but not for ever: one that is away
  * now may come back later, and until then the gateway serves what it has. True when it answered.
  * Rejects when the controller dies before it ever answered, and nginx has nothing to serve.
  */
