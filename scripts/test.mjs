@@ -11,7 +11,9 @@ import { buildIfStale, install, requireNode, root } from './prepare.mjs'
 
 /** Tests wait for about half of their time, so three at once keep two processors busy. */
 const JOBS = 3
-const FILE_TIMEOUT_MS = 180_000
+/** End-to-end tests bring load of their own, and hold that it was large enough. */
+const LOADED_JOBS = 2
+const FILE_TIMEOUT_MS = 240_000
 const CHECKS = ['lint', 'typecheck', 'format:check', 'dead-code']
 /** What fetches the programs of others that tests run. */
 const TOOLS = [
@@ -49,7 +51,8 @@ async function main(selection) {
   await runAll([...checks, ...ready.map(jobOf)])
   await fetched
   const [last, first] = parted(waiting, (file) => file.startsWith('test/e2e/'))
-  await runAll([...longestFirst(first), ...longestFirst(last)].map(jobOf))
+  await runAll(longestFirst(first).map(jobOf))
+  await runAll(longestFirst(last).map(jobOf), LOADED_JOBS)
 }
 
 function jobOf(file) {
@@ -130,14 +133,14 @@ async function testFile(file) {
   tally(file, await runTapFile(file, { cwd: root, timeoutMs: FILE_TIMEOUT_MS }))
 }
 
-async function runAll(jobs) {
+async function runAll(jobs, atOnce = JOBS) {
   const queue = [...jobs]
   const worker = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
       await job()
     }
   }
-  await Promise.all(Array.from({ length: JOBS }, worker))
+  await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
 function tally(file, { tests, durationMs }) {
