@@ -1,10 +1,8 @@
-/** Where a home's nginx is, and who may reach its sockets. */
-import { chownSync } from 'node:fs'
+/** Where a home's nginx is. */
 import { join } from 'node:path'
 import { portsIn } from '../contract/guard/ports.js'
 import { homePaths, tuneSockets } from '../nginx/home-paths.js'
 import type { Settings } from '../runtime/config/settings.js'
-import type { Account } from './start/accounts.js'
 import type { NginxPlace } from './start/nginx-process.js'
 
 /** Open files are not without end: beyond this, sockets for each port and worker are too many. */
@@ -30,9 +28,4 @@ export function gatewayPlace(settings: Settings, executable = ''): NginxPlace {
       path.endsWith('.sock'),
     ),
   }
-}
-
-/** Lets the workers, and nobody else, reach the sockets that they connect to. */
-export function giveHop(home: string, { uid, gid }: Account): void {
-  chownSync(join(home, 'hop'), uid, gid)
 }

@@ -7,6 +7,7 @@ import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
 import { withTimeLimit } from '../runtime/retry.js'
 import type { Settings } from '../runtime/config/settings.js'
+import { sweepTrials } from './fallback/nginx-test.js'
 import { startApi } from './api/server.js'
 import { Controller } from './controller.js'
 
@@ -82,6 +83,7 @@ export async function runController(settings: Settings): Promise<void> {
   const registry = await openRegistry(settings, { part: 'controller', log })
   const parts = [() => registry.close()]
   try {
+    await sweepTrials(settings.home)
     const controller = await Controller.make({ settings, registry, log })
     parts.unshift(() => controller.close())
     const done = isOnetime ? onetimeDone(controller) : new Promise<string>(() => {})

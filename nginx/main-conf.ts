@@ -57,7 +57,7 @@ events {
 
 http {
 ${HTTP}
-${TEMPS.map((name) => `    ${name}_temp_path "${home}/hop/${name}";`).join('\n')}
+${TEMPS.map((name) => `    ${name}_temp_path "${home}/temp/${name}";`).join('\n')}
 
     include "${includes}/http.conf";
     ${accessLogLine(settings)}

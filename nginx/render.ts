@@ -29,7 +29,7 @@ export { homePaths, tuneSockets } from './home-paths.js'
 export type { ConfSettings } from './conf-settings.js'
 
 /** Folders below the home that must be there before nginx starts. */
-export const FOLDERS = ['sluice/njs', 'fallback', 'run', 'hop', 'logs']
+export const FOLDERS = ['sluice/njs', 'fallback', 'run', 'hop', 'temp', 'logs']
 
 /**
  * Files by their path below the home. Throws when the home's path cannot stand in a configuration.

@@ -1,5 +1,5 @@
 /** `sluice check`. */
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, rmdirSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureNginx } from '../../setup/nginx.js'
@@ -33,7 +33,9 @@ export const check: Command = {
       await makeOwnCertificate(settings)
       writeFiles(gatewayFiles(settings, info, 'unchanged'))
       if (existsSync(join(home, 'fallback'))) {
-        cpSync(join(home, 'fallback'), join(trial, 'fallback'), { recursive: true })
+        // The fallback has keys, which stay where they are.
+        rmdirSync(join(trial, 'fallback'))
+        symlinkSync(join(home, 'fallback'), join(trial, 'fallback'))
       }
       await testConf(gatewayPlace(settings, info.path))
     } finally {

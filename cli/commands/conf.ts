@@ -12,13 +12,15 @@ import type { NginxInfo } from '../../setup/nginx.js'
 import { UsageError } from '../command.js'
 import type { Command, Invocation } from '../command.js'
 import { gatewayFiles } from '../gateway-files.js'
-import { giveHop } from '../gateway-place.js'
 import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
 import { accountNamed } from '../start/accounts.js'
 import { writeFiles } from '../start/files.js'
-import { makeHomeFolders, openHome } from '../start/home.js'
+import { makeHomeFolders, openHome, openToWorkers } from '../start/home.js'
 import { lockHome } from '../start/home-lock.js'
 import { shellWord } from '../start/try.js'
+
+/** Said apart, or of no use to a controller. */
+const OTHERS: SettingName[] = ['home', 'nginx', 'user']
 
 /**
  * The settings that conf was given. The controller needs the same ones, or it misreads what these
@@ -26,7 +28,7 @@ import { shellWord } from '../start/try.js'
  */
 function givenFlags({ values, origins }: Config): string[] {
   const isGiven = (name: SettingName) => /^(flag|environment) /.test(origins.get(name) ?? '')
-  const given = SETTING_NAMES.filter((name) => name !== 'home' && name !== 'nginx' && isGiven(name))
+  const given = SETTING_NAMES.filter((name) => !OTHERS.includes(name) && isGiven(name))
   const starts = given.map((name) => `--${flagOf(name)}=`)
   return toProcess(values).flags.filter((flag) => starts.some((start) => flag.startsWith(start)))
 }
@@ -145,9 +147,8 @@ function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
   ]
 }
 
-async function generate({ config, flags, print }: Invocation): Promise<void> {
-  const { home } = config.settings
-  const user = flags.get('user')
+async function generate({ config, print }: Invocation): Promise<void> {
+  const { home, user } = config.settings
   const account = user === undefined ? undefined : accountNamed(user)
   if (user !== undefined && account === undefined) {
     throw new UsageError(`--user: this machine has no user ${JSON.stringify(user)}`)
@@ -167,7 +168,7 @@ async function generate({ config, flags, print }: Invocation): Promise<void> {
   )
   writeFiles(new Map(files))
   if (account !== undefined) {
-    giveHop(home, account)
+    openToWorkers(home, account)
   }
   advice(settings, info, config).forEach(print)
   if (account === undefined && process.getuid?.() === 0) {
@@ -182,7 +183,7 @@ export const conf: Command = {
   usage: '',
   positionals: [0, 0],
   summary: 'write the files that your own nginx.conf includes, and print the lines to add',
-  options: { user: { type: 'string', value: '<name>', means: 'user of nginx’s workers' } },
+  options: {},
   settings: 'all',
   async run(invocation) {
     const { home } = invocation.config.settings

@@ -1,6 +1,7 @@
 /** The account that nginx's workers run as. */
 import { readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { SluiceError } from '../../runtime/errors.js'
 
 /** Whom nginx's workers run as. */
 export interface Account {
@@ -9,8 +10,6 @@ export interface Account {
   uid: number
   gid: number
 }
-
-const SOMEBODY_ELSE_MAY_ENTER = 0o001
 
 function lineOf(file: string, field: number, value: string): string[] | undefined {
   return readFileSync(file, 'utf8')
@@ -33,30 +32,48 @@ export function accountNamed(user: string): Account | undefined {
   }
 }
 
-/** The first folder on the way to `path` that other users may not enter. */
-function closedFolder(path: string): string | undefined {
-  const parent = dirname(path)
-  const above = parent === path ? undefined : closedFolder(parent)
-  const closed = (statSync(path).mode & SOMEBODY_ELSE_MAY_ENTER) === 0
-  return above ?? (closed ? path : undefined)
+/** Tried in this order; an account of Sluice's own has nothing else that a worker could harm. */
+const ACCOUNTS = ['sluice', 'nobody']
+
+function mayEnter({ uid, gid }: Account, path: string): boolean {
+  const { mode, uid: owner, gid: group } = statSync(path)
+  const bit = owner === uid ? 0o100 : group === gid ? 0o010 : 0o001
+  return (mode & bit) !== 0
 }
 
-export type WorkerAccount = { account: Account } | { account: undefined; reason?: string }
+/** The first folder on the way to `path` that the account may not enter. */
+function closedFolder(account: Account, path: string): string | undefined {
+  const parent = dirname(path)
+  const above = parent === path ? undefined : closedFolder(account, parent)
+  return above ?? (mayEnter(account, path) ? undefined : path)
+}
+
+function chosenAccount(user: string | undefined): Account {
+  const names = user === undefined ? ACCOUNTS : [user]
+  for (const name of names) {
+    const account = accountNamed(name)
+    if (account !== undefined) {
+      return account
+    }
+  }
+  const message = `this machine has no user ${names.join(' or ')} for nginx's workers; name one with --user`
+  throw new SluiceError('invalid', message, { field: 'user' })
+}
 
 /**
- * The account for the workers when this process is root; without it they run as this user. `reason`
- * is set when root's workers stay root, which is worth saying.
+ * The account for the workers when this process is root; undefined: they run as this user. As root
+ * they run only where `user` says `root`: else it throws `invalid` when there is no account, or one
+ * that the home is closed to.
  */
-export function workerAccount(home: string): WorkerAccount {
-  if (process.getuid?.() !== 0) {
-    return { account: undefined }
+export function workerAccount(home: string, user: string | undefined): Account | undefined {
+  if (process.getuid?.() !== 0 || user === 'root') {
+    return undefined
   }
-  const account = accountNamed('nobody')
-  if (account === undefined) {
-    return { account, reason: 'there is no user nobody' }
+  const account = chosenAccount(user)
+  const closed = closedFolder(account, home)
+  if (closed === undefined) {
+    return account
   }
-  const closed = closedFolder(home)
-  return closed === undefined
-    ? { account }
-    : { account: undefined, reason: `${closed} is closed to the user nobody` }
+  const message = `nginx's workers run as ${account.user}, who may not enter ${closed}: open it (chmod o+x ${closed}), take another home (--home /var/lib/sluice), or let the workers be root (--user root)`
+  throw new SluiceError('invalid', message, { field: 'user' })
 }

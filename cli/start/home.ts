@@ -1,12 +1,13 @@
 /** The folders of a home, and the port of the pool, which is decided once for it. */
 import { randomInt } from 'node:crypto'
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isWhole } from '../../contract/guard/names.js'
 import { portsIn } from '../../contract/guard/ports.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { readOrMake } from '../../runtime/whole-file.js'
 import type { Settings } from '../../runtime/config/settings.js'
+import type { Account } from './accounts.js'
 import { findFree } from './ports.js'
 
 /** Bytes that Linux allows for a socket's path, its closing zero left out. */
@@ -19,13 +20,17 @@ const POOL_PORTS: [first: number, last: number] = [20_000, 30_000]
 const FOLDERS: Array<[name: string, mode: number]> = [
   ['', 0o755],
   ['run', 0o700],
-  ['hop', 0o700],
+  ['hop', 0o710],
   ['registry', 0o700],
   ['sluice', 0o755],
   ['sluice/njs', 0o755],
   ['fallback', 0o755],
-  ['logs', 0o755],
+  // nginx makes a folder for each use in it, and gives that to its workers.
+  ['temp', 0o711],
+  ['logs', 0o750],
 ]
+const FOR_OTHERS = 0o005
+const OWN = 0o700
 
 /** Throws `invalid` when sockets in the home would have too long a path. */
 export function refuseLongPath(home: string): void {
@@ -45,12 +50,33 @@ export function makeHomeFolders(home: string): void {
   for (const [name, mode] of FOLDERS) {
     const path = join(home, name)
     try {
-      if (mkdirSync(path, { recursive: true, mode }) !== undefined || mode === 0o700) {
-        chmodSync(path, mode)
+      const isMade = mkdirSync(path, { recursive: true, mode }) !== undefined
+      if (isMade) {
+        // A group is let in only once it is known to be the workers' (openToWorkers).
+        chmodSync(path, (mode & FOR_OTHERS) === 0 ? mode & OWN : mode)
+      } else if ((mode & FOR_OTHERS) === 0) {
+        chmodSync(path, statSync(path).mode & mode)
       }
     } catch (error) {
       const message = `the folder ${path} cannot be made or used (${messageOf(error)})`
       throw new SluiceError('invalid', message, { field: 'home', cause: error })
+    }
+  }
+}
+
+/**
+ * Lets the workers in where they have to go, `hop/` and `logs/`, and nobody else. They may change
+ * nothing there: root makes files in both, which a link in their place would lead elsewhere.
+ * `undefined`: the workers are this user.
+ */
+export function openToWorkers(home: string, account: Account | undefined): void {
+  const isOther = account !== undefined && account.uid !== process.getuid?.()
+  for (const [name, mode] of FOLDERS) {
+    if (name === 'hop' || name === 'logs') {
+      const path = join(home, name)
+      // In this order, so that workers that run are never locked out.
+      chmodSync(path, isOther ? mode : mode & OWN)
+      chownSync(path, process.getuid?.() ?? -1, isOther ? account.gid : (process.getgid?.() ?? -1))
     }
   }
 }

@@ -1,16 +1,15 @@
 /** nginx is found or fetched, and its files are written and tested, before it is started. */
-import { chownSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Settings } from '../../runtime/config/settings.js'
 import { ensureNginx } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { gatewayFiles } from '../gateway-files.js'
 import type { Workers } from '../gateway-files.js'
-import { gatewayPlace, giveHop } from '../gateway-place.js'
+import { gatewayPlace } from '../gateway-place.js'
 import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
 import { workerAccount } from './accounts.js'
 import { testWithFallback } from './fallback-repair.js'
 import { writeFiles } from './files.js'
+import { openToWorkers } from './home.js'
 import { makeOwnCertificate } from './own-certificate.js'
 import type { NginxPlace } from './nginx-process.js'
 
@@ -22,18 +21,13 @@ export interface PreparedGateway {
   isChanged: boolean
 }
 
-function decideWorkers(home: string, print: (line: string) => void): Workers {
-  const decided = workerAccount(home)
-  if (decided.account !== undefined) {
-    giveHop(home, decided.account)
-    return decided.account
-  }
-  if (decided.reason === undefined) {
+function decideWorkers({ home, user }: Settings): Workers {
+  const account = workerAccount(home, user)
+  if (process.getuid?.() !== 0) {
     return 'unchanged'
   }
-  print(`nginx's workers run as root: ${decided.reason}`)
-  chownSync(join(home, 'hop'), 0, 0)
-  return 'root'
+  openToWorkers(home, account)
+  return account ?? 'root'
 }
 
 /** What this nginx can do, and what not of what is wanted. */
@@ -69,7 +63,7 @@ export async function prepareGateway(
   const info = await ensureNginx({ home: settings.home, nginx: settings.nginx, say: print })
   await makeOwnCertificate(settings)
   const place = gatewayPlace(settings, info.path)
-  const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings.home, print)))
+  const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings)))
   try {
     await testWithFallback(place, print)
   } catch (error) {

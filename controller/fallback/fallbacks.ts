@@ -53,7 +53,7 @@ function placeOf(settings: Settings): ConfPlacement {
 
 /** The same with sockets in a folder for the check, so that nothing that is in use is touched. */
 async function inFolder(place: ConfPlacement, folder: string): Promise<ConfPlacement> {
-  const socketPath = join(folder, 'fallback.sock')
+  const socketPath = join(folder, 'f.sock')
   if (place.kind === 'front') {
     return { kind: 'front', listen: [`unix:${socketPath}`] }
   }
@@ -75,7 +75,7 @@ async function check(
     log.warn('there is no nginx to check the fallback file with; set SLUICE_NGINX')
     return
   }
-  await checkConf(nginx, settings.mode === 'gateway', render)
+  await checkConf({ nginx, home: settings.home, isHop: settings.mode === 'gateway' }, render)
 }
 
 function make(

@@ -1,10 +1,12 @@
 /** `nginx -t` on a configuration that is not in force. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CONNECTION_ZONE } from '../../contract/table/zones.js'
-import { messageOf, SluiceError } from '../../runtime/errors.js'
+import { messageOf, SluiceError, systemCode } from '../../runtime/errors.js'
+
+/** Folders in `run/`, which is closed to others; short, for sockets in them have short paths. */
+const TRIAL = 't-'
 
 const TIMEOUT_MS = 20_000
 const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -49,15 +51,32 @@ function run(nginx: string, folder: string): Promise<void> {
 }
 
 /**
+ * Removes what a controller left that was killed while it tested: keys of certificates are in it.
+ * Only for the controller that has the home.
+ */
+export async function sweepTrials(home: string): Promise<void> {
+  const parent = join(home, 'run')
+  const names = await readdir(parent).catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') {
+      return []
+    }
+    throw error
+  })
+  const trials = names.filter((name) => name.startsWith(TRIAL))
+  await Promise.all(trials.map((name) => rm(join(parent, name), { recursive: true, force: true })))
+}
+
+/**
  * Rejects with `invalid` and nginx's words when it would not take the file. `render` gets the folder in which sockets may be
  * made.
  */
 export async function checkConf(
-  nginx: string,
-  isHop: boolean,
+  { nginx, home, isHop }: { nginx: string; home: string; isHop: boolean },
   render: (folder: string) => Promise<string>,
 ): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-check-'))
+  const parent = join(home, 'run')
+  await mkdir(parent, { recursive: true, mode: 0o700 })
+  const folder = await mkdtemp(join(parent, TRIAL))
   try {
     await mkdir(join(folder, 'logs'))
     await writeFile(join(folder, 'candidate.conf'), await render(folder))

@@ -172,7 +172,8 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
   chmodSync(join(home, 'hop'), 0o700)
   if (settings.user !== undefined) {
     chmodSync(home, 0o711)
-    chownSync(join(home, 'hop'), NOBODY, NOBODY)
+    chmodSync(join(home, 'hop'), 0o710)
+    chownSync(join(home, 'hop'), 0, NOBODY)
   }
   for (const [name, text] of Object.entries(renderConf(settings))) {
     const isMain = name === 'nginx.conf'

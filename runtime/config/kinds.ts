@@ -52,6 +52,9 @@ function account(path: string, what: string): SettingKind<number> {
 }
 
 export const USER = account('/etc/passwd', 'user')
+
+/** The name of an account, which need not be one of this machine. */
+export const ACCOUNT = pattern('the name of an account', /^[A-Za-z_][\w.-]{0,31}$/)
 export const GROUP = account('/etc/group', 'group')
 
 /** `0640` */

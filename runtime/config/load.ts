@@ -166,7 +166,7 @@ function toSettings(values: Values): Settings {
   const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
-  const { registry, cluster, docker, domain: domains, zone, workers, nginx } = values
+  const { registry, cluster, docker, domain: domains, zone, workers, user, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
@@ -177,7 +177,7 @@ function toSettings(values: Values): Settings {
         ? undefined
         : { certificate: apiCertificate, key: apiKey },
     ...{ registry, cluster, docker, domains, zone },
-    ...{ workers, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
+    ...{ workers, user, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     knownForMs: values.knownFor,
     metricsUpstreams: values.metricsUpstreams,
     tableBytes: tableSize,

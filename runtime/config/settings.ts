@@ -54,6 +54,8 @@ export interface Settings {
   zone: string | undefined
   /** nginx workers. */
   workers: number
+  /** Account of nginx's workers; undefined: as accounts.ts chooses. */
+  user: string | undefined
   /** Path of an nginx of the user's own; undefined: the private one. */
   nginx: string | undefined
   /** `gateway`: an nginx with njs. `file`: write files, check, reload. */

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import {
+  ACCOUNT,
   ADDRESS,
   BOOLEAN,
   DOMAINS,
@@ -150,6 +151,9 @@ export const SETTINGS = {
       fallbackIs: 'number of cores',
     },
   ),
+  user: optional(ACCOUNT, 'account of nginx’s workers where Sluice is started by root', {
+    fallbackIs: '`sluice`, if there is such an account, else `nobody`',
+  }),
   nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'what runs the njs modules: `njs` or `qjs` (QuickJS)'),
   tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'how much shared memory the table has'),

@@ -2,7 +2,7 @@
  * `sluice start` as a user runs it: what it prints works, and no part that dies takes the traffic
  * with it.
  */
-import { existsSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
@@ -89,6 +89,22 @@ function traffic(home: Home, host: string): () => Promise<{ asked: number; bad: 
   }
 }
 
+/** What root writes and gives away lies in no folder that the workers' account may change. */
+function closedToWorkers(t: Test, { folder }: Home, worker: number): void {
+  const me = process.getuid?.()
+  for (const name of ['', 'hop', 'temp', 'logs', 'run', 'sluice', 'fallback']) {
+    const { uid, mode } = statSync(join(folder, name))
+    t.equal(uid, me, `${name} belongs to who started Sluice`)
+    t.equal(mode & 0o022, 0, `${name} is changed by nobody else`)
+  }
+  t.equal(statSync(join(folder, 'logs')).mode & 0o007, 0, 'logs are not for everybody')
+  const user = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${worker}/status`, 'utf8'))?.[1]
+  if (me === 0) {
+    t.not(user, '0', 'workers are not root')
+    t.equal(String(statSync(join(folder, 'temp/proxy')).uid), user, 'they have their folders')
+  }
+}
+
 await buildIfStale()
 
 t.test('the three commands work as printed; then all of it ends at once', async (t) => {
@@ -157,6 +173,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
   await until(async () => (await ask(home.httpPort, 'web.localhost')).text === 'web')
   const workers = childPids(nginxPid(home)).sort()
   const master = nginxPid(home)
+  closedToWorkers(t, home, Number(workers[0]))
 
   await t.test('kill -9 of the controller', async (t) => {
     const stop = traffic(home, 'web.localhost')
@@ -245,6 +262,24 @@ t.test('a port in use is named before anything is started', async (t) => {
     t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
   }
   t.equal((await ask(port, 'x')).text, 'somebody else')
+})
+
+t.test('workers are root only where that is asked for', async (t) => {
+  if (process.getuid?.() !== 0) {
+    t.pass('only root can make others of them')
+    return
+  }
+  const home = await makeHome(t)
+  chmodSync(home.folder, 0o700)
+  const refused = new Started(home.environment)
+  t.equal(await refused.whenEnded(), 1)
+  t.match(refused.output, new RegExp(`who may not enter ${home.folder}: .*--user root`))
+  t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
+  const unknown = new Started({ ...home.environment, SLUICE_USER: 'no-such-account' })
+  t.equal(await unknown.whenEnded(), 1)
+  t.match(unknown.output, /no user no-such-account/)
+  await startSluice(t, { ...home, environment: { ...home.environment, SLUICE_USER: 'root' } })
+  t.match(await sluice(home, 'status'), /ready/)
 })
 
 t.test(

@@ -48,6 +48,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     domains: ['localhost'],
     zone: undefined,
     workers: 1,
+    user: undefined,
     nginx: undefined,
     mode: 'gateway',
     tableBytes: 1 << 20,

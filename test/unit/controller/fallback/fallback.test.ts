@@ -1,6 +1,14 @@
 /** The text of the fallback. */
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  readdirSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { checkRoute } from '../../../../contract/record/route.js'
@@ -10,6 +18,8 @@ import {
   UPSTREAMS_FILE,
   recoverFallback,
 } from '../../../../controller/fallback/kept-file.js'
+import { checkConf, sweepTrials } from '../../../../controller/fallback/nginx-test.js'
+import { tools } from '../../../../lab/tools.js'
 import { renderFallback } from '../../../../controller/fallback/http-conf.js'
 import { seal, unseal } from '../../../../runtime/sealed-file.js'
 import {
@@ -423,4 +433,24 @@ t.test('a damaged file is replaced by the one before, or put aside', async (t) =
   writeFileSync(path, seal('upstream b {}\n', 4).slice(0, -3))
   t.equal(await recover(), 'upstream a {}\n')
   t.equal(readFileSync(path, 'utf8'), seal('upstream a {}\n', 3))
+})
+
+t.test('keys under test never leave the home, and what a killed test left is swept', async (t) => {
+  const home = temporaryFolder(t, 'trial')
+  const { nginx } = await tools()
+  let folder = ''
+  const render = async (given: string) => {
+    folder = given
+    t.equal(statSync(join(home, 'run')).mode & 0o777, 0o700)
+    return '# -----BEGIN PRIVATE KEY-----\n'
+  }
+  await checkConf({ nginx: nginx.path, home, isHop: true }, render)
+  t.equal(dirname(folder), join(home, 'run'))
+  t.notOk(existsSync(folder), 'it is gone')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'candidate.conf'), 'a key')
+  writeFileSync(join(home, 'run/nginx.pid'), '1')
+  await sweepTrials(home)
+  t.same(readdirSync(join(home, 'run')), ['nginx.pid'])
+  await t.resolves(sweepTrials(join(home, 'not-there')))
 })
