@@ -76,7 +76,7 @@ export async function runAgent(given: Settings): Promise<void> {
     }
     const host = await hostOf(settings, false)
     log.info({ agent: host.agent, name: host.presence?.name }, 'agent')
-    const registry = await openRegistry(settings, { part: 'agent', log })
+    const registry = await openRegistry(settings, { part: 'agent', agent: host.agent, log })
     try {
       await makeAgent(registry, settings, host, log).run(signal)
     } finally {

@@ -11,6 +11,8 @@ import type { Registry } from './registry.js'
 export interface OpenOptions {
   /** Who opens it: the embedded registry belongs to the controller alone. */
   part: 'controller' | 'agent'
+  /** The agent's id. */
+  agent?: string
   log: Logger
 }
 
@@ -35,10 +37,15 @@ export async function openRegistry(settings: Settings, options: OpenOptions): Pr
   }
   // The controller of the same home has the store open, and serves it on its socket.
   if (url === 'embedded') {
-    return openHttp({ url: `unix:${join(home, 'api.sock')}`, token: undefined, log })
+    return openHttp({
+      url: `unix:${join(home, 'api.sock')}`,
+      token: undefined,
+      agent: options.agent,
+      log,
+    })
   }
   if (options.part === 'agent') {
-    return openHttp({ url, token: agent.token, log })
+    return openHttp({ url, token: agent.token, agent: options.agent, log })
   }
   const message = `a controller's registry is "embedded" or etcd://…, not ${url}`
   throw new SluiceError('invalid', message, { field: 'registry' })

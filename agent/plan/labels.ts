@@ -1,11 +1,11 @@
 /** An inspected container → the instances and routes that it asks for, or why not. Pure. */
 import { createHash } from 'node:crypto'
-import { AGENT_ROUTES } from '../../contract/keys.js'
 import { checkInstance } from '../../contract/record/records.js'
 import type { InstanceRecord, UpstreamRecord } from '../../contract/record/records.js'
 import type { RouteRecord } from '../../contract/record/route.js'
 import type { StreamRouteRecord, Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
+import { agentRoutePrefix } from '../../runtime/agent-routes.js'
 import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
 import { hasSluiceLabels, isDisabled, isOnlyEnabled, readOffers, unknownLabels } from './offers.js'
@@ -51,16 +51,11 @@ function digest(text: string, length: number): string {
   return createHash('sha256').update(text).digest('hex').slice(0, length)
 }
 
-/** What the ids of one agent's routes begin with: they have no lease by which to find them. */
-export function routePrefix(agent: string): string {
-  return `${AGENT_ROUTES}${digest(agent, 8)}-`
-}
-
 /** Each agent has a route of its own for a host, so that it takes away only its own. */
 function routesOf(offer: Offer, agent: string): WantedRoute[] {
   const { upstream, pathPrefix } = offer
   const rewrite = { rewrite: { stripPrefix: true as const } }
-  const id = (...parts: string[]) => routePrefix(agent) + digest(parts.join(' '), 20)
+  const id = (...parts: string[]) => agentRoutePrefix(agent) + digest(parts.join(' '), 20)
   return [
     ...offer.hosts.map((host) => ({
       id: id(host, pathPrefix, upstream, ...(offer.stripPrefix ? ['strip'] : [])),

@@ -2,7 +2,7 @@
 import { marked } from '../../contract/record/lease-mark.js'
 import { parseKey } from '../../contract/keys.js'
 import type { RegistryEntry, RegistryOperation } from '../../registry/registry.js'
-import { routePrefix } from '../plan/labels.js'
+import { agentRoutePrefix } from '../../runtime/agent-routes.js'
 
 /** One of this agent's own records, as the registry is known to have it. */
 export interface Registered {
@@ -40,7 +40,7 @@ export function isOwn(entry: Pick<RegistryEntry, 'key' | 'value'>, agent: string
   }
   return (
     (key?.kind === 'hosts' && key.id === agent) ||
-    (key?.kind === 'routes' && key.id.startsWith(routePrefix(agent)))
+    (key?.kind === 'routes' && key.id.startsWith(agentRoutePrefix(agent)))
   )
 }
 

@@ -132,7 +132,13 @@ async function registerRoutes(app: FastifyInstance, context: ApiContext): Promis
   await registerOpenApi(app)
   const { registry, log, settings } = context.control
   const ownAddresses = () => context.control.ownAddresses()
-  await app.register(registryRoutes, { registry, log, addresses: settings, ownAddresses })
+  await app.register(registryRoutes, {
+    registry,
+    log,
+    addresses: settings,
+    ownAddresses,
+    isConfined: true,
+  })
   registerHealth(app, context)
   registerStatus(app, context)
   registerReads(app, context)

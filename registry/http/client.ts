@@ -9,6 +9,7 @@ export interface HttpClientOptions {
   /** `http://host:port`, `https://…`, or `unix:/path/to/api.sock`. */
   url: string
   token: string | undefined
+  agent?: string | undefined
 }
 
 interface Call {
@@ -32,13 +33,16 @@ export class HttpClient {
   readonly #agent: Agent
   readonly #headers: Record<string, string>
 
-  constructor({ url, token }: HttpClientOptions) {
+  constructor({ url, token, agent }: HttpClientOptions) {
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
     this.url = url.replace(/\/$/, '')
     this.#origin = socketPath === undefined ? originOf(url) : 'http://localhost'
     const connect = { timeout: CONNECT_MS, ...(socketPath !== undefined && { socketPath }) }
     this.#agent = new Agent({ connect, headersTimeout: CALL_MS, bodyTimeout: SILENCE_MS })
-    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    this.#headers = {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(agent !== undefined && { 'x-sluice-agent': agent }),
+    }
   }
 
   /** The answer's JSON. Rejects with the controller's code, or with `registry_unavailable`. */

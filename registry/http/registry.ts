@@ -20,6 +20,8 @@ export interface HttpOptions {
   /** `http://host:port`, `https://…`, or `unix:/path/to/api.sock`. */
   url: string
   token: string | undefined
+  /** Id of the agent that writes: a controller lets it write only what is its own. */
+  agent?: string | undefined
   log: Logger
 }
 

@@ -4,7 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Logger } from '../../../runtime/logger.js'
-import type { Registry } from '../../../registry/registry.js'
+import type { Registry, RegistryOperation } from '../../../registry/registry.js'
+import { agentOf, confine } from './confine.js'
 import { checkOperations, isLeaseId, mayRead } from './checks.js'
 import type { WriteRules } from './checks.js'
 import { RegistryFeed } from './feed.js'
@@ -15,8 +16,11 @@ export interface RegistryRouteOptions extends WriteRules {
   log: Logger
   /** Throws when the caller may not. Absent: who gets here was let in already. */
   authorize?: (request: FastifyRequest) => void | Promise<void>
+  /** Whether a commit is held to what is the agent's own. */
+  isConfined?: boolean
 }
 
+const AGENT_HEADER = 'x-sluice-agent'
 const BODY_BYTES = 4 * 1024 * 1024
 const MOST_KEY_CHARACTERS = 1024
 const HEARTBEAT_MS = 5000
@@ -48,11 +52,33 @@ export async function registryRoutes(
     const { revision, entries } = await registry.list(prefix)
     return { revision, entries: entries.filter(({ key }) => mayRead(key)) }
   })
-  app.post('/v1/registry/commit', { bodyLimit: BODY_BYTES }, async (request) =>
-    registry.commit(checkOperations(request.body, options)),
-  )
+  app.post('/v1/registry/commit', { bodyLimit: BODY_BYTES }, async (request) => {
+    const operations = checkOperations(request.body, options)
+    const agent = options.isConfined === true ? agentOf(request.headers[AGENT_HEADER]) : ''
+    if (options.isConfined === true) {
+      await confine(agent, operations, registry)
+    }
+    const { revision } = await registry.commit(operations)
+    audit(options.log, request, { agent, operations, revision })
+    return { revision }
+  })
   app.get('/v1/registry/watch', watchServer(feed, options.log))
   leaseRoutes(app, leases)
+}
+
+interface Committed {
+  agent: string
+  operations: RegistryOperation[]
+  revision: number
+}
+
+/** The same line as for a change by the API (committer.ts), for each record. */
+function audit(log: Logger, request: FastifyRequest, committed: Committed): void {
+  const { agent, operations, revision: after } = committed
+  for (const { type: op, key } of operations) {
+    const who = { who: request.caller, agent, requestId: request.id }
+    log.info({ audit: true, ...who, op, key, after }, 'change')
+  }
 }
 
 function leaseRoutes(app: FastifyInstance, leases: AgentLeases): void {

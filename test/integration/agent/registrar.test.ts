@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { LeaseMemo } from '../../../agent/register/lease-memo.js'
-import { routePrefix } from '../../../agent/plan/labels.js'
+import { agentRoutePrefix } from '../../../runtime/agent-routes.js'
 import { Registrar } from '../../../agent/register/registrar.js'
 import type { RegistrarOptions } from '../../../agent/register/registrar.js'
 import { openEmbedded } from '../../../registry/embedded/registry.js'
@@ -20,7 +20,7 @@ const value = (weight = 1) => JSON.stringify({ host: '10.0.0.1', port: 80, weigh
 const WEB = 'instances/web/node-1:a:80'
 const API = 'instances/api/node-1:b:80'
 const HOST = `hosts/${AGENT}`
-const ROUTE = `routes/${routePrefix(AGENT)}1`
+const ROUTE = `routes/${agentRoutePrefix(AGENT)}1`
 
 interface Rig {
   registry: Registry
@@ -228,7 +228,7 @@ t.test('two hosts want one name: who is up has it, and among those who had it fi
             JSON.stringify({ ...JSON.parse(value().replace(AGENT, agent)), state }),
           ],
           [
-            `routes/${routePrefix(agent)}1`,
+            `routes/${agentRoutePrefix(agent)}1`,
             JSON.stringify({ hosts: ['a.example'], pathPrefix: '/', upstream }),
           ],
         ]),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { routePrefix } from '../../../../agent/plan/labels.js'
+import { agentRoutePrefix } from '../../../../runtime/agent-routes.js'
 import { isOwn, COMMIT_OPERATIONS, reconcile } from '../../../../agent/register/reconcile.js'
 import type { Registered } from '../../../../agent/register/reconcile.js'
 import type { RegistryOperation } from '../../../../registry/registry.js'
@@ -14,7 +14,7 @@ const text = (weight: number) =>
   JSON.stringify({ host: '10.0.0.1', port: 80, weight, agent: AGENT })
 const keys = [
   ...Array.from({ length: 12 }, (_, i) => `instances/web/a:${i}`),
-  ...Array.from({ length: 4 }, (_, i) => `routes/${routePrefix(AGENT)}${i}`),
+  ...Array.from({ length: 4 }, (_, i) => `routes/${agentRoutePrefix(AGENT)}${i}`),
   `hosts/${AGENT}`,
 ]
 const key = fc.constantFrom(...keys)
@@ -125,7 +125,7 @@ t.test('what is new is put only if it is not there', async (t) => {
 })
 
 t.test('a route has no lease', async (t) => {
-  const route = `routes/${routePrefix(AGENT)}1`
+  const route = `routes/${agentRoutePrefix(AGENT)}1`
   const { commits } = reconcile(new Map([[route, '{}']]), new Map(), new Set(), LEASE)
   t.notOk('lease' in (commits[0]?.[0] ?? {}))
 })
@@ -149,8 +149,8 @@ t.test('an agent knows its own', async (t) => {
   t.notOk(own('instances/web/x', 'no json'))
   t.ok(own('hosts/node-1', '{}'))
   t.notOk(own('hosts/node-2', '{}'))
-  t.ok(own(`routes/${routePrefix(AGENT)}1`, '{}'))
-  t.notOk(own(`routes/${routePrefix('node-2')}1`, '{}'))
+  t.ok(own(`routes/${agentRoutePrefix(AGENT)}1`, '{}'))
+  t.notOk(own(`routes/${agentRoutePrefix('node-2')}1`, '{}'))
   t.notOk(own('routes/mine', '{}'))
   t.notOk(own('upstreams/web', text(1)))
 })

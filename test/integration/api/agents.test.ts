@@ -1,0 +1,83 @@
+/** What an agent may write through the API: what is its own, and what labels can say. */
+import t from 'tap'
+import { openHttp } from '../../../registry/http/registry.js'
+import type { RegistryOperation } from '../../../registry/registry.js'
+import { agentRoutePrefix } from '../../../runtime/agent-routes.js'
+import { silentLogger } from '../../../runtime/logger.js'
+import type { Logger } from '../../../runtime/logger.js'
+import { testApi } from '../../support/api.js'
+
+const ROUTE = `routes/${agentRoutePrefix('one')}1`
+const RIVAL = `routes/${agentRoutePrefix('two')}1`
+
+function put(key: string, record: object, more: object = {}): RegistryOperation {
+  return { type: 'put', key, value: JSON.stringify(record), ...more }
+}
+
+t.test('an agent writes its own records, and each of them is in the log', async (t) => {
+  const lines: object[] = []
+  const log: Logger = { ...silentLogger, info: (fields: object) => lines.push(fields) }
+  const { api, raw } = await testApi(t, { log })
+  const agents = ['one', 'two'].map((agent) =>
+    openHttp({ url: api.url, token: api.token, agent, log: silentLogger }),
+  )
+  t.teardown(() => Promise.all(agents.map((each) => each.close())))
+  const [one, two] = agents as [(typeof agents)[0], (typeof agents)[0]]
+  const instance = { host: '10.0.0.1', port: 80, agent: 'one', ttlMs: 15_000 }
+  const route = { hosts: ['a.test'], pathPrefix: '/', upstream: 'web' }
+  const lease = (await one.grant({ ttlMs: 15_000 })).id
+  const key = 'instances/web/a'
+  const own = [
+    put(key, instance, { lease }),
+    put('hosts/one', { address: '10.0.0.1', containers: 1 }, { lease }),
+    put(ROUTE, { ...route, rewrite: { stripPrefix: true } }),
+    put('upstreams/web', { policy: { balance: 'leastConn' } }, { ifRevision: 0 }),
+  ]
+  await one.commit(own)
+  const audited = lines.filter((line) => 'audit' in line)
+  t.match(
+    audited,
+    own.map((operation) => ({ who: 'token', agent: 'one', op: 'put', key: operation.key })),
+  )
+  await two.commit([put(RIVAL, { ...route, hosts: ['b.test'], upstream: 'other' })])
+  const seen = (await two.get(ROUTE)).entry?.revision ?? 0
+  const refused: Array<[agent: typeof one, operation: RegistryOperation, why: RegExp]> = [
+    [one, put('instances/web/b', instance), /needs the agent’s lease/],
+    [one, put('instances/web/b', { ...instance, agent: 'two' }, { lease }), /names another/],
+    [one, put('instances/web/b', { host: '10.0.0.1', port: 80 }, { lease }), /names another/],
+    [two, put(key, { ...instance, agent: 'two' }, { lease }), /not its own/],
+    [two, { type: 'delete', key }, /not its own/],
+    [two, { type: 'delete', key: 'hosts/one' }, /of another agent/],
+    [two, { type: 'delete', key: ROUTE }, /of another agent/],
+    [two, { type: 'delete', key: ROUTE, ifRevision: seen }, /of another agent/],
+    [two, put(ROUTE, route), /of another agent/],
+    [one, put(ROUTE, { ...route, hosts: ['*'] }), /every host/],
+    [one, put(ROUTE, { ...route, pathPrefix: '/.well-known/acme-challenge' }), /challenges/],
+    [one, put(ROUTE, { ...route, mirror: { upstream: 'web', percent: 1 } }), /field mirror/],
+    [one, put(ROUTE, { hosts: ['a.test'], redirect: { host: 'x.test' } }), /redirect/],
+    [one, put(ROUTE, { ...route, rewrite: { replacePrefix: '/x' } }), /field rewrite/],
+    [
+      one,
+      put('upstreams/new', { tls: { serverName: 'x.test' } }, { ifRevision: 0 }),
+      /field (tls|protocol)/,
+    ],
+  ]
+  const before = (await one.list('')).entries
+  for (const [agent, operation, why] of refused) {
+    const name = JSON.stringify(operation)
+    await t.rejects(agent.commit([operation]), { code: 'forbidden', message: why }, name)
+  }
+  t.same((await one.list('')).entries, before, 'nothing of it happened')
+  t.same(lines.filter((line) => 'audit' in line).length, own.length + 1)
+
+  // The host goes to another agent, which wants it for itself.
+  await two.commit([
+    { type: 'delete', key: ROUTE, ifRevision: seen },
+    put(`routes/${agentRoutePrefix('two')}2`, route),
+  ])
+  const body = { operations: [{ type: 'delete', key }] }
+  const headers = { authorization: `Bearer ${api.token}` }
+  const nameless = await raw('/v1/registry/commit', { method: 'POST', body, headers })
+  t.match(nameless, { status: 400, body: { field: 'agent' } })
+  await one.commit([{ type: 'delete', key }])
+})
