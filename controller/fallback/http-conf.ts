@@ -17,7 +17,7 @@ import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
 import type { Server } from './upstream-blocks.js'
 import { Texts } from './texts.js'
 import { byServerNameOrder, hostKey, isWild, nameKey, serverName } from './words.js'
-import { planHosts } from '../table/host-plan.js'
+import { planHosts } from '../table/host-planner.js'
 import type { HostPlan, HostRoute, HostsPlan } from '../table/host-plan.js'
 
 /** Where the servers listen and what they pass on. */

@@ -8,7 +8,7 @@ import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Desired, DesiredStreamRoute, DesiredUpstream } from '../state/desired.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
 import { byServerNameOrder, claimKey } from './words.js'
-import { planHosts } from '../table/host-plan.js'
+import { planHosts } from '../table/host-planner.js'
 import type { HostPlan } from '../table/host-plan.js'
 import { NO_DOMAINS, asHosts, ledTo } from '../table/stream-table.js'
 

@@ -54,7 +54,8 @@ export class Store {
   /** How many instances stand under each lease. */
   readonly #leases = new Map<string, number>()
   readonly #touched = new Set<string>()
-  readonly #touchedKinds = new Set<KeptAlone['kind']>()
+  /** Ids of routes and certificates, likewise. */
+  readonly #touchedAlone = { routes: new Set<string>(), certificates: new Set<string>() }
   #desired: Desired = {
     revision: 0,
     upstreams: new Map(),
@@ -88,7 +89,7 @@ export class Store {
     this.#kept.set(key, kept)
     this.#suspect.delete(key)
     if (isAlone(kept)) {
-      this.#touchedKinds.add(kept.kind)
+      this.#touchedAlone[kept.kind].add(kept.id)
       return
     }
     const parts = this.#parts.get(kept.upstream) ?? noParts()
@@ -110,7 +111,7 @@ export class Store {
     this.#kept.delete(key)
     this.#suspect.delete(key)
     if (kept !== undefined && isAlone(kept)) {
-      this.#touchedKinds.add(kept.kind)
+      this.#touchedAlone[kept.kind].add(kept.id)
     } else if (kept !== undefined) {
       this.#removePart(kept, revision)
     }
@@ -134,16 +135,18 @@ export class Store {
 
   desired(revision: number): Desired {
     const last = this.#desired
-    const kinds = this.#touchedKinds
-    if (this.#touched.size > 0 || kinds.size > 0 || revision !== last.revision) {
+    const { routes, certificates } = this.#touchedAlone
+    const isTouched = this.#touched.size + routes.size + certificates.size > 0
+    if (isTouched || revision !== last.revision) {
       this.#desired = {
         revision,
         upstreams: this.#touched.size > 0 ? this.#buildUpstreams() : last.upstreams,
-        ...(kinds.has('routes') ? this.#buildRoutes() : routesOf(last)),
-        certificates: kinds.has('certificates') ? this.#buildCertificates() : last.certificates,
+        ...(routes.size > 0 ? this.#buildRoutes(routes) : routesOf(last)),
+        certificates: certificates.size > 0 ? this.#buildCertificates() : last.certificates,
       }
       this.#touched.clear()
-      kinds.clear()
+      routes.clear()
+      certificates.clear()
     }
     return this.#desired
   }
@@ -213,18 +216,27 @@ export class Store {
     return upstreams
   }
 
-  #buildRoutes(): Routes {
-    const routes = new Map<string, DesiredRoute>()
-    const streamRoutes = new Map<string, DesiredStreamRoute>()
-    for (const kept of this.#kept.values()) {
-      if (kept.kind === 'routes' && 'record' in kept) {
-        routes.set(kept.id, { id: kept.id, record: kept.record, revision: kept.revision })
-      } else if (kept.kind === 'routes') {
-        const { id, streamRecord: record, revision } = kept
-        streamRoutes.set(id, { id, record, revision })
+  /** A route may change its kind; a kind that none of these had or has stays the same object. */
+  #buildRoutes(ids: ReadonlySet<string>): Routes {
+    const { routes: before, streamRoutes: streamBefore } = this.#desired
+    const [routes, streamRoutes] = [new Map(before), new Map(streamBefore)]
+    let [isNew, isStreamNew] = [false, false]
+    for (const id of ids) {
+      isNew = routes.delete(id) || isNew
+      isStreamNew = streamRoutes.delete(id) || isStreamNew
+      const kept = this.#kept.get(printKey({ kind: 'routes', id }))
+      if (kept?.kind === 'routes' && 'record' in kept) {
+        routes.set(id, { id, record: kept.record, revision: kept.revision })
+        isNew = true
+      } else if (kept?.kind === 'routes') {
+        streamRoutes.set(id, { id, record: kept.streamRecord, revision: kept.revision })
+        isStreamNew = true
       }
     }
-    return { routes, streamRoutes }
+    return {
+      routes: isNew ? routes : before,
+      streamRoutes: isStreamNew ? streamRoutes : streamBefore,
+    }
   }
 
   #buildCertificates(): Desired['certificates'] {

@@ -15,7 +15,8 @@ import type { Compiled, GatewayPlace } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { Desired, DesiredCertificate } from '../state/desired.js'
 import { compileHost } from './host-unit.js'
-import { isSameHost, planHosts } from './host-plan.js'
+import { isSameHost } from './host-plan.js'
+import { HostPlanner } from './host-planner.js'
 import type { HostsPlan } from './host-plan.js'
 import { passedNames } from './passed-names.js'
 import type { Peer } from './peers.js'
@@ -28,7 +29,7 @@ import type { Changes, ConditionsOf } from './upstream-cache.js'
 const NOTHING_KNOWN: ConditionsOf = () => undefined
 
 export class Compiler {
-  readonly #domains: readonly string[]
+  readonly #planner: HostPlanner
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
   readonly #upstreams: UpstreamUnits
@@ -52,7 +53,7 @@ export class Compiler {
     log: Logger,
     place: GatewayPlace = { cluster: 'main', zone: undefined },
   ) {
-    this.#domains = domains
+    this.#planner = new HostPlanner(domains)
     this.#upstreams = new UpstreamUnits(place)
     this.#subsets = new UpstreamUnits(place)
     this.#log = log
@@ -61,6 +62,11 @@ export class Compiler {
   /** All units by name, as of the last update. */
   get units(): ReadonlyMap<string, Unit> {
     return this.#units
+  }
+
+  /** How many hosts were planned when routes or upstreams changed last. */
+  get planned(): number {
+    return this.#planner.planned
   }
 
   /** How many hosts of routes another route has. */
@@ -99,7 +105,7 @@ export class Compiler {
     const isNewPlan = isNewSet || desired.routes !== this.#routes
     const before = this.#plan
     if (isNewPlan) {
-      this.#plan = planHosts(desired.routes.values(), desired.upstreams.keys(), this.#domains)
+      this.#plan = this.#planner.update(desired.routes.values(), desired.upstreams.keys())
       this.#logOverruled(before)
     }
     this.#routes = desired.routes

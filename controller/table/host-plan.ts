@@ -1,15 +1,13 @@
-/** Routes and upstream names → what each host leads to. Pure. */
+/** The routes of a host → what it leads to. Pure. */
 import { prefixHash } from '../../contract/table/host-record.js'
 import { AGENT_ROUTES } from '../../contract/keys.js'
 import { actionOf } from '../../contract/record/route-action.js'
 import type { ActionRecord } from '../../contract/record/route-action.js'
-import { isHostPattern } from '../../contract/guard/names.js'
 import type { RouteRecord } from '../../contract/record/route.js'
 import { printConditions } from '../../contract/record/route-match.js'
 import type { Conditional } from '../../contract/record/route-match.js'
 import type { Split } from '../../contract/record/route-split.js'
 import { TUNED_CONDITION, TUNING_MARK } from '../../contract/record/tuning.js'
-import { FAST_HOSTS } from '../../contract/table/zones.js'
 import type { DesiredRoute } from '../state/desired.js'
 import { unitOf } from './subset.js'
 import type { UpstreamSubset } from './subset.js'
@@ -37,7 +35,7 @@ export interface HostPlan {
 }
 
 /** A route that got nothing for one of its hosts. */
-interface Overruled {
+export interface Overruled {
   route: string
   host: string
   why: string
@@ -54,7 +52,9 @@ export interface HostsPlan {
   overruled: Overruled[]
 }
 
+/** What is gathered of one host. */
 interface Draft {
+  host: string
   /** By what no two routes may both have. */
   routes: Map<string, HostRoute & { rank: number }>
   /**
@@ -91,13 +91,8 @@ function rankOf({ methods, headers, cookies, arguments: args }: Conditional): nu
   return (methods === undefined ? 0 : 10_000) + values.length * 100 + exact
 }
 
-function draftOf(drafts: Map<string, Draft>, host: string): Draft {
-  const draft = drafts.get(host) ?? { routes: new Map(), bytes: new Map() }
-  drafts.set(host, draft)
-  return draft
-}
-
-function claim(draft: Draft, host: string, line: HostRoute, rank: number): Overruled | undefined {
+function claim(draft: Draft, line: HostRoute, rank: number): Overruled | undefined {
+  const { host } = draft
   const { prefix, conditions, target, route } = line
   const key = `${prefix}\t${conditions}`
   const first = draft.routes.get(key)
@@ -115,25 +110,9 @@ function claim(draft: Draft, host: string, line: HostRoute, rank: number): Overr
   return undefined
 }
 
-/** An upstream answers at its own name below each domain, where no route says otherwise. */
-function addDefaults(
-  drafts: Map<string, Draft>,
-  upstreams: Iterable<string>,
-  domains: readonly string[],
-): void {
-  for (const upstream of upstreams) {
-    const hosts = domains.map((domain) => `${upstream}.${domain}`)
-    for (const host of hosts.filter(isHostPattern)) {
-      const routes = draftOf(drafts, host).routes
-      const own = { prefix: '/', conditions: '', target: `:${upstream}`, route: '', rank: 0 }
-      routes.set('/\t', routes.get('/\t') ?? own)
-    }
-  }
-}
-
 /** Of equals the one that was claimed first comes first. */
-function toPlan(host: string, draft: Draft): HostPlan {
-  const sorted = [...draft.routes.values()].sort(
+function toPlan({ host, routes: claimed }: Draft): HostPlan {
+  const sorted = [...claimed.values()].sort(
     (a, b) =>
       b.prefix.length - a.prefix.length ||
       (a.prefix === b.prefix ? b.rank - a.rank : a.prefix < b.prefix ? -1 : 1),
@@ -148,7 +127,7 @@ function toPlan(host: string, draft: Draft): HostPlan {
  * Whether the host may have slots of its own. Not a wildcard: nginx builds the key from the host
  * that is asked for. Not a route that acts: it has no slots.
  */
-function isPlain({ host, routes }: HostPlan): boolean {
+export function isPlain({ host, routes }: HostPlan): boolean {
   const [only, ...more] = routes
   const isWhole = only?.prefix === '/' && only.conditions === '' && more.length === 0
   return isWhole && !only.target.startsWith('&') && !host.includes('*')
@@ -163,7 +142,7 @@ function compareRoutes(a: DesiredRoute, b: DesiredRoute): number {
   return first === second ? (a.id < b.id ? -1 : 1) : first ? 1 : -1
 }
 
-function splitsOf(routes: DesiredRoute[]): HostsPlan['splits'] {
+function splitsOf(routes: readonly DesiredRoute[]): HostsPlan['splits'] {
   return new Map(
     routes.flatMap(({ id, record }): Array<[string, Split]> => {
       return isSplit(record) ? [[`~${id}`, record]] : []
@@ -180,7 +159,7 @@ function subsetsOf(splits: HostsPlan['splits']): HostsPlan['subsets'] {
   )
 }
 
-function actionsOf(routes: DesiredRoute[]): HostsPlan['actions'] {
+function actionsOf(routes: readonly DesiredRoute[]): HostsPlan['actions'] {
   return new Map(
     routes.flatMap((route): Array<[string, ActionRecord]> => {
       const action = actionOf(route.record)
@@ -206,46 +185,55 @@ function linesOf(route: DesiredRoute): HostRoute[] {
 }
 
 /**
- * Of two routes with the same host, prefix and conditions, an operator's wins, and then the one
- * with the lower id.
+ * What one host leads to, by its `routes`, and by the upstream that answers there where no route
+ * says otherwise. Of two routes with the same prefix and conditions, an operator's wins, and then
+ * the one with the lower id.
  */
-export function planHosts(
-  routes: Iterable<DesiredRoute>,
-  upstreams: Iterable<string>,
-  domains: readonly string[],
-): HostsPlan {
-  const drafts = new Map<string, Draft>()
-  const sorted = [...routes].sort(compareRoutes)
+export function planHost(
+  host: string,
+  routes: readonly DesiredRoute[],
+  upstream: string | undefined,
+): { plan: HostPlan; overruled: Overruled[] } {
+  const draft: Draft = { host, routes: new Map(), bytes: new Map() }
   const overruled: Overruled[] = []
-  for (const route of sorted) {
+  for (const route of [...routes].sort(compareRoutes)) {
     const rank = rankOf(route.record)
     for (const line of linesOf(route)) {
-      for (const host of route.record.hosts) {
-        const lost = claim(draftOf(drafts, host), host, line, rank)
-        overruled.push(...(lost === undefined ? [] : [lost]))
-      }
+      const lost = claim(draft, line, rank)
+      overruled.push(...(lost === undefined ? [] : [lost]))
     }
   }
-  addDefaults(drafts, upstreams, domains)
-  const hosts = new Map([...drafts].map(([host, draft]) => [host, toPlan(host, draft)]))
-  const plain = [...hosts.values()].filter(isPlain).sort((a, b) => (a.host < b.host ? -1 : 1))
-  plain.slice(0, FAST_HOSTS).forEach((plan) => {
-    plan.fast = plan.routes[0]?.target
-  })
-  const splits = splitsOf(sorted)
-  return { hosts, splits, subsets: subsetsOf(splits), actions: actionsOf(sorted), overruled }
+  if (upstream !== undefined && !draft.routes.has('/\t')) {
+    const target = `:${upstream}`
+    draft.routes.set('/\t', { prefix: '/', conditions: '', target, route: '', rank: 0 })
+  }
+  return { plan: toPlan(draft), overruled }
+}
+
+/** Whether a route has a unit of its own, beside its hosts. */
+export function hasUnit({ record }: DesiredRoute): boolean {
+  return isSplit(record) || actionOf(record) !== undefined
+}
+
+/** The units of the routes that have some. */
+export function unitsOfRoutes(
+  routes: readonly DesiredRoute[],
+): Pick<HostsPlan, 'splits' | 'subsets' | 'actions'> {
+  const splits = splitsOf(routes)
+  return { splits, subsets: subsetsOf(splits), actions: actionsOf(routes) }
 }
 
 export function isSameHost(a: HostPlan | undefined, b: HostPlan): boolean {
   return (
-    a !== undefined &&
-    a.fast === b.fast &&
-    a.routes.length === b.routes.length &&
-    a.routes.every(
-      ({ prefix, conditions, target }, i) =>
-        prefix === b.routes[i]?.prefix &&
-        conditions === b.routes[i]?.conditions &&
-        target === b.routes[i]?.target,
-    )
+    a === b ||
+    (a !== undefined &&
+      a.fast === b.fast &&
+      a.routes.length === b.routes.length &&
+      a.routes.every(
+        ({ prefix, conditions, target }, i) =>
+          prefix === b.routes[i]?.prefix &&
+          conditions === b.routes[i]?.conditions &&
+          target === b.routes[i]?.target,
+      ))
   )
 }

@@ -13,7 +13,7 @@ import type {
   DesiredInstance,
   DesiredUpstream,
 } from '../../../../controller/state/desired.js'
-import { planHosts } from '../../../../controller/table/host-plan.js'
+import { planHosts } from '../../../../controller/table/host-planner.js'
 import { choose } from '../../../../njs/choose/choice.js'
 import { findUnit } from '../../../../njs/table/lookup.js'
 import { silentLogger } from '../../../../runtime/logger.js'
