@@ -94,6 +94,7 @@ export function gatewayFiles(
     passthrough: hasPassthrough(settings, info),
     http3: settings.http3,
     workers: settings.workers,
+    maxBodyBytes: settings.maxBodyBytes,
     reuseport: isOwn && sharesPorts(settings),
     user: userLine(workers),
     accessLog: join(home, 'logs', 'access.log'),

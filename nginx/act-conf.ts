@@ -82,7 +82,8 @@ export function actLocations(passed: string): string {
   return [
     ...kinds.map((kind) => actLocation(kind, lines)),
     ...[false, true].map(mirrorLocation),
-    block('@sluice_reply', ['js_content sluice_hop.reply;']),
+    // What only asks the front to wait is to leave no type to the answer.
+    block('@sluice_reply', ["default_type '';", 'js_content sluice_hop.reply;']),
     block('@sluice_late', ['js_content sluice_hop.late;']),
   ].join('\n')
 }

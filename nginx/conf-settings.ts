@@ -20,6 +20,8 @@ export interface ConfSettings {
   engine: 'njs' | 'qjs' | undefined
   /** Size of the table's shared dict. */
   tableBytes: number
+  /** Bytes of a body that the gateway takes at most; 0: any. */
+  maxBodyBytes: number
   /** nginx workers. */
   workers: number
   /**

@@ -1,14 +1,14 @@
 /** The hop's server, and what it has in common with the fallback's servers. */
 import { RETRY_STATUSES } from '../contract/table/rules.js'
-import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
+import { ACCEL_HEADER, CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
+import { ACCEL_HEADERS, accelVariable } from './accel-conf.js'
 import { actLocations } from './act-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { speaksH2 } from './versions.js'
 
 /** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
-export const PASSED_HEADERS =
-  'Date Server X-Pad X-Accel-Expires X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset'
+export const PASSED_HEADERS = 'Date Server X-Pad'
 
 /**
  * The hop's report is the hop's alone. `X_Sluice_Peer` is the same variable for nginx, but another
@@ -40,21 +40,29 @@ ignore_invalid_headers off;
 underscores_in_headers on;
 large_client_header_buffers 8 64k;
 client_max_body_size 0;
+client_body_buffer_size 128k;
 client_header_timeout 1d;
 client_body_timeout 1d;
 send_timeout 1d;
 keepalive_requests 100000;
 `
 
+/**
+ * Where there is a pool the front ignores what steers it, but in a user's locations. Else the front
+ * heeds the hop, which keeps back what instances say.
+ */
+function passedHeaders(pool: boolean): string {
+  const names = [...PASSED_HEADERS.split(' '), ...(pool ? ACCEL_HEADERS : [])]
+  return names.map((name) => `proxy_pass_header ${name};`).join('\n')
+}
+
 const HEADERS = `proxy_http_version 1.1;
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $sluice_upgrade;
 proxy_set_header Connection $sluice_connection;
 proxy_set_header ${PICK_HEADER} "";
+proxy_set_header ${ACCEL_HEADER} "";
 ${hidden('proxy')}
-${PASSED_HEADERS.split(' ')
-  .map((name) => `proxy_pass_header ${name};`)
-  .join('\n')}
 proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering
                      X-Accel-Charset Expires Cache-Control Set-Cookie Vary;
 `
@@ -90,10 +98,11 @@ real_ip_header X-Real-IP;
  * the user set in `http{}` for his own servers is set back here, and every time limit but that of
  * connecting is the front's to judge.
  */
-export function hopHeadersConf({ connectTimeoutMs, hasRealip }: ConfSettings): string {
+export function hopHeadersConf({ connectTimeoutMs, hasRealip, pool }: ConfSettings): string {
   const title = '# Sluice: for the servers behind the front. Not for servers of your own.'
   const connect = `proxy_connect_timeout ${connectTimeoutMs}ms;\n`
-  return [title, SERVER, ...(hasRealip ? [REALIP] : []), HEADERS, PROXY + connect].join('\n')
+  const headers = HEADERS + passedHeaders(pool) + '\n'
+  return [title, SERVER, ...(hasRealip ? [REALIP] : []), headers, PROXY + connect].join('\n')
 }
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */
@@ -110,7 +119,15 @@ const SUFFIXES: Array<[suffix: string, pass: string]> = [
  */
 const H2 =
   'proxy_http_version 2; proxy_set_header Host $sluice_host; ' +
-  ['Upgrade', 'Connection', 'Proxy-Connection', 'Keep-Alive', 'HTTP2-Settings', PICK_HEADER]
+  [
+    'Upgrade',
+    'Connection',
+    'Proxy-Connection',
+    'Keep-Alive',
+    'HTTP2-Settings',
+    PICK_HEADER,
+    ACCEL_HEADER,
+  ]
     .map((name) => `proxy_set_header ${name} "";`)
     .join(' ')
 
@@ -218,7 +235,7 @@ ${hopScript(includes)}
 
 ${peerTls('proxy', includes)}
 
-${LOCATIONS}
+${settings.pool ? '' : ACCEL_HEADERS.map((name) => `    add_header ${name} ${accelVariable(name)} always;\n`).join('')}${LOCATIONS}
 ${suffixesOf(settings).flatMap(tryLocations).join('\n')}
 
 ${actLocations(PASSED_HEADERS)}

@@ -6,9 +6,18 @@ import {
   EVENT_ZONE,
   LOAD_ZONE,
 } from '../contract/table/zones.js'
-import { HOP, POOL, POOL_SHARDS, SHARES, SLOTS, TABLE_ZONE } from '../contract/table/zones.js'
+import {
+  HOP,
+  LEFT_LOCATION,
+  POOL,
+  POOL_SHARDS,
+  SHARES,
+  SLOTS,
+  TABLE_ZONE,
+} from '../contract/table/zones.js'
 import { adminServer } from './admin-conf.js'
 import { grpcHop } from './grpc-conf.js'
+import { ACCEL_HEADERS, accelVariable } from './accel-conf.js'
 import { hopServer } from './hop-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
@@ -103,6 +112,7 @@ function hopUpstream({ home }: ConfSettings): string {
   return `upstream ${HOP} {
     server "unix:${hopSocket}" max_fails=0;
     server "unix:${againSocket}" backup max_fails=0;
+    keepalive 64;
 }
 map $upstream_addr $sluice_gave_up { volatile; default ''; "~(^| )${POOL}(_\\d+)?$" 1; }
 map $sluice_gave_up$request_method$content_length$http_transfer_encoding $sluice_after {
@@ -112,24 +122,49 @@ map $sluice_gave_up$request_method$content_length$http_transfer_encoding $sluice
 }`
 }
 
-function zones({ tableBytes }: ConfSettings): string {
+function zones({ tableBytes, pool }: ConfSettings): string {
   return `js_shared_dict_zone zone=${TABLE_ZONE}:${tableBytes};
 js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
 js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
 js_shared_dict_zone zone=${LOAD_ZONE}:32m type=number;
 js_shared_dict_zone zone=${EVENT_ZONE}:512k;
-limit_conn_zone $sluice_sid$sluice_worker zone=${CONNECTION_ZONE}:16m;`
+limit_conn_zone ${pool ? '$sluice_drawn' : '$sluice_sid'}$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
+/** `without` for a request that surely has no body, `withBody` for any other one. */
+function byBody(variable: string, without: string, withBody: string, first = ''): string {
+  const methods = BODILESS.map((method) => `${method} ${without};`)
+  return `map $request_method$content_length$http_transfer_encoding ${variable} { ${first}default ${withBody}; ${methods.join(' ')} }`
+}
+
+/** Where a request with a body goes on is asked before the body is read. */
+const GOES = `js_set $sluice_body_goes sluice.more;
+js_var $sluice_onward ${LEFT_LOCATION};
+js_var $sluice_mark '';`
+
 /**
- * The pick is made when limit_conn asks for its key, once, and kept: a `set` would evaluate a
- * changing variable twice, for its length and for its text. What is known to have no body is sent
- * on at once, and needs no second look.
+ * The pick is made once, and kept: a `set` would evaluate a changing variable twice, for its length
+ * and for its text. What has no body is picked for at once and counted by limit_conn. Anything else
+ * is picked for when its body is here, and njs counts it. '' stands for what goes on by
+ * $sluice_onward.
  */
 const DRAWN = `js_set $sluice_sid sluice;
-js_set $sluice_recheck sluice.more nocache;
-map $sluice_recheck $sluice_rechecked { volatile; default ''; }
-map $content_length$http_transfer_encoding $sluice_late { volatile; default $sluice_rechecked; '' ''; }
+${byBody('$sluice_drawn', '$sluice_sid', '$sluice_body_goes')}
+js_set $sluice_settle sluice.more nocache;
+map $sluice_settle $sluice_settled { volatile; default ''; }
+${byBody('$sluice_late', "''", '$sluice_settled', 'volatile; ')}
+`
+
+/**
+ * Without a pool the hop asks a front to wait, where its route does, by X-Accel-Redirect. So it
+ * keeps those of instances back, but for locations that ask for them.
+ */
+const UNDRAWN = `js_var $sluice_sid '';
+${byBody('$sluice_drawn', '-', '$sluice_body_goes')}
+${ACCEL_HEADERS.map(
+  (name) =>
+    `map $http_x_sluice_accel ${accelVariable(name)} { default ''; 1 $upstream_http_${name.toLowerCase().replaceAll('-', '_')}; }`,
+).join('\n')}
 `
 
 function portMap({ passthrough, httpsPort }: ConfSettings): string {
@@ -148,7 +183,9 @@ function variables(settings: ConfSettings): string {
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
 js_var $sluice_worker $pid;
-${pool ? DRAWN : "js_var $sluice_sid '';\n"}js_set $sluice_log sluice.more;
+${GOES}
+${pool ? DRAWN : UNDRAWN}js_set $sluice_log sluice.more;
+js_var $sluice_unpooled '${pool ? '' : 1}';
 # The hop's own.
 js_var $sluice_tried '';
 js_var $sluice_choice '';

@@ -15,6 +15,8 @@ const TITLE = `# Sluice: written anew at each start; changes here are lost. To k
 # sluice/http.conf and sluice/server.conf or sluice/proxy.conf there, as this one does.`
 
 const HTTP = `    server_tokens off;
+    # What is smaller needs no disk.
+    client_body_buffer_size 128k;
     tcp_nodelay on;
     # The fallback has a name for each upstream and for each host.
     map_hash_bucket_size 512;
@@ -64,7 +66,7 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/temp/${name}";`).join('\n'
 
     server {
         listen ${listenAddress(bind)}:${httpPort} default_server${proxiedMark(settings, httpPort)}${reuseMark(settings)};
-${inServer(httpTrust(settings, httpPort))}        client_max_body_size 0;
+${inServer(httpTrust(settings, httpPort))}        client_max_body_size ${settings.maxBodyBytes};
         include "${includes}/server.conf";
     }
 ${httpsPort === undefined ? '' : httpsServer(settings, httpsPort)}}

@@ -1,8 +1,9 @@
 /** What stands in a user's server or location. */
-import { CONNECTION_ZONE, HOP, PATIENT, PATIENT_LOCATION } from '../contract/table/zones.js'
-import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
+import { CONNECTION_ZONE, HOP, PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
+import { askAccel, ignoreAccel } from './accel-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
+import { onwardLocations } from './onward-conf.js'
 import { speaksHttp11 } from './versions.js'
 
 /**
@@ -28,28 +29,41 @@ proxy_set_header Proxy "";
 `
 }
 
-/**
- * `pass.conf`: the pick itself. Directives that may stand only once in a location are kept out,
- * so that a user's own beside the include are never "duplicate".
- */
-export function passConf({ pool, wide, nginxVersion }: ConfSettings): string {
+/** The pick itself. */
+function passLines({ pool, wide, nginxVersion }: ConfSettings): string {
   // limit_conn counts a request once. Where that has been, after an error_page or in a
   // subrequest, the hop picks and counts.
   const again = "if ($limit_conn_status) { set $sluice_sid ''; }"
   const counted = [again, `limit_conn ${CONNECTION_ZONE} 65535;`]
   // Headers are made when the body is there and before the pool chooses: a second look at the
-  // pick, in time for both.
+  // pick, in time for both. It stands last, for the pick is made as its text is asked for.
   const late = pool ? '$sluice_late' : ''
   const version = [
     '# The default from nginx 1.29.7 on. Where you have this line yourself, leave yours out.',
     'proxy_http_version 1.1;',
   ]
-  return `# Sluice: picks a peer for $sluice_key and passes the request on.
-${[...(pool ? counted : []), ...(speaksHttp11(nginxVersion) ? [] : version)].join('\n')}
-proxy_set_header ${PICK_HEADER} "${late}$sluice_key $sluice_sid";
+  return `${[...(pool ? counted : []), ...(speaksHttp11(nginxVersion) ? [] : version)].join('\n')}
+proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid${late}";
 proxy_hide_header ${PEER_HEADER};
 proxy_pass http://${pool && wide === true ? '$sluice_shard' : POOL};
 `
+}
+
+/**
+ * `pass.conf`: picks, and lets no instance steer nginx. Directives that may stand only once in a
+ * location are kept out, so that a user's own beside the include are never "duplicate".
+ */
+export function passConf(settings: ConfSettings): string {
+  return `# Sluice: picks a peer for $sluice_key and passes the request on. An instance's X-Accel-* headers count for nothing.
+${ignoreAccel()}
+${passLines(settings)}`
+}
+
+/** `pass-accel.conf`: in place of `pass.conf`, where instances may steer nginx. */
+export function passAccelConf(settings: ConfSettings): string {
+  return `# Sluice: in place of pass.conf, where instances are trusted with X-Accel-Redirect and the like, which reach any
+# "internal" location of this server.
+${settings.pool ? '' : `${askAccel(true)}\n`}${passLines(settings)}`
 }
 
 /** `proxy.conf`: for a location of the user's, after `set $sluice_upstream web;`. */
@@ -79,17 +93,7 @@ location @sluice_again {
     include "${includes}/headers.conf";
     ${speaksHttp11(nginxVersion) ? '' : 'proxy_http_version 1.1;\n    '}proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid";
     proxy_hide_header ${PEER_HEADER};
-    proxy_pass http://${HOP};
-}
-# Where the hop sends what a route lets wait longer than this server would.
-location ${PATIENT_LOCATION} {
-    proxy_connect_timeout ${connectTimeoutMs}ms;
-    proxy_read_timeout 1d;
-    proxy_send_timeout 1d;
-    proxy_buffering off;
-    include "${includes}/headers.conf";
-    ${speaksHttp11(nginxVersion) ? '' : 'proxy_http_version 1.1;\n    '}proxy_set_header ${PICK_HEADER} "$sluice_key ${PATIENT}";
-    proxy_hide_header ${PEER_HEADER};
+    ${ignoreAccel()}
     proxy_pass http://${HOP};
 }
 location @sluice_lost {
@@ -106,20 +110,35 @@ function routedLocation(name: string, mark: string, settings: ConfSettings, firs
   const { includes } = homePaths(settings.home)
   const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''
   return `location ${name} {
+    recursive_error_pages on;
 ${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${mark}$host/$sluice_slot";
+    # What the pool does not serve: sessions, what a route changes, what is refused before its body is read.
+    if ($sluice_drawn = '') { error_page 418 = $sluice_onward; return 418; }
     proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     # Server-sent events and other slow answers pass as they come.
     proxy_buffering off;
 ${again}    include "${includes}/headers.conf";
-    include "${includes}/pass.conf";
+${settings.pool ? `    include "${includes}/pass.conf";` : indented(heedHop(settings))}
 }`
+}
+
+/** Without a pool all answers come by the hop, which asks for patience where a route has it. */
+function heedHop(settings: ConfSettings): string {
+  return `${ignoreAccel('X-Accel-Redirect', 'X-Accel-Buffering')}
+${askAccel(false)}
+${passLines(settings)}`
+}
+
+function indented(text: string): string {
+  return text.trimEnd().replace(/^/gm, '    ')
 }
 
 /** All that the table routes. `first`: what stands before all else in a location for any path. */
 export function routedLocations(settings: ConfSettings, first = ''): string {
   return `${routedLocation('/', '@', settings, first)}
 # ACME challenges: routes of any host come first. So short that a location of your own for them is longer, and is taken.
-${routedLocation('^~ /.well-known/acme', '.', settings, '')}`
+${routedLocation('^~ /.well-known/acme', '.', settings, '')}
+${onwardLocations(settings)}`
 }
 
 /** `server.conf`: for a server of the user's, all of which the table routes by host and path. */

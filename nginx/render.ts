@@ -20,7 +20,14 @@ import { grpcConf } from './grpc-conf.js'
 import { hopHeadersConf } from './hop-conf.js'
 import { httpConf } from './http-conf.js'
 import { mainConf } from './main-conf.js'
-import { againConf, headersConf, passConf, proxyConf, serverConf } from './proxy-conf.js'
+import {
+  againConf,
+  headersConf,
+  passAccelConf,
+  passConf,
+  proxyConf,
+  serverConf,
+} from './proxy-conf.js'
 import { http3Conf, tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { passthroughConf, streamConf } from './stream-conf.js'
@@ -48,6 +55,7 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     'sluice/again.conf': againConf(settings),
     'sluice/headers.conf': headersConf(settings),
     'sluice/pass.conf': passConf(settings),
+    'sluice/pass-accel.conf': passAccelConf(settings),
     'sluice/hop-headers.conf': hopHeadersConf(settings),
     'sluice/trusted-ca.pem': settings.trustedCa,
   }

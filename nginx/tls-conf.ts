@@ -77,7 +77,7 @@ ${http3 ? quic : ''}${inServer(trust)}        http2 on;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache shared:sluice_session:8m;
         ssl_session_timeout 1h;
-        client_max_body_size 0;
+        client_max_body_size ${settings.maxBodyBytes};
         include "${includes}/tls.conf";
         include "${includes}/${settings.hasGrpc ? 'grpc' : 'server'}.conf";
     }

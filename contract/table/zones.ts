@@ -63,10 +63,28 @@ export const HOP = 'sluice_hop'
 export const GRPC_HOP = 'sluice_grpc_hop'
 /** The header that names the front's pick to the hop: `<key> <sid>`. */
 export const PICK_HEADER = 'X-Sluice-Pick'
+/** The header that asks the hop for an instance's `X-Accel-*`. */
+export const ACCEL_HEADER = 'X-Sluice-Accel'
 /** In place of a SID: what asks has no time limit of its own. */
 export const PATIENT = 'patient'
 /** Where a front goes on that has none. */
 export const PATIENT_LOCATION = '@sluice_patient'
+/** In place of a SID: only the head came, for the request is refused; its body is not read. */
+export const HEAD_ONLY = 'head'
+/** The same, of a body that is larger than its route takes. */
+export const TOO_LARGE = 'large'
+/** Where a front goes on with those. */
+export const REFUSING_LOCATION = '@sluice_refusing'
+/** Where a front goes on with what it leaves to the hop. */
+export const LEFT_LOCATION = '@sluice_left'
+/** Where a front goes on with what a route changes. */
+export const ACTING_LOCATION = '@sluice_acting'
+/**
+ * A body in chunks has no length yet. Where its route sets a limit, the front goes on at a location
+ * that ends in `_<bytes>`, the least of these that is not below it: nginx takes no limit from a
+ * variable. Above all of them the server's own limit holds until the length is known.
+ */
+export const BODY_LIMITS = [4096, 65536, 1048576, 16777216]
 /**
  * The header by which the hop reports to the front's access log where a request went:
  * `<upstream> <instance> <tries>`, and `!` where Sluice itself answered.

@@ -150,6 +150,7 @@ function confSettings(
     poolPort: ports.poolPort,
     engine: rig === 'qjs' ? 'qjs' : 'njs',
     tableBytes,
+    maxBodyBytes: 100 * 1024 * 1024,
     workers,
     bind: '127.0.0.1',
     httpPort: ports.httpPort,

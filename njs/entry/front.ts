@@ -32,7 +32,7 @@ function sid(r: NginxHTTPRequest): string {
   return frontRare(r, value === undefined ? '' : value)
 }
 
-/** `$sluice_recheck` and `$sluice_log`. */
+/** All else that nginx asks of the front. */
 sid.more = frontRare
 
 export default sid

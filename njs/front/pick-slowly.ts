@@ -6,6 +6,7 @@ import { Mark } from '../../contract/table/mark.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { markedSlots } from './marked-slots.lazy.js'
+import { onward } from './onward.lazy.js'
 import { pickerByRules } from './ruled-upstream.lazy.js'
 import type { FrontRequest } from './request.js'
 import { drawSid, findUnit } from '../table/lookup.js'
@@ -33,6 +34,8 @@ export function pickSlowly(
       unit = arm.cookie === '' ? arm.upstream : ''
       slotKey = unit + key.slice(slash)
       found = unit === '' ? undefined : table.get(slotKey)
+    } else if (found === undefined && unit.charAt(0) === '&') {
+      v.sluice_onward = onward().forUnit(table, r, key, unit, false)
     }
     if (found === undefined) {
       return unit.charAt(0) === ':' ? pickerByRules()(table, load, r, unit) : ''

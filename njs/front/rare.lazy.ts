@@ -1,22 +1,22 @@
 /** What the front seldom needs, or only when the answer is there. */
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.js'
-import { recheckAndLog } from './recheck-and-log.lazy.js'
+import { askAndLog } from './ask-and-log.lazy.js'
 
 /**
  * The SID for a request for whose key the table has `value`, which is no SID; '' where it has
- * nothing. Without a value, what nginx asks for itself: `$sluice_recheck` and `$sluice_log`.
+ * nothing. Without a value, what nginx asks for itself (`ask`).
  * Never throws.
  */
 export function frontRare(r: NginxHTTPRequest, value?: string): string {
   if (value === undefined) {
-    return recheckAndLog().recheckOrReport(r)
+    return askAndLog().ask(r)
   }
   try {
     const key = r.variables.sluice_key as string
     return pickSlowly(zones.sluice_table, zones.sluice_load, r, key, value)
   } catch (error) {
-    recheckAndLog().fail('the pick', error, r)
+    askAndLog().fail('the pick', error, r)
     return ''
   }
 }

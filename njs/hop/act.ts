@@ -7,7 +7,7 @@ import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { parseActionRecord } from '../../contract/record/route-action.js'
 import type { ActionRecord, Redirect, RouteAction } from '../../contract/record/route-action.js'
 import type { Code } from '../../contract/codes.js'
-import { PATIENT, PATIENT_LOCATION } from '../../contract/table/zones.js'
+import { PATIENT, PATIENT_LOCATION, TOO_LARGE } from '../../contract/table/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
 import { errorPage, replace } from './act-page.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
@@ -15,6 +15,7 @@ import { zones } from '../memory/dict.js'
 import { redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from '../table/lookup.js'
 import { isGrpc, setArmCookie, setForwarding } from './state.js'
+import { send } from './send.js'
 import type { HopState } from './state.js'
 import { grpcRefusal, refusalPage } from './refusal.js'
 import type { RefusalPage } from './refusal.js'
@@ -95,15 +96,18 @@ function bodyReply(h: HopState, most: number | undefined): Reply | null {
   if (most === undefined) {
     return null
   }
-  if (Number(v.content_length || 0) > most) {
+  if (Number(v.content_length || 0) > most || h.picked.sid === TOO_LARGE) {
     return refusalReply(h, 'too_large')
   }
   return v.http_transfer_encoding ? refusalReply(h, 'length_required') : null
 }
 
-/** A front that waits for as long as the route does: its own limit may be a shorter one. */
+/**
+ * A front that waits for as long as the route does: its own limit may be a shorter one. Where there
+ * is a pool the front has looked itself, and heeds no such answer.
+ */
 function patienceReply(h: HopState, action: RouteAction): Reply | null {
-  const isPatient = h.picked.sid === PATIENT
+  const isPatient = h.picked.sid !== '' || h.v.sluice_unpooled === ''
   return action.timeouts === undefined || isPatient
     ? null
     : {
@@ -261,12 +265,12 @@ export function reply(h: HopState): void {
   if (known === null || made === null) {
     // The route was changed since a moment ago.
     h.r.headersOut['Retry-After'] = '1'
-    h.r.return(503, '')
+    send(h.r, 503, '')
     return
   }
   Object.keys(made.headers).forEach((name) => {
     h.r.headersOut[name] = made.headers[name]
   })
   dressBy(h, known.action)
-  h.r.return(made.status, made.body)
+  send(h.r, made.status, made.body)
 }

@@ -10,6 +10,7 @@ import { claim, hopContext } from './request.js'
 import {
   findFallback,
   isGrpc,
+  isHeadOnly,
   setAsked,
   setFailed,
   setFallback,
@@ -178,6 +179,10 @@ function beginTry(h: HopState, made: HopPlan & { does: 'try' }): string {
   if (misfit !== '') {
     return refuse(h, misfit, name, '')
   }
+  if (isHeadOnly(h.picked)) {
+    // Somebody is up again since the front looked, but the body is lost.
+    return refuse(h, 'no_peer', name, '')
+  }
   if (made.tried !== '') {
     countEvent(counter, 'retried', h.r)
     emitFailed(h, made.tried)
@@ -202,7 +207,7 @@ export function begin(h: HopState, made: HopPlan): string {
   }
   if (made.does === 'fallback') {
     // The fallback knows no gRPC.
-    const target = isGrpc(h) ? '' : findFallback(h, made.upstream)
+    const target = isGrpc(h) || isHeadOnly(h.picked) ? '' : findFallback(h, made.upstream)
     if (target !== '') {
       countEvent(counter, 'fallback', h.r)
       setFallback(h, target, made.upstream)

@@ -23,6 +23,7 @@ import {
   setTried,
   triesIn,
 } from './state.js'
+import { send } from './send.js'
 import type { HopState } from './state.js'
 
 const counter = zones.sluice_counter
@@ -126,7 +127,7 @@ function answer(h: HopState, code: Code, name: string): void {
     Object.keys(headers).forEach((header) => {
       r.headersOut[header] = headers[header]
     })
-    r.return(200, '')
+    send(r, 200, '')
     return
   }
   const page = pageFor(h, code, name)
@@ -136,7 +137,7 @@ function answer(h: HopState, code: Code, name: string): void {
   if (page.status === 503) {
     r.headersOut['Retry-After'] = '2'
   }
-  r.return(page.status, page.body)
+  send(r, page.status, page.body)
 }
 
 /** Answers what `refusal` found, or when every try failed. */

@@ -3,6 +3,7 @@
  * variables of nginx. This file alone writes them, but for the plain requests of entry/hop.ts.
  */
 import { printPeer } from '../../contract/table/table.js'
+import { HEAD_ONLY, TOO_LARGE } from '../../contract/table/zones.js'
 import type { PeerChoice } from '../choose/choice.js'
 
 export interface Picked {
@@ -13,6 +14,11 @@ export interface Picked {
 }
 
 export type Refusal = 'no_route' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc' | 'no_h2'
+
+/** Whether the front sent the head alone, for it saw that the request is refused. */
+export function isHeadOnly(picked: Picked): boolean {
+  return picked.sid === HEAD_ONLY || picked.sid === TOO_LARGE
+}
 
 /** Variables that are always there: nginx's own, and those that nginx/http-conf.ts declares. */
 export interface HopVariables {
@@ -46,6 +52,8 @@ export interface HopVariables {
   readonly sluice_fallback_socket: string
   /** '' where nginx is too old to speak HTTP/2 to peers. */
   readonly sluice_h2: string
+  /** `1` where all requests come by the hop. */
+  readonly sluice_unpooled: string
   sluice_act_pick: string
   sluice_act_lines: string
   sluice_act_mirror: string

@@ -226,7 +226,8 @@ export function size(leastBytes: number, mostBytes: number): SettingKind<number>
 }
 
 function printSize(bytes: number): string {
-  const unit = ['g', 'm', 'k'].find((each) => bytes % (UNIT_BYTES[each] ?? NaN) === 0) ?? ''
+  const isWhole = (unit: string): boolean => bytes % (UNIT_BYTES[unit] ?? NaN) === 0
+  const unit = bytes === 0 ? '' : (['g', 'm', 'k'].find(isWhole) ?? '')
   return `${bytes / (UNIT_BYTES[unit] ?? 1)}${unit}`
 }
 

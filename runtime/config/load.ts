@@ -181,6 +181,7 @@ function toSettings(values: Values): Settings {
     knownForMs: values.knownFor,
     metricsUpstreams: values.metricsUpstreams,
     tableBytes: tableSize,
+    maxBodyBytes: values.maxBody,
     allowLoopback: allowLoopback ?? local,
     etcd: etcdSettings(values),
     file: fileSettings(values),

@@ -56,6 +56,8 @@ export interface Settings {
   workers: number
   /** Account of nginx's workers; undefined: as accounts.ts chooses. */
   user: string | undefined
+  /** Largest body of a request, in bytes; 0: any. */
+  maxBodyBytes: number
   /** Path of an nginx of the user's own; undefined: the private one. */
   nginx: string | undefined
   /** `gateway`: an nginx with njs. `file`: write files, check, reload. */

@@ -143,6 +143,11 @@ export const SETTINGS = {
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
     fallbackIs: 'none: all zones are alike',
   }),
+  maxBody: given(
+    size(0, 1024 ** 4),
+    '100m',
+    'largest body of a request that the gateway takes; `0`: any, which can fill the disk',
+  ),
   workers: given(
     wholeNumber(1, 512),
     () => String(availableParallelism()),

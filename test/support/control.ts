@@ -49,6 +49,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     zone: undefined,
     workers: 1,
     user: undefined,
+    maxBodyBytes: 100 << 20,
     nginx: undefined,
     mode: 'gateway',
     tableBytes: 1 << 20,

@@ -4,38 +4,15 @@ import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { actionOf } from '../../../contract/record/route-action.js'
-import { checkRoute } from '../../../contract/record/route.js'
 import type { Answer } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
-import {
-  actionUnit,
-  hostUnit,
-  splitUnit,
-  upstreamUnit,
-  type Entries,
-} from '../../../lab/nginx/table.js'
+import { splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
+import { routeUnits } from '../../support/route-units.js'
 
 t.setTimeout(170_000)
-
-/** A route's own units: its host's and what it does. */
-function routeUnits(id: string, target: string, fields: object): Entries[] {
-  const served = target.startsWith(':') ? { upstream: target.slice(1) } : {}
-  const split = target.startsWith('~') ? { split: [{ upstream: 'web', weight: 1 }] } : {}
-  const checked = checkRoute({ hosts: [`${id}.test`], ...served, ...split, ...fields })
-  if (!checked.ok) {
-    throw new Error(`${checked.field} ${checked.message}`)
-  }
-  const { pathPrefix: prefix } = checked.value
-  const action = actionOf(checked.value)
-  if (action === undefined) {
-    throw new Error(`${id} does nothing`)
-  }
-  return [hostUnit(`${id}.test`, [[prefix, `&${id}`]]), actionUnit(id, { target, prefix, action })]
-}
 
 interface Echo {
   id: string

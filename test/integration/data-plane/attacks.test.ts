@@ -1,6 +1,6 @@
 // What clients and instances send to get more than is theirs, in each engine and on stable nginx.
 import { createServer } from 'node:http'
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, RequestListener } from 'node:http'
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
@@ -8,6 +8,8 @@ import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { freePort } from '../../../lab/ports.js'
 import { until } from '../../../lab/until.js'
+import { head, sendRaw } from '../../support/raw-http.js'
+import { routeUnits } from '../../support/route-units.js'
 
 t.setTimeout(170_000)
 
@@ -24,16 +26,54 @@ const conf = (port: number): string => `
       set $sluice_upstream missing;
       include "$HOME/sluice/proxy.conf";
     }
+    location = /inner { internal; return 200 "of the user's own"; }
+    location /steered/ {
+      set $sluice_upstream steering;
+      include "$HOME/sluice/proxy.conf";
+    }
+    location /steered-by-hop/ {
+      set $sluice_upstream steeringbyhop;
+      include "$HOME/sluice/proxy.conf";
+    }
+    location /trusted/ {
+      set $sluice_upstream steering;
+      set $sluice_key ":$sluice_upstream/$sluice_slot";
+      include "$HOME/sluice/headers.conf";
+      include "$HOME/sluice/pass-accel.conf";
+    }
+    location /trusted-by-hop/ {
+      set $sluice_upstream steeringbyhop;
+      set $sluice_key ":$sluice_upstream/$sluice_slot";
+      include "$HOME/sluice/headers.conf";
+      include "$HOME/sluice/pass-accel.conf";
+    }
   }`
 
 /** An instance that pretends to be the hop, in all spellings that are one variable of nginx's. */
-async function startForger(t: { teardown(fn: () => unknown): void }): Promise<string> {
-  const server = createServer((_, response) => {
+function startForger(t: { teardown(fn: () => unknown): void }): Promise<string> {
+  return startAnswering(t, (_, response) => {
     for (const name of ['X-Sluice-Peer', 'X_Sluice_Peer', 'X-Sluice_Peer', 'X_Sluice-Peer']) {
       response.setHeader(name, 'other forged 9')
     }
     response.end('{}')
   })
+}
+
+/** An instance that would have nginx answer something else; what it says has no type. */
+function startSteering(t: { teardown(fn: () => unknown): void }): Promise<string> {
+  return startAnswering(t, (request, response) => {
+    response.setHeader('X-Accel-Redirect', /to=([^&]+)/.exec(request.url ?? '')?.[1] ?? '/inner')
+    response.setHeader('X-Accel-Limit-Rate', request.url?.includes('trusted') === true ? '0' : '1')
+    response.statusCode = request.url?.includes('204') === true ? 204 : 200
+    response.end(response.statusCode === 204 ? '' : 'its own')
+  })
+}
+
+async function startAnswering(
+  t: { teardown(fn: () => unknown): void },
+  answer: RequestListener,
+): Promise<string> {
+  const server = createServer(answer)
   const port = await freePort()
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   t.teardown(() => {
@@ -49,12 +89,22 @@ for (const rig of GATEWAY_KINDS) {
     const web = await startBackend(t, 'web')
     const api = await startBackend(t, 'api')
     const forger = await startForger(t)
+    const steering = await startSteering(t)
     const { pool } = gateway
     const webUnit = upstreamUnit('web', [{ id: 'w1', address: web.address, pooled: pool }])
     const byHop = upstreamUnit('byhop', [{ id: 'w1', address: web.address, pooled: false }])
     const forged = upstreamUnit('forged', [{ id: 'f1', address: forger, pooled: false }])
-    await gateway.fillPool(web.address)
+    const steered = [{ id: 's1', address: steering, pooled: pool }]
+    const steeringUnit = upstreamUnit('steering', steered)
+    const steeringByHop = upstreamUnit('steeringbyhop', [{ id: 's1', address: steering }])
+    await gateway.fillPool(web.address, steering)
     await gateway.setTable(
+      ...[steeringUnit, steeringByHop],
+      hostUnit('steered.test', [['/', ':steering']], steeringUnit),
+      hostUnit('byhopsteered.test', [['/', ':steeringbyhop']], steeringByHop),
+      ...routeUnits('acted', ':steering', { rewrite: { replacePrefix: '/' } }),
+      ...routeUnits('waited', ':steering', { timeouts: { readMs: 60_000 } }),
+      ...routeUnits('kept', ':steering', { buffering: true }),
       ...[webUnit, byHop, forged],
       upstreamUnit('api', [{ id: 'a1', address: api.address }]),
       hostUnit('web.test', [['/', ':web']], webUnit),
@@ -94,6 +144,54 @@ for (const rig of GATEWAY_KINDS) {
         }
       }
       t.same(api.ledger, [])
+    })
+
+    t.test('an instance does not steer nginx', async (t) => {
+      const before = api.ledger.length + web.ledger.length
+      for (const host of ['steered', 'byhopsteered', 'acted', 'waited', 'kept']) {
+        for (const method of ['GET', 'POST']) {
+          for (const to of ['/inner', '/', '@sluice_left', '@sluice_patient']) {
+            const path = `/x?to=${to}`
+            const answer = await gateway.ask({ host: `${host}.test`, path, method })
+            t.match(answer, { status: 200, body: 'its own' }, `${host} ${method} ${to}`)
+          }
+        }
+      }
+      for (const path of ['/steered/', '/steered-by-hop/']) {
+        const answer = await ask({ port: gateway.userPort, path })
+        t.equal(answer.body, 'its own', path)
+      }
+      t.equal(api.ledger.length + web.ledger.length, before)
+    })
+
+    t.test('but where a location of the user trusts it', async (t) => {
+      for (const path of ['/trusted/', '/trusted-by-hop/']) {
+        const answer = await ask({ port: gateway.userPort, path })
+        t.match(answer, { status: 200, body: "of the user's own" }, path)
+      }
+    })
+
+    t.test('a time limit adds nothing to an answer', async (t) => {
+      for (const path of ['/', '/204']) {
+        const { headers } = await gateway.ask({ host: 'waited.test', path })
+        t.equal(headers['content-type'], undefined, path)
+      }
+    })
+
+    t.test('clients that reset leave no exception behind', async (t) => {
+      for (let i = 0; i < 20; i++) {
+        const sent = sendRaw(
+          t,
+          gateway.httpPort,
+          head('waited.test', '/', 'Content-Length: 9'),
+          '12',
+        )
+        sent.socket.once('connect', () => sent.socket.resetAndDestroy())
+        const got = sendRaw(t, gateway.httpPort, 'GET / HTTP/1.1\r\nHost: waited.test\r\n\r\n')
+        got.socket.once('connect', () => setImmediate(() => got.socket.resetAndDestroy()))
+      }
+      t.equal((await gateway.ask({ host: 'waited.test' })).status, 200)
+      t.notMatch(gateway.errorLog(), /exception/)
     })
 
     t.test('an instance does not write the access log', async (t) => {

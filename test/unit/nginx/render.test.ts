@@ -12,6 +12,7 @@ const SETTINGS: ConfSettings = {
   engine: undefined,
   tableBytes: 33554432,
   workers: 4,
+  maxBodyBytes: 104857600,
   bind: '127.0.0.1',
   httpPort: 8080,
   hasStream: true,
@@ -32,7 +33,7 @@ const SETTINGS: ConfSettings = {
 
 /** In a location each may stand once, so a user could not set them beside the include. */
 const ONCE =
-  /^\s*(proxy_(?!pass |set_header |hide_header )\w+|client_\w+|limit_rate|expires|gzip)\b/m
+  /^\s*(proxy_(?!pass |set_header |hide_header |ignore_headers )\w+|client_\w+|limit_rate|expires|gzip)\b/m
 
 t.test('what stands in a location leaves a user his own directives', async (t) => {
   const files = renderConf(SETTINGS)

@@ -24,15 +24,23 @@ t.test('the front never throws', async (t) => {
     default: { (r: unknown): string; more(r: unknown): string }
   }
   const said: string[] = []
-  const variables = { sluice_key: '@web/0', limit_conn_status: 'PASSED', sluice_sid: 'x' }
-  const request = { uri: '/', variables, error: (text: string) => said.push(text) }
+  const variables = { sluice_key: '@web/1', limit_conn_status: '', sluice_sid: 'x' }
+  const request = { uri: '/', status: 0, variables, error: (text: string) => said.push(text) }
+  t.equal(front.more(request), '-', 'a request goes on as ever')
+  Object.assign(variables, { sluice_key: '@web/0', sluice_shard: '', limit_conn_status: 'PASSED' })
   t.equal(front(request), '', 'what the table has not at once is looked up with care')
-  t.equal(front.more(request), '- - 0')
+  t.equal(front.more(request), '')
   t.equal(variables.sluice_sid, '', 'what cannot be looked up is not trusted')
   Object.assign(variables, { upstream_addr: '10.0.0.1:80' })
+  request.status = 200
   t.equal(front.more(request), '- - 0')
-  t.same(counted, ['failed', 'failed', 'failed'])
-  t.match(said, [/pick failed: Error: broken/, /second look failed/, /report failed/])
+  t.same(counted, ['failed', 'failed', 'failed', 'failed'])
+  t.match(said, [
+    /first look failed: Error: broken/,
+    /pick failed/,
+    /second look failed/,
+    /report failed/,
+  ])
   incr = full
   t.equal(front(request), '', 'not even when it cannot count')
 })

@@ -1,0 +1,29 @@
+/**
+ * `X-Accel-*`: headers by which an instance would steer nginx. They count only where a user's
+ * location asks for them.
+ */
+import { ACCEL_HEADER } from '../contract/table/zones.js'
+
+export const ACCEL_HEADERS = [
+  'X-Accel-Redirect',
+  'X-Accel-Expires',
+  'X-Accel-Limit-Rate',
+  'X-Accel-Buffering',
+  'X-Accel-Charset',
+]
+
+/** The hop's variable that has an instance's header, where the front's location asks for it. */
+export function accelVariable(name: string): string {
+  return `$sluice_${name.slice(2).toLowerCase().replaceAll('-', '_')}`
+}
+
+/** In a location: what answers are not to steer, but for `honoured`. */
+export function ignoreAccel(...honoured: string[]): string {
+  const ignored = ACCEL_HEADERS.filter((name) => !honoured.includes(name))
+  return `proxy_ignore_headers ${ignored.join(' ')};`
+}
+
+/** Tells a hop that keeps these headers back whether the location wants them. */
+export function askAccel(isWanted: boolean): string {
+  return `proxy_set_header ${ACCEL_HEADER} ${isWanted ? 1 : 0};`
+}

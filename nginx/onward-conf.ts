@@ -1,0 +1,96 @@
+/**
+ * Where a front goes on by njs/front/onward.lazy.ts, before it has read anything of a body: with
+ * sessions and the like, with what a route changes, and with what is refused. All of these ask the hop.
+ */
+import {
+  ACTING_LOCATION,
+  BODY_LIMITS,
+  HOP,
+  LEFT_LOCATION,
+  PATIENT,
+  PATIENT_LOCATION,
+  PEER_HEADER,
+  PICK_HEADER,
+  REFUSING_LOCATION,
+} from '../contract/table/zones.js'
+import { ignoreAccel } from './accel-conf.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { speaksHttp11 } from './versions.js'
+
+function location(name: string, lines: string[]): string {
+  return `location ${name} {\n${lines.map((line) => `    ${line}`).join('\n')}\n}`
+}
+
+/** How the hop is asked; `mark` stands where a SID would. */
+function asking(settings: ConfSettings, mark: string, honoured = ['X-Accel-Buffering']): string[] {
+  const { home, connectTimeoutMs, nginxVersion } = settings
+  return [
+    `proxy_connect_timeout ${connectTimeoutMs}ms;`,
+    'proxy_buffering off;',
+    // By it the hop says whether a route wants its answers buffered.
+    ignoreAccel(...honoured),
+    `include "${homePaths(home).includes}/headers.conf";`,
+    ...(speaksHttp11(nginxVersion) ? [] : ['proxy_http_version 1.1;']),
+    `proxy_set_header ${PICK_HEADER} "$sluice_key${mark}";`,
+    `proxy_hide_header ${PEER_HEADER};`,
+  ]
+}
+
+const REFUSED = 'sluice_refused'
+
+/**
+ * nginx refuses a length above client_max_body_size when it finds the location of a path, before it
+ * asks for the body, and chunks while it reads them. So a refusal takes the way of a path that no
+ * client can ask for; the hop, which knows why, is sent the head alone.
+ */
+function refusing(settings: ConfSettings): string[] {
+  const headOnly = [
+    'proxy_pass_request_body off;',
+    'proxy_set_header Content-Length "";',
+    ...asking(settings, ' $sluice_mark'),
+    `proxy_pass http://${HOP}$request_uri;`,
+  ]
+  const least = ['client_max_body_size 1;', 'proxy_request_buffering on;']
+  return [
+    location(REFUSING_LOCATION, [`rewrite ^ ${REFUSED} last;`]),
+    location(`= ${REFUSED}`, [
+      'internal;',
+      ...least,
+      `error_page 413 = @${REFUSED};`,
+      '# The refusal has a reason of its own in the log.',
+      'error_log /dev/null crit;',
+      ...headOnly,
+    ]),
+    location(`@${REFUSED}`, headOnly),
+  ]
+}
+
+function acting(settings: ConfSettings): string[] {
+  const patience = ['proxy_read_timeout 1d;', 'proxy_send_timeout 1d;']
+  const plain: Array<[string, string[]]> = [
+    [ACTING_LOCATION, asking(settings, '')],
+    [PATIENT_LOCATION, [...patience, ...asking(settings, ` ${PATIENT}`)]],
+  ]
+  return plain.flatMap(([name, lines]) => [
+    location(name, [...lines, `proxy_pass http://${HOP};`]),
+    ...BODY_LIMITS.map((bytes) =>
+      location(`${name}_${bytes}`, [
+        `client_max_body_size ${bytes};`,
+        'proxy_request_buffering on;',
+        `error_page 413 = @${REFUSED};`,
+        ...lines,
+        `proxy_pass http://${HOP};`,
+      ]),
+    ),
+  ])
+}
+
+export function onwardLocations(settings: ConfSettings): string {
+  return [
+    '# Where requests go on that the pool does not serve.',
+    location(LEFT_LOCATION, [...asking(settings, '', []), `proxy_pass http://${HOP};`]),
+    ...acting(settings),
+    ...refusing(settings),
+  ].join('\n')
+}

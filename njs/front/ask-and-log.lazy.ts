@@ -1,0 +1,86 @@
+/**
+ * What nginx asks of the front beside its pick: where a request that has a body goes on, whether
+ * the pick still holds when the body is here, and where a request went, for the log.
+ */
+import { whoIs } from '../choose/choice.js'
+import { countFailure } from '../memory/count.js'
+import { follow } from '../memory/count-in-flight.js'
+import { zones } from '../memory/dict.js'
+import { findUnit } from '../table/lookup.js'
+import { describeRequest } from '../table/request-report.js'
+import { onward } from './onward.lazy.js'
+
+export interface AskAndLog {
+  ask: typeof ask
+  fail: typeof fail
+}
+
+function fail(what: string, error: unknown, r: NginxHTTPRequest): void {
+  countFailure(zones.sluice_counter, what, error, r)
+}
+
+/**
+ * The body is here and the peer was picked; so it counts from now on. A wide pool has its shard
+ * named, and so the peer picked, before the body comes: then the upstream may have lost it since.
+ * The address may be another upstream's by now; without a SID the hop decides anew. One that
+ * drains since may finish what came before.
+ */
+function settlePick(r: NginxHTTPRequest): string {
+  const v = r.variables
+  const table = zones.sluice_table
+  try {
+    const picked = v.sluice_sid as string
+    if (picked === '') {
+      return ''
+    }
+    const isKnown =
+      v.sluice_shard === undefined ||
+      whoIs(table, findUnit(table, v.sluice_key as string, r), picked) !== null
+    if (isKnown) {
+      follow(picked)
+    } else {
+      v.sluice_sid = ''
+    }
+  } catch (error) {
+    fail('the second look', error, r)
+    v.sluice_sid = ''
+  }
+  return ''
+}
+
+/** '' where `$sluice_onward` says where the request goes on; `-` where all is as ever. */
+function goOn(r: NginxHTTPRequest): string {
+  try {
+    const onwards = onward().forBody(zones.sluice_table, r)
+    if (onwards !== '') {
+      r.variables.sluice_onward = onwards
+      return ''
+    }
+  } catch (error) {
+    fail('the first look', error, r)
+  }
+  return '-'
+}
+
+/**
+ * `$sluice_body_goes`, `$sluice_settled` and `$sluice_log` (`<upstream> <instance> <tries>`): one
+ * function for all, because each more would cost every request. nginx asks the first before its
+ * limit_conn counts, the second before anybody was asked, and the last when there is an answer.
+ * Never throws.
+ */
+function ask(r: NginxHTTPRequest): string {
+  const v = r.variables
+  if (!v.upstream_addr && r.status === 0) {
+    return v.limit_conn_status ? settlePick(r) : goOn(r)
+  }
+  try {
+    return describeRequest(zones.sluice_table, r)
+  } catch (error) {
+    fail('the report', error, r)
+    return '- - 0'
+  }
+}
+
+export function askAndLog(): AskAndLog {
+  return { ask: ask, fail: fail }
+}

@@ -1,0 +1,139 @@
+/**
+ * Where the front goes on with a request before anything of its body is read: with what a route
+ * changes, and with what is refused.
+ */
+import { parseActionRecord } from '../../contract/record/route-action.js'
+import type { ActionRecord, RouteAction } from '../../contract/record/route-action.js'
+import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
+import {
+  ACTING_LOCATION,
+  BODY_LIMITS,
+  HEAD_ONLY,
+  LEFT_LOCATION,
+  PATIENT_LOCATION,
+  REFUSING_LOCATION,
+  TOO_LARGE,
+} from '../../contract/table/zones.js'
+import { isAnotherUp } from '../choose/choice.js'
+import { drawFor } from '../choose/draw.js'
+import { redirectTo } from '../hop/act-uri.js'
+import type { Dict } from '../memory/dict.js'
+import { findUnit } from '../table/lookup.js'
+import { rulesOf } from '../table/peers.js'
+import type { FrontRequest } from './request.js'
+
+export interface Onward {
+  forBody: typeof forBody
+  forUnit: typeof forUnit
+}
+
+function refusing(r: FrontRequest, mark: string): string {
+  r.variables.sluice_mark = mark
+  return REFUSING_LOCATION
+}
+
+/** Whether the route sends the client elsewhere: the hop asks the same. */
+function isRedirected(r: FrontRequest, key: string, known: ActionRecord): boolean {
+  const redirect = known.action.redirect
+  if (redirect === undefined) {
+    return false
+  }
+  const v = r.variables
+  const port = /:(\d{1,5})$/.exec(v.sluice_host || '')
+  const asked = {
+    scheme: v.scheme === 'https' ? 'https' : 'http',
+    host: key.slice(1, key.lastIndexOf('/')),
+    port: port === null ? '' : (port[1] as string),
+    target: v.request_uri as string,
+  }
+  return redirectTo(redirect, asked, known.prefix) !== ''
+}
+
+/** Whether nobody who may serve this key is up, or none of them can be asked by plain HTTP. */
+function isHopeless(table: Dict, r: FrontRequest, key: string): boolean {
+  const draw = drawFor(table, r, key)
+  if (!isAnotherUp(table, draw, '')) {
+    return true
+  }
+  const rules = draw.unit.charAt(0) === ':' ? rulesOf(table, draw.unit) : null
+  return rules !== null && rules.protocol === 'grpc'
+}
+
+/** '' where the body fits, or says no length; `_4096` then. Null where it does not. */
+function limitFor(r: FrontRequest, action: RouteAction): string | null {
+  const most = action.maxBodyBytes
+  if (most === undefined) {
+    return ''
+  }
+  const length = r.variables.content_length || ''
+  if (length !== '') {
+    return Number(length) > most ? null : ''
+  }
+  const limit = BODY_LIMITS.filter((bytes) => bytes >= most)[0]
+  return limit === undefined ? '' : '_' + limit
+}
+
+/** Whether the route takes no body at all now. */
+function takesNone(table: Dict, r: FrontRequest, key: string, known: ActionRecord): boolean {
+  return (
+    known.action.maintenance !== undefined ||
+    known.target === '-' ||
+    isRedirected(r, key, known) ||
+    isHopeless(table, r, key)
+  )
+}
+
+/** Where a request for the route `&docs` goes on. */
+function forUnit(
+  table: Dict,
+  r: FrontRequest,
+  key: string,
+  unit: string,
+  hasBody: boolean,
+): string {
+  const record = table.get(unit)
+  if (record === undefined) {
+    // The table lost it a moment ago: the hop looks again.
+    return LEFT_LOCATION
+  }
+  const known = parseActionRecord(record.slice(DIGEST_LENGTH))
+  const action = known.action
+  const way = action.timeouts === undefined ? ACTING_LOCATION : PATIENT_LOCATION
+  if (!hasBody) {
+    return way
+  }
+  if (takesNone(table, r, key, known)) {
+    return refusing(r, HEAD_ONLY)
+  }
+  const limit = limitFor(r, action)
+  if (limit === null) {
+    return refusing(r, TOO_LARGE)
+  }
+  if (limit !== '') {
+    // What is cut while it is read is refused for this.
+    r.variables.sluice_mark = TOO_LARGE
+  }
+  return way + limit
+}
+
+/** Where a request that has a body goes on; '' where the pool, or the hop, is asked as ever. */
+function forBody(table: Dict, r: FrontRequest): string {
+  const key = r.variables.sluice_key as string
+  if (table.get(key) !== undefined) {
+    return ''
+  }
+  const unit = findUnit(table, key, r)
+  if (unit.charAt(0) === '&') {
+    return forUnit(table, r, key, unit, true)
+  }
+  const slotKey = unit + key.slice(key.lastIndexOf('/'))
+  if (unit !== '' && (table.get(slotKey) !== undefined || !isHopeless(table, r, key))) {
+    return ''
+  }
+  // Before the table is whole, the fallback may know it.
+  return parseState(table.get(STATE_KEY)).whole ? refusing(r, HEAD_ONLY) : ''
+}
+
+export function onward(): Onward {
+  return { forBody: forBody, forUnit: forUnit }
+}

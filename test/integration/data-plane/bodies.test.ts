@@ -1,0 +1,134 @@
+// Bodies of requests: what is refused is refused before anything of a body is read, in each engine
+// and on stable nginx, at the gateway and in a user's own server.
+import { connect as connectHttp2, constants } from 'node:http2'
+import t, { type Test } from 'tap'
+import { startBackend, type Backend } from '../../../lab/backends/backend.js'
+import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
+import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { head, sendRaw } from '../../support/raw-http.js'
+import { routeUnits } from '../../support/route-units.js'
+
+t.setTimeout(170_000)
+
+const LARGE = 90_000_000
+
+/** A user's server that routes by the table, and passes bodies on as they come. */
+const conf = (port: number): string => `
+  server {
+    listen 127.0.0.1:${port};
+    client_max_body_size 200m;
+    proxy_request_buffering off;
+    include "$HOME/sluice/server.conf";
+  }`
+
+/** Hosts whose requests are refused, and the status. */
+const REFUSED: Array<[host: string, status: number]> = [
+  ['none.test', 404],
+  ['closed.test', 503],
+  ['moved.test', 308],
+  ['secure.test', 301],
+  ['small.test', 413],
+  ['nobody.test', 503],
+  ['acting.test', 503],
+]
+
+for (const rig of GATEWAY_KINDS) {
+  t.test(rig, async (t) => {
+    const gateway = await startGateway(t, { rig, conf })
+    const web = await startBackend(t, 'web')
+    const { pool } = gateway
+    const webUnit = upstreamUnit('web', [{ id: 'w1', address: web.address, pooled: pool }])
+    const nobody = upstreamUnit('nobody', [{ id: 'n1', address: web.address, up: false }])
+    await gateway.fillPool(web.address)
+    await gateway.setTable(
+      ...[webUnit, nobody, hostUnit('web.test', [['/', ':web']], webUnit)],
+      hostUnit('nobody.test', [['/', ':nobody']], nobody),
+      ...routeUnits('closed', ':web', { maintenance: { status: 503, body: 'later\n' } }),
+      ...routeUnits('moved', '-', { redirect: { host: 'new.test', status: 308 } }),
+      ...routeUnits('secure', ':web', { redirect: { scheme: 'https', status: 301 } }),
+      ...routeUnits('small', ':web', { maxBodyBytes: 1000 }),
+      ...routeUnits('acting', ':nobody', { rewrite: { replacePrefix: '/v2' } }),
+      ...routeUnits('quick', ':web', { timeouts: { readMs: 60_000 } }),
+      ...routeUnits('limited', ':web', { maxBodyBytes: 5000, timeouts: { readMs: 60_000 } }),
+    )
+    for (const [what, port] of [
+      ['gateway', gateway.httpPort],
+      ["a user's server", gateway.userPort],
+    ] as const) {
+      await t.test(what, async (t) => {
+        await refusals(t, port, web)
+        await passes(t, gateway, port, web)
+      })
+    }
+    await t.test('the same over HTTP/2', (t) => overHttp2(t, gateway))
+    await t.test('more than the gateway takes', async (t) => {
+      const most = sendRaw(t, gateway.httpPort, head('web.test', '/', 'Content-Length: 2000000000'))
+      t.equal(await most.first(), '413')
+    })
+  })
+}
+
+async function refusals(t: Test, port: number, web: Backend): Promise<void> {
+  const before = web.ledger.length
+  for (const [host, status] of REFUSED) {
+    const length = `Content-Length: ${LARGE}`
+    const known = sendRaw(t, port, head(host, '/x', length), 'some of it')
+    t.equal(await known.first(), String(status), `${host}: by its length`)
+    const expected = sendRaw(t, port, head(host, '/x', length, 'Expect: 100-continue'))
+    t.equal(await expected.first(), String(status), `${host}: and nothing of it is asked for`)
+    const chunk = `5000\r\n${'x'.repeat(0x5000)}\r\n`
+    const chunked = sendRaw(t, port, head(host, '/x', 'Transfer-Encoding: chunked'), chunk)
+    t.equal(await chunked.first(), String(status), `${host}: in chunks that do not end`)
+  }
+  t.equal(web.ledger.length, before, 'no instance was asked')
+}
+
+/** What is not refused has all of its body. */
+async function passes(t: Test, gateway: Gateway, port: number, web: Backend): Promise<void> {
+  const body = Buffer.alloc(300_000, 'x')
+  for (const host of ['web.test', 'quick.test']) {
+    for (const chunkBytes of [undefined, 7000]) {
+      const chunked = chunkBytes === undefined ? {} : { chunkBytes }
+      const ask = { port, host, path: '/a%2Fb?c', method: 'POST', body, ...chunked }
+      const answer = await gateway.ask(ask)
+      t.match(answer.json, { bytes: body.length, url: '/a%2Fb?c', method: 'POST' }, host)
+    }
+  }
+  const some = { port, host: 'limited.test', method: 'POST' }
+  for (const chunkBytes of [undefined, 700]) {
+    const chunked = chunkBytes === undefined ? {} : { chunkBytes }
+    for (const [bytes, status] of [
+      [0, 200],
+      [5000, 200],
+      [5001, 413],
+      [90_000, 413],
+    ] as const) {
+      const answer = await gateway.ask({ ...some, ...chunked, body: Buffer.alloc(bytes, 'x') })
+      t.equal(answer.status, status, `${bytes} bytes`)
+      t.ok(status === 200 || answer.body.includes('larger than this route takes'), answer.body)
+    }
+  }
+  t.equal(web.ledger.at(-1)?.bytes, 5000)
+}
+
+async function overHttp2(t: Test, gateway: Gateway): Promise<void> {
+  const session = connectHttp2(`https://127.0.0.1:${gateway.httpsPort}`, {
+    rejectUnauthorized: false,
+  })
+  session.on('error', () => undefined)
+  for (const [host, status] of REFUSED.filter(([host]) => host !== 'secure.test')) {
+    for (const length of [{ 'content-length': String(LARGE) }, {}]) {
+      const headers = { ':method': 'POST', ':path': '/x', ':authority': host, ...length }
+      const stream = session.request(headers)
+      stream.on('error', () => undefined)
+      stream.write(Buffer.alloc(20_000, 'x'))
+      const found = await new Promise((resolve) => {
+        stream.on('response', (answer) => resolve(answer[':status']))
+        stream.on('close', () => resolve('closed'))
+      })
+      t.equal(found, status, `${host} ${JSON.stringify(length)}`)
+      stream.close(constants.NGHTTP2_CANCEL)
+    }
+  }
+  session.close()
+}
