@@ -18,11 +18,12 @@ import { UsageError, isOn } from './command.js'
 import type { Command } from './command.js'
 import { COMMANDS } from './commands/all.js'
 import { helpFor, overview } from './help.js'
+import { printable } from './output.js'
 
 const PROGRAM = fileURLToPath(import.meta.url)
 
 function print(line: string): void {
-  process.stdout.write(line + '\n')
+  process.stdout.write(printable(line) + '\n')
 }
 
 function version(): string {
@@ -142,7 +143,7 @@ function explainFailure(error: unknown): number {
   const field = error instanceof SluiceError ? (error.field ?? '') : ''
   // Most messages begin with it.
   const suffix = field === '' || message.startsWith(`${field} `) ? '' : ` (${field})`
-  process.stderr.write(`sluice: ${message}${suffix}\n`)
+  process.stderr.write(printable(`sluice: ${message}${suffix}`) + '\n')
   if (process.env['SLUICE_LOG_LEVEL'] === 'debug' && error instanceof Error) {
     process.stderr.write(`${error.stack ?? ''}\n`)
   }
@@ -153,9 +154,12 @@ function explainFailure(error: unknown): number {
 process.stdout.on('error', (error) => {
   // A terminal that was closed answers EIO.
   if (!['EPIPE', 'EIO'].includes(systemCode(error) ?? '')) {
-    throw error
+    process.stderr.write(`sluice: the output cannot be written: ${messageOf(error)}\n`)
+    process.exit(1)
   }
 })
+// There is no place left to say it.
+process.stderr.on('error', () => undefined)
 
 process.exitCode = await main(process.argv.slice(2)).catch(explainFailure)
 

@@ -1,3 +1,4 @@
+/** How answers become lines of text. */
 /** Columns as wide as their widest cell; the heads in capitals. */
 export function columns(heads: string[], rows: Array<Array<string | number>>): string[] {
   const cells = [heads.map((head) => head.toUpperCase()), ...rows.map((row) => row.map(String))]
@@ -39,5 +40,17 @@ export function outline(value: unknown, indent = ''): string[] {
     }
     const lines = outline(inner, indent + '  ')
     return lines.length === 0 ? [`${head} none`] : [head, ...lines]
+  })
+}
+
+/** All that could move a cursor, recolour or reorder a terminal's text, but for line ends and tabs. */
+// eslint-disable-next-line no-control-regex -- they are what is looked for
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+/** Text with control characters as `\u001b`: names and reasons come from others. */
+export function printable(text: string): string {
+  return text.replace(CONTROLS, (control) => {
+    const code = control.charCodeAt(0).toString(16)
+    return `\\u${code.padStart(4, '0')}`
   })
 }

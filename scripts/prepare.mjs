@@ -26,7 +26,7 @@ export function install(say) {
   if (readIfThere(stamp) === wanted) {
     return
   }
-  say('installing packages (npm ci)')
+  say('installing packages (npm ci): the first time this takes up to a minute')
   // Every native part ships prebuilt; install scripts would only look for a compiler.
   const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--include=dev']
   const npm = spawnSync('npm', ['ci', ...flags, '--loglevel=error'], {

@@ -1,5 +1,5 @@
 /** apt, with a state of its own beside this machine's. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DebianArchive } from './apt-sources.js'
 import { runCommand } from './command.js'
@@ -30,6 +30,14 @@ export class PrivateApt {
 
   async update(): Promise<void> {
     await this.#run('download_failed', ['update', '-o', 'APT::Update::Error-Mode=any'])
+    refuseOld(this.indexAtMs())
+  }
+
+  /** When the index was signed, in milliseconds since 1970. Throws where it does not say. */
+  indexAtMs(): number {
+    const lists = join(this.#folder, 'state/lists')
+    const name = readdirSync(lists).find((each) => /_(In)?Release$/.test(each))
+    return dateOf(name === undefined ? '' : readFileSync(join(lists, name), 'utf8'))
   }
 
   /** The packages and all they depend on, as `name=version`. */
@@ -70,8 +78,32 @@ export class PrivateApt {
   }
 }
 
+/**
+ * The age at which a signed index is too old: whoever stands between could keep handing out the
+ * index of a day on which a hole was not mended yet. Mirrors that are snapshots may be behind.
+ */
+const MOST_AGE_MS = 400 * 86_400_000
+
+/** The field `Date:` of a Release file. Throws `download_failed` where there is none. */
+export function dateOf(release: string): number {
+  const atMs = Date.parse(/^Date: (.+)$/m.exec(release)?.[1] ?? '')
+  if (Number.isNaN(atMs)) {
+    throw new SetupError('download_failed', 'the package index says no date')
+  }
+  return atMs
+}
+
+/** Throws `download_failed` for an index that nobody should serve any more. */
+export function refuseOld(atMs: number, nowMs = Date.now()): void {
+  if (nowMs - atMs > MOST_AGE_MS) {
+    const day = new Date(atMs).toISOString().slice(0, 10)
+    const what = `the package index of the Debian archive is of ${day}, which is too old to be trusted`
+    throw new SetupError('download_failed', what)
+  }
+}
+
 function configuration(folder: string, architecture: string): string {
-  // Valid-Until is not asked for, because a mirror may serve an old snapshot; signatures are.
+  // Valid-Until is a week or so, and a mirror may serve a snapshot: refuseOld has a limit for both.
   // As root, apt would otherwise fetch as a user who may not write here.
   return `Dir::State "${folder}/state";
 Dir::State::status "${folder}/status";

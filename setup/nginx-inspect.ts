@@ -36,12 +36,15 @@ const OLDEST_NGINX = '1.26.0'
 /** The first njs with `js_set … nocache`, which picking another peer on a retry rests on. */
 const OLDEST_NJS = '0.8.6'
 
+/** What any nginx will do for. */
+const WAY_OUT = 'This one can be used in file mode, by reloads: SLUICE_MODE=file'
+
 /** Finds out by running it what an nginx is; `modulesPath` where the build's own is wrong. */
 export async function inspectNginx(path: string, modulesPath?: string): Promise<NginxInfo> {
   const compiled = await readBuild(path)
   const build = modulesPath === undefined ? compiled : { ...compiled, modulesPath }
   if (!atLeast(build.version, OLDEST_NGINX)) {
-    const message = `${path} is nginx ${build.version}; Sluice needs ${OLDEST_NGINX} or newer`
+    const message = `${path} is nginx ${build.version}; Sluice needs ${OLDEST_NGINX} or newer. ${WAY_OUT}`
     throw new SetupError('nginx_too_old', message)
   }
   return nginxInfo(path, { ...build, ...(await inspectNjs(path, build)) })
@@ -69,7 +72,7 @@ async function inspectNjs(
     throw withoutNjs(path, build, reason)
   }
   if (!atLeast(version, OLDEST_NJS)) {
-    const message = `${path} has njs ${version}; Sluice needs ${OLDEST_NJS} or newer`
+    const message = `${path} has njs ${version}; Sluice needs ${OLDEST_NJS} or newer. ${WAY_OUT}`
     throw new SetupError('njs_too_old', message)
   }
   return { njs: version, engines: [...new Set(running.map(({ engine }) => engine))] }

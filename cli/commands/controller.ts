@@ -1,4 +1,5 @@
 /** `sluice controller`. */
+import { ensureNginx } from '../../setup/nginx.js'
 import type { Command } from '../command.js'
 import { lockHome } from '../start/home-lock.js'
 import { makeHomeFolders, openHome } from '../start/home.js'
@@ -11,9 +12,13 @@ export const controller: Command = {
   summary: 'keep this machine’s nginx up to date with the registry, and serve the API',
   options: {},
   settings: 'all',
-  async run({ config }) {
+  async run({ config, print }) {
     endWithSupervisor()
-    const { home } = config.settings
+    const { home, mode, nginx } = config.settings
+    // Whoever started this process with a channel has looked at nginx already.
+    if (mode === 'gateway' && nginx !== undefined && !process.connected) {
+      await ensureNginx({ home, nginx, say: print })
+    }
     makeHomeFolders(home)
     const lock = await lockHome(home, 'controller')
     const settings = await openHome(config.settings)

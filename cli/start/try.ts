@@ -10,7 +10,8 @@ import { SluiceError } from '../../runtime/errors.js'
 import { findFree } from './ports.js'
 
 const UPSTREAM = 'hello'
-const FIRST_PORT = 9001
+/** Above those of the examples and the pages. */
+const FIRST_PORT = 9801
 
 interface Known {
   id: string

@@ -126,6 +126,15 @@ export function printAddress(host: string, port: number): string {
   return host.indexOf(':') < 0 ? host + ':' + port : '[' + host + ']:' + port
 }
 
+/** Where clouds answer with credentials: of Alibaba, Azure and Oracle. */
+const METADATA_IPV4 = ['100.100.100.200', '168.63.129.16', '192.0.0.192']
+/** Of Amazon and Google. */
+const METADATA_IPV6 = ['fd00:ec2::254', 'fd20:ce::254']
+/** 64:ff9b:1::/48: IPv4 in a form that each network decides for itself. */
+const LOCAL_NAT64 = [0, 0x64, 0xff, 0x9b, 0, 1]
+/** 2002::/16: an IPv4 address stands behind it. */
+const SIX_TO_FOUR = [0x20, 2]
+
 function refuseIpv4(bytes: IpBytes, policy: AddressPolicy): string | null {
   const first = bytes[0] as number
   if (first === 127) {
@@ -134,7 +143,7 @@ function refuseIpv4(bytes: IpBytes, policy: AddressPolicy): string | null {
   if (first === 0) {
     return 'an unspecified address'
   }
-  if (startsWith(bytes, [169, 254]) || startsWith(bytes, [100, 100, 100, 200])) {
+  if (startsWith(bytes, [169, 254]) || METADATA_IPV4.indexOf(bytes.join('.')) >= 0) {
     return 'a link-local or cloud metadata address'
   }
   return first >= 224 ? 'a multicast, reserved or broadcast address' : null
@@ -149,8 +158,14 @@ function refuseIpv6(bytes: IpBytes, policy: AddressPolicy): string | null {
     return 'an unspecified address'
   }
   const linkLocal = bytes[0] === 0xfe && ((bytes[1] as number) & 0xc0) === 0x80
-  if (linkLocal || printIp(bytes) === 'fd00:ec2::254') {
+  if (linkLocal || METADATA_IPV6.indexOf(printIp(bytes)) >= 0) {
     return 'a link-local or cloud metadata address'
+  }
+  if (startsWith(bytes, LOCAL_NAT64)) {
+    return 'an IPv4 address translated by the network'
+  }
+  if (startsWith(bytes, SIX_TO_FOUR)) {
+    return refuseIpv4(bytes.slice(2, 6), policy)
   }
   return bytes[0] === 0xff ? 'a multicast address' : null
 }

@@ -65,9 +65,30 @@ function acceptJsonOnly(app: FastifyInstance): void {
         done(null, undefined)
         return
       }
-      void parse(request, body as string, done)
+      const refuseDeep: typeof done = (error, value) => {
+        const isDeep = error === null && !isShallow(value)
+        const what = `the body is nested deeper than ${MOST_DEPTH}`
+        done(isDeep ? new SluiceError('invalid', what) : error, value)
+      }
+      void parse(request, body as string, refuseDeep)
     },
   )
+}
+
+/** No record is nested a third of this; what walks a value may do so by recursion. */
+const MOST_DEPTH = 32
+
+function isShallow(value: unknown): boolean {
+  let level = [value]
+  for (let depth = 0; depth <= MOST_DEPTH; depth++) {
+    level = level.flatMap((each): unknown[] =>
+      typeof each === 'object' && each !== null ? Object.values(each) : [],
+    )
+    if (level.length === 0) {
+      return true
+    }
+  }
+  return false
 }
 
 /** Only queries: names in the path and bodies are judged by the contract's guards, in single calls and in batches alike. */

@@ -71,7 +71,11 @@ async function refusalOf(operation: RegistryOperation, claim: Claim): Promise<st
       return key.id.startsWith(agentRoutePrefix(claim.agent))
         ? ownRouteRefusal(operation)
         : takeoverRefusal(operation, claim)
-    default:
+    case 'certificates':
+    case 'gateways':
+    case 'overrides':
+    case 'presence':
+    case undefined:
       return 'agents do not write it'
   }
 }

@@ -97,6 +97,19 @@ t.test('each wrong body is named by field, with what it must be', async (t) => {
   t.ok(long.body.detail.length < 200, 'what was given is cut')
 })
 
+t.test('a body that is nested without end is refused', async (t) => {
+  const { call, raw, api } = await testApi(t)
+  await call('PUT', WEB, {})
+  const headers = { authorization: `Bearer ${api.token}` }
+  const [open, close] = ['{"a":'.repeat(100_000), '}'.repeat(100_000)]
+  const deep = `{"policy":${open}1${close}}`
+  for (const method of ['PATCH', 'PUT']) {
+    const answer = await raw(WEB, { method, body: deep, headers })
+    t.match(problem(answer), { status: 400, code: 'invalid' }, method)
+    t.match(answer.body.detail, /nested deeper than 32/)
+  }
+})
+
 t.test('what may be a secret is not repeated', async (t) => {
   const { call } = await testApi(t)
   const secret = 'secret\n'

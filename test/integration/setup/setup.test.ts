@@ -62,7 +62,12 @@ t.test('what cannot serve as nginx is refused with the reason', async (t) => {
   await refused(t, 'no-such-nginx', 'nginx_not_found', /named no-such-nginx in the PATH.*--nginx/)
   await refused(t, notExecutable, 'nginx_not_executable', /cannot be run: .*EACCES/)
   await refused(t, '/bin/true', 'nginx_not_nginx', /does not answer as nginx does/)
-  await refused(t, old, 'nginx_too_old', /is nginx 1\.24\.0; Sluice needs 1\.26\.0 or newer/)
+  await refused(
+    t,
+    old,
+    'nginx_too_old',
+    /is nginx 1\.24\.0; Sluice needs 1\.26\.0 or newer.*file mode.*SLUICE_MODE=file/,
+  )
 })
 
 t.test('an nginx without njs is refused, with what to install', async (t) => {

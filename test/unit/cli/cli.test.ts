@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { AddressInfo } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import { routes } from '../../../cli/commands/routes.js'
 import { upstreams } from '../../../cli/commands/upstreams.js'
 import { parseFields } from '../../../cli/fields.js'
 import { helpFor, overview } from '../../../cli/help.js'
-import { age, columns } from '../../../cli/output.js'
+import { age, columns, printable } from '../../../cli/output.js'
 import { printKey } from '../../../contract/keys.js'
 import { SETTING_NAMES, flagOf, variableOf } from '../../../runtime/config/table.js'
 import { testApi } from '../../support/api.js'
@@ -488,4 +488,37 @@ t.test('columns and ages', async (t) => {
     ['A     LONG', 'wide  1', 'x'],
   )
   t.same([age(20), age(65_000), age(600_000)], ['20 ms', '65 s', '10 min'])
+})
+
+t.test('what cannot be written is said in one line', async (t) => {
+  const command = `"${process.execPath}" "${PROGRAM}" --help >/dev/full`
+  const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
+  t.equal(status, 1)
+  t.match(stderr, /^sluice: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/)
+})
+
+t.test('no text of others moves the cursor', async (t) => {
+  t.equal(
+    printable('a\u001b[31mred\r\u009b2J\u202e\u007f'),
+    'a\\u001b[31mred\\u000d\\u009b2J\\u202e\\u007f',
+  )
+  t.equal(printable('an upstream – ü\tone\n'), 'an upstream – ü\tone\n')
+  const { stderr } = await sluice(
+    'drain',
+    'web/a',
+    '--home',
+    '/nowhere',
+    '--api',
+    'http://a\u001b[2J',
+  )
+  t.notMatch(stderr, /\u001b/)
+})
+
+t.test('a controller names the way out where nginx is too old for it', async (t) => {
+  const home = temporaryFolder(t, 'old')
+  const nginx = join(home, 'nginx')
+  writeFileSync(nginx, "#!/bin/sh\necho 'nginx version: nginx/1.24.0' >&2\n", { mode: 0o755 })
+  const { code, stderr } = await sluice('controller', '--home', home, '--nginx', nginx)
+  t.equal(code, 1)
+  t.match(stderr, /is nginx 1\.24\.0; Sluice needs 1\.26\.0 or newer.*SLUICE_MODE=file/)
 })

@@ -117,7 +117,13 @@ t.test('an address is printed as RFC 5952 has it, and read back', async (t) => {
 t.test('no range that is nobody’s host is proxied to', async (t) => {
   const never = ['unspecified', 'loopback', 'linkLocal', 'multicast', 'broadcast']
   const hosts = ['private', 'uniqueLocal']
-  const metadata = ['100.100.100.200', 'fd00:ec2::254']
+  const metadata = [
+    '168.63.129.16',
+    '100.100.100.200',
+    '192.0.0.192',
+    'fd00:ec2::254',
+    'fd20:ce::254',
+  ]
   fc.assert(
     fc.property(bytesOfAny, (drawn) => {
       const bytes = bytesByOracle(ipaddr.fromByteArray(drawn).toString())
@@ -150,9 +156,23 @@ t.test('the policy refuses what must never be proxied to', async (t) => {
     'febf::1',
     'ff02::1',
     'fd00:ec2::254',
+    '168.63.129.16',
+    '192.0.0.192',
+    'fd20:ce::254',
+    '64:ff9b:1::a00:1',
+    '2002:a9fe:a9fe::1',
+    '2002:7f00:1::1',
   ]
   refused.forEach((text) => t.type(refuseIp(parseIp(text) ?? [], strict), 'string', text))
-  const allowed = ['10.0.0.1', '172.17.0.2', '192.168.1.1', '8.8.8.8', 'fd00::7', '2001:db8::1']
+  const allowed = [
+    '10.0.0.1',
+    '172.17.0.2',
+    '192.168.1.1',
+    '8.8.8.8',
+    'fd00::7',
+    '2001:db8::1',
+    '2002:a00:1::1',
+  ]
   allowed.forEach((text) => t.equal(refuseIp(parseIp(text) ?? [], strict), null, text))
   t.equal(refuseIp([127, 0, 0, 1], { allowLoopback: true }), null)
   t.equal(refuseIp(parseIp('::1') ?? [], { allowLoopback: true }), null)
