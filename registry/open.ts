@@ -6,6 +6,7 @@ import type { Settings } from '../runtime/config/settings.js'
 import { openEmbedded } from './embedded/registry.js'
 import { openEtcd } from './etcd/registry.js'
 import { openHttp } from './http/registry.js'
+import { Secret } from '../runtime/config/secret.js'
 import type { Registry } from './registry.js'
 
 export interface OpenOptions {
@@ -45,7 +46,9 @@ export async function openRegistry(settings: Settings, options: OpenOptions): Pr
     })
   }
   if (options.part === 'agent') {
-    return openHttp({ url, token: agent.token, agent: options.agent, log })
+    const { token, tokenFile } = agent
+    const secret = token === undefined ? undefined : new Secret(token, tokenFile)
+    return openHttp({ url, token: secret, agent: options.agent, log })
   }
   const message = `a controller's registry is "embedded" or etcd://…, not ${url}`
   throw new SluiceError('invalid', message, { field: 'registry' })

@@ -26,11 +26,12 @@ const OTHERS: SettingName[] = ['home', 'nginx', 'user']
  * The settings that conf was given. The controller needs the same ones, or it misreads what these
  * files make nginx do.
  */
-function givenFlags({ values, origins }: Config): string[] {
+function givenFlags(config: Config): string[] {
+  const { origins } = config
   const isGiven = (name: SettingName) => /^(flag|environment) /.test(origins.get(name) ?? '')
   const given = SETTING_NAMES.filter((name) => !OTHERS.includes(name) && isGiven(name))
   const starts = given.map((name) => `--${flagOf(name)}=`)
-  return toProcess(values).flags.filter((flag) => starts.some((start) => flag.startsWith(start)))
+  return toProcess(config).flags.filter((flag) => starts.some((start) => flag.startsWith(start)))
 }
 
 function nextSteps(home: string, nginx: string, config: Config): string[] {

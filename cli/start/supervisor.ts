@@ -153,7 +153,7 @@ function startChild(
   parts: Parts,
 ): SupervisedProcess {
   const log = new LogFile(join(config.settings.home, 'logs', name + '.log'), print)
-  const { flags, environment } = toProcess(config.values)
+  const { flags, environment } = toProcess(config)
   const child = new SupervisedProcess({
     name,
     program,

@@ -30,6 +30,7 @@ import { registerStatus } from './read/status.js'
 import { registryRoutes } from './registry/routes.js'
 import { loadToken } from './http/token.js'
 import { Touched } from './change/last-touched.js'
+import type { Secret } from '../../runtime/config/secret.js'
 import { prepare, refuseOtherMethods } from './http/transport.js'
 
 export interface Api {
@@ -75,7 +76,7 @@ export async function startApi(control: Control, metrics: MetricsSource): Promis
     })
     control.log.info({ url, socket }, 'API listens')
     const both = local
-    return { url, socket, token, close: () => close(app, both, context) }
+    return { url, socket, token: token.now(), close: () => close(app, both, context) }
   } catch (error) {
     await close(app, local, context)
     throw error
@@ -86,7 +87,7 @@ export async function startApi(control: Control, metrics: MetricsSource): Promis
 async function buildApp(
   control: Control,
   metrics: MetricsSource,
-  token: string,
+  token: Secret,
   sockets: LocalSockets,
 ): Promise<{ app: FastifyInstance; context: ApiContext }> {
   const { apiBind, apiTls } = control.settings

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import { Etcd3, GRPCResourceExhastedError, RecoverableError } from 'etcd3'
 import type { IOptions } from 'etcd3'
+import { Secret } from '../../runtime/config/secret.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import type { EtcdSettings } from '../../runtime/config/settings.js'
 
@@ -72,18 +73,20 @@ export function parseEtcdUrl(url: string): string[] {
 }
 
 /**
- * A client of one endpoint. Certificates are read anew, so that renewed ones count. Throws when
- * they cannot be read.
+ * A client of one endpoint. Certificates and the password's file are read anew, so that renewed ones
+ * count. Throws when certificates cannot be read.
  */
 export function makeEtcdClient(endpoint: string, settings: EtcdSettings): Etcd3 {
-  const { username, password } = settings
+  const { username, password, passwordFile } = settings
   return new Etcd3({
     hosts: [endpoint],
     grpcOptions: GRPC,
     faultHandling: { host: () => ONCE, global: ONCE },
     defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + DEADLINE_MS }),
     ...(endpoint.startsWith('https:') && { credentials: readCredentials(settings) }),
-    ...(username !== undefined && { auth: { username, password: password ?? '' } }),
+    ...(username !== undefined && {
+      auth: { username, password: new Secret(password ?? '', passwordFile).now() },
+    }),
   })
 }
 

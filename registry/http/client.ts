@@ -3,12 +3,13 @@ import { Agent, request } from 'undici'
 import type { Dispatcher } from 'undici'
 import { CODES } from '../../contract/codes.js'
 import type { Code } from '../../contract/codes.js'
+import type { Secret } from '../../runtime/config/secret.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 
 export interface HttpClientOptions {
   /** `http://host:port`, `https://…`, or `unix:/path/to/api.sock`. */
   url: string
-  token: string | undefined
+  token: string | Secret | undefined
   agent?: string | undefined
 }
 
@@ -31,18 +32,16 @@ export class HttpClient {
   readonly url: string
   readonly #origin: string
   readonly #agent: Agent
-  readonly #headers: Record<string, string>
+  readonly #options: HttpClientOptions
 
-  constructor({ url, token, agent }: HttpClientOptions) {
+  constructor(options: HttpClientOptions) {
+    const { url } = options
+    this.#options = options
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined
     this.url = url.replace(/\/$/, '')
     this.#origin = socketPath === undefined ? originOf(url) : 'http://localhost'
     const connect = { timeout: CONNECT_MS, ...(socketPath !== undefined && { socketPath }) }
     this.#agent = new Agent({ connect, headersTimeout: CALL_MS, bodyTimeout: SILENCE_MS })
-    this.#headers = {
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...(agent !== undefined && { 'x-sluice-agent': agent }),
-    }
   }
 
   /** The answer's JSON. Rejects with the controller's code, or with `registry_unavailable`. */
@@ -82,6 +81,16 @@ export class HttpClient {
     await this.#agent.destroy()
   }
 
+  #ownHeaders(): Record<string, string> {
+    const { token, agent } = this.#options
+    return {
+      ...(token !== undefined && {
+        authorization: `Bearer ${typeof token === 'string' ? token : token.now()}`,
+      }),
+      ...(agent !== undefined && { 'x-sluice-agent': agent }),
+    }
+  }
+
   async #send(
     { method, path, body }: Call,
     headers: Record<string, string>,
@@ -93,7 +102,7 @@ export class HttpClient {
         dispatcher: this.#agent,
         signal,
         headers: {
-          ...this.#headers,
+          ...this.#ownHeaders(),
           ...headers,
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },

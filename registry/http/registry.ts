@@ -14,12 +14,13 @@ import type {
   Watch,
   WatchHandlers,
 } from '../registry.js'
+import type { Secret } from '../../runtime/config/secret.js'
 import { RemoteLease } from '../remote-lease.js'
 
 export interface HttpOptions {
   /** `http://host:port`, `https://…`, or `unix:/path/to/api.sock`. */
   url: string
-  token: string | undefined
+  token: string | Secret | undefined
   /** Id of the agent that writes: a controller lets it write only what is its own. */
   agent?: string | undefined
   log: Logger

@@ -1,10 +1,11 @@
 /** Settings from a YAML file, and secrets from files of their own. */
 import { readFileSync } from 'node:fs'
+import { readSecretFile } from './secret.js'
 import { resolve } from 'node:path'
 import { isMap, isScalar, parseDocument } from 'yaml'
 import { SETTING_NAMES, settingOf } from './table.js'
 import type { SettingName } from './table.js'
-import type { SettingTexts } from './sources.js'
+import type { SettingText, SettingTexts } from './sources.js'
 import { SluiceError, messageOf } from '../errors.js'
 import { nearest } from './nearest.js'
 
@@ -12,10 +13,13 @@ function refuse(origin: string, problem: string): never {
   throw new SluiceError('invalid', `${origin}: ${problem}`)
 }
 
-/** A secret's own file, without the newline that editors end it with. */
-export function readSecret(path: string, origin: string): string {
+/** A secret that is set by naming its file. Throws `invalid`. */
+export function readSecret(
+  path: string,
+  origin: string,
+): Pick<Required<SettingText>, 'text' | 'file'> {
   try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    return { text: readSecretFile(path), file: path }
   } catch (error) {
     return refuse(origin, `${path} cannot be read (${messageOf(error)})`)
   }
@@ -92,7 +96,7 @@ export function readFileValues(path: string, base: string): SettingTexts {
       return refuse(origin, `${entry.name} and ${entry.name}File are both set; keep one`)
     }
     texts.set(entry.name, {
-      text: entry.isFile ? readSecret(resolve(base, text), origin) : text,
+      ...(entry.isFile ? readSecret(resolve(base, text), origin) : { text }),
       origin,
       base,
     })

@@ -32,7 +32,11 @@ export interface Config {
   /** Where each setting came from, for `--print-config`. */
   origins: ReadonlyMap<SettingName, string>
   values: Values
+  /** The files that secrets stand in, as absolute paths. */
+  files: SecretFiles
 }
+
+type SecretFiles = ReadonlyMap<SettingName, string>
 
 function invalid(origin: string, problem: string, field?: string): SluiceError {
   return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
@@ -48,7 +52,7 @@ function fromFlags({ flags, directory }: ConfigInput): SettingTexts {
     const origin = 'flag --' + flagOf(name)
     const secret = settingOf(name).secret === true
     texts.set(name, {
-      text: secret ? readSecret(resolve(directory, text), origin) : text,
+      ...(secret ? readSecret(resolve(directory, text), origin) : { text }),
       origin,
       base: directory,
     })
@@ -99,7 +103,7 @@ function fromEnvironment({ environment, directory }: ConfigInput): SettingTexts 
     if (file !== '') {
       const origin = `environment ${variable}_FILE`
       const secret = readSecret(resolve(directory, file), origin)
-      texts.set(name, { text: secret, origin, base: directory })
+      texts.set(name, { ...secret, origin, base: directory })
     }
   }
   return texts
@@ -146,22 +150,26 @@ export function loadConfig(input: ConfigInput): Config {
   const file = fromFile(input, String(parse('home', early as SettingText)))
   const values: Partial<Record<SettingName, unknown>> = {}
   const origins = new Map<SettingName, string>()
+  const files = new Map<SettingName, string>()
   for (const name of SETTING_NAMES) {
     const sources = [flags, environment, file]
     const given = sources.map((source) => source.get(name)).find((each) => each !== undefined)
     const decided = given ?? fallback(name, input.directory)
     values[name] = decided === undefined ? undefined : parse(name, decided)
     origins.set(name, decided?.origin ?? 'default')
+    if (decided?.file !== undefined) {
+      files.set(name, decided.file)
+    }
   }
   const complete = values as Values
   const wrong = wrongTogether(complete)
   if (wrong !== undefined) {
     throw invalid(origins.get(wrong.name) ?? wrong.name, wrong.problem, wrong.name)
   }
-  return { settings: toSettings(complete), origins, values: complete }
+  return { settings: toSettings(complete, files), origins, values: complete, files }
 }
 
-function toSettings(values: Values): Settings {
+function toSettings(values: Values, files: SecretFiles): Settings {
   const { tableSize, allowLoopback, home, bind } = values
   const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
@@ -183,23 +191,30 @@ function toSettings(values: Values): Settings {
     tableBytes: tableSize,
     maxBodyBytes: values.maxBody,
     allowLoopback: allowLoopback ?? local,
-    etcd: etcdSettings(values),
+    apiTokenFile: files.get('apiToken'),
+    etcd: etcdSettings(values, files),
     file: fileSettings(values),
-    agent: {
-      id: values.agentId,
-      address: values.agentAddress,
-      networks: values.agentNetworks ?? [],
-      labels: { hosts: values.labelHosts, upstreams: values.labelUpstreams },
-      ttlMs: values.agentTtl,
-      token: values.agentToken,
-    },
+    agent: agentSettings(values, files),
   }
 }
 
-function etcdSettings(values: Values): EtcdSettings {
+function agentSettings(values: Values, files: SecretFiles): Settings['agent'] {
+  return {
+    id: values.agentId,
+    address: values.agentAddress,
+    networks: values.agentNetworks ?? [],
+    labels: { hosts: values.labelHosts, upstreams: values.labelUpstreams },
+    ttlMs: values.agentTtl,
+    token: values.agentToken,
+    tokenFile: files.get('agentToken'),
+  }
+}
+
+function etcdSettings(values: Values, files: SecretFiles): EtcdSettings {
   return {
     username: values.etcdUsername,
     password: values.etcdPassword,
+    passwordFile: files.get('etcdPassword'),
     ca: values.etcdCa,
     certificate: values.etcdCertificate,
     key: values.etcdKey,
@@ -224,18 +239,26 @@ function fileSettings(values: Values): FileModeSettings {
 
 /**
  * What makes another Sluice process decide the same: flags for what may be seen, variables for
- * secrets. The pair goes to `spawn`; variables of the same secrets that name files are taken out.
+ * secrets. The pair goes to `spawn`. Of a secret in a file the path is passed on, so that the other
+ * process reads it again when it is rotated.
  */
-export function toProcess(values: Values): { flags: string[]; environment: NodeJS.ProcessEnv } {
+export function toProcess({ values, files }: Pick<Config, 'values' | 'files'>): {
+  flags: string[]
+  environment: NodeJS.ProcessEnv
+} {
   const flags: string[] = []
   const environment: NodeJS.ProcessEnv = { ...process.env }
   for (const name of SETTING_NAMES) {
     const value: unknown = values[name]
     const { kind, secret } = settingOf(name)
     if (secret === true) {
+      delete environment[variableOf(name)]
       delete environment[variableOf(name) + '_FILE']
     }
-    if (value !== undefined && secret === true) {
+    const file = files.get(name)
+    if (file !== undefined) {
+      environment[variableOf(name) + '_FILE'] = file
+    } else if (value !== undefined && secret === true) {
       environment[variableOf(name)] = kind.print(value)
     } else if (value !== undefined) {
       flags.push(`--${flagOf(name)}=${kind.print(value)}`)

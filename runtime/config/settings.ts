@@ -41,6 +41,8 @@ export interface Settings {
   trustedProxies: string[]
   /** Admin token; made at first start when none is given. */
   apiToken: string | undefined
+  /** Where it stands, if in a file: read again at each use. The same of other secrets. */
+  apiTokenFile?: string | undefined
   /** `embedded`, `etcd://host:2379[,…]`, `etcds://…`, or (agent) `http://controller:8081`. */
   registry: string
   /** Part of the registry that belongs together: keys stand under `/sluice/v1/<cluster>/`. */
@@ -88,6 +90,7 @@ export interface Settings {
 export interface EtcdSettings {
   username: string | undefined
   password: string | undefined
+  passwordFile?: string | undefined
   /** Paths of PEM files. */
   ca: string | undefined
   certificate: string | undefined
@@ -124,4 +127,5 @@ interface AgentSettings {
   ttlMs: number
   /** Token for an `http` registry. */
   token: string | undefined
+  tokenFile?: string | undefined
 }

@@ -7,6 +7,8 @@ import type { SettingName } from './table.js'
  */
 export interface SettingText {
   text: string
+  /** The file that a secret stands in, as an absolute path. */
+  file?: string
   origin: string
   /** Relative paths are taken from here. */
   base: string

@@ -6,13 +6,14 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import type { Secret } from '../../../runtime/config/secret.js'
 import { SluiceError } from '../../../runtime/errors.js'
 
 /** How a caller was let in; what the audit log names. */
 export type Caller = 'socket' | 'token' | 'public'
 
 export interface AuthOptions {
-  token: string
+  token: Secret
   /** Address that the TCP listener binds. */
   bind: string
   /** Whether it speaks TLS. */
@@ -29,7 +30,6 @@ const MOST_ADDRESSES = 1_000
 
 export class Auth {
   readonly #options: AuthOptions
-  readonly #digest: Buffer
   readonly #hosts: ReadonlySet<string>
   readonly #loopbackOnly: boolean
   #failures = new Map<string, number>()
@@ -37,7 +37,6 @@ export class Auth {
 
   constructor(options: AuthOptions) {
     this.#options = options
-    this.#digest = digestOf(options.token)
     this.#hosts = new Set(['localhost', '127.0.0.1', '[::1]', bracketed(options.bind)])
     this.#loopbackOnly = isLoopback(options.bind)
   }
@@ -69,8 +68,9 @@ export class Auth {
 
   #isAuthorized(header: string | undefined): boolean {
     const match = /^Bearer +([^\s]+) *$/i.exec(header ?? '')
+    const digest = digestOf(this.#options.token.now())
     // Digests have one length whatever was sent, so the comparison tells nothing about the token.
-    return match !== null && timingSafeEqual(digestOf(match[1] as string), this.#digest)
+    return match !== null && timingSafeEqual(digestOf(match[1] as string), digest)
   }
 
   /**

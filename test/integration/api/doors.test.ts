@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
 import { join } from 'node:path'
 import t from 'tap'
+import { request } from 'undici'
 import { ownApiUrl } from '../../../cli/client.js'
 import { startApi } from '../../../controller/api/server.js'
 import type { Logger } from '../../../runtime/logger.js'
@@ -115,6 +116,17 @@ t.test('a token that is given or kept', async (t) => {
   writeFileSync(join(home, 'api-token'), '')
   const third = await startApi(own, noMetrics)
   t.match(third.token, /^[\w-]{43}$/, 'made anew')
+  const statusOf = async (token: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${token}` }
+    const { statusCode, body } = await request(`${third.url}/v1/upstreams`, { headers })
+    await body.dump()
+    return statusCode
+  }
+  writeFileSync(join(home, 'api-token'), 'rotated-while-it-runs\n')
+  t.equal(await statusOf('rotated-while-it-runs'), 200, 'a rotated token counts at once')
+  t.equal(await statusOf(third.token), 401, 'and the old one no more')
+  writeFileSync(join(home, 'api-token'), '')
+  t.equal(await statusOf('rotated-while-it-runs'), 200, 'one that is half written does not')
   await third.close()
 })
 

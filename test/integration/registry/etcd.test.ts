@@ -1,5 +1,8 @@
 /** etcd as the registry: kills, stalls, passwords, other stores. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { Etcd3 } from 'etcd3'
 import t, { type Test } from 'tap'
 import { openEtcd } from '../../../registry/etcd/registry.js'
 import type { EtcdOptions } from '../../../registry/etcd/registry.js'
@@ -16,6 +19,7 @@ import {
 import { freePort } from '../../../lab/ports.js'
 import { Recorder } from '../../support/registry-recorder.js'
 import { noEtcdSettings } from '../../support/registry-subjects.js'
+import { temporaryFolder } from '../../../lab/temp.js'
 import { TcpProxy } from '../../support/tcp-proxy.js'
 import { until } from '../../../lab/until.js'
 
@@ -210,6 +214,21 @@ t.test('passwords: tokens gone with a restart, and a wrong one', async (t) => {
   await lease.renew()
   t.same(watch.faults, [])
   t.equal(watch.known.size, 4)
+
+  const passwordFile = join(temporaryFolder(t, 'password'), 'password')
+  writeFileSync(passwordFile, `${settings.password}\n`)
+  const rotated = open(t, url, { settings: { ...settings, passwordFile } })
+  await rotated.list('')
+  writeFileSync(passwordFile, 'rotated\n')
+  const root = new Etcd3({
+    hosts: `127.0.0.1:${etcd.clientPort}`,
+    auth: { username: 'root', password: settings.password ?? '' },
+  })
+  t.teardown(() => root.close())
+  await root.user('sluice').setPassword('rotated')
+  await until(() => rotated.list('').then(Boolean, () => false), {
+    what: 'the new password of the file',
+  })
 
   const wrong = open(t, url, { settings: { ...settings, password: 'guess' } })
   await t.rejects(wrong.list(''), {

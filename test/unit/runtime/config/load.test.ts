@@ -1,5 +1,5 @@
 /** Settings from all their sources. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import {
@@ -10,6 +10,7 @@ import {
 } from '../../../../runtime/config/table.js'
 import { loadConfig, printConfig, toProcess } from '../../../../runtime/config/load.js'
 import type { ConfigInput } from '../../../../runtime/config/load.js'
+import { Secret } from '../../../../runtime/config/secret.js'
 import { SluiceError } from '../../../../runtime/errors.js'
 import { nearest } from '../../../../runtime/config/nearest.js'
 import { temporaryFolder } from '../../../../lab/temp.js'
@@ -86,12 +87,13 @@ t.test('ports of proxies, and who is believed there, go together', async (t) => 
     environment: { SLUICE_PROXY_PROTOCOL_PORTS: ports, SLUICE_TRUSTED_PROXIES: trusted, ...more },
   })
   const both = given('8080,8443,9100-9101', '10.0.0.0/8, 192.0.2.7,fd00::/8,10.0.0.0/8')
-  const { settings, values } = loadConfig(inputOf(folder, both))
+  const config = loadConfig(inputOf(folder, both))
+  const { settings } = config
   t.match(settings, {
     proxyProtocolPorts: '8080 8443 9100-9101',
     trustedProxies: ['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8'],
   })
-  const again = toProcess(values).flags.map((flag) => flag.slice(2).split('=') as [string, string])
+  const again = toProcess(config).flags.map((flag) => flag.slice(2).split('=') as [string, string])
   const passed = loadConfig(inputOf(folder, { flags: Object.fromEntries(again) })).settings
   t.same(passed, settings, 'a child process is given the same')
   t.match(refusal(folder, given('8080', '')), /PROXY_PROTOCOL_PORTS: .* needs trustedProxies/)
@@ -263,7 +265,7 @@ t.test('another process that toProcess sets up decides the same', async (t) => {
     SLUICE_RELOAD_COMMAND: 'nginx -s reload',
   }
   const config = loadConfig(inputOf(folder, { environment, yaml: 'workers: 5\n' }))
-  const passed = toProcess(config.values)
+  const passed = toProcess(config)
   const flags = passed.flags.map((flag): [string, string] => {
     const [, name = '', text = ''] = /^--([^=]+)=(.*)$/.exec(flag) ?? []
     return [name, text]
@@ -275,6 +277,24 @@ t.test('another process that toProcess sets up decides the same', async (t) => {
     directory: '/',
   })
   t.same(again.settings, config.settings)
+})
+
+t.test('of a secret in a file another process is given the path, to read it again', async (t) => {
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'password'), 'first\n')
+  const environment = { SLUICE_ETCD_PASSWORD_FILE: 'password' }
+  const config = loadConfig(inputOf(folder, { environment }))
+  const passed = toProcess(config).environment
+  t.notOk('SLUICE_ETCD_PASSWORD' in passed)
+  t.equal(passed['SLUICE_ETCD_PASSWORD_FILE'], join(folder, 'password'))
+  writeFileSync(join(folder, 'password'), 'second\n')
+  const { etcd } = loadConfig({ flags: new Map(), environment: passed, directory: '/' }).settings
+  const secret = new Secret(etcd.password ?? '', etcd.passwordFile)
+  t.equal(secret.now(), 'second')
+  writeFileSync(join(folder, 'password'), '')
+  t.equal(secret.now(), 'second', 'the last good one, while it is written')
+  rmSync(join(folder, 'password'))
+  t.equal(secret.now(), 'second')
 })
 
 t.test('each setting has a flag, a variable and a place in docs/settings.md', async (t) => {
