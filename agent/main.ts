@@ -11,7 +11,7 @@ import { Agent, untilAborted } from './agent.js'
 import { openEngine } from './engine/docker.js'
 import { loadIdentity } from './identity.js'
 import { LeaseMemo } from './register/lease-memo.js'
-import type { AgentHost } from './plan/place.js'
+import type { AgentHost } from './plan/instance-address.js'
 import { printContainers } from './print.js'
 
 const CLOSE_MS = 1000

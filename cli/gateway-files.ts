@@ -11,7 +11,7 @@ import type { NginxInfo } from '../setup/nginx.js'
 import { sharesPorts } from './gateway-place.js'
 import { hasPassthrough, hasPool, hasStream } from './nginx-features.js'
 import type { Account } from './start/accounts.js'
-import type { Files } from './start/files.js'
+import type { Files } from './start/file-set.js'
 
 /** A peer that does not accept within this is left for another; far beyond any round trip. */
 const CONNECT_TIMEOUT_MS = 2000

@@ -1,4 +1,5 @@
 /** How answers become lines of text. */
+
 /** Columns as wide as their widest cell; the heads in capitals. */
 export function columns(heads: string[], rows: Array<Array<string | number>>): string[] {
   const cells = [heads.map((head) => head.toUpperCase()), ...rows.map((row) => row.map(String))]

@@ -1,5 +1,5 @@
 /** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
-import { httpTrust, inServer, proxiedMark, streamTrust } from './proxied.js'
+import { httpTrust, inServer, proxiedMark, streamTrust } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { listenAddress, reuseMark } from './listen.js'

@@ -11,7 +11,7 @@ import {
   indented,
   moduleLine,
   tunablePorts,
-} from './handed-conf.js'
+} from './handoff-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { listens, reuseMark } from './listen.js'

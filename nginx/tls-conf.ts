@@ -1,5 +1,5 @@
 /** TLS towards clients. */
-import { httpTrust, inServer, proxiedMark } from './proxied.js'
+import { httpTrust, inServer, proxiedMark } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { listenAddress, reuseMark } from './listen.js'

@@ -3,7 +3,7 @@
  * that is up; among those, the one that had it; else the oldest container's. Pure.
  */
 import { printKey } from '../../contract/keys.js'
-import type { WantedRoute } from './labels.js'
+import type { WantedRoute } from './container-records.js'
 import { placeOf } from './route-place.js'
 
 export interface RouteClaim {

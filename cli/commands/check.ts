@@ -6,7 +6,7 @@ import { ensureNginx } from '../../setup/nginx.js'
 import type { Command } from '../command.js'
 import { gatewayFiles } from '../gateway-files.js'
 import { gatewayPlace } from '../gateway-place.js'
-import { writeFiles } from '../start/files.js'
+import { writeFiles } from '../start/file-set.js'
 import { makeHomeFolders } from '../start/home.js'
 import { testConf } from '../start/nginx-process.js'
 

@@ -1,7 +1,7 @@
 /** `sluice conf`. */
 import { join } from 'node:path'
 import { homePaths } from '../../nginx/home-paths.js'
-import { httpTrust, proxiedMark, streamTrust } from '../../nginx/proxied.js'
+import { httpTrust, proxiedMark, streamTrust } from '../../nginx/proxy-protocol.js'
 import { SETTING_NAMES, flagOf } from '../../runtime/config/table.js'
 import type { SettingName } from '../../runtime/config/table.js'
 import { toProcess } from '../../runtime/config/load.js'
@@ -14,10 +14,10 @@ import type { Command, Invocation } from '../command.js'
 import { gatewayFiles } from '../gateway-files.js'
 import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
 import { accountNamed } from '../start/accounts.js'
-import { writeFiles } from '../start/files.js'
+import { writeFiles } from '../start/file-set.js'
 import { makeHomeFolders, openHome, openToWorkers } from '../start/home.js'
 import { lockHome } from '../start/home-lock.js'
-import { shellWord } from '../start/try.js'
+import { shellWord } from '../start/first-commands.js'
 
 /** Said apart, or of no use to a controller. */
 const OTHERS: SettingName[] = ['home', 'nginx', 'user']

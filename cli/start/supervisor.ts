@@ -24,7 +24,7 @@ import { NginxKeeper } from './nginx-keeper.js'
 import type { HowItCameUp } from './nginx-keeper.js'
 import { listensAt } from './nginx-process.js'
 import { StopSignals } from './stop.js'
-import { commandsToTry } from './try.js'
+import { commandsToTry } from './first-commands.js'
 
 /** All of it ends within 5 s, whatever hangs. */
 const AGENT_GRACE_MS = 1000

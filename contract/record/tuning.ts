@@ -1,6 +1,6 @@
 /**
  * How a route has its connections kept. nginx takes that from no variable, so there is a server for
- * each way (nginx/handed-conf.ts).
+ * each way (nginx/handoff-conf.ts).
  */
 import { checkShape, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'

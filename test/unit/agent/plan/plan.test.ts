@@ -5,7 +5,7 @@ import type { RouteRecord } from '../../../../contract/record/route.js'
 import { runOf } from '../../../../agent/engine/container.js'
 import type { Container } from '../../../../agent/engine/container.js'
 import { makePlan, recall } from '../../../../agent/plan/plan.js'
-import type { AgentHost } from '../../../../agent/plan/place.js'
+import type { AgentHost } from '../../../../agent/plan/instance-address.js'
 import { container } from '../container-fixture.js'
 
 const HOST: AgentHost = { agent: 'node-1', address: undefined, allowLoopback: false }

@@ -1,6 +1,6 @@
 /** Routes that outlive the last container of their upstream. */
 import t from 'tap'
-import { LingeringRoutes } from '../../../../agent/plan/lingering.js'
+import { LingeringRoutes } from '../../../../agent/plan/lingering-routes.js'
 
 const INSTANCE = ['instances/web/node-1:web-1:80', '{}'] as const
 const ROUTE = 'routes/agent-0123-a'

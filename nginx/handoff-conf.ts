@@ -6,7 +6,7 @@
 import { portsIn } from '../contract/guard/ports.js'
 import { TUNED_CONDITION, allTunings, tuningName } from '../contract/record/tuning.js'
 import type { Tuning } from '../contract/record/tuning.js'
-import { MARK, proxiedMark, streamTrust } from './proxied.js'
+import { MARK, proxiedMark, streamTrust } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths, tuneSocket } from './home-paths.js'
 import { listens, reuseMark } from './listen.js'

@@ -8,12 +8,18 @@ import { isInstanceId } from '../../contract/guard/names.js'
 import { agentRoutePrefix } from '../../runtime/agent-routes.js'
 import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
-import { hasSluiceLabels, isDisabled, isOnlyEnabled, readOffers, unknownLabels } from './offers.js'
-import type { Offer, Offers } from './offers.js'
-import { chooseAddress, choosePort, directAddress } from './place.js'
+import {
+  hasSluiceLabels,
+  isDisabled,
+  isOnlyEnabled,
+  readOffers,
+  unknownLabels,
+} from './sluice-labels.js'
+import type { Offer, Offers } from './sluice-labels.js'
+import { chooseAddress, choosePort, directAddress } from './instance-address.js'
 import { overreach } from './label-limits.js'
-import type { AgentHost, InstanceAddress } from './place.js'
-import { hasServiceName, readServiceOffers } from './registrator.js'
+import type { AgentHost, InstanceAddress } from './instance-address.js'
+import { hasServiceName, readServiceOffers } from './registrator-labels.js'
 
 export interface WantedRoute {
   id: string

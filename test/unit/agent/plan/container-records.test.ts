@@ -1,8 +1,8 @@
 /** One container → the instances and routes that it asks for, in both dialects. */
 import t from 'tap'
 import type { Container } from '../../../../agent/engine/container.js'
-import { readLabels } from '../../../../agent/plan/labels.js'
-import type { AgentHost } from '../../../../agent/plan/place.js'
+import { readLabels } from '../../../../agent/plan/container-records.js'
+import type { AgentHost } from '../../../../agent/plan/instance-address.js'
 import { placeOf } from '../../../../agent/plan/route-place.js'
 import { container } from '../container-fixture.js'
 

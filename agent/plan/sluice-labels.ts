@@ -7,7 +7,7 @@ import { spellHost } from '../../contract/record/route-match.js'
 import { nearest } from '../../runtime/config/nearest.js'
 import { parseDuration } from '../../runtime/duration.js'
 import type { Container } from '../engine/container.js'
-import { FOLD_RULE, nameOf } from './fold.js'
+import { FOLD_RULE, nameOf } from './fold-name.js'
 
 /** One port that wants to be an instance. */
 export interface Offer {

@@ -1,6 +1,6 @@
 /** What an agent may have next to what other agents have. */
 import t from 'tap'
-import { contest } from '../../../../agent/register/contest.js'
+import { contest } from '../../../../agent/register/route-contest.js'
 import type { Registered } from '../../../../agent/register/reconcile.js'
 import type { Rivals } from '../../../../agent/register/registry-view.js'
 
