@@ -44,7 +44,7 @@ export function outline(value: unknown, indent = ''): string[] {
   })
 }
 
-/** All that could move a cursor, recolour or reorder a terminal's text, but for line ends and tabs. */
+/** What could move a cursor, recolour or reorder a terminal's text: all but line ends and tabs. */
 // eslint-disable-next-line no-control-regex -- they are what is looked for
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 

@@ -1,6 +1,7 @@
 /**
  * Where a front goes on by njs/front/onward.lazy.ts, before it has read anything of a body: with
- * sessions and the like, with what a route changes, and with what is refused. All of these ask the hop.
+ * sessions and the like, with what a route changes, and with what is refused. All of these ask the
+ * hop.
  */
 import {
   ACTING_LOCATION,

@@ -23,7 +23,7 @@ export interface Rivals {
   up: ReadonlySet<string>
 }
 
-export interface AgentView {
+export interface AgentRecords {
   own: RegistryEntry[]
   /** Keys that are not this agent's. */
   foreign: Set<string>
@@ -82,7 +82,7 @@ export async function readView(
   agent: string,
   upstreams: ReadonlySet<string> | undefined,
   places: ReadonlySet<string>,
-): Promise<AgentView> {
+): Promise<AgentRecords> {
   const list = async (prefix: string) => (await registry.list(prefix)).entries
   const instances = upstreams === undefined ? ['instances/'] : [...upstreams].map(instancesOf)
   const prefixes = [...instances, `hosts/${agent}`, `routes/${AGENT_ROUTES}`]

@@ -73,8 +73,8 @@ export function parseEtcdUrl(url: string): string[] {
 }
 
 /**
- * A client of one endpoint. Certificates and the password's file are read anew, so that renewed ones
- * count. Throws when certificates cannot be read.
+ * A client of one endpoint. Certificates and the password's file are read anew, so that renewed
+ * ones count. Throws when certificates cannot be read.
  */
 export function makeEtcdClient(endpoint: string, settings: EtcdSettings): Etcd3 {
   const { username, password, passwordFile } = settings

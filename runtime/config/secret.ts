@@ -1,7 +1,7 @@
-/** A secret that may stand in a file of its own. It is read at each use, so a rotated one counts. */
+/** A secret that may be in a file of its own. It is read at each use, so a rotated one counts. */
 import { readFileSync } from 'node:fs'
 
-/** A secret's own file, without the newline that editors end it with. Throws what the system says. */
+/** The text of a secret's file, without its last line end. Throws what the system says. */
 export function readSecretFile(path: string): string {
   return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
 }
