@@ -10,6 +10,7 @@ import { isStopSignal } from './container.js'
 import type { Container } from './container.js'
 import type { ContainerEngine } from './docker.js'
 import type { EngineEvent } from './events.js'
+import { Doubt } from './doubt.js'
 import { ContainerProcesses } from './processes.js'
 
 export interface FollowOptions {
@@ -45,6 +46,10 @@ export class Follower {
   /** Signals sent to containers that were not inspected yet. */
   readonly #kills = new Map<string, number>()
   readonly #processes = new ContainerProcesses()
+  readonly #doubt = new Doubt({ lives: (container) => this.#processes.lives(container) })
+  /** Containers that the engine lists and does not know. */
+  readonly #unknown = new Set<string>()
+  #doubtful: string | undefined
   /** What the engine listed last, without what it said was destroyed since. */
   #listedIds = new Set<string>()
   #counter = 0
@@ -111,7 +116,7 @@ export class Follower {
       // What the listing brought was emitted before it was known that nothing is missed.
       this.#processes.learn(this.#containers.values())
       this.#away = false
-      this.#options.onEngine?.(undefined)
+      this.#options.onEngine?.(this.#doubtful)
       this.#options.log.info({ engine: engine.address }, 'following container engine')
       void this.#keepWatch(engine, end, session.signal)
       const reason = await events.closed
@@ -220,11 +225,36 @@ export class Follower {
         this.#mark(id)
       }
     }
+    const isListed = (id: string) => this.#listedIds.has(id)
+    const held = this.#doubt.held(this.#containers.values(), isListed)
+    const heldIds = new Set(held.map(({ id }) => id))
     const known = [...this.#containers.keys()]
-    known.filter((id) => !this.#listedIds.has(id)).forEach((id) => this.#mark(id))
+    known.filter((id) => !isListed(id) && !heldIds.has(id)).forEach((id) => this.#mark(id))
     await this.#inspectDue(engine)
+    this.#noteDoubt(held)
     this.#listed = true
     this.#emit()
+  }
+
+  /** Says once, and when it is over, that the engine is not believed, and why. */
+  #noteDoubt(held: Container[]): void {
+    const unknown = [...this.#unknown].filter((id) => this.#containers.has(id))
+    const names = [...held, ...unknown.flatMap((id) => this.#containers.get(id) ?? [])]
+    const shown = names.slice(0, 3).map(({ name }) => name)
+    const which = `${shown.join(', ')}${names.length > 3 ? `, and ${names.length - 3} more` : ''}`
+    const what =
+      held.length > 0 ? 'lists none of the containers that run' : 'does not know what it lists'
+    const reason = names.length === 0 ? undefined : `it answers, and ${what} (${which})`
+    if (reason === this.#doubtful) {
+      return
+    }
+    this.#doubtful = reason
+    if (reason !== undefined) {
+      this.#options.log.error({ reason }, 'the container engine is not believed')
+    }
+    if (!this.#away) {
+      this.#options.onEngine?.(reason)
+    }
   }
 
   /** One at a time; a second caller waits for the first and then goes on with what is still due. */
@@ -264,6 +294,7 @@ export class Follower {
     if (container === undefined) {
       return this.#remove(id)
     }
+    this.#unknown.delete(id)
     this.#containers.set(id, container)
     if (container.status === 'stopped') {
       this.#kills.delete(id)
@@ -277,10 +308,12 @@ export class Follower {
   #remove(id: string): boolean {
     this.#kills.delete(id)
     if (this.#listedIds.has(id) && this.#containers.has(id)) {
+      this.#unknown.add(id)
       const fields = { container: this.#containers.get(id)?.name }
       this.#options.log.warn(fields, 'the engine lists a container and does not know it; it stays')
       return false
     }
+    this.#unknown.delete(id)
     return this.#containers.delete(id)
   }
 

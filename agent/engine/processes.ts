@@ -69,6 +69,12 @@ export class ContainerProcesses {
     }
   }
 
+  /** Whether its process is seen, and lives. */
+  lives(container: Container): boolean {
+    const seen = this.#seen.get(runOf(container))
+    return seen !== undefined && startOf(seen.pid) === seen.startedAt
+  }
+
   /** True only for one whose process was seen once and is no more. */
   hasEnded(container: Container): boolean {
     const seen = this.#seen.get(runOf(container))

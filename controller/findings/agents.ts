@@ -63,7 +63,7 @@ export const enginesAway: FindingSource = ({ agents }) =>
       return []
     }
     const message =
-      `agent ${id} cannot reach its container engine: ${engine.reason}; ` +
+      `agent ${id} has no container engine to rely on: ${engine.reason}; ` +
       'its instances stay as they last were, and containers that start are not registered'
     return [{ code: 'engine_away' as const, subject: id, message, sinceAtMs: engine.sinceAtMs }]
   })

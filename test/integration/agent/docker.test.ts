@@ -145,19 +145,24 @@ interface Confused {
   path: string
   /** Whether it knows none of the containers that it lists, and how often it said so. */
   forgets: boolean
+  /** Whether it lists none, and knows none, as one that began anew in an empty folder. */
+  isEmpty: boolean
   denials: number
 }
 
 /** The engine as it is, but for its events, which never come. */
 async function withoutEvents(t: Test): Promise<Confused> {
   const path = join(temporaryFolder(t, 'deaf'), 'docker.sock')
-  const engine: Confused = { path, forgets: false, denials: 0 }
+  const engine: Confused = { path, forgets: false, isEmpty: false, denials: 0 }
   const server = createServer((request, response) => {
     const { method, url = '', headers } = request
     if (url.startsWith('/events')) {
       return response.flushHeaders()
     }
-    if (engine.forgets && /^\/containers\/\w{64}\/json/.test(url)) {
+    if (engine.isEmpty && url.startsWith('/containers/json')) {
+      return response.writeHead(200, { 'content-type': 'application/json' }).end('[]')
+    }
+    if ((engine.forgets || engine.isEmpty) && /^\/containers\/\w{64}\/json/.test(url)) {
       engine.denials += 1
       return response.writeHead(404).end('{"message":"No such container"}')
     }
@@ -409,7 +414,17 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     engine.forgets = true
     await until(() => engine.denials >= 4, { what: 'an engine that knows nobody' })
     t.match(await rig.record(name), { state: 'down' }, 'what it lists still exists')
-    engine.forgets = false
+    const doubt = async () => {
+      const [host] = (await rig.registry.list('hosts/')).entries
+      return (JSON.parse(host?.value ?? '{}') as HostRecord).engine?.reason
+    }
+    const says = (pattern: RegExp) => async () => pattern.test((await doubt()) ?? '')
+    await until(says(/does not know what it lists/), { what: 'a finding about it' })
+    engine.isEmpty = true
+    await until(says(/lists none of the containers that run/), { what: 'a finding about it' })
+    t.match(await rig.record(name), { state: 'down' }, 'its process lives')
+    engine.forgets = engine.isEmpty = false
+    await until(async () => (await doubt()) === undefined, { what: 'an engine that is believed' })
     await dockerd.docker('rm', '-f', name)
     await rig.goes(name)
     await until(async () => (await routes()).length === 0, { what: 'the route gone' })
