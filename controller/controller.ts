@@ -111,7 +111,7 @@ export class Controller implements Control {
     this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
     this.#others = new OtherGateways(id)
     const desired = () => this.desired()
-    this.#gateways = new GatewaySet(id, this.#core.gateway(), this.#others, desired)
+    this.#gateways = new GatewaySet(id, this.#core.gateway, this.#others, desired)
     this.#publisher = new Publisher({
       id,
       registry,
@@ -185,7 +185,7 @@ export class Controller implements Control {
   }
 
   conditionsOf(upstream: string): InstanceConditions {
-    return this.#core.health.conditionsOf(upstream)
+    return this.#core.gateway.health.conditionsOf(upstream)
   }
 
   ready(): boolean {
@@ -209,7 +209,7 @@ export class Controller implements Control {
   }
 
   stream(): StreamView {
-    return this.#core.gateway().stream()
+    return this.#core.gateway.stream()
   }
 
   suspects(): SuspectView[] {
@@ -286,7 +286,7 @@ export class Controller implements Control {
           this.#waiters.look()
         }
         if (++audits % TABLE_AUDITS === 0) {
-          this.#core.compare()
+          this.#core.gateway.compare()
         }
       },
     })
@@ -305,8 +305,8 @@ export class Controller implements Control {
       refused: () => this.#core.state.refused(),
       partly: () => this.#core.state.partly(),
       agents: () => this.#agents.views(),
-      fileError: () => this.#core.fallback.error,
-      tableFreeBytes: () => this.#core.link?.freeBytes,
+      fileError: () => this.#core.gateway.fallback.error,
+      tableFreeBytes: () => this.#core.gateway.figures().freeBytes,
     }
     const onChange = ({ code, subject, message }: Finding, state: 'begun' | 'ended') => {
       const about = { code, ...(subject !== undefined && { subject }) }

@@ -95,7 +95,7 @@ export class Metrics {
   }
 
   #versions(): void {
-    const { state, table, link, fallback } = this.#core
+    const { state, gateway } = this.#core
     new Gauge({
       name: 'sluice_table_version',
       help: 'Revision of the table, by where it is',
@@ -103,9 +103,10 @@ export class Metrics {
       registers: [this.registry],
       collect() {
         this.set({ where: 'registry' }, state.desired().revision)
-        this.set({ where: 'controller' }, table.revision())
-        this.set({ where: 'nginx' }, link?.pusher.applied ?? 0)
-        this.set({ where: 'fallback' }, fallback.revision)
+        const { compiled, pushed } = gateway.figures()
+        this.set({ where: 'controller' }, compiled)
+        this.set({ where: 'nginx' }, pushed)
+        this.set({ where: 'fallback' }, gateway.fallback.revision)
       },
     })
   }
@@ -134,7 +135,7 @@ export class Metrics {
     this.#gauge(
       'sluice_overruled_routes',
       'Hosts of routes that another route has',
-      () => core.table.overruled,
+      () => core.gateway.figures().overruled,
     )
   }
 
@@ -144,7 +145,8 @@ export class Metrics {
   }
 
   #instances(): void {
-    const { state, health } = this.#core
+    const { state, gateway } = this.#core
+    const { health } = gateway
     const namesOf = (desired: Desired) => this.#namesOf(desired)
     this.#gauge(
       'sluice_upstreams',
@@ -181,7 +183,8 @@ export class Metrics {
   }
 
   #ejections(): void {
-    const { state, health } = this.#core
+    const { state, gateway } = this.#core
+    const { health } = gateway
     const namesOf = (desired: Desired) => this.#namesOf(desired)
     new Gauge({
       name: 'sluice_ejected',
@@ -217,7 +220,7 @@ export class Metrics {
     this.#gauge(
       'sluice_certificate_files_refused',
       'Files of the folder of certificates that are refused now',
-      () => core.folder?.refused ?? 0,
+      () => core.refusedFiles,
     )
     new Gauge({
       name: 'sluice_certificate_not_after_seconds',
@@ -234,31 +237,35 @@ export class Metrics {
   }
 
   #gateway(): void {
-    const { link, table } = this.#core
+    const { gateway } = this.#core
     this.#gauge('sluice_gateway_connected', '1 while the gateway takes pushes', () =>
-      link?.view().connected === true ? 1 : 0,
+      gateway.figures().isConnected ? 1 : 0,
     )
     this.#gauge(
       'sluice_dict_hung',
       '1 while the lock of the shared dict hangs: nginx must be stopped and started',
-      () => (link?.isHung === true ? 1 : 0),
+      () => (gateway.figures().isHung ? 1 : 0),
     )
     this.#gauge(
       'sluice_dict_full',
       '1 while the table is too small for what the registry says: the old one stays',
-      () => (link?.view().code === 'table_full' ? 1 : 0),
+      () => (gateway.figures().isFull ? 1 : 0),
     )
-    this.#gauge('sluice_gateway_workers', 'Workers of nginx', () => link?.view().workers ?? 0)
-    this.#gauge('sluice_pool_members', 'Peers that the pool surely has', () => table.pooled)
+    this.#gauge('sluice_gateway_workers', 'Workers of nginx', () => gateway.figures().workers)
+    this.#gauge(
+      'sluice_pool_members',
+      'Peers that the pool surely has',
+      () => gateway.figures().pooled,
+    )
     this.#gauge(
       'sluice_dict_bytes_free',
       'Free whole pages of the table; -1 when unknown',
-      () => link?.freeBytes ?? -1,
+      () => gateway.figures().freeBytes ?? -1,
     )
   }
 
   #events(): void {
-    const { link } = this.#core
+    const { gateway } = this.#core
     const log = this.#log
     new Counter({
       name: 'sluice_gateway_events_total',
@@ -267,7 +274,7 @@ export class Metrics {
       registers: [this.registry],
       async collect() {
         try {
-          const counted = (await link?.counters()) ?? {}
+          const counted = await gateway.counters()
           this.reset()
           Object.entries(counted).forEach(([event, count]) => this.inc({ event }, count))
         } catch (error) {

@@ -2,23 +2,12 @@
 import type { Code } from '../../contract/codes.js'
 import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
 import { sidOfRecord } from '../state/sid.js'
-import type { InstanceConditions } from '../state/conditions.js'
-import type { GatewayView, InFlight, StreamView } from '../views.js'
+import type { GatewayView, InFlight } from '../views.js'
 import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
 import type { OtherGateway, OtherGateways } from './other-gateways.js'
+import type { OwnGateway } from './own-gateway.js'
 import type { LinkView } from '../push/link.js'
-
-/** This controller's own gateway, of either mode. */
-export interface OwnGateway {
-  view(): LinkView
-  stream(): StreamView
-  applied(): number
-  lagMs(): number
-  /** In flight by SID; undefined where nobody can tell. */
-  active(sids: string[]): Promise<Array<number | undefined>>
-  conditions(): Iterable<[upstream: string, InstanceConditions]>
-}
 
 type Count = number | undefined
 
@@ -178,7 +167,7 @@ export class GatewaySet {
   /** Warming up is left out: it is over soon, and each of its steps would be a write to the registry. */
   #conditions(): Record<string, GatewayCondition> {
     const all: Array<[string, GatewayCondition]> = []
-    for (const [upstream, conditions] of this.#own.conditions()) {
+    for (const [upstream, conditions] of this.#own.health.conditions()) {
       for (const [id, { state, reason = '', share }] of conditions) {
         if (share === undefined && all.length < MOST_CONDITIONS) {
           all.push([`${upstream}/${id}`, { state, reason }])

@@ -1,0 +1,120 @@
+/** What is to be served: the registry's records, the folder's certificates, and known upstreams. */
+import { join } from 'node:path'
+import type { Logger } from '../../runtime/logger.js'
+import type { Settings } from '../../runtime/config/settings.js'
+import { CertificateFolder } from '../certificates/folder.js'
+import { isOwnAddress } from '../own-addresses.js'
+import type { Desired } from '../state/desired.js'
+import { KnownUpstreams } from '../state/known-upstreams.js'
+import { LastGood } from '../state/last-good.js'
+import { State } from '../state/state.js'
+import type { SuspectOptions } from '../state/suspects.js'
+import type { ControlEvent } from '../views.js'
+
+export interface ServedStateOptions {
+  settings: Settings
+  log: Logger
+  suspects: SuspectOptions
+  /** Addresses that Sluice itself listens on. */
+  own: ReadonlySet<string>
+  emit: (event: ControlEvent) => void
+  onRejected: (rule: string) => void
+  /** A removal is believed, or an upstream is forgotten. */
+  onChange: () => void
+  /** The folder of certificates has others. */
+  onCertificates: () => void
+}
+
+/** Renewals are seldom. A look costs two calls for each certificate. */
+const FOLDER_POLL_MS = 2000
+
+export class ServedState {
+  readonly state: State
+  /** Certificates that are in files, besides those of the registry. */
+  readonly folder: CertificateFolder | undefined
+  readonly #options: ServedStateOptions
+  readonly #known: KnownUpstreams
+
+  constructor(options: ServedStateOptions) {
+    this.#options = options
+    const { settings, log, suspects, own, emit, onRejected, onChange } = options
+    this.state = new State({
+      policy: settings,
+      isOwn: (host, port) => isOwnAddress(own, host, port),
+      lastGood: new LastGood(join(settings.home, 'last-good.json'), log),
+      ...{ log, suspects, onRejected, onEvent: emit, onBelieved: onChange },
+    })
+    this.#known = new KnownUpstreams({
+      path: join(settings.home, 'known-upstreams.json'),
+      ...{ forMs: settings.knownForMs, log, onChange },
+    })
+    this.folder = this.#makeFolder()
+  }
+
+  /** True once all of the registry is known. */
+  get isListed(): boolean {
+    return this.state.listed
+  }
+
+  /** Whether certificates may still come that nobody has read yet. */
+  get awaitsCertificates(): boolean {
+    return this.folder?.isWhole === false
+  }
+
+  /** The registry's state and the folder's certificates. The same object until one changes. */
+  desired(): Desired {
+    const desired = this.state.desired()
+    return this.folder?.join(desired) ?? desired
+  }
+
+  /** The same with known upstreams that are empty: what the table has. */
+  all(): Desired {
+    return this.#known.join(this.desired())
+  }
+
+  /** The registry's state with known upstreams, but without the folder's certificates. */
+  withoutFolder(): Desired {
+    return this.#known.join(this.state.desired())
+  }
+
+  start(): void {
+    this.folder?.start()
+  }
+
+  /** The desired state is another one. */
+  changed(): void {
+    if (this.isListed) {
+      this.#known.follow(this.state.desired())
+    }
+  }
+
+  /** What the registry does not have is believed to be gone. True when that changes anything. */
+  trust(): boolean {
+    return this.#known.trust()
+  }
+
+  close(): void {
+    this.#known.close()
+    this.state.close()
+  }
+
+  #makeFolder(): CertificateFolder | undefined {
+    const { settings, log } = this.#options
+    const path = settings.certificates
+    return path === undefined
+      ? undefined
+      : new CertificateFolder({
+          ...{ path, log, pollMs: FOLDER_POLL_MS },
+          onChange: (set, removed) => this.#onFolder(set, removed),
+        })
+  }
+
+  #onFolder(set: string[], removed: string[]): void {
+    const { revision } = this.state.desired()
+    const emit = (id: string, state: string) =>
+      this.#options.emit({ type: 'change', revision, kind: 'certificate', id, state })
+    set.forEach((id) => emit(id, 'set'))
+    removed.forEach((id) => emit(id, 'removed'))
+    this.#options.onCertificates()
+  }
+}

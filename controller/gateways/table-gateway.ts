@@ -1,0 +1,211 @@
+/** The own gateway with a table in nginx: changes are pushed, and files stand by for when it is lost. */
+import { join } from 'node:path'
+import type { GatewayState } from '../../contract/push.js'
+import { canPool } from '../../contract/version.js'
+import { Fallbacks } from '../fallback/fallbacks.js'
+import { Health } from '../health/health.js'
+import { Link } from '../push/link.js'
+import type { LinkView } from '../push/link.js'
+import { StreamSide } from '../push/stream-link.js'
+import { Table } from '../table/table.js'
+import type { StreamView } from '../views.js'
+import type { GatewayFigures, OwnGatewayOptions, OwnGateway } from './own-gateway.js'
+
+export class TableGateway implements OwnGateway {
+  readonly health: Health
+  readonly fallback: Fallbacks
+  readonly #options: OwnGatewayOptions
+  readonly #table: Table
+  readonly #link: Link
+  /** The same for connections. */
+  readonly #stream: StreamSide
+
+  constructor(options: OwnGatewayOptions) {
+    this.#options = options
+    this.#table = this.#makeTable()
+    this.#link = this.#makeLink()
+    this.#stream = this.#makeStream()
+    this.health = this.#makeHealth()
+    this.fallback = this.#makeFallback()
+  }
+
+  view(): LinkView {
+    return this.#stream.join(this.#link.view())
+  }
+
+  stream(): StreamView {
+    return this.#stream.view()
+  }
+
+  applied(): number {
+    return Math.min(this.#link.pusher.applied, this.#stream.applied())
+  }
+
+  lagMs(): number {
+    return this.#link.pusher.lagMs
+  }
+
+  active(sids: string[]): Promise<Array<number | undefined>> {
+    return this.#stream.active(sids, this.#link.active(sids))
+  }
+
+  figures(): GatewayFigures {
+    const { connected, workers, code } = this.#link.view()
+    return {
+      isConnected: connected,
+      isHung: this.#link.isHung,
+      isFull: code === 'table_full',
+      workers,
+      freeBytes: this.#link.freeBytes,
+      compiled: this.#table.revision(),
+      pushed: this.#link.pusher.applied,
+      overruled: this.#table.overruled,
+      pooled: this.#table.pooled,
+    }
+  }
+
+  counters(): Promise<Record<string, number>> {
+    return this.#link.counters()
+  }
+
+  start(): void {
+    this.#table.start()
+    this.#links.forEach((link) => link.start())
+    this.health.start()
+  }
+
+  changed(): void {
+    const { served } = this.#options
+    if (served.isListed) {
+      this.health.follow(served.state.desired())
+    }
+    this.#wake()
+    this.#offer()
+  }
+
+  certificatesChanged(): void {
+    this.#link.pusher.wake()
+    this.#offer()
+    if (this.#options.served.folder?.isWhole === true) {
+      this.#link.pusher.drop()
+    }
+  }
+
+  compare(): void {
+    this.#links.forEach(({ pusher }) => pusher.compare())
+    this.#offer()
+  }
+
+  drop(names: string[]): void {
+    this.#links.forEach(({ pusher }) => pusher.drop(names))
+    this.fallback.offer()
+  }
+
+  async close(): Promise<void> {
+    const parts = [this.#link, this.#stream, this.fallback, this.health]
+    await Promise.all(parts.map((part) => part.close()))
+    await this.#table.close()
+  }
+
+  get #links(): Link[] {
+    return [this.#link, this.#stream.link]
+  }
+
+  #wake(): void {
+    this.#links.forEach(({ pusher }) => pusher.wake())
+  }
+
+  #offer(): void {
+    if (this.#options.served.isListed) {
+      this.fallback.offer()
+    }
+  }
+
+  #makeTable(): Table {
+    const { settings, log, served } = this.#options
+    const { domains, cluster, zone, pool, poolPort } = settings
+    return new Table({
+      ...{ domains, log, place: { cluster, zone }, wide: pool === 'wide' },
+      poolPort: pool === 'off' ? undefined : poolPort,
+      desired: () => served.all(),
+      awaitsCertificates: () => served.awaitsCertificates,
+      conditionsOf: (upstream) => this.health.conditionsOf(upstream),
+      ready: () => served.isListed,
+      onChange: () => this.#link.pusher.wake(),
+    })
+  }
+
+  #makeLink(): Link {
+    const options = this.#options
+    const { settings, log } = options
+    return new Link({
+      socketPath: join(settings.home, 'run/admin.sock'),
+      ...{ log, source: this.#table },
+      onFailure: (reason) => options.onPushFailure(reason),
+      onApplied: (_revision, lagMs) => {
+        options.onServed()
+        options.onApplied(lagMs)
+      },
+      onChange: () => options.onGateway(),
+      onStarted: (state, isFirst) => this.#onNginx(state, isFirst),
+      onUnknown: (names) => options.onUnknown(names),
+    })
+  }
+
+  #makeStream(): StreamSide {
+    const { settings, log, served, ...options } = this.#options
+    const { cluster, zone, home } = settings
+    const isUsed = () => served.state.desired().streamRoutes.size > 0
+    return new StreamSide({
+      socketPath: join(home, 'run/stream.sock'),
+      ...{ log, place: { cluster, zone } },
+      desired: () => served.state.desired(),
+      conditionsOf: (upstream) => this.health.conditionsOf(upstream),
+      ready: () => served.isListed,
+      isNginxThere: () => this.#link.view().connected,
+      // Where no route asks for it, nginx may well have no stream{}.
+      onFailure: (reason) => isUsed() && options.onPushFailure(reason),
+      onChange: () => options.onGateway(),
+      onStarted: (state) => served.state.raise(state.revision),
+      onUnknown: (names) => options.onUnknown(names),
+    })
+  }
+
+  #makeHealth(): Health {
+    const { log, served, makeChecks } = this.#options
+    const isUsed = () => served.state.desired().streamRoutes.size > 0
+    return new Health({
+      ...{ log, makeChecks, feed: this.#link.feed },
+      streamFeed: { feed: this.#stream.link.feed, isUsed },
+      isDoubtful: (sid) => this.#table.isDoubtful(sid),
+      onChange: (changes) => {
+        this.#wake()
+        this.#options.onConditions(changes)
+      },
+    })
+  }
+
+  /** The files have no conditions: they are for times when nobody judges. */
+  #makeFallback(): Fallbacks {
+    const { settings, log, served, emptyHoldMs } = this.#options
+    return new Fallbacks({
+      ...{ settings, log, emptyHoldMs },
+      desired: () => served.all(),
+      isTrusted: () => this.#options.isTrusted(),
+      awaitsCertificates: () => served.awaitsCertificates,
+      onError: (step) => this.#options.onFallbackError(step),
+      onWritten: () => undefined,
+    })
+  }
+
+  /** nginx was seen for the first time, or it was started anew. */
+  #onNginx(state: GatewayState, isFirst: boolean): void {
+    // A former controller may have pushed deletions, which a listing does not show.
+    this.#options.served.state.raise(state.revision)
+    if (isFirst && state.whole && canPool(state.nginx)) {
+      this.#table.assumePool()
+    } else if (!isFirst) {
+      this.#table.forgetPool()
+    }
+  }
+}
