@@ -8,14 +8,9 @@ import { isInstanceId } from '../../contract/guard/names.js'
 import { agentRoutePrefix } from '../../runtime/agent-routes.js'
 import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
-import {
-  hasSluiceLabels,
-  isDisabled,
-  isOnlyEnabled,
-  readOffers,
-  unknownLabels,
-} from './sluice-labels.js'
-import type { Offer, Offers } from './sluice-labels.js'
+import { hasSluiceLabels, isDisabled, isOnlyEnabled, unknownLabels } from './label-names.js'
+import { readOffers } from './sluice-labels.js'
+import type { Offer, Offers } from './offer.js'
 import { chooseAddress, choosePort, directAddress } from './instance-address.js'
 import { overreach } from './label-limits.js'
 import type { AgentHost, InstanceAddress } from './instance-address.js'

@@ -1,5 +1,5 @@
 /** What labels may not ask for: whoever may start a container need not own every host. Pure. */
-import type { Offers } from './sluice-labels.js'
+import type { Offers } from './offer.js'
 
 /** What labels may name, as the operator says; `*` in a pattern stands for anything. */
 export interface LabelLimits {

@@ -7,7 +7,7 @@ import type { Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
 import type { Container } from '../engine/container.js'
 import { FOLD_RULE, nameOf } from './fold-name.js'
-import type { Offer, Offers } from './sluice-labels.js'
+import type { Offer, Offers } from './offer.js'
 
 const PREFIX = 'SERVICE_'
 
