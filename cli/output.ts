@@ -45,7 +45,6 @@ export function outline(value: unknown, indent = ''): string[] {
 }
 
 /** What could move a cursor, recolour or reorder a terminal's text: all but line ends and tabs. */
-// eslint-disable-next-line no-control-regex -- they are what is looked for
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /** Text with control characters as `\u001b`: names and reasons come from others. */

@@ -25,12 +25,19 @@ export interface PublishedPort {
   hostPort: number
 }
 
+export interface ImageConfig {
+  labels: Readonly<Record<string, string>>
+  env: ReadonlyArray<readonly [name: string, value: string]>
+}
+
 export interface Container {
   /** 64 hex digits. */
   id: string
   name: string
   image: string
   labels: Readonly<Record<string, string>>
+  /** What its image brings of labels and environment: nobody who started it need have meant that. */
+  ofImage?: ImageConfig
   env: ReadonlyArray<readonly [name: string, value: string]>
   /** `bridge`, `host`, `none`, `container:<id>`, or a network's name. */
   networkMode: string
@@ -63,6 +70,8 @@ interface InspectedNetwork {
 /** What is read of `GET /containers/<id>/json`. Podman leaves some of it out. */
 export interface Inspected {
   Id: string
+  /** Id of its image. */
+  Image?: string
   Name: string
   Created?: string
   State?: {
@@ -192,6 +201,12 @@ function endOf(state: Inspected['State']): ContainerEnd | undefined {
   return statusOf(state) === 'stopped' && state?.ExitCode !== undefined
     ? { exitCode: state.ExitCode, outOfMemory: state.OOMKilled === true }
     : undefined
+}
+
+/** What is read of `GET /images/<id>/json`. */
+export function readImage(inspected: { Config?: Inspected['Config'] | null }): ImageConfig {
+  const { Labels, Env } = inspected.Config ?? {}
+  return { labels: Labels ?? {}, env: (Env ?? []).map(splitEnv) }
 }
 
 /**

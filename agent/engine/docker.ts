@@ -2,8 +2,8 @@
 import Docker from 'dockerode'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import { withTimeLimit } from '../../runtime/retry.js'
-import { readInspected } from './container.js'
-import type { Container, Inspected } from './container.js'
+import { readImage, readInspected } from './container.js'
+import type { Container, ImageConfig, Inspected } from './container.js'
 import { parseEvent, splitLines } from './events.js'
 import type { EngineEvent } from './events.js'
 
@@ -39,6 +39,8 @@ const PING_TIMEOUT_MS = 2000
 const UNARY_TIMEOUT_MS = 10_000
 /** Time until the event stream's headers; the stream itself may be silent for days. */
 const CONNECT_TIMEOUT_MS = 5000
+/** Images that are remembered. */
+const MOST_IMAGES = 1000
 const USUAL_SOCKET = '/var/run/docker.sock'
 
 type ClientOptions = Docker.DockerOptions & { connectionTimeout?: number }
@@ -78,6 +80,8 @@ class DockerEngine implements ContainerEngine {
   /** Ids of the networks that were asked for, and of those among them that are overlays. */
   readonly #networks = new Set<string>()
   readonly #overlays = new Set<string>()
+  /** By their ids. */
+  readonly #images = new Map<string, ImageConfig>()
 
   constructor(setting: string) {
     const { address, options } = locate(setting)
@@ -124,10 +128,37 @@ class DockerEngine implements ContainerEngine {
     try {
       const inspected = await this.#call('inspect', this.#unary.getContainer(id).inspect())
       await this.#learnNetworks(inspected)
-      return readInspected(inspected, this.#overlays)
+      const container = readInspected(inspected, this.#overlays)
+      return { ...container, ofImage: await this.#imageOf(inspected) }
     } catch (error) {
       if (statusCode(error) === 404) {
         return undefined
+      }
+      throw error
+    }
+  }
+
+  /** An image never changes, so each is asked for once. */
+  async #imageOf({ Image: id = '' }: Inspected): Promise<ImageConfig> {
+    const known = this.#images.get(id)
+    if (known !== undefined) {
+      return known
+    }
+    const image = await this.#inspectImage(id)
+    if (this.#images.size >= MOST_IMAGES) {
+      this.#images.clear()
+    }
+    this.#images.set(id, image)
+    return image
+  }
+
+  /** Of one that is gone nothing is known: then all that its container has counts as its own. */
+  async #inspectImage(id: string): Promise<ImageConfig> {
+    try {
+      return readImage(await this.#call('image', this.#unary.getImage(id).inspect()))
+    } catch (error) {
+      if (id === '' || statusCode(error) === 404) {
+        return { labels: {}, env: [] }
       }
       throw error
     }

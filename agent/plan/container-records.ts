@@ -190,6 +190,25 @@ function refuseTwice(reading: Reading): void {
  * A container takes part by a `sluice.*` label, or by SERVICE_NAME. When it has both, `sluice.*`
  * wins, unless all that it says is `sluice.enable=true`.
  */
+/** What the container itself says: all that is not in its image as it is here. */
+function withoutImage(container: Container): Container {
+  const { labels, env } = container.ofImage ?? { labels: {}, env: [] }
+  const given = new Set(env.map((pair) => pair.join('=')))
+  return {
+    ...container,
+    labels: Object.fromEntries(
+      Object.entries(container.labels).filter(([name, value]) => labels[name] !== value),
+    ),
+    env: container.env.filter((pair) => !given.has(pair.join('='))),
+  }
+}
+
+/** Whether all that asks for anything comes with the image. Whoever started it did not ask. */
+function isImageAlone(container: Container): boolean {
+  const own = withoutImage(container)
+  return !hasSluiceLabels(own) && !hasServiceName(own)
+}
+
 function offersOf(container: Container): Offers | undefined {
   if (isDisabled(container)) {
     return undefined
@@ -228,6 +247,10 @@ export function readLabels(container: Container, host: AgentHost, all = NOBODY):
   const offers = offersOf(container)
   if (!isDisabled(container)) {
     reading.warnings.push(...unknownLabels(container))
+  }
+  if (offers !== undefined && isImageAlone(container)) {
+    reading.why.push('its labels are of its image alone: start it with sluice.enable=true')
+    return reading
   }
   if (offers === undefined) {
     reading.why.push(

@@ -291,6 +291,27 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     t.match(printed, /port 80: the only one exposed/)
   })
 
+  t.test('labels of an image serve only where the container enables them', async (t) => {
+    const rig = new Rig(t)
+    const [made, quiet, asked] = ['made', 'quiet', 'asked'].map((each) => `${rig.cluster}-${each}`)
+    const image = `${made}:labelled`
+    t.teardown(async () => {
+      for (const name of [made, quiet, asked]) {
+        await dockerd.docker('rm', '-f', name ?? '').catch(() => undefined)
+      }
+      await dockerd.docker('rmi', '-f', image).catch(() => undefined)
+    })
+    await dockerd.docker('create', '--name', made ?? '', IMAGE)
+    const label = `LABEL sluice.upstream=${rig.cluster}`
+    await dockerd.docker('commit', '--change', label, made ?? '', image)
+    await dockerd.docker('run', '-d', '--name', quiet ?? '', image)
+    await dockerd.docker('run', '-d', '--name', asked ?? '', '-l', 'sluice.enable=true', image)
+    await rig.becomes(asked ?? '', 'up')
+    t.same(await rig.instances(), [rig.key(asked ?? '')])
+    const printed = await printAgent(rig.settings as Settings)
+    t.match(printed, new RegExp(`^${quiet} \\(.*\\n  left alone: its labels are of its image`, 'm'))
+  })
+
   t.test('of several networks the same one is taken each time, or the one named', async (t) => {
     const rig = new Rig(t)
     const addressOn = (name: string, network: string) =>

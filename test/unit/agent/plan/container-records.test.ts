@@ -575,6 +575,41 @@ check([
   },
 ])
 
+const ofImage = (labels: Record<string, string>, env: Array<[string, string]> = []) => ({
+  rest: { ofImage: { labels, env }, env },
+})
+const alone = { asked: false, why: /of its image alone: start it with sluice\.enable=true/ }
+const named: Array<[string, string]> = [['SERVICE_NAME', 'web']]
+
+check([
+  { name: 'labels of the image alone', labels: WEB, ...ofImage(WEB), ...alone },
+  { name: "registrator's names in the image alone", ...ofImage({}, named), ...alone },
+  {
+    name: 'an image that enables itself',
+    labels: { ...WEB, 'sluice.enable': 'true' },
+    ...ofImage({ ...WEB, 'sluice.enable': 'true' }),
+    ...alone,
+  },
+  {
+    name: 'labels of the image that the container enables',
+    labels: { ...WEB, 'sluice.enable': 'true' },
+    ...ofImage(WEB),
+    want: [plain],
+  },
+  {
+    name: "registrator's names in the image that the container enables",
+    labels: { 'sluice.enable': 'true' },
+    ...ofImage({}, named),
+    want: [plain],
+  },
+  {
+    name: 'a label of the image that the container overrides',
+    labels: WEB,
+    ...ofImage({ 'sluice.upstream': 'other' }),
+    want: [plain],
+  },
+])
+
 t.test('protocol, policy and check are the first settings of the upstream', async (t) => {
   const labels = {
     ...WEB,
