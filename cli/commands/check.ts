@@ -1,8 +1,12 @@
 /** `sluice check`. */
 import { existsSync, mkdtempSync, rmSync, rmdirSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { SluiceError } from '../../runtime/errors.js'
+import { runCommand } from '../../setup/command.js'
 import { ensureNginx } from '../../setup/nginx.js'
+import { findClashes } from '../check/clashes.js'
+import { readDump } from '../check/dump.js'
 import type { Command } from '../command.js'
 import { gatewayFiles } from '../gateway-files.js'
 import { gatewayPlace } from '../gateway-place.js'
@@ -13,14 +17,40 @@ import { testConf } from '../start/nginx-process.js'
 /** Any port will do: nothing is opened for long. */
 const SOME_PORT = 53
 
+/** The exit code: 1 when something of an nginx.conf does not go together with Sluice's files. */
+async function checkOwn(
+  conf: string,
+  nginx: string,
+  home: string,
+  print: (line: string) => void,
+): Promise<number> {
+  const { code, stdout, stderr, startError } = await runCommand(nginx, [
+    '-T',
+    '-q',
+    '-e',
+    'stderr',
+    '-c',
+    conf,
+  ])
+  if (code !== 0) {
+    throw new SluiceError('invalid', `nginx -T -c ${conf}: ${startError?.message ?? stderr.trim()}`)
+  }
+  const clashes = findClashes(readDump(stdout), join(home, 'sluice'))
+  clashes.forEach(print)
+  print(`${conf}: ${clashes.length === 0 ? 'nothing clashes with' : `clashes with`} Sluice's files`)
+  return clashes.length === 0 ? 0 : 1
+}
+
 export const check: Command = {
   name: 'check',
   usage: '',
   positionals: [0, 0],
   summary: 'test the settings and nginx’s configuration; changes nothing',
-  options: {},
+  options: {
+    conf: { type: 'string', value: '<file>', means: 'an nginx.conf of yours, to be read as well' },
+  },
   settings: 'all',
-  async run({ config, print }) {
+  async run({ config, flags, print }) {
     const { home, nginx, poolPort } = config.settings
     print('settings are right')
     const info = await ensureNginx({ home, nginx, say: print })
@@ -42,6 +72,7 @@ export const check: Command = {
       rmSync(trial, { recursive: true, force: true })
     }
     print(`nginx ${info.version} with njs ${info.njs} accepts the configuration`)
-    return 0
+    const own = flags.get('conf')
+    return own === undefined ? 0 : checkOwn(resolve(own), info.path, home, print)
   },
 }

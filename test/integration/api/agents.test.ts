@@ -42,6 +42,8 @@ t.test('an agent writes its own records, and each of them is in the log', async 
   await two.commit([put(RIVAL, { ...route, hosts: ['b.test'], upstream: 'other' })])
   const seen = (await two.get(ROUTE)).entry?.revision ?? 0
   const refused: Array<[agent: typeof one, operation: RegistryOperation, why: RegExp]> = [
+    [one, put('gateways/x', {}), /may not write gateways/],
+    [one, put('presence/x', {}, { lease }), /may not write presence/],
     [one, put('instances/web/b', instance), /needs the agent’s lease/],
     [one, put('instances/web/b', { ...instance, agent: 'two' }, { lease }), /names another/],
     [one, put('instances/web/b', { host: '10.0.0.1', port: 80 }, { lease }), /names another/],

@@ -182,3 +182,51 @@ for (const kind of ['nginx', 'nginxStable'] as const) {
     })
   }
 }
+
+t.test('sluice check names what does not go together, with its line', async (t) => {
+  await buildIfStale()
+  const home = temporaryFolder(t, 'clash')
+  const { path: nginx } = (await tools()).nginx
+  const sluice = (line: string) =>
+    run(`${process.execPath} ${PROGRAM} ${line} --home ${home} --nginx ${nginx}`)
+  const { output: printed } = await sluice(`conf --user ${user}`)
+  const modules = printed.split('\n').filter((line) => line.startsWith('load_module'))
+  writeFileSync(join(home, 'proxy_params'), 'proxy_set_header Host $http_host;\n')
+  const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  const write = (location: string) =>
+    writeFileSync(
+      join(home, 'own.conf'),
+      `${modules.join('\n')}
+pid ${home}/x.pid; error_log stderr; events {}
+http {
+${temps.map((each) => `${each}_temp_path ${home}/${each};`).join(' ')}
+access_log off; include sluice/http.conf;
+server {
+listen 127.0.0.1:19080;
+error_page 502 503 504 /50x.html;
+location / { return 200 "{ # \\" ;"; }
+location /shop/ {
+${location}
+set $sluice_upstream shop;
+include sluice/proxy.conf;
+error_page 502 = $sluice_after;
+}
+include sluice/again.conf;
+}
+server { listen 127.0.0.1:19081; include sluice/server.conf; }
+}
+`,
+    )
+  const at = modules.length + 7
+  write('include proxy_params;')
+  const clashing = await sluice(`check --conf ${home}/own.conf`)
+  t.equal(clashing.code, 1, clashing.output)
+  t.match(clashing.output, `${home}/proxy_params:1: "proxy_set_header Host" stands beside`)
+  t.match(clashing.output, `${home}/own.conf:${at}: "error_page 502 503 504 /50x.html" does not`)
+  write('error_page 503 504 /50x.html;')
+  const well = await sluice(`check --conf ${home}/own.conf`)
+  t.equal(well.code, 0, well.output)
+  t.match(well.output, /nothing clashes with Sluice's files/)
+  write('no_such_directive;')
+  t.match(await sluice(`check --conf ${home}/own.conf`), { code: 1, output: /no_such_directive/ })
+})
