@@ -52,14 +52,22 @@ ${chosen(settings)}
 }`
 }
 
+/** A quarter of the connections that `sluice start` gives each worker (nginx/main-conf.ts). */
+const UDP_SESSIONS = 1024
+const UDP_ZONE = 'sluice_udp'
+
 function udpServer(settings: ConfSettings, ports: number[]): string {
-  return `# What one client sends stays with one worker, so with one peer, until it is silent for a minute.
+  return `# What one client sends stays with one worker, so with one peer, until it is silent for half a minute.
+# A client's address is easily forged, so all of them together take no more than half of a worker's connections, two each.
+limit_conn_zone $pid zone=${UDP_ZONE}:1m;
+limit_conn_log_level info;
 server {
 ${indented(listens(settings, ports, ' udp reuseport'))}
 ${moduleLine(settings)}
     set $sluice_key "@udp*$server_port/$sluice_slot";
+    limit_conn ${UDP_ZONE} ${UDP_SESSIONS};
     js_access sluice_stream.pick;
-    proxy_timeout 1m;
+    proxy_timeout 30s;
 ${chosen(settings)}
 }`
 }

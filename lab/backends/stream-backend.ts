@@ -207,6 +207,22 @@ export async function greeted(port: number, n: number): Promise<Record<string, n
 
 const AGAIN_MS = 250
 
+/** A datagram from each of so many clients, none of whom waits for an answer. */
+export async function floodUdp(port: number, count: number): Promise<() => void> {
+  const sockets = Array.from({ length: count }, () => createSocket('udp4'))
+  for (const [i, socket] of sockets.entries()) {
+    socket.on('error', () => undefined)
+    const own = `127.2.${Math.floor(i / 250)}.${1 + (i % 250)}`
+    await new Promise<void>((resolve) => {
+      socket.bind(0, own, resolve)
+    })
+    await new Promise<void>((resolve) => {
+      socket.send('x', port, '127.0.0.1', () => resolve())
+    })
+  }
+  return () => sockets.forEach((socket) => socket.close())
+}
+
 let clients = 0
 
 /**

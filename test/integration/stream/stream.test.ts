@@ -16,6 +16,7 @@ import type { Gateway, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import {
   askUdp,
+  floodUdp,
   greeted,
   openTcp,
   startTcp,
@@ -303,7 +304,7 @@ for (const rig of RIGS) {
 
   t.test(`${rig}: datagrams are shared out, and answered`, async (t) => {
     const [a, b] = [await startUdp(t, 'a'), await startUdp(t, 'b')]
-    const { commit, ports } = await bench(t, rig)
+    const { commit, gateway, ports } = await bench(t, rig)
     const [port = 0] = ports
     t.equal(await askUdp(port, 'x', 200), '', 'without a route there is no answer')
     await commit(
@@ -324,5 +325,13 @@ for (const rig of RIGS) {
     for (let i = 0; i < 20; i++) {
       t.equal(await askUdp(port, `r${i}`), `b r${i}`)
     }
+    const before = b.seen()
+    const stop = await floodUdp(port, 5000)
+    await until(() => b.seen() > before, { what: 'the datagrams of many clients' })
+    const asked = Array.from({ length: 20 }, () => gateway.ask({ host: 'none.test' }))
+    for (const answer of await Promise.all(asked)) {
+      t.equal(answer.status, 404, 'HTTP goes on beside more UDP clients than nginx has room for')
+    }
+    stop()
   })
 }
