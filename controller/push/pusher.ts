@@ -316,12 +316,34 @@ export class Pusher {
       await this.#sendPart(from, from, false, part)
       // The worker that wrote gets as much time for its requests.
       await pause(Math.min(5, performance.now() - startedMs))
+      await this.#overtake(from, changes)
     }
     await this.#sendPart(from, to, whole, parts.at(-1))
     this.#mirror.accept(changes)
     this.#isSure = true
     this.#shown = to
     this.#level(to, sinceMs)
+  }
+
+  /**
+   * What concerns units that are there waits for no backlog: a drain, an ejection, an instance that
+   * comes. It leads to nothing that is on its way.
+   */
+  async #overtake(from: number, onTheWay: UnitChange[]): Promise<void> {
+    this.#take()
+    if (this.#dirty.size === 0 || this.#status === 'full') {
+      return
+    }
+    const units = this.#options.source.units()
+    const waiting = new Set(onTheWay.map(({ name }) => name))
+    const isReady = (name: string) => !waiting.has(name) && this.#mirror.isSettled(name, units)
+    const names = [...this.#dirty].filter(isReady)
+    const changes = this.#mirror.changes(names, units)
+    names.forEach((name) => this.#dirty.delete(name))
+    for (const part of changes.length === 0 ? [] : this.#partsOf(changes)) {
+      await this.#sendPart(from, from, false, part)
+    }
+    this.#mirror.accept(changes)
   }
 
   #partsOf(changes: UnitChange[]): DeltaPart[] {

@@ -1,5 +1,5 @@
 /** What one gateway's table holds, as far as it was read or acknowledged. */
-import { indexBucket } from '../../contract/table/table.js'
+import { DIGEST_LENGTH, indexBucket } from '../../contract/table/table.js'
 import type { Unit } from '../table/unit.js'
 import type { UnitChange } from '../table/unit.js'
 import { isMassLoss } from '../state/lost-leases.js'
@@ -76,6 +76,17 @@ export class TableMirror {
   /** Those of `names` that were kept, and are not any more. */
   letGo(names: string[]): string[] {
     return names.filter((name) => this.#kept.delete(name))
+  }
+
+  /**
+   * Whether a unit leads to nothing that is new: an upstream that stays, or one of which all but the
+   * record changes, such as a host whose upstream has other peers.
+   */
+  isSettled(name: string, units: ReadonlyMap<string, Unit>): boolean {
+    const [before, after] = [this.#has.get(name), units.get(name)].map((unit) => {
+      return unit?.entries.get(name)?.slice(DIGEST_LENGTH)
+    })
+    return before !== undefined && after !== undefined && (name.startsWith(':') || before === after)
   }
 
   /** What has to change of `names`. From now on the index is that of afterwards. */

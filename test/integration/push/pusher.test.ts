@@ -3,6 +3,7 @@ import t from 'tap'
 import { checkPolicy } from '../../../contract/record/policy.js'
 import type { Delta } from '../../../contract/push.js'
 import { compilePeers } from '../../../controller/table/compiled-upstream.js'
+import { compileHost } from '../../../controller/table/host-unit.js'
 import { compileUpstream } from '../../../controller/table/upstream-unit.js'
 import type { Unit } from '../../../controller/table/unit.js'
 import type { DesiredInstance } from '../../../controller/state/desired.js'
@@ -55,6 +56,74 @@ t.test('however much is new, the gateway is looked at', async (t) => {
   await pusher.close()
   t.equal(pusher.applied, last, 'what waited went out')
   t.match(await gateway.state(), { revision: last, whole: true })
+})
+
+/** Notes the names of what is written, and calls `onPart` after each part. */
+class Noted extends GatewayClient {
+  readonly parts: string[][] = []
+  onPart: (count: number) => void = () => undefined
+
+  override async delta(delta: Delta): ReturnType<GatewayClient['delta']> {
+    const state = await super.delta(delta)
+    this.parts.push(delta.operations.map(([key]) => key))
+    this.onPart(this.parts.length)
+    return state
+  }
+}
+
+t.test('what changes an upstream that serves waits for no backlog', async (t) => {
+  const gateway = await startGateway(t, { rig: 'njs' })
+  const client = new Noted(homePaths(gateway.home).adminSocket)
+  t.teardown(() => client.close())
+  const units = new Map([[':web', web({}, 3)]])
+  const dirty = new Set([':web'])
+  let revision = 1
+  const applied: Array<[revision: number, parts: number]> = []
+  const pusher = new Pusher(client, {
+    source: {
+      ready: () => true,
+      revision: () => revision,
+      units: () => units,
+      update: () => {
+        const news = [...dirty]
+        dirty.clear()
+        return news
+      },
+    },
+    log: silentLogger,
+    pollMs: 1000,
+    onFailure: (reason) => t.fail(reason),
+    onApplied: (to) => applied.push([to, client.parts.length]),
+    onState: () => undefined,
+    onUnknown: () => undefined,
+  })
+  const put = (unit: Unit): void => {
+    units.set(unit.name, unit)
+    dirty.add(unit.name)
+    revision += 1
+    pusher.wake()
+  }
+  pusher.start()
+  await until(() => pusher.applied === 1, { what: 'the first push' })
+  const from = client.parts.length
+  client.onPart = (count) => {
+    if (count === from + 2) {
+      put(web({}, 2))
+    }
+  }
+  for (let n = 0; n < 3000; n++) {
+    put({ ...compileHost(`h${n}.test`, [], new Map()) })
+  }
+  const backlog = revision
+  await until(() => pusher.applied > backlog, { what: 'all of it' })
+  const at = client.parts.findIndex((keys, part) => part > from && keys.includes(':web'))
+  const [, end = 0] = applied.find(([to]) => to === backlog) ?? []
+  t.ok(end - from > 5, `the backlog took ${end - from} parts`)
+  t.ok(at - from < 4, `the change went out as part ${at - from + 1}, before its end`)
+  t.equal(pusher.applied, backlog + 1, 'and counts as applied when all before it is')
+  const lines = await client.read([':web#0'])
+  t.equal(lines[0]?.split('\n').length, 2)
+  await pusher.close()
 })
 
 /** Takes `left` parts, and then it is as if the controller were killed. */
