@@ -34,7 +34,10 @@ export interface Control {
   suspects(): SuspectView[]
   /** Believes what is suspect, of one upstream or of all. */
   confirmSuspects(upstream?: string): void
-  /** Resolves when this controller knows everything up to `revision`. Rejects with `registry_unavailable` after `timeoutMs`. */
+  /**
+   * Resolves when this controller knows everything up to `revision`. Rejects with
+   * `registry_unavailable` after `timeoutMs`.
+   */
   whenKnown(revision: number, timeoutMs: number): Promise<void>
   /**
    * The gateways that have not applied `revision` within `timeoutMs`; empty when all have. Ends
@@ -43,7 +46,7 @@ export interface Control {
   whenApplied(revision: number, timeoutMs: number, isPatient?: boolean): Promise<GatewayView[]>
   /**
    * In-flight requests of each instance at all gateways together, in the order of `ids`; undefined
-   * when one of them has not told. Exact up to 64, a lower bound above.
+   * when one of them has not reported. Exact up to 64, a lower bound above.
    */
   active(upstream: string, ids: string[]): Promise<Array<number | undefined>>
   /** The same at each gateway, the own one first. */
@@ -55,6 +58,9 @@ export interface Control {
   forgetGateway(id: string): Promise<void>
   /** Events from now on, in order. Returns the way to stop. */
   subscribe(listener: (event: ControlEvent) => void): () => void
-  /** Addresses that Sluice itself listens on (`127.0.0.1:8080`): never an instance, or a request would go round. */
+  /**
+   * Addresses that Sluice itself listens on (`127.0.0.1:8080`). None of them may be an instance: a
+   * request would go in circles.
+   */
   ownAddresses(): ReadonlySet<string>
 }

@@ -1,4 +1,7 @@
-/** The controller: follows the registry, feeds the core, and answers the API. The one implementation of `Control`. */
+/**
+ * The controller follows the registry, feeds the core, and answers the API. It is the one
+ * implementation of `Control`.
+ */
 import { printKey } from '../contract/keys.js'
 import type { Registry, Watch } from '../registry/registry.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
@@ -222,7 +225,7 @@ export class Controller implements Control {
 
   async whenKnown(revision: number, timeoutMs: number): Promise<void> {
     if (!(await this.#waiters.until(() => this.#core.state.known >= revision, timeoutMs))) {
-      const message = `the registry did not tell of revision ${revision} within ${timeoutMs} ms`
+      const message = `the registry did not report revision ${revision} within ${timeoutMs} ms`
       throw new SluiceError('registry_unavailable', message, { retryable: true })
     }
   }

@@ -10,7 +10,10 @@ import type { Core } from './core.js'
 import { instanceState } from './state/desired.js'
 import type { Desired } from './state/desired.js'
 
-/** The upstreams beyond those that are shown by name, so that a large table does not flood Prometheus. */
+/**
+ * The upstreams beyond those that are shown by name, so that a large table does not flood
+ * Prometheus.
+ */
 const OTHERS = '(others)'
 
 export interface MetricsOptions {
@@ -278,7 +281,7 @@ export class Metrics {
           this.reset()
           Object.entries(counted).forEach(([event, count]) => this.inc({ event }, count))
         } catch (error) {
-          // The last numbers stay; sluice_gateway_connected tells.
+          // The last numbers stay; sluice_gateway_connected shows why.
           log.debug({ error: messageOf(error) }, 'no counters')
         }
       },

@@ -31,7 +31,10 @@ export function ownAddresses(settings: Settings): Set<string> {
   return own
 }
 
-/** What Sluice listens on, by address and port; with a wildcard address, all of the machine's and all of 127/8. */
+/**
+ * What Sluice listens on, by address and port. A wildcard address stands for all addresses of the
+ * machine, and for 127/8.
+ */
 export function isOwnAddress(own: ReadonlySet<string>, host: string, port: number): boolean {
   if (own.has(printAddress(host, port))) {
     return true

@@ -30,7 +30,7 @@ export interface GatewayView {
   njs: string
   /** What it found out itself about instances, by `<upstream>/<id>`; see the record. */
   conditions: Record<string, GatewayCondition>
-  /** Its side for connections; absent where another controller's gateway does not tell. */
+  /** Its side for connections; absent where another controller does not report it. */
   stream?: StreamView
   /** Why it is not connected or not level, for people. */
   reason?: string
@@ -48,7 +48,9 @@ export interface InFlight {
 export interface RegistryView {
   kind: string
   connected: boolean
-  /** Unix milliseconds of the last time the registry was known to agree; undefined before the first. */
+  /**
+   * Unix milliseconds of the last time the registry was known to agree; undefined before the first.
+   */
   syncedAtMs: number | undefined
   /** Why it is not connected, for people, where that is known. */
   reason?: string | undefined

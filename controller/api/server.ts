@@ -57,8 +57,9 @@ declare module 'fastify' {
 }
 
 /**
- * Listens on the settings' address and on `<home>/api.sock`. Rejects with `conflict` when the port or the socket is in use,
- * with `invalid` when an address, the token's file or the home does not serve.
+ * Listens on the settings' address and on `<home>/api.sock`. Rejects with `conflict` when the port
+ * or the socket is in use, with `invalid` when an address, the token's file or the home does not
+ * serve.
  */
 export async function startApi(control: Control, metrics: MetricsSource): Promise<Api> {
   const { apiBind, apiPort, home } = control.settings
@@ -69,7 +70,8 @@ export async function startApi(control: Control, metrics: MetricsSource): Promis
   const socket = join(home, 'api.sock')
   let local: Server | undefined
   try {
-    // The socket first: a live one says that this home has a controller, which explains the port as well.
+    // The socket first: a live one says that this home has a controller, which explains the port as
+    // well.
     local = await listenLocal(socket, (request, reply) => app.routing(request, reply), sockets)
     const url = await app.listen({ host: apiBind, port: apiPort }).catch((error: unknown) => {
       throw listenError(error, `${apiBind}:${apiPort}`)

@@ -1,4 +1,7 @@
-/** What a route does, as plain nginx configuration can do it. Mirrors are not made, and of the upstream's own errors none is replaced. */
+/**
+ * What a route does, as far as plain nginx configuration can do it. It makes no mirrors, and
+ * replaces no error of the upstream's own.
+ */
 import type { Page } from '../../contract/record/route-page.js'
 import type { ActionRecord, Redirect, RouteAction } from '../../contract/record/route-action.js'
 import { PEER_HEADER, PICK_HEADER } from '../../contract/table/zones.js'
@@ -11,7 +14,7 @@ export type Header = [name: string, value: Word]
 /** Seconds, where nobody is up: somebody may be soon. The hop says the same. */
 export const RETRY_AFTER = '2'
 
-/** What the servers in front tell an upstream about the client. */
+/** Headers by which the servers in front name the client. */
 export const FRONT_HEADERS: Header[] = [
   ['Host', plain('$http_host')],
   ['Upgrade', plain('$sluice_upgrade')],
@@ -32,7 +35,7 @@ const HOP_HEADERS: Header[] = [
   [PICK_HEADER, quotedWord('')],
 ]
 
-/** Behind the front of a gateway its scheme is told by a header. */
+/** Behind the front of a gateway its scheme is given by a header. */
 export function redirectMaps(out: ConfWriter, isHop: boolean): void {
   const scheme = plain(isHop ? '$http_x_forwarded_proto' : '$scheme')
   out.block('map', [scheme, plain('$sluice_f_scheme')], () => {
@@ -133,7 +136,7 @@ export class ActionConf {
     }
   }
 
-  /** Without types nginx would tell one by the path's last letters. */
+  /** Without types nginx would choose one by the path's last letters. */
   #page({ status, contentType, body }: Page): void {
     this.#out.block('types', [], () => undefined)
     this.#out.directive('default_type', verbatim(contentType))
@@ -153,7 +156,10 @@ export class ActionConf {
     )
   }
 
-  /** As the client wrote it: what nginx decoded must not come into a header. A prefix that is written otherwise is not found. */
+  /**
+   * The path as the client wrote it: what nginx decoded must not get into a header. So a prefix
+   * that the client encoded is not found.
+   */
   #pathTo({ path, replacePrefix }: Redirect, prefix: string, isExact: boolean): string {
     if (path !== undefined) {
       return `${inside(path)}$is_args$args`
@@ -220,11 +226,11 @@ export class ActionConf {
     for (const name of hidden.length > 0 && this.#isHop ? [...hidden, PEER_HEADER] : hidden) {
       this.#out.directive('proxy_hide_header', plain(name))
     }
-    const told =
+    const client =
       buffering === undefined || !this.#isHop
         ? []
         : [['X-Accel-Buffering', buffering ? 'yes' : 'no'] as const]
-    for (const [name, value] of [...Object.entries(set), ...Object.entries(add), ...told]) {
+    for (const [name, value] of [...Object.entries(set), ...Object.entries(add), ...client]) {
       this.#out.directive('add_header', plain(name), literal(value), plain('always'))
     }
   }

@@ -1,6 +1,7 @@
 /**
- * Certificates → plain nginx configuration, for TLS clients of an nginx that has no table. Pure. `$sluice_kept_certificate` is what
- * the client's name is shown, chain and key in one PEM; '' for nothing.
+ * Certificates → plain nginx configuration, for TLS clients of an nginx that has no table. Pure.
+ * `$sluice_kept_certificate` is what the client's name is shown, chain and key in one PEM; '' for
+ * nothing.
  */
 import { DEFAULT_NAME, planCertificates } from '../table/certificate-plan.js'
 import { ConfWriter, pem, plain, quotedWord } from './conf-writer.js'

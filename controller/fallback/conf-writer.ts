@@ -1,4 +1,4 @@
-/** Writes nginx configuration, word by word. What is not a plain word never gets in, whoever let it through before. */
+/** Writes nginx configuration word by word. What is not a plain word is refused here once more. */
 import { SluiceError } from '../../runtime/errors.js'
 
 /** A word as it stands in the file. */
@@ -23,7 +23,10 @@ export function quotedWord(value: string): Word {
   return QUOTED.test(value) ? { text: `"${value}"` } : refuse(value)
 }
 
-/** A quotation mark and a backslash would end or change what they stand in; of control characters only these have a use. */
+/**
+ * A quotation mark or a backslash would end or change the word around it. Of the control
+ * characters only these are of use.
+ */
 function escaped(value: string): string {
   return value.replace(/[^\P{Cc}\t\n\r]/gu, '').replace(/["\\]/g, '\\$&')
 }
@@ -36,7 +39,7 @@ export function literal(value: string): Word {
   return { text: `"${escaped(value).replaceAll('$', '${' + DOLLAR + '}')}"` }
 }
 
-/** Any text as it is, where nginx looks for none: in a geo. A word of nginx's has less than 4,096 bytes. */
+/** Any text, in a geo, where nginx looks for no variables. A word has less than 4,096 bytes. */
 export function verbatim(value: string): Word {
   return { text: `"${escaped(value)}"` }
 }

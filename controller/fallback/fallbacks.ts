@@ -120,7 +120,7 @@ function candidate(options: PlaceOptions, body: string, { revision }: Desired): 
   return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
 }
 
-/** Of a gateway: what TLS clients are shown. A file of its own, for it holds keys, and changes seldom. */
+/** What TLS clients are shown. It is a file of its own, because it has keys and changes seldom. */
 function makeCertificates(options: PlaceOptions): Fallback {
   const render = (): Candidate => {
     const now = options.desired()
@@ -130,7 +130,10 @@ function makeCertificates(options: PlaceOptions): Fallback {
   return make(options, { file: CERTIFICATES_FILE, render, isTrusted })
 }
 
-/** Of a gateway: who serves connections. The check is as good in http{}, which has the same directives, and modules of stream{} may have to be loaded. */
+/**
+ * Who serves connections. It is tested inside http{}, which has the same directives: the module of
+ * stream{} may have to be loaded first.
+ */
 function makeStreams(options: PlaceOptions): Fallback {
   const render = (): Candidate => {
     const now = options.desired()

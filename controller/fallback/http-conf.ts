@@ -110,8 +110,9 @@ class FallbackConf {
   }
 
   /**
-   * One server for all plain hosts: a server for each of ten thousand would cost nginx hundreds of megabytes. Wildcards that have
-   * paths are in the map for their place among the wildcards, and lead to nothing there.
+   * One server for all plain hosts: a server for each of ten thousand would cost nginx hundreds of
+   * megabytes. Wildcards that have paths are in the map for their place among the wildcards, and
+   * lead to nothing there.
    */
   #hostMap(hosts: HostPlan[]): void {
     this.#out.block('map', [plain('$host'), plain('$sluice_fallback_host')], () => {
@@ -146,7 +147,9 @@ class FallbackConf {
     this.#out.directive('proxy_pass', plain('http://$sluice_fallback_host'))
   }
 
-  /** nginx prefers a wildcard of `server_name` to the default server, which may have the very host. */
+  /**
+   * nginx prefers a wildcard `server_name` to the default server, even if that has the very host.
+   */
   #givePlainBack(): void {
     const page = { text: '@sluice_plain' }
     this.#out.directive('error_page', plain(String(GIVE_BACK)), plain('='), page)
@@ -249,7 +252,10 @@ class FallbackConf {
   }
 }
 
-/** Plain configuration asks no conditions, so what has some is left out: requests go by the routes that have none. */
+/**
+ * Plain configuration cannot test conditions. So routes that have some are left out, and requests
+ * go by the others.
+ */
 function withoutConditions(plan: HostsPlan): HostsPlan {
   const hosts = [...plan.hosts].map(([name, { host, routes, fast }]): [string, HostPlan] => {
     const kept = routes.filter(({ conditions }) => conditions === '')
@@ -258,7 +264,7 @@ function withoutConditions(plan: HostsPlan): HostsPlan {
   return { ...plan, hosts: new Map(hosts) }
 }
 
-/** The file's text, without its header. Throws when a name in it is none; the border lets no such name in. */
+/** The file's text, without its header. Throws on a bad name, which no guard lets in. */
 export function renderFallback(
   desired: Desired,
   domains: readonly string[],

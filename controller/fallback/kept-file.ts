@@ -1,4 +1,7 @@
-/** Keeps a file of plain nginx configuration like the desired state: checked, whole, and only written when it changes. */
+/**
+ * Keeps a file of plain nginx configuration level with the desired state. It is tested before it is
+ * written, written whole, and only when it changes.
+ */
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { messageOf } from '../../runtime/errors.js'
@@ -76,7 +79,10 @@ export const CERTIFICATES_FILE: FallbackFile = {
  * nothing, and a crash before the reload is made up for.
  */
 const markerOf = ({ name }: FallbackFile): string => `${name}.applied`
-/** To write a large table takes the event loop a while, in which nothing is pushed: at most a twentieth of the time. */
+/**
+ * Nothing is pushed while a large file is made. So making it may take a twentieth of the time at
+ * most.
+ */
 const COST_FACTOR = 20
 const RETRY = { firstMs: 500, mostMs: 30_000 }
 
@@ -86,8 +92,9 @@ export type RecoverOptions = Pick<
 >
 
 /**
- * Puts the previous generation in the place of a file that is not what was written, so that nginx can start from it; without
- * a good one, the damaged file is put aside. Answers the body that is in force.
+ * Puts the previous generation in the place of a file that is not what was written, so that nginx
+ * can start from it; without a good one, the damaged file is put aside. Answers the body that is in
+ * force.
  */
 export async function recoverFallback({
   folder,
@@ -209,7 +216,7 @@ export class Fallback {
     }
   }
 
-  /** A registry without any instance may be one that lost them; the file may be all that knows better. */
+  /** A registry without instances may have lost them. Then only the file still has them. */
   #isHeld(): boolean {
     if (!this.#options.isTrusted()) {
       return true

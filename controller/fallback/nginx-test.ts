@@ -12,8 +12,9 @@ const TIMEOUT_MS = 20_000
 const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /**
- * `front`: all that a configuration of ours may rest on. `-t` opens what it is told to listen on, so the candidate must name
- * a socket in the folder it is given, and pid, log and temporary files are there too.
+ * `front`: all that a configuration of ours may rest on. `-t` opens each address of a `listen`,
+ * so the candidate must name a socket in the folder it is given, and pid, log and temporary files
+ * are there too.
  */
 function stub(folder: string, isHop: boolean): string {
   const hop = isHop
@@ -67,8 +68,8 @@ export async function sweepTrials(home: string): Promise<void> {
 }
 
 /**
- * Rejects with `invalid` and nginx's words when it would not take the file. `render` gets the folder in which sockets may be
- * made.
+ * Rejects with `invalid` and nginx's words when it would not take the file. `render` gets the
+ * folder in which sockets may be made.
  */
 export async function checkConf(
   { nginx, home, isHop }: { nginx: string; home: string; isHop: boolean },

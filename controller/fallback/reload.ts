@@ -1,4 +1,4 @@
-/** Makes an nginx that Sluice does not run itself read its configuration, and looks whether it did. */
+/** Reloads an nginx that Sluice does not run, and sees whether it took the configuration. */
 import { execFile } from 'node:child_process'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
@@ -18,7 +18,7 @@ const COMMAND_TIMEOUT_MS = 30_000
 const TAKEN_WITHIN_MS = 15_000
 const LOOK_MS = 50
 
-/** An nginx before it is told to reload. */
+/** An nginx before its reload. */
 interface Before {
   master: number
   children: ReadonlySet<number>
@@ -115,7 +115,7 @@ const UNSEEN = 'nginx cannot be seen from here: only the reload command says tha
 /**
  * By the command, else by SIGHUP to the process in the pid file, or undefined when the settings
  * name neither. Resolves when nginx serves by the new configuration: neither a signal nor
- * `nginx -s reload` tells of a port that is taken. Where nginx runs elsewhere (in a container), the
+ * `nginx -s reload` reports a port that is taken. Where nginx runs elsewhere (in a container), the
  * command's exit code is all that is known, and the log says so.
  */
 export function makeReload(options: ReloadOptions): (() => Promise<void>) | undefined {

@@ -1,6 +1,7 @@
 /**
- * Routes of connections → plain configuration of what is up, for a stream{} whose table is empty. Pure. `$sluice_fallback` is the block
- * that serves what `$sluice_unit` names, `tcp*9100` or `tls*app.example.com`; '' for nothing, `-` for what nobody may serve.
+ * Routes of connections → plain configuration of what is up, for a stream{} whose table is empty.
+ * Pure. `$sluice_fallback` is the block that serves what `$sluice_unit` names, `tcp*9100` or
+ * `tls*app.example.com`; '' for nothing, `-` for what nobody may serve.
  */
 import { isSniRoute } from '../../contract/record/stream-route.js'
 import { NOBODY, SNI_PREFIX } from '../../contract/table/zones.js'
@@ -15,7 +16,7 @@ import { NO_DOMAINS, asHosts, ledTo } from '../table/stream-table.js'
 /** An upstream that did not change is the same object, and so is what is made of it. */
 const known = new WeakMap<DesiredUpstream, DesiredUpstream>()
 
-/** nginx passes on what comes: whether that is TLS, or for which protocol, is the client's and the instance's own. */
+/** nginx passes bytes on. Whether they are TLS, client and instance know. */
 function asItComes(upstream: DesiredUpstream): DesiredUpstream {
   const { name, policy, revision, instances } = upstream
   const made = known.get(upstream) ?? { name, policy, revision, instances }
@@ -23,7 +24,7 @@ function asItComes(upstream: DesiredUpstream): DesiredUpstream {
   return made
 }
 
-/** Instances that are to be told the client would take its first bytes for that. */
+/** Instances that are sent a PROXY header would take its first bytes for that. */
 function isServed({ record }: DesiredStreamRoute): boolean {
   return record.proxyProtocol === undefined
 }
@@ -36,7 +37,7 @@ function portsWithNames(routes: DesiredStreamRoute[]): Set<string> {
   return new Set(ports.map((port) => `tcp*${port}`))
 }
 
-/** The claims that are ports or names at the HTTPS port; names before the wildcards that they fall under. */
+/** Ports and names that routes claim. A name comes before the wildcard that it falls under. */
 function claims(hosts: Iterable<HostPlan>): HostPlan[] {
   const nameOf = ({ host }: HostPlan) => ({
     host: host.startsWith(SNI_PREFIX) ? host.slice(SNI_PREFIX.length) : host.replace('*', '-'),

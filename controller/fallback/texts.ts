@@ -1,4 +1,4 @@
-/** Texts of the user's that the fallback holds as variables: a word of nginx's own is too short for a page. */
+/** The user's texts, held in variables: a word of nginx's configuration is too short for a page. */
 import { DOLLAR, literal, plain, quotedWord, verbatim } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 

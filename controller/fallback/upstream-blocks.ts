@@ -23,7 +23,10 @@ export interface Server {
   backup: boolean
 }
 
-/** The balance is nginx's own round robin, whatever the policy says: no other takes `backup`, or is there without njs. */
+/**
+ * The balance is nginx's own round robin, whatever the policy says. Other balances take no
+ * `backup`, or need njs.
+ */
 function traitsOf({ weight, maxConns, backup }: Server): Word[] {
   return [
     ...(weight === 1 ? [] : [plain(`weight=${weight}`)]),
@@ -60,11 +63,12 @@ function serversOf(desired: Desired, { upstream, where }: UpstreamSubset): Serve
 }
 
 /**
- * nginx takes no upstream of nothing but backups; when no other instance is up, they are the servers. All zones are alike: the
- * file is for the day when a gateway has nothing else.
+ * nginx takes no upstream of nothing but backups; when no other instance is up, they are the
+ * servers. All zones are alike: the file is for the day when a gateway has nothing else.
  */
 function listServers(upstream: DesiredUpstream, where: Where = {}): Server[] {
-  // A file without njs has one way to reach all of a host's servers, and never asks by plain HTTP whom TLS or gRPC was told for.
+  // A file without njs has one protocol for all servers of a host. A server for TLS or gRPC is
+  // never asked by plain HTTP.
   if (upstream.tls !== undefined || upstream.protocol !== undefined) {
     return []
   }

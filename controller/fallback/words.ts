@@ -5,8 +5,9 @@ import { plain } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 
 /**
- * What fits a bucket of nginx's hashes at their smallest, 64 bytes, two pointers and the key's length taken off. How large
- * they are is for a user's `http{}` to say, once; and where a longer key stood in a hash, nginx would not start.
+ * What fits a bucket of nginx's hashes at their smallest, 64 bytes, two pointers and the key's
+ * length taken off. How large they are is for a user's `http{}` to say, once; and where a longer
+ * key stood in a hash, nginx would not start.
  */
 const MOST_HASHED = 46
 
@@ -33,7 +34,7 @@ function isHashed(key: string): boolean {
   return key.length <= MOST_HASHED && !isWild(key)
 }
 
-/** Nothing that a name or host is made of means more than itself in a regular expression, but `.` and `*`. */
+/** Of what a name or host is made of, only `.` and `*` have a meaning in a regular expression. */
 function pattern(key: string): Word {
   const some = key === '*' ? '.*' : key.replaceAll('.', '[.]').replace(/^\*|\*$/, '.+')
   return { text: `~^${some}$` }
@@ -57,13 +58,16 @@ export function hostKey(host: string): Word {
   return mapKey(checkHost(host))
 }
 
-/** The key of a map of the names that TLS clients ask for: a certificate's wildcard is for one label. */
+/** The map key of a name that TLS clients ask for. A certificate's wildcard is for one label. */
 export function tlsNameKey(name: string): Word {
   const text = checkHost(name).replaceAll('.', '[.]').replace(/^\*/, '[^.]+')
   return isHashed(name) ? mapKey(name) : { text: `"~*^${text}$"` }
 }
 
-/** The key of a map of what connections ask for: `tcp*9100`, `tls*app.example.com`, `tls**.example.com` for all names below. */
+/**
+ * The map key of what connections ask for: `tcp*9100`, `tls*app.example.com`, or
+ * `tls**.example.com` for all names below.
+ */
 export function claimKey(claim: string): Word {
   if (!/^[a-z0-9_*.-]+$/.test(claim)) {
     throw new SluiceError('internal', `not a claim: ${JSON.stringify(claim)}`)
@@ -80,8 +84,8 @@ export function serverName(host: string): Word {
 }
 
 /**
- * The order in which hosts must stand in a file: nginx asks its hash first and then tries regular expressions one by one. With
- * wildcards last, the longest first, what fits best is found first.
+ * The order in which hosts must stand in a file: nginx asks its hash first and then tries regular
+ * expressions one by one. With wildcards last, the longest first, what fits best is found first.
  */
 export function byServerNameOrder(a: { host: string }, b: { host: string }): number {
   const [first, second] = [a.host, b.host]

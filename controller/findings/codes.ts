@@ -1,6 +1,7 @@
 /**
- * Everything that can be wrong with a running Sluice: its code, and what to do about it. A new finding is a line here,
- * and a few lines in a source (`sources.ts` lists them). Codes never change.
+ * Everything that can be wrong with a running Sluice: its code, and what to do about it. A new
+ * finding is a line here, and a few lines in a source (`sources.ts` lists them). Codes never
+ * change.
  */
 export const CURES = {
   registry_away: 'bring the registry back, or make the way to it work; Sluice reconnects by itself',

@@ -1,4 +1,4 @@
-/** What findings are made of. The controller gives it; every member answers with what is so just now. */
+/** What findings are made of. The controller gives it, and every member says what is so now. */
 import type { Settings } from '../../runtime/config/settings.js'
 import type { InstanceConditions } from '../state/conditions.js'
 import type { Desired } from '../state/desired.js'
@@ -18,7 +18,9 @@ export interface Facts {
   readonly suspects: () => SuspectView[]
   /** Values of the registry that are not served as they stand. */
   readonly refused: () => RefusedView[]
-  /** Values of the registry that are served without some of their fields, which the message names. */
+  /**
+   * Values of the registry that are served without some of their fields, which the message names.
+   */
   readonly partly: () => RefusedView[]
   readonly agents: () => AgentView[]
   /** Why the file for nginx was not written or not taken; undefined when it was. */
@@ -27,14 +29,14 @@ export interface Facts {
   readonly tableFreeBytes: () => number | undefined
 }
 
-/** One thing that is wrong just now. `code` and `subject` together tell it from others. */
+/** One thing that is wrong just now. `code` and `subject` together are its identity. */
 export interface Observation {
   code: FindingCode
   /** What it is about: `web`, `gw-1`, `instances/web/a`. */
   subject?: string
   /** One sentence on what is so, and one on what it means for requests. */
   message: string
-  /** Unix milliseconds since which it is so, where that is known; else it counts from when it was first seen. */
+  /** Unix milliseconds since which it is so; undefined: since it was first seen. */
   sinceAtMs?: number
   /** It counts once it has lasted this long, in milliseconds. */
   graceMs?: number

@@ -1,4 +1,4 @@
-/** The one list of what is wrong, from which `status`, `/readyz`, `/v1/status`, metrics and events all speak. */
+/** The one list of what is wrong, for `status`, `/readyz`, `/v1/status`, metrics and events. */
 import type { Logger } from '../../runtime/logger.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Finding } from '../views.js'

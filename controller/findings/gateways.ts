@@ -1,4 +1,6 @@
-/** Findings about gateways: those that do not have what the registry says, and tables that are full. */
+/**
+ * Findings about gateways: those that do not have what the registry says, and tables that are full.
+ */
 import type { GatewayView } from '../views.js'
 import type { Observation, FindingSource } from './facts.js'
 

@@ -4,7 +4,7 @@ import { instanceState } from '../state/desired.js'
 import type { DesiredUpstream } from '../state/desired.js'
 import type { Observation, FindingSource } from './facts.js'
 
-/** Each is one finding; a whole rack that is away is told once. */
+/** Each is one finding; a whole rack that is away is reported once. */
 const MOST_SHOWN = 50
 /** A rolling restart of a single instance is no finding. */
 const GRACE_MS = 2000
@@ -14,7 +14,10 @@ interface Looked {
   message: string | undefined
 }
 
-/** Neither an upstream nor its conditions are changed in place, so what was seen stays true of the two. */
+/**
+ * Neither an upstream nor its conditions are changed in place, so what was seen stays true of the
+ * two.
+ */
 const looked = new WeakMap<DesiredUpstream, Looked>()
 
 export const upstreamsDown: FindingSource = ({ desired, conditionsOf }) => {

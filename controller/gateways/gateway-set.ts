@@ -86,7 +86,7 @@ export class GatewaySet {
     return [own, ...others].map((each) => ({ ...each, lagMs: this.#lagMs(each) }))
   }
 
-  /** A gateway may not say so itself: its controller is gone, or its part for connections is late. */
+  /** A gateway's own figure may be too low: its controller is gone, or its stream{} is late. */
   #lagMs({ id, applied, desired, lagMs }: GatewayView): number {
     if (applied >= desired) {
       this.#behindSinceMs.delete(id)
@@ -164,7 +164,7 @@ export class GatewaySet {
     return [...this.#others.all().values()].some((each) => each.awaySinceAtMs === undefined)
   }
 
-  /** Warming up is left out: it is over soon, and each of its steps would be a write to the registry. */
+  /** Warming up is left out: it is soon over, and each step would be a write to the registry. */
   #conditions(): Record<string, GatewayCondition> {
     const all: Array<[string, GatewayCondition]> = []
     for (const [upstream, conditions] of this.#own.health.conditions()) {

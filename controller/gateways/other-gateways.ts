@@ -113,7 +113,10 @@ export class OtherGateways {
     return [...new Set(ids)]
   }
 
-  /** A record of before is under the lease itself. One that this process never saw left at its last writing. */
+  /**
+   * A record of an older version is under the lease itself. A gateway that this process never saw
+   * left when it last wrote.
+   */
   #awaySinceAtMs(id: string, { atMs }: GatewayRecord): number | undefined {
     return atMs === undefined || this.#present.has(id)
       ? undefined

@@ -37,10 +37,10 @@ export interface OwnGateway {
   applied(): number
   /** Milliseconds since it fell behind; 0 when it is level. */
   lagMs(): number
-  /** In flight by SID; undefined where nobody can tell. */
+  /** In flight by SID; undefined where it is not known. */
   active(sids: string[]): Promise<Array<number | undefined>>
   figures(): GatewayFigures
-  /** How often what happened to requests off the normal path. Rejects when nginx does not answer. */
+  /** Counts of what happened to requests off the normal path. Rejects if nginx does not answer. */
   counters(): Promise<Record<string, number>>
   start(): void
   /** The desired state is another one. */

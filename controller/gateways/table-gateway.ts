@@ -1,4 +1,4 @@
-/** The own gateway with a table in nginx: changes are pushed, and files stand by for when it is lost. */
+/** The own gateway with a table in nginx: changes are pushed, and files are kept for its loss. */
 import { join } from 'node:path'
 import type { GatewayState } from '../../contract/push.js'
 import { canPool } from '../../contract/version.js'

@@ -79,9 +79,9 @@ export class Listener {
         await this.poll()
         this.#backoff.reset()
       } catch (error) {
-        // The pusher says that the gateway is away; what it has to tell is still there when it is
+        // The pusher says that the gateway is away; what it has to report is still there when it is
         // back.
-        this.#options.log.debug({ error: messageOf(error) }, 'nginx does not tell what failed')
+        this.#options.log.debug({ error: messageOf(error) }, 'nginx does not report what failed')
         waitMs = this.#backoff.nextMs()
       }
       this.#options.onTick()

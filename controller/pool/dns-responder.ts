@@ -76,7 +76,7 @@ export class PoolDns {
     udp.on('message', (message, from) => {
       const reply = this.#answer(message, UDP_BYTES)
       if (reply !== undefined) {
-        // Nobody to tell when it cannot be sent: nginx keeps what it has and asks again.
+        // Nothing to do when it cannot be sent: nginx keeps what it has and asks again.
         udp.send(reply, from.port, from.address, () => undefined)
       }
     })

@@ -1,4 +1,6 @@
-/** Changes of units → the parts of a delta, each small enough for a worker to apply at once. Pure. */
+/**
+ * Changes of units → the parts of a delta, each small enough for a worker to apply at once. Pure.
+ */
 import type { Operation } from '../../contract/push.js'
 import { NOTE, indexBucket } from '../../contract/table/table.js'
 import { MAX_VALUE_BYTES } from '../../contract/table/zones.js'
@@ -10,7 +12,7 @@ import { noted } from './unit-note.js'
 /** Names of all units in a bucket of the index once the delta is done, sorted. */
 export type NamesIn = (bucket: number) => string[]
 
-/** A worker holds still for a part: about 2 µs for each operation, and as much again for its JSON. */
+/** A worker stands still for a part: 2 µs for each operation, and as much for its JSON. */
 const PART_OPERATIONS = 500
 const PART_BYTES = 100_000
 
@@ -91,7 +93,10 @@ function isSet([, value]: Operation): boolean {
   return value !== null
 }
 
-/** Parts to be sent in this order, of at most `most` operations each; at least one, which may be empty. */
+/**
+ * Parts to be sent in this order, of at most `most` operations each; at least one, which may be
+ * empty.
+ */
 export function makeParts(
   changes: UnitChange[],
   namesIn: NamesIn,

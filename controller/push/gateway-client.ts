@@ -47,12 +47,16 @@ function asRejection(status: number, text: string): Rejection {
   return { code, message: `the admin endpoint answered ${status}` }
 }
 
-/** Every call rejects with `gateway_unavailable` when nginx cannot be reached in time, or with {@link Rejected}. */
+/**
+ * Every call rejects with `gateway_unavailable` when nginx cannot be reached in time, or with
+ * {@link Rejected}.
+ */
 export class GatewayClient {
   readonly #pool: Pool
   /**
-   * A probe counts itself for as long as it lasts, which is a little longer than until its answer is here. So all probes of a
-   * SID go over one connection, on which nginx ends each before it takes the next.
+   * A probe counts itself for as long as it lasts, which is a little longer than until its answer
+   * is here. So all probes of a SID go over one connection, on which nginx ends each before it
+   * takes the next.
    */
   readonly #lanes: Pool[]
   readonly #socket: string

@@ -1,6 +1,7 @@
 /**
- * In-flight requests, by SID. nginx counts what its front sends (`limit_conn`, which only answers "at least n?"), njs counts
- * what its hop sends; both by worker, so what a dead worker left behind is not asked for.
+ * In-flight requests, by SID. nginx counts what its front sends (`limit_conn`, which only answers
+ * "at least n?"), njs counts what its hop sends; both by worker, so what a dead worker left behind
+ * is not asked for.
  */
 import type { GatewayClient } from './gateway-client.js'
 
@@ -49,7 +50,7 @@ export class ActiveCounter {
   readonly #waiting: Array<() => void> = []
   #running = 0
 
-  /** `workers` are the pids that live; none means that nginx cannot tell. */
+  /** `workers` are the pids that live; none means that nginx cannot say. */
   constructor(gateway: GatewayClient, workers: () => number[]) {
     this.#gateway = gateway
     this.#workers = workers
@@ -60,7 +61,7 @@ export class ActiveCounter {
     this.#cache.clear()
   }
 
-  /** In the order of `sids`; undefined where the gateway cannot tell. Never rejects. */
+  /** In the order of `sids`; undefined where the gateway does not know. Never rejects. */
   async count(sids: string[]): Promise<Array<number | undefined>> {
     return Promise.all(sids.map((sid) => this.#cached(sid)))
   }

@@ -102,7 +102,7 @@ export class Link {
     return this.#watchdog.isHung
   }
 
-  /** Of stream{}: the ports that are open; undefined until nginx told. */
+  /** Of stream{}: the ports that are open; undefined until nginx reported them. */
   get ports(): string | undefined {
     return this.#state?.ports
   }
@@ -147,7 +147,7 @@ export class Link {
     this.#watchdog.start()
   }
 
-  /** In flight by SID; undefined where nobody can tell. */
+  /** In flight by SID; undefined where it is not known. */
   active(sids: string[]): Promise<Array<number | undefined>> {
     return this.#isReached ? this.#active.count(sids) : Promise.resolve(sids.map(() => undefined))
   }
@@ -175,7 +175,10 @@ export class Link {
     this.#changed()
   }
 
-  /** A worker that died leaves what it had in flight in the count of all. One that ended well left nothing, and costs a look. */
+  /**
+   * A worker that died leaves its requests in the count of all. One that ended well leaves nothing,
+   * and costs a look.
+   */
   #sweep(before: number[], workers: number[]): void {
     if (workers.length === 0 || before.every((pid) => workers.includes(pid))) {
       return

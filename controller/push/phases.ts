@@ -30,7 +30,9 @@ const PHASES = [
   'peers',
   /** Shared cells of slots: they name peers. */
   'cells',
-  /** Slots, lists and rings; what routes do and certificates for instances, to which records lead. */
+  /**
+   * Slots, lists and rings; what routes do and certificates for instances, to which records lead.
+   */
   'slots',
   /** Records: from here on requests see the change. Within the phase, the closest name first. */
   'records',
@@ -44,7 +46,7 @@ const PHASES = [
   'deletes',
   /** Records that go. */
   'recordDeletes',
-  /** Notes of units rewritten in several parts: all that they tell of is done. */
+  /** Notes of units rewritten in several parts: all that they name is done. */
   'noteDeletes',
   /** The record once more, with its true digest: nothing is left to do for its unit. */
   'done',

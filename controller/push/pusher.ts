@@ -20,7 +20,10 @@ export interface PushOptions {
   log: Logger
   /** The gateway's state is looked at no less often than this. */
   pollMs: number
-  /** What changes nothing in this table counts as applied at once; the gateway hears of its revision at the next look. */
+  /**
+   * What changes nothing in this table counts as applied at once. The gateway gets its revision at
+   * the next look.
+   */
   isLazy?: boolean
   /** An owner that gives no sign of life for so long is gone; default {@link DEAD_OWNER_MS}. */
   deadOwnerMs?: number
@@ -29,7 +32,10 @@ export interface PushOptions {
   onApplied(revision: number, lagMs: number): void
   /** Each state that was seen; undefined when the gateway cannot be reached. */
   onState(state: GatewayState | undefined): void
-  /** The registry knows nothing of much that the table has. That stays until `drop` is called with these names. */
+  /**
+   * The registry knows nothing of much that the table has. It stays until `drop` is called with
+   * these names.
+   */
   onUnknown(names: string[]): void
 }
 
@@ -61,7 +67,9 @@ export class Pusher {
   readonly #dirty = new Set<string>()
   #epoch = 0
   #applied = 0
-  /** The revision that the gateway shows; older than what is applied where that changed nothing there. */
+  /**
+   * The revision that the gateway shows. It is older than what is applied if nothing changed there.
+   */
   #shown = 0
   /** Whether the mirror is known to be true. */
   #isSure = false
@@ -86,7 +94,9 @@ export class Pusher {
     })
   }
 
-  /** Revision of the registry that the gateway has; 0 before the first time, and after it lost it. */
+  /**
+   * Revision of the registry that the gateway has; 0 before the first time, and after it lost it.
+   */
   get applied(): number {
     return this.#isLost ? 0 : this.#applied
   }
@@ -129,13 +139,19 @@ export class Pusher {
     this.wake()
   }
 
-  /** Lets go of units that were kept although the registry does not know them; by default of those that were awaited. */
+  /**
+   * Lets go of units that were kept although the registry does not know them. By default these are
+   * the awaited ones.
+   */
   drop(names: string[] = this.#mirror.awaited()): void {
     this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))
     this.wake()
   }
 
-  /** Ends after the push that is under way, and after what is waiting when that can be pushed at once. */
+  /**
+   * Ends after the push that is under way, and after what is waiting when that can be pushed at
+   * once.
+   */
   close(): Promise<void> {
     return this.#loop.close()
   }
@@ -172,7 +188,7 @@ export class Pusher {
     return this.#seenAtMs + this.#options.pollMs - performance.now()
   }
 
-  /** However much is new, a look is not put off; at the end there is none, and what waits goes out. */
+  /** News never put off a look. At the end there is no look, and what waits is sent. */
   #mayPush(): boolean {
     return this.#isSure && !this.isFenced && (this.#loop.isClosed || this.#leftMs() > 0)
   }
@@ -191,7 +207,8 @@ export class Pusher {
     }
     this.#take()
     const isOurs = this.#epoch !== 0 && state.epoch === this.#epoch
-    // A registry that was replaced may count from the start again; a gateway only goes back with a new owner.
+    // A replaced registry may count from the start again. A gateway goes back only with a new
+    // owner.
     const goesBack = source.revision() < Math.max(this.#applied, state.revision)
     if (!isOurs || !state.whole) {
       this.#isLost = true

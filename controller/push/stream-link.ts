@@ -33,12 +33,15 @@ export class StreamSide {
     })
   }
 
-  /** Revision that connections are served by. Infinity where there is nobody to serve them, and no route that asks for it. */
+  /**
+   * Revision that connections are served by. Infinity where nginx has no stream{} of ours, and no
+   * route asks for it.
+   */
   applied(): number {
     return this.#isNeeded ? this.link.pusher.applied : Infinity
   }
 
-  /** What the side for requests shows, with what keeps this one from being level where only that does. */
+  /** The view of the side for requests, with this side's fault where only this side has one. */
   join(requests: LinkView): LinkView {
     const { reason, code } = this.link.view()
     return requests.reason === undefined && this.#isNeeded && reason !== undefined
@@ -50,7 +53,7 @@ export class StreamSide {
     return this.link.ports !== undefined || this.#options.desired().streamRoutes.size > 0
   }
 
-  /** Connections and requests together by SID; undefined where one of them cannot be told. */
+  /** Connections and requests together by SID; undefined where one of them is not known. */
   async active(
     sids: string[],
     requests: Promise<Array<number | undefined>>,

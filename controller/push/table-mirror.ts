@@ -16,8 +16,8 @@ export class TableMirror {
   #hasLooked = false
 
   /**
-   * Reads the table anew. Answers the names of units that are not as they should be, and of those that should not be there.
-   * Units with the right digest are taken for right.
+   * Reads the table anew. Answers the names of units that are not as they should be, and of those
+   * that should not be there. Units with the right digest are taken for right.
    */
   async compare(read: ReadKeys, units: ReadonlyMap<string, Unit>): Promise<Set<string>> {
     const records = await readRecords(read)
@@ -39,8 +39,9 @@ export class TableMirror {
   }
 
   /**
-   * A registry that was emptied while no controller ran looks like one in which everything was deleted. So the first time,
-   * a table that would lose most of its upstreams keeps what is unknown. Answers the names; `letGo` ends it.
+   * A registry that was emptied while no controller ran looks like one in which everything was
+   * deleted. So the first time, a table that would lose most of its upstreams keeps what is
+   * unknown. Answers the names; `letGo` ends it.
    */
   keepUnknown(units: ReadonlyMap<string, Unit>): string[] {
     const isFirst = !this.#hasLooked

@@ -19,7 +19,10 @@ import { keysNoted } from './unit-note.js'
 /** Values of `keys`, in their order; null for what is not there. */
 export type ReadKeys = (keys: string[]) => Promise<Array<string | null>>
 
-/** Index buckets may be some 10 KB each, records are small, buckets of peers about 1 KB: a worker reads at most 500 KB at once. */
+/**
+ * An index bucket may have 10 KB, a bucket of peers about 1 KB, and records are small. So a worker
+ * reads 500 KB at once at most.
+ */
 const INDEX_AT_ONCE = 32
 const KEYS_AT_ONCE = 400
 /** A chain with its key has some 5 KB. */
@@ -68,8 +71,8 @@ function rulesIn(name: string, record: string | undefined): Rules | null {
 }
 
 function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
-  const told = Math.ceil((count + spill) / CHUNK_ENTRIES)
-  const chunks = Number.isInteger(told) ? Math.min(told, MOST_CHUNKS) : 0
+  const noted = Math.ceil((count + spill) / CHUNK_ENTRIES)
+  const chunks = Number.isInteger(noted) ? Math.min(noted, MOST_CHUNKS) : 0
   const ring = balance === 'h' ? Math.ceil(RING_POSITIONS / RING_CHUNK) : 0
   return [
     ...Array.from({ length: chunks }, (_, chunk) => `${name}%${chunk}`),
@@ -78,8 +81,8 @@ function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
 }
 
 function hostKeys(name: string, record: string | undefined): string[] {
-  const told = name.startsWith('@') ? chunksIn((record ?? '').slice(DIGEST_LENGTH)) : 0
-  const chunks = Number.isInteger(told) ? Math.min(told, MOST_HOST_CHUNKS) : 0
+  const noted = name.startsWith('@') ? chunksIn((record ?? '').slice(DIGEST_LENGTH)) : 0
+  const chunks = Number.isInteger(noted) ? Math.min(noted, MOST_HOST_CHUNKS) : 0
   return Array.from({ length: chunks }, (_, chunk) => chunkKey(name, chunks, chunk))
 }
 
@@ -92,9 +95,9 @@ function firstKeys(name: string, record: string | undefined): string[] {
   if (!name.startsWith(':')) {
     return keys
   }
-  const told = parseInt((record ?? '').slice(DIGEST_LENGTH), 10)
+  const noted = parseInt((record ?? '').slice(DIGEST_LENGTH), 10)
   // What was half written has one, and maybe a cookie's attributes, even without a record.
-  const buckets = Number.isInteger(told) ? Math.min(told, MOST_BUCKETS) : 1
+  const buckets = Number.isInteger(noted) ? Math.min(noted, MOST_BUCKETS) : 1
   for (let bucket = 0; bucket < buckets; bucket++) {
     keys.push(`${name}#${bucket}`)
   }
@@ -102,7 +105,7 @@ function firstKeys(name: string, record: string | undefined): string[] {
   return [...keys, `${name}$`, ...(rules === null ? [] : chunkKeys(name, rules))]
 }
 
-/** A session's key is told by the line of its peer alone. */
+/** A session's key is given by the line of its peer alone. */
 function sessionKeys(
   name: string,
   record: string | undefined,
@@ -124,8 +127,8 @@ function sessionKeys(
 function cellKeys(found: Map<string, string>): string[] {
   const keys: string[] = []
   for (const [key, value] of found) {
-    const told = /\/\d+$/.test(key) ? cellsOf(value) : 0
-    const cells = Number.isInteger(told) ? Math.min(told, SHARES) : 0
+    const noted = /\/\d+$/.test(key) ? cellsOf(value) : 0
+    const cells = Number.isInteger(noted) ? Math.min(noted, SHARES) : 0
     for (let cell = 0; cell < cells; cell++) {
       keys.push(`${key}/${cell}`)
     }
@@ -134,8 +137,8 @@ function cellKeys(found: Map<string, string>): string[] {
 }
 
 /**
- * What the table holds of these units. `also` names keys that are wanted there: they are read too, because a unit that was
- * half written may have keys that its record does not tell of.
+ * What the table holds of these units. `also` names keys that are wanted there: they are read too,
+ * because a unit that was half written may have keys that its record does not name.
  */
 export async function readUnits(
   read: ReadKeys,

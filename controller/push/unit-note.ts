@@ -7,10 +7,12 @@ import { NOTE } from '../../contract/table/table.js'
 import type { UnitChange } from '../table/unit.js'
 
 const MOST = 65_536
-/** Buckets, chunks, a ring, cells of a slot: what is numbered from 0. Slots themselves are looked at anyway. */
+/** What is numbered from 0: buckets, chunks, a ring, cells of a slot. Slots are read anyway. */
 const NUMBERED = /^([#%=]|\/.+\/)(\d+)$/
 
-/** `%13 /7/20`: `:web%0` to `:web%12` and `:web/7/0` to `:web/7/19`. '' when there are no such keys. */
+/**
+ * `%13 /7/20`: `:web%0` to `:web%12` and `:web/7/0` to `:web/7/19`. '' when there are no such keys.
+ */
 function printNote({ name, before, after }: UnitChange): string {
   const counts = new Map<string, number>()
   for (const unit of [before, after]) {

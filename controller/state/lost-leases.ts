@@ -56,8 +56,8 @@ export class LostLeases<T> {
   }
 
   /**
-   * Undefined: what is lost just now is to be believed. Otherwise it is too much to be believed, and
-   * so is what was lost shortly before.
+   * Undefined: what is lost just now is to be believed. Otherwise it is too much to be believed,
+   * and so is what was lost shortly before.
    */
   judge(lost: Loss<T>[], census: Census): MassLoss<T> | undefined {
     this.#prune(this.#options.now())

@@ -111,7 +111,9 @@ function without(value: unknown, path: string): unknown {
   return copy
 }
 
-/** Reads the text that stands under `key`. What is wrong is named by its field; `json` is one too. */
+/**
+ * Reads the text that stands under `key`. What is wrong is named by its field; `json` is one too.
+ */
 export function readRecord(key: TableKey, text: string, rules: BorderRules): Checked<ReadRecord> {
   let value: unknown
   try {

@@ -104,8 +104,8 @@ export class State {
   }
 
   /**
-   * Takes the changes of one or more transactions, in the order of their revisions. Only lost leases
-   * are judged at the end, all of them together; what is put again until then is not lost.
+   * Takes the changes of one or more transactions, in the order of their revisions. Only lost
+   * leases are judged at the end, all of them together; what is put again until then is not lost.
    */
   changes(changes: Change[], revision: number): void {
     const lost = new Set<string>()
@@ -133,8 +133,8 @@ export class State {
   }
 
   /**
-   * Compares all that is known with a listing, but for what changed since the audit began, and takes
-   * the listing's word. Returns the keys that differed.
+   * Compares all that is known with a listing, but for what changed since the audit began, and
+   * takes the listing's word. Returns the keys that differed.
    */
   endAudit(listing: Listing): string[] {
     const moved = this.#moved ?? new Set()
@@ -299,7 +299,9 @@ export class State {
     }
   }
 
-  /** Some stores know why a key went. Where one does not, the record says whether it had a lease. */
+  /**
+   * Some stores know why a key went. Where one does not, the record says whether it had a lease.
+   */
   #isLoss({ key, expired }: Extract<Change, { type: 'delete' }>): boolean {
     return expired === true
       ? key.startsWith('instances/')

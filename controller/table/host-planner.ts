@@ -118,7 +118,9 @@ export class HostPlanner {
     }
   }
 
-  /** The first by name, of those that may: who has slots does not depend on the order of changes. */
+  /**
+   * The first by name, of those that may: who has slots does not depend on the order of changes.
+   */
   #chooseFast(hosts: Map<string, HostPlan>, touched: ReadonlySet<string>): void {
     const mayBe = [...touched].filter((host) => {
       const plan = hosts.get(host)

@@ -118,8 +118,8 @@ export class Table implements TableSource {
   }
 
   /**
-   * Whether nginx may not have a peer in its pool that is taken for one of it. A request to it looks
-   * like a failed try then, though nobody was asked.
+   * Whether nginx may not have a peer in its pool that is taken for one of it. A request to it
+   * looks like a failed try then, though nobody was asked.
    */
   isDoubtful(sid: string): boolean {
     return this.#pool?.isAssumed(sid) === true

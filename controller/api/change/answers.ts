@@ -1,4 +1,4 @@
-/** How a committed change is answered: applied by every known gateway, or which have not applied it, and why. */
+/** Answers a committed change: every known gateway applied it, or which did not, and why. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { limitOf, pendingAfter } from './applied.js'
 import type { Pending } from './applied.js'
@@ -38,7 +38,10 @@ export function sendAnswer(
     })
 }
 
-/** `{reasons: {<gateway>: {code, message}}}` of those that say what is wrong; nothing when none does. */
+/**
+ * `{reasons: {<gateway>: {code, message}}}` of those that say what is wrong; nothing when none
+ * does.
+ */
 function reasonsOf(pending: Pending[]): object {
   const reasons = pending.flatMap(({ id, code, reason: message }) =>
     code === undefined ? [] : [[id, { code, message }] as const],
@@ -46,7 +49,7 @@ function reasonsOf(pending: Pending[]): object {
   return reasons.length === 0 ? {} : { reasons: Object.fromEntries(reasons) }
 }
 
-/** The warning of a single call, which has no operations to tell apart. */
+/** The warning of a single call, which has only one operation. */
 export function withoutCall({ code, field, message }: Warning): Warning {
   return { code, field, message }
 }

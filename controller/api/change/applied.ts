@@ -38,7 +38,8 @@ export async function pendingAfter(
   const isPatient = limitMs > APPLIED_LIMIT_MS
   const endsAtMs = Date.now() + limitMs
   if (!(await committer.known(revision, limitMs === 0 ? BRIEF_LIMIT_MS : KNOWN_LIMIT_MS))) {
-    // It is written, but the controller does not hear from the registry, so no gateway was given it.
+    // It is written, but the controller does not hear from the registry, so no gateway was given
+    // it.
     return [{ id: control.gatewayId }]
   }
   for (;;) {

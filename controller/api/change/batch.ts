@@ -1,4 +1,7 @@
-/** Many changes as one: all or nothing, at one revision. Each operation is what the single call of its path would do. */
+/**
+ * Many changes as one: all or nothing, at one revision. Each operation does what the single call of
+ * its path does.
+ */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
 import { sendAnswer, whoOf } from './answers.js'
@@ -104,7 +107,7 @@ function found(method: string, path: string, index: number): ReturnType<typeof f
   }
 }
 
-/** A batch is one moment; whoever wants to wait for a drain drains by the single call, again if need be. */
+/** A batch is one moment. To wait for a drain, use the single call, again if need be. */
 function refuseWait(body: unknown, index: number): void {
   try {
     if (drainBody(body).waitMs > 0) {

@@ -1,4 +1,4 @@
-/** What a call's body says. The guards of contract/record/records.ts judge the records; the rest is judged here. */
+/** Reads the bodies of calls. The guards of contract/ parse the records; this does the rest. */
 import { knownText } from '../../../contract/guard/checked.js'
 import type { Checked } from '../../../contract/guard/checked.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -7,21 +7,28 @@ import { partAt, withGiven } from '../http/given.js'
 /** Tokens are sent in headers, and an error is printed in logs that others read. */
 const MAY_BE_SECRET = /(^|\.)(headers|requestHeaders|responseHeaders)\./
 
-/** The guard's answer, or its complaint as an error that names the field and, where `given` is what was judged, what stands there. */
+/**
+ * The guard's answer, or its complaint as an error that names the field and, where `given` is what
+ * was judged, what stands there.
+ */
 export function requireValid<T>(checked: Checked<T>, given?: unknown): T {
   if (checked.ok) {
     return checked.value
   }
   const { field, message } = checked
   const subject = field === '' ? 'the body' : field
-  // What is refused for another reason than its value, such as a field that does not belong there, needs no more words.
+  // What is refused for another reason than its value, such as a field that does not belong there,
+  // needs no more words.
   const isTold = /^must /.test(message) && field !== '' && !MAY_BE_SECRET.test(field)
   const part = isTold ? partAt(given, field) : undefined
   const what = part === undefined ? message : withGiven(message, part[0])
   throw new SluiceError('invalid', `${subject} ${what}`, { ...(field !== '' && { field }) })
 }
 
-/** The body as an object with none but the `known` fields; an absent body counts as `{}` where `optional`. */
+/**
+ * The body as an object with none but the `known` fields; an absent body counts as `{}` where
+ * `optional`.
+ */
 export function fieldsOf(
   body: unknown,
   known: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * The calls that change one thing each: which method and path, what it is about, who may, and what it means in the
- * registry. Single calls and the operations of a batch both go by this table.
+ * The calls that change one thing each: which method and path, what it is about, who may, and what
+ * it means in the registry. Single calls and the operations of a batch both go by this table.
  */
 import { SluiceError } from '../../../runtime/errors.js'
 import type { ChangeCall, Outcome, World } from './call.js'
@@ -20,7 +20,10 @@ export interface PathNames {
   id?: string
 }
 
-/** Who may make a call: `read` sees, `operate` changes, `agent` registers its own host's instances, `admin` may all. */
+/**
+ * Who may make a call: `read` sees, `operate` changes, `agent` registers its own host's instances,
+ * `admin` may all.
+ */
 export type Role = 'read' | 'operate' | 'agent' | 'admin'
 
 type Method = 'PUT' | 'PATCH' | 'DELETE' | 'POST'
@@ -113,8 +116,9 @@ export function callRoute(operationId: string): CallRoute {
 }
 
 /**
- * `PUT /v1/upstreams/web?force=true` → its row, what it is about, and its query. Throws `not_found` for a path that no
- * row has, `method_not_allowed` for a method that its path does not take, `invalid` for a name that is none.
+ * `PUT /v1/upstreams/web?force=true` → its row, what it is about, and its query. Throws `not_found`
+ * for a path that no row has, `method_not_allowed` for a method that its path does not take,
+ * `invalid` for a name that is none.
  */
 export function findCall(
   method: string,

@@ -127,7 +127,7 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
     summary: 'No new request from now on; what is in flight finishes',
     description:
       'With waitMs it answers when nothing is in flight at any known gateway, or when the time is over. ' +
-      '`drained` is true only when every one of them has applied it and has told 0.',
+      '`drained` is true only when every one of them has applied it and has reported 0.',
     body: shapes.DrainBody,
     response: changeResponses(shapes.Drained),
   }

@@ -38,7 +38,10 @@ export async function putCertificate(
   return { created, shown: showCertificate(target.id, certificate) }
 }
 
-/** `{id, names, issuer, fingerprint, key: "ec prime256v1", state: "valid", notBeforeAtMs, notAfterAtMs, default?}` */
+/**
+ * `{id, names, issuer, fingerprint, key: "ec prime256v1", state: "valid", notBeforeAtMs,
+ * notAfterAtMs, default?}`
+ */
 export function showCertificate(id: string, certificate: Certificate): Record<string, unknown> {
   const { record, names, issuer, fingerprint, key, notBeforeAtMs, notAfterAtMs } = certificate
   const flags = flagsOf(record)

@@ -1,6 +1,7 @@
 /**
- * Brings planned calls into the registry. A plan is written under the condition that nothing it read has changed; when that
- * fails it is planned anew from what is there now, so that no change of anybody else's is ever overwritten unseen.
+ * Brings planned calls into the registry. A plan is written under the condition that nothing it
+ * read has changed; when that fails it is planned anew from what is there now, so that no change of
+ * anybody else's is ever overwritten unseen.
  */
 import { SluiceError } from '../../../runtime/errors.js'
 import { pause } from '../../../runtime/retry.js'
@@ -42,7 +43,10 @@ export interface Who {
 /** How an error of one call becomes one of the whole; a batch adds which call it was. */
 export type Locate = (error: SluiceError, call: number) => SluiceError
 
-/** Plans of one commit, the first included. Within a process turns are taken, so only other controllers can win a race. */
+/**
+ * How often a commit is planned, the first time included. Commits of one process wait for each
+ * other, so only other controllers can win a race.
+ */
 const MOST_PLANS = 8
 const RACE_PAUSE_MS = 25
 /** How long this controller may take to hear of what it wrote itself. */
@@ -80,7 +84,8 @@ export class Committer {
       const committed = await this.#attempt(calls, locate)
       this.#audit(committed, who)
       if (committed.differences.some(({ kind }) => kind === 'route')) {
-        // Contradictions are looked for in the desired state, so the next one must find these routes there.
+        // Contradictions are looked for in the desired state, so the next one must find these
+        // routes there.
         await this.known(committed.revision)
       }
       return committed

@@ -1,13 +1,16 @@
 /**
- * What a call (or a whole batch) would change, before any of it is done: the registry as it stands, with the changes
- * planned so far laid over it. Later calls of a batch see earlier ones; the registry sees all or nothing.
+ * What a call (or a whole batch) would change, before any of it is done: the registry as it stands,
+ * with the changes planned so far laid over it. Later calls of a batch see earlier ones; the
+ * registry sees all or nothing.
  */
 import { parseKey } from '../../../contract/keys.js'
 import type { RecordKey } from '../../../contract/keys.js'
 import type { RegistryEntry, Registry } from '../../../registry/registry.js'
 import { withoutKey } from './redact.js'
 
-/** A key as planned. `base` is what the registry has; `value` is undefined when the key is to go. */
+/**
+ * A key as planned. `base` is what the registry has; `value` is undefined when the key is to go.
+ */
 export interface Write {
   key: string
   base: RegistryEntry | undefined
@@ -18,7 +21,10 @@ export interface Write {
   call: number
 }
 
-/** One line of a dry run and of the audit log; `before` and `after` are records, null where there is none. */
+/**
+ * One line of a dry run and of the audit log; `before` and `after` are records, null where there is
+ * none.
+ */
 export interface Difference {
   op: 'create' | 'update' | 'delete'
   kind: 'upstream' | 'instance' | 'override' | 'route' | 'certificate'
@@ -59,7 +65,9 @@ export class Draft {
     }
   }
 
-  /** The key's JSON as planned; undefined when there is none, null when what is there is no JSON. */
+  /**
+   * The key's JSON as planned; undefined when there is none, null when what is there is no JSON.
+   */
   async read(key: string): Promise<unknown> {
     const write = this.#writes.get(key)
     const value = write === undefined ? (await this.#fetch(key))?.value : write.value

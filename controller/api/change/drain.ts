@@ -1,4 +1,7 @@
-/** Drain and undrain: an operator's decision, kept apart from the instance so that it outlives its registration. */
+/**
+ * Drain and undrain: an operator's decision, kept apart from the instance so that it outlives its
+ * registration.
+ */
 import { checkOverride } from '../../../contract/record/records.js'
 import type { OverrideRecord } from '../../../contract/record/records.js'
 import { isWhole } from '../../../contract/guard/names.js'
@@ -21,7 +24,7 @@ import { MOST_WAIT_MS } from '../schemas/common.js'
 /** How often the gateways are asked while a drain waits: soon at first, then less often. */
 const FIRST_ASK_MS = 20
 const LAST_ASK_MS = 500
-/** A gateway that does not say within this what is in flight cannot tell. */
+/** Within this a gateway reports what is in flight, or it counts as unknown. */
 const ASK_LIMIT_MS = 2_000
 
 export async function drainInstance(

@@ -23,7 +23,10 @@ export interface InstanceTarget {
 /** What a caller may say of an instance; the record's other fields are the agent's. */
 const FIELDS = 'host port weight maxConns backup zone metadata ttlMs'.split(' ')
 
-/** An instance as the registry has it. `there` without a record: what is stored there is no instance. */
+/**
+ * An instance as the registry has it. `there` without a record: what is stored there is no
+ * instance.
+ */
 export interface StoredInstance {
   there: boolean
   record: InstanceRecord | undefined
@@ -100,7 +103,10 @@ export async function storedInstance(
   return { ...kept, there, record: checked?.ok === true ? checked.value : undefined }
 }
 
-/** An instance whose registration was lost and not believed to be: it serves on, so it can be drained or put again. */
+/**
+ * An instance whose registration was lost, where the loss is not believed. It serves on, so it can
+ * be drained or put again.
+ */
 function suspectRecord(world: World, { upstream, id }: InstanceTarget): InstanceRecord | undefined {
   // Mostly there are no suspects, and then nothing has to be looked up.
   const held = world
@@ -110,8 +116,8 @@ function suspectRecord(world: World, { upstream, id }: InstanceTarget): Instance
 }
 
 /**
- * `{id, host, port, weight, state, reason?, maxConns?, backup?, zone?, metadata?, ttlMs?, agent?}`; `condition` is what the own
- * gateway knows of it.
+ * `{id, host, port, weight, state, reason?, maxConns?, backup?, zone?, metadata?, ttlMs?, agent?}`;
+ * `condition` is what the own gateway knows of it.
  */
 export function showInstance(
   instance: DesiredInstance,
@@ -151,7 +157,8 @@ async function write(
 ): Promise<Outcome> {
   const agent = stored.record?.agent
   if (agent !== undefined) {
-    // It stands under the agent's lease, which a put from here would end, and the agent would undo it anyway.
+    // It stands under the agent's lease, which a put from here would end, and the agent would undo
+    // it anyway.
     const what = `${printTarget(target)} belongs to agent ${agent}: change its labels, or drain it`
     throw new SluiceError('conflict', what)
   }
@@ -172,7 +179,10 @@ function refuseOwnAddress({ host, port }: InstanceRecord, own: ReadonlySet<strin
   }
 }
 
-/** A check of Sluice by Sluice says nothing of an instance. What a batch hides from here, the checker leaves out. */
+/**
+ * A health check of Sluice by Sluice says nothing of an instance. What a batch hides from this
+ * guard, the checker leaves out.
+ */
 export function refuseOwnCheck(
   { ownAddresses }: Pick<World, 'ownAddresses'>,
   port: number | undefined,

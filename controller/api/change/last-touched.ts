@@ -1,6 +1,7 @@
 /**
- * When an instance changed last, where its records cannot tell: an undrain leaves nothing behind that has its revision.
- * Who would then delete "as of" a revision at which the instance was drained must hear that it no longer is.
+ * When an instance changed last, where its records do not show it: an undrain leaves nothing behind
+ * that has its revision. Who would then delete "as of" a revision at which the instance was drained
+ * must hear that it no longer is.
  */
 import type { ControlEvent } from '../../views.js'
 

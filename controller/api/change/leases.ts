@@ -1,14 +1,18 @@
 /**
- * Leases of instances that came with `ttlMs`: one each, granted at the first put, started anew by every further
- * one. They are remembered here only to spare the registry a write; who finds no lease grants a new one, so a restart or
- * another controller in between costs a write and nothing else.
+ * Leases of instances that came with `ttlMs`: one each, granted at the first put, started anew by
+ * every further one. They are remembered here only to spare the registry a write; who finds no
+ * lease grants a new one, so a restart or another controller in between costs a write and nothing
+ * else.
  */
 import type { Lease, Registry } from '../../../registry/registry.js'
 
 interface Held {
   lease: Lease
   ttlMs: number
-  /** Revision at which the key was put under this lease; if the key's differs, somebody else has put it since. */
+  /**
+   * Revision at which the key was put under this lease; if the key's differs, somebody else has put
+   * it since.
+   */
   revision: number
 }
 
@@ -20,7 +24,10 @@ export class InstanceLeases {
     this.#registry = registry
   }
 
-  /** The lease that the key stands under at this revision, with its time started anew; undefined: grant one. */
+  /**
+   * The lease that the key stands under at this revision, with its time started anew; undefined:
+   * grant one.
+   */
   async renewed(key: string, ttlMs: number, revision: number): Promise<Lease | undefined> {
     const held = this.#held.get(key)
     if (held === undefined || held.ttlMs !== ttlMs || held.revision !== revision) {
@@ -30,7 +37,7 @@ export class InstanceLeases {
       await held.lease.renew()
       return held.lease
     } catch {
-      // Gone, or not to be told: a new lease serves either way.
+      // It is gone, or nobody knows. A new lease serves either way.
       return undefined
     }
   }

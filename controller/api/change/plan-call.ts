@@ -1,4 +1,6 @@
-/** A planned call: what it may do as things stand, and then what it means. Nothing is written here. */
+/**
+ * A planned call: what it may do as things stand, and then what it means. Nothing is written here.
+ */
 import { SluiceError } from '../../../runtime/errors.js'
 import { callRoute } from './call-table.js'
 import type { ChangeCall, Outcome, World } from './call.js'
@@ -7,14 +9,18 @@ import { keysOf, printTarget } from './targets.js'
 import type { CallTarget } from './targets.js'
 
 /**
- * Lays what the call means over the draft. Rejects with `invalid`, `not_found`, `conflict`, `not_empty`, `changed`.
+ * Lays what the call means over the draft. Rejects with `invalid`, `not_found`, `conflict`,
+ * `not_empty`, `changed`.
  */
 export async function planCall(draft: Draft, world: World, call: ChangeCall): Promise<Outcome> {
   await requirePreconditions(draft, world, call)
   return callRoute(call.operationId).plan(draft, world, call)
 }
 
-/** When the target changed last, as far as the registry and this controller know; 0 when it is not there. */
+/**
+ * When the target changed last, as far as the registry and this controller know; 0 when it is not
+ * there.
+ */
 export async function revisionOf(draft: Draft, world: World, target: CallTarget): Promise<number> {
   const revisions = await Promise.all(keysOf(target).map((key) => draft.revisionOf(key)))
   const stored = Math.max(0, ...revisions)
@@ -22,7 +28,7 @@ export async function revisionOf(draft: Draft, world: World, target: CallTarget)
     return stored
   }
   if (target.kind === 'upstream') {
-    // It is what is in it, so it changes with each of its instances; only the desired state knows of removals.
+    // An upstream changes with each of its instances. Only the desired state knows of removals.
     return Math.max(stored, world.desired().upstreams.get(target.upstream)?.revision ?? 0)
   }
   return stored === 0 ? 0 : Math.max(stored, world.touched.revisionOf(target))

@@ -1,4 +1,7 @@
-/** Calls about a route. Two may not claim the same host and path prefix under the same conditions: which counts, nobody could say. */
+/**
+ * Calls about a route. Two routes may not claim the same host and path prefix under the same
+ * conditions, because neither would come first.
+ */
 import { AGENT_ROUTES, parseKey, printKey } from '../../../contract/keys.js'
 import { ROUTE_FIELDS, checkRoute } from '../../../contract/record/route.js'
 import type { RouteRecord } from '../../../contract/record/route.js'
@@ -35,7 +38,10 @@ function hostRouteOf(body: unknown): RouteRecord {
   return requireValid(checkRoute(fields), fields)
 }
 
-/** `{id, hosts, pathPrefix, upstream}`, `{id, port, protocol, upstream}` or `{id, sni, upstream}`, with `split` in place of `upstream`. */
+/**
+ * `{id, hosts, pathPrefix, upstream}`, `{id, port, protocol, upstream}` or `{id, sni, upstream}`,
+ * with `split` in place of `upstream`.
+ */
 export function showRoute(
   id: string,
   record: RouteRecord | StreamRouteRecord,
@@ -49,7 +55,10 @@ export interface Contradiction {
   error: SluiceError
 }
 
-/** Whether any changed route would claim what another has. Looked at when all is planned, so that a batch can swap hosts. */
+/**
+ * Throws when a changed route claims what another has. It runs when all is planned, so that a batch
+ * can swap hosts.
+ */
 export function findContradiction(draft: Draft, world: World): Contradiction | undefined {
   const taken = findTaken(draft, world)
   if (taken !== undefined) {
@@ -96,13 +105,19 @@ function changedRoutes(
   return changed
 }
 
-/** `app.example.com/api`, and the conditions: a host holds no slash, so the first one begins the prefix. */
+/**
+ * `app.example.com/api`, and the conditions: a host holds no slash, so the first one begins the
+ * prefix.
+ */
 function claimsIn(record: RouteRecord): string[] {
   const conditions = printConditions(record)
   return record.hosts.map((host) => `${host}${record.pathPrefix}\t${conditions}`)
 }
 
-/** Made once for each set of routes, not for each call. What containers ask for is no claim: an operator's route comes first. */
+/**
+ * Made once for each set of routes, not for each call. What containers ask for is no claim: an
+ * operator's route comes first.
+ */
 const claimsByRoutes = new WeakMap<ReadonlyMap<string, DesiredRoute>, Map<string, string>>()
 
 function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string> {

@@ -1,4 +1,7 @@
-/** Calls about a route of connections. A port has one route for TCP and one for UDP, and a name has one. */
+/**
+ * Calls about a route of connections. A port has one route for TCP and one for UDP, and a name has
+ * one.
+ */
 import { parseKey } from '../../../contract/keys.js'
 import { portsIn } from '../../../contract/guard/ports.js'
 import { ROUTE_FIELDS } from '../../../contract/record/route.js'
@@ -17,7 +20,10 @@ import { requireValid, fieldsOf } from './bodies.js'
 import type { World } from './call.js'
 import type { Draft, Write } from './draft.js'
 
-/** The record that a body asks for. Throws `invalid`, and `conflict` where no such connection could ever come in. */
+/**
+ * The record that a body asks for. Throws `invalid`, and `conflict` where no such connection could
+ * ever come in.
+ */
 export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
   refuseForHosts(body as Record<string, unknown>)
   const fields = fieldsOf(body, STREAM_ROUTE_FIELDS)
@@ -44,7 +50,7 @@ function refuseUntuned({ tuned }: StreamView, port: number, field: string): void
   }
 }
 
-/** A connection has no path and no headers, and whoever has hosts beside a port means one of the two. */
+/** A connection has no path and no headers. Who names hosts and a port means one of the two. */
 function refuseForHosts(body: Record<string, unknown>): void {
   const field = ROUTE_FIELDS.find((name) => name in body && !STREAM_ROUTE_FIELDS.includes(name))
   if (field !== undefined) {

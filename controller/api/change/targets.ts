@@ -1,4 +1,7 @@
-/** The things that calls are about, taken from a path; every name is checked before it becomes part of a key. */
+/**
+ * The things that calls are about, taken from a path; every name is checked before it becomes part
+ * of a key.
+ */
 import { printKey } from '../../../contract/keys.js'
 import { NAME_RULE, isInstanceId, isName } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'

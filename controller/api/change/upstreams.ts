@@ -51,7 +51,7 @@ export async function patchUpstream(
   return write(draft, world, target, requireValid(checkUpstream(fields), fields), false)
 }
 
-/** A part that becomes one of another kind keeps none of its fields: they would be unknown to it. */
+/** A part that changes its kind keeps none of its fields: the new kind does not have them. */
 function withoutReplaced(stored: Policy, patch: unknown): Partial<Policy> {
   const { hash, sticky, check, ...rest } = stored
   const asked = (patch ?? {}) as { [part in keyof Policy]?: Record<string, unknown> | null }
@@ -95,7 +95,10 @@ export async function deleteUpstream(
   return { created: false, shown: {} }
 }
 
-/** `{name, policy, tls, protocol, up, draining, down}`; counted once for each state that an upstream was in. */
+/**
+ * `{name, policy, tls, protocol, up, draining, down}`; counted once for each state that an upstream
+ * was in.
+ */
 export function showUpstream(
   upstream: DesiredUpstream,
   conditions: InstanceConditions,

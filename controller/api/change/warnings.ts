@@ -1,6 +1,6 @@
 /**
- * What of a change looks like a typing error. It is accepted all the same: a route may come before its upstream, and a
- * policy before its first instance.
+ * What of a change looks like a typing error. It is accepted all the same: a route may come before
+ * its upstream, and a policy before its first instance.
  */
 import { parseKey, printKey } from '../../../contract/keys.js'
 import type { RouteRecord } from '../../../contract/record/route.js'
@@ -26,7 +26,10 @@ export interface LocatedWarning extends Warning {
 /** Beyond, a name that is not known is compared with no others. */
 const MOST_COMPARED = 1000
 
-/** Of all that is planned; looked for at its end, because a later call of a batch may make what an earlier one names. */
+/**
+ * Warnings about all that is planned. They are looked for at the end, because a later call of a
+ * batch may make what an earlier one names.
+ */
 export function findWarnings(draft: Draft, world: World): LocatedWarning[] {
   const writes = draft.writes()
   const known = new UpstreamNames(writes, world)

@@ -1,4 +1,6 @@
-/** Writes a draft: which operation each change needs, under which lease, and what happens when the registry refuses. */
+/**
+ * Writes a draft: the operation and the lease of each change, and what to do when it is refused.
+ */
 import { isLeased, marked, recordIn } from '../../../contract/record/lease-mark.js'
 import type { Lease, RegistryOperation } from '../../../registry/registry.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -6,7 +8,9 @@ import type { Control } from '../../control.js'
 import type { Write } from './draft.js'
 import { InstanceLeases, quietly } from './leases.js'
 
-/** The lease that a key is put under; `fresh` when it was granted for this and holds nothing yet. */
+/**
+ * The lease that a key is put under; `fresh` when it was granted for this and holds nothing yet.
+ */
 interface Bound {
   lease: Lease
   ttlMs: number
@@ -29,8 +33,8 @@ export class Writer {
   }
 
   /**
-   * The revision written, or undefined when the registry says it all already. Rejects with `changed` when what the draft
-   * was made from is not there any more.
+   * The revision written, or undefined when the registry says it all already. Rejects with
+   * `changed` when what the draft was made from is not there any more.
    */
   async write(writes: Write[]): Promise<number | undefined> {
     const bindings: Bindings = new Map()
@@ -59,7 +63,8 @@ export class Writer {
     } catch (error) {
       const refused = error instanceof SluiceError && error.code === 'changed'
       for (const { lease } of [...bindings.values()].filter(({ fresh }) => fresh)) {
-        // Where it is not known whether it happened, the keys may stand under these leases: they end by themselves.
+        // Where it is not known whether it happened, the keys may stand under these leases: they
+        // end by themselves.
         void quietly(refused ? lease.revoke() : lease.release())
       }
       throw error
@@ -100,13 +105,16 @@ export class Writer {
       : { type: 'delete', key, ifRevision }
   }
 
-  /** Only a registry that cannot tell why a leased key went has to be told. */
+  /** Only a registry that does not report why a leased key went needs the mark. */
   #needsMark({ key, base }: Write): boolean {
     const embedded = this.#control.settings.registry === 'embedded'
     return !embedded && key.startsWith('instances/') && isLeased(recordIn(base?.value ?? ''))
   }
 
-  /** The deletion takes effect with the mark; what then remains to be deleted goes with this short lease at the latest. */
+  /**
+   * The deletion takes effect with the mark. What then remains to be deleted goes with this short
+   * lease at the latest.
+   */
   async #mark({ key, base }: Write, bindings: Bindings): Promise<RegistryOperation> {
     const lease = await this.#leases.grant(GONE_TTL_MS)
     bindings.set(key, { lease, ttlMs: GONE_TTL_MS, fresh: true })

@@ -55,17 +55,17 @@ export function describeAction(
   if (maintenance !== undefined) {
     return [`the route is under maintenance and answers ${maintenance.status}`]
   }
-  const told: string[] = []
+  const lines: string[] = []
   if (redirect !== undefined) {
-    told.push(redirectText(redirect))
+    lines.push(redirectText(redirect))
   }
   if (rewrite !== undefined) {
     const rest = pathPrefix === '/' ? path : path.slice(pathPrefix.length)
     const prefix = (rewrite.replacePrefix ?? '/').replace(/\/$/, '')
-    told.push(`the upstream is asked for ${(prefix + rest).replace(/^(?!\/)/, '/')}`)
+    lines.push(`the upstream is asked for ${(prefix + rest).replace(/^(?!\/)/, '/')}`)
   }
   if (upstreamHost !== undefined) {
-    told.push(`the upstream gets the Host ${upstreamHost}`)
+    lines.push(`the upstream gets the Host ${upstreamHost}`)
   }
-  return [...told, ...describeHeaders(action), ...describeLimits(action), ...describePages(action)]
+  return [...lines, ...describeHeaders(action), ...describeLimits(action), ...describePages(action)]
 }

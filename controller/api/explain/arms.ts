@@ -89,9 +89,9 @@ function shareOut(
       return { name, weight, share, peers: [], ...(where && { where }) }
     }
     const isUp = compiled.tiers.main.length > 0
-    const told = describePolicy(one, compiled.tiers, ground, asked.variables.http_cookie)
+    const decisive = describePolicy(one, compiled.tiers, ground, asked.variables.http_cookie)
     const none = `upstream ${name} has no instance that is up${whereText(where)}`
-    why.push(...(isUp ? told : [none]))
+    why.push(...(isUp ? decisive : [none]))
     const peers = peersOf(one, arm, ground, share)
     return { name, weight, share, ...(where && { where }), ...settingsOf(one), peers }
   })
@@ -112,7 +112,10 @@ function totalWeight(compiled: Compiled): number {
   return compiled.tiers.main.reduce((sum, { weight }) => sum + weight, 0)
 }
 
-/** Every instance; one that shares its address with another is shown with no share of its own, and one that waits as well. */
+/**
+ * Every instance. One that shares its address with another has no share of its own, and one that
+ * waits has none.
+ */
 function peersOf(
   upstream: DesiredUpstream,
   { compiled, where = {} }: { compiled: Compiled; where?: Where },

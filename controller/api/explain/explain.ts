@@ -1,5 +1,6 @@
 /**
- * Where a request would go, and why. It asks the same functions that make the table, so it cannot be of another opinion.
+ * Where a request would go, and why. It asks the same functions that make the table, so it cannot
+ * be of another opinion.
  */
 import type { FastifyInstance } from 'fastify'
 import { parseIp } from '../../../contract/guard/address.js'

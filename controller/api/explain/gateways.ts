@@ -1,4 +1,7 @@
-/** What each gateway has of what is explained: an explanation is of what the registry says, which a gateway may not have. */
+/**
+ * Which gateways have what is explained. An explanation is of the registry's state, which a gateway
+ * may not have yet.
+ */
 import type { GatewayView } from '../../views.js'
 
 export interface ExplainedGateway {

@@ -18,7 +18,10 @@ export interface Matched {
   action: RouteAction | undefined
 }
 
-/** nginx's own order: the host itself, wildcards for what is before, then for what is behind, the longest first; any host. */
+/**
+ * nginx's own order: the host itself, wildcards at the front, wildcards at the end (the longest
+ * first), any host.
+ */
 function patternsFor(host: string): string[] {
   const labels = host.split('.')
   const inner = labels.slice(1).map((_, i) => i + 1)
@@ -120,7 +123,10 @@ export function splitOf({ splits }: HostsPlan, unit: string): Split {
   return splits.get(unit) ?? { split: own }
 }
 
-/** Which part of the request did not match. Paths that fit, but for their conditions, were named before. */
+/**
+ * Which part of the request did not match. Paths that fit, but for their conditions, were named
+ * before.
+ */
 function noneText({ host, routes }: HostPlan, path: string): string {
   const prefixes = [...new Set(routes.map(({ prefix }) => prefix))]
   if (prefixes.some((prefix) => isUnder(path, prefix))) {

@@ -79,7 +79,10 @@ function protocolText({ protocol }: DesiredUpstream): string {
   return protocol === undefined ? '' : texts[protocol]
 }
 
-/** A line for each thing that decides. `cookies`: the request's Cookie header, as far as it is known. */
+/**
+ * A line for each thing that decides. `cookies`: the request's Cookie header, as far as it is
+ * known.
+ */
 export function describePolicy(
   upstream: DesiredUpstream,
   tiers: Tiers,

@@ -73,7 +73,9 @@ function keptShares(
   return new Map([[upstream, 1]])
 }
 
-/** Of all requests like this one, the share of each of `arms`, by its unit. `name` is the split's. */
+/**
+ * Of all requests like this one, the share of each of `arms`, by its unit. `name` is the split's.
+ */
 export function sharesOf(
   name: string,
   split: Split,

@@ -71,13 +71,14 @@ export function explainStream(
 function describeTuning({ timeouts, proxyProtocol }: Tuning): string[] {
   return [
     ...(timeouts === undefined ? [] : [`after ${timeouts.idleMs} ms of silence it is closed`]),
-    ...(proxyProtocol === undefined
-      ? []
-      : ['the instance is told the client by the PROXY protocol']),
+    ...(proxyProtocol === undefined ? [] : ['the instance gets the client by the PROXY protocol']),
   ]
 }
 
-/** Whether this gateway cannot keep the route's connections as it says, so takes none; what it says is told. */
+/**
+ * Whether this gateway takes no connections of the route, because it cannot do what the route
+ * asks. The reason is reported.
+ */
 function isClosed(
   { streamRoutes }: Desired,
   route: string,
@@ -114,7 +115,7 @@ function match(
     why.push(port === undefined ? `no route has the name ${sni}` : unknownAt(port, sni, protocol))
     return undefined
   }
-  why.push(told(found, line, sni))
+  why.push(describeRoute(found, line, sni))
   if (plan.hosts.has(`${port}*`) && protocol === 'tcp') {
     why.push('the port has names: nginx waits for what the client says first')
   }
@@ -152,7 +153,7 @@ function nameIn(found: string): string | undefined {
   return /^(tls|\d+)\*/.test(found) ? found.slice(found.indexOf('*') + 1) : undefined
 }
 
-function told(found: string, { route }: HostRoute, sni: string | undefined): string {
+function describeRoute(found: string, { route }: HostRoute, sni: string | undefined): string {
   const name = nameIn(found)
   if (name === undefined) {
     return `route ${route} has ${found.replace('*', ' port ')}`

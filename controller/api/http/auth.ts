@@ -1,6 +1,7 @@
 /**
- * Who may call. The unix socket is guarded by its file mode. Over TCP a token is needed, and, because a
- * browser on the same machine can be made to call loopback, the Host and the origin must be ours as well.
+ * Who may call. The unix socket is guarded by its file mode. Over TCP a token is needed, and,
+ * because a browser on the same machine can be made to call loopback, the Host and the origin must
+ * be ours as well.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
@@ -69,13 +70,14 @@ export class Auth {
   #isAuthorized(header: string | undefined): boolean {
     const match = /^Bearer +([^\s]+) *$/i.exec(header ?? '')
     const digest = digestOf(this.#options.token.now())
-    // Digests have one length whatever was sent, so the comparison tells nothing about the token.
+    // Digests have one length whatever was sent, so its time says nothing about the token.
     return match !== null && timingSafeEqual(digestOf(match[1] as string), digest)
   }
 
   /**
-   * A page that rebinds its own name to this address still sends that name. Where others than this machine are
-   * served, names are theirs to choose; then an address, which cannot be rebound, or the token will do.
+   * A page that rebinds its own name to this address still sends that name. Where others than this
+   * machine are served, names are theirs to choose; then an address, which cannot be rebound, or
+   * the token will do.
    */
   #checkHost(header: string | undefined, authorized: boolean): void {
     const name = hostName(header ?? '')
@@ -124,7 +126,10 @@ function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.|^::1$|^localhost$/.test(address)
 }
 
-/** A page of another site may send requests here, though not read the answers; so none of them may change anything. */
+/**
+ * A page of another site may send requests here, though it cannot read the answers. So none of
+ * them may change anything.
+ */
 function checkOrigin(request: FastifyRequest, scheme: 'http' | 'https'): void {
   if (request.method === 'GET' || request.method === 'HEAD') {
     return

@@ -1,4 +1,4 @@
-/** What does not fit a schema, in words: which field, what is expected there, and what was given. */
+/** What does not fit a schema, in words: which field, what is expected, what was given. */
 import type { TSchema } from 'typebox'
 import { knownText } from '../../../contract/guard/checked.js'
 import { givenText, withGiven } from './given.js'

@@ -1,4 +1,4 @@
-/** Every error that leaves the API is an RFC 9457 problem document; this is where whatever was thrown becomes one. */
+/** Makes an RFC 9457 problem document of whatever was thrown. Every error of the API is one. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CODES } from '../../../contract/codes.js'
 import type { Code } from '../../../contract/codes.js'
@@ -19,7 +19,9 @@ interface Problem {
 
 const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
-/** What fastify refuses by itself, in our codes. Everything else it answers with a 4xx is `invalid`. */
+/**
+ * What fastify refuses by itself, in our codes. Everything else it answers with a 4xx is `invalid`.
+ */
 const FASTIFY: Record<string, { code: Code; message: string }> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'unsupported_media_type',
@@ -66,7 +68,9 @@ function problemOf(error: SluiceError, instance?: string, requestId?: string): P
   }
 }
 
-/** Answers with the problem. What was not foreseen goes to the log, whole, and not to the caller. */
+/**
+ * Answers with the problem. What was not foreseen goes to the log, whole, and not to the caller.
+ */
 export async function sendProblem(
   thrown: unknown,
   request: FastifyRequest,

@@ -1,4 +1,4 @@
-/** What was given, in the words of an error: an error that only says what is expected leaves its reader to look for what is there. */
+/** What was given, in the words of an error. Its reader need not look for it. */
 const MOST_SHOWN = 60
 
 /** `"80"`, `0`, `a list`: short, and on one line. */
@@ -19,7 +19,10 @@ export function withGiven(rule: string, value: unknown): string {
   return value === undefined ? `is missing; it ${rule}` : `${rule} (given: ${givenText(value)})`
 }
 
-/** The part of a body that the path `split[0].weight` names, in a list of one; undefined where there is no such place. */
+/**
+ * The part of a body that a path such as `split[0].weight` names, in a list of one. Undefined where
+ * there is no such place.
+ */
 export function partAt(body: unknown, path: string): [unknown] | undefined {
   let part = body
   for (const name of path.replaceAll('[', '.').replaceAll(']', '').split('.')) {

@@ -1,4 +1,4 @@
-/** The two doors: TCP for those who have the token, a unix socket for those who may open the file. */
+/** The two doors: TCP for who has the token, a unix socket for who may open the file. */
 import { chmod, readFile, unlink } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
@@ -14,8 +14,9 @@ const LONGEST_PATH = 107
 export type LocalSockets = WeakSet<Socket>
 
 /**
- * Serves `listener` on a unix socket that only this user may open. A file left by a dead process is replaced.
- * Rejects with `conflict` when a live one answers there, and with `invalid` when the path is too long.
+ * Serves `listener` on a unix socket that only this user may open. A file left by a dead process is
+ * replaced. Rejects with `conflict` when a live one answers there, and with `invalid` when the path
+ * is too long.
  */
 export async function listenLocal(
   path: string,
@@ -31,7 +32,8 @@ export async function listenLocal(
   server.on('connection', (socket) => sockets.add(socket))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    // bind() happens within listen(): nobody can connect in between, and no other file is made with this mask.
+    // bind() happens within listen(). Nobody can connect in between, and no other file gets this
+    // mask.
     const mask = process.umask(0o177)
     try {
       server.listen(path, resolve)
@@ -101,7 +103,7 @@ export async function readCertificate(paths: {
   return { cert, key }
 }
 
-/** What to tell a person when the TCP listener could not start. */
+/** What a person reads when the TCP listener could not start. */
 export function listenError(error: unknown, address: string): unknown {
   const code = systemCode(error)
   if (code === 'EADDRINUSE') {

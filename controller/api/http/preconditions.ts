@@ -1,9 +1,14 @@
-/** Conditional requests (RFC 9110): If-Match and If-None-Match. An entity's tag is its revision in double quotes. */
+/**
+ * Conditional requests (RFC 9110): If-Match and If-None-Match. An entity's tag is its revision in
+ * double quotes.
+ */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
 
 export interface Preconditions {
-  /** The revision since which it must not have changed; 0: it must not be there; `*`: it must be. */
+  /**
+   * The revision since which it must not have changed; 0: it must not be there; `*`: it must be.
+   */
   ifMatch?: number | '*'
   /** `*`: it must not be there; else revisions, none of which it may have. */
   ifNoneMatch?: number[] | '*'

@@ -15,8 +15,9 @@ function isUsable(token: string): boolean {
 }
 
 /**
- * The token that callers over TCP must send. A file that others could read is closed to them. Rejects with `invalid`
- * when the file holds no usable token, and with the system's error when it cannot be read or made.
+ * The token that callers over TCP must send. A file that others could read is closed to them.
+ * Rejects with `invalid` when the file holds no usable token, and with the system's error when it
+ * cannot be read or made.
  */
 export async function loadToken(
   settings: Pick<Settings, 'home' | 'apiToken' | 'apiTokenFile'>,

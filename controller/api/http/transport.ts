@@ -12,7 +12,7 @@ import { sendProblem } from './errors.js'
 /** The methods of each path. */
 type Patterns = Map<string, Set<string>>
 
-/** Sets up an instance before any route is added to it. Answers the paths that will have been added to it. */
+/** Sets up an instance before any route is added. Returns the paths, filled as routes come. */
 export function prepare(app: FastifyInstance, log: Logger, auth: Auth): Patterns {
   const patterns: Patterns = new Map()
   app.decorateRequest('caller', 'public')
@@ -29,14 +29,14 @@ export function prepare(app: FastifyInstance, log: Logger, auth: Auth): Patterns
   })
   acceptJsonOnly(app)
   app.setValidatorCompiler(({ schema, httpPart }) => validator(schema as TSchema, httpPart))
-  // Answers are made to their schemas, and a test holds them to it; to filter them here would only hide a mistake.
+  // A test compares answers with their schemas. To filter them here would only hide a mistake.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log))
   app.setNotFoundHandler((request, reply) => sendProblem(noSuchCall(request), request, reply, log))
   return patterns
 }
 
-/** Lets the router find the paths that have other methods than the caller's. To be called when all routes are there. */
+/** Answers 405 where a path has other methods only. Call it when all routes are there. */
 export function refuseOtherMethods(app: FastifyInstance, patterns: Patterns): void {
   for (const [url, allowed] of [...patterns]) {
     const allow = [...allowed].sort().join(', ')
@@ -91,7 +91,10 @@ function isShallow(value: unknown): boolean {
   return false
 }
 
-/** Only queries: names in the path and bodies are judged by the contract's guards, in single calls and in batches alike. */
+/**
+ * Only queries. Names in paths and bodies pass the guards of contract/, in single calls and in
+ * batches alike.
+ */
 function validator(
   schema: TSchema,
   httpPart: string | undefined,

@@ -1,6 +1,7 @@
 /**
- * Recent events, kept in memory so that a client that was cut off can go on where it was. `since` is the revision from which
- * on none is missing; who asks for an earlier one is told to read everything anew.
+ * Recent events, kept in memory so that a client that was cut off can go on where it was. `since`
+ * is the revision from which on none is missing; who asks for an earlier one has to read
+ * everything anew.
  */
 import type { Control } from '../../control.js'
 import type { ControlEvent } from '../../views.js'
@@ -33,7 +34,10 @@ export class EventFeed {
     this.#unsubscribe = control.subscribe((event) => this.#take(event))
   }
 
-  /** Number of the first event of revision `from` or later, or undefined when some are not there any more (or never were). */
+  /**
+   * Number of the first event of revision `from` or later, or undefined when some are not there any
+   * more (or never were).
+   */
   find(from: number): number | undefined {
     const { revision } = this.#control.desired()
     if (from < this.#since || from > Math.max(revision, this.#highest)) {
@@ -43,7 +47,9 @@ export class EventFeed {
     return index < 0 ? this.next : this.#dropped + index
   }
 
-  /** Event number `number`; undefined when it has not come yet, null when it is not there any more. */
+  /**
+   * Event number `number`; undefined when it has not come yet, null when it is not there any more.
+   */
   at(number: number): ControlEvent | undefined | null {
     return number < this.#dropped ? null : this.#events[number - this.#dropped]
   }
@@ -70,7 +76,7 @@ export class EventFeed {
   }
 
   #take(event: ControlEvent): void {
-    // Looked at only for what seems to come from the past, because to ask for the desired state has its price.
+    // The desired state costs something. It is asked for only if the event seems to be of the past.
     if (event.revision < this.#since && this.#control.desired().revision < this.#since) {
       this.#restart()
     }
@@ -86,11 +92,11 @@ export class EventFeed {
     this.#wake()
   }
 
-  /** The registry was replaced by one that counts anew: nothing that anybody knows is to be built upon. */
+  /** The registry was replaced by one that counts anew. What clients know is void. */
   #restart(): void {
     this.#touched.clear()
     this.#since = 0
-    // What comes in this same moment is the new store's listing; what it amounts to is known after it.
+    // The new store's listing comes in this same moment. Its revision is known after it.
     queueMicrotask(() => {
       this.#dropped = this.next + 1
       this.#events = []

@@ -1,6 +1,7 @@
 /**
- * GET /v1/events: server-sent events. Each client reads from the feed at its own pace, so it costs no more than what its
- * socket holds; one that falls behind the feed is told to read everything anew, one that takes nothing at all is dropped.
+ * GET /v1/events: server-sent events. Each client reads from the feed at its own pace, so it costs
+ * no more than what its socket holds; one that falls behind the feed has to read everything
+ * anew, one that takes nothing at all is dropped.
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'

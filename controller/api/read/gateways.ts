@@ -75,7 +75,10 @@ function registerSuspects(app: FastifyInstance, control: Control): void {
   })
 }
 
-/** Of one upstream, or of all. Throws `not_found` for a name that no upstream has: a typing error would seem to have worked. */
+/**
+ * Of one upstream, or of all. Throws `not_found` for a name that no upstream has: a typing error
+ * would seem to have worked.
+ */
 function heldOf(control: Control, name: string | undefined): ReturnType<Control['suspects']> {
   const held = control.suspects().filter((one) => name === undefined || one.upstream === name)
   if (name !== undefined && held.length === 0 && !control.desired().upstreams.has(name)) {

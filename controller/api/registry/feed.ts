@@ -1,6 +1,7 @@
 /**
- * What agents on other hosts are told of the registry, as server-sent events. One watch of the registry serves all of them, and a
- * memory of the last changes lets one that was cut off go on where it was, without a listing.
+ * What agents on other hosts are sent of the registry, as server-sent events. One watch of the
+ * registry serves all of them, and a memory of the last changes lets one that was cut off go on
+ * where it was, without a listing.
  *
  * | event | data |
  * |---|---|
@@ -29,7 +30,10 @@ export class RegistryFeed {
   readonly #registry: Registry
   readonly #mayRead: (key: string) => boolean
   readonly #sinks = new Set<FeedSink>()
-  /** Tells this run's revisions from those of another controller, or of the store before it was restored. */
+  /**
+   * Distinguishes this run's revisions from those of another controller, or of the store before it
+   * was restored.
+   */
   #run = ''
   #watch: Watch | undefined
   #known = new Map<string, RegistryEntry>()
@@ -45,16 +49,19 @@ export class RegistryFeed {
     this.#mayRead = mayRead
   }
 
-  /** Tells `sink` all, or what came after `lastEventId`, and then whatever comes. Answers the way to stop that. */
+  /**
+   * Sends `sink` all, or what came after `lastEventId`, and then whatever comes. Answers the way to
+   * stop that.
+   */
   attach(sink: FeedSink, lastEventId: string): () => void {
     this.#follow()
     this.#sinks.add(sink)
     if (this.#listed) {
       const since = this.#resumable(lastEventId)
       if (since === undefined) {
-        this.#tellAll(sink, false)
+        this.#sendAll(sink, false)
       } else {
-        this.#tellChanges(
+        this.#sendChanges(
           sink,
           this.#recent.filter(({ revision }) => revision > since),
         )
@@ -86,7 +93,7 @@ export class RegistryFeed {
           this.#run = randomBytes(6).toString('hex')
         }
         for (const sink of this.#sinks) {
-          this.#tellAll(sink, restored)
+          this.#sendAll(sink, restored)
         }
       },
       onChanges: (changes, revision) => {
@@ -119,7 +126,7 @@ export class RegistryFeed {
       this.#recent = this.#recent.filter((change) => change.revision > this.#floor)
     }
     for (const sink of this.#sinks) {
-      this.#tellChanges(sink, changes)
+      this.#sendChanges(sink, changes)
     }
   }
 
@@ -131,7 +138,7 @@ export class RegistryFeed {
     return known ? revision : undefined
   }
 
-  #tellAll(sink: FeedSink, restored: boolean): void {
+  #sendAll(sink: FeedSink, restored: boolean): void {
     const entries = [...this.#known.values()].filter(({ key }) => isFor(sink, key))
     entries.sort((a, b) => (a.key < b.key ? -1 : 1))
     for (let i = 0; i < entries.length; i += PIECE) {
@@ -142,7 +149,7 @@ export class RegistryFeed {
     sink.write(print('listing', { revision: this.#revision, restored }, this.#id()))
   }
 
-  #tellChanges(sink: FeedSink, all: Change[]): void {
+  #sendChanges(sink: FeedSink, all: Change[]): void {
     const changes = all.filter(({ key }) => isFor(sink, key))
     if (changes.length === 0) {
       return

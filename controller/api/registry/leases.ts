@@ -3,8 +3,8 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { Lease, Registry } from '../../../registry/registry.js'
 
 /**
- * Leases that agents on other hosts renew through this controller. They are remembered only for the calls to come: after a
- * restart, or at another controller, a lease is taken up by its id.
+ * Leases that agents on other hosts renew through this controller. They are remembered only for the
+ * calls to come: after a restart, or at another controller, a lease is taken up by its id.
  */
 export class AgentLeases {
   readonly #registry: Registry
@@ -30,7 +30,10 @@ export class AgentLeases {
     }
   }
 
-  /** Rejects with `not_found` when it is gone. One that is not remembered is taken up, which starts its time anew. */
+  /**
+   * Rejects with `not_found` when it is gone. One that is not remembered is taken up, which starts
+   * its time anew.
+   */
   async ask(id: string, ttlMs: number): Promise<void> {
     if (!this.#held.has(id)) {
       await this.#adopt(id, ttlMs)

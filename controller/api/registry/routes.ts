@@ -1,4 +1,6 @@
-/** The registry for agents on other hosts. `registry/http/registry.ts` is the client of these calls. */
+/**
+ * The registry for agents on other hosts. `registry/http/registry.ts` is the client of these calls.
+ */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isWhole } from '../../../contract/guard/names.js'
@@ -26,7 +28,7 @@ const MOST_KEY_CHARACTERS = 1024
 const HEARTBEAT_MS = 5000
 /** Agents that follow at once. */
 const MOST_WATCHES = 1000
-/** An agent that lets this much pile up is cut off; it comes back and is told the listing. */
+/** An agent that lets this much pile up is cut off; it comes back and is sent the listing. */
 const MOST_UNSENT_BYTES = 64 * 1024 * 1024
 
 /** Serves `/v1/registry/…`. Errors are thrown as SluiceErrors, for the server's error handler. */
@@ -124,7 +126,7 @@ function watchServer(feed: RegistryFeed, log: Logger) {
 }
 
 function eventWriter(raw: ServerResponse, onSlow: () => void): (text: string) => void {
-  // A socket that breaks also closes; there is nobody left to tell.
+  // A socket that breaks also closes; there is nobody left to write to.
   raw.on('error', () => undefined)
   raw.writeHead(200, {
     'content-type': 'text/event-stream',

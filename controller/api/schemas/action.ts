@@ -1,4 +1,4 @@
-/** What a route does besides choosing an upstream, as the outside sees it. contract/record/route-action.ts judges. */
+/** A route's actions in requests and answers. Their guard is in contract/record/route-action.ts. */
 import { Type } from 'typebox'
 import { READ_MS } from '../../../contract/record/route-limits.js'
 import { IDLE_MS } from '../../../contract/record/tuning.js'

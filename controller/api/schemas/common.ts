@@ -1,4 +1,4 @@
-/** The shapes of the outside. The OpenAPI document is made of these, and a test holds the answers to them. */
+/** Shapes of the API. The OpenAPI document is made of them, and a test compares the answers. */
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../../contract/codes.js'
@@ -6,7 +6,7 @@ import { PeerProtocol, PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } fr
 import { PartPatch } from './policy.js'
 import { closed, maybe, named, words } from './shape.js'
 
-/** A text of a pattern, which an error tells in words. */
+/** A text of a pattern, which an error says in words. */
 const spelled = (pattern: string, expected: string, more: { description?: string } = {}) =>
   Type.String({ pattern, title: expected, ...more })
 export const nullable = (schema: TSchema) => Type.Union([schema, Type.Null()])
@@ -179,7 +179,7 @@ export const instanceFields = {
   agent: maybe(Type.String()),
 }
 const active = nullable(
-  Type.Integer({ minimum: 0, description: 'Requests in flight; null when it cannot be told' }),
+  Type.Integer({ minimum: 0, description: 'Requests in flight; null when it is not known' }),
 )
 const Instance = Type.Object({ ...instanceFields, active }, named('Instance'))
 const upstreamFields = {

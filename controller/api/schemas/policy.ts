@@ -1,4 +1,7 @@
-/** A policy as the outside sees it: as it is given, and as it is answered, with its defaults. contract/record/policy.ts judges. */
+/**
+ * A policy in requests, and in answers with its defaults. Its guard is in
+ * contract/record/policy.ts.
+ */
 import { Type } from 'typebox'
 import type { Static, TProperties } from 'typebox'
 import { DEFAULT_EJECT, DEFAULT_RETRY } from '../../../contract/record/policy.js'
@@ -174,7 +177,7 @@ export const PeerProtocol = Type.Enum(['grpc', 'h2'], {
   description: 'What instances speak; absent: HTTP/1.1',
 })
 
-/** A merge patch (RFC 7396): null removes a part, or a field of it. What comes of it is judged as a whole. */
+/** A merge patch (RFC 7396): null removes a part, or a field of it. The result is guarded whole. */
 export const PartPatch = Type.Union([
   Type.Null(),
   Type.Record(Type.String(), Type.Unknown(), {

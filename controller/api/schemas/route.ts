@@ -41,7 +41,7 @@ const matchFields = {
     }),
   ),
   proxyProtocol: maybe(
-    Type.Enum(['v1'], { description: 'Of a connection: how instances are told who comes' }),
+    Type.Enum(['v1'], { description: 'Of a connection: how instances learn who comes' }),
   ),
   pathPrefix: maybe(Type.String({ default: '/' })),
   ...conditionFields,

@@ -1,7 +1,7 @@
-/** How schemas are made: closed, optional, and named where the OpenAPI document shows them as a component. */
+/** How schemas are made: closed, optional, or named as a component of the OpenAPI document. */
 import { Type } from 'typebox'
 
-/** The keyword that names a schema. It stands in no answer: the document has references in its place. */
+/** The keyword that names a schema. The document shows references in its place. */
 export const NAME_KEYWORD = 'x-name'
 
 export const closed = { additionalProperties: false }

@@ -1,4 +1,4 @@
-/** Shapes of what is told about the running system: gateways, suspects, explanations, health. */
+/** Shapes of what is reported of the running system: gateways, suspects, explanations, health. */
 import { Type } from 'typebox'
 import { CURES } from '../../findings/codes.js'
 import { actionFields } from './action.js'
