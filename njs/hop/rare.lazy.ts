@@ -1,4 +1,5 @@
 /** What the hop seldom needs: rules, trials, further tries, refusals. */
+import { RETRY_STATUSES } from '../../contract/table/rules.js'
 import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
 import { countEvent, countFailure } from '../memory/count.js'
@@ -11,6 +12,7 @@ import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './plan.js'
 import { grpcRefusal } from './refusal.js'
+import { lastOf } from './upstream-vars.js'
 import {
   currentTry,
   hopState,
@@ -74,6 +76,23 @@ function withLast(tried: string, last: string): string {
   return tried.slice(-SID_LENGTH) === last ? tried : (tried + ' ' + last).trim()
 }
 
+/** The status that an instance itself answered, and nginx caught; 0 where it answered nothing. */
+function caughtStatus(h: HopState): number {
+  const v = h.v
+  return /^\d/.test(lastOf(v.upstream_header_time)) ? Number(lastOf(v.upstream_status)) : 0
+}
+
+/**
+ * nginx catches 502 and 504 in whatever way they came about, for that is how a try fails. Where an
+ * instance answered so itself, it may have done what it was asked, and only a status that the
+ * policy names may be tried again.
+ */
+function isUnnamed(h: HopState): boolean {
+  const status = caughtStatus(h)
+  const rules = status === 0 ? null : rulesOfTried(currentTry(h))
+  return rules !== null && (rules.statuses >> RETRY_STATUSES.indexOf(status)) % 2 !== 1
+}
+
 /** Whether there is another try, which is then settled. */
 function settleNext(h: HopState): boolean {
   const v = h.v
@@ -108,6 +127,9 @@ function settleNext(h: HopState): boolean {
 /** `$sluice_next`: the location that goes on after a failed try. */
 function next(h: HopState): string {
   try {
+    if (isUnnamed(h)) {
+      return '@sluice_fail'
+    }
     emitFailedTry(h)
     if (!settleNext(h)) {
       return '@sluice_fail'
@@ -140,10 +162,22 @@ function answer(h: HopState, code: Code, name: string): void {
   send(r, page.status, page.body)
 }
 
+/** What an instance answered where no other try could follow. nginx did not keep its body. */
+function answerAsCaught(h: HopState, status: number): void {
+  const retryAfter = h.v.upstream_http_retry_after || ''
+  if (retryAfter !== '') {
+    h.r.headersOut['Retry-After'] = retryAfter
+  }
+  send(h.r, status, '')
+}
+
 /** Answers what `refusal` found, or when every try failed. */
 function page(h: HopState): void {
   const refused = refusalOf(h)
-  if (refused === null) {
+  const caught = refused === null ? caughtStatus(h) : 0
+  if (caught > 0) {
+    answerAsCaught(h, caught)
+  } else if (refused === null) {
     answer(h, 'all_failed', outcomeUpstream(h))
   } else {
     answer(h, refused.code, refused.name)

@@ -197,6 +197,24 @@ for (const rig of GATEWAY_KINDS) {
       )
     })
 
+    t.test('an answer that no policy names is the instance’s own', async (t) => {
+      const rules = { balance: 'r', statuses: 1 << 3 } as const
+      await serve(peers(), rules, { main: ['a', 'b'] })
+      for (const status of ['502', '504']) {
+        const before = backends.map(({ ledger }) => ledger.length)
+        t.equal(await to(`/?status=${status}`, {}, 'DELETE'), status)
+        const asked = backends.reduce(
+          (sum, { ledger }, i) => sum + ledger.length - (before[i] ?? 0),
+          0,
+        )
+        t.equal(asked, 1, 'it ran once')
+      }
+      await serve(peers(), { ...rules, timeoutMs: 1 }, { main: ['a', 'b'] })
+      backends.forEach(({ slow }) => slow(50))
+      t.equal(await to('/?status=503'), '503', 'where time is up, its status stays')
+      backends.forEach(({ slow }) => slow(0))
+    })
+
     t.test('tries, and a budget for them', async (t) => {
       const dead = ['d1', 'd2', 'd3', 'd4'].map((id, i) => ({ id, address: `127.0.0.1:${i + 2}` }))
       const ids = dead.map(({ id }) => id)
