@@ -14,7 +14,7 @@ import type { ConfPlacement } from './http-conf.js'
 import { renderStreams } from './stream-conf.js'
 import { makeReload } from './reload.js'
 
-type Given = Pick<FallbackOptions, 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'>
+type Given = Pick<FallbackOptions, 'isBusy' | 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'>
 
 export interface PlaceOptions extends Given {
   settings: Settings
@@ -103,14 +103,20 @@ function makeUpstreams(options: PlaceOptions): Fallback {
   const nginx = () => findNginx(settings)
   const apply =
     mode === 'file' ? makeReload({ settings: file, nginx, log: options.log }) : undefined
-  const render = (): Candidate => {
-    const now = options.desired()
+  let last: { from: Desired; candidate: Candidate } | undefined
+  const renderOf = (now: Desired): Candidate => {
     const renderIn = (where: ConfPlacement) => renderFallback(now, settings.domains, where)
     return {
       body: renderIn(place),
       revision: now.revision,
       check: () => check(options, async (folder) => renderIn(await inFolder(place, folder))),
     }
+  }
+  const render = (): Candidate => {
+    const now = options.desired()
+    const candidate = last?.from === now ? last.candidate : renderOf(now)
+    last = { from: now, candidate }
+    return candidate
   }
   return make(options, { file: UPSTREAMS_FILE, render, ...(apply !== undefined && { apply }) })
 }

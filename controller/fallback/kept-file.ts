@@ -39,6 +39,8 @@ export interface FallbackOptions {
   render(): Candidate
   /** Makes nginx read the new file. When it rejects, the old file is put back. */
   apply?: () => Promise<void>
+  /** Whether something that requests wait for has still to be done: the file comes after it. */
+  isBusy?: () => boolean
   /** False while it is not known whether the desired state is to be believed. */
   isTrusted(): boolean
   /** The file in force is as it should be, for the first time or again. */
@@ -84,6 +86,9 @@ const markerOf = ({ name }: FallbackFile): string => `${name}.applied`
  * most.
  */
 const COST_FACTOR = 20
+/** For how long a file that is stale waits for what comes before it. */
+const MOST_BUSY_MS = 5000
+const BUSY_POLL_MS = 50
 const RETRY = { firstMs: 500, mostMs: 30_000 }
 
 export type RecoverOptions = Pick<
@@ -175,8 +180,17 @@ export class Fallback {
       return
     }
     await pause(this.#waitMs(), signal)
+    await this.#whileBusy(signal)
     if (!signal.aborted && !this.#isHeld()) {
       await this.#write()
+    }
+  }
+
+  /** To render a large table takes the event loop a while: what requests wait for comes first. */
+  async #whileBusy(signal: AbortSignal): Promise<void> {
+    const endsAtMs = performance.now() + MOST_BUSY_MS
+    while (this.#options.isBusy?.() === true && performance.now() < endsAtMs && !signal.aborted) {
+      await pause(BUSY_POLL_MS, signal)
     }
   }
 

@@ -191,6 +191,7 @@ export class TableGateway implements OwnGateway {
     return new Fallbacks({
       ...{ settings, log, emptyHoldMs },
       desired: () => served.all(),
+      isBusy: () => this.#link.view().connected && this.#link.pusher.lagMs > 0,
       isTrusted: () => this.#options.isTrusted(),
       awaitsCertificates: () => served.awaitsCertificates,
       onError: (step) => this.#options.onFallbackError(step),

@@ -304,6 +304,9 @@ interface Rig {
   body: { text: string }
   errors: string[]
   refuse: { check: boolean; apply: boolean }
+  /** Whether the table is behind, and how often the file was rendered. */
+  table: { isBehind: boolean; asked: number }
+  renders: () => number
   applied: string[]
   read: () => string
 }
@@ -313,6 +316,8 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
   const errors: string[] = []
   const refuse = { check: false, apply: false }
   const applied: string[] = []
+  const table = { isBehind: false, asked: 0 }
+  let renders = 0
   const fallback = new Fallback({
     file: UPSTREAMS_FILE,
     folder,
@@ -320,6 +325,7 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
     log: silentLogger,
     render: () => {
       const text = body.text
+      renders += 1
       const check = async () => {
         if (refuse.check) {
           throw new Error('refused')
@@ -333,6 +339,10 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
       }
       applied.push(unseal(readFileSync(join(folder, UPSTREAMS_FILE.name), 'utf8'))?.body ?? '')
     },
+    isBusy: () => {
+      table.asked += 1
+      return table.isBehind
+    },
     isTrusted: () => true,
     onWritten: () => undefined,
     debounceMs: 1,
@@ -343,7 +353,7 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
   t.teardown(() => fallback.close())
   const read = () =>
     unseal(readFileSync(join(folder, UPSTREAMS_FILE.name), 'utf8'))?.body ?? 'damaged'
-  return { fallback, body, errors, refuse, applied, read }
+  return { fallback, body, errors, refuse, applied, read, table, renders: () => renders }
 }
 type Tap = { teardown(fn: () => unknown): void }
 
@@ -403,6 +413,18 @@ t.test(
     await until(() => read() === body.text)
   },
 )
+
+t.test('while the table is behind, the file waits', async (t) => {
+  const folder = join(temporaryFolder(t), 'fallback')
+  const { fallback, read, table, renders } = rig(t, folder)
+  table.isBehind = true
+  fallback.offer()
+  await until(() => table.asked >= 3)
+  t.equal(renders(), 0)
+  table.isBehind = false
+  await until(() => read() !== 'damaged')
+  t.ok(renders() > 0)
+})
 
 t.test('an empty state does not replace a full file at once', async (t) => {
   const folder = temporaryFolder(t)
