@@ -239,7 +239,7 @@ export class Agent {
         continue
       }
       const fields = { container: container.name, refused, warnings: reading.warnings }
-      this.#options.log.warn(fields, refused.length > 0 ? 'container refused' : 'labels overlooked')
+      this.#options.log.warn(fields, refused.length > 0 ? 'container refused' : 'labels ignored')
     }
     this.#logged = logged
   }

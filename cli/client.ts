@@ -115,7 +115,7 @@ function unreachable(where: string, error: unknown): SluiceError {
 /** What the API says of these is for who speaks HTTP to it, or is no word of the API's at all. */
 const ADVICE: Partial<Record<Code, string>> = {
   unauthorized:
-    'wants a token: --token-file names its file, and --home the home whose socket needs none',
+    'needs a token: name its file with --token-file, or a home with --home, whose socket needs none',
   no_route: 'is a gateway; the API has a port of its own',
 }
 

@@ -44,7 +44,7 @@ export interface Reading {
   refused: Array<{ reason: string }>
   /** How each choice was made. */
   why: string[]
-  /** What was overlooked without harm: labels that nobody knows, values that are too long. */
+  /** What was ignored without harm: labels that nobody knows, values that are too long. */
   warnings: string[]
 }
 

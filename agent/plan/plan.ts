@@ -192,7 +192,7 @@ class Planner {
     const known = this.plan.settings.get(key)
     if (value !== undefined && known !== undefined && known !== value) {
       const other = 'another container sets it otherwise'
-      reading.warnings.push(`settings of upstream ${upstream} are overlooked: ${other}`)
+      reading.warnings.push(`settings of upstream ${upstream} are ignored: ${other}`)
     } else if (value !== undefined) {
       this.plan.settings.set(key, value)
     }

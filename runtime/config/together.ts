@@ -100,7 +100,10 @@ function wrongProxies(values: Values): Wrong | undefined {
     return { name, problem: `${name} needs trustedProxies: the addresses that are believed there` }
   }
   if (mode === 'file') {
-    return { name, problem: `${name} is not for file mode: its servers listen without` }
+    return {
+      name,
+      problem: `${name} is not for file mode, whose servers do not speak the PROXY protocol`,
+    }
   }
   const { httpPort, httpsPort, streamPorts } = values
   const own = [httpPort, httpsPort, ...portsIn(streamPorts)].filter((port) => port !== 0)
@@ -118,6 +121,6 @@ function wrongHttp3({ http3, mode, httpsPort }: Values): Wrong | undefined {
     return { name, problem: 'file mode has no TLS, and so no HTTP/3' }
   }
   return httpsPort === 0
-    ? { name, problem: 'HTTP/3 is at httpsPort, which is 0: nowhere' }
+    ? { name, problem: 'HTTP/3 shares httpsPort, which is 0 (off)' }
     : undefined
 }

@@ -193,7 +193,7 @@ t.test('without the token, and at the gateway: what to say instead', async (t) =
   const { api } = await testApi(t)
   const refused = await sluice('status', '--api', api.url, '--home', temporaryFolder(t))
   t.equal(refused.code, 1)
-  t.match(refused.stderr, `${api.url} wants a token: --token-file names its file`)
+  t.match(refused.stderr, `${api.url} needs a token: name its file with --token-file`)
   const gateway = createServer((_, response) => {
     response.writeHead(404, { 'content-type': 'application/problem+json' })
     response.end(JSON.stringify({ code: 'no_route', detail: 'No route leads from host 127.0.0.1' }))
