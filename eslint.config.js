@@ -34,7 +34,6 @@ export default tseslint.config(
   { files: ['**/*.{ts,js,mjs}'], rules: { curly: 'error' } },
   {
     files: ['**/*.{ts,js,mjs}'],
-    ignores: ['controller/**'],
     rules: {
       // Code is prettier's; this is for comments alone.
       'max-len': [

@@ -36,7 +36,9 @@ export interface Container {
   name: string
   image: string
   labels: Readonly<Record<string, string>>
-  /** What its image brings of labels and environment: nobody who started it need have meant that. */
+  /**
+   * Labels and environment of its image. Whoever started the container need not have meant them.
+   */
   ofImage?: ImageConfig
   env: ReadonlyArray<readonly [name: string, value: string]>
   /** `bridge`, `host`, `none`, `container:<id>`, or a network's name. */

@@ -80,8 +80,8 @@ export class TableMirror {
   }
 
   /**
-   * Whether a unit leads to nothing that is new: an upstream that stays, or one of which all but the
-   * record changes, such as a host whose upstream has other peers.
+   * Whether a unit leads to nothing that is new. It is an upstream that stays, or only its record
+   * changes: a host whose upstream has other peers, say.
    */
   isSettled(name: string, units: ReadonlyMap<string, Unit>): boolean {
     const [before, after] = [this.#has.get(name), units.get(name)].map((unit) => {
