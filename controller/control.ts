@@ -21,6 +21,8 @@ export interface Control {
   readonly gatewayId: string
   /** The last revision seen; the last known good one while the registry is away. */
   desired(): Desired
+  /** The same with upstreams that are known and empty: what the table has. */
+  served(): Desired
   /** What the own gateway found out about the instances of an upstream. */
   conditionsOf(upstream: string): InstanceConditions
   /** True once the registry was read and the gateway had all of it, and ever after. */

@@ -187,6 +187,10 @@ export class Controller implements Control {
     return this.#core.desired()
   }
 
+  served(): Desired {
+    return this.#core.served()
+  }
+
   conditionsOf(upstream: string): InstanceConditions {
     return this.#core.gateway.health.conditionsOf(upstream)
   }

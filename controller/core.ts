@@ -62,6 +62,11 @@ export class Core {
     return this.#served.desired()
   }
 
+  /** The same with known upstreams that are empty: what the table has. */
+  served(): Desired {
+    return this.#served.all()
+  }
+
   /** The desired state is another one. */
   changed(): void {
     this.#served.changed()

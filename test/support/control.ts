@@ -8,6 +8,7 @@ import type { InstanceConditions } from '../../controller/state/conditions.js'
 import type { Control } from '../../controller/control.js'
 import type { Finding, ControlEvent } from '../../controller/views.js'
 import type { GatewayView } from '../../controller/views.js'
+import { KnownUpstreams } from '../../controller/state/known-upstreams.js'
 import { State } from '../../controller/state/state.js'
 import { DEFAULT_SUSPECTS } from '../../controller/state/suspects.js'
 import { openEmbedded } from '../../registry/embedded/registry.js'
@@ -126,6 +127,10 @@ export async function startControl(
     onEvent: (event) => listeners.forEach((listener) => listener(event)),
     onBelieved: () => undefined,
   })
+  const known = new KnownUpstreams({
+    ...{ path: join(home, 'known-upstreams.json'), forMs: 600_000, log },
+    onChange: () => undefined,
+  })
   let isDeaf = false
   const waiting: Array<() => void> = []
   const hear = (take: () => void) => (isDeaf ? void waiting.push(take) : take())
@@ -151,6 +156,10 @@ export async function startControl(
     gatewayViews,
     inFlight,
     desired: () => state.desired(),
+    served: () => {
+      known.follow(state.desired())
+      return known.join(state.desired())
+    },
     conditions,
     conditionsOf: (upstream) => conditions.get(upstream) ?? NONE,
     ready: options.ready ?? (() => true),
@@ -199,6 +208,7 @@ export async function startControl(
     },
     close: async () => {
       await watch.close()
+      known.close()
       state.close()
       await registry.close()
     },

@@ -48,7 +48,7 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
     const tunedPorts = control.stream().tuned
     const ground = { domains, cluster, zone, conditionsOf, tunedPorts }
-    const explained = answer(control.desired(), ground, request.query as Query)
+    const explained = answer(control.served(), ground, request.query as Query)
     const { revision, peers, why } = explained
     const gateways = explainGateways(control.gateways(), revision, peers, why)
     const isCurrent = gateways.every(({ current }) => current)

@@ -32,6 +32,19 @@ t.test('every reason is named', async (t) => {
   )
 })
 
+t.test('an upstream that is empty and known is 503, as it is for clients', async (t) => {
+  const { call, control } = await testApi(t)
+  const path = '/v1/upstreams/gone/instances/a'
+  const outcome = async (host: string) =>
+    (await call('GET', `/v1/explain?host=${host}.localhost`)).body.outcome
+  await call('PUT', path, { host: '10.0.0.1', port: 80 })
+  t.equal(await outcome('gone'), 'served')
+  await call('DELETE', path)
+  t.notOk(control.desired().upstreams.has('gone'))
+  t.equal(await outcome('gone'), 'no_peer')
+  t.equal(await outcome('never'), 'no_route')
+})
+
 t.test('desired and applied stand side by side, for each gateway', async (t) => {
   const { call, control } = await testApi(t)
   const { body } = await call('PUT', '/v1/upstreams/web/instances/a', {
