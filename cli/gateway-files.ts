@@ -78,7 +78,7 @@ export function gatewayFiles(
 ): Files {
   refuseLacking(settings, info)
   const { home, poolPort, engine, tableBytes, bind, httpPort, httpsPort } = settings
-  const { tunedPorts, proxyProtocolPorts, trustedProxies } = settings
+  const { tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers } = settings
   const texts = renderConf({
     ...{ home, poolPort, engine, tableBytes, bind, httpPort },
     httpsPort: httpsPort !== 0 && info.hasTls ? httpsPort : undefined,
@@ -90,7 +90,7 @@ export function gatewayFiles(
     hasGrpc: info.hasGrpc,
     hasRealip: info.hasRealip,
     streamPorts: settings.streamPorts,
-    ...{ tunedPorts, proxyProtocolPorts, trustedProxies },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers },
     passthrough: hasPassthrough(settings, info),
     http3: settings.http3,
     workers: settings.workers,

@@ -21,6 +21,7 @@ export const CODES = {
   gateway_unavailable: { status: 503, title: 'The gateway cannot be reached' },
   table_full: { status: 507, title: 'The table is full' },
   no_route: { status: 404, title: 'No route for this host and path' },
+  unclear_path: { status: 400, title: 'The path can be read in two ways' },
   no_peer: { status: 503, title: 'No instance is up' },
   not_grpc: { status: 415, title: 'The upstream does not speak gRPC' },
   only_grpc: { status: 415, title: 'The upstream speaks gRPC, and nothing else' },

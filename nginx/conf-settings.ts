@@ -53,8 +53,12 @@ export interface ConfSettings {
   tunedPorts: string
   /** Those of the ports above at which the PROXY protocol is spoken; '' for none. */
   proxyProtocolPorts: string
-  /** Networks, such as `10.0.0.0/8`, that are believed there. */
+  /** Networks of proxies, such as `10.0.0.0/8`, that are believed there, and in headers. */
   trustedProxies: string[]
+  /** Whether paths with `..` are passed on as they came, for applications that judge them. */
+  rawPaths?: boolean
+  /** What TLS clients may choose from before TLS 1.3, in OpenSSL's words. */
+  tlsCiphers?: string
   /** User of the workers when nginx is started by root; undefined: nginx's own default. */
   user: string | undefined
   /** Path of the access log, or undefined for none. */

@@ -5,7 +5,9 @@
 import { READ_MS } from '../contract/record/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { PASSED_HEADERS, hidden, hopScript, peerTls } from './hop-conf.js'
-import { clientPort, routedLocations } from './proxy-conf.js'
+import { unspelled } from './asked-host.js'
+import { clientHeaders } from './forwarded.js'
+import { routedLocations } from './proxy-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 
@@ -34,14 +36,21 @@ function statusLocation(
 }`
 }
 
-const HEADERS: Array<[header: string, value: string]> = [
-  ['Host', '$sluice_host'],
-  ['X-Real-IP', '$remote_addr'],
-  ['X-Forwarded-For', '$proxy_add_x_forwarded_for'],
-  ['X-Forwarded-Proto', '$scheme'],
-  ['X-Forwarded-Host', '$sluice_host'],
-  [PICK_HEADER, '$sluice_key'],
-]
+/** HTTP/2 has no connections' headers (RFC 9113, 8.2.2); nginx leaves out the others by itself. */
+const FOREIGN = ['Proxy-Connection', 'HTTP2-Settings']
+
+function headers(settings: ConfSettings): string[] {
+  const told: Array<[name: string, value: string]> = [
+    ...clientHeaders(settings),
+    [PICK_HEADER, '$sluice_key'],
+  ]
+  const names = told.map(([name]) => name)
+  const lines = [['Host', '$sluice_host'], ...told, ...FOREIGN.map((name) => [name, '""'])]
+  return [
+    ...lines.map(([name, value]) => `grpc_set_header ${name} ${value};`),
+    ...unspelled('grpc', names),
+  ]
+}
 
 /**
  * A call lasts as long as its client wants: that gives it a deadline, and a stream may be silent
@@ -68,8 +77,7 @@ location @sluice_grpc {
     ${PATIENCE}
     recursive_error_pages on;
     ${pages.join('\n    ')}
-    grpc_set_header X-Forwarded-Port ${clientPort(settings)};
-    ${HEADERS.map(([name, value]) => `grpc_set_header ${name} ${value};`).join('\n    ')}
+    ${headers(settings).join('\n    ')}
     grpc_hide_header ${PEER_HEADER};
     grpc_pass grpc://${GRPC_HOP};
 }
@@ -112,6 +120,7 @@ function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
     grpc_socket_keepalive on;
     grpc_set_header Host $sluice_host;
     grpc_set_header ${PICK_HEADER} "";
+    ${FOREIGN.map((name) => `grpc_set_header ${name} "";`).join(' ')}
     ${hidden('grpc')}
 ${passed.join('\n')}
     grpc_ignore_headers X-Accel-Redirect X-Accel-Charset;
@@ -134,6 +143,7 @@ function actLocation(readMs: number): string {
         rewrite ^ $sluice_act_target break;
         grpc_set_header Host $sluice_act_host;
         grpc_set_header ${PICK_HEADER} $sluice_act_pick;
+        ${FOREIGN.map((name) => `grpc_set_header ${name} "";`).join(' ')}
         grpc_pass grpc://${GRPC_HOP};
     }`
 }

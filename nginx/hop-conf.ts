@@ -3,6 +3,7 @@ import { RETRY_STATUSES } from '../contract/table/rules.js'
 import { ACCEL_HEADER, CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { ACCEL_HEADERS, accelVariable } from './accel-conf.js'
 import { actLocations } from './act-conf.js'
+import { otherSpellings } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { speaksH2 } from './versions.js'
@@ -15,11 +16,7 @@ export const PASSED_HEADERS = 'Date Server X-Pad'
  * header to hide.
  */
 export function hidden(module: 'proxy' | 'grpc'): string {
-  const [first, ...more] = PEER_HEADER.split('-') as [string, ...string[]]
-  const spelled = more.reduce(
-    (all, word) => all.flatMap((one) => [`${one}-${word}`, `${one}_${word}`]),
-    [first],
-  )
+  const spelled = [PEER_HEADER, ...otherSpellings(PEER_HEADER)]
   return spelled.map((name) => `${module}_hide_header ${name};`).join('\n')
 }
 

@@ -16,18 +16,20 @@ import {
   TABLE_ZONE,
 } from '../contract/table/zones.js'
 import { adminServer } from './admin-conf.js'
+import { askedHost, pathMap } from './asked-host.js'
 import { grpcHop } from './grpc-conf.js'
 import { ACCEL_HEADERS, accelVariable } from './accel-conf.js'
 import { hopServer } from './hop-conf.js'
 import type { ConfSettings } from './conf-settings.js'
+import { clientScheme, forwardedMaps } from './forwarded.js'
 import { homePaths } from './home-paths.js'
-import { speaksH2, tellsRequestPort } from './versions.js'
+import { speaksH2 } from './versions.js'
 import { splitClients } from './split-clients.js'
 import { http3Maps } from './tls-conf.js'
 
-const LOG_FORMAT = `log_format sluice escape=json
+const logFormat = (scheme: string): string => `log_format sluice escape=json
     '{"time":"$time_iso8601","requestId":"$request_id","client":"$remote_addr",'
-    '"method":"$request_method","scheme":"$scheme","host":"$host","uri":"$request_uri",'
+    '"method":"$request_method","scheme":"${scheme}","host":"$host","uri":"$request_uri",'
     '"protocol":"$server_protocol","status":$status,"bytesReceived":$request_length,"bytesSent":$bytes_sent,'
     '"upstream":"$sluice_log_upstream","instance":"$sluice_log_instance","tries":$sluice_log_tries,'
     '"address":"$sluice_log_address","upstreamStatus":"$sluice_log_status","seconds":$request_time,"connectSeconds":"$upstream_connect_time",'
@@ -209,7 +211,9 @@ js_var $sluice_wanted '';
 # would ask for paths that no route leads to.
 map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
 map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
-map $http_host $sluice_host { default $http_host; '' $host${tellsRequestPort(nginxVersion) ? '$is_request_port$request_port' : ''}; }
+${askedHost(settings)}
+${forwardedMaps(settings)}
+${pathMap(settings)}
 ${portMap(settings)}`
 }
 
@@ -230,7 +234,7 @@ export function httpConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     LOG_MAPS,
-    LOG_FORMAT,
+    logFormat(clientScheme(settings)),
     ...[poolUpstream(settings), ...poolShards(settings)].filter(Boolean),
     hopUpstream(settings),
     hopServer(settings),

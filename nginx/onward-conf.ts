@@ -15,6 +15,7 @@ import {
   REFUSING_LOCATION,
 } from '../contract/table/zones.js'
 import { ignoreAccel } from './accel-conf.js'
+import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { speaksHttp11 } from './versions.js'
@@ -34,6 +35,7 @@ function asking(settings: ConfSettings, mark: string, honoured = ['X-Accel-Buffe
     `include "${homePaths(home).includes}/headers.conf";`,
     ...(speaksHttp11(nginxVersion) ? [] : ['proxy_http_version 1.1;']),
     `proxy_set_header ${PICK_HEADER} "$sluice_key${mark}";`,
+    ...unspelled('proxy', [PICK_HEADER]),
     `proxy_hide_header ${PEER_HEADER};`,
   ]
 }

@@ -1,31 +1,26 @@
 /** What stands in a user's server or location. */
 import { CONNECTION_ZONE, HOP, PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
 import { askAccel, ignoreAccel } from './accel-conf.js'
+import { NAMELESS, unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
+import { clientHeaders } from './forwarded.js'
 import { homePaths } from './home-paths.js'
 import { onwardLocations } from './onward-conf.js'
 import { speaksHttp11 } from './versions.js'
 
-/**
- * The port that the client came to. What stream{} handed on came in by a socket, as far as http{}
- * knows.
- */
-export function clientPort({ passthrough }: ConfSettings): string {
-  return passthrough ? '$sluice_port' : '$server_port'
-}
-
 /** `headers.conf`: what peers learn about the client. */
 export function headersConf(settings: ConfSettings): string {
+  const told = clientHeaders(settings)
+  const lines = told.map(([name, value]) => `proxy_set_header ${name} ${value};`)
+  const names = told.map(([name]) => name)
   return `# Sluice: the headers that a peer gets.
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $sluice_upgrade;
 proxy_set_header Connection $sluice_connection;
-proxy_set_header X-Real-IP $remote_addr;
-proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-proxy_set_header X-Forwarded-Proto $scheme;
-proxy_set_header X-Forwarded-Host $sluice_host;
-proxy_set_header X-Forwarded-Port ${clientPort(settings)};
+${lines.join('\n')}
 proxy_set_header Proxy "";
+# What a client sends in another spelling is the same to many applications.
+${unspelled('proxy', names).join('\n')}
 `
 }
 
@@ -44,6 +39,7 @@ function passLines({ pool, wide, nginxVersion }: ConfSettings): string {
   ]
   return `${[...(pool ? counted : []), ...(speaksHttp11(nginxVersion) ? [] : version)].join('\n')}
 proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid${late}";
+${unspelled('proxy', [PICK_HEADER]).join('\n')}
 proxy_hide_header ${PEER_HEADER};
 proxy_pass http://${pool && wide === true ? '$sluice_shard' : POOL};
 `
@@ -70,10 +66,11 @@ ${settings.pool ? '' : `${askAccel(true)}\n`}${passLines(settings)}`
 export function proxyConf({ home }: ConfSettings): string {
   const { includes } = homePaths(home)
   return `# Sluice: in any location, after "set $sluice_upstream <name>;", which stands before any "rewrite ... break".
-# For headers of your own, put these three lines and your proxy_set_header lines in its place, without the one that includes
+# For headers of your own, put these four lines and your proxy_set_header lines in its place, without the one that includes
 # headers.conf. nginx shares variables with subrequests: what auth_request asks must not include this, but may proxy_pass to a
 # server of yours that does.
 set $sluice_key ":$sluice_upstream/$sluice_slot";
+${NAMELESS}
 include "${includes}/headers.conf";
 include "${includes}/pass.conf";
 `
@@ -92,6 +89,7 @@ location @sluice_again {
     proxy_buffering off;
     include "${includes}/headers.conf";
     ${speaksHttp11(nginxVersion) ? '' : 'proxy_http_version 1.1;\n    '}proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid";
+    ${unspelled('proxy', [PICK_HEADER]).join('\n    ')}
     proxy_hide_header ${PEER_HEADER};
     ${ignoreAccel()}
     proxy_pass http://${HOP};
@@ -112,6 +110,7 @@ function routedLocation(name: string, mark: string, settings: ConfSettings, firs
   return `location ${name} {
     recursive_error_pages on;
 ${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${mark}$host/$sluice_slot";
+    ${NAMELESS}
     # What the pool does not serve: sessions, what a route changes, what is refused before its body is read.
     if ($sluice_drawn = '') { error_page 418 = $sluice_onward; return 418; }
     proxy_connect_timeout ${settings.connectTimeoutMs}ms;

@@ -1,4 +1,4 @@
-/** Ports at which a proxy in front names the client of a connection by the PROXY protocol. */
+/** Proxies in front, which tell by the PROXY protocol or by a header whose connection it is. */
 import { portsIn } from '../contract/guard/ports.js'
 import type { ConfSettings } from './conf-settings.js'
 
@@ -21,10 +21,21 @@ export function streamTrust(settings: Proxied, ports: number[]): string[] {
     : []
 }
 
-/** The same in a server of http{}. */
-export function httpTrust(settings: Proxied, port: number): string[] {
-  const trust = streamTrust(settings, [port])
-  return trust.length === 0 ? [] : [...trust, 'real_ip_header proxy_protocol;']
+/**
+ * The same in a server of http{}, where other proxies tell it by a header. `port`: undefined for
+ * what stream{} hands on, with the client's address.
+ */
+export function httpTrust(
+  settings: Proxied & Pick<ConfSettings, 'hasRealip'>,
+  port: number | undefined,
+): string[] {
+  const trust = settings.trustedProxies.map((network) => `set_real_ip_from ${network};`)
+  if (trust.length === 0 || !settings.hasRealip) {
+    return []
+  }
+  return port !== undefined && proxiedMark(settings, port) !== ''
+    ? [...trust, 'real_ip_header proxy_protocol;']
+    : [...trust, 'real_ip_header X-Forwarded-For;', 'real_ip_recursive on;']
 }
 
 /** These lines as they stand in a server of `nginx.conf`. */

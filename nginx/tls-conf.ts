@@ -59,6 +59,9 @@ add_header Alt-Svc $sluice_alt_svc always;
 ${refusesPassed(settings) ? refusing : ''}`
 }
 
+/** Keys that are made for each connection, and ciphers that authenticate what they hide. */
+export const DEFAULT_CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
+
 /** The server that speaks TLS beside the one that does not. */
 export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const { includes, httpsSocket } = homePaths(settings.home)
@@ -67,7 +70,7 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const listen = passthrough ? `"unix:${httpsSocket}"` : address
   // What stream{} hands on has the client's address already.
   const mark = passthrough ? '' : proxiedMark(settings, httpsPort) + reuseMark(settings)
-  const trust = passthrough ? [] : httpTrust(settings, httpsPort)
+  const trust = httpTrust(settings, passthrough ? undefined : httpsPort)
   const quic = `        listen ${address} quic reuseport;
         include "${includes}/http3.conf";
 `
@@ -75,6 +78,7 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
         listen ${listen} ssl default_server${mark};
 ${http3 ? quic : ''}${inServer(trust)}        http2 on;
         ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_ciphers "${settings.tlsCiphers ?? DEFAULT_CIPHERS}";
         ssl_session_cache shared:sluice_session:8m;
         ssl_session_timeout 1h;
         client_max_body_size ${settings.maxBodyBytes};

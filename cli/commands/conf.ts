@@ -81,7 +81,8 @@ function https(settings: Settings, info: NginxInfo): string[] {
   const port = http3 ? httpsPort : 443
   const listen = isBehind ? `"unix:${homePaths(home).httpsSocket}"` : String(port)
   const mark = isBehind ? '' : proxiedMark(settings, httpsPort)
-  const { hasTls, hasGrpc } = info
+  const { hasTls, hasGrpc, hasRealip } = info
+  const trust = httpTrust({ ...settings, hasRealip }, isBehind ? undefined : httpsPort)
   const quic = [
     '        # HTTP/3; reuseport stands once for an address, if you have several such servers:',
     `        listen ${port} quic reuseport;`,
@@ -93,7 +94,9 @@ function https(settings: Settings, info: NginxInfo): string[] {
         '    # to show clients the certificates of the table, by name:',
         '    server {',
         `        listen ${listen} ssl${mark};`,
-        ...(isBehind ? [] : httpTrust(settings, httpsPort).map(indented)),
+        ...trust.map(indented),
+        '        ssl_protocols TLSv1.2 TLSv1.3;',
+        `        ssl_ciphers "${settings.tlsCiphers}";`,
         ...(http3 ? quic : []),
         '        http2 on;',
         `        include "${sluice}/tls.conf";`,
@@ -104,7 +107,7 @@ function https(settings: Settings, info: NginxInfo): string[] {
     : ['', '    # This nginx was built without http_ssl_module or http_v2_module: it has no TLS.']
 }
 
-function httpLines(settings: Settings): string[] {
+function httpLines(settings: Settings, { hasRealip }: NginxInfo): string[] {
   const { home, httpPort } = settings
   const sluice = join(home, 'sluice')
   return [
@@ -113,7 +116,7 @@ function httpLines(settings: Settings): string[] {
     '',
     '    server {',
     `        listen 80${proxiedMark(settings, httpPort)};`,
-    ...httpTrust(settings, httpPort).map(indented),
+    ...httpTrust({ ...settings, hasRealip }, httpPort).map(indented),
     '        # all that the table routes, by host and path:',
     `        include "${sluice}/server.conf";`,
     '        # or, instead, one upstream in a location of yours:',
@@ -140,7 +143,7 @@ function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
     ...info.modules.map((path) => `load_module "${path}";`),
     '',
     ...streamLines(settings, info),
-    ...httpLines(settings),
+    ...httpLines(settings, info),
     ...https(settings, info),
     '}',
     '',

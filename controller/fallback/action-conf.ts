@@ -5,27 +5,13 @@
 import type { Page } from '../../contract/record/route-page.js'
 import type { ActionRecord, Redirect, RouteAction } from '../../contract/record/route-action.js'
 import { PEER_HEADER, PICK_HEADER } from '../../contract/table/zones.js'
+import type { Header } from './client-maps.js'
 import { literal, plain, quotedWord, verbatim } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 import type { Texts } from './texts.js'
 
-export type Header = [name: string, value: Word]
-
 /** Seconds, where nobody is up: somebody may be soon. The hop says the same. */
 export const RETRY_AFTER = '2'
-
-/** Headers by which the servers in front name the client. */
-export const FRONT_HEADERS: Header[] = [
-  ['Host', plain('$http_host')],
-  ['Upgrade', plain('$sluice_upgrade')],
-  ['Connection', plain('$sluice_connection')],
-  ['X-Real-IP', plain('$remote_addr')],
-  ['X-Forwarded-For', plain('$proxy_add_x_forwarded_for')],
-  ['X-Forwarded-Proto', plain('$scheme')],
-  ['X-Forwarded-Host', plain('$http_host')],
-  ['X-Forwarded-Port', plain('$server_port')],
-  ['Proxy', quotedWord('')],
-]
 
 /** Those of `hop-headers.conf`: a location with headers of its own inherits none. */
 const HOP_HEADERS: Header[] = [
@@ -35,14 +21,21 @@ const HOP_HEADERS: Header[] = [
   [PICK_HEADER, quotedWord('')],
 ]
 
-/** Behind the front of a gateway its scheme is given by a header. */
-export function redirectMaps(out: ConfWriter, isHop: boolean): void {
-  const scheme = plain(isHop ? '$http_x_forwarded_proto' : '$scheme')
-  out.block('map', [scheme, plain('$sluice_f_scheme')], () => {
+/** What the client asked for: behind the front of a gateway headers say so. */
+export function redirectMaps(out: ConfWriter, isHop: boolean, isTrusting: boolean): void {
+  const own = isTrusting ? ['$sluice_told_proto', '$sluice_told_host'] : ['$scheme', '$sluice_host']
+  const [scheme = '', host = ''] = isHop
+    ? ['$http_x_forwarded_proto', '$http_x_forwarded_host']
+    : own
+  out.block('map', [plain(scheme), plain('$sluice_f_scheme')], () => {
     out.entry(plain('default'), plain('http'))
     out.entry(plain('https'), plain('https'))
   })
-  const asked = { text: '"$sluice_f_scheme $http_host"' }
+  out.block('map', [plain(host), plain('$sluice_f_host')], () => {
+    out.entry(plain('default'), plain('$host'))
+    out.entry({ text: '"~^(?<sluice_f_asked>\\[[^]]*\\]|[^:]+)"' }, plain('$sluice_f_asked'))
+  })
+  const asked = { text: `"$sluice_f_scheme ${host}"` }
   out.block('map', [asked, plain('$sluice_f_port')], () => {
     out.entry(plain('default'), quotedWord(''))
     out.entry({ text: '"~^(http .*:80|https .*:443)$"' }, quotedWord(''))
@@ -97,11 +90,14 @@ export class ActionConf {
   readonly #out: ConfWriter
   readonly #texts: Texts
   readonly #isHop: boolean
+  readonly #headers: Header[]
 
-  constructor(out: ConfWriter, texts: Texts, isHop: boolean) {
+  /** `front`: what a server in front tells upstreams; undefined behind the hop. */
+  constructor(out: ConfWriter, texts: Texts, front: Header[] | undefined) {
     this.#out = out
     this.#texts = texts
-    this.#isHop = isHop
+    this.#isHop = front === undefined
+    this.#headers = front ?? HOP_HEADERS
   }
 
   /** All that stands in a location of the route `&docs`. */
@@ -146,11 +142,11 @@ export class ActionConf {
 
   /** Not where the request is there already. */
   #redirect(redirect: Redirect, prefix: string, isExact: boolean): void {
-    const { scheme = '${sluice_f_scheme}', host = '${host}', status } = redirect
+    const { scheme = '${sluice_f_scheme}', host = '${sluice_f_host}', status } = redirect
     const path = this.#pathTo(redirect, prefix, isExact)
     const to = `"${scheme}://${host}${portOf(redirect)}${path}"`
     this.#out.directive('set', plain('$sluice_f_to'), { text: to })
-    const here = '"$sluice_f_scheme://$host$sluice_f_port$request_uri"'
+    const here = '"$sluice_f_scheme://$sluice_f_host$sluice_f_port$request_uri"'
     this.#out.block('if', [{ text: `($sluice_f_to != ${here})` }], () =>
       this.#out.directive('return', plain(String(status)), plain('$sluice_f_to')),
     )
@@ -211,9 +207,7 @@ export class ActionConf {
       ...(upstreamHost === undefined ? [] : [['Host', plain(upstreamHost)] as Header]),
     ]
     const names = new Set(edits.map(([name]) => name.toLowerCase()))
-    const kept = (this.#isHop ? HOP_HEADERS : FRONT_HEADERS).filter(
-      ([name]) => !names.has(name.toLowerCase()),
-    )
+    const kept = this.#headers.filter(([name]) => !names.has(name.toLowerCase()))
     for (const [name, value] of [...kept, ...edits]) {
       this.#out.directive('proxy_set_header', plain(name), value)
     }

@@ -41,21 +41,21 @@ function findNginx(settings: Settings): string | undefined {
 }
 
 function placeOf(settings: Settings): ConfPlacement {
-  const { home, file, bind, httpPort } = settings
+  const { home, file, bind, httpPort, trustedProxies, rawPaths } = settings
   if (settings.mode === 'gateway') {
     const headersPath = join(home, 'sluice/hop-headers.conf')
     return { kind: 'hop', socketPath: join(home, 'hop/fallback.sock'), headersPath }
   }
   const host = bind.includes(':') ? `[${bind}]` : bind
   const listen = file.listen?.split(',') ?? [`${host}:${httpPort}`]
-  return { kind: 'front', listen }
+  return { kind: 'front', listen, trustedProxies, rawPaths }
 }
 
 /** The same with sockets in a folder for the check, so that nothing that is in use is touched. */
 async function inFolder(place: ConfPlacement, folder: string): Promise<ConfPlacement> {
   const socketPath = join(folder, 'f.sock')
   if (place.kind === 'front') {
-    return { kind: 'front', listen: [`unix:${socketPath}`] }
+    return { ...place, listen: [`unix:${socketPath}`] }
   }
   if (existsSync(place.headersPath)) {
     return { ...place, socketPath }

@@ -6,13 +6,8 @@ import { SluiceError } from '../../runtime/errors.js'
 import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Word } from './conf-writer.js'
 import type { Desired } from '../state/desired.js'
-import {
-  ActionConf,
-  FRONT_HEADERS,
-  RETRY_AFTER,
-  isPlainAction,
-  redirectMaps,
-} from './action-conf.js'
+import { ActionConf, RETRY_AFTER, isPlainAction, redirectMaps } from './action-conf.js'
+import { clientMaps, frontHeaders } from './client-maps.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
 import type { Server } from './upstream-blocks.js'
 import { Texts } from './texts.js'
@@ -25,7 +20,7 @@ export type ConfPlacement =
   /** Behind the hop of a gateway: `headersPath` is its `hop-headers.conf`. */
   | { kind: 'hop'; socketPath: string; headersPath: string }
   /** In front, for an nginx without njs. `listen`: `80`, `127.0.0.1:80`, `unix:/…`. */
-  | { kind: 'front'; listen: string[] }
+  | { kind: 'front'; listen: string[]; trustedProxies?: string[]; rawPaths?: boolean }
 
 /** A host whose upstream has nobody that is up. */
 const NOBODY = '-'
@@ -54,12 +49,16 @@ class FallbackConf {
   readonly #texts = new Texts()
   readonly #action: ActionConf
   readonly #challenges: HostRoute[]
+  readonly #isTrusting: boolean
 
   constructor(place: ConfPlacement, blocks: Map<string, Server[]>, plan: HostsPlan) {
     this.#place = place
     this.#blocks = blocks
     this.#plan = plan
-    this.#action = new ActionConf(this.#out, this.#texts, place.kind === 'hop')
+    const isFront = place.kind === 'front'
+    this.#isTrusting = isFront && (place.trustedProxies ?? []).length > 0
+    const headers = isFront ? frontHeaders(this.#isTrusting) : undefined
+    this.#action = new ActionConf(this.#out, this.#texts, headers)
     this.#challenges = challengesOf(plan)
   }
 
@@ -70,14 +69,16 @@ class FallbackConf {
     if (this.#place.kind === 'hop') {
       this.#wanted()
     } else {
+      const { trustedProxies = [], rawPaths = false } = this.#place
       this.#connectionMap()
+      clientMaps(this.#out, trustedProxies, rawPaths)
     }
     const hosts = [...plan.hosts.values()].sort(byServerNameOrder)
     this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host.host)))
     this.#defaultServer()
     hosts.filter((host) => !isPlain(host)).forEach((host) => this.#server(host))
     if (plan.actions.size > 0) {
-      redirectMaps(this.#out, this.#place.kind === 'hop')
+      redirectMaps(this.#out, this.#place.kind === 'hop', this.#isTrusting)
       this.#texts.write(this.#out)
     }
     return this.#out.text()
@@ -163,6 +164,9 @@ class FallbackConf {
     this.#out.block('server', [], () => {
       this.#listen(false)
       this.#out.directive('server_name', serverName(host))
+      if (routes.some(({ prefix }) => prefix !== '/')) {
+        this.#out.block('if', [{ text: '($sluice_path_leaves)' }], () => this.#return(400))
+      }
       const isOwn = ({ prefix }: HostRoute) =>
         !this.#challenges.some((challenge) => isWithin(prefix, challenge.prefix))
       const own = routes.filter(isOwn)
@@ -246,7 +250,7 @@ class FallbackConf {
     place.listen.forEach((listen) => this.#out.directive('listen', quotedWord(listen), ...more))
     this.#out.directive('proxy_http_version', plain('1.1'))
     this.#out.directive('client_max_body_size', plain('0'))
-    for (const [header, value] of FRONT_HEADERS) {
+    for (const [header, value] of frontHeaders(this.#isTrusting)) {
       this.#out.directive('proxy_set_header', plain(header), value)
     }
   }

@@ -22,6 +22,7 @@ function stub(folder: string, isHop: boolean): string {
     map $host $sluice_wanted { default ''; }
     map $host $sluice_unit { default ''; }
     map $http_host $sluice_host { default $http_host; '' $host; }
+    map $request_uri $sluice_path_leaves { default ''; }
     map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
     map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
 `

@@ -2,18 +2,19 @@
  * `$sluice_certificate`: what a TLS client is shown, chain and key in one text. A module of its
  * own, imported only in the servers that speak TLS, so that others do not pay for it.
  */
+import { isHost } from '../../contract/guard/names.js'
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import type { Dict } from '../memory/dict.js'
 
-/** A name of DNS is no longer. */
-const MOST_NAME_LENGTH = 253
-
-/** Exact, then the wildcard that covers one label, then the default. */
+/**
+ * Exact, then the wildcard that covers one label, then the default. What is no host's name is
+ * asked for by nobody who means well: `=gateway` is the key of what instances are shown.
+ */
 function find(table: Dict, asked: string | undefined): string | undefined {
+  const name = (asked || '').toLowerCase()
   let found: string | undefined
-  if (asked !== undefined && asked !== '' && asked.length <= MOST_NAME_LENGTH) {
-    const name = asked.toLowerCase()
+  if (isHost(name)) {
     found = table.get('^' + name)
     const dot = name.indexOf('.')
     if (found === undefined && dot > 0) {

@@ -3,6 +3,7 @@
  * imported only in the servers that ask, because each of their connections pays for all of what
  * is imported there.
  */
+import { isHost } from '../../contract/guard/names.js'
 import { SNI_PREFIX } from '../../contract/table/zones.js'
 import { zones } from '../memory/dict.js'
 import { cameTo, handOff, handOffTuned } from '../stream/handoff.js'
@@ -11,13 +12,13 @@ import { streamFallback } from '../stream/fallback.js'
 
 /** `$sluice_way`: whether TLS is passed through or terminated, after nginx looked into it. */
 function tls(s: NginxStreamRequest): string {
-  const name = s.variables.ssl_preread_server_name || ''
+  const name = (s.variables.ssl_preread_server_name || '').toLowerCase()
   const unit = findSniUnit(zones.sluice_table, SNI_PREFIX, name)
   if (unit !== '') {
     return handOffTuned(s, unit, () => cameTo(s))
   }
-  const asked = '@' + SNI_PREFIX + name.toLowerCase()
-  if (name === '' || streamFallback(s, asked) === '') {
+  const asked = '@' + SNI_PREFIX + name
+  if (!isHost(name) || streamFallback(s, asked) === '') {
     return 'https'
   }
   handOff(s, asked)

@@ -65,12 +65,12 @@ function locationOf(h: HopState, known: ActionRecord): string {
   if (redirect === undefined) {
     return ''
   }
-  const key = h.picked.key
-  const port = /:(\d{1,5})$/.exec(v.http_host || '')
+  // What the client asked for, as the front says.
+  const parts = /^(\[.*\]|[^:]*)(?::(\d{1,5}))?$/.exec(v.http_x_forwarded_host || '')
   const asked = {
     scheme: v.http_x_forwarded_proto === 'https' ? 'https' : 'http',
-    host: key.slice(1, key.lastIndexOf('/')),
-    port: port === null ? '' : (port[1] as string),
+    host: parts === null ? '' : (parts[1] as string).toLowerCase(),
+    port: (parts !== null && parts[2]) || '',
     target: targetOf(h),
   }
   return redirectTo(redirect, asked, known.prefix)

@@ -43,6 +43,7 @@ const CLAIMS = 3
 
 const COUNTED: { [code in Refusal]: CountedEvent } = {
   no_route: 'noRoute',
+  unclear_path: 'noRoute',
   not_grpc: 'noRoute',
   only_grpc: 'noRoute',
   no_h2: 'noPeer',
@@ -52,7 +53,7 @@ const COUNTED: { [code in Refusal]: CountedEvent } = {
 
 function refuse(h: HopState, code: Refusal, name: string, tried: string): string {
   countEvent(counter, COUNTED[code], h.r)
-  setOutcome(h, code === 'no_route' ? '' : name, '', triesIn(tried))
+  setOutcome(h, code === 'no_route' || code === 'unclear_path' ? '' : name, '', triesIn(tried))
   setRefusal(h, code, name)
   return '1'
 }

@@ -5,6 +5,7 @@ import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
 import type { Dict } from '../memory/dict.js'
 import { takeTrial } from '../memory/load.js'
 import { drawFor } from '../choose/draw.js'
+import { UNCLEAR } from '../table/lookup.js'
 import { setArmCookie } from './state.js'
 import type { Picked, Refusal } from './state.js'
 
@@ -17,6 +18,9 @@ export type HopPlan =
 function unknown(table: Dict, picked: Picked, unit: string): HopPlan {
   const isHost = picked.key.charAt(0) !== ':'
   const name = picked.key.slice(1, picked.key.lastIndexOf('/'))
+  if (unit === UNCLEAR) {
+    return { does: 'refuse', code: 'unclear_path', name: name, tried: '' }
+  }
   if (!parseState(table.get(STATE_KEY)).whole) {
     return { does: 'fallback', upstream: isHost ? '' : name }
   }

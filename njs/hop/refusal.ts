@@ -17,6 +17,7 @@ const UNTOLD =
 
 const DETAIL: { [code: string]: (name: string) => string } = {
   no_route: (name) => 'No route leads from host ' + name,
+  unclear_path: () => 'The path can be read in two ways: it has a .. in it',
   no_peer: (name) => (name === '' ? UNTOLD : 'No instance of ' + name + ' is up'),
   not_grpc: (name) => 'Upstream ' + name + ' does not speak gRPC',
   only_grpc: (name) => 'Upstream ' + name + ' speaks gRPC, and nothing else',
@@ -31,11 +32,13 @@ const DETAIL: { [code: string]: (name: string) => string } = {
 }
 
 /** Statuses of gRPC: CANCELLED is 1, and so on. */
+const INVALID_ARGUMENT = 3
 const DEADLINE_EXCEEDED = 4
 const UNIMPLEMENTED = 12
 const UNAVAILABLE = 14
 const GRPC_STATUS: { [code: string]: number } = {
   no_route: UNIMPLEMENTED,
+  unclear_path: INVALID_ARGUMENT,
   not_grpc: UNIMPLEMENTED,
   not_for_grpc: UNIMPLEMENTED,
   too_slow: DEADLINE_EXCEEDED,

@@ -13,7 +13,8 @@ export interface Picked {
   sid: string
 }
 
-export type Refusal = 'no_route' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc' | 'no_h2'
+export type Refusal =
+  'no_route' | 'unclear_path' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc' | 'no_h2'
 
 /** Whether the front sent the head alone, for it saw that the request is refused. */
 export function isHeadOnly(picked: Picked): boolean {

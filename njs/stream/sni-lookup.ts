@@ -1,17 +1,16 @@
 /** Which of the names that TLS is passed through for a client asks for. */
+import { isHost } from '../../contract/guard/names.js'
 import type { Dict } from '../memory/dict.js'
-
-const MOST_NAME = 253
 
 /**
  * `a.b.c` → the unit of `a.b.c`, `*.b.c` or `*.c`, the first that there is; '' for none.
- * `before`: `tls*` or `9100*`.
+ * `before`: `tls*` or `9100*`. What is no host's name is no key of the table.
  */
 export function findSniUnit(table: Dict, before: string, asked: string): string {
-  if (asked === '' || asked.length > MOST_NAME) {
+  const name = asked.toLowerCase()
+  if (!isHost(name)) {
     return ''
   }
-  const name = asked.toLowerCase()
   let unit = '@' + before + name
   let dot = name.indexOf('.')
   while (table.get(unit) === undefined) {

@@ -7,6 +7,7 @@ import type { Asked } from './asked.js'
 
 export interface LookupRare {
   unitIf: typeof unitIf
+  leaves: typeof leaves
   matchChunks: typeof matchChunks
 }
 
@@ -18,6 +19,20 @@ function unitIf(rest: string, asked: Asked): string {
   return parts.every((condition, i) => i === 0 || isMet(condition, asked.variables))
     ? (parts[0] as string)
     : ''
+}
+
+/** `..` as a part of a path, in each way in which it and what is beside it may be written. */
+const PARENT = /(?:\/|%2f|\\|%5c)(?:\.|%2e){2}(?:[;/\\]|%2f|%5c|$)/i
+
+/**
+ * Whether the path as it was written leaves a prefix in a way that nginx and the application may
+ * see differently, and applications are not to judge that themselves.
+ */
+function leaves(target: string, asked: Asked): boolean {
+  const end = target.search(/[?#]/)
+  return (
+    PARENT.test(end < 0 ? target : target.slice(0, end)) && asked.variables.sluice_raw_paths !== '1'
+  )
 }
 
 /** Where the path may be cut behind so many whole segments, and the hash of what is before. */
@@ -50,7 +65,11 @@ function matchChunks(
     const cut = cuts[Number(parts[i])]
     if (cut !== undefined && cut.end >= least) {
       const lines = table.get(chunkKey(host, Number(parts[1]), cut.hash)) || ''
-      const prefix = '\n' + path.slice(0, cut.end) + ' '
+      // No prefix has a space: what a client wrote before one would be the whole of a line.
+      const prefix =
+        path.indexOf(' ') >= 0 && path.indexOf(' ') < cut.end
+          ? '\n '
+          : '\n' + path.slice(0, cut.end) + ' '
       let at = lines.indexOf(prefix)
       while (unit === '' && at >= 0) {
         const end = lines.indexOf('\n', at + 1)
@@ -63,5 +82,5 @@ function matchChunks(
 }
 
 export function lookupRare(): LookupRare {
-  return { unitIf: unitIf, matchChunks: matchChunks }
+  return { unitIf: unitIf, leaves: leaves, matchChunks: matchChunks }
 }

@@ -16,6 +16,12 @@ import type { Dict } from '../memory/dict.js'
 import type { Asked } from './asked.js'
 import { lookupRare } from './lookup-rare.lazy.js'
 
+/** In place of a unit: the path can be read in two ways. The table has nothing by this name. */
+export const UNCLEAR = '?'
+
+const STAR = 42
+const PLUS = 43
+
 /** `@host`: 253 characters of host are all that a name can have. */
 const MOST_HOST_LENGTH = 254
 
@@ -59,6 +65,28 @@ function matchHost(
   return unit
 }
 
+/**
+ * Whether an application may read the path as one below another prefix of this host. The first
+ * look is a cheap one; a host that has no prefix but `/` has no border.
+ */
+function isUnclear(record: string | undefined, asked: Asked): boolean {
+  if (record === undefined || record.startsWith('/ ', DIGEST_LENGTH)) {
+    return false
+  }
+  const target = asked.variables.request_uri
+  return (
+    target !== undefined &&
+    (target.indexOf('..') >= 0 || target.indexOf('%2') >= 0) &&
+    lookupRare().leaves(target, asked)
+  )
+}
+
+/** What a host's own key may not be, though a client may ask so: a pattern's, or a note's. */
+function isNoName(unit: string): boolean {
+  const last = unit.charCodeAt(unit.length - 1)
+  return last === STAR || last === PLUS || unit.charCodeAt(1) === STAR
+}
+
 /** The pattern with routes that `@a.b.c` falls under; `@*` when there is no other. */
 function wildcardOf(table: Dict, unit: string): string {
   let dot = unit.length <= MOST_HOST_LENGTH ? unit.indexOf('.') : -1
@@ -85,7 +113,7 @@ function wildcardOf(table: Dict, unit: string): string {
  * `@app.example.com/7` and a request for `/api/x` → `:api`; `:web/7` → `:web`; '' when no route
  * fits. Hosts in nginx's own order: for `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`,
  * and any host at the very last; for `.app.example.com/7` first of all, where that has routes
- * below ACME_PREFIX.
+ * below ACME_PREFIX. {@link UNCLEAR} where no border may be judged by the path.
  */
 export function findUnit(table: Dict, key: string, asked: Asked): string {
   let unit = key.slice(0, key.lastIndexOf('/'))
@@ -97,12 +125,12 @@ export function findUnit(table: Dict, key: string, asked: Asked): string {
     return unit
   }
   let host = unit
-  let record = table.get(host)
+  let record = isNoName(unit) ? undefined : table.get(host)
   if (record === undefined) {
     host = wildcardOf(table, unit)
     record = table.get(host)
   }
-  return matchHost(table, host, record, asked, 0)
+  return isUnclear(record, asked) ? UNCLEAR : matchHost(table, host, record, asked, 0)
 }
 
 /** The SID that a slot's value holds for a share (0 to 999); '' when its cell is gone. */

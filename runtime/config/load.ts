@@ -173,13 +173,14 @@ function toSettings(values: Values, files: SecretFiles): Settings {
   const { tableSize, allowLoopback, home, bind } = values
   const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
-  const { tunedPorts, proxyProtocolPorts, trustedProxies = [] } = values
+  const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
   const { registry, cluster, docker, domain: domains, zone, workers, user, nginx } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
-    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, apiPort, apiBind, apiToken },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers },
+    ...{ apiPort, apiBind, apiToken },
     apiTls:
       apiCertificate === undefined || apiKey === undefined
         ? undefined

@@ -34,11 +34,12 @@ export interface Settings {
    * `8080 9100-9104`; '' for none.
    */
   proxyProtocolPorts: string
-  /**
-   * Networks of proxies that are believed, such as `10.0.0.0/8`; none exactly where there are no
-   * such ports.
-   */
+  /** Networks of proxies that are believed there, and in headers, such as `10.0.0.0/8`. */
   trustedProxies: string[]
+  /** Whether paths with `..` are passed on as they came. */
+  rawPaths: boolean
+  /** Ciphers of TLS 1.2, in OpenSSL's words. */
+  tlsCiphers: string
   /** Admin token; made at first start when none is given. */
   apiToken: string | undefined
   /** Where it stands, if in a file: read again at each use. The same of other secrets. */

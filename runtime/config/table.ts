@@ -105,7 +105,17 @@ export const SETTINGS = {
   ),
   trustedProxies: optional(
     NETWORKS,
-    'load balancers that are believed there: addresses, and networks such as `10.0.0.0/8`',
+    'proxies in front that are believed who comes: addresses, and networks such as `10.0.0.0/8`',
+  ),
+  rawPaths: given(
+    BOOLEAN,
+    'false',
+    'whether paths with `..` reach applications as they came, past the borders of routes',
+  ),
+  tlsCiphers: given(
+    pattern('a list of ciphers', /^[A-Za-z0-9:!+@=,_-]{1,2000}$/),
+    'ECDHE+AESGCM:ECDHE+CHACHA20',
+    'ciphers of TLS 1.2 towards clients, in OpenSSL’s words',
   ),
   apiPort: given(PORT, '8081', 'REST and metrics'),
   apiBind: given(

@@ -91,9 +91,7 @@ function wrongTuned({ tunedPorts, streamPorts }: Values): Wrong | undefined {
 function wrongProxies(values: Values): Wrong | undefined {
   const { proxyProtocolPorts, trustedProxies, mode } = values
   if (proxyProtocolPorts === '') {
-    const problem =
-      'trustedProxies needs proxyProtocolPorts: the ports at which they send the PROXY protocol'
-    return trustedProxies === undefined ? undefined : { name: 'trustedProxies', problem }
+    return undefined
   }
   const name = 'proxyProtocolPorts'
   if (trustedProxies === undefined) {

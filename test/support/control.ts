@@ -26,6 +26,8 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     streamPorts: '',
     proxyProtocolPorts: '',
     trustedProxies: [],
+    rawPaths: false,
+    tlsCiphers: 'ECDHE+AESGCM',
     tunedPorts: '',
     httpsPort: 0,
     passthrough: true,

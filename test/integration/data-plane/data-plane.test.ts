@@ -223,7 +223,7 @@ for (const rig of GATEWAY_KINDS) {
           headers: {
             host,
             'x-real-ip': '127.0.0.1',
-            'x-forwarded-for': '9.9.9.9, 127.0.0.1',
+            'x-forwarded-for': '127.0.0.1',
             'x-forwarded-proto': 'http',
             'x-forwarded-host': host,
             'x-forwarded-port': String(gateway.httpPort),

@@ -72,23 +72,31 @@ t.test('an IPv6 address to listen on', async (t) => {
   t.match(renderConf({ ...SETTINGS, bind: '::1' })['nginx.conf'], /listen \[::1\]:8080 /)
 })
 
-t.test('only servers at ports of proxies say whom they believe', async (t) => {
-  const trustedProxies = ['10.0.0.0/8']
-  const proxied = renderConf({ ...SETTINGS, proxyProtocolPorts: '8443 9102', trustedProxies })
-  const count = (text: string | undefined, what: RegExp) => [...(text ?? '').matchAll(what)].length
-  const main = proxied['nginx.conf']
-  t.match(main, /listen 127\.0\.0\.1:8080 default_server;/)
-  t.match(main, /listen 127\.0\.0\.1:8443 proxy_protocol;\n +set_real_ip_from 10\.0\.0\.0\/8;/)
-  t.equal(count(main, /set_real_ip_from/g), 1, 'http{} learns it from stream{}')
-  const stream = proxied['sluice/stream.conf']
-  t.match(stream, /listen 127\.0\.0\.1:9100-9101;\n +listen 127\.0\.0\.1:9103-9109;/)
-  t.match(stream, /listen 127\.0\.0\.1:9102 proxy_protocol;/)
-  const http = renderConf({
-    ...{ ...SETTINGS, passthrough: false, proxyProtocolPorts: '8080 8443', trustedProxies },
-  })
-  t.equal(count(http['nginx.conf'], /real_ip_header proxy_protocol;/g), 2)
-  t.notMatch(renderConf(SETTINGS)['nginx.conf'], /proxy_protocol|real_ip/)
-})
+t.test(
+  'servers of http{} believe trusted proxies, by the PROXY protocol at its ports',
+  async (t) => {
+    const trustedProxies = ['10.0.0.0/8']
+    const proxied = renderConf({ ...SETTINGS, proxyProtocolPorts: '8443 9102', trustedProxies })
+    const count = (text: string | undefined, what: RegExp) =>
+      [...(text ?? '').matchAll(what)].length
+    const main = proxied['nginx.conf']
+    t.match(main, /listen 127\.0\.0\.1:8080 default_server;/)
+    t.match(main, /listen 127\.0\.0\.1:8443 proxy_protocol;\n +set_real_ip_from 10\.0\.0\.0\/8;/)
+    t.equal(count(main, /real_ip_header X-Forwarded-For;/g), 2, 'stream{} reads the header')
+    t.match(proxied['sluice/http.conf'], /geo \$sluice_sender \$sluice_trusted/)
+    const stream = proxied['sluice/stream.conf']
+    t.match(stream, /listen 127\.0\.0\.1:9100-9101;\n +listen 127\.0\.0\.1:9103-9109;/)
+    t.match(stream, /listen 127\.0\.0\.1:9102 proxy_protocol;/)
+    const http = renderConf({
+      ...{ ...SETTINGS, passthrough: false, proxyProtocolPorts: '8080 8443', trustedProxies },
+    })
+    t.equal(count(http['nginx.conf'], /real_ip_header proxy_protocol;/g), 2)
+    const none = renderConf(SETTINGS)
+    t.notMatch(none['nginx.conf'], /proxy_protocol|real_ip/)
+    t.notMatch(none['sluice/http.conf'], /sluice_told|sluice_trusted/)
+    t.match(none['sluice/headers.conf'], /X-Forwarded-For \$remote_addr;/)
+  },
+)
 
 t.test(
   'only ports that are tuned hand on, and only where anything does there are servers for it',
