@@ -16,7 +16,7 @@ import {
 } from '../../contract/table/zones.js'
 import { isAnotherUp } from '../choose/choice.js'
 import { drawFor } from '../choose/draw.js'
-import { redirectTo } from '../hop/act-uri.js'
+import { askedAddress, redirectTo } from '../hop/act-uri.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import { rulesOf } from '../table/peers.js'
@@ -33,19 +33,16 @@ function refusing(r: FrontRequest, mark: string): string {
 }
 
 /** Whether the route sends the client elsewhere: the hop asks the same. */
-function isRedirected(r: FrontRequest, key: string, known: ActionRecord): boolean {
+function isRedirected(r: FrontRequest, known: ActionRecord): boolean {
   const redirect = known.action.redirect
   if (redirect === undefined) {
     return false
   }
   const v = r.variables
-  const port = /:(\d{1,5})$/.exec(v.sluice_host || '')
-  const asked = {
-    scheme: v.scheme === 'https' ? 'https' : 'http',
-    host: key.slice(1, key.lastIndexOf('/')),
-    port: port === null ? '' : (port[1] as string),
-    target: v.request_uri as string,
-  }
+  // What a trusted proxy says, where one is (nginx/forwarded.ts).
+  const scheme = v.sluice_told_proto || v.scheme || ''
+  const host = v.sluice_told_host || v.sluice_host || ''
+  const asked = askedAddress(scheme, host, v.request_uri as string)
   return redirectTo(redirect, asked, known.prefix) !== ''
 }
 
@@ -78,7 +75,7 @@ function takesNone(table: Dict, r: FrontRequest, key: string, known: ActionRecor
   return (
     known.action.maintenance !== undefined ||
     known.target === '-' ||
-    isRedirected(r, key, known) ||
+    isRedirected(r, known) ||
     isHopeless(table, r, key)
   )
 }

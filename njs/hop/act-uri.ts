@@ -97,6 +97,17 @@ export interface Address {
   target: string
 }
 
+/** Of what the front says: `https` or not, and `app.example.com:8080`. */
+export function askedAddress(scheme: string, host: string, target: string): Address {
+  const parts = /^(\[.*\]|[^:]*)(?::(\d{1,5}))?$/.exec(host)
+  return {
+    scheme: scheme === 'https' ? 'https' : 'http',
+    host: parts === null ? '' : (parts[1] as string).toLowerCase(),
+    port: (parts !== null && parts[2]) || '',
+    target: target,
+  }
+}
+
 function portTo(redirect: Redirect, asked: Address): string {
   if (redirect.port !== undefined) {
     return String(redirect.port)

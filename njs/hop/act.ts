@@ -12,7 +12,7 @@ import { editResponse, requestLines } from './act-headers.js'
 import { errorPage, replace } from './act-page.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import { zones } from '../memory/dict.js'
-import { redirectTo, rewriteTarget } from './act-uri.js'
+import { askedAddress, redirectTo, rewriteTarget } from './act-uri.js'
 import { findUnit } from '../table/lookup.js'
 import { isGrpc, setArmCookie, setForwarding } from './state.js'
 import { send } from './send.js'
@@ -65,14 +65,8 @@ function locationOf(h: HopState, known: ActionRecord): string {
   if (redirect === undefined) {
     return ''
   }
-  // What the client asked for, as the front says.
-  const parts = /^(\[.*\]|[^:]*)(?::(\d{1,5}))?$/.exec(v.http_x_forwarded_host || '')
-  const asked = {
-    scheme: v.http_x_forwarded_proto === 'https' ? 'https' : 'http',
-    host: parts === null ? '' : (parts[1] as string).toLowerCase(),
-    port: (parts !== null && parts[2]) || '',
-    target: targetOf(h),
-  }
+  const scheme = v.http_x_forwarded_proto || ''
+  const asked = askedAddress(scheme, v.http_x_forwarded_host || '', targetOf(h))
   return redirectTo(redirect, asked, known.prefix)
 }
 
