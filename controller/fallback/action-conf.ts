@@ -31,9 +31,11 @@ export function redirectMaps(out: ConfWriter, isHop: boolean, isTrusting: boolea
     out.entry(plain('default'), plain('http'))
     out.entry(plain('https'), plain('https'))
   })
-  out.block('map', [plain(host), plain('$sluice_f_host')], () => {
+  out.block('map', [{ text: `"$host ${host}"` }, plain('$sluice_f_host')], () => {
     out.entry(plain('default'), plain('$host'))
-    out.entry({ text: '"~^(?<sluice_f_asked>\\[[^]]*\\]|[^:]+)"' }, plain('$sluice_f_asked'))
+    // In nginx's own case, where it is the same.
+    out.entry({ text: '"~*^([^ ]+) \\1(?::[0-9]+)?$"' }, plain('$host'))
+    out.entry({ text: '"~ (?<sluice_f_asked>\\[[^]]*\\]|[^:]+)"' }, plain('$sluice_f_asked'))
   })
   const asked = { text: `"$sluice_f_scheme ${host}"` }
   out.block('map', [asked, plain('$sluice_f_port')], () => {

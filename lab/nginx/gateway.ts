@@ -50,6 +50,8 @@ export interface GatewayOptions {
     proxyProtocolPorts: string
     trustedProxies: string[]
   }
+  /** Whether paths with `..` are passed on as they came. */
+  rawPaths?: boolean
   /** Whether it speaks HTTP/3. */
   http3?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
@@ -140,6 +142,7 @@ function confSettings(
     hasStream,
     passthrough,
     http3: options.http3 === true,
+    rawPaths: options.rawPaths === true,
     hasGrpc: true,
     hasRealip: nginx.hasRealip,
     streamPorts: options.streamPorts ?? '',

@@ -29,7 +29,7 @@ function echoOf(answer: Answer): Echo {
 
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig })
+    const gateway = await startGateway(t, { rig, rawPaths: true })
     const web = await startBackend(t, 'web')
     const api = await startBackend(t, 'api')
     const { pool } = gateway
@@ -138,7 +138,7 @@ function rewrites(t: Test, gateway: Gateway): void {
     return answer.status === 200 ? echoOf(answer).url : String(answer.status)
   }
 
-  t.test('a stripped prefix leaves the rest byte for byte', async (t) => {
+  t.test('a stripped prefix leaves the rest byte for byte, raw paths too', async (t) => {
     const rests = [
       '/x',
       '/',

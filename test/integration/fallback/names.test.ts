@@ -140,6 +140,12 @@ t.test('the map of names in a gateway', async (t) => {
   }
   const body = renderFallback(desiredOf(ports, ROUTES), ['localhost'], place)
   const conf = join(folder, 'nginx.conf')
-  writeFileSync(conf, wrapConf(folder, `map $host $sluice_wanted { default ''; }\n${body}`))
+  writeFileSync(
+    conf,
+    wrapConf(
+      folder,
+      `map $host $sluice_wanted { default ''; }\nmap $host $sluice_path_leaves { default ''; }\n${body}`,
+    ),
+  )
   await t.resolves(run(nginxStable.path, ['-t', '-c', conf]))
 })
