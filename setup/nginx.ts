@@ -1,5 +1,5 @@
 /** nginx with njs: the user's own, or a private one that is unpacked at its first use. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { unpackDebian, type Say } from './debian.js'
 import { SetupError } from './errors.js'
@@ -56,15 +56,34 @@ export async function unpackNginx(request: {
     if (unpacked) {
       return unpacked
     }
-    const finish = (root: string): Promise<void> => remember(root, suite)
-    await unpackDebian({ suite, packages: PACKAGES, into, programs: [PROGRAM], finish, say })
-    const info = recall(into, suite)
-    if (!info) {
-      throw new SetupError('unpack_failed', `${into} is not what was unpacked just now`)
-    }
+    const info = await fetchNginx(suite, into, say)
     say(`nginx ${info.version} with njs ${info.njs} is ready`)
     return info
   })
+}
+
+/** The private nginx of a home, fetched anew. Rejects with what went wrong; then the one there stays. */
+export async function renewPrivateNginx(home: string, say: Say): Promise<NginxInfo> {
+  const into = join(resolve(home), 'nginx')
+  const onWait = (pid: number): void => say(`waiting for process ${pid}, which unpacks nginx`)
+  return withLock(`${into}.lock`, onWait, () => fetchNginx(NEWEST_SUITE, into, say))
+}
+
+/** Callers hold the lock. */
+async function fetchNginx(suite: string, into: string, say: Say): Promise<NginxInfo> {
+  const finish = (root: string): Promise<void> => remember(root, suite)
+  await unpackDebian({ suite, packages: PACKAGES, into, programs: [PROGRAM], finish, say })
+  const info = recall(into, suite)
+  if (!info) {
+    throw new SetupError('unpack_failed', `${into} is not what was unpacked just now`)
+  }
+  return info
+}
+
+/** When the private nginx was fetched, in milliseconds since 1970; undefined: it is none. */
+export function fetchedAtMs({ path }: Pick<NginxInfo, 'path'>): number | undefined {
+  const stamp = join(dirname(dirname(path)), STAMP)
+  return existsSync(stamp) ? statSync(stamp).mtimeMs : undefined
 }
 
 /** One that was unpacked here lies elsewhere than it was built for; its stamp knows better. */

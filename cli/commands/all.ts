@@ -13,11 +13,12 @@ import { routes } from './routes.js'
 import { start } from './start.js'
 import { gateways, status } from './status.js'
 import { confirm, suspects } from './suspects.js'
+import { update } from './update.js'
 import { upstreams } from './upstreams.js'
 
 /** In the order of the help. */
 export const COMMANDS: Command[] = [
-  ...[start, controller, agent, conf, check],
+  ...[start, controller, agent, conf, check, update],
   ...[status, upstreams, policy, instances, register, deregister, drain, undrain],
   ...[routes, certificates, gateways, explain, suspects, confirm],
 ]

@@ -5,7 +5,7 @@ import { testWithFallback } from './fallback-repair.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { messageOf } from '../../runtime/errors.js'
 import { writeWholeSync } from '../../runtime/whole-file.js'
-import { isWorker } from './processes.js'
+import { ended, isWorker, signal } from './processes.js'
 import { findMaster, recordedPid, reloadNginx, startNginx, stopNginx } from './nginx-process.js'
 import type { NginxPlace } from './nginx-process.js'
 
@@ -20,12 +20,14 @@ export type HowItCameUp = 'kept' | 'reloaded' | 'replaced' | 'started'
  * after by its pid.
  */
 export class NginxKeeper {
-  readonly #place: NginxPlace
-  readonly #build: string
+  #place: NginxPlace
+  #build: string
   readonly #say: (line: string) => void
   readonly #ending = new AbortController()
   readonly #backoff = new Backoff(BACKOFF)
   #known: number | undefined
+  /** Then nginx is away for a moment, and nobody else may start it. */
+  #isReplacing = false
   /** Workers of a master that was killed, as long as they have something in flight. */
   #finishing: number[] = []
   #bringingUp: Promise<unknown> = Promise.resolve()
@@ -69,11 +71,33 @@ export class NginxKeeper {
       return isChanged ? 'reloaded' : 'kept'
     }
     if (pid !== undefined) {
-      await stopNginx(this.#place, LOOK_MS * 8)
+      await this.#makeRoom(pid)
     }
     await this.#start()
     writeWholeSync(this.#buildFile, this.#build, 0o644)
     return pid === undefined ? 'started' : 'replaced'
+  }
+
+  /** Where ports can be shared its workers serve on, until the next nginx listens beside them. */
+  async #makeRoom(pid: number): Promise<void> {
+    if (!this.#place.sharesPorts) {
+      await stopNginx(this.#place, LOOK_MS * 8)
+      return
+    }
+    signal(pid, 'SIGKILL')
+    await ended([pid], LOOK_MS * 8)
+  }
+
+  /** Puts another build, or another configuration, in the place of what runs. */
+  async replace(place: NginxPlace, build: string, isChanged: boolean): Promise<HowItCameUp> {
+    this.#isReplacing = true
+    try {
+      this.#place = place
+      this.#build = build
+      return await this.bringUp(isChanged)
+    } finally {
+      this.#isReplacing = false
+    }
   }
 
   async #start(): Promise<void> {
@@ -104,7 +128,7 @@ export class NginxKeeper {
     let startedAtMs = performance.now()
     while (!signal.aborted) {
       await pause(LOOK_MS, signal)
-      if (signal.aborted || this.pid !== undefined) {
+      if (signal.aborted || this.#isReplacing || this.pid !== undefined) {
         if (performance.now() - startedAtMs > HEALTHY_MS) {
           this.#backoff.reset()
         }

@@ -1,6 +1,6 @@
 /** nginx is found or fetched, and its files are written and tested, before it is started. */
 import type { Settings } from '../../runtime/config/settings.js'
-import { ensureNginx } from '../../setup/nginx.js'
+import { ensureNginx, fetchedAtMs } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { gatewayFiles } from '../gateway-files.js'
 import type { Workers } from '../gateway-files.js'
@@ -30,11 +30,23 @@ function decideWorkers({ home, user }: Settings): Workers {
   return account ?? 'root'
 }
 
+const OLD_MS = 60 * 86_400_000
+
+/** A private nginx is renewed by nobody else: no package manager knows it. */
+function sayAge(info: NginxInfo, print: (line: string) => void): void {
+  const atMs = fetchedAtMs(info)
+  if (atMs !== undefined && Date.now() - atMs > OLD_MS) {
+    const day = new Date(atMs).toISOString().slice(0, 10)
+    print(`the private nginx was fetched on ${day}; "sluice update" fetches the newest`)
+  }
+}
+
 /** What this nginx can do, and what not of what is wanted. */
 function describe(settings: Settings, info: NginxInfo, print: (line: string) => void): void {
   const peers = hasPool(settings, info)
     ? 'connections to instances stay open'
     : 'a connection for each request'
+  sayAge(info, print)
   print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${peers}`)
   if (settings.httpsPort !== 0 && !info.hasTls) {
     print('no TLS: this nginx was built without http_ssl_module or http_v2_module')

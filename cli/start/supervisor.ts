@@ -43,6 +43,9 @@ const CAME_UP: Record<HowItCameUp, string> = {
   started: 'nginx started',
 }
 
+/** By which `sluice update` says that there is another nginx in the home. */
+export const RENEW = 'SIGUSR2'
+
 export interface StartOptions {
   config: Config
   program: string
@@ -52,6 +55,8 @@ export interface StartOptions {
 /** What runs, so that all of it can be stopped. */
 interface Parts {
   nginx?: NginxKeeper
+  /** Complete. */
+  settings?: Settings
   /** False when it ran before us: then a failed start leaves it alone. */
   nginxIsOurs: boolean
   children: SupervisedProcess[]
@@ -68,6 +73,8 @@ export async function supervise(options: StartOptions): Promise<number> {
   const lock = await lockHome(home, ...roles)
   const reopenLogs = () => parts.logs.forEach((log) => log.close())
   process.on('SIGHUP', reopenLogs).on('SIGUSR1', reopenLogs)
+  const renew = () => void renewNginx(parts, options.print)
+  process.on(RENEW, renew)
   try {
     await Promise.race([bringUp(options, parts, lock.wasHeld, stop), stop.whenRequested()])
     await stop.whenRequested()
@@ -81,7 +88,7 @@ export async function supervise(options: StartOptions): Promise<number> {
   } finally {
     parts.logs.forEach((log) => log.close())
     await lock.release()
-    process.off('SIGHUP', reopenLogs).off('SIGUSR1', reopenLogs)
+    process.off('SIGHUP', reopenLogs).off('SIGUSR1', reopenLogs).off(RENEW, renew)
     stop.end()
   }
 }
@@ -127,10 +134,25 @@ async function bringUpNginx(
   stop.throwIfRequested()
   const nginx = new NginxKeeper(gateway.place, gateway.build, print)
   parts.nginx = nginx
+  parts.settings = settings
   const how = await nginx.bringUp(gateway.isChanged)
   parts.nginxIsOurs = how === 'started'
   print(`${CAME_UP[how]} (pid ${nginx.pid ?? '?'})`)
   nginx.watch()
+}
+
+/** What was fetched since takes over. What serves goes on when it cannot, and the reason is said. */
+async function renewNginx({ nginx, settings }: Parts, print: StartOptions['print']): Promise<void> {
+  if (nginx === undefined || settings === undefined) {
+    return
+  }
+  try {
+    const { place, build, isChanged } = await prepareGateway(settings, print)
+    const how = await nginx.replace(place, build, isChanged)
+    print(`${CAME_UP[how]} (pid ${nginx.pid ?? '?'})`)
+  } catch (error) {
+    print(`nginx is not renewed: ${messageOf(error)}`)
+  }
 }
 
 /** The settings with what is decided once for a home. */

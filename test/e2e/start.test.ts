@@ -213,7 +213,23 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
     t.equal(nginxPid(home), master)
     t.same(childPids(master).sort(), workers)
 
+    await t.test('another build takes over, and no request is lost', async (t) => {
+      const stop = traffic(home, 'web.localhost')
+      writeFileSync(join(home.folder, 'run/nginx.build'), 'another\n')
+      process.kill(started.pid, 'SIGUSR2')
+      await until(() => /another build: replaced/.test(started.output), { deadlineMs: 20_000 })
+      await until(() => !workers.some(isAlive), { what: 'the end of the workers before' })
+      await until(() => onlyLacksEngine(home), { what: 'all well again', deadlineMs: 20_000 })
+      const { asked, bad } = await stop()
+      t.same(bad, [])
+      t.ok(asked > 10)
+      t.not(nginxPid(home), master)
+      t.notMatch(started.output, /nginx has died/)
+    })
+
     await t.test('kill -9 of nginx', async (t) => {
+      const master = nginxPid(home)
+      const workers = childPids(master)
       for (const pid of [master, ...workers]) {
         process.kill(pid, 'SIGKILL')
       }
