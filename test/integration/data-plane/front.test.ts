@@ -8,7 +8,6 @@ import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
-import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)
 
@@ -90,7 +89,12 @@ for (const rig of ['njs', 'qjs'] as const) {
       t.teardown(() => client.destroy())
       const upload = client.request({ ':method': 'POST', ':path': '/' })
       upload.write('half')
-      await until(async () => (await gateway.active(sidOfAddress(web.address))) === 1)
+      await ask({ port: gateway.userPort })
+      t.equal(
+        await gateway.active(sidOfAddress(web.address)),
+        0,
+        'nobody is picked before it is here',
+      )
       await gateway.setTable(unitOf('web', other.address), unitOf('other', web.address))
       let text = ''
       upload.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
