@@ -4,15 +4,15 @@ import type { Container } from '../engine/container.js'
 import { nameOf } from './fold-name.js'
 
 /** A label's field → its text. */
-export type Fields = Map<string, string>
+export type LabelFields = Map<string, string>
 
 export const PREFIX = 'sluice.'
 /** What an instance has; alone, the default of the named ones. */
 export const TRAITS = ['weight', 'max-conns', 'backup', 'zone']
 export const PLACES = ['upstream', 'port', 'host', 'path', 'strip-prefix', 'tcp-port', 'udp-port']
 /** What the upstream has. */
-export const SETTINGS = ['protocol', 'policy', 'check-path']
-const NAMED = [...PLACES, ...TRAITS, ...SETTINGS]
+export const UPSTREAM_LABELS = ['protocol', 'policy', 'check-path']
+const NAMED = [...PLACES, ...TRAITS, ...UPSTREAM_LABELS]
 const ALONE = ['enable', 'network', 'drain', ...NAMED]
 
 /** Whether any `sluice.*` label is there that Sluice knows; `sluice.enable=false` counts too. */
@@ -55,8 +55,8 @@ export function isOnlyEnabled(container: Container): boolean {
 }
 
 export interface Groups {
-  alone: Fields
-  named: Map<string, Fields>
+  alone: LabelFields
+  named: Map<string, LabelFields>
 }
 
 export function group(labels: Container['labels']): Groups {

@@ -5,8 +5,8 @@ import type { UpstreamRecord } from '../../contract/record/records.js'
 import { spellHost } from '../../contract/record/route-match.js'
 import type { Transport } from '../../contract/record/stream-route.js'
 import { FOLD_RULE, nameOf } from './fold-name.js'
-import { SETTINGS } from './label-names.js'
-import type { Fields } from './label-names.js'
+import { UPSTREAM_LABELS } from './label-names.js'
+import type { LabelFields } from './label-names.js'
 import type { Offer } from './offer.js'
 
 const MOST_HOSTS = 64
@@ -21,10 +21,10 @@ export interface GivenName {
 /** Reads the labels of one offer, and says what is wrong with each. */
 export class LabelReader {
   readonly problems: string[] = []
-  readonly #fields: Fields
+  readonly #fields: LabelFields
   readonly #prefix: string
 
-  constructor(fields: Fields, prefix: string) {
+  constructor(fields: LabelFields, prefix: string) {
     this.#fields = fields
     this.#prefix = prefix
   }
@@ -109,7 +109,7 @@ export class LabelReader {
   }
 
   settings(): UpstreamRecord | undefined {
-    const [protocol, balance, path] = SETTINGS.map((field) => this.#fields.get(field))
+    const [protocol, balance, path] = UPSTREAM_LABELS.map((field) => this.#fields.get(field))
     if (protocol === undefined && balance === undefined && path === undefined) {
       return undefined
     }

@@ -1,8 +1,8 @@
 /** The `sluice.*` labels of a container → what it offers, before an address is chosen. Pure. */
 import { parseDuration } from '../../runtime/duration.js'
 import type { Container } from '../engine/container.js'
-import { PLACES, PREFIX, SETTINGS, TRAITS, group } from './label-names.js'
-import type { Fields } from './label-names.js'
+import { PLACES, PREFIX, UPSTREAM_LABELS, TRAITS, group } from './label-names.js'
+import type { LabelFields } from './label-names.js'
 import { LabelReader } from './label-reader.js'
 import type { GivenName } from './label-reader.js'
 import type { Offer, Offers } from './offer.js'
@@ -29,7 +29,7 @@ function defaultName({ name, labels }: Container): GivenName {
 }
 
 function readOffer(
-  fields: Fields,
+  fields: LabelFields,
   prefix: string,
   otherwise: () => GivenName,
   problems: string[],
@@ -55,7 +55,7 @@ function readOffer(
   return offer
 }
 
-function guardAlone(alone: Fields, problems: string[]): void {
+function guardAlone(alone: LabelFields, problems: string[]): void {
   const enable = alone.get('enable')?.toLowerCase()
   if (enable !== undefined && enable !== 'true') {
     problems.push(`sluice.enable ${JSON.stringify(enable.slice(0, 64))} must be true or false`)
@@ -71,7 +71,7 @@ function guardAlone(alone: Fields, problems: string[]): void {
 }
 
 /** What the unnamed labels give to every offer of the container. */
-function share(alone: Fields, offers: Offer[]): void {
+function share(alone: LabelFields, offers: Offer[]): void {
   const drainMs = drainTimeOf(alone.get('drain') ?? '')
   for (const offer of offers) {
     if (drainMs !== undefined) {
@@ -93,7 +93,7 @@ export function readOffers(container: Container): Offers {
   if (named.size === 0 || PLACES.some((key) => alone.has(key))) {
     offers.push(readOffer(alone, PREFIX, () => defaultName(container), problems))
   }
-  const shared = [...alone].filter(([field]) => [...TRAITS, ...SETTINGS].includes(field))
+  const shared = [...alone].filter(([field]) => [...TRAITS, ...UPSTREAM_LABELS].includes(field))
   for (const [name, fields] of named) {
     const whole = new Map([...shared, ...fields])
     const why = `the name in sluice.${name}.*`
