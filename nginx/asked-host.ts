@@ -43,7 +43,7 @@ ${tellsRequestPort(nginxVersion) ? BY_PORT : BY_HEADER}`
  * Paths that an application may read in another way than nginx: with `..`, however it and the
  * slashes beside it are written.
  */
-export const ACROSS_PATTERN =
+const ACROSS_PATTERN =
   '"~*^[^?#]*(?:/|%2f|\\x5c|%5c)(?:[.]|%2e)(?:[.]|%2e)(?:[;/?#\\x5c]|%2f|%5c|$)"'
 
 /**

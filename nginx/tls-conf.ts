@@ -60,7 +60,7 @@ ${refusesPassed(settings) ? refusing : ''}`
 }
 
 /** Keys that are made for each connection, and ciphers that authenticate what they hide. */
-export const DEFAULT_CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
+const DEFAULT_CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
 
 /** The server that speaks TLS beside the one that does not. */
 export function httpsServer(settings: ConfSettings, httpsPort: number): string {
