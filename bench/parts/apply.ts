@@ -11,7 +11,7 @@ import type { Bench, PartResult, Part } from '../report/report.js'
 import { count } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 export const applyPart: Part = {
   name: 'apply',
@@ -19,7 +19,6 @@ export const applyPart: Part = {
   run,
 }
 
-const ENGINES = ['njs', 'qjs'] as const
 const CALLS = sized(100, 2)
 const SIZES = [0, 1, 50]
 

@@ -17,9 +17,8 @@ import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
 import { ensureWrk, throughput } from '../load/wrk.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
-const ENGINES = ['njs', 'qjs'] as const
 const KEYS = { 'P-256': undefined, 'RSA 2048': 'rsa:2048' } as const
 type Key = keyof typeof KEYS
 
@@ -70,7 +69,7 @@ async function run(bench: Bench): Promise<PartResult> {
   const tracers = await ensureTracers((line) => bench.say(line))
   const wrk = await ensureWrk((line) => bench.say(line))
   const measured: Measured[] = []
-  for (const key of Object.keys(KEYS) as Key[]) {
+  for (const key of sized(Object.keys(KEYS), ['P-256']) as Key[]) {
     for (const engine of ENGINES) {
       bench.say(`${engine}, ${key}`)
       const counted = tracers && (await countEach(bench, tracers, engine, key))

@@ -7,6 +7,7 @@ import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 export const instructionsPart: Part = {
   name: 'instructions',
@@ -21,6 +22,7 @@ const CASES = {
   '2 peers, the static side counts nothing': { peers: 2, uncounted: true },
   '2 peers that the pool has not got yet': { peers: 2, missing: true },
 }
+const COUNTED = sized(Object.keys(CASES), ['2 peers', '2 peers, the static side counts nothing'])
 const CALLS = 'calls of the kernel'
 const NOTES = [
   'The static side counts what is in flight for each worker, as Sluice does: a limit_conn that nothing reaches.',
@@ -34,8 +36,9 @@ async function run(bench: Bench): Promise<PartResult> {
     throw new Error('valgrind and strace cannot run here')
   }
   const numbers: Record<string, Counted> = {}
-  for (const engine of ['njs', 'qjs'] as const) {
-    Object.assign(numbers, await countEngine(bench, tracers, engine))
+  for (const engine of ENGINES) {
+    const isWanted = (name: string): boolean => COUNTED.some((each) => name.endsWith(`, ${each}`))
+    Object.assign(numbers, await countEngine(bench, tracers, engine, isWanted))
   }
   return {
     title: 'What a request costs a worker',

@@ -9,7 +9,7 @@ import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, ratio } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
 import { ensureWrk, throughput } from '../load/wrk.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.4.1', '127.8.4.2', '127.8.4.3']
 const ROUNDS = sized(15, 1)
@@ -42,7 +42,7 @@ async function run(bench: Bench): Promise<PartResult> {
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const measured: Measured[] = []
-  for (const engine of ['njs', 'qjs'] as const) {
+  for (const engine of ENGINES) {
     const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
     await warmUp(beside.port)
     const saturated = await saturate(wrk, beside.port)

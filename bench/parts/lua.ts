@@ -8,7 +8,7 @@ import type { Bench, PartResult, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Measured, Rounds, Subject } from '../rig/subjects.js'
 import { ensureWrk } from '../load/wrk.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.3.1', '127.8.3.2', '127.8.3.3']
 const ROUNDS: Rounds = {
@@ -28,7 +28,7 @@ async function run(bench: Bench): Promise<PartResult> {
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const subjects: Subject[] = []
-  for (const engine of ['njs', 'qjs'] as const) {
+  for (const engine of ENGINES) {
     const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
     const hosts = SIDES.map((name) => `${name}.localhost`)
     subjects.push({ name: `Sluice, ${engine}`, nginx: beside.nginx, port: beside.port, hosts })

@@ -10,7 +10,7 @@ import type { Kind } from '../rig/held.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 /**
  * How many are held. With QuickJS each has a context of some 370 KB, so ten thousand would take 4
@@ -18,9 +18,8 @@ import { sized } from '../rig/sized.js'
  */
 const HELD = sized({ njs: 10_000, qjs: 1000 }, { njs: 40, qjs: 20 })
 const ROUNDS = sized(3, 1)
-const ENGINES = ['njs', 'qjs'] as const
 type Engine = (typeof ENGINES)[number]
-const KINDS = ['events', 'sockets'] as const
+const KINDS: ReadonlyArray<Kind> = sized(['events', 'sockets'], ['events'])
 const KIND_NAMES = { events: 'server-sent events', sockets: 'WebSockets' }
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.6.${n + 1}`)
 

@@ -18,6 +18,7 @@ const CHANGES = sized(10, 1)
 const PAUSE_MS = sized(400, 50)
 const LOADED = ['web0', 'web1', 'web2', 'web3']
 const WORKERS = sized(40, 4)
+const LOADED_WITHIN = { deadlineMs: 60_000, what: 'a load' }
 /** So many requests are answered before the first change. */
 const BEFORE = sized(400, 20)
 /** So many answers in a row without the old state mean that it is gone. */
@@ -79,7 +80,7 @@ async function measure(bench: Bench, candidate: Compared): Promise<Measured> {
   })
   bench.onEnd(() => load.kill())
   const prober = new Prober(candidate.target, 'probe.localhost', 8)
-  await until(async () => (await load.count()).requests > BEFORE, { what: 'a load' })
+  await until(async () => (await load.count()).requests > BEFORE, LOADED_WITHIN)
   const sampler = new Sampler(() => candidate.pids())
   const { changes, drainedMs } = await change(candidate, prober)
   const sampled = await sampler.stop()

@@ -9,10 +9,9 @@ import type { Grown } from '../rig/growth.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 const ROUTES = sized([10, 1000, 100_000], [10, 20])
-const ENGINES = ['njs', 'qjs'] as const
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.7.${n + 1}`)
 const UPSTREAM = 'web'
 const BATCH = 10_000

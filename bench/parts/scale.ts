@@ -8,10 +8,9 @@ import type { Grown } from '../rig/growth.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 const UPSTREAMS = sized([1, 100, 10_000], [1, 3])
-const ENGINES = ['njs', 'qjs'] as const
 /**
  * All upstreams have these members: then the pool stays as it is, and the number of upstreams is
  * all that grows.

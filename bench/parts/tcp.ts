@@ -16,9 +16,8 @@ import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, pairedRatio, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
-const ENGINES = ['njs', 'qjs'] as const
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.9.${n + 1}`)
 /**
  * Upstreams of the same instances: the first is asked whether it takes a connection, by one more;

@@ -7,7 +7,7 @@ import type { Bench, PartResult, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Measured, Rounds } from '../rig/subjects.js'
 import { ensureWrk } from '../load/wrk.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.2.1', '127.8.2.2', '127.8.2.3']
 const ROUNDS: Rounds = {
@@ -30,7 +30,7 @@ async function run(bench: Bench): Promise<PartResult> {
   const backend = await freePort()
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const measured: Measured[] = []
-  for (const engine of ['njs', 'qjs'] as const) {
+  for (const engine of ENGINES) {
     const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
     const hosts = SIDES.map((name) => `${name}.localhost`)
     const subject = { name: engine, nginx: beside.nginx, port: beside.port, hosts }

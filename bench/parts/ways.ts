@@ -8,8 +8,8 @@ import type { Grown } from '../rig/growth.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
 import { ensureTracers } from '../trace/tracers.js'
+import { ENGINES } from '../rig/sized.js'
 
-const ENGINES = ['njs', 'qjs'] as const
 const MEMBERS = Array.from({ length: 4 }, (_, n) => `127.8.8.${n + 1}`)
 const BATCH = 1000
 

@@ -6,11 +6,10 @@ import { startCheapBackends } from '../rig/cheap-backends.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { measure, rowsOf } from '../rig/subjects.js'
 import type { Rounds, Subject } from '../rig/subjects.js'
-import { sized } from '../rig/sized.js'
+import { ENGINES, sized } from '../rig/sized.js'
 
 const HOSTS = ['127.8.2.1', '127.8.2.2', '127.8.2.3']
 const WORKERS = sized([1, 2, 4], [2])
-const ENGINES = ['njs', 'qjs'] as const
 /** More connections than workers, so that each worker gets some. */
 const ROUNDS: Rounds = {
   ...{ rounds: sized(16, 1), slice: sized(2500, 50), connections: 32 },

@@ -13,6 +13,7 @@ const CONNECTIONS = 32
 const SECONDS = sized(2, 1)
 const SEEN_CHANGES = sized(100, 2)
 const LOAD_WORKERS = sized(20, 2)
+const LOADED_WITHIN = { deadlineMs: 60_000, what: 'a load' }
 /** So many requests are answered before the first change. */
 const BEFORE = sized(500, 20)
 
@@ -97,7 +98,7 @@ export async function seeChanges(bench: Bench, proxy: Proxy, places: Places): Pr
   const shared = { target, upstreams: [proxy.upstream], seed: proxy.port, workers: LOAD_WORKERS }
   const load = startLoad(bench.folder, { ...shared, ...plain })
   bench.onEnd(() => load.kill())
-  await until(async () => (await load.count()).requests > BEFORE, { what: 'a load' })
+  await until(async () => (await load.count()).requests > BEFORE, LOADED_WITHIN)
   const probe = new Probe(target)
   const changes: Seen[] = []
   for (let number = 1; number <= SEEN_CHANGES; number++) {

@@ -6,3 +6,6 @@ const isSmall = process.env.BENCH_SIZE === 'small'
 export function sized<T>(usual: T, small: T): T {
   return isSmall ? small : usual
 }
+
+/** A small run shows that a part runs with one of them; what differs, other tests hold. */
+export const ENGINES: ReadonlyArray<'njs' | 'qjs'> = sized(['njs', 'qjs'], ['njs'])
