@@ -62,7 +62,7 @@ export async function unpackNginx(request: {
   })
 }
 
-/** The private nginx of a home, fetched anew. Rejects with what went wrong; then the one there stays. */
+/** The private nginx of a home, fetched anew. When it rejects, the one that is there stays. */
 export async function renewPrivateNginx(home: string, say: Say): Promise<NginxInfo> {
   const into = join(resolve(home), 'nginx')
   const onWait = (pid: number): void => say(`waiting for process ${pid}, which unpacks nginx`)

@@ -141,7 +141,7 @@ async function bringUpNginx(
   nginx.watch()
 }
 
-/** What was fetched since takes over. What serves goes on when it cannot, and the reason is said. */
+/** What was fetched since takes over. When it cannot, the reason is printed. */
 async function renewNginx({ nginx, settings }: Parts, print: StartOptions['print']): Promise<void> {
   if (nginx === undefined || settings === undefined) {
     return
