@@ -3,8 +3,8 @@
  * implementation of `Control`.
  */
 import { printKey } from '../contract/keys.js'
-import type { Registry, Watch } from '../registry/registry.js'
-import { messageOf, SluiceError } from '../runtime/errors.js'
+import type { Registry } from '../registry/registry.js'
+import { SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
@@ -21,14 +21,16 @@ import type {
   SuspectView,
 } from './views.js'
 import { isOwnAddress } from './own-addresses.js'
+import { ControlEvents } from './control-events.js'
 import { Core } from './core.js'
+import { RegistryFollower } from './registry-follower.js'
 import { Agents } from './findings/agents.js'
 import type { Facts } from './findings/facts.js'
 import { Audit } from './state/audit.js'
 import { Findings } from './findings/findings.js'
 import { SOURCES } from './findings/sources.js'
 import type { InstanceConditions } from './state/conditions.js'
-import { instanceState } from './state/desired.js'
+import { conditionNews } from './health/condition-news.js'
 import type { Desired } from './state/desired.js'
 import type { MakeChecks } from './health/checks-port.js'
 import type { ConditionChange } from './health/health.js'
@@ -53,8 +55,6 @@ export interface ControllerOptions {
   makeChecks?: MakeChecks
 }
 
-const OF_TABLE = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/']
-const PREFIXES = [...OF_TABLE, 'gateways/', 'presence/', 'hosts/']
 /** Short, while callers of other controllers may wait for what is published. */
 const PUBLISH_MS = 50
 const PUBLISH_ALONE_MS = 1000
@@ -71,7 +71,6 @@ export class Controller implements Control {
   readonly log: Logger
   readonly gatewayId: string
   readonly metrics: Metrics
-  readonly #recordKey: string
   readonly #own: Set<string>
   readonly #core: Core
   readonly #others: OtherGateways
@@ -81,12 +80,9 @@ export class Controller implements Control {
   readonly #findings: Findings
   readonly #audit: Audit
   readonly #waiters = new Waiters()
-  readonly #listeners = new Set<(event: ControlEvent) => void>()
-  #watch: Watch | undefined
+  readonly #events: ControlEvents
+  readonly #follower: RegistryFollower
   #drainTimer: NodeJS.Timeout | undefined
-  #connected = false
-  #awayReason: string | undefined
-  #syncedAtMs: number | undefined
 
   /** Rejects with `invalid` when the home's gateway id is none. */
   static async make(options: ControllerOptions): Promise<Controller> {
@@ -109,7 +105,7 @@ export class Controller implements Control {
     this.registry = registry
     this.log = log
     this.gatewayId = id
-    this.#recordKey = printKey({ kind: 'gateways', id })
+    this.#events = new ControlEvents(log)
     this.#own = own
     this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
     this.#others = new OtherGateways(id)
@@ -122,6 +118,7 @@ export class Controller implements Control {
       read: () => this.#gateways.record(),
       debounceMs: () => (this.#gateways.isWatched ? PUBLISH_MS : PUBLISH_ALONE_MS),
     })
+    this.#follower = this.#makeFollower()
     this.#findings = this.#makeFindings()
     this.#audit = this.#makeAudit(options.auditMs ?? AUDIT_MS)
     this.metrics = new Metrics({
@@ -134,31 +131,7 @@ export class Controller implements Control {
   /** Begins to follow the registry and to push. */
   start(): void {
     this.#core.start()
-    this.#watch = this.registry.watch(PREFIXES, {
-      onListing: (listing, restored) => {
-        this.#core.state.listing(listing, restored)
-        this.#onGateways(this.#others.listing(listing))
-        if (!listing.entries.some(({ key }) => key === this.#recordKey)) {
-          this.#publisher.rewrite()
-        }
-        this.#agents.listing(listing)
-        this.#core.changed()
-        this.#waiters.look()
-      },
-      onChanges: (changes, revision) => {
-        this.#core.state.changes(changes, revision)
-        this.#onGateways(this.#others.changes(changes))
-        if (changes.some(({ type, key }) => type === 'delete' && key === this.#recordKey)) {
-          this.#publisher.rewrite()
-        }
-        this.#agents.changes(changes)
-        if (changes.some(({ key }) => OF_TABLE.some((prefix) => key.startsWith(prefix)))) {
-          this.#core.changed()
-        }
-        this.#waiters.look()
-      },
-      onConnected: (connected, reason) => this.#onConnected(connected, reason),
-    })
+    this.#follower.start()
     this.#publisher.start()
     this.#findings.start()
     this.#audit.start()
@@ -179,7 +152,7 @@ export class Controller implements Control {
     clearInterval(this.#drainTimer)
     this.#findings.close()
     await this.#audit.close()
-    await this.#watch?.close()
+    await this.#follower.close()
     await Promise.all([this.#core.close(), this.#publisher.close()])
   }
 
@@ -200,11 +173,7 @@ export class Controller implements Control {
   }
 
   registryView(): RegistryView {
-    const kind = this.settings.registry.split(':')[0] ?? ''
-    const connected = this.#connected
-    const isCurrent = connected && this.#core.state.listed
-    const reason = connected ? undefined : this.#awayReason
-    return { kind, connected, syncedAtMs: isCurrent ? Date.now() : this.#syncedAtMs, reason }
+    return this.#follower.view()
   }
 
   findings(): Finding[] {
@@ -272,19 +241,30 @@ export class Controller implements Control {
   }
 
   subscribe(listener: (event: ControlEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#events.subscribe(listener)
   }
 
   ownAddresses(): ReadonlySet<string> {
     return this.#own
   }
 
+  #makeFollower(): RegistryFollower {
+    return new RegistryFollower({
+      ...{ registry: this.registry, address: this.settings.registry, log: this.log },
+      ...{ core: this.#core, others: this.#others, agents: this.#agents },
+      recordKey: printKey({ kind: 'gateways', id: this.gatewayId }),
+      onRecordMissing: () => this.#publisher.rewrite(),
+      onGateways: (ids) => this.#onGateways(ids),
+      onConnected: (connected, reason) => this.#onConnected(connected, reason),
+      onChange: () => this.#waiters.look(),
+    })
+  }
+
   #makeAudit(auditMs: number): Audit {
     let audits = 0
     return new Audit({
       ...{ registry: this.registry, state: this.#core.state, log: this.log, everyMs: auditMs },
-      isDue: () => this.#connected && this.#core.state.listed,
+      isDue: () => this.#follower.isConnected && this.#core.state.listed,
       whenKnown: (revision) => this.whenKnown(revision, AUDIT_WAIT_MS),
       onCompared: (keys) => {
         this.metrics.differences.inc(keys.length)
@@ -318,7 +298,7 @@ export class Controller implements Control {
     const onChange = ({ code, subject, message }: Finding, state: 'begun' | 'ended') => {
       const about = { code, ...(subject !== undefined && { subject }) }
       const { revision } = this.desired()
-      this.#emit({ type: 'finding', revision, ...about, state, message })
+      this.#events.emit({ type: 'finding', revision, ...about, state, message })
     }
     return new Findings({ facts, sources: SOURCES, log: this.log, onChange })
   }
@@ -329,7 +309,7 @@ export class Controller implements Control {
       log: this.log,
       suspects,
       own: this.#own,
-      emit: (event) => this.#emit(event),
+      emit: (event) => this.#events.emit(event),
       onGateway: () => this.#onGateways([this.gatewayId]),
       onRejected: (rule) => this.metrics.rejected.inc({ rule }),
       onPushFailure: (reason) => this.metrics.pushFailures.inc({ reason }),
@@ -351,7 +331,7 @@ export class Controller implements Control {
     const views = new Map(this.gateways().map((view) => [view.id, view]))
     for (const id of ids) {
       const { applied, connected } = views.get(id) ?? { applied: 0, connected: false }
-      this.#emit({ type: 'gateway', revision, id, applied, connected })
+      this.#events.emit({ type: 'gateway', revision, id, applied, connected })
     }
     if (ids.includes(this.gatewayId)) {
       this.#publisher.wake()
@@ -360,45 +340,18 @@ export class Controller implements Control {
   }
 
   #onConditions(changes: ConditionChange[]): void {
-    const { revision, upstreams } = this.desired()
-    for (const { upstream, id, before, after } of changes) {
-      const instance = upstreams.get(upstream)?.instances.get(id)
-      // How far something has warmed up is no news.
-      const isNews =
-        before?.state !== after?.state || before?.share === undefined || after?.share === undefined
-      if (instance !== undefined && isNews) {
-        const now = instanceState(instance, after)
-        const level = now.state === 'up' ? 'info' : 'warn'
-        this.log[level]({ upstream, id, ...now }, 'this gateway found out about an instance')
-        this.#emit({ type: 'health', revision, upstream, id, ...now })
-      }
+    const desired = this.desired()
+    for (const { upstream, id, now } of conditionNews(changes, desired)) {
+      const level = now.state === 'up' ? 'info' : 'warn'
+      this.log[level]({ upstream, id, ...now }, 'this gateway found out about an instance')
+      this.#events.emit({ type: 'health', revision: desired.revision, upstream, id, ...now })
     }
     this.#publisher.wake()
   }
 
   #onConnected(connected: boolean, reason?: string): void {
-    if (this.#connected && !connected) {
-      this.#syncedAtMs = Date.now()
-      this.log.error({ reason }, 'the registry cannot be reached; what is known stays')
-    } else if (connected && !this.#connected) {
-      this.log.info('the registry is reached')
-    }
-    this.#connected = connected
-    this.#awayReason = reason
-    this.#core.connected(connected)
     const { revision } = this.desired()
-    this.#emit({ type: 'registry', revision, connected, ...(reason !== undefined && { reason }) })
-    this.#waiters.look()
-  }
-
-  #emit(event: ControlEvent): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(event)
-      } catch (error) {
-        // One listener's fault is not the others'.
-        this.log.error({ error: messageOf(error) }, 'event listener failed')
-      }
-    }
+    const about = { revision, connected, ...(reason !== undefined && { reason }) }
+    this.#events.emit({ type: 'registry', ...about })
   }
 }

@@ -22,7 +22,7 @@ import { registerEvents } from './read/events.js'
 import { registerExplain } from './explain/explain.js'
 import { registerGateways } from './read/gateways.js'
 import { registerHealth } from './read/health.js'
-import { listenError, listenLocal, readCertificate } from './http/listen.js'
+import { listenError, listenLocal, readServerCertificate } from './http/listen.js'
 import type { LocalSockets } from './http/listen.js'
 import { registerOpenApi } from './http/openapi.js'
 import { registerReads } from './read/reads.js'
@@ -93,7 +93,7 @@ async function buildApp(
   sockets: LocalSockets,
 ): Promise<{ app: FastifyInstance; context: ApiContext }> {
   const { apiBind, apiTls } = control.settings
-  const https = apiTls === undefined ? undefined : await readCertificate(apiTls)
+  const https = apiTls === undefined ? undefined : await readServerCertificate(apiTls)
   const options: FastifyServerOptions = {
     logger: false,
     bodyLimit: 1024 * 1024,

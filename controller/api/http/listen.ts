@@ -84,7 +84,7 @@ function answers(path: string): Promise<boolean> {
  * Certificate and key from their PEM files, for the TCP listener. Rejects with `invalid` when one
  * cannot be read, or the two are no pair.
  */
-export async function readCertificate(paths: {
+export async function readServerCertificate(paths: {
   certificate: string
   key: string
 }): Promise<{ cert: string; key: string }> {

@@ -5,6 +5,7 @@
  */
 import type { Control } from '../../control.js'
 import type { ControlEvent } from '../../views.js'
+import { Backlog } from '../http/backlog.js'
 import type { Touched } from '../change/last-touched.js'
 
 const MOST_EVENTS = 10_000
@@ -12,14 +13,12 @@ const MOST_EVENTS = 10_000
 export class EventFeed {
   readonly #control: Pick<Control, 'desired' | 'subscribe'>
   readonly #touched: Touched
-  readonly #most: number
+  readonly #events: Backlog<ControlEvent>
   readonly #listeners = new Set<() => void>()
   readonly #unsubscribe: () => void
-  #events: ControlEvent[] = []
-  /** How many events came before the first of `#events`. */
-  #dropped = 0
-  #since: number
   #highest: number
+  /** The store was replaced, and its listing is coming in. */
+  #isRestarting = false
 
   constructor(
     control: Pick<Control, 'desired' | 'subscribe'>,
@@ -28,9 +27,8 @@ export class EventFeed {
   ) {
     this.#control = control
     this.#touched = touched
-    this.#most = most
-    this.#since = control.desired().revision
-    this.#highest = this.#since
+    this.#highest = control.desired().revision
+    this.#events = new Backlog(most, this.#highest)
     this.#unsubscribe = control.subscribe((event) => this.#take(event))
   }
 
@@ -40,23 +38,22 @@ export class EventFeed {
    */
   find(from: number): number | undefined {
     const { revision } = this.#control.desired()
-    if (from < this.#since || from > Math.max(revision, this.#highest)) {
+    if (from < this.#floor || from > Math.max(revision, this.#highest)) {
       return undefined
     }
-    const index = this.#events.findIndex((event) => event.revision >= from)
-    return index < 0 ? this.next : this.#dropped + index
+    return this.#events.find(from)
   }
 
   /**
    * Event number `number`; undefined when it has not come yet, null when it is not there any more.
    */
   at(number: number): ControlEvent | undefined | null {
-    return number < this.#dropped ? null : this.#events[number - this.#dropped]
+    return this.#events.at(number)
   }
 
   /** Number of the next event to come. */
   get next(): number {
-    return this.#dropped + this.#events.length
+    return this.#events.next
   }
 
   /** The revision that a client which starts now starts from. */
@@ -77,31 +74,29 @@ export class EventFeed {
 
   #take(event: ControlEvent): void {
     // The desired state costs something. It is asked for only if the event seems to be of the past.
-    if (event.revision < this.#since && this.#control.desired().revision < this.#since) {
+    const floor = this.#floor
+    if (event.revision < floor && this.#control.desired().revision < floor) {
       this.#restart()
     }
     this.#highest = Math.max(this.#highest, event.revision)
     this.#touched.note(event)
     this.#events.push(event)
-    if (this.#events.length > this.#most * 2) {
-      // By halves: to shift one at a time would cost more than the events.
-      const dropped = this.#events.splice(0, this.#most)
-      this.#dropped += dropped.length
-      this.#since = Math.max(this.#since, ...dropped.map(({ revision }) => revision))
-    }
     this.#wake()
+  }
+
+  get #floor(): number {
+    return this.#isRestarting ? 0 : this.#events.floor
   }
 
   /** The registry was replaced by one that counts anew. What clients know is void. */
   #restart(): void {
     this.#touched.clear()
-    this.#since = 0
+    this.#isRestarting = true
     // The new store's listing comes in this same moment. Its revision is known after it.
     queueMicrotask(() => {
-      this.#dropped = this.next + 1
-      this.#events = []
-      this.#since = this.#control.desired().revision
-      this.#highest = this.#since
+      this.#highest = this.#control.desired().revision
+      this.#events.restart(this.#highest)
+      this.#isRestarting = false
       this.#wake()
     })
   }

@@ -3,11 +3,10 @@
  * no more than what its socket holds; one that falls behind the feed has to read everything
  * anew, one that takes nothing at all is dropped.
  */
-import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { SluiceError } from '../../../runtime/errors.js'
-import type { ControlEvent } from '../../views.js'
 import type { ApiContext } from '../context.js'
+import { EventStreams, printEvent } from '../http/event-streams.js'
+import type { EventStream } from '../http/event-streams.js'
 import { eventResponses } from '../http/openapi.js'
 import { EventsQuery } from '../schemas/common.js'
 import { EventSchema } from '../schemas/event.js'
@@ -21,7 +20,10 @@ export function registerEvents(
   context: Pick<ApiContext, 'feed' | 'closing'>,
   heartbeatMs = HEARTBEAT_MS,
 ): void {
-  const clients = new Set<ServerResponse>()
+  const streams = new EventStreams({
+    ...{ most: MOST_CLIENTS, what: 'clients follow events', heartbeatMs, cutsStalled: true },
+    headers: { 'content-type': 'text/event-stream; charset=utf-8' },
+  })
   const schema = {
     operationId: 'events',
     summary: 'Every change and state, as server-sent events',
@@ -34,15 +36,7 @@ export function registerEvents(
   }
   app.get('/v1/events', { schema, exposeHeadRoute: false }, (request, reply) => {
     const from = fromOf(request)
-    if (clients.size >= MOST_CLIENTS) {
-      throw new SluiceError('too_many', `${MOST_CLIENTS} clients follow events already`)
-    }
-    reply.hijack()
-    const headers = { ...reply.getHeaders(), 'content-type': 'text/event-stream; charset=utf-8' }
-    reply.raw.writeHead(200, headers as Record<string, string>)
-    clients.add(reply.raw)
-    reply.raw.once('close', () => clients.delete(reply.raw))
-    follow(context, reply.raw, from, heartbeatMs)
+    follow(context, streams.open(reply), from)
   })
 }
 
@@ -55,58 +49,28 @@ function fromOf(request: FastifyRequest): number | undefined {
 
 function follow(
   { feed, closing }: Pick<ApiContext, 'feed' | 'closing'>,
-  stream: ServerResponse,
+  stream: EventStream,
   from: number | undefined,
-  heartbeatMs: number,
 ): void {
   const found = from === undefined ? feed.next : feed.find(from)
   // -1: before everything that is known, so that it begins with a reset.
   let next = found ?? -1
   stream.write(`retry: ${RETRY_MS}\n: events from ${from ?? feed.revision}\n\n`)
   const pump = () => {
-    while (!stream.writableNeedDrain && next < feed.next) {
+    while (!stream.isFull && next < feed.next) {
       const event = feed.at(next)
       next = event ? next + 1 : feed.next
-      stream.write(event ? printEvent(event) : printReset(feed.revision))
+      const shown = event ?? { type: 'reset', revision: feed.revision }
+      stream.write(printEvent(shown.type, shown, shown.revision))
     }
   }
-  const stopBeating = beat(stream, heartbeatMs)
   const end = () => stream.end()
   const stop = feed.listen(pump)
-  stream.on('drain', pump)
+  stream.onDrain(pump)
   closing.signal.addEventListener('abort', end)
-  stream.once('close', () => {
+  stream.onClose(() => {
     stop()
-    stopBeating()
     closing.signal.removeEventListener('abort', end)
   })
   pump()
-}
-
-/** Shows the client that the stream lives, and drops one that took nothing since the last time. */
-function beat(stream: ServerResponse, heartbeatMs: number): () => void {
-  let taken = -1
-  const look = (): void => {
-    if (stream.destroyed || stream.writableEnded) {
-      return
-    }
-    const now = stream.socket?.bytesWritten ?? 0
-    if (stream.writableNeedDrain && now === taken) {
-      stream.destroy()
-    } else if (!stream.writableNeedDrain) {
-      stream.write(': still here\n\n')
-    }
-    taken = now
-  }
-  // After a time in which this process stood still, what its clients took meanwhile is seen first.
-  const timer = setInterval(() => setImmediate(look), heartbeatMs)
-  return () => clearInterval(timer)
-}
-
-function printEvent(event: ControlEvent): string {
-  return `id: ${event.revision}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
-}
-
-function printReset(revision: number): string {
-  return `id: ${revision}\nevent: reset\ndata: ${JSON.stringify({ type: 'reset', revision })}\n\n`
 }

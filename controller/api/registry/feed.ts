@@ -11,6 +11,8 @@
  * | `connected` | `{connected, reason?}`: whether the registry is in reach of this controller |
  */
 import { randomBytes } from 'node:crypto'
+import { Backlog } from '../http/backlog.js'
+import { printEvent } from '../http/event-streams.js'
 import type { Change, RegistryEntry, Registry, Watch } from '../../../registry/registry.js'
 
 export interface FeedSink {
@@ -38,9 +40,7 @@ export class RegistryFeed {
   #watch: Watch | undefined
   #known = new Map<string, RegistryEntry>()
   #revision = 0
-  #recent: Change[] = []
-  /** All changes above this are in `#recent`. */
-  #floor = 0
+  #recent = new Backlog<Change>(MOST_CHANGES, 0)
   #listed = false
   #connected: { connected: boolean; reason: string | undefined } | undefined
 
@@ -61,14 +61,11 @@ export class RegistryFeed {
       if (since === undefined) {
         this.#sendAll(sink, false)
       } else {
-        this.#sendChanges(
-          sink,
-          this.#recent.filter(({ revision }) => revision > since),
-        )
+        this.#sendChanges(sink, this.#recent.above(since))
       }
     }
     if (this.#connected !== undefined) {
-      sink.write(print('connected', this.#connected))
+      sink.write(printEvent('connected', this.#connected))
     }
     return () => this.#sinks.delete(sink)
   }
@@ -86,8 +83,8 @@ export class RegistryFeed {
       onListing: ({ revision, entries }, restored) => {
         const readable = entries.filter(({ key }) => this.#mayRead(key))
         this.#known = new Map(readable.map((entry) => [entry.key, entry]))
-        this.#revision = this.#floor = revision
-        this.#recent = []
+        this.#revision = revision
+        this.#recent = new Backlog(MOST_CHANGES, revision)
         this.#listed = true
         if (restored || this.#run === '') {
           this.#run = randomBytes(6).toString('hex')
@@ -105,7 +102,7 @@ export class RegistryFeed {
       onConnected: (connected, reason) => {
         this.#connected = { connected, reason }
         for (const sink of this.#sinks) {
-          sink.write(print('connected', this.#connected))
+          sink.write(printEvent('connected', this.#connected))
         }
       },
     })
@@ -120,11 +117,7 @@ export class RegistryFeed {
         this.#known.set(change.key, change)
       }
     }
-    this.#recent.push(...changes)
-    if (this.#recent.length > 2 * MOST_CHANGES) {
-      this.#floor = this.#recent.at(-MOST_CHANGES)?.revision ?? revision
-      this.#recent = this.#recent.filter((change) => change.revision > this.#floor)
-    }
+    changes.forEach((change) => this.#recent.push(change))
     for (const sink of this.#sinks) {
       this.#sendChanges(sink, changes)
     }
@@ -134,7 +127,7 @@ export class RegistryFeed {
   #resumable(lastEventId: string): number | undefined {
     const [run, text] = lastEventId.split('.')
     const revision = Number(text)
-    const known = run === this.#run && revision >= this.#floor && revision <= this.#revision
+    const known = run === this.#run && revision >= this.#recent.floor && revision <= this.#revision
     return known ? revision : undefined
   }
 
@@ -144,9 +137,9 @@ export class RegistryFeed {
     for (let i = 0; i < entries.length; i += PIECE) {
       const piece = entries.slice(i, i + PIECE)
       const plain = piece.map(({ key, value, revision }) => ({ key, value, revision }))
-      sink.write(print('entries', { entries: plain }))
+      sink.write(printEvent('entries', { entries: plain }))
     }
-    sink.write(print('listing', { revision: this.#revision, restored }, this.#id()))
+    sink.write(printEvent('listing', { revision: this.#revision, restored }, this.#id()))
   }
 
   #sendChanges(sink: FeedSink, all: Change[]): void {
@@ -154,7 +147,7 @@ export class RegistryFeed {
     if (changes.length === 0) {
       return
     }
-    sink.write(print('changes', { revision: this.#revision, changes }, this.#id()))
+    sink.write(printEvent('changes', { revision: this.#revision, changes }, this.#id()))
   }
 
   #id(): string {
@@ -164,9 +157,4 @@ export class RegistryFeed {
 
 function isFor({ prefixes }: FeedSink, key: string): boolean {
   return prefixes.some((prefix) => key.startsWith(prefix))
-}
-
-function print(event: string, data: unknown, id?: string): string {
-  const line = id === undefined ? '' : `id: ${id}\n`
-  return `event: ${event}\n${line}data: ${JSON.stringify(data)}\n\n`
 }

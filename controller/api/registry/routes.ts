@@ -1,7 +1,6 @@
 /**
  * The registry for agents on other hosts. `registry/http/registry.ts` is the client of these calls.
  */
-import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -10,6 +9,7 @@ import type { Registry, RegistryOperation } from '../../../registry/registry.js'
 import { agentOf, confine } from './confine.js'
 import { checkOperations, isLeaseId, mayRead } from './checks.js'
 import type { WriteRules } from './checks.js'
+import { EventStreams } from '../http/event-streams.js'
 import { RegistryFeed } from './feed.js'
 import { AgentLeases } from './leases.js'
 
@@ -102,47 +102,24 @@ function leaseRoutes(app: FastifyInstance, leases: AgentLeases): void {
   })
 }
 
-/** The handler of watches; it counts the open ones. */
+/** The handler of watches. */
 function watchServer(feed: RegistryFeed, log: Logger) {
-  let open = 0
+  const streams = new EventStreams({
+    ...{ most: MOST_WATCHES, what: 'watches are open', heartbeatMs: HEARTBEAT_MS },
+    mostUnsentBytes: MOST_UNSENT_BYTES,
+    headers: {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    },
+  })
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const prefixes = prefixesOf(request)
-    if (open >= MOST_WATCHES) {
-      throw new SluiceError('too_many', `${MOST_WATCHES} watches are open already`)
-    }
-    open += 1
-    reply.hijack()
-    const write = eventWriter(reply.raw, () => log.warn({ agent: request.ip }, 'agent too slow'))
-    const heartbeat = setInterval(() => write(': alive\n\n'), HEARTBEAT_MS)
-    const end = () => reply.raw.end()
     const lastEventId = String(request.headers['last-event-id'] ?? '')
-    const detach = feed.attach({ prefixes, write, end }, lastEventId)
-    reply.raw.on('close', () => {
-      open -= 1
-      clearInterval(heartbeat)
-      detach()
-    })
-  }
-}
-
-function eventWriter(raw: ServerResponse, onSlow: () => void): (text: string) => void {
-  // A socket that breaks also closes; there is nobody left to write to.
-  raw.on('error', () => undefined)
-  raw.writeHead(200, {
-    'content-type': 'text/event-stream',
-    'cache-control': 'no-store',
-    'x-accel-buffering': 'no',
-  })
-  return (text) => {
-    if (raw.destroyed) {
-      return
-    }
-    raw.write(text)
-    if (raw.writableLength <= MOST_UNSENT_BYTES) {
-      return
-    }
-    onSlow()
-    raw.destroy()
+    const stream = streams.open(reply, () => log.warn({ agent: request.ip }, 'agent too slow'))
+    const write = (text: string) => stream.write(text)
+    const end = () => stream.end()
+    stream.onClose(feed.attach({ prefixes, write, end }, lastEventId))
   }
 }
 
