@@ -1,4 +1,7 @@
-/** What an nginx without Sluice in front of it knows of a client: the host that was routed, and whom to believe. */
+/**
+ * What an nginx without Sluice in front of it knows of a client: the host that was routed, and whom
+ * to believe.
+ */
 import { plain, quotedWord } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 
@@ -53,7 +56,7 @@ function hostMap(out: ConfWriter): void {
   ])
 }
 
-/** `nginx` takes the client's address from a header by directives that are the user's; then that is known. */
+/** The client's address is nginx's: by directives of the user, it may come from a header. */
 function toldMaps(out: ConfWriter, trustedProxies: string[]): void {
   const told = (name: string, source: string, own: string, rows: Array<[Word, Word]>): void =>
     map(out, raw(source), `sluice_told_${name}`, [[DEFAULT, plain(own)], ...rows])

@@ -1,4 +1,4 @@
-/** Server-sent events to many clients: how many there may be, their heartbeats, and who is too slow. */
+/** Server-sent events to many clients: how many they may be, heartbeats, and who is too slow. */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -24,7 +24,7 @@ export class EventStreams {
   }
 
   /** Answers with a stream of events. Throws `too_many`. `onSlow` is called before a cut. */
-  open(reply: FastifyReply, onSlow: () => void = () => undefined): EventStream {
+  open(reply: FastifyReply, onSlow: () => void = () => undefined): ClientStream {
     const { most, what, headers } = this.#options
     if (this.#open >= most) {
       throw new SluiceError('too_many', `${most} ${what} already`)
@@ -35,11 +35,11 @@ export class EventStreams {
     // A socket that breaks also closes. There is nobody left to write to.
     reply.raw.on('error', () => undefined)
     reply.raw.writeHead(200, { ...reply.getHeaders(), ...headers } as OutgoingHttpHeaders)
-    return new EventStream(reply.raw, this.#options, onSlow)
+    return new ClientStream(reply.raw, this.#options, onSlow)
   }
 }
 
-export class EventStream {
+export class ClientStream {
   readonly #raw: ServerResponse
   readonly #options: EventStreamsOptions
   readonly #onSlow: () => void

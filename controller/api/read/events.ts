@@ -6,7 +6,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../context.js'
 import { EventStreams, printEvent } from '../http/event-streams.js'
-import type { EventStream } from '../http/event-streams.js'
+import type { ClientStream } from '../http/event-streams.js'
 import { eventResponses } from '../http/openapi.js'
 import { EventsQuery } from '../schemas/common.js'
 import { EventSchema } from '../schemas/event.js'
@@ -49,7 +49,7 @@ function fromOf(request: FastifyRequest): number | undefined {
 
 function follow(
   { feed, closing }: Pick<ApiContext, 'feed' | 'closing'>,
-  stream: EventStream,
+  stream: ClientStream,
   from: number | undefined,
 ): void {
   const found = from === undefined ? feed.next : feed.find(from)
