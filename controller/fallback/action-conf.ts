@@ -7,7 +7,7 @@ import type { ActionRecord, Redirect, RouteAction } from '../../contract/record/
 import { PEER_HEADER, PICK_HEADER } from '../../contract/table/zones.js'
 import type { Header } from './client-maps.js'
 import { literal, plain, quotedWord, verbatim } from './conf-writer.js'
-import type { ConfWriter, Word } from './conf-writer.js'
+import type { ConfWriter } from './conf-writer.js'
 import type { Texts } from './texts.js'
 
 /** Seconds, where nobody is up: somebody may be soon. The hop says the same. */

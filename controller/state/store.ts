@@ -5,14 +5,7 @@ import { DEFAULT_POLICY } from '../../contract/record/policy.js'
 import type { UpstreamRecord } from '../../contract/record/records.js'
 import { leaseOf } from './lost-leases.js'
 import type { Admitted } from './read-record.js'
-import type {
-  Desired,
-  DesiredCertificate,
-  DesiredInstance,
-  DesiredRoute,
-  DesiredStreamRoute,
-  DesiredUpstream,
-} from './desired.js'
+import type { Desired, DesiredCertificate, DesiredInstance, DesiredUpstream } from './desired.js'
 
 /** A record, with the text that it was read from. */
 export type KnownRecord = Admitted & { text: string; revision: number }

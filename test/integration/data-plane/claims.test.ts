@@ -1,5 +1,5 @@
-// What a client says of itself and of what it asks for: how much of it counts, in each engine and on
-// stable nginx.
+// What a client says of itself and of what it asks for: how much of it counts, in each engine and
+// on stable nginx.
 import type { IncomingHttpHeaders } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
