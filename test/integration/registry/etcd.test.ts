@@ -2,7 +2,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { Etcd3 } from 'etcd3'
 import t, { type Test } from 'tap'
 import { openEtcd } from '../../../registry/etcd/registry.js'
 import type { EtcdOptions } from '../../../registry/etcd/registry.js'
@@ -220,12 +219,9 @@ t.test('passwords: tokens gone with a restart, and a wrong one', async (t) => {
   const rotated = open(t, url, { settings: { ...settings, passwordFile } })
   await rotated.list('')
   writeFileSync(passwordFile, 'rotated\n')
-  const root = new Etcd3({
-    hosts: `127.0.0.1:${etcd.clientPort}`,
-    auth: { username: 'root', password: settings.password ?? '' },
-  })
-  t.teardown(() => root.close())
-  await root.user('sluice').setPassword('rotated')
+  await etcd.ctl('user', 'delete', 'sluice')
+  await etcd.ctl('user', 'add', 'sluice:rotated')
+  await etcd.ctl('user', 'grant-role', 'sluice', 'sluice')
   await until(() => rotated.list('').then(Boolean, () => false), {
     what: 'the new password of the file',
   })
