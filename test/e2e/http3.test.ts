@@ -97,7 +97,10 @@ t.test('a port that another program has is refused, and nothing is started', asy
     await refusal(t, home, { SLUICE_STREAM_PORTS: port }),
     new RegExp(`streamPorts has ports that Sluice itself listens at: ${port} .httpsPort`),
   )
-  t.match(await refusal(t, home, { SLUICE_HTTPS_PORT: '0' }), /HTTP\/3 shares httpsPort, which is 0/)
+  t.match(
+    await refusal(t, home, { SLUICE_HTTPS_PORT: '0' }),
+    /HTTP\/3 shares httpsPort, which is 0/,
+  )
 })
 
 t.test('an nginx without the module is refused by name', async (t) => {
