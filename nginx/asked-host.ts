@@ -1,4 +1,5 @@
 /** The host that a request is for: it is the one that was routed, whatever its headers say. */
+import { LEAVING_PATH, LINE_PORT, SAME_HOST } from '../contract/guard/client-patterns.js'
 import type { ConfSettings } from './conf-settings.js'
 import { tellsRequestPort } from './versions.js'
 
@@ -19,11 +20,11 @@ const OWN_ADDRESS = `map $server_addr $sluice_own_address {
  */
 const BY_HEADER = `map $request $sluice_line_host {
     default $host;
-    "~*^\\S+ [a-z0-9+.-]+://[^/?# ]*(?<sluice_line_port>:[0-9]{1,5})(?:[/?# ])" $host$sluice_line_port;
+    "${LINE_PORT}" $host$sluice_line_port;
 }
 map "$host $http_host" $sluice_host {
     default $sluice_line_host;
-    "~*^(\\S+) \\1\\.?(?::[0-9]{1,5})?$" $http_host;
+    "${SAME_HOST}" $http_host;
 }`
 
 /** One map with one short value: to print host and port for each request costs as much again. */
@@ -40,21 +41,14 @@ ${tellsRequestPort(nginxVersion) ? BY_PORT : BY_HEADER}`
 }
 
 /**
- * Paths that an application may read in another way than nginx: with `..`, however it and the
- * slashes beside it are written.
- */
-const ACROSS_PATTERN =
-  '"~*^[^?#]*(?:/|%2f|\\x5c|%5c)(?:[.]|%2e)(?:[.]|%2e)(?:[;/?#\\x5c]|%2f|%5c|$)"'
-
-/**
- * `$sluice_path_leaves`: 1 for such a path, unless applications are to judge that themselves. What
- * nobody asks for costs nothing.
+ * `$sluice_path_leaves`: 1 for a path that an application may read as one below another prefix,
+ * unless applications are to judge that themselves. What nobody asks for costs nothing.
  */
 export function pathMap({ rawPaths }: ConfSettings): string {
   return `js_var $sluice_raw_paths '${rawPaths === true ? 1 : ''}';
 map $request_uri $sluice_path_leaves {
     default '';
-    ${rawPaths === true ? '' : `${ACROSS_PATTERN} 1;`}
+    ${rawPaths === true ? '' : `"${LEAVING_PATH}" 1;`}
 }`
 }
 

@@ -2,6 +2,15 @@
  * What instances are told about the client. A proxy in front that is trusted is believed what it
  * says of him; what anybody else says is put away.
  */
+import {
+  PLAIN_PORT,
+  PLAIN_SCHEME,
+  TLS_PORT,
+  TLS_SCHEME,
+  forwardedHost,
+  lastHost,
+  lastPort,
+} from '../contract/guard/client-patterns.js'
 import type { ConfSettings } from './conf-settings.js'
 
 type Header = [name: string, value: string]
@@ -46,9 +55,6 @@ function sender({ hasRealip }: ConfSettings): string {
 }`
 }
 
-/** A host with or without a port; with anything before it, of several the last one. */
-const HOST = '[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]'
-
 /**
  * Of a list the last entry is the trusted proxy's own. Of addresses, what stands before the
  * client's own is only what the client says.
@@ -72,25 +78,25 @@ map $sluice_told_forwarded $sluice_forwarded_proto {
 }
 map $sluice_told_forwarded $sluice_forwarded_host {
     default $sluice_host;
-    "~*^(?:.*[;, ])?host=\\"?(?<sluice_forwarded_name>(?:${HOST})(?::[0-9]{1,5})?)\\"?(?:[;, ]|$)" $sluice_forwarded_name;
+    "${forwardedHost('sluice_forwarded_name')}" $sluice_forwarded_name;
 }
 map $sluice_trusted$http_x_forwarded_proto $sluice_told_proto {
     default $scheme;
     1 $sluice_forwarded_proto;
-    "~*^1(?:.*[, ])?(?:https|wss)$" https;
-    "~*^1(?:.*[, ])?(?:http|ws)$" http;
+    "${TLS_SCHEME}" https;
+    "${PLAIN_SCHEME}" http;
 }
 map $sluice_trusted$http_x_forwarded_host $sluice_told_host {
     default $sluice_host;
     1 $sluice_forwarded_host;
-    "~^1(?:.*[, ])?(?<sluice_told_name>(?:${HOST})(?::[0-9]{1,5})?)$" $sluice_told_name;
+    "${lastHost('sluice_told_name')}" $sluice_told_name;
 }
 map "$sluice_trusted$http_x_forwarded_port $http_x_forwarded_proto" $sluice_told_port {
     default ${clientPort(settings)};
-    "~^1(?:[^ ]*,)?(?<sluice_told_number>[0-9]{1,5}) " $sluice_told_number;
+    "${lastPort('sluice_told_number')}" $sluice_told_number;
     # Who ends TLS and names no port is at the usual one.
-    "~*^1 (?:.*[, ])?(?:https|wss)$" 443;
-    "~*^1 (?:.*[, ])?(?:http|ws)$" 80;
+    "${TLS_PORT}" 443;
+    "${PLAIN_PORT}" 80;
 }`
 }
 

@@ -1,4 +1,5 @@
 /** What labels may not ask for: whoever may start a container need not own every host. Pure. */
+import { ACME_PREFIX, isWithin } from '../../contract/table/host-record.js'
 import type { Offers } from './offer.js'
 
 /** What labels may name, as the operator says; `*` in a pattern stands for anything. */
@@ -10,7 +11,6 @@ export interface LabelLimits {
 }
 
 const MOST_ROUTES = 128
-const ACME = '/.well-known/acme-challenge'
 
 function matches(text: string, patterns: readonly string[] | undefined): boolean {
   const escaped = (pattern: string) => pattern.replace(/[.?+^$()[\]{}|\\]/g, '\\$&')
@@ -27,7 +27,7 @@ export function overreach({ offers }: Offers, limits: LabelLimits = {}): string[
     if (hosts.includes('*')) {
       problems.push(`${source}.host "*" is every host: only an operator's route may have it`)
     }
-    if (hosts.length > 0 && (pathPrefix === ACME || pathPrefix.startsWith(`${ACME}/`))) {
+    if (hosts.length > 0 && isWithin(pathPrefix, ACME_PREFIX)) {
       const why = 'answers certificate challenges: only an operator may lead it'
       problems.push(`${source}.path ${JSON.stringify(pathPrefix)} ${why}`)
     }

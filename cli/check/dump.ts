@@ -35,20 +35,18 @@ function filesIn(dump: string): Map<string, string> {
   return files
 }
 
-function tokensOf(text: string): Token[] {
-  const tokens: Token[] = []
+function* tokensOf(text: string): Generator<Token> {
   let line = 1
   for (const [piece] of text.matchAll(TOKEN)) {
     const isQuoted = piece.startsWith('"') || piece.startsWith("'")
     if (!/^(\s|#)/.test(piece)) {
-      tokens.push({ text: isQuoted ? piece.slice(1, -1) : piece, line, isQuoted })
+      yield { text: isQuoted ? piece.slice(1, -1) : piece, line, isQuoted }
     }
     line += piece.split('\n').length - 1
   }
-  return tokens
 }
 
-function parse(tokens: Token[], file: string): Directive[] {
+function parse(tokens: Iterator<Token>, file: string): Directive[] {
   const directives: Directive[] = []
   let words: Token[] = []
   const end = (block: Directive[] | undefined) => {
@@ -59,7 +57,8 @@ function parse(tokens: Token[], file: string): Directive[] {
     }
     words = []
   }
-  for (let token = tokens.shift(); token !== undefined; token = tokens.shift()) {
+  for (let next = tokens.next(); next.done !== true; next = tokens.next()) {
+    const token = next.value
     if (token.isQuoted || !/^[;{}]$/.test(token.text)) {
       words.push(token)
     } else if (token.text === '{') {

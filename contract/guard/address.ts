@@ -126,6 +126,11 @@ export function printAddress(host: string, port: number): string {
   return host.indexOf(':') < 0 ? host + ':' + port : '[' + host + ']:' + port
 }
 
+/** Whether it is this machine's own: what is said there, nobody else reads. */
+export function isLoopback(address: string): boolean {
+  return /^(::ffff:)?127\.|^::1$|^localhost$/.test(address)
+}
+
 /** Where clouds answer with credentials: of Alibaba, Azure and Oracle. */
 const METADATA_IPV4 = ['100.100.100.200', '168.63.129.16', '192.0.0.192']
 /** Of Amazon and Google. */

@@ -2,6 +2,17 @@
  * What an nginx without Sluice in front of it knows of a client: the host that was routed, and whom
  * to believe.
  */
+import {
+  LEAVING_PATH,
+  LINE_PORT,
+  PLAIN_PORT,
+  PLAIN_SCHEME,
+  SAME_HOST,
+  TLS_PORT,
+  TLS_SCHEME,
+  lastHost,
+  lastPort,
+} from '../../contract/guard/client-patterns.js'
 import { plain, quotedWord } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 
@@ -11,8 +22,6 @@ export type Header = [name: string, value: Word]
 function raw(text: string): Word {
   return { text: `"${text}"` }
 }
-
-const HOST = '(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?'
 
 /** What the servers in front tell an upstream about the client. */
 export function frontHeaders(isTrusting: boolean): Header[] {
@@ -39,7 +48,6 @@ const DEFAULT = plain('default')
 
 /** The first line of a request, where it names a host, comes before its header. */
 function hostMap(out: ConfWriter): void {
-  const line = `~*^\\S+ [a-z0-9+.-]+://[^/?# ]*(?<sluice_line_port>:[0-9]{1,5})(?:[/?# ])`
   map(out, plain('$server_addr'), 'sluice_own_address', [
     [DEFAULT, raw('$server_addr:$server_port')],
     [raw('~^unix:'), plain('localhost')],
@@ -47,12 +55,12 @@ function hostMap(out: ConfWriter): void {
   ])
   map(out, plain('$request'), 'sluice_line_host', [
     [DEFAULT, plain('$host')],
-    [raw(line), raw('$host$sluice_line_port')],
+    [raw(LINE_PORT), raw('$host$sluice_line_port')],
   ])
   map(out, raw('$host $http_host'), 'sluice_host', [
     [DEFAULT, plain('$sluice_line_host')],
     [raw('~^ '), plain('$sluice_own_address')],
-    [raw('~*^(\\S+) \\1\\.?(?::[0-9]{1,5})?$'), plain('$http_host')],
+    [raw(SAME_HOST), plain('$http_host')],
   ])
 }
 
@@ -72,21 +80,18 @@ function toldMaps(out: ConfWriter, trustedProxies: string[]): void {
     [raw('~^1(?<sluice_elements>.+)$'), plain('$sluice_elements')],
   ])
   told('proto', '$sluice_trusted$http_x_forwarded_proto', '$scheme', [
-    [raw('~*^1(?:.*[, ])?(?:https|wss)$'), plain('https')],
-    [raw('~*^1(?:.*[, ])?(?:http|ws)$'), plain('http')],
+    [raw(TLS_SCHEME), plain('https')],
+    [raw(PLAIN_SCHEME), plain('http')],
   ])
   told('host', '$sluice_trusted$http_x_forwarded_host', '$sluice_host', [
-    [raw(`~^1(?:.*[, ])?(?<sluice_name>${HOST})$`), plain('$sluice_name')],
+    [raw(lastHost('sluice_name')), plain('$sluice_name')],
   ])
   told('port', '$sluice_trusted$http_x_forwarded_port $http_x_forwarded_proto', '$server_port', [
-    [raw('~^1(?:[^ ]*,)?(?<sluice_number>[0-9]{1,5}) '), plain('$sluice_number')],
-    [raw('~*^1 (?:.*[, ])?(?:https|wss)$'), plain('443')],
-    [raw('~*^1 (?:.*[, ])?(?:http|ws)$'), plain('80')],
+    [raw(lastPort('sluice_number')), plain('$sluice_number')],
+    [raw(TLS_PORT), plain('443')],
+    [raw(PLAIN_PORT), plain('80')],
   ])
 }
-
-/** A path that the application may read as one below another prefix (nginx/asked-host.ts). */
-const LEAVES = '~*^[^?#]*(?:/|%2f|\\x5c|%5c)(?:[.]|%2e)(?:[.]|%2e)(?:[;/?#\\x5c]|%2f|%5c|$)'
 
 export function clientMaps(out: ConfWriter, trustedProxies: string[], rawPaths: boolean): void {
   hostMap(out)
@@ -95,6 +100,6 @@ export function clientMaps(out: ConfWriter, trustedProxies: string[], rawPaths: 
   }
   map(out, plain('$request_uri'), 'sluice_path_leaves', [
     [DEFAULT, quotedWord('')],
-    ...(rawPaths ? [] : [[raw(LEAVES), plain('1')] as [Word, Word]]),
+    ...(rawPaths ? [] : [[raw(LEAVING_PATH), plain('1')] as [Word, Word]]),
   ])
 }

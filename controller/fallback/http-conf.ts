@@ -1,5 +1,5 @@
 /** Desired state → plain nginx configuration of what is up. Pure. */
-import { ACME_PREFIX } from '../../contract/table/host-record.js'
+import { ACME_PREFIX, isWithin } from '../../contract/table/host-record.js'
 import { isPathPrefix } from '../../contract/guard/names.js'
 import type { ActionRecord } from '../../contract/record/route-action.js'
 import { SluiceError } from '../../runtime/errors.js'
@@ -30,10 +30,6 @@ const GIVE_BACK = 418
 /** What a route does stands in locations of its own host. */
 function isPlain({ routes: [only, ...more] }: HostPlan): boolean {
   return only?.prefix === '/' && more.length === 0 && !only.target.startsWith('&')
-}
-
-function isWithin(prefix: string, other: string): boolean {
-  return prefix === other || prefix.startsWith(`${other}/`)
 }
 
 /** Any host's routes for ACME challenges, which come before a host's own. */

@@ -1,4 +1,5 @@
 /** Settings that are each right, and do not go together. */
+import { isLoopback } from '../../contract/guard/address.js'
 import { portsIn, printPorts } from '../../contract/guard/ports.js'
 import type { SettingName, Values } from './table.js'
 
@@ -60,11 +61,6 @@ function wrongEtcd({ etcdCertificate, etcdKey }: Values): Wrong | undefined {
   return (etcdCertificate === undefined) === (etcdKey === undefined)
     ? undefined
     : { name, problem: 'etcdCertificate and etcdKey need each other' }
-}
-
-/** Loopback is this machine's own: what is said there, nobody else reads. */
-function isLoopback(address: string): boolean {
-  return /^127\.|^::1$/.test(address)
 }
 
 function wrongApi({ apiBind, apiCertificate, apiKey, apiPlain }: Values): Wrong | undefined {

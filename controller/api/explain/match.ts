@@ -1,6 +1,6 @@
 /** Which route of a plan a request matches, and why no other. */
 import { isMet } from '../../../contract/table/condition.js'
-import { ACME_PREFIX } from '../../../contract/table/host-record.js'
+import { ACME_PREFIX, isWithin } from '../../../contract/table/host-record.js'
 import type { RouteAction } from '../../../contract/record/route-action.js'
 import type { Split } from '../../../contract/record/route-split.js'
 import type { HostPlan, HostRoute, HostsPlan } from '../../table/host-plan.js'
@@ -34,7 +34,7 @@ function patternsFor(host: string): string[] {
 }
 
 function isUnder(path: string, prefix: string): boolean {
-  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
+  return prefix === '/' || isWithin(path, prefix)
 }
 
 /** Beyond, the path prefixes of a host are only counted. */

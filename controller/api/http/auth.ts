@@ -8,6 +8,7 @@ import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { Secret } from '../../../runtime/config/secret.js'
+import { isLoopback } from '../../../contract/guard/address.js'
 import { SluiceError } from '../../../runtime/errors.js'
 
 /** How a caller was let in; what the audit log names. */
@@ -120,10 +121,6 @@ function bracketed(address: string): string {
 
 function unbracketed(host: string): string {
   return host.replace(/^\[|\]$/g, '')
-}
-
-function isLoopback(address: string): boolean {
-  return /^(::ffff:)?127\.|^::1$|^localhost$/.test(address)
 }
 
 /**

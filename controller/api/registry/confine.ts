@@ -5,6 +5,7 @@
 import { isName } from '../../../contract/guard/names.js'
 import { isObject } from '../../../contract/guard/checked.js'
 import { parseKey } from '../../../contract/keys.js'
+import { ACME_PREFIX, isWithin } from '../../../contract/table/host-record.js'
 import { agentRoutePrefix } from '../../../runtime/agent-routes.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Registry, RegistryOperation } from '../../../registry/registry.js'
@@ -17,7 +18,6 @@ const POLICY_FIELDS = new Set(['balance', 'check'])
 const CHECK_FIELDS = new Set(
   'type path method statuses intervalMs timeoutMs rise fall jitterPercent initial'.split(' '),
 )
-const ACME = '/.well-known/acme-challenge'
 
 type Fields = Record<string, unknown>
 type Source = Pick<Registry, 'get' | 'list'>
@@ -137,7 +137,7 @@ function unsaidOfRoute(route: Fields): string | undefined {
   if (Array.isArray(hosts) && hosts.includes('*')) {
     return 'no label can ask for every host'
   }
-  if (Array.isArray(hosts) && `${String(pathPrefix)}/`.startsWith(`${ACME}/`)) {
+  if (Array.isArray(hosts) && isWithin(String(pathPrefix), ACME_PREFIX)) {
     return 'no label can ask for certificate challenges'
   }
   const strips = rewrite === undefined || JSON.stringify(rewrite) === '{"stripPrefix":true}'

@@ -1,0 +1,42 @@
+/**
+ * What nginx's maps look for in what a client says of itself and of what it asks for. Regular
+ * expressions as nginx has them, to stand between double quotes.
+ */
+
+/**
+ * Of `$request_uri`: a path that an application may read in another way than nginx, with `..`,
+ * however it and the slashes beside it are written.
+ */
+export const LEAVING_PATH =
+  '~*^[^?#]*(?:/|%2f|\\x5c|%5c)(?:[.]|%2e)(?:[.]|%2e)(?:[;/?#\\x5c]|%2f|%5c|$)'
+
+/** Of `$request`: its host has a port, which is in `$sluice_line_port` then. */
+export const LINE_PORT = '~*^\\S+ [a-z0-9+.-]+://[^/?# ]*(?<sluice_line_port>:[0-9]{1,5})(?:[/?# ])'
+
+/** Of `$host $http_host`: the header names the host that was routed. */
+export const SAME_HOST = '~*^(\\S+) \\1\\.?(?::[0-9]{1,5})?$'
+
+const HOST = '(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?'
+
+/** A host with or without a port, of several the last one, in the variable. */
+export function lastHost(variable: string): string {
+  return `~^1(?:.*[, ])?(?<${variable}>${HOST})$`
+}
+
+/** In `Forwarded`: the same. */
+export function forwardedHost(variable: string): string {
+  return `~*^(?:.*[;, ])?host=\\"?(?<${variable}>${HOST})\\"?(?:[;, ]|$)`
+}
+
+/** Schemes of `X-Forwarded-Proto`, after a 1 where its sender is trusted; of several the last. */
+export const TLS_SCHEME = '~*^1(?:.*[, ])?(?:https|wss)$'
+export const PLAIN_SCHEME = '~*^1(?:.*[, ])?(?:http|ws)$'
+
+/** Of 1, the port and the scheme that are told: the last port, in the variable. */
+export function lastPort(variable: string): string {
+  return `~^1(?:[^ ]*,)?(?<${variable}>[0-9]{1,5}) `
+}
+
+/** The same without a port: who ends TLS, or does not, and names none, is at the usual one. */
+export const TLS_PORT = '~*^1 (?:.*[, ])?(?:https|wss)$'
+export const PLAIN_PORT = '~*^1 (?:.*[, ])?(?:http|ws)$'
