@@ -19,7 +19,7 @@ const PACKAGES = [
 const PROGRAM = 'usr/sbin/nginx'
 const STAMP = 'sluice.json'
 /** Raised when what is unpacked changes, so that an older folder is made anew. */
-const LAYOUT = 1
+const LAYOUT = 2
 
 /** The user's own nginx, checked, or else the private one, unpacked at its first use. */
 export async function ensureNginx(request: {

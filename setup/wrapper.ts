@@ -5,7 +5,8 @@ import { SetupError } from './errors.js'
 
 /**
  * Debian's newer programs need the C library they were built with, so each is started through the
- * unpacked loader, by a script that finds its folder wherever that was moved to.
+ * unpacked loader, by a script that finds its folder wherever that was moved to. A program that
+ * starts itself anew, as nginx does when it is upgraded, does so by its first argument: the script.
  */
 export function wrapPrograms(root: string, programs: readonly string[]): void {
   if (programs.length === 0) {
@@ -17,7 +18,7 @@ export function wrapPrograms(root: string, programs: readonly string[]): void {
   for (const program of programs) {
     const script = `#!/bin/sh
 root=$(cd "\${0%/*}/.." && pwd)
-exec "$root/${loader}" --library-path "${libraries.join(':')}" "$root/${program}" "$@"
+exec "$root/${loader}" --argv0 "$0" --library-path "${libraries.join(':')}" "$root/${program}" "$@"
 `
     writeFileSync(join(root, 'bin', basename(program)), script, { mode: 0o755 })
   }

@@ -5,8 +5,15 @@ import { testWithFallback } from './fallback-repair.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { messageOf } from '../../runtime/errors.js'
 import { writeWholeSync } from '../../runtime/whole-file.js'
-import { ended, isWorker, signal } from './processes.js'
-import { findMaster, recordedPid, reloadNginx, startNginx, stopNginx } from './nginx-process.js'
+import { isWorker } from './processes.js'
+import {
+  findMaster,
+  recordedPid,
+  reloadNginx,
+  startNginx,
+  stopNginx,
+  upgradeNginx,
+} from './nginx-process.js'
 import type { NginxPlace } from './nginx-process.js'
 
 const LOOK_MS = 250
@@ -14,6 +21,16 @@ const BACKOFF = { firstMs: 100, mostMs: 5000 }
 const HEALTHY_MS = 10_000
 
 export type HowItCameUp = 'kept' | 'reloaded' | 'replaced' | 'started'
+
+/** A build is a JSON array that begins with the path of the executable. */
+function pathOf(build: string): unknown {
+  try {
+    return (JSON.parse(build) as unknown[])[0]
+  } catch {
+    // Not ours, so it is at no path of ours.
+    return undefined
+  }
+}
 
 /**
  * Keeps one nginx running. It is no child of ours, because it must outlive us: so it is looked
@@ -63,29 +80,31 @@ export class NginxKeeper {
 
   async #bringUp(isChanged: boolean): Promise<HowItCameUp> {
     const pid = this.pid
-    const known = pid !== undefined && this.#isSameBuild()
-    if (pid !== undefined && known) {
+    const running = this.#runningBuild()
+    if (pid !== undefined && running === this.#build) {
       if (isChanged) {
         reloadNginx(pid)
       }
       return isChanged ? 'reloaded' : 'kept'
     }
-    if (pid !== undefined) {
-      await this.#makeRoom(pid)
-    }
-    await this.#start()
+    const isSamePath = running !== undefined && pathOf(running) === pathOf(this.#build)
+    await this.#startAnew(pid, isSamePath)
     writeWholeSync(this.#buildFile, this.#build, 0o644)
     return pid === undefined ? 'started' : 'replaced'
   }
 
-  /** Where ports can be shared its workers serve on, until the next nginx listens beside them. */
-  async #makeRoom(pid: number): Promise<void> {
-    if (!this.#place.sharesPorts) {
-      await stopNginx(this.#place, LOOK_MS * 8)
+  /** One that is at another path, or does not come up beside the one that runs, has to wait. */
+  async #startAnew(pid: number | undefined, isSamePath: boolean): Promise<void> {
+    const before =
+      pid !== undefined && isSamePath ? await upgradeNginx(this.#place, pid) : undefined
+    if (before !== undefined) {
+      this.#finishing = [...this.#finishing.filter(isWorker), ...before]
       return
     }
-    signal(pid, 'SIGKILL')
-    await ended([pid], LOOK_MS * 8)
+    if (pid !== undefined) {
+      await stopNginx(this.#place, LOOK_MS * 8)
+    }
+    await this.#start()
   }
 
   /** Puts another build, or another configuration, in the place of what runs. */
@@ -109,12 +128,12 @@ export class NginxKeeper {
     return join(this.#place.home, 'run', 'nginx.build')
   }
 
-  #isSameBuild(): boolean {
+  /** Undefined: an nginx whose build is not known is taken for another one. */
+  #runningBuild(): string | undefined {
     try {
-      return readFileSync(this.#buildFile, 'utf8') === this.#build
+      return readFileSync(this.#buildFile, 'utf8')
     } catch {
-      // Not there: an nginx whose build is not known is not taken for the same.
-      return false
+      return undefined
     }
   }
 

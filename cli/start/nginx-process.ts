@@ -160,6 +160,26 @@ async function pidFileOf(place: NginxPlace): Promise<void> {
   }
 }
 
+/**
+ * Has nginx start its executable anew, which is another one at the same path. The new nginx
+ * inherits all sockets, so that no connection that waits at them is lost, and the workers before it
+ * finish what they have. Resolves with their pids, or with undefined where no other nginx came up
+ * and the one that is there serves on.
+ */
+export async function upgradeNginx(place: NginxPlace, pid: number): Promise<number[] | undefined> {
+  const before = workers(place)
+  signal(pid, 'SIGUSR2')
+  const untilMs = performance.now() + PID_FILE_MS
+  for (let next = pid; next === pid; next = findMaster(place) ?? pid) {
+    if (performance.now() > untilMs) {
+      return undefined
+    }
+    await pause(POLL_MS)
+  }
+  signal(pid, 'SIGQUIT')
+  return before
+}
+
 /** The configuration on disk becomes the one in use; connections and the table stay. */
 export function reloadNginx(pid: number): void {
   signal(pid, 'SIGHUP')

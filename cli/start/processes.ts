@@ -32,9 +32,12 @@ export function isRunning(pid: number): boolean {
   return statFields(readProc(`${pid}/stat`))[0] !== 'Z'
 }
 
-/** Whether the process is a worker of some nginx, by the title that nginx gives it. */
+/**
+ * Whether the process is a worker of some nginx, by the title that nginx gives it. The title takes
+ * the place of nginx's own arguments, so before it may stand a loader and what that was given.
+ */
 export function isWorker(pid: number): boolean {
-  return readProc(`${pid}/cmdline`).startsWith('nginx: worker process')
+  return /(^|\0)nginx: worker process/.test(readProc(`${pid}/cmdline`))
 }
 
 /** True when all have ended within `ms`. */

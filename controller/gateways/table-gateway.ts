@@ -158,6 +158,8 @@ export class TableGateway implements OwnGateway {
     const isUsed = () => served.state.desired().streamRoutes.size > 0
     return new StreamSide({
       socketPath: join(home, 'run/stream.sock'),
+      // nginx ends no connection of stream{}: workers that finish would answer for ever.
+      master: () => this.#link.master,
       ...{ log, place: { cluster, zone } },
       desired: () => served.state.desired(),
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),

@@ -52,26 +52,41 @@ function asRejection(status: number, text: string): Rejection {
  * {@link Rejected}.
  */
 export class GatewayClient {
-  readonly #pool: Pool
+  #pool: Pool
   /**
    * A probe counts itself for as long as it lasts, which is a little longer than until its answer
    * is here. So all probes of a SID go over one connection, on which nginx ends each before it
    * takes the next.
    */
-  readonly #lanes: Pool[]
+  #lanes: Pool[]
   readonly #socket: string
   readonly #touchMs: number
+  readonly #master: () => number | undefined
 
-  /** `touchMs`: how long a write may take before it hangs. */
-  constructor(socketPath: string, touchMs = TOUCH_TIMEOUT_MS) {
+  /**
+   * `touchMs`: how long a write may take before it hangs. `master`: the pid of the nginx that has
+   * to answer, where that is known.
+   */
+  constructor(
+    socketPath: string,
+    { touchMs = TOUCH_TIMEOUT_MS, master = (): number | undefined => undefined } = {},
+  ) {
     this.#socket = socketPath
     this.#touchMs = touchMs
+    this.#master = master
     this.#pool = this.#open(CONNECTIONS)
-    this.#lanes = Array.from({ length: PROBE_LANES }, () => this.#open(1))
+    this.#lanes = this.#openLanes()
   }
 
-  state(): Promise<GatewayState> {
-    return this.#json('GET', '/state', undefined, STATE_TIMEOUT_MS)
+  /** A worker of an nginx before, which only finishes what it has, is none that was reached. */
+  async state(): Promise<GatewayState> {
+    const state = await this.#json<GatewayState>('GET', '/state', undefined, STATE_TIMEOUT_MS)
+    const master = this.#master()
+    if (master !== undefined && state.pid !== master) {
+      this.#reconnect()
+      throw unavailable('/state', `process ${state.pid} answered, and ${master} serves`)
+    }
+    return state
   }
 
   claim(claim: Claim): Promise<GatewayState> {
@@ -140,6 +155,18 @@ export class GatewayClient {
 
   async close(): Promise<void> {
     await Promise.all([this.#pool, ...this.#lanes].map((pool) => pool.destroy()))
+  }
+
+  #reconnect(): void {
+    for (const pool of [this.#pool, ...this.#lanes]) {
+      pool.close().catch(() => pool.destroy())
+    }
+    this.#pool = this.#open(CONNECTIONS)
+    this.#lanes = this.#openLanes()
+  }
+
+  #openLanes(): Pool[] {
+    return Array.from({ length: PROBE_LANES }, () => this.#open(1))
   }
 
   #open(connections: number): Pool {

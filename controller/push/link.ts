@@ -17,6 +17,8 @@ export interface LinkOptions {
   log: Logger
   /** As of the pusher. */
   isLazy?: boolean
+  /** As of the client. */
+  master?: () => number | undefined
   onFailure(reason: string): void
   onApplied(revision: number, lagMs: number): void
   /** Something of what `view` shows changed. */
@@ -61,9 +63,9 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options
-    const { socketPath, source, log, isLazy = false } = options
+    const { socketPath, source, log, isLazy = false, master } = options
     const onFailure = (reason: string) => options.onFailure(reason)
-    this.#gateway = new GatewayClient(socketPath)
+    this.#gateway = new GatewayClient(socketPath, { ...(master && { master }) })
     this.#active = new ActiveCounter(this.#gateway, () => this.#state?.workers ?? [])
     this.#watchdog = new Watchdog(this.#gateway, {
       log,
@@ -115,6 +117,11 @@ export class Link {
   /** Of stream{}: whether it passes TLS through by name. */
   get passthrough(): boolean {
     return this.#state?.passthrough === true
+  }
+
+  /** The pid of nginx; undefined until it was reached. */
+  get master(): number | undefined {
+    return this.#master
   }
 
   get freeBytes(): number | undefined {

@@ -8,7 +8,10 @@ import type { StreamTableOptions } from '../table/stream-table.js'
 export interface StreamSideOptions
   extends
     StreamTableOptions,
-    Pick<LinkOptions, 'socketPath' | 'onFailure' | 'onChange' | 'onStarted' | 'onUnknown'> {
+    Pick<
+      LinkOptions,
+      'socketPath' | 'master' | 'onFailure' | 'onChange' | 'onStarted' | 'onUnknown'
+    > {
   /** Whether nginx answers for requests. */
   isNginxThere(): boolean
 }

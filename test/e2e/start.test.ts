@@ -215,7 +215,9 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
 
     await t.test('another build takes over, and no request is lost', async (t) => {
       const stop = traffic(home, 'web.localhost')
-      writeFileSync(join(home.folder, 'run/nginx.build'), 'another\n')
+      const build = join(home.folder, 'run/nginx.build')
+      const [path] = JSON.parse(readFileSync(build, 'utf8')) as string[]
+      writeFileSync(build, JSON.stringify([path, 'another']))
       process.kill(started.pid, 'SIGUSR2')
       await until(() => /another build: replaced/.test(started.output), { deadlineMs: 20_000 })
       await until(() => !workers.some(isAlive), { what: 'the end of the workers before' })

@@ -173,6 +173,19 @@ for (const rig of RIGS) {
     },
   )
 
+  t.test(`${rig}: an nginx before, whose workers only finish, is not the one`, async (t) => {
+    const { gateway } = await bench(t, rig)
+    const { pid } = await gateway.state()
+    let master = pid + 1
+    const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'), {
+      master: () => master,
+    })
+    t.teardown(() => stream.close())
+    await t.rejects(stream.state(), { code: 'gateway_unavailable', message: /answered/ })
+    master = pid
+    t.equal((await stream.state()).pid, pid, 'over connections of its own')
+  })
+
   t.test(`${rig}: peers that greet and leave at once have taken the connection`, async (t) => {
     const { gateway, commit, ports } = await bench(t, rig)
     const port = await startGreeters(t, ['127.9.8.3', '127.9.8.4'])

@@ -21,7 +21,7 @@ t.test('writes that hang while nginx answers are noticed, and their end too', as
   await new Promise<void>((resolve) => server.listen(socket, resolve))
   t.teardown(() => server.closeAllConnections())
   t.teardown(() => new Promise((resolve) => server.close(resolve)))
-  const gateway = new GatewayClient(socket, 100)
+  const gateway = new GatewayClient(socket, { touchMs: 100 })
   const reported: boolean[] = []
   const watchdog = new Watchdog(gateway, {
     log: silentLogger,
