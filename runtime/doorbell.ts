@@ -22,20 +22,6 @@ export class Doorbell {
     return timedOut
   }
 
-  /**
-   * Waits all of `ms`, unless `enough()` holds at a ring. The rings still count for the next
-   * {@link wait}.
-   */
-  async sleep(ms: number, enough: () => boolean): Promise<void> {
-    const endAtMs = performance.now() + ms
-    for (;;) {
-      const leftMs = endAtMs - performance.now()
-      if (enough() || leftMs <= 0 || (await this.#until(leftMs))) {
-        return
-      }
-    }
-  }
-
   #until(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {

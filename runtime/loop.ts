@@ -1,4 +1,8 @@
-/** The one way in which a part works in rounds, from its start until it is closed. */
+/**
+ * The one way in which a part works in rounds, from its start until it is closed. What keeps a
+ * connection (to an engine, to etcd, to a controller) is another thing: it waits between its
+ * connections even where they end well, and the first sign of life makes that wait short.
+ */
 import { Doorbell } from './doorbell.js'
 import { Backoff, pause } from './retry.js'
 import type { BackoffOptions } from './retry.js'

@@ -2,8 +2,9 @@
 import type { Registry, RegistryOperation } from '../../registry/registry.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { Backoff, withTimeLimit } from '../../runtime/retry.js'
-import { Doorbell } from '../../runtime/doorbell.js'
+import type { Doorbell } from '../../runtime/doorbell.js'
+import { Loop } from '../../runtime/loop.js'
+import { withTimeLimit } from '../../runtime/retry.js'
 import { HeldLease } from './held-lease.js'
 import { contest } from './route-contest.js'
 import type { UnnamedUpstreams } from './route-contest.js'
@@ -48,8 +49,11 @@ export class Registrar {
   readonly #heldLease: HeldLease
   readonly #refusals = new RefusedWrites()
   readonly #settings: FirstSettings
-  readonly #doorbell = new Doorbell()
-  readonly #backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
+  readonly #loop = new Loop({
+    round: (loop) => this.#round(loop),
+    onError: (error) => this.#afterFailure(error),
+    retry: { firstMs: 100, mostMs: 5000 },
+  })
   /** Undefined: not known yet; what is registered stays as it is. */
   #wanted: Wish | undefined
   #registered = new Map<string, Registered>()
@@ -59,15 +63,14 @@ export class Registrar {
   #mustList: 'all' | 'ours' | undefined = 'all'
   #listedAtMs = 0
   #isContested = false
-  #stopped = false
   #away = false
   /** Key → why it was not registered, as it was logged last. */
   #logged = new Map<string, string>()
-  #running: Promise<void> | undefined
+  #onOwn: (own: ReadonlyMap<string, string>) => void = () => undefined
 
   constructor(options: RegistrarOptions) {
     const { registry, ttlMs, memo, log } = options
-    const onLost = () => this.#doorbell.ring()
+    const onLost = () => this.#loop.bell.ring()
     this.#options = options
     this.#settings = new FirstSettings(registry, log)
     this.#heldLease = new HeldLease({ registry, ttlMs, memo, log, onLost })
@@ -76,7 +79,8 @@ export class Registrar {
   /** Acquires the lease; resolves with this agent's own records (key → value) in the registry. */
   async start(): Promise<ReadonlyMap<string, string>> {
     return new Promise((resolve) => {
-      this.#running = this.#run(resolve)
+      this.#onOwn = resolve
+      this.#loop.start()
     })
   }
 
@@ -87,14 +91,12 @@ export class Registrar {
     settings: ReadonlyMap<string, string> = new Map(),
   ): void {
     this.#wanted = { entries, unnamed, settings }
-    this.#doorbell.ring()
+    this.#loop.bell.ring()
   }
 
   /** Ends the work and releases the lease. The records stay until it ends, for the next life. */
   async stop(): Promise<void> {
-    this.#stopped = true
-    this.#doorbell.ring()
-    await this.#inTime('work not finished', this.#running ?? Promise.resolve())
+    await this.#inTime('work not finished', this.#loop.close())
     // A lease that could not be released runs out by itself.
     await this.#inTime('lease not released', this.#heldLease.release())
   }
@@ -109,29 +111,19 @@ export class Registrar {
     }
   }
 
-  async #run(onOwn: (own: ReadonlyMap<string, string>) => void): Promise<void> {
-    let begun = false
-    while (!this.#stopped) {
-      try {
-        await this.#level()
-        this.#logBack()
-        if (!begun) {
-          begun = true
-          onOwn(this.#own())
-        }
-        await this.#untilDue()
-      } catch (error) {
-        await this.#afterFailure(error)
-      }
-    }
+  async #round({ bell }: Loop): Promise<void> {
+    await this.#level()
+    this.#logBack()
+    this.#onOwn(this.#own())
+    await this.#untilDue(bell)
   }
 
   /** Measured from the last reading: whatever rings in between does not put the next one off. */
-  async #untilDue(): Promise<void> {
+  async #untilDue(bell: Doorbell): Promise<void> {
     const resyncMs = this.#options.resyncMs ?? RESYNC_MS
     const everyMs = this.#isContested ? Math.min(CONTESTED_RESYNC_MS, resyncMs) : resyncMs
     const dueAtMs = this.#listedAtMs + everyMs
-    await this.#doorbell.wait(Math.max(0, dueAtMs - performance.now()))
+    await bell.wait(Math.max(0, dueAtMs - performance.now()))
     if (performance.now() >= dueAtMs) {
       this.#mustList ??= 'ours'
     }
@@ -278,14 +270,13 @@ export class Registrar {
   }
 
   #logBack(): void {
-    this.#backoff.reset()
     if (this.#away) {
       this.#away = false
       this.#options.log.info({}, 'registry back')
     }
   }
 
-  async #afterFailure(error: unknown): Promise<void> {
+  #afterFailure(error: unknown): void {
     const { log } = this.#options
     const code = error instanceof SluiceError ? error.code : 'internal'
     const fields = { code, reason: messageOf(error) }
@@ -303,6 +294,5 @@ export class Registrar {
       log[code === 'conflict' ? 'error' : 'warn'](fields, 'registry not level; trying on')
     }
     this.#mustList = 'all'
-    await this.#doorbell.sleep(this.#backoff.nextMs(), () => this.#stopped)
   }
 }

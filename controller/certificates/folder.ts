@@ -5,6 +5,7 @@
  */
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
+import { Loop } from '../../runtime/loop.js'
 import { pause } from '../../runtime/retry.js'
 import { findPairs, readPair, signatureOf } from './files.js'
 import type { FilePair } from './files.js'
@@ -40,7 +41,7 @@ function idOf({ name }: FilePair): string {
 
 export class CertificateFolder {
   readonly #options: FolderOptions
-  readonly #stop = new AbortController()
+  readonly #loop: Loop
   readonly #known = new Map<string, Known>()
   /** What was said already, so that a look every few seconds does not say it again. */
   readonly #said = new Map<string, string>()
@@ -49,7 +50,16 @@ export class CertificateFolder {
   #isWhole = false
 
   constructor(options: FolderOptions) {
+    const { path, pollMs } = options
     this.#options = options
+    this.#loop = new Loop({
+      round: async ({ signal }) => {
+        await this.#look(await findPairs(path))
+        await pause(pollMs, signal)
+      },
+      onError: (error) => this.#refuse(path, `cannot be read: ${messageOf(error)}`),
+      retry: { firstMs: pollMs, mostMs: pollMs },
+    })
   }
 
   /** True once all of it was read and nothing was refused, and ever after. */
@@ -81,25 +91,12 @@ export class CertificateFolder {
   }
 
   start(): void {
-    void this.#run()
+    this.#loop.start()
   }
 
   /** A look that hangs is left to itself. */
   close(): void {
-    this.#stop.abort()
-  }
-
-  async #run(): Promise<void> {
-    const { path, pollMs } = this.#options
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      try {
-        await this.#look(await findPairs(path))
-      } catch (error) {
-        this.#refuse(path, `cannot be read: ${messageOf(error)}`)
-      }
-      await pause(pollMs, signal)
-    }
+    void this.#loop.close()
   }
 
   async #look(pairs: FilePair[]): Promise<void> {
@@ -107,7 +104,7 @@ export class CertificateFolder {
     for (const pair of pairs) {
       isClean = (await this.#read(pair)) && isClean
     }
-    if (this.#stop.signal.aborted) {
+    if (this.#loop.isClosed) {
       return
     }
     const isFirst = isClean && !this.#isWhole

@@ -3,7 +3,8 @@ import type { AnswersReply, EventsReply } from '../../contract/push.js'
 import { MAX_OPERATIONS } from '../../contract/table/zones.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { Backoff, pause } from '../../runtime/retry.js'
+import { Loop } from '../../runtime/loop.js'
+import { pause } from '../../runtime/retry.js'
 import type { AnswerCounts } from './outliers.js'
 
 /** Where failures come from: {@link GatewayClient} is one. */
@@ -37,9 +38,7 @@ const RETRY = { firstMs: 200, mostMs: 2000 }
 
 export class Listener {
   readonly #options: ListenerOptions
-  readonly #stop = new AbortController()
-  readonly #backoff = new Backoff(RETRY)
-  #running: Promise<void> | undefined
+  readonly #loop: Loop
   /** Number of the next event; undefined before the first answer. */
   #next: number | undefined
   #master = 0
@@ -47,15 +46,28 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options
+    this.#loop = new Loop({
+      round: async ({ signal }) => {
+        await this.poll()
+        options.onTick()
+        await pause(options.hears() ? POLL_MS : SLOW_POLL_MS, signal)
+      },
+      onError: (error) => {
+        // The pusher says that the gateway is away; what it has to report is still there when it is
+        // back.
+        options.log.debug({ error: messageOf(error) }, 'nginx does not report what failed')
+        options.onTick()
+      },
+      retry: RETRY,
+    })
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#loop.start()
   }
 
-  async close(): Promise<void> {
-    this.#stop.abort()
-    await this.#running
+  close(): Promise<void> {
+    return this.#loop.close()
   }
 
   /** One round. Rejects when nginx cannot be reached. */
@@ -68,24 +80,6 @@ export class Listener {
     if (gone.length > 0) {
       await this.#options.feed.forget(gone)
       this.#options.onForgotten(gone)
-    }
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      let waitMs = this.#options.hears() ? POLL_MS : SLOW_POLL_MS
-      try {
-        await this.poll()
-        this.#backoff.reset()
-      } catch (error) {
-        // The pusher says that the gateway is away; what it has to report is still there when it is
-        // back.
-        this.#options.log.debug({ error: messageOf(error) }, 'nginx does not report what failed')
-        waitMs = this.#backoff.nextMs()
-      }
-      this.#options.onTick()
-      await pause(waitMs, signal)
     }
   }
 
