@@ -1,18 +1,19 @@
 // A real nginx with the rendered configuration, in a home of its own.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import type { Operation, GatewayState } from '../../contract/push.js'
 import { makeOwnCertificate } from '../../cli/start/own-certificate.js'
 import { FOLDERS, homePaths, renderConf, type ConfSettings } from '../../nginx/render.js'
 import type { NginxInfo } from '../../setup/nginx.js'
+import { putModules } from '../build.js'
 import { ask, type Answer, type Question } from '../ask.js'
 import { startPoolResponder, type PoolResponder } from './pool-responder.js'
 import { freePort } from '../ports.js'
 import { difference, type Entries } from './table.js'
 import { temporaryFolder } from '../temp.js'
-import { repository, tools } from '../tools.js'
+import { tools } from '../tools.js'
 import { until } from '../until.js'
 
 /**
@@ -191,20 +192,8 @@ async function writeHome(settings: ConfSettings, options: GatewayOptions, userPo
     writeFileSync(join(home, 'fallback/sluice-upstreams.conf'), options.fallback(home))
   }
   await makeOwnCertificate({ home, domains: ['localhost'] })
-  await bundleNjs(join(home, 'sluice'), settings.engine ?? 'njs')
+  await putModules(join(home, 'sluice'), settings.engine ?? 'njs')
   await options.prepare?.(home)
-}
-
-/**
- * `<folder>/njs/*.js` as `scripts/build.mjs` makes them, but always of the sources as they are now.
- */
-async function bundleNjs(folder: string, engine: 'njs' | 'qjs'): Promise<void> {
-  const { bundle, MODULES } = (await import(join(repository, 'scripts/build.mjs'))) as {
-    bundle: (folder: string, options: { from: string; to: string }) => Promise<unknown>
-    MODULES: Record<typeof engine, Array<{ from: string; to: string }>>
-  }
-  const inHome = MODULES[engine].map((each) => ({ ...each, to: `njs/${basename(each.to)}` }))
-  await Promise.all(inHome.map((each) => bundle(folder, each)))
 }
 
 class Nginx {

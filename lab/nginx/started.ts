@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
 import { childPids, isAlive } from '../load/processes.js'
 import { freePort } from '../ports.js'
@@ -148,22 +147,4 @@ export async function sluice(home: Home, ...args: string[]): Promise<string> {
     throw new Error(`sluice ${args.join(' ')}: exit code ${code}: ${output}`)
   }
   return output
-}
-
-let building: Promise<void> | undefined
-
-/**
- * `npm test` has done it; a test that is run alone may find an old build. Once for a process: two
- * builds at a time would write to one folder.
- */
-export function buildIfStale(): Promise<void> {
-  building ??= build()
-  return building
-}
-
-async function build(): Promise<void> {
-  const prepare = (await import(pathToFileURL(join(repository, 'scripts/prepare.mjs')).href)) as {
-    buildIfStale(say: (line: string) => void): Promise<void>
-  }
-  await prepare.buildIfStale(() => undefined)
 }

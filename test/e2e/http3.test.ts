@@ -9,14 +9,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { startBackend } from '../../lab/backends/backend.js'
 import { ask3 } from '../support/http3.js'
-import {
-  buildIfStale,
-  makeHome,
-  nginxPid,
-  sluice,
-  Started,
-  stopAtEnd,
-} from '../../lab/nginx/started.js'
+import { buildIfStale } from '../../lab/build.js'
+import { makeHome, nginxPid, sluice, Started, stopAtEnd } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
 import { temporaryFolder } from '../../lab/temp.js'
 import { tools } from '../../lab/tools.js'

@@ -10,9 +10,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { freePort } from '../../lab/ports.js'
 import { childPids, isAlive } from '../../lab/load/processes.js'
+import { buildIfStale } from '../../lab/build.js'
 import {
   PROGRAM,
-  buildIfStale,
   makeHome,
   nginxPid,
   run,
