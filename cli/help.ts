@@ -1,5 +1,11 @@
 /** The texts of `--help`. */
-import { SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from '../runtime/config/table.js'
+import {
+  SETTING_NAMES,
+  defaultOf,
+  flagOf,
+  settingOf,
+  variableOf,
+} from '../runtime/config/setting-table.js'
 import { CLIENT, COMMON } from './args.js'
 import type { Command, Option } from './command.js'
 

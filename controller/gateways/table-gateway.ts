@@ -7,7 +7,7 @@ import { Health } from '../health/health.js'
 import { Link } from '../push/link.js'
 import type { LinkView } from '../push/link.js'
 import { StreamSide } from '../push/stream-link.js'
-import { Table } from '../table/table.js'
+import { DesiredTable } from '../table/desired-table.js'
 import type { StreamView } from '../views.js'
 import type { GatewayFigures, OwnGatewayOptions, OwnGateway } from './own-gateway.js'
 
@@ -15,7 +15,7 @@ export class TableGateway implements OwnGateway {
   readonly health: Health
   readonly fallback: Fallbacks
   readonly #options: OwnGatewayOptions
-  readonly #table: Table
+  readonly #table: DesiredTable
   readonly #link: Link
   /** The same for connections. */
   readonly #stream: StreamSide
@@ -121,10 +121,10 @@ export class TableGateway implements OwnGateway {
     }
   }
 
-  #makeTable(): Table {
+  #makeTable(): DesiredTable {
     const { settings, log, served } = this.#options
     const { domains, cluster, zone, pool, poolPort } = settings
-    return new Table({
+    return new DesiredTable({
       ...{ domains, log, place: { cluster, zone }, wide: pool === 'wide' },
       poolPort: pool === 'off' ? undefined : poolPort,
       desired: () => served.all(),

@@ -7,7 +7,7 @@ import type { Dict, NumberDict } from '../memory/dict.js'
 import { splitArms } from './split-arm.lazy.js'
 import type { ChosenArm } from './split-arm.lazy.js'
 import { drawSid, readSlot } from '../table/lookup.js'
-import type { Asked } from '../table/asked.js'
+import type { LookupRequest } from '../table/lookup-request.js'
 import { bucketsOf, findPeer, hasUp, rulesOf, upstreamsOf } from '../table/peers.js'
 import { chooseByRules } from './policy/balance.js'
 import { sessionEntry } from './policy/session.js'
@@ -16,7 +16,7 @@ import { sessionEntry } from './policy/session.js'
 export interface ChoiceContext {
   table: Dict
   load: NumberDict
-  asked: Asked
+  asked: LookupRequest
   nowMs: number
 }
 

@@ -2,11 +2,11 @@
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
-import type { Asked } from '../table/asked.js'
+import type { LookupRequest } from '../table/lookup-request.js'
 import type { Draw } from './choice.js'
 import { splitArms } from './split-arm.lazy.js'
 
-export function drawFor(table: Dict, asked: Asked, key: string): Draw {
+export function drawFor(table: Dict, asked: LookupRequest, key: string): Draw {
   const slash = key.lastIndexOf('/')
   const slot = key.slice(slash + 1)
   const share = Number(asked.variables.sluice_share)

@@ -5,7 +5,7 @@ import type { Forced, StickRule, SplitRecord } from '../../contract/table/split-
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { textOf } from '../../contract/guard/text-source.js'
 import type { Dict } from '../memory/dict.js'
-import type { Asked } from '../table/asked.js'
+import type { LookupRequest } from '../table/lookup-request.js'
 import { rulesOf } from '../table/peers.js'
 import { SHARES } from '../../contract/table/zones.js'
 import { DRAWN, drawn } from './policy/list.js'
@@ -21,13 +21,13 @@ export interface ChosenArm {
 /** Policies draw by the numbers 0 to 2 after nginx's own. */
 const NTH_DRAW = 3
 
-function hasSession(table: Dict, asked: Asked, upstream: string): boolean {
+function hasSession(table: Dict, asked: LookupRequest, upstream: string): boolean {
   const rules = rulesOf(table, upstream)
   return rules !== null && sessionEntry(table, asked, upstream, rules) !== null
 }
 
 /** The upstream that the client has a session in, first of all `drawn`; else `drawn`. */
-function inSession(table: Dict, asked: Asked, split: string, drawn: string): string {
+function inSession(table: Dict, asked: LookupRequest, split: string, drawn: string): string {
   const record = table.get(split)
   const upstreams = record === undefined ? [] : upstreamsIn(record.slice(DIGEST_LENGTH))
   if (drawn !== '' && hasSession(table, asked, drawn)) {
@@ -36,11 +36,11 @@ function inSession(table: Dict, asked: Asked, split: string, drawn: string): str
   return upstreams.filter((one) => one !== drawn && hasSession(table, asked, one))[0] || drawn
 }
 
-function isForced(arm: Forced, asked: Asked): boolean {
+function isForced(arm: Forced, asked: LookupRequest): boolean {
   return arm.conditions.split('\t').every((condition) => isMet(condition, asked.variables))
 }
 
-function armByStick(asked: Asked, split: SplitRecord, stick: StickRule): ChosenArm | null {
+function armByStick(asked: LookupRequest, split: SplitRecord, stick: StickRule): ChosenArm | null {
   const text = textOf(asked, stick.source)
   if (text !== '' || stick.attributes === '') {
     return text === '' ? null : { upstream: armFor(split.parts, stick.seed, text), cookie: '' }
@@ -55,7 +55,13 @@ function armByStick(asked: Asked, split: SplitRecord, stick: StickRule): ChosenA
  * client is known by, then a draw. The request that is given a cookie already goes where the
  * cookie will lead.
  */
-function armOf(table: Dict, asked: Asked, unit: string, slot: number, share: number): ChosenArm {
+function armOf(
+  table: Dict,
+  asked: LookupRequest,
+  unit: string,
+  slot: number,
+  share: number,
+): ChosenArm {
   const record = table.get(unit)
   const split = parseSplit(record === undefined ? '' : record.slice(DIGEST_LENGTH))
   const forced = split.forced.filter((arm) => isForced(arm, asked))[0]

@@ -1,6 +1,6 @@
 /** The request as the front sees it. */
-import type { Asked } from '../table/asked.js'
+import type { LookupRequest } from '../table/lookup-request.js'
 
-export interface FrontRequest extends Asked {
+export interface FrontRequest extends LookupRequest {
   readonly method: string
 }

@@ -28,7 +28,7 @@ import { emitFailed, emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
 import { drawFor } from '../choose/draw.js'
-import type { HopPlan } from './plan.js'
+import type { HopPlan } from './hop-plan.js'
 
 const counter = zones.sluice_counter
 

@@ -10,7 +10,7 @@ import { begin, misfitOf, settle } from './begin.js'
 import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTried } from './request.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
-import { plan } from './plan.js'
+import { plan } from './hop-plan.js'
 import { grpcRefusal } from './refusal.js'
 import { lastOf } from './upstream-vars.js'
 import {

@@ -10,7 +10,7 @@ import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
 import { countEvent, countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
-import type { Asked } from '../table/asked.js'
+import type { LookupRequest } from '../table/lookup-request.js'
 import { drawFor } from '../choose/draw.js'
 import { counts } from '../choose/policy/balance.js'
 import { streamFallback } from './fallback.js'
@@ -21,7 +21,7 @@ const counter = zones.sluice_counter
 const ANOTHER = { upstream: '', sid: '' }
 
 function streamContext(s: NginxStreamRequest): ChoiceContext {
-  const asked = { uri: '/', variables: s.variables } as unknown as Asked
+  const asked = { uri: '/', variables: s.variables } as unknown as LookupRequest
   return { table: zones.sluice_table, load: zones.sluice_load, asked: asked, nowMs: Date.now() }
 }
 

@@ -3,7 +3,7 @@ import { isMet } from '../../contract/table/condition.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
-import type { Asked } from './asked.js'
+import type { LookupRequest } from './lookup-request.js'
 
 export interface LookupRare {
   unitIf: typeof unitIf
@@ -14,7 +14,7 @@ export interface LookupRare {
 const SLASH = 47
 
 /** The unit in the rest of a line, `<unit>` and conditions, if those hold; else ''. */
-function unitIf(rest: string, asked: Asked): string {
+function unitIf(rest: string, asked: LookupRequest): string {
   const parts = rest.split('\t')
   return parts.every((condition, i) => i === 0 || isMet(condition, asked.variables))
     ? (parts[0] as string)
@@ -28,7 +28,7 @@ const PARENT = /(?:\/|%2f|\\|%5c)(?:\.|%2e){2}(?:[;/\\]|%2f|%5c|$)/i
  * Whether the path as it was written leaves a prefix in a way that nginx and the application may
  * see differently, and applications are not to judge that themselves.
  */
-function leaves(target: string, asked: Asked): boolean {
+function leaves(target: string, asked: LookupRequest): boolean {
   const end = target.search(/[?#]/)
   return (
     PARENT.test(end < 0 ? target : target.slice(0, end)) && asked.variables.sluice_raw_paths !== '1'
@@ -54,7 +54,7 @@ function matchChunks(
   table: Dict,
   host: string,
   record: string,
-  asked: Asked,
+  asked: LookupRequest,
   least: number,
 ): string {
   const path = asked.uri

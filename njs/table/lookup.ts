@@ -13,7 +13,7 @@ import {
 } from '../../contract/table/table.js'
 import type { SlotValue } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
-import type { Asked } from './asked.js'
+import type { LookupRequest } from './lookup-request.js'
 import { lookupRare } from './lookup-rare.lazy.js'
 
 /** In place of a unit: the path can be read in two ways. The table has nothing by this name. */
@@ -41,7 +41,7 @@ function matchHost(
   table: Dict,
   host: string,
   record: string | undefined,
-  asked: Asked,
+  asked: LookupRequest,
   least: number,
 ): string {
   const lines = record === undefined ? '' : record
@@ -69,7 +69,7 @@ function matchHost(
  * Whether an application may read the path as one below another prefix of this host. The first
  * look is a cheap one; a host that has no prefix but `/` has no border.
  */
-function isUnclear(record: string | undefined, asked: Asked): boolean {
+function isUnclear(record: string | undefined, asked: LookupRequest): boolean {
   if (record === undefined || record.startsWith('/ ', DIGEST_LENGTH)) {
     return false
   }
@@ -115,7 +115,7 @@ function wildcardOf(table: Dict, unit: string): string {
  * and any host at the very last; for `.app.example.com/7` first of all, where that has routes
  * below ACME_PREFIX. {@link UNCLEAR} where no border may be judged by the path.
  */
-export function findUnit(table: Dict, key: string, asked: Asked): string {
+export function findUnit(table: Dict, key: string, asked: LookupRequest): string {
   let unit = key.slice(0, key.lastIndexOf('/'))
   if (unit < '/' && unit.charAt(0) === '.') {
     const challenged = matchHost(table, '@*', table.get('@*'), asked, ACME_PREFIX.length)

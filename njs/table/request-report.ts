@@ -5,7 +5,7 @@
 import { DIGEST_LENGTH, peerBucket } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from './lookup.js'
-import type { Asked } from './asked.js'
+import type { LookupRequest } from './lookup-request.js'
 import { upstreamsOf } from './peers.js'
 
 /** `web a` for a peer of `:web`; '' when the table does not have it any more. */
@@ -39,7 +39,7 @@ function nameOf(table: Dict, unit: string, sid: string): string {
 }
 
 /** `<upstream> <instance> <tries>`, `-` for what is not known. */
-export function describeRequest(table: Dict, asked: Asked): string {
+export function describeRequest(table: Dict, asked: LookupRequest): string {
   const variables = asked.variables
   const addresses = variables.upstream_addr
   if (addresses === undefined || addresses === '') {

@@ -4,8 +4,15 @@
  */
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { SETTINGS, SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from './table.js'
-import type { SettingName, Values } from './table.js'
+import {
+  SETTINGS,
+  SETTING_NAMES,
+  defaultOf,
+  flagOf,
+  settingOf,
+  variableOf,
+} from './setting-table.js'
+import type { SettingName, Values } from './setting-table.js'
 import { wrongTogether } from './together.js'
 import { readFileValues, readSecret } from './file.js'
 import { SluiceError } from '../errors.js'

@@ -1,5 +1,5 @@
 /** Where the text of a setting came from. */
-import type { SettingName } from './table.js'
+import type { SettingName } from './setting-table.js'
 
 /**
  * One text for one setting, and where it came from: `flag --http-port`, `SLUICE_HTTP_PORT`,

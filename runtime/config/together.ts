@@ -1,7 +1,7 @@
 /** Settings that are each right, and do not go together. */
 import { isLoopback } from '../../contract/guard/address.js'
 import { portsIn, printPorts } from '../../contract/guard/ports.js'
-import type { SettingName, Values } from './table.js'
+import type { SettingName, Values } from './setting-table.js'
 
 export interface Wrong {
   /** Whose value is to change. */

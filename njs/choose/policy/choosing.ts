@@ -3,12 +3,12 @@ import type { ListEntry, Rules } from '../../../contract/table/rules.js'
 import { SHARES } from '../../../contract/table/zones.js'
 import type { Dict, NumberDict } from '../../memory/dict.js'
 import { inFlight } from '../../memory/load.js'
-import type { Asked } from '../../table/asked.js'
+import type { LookupRequest } from '../../table/lookup-request.js'
 
 export interface Choosing {
   table: Dict
   load: NumberDict
-  asked: Asked
+  asked: LookupRequest
   /** `:web` */
   upstream: string
   rules: Rules

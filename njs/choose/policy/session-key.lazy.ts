@@ -1,7 +1,7 @@
 /** The table's entry that a session names. */
 import { textOf } from '../../../contract/guard/text-source.js'
 import type { Dict } from '../../memory/dict.js'
-import type { Asked } from '../../table/asked.js'
+import type { LookupRequest } from '../../table/lookup-request.js'
 
 const MOST_LENGTH = 128
 
@@ -15,7 +15,7 @@ function namedBy(table: Dict, upstream: string, name: string): string | undefine
  */
 function sessionOf(
   table: Dict,
-  asked: Asked,
+  asked: LookupRequest,
   upstream: string,
   sticky: string,
 ): string | undefined {

@@ -2,7 +2,7 @@
 import { ENTRY_LENGTH, parseEntry } from '../../../contract/table/rules.js'
 import type { ListEntry, Rules } from '../../../contract/table/rules.js'
 import type { Dict } from '../../memory/dict.js'
-import type { Asked } from '../../table/asked.js'
+import type { LookupRequest } from '../../table/lookup-request.js'
 import { sessionByKey } from './session-key.lazy.js'
 
 /**
@@ -11,7 +11,7 @@ import { sessionByKey } from './session-key.lazy.js'
  */
 export function sessionEntry(
   table: Dict,
-  asked: Asked,
+  asked: LookupRequest,
   upstream: string,
   rules: Rules,
 ): ListEntry | null {

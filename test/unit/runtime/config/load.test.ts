@@ -7,7 +7,7 @@ import {
   flagOf,
   settingsTable,
   variableOf,
-} from '../../../../runtime/config/table.js'
+} from '../../../../runtime/config/setting-table.js'
 import { loadConfig, printConfig, toProcess } from '../../../../runtime/config/load.js'
 import type { ConfigInput } from '../../../../runtime/config/load.js'
 import { Secret } from '../../../../runtime/config/secret.js'

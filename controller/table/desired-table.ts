@@ -10,7 +10,7 @@ import type { Desired } from '../state/desired.js'
 import { PoolDns } from '../pool/dns-responder.js'
 import type { TableSource } from './table-source.js'
 
-export interface TableOptions {
+export interface DesiredTableOptions {
   domains: readonly string[]
   place: GatewayPlace
   log: Logger
@@ -35,8 +35,8 @@ const POOL_MS = 200
 const RETRY = { firstMs: 200, mostMs: 5000 }
 const NOTHING: ReadonlySet<string> = new Set()
 
-export class Table implements TableSource {
-  readonly #options: TableOptions
+export class DesiredTable implements TableSource {
+  readonly #options: DesiredTableOptions
   readonly #compiler: Compiler
   readonly #pool: PoolDns | undefined
   readonly #stop = new AbortController()
@@ -48,7 +48,7 @@ export class Table implements TableSource {
   #isListening = true
   #isFed = false
 
-  constructor(options: TableOptions) {
+  constructor(options: DesiredTableOptions) {
     this.#options = options
     const { domains, place, log, poolPort, wide } = options
     this.#compiler = new Compiler(domains, log, place)
