@@ -196,6 +196,7 @@ js_var $sluice_refused '';
 js_var $sluice_location '';
 js_var $sluice_watched '';
 js_var $sluice_trial '';
+js_var $sluice_unanswered '';
 map $sluice_watched $sluice_report { volatile; default $sluice_outcome; 1 $sluice_measured; }
 js_var $sluice_cookie '';
 js_var $sluice_arm_cookie '';

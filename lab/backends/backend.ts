@@ -61,7 +61,7 @@ export type Fault =
 /**
  * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Answers
  * JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`,
- * `?empty`, `?sse`, and upgrades to an echo.
+ * `?empty`, `?sse`, and upgrades to an echo. At `?reset` it resets the connection.
  */
 export async function startBackend(
   t: { teardown(fn: () => unknown): void },
@@ -194,6 +194,10 @@ function shownBy(socket: TLSSocket): string | undefined {
 }
 
 function answer(id: string, entry: Entry, digest: string, response: ServerResponse): void {
+  if (entry.url.includes('?reset')) {
+    response.socket?.resetAndDestroy()
+    return
+  }
   const status = Number(/status=(\d+)/.exec(entry.url)?.[1] ?? 200)
   if (entry.url.includes('sse')) {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })

@@ -3,7 +3,7 @@ import type { NumberDict } from '../memory/dict.js'
 import type { FrontRequest } from './request.js'
 import { onExit } from '../memory/on-exit.js'
 import { addAnswer, earnTry, isTrialOpen } from '../memory/load.js'
-import { lastOf } from '../hop/upstream-vars.js'
+import { answeredStatus, lastOf } from '../hop/upstream-vars.js'
 
 export interface TrialAndMeasure {
   isForTrial: typeof isForTrial
@@ -20,16 +20,17 @@ function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
 }
 
 /**
- * Counts what the peer answered, unless the hop did: its address is a path, and it counts itself.
+ * Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. No
+ * answer may be the request's fault.
  */
 function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
   onExit(() => {
     const v = r.variables
-    const status = lastOf(v.upstream_status)
-    if (lastOf(v.upstream_addr).indexOf('.sock') >= 0 || !/^\d{3}$/.test(status)) {
+    const status = answeredStatus(v)
+    if (lastOf(v.upstream_addr).indexOf('.sock') >= 0 || status === 0) {
       return
     }
-    const isError = Number(status) >= 500
+    const isError = status >= 500
     const millis = Number(lastOf(v.upstream_header_time)) * 1000
     addAnswer(load, sid, { isError: isError, millis: millis || 0 }, Date.now())
   })

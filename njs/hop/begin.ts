@@ -8,6 +8,7 @@ import type { CountedEvent } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { claim, hopContext } from './request.js'
 import {
+  addUnanswered,
   findFallback,
   isGrpc,
   isHeadOnly,
@@ -24,7 +25,7 @@ import {
 } from './state.js'
 import type { HopState, Refusal } from './state.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
-import { emitFailed, emitTrial } from './events.js'
+import { emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
 import { drawFor } from '../choose/draw.js'
@@ -186,7 +187,8 @@ function beginTry(h: HopState, made: HopPlan & { does: 'try' }): string {
   }
   if (made.tried !== '') {
     countEvent(counter, 'retried', h.r)
-    emitFailed(h, made.tried)
+    // Whether it was sent anything, nginx does not say here.
+    addUnanswered(h, made.choice.upstream, made.tried)
   }
   const settled = settle(h, made.choice, made.tried)
   if (settled === null) {

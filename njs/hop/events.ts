@@ -2,11 +2,12 @@
 import { countFailure } from '../memory/count.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
+import { rulesOf } from '../table/peers.js'
 import { rulesOfTried } from './request.js'
-import { currentTry } from './state.js'
+import { addUnanswered, currentTry, takeUnanswered } from './state.js'
 import type { HopState } from './state.js'
 import { addAnswer } from '../memory/load.js'
-import { lastOf } from './upstream-vars.js'
+import { answeredStatus, lastOf, wasSent } from './upstream-vars.js'
 
 const counter = zones.sluice_counter
 
@@ -18,41 +19,56 @@ function emit(h: HopState, event: string): void {
   }
 }
 
-export function emitFailed(h: HopState, sid: string): void {
-  emit(h, 'f' + sid)
-}
-
 /** This request is the trial. */
 export function emitTrial(h: HopState, sid: string): void {
   emit(h, 't' + sid)
 }
 
-/** A try failed, unless its answer is one that only asks for patience (429). */
-export function emitFailedTry(h: HopState): void {
-  const v = h.v
-  const last = currentTry(h)
-  if (last === null || /^4/.test(lastOf(v.upstream_status))) {
-    return
-  }
-  emitFailed(h, last.sid)
-  const rules = rulesOfTried(last)
+function countFailed(h: HopState, upstream: string, sid: string): void {
+  emit(h, 'f' + sid)
+  const rules = rulesOf(zones.sluice_table, upstream)
   if (rules !== null && rules.measured) {
-    addAnswer(zones.sluice_load, last.sid, { isError: true, millis: 0 }, Date.now())
+    addAnswer(zones.sluice_load, sid, { isError: true, millis: 0 }, Date.now())
   }
 }
 
 /**
- * `$sluice_measured`, when an answer begins and somebody waits for how it is: a trial, or a
- * policy that measures.
+ * A try failed, unless its answer is one that only asks for patience (429). A peer that was sent
+ * nothing is at fault. One that was sent the request may have met one that nobody can answer: it
+ * is at fault once another peer has answered the same request.
+ */
+export function emitFailedTry(h: HopState): void {
+  const last = currentTry(h)
+  if (last === null || /^4/.test(lastOf(h.v.upstream_status))) {
+    return
+  }
+  if (wasSent(h.v)) {
+    addUnanswered(h, last.upstream, last.sid)
+  } else {
+    countFailed(h, last.upstream, last.sid)
+  }
+}
+
+/** Whether an answer shows that the request was not to blame for the tries before it. */
+function isGood(status: number): boolean {
+  return status < 500 && status !== 429
+}
+
+/**
+ * `$sluice_measured`, when an answer begins and somebody waits for how it is: peers that did not
+ * answer the same request, a trial, or a policy that measures.
  */
 export function measureAnswer(h: HopState): string {
   const v = h.v
   try {
     const choice = currentTry(h)
-    const status = Number(lastOf(v.upstream_status))
+    const status = answeredStatus(v)
     if (choice !== null && status > 0) {
       const rules = rulesOfTried(choice)
       const isError = status >= 500
+      if (isGood(status)) {
+        takeUnanswered(h).forEach((each) => countFailed(h, each.upstream, each.sid))
+      }
       if (v.sluice_trial === choice.sid) {
         appendEvent(zones.sluice_event, counter, (isError ? 'f' : 'p') + choice.sid)
       }

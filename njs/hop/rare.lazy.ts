@@ -12,7 +12,7 @@ import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './hop-plan.js'
 import { grpcRefusal } from './refusal.js'
-import { lastOf } from './upstream-vars.js'
+import { answeredStatus } from './upstream-vars.js'
 import {
   currentTry,
   hopState,
@@ -76,19 +76,13 @@ function withLast(tried: string, last: string): string {
   return tried.slice(-SID_LENGTH) === last ? tried : (tried + ' ' + last).trim()
 }
 
-/** The status that an instance itself answered, and nginx caught; 0 where it answered nothing. */
-function caughtStatus(h: HopState): number {
-  const v = h.v
-  return /^\d/.test(lastOf(v.upstream_header_time)) ? Number(lastOf(v.upstream_status)) : 0
-}
-
 /**
  * nginx catches 502 and 504 in whatever way they came about, for that is how a try fails. Where an
  * instance answered so itself, it may have done what it was asked, and only a status that the
  * policy names may be tried again.
  */
 function isUnnamed(h: HopState): boolean {
-  const status = caughtStatus(h)
+  const status = answeredStatus(h.v)
   const rules = status === 0 ? null : rulesOfTried(currentTry(h))
   return rules !== null && (rules.statuses >> RETRY_STATUSES.indexOf(status)) % 2 !== 1
 }
@@ -174,7 +168,7 @@ function answerAsCaught(h: HopState, status: number): void {
 /** Answers what `refusal` found, or when every try failed. */
 function page(h: HopState): void {
   const refused = refusalOf(h)
-  const caught = refused === null ? caughtStatus(h) : 0
+  const caught = refused === null ? answeredStatus(h.v) : 0
   if (caught > 0) {
     answerAsCaught(h, caught)
   } else if (refused === null) {

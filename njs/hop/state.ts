@@ -42,6 +42,8 @@ export interface HopVariables {
   sluice_watched: string
   /** SID of the peer for which this request is the trial. */
   sluice_trial: string
+  /** `:web <sid>`, apart by commas: who was sent this request and did not answer it well. */
+  sluice_unanswered: string
   sluice_cookie: string
   sluice_arm_cookie: string
   /** The upstream whose fallback is wanted; '' for that of the host. */
@@ -211,6 +213,25 @@ export function watchAnswer(h: HopState): void {
 export function setTrial(h: HopState, sid: string): void {
   watchAnswer(h)
   h.v.sluice_trial = sid
+}
+
+/** The peer did not answer this request well. Whether another one does is to be seen. */
+export function addUnanswered(h: HopState, upstream: string, sid: string): void {
+  const v = h.v
+  watchAnswer(h)
+  v.sluice_unanswered = (v.sluice_unanswered && v.sluice_unanswered + ',') + upstream + ' ' + sid
+}
+
+/** What `addUnanswered` added: each once. */
+export function takeUnanswered(h: HopState): Array<{ upstream: string; sid: string }> {
+  const text = h.v.sluice_unanswered
+  h.v.sluice_unanswered = ''
+  return text === ''
+    ? []
+    : text.split(',').map((each) => {
+        const space = each.indexOf(' ')
+        return { upstream: each.slice(0, space), sid: each.slice(space + 1) }
+      })
 }
 
 /** By which name nginx asks over TLS, and the certificate that it shows; '' for none. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { actionOf } from '../../../contract/record/route-action.js'
 import { checkRoute } from '../../../contract/record/route.js'
-import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
+import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
@@ -111,6 +111,29 @@ for (const rig of GATEWAY_KINDS) {
         code: UNAVAILABLE,
         details: 'No instance of echo answered',
       })
+    })
+
+    t.test('a call that ends a connection is the fault of no instance', async (t) => {
+      const resets = await Promise.all([1, 2].map(() => startFaultyBackend(t, 'reset')))
+      const closing = resets.map(({ address }, i) => ({ ...a, id: `closing${i}`, address }))
+      const failures = async (): Promise<string[]> => {
+        const { events } = (await gateway.admin('GET', '/events?from=0')).json as {
+          events: string[]
+        }
+        return events.filter((each) => each.startsWith('f'))
+      }
+      await gateway.setTable(echoUnit(closing), toEcho)
+      const before = await failures()
+      for (let i = 0; i < 4; i++) {
+        const called = await client.call('Say', ['hello'])
+        t.equal(called.code, UNAVAILABLE)
+      }
+      t.ok(resets.reduce((sum, { hits }) => sum + hits(), 0) >= 4)
+      t.same(await failures(), before)
+      const dead = { ...a, id: 'dead', address: await refusingAddress() }
+      await gateway.setTable(echoUnit([dead]), toEcho)
+      t.equal((await client.call('Say', ['hello'])).code, UNAVAILABLE)
+      t.same(await failures(), [...before, `f${sidOfAddress(dead.address)}`], 'but who refuses is')
     })
 
     t.test('what routes do', async (t) => {

@@ -5,7 +5,7 @@ import { ask, type Question } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import { blockedAddress } from '../../support/blocked-port.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
@@ -18,6 +18,11 @@ const conf = (port: number): string => `
       client_max_body_size 0;
       proxy_request_buffering off;
       error_page 502 = $sluice_after;
+      include "$HOME/sluice/proxy.conf";
+    }
+    location /impatient {
+      set $sluice_upstream web;
+      proxy_read_timeout 1s;
       include "$HOME/sluice/proxy.conf";
     }
     include "$HOME/sluice/again.conf";
@@ -179,6 +184,72 @@ for (const rig of GATEWAY_KINDS) {
           t.match(answer, { status: 200, json: { id: 'good' } })
         }
       }
+    })
+
+    /** Whose tries counted as failures meanwhile. */
+    const failedIn = async (run: () => Promise<unknown>): Promise<string[]> => {
+      const read = async (from: number) =>
+        (await gateway.admin('GET', `/events?from=${from}`)).json as {
+          next: number
+          events: string[]
+        }
+      const { next } = await read(0)
+      await run()
+      return (await read(next)).events.filter((each) => each.startsWith('f'))
+    }
+    const failureOf = (address: string): string[] => [`f${sidOfAddress(address)}`]
+
+    t.test('a request that nobody can answer is the fault of no instance', async (t) => {
+      const other = await startBackend(t, 'other')
+      await gateway.fillPool(good.address, other.address)
+      const poison = async (): Promise<void> => {
+        for (let i = 0; i < 4; i++) {
+          t.equal((await gateway.ask({ host: 'web.test', path: '/?reset' })).status, 502)
+        }
+      }
+      await serve(good.address, other.address)
+      t.same(await failedIn(poison), [])
+      t.ok(good.ledger.length > 0 && other.ledger.length > 0, 'both were asked')
+      t.match(await gateway.ask({ host: 'web.test' }), { status: 200 })
+      await serve(good.address)
+      t.same(await failedIn(poison), [], 'a single one')
+      const peers = [good, other].map(({ id, address }) => ({ id, address, pooled: gateway.pool }))
+      const measuring = { balance: 'r', measured: true } as const
+      const ids = { main: ['good', 'other'] }
+      await gateway.setTable(
+        ruledUnit('web', peers, measuring, ids),
+        hostUnit('web.test', [['/', ':web']]),
+      )
+      t.same(await failedIn(poison), [], 'where answers are measured')
+      const errors = { sids: peers.map(({ address }) => sidOfAddress(address)) }
+      t.match(await gateway.admin('POST', '/answers', errors), { json: { errors: [0, 0] } })
+      await gateway.setTable(
+        ruledUnit('web', peers, { balance: 'r', statuses: 30 }, ids),
+        hostUnit('web.test', [['/', ':web']]),
+      )
+      const failing = async (): Promise<void> => {
+        for (const status of [500, 502, 503, 504]) {
+          const answer = await gateway.ask({ host: 'web.test', path: `/?status=${status}` })
+          t.equal(answer.status, status)
+        }
+      }
+      t.same(await failedIn(failing), [], 'an error that all of them answer')
+    })
+
+    t.test('what others answer is the fault of who did not', async (t) => {
+      const hanging = await startFaultyBackend(t, 'hang')
+      await gateway.fillPool(good.address, reset.address, hanging.address, refusing)
+      const answered = async (question: Question): Promise<void> => {
+        t.match(await gateway.ask({ host: 'web.test', ...question }), { json: { id: 'good' } })
+      }
+      await serve(reset.address, good.address)
+      t.same(await failedIn(() => answered({})), failureOf(reset.address))
+      await serve(hanging.address, good.address)
+      const impatient = { path: '/impatient', port: gateway.userPort }
+      t.same(await failedIn(() => answered(impatient)), failureOf(hanging.address))
+      await serve(refusing)
+      const refused = await failedIn(() => gateway.ask({ host: 'web.test' }))
+      t.same(refused, failureOf(refusing), 'who refuses needs no other')
     })
 
     t.test('nothing failed inside', async (t) => {
