@@ -6,7 +6,7 @@
  * without what this version lacks says so in `needs`, and is not understood.
  */
 import type { AddressPolicy } from '../../contract/guard/address.js'
-import { UNKNOWN_FIELD, isObject, wrong } from '../../contract/guard/checked.js'
+import { wrong } from '../../contract/guard/checked.js'
 import type { Checked } from '../../contract/guard/checked.js'
 import { parseKey } from '../../contract/keys.js'
 import type { RecordKey } from '../../contract/keys.js'
@@ -23,6 +23,7 @@ import { checkStreamRoute, isStreamRoute } from '../../contract/record/stream-ro
 import type { StreamRouteRecord } from '../../contract/record/stream-route.js'
 import { readCertificate } from './certificate.js'
 import type { Certificate } from './certificate.js'
+import { readKnown } from './known-fields.js'
 
 export interface BorderRules {
   policy: AddressPolicy
@@ -46,9 +47,6 @@ export interface ReadRecord {
   /** Fields that this version does not know: `policy.retry.hedge`. */
   unknown: string[]
 }
-
-/** More of them than this is no newer version's record. */
-const MOST_UNKNOWN = 50
 
 export function isOfTable(key: string): boolean {
   return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
@@ -95,22 +93,6 @@ function judge(key: TableKey, value: unknown, rules: BorderRules): Checked<Admit
   }
 }
 
-/** The value without the field at `path` (`split[0].when`); undefined where there is none. */
-function without(value: unknown, path: string): unknown {
-  const copy = structuredClone(value)
-  const names = path.split(/[.[\]]+/).filter((name) => name !== '')
-  const last = names.pop()
-  let part: unknown = copy
-  for (const name of names) {
-    part = typeof part === 'object' && part !== null ? Reflect.get(part, name) : undefined
-  }
-  if (last === undefined || !isObject(part) || !Reflect.has(part, last)) {
-    return undefined
-  }
-  Reflect.deleteProperty(part, last)
-  return copy
-}
-
 /**
  * Reads the text that stands under `key`. What is wrong is named by its field; `json` is one too.
  */
@@ -121,22 +103,8 @@ export function readRecord(key: TableKey, text: string, rules: BorderRules): Che
   } catch {
     return wrong('json', 'must be JSON')
   }
-  if (isObject(value) && value.needs !== undefined) {
-    const needs = JSON.stringify(value.needs).slice(0, 200)
-    return wrong('needs', `names what this version of Sluice does not know: ${needs}`)
-  }
-  const unknown: string[] = []
-  for (;;) {
-    const found = judge(key, value, rules)
-    if (found.ok) {
-      return { ok: true, value: { admitted: found.value, unknown } }
-    }
-    const isUnknown = found.message.startsWith(UNKNOWN_FIELD) && unknown.length < MOST_UNKNOWN
-    const less = isUnknown ? without(value, found.field) : undefined
-    if (less === undefined) {
-      return found
-    }
-    value = less
-    unknown.push(found.field)
-  }
+  const read = readKnown(value, (known) => judge(key, known, rules))
+  return read.ok
+    ? { ok: true, value: { admitted: read.value.record, unknown: read.value.unknown } }
+    : read
 }

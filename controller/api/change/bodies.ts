@@ -2,7 +2,11 @@
 import { knownText } from '../../../contract/guard/checked.js'
 import type { Checked } from '../../../contract/guard/checked.js'
 import { SluiceError } from '../../../runtime/errors.js'
+import { hasField, withFields, withoutField } from '../../state/known-fields.js'
+import type { KnownPart } from '../../state/known-fields.js'
 import { partAt, withGiven } from '../http/given.js'
+import { printTarget } from './targets.js'
+import type { CallTarget } from './targets.js'
 
 /** Tokens are sent in headers, and an error is printed in logs that others read. */
 const MAY_BE_SECRET = /(^|\.)(headers|requestHeaders|responseHeaders)\./
@@ -51,8 +55,42 @@ export function refuseBody(body: unknown): void {
   fieldsOf(body, [], true)
 }
 
+/** What is stored, as far as it is known. What is not understood cannot be changed in part. */
+export function requireKnown<T>(read: Checked<KnownPart<T>>, target: CallTarget): KnownPart<T> {
+  if (!read.ok) {
+    const what = `what is stored as ${printTarget(target)} is not valid; PUT it`
+    throw new SluiceError('conflict', what)
+  }
+  return read.value
+}
+
+export interface Patched<T> {
+  record: T
+  /** The record, with what is kept. */
+  value: object
+  /** Fields that this version does not know, and that stay. */
+  kept: string[]
+}
+
+/**
+ * Merges a patch into a stored value, of which this version does not know the `unknown` fields.
+ * They stay, unless a part that they stand in goes. The patch itself may have none of them.
+ */
+export function patched<T extends object>(
+  stored: object,
+  unknown: string[],
+  patch: Record<string, unknown>,
+  check: (value: unknown) => Checked<T>,
+): Patched<T> {
+  const whole = mergePatch({ ...stored }, patch)
+  const kept = unknown.filter((path) => hasField(whole, path) && !hasField(patch, path))
+  const fields = kept.reduce(withoutField, whole)
+  const record = requireValid(check(fields), fields)
+  return { record, value: withFields(record, whole, kept), kept }
+}
+
 /** RFC 7396: null removes, objects merge, everything else replaces. */
-export function mergePatch(
+function mergePatch(
   onto: Record<string, unknown>,
   patch: Record<string, unknown>,
 ): Record<string, unknown> {

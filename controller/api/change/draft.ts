@@ -17,6 +17,8 @@ export interface Write {
   value: string | undefined
   /** The key lives only as long as a lease of this length. */
   ttlMs?: number
+  /** Fields of what was there that stay in it, although this version does not know them. */
+  kept?: readonly string[]
   /** Which call of the batch wrote it last. */
   call: number
 }
@@ -102,10 +104,10 @@ export class Draft {
     return [...keys]
   }
 
-  async put(key: string, record: object, ttlMs?: number): Promise<void> {
+  async put(key: string, record: object, more: Pick<Write, 'ttlMs' | 'kept'> = {}): Promise<void> {
     const base = await this.#fetch(key)
-    const write: Write = { key, base, value: JSON.stringify(record), call: this.call }
-    this.#writes.set(key, ttlMs === undefined ? write : { ...write, ttlMs })
+    const value = JSON.stringify(record)
+    this.#writes.set(key, { key, base, value, ...more, call: this.call })
   }
 
   async delete(key: string): Promise<void> {

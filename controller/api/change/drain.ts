@@ -11,6 +11,7 @@ import type { Control } from '../../control.js'
 import type { InFlight } from '../../views.js'
 import { awayText } from './away-text.js'
 import { instanceState } from '../../state/desired.js'
+import { readKnown, withFields } from '../../state/known-fields.js'
 import { requireValid, fieldsOf, refuseBody } from './bodies.js'
 import { withGiven } from '../http/given.js'
 import type { Outcome } from './call.js'
@@ -46,7 +47,10 @@ export async function drainInstance(
   const override = requireValid(
     checkOverride({ drain: true, atMs: Date.now(), ...(reason !== undefined && { reason }) }),
   )
-  await draft.put(overrideKey(target), override)
+  const before = await draft.read(overrideKey(target))
+  const known = readKnown(before, checkOverride)
+  const kept = known.ok ? known.value.unknown : []
+  await draft.put(overrideKey(target), withFields(override, before, kept), { kept })
   return { created: false, shown: { state: stateAfter(target, stored, override) } }
 }
 

@@ -1,5 +1,6 @@
 /** Calls about one instance: what they write, and how an instance is shown. */
 import { printAddress } from '../../../contract/guard/address.js'
+import { isObject } from '../../../contract/guard/checked.js'
 import { checkInstance, checkOverride } from '../../../contract/record/records.js'
 import type { InstanceRecord, OverrideRecord } from '../../../contract/record/records.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -7,7 +8,9 @@ import { isOwnAddress } from '../../own-addresses.js'
 import type { Condition } from '../../state/conditions.js'
 import { instanceState } from '../../state/desired.js'
 import type { DesiredInstance } from '../../state/desired.js'
-import { requireValid, fieldsOf, mergePatch, refuseBody } from './bodies.js'
+import { readKnown } from '../../state/known-fields.js'
+import { requireValid, fieldsOf, patched, refuseBody } from './bodies.js'
+import type { Patched } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
 import { isGone } from './draft.js'
@@ -30,6 +33,9 @@ const FIELDS = 'host port weight maxConns backup zone metadata ttlMs'.split(' ')
 export interface StoredInstance {
   there: boolean
   record: InstanceRecord | undefined
+  /** As it is stored, and the fields of it that this version does not know. */
+  value: object
+  unknown: string[]
   override: OverrideRecord | undefined
 }
 
@@ -40,7 +46,10 @@ export async function putInstance(
   body: unknown,
 ): Promise<Outcome> {
   const stored = await storedInstance(draft, world, target)
-  return write(draft, world, target, stored, fieldsOf(body, FIELDS))
+  const fields = fieldsOf(body, FIELDS)
+  refuseForeign(target, stored)
+  const record = requireValid(checkInstance(fields, world.settings), fields)
+  return write(draft, world, target, stored, { record, value: record, kept: [] })
 }
 
 export async function patchInstance(
@@ -60,8 +69,9 @@ export async function patchInstance(
       `what is stored as ${printTarget(target)} is not valid; PUT it`,
     )
   }
-  const known = Object.entries(stored.record).filter(([field]) => isOurs(field))
-  return write(draft, world, target, stored, mergePatch(Object.fromEntries(known), patch))
+  const check = (value: unknown) => checkInstance(value, world.settings)
+  refuseForeign(target, stored)
+  return write(draft, world, target, stored, patched(stored.value, stored.unknown, patch, check))
 }
 
 export async function deleteInstance(
@@ -92,15 +102,18 @@ export async function storedInstance(
     draft.read(instanceKey(target)),
     draft.read(overrideKey(target)),
   ])
-  const decided = override === undefined ? undefined : checkOverride(override)
-  const kept = { override: decided?.ok === true ? decided.value : undefined }
+  const decided = override === undefined ? undefined : readKnown(override, checkOverride)
+  const kept = { override: decided?.ok === true ? decided.value.record : undefined }
   if (value === undefined) {
     const record = suspectRecord(world, target)
-    return { ...kept, there: record !== undefined, record }
+    return { ...kept, there: record !== undefined, record, value: record ?? {}, unknown: [] }
   }
-  const there = !isGone(value)
-  const checked = there ? checkInstance(value, world.settings) : undefined
-  return { ...kept, there, record: checked?.ok === true ? checked.value : undefined }
+  if (isGone(value)) {
+    return { ...kept, there: false, record: undefined, value: {}, unknown: [] }
+  }
+  const read = readKnown(value, (known) => checkInstance(known, world.settings))
+  const { record, unknown } = read.ok ? read.value : { record: undefined, unknown: [] }
+  return { ...kept, there: true, record, value: isObject(value) ? value : {}, unknown }
 }
 
 /**
@@ -153,22 +166,27 @@ async function write(
   world: World,
   target: InstanceTarget,
   stored: StoredInstance,
-  fields: Record<string, unknown>,
+  { record, value, kept }: Patched<InstanceRecord>,
 ): Promise<Outcome> {
-  const agent = stored.record?.agent
-  if (agent !== undefined) {
-    // It stands under the agent's lease, which a put from here would end, and the agent would undo
-    // it anyway.
-    const what = `${printTarget(target)} belongs to agent ${agent}: change its labels, or drain it`
-    throw new SluiceError('conflict', what)
-  }
-  const record = requireValid(checkInstance(fields, world.settings), fields)
   refuseOwnAddress(record, world.ownAddresses())
   const { check } = world.desired().upstreams.get(target.upstream)?.policy ?? {}
   refuseOwnCheck(world, check?.port, record.host)
-  await draft.put(instanceKey(target), record, record.ttlMs)
+  const { ttlMs } = record
+  await draft.put(instanceKey(target), value, { kept, ...(ttlMs !== undefined && { ttlMs }) })
   const shown = showInstance(planned(target, record, stored.override))
   return { created: !stored.there, shown }
+}
+
+/**
+ * It stands under its agent's lease, which a put from here would end, and the agent would undo it
+ * anyway.
+ */
+function refuseForeign(target: InstanceTarget, { value }: StoredInstance): void {
+  const { agent } = value as { agent?: unknown }
+  if (typeof agent === 'string') {
+    const what = `${printTarget(target)} belongs to agent ${agent}: change its labels, or drain it`
+    throw new SluiceError('conflict', what)
+  }
 }
 
 /** A request that Sluice sent to itself would come back for ever. */
@@ -192,8 +210,4 @@ export function refuseOwnCheck(
     const what = `policy.check.port ${port}: ${printAddress(host, port)} is an address that Sluice itself listens on`
     throw new SluiceError('invalid', what, { field: 'policy.check.port' })
   }
-}
-
-function isOurs(field: string): boolean {
-  return FIELDS.includes(field)
 }

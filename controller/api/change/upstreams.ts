@@ -8,7 +8,8 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { InstanceConditions } from '../../state/conditions.js'
 import { instanceState } from '../../state/desired.js'
 import type { DesiredUpstream } from '../../state/desired.js'
-import { requireValid, fieldsOf, mergePatch, refuseBody } from './bodies.js'
+import { readKnown } from '../../state/known-fields.js'
+import { requireValid, fieldsOf, patched, refuseBody, requireKnown } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
 import { isGone } from './draft.js'
@@ -30,7 +31,9 @@ export async function putUpstream(
   const fields = fieldsOf(body, UPSTREAM_FIELDS)
   const record = requireValid(checkUpstream(fields), fields)
   const there = await isThere(draft, world, target)
-  return write(draft, world, target, record, !there)
+  refuseOwnChecks(world, target, record)
+  await draft.put(keyOf(target), record)
+  return { created: !there, shown: { name: target.upstream, ...record } }
 }
 
 export async function patchUpstream(
@@ -43,12 +46,18 @@ export async function patchUpstream(
   if (!(await isThere(draft, world, target))) {
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
   }
-  const stored = checkUpstream(await draft.read(keyOf(target)))
-  const before = stored.ok
-    ? { ...stored.value, policy: withoutReplaced(stored.value.policy, patch.policy) }
-    : {}
-  const fields = mergePatch(before, patch)
-  return write(draft, world, target, requireValid(checkUpstream(fields), fields), false)
+  const read = await draft.read(keyOf(target))
+  const stored = read === undefined ? {} : read
+  const before = requireKnown(readKnown(stored, checkUpstream), target)
+  const { policy } = stored as { policy?: Policy }
+  const whole = {
+    ...(stored as object),
+    policy: withoutReplaced(policy ?? before.record.policy, patch.policy),
+  }
+  const { record, kept, value } = patched(whole, before.unknown, patch, checkUpstream)
+  refuseOwnChecks(world, target, record)
+  await draft.put(keyOf(target), value, { kept })
+  return { created: false, shown: { name: target.upstream, ...record } }
 }
 
 /** A part that changes its kind keeps none of its fields: the new kind does not have them. */
@@ -135,20 +144,12 @@ interface Shown {
 /** Neither is ever changed in place, so what was counted stays true of the two. */
 const counted = new WeakMap<DesiredUpstream, Shown>()
 
-async function write(
-  draft: Draft,
-  world: World,
-  target: UpstreamTarget,
-  record: UpstreamRecord,
-  created: boolean,
-): Promise<Outcome> {
-  const port = record.policy.check?.port
+function refuseOwnChecks(world: World, target: UpstreamTarget, { policy }: UpstreamRecord): void {
+  const port = policy.check?.port
   const instances = world.desired().upstreams.get(target.upstream)?.instances.values() ?? []
   for (const instance of port === undefined ? [] : instances) {
     refuseOwnCheck(world, port, instance.record.host)
   }
-  await draft.put(keyOf(target), record)
-  return { created, shown: { name: target.upstream, ...record } }
 }
 
 /** An upstream is there when it has a record or an instance. */

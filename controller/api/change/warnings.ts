@@ -1,6 +1,6 @@
 /**
- * What of a change looks like a typing error. It is accepted all the same: a route may come before
- * its upstream, and a policy before its first instance.
+ * What of a change looks like a typing error, or is not known to this version. It is accepted all
+ * the same: a route may come before its upstream, and a policy before its first instance.
  */
 import { parseKey, printKey } from '../../../contract/keys.js'
 import type { RouteRecord } from '../../../contract/record/route.js'
@@ -11,7 +11,7 @@ import { isGone } from './draft.js'
 import type { Draft, Write } from './draft.js'
 
 export interface Warning {
-  /** `upstream_unknown`, `upstream_empty`. */
+  /** `upstream_unknown`, `upstream_empty`, `fields_unknown`. */
   code: string
   /** In the call's body, such as `split[0].upstream`; empty for the whole of it. */
   field: string
@@ -34,8 +34,16 @@ export function findWarnings(draft: Draft, world: World): LocatedWarning[] {
   const writes = draft.writes()
   const known = new UpstreamNames(writes, world)
   return writes.flatMap((write) =>
-    warningsOf(write, known).map((warning) => ({ ...warning, call: write.call })),
+    [...warningsOf(write, known), ...keptWarnings(write)].map((warning) => ({
+      ...warning,
+      call: write.call,
+    })),
   )
+}
+
+function keptWarnings({ kept = [] }: Write): Warning[] {
+  const message = `fields that this version does not know stay as they are: ${kept.join(', ')}`
+  return kept.length === 0 ? [] : [{ code: 'fields_unknown', field: '', message }]
 }
 
 function warningsOf({ key, value }: Write, known: UpstreamNames): Warning[] {
