@@ -18,7 +18,7 @@ import { UsageError, isOn } from './command.js'
 import type { Command } from './command.js'
 import { COMMANDS } from './commands/all.js'
 import { helpFor, overview } from './help.js'
-import { printable } from './output.js'
+import { printable } from '../runtime/printable.js'
 
 const PROGRAM = fileURLToPath(import.meta.url)
 
@@ -145,7 +145,7 @@ function explainFailure(error: unknown): number {
   const suffix = field === '' || message.startsWith(`${field} `) ? '' : ` (${field})`
   process.stderr.write(printable(`sluice: ${message}${suffix}`) + '\n')
   if (process.env['SLUICE_LOG_LEVEL'] === 'debug' && error instanceof Error) {
-    process.stderr.write(`${error.stack ?? ''}\n`)
+    process.stderr.write(printable(`${error.stack ?? ''}\n`))
   }
   return error instanceof UsageError ? 2 : 1
 }

@@ -47,6 +47,28 @@ export function shake(port: number, { name, ca }: ShakeOptions): Promise<Shaken>
   })
 }
 
+/** Whether the server takes one of these ciphers of TLS 1.2, in OpenSSL's words. */
+export function takesCipher(port: number, ciphers: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      ...{ host: '127.0.0.1', port, rejectUnauthorized: false },
+      ...{ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: `${ciphers}:@SECLEVEL=0` },
+    })
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new Error('no handshake in time')))
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      // The server's alert: none of the ciphers suits it.
+      return error.code === 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE' ||
+        error.message.includes('handshake failure')
+        ? resolve(false)
+        : reject(error)
+    })
+    socket.once('secureConnect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })
+}
+
 /** The first bytes that Node's TLS sends. */
 export async function hello(options: ConnectionOptions): Promise<Buffer> {
   const server = createServer()

@@ -1,6 +1,7 @@
 /** The log of every process: JSON lines without secrets. */
-import { pino, stdSerializers } from 'pino'
+import { destination, pino, stdSerializers } from 'pino'
 import type { Logger as Pino } from 'pino'
+import { printable } from './printable.js'
 
 /**
  * Messages are constant; facts go into fields: `log.warn({ upstream, instance }, 'instance
@@ -41,7 +42,9 @@ export function makeLogger(options: LogOptions): Logger {
     serializers: { error: shownError },
     timestamp: pino.stdTimeFunctions.isoTime,
   }
-  return to === undefined ? pino(settings) : pino(settings, to)
+  const out = to ?? destination({ fd: 1, sync: true })
+  // JSON leaves some control characters as they are; in its texts alone they can stand.
+  return pino(settings, { write: (line) => void out.write(printable(line)) })
 }
 
 /** For tests and one-shot commands that print their own lines. */

@@ -53,6 +53,8 @@ export interface GatewayOptions {
   }
   /** Whether paths with `..` are passed on as they came. */
   rawPaths?: boolean
+  /** Of TLS 1.2, in OpenSSL's words. */
+  tlsCiphers?: string
   /** Whether it speaks HTTP/3. */
   http3?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
@@ -144,6 +146,7 @@ function confSettings(
     passthrough,
     http3: options.http3 === true,
     rawPaths: options.rawPaths === true,
+    ...(options.tlsCiphers !== undefined && { tlsCiphers: options.tlsCiphers }),
     hasGrpc: true,
     hasRealip: nginx.hasRealip,
     streamPorts: options.streamPorts ?? '',

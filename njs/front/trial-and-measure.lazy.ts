@@ -20,8 +20,8 @@ function isForTrial(load: NumberDict, r: FrontRequest, trial: string): boolean {
 }
 
 /**
- * Counts what the peer answered, unless the hop did: its address is a path, and it counts itself. No
- * answer may be the request's fault.
+ * Counts what the peer answered, unless the hop did: its address is a path, and it counts itself.
+ * That nothing was answered may be the request's fault.
  */
 function measureAtExit(load: NumberDict, r: FrontRequest, sid: string): void {
   onExit(() => {

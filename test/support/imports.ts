@@ -24,6 +24,7 @@ const FOLDERS: Record<string, readonly string[]> = {
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
   runtime: [
+    ['printable.ts'],
     ['doorbell.ts', 'duration.ts', 'errors.ts', 'logger.ts', 'process-stat.ts', 'retry.ts'],
     ['lock.ts', 'loop.ts', 'trusted-ca.ts', 'whole-file.ts'],
     ['config', 'sealed-file.ts'],

@@ -7,6 +7,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { freePort } from '../../../lab/ports.js'
+import { takesCipher } from '../../../lab/tls-client.js'
 import { until } from '../../../lab/until.js'
 import { head, sendRaw } from '../../support/raw-http.js'
 import { routeUnits } from '../../support/route-units.js'
@@ -194,6 +195,21 @@ for (const rig of GATEWAY_KINDS) {
       t.notMatch(gateway.errorLog(), /exception/)
     })
 
+    t.test(
+      'no cipher of TLS 1.2 without forward secrecy and authenticated encryption',
+      async (t) => {
+        const either = (cipher: string): string => `ECDHE-ECDSA-${cipher}:ECDHE-RSA-${cipher}`
+        const refused = [
+          'AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA:AES256-SHA256',
+          `${either('AES128-SHA')}:${either('AES128-SHA256')}:${either('AES256-SHA384')}`,
+        ]
+        for (const ciphers of refused) {
+          t.equal(await takesCipher(gateway.httpsPort, ciphers), false, ciphers)
+        }
+        t.equal(await takesCipher(gateway.httpsPort, either('AES128-GCM-SHA256')), true)
+      },
+    )
+
     t.test('an instance does not write the access log', async (t) => {
       t.equal((await gateway.ask({ host: 'forged.test', path: '/forged' })).status, 200)
       const line = await until(() => gateway.accessLog().find(({ uri }) => uri === '/forged'))
@@ -201,3 +217,11 @@ for (const rig of GATEWAY_KINDS) {
     })
   })
 }
+
+t.test('SLUICE_TLS_CIPHERS says which ciphers there are', async (t) => {
+  const gateway = await startGateway(t, { rig: 'njs', tlsCiphers: 'ECDHE+AES256:!AESGCM' })
+  const takes = (cipher: string) =>
+    takesCipher(gateway.httpsPort, `ECDHE-ECDSA-${cipher}:ECDHE-RSA-${cipher}`)
+  t.equal(await takes('AES256-SHA'), true)
+  t.equal(await takes('AES256-GCM-SHA384'), false)
+})
