@@ -1,19 +1,24 @@
 /** Containers → plan → registry: an agent's three loops, and what they remember between them. */
 import type { Registry } from '../registry/registry.js'
 import { checkInstance } from '../contract/record/records.js'
-import type { HostRecord, InstanceRecord } from '../contract/record/records.js'
+import type { AgentProblem, HostRecord, InstanceRecord } from '../contract/record/records.js'
 import type { Logger } from '../runtime/logger.js'
 import { pause } from '../runtime/retry.js'
 import { runOf } from './engine/container.js'
 import type { Container } from './engine/container.js'
 import type { ContainerEngine } from './engine/docker.js'
+import { shownNames } from './engine/doubt.js'
 import { Follower } from './engine/follower.js'
+import { FormerContainers, containerIdsOf } from './plan/former-containers.js'
 import { LingeringRoutes } from './plan/lingering-routes.js'
+import type { Contested } from './plan/host-claims.js'
 import type { LeaseMemo } from './register/lease-memo.js'
 import type { AgentHost } from './plan/instance-address.js'
 import { hostEntry, makePlan, recall, targetKey } from './plan/plan.js'
 import type { ProbeTarget, RegistrationPlan } from './plan/plan.js'
 import { PortProber } from './plan/port-prober.js'
+import type { Unreached } from './plan/port-prober.js'
+import { listProblems, unreachedText } from './plan/problems.js'
 import { Registrar } from './register/registrar.js'
 
 export interface AgentOptions {
@@ -48,6 +53,8 @@ function instancesOf(entries: ReadonlyMap<string, string>): InstanceRecord[] {
 const DAY_MS = 86_400_000
 /** From the end of a container's grace until nobody can be about to kill it. */
 const STOP_MARGIN_MS = 2000
+/** How often containers are looked at that an earlier life registered, and nobody lists. */
+const FORMER_MS = 1000
 
 /** Keeps the process alive until then. */
 export async function untilAborted(signal: AbortSignal): Promise<void> {
@@ -64,10 +71,19 @@ export class Agent {
   /** Run → when it was told to stop. */
   readonly #signalled = new Map<string, number>()
   readonly #answered = new Set<string>()
+  /** Targets whose registered address this machine does not reach. */
+  readonly #unreached = new Map<string, Unreached>()
+  /** Places that containers of other agents have. */
+  #contested: Contested[] = []
+  #problems: AgentProblem[] = []
   #containers: ReadonlyMap<string, Container> | undefined
   #replanning: NodeJS.Timeout | undefined
   #recalled = false
   #engineAway: HostRecord['engine']
+  #follower: Follower | undefined
+  #former = new FormerContainers(new Map())
+  /** That the engine lists nothing of what an earlier life registered. */
+  #formerDoubt: HostRecord['engine']
   #entries: ReadonlyMap<string, string> = new Map()
   /** Container name → what was logged about it last. */
   #logged = new Map<string, string>()
@@ -81,13 +97,19 @@ export class Agent {
       ...{ registry, agent, ttlMs, memo, log },
       ...(host.presence !== undefined && { identity: host.presence }),
       ...(resyncMs !== undefined && { resyncMs }),
+      onRemoved: (keys) => this.#giveUp(keys),
+      onContested: (contested) => {
+        this.#contested = contested
+        this.#replan()
+      },
     })
     this.#prober = new PortProber({
       onAnswer: (target) => {
         this.#answered.add(targetKey(target))
         this.#replan()
       },
-      onUnreachable: (target, listens) => this.#logUnreachable(target, listens),
+      onUnreached: (target, what) => this.#noteUnreached(target, what),
+      onReached: (target) => this.#unreached.delete(targetKey(target)),
     })
   }
 
@@ -101,10 +123,11 @@ export class Agent {
         this.#containers = containers
         this.#replan()
       },
-      onEngine: (reason) => this.#noteEngine(reason),
+      onEngine: (reason, isDoubted) => this.#noteEngine(reason, isDoubted),
       onStopSignal: (container) => this.#signalled.set(runOf(container), Date.now()),
       ...(resyncMs !== undefined && { resyncMs }),
     })
+    this.#follower = follower
     // Resolves in its own time, or never when the registry stays away; it does not reject.
     void this.#registrar.start().then((own) => this.#recall(own))
     try {
@@ -119,11 +142,21 @@ export class Agent {
 
   /** An earlier life's records say what it knew, so a restart of the agent changes no state. */
   #recall(own: ReadonlyMap<string, string>): void {
-    const { signalled, answered } = recall(instancesOf(own))
+    const { signalled, answered, unreached } = recall(instancesOf(own))
     signalled.forEach((run) => this.#signalled.set(run, Date.now()))
     answered.forEach((key) => this.#answered.add(key))
+    unreached.forEach((key) => this.#unreached.set(key, 'unknown'))
     this.#recalled = true
     this.#entries = own
+    this.#former = new FormerContainers(own)
+    this.#replan()
+  }
+
+  /** Somebody removed what is ours. Of a container that nobody lists, that settles it. */
+  #giveUp(keys: string[]): void {
+    const ids = containerIdsOf(keys.map((key) => this.#entries.get(key)))
+    this.#former.giveUp(ids)
+    this.#follower?.giveUp(ids)
     this.#replan()
   }
 
@@ -138,9 +171,19 @@ export class Agent {
     }
     const nextMs = this.#forgiveSignals()
     const signalled = new Set(this.#signalled.keys())
-    const observations = { signalled, answered: this.#answered, before: this.#entries }
+    const unreached = [...this.#unreached].filter(([, what]) => what !== 'refused')
+    const observations = {
+      ...{ signalled, answered: this.#answered, before: this.#entries },
+      unreached: new Set(unreached.map(([key]) => key)),
+    }
     const plan = makePlan(this.#containers.values(), this.#host(), observations)
-    this.#schedule(nextMs, this.#lingering.keep(plan.entries, this.#entries, Date.now()))
+    const isHolding = this.#holdFormer(plan, [...this.#containers.values()])
+    const contested = [...plan.contested, ...this.#contested]
+    const sources = { contested, targets: plan.targets, unreached: this.#unreached }
+    this.#problems = listProblems(sources, this.#problems)
+    plan.entries.set(...hostEntry(this.#host(), plan.containers))
+    const lingerMs = this.#lingering.keep(plan.entries, this.#entries, Date.now())
+    this.#schedule(nextMs, lingerMs, isHolding ? FORMER_MS : undefined)
     this.#logPlan(plan)
     this.#entries = plan.entries
     this.#registrar.want(plan.entries, plan.unnamed, plan.settings)
@@ -148,17 +191,37 @@ export class Agent {
     this.#forget()
   }
 
-  #noteEngine(reason: string | undefined): void {
+  /** What an earlier life registered stays, while the engine lists none of it: says whether so. */
+  #holdFormer({ entries }: RegistrationPlan, listed: Container[]): boolean {
+    const names = this.#former.hold(entries, this.#entries, listed)
+    if (names.length === 0) {
+      this.#formerDoubt = undefined
+      return false
+    }
+    const which = shownNames(names)
+    const reason = `it answers, and lists none of the containers registered before (${which})`
+    if (this.#formerDoubt?.reason !== reason) {
+      this.#options.log.error({ reason }, 'the container engine is not believed')
+      const sinceAtMs = this.#formerDoubt?.sinceAtMs ?? Date.now()
+      this.#formerDoubt = { reason, sinceAtMs, isDoubted: true }
+    }
+    return true
+  }
+
+  #noteEngine(reason: string | undefined, isDoubted = false): void {
+    const what = { reason: reason?.slice(0, 300) ?? '', sinceAtMs: Date.now() }
     this.#engineAway =
-      reason === undefined ? undefined : { reason: reason.slice(0, 300), sinceAtMs: Date.now() }
+      reason === undefined ? undefined : { ...what, ...(isDoubted && { isDoubted }) }
     this.#replan()
   }
 
   /** This machine, with what is known of its engine. */
   #host(): AgentHost {
     const { host } = this.#options
-    const engine = this.#engineAway
-    return engine === undefined ? host : { ...host, presence: { ...host.presence, engine } }
+    const engine = this.#engineAway ?? this.#formerDoubt
+    const problems = this.#problems
+    const news = { ...(engine && { engine }), ...(problems.length > 0 && { problems }) }
+    return { ...host, presence: { ...host.presence, ...news } }
   }
 
   /** An engine that never answered: what is registered stays, and the registry says so. */
@@ -205,12 +268,15 @@ export class Agent {
     return leftMs.length === 0 ? undefined : Math.min(...leftMs)
   }
 
-  #logUnreachable({ container, host, port, direct }: ProbeTarget, listens: boolean): void {
+  #noteUnreached(target: ProbeTarget, what: Unreached): void {
+    const { container, host, port, direct } = target
+    this.#unreached.set(targetKey(target), what)
+    if (what === 'refused') {
+      this.#answered.delete(targetKey(target))
+    }
     const fields = { container, host, port, ...(direct !== undefined && { direct }) }
-    const message = listens
-      ? 'it listens, but this machine does not reach its registered address; gateways decide'
-      : 'down: no connection is taken at its registered address'
-    this.#options.log.warn(fields, message)
+    this.#options.log.warn(fields, unreachedText(what, target))
+    this.#replan()
   }
 
   /** Runs that are over. */
@@ -221,9 +287,11 @@ export class Agent {
         this.#signalled.delete(run)
       }
     }
-    for (const key of this.#answered) {
-      if (!runs.has(key.split(' ')[0] ?? '')) {
-        this.#answered.delete(key)
+    for (const keys of [this.#answered, this.#unreached]) {
+      for (const key of keys.keys()) {
+        if (!runs.has(key.split(' ')[0] ?? '')) {
+          keys.delete(key)
+        }
       }
     }
   }

@@ -32,7 +32,7 @@ async function probe(containers: Container[], host: AgentHost): Promise<Set<stri
     targets.map(async (target) => {
       const addresses = target.direct === undefined ? [target] : [target.direct, target]
       const tries = addresses.map(({ host, port }) => answers(host, port, PROBE_MS))
-      const yes = (await Promise.all(tries)).includes(true)
+      const yes = (await Promise.all(tries)).includes('taken')
       return yes ? [targetKey(target)] : []
     }),
   )

@@ -1,6 +1,6 @@
 /** What the controller shows of itself: gateways, registry, suspects, events. */
 import type { Code } from '../contract/codes.js'
-import type { GatewayCondition } from '../contract/record/records.js'
+import type { AgentProblem, GatewayCondition } from '../contract/record/records.js'
 import type { FindingCode } from './findings/codes.js'
 
 export interface StreamView {
@@ -67,8 +67,9 @@ export interface RefusedView {
 /** An agent that is alive, as its `hosts/<id>` record says. */
 export interface AgentView {
   id: string
-  /** Set while its container engine cannot be reached. */
-  engine?: { reason: string; sinceAtMs: number }
+  /** Set while its container engine cannot be reached, or is not believed (`isDoubted`). */
+  engine?: { reason: string; sinceAtMs: number; isDoubted?: true }
+  problems?: AgentProblem[]
 }
 
 /** One thing that is wrong with the running system. */

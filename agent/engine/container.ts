@@ -141,8 +141,11 @@ export function isStopSignal(container: Container | undefined, signal: number): 
   return signal === SIGTERM || signal === SIGKILL || signal === container?.stopSignal
 }
 
+/** What of a container leads to its process. */
+export type ContainerRun = Pick<Container, 'id' | 'startedAt' | 'status' | 'pid'>
+
 /** One life of a container: a restart keeps the id and gets another instant. */
-export function runOf(container: Container): string {
+export function runOf(container: Pick<Container, 'id' | 'startedAt'>): string {
   return shortId(container.id) + '/' + container.startedAt
 }
 

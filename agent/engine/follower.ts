@@ -6,11 +6,11 @@
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import { isStopSignal } from './container.js'
+import { isStopSignal, shortId } from './container.js'
 import type { Container } from './container.js'
 import type { ContainerEngine } from './docker.js'
 import type { EngineEvent } from './events.js'
-import { Doubt } from './doubt.js'
+import { Doubt, shownNames } from './doubt.js'
 import { ContainerProcesses } from './processes.js'
 
 export interface FollowOptions {
@@ -21,8 +21,8 @@ export interface FollowOptions {
   onContainers(containers: ReadonlyMap<string, Container>): void
   /** A container was sent its stop signal. Comes before the `onContainers` that shows it. */
   onStopSignal(container: Container): void
-  /** The engine is out of reach, and why; undefined: it is back. */
-  onEngine?(reason: string | undefined): void
+  /** The engine is out of reach, or answers and is not believed, and why; undefined: neither. */
+  onEngine?(reason: string | undefined, isDoubted?: boolean): void
   /** Milliseconds between full comparisons. */
   resyncMs?: number
   pingMs?: number
@@ -46,10 +46,14 @@ export class Follower {
   /** Signals sent to containers that were not inspected yet. */
   readonly #kills = new Map<string, number>()
   readonly #processes = new ContainerProcesses()
-  readonly #doubt = new Doubt({ lives: (container) => this.#processes.lives(container) })
+  readonly #doubt = new Doubt<Container>({
+    lives: (container) => this.#processes.lives(container),
+  })
   /** Containers that the engine lists and does not know. */
   readonly #unknown = new Set<string>()
   #doubtful: string | undefined
+  /** Containers that the engine does not list, and that stay. */
+  #held = new Set<string>()
   /** What the engine listed last, without what it said was destroyed since. */
   #listedIds = new Set<string>()
   #counter = 0
@@ -98,6 +102,16 @@ export class Follower {
     }
   }
 
+  /** Of these (ids of 12 digits) an operator knows that they are gone, whatever the engine says. */
+  giveUp(ids: ReadonlySet<string>): void {
+    for (const id of this.#held) {
+      if (ids.has(shortId(id))) {
+        this.#held.delete(id)
+        this.#containers.delete(id)
+      }
+    }
+  }
+
   async #session(engine: ContainerEngine, signal: AbortSignal, onGood: () => void): Promise<void> {
     await engine.ping()
     const session = new AbortController()
@@ -116,7 +130,7 @@ export class Follower {
       // What the listing brought was emitted before it was known that nothing is missed.
       this.#processes.learn(this.#containers.values())
       this.#away = false
-      this.#options.onEngine?.(this.#doubtful)
+      this.#options.onEngine?.(this.#doubtful, this.#doubtful !== undefined)
       this.#options.log.info({ engine: engine.address }, 'following container engine')
       void this.#keepWatch(engine, end, session.signal)
       const reason = await events.closed
@@ -227,9 +241,9 @@ export class Follower {
     }
     const isListed = (id: string) => this.#listedIds.has(id)
     const held = this.#doubt.held(this.#containers.values(), isListed)
-    const heldIds = new Set(held.map(({ id }) => id))
+    this.#held = new Set(held.map(({ id }) => id))
     const known = [...this.#containers.keys()]
-    known.filter((id) => !isListed(id) && !heldIds.has(id)).forEach((id) => this.#mark(id))
+    known.filter((id) => !isListed(id) && !this.#held.has(id)).forEach((id) => this.#mark(id))
     await this.#inspectDue(engine)
     this.#noteDoubt(held)
     this.#listed = true
@@ -240,8 +254,7 @@ export class Follower {
   #noteDoubt(held: Container[]): void {
     const unknown = [...this.#unknown].filter((id) => this.#containers.has(id))
     const names = [...held, ...unknown.flatMap((id) => this.#containers.get(id) ?? [])]
-    const shown = names.slice(0, 3).map(({ name }) => name)
-    const which = `${shown.join(', ')}${names.length > 3 ? `, and ${names.length - 3} more` : ''}`
+    const which = shownNames(names.map(({ name }) => name))
     const what =
       held.length > 0 ? 'lists none of the containers that run' : 'does not know what it lists'
     const reason = names.length === 0 ? undefined : `it answers, and ${what} (${which})`
@@ -253,7 +266,7 @@ export class Follower {
       this.#options.log.error({ reason }, 'the container engine is not believed')
     }
     if (!this.#away) {
-      this.#options.onEngine?.(reason)
+      this.#options.onEngine?.(reason, reason !== undefined)
     }
   }
 
@@ -319,16 +332,19 @@ export class Follower {
 
   /** Another container may have the address of one that has ended before the engine is back. */
   #withdrawEnded(): void {
-    if (this.#isFollowing) {
-      return
-    }
     const ended = [...this.#containers.values()].filter(
-      (container) => container.status !== 'stopped' && this.#processes.hasEnded(container),
+      (container) =>
+        (!this.#isFollowing || this.#held.has(container.id)) &&
+        container.status !== 'stopped' &&
+        this.#processes.hasEnded(container),
     )
     for (const container of ended) {
       this.#containers.set(container.id, { ...container, status: 'stopped' })
       const fields = { container: container.name }
-      this.#options.log.warn(fields, 'its process is gone, and the engine is away; taken out')
+      this.#options.log.warn(
+        fields,
+        'its process is gone, and the engine does not say so; taken out',
+      )
     }
     if (ended.length > 0) {
       this.#emit()

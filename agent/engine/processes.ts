@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { statFields } from '../../runtime/process-stat.js'
 import { runOf } from './container.js'
-import type { Container } from './container.js'
+import type { ContainerRun } from './container.js'
 
 interface SeenProcess {
   pid: number
@@ -29,17 +29,18 @@ function startOf(pid: number): string | undefined {
   return stat === '' || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
 }
 
-function belongsTo(pid: number, container: Container): boolean {
+/** The name of its group has the whole id; a record of the registry has its first 12 digits. */
+function belongsTo(pid: number, container: ContainerRun): boolean {
   return read(`/proc/${pid}/cgroup`).includes(container.id)
 }
 
 /** An engine in a namespace of its own counts in other numbers. */
-function findByGroup(container: Container): number | undefined {
+function findByGroup(container: ContainerRun): number | undefined {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   return pids.map(Number).find((pid) => belongsTo(pid, container))
 }
 
-function find(container: Container): SeenProcess | undefined {
+function find(container: ContainerRun): SeenProcess | undefined {
   const isItsOwn = container.pid > 0 && belongsTo(container.pid, container)
   const pid = isItsOwn ? container.pid : findByGroup(container)
   const startedAt = pid === undefined ? undefined : startOf(pid)
@@ -51,7 +52,7 @@ export class ContainerProcesses {
   readonly #seen = new Map<string, SeenProcess | undefined>()
 
   /** From now on these are known, each found once for each of its runs. */
-  learn(containers: Iterable<Container>): void {
+  learn(containers: Iterable<ContainerRun>): void {
     const runs = new Set<string>()
     for (const container of containers) {
       const run = runOf(container)
@@ -70,13 +71,13 @@ export class ContainerProcesses {
   }
 
   /** Whether its process is seen, and lives. */
-  lives(container: Container): boolean {
+  lives(container: ContainerRun): boolean {
     const seen = this.#seen.get(runOf(container))
     return seen !== undefined && startOf(seen.pid) === seen.startedAt
   }
 
   /** True only for one whose process was seen once and is no more. */
-  hasEnded(container: Container): boolean {
+  hasEnded(container: ContainerRun): boolean {
     const seen = this.#seen.get(runOf(container))
     return seen !== undefined && startOf(seen.pid) !== seen.startedAt
   }

@@ -5,11 +5,19 @@ import type { Container } from '../engine/container.js'
 /** Why an instance drains. An agent that starts again reads from it which runs were stopping. */
 export const STOPPING = 'the container was told to stop'
 
+/** How the reason of one ends that is up, and that its agent does not reach. */
+export const UNREACHED = 'does not reach this address; each gateway finds out for itself'
+
+/** How the reason of one that has ended begins. */
+export const ENDED = 'the container has stopped'
+
 export interface Observed {
   /** A stop signal was sent to this run of it. Inspect says `running` until it has ended. */
   signalled: boolean
   /** Its port took a connection once, or is one that cannot be tried. */
   answered: boolean
+  /** The agent that does not reach its registered address. */
+  unreachedBy?: string | undefined
 }
 
 export interface StateAndReason {
@@ -19,7 +27,7 @@ export interface StateAndReason {
 
 function endReason({ end }: Container): string {
   const code = end === undefined ? '' : `: exit code ${end.exitCode}`
-  return `the container has stopped${code}${end?.outOfMemory === true ? ', out of memory' : ''}`
+  return `${ENDED}${code}${end?.outOfMemory === true ? ', out of memory' : ''}`
 }
 
 export function containerState(container: Container, observed: Observed): StateAndReason {
@@ -38,5 +46,7 @@ export function containerState(container: Container, observed: Observed): StateA
   if (container.health === 'none' && !observed.answered) {
     return { state: 'down', reason: 'its port does not take connections yet' }
   }
-  return { state: 'up' }
+  return observed.unreachedBy === undefined
+    ? { state: 'up' }
+    : { state: 'up', reason: `agent ${observed.unreachedBy} ${UNREACHED}` }
 }

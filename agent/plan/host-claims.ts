@@ -6,6 +6,12 @@ import { printKey } from '../../contract/keys.js'
 import type { WantedRoute } from './container-records.js'
 import { placeOf } from './route-place.js'
 
+/** Of a place that several upstreams want: who has it, and who has not. */
+export interface Contested {
+  place: string
+  message: string
+}
+
 export interface RouteClaim {
   place: string
   upstream: string
@@ -36,11 +42,12 @@ function winnerOf(claims: readonly RouteClaim[], holder: string | undefined): Ro
 
 /**
  * Registry key → value of the routes that stand. `claims` come with the oldest container first;
- * `holders` are the upstreams that had the places before.
+ * `holders` are the upstreams that had the places before. `contested` is added to.
  */
 export function settleClaims(
   claims: readonly RouteClaim[],
   holders: ReadonlyMap<string, string>,
+  contested: Contested[] = [],
 ): Map<string, string> {
   const routes = new Map<string, string>()
   for (const place of new Set(claims.map((claim) => claim.place))) {
@@ -53,6 +60,8 @@ export function settleClaims(
         const why = winner.isUp ? 'is up and had it first' : 'had it first'
         const owner = `upstream ${winner.upstream}, by container ${winner.container}, which ${why}`
         claim.refuse(`route ${place} belongs to ${owner}`)
+        const rival = `upstream ${claim.upstream} (container ${claim.container}) wants it, too`
+        contested.push({ place, message: `route ${place} belongs to ${owner}; ${rival}` })
       }
     }
   }

@@ -6,10 +6,10 @@ import type { Container } from '../engine/container.js'
 import { readLabels } from './container-records.js'
 import type { Reading, WantedInstance } from './container-records.js'
 import { claimOf, settleClaims } from './host-claims.js'
-import type { RouteClaim } from './host-claims.js'
+import type { Contested, RouteClaim } from './host-claims.js'
 import type { AgentHost, InstanceAddress } from './instance-address.js'
 import { placeOf, readRoute } from './route-place.js'
-import { STOPPING, containerState } from './container-state.js'
+import { STOPPING, UNREACHED, containerState } from './container-state.js'
 
 /** Where a container's port is to be tried. */
 export interface ProbeTarget {
@@ -26,6 +26,8 @@ export interface ProbeTarget {
 export interface Observations {
   signalled: ReadonlySet<string>
   answered: ReadonlySet<string>
+  /** Targets whose registered address this machine does not reach, though they may serve. */
+  unreached?: ReadonlySet<string>
   /** Registry key → value, as it was before this plan. */
   before?: ReadonlyMap<string, string>
 }
@@ -45,6 +47,10 @@ export interface RegistrationPlan {
   unnamed: Map<string, string>
   /** Registry key → value of upstreams' settings, for those that have none. */
   settings: Map<string, string>
+  /** Places that several upstreams want. */
+  contested: Contested[]
+  /** How many containers have an instance. */
+  containers: number
 }
 
 export function targetKey(target: Pick<ProbeTarget, 'run' | 'host' | 'port'>): string {
@@ -73,6 +79,8 @@ class Planner {
   readonly plan: RegistrationPlan = {
     ...{ entries: new Map(), reports: [], targets: [], unnamed: new Map() },
     settings: new Map(),
+    contested: [],
+    containers: 0,
   }
   readonly #host: AgentHost
   readonly #observations: Observations
@@ -110,7 +118,8 @@ class Planner {
         holders.set(route.place, route.upstream)
       }
     }
-    settleClaims(this.#claims, holders).forEach((value, key) => this.plan.entries.set(key, value))
+    const routes = settleClaims(this.#claims, holders, this.plan.contested)
+    routes.forEach((value, key) => this.plan.entries.set(key, value))
   }
 
   /** A container without a process has no address; what it had is kept, so that people see why. */
@@ -143,7 +152,9 @@ class Planner {
     const target = { run: runOf(container), host, port, direct, container: container.name }
     const answered = transport === 'udp' || this.#observations.answered.has(targetKey(target))
     const signalled = this.#observations.signalled.has(target.run)
-    const state = containerState(container, { signalled, answered })
+    const isUnreached = this.#observations.unreached?.has(targetKey(target)) === true
+    const unreachedBy = isUnreached ? this.#host.agent : undefined
+    const state = containerState(container, { signalled, answered, unreachedBy })
     const key = printKey({ kind: 'instances', upstream, id })
     const refused = this.plan.entries.has(key)
       ? `instance ${id} of upstream ${upstream} is another container's already`
@@ -152,7 +163,11 @@ class Planner {
       reading.refused.push({ reason: refused })
       return false
     }
-    if (container.health === 'none' && container.status === 'running' && !answered) {
+    if (
+      container.health === 'none' &&
+      container.status === 'running' &&
+      (!answered || isUnreached)
+    ) {
       this.plan.targets.push(target)
     }
     Object.assign(record, state)
@@ -221,6 +236,7 @@ export function makePlan(
   const planner = new Planner(all, host, observations)
   const placed = [...all.values()].sort(byAge).filter((container) => planner.add(container))
   planner.settle()
+  planner.plan.containers = placed.length
   planner.plan.entries.set(...hostEntry(host, placed.length))
   return planner.plan
 }
@@ -238,9 +254,11 @@ export function hostEntry(host: AgentHost, containers: number): [key: string, va
 export function recall(values: Iterable<InstanceRecord>): {
   signalled: Set<string>
   answered: Set<string>
+  unreached: Set<string>
 } {
   const signalled = new Set<string>()
   const answered = new Set<string>()
+  const unreached = new Set<string>()
   for (const { host, port, state, reason, metadata } of values) {
     const run = `${metadata?.containerId ?? ''}/${metadata?.startedAt ?? ''}`
     if (state === 'draining' && reason === STOPPING) {
@@ -250,6 +268,9 @@ export function recall(values: Iterable<InstanceRecord>): {
     if (state === 'up' || state === 'draining') {
       answered.add(targetKey({ run, host, port }))
     }
+    if (state === 'up' && reason?.endsWith(UNREACHED) === true) {
+      unreached.add(targetKey({ run, host, port }))
+    }
   }
-  return { signalled, answered }
+  return { signalled, answered, unreached }
 }

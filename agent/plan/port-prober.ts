@@ -1,5 +1,6 @@
 /** Tries a TCP connection to each target until one is taken: a container may not listen yet. */
 import { connect } from 'node:net'
+import { systemCode } from '../../runtime/errors.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { targetKey } from './plan.js'
 import type { ProbeTarget } from './plan.js'
@@ -15,45 +16,63 @@ const HELD_MS = 100
 /** After this a port that does not answer is worth a warning. */
 const PATIENCE_MS = 15_000
 
+/** `refused`: nobody listens there. `silent`: the address is not reached, so nothing is known. */
+export type PortAnswer = 'taken' | 'refused' | 'silent'
+
 /**
- * Whether a connection was accepted within `timeoutMs`, and stayed open. Never rejects: a failure
- * is a no.
+ * Whether a connection was accepted within `timeoutMs`, and stayed open. Never rejects.
  */
-export function answers(host: string, port: number, timeoutMs = CONNECT_MS): Promise<boolean> {
+export function answers(host: string, port: number, timeoutMs = CONNECT_MS): Promise<PortAnswer> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
-    let timer = setTimeout(() => end(false), timeoutMs)
-    const end = (answer: boolean) => {
+    let timer = setTimeout(() => end('silent'), timeoutMs)
+    let isConnected = false
+    const end = (answer: PortAnswer) => {
       clearTimeout(timer)
       socket.destroy()
       resolve(answer)
     }
     socket.once('connect', () => {
+      isConnected = true
       clearTimeout(timer)
-      timer = setTimeout(() => end(true), HELD_MS)
+      timer = setTimeout(() => end('taken'), HELD_MS)
     })
-    socket.once('data', () => end(true))
-    socket.once('end', () => end(false))
-    socket.once('error', () => end(false))
+    socket.once('data', () => end('taken'))
+    socket.once('end', () => end('refused'))
+    socket.once('error', (error) => {
+      end(isConnected || systemCode(error) === 'ECONNREFUSED' ? 'refused' : 'silent')
+    })
   })
 }
 
+/** What is known of a port whose registered address is not reached from this machine. */
+export type Unreached = 'listens' | 'refused' | 'unknown'
+
 export interface ProberHandlers {
-  /** It listens. */
+  /** It listens, or nobody here can know whether it does. */
   onAnswer(target: ProbeTarget): void
-  /** Its registered address is not reached from this machine. Whether it listens may be unknown. */
-  onUnreachable(target: ProbeTarget, listens: boolean): void
+  /** Comes before `onAnswer`, where both do. */
+  onUnreached(target: ProbeTarget, what: Unreached): void
+  /** Its registered address is reached. */
+  onReached(target: ProbeTarget): void
+}
+
+export interface ProberOptions {
+  /** Milliseconds after which a port that does not answer is reported. */
+  patienceMs?: number
 }
 
 export class PortProber {
   readonly #handlers: ProberHandlers
+  readonly #patienceMs: number
   readonly #running = new Map<string, AbortController>()
 
-  constructor(handlers: ProberHandlers) {
+  constructor(handlers: ProberHandlers, { patienceMs = PATIENCE_MS }: ProberOptions = {}) {
     this.#handlers = handlers
+    this.#patienceMs = patienceMs
   }
 
-  /** From now on exactly these are tried; each only until its first answer. */
+  /** From now on exactly these are tried, each until its registered address is reached. */
   follow(targets: readonly ProbeTarget[]): void {
     const keys = new Set(targets.map(targetKey))
     for (const [key, controller] of this.#running) {
@@ -79,41 +98,53 @@ export class PortProber {
     const controller = new AbortController()
     this.#running.set(key, controller)
     // Neither `answers` nor an aborted `pause` rejects.
-    void this.#tryUntilAnswer(target, controller.signal)
+    void this.#tryUntilReached(target, controller.signal)
   }
 
-  async #tryUntilAnswer(target: ProbeTarget, signal: AbortSignal): Promise<void> {
+  async #tryUntilReached(target: ProbeTarget, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ firstMs: FIRST_MS, mostMs: MOST_MS })
-    const warnAtMs = performance.now() + PATIENCE_MS
-    let warned = false
+    const patientUntilMs = performance.now() + this.#patienceMs
+    let reported: Unreached | undefined
     while (!signal.aborted) {
-      const { listens, isReached } = await probe(target)
+      const found = await probe(target)
       if (signal.aborted) {
         return
       }
-      if (listens) {
+      if (found === 'reached') {
         this.#running.delete(targetKey(target))
-        if (!isReached) {
-          this.#handlers.onUnreachable(target, true)
-        }
+        this.#handlers.onReached(target)
         this.#handlers.onAnswer(target)
         return
       }
-      if (!warned && performance.now() >= warnAtMs) {
-        warned = true
-        this.#handlers.onUnreachable(target, false)
+      const isWorthIt = found === 'listens' || performance.now() >= patientUntilMs
+      // What listened once is not put out of service by a probe: gateways see to that.
+      if (isWorthIt && found !== reported && reported !== 'listens') {
+        reported = found
+        this.#report(target, found)
       }
       await pause(backoff.nextMs(), signal)
+    }
+  }
+
+  #report(target: ProbeTarget, found: Unreached): void {
+    this.#handlers.onUnreached(target, found)
+    if (found !== 'refused') {
+      this.#handlers.onAnswer(target)
     }
   }
 }
 
 /** The container's own address shows whether it listens, the registered one whether we reach it. */
-async function probe(target: ProbeTarget): Promise<{ listens: boolean; isReached: boolean }> {
-  const { direct } = target
-  const [isReached, listens] = await Promise.all([
-    answers(target.host, target.port),
-    direct === undefined ? false : answers(direct.host, direct.port),
+async function probe({ host, port, direct }: ProbeTarget): Promise<'reached' | Unreached> {
+  const [registered, own] = await Promise.all([
+    answers(host, port),
+    direct === undefined ? 'silent' : answers(direct.host, direct.port),
   ])
-  return { listens: isReached || listens, isReached }
+  if (registered === 'taken') {
+    return 'reached'
+  }
+  if (own === 'taken') {
+    return 'listens'
+  }
+  return registered === 'silent' && own === 'silent' ? 'unknown' : 'refused'
 }

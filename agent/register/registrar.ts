@@ -8,6 +8,7 @@ import { withTimeLimit } from '../../runtime/retry.js'
 import { HeldLease } from './held-lease.js'
 import { contest } from './route-contest.js'
 import type { UnnamedUpstreams } from './route-contest.js'
+import type { Contested } from '../plan/host-claims.js'
 import { readRoute } from '../plan/route-place.js'
 import { readView } from './registry-view.js'
 import type { Rivals } from './registry-view.js'
@@ -26,6 +27,10 @@ export interface RegistrarOptions {
   ttlMs: number
   memo: LeaseMemo
   log: Logger
+  /** Other agents have these places; called when that changes. */
+  onContested?: (contested: Contested[]) => void
+  /** Instances of ours that somebody else took out; they are put again while they are wanted. */
+  onRemoved?: (keys: string[]) => void
   /** Milliseconds after which the registry is read again, whatever happened in between. */
   resyncMs?: number
 }
@@ -144,7 +149,7 @@ export class Registrar {
     const { wanted, withheld } = await this.#contest(allowed, wish?.unnamed)
     const { commits, taken } = reconcile(wanted, this.#registered, this.#foreign, lease.id)
     this.#isContested ||= taken.length > 0
-    this.#logContested(taken, withheld)
+    this.#noteContested(taken, withheld)
     for (const operations of commits) {
       await this.#commit(operations)
     }
@@ -193,6 +198,7 @@ export class Registrar {
     const upstreams = which === 'all' ? undefined : new Set(ours)
     const view = await readView(registry, agent, upstreams, places)
     this.#refuseImpostor(view.host)
+    this.#noteRemoved(new Set(view.own.map(({ key }) => key)))
     const registered = new Map<string, Registered>()
     for (const { key, value, revision } of view.own) {
       const bound = this.#heldLease.settled || (this.#registered.get(key)?.bound ?? false)
@@ -203,6 +209,17 @@ export class Registrar {
     this.#rivals = view.rivals
     this.#mustList = undefined
     this.#listedAtMs = performance.now()
+  }
+
+  /** Only while our lease lives, which the agent's own record shows: its end removes all. */
+  #noteRemoved(there: ReadonlySet<string>): void {
+    const { agent, onRemoved } = this.#options
+    const removed = [...this.#registered].filter(
+      ([key, { bound }]) => bound && key.startsWith('instances/') && !there.has(key),
+    )
+    if (removed.length > 0 && there.has(`hosts/${agent}`)) {
+      onRemoved?.(removed.map(([key]) => key))
+    }
   }
 
   /** Throws `conflict` when another machine, whose lease lives, goes by this agent's id. */
@@ -258,15 +275,26 @@ export class Registrar {
   }
 
   /** Each state of things once, however often it is found. */
-  #logContested(taken: string[], withheld: ReadonlyMap<string, string>): void {
+  #noteContested(taken: string[], withheld: ReadonlyMap<string, string>): void {
     const reasons = taken.map((key): [string, string] => [key, 'registered by another agent'])
     const news = new Map([...reasons, ...withheld])
-    for (const [key, reason] of news) {
-      if (this.#logged.get(key) !== reason) {
-        this.#options.log.warn({ key, reason }, 'not registered: somebody else has it')
-      }
+    const isOther = ([key, reason]: [string, string]) => this.#logged.get(key) !== reason
+    const others = [...news].filter(isOther)
+    for (const [key, reason] of others) {
+      this.#options.log.warn({ key, reason }, 'not registered: somebody else has it')
     }
+    const isChanged = others.length > 0 || news.size !== this.#logged.size
     this.#logged = news
+    if (isChanged) {
+      this.#options.onContested?.(this.#contestedPlaces(withheld))
+    }
+  }
+
+  #contestedPlaces(withheld: ReadonlyMap<string, string>): Contested[] {
+    return [...withheld].flatMap(([key, message]) => {
+      const route = readRoute(this.#wanted?.entries.get(key) ?? '')
+      return route === undefined ? [] : [{ place: route.place, message }]
+    })
   }
 
   #logBack(): void {

@@ -95,7 +95,9 @@ function contestRoute(
   if (winner !== undefined) {
     result.wanted.delete(key)
     const why = up.has(winner.upstream) ? 'which is up and had it first' : 'which had it first'
-    result.withheld.set(key, `${route.place} belongs to upstream ${winner.upstream}, ${why}`)
+    const owner = `upstream ${winner.upstream} of another agent, ${why}`
+    const rival = `upstream ${route.upstream} wants it, too`
+    result.withheld.set(key, `route ${route.place} belongs to ${owner}; ${rival}`)
     return
   }
   const deletes = held.map((rival): RegistryOperation => ({

@@ -1,9 +1,10 @@
 /** What agents report of themselves in `hosts/<id>`, and the findings in it. */
-import { isObject } from '../../contract/guard/checked.js'
+import { isObject, isText } from '../../contract/guard/checked.js'
 import { parseKey } from '../../contract/keys.js'
+import type { AgentProblem } from '../../contract/record/records.js'
 import type { Change, Listing } from '../../registry/registry.js'
 import type { AgentView } from '../views.js'
-import type { FindingSource } from './facts.js'
+import type { FindingSource, Observation } from './facts.js'
 
 /** The agents that are alive: each record stands under its agent's lease. */
 export class Agents {
@@ -32,8 +33,7 @@ export class Agents {
   #put(key: string, value: string): void {
     const id = idOf(key)
     if (id !== undefined) {
-      const engine = engineOf(value)
-      this.#views.set(id, { id, ...(engine && { engine }) })
+      this.#views.set(id, { id, ...readHost(value) })
     }
   }
 }
@@ -43,27 +43,69 @@ function idOf(key: string): string | undefined {
   return parsed?.kind === 'hosts' ? parsed.id : undefined
 }
 
-function engineOf(text: string): AgentView['engine'] {
+function readHost(text: string): Omit<AgentView, 'id'> {
   try {
     const record: unknown = JSON.parse(text)
-    const engine = isObject(record) && isObject(record.engine) ? record.engine : {}
-    const { reason, sinceAtMs } = engine
-    return typeof reason === 'string' && Number.isSafeInteger(sinceAtMs)
-      ? { reason: reason.slice(0, 300), sinceAtMs: sinceAtMs as number }
-      : undefined
+    if (!isObject(record)) {
+      return {}
+    }
+    const engine = engineOf(record.engine)
+    const problems = Array.isArray(record.problems) ? record.problems.filter(isProblem) : []
+    return { ...(engine && { engine }), ...(problems.length > 0 && { problems }) }
   } catch {
-    // Somebody else wrote it: it says nothing of an engine.
-    return undefined
+    // Somebody else wrote it: it says nothing that is understood.
+    return {}
   }
 }
 
+function engineOf(value: unknown): AgentView['engine'] {
+  const { reason, sinceAtMs, isDoubted } = isObject(value) ? value : {}
+  return typeof reason === 'string' && Number.isSafeInteger(sinceAtMs)
+    ? {
+        ...{ reason: reason.slice(0, 300), sinceAtMs: sinceAtMs as number },
+        ...(isDoubted === true && { isDoubted }),
+      }
+    : undefined
+}
+
+const PROBLEMS: readonly unknown[] = ['host_contested', 'address_unreached']
+
+function isProblem(value: unknown): value is AgentProblem {
+  return (
+    isObject(value) &&
+    PROBLEMS.includes(value.code) &&
+    isText(value.subject, 300) &&
+    isText(value.message, 300) &&
+    Number.isSafeInteger(value.sinceAtMs)
+  )
+}
+
 export const enginesAway: FindingSource = ({ agents }) =>
-  agents().flatMap(({ id, engine }) => {
+  agents().flatMap(({ id, engine }): Observation[] => {
     if (engine === undefined) {
       return []
     }
+    const { reason, sinceAtMs, isDoubted } = engine
+    const about = { subject: id, sinceAtMs }
+    if (isDoubted === true) {
+      const held = 'instances of containers whose processes live stay as they last were'
+      const message = `agent ${id} does not believe its container engine: ${reason}; ${held}`
+      return [{ ...about, code: 'engine_doubted', message }]
+    }
     const message =
-      `agent ${id} has no container engine to rely on: ${engine.reason}; ` +
+      `agent ${id} has no container engine to rely on: ${reason}; ` +
       'its instances stay as they last were, and containers that start are not registered'
-    return [{ code: 'engine_away' as const, subject: id, message, sinceAtMs: engine.sinceAtMs }]
+    return [{ ...about, code: 'engine_away', message }]
   })
+
+/** A container that is replaced is wanted twice for a moment. */
+const CONTEST_GRACE_MS = 2000
+
+/** What agents found wrong with what they register. */
+export const agentProblems: FindingSource = ({ agents }) =>
+  agents().flatMap(({ id, problems = [] }) =>
+    problems.map(({ code, subject, message, sinceAtMs }): Observation => ({
+      ...{ code, subject, sinceAtMs, message: `agent ${id}: ${message}` },
+      ...(code === 'host_contested' && { graceMs: CONTEST_GRACE_MS }),
+    })),
+  )

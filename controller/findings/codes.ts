@@ -25,6 +25,11 @@ export const CURES = {
   fallback_stale: 'mend what is named; until then, a restarted nginx begins with the previous file',
   removals_held: 'start what was lost, or confirm that it is gone (sluice confirm)',
   engine_away: 'start the container engine, or mend SLUICE_DOCKER of that agent',
+  host_contested: 'give one of the upstreams another host, or stop the containers of one',
+  address_unreached:
+    'make the way from that agent to the address work, or mend SLUICE_AGENT_ADDRESS',
+  engine_doubted:
+    'mend that container engine; take out what is really gone (sluice deregister <upstream> <id>)',
 } as const
 
 export type FindingCode = keyof typeof CURES

@@ -1,5 +1,5 @@
 /** Every source of findings. */
-import { enginesAway } from './agents.js'
+import { agentProblems, enginesAway } from './agents.js'
 import { certificatesEnding } from './certificates.js'
 import type { FindingSource } from './facts.js'
 import { files, gatewaysAway, streamAway, tableNearlyFull } from './gateways.js'
@@ -25,4 +25,5 @@ export const SOURCES: readonly FindingSource[] = [
   tableNearlyFull,
   files,
   enginesAway,
+  agentProblems,
 ]

@@ -9,6 +9,7 @@ import type { RouteAction } from '../../../contract/record/route-action.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Desired } from '../../state/desired.js'
 import { planHosts } from '../../table/host-planner.js'
+import type { Finding } from '../../views.js'
 import type { ApiContext } from '../context.js'
 import { describeAction } from './action.js'
 import { serveArms } from './arms.js'
@@ -50,10 +51,22 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     const ground = { domains, cluster, zone, conditionsOf, tunedPorts }
     const explained = answer(control.served(), ground, request.query as Query)
     const { revision, peers, why } = explained
+    why.push(...contests(control.findings(), explained))
     const gateways = explainGateways(control.gateways(), revision, peers, why)
     const isCurrent = gateways.every(({ current }) => current)
     return { ...explained, applied: isCurrent, gateways }
   })
+}
+
+/** Who else wants the host or the port, and why it is not theirs. */
+function contests(findings: Finding[], explained: Explanation | StreamExplanation): string[] {
+  const place =
+    'host' in explained
+      ? `${explained.route?.host}${explained.route?.pathPrefix}`
+      : `${explained.protocol} ${explained.port}`
+  return findings
+    .filter(({ code, subject }) => code === 'host_contested' && subject === place)
+    .map(({ message }) => message)
 }
 
 interface Query {

@@ -141,12 +141,16 @@ function checkRouteRecord(record: unknown, at: string): void {
   }
 }
 
+const HOST_FIELDS = ['address', 'containers', 'engine', 'problems', 'name', 'owner', 'boot']
+/** More than an agent reports. */
+const MOST_PROBLEMS = 50
+
 function checkHostRecord(record: unknown, at: string): void {
   if (!isObject(record)) {
     throw invalid(`${at}.value`, 'must be an object')
   }
-  const { address, containers, engine, name = '', owner = '', boot = '', ...others } = record
-  const [extra] = Object.keys(others)
+  const { address, containers, engine, problems, name = '', owner = '', boot = '' } = record
+  const extra = Object.keys(record).find((field) => !HOST_FIELDS.includes(field))
   if (extra !== undefined) {
     throw invalid(`${at}.value.${extra}`, 'is not a known field')
   }
@@ -162,6 +166,9 @@ function checkHostRecord(record: unknown, at: string): void {
   const isEngine = engine === undefined || isObject(engine)
   if (!isEngine || !isText(reason, 300) || !isWhole(sinceAtMs, 0, Number.MAX_SAFE_INTEGER)) {
     throw invalid(`${at}.value.engine`, 'must be {reason, sinceAtMs}')
+  }
+  if (problems !== undefined && (!Array.isArray(problems) || problems.length > MOST_PROBLEMS)) {
+    throw invalid(`${at}.value.problems`, `must be a list of at most ${MOST_PROBLEMS}`)
   }
 }
 

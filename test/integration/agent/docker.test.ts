@@ -45,6 +45,11 @@ let dockerd: Dockerd
 let etcd: Etcd
 let clusters = 0
 
+interface RunState {
+  startedAt: string | undefined
+  state: string
+}
+
 /** One agent in a part of the registry for its test alone, and all that happens there. */
 class Rig {
   readonly cluster = `c${++clusters}`
@@ -134,6 +139,30 @@ class Rig {
     return states.filter((state, i) => state !== states[i - 1])
   }
 
+  /** Until the agent's own record has such a field, as JSON; undefined: it has none. */
+  async says(field: 'engine' | 'problems', pattern: RegExp | undefined): Promise<void> {
+    const says = async () => {
+      const [host] = (await this.registry.list('hosts/')).entries
+      const value = host && (JSON.parse(host.value) as HostRecord)[field]
+      return pattern === undefined
+        ? host !== undefined && value === undefined
+        : pattern.test(JSON.stringify(value) ?? '')
+    }
+    await until(says, { what: `${field} of which is said ${String(pattern)}` })
+  }
+
+  /** What was said of an instance's runs, in order. */
+  runsOf(name: string, from: number): RunState[] {
+    const key = this.key(name)
+    return this.changes.slice(from).flatMap((change) => {
+      if (change.key !== key || change.type === 'delete') {
+        return []
+      }
+      const { state, metadata } = JSON.parse(change.value) as InstanceRecord
+      return [{ startedAt: metadata?.startedAt, state }]
+    })
+  }
+
   /** Everything that the test's own containers have in the registry. */
   async instances(): Promise<string[]> {
     const { entries } = await this.registry.list(`instances/${this.cluster}/`)
@@ -179,6 +208,29 @@ async function withoutEvents(t: Test): Promise<Confused> {
     server.close()
   })
   return engine
+}
+
+/** In this process, with comparisons that come soon. Answers what ends it. */
+function startAgent(t: Test, rig: Rig, engine: Confused): () => Promise<void> {
+  const agent = new Agent({
+    registry: rig.registry,
+    host: { agent: AGENT, address: undefined, allowLoopback: false },
+    open: () => openEngine(`unix://${engine.path}`),
+    memo: new LeaseMemo(join(rig.settings.home, 'agent-lease.json'), 'test', log),
+    ttlMs: TTL_MS,
+    log,
+    engineResyncMs: 200,
+    registryResyncMs: 200,
+    routesLingerMs: 200,
+  })
+  const stop = new AbortController()
+  const running = agent.run(stop.signal)
+  const end = async () => {
+    stop.abort()
+    await running
+  }
+  t.teardown(end)
+  return end
 }
 
 /** Once this is registered, the agent has dealt with all that came before. */
@@ -353,6 +405,10 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     await dockerd.docker('rm', '-f', names[0] ?? '')
     await rig.goes(names[0] ?? '')
     t.equal((await routes()).length, 1)
+    const green = await rig.run([...labels, '-l', `sluice.upstream=${rig.cluster}-green`])
+    await rig.says('problems', /"host_contested".*app\.example\/api belongs.*-green .*wants it/)
+    await dockerd.docker('rm', '-f', green)
+    await rig.says('problems', undefined)
     await dockerd.docker('rm', '-f', names[1] ?? '')
     await rig.goes(names[1] ?? '')
     t.equal((await routes()).length, 1, 'and a while longer, as containers are made anew')
@@ -410,22 +466,7 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
   t.test('events that never come are made up for by the regular comparison', async (t) => {
     const rig = new Rig(t, { docker: 'off' })
     const engine = await withoutEvents(t)
-    const agent = new Agent({
-      registry: rig.registry,
-      host: { agent: AGENT, address: undefined, allowLoopback: false },
-      open: () => openEngine(`unix://${engine.path}`),
-      memo: new LeaseMemo(join(rig.settings.home, 'agent-lease.json'), 'test', log),
-      ttlMs: TTL_MS,
-      log,
-      engineResyncMs: 200,
-      routesLingerMs: 200,
-    })
-    const stop = new AbortController()
-    const running = agent.run(stop.signal)
-    t.teardown(async () => {
-      stop.abort()
-      await running
-    })
+    startAgent(t, rig, engine)
     const name = await rig.run(['-l', 'sluice.host=app.example'])
     await rig.becomes(name, 'up')
     await dockerd.docker('pause', name)
@@ -435,20 +476,40 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     engine.forgets = true
     await until(() => engine.denials >= 4, { what: 'an engine that knows nobody' })
     t.match(await rig.record(name), { state: 'down' }, 'what it lists still exists')
-    const doubt = async () => {
-      const [host] = (await rig.registry.list('hosts/')).entries
-      return (JSON.parse(host?.value ?? '{}') as HostRecord).engine?.reason
-    }
-    const says = (pattern: RegExp) => async () => pattern.test((await doubt()) ?? '')
-    await until(says(/does not know what it lists/), { what: 'a finding about it' })
+    await rig.says('engine', /does not know what it lists/)
     engine.isEmpty = true
-    await until(says(/lists none of the containers that run/), { what: 'a finding about it' })
+    await rig.says('engine', /lists none of the containers that run/)
     t.match(await rig.record(name), { state: 'down' }, 'its process lives')
     engine.forgets = engine.isEmpty = false
-    await until(async () => (await doubt()) === undefined, { what: 'an engine that is believed' })
+    await rig.says('engine', undefined)
     await dockerd.docker('rm', '-f', name)
     await rig.goes(name)
     await until(async () => (await routes()).length === 0, { what: 'the route gone' })
+  })
+
+  t.test('an agent that starts at an engine that lists nothing keeps who lives', async (t) => {
+    const rig = new Rig(t, { docker: 'off' })
+    const engine = await withoutEvents(t)
+    const stopFirst = startAgent(t, rig, engine)
+    const [stays, dies] = [await rig.run(['-l', 'sluice.host=app.example']), await rig.run([])]
+    for (const name of [stays, dies]) {
+      await rig.becomes(name, 'up')
+    }
+    await stopFirst()
+    engine.isEmpty = true
+    startAgent(t, rig, engine)
+    await rig.says('engine', /lists none of the containers registered before \(\S+, \S+\)/)
+    t.same(rig.history(stays).at(-1), 'up')
+    t.equal((await rig.registry.list('routes/')).entries.length, 1, 'its route, too')
+    await dockerd.docker('kill', dies)
+    t.match(await rig.becomes(dies, 'down'), { reason: /process has ended/ })
+    t.match(await rig.record(stays), { state: 'up' })
+    await rig.registry.commit([{ type: 'delete', key: rig.key(stays) }])
+    await rig.says('engine', undefined)
+    const isEmpty = async () => (await rig.instances()).length === 0
+    await until(isEmpty, { what: 'nothing: an operator knows better' })
+    engine.isEmpty = false
+    await rig.becomes(stays, 'up')
   })
 
   t.test('while the registry is away containers change, and afterwards it is level', async (t) => {
@@ -501,10 +562,50 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     await fence(rig)
     t.same(rig.history(stays, from), [])
   })
+
+  t.test(
+    'an engine that ends its containers brings nobody back under an old address',
+    async (t) => {
+      const before = dockerd
+      dockerd = await startDockerd({ liveRestore: false })
+      t.teardown(async () => {
+        await dockerd.stop()
+        dockerd = before
+      })
+      await importImage(dockerd.socket, IMAGE)
+      const rig = new Rig(t)
+      const names = [await rig.run(['--restart=always']), await rig.run(['--restart=always'])]
+      for (const end of [() => dockerd.kill9(), () => Promise.resolve()]) {
+        const runs = await Promise.all(names.map((name) => rig.becomes(name, 'up')))
+        const from = rig.changes.length
+        await end()
+        await dockerd.restart()
+        for (const [i, name] of names.entries()) {
+          const old = runs[i]?.metadata?.startedAt
+          const isBack = async () => {
+            const record = await rig.record(name)
+            const isNew = record?.state === 'up' && record.metadata?.startedAt !== old
+            return isNew ? record : undefined
+          }
+          const record = await until(isBack, { deadlineMs: 30_000, what: `${name} back` })
+          t.equal(record.host, await addressOf(name))
+          const states = rig.runsOf(name, from)
+          const isOver = ({ startedAt, state }: RunState) => startedAt === old && state === 'down'
+          const firstNew = states.findIndex(({ startedAt }) => startedAt !== old)
+          t.ok(states.slice(0, firstNew).some(isOver), 'down before the engine listed it anew')
+        }
+      }
+    },
+  )
 })
 
 /** The engine has a process namespace of its own, in which `pid` counts. */
 async function killInside(pid: string): Promise<void> {
   const inside = ['-t', String(dockerd.pid), '-m', '-p', '--', '/usr/bin/busybox']
   await promisify(execFile)('nsenter', [...inside, 'kill', '-KILL', pid])
+}
+
+async function addressOf(name: string): Promise<string> {
+  const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+  return dockerd.docker('inspect', '-f', format, name)
 }

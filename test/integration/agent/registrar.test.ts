@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { LeaseMemo } from '../../../agent/register/lease-memo.js'
 import { agentRoutePrefix } from '../../../runtime/agent-routes.js'
+import type { Contested } from '../../../agent/plan/host-claims.js'
 import { Registrar } from '../../../agent/register/registrar.js'
 import type { RegistrarOptions } from '../../../agent/register/registrar.js'
 import { openEmbedded } from '../../../registry/embedded/registry.js'
@@ -219,7 +220,9 @@ t.test('two hosts want one name: who is up has it, and among those who had it fi
     )
   const agentOf = (agent: string) => {
     const memo = new LeaseMemo(join(temporaryFolder(t), 'x'), 's', log)
-    const registrar = start(registry, { agent, memo })
+    const contested: string[] = []
+    const onContested = (all: Contested[]) => contested.splice(0, 9, ...all.map(messageOf))
+    const registrar = start(registry, { agent, memo, onContested })
     const want = (upstream: string, state: string) =>
       registrar.want(
         new Map([
@@ -233,8 +236,9 @@ t.test('two hosts want one name: who is up has it, and among those who had it fi
           ],
         ]),
       )
-    return { registrar, want }
+    return { registrar, want, contested }
   }
+  const messageOf = ({ place, message }: Contested) => `${place}: ${message}`
   const [one, two] = [agentOf('node-1'), agentOf('node-2')]
   await Promise.all([one.registrar.start(), two.registrar.start()])
   one.want('blue', 'up')
@@ -242,8 +246,10 @@ t.test('two hosts want one name: who is up has it, and among those who had it fi
   two.want('green', 'up')
   await until(async () => (await registry.list('instances/green/')).entries.length === 1)
   t.same(await routes(), ['blue'], 'the first one keeps it')
+  t.match(two.contested, [/^a\.example\/: .*upstream blue.*; upstream green wants it, too/])
   one.want('blue', 'down')
   await until(async () => (await routes()).join() === 'green', { what: 'the one that is up' })
+  await until(() => two.contested.length === 0 && one.contested.length === 1)
   one.want('blue', 'up')
   two.want('green', 'draining')
   await until(async () => (await routes()).join() === 'blue', { what: 'and back' })

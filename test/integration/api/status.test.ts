@@ -87,8 +87,29 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   await registry.commit([{ type: 'delete', key: 'routes/bad' }])
   await it.call('DELETE', '/v1/upstreams/web?force=true')
   await becomes()
-  await until(() => events.length === 6, { what: 'each to begin and to end' })
+
+  const sinceAtMs = Date.now() - 60_000
+  const contested = {
+    ...{ code: 'host_contested', subject: 'a.test/', sinceAtMs },
+    message: 'route a.test/ belongs to upstream web; upstream green wants it, too',
+  }
+  const unreached = { code: 'address_unreached', subject: '10.0.0.9:80', message: 'x', sinceAtMs }
+  const host = { address: '', containers: 1, problems: [contested, unreached, { code: 'x' }] }
+  await registry.commit([{ type: 'put', key: 'hosts/node-1', value: JSON.stringify(host) }])
+  await it.call('PUT', '/v1/routes/mine', { hosts: ['a.test'], upstream: 'web' })
+  await becomes('host_contested', 'address_unreached')
+  t.match((await status()).findings[0], { ...contested, message: /^agent node-1: route a\.test/ })
+  t.match((await sluice()).stdout, /host_contested a\.test\/ .*green wants it, too/)
+  const { why } = (await it.call('GET', '/v1/explain?host=a.test')).body
+  t.match(why.join('\n'), /agent node-1: .*upstream green wants it, too/)
+  await registry.commit([{ type: 'delete', key: 'hosts/node-1' }])
+  await becomes()
+  await until(() => events.length === 10, { what: 'each to begin and to end' })
   t.same([...events].sort(), [
+    'address_unreached begun',
+    'address_unreached ended',
+    'host_contested begun',
+    'host_contested ended',
     'registry_away begun',
     'registry_away ended',
     'upstream_down begun',

@@ -57,6 +57,10 @@ t.test('what an agent may not write is refused by field, and nothing of it happe
     [put(KEY, instance({ surprise: 1 })), 'invalid', /\[1\].value.surprise/],
     [put(KEY, instance({ metadata: { a: 'x'.repeat(20_000) } })), 'invalid', /\[1\].value$/],
     [put('hosts/one', '{"address":"10.0.0.1"}'), 'invalid', /\[1\].value.containers/],
+    [
+      put('hosts/one', '{"address":"","containers":1,"problems":1}'),
+      ...(['invalid', /\[1\].value.problems/] as const),
+    ],
     [{ ...some, lease: '../x' }, 'invalid', /\[1\].lease/],
     [{ ...some, ifRevision: -1 }, 'invalid', /\[1\].ifRevision/],
     [{ ...some, extra: 1 } as PutOperation, 'invalid', /\[1\].extra/],

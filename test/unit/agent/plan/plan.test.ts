@@ -92,10 +92,13 @@ t.test('a host that two upstreams want: the one that is up has it', async (t) =>
     t.same(owner(order, [OLD, YOUNG]).upstreams, ['blue'], 'both are up: the older')
     t.same(owner(order, [YOUNG]).upstreams, ['green'])
   }
-  const { entries, reports } = owner([OLD, YOUNG], [OLD])
+  const { entries, reports, contested } = owner([OLD, YOUNG], [OLD])
   t.match(reports[1]?.reading.refused, [
     { reason: /a\.example\/ belongs to upstream blue, by container web-1, which is up/ },
   ])
+  const message = /belongs to upstream blue.*; upstream green \(container .*\) wants it, too/
+  t.match(contested, [{ place: 'a.example/', message }])
+  t.equal(contested.length, 1)
   t.ok(entries.has('instances/green/node-1:a-young-one:80'), 'it serves all the same')
 })
 
@@ -179,8 +182,10 @@ t.test('a refused container does not keep the others away', async (t) => {
 
 t.test('records hand the next run of the agent what this one knew', async (t) => {
   const it = container({ labels: WEB })
-  const know = { signalled: new Set([runOf(it)]), answered: new Set([ANSWERED]) }
-  for (const memory of [know, { ...know, signalled: new Set<string>() }]) {
+  const unreached = new Set<string>()
+  const know = { signalled: new Set([runOf(it)]), answered: new Set([ANSWERED]), unreached }
+  const running = { ...know, signalled: new Set<string>() }
+  for (const memory of [know, running, { ...running, unreached: new Set([ANSWERED]) }]) {
     const { entries } = makePlan([it], HOST, memory)
     const records = [...entries]
       .filter(([key]) => key.startsWith('instances/'))
@@ -188,4 +193,14 @@ t.test('records hand the next run of the agent what this one knew', async (t) =>
     t.same(recall(records), memory)
     t.same(makePlan([it], HOST, recall(records)).entries, entries)
   }
+})
+
+t.test('one that its agent does not reach says so, and is tried on', async (t) => {
+  const seen = { ...none, answered: new Set([ANSWERED]), unreached: new Set([ANSWERED]) }
+  const { entries, targets } = makePlan([container({ labels: WEB })], HOST, seen)
+  t.match(JSON.parse(entries.get('instances/web/node-1:web-1:80') ?? ''), {
+    state: 'up',
+    reason: /^agent node-1 does not reach this address; each gateway/,
+  })
+  t.equal(targets.length, 1)
 })

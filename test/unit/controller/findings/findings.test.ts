@@ -155,6 +155,25 @@ t.test('all is well, and each thing that can be wrong', async (t) => {
     ],
     [
       {
+        agents: () => [
+          { id: 'h1', engine: { reason: 'lists none', sinceAtMs: 1, isDoubted: true } },
+        ],
+      },
+      { code: 'engine_doubted', subject: 'h1', message: /lists none/ },
+    ],
+    [
+      {
+        agents: () => [
+          {
+            id: 'h1',
+            problems: [{ code: 'address_unreached', subject: 'x', message: 'm', sinceAtMs: 1 }],
+          },
+        ],
+      },
+      { code: 'address_unreached', subject: 'x', message: 'agent h1: m' },
+    ],
+    [
+      {
         suspects: () => [
           { upstream: 'web', instances: ['a'], reason: 'lost', sinceAtMs: 1, untilAtMs: 2 },
         ],
