@@ -110,7 +110,10 @@ export class Controller implements Control {
     this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
     this.#others = new OtherGateways(id)
     const desired = () => this.desired()
-    this.#gateways = new GatewaySet(id, this.#core.gateway, this.#others, desired)
+    const refused = () => this.#core.state.refused()
+    this.#gateways = new GatewaySet({
+      ...{ id, own: this.#core.gateway, others: this.#others, desired, refused },
+    })
     this.#publisher = new Publisher({
       id,
       registry,
@@ -209,11 +212,7 @@ export class Controller implements Control {
     isPatient = false,
   ): Promise<GatewayView[]> {
     const { state } = this.#core
-    const pending = () => {
-      // What was refused here is applied nowhere that this controller looks after.
-      const refusers = state.isRefused(revision) ? [this.gatewayId] : []
-      return this.#gateways.pending(revision, state.known, refusers)
-    }
+    const pending = () => this.#gateways.pending(revision, state.known)
     const isOver = () =>
       isPatient ? pending().length === 0 : !this.#gateways.isWorthWaiting(pending())
     await this.#waiters.until(isOver, timeoutMs)

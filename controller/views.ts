@@ -1,6 +1,6 @@
 /** What the controller shows of itself: gateways, registry, suspects, events. */
 import type { Code } from '../contract/codes.js'
-import type { AgentProblem, GatewayCondition } from '../contract/record/records.js'
+import type { AgentProblem, GatewayCondition, RefusedValue } from '../contract/record/records.js'
 import type { FindingCode } from './findings/codes.js'
 
 export interface StreamView {
@@ -36,6 +36,8 @@ export interface GatewayView {
   reason?: string
   /** Of the reason, where something is wrong. */
   code?: Code
+  /** Values of the registry that it does not take as they stand, as far as it says. */
+  refused?: RefusedValue[]
 }
 
 /** In-flight requests of an instance at one gateway. */
@@ -57,10 +59,7 @@ export interface RegistryView {
 }
 
 /** A value of the registry that is not served as it stands. */
-export interface RefusedView {
-  key: string
-  /** Which field, and what is wrong with it. */
-  message: string
+export interface RefusedView extends RefusedValue {
   sinceAtMs: number
 }
 

@@ -76,6 +76,15 @@ export interface GatewayCondition {
   reason: string
 }
 
+/** A value of the registry that a gateway refuses. */
+export interface RefusedValue {
+  key: string
+  /** Which field, and what is wrong with it. */
+  message: string
+  /** Of the value. */
+  revision: number
+}
+
 /**
  * `gateways/<id>`: what a gateway has, as its controller last saw. It is under no lease: it stands
  * until the gateway leaves by itself, or an operator forgets it. Whether its controller lives is
@@ -97,6 +106,8 @@ export interface GatewayRecord {
   /** Why it is not level, for people, and the code of that. */
   reason?: string
   code?: Code
+  /** Values that it does not take as they stand: not all of them, where they are many. */
+  refused?: RefusedValue[]
   /** Unix milliseconds of the writing. Absent in records of before, which were under a lease. */
   atMs?: number
   /** Unix milliseconds since which `connected` is as it is. */

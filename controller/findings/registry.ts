@@ -41,6 +41,21 @@ export const valuesRefused: FindingSource = ({ refused }) => {
   return [...shown, { code: 'values_refused', subject: '(others)', message }]
 }
 
+/** What this controller refuses too is said once. */
+export const valuesRefusedElsewhere: FindingSource = ({ gateways, gatewayId, refused }) => {
+  const own = new Set(refused().map(({ key }) => key))
+  const others = gateways().filter(({ id }) => id !== gatewayId)
+  return others
+    .flatMap(({ id, refused: values = [] }) => values.map((value) => ({ id, ...value })))
+    .filter(({ key }) => !own.has(key))
+    .slice(0, MOST_SHOWN)
+    .map(({ id, key, message }) => {
+      const means = 'there it is served as it last was, or not at all'
+      const what = `gateway ${id} refuses the value at ${key}: ${message}; ${means}`
+      return { code: 'values_refused', subject: `${key} at ${id}`, message: what }
+    })
+}
+
 export const fieldsUnknown: FindingSource = ({ partly }) =>
   partly()
     .slice(0, MOST_SHOWN)

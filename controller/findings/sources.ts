@@ -9,6 +9,7 @@ import {
   registryFull,
   removalsHeld,
   valuesRefused,
+  valuesRefusedElsewhere,
 } from './registry.js'
 import { upstreamsDown } from './upstreams.js'
 
@@ -16,6 +17,7 @@ export const SOURCES: readonly FindingSource[] = [
   registryAway,
   registryFull,
   valuesRefused,
+  valuesRefusedElsewhere,
   fieldsUnknown,
   removalsHeld,
   certificatesEnding,

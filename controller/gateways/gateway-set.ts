@@ -2,7 +2,7 @@
 import type { Code } from '../../contract/codes.js'
 import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
 import { sidOfRecord } from '../state/sid.js'
-import type { GatewayView, InFlight } from '../views.js'
+import type { GatewayView, InFlight, RefusedView } from '../views.js'
 import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
 import type { OtherGateway, OtherGateways } from './other-gateways.js'
@@ -13,6 +13,7 @@ type Count = number | undefined
 
 /** More than a person reads, and little enough to be written again and again. */
 const MOST_CONDITIONS = 1000
+const MOST_REFUSED = 100
 /** A gateway that is away for longer than this is not waited for: it may be away for days. */
 const LONG_AWAY_MS = 5000
 const AWAY = 'its controller does not report'
@@ -41,8 +42,8 @@ function isLongAway({ connected, sinceAtMs }: GatewayView): boolean {
 
 /** What another gateway shows. One whose controller is gone shows what it last had. */
 function viewOf(id: string, desired: number, { record, awaySinceAtMs }: OtherGateway): GatewayView {
-  const { applied, connected, workers, nginx, njs, conditions, sinceAtMs } = record
-  const about = { id, applied, desired, lagMs: 0, workers, nginx, njs, conditions }
+  const { applied, connected, workers, nginx, njs, conditions, refused = [], sinceAtMs } = record
+  const about = { id, applied, desired, lagMs: 0, workers, nginx, njs, conditions, refused }
   return awaySinceAtMs === undefined
     ? { ...about, connected, ...(sinceAtMs !== undefined && { sinceAtMs }), ...faultOf(record) }
     : {
@@ -53,19 +54,38 @@ function viewOf(id: string, desired: number, { record, awaySinceAtMs }: OtherGat
       }
 }
 
+export interface GatewaySetOptions {
+  /** Of the own gateway. */
+  id: string
+  own: OwnGateway
+  others: OtherGateways
+  desired: () => Desired
+  /** What the own gateway refuses. */
+  refused: () => RefusedView[]
+}
+
+/** The view of a gateway that refuses what came with this revision says so. */
+function withRefusal(view: GatewayView, revision: number): GatewayView {
+  const refused = view.refused?.find((each) => each.revision === revision)
+  const reason = `it refuses the value at ${refused?.key}: ${refused?.message}`
+  return refused === undefined || !view.connected ? view : { ...view, code: 'invalid', reason }
+}
+
 export class GatewaySet {
   readonly #id: string
   readonly #own: OwnGateway
   readonly #others: OtherGateways
   readonly #desired: () => Desired
+  readonly #refused: () => RefusedView[]
   /** When each gateway was first seen behind; of `performance.now()`. */
   readonly #behindSinceMs = new Map<string, number>()
 
-  constructor(id: string, own: OwnGateway, others: OtherGateways, desired: () => Desired) {
+  constructor({ id, own, others, desired, refused }: GatewaySetOptions) {
     this.#id = id
     this.#own = own
     this.#others = others
     this.#desired = desired
+    this.#refused = refused
   }
 
   /** Every gateway that is known, the own one first: connected or not, it may serve. */
@@ -81,6 +101,7 @@ export class GatewaySet {
       ...view,
       stream: this.#own.stream(),
       conditions: this.#conditions(),
+      refused: this.#refused(),
       ...faultOf({ reason, code }),
     }
     return [own, ...others].map((each) => ({ ...each, lagMs: this.#lagMs(each) }))
@@ -99,18 +120,25 @@ export class GatewaySet {
   }
 
   /**
-   * Those that have not applied `revision`, and the `refusers`, whatever they applied; the store
-   * is known up to `known`.
+   * Those that have not applied `revision`, and those that refuse what came with it, whatever they
+   * applied; the store is known up to `known`.
    */
-  pending(revision: number, known: number, refusers: readonly string[] = []): GatewayView[] {
+  pending(revision: number, known: number): GatewayView[] {
     // A write that concerns no table moves the store's revision, but not the desired one.
     const wanted = known >= revision ? Math.min(revision, this.#desired().revision) : revision
-    return this.views().filter(({ id, applied }) => applied < wanted || refusers.includes(id))
+    const refuses = ({ refused = [] }: GatewayView) =>
+      refused.some((value) => value.revision === revision)
+    return this.views()
+      .filter((view) => view.applied < wanted || refuses(view))
+      .map((view) => withRefusal(view, revision))
   }
 
-  /** Whether one of these may soon be another: not those that have been away for long. */
+  /**
+   * Whether one of these may soon be another: not those that have been away for long, or refuse the
+   * change.
+   */
   isWorthWaiting(pending: GatewayView[]): boolean {
-    return pending.some((view) => !isLongAway(view))
+    return pending.some((view) => !isLongAway(view) && view.code !== 'invalid')
   }
 
   /** In flight at all gateways together, in the order of `ids`. */
@@ -156,7 +184,11 @@ export class GatewaySet {
     const active = this.isWatched ? await this.#draining() : {}
     const { reason, code, ...view } = this.#own.view()
     const conditions = this.#conditions()
-    return { applied, ...view, active, conditions, ...faultOf({ reason, code }) }
+    const refused = this.#refused()
+      .slice(0, MOST_REFUSED)
+      .map(({ key, message, revision: at }) => ({ key, message, revision: at }))
+    const values = refused.length === 0 ? {} : { refused }
+    return { applied, ...view, active, conditions, ...values, ...faultOf({ reason, code }) }
   }
 
   /** True while somebody else may wait for the numbers of what is draining here. */

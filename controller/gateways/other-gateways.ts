@@ -5,7 +5,11 @@
 import { CODES } from '../../contract/codes.js'
 import { parseKey } from '../../contract/keys.js'
 import { isObject } from '../../contract/guard/checked.js'
-import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
+import type {
+  GatewayCondition,
+  GatewayRecord,
+  RefusedValue,
+} from '../../contract/record/records.js'
 import type { Change, Listing } from '../../registry/registry.js'
 
 function isCount(value: unknown): value is number {
@@ -15,6 +19,11 @@ function isCount(value: unknown): value is number {
 function isCondition(value: unknown): value is GatewayCondition {
   const { state, reason } = (value ?? {}) as Partial<Record<keyof GatewayCondition, unknown>>
   return (state === 'up' || state === 'down') && typeof reason === 'string'
+}
+
+function isRefusedValue(value: unknown): value is RefusedValue {
+  const { key, message, revision } = (value ?? {}) as Partial<Record<keyof RefusedValue, unknown>>
+  return typeof key === 'string' && typeof message === 'string' && isCount(revision)
 }
 
 type RawRecord = Partial<Record<keyof GatewayRecord, unknown>>
@@ -47,11 +56,12 @@ export function parseGateway(text: string): GatewayRecord | undefined {
   }
   // Controllers of before say nothing of conditions.
   const { applied, connected, workers, nginx, njs, active, conditions = {} } = value
-  const { reason, code, atMs, sinceAtMs } = value
+  const { reason, code, refused, atMs, sinceAtMs } = value
   return {
     ...{ applied, connected, workers, nginx, njs, active, conditions },
     ...(typeof reason === 'string' && { reason }),
     ...(typeof code === 'string' && code in CODES && { code }),
+    ...(Array.isArray(refused) && { refused: refused.filter(isRefusedValue) }),
     ...(isCount(atMs) && { atMs }),
     ...(isCount(sinceAtMs) && { sinceAtMs }),
   } as GatewayRecord

@@ -1,4 +1,5 @@
 /** Values of the registry that were not understood, or not all of them: logged once, and listed. */
+import type { RefusedValue } from '../../contract/record/records.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { RefusedView } from '../views.js'
 
@@ -11,8 +12,6 @@ export interface RefusalOptions {
 export class Refusals {
   readonly #options: RefusalOptions
   readonly #refused = new Map<string, RefusedView>()
-  /** Of what was refused. */
-  readonly #revisions = new Map<string, number>()
   readonly #partly = new Map<string, RefusedView>()
 
   constructor(options: RefusalOptions) {
@@ -22,20 +21,18 @@ export class Refusals {
   /** The value under `key`, of this revision, is refused. */
   refuse(key: string, field: string, why: string, revision: number): void {
     this.#partly.delete(key)
-    this.#revisions.set(key, revision)
-    if (note(this.#refused, key, `${field} ${why}`)) {
+    if (note(this.#refused, { key, message: `${field} ${why}`, revision })) {
       this.#options.log.warn({ key, field, why }, 'registry value refused')
       this.#options.onRejected(/^[a-z]+/i.exec(field)?.[0] ?? 'shape')
     }
   }
 
   /** The value under `key` was read, but for these fields. */
-  accept(key: string, unknown: string[]): void {
+  accept(key: string, unknown: string[], revision: number): void {
     this.#refused.delete(key)
-    this.#revisions.delete(key)
     if (unknown.length === 0) {
       this.#partly.delete(key)
-    } else if (note(this.#partly, key, unknown.join(', '))) {
+    } else if (note(this.#partly, { key, message: unknown.join(', '), revision })) {
       this.#options.log.warn(
         { key, fields: unknown },
         'registry value has fields of another version',
@@ -45,13 +42,7 @@ export class Refusals {
 
   forget(key: string): void {
     this.#refused.delete(key)
-    this.#revisions.delete(key)
     this.#partly.delete(key)
-  }
-
-  /** Whether the value that came with this revision stands refused. */
-  isRefused(revision: number): boolean {
-    return [...this.#revisions.values()].includes(revision)
   }
 
   has(key: string): boolean {
@@ -70,11 +61,8 @@ export class Refusals {
 }
 
 /** Whether that is news. */
-function note(views: Map<string, RefusedView>, key: string, message: string): boolean {
-  const before = views.get(key)
-  if (before?.message === message) {
-    return false
-  }
-  views.set(key, { key, message, sinceAtMs: before?.sinceAtMs ?? Date.now() })
-  return true
+function note(views: Map<string, RefusedView>, value: RefusedValue): boolean {
+  const before = views.get(value.key)
+  views.set(value.key, { ...value, sinceAtMs: before?.sinceAtMs ?? Date.now() })
+  return before?.message !== value.message
 }

@@ -174,11 +174,6 @@ export class State {
     return this.#refusals.refused()
   }
 
-  /** Whether the change that made this revision was refused, so that nobody has applied it. */
-  isRefused(revision: number): boolean {
-    return this.#refusals.isRefused(revision)
-  }
-
   /** Values of the registry that are served without some of their fields. */
   partly(): RefusedView[] {
     return this.#refusals.partly()
@@ -243,7 +238,7 @@ export class State {
       this.#remove(key, revision)
       return
     }
-    this.#refusals.accept(key, unknown)
+    this.#refusals.accept(key, unknown, revision)
     this.#removals.settle(key)
     const kept: KnownRecord = { ...admitted, text, revision }
     this.#keep(kept)

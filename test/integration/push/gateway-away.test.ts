@@ -181,6 +181,30 @@ async function countsUntilItLeaves(t: Test, first?: Registry, second?: Registry)
   await until(async () => (await one.registry.list('presence/')).entries.length === 1)
 }
 
+t.test('what another gateway refuses is pending there, and a finding', async (t) => {
+  const one = await startControlled(t, { rig: 'njs' })
+  const settings = { allowLoopback: false }
+  const two = await startControlled(t, { rig: 'byAddress', registry: one.registry, settings })
+  const id = two.controller.gatewayId
+  const { call } = one
+  await until(() => one.controller.gateways().length === 2)
+  const refused = await call('PUT', A, { host: '127.0.0.1', port: 9 })
+  t.match(refused, { status: 202, body: { applied: false, pending: [id] } })
+  t.match(refused.body.reasons[id], { code: 'invalid', message: /instances\/web\/a: host 127/ })
+  const own = await two.call('PATCH', A, { weight: 2 })
+  t.match(own, { status: 409 }, 'there nobody knows what it means')
+  const findings = async (): Promise<object[]> => (await call('GET', '/v1/status')).body.findings
+  await until(async () => (await findings()).length > 0)
+  t.match(await findings(), [
+    { code: 'values_refused', subject: `instances/web/a at ${id}`, message: /refuses the value/ },
+  ])
+  t.match((await two.call('GET', '/v1/status')).body.findings, [{ subject: 'instances/web/a' }])
+
+  const taken = await call('PUT', A, { host: '10.0.0.7', port: 9 })
+  t.match(taken, { status: 200, body: { applied: true } })
+  await until(async () => (await findings()).length === 0)
+})
+
 t.test('a controller that starts later knows a gateway that is away', async (t) => {
   const one = await startControlled(t, { rig: 'njs' })
   const two = await startControlled(t, { rig: 'byAddress', registry: one.registry })

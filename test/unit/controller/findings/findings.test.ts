@@ -142,11 +142,11 @@ t.test('all is well, and each thing that can be wrong', async (t) => {
     [{ fileError: () => 'bind() failed', settings: file }, { code: 'configuration_refused' }],
     [{ fileError: () => 'bind() failed' }, { code: 'fallback_stale' }],
     [
-      { partly: () => [{ key: 'routes/a', message: 'mesh', sinceAtMs: 1 }] },
+      { partly: () => [{ key: 'routes/a', message: 'mesh', revision: 1, sinceAtMs: 1 }] },
       { code: 'fields_unknown', subject: 'routes/a', message: /does not know: mesh/ },
     ],
     [
-      { refused: () => [{ key: 'routes/a', message: 'hosts must be', sinceAtMs: 1 }] },
+      { refused: () => [{ key: 'routes/a', message: 'hosts must be', revision: 1, sinceAtMs: 1 }] },
       { code: 'values_refused', subject: 'routes/a', message: /hosts must be/ },
     ],
     [
