@@ -17,6 +17,7 @@ import { policy } from '../../../cli/commands/policy.js'
 import { routes } from '../../../cli/commands/routes.js'
 import { upstreams } from '../../../cli/commands/upstreams.js'
 import { parseFields } from '../../../cli/fields.js'
+import { holdsAny, tcpInodes } from '../../../cli/start/processes.js'
 import { helpFor, overview } from '../../../cli/help.js'
 import { age, columns } from '../../../cli/output.js'
 import { printable } from '../../../runtime/printable.js'
@@ -26,6 +27,7 @@ import { testApi } from '../../support/api.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { buildIfStale } from '../../../lab/build.js'
 import { PROGRAM } from '../../../lab/nginx/started.js'
+import { freePort } from '../../../lab/ports.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { repository } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
@@ -515,6 +517,43 @@ t.test('no text of others moves the cursor', async (t) => {
   )
   t.notMatch(stderr, /\u001b/)
 })
+
+t.test(
+  'a controller and an agent on their own: signals of other daemons harm nothing',
+  async (t) => {
+    const home = temporaryFolder(t, 'alone')
+    const socket = join(home, 'api.sock')
+    const ports = ['--api-port', String(await freePort()), '--http-port', String(await freePort())]
+    const file = ['--mode', 'file', '--reload-command', 'true', ...ports]
+    const engine = ['--docker', `unix://${join(home, 'none.sock')}`, '--registry', `unix:${socket}`]
+    const children = [
+      ['controller', '--home', home, ...file],
+      ['agent', '--home', join(home, 'agent'), ...engine],
+    ].map((args) => spawn(process.execPath, [PROGRAM, ...args], { stdio: 'ignore' }))
+    t.teardown(() => children.forEach((child) => child.kill('SIGKILL')))
+    const ended = children.map((child) => once(child, 'exit'))
+    const agents = async () =>
+      (await sluice('status', '--json', '--home', home)).stdout.includes('engine_away')
+    await until(agents, { deadlineMs: 30_000, what: 'both at work' })
+    const pids = children.map(({ pid }) => pid ?? 0)
+    for (const pid of pids) {
+      process.kill(pid, 'SIGUSR1')
+      process.kill(pid, 'SIGHUP')
+    }
+    t.equal((await sluice('suspects', '--home', home)).code, 0, 'the controller answers')
+    t.same(
+      children.map(({ exitCode, signalCode }) => exitCode ?? signalCode),
+      [null, null],
+    )
+    const inspected = pids.filter((pid) => holdsAny(pid, tcpInodes(9229)) !== false)
+    t.same(inspected, [], 'no inspector is open')
+    children.forEach((child) => child.kill('SIGTERM'))
+    t.same(await Promise.all(ended), [
+      [0, null],
+      [0, null],
+    ])
+  },
+)
 
 t.test('a controller names the way out where nginx is too old for it', async (t) => {
   const home = temporaryFolder(t, 'old')

@@ -81,6 +81,28 @@ t.test('flags beat environment, which beats the file, which beats defaults', asy
   t.equal(origins.get('bind'), 'default')
 })
 
+t.test('several domains, or none', async (t) => {
+  const folder = temporaryFolder(t)
+  const domains = (SLUICE_DOMAIN: string) =>
+    loadConfig(inputOf(folder, { environment: { SLUICE_DOMAIN } })).settings.domains
+  t.same(domains('a.example, b.example'), ['a.example', 'b.example'])
+  t.same(domains('off'), [])
+})
+
+t.test('whose the files of file mode are, by name or by number', async (t) => {
+  const folder = temporaryFolder(t)
+  const access = (...flags: Array<[string, string]>) =>
+    loadConfig(inputOf(folder, { flags: Object.fromEntries(flags) })).settings.file.access
+  t.same(access(), { mode: 0o640 })
+  const named = access(['file-owner', 'root'], ['file-group', 'root'], ['file-mode', '0644'])
+  t.same(named, { mode: 0o644, uid: 0, gid: 0 })
+  t.same(access(['file-owner', '1234']), { mode: 0o640, uid: 1234 })
+  const refused = (name: string, text: string) => refusal(folder, { flags: { [name]: text } })
+  t.match(refused('file-owner', 'no-such-user'), /--file-owner: "no-such-user".*of a user/)
+  t.match(refused('file-group', 'no-such-group'), /--file-group: "no-such-group".*of a group/)
+  t.match(refused('file-mode', '999'), /--file-mode: "999".*permissions in octal/)
+})
+
 t.test('ports of proxies, and who is believed there, go together', async (t) => {
   const folder = temporaryFolder(t)
   const given = (ports: string, trusted: string, more: Record<string, string> = {}): Given => ({
