@@ -15,6 +15,7 @@ import {
   SLOTS,
   TABLE_ZONE,
 } from '../contract/table/zones.js'
+import { accessLogFormat } from './access-log-conf.js'
 import { adminServer } from './admin-conf.js'
 import { askedHost, pathMap } from './asked-host.js'
 import { grpcHop } from './grpc-conf.js'
@@ -26,27 +27,6 @@ import { homePaths } from './home-paths.js'
 import { speaksH2 } from './versions.js'
 import { splitClients } from './split-clients.js'
 import { http3Maps } from './tls-conf.js'
-
-const logFormat = (scheme: string): string => `log_format sluice escape=json
-    '{"time":"$time_iso8601","requestId":"$request_id","client":"$remote_addr",'
-    '"method":"$request_method","scheme":"${scheme}","host":"$host","uri":"$request_uri",'
-    '"protocol":"$server_protocol","status":$status,"bytesReceived":$request_length,"bytesSent":$bytes_sent,'
-    '"upstream":"$sluice_log_upstream","instance":"$sluice_log_instance","tries":$sluice_log_tries,'
-    '"address":"$sluice_log_address","upstreamStatus":"$sluice_log_status","seconds":$request_time,"connectSeconds":"$upstream_connect_time",'
-    '"headerSeconds":"$upstream_header_time","upstreamSeconds":"$upstream_response_time",'
-    '"referer":"$http_referer","userAgent":"$http_user_agent"}';`
-
-/**
- * Behind a dot stands which of an upstream's instances were meant. Where the hop was asked, its own
- * address and status say nothing of instances: it reports theirs, or that Sluice itself answered.
- */
-const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^([^ .]+)" $1; }
-map $sluice_log $sluice_log_instance { default -; "~^\\S+ (\\S+) " $1; }
-map $sluice_log $sluice_log_tries { default 0; "~^\\S+ \\S+ (\\d+)" $1; }
-map $sluice_log $sluice_log_status { default $upstream_status; "~^\\S+ \\S+ \\d+!" $sluice_front_status; }
-map $upstream_status $sluice_front_status { default ''; "~^(.+)(, | : )\\d+$" $1; }
-map $upstream_addr $sluice_log_address { default $upstream_addr; "~^(?<sluice_front>.*?)unix:" $sluice_front$sluice_hop_address; }
-map $sluice_log $sluice_hop_address { default ''; "~^\\S+ \\S+ \\S+ (.+)" $1; }`
 
 function poolUpstream({ home, pool }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)
@@ -234,8 +214,7 @@ export function httpConf(settings: ConfSettings): string {
     splitClients('$sluice_share', '$connection_requests.$connection', SHARES, 3),
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
-    LOG_MAPS,
-    logFormat(clientScheme(settings)),
+    accessLogFormat(clientScheme(settings)),
     ...[poolUpstream(settings), ...poolShards(settings)].filter(Boolean),
     hopUpstream(settings),
     hopServer(settings),

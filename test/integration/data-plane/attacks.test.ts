@@ -210,6 +210,35 @@ for (const rig of GATEWAY_KINDS) {
       },
     )
 
+    t.test('a line of the access log is bounded, and has no control characters', async (t) => {
+      const long = 'x'.repeat(1989) + 'é'.repeat(2000)
+      const given = [
+        `GET /long?${'"'.repeat(6000)} HTTP/1.1\r\nHost: web.test\r\nConnection: close`,
+        `Referer: \u001b[31m${'\u001b'.repeat(6000)}`,
+        `User-Agent: ${long}\r\n\r\n`,
+      ].join('\r\n')
+      t.not(await sendRaw(t, gateway.httpPort, given).first(), 'closed')
+      for (const agent of ['an é\u009b2Jb', 'an é\u007fb']) {
+        const headers = `Host: web.test\r\nUser-Agent: ${agent}\r\nConnection: close`
+        const sent = sendRaw(t, gateway.httpPort, `GET /short HTTP/1.1\r\n${headers}\r\n\r\n`)
+        t.not(await sent.first(), 'closed')
+      }
+      const lines = await until(() => {
+        const all = gateway.accessLog()
+        const short = all.filter(({ uri }) => uri === '/short')
+        const found = all.find(({ uri }) => String(uri).startsWith('/long'))
+        return short.length === 2 && found !== undefined ? { short, found } : undefined
+      })
+      t.same(
+        lines.short.map(({ userAgent }) => userAgent),
+        ['an é...', 'an é...'],
+      )
+      t.equal(lines.found.referer, '...')
+      t.match(lines.found.uri, /^\/long\?"{1980,1994}\.\.\.$/)
+      t.match(lines.found.userAgent, /^x{1989}é+\.\.\.$/, 'no character is cut in two')
+      t.ok(JSON.stringify(lines.found).length < 12_000)
+    })
+
     t.test('an instance does not write the access log', async (t) => {
       t.equal((await gateway.ask({ host: 'forged.test', path: '/forged' })).status, 200)
       const line = await until(() => gateway.accessLog().find(({ uri }) => uri === '/forged'))

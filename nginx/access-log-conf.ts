@@ -1,0 +1,69 @@
+/** The access log: a line for each request, as JSON. */
+
+/** What clients fill, by its name in a line. */
+const GIVEN: Array<[field: string, variable: string]> = [
+  ['method', '$request_method'],
+  ['host', '$host'],
+  ['uri', '$request_uri'],
+  ['referer', '$http_referer'],
+  ['userAgent', '$http_user_agent'],
+]
+
+const MOST_BYTES = 2000
+
+/** Control characters: nginx writes DEL and those above it as they are, six bytes for others. */
+const CONTROL = '[\\x01-\\x1f\\x7f]|\\xc2[\\x80-\\x9f]'
+
+function variableOf(field: string): string {
+  return `$sluice_log_${field.toLowerCase()}`
+}
+
+/**
+ * A field that a client fills ends before its first control character, and where it gets too long.
+ * One look at all of them together is all that a usual request costs.
+ */
+function givenMaps(): string[] {
+  const all = GIVEN.map(([, variable]) => variable).join('')
+  return [
+    `map "${all}" $sluice_log_odd { default ''; "~^.{${MOST_BYTES}}" 1; "~${CONTROL}" 1; }`,
+    ...GIVEN.flatMap(([field, variable]) => {
+      const [shown, cut] = [variableOf(field), `${variableOf(field)}_cut`]
+      // The last byte is no part of a longer character.
+      const long = `~^(.{${MOST_BYTES - 10},${MOST_BYTES}})(?=[^\\x80-\\xbf])`
+      const bad = `~^(.{0,${MOST_BYTES}}?)(?:${CONTROL})`
+      return [
+        `map $sluice_log_odd ${shown} { default ${variable}; 1 ${cut}; }`,
+        `map ${variable} ${cut} { default ${variable}; "${bad}" "$1..."; "${long}" "$1..."; }`,
+      ]
+    }),
+  ]
+}
+
+/**
+ * Behind a dot stands which of an upstream's instances were meant. Where the hop was asked, its own
+ * address and status say nothing of instances: it reports theirs, or that Sluice itself answered.
+ */
+const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^([^ .]+)" $1; }
+map $sluice_log $sluice_log_instance { default -; "~^\\S+ (\\S+) " $1; }
+map $sluice_log $sluice_log_tries { default 0; "~^\\S+ \\S+ (\\d+)" $1; }
+map $sluice_log $sluice_log_status { default $upstream_status; "~^\\S+ \\S+ \\d+!" $sluice_front_status; }
+map $upstream_status $sluice_front_status { default ''; "~^(.+)(, | : )\\d+$" $1; }
+map $upstream_addr $sluice_log_address { default $upstream_addr; "~^(?<sluice_front>.*?)unix:" $sluice_front$sluice_hop_address; }
+map $sluice_log $sluice_hop_address { default ''; "~^\\S+ \\S+ \\S+ (.+)" $1; }`
+
+function logFormat(scheme: string): string {
+  const given = (field: string): string => `"${field}":"${variableOf(field)}"`
+  return `log_format sluice escape=json
+    '{"time":"$time_iso8601","requestId":"$request_id","client":"$remote_addr",'
+    '${given('method')},"scheme":"${scheme}",${given('host')},${given('uri')},'
+    '"protocol":"$server_protocol","status":$status,"bytesReceived":$request_length,"bytesSent":$bytes_sent,'
+    '"upstream":"$sluice_log_upstream","instance":"$sluice_log_instance","tries":$sluice_log_tries,'
+    '"address":"$sluice_log_address","upstreamStatus":"$sluice_log_status","seconds":$request_time,"connectSeconds":"$upstream_connect_time",'
+    '"headerSeconds":"$upstream_header_time","upstreamSeconds":"$upstream_response_time",'
+    '${given('referer')},${given('userAgent')}}';`
+}
+
+/** The format `sluice`, and what it is made of; `scheme`: the variable of the client's. */
+export function accessLogFormat(scheme: string): string {
+  return [...givenMaps(), LOG_MAPS, logFormat(scheme)].join('\n')
+}
