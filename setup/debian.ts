@@ -15,8 +15,11 @@ export interface UnpackRequest {
   into: string
   /** Programs by their path below `into`; each gets a script of its name in `<into>/bin`. */
   programs?: readonly string[]
-  /** Last touches, while the folder is not in place yet. */
-  finish?: (root: string) => Promise<void>
+  /**
+   * Last touches, while the folder is not in place yet. `files`: of the packages, which have their
+   * versions in their names.
+   */
+  finish?: (root: string, files: string[]) => Promise<void>
   say: Say
 }
 
@@ -37,9 +40,10 @@ export async function unpackDebian(request: UnpackRequest): Promise<void> {
     await apt.download(wanted, join(work, 'debs'))
     say(`unpacking into ${into}`)
     const root = join(work, 'root')
-    await unpack(join(work, 'debs'), root)
+    const files = readdirSync(join(work, 'debs')).filter((file) => file.endsWith('.deb'))
+    await unpack(join(work, 'debs'), files, root)
     wrapPrograms(root, request.programs ?? [])
-    await request.finish?.(root)
+    await request.finish?.(root, files.sort())
     rmSync(into, { recursive: true, force: true })
     renameSync(root, into)
   } finally {
@@ -52,9 +56,9 @@ function isNeeded(name: string, requested: readonly string[]): boolean {
   return requested.includes(name) || (/^(lib|zlib|python3)/.test(name) && !/gconv|perl/.test(name))
 }
 
-async function unpack(debs: string, root: string): Promise<void> {
+async function unpack(debs: string, files: string[], root: string): Promise<void> {
   mkdirSync(root, { recursive: true })
-  for (const name of readdirSync(debs).filter((file) => file.endsWith('.deb'))) {
+  for (const name of files) {
     const { code, stderr, startError } = await runCommand('dpkg-deb', [
       '-x',
       join(debs, name),

@@ -71,7 +71,8 @@ export async function renewPrivateNginx(home: string, say: Say): Promise<NginxIn
 
 /** Callers hold the lock. */
 async function fetchNginx(suite: string, into: string, say: Say): Promise<NginxInfo> {
-  const finish = (root: string): Promise<void> => remember(root, suite)
+  const finish = (root: string, packages: string[]): Promise<void> =>
+    remember(root, suite, packages)
   await unpackDebian({ suite, packages: PACKAGES, into, programs: [PROGRAM], finish, say })
   const info = recall(into, suite)
   if (!info) {
@@ -86,6 +87,18 @@ export function fetchedAtMs({ path }: Pick<NginxInfo, 'path'>): number | undefin
   return existsSync(stamp) ? statSync(stamp).mtimeMs : undefined
 }
 
+/**
+ * What an nginx that runs was started from, as a text that begins with its path: another one, even
+ * of the same version, has another.
+ */
+export function buildOf({ path, version, njs, modules }: NginxInfo): string {
+  const stamp = join(dirname(dirname(path)), STAMP)
+  const files = existsSync(stamp)
+    ? readStamp(stamp).packages
+    : [path, ...modules].map((file) => statSync(file).mtimeMs)
+  return JSON.stringify([path, version, njs, modules, files]) + '\n'
+}
+
 /** One that was unpacked here lies elsewhere than it was built for; its stamp knows better. */
 async function inspectOwn(path: string): Promise<NginxInfo> {
   const root = dirname(dirname(path))
@@ -96,11 +109,13 @@ async function inspectOwn(path: string): Promise<NginxInfo> {
 interface Stamp extends Pick<NginxInfo, 'version' | 'njs' | 'engines'> {
   layout: number
   suite: string
+  /** Files of the packages. A new OpenSSL may come without a new version of nginx. */
+  packages: string[]
 }
 
-async function remember(root: string, suite: string): Promise<void> {
+async function remember(root: string, suite: string, packages: string[]): Promise<void> {
   const { version, njs, engines } = await inspectNginx(programIn(root), modulesIn(root))
-  const stamp: Stamp = { layout: LAYOUT, suite, version, njs, engines }
+  const stamp: Stamp = { layout: LAYOUT, suite, packages, version, njs, engines }
   writeFileSync(join(root, STAMP), `${JSON.stringify(stamp)}\n`)
 }
 
@@ -109,7 +124,7 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
   if (!existsSync(file) || !existsSync(programIn(root))) {
     return undefined
   }
-  const stamp = JSON.parse(readFileSync(file, 'utf8')) as Stamp
+  const stamp = readStamp(file)
   if (stamp.layout !== LAYOUT || stamp.suite !== (suite ?? stamp.suite)) {
     return undefined
   }
@@ -125,6 +140,10 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     hasRealip: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
+}
+
+function readStamp(file: string): Stamp {
+  return JSON.parse(readFileSync(file, 'utf8')) as Stamp
 }
 
 function programIn(root: string): string {

@@ -1,6 +1,6 @@
 /** nginx is found or fetched, and its files are written and tested, before it is started. */
 import type { Settings } from '../../runtime/config/settings.js'
-import { ensureNginx, fetchedAtMs } from '../../setup/nginx.js'
+import { buildOf, ensureNginx, fetchedAtMs } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { gatewayFiles } from '../gateway-files.js'
 import type { Workers } from '../gateway-files.js'
@@ -83,6 +83,5 @@ export async function prepareGateway(
     throw error
   }
   describe(settings, info, print)
-  const build = JSON.stringify([info.path, info.version, info.njs, info.modules]) + '\n'
-  return { place, build, isChanged: written.changed.length > 0 }
+  return { place, build: buildOf(info), isChanged: written.changed.length > 0 }
 }

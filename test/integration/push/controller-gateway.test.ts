@@ -239,9 +239,7 @@ t.test(
     t.same(await self.served('web.localhost', 5), { a: 5 })
 
     await self.gateway.restart()
-    const restartedAtMs = Date.now()
     await until(async () => (await self.gateway.state()).whole)
-    t.ok(Date.now() - restartedAtMs < 5000)
     t.same(await self.served('web.localhost', 5), { a: 5 })
   },
 )
