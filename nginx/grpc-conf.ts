@@ -59,6 +59,9 @@ function headers(settings: ConfSettings): string[] {
 const PATIENCE = `grpc_read_timeout 1d;
     grpc_send_timeout 1d;`
 
+/** What an instance may say before its messages; clients and servers of gRPC take less. */
+const METADATA_BYTES = '64k'
+
 /**
  * `grpc.conf`: `server.conf` for a server with `http2 on`. To distinguish the two costs every
  * request of the server, so it is a file of its own.
@@ -75,6 +78,7 @@ location @sluice_grpc {
     client_max_body_size 0;
     client_body_timeout 1d;
     ${PATIENCE}
+    grpc_buffer_size ${METADATA_BYTES};
     recursive_error_pages on;
     ${pages.join('\n    ')}
     ${headers(settings).join('\n    ')}
@@ -116,7 +120,7 @@ function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
     grpc_connect_timeout ${connectTimeoutMs}ms;
     grpc_next_upstream off;
     grpc_intercept_errors off;
-    grpc_buffer_size 64k;
+    grpc_buffer_size ${METADATA_BYTES};
     grpc_socket_keepalive on;
     grpc_set_header Host $sluice_host;
     grpc_set_header ${PICK_HEADER} "";

@@ -6,7 +6,7 @@ import { actLocations } from './act-conf.js'
 import { otherSpellings } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { speaksH2 } from './versions.js'
+import { passesHints, speaksH2 } from './versions.js'
 
 /** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
 export const PASSED_HEADERS = 'Date Server X-Pad'
@@ -95,11 +95,16 @@ real_ip_header X-Real-IP;
  * the user set in `http{}` for his own servers is set back here, and every time limit but that of
  * connecting is the front's to judge.
  */
-export function hopHeadersConf({ connectTimeoutMs, hasRealip, pool }: ConfSettings): string {
+export function hopHeadersConf(settings: ConfSettings): string {
+  const { connectTimeoutMs, hasRealip, pool, nginxVersion } = settings
   const title = '# Sluice: for the servers behind the front. Not for servers of your own.'
   const connect = `proxy_connect_timeout ${connectTimeoutMs}ms;\n`
   const headers = HEADERS + passedHeaders(pool) + '\n'
-  return [title, SERVER, ...(hasRealip ? [REALIP] : []), headers, PROXY + connect].join('\n')
+  // Whether clients get them is the front's to say.
+  const hints = passesHints(nginxVersion) ? 'early_hints 1;\n' : ''
+  return [title, SERVER + hints, ...(hasRealip ? [REALIP] : []), headers, PROXY + connect].join(
+    '\n',
+  )
 }
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */

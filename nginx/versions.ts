@@ -18,3 +18,8 @@ export function tellsRequestPort(nginxVersion: string): boolean {
 export function speaksHttp11(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.7')
 }
+
+/** From 1.29.0 on nginx passes an instance's early hints (103) on, where it is asked to. */
+export function passesHints(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.29.0')
+}

@@ -76,7 +76,7 @@ function credentialsOf(pem?: Pem & { clientCa?: string }): grpc.ServerCredential
 
 /**
  * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Every
- * answer has `served-by` before it and `served-at-end` behind it.
+ * answer has `served-by` before it, with the `x-echo` of its call, and `served-at-end` behind it.
  */
 export async function startGrpcBackend(
   t: TestLike,
@@ -95,7 +95,9 @@ export async function startGrpcBackend(
     calls.push({ path: call.getPath(), authority: call.getHost(), metadata, shown })
     call.on('cancelled', () => (cancelled += 1))
     if ((call as { request?: Buffer }).request?.toString() !== 'wait') {
-      call.sendMetadata(begin)
+      const all = begin.clone()
+      call.metadata.get('x-echo').forEach((value) => all.set('x-echo', value))
+      call.sendMetadata(all)
     }
   }
   const server = new grpc.Server()

@@ -89,6 +89,15 @@ for (const rig of GATEWAY_KINDS) {
       })
     })
 
+    t.test('metadata of 6,000 bytes pass both ways', async (t) => {
+      const metadata = { 'x-echo': 'x'.repeat(6000) }
+      const clear = new GrpcClient(t, gateway.userPort, HOST, { plain: true })
+      for (const each of [client, clear]) {
+        t.match(await each.call('Say', ['hello'], { metadata }), { code: 0, texts: ['a: hello'] })
+      }
+      t.match(a.calls.at(-1), { metadata })
+    })
+
     t.test('an instance that refuses: another one', async (t) => {
       const dead = { ...a, id: 'dead', address: await refusingAddress() }
       await gateway.setTable(echoUnit([dead, b]), toEcho)

@@ -1,11 +1,14 @@
 // What users write beside the include, where one request passes several locations or skips part of
 // one.
+import { createServer } from 'node:http'
 import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
+import { freePort } from '../../../lab/ports.js'
 import { until } from '../../../lab/until.js'
+import { sendRaw } from '../../support/raw-http.js'
 
 t.setTimeout(120_000)
 
@@ -32,6 +35,16 @@ const conf = (port: number): string => `
       set $sluice_upstream other;
       include "$HOME/sluice/proxy.conf";
     }
+    location /hinted/ {
+      set $sluice_upstream hinting;
+      $HINTS
+      include "$HOME/sluice/proxy.conf";
+    }
+    location /hinted-by-hop/ {
+      set $sluice_upstream hintingbyhop;
+      $HINTS
+      include "$HOME/sluice/proxy.conf";
+    }
     location /stripped/ {
       set $sluice_upstream web;
       rewrite ^/stripped(/.*)$ $1 break;
@@ -41,16 +54,41 @@ const conf = (port: number): string => `
 
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf })
+    // Stable nginx knows no early hints.
+    const hints = rig === 'stable' ? '' : 'early_hints 1;'
+    const gateway = await startGateway(t, {
+      rig,
+      conf: (port) => conf(port).replaceAll('$HINTS', hints),
+    })
+    const hinting = createServer((_, response) => {
+      response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' }, () =>
+        response.end('{}'),
+      )
+    })
+    const hintingPort = await freePort()
+    await new Promise<void>((resolve) => hinting.listen(hintingPort, '127.0.0.1', resolve))
+    t.teardown(() => hinting.close())
+    const hintingAddress = `127.0.0.1:${hintingPort}`
     const web = await startBackend(t, 'web')
     const other = await startBackend(t, 'other')
     const { pool } = gateway
-    await gateway.fillPool(web.address, other.address)
+    await gateway.fillPool(web.address, other.address, hintingAddress)
     await gateway.setTable(
       upstreamUnit('web', [{ id: 'w', address: web.address, pooled: pool }]),
       upstreamUnit('other', [{ id: 'o', address: other.address, pooled: pool }]),
+      upstreamUnit('hinting', [{ id: 'h', address: hintingAddress, pooled: pool }]),
+      upstreamUnit('hintingbyhop', [{ id: 'h', address: hintingAddress }]),
     )
     const get = (path: string) => ask({ port: gateway.userPort, path })
+
+    t.test('early hints pass where the location says so', { skip: hints === '' }, async (t) => {
+      for (const path of ['/hinted/', '/hinted-by-hop/']) {
+        const request = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
+        const sent = sendRaw(t, gateway.userPort, request)
+        await until(() => sent.text().includes('{}'))
+        t.match(sent.text(), /^HTTP\S+ 103 [^]*link: <\/style.css>[^]*HTTP\S+ 200 /i, path)
+      }
+    })
 
     t.test('an error page that asks another upstream', async (t) => {
       for (let i = 0; i < 5; i++) {
