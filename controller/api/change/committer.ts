@@ -80,7 +80,8 @@ export class Committer {
 
   /** All of the calls or none, at one revision. */
   async commit(calls: ChangeCall[], who: Who, locate: Locate): Promise<Committed> {
-    return this.#turns.take(queueOf(calls), async () => {
+    const about = new Set(calls.flatMap(({ target }) => keysOf(target)))
+    return this.#turns.take(queueOf(calls), about, async () => {
       const committed = await this.#attempt(calls, locate)
       this.#audit(committed, who)
       if (committed.differences.some(({ kind }) => kind === 'route')) {

@@ -1,7 +1,11 @@
 /**
- * Conditional requests (RFC 9110), the methods a path takes, and warnings of likely typing errors.
+ * Conditional requests (RFC 9110), the methods a path takes, warnings of likely typing errors, and
+ * the order in which changes are written.
  */
 import t from 'tap'
+import type { ChangeCall } from '../../../controller/api/change/call.js'
+import { Committer } from '../../../controller/api/change/committer.js'
+import { Touched } from '../../../controller/api/change/last-touched.js'
 import { problem, testApi } from '../../support/api.js'
 
 const A = '/v1/upstreams/web/instances/a'
@@ -111,4 +115,25 @@ t.test('a path that has other methods names them', async (t) => {
     t.equal(refused.headers.allow, allow)
   }
   t.match(problem(await call('OPTIONS', '/v1/nowhere')), { status: 404, code: 'not_found' })
+})
+
+t.test('a single change is written before the batches that wait', async (t) => {
+  const { control } = await testApi(t)
+  const committer = new Committer(control, new Touched())
+  const who = { caller: 'socket' as const, requestId: 'r' }
+  const call = (id: string): ChangeCall => ({
+    operationId: 'putRoute',
+    target: { kind: 'route', id },
+    body: { hosts: [`${id}.test`], upstream: 'web' },
+  })
+  const commit = (calls: ChangeCall[]) => committer.commit(calls, who, (error) => error)
+  const batches = Array.from({ length: 4 }, (_, n) =>
+    commit(Array.from({ length: 100 }, (_each, i) => call(`r${n}-${i}`))),
+  )
+  const same = commit([call('r2-7')])
+  const single = commit([call('single')])
+  const [first, second, third] = await Promise.all(batches)
+  t.ok((await single).revision > (first?.revision ?? 0), 'after the one under way')
+  t.ok((await single).revision < (second?.revision ?? 0), 'before those that wait')
+  t.ok((await same).revision >= (third?.revision ?? 0), 'a route that waits is changed in order')
 })
