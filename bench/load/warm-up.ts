@@ -8,8 +8,8 @@ const TRIED = sized(300, 20)
  * nginx asks for new members of the pool every second, and a peer is used through it when that is
  * surely over.
  */
-const EVERY_MS = 700
-const LEAST = sized(6, 3)
+const EVERY_MS = sized(700, 20)
+const LEAST = sized(6, 2)
 
 /**
  * Until nginx has all peers in its pool they are reached by address, which costs more. So each

@@ -1,13 +1,17 @@
 /** wrk: where it comes from, and the throughput that it measures. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { runCommand } from '../../setup/command.js'
 import { unpackDebian } from '../../setup/debian.js'
 import { withLock } from '../../runtime/lock.js'
 import { messageOf } from '../../runtime/errors.js'
 import { toolsFolder } from '../../lab/tools.js'
+import { sized } from '../rig/sized.js'
 
 const CONNECTIONS = 32
+/** Its shortest run is a second, so in a small run each connection waits between its requests. */
+const SCRIPT = sized([], ['-s', fileURLToPath(new URL('unhurried.lua', import.meta.url))])
 
 /** Path of wrk, unpacked on first use; undefined where it cannot be had. */
 export async function ensureWrk(say: (line: string) => void): Promise<string | undefined> {
@@ -32,6 +36,11 @@ export async function ensureWrk(say: (line: string) => void): Promise<string | u
   }
 }
 
+/** One thread of wrk, over 32 connections. */
+export function loadFlags(seconds: number): string[] {
+  return ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, ...SCRIPT]
+}
+
 /**
  * Requests a second that one thread of wrk gets over 32 connections. Rejects when any was not
  * answered by 2xx.
@@ -49,8 +58,7 @@ export async function throughput(options: {
   const { wrk, url, host, seconds, once = false, header } = options
   const headers = [`Host: ${host}`, ...(once ? ['Connection: close'] : []), header ?? []].flat()
   const sent = headers.flatMap((line) => ['-H', line])
-  const flags = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, ...sent, url]
-  const { code, stdout, stderr } = await runCommand(wrk, flags)
+  const { code, stdout, stderr } = await runCommand(wrk, [...loadFlags(seconds), ...sent, url])
   const perSecond = Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? NaN)
   if (code === 0 && perSecond > 0 && !/Non-2xx|Socket errors/.test(stdout)) {
     return perSecond

@@ -15,8 +15,8 @@ import { sized } from '../rig/sized.js'
 const INSTANCES = sized(1000, 5)
 const MANY = sized(10_000, 50)
 const INTERVAL_MS = sized(5000, 500)
-const SETTLE_MS = 2 * INTERVAL_MS
-const MEASURED_MS = 4 * INTERVAL_MS
+const SETTLE_MS = sized(2, 1) * INTERVAL_MS
+const MEASURED_MS = sized(4, 2) * INTERVAL_MS
 
 export const checksPart: Part = {
   name: 'checks',

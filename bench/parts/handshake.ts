@@ -157,8 +157,13 @@ async function start(
       printServer(again, pem.directives),
       printServer(table, `include "${includes}/tls.conf";`),
     ].join('\n')
-  const program = traced ? nginxInCallgrind(traced.tracers, nginx, traced.folder) : nginx
-  const adopted = await startAdopted(bench, { nginx: program, engine, servers, port: first })
+  const adopted = await startAdopted(bench, {
+    nginx,
+    ...(traced && { traced: nginxInCallgrind(traced.tracers, nginx, traced.folder) }),
+    engine,
+    servers,
+    port: first,
+  })
   const { certificate, privateKey } = pem
   await adopted.rig.change('PUT', '/v1/certificates/bench', { certificate, privateKey })
   const ways = [

@@ -118,8 +118,9 @@ async function countInstructions(
   const port = await freePort()
   const servers = (includes: string): string =>
     `server { listen 127.0.0.1:${port}; include "${includes}/server.conf"; }`
-  const counted = nginxInCallgrind(tracers, nginx, folder)
-  const adopted = await startAdopted(bench, { nginx: counted, engine: 'njs', pool, servers, port })
+  const traced = nginxInCallgrind(tracers, nginx, folder)
+  const options = { nginx, traced, engine: 'njs', pool, servers, port } as const
+  const adopted = await startAdopted(bench, options)
   await applyAll(adopted.rig, askedOperations(backend), LARGE)
   const drivers = driversFor(bench, port)
   const worker = adopted.nginx.workers()[0] ?? 0

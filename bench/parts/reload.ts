@@ -16,6 +16,7 @@ import { sized } from '../rig/sized.js'
 
 const CHANGES = sized(10, 1)
 const PAUSE_MS = sized(400, 50)
+const SLOW_MS = sized(3000, 50)
 const LOADED = ['web0', 'web1', 'web2', 'web3']
 const WORKERS = sized(40, 4)
 const LOADED_WITHIN = { deadlineMs: 60_000, what: 'a load' }
@@ -76,7 +77,7 @@ async function measure(bench: Bench, candidate: Compared): Promise<Measured> {
     workers: WORKERS,
     thinkMs: 20,
     slowPart: 0.03,
-    slowMs: 3000,
+    slowMs: SLOW_MS,
   })
   bench.onEnd(() => load.kill())
   const prober = new Prober(candidate.target, 'probe.localhost', 8)
@@ -134,7 +135,7 @@ function finding(measured: [Compared, Measured][]): PartResult {
     title: 'One change: by Sluice, and by `nginx -s reload`',
     how:
       `${CHANGES} times a server of one upstream moves, ${PAUSE_MS} ms apart; ${WORKERS} keep-alive ` +
-      'clients (one request in 33 takes up to 3 s) and 8 probes meanwhile. Both have the same upstreams.',
+      `clients (one request in 33 takes up to ${SLOW_MS / 1000} s) and 8 probes meanwhile. Both have the same upstreams.`,
     columns: ['', ...measured.map(([{ name }]) => name)],
     rows: ROWS.map(([what, print]) => [what, ...measured.map(([, one]) => print(one))]),
     notes: [

@@ -24,9 +24,9 @@ const SLOW = '127.22.0.4'
 /**
  * Long enough that few requests a second can be at the slow one, when no second one is sent there.
  */
-const SLOW_MS = sized(200, 50)
+const SLOW_MS = sized(200, 20)
 const PER_SECOND = sized(1500, 100)
-const SECONDS = sized(2, 0.3)
+const SECONDS = sized(2, 0.1)
 const ROUNDS = sized(7, 1)
 /**
  * More than are ever in flight: a quarter of the rate for as long as the slow one takes, and room.

@@ -136,7 +136,8 @@ async function start(
   const [port, first, again] = [await freePort(), await freePort(), await freePort()]
   const ours = [await freePort(), await freePort()]
   const adopted = await startAdopted(bench, {
-    nginx: traced ? nginxInCallgrind(traced.tracers, nginx, traced.folder) : nginx,
+    nginx,
+    ...(traced && { traced: nginxInCallgrind(traced.tracers, nginx, traced.folder) }),
     engine,
     port,
     env: { SLUICE_STREAM_PORTS: ours.join(',') },

@@ -15,6 +15,8 @@ export interface Adopted {
 
 export interface AdoptOptions {
   nginx: NginxInfo
+  /** The same nginx in a tracer, which serves; what Sluice asks of nginx, the other answers. */
+  traced?: NginxInfo
   engine: 'njs' | 'qjs'
   pool?: 'auto' | 'off'
   workers?: number
@@ -62,7 +64,7 @@ export async function stopAdopted({ rig, nginx }: Adopted): Promise<void> {
 }
 
 async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promise<PlainNginx> {
-  const { nginx, servers, stream, port, workers = 1, connections } = options
+  const { nginx, traced = nginx, servers, stream, port, workers = 1, connections } = options
   const { code, stderr } = await runCommand(process.execPath, [PROGRAM, 'conf'], { env: rig.env })
   if (code !== 0) {
     throw new Error(`sluice conf: ${stderr}`)
@@ -70,7 +72,7 @@ async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promis
   const includes = join(rig.home, 'sluice')
   const modules = nginx.modules.map((path) => `load_module "${path}";`)
   return PlainNginx.start({
-    nginx,
+    nginx: traced,
     folder: join(bench.folder, `adopted-${port}`),
     main: [`worker_processes ${workers};`, ...modules].join('\n'),
     configuration: `include "${includes}/http.conf";\n${servers(includes)}`,

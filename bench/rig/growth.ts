@@ -53,7 +53,7 @@ export async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth
   const port = await freePort()
   const servers = (includes: string): string => printServers(port, growth, includes)
   const traced = nginxInCallgrind(tracers, nginx, folder)
-  const adopted = await startAdopted(bench, { nginx: traced, engine, servers, port })
+  const adopted = await startAdopted(bench, { nginx, traced, engine, servers, port })
   const drivers = [STATIC, ...asked].map(
     (host) => new Driver({ host: '127.0.0.1', port }, host, CONNECTIONS),
   )

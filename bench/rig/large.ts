@@ -5,7 +5,7 @@ import { monotonicMs } from '../../lab/load/ledger.js'
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { sized } from './sized.js'
 
-export const LARGE = sized(100_000, 200)
+export const LARGE = sized(100_000, 20)
 const PER_UPSTREAM = 100
 const BATCH = 1000
 

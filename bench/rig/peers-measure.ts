@@ -7,9 +7,9 @@ import { until } from '../../lab/until.js'
 import { movingHost } from './peer-kinds.js'
 import type { Places, Proxy } from './peer-kinds.js'
 import type { Bench } from '../report/report.js'
+import { loadFlags } from '../load/wrk.js'
 import { sized } from './sized.js'
 
-const CONNECTIONS = 32
 const SECONDS = sized(2, 1)
 const SEEN_CHANGES = sized(100, 2)
 const LOAD_WORKERS = sized(20, 2)
@@ -28,7 +28,7 @@ export interface Saturated {
 export async function saturate(wrk: string, proxy: Proxy): Promise<Saturated> {
   const url = `http://127.0.0.1:${proxy.port}/`
   const host = `Host: ${proxy.upstream}.localhost`
-  const flags = ['-t1', `-c${CONNECTIONS}`, `-d${SECONDS}s`, '-H', host, url]
+  const flags = [...loadFlags(SECONDS), '-H', host, url]
   const { code, stdout, stderr } = await runCommand(wrk, flags)
   const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0)
   const perSecond = number(/Requests\/sec:\s+([\d.]+)/)

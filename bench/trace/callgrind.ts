@@ -6,9 +6,15 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { until } from '../../lab/until.js'
+import { sized } from '../rig/sized.js'
 import type { Tracers } from './tracers.js'
 
 const execute = promisify(execFile)
+/**
+ * With each switch valgrind translates the program anew, which takes longer than all requests of a
+ * small run: that one goes on counting.
+ */
+const AFTERWARDS = sized(['instrumentation off'], [])
 
 /**
  * The private nginx, moved to `folder` by links, in such a way that to start it is to start it in
@@ -46,11 +52,9 @@ export async function instructions(
     return readdirSync(folder).filter((name) => dump.test(name))
   }
   const known = dumps()
-  await control(tracers, pid, 'instrumentation on')
-  await control(tracers, pid, 'zero')
+  await control(tracers, pid, 'instrumentation on', 'zero')
   await work()
-  await control(tracers, pid, 'dump')
-  await control(tracers, pid, 'instrumentation off')
+  await control(tracers, pid, 'dump', ...AFTERWARDS)
   const [name = ''] = await until(
     () => {
       const fresh = dumps().filter((each) => !known.includes(each))
@@ -68,6 +72,7 @@ export async function instructions(
 /**
  * A process that has given up root since it began cannot answer vgdb, which then waits for ever.
  */
-async function control(tracers: Tracers, pid: number, command: string): Promise<void> {
-  await execute(tracers.vgdb, [`--pid=${pid}`, ...command.split(' ')], { timeout: 20_000 })
+async function control(tracers: Tracers, pid: number, ...commands: string[]): Promise<void> {
+  const asked = commands.flatMap((command) => ['-c', command])
+  await execute(tracers.vgdb, [`--pid=${pid}`, ...asked], { timeout: 20_000 })
 }

@@ -1,7 +1,19 @@
 /** The parts of the bench that count instructions still run: each once, as small as can be. */
+import { readdirSync } from 'node:fs'
 import t from 'tap'
-import { testParts } from '../../support/bench.js'
+import { ROWS, smallParts, testParts } from '../../support/bench.js'
 
-t.setTimeout(170_000)
+t.setTimeout(200_000)
 
-await testParts(t, 'apply', 'scale')
+t.test('each part of the bench is run by one of these files', async (t) => {
+  const parts = await smallParts()
+  const run = Object.values(ROWS).flatMap((rows) => Object.keys(rows))
+  t.same(run.sort(), parts.map(({ name }) => name).sort())
+  const files = readdirSync(new URL('.', import.meta.url))
+  t.same(
+    files.sort(),
+    Object.keys(ROWS).map((name) => `${name}.test.ts`),
+  )
+})
+
+await testParts(t, 'counts')

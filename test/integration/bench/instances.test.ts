@@ -1,0 +1,7 @@
+/** The parts of the bench that draw one of many instances still run: each once, as small as can be. */
+import t from 'tap'
+import { testParts } from '../../support/bench.js'
+
+t.setTimeout(200_000)
+
+await testParts(t, 'instances')
