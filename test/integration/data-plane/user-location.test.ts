@@ -52,6 +52,19 @@ const conf = (port: number): string => `
     }
   }`
 
+/** An instance that gives early hints; its address. */
+async function startHinting(t: { teardown(fn: () => unknown): void }): Promise<string> {
+  const server = createServer((_, response) => {
+    response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' }, () =>
+      response.end('{}'),
+    )
+  })
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return `127.0.0.1:${port}`
+}
+
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     // Stable nginx knows no early hints.
@@ -60,24 +73,16 @@ for (const rig of GATEWAY_KINDS) {
       rig,
       conf: (port) => conf(port).replaceAll('$HINTS', hints),
     })
-    const hinting = createServer((_, response) => {
-      response.writeEarlyHints({ link: '</style.css>; rel=preload; as=style' }, () =>
-        response.end('{}'),
-      )
-    })
-    const hintingPort = await freePort()
-    await new Promise<void>((resolve) => hinting.listen(hintingPort, '127.0.0.1', resolve))
-    t.teardown(() => hinting.close())
-    const hintingAddress = `127.0.0.1:${hintingPort}`
+    const [hinting, hintingByHop] = await Promise.all([startHinting(t), startHinting(t)])
     const web = await startBackend(t, 'web')
     const other = await startBackend(t, 'other')
     const { pool } = gateway
-    await gateway.fillPool(web.address, other.address, hintingAddress)
+    await gateway.fillPool(web.address, other.address, hinting)
     await gateway.setTable(
       upstreamUnit('web', [{ id: 'w', address: web.address, pooled: pool }]),
       upstreamUnit('other', [{ id: 'o', address: other.address, pooled: pool }]),
-      upstreamUnit('hinting', [{ id: 'h', address: hintingAddress, pooled: pool }]),
-      upstreamUnit('hintingbyhop', [{ id: 'h', address: hintingAddress }]),
+      upstreamUnit('hinting', [{ id: 'h', address: hinting, pooled: pool }]),
+      upstreamUnit('hintingbyhop', [{ id: 'h', address: hintingByHop }]),
     )
     const get = (path: string) => ask({ port: gateway.userPort, path })
 
