@@ -414,6 +414,23 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     t.equal((await routes()).length, 1, 'and a while longer, as containers are made anew')
   })
 
+  t.test('who listens is up, though its agent does not reach where it is published', async (t) => {
+    // What is published on the loopback of the engine's namespace is not on this one's.
+    const agent = { ...agentSettings, address: '127.0.0.1' }
+    const rig = new Rig(t, { agent, allowLoopback: true })
+    const name = await rig.run(['-p', '127.0.0.1::80'])
+    const record = await rig.becomes(name, 'up')
+    t.match(record, { host: '127.0.0.1', reason: /^agent node-1 does not reach this address/ })
+    await rig.says('problems', /"address_unreached","subject":"127\.0\.0\.1:\d+".*each gateway/)
+    await rig.agent.end('SIGKILL')
+    const from = rig.changes.length
+    rig.agent = new AgentProcess(rig.settings)
+    await fence(rig)
+    t.same(rig.history(name, from), [], 'its next life knows it, too')
+    await dockerd.docker('rm', '-f', name)
+    await rig.goes(name)
+  })
+
   t.test('an agent killed and started again removes nothing and doubles nothing', async (t) => {
     const rig = new Rig(t)
     const stubborn = `process.on('SIGTERM', () => {});
