@@ -286,6 +286,7 @@ export class Controller implements Control {
       conditionsOf: (upstream) => this.conditionsOf(upstream),
       registryView: () => this.registryView(),
       writeProblem: () => this.registry.writeProblem(),
+      publishProblem: () => this.#publisher.problem,
       gateways: () => this.gateways(),
       suspects: () => this.suspects(),
       refused: () => this.#core.state.refused(),

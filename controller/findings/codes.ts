@@ -16,6 +16,8 @@ export const CURES = {
     'start an instance, undrain one, or look at why they are down (sluice instances <upstream>)',
   gateway_away:
     'start that gateway, or look into its logs; forget one that is gone for good (sluice gateways forget)',
+  gateway_unpublished:
+    'let this controller write below gateways/ and presence/ in the registry (in etcd: by its role)',
   gateway_behind: 'look at the reason; when it is gone, the gateway catches up by itself',
   stream_away:
     'look into logs/error.log of nginx: its part for connections does not answer the controller',

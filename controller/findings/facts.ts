@@ -14,6 +14,8 @@ export interface Facts {
   readonly registryView: () => RegistryView
   /** Why the registry refuses writes though it can be read; undefined when it does not. */
   readonly writeProblem: () => string | undefined
+  /** Why what the own gateway has is not written to the registry; undefined when it is. */
+  readonly publishProblem: () => string | undefined
   readonly gateways: () => GatewayView[]
   readonly suspects: () => SuspectView[]
   /** Values of the registry that are not served as they stand. */

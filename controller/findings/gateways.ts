@@ -35,6 +35,19 @@ function observe(gateway: GatewayView): Observation[] {
   return []
 }
 
+/** While the registry takes no write at all, that is said. */
+export const gatewayUnpublished: FindingSource = (facts) => {
+  const { gatewayId, registryView, writeProblem, publishProblem } = facts
+  const problem = publishProblem()
+  if (problem === undefined || !registryView().connected || writeProblem() !== undefined) {
+    return []
+  }
+  const message =
+    `what gateway ${gatewayId} has is not written to the registry (${problem}); ` +
+    'it serves and follows changes, and other controllers do not see it, or see an old state'
+  return [{ code: 'gateway_unpublished', subject: gatewayId, message, graceMs: BEHIND_GRACE_MS }]
+}
+
 export const streamAway: FindingSource = ({ gateways, desired, gatewayId }) => {
   const own = gateways().find(({ id }) => id === gatewayId)
   const { connected = true, reason } = own?.stream ?? {}

@@ -2,7 +2,7 @@
 import { agentProblems, enginesAway } from './agents.js'
 import { certificatesEnding } from './certificates.js'
 import type { FindingSource } from './facts.js'
-import { files, gatewaysAway, streamAway, tableNearlyFull } from './gateways.js'
+import { files, gatewayUnpublished, gatewaysAway, streamAway, tableNearlyFull } from './gateways.js'
 import {
   fieldsUnknown,
   registryAway,
@@ -23,6 +23,7 @@ export const SOURCES: readonly FindingSource[] = [
   certificatesEnding,
   upstreamsDown,
   gatewaysAway,
+  gatewayUnpublished,
   streamAway,
   tableNearlyFull,
   files,

@@ -32,8 +32,7 @@ export class Publisher {
   #lease: Lease | undefined
   #written: string | undefined
   #isLeaving = false
-  /** The failure that lasts was logged. */
-  #reported = false
+  #problem: string | undefined
 
   constructor(options: PublishOptions) {
     this.#options = options
@@ -45,6 +44,11 @@ export class Publisher {
       onError: (error) => this.#failed(error),
       retry: RETRY,
     })
+  }
+
+  /** Why the record was not written the last time; undefined when it was. */
+  get problem(): string | undefined {
+    return this.#problem
   }
 
   start(): void {
@@ -86,16 +90,16 @@ export class Publisher {
 
   async #round({ bell, signal }: Loop): Promise<void> {
     await this.#write()
-    this.#reported = false
+    this.#problem = undefined
     await bell.wait(60_000)
     await pause(this.#options.debounceMs(), signal)
   }
 
   #failed(error: unknown): void {
     const { log } = this.#options
-    const write = this.#reported ? log.debug.bind(log) : log.warn.bind(log)
-    this.#reported = true
-    write({ error: messageOf(error) }, 'gateway record not written; others see an old one')
+    const write = this.#problem === undefined ? log.warn.bind(log) : log.debug.bind(log)
+    this.#problem = messageOf(error)
+    write({ error: this.#problem }, 'gateway record not written; others see an old one')
   }
 
   async #write(): Promise<void> {

@@ -1,5 +1,6 @@
 // What is refused is refused in words: which field, what is expected there, and what was given.
 import t from 'tap'
+import { makeLogger } from '../../../runtime/logger.js'
 import { problem, testApi } from '../../support/api.js'
 
 const A = '/v1/upstreams/web/instances/a'
@@ -157,4 +158,24 @@ t.test('each wrong query is named by parameter, with what it must be', async (t)
   for (const right of ['host=a&address=::1', 'port=65535', 'host=a&header=a:1&header=b:']) {
     t.equal((await call('GET', `/v1/explain?${right}`)).status, 200, right)
   }
+})
+
+t.test('the cause of a 500 stands in the log, and not in the answer', async (t) => {
+  const lines: string[] = []
+  const to = { write: (line: string) => lines.push(line) }
+  const log = makeLogger({ part: 'controller', level: 'error', to })
+  const { call, control } = await testApi(t, { log })
+  Object.assign(control, {
+    findings: () => {
+      throw new TypeError('what went wrong')
+    },
+  })
+  const answer = await call('GET', '/v1/status')
+  t.match(problem(answer), { status: 500, code: 'internal' })
+  t.notMatch(JSON.stringify(answer.body), /what went wrong/)
+  t.match(JSON.parse(lines[0] ?? '{}'), {
+    requestId: answer.body.requestId,
+    route: '/v1/status',
+    error: { message: 'what went wrong', stack: /words\.test/ },
+  })
 })

@@ -7,9 +7,12 @@ import { startApi } from '../../../controller/api/server.js'
 import { Controller } from '../../../controller/controller.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startEtcd } from '../../../lab/engines/etcd.js'
+import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
+import { openEmbedded } from '../../../registry/embedded/registry.js'
 import { openEtcd } from '../../../registry/etcd/registry.js'
 import type { Registry } from '../../../registry/registry.js'
+import { SluiceError } from '../../../runtime/errors.js'
 import { silentLogger } from '../../../runtime/logger.js'
 import { noEtcdSettings } from '../../support/registry-subjects.js'
 import { testSettings } from '../../support/control.js'
@@ -203,6 +206,28 @@ t.test('what another gateway refuses is pending there, and a finding', async (t)
   const taken = await call('PUT', A, { host: '10.0.0.7', port: 9 })
   t.match(taken, { status: 200, body: { applied: true } })
   await until(async () => (await findings()).length === 0)
+})
+
+t.test('a gateway that may not write its record says so', async (t) => {
+  const registry = await openEmbedded({ folder: temporaryFolder(t), log: silentLogger })
+  t.teardown(() => registry.close())
+  const commit = registry.commit.bind(registry)
+  let isRefused = true
+  registry.commit = async (operations) => {
+    if (isRefused && operations.some(({ key }) => key.startsWith('gateways/'))) {
+      throw new SluiceError('forbidden', 'permission denied')
+    }
+    return commit(operations)
+  }
+  const { call, controller } = await startControlled(t, { rig: 'njs', registry })
+  const findings = async (): Promise<object[]> => (await call('GET', '/v1/status')).body.findings
+  await until(async () => (await findings()).length > 0, { deadlineMs: 30_000 })
+  t.match(await findings(), [
+    { code: 'gateway_unpublished', subject: controller.gatewayId, message: /permission denied/ },
+  ])
+  t.equal((await call('PUT', A, { host: '10.0.0.7', port: 9 })).status, 201, 'it is served')
+  isRefused = false
+  await until(async () => (await findings()).length === 0, { deadlineMs: 30_000 })
 })
 
 t.test('a controller that starts later knows a gateway that is away', async (t) => {

@@ -106,7 +106,9 @@ t.test('what changes an upstream that serves waits for no backlog', async (t) =>
   pusher.start()
   await until(() => pusher.applied === 1, { what: 'the first push' })
   const from = client.parts.length
+  const lags: number[] = []
   client.onPart = (count) => {
+    lags.push(pusher.lagMs)
     if (count === from + 2) {
       put(web({}, 2))
     }
@@ -120,6 +122,8 @@ t.test('what changes an upstream that serves waits for no backlog', async (t) =>
   const [, end = 0] = applied.find(([to]) => to === backlog) ?? []
   t.ok(end - from > 5, `the backlog took ${end - from} parts`)
   t.ok(at - from < 4, `the change went out as part ${at - from + 1}, before its end`)
+  const [, , , early = 0, , late = 0] = lags
+  t.ok(late > early && early > 0, 'while a push takes its time the lag grows')
   t.equal(pusher.applied, backlog + 1, 'and counts as applied when all before it is')
   const lines = await client.read([':web#0'])
   t.equal(lines[0]?.split('\n').length, 2)

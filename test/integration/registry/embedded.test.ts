@@ -12,6 +12,7 @@ import type { Registry } from '../../../registry/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
 import { Recorder } from '../../support/registry-recorder.js'
 import { temporaryFolder } from '../../../lab/temp.js'
+import { repository } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)
@@ -192,6 +193,39 @@ t.test('a disk that takes no more: a clear error, and back by itself', async (t)
     'nothing acknowledged is missing',
   )
   await registry.close()
+})
+
+t.test('a disk that is full at the start is named, and costs nothing of the store', async (t) => {
+  const disk = temporaryFolder(t)
+  const script = [
+    'mount -t tmpfs -o size=256k none "$0" || exit 7',
+    'cp -r "$1" "$0/registry" && head -c 1000000 /dev/zero > "$0/more" 2>&-',
+    'for disk in full roomy; do',
+    '  "$2" --import tsx --input-type=module -e "$3" "$0/registry"',
+    '  rm -f "$0/more"',
+    'done',
+  ].join('\n')
+  const program = `
+    import { openEmbedded } from './registry/embedded/registry.ts'
+    import { silentLogger as log } from './runtime/logger.ts'
+    try {
+      const registry = await openEmbedded({ folder: process.argv[1], log })
+      console.log('opened with', (await registry.list('')).entries.length)
+      await registry.close()
+    } catch (error) { console.log(error.message) }`
+  const folder = join(temporaryFolder(t), 'registry')
+  const before = await open(folder)
+  await before.commit([{ type: 'put', key: 'routes/a', value: 'x'.repeat(3000) }])
+  await before.close()
+  const words = ['--mount', '--map-root-user', 'sh', '-c', script, disk, folder]
+  const output = execFileSync('unshare', [...words, process.execPath, program], {
+    cwd: repository,
+    encoding: 'utf8',
+  })
+  const [full, later] = output.trim().split('\n')
+  t.match(full, /the disk is full .*Make room; nothing of it is lost$/)
+  t.notMatch(full, /move the folder/)
+  t.equal(later, 'opened with 1')
 })
 
 t.test('a renewal around the end of a lease is acknowledged and true, or refused', async (t) => {

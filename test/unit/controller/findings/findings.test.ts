@@ -80,6 +80,7 @@ function factsWith(other: Partial<Facts>): Facts {
     conditionsOf: () => NONE,
     registryView: () => ({ kind: 'etcd', connected: true, syncedAtMs: 1 }),
     writeProblem: () => undefined,
+    publishProblem: () => undefined,
     gateways: () => [gateway({})],
     suspects: () => [],
     refused: () => [],
@@ -138,6 +139,10 @@ t.test('all is well, and each thing that can be wrong', async (t) => {
       { code: 'gateway_behind', subject: 'b' },
     ],
     [{ gateways: () => [gateway({ applied: 3, code: 'table_full' })] }, { code: 'table_full' }],
+    [
+      { publishProblem: () => 'permission denied' },
+      { code: 'gateway_unpublished', subject: 'gw', message: /permission denied/ },
+    ],
     [{ tableFreeBytes: () => 4096 }, { code: 'table_nearly_full', message: /0 %/ }],
     [{ fileError: () => 'bind() failed', settings: file }, { code: 'configuration_refused' }],
     [{ fileError: () => 'bind() failed' }, { code: 'fallback_stale' }],
