@@ -86,14 +86,16 @@ for (const rig of GATEWAY_KINDS) {
     )
     const get = (path: string) => ask({ port: gateway.userPort, path })
 
-    t.test('early hints pass where the location says so', { skip: hints === '' }, async (t) => {
-      for (const path of ['/hinted/', '/hinted-by-hop/']) {
-        const request = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
-        const sent = sendRaw(t, gateway.userPort, request)
-        await until(() => sent.text().includes('{}'))
-        t.match(sent.text(), /^HTTP\S+ 103 [^]*link: <\/style.css>[^]*HTTP\S+ 200 /i, path)
-      }
-    })
+    if (hints !== '') {
+      t.test('early hints pass where the location says so', async (t) => {
+        for (const path of ['/hinted/', '/hinted-by-hop/']) {
+          const request = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
+          const sent = sendRaw(t, gateway.userPort, request)
+          await until(() => sent.text().includes('{}'))
+          t.match(sent.text(), /^HTTP\S+ 103 [^]*link: <\/style.css>[^]*HTTP\S+ 200 /i, path)
+        }
+      })
+    }
 
     t.test('an error page that asks another upstream', async (t) => {
       for (let i = 0; i < 5; i++) {
