@@ -55,6 +55,15 @@ const DEAD_OWNER_MS = 10_000
 const TURN_TRIES = 100
 const TURN_MS = 10
 
+/** A change of so many units at most is small. */
+const MOST_SMALL = 20
+const NONE: ReadonlySet<string> = new Set()
+
+/** No other unit leads to one of these. */
+function isHost(name: string): boolean {
+  return name.startsWith('@')
+}
+
 function codeOf(error: unknown): Code {
   return error instanceof SluiceError ? error.code : 'internal'
 }
@@ -227,10 +236,11 @@ export class Pusher {
     this.#options.onState(state)
   }
 
-  #take(): void {
-    for (const name of this.#options.source.update()) {
-      this.#dirty.add(name)
-    }
+  /** The names of what is new since the last time. */
+  #take(): string[] {
+    const names = [...this.#options.source.update()]
+    names.forEach((name) => this.#dirty.add(name))
+    return names
   }
 
   #checkFence(state: GatewayState): boolean {
@@ -343,17 +353,23 @@ export class Pusher {
   }
 
   /**
-   * What concerns units that are there waits for no backlog: a drain, an ejection, an instance that
-   * comes. It leads to nothing that is on its way.
+   * What leads to nothing that is on its way waits for no backlog. That is what concerns units that
+   * are there: a drain, an ejection, an instance that comes. While only hosts are on their way, to
+   * which nothing leads, it is any small change.
    */
   async #overtake(from: number, onTheWay: UnitChange[]): Promise<void> {
-    this.#take()
+    const older = new Set(this.#dirty)
+    const news = this.#take().filter((name) => !older.has(name))
     if (this.#dirty.size === 0 || this.#status === 'full') {
       return
     }
     const units = this.#options.source.units()
     const waiting = new Set(onTheWay.map(({ name }) => name))
-    const isReady = (name: string) => !waiting.has(name) && this.#mirror.isSettled(name, units)
+    const isSmall = news.length > 0 && news.length <= MOST_SMALL
+    const free = isSmall && [...waiting, ...older].every(isHost) ? new Set(news) : NONE
+    const isFree = (name: string) => free.has(name) && (units.has(name) || isHost(name))
+    const isReady = (name: string) =>
+      !waiting.has(name) && (isFree(name) || this.#mirror.isSettled(name, units))
     const names = [...this.#dirty].filter(isReady)
     const changes = this.#mirror.changes(names, units)
     names.forEach((name) => this.#dirty.delete(name))

@@ -111,6 +111,8 @@ t.test('what changes an upstream that serves waits for no backlog', async (t) =>
     lags.push(pusher.lagMs)
     if (count === from + 2) {
       put(web({}, 2))
+    } else if (count === from + 4) {
+      put({ ...compileHost('single.test', [], new Map()) })
     }
   }
   for (let n = 0; n < 3000; n++) {
@@ -122,9 +124,11 @@ t.test('what changes an upstream that serves waits for no backlog', async (t) =>
   const [, end = 0] = applied.find(([to]) => to === backlog) ?? []
   t.ok(end - from > 5, `the backlog took ${end - from} parts`)
   t.ok(at - from < 4, `the change went out as part ${at - from + 1}, before its end`)
+  const single = client.parts.findIndex((keys) => keys.includes('@single.test'))
+  t.ok(single - from < 7, `a new host went out as part ${single - from + 1}`)
   const [, , , early = 0, , late = 0] = lags
   t.ok(late > early && early > 0, 'while a push takes its time the lag grows')
-  t.equal(pusher.applied, backlog + 1, 'and counts as applied when all before it is')
+  t.equal(pusher.applied, backlog + 2, 'and counts as applied when all before it is')
   const lines = await client.read([':web#0'])
   t.equal(lines[0]?.split('\n').length, 2)
   await pusher.close()
