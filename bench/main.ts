@@ -10,10 +10,12 @@ import { describeMachine, printMachine } from './report/machine.js'
 import { writePlot } from './report/plot.js'
 import { markdown, writeResults } from './report/report.js'
 import type { Part } from './report/report.js'
+import { sized } from './rig/sized.js'
 import { PARTS, runPart } from './run.js'
 
 const PLOT = '--plot'
-const RESULTS = join(dirname(fileURLToPath(import.meta.url)), 'results')
+/** A plot is of the newest figures, and must not be of those that mean nothing. */
+const RESULTS = join(dirname(fileURLToPath(import.meta.url)), sized('results', 'results/small'))
 
 function choose(names: string[]): Part[] {
   const unknown = names.find((name) => !PARTS.some((part) => part.name === name))

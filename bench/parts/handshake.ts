@@ -158,11 +158,8 @@ async function start(
       printServer(table, `include "${includes}/tls.conf";`),
     ].join('\n')
   const adopted = await startAdopted(bench, {
-    nginx,
+    ...{ nginx, engine, servers, port: first },
     ...(traced && { traced: nginxInCallgrind(traced.tracers, nginx, traced.folder) }),
-    engine,
-    servers,
-    port: first,
   })
   const { certificate, privateKey } = pem
   await adopted.rig.change('PUT', '/v1/certificates/bench', { certificate, privateKey })

@@ -1,4 +1,4 @@
-/** The parts of the bench that draw one of many instances still run: each once, as small as can be. */
+/** The parts of the bench that pick among many instances still run, as small as can be. */
 import t from 'tap'
 import { testParts } from '../../support/bench.js'
 
