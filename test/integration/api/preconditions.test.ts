@@ -137,3 +137,31 @@ t.test('a single change is written before the batches that wait', async (t) => {
   t.ok((await single).revision < (second?.revision ?? 0), 'before those that wait')
   t.ok((await same).revision >= (third?.revision ?? 0), 'a route that waits is changed in order')
 })
+
+t.test('a thousand typing errors cost no more than a few', async (t) => {
+  const { control } = await testApi(t)
+  const committer = new Committer(control, new Touched())
+  const call = (operationId: string, target: ChangeCall['target'], body: object): ChangeCall => ({
+    ...{ operationId, target, body },
+  })
+  const made = Array.from({ length: 900 }, (_, i) =>
+    call('putUpstream', { kind: 'upstream', upstream: `some-service-${i}` }, {}),
+  )
+  await committer.commit(made, { caller: 'socket', requestId: 'r' }, (error) => error)
+  const timed = async (count: number): Promise<[ms: number, hints: number]> => {
+    const calls = Array.from({ length: count }, (_, i) => {
+      const body = { hosts: [`h${i}.test`], upstream: `some-servise-${i}` }
+      return call('putRoute', { kind: 'route', id: `r${i}` }, body)
+    })
+    const startedMs = performance.now()
+    const { warnings } = await committer.rehearse(calls, (error) => error)
+    const hints = warnings.filter(({ message }) => message.includes('did you mean')).length
+    t.equal(warnings.length, count)
+    return [performance.now() - startedMs, hints]
+  }
+  await timed(2)
+  const [few, fewHints] = await timed(2)
+  const [many, manyHints] = await timed(1000)
+  t.same([fewHints, manyHints], [2, 2])
+  t.ok(many < few * 100, `${many} ms for 1000, and ${few} ms for 2`)
+})
