@@ -7,6 +7,8 @@ import type { Observation, FindingSource } from './facts.js'
 /** A reload of nginx, or a controller that is just starting, is no finding. */
 const AWAY_GRACE_MS = 2000
 const BEHIND_GRACE_MS = 5000
+/** Longer than a record waits for its next writing, once a registry is back. */
+const UNPUBLISHED_GRACE_MS = 10_000
 /** Of the table's memory; below this part a burst of registrations may not fit. */
 const LEAST_FREE = 0.1
 
@@ -45,7 +47,9 @@ export const gatewayUnpublished: FindingSource = (facts) => {
   const message =
     `what gateway ${gatewayId} has is not written to the registry (${problem}); ` +
     'it serves and follows changes, and other controllers do not see it, or see an old state'
-  return [{ code: 'gateway_unpublished', subject: gatewayId, message, graceMs: BEHIND_GRACE_MS }]
+  return [
+    { code: 'gateway_unpublished', subject: gatewayId, message, graceMs: UNPUBLISHED_GRACE_MS },
+  ]
 }
 
 export const streamAway: FindingSource = ({ gateways, desired, gatewayId }) => {

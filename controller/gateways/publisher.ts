@@ -21,7 +21,7 @@ export interface PublishOptions {
 }
 
 const LEASE_MS = 15_000
-const RETRY = { firstMs: 500, mostMs: 10_000 }
+const RETRY = { firstMs: 500, mostMs: 3000 }
 
 export class Publisher {
   readonly #options: PublishOptions
