@@ -10,6 +10,8 @@ import { sized } from '../rig/sized.js'
 import type { Tracers } from './tracers.js'
 
 const execute = promisify(execFile)
+/** A worker that waits for requests is woken by vgdb, which by default it does after 100 ms. */
+const SOON = ['--max-invoke-ms=10']
 /**
  * With each switch valgrind translates the program anew, which takes longer than all requests of a
  * small run: that one goes on counting.
@@ -74,5 +76,5 @@ export async function instructions(
  */
 async function control(tracers: Tracers, pid: number, ...commands: string[]): Promise<void> {
   const asked = commands.flatMap((command) => ['-c', command])
-  await execute(tracers.vgdb, [`--pid=${pid}`, ...asked], { timeout: 20_000 })
+  await execute(tracers.vgdb, [`--pid=${pid}`, ...SOON, ...asked], { timeout: 20_000 })
 }
