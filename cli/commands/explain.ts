@@ -23,8 +23,10 @@ function splitUrl(text: string): Record<string, string> {
       `${JSON.stringify(text)} is not an address such as http://web.localhost/path, tls://db.example.com or tcp://:9100`,
     )
   }
-  const url = new URL(address)
-  return { host: url.hostname, path: url.pathname + url.search }
+  // As it was written: URL resolves `..`, and Sluice refuses some of these.
+  const written = address.replace(/^\w+:\/\/[^/?#]*|#.*/g, '')
+  const path = written.startsWith('/') ? written : `/${written}`
+  return { host: new URL(address).hostname, path }
 }
 
 /** What would be taken for something else, or for nothing, is said. */

@@ -10,6 +10,15 @@
 export const LEAVING_PATH =
   '~*^[^?#]*(?:/|%2f|\\x5c|%5c)(?:[.]|%2e)(?:[.]|%2e)(?:[;/?#\\x5c]|%2f|%5c|$)'
 
+/** `..` as a part of a path, in each way in which it and what is beside it may be written. */
+const PARENT = /(?:\/|%2f|\\|%5c)(?:\.|%2e){2}(?:[;/\\]|%2f|%5c|$)/i
+
+/** Whether `$request_uri` is such a path: what LEAVING_PATH says in nginx. */
+export function isLeavingPath(target: string): boolean {
+  const end = target.search(/[?#]/)
+  return PARENT.test(end < 0 ? target : target.slice(0, end))
+}
+
 /** Of `$request`: its host has a port, which is in `$sluice_line_port` then. */
 export const LINE_PORT = '~*^\\S+ [a-z0-9+.-]+://[^/?# ]*(?<sluice_line_port>:[0-9]{1,5})(?:[/?# ])'
 

@@ -1,4 +1,5 @@
 /** What few hosts need of a lookup: conditions, and lines in chunks. */
+import { isLeavingPath } from '../../contract/guard/client-patterns.js'
 import { isMet } from '../../contract/table/condition.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
@@ -21,18 +22,12 @@ function unitIf(rest: string, asked: LookupRequest): string {
     : ''
 }
 
-/** `..` as a part of a path, in each way in which it and what is beside it may be written. */
-const PARENT = /(?:\/|%2f|\\|%5c)(?:\.|%2e){2}(?:[;/\\]|%2f|%5c|$)/i
-
 /**
  * Whether the path as it was written leaves a prefix in a way that nginx and the application may
  * see differently, and applications are not to judge that themselves.
  */
 function leaves(target: string, asked: LookupRequest): boolean {
-  const end = target.search(/[?#]/)
-  return (
-    PARENT.test(end < 0 ? target : target.slice(0, end)) && asked.variables.sluice_raw_paths !== '1'
-  )
+  return isLeavingPath(target) && asked.variables.sluice_raw_paths !== '1'
 }
 
 /** Where the path may be cut behind so many whole segments, and the hash of what is before. */

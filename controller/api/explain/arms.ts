@@ -33,6 +33,8 @@ interface Arm {
 /** What decides beside the registry. */
 export interface GatewayContext extends GatewayPlace {
   domains: readonly string[]
+  /** Whether paths that leave a prefix are passed on. */
+  rawPaths: boolean
   /** What the own gateway found out about an upstream's instances. */
   conditionsOf: (upstream: string) => InstanceConditions
 }

@@ -45,10 +45,10 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     response: readResponses(Explained, 'Where it goes'),
   }
   app.get('/v1/explain', { schema }, (request) => {
-    const { domains, cluster, zone } = control.settings
+    const { domains, cluster, zone, rawPaths } = control.settings
     const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
     const tunedPorts = control.stream().tuned
-    const ground = { domains, cluster, zone, conditionsOf, tunedPorts }
+    const ground = { domains, cluster, zone, rawPaths, conditionsOf, tunedPorts }
     const explained = answer(control.served(), ground, request.query as Query)
     const { revision, peers, why } = explained
     why.push(...contests(control.findings(), explained))
@@ -139,14 +139,15 @@ function explain(desired: Desired, ground: GatewayContext, question: RequestQues
   const asked = askedBy(question)
   const plan = planHosts(desired.routes.values(), desired.upstreams.keys(), ground.domains)
   const why: string[] = []
-  const matched = match(plan, asked, why)
+  const matched = match(plan, asked, ground.rawPaths, why)
   const passing = passingRoute(desired, asked.host)
   if (passing !== undefined) {
     why.push(`over TLS route ${passing} passes this name through`)
   }
   const head = { revision: desired.revision, host: asked.host, path: asked.path }
-  if (matched === undefined) {
-    return { ...head, outcome: 'no_route', why, route: null, upstreams: [], peers: [] }
+  if (matched === undefined || matched === null) {
+    const outcome = matched === null ? 'answered' : 'no_route'
+    return { ...head, outcome, why, route: null, upstreams: [], peers: [] }
   }
   const { id, host, pathPrefix, split, action } = matched
   const route = { id, host, pathPrefix, ...action }

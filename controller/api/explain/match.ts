@@ -1,4 +1,5 @@
 /** Which route of a plan a request matches, and why no other. */
+import { isLeavingPath } from '../../../contract/guard/client-patterns.js'
 import { isMet } from '../../../contract/table/condition.js'
 import { ACME_PREFIX, isWithin } from '../../../contract/table/host-record.js'
 import type { RouteAction } from '../../../contract/record/route-action.js'
@@ -137,12 +138,21 @@ function noneText({ host, routes }: HostPlan, path: string): string {
   return `the host matches and the path does not: ${host} has routes for ${shown}${more} alone`
 }
 
-/** The host that has the routes, and the one of them that serves. */
+const UNCLEAR =
+  'the path has a .. in it, and the host has routes for paths: it can be read in two ways (400 unclear_path)'
+
+/** A host that has no prefix but `/` has no border that a path could leave. */
+function isUnclear({ routes }: HostPlan, { variables }: ExplainedRequest): boolean {
+  return routes[0]?.prefix !== '/' && isLeavingPath(variables.request_uri ?? '')
+}
+
+/** The host that has the routes, and the one of them that serves; null: the path is unclear. */
 function find(
   plan: HostsPlan,
   asked: ExplainedRequest,
+  rawPaths: boolean,
   why: string[],
-): [host: string, HostRoute] | undefined {
+): [host: string, HostRoute] | undefined | null {
   const challenge = matchChallenge(plan, asked, why)
   if (challenge !== undefined) {
     return ['*', challenge]
@@ -157,6 +167,10 @@ function find(
   why.push(
     known.host === host ? `host ${host} matches exactly` : `host ${host} matches ${known.host}`,
   )
+  if (!rawPaths && isUnclear(known, asked)) {
+    why.push(UNCLEAR)
+    return null
+  }
   const hit = matchRoute(known, asked, why)
   if (hit === undefined) {
     why.push(noneText(known, path))
@@ -165,14 +179,19 @@ function find(
   return [known.host, hit]
 }
 
+/**
+ * Undefined: nothing leads from this request. Null: its path can be read in two ways, and is
+ * refused but with `rawPaths`. `why` is added to.
+ */
 export function match(
   plan: HostsPlan,
   asked: ExplainedRequest,
+  rawPaths: boolean,
   why: string[],
-): Matched | undefined {
-  const found = find(plan, asked, why)
-  if (found === undefined) {
-    return undefined
+): Matched | undefined | null {
+  const found = find(plan, asked, rawPaths, why)
+  if (found === undefined || found === null) {
+    return found
   }
   const [host, { prefix: pathPrefix, target, route, conditions }] = found
   const first = `path prefix ${pathPrefix} is the longest that matches (route ${route})`

@@ -30,6 +30,12 @@ t.test('every reason is named', async (t) => {
     elsewhere.why.join('\n'),
     /the host matches and the path does not: a\.test has routes for \/(shop, \/api|api, \/shop) alone/,
   )
+  for (const path of ['/api/../shop', '/api/%2e%2E%5cshop', '/..;/shop']) {
+    const unclear = await explain(`path=${encodeURIComponent(path)}`)
+    t.match(unclear, { outcome: 'answered', route: null }, path)
+    t.match(unclear.why.join('\n'), /unclear_path/)
+  }
+  t.equal((await explain('path=/shop/a..b')).route.id, 'plain')
 })
 
 t.test('an upstream that is empty and known is 503, as it is for clients', async (t) => {

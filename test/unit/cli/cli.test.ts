@@ -187,6 +187,9 @@ t.test('an address is explained, whichever home is named', async (t) => {
   t.match(both, { code: 0, stdout: /"route":.*"both"/ }, 'all headers are sent')
   const one = await sluice('explain', 'http://a.test/', ...said.slice(0, 2), '--home', home)
   t.match(one, { code: 0, stdout: /id: app/ })
+  await call('PUT', '/v1/routes/api', { hosts: ['a.test'], pathPrefix: '/api', upstream: 'web' })
+  const left = await sluice('explain', 'http://a.test/api/../b?c=1#d', '--home', home)
+  t.match(left, { code: 0, stdout: /path: \/b\n[^]*unclear_path/ }, 'a path goes as it was written')
   for (const wrong of ['ftp://a.test/', 'tls://', 'tcp://', 'tcp://a.test', 'http://']) {
     const refused = await sluice('explain', wrong, '--home', home)
     t.match(refused, { code: 2, stderr: new RegExp(`"${wrong}" is not an address such as`) }, wrong)

@@ -216,7 +216,7 @@ t.test('any routes: the table, explain and the plain way are of one opinion', as
         for (const question of questions) {
           const wanted = slowly(named, question)
           const found = find(table, question.host, question.path, question.variables)
-          const explained = match(plan, question, [])?.split.split[0]?.upstream
+          const explained = match(plan, question, false, [])?.split.split[0]?.upstream
           if (found !== wanted || (explained === undefined ? '' : `:${explained}`) !== wanted) {
             throw new Error(`${JSON.stringify(question)}: ${found}, ${explained}, ${wanted}`)
           }
