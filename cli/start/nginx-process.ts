@@ -16,8 +16,8 @@ import {
   tcpInodes,
   udpInodes,
   unixInodes,
+  within,
 } from './processes.js'
-import { pause } from '../../runtime/retry.js'
 
 export interface NginxPlace {
   /** The executable. */
@@ -38,7 +38,6 @@ export interface NginxPlace {
 const GONE_MS = 1000
 const PID_FILE_MS = 2000
 const ROOM_MS = 1000
-const POLL_MS = 10
 
 /** The arguments that make an nginx the one of this home. */
 function argumentsOf({ home, conf }: NginxPlace): string[] {
@@ -140,23 +139,16 @@ async function finish(place: NginxPlace, orphans: number[]): Promise<void> {
   const own = ownSockets(place)
   const accepting = () => orphans.filter((pid) => holdsAny(pid, own) === true)
   accepting().forEach((pid) => signal(pid, 'SIGQUIT'))
-  const untilMs = performance.now() + ROOM_MS
-  while (accepting().length > 0 && performance.now() < untilMs) {
-    await pause(POLL_MS)
-  }
+  await within(ROOM_MS, () => accepting().length === 0)
   // One that does not even stop accepting hangs, and serves nobody.
   accepting().forEach((pid) => signal(pid, 'SIGKILL'))
 }
 
 /** The daemon writes it a moment after the command has ended. */
 async function pidFileOf(place: NginxPlace): Promise<void> {
-  const untilMs = performance.now() + PID_FILE_MS
-  while (findMaster(place) === undefined) {
-    if (performance.now() > untilMs) {
-      const log = join(place.home, 'logs', 'error.log')
-      throw new SluiceError('gateway_unavailable', `nginx ended at once; ${log} says why`)
-    }
-    await pause(POLL_MS)
+  if (!(await within(PID_FILE_MS, () => findMaster(place) !== undefined))) {
+    const log = join(place.home, 'logs', 'error.log')
+    throw new SluiceError('gateway_unavailable', `nginx ended at once; ${log} says why`)
   }
 }
 
@@ -169,12 +161,8 @@ async function pidFileOf(place: NginxPlace): Promise<void> {
 export async function upgradeNginx(place: NginxPlace, pid: number): Promise<number[] | undefined> {
   const before = workers(place)
   signal(pid, 'SIGUSR2')
-  const untilMs = performance.now() + PID_FILE_MS
-  for (let next = pid; next === pid; next = findMaster(place) ?? pid) {
-    if (performance.now() > untilMs) {
-      return undefined
-    }
-    await pause(POLL_MS)
+  if (!(await within(PID_FILE_MS, () => (findMaster(place) ?? pid) !== pid))) {
+    return undefined
   }
   signal(pid, 'SIGQUIT')
   return before

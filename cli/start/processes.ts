@@ -8,7 +8,7 @@ import { statFields } from '../../runtime/process-stat.js'
 import { pause } from '../../runtime/retry.js'
 
 const LISTENING = '0A'
-const POLL_MS = 20
+const POLL_MS = 10
 
 /**
  * A process that came or went between two looks, or that another user owns, is as good as not
@@ -40,16 +40,21 @@ export function isWorker(pid: number): boolean {
   return /(^|\0)nginx: worker process/.test(readProc(`${pid}/cmdline`))
 }
 
-/** True when all have ended within `ms`. */
-export async function ended(pids: number[], ms: number): Promise<boolean> {
+/** Looks until it is so. False when it is not within `ms`. */
+export async function within(ms: number, isSo: () => boolean): Promise<boolean> {
   const untilMs = performance.now() + ms
-  while (pids.some(isRunning)) {
+  while (!isSo()) {
     if (performance.now() >= untilMs) {
       return false
     }
     await pause(POLL_MS)
   }
   return true
+}
+
+/** True when all have ended within `ms`. */
+export function ended(pids: number[], ms: number): Promise<boolean> {
+  return within(ms, () => !pids.some(isRunning))
 }
 
 /** A process that is gone already needs no signal. */

@@ -3,7 +3,6 @@ import { knownText } from '../../../contract/guard/checked.js'
 import type { Checked } from '../../../contract/guard/checked.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import { hasField, withFields, withoutField } from '../../state/known-fields.js'
-import type { KnownPart } from '../../state/known-fields.js'
 import { partAt, withGiven } from '../http/given.js'
 import { printTarget } from './targets.js'
 import type { CallTarget } from './targets.js'
@@ -56,12 +55,12 @@ export function refuseBody(body: unknown): void {
 }
 
 /** What is stored, as far as it is known. What is not understood cannot be changed in part. */
-export function requireKnown<T>(read: Checked<KnownPart<T>>, target: CallTarget): KnownPart<T> {
-  if (!read.ok) {
+export function requireKnown<T>(known: T | undefined, target: CallTarget): T {
+  if (known === undefined) {
     const what = `what is stored as ${printTarget(target)} is not valid; PUT it`
     throw new SluiceError('conflict', what)
   }
-  return read.value
+  return known
 }
 
 export interface Patched<T> {

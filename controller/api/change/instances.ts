@@ -9,7 +9,7 @@ import type { Condition } from '../../state/conditions.js'
 import { instanceState } from '../../state/desired.js'
 import type { DesiredInstance } from '../../state/desired.js'
 import { readKnown } from '../../state/known-fields.js'
-import { requireValid, fieldsOf, patched, refuseBody } from './bodies.js'
+import { requireValid, fieldsOf, patched, refuseBody, requireKnown } from './bodies.js'
 import type { Patched } from './bodies.js'
 import type { Outcome } from './call.js'
 import type { World } from './call.js'
@@ -63,12 +63,7 @@ export async function patchInstance(
   if (!stored.there) {
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
   }
-  if (stored.record === undefined) {
-    throw new SluiceError(
-      'conflict',
-      `what is stored as ${printTarget(target)} is not valid; PUT it`,
-    )
-  }
+  requireKnown(stored.record, target)
   const check = (value: unknown) => checkInstance(value, world.settings)
   refuseForeign(target, stored)
   return write(draft, world, target, stored, patched(stored.value, stored.unknown, patch, check))

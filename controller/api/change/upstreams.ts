@@ -48,7 +48,8 @@ export async function patchUpstream(
   }
   const read = await draft.read(keyOf(target))
   const stored = read === undefined ? {} : read
-  const before = requireKnown(readKnown(stored, checkUpstream), target)
+  const known = readKnown(stored, checkUpstream)
+  const before = requireKnown(known.ok ? known.value : undefined, target)
   const { policy } = stored as { policy?: Policy }
   const whole = {
     ...(stored as object),
