@@ -1,4 +1,5 @@
 /** What an agent found wrong with what it registers, as its record in the registry says it. */
+import { printAddress } from '../../contract/guard/address.js'
 import type { AgentProblem } from '../../contract/record/records.js'
 import type { Contested } from './host-claims.js'
 import { targetKey } from './plan.js'
@@ -21,7 +22,7 @@ type Found = Omit<AgentProblem, 'sinceAtMs'>
 
 /** One sentence on what is so, and what it means for requests. */
 export function unreachedText(what: Unreached, { container, host, port }: ProbeTarget): string {
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const address = printAddress(host, port)
   const texts = {
     listens: `listens, but is not reached at ${address} from here; each gateway finds out for itself`,
     unknown: `is not reached at ${address} from here, listening or not; each gateway finds out for itself`,

@@ -71,7 +71,8 @@ export class Registrar {
   #away = false
   /** Key → why it was not registered, as it was logged last. */
   #logged = new Map<string, string>()
-  #onOwn: (own: ReadonlyMap<string, string>) => void = () => undefined
+  /** Until it was called. */
+  #onOwn: ((own: ReadonlyMap<string, string>) => void) | undefined
 
   constructor(options: RegistrarOptions) {
     const { registry, ttlMs, memo, log } = options
@@ -119,7 +120,8 @@ export class Registrar {
   async #round({ bell }: Loop): Promise<void> {
     await this.#level()
     this.#logBack()
-    this.#onOwn(this.#own())
+    this.#onOwn?.(this.#own())
+    this.#onOwn = undefined
     await this.#untilDue(bell)
   }
 

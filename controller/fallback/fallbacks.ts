@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { printAddress } from '../../contract/guard/address.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { checkConf } from './nginx-test.js'
@@ -46,8 +47,7 @@ function placeOf(settings: Settings): ConfPlacement {
     const headersPath = join(home, 'sluice/hop-headers.conf')
     return { kind: 'hop', socketPath: join(home, 'hop/fallback.sock'), headersPath }
   }
-  const host = bind.includes(':') ? `[${bind}]` : bind
-  const listen = file.listen?.split(',') ?? [`${host}:${httpPort}`]
+  const listen = file.listen?.split(',') ?? [printAddress(bind, httpPort)]
   return { kind: 'front', listen, trustedProxies, rawPaths }
 }
 
