@@ -1,19 +1,15 @@
-/** Keeps one gateway's table level with the desired state, by the smallest deltas that do. */
+/** Keeps one gateway's table level with the desired state: owns it, looks at it, sends the news. */
 import type { Code } from '../../contract/codes.js'
-import { OWNER_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Loop } from '../../runtime/loop.js'
-import { pause } from '../../runtime/retry.js'
-import { makeParts, makePartsForFull } from './delta.js'
-import type { DeltaPart } from './delta.js'
-import { grows } from './growth.js'
 import { isTimeout, Rejected } from './gateway-client.js'
 import type { GatewayClient } from './gateway-client.js'
-import { TableMirror } from './table-mirror.js'
+import { Lag } from './lag.js'
+import { OtherOwner } from './other-owner.js'
+import { TableSender } from './table-sender.js'
 import type { TableSource } from '../table/table-source.js'
-import type { UnitChange } from '../table/unit.js'
 
 export interface PushOptions {
   source: TableSource
@@ -25,7 +21,7 @@ export interface PushOptions {
    * the next look.
    */
   isLazy?: boolean
-  /** An owner that gives no sign of life for so long is gone; default {@link DEAD_OWNER_MS}. */
+  /** Another owner that gives no sign of life for so long is gone; 10 s by default. */
   deadOwnerMs?: number
   onFailure(reason: string): void
   /** A revision, and the milliseconds from its being known here to its being acknowledged. */
@@ -49,20 +45,6 @@ type Status = 'level' | 'fenced' | 'full' | 'failing'
 
 const RETRY = { firstMs: 50, mostMs: 1000 }
 const FULL_RETRY_MS = 5000
-/** A living owner gives a sign every two seconds. */
-const DEAD_OWNER_MS = 10_000
-/** Another writer's turn takes some milliseconds. */
-const TURN_TRIES = 100
-const TURN_MS = 10
-
-/** A change of so many units at most is small. */
-const MOST_SMALL = 20
-const NONE: ReadonlySet<string> = new Set()
-
-/** No other unit leads to one of these. */
-function isHost(name: string): boolean {
-  return name.startsWith('@')
-}
 
 function codeOf(error: unknown): Code {
   return error instanceof SluiceError ? error.code : 'internal'
@@ -71,31 +53,29 @@ function codeOf(error: unknown): Code {
 export class Pusher {
   readonly #gateway: GatewayClient
   readonly #options: PushOptions
-  readonly #mirror = new TableMirror()
+  readonly #sender: TableSender
+  readonly #otherOwner: OtherOwner
+  readonly #lag = new Lag()
   readonly #loop: Loop
-  readonly #dirty = new Set<string>()
   #epoch = 0
   #applied = 0
   /**
    * The revision that the gateway shows. It is older than what is applied if nothing changed there.
    */
   #shown = 0
-  /** Whether the mirror is known to be true. */
+  /** Whether it is known what the table holds. */
   #isSure = false
   /** The gateway was seen without what it had acknowledged: nginx was started anew. */
   #isLost = false
   #seenAtMs = 0
-  #behindSinceMs: number | undefined
-  /** The same of what is on its way. */
-  #sendingSinceMs: number | undefined
-  /** The last sign of life of the other owner, while there is one. */
-  #sign = { text: '', seenAtMs: 0 }
   #status: Status = 'failing'
   #fault: PushFault | undefined
 
   constructor(gateway: GatewayClient, options: PushOptions) {
     this.#gateway = gateway
     this.#options = options
+    this.#sender = new TableSender(gateway, options.source)
+    this.#otherOwner = new OtherOwner(gateway, options.deadOwnerMs)
     this.#loop = new Loop({
       round: () => this.#round(),
       onError: (error) => this.#failed(error),
@@ -127,8 +107,7 @@ export class Pusher {
 
   /** Milliseconds since it fell behind; 0 when it is level. */
   get lagMs(): number {
-    const sinceMs = this.#sendingSinceMs ?? this.#behindSinceMs
-    return sinceMs === undefined ? 0 : performance.now() - sinceMs
+    return this.#lag.ms
   }
 
   start(): void {
@@ -137,7 +116,7 @@ export class Pusher {
 
   /** There is something new. */
   wake(): void {
-    this.#behindSinceMs ??= performance.now()
+    this.#lag.begin()
     this.#loop.bell.ring()
   }
 
@@ -152,8 +131,8 @@ export class Pusher {
    * Lets go of units that were kept although the registry does not know them. By default these are
    * the awaited ones.
    */
-  drop(names: string[] = this.#mirror.awaited()): void {
-    this.#mirror.letGo(names).forEach((name) => this.#dirty.add(name))
+  drop(names?: string[]): void {
+    this.#sender.drop(names)
     this.wake()
   }
 
@@ -214,7 +193,7 @@ export class Pusher {
     if (!source.ready()) {
       return
     }
-    this.#take()
+    this.#sender.update()
     const isOurs = this.#epoch !== 0 && state.epoch === this.#epoch
     // A replaced registry may count from the start again. A gateway goes back only with a new
     // owner.
@@ -236,13 +215,6 @@ export class Pusher {
     this.#options.onState(state)
   }
 
-  /** The names of what is new since the last time. */
-  #take(): string[] {
-    const names = [...this.#options.source.update()]
-    names.forEach((name) => this.#dirty.add(name))
-    return names
-  }
-
   #checkFence(state: GatewayState): boolean {
     const isFenced = this.#epoch !== 0 && state.epoch > this.#epoch
     if (isFenced && !this.isFenced) {
@@ -262,22 +234,13 @@ export class Pusher {
    * ended. Otherwise nobody would ever push to it again.
    */
   async #watchOwner(state: GatewayState): Promise<void> {
-    const signs = await this.#gateway.read([OWNER_KEY]).catch(() => undefined)
-    if (signs === undefined) {
-      // Out of reach, or an nginx of before, whose owners give no sign.
-      return
-    }
-    const text = `${state.epoch} ${signs[0] ?? ''}`
-    const now = performance.now()
-    if (text !== this.#sign.text) {
-      this.#sign = { text, seenAtMs: now }
-    }
-    const { deadOwnerMs = DEAD_OWNER_MS, log, source } = this.#options
-    if (now - this.#sign.seenAtMs < deadOwnerMs || !source.ready()) {
+    const isGone = await this.#otherOwner.isGone(state.epoch)
+    const { log, source } = this.#options
+    if (!isGone || !source.ready()) {
       return
     }
     log.warn({ epoch: state.epoch }, 'the other owner of the gateway is gone; it is taken again')
-    this.#take()
+    this.#sender.update()
     await this.#resync(await this.#claim(state))
   }
 
@@ -294,25 +257,21 @@ export class Pusher {
   /** Compares all of the table with what should be there and sends the difference. */
   async #resync(state: GatewayState): Promise<void> {
     this.#isSure = false
-    const units = this.#options.source.units()
-    const stale = await this.#mirror.compare((keys) => this.#gateway.read(keys), units)
-    const unknown = this.#mirror.keepUnknown(units)
+    const { differed, unknown } = await this.#sender.compare()
     if (unknown.length > 0) {
       this.#options.onUnknown(unknown)
     }
-    const isAwaited = (name: string) => this.#options.source.isAwaited?.(name) === true
-    this.#mirror.keepAwaited(units, isAwaited)
-    stale.forEach((name) => this.#dirty.add(name))
+    const units = this.#options.source.units().size
     await this.#send(state.revision, true)
-    this.#options.log.info({ units: units.size, differed: stale.size }, 'gateway compared')
+    this.#options.log.info({ units, differed }, 'gateway compared')
   }
 
   /** False when there was nothing to send. */
   async #pushNews(): Promise<boolean> {
-    this.#take()
+    this.#sender.update()
     const revision = this.#options.source.revision()
-    if (this.#dirty.size === 0 && revision === this.#applied) {
-      this.#behindSinceMs = undefined
+    if (this.#sender.isEmpty && revision === this.#applied) {
+      this.#lag.none()
       return false
     }
     if (revision < this.#applied) {
@@ -320,7 +279,8 @@ export class Pusher {
       this.#seenAtMs = 0
       return false
     }
-    if (this.#options.isLazy === true && this.#dirty.size === 0) {
+    if (this.#options.isLazy === true && this.#sender.isEmpty) {
+      this.#lag.send()
       this.#level(revision)
       return false
     }
@@ -329,101 +289,29 @@ export class Pusher {
   }
 
   async #send(from: number, whole: boolean): Promise<void> {
-    const { source } = this.#options
-    const to = source.revision()
-    const changes = this.#mirror.changes(this.#dirty, source.units())
-    this.#dirty.clear()
-    const sinceMs = this.#takeSince()
-    this.#sendingSinceMs = sinceMs
-    const parts = this.#partsOf(changes)
+    const to = this.#options.source.revision()
+    this.#lag.send()
     // Until all of it is acknowledged, nobody knows what is there.
     this.#isSure = false
-    for (const part of parts.slice(0, -1)) {
-      const startedMs = performance.now()
-      await this.#sendPart(from, from, false, part)
-      // The worker that wrote gets as much time for its requests.
-      await pause(Math.min(5, performance.now() - startedMs))
-      await this.#overtake(from, changes)
-    }
-    await this.#sendPart(from, to, whole, parts.at(-1))
-    this.#mirror.accept(changes)
+    const isFull = this.#status === 'full'
+    await this.#sender.send({ epoch: this.#epoch, from, to, whole, isFull })
     this.#isSure = true
     this.#shown = to
-    this.#level(to, sinceMs)
+    this.#level(to)
   }
 
-  /**
-   * What leads to nothing that is on its way waits for no backlog. That is what concerns units that
-   * are there: a drain, an ejection, an instance that comes. While only hosts are on their way, to
-   * which nothing leads, it is any small change.
-   */
-  async #overtake(from: number, onTheWay: UnitChange[]): Promise<void> {
-    const older = new Set(this.#dirty)
-    const news = this.#take().filter((name) => !older.has(name))
-    if (this.#dirty.size === 0 || this.#status === 'full') {
-      return
-    }
-    const units = this.#options.source.units()
-    const waiting = new Set(onTheWay.map(({ name }) => name))
-    const isSmall = news.length > 0 && news.length <= MOST_SMALL
-    const free = isSmall && [...waiting, ...older].every(isHost) ? new Set(news) : NONE
-    const isFree = (name: string) => free.has(name) && (units.has(name) || isHost(name))
-    const isReady = (name: string) =>
-      !waiting.has(name) && (isFree(name) || this.#mirror.isSettled(name, units))
-    const names = [...this.#dirty].filter(isReady)
-    const changes = this.#mirror.changes(names, units)
-    names.forEach((name) => this.#dirty.delete(name))
-    for (const part of changes.length === 0 ? [] : this.#partsOf(changes)) {
-      await this.#sendPart(from, from, false, part)
-    }
-    this.#mirror.accept(changes)
-  }
-
-  #partsOf(changes: UnitChange[]): DeltaPart[] {
-    const namesIn = (bucket: number) => this.#mirror.namesIn(bucket)
-    if (this.#status === 'full') {
-      return makePartsForFull(changes, namesIn)
-    }
-    const isGrowing = changes.some(grows)
-    return makeParts(changes, namesIn).map((operations) => ({ operations, grows: isGrowing }))
-  }
-
-  /** Since when it has been behind. What comes from now on is not in what is about to be sent. */
-  #takeSince(): number {
-    const sinceMs = this.#sendingSinceMs ?? this.#behindSinceMs ?? performance.now()
-    this.#behindSinceMs = undefined
-    return sinceMs
-  }
-
-  #level(revision: number, sinceMs = this.#takeSince()): void {
+  #level(revision: number): void {
     this.#applied = revision
-    this.#sendingSinceMs = undefined
     this.#isLost = false
+    const lagMs = this.#lag.applied()
     this.#say('level')
-    this.#options.onApplied(revision, performance.now() - sinceMs)
-  }
-
-  async #sendPart(from: number, to: number, whole: boolean, part?: DeltaPart): Promise<void> {
-    const operations = part?.operations ?? []
-    for (let tries = 1; ; tries++) {
-      try {
-        const delta = { epoch: this.#epoch, from, to, whole, operations }
-        await this.#gateway.delta(delta, part?.grows === true)
-        return
-      } catch (error) {
-        if (codeOf(error) !== 'conflict' || tries === TURN_TRIES) {
-          throw error
-        }
-        await pause(TURN_MS)
-      }
-    }
+    this.#options.onApplied(revision, lagMs)
   }
 
   #failed(error: unknown): void {
     const code = codeOf(error)
     this.#isSure = false
-    this.#behindSinceMs = this.#sendingSinceMs ?? this.#behindSinceMs ?? performance.now()
-    this.#sendingSinceMs = undefined
+    this.#lag.failed()
     this.#options.onFailure(isTimeout(error) ? 'timeout' : code)
     if (!(error instanceof Rejected)) {
       this.#options.onState(undefined)
