@@ -5,6 +5,7 @@ import { Agent, request } from 'undici'
 import type { Dispatcher } from 'undici'
 import { CODES } from '../contract/codes.js'
 import type { Code } from '../contract/codes.js'
+import { printAddress } from '../contract/guard/address.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../runtime/errors.js'
 
@@ -55,8 +56,7 @@ export function connectLocal(socketPath: string): ApiClient {
 export function ownApiUrl({ apiBind, apiPort, apiTls }: Settings): string {
   const wild: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
   const address = wild[apiBind] ?? apiBind
-  const host = address.includes(':') ? `[${address}]` : address
-  return `${apiTls === undefined ? 'http' : 'https'}://${host}:${apiPort}`
+  return `${apiTls === undefined ? 'http' : 'https'}://${printAddress(address, apiPort)}`
 }
 
 /** Over the home's socket if there is one and no other address is given, else over TCP. */

@@ -2,7 +2,8 @@
 import { httpTrust, inServer, proxiedMark, streamTrust } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { listenAddress, reuseMark } from './listen.js'
+import { printAddress } from '../contract/guard/address.js'
+import { reuseMark } from './listen.js'
 import { httpsServer } from './tls-conf.js'
 
 function accessLogLine({ accessLog }: ConfSettings): string {
@@ -32,7 +33,7 @@ function streamBlock(settings: ConfSettings): string {
   const trust = streamTrust(settings, [httpsPort])
   const server = `
     server {
-        listen ${listenAddress(bind)}:${httpsPort}${proxiedMark(settings, httpsPort)}${reuseMark(settings)};
+        listen ${printAddress(bind, httpsPort)}${proxiedMark(settings, httpsPort)}${reuseMark(settings)};
 ${inServer(trust)}        include "${includes}/passthrough.conf";
     }
 `
@@ -65,7 +66,7 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/temp/${name}";`).join('\n'
     ${accessLogLine(settings)}
 
     server {
-        listen ${listenAddress(bind)}:${httpPort} default_server${proxiedMark(settings, httpPort)}${reuseMark(settings)};
+        listen ${printAddress(bind, httpPort)} default_server${proxiedMark(settings, httpPort)}${reuseMark(settings)};
 ${inServer(httpTrust(settings, httpPort))}        client_max_body_size ${settings.maxBodyBytes};
         include "${includes}/server.conf";
     }

@@ -2,7 +2,8 @@
 import { httpTrust, inServer, proxiedMark } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { listenAddress, reuseMark } from './listen.js'
+import { printAddress } from '../contract/guard/address.js'
+import { reuseMark } from './listen.js'
 
 /**
  * `tls.conf`: shows clients the table's certificates. The module is imported here and not in
@@ -66,7 +67,7 @@ const DEFAULT_CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20'
 export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const { includes, httpsSocket } = homePaths(settings.home)
   const { passthrough, bind, http3 } = settings
-  const address = `${listenAddress(bind)}:${httpsPort}`
+  const address = `${printAddress(bind, httpsPort)}`
   const listen = passthrough ? `"unix:${httpsSocket}"` : address
   // What stream{} hands on has the client's address already.
   const mark = passthrough ? '' : proxiedMark(settings, httpsPort) + reuseMark(settings)

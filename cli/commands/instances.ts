@@ -1,5 +1,6 @@
 /** `sluice instances`, `sluice register` and `sluice deregister`. */
 import { connect as openSocket } from 'node:net'
+import { printAddress } from '../../contract/guard/address.js'
 import { NAME, duration, wholeNumber } from '../../runtime/config/kinds.js'
 import type { SettingKind } from '../../runtime/config/kinds.js'
 import { pause } from '../../runtime/retry.js'
@@ -86,9 +87,7 @@ export const instances: Command = {
       return 0
     }
     const rows = answer.instances.map((each) => {
-      const address = each.host.includes(':')
-        ? `[${each.host}]:${each.port}`
-        : `${each.host}:${each.port}`
+      const address = printAddress(each.host, each.port)
       return [each.id, address, each.weight, each.state, each.active ?? '?', each.reason ?? '']
     })
     const none = `no instances yet; "sluice register ${answer.name} one 10.0.0.7:80" adds one`

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { printAddress } from '../../contract/guard/address.js'
 import { portsIn } from '../../contract/guard/ports.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import type { ApiClient } from '../client.js'
@@ -76,14 +77,13 @@ function askGateway(settings: Settings, host: string, hasCurl: boolean): string 
   const isProxied = portsIn(proxyProtocolPorts).includes(httpPort)
   const flag = isProxied ? '--haproxy-protocol ' : ''
   return hasCurl
-    ? `curl ${flag}-H ${shellWord(`Host: ${host}`)} http://${gatewayHost(settings)}:${httpPort}/`
+    ? `curl ${flag}-H ${shellWord(`Host: ${host}`)} http://${gatewayAddress(settings)}/`
     : fetchByNode(httpPort, host, isProxied)
 }
 
 /** Where the gateway can be asked from this machine. */
-function gatewayHost({ bind }: Settings): string {
-  const address = bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind
-  return address.includes(':') ? `[${address}]` : address
+function gatewayAddress({ bind, httpPort }: Settings): string {
+  return printAddress(bind === '0.0.0.0' || bind === '::' ? '127.0.0.1' : bind, httpPort)
 }
 
 /**
@@ -110,7 +110,7 @@ export async function commandsToTry(
   const hasCurl = onPath('curl')
   const path = pathOf('upstreams', UPSTREAM, 'instances', id, 'drain')
   return [
-    `${backend(backendAt, port)} ${sluice} register ${UPSTREAM} ${id} ${backendAt}:${port} --wait 9s ${home}`,
+    `${backend(backendAt, port)} ${sluice} register ${UPSTREAM} ${id} ${printAddress(backendAt, port)} --wait 9s ${home}`,
     askGateway(settings, host, hasCurl),
     hasCurl
       ? `curl -X POST --unix-socket ${shellWord(join(settings.home, 'api.sock'))} http://localhost${path}`

@@ -4,12 +4,12 @@
  * supervisor.
  */
 import { join } from 'node:path'
-import { toProcess } from '../../runtime/config/load.js'
+import { toProcess } from '../../runtime/config/print.js'
 import type { Config } from '../../runtime/config/load.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
-import { connectLocal, ownApiUrl } from '../client.js'
+import { connectLocal } from '../client.js'
 import type { ApiClient } from '../client.js'
 import { checkPorts, openPorts } from './check-ports.js'
 import { SupervisedProcess } from './supervised-process.js'
@@ -18,13 +18,11 @@ import { lockHome } from './home-lock.js'
 import type { HomePart } from './home-lock.js'
 import { LogFile } from './log-file.js'
 import { makeHomeFolders, openHome } from './home.js'
-import { gatewayPlace } from '../gateway-place.js'
 import { prepareGateway } from './prepare-nginx.js'
 import { NginxKeeper } from './nginx-keeper.js'
 import type { HowItCameUp } from './nginx-keeper.js'
-import { listensAt } from './nginx-process.js'
 import { StopSignals } from './stop.js'
-import { commandsToTry } from './first-commands.js'
+import { greet } from './greeting.js'
 
 /** All of it ends within 5 s, whatever hangs. */
 const AGENT_GRACE_MS = 1000
@@ -116,7 +114,7 @@ async function bringUp(
       startChild('agent', all, parts)
     }
     if (answers) {
-      await greet(all, client)
+      await greet(config.settings, options.program, client, options.print)
     }
     options.print('Ctrl-C stops all of it.')
   } finally {
@@ -226,48 +224,6 @@ async function untilReady(
     }
     await pause(POLL_MS)
   }
-}
-
-async function greet(options: StartOptions, client: ApiClient): Promise<void> {
-  const { settings } = options.config
-  const { bind, httpPort, httpsPort, home, domains, apiToken } = settings
-  const host = bind.includes(':') ? `[${bind}]` : bind
-  const names = domains.map((domain) => `web.${domain}`).join(', ')
-  const lines = [
-    '',
-    `gateway    http://${host}:${httpPort}/   ${names === '' ? '(answers by routes alone)' : `(an upstream "web" answers at Host ${names})`}`,
-    ...(listensAt(gatewayPlace(settings), httpsPort)
-      ? [
-          `           https://${host}:${httpsPort}/   (${settings.http3 ? 'HTTP/3 too; ' : ''}certificates: sluice certificates put)`,
-        ]
-      : []),
-    `API        ${ownApiUrl(settings)}/   (or, without a token, the socket ${join(home, 'api.sock')})`,
-    `token      ${apiToken === undefined ? join(home, 'api-token') : 'the one that is set'}`,
-    `logs       ${join(home, 'logs')}`,
-    '',
-    ...(await tourOf(options, client)),
-  ]
-  lines.forEach((line) => options.print(line))
-}
-
-/** It asks by a name below a domain, so without one there is none. */
-async function tourOf({ config, program }: StartOptions, client: ApiClient): Promise<string[]> {
-  const domain = config.settings.domains[0]
-  if (domain === undefined) {
-    return []
-  }
-  const [register, ask, drain] = await commandsToTry(config.settings, program, client, domain)
-  return [
-    'Three commands to try, in another shell:',
-    '',
-    '  # start a backend and register it',
-    `  ${register}`,
-    '  # ask it through the gateway',
-    `  ${ask}`,
-    '  # drain it: no new requests reach it',
-    `  ${drain}`,
-    '',
-  ]
 }
 
 /**

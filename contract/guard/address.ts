@@ -121,9 +121,14 @@ export function printIp(bytes: IpBytes): string {
     : text(groups.slice(0, run.at)) + '::' + text(groups.slice(run.at + run.length))
 }
 
+/** `10.0.0.7`, `[fd00::7]` or `web.internal`: a host as it stands before a port, or in a URL. */
+export function printHost(host: string): string {
+  return host.indexOf(':') < 0 ? host : '[' + host + ']'
+}
+
 /** `10.0.0.7:80` or `[fd00::7]:80`: how nginx prints a peer, and what its SID is the md5 of. */
 export function printAddress(host: string, port: number): string {
-  return host.indexOf(':') < 0 ? host + ':' + port : '[' + host + ']:' + port
+  return printHost(host) + ':' + port
 }
 
 /** Whether it is this machine's own: what is said there, nobody else reads. */

@@ -4,20 +4,15 @@
  */
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import {
-  SETTINGS,
-  SETTING_NAMES,
-  defaultOf,
-  flagOf,
-  settingOf,
-  variableOf,
-} from './setting-table.js'
+import { SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from './setting-table.js'
 import type { SettingName, Values } from './setting-table.js'
 import { wrongTogether } from './together.js'
 import { readFileValues, readSecret } from './file.js'
 import { SluiceError } from '../errors.js'
 import { nearest } from './nearest.js'
-import type { EtcdSettings, FileModeSettings, Settings } from './settings.js'
+import type { Settings } from './settings.js'
+import { toSettings } from './to-settings.js'
+import type { SecretFiles } from './to-settings.js'
 import type { SettingText, SettingTexts } from './sources.js'
 
 /**
@@ -39,11 +34,8 @@ export interface Config {
   /** Where each setting came from, for `--print-config`. */
   origins: ReadonlyMap<SettingName, string>
   values: Values
-  /** The files that secrets stand in, as absolute paths. */
   files: SecretFiles
 }
-
-type SecretFiles = ReadonlyMap<SettingName, string>
 
 function invalid(origin: string, problem: string, field?: string): SluiceError {
   return new SluiceError('invalid', `${origin}: ${problem}`, field === undefined ? {} : { field })
@@ -174,119 +166,4 @@ export function loadConfig(input: ConfigInput): Config {
     throw invalid(origins.get(wrong.name) ?? wrong.name, wrong.problem, wrong.name)
   }
   return { settings: toSettings(complete, files), origins, values: complete, files }
-}
-
-function toSettings(values: Values, files: SecretFiles): Settings {
-  const { tableSize, allowLoopback, home, bind } = values
-  const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
-  const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
-  const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
-  const { registry, cluster, docker, domain: domains, zone, workers, user, nginx } = values
-  const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
-  const local = registry === 'embedded' || registry.startsWith('unix:')
-  return {
-    ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
-    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers },
-    ...{ apiPort, apiBind, apiToken },
-    apiTls:
-      apiCertificate === undefined || apiKey === undefined
-        ? undefined
-        : { certificate: apiCertificate, key: apiKey },
-    ...{ registry, cluster, docker, domains, zone },
-    ...{ workers, user, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
-    knownForMs: values.knownFor,
-    metricsUpstreams: values.metricsUpstreams,
-    tableBytes: tableSize,
-    maxBodyBytes: values.maxBody,
-    allowLoopback: allowLoopback ?? local,
-    apiTokenFile: files.get('apiToken'),
-    etcd: etcdSettings(values, files),
-    file: fileSettings(values),
-    agent: agentSettings(values, files),
-  }
-}
-
-function agentSettings(values: Values, files: SecretFiles): Settings['agent'] {
-  return {
-    id: values.agentId,
-    address: values.agentAddress,
-    networks: values.agentNetworks ?? [],
-    labels: { hosts: values.labelHosts, upstreams: values.labelUpstreams },
-    ttlMs: values.agentTtl,
-    token: values.agentToken,
-    tokenFile: files.get('agentToken'),
-  }
-}
-
-function etcdSettings(values: Values, files: SecretFiles): EtcdSettings {
-  return {
-    username: values.etcdUsername,
-    password: values.etcdPassword,
-    passwordFile: files.get('etcdPassword'),
-    ca: values.etcdCa,
-    certificate: values.etcdCertificate,
-    key: values.etcdKey,
-  }
-}
-
-function fileSettings(values: Values): FileModeSettings {
-  return {
-    directory: values.fileDirectory,
-    listen: values.fileListen,
-    reloadCommand: values.reloadCommand,
-    pidFile: values.pidFile,
-    access: {
-      mode: values.fileMode,
-      ...(values.fileOwner !== undefined && { uid: values.fileOwner }),
-      ...(values.fileGroup !== undefined && { gid: values.fileGroup }),
-    },
-    minIntervalMs: values.minInterval,
-    onetime: values.onetime,
-  }
-}
-
-/**
- * What makes another Sluice process decide the same: flags for what may be seen, variables for
- * secrets. The pair goes to `spawn`. Of a secret in a file the path is passed on, so that the other
- * process reads it again when it is rotated.
- */
-export function toProcess({ values, files }: Pick<Config, 'values' | 'files'>): {
-  flags: string[]
-  environment: NodeJS.ProcessEnv
-} {
-  const flags: string[] = []
-  const environment: NodeJS.ProcessEnv = { ...process.env }
-  for (const name of SETTING_NAMES) {
-    const value: unknown = values[name]
-    const { kind, secret } = settingOf(name)
-    if (secret === true) {
-      delete environment[variableOf(name)]
-      delete environment[variableOf(name) + '_FILE']
-    }
-    const file = files.get(name)
-    if (file !== undefined) {
-      environment[variableOf(name) + '_FILE'] = file
-    } else if (value !== undefined && secret === true) {
-      environment[variableOf(name)] = kind.print(value)
-    } else if (value !== undefined) {
-      flags.push(`--${flagOf(name)}=${kind.print(value)}`)
-    }
-  }
-  return { flags, environment }
-}
-
-/**
- * The result, a line for each setting with where it came from; secrets are only said to be there.
- */
-export function printConfig({ values, origins }: Config): string {
-  const lines = SETTING_NAMES.map((name) => {
-    const value: unknown = values[name]
-    const { kind, secret } = SETTINGS[name] as {
-      kind: { print(value: unknown): string }
-      secret?: true
-    }
-    const text = value === undefined ? 'null' : secret === true ? '"(set)"' : kind.print(value)
-    return `${name}: ${text} # ${origins.get(name) ?? 'default'}`
-  })
-  return lines.join('\n') + '\n'
 }

@@ -8,7 +8,7 @@ import { isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { Secret } from '../../../runtime/config/secret.js'
-import { isLoopback } from '../../../contract/guard/address.js'
+import { isLoopback, printHost } from '../../../contract/guard/address.js'
 import { SluiceError } from '../../../runtime/errors.js'
 
 /** How a caller was let in; what the audit log names. */
@@ -39,7 +39,12 @@ export class Auth {
 
   constructor(options: AuthOptions) {
     this.#options = options
-    this.#hosts = new Set(['localhost', '127.0.0.1', '[::1]', bracketed(options.bind)])
+    this.#hosts = new Set([
+      'localhost',
+      '127.0.0.1',
+      '[::1]',
+      printHost(options.bind).toLowerCase(),
+    ])
     this.#loopbackOnly = isLoopback(options.bind)
   }
 
@@ -113,10 +118,6 @@ function digestOf(text: string): Buffer {
 
 function hostName(header: string): string {
   return header.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
-}
-
-function bracketed(address: string): string {
-  return isIP(address) === 6 ? `[${address}]` : address.toLowerCase()
 }
 
 function unbracketed(host: string): string {

@@ -8,7 +8,8 @@ import {
   settingsTable,
   variableOf,
 } from '../../../../runtime/config/setting-table.js'
-import { loadConfig, printConfig, toProcess } from '../../../../runtime/config/load.js'
+import { loadConfig } from '../../../../runtime/config/load.js'
+import { printConfig, toProcess } from '../../../../runtime/config/print.js'
 import type { ConfigInput } from '../../../../runtime/config/load.js'
 import { Secret } from '../../../../runtime/config/secret.js'
 import { SluiceError } from '../../../../runtime/errors.js'

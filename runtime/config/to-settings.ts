@@ -1,0 +1,75 @@
+/** The values of the setting table → {@link Settings}, as the parts of Sluice read them. */
+import type { EtcdSettings, FileModeSettings, Settings } from './settings.js'
+import type { SettingName, Values } from './setting-table.js'
+
+/** The files that secrets stand in, as absolute paths. */
+export type SecretFiles = ReadonlyMap<SettingName, string>
+
+export function toSettings(values: Values, files: SecretFiles): Settings {
+  const { tableSize, allowLoopback, home, bind } = values
+  const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
+  const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
+  const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
+  const { registry, cluster, docker, domain: domains, zone, workers, user, nginx } = values
+  const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
+  const local = registry === 'embedded' || registry.startsWith('unix:')
+  return {
+    ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers },
+    ...{ apiPort, apiBind, apiToken },
+    apiTls:
+      apiCertificate === undefined || apiKey === undefined
+        ? undefined
+        : { certificate: apiCertificate, key: apiKey },
+    ...{ registry, cluster, docker, domains, zone },
+    ...{ workers, user, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
+    knownForMs: values.knownFor,
+    metricsUpstreams: values.metricsUpstreams,
+    tableBytes: tableSize,
+    maxBodyBytes: values.maxBody,
+    allowLoopback: allowLoopback ?? local,
+    apiTokenFile: files.get('apiToken'),
+    etcd: etcdSettings(values, files),
+    file: fileSettings(values),
+    agent: agentSettings(values, files),
+  }
+}
+
+function agentSettings(values: Values, files: SecretFiles): Settings['agent'] {
+  return {
+    id: values.agentId,
+    address: values.agentAddress,
+    networks: values.agentNetworks ?? [],
+    labels: { hosts: values.labelHosts, upstreams: values.labelUpstreams },
+    ttlMs: values.agentTtl,
+    token: values.agentToken,
+    tokenFile: files.get('agentToken'),
+  }
+}
+
+function etcdSettings(values: Values, files: SecretFiles): EtcdSettings {
+  return {
+    username: values.etcdUsername,
+    password: values.etcdPassword,
+    passwordFile: files.get('etcdPassword'),
+    ca: values.etcdCa,
+    certificate: values.etcdCertificate,
+    key: values.etcdKey,
+  }
+}
+
+function fileSettings(values: Values): FileModeSettings {
+  return {
+    directory: values.fileDirectory,
+    listen: values.fileListen,
+    reloadCommand: values.reloadCommand,
+    pidFile: values.pidFile,
+    access: {
+      mode: values.fileMode,
+      ...(values.fileOwner !== undefined && { uid: values.fileOwner }),
+      ...(values.fileGroup !== undefined && { gid: values.fileGroup }),
+    },
+    minIntervalMs: values.minInterval,
+    onetime: values.onetime,
+  }
+}
