@@ -2,15 +2,8 @@
  * `X-Accel-*`: headers by which an instance would steer nginx. They count only where a user's
  * location asks for them.
  */
+import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
 import { ACCEL_HEADER } from '../contract/table/zones.js'
-
-export const ACCEL_HEADERS = [
-  'X-Accel-Redirect',
-  'X-Accel-Expires',
-  'X-Accel-Limit-Rate',
-  'X-Accel-Buffering',
-  'X-Accel-Charset',
-]
 
 /** The hop's variable that has an instance's header, where the front's location asks for it. */
 export function accelVariable(name: string): string {

@@ -1,5 +1,6 @@
 /** The host that a request is for: it is the one that was routed, whatever its headers say. */
 import { LEAVING_PATH, LINE_PORT, SAME_HOST } from '../contract/guard/client-patterns.js'
+import { otherSpellings } from '../contract/guard/header-names.js'
 import type { ConfSettings } from './conf-settings.js'
 import { tellsRequestPort } from './versions.js'
 
@@ -52,20 +53,7 @@ map $request_uri $sluice_path_leaves {
 }`
 }
 
-/**
- * Spellings of headers that are one variable of nginx's, and one to many applications: with
- * `underscores_in_headers on` a client could send them beside ours.
- */
-export function otherSpellings(name: string): string[] {
-  const [first = '', ...more] = name.split('-')
-  const all = more.reduce(
-    (spelled, word) => spelled.flatMap((one) => [`${one}-${word}`, `${one}_${word}`]),
-    [first],
-  )
-  return all.filter((one) => one !== name)
-}
-
-/** Directives that send none of them. They cost a request nothing. */
+/** Directives that send no other spelling of these. They cost a request nothing. */
 export function unspelled(module: 'proxy' | 'grpc', names: string[]): string[] {
   return names.flatMap(otherSpellings).map((name) => `${module}_set_header ${name} "";`)
 }

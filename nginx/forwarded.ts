@@ -2,15 +2,8 @@
  * What instances are told about the client. A proxy in front that is trusted is believed what it
  * says of him; what anybody else says is put away.
  */
-import {
-  PLAIN_PORT,
-  PLAIN_SCHEME,
-  TLS_PORT,
-  TLS_SCHEME,
-  forwardedHost,
-  lastHost,
-  lastPort,
-} from '../contract/guard/client-patterns.js'
+import { forwardedMaps } from '../contract/guard/forwarded-maps.js'
+import type { NginxMap } from '../contract/guard/forwarded-maps.js'
 import type { ConfSettings } from './conf-settings.js'
 
 type Header = [name: string, value: string]
@@ -55,54 +48,16 @@ function sender({ hasRealip }: ConfSettings): string {
 }`
 }
 
-/**
- * Of a list the last entry is the trusted proxy's own. Of addresses, what stands before the
- * client's own is only what the client says.
- */
-function maps(settings: ConfSettings): string {
-  const last = settings.hasRealip ? '$realip_remote_addr' : '$remote_addr'
-  return `map "$sluice_trusted$remote_addr ${last} $http_x_forwarded_for" $sluice_told_for {
-    default $remote_addr;
-    # nginx was not told to take the client's address from there.
-    "~^1(\\S+) \\1 (?<sluice_told_list>.+)$" "$sluice_told_list, ${last}";
-    "~^1(\\S+) \\S+ (?:.*[, ])?(?<sluice_told_chain>\\1(?:,.*)?)$" "$sluice_told_chain, ${last}";
-}
-map $sluice_trusted$http_forwarded $sluice_told_forwarded {
-    default '';
-    "~^1(?<sluice_told_elements>.+)$" $sluice_told_elements;
-}
-map $sluice_told_forwarded $sluice_forwarded_proto {
-    default $scheme;
-    "~*^(?:.*[;, ])?proto=\\"?https\\"?(?:[;, ]|$)" https;
-    "~*^(?:.*[;, ])?proto=\\"?http\\"?(?:[;, ]|$)" http;
-}
-map $sluice_told_forwarded $sluice_forwarded_host {
-    default $sluice_host;
-    "${forwardedHost('sluice_forwarded_name')}" $sluice_forwarded_name;
-}
-map $sluice_trusted$http_x_forwarded_proto $sluice_told_proto {
-    default $scheme;
-    1 $sluice_forwarded_proto;
-    "${TLS_SCHEME}" https;
-    "${PLAIN_SCHEME}" http;
-}
-map $sluice_trusted$http_x_forwarded_host $sluice_told_host {
-    default $sluice_host;
-    1 $sluice_forwarded_host;
-    "${lastHost('sluice_told_name')}" $sluice_told_name;
-}
-map "$sluice_trusted$http_x_forwarded_port $http_x_forwarded_proto" $sluice_told_port {
-    default ${clientPort(settings)};
-    "${lastPort('sluice_told_number')}" $sluice_told_number;
-    # Who ends TLS and names no port is at the usual one.
-    "${TLS_PORT}" 443;
-    "${PLAIN_PORT}" 80;
-}`
+function printed({ source, name, rows }: NginxMap): string {
+  const lines = rows.map(([pattern, value]) => `    "${pattern}" "${value}";`)
+  return `map "${source}" $${name} {\n${lines.join('\n')}\n}`
 }
 
 /** Of `http{}`; '' where nobody is trusted: nothing of it is asked then. */
-export function forwardedMaps(settings: ConfSettings): string {
-  const { trustedProxies } = settings
+export function trustMaps(settings: ConfSettings): string {
+  const { trustedProxies, hasRealip } = settings
+  const last = hasRealip ? '$realip_remote_addr' : '$remote_addr'
+  const maps = forwardedMaps(last, clientPort(settings))
   return trustedProxies.length === 0
     ? ''
     : `# What proxies in front say of a client, where they are trusted.
@@ -111,5 +66,5 @@ geo $sluice_sender $sluice_trusted {
     default '';
 ${trustedProxies.map((network) => `    ${network} 1;`).join('\n')}
 }
-${maps(settings)}`
+${maps.map(printed).join('\n')}`
 }

@@ -1,9 +1,9 @@
 /** The hop's server, and what it has in common with the fallback's servers. */
+import { ACCEL_HEADERS, otherSpellings } from '../contract/guard/header-names.js'
 import { RETRY_STATUSES } from '../contract/table/rules.js'
 import { ACCEL_HEADER, CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
-import { ACCEL_HEADERS, accelVariable } from './accel-conf.js'
+import { accelVariable } from './accel-conf.js'
 import { actLocations } from './act-conf.js'
-import { otherSpellings } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { passesHints, speaksH2 } from './versions.js'

@@ -19,10 +19,11 @@ import { accessLogFormat } from './access-log-conf.js'
 import { adminServer } from './admin-conf.js'
 import { askedHost, pathMap } from './asked-host.js'
 import { grpcHop } from './grpc-conf.js'
-import { ACCEL_HEADERS, accelVariable } from './accel-conf.js'
+import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
+import { accelVariable } from './accel-conf.js'
 import { hopServer } from './hop-conf.js'
 import type { ConfSettings } from './conf-settings.js'
-import { clientScheme, forwardedMaps } from './forwarded.js'
+import { clientScheme, trustMaps } from './forwarded.js'
 import { homePaths } from './home-paths.js'
 import { speaksH2 } from './versions.js'
 import { splitClients } from './split-clients.js'
@@ -193,7 +194,7 @@ js_var $sluice_wanted '';
 map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
 map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
 ${askedHost(settings)}
-${forwardedMaps(settings)}
+${trustMaps(settings)}
 ${pathMap(settings)}
 ${portMap(settings)}`
 }

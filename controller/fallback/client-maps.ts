@@ -2,17 +2,9 @@
  * What an nginx without Sluice in front of it knows of a client: the host that was routed, and whom
  * to believe.
  */
-import {
-  LEAVING_PATH,
-  LINE_PORT,
-  PLAIN_PORT,
-  PLAIN_SCHEME,
-  SAME_HOST,
-  TLS_PORT,
-  TLS_SCHEME,
-  lastHost,
-  lastPort,
-} from '../../contract/guard/client-patterns.js'
+import { LEAVING_PATH, LINE_PORT, SAME_HOST } from '../../contract/guard/client-patterns.js'
+import { forwardedMaps } from '../../contract/guard/forwarded-maps.js'
+import { otherSpellings } from '../../contract/guard/header-names.js'
 import { plain, quotedWord } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 
@@ -25,19 +17,22 @@ function raw(text: string): Word {
 
 /** What the servers in front tell an upstream about the client. */
 export function frontHeaders(isTrusting: boolean): Header[] {
-  const told = (name: string, own: string): Word => plain(isTrusting ? `$sluice_told_${name}` : own)
-  return [
+  const client = (name: string, own: string): Word =>
+    plain(isTrusting ? `$sluice_told_${name}` : own)
+  const told: Header[] = [
     ['Host', plain('$sluice_host')],
     ['Upgrade', plain('$sluice_upgrade')],
     ['Connection', plain('$sluice_connection')],
     ['X-Real-IP', plain('$remote_addr')],
-    ['X-Forwarded-For', told('for', '$remote_addr')],
-    ['X-Forwarded-Proto', told('proto', '$scheme')],
-    ['X-Forwarded-Host', told('host', '$sluice_host')],
-    ['X-Forwarded-Port', told('port', '$server_port')],
+    ['X-Forwarded-For', client('for', '$remote_addr')],
+    ['X-Forwarded-Proto', client('proto', '$scheme')],
+    ['X-Forwarded-Host', client('host', '$sluice_host')],
+    ['X-Forwarded-Port', client('port', '$server_port')],
     ['Forwarded', isTrusting ? plain('$sluice_told_forwarded') : quotedWord('')],
     ['Proxy', quotedWord('')],
   ]
+  const spelled = told.flatMap(([name]) => otherSpellings(name))
+  return [...told, ...spelled.map((name): Header => [name, quotedWord('')])]
 }
 
 function map(out: ConfWriter, source: Word, name: string, rows: Array<[Word, Word]>): void {
@@ -64,39 +59,33 @@ function hostMap(out: ConfWriter): void {
   ])
 }
 
-/** The client's address is nginx's: by directives of the user, it may come from a header. */
-function toldMaps(out: ConfWriter, trustedProxies: string[]): void {
-  const told = (name: string, source: string, own: string, rows: Array<[Word, Word]>): void =>
-    map(out, raw(source), `sluice_told_${name}`, [[DEFAULT, plain(own)], ...rows])
-  out.block('geo', [plain('$sluice_trusted')], () => {
+/** `sender`: the variable of the address that a request came from. */
+function toldMaps(out: ConfWriter, trustedProxies: string[], sender: string): void {
+  out.block('geo', [plain(sender), plain('$sluice_trusted')], () => {
     out.entry(DEFAULT, quotedWord(''))
     trustedProxies.forEach((network) => out.entry(plain(network), plain('1')))
   })
-  told('for', '$sluice_trusted$http_x_forwarded_for', '$remote_addr', [
-    [raw('~^1(?<sluice_chain>.+)$'), raw('$sluice_chain, $remote_addr')],
-  ])
-  map(out, raw('$sluice_trusted$http_forwarded'), 'sluice_told_forwarded', [
-    [DEFAULT, quotedWord('')],
-    [raw('~^1(?<sluice_elements>.+)$'), plain('$sluice_elements')],
-  ])
-  told('proto', '$sluice_trusted$http_x_forwarded_proto', '$scheme', [
-    [raw(TLS_SCHEME), plain('https')],
-    [raw(PLAIN_SCHEME), plain('http')],
-  ])
-  told('host', '$sluice_trusted$http_x_forwarded_host', '$sluice_host', [
-    [raw(lastHost('sluice_name')), plain('$sluice_name')],
-  ])
-  told('port', '$sluice_trusted$http_x_forwarded_port $http_x_forwarded_proto', '$server_port', [
-    [raw(lastPort('sluice_number')), plain('$sluice_number')],
-    [raw(TLS_PORT), plain('443')],
-    [raw(PLAIN_PORT), plain('80')],
-  ])
+  for (const { source, name, rows } of forwardedMaps(sender, '$server_port')) {
+    const words = rows.map(([pattern, value]): [Word, Word] => [raw(pattern), raw(value)])
+    map(out, raw(source), name, words)
+  }
 }
 
-export function clientMaps(out: ConfWriter, trustedProxies: string[], rawPaths: boolean): void {
+export interface ClientTrust {
+  /** Networks that are believed; by default none. */
+  trustedProxies?: string[]
+  /** Whether nginx can take a client's address from a header; the user's lines say so then. */
+  hasRealip?: boolean
+  rawPaths?: boolean
+}
+
+export function clientMaps(
+  out: ConfWriter,
+  { trustedProxies = [], hasRealip = false, rawPaths = false }: ClientTrust,
+): void {
   hostMap(out)
   if (trustedProxies.length > 0) {
-    toldMaps(out, trustedProxies)
+    toldMaps(out, trustedProxies, hasRealip ? '$realip_remote_addr' : '$remote_addr')
   }
   map(out, plain('$request_uri'), 'sluice_path_leaves', [
     [DEFAULT, quotedWord('')],

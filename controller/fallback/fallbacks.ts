@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import { printAddress } from '../../contract/guard/address.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { Settings } from '../../runtime/config/settings.js'
-import { checkConf } from './nginx-test.js'
+import { canTakeAddress, checkConf } from './nginx-test.js'
 import type { Desired } from '../state/desired.js'
 import { CERTIFICATES_FILE, Fallback, STREAMS_FILE, UPSTREAMS_FILE } from './kept-file.js'
 import type { Candidate, FallbackOptions } from './kept-file.js'
@@ -42,13 +42,15 @@ function findNginx(settings: Settings): string | undefined {
 }
 
 function placeOf(settings: Settings): ConfPlacement {
-  const { home, file, bind, httpPort, trustedProxies, rawPaths } = settings
+  const { home, file, bind, httpPort, trustedProxies, rawPaths, maxBodyBytes } = settings
   if (settings.mode === 'gateway') {
     const headersPath = join(home, 'sluice/hop-headers.conf')
     return { kind: 'hop', socketPath: join(home, 'hop/fallback.sock'), headersPath }
   }
   const listen = file.listen?.split(',') ?? [printAddress(bind, httpPort)]
-  return { kind: 'front', listen, trustedProxies, rawPaths }
+  const nginx = trustedProxies.length === 0 ? undefined : findNginx(settings)
+  const hasRealip = nginx !== undefined && canTakeAddress(nginx)
+  return { kind: 'front', listen, maxBodyBytes, trustedProxies, hasRealip, rawPaths }
 }
 
 /** The same with sockets in a folder for the check, so that nothing that is in use is touched. */

@@ -1,5 +1,6 @@
 /** Desired state → plain nginx configuration of what is up. Pure. */
 import { ACME_PREFIX, isWithin } from '../../contract/table/host-record.js'
+import { ACCEL_HEADERS } from '../../contract/guard/header-names.js'
 import { isPathPrefix } from '../../contract/guard/names.js'
 import type { ActionRecord } from '../../contract/record/route-action.js'
 import { SluiceError } from '../../runtime/errors.js'
@@ -8,6 +9,7 @@ import type { Word } from './conf-writer.js'
 import type { Desired } from '../state/desired.js'
 import { ActionConf, RETRY_AFTER, isPlainAction, redirectMaps } from './action-conf.js'
 import { clientMaps, frontHeaders } from './client-maps.js'
+import type { ClientTrust } from './client-maps.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
 import type { Server } from './upstream-blocks.js'
 import { Texts } from './texts.js'
@@ -20,7 +22,7 @@ export type ConfPlacement =
   /** Behind the hop of a gateway: `headersPath` is its `hop-headers.conf`. */
   | { kind: 'hop'; socketPath: string; headersPath: string }
   /** In front, for an nginx without njs. `listen`: `80`, `127.0.0.1:80`, `unix:/…`. */
-  | { kind: 'front'; listen: string[]; trustedProxies?: string[]; rawPaths?: boolean }
+  | ({ kind: 'front'; listen: string[]; maxBodyBytes: number } & ClientTrust)
 
 /** A host whose upstream has nobody that is up. */
 const NOBODY = '-'
@@ -65,9 +67,8 @@ class FallbackConf {
     if (this.#place.kind === 'hop') {
       this.#wanted()
     } else {
-      const { trustedProxies = [], rawPaths = false } = this.#place
       this.#connectionMap()
-      clientMaps(this.#out, trustedProxies, rawPaths)
+      clientMaps(this.#out, this.#place)
     }
     const hosts = [...plan.hosts.values()].sort(byServerNameOrder)
     this.#hostMap(hosts.filter((host) => isPlain(host) || isWild(host.host)))
@@ -245,7 +246,9 @@ class FallbackConf {
     }
     place.listen.forEach((listen) => this.#out.directive('listen', quotedWord(listen), ...more))
     this.#out.directive('proxy_http_version', plain('1.1'))
-    this.#out.directive('client_max_body_size', plain('0'))
+    this.#out.directive('client_max_body_size', plain(String(place.maxBodyBytes)))
+    // An instance steers nothing, as in a gateway.
+    this.#out.directive('proxy_ignore_headers', ...ACCEL_HEADERS.map(plain))
     for (const [header, value] of frontHeaders(this.#isTrusting)) {
       this.#out.directive('proxy_set_header', plain(header), value)
     }

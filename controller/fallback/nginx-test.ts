@@ -1,5 +1,5 @@
-/** `nginx -t` on a configuration that is not in force. */
-import { execFile } from 'node:child_process'
+/** What nginx says of itself, and of a configuration that is not in force. */
+import { execFile, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CONNECTION_ZONE } from '../../contract/table/zones.js'
@@ -50,6 +50,15 @@ function run(nginx: string, folder: string): Promise<void> {
       reject(new SluiceError('invalid', `nginx refuses the file: ${said}`))
     })
   })
+}
+
+/**
+ * Whether it can take a client's address from a header. Where it does not answer, it is believed to
+ * take none.
+ */
+export function canTakeAddress(nginx: string): boolean {
+  const { stderr } = spawnSync(nginx, ['-V'], { encoding: 'utf8', timeout: TIMEOUT_MS })
+  return (stderr ?? '').includes('--with-http_realip_module')
 }
 
 /**

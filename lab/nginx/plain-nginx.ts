@@ -58,7 +58,7 @@ export async function servePlain(
   const { nginx, nginxStable } = await tools()
   const folder = temporaryFolder(t, 'plain')
   const port = await freePort()
-  const place = { kind: 'front' as const, listen: [`127.0.0.1:${port}`] }
+  const place = { kind: 'front' as const, listen: [`127.0.0.1:${port}`], maxBodyBytes: 0 }
   const conf = join(folder, 'nginx.conf')
   writeFileSync(conf, wrapConf(folder, renderFallback(desired, ['localhost'], place)))
   await run(nginxStable.path, ['-t', '-c', conf])

@@ -1,14 +1,6 @@
 // File mode: an nginx without njs, led by files and reloads.
-import { spawn, execFile } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -17,79 +9,17 @@ import t from 'tap'
 import { Controller } from '../../../controller/controller.js'
 import { runController } from '../../../controller/main.js'
 import { openEmbedded } from '../../../registry/embedded/registry.js'
-import type { RegistryOperation } from '../../../registry/registry.js'
 import { silentLogger } from '../../../runtime/logger.js'
-import type { Settings } from '../../../runtime/config/settings.js'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { testSettings } from '../../support/control.js'
+import { filePlace, instance, startFileMode, startPlain } from '../../support/file-mode.js'
 import { freePort } from '../../../lab/ports.js'
-import { temporaryFolder } from '../../../lab/temp.js'
-import { tools } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
 
 const run = promisify(execFile)
-type TestLike = { teardown(fn: () => unknown): void }
-
-async function rig(t: TestLike): Promise<{
-  settings: Settings
-  home: string
-  port: number
-  conf: string
-  nginx: string
-  file: string
-}> {
-  const home = temporaryFolder(t, 'file')
-  const { nginxStable } = await tools()
-  const nginx = nginxStable.path
-  const port = await freePort()
-  const conf = join(home, 'plain.conf')
-  mkdirSync(join(home, 'fallback'))
-  const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  writeFileSync(
-    conf,
-    `worker_processes 1; pid ${home}/nginx.pid; error_log ${home}/error.log; events {}
-    http { access_log off; ${temps.map((name) => `${name}_temp_path ${home}/${name};`).join(' ')}
-    include ${home}/fallback/sluice-upstreams*.conf;
-    server { listen 127.0.0.1:${await freePort()}; } }`,
-  )
-  const settings = testSettings(home, {
-    mode: 'file',
-    nginx,
-    httpPort: port,
-    file: {
-      directory: undefined,
-      listen: `127.0.0.1:${port}`,
-      reloadCommand: `${nginx} -c ${conf} -s reload && echo x >> ${home}/reloads`,
-      pidFile: join(home, 'nginx.pid'),
-      access: { mode: 0o604 },
-      minIntervalMs: 50,
-      onetime: false,
-    },
-  })
-  return { settings, home, port, conf, nginx, file: join(home, 'fallback/sluice-upstreams.conf') }
-}
-
-async function startPlain(t: TestLike, nginx: string, conf: string, home: string): Promise<void> {
-  const child = spawn(nginx, ['-c', conf, '-g', 'daemon off;'], { stdio: 'ignore' })
-  t.teardown(
-    () =>
-      new Promise((resolve) => {
-        child.once('exit', resolve)
-        child.kill('SIGTERM')
-      }),
-  )
-  await until(() => existsSync(join(home, 'nginx.pid')))
-}
-
-const instance = (upstream: string, id: string, port: number): RegistryOperation => ({
-  type: 'put',
-  key: `instances/${upstream}/${id}`,
-  value: JSON.stringify({ host: '127.0.0.1', port }),
-})
 
 t.test('files, checks, reloads; a failed reload keeps the old file', async (t) => {
-  const { settings, home, port, conf, nginx, file } = await rig(t)
+  const { settings, home, port, conf, nginx, file } = await filePlace(t)
   const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
   const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
   await startPlain(t, nginx, conf, home)
@@ -134,33 +64,13 @@ t.test('files, checks, reloads; a failed reload keeps the old file', async (t) =
   t.same(await controller.active('web', ['b']), [undefined])
 })
 
-/** A controller over an nginx of its own, which serves `a`. */
-async function started(t: TestLike, given: Awaited<ReturnType<typeof rig>>, more: object) {
-  const { settings, home, nginx, conf } = given
-  const file = { ...settings.file, ...more }
-  const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
-  const commit = (...operations: RegistryOperation[]) => registry.commit(operations)
-  await startPlain(t, nginx, conf, home)
-  await commit(instance('web', 'a', 9))
-  const made = { settings: { ...settings, file }, registry, log: silentLogger }
-  const controller = await Controller.make(made)
-  controller.start()
-  t.teardown(async () => {
-    await controller.close()
-    await registry.close()
-  })
-  await until(() => controller.ready(), { deadlineMs: 60_000, what: 'the controller to be ready' })
-  const own = () => controller.gateways()[0]
-  const isLevel = () => own()?.applied === controller.desired().revision
-  await until(isLevel, { deadlineMs: 60_000, what: 'it to be level' })
-  return { commit, controller, own, isLevel }
-}
-
 t.test('a port that is taken: not applied until nginx has it', async (t) => {
-  const given = await rig(t)
+  const given = await filePlace(t)
   const { conf, port, nginx } = given
   const command = `${nginx} -c ${conf} -s reload`
-  const { commit, controller, own, isLevel } = await started(t, given, { reloadCommand: command })
+  const { commit, controller, own, isLevel } = await startFileMode(t, given, {
+    reloadCommand: command,
+  })
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
   t.teardown(() => taken.close())
@@ -180,10 +90,10 @@ t.test('a port that is taken: not applied until nginx has it', async (t) => {
 })
 
 t.test('an include that is bad: not applied by a signal either', async (t) => {
-  const given = await rig(t)
+  const given = await filePlace(t)
   const { home, conf, file } = given
   const more = { reloadCommand: undefined }
-  const { commit, own, isLevel } = await started(t, given, more)
+  const { commit, own, isLevel } = await startFileMode(t, given, more)
   const old = readFileSync(file, 'utf8')
   const text = readFileSync(conf, 'utf8')
   writeFileSync(join(home, 'bad.conf'), 'nonsense;')
@@ -200,7 +110,7 @@ t.test('an include that is bad: not applied by a signal either', async (t) => {
 t.test(
   'nothing but the file is where nginx reads, with the permissions that are set',
   async (t) => {
-    const given = await rig(t)
+    const given = await filePlace(t)
     const { home, file } = given
     const folder = join(home, 'fallback')
     writeFileSync(`${file}.applied`, 'of before')
@@ -209,7 +119,7 @@ t.test(
     const isRoot = process.getuid?.() === 0
     const [uid, gid] = isRoot ? [65_533, 65_532] : [process.getuid?.(), process.getgid?.()]
     const access = { mode: 0o604, uid, gid }
-    const { commit, isLevel } = await started(t, given, { access })
+    const { commit, isLevel } = await startFileMode(t, given, { access })
     await commit(instance('web', 'b', 10))
     await until(isLevel, { deadlineMs: 60_000, what: 'it to be level' })
     t.same(readdirSync(folder), ['sluice-upstreams.conf'])
@@ -223,7 +133,7 @@ t.test(
 )
 
 t.test('onetime ends after the first success, and a second one reloads nothing', async (t) => {
-  const { settings, home, conf, nginx, file } = await rig(t)
+  const { settings, home, conf, nginx, file } = await filePlace(t)
   const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
   await registry.commit([instance('web', 'a', 9)])
   await registry.close()
@@ -241,7 +151,7 @@ t.test('onetime ends after the first success, and a second one reloads nothing',
 })
 
 t.test('onetime that is stopped before its success says so', async (t) => {
-  const { settings, home } = await rig(t)
+  const { settings, home } = await filePlace(t)
   const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
   await registry.commit([instance('web', 'a', 9)])
   await registry.close()
@@ -256,7 +166,7 @@ t.test('onetime that is stopped before its success says so', async (t) => {
 })
 
 t.test('the process ends on SIGTERM, in time, with all closed', async (t) => {
-  const { settings, home } = await rig(t)
+  const { settings, home } = await filePlace(t)
   const ended = runController({
     ...settings,
     mode: 'gateway',
