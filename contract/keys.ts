@@ -13,6 +13,7 @@ export type RecordKey =
   | { kind: 'hosts'; id: string }
   | { kind: 'gateways'; id: string }
   | { kind: 'presence'; id: string }
+  | { kind: 'secrets'; id: string }
 
 /**
  * What the ids of routes begin with that agents keep; an agent writes no others, and people should
@@ -40,11 +41,12 @@ export function printKey(key: RecordKey): string {
     case 'hosts':
     case 'gateways':
     case 'presence':
+    case 'secrets':
       return key.kind + '/' + key.id
   }
 }
 
-type IdKind = 'routes' | 'certificates' | 'hosts' | 'gateways' | 'presence'
+type IdKind = 'routes' | 'certificates' | 'hosts' | 'gateways' | 'presence' | 'secrets'
 
 function isIdKind(kind: string): kind is IdKind {
   return (
@@ -52,7 +54,8 @@ function isIdKind(kind: string): kind is IdKind {
     kind === 'certificates' ||
     kind === 'hosts' ||
     kind === 'gateways' ||
-    kind === 'presence'
+    kind === 'presence' ||
+    kind === 'secrets'
   )
 }
 

@@ -25,6 +25,8 @@ export interface Control {
   served(): Desired
   /** What the own gateway found out about the instances of an upstream. */
   conditionsOf(upstream: string): InstanceConditions
+  /** By which cookies name instances; never shown. Undefined before the registry was read. */
+  sessionKey(): string | undefined
   /** True once the registry was read and the gateway had all of it, and ever after. */
   ready(): boolean
   registryView(): RegistryView

@@ -16,6 +16,7 @@ import type {
   Finding,
   GatewayView,
   InFlight,
+  RefusedView,
   RegistryView,
   StreamView,
   SuspectView,
@@ -30,6 +31,7 @@ import { Audit } from './state/audit.js'
 import { Findings } from './findings/findings.js'
 import { SOURCES } from './findings/sources.js'
 import type { InstanceConditions } from './state/conditions.js'
+import { SessionKey } from './state/session-key.js'
 import { conditionNews } from './health/condition-news.js'
 import type { Desired } from './state/desired.js'
 import type { MakeChecks } from './health/checks-port.js'
@@ -77,6 +79,7 @@ export class Controller implements Control {
   readonly #gateways: GatewaySet
   readonly #publisher: Publisher
   readonly #agents = new Agents()
+  readonly #sessionKey: SessionKey
   readonly #findings: Findings
   readonly #audit: Audit
   readonly #waiters = new Waiters()
@@ -107,10 +110,14 @@ export class Controller implements Control {
     this.gatewayId = id
     this.#events = new ControlEvents(log)
     this.#own = own
+    this.#sessionKey = new SessionKey({
+      ...{ registry, log, isUsed: settings.mode !== 'file' },
+      onChange: () => this.#core.changed(),
+    })
     this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
     this.#others = new OtherGateways(id)
     const desired = () => this.desired()
-    const refused = () => this.#core.state.refused()
+    const refused = () => this.#refused()
     this.#gateways = new GatewaySet({
       ...{ id, own: this.#core.gateway, others: this.#others, desired, refused },
     })
@@ -136,6 +143,7 @@ export class Controller implements Control {
     this.#core.start()
     this.#follower.start()
     this.#publisher.start()
+    this.#sessionKey.start()
     this.#findings.start()
     this.#audit.start()
     this.#drainTimer = setInterval(() => {
@@ -156,7 +164,7 @@ export class Controller implements Control {
     this.#findings.close()
     await this.#audit.close()
     await this.#follower.close()
-    await Promise.all([this.#core.close(), this.#publisher.close()])
+    await Promise.all([this.#core.close(), this.#publisher.close(), this.#sessionKey.close()])
   }
 
   desired(): Desired {
@@ -169,6 +177,10 @@ export class Controller implements Control {
 
   conditionsOf(upstream: string): InstanceConditions {
     return this.#core.gateway.health.conditionsOf(upstream)
+  }
+
+  sessionKey(): string | undefined {
+    return this.#sessionKey.value
   }
 
   ready(): boolean {
@@ -251,6 +263,7 @@ export class Controller implements Control {
     return new RegistryFollower({
       ...{ registry: this.registry, address: this.settings.registry, log: this.log },
       ...{ core: this.#core, others: this.#others, agents: this.#agents },
+      sessionKey: this.#sessionKey,
       recordKey: printKey({ kind: 'gateways', id: this.gatewayId }),
       onRecordMissing: () => this.#publisher.rewrite(),
       onGateways: (ids) => this.#onGateways(ids),
@@ -289,7 +302,7 @@ export class Controller implements Control {
       publishProblem: () => this.#publisher.problem,
       gateways: () => this.gateways(),
       suspects: () => this.suspects(),
-      refused: () => this.#core.state.refused(),
+      refused: () => this.#refused(),
       partly: () => this.#core.state.partly(),
       agents: () => this.#agents.views(),
       fileError: () => this.#core.gateway.fallback.error,
@@ -317,7 +330,13 @@ export class Controller implements Control {
       onFallbackError: (step) => this.metrics.fallbackErrors.inc({ step }),
       onConditions: (changes) => this.#onConditions(changes),
       makeChecks,
+      sessionKey: () => this.#sessionKey.value,
     })
+  }
+
+  /** Values of the registry that are not served as they stand. */
+  #refused(): RefusedView[] {
+    return [...this.#core.state.refused(), ...this.#sessionKey.refused()]
   }
 
   #onGateways(ids: string[]): void {

@@ -3,6 +3,7 @@ import type { Change, Listing, Registry, Watch } from '../registry/registry.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Core } from './core.js'
 import type { Agents } from './findings/agents.js'
+import type { SessionKey } from './state/session-key.js'
 import type { OtherGateways } from './gateways/other-gateways.js'
 import type { RegistryView } from './views.js'
 
@@ -14,6 +15,7 @@ export interface RegistryFollowerOptions {
   core: Core
   others: OtherGateways
   agents: Agents
+  sessionKey: SessionKey
   /** Key of the own gateway's record. */
   recordKey: string
   /** The own gateway's record is not in the registry. */
@@ -26,7 +28,7 @@ export interface RegistryFollowerOptions {
 }
 
 const OF_TABLE = ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/']
-const PREFIXES = [...OF_TABLE, 'gateways/', 'presence/', 'hosts/']
+const PREFIXES = [...OF_TABLE, 'gateways/', 'presence/', 'hosts/', 'secrets/']
 
 export class RegistryFollower {
   readonly #options: RegistryFollowerOptions
@@ -68,8 +70,9 @@ export class RegistryFollower {
   }
 
   #onListing(listing: Listing, restored: boolean): void {
-    const { core, others, agents, recordKey, ...options } = this.#options
+    const { core, others, agents, sessionKey, recordKey, ...options } = this.#options
     core.state.listing(listing, restored)
+    sessionKey.listing(listing)
     options.onGateways(others.listing(listing))
     if (!listing.entries.some(({ key }) => key === recordKey)) {
       options.onRecordMissing()
@@ -80,8 +83,9 @@ export class RegistryFollower {
   }
 
   #onChanges(changes: Change[], revision: number): void {
-    const { core, others, agents, recordKey, ...options } = this.#options
+    const { core, others, agents, sessionKey, recordKey, ...options } = this.#options
     core.state.changes(changes, revision)
+    sessionKey.changes(changes)
     options.onGateways(others.changes(changes))
     if (changes.some(({ type, key }) => type === 'delete' && key === recordKey)) {
       options.onRecordMissing()

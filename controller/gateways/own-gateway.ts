@@ -62,6 +62,8 @@ export interface OwnGatewayOptions {
   /** For how long a state without instances is not written to a file. */
   emptyHoldMs: number
   makeChecks?: MakeChecks | undefined
+  /** By which cookies name instances; undefined before the registry was read. */
+  sessionKey(): string | undefined
   /** False while nginx may have much that the registry does not know of. */
   isTrusted(): boolean
   /** nginx has all of the registry. */

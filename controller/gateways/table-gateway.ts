@@ -7,6 +7,7 @@ import { Health } from '../health/health.js'
 import { Link } from '../push/link.js'
 import type { LinkView } from '../push/link.js'
 import { StreamSide } from '../push/stream-link.js'
+import { ANYWHERE } from '../table/compiled-upstream.js'
 import { DesiredTable } from '../table/desired-table.js'
 import type { StreamView } from '../views.js'
 import type { GatewayFigures, OwnGatewayOptions, OwnGateway } from './own-gateway.js'
@@ -123,9 +124,10 @@ export class TableGateway implements OwnGateway {
 
   #makeTable(): DesiredTable {
     const { settings, log, served } = this.#options
-    const { domains, cluster, zone, pool, poolPort } = settings
+    const { domains, zone, pool, poolPort } = settings
+    const sessionKey = () => this.#options.sessionKey()
     return new DesiredTable({
-      ...{ domains, log, place: { cluster, zone }, wide: pool === 'wide' },
+      ...{ domains, log, place: { zone, sessionKey }, wide: pool === 'wide' },
       poolPort: pool === 'off' ? undefined : poolPort,
       desired: () => served.all(),
       awaitsCertificates: () => served.awaitsCertificates,
@@ -154,13 +156,14 @@ export class TableGateway implements OwnGateway {
 
   #makeStream(): StreamSide {
     const { settings, log, served, ...options } = this.#options
-    const { cluster, zone, home } = settings
+    const { zone, home } = settings
     const isUsed = () => served.state.desired().streamRoutes.size > 0
     return new StreamSide({
       socketPath: join(home, 'run/stream.sock'),
       // nginx ends no connection of stream{}: workers that finish would answer for ever.
       master: () => this.#link.master,
-      ...{ log, place: { cluster, zone } },
+      // No connection brings a cookie.
+      ...{ log, place: { ...ANYWHERE, zone } },
       desired: () => served.state.desired(),
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => served.isListed,

@@ -40,7 +40,10 @@ export type Admitted =
   | { kind: 'certificates'; id: string; record: Certificate }
 
 /** Keys of the kinds that make the table. */
-export type TableKey = Exclude<RecordKey, { kind: 'hosts' | 'gateways' | 'presence' }>
+export type TableKey = Exclude<RecordKey, OtherKey>
+
+/** Keys of records in which processes say how they are, and of what all controllers share. */
+type OtherKey = Extract<RecordKey, { kind: 'hosts' | 'gateways' | 'presence' | 'secrets' }>
 
 export interface ReadRecord {
   admitted: Admitted
@@ -52,17 +55,16 @@ export function isOfTable(key: string): boolean {
   return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
 }
 
-/** Records in which processes say how they are. */
-function isOfProcesses(
-  key: RecordKey,
-): key is Extract<RecordKey, { kind: 'hosts' | 'gateways' | 'presence' }> {
-  return key.kind === 'hosts' || key.kind === 'gateways' || key.kind === 'presence'
+const OTHERS: ReadonlySet<string> = new Set(['hosts', 'gateways', 'presence', 'secrets'])
+
+function isOther(key: RecordKey): key is OtherKey {
+  return OTHERS.has(key.kind)
 }
 
 /** Undefined for the kinds that make no table, and for what is no key of ours. */
 export function tableKey(key: string): TableKey | undefined {
   const parsed = parseKey(key)
-  return parsed === null || isOfProcesses(parsed) ? undefined : parsed
+  return parsed === null || isOther(parsed) ? undefined : parsed
 }
 
 function admit<T>(checked: Checked<T>, make: (record: T) => Admitted): Checked<Admitted> {

@@ -31,12 +31,13 @@ export interface Compiled {
 
 /** What one gateway's table depends on beside the registry. */
 export interface GatewayPlace {
-  cluster: string
   /** The gateway's zone; undefined: all zones are alike. */
   zone: string | undefined
+  /** By which cookies name instances; undefined: no cookie does. */
+  sessionKey(): string | undefined
 }
 
-const ANYWHERE: GatewayPlace = { cluster: 'main', zone: undefined }
+export const ANYWHERE: GatewayPlace = { zone: undefined, sessionKey: () => undefined }
 
 /** Whether an upstream has rules that choose, in place of slots. */
 export function chooses({ ruled }: Compiled): boolean {
@@ -54,7 +55,7 @@ export function compilePeers(
   const fits = ({ id }: Peer) => isSelected(instances.get(id)?.record.metadata, where ?? {})
   const peers = where === undefined ? all : all.filter(fits)
   const tiers = tiersOf(peers, policy, place.zone)
-  const tokenFor = tokensOf(policy, place.cluster, name)
+  const tokenFor = tokensOf(policy, place.sessionKey(), name)
   const ruled = ruledOf(upstream, peers, tiers, tokenFor)
   const unit = unitOf({ upstream: name, ...(where && { where }) })
   const compiled = { name: unit, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }

@@ -4,7 +4,7 @@
  */
 import type { Logger } from '../../runtime/logger.js'
 import { planCertificates } from './certificate-plan.js'
-import { compileNobody } from './compiled-upstream.js'
+import { ANYWHERE, compileNobody } from './compiled-upstream.js'
 import { compileAction } from './record-units.js'
 import { compilePassed } from './record-units.js'
 import { compileCertificate } from './record-units.js'
@@ -48,11 +48,7 @@ export class Compiler {
   #passed: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
 
-  constructor(
-    domains: readonly string[],
-    log: Logger,
-    place: GatewayPlace = { cluster: 'main', zone: undefined },
-  ) {
+  constructor(domains: readonly string[], log: Logger, place: GatewayPlace = ANYWHERE) {
     this.#planner = new HostPlanner(domains)
     this.#upstreams = new UpstreamUnits(place)
     this.#subsets = new UpstreamUnits(place)

@@ -15,6 +15,8 @@ export type ConditionsOf = (upstream: string) => InstanceConditions | undefined
 interface Cached {
   upstream: DesiredUpstream
   conditions: InstanceConditions | undefined
+  /** Undefined where no cookie names its instances. */
+  sessionKey: string | undefined
   compiled: Compiled
   sids: Set<string>
 }
@@ -50,14 +52,16 @@ export class UpstreamUnits {
       const cached = this.#cached.get(unit)
       const upstream = desired.upstreams.get(part.upstream)
       const conditions = conditionsOf(part.upstream)
-      if (
-        upstream !== undefined &&
-        (cached?.upstream !== upstream || cached.conditions !== conditions)
-      ) {
+      const sessionKey = this.#keyFor(upstream)
+      const isSame =
+        cached?.upstream === upstream &&
+        cached?.conditions === conditions &&
+        cached?.sessionKey === sessionKey
+      if (upstream !== undefined && !isSame) {
         isNewSet ||= cached === undefined
         const compiled = compilePeers(upstream, this.#place, conditions, part.where)
         const sids = new Set(compiled.peers.map((peer) => peer.sid))
-        this.#cached.set(unit, { upstream, conditions, compiled, sids })
+        this.#cached.set(unit, { upstream, conditions, sessionKey, compiled, sids })
         stale.push(unit)
       }
     }
@@ -66,6 +70,11 @@ export class UpstreamUnits {
     })
     gone.forEach((unit) => this.#cached.delete(unit))
     return { stale, gone, isNewSet: isNewSet || gone.length > 0 }
+  }
+
+  /** Another key concerns those upstreams alone whose policy gives cookies. */
+  #keyFor(upstream: DesiredUpstream | undefined): string | undefined {
+    return upstream?.policy.sticky?.by === 'cookie' ? this.#place.sessionKey() : undefined
   }
 
   /** Units that have one of these SIDs. */

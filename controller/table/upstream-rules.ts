@@ -1,5 +1,5 @@
 /** An upstream's policy → what a request must know of it (contract/table/rules.ts). Pure. */
-import { createHash } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { DEFAULT_RETRY, findsOutliers } from '../../contract/record/policy.js'
 import type { PeerTls } from '../../contract/record/peer-tls.js'
 import type { BalancePolicy, Policy } from '../../contract/record/policy.js'
@@ -137,19 +137,22 @@ export function cookieAttributes(cookie: GivenCookie): string {
 }
 
 /**
- * What a session's cookie calls an instance. It is the same on all gateways, and reveals nothing.
+ * What a session's cookie calls an instance. It is the same on all gateways, and nobody without the
+ * key can tell it.
  */
-export function tokenOf(cluster: string, upstream: string, id: string): string {
-  return createHash('sha256').update(`${cluster}/${upstream}/${id}`).digest('hex').slice(0, 16)
+export function tokenOf(sessionKey: string, upstream: string, id: string): string {
+  return createHmac('sha256', sessionKey).update(`${upstream}/${id}`).digest('hex').slice(0, 16)
 }
 
-/** What each peer is called by a cookie; '' for all where the policy has none. */
+/** What each peer is called by a cookie; '' for all without such a policy, or without a key. */
 export function tokensOf(
   policy: Policy,
-  cluster: string,
+  sessionKey: string | undefined,
   upstream: string,
 ): (peer: Peer) => string {
-  return policy.sticky?.by === 'cookie' ? ({ id }) => tokenOf(cluster, upstream, id) : () => ''
+  return policy.sticky?.by === 'cookie' && sessionKey !== undefined
+    ? ({ id }) => tokenOf(sessionKey, upstream, id)
+    : () => ''
 }
 
 /**
@@ -172,7 +175,9 @@ function addSessions(
   for (const peer of peers) {
     if (peer.up || (sticky.keepDraining && peer.draining)) {
       const name = sticky.by === 'cookie' ? tokenFor(peer) : peer.id
-      entries.set(`$${name}`, printEntry(peer) + (peer.up ? 'u' : 'd'))
+      if (name !== '') {
+        entries.set(`$${name}`, printEntry(peer) + (peer.up ? 'u' : 'd'))
+      }
     }
   }
 }

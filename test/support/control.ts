@@ -103,6 +103,9 @@ export interface TestControl extends Control {
   close(): Promise<void>
 }
 
+/** By which its cookies name instances. */
+export const SESSION_KEY = '5'.repeat(64)
+
 interface ControlOptions {
   settings?: Partial<Settings>
   log?: Logger
@@ -164,6 +167,7 @@ export async function startControl(
     },
     conditions,
     conditionsOf: (upstream) => conditions.get(upstream) ?? NONE,
+    sessionKey: () => SESSION_KEY,
     ready: options.ready ?? (() => true),
     registryView: () => ({ kind: 'embedded', connected: !isDeaf, syncedAtMs: Date.now() }),
     findings: () => foundNow,

@@ -184,6 +184,7 @@ function namesOf(key: RecordKey): Pick<Difference, 'kind' | 'upstream' | 'id'> {
     case 'hosts':
     case 'gateways':
     case 'presence':
+    case 'secrets':
       return { kind: 'route', id: key.id }
   }
 }

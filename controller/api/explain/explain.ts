@@ -45,10 +45,11 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     response: readResponses(Explained, 'Where it goes'),
   }
   app.get('/v1/explain', { schema }, (request) => {
-    const { domains, cluster, zone, rawPaths } = control.settings
+    const { domains, zone, rawPaths } = control.settings
     const conditionsOf = (upstream: string) => control.conditionsOf(upstream)
     const tunedPorts = control.stream().tuned
-    const ground = { domains, cluster, zone, rawPaths, conditionsOf, tunedPorts }
+    const sessionKey = () => control.sessionKey()
+    const ground = { domains, zone, sessionKey, rawPaths, conditionsOf, tunedPorts }
     const explained = answer(control.served(), ground, request.query as Query)
     const { revision, peers, why } = explained
     why.push(...contests(control.findings(), explained))

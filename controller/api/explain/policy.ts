@@ -48,8 +48,9 @@ function sessionText(
   if (token === undefined) {
     return `a session in the cookie ${sticky.name} comes before that`
   }
-  const ids = [...upstream.instances.keys()]
-  const found = ids.find((id) => tokenOf(place.cluster, upstream.name, id) === token)
+  const key = place.sessionKey()
+  const ids = key === undefined ? [] : [...upstream.instances.keys()]
+  const found = ids.find((id) => tokenOf(key ?? '', upstream.name, id) === token)
   return found === undefined
     ? `the cookie ${sticky.name} names no instance that is there`
     : `the cookie ${sticky.name} names instance ${found}, which comes before that if it can serve`

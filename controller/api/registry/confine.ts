@@ -75,6 +75,7 @@ async function refusalOf(operation: RegistryOperation, claim: Claim): Promise<st
     case 'gateways':
     case 'overrides':
     case 'presence':
+    case 'secrets':
     case undefined:
       return 'agents do not write it'
   }

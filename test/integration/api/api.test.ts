@@ -1,6 +1,6 @@
 /** The REST API: what it takes, refuses and answers. */
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { CODES } from '../../../contract/codes.js'
 import { problem, testApi } from '../../support/api.js'
+import { SESSION_KEY } from '../../support/control.js'
 import type { Json } from '../../support/http-call.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
@@ -1040,7 +1041,7 @@ t.test('explain names what decides', async (t) => {
     'upstream web: a session in the cookie sluice comes before that',
     'upstream web: one instance waits until the others cannot serve (other zones than here, and backups)',
   ])
-  const token = createHash('sha256').update('main/web/b').digest('hex').slice(0, 16)
+  const token = createHmac('sha256', SESSION_KEY).update('web/b').digest('hex').slice(0, 16)
   const session = await explain(`&cookie=${encodeURIComponent(`x=1; sluice=${token}`)}`)
   t.ok(session.why.some((line: string) => line.includes('names instance b')))
   t.match((await explain('&cookie=sluice%3Dabc')).why.join(), /names no instance/)

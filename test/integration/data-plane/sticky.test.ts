@@ -1,10 +1,17 @@
 // Sessions by cookie, from REST to the browser: who keeps one, who loses it, and what a forged one
 // is worth.
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { tokenOf } from '../../../controller/table/upstream-rules.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
+import type { Registry } from '../../../registry/registry.js'
+import { openEtcd } from '../../../registry/etcd/registry.js'
+import { silentLogger } from '../../../runtime/logger.js'
+import { startEtcd } from '../../../lab/engines/etcd.js'
 import { startControlled } from '../../support/controlled.js'
+import type { Controlled } from '../../support/controlled.js'
+import { noEtcdSettings } from '../../support/registry-subjects.js'
 import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import type { GatewayKind } from '../../../lab/nginx/gateway.js'
 import { until } from '../../../lab/until.js'
@@ -32,10 +39,26 @@ interface Bench {
   register: (backend: Backend, id?: string, upstream?: string) => Promise<void>
   policy: (sticky: object, upstream?: string) => Promise<void>
   drain: (id: string, how: 'drain' | 'undrain') => Promise<void>
+  /** The cookie that the registry's key makes of an instance. */
+  cookieOf: (id: string, upstream?: string) => string
+  controlled: Controlled
+}
+
+/** By which cookies name instances, as the registry has it. */
+async function keyIn(registry: Registry): Promise<string> {
+  const { entry } = await registry.get('secrets/sessions')
+  return (JSON.parse(entry?.value ?? '{}') as { key: string }).key
+}
+
+/** As anybody could make it who knows the names alone. */
+function unkeyed(upstream: string, id: string): string {
+  return createHash('sha256').update(`main/${upstream}/${id}`).digest('hex').slice(0, 16)
 }
 
 async function bench(t: Parameters<typeof startControlled>[0], rig: GatewayKind): Promise<Bench> {
-  const { gateway, call } = await startControlled(t, { rig })
+  const controlled = await startControlled(t, { rig })
+  const { gateway, call, registry } = controlled
+  const key = await until(() => keyIn(registry))
   /** With status 200, all gateways have it. */
   const change = async (method: string, path: string, body?: object): Promise<void> => {
     const answer = await call(method, `/v1/upstreams/${path}`, body)
@@ -73,18 +96,22 @@ async function bench(t: Parameters<typeof startControlled>[0], rig: GatewayKind)
       change('PUT', `${upstream}/instances/${as}`, { host, port }),
     policy: (sticky, upstream = 'shop') =>
       change('PUT', upstream, { policy: { balance: 'roundRobin', sticky } }),
+    cookieOf: (id, upstream = 'shop') => `sl=${tokenOf(key, upstream, id)}`,
+    controlled,
     drain: (id, how) => change('POST', `shop/instances/${id}/${how}`),
   }
 }
 
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
-    const { visit, kept, pooled, register, policy, drain } = await bench(t, rig)
+    const { visit, kept, pooled, register, policy, drain, cookieOf, controlled } = await bench(
+      t,
+      rig,
+    )
     const [a, b, moved] = await Promise.all(['a', 'b', 'moved'].map((id) => startBackend(t, id)))
     if (a === undefined || b === undefined || moved === undefined) {
       throw new Error('no backends')
     }
-    const cookieOf = (id: string): string => `sl=${tokenOf('main', 'shop', id)}`
     await policy({ ...STICKY, sameSite: 'strict' })
     await register(a)
     await register(b)
@@ -105,12 +132,14 @@ for (const rig of GATEWAY_KINDS) {
       await policy(STICKY, 'other')
       await register(moved, 'c', 'other')
       const forged = [
-        `sl=${tokenOf('main', 'other', 'c')}`,
+        cookieOf('c', 'other'),
+        `sl=${unkeyed('shop', 'a')}`,
+        `sl=${tokenOf('', 'shop', 'a')}`,
         `sl=${'f'.repeat(16)}`,
-        `sl=${tokenOf('main', 'shop', 'a').toUpperCase()}`,
-        `sl=${tokenOf('main', 'shop', 'a')}0`,
+        `sl=${cookieOf('a').slice(3).toUpperCase()}`,
+        `${cookieOf('a')}0`,
         ...['sl=a', 'sl=', 'sl=#0', 'sl=$', `sl=${a.address}`, 'sl=../a', `sl=${'0'.repeat(3000)}`],
-        `another=${tokenOf('main', 'shop', 'a')}`,
+        cookieOf('a').replace('sl', 'another'),
       ]
       for (const cookie of forged) {
         const visits = [await visit(cookie), await visit(cookie)]
@@ -119,6 +148,30 @@ for (const rig of GATEWAY_KINDS) {
         visits.forEach((one) => t.equal(one.cookie, cookieOf(one.by) + ATTRIBUTES))
       }
       t.match(await visit(cookieOf('a'), 'other.localhost'), { by: 'moved', cookie: /^sl=/ })
+    })
+
+    t.test('another controller keeps the sessions, and the API shows no key', async (t) => {
+      const { call, registry } = controlled
+      await controlled.stop()
+      await controlled.start()
+      t.same(await kept(cookieOf('a')), ['a'])
+      const key = await keyIn(registry)
+      const paths = ['registry/entries', 'registry/entries?prefix=secrets', 'status', 'gateways']
+      const own = [
+        'registry/entry?key=secrets/sessions',
+        'explain?host=shop.localhost&cookie=sl%3D',
+      ]
+      for (const path of [...paths, ...own].map((each) => `/v1/${each}`).concat('/metrics')) {
+        const { status, body } = await call('GET', path)
+        t.equal(status, 200, path)
+        t.notOk(JSON.stringify(body).includes(key), path)
+      }
+      const value = JSON.stringify({ key: 'a'.repeat(64) })
+      for (const type of ['put', 'delete']) {
+        const operations = [{ type, key: 'secrets/sessions', ...(type === 'put' && { value }) }]
+        t.equal((await call('POST', '/v1/registry/commit', { operations })).status, 403, type)
+      }
+      t.equal(await keyIn(registry), key)
     })
 
     t.test('a drained instance loses its sessions, or keeps them by policy', async (t) => {
@@ -149,3 +202,41 @@ for (const rig of GATEWAY_KINDS) {
     })
   })
 }
+
+t.test('a session survives another gateway of the same etcd', async (t) => {
+  const etcd = await startEtcd()
+  t.teardown(() => etcd.stop())
+  const url = `etcd://127.0.0.1:${etcd.clientPort}`
+  const open = (): Registry => {
+    const registry = openEtcd({ url, cluster: 'main', settings: noEtcdSettings, log: silentLogger })
+    t.teardown(() => registry.close())
+    return registry
+  }
+  const [one, two] = await Promise.all(
+    ['njs', 'byAddress'].map((rig) =>
+      startControlled(t, { rig: rig as GatewayKind, registry: open() }),
+    ),
+  )
+  const [a, b] = await Promise.all(['a', 'b'].map((id) => startBackend(t, id)))
+  if (one === undefined || two === undefined || a === undefined || b === undefined) {
+    throw new Error('not all came')
+  }
+  const key = await until(() => keyIn(one.registry))
+  await until(() => [one, two].every(({ controller }) => controller.sessionKey() === key))
+  const operations = [a, b].map(({ id, host, port }) => {
+    const path = `/v1/upstreams/shop/instances/${id}`
+    return { method: 'PUT', path, body: { host, port } }
+  })
+  const policy = { balance: 'roundRobin', sticky: { by: 'cookie', name: 'sl' } }
+  const shop = { method: 'PUT', path: '/v1/upstreams/shop', body: { policy } }
+  const done = await one.call('POST', '/v1/batch', { operations: [shop, ...operations] })
+  t.match(done, { status: 200, body: { applied: true } })
+  for (const id of ['a', 'b']) {
+    const headers = { cookie: `sl=${tokenOf(key, 'shop', id)}` }
+    for (const { gateway } of [one, two, one, two]) {
+      const answer = await gateway.ask({ host: 'shop.localhost', headers })
+      t.match(answer, { status: 200, json: { id } })
+      t.equal(answer.headers['set-cookie'], undefined)
+    }
+  }
+})

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { checkPolicy } from '../../../../contract/record/policy.js'
-import { compilePeers } from '../../../../controller/table/compiled-upstream.js'
+import { ANYWHERE, compilePeers } from '../../../../controller/table/compiled-upstream.js'
 import { compileUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
 import type { DesiredInstance } from '../../../../controller/state/desired.js'
@@ -62,7 +62,7 @@ t.test('whoever is up is found, tier by tier, and nobody else', async () => {
           revision: 1,
           instances: new Map(instances),
         }
-        const compiled = compilePeers(upstream, { cluster: 'main', zone: 'here' }, conditions)
+        const compiled = compilePeers(upstream, { ...ANYWHERE, zone: 'here' }, conditions)
         const table = memoryDict(8 << 20)
         compileUpstream(compiled, new Set()).entries.forEach((value, key) => table.set(key, value))
         const asked = {

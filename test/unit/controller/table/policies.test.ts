@@ -1,5 +1,5 @@
 /** The table entries of each policy. */
-import { createHash } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import t from 'tap'
 import type { PeerTls } from '../../../../contract/record/peer-tls.js'
 import { checkRoute } from '../../../../contract/record/route.js'
@@ -10,7 +10,7 @@ import { RING_POSITIONS } from '../../../../contract/table/rules.js'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 
 import { sidOf } from '../../../../controller/state/sid.js'
-import { compilePeers } from '../../../../controller/table/compiled-upstream.js'
+import { ANYWHERE, compilePeers } from '../../../../controller/table/compiled-upstream.js'
 import { compileUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { GatewayPlace } from '../../../../controller/table/compiled-upstream.js'
 import { Compiler } from '../../../../controller/table/compiler.js'
@@ -21,8 +21,8 @@ import { silentLogger } from '../../../../runtime/logger.js'
 import { readLines, readLists, readRing, readRules } from '../../../support/reader.js'
 import type { Table } from '../../../support/reader.js'
 
-const PLACE: GatewayPlace = { cluster: 'main', zone: undefined }
-const HERE: GatewayPlace = { cluster: 'main', zone: 'here' }
+const PLACE: GatewayPlace = { zone: undefined, sessionKey: () => 'a key' }
+const HERE: GatewayPlace = { ...PLACE, zone: 'here' }
 const NONE: ReadonlySet<string> = new Set()
 
 type More = Partial<InstanceRecord> & { drained?: true }
@@ -223,7 +223,7 @@ t.test('tiers hold for slots too, and lower ones stay in the lines', async (t) =
 })
 
 const digest = (id: string) =>
-  createHash('sha256').update(`main/web/${id}`).digest('hex').slice(0, 16)
+  createHmac('sha256', 'a key').update(`web/${id}`).digest('hex').slice(0, 16)
 
 t.test('sessions by cookie', async (t) => {
   const instances = {
@@ -253,6 +253,16 @@ t.test('sessions by cookie', async (t) => {
   t.same(
     [...ejected.keys()].filter((key) => key.includes('$')),
     [':web$'],
+  )
+  const nowhere = compiled(upstream({ sticky }, instances), { place: ANYWHERE })
+  t.same(
+    [...nowhere.keys()].filter((key) => key.includes('$')),
+    [':web$'],
+    'without a key no cookie names anybody',
+  )
+  t.same(
+    readLines(nowhere, ':web').map(({ token }) => token),
+    ['', '', ''],
   )
 })
 

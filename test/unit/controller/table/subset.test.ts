@@ -4,6 +4,7 @@ import { checkPolicy } from '../../../../contract/record/policy.js'
 import type { SplitArm } from '../../../../contract/record/route-split.js'
 import { areOperations, upstreamOf } from '../../../../contract/table/table.js'
 import { sidOf } from '../../../../controller/state/sid.js'
+import { ANYWHERE } from '../../../../controller/table/compiled-upstream.js'
 import { Compiler } from '../../../../controller/table/compiler.js'
 import type { Desired } from '../../../../controller/state/desired.js'
 import { collectBlocks } from '../../../../controller/fallback/upstream-blocks.js'
@@ -49,8 +50,8 @@ const THREE = { a: { version: '1' }, b: { version: '2' }, c: {} }
 const A = sidOf('10.0.0.1', 1)
 const B = sidOf('10.0.0.1', 2)
 
-function compiler() {
-  const it = new Compiler(['localhost'], silentLogger)
+function compiler(sessionKey = () => 'a key') {
+  const it = new Compiler(['localhost'], silentLogger, { ...ANYWHERE, sessionKey })
   const entries = (unit: string) => it.units.get(unit)?.entries ?? new Map<string, string>()
   const ids = (unit: string) => readLines(entries(unit), unit).map(({ id }) => id)
   /** Of the split's slots, how many each SID has. */
@@ -79,7 +80,8 @@ t.test('an arm has the instances that its metadata selects, and its weight', asy
 })
 
 t.test('state, drain, the pool and the policy are those of the upstream', async (t) => {
-  const { it, entries, ids, slots } = compiler()
+  let key = 'a key'
+  const { it, entries, ids, slots } = compiler(() => key)
   it.update(desiredOf(THREE), NONE)
   t.same([...it.update(desiredOf(THREE), new Set([B]))].sort(), [':web', unitOf(V2)])
   it.update(desiredOf({ ...THREE, b: { version: '2', drained: true } }), NONE)
@@ -88,10 +90,18 @@ t.test('state, drain, the pool and the policy are those of the upstream', async 
   it.update(desiredOf({ ...THREE, c: { version: '2' } }), NONE)
   t.same(ids(unitOf(V2)).sort(), ['b', 'c'], 'who changes its metadata changes its arm')
   const policy = { balance: 'leastConn', sticky: { by: 'cookie' } }
-  it.update(desiredOf(THREE, BOTH, policy), NONE)
+  const sticky = desiredOf(THREE, BOTH, policy)
+  it.update(sticky, NONE)
   const tokenOf = (unit: string) =>
     readLines(entries(unit), unit).find(({ id }) => id === 'b')?.token
   t.equal(tokenOf(unitOf(V2)), tokenOf(':web'), 'a session is the same in both')
+  const before = tokenOf(':web')
+  t.match(before, /^[0-9a-f]{16}$/)
+  t.same([...it.update(sticky, NONE)], [])
+  key = 'another'
+  t.same([...it.update(sticky, NONE)].sort(), [':web', unitOf(V1), unitOf(V2)].sort())
+  t.not(tokenOf(':web'), before)
+  t.equal(tokenOf(unitOf(V2)), tokenOf(':web'))
   t.match(readRules(entries(unitOf(V2)), unitOf(V2)), { balance: 'c', count: 1 })
   for (const { entries: all } of it.units.values()) {
     t.ok(areOperations([...all]))
