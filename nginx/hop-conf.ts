@@ -6,7 +6,7 @@ import { accelVariable } from './accel-conf.js'
 import { actLocations } from './act-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { passesHints, speaksH2 } from './versions.js'
+import { passesHints, passesTrailers, speaksH2 } from './versions.js'
 
 /** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
 export const PASSED_HEADERS = 'Date Server X-Pad'
@@ -57,6 +57,7 @@ const HEADERS = `proxy_http_version 1.1;
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $sluice_upgrade;
 proxy_set_header Connection $sluice_connection;
+proxy_set_header TE $http_te;
 proxy_set_header ${PICK_HEADER} "";
 proxy_set_header ${ACCEL_HEADER} "";
 ${hidden('proxy')}
@@ -100,11 +101,13 @@ export function hopHeadersConf(settings: ConfSettings): string {
   const title = '# Sluice: for the servers behind the front. Not for servers of your own.'
   const connect = `proxy_connect_timeout ${connectTimeoutMs}ms;\n`
   const headers = HEADERS + passedHeaders(pool) + '\n'
-  // Whether clients get them is the front's to say.
-  const hints = passesHints(nginxVersion) ? 'early_hints 1;\n' : ''
-  return [title, SERVER + hints, ...(hasRealip ? [REALIP] : []), headers, PROXY + connect].join(
-    '\n',
-  )
+  // Whether clients get these is the front's to say.
+  const extras = [
+    ...(passesHints(nginxVersion) ? ['early_hints 1;\n'] : []),
+    ...(passesTrailers(nginxVersion) ? ['proxy_pass_trailers on;\n'] : []),
+  ]
+  const realip = hasRealip ? [REALIP] : []
+  return [title, SERVER + extras.join(''), ...realip, headers, PROXY + connect].join('\n')
 }
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */
@@ -120,7 +123,7 @@ const SUFFIXES: Array<[suffix: string, pass: string]> = [
  * one.
  */
 const H2 =
-  'proxy_http_version 2; proxy_set_header Host $sluice_host; ' +
+  'proxy_http_version 2; proxy_set_header Host $sluice_host; proxy_set_header TE $http_te; ' +
   [
     'Upgrade',
     'Connection',

@@ -19,6 +19,11 @@ export function speaksHttp11(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.7')
 }
 
+/** From 1.27.2 on nginx passes an answer's trailers on, where it is asked to. */
+export function passesTrailers(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.27.2')
+}
+
 /** From 1.29.0 on nginx passes an instance's early hints (103) on, where it is asked to. */
 export function passesHints(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.0')

@@ -18,6 +18,7 @@ const HOP_HEADERS: Header[] = [
   ['Host', plain('$sluice_host')],
   ['Upgrade', plain('$sluice_upgrade')],
   ['Connection', plain('$sluice_connection')],
+  ['TE', plain('$http_te')],
   [PICK_HEADER, quotedWord('')],
 ]
 

@@ -1,0 +1,176 @@
+// Directives of the user's own beside the include: on the way through the hop they do what they do
+// on the way to the pool. The hop stands between for sessions, routes that act, and second tries.
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer as createH2 } from 'node:http2'
+import type { AddressInfo, Server } from 'node:net'
+import t from 'tap'
+import type { Test } from 'tap'
+import { ask } from '../../../lab/ask.js'
+import type { Answer } from '../../../lab/ask.js'
+import { startGateway } from '../../../lab/nginx/gateway.js'
+import type { Gateway } from '../../../lab/nginx/gateway.js'
+import { ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { until } from '../../../lab/until.js'
+import { routeUnits } from '../../support/route-units.js'
+import { sendRaw } from '../../support/raw-http.js'
+
+t.setTimeout(120_000)
+
+/** What a location has, what it is asked, and what of the answer it changes. */
+const EFFECTS: Array<[directives: string, path: string, effect: (answer: Answer) => unknown]> = [
+  ['proxy_set_header X-Mine 1;', '', ({ json }) => told(json, 'x-mine')],
+  ['proxy_set_header TE trailers;', '', ({ json }) => told(json, 'te')],
+  ['proxy_method PUT;', '', ({ json }) => (json as Echo).method],
+  ['proxy_set_body "not yours";', '', ({ json }) => (json as Echo).body],
+  ['proxy_pass_request_headers off;', '', ({ json }) => told(json, 'x-asked')],
+  ['proxy_pass_request_body off; proxy_set_header Content-Length "";', '', bodyOf],
+  ['proxy_hide_header X-Own;', '', ({ headers }) => headers['x-own']],
+  ['proxy_pass_header Server;', '', ({ headers }) => headers.server],
+  ['proxy_cookie_path /own /other;', '', cookieOf],
+  ['proxy_cookie_domain own.test other.test;', '', cookieOf],
+  ['proxy_cookie_flags own httponly;', '', cookieOf],
+  ['proxy_redirect http://own.test/ http://other.test/;', '', ({ headers }) => headers.location],
+  ['proxy_force_ranges on;', '', ({ status, body }) => [status, body.length]],
+  ['proxy_intercept_errors on; error_page 503 =200 /empty;', '?503', ({ status }) => status],
+  [
+    'proxy_cache own; proxy_cache_valid 1m; proxy_cache_methods POST; proxy_ignore_headers Set-Cookie;',
+    '',
+    serialOf,
+  ],
+]
+
+interface Echo {
+  method: string
+  body: string
+  headers: Record<string, string>
+}
+
+function told(json: unknown, name: string): unknown {
+  return (json as Echo).headers[name]
+}
+
+function bodyOf({ json }: Answer): unknown {
+  return (json as Echo).body
+}
+
+function cookieOf({ headers }: Answer): unknown {
+  return headers['set-cookie']
+}
+
+/** Whether the same answer came once more. */
+const seen = new Set<unknown>()
+function serialOf({ headers }: Answer): unknown {
+  const wasSeen = seen.has(headers['x-serial'])
+  seen.add(headers['x-serial'])
+  return wasSeen
+}
+
+function conf(port: number, trailers: string): string {
+  const location = (path: string, upstream: string, more: string) =>
+    `location ${path} { set $sluice_upstream ${upstream}; ${more} include "$HOME/sluice/proxy.conf"; }`
+  const locations = EFFECTS.flatMap(([directives], i) =>
+    ['plain', 'hop'].map((way) => location(`/${way}/${i}/`, way, directives)),
+  )
+  const ways = ['plain', 'hop', 'ruled', 'two'].map((way) => location(`/${way}/`, way, trailers))
+  return `
+  proxy_cache_path "$HOME/temp/proxy/own" keys_zone=own:1m;
+  server {
+    listen 127.0.0.1:${port};
+    location = /empty { return 200 ""; }
+    ${[...ways, ...locations].join('\n    ')}
+  }
+  server {
+    listen 127.0.0.1:${port};
+    server_name acting.test;
+    ${trailers}
+    include "$HOME/sluice/server.conf";
+  }`
+}
+
+let serial = 0
+
+/** Says what it was asked, and counts its answers. At `?sum` a trailer follows. */
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  let body = ''
+  request.setEncoding('latin1').on('data', (chunk: string) => (body += chunk))
+  request.on('end', () => {
+    const isSummed = request.url?.includes('?sum') === true
+    const { method, headers } = request
+    const text = JSON.stringify({ method, body, headers })
+    response.writeHead(request.url?.includes('?503') === true ? 503 : 200, {
+      Server: 'own',
+      'X-Own': 'own',
+      'X-Serial': String((serial += 1)),
+      'Set-Cookie': 'own=1; Path=/own; Domain=own.test',
+      Location: 'http://own.test/x',
+      ...(isSummed ? { Trailer: 'X-Sum' } : { 'Content-Length': String(text.length) }),
+    })
+    response.write(text)
+    if (isSummed) {
+      response.addTrailers({ 'X-Sum': '7' })
+    }
+    response.end()
+  })
+}
+
+async function listening(t: Test, server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => void server.close())
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+async function started(t: Test, rig: 'njs' | 'stable', trailers: string): Promise<Gateway> {
+  const gateway = await startGateway(t, { rig, conf: (port) => conf(port, trailers) })
+  const plain = await listening(t, createServer(answer))
+  const hop = await listening(t, createServer(answer))
+  const two = createH2((request, response) =>
+    answer(request as unknown as IncomingMessage, response as unknown as ServerResponse),
+  )
+  const peers = [{ id: 'a', address: hop }]
+  const overH2 = [{ id: 'a', address: await listening(t, two) }]
+  await gateway.fillPool(plain)
+  await gateway.setTable(
+    upstreamUnit('plain', [{ id: 'a', address: plain, pooled: gateway.pool }]),
+    upstreamUnit('hop', peers),
+    ruledUnit('ruled', peers, { balance: 'r', statuses: 8 }, { main: ['a'] }),
+    ruledUnit('two', overH2, { balance: 'r', protocol: 'h2' }, { main: ['a'] }),
+    ...routeUnits('acting', ':hop', { rewrite: { replacePrefix: '/own' } }),
+  )
+  return gateway
+}
+
+for (const rig of ['njs', 'stable'] as const) {
+  t.test(`${rig}: what is set beside the include holds by the hop, too`, async (t) => {
+    const { userPort: port } = await started(t, rig, '')
+    const question = { port, method: 'POST', body: 'mine', host: 'own.test' }
+    const headers = { 'X-Asked': '1', Range: 'bytes=0-1' }
+    for (const [i, [directives, path, effect]] of EFFECTS.entries()) {
+      const found = async (place: string) => {
+        const asked = { ...question, headers, path: `/${place}/${path}` }
+        return [effect(await ask(asked)), effect(await ask(asked))]
+      }
+      const without = await found('plain')
+      const plain = await found(`plain/${i}`)
+      t.strictNotSame(plain, without, `${directives} does something`)
+      t.strictSame(await found(`hop/${i}`), plain, directives)
+    }
+  })
+}
+
+t.test('trailers pass the hop where the location says so', async (t) => {
+  const request = (path: string, host: string) =>
+    `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+  for (const trailers of ['', 'proxy_pass_trailers on;']) {
+    const gateway = await started(t, 'njs', trailers)
+    const ask = async (path: string, host = 'own.test') => {
+      const sent = sendRaw(t, gateway.userPort, request(path, host))
+      await new Promise((resolve) => sent.socket.once('close', resolve))
+      return sent.text()
+    }
+    const ways = ['plain', 'hop', 'ruled', 'two'].map((way) => ask(`/${way}/?sum`))
+    for (const text of [...ways, ask('/?sum', 'acting.test')]) {
+      t.equal(/\r\n0\r\nX-Sum: 7\r\n/i.test(await text), trailers !== '', await text)
+    }
+  }
+})
