@@ -70,11 +70,18 @@ proxy_pass_request_body on;
 proxy_redirect off;
 proxy_cookie_domain off;
 proxy_cookie_path off;
+proxy_cookie_flags off;
+proxy_force_ranges off;
+proxy_limit_rate 0;
+proxy_bind off;
 proxy_cache off;
 proxy_store off;
 proxy_intercept_errors off;
 proxy_ignore_client_abort off;
+proxy_socket_keepalive on;
 proxy_next_upstream error timeout;
+proxy_next_upstream_tries 0;
+proxy_next_upstream_timeout 0;
 # All of a body is here before the first try, so a second one has all of it too.
 proxy_request_buffering on;
 # An answer leaves as it comes; the front buffers it if it was set to.

@@ -87,8 +87,9 @@ t.test('every relative link leads to a file, and to a heading of it', async (t) 
 })
 
 t.test(`no line is longer than ${MAX_COLUMNS} columns`, async (t) => {
-  // Rows of the settings come from the code, and a row is one line.
-  const isRow = (page: string, line: string) => page === 'docs/settings.md' && line.startsWith('|')
+  // These rows come from the code, and a row is one line.
+  const ofCode = ['docs/settings.md', 'docs/directives.md']
+  const isRow = (page: string, line: string) => ofCode.includes(page) && line.startsWith('|')
   const long = pages.flatMap((page) =>
     readPage(page)
       .split('\n')

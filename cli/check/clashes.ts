@@ -1,4 +1,5 @@
 /** What of an nginx.conf of one's own does not go together with Sluice's files. Pure. */
+import { findUnheld } from './directives.js'
 import type { Directive } from './dump.js'
 
 interface Walk {
@@ -14,7 +15,7 @@ interface Walk {
 export function findClashes(directives: Directive[], sluice: string): string[] {
   const walk: Walk = { sluice: sluice.replace(/\/?$/, '/'), clashes: [] }
   visit(directives, [], walk)
-  return [...new Set(walk.clashes)]
+  return [...new Set([...walk.clashes, ...findUnheld(directives, walk.sluice)])]
 }
 
 /** `pages`: the user's own error_page directives of the blocks around. */

@@ -11,7 +11,6 @@ import type { Answer } from '../../../lab/ask.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import type { Gateway } from '../../../lab/nginx/gateway.js'
 import { ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
-import { until } from '../../../lab/until.js'
 import { routeUnits } from '../../support/route-units.js'
 import { sendRaw } from '../../support/raw-http.js'
 
@@ -66,13 +65,19 @@ function serialOf({ headers }: Answer): unknown {
   return wasSeen
 }
 
+const WAYS = ['plain', 'hop', 'ruled', 'two']
+
+/** `trailers`: what stands where trailers are to pass. */
 function conf(port: number, trailers: string): string {
   const location = (path: string, upstream: string, more: string) =>
     `location ${path} { set $sluice_upstream ${upstream}; ${more} include "$HOME/sluice/proxy.conf"; }`
   const locations = EFFECTS.flatMap(([directives], i) =>
     ['plain', 'hop'].map((way) => location(`/${way}/${i}/`, way, directives)),
   )
-  const ways = ['plain', 'hop', 'ruled', 'two'].map((way) => location(`/${way}/`, way, trailers))
+  const ways = WAYS.flatMap((way) => [
+    location(`/${way}/`, way, ''),
+    location(`/sum/${way}/`, way, trailers),
+  ])
   return `
   proxy_cache_path "$HOME/temp/proxy/own" keys_zone=own:1m;
   server {
@@ -120,7 +125,8 @@ async function listening(t: Test, server: Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-async function started(t: Test, rig: 'njs' | 'stable', trailers: string): Promise<Gateway> {
+async function started(t: Test, rig: 'njs' | 'stable'): Promise<Gateway> {
+  const trailers = rig === 'njs' ? 'proxy_pass_trailers on;' : ''
   const gateway = await startGateway(t, { rig, conf: (port) => conf(port, trailers) })
   const plain = await listening(t, createServer(answer))
   const hop = await listening(t, createServer(answer))
@@ -140,37 +146,41 @@ async function started(t: Test, rig: 'njs' | 'stable', trailers: string): Promis
   return gateway
 }
 
+async function sameByHop(t: Test, { userPort: port }: Gateway): Promise<void> {
+  const question = { port, method: 'POST', body: 'mine', host: 'own.test' }
+  const headers = { 'X-Asked': '1', Range: 'bytes=0-1' }
+  for (const [i, [directives, path, effect]] of EFFECTS.entries()) {
+    const found = async (place: string) => {
+      const asked = { ...question, headers, path: `/${place}/${path}` }
+      return [effect(await ask(asked)), effect(await ask(asked))]
+    }
+    const plain = await found(`plain/${i}`)
+    t.strictNotSame(plain, await found('plain'), `${directives} does something`)
+    t.strictSame(await found(`hop/${i}`), plain, directives)
+  }
+}
+
+async function trailersPass(t: Test, { userPort }: Gateway): Promise<void> {
+  const answerOf = async (path: string, host = 'own.test') => {
+    const request = `GET ${path}?sum HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+    const sent = sendRaw(t, userPort, request)
+    await new Promise((resolve) => sent.socket.once('close', resolve))
+    return sent.text()
+  }
+  for (const way of WAYS) {
+    t.match(await answerOf(`/sum/${way}/`), /\r\n0\r\nX-Sum: 7\r\n/i, way)
+    t.match(await answerOf(`/${way}/`), /\r\n0\r\n\r\n/, `${way}, where nobody asked for them`)
+  }
+  t.match(await answerOf('/', 'acting.test'), /\r\n0\r\nX-Sum: 7\r\n/i, 'a route that acts')
+}
+
 for (const rig of ['njs', 'stable'] as const) {
   t.test(`${rig}: what is set beside the include holds by the hop, too`, async (t) => {
-    const { userPort: port } = await started(t, rig, '')
-    const question = { port, method: 'POST', body: 'mine', host: 'own.test' }
-    const headers = { 'X-Asked': '1', Range: 'bytes=0-1' }
-    for (const [i, [directives, path, effect]] of EFFECTS.entries()) {
-      const found = async (place: string) => {
-        const asked = { ...question, headers, path: `/${place}/${path}` }
-        return [effect(await ask(asked)), effect(await ask(asked))]
-      }
-      const without = await found('plain')
-      const plain = await found(`plain/${i}`)
-      t.strictNotSame(plain, without, `${directives} does something`)
-      t.strictSame(await found(`hop/${i}`), plain, directives)
+    const gateway = await started(t, rig)
+    await sameByHop(t, gateway)
+    if (rig === 'njs') {
+      // Older nginx knows none.
+      await trailersPass(t, gateway)
     }
   })
 }
-
-t.test('trailers pass the hop where the location says so', async (t) => {
-  const request = (path: string, host: string) =>
-    `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
-  for (const trailers of ['', 'proxy_pass_trailers on;']) {
-    const gateway = await started(t, 'njs', trailers)
-    const ask = async (path: string, host = 'own.test') => {
-      const sent = sendRaw(t, gateway.userPort, request(path, host))
-      await new Promise((resolve) => sent.socket.once('close', resolve))
-      return sent.text()
-    }
-    const ways = ['plain', 'hop', 'ruled', 'two'].map((way) => ask(`/${way}/?sum`))
-    for (const text of [...ways, ask('/?sum', 'acting.test')]) {
-      t.equal(/\r\n0\r\nX-Sum: 7\r\n/i.test(await text), trailers !== '', await text)
-    }
-  }
-})

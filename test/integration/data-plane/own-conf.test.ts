@@ -194,14 +194,14 @@ t.test('sluice check names what does not go together, with its line', async (t) 
   const modules = printed.split('\n').filter((line) => line.startsWith('load_module'))
   writeFileSync(join(home, 'proxy_params'), 'proxy_set_header Host $http_host;\n')
   const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  const write = (location: string) =>
+  const write = (location: string, more = '') =>
     writeFileSync(
       join(home, 'own.conf'),
       `${modules.join('\n')}
 pid ${home}/x.pid; error_log stderr; events {}
 http {
 ${temps.map((each) => `${each}_temp_path ${home}/${each};`).join(' ')}
-access_log off; include sluice/http.conf;
+access_log off; include sluice/http.conf; ${more}
 server {
 listen 127.0.0.1:19080;
 error_page 502 503 504 /50x.html;
@@ -224,10 +224,21 @@ server { listen 127.0.0.1:19081; include sluice/server.conf; }
   t.equal(clashing.code, 1, clashing.output)
   t.match(clashing.output, `${home}/proxy_params:1: "proxy_set_header Host" stands beside`)
   t.match(clashing.output, `${home}/own.conf:${at}: "error_page 502 503 504 /50x.html" does not`)
-  write('error_page 503 504 /50x.html;')
+  const pages = 'error_page 503 504 /50x.html;'
+  write(pages)
   const well = await sluice(`check --conf ${home}/own.conf`)
   t.equal(well.code, 0, well.output)
   t.match(well.output, /nothing clashes with Sluice's files/)
+  write(`${pages} proxy_http_version 1.1; proxy_pass_trailers on;`)
+  t.equal((await sluice(`check --conf ${home}/own.conf`)).code, 0, 'what holds is not named')
+  write('proxy_ssl_verify on;', 'proxy_buffering on; proxy_set_header X-Mine 1; proxy_bind off;')
+  const unheld = await sluice(`check --conf ${home}/own.conf`)
+  t.equal(unheld.code, 1)
+  t.match(unheld.output, `${home}/own.conf:${at + 3}: "proxy_ssl_verify on" does not hold where`)
+  t.match(unheld.output, 'give the upstream `tls`')
+  t.match(unheld.output, /own\.conf:\d+: "proxy_bind off" does not hold where/)
+  t.match(unheld.output, /"proxy_buffering on" is not inherited in \S+\/server.conf: let a route/)
+  t.match(unheld.output, /"proxy_set_header X-Mine 1" is not inherited in \S+own\.conf:\d+: repeat/)
   write('no_such_directive;')
   t.match(await sluice(`check --conf ${home}/own.conf`), { code: 1, output: /no_such_directive/ })
 })
