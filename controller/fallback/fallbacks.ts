@@ -1,18 +1,18 @@
-/** Where the fallback goes in each mode, and how it is checked there. */
-import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
-import { printAddress } from '../../contract/guard/address.js'
+/** The files that are kept for an nginx without a table, and what each of them holds. */
 import type { Logger } from '../../runtime/logger.js'
 import type { Settings } from '../../runtime/config/settings.js'
-import { canTakeAddress, checkConf } from './nginx-test.js'
+import { findNginx } from './find-nginx.js'
+import { checkConf } from './nginx-test.js'
 import type { Desired } from '../state/desired.js'
-import { CERTIFICATES_FILE, Fallback, STREAMS_FILE, UPSTREAMS_FILE } from './kept-file.js'
+import { CERTIFICATES_FILE, STREAMS_FILE, UPSTREAMS_FILE } from './generations.js'
+import { Fallback } from './kept-file.js'
 import type { Candidate, FallbackOptions } from './kept-file.js'
 import { renderCertificates } from './certificate-conf.js'
 import { renderFallback } from './http-conf.js'
 import type { ConfPlacement } from './http-conf.js'
 import { renderStreams } from './stream-conf.js'
+import { inFolder, placementOf } from './placement.js'
+import type { Placement } from './placement.js'
 import { makeReload } from './reload.js'
 
 type Given = Pick<FallbackOptions, 'isBusy' | 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'>
@@ -25,51 +25,9 @@ export interface PlaceOptions extends Given {
   awaitsCertificates(): boolean
 }
 
-const DEBOUNCE_MS = 500
-const FILE_DEBOUNCE_MS = 100
-const MIN_INTERVAL_MS = 2000
-
-/** The user's nginx, the private one, or the one of the PATH; undefined when there is none. */
-function findNginx(settings: Settings): string | undefined {
-  if (settings.nginx !== undefined) {
-    return settings.nginx
-  }
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  const candidates = [join(settings.home, 'nginx/bin/nginx')].concat(
-    folders.map((folder) => join(folder, 'nginx')),
-  )
-  return candidates.find((path) => existsSync(path))
-}
-
-function placeOf(settings: Settings): ConfPlacement {
-  const { home, file, bind, httpPort, trustedProxies, rawPaths, maxBodyBytes } = settings
-  if (settings.mode === 'gateway') {
-    const headersPath = join(home, 'sluice/hop-headers.conf')
-    return { kind: 'hop', socketPath: join(home, 'hop/fallback.sock'), headersPath }
-  }
-  const listen = file.listen?.split(',') ?? [printAddress(bind, httpPort)]
-  const nginx = trustedProxies.length === 0 ? undefined : findNginx(settings)
-  const hasRealip = nginx !== undefined && canTakeAddress(nginx)
-  return { kind: 'front', listen, maxBodyBytes, trustedProxies, hasRealip, rawPaths }
-}
-
-/** The same with sockets in a folder for the check, so that nothing that is in use is touched. */
-async function inFolder(place: ConfPlacement, folder: string): Promise<ConfPlacement> {
-  const socketPath = join(folder, 'f.sock')
-  if (place.kind === 'front') {
-    return { ...place, listen: [`unix:${socketPath}`] }
-  }
-  if (existsSync(place.headersPath)) {
-    return { ...place, socketPath }
-  }
-  // nginx was never set up in this home; what it includes there is checked when it is.
-  const headersPath = join(folder, 'headers.conf')
-  await writeFile(headersPath, '')
-  return { kind: 'hop', socketPath, headersPath }
-}
-
 async function check(
   { settings, log }: PlaceOptions,
+  { isHop }: Placement,
   render: (folder: string) => Promise<string>,
 ): Promise<void> {
   const nginx = findNginx(settings)
@@ -77,41 +35,30 @@ async function check(
     log.warn('there is no nginx to check the fallback file with; set SLUICE_NGINX')
     return
   }
-  await checkConf({ nginx, home: settings.home, isHop: settings.mode === 'gateway' }, render)
+  await checkConf({ nginx, home: settings.home, isHop }, render)
 }
 
 function make(
   options: PlaceOptions,
+  { disk }: Placement,
   own: Pick<FallbackOptions, 'file' | 'render'> & Partial<FallbackOptions>,
 ): Fallback {
-  const { file, mode, home } = options.settings
-  const isFile = mode === 'file'
-  const folder = file.directory ?? join(home, 'fallback')
-  return new Fallback({
-    ...options,
-    ...own,
-    folder,
-    stateFolder: isFile ? join(home, 'file-mode') : folder,
-    ...(isFile && { access: file.access }),
-    debounceMs: isFile ? FILE_DEBOUNCE_MS : DEBOUNCE_MS,
-    minIntervalMs: isFile ? file.minIntervalMs : MIN_INTERVAL_MS,
-  })
+  return new Fallback({ ...options, ...disk, ...own })
 }
 
-function makeUpstreams(options: PlaceOptions): Fallback {
-  const { settings } = options
-  const place = placeOf(settings)
-  const { mode, file } = settings
+function makeUpstreams(options: PlaceOptions, placement: Placement): Fallback {
+  const { settings, log } = options
+  const { conf, reload } = placement
   const nginx = () => findNginx(settings)
-  const apply =
-    mode === 'file' ? makeReload({ settings: file, nginx, log: options.log }) : undefined
+  const apply = reload === undefined ? undefined : makeReload({ settings: reload, nginx, log })
   let last: { from: Desired; candidate: Candidate } | undefined
   const renderOf = (now: Desired): Candidate => {
     const renderIn = (where: ConfPlacement) => renderFallback(now, settings.domains, where)
     return {
-      body: renderIn(place),
+      body: renderIn(conf),
       revision: now.revision,
-      check: () => check(options, async (folder) => renderIn(await inFolder(place, folder))),
+      check: () =>
+        check(options, placement, async (folder) => renderIn(await inFolder(conf, folder))),
     }
   }
   const render = (): Candidate => {
@@ -120,34 +67,43 @@ function makeUpstreams(options: PlaceOptions): Fallback {
     last = { from: now, candidate }
     return candidate
   }
-  return make(options, { file: UPSTREAMS_FILE, render, ...(apply !== undefined && { apply }) })
+  return make(options, placement, {
+    file: UPSTREAMS_FILE,
+    render,
+    ...(apply !== undefined && { apply }),
+  })
 }
 
 /** What does not depend on where it stands. */
-function candidate(options: PlaceOptions, body: string, { revision }: Desired): Candidate {
-  return { body, revision, check: () => check(options, () => Promise.resolve(body)) }
+function candidate(
+  options: PlaceOptions,
+  placement: Placement,
+  body: string,
+  { revision }: Desired,
+): Candidate {
+  return { body, revision, check: () => check(options, placement, () => Promise.resolve(body)) }
 }
 
 /** What TLS clients are shown. It is a file of its own, because it has keys and changes seldom. */
-function makeCertificates(options: PlaceOptions): Fallback {
+function makeCertificates(options: PlaceOptions, placement: Placement): Fallback {
   const render = (): Candidate => {
     const now = options.desired()
-    return candidate(options, renderCertificates(now.certificates.values()), now)
+    return candidate(options, placement, renderCertificates(now.certificates.values()), now)
   }
   const isTrusted = (): boolean => options.isTrusted() && !options.awaitsCertificates()
-  return make(options, { file: CERTIFICATES_FILE, render, isTrusted })
+  return make(options, placement, { file: CERTIFICATES_FILE, render, isTrusted })
 }
 
 /**
  * Who serves connections. It is tested inside http{}, which has the same directives: the module of
  * stream{} may have to be loaded first.
  */
-function makeStreams(options: PlaceOptions): Fallback {
+function makeStreams(options: PlaceOptions, placement: Placement): Fallback {
   const render = (): Candidate => {
     const now = options.desired()
-    return candidate(options, renderStreams(now), now)
+    return candidate(options, placement, renderStreams(now), now)
   }
-  return make(options, { file: STREAMS_FILE, render })
+  return make(options, placement, { file: STREAMS_FILE, render })
 }
 
 /** All that is kept on disk for an nginx without a table. */
@@ -160,10 +116,11 @@ export class Fallbacks {
 
   constructor(options: PlaceOptions) {
     this.#desired = () => options.desired()
-    this.#upstreams = makeUpstreams(options)
-    const isGateway = options.settings.mode === 'gateway'
-    this.#certificates = isGateway ? makeCertificates(options) : undefined
-    this.#streams = isGateway ? makeStreams(options) : undefined
+    const placement = placementOf(options.settings)
+    const { isHop } = placement
+    this.#upstreams = makeUpstreams(options, placement)
+    this.#certificates = isHop ? makeCertificates(options, placement) : undefined
+    this.#streams = isHop ? makeStreams(options, placement) : undefined
   }
 
   get revision(): number {

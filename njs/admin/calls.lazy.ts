@@ -5,7 +5,7 @@ import {
   parseClaim,
   parseRead,
   parseSweep,
-} from '../../contract/push.js'
+} from '../../contract/push-guard.js'
 import { OWNER_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import type { TableState } from '../../contract/table/table.js'

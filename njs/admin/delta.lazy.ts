@@ -1,5 +1,5 @@
 /** `POST /delta`, the call that comes with every change: apart from what is seldom called. */
-import { parseDelta } from '../../contract/push.js'
+import { parseDelta } from '../../contract/push-guard.js'
 import { withBody } from './answers.js'
 import { applyDelta } from './apply.js'
 import { post, write } from './write.js'

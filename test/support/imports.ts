@@ -22,7 +22,12 @@ const FOLDERS: Record<string, readonly string[]> = {
  * beside them; a file may import from its own room and from lower floors.
  */
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
-  contract: [['codes.ts', 'version.ts', 'table'], ['guard'], ['record', 'keys.ts', 'push.ts']],
+  contract: [
+    ['codes.ts', 'version.ts', 'table'],
+    ['guard'],
+    ['record', 'keys.ts', 'push.ts'],
+    ['push-guard.ts'],
+  ],
   runtime: [
     ['printable.ts'],
     ['doorbell.ts', 'duration.ts', 'errors.ts', 'logger.ts', 'process-stat.ts', 'retry.ts'],

@@ -2,7 +2,7 @@
 import { Client } from 'undici'
 import type { Dispatcher } from 'undici'
 import { printAddress } from '../../../contract/guard/address.js'
-import { parseStatuses } from '../../../contract/record/check-policy.js'
+import { parseStatuses } from '../../../contract/record/check-request.js'
 import type { CheckPolicy } from '../../../contract/record/check-policy.js'
 import { attempt } from './attempt.js'
 import type { Attempt, Check, CheckAddress } from './attempt.js'

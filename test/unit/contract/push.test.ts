@@ -9,7 +9,7 @@ import {
   parseDelta,
   parseRead,
   parseSweep,
-} from '../../../contract/push.js'
+} from '../../../contract/push-guard.js'
 import {
   areOperations,
   indexBucket,

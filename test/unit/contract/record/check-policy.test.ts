@@ -1,7 +1,8 @@
 /** The guard of active checks. */
 import fc from 'fast-check'
 import t from 'tap'
-import { checkCheckPolicy, parseStatuses } from '../../../../contract/record/check-policy.js'
+import { checkCheckPolicy } from '../../../../contract/record/check-policy.js'
+import { parseStatuses } from '../../../../contract/record/check-request.js'
 
 const COMMON = {
   intervalMs: 5000,

@@ -13,11 +13,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { checkRoute } from '../../../../contract/record/route.js'
 import type { Desired, DesiredInstance } from '../../../../controller/state/desired.js'
-import {
-  Fallback,
-  UPSTREAMS_FILE,
-  recoverFallback,
-} from '../../../../controller/fallback/kept-file.js'
+import { UPSTREAMS_FILE, recoverFallback } from '../../../../controller/fallback/generations.js'
+import { Fallback } from '../../../../controller/fallback/kept-file.js'
 import { checkConf, sweepTrials } from '../../../../controller/fallback/nginx-test.js'
 import { tools } from '../../../../lab/tools.js'
 import { renderFallback } from '../../../../controller/fallback/http-conf.js'

@@ -1,7 +1,7 @@
 /** The delta from one table to another. */
 import fc from 'fast-check'
 import t from 'tap'
-import { parseDelta } from '../../../../contract/push.js'
+import { parseDelta } from '../../../../contract/push-guard.js'
 import type { Operation } from '../../../../contract/push.js'
 import { indexBucket } from '../../../../contract/table/table.js'
 import { MAX_BODY_BYTES } from '../../../../contract/table/zones.js'

@@ -1,0 +1,171 @@
+/** What a body of the push protocol (push.ts) must be, before anything of it is believed. */
+import { checkShape, right, wrong } from './guard/checked.js'
+import type { Checked, Fields } from './guard/checked.js'
+import { isWhole } from './guard/names.js'
+import { OWNER_KEY } from './push.js'
+import type { ActiveRequest, AnswersRequest, Claim, Delta, Read, SweepRequest } from './push.js'
+import { areOperations, areShort, isDeltaText, isTableKey } from './table/table.js'
+import { MAX_OPERATIONS } from './table/zones.js'
+
+function parseFields(value: unknown, fields: string[]): Checked<Fields> {
+  const shape = checkShape(value, fields)
+  if (!shape.ok) {
+    return shape
+  }
+  const there = Object.keys(shape.value)
+  const missing = fields.filter((key) => there.indexOf(key) < 0)
+  return missing.length > 0 ? wrong(missing[0] as string, 'is missing') : shape
+}
+
+function isCount(value: unknown): value is number {
+  return isWhole(value, 0, Number.MAX_SAFE_INTEGER)
+}
+
+function parseList(value: unknown, field: string): Checked<unknown[]> {
+  return Array.isArray(value) && value.length <= MAX_OPERATIONS
+    ? right(value)
+    : wrong(field, 'must be a list of at most ' + MAX_OPERATIONS)
+}
+
+/** Which of `operations` is none, and what is wrong with it. */
+function wrongOperation(operations: unknown[]): Checked<Delta> {
+  const index = operations.findIndex((operation) => !areOperations([operation]))
+  const bad = operations[index]
+  const field = 'operations[' + index + ']'
+  if (!Array.isArray(bad) || bad.length !== 2) {
+    return wrong(field, 'must be [key, value] or [key, null]')
+  }
+  return isTableKey(bad[0])
+    ? wrong(field + '[1]', 'does not fit its key')
+    : wrong(field + '[0]', 'is not a key of the table')
+}
+
+export function parseClaim(value: unknown): Checked<Claim> {
+  const checked = parseFields(value, ['epoch', 'expect'])
+  if (!checked.ok) {
+    return checked
+  }
+  if (!isWhole(checked.value.epoch, 1, Number.MAX_SAFE_INTEGER)) {
+    return wrong('epoch', 'must be a whole number from 1')
+  }
+  return isCount(checked.value.expect)
+    ? right(checked.value as unknown as Claim)
+    : wrong('expect', 'must be a whole number')
+}
+
+function headFault(delta: Record<string, unknown>): [string, string] | null {
+  const counts = ['epoch', 'from', 'to'].filter((field) => !isCount(delta[field]))
+  if (counts.length > 0) {
+    return [counts[0] as string, 'must be a whole number']
+  }
+  if ((delta.to as number) < (delta.from as number)) {
+    return ['to', 'must not be below from']
+  }
+  return typeof delta.whole === 'boolean' ? null : ['whole', 'must be true or false']
+}
+
+/**
+ * Whether `value`, parsed from `text`, is a delta; for those that are printed as the controller
+ * prints them, in far less time than {@link parseDelta}.
+ */
+function isDelta(value: unknown, text: string): value is Delta {
+  const delta = value as Delta
+  return (
+    isDeltaText(text) &&
+    delta.to >= delta.from &&
+    delta.operations.length <= MAX_OPERATIONS &&
+    areShort(delta.operations, text)
+  )
+}
+
+/**
+ * Checks all of a delta, so that nothing of a bad one is ever written. `text` is what `value` was
+ * parsed from.
+ */
+export function parseDelta(value: unknown, text: string): Checked<Delta> {
+  return isDelta(value, text) ? right(value) : parseDeltaFields(value)
+}
+
+/** Names the field that is wrong. */
+function parseDeltaFields(value: unknown): Checked<Delta> {
+  const checked = parseFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
+  if (!checked.ok) {
+    return checked
+  }
+  const head = headFault(checked.value)
+  if (head !== null) {
+    return wrong(head[0], head[1])
+  }
+  const operations = parseList(checked.value.operations, 'operations')
+  if (!operations.ok) {
+    return operations
+  }
+  if (!areOperations(operations.value)) {
+    return wrongOperation(operations.value)
+  }
+  return right(checked.value as unknown as Delta)
+}
+
+export function parseRead(value: unknown): Checked<Read> {
+  const checked = parseFields(value, ['keys'])
+  if (!checked.ok) {
+    return checked
+  }
+  const keys = parseList(checked.value.keys, 'keys')
+  if (!keys.ok) {
+    return keys
+  }
+  const bad = keys.value.filter((key) => key !== OWNER_KEY && !isTableKey(key))
+  return bad.length > 0
+    ? wrong('keys', 'not a key of the table: ' + String(bad[0]).slice(0, 80))
+    : right({ keys: keys.value as string[] })
+}
+
+function parseSids(value: unknown): Checked<string[]> {
+  const sids = parseList(value, 'sids')
+  if (!sids.ok) {
+    return sids
+  }
+  return sids.value.some((sid) => typeof sid !== 'string' || !/^[0-9a-f]{32}$/.test(sid))
+    ? wrong('sids', 'must be SIDs of 32 hex digits')
+    : right(sids.value as string[])
+}
+
+function parsePids(value: unknown): Checked<number[]> {
+  const pids = parseList(value, 'pids')
+  if (!pids.ok) {
+    return pids
+  }
+  return pids.value.every(isCount) ? right(pids.value) : wrong('pids', 'must be process ids')
+}
+
+export function parseActive(value: unknown): Checked<ActiveRequest> {
+  const checked = parseFields(value, ['sids', 'pids'])
+  if (!checked.ok) {
+    return checked
+  }
+  const sids = parseSids(checked.value.sids)
+  if (!sids.ok) {
+    return sids
+  }
+  const pids = parsePids(checked.value.pids)
+  return pids.ok ? right({ sids: sids.value, pids: pids.value }) : pids
+}
+
+export function parseAnswers(value: unknown): Checked<AnswersRequest> {
+  const checked = parseFields(value, ['sids'])
+  if (!checked.ok) {
+    return checked
+  }
+  const sids = parseSids(checked.value.sids)
+  return sids.ok ? right({ sids: sids.value }) : sids
+}
+
+export function parseSweep(value: unknown): Checked<SweepRequest> {
+  const checked = parseFields(value, ['pids'])
+  if (!checked.ok) {
+    return checked
+  }
+  const pids = parsePids(checked.value.pids)
+  return pids.ok ? right({ pids: pids.value }) : pids
+}
