@@ -25,8 +25,12 @@ export function table(
 }
 
 export function age(ms: number): string {
+  const [minutes, days] = [Math.round(ms / 60_000), Math.floor(ms / 86_400_000)]
+  if (days > 1) {
+    return `${days} days`
+  }
   const seconds = Math.round(ms / 1000)
-  return ms < 1000 ? `${ms} ms` : seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
+  return ms < 1000 ? `${ms} ms` : seconds < 120 ? `${seconds} s` : `${minutes} min`
 }
 
 /** Objects and lists as indented lines, in the order of the answer. */

@@ -7,6 +7,7 @@ import type { Registry } from '../registry/registry.js'
 import { SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
+import { fetchedNginx, privateNginxIn } from '../runtime/private-nginx.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { Checker } from './health/checks/checker.js'
 import type { CertificateOf } from './health/checks/trust.js'
@@ -120,6 +121,7 @@ export class Controller implements Control {
     const refused = () => this.#refused()
     this.#gateways = new GatewaySet({
       ...{ id, own: this.#core.gateway, others: this.#others, desired, refused },
+      fetched: () => fetchedNginx(privateNginxIn(settings.home)),
     })
     this.#publisher = new Publisher({
       id,

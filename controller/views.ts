@@ -28,6 +28,8 @@ export interface GatewayView {
   workers: number
   nginx: string
   njs: string
+  /** Unix milliseconds at which Sluice fetched that nginx. Absent: it is not Sluice's, or not known. */
+  nginxFetchedAtMs?: number
   /** What it found out itself about instances, by `<upstream>/<id>`; see the record. */
   conditions: Record<string, GatewayCondition>
   /** Its side for connections; absent where another controller does not report it. */

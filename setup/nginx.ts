@@ -4,6 +4,7 @@ import { delimiter, dirname, join, resolve } from 'node:path'
 import { unpackDebian, type Say } from './debian.js'
 import { SetupError } from './errors.js'
 import { withLock } from '../runtime/lock.js'
+import { NGINX_STAMP, fetchedNginx, privateNginxIn } from '../runtime/private-nginx.js'
 import { inspectNginx, nginxInfo, type NginxInfo } from './nginx-inspect.js'
 
 export type { NginxInfo } from './nginx-inspect.js'
@@ -17,7 +18,6 @@ const PACKAGES = [
   'libnginx-mod-stream-js',
 ]
 const PROGRAM = 'usr/sbin/nginx'
-const STAMP = 'sluice.json'
 /** Raised when what is unpacked changes, so that an older folder is made anew. */
 const LAYOUT = 2
 
@@ -32,7 +32,7 @@ export async function ensureNginx(request: {
     return inspectOwn(locate(nginx))
   }
   try {
-    return await unpackNginx({ suite: NEWEST_SUITE, into: join(home, 'nginx'), say })
+    return await unpackNginx({ suite: NEWEST_SUITE, into: privateNginxIn(home), say })
   } catch (error) {
     throw error instanceof SetupError ? withAdvice(error) : error
   }
@@ -64,7 +64,7 @@ export async function unpackNginx(request: {
 
 /** The private nginx of a home, fetched anew. When it rejects, the one that is there stays. */
 export async function renewPrivateNginx(home: string, say: Say): Promise<NginxInfo> {
-  const into = join(resolve(home), 'nginx')
+  const into = privateNginxIn(home)
   const onWait = (pid: number): void => say(`waiting for process ${pid}, which unpacks nginx`)
   return withLock(`${into}.lock`, onWait, () => fetchNginx(NEWEST_SUITE, into, say))
 }
@@ -83,8 +83,7 @@ async function fetchNginx(suite: string, into: string, say: Say): Promise<NginxI
 
 /** When the private nginx was fetched, in milliseconds since 1970; undefined: it is none. */
 export function fetchedAtMs({ path }: Pick<NginxInfo, 'path'>): number | undefined {
-  const stamp = join(dirname(dirname(path)), STAMP)
-  return existsSync(stamp) ? statSync(stamp).mtimeMs : undefined
+  return fetchedNginx(dirname(dirname(path)))?.fetchedAtMs
 }
 
 /**
@@ -92,7 +91,7 @@ export function fetchedAtMs({ path }: Pick<NginxInfo, 'path'>): number | undefin
  * of the same version, has another.
  */
 export function buildOf({ path, version, njs, modules }: NginxInfo): string {
-  const stamp = join(dirname(dirname(path)), STAMP)
+  const stamp = join(dirname(dirname(path)), NGINX_STAMP)
   const files = existsSync(stamp)
     ? readStamp(stamp).packages
     : [path, ...modules].map((file) => statSync(file).mtimeMs)
@@ -116,11 +115,11 @@ interface Stamp extends Pick<NginxInfo, 'version' | 'njs' | 'engines'> {
 async function remember(root: string, suite: string, packages: string[]): Promise<void> {
   const { version, njs, engines } = await inspectNginx(programIn(root), modulesIn(root))
   const stamp: Stamp = { layout: LAYOUT, suite, packages, version, njs, engines }
-  writeFileSync(join(root, STAMP), `${JSON.stringify(stamp)}\n`)
+  writeFileSync(join(root, NGINX_STAMP), `${JSON.stringify(stamp)}\n`)
 }
 
 function recall(root: string, suite?: string): NginxInfo | undefined {
-  const file = join(root, STAMP)
+  const file = join(root, NGINX_STAMP)
   if (!existsSync(file) || !existsSync(programIn(root))) {
     return undefined
   }

@@ -17,6 +17,7 @@ interface GatewayView {
   workers: number
   nginx: string
   njs: string
+  nginxFetchedAtMs?: number
   /** By `<upstream>/<id>`. */
   conditions?: Record<string, { state: string; reason: string }>
   reason?: string
@@ -43,6 +44,12 @@ function stateOf(gateway: GatewayView): string {
       ? 'up to date'
       : `behind for ${age(gateway.lagMs)}`
   return gateway.reason === undefined ? state : `${state}: ${gateway.reason}`
+}
+
+/** `nginx 1.30.6, njs 1.0.2, fetched 3 days ago` */
+function nginxOf({ nginx, njs, nginxFetchedAtMs: atMs }: GatewayView): string {
+  const fetched = atMs === undefined ? '' : `, fetched ${age(Math.max(0, Date.now() - atMs))} ago`
+  return nginx === '' ? 'nginx unknown' : `nginx ${nginx}, njs ${njs}${fetched}`
 }
 
 /**
@@ -176,6 +183,7 @@ export const status: Command = {
     }
     for (const gateway of found) {
       print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)
+      print(`  ${nginxOf(gateway)}`)
       conditionLines(gateway).forEach(print)
     }
     findings.flatMap(findingLines).forEach(print)

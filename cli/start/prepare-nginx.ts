@@ -1,5 +1,6 @@
 /** nginx is found or fetched, and its files are written and tested, before it is started. */
 import type { Settings } from '../../runtime/config/settings.js'
+import { OLD_NGINX_MS } from '../../runtime/private-nginx.js'
 import { buildOf, ensureNginx, fetchedAtMs } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { gatewayFiles } from '../gateway-files.js'
@@ -30,12 +31,10 @@ function decideWorkers({ home, user }: Settings): Workers {
   return account ?? 'root'
 }
 
-const OLD_MS = 60 * 86_400_000
-
 /** A private nginx is renewed by nobody else: no package manager knows it. */
 function sayAge(info: NginxInfo, print: (line: string) => void): void {
   const atMs = fetchedAtMs(info)
-  if (atMs !== undefined && Date.now() - atMs > OLD_MS) {
+  if (atMs !== undefined && Date.now() - atMs > OLD_NGINX_MS) {
     const day = new Date(atMs).toISOString().slice(0, 10)
     print(`the private nginx was fetched on ${day}; "sluice update" fetches the newest`)
   }

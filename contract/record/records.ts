@@ -112,6 +112,8 @@ export interface GatewayRecord {
   atMs?: number
   /** Unix milliseconds since which `connected` is as it is. */
   sinceAtMs?: number
+  /** Unix milliseconds at which Sluice fetched the nginx that runs. Absent: it did not. */
+  nginxFetchedAtMs?: number
 }
 
 /** `presence/<id>` (leased): the controller of a gateway lives. */

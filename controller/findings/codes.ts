@@ -21,6 +21,7 @@ export const CURES = {
   gateway_behind: 'look at the reason; when it is gone, the gateway catches up by itself',
   stream_away:
     'look into logs/error.log of nginx: its part for connections does not answer the controller',
+  nginx_old: 'run "sluice update" there: it fetches the newest, which takes over while it serves',
   table_full: 'give the table more memory (SLUICE_TABLE_SIZE) and restart nginx, or remove routes',
   table_nearly_full: 'give the table more memory (SLUICE_TABLE_SIZE) and restart nginx soon',
   configuration_refused: 'mend what nginx names; the next change is tried again',

@@ -1,6 +1,7 @@
 /**
  * Findings about gateways: those that do not have what the registry says, and tables that are full.
  */
+import { OLD_NGINX_MS } from '../../runtime/private-nginx.js'
 import type { GatewayView } from '../views.js'
 import type { Observation, FindingSource } from './facts.js'
 
@@ -62,6 +63,19 @@ export const streamAway: FindingSource = ({ gateways, desired, gatewayId }) => {
   const message = `gateway ${gatewayId} does not follow changes of TCP, UDP and TLS routes${why}`
   return [{ code: 'stream_away', subject: gatewayId, message, graceMs: AWAY_GRACE_MS }]
 }
+
+/** The private nginx is renewed by nobody else. */
+export const nginxOld: FindingSource = ({ gateways }, nowMs) =>
+  gateways().flatMap(({ id, nginx, connected, nginxFetchedAtMs: atMs = nowMs }): Observation[] => {
+    if (!connected || nowMs - atMs <= OLD_NGINX_MS) {
+      return []
+    }
+    const day = new Date(atMs).toISOString().slice(0, 10)
+    const message =
+      `the nginx ${nginx} of gateway ${id} was fetched on ${day}; ` +
+      'it serves, but may lack what was mended since'
+    return [{ code: 'nginx_old', subject: id, message, sinceAtMs: atMs + OLD_NGINX_MS }]
+  })
 
 export const tableNearlyFull: FindingSource = ({
   gateways,

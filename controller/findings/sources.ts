@@ -2,7 +2,14 @@
 import { agentProblems, enginesAway } from './agents.js'
 import { certificatesEnding } from './certificates.js'
 import type { FindingSource } from './facts.js'
-import { files, gatewayUnpublished, gatewaysAway, streamAway, tableNearlyFull } from './gateways.js'
+import {
+  files,
+  gatewayUnpublished,
+  gatewaysAway,
+  nginxOld,
+  streamAway,
+  tableNearlyFull,
+} from './gateways.js'
 import {
   fieldsUnknown,
   registryAway,
@@ -25,6 +32,7 @@ export const SOURCES: readonly FindingSource[] = [
   gatewaysAway,
   gatewayUnpublished,
   streamAway,
+  nginxOld,
   tableNearlyFull,
   files,
   enginesAway,

@@ -1,5 +1,6 @@
 /** All gateways of the cluster: this controller's own, and what the others publish of theirs. */
 import type { Code } from '../../contract/codes.js'
+import type { FetchedNginx } from '../../runtime/private-nginx.js'
 import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
 import { sidOfRecord } from '../state/sid.js'
 import type { GatewayView, InFlight, RefusedView } from '../views.js'
@@ -43,7 +44,10 @@ function isLongAway({ connected, sinceAtMs }: GatewayView): boolean {
 /** What another gateway shows. One whose controller is gone shows what it last had. */
 function viewOf(id: string, desired: number, { record, awaySinceAtMs }: OtherGateway): GatewayView {
   const { applied, connected, workers, nginx, njs, conditions, refused = [], sinceAtMs } = record
-  const about = { id, applied, desired, lagMs: 0, workers, nginx, njs, conditions, refused }
+  const about = {
+    ...{ id, applied, desired, lagMs: 0, workers, nginx, njs, conditions, refused },
+    ...(record.nginxFetchedAtMs !== undefined && { nginxFetchedAtMs: record.nginxFetchedAtMs }),
+  }
   return awaySinceAtMs === undefined
     ? { ...about, connected, ...(sinceAtMs !== undefined && { sinceAtMs }), ...faultOf(record) }
     : {
@@ -62,6 +66,8 @@ export interface GatewaySetOptions {
   desired: () => Desired
   /** What the own gateway refuses. */
   refused: () => RefusedView[]
+  /** The nginx that Sluice fetched for this home; undefined: there is none. */
+  fetched: () => FetchedNginx | undefined
 }
 
 /** The view of a gateway that refuses what came with this revision says so. */
@@ -77,15 +83,17 @@ export class GatewaySet {
   readonly #others: OtherGateways
   readonly #desired: () => Desired
   readonly #refused: () => RefusedView[]
+  readonly #fetched: () => FetchedNginx | undefined
   /** When each gateway was first seen behind; of `performance.now()`. */
   readonly #behindSinceMs = new Map<string, number>()
 
-  constructor({ id, own, others, desired, refused }: GatewaySetOptions) {
+  constructor({ id, own, others, desired, refused, fetched }: GatewaySetOptions) {
     this.#id = id
     this.#own = own
     this.#others = others
     this.#desired = desired
     this.#refused = refused
+    this.#fetched = fetched
   }
 
   /** Every gateway that is known, the own one first: connected or not, it may serve. */
@@ -99,6 +107,7 @@ export class GatewaySet {
       desired,
       lagMs: this.#own.lagMs(),
       ...view,
+      ...this.#fetchedOf(view),
       stream: this.#own.stream(),
       conditions: this.#conditions(),
       refused: this.#refused(),
@@ -188,12 +197,22 @@ export class GatewaySet {
       .slice(0, MOST_REFUSED)
       .map(({ key, message, revision: at }) => ({ key, message, revision: at }))
     const values = refused.length === 0 ? {} : { refused }
-    return { applied, ...view, active, conditions, ...values, ...faultOf({ reason, code }) }
+    const fetched = this.#fetchedOf(view)
+    const fault = faultOf({ reason, code })
+    return { applied, ...view, ...fetched, active, conditions, ...values, ...fault }
   }
 
   /** True while somebody else may wait for the numbers of what is draining here. */
   get isWatched(): boolean {
     return [...this.#others.all().values()].some((each) => each.awaySinceAtMs === undefined)
+  }
+
+  /** A home may have one that does not run: its gateway has another nginx, or was not renewed yet. */
+  #fetchedOf({ nginx, njs }: Pick<LinkView, 'nginx' | 'njs'>): { nginxFetchedAtMs?: number } {
+    const fetched = this.#fetched()
+    return fetched?.version === nginx && fetched.njs === njs
+      ? { nginxFetchedAtMs: fetched.fetchedAtMs }
+      : {}
   }
 
   /** Warming up is left out: it is soon over, and each step would be a write to the registry. */

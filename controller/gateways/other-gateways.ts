@@ -56,7 +56,7 @@ export function parseGateway(text: string): GatewayRecord | undefined {
   }
   // Controllers of before say nothing of conditions.
   const { applied, connected, workers, nginx, njs, active, conditions = {} } = value
-  const { reason, code, refused, atMs, sinceAtMs } = value
+  const { reason, code, refused, atMs, sinceAtMs, nginxFetchedAtMs } = value
   return {
     ...{ applied, connected, workers, nginx, njs, active, conditions },
     ...(typeof reason === 'string' && { reason }),
@@ -64,6 +64,7 @@ export function parseGateway(text: string): GatewayRecord | undefined {
     ...(Array.isArray(refused) && { refused: refused.filter(isRefusedValue) }),
     ...(isCount(atMs) && { atMs }),
     ...(isCount(sinceAtMs) && { sinceAtMs }),
+    ...(isCount(nginxFetchedAtMs) && { nginxFetchedAtMs }),
   } as GatewayRecord
 }
 

@@ -31,7 +31,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   runtime: [
     ['printable.ts'],
     ['doorbell.ts', 'duration.ts', 'errors.ts', 'logger.ts', 'process-stat.ts', 'retry.ts'],
-    ['lock.ts', 'loop.ts', 'trusted-ca.ts', 'whole-file.ts'],
+    ['lock.ts', 'loop.ts', 'private-nginx.ts', 'trusted-ca.ts', 'whole-file.ts'],
     ['config', 'sealed-file.ts'],
   ],
   registry: [

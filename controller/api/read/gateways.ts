@@ -94,11 +94,12 @@ function showWhole(gateway: GatewayView): object {
 
 export function showGateway(gateway: GatewayView): object {
   const { id, applied, desired, lagMs, connected, workers, nginx, njs } = gateway
-  const { sinceAtMs, stream, reason, code } = gateway
+  const { sinceAtMs, nginxFetchedAtMs, stream, reason, code } = gateway
   const shown = { id, applied, desired, lagMs, connected, workers, nginx, njs }
   return {
     ...shown,
     ...(sinceAtMs !== undefined && { sinceAtMs }),
+    ...(nginxFetchedAtMs !== undefined && { nginxFetchedAtMs }),
     ...(stream !== undefined && { stream }),
     ...(reason !== undefined && { reason }),
     ...(code !== undefined && { code }),

@@ -20,6 +20,11 @@ const gatewayFields = {
   workers: Count,
   nginx: Type.String(),
   njs: Type.String(),
+  nginxFetchedAtMs: maybe(
+    Type.Integer({
+      description: 'Unix milliseconds at which Sluice fetched that nginx; absent for others',
+    }),
+  ),
   stream: maybe(
     Type.Object(
       {

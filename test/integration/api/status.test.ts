@@ -1,5 +1,6 @@
 /** One verdict, from one list: with a real etcd, a real nginx and real instances. */
 import { execFile } from 'node:child_process'
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -104,12 +105,34 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   t.match(why.join('\n'), /agent node-1: .*upstream green wants it, too/)
   await registry.commit([{ type: 'delete', key: 'hosts/node-1' }])
   await becomes()
-  await until(() => events.length === 10, { what: 'each to begin and to end' })
+
+  const [own] = (await it.call('GET', '/v1/gateways')).body.gateways
+  t.equal(own.nginxFetchedAtMs, undefined, 'the nginx of a user is renewed by its user')
+  const stamp = join(it.gateway.home, 'nginx/sluice.json')
+  mkdirSync(join(it.gateway.home, 'nginx'))
+  const fetchedAtMs = Math.floor(Date.now() / 1000 - 61 * 86_400) * 1000
+  const stampAs = (version: string): void => {
+    writeFileSync(stamp, JSON.stringify({ version, njs: own.njs }))
+    utimesSync(stamp, fetchedAtMs / 1000, fetchedAtMs / 1000)
+  }
+  stampAs('1.0.0')
+  t.match((await sluice()).stdout, `nginx ${own.nginx}, njs ${own.njs}\n`, 'another one runs')
+  stampAs(own.nginx)
+  await becomes('nginx_old')
+  t.match((await status()).findings, [{ cure: /sluice update/, subject: own.id }])
+  const old = (await sluice()).stdout
+  t.match(old, `nginx ${own.nginx}, njs ${own.njs}, fetched 61 days ago\n`)
+  t.equal((await it.call('GET', '/v1/gateways')).body.gateways[0].nginxFetchedAtMs, fetchedAtMs)
+  utimesSync(stamp, Date.now() / 1000, Date.now() / 1000)
+  await becomes()
+  await until(() => events.length === 12, { what: 'each to begin and to end' })
   t.same([...events].sort(), [
     'address_unreached begun',
     'address_unreached ended',
     'host_contested begun',
     'host_contested ended',
+    'nginx_old begun',
+    'nginx_old ended',
     'registry_away begun',
     'registry_away ended',
     'upstream_down begun',

@@ -143,6 +143,10 @@ t.test('all is well, and each thing that can be wrong', async (t) => {
       { publishProblem: () => 'permission denied' },
       { code: 'gateway_unpublished', subject: 'gw', message: /permission denied/ },
     ],
+    [
+      { gateways: () => [gateway({ nginxFetchedAtMs: 1_000_000 - 61 * 86_400_000 })] },
+      { code: 'nginx_old', subject: 'gw', message: /nginx 1\.29\.0 .* fetched on 1969-11-01;/ },
+    ],
     [{ tableFreeBytes: () => 4096 }, { code: 'table_nearly_full', message: /0 %/ }],
     [{ fileError: () => 'bind() failed', settings: file }, { code: 'configuration_refused' }],
     [{ fileError: () => 'bind() failed' }, { code: 'fallback_stale' }],

@@ -1,6 +1,7 @@
 /** The key of sessions over a real registry: who makes it, who takes it, and what a loss costs. */
 import { join } from 'node:path'
 import t from 'tap'
+import type { Test } from 'tap'
 import type { Logger } from '../../../../runtime/logger.js'
 import { silentLogger } from '../../../../runtime/logger.js'
 import { SessionKey } from '../../../../controller/state/session-key.js'
@@ -9,14 +10,12 @@ import type { Registry } from '../../../../registry/registry.js'
 import { temporaryFolder } from '../../../../lab/temp.js'
 import { until } from '../../../../lab/until.js'
 
-type Test = Parameters<typeof temporaryFolder>[0]
-
 const KEY = 'secrets/sessions'
 
 async function open(t: Test): Promise<Registry> {
   const folder = join(temporaryFolder(t), 'registry')
   const registry = await openEmbedded({ folder, log: silentLogger })
-  t.teardown(async () => registry.close())
+  t.teardown(() => registry.close())
   return registry
 }
 
@@ -53,7 +52,7 @@ function follow(
     await watch.close()
     await key.close()
   }
-  t.teardown(async () => end())
+  t.teardown(end)
   return { key, said, lines, changes: () => changes, listed: () => until(() => isListed), end }
 }
 
