@@ -29,7 +29,7 @@ const NJS_CANNOT = {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/', 'dist.*/', 'node_modules/', '.sluice/', '.tools/'] },
+  { ignores: ['dist/', 'dist.*/', 'node_modules/', '.sluice/', '.tools/', '.compiled*/'] },
   { files: ['**/*.{js,mjs}'], extends: [tseslint.configs.recommended] },
   { files: ['**/*.{ts,js,mjs}'], rules: { curly: 'error' } },
   {

@@ -1,10 +1,10 @@
 // Builds dist/: the command line, and nginx's modules for each engine.
-import { existsSync, renameSync, rmSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
+import { replaceFolder, root } from './prepare.mjs'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const njsFolder = join(root, 'njs')
 
 // What the njs engine cannot parse. Naming it here makes esbuild refuse it (or lower it where it
@@ -200,23 +200,11 @@ export const MODULES = { njs: modules('njs', true), qjs: modules('qjs', false) }
 
 const BUNDLES = [{ ...node, from: 'cli/main.ts', to: 'sluice.js' }, ...MODULES.njs, ...MODULES.qjs]
 
-/** Replaces dist/ in one move: an nginx that runs from it never finds it half-built. */
 export async function build() {
-  const dist = join(root, 'dist')
-  const fresh = `${dist}.${process.pid}`
-  const old = `${fresh}.old`
-  try {
-    const present = BUNDLES.filter(({ from }) => existsSync(join(root, from)))
-    await Promise.all(present.map((options) => bundle(fresh, options)))
-    if (existsSync(dist)) {
-      renameSync(dist, old)
-    }
-    renameSync(fresh, dist)
-  } finally {
-    for (const folder of [fresh, old]) {
-      rmSync(folder, { recursive: true, force: true })
-    }
-  }
+  const present = BUNDLES.filter(({ from }) => existsSync(join(root, from)))
+  await replaceFolder(join(root, 'dist'), (fresh) =>
+    Promise.all(present.map((options) => bundle(fresh, options))),
+  )
 }
 
 export function bundle(folder, { from, to, ...options }) {

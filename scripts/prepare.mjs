@@ -2,13 +2,30 @@
 // packages, so nothing here may import one at the top.
 import { createHash } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-const SOURCES = ['contract', 'runtime', 'registry', 'agent', 'controller', 'njs', 'setup', 'cli']
+export const SOURCES = [
+  'contract',
+  'runtime',
+  'registry',
+  'agent',
+  'controller',
+  'njs',
+  'setup',
+  'cli',
+]
 const BUILD_INPUTS = [...SOURCES, 'nginx', 'package.json', 'package-lock.json', 'scripts/build.mjs']
 
 export function requireNode(major) {
@@ -53,6 +70,23 @@ export async function buildIfStale(say) {
   await build()
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, wanted)
+}
+
+/** Replaces a folder in one move: a process that runs from it never finds it half-made. */
+export async function replaceFolder(folder, make) {
+  const fresh = `${folder}.${process.pid}`
+  const old = `${fresh}.old`
+  try {
+    await make(fresh)
+    if (existsSync(folder)) {
+      renameSync(folder, old)
+    }
+    renameSync(fresh, folder)
+  } finally {
+    for (const each of [fresh, old]) {
+      rmSync(each, { recursive: true, force: true })
+    }
+  }
 }
 
 function readIfThere(file) {

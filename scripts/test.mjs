@@ -39,7 +39,7 @@ finish()
 
 async function main(selection) {
   install(console.log)
-  await step('build', () => buildIfStale(() => undefined))
+  await step('build', buildAll)
   const files = testFiles(selection)
   const tools = TOOLS.filter(({ neededBy }) => files.some((file) => neededBy.test(file)))
   const fetched = tools.length > 0 && step('tools', () => fetchTools(tools))
@@ -53,6 +53,11 @@ async function main(selection) {
   const [last, first] = parted(waiting, (file) => file.startsWith('test/e2e/'))
   await runAll(longestFirst(first).map(jobOf))
   await runAll(longestFirst(last).map(jobOf), LOADED_JOBS)
+}
+
+async function buildAll() {
+  const { compile } = await import('./compile.mjs')
+  await Promise.all([buildIfStale(() => undefined), compile()])
 }
 
 function jobOf(file) {

@@ -1,7 +1,8 @@
 /** A script in a process of its own that answers questions. */
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { nodeArguments } from '../node.js'
 
 interface Message {
   number: number
@@ -22,8 +23,8 @@ export class Child {
   #count = 0
 
   constructor(script: string, args: string[]) {
-    this.#process = fork(fileURLToPath(new URL(script, import.meta.url)), args, {
-      execArgv: ['--import', 'tsx'],
+    const file = fileURLToPath(new URL(script, import.meta.url))
+    this.#process = spawn(process.execPath, [...nodeArguments(file), ...args], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     this.#process.on('message', (message) => this.#onMessage(message as Message))

@@ -7,6 +7,7 @@ import t from 'tap'
 import { openEtcd } from '../../../registry/etcd/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
 import { startEtcd } from '../../../lab/engines/etcd.js'
+import { nodeArguments } from '../../../lab/node.js'
 import { freePort } from '../../../lab/ports.js'
 import { repository } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
@@ -43,7 +44,7 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   const becomes = async (...wanted: string[]) =>
     until(async () => (await codes()).join() === wanted.join(), { what: wanted.join() || 'well' })
   const sluice = async (...args: string[]) => {
-    const words = ['--import', 'tsx', main, 'status', '--home', it.gateway.home, ...args]
+    const words = [...nodeArguments(main), 'status', '--home', it.gateway.home, ...args]
     return run(process.execPath, words, { cwd: repository }).then(
       ({ stdout }) => ({ code: 0, stdout }),
       (error: { code: number; stdout: string }) => error,

@@ -23,6 +23,7 @@ import { checkTcp } from '../../../controller/health/checks/tcp-check.js'
 import { Trust } from '../../../controller/health/checks/trust.js'
 import { makeAuthority, makeCertificates } from '../../../lab/engines/certificates.js'
 import type { Pem } from '../../../lab/engines/certificates.js'
+import { nodeArguments } from '../../../lab/node.js'
 import { freePort } from '../../../lab/ports.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
@@ -411,7 +412,7 @@ t.test('without file descriptors nothing is said of the instance', async (t) => 
   const script = fileURLToPath(new URL('../../support/check-files-process.ts', import.meta.url))
   // Node takes what the hard limit allows, so that one is lowered.
   const command = 'ulimit -n 64; exec "$@"'
-  const node = [process.execPath, '--import', 'tsx', script, String(port)]
+  const node = [process.execPath, ...nodeArguments(script), String(port)]
   const { stdout } = await promisify(execFile)('bash', ['-c', command, 'bash', ...node])
   const found = JSON.parse(stdout) as Record<string, Record<string, unknown>>
   const { before, without, concluded, after } = found

@@ -11,6 +11,7 @@ import { openEmbedded } from '../../../registry/embedded/registry.js'
 import type { Registry } from '../../../registry/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
 import { Recorder } from '../../support/registry-recorder.js'
+import { nodeArguments } from '../../../lab/node.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { repository } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
@@ -28,8 +29,8 @@ interface Writer {
 }
 
 function startWriter(args: string[], before = ''): Writer {
-  const script = `${before} exec "$0" --import tsx "$@"`
-  const child = spawn('sh', ['-c', script, process.execPath, writer, ...args], {
+  const script = `${before} exec "$0" "$@"`
+  const child = spawn('sh', ['-c', script, process.execPath, ...nodeArguments(writer), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const started: Writer = { process: child, lines: [] }

@@ -7,6 +7,7 @@ import t from 'tap'
 import { applied } from '../../support/applied.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { startCertified } from '../../support/certified.js'
+import { nodeArguments } from '../../../lab/node.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { repository } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
@@ -57,7 +58,7 @@ t.test('by command line', async (t) => {
   const { home } = it.gateway
   const main = join(repository, 'cli/main.ts')
   const sluice = async (...args: string[]): Promise<{ code: number; out: string }> => {
-    const words = ['--import', 'tsx', main, 'certificates', ...args, '--home', home]
+    const words = [...nodeArguments(main), 'certificates', ...args, '--home', home]
     return run(process.execPath, words, { cwd: repository }).then(
       ({ stdout }) => ({ code: 0, out: stdout }),
       ({ code, stderr }: { code: number; stderr: string }) => ({ code, out: stderr }),
