@@ -24,12 +24,20 @@ function location(name: string, lines: string[]): string {
   return `location ${name} {\n${lines.map((line) => `    ${line}`).join('\n')}\n}`
 }
 
+/** As much as the hop itself takes: it may send the client a whole address of his back. */
+export const LARGE_HEADS = [
+  'proxy_buffer_size 64k;',
+  'proxy_buffers 4 64k;',
+  'proxy_busy_buffers_size 128k;',
+]
+
 /** How the hop is asked; `mark` stands where a SID would. */
 function asking(settings: ConfSettings, mark: string, honoured = ['X-Accel-Buffering']): string[] {
   const { home, connectTimeoutMs, nginxVersion } = settings
   return [
     `proxy_connect_timeout ${connectTimeoutMs}ms;`,
     'proxy_buffering off;',
+    ...LARGE_HEADS,
     // By it the hop says whether a route wants its answers buffered.
     ignoreAccel(...honoured),
     `include "${homePaths(home).includes}/headers.conf";`,

@@ -5,7 +5,7 @@ import { NAMELESS, unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { clientHeaders } from './forwarded.js'
 import { homePaths } from './home-paths.js'
-import { onwardLocations } from './onward-conf.js'
+import { LARGE_HEADS, onwardLocations } from './onward-conf.js'
 import { speaksHttp11 } from './versions.js'
 
 /** `headers.conf`: what peers learn about the client. */
@@ -123,7 +123,8 @@ ${settings.pool ? `    include "${includes}/pass.conf";` : indented(heedHop(sett
 
 /** Without a pool all answers come by the hop, which asks for patience where a route has it. */
 function heedHop(settings: ConfSettings): string {
-  return `${ignoreAccel('X-Accel-Redirect', 'X-Accel-Buffering')}
+  return `${LARGE_HEADS.join('\n')}
+${ignoreAccel('X-Accel-Redirect', 'X-Accel-Buffering')}
 ${askAccel(false)}
 ${passLines(settings)}`
 }

@@ -27,9 +27,17 @@ export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Half of a character: what writes it as bytes writes another text than what was given. */
+const HALF = /[\ud800-\udbff](?![\udc00-\udfff])|(?:^|[^\ud800-\udbff])[\udc00-\udfff]/
+
+/** Of whole characters. */
+export function isWholeText(value: unknown, most: number): value is string {
+  return typeof value === 'string' && value.length <= most && !HALF.test(value)
+}
+
 /** Without control characters. */
 export function isText(value: unknown, most: number): value is string {
-  return typeof value === 'string' && value.length <= most && !/[\u0000-\u001f\u007f]/.test(value)
+  return isWholeText(value, most) && !/[\u0000-\u001f\u007f]/.test(value)
 }
 
 /** How the message of a field begins that a guard does not know. */

@@ -5,17 +5,18 @@
 
 /**
  * Of `$request_uri`: a path that an application may read in another way than nginx, with `..`,
- * however it and the slashes beside it are written.
+ * however it and the slashes beside it are written. For nginx a path ends at `#`, which no client
+ * may send; applications may read on.
  */
 export const LEAVING_PATH =
-  '~*^[^?#]*(?:/|%2f|\\x5c|%5c)(?:[.]|%2e)(?:[.]|%2e)(?:[;/?#\\x5c]|%2f|%5c|$)'
+  '~*^[^?]*(?:/|%2f|\\x5c|%5c)(?:[.]|%2e)(?:[.]|%2e)(?:[;/?#\\x5c]|%2f|%5c|$)'
 
 /** `..` as a part of a path, in each way in which it and what is beside it may be written. */
-const PARENT = /(?:\/|%2f|\\|%5c)(?:\.|%2e){2}(?:[;/\\]|%2f|%5c|$)/i
+const PARENT = /(?:\/|%2f|\\|%5c)(?:\.|%2e){2}(?:[;/#\\]|%2f|%5c|$)/i
 
 /** Whether `$request_uri` is such a path: what LEAVING_PATH says in nginx. */
 export function isLeavingPath(target: string): boolean {
-  const end = target.search(/[?#]/)
+  const end = target.indexOf('?')
   return PARENT.test(end < 0 ? target : target.slice(0, end))
 }
 

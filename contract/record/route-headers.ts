@@ -25,7 +25,8 @@ function checkName(name: string, fixed: string[]): string {
   if (!NAME.test(name)) {
     return 'must be the name of a header'
   }
-  const plain = name.toLowerCase()
+  // The hop takes underscores too, and reads both spellings as one.
+  const plain = name.toLowerCase().replace(/_/g, '-')
   if (plain === 'host') {
     return 'cannot be changed here: that is what upstreamHost does'
   }

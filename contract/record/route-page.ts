@@ -4,6 +4,7 @@ import {
   checkShape,
   isObject,
   isText,
+  isWholeText,
   right,
   fieldIn,
   wrong,
@@ -34,7 +35,7 @@ const OWN_STATUSES = ['404', '411', '413', '502', '503', '504']
 
 /** May hold line ends, unlike a header's. */
 function isBody(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= MOST_BODY_LENGTH
+  return isWholeText(value, MOST_BODY_LENGTH)
 }
 
 function isContentType(value: unknown): boolean {

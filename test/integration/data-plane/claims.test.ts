@@ -43,6 +43,9 @@ async function hosts(t: Test, { gateway, api }: Attacked): Promise<void> {
   }
   const moved = await sent(httpPort, absolute('acts.test', '/moved'), foreign)
   t.match(moved, { status: 301, location: 'https://acts.test/moved' })
+  const long = `/moved?${'x'.repeat(7000)}`
+  const away = await sent(httpPort, `GET ${long} HTTP/1.1`, 'Host: acts.test')
+  t.match(away, { status: 301, location: `https://acts.test${long}` })
   for (const path of ['/', '/sticky/']) {
     const { seen } = await sent(userPort, absolute('acts.test', path), foreign)
     t.match(seen, { headers: { host: 'acts.test', 'x-forwarded-host': 'acts.test' } })
@@ -141,7 +144,7 @@ async function borders(t: Test, { gateway }: Attacked): Promise<void> {
   const across = [
     ...['/closed/../y', '/closed/..%2fy', '/closed/%2e%2e/y', '/closed/.%2E/y', '/closed%2f../y'],
     ...['/y/../closed', '/a/..', '/a/..?b', '/a%2F..%2Fclosed', '/a/..;x=1/y', '/a/..%5cy'],
-    ...['/headers/../y', '/%2e%2e/y', '//../y', '/a/..\\y'],
+    ...['/headers/../y', '/%2e%2e/y', '//../y', '/a/..\\y', '/y#/../closed', '/a/..#'],
   ]
   for (const path of across) {
     const { status, seen } = await ask(path)
