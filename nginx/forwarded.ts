@@ -1,6 +1,6 @@
 /**
- * What instances are told about the client. A proxy in front that is trusted is believed what it
- * says of him; what anybody else says is put away.
+ * The headers by which instances learn of the client. What a trusted proxy in front says of it is
+ * believed. What anybody else says is dropped.
  */
 import { forwardedMaps } from '../contract/guard/forwarded-maps.js'
 import type { NginxMap } from '../contract/guard/forwarded-maps.js'
@@ -16,12 +16,12 @@ function clientPort({ passthrough }: ConfSettings): string {
   return passthrough ? '$sluice_port' : '$server_port'
 }
 
-/** `$sluice_told_…` are there where somebody is trusted. */
+/** `$sluice_client_…` are there where somebody is trusted. */
 export function clientHeaders(settings: ConfSettings): Header[] {
   const [chain, scheme, host, port, forwarded] =
     settings.trustedProxies.length === 0
       ? ['$remote_addr', '$scheme', '$sluice_host', clientPort(settings), '""']
-      : ['for', 'proto', 'host', 'port', 'forwarded'].map((name) => `$sluice_told_${name}`)
+      : ['for', 'proto', 'host', 'port', 'forwarded'].map((name) => `$sluice_client_${name}`)
   return [
     ['X-Real-IP', '$remote_addr'],
     ['X-Forwarded-For', chain as string],
@@ -34,7 +34,7 @@ export function clientHeaders(settings: ConfSettings): Header[] {
 
 /** The scheme by which the client came, as a variable of nginx's. */
 export function clientScheme({ trustedProxies }: ConfSettings): string {
-  return trustedProxies.length === 0 ? '$scheme' : '$sluice_told_proto'
+  return trustedProxies.length === 0 ? '$scheme' : '$sluice_client_proto'
 }
 
 /**

@@ -40,12 +40,12 @@ function statusLocation(
 const FOREIGN = ['Proxy-Connection', 'HTTP2-Settings']
 
 function headers(settings: ConfSettings): string[] {
-  const told: Array<[name: string, value: string]> = [
+  const sent: Array<[name: string, value: string]> = [
     ...clientHeaders(settings),
     [PICK_HEADER, '$sluice_key'],
   ]
-  const names = told.map(([name]) => name)
-  const lines = [['Host', '$sluice_host'], ...told, ...FOREIGN.map((name) => [name, '""'])]
+  const names = sent.map(([name]) => name)
+  const lines = [['Host', '$sluice_host'], ...sent, ...FOREIGN.map((name) => [name, '""'])]
   return [
     ...lines.map(([name, value]) => `grpc_set_header ${name} ${value};`),
     ...unspelled('grpc', names),

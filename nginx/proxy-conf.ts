@@ -10,9 +10,9 @@ import { speaksHttp11 } from './versions.js'
 
 /** `headers.conf`: what peers learn about the client. */
 export function headersConf(settings: ConfSettings): string {
-  const told = clientHeaders(settings)
-  const lines = told.map(([name, value]) => `proxy_set_header ${name} ${value};`)
-  const names = told.map(([name]) => name)
+  const headers = clientHeaders(settings)
+  const lines = headers.map(([name, value]) => `proxy_set_header ${name} ${value};`)
+  const names = headers.map(([name]) => name)
   return `# Sluice: the headers that a peer gets.
 proxy_set_header Host $sluice_host;
 proxy_set_header Upgrade $sluice_upgrade;

@@ -185,7 +185,7 @@ const modules = (to, grouped) => {
     module('entry/stream', 'stream', inStream),
     module('entry/stream-route', 'way', inStream),
     module('entry/stream-named', 'named', inStream),
-    module('entry/stream-received', 'handed', inStream),
+    module('entry/stream-handed', 'handed', inStream),
     module('entry/stream-connect', 'kept', inStream),
     // Called by the controller alone, and with zones of stream{} in what would be its group.
     module('entry/stream-admin', 'stream-admin', [streamZones]),

@@ -64,7 +64,7 @@ function sayUnheld(directive: Directive, { found }: Walk): boolean {
 function sayShadowed(each: Directive, owner: Directive, ours: Directive[], walk: Walk): void {
   const isSame = ({ name, args }: Directive) =>
     name === each.name && args[0]?.toLowerCase() === each.args[0]?.toLowerCase()
-  // Sluice tells instances the same, or what it was told to tell them.
+  // Sluice sends instances the same, or what a setting says.
   if (sayUnheld(each, walk) || (/_set_header$/.test(each.name) && ours.some(isSame))) {
     return
   }

@@ -42,7 +42,7 @@ export function forwardedHost(variable: string): string {
 export const TLS_SCHEME = '~*^1(?:.*[, ])?(?:https|wss)$'
 export const PLAIN_SCHEME = '~*^1(?:.*[, ])?(?:http|ws)$'
 
-/** Of 1, the port and the scheme that are told: the last port, in the variable. */
+/** Of 1, the sender's ports and its scheme: the last port, in the variable. */
 export function lastPort(variable: string): string {
   return `~^1(?:[^ ]*,)?(?<${variable}>[0-9]{1,5}) `
 }

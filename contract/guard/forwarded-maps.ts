@@ -24,14 +24,14 @@ export interface NginxMap {
 function addressMap(sender: string): NginxMap {
   return {
     source: '$sluice_trusted$remote_addr ' + sender + ' $http_x_forwarded_for',
-    name: 'sluice_told_for',
+    name: 'sluice_client_for',
     rows: [
       ['default', '$remote_addr'],
-      // nginx was not told to take the client's address from there.
-      ['~^1(\\S+) \\1 (?<sluice_told_list>.+)$', '$sluice_told_list, ' + sender],
+      // nginx does not take the client's address from there.
+      ['~^1(\\S+) \\1 (?<sluice_client_list>.+)$', '$sluice_client_list, ' + sender],
       [
-        '~^1(\\S+) \\S+ (?:.*[, ])?(?<sluice_told_chain>\\1(?:,.*)?)$',
-        '$sluice_told_chain, ' + sender,
+        '~^1(\\S+) \\S+ (?:.*[, ])?(?<sluice_client_chain>\\1(?:,.*)?)$',
+        '$sluice_client_chain, ' + sender,
       ],
     ],
   }
@@ -40,14 +40,14 @@ function addressMap(sender: string): NginxMap {
 const BY_FORWARDED: NginxMap[] = [
   {
     source: '$sluice_trusted$http_forwarded',
-    name: 'sluice_told_forwarded',
+    name: 'sluice_client_forwarded',
     rows: [
       ['default', ''],
-      ['~^1(?<sluice_told_elements>.+)$', '$sluice_told_elements'],
+      ['~^1(?<sluice_client_elements>.+)$', '$sluice_client_elements'],
     ],
   },
   {
-    source: '$sluice_told_forwarded',
+    source: '$sluice_client_forwarded',
     name: 'sluice_forwarded_proto',
     rows: [
       ['default', '$scheme'],
@@ -56,7 +56,7 @@ const BY_FORWARDED: NginxMap[] = [
     ],
   },
   {
-    source: '$sluice_told_forwarded',
+    source: '$sluice_client_forwarded',
     name: 'sluice_forwarded_host',
     rows: [
       ['default', '$sluice_host'],
@@ -70,7 +70,7 @@ function headerMaps(port: string): NginxMap[] {
   return [
     {
       source: '$sluice_trusted$http_x_forwarded_proto',
-      name: 'sluice_told_proto',
+      name: 'sluice_client_proto',
       rows: [
         ['default', '$scheme'],
         ['1', '$sluice_forwarded_proto'],
@@ -80,19 +80,19 @@ function headerMaps(port: string): NginxMap[] {
     },
     {
       source: '$sluice_trusted$http_x_forwarded_host',
-      name: 'sluice_told_host',
+      name: 'sluice_client_host',
       rows: [
         ['default', '$sluice_host'],
         ['1', '$sluice_forwarded_host'],
-        [lastHost('sluice_told_name'), '$sluice_told_name'],
+        [lastHost('sluice_client_name'), '$sluice_client_name'],
       ],
     },
     {
       source: '$sluice_trusted$http_x_forwarded_port $http_x_forwarded_proto',
-      name: 'sluice_told_port',
+      name: 'sluice_client_port',
       rows: [
         ['default', port],
-        [lastPort('sluice_told_number'), '$sluice_told_number'],
+        [lastPort('sluice_client_number'), '$sluice_client_number'],
         // Who ends TLS and names no port is at the usual one.
         [TLS_PORT, '443'],
         [PLAIN_PORT, '80'],
@@ -102,7 +102,7 @@ function headerMaps(port: string): NginxMap[] {
 }
 
 /**
- * `sluice_told_for`, `_proto`, `_host`, `_port` and `_forwarded`. Where `$sluice_trusted` is 1,
+ * `sluice_client_for`, `_proto`, `_host`, `_port` and `_forwarded`. Where `$sluice_trusted` is 1,
  * they are what the sender says: of a list the last entry, which is the sender's own.
  *
  * `sender`: the variable of the sender's address, also where `$remote_addr` was taken from a

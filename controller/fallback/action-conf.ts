@@ -24,7 +24,9 @@ const HOP_HEADERS: Header[] = [
 
 /** What the client asked for: behind the front of a gateway headers say so. */
 export function redirectMaps(out: ConfWriter, isHop: boolean, isTrusting: boolean): void {
-  const own = isTrusting ? ['$sluice_told_proto', '$sluice_told_host'] : ['$scheme', '$sluice_host']
+  const own = isTrusting
+    ? ['$sluice_client_proto', '$sluice_client_host']
+    : ['$scheme', '$sluice_host']
   const [scheme = '', host = ''] = isHop
     ? ['$http_x_forwarded_proto', '$http_x_forwarded_host']
     : own

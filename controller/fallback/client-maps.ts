@@ -18,8 +18,8 @@ function raw(text: string): Word {
 /** What the servers in front tell an upstream about the client. */
 export function frontHeaders(isTrusting: boolean): Header[] {
   const client = (name: string, own: string): Word =>
-    plain(isTrusting ? `$sluice_told_${name}` : own)
-  const told: Header[] = [
+    plain(isTrusting ? `$sluice_client_${name}` : own)
+  const headers: Header[] = [
     ['Host', plain('$sluice_host')],
     ['Upgrade', plain('$sluice_upgrade')],
     ['Connection', plain('$sluice_connection')],
@@ -28,11 +28,11 @@ export function frontHeaders(isTrusting: boolean): Header[] {
     ['X-Forwarded-Proto', client('proto', '$scheme')],
     ['X-Forwarded-Host', client('host', '$sluice_host')],
     ['X-Forwarded-Port', client('port', '$server_port')],
-    ['Forwarded', isTrusting ? plain('$sluice_told_forwarded') : quotedWord('')],
+    ['Forwarded', isTrusting ? plain('$sluice_client_forwarded') : quotedWord('')],
     ['Proxy', quotedWord('')],
   ]
-  const spelled = told.flatMap(([name]) => otherSpellings(name))
-  return [...told, ...spelled.map((name): Header => [name, quotedWord('')])]
+  const spelled = headers.flatMap(([name]) => otherSpellings(name))
+  return [...headers, ...spelled.map((name): Header => [name, quotedWord('')])]
 }
 
 function map(out: ConfWriter, source: Word, name: string, rows: Array<[Word, Word]>): void {
@@ -60,7 +60,7 @@ function hostMap(out: ConfWriter): void {
 }
 
 /** `sender`: the variable of the address that a request came from. */
-function toldMaps(out: ConfWriter, trustedProxies: string[], sender: string): void {
+function trustMaps(out: ConfWriter, trustedProxies: string[], sender: string): void {
   out.block('geo', [plain(sender), plain('$sluice_trusted')], () => {
     out.entry(DEFAULT, quotedWord(''))
     trustedProxies.forEach((network) => out.entry(plain(network), plain('1')))
@@ -85,7 +85,7 @@ export function clientMaps(
 ): void {
   hostMap(out)
   if (trustedProxies.length > 0) {
-    toldMaps(out, trustedProxies, hasRealip ? '$realip_remote_addr' : '$remote_addr')
+    trustMaps(out, trustedProxies, hasRealip ? '$realip_remote_addr' : '$remote_addr')
   }
   map(out, plain('$request_uri'), 'sluice_path_leaves', [
     [DEFAULT, quotedWord('')],

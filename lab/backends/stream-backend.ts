@@ -50,7 +50,7 @@ export function startTls(
  * Waits for the line of a proxy, then greets with `<id> <line>`, inside TLS where it has a
  * certificate, and echoes. A connection that begins with anything else is closed.
  */
-export function startTold(
+export function startBehindProxy(
   t: TestLike,
   id: string,
   pem?: Pem,

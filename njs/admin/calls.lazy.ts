@@ -10,9 +10,10 @@ import { OWNER_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import type { TableState } from '../../contract/table/table.js'
 import { countActive, dropDead } from '../memory/in-flight.js'
-import { post, send, write } from './write.js'
-import { answerOk, guarded, methodRefusal, reject, withBody } from './answers.js'
-import type { AdminAnswer } from './answers.js'
+import { answerOk, guarded, methodRefusal, post, reject, sendAnswer } from './answer.js'
+import type { AdminAnswer } from './answer.js'
+import { withBody } from './body.js'
+import { write } from './write.js'
 import { applyClaim, readState } from './apply.js'
 import { zones } from '../memory/dict.js'
 import { parseFrom, readAnswerCounts, readEvents, sweepDead } from '../memory/events.js'
@@ -22,7 +23,7 @@ import { nginxMasterPid, workerPids } from '../memory/workers.js'
 const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
 
 function get(r: NginxHTTPRequest, call: () => AdminAnswer): void {
-  send(
+  sendAnswer(
     r,
     guarded(() => methodRefusal(r.method, 'GET') || call()),
   )
@@ -150,11 +151,11 @@ function alive(r: NginxHTTPRequest): void {
 }
 
 function tooLarge(r: NginxHTTPRequest): void {
-  send(r, reject('too_large', 'the body is too large', {}))
+  sendAnswer(r, reject('too_large', 'the body is too large', {}))
 }
 
 function unknown(r: NginxHTTPRequest): void {
-  send(r, reject('not_found', 'there is no such call', {}))
+  sendAnswer(r, reject('not_found', 'there is no such call', {}))
 }
 
 const CALLS: { [path: string]: (r: NginxHTTPRequest) => void } = {

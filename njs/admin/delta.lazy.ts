@@ -1,8 +1,9 @@
 /** `POST /delta`, the call that comes with every change: apart from what is seldom called. */
 import { parseDelta } from '../../contract/push-guard.js'
-import { withBody } from './answers.js'
+import { post } from './answer.js'
+import { withBody } from './body.js'
 import { applyDelta } from './apply.js'
-import { post, write } from './write.js'
+import { write } from './write.js'
 import { zones } from '../memory/dict.js'
 
 function delta(r: NginxHTTPRequest): void {

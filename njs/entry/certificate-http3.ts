@@ -2,7 +2,7 @@
  * `$sluice_certificate` where TLS may be passed through and HTTP/3 is spoken too: that comes to
  * nginx's `http{}` past stream{}, which passes through by name, and whose instances speak no QUIC
  * here. So whoever asks for such a name gets no certificate, and nginx ends the handshake; a
- * client that has a connection already, or resumes one, is told to go elsewhere. Both then come
+ * client that has a connection already, or resumes one, is sent elsewhere. Both then come
  * over TCP.
  */
 import { SNI_PREFIX } from '../../contract/table/zones.js'

@@ -4,7 +4,7 @@
  * length, one after the other.
  */
 import { MAX_BODY_BYTES } from '../../contract/table/zones.js'
-import { reject } from '../admin/answers.js'
+import { reject } from '../admin/answer.js'
 import admin from './admin.js'
 
 interface Head {

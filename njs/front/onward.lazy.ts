@@ -40,8 +40,8 @@ function isRedirected(r: FrontRequest, known: ActionRecord): boolean {
   }
   const v = r.variables
   // What a trusted proxy says, where one is (nginx/forwarded.ts).
-  const scheme = v.sluice_told_proto || v.scheme || ''
-  const host = v.sluice_told_host || v.sluice_host || ''
+  const scheme = v.sluice_client_proto || v.scheme || ''
+  const host = v.sluice_client_host || v.sluice_host || ''
   const asked = askedAddress(scheme, host, v.request_uri as string)
   return redirectTo(redirect, asked, known.prefix) !== ''
 }

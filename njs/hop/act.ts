@@ -83,7 +83,7 @@ function refusalReply(h: HopState, code: Code): Reply {
 }
 
 /**
- * The front has read the body, so it has a length, unless it was told to pass it on as it comes.
+ * The front has read the body, so it has a length, unless it is passed on as it comes.
  */
 function bodyReply(h: HopState, most: number | undefined): Reply | null {
   const v = h.v

@@ -12,13 +12,13 @@ export interface RefusalPage {
 }
 
 /** Before there is a table; and where something threw, for which no upstream need be known. */
-const UNTOLD =
+const UNKNOWN =
   'The gateway cannot tell who serves this: it has no table yet, or its error log says why'
 
 const DETAIL: { [code: string]: (name: string) => string } = {
   no_route: (name) => 'No route leads from host ' + name,
   unclear_path: () => 'The path can be read in two ways: it has a .. in it',
-  no_peer: (name) => (name === '' ? UNTOLD : 'No instance of ' + name + ' is up'),
+  no_peer: (name) => (name === '' ? UNKNOWN : 'No instance of ' + name + ' is up'),
   not_grpc: (name) => 'Upstream ' + name + ' does not speak gRPC',
   only_grpc: (name) => 'Upstream ' + name + ' speaks gRPC, and nothing else',
   no_h2: (name) => 'Upstream ' + name + ' speaks HTTP/2, for which nginx here is too old',

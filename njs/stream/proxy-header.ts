@@ -1,4 +1,4 @@
-/** What an instance is told of a client before all else: the PROXY protocol, version 1. */
+/** What an instance gets before the client's first byte: a header of the PROXY protocol 1. */
 
 /** Both addresses are of one family. */
 function asIpv6(address: string): string {

@@ -15,9 +15,9 @@ export interface LookupRare {
 const SLASH = 47
 
 /** The unit in the rest of a line, `<unit>` and conditions, if those hold; else ''. */
-function unitIf(rest: string, asked: LookupRequest): string {
+function unitIf(rest: string, request: LookupRequest): string {
   const parts = rest.split('\t')
-  return parts.every((condition, i) => i === 0 || isMet(condition, asked.variables))
+  return parts.every((condition, i) => i === 0 || isMet(condition, request.variables))
     ? (parts[0] as string)
     : ''
 }
@@ -26,8 +26,8 @@ function unitIf(rest: string, asked: LookupRequest): string {
  * Whether the path as it was written leaves a prefix in a way that nginx and the application may
  * see differently, and applications are not to judge that themselves.
  */
-function leaves(target: string, asked: LookupRequest): boolean {
-  return isLeavingPath(target) && asked.variables.sluice_raw_paths !== '1'
+function leaves(target: string, request: LookupRequest): boolean {
+  return isLeavingPath(target) && request.variables.sluice_raw_paths !== '1'
 }
 
 /** Where the path may be cut behind so many whole segments, and the hash of what is before. */
@@ -49,10 +49,10 @@ function matchChunks(
   table: Dict,
   host: string,
   record: string,
-  asked: LookupRequest,
+  request: LookupRequest,
   least: number,
 ): string {
-  const path = asked.uri
+  const path = request.uri
   const parts = record.slice(DIGEST_LENGTH).split(' ')
   const cuts = cutsOf(path, Number(parts[2]))
   let unit = ''
@@ -68,7 +68,7 @@ function matchChunks(
       let at = lines.indexOf(prefix)
       while (unit === '' && at >= 0) {
         const end = lines.indexOf('\n', at + 1)
-        unit = unitIf(lines.slice(at + prefix.length, end), asked)
+        unit = unitIf(lines.slice(at + prefix.length, end), request)
         at = lines.indexOf(prefix, end)
       }
     }

@@ -41,23 +41,23 @@ function matchHost(
   table: Dict,
   host: string,
   record: string | undefined,
-  asked: LookupRequest,
+  request: LookupRequest,
   least: number,
 ): string {
   const lines = record === undefined ? '' : record
-  const path = asked.uri
+  const path = request.uri
   let unit = ''
   let at = DIGEST_LENGTH
   let space = lines.indexOf(' ', at)
   while (unit === '' && space > 0) {
     const prefix = lines.slice(at, space)
     if (prefix === '*') {
-      return lookupRare().matchChunks(table, host, lines, asked, least)
+      return lookupRare().matchChunks(table, host, lines, request, least)
     }
     const end = lines.indexOf('\n', space)
     if ((prefix === '/' || fits(path, prefix)) && (least === 0 || prefix.length >= least)) {
       const rest = end < 0 ? lines.slice(space + 1) : lines.slice(space + 1, end)
-      unit = rest.indexOf('\t') < 0 ? rest : lookupRare().unitIf(rest, asked)
+      unit = rest.indexOf('\t') < 0 ? rest : lookupRare().unitIf(rest, request)
     }
     at = end + 1
     space = end < 0 ? -1 : lines.indexOf(' ', at)
@@ -69,15 +69,15 @@ function matchHost(
  * Whether an application may read the path as one below another prefix of this host. The first
  * look is a cheap one; a host that has no prefix but `/` has no border.
  */
-function isUnclear(record: string | undefined, asked: LookupRequest): boolean {
+function isUnclear(record: string | undefined, request: LookupRequest): boolean {
   if (record === undefined || record.startsWith('/ ', DIGEST_LENGTH)) {
     return false
   }
-  const target = asked.variables.request_uri
+  const target = request.variables.request_uri
   return (
     target !== undefined &&
     (target.indexOf('..') >= 0 || target.indexOf('%2') >= 0) &&
-    lookupRare().leaves(target, asked)
+    lookupRare().leaves(target, request)
   )
 }
 
@@ -115,10 +115,10 @@ function wildcardOf(table: Dict, unit: string): string {
  * and any host at the very last; for `.app.example.com/7` first of all, where that has routes
  * below ACME_PREFIX. {@link UNCLEAR} where no border may be judged by the path.
  */
-export function findUnit(table: Dict, key: string, asked: LookupRequest): string {
+export function findUnit(table: Dict, key: string, request: LookupRequest): string {
   let unit = key.slice(0, key.lastIndexOf('/'))
   if (unit < '/' && unit.charAt(0) === '.') {
-    const challenged = matchHost(table, '@*', table.get('@*'), asked, ACME_PREFIX.length)
+    const challenged = matchHost(table, '@*', table.get('@*'), request, ACME_PREFIX.length)
     unit = challenged === '' ? '@' + unit.slice(1) : challenged
   }
   if (unit < '@' || unit > 'A') {
@@ -130,7 +130,7 @@ export function findUnit(table: Dict, key: string, asked: LookupRequest): string
     host = wildcardOf(table, unit)
     record = table.get(host)
   }
-  return isUnclear(record, asked) ? UNCLEAR : matchHost(table, host, record, asked, 0)
+  return isUnclear(record, request) ? UNCLEAR : matchHost(table, host, record, request, 0)
 }
 
 /** The SID that a slot's value holds for a share (0 to 999); '' when its cell is gone. */

@@ -39,8 +39,8 @@ function nameOf(table: Dict, unit: string, sid: string): string {
 }
 
 /** `<upstream> <instance> <tries>`, `-` for what is not known. */
-export function describeRequest(table: Dict, asked: LookupRequest): string {
-  const variables = asked.variables
+export function describeRequest(table: Dict, request: LookupRequest): string {
+  const variables = request.variables
   const addresses = variables.upstream_addr
   if (addresses === undefined || addresses === '') {
     return '- - 0'
@@ -48,7 +48,7 @@ export function describeRequest(table: Dict, asked: LookupRequest): string {
   // A peer's address ends in a port's digit, the hop's in `.sock`; the last one gave the answer.
   const last = addresses.charCodeAt(addresses.length - 1)
   if (last >= 48 && last <= 57) {
-    const unit = findUnit(table, variables.sluice_key as string, asked)
+    const unit = findUnit(table, variables.sluice_key as string, request)
     return (nameOf(table, unit, variables.sluice_sid as string) || '- -') + ' 1'
   }
   const said = variables.upstream_http_x_sluice_peer

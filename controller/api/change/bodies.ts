@@ -22,8 +22,8 @@ export function requireValid<T>(checked: Checked<T>, given?: unknown): T {
   const subject = field === '' ? 'the body' : field
   // What is refused for another reason than its value, such as a field that does not belong there,
   // needs no more words.
-  const isTold = /^must /.test(message) && field !== '' && !MAY_BE_SECRET.test(field)
-  const part = isTold ? partAt(given, field) : undefined
+  const isShown = /^must /.test(message) && field !== '' && !MAY_BE_SECRET.test(field)
+  const part = isShown ? partAt(given, field) : undefined
   const what = part === undefined ? message : withGiven(message, part[0])
   throw new SluiceError('invalid', `${subject} ${what}`, { ...(field !== '' && { field }) })
 }

@@ -13,7 +13,7 @@ import {
   openTls,
   startTcp,
   startTls,
-  startTold,
+  startBehindProxy,
 } from '../../../lab/backends/stream-backend.js'
 import type { StreamBackend } from '../../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
@@ -46,8 +46,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: instances learn who comes`, async (t) => {
     const { route, put, port, other, httpsPort, done, gateway } = await bench(t, rig)
     const pem = await authority.issue(['db.test'])
-    await put('db', await startTold(t, 'a'))
-    await put('tls', await startTold(t, 'b', pem))
+    await put('db', await startBehindProxy(t, 'a'))
+    await put('tls', await startBehindProxy(t, 'b', pem))
     await put('plain', await startTcp(t, 'p'))
     const before = await gateway.state()
     await route('db', { port, protocol: 'tcp', upstream: 'db', ...proxied })
@@ -89,7 +89,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: what is silent is closed`, async (t) => {
     const { route, put, port, other, plain, httpsPort } = await bench(t, rig)
     await put('db', await startTcp(t, 'a'))
-    await put('told', await startTold(t, 'c'))
+    await put('told', await startBehindProxy(t, 'c'))
     await put('tls', await startTls(t, 'b', await authority.issue(['db.test'])))
     await route('db', { port, protocol: 'tcp', upstream: 'db', ...silent })
     await route('told', { port: other, protocol: 'tcp', upstream: 'told', ...silent, ...proxied })
@@ -117,7 +117,10 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: they are drained, counted and passed over as others are`, async (t) => {
     const it = await bench(t, rig)
     const { route, put, port, other, done, controller } = it
-    const [a, b] = [await startTold(t, 'a', undefined, '127.9.8.3'), await startTold(t, 'b')]
+    const [a, b] = [
+      await startBehindProxy(t, 'a', undefined, '127.9.8.3'),
+      await startBehindProxy(t, 'b'),
+    ]
     for (const each of [a, b]) {
       await put('db', each)
     }
@@ -169,8 +172,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
 
   t.test(`${rig}: many at once, each to its own`, async (t) => {
     const { route, put, port, other } = await bench(t, rig)
-    await put('a', await startTold(t, 'a'))
-    await put('b', await startTold(t, 'b'))
+    await put('a', await startBehindProxy(t, 'a'))
+    await put('b', await startBehindProxy(t, 'b'))
     await route('a', { port, protocol: 'tcp', upstream: 'a', ...proxied })
     await route('b', { port: other, protocol: 'tcp', upstream: 'b', ...proxied, ...silent })
     const ports = Array.from({ length: 300 }, (_, i) => (i % 2 === 0 ? port : other))
@@ -231,7 +234,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       trustedProxies: ['127.0.0.0/8'],
     })
     const { route, put, httpsPort } = await bench(t, rig, { proxied: byProxy })
-    await put('tls', await startTold(t, 'b', await authority.issue(['db.test'])))
+    await put('tls', await startBehindProxy(t, 'b', await authority.issue(['db.test'])))
     await route('tls', { sni: ['db.test'], upstream: 'tls', ...proxied })
     for (const [client, seen] of [
       ['203.0.113.7', `TCP4 203.0.113.7 127.0.0.1 4711 ${httpsPort}`],
@@ -252,7 +255,7 @@ t.test('a port where proxies speak is tuned, one that is not set up for it is no
     proxied: () => ({ proxyProtocolPorts: `${port}`, trustedProxies: ['127.0.0.1/32'] }),
   })
   await until(() => it.controller.stream().connected, { what: 'the link to stream{}' })
-  const backend = await startTold(t, 'a')
+  const backend = await startBehindProxy(t, 'a')
   const instance = { host: backend.host, port: backend.port }
   const route = { protocol: 'tcp', upstream: 'db', ...proxied }
   t.match(await it.call('PUT', '/v1/upstreams/db/instances/a', instance), { status: 201 })

@@ -93,7 +93,7 @@ t.test(
     t.equal(count(http['nginx.conf'], /real_ip_header proxy_protocol;/g), 2)
     const none = renderConf(SETTINGS)
     t.notMatch(none['nginx.conf'], /proxy_protocol|real_ip/)
-    t.notMatch(none['sluice/http.conf'], /sluice_told|sluice_trusted/)
+    t.notMatch(none['sluice/http.conf'], /sluice_client|sluice_trusted/)
     t.match(none['sluice/headers.conf'], /X-Forwarded-For \$remote_addr;/)
   },
 )
