@@ -1,6 +1,6 @@
 /** Who this agent is: an id that is made once and stays in its home, so that machines differ. */
-import { randomBytes } from 'node:crypto'
-import { access, mkdir, readFile } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { access, mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { isName } from '../contract/guard/names.js'
@@ -17,6 +17,8 @@ export interface AgentIdentity {
   owner: string
   /** Two machines, and two starts of one machine, never have the same. */
   boot: string
+  /** The home's, and this start's of the machine. Neither is in the registry. */
+  secrets: string[]
 }
 
 const MODE = 0o600
@@ -24,6 +26,10 @@ const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 function homeFile(home: string): string {
   return join(home, 'agent-identity.json')
+}
+
+function newMark(): string {
+  return randomBytes(16).toString('hex')
 }
 
 /** An agent of before had the machine's name as its id: what it registered stays its own. */
@@ -38,24 +44,31 @@ async function firstId(home: string): Promise<string> {
   }
 }
 
-function parseIdentity(text: string): { id: string; owner: string } | undefined {
+interface Kept {
+  id: string
+  owner: string
+  /** Absent in a file of before. */
+  secret?: string
+}
+
+function isHex(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value)
+}
+
+function parseIdentity(text: string): Kept | undefined {
   try {
-    const { id, owner } = JSON.parse(text) as Record<string, unknown>
-    return isName(id) && typeof owner === 'string' && /^[0-9a-f]{32}$/.test(owner)
-      ? { id, owner }
+    const { id, owner, secret } = JSON.parse(text) as Record<string, unknown>
+    return isName(id) && isHex(owner) && (secret === undefined || isHex(secret))
+      ? { id, owner, ...(secret !== undefined && { secret }) }
       : undefined
   } catch {
     return undefined
   }
 }
 
-async function bootId(owner: string): Promise<string> {
-  try {
-    return (await readFile(BOOT_ID, 'utf8')).trim()
-  } catch {
-    // A system without one: the home alone distinguishes.
-    return owner
-  }
+/** A system without one: the home alone distinguishes. */
+async function bootId(): Promise<string | undefined> {
+  return (await readIfThere(BOOT_ID).catch(() => undefined))?.trim()
 }
 
 /**
@@ -75,9 +88,9 @@ export async function loadIdentity(
     const cure = 'delete it to get a new one'
     throw new SluiceError('invalid', `${path} holds no identity of an agent; ${cure}`)
   }
-  const owner = randomBytes(16).toString('hex')
-  const identity = known ?? { id: named ?? (await firstId(home)), owner }
-  if (known === undefined && !isReadOnly) {
+  const [owner, secret] = [newMark(), newMark()]
+  const identity = { id: named ?? known?.id ?? (await firstId(home)), owner, secret, ...known }
+  if (known?.secret === undefined && !isReadOnly) {
     try {
       await mkdir(home, { recursive: true })
       await writeWhole(path, `${JSON.stringify(identity)}\n`, MODE)
@@ -86,6 +99,10 @@ export async function loadIdentity(
       throw new SluiceError('invalid', message, { cause })
     }
   }
-  const boot = await bootId(identity.owner)
-  return { id: named ?? identity.id, name: hostname(), owner: identity.owner, boot }
+  const start = await bootId()
+  return {
+    ...{ id: named ?? identity.id, name: hostname(), owner: identity.owner },
+    boot: start === undefined ? identity.owner : createHash('sha256').update(start).digest('hex'),
+    secrets: [identity.secret, ...(start === undefined ? [] : [start])],
+  }
 }

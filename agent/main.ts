@@ -16,13 +16,19 @@ import { printContainers } from './print.js'
 
 const CLOSE_MS = 1000
 
-async function hostOf(settings: Settings, isReadOnly: boolean): Promise<AgentHost> {
+interface Known {
+  host: AgentHost
+  secrets: string[]
+}
+
+async function hostOf(settings: Settings, isReadOnly: boolean): Promise<Known> {
   const { agent, allowLoopback, home, registry } = settings
-  const { id, ...presence } = await loadIdentity(home, agent.id, isReadOnly)
+  const { id, secrets, ...presence } = await loadIdentity(home, agent.id, isReadOnly)
   // Gateways of other machines read any registry that is not this machine's own.
   const isShared = registry !== 'embedded' && !registry.startsWith('unix:')
   const { address, networks, labels: limits } = agent
-  return { agent: id, address, networks, allowLoopback, isShared, limits, presence }
+  const host = { agent: id, address, networks, allowLoopback, isShared, limits, presence }
+  return { host, secrets }
 }
 
 /** A registry embedded in the controller is reached by the API's socket in the same home. */
@@ -74,9 +80,11 @@ export async function runAgent(given: Settings): Promise<void> {
       await untilAborted(signal)
       return
     }
-    const host = await hostOf(settings, false)
+    const { host, secrets } = await hostOf(settings, false)
     log.info({ agent: host.agent, name: host.presence?.name }, 'agent')
-    const registry = await openRegistry(settings, { part: 'agent', agent: host.agent, log })
+    const registry = await openRegistry(settings, {
+      ...{ part: 'agent', agent: host.agent, secrets, log },
+    })
     try {
       await makeAgent(registry, settings, host, log).run(signal)
     } finally {
@@ -103,7 +111,7 @@ export async function printAgent(settings: Settings): Promise<string> {
   }
   const engine = openEngine(settings.docker)
   try {
-    return await printContainers(engine, await hostOf(settings, true))
+    return await printContainers(engine, (await hostOf(settings, true)).host)
   } catch (cause) {
     const what = `no container engine answers at ${engine.address} (setting docker)`
     throw new Error(`${what}: ${messageOf(cause)}`, { cause })

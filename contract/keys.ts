@@ -14,6 +14,7 @@ export type RecordKey =
   | { kind: 'gateways'; id: string }
   | { kind: 'presence'; id: string }
   | { kind: 'secrets'; id: string }
+  | { kind: 'agents'; id: string }
 
 /**
  * What the ids of routes begin with that agents keep; an agent writes no others, and people should
@@ -42,11 +43,12 @@ export function printKey(key: RecordKey): string {
     case 'gateways':
     case 'presence':
     case 'secrets':
+    case 'agents':
       return key.kind + '/' + key.id
   }
 }
 
-type IdKind = 'routes' | 'certificates' | 'hosts' | 'gateways' | 'presence' | 'secrets'
+type IdKind = Exclude<RecordKey, { upstream: string }>['kind']
 
 function isIdKind(kind: string): kind is IdKind {
   return (
@@ -55,7 +57,8 @@ function isIdKind(kind: string): kind is IdKind {
     kind === 'hosts' ||
     kind === 'gateways' ||
     kind === 'presence' ||
-    kind === 'secrets'
+    kind === 'secrets' ||
+    kind === 'agents'
   )
 }
 

@@ -28,7 +28,7 @@ export interface GatewayView {
   workers: number
   nginx: string
   njs: string
-  /** Unix milliseconds at which Sluice fetched that nginx. Absent: it is not Sluice's, or not known. */
+  /** Unix milliseconds at which Sluice fetched that nginx. Absent: it did not, as far as known. */
   nginxFetchedAtMs?: number
   /** What it found out itself about instances, by `<upstream>/<id>`; see the record. */
   conditions: Record<string, GatewayCondition>

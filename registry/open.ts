@@ -14,6 +14,8 @@ export interface OpenOptions {
   part: 'controller' | 'agent'
   /** The agent's id. */
   agent?: string
+  /** By which a controller knows that agent again. */
+  secrets?: readonly string[]
   log: Logger
 }
 
@@ -29,7 +31,7 @@ function embeddedFolder(home: string): string {
  */
 export async function openRegistry(settings: Settings, options: OpenOptions): Promise<Registry> {
   const { registry: url, cluster, home, etcd, agent } = settings
-  const { log } = options
+  const { log, agent: id, secrets } = options
   if (/^etcds?:/.test(url)) {
     return openEtcd({ url, cluster, settings: etcd, log })
   }
@@ -41,14 +43,13 @@ export async function openRegistry(settings: Settings, options: OpenOptions): Pr
     return openHttp({
       url: `unix:${join(home, 'api.sock')}`,
       token: undefined,
-      agent: options.agent,
-      log,
+      ...{ agent: id, secrets, log },
     })
   }
   if (options.part === 'agent') {
     const { token, tokenFile } = agent
     const secret = token === undefined ? undefined : new Secret(token, tokenFile)
-    return openHttp({ url, token: secret, agent: options.agent, log })
+    return openHttp({ url, token: secret, agent: id, secrets, log })
   }
   const message = `a controller's registry is "embedded" or etcd://…, not ${url}`
   throw new SluiceError('invalid', message, { field: 'registry' })

@@ -207,7 +207,7 @@ export class GatewaySet {
     return [...this.#others.all().values()].some((each) => each.awaySinceAtMs === undefined)
   }
 
-  /** A home may have one that does not run: its gateway has another nginx, or was not renewed yet. */
+  /** Not of one that does not run: the gateway has another nginx, or was not renewed yet. */
   #fetchedOf({ nginx, njs }: Pick<LinkView, 'nginx' | 'njs'>): { nginxFetchedAtMs?: number } {
     const fetched = this.#fetched()
     return fetched?.version === nginx && fetched.njs === njs

@@ -43,7 +43,10 @@ export type Admitted =
 export type TableKey = Exclude<RecordKey, OtherKey>
 
 /** Keys of records in which processes say how they are, and of what all controllers share. */
-type OtherKey = Extract<RecordKey, { kind: 'hosts' | 'gateways' | 'presence' | 'secrets' }>
+type OtherKey = Extract<
+  RecordKey,
+  { kind: 'hosts' | 'gateways' | 'presence' | 'secrets' | 'agents' }
+>
 
 export interface ReadRecord {
   admitted: Admitted
@@ -55,7 +58,7 @@ export function isOfTable(key: string): boolean {
   return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
 }
 
-const OTHERS: ReadonlySet<string> = new Set(['hosts', 'gateways', 'presence', 'secrets'])
+const OTHERS: ReadonlySet<string> = new Set(['hosts', 'gateways', 'presence', 'secrets', 'agents'])
 
 function isOther(key: RecordKey): key is OtherKey {
   return OTHERS.has(key.kind)

@@ -11,6 +11,8 @@ export interface HttpClientOptions {
   url: string
   token: string | Secret | undefined
   agent?: string | undefined
+  /** By which the controller knows this agent again. */
+  secrets?: readonly string[] | undefined
 }
 
 interface Call {
@@ -82,12 +84,13 @@ export class HttpClient {
   }
 
   #ownHeaders(): Record<string, string> {
-    const { token, agent } = this.#options
+    const { token, agent, secrets = [] } = this.#options
     return {
       ...(token !== undefined && {
         authorization: `Bearer ${typeof token === 'string' ? token : token.now()}`,
       }),
       ...(agent !== undefined && { 'x-sluice-agent': agent }),
+      ...(secrets.length > 0 && { 'x-sluice-agent-secret': secrets.join(',') }),
     }
   }
 

@@ -23,6 +23,8 @@ export interface HttpOptions {
   token: string | Secret | undefined
   /** Id of the agent that writes: a controller lets it write only what is its own. */
   agent?: string | undefined
+  /** By which the controller knows this agent again. */
+  secrets?: readonly string[] | undefined
   log: Logger
 }
 

@@ -185,6 +185,7 @@ function namesOf(key: RecordKey): Pick<Difference, 'kind' | 'upstream' | 'id'> {
     case 'gateways':
     case 'presence':
     case 'secrets':
+    case 'agents':
       return { kind: 'route', id: key.id }
   }
 }

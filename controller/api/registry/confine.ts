@@ -76,6 +76,7 @@ async function refusalOf(operation: RegistryOperation, claim: Claim): Promise<st
     case 'overrides':
     case 'presence':
     case 'secrets':
+    case 'agents':
     case undefined:
       return 'agents do not write it'
   }

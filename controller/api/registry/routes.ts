@@ -3,10 +3,11 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isWhole } from '../../../contract/guard/names.js'
-import { SluiceError } from '../../../runtime/errors.js'
+import { messageOf, SluiceError } from '../../../runtime/errors.js'
 import type { Logger } from '../../../runtime/logger.js'
 import type { Registry, RegistryOperation } from '../../../registry/registry.js'
 import { agentOf, confine } from './confine.js'
+import { secretsOf, withClaim } from './claims.js'
 import { checkOperations, isLeaseId, mayRead } from './checks.js'
 import type { WriteRules } from './checks.js'
 import { EventStreams } from '../http/event-streams.js'
@@ -23,6 +24,7 @@ export interface RegistryRouteOptions extends WriteRules {
 }
 
 const AGENT_HEADER = 'x-sluice-agent'
+const SECRET_HEADER = 'x-sluice-agent-secret'
 const BODY_BYTES = 4 * 1024 * 1024
 const MOST_KEY_CHARACTERS = 1024
 const HEARTBEAT_MS = 5000
@@ -55,17 +57,35 @@ export async function registryRoutes(
     return { revision, entries: entries.filter(({ key }) => mayRead(key)) }
   })
   app.post('/v1/registry/commit', { bodyLimit: BODY_BYTES }, async (request) => {
-    const operations = checkOperations(request.body, options)
-    const agent = options.isConfined === true ? agentOf(request.headers[AGENT_HEADER]) : ''
-    if (options.isConfined === true) {
-      await confine(agent, operations, registry)
-    }
+    const asked = checkOperations(request.body, options)
+    const { agent, operations } =
+      options.isConfined === true
+        ? await ofAgent(request, asked, options)
+        : { agent: '', operations: asked }
     const { revision } = await registry.commit(operations)
     audit(options.log, request, { agent, operations, revision })
     return { revision }
   })
   app.get('/v1/registry/watch', watchServer(feed, options.log))
   leaseRoutes(app, leases)
+}
+
+/** What an agent may do of what it asks for, with its claim to its id. */
+async function ofAgent(
+  request: FastifyRequest,
+  asked: RegistryOperation[],
+  { registry, log }: RegistryRouteOptions,
+): Promise<Pick<Committed, 'agent' | 'operations'>> {
+  const agent = agentOf(request.headers[AGENT_HEADER])
+  const secrets = secretsOf(request.headers[SECRET_HEADER])
+  await confine(agent, asked, registry)
+  try {
+    return { agent, operations: await withClaim(agent, secrets, asked, registry) }
+  } catch (error) {
+    const who = { who: request.caller, agent, requestId: request.id }
+    log.warn({ audit: true, ...who }, messageOf(error))
+    throw error
+  }
 }
 
 interface Committed {

@@ -6,6 +6,7 @@ import { agentRoutePrefix } from '../../../runtime/agent-routes.js'
 import { silentLogger } from '../../../runtime/logger.js'
 import type { Logger } from '../../../runtime/logger.js'
 import { testApi } from '../../support/api.js'
+import { until } from '../../../lab/until.js'
 
 const ROUTE = `routes/${agentRoutePrefix('one')}1`
 const RIVAL = `routes/${agentRoutePrefix('two')}1`
@@ -82,4 +83,62 @@ t.test('an agent writes its own records, and each of them is in the log', async 
   const nameless = await raw('/v1/registry/commit', { method: 'POST', body, headers })
   t.match(nameless, { status: 400, body: { field: 'agent' } })
   await one.commit([{ type: 'delete', key }])
+})
+
+t.test("an agent's id is its own while its lease lives", async (t) => {
+  const lines: object[] = []
+  const note = (fields: object, message?: string) => lines.push({ ...fields, message })
+  const { api, control } = await testApi(t, { log: { ...silentLogger, info: note, warn: note } })
+  const [home, start, other] = ['a', 'b', 'c'].map((each) => each.repeat(32)) as [
+    string,
+    string,
+    string,
+  ]
+  const agentWith = (...secrets: string[]) => {
+    const it = openHttp({
+      url: api.url,
+      token: api.token,
+      agent: 'one',
+      secrets,
+      log: silentLogger,
+    })
+    t.teardown(() => it.close())
+    return it
+  }
+  const own = agentWith(home, start)
+  const lease = await own.grant({ ttlMs: 15_000 })
+  const host = put('hosts/one', { address: '10.0.0.1', containers: 1 }, { lease: lease.id })
+  const route = put(ROUTE, { hosts: ['a.test'], pathPrefix: '/', upstream: 'web' })
+  await agentWith(other).commit([route])
+  await own.commit([host])
+  t.match((await control.registry.get('agents/one')).entry, {
+    value: /^{"secrets":\["[0-9a-f]{64}"/,
+  })
+
+  for (const impostor of [agentWith(other), agentWith(), agentWith(other, other)]) {
+    for (const operation of [route, host, { type: 'delete', key: ROUTE } as const]) {
+      const why = { code: 'conflict', message: /agent one is another one/, field: 'agent' }
+      await t.rejects(impostor.commit([operation]), why)
+    }
+  }
+  await t.rejects(agentWith('short').commit([route]), { code: 'invalid', field: 'secret' })
+  const { entry } = await own.get('agents/one')
+  t.equal(entry, undefined, 'agents do not read it')
+  const claim = put('agents/one', { secrets: [] }, { lease: lease.id })
+  await t.rejects(own.commit([claim]), { code: 'forbidden' })
+
+  await agentWith(home).commit([route])
+  t.ok(true, 'after a restart of its machine')
+  await agentWith(other, start).commit([host])
+  await agentWith(other).commit([route])
+  t.ok(true, 'with a new home, on a machine that was not restarted')
+  t.match(JSON.stringify(lines), /"agent one is another one/, 'it is in the log')
+  t.notMatch(JSON.stringify(lines), new RegExp([home, start, other].join('|')))
+
+  await lease.revoke()
+  await until(async () => (await control.registry.get('agents/one')).entry === undefined)
+  const next = agentWith('d'.repeat(32))
+  const { id } = await next.grant({ ttlMs: 15_000 })
+  await next.commit([{ ...host, lease: id } as RegistryOperation])
+  await t.rejects(own.commit([route]), { code: 'conflict' }, 'who was away is the other one now')
 })

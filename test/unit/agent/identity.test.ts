@@ -15,6 +15,13 @@ t.test('it is made once, and two homes on one machine differ', async (t) => {
   t.not(second.id, first.id)
   t.not(second.owner, first.owner)
   t.equal(second.boot, first.boot, 'one machine')
+  t.not(second.secrets[0], first.secrets[0])
+  t.equal(second.secrets[1], first.secrets[1], 'one start of it')
+  const shown = [first.id, first.name, first.owner, first.boot]
+  t.notOk(
+    first.secrets.some((secret) => shown.includes(secret)),
+    'secrets are shown to nobody',
+  )
   t.equal(first.name, hostname())
 })
 
@@ -28,6 +35,11 @@ t.test('an agent of before keeps the id that it registered by', async (t) => {
   const home = temporaryFolder(t)
   writeFileSync(join(home, 'agent-lease.json'), '{}')
   t.equal((await loadIdentity(home, undefined)).id, nameOf(hostname()))
+  const path = join(home, 'agent-identity.json')
+  writeFileSync(path, JSON.stringify({ id: 'before', owner: 'a'.repeat(32) }))
+  const first = await loadIdentity(home, undefined)
+  t.match(first, { id: 'before', owner: 'a'.repeat(32), secrets: [/^[0-9a-f]{32}$/] })
+  t.same(await loadIdentity(home, undefined), first, 'its secret is made once')
 })
 
 t.test('an empty file is made anew, a wrong one is refused, and reading writes none', async (t) => {
@@ -38,6 +50,11 @@ t.test('an empty file is made anew, a wrong one is refused, and reading writes n
   writeFileSync(path, '')
   const { id } = await loadIdentity(home, undefined)
   t.match(JSON.parse(readFileSync(path, 'utf8')), { id })
-  writeFileSync(path, '{"id":"Not A Name"}')
-  await t.rejects(loadIdentity(home, undefined), { code: 'invalid', message: /delete it/ })
+  for (const wrong of [
+    '{"id":"Not A Name"}',
+    `{"id":"a","owner":"${'a'.repeat(32)}","secret":7}`,
+  ]) {
+    writeFileSync(path, wrong)
+    await t.rejects(loadIdentity(home, undefined), { code: 'invalid', message: /delete it/ })
+  }
 })
