@@ -2,10 +2,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { unpackDebian, type Say, type UnpackRequest } from '../setup/debian.js'
+import type { PrivateApt } from '../setup/apt.js'
+import { readIndex, unpackDebian, type Say, type UnpackRequest } from '../setup/debian.js'
 import { withLock } from '../runtime/lock.js'
 import { unpackNginx, type NginxInfo } from '../setup/nginx.js'
 import { dockerUnavailable } from './engines/docker-unavailable.js'
+import { makeTemporaryFolder, removeFolder } from './temp.js'
 
 export interface Tools {
   /** The newest nginx: both engines, sticky. */
@@ -17,15 +19,13 @@ export interface Tools {
   openssl: string
   /** One that speaks HTTP/3. */
   curl: string
+}
+
+export interface DockerTools {
   /** The tree that holds dockerd and all it calls; only to be used as a root folder. */
   dockerRoot: string
   /** Docker's command line, to be used from anywhere. */
   docker: string
-  /**
-   * The tree with what readers of `examples/` are expected to have; most of it can be started from
-   * its `bin`.
-   */
-  examples: string
 }
 
 export const repository = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -59,17 +59,16 @@ const EXAMPLES = {
   ],
 }
 
-/** Programs that tests need, unpacked on first use into a folder that git ignores. */
-export async function tools(say: Say = () => undefined): Promise<Tools> {
-  const at = (...names: string[]): string => join(toolsFolder, ...names)
-  const stable = unpackNginx({ suite: 'trixie', into: at('nginx-stable'), say })
-  const newest = unpackNginx({ suite: 'forky', into: at('nginx'), say })
+const at = (...names: string[]): string => join(toolsFolder, ...names)
+const silent: Say = () => undefined
+
+/** What most tests need, unpacked on first use into a folder that git ignores. */
+export async function tools(say: Say = silent): Promise<Tools> {
+  const nginx = (suite: string, into: string): Promise<NginxInfo> =>
+    unpackNginx({ suite, into: at(into), say, index: () => indexOf(suite, say) })
+  const [stable, newest] = [nginx('trixie', 'nginx-stable'), nginx('forky', 'nginx')]
   await unpackOnce({ ...ETCD, into: at('etcd'), say })
   await unpackOnce({ ...CURL, into: at('curl'), say })
-  await unpackOnce({ ...EXAMPLES, into: at('example-programs'), say })
-  if (!dockerUnavailable()) {
-    await unpackOnce({ ...DOCKER, into: at('docker'), say })
-  }
   return {
     nginx: await newest,
     nginxStable: await stable,
@@ -77,10 +76,39 @@ export async function tools(say: Say = () => undefined): Promise<Tools> {
     etcdctl: at('etcd/bin/etcdctl'),
     openssl: at('etcd/bin/openssl'),
     curl: at('curl/bin/curl'),
-    dockerRoot: at('docker'),
-    docker: at('docker/bin/docker'),
-    examples: at('example-programs'),
   }
+}
+
+/** Docker, unpacked on first use where it can run. */
+export async function dockerTools(say: Say = silent): Promise<DockerTools> {
+  if (!dockerUnavailable()) {
+    await unpackOnce({ ...DOCKER, into: at('docker'), say })
+  }
+  return { dockerRoot: at('docker'), docker: at('docker/bin/docker') }
+}
+
+/**
+ * The tree with what readers of `examples/` are expected to have, unpacked on first use; most of it
+ * can be started from its `bin`.
+ */
+export async function examplePrograms(say: Say = silent): Promise<string> {
+  await unpackOnce({ ...EXAMPLES, into: at('example-programs'), say })
+  return at('example-programs')
+}
+
+const indexes = new Map<string, Promise<PrivateApt>>()
+
+/** The package index of a suite, read once in a process: to read it takes seconds. */
+function indexOf(suite: string, say: Say): Promise<PrivateApt> {
+  const index = indexes.get(suite)
+  if (index !== undefined) {
+    return index
+  }
+  const folder = makeTemporaryFolder('apt')
+  process.on('exit', () => removeFolder(folder))
+  const reading = readIndex(folder, suite, say)
+  indexes.set(suite, reading)
+  return reading
 }
 
 /** Unpacks it unless it is there already, as it was asked for. */
@@ -103,13 +131,10 @@ export async function unpackOnce(request: UnpackRequest): Promise<void> {
       }
       writeFileSync(join(root, 'sluice.json'), wanted)
     }
-    await unpackDebian({ ...request, finish })
+    const index = () => indexOf(suite, request.say)
+    await unpackDebian({ ...request, index, finish })
   })
 }
 
 /** So that the tree can be used as a root folder. */
 const MOUNT_POINTS = ['dev', 'old', 'proc', 'run', 'sys', 'tmp', 'var']
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await tools((line) => console.log(`tools: ${line}`))
-}

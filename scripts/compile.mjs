@@ -4,15 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import * as esbuild from 'esbuild'
-import { replaceFolder, root, SOURCES } from './prepare.mjs'
+import { COMPILED, replaceFolder, root, SOURCES } from './prepare.mjs'
 
 const FOLDERS = [...SOURCES, 'nginx', 'lab', 'bench', 'test', 'docs']
-const FOLDER = join(root, '.compiled')
-
-/** Where a source's compiled module is; both paths are below the root. */
-export function compiledOf(file) {
-  return join('.compiled', file.replace(/\.ts$/, '.js'))
-}
 
 /** A module finds its neighbours' files by its own address, so it is given its source's. */
 const addressOfSource = {
@@ -28,7 +22,7 @@ const addressOfSource = {
 
 /** Makes the folder `.compiled` anew, so that nothing is left there of a source that has gone. */
 export async function compile() {
-  await replaceFolder(FOLDER, (outdir) =>
+  await replaceFolder(join(root, COMPILED), (outdir) =>
     esbuild.build({
       absWorkingDir: root,
       entryPoints: FOLDERS.flatMap(typescriptBelow),

@@ -28,6 +28,14 @@ export const SOURCES = [
 ]
 const BUILD_INPUTS = [...SOURCES, 'nginx', 'package.json', 'package-lock.json', 'scripts/build.mjs']
 
+/** Where scripts/compile.mjs puts its modules, below the root. */
+export const COMPILED = '.compiled'
+
+/** What `node` is given to run what was compiled of a source; both paths are below the root. */
+export function compiledArguments(file) {
+  return ['--enable-source-maps', join(COMPILED, file.replace(/\.ts$/, '.js'))]
+}
+
 export function requireNode(major) {
   const version = process.versions.node
   if (Number(version.split('.')[0]) >= major) {

@@ -1,7 +1,7 @@
 // Runs one test file in a process group of its own and says what came of it.
 import { spawn } from 'node:child_process'
 import { Parser } from 'tap-parser'
-import { compiledOf } from './compile.mjs'
+import { compiledArguments } from './prepare.mjs'
 
 const OUTPUT_LIMIT = 64 * 1024
 const GRACE_MS = 5_000
@@ -110,7 +110,7 @@ function diagnosis({ name, diag, tapError }) {
 
 function runNode(file, parser, { cwd, timeoutMs }) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', compiledOf(file)], {
+    const child = spawn(process.execPath, compiledArguments(file), {
       cwd,
       detached: true,
       // tap's own limit is 30 s, which a busy machine passes. It ends before ours, for it can say

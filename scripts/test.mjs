@@ -7,19 +7,49 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { buildIfStale, install, requireNode, root } from './prepare.mjs'
+import { createInterface } from 'node:readline'
+import { buildIfStale, compiledArguments, install, requireNode, root } from './prepare.mjs'
+import { runJobs } from './schedule.mjs'
 
-/** Tests wait for about half of their time, so three at once keep two processors busy. */
-const JOBS = 3
-/** End-to-end tests bring load of their own, and hold that it was large enough. */
-const LOADED_JOBS = 2
+/**
+ * Tests wait for about half of their time, so three at once keep two processors busy. End-to-end
+ * tests bring load of their own, and hold that it was large enough: two of them fill the room.
+ */
+const ROOM = 6
+const SHARE = 2
+const LOADED_SHARE = 3
 const FILE_TIMEOUT_MS = 240_000
-const CHECKS = ['lint', 'typecheck', 'format:check', 'dead-code']
-/** What fetches the programs of others that tests run. */
-const TOOLS = [
-  { script: 'lab/tools.ts', neededBy: /^test\/(conformance|integration|e2e)\// },
-  { script: 'bench/tools.ts', neededBy: /\/(bench\/|instructions\.)/ },
-]
+const CHECKS = ['lint', 'format:check', 'typecheck', 'dead-code']
+/** The groups of programs that bench/tools.ts fetches, and which tests wait for them. */
+const TOOLS = {
+  nginx: /^test\/(conformance|integration|e2e)\//,
+  docker: /\/docker\.|setup\/tools\./,
+  bench: /\/(bench\/|instructions\.)/,
+  examples: /\/(examples|how-to)\./,
+}
+/** Files that take a minute, the longest first, whatever their size. The order costs time alone. */
+const LONG = [
+  'agent/docker',
+  'e2e/churn',
+  'e2e/examples',
+  'unit/cli/cli',
+  'e2e/start',
+  'stream/stream',
+  'bench/counts',
+  'data-plane/instructions',
+  'data-plane/retry',
+  'e2e/kill',
+  'bench/instances',
+  'push/controller-gateway',
+  'bench/requests',
+  'data-plane/data-plane',
+  'stream/tuned',
+  'data-plane/own-conf',
+  'bench/changes',
+  'bench/connections',
+].map(
+  (name) => `test/${name.includes('unit/') || name.includes('e2e/') ? '' : 'integration/'}${name}`,
+)
 const inCi = /^(1|true)$/i.test(process.env.CI ?? '')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
@@ -41,18 +71,19 @@ async function main(selection) {
   install(console.log)
   await step('build', buildAll)
   const files = testFiles(selection)
-  const tools = TOOLS.filter(({ neededBy }) => files.some((file) => neededBy.test(file)))
-  const fetched = tools.length > 0 && step('tools', () => fetchTools(tools))
-  // What needs no tools runs while they are downloaded, the slow checks first.
-  const [waiting, ready] = parted(files, (file) =>
-    TOOLS.some(({ neededBy }) => neededBy.test(file)),
+  const tools = fetchTools(files)
+  const checks = selection.length === 0 ? CHECKS : []
+  await runJobs(
+    [
+      ...checks.map((name) => ({ run: () => staticCheck(name), share: SHARE })),
+      ...inOrder(files).map((file) => ({
+        run: () => testFile(file),
+        needs: groupsFor(file).map((name) => tools.get(name)),
+        share: isLoaded(file) ? LOADED_SHARE : SHARE,
+      })),
+    ],
+    ROOM,
   )
-  const checks = selection.length === 0 ? CHECKS.map((name) => () => staticCheck(name)) : []
-  await runAll([...checks, ...ready.map(jobOf)])
-  await fetched
-  const [last, first] = parted(waiting, (file) => file.startsWith('test/e2e/'))
-  await runAll(longestFirst(first).map(jobOf))
-  await runAll(longestFirst(last).map(jobOf), LOADED_JOBS)
 }
 
 async function buildAll() {
@@ -60,18 +91,22 @@ async function buildAll() {
   await Promise.all([buildIfStale(() => undefined), compile()])
 }
 
-function jobOf(file) {
-  return () => testFile(file)
-}
-
-function parted(files, belongs) {
-  return [files.filter(belongs), files.filter((file) => !belongs(file))]
-}
-
-/** So that the end of a run is not one long file alone. Long text is the sign of a long run. */
-function longestFirst(files) {
+/** End-to-end tests last; the longest first, so that no end of a run is one long file alone. */
+function inOrder(files) {
+  const rank = (file) => {
+    const place = LONG.indexOf(file.replace('.test.ts', ''))
+    return place === -1 ? LONG.length : place
+  }
   const bytes = (file) => statSync(join(root, file)).size
-  return files.sort((a, b) => bytes(b) - bytes(a))
+  return files.sort((a, b) => isLoaded(a) - isLoaded(b) || rank(a) - rank(b) || bytes(b) - bytes(a))
+}
+
+function isLoaded(file) {
+  return file.startsWith('test/e2e/')
+}
+
+function groupsFor(file) {
+  return Object.keys(TOOLS).filter((name) => TOOLS[name].test(file))
 }
 
 function testFiles(selection) {
@@ -106,19 +141,41 @@ function staticCheck(name) {
   return step(`npm run ${name}`, () => runCommand('npm', ['run', '--silent', name]))
 }
 
-async function fetchTools(tools) {
-  for (const { script } of tools) {
-    await runCommand(process.execPath, ['--import', 'tsx', script], 'inherit')
+/** Fetches what these files need; by group of programs, when it is there or has failed. */
+function fetchTools(files) {
+  const groups = [...new Set(files.flatMap(groupsFor))]
+  const settled = new Map(groups.map((name) => [name, withResolver()]))
+  const onLine = (line) => {
+    console.log(line)
+    settled.get(/^tools: (\w+) is there$/.exec(line)?.[1])?.resolve()
   }
+  if (groups.length > 0) {
+    const script = [...compiledArguments('bench/tools.ts'), ...groups]
+    // Who needs what could not be fetched says so.
+    void step('tools', () => runCommand(process.execPath, script, onLine)).then(() => {
+      settled.forEach(({ resolve }) => resolve())
+    })
+  }
+  return new Map([...settled].map(([name, { promise }]) => [name, promise]))
 }
 
-function runCommand(command, args, stdout = 'pipe') {
+function withResolver() {
+  let resolve
+  const promise = new Promise((settle) => (resolve = settle))
+  return { promise, resolve }
+}
+
+/** `onLine`: hears of each line at once; otherwise the output is for the error alone. */
+function runCommand(command, args, onLine = () => undefined) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', stdout, stdout] })
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
     const stop = () => child.kill()
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (chunk) => (output += chunk))
+      createInterface(stream).on('line', (line) => {
+        output += `${line}\n`
+        onLine(line)
+      })
     }
     process.on('exit', stop)
     child.on('error', reject)
@@ -136,16 +193,6 @@ function runCommand(command, args, stdout = 'pipe') {
 async function testFile(file) {
   const { runTapFile } = await import('./tap-file.mjs')
   tally(file, await runTapFile(file, { cwd: root, timeoutMs: FILE_TIMEOUT_MS }))
-}
-
-async function runAll(jobs, atOnce = JOBS) {
-  const queue = [...jobs]
-  const worker = async () => {
-    for (let job = queue.shift(); job; job = queue.shift()) {
-      await job()
-    }
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
 function tally(file, { tests, durationMs }) {

@@ -5,6 +5,11 @@ import type { DebianArchive } from './apt-sources.js'
 import { runCommand } from './command.js'
 import { SetupError, type SetupErrorCode } from './errors.js'
 
+export interface Package {
+  name: string
+  version: string
+}
+
 /** apt with a state, a cache and sources of its own: it neither reads nor changes the host's. */
 export class PrivateApt {
   readonly #folder: string
@@ -40,24 +45,15 @@ export class PrivateApt {
     return dateOf(name === undefined ? '' : readFileSync(join(lists, name), 'utf8'))
   }
 
-  /** The packages and all they depend on, as `name=version`. */
-  async resolve(packages: readonly string[]): Promise<{ name: string; version: string }[]> {
-    const plan = await this.#run('unpack_failed', [
-      '-s',
-      '--no-install-recommends',
-      'install',
-      ...packages,
-    ])
-    return [...plan.matchAll(/^Inst (\S+) (?:\[\S+\] )?\((\S+)/gm)].map(
-      ([, name = '', version = '']) => ({ name, version }),
-    )
+  /** The packages and all they depend on. */
+  async resolve(packages: readonly string[]): Promise<Package[]> {
+    // To print where they are takes apt a third of the time of a simulated installation.
+    const flags = ['--print-uris', '--yes', '--no-install-recommends']
+    return packagesIn(await this.#run('unpack_failed', [...flags, 'install', ...packages]))
   }
 
   /** Fetches into `folder`; apt checks every file against the signed index. */
-  async download(
-    packages: readonly { name: string; version: string }[],
-    folder: string,
-  ): Promise<void> {
+  async download(packages: readonly Package[], folder: string): Promise<void> {
     mkdirSync(folder, { recursive: true })
     const names = packages.map(({ name, version }) => `${name}=${version}`)
     await this.#run('download_failed', ['download', ...names], folder)
@@ -76,6 +72,15 @@ export class PrivateApt {
     const hint = code === 'download_failed' ? ' Is the network up?' : ''
     throw new SetupError(code, `apt-get ${args[0]} failed: ${words}.${hint}`)
   }
+}
+
+/** What `--print-uris` names: `'<address>' <name>_<version>_<architecture>.deb <bytes> <hash>`. */
+export function packagesIn(printed: string): Package[] {
+  const files = printed.matchAll(/^'[^']*' ([^\s_]+)_([^\s_]+)_[^\s_]+\.deb /gm)
+  // A file has no colon in its name, so the epoch of a version has its escape there.
+  return [...files].map(([, name = '', version = '']) => {
+    return { name, version: decodeURIComponent(version) }
+  })
 }
 
 /**

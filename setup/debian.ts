@@ -21,6 +21,16 @@ export interface UnpackRequest {
    */
   finish?: (root: string, files: string[]) => Promise<void>
   say: Say
+  /** Where the suite's index comes from that several requests share; each reads its own without. */
+  index?: (() => Promise<PrivateApt>) | undefined
+}
+
+/** Reads the package index of a suite into a folder. */
+export async function readIndex(folder: string, suite: string, say: Say): Promise<PrivateApt> {
+  const apt = await PrivateApt.create(folder, debianArchive(), suite)
+  say(`reading the package index of Debian ${suite}`)
+  await apt.update()
+  return apt
 }
 
 /**
@@ -32,9 +42,7 @@ export async function unpackDebian(request: UnpackRequest): Promise<void> {
   const work = `${into}.partial`
   rmSync(work, { recursive: true, force: true })
   try {
-    const apt = await PrivateApt.create(join(work, 'apt'), debianArchive(), suite)
-    say(`reading the package index of Debian ${suite}`)
-    await apt.update()
+    const apt = await (request.index?.() ?? readIndex(join(work, 'apt'), suite, say))
     const wanted = (await apt.resolve(packages)).filter(({ name }) => isNeeded(name, packages))
     say(`downloading ${wanted.length} packages: ${packages.join(', ')} and their libraries`)
     await apt.download(wanted, join(work, 'debs'))

@@ -1,7 +1,7 @@
 /** nginx with njs: the user's own, or a private one that is unpacked at its first use. */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
-import { unpackDebian, type Say } from './debian.js'
+import { unpackDebian, type Say, type UnpackRequest } from './debian.js'
 import { SetupError } from './errors.js'
 import { withLock } from '../runtime/lock.js'
 import { NGINX_STAMP, fetchedNginx, privateNginxIn } from '../runtime/private-nginx.js'
@@ -43,8 +43,9 @@ export async function unpackNginx(request: {
   suite: string
   into: string
   say: Say
+  index?: UnpackRequest['index']
 }): Promise<NginxInfo> {
-  const { suite, say } = request
+  const { suite, say, index } = request
   const into = resolve(request.into)
   const known = recall(into, suite)
   if (known) {
@@ -56,7 +57,7 @@ export async function unpackNginx(request: {
     if (unpacked) {
       return unpacked
     }
-    const info = await fetchNginx(suite, into, say)
+    const info = await fetchNginx({ suite, into, say, index })
     say(`nginx ${info.version} with njs ${info.njs} is ready`)
     return info
   })
@@ -66,14 +67,17 @@ export async function unpackNginx(request: {
 export async function renewPrivateNginx(home: string, say: Say): Promise<NginxInfo> {
   const into = privateNginxIn(home)
   const onWait = (pid: number): void => say(`waiting for process ${pid}, which unpacks nginx`)
-  return withLock(`${into}.lock`, onWait, () => fetchNginx(NEWEST_SUITE, into, say))
+  return withLock(`${into}.lock`, onWait, () => fetchNginx({ suite: NEWEST_SUITE, into, say }))
 }
 
 /** Callers hold the lock. */
-async function fetchNginx(suite: string, into: string, say: Say): Promise<NginxInfo> {
+async function fetchNginx(
+  request: Pick<UnpackRequest, 'suite' | 'into' | 'say' | 'index'>,
+): Promise<NginxInfo> {
+  const { suite, into } = request
   const finish = (root: string, packages: string[]): Promise<void> =>
     remember(root, suite, packages)
-  await unpackDebian({ suite, packages: PACKAGES, into, programs: [PROGRAM], finish, say })
+  await unpackDebian({ ...request, packages: PACKAGES, programs: [PROGRAM], finish })
   const info = recall(into, suite)
   if (!info) {
     throw new SetupError('unpack_failed', `${into} is not what was unpacked just now`)

@@ -1,12 +1,9 @@
 /** wrk: where it comes from, and the throughput that it measures. */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runCommand } from '../../setup/command.js'
-import { unpackDebian } from '../../setup/debian.js'
-import { withLock } from '../../runtime/lock.js'
 import { messageOf } from '../../runtime/errors.js'
-import { toolsFolder } from '../../lab/tools.js'
+import { toolsFolder, unpackOnce } from '../../lab/tools.js'
 import { sized } from '../rig/sized.js'
 
 const CONNECTIONS = 32
@@ -19,15 +16,7 @@ export async function ensureWrk(say: (line: string) => void): Promise<string | u
   const program = join(into, 'bin/wrk')
   const request = { suite: 'trixie', packages: ['wrk'], into, programs: ['usr/bin/wrk'], say }
   try {
-    await withLock(
-      `${into}.lock`,
-      () => undefined,
-      async () => {
-        if (!existsSync(program)) {
-          await unpackDebian(request)
-        }
-      },
-    )
+    await unpackOnce(request)
     return program
   } catch (error) {
     // Processor time is measured without it; the report says that throughput was not.

@@ -1,11 +1,8 @@
 /** Valgrind and strace, unpacked on first use. */
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../runtime/errors.js'
 import { runCommand } from '../../setup/command.js'
-import { unpackDebian } from '../../setup/debian.js'
-import { withLock } from '../../runtime/lock.js'
-import { toolsFolder } from '../../lab/tools.js'
+import { toolsFolder, unpackOnce } from '../../lab/tools.js'
 
 /**
  * What counts instructions and calls of the kernel. Paths of programs; `library` is valgrind's own.
@@ -33,15 +30,7 @@ export async function ensureTracers(say: (line: string) => void): Promise<Tracer
     say,
   }
   try {
-    await withLock(
-      `${into}.lock`,
-      () => undefined,
-      async () => {
-        if (!existsSync(at('strace'))) {
-          await unpackDebian(request)
-        }
-      },
-    )
+    await unpackOnce(request)
   } catch (error) {
     say(`valgrind and strace could not be had: ${messageOf(error)}`)
     return undefined

@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from '
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { withLock } from '../../runtime/lock.js'
-import { repository, tools, toolsFolder } from '../tools.js'
+import { dockerTools, repository, toolsFolder } from '../tools.js'
 
 const run = promisify(execFile)
 const ARCHIVE = join(toolsFolder, `image-node-${process.versions.node}.tar`)
@@ -15,7 +15,7 @@ const SHELL_COMMANDS = ['sh', 'cat', 'env', 'hostname', 'ls', 'nc', 'sleep', 'to
  * HTTP server on port 80 (lab/engines/image/server.mjs) as its command.
  */
 export async function importImage(socket: string, name: string): Promise<void> {
-  const { docker, dockerRoot } = await tools()
+  const { docker, dockerRoot } = await dockerTools()
   const onWait = (): void => undefined
   await withLock(`${ARCHIVE}.lock`, onWait, () => makeArchive(join(dockerRoot, 'usr/bin/busybox')))
   const changes = ['ENV PATH=/usr/bin:/bin', 'EXPOSE 80', 'CMD ["node","/server.mjs"]']

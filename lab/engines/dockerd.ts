@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { unusedSubnets, type Subnets } from './network.js'
 import { makeTemporaryFolder, removeFolder } from '../temp.js'
-import { tools } from '../tools.js'
+import { dockerTools } from '../tools.js'
 import { until } from '../until.js'
 
 export { importImage } from './docker-image.js'
@@ -44,7 +44,7 @@ exec /usr/bin/docker-init -- /usr/bin/busybox sh -c "
 
 /** Starts a private Docker engine whose containers can be reached from here by their addresses. */
 export async function startDockerd(options: { liveRestore?: boolean } = {}): Promise<Dockerd> {
-  const { dockerRoot } = await tools()
+  const { dockerRoot } = await dockerTools()
   const folder = makeTemporaryFolder('docker')
   const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child']
   const script = ['sh', '-c', HOLD_NAMESPACES, 'sh', dockerRoot, folder]
@@ -106,7 +106,7 @@ export class Dockerd {
 
   /** Docker's command line, to this engine. */
   async docker(...args: string[]): Promise<string> {
-    const { docker } = await tools()
+    const { docker } = await dockerTools()
     const { stdout } = await run(docker, ['-H', `unix://${this.socket}`, ...args])
     return stdout.trim()
   }

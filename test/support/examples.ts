@@ -12,7 +12,7 @@ import { buildIfStale } from '../../lab/build.js'
 import { PROGRAM, makeHome, startSluice } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
 import { temporaryFolder } from '../../lab/temp.js'
-import { repository, tools } from '../../lab/tools.js'
+import { examplePrograms, repository, tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
 
 interface Block {
@@ -95,7 +95,7 @@ async function runShell(t: Test, script: string, env: NodeJS.ProcessEnv): Promis
  * installed.
  */
 async function readersEnvironment(t: Test): Promise<NodeJS.ProcessEnv> {
-  const { examples, nginx } = await tools()
+  const [{ nginx }, examples] = await Promise.all([tools(), examplePrograms()])
   const bin = temporaryFolder(t, 'bin')
   const scripts = {
     sluice: `exec "${process.execPath}" "${PROGRAM}" "$@"`,
