@@ -17,12 +17,11 @@ export async function findUnmatched(draft: Draft): Promise<Contradiction | undef
 
 async function problemOf(draft: Draft, write: Write): Promise<SluiceError | undefined> {
   const key = parseKey(write.key)
-  const value: unknown = write.value === undefined ? undefined : JSON.parse(write.value)
   if (key?.kind === 'upstreams') {
-    return upstreamProblem(draft, shownBy(value))
+    return upstreamProblem(draft, shownBy(write.record))
   }
-  return key?.kind === 'certificates' && !isForInstances(value)
-    ? certificateProblem(draft, key.id, value === undefined)
+  return key?.kind === 'certificates' && !isForInstances(write.record)
+    ? certificateProblem(draft, key.id, write.record === undefined)
     : undefined
 }
 

@@ -8,13 +8,15 @@ import type { RecordKey } from '../../../contract/keys.js'
 import type { RegistryEntry, Registry } from '../../../registry/registry.js'
 import { withoutKey } from './redact.js'
 
-/**
- * A key as planned. `base` is what the registry has; `value` is undefined when the key is to go.
- */
+/** A key as planned. */
 export interface Write {
   key: string
+  /** What the registry has; undefined when it has nothing. */
   base: RegistryEntry | undefined
-  value: string | undefined
+  /** Undefined when the key is to go. */
+  record: object | undefined
+  /** The record as it is written. */
+  text: string | undefined
   /** The key lives only as long as a lease of this length. */
   ttlMs?: number
   /** Fields of what was there that stay in it, although this version does not know them. */
@@ -68,12 +70,11 @@ export class Draft {
   }
 
   /**
-   * The key's JSON as planned; undefined when there is none, null when what is there is no JSON.
+   * The key's record as planned; undefined when there is none, null when what is there is no JSON.
    */
   async read(key: string): Promise<unknown> {
     const write = this.#writes.get(key)
-    const value = write === undefined ? (await this.#fetch(key))?.value : write.value
-    return value === undefined ? undefined : parsed(value)
+    return write === undefined ? this.stored(key) : write.record
   }
 
   /** The same of what the registry has, whatever is planned. */
@@ -99,20 +100,20 @@ export class Draft {
     const planned = [...this.#writes.values()].filter((write) => write.key.startsWith(prefix))
     const keys = new Set(listing.entries.map((entry) => entry.key))
     planned.forEach((write) =>
-      write.value === undefined ? keys.delete(write.key) : keys.add(write.key),
+      write.record === undefined ? keys.delete(write.key) : keys.add(write.key),
     )
     return [...keys]
   }
 
   async put(key: string, record: object, more: Pick<Write, 'ttlMs' | 'kept'> = {}): Promise<void> {
     const base = await this.#fetch(key)
-    const value = JSON.stringify(record)
-    this.#writes.set(key, { key, base, value, ...more, call: this.call })
+    const text = JSON.stringify(record)
+    this.#writes.set(key, { key, base, record, text, ...more, call: this.call })
   }
 
   async delete(key: string): Promise<void> {
     const base = await this.#fetch(key)
-    this.#writes.set(key, { key, base, value: undefined, call: this.call })
+    this.#writes.set(key, { key, base, record: undefined, text: undefined, call: this.call })
   }
 
   writes(): Write[] {
@@ -154,8 +155,8 @@ export function isGone(record: unknown): boolean {
 function differenceOf(write: Write): Difference | undefined {
   const stored = write.base === undefined ? undefined : parsed(write.base.value)
   const before = stored === undefined || isGone(stored) ? null : stored
-  const after = write.value === undefined ? null : parsed(write.value)
-  const same = write.value === write.base?.value
+  const after = write.record ?? null
+  const same = write.text === write.base?.value
   const key = parseKey(write.key)
   if (same || key === null || (before === null && after === null)) {
     return undefined

@@ -97,8 +97,9 @@ function changedRoutes(
   for (const write of draft.writes()) {
     const key = parseKey(write.key)
     if (key?.kind === 'routes') {
-      const value: unknown = write.value === undefined ? undefined : JSON.parse(write.value)
-      const record = isStreamRoute(value) ? undefined : (value as RouteRecord | undefined)
+      const record = isStreamRoute(write.record)
+        ? undefined
+        : (write.record as RouteRecord | undefined)
       changed.set(key.id, { record, write })
     }
   }

@@ -118,8 +118,7 @@ function changedIn(draft: Draft): Map<string, Changed> {
   for (const write of draft.writes()) {
     const key = parseKey(write.key)
     if (key?.kind === 'routes') {
-      const value: unknown = write.value === undefined ? undefined : JSON.parse(write.value)
-      const record = isStreamRoute(value) ? (value as StreamRouteRecord) : undefined
+      const record = isStreamRoute(write.record) ? (write.record as StreamRouteRecord) : undefined
       changed.set(key.id, { record, write })
     }
   }

@@ -49,13 +49,13 @@ function keptWarnings({ kept = [] }: Write): Warning[] {
   return kept.length === 0 ? [] : [{ code: 'fields_unknown', field: '', message }]
 }
 
-function warningsOf({ key, value }: Write, known: UpstreamNames): Warning[] {
+function warningsOf({ key, record }: Write, known: UpstreamNames): Warning[] {
   const parsed = parseKey(key)
-  if (value === undefined || parsed === null) {
+  if (record === undefined || parsed === null) {
     return []
   }
   if (parsed.kind === 'routes') {
-    return namedIn(JSON.parse(value) as RouteRecord | StreamRouteRecord).flatMap(([field, name]) =>
+    return namedIn(record as RouteRecord | StreamRouteRecord).flatMap(([field, name]) =>
       known.warningsFor(field, name),
     )
   }
@@ -120,7 +120,7 @@ class UpstreamNames {
     const stored = this.#world.desired().upstreams.get(name)?.instances.keys() ?? []
     for (const id of stored) {
       const write = this.#byKey.get(printKey({ kind: 'instances', upstream: name, id }))
-      if (write === undefined || write.value !== undefined) {
+      if (write === undefined || write.record !== undefined) {
         return true
       }
     }
@@ -131,13 +131,13 @@ class UpstreamNames {
     const key = printKey({ kind: 'upstreams', upstream: name })
     const write = this.#byKey.get(key)
     const hasRecord =
-      write === undefined ? this.#world.desired().upstreams.has(name) : write.value !== undefined
+      write === undefined ? this.#world.desired().upstreams.has(name) : write.record !== undefined
     return hasRecord || this.hasInstances(name)
   }
 }
 
-function upstreamFilledBy({ key, value }: Write): string[] {
+function upstreamFilledBy({ key, record }: Write): string[] {
   const parsed = parseKey(key)
-  const isPut = parsed?.kind === 'instances' && value !== undefined && !isGone(JSON.parse(value))
+  const isPut = parsed?.kind === 'instances' && record !== undefined && !isGone(record)
   return isPut ? [parsed.upstream] : []
 }

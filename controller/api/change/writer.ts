@@ -82,7 +82,7 @@ export class Writer {
   }
 
   async #operation(write: Write, bindings: Bindings): Promise<RegistryOperation | undefined> {
-    const { key, base, value, ttlMs } = write
+    const { key, base, text: value, ttlMs } = write
     const ifRevision = base?.revision ?? 0
     const same = value === base?.value
     if (ttlMs !== undefined && value !== undefined) {
@@ -128,7 +128,7 @@ export class Writer {
     revision: number,
   ): Promise<number> {
     const puts = new Set(operations.flatMap(({ type, key }) => (type === 'put' ? [key] : [])))
-    const marked = writes.filter(({ key, value }) => value === undefined && puts.has(key))
+    const marked = writes.filter(({ key, record }) => record === undefined && puts.has(key))
     if (marked.length === 0) {
       return revision
     }
