@@ -1,6 +1,7 @@
 /** The REST API of one controller: two doors, one set of routes. */
 import { setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
 import { mkdir } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -23,7 +24,8 @@ import { registerExplain } from './explain/explain.js'
 import { registerGateways } from './read/gateways.js'
 import { registerHealth } from './read/health.js'
 import { listenError, listenLocal, readServerCertificate } from './http/listen.js'
-import type { LocalSockets } from './http/listen.js'
+import type { LocalSockets, ServerCertificate } from './http/listen.js'
+import { followCertificate } from './http/renewal.js'
 import { registerOpenApi } from './http/openapi.js'
 import { registerReads } from './read/reads.js'
 import { registerStatus } from './read/status.js'
@@ -106,6 +108,7 @@ async function buildApp(
   }
   // Fastify has another type for each kind of server; what is asked of it here is the same.
   const app = fastify(https === undefined ? options : ({ ...options, https } as typeof options))
+  renewCertificate(app, control, https)
   const isLocal = (one: Socket) => sockets.has(one)
   const auth = new Auth({ token, bind: apiBind, isTls: https !== undefined, isLocal })
   const patterns = prepare(app, control.log, auth)
@@ -114,6 +117,20 @@ async function buildApp(
   refuseOtherMethods(app, patterns)
   await app.ready()
   return { app, context }
+}
+
+/** A renewed certificate is shown without a restart, until the server is closed. */
+function renewCertificate(
+  app: FastifyInstance,
+  { settings, log }: Control,
+  first: ServerCertificate | undefined,
+): void {
+  const { apiTls: paths } = settings
+  if (paths !== undefined && first !== undefined) {
+    const server = app.server as Server & SecureServer
+    const renewal = followCertificate({ paths, first, server, log })
+    app.addHook('onClose', () => renewal.close())
+  }
 }
 
 function contextOf(control: Control, metrics: MetricsSource): ApiContext {

@@ -80,14 +80,23 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
+/** Of PEM files. */
+export interface CertificatePaths {
+  certificate: string
+  key: string
+}
+
+/** In PEM. */
+export interface ServerCertificate {
+  cert: string
+  key: string
+}
+
 /**
  * Certificate and key from their PEM files, for the TCP listener. Rejects with `invalid` when one
  * cannot be read, or the two are no pair.
  */
-export async function readServerCertificate(paths: {
-  certificate: string
-  key: string
-}): Promise<{ cert: string; key: string }> {
+export async function readServerCertificate(paths: CertificatePaths): Promise<ServerCertificate> {
   const read = (path: string, field: string) =>
     readFile(path, 'utf8').catch((error: unknown) => {
       throw new SluiceError('invalid', `${field}: ${messageOf(error)}`, { field, cause: error })

@@ -1,12 +1,15 @@
 /** Who may call the API, and from where. */
 import { spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { request } from 'undici'
 import { ownApiUrl } from '../../../cli/client.js'
 import { startApi } from '../../../controller/api/server.js'
+import { silentLogger } from '../../../runtime/logger.js'
 import type { Logger } from '../../../runtime/logger.js'
 import { noMetrics, problem, testApi } from '../../support/api.js'
 import { startControl } from '../../support/control.js'
@@ -226,7 +229,10 @@ t.test('the API speaks TLS with the certificate that it is given', async (t) => 
   const pem = await authority.issue(['localhost', 'IP:127.0.0.1'])
   const apiTls = { certificate: join(home, 'api.crt'), key: join(home, 'api.key') }
   writeFileSync(apiTls.certificate, pem.certificate)
-  const control = await startControl(home, { settings: { apiTls } })
+  const lines: string[] = []
+  const note = (_: object, message?: string) => void lines.push(message ?? '')
+  const log = { ...silentLogger, info: note, error: note }
+  const control = await startControl(home, { settings: { apiTls }, log })
   t.teardown(() => control.close())
   await t.rejects(startApi(control, noMetrics), { code: 'invalid', message: /apiKey: ENOENT/ })
   writeFileSync(apiTls.key, 'no key')
@@ -252,4 +258,27 @@ t.test('the API speaks TLS with the certificate that it is given', async (t) => 
   t.equal(await put(origin.replace('https', 'http')), 403, 'a page without TLS is another site')
   await t.rejects(httpCall(api.url.replace('https', 'http') + '/healthz'), 'nothing in plain text')
   t.equal((await httpCall('http://x/healthz', { socket: api.socket })).status, 200)
+
+  const { port } = new URL(api.url)
+  const shown = () =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connectTls(
+        { port: Number(port), host: '127.0.0.1', ca: authority.pem },
+        () => {
+          resolve(socket.getPeerCertificate().fingerprint256)
+          socket.end()
+        },
+      )
+      socket.on('error', reject)
+    })
+  const fingerprint = ({ certificate }: typeof pem) =>
+    new X509Certificate(certificate).fingerprint256
+  t.equal(await shown(), fingerprint(pem))
+  const renewed = await authority.issue(['localhost', 'IP:127.0.0.1'])
+  writeFileSync(apiTls.certificate, renewed.certificate)
+  await until(() => lines.includes('the API shows the certificate that it had'))
+  t.equal(await shown(), fingerprint(pem), 'its key is not there yet')
+  writeFileSync(apiTls.key, renewed.privateKey)
+  await until(async () => (await shown()) === fingerprint(renewed))
+  t.same(lines.filter((line) => line.includes('certificate')).length, 2)
 })
