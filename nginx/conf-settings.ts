@@ -22,6 +22,12 @@ export interface ConfSettings {
   tableBytes: number
   /** Bytes of a body that the gateway takes at most; 0: any. */
   maxBodyBytes: number
+  /** Connections of each worker (`worker_connections`). */
+  connections: number
+  /** Milliseconds for which a call of gRPC may be silent. */
+  grpcIdleMs: number
+  /** Milliseconds for which a TCP connection may be silent, where its route says nothing. */
+  tcpIdleMs: number
   /** nginx workers. */
   workers: number
   /**

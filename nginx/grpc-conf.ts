@@ -10,6 +10,7 @@ import { clientHeaders } from './forwarded.js'
 import { routedLocations } from './proxy-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
+import { CALLS, callLimit } from './shares.js'
 
 /**
  * What nginx itself answers, as gRPC's own documents map it; the hop's answers are gRPC's
@@ -52,12 +53,15 @@ function headers(settings: ConfSettings): string[] {
   ]
 }
 
-/**
- * A call lasts as long as its client wants: that gives it a deadline, and a stream may be silent
- * for hours.
- */
+/** The front ends a silent call, so the hop does not. */
 const PATIENCE = `grpc_read_timeout 1d;
     grpc_send_timeout 1d;`
+
+/** A call lasts as long as its client wants, but for one that is silent too long. */
+function idleLimits({ grpcIdleMs }: ConfSettings): string[] {
+  const names = ['client_body_timeout', 'grpc_read_timeout', 'grpc_send_timeout']
+  return names.map((name) => `${name} ${grpcIdleMs}ms;`)
+}
 
 /** What an instance may say before its messages; clients and servers of gRPC take less. */
 const METADATA_BYTES = '64k'
@@ -76,8 +80,7 @@ ${routedLocations(settings, 'if ($sluice_grpc) { error_page 418 = @sluice_grpc; 
 location @sluice_grpc {
     set $sluice_key "@$host/$sluice_slot";
     client_max_body_size 0;
-    client_body_timeout 1d;
-    ${PATIENCE}
+    ${idleLimits(settings).join('\n    ')}
     grpc_buffer_size ${METADATA_BYTES};
     recursive_error_pages on;
     ${pages.join('\n    ')}
@@ -107,6 +110,7 @@ map $server_protocol$http_content_type $sluice_grpc {
     default '';
     "~^HTTP/2\\.0application/grpc($|[+;])" 1;
 }
+${CALLS}
 upstream ${GRPC_HOP} {
     server "unix:${grpcSocket}" max_fails=0;
     keepalive 64;
@@ -132,13 +136,14 @@ ${peerTls('grpc', includes)}`
 }
 
 /** For routes that act: they ask the hop once more. */
-function actLocation(readMs: number): string {
+function actLocation(readMs: number, limited: string): string {
   const limit = `grpc_read_timeout ${readMs}ms; error_page 504 = @sluice_late;`
   const passed = `${PASSED_HEADERS} ${PEER_HEADER}`
     .split(' ')
     .map((name) => `grpc_pass_header ${name};`)
   return `    location @sluice_act_${readMs} {
         auth_request off;
+        ${limited}
         add_header ${PEER_HEADER} "";
         add_header Set-Cookie $sluice_arm_cookie always;
         js_header_filter sluice_hop.dress;
@@ -181,8 +186,23 @@ function answerLocation(name: string, handler: string): string {
   return `    location @sluice_${name} { auth_request off; js_content sluice_hop.${handler}; }`
 }
 
-function locations(): string[] {
-  const next = 'error_page 403 502 504 = $sluice_next;'
+/** Of a full worker; an instance's own 503 is not looked at. */
+const FULL = `    location @sluice_full {
+        auth_request off;
+        default_type application/grpc;
+        add_header grpc-status 14;
+        add_header grpc-message "The gateway has too many calls";
+        return 200 "";
+    }`
+
+function locations(settings: ConfSettings): string[] {
+  const limited = [
+    'error_page 503 = @sluice_full;',
+    // The server's own limit is a dry run, which keeps limits of the user's out.
+    'limit_conn_dry_run off;',
+    ...callLimit(settings),
+  ].join(' ')
+  const next = `error_page 403 502 504 = $sluice_next; ${limited}`
   return [
     `    location / {
         if ($sluice_first = "") {
@@ -197,7 +217,8 @@ function locations(): string[] {
     answerLocation('fail', 'page'),
     answerLocation('reply', 'reply'),
     answerLocation('late', 'late'),
-    ...[0, ...READ_MS].map(actLocation),
+    FULL,
+    ...[0, ...READ_MS].map((readMs) => actLocation(readMs, limited)),
   ]
 }
 
@@ -214,6 +235,6 @@ ${hopScript(includes)}
 
 ${passing(settings, includes)}
 
-${[...(settings.hasStream ? [asking(settings)] : []), ...locations()].join('\n')}
+${[...(settings.hasStream ? [asking(settings)] : []), ...locations(settings)].join('\n')}
 }`
 }

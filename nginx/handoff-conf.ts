@@ -10,6 +10,7 @@ import { MARK, proxiedMark, streamTrust } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths, tuneSocket } from './home-paths.js'
 import { listens, reuseMark } from './listen.js'
+import { TCP_ZONE, mostSessions } from './shares.js'
 
 export function indented(lines: string[]): string {
   return lines.map((line) => `    ${line}`).join('\n')
@@ -28,6 +29,13 @@ export function chosen(settings: ConfSettings): string {
 
 export const TCP = `    proxy_socket_keepalive on;
     tcp_nodelay on;`
+
+/** How many connections there may be, and for how long they may be silent. */
+export function tcpLimits(settings: ConfSettings): string {
+  return `    limit_conn ${TCP_ZONE} ${mostSessions(settings)};
+    limit_conn_log_level info;
+    proxy_timeout ${settings.tcpIdleMs}ms;`
+}
 
 /**
  * Ports whose connections are handed on. Those of proxies are: nginx takes up no connection again
@@ -82,7 +90,8 @@ server {
 function choosingServers(settings: ConfSettings): string[] {
   const { includes, handedSocket, tunedSocket } = homePaths(settings.home)
   const common = `    js_import sluice_handed from "${includes}/njs/handed.js";
-    set $${TUNED_CONDITION} 1;`
+    set $${TUNED_CONDITION} 1;
+${tcpLimits(settings)}`
   return [
     `server {
     listen "unix:${handedSocket}";
@@ -115,7 +124,7 @@ ${indented([
   `listen "unix:${tuneSocket(home, tuningName(tuning))}";`,
   `js_import sluice_kept from "${homePaths(home).includes}/njs/kept.js";`,
   'js_set $sluice_kept sluice_kept.peer;',
-  ...(timeouts === undefined ? [] : [`proxy_timeout ${timeouts.idleMs}ms;`]),
+  `proxy_timeout ${timeouts?.idleMs ?? settings.tcpIdleMs}ms;`,
   ...(proxyProtocol === undefined ? [] : PROXY_HEADER),
   `proxy_connect_timeout ${connectTimeoutMs}ms;`,
   'proxy_pass $sluice_kept;',

@@ -50,12 +50,12 @@ export function mainConf(settings: ConfSettings): string {
   return `${TITLE}
 ${modules.map((module) => `load_module "${module}";`).join('\n')}
 ${user === undefined ? '' : `user ${user};\n`}worker_processes ${workers};
-worker_rlimit_nofile 16384;
+worker_rlimit_nofile ${2 * settings.connections};
 pid "${pidFile}";
 error_log "${errorLog}" warn;
 
 events {
-    worker_connections 4096;
+    worker_connections ${settings.connections};
 }
 
 http {

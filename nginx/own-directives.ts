@@ -124,7 +124,7 @@ const LOST: DirectiveGroup[] = [
     about: 'the sizes and times of gRPC',
     names: ['buffer_size', 'read_timeout', 'send_timeout'],
     modules: ['grpc'],
-    instead: 'give a route `timeouts`; metadata may have 64 KB',
+    instead: 'set `SLUICE_GRPC_IDLE`, or give a route `timeouts`; metadata may have 64 KB',
   },
   {
     about: 'TLS to instances',

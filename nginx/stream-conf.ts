@@ -10,11 +10,13 @@ import {
   handingServers,
   indented,
   moduleLine,
+  tcpLimits,
   tunablePorts,
 } from './handoff-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { listens, reuseMark } from './listen.js'
+import { TCP_ZONE, UDP_ZONE, mostSessions } from './shares.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
@@ -24,7 +26,8 @@ js_shared_dict_zone zone=${active}:1m type=number;
 js_shared_dict_zone zone=${load}:4m type=number;
 js_shared_dict_zone zone=${counter}:64k type=number;
 js_shared_dict_zone zone=${event}:512k;
-js_shared_dict_zone zone=${handed}:1m;`
+js_shared_dict_zone zone=${handed}:1m;
+${[TCP_ZONE, UDP_ZONE].map((zone) => `limit_conn_zone $pid zone=${zone}:1m;`).join('\n')}`
 }
 
 function variables(settings: ConfSettings): string {
@@ -47,25 +50,21 @@ ${moduleLine(settings)}
     set $sluice_key "@tcp*$server_port/$sluice_slot";
     js_access sluice_stream.pick;
     js_preread sluice_stream.named;
+${tcpLimits(settings)}
 ${TCP}
 ${chosen(settings)}
 }`
 }
 
-/** A quarter of the connections that `sluice start` gives each worker (nginx/main-conf.ts). */
-const UDP_SESSIONS = 1024
-const UDP_ZONE = 'sluice_udp'
-
 function udpServer(settings: ConfSettings, ports: number[]): string {
-  return `# What one client sends stays with one worker, so with one peer, until it is silent for half a minute.
-# A client's address is easily forged, so all of them together take no more than half of a worker's connections, two each.
-limit_conn_zone $pid zone=${UDP_ZONE}:1m;
-limit_conn_log_level info;
+  return `# What one client sends stays with one worker, so with one peer, until it is silent for half a minute. A client's address
+# is easily forged, so all of them together have a limit.
 server {
 ${indented(listens(settings, ports, ' udp reuseport'))}
 ${moduleLine(settings)}
     set $sluice_key "@udp*$server_port/$sluice_slot";
-    limit_conn ${UDP_ZONE} ${UDP_SESSIONS};
+    limit_conn ${UDP_ZONE} ${mostSessions(settings)};
+    limit_conn_log_level info;
     js_access sluice_stream.pick;
     proxy_timeout 30s;
 ${chosen(settings)}

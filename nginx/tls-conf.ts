@@ -4,6 +4,7 @@ import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { printAddress } from '../contract/guard/address.js'
 import { reuseMark } from './listen.js'
+import { callLimit } from './shares.js'
 
 /**
  * `tls.conf`: shows clients the table's certificates. The module is imported here and not in
@@ -83,7 +84,7 @@ ${http3 ? quic : ''}${inServer(trust)}        http2 on;
         ssl_session_cache shared:sluice_session:8m;
         ssl_session_timeout 1h;
         client_max_body_size ${settings.maxBodyBytes};
-        include "${includes}/tls.conf";
+        ${settings.hasGrpc ? `${callLimit(settings).join('\n        ')}\n        ` : ''}include "${includes}/tls.conf";
         include "${includes}/${settings.hasGrpc ? 'grpc' : 'server'}.conf";
     }
 `

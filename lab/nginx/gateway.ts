@@ -55,6 +55,8 @@ export interface GatewayOptions {
   rawPaths?: boolean
   /** Of TLS 1.2, in OpenSSL's words. */
   tlsCiphers?: string
+  /** Connections of each worker; how long a call of gRPC and a TCP connection may be silent. */
+  limits?: { connections?: number; grpcIdleMs?: number; tcpIdleMs?: number }
   /** Whether it speaks HTTP/3. */
   http3?: boolean
   /** User of the workers, where the tests are run by root; `nobody nogroup` by default. */
@@ -158,6 +160,7 @@ function confSettings(
     engine: rig === 'qjs' ? 'qjs' : 'njs',
     tableBytes,
     maxBodyBytes: 100 * 1024 * 1024,
+    ...{ connections: 8192, grpcIdleMs: 3_600_000, tcpIdleMs: 600_000, ...options.limits },
     workers,
     bind: '127.0.0.1',
     httpPort: ports.httpPort,

@@ -166,6 +166,21 @@ export const SETTINGS = {
       fallbackIs: 'number of cores',
     },
   ),
+  connections: given(
+    wholeNumber(256, 1_000_000),
+    '8192',
+    'how many connections each worker has; gRPC, TCP and UDP take at most a quarter each',
+  ),
+  grpcIdle: given(
+    duration(1000, 86_400_000),
+    '1h',
+    'how long a call of gRPC may be silent before it is ended',
+  ),
+  tcpIdle: given(
+    duration(1000, 86_400_000),
+    '10m',
+    'how long a TCP connection may be silent, where its route says nothing',
+  ),
   user: optional(ACCOUNT, 'account of nginx’s workers where Sluice is started by root', {
     fallbackIs: '`sluice`, if there is such an account, else `nobody`',
   }),

@@ -61,6 +61,12 @@ export interface Settings {
   user: string | undefined
   /** Largest body of a request, in bytes; 0: any. */
   maxBodyBytes: number
+  /** Connections of each worker; gRPC, TCP and UDP take at most a quarter each. */
+  connections: number
+  /** Milliseconds for which a call of gRPC may be silent. */
+  grpcIdleMs: number
+  /** Milliseconds for which a TCP connection may be silent, where its route says nothing. */
+  tcpIdleMs: number
   /** Path of an nginx of the user's own; undefined: the private one. */
   nginx: string | undefined
   /** `gateway`: an nginx with njs. `file`: write files, check, reload. */

@@ -1,0 +1,29 @@
+/**
+ * How many of a worker's connections each kind of traffic may take: gRPC, TCP and UDP a quarter
+ * each. So none of them keeps the others out, however silent its clients are.
+ */
+import type { ConfSettings } from './conf-settings.js'
+
+const KINDS_AND_REST = 4
+
+/** TCP connections of clients in one worker, or UDP clients: each takes one more to an instance. */
+export function mostSessions({ connections }: ConfSettings): number {
+  return Math.floor(connections / KINDS_AND_REST / 2)
+}
+
+/** In `stream{}`, by worker. */
+export const TCP_ZONE = 'sluice_tcp'
+export const UDP_ZONE = 'sluice_udp'
+
+/** Calls of gRPC are counted at the front and at the hop: there each takes two, here one. */
+export const CALLS_ZONE = 'sluice_calls'
+
+/** In a server or a location: refuses calls that are too many, with 503. */
+export function callLimit({ connections }: ConfSettings): string[] {
+  const most = Math.floor(connections / KINDS_AND_REST / 2)
+  return [`limit_conn ${CALLS_ZONE} ${most};`, 'limit_conn_log_level info;']
+}
+
+/** In `http{}`. What is no call of gRPC has no key, and is not counted. */
+export const CALLS = `map $sluice_grpc $sluice_calling { default ''; 1 $pid; }
+limit_conn_zone $sluice_calling zone=${CALLS_ZONE}:1m;`
