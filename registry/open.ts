@@ -1,11 +1,8 @@
-/** Opens the registry that an address names. */
+/** Opens the registry that an address names; loads no other, as the client of etcd takes long. */
 import { join } from 'node:path'
 import { SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
-import { openEmbedded } from './embedded/registry.js'
-import { openEtcd } from './etcd/registry.js'
-import { openHttp } from './http/registry.js'
 import { Secret } from '../runtime/config/secret.js'
 import type { Registry } from './registry.js'
 
@@ -33,11 +30,14 @@ export async function openRegistry(settings: Settings, options: OpenOptions): Pr
   const { registry: url, cluster, home, etcd, agent } = settings
   const { log, agent: id, secrets } = options
   if (/^etcds?:/.test(url)) {
+    const { openEtcd } = await import('./etcd/registry.js')
     return openEtcd({ url, cluster, settings: etcd, log })
   }
   if (url === 'embedded' && options.part === 'controller') {
+    const { openEmbedded } = await import('./embedded/registry.js')
     return openEmbedded({ folder: embeddedFolder(home), log })
   }
+  const { openHttp } = await import('./http/registry.js')
   // The controller of the same home has the store open, and serves it on its socket.
   if (url === 'embedded') {
     return openHttp({

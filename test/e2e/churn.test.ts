@@ -58,19 +58,19 @@ const runs: Run[] = [
     name: 'nginx 1.30, njs',
     options: { nginx, engine: 'njs' },
     policies: COUNTING,
-    durationMs: 10_000,
+    durationMs: 6000,
   },
   {
     name: 'nginx 1.30, qjs',
     options: { nginx, engine: 'qjs' },
     policies: MEASURING,
-    durationMs: 10_000,
+    durationMs: 6000,
   },
   {
     name: 'nginx 1.26, by address',
     options: { nginx: nginxStable, pool: 'off' },
     policies: COUNTING,
-    durationMs: 6000,
+    durationMs: 4000,
   },
 ]
 
