@@ -89,6 +89,7 @@ export function gatewayFiles(
     hasStream: hasStream(info),
     hasGrpc: info.hasGrpc,
     hasRealip: info.hasRealip,
+    hasJit: info.hasJit,
     streamPorts: settings.streamPorts,
     ...{ tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers },
     passthrough: hasPassthrough(settings, info),

@@ -9,6 +9,8 @@ const GIVEN: Array<[field: string, variable: string]> = [
   ['userAgent', '$http_user_agent'],
 ]
 
+const OWN = new Map(GIVEN)
+
 const MOST_BYTES = 2000
 
 /** Control characters: nginx writes DEL and those above it as they are, six bytes for others. */
@@ -51,9 +53,10 @@ map $upstream_status $sluice_front_status { default ''; "~^(.+)(, | : )\\d+$" $1
 map $upstream_addr $sluice_log_address { default $upstream_addr; "~^(?<sluice_front>.*?)unix:" $sluice_front$sluice_hop_address; }
 map $sluice_log $sluice_hop_address { default ''; "~^\\S+ \\S+ \\S+ (.+)" $1; }`
 
-function logFormat(scheme: string): string {
-  const given = (field: string): string => `"${field}":"${variableOf(field)}"`
-  return `log_format sluice escape=json
+/** `filled`: the variable of a field that clients fill. */
+function logFormat(name: string, scheme: string, filled: (field: string) => string): string {
+  const given = (field: string): string => `"${field}":"${filled(field)}"`
+  return `log_format ${name} escape=json
     '{"time":"$time_iso8601","requestId":"$request_id","client":"$remote_addr",'
     '${given('method')},"scheme":"${scheme}",${given('host')},${given('uri')},'
     '"protocol":"$server_protocol","status":$status,"bytesReceived":$request_length,"bytesSent":$bytes_sent,'
@@ -63,7 +66,25 @@ function logFormat(scheme: string): string {
     '${given('referer')},${given('userAgent')}}';`
 }
 
-/** The format `sluice`, and what it is made of; `scheme`: the variable of the client's. */
+/**
+ * The format `sluice`, and what it is made of; `scheme`: the variable of the client's. The same
+ * line without bounds is for requests that need none: each map costs, however short its value.
+ */
 export function accessLogFormat(scheme: string): string {
-  return [...givenMaps(), LOG_MAPS, logFormat(scheme)].join('\n')
+  return [
+    ...givenMaps(),
+    "map $sluice_log_odd $sluice_log_usual { default 1; 1 ''; }",
+    LOG_MAPS,
+    logFormat('sluice', scheme, variableOf),
+    logFormat('sluice_usual', scheme, (field) => OWN.get(field) ?? '-'),
+  ].join('\n')
+}
+
+/** A line for each request in one of both formats. */
+export function accessLogLines(path: string): string[] {
+  const buffered = 'buffer=64k flush=1s'
+  return [
+    `access_log "${path}" sluice_usual ${buffered} if=$sluice_log_usual;`,
+    `access_log "${path}" sluice ${buffered} if=$sluice_log_odd;`,
+  ]
 }

@@ -51,6 +51,8 @@ export interface ConfSettings {
   http3: boolean
   /** Whether nginx can take a client's address from a header. */
   hasRealip: boolean
+  /** Whether nginx can make machine code of regular expressions: the access log has some. */
+  hasJit?: boolean
   /** Whether nginx can take and pass on gRPC. */
   hasGrpc: boolean
   /** Ports and ranges of `bind` that are open for routes, such as `9100-9104 9106`; '' for none. */

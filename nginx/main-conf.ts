@@ -1,15 +1,15 @@
 /** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
 import { httpTrust, inServer, proxiedMark, streamTrust } from './proxy-protocol.js'
+import { accessLogLines } from './access-log-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { printAddress } from '../contract/guard/address.js'
 import { reuseMark } from './listen.js'
 import { httpsServer } from './tls-conf.js'
 
-function accessLogLine({ accessLog }: ConfSettings): string {
-  return accessLog === undefined
-    ? 'access_log off;'
-    : `access_log "${accessLog}" sluice buffer=64k flush=1s;`
+function accessLog({ accessLog: path }: ConfSettings): string {
+  const lines = path === undefined ? ['access_log off;'] : accessLogLines(path)
+  return lines.join('\n    ')
 }
 
 const TITLE = `# Sluice: written anew at each start; changes here are lost. To keep your own nginx.conf, include
@@ -45,12 +45,12 @@ ${passthrough ? server : ''}}
 }
 
 export function mainConf(settings: ConfSettings): string {
-  const { home, modules, user, workers, bind, httpPort, httpsPort } = settings
+  const { home, modules, user, workers, bind, httpPort, httpsPort, hasJit = false } = settings
   const { includes, pidFile, errorLog } = homePaths(home)
   return `${TITLE}
 ${modules.map((module) => `load_module "${module}";`).join('\n')}
 ${user === undefined ? '' : `user ${user};\n`}worker_processes ${workers};
-worker_rlimit_nofile ${2 * settings.connections};
+${hasJit ? 'pcre_jit on;\n' : ''}worker_rlimit_nofile ${2 * settings.connections};
 pid "${pidFile}";
 error_log "${errorLog}" warn;
 
@@ -63,7 +63,7 @@ ${HTTP}
 ${TEMPS.map((name) => `    ${name}_temp_path "${home}/temp/${name}";`).join('\n')}
 
     include "${includes}/http.conf";
-    ${accessLogLine(settings)}
+    ${accessLog(settings)}
 
     server {
         listen ${printAddress(bind, httpPort)} default_server${proxiedMark(settings, httpPort)}${reuseMark(settings)};

@@ -23,6 +23,8 @@ export interface NginxBuild {
   hasGrpc: boolean
   /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
   hasRealip: boolean
+  /** Whether it can make machine code of regular expressions. */
+  hasJit: boolean
 }
 
 const MODULES = [
@@ -74,6 +76,7 @@ function parseArguments(version: string, output: string): NginxBuild {
     hasPass,
     hasGrpc: isWith('v2', 'auth_request') && !output.includes('--without-http_grpc_module'),
     hasRealip: isWith('realip') && output.includes('--with-stream_realip_module'),
+    hasJit: output.includes('--with-pcre-jit'),
     version,
     modulesPath: isAbsolute(modules) ? modules : join(prefix, modules),
     tempPaths: new Map(temporary.map(([, name = '', path = '']) => [name, path])),

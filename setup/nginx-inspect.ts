@@ -29,6 +29,8 @@ export interface NginxInfo {
   hasGrpc: boolean
   /** Whether it can take a client's address from a proxy's word, in http{} and stream{}. */
   hasRealip: boolean
+  /** Whether it can make machine code of regular expressions. */
+  hasJit: boolean
   mimeTypes?: string
 }
 

@@ -141,6 +141,7 @@ function recall(root: string, suite?: string): NginxInfo | undefined {
     hasHttp3: true,
     hasGrpc: true,
     hasRealip: true,
+    hasJit: true,
   })
   return { ...info, mimeTypes: join(root, 'etc/nginx/mime.types') }
 }

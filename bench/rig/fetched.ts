@@ -48,7 +48,7 @@ export async function luaNginx(say: Say): Promise<LuaNginx> {
   const modulesPath = join(into, 'usr/lib/nginx/modules')
   const modules = MODULES.map((name) => join(modulesPath, name))
   const can = { hasTls: true, hasPass: true, hasHttp3: false, hasGrpc: true, hasRealip: true }
-  const built = { version, modulesPath, hasPreread: false, ...can }
+  const built = { version, modulesPath, hasPreread: false, hasJit: false, ...can }
   const nginx = nginxInfo(path, { njs: 'none', engines: [], ...built })
   return { nginx: { ...nginx, modules }, libraries: join(into, 'usr/share/lua/5.1') }
 }

@@ -151,6 +151,7 @@ function confSettings(
     ...(options.tlsCiphers !== undefined && { tlsCiphers: options.tlsCiphers }),
     hasGrpc: true,
     hasRealip: nginx.hasRealip,
+    hasJit: nginx.hasJit,
     streamPorts: options.streamPorts ?? '',
     tunedPorts: options.tunedPorts ?? '',
     ...{ proxyProtocolPorts: '', trustedProxies: [], ...options.proxied?.(ports) },
