@@ -8,6 +8,7 @@ import type { Logger } from '../../../runtime/logger.js'
 import type { Auth } from './auth.js'
 import { complaintOf } from './complaint.js'
 import { sendProblem } from './errors.js'
+import { Strangers } from './strangers.js'
 
 /** The methods of each path. */
 type Patterns = Map<string, Set<string>>
@@ -15,6 +16,8 @@ type Patterns = Map<string, Set<string>>
 /** Sets up an instance before any route is added. Returns the paths, filled as routes come. */
 export function prepare(app: FastifyInstance, log: Logger, auth: Auth): Patterns {
   const patterns: Patterns = new Map()
+  const strangers = new Strangers()
+  strangers.watch(app.server)
   app.decorateRequest('caller', 'public')
   app.setGenReqId(() => randomUUID())
   app.addHook('onRoute', (route) => {
@@ -26,6 +29,7 @@ export function prepare(app: FastifyInstance, log: Logger, auth: Auth): Patterns
     reply.header('x-request-id', request.id).header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
     request.caller = auth.admit(request, request.routeOptions.config.open === true)
+    strangers.heard(request.raw.socket, request.caller)
   })
   acceptJsonOnly(app)
   app.setValidatorCompiler(({ schema, httpPart }) => validator(schema as TSchema, httpPart))

@@ -2,7 +2,9 @@
 import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { Agent } from 'node:http'
 import https from 'node:https'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
@@ -13,6 +15,7 @@ import { silentLogger } from '../../../runtime/logger.js'
 import type { Logger } from '../../../runtime/logger.js'
 import { noMetrics, problem, testApi } from '../../support/api.js'
 import { startControl } from '../../support/control.js'
+import { ask } from '../../../lab/ask.js'
 import { httpCall } from '../../support/http-call.js'
 import type { Json } from '../../support/http-call.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
@@ -66,6 +69,29 @@ t.test('who guesses tokens is slowed down, who has one is not', async (t) => {
     (await raw('/v1/upstreams', { headers: { authorization: `Bearer ${api.token}` } })).status,
     200,
   )
+})
+
+t.test('connections without a token keep nobody out', async (t) => {
+  const { api, raw } = await testApi(t)
+  const { port, hostname } = new URL(api.url)
+  const headers = { authorization: `Bearer ${api.token}` }
+  const keeping = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => keeping.destroy())
+  const kept = () => ask({ port: Number(port), path: '/v1/upstreams', agent: keeping, headers })
+  t.equal((await kept()).status, 200)
+  const silent = Array.from({ length: 400 }, () => connect(Number(port), hostname))
+  let open = 0
+  for (const socket of silent) {
+    socket.on('connect', () => (open += 1)).on('error', () => undefined)
+    socket.resume().on('close', () => (open -= 1))
+  }
+  t.teardown(() => silent.forEach((socket) => socket.destroy()))
+  await until(() => open === 256, { what: 'the first ones to be cut' })
+  t.equal((await raw('/v1/upstreams', { headers })).status, 200, 'a token is heard')
+  t.equal((await raw('/healthz')).status, 200)
+  t.equal((await httpCall('http://x/healthz', { socket: api.socket })).status, 200)
+  t.equal((await kept()).status, 200)
+  t.equal(new Set(Object.values(keeping.freeSockets).flat()).size, 1, 'one with a token stays')
 })
 
 t.test('a page in a browser can do nothing', async (t) => {
