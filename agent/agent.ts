@@ -15,9 +15,11 @@ import type { Contested } from './plan/host-claims.js'
 import type { LeaseMemo } from './register/lease-memo.js'
 import type { AgentHost } from './plan/instance-address.js'
 import { hostEntry, makePlan, recall, targetKey } from './plan/plan.js'
-import type { ProbeTarget, RegistrationPlan } from './plan/plan.js'
+import type { Observations, ProbeTarget, RegistrationPlan } from './plan/plan.js'
 import { PortProber } from './plan/port-prober.js'
 import type { Unreached } from './plan/port-prober.js'
+import { PlanLog } from './plan-log.js'
+import { SignalledRuns } from './signalled-runs.js'
 import { listProblems, unreachedText } from './plan/problems.js'
 import { Registrar } from './register/registrar.js'
 
@@ -51,8 +53,6 @@ function instancesOf(entries: ReadonlyMap<string, string>): InstanceRecord[] {
 }
 
 const DAY_MS = 86_400_000
-/** From the end of a container's grace until nobody can be about to kill it. */
-const STOP_MARGIN_MS = 2000
 /** How often containers are looked at that an earlier life registered, and nobody lists. */
 const FORMER_MS = 1000
 
@@ -68,8 +68,8 @@ export class Agent {
   readonly #registrar: Registrar
   readonly #prober: PortProber
   readonly #lingering: LingeringRoutes
-  /** Run → when it was told to stop. */
-  readonly #signalled = new Map<string, number>()
+  readonly #signalled: SignalledRuns
+  readonly #planLog: PlanLog
   readonly #answered = new Set<string>()
   /** Targets whose registered address this machine does not reach. */
   readonly #unreached = new Map<string, Unreached>()
@@ -85,13 +85,13 @@ export class Agent {
   /** That the engine lists nothing of what an earlier life registered. */
   #formerDoubt: HostRecord['engine']
   #entries: ReadonlyMap<string, string> = new Map()
-  /** Container name → what was logged about it last. */
-  #logged = new Map<string, string>()
 
   constructor(options: AgentOptions) {
     const { registry, host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
     const agent = host.agent
     this.#options = options
+    this.#signalled = new SignalledRuns(log)
+    this.#planLog = new PlanLog(log)
     this.#lingering = new LingeringRoutes(options.routesLingerMs ?? ROUTES_LINGER_MS)
     this.#registrar = new Registrar({
       ...{ registry, agent, ttlMs, memo, log },
@@ -124,7 +124,7 @@ export class Agent {
         this.#replan()
       },
       onEngine: (reason, isDoubted) => this.#noteEngine(reason, isDoubted),
-      onStopSignal: (container) => this.#signalled.set(runOf(container), Date.now()),
+      onStopSignal: (container) => this.#signalled.add(runOf(container)),
       ...(resyncMs !== undefined && { resyncMs }),
     })
     this.#follower = follower
@@ -143,7 +143,7 @@ export class Agent {
   /** An earlier life's records say what it knew, so a restart of the agent changes no state. */
   #recall(own: ReadonlyMap<string, string>): void {
     const { signalled, answered, unreached } = recall(instancesOf(own))
-    signalled.forEach((run) => this.#signalled.set(run, Date.now()))
+    signalled.forEach((run) => this.#signalled.add(run))
     answered.forEach((key) => this.#answered.add(key))
     unreached.forEach((key) => this.#unreached.set(key, 'unknown'))
     this.#recalled = true
@@ -169,26 +169,30 @@ export class Agent {
       this.#reportAway()
       return
     }
-    const nextMs = this.#forgiveSignals()
-    const signalled = new Set(this.#signalled.keys())
-    const unreached = [...this.#unreached].filter(([, what]) => what !== 'refused')
-    const observations = {
-      ...{ signalled, answered: this.#answered, before: this.#entries },
-      unreached: new Set(unreached.map(([key]) => key)),
-    }
-    const plan = makePlan(this.#containers.values(), this.#host(), observations)
-    const isHolding = this.#holdFormer(plan, [...this.#containers.values()])
+    const containers = [...this.#containers.values()]
+    const { over, nextMs } = this.#signalled.endThose(containers)
+    over.forEach((run) => this.#forgetAnswers(run))
+    const plan = makePlan(containers, this.#host(), this.#observations())
+    const isHolding = this.#holdFormer(plan, containers)
     const contested = [...plan.contested, ...this.#contested]
     const sources = { contested, targets: plan.targets, unreached: this.#unreached }
     this.#problems = listProblems(sources, this.#problems)
     plan.entries.set(...hostEntry(this.#host(), plan.containers))
     const lingerMs = this.#lingering.keep(plan.entries, this.#entries, Date.now())
     this.#schedule(nextMs, lingerMs, isHolding ? FORMER_MS : undefined)
-    this.#logPlan(plan)
+    this.#planLog.write(plan, this.#entries)
     this.#entries = plan.entries
     this.#registrar.want(plan.entries, plan.unnamed, plan.settings)
     this.#prober.follow(plan.targets)
-    this.#forget()
+    this.#forget(new Set(containers.map(runOf)))
+  }
+
+  #observations(): Observations {
+    const unreached = [...this.#unreached].filter(([, what]) => what !== 'refused')
+    return {
+      ...{ signalled: this.#signalled.runs(), answered: this.#answered, before: this.#entries },
+      unreached: new Set(unreached.map(([key]) => key)),
+    }
   }
 
   /** What an earlier life registered stays, while the engine lists none of it: says whether so. */
@@ -240,34 +244,6 @@ export class Agent {
     }
   }
 
-  /**
-   * A container that is still there when the engine would have killed it was not stopped: it
-   * serves again, once its port has answered anew. Milliseconds until the next one is looked at.
-   */
-  #forgiveSignals(): number | undefined {
-    const nowMs = Date.now()
-    const leftMs: number[] = []
-    for (const container of this.#containers?.values() ?? []) {
-      const run = runOf(container)
-      const atMs = this.#signalled.get(run)
-      if (atMs === undefined || container.status === 'stopped') {
-        continue
-      }
-      const endsInMs = atMs + container.stopGraceMs + STOP_MARGIN_MS - nowMs
-      if (endsInMs > 0) {
-        leftMs.push(endsInMs)
-        continue
-      }
-      this.#signalled.delete(run)
-      ;[...this.#answered]
-        .filter((key) => key.startsWith(`${run} `))
-        .forEach((key) => this.#answered.delete(key))
-      const fields = { container: container.name, stopGraceMs: container.stopGraceMs }
-      this.#options.log.warn(fields, 'told to stop, and still there after its grace; serves again')
-    }
-    return leftMs.length === 0 ? undefined : Math.min(...leftMs)
-  }
-
   #noteUnreached(target: ProbeTarget, what: Unreached): void {
     const { container, host, port, direct } = target
     this.#unreached.set(targetKey(target), what)
@@ -279,50 +255,20 @@ export class Agent {
     this.#replan()
   }
 
-  /** Runs that are over. */
-  #forget(): void {
-    const runs = new Set([...(this.#containers?.values() ?? [])].map(runOf))
-    for (const run of this.#signalled.keys()) {
-      if (!runs.has(run)) {
-        this.#signalled.delete(run)
-      }
-    }
+  /** A container that serves again does so once its port has answered anew. */
+  #forgetAnswers(run: string): void {
+    const answered = [...this.#answered].filter((key) => key.startsWith(`${run} `))
+    answered.forEach((key) => this.#answered.delete(key))
+  }
+
+  /** What is known of runs that are over. */
+  #forget(runs: ReadonlySet<string>): void {
+    this.#signalled.retain(runs)
     for (const keys of [this.#answered, this.#unreached]) {
       for (const key of keys.keys()) {
         if (!runs.has(key.split(' ')[0] ?? '')) {
           keys.delete(key)
         }
-      }
-    }
-  }
-
-  #logPlan(plan: RegistrationPlan): void {
-    this.#logStates(plan.entries)
-    const logged = new Map<string, string>()
-    for (const { container, reading } of plan.reports) {
-      const refused = reading.refused.map(({ reason }) => reason)
-      const text = [...refused, ...reading.warnings].join('; ')
-      logged.set(container.name, text)
-      if (text === '' || this.#logged.get(container.name) === text) {
-        continue
-      }
-      const fields = { container: container.name, refused, warnings: reading.warnings }
-      this.#options.log.warn(fields, refused.length > 0 ? 'container refused' : 'labels ignored')
-    }
-    this.#logged = logged
-  }
-
-  #logStates(entries: ReadonlyMap<string, string>): void {
-    const { log } = this.#options
-    for (const [key, value] of entries) {
-      if (this.#entries.get(key) !== value && !key.startsWith('hosts/')) {
-        const { state, reason, host, port } = JSON.parse(value) as Partial<InstanceRecord>
-        log.info({ key, state, reason, host, port }, 'registering')
-      }
-    }
-    for (const key of this.#entries.keys()) {
-      if (!entries.has(key)) {
-        log.info({ key }, 'removing')
       }
     }
   }

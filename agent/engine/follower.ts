@@ -1,17 +1,14 @@
 /**
- * Follows one engine, level-triggered: an event only says which container to look at again.
- * Every container is looked at again after each connection and every `resyncMs`, so whatever was
- * missed heals by itself.
+ * Keeps the connection to one engine. Every container is looked at again after each connection and
+ * every `resyncMs`, so whatever was missed heals by itself.
  */
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import { isStopSignal, shortId } from './container.js'
 import type { Container } from './container.js'
 import type { ContainerEngine } from './docker.js'
 import type { EngineEvent } from './events.js'
-import { Doubt, shownNames } from './doubt.js'
-import { ContainerProcesses } from './processes.js'
+import { EngineContainers } from './engine-containers.js'
 
 export interface FollowOptions {
   /** Makes a new client; called for each connection. */
@@ -31,46 +28,30 @@ export interface FollowOptions {
 const RESYNC_MS = 30_000
 const PING_MS = 5000
 const MISSED_PINGS = 2
-const INSPECTIONS_AT_ONCE = 4
 /** How often processes are looked at while the engine is away. */
 const PROCESSES_MS = 100
 
-/** What goes on inside a container all day long, as healthchecks do, changes nothing about it. */
-const IGNORED = /^(exec_|top|attach|resize|archive|extract|export|commit|copy|prune)/
-
 export class Follower {
   readonly #options: FollowOptions
-  readonly #containers = new Map<string, Container>()
-  /** Containers to be inspected; the number shows whether one came in again meanwhile. */
-  readonly #due = new Map<string, number>()
-  /** Signals sent to containers that were not inspected yet. */
-  readonly #kills = new Map<string, number>()
-  readonly #processes = new ContainerProcesses()
-  readonly #doubt = new Doubt<Container>({
-    lives: (container) => this.#processes.lives(container),
-  })
-  /** Containers that the engine lists and does not know. */
-  readonly #unknown = new Set<string>()
-  #doubtful: string | undefined
-  /** Containers that the engine does not list, and that stay. */
-  #held = new Set<string>()
-  /** What the engine listed last, without what it said was destroyed since. */
-  #listedIds = new Set<string>()
-  #counter = 0
-  #listed = false
-  #refreshing: Promise<void> | undefined
+  readonly #containers: EngineContainers
   #away = false
-  /** Whether the engine reports what happens, and all before that is known. */
-  #isFollowing = false
 
   constructor(options: FollowOptions) {
     this.#options = options
+    this.#containers = new EngineContainers({
+      ...options,
+      onDoubt: (reason) => {
+        if (!this.#away) {
+          this.#options.onEngine?.(reason, reason !== undefined)
+        }
+      },
+    })
   }
 
   /** Until `signal` aborts. Outages are waited out. Rejects when the engine's address is none. */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
-    const watching = setInterval(() => this.#withdrawEnded(), PROCESSES_MS)
+    const watching = setInterval(() => this.#containers.withdrawEnded(), PROCESSES_MS)
     signal.addEventListener('abort', () => clearInterval(watching))
     while (!signal.aborted) {
       const engine = this.#options.open()
@@ -79,7 +60,7 @@ export class Follower {
       } catch (error) {
         this.#logAway(engine, messageOf(error))
       }
-      this.#isFollowing = false
+      this.#containers.isFollowing = false
       if (!signal.aborted) {
         await pause(backoff.nextMs(), signal)
       }
@@ -95,7 +76,7 @@ export class Follower {
     }
     this.#away = true
     this.#options.onEngine?.(reason)
-    if (this.#listed) {
+    if (this.#containers.isListed) {
       log.warn(fields, 'container engine away; what is registered stays')
     } else {
       log.info(fields, 'no container engine answers yet; looking again every few seconds')
@@ -104,12 +85,7 @@ export class Follower {
 
   /** Of these (ids of 12 digits) an operator knows that they are gone, whatever the engine says. */
   giveUp(ids: ReadonlySet<string>): void {
-    for (const id of this.#held) {
-      if (ids.has(shortId(id))) {
-        this.#held.delete(id)
-        this.#containers.delete(id)
-      }
-    }
+    this.#containers.giveUp(ids)
   }
 
   async #session(engine: ContainerEngine, signal: AbortSignal, onGood: () => void): Promise<void> {
@@ -124,13 +100,12 @@ export class Follower {
     session.signal.addEventListener('abort', () => events.close())
     signal.addEventListener('abort', end)
     try {
-      await this.#listAll(engine)
+      await this.#containers.list(engine)
       onGood()
-      this.#isFollowing = true
-      // What the listing brought was emitted before it was known that nothing is missed.
-      this.#processes.learn(this.#containers.values())
+      this.#containers.isFollowing = true
       this.#away = false
-      this.#options.onEngine?.(this.#doubtful, this.#doubtful !== undefined)
+      const { doubt } = this.#containers
+      this.#options.onEngine?.(doubt, doubt !== undefined)
       this.#options.log.info({ engine: engine.address }, 'following container engine')
       void this.#keepWatch(engine, end, session.signal)
       const reason = await events.closed
@@ -174,189 +149,19 @@ export class Follower {
   }
 
   #onEvent(event: EngineEvent, engine: ContainerEngine, end: () => void): void {
-    if (IGNORED.test(event.action)) {
-      return
+    // The first listing inspects everything that came in meanwhile, too.
+    if (this.#containers.hear(event) && this.#containers.isListed) {
+      this.#containers.inspectDue(engine).catch((error: unknown) => this.#giveUp(end, error))
     }
-    const known = this.#containers.get(event.container)
-    if (event.action === 'kill' && event.signal !== undefined) {
-      this.#kills.set(event.container, event.signal)
-      if (known !== undefined && this.#applyKill(known)) {
-        this.#emit()
-      }
-    } else if (event.action === 'destroy') {
-      this.#listedIds.delete(event.container)
-    } else if (event.action === 'die') {
-      this.#kills.delete(event.container)
-      if (known !== undefined) {
-        // Its address may be another container's in a moment, so nobody waits for an inspection.
-        this.#containers.set(event.container, { ...known, status: 'stopped' })
-        this.#emit()
-      }
-    }
-    this.#mark(event.container)
-    this.#refresh(engine, end)
-  }
-
-  /** Whether the signal that the container was sent last means that it is being stopped. */
-  #applyKill(container: Container): boolean {
-    const signal = this.#kills.get(container.id)
-    this.#kills.delete(container.id)
-    if (signal === undefined || !isStopSignal(container, signal)) {
-      return false
-    }
-    this.#options.onStopSignal(container)
-    return true
-  }
-
-  #mark(id: string): void {
-    this.#counter += 1
-    this.#due.set(id, this.#counter)
   }
 
   #refreshAll(engine: ContainerEngine, end: () => void): void {
-    this.#listAll(engine).catch((error: unknown) => this.#giveUp(end, error))
-  }
-
-  #refresh(engine: ContainerEngine, end: () => void): void {
-    // The first listing inspects everything that came in meanwhile, too.
-    if (this.#listed) {
-      this.#inspectDue(engine).catch((error: unknown) => this.#giveUp(end, error))
-    }
+    this.#containers.list(engine).catch((error: unknown) => this.#giveUp(end, error))
   }
 
   /** An engine that answers pings and nothing else is as good as away: begin again. */
   #giveUp(end: () => void, error: unknown): void {
     this.#options.log.warn({ reason: messageOf(error) }, 'container engine does not answer')
     end()
-  }
-
-  async #listAll(engine: ContainerEngine): Promise<void> {
-    const listed = await engine.list()
-    this.#listedIds = new Set(listed.map(({ id }) => id))
-    for (const { id, hasProcess } of listed) {
-      // One without a process changes by its start alone.
-      if (hasProcess || this.#containers.get(id)?.status !== 'stopped') {
-        this.#mark(id)
-      }
-    }
-    const isListed = (id: string) => this.#listedIds.has(id)
-    const held = this.#doubt.held(this.#containers.values(), isListed)
-    this.#held = new Set(held.map(({ id }) => id))
-    const known = [...this.#containers.keys()]
-    known.filter((id) => !isListed(id) && !this.#held.has(id)).forEach((id) => this.#mark(id))
-    await this.#inspectDue(engine)
-    this.#noteDoubt(held)
-    this.#listed = true
-    this.#emit()
-  }
-
-  /** Says once, and when it is over, that the engine is not believed, and why. */
-  #noteDoubt(held: Container[]): void {
-    const unknown = [...this.#unknown].filter((id) => this.#containers.has(id))
-    const names = [...held, ...unknown.flatMap((id) => this.#containers.get(id) ?? [])]
-    const which = shownNames(names.map(({ name }) => name))
-    const what =
-      held.length > 0 ? 'lists none of the containers that run' : 'does not know what it lists'
-    const reason = names.length === 0 ? undefined : `it answers, and ${what} (${which})`
-    if (reason === this.#doubtful) {
-      return
-    }
-    this.#doubtful = reason
-    if (reason !== undefined) {
-      this.#options.log.error({ reason }, 'the container engine is not believed')
-    }
-    if (!this.#away) {
-      this.#options.onEngine?.(reason, reason !== undefined)
-    }
-  }
-
-  /** One at a time; a second caller waits for the first and then goes on with what is still due. */
-  async #inspectDue(engine: ContainerEngine): Promise<void> {
-    while (this.#refreshing !== undefined) {
-      // Its failure is its caller's to deal with; what it left undone is still due.
-      await this.#refreshing.catch(() => undefined)
-    }
-    if (this.#due.size === 0) {
-      return
-    }
-    this.#refreshing = this.#inspectAll(engine)
-    try {
-      await this.#refreshing
-    } finally {
-      this.#refreshing = undefined
-    }
-  }
-
-  async #inspectAll(engine: ContainerEngine): Promise<void> {
-    while (this.#due.size > 0) {
-      const batch = [...this.#due].slice(0, INSPECTIONS_AT_ONCE)
-      const changed = await Promise.all(batch.map(([id, mark]) => this.#inspect(engine, id, mark)))
-      if (changed.includes(true)) {
-        this.#emit()
-      }
-    }
-  }
-
-  async #inspect(engine: ContainerEngine, id: string, mark: number): Promise<boolean> {
-    const container = await engine.inspect(id)
-    // An event that came while the engine answered may have made the answer old: it is due again.
-    if (this.#due.get(id) !== mark) {
-      return false
-    }
-    this.#due.delete(id)
-    if (container === undefined) {
-      return this.#remove(id)
-    }
-    this.#unknown.delete(id)
-    this.#containers.set(id, container)
-    if (container.status === 'stopped') {
-      this.#kills.delete(id)
-    } else {
-      this.#applyKill(container)
-    }
-    return true
-  }
-
-  /** An engine that lists a container and does not know it is wrong in one of the two. */
-  #remove(id: string): boolean {
-    this.#kills.delete(id)
-    if (this.#listedIds.has(id) && this.#containers.has(id)) {
-      this.#unknown.add(id)
-      const fields = { container: this.#containers.get(id)?.name }
-      this.#options.log.warn(fields, 'the engine lists a container and does not know it; it stays')
-      return false
-    }
-    this.#unknown.delete(id)
-    return this.#containers.delete(id)
-  }
-
-  /** Another container may have the address of one that has ended before the engine is back. */
-  #withdrawEnded(): void {
-    const ended = [...this.#containers.values()].filter(
-      (container) =>
-        (!this.#isFollowing || this.#held.has(container.id)) &&
-        container.status !== 'stopped' &&
-        this.#processes.hasEnded(container),
-    )
-    for (const container of ended) {
-      this.#containers.set(container.id, { ...container, status: 'stopped' })
-      const fields = { container: container.name }
-      this.#options.log.warn(
-        fields,
-        'its process is gone, and the engine does not say so; taken out',
-      )
-    }
-    if (ended.length > 0) {
-      this.#emit()
-    }
-  }
-
-  #emit(): void {
-    if (this.#listed) {
-      if (this.#isFollowing) {
-        this.#processes.learn(this.#containers.values())
-      }
-      this.#options.onContainers(this.#containers)
-    }
   }
 }
