@@ -102,6 +102,11 @@ map $sluice_gave_up$request_method$content_length$http_transfer_encoding $sluice
     volatile;
     default @sluice_lost;
     ${methods.join(' ')}
+}
+map $sluice_after $sluice_changed_after {
+    volatile;
+    default @sluice_lost;
+    @sluice_again @sluice_changed_again;
 }`
 }
 
@@ -156,7 +161,7 @@ function portMap({ passthrough, httpsPort }: ConfSettings): string {
     : ''
 }
 
-const ACT_VARIABLES = ['pick', 'lines', 'mirror', 'target', 'host', 'page', 'type']
+const ACT_VARIABLES = ['pick', 'key', 'lines', 'mirror', 'target', 'host', 'page', 'type', 'dress']
   .map((name) => `js_var $sluice_act_${name} '';`)
   .join('\n')
 

@@ -6,6 +6,7 @@
 import {
   ACTING_LOCATION,
   BODY_LIMITS,
+  CHANGING_LOCATION,
   HOP,
   LEFT_LOCATION,
   PATIENT,
@@ -18,6 +19,7 @@ import { ignoreAccel } from './accel-conf.js'
 import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
+import { passLines, peerHeaders } from './pool-pass.js'
 import { speaksHttp11 } from './versions.js'
 
 function location(name: string, lines: string[]): string {
@@ -77,6 +79,39 @@ function refusing(settings: ConfSettings): string[] {
   ]
 }
 
+/**
+ * What the front changes itself (njs/front/act-here.lazy.ts), before the pool is asked. nginx sets
+ * headers by names that it knows, so those of a route are lines within one that it does. What the
+ * pool gave up begins anew, unchanged.
+ */
+function changing(settings: ConfSettings): string[] {
+  const { connectTimeoutMs } = settings
+  const lines = [
+    'recursive_error_pages on;',
+    'set $sluice_drawn $sluice_act_pick;',
+    `proxy_connect_timeout ${connectTimeoutMs}ms;`,
+    'proxy_buffering off;',
+    ignoreAccel(),
+    'error_page 502 = $sluice_changed_after;',
+    ...peerHeaders(settings, '$sluice_act_host$sluice_act_lines'),
+    ...passLines(settings, '$sluice_act_target'),
+  ]
+  // With a body the pick is made, and counted, when that is here.
+  const now = ['set $sluice_sid $sluice_act_pick;', ...lines]
+  const dressed = 'js_header_filter sluice.more;'
+  return [
+    location(CHANGING_LOCATION, now),
+    location(`${CHANGING_LOCATION}_dressed`, [dressed, ...now]),
+    location(`${CHANGING_LOCATION}_body`, lines),
+    location(`${CHANGING_LOCATION}_body_dressed`, [dressed, ...lines]),
+    location(`${CHANGING_LOCATION}_again`, [
+      'set $sluice_key $sluice_act_key;',
+      ...asking(settings, ''),
+      `proxy_pass http://${HOP};`,
+    ]),
+  ]
+}
+
 function acting(settings: ConfSettings): string[] {
   const patience = ['proxy_read_timeout 1d;', 'proxy_send_timeout 1d;']
   const plain: Array<[string, string[]]> = [
@@ -101,6 +136,7 @@ export function onwardLocations(settings: ConfSettings): string {
   return [
     '# Where requests go on that the pool does not serve.',
     location(LEFT_LOCATION, [...asking(settings, '', []), `proxy_pass http://${HOP};`]),
+    ...(settings.pool ? changing(settings) : []),
     ...acting(settings),
     ...refusing(settings),
   ].join('\n')

@@ -1,47 +1,17 @@
 /** What stands in a user's server or location. */
-import { CONNECTION_ZONE, HOP, PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
+import { HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { askAccel, ignoreAccel } from './accel-conf.js'
 import { NAMELESS, unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
-import { clientHeaders } from './forwarded.js'
 import { homePaths } from './home-paths.js'
 import { LARGE_HEADS, onwardLocations } from './onward-conf.js'
+import { passLines, peerHeaders } from './pool-pass.js'
 import { speaksHttp11 } from './versions.js'
 
 /** `headers.conf`: what peers learn about the client. */
 export function headersConf(settings: ConfSettings): string {
-  const headers = clientHeaders(settings)
-  const lines = headers.map(([name, value]) => `proxy_set_header ${name} ${value};`)
-  const names = headers.map(([name]) => name)
   return `# Sluice: the headers that a peer gets.
-proxy_set_header Host $sluice_host;
-proxy_set_header Upgrade $sluice_upgrade;
-proxy_set_header Connection $sluice_connection;
-${lines.join('\n')}
-proxy_set_header Proxy "";
-# What a client sends in another spelling is the same to many applications.
-${unspelled('proxy', names).join('\n')}
-`
-}
-
-/** The pick itself. */
-function passLines({ pool, wide, nginxVersion }: ConfSettings): string {
-  // limit_conn counts a request once. Where that has been, after an error_page or in a
-  // subrequest, the hop picks and counts.
-  const again = "if ($limit_conn_status) { set $sluice_sid ''; }"
-  const counted = [again, `limit_conn ${CONNECTION_ZONE} 65535;`]
-  // Headers are made when the body is there and before the pool chooses: a second look at the
-  // pick, in time for both. It stands last, for the pick is made as its text is asked for.
-  const late = pool ? '$sluice_late' : ''
-  const version = [
-    '# The default from nginx 1.29.7 on. Where you have this line yourself, leave yours out.',
-    'proxy_http_version 1.1;',
-  ]
-  return `${[...(pool ? counted : []), ...(speaksHttp11(nginxVersion) ? [] : version)].join('\n')}
-proxy_set_header ${PICK_HEADER} "$sluice_key $sluice_sid${late}";
-${unspelled('proxy', [PICK_HEADER]).join('\n')}
-proxy_hide_header ${PEER_HEADER};
-proxy_pass http://${pool && wide === true ? '$sluice_shard' : POOL};
+${peerHeaders(settings, '$sluice_host').join('\n')}
 `
 }
 
@@ -52,14 +22,16 @@ proxy_pass http://${pool && wide === true ? '$sluice_shard' : POOL};
 export function passConf(settings: ConfSettings): string {
   return `# Sluice: picks a peer for $sluice_key and passes the request on. An instance's X-Accel-* headers count for nothing.
 ${ignoreAccel()}
-${passLines(settings)}`
+${passLines(settings).join('\n')}
+`
 }
 
 /** `pass-accel.conf`: in place of `pass.conf`, where instances may steer nginx. */
 export function passAccelConf(settings: ConfSettings): string {
   return `# Sluice: in place of pass.conf, where instances are trusted with X-Accel-Redirect and the like, which reach any
 # "internal" location of this server.
-${settings.pool ? '' : `${askAccel(true)}\n`}${passLines(settings)}`
+${settings.pool ? '' : `${askAccel(true)}\n`}${passLines(settings).join('\n')}
+`
 }
 
 /** `proxy.conf`: for a location of the user's, after `set $sluice_upstream web;`. */
@@ -126,7 +98,8 @@ function heedHop(settings: ConfSettings): string {
   return `${LARGE_HEADS.join('\n')}
 ${ignoreAccel('X-Accel-Redirect', 'X-Accel-Buffering')}
 ${askAccel(false)}
-${passLines(settings)}`
+${passLines(settings).join('\n')}
+`
 }
 
 function indented(text: string): string {

@@ -55,9 +55,23 @@ const WAYS: Record<string, Way> = {
     what: '`hash` of the URI',
     policies: { hash: { balance: 'hash', hash: { key: 'uri' } } },
   },
-  acts: {
-    what: 'a route that sets a header',
+  sets: {
+    what: 'a route that sets a request header',
     routes: [{ upstream: 'plain', requestHeaders: { set: { 'X-A': 'b' } } }],
+  },
+  strips: {
+    what: 'a route that strips a prefix and sets Host',
+    routes: [
+      { upstream: 'plain', rewrite: { replacePrefix: '/v2' }, upstreamHost: 'internal.test' },
+    ],
+  },
+  dresses: {
+    what: 'a route that sets a header of answers',
+    routes: [{ upstream: 'plain', responseHeaders: { set: { 'X-A': 'b' } } }],
+  },
+  limits: {
+    what: 'a route with a time limit: its requests pass the inner server (hop)',
+    routes: [{ upstream: 'plain', timeouts: { readMs: 60000 } }],
   },
 }
 

@@ -1,7 +1,4 @@
-/**
- * What a route does besides choosing an upstream: fields that stand flat in the route, and the text
- * that njs reads of them.
- */
+/** What a route does besides choosing an upstream: fields that stand flat in the route. */
 import { brokenRule, checkShape, right, fieldIn, wrong } from '../guard/checked.js'
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
 import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from '../guard/names.js'
@@ -9,6 +6,7 @@ import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
 import type { HeaderEdits } from './route-headers.js'
 import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
 import type { Timeouts } from './route-limits.js'
+import { printAction } from './print-action.js'
 import { checkErrorPages, checkMaintenance } from './route-page.js'
 import type { ErrorPages, Page } from './route-page.js'
 
@@ -215,37 +213,4 @@ export function actionOf(record: object): RouteAction | undefined {
     }
   })
   return Object.keys(action).length === 0 ? undefined : action
-}
-
-/** JSON of ASCII alone, without line ends: what a record of the table may hold. */
-function printAction(action: RouteAction): string {
-  return JSON.stringify(action).replace(/[\u007f-\uffff]/g, (char) => {
-    return '\\u' + ('000' + char.charCodeAt(0).toString(16)).slice(-4)
-  })
-}
-
-/**
- * An action's record: who serves what it does not answer itself (`:web`, `~canary`, `-` for
- * nobody), and what it needs to act.
- */
-export interface ActionRecord {
-  target: string
-  /** The route's own path prefix. */
-  prefix: string
-  action: RouteAction
-}
-
-export function printActionRecord(record: ActionRecord): string {
-  return record.target + ' ' + record.prefix + ' ' + printAction(record.action)
-}
-
-/** Throws when `text` is none; the controller writes no such thing. */
-export function parseActionRecord(text: string): ActionRecord {
-  const space = text.indexOf(' ')
-  const second = text.indexOf(' ', space + 1)
-  return {
-    target: text.slice(0, space),
-    prefix: text.slice(space + 1, second),
-    action: JSON.parse(text.slice(second + 1)) as RouteAction,
-  }
 }

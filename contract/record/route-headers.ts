@@ -12,6 +12,12 @@ export interface HeaderEdits {
   remove?: string[]
 }
 
+/** The names, in lower case, of what an edit puts in another's place or takes away. */
+export function editedNames(edits: HeaderEdits): string[] {
+  const replaced = Object.keys(edits.set || {}).concat(edits.remove || [])
+  return replaced.map((name) => name.toLowerCase())
+}
+
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 const VALUE = /^[!-~]([ -~]{0,1022}[!-~])?$/
 const MOST = 32

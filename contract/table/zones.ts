@@ -77,7 +77,9 @@ export const TOO_LARGE = 'large'
 export const REFUSING_LOCATION = '@sluice_refusing'
 /** Where a front goes on with what it leaves to the hop. */
 export const LEFT_LOCATION = '@sluice_left'
-/** Where a front goes on with what a route changes. */
+/** Where a front goes on that changes the request itself; `_body` and `_dressed` may follow. */
+export const CHANGING_LOCATION = '@sluice_changing'
+/** Where a front goes on with what a route changes and only the hop can. */
 export const ACTING_LOCATION = '@sluice_acting'
 /**
  * A body in chunks has no length yet. Where its route sets a limit, the front goes on at a location

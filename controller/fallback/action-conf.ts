@@ -3,7 +3,8 @@
  * replaces no error of the upstream's own.
  */
 import type { Page } from '../../contract/record/route-page.js'
-import type { ActionRecord, Redirect, RouteAction } from '../../contract/record/route-action.js'
+import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import { PEER_HEADER, PICK_HEADER } from '../../contract/table/zones.js'
 import type { Header } from './client-maps.js'
 import { literal, plain, quotedWord, verbatim } from './conf-writer.js'

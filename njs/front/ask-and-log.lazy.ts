@@ -51,7 +51,7 @@ function settlePick(r: NginxHTTPRequest): string {
 /** '' where `$sluice_onward` says where the request goes on; `-` where all is as ever. */
 function goOn(r: NginxHTTPRequest): string {
   try {
-    const onwards = onward().forBody(zones.sluice_table, r)
+    const onwards = onward()(zones.sluice_table, r)
     if (onwards !== '') {
       r.variables.sluice_onward = onwards
       return ''

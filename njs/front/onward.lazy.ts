@@ -2,8 +2,9 @@
  * Where the front goes on with a request before anything of its body is read: with what a route
  * changes, and with what is refused.
  */
-import { parseActionRecord } from '../../contract/record/route-action.js'
-import type { ActionRecord, RouteAction } from '../../contract/record/route-action.js'
+import type { RouteAction } from '../../contract/record/route-action.js'
+import { parseActionRecord } from '../../contract/table/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
 import {
   ACTING_LOCATION,
@@ -20,12 +21,8 @@ import { askedAddress, redirectTo } from '../hop/act-uri.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import { rulesOf } from '../table/peers.js'
+import { changeHere } from './change.lazy.js'
 import type { FrontRequest } from './request.js'
-
-export interface Onward {
-  forBody: typeof forBody
-  forUnit: typeof forUnit
-}
 
 function refusing(r: FrontRequest, mark: string): string {
   r.variables.sluice_mark = mark
@@ -80,14 +77,8 @@ function takesNone(table: Dict, r: FrontRequest, key: string, known: ActionRecor
   )
 }
 
-/** Where a request for the route `&docs` goes on. */
-function forUnit(
-  table: Dict,
-  r: FrontRequest,
-  key: string,
-  unit: string,
-  hasBody: boolean,
-): string {
+/** Where a request that has a body goes on, for the route `&docs`. */
+function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): string {
   const record = table.get(unit)
   if (record === undefined) {
     // The table lost it a moment ago: the hop looks again.
@@ -96,9 +87,6 @@ function forUnit(
   const known = parseActionRecord(record.slice(DIGEST_LENGTH))
   const action = known.action
   const way = action.timeouts === undefined ? ACTING_LOCATION : PATIENT_LOCATION
-  if (!hasBody) {
-    return way
-  }
   if (takesNone(table, r, key, known)) {
     return refusing(r, HEAD_ONLY)
   }
@@ -110,7 +98,7 @@ function forUnit(
     // What is cut while it is read is refused for this.
     r.variables.sluice_mark = TOO_LARGE
   }
-  return way + limit
+  return changeHere()(table, r, unit, record, null) || way + limit
 }
 
 /** Where a request that has a body goes on; '' where the pool, or the hop, is asked as ever. */
@@ -121,7 +109,7 @@ function forBody(table: Dict, r: FrontRequest): string {
   }
   const unit = findUnit(table, key, r)
   if (unit.charAt(0) === '&') {
-    return forUnit(table, r, key, unit, true)
+    return forUnit(table, r, key, unit)
   }
   const slotKey = unit + key.slice(key.lastIndexOf('/'))
   if (unit !== '' && (table.get(slotKey) !== undefined || !isHopeless(table, r, key))) {
@@ -131,6 +119,6 @@ function forBody(table: Dict, r: FrontRequest): string {
   return parseState(table.get(STATE_KEY)).whole ? refusing(r, HEAD_ONLY) : ''
 }
 
-export function onward(): Onward {
-  return { forBody: forBody, forUnit: forUnit }
+export function onward(): typeof forBody {
+  return forBody
 }

@@ -2,14 +2,31 @@
  * What the front's one read does not settle: a shared slot, a host with paths, a wildcard, an
  * upstream with rules.
  */
+import { FOR_PATIENT_HOP } from '../../contract/table/action-lines.js'
 import { Mark } from '../../contract/table/mark.js'
+import { ACTING_LOCATION, LEFT_LOCATION, PATIENT_LOCATION } from '../../contract/table/zones.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { markedSlots } from './marked-slots.lazy.js'
-import { onward } from './onward.lazy.js'
+import { changeHere } from './change.lazy.js'
 import { pickerByRules } from './ruled-upstream.lazy.js'
 import type { FrontRequest } from './request.js'
 import { drawSid, findUnit } from '../table/lookup.js'
+
+const PATIENT_LINE = '\n' + FOR_PATIENT_HOP + '\n'
+
+/** Where a request without a body goes on, for the route `&docs`. */
+function forRoute(table: Dict, load: NumberDict, r: FrontRequest, unit: string): string {
+  const record = table.get(unit)
+  if (record === undefined) {
+    // The table lost it a moment ago: the hop looks again.
+    return LEFT_LOCATION
+  }
+  const changed = changeHere()(table, r, unit, record, (slotKey, value) =>
+    pickSlowly(table, load, r, slotKey, value),
+  )
+  return changed || (record.indexOf(PATIENT_LINE) < 0 ? ACTING_LOCATION : PATIENT_LOCATION)
+}
 
 /** `value` is what the read of `key` gave, '' for nothing. '' when the hop has to decide. */
 export function pickSlowly(
@@ -35,7 +52,7 @@ export function pickSlowly(
       slotKey = unit + key.slice(slash)
       found = unit === '' ? undefined : table.get(slotKey)
     } else if (found === undefined && unit.charAt(0) === '&') {
-      v.sluice_onward = onward().forUnit(table, r, key, unit, false)
+      v.sluice_onward = forRoute(table, load, r, unit)
     }
     if (found === undefined) {
       return unit.charAt(0) === ':' ? pickerByRules()(table, load, r, unit) : ''

@@ -1,7 +1,19 @@
 /** What the front seldom needs, or only when the answer is there. */
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.js'
+import { dress } from './dress.lazy.js'
 import { askAndLog } from './ask-and-log.lazy.js'
+
+/** Asked once for an answer whose headers the route `unit` changes. */
+function dressed(r: NginxHTTPRequest, unit: string): string {
+  r.variables.sluice_act_dress = ''
+  try {
+    dress(zones.sluice_table, r.headersOut, unit)
+  } catch (error) {
+    askAndLog().fail('the change of an answer', error, r)
+  }
+  return ''
+}
 
 /**
  * The SID for a request for whose key the table has `value`, which is no SID; '' where it has
@@ -10,7 +22,8 @@ import { askAndLog } from './ask-and-log.lazy.js'
  */
 export function frontRare(r: NginxHTTPRequest, value?: string): string {
   if (value === undefined) {
-    return askAndLog().ask(r)
+    const unit = r.status === 0 ? '' : r.variables.sluice_act_dress
+    return unit ? dressed(r, unit) : askAndLog().ask(r)
   }
   try {
     const key = r.variables.sluice_key as string

@@ -1,14 +1,10 @@
 /** What a route does to headers. */
+import { editedNames } from '../../contract/record/route-headers.js'
 import type { HeaderEdits } from '../../contract/record/route-headers.js'
 
 /** Those that the location itself sends on, as its next connection needs them. */
 const OWN =
   /^(host|connection|upgrade|content-length|transfer-encoding|keep-alive|te|expect|x-sluice-pick)$/
-
-function namesOf(edits: HeaderEdits): string[] {
-  const replaced = Object.keys(edits.set || {}).concat(edits.remove || [])
-  return replaced.map((name) => name.toLowerCase())
-}
 
 function linesOf(values: { [name: string]: string } | undefined): string {
   return Object.keys(values || {})
@@ -32,7 +28,7 @@ export function requestLines(
   edits: HeaderEdits,
   raw: ReadonlyArray<ReadonlyArray<string>>,
 ): RequestLines {
-  const replaced = namesOf(edits)
+  const replaced = editedNames(edits)
   const own = linesOf(edits.set) + linesOf(edits.add)
   const isReplaced = (pair: ReadonlyArray<string>): boolean =>
     replaced.indexOf((pair[0] as string).toLowerCase()) >= 0
@@ -45,8 +41,13 @@ export function requestLines(
   return { lines: kept.join('') + own, whole: true }
 }
 
-export function editResponse(out: NginxHeadersOut, edits: HeaderEdits): void {
-  namesOf(edits).forEach((name) => {
+/** An answer's headers, as nginx lets them be changed. */
+export interface HeadersOut {
+  [name: string]: string | string[] | undefined
+}
+
+export function editResponse(out: HeadersOut, edits: HeaderEdits): void {
+  editedNames(edits).forEach((name) => {
     delete out[name]
   })
   const set = edits.set || {}

@@ -1,6 +1,29 @@
 /** What a route makes of a request's address. Everything here is the client's text. */
 import type { Redirect, Rewrite } from '../../contract/record/route-action.js'
 
+interface RawRequest {
+  readonly variables: { [name: string]: string | undefined }
+  readonly rawVariables: { [name: string]: Buffer | undefined }
+}
+
+/**
+ * The path and query as they came, where bytes that are no UTF-8 would not outlive their way
+ * through text.
+ */
+export function targetAsItCame(r: RawRequest): string {
+  const text = r.variables.request_uri as string
+  if (text.indexOf('\ufffd') < 0) {
+    return text
+  }
+  const bytes = r.rawVariables.request_uri as Buffer
+  let target = ''
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number
+    target += byte < 128 ? String.fromCharCode(byte) : '%' + byte.toString(16).toUpperCase()
+  }
+  return target
+}
+
 /** `%61` → `a`. Of bytes beyond ASCII it is enough that they are none of a prefix's characters. */
 function decode(text: string): string {
   return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => {

@@ -4,15 +4,16 @@
  * are the same as without.
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
-import { parseActionRecord } from '../../contract/record/route-action.js'
-import type { ActionRecord, Redirect, RouteAction } from '../../contract/record/route-action.js'
+import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
+import { parseActionRecord } from '../../contract/table/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import type { Code } from '../../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION, TOO_LARGE } from '../../contract/table/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
 import { errorPage, replace } from './act-page.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import { zones } from '../memory/dict.js'
-import { askedAddress, redirectTo, rewriteTarget } from './act-uri.js'
+import { askedAddress, redirectTo, rewriteTarget, targetAsItCame } from './act-uri.js'
 import { findUnit } from '../table/lookup.js'
 import { isGrpc, setArmCookie, setForwarding } from './state.js'
 import { send } from './send.js'
@@ -40,24 +41,6 @@ function recordOf(h: HopState): ActionRecord | null {
   return record === undefined ? null : parseActionRecord(record.slice(DIGEST_LENGTH))
 }
 
-/**
- * The path and query as they came, where bytes that are no UTF-8 would not outlive their way
- * through text.
- */
-function targetOf(h: HopState): string {
-  const text = h.v.request_uri
-  if (text.indexOf('\ufffd') < 0) {
-    return text
-  }
-  const bytes = h.r.rawVariables.request_uri as Buffer
-  let target = ''
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i] as number
-    target += byte < 128 ? String.fromCharCode(byte) : '%' + byte.toString(16).toUpperCase()
-  }
-  return target
-}
-
 /** '' when the request is where it leads. */
 function locationOf(h: HopState, known: ActionRecord): string {
   const v = h.v
@@ -66,7 +49,7 @@ function locationOf(h: HopState, known: ActionRecord): string {
     return ''
   }
   const scheme = v.http_x_forwarded_proto || ''
-  const asked = askedAddress(scheme, v.http_x_forwarded_host || '', targetOf(h))
+  const asked = askedAddress(scheme, v.http_x_forwarded_host || '', targetAsItCame(h.r))
   return redirectTo(redirect, asked, known.prefix)
 }
 
@@ -204,9 +187,9 @@ function passRequestOn(h: HopState, known: ActionRecord): string {
     mirror: isMirrored ? ':' + mirror.upstream + slot : '',
     target:
       action.rewrite !== undefined
-        ? rewriteTarget(targetOf(h), known.prefix, action.rewrite)
+        ? rewriteTarget(targetAsItCame(h.r), known.prefix, action.rewrite)
         : isMirrored
-          ? targetOf(h)
+          ? targetAsItCame(h.r)
           : '',
     host: action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost,
   })

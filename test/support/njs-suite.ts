@@ -8,6 +8,7 @@ import { countActive, dropDead, enter, leave } from '../../njs/memory/in-flight.
 import { applyClaim, applyDelta, readState } from '../../njs/admin/apply.js'
 import { choose } from '../../njs/choose/choice.js'
 import type { Dict, NumberDict } from '../../njs/memory/dict.js'
+import type { FrontRequest } from '../../njs/front/request.js'
 import { pickSlowly } from '../../njs/front/pick-slowly.js'
 import { drawSid, findUnit } from '../../njs/table/lookup.js'
 import { findPeer, upstreamsOf } from '../../njs/table/peers.js'
@@ -49,11 +50,14 @@ export function runSuite(dicts: SuiteDicts): string[] {
       wrong.push(what + ': ' + one + ' and not ' + other)
     }
   }
-  function asked(
-    uri: string,
-    share: number,
-  ): { uri: string; method: string; variables: { [name: string]: string } } {
-    return { uri: uri, method: 'GET', variables: { sluice_share: String(share) } }
+  function asked(uri: string, share: number): FrontRequest {
+    return {
+      uri: uri,
+      method: 'GET',
+      variables: { sluice_share: String(share) },
+      rawVariables: {},
+      headersOut: {},
+    }
   }
 
   // dicts
