@@ -15,7 +15,6 @@ export const enum Line {
   Sent = 4,
   /** `=X-Own: set`, `+Vary: added` and `-X-Gone`, each behind a tab. */
   Answered = 5,
-  Action = 6,
 }
 
 export const FOR_HOP = '-'

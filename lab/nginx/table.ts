@@ -9,8 +9,8 @@ import {
   printEntry,
   printRules,
 } from '../../contract/table/rules.js'
-import { printActionRecord } from '../../contract/table/action-record.js'
-import type { ActionRecord } from '../../contract/table/action-record.js'
+import { printActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/record/action-record.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table/table.js'
 import { NO_RULES } from './no-rules.js'

@@ -3,8 +3,8 @@
  * changes, and with what is refused.
  */
 import type { RouteAction } from '../../contract/record/route-action.js'
-import { parseActionRecord } from '../../contract/table/action-record.js'
-import type { ActionRecord } from '../../contract/table/action-record.js'
+import { parseActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/record/action-record.js'
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
 import {
   ACTING_LOCATION,

@@ -5,8 +5,8 @@
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
-import { parseActionRecord } from '../../contract/table/action-record.js'
-import type { ActionRecord } from '../../contract/table/action-record.js'
+import { parseActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/record/action-record.js'
 import type { Code } from '../../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION, TOO_LARGE } from '../../contract/table/zones.js'
 import { editResponse, requestLines } from './act-headers.js'

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { actionOf, checkAction } from '../../../../contract/record/route-action.js'
 import { checkRoute } from '../../../../contract/record/route.js'
-import { parseActionRecord, printActionRecord } from '../../../../contract/table/action-record.js'
+import { parseActionRecord, printActionRecord } from '../../../../contract/record/action-record.js'
 import { areOperations, isTableKey } from '../../../../contract/table/table.js'
 
 t.test('what does not fit is refused by name', async (t) => {

@@ -2,11 +2,11 @@
  * A route that acts, as the table holds it: in `&docs`, a line each, who serves it and its prefix;
  * what the front can change by itself; and all of its action as JSON.
  */
-import { printAction } from '../record/print-action.js'
-import type { RouteAction } from '../record/route-action.js'
-import { editedNames } from '../record/route-headers.js'
-import type { HeaderEdits } from '../record/route-headers.js'
-import { FOR_HOP, FOR_PATIENT_HOP } from './action-lines.js'
+import { printAction } from './print-action.js'
+import type { RouteAction } from './route-action.js'
+import { editedNames } from './route-headers.js'
+import type { HeaderEdits } from './route-headers.js'
+import { FOR_HOP, FOR_PATIENT_HOP } from '../table/action-lines.js'
 
 /**
  * Who serves what it does not answer itself (`:web`, `~canary`, `-` for nobody), and what it needs
