@@ -33,7 +33,12 @@ const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
   (name) => `${name}_temp_path tmp;`,
 )
 
+const LOGGED = 'access_log own.log own;'
+
 const MAIN = `${isRoot ? 'user nobody nogroup;' : ''} worker_processes 2; pid nginx.pid; error_log error.log; events {}`
+
+/** A log format of the user's, with what Sluice knows of a request. */
+const LOG = `log_format own '$uri "$sluice_log_address" "$sluice_log_status"';`
 
 /** The user's own part of `http{}`; `more` is what he adds to his server. */
 const http = (port: number, more: string): string => `
@@ -93,7 +98,7 @@ async function started(t: Test, nginx: string, flags: string[]) {
     .replace('listen 80;', `listen 127.0.0.1:${httpPort};`)
     .replace('listen 443 ssl;', `listen 127.0.0.1:${httpsPort} ssl;`)
     .replace('\nstream {', `\n${MAIN}\nstream {`)
-    .replace('\nhttp {', `\nhttp {${http(port, location.replaceAll('# ', ''))}`)
+    .replace('\nhttp {', `\nhttp {${LOG}${http(port, location.replaceAll('# ', '') + LOGGED)}`)
   writeFileSync(file, lines)
   await succeed(`${nginx} -t ${args.join(' ')}`)
   const before = childPids(master)
@@ -117,7 +122,8 @@ async function started(t: Test, nginx: string, flags: string[]) {
     return answer.body.fingerprint as string
   }
   const standing = () => [...childPids(master), readFileSync(file, 'utf8')]
-  return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, standing }
+  const logged = () => readFileSync(join(home, 'own.log'), 'utf8')
+  return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, logged, standing }
 }
 
 const [HOST, VAULT, ECHO] = ['app.test', 'vault.app.test', 'echo.app.test']
@@ -134,6 +140,7 @@ for (const kind of ['nginx', 'nginxStable'] as const) {
       t.match(await ask({ port, path: '/shop/' }), { status: 503, body: /shop/ })
       await put('upstreams/shop/instances/a', place(a))
       t.match(await ask({ port, path: '/shop/x' }), { json: { id: 'a', url: '/shop/x' } })
+      await until(() => own.logged().includes(`/shop/x "${a.address}" "200"\n`), { what: 'a line' })
       t.equal((await ask({ port })).body, 'as it was')
 
       t.equal((await ask({ port: httpPort, host: HOST })).status, 404)
@@ -179,6 +186,7 @@ for (const kind of ['nginx', 'nginxStable'] as const) {
         })
       }
       t.same(own.standing(), before, 'by the same workers and nginx.conf')
+      t.notMatch(own.logged(), /unix:|\.sock/, 'its log names instances alone')
       t.notMatch(own.errorLog(), /\[(emerg|alert|crit)\]|exception/)
     })
   }
