@@ -68,7 +68,8 @@ export function findContradiction(draft: Draft, world: World): Contradiction | u
   if (changed.size === 0) {
     return undefined
   }
-  const claims = claimsOf(world.desired().routes)
+  const hosts = [...changed.values()].flatMap(({ record }) => record?.hosts ?? [])
+  const claims = claimsOf(new Set(hosts), world.desired().routes)
   const claimed = new Map<string, string>()
   for (const [id, { record, write }] of changed) {
     for (const claim of record === undefined ? [] : claimsIn(record)) {
@@ -116,21 +117,19 @@ function claimsIn(record: RouteRecord): string[] {
 }
 
 /**
- * Made once for each set of routes, not for each call. What containers ask for is no claim: an
+ * What routes claim of these hosts, and which route it is. What containers ask for is no claim: an
  * operator's route comes first.
  */
-const claimsByRoutes = new WeakMap<ReadonlyMap<string, DesiredRoute>, Map<string, string>>()
-
-function claimsOf(routes: ReadonlyMap<string, DesiredRoute>): Map<string, string> {
-  let claims = claimsByRoutes.get(routes)
-  if (claims === undefined) {
-    claims = new Map()
-    for (const { id, record } of routes.values()) {
-      for (const claim of id.startsWith(AGENT_ROUTES) ? [] : claimsIn(record)) {
-        claims.set(claim, id)
-      }
+function claimsOf(
+  hosts: ReadonlySet<string>,
+  routes: ReadonlyMap<string, DesiredRoute>,
+): Map<string, string> {
+  const claims = new Map<string, string>()
+  for (const { id, record } of routes.values()) {
+    // Each change looks through all routes, and few of them have one of its hosts.
+    if (record.hosts.some((host) => hosts.has(host)) && !id.startsWith(AGENT_ROUTES)) {
+      claimsIn(record).forEach((claim) => claims.set(claim, id))
     }
-    claimsByRoutes.set(routes, claims)
   }
   return claims
 }
