@@ -1,7 +1,7 @@
 /** Which changes of conditions are worth a line in the log and an event. */
 import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
-import type { ConditionChange } from './health.js'
+import type { ConditionChange } from './condition-change.js'
 
 export interface ConditionNews {
   upstream: string

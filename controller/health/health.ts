@@ -4,24 +4,17 @@
  * instance may be out of reach of one.
  */
 import type { Logger } from '../../runtime/logger.js'
-import type { Condition, InstanceConditions } from '../state/conditions.js'
+import type { InstanceConditions } from '../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
 import type { CheckTarget } from './checks/check-target.js'
 import type { Checks, MakeChecks } from './checks-port.js'
+import { differences } from './condition-change.js'
+import type { ConditionChange } from './condition-change.js'
 import { Listener } from './listener.js'
 import type { Feed } from './listener.js'
 import type { AnswerCounts } from './outliers.js'
+import { SidIndex } from './sid-index.js'
 import { NO_CONDITIONS, UpstreamHealth, targetsOf } from './upstream.js'
-
-/** An address often comes back, and requests to it may still be in flight. */
-const FORGET_MS = 60_000
-
-export interface ConditionChange {
-  upstream: string
-  id: string
-  before: Condition | undefined
-  after: Condition | undefined
-}
 
 export interface HealthOptions {
   log: Logger
@@ -49,10 +42,8 @@ export class Health {
   readonly #upstreams = new Map<string, UpstreamHealth>()
   /** Those on which time has an effect. */
   readonly #timed = new Set<string>()
-  readonly #bySid = new Map<string, Set<string>>()
+  readonly #bySid: SidIndex
   readonly #targets = new Map<string, CheckTarget[]>()
-  /** Since when nobody has an address that was there. */
-  readonly #gone = new Map<string, number>()
   #isFirst = true
   /** Of upstreams that are gone. */
   #pastEjections = 0
@@ -60,6 +51,7 @@ export class Health {
   constructor(options: HealthOptions) {
     this.#options = options
     this.#now = options.now ?? (() => performance.timeOrigin + performance.now())
+    this.#bySid = new SidIndex(this.#now)
     this.#checks = options.makeChecks?.((keys) => {
       this.#look(new Set(keys.map((key) => key.slice(0, key.indexOf('/')))))
     })
@@ -131,7 +123,7 @@ export class Health {
     const touched = new Set<string>()
     for (const event of events) {
       const sid = event.slice(1)
-      for (const name of this.#bySid.get(sid) ?? []) {
+      for (const name of this.#bySid.upstreamsOf(sid)) {
         const health = this.#upstreams.get(name)
         if (event.startsWith('f')) {
           this.#failed(health, sid, nowMs)
@@ -170,8 +162,8 @@ export class Health {
           ),
         ),
       ],
-      gone: () => this.#longGone(),
-      onForgotten: (sids) => sids.forEach((sid) => this.#gone.delete(sid)),
+      gone: () => this.#bySid.longGone(),
+      onForgotten: (sids) => this.#bySid.forget(sids),
       onEvents: (events) => this.hear(events),
       onAnswers: (counters) => this.measure(counters),
       onTick: () => this.tick(),
@@ -200,11 +192,6 @@ export class Health {
 
   #hears(): boolean {
     return [...this.#upstreams.values()].some(({ hears }) => hears)
-  }
-
-  #longGone(): string[] {
-    const before = this.#now() - FORGET_MS
-    return [...this.#gone].filter(([, sinceMs]) => sinceMs < before).map(([sid]) => sid)
   }
 
   #look(names: Iterable<string>): void {
@@ -242,7 +229,7 @@ export class Health {
     const health = this.#upstreams.get(name) ?? this.#add(name)
     const { sids, conditions } = health
     health.follow(upstream, isFirst, this.#now())
-    this.#index(name, sids, health.sids)
+    this.#bySid.move(name, sids, health.sids)
     this.#time(name, health)
     return differences(name, conditions, health.conditions)
   }
@@ -252,7 +239,7 @@ export class Health {
     this.#pastEjections += health?.ejections ?? 0
     this.#upstreams.delete(name)
     this.#timed.delete(name)
-    this.#index(name, health?.sids ?? new Set(), new Set())
+    this.#bySid.move(name, health?.sids ?? new Set(), new Set())
   }
 
   #time(name: string, { nextAtMs }: UpstreamHealth): void {
@@ -260,20 +247,6 @@ export class Health {
       this.#timed.delete(name)
     } else {
       this.#timed.add(name)
-    }
-  }
-
-  #index(name: string, before: ReadonlySet<string>, after: ReadonlySet<string>): void {
-    for (const sid of before) {
-      const names = this.#bySid.get(sid)
-      if (!after.has(sid) && names?.delete(name) === true && names.size === 0) {
-        this.#bySid.delete(sid)
-        this.#gone.set(sid, this.#now())
-      }
-    }
-    for (const sid of after) {
-      this.#gone.delete(sid)
-      this.#bySid.set(sid, (this.#bySid.get(sid) ?? new Set()).add(name))
     }
   }
 
@@ -297,18 +270,4 @@ export class Health {
       this.#checks?.setTargets([...this.#targets.values()].flat())
     }
   }
-}
-
-function differences(
-  upstream: string,
-  before: InstanceConditions,
-  after: InstanceConditions,
-): ConditionChange[] {
-  if (before === after) {
-    return []
-  }
-  const ids = new Set([...before.keys(), ...after.keys()])
-  return [...ids]
-    .map((id) => ({ upstream, id, before: before.get(id), after: after.get(id) }))
-    .filter((change) => change.before !== change.after)
 }

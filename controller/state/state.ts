@@ -1,10 +1,9 @@
 /** Registry listings and changes → {@link Desired}. */
-import { printAddress } from '../../contract/guard/address.js'
 import { printKey } from '../../contract/keys.js'
 import { isLeased, isMarked, recordIn } from '../../contract/record/lease-mark.js'
 import type { Change, RegistryEntry, Listing } from '../../registry/registry.js'
 import type { Logger } from '../../runtime/logger.js'
-import { Addresses } from './shared-addresses.js'
+import { DoubleRegistrations } from './double-registrations.js'
 import { isOfTable, readRecord, tableKey } from './read-record.js'
 import type { BorderRules, TableKey } from './read-record.js'
 import { Refusals } from './refusals.js'
@@ -12,7 +11,7 @@ import type { RefusalOptions } from './refusals.js'
 import type { ControlEvent } from '../views.js'
 import type { RefusedView } from '../views.js'
 import type { SuspectView } from '../views.js'
-import { instanceState } from './desired.js'
+import { changeEvent } from './change-event.js'
 import type { Desired } from './desired.js'
 import type { LastGood } from './last-good.js'
 import { Removals } from './removals.js'
@@ -42,7 +41,7 @@ export class State {
   readonly #refusals: Refusals
   readonly #removals: Removals
   readonly #lastGood: LastGood | undefined
-  readonly #addresses: Addresses
+  readonly #doubles: DoubleRegistrations
   readonly #store = new Store()
   #revision = 0
   #known = 0
@@ -55,7 +54,7 @@ export class State {
     this.#log = options.log
     this.#refusals = new Refusals(options)
     this.#lastGood = options.lastGood
-    this.#addresses = new Addresses(options.log)
+    this.#doubles = new DoubleRegistrations(options.log)
     this.#removals = new Removals({
       ...{ store: this.#store, suspects: options.suspects, log: options.log },
       onEvent: options.onEvent,
@@ -242,7 +241,7 @@ export class State {
     this.#removals.settle(key)
     const kept: KnownRecord = { ...admitted, text, revision }
     this.#keep(kept)
-    this.#emit(kept, revision)
+    this.#options.onEvent(changeEvent(kept, revision, this.#store))
   }
 
   /** What is refused never replaces what was good: that serves on, after a restart too. */
@@ -260,7 +259,7 @@ export class State {
   }
 
   #keep(kept: KnownRecord): void {
-    this.#track(this.#store.get(printKey(kept)), kept)
+    this.#doubles.replace(this.#store.get(printKey(kept)), kept)
     this.#store.put(kept)
   }
 
@@ -270,27 +269,8 @@ export class State {
     this.#lastGood?.drop(key)
     const kept = this.#store.remove(key, revision)
     if (kept !== undefined) {
-      this.#track(kept, undefined)
-      this.#emit(kept, revision, 'removed')
-    }
-  }
-
-  #track(before: KnownRecord | undefined, after: KnownRecord | undefined): void {
-    if (before?.kind === 'instances') {
-      this.#addresses.remove(printAddress(before.record.host, before.record.port), before.upstream)
-    }
-    if (after?.kind !== 'instances') {
-      return
-    }
-    this.#addresses.add(printAddress(after.record.host, after.record.port), after.upstream)
-    const was = before?.kind === 'instances' ? before.record.agent : undefined
-    const agent = after.record.agent
-    if (was !== undefined && agent !== undefined && was !== agent) {
-      const { upstream, id } = after
-      this.#log.warn(
-        { upstream, id, agents: [was, agent] },
-        'two agents register one instance; the last one wins',
-      )
+      this.#doubles.replace(kept, undefined)
+      this.#options.onEvent(changeEvent(kept, revision, this.#store, 'removed'))
     }
   }
 
@@ -322,21 +302,5 @@ export class State {
     this.#know(this.#known)
     this.#log.warn({ count: keys.length }, 'held removals are believed now')
     this.#options.onBelieved()
-  }
-
-  #emit(kept: KnownRecord, revision: number, removed?: 'removed'): void {
-    const emit = (event: ControlEvent) => this.#options.onEvent(event)
-    if (kept.kind === 'routes' || kept.kind === 'certificates') {
-      const kind = kept.kind === 'routes' ? 'route' : 'certificate'
-      emit({ type: 'change', revision, kind, id: kept.id, state: removed ?? 'set' })
-    } else if (kept.kind === 'upstreams') {
-      const { upstream } = kept
-      emit({ type: 'change', revision, kind: 'upstream', upstream, state: removed ?? 'set' })
-    } else {
-      const { upstream, id } = kept
-      const instance = this.#store.instance(upstream, id)
-      const state = instance === undefined ? 'removed' : instanceState(instance).state
-      emit({ type: 'change', revision, kind: 'instance', upstream, id, state })
-    }
   }
 }

@@ -39,13 +39,13 @@ export function methodRefusal(method: string, allowed: string): AdminAnswer | nu
     : reject('method_not_allowed', 'the method here is ' + allowed + ', not ' + method, {})
 }
 
-export function sendAnswer(r: NginxHTTPRequest, answer: AdminAnswer): void {
+export function respond(r: NginxHTTPRequest, answer: AdminAnswer): void {
   r.headersOut['Content-Type'] = 'application/json'
   r.return(answer.status, answer.body + '\n')
 }
 
 export function post(r: NginxHTTPRequest, call: () => AdminAnswer): void {
-  sendAnswer(
+  respond(
     r,
     guarded(() => methodRefusal(r.method, 'POST') || call()),
   )

@@ -10,7 +10,7 @@ import { OWNER_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import type { TableState } from '../../contract/table/table.js'
 import { countActive, dropDead } from '../memory/in-flight.js'
-import { answerOk, guarded, methodRefusal, post, reject, sendAnswer } from './answer.js'
+import { answerOk, guarded, methodRefusal, post, reject, respond } from './answer.js'
 import type { AdminAnswer } from './answer.js'
 import { withBody } from './body.js'
 import { write } from './write.js'
@@ -23,7 +23,7 @@ import { nginxMasterPid, workerPids } from '../memory/workers.js'
 const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
 
 function get(r: NginxHTTPRequest, call: () => AdminAnswer): void {
-  sendAnswer(
+  respond(
     r,
     guarded(() => methodRefusal(r.method, 'GET') || call()),
   )
@@ -151,11 +151,11 @@ function alive(r: NginxHTTPRequest): void {
 }
 
 function tooLarge(r: NginxHTTPRequest): void {
-  sendAnswer(r, reject('too_large', 'the body is too large', {}))
+  respond(r, reject('too_large', 'the body is too large', {}))
 }
 
 function unknown(r: NginxHTTPRequest): void {
-  sendAnswer(r, reject('not_found', 'there is no such call', {}))
+  respond(r, reject('not_found', 'there is no such call', {}))
 }
 
 const CALLS: { [path: string]: (r: NginxHTTPRequest) => void } = {

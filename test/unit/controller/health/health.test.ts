@@ -11,7 +11,7 @@ import type {
 import type { CheckTarget } from '../../../../controller/health/checks/check-target.js'
 import type { Conclusion } from '../../../../controller/health/checks/verdict.js'
 import { Health } from '../../../../controller/health/health.js'
-import type { ConditionChange } from '../../../../controller/health/health.js'
+import type { ConditionChange } from '../../../../controller/health/condition-change.js'
 import type { Feed } from '../../../../controller/health/listener.js'
 import { silentLogger } from '../../../../runtime/logger.js'
 

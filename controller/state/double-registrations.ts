@@ -1,8 +1,10 @@
 /**
- * Which upstreams register an address. Two may share one (a process that serves two names), but it
- * is often a mistake.
+ * Warns of what is registered twice: an address in several upstreams, an instance by several
+ * agents. Both may be meant (a process that serves two names), and are often a mistake.
  */
+import { printAddress } from '../../contract/guard/address.js'
 import type { Logger } from '../../runtime/logger.js'
+import type { KnownRecord } from './store.js'
 
 /** Of the upstreams that share an address. */
 const MOST_NAMED = 5
@@ -12,15 +14,36 @@ function isWorthALine(upstreams: number): boolean {
   return upstreams > 1 && (upstreams <= MOST_NAMED || Number.isInteger(Math.log2(upstreams)))
 }
 
-export class Addresses {
+export class DoubleRegistrations {
   readonly #log: Logger
+  /** Address → upstream → how many of its instances have it. */
   readonly #users = new Map<string, Map<string, number>>()
 
   constructor(log: Logger) {
     this.#log = log
   }
 
-  add(address: string, upstream: string): void {
+  /** A record takes the place of another; undefined: there was none, or it goes. */
+  replace(before: KnownRecord | undefined, after: KnownRecord | undefined): void {
+    if (before?.kind === 'instances') {
+      this.#remove(printAddress(before.record.host, before.record.port), before.upstream)
+    }
+    if (after?.kind !== 'instances') {
+      return
+    }
+    this.#add(printAddress(after.record.host, after.record.port), after.upstream)
+    const was = before?.kind === 'instances' ? before.record.agent : undefined
+    const agent = after.record.agent
+    if (was !== undefined && agent !== undefined && was !== agent) {
+      const { upstream, id } = after
+      this.#log.warn(
+        { upstream, id, agents: [was, agent] },
+        'two agents register one instance; the last one wins',
+      )
+    }
+  }
+
+  #add(address: string, upstream: string): void {
     const users = this.#users.get(address) ?? new Map<string, number>()
     const count = users.get(upstream) ?? 0
     users.set(upstream, count + 1)
@@ -34,7 +57,7 @@ export class Addresses {
     }
   }
 
-  remove(address: string, upstream: string): void {
+  #remove(address: string, upstream: string): void {
     const users = this.#users.get(address)
     const left = (users?.get(upstream) ?? 0) - 1
     if (users === undefined) {
