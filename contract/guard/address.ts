@@ -144,6 +144,9 @@ const METADATA_IPV6 = ['fd00:ec2::254', 'fd20:ce::254']
 const LOCAL_NAT64 = [0, 0x64, 0xff, 0x9b, 0, 1]
 /** 2002::/16: an IPv4 address stands behind it. */
 const SIX_TO_FOUR = [0x20, 2]
+/** ::/96 and ::ffff:0:0:0/96: as IPv4 was written before, and for translators. */
+const COMPATIBLE = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+const TRANSLATED = [0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0]
 
 function refuseIpv4(bytes: IpBytes, policy: AddressPolicy): string | null {
   const first = bytes[0] as number
@@ -173,6 +176,9 @@ function refuseIpv6(bytes: IpBytes, policy: AddressPolicy): string | null {
   }
   if (startsWith(bytes, LOCAL_NAT64)) {
     return 'an IPv4 address translated by the network'
+  }
+  if (startsWith(bytes, COMPATIBLE) || startsWith(bytes, TRANSLATED)) {
+    return refuseIpv4(bytes.slice(12), policy)
   }
   if (startsWith(bytes, SIX_TO_FOUR)) {
     return refuseIpv4(bytes.slice(2, 6), policy)

@@ -6,6 +6,7 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { startH2 } from '../../../lab/backends/h2-backend.js'
 import type { H2Echo } from '../../../lab/backends/h2-backend.js'
+import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
 import { hostUnit, ruledUnit } from '../../../lab/nginx/table.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 
@@ -51,6 +52,21 @@ for (const rig of GATEWAY_KINDS) {
       }
       const echo = (await ask({ headers })).json as H2Echo
       t.match(echo.headers, { 'x-own': 'mine', 'x-sluice-pick': undefined, upgrade: undefined })
+    })
+
+    t.test('no header of a connection reaches an instance, nor ejects it', async (t) => {
+      const names = ['Proxy-Connection', 'Keep-Alive', 'HTTP2-Settings', 'TE', 'X-Own']
+      const sent = names.map((name) => `${name}: trailers, own`).join('\r\n')
+      const text = `GET / HTTP/1.1\r\nHost: ${HOST}\r\n${sent}\r\nConnection: close\r\n\r\n`
+      for (let i = 0; i < 7; i++) {
+        const { status, json } = readRaw(await rawAsk(gateway.httpPort, text))
+        t.equal(status, 200)
+        const got = Object.keys((json as H2Echo).headers)
+        t.same(
+          names.filter((name) => got.includes(name.toLowerCase())),
+          ['X-Own'],
+        )
+      }
     })
 
     t.test('one that refuses, and answers that are tried again', async (t) => {

@@ -7,6 +7,7 @@ import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/
 import { startControlled } from '../../support/controlled.js'
 import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import { desiredOf, servePlain } from '../../../lab/nginx/plain-nginx.js'
+import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
@@ -165,7 +166,31 @@ async function challenges(t: Test, ask: Ask): Promise<void> {
   t.match(await ask('plain.test', '/.well-known/else'), { json: { id: 'web' } })
 }
 
-async function all(t: Test, ask: Ask): Promise<void> {
+/** What a client says of itself, and of the host that it asks for. */
+async function claims(t: Test, port: number): Promise<void> {
+  const sent = async (target: string, ...lines: string[]) => {
+    const text = [`GET ${target} HTTP/1.1`, ...lines, 'Connection: close', '', ''].join('\r\n')
+    const { json, ...answer } = readRaw(await rawAsk(port, text))
+    return { ...answer, headers: (json as { headers?: object } | undefined)?.headers }
+  }
+  const own = { host: 'plain.test', 'x-forwarded-host': 'plain.test', upgrade: undefined }
+  const first = await sent('http://Plain.test/x', 'Host: closed.test', 'Upgrade: h2c')
+  t.match(first, { status: 200, headers: own })
+  const secure = { status: 301, location: 'https://secure.test/x' }
+  t.match(await sent('http://secure.test/x', 'Host: plain.test'), secure)
+  const forged = [
+    'X-Forwarded-Proto: https',
+    'X-Forwarded-Host: evil.test',
+    'Forwarded: proto=https',
+  ]
+  t.match(await sent('/x', 'Host: secure.test', ...forged), secure)
+  for (const path of ['/api/../x', '/api/..%2fx', '/x/%2e%2e/api', '/x#/../api']) {
+    t.equal((await sent(path, 'Host: strip.test')).status, 400, path)
+  }
+}
+
+async function all(t: Test, ask: Ask, port: number): Promise<void> {
+  await t.test('what clients claim counts as in the gateway', (t) => claims(t, port))
   await t.test('redirects are those of the gateway', (t) => redirects(t, ask))
   await t.test('answers are those of the gateway', (t) => answers(t, ask))
   await t.test('requests reach the instance as through the gateway', (t) => requests(t, ask))
@@ -178,7 +203,7 @@ t.test('file mode acts as the gateway does', async (t) => {
   const hanging = await startFaultyBackend(t, 'hang')
   const ports = { web: web.port, acme: acme.port, hanging: Number(hanging.address.split(':')[1]) }
   const port = await servePlain(t, desiredOf(ports, ROUTES))
-  await all(t, (host, path = '/', more = {}) => askAny({ port, host, path, ...more }))
+  await all(t, (host, path = '/', more = {}) => askAny({ port, host, path, ...more }), port)
 })
 
 for (const rig of GATEWAY_KINDS) {
@@ -203,7 +228,8 @@ for (const rig of GATEWAY_KINDS) {
     await it.stop()
     await gateway.restart()
     t.match(await gateway.state(), { epoch: 0, whole: false })
-    await all(t, (host, path = '/', more = {}) => gateway.ask({ host, path, ...more }))
+    const ask: Ask = (host, path = '/', more = {}) => gateway.ask({ host, path, ...more })
+    await all(t, ask, gateway.httpPort)
     t.equal((await gateway.counters()).failed ?? 0, 0)
   })
 }

@@ -161,6 +161,10 @@ t.test('the policy refuses what must never be proxied to', async (t) => {
     'fd20:ce::254',
     '64:ff9b:1::a00:1',
     '2002:a9fe:a9fe::1',
+    '::169.254.169.254',
+    '::7f00:1',
+    '::ffff:0:a9fe:a9fe',
+    '::ffff:0:7f00:1',
     '2002:7f00:1::1',
   ]
   refused.forEach((text) => t.type(refuseIp(parseIp(text) ?? [], strict), 'string', text))
