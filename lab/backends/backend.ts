@@ -60,7 +60,8 @@ export type Fault =
 
 /**
  * Over TLS with `pem`; with `clientCa` only for who shows a certificate by that authority. Answers
- * JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`,
+ * JSON `{id, method, url, headers, bytes, digest}`; `?hold` waits for `release`, `?status=N`
+ * (with `&only=<id>` of that backend alone),
  * `?empty`, `?sse`, and upgrades to an echo. At `?reset` it resets the connection.
  */
 export async function startBackend(
@@ -198,7 +199,8 @@ function answer(id: string, entry: Entry, digest: string, response: ServerRespon
     response.socket?.resetAndDestroy()
     return
   }
-  const status = Number(/status=(\d+)/.exec(entry.url)?.[1] ?? 200)
+  const only = /only=(\w+)/.exec(entry.url)?.[1] ?? id
+  const status = only === id ? Number(/status=(\d+)/.exec(entry.url)?.[1] ?? 200) : 200
   if (entry.url.includes('sse')) {
     response.writeHead(200, { 'Content-Type': 'text/event-stream' })
     response.write('data: first\n\n')

@@ -111,13 +111,25 @@ function isWorthAsking(
   return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
 }
 
+/** Bits of RETRY_STATUSES: all but 429. */
+const FAULTS = 30
+
 /**
  * The location of the next try: one that looks at the answer's status only while yet another try
- * would be possible.
+ * would be possible. Of a trial it looks for every 5xx: whether that is the peer's fault or the
+ * request's, another peer shows.
  */
-function locationFor(h: HopState, choice: PeerChoice, rules: Rules | null, tried: string): string {
+function locationFor(
+  h: HopState,
+  choice: PeerChoice,
+  rules: Rules | null,
+  tried: string,
+  isTrial: boolean,
+): string {
   const way = locationSuffix(rules)
-  if (rules === null || rules.statuses === 0) {
+  const named = rules === null ? 0 : rules.statuses
+  const statuses = isTrial && !isGrpc(h) ? named | FAULTS : named
+  if (statuses === 0) {
     return '@sluice_retry' + way
   }
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
@@ -126,13 +138,20 @@ function locationFor(h: HopState, choice: PeerChoice, rules: Rules | null, tried
   const draw = drawFor(table, h.r, h.picked.key)
   const isLooked =
     isAllowed(h, rules, nth, mostTries(rules, false), true) &&
-    (rules.budgetPercent === 0 || canSpendTry(zones.sluice_load, choice.upstream)) &&
+    (rules === null ||
+      rules.budgetPercent === 0 ||
+      canSpendTry(zones.sluice_load, choice.upstream)) &&
     isAnotherUp(table, draw, after)
-  return (isLooked ? '@sluice_look_' + rules.statuses : '@sluice_retry') + way
+  return (isLooked ? '@sluice_look_' + statuses : '@sluice_retry') + way
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */
-export function settle(h: HopState, first: PeerChoice, tried: string): Settled | null {
+export function settle(
+  h: HopState,
+  first: PeerChoice,
+  tried: string,
+  isTrial: boolean,
+): Settled | null {
   let choice: PeerChoice | null = first
   let left = CLAIMS
   while (choice !== null && left > 0 && !claim(h, choice)) {
@@ -146,7 +165,7 @@ export function settle(h: HopState, first: PeerChoice, tried: string): Settled |
     return null
   }
   const rules = rulesOf(zones.sluice_table, choice.upstream)
-  setTry(h, choice, tried, locationFor(h, choice, rules, tried))
+  setTry(h, choice, tried, locationFor(h, choice, rules, tried, isTrial))
   if (rules !== null && rules.tls !== '') {
     setPeerTls(h, rules.tls)
   }
@@ -190,7 +209,7 @@ function beginTry(h: HopState, made: HopPlan & { does: 'try' }): string {
     // Whether it was sent anything, nginx does not say here.
     addUnanswered(h, made.choice.upstream, made.tried)
   }
-  const settled = settle(h, made.choice, made.tried)
+  const settled = settle(h, made.choice, made.tried, made.isTrial)
   if (settled === null) {
     return refuse(h, 'upstream_full', name, made.tried)
   }

@@ -4,7 +4,16 @@ import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
 import { rulesOf } from '../table/peers.js'
 import { rulesOfTried } from './request.js'
-import { addUnanswered, currentTry, takeUnanswered } from './state.js'
+import {
+  addUnanswered,
+  currentTry,
+  doubtedTrial,
+  isTrialOf,
+  setTrialDoubted,
+  takeUnanswered,
+} from './state.js'
+import type { Tried } from './state.js'
+import type { Rules } from '../../contract/table/rules.js'
 import type { HopState } from './state.js'
 import { addAnswer } from '../memory/load.js'
 import { answeredStatus, lastOf, wasSent } from './upstream-vars.js'
@@ -42,6 +51,9 @@ export function emitFailedTry(h: HopState): void {
   if (last === null || /^4/.test(lastOf(h.v.upstream_status))) {
     return
   }
+  if (isTrialOf(h, last.sid) && answeredStatus(h.v) > 0) {
+    setTrialDoubted(h)
+  }
   if (wasSent(h.v)) {
     addUnanswered(h, last.upstream, last.sid)
   } else {
@@ -52,6 +64,21 @@ export function emitFailedTry(h: HopState): void {
 /** Whether an answer shows that the request was not to blame for the tries before it. */
 function isGood(status: number): boolean {
   return status < 500 && status !== 429
+}
+
+/**
+ * What the answer says of a trial. A peer on trial that answers as another one does is not at
+ * fault. Where none could be asked, a 5xx is one only where answers are measured: a client must not
+ * be able to keep a peer out.
+ */
+function judgeTrial(h: HopState, choice: Tried, rules: Rules | null, isError: boolean): void {
+  const doubted = doubtedTrial(h)
+  if (doubted !== '' && isError) {
+    emit(h, 'p' + doubted)
+  } else if (isTrialOf(h, choice.sid)) {
+    const isFault = isError && rules !== null && rules.measured
+    emit(h, (isFault ? 'f' : 'p') + choice.sid)
+  }
 }
 
 /**
@@ -69,9 +96,7 @@ export function measureAnswer(h: HopState): string {
       if (isGood(status)) {
         takeUnanswered(h).forEach((each) => countFailed(h, each.upstream, each.sid))
       }
-      if (v.sluice_trial === choice.sid) {
-        appendEvent(zones.sluice_event, counter, (isError ? 'f' : 'p') + choice.sid)
-      }
+      judgeTrial(h, choice, rules, isError)
       if (rules !== null && rules.measured) {
         const millis = Number(v.request_time) * 1000
         addAnswer(zones.sluice_load, choice.sid, { isError: isError, millis: millis }, Date.now())

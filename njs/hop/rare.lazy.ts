@@ -17,6 +17,7 @@ import {
   currentTry,
   hopState,
   isGrpc,
+  isTrialOf,
   isSecondCall,
   markOwnAnswer,
   outcomeUpstream,
@@ -83,7 +84,11 @@ function withLast(tried: string, last: string): string {
  */
 function isUnnamed(h: HopState): boolean {
   const status = answeredStatus(h.v)
-  const rules = status === 0 ? null : rulesOfTried(currentTry(h))
+  const last = currentTry(h)
+  if (status === 0 || last === null || isTrialOf(h, last.sid)) {
+    return false
+  }
+  const rules = rulesOfTried(last)
   return rules !== null && (rules.statuses >> RETRY_STATUSES.indexOf(status)) % 2 !== 1
 }
 
@@ -114,7 +119,7 @@ function settleNext(h: HopState): boolean {
     choice !== null &&
     misfitOf(h, choice) === '' &&
     isPaid(ground, last.upstream, rules) &&
-    settle(h, choice, tried) !== null
+    settle(h, choice, tried, false) !== null
   )
 }
 

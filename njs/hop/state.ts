@@ -2,7 +2,7 @@
  * The state of a request in the hop. Each named location is a new VM, so the state stands in
  * variables of nginx. This file alone writes them, but for the plain requests of entry/hop.ts.
  */
-import { printPeer } from '../../contract/table/table.js'
+import { SID_LENGTH, printPeer } from '../../contract/table/table.js'
 import { HEAD_ONLY, TOO_LARGE } from '../../contract/table/zones.js'
 import type { PeerChoice } from '../choose/choice.js'
 
@@ -40,7 +40,7 @@ export interface HopVariables {
   sluice_location: string
   /** `1`: how the answer begins is measured. */
   sluice_watched: string
-  /** SID of the peer for which this request is the trial. */
+  /** SID of the peer for which this request is the trial; `5` before it: it answered by a 5xx. */
   sluice_trial: string
   /** `:web <sid>`, apart by commas: who was sent this request and did not answer it well. */
   sluice_unanswered: string
@@ -213,6 +213,21 @@ export function watchAnswer(h: HopState): void {
 export function setTrial(h: HopState, sid: string): void {
   watchAnswer(h)
   h.v.sluice_trial = sid
+}
+
+export function isTrialOf(h: HopState, sid: string): boolean {
+  return h.v.sluice_trial === sid
+}
+
+/** The peer on trial answered by a 5xx. What another one answers shows whose fault that is. */
+export function setTrialDoubted(h: HopState): void {
+  h.v.sluice_trial = '5' + h.v.sluice_trial
+}
+
+/** SID of the peer whose trial is in doubt; '' when none is. */
+export function doubtedTrial(h: HopState): string {
+  const trial = h.v.sluice_trial
+  return trial.length > SID_LENGTH ? trial.slice(1) : ''
 }
 
 /** The peer did not answer this request well. Whether another one does is to be seen. */

@@ -273,6 +273,38 @@ for (const rig of GATEWAY_KINDS) {
       t.equal(count(all, 'a'), 1, all.join(' '))
       await serve(list, { balance: 'r', trial: `2${sid}` }, { main: ['b', 'c'] })
       t.equal(count(await many(10), 'a'), 1)
+
+      let trial = 2
+      /** What is reported of a new trial that requests to this path take, and what they get. */
+      const tryBy = async (path: string, rules: object) => {
+        const { next } = (await gateway.admin('GET', '/events?from=0')).json as { next: number }
+        await serve(
+          list,
+          { balance: 'r', trial: `${(trial = (trial % 9) + 1)}${sid}`, ...rules },
+          { main: ['b', 'c'] },
+        )
+        const got = await many(6, path)
+        const answer = await gateway.admin('GET', `/events?from=${next}`)
+        const { events } = answer.json as { events: string[] }
+        return {
+          got: [...new Set(got)].sort(),
+          events: events.filter((each) => each.endsWith(sid)),
+        }
+      }
+      const [taken, passed, failed] = [`t${sid}`, `p${sid}`, `f${sid}`]
+      for (const status of [500, 502, 503]) {
+        const all = `/?status=${status}`
+        const alike = await tryBy(all, {})
+        t.same(alike, { got: [String(status)], events: [taken, passed] }, 'others answer so, too')
+        const own = await tryBy(`${all}&only=a`, {})
+        t.same(own, { got: ['b', 'c'], events: [taken, failed] }, 'others answer it')
+      }
+      const named = await tryBy('/?status=503', { statuses: 1 << 3 })
+      t.same(named, { got: ['503'], events: [taken, passed] })
+      for (const measured of [false, true]) {
+        const { events } = await tryBy('/?status=500', { tries: 1, measured })
+        t.same(events, [taken, measured ? failed : passed], 'nobody else may be asked')
+      }
     })
 
     t.test('in a split, the arm is drawn and its rules choose', async (t) => {
