@@ -1,3 +1,4 @@
+// The rules of `npm run lint`: sizes, comments, types, and the dialect that njs can run.
 import tseslint from 'typescript-eslint'
 import { builtinRules } from 'eslint/use-at-your-own-risk'
 

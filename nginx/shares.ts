@@ -16,7 +16,7 @@ export const TCP_ZONE = 'sluice_tcp'
 export const UDP_ZONE = 'sluice_udp'
 
 /** Calls of gRPC are counted at the front and at the hop: there each takes two, here one. */
-export const CALLS_ZONE = 'sluice_calls'
+const CALLS_ZONE = 'sluice_calls'
 
 /** In a server or a location: refuses calls that are too many, with 503. */
 export function callLimit({ connections }: ConfSettings): string[] {

@@ -104,12 +104,12 @@ function splitServers(desired: Desired, arms: SplitArm[]): Server[] {
   })
   const main = shareOut(all.filter(({ backup }) => !backup))
   const serving = new Set(main.map(({ address }) => address))
-  const spare = new Map(
+  const backups = new Map(
     all
       .filter(({ address, backup }) => backup && !serving.has(address))
       .map((server) => [server.address, server]),
   )
-  return [...main, ...[...spare].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, server]) => server)]
+  return [...main, ...[...backups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, server]) => server)]
 }
 
 /** `:web` → `sluice_f_web`, `~canary` → `sluice_s_canary`. */
