@@ -318,10 +318,10 @@ export class Registrar {
       // Somebody else was quicker; the listing shows who.
       log.debug(fields, 'registry changed meanwhile')
     } else if (this.#away) {
-      log.debug(fields, 'registry still not level')
+      log.debug(fields, 'registration still fails')
     } else {
       this.#away = true
-      log[code === 'conflict' ? 'error' : 'warn'](fields, 'registry not level; trying on')
+      log[code === 'conflict' ? 'error' : 'warn'](fields, 'registration failed; trying again')
     }
     this.#mustList = 'all'
   }

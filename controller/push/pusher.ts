@@ -325,9 +325,9 @@ export class Pusher {
     this.#status = status
     this.#fault = fault
     if (isNews && reason !== undefined) {
-      this.#options.log.error({ reason }, 'gateway is not level')
+      this.#options.log.error({ reason }, 'gateway is not in sync')
     } else if (isNews && status === 'level') {
-      this.#options.log.info({ applied: this.#applied }, 'gateway is level')
+      this.#options.log.info({ applied: this.#applied }, 'gateway is in sync')
     }
   }
 }
