@@ -106,6 +106,12 @@ export async function writeWhole(
   await syncFolder(dirname(path))
 }
 
+/** Puts one file in the place of another of its folder. It needs no room on the disk. */
+export async function moveWhole(from: string, to: string): Promise<void> {
+  await rename(from, to)
+  await syncFolder(dirname(to))
+}
+
 /** False when another process made the file first. */
 async function placeNew(temporary: string, path: string): Promise<boolean> {
   try {

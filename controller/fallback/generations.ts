@@ -2,11 +2,11 @@
  * A fallback file on disk: the generation in force, the one before, and a marker of what nginx has
  * taken. Each is written whole.
  */
-import { mkdir, rm } from 'node:fs/promises'
+import { link, mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Logger } from '../../runtime/logger.js'
 import { previousPath, recoverSealed, seal, sha256, unseal } from '../../runtime/sealed-file.js'
-import { readIfThere, writeWhole } from '../../runtime/whole-file.js'
+import { moveWhole, readIfThere, writeWhole } from '../../runtime/whole-file.js'
 import type { FileAccess } from '../../runtime/whole-file.js'
 
 /** A file that nginx includes. */
@@ -85,6 +85,14 @@ export async function recoverFallback({
   return content?.body
 }
 
+/** Gives a file a second name; false where the file system has no such thing. */
+function linked(path: string, name: string): Promise<boolean> {
+  return link(path, name).then(
+    () => true,
+    () => false,
+  )
+}
+
 export class Generations {
   readonly #options: GenerationsOptions
 
@@ -109,14 +117,22 @@ export class Generations {
     if (before !== undefined && unseal(before) !== undefined) {
       await writeWhole(previousPath(path, stateFolder), before, file.mode)
     }
-    await writeWhole(path, seal(body, revision), file.mode, access)
+    // Its second name, by which it is put back on a full disk, too.
+    const kept = join(folder, `.${file.name}.kept`)
+    await rm(kept, { force: true })
+    const isKept = before !== undefined && (await linked(path, kept))
     try {
+      await writeWhole(path, seal(body, revision), file.mode, access)
       await this.apply(body)
     } catch (error) {
-      if (before !== undefined) {
+      if (isKept) {
+        await moveWhole(kept, path)
+      } else if (before !== undefined) {
         await writeWhole(path, before, file.mode, access)
       }
       throw error
+    } finally {
+      await rm(kept, { force: true })
     }
   }
 

@@ -2,7 +2,7 @@
  * Keeps a file of plain nginx configuration level with the desired state: when it is written. It is
  * tested before that, and written only when it changes.
  */
-import { messageOf } from '../../runtime/errors.js'
+import { messageOf, systemCode } from '../../runtime/errors.js'
 import { Loop } from '../../runtime/loop.js'
 import { pause } from '../../runtime/retry.js'
 import { Generations } from './generations.js'
@@ -170,9 +170,13 @@ export class Fallback {
   }
 
   #failed(error: unknown): void {
-    this.#error = messageOf(error)
+    const { folder } = this.#options
+    const message = messageOf(error)
+    // A full disk, for one, is reported without a path.
+    const isUnplaced = systemCode(error) !== undefined && !message.includes(folder)
+    this.#error = isUnplaced ? `${message} (${folder})` : message
     this.#options.log.error(
-      { file: this.#options.file.name, error: messageOf(error) },
+      { file: this.#options.file.name, error: this.#error },
       'fallback file not written; the old one stays',
     )
     this.#options.onError(

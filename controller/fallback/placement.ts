@@ -9,8 +9,8 @@ import type { ConfPlacement } from './http-conf.js'
 import type { FallbackOptions } from './kept-file.js'
 import { canTakeAddress } from './nginx-test.js'
 
-const DEBOUNCE_MS = 500
-const FILE_DEBOUNCE_MS = 100
+/** A change after a quiet time is on the disk at once; those that follow are gathered. */
+const DEBOUNCE_MS = 100
 const MIN_INTERVAL_MS = 2000
 
 export interface Placement {
@@ -51,7 +51,7 @@ function forOtherNginx(settings: Settings): Placement {
       folder: file.directory ?? join(home, 'fallback'),
       stateFolder: join(home, 'file-mode'),
       access: file.access,
-      debounceMs: FILE_DEBOUNCE_MS,
+      debounceMs: DEBOUNCE_MS,
       minIntervalMs: file.minIntervalMs,
     },
     reload: file,

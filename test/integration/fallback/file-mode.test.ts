@@ -1,9 +1,17 @@
 // File mode: an nginx without njs, led by files and reloads.
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { Controller } from '../../../controller/controller.js'
@@ -105,6 +113,42 @@ t.test('an include that is bad: not applied by a signal either', async (t) => {
   rmSync(join(home, 'bad.conf'))
   writeFileSync(join(home, 'bad.conf'), '')
   await until(isLevel, { deadlineMs: 60_000, what: 'another try' })
+})
+
+const cannotMount = process.getuid?.() === 0 ? false : 'to mount a disk needs root'
+
+t.test('a disk that is full costs nothing of the file before', { skip: cannotMount }, async (t) => {
+  const given = await filePlace(t)
+  const { conf, file, nginx } = given
+  const folder = dirname(file)
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=755', 'none', folder])
+  t.teardown(() => run('umount', ['--lazy', folder]))
+  const more = join(folder, 'more')
+  // Whatever gets free, others take at once.
+  const fillAgain = `! [ -e ${more} ] || head -c 100000 /dev/zero >>${more} 2>/dev/null`
+  const reloadCommand = `${fillAgain}; ${nginx} -c ${conf} -s reload`
+  const { commit, controller, own, isLevel } = await startFileMode(t, given, { reloadCommand })
+  const old = readFileSync(file, 'utf8')
+  const fill = () => t.throws(() => writeFileSync(more, Buffer.alloc(1e6)), { code: 'ENOSPC' })
+  fill()
+  const { revision } = await commit(instance('web', 'b', 10))
+  const reason = /ENOSPC: no space left on device.* \(\S+fallback\)/
+  await until(() => reason.test(own()?.reason ?? ''))
+  t.match(await controller.whenApplied(revision, 0), [{ reason }])
+  t.match(controller.findings(), [{ code: 'configuration_refused', message: reason }])
+  t.equal(readFileSync(file, 'utf8'), old)
+
+  // There is room for the new file, and for no other.
+  const text = readFileSync(conf, 'utf8')
+  writeFileSync(conf, text.replace('events {}', 'events {} broken'))
+  truncateSync(more, statSync(more).size - 4096)
+  await until(() => own()?.reason?.includes('reload command failed'), { deadlineMs: 40_000 })
+  await until(() => readFileSync(file, 'utf8') === old, { what: 'the old file in its place' })
+  writeFileSync(conf, text)
+  await until(isLevel, { deadlineMs: 60_000, what: 'another try' })
+  t.match(readFileSync(file, 'utf8'), /127\.0\.0\.1:10/)
+  t.same(await controller.whenApplied(revision, 0), [])
+  t.same(readdirSync(folder).sort(), ['more', basename(file)])
 })
 
 t.test(
