@@ -47,6 +47,10 @@ export function ask(question: Question): Promise<Answer> {
       },
     )
     request.on('error', reject)
+    request.on('upgrade', ({ statusCode = 0, headers }, socket) => {
+      socket.destroy()
+      resolve({ status: statusCode, headers, body: '', json: undefined })
+    })
     if (!chunked) {
       request.end(body)
       return

@@ -28,8 +28,8 @@ function sent(whole: boolean, pick: string): string[] {
   return [
     ...(whole ? ['proxy_pass_request_headers off;'] : []),
     'proxy_set_header Host $sluice_act_host;',
-    'proxy_set_header Upgrade $sluice_upgrade;',
-    'proxy_set_header Connection $sluice_connection;',
+    'proxy_set_header Upgrade $sluice_act_offer;',
+    'proxy_set_header Connection $sluice_act_connection;',
     'proxy_set_header TE $http_te;',
     `proxy_set_header ${PICK_HEADER} "${pick}$sluice_act_lines";`,
     'proxy_pass http://$server_addr:$sluice_act_target;',

@@ -55,8 +55,8 @@ function passedHeaders(pool: boolean): string {
 
 const HEADERS = `proxy_http_version 1.1;
 proxy_set_header Host $sluice_host;
-proxy_set_header Upgrade $sluice_upgrade;
-proxy_set_header Connection $sluice_connection;
+proxy_set_header Upgrade $sluice_hop_upgrade;
+proxy_set_header Connection $sluice_hop_connection;
 proxy_set_header TE $http_te;
 proxy_set_header ${PICK_HEADER} "";
 proxy_set_header ${ACCEL_HEADER} "";

@@ -26,6 +26,7 @@ import type { ConfSettings } from './conf-settings.js'
 import { clientScheme, trustMaps } from './forwarded.js'
 import { homePaths } from './home-paths.js'
 import { speaksH2 } from './versions.js'
+import { UPGRADES } from './upgrade-conf.js'
 import { splitClients } from './split-clients.js'
 import { http3Maps } from './tls-conf.js'
 
@@ -194,10 +195,7 @@ js_var $sluice_tls_certificate '';
 js_var $sluice_hash '';
 
 js_var $sluice_wanted '';
-# Of what a client may change its connection to, WebSocket alone is passed on: in a tunnel for another protocol (h2c) it
-# would ask for paths that no route leads to.
-map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
-map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
+${UPGRADES}
 ${askedHost(settings)}
 ${trustMaps(settings)}
 ${pathMap(settings)}

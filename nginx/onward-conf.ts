@@ -42,7 +42,7 @@ function asking(settings: ConfSettings, mark: string, honoured = ['X-Accel-Buffe
     ...LARGE_HEADS,
     // By it the hop says whether a route wants its answers buffered.
     ignoreAccel(...honoured),
-    `include "${homePaths(home).includes}/headers.conf";`,
+    `include "${homePaths(home).includes}/onward-headers.conf";`,
     ...(speaksHttp11(nginxVersion) ? [] : ['proxy_http_version 1.1;']),
     `proxy_set_header ${PICK_HEADER} "$sluice_key${mark}";`,
     ...unspelled('proxy', [PICK_HEADER]),

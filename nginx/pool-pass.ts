@@ -3,15 +3,19 @@ import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER, POOL } from '../contract/tab
 import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { clientHeaders } from './forwarded.js'
+import { TO_INSTANCES, upgradeLines } from './upgrade-conf.js'
 import { speaksHttp11 } from './versions.js'
 
 /** What peers learn about the client; `host`: the Host that they get. */
-export function peerHeaders(settings: ConfSettings, host: string): string[] {
+export function peerHeaders(
+  settings: ConfSettings,
+  host: string,
+  upgrade = TO_INSTANCES,
+): string[] {
   const about = clientHeaders(settings)
   return [
     `proxy_set_header Host ${host};`,
-    'proxy_set_header Upgrade $sluice_upgrade;',
-    'proxy_set_header Connection $sluice_connection;',
+    ...upgradeLines(upgrade),
     ...about.map(([name, value]) => `proxy_set_header ${name} ${value};`),
     'proxy_set_header Proxy "";',
     '# What a client sends in another spelling is the same to many applications.',

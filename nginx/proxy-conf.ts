@@ -6,12 +6,18 @@ import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { LARGE_HEADS, onwardLocations } from './onward-conf.js'
 import { passLines, peerHeaders } from './pool-pass.js'
+import { TO_HOP, TO_INSTANCES } from './upgrade-conf.js'
 import { speaksHttp11 } from './versions.js'
 
+/** `onward-headers.conf`: the same where the hop is asked, which judges more of it. */
+export function onwardHeadersConf(settings: ConfSettings): string {
+  return headersConf(settings, TO_HOP)
+}
+
 /** `headers.conf`: what peers learn about the client. */
-export function headersConf(settings: ConfSettings): string {
+export function headersConf(settings: ConfSettings, upgrade = TO_INSTANCES): string {
   return `# Sluice: the headers that a peer gets.
-${peerHeaders(settings, '$sluice_host').join('\n')}
+${peerHeaders(settings, '$sluice_host', upgrade).join('\n')}
 `
 }
 
@@ -88,7 +94,7 @@ ${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${mark}$host/$sluice
     proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     # Server-sent events and other slow answers pass as they come.
     proxy_buffering off;
-${again}    include "${includes}/headers.conf";
+${again}    include "${includes}/${settings.pool ? 'headers' : 'onward-headers'}.conf";
 ${settings.pool ? `    include "${includes}/pass.conf";` : indented(heedHop(settings))}
 }`
 }

@@ -23,6 +23,7 @@ import { mainConf } from './main-conf.js'
 import {
   againConf,
   headersConf,
+  onwardHeadersConf,
   passAccelConf,
   passConf,
   proxyConf,
@@ -54,6 +55,7 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     ...(settings.hasGrpc && { 'sluice/grpc.conf': grpcConf(settings) }),
     'sluice/again.conf': againConf(settings),
     'sluice/headers.conf': headersConf(settings),
+    'sluice/onward-headers.conf': onwardHeadersConf(settings),
     'sluice/pass.conf': passConf(settings),
     'sluice/pass-accel.conf': passAccelConf(settings),
     'sluice/hop-headers.conf': hopHeadersConf(settings),

@@ -7,6 +7,7 @@ import type { HeaderEdits } from './route-headers.js'
 import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
 import type { Timeouts } from './route-limits.js'
 import { printAction } from './print-action.js'
+import { checkUpgrade } from './route-upgrade.js'
 import { checkErrorPages, checkMaintenance } from './route-page.js'
 import type { ErrorPages, Page } from './route-page.js'
 
@@ -49,6 +50,8 @@ export interface RouteAction {
    */
   buffering?: boolean
   mirror?: MirrorAction
+  /** Protocols that a client may change to, in lower case; left out: WebSocket alone. */
+  upgrade?: string[]
 }
 
 /** So many requests in a hundred are sent there too; what becomes of them no client sees. */
@@ -160,6 +163,7 @@ const CHECKS: { [field: string]: (value: unknown) => Checked<unknown> } = {
   maxBodyBytes: checkMaxBodyBytes,
   buffering: checkBuffering,
   mirror: checkMirror,
+  upgrade: checkUpgrade,
 }
 
 /** The fields of a route that act. */

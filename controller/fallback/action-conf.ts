@@ -198,8 +198,8 @@ export class ActionConf {
     }
   }
 
-  #request({ requestHeaders, upstreamHost }: RouteAction): void {
-    if (requestHeaders === undefined && upstreamHost === undefined) {
+  #request({ requestHeaders, upstreamHost, upgrade }: RouteAction): void {
+    if (requestHeaders === undefined && upstreamHost === undefined && upgrade === undefined) {
       return
     }
     const { set = {}, add = {}, remove = [] } = requestHeaders ?? {}
@@ -211,12 +211,21 @@ export class ActionConf {
       ]),
       ...remove.map((name): Header => [name, quotedWord('')]),
       ...(upstreamHost === undefined ? [] : [['Host', plain(upstreamHost)] as Header]),
+      ...(upgrade === undefined ? [] : this.#upgrade(upgrade)),
     ]
     const names = new Set(edits.map(([name]) => name.toLowerCase()))
     const kept = this.#headers.filter(([name]) => !names.has(name.toLowerCase()))
     for (const [name, value] of [...kept, ...edits]) {
       this.#out.directive('proxy_set_header', plain(name), value)
     }
+  }
+
+  #upgrade(protocols: string[]): Header[] {
+    const { upgrade, connection } = this.#texts.upgrade(protocols)
+    return [
+      ['Upgrade', upgrade],
+      ['Connection', connection],
+    ]
   }
 
   #response({ responseHeaders = {}, buffering }: RouteAction): void {

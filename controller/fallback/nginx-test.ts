@@ -25,6 +25,8 @@ function stub(folder: string, isHop: boolean): string {
     map $request_uri $sluice_path_leaves { default ''; }
     map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
     map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
+    map $http_upgrade $sluice_hop_upgrade { default ''; websocket websocket; }
+    map $http_upgrade $sluice_hop_connection { default ''; websocket upgrade; }
 `
     : ''
   return `pid "${folder}/nginx.pid";

@@ -1,4 +1,5 @@
 /** Names as nginx's hashes and regular expressions take them. */
+import { isProtocol } from '../../contract/record/route-upgrade.js'
 import { hostKind, isHostPattern, isName } from '../../contract/guard/names.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { plain } from './conf-writer.js'
@@ -51,6 +52,14 @@ function mapKey(key: string): Word {
 /** The key of a map of upstreams. */
 export function nameKey(value: string): Word {
   return mapKey(nameWord(value))
+}
+
+/** The key of a map of protocols. */
+export function protocolKey(value: string): Word {
+  if (!isProtocol(value)) {
+    throw new Error(`${value} is no protocol`)
+  }
+  return mapKey(value)
 }
 
 /** The key of a map of hosts. */

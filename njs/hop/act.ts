@@ -3,6 +3,7 @@
  * hop once more, changed, in the name of the unit that serves it. So tries, sessions and trials
  * are the same as without.
  */
+import { upgradeFor } from '../../contract/record/route-upgrade.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
 import { parseActionRecord } from '../../contract/record/action-record.js'
@@ -163,6 +164,7 @@ function passCallOn(h: HopState, known: ActionRecord): string {
     mirror: '',
     target: rewrite === undefined ? h.r.uri : rewriteTarget(h.r.uri, known.prefix, rewrite),
     host: action.upstreamHost === undefined ? h.v.sluice_host : action.upstreamHost,
+    upgrade: '-',
   })
   return '@sluice_act_' + (action.timeouts === undefined ? 0 : action.timeouts.readMs)
 }
@@ -192,6 +194,7 @@ function passRequestOn(h: HopState, known: ActionRecord): string {
           ? targetAsItCame(h.r)
           : '',
     host: action.upstreamHost === undefined ? v.sluice_host : action.upstreamHost,
+    upgrade: action.upgrade === undefined ? '-' : upgradeFor(action.upgrade, v.http_upgrade),
   })
   return (
     '@sluice_act_' +

@@ -62,6 +62,7 @@ export interface HopVariables {
   sluice_act_mirror: string
   sluice_act_target: string
   sluice_act_host: string
+  sluice_act_upgrade: string
   sluice_act_page: string
   sluice_act_type: string
   /** Whatever may be missing. */
@@ -274,6 +275,8 @@ export interface Forwarding {
   /** Path and query; '' as they came. */
   target: string
   host: string
+  /** The protocol that the client may change to; '' for none, `-` where the route does not say. */
+  upgrade: string
 }
 
 export function setForwarding(h: HopState, to: Forwarding): void {
@@ -282,6 +285,7 @@ export function setForwarding(h: HopState, to: Forwarding): void {
   h.v.sluice_act_mirror = to.mirror
   h.v.sluice_act_target = to.target
   h.v.sluice_act_host = to.host
+  h.v.sluice_act_upgrade = to.upgrade
 }
 
 const PAGE_SENT = '-'

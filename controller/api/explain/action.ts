@@ -31,7 +31,7 @@ function describePages({ pages = {} }: RouteAction): string[] {
 }
 
 function describeLimits(action: RouteAction): string[] {
-  const { timeouts, maxBodyBytes, buffering, mirror } = action
+  const { timeouts, maxBodyBytes, buffering, mirror, upgrade } = action
   return [
     ...(timeouts === undefined
       ? []
@@ -39,6 +39,11 @@ function describeLimits(action: RouteAction): string[] {
     ...(maxBodyBytes === undefined ? [] : [`a body of over ${maxBodyBytes} bytes is answered 413`]),
     ...(buffering === undefined ? [] : [`buffering of answers is ${buffering ? 'on' : 'off'}`]),
     ...(mirror === undefined ? [] : [`${mirror.percent} % are sent to ${mirror.upstream} as well`]),
+    ...(upgrade === undefined
+      ? []
+      : [
+          `clients may change to ${upgrade.length === 0 ? 'no other protocol' : upgrade.join(', ')}`,
+        ]),
   ]
 }
 

@@ -96,6 +96,12 @@ export const actionFields = {
     Type.Boolean({ description: 'Whether answers are collected before they go to a slow client' }),
   ),
   mirror: maybe(Mirror),
+  upgrade: maybe(
+    Type.Array(Type.String({ examples: ['websocket', 'h2c'] }), {
+      maxItems: 8,
+      description: 'Protocols that clients may change to; WebSocket alone if left out',
+    }),
+  ),
   rewrite: maybe(Rewrite),
   upstreamHost: maybe(Type.String({ examples: ['internal.example:8080'] })),
   redirect: maybe(Redirect),

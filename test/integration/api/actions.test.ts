@@ -19,6 +19,7 @@ t.test('taken, shown and explained', async (t) => {
     maxBodyBytes: 1000,
     buffering: true,
     mirror: { upstream: 'next', percent: 5 },
+    upgrade: ['websocket', 'h2c'],
   }
   t.match(await call('PUT', DOCS, route), { status: 201, body: route })
   t.match((await call('GET', DOCS)).body, route)

@@ -5,7 +5,7 @@ import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { freePort } from '../../../lab/ports.js'
 import { takesCipher } from '../../../lab/tls-client.js'
 import { until } from '../../../lab/until.js'
@@ -105,6 +105,15 @@ for (const rig of GATEWAY_KINDS) {
       hostUnit('byhopsteered.test', [['/', ':steeringbyhop']], steeringByHop),
       ...routeUnits('acted', ':steering', { rewrite: { replacePrefix: '/' } }),
       ...routeUnits('waited', ':steering', { timeouts: { readMs: 60_000 } }),
+      ...routeUnits('opted', ':web', { upgrade: ['h2c', 'tls/1.2'] }),
+      ...routeUnits('optedhop', ':byhop', { upgrade: ['h2c'], rewrite: { replacePrefix: '/o' } }),
+      ...routeUnits('optedsplit', '~two', { upgrade: ['h2c'] }),
+      splitUnit('two', [
+        { upstream: 'web', weight: 1, peers: [{ id: 'w1', address: web.address }] },
+        { upstream: 'byhop', weight: 1, peers: [{ id: 'w1', address: web.address }] },
+      ]),
+      ...routeUnits('optednone', ':web', { upgrade: [] }),
+      ...routeUnits('acting', ':web', { requestHeaders: { set: { 'X-A': 'b' } } }),
       ...routeUnits('kept', ':steering', { buffering: true }),
       ...[webUnit, byHop, forged],
       upstreamUnit('api', [{ id: 'a1', address: api.address }]),
@@ -127,6 +136,43 @@ for (const rig of GATEWAY_KINDS) {
           t.equal(sent.upgrade, undefined)
           t.notMatch(sent.connection ?? '', /upgrade/i)
         }
+      }
+    })
+
+    t.test('a route names the protocols that it lets pass', async (t) => {
+      const given = async (host: string, protocol: string): Promise<string> => {
+        const seen = web.ledger.length
+        const { port, path } = { port: gateway.httpPort, path: '/x' }
+        const asking = ['Connection: Upgrade, HTTP2-Settings', `Upgrade: ${protocol}`]
+        const lines = [`GET ${path} HTTP/1.1`, `Host: ${host}`, ...asking, 'HTTP2-Settings: AAMA']
+        const { socket, first, text } = sendRaw(t, port, `${lines.join('\r\n')}\r\n\r\n`)
+        const status = await first()
+        if (status === '101') {
+          socket.write('through the tunnel')
+          await until(() => text().includes('through the tunnel'))
+        }
+        socket.destroy()
+        const { upgrade = '', connection = '' } = web.ledger[seen]?.headers ?? {}
+        return `${status} ${upgrade} ${/upgrade.*/i.exec(connection)?.[0] ?? ''}`.trim()
+      }
+      const h2c = '101 h2c upgrade, http2-settings'
+      const cases: Array<[host: string, protocol: string, expected: string]> = [
+        ['opted.test', 'h2c', h2c],
+        ['opted.test', 'H2C', h2c],
+        ['opted.test', 'TLS/1.2', '101 tls/1.2 upgrade'],
+        ['opted.test', 'websocket', '200'],
+        ['opted.test', 'h2c, tls/1.2', '200'],
+        ['optedhop.test', 'h2c', h2c],
+        ['optedsplit.test', 'h2c', h2c],
+        ['optednone.test', 'websocket', '200'],
+        ['acting.test', 'h2c', '200'],
+        ['acting.test', 'websocket', '101 websocket upgrade'],
+        ['web.test', 'h2c', '200'],
+        ['byhop.test', 'h2c', '200'],
+        ['byhop.test', 'websocket', '101 websocket upgrade'],
+      ]
+      for (const [host, protocol, expected] of cases) {
+        t.equal((await given(host, protocol)).toLowerCase(), expected, `${host} ${protocol}`)
       }
     })
 

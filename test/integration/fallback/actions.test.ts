@@ -67,6 +67,8 @@ const ROUTES: Record<string, object> = {
   nobody: one('nobody.test', 'nobody', { pages: { 503: { body: 'soon', contentType: 'a/b' } } }),
   gone: one('gone.test', undefined, { pages: { 404: { body: 'gone' } } }),
   streamed: one('streamed.test', 'web', { buffering: false }),
+  tunnel: one('tunnel.test', 'web', { upgrade: ['h2c', 'default'] }),
+  'closed-tunnel': one('closedtunnel.test', 'web', { upgrade: [] }),
   copied: one('copied.test', 'web', { mirror: { upstream: 'acme' } }),
 }
 
@@ -152,9 +154,15 @@ async function requests(t: Test, ask: Ask): Promise<void> {
   t.equal(await post('small.test', '0123456789x'), '413 too big')
   t.match(await post('none.test', 'x'), /^413/)
   t.equal(await post('none.test', ''), '200 ')
-  for (const host of ['streamed.test', 'copied.test', 'plain.test']) {
+  for (const host of ['streamed.test', 'copied.test', 'plain.test', 'tunnel.test']) {
     t.equal((await echoOf(host)).id, 'web', host)
   }
+  const changed = async (host: string, protocol: string): Promise<number> =>
+    (await ask(host, '/', { headers: { Connection: 'Upgrade', Upgrade: protocol } })).status
+  t.same([await changed('tunnel.test', 'H2C'), await changed('tunnel.test', 'default')], [101, 101])
+  t.same([await changed('tunnel.test', 'websocket'), await changed('tunnel.test', 'x')], [200, 200])
+  t.same([await changed('plain.test', 'h2c'), await changed('plain.test', 'websocket')], [200, 101])
+  t.equal(await changed('closedtunnel.test', 'websocket'), 200)
 }
 
 async function challenges(t: Test, ask: Ask): Promise<void> {

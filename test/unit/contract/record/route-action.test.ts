@@ -61,6 +61,14 @@ t.test('what does not fit is refused by name', async (t) => {
     [{ maxBodyBytes: '1m' }, 'maxBodyBytes'],
     [{ buffering: 'on' }, 'buffering'],
     [{ mirror: { percent: 5 } }, 'mirror.upstream'],
+    [{ upgrade: 'h2c' }, 'upgrade'],
+    [{ upgrade: Array.from({ length: 9 }, (_, i) => `p${i}`) }, 'upgrade'],
+    [{ upgrade: ['h2c', 'a b'] }, 'upgrade.1'],
+    [{ upgrade: ['h2c\r\nX: y'] }, 'upgrade.0'],
+    [{ upgrade: ['$host'] }, 'upgrade.0'],
+    [{ upgrade: ['~h2c'] }, 'upgrade.0'],
+    [{ upgrade: [''] }, 'upgrade.0'],
+    [{ upgrade: [7] }, 'upgrade.0'],
     [{ mirror: { upstream: 'a', percent: 0 } }, 'mirror.percent'],
   ]
   for (const [fields, field] of bad) {
@@ -108,4 +116,9 @@ t.test('the largest record fits the table, and comes back as it was', async (t) 
   t.notOk(isTableKey('&a-route/7'))
   t.ok(areOperations([['&a-route', `0123abcd ${text}`]]))
   t.same(parseActionRecord(text), record)
+})
+
+t.test('protocols are told apart in lower case', async (t) => {
+  const checked = checkAction({ upgrade: ['H2C', 'h2c', 'TLS/1.2'] })
+  t.same(checked, { ok: true, value: { upgrade: ['h2c', 'tls/1.2'] } })
 })
