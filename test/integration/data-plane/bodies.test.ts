@@ -1,12 +1,14 @@
 // Bodies of requests: what is refused is refused before anything of a body is read, in each engine
 // and on stable nginx, at the gateway and in a user's own server.
 import { connect as connectHttp2, constants } from 'node:http2'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startBackend, type Backend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { head, sendRaw } from '../../support/raw-http.js'
 import { routeUnits } from '../../support/route-units.js'
+import { smallDisk } from '../../support/small-disk.js'
 
 t.setTimeout(170_000)
 
@@ -61,11 +63,35 @@ for (const rig of GATEWAY_KINDS) {
       })
     }
     await t.test('the same over HTTP/2', (t) => overHttp2(t, gateway))
+    await t.test('a full disk', (t) => fullDisk(t, gateway, web))
     await t.test('more than the gateway takes', async (t) => {
       const most = sendRaw(t, gateway.httpPort, head('web.test', '/', 'Content-Length: 2000000000'))
       t.equal(await most.first(), '413')
     })
   })
+}
+
+/** Only what needs the disk is refused: what fits into nginx's buffers is served as ever. */
+async function fullDisk(t: Test, gateway: Gateway, web: Backend): Promise<void> {
+  const disk = await smallDisk(t, join(gateway.home, 'temp/client_body'), 2_000_000)
+  const post = async (bytes: number, host = 'web.test'): Promise<number> => {
+    const body = Buffer.alloc(bytes, 'x')
+    return (await gateway.ask({ host, method: 'POST', body })).status
+  }
+  t.equal(await post(500_000), 200, 'there is room')
+  disk.fill()
+  for (const host of ['web.test', 'quick.test']) {
+    t.equal(await post(100_000, host), 200, host)
+    t.equal(web.ledger.at(-1)?.bytes, 100_000)
+  }
+  t.match(await gateway.ask({ host: 'web.test' }), { status: 200 })
+  const before = web.ledger.length
+  t.equal(await post(500_000), 500)
+  t.equal(web.ledger.length, before, 'no part of it is passed on')
+  t.match(gateway.errorLog(), /No space left on device/)
+  t.equal(await post(100_000), 200, 'others go on')
+  disk.clear()
+  t.equal(await post(500_000), 200)
 }
 
 async function refusals(t: Test, port: number, web: Backend): Promise<void> {
