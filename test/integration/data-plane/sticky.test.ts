@@ -148,6 +148,12 @@ for (const rig of GATEWAY_KINDS) {
         visits.forEach((one) => t.equal(one.cookie, cookieOf(one.by) + ATTRIBUTES))
       }
       t.match(await visit(cookieOf('a'), 'other.localhost'), { by: 'moved', cookie: /^sl=/ })
+      // A controller that starts takes all that it knows for pooled, so all of it has to be.
+      await until(async () => {
+        const before = moved.connections()
+        await visit(cookieOf('c', 'other'), 'other.localhost')
+        return !controlled.gateway.pool || moved.connections() === before
+      })
     })
 
     t.test('another controller keeps the sessions, and the API shows no key', async (t) => {
