@@ -5,12 +5,14 @@ import type { AddressPolicy } from '../../../contract/guard/address.js'
 import { AGENT_ROUTES, parseKey } from '../../../contract/keys.js'
 import { isWhole } from '../../../contract/guard/names.js'
 import { isObject, isText } from '../../../contract/guard/checked.js'
+import type { Checked } from '../../../contract/guard/checked.js'
 import { checkInstance, checkUpstream } from '../../../contract/record/records.js'
 import { checkRoute } from '../../../contract/record/route.js'
 import { checkStreamRoute, isStreamRoute } from '../../../contract/record/stream-route.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { RegistryOperation } from '../../../registry/registry.js'
 import { isOwnAddress } from '../../own-addresses.js'
+import { readKnown } from '../../state/known-fields.js'
 
 export interface WriteRules {
   addresses: AddressPolicy
@@ -107,41 +109,31 @@ function checkValue(key: string, value: unknown, at: string, rules: WriteRules):
   if (kind === 'instances') {
     checkInstanceRecord(record, at, rules)
   } else if (kind === 'routes') {
-    checkRouteRecord(record, at)
+    checkRecord<unknown>(record, at, isStreamRoute(record) ? checkStreamRoute : checkRoute)
   } else if (kind === 'upstreams') {
-    checkUpstreamRecord(record, at)
+    checkRecord(record, at, checkUpstream)
   } else {
     checkHostRecord(record, at)
   }
   return value
 }
 
-function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): void {
-  const checked = checkInstance(record, rules.addresses)
+/** A newer agent's fields are kept, like those of any other version in the registry. */
+function checkRecord<T>(record: unknown, at: string, check: (value: unknown) => Checked<T>): T {
+  const checked = readKnown(record, check)
   if (!checked.ok) {
     throw invalid(join(`${at}.value`, checked.field), checked.message)
   }
-  const { host, port } = checked.value
+  return checked.value.record
+}
+
+function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): void {
+  const { host, port } = checkRecord(record, at, (value) => checkInstance(value, rules.addresses))
   if (isOwnAddress(rules.ownAddresses?.() ?? new Set(), host, port)) {
     throw invalid(`${at}.value.port`, 'is where Sluice itself listens')
   }
 }
 
-function checkUpstreamRecord(record: unknown, at: string): void {
-  const checked = checkUpstream(record)
-  if (!checked.ok) {
-    throw invalid(join(`${at}.value`, checked.field), checked.message)
-  }
-}
-
-function checkRouteRecord(record: unknown, at: string): void {
-  const checked = isStreamRoute(record) ? checkStreamRoute(record) : checkRoute(record)
-  if (!checked.ok) {
-    throw invalid(join(`${at}.value`, checked.field), checked.message)
-  }
-}
-
-const HOST_FIELDS = ['address', 'containers', 'engine', 'problems', 'name', 'owner', 'boot']
 /** More than an agent reports. */
 const MOST_PROBLEMS = 50
 
@@ -150,10 +142,6 @@ function checkHostRecord(record: unknown, at: string): void {
     throw invalid(`${at}.value`, 'must be an object')
   }
   const { address, containers, engine, problems, name = '', owner = '', boot = '' } = record
-  const extra = Object.keys(record).find((field) => !HOST_FIELDS.includes(field))
-  if (extra !== undefined) {
-    throw invalid(`${at}.value.${extra}`, 'is not a known field')
-  }
   for (const [field, text] of Object.entries({ address, name, owner, boot })) {
     if (typeof text !== 'string' || !/^[\x20-\x7e]{0,200}$/.test(text)) {
       throw invalid(`${at}.value.${field}`, 'must be a plain text of at most 200 characters')

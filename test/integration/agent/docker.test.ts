@@ -497,8 +497,11 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     engine.isEmpty = true
     await rig.says('engine', /lists none of the containers that run/)
     t.match(await rig.record(name), { state: 'down' }, 'its process lives')
-    engine.forgets = engine.isEmpty = false
+    await rig.registry.commit([{ type: 'delete', key: rig.key(name) }])
     await rig.says('engine', undefined)
+    t.same(await rig.instances(), [], 'an operator knows better')
+    engine.forgets = engine.isEmpty = false
+    await rig.becomes(name, 'down')
     await dockerd.docker('rm', '-f', name)
     await rig.goes(name)
     await until(async () => (await routes()).length === 0, { what: 'the route gone' })

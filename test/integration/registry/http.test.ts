@@ -54,7 +54,7 @@ t.test('what an agent may not write is refused by field, and nothing of it happe
     [put(KEY, instance({ port: 0 })), 'invalid', /\[1\].value.port/],
     [put(KEY, instance({ host: 'example.com' })), 'invalid', /\[1\].value.host/],
     [put(KEY, instance({ host: '169.254.169.254' })), 'invalid', /\[1\].value.host/],
-    [put(KEY, instance({ surprise: 1 })), 'invalid', /\[1\].value.surprise/],
+    [put(KEY, instance({ needs: ['surprise'] })), 'invalid', /\[1\].value.needs/],
     [put(KEY, instance({ metadata: { a: 'x'.repeat(20_000) } })), 'invalid', /\[1\].value$/],
     [put('hosts/one', '{"address":"10.0.0.1"}'), 'invalid', /\[1\].value.containers/],
     [
@@ -79,6 +79,22 @@ t.test('what an agent may not write is refused by field, and nothing of it happe
     }
   }
   t.equal((await agent.list('')).entries.length, 2)
+})
+
+t.test('what a newer agent writes is kept with the fields that are not known yet', async (t) => {
+  const controller = await startController(join(temporaryFolder(t), 'registry'))
+  t.teardown(() => controller.stop())
+  const agent = open(t, controller.port)
+  const records = {
+    [KEY]: { host: '10.0.0.1', port: 1, fleet: 'blue' },
+    'hosts/one': { address: '', containers: 1, moods: [] },
+    'routes/agent-one': { hosts: ['a.test'], pathPrefix: '/', upstream: 'web', mesh: true },
+  }
+  for (const [key, record] of Object.entries(records)) {
+    const value = JSON.stringify(record)
+    await agent.commit([put(key, value)])
+    t.equal((await agent.get(key)).entry?.value, value)
+  }
 })
 
 t.test('agents read what they need, and nothing else', async (t) => {
