@@ -1,4 +1,5 @@
 /** What a route makes of a request's address. Everything here is the client's text. */
+import { isLeavingPath } from '../../contract/guard/client-patterns.js'
 import type { Redirect, Rewrite } from '../../contract/record/route-action.js'
 
 interface RawRequest {
@@ -16,12 +17,13 @@ export function targetAsItCame(r: RawRequest): string {
     return text
   }
   const bytes = r.rawVariables.request_uri as Buffer
-  let target = ''
+  // Joined at the end: njs copies all of a text for each character that is put behind it.
+  const parts: string[] = []
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i] as number
-    target += byte < 128 ? String.fromCharCode(byte) : '%' + byte.toString(16).toUpperCase()
+    parts.push(byte < 128 ? String.fromCharCode(byte) : '%' + byte.toString(16).toUpperCase())
   }
-  return target
+  return parts.join('')
 }
 
 /** `%61` → `a`. Of bytes beyond ASCII it is enough that they are none of a prefix's characters. */
@@ -29,6 +31,15 @@ function decode(text: string): string {
   return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => {
     return String.fromCharCode(parseInt(hex, 16))
   })
+}
+
+/**
+ * `raw` as nginx reads it; as it is where it is too long for the part `wanted` or for `..`, however
+ * it is written.
+ */
+function readPart(raw: string, wanted: string | undefined): string {
+  const most = wanted === undefined || wanted.length < 2 ? 2 : wanted.length
+  return raw.length > 3 * most || raw.indexOf('%') < 0 ? raw : decode(raw)
 }
 
 /**
@@ -41,20 +52,41 @@ function pathLength(target: string): number {
 }
 
 /**
- * How many of these parts of a path, which lay between slashes, make `prefix` as nginx reads them
- * (`%61`, `.`, `..` and `//` resolved), and with what follows never leave it again. -1 when none
- * do.
+ * Finds the slashes of a path, one after the other, as they are and encoded. njs looks at a whole
+ * text for each match of a pattern, so with one a path would cost its length for each slash.
  */
-function partsOfPrefix(parts: string[], prefix: string): number {
+function slashFinder(path: string): (from: number) => number {
+  const spellings = ['/', '%2f', '%2F']
+  const next = spellings.map(() => -1)
+  return (from) => {
+    spellings.forEach((slash, i) => {
+      if ((next[i] as number) < from) {
+        const found = path.indexOf(slash, from)
+        next[i] = found < 0 ? path.length : found
+      }
+    })
+    return Math.min(next[0] as number, next[1] as number, next[2] as number)
+  }
+}
+
+/**
+ * Where the parts of a path end that make `prefix` as nginx reads them (`%61`, `.`, `..` and `//`
+ * resolved), and with what follows never leave it again. -1 when none do.
+ */
+function endOfPrefix(path: string, prefix: string): number {
   const wanted = prefix.split('/').slice(1)
+  const nextSlash = slashFinder(path)
+  const leaves = isLeavingPath(path)
   // The segments, and how many of the first ones are those of the prefix: in step, so that a path
   // costs by its length, however often it leaves the prefix.
   let depth = 0
   let matched = 0
   let found = -1
-  for (let i = 1; i < parts.length; i++) {
-    const raw = parts[i] as string
-    const part = raw.indexOf('%') < 0 ? raw : decode(raw)
+  let at = nextSlash(0)
+  while (at < path.length && (found < 0 || leaves)) {
+    const start = at + (path.charAt(at) === '/' ? 1 : 3)
+    at = nextSlash(start)
+    const part = start === at ? '' : readPart(path.slice(start, at), wanted[depth])
     if (part === '..') {
       depth = depth > 0 ? depth - 1 : 0
       matched = matched < depth ? matched : depth
@@ -67,7 +99,7 @@ function partsOfPrefix(parts: string[], prefix: string): number {
     if (depth < wanted.length) {
       found = -1
     } else if (found < 0 && depth === wanted.length && matched === depth) {
-      found = i
+      found = at
     }
   }
   return found
@@ -78,22 +110,16 @@ function afterPrefix(target: string, prefix: string): string {
   if (prefix === '/') {
     return target
   }
-  const length = pathLength(target)
-  const path = target.slice(0, length)
-  // An encoded slash parts a path as well: nginx decodes it before it matches.
-  const slashes = /\/|%2f/gi
-  const parts = path.split(slashes)
-  const found = partsOfPrefix(parts, prefix)
-  if (found < 0) {
+  const path = target.slice(0, pathLength(target))
+  const end = endOfPrefix(path, prefix)
+  if (end < 0) {
     throw new Error('the path does not begin with ' + prefix)
   }
-  let at = 0
-  const seps = path.match(slashes) as string[]
-  for (let i = 0; i <= found; i++) {
-    at += (parts[i] as string).length + (i < found ? (seps[i] as string).length : 0)
+  if (end === path.length) {
+    return target.slice(end)
   }
-  const next = seps[found]
-  return (next === undefined ? '' : '/' + path.slice(at + next.length)) + target.slice(length)
+  // An encoded slash parts a path as well: nginx decodes it before it matches.
+  return '/' + target.slice(end + (path.charAt(end) === '/' ? 1 : 3))
 }
 
 /** `/v2` and `/x?y` → `/v2/x?y`; an empty path becomes `/`. */

@@ -6,6 +6,8 @@ import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { hostUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { cpuNs } from '../../../lab/load/processes.js'
+import { rawAsk } from '../../../lab/raw-ask.js'
 import { freePort } from '../../../lab/ports.js'
 import { takesCipher } from '../../../lab/tls-client.js'
 import { until } from '../../../lab/until.js'
@@ -115,6 +117,8 @@ for (const rig of GATEWAY_KINDS) {
       ...routeUnits('optednone', ':web', { upgrade: [] }),
       ...routeUnits('acting', ':web', { requestHeaders: { set: { 'X-A': 'b' } } }),
       ...routeUnits('kept', ':steering', { buffering: true }),
+      ...routeUnits('led', '-', { pathPrefix: '/led', redirect: { replacePrefix: '/n' } }),
+      ...routeUnits('cut', ':web', { pathPrefix: '/cut', rewrite: { replacePrefix: '/v2' } }),
       ...[webUnit, byHop, forged],
       upstreamUnit('api', [{ id: 'a1', address: api.address }]),
       hostUnit('web.test', [['/', ':web']], webUnit),
@@ -283,6 +287,31 @@ for (const rig of GATEWAY_KINDS) {
       t.match(lines.found.uri, /^\/long\?"{1980,1994}\.\.\.$/)
       t.match(lines.found.userAgent, /^x{1989}é+\.\.\.$/, 'no character is cut in two')
       t.ok(JSON.stringify(lines.found).length < 12_000)
+    })
+
+    t.test('a long path costs a worker no more than its length', async (t) => {
+      const { workers } = await gateway.state()
+      const spent = (): number => workers.reduce((sum, pid) => sum + cpuNs(pid), 0)
+      const costOf = async (host: string, path: string): Promise<number> => {
+        const lines = [`GET /${host}${path} HTTP/1.1`, `Host: ${host}.test`, 'Connection: close']
+        const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+        let least = Infinity
+        for (let round = 0; round < 3; round++) {
+          const before = spent()
+          for (let i = 0; i < 4; i++) {
+            await rawAsk(gateway.httpPort, text)
+          }
+          least = Math.min(least, spent() - before)
+        }
+        return least
+      }
+      for (const host of ['led', 'cut']) {
+        for (const part of ['/', '/a', '/.', '/%61', '%2f', 'x', '%61', '\u00ff']) {
+          const path = (bytes: number): string => `/${part.repeat(bytes / part.length)}`
+          const [short, long] = [await costOf(host, path(1800)), await costOf(host, path(7200))]
+          t.ok(long < 6 * short, `${host} ${part}: ${(long / short).toFixed(1)} for four times`)
+        }
+      }
     })
 
     t.test('an instance does not write the access log', async (t) => {
