@@ -1,7 +1,16 @@
 /**
- * The characters that slot values begin with. The build puts them in place, so that a name costs
- * no request anything.
+ * The characters that names of units and values of slots begin with. The build puts them in place,
+ * so that a name costs no request anything.
  */
+
+/** What the name of a unit begins with. */
+export const enum UnitKind {
+  Upstream = ':',
+  Host = '@',
+  Split = '~',
+  Action = '&',
+  Certificate = '^',
+}
 
 /**
  * By code: `!` < `#` < `$` < `*` < `/` < `0`. A SID begins with a hex digit, so a value above

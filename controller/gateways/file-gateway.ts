@@ -2,7 +2,7 @@
 import { Fallbacks } from '../fallback/fallbacks.js'
 import { withConditions } from '../health/desired-without-down.js'
 import { Health } from '../health/health.js'
-import type { LinkView } from '../push/link.js'
+import type { LinkView } from '../push/gateway-link.js'
 import type { Desired } from '../state/desired.js'
 import type { StreamView } from '../views.js'
 import type { GatewayFigures, OwnGatewayOptions, OwnGateway } from './own-gateway.js'

@@ -8,7 +8,7 @@ import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
 import type { OtherGateway, OtherGateways } from './other-gateways.js'
 import type { OwnGateway } from './own-gateway.js'
-import type { LinkView } from '../push/link.js'
+import type { LinkView } from '../push/gateway-link.js'
 
 type Count = number | undefined
 

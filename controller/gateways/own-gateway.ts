@@ -4,7 +4,7 @@ import type { Settings } from '../../runtime/config/settings.js'
 import type { MakeChecks } from '../health/checks-port.js'
 import type { ConditionChange } from '../health/condition-change.js'
 import type { Health } from '../health/health.js'
-import type { LinkView } from '../push/link.js'
+import type { LinkView } from '../push/gateway-link.js'
 import type { StreamView } from '../views.js'
 import type { ServedState } from './served-state.js'
 

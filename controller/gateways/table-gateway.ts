@@ -4,9 +4,9 @@ import type { GatewayState } from '../../contract/push.js'
 import { canPool } from '../../contract/version.js'
 import { Fallbacks } from '../fallback/fallbacks.js'
 import { Health } from '../health/health.js'
-import { Link } from '../push/link.js'
-import type { LinkView } from '../push/link.js'
-import { StreamSide } from '../push/stream-link.js'
+import { GatewayLink } from '../push/gateway-link.js'
+import type { LinkView } from '../push/gateway-link.js'
+import { StreamLink } from '../push/stream-link.js'
 import { ANYWHERE } from '../table/compiled-upstream.js'
 import { DesiredTable } from '../table/desired-table.js'
 import type { StreamView } from '../views.js'
@@ -17,9 +17,9 @@ export class TableGateway implements OwnGateway {
   readonly fallback: Fallbacks
   readonly #options: OwnGatewayOptions
   readonly #table: DesiredTable
-  readonly #link: Link
+  readonly #link: GatewayLink
   /** The same for connections. */
-  readonly #stream: StreamSide
+  readonly #stream: StreamLink
 
   constructor(options: OwnGatewayOptions) {
     this.#options = options
@@ -108,7 +108,7 @@ export class TableGateway implements OwnGateway {
     await this.#table.close()
   }
 
-  get #links(): Link[] {
+  get #links(): GatewayLink[] {
     return [this.#link, this.#stream.link]
   }
 
@@ -137,10 +137,10 @@ export class TableGateway implements OwnGateway {
     })
   }
 
-  #makeLink(): Link {
+  #makeLink(): GatewayLink {
     const options = this.#options
     const { settings, log } = options
-    return new Link({
+    return new GatewayLink({
       socketPath: join(settings.home, 'run/admin.sock'),
       ...{ log, source: this.#table },
       onFailure: (reason) => options.onPushFailure(reason),
@@ -154,11 +154,11 @@ export class TableGateway implements OwnGateway {
     })
   }
 
-  #makeStream(): StreamSide {
+  #makeStream(): StreamLink {
     const { settings, log, served, ...options } = this.#options
     const { zone, home } = settings
     const isUsed = () => served.state.desired().streamRoutes.size > 0
-    return new StreamSide({
+    return new StreamLink({
       socketPath: join(home, 'run/stream.sock'),
       // nginx ends no connection of stream{}: workers that finish would answer for ever.
       master: () => this.#link.master,

@@ -1,15 +1,15 @@
 /** What nginx does for connections: a table and a link of its own, beside those for requests. */
 import type { StreamView } from '../views.js'
-import { Link } from './link.js'
-import type { LinkOptions, LinkView } from './link.js'
+import { GatewayLink } from './gateway-link.js'
+import type { GatewayLinkOptions, LinkView } from './gateway-link.js'
 import { StreamTable } from '../table/stream-table.js'
 import type { StreamTableOptions } from '../table/stream-table.js'
 
-export interface StreamSideOptions
+export interface StreamLinkOptions
   extends
     StreamTableOptions,
     Pick<
-      LinkOptions,
+      GatewayLinkOptions,
       'socketPath' | 'master' | 'onFailure' | 'onChange' | 'onStarted' | 'onUnknown'
     > {
   /** Whether nginx answers for requests. */
@@ -19,15 +19,15 @@ export interface StreamSideOptions
 const WITHOUT =
   'nginx has no stream{} of ours: it lacks the stream module with njs, or its configuration does not include stream.conf'
 
-export class StreamSide {
-  readonly link: Link
+export class StreamLink {
+  readonly link: GatewayLink
   readonly #table: StreamTable
-  readonly #options: StreamSideOptions
+  readonly #options: StreamLinkOptions
 
-  constructor(options: StreamSideOptions) {
+  constructor(options: StreamLinkOptions) {
     this.#options = options
     this.#table = new StreamTable(options)
-    this.link = new Link({
+    this.link = new GatewayLink({
       ...options,
       source: this.#table,
       // Most changes are of requests alone; a worker need not hear of each of them twice.

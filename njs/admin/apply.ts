@@ -1,4 +1,4 @@
-/** The admin endpoint's writes. A write is all of it or none of it. */
+/** What a claim and a delta do to the table. A write is all of it or none of it. */
 import type { Code } from '../../contract/codes.js'
 import type { Claim, Delta, Operation } from '../../contract/push.js'
 import { STATE_KEY, parseState, printState } from '../../contract/table/table.js'

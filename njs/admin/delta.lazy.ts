@@ -3,7 +3,7 @@ import { parseDelta } from '../../contract/push-guard.js'
 import { post } from './answer.js'
 import { withBody } from './body.js'
 import { applyDelta } from './apply.js'
-import { write } from './write.js'
+import { write } from './locked-write.js'
 import { zones } from '../memory/dict.js'
 
 function delta(r: NginxHTTPRequest): void {

@@ -1,4 +1,5 @@
 /** Which peer the hop tries next, of those that were not tried. */
+import { UnitKind } from '../../contract/table/mark.js'
 import { parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
@@ -16,7 +17,7 @@ import { sessionEntry } from './policy/session.js'
 export interface ChoiceContext {
   table: Dict
   load: NumberDict
-  asked: LookupRequest
+  request: LookupRequest
   nowMs: number
 }
 
@@ -137,10 +138,10 @@ function fromRules(
   const entry = chooseByRules({
     table: ground.table,
     load: ground.load,
-    asked: ground.asked,
+    request: ground.request,
     upstream: upstream,
     rules: rules,
-    session: sessionEntry(ground.table, ground.asked, upstream, rules),
+    session: sessionEntry(ground.table, ground.request, upstream, rules),
     draw: Number(draw.slot) * SHARES + draw.share,
     tried: tried,
     nowMs: ground.nowMs,
@@ -205,7 +206,7 @@ export function drawPreferred(ground: ChoiceContext, draw: Draw): Preferred {
   }
   const known = whoIs(table, draw.unit, sid)
   const drawn = known === null ? '' : known.upstream
-  return { upstream: splitArms().inSession(table, ground.asked, draw.unit, drawn), sid: '' }
+  return { upstream: splitArms().inSession(table, ground.request, draw.unit, drawn), sid: '' }
 }
 
 /** The upstream of the unit that has this SID, and its line, whether it is up or not. */
@@ -233,7 +234,7 @@ export function trialOf(ground: ChoiceContext, draw: Draw): string {
     return slot.trial
   }
   const upstream = slot === undefined ? drawnUnit(draw) : drawPreferred(ground, draw).upstream
-  const rules = upstream.charAt(0) === ':' ? rulesOf(ground.table, upstream) : null
+  const rules = upstream.charAt(0) === UnitKind.Upstream ? rulesOf(ground.table, upstream) : null
   return rules === null ? '' : rules.trial
 }
 

@@ -1,4 +1,5 @@
 /** From a key of the table to the unit and slot that serve a request. */
+import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
@@ -6,22 +7,23 @@ import type { LookupRequest } from '../table/lookup-request.js'
 import type { Draw } from './choice.js'
 import { splitArms } from './split-arm.lazy.js'
 
-export function drawFor(table: Dict, asked: LookupRequest, key: string): Draw {
+export function drawFor(table: Dict, request: LookupRequest, key: string): Draw {
   const slash = key.lastIndexOf('/')
   const slot = key.slice(slash + 1)
-  const share = Number(asked.variables.sluice_share)
-  const found = findUnit(table, key, asked)
+  const share = Number(request.variables.sluice_share)
+  const found = findUnit(table, key, request)
   // `~canary:next`: a route that acts has chosen the arm.
-  const colon = found.charAt(0) === '~' ? found.indexOf(':') : -1
+  const colon = found.charAt(0) === UnitKind.Split ? found.indexOf(':') : -1
   if (colon > 0) {
     const chosen = { upstream: found.slice(colon), cookie: '' }
     return { unit: found.slice(0, colon), slot: slot, share: share, arm: chosen }
   }
   const unit = servingUnit(table, found)
-  const isChosen = unit.charAt(0) === '~' && table.get(unit + key.slice(slash)) === undefined
+  const isChosen =
+    unit.charAt(0) === UnitKind.Split && table.get(unit + key.slice(slash)) === undefined
   const draw: Draw = { unit: unit, slot: slot, share: share }
   if (isChosen) {
-    draw.arm = splitArms().armOf(table, asked, unit, Number(slot), share)
+    draw.arm = splitArms().armOf(table, request, unit, Number(slot), share)
   }
   return draw
 }
@@ -31,7 +33,7 @@ export function drawFor(table: Dict, asked: LookupRequest, key: string): Draw {
  * themselves.
  */
 function servingUnit(table: Dict, unit: string): string {
-  const record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+  const record = unit.charAt(0) === UnitKind.Action ? table.get(unit) : undefined
   if (record === undefined) {
     return unit
   }

@@ -21,31 +21,35 @@ export interface ChosenArm {
 /** Policies draw by the numbers 0 to 2 after nginx's own. */
 const NTH_DRAW = 3
 
-function hasSession(table: Dict, asked: LookupRequest, upstream: string): boolean {
+function hasSession(table: Dict, request: LookupRequest, upstream: string): boolean {
   const rules = rulesOf(table, upstream)
-  return rules !== null && sessionEntry(table, asked, upstream, rules) !== null
+  return rules !== null && sessionEntry(table, request, upstream, rules) !== null
 }
 
 /** The upstream that the client has a session in, first of all `drawn`; else `drawn`. */
-function inSession(table: Dict, asked: LookupRequest, split: string, drawn: string): string {
+function inSession(table: Dict, request: LookupRequest, split: string, drawn: string): string {
   const record = table.get(split)
   const upstreams = record === undefined ? [] : upstreamsIn(record.slice(DIGEST_LENGTH))
-  if (drawn !== '' && hasSession(table, asked, drawn)) {
+  if (drawn !== '' && hasSession(table, request, drawn)) {
     return drawn
   }
-  return upstreams.filter((one) => one !== drawn && hasSession(table, asked, one))[0] || drawn
+  return upstreams.filter((one) => one !== drawn && hasSession(table, request, one))[0] || drawn
 }
 
-function isForced(arm: Forced, asked: LookupRequest): boolean {
-  return arm.conditions.split('\t').every((condition) => isMet(condition, asked.variables))
+function isForced(arm: Forced, request: LookupRequest): boolean {
+  return arm.conditions.split('\t').every((condition) => isMet(condition, request.variables))
 }
 
-function armByStick(asked: LookupRequest, split: SplitRecord, stick: StickRule): ChosenArm | null {
-  const text = textOf(asked, stick.source)
+function armByStick(
+  request: LookupRequest,
+  split: SplitRecord,
+  stick: StickRule,
+): ChosenArm | null {
+  const text = textOf(request, stick.source)
   if (text !== '' || stick.attributes === '') {
     return text === '' ? null : { upstream: armFor(split.parts, stick.seed, text), cookie: '' }
   }
-  const name = asked.variables.request_id as string
+  const name = request.variables.request_id as string
   const cookie = stick.source.slice('cookie:'.length) + '=' + name + stick.attributes
   return { upstream: armFor(split.parts, stick.seed, name), cookie: cookie }
 }
@@ -57,22 +61,22 @@ function armByStick(asked: LookupRequest, split: SplitRecord, stick: StickRule):
  */
 function armOf(
   table: Dict,
-  asked: LookupRequest,
+  request: LookupRequest,
   unit: string,
   slot: number,
   share: number,
 ): ChosenArm {
   const record = table.get(unit)
   const split = parseSplit(record === undefined ? '' : record.slice(DIGEST_LENGTH))
-  const forced = split.forced.filter((arm) => isForced(arm, asked))[0]
+  const forced = split.forced.filter((arm) => isForced(arm, request))[0]
   if (forced !== undefined) {
     return { upstream: forced.upstream, cookie: '' }
   }
-  const session = split.parts.filter((part) => hasSession(table, asked, part.upstream))[0]
+  const session = split.parts.filter((part) => hasSession(table, request, part.upstream))[0]
   if (session !== undefined) {
     return { upstream: session.upstream, cookie: '' }
   }
-  const kept = split.stick === null ? null : armByStick(asked, split, split.stick)
+  const kept = split.stick === null ? null : armByStick(request, split, split.stick)
   const draw = drawn(slot * SHARES + share, NTH_DRAW) / DRAWN
   return kept === null ? { upstream: drawnOf(split.parts, draw), cookie: '' } : kept
 }

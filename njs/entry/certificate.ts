@@ -2,6 +2,7 @@
  * `$sluice_certificate`: what a TLS client is shown, chain and key in one text. A module of its
  * own, imported only in the servers that speak TLS, so that others do not pay for it.
  */
+import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
@@ -15,7 +16,7 @@ function find(table: Dict, asked: string | undefined): string | undefined {
   const name = (asked || '').toLowerCase()
   let found: string | undefined
   if (isHost(name)) {
-    found = table.get('^' + name)
+    found = table.get(UnitKind.Certificate + name)
     const dot = name.indexOf('.')
     if (found === undefined && dot > 0) {
       found = table.get('^*' + name.slice(dot))

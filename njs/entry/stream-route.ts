@@ -3,6 +3,7 @@
  * imported only in the servers that ask, because each of their connections pays for all of what
  * is imported there.
  */
+import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'
 import { SNI_PREFIX } from '../../contract/table/zones.js'
 import { zones } from '../memory/dict.js'
@@ -17,7 +18,7 @@ function tls(s: NginxStreamRequest): string {
   if (unit !== '') {
     return handOffTuned(s, unit, () => cameTo(s))
   }
-  const asked = '@' + SNI_PREFIX + name
+  const asked = UnitKind.Host + SNI_PREFIX + name
   if (!isHost(name) || streamFallback(s, asked) === '') {
     return 'https'
   }
@@ -29,7 +30,7 @@ function tls(s: NginxStreamRequest): string {
 function port(s: NginxStreamRequest): string {
   const own = s.variables.server_port as string
   const unit = '@tcp*' + own
-  if (zones.sluice_table.get('@' + own + '*') === undefined) {
+  if (zones.sluice_table.get(UnitKind.Host + own + '*') === undefined) {
     return handOffTuned(s, unit, () => cameTo(s))
   }
   handOff(s, unit + cameTo(s))

@@ -1,4 +1,5 @@
 /** Connections to the ports of routes. */
+import { UnitKind } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { allowPlain } from '../stream/plain.js'
 import { streamRare } from '../stream/rare.lazy.js'
@@ -10,7 +11,10 @@ import { streamRare } from '../stream/rare.lazy.js'
 function pick(s: NginxStreamRequest): void {
   const v = s.variables
   const key = v.sluice_key as string
-  if (v.protocol === 'TCP' && zones.sluice_table.get('@' + v.server_port + '*') !== undefined) {
+  if (
+    v.protocol === 'TCP' &&
+    zones.sluice_table.get(UnitKind.Host + v.server_port + '*') !== undefined
+  ) {
     s.allow()
   } else if (!allowPlain(s, key)) {
     void streamRare().serve(s, key)

@@ -3,7 +3,7 @@
  * the pick still holds when the body is here, and where a request went, for the log.
  */
 import { whoIs } from '../choose/choice.js'
-import { countFailure } from '../memory/count.js'
+import { countFailure } from '../memory/counters.js'
 import { follow } from '../memory/count-in-flight.js'
 import { zones } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'

@@ -2,6 +2,7 @@
  * Where the front goes on with a request before anything of its body is read: with what a route
  * changes, and with what is refused.
  */
+import { UnitKind } from '../../contract/table/mark.js'
 import type { RouteAction } from '../../contract/record/route-action.js'
 import { parseActionRecord } from '../../contract/record/action-record.js'
 import type { ActionRecord } from '../../contract/record/action-record.js'
@@ -49,7 +50,7 @@ function isHopeless(table: Dict, r: FrontRequest, key: string): boolean {
   if (!isAnotherUp(table, draw, '')) {
     return true
   }
-  const rules = draw.unit.charAt(0) === ':' ? rulesOf(table, draw.unit) : null
+  const rules = draw.unit.charAt(0) === UnitKind.Upstream ? rulesOf(table, draw.unit) : null
   return rules !== null && rules.protocol === 'grpc'
 }
 
@@ -108,7 +109,7 @@ function forBody(table: Dict, r: FrontRequest): string {
     return ''
   }
   const unit = findUnit(table, key, r)
-  if (unit.charAt(0) === '&') {
+  if (unit.charAt(0) === UnitKind.Action) {
     return forUnit(table, r, key, unit)
   }
   const slotKey = unit + key.slice(key.lastIndexOf('/'))

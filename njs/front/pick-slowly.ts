@@ -3,7 +3,7 @@
  * upstream with rules.
  */
 import { FOR_PATIENT_HOP } from '../../contract/table/action-lines.js'
-import { Mark } from '../../contract/table/mark.js'
+import { Mark, UnitKind } from '../../contract/table/mark.js'
 import { ACTING_LOCATION, LEFT_LOCATION, PATIENT_LOCATION } from '../../contract/table/zones.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
@@ -44,18 +44,18 @@ export function pickSlowly(
     let unit = findUnit(table, key, r)
     slotKey = unit + key.slice(slash)
     found = slotKey === key ? undefined : table.get(slotKey)
-    if (found === undefined && unit.charAt(0) === '~') {
+    if (found === undefined && unit.charAt(0) === UnitKind.Split) {
       const slot = Number(key.slice(slash + 1))
       const arm = splitArms().armOf(table, r, unit, slot, Number(v.sluice_share))
       // Only the hop can give a cookie.
       unit = arm.cookie === '' ? arm.upstream : ''
       slotKey = unit + key.slice(slash)
       found = unit === '' ? undefined : table.get(slotKey)
-    } else if (found === undefined && unit.charAt(0) === '&') {
+    } else if (found === undefined && unit.charAt(0) === UnitKind.Action) {
       v.sluice_onward = forRoute(table, load, r, unit)
     }
     if (found === undefined) {
-      return unit.charAt(0) === ':' ? pickerByRules()(table, load, r, unit) : ''
+      return unit.charAt(0) === UnitKind.Upstream ? pickerByRules()(table, load, r, unit) : ''
     }
   }
   if (found > Mark.BelowSid) {
@@ -67,5 +67,5 @@ export function pickSlowly(
     return drawSid(table, slotKey, found, Number(v.sluice_share))
   }
   const chosen = markedSlots()(table, load, r, key, slotKey, found)
-  return chosen.charAt(0) === ':' ? pickerByRules()(table, load, r, chosen) : chosen
+  return chosen.charAt(0) === UnitKind.Upstream ? pickerByRules()(table, load, r, chosen) : chosen
 }

@@ -1,7 +1,7 @@
 /** What the front seldom needs, or only when the answer is there. */
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.js'
-import { dress } from './dress.lazy.js'
+import { dress } from './answer-headers.lazy.js'
 import { askAndLog } from './ask-and-log.lazy.js'
 
 /** Asked once for an answer whose headers the route `unit` changes. */

@@ -39,7 +39,7 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
   const entry = chooseByRules({
     table: table,
     load: load,
-    asked: r,
+    request: r,
     upstream: upstream,
     rules: rules,
     session: session,

@@ -4,6 +4,7 @@
  * are the same as without.
  */
 import { upgradeFor } from '../../contract/record/route-upgrade.js'
+import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
 import { parseActionRecord } from '../../contract/record/action-record.js'
@@ -17,7 +18,7 @@ import { zones } from '../memory/dict.js'
 import { askedAddress, redirectTo, rewriteTarget, targetAsItCame } from './act-uri.js'
 import { findUnit } from '../table/lookup.js'
 import { isGrpc, setArmCookie, setForwarding } from './state.js'
-import { send } from './send.js'
+import { send } from './answer.js'
 import type { HopState } from './state.js'
 import { grpcRefusal, refusalPage } from './refusal.js'
 import type { RefusalPage } from './refusal.js'
@@ -33,11 +34,11 @@ function recordOf(h: HopState): ActionRecord | null {
   const table = zones.sluice_table
   const key = h.picked.key
   let unit = findUnit(table, key, h.r)
-  let record = unit.charAt(0) === '&' ? table.get(unit) : undefined
-  if (record === undefined && unit.charAt(0) === '&') {
+  let record = unit.charAt(0) === UnitKind.Action ? table.get(unit) : undefined
+  if (record === undefined && unit.charAt(0) === UnitKind.Action) {
     // A change took it away between the two reads: its host leads to something else already.
     unit = findUnit(table, key, h.r)
-    record = unit.charAt(0) === '&' ? table.get(unit) : undefined
+    record = unit.charAt(0) === UnitKind.Action ? table.get(unit) : undefined
   }
   return record === undefined ? null : parseActionRecord(record.slice(DIGEST_LENGTH))
 }
@@ -141,7 +142,7 @@ function replyOf(h: HopState, known: ActionRecord): Reply | null {
 function withArm(h: HopState, target: string, slot: string): string {
   const v = h.v
   const table = zones.sluice_table
-  if (target.charAt(0) !== '~' || table.get(target + slot) !== undefined) {
+  if (target.charAt(0) !== UnitKind.Split || table.get(target + slot) !== undefined) {
     return target
   }
   const arm = splitArms().armOf(table, h.r, target, Number(slot.slice(1)), Number(v.sluice_share))
@@ -186,7 +187,7 @@ function passRequestOn(h: HopState, known: ActionRecord): string {
   setForwarding(h, {
     pick: withArm(h, known.target, slot) + slot + sid,
     lines: made.lines,
-    mirror: isMirrored ? ':' + mirror.upstream + slot : '',
+    mirror: isMirrored ? UnitKind.Upstream + mirror.upstream + slot : '',
     target:
       action.rewrite !== undefined
         ? rewriteTarget(targetAsItCame(h.r), known.prefix, action.rewrite)

@@ -1,5 +1,5 @@
 /** Events of tries, for the controller and for policies that measure. */
-import { countFailure } from '../memory/count.js'
+import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
 import { rulesOf } from '../table/peers.js'

@@ -1,4 +1,5 @@
 /** What the hop does with a request that the front's pool did not serve. */
+import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
 import { choose, drawPreferred, isAnotherUp, trialOf, whoIsIn } from '../choose/choice.js'
 import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
@@ -16,7 +17,7 @@ export type HopPlan =
   | { does: 'refuse'; code: Refusal; name: string; tried: string }
 
 function unknown(table: Dict, picked: Picked, unit: string): HopPlan {
-  const isHost = picked.key.charAt(0) !== ':'
+  const isHost = picked.key.charAt(0) !== UnitKind.Upstream
   const name = picked.key.slice(1, picked.key.lastIndexOf('/'))
   if (unit === UNCLEAR) {
     return { does: 'refuse', code: 'unclear_path', name: name, tried: '' }
@@ -54,9 +55,9 @@ function planOnce(
   mayTry: boolean,
 ): HopPlan {
   const table = ground.table
-  const draw = drawFor(table, ground.asked, picked.key)
+  const draw = drawFor(table, ground.request, picked.key)
   if (draw.arm !== undefined) {
-    setArmCookie(ground.asked.variables, draw.arm.cookie)
+    setArmCookie(ground.request.variables, draw.arm.cookie)
   }
   const record = draw.unit === '' ? undefined : table.get(draw.unit)
   if (record === undefined || record.length < DIGEST_LENGTH) {
@@ -95,7 +96,7 @@ export function plan(
   mayTry: boolean,
 ): HopPlan {
   const made = planOnce(ground, picked, isSecond, mayTry)
-  return made.does === 'refuse' && picked.key.charAt(0) !== ':'
+  return made.does === 'refuse' && picked.key.charAt(0) !== UnitKind.Upstream
     ? planOnce(ground, picked, isSecond, mayTry)
     : made
 }

@@ -2,7 +2,7 @@
 import { RETRY_STATUSES } from '../../contract/table/rules.js'
 import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
-import { countEvent, countFailure } from '../memory/count.js'
+import { countEvent, countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { act, dress, pageFor, reply } from './act.js'
 import { paper } from './act-page.js'
@@ -26,7 +26,7 @@ import {
   setTried,
   triesIn,
 } from './state.js'
-import { send } from './send.js'
+import { send } from './answer.js'
 import type { HopState } from './state.js'
 
 const counter = zones.sluice_counter

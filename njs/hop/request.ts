@@ -1,7 +1,7 @@
 /** What the hop asks about a request and its tries: places, counts, sessions. */
 import type { Rules } from '../../contract/table/rules.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
-import { countFailure } from '../memory/count.js'
+import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
 import { rulesOf } from '../table/peers.js'
@@ -11,7 +11,7 @@ import { sessionCookie } from '../choose/policy/session.js'
 import { takePlace } from '../memory/take-place.js'
 
 export function hopContext(h: HopState): ChoiceContext {
-  return { table: zones.sluice_table, load: zones.sluice_load, asked: h.r, nowMs: Date.now() }
+  return { table: zones.sluice_table, load: zones.sluice_load, request: h.r, nowMs: Date.now() }
 }
 
 /** nginx's own rule: what is not idempotent is not sent twice. */

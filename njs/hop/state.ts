@@ -2,6 +2,7 @@
  * The state of a request in the hop. Each named location is a new VM, so the state stands in
  * variables of nginx. This file alone writes them, but for the plain requests of entry/hop.ts.
  */
+import { UnitKind } from '../../contract/table/mark.js'
 import { SID_LENGTH, printPeer } from '../../contract/table/table.js'
 import { HEAD_ONLY, TOO_LARGE } from '../../contract/table/zones.js'
 import type { PeerChoice } from '../choose/choice.js'
@@ -123,7 +124,7 @@ export function triesIn(tried: string): number {
 /** The peer of the current try; null for the fallback. */
 export function currentTry(h: HopState): Tried | null {
   const choice = h.v.sluice_choice
-  if (choice.charAt(0) !== ':') {
+  if (choice.charAt(0) !== UnitKind.Upstream) {
     return null
   }
   const parts = choice.split(' ')

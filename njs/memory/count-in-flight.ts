@@ -1,5 +1,5 @@
 /** What is in flight to a peer beyond what nginx itself counts: drains wait for it. */
-import { activeKey, enter, leave } from './in-flight.js'
+import { activeKey, enter, leave } from './in-flight-counts.js'
 import { zones } from './dict.js'
 import { onExit } from './on-exit.js'
 

@@ -6,7 +6,7 @@
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { TUNING_MARK } from '../../contract/record/tuning.js'
-import { countFailure } from '../memory/count.js'
+import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import type { Dict } from '../memory/dict.js'
 

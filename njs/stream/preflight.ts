@@ -2,7 +2,7 @@
 import { MAX_TRIES } from '../../contract/table/zones.js'
 import { trialOf, whoIsIn } from '../choose/choice.js'
 import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
-import { countFailure } from '../memory/count.js'
+import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
 import { takeTrial } from '../memory/load.js'

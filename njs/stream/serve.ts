@@ -7,7 +7,7 @@ import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { MAX_TRIES, NOBODY, SHARES } from '../../contract/table/zones.js'
 import { choose, drawPreferred, isAnotherUp, whoIs } from '../choose/choice.js'
 import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
-import { countEvent, countFailure } from '../memory/count.js'
+import { countEvent, countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { follow } from '../memory/count-in-flight.js'
 import type { LookupRequest } from '../table/lookup-request.js'
@@ -22,7 +22,7 @@ const ANOTHER = { upstream: '', sid: '' }
 
 function streamContext(s: NginxStreamRequest): ChoiceContext {
   const asked = { uri: '/', variables: s.variables } as unknown as LookupRequest
-  return { table: zones.sluice_table, load: zones.sluice_load, asked: asked, nowMs: Date.now() }
+  return { table: zones.sluice_table, load: zones.sluice_load, request: asked, nowMs: Date.now() }
 }
 
 /** False when another worker took the peer's last place meanwhile. */
@@ -113,7 +113,7 @@ function elsewhere(s: NginxStreamRequest, ground: ChoiceContext, draw: Draw, key
  */
 async function find(s: NginxStreamRequest, key: string): Promise<string> {
   const ground = streamContext(s)
-  const trial = await tryTrial(s, ground, drawFor(ground.table, ground.asked, key))
+  const trial = await tryTrial(s, ground, drawFor(ground.table, ground.request, key))
   let tried = trial.tried
   let wasNone = false
   if (trial.choice !== null && claim(trial.choice)) {
@@ -121,7 +121,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     return trial.choice.peer.address
   }
   for (let nth = 0; nth < MAX_TRIES; nth++) {
-    const draw = drawFor(ground.table, ground.asked, key)
+    const draw = drawFor(ground.table, ground.request, key)
     draw.share = (draw.share + nth * 619) % SHARES
     const wish = nth === 0 ? drawPreferred(ground, draw) : ANOTHER
     const choice = choose(ground, draw, wish, tried)

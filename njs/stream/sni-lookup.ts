@@ -1,4 +1,5 @@
 /** Which of the names that TLS is passed through for a client asks for. */
+import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'
 import type { Dict } from '../memory/dict.js'
 
@@ -11,13 +12,13 @@ export function findSniUnit(table: Dict, before: string, asked: string): string 
   if (!isHost(name)) {
     return ''
   }
-  let unit = '@' + before + name
+  let unit = UnitKind.Host + before + name
   let dot = name.indexOf('.')
   while (table.get(unit) === undefined) {
     if (dot < 0) {
       return ''
     }
-    unit = '@' + before + '*' + name.slice(dot)
+    unit = UnitKind.Host + before + '*' + name.slice(dot)
     dot = name.indexOf('.', dot + 1)
   }
   return unit

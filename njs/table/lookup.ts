@@ -3,7 +3,7 @@
  * and the hop.
  */
 import { ACME_PREFIX } from '../../contract/table/host-record.js'
-import { Mark } from '../../contract/table/mark.js'
+import { Mark, UnitKind } from '../../contract/table/mark.js'
 import {
   DIGEST_LENGTH,
   SHARE_LENGTH,
@@ -119,7 +119,7 @@ export function findUnit(table: Dict, key: string, request: LookupRequest): stri
   let unit = key.slice(0, key.lastIndexOf('/'))
   if (unit < '/' && unit.charAt(0) === '.') {
     const challenged = matchHost(table, '@*', table.get('@*'), request, ACME_PREFIX.length)
-    unit = challenged === '' ? '@' + unit.slice(1) : challenged
+    unit = challenged === '' ? UnitKind.Host + unit.slice(1) : challenged
   }
   if (unit < '@' || unit > 'A') {
     return unit

@@ -1,4 +1,5 @@
 /** From a SID to the instance it stands for. */
+import { UnitKind } from '../../contract/table/mark.js'
 import { parseRules } from '../../contract/table/rules.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { upstreamsIn } from '../../contract/table/split-record.js'
@@ -15,7 +16,7 @@ export function upstreamsOf(table: Dict, unit: string): string[] {
   if (record === undefined) {
     return []
   }
-  return unit.charAt(0) === '~' ? upstreamsIn(record.slice(DIGEST_LENGTH)) : [unit]
+  return unit.charAt(0) === UnitKind.Split ? upstreamsIn(record.slice(DIGEST_LENGTH)) : [unit]
 }
 
 /** How many peer buckets `:web` has; 0 when it is unknown. */

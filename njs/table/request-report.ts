@@ -2,6 +2,7 @@
  * Where a request went, for the access log. Asked after the answer, and only by a log; but then
  * for every request, so it cuts strings and makes no objects of them.
  */
+import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, peerBucket } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from './lookup.js'
@@ -25,7 +26,7 @@ function nameIn(table: Dict, upstream: string, sid: string): string {
 }
 
 function nameOf(table: Dict, unit: string, sid: string): string {
-  if (unit.charAt(0) !== '~') {
+  if (unit.charAt(0) !== UnitKind.Split) {
     return nameIn(table, unit, sid)
   }
   const upstreams = upstreamsOf(table, unit)

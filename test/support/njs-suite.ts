@@ -4,7 +4,7 @@
  * is not as it should be.
  */
 import { printPeer, printState } from '../../contract/table/table.js'
-import { countActive, dropDead, enter, leave } from '../../njs/memory/in-flight.js'
+import { countActive, dropDead, enter, leave } from '../../njs/memory/in-flight-counts.js'
 import { applyClaim, applyDelta, readState } from '../../njs/admin/apply.js'
 import { choose } from '../../njs/choose/choice.js'
 import type { Dict, NumberDict } from '../../njs/memory/dict.js'
@@ -186,7 +186,7 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('arms', upstreamsOf(table, '~split'), [':down', ':web'])
 
   // choice
-  const ground = { table: table, load: numbers, asked: asked('/', 0), nowMs: 0 }
+  const ground = { table: table, load: numbers, request: asked('/', 0), nowMs: 0 }
   const draw = { unit: ':web', slot: '0', share: 7 }
   const idOf = (unit: string, wanted: string, tried: string): string => {
     const wish = { upstream: '', sid: wanted }

@@ -111,7 +111,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
         const entry = chooseByRules({
           table: dicts.table,
           load: load,
-          asked: { uri: '/', variables: variables },
+          request: { uri: '/', variables: variables },
           upstream: UNIT,
           rules: rules,
           session: null,
@@ -233,7 +233,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   const named = chooseByRules({
     table: dicts.table,
     load: load,
-    asked: route,
+    request: route,
     upstream: UNIT,
     rules: sticky,
     session: sessionEntry(dicts.table, route, UNIT, sticky),

@@ -9,7 +9,7 @@ import type { Choosing } from './choosing.js'
 import { hashed } from './hashed.lazy.js'
 import { leastConn } from './least-conn.lazy.js'
 import { entryAt, position } from './list.js'
-import { others } from './others.lazy.js'
+import { overflow } from './overflow.lazy.js'
 import { twoDrawn } from './two-drawn.lazy.js'
 
 /** Whether what is in flight to these peers is counted on the request's way. */
@@ -29,7 +29,7 @@ function walk(c: Choosing, turn: number): ListEntry | null {
   const count = c.rules.count
   const start = turn < 0 ? position(drawnNumber(c), count) : turn % count
   const first = entryAt(c.table, c.upstream, start)
-  return first !== null && isFree(c, first) ? first : others().free(c, 0, count, start)
+  return first !== null && isFree(c, first) ? first : overflow().free(c, 0, count, start)
 }
 
 function fromMain(c: Choosing): ListEntry | null {
@@ -56,5 +56,5 @@ export function chooseByRules(c: Choosing): ListEntry | null {
     return c.session
   }
   const entry = c.rules.count === 0 ? null : fromMain(c)
-  return entry === null && c.rules.spill > 0 ? others().spilled(c) : entry
+  return entry === null && c.rules.spill > 0 ? overflow().spilled(c) : entry
 }

@@ -8,7 +8,7 @@ import type { LookupRequest } from '../../table/lookup-request.js'
 export interface Choosing {
   table: Dict
   load: NumberDict
-  asked: LookupRequest
+  request: LookupRequest
   /** `:web` */
   upstream: string
   rules: Rules
@@ -24,7 +24,7 @@ export interface Choosing {
 /** nginx draws a slot and a share, from long lists and only when it is asked. */
 export function drawnNumber(c: Choosing): number {
   if (c.draw < 0) {
-    const v = c.asked.variables
+    const v = c.request.variables
     c.draw = Number(v.sluice_slot) * SHARES + Number(v.sluice_share)
   }
   return c.draw

@@ -28,8 +28,8 @@ function isWithinBound(c: Choosing, entry: ListEntry): boolean {
  * `$sluice_share` do.
  */
 function choose(c: Choosing): ListEntry | null {
-  const v = c.asked.variables
-  v.sluice_hash = textOf(c.asked, c.rules.key)
+  const v = c.request.variables
+  v.sluice_hash = textOf(c.request, c.rules.key)
   const draw = Number(v.sluice_hash_slot) * SHARES + Number(v.sluice_hash_share)
   const start = position(draw, RING_POSITIONS)
   const first = entriesOnRing(c.table, c.upstream, start, 1)[0]

@@ -15,15 +15,15 @@ function namedBy(table: Dict, upstream: string, name: string): string | undefine
  */
 function sessionOf(
   table: Dict,
-  asked: LookupRequest,
+  request: LookupRequest,
   upstream: string,
   sticky: string,
 ): string | undefined {
   if (sticky.indexOf('cookie:') === 0) {
-    const token = textOf(asked, sticky)
+    const token = textOf(request, sticky)
     return /^[0-9a-f]{16}$/.test(token) ? table.get(upstream + '$' + token) : undefined
   }
-  const text = textOf(asked, sticky.slice('route:'.length)).slice(0, 4 * MOST_LENGTH)
+  const text = textOf(request, sticky.slice('route:'.length)).slice(0, 4 * MOST_LENGTH)
   const all = namedBy(table, upstream, text)
   return all === undefined ? namedBy(table, upstream, text.slice(text.lastIndexOf('.') + 1)) : all
 }

@@ -11,12 +11,12 @@ import { sessionByKey } from './session-key.lazy.js'
  */
 export function sessionEntry(
   table: Dict,
-  asked: LookupRequest,
+  request: LookupRequest,
   upstream: string,
   rules: Rules,
 ): ListEntry | null {
   const found =
-    rules.sticky === '' ? undefined : sessionByKey()(table, asked, upstream, rules.sticky)
+    rules.sticky === '' ? undefined : sessionByKey()(table, request, upstream, rules.sticky)
   return found === undefined || found.length < ENTRY_LENGTH ? null : parseEntry(found, 0)
 }
 

@@ -213,7 +213,7 @@ t.test('any desired state: the data plane finds what is desired, whatever the or
         const dict = table as never
         const asked = { uri: '/', variables: {} }
         const draw = { unit: findUnit(dict, `@${each}.localhost/7`, asked), slot: '7', share: 500 }
-        const ground = { table: dict, load: dict, asked, nowMs: 0 }
+        const ground = { table: dict, load: dict, request: asked, nowMs: 0 }
         const choice = choose(ground, draw, { upstream: '', sid: '' }, '')
         const drained = new Set(found.filter((peer) => peer.drained).map((peer) => peer.port))
         const up = found.filter(({ state, port }) => state === 'up' && !drained.has(port))

@@ -69,7 +69,7 @@ t.test('whoever is up is found, tier by tier, and nobody else', async () => {
           uri: '/',
           variables: { sluice_hash_slot: String(slot), sluice_hash_share: String(share) },
         }
-        const ground = { table, load: memoryNumberDict(), asked, nowMs: 0 }
+        const ground = { table, load: memoryNumberDict(), request: asked, nowMs: 0 }
         const draw = { unit: ':web', slot: String(slot), share }
         const left = new Set(compiled.tiers.main.concat(compiled.tiers.spill).map(({ sid }) => sid))
         const main = new Set(compiled.tiers.main.map(({ sid }) => sid))

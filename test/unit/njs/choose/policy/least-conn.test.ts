@@ -21,7 +21,7 @@ function parts(weights: number[]): number[] {
     const entry = leastConn()({
       table,
       load,
-      asked: { uri: '/', variables: {} },
+      request: { uri: '/', variables: {} },
       upstream: ':web',
       rules: { ...NO_RULES, balance: 'c', count: weights.length },
       session: null,

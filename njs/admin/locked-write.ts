@@ -1,4 +1,4 @@
-/** How the admin endpoint's calls write the table: one at a time. */
+/** A write of the admin endpoint: one at a time, under a lock, and its answer. */
 import { answerOk, reject } from './answer.js'
 import type { AdminAnswer } from './answer.js'
 import { readState } from './apply.js'

@@ -4,7 +4,7 @@ import { drawnNumber, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
 import { drawn, entriesFrom, position } from './list.js'
 
-export interface Others {
+export interface Overflow {
   free: typeof free
   spilled: typeof spilled
 }
@@ -27,6 +27,6 @@ function spilled(c: Choosing): ListEntry | null {
   )
 }
 
-export function others(): Others {
+export function overflow(): Overflow {
   return { free: free, spilled: spilled }
 }

@@ -1,4 +1,4 @@
-/** Answers of the hop's own. */
+/** How the hop answers by itself. */
 
 /**
  * A client that has gone in the meantime is nobody's fault: what njs throws then is dropped, and

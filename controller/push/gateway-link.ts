@@ -11,7 +11,7 @@ import type { PushFault } from './pusher.js'
 import type { TableSource } from '../table/table-source.js'
 import { HUNG_REASON, Watchdog } from './watchdog.js'
 
-export interface LinkOptions {
+export interface GatewayLinkOptions {
   socketPath: string
   source: TableSource
   log: Logger
@@ -48,12 +48,12 @@ const UNREACHED: PushFault = {
 }
 const HUNG: PushFault = { reason: HUNG_REASON, code: 'gateway_unavailable' }
 
-export class Link {
+export class GatewayLink {
   readonly pusher: Pusher
   readonly #gateway: GatewayClient
   readonly #watchdog: Watchdog
   readonly #active: ActiveCounter
-  readonly #options: LinkOptions
+  readonly #options: GatewayLinkOptions
   #state: GatewayState | undefined
   #isReached = false
   #wasConnected = false
@@ -61,7 +61,7 @@ export class Link {
   #master: number | undefined
   #shown = ''
 
-  constructor(options: LinkOptions) {
+  constructor(options: GatewayLinkOptions) {
     this.#options = options
     const { socketPath, source, log, isLazy = false, master } = options
     const onFailure = (reason: string) => options.onFailure(reason)
