@@ -6,7 +6,8 @@ import type { Test } from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { standing, startControlled } from '../../support/controlled.js'
-import type { GatewayKind } from '../../../lab/nginx/gateway.js'
+import type { Gateway, GatewayKind } from '../../../lab/nginx/gateway.js'
+import { cpuNs } from '../../../lab/load/processes.js'
 import { freePort } from '../../../lab/ports.js'
 import {
   greeted as greetedAt,
@@ -80,6 +81,29 @@ function get(port: number, host: string): Promise<{ headers: Record<string, stri
       resolve(JSON.parse(body) as { headers: Record<string, string> })
     })
   })
+}
+
+/** Processor time of the workers for a ClientHello of `size` bytes, each in a record of its own. */
+async function costOf(gateway: Gateway, port: number, size: number): Promise<number> {
+  const { workers } = await gateway.state()
+  const message = (await hello({ servername: 'other.example' })).subarray(5)
+  const padded = Buffer.concat([message, Buffer.alloc(size - message.length)])
+  padded.writeUIntBE(size - 4, 1, 3)
+  const records = Buffer.concat([...padded].map((byte) => Buffer.from([22, 3, 1, 0, 1, byte])))
+  const spent = (): number => workers.reduce((sum, pid) => sum + cpuNs(pid), 0)
+  let least = Infinity
+  for (let round = 0; round < 3; round++) {
+    const before = spent()
+    for (let i = 0; i < 4; i++) {
+      // The plain instance, to which names go that nobody has, says so when all of it was read.
+      const client = await openTcp(port)
+      client.socket.write(records)
+      await client.line()
+      await client.end()
+    }
+    least = Math.min(least, spent() - before)
+  }
+  return least
 }
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
@@ -197,6 +221,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.equal(await talker.line(), 'plain', "what has none of the names is the port's")
     t.equal(await talker.line(), 'I speak no TLS')
     await talker.end()
+    const [short, long] = [await costOf(gateway, port, 600), await costOf(gateway, port, 2400)]
+    t.ok(long < 6 * short, `small records: ${(long / short).toFixed(1)} for four times as many`)
     await done('DELETE', '/v1/routes/db')
     t.same(await greeted('other', 2, port), { cut: 2 }, 'and nobody serves it without')
     t.same(await greeted(undefined, 2, port), { cut: 2 })
