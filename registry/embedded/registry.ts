@@ -7,9 +7,11 @@ import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { EmbeddedLease } from './lease.js'
 import { LeaseClock } from './lease-clock.js'
-import { EmbeddedDraft, EmbeddedState } from './state.js'
+import { EmbeddedState } from './state.js'
+import type { EmbeddedDraft } from './state.js'
 import { EmbeddedStore } from './store.js'
 import { EmbeddedWatches } from './watches.js'
+import { EmbeddedWriter } from './writer.js'
 import { leaseGone, refuseDoubles } from '../operations.js'
 import type {
   Lease,
@@ -28,19 +30,8 @@ export interface EmbeddedOptions {
   log: Logger
 }
 
-/**
- * One step of the next batch. `run` drafts it, or throws. `done` or `failed` is called once the
- * batch is durable, or is not.
- */
-interface Step {
-  run(draft: EmbeddedDraft): number
-  done(revision: number): void
-  failed(error: unknown): void
-}
-
-/** So that the last of a long queue is not kept waiting by one enormous batch. */
-const MOST_STEPS = 2000
-const HEAL_MS = 1000
+/** Between tries to write that a lease has ended. */
+const EXPIRY_RETRY_MS = 1000
 
 /**
  * Rejects with `conflict` when another process has the store open, with `internal` when it is
@@ -55,33 +46,32 @@ class EmbeddedRegistry implements Registry {
   readonly #options: EmbeddedOptions
   readonly #watches: EmbeddedWatches
   readonly #clock = new LeaseClock((id) => this.#expire(id))
-  #store: EmbeddedStore
-  #state: EmbeddedState
-  #queue: Step[] = []
-  #busy = false
-  #working: Promise<void> = Promise.resolve()
-  /** Why nothing can be written just now. */
-  #broken: string | undefined
-  #healTimer: NodeJS.Timeout | undefined
-  #healDue = false
+  readonly #writer: EmbeddedWriter
   #closed = false
 
   constructor(store: EmbeddedStore, state: EmbeddedState, options: EmbeddedOptions) {
-    this.#store = store
-    this.#state = state
     this.#options = options
     this.#watches = new EmbeddedWatches(options.log)
+    this.#writer = new EmbeddedWriter(store, state, {
+      ...options,
+      onWritten: (draft) => this.#follow(draft),
+      onBroken: (reason) => this.#watches.connected(false, reason),
+      onHealed: () => {
+        this.#followLeases()
+        this.#watches.relist()
+      },
+    })
     this.#followLeases()
   }
 
   async get(key: string): Promise<Lookup> {
     this.#requireOpen()
-    return this.#state.lookup(key)
+    return this.#writer.state.lookup(key)
   }
 
   async list(prefix: string): Promise<Listing> {
     this.#requireOpen()
-    return this.#state.listing([prefix])
+    return this.#writer.state.listing([prefix])
   }
 
   async commit(operations: RegistryOperation[]): Promise<{ revision: number }> {
@@ -90,13 +80,13 @@ class EmbeddedRegistry implements Registry {
   }
 
   watch(prefixes: string[], handlers: WatchHandlers): Watch {
-    const listing = () => this.#state.listing(prefixes)
-    const close = this.#watches.add(prefixes, handlers, listing, () => this.#broken)
+    const listing = () => this.#writer.state.listing(prefixes)
+    const close = this.#watches.add(prefixes, handlers, listing, () => this.#writer.broken)
     return { close: async () => close() }
   }
 
   writeProblem(): string | undefined {
-    return this.#broken
+    return this.#writer.broken
   }
 
   async grant({ ttlMs, keepAlive = true }: LeaseOptions): Promise<Lease> {
@@ -121,9 +111,12 @@ class EmbeddedRegistry implements Registry {
     this.#closed = true
     this.#clock.stop()
     this.#watches.clear()
-    clearTimeout(this.#healTimer)
-    await this.#working
-    await this.#store.close()
+    await this.#writer.close()
+  }
+
+  async #step(run: (draft: EmbeddedDraft) => number): Promise<number> {
+    this.#requireOpen()
+    return this.#writer.step(run)
   }
 
   #lease(id: string, keepAlive: boolean): Lease {
@@ -163,80 +156,12 @@ class EmbeddedRegistry implements Registry {
         return
       }
       this.#options.log.warn({ lease: id, error: messageOf(error) }, 'expiry could not be written')
-      setTimeout(() => this.#clock.isDue(id) && this.#expire(id), HEAL_MS).unref()
+      setTimeout(() => this.#clock.isDue(id) && this.#expire(id), EXPIRY_RETRY_MS).unref()
     })
   }
 
-  #step(run: (draft: EmbeddedDraft) => number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#requireOpen()
-      this.#queue.push({ run, done: resolve, failed: reject })
-      this.#wake()
-    })
-  }
-
-  #wake(): void {
-    if (this.#busy) {
-      return
-    }
-    this.#busy = true
-    this.#working = this.#work()
-  }
-
-  /**
-   * The one writer. What comes while a batch is being written goes into the next one. Never
-   * rejects.
-   */
-  async #work(): Promise<void> {
-    while (this.#queue.length > 0 || this.#healDue) {
-      if (this.#healDue) {
-        await this.#heal()
-      } else {
-        await this.#writeSome(this.#queue.splice(0, MOST_STEPS))
-      }
-    }
-    this.#busy = false
-  }
-
-  async #writeSome(steps: Step[]): Promise<void> {
-    const draft = new EmbeddedDraft(this.#state)
-    const drafted = steps.flatMap((step) => this.#draft(step, draft))
-    try {
-      await this.#write(draft)
-    } catch (error) {
-      for (const [step] of drafted) {
-        step.failed(unwritten(this.#options.folder, error))
-      }
-      return
-    }
-    for (const [step, revision] of drafted) {
-      step.done(revision)
-    }
-  }
-
-  #draft(step: Step, draft: EmbeddedDraft): Array<[Step, number]> {
-    try {
-      return [[step, step.run(draft)]]
-    } catch (error) {
-      step.failed(error)
-      return []
-    }
-  }
-
-  async #write(draft: EmbeddedDraft): Promise<void> {
-    if (draft.empty) {
-      return
-    }
-    if (this.#broken !== undefined) {
-      throw new Error(this.#broken)
-    }
-    try {
-      await this.#store.write(draft)
-    } catch (error) {
-      this.#fail(messageOf(error))
-      throw error
-    }
-    this.#state.adopt(draft)
+  /** What was written takes effect. */
+  #follow(draft: EmbeddedDraft): void {
     for (const [id, ttlMs] of draft.leases) {
       if (ttlMs === undefined) {
         this.#clock.end(id)
@@ -249,7 +174,7 @@ class EmbeddedRegistry implements Registry {
 
   /** Leases that the store has run, and no other. */
   #followLeases(): void {
-    const { leases } = this.#state
+    const { leases } = this.#writer.state
     for (const id of this.#clock.ids()) {
       if (!leases.has(id)) {
         this.#clock.end(id)
@@ -262,56 +187,9 @@ class EmbeddedRegistry implements Registry {
     }
   }
 
-  /**
-   * After a failed write only the disk knows what it holds. Nothing more is written until it was
-   * read afresh.
-   */
-  #fail(reason: string): void {
-    this.#broken = reason
-    this.#options.log.error({ folder: this.#options.folder, reason }, 'registry cannot be written')
-    this.#watches.connected(false, reason)
-    this.#healLater()
-  }
-
-  #healLater(): void {
-    if (this.#closed) {
-      return
-    }
-    this.#healTimer = setTimeout(() => {
-      this.#healDue = true
-      this.#wake()
-    }, HEAL_MS).unref()
-  }
-
-  async #heal(): Promise<void> {
-    const { folder, log } = this.#options
-    this.#healDue = false
-    try {
-      await this.#store.close()
-      const { store, content } = await EmbeddedStore.open(folder, log)
-      this.#store = store
-      // A batch of nothing but the revision: shows that the disk takes writes again.
-      await store.write({ revision: content.revision, entries: new Map(), leases: new Map() })
-      this.#state = new EmbeddedState(content)
-    } catch (error) {
-      log.debug({ folder, error: messageOf(error) }, 'registry still cannot be written')
-      this.#healLater()
-      return
-    }
-    this.#broken = undefined
-    this.#followLeases()
-    log.info({ folder }, 'registry can be written again')
-    this.#watches.relist()
-  }
-
   #requireOpen(): void {
     if (this.#closed) {
       throw new SluiceError('registry_unavailable', 'the registry was closed')
     }
   }
-}
-
-function unwritten(folder: string, cause: unknown): SluiceError {
-  const message = `the registry in ${folder} could not be written: ${messageOf(cause)}`
-  return new SluiceError('registry_unavailable', message, { cause, retryable: true })
 }
