@@ -1,13 +1,15 @@
 /** The count of requests in flight. */
-import { connect, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { request } from 'undici'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
@@ -15,8 +17,39 @@ t.setTimeout(170_000)
 const conf = (port: number): string => `
   server {
     listen 127.0.0.1:${port} reuseport;
+    location /buffered {
+      set $sluice_upstream web;
+      include "$HOME/sluice/proxy.conf";
+    }
+    location /counted {
+      set $sluice_upstream web;
+      set $sluice_sid '';
+      set $sluice_late '';
+      include "$HOME/sluice/proxy.conf";
+    }
     include "$HOME/sluice/server.conf";
   }`
+
+/** More than what the kernel keeps for a connection. */
+const LARGE = 30_000_000
+
+/** Answers `?bytes=N` with as many. */
+async function startLarge(t: Test) {
+  let [begun, answering] = [0, 0]
+  const server = createServer((request, response) => {
+    begun++
+    answering++
+    response.on('close', () => answering--)
+    response.end(Buffer.alloc(Number(/bytes=(\d+)/.exec(request.url ?? '')?.[1])))
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { address, begun: () => begun, answering: () => answering }
+}
 
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
@@ -135,6 +168,55 @@ for (const rig of GATEWAY_KINDS) {
       t.match(a.ledger.at(-1)?.headers, { upgrade: 'websocket', connection: /upgrade/i })
       socket.destroy()
       await until(isIdle)
+    })
+
+    t.test('a reader that is slow holds a place as long as the instance has work', async (t) => {
+      const large = await startLarge(t)
+      await gateway.fillPool(a.address, b.address, large.address)
+      const peer = { id: 'l', address: large.address, pooled: gateway.pool, maxConns: 1 }
+      const unit = ruledUnit('web', [peer], { balance: 'r', capped: true }, { main: ['l'] })
+      await gateway.setTable(unit, hostUnit('web.test', [['/', ':web']], unit))
+      const port = gateway.userPort
+      const status = async (path: string): Promise<number> =>
+        (await ask({ port, host: 'web.test', path: `${path}?bytes=1` })).status
+      /** A client that asks, and reads nothing until it is told. */
+      const read = async (path: string, bytes: number): Promise<Socket> => {
+        const socket = connect(port, '127.0.0.1').pause()
+        t.teardown(() => socket.destroy())
+        const before = large.begun()
+        socket.write(`GET ${path}?bytes=${bytes} HTTP/1.1\r\nHost: web.test\r\n\r\n`)
+        await until(() => large.begun() > before)
+        return socket
+      }
+      const serves = (path: string) => until(async () => (await status(path)) === 200)
+
+      const small = await read('/', 100_000)
+      await serves('/')
+      small.destroy()
+
+      const unread = await read('/', LARGE)
+      t.equal(await status('/'), 503, 'the instance has not given all of it')
+      t.equal(large.answering(), 1)
+      unread.destroy()
+      await serves('/')
+
+      const counted = await read('/counted', LARGE)
+      await until(() => large.answering() === 0, { what: 'all of it to be in buffers of nginx' })
+      await serves('/counted')
+      counted.destroy()
+      const { retried } = await gateway.counters()
+      const post = { port, host: 'web.test', path: '/counted?bytes=1', method: 'POST', body: 'x' }
+      t.equal((await ask(post)).status, 200)
+      t.equal((await gateway.counters()).retried, retried, 'the hop makes the first try itself')
+
+      const buffered = await read('/buffered', LARGE)
+      await until(() => large.answering() === 0)
+      if (gateway.pool) {
+        t.equal(await status('/buffered'), 503, 'docs/limits.md: the front counts to the end')
+        buffered.resume()
+      }
+      await serves('/buffered')
+      await serve({ a: true, b: false })
     })
 
     t.test('server-sent events pass as they come', async (t) => {
