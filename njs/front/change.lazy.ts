@@ -14,10 +14,10 @@ import { samePick } from './same-pick.lazy.js'
 
 /**
  * Whether the client sent none of the headers that are to be replaced: nginx leaves out no header
- * whose name its configuration does not know.
+ * whose name its configuration does not know. One without a value was sent, too.
  */
 function areAbsent(v: FrontRequest['variables'], names: string): boolean {
-  return names === '' || names.split(' ').every((name) => !v[name])
+  return names === '' || names.split(' ').every((name) => v[name] === undefined)
 }
 
 /** Path and query; '' as they came. */
@@ -31,7 +31,9 @@ function targetOf(r: FrontRequest, prefix: string, to: string): string {
   const isPlain =
     target.startsWith(path) &&
     (target.length === path.length || target.charAt(path.length) === '?') &&
-    path.length > prefix.length
+    path.length > prefix.length &&
+    // In place of bytes that are no text; they are sent on as they came.
+    target.indexOf('\ufffd') < 0
   return isPlain
     ? (to === '/' ? '' : to) + target.slice(prefix === '/' ? 0 : prefix.length)
     : rewrittenPath(r, prefix, to)

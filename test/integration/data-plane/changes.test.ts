@@ -5,6 +5,7 @@ import type { Answer } from '../../../lab/ask.js'
 import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import { ruledUnit, sidOfAddress, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
 import { until } from '../../../lab/until.js'
 import { routeUnits } from '../../support/route-units.js'
 
@@ -62,6 +63,18 @@ for (const rig of ['njs', 'qjs'] as const) {
       ]),
       ...ROUTES.flat(),
     )
+
+    t.test('an empty header, and bytes that are no text, are what they are', async (t) => {
+      const sent = async (path: string, ...lines: string[]) => {
+        const text = [`GET ${path} HTTP/1.1`, ...lines, 'Connection: close', '', ''].join('\r\n')
+        const { json } = readRaw(await rawAsk(gateway.httpPort, Buffer.from(text, 'latin1')))
+        return json as { url: string; rawHeaders: string[] }
+      }
+      const { rawHeaders } = await sent('/a/b', 'Host: all.test', 'X-Tenant:')
+      const found = rawHeaders.filter((_, i) => /^x-tenant$/i.test(rawHeaders[i - 1] ?? ''))
+      t.same(found, ['a "b" $c'], 'what the route sets is all there is')
+      t.equal((await sent('/api/\u00ff?\u00fe', 'Host: strip.test')).url, '/%FF?%FE')
+    })
 
     t.test('path, Host, headers and answer are changed on the way to the instance', async (t) => {
       const ask = { host: 'all.test', path: '/a/b/c%20d?x=/a/b', headers: { 'X-Other': 'kept' } }
