@@ -150,7 +150,7 @@ const LOST: DirectiveGroup[] = [
 ]
 
 /** The include has it, and nginx says so of a second one. */
-export const PASSING: DirectiveGroup = {
+const PASSING: DirectiveGroup = {
   about: 'where requests go',
   names: ['pass'],
   modules: BOTH,
