@@ -14,7 +14,7 @@ function edit(out: HeadersOut, mark: string, name: string, value: string): void 
 }
 
 /** By the record of the route `unit`; a route that is gone by now changes nothing. */
-export function dress(table: Dict, out: HeadersOut, unit: string): void {
+export function editHeaders(table: Dict, out: HeadersOut, unit: string): void {
   const record = table.get(unit)
   const edits = record === undefined ? undefined : record.split('\n')[Line.Answered]
   // Each stands behind a tab.

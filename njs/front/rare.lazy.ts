@@ -1,14 +1,14 @@
 /** What the front seldom needs, or only when the answer is there. */
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.js'
-import { dress } from './answer-headers.lazy.js'
+import { editHeaders } from './answer-headers.lazy.js'
 import { askAndLog } from './ask-and-log.lazy.js'
 
 /** Asked once for an answer whose headers the route `unit` changes. */
 function dressed(r: NginxHTTPRequest, unit: string): string {
   r.variables.sluice_act_dress = ''
   try {
-    dress(zones.sluice_table, r.headersOut, unit)
+    editHeaders(zones.sluice_table, r.headersOut, unit)
   } catch (error) {
     askAndLog().fail('the change of an answer', error, r)
   }
