@@ -3,9 +3,11 @@
 import { connect as connectHttp2, constants } from 'node:http2'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ask } from '../../../lab/ask.js'
 import { startBackend, type Backend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { until } from '../../../lab/until.js'
 import { head, sendRaw } from '../../support/raw-http.js'
 import { routeUnits } from '../../support/route-units.js'
 import { smallDisk } from '../../support/small-disk.js'
@@ -21,6 +23,8 @@ const conf = (port: number): string => `
     client_max_body_size 200m;
     proxy_request_buffering off;
     include "$HOME/sluice/server.conf";
+    location /own/ { set $sluice_upstream two; include "$HOME/sluice/proxy.conf"; }
+    location /own/hop/ { set $sluice_upstream hop; include "$HOME/sluice/proxy.conf"; }
   }`
 
 /** Hosts whose requests are refused, and the status. */
@@ -38,11 +42,22 @@ for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
     const gateway = await startGateway(t, { rig, conf })
     const web = await startBackend(t, 'web')
+    const spare = await startBackend(t, 'spare')
     const { pool } = gateway
+    const both = [web, spare].map(({ id, address }) => ({ id, address, pooled: pool }))
+    const two = upstreamUnit('two', both)
+    const byHop = both.map((peer) => ({ ...peer, pooled: false }))
+    const tried = { main: ['web', 'spare'] }
     const webUnit = upstreamUnit('web', [{ id: 'w1', address: web.address, pooled: pool }])
     const nobody = upstreamUnit('nobody', [{ id: 'n1', address: web.address, up: false }])
-    await gateway.fillPool(web.address)
+    await gateway.fillPool(web.address, spare.address)
     await gateway.setTable(
+      ...[two, hostUnit('two.test', [['/', ':two']], two)],
+      ...[upstreamUnit('hop', byHop), hostUnit('hop.test', [['/', ':hop']])],
+      ruledUnit('tried', byHop, { balance: 'r', statuses: 31, nonIdempotent: true }, tried),
+      hostUnit('tried.test', [['/', ':tried']]),
+      ...routeUnits('changed', ':two', { rewrite: { replacePrefix: '/c' } }),
+      ...routeUnits('waited', ':two', { timeouts: { readMs: 60_000 } }),
       ...[webUnit, nobody, hostUnit('web.test', [['/', ':web']], webUnit)],
       hostUnit('nobody.test', [['/', ':nobody']], nobody),
       ...routeUnits('closed', ':web', { maintenance: { status: 503, body: 'later\n' } }),
@@ -60,7 +75,14 @@ for (const rig of GATEWAY_KINDS) {
       await t.test(what, async (t) => {
         await refusals(t, port, web)
         await passes(t, gateway, port, web)
+        await brokenChunks(t, port, [web, spare])
       })
+    }
+    if (pool) {
+      // Elsewhere the hop is asked, which has a body whole before it asks.
+      await t.test('a body that breaks later', (t) =>
+        brokenLater(t, gateway.userPort, [web, spare]),
+      )
     }
     await t.test('the same over HTTP/2', (t) => overHttp2(t, gateway))
     await t.test('a full disk', (t) => fullDisk(t, gateway, web))
@@ -115,8 +137,8 @@ async function passes(t: Test, gateway: Gateway, port: number, web: Backend): Pr
   for (const host of ['web.test', 'quick.test']) {
     for (const chunkBytes of [undefined, 7000]) {
       const chunked = chunkBytes === undefined ? {} : { chunkBytes }
-      const ask = { port, host, path: '/a%2Fb?c', method: 'POST', body, ...chunked }
-      const answer = await gateway.ask(ask)
+      const sent = { port, host, path: '/a%2Fb?c', method: 'POST', body, ...chunked }
+      const answer = await gateway.ask(sent)
       t.match(answer.json, { bytes: body.length, url: '/a%2Fb?c', method: 'POST' }, host)
     }
   }
@@ -135,6 +157,43 @@ async function passes(t: Test, gateway: Gateway, port: number, web: Backend): Pr
     }
   }
   t.equal(web.ledger.at(-1)?.bytes, 5000)
+}
+
+/**
+ * What begins with a chunk that is none reaches nobody; what ends in one, and was sent on as it
+ * came, reaches one instance, and once.
+ */
+async function brokenChunks(t: Test, port: number, backends: Backend[]): Promise<void> {
+  const asked = () => backends.reduce((sum, { ledger }) => sum + ledger.length, 0)
+  const start = (name: string, path: string, method: string) =>
+    head(`${name}.test`, path, 'Transfer-Encoding: chunked').replace('POST', method)
+  const places = ['two', 'hop', 'tried', 'changed', 'waited'].map((name) => [name, '/x'] as const)
+  for (const [name, path] of [...places, ['two', '/own/x'], ['two', '/own/hop/x']] as const) {
+    const before = asked()
+    for (const method of ['PUT', 'POST', 'GET']) {
+      for (const body of ['ZZZ\r\n', '5\r\nhello\r\nZZZ\r\n']) {
+        const sent = sendRaw(t, port, start(name, path, method) + body)
+        t.equal(await sent.first(), '400', `${name}${path}: ${method}`)
+      }
+    }
+    // When this is answered, whatever came before it has been.
+    await ask({ port, host: `${name}.test` })
+    t.equal(asked(), before + 1, `${name}${path}`)
+  }
+}
+
+async function brokenLater(t: Test, port: number, backends: Backend[]): Promise<void> {
+  const asked = () => backends.reduce((sum, { ledger }) => sum + ledger.length, 0)
+  for (const path of ['/x', '/own/x']) {
+    const before = asked()
+    const begin = head('two.test', path, 'Transfer-Encoding: chunked').replace('POST', 'PUT')
+    const sent = sendRaw(t, port, begin, '5\r\nhello\r\n')
+    await until(() => asked() > before, { what: 'an instance to be asked' })
+    sent.socket.write('ZZZ\r\n')
+    await sent.first()
+    await ask({ port, host: 'two.test' })
+    t.equal(asked(), before + 2, path)
+  }
 }
 
 async function overHttp2(t: Test, gateway: Gateway): Promise<void> {

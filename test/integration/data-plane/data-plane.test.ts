@@ -155,6 +155,8 @@ for (const rig of GATEWAY_KINDS) {
         'nothing is no value',
       )
       t.equal(await asked('/b', 'GET', { ...canary, cookie: 'beta=x' }), 'web')
+      t.equal(await asked('/a', 'GET', { ...canary, cookie: 'beta=x; beta=' }), 'api', 'the first')
+      t.equal(await asked('/a', 'GET', { ...canary, cookie: 'beta=; beta=x' }), 'web', 'the first')
       t.equal(await asked('/b?v=2', 'GET'), 'api')
       t.equal(await asked('/b?v=22', 'GET'), 'web')
     })

@@ -15,6 +15,7 @@ import { noEtcdSettings } from '../../support/registry-subjects.js'
 import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import type { GatewayKind } from '../../../lab/nginx/gateway.js'
 import { until } from '../../../lab/until.js'
+import { sendRaw } from '../../support/raw-http.js'
 
 t.setTimeout(170_000)
 
@@ -154,6 +155,27 @@ for (const rig of GATEWAY_KINDS) {
         await visit(cookieOf('c', 'other'), 'other.localhost')
         return !controlled.gateway.pool || moved.connections() === before
       })
+    })
+
+    t.test('of two cookies of one name the first counts, in one line or in two', async (t) => {
+      const byLines = async (...cookies: string[]): Promise<string> => {
+        const lines = ['Host: shop.localhost', ...cookies.map((each) => `Cookie: ${each}`)]
+        const request = `GET / HTTP/1.1\r\n${lines.join('\r\n')}\r\nConnection: close\r\n\r\n`
+        const { socket, text } = sendRaw(t, controlled.gateway.httpPort, request)
+        await new Promise((resolve) => socket.once('close', resolve))
+        const isGiven = /^set-cookie: sl=/im.test(text())
+        return `${/"id":"(\w+)"/.exec(text())?.[1] ?? text()}${isGiven ? ' anew' : ''}`
+      }
+      for (const [one, other] of [
+        ['a', 'b'],
+        ['b', 'a'],
+      ] as const) {
+        const [first, second] = [cookieOf(one), cookieOf(other)]
+        t.same(await kept(`${first}; ${second}`), [one])
+        t.equal(await byLines(first, second), one)
+        t.match(await byLines('sl=nobody', second), / anew$/, 'one that names nobody, too')
+        t.match((await visit(`sl=nobody; ${second}`)).cookie, /^sl=/)
+      }
     })
 
     t.test('another controller keeps the sessions, and the API shows no key', async (t) => {
