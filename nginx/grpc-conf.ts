@@ -118,7 +118,8 @@ upstream ${GRPC_HOP} {
 }
 
 /** How the hop passes a call on: as it came. */
-function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
+function passing(settings: ConfSettings): string {
+  const { connectTimeoutMs } = settings
   const passed = PASSED_HEADERS.split(' ').map((name) => `    grpc_pass_header ${name};`)
   return `    ${PATIENCE}
     grpc_connect_timeout ${connectTimeoutMs}ms;
@@ -132,7 +133,7 @@ function passing({ connectTimeoutMs }: ConfSettings, includes: string): string {
     ${hidden('grpc')}
 ${passed.join('\n')}
     grpc_ignore_headers X-Accel-Redirect X-Accel-Charset;
-${peerTls('grpc', includes)}`
+${peerTls('grpc', settings)}`
 }
 
 /** For routes that act: they ask the hop once more. */
@@ -233,7 +234,7 @@ server {
 ${hopScript(includes)}
     recursive_error_pages on;
 
-${passing(settings, includes)}
+${passing(settings)}
 
 ${[...(settings.hasStream ? [asking(settings)] : []), ...locations(settings)].join('\n')}
 }`

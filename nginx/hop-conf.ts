@@ -6,7 +6,13 @@ import { accelVariable } from './accel-conf.js'
 import { actLocations } from './act-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { passesHints, passesTrailers, speaksH2 } from './versions.js'
+import {
+  KEPT_CERTIFICATES,
+  keepsCertificates,
+  passesHints,
+  passesTrailers,
+  speaksH2,
+} from './versions.js'
 
 /** Headers of answers that an inner server passes on, although nginx keeps them back by default. */
 export const PASSED_HEADERS = 'Date Server X-Pad'
@@ -216,12 +222,14 @@ export function hopScript(includes: string): string {
 }
 
 /** How a module of nginx reaches peers that speak TLS. */
-export function peerTls(module: 'proxy' | 'grpc', includes: string): string {
+export function peerTls(module: 'proxy' | 'grpc', settings: ConfSettings): string {
+  const { includes } = homePaths(settings.home)
   const lines = [
     'name $sluice_tls_name',
     'server_name on',
     'certificate $sluice_tls_certificate',
     'certificate_key $sluice_tls_certificate',
+    ...(keepsCertificates(settings.nginxVersion) ? [`certificate_cache ${KEPT_CERTIFICATES}`] : []),
     'protocols TLSv1.2 TLSv1.3',
     `trusted_certificate "${includes}/trusted-ca.pem"`,
     'verify on',
@@ -245,7 +253,7 @@ ${hopScript(includes)}
     js_var $sluice_fallback_socket "unix:${fallbackSocket}";
     recursive_error_pages on;
 
-${peerTls('proxy', includes)}
+${peerTls('proxy', settings)}
 
 ${settings.pool ? '' : ACCEL_HEADERS.map((name) => `    add_header ${name} ${accelVariable(name)} always;\n`).join('')}${LOCATIONS}
 ${suffixesOf(settings).flatMap(tryLocations).join('\n')}

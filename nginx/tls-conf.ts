@@ -4,7 +4,12 @@ import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { printAddress } from '../contract/guard/address.js'
 import { reuseMark } from './listen.js'
+import { KEPT_CERTIFICATES, keepsCertificates } from './versions.js'
 import { callLimit } from './shares.js'
+
+const CACHE = `# Parsed once, not for each handshake. Where this server{} has the line itself, leave yours out.
+ssl_certificate_cache ${KEPT_CERTIFICATES};
+`
 
 /**
  * `tls.conf`: shows clients the table's certificates. The module is imported here and not in
@@ -13,6 +18,7 @@ import { callLimit } from './shares.js'
 export function tlsConf(settings: ConfSettings): string {
   const { includes, ownCertificate } = homePaths(settings.home)
   const module = refusesPassed(settings) ? 'certificate-http3' : 'certificate'
+  const cache = keepsCertificates(settings.nginxVersion) ? CACHE : ''
   return `# Sluice: in a server{} that listens with "ssl"; the table's certificates, by the name that a client asks for.
 js_import sluice_certificate from "${includes}/njs/${module}.js";
 js_set $sluice_certificate sluice_certificate;
@@ -20,7 +26,7 @@ js_set $sluice_certificate sluice_certificate;
 include "${ownCertificate}";
 ssl_certificate data:$sluice_certificate;
 ssl_certificate_key data:$sluice_certificate;
-`
+${cache}`
 }
 
 /**

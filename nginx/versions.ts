@@ -24,6 +24,17 @@ export function passesTrailers(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.27.2')
 }
 
+/**
+ * How nginx keeps them: by their text, so a renewed one is another entry at once. A text that
+ * nobody asks for any more goes soon.
+ */
+export const KEPT_CERTIFICATES = 'max=1000 inactive=1m valid=1h'
+
+/** From 1.27.4 on nginx keeps certificates that a variable names, and their keys, parsed. */
+export function keepsCertificates(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.27.4')
+}
+
 /** From 1.29.0 on nginx passes an instance's early hints (103) on, where it is asked to. */
 export function passesHints(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.0')
