@@ -19,6 +19,8 @@ const HTTP = `    server_tokens off;
     # What is smaller needs no disk.
     client_body_buffer_size 128k;
     tcp_nodelay on;
+    # Sluice has more variables than nginx expects.
+    variables_hash_max_size 2048;
     # The fallback has a name for each upstream and for each host.
     map_hash_bucket_size 512;
     map_hash_max_size 65536;

@@ -112,6 +112,8 @@ function httpLines(settings: Settings, { hasRealip }: NginxInfo): string[] {
   const sluice = join(home, 'sluice')
   return [
     'http {',
+    '    # Sluice has more variables than nginx expects. Where you have this line, keep the larger size.',
+    '    variables_hash_max_size 2048;',
     `    include "${sluice}/http.conf";`,
     '',
     '    server {',
