@@ -58,7 +58,7 @@ export class TableGateway implements OwnGateway {
       isFull: code === 'table_full',
       workers,
       freeBytes: this.#link.freeBytes,
-      compiled: this.#table.revision(),
+      compiled: this.#table.revision,
       pushed: this.#link.pusher.applied,
       overruled: this.#table.overruled,
       pooled: this.#table.pooled,

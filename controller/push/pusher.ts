@@ -190,14 +190,14 @@ export class Pusher {
       await this.#watchOwner(state)
       return
     }
-    if (!source.ready()) {
+    if (!source.isReady) {
       return
     }
     this.#sender.update()
     const isOurs = this.#epoch !== 0 && state.epoch === this.#epoch
     // A replaced registry may count from the start again. A gateway goes back only with a new
     // owner.
-    const goesBack = source.revision() < Math.max(this.#applied, state.revision)
+    const goesBack = source.revision < Math.max(this.#applied, state.revision)
     if (!isOurs || !state.whole) {
       this.#isLost = true
     }
@@ -236,7 +236,7 @@ export class Pusher {
   async #watchOwner(state: GatewayState): Promise<void> {
     const isGone = await this.#otherOwner.isGone(state.epoch)
     const { log, source } = this.#options
-    if (!isGone || !source.ready()) {
+    if (!isGone || !source.isReady) {
       return
     }
     log.warn({ epoch: state.epoch }, 'the other owner of the gateway is gone; it is taken again')
@@ -261,7 +261,7 @@ export class Pusher {
     if (unknown.length > 0) {
       this.#options.onUnknown(unknown)
     }
-    const units = this.#options.source.units().size
+    const units = this.#options.source.units.size
     await this.#send(state.revision, true)
     this.#options.log.info({ units, differed }, 'gateway compared')
   }
@@ -269,7 +269,7 @@ export class Pusher {
   /** False when there was nothing to send. */
   async #pushNews(): Promise<boolean> {
     this.#sender.update()
-    const revision = this.#options.source.revision()
+    const revision = this.#options.source.revision
     if (this.#sender.isEmpty && revision === this.#applied) {
       this.#lag.none()
       return false
@@ -289,7 +289,7 @@ export class Pusher {
   }
 
   async #send(from: number, whole: boolean): Promise<void> {
-    const to = this.#options.source.revision()
+    const to = this.#options.source.revision
     this.#lag.send()
     // Until all of it is acknowledged, nobody knows what is there.
     this.#isSure = false

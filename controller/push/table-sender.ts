@@ -64,7 +64,7 @@ export class TableSender {
    * names that the registry does not know and that stay.
    */
   async compare(): Promise<{ differed: number; unknown: string[] }> {
-    const units = this.#source.units()
+    const units = this.#source.units
     const stale = await this.#mirror.compare((keys) => this.#gateway.read(keys), units)
     const unknown = this.#mirror.keepUnknown(units)
     this.#mirror.keepAwaited(units, (name) => this.#source.isAwaited?.(name) === true)
@@ -79,7 +79,7 @@ export class TableSender {
 
   /** Rejects when a part is not acknowledged. Then only a comparison shows what is there. */
   async send(sending: Sending): Promise<void> {
-    const changes = this.#mirror.changes(this.#dirty, this.#source.units())
+    const changes = this.#mirror.changes(this.#dirty, this.#source.units)
     this.#dirty.clear()
     const parts = this.#partsOf(changes, sending)
     for (const part of parts.slice(0, -1)) {
@@ -100,7 +100,7 @@ export class TableSender {
     if (this.isEmpty || sending.isFull) {
       return
     }
-    const units = this.#source.units()
+    const units = this.#source.units
     const names = this.#urgent(onTheWay, older, news)
     const changes = this.#mirror.changes(names, units)
     names.forEach((name) => this.#dirty.delete(name))
@@ -116,7 +116,7 @@ export class TableSender {
    * which nothing leads, it is any small change.
    */
   #urgent(onTheWay: UnitChange[], older: ReadonlySet<string>, news: string[]): string[] {
-    const units = this.#source.units()
+    const units = this.#source.units
     const waiting = new Set(onTheWay.map(({ name }) => name))
     const isSmall = news.length > 0 && news.length <= MOST_SMALL
     const free = isSmall && [...waiting, ...older].every(isHost) ? new Set(news) : NONE

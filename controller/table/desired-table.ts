@@ -63,15 +63,15 @@ export class DesiredTable implements TableSource {
           })
   }
 
-  ready(): boolean {
+  get isReady(): boolean {
     return this.#options.ready()
   }
 
-  revision(): number {
+  get revision(): number {
     return this.#revision
   }
 
-  units(): Compiler['units'] {
+  get units(): Compiler['units'] {
     return this.#compiler.units
   }
 
@@ -93,7 +93,7 @@ export class DesiredTable implements TableSource {
     const desired = this.#options.desired()
     this.#revision = desired.revision
     const pool = this.#pool
-    if (pool !== undefined && this.#isAssumed && this.ready()) {
+    if (pool !== undefined && this.#isAssumed && this.isReady) {
       this.#isAssumed = false
       const changed = this.#compiler.update(desired, NOTHING, conditionsOf)
       pool.setMembers(this.#compiler.members())
@@ -106,7 +106,7 @@ export class DesiredTable implements TableSource {
     const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING, conditionsOf)
     // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error
     // for every question.
-    if (changed.size > 0 || (!this.#isFed && this.ready())) {
+    if (changed.size > 0 || (!this.#isFed && this.isReady)) {
       this.#isFed = true
       this.#feedPool()
     }

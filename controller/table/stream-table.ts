@@ -103,15 +103,15 @@ export class StreamTable implements TableSource {
     this.#compiler = new Compiler(NO_DOMAINS, options.log, options.place)
   }
 
-  ready(): boolean {
+  get isReady(): boolean {
     return this.#options.ready()
   }
 
-  revision(): number {
+  get revision(): number {
     return this.#revision
   }
 
-  units(): Compiler['units'] {
+  get units(): Compiler['units'] {
     return this.#compiler.units
   }
 

@@ -4,10 +4,10 @@ import type { Unit } from './unit.js'
 /** Where the table comes from. */
 export interface TableSource {
   /** False until the registry was read once: an empty table must not be taken for the truth. */
-  ready(): boolean
+  readonly isReady: boolean
   /** As of the last `update`. */
-  revision(): number
-  units(): ReadonlyMap<string, Unit>
+  readonly revision: number
+  readonly units: ReadonlyMap<string, Unit>
   /** Whether a unit that is not there may still come, from where nobody has read yet. */
   isAwaited?(name: string): boolean
   /** Compiles what is new. Answers the names of the units that changed since the last call. */

@@ -32,9 +32,11 @@ t.test('however much is new, the gateway is looked at', async (t) => {
   let last = Infinity
   const pusher = new Pusher(client, {
     source: {
-      ready: () => true,
-      revision: () => revision,
-      units: () => new Map(),
+      isReady: true,
+      get revision() {
+        return revision
+      },
+      units: new Map(),
       update: () => {
         revision = Math.min(revision + 1, last)
         return []
@@ -81,9 +83,11 @@ t.test('what changes an upstream that serves waits for no backlog', async (t) =>
   const applied: Array<[revision: number, parts: number]> = []
   const pusher = new Pusher(client, {
     source: {
-      ready: () => true,
-      revision: () => revision,
-      units: () => units,
+      isReady: true,
+      get revision() {
+        return revision
+      },
+      units,
       update: () => {
         const news = [...dirty]
         dirty.clear()
@@ -165,7 +169,7 @@ function web(policy: object, peers: number): Unit {
 
 function sourceOf(unit: Unit): TableSource {
   const units = new Map([[unit.name, unit]])
-  return { ready: () => true, revision: () => 1, units: () => units, update: () => [] }
+  return { isReady: true, revision: 1, units, update: () => [] }
 }
 
 t.test('nothing is left of a push that was cut off, in whichever part', async (t) => {
