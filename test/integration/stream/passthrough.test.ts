@@ -160,7 +160,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: which name, and which peer`, async (t) => {
-    const { done, put, greeted, gateway, controller } = await bench(t, rig)
+    const { done, put, greeted, shown, gateway, controller } = await bench(t, rig)
     const start = async (id: string) => startTls(t, id, await authority.issue([`${id}.test`]))
     const [exact, near, far] = [await start('exact'), await start('near'), await start('far')]
     for (const each of [exact, near, far]) {
@@ -174,6 +174,10 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await greeted('x.y.b.test', 1), { near: 1 })
     t.same(await greeted('c.test', 1), { far: 1 })
     t.same(await greeted('test', 1), { far: 1 }, 'a dot before it means the name too')
+    const ours = await shown()
+    for (const name of ['*.b.test', '=a.b.test', 'a.b.test/1', '.b.test']) {
+      t.equal(await shown(name), ours, `${name} is no host's name, so no key of the table`)
+    }
     const long = `${'x'.repeat(62)}.`.repeat(4).slice(0, 248) + '.test'
     await done('PUT', '/v1/routes/exact', { sni: [long], upstream: 'exact' })
     t.same(await greeted(long, 1), { exact: 1 }, 'as long as a name can be')
@@ -215,6 +219,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     await done('PUT', '/v1/routes/b', { sni: ['*.test'], port, upstream: 'b' })
     t.same(await greeted('a.test', 5, port), { a: 5 })
     t.same(await greeted('b.test', 5, port), { b: 5 })
+    t.same(await greeted('*.test', 1, port), { cut: 1 }, "no host's name: it is the port's")
     t.equal(await shown('a.test'), await shown(), 'not at the HTTPS port')
     const talker = await openTcp(port)
     talker.socket.write('I speak no TLS\n')

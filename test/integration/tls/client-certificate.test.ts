@@ -9,6 +9,7 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import type { Pem } from '../../../lab/engines/certificates.js'
 import { startControlled } from '../../support/controlled.js'
 import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
+import { shake } from '../../../lab/tls-client.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -113,6 +114,20 @@ for (const rig of GATEWAY_KINDS) {
         { id: 'gateway', names: [], client: true, state: 'valid' },
         { id: 'named', names: [], client: true },
       ])
+      // A name that is no host's is the key of nothing, as what is shown to instances has one.
+      const plain = await shake(it.gateway.httpsPort, {})
+      for (const name of [
+        '=gateway',
+        '=GATEWAY',
+        '=named',
+        '^=gateway',
+        '*',
+        '*.test',
+        '=gateway/',
+      ]) {
+        const { fingerprint } = await shake(it.gateway.httpsPort, { name })
+        t.equal(fingerprint, plain.fingerprint, name)
+      }
       const explained = await it.call('GET', `/v1/explain?host=${HOST}`)
       t.match(JSON.stringify(explained.body), /shown certificate gateway/)
       const shown = [body, explained.body, it.gateway.errorLog(), it.gateway.accessLog()]
