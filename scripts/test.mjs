@@ -18,13 +18,17 @@ import { runJobs } from './schedule.mjs'
 const ROOM = 6
 const SHARE = 2
 const LOADED_SHARE = 3
+/** These wait for nearly all of their time: for nginx's timeouts, and for its rounds of names. */
+const WAITING = /\/(data-plane\/retry|push\/(pool|pool-stranger)|registry\/http)\./
+const WAITING_SHARE = 1
 const FILE_TIMEOUT_MS = 240_000
 const CHECKS = ['lint', 'format:check', 'typecheck', 'dead-code']
 /** The groups of programs that bench/tools.ts fetches, and which tests wait for them. */
 const TOOLS = {
-  nginx: /^test\/(conformance|integration|e2e)\//,
+  nginx:
+    /^test\/(conformance|integration|e2e)\/|\/(cli|fallback|own-directives|strangers|trusted-ca)\./,
   docker: /\/docker\.|setup\/tools\./,
-  bench: /\/(bench\/|instructions\.)/,
+  bench: /integration\/(bench\/|.*\/instructions\.)/,
   examples: /\/(examples|how-to)\./,
 }
 /** Files that take a minute, the longest first, whatever their size. The order costs time alone. */
@@ -79,7 +83,7 @@ async function main(selection) {
       ...inOrder(files).map((file) => ({
         run: () => testFile(file),
         needs: groupsFor(file).map((name) => tools.get(name)),
-        share: isLoaded(file) ? LOADED_SHARE : SHARE,
+        share: shareOf(file),
       })),
     ],
     ROOM,
@@ -99,6 +103,13 @@ function inOrder(files) {
   }
   const bytes = (file) => statSync(join(root, file)).size
   return files.sort((a, b) => isLoaded(a) - isLoaded(b) || rank(a) - rank(b) || bytes(b) - bytes(a))
+}
+
+function shareOf(file) {
+  if (isLoaded(file)) {
+    return LOADED_SHARE
+  }
+  return WAITING.test(file) ? WAITING_SHARE : SHARE
 }
 
 function isLoaded(file) {
