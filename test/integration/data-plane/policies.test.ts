@@ -251,6 +251,18 @@ for (const rig of GATEWAY_KINDS) {
       await serve(peers(), rules, { main: ['a', 'b'] })
       const all = await many(30, '/?status=503')
       t.same(new Set(all), new Set(['503']))
+      /** Whose answer it is, by its header and by its body. */
+      const whole = async (): Promise<void> => {
+        const answer = await gateway.ask({ host: 'web.test', path: '/?status=503' })
+        const { id } = answer.json as { id: string }
+        t.match(answer, { status: 503, headers: { 'x-own': id } })
+      }
+      await whole()
+      await serve(peers(), { balance: 'r', statuses: 1 << 3, tries: 1 }, { main: ['a', 'b'] })
+      await whole()
+      const alone = peers({ b: { up: false }, c: { up: false } })
+      await serve(alone, { balance: 'r', statuses: 1 << 3 }, { main: ['a'] })
+      await whole()
     })
 
     t.test('what failed is reported', async (t) => {
