@@ -182,9 +182,17 @@ function asking({ home, connectTimeoutMs }: ConfSettings): string {
     location @sluice_untaken { return 403; }`
 }
 
-/** Those that are asked answer for themselves. */
+/**
+ * What is answered without an instance: by nginx at once, for njs would read the whole call first,
+ * which may never end. njs says what the answer is.
+ */
 function answerLocation(name: string, handler: string): string {
-  return `    location @sluice_${name} { auth_request off; js_content sluice_hop.${handler}; }`
+  return `    location @sluice_${name} {
+        auth_request off;
+        default_type application/grpc;
+        js_header_filter sluice_hop.${handler};
+        return 200 "";
+    }`
 }
 
 /** Of a full worker; an instance's own 503 is not looked at. */

@@ -239,6 +239,15 @@ export function dress(h: HopState): void {
   }
 }
 
+/** A call of gRPC is answered by nginx, which reads no more of it. */
+function finish(h: HopState, status: number, body: string): void {
+  if (isGrpc(h)) {
+    h.r.status = status
+  } else {
+    send(h.r, status, body)
+  }
+}
+
 /** Answers for the route. */
 export function reply(h: HopState): void {
   const known = recordOf(h)
@@ -246,12 +255,12 @@ export function reply(h: HopState): void {
   if (known === null || made === null) {
     // The route was changed since a moment ago.
     h.r.headersOut['Retry-After'] = '1'
-    send(h.r, 503, '')
+    finish(h, 503, '')
     return
   }
   Object.keys(made.headers).forEach((name) => {
     h.r.headersOut[name] = made.headers[name]
   })
   dressBy(h, known.action)
-  send(h.r, made.status, made.body)
+  finish(h, made.status, made.body)
 }

@@ -141,6 +141,7 @@ function next(h: HopState): string {
   }
 }
 
+/** A call of gRPC is answered by nginx, which reads no more of it; here is what the answer says. */
 function answer(h: HopState, code: Code, name: string): void {
   const r = h.r
   if (isGrpc(h)) {
@@ -148,7 +149,6 @@ function answer(h: HopState, code: Code, name: string): void {
     Object.keys(headers).forEach((header) => {
       r.headersOut[header] = headers[header]
     })
-    send(r, 200, '')
     return
   }
   const page = pageFor(h, code, name)
@@ -167,7 +167,11 @@ function answerAsCaught(h: HopState, status: number): void {
   if (retryAfter !== '') {
     h.r.headersOut['Retry-After'] = retryAfter
   }
-  send(h.r, status, '')
+  if (isGrpc(h)) {
+    h.r.status = status
+  } else {
+    send(h.r, status, '')
+  }
 }
 
 /** Answers what `refusal` found, or when every try failed. */

@@ -15,6 +15,7 @@ import {
   sidOfAddress,
   upstreamUnit,
 } from '../../../lab/nginx/table.js'
+import { routeUnits } from '../../support/route-units.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -245,6 +246,27 @@ for (const rig of GATEWAY_KINDS) {
       await serve('any:')
       await Promise.all([1, 2].map(() => client.call('Chat', ['hello'])))
       t.equal(wrong.calls.length, 1)
+    })
+
+    t.test('a call that goes on is refused at once', async (t) => {
+      const down = echoUnit([{ ...a, up: false }])
+      const closed = routeUnits('closed', ':echo', { maintenance: {} })
+      await gateway.setTable(down, toEcho, ...closed)
+      for (const [host, expected] of [
+        ['none.test', UNIMPLEMENTED],
+        [HOST, UNAVAILABLE],
+        ['closed.test', UNAVAILABLE],
+      ] as const) {
+        const stream = new GrpcClient(t, gateway.httpsPort, host).open('Collect')
+        stream.on('error', () => undefined).on('data', () => undefined)
+        const ended = new Promise<{ code: number; details: string }>((resolve) =>
+          stream.on('status', resolve),
+        )
+        stream.write(Buffer.from('one of many'))
+        const { code, details } = await ended
+        t.equal(code, expected, `${host}: ${details}`)
+        stream.cancel()
+      }
     })
 
     t.test('the statuses of Sluice', async (t) => {
