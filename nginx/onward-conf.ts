@@ -80,7 +80,7 @@ function refusing(settings: ConfSettings): string[] {
 }
 
 /**
- * What the front changes itself (njs/front/act-here.lazy.ts), before the pool is asked. nginx sets
+ * What the front changes itself (njs/front/change.lazy.ts), before the pool is asked. nginx sets
  * headers by names that it knows, so those of a route are lines within one that it does. What the
  * pool gave up begins anew, unchanged.
  */
