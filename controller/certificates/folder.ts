@@ -129,7 +129,7 @@ export class CertificateFolder {
         this.#accept(id)
         return true
       }
-      this.#refuse(id, `${checked.field} ${checked.message}`)
+      this.#refuse(id, `${checked.field} ${checked.message}`.trim())
     } catch (error) {
       this.#refuse(id, messageOf(error))
     }

@@ -21,7 +21,7 @@ export class Refusals {
   /** The value under `key`, of this revision, is refused. */
   refuse(key: string, field: string, why: string, revision: number): void {
     this.#partly.delete(key)
-    if (note(this.#refused, { key, message: `${field} ${why}`, revision })) {
+    if (note(this.#refused, { key, message: `${field} ${why}`.trim(), revision })) {
       this.#options.log.warn({ key, field, why }, 'registry value refused')
       this.#options.onRejected(/^[a-z]+/i.exec(field)?.[0] ?? 'shape')
     }

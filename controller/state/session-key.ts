@@ -25,6 +25,8 @@ export interface SessionKeyOptions {
 }
 
 const KEY = printKey({ kind: 'secrets', id: 'sessions' })
+/** What requests may have been served by. */
+const SERVED = /^(upstreams|instances|routes)\//
 const ROUND_MS = 60_000
 const RETRY = { firstMs: 1000, mostMs: 60_000 }
 
@@ -71,7 +73,7 @@ export class SessionKey {
   listing({ entries }: Listing): void {
     const entry = entries.find(({ key }) => key === KEY)
     if (entry === undefined) {
-      this.#miss()
+      this.#miss(!entries.some(({ key }) => SERVED.test(key)))
     } else {
       this.#read(entry)
     }
@@ -101,7 +103,7 @@ export class SessionKey {
       this.#set(found.value.key)
       return
     }
-    const message = `${found.field} ${found.message}`
+    const message = `${found.field} ${found.message}`.trim()
     if (this.#refused?.revision !== revision) {
       this.#options.log.error({ key: KEY }, `the key of sessions is refused: ${message}`)
     }
@@ -123,18 +125,23 @@ export class SessionKey {
 
   /**
    * The registry is new, or has lost the key. One that is known is written again, so that sessions
-   * stay. A new one counts at once, for the registry may refuse writes.
+   * stay. A new one counts at once, for the registry may refuse writes. A registry that `isNew` has
+   * no sessions to lose.
    */
-  #miss(): void {
+  #miss(isNew = false): void {
     if (!this.#options.isUsed) {
       return
     }
     const isKnown = this.#value !== undefined
-    this.#options.log.warn(
-      isKnown
-        ? 'the registry has no key of sessions: the known one is written again'
-        : 'the registry has no key of sessions: one is made, and older sessions move once',
-    )
+    if (isNew && !isKnown) {
+      this.#options.log.info('a key of sessions is made')
+    } else {
+      this.#options.log.warn(
+        isKnown
+          ? 'the registry has no key of sessions: the known one is written again'
+          : 'the registry has no key of sessions: one is made, and older sessions move once',
+      )
+    }
     this.#refused = undefined
     this.#isMissing = true
     this.#set(this.#value ?? newKey())

@@ -32,7 +32,7 @@ function follow(
     lines.push(JSON.stringify([about, message]))
     said.push(message ?? String(about))
   }
-  const log = { warn: note, error: note } as unknown as Logger
+  const log = { info: note, warn: note, error: note } as unknown as Logger
   let changes = 0
   const key = new SessionKey({
     ...{ registry: { commit }, log, isUsed },
@@ -40,7 +40,7 @@ function follow(
   })
   key.start()
   let isListed = false
-  const watch = registry.watch(['secrets/'], {
+  const watch = registry.watch(['secrets/', 'upstreams/'], {
     onListing: (listing) => {
       key.listing(listing)
       isListed = true
@@ -70,6 +70,7 @@ t.test('the first to come makes it, and all have the same', async (t) => {
   })
   const value = all[0]?.key.value ?? ''
   t.match(value, /^[0-9a-f]{64}$/)
+  t.equal(all[0]?.said[0], 'a key of sessions is made', 'a new registry has no sessions to lose')
   t.notOk(
     all.some(({ lines }) => lines.join().includes(value)),
     'no log line has it',
@@ -90,7 +91,10 @@ t.test('one that is lost is written again by who knows it, else made anew', asyn
   t.match(one.said.at(-1), /the known one is written again/)
   t.equal(one.changes(), 1)
   await one.end()
-  await registry.commit([{ type: 'delete', key: KEY }])
+  await registry.commit([
+    { type: 'delete', key: KEY },
+    { type: 'put', key: 'upstreams/web', value: '{}' },
+  ])
   const two = follow(t, registry)
   await until(async () => (await stored(registry)) !== undefined)
   t.not(two.key.value, value)
