@@ -56,7 +56,7 @@ const DAY_MS = 86_400_000
 /** How often containers are looked at that an earlier life registered, and nobody lists. */
 const FORMER_MS = 1000
 
-/** Keeps the process alive until then. */
+/** Resolves when `signal` aborts, and keeps the process alive until then. */
 export async function untilAborted(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await pause(DAY_MS, signal)

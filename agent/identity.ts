@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { isName } from '../contract/guard/names.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import { readIfThere, writeWhole } from '../runtime/whole-file.js'
-import { nameOf } from './plan/fold-name.js'
+import { foldName } from './plan/fold-name.js'
 
 export interface AgentIdentity {
   /** What its records in the registry are known by. */
@@ -34,7 +34,7 @@ function newMark(): string {
 
 /** An agent of before had the machine's name as its id: what it registered stays its own. */
 async function firstId(home: string): Promise<string> {
-  const name = nameOf(hostname()) ?? 'host'
+  const name = foldName(hostname()) ?? 'host'
   try {
     await access(join(home, 'agent-lease.json'))
     return name

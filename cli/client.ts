@@ -41,7 +41,7 @@ export interface ClientTarget {
   token: string | undefined
 }
 
-/** `undefined` for what is no name: each part of a path is escaped by itself. */
+/** `('upstreams', 'web')` → `/v1/upstreams/web`: each part is escaped by itself. */
 export function pathOf(...parts: string[]): string {
   return '/v1/' + parts.map(encodeURIComponent).join('/')
 }

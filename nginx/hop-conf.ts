@@ -192,7 +192,7 @@ const LOCATIONS = `    location / {
     }`
 
 /** Waits for stream{}'s server and says in a status what came of it. */
-function probeServer({ home, connectTimeoutMs }: ConfSettings): string {
+function preflightProxy({ home, connectTimeoutMs }: ConfSettings): string {
   const { probeSocket, askSocket } = homePaths(home)
   return `# Asks stream{} whether a peer takes connections.
 server {
@@ -259,5 +259,5 @@ ${settings.pool ? '' : ACCEL_HEADERS.map((name) => `    add_header ${name} ${acc
 ${suffixesOf(settings).flatMap(tryLocations).join('\n')}
 
 ${actLocations(PASSED_HEADERS)}
-}${settings.hasStream ? `\n\n${probeServer(settings)}` : ''}`
+}${settings.hasStream ? `\n\n${preflightProxy(settings)}` : ''}`
 }

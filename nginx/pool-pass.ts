@@ -1,4 +1,7 @@
-/** What a location says that asks the pool: which headers a peer gets, and who is asked. */
+/**
+ * What a location says that asks the pool: which headers a peer gets, and who is asked. The pool
+ * itself stands in http-conf.ts.
+ */
 import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
 import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'

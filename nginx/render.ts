@@ -28,7 +28,7 @@ import {
   passConf,
   proxyConf,
   serverConf,
-} from './proxy-conf.js'
+} from './front-conf.js'
 import { http3Conf, tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { passthroughConf, streamConf } from './stream-conf.js'

@@ -98,7 +98,7 @@ pass "unix:${home}/hop/$sluice_way.sock";
 `
 }
 
-function probeServer(settings: ConfSettings): string {
+function preflightServer(settings: ConfSettings): string {
   const { connectTimeoutMs, home } = settings
   const { askSocket, includes } = homePaths(home)
   return `# Whether a peer takes connections: it is connected to, sent nothing, and left again.
@@ -140,7 +140,7 @@ export function streamConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     ...portServers(settings),
     ...handedServers(settings),
-    probeServer(settings),
+    preflightServer(settings),
     adminServer(settings),
     '# There may be none yet.',
     `include "${homePaths(settings.home).streamFallbackFiles}";`,

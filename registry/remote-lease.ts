@@ -62,7 +62,7 @@ export class RemoteLease implements Lease {
     await this.#options.revoke()
   }
 
-  /** Never rejects. */
+  /** Never rejects. No Loop: it ends with the registry, or when the lease is gone. */
   async #follow(): Promise<void> {
     const { ttlMs, keepAlive } = this.#options
     const backoff = new Backoff({ firstMs: 100, mostMs: 1000 })

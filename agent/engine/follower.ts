@@ -50,6 +50,7 @@ export class Follower {
 
   /** Until `signal` aborts. Outages are waited out. Rejects when the engine's address is none. */
   async run(signal: AbortSignal): Promise<void> {
+    // No Loop: each session ends by an error, and its first listing makes the next wait short.
     const backoff = new Backoff({ firstMs: 100, mostMs: 5000 })
     const watching = setInterval(() => this.#containers.withdrawEnded(), PROCESSES_MS)
     signal.addEventListener('abort', () => clearInterval(watching))

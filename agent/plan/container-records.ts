@@ -186,10 +186,6 @@ function refuseTwice(reading: Reading): void {
   })
 }
 
-/**
- * A container takes part by a `sluice.*` label, or by SERVICE_NAME. When it has both, `sluice.*`
- * wins, unless all that it says is `sluice.enable=true`.
- */
 /** What the container itself says: all that is not in its image as it is here. */
 function withoutImage(container: Container): Container {
   const { labels, env } = container.ofImage ?? { labels: {}, env: [] }
@@ -209,6 +205,10 @@ function isImageAlone(container: Container): boolean {
   return !hasSluiceLabels(own) && !hasServiceName(own)
 }
 
+/**
+ * A container takes part by a `sluice.*` label, or by SERVICE_NAME. When it has both, `sluice.*`
+ * wins, unless all that it says is `sluice.enable=true`.
+ */
 function offersOf(container: Container): Offers | undefined {
   if (isDisabled(container)) {
     return undefined
@@ -242,7 +242,7 @@ const NOBODY: ReadonlyMap<string, Container> = new Map()
  * What a container asks for. A wrong value refuses all of the container, by name. A port that has
  * no address refuses that port alone. `all` are the host's containers by id.
  */
-export function readLabels(container: Container, host: AgentHost, all = NOBODY): Reading {
+export function readContainer(container: Container, host: AgentHost, all = NOBODY): Reading {
   const reading: Reading = { asked: false, instances: [], refused: [], why: [], warnings: [] }
   const offers = offersOf(container)
   if (!isDisabled(container)) {

@@ -1,13 +1,13 @@
 /** Names as other tools write them → names of Sluice's. Pure. */
 import { isName } from '../../contract/guard/names.js'
 
-/** What {@link nameOf} does, for people. */
+/** What {@link foldName} does, for people. */
 export const FOLD_RULE = 'lower case, and - in place of _ and .'
 
 /**
  * `my.svc`, `redis_cache`, `Web` → `my-svc`, `redis-cache`, `web`. Undefined when that is no name.
  */
-export function nameOf(text: string): string | undefined {
+export function foldName(text: string): string | undefined {
   const folded = text
     .toLowerCase()
     .replace(/[-_.]+/g, '-')

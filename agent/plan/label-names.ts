@@ -1,7 +1,7 @@
 /** Which `sluice.*` labels there are, and those that a container has. Pure. */
 import { nearest } from '../../runtime/config/nearest.js'
 import type { Container } from '../engine/container.js'
-import { nameOf } from './fold-name.js'
+import { foldName } from './fold-name.js'
 
 /** A label's field → its text. */
 export type LabelFields = Map<string, string>
@@ -24,7 +24,7 @@ function isKnown(key: string): boolean {
   const [first = '', second, ...more] = key.slice(PREFIX.length).split('.')
   return second === undefined
     ? ALONE.includes(first)
-    : more.length === 0 && nameOf(first) !== undefined && NAMED.includes(second)
+    : more.length === 0 && foldName(first) !== undefined && NAMED.includes(second)
 }
 
 /** A warning for each `sluice.*` label that Sluice does not know. It asks for nothing. */

@@ -4,7 +4,7 @@ import { checkUpstream } from '../../contract/record/records.js'
 import type { UpstreamRecord } from '../../contract/record/records.js'
 import { spellHost } from '../../contract/record/route-match.js'
 import type { Transport } from '../../contract/record/stream-route.js'
-import { FOLD_RULE, nameOf } from './fold-name.js'
+import { FOLD_RULE, foldName } from './fold-name.js'
 import { UPSTREAM_LABELS } from './label-names.js'
 import type { LabelFields } from './label-names.js'
 import type { Offer } from './offer.js'
@@ -139,7 +139,7 @@ export class LabelReader {
     const text = this.#fields.get('upstream')
     const label = `${this.#prefix}upstream`
     const given = text === undefined ? otherwise() : { text, why: label, isNamed: true }
-    const upstream = nameOf(given.text)
+    const upstream = foldName(given.text)
     const shown = JSON.stringify(given.text.slice(0, 80))
     if (upstream === undefined) {
       const what = text === undefined ? `${shown} (${given.why})` : `${label} ${shown}`

@@ -3,7 +3,7 @@ import { parseKey, printKey } from '../../contract/keys.js'
 import type { HostRecord, InstanceRecord } from '../../contract/record/records.js'
 import { runOf, shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
-import { readLabels } from './container-records.js'
+import { readContainer } from './container-records.js'
 import type { Reading, WantedInstance } from './container-records.js'
 import { claimOf, settleClaims } from './host-claims.js'
 import type { Contested, RouteClaim } from './host-claims.js'
@@ -95,7 +95,7 @@ class Planner {
   }
 
   add(container: Container): boolean {
-    const reading = readLabels(container, this.#host, this.#all)
+    const reading = readContainer(container, this.#host, this.#all)
     this.plan.reports.push({ container, reading })
     if (container.status === 'stopped') {
       // It has no address any more, which is no fault of its labels.

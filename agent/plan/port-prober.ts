@@ -101,6 +101,7 @@ export class PortProber {
     void this.#tryUntilReached(target, controller.signal)
   }
 
+  /** Never rejects. No Loop: the first success ends it. */
   async #tryUntilReached(target: ProbeTarget, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ firstMs: FIRST_MS, mostMs: MOST_MS })
     const patientUntilMs = performance.now() + this.#patienceMs

@@ -6,7 +6,7 @@
 import type { Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
 import type { Container } from '../engine/container.js'
-import { FOLD_RULE, nameOf } from './fold-name.js'
+import { FOLD_RULE, foldName } from './fold-name.js'
 import type { Offer, Offers } from './offer.js'
 
 const PREFIX = 'SERVICE_'
@@ -82,7 +82,7 @@ function metadataOf(container: Container, port: number, tags: string | undefined
 function guardNames(source: string, given: string, id: string | undefined): string[] {
   const shown = (text: string) => JSON.stringify(text.slice(0, 80))
   const problems: string[] = []
-  if (nameOf(given) === undefined) {
+  if (foldName(given) === undefined) {
     const rule = `must be 1 to 63 of a-z, 0-9 and - inside, after ${FOLD_RULE}`
     problems.push(`${source} ${shown(given)} ${rule}`)
   }
@@ -113,7 +113,7 @@ function readPort(
   }
   const source = own.has('name') ? `SERVICE_${port}_NAME` : 'SERVICE_NAME'
   const given = several && !own.has('name') ? `${name}-${port}` : name
-  const upstream = nameOf(given) ?? ''
+  const upstream = foldName(given) ?? ''
   const why = given === name ? source : `${source} and the port, as several are exposed`
   const folded = upstream === given ? '' : `, folded from ${JSON.stringify(given)}: ${FOLD_RULE}`
   const id = fields.get('id') || undefined

@@ -5,13 +5,15 @@ import type { Logger } from '../../runtime/logger.js'
 import type { Doorbell } from '../../runtime/doorbell.js'
 import { Loop } from '../../runtime/loop.js'
 import { withTimeLimit } from '../../runtime/retry.js'
+import { ContestLog, contestedPlaces } from './contest-log.js'
 import { HeldLease } from './held-lease.js'
+import { refuseImpostor } from './impostor.js'
 import { contest } from './route-contest.js'
 import type { UnnamedUpstreams } from './route-contest.js'
 import type { Contested } from '../plan/host-claims.js'
 import { readRoute } from '../plan/route-place.js'
-import { readView } from './registry-view.js'
-import type { Rivals } from './registry-view.js'
+import { readAgentRecords } from './agent-records.js'
+import type { Rivals } from './agent-records.js'
 import type { HostRecord } from '../../contract/record/records.js'
 import type { LeaseMemo } from './lease-memo.js'
 import { reconcile } from './reconcile.js'
@@ -54,6 +56,7 @@ export class Registrar {
   readonly #heldLease: HeldLease
   readonly #refusals = new RefusedWrites()
   readonly #settings: FirstSettings
+  readonly #contestLog: ContestLog
   readonly #loop = new Loop({
     round: (loop) => this.#round(loop),
     onError: (error) => this.#afterFailure(error),
@@ -69,8 +72,6 @@ export class Registrar {
   #listedAtMs = 0
   #isContested = false
   #away = false
-  /** Key → why it was not registered, as it was logged last. */
-  #logged = new Map<string, string>()
   /** Until it was called. */
   #onOwn: ((own: ReadonlyMap<string, string>) => void) | undefined
 
@@ -79,6 +80,7 @@ export class Registrar {
     const onLost = () => this.#loop.bell.ring()
     this.#options = options
     this.#settings = new FirstSettings(registry, log)
+    this.#contestLog = new ContestLog(log)
     this.#heldLease = new HeldLease({ registry, ttlMs, memo, log, onLost })
   }
 
@@ -151,7 +153,9 @@ export class Registrar {
     const { wanted, withheld } = await this.#contest(allowed, wish?.unnamed)
     const { commits, taken } = reconcile(wanted, this.#registered, this.#foreign, lease.id)
     this.#isContested ||= taken.length > 0
-    this.#noteContested(taken, withheld)
+    if (this.#contestLog.write(taken, withheld)) {
+      this.#options.onContested?.(contestedPlaces(withheld, this.#wanted?.entries))
+    }
     for (const operations of commits) {
       await this.#commit(operations)
     }
@@ -190,7 +194,7 @@ export class Registrar {
   }
 
   async #list(which: 'all' | 'ours'): Promise<void> {
-    const { registry, agent } = this.#options
+    const { registry, agent, identity } = this.#options
     const wanted = this.#wanted?.entries ?? new Map<string, string>()
     const ours = [...wanted.keys(), ...this.#registered.keys()]
       .filter((key) => key.startsWith('instances/'))
@@ -198,8 +202,8 @@ export class Registrar {
     const routes = [...wanted].filter(([key]) => key.startsWith('routes/'))
     const places = new Set(routes.map(([, value]) => readRoute(value)?.place ?? ''))
     const upstreams = which === 'all' ? undefined : new Set(ours)
-    const view = await readView(registry, agent, upstreams, places)
-    this.#refuseImpostor(view.host)
+    const view = await readAgentRecords(registry, agent, upstreams, places)
+    refuseImpostor(agent, identity, view.host)
     this.#noteRemoved(new Set(view.own.map(({ key }) => key)))
     const registered = new Map<string, Registered>()
     for (const { key, value, revision } of view.own) {
@@ -221,21 +225,6 @@ export class Registrar {
     )
     if (removed.length > 0 && there.has(`hosts/${agent}`)) {
       onRemoved?.(removed.map(([key]) => key))
-    }
-  }
-
-  /** Throws `conflict` when another machine, whose lease lives, goes by this agent's id. */
-  #refuseImpostor(host: Partial<HostRecord> | undefined): void {
-    const { agent, identity } = this.#options
-    const isOurs =
-      identity === undefined ||
-      host?.owner === undefined ||
-      host.owner === identity.owner ||
-      host.boot === identity.boot
-    if (!isOurs) {
-      const other = [host.name, host.address].filter(Boolean).join(', ') || 'another machine'
-      const what = `agent ${agent} is ${other} already; nothing is registered from here`
-      throw new SluiceError('conflict', `${what}: set SLUICE_AGENT_ID to an id of its own`)
     }
   }
 
@@ -274,29 +263,6 @@ export class Registrar {
       }
     }
     this.#mustList = undefined
-  }
-
-  /** Each state of things once, however often it is found. */
-  #noteContested(taken: string[], withheld: ReadonlyMap<string, string>): void {
-    const reasons = taken.map((key): [string, string] => [key, 'registered by another agent'])
-    const news = new Map([...reasons, ...withheld])
-    const isOther = ([key, reason]: [string, string]) => this.#logged.get(key) !== reason
-    const others = [...news].filter(isOther)
-    for (const [key, reason] of others) {
-      this.#options.log.warn({ key, reason }, 'not registered: somebody else has it')
-    }
-    const isChanged = others.length > 0 || news.size !== this.#logged.size
-    this.#logged = news
-    if (isChanged) {
-      this.#options.onContested?.(this.#contestedPlaces(withheld))
-    }
-  }
-
-  #contestedPlaces(withheld: ReadonlyMap<string, string>): Contested[] {
-    return [...withheld].flatMap(([key, message]) => {
-      const route = readRoute(this.#wanted?.entries.get(key) ?? '')
-      return route === undefined ? [] : [{ place: route.place, message }]
-    })
   }
 
   #logBack(): void {

@@ -4,8 +4,8 @@
  */
 import type { RegistryOperation } from '../../registry/registry.js'
 import { readRoute } from '../plan/route-place.js'
-import { isUp } from './registry-view.js'
-import type { RivalRoute, Rivals } from './registry-view.js'
+import { isUp } from './agent-records.js'
+import type { RivalRoute, Rivals } from './agent-records.js'
 import type { Registered } from './reconcile.js'
 
 /** The hosts and paths that lead to an upstream whose name nobody chose, by upstream. */

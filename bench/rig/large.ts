@@ -1,7 +1,6 @@
 /** A table of 100,000 instances. */
-import { createHash } from 'node:crypto'
+import { sidOf } from '../../controller/state/sid.js'
 import { monotonicMs } from '../../lab/load/ledger.js'
-
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { sized } from './sized.js'
 
@@ -23,8 +22,7 @@ export const ASKED_INSTANCES = ASKED.length * ASKED_EACH
  */
 export function askedHosts(port: number): Record<(typeof ASKED)[number], string[]> {
   const hosts = Array.from({ length: 60_000 }, (_, n) => `127.8.${n >> 8}.${n & 255 || 1}`)
-  const sid = (host: string): string => createHash('md5').update(`${host}:${port}`).digest('hex')
-  const sorted = [...new Set(hosts)].map((host) => ({ host, sid: sid(host) }))
+  const sorted = [...new Set(hosts)].map((host) => ({ host, sid: sidOf(host, port) }))
   sorted.sort((a, b) => (a.sid < b.sid ? -1 : 1))
   const names = sorted.map(({ host }) => host)
   return { first: names.slice(0, ASKED_EACH), last: names.slice(-ASKED_EACH) }

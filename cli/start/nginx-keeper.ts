@@ -142,6 +142,7 @@ export class NginxKeeper {
     this.#watching = this.#look()
   }
 
+  /** No Loop: only an nginx that has run for a while makes the next delay short. */
   async #look(): Promise<void> {
     const { signal } = this.#ending
     let startedAtMs = performance.now()

@@ -1,7 +1,7 @@
 /** This controller's own gateway, as the rest of the controller sees it, whatever its mode. */
 import type { Logger } from '../../runtime/logger.js'
 import type { Settings } from '../../runtime/config/settings.js'
-import type { MakeChecks } from '../health/checks-port.js'
+import type { MakeChecks } from '../health/make-checks.js'
 import type { ConditionChange } from '../health/condition-change.js'
 import type { Health } from '../health/health.js'
 import type { LinkView } from '../push/gateway-link.js'

@@ -1,7 +1,6 @@
 /** What one gateway's table holds, as far as it was read or acknowledged. */
 import { DIGEST_LENGTH, indexBucket } from '../../contract/table/table.js'
-import type { Unit } from '../table/unit.js'
-import type { UnitChange } from '../table/unit.js'
+import type { Unit, UnitChange } from '../table/unit.js'
 import { isMassLoss } from '../state/lost-leases.js'
 import { readRecords, readUnits } from './table-reader.js'
 import type { ReadKeys } from './table-reader.js'

@@ -11,8 +11,13 @@ interface Address {
 const known = new WeakMap<Address, string>()
 
 /** What the table and nginx's pool call an address: md5 in hex of `10.0.0.7:80`. */
+export function sidOfAddress(address: string): string {
+  return createHash('md5').update(address).digest('hex')
+}
+
+/** The same of its two parts. */
 export function sidOf(host: string, port: number): string {
-  return createHash('md5').update(printAddress(host, port)).digest('hex')
+  return sidOfAddress(printAddress(host, port))
 }
 
 /** The same of an instance's record. */

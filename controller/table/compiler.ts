@@ -5,12 +5,8 @@
 import type { Logger } from '../../runtime/logger.js'
 import { planCertificates } from './certificate-plan.js'
 import { ANYWHERE, compileNobody } from './compiled-upstream.js'
-import { compileAction } from './record-units.js'
-import { compilePassed } from './record-units.js'
-import { compileCertificate } from './record-units.js'
-import { isSameUnit } from './unit.js'
-import { slotsOf } from './unit.js'
-import { NO_LAYOUT } from './unit.js'
+import { compileAction, compilePassed, compileCertificate } from './record-units.js'
+import { isSameUnit, slotsOf, NO_LAYOUT } from './unit.js'
 import type { Compiled, GatewayPlace } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { Desired, DesiredCertificate } from '../state/desired.js'
@@ -23,7 +19,7 @@ import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
 import { unitOf } from './subset.js'
 import type { UpstreamSubset } from './subset.js'
-import { UpstreamUnits } from './upstream-cache.js'
+import { UpstreamCache } from './upstream-cache.js'
 import type { Changes, ConditionsOf } from './upstream-cache.js'
 
 const NOTHING_KNOWN: ConditionsOf = () => undefined
@@ -32,8 +28,8 @@ export class Compiler {
   readonly #planner: HostPlanner
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
-  readonly #upstreams: UpstreamUnits
-  readonly #subsets: UpstreamUnits
+  readonly #upstreams: UpstreamCache
+  readonly #subsets: UpstreamCache
   #plan: HostsPlan = {
     hosts: new Map(),
     splits: new Map(),
@@ -50,8 +46,8 @@ export class Compiler {
 
   constructor(domains: readonly string[], log: Logger, place: GatewayPlace = ANYWHERE) {
     this.#planner = new HostPlanner(domains)
-    this.#upstreams = new UpstreamUnits(place)
-    this.#subsets = new UpstreamUnits(place)
+    this.#upstreams = new UpstreamCache(place)
+    this.#subsets = new UpstreamCache(place)
     this.#log = log
   }
 
@@ -118,7 +114,7 @@ export class Compiler {
   }
 
   #compile(
-    units: UpstreamUnits,
+    units: UpstreamCache,
     desired: Desired,
     wanted: ReadonlyMap<string, UpstreamSubset>,
     conditionsOf: ConditionsOf,
@@ -130,7 +126,7 @@ export class Compiler {
     return changes
   }
 
-  #write(units: UpstreamUnits, names: string[], changed: Set<string>): void {
+  #write(units: UpstreamCache, names: string[], changed: Set<string>): void {
     for (const name of names) {
       const unit = units.unit(name, this.#pooled)
       if (unit !== undefined) {

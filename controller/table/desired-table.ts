@@ -144,7 +144,7 @@ export class DesiredTable implements TableSource {
 
   /**
    * Without the responder all peers are reached by address. That is slower, and right. So listening
-   * is only tried again.
+   * is only tried again. No Loop: the first success ends it.
    */
   async #listen(): Promise<void> {
     const pool = this.#pool

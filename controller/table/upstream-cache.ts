@@ -29,7 +29,7 @@ export interface Changes {
   isNewSet: boolean
 }
 
-export class UpstreamUnits {
+export class UpstreamCache {
   readonly #place: GatewayPlace
   readonly #cached = new Map<string, Cached>()
 

@@ -13,6 +13,7 @@ import { printActionRecord } from '../../contract/record/action-record.js'
 import type { ActionRecord } from '../../contract/record/action-record.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table/table.js'
+import { sidOfAddress } from '../../controller/state/sid.js'
 import { NO_RULES } from './no-rules.js'
 import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/table/zones.js'
 
@@ -26,10 +27,6 @@ export interface TestPeer {
 }
 
 export type Entries = Map<string, string>
-
-export function sidOfAddress(address: string): string {
-  return createHash('md5').update(address).digest('hex')
-}
 
 function withDigest(entries: Entries, unit: string, record: string): Entries {
   const all = [...entries].map(([key, value]) => `${key}=${value}`).join('\n') + record

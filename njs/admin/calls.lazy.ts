@@ -9,7 +9,7 @@ import {
 import { OWNER_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import type { TableState } from '../../contract/table/table.js'
-import { countActive, dropDead } from '../memory/in-flight-counts.js'
+import { countActive, dropDead } from '../memory/active-counts.js'
 import { answerOk, guarded, methodRefusal, post, reject, respond } from './answer.js'
 import type { AdminAnswer } from './answer.js'
 import { withBody } from './body.js'

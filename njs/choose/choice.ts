@@ -1,4 +1,7 @@
-/** Which peer the hop tries next, of those that were not tried. */
+/**
+ * Which peer of a unit is next, of those that were not tried. The hop and stream{} choose so; the
+ * front only asks whose a SID is, and whether anybody is up.
+ */
 import { UnitKind } from '../../contract/table/mark.js'
 import { parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
@@ -129,39 +132,39 @@ function isEjected(peer: PeerLine): boolean {
 
 /** Whoever stands in a list may serve: one that drains only stands there for its sessions. */
 function fromRules(
-  ground: ChoiceContext,
+  context: ChoiceContext,
   upstream: string,
   rules: Rules,
   draw: Draw,
   tried: string,
 ): PeerChoice | null {
   const entry = chooseByRules({
-    table: ground.table,
-    load: ground.load,
-    request: ground.request,
+    table: context.table,
+    load: context.load,
+    request: context.request,
     upstream: upstream,
     rules: rules,
-    session: sessionEntry(ground.table, ground.request, upstream, rules),
+    session: sessionEntry(context.table, context.request, upstream, rules),
     draw: Number(draw.slot) * SHARES + draw.share,
     tried: tried,
-    nowMs: ground.nowMs,
+    nowMs: context.nowMs,
   })
-  const peer = entry === null ? null : findPeer(ground.table, upstream, entry.sid)
+  const peer = entry === null ? null : findPeer(context.table, upstream, entry.sid)
   return entry === null || peer === null
     ? null
     : { upstream: upstream, peer: peer, ruled: { rules: rules, entry: entry } }
 }
 
 function fromUpstream(
-  ground: ChoiceContext,
+  context: ChoiceContext,
   upstream: string,
   draw: Draw,
   tried: string,
 ): PeerChoice | null {
-  const table = ground.table
+  const table = context.table
   const rules = rulesOf(table, upstream)
   if (rules !== null && rules.balance !== 'n') {
-    const choice = fromRules(ground, upstream, rules, draw, tried)
+    const choice = fromRules(context, upstream, rules, draw, tried)
     return choice !== null || rules.capped
       ? choice
       : fromLines(table, upstream, draw.share, tried, isUp)
@@ -194,8 +197,8 @@ function drawnUnit(draw: Draw): string {
 }
 
 /** What the request's slot draws. */
-export function drawPreferred(ground: ChoiceContext, draw: Draw): Preferred {
-  const table = ground.table
+export function drawPreferred(context: ChoiceContext, draw: Draw): Preferred {
+  const table = context.table
   const slot = readSlot(table, drawnUnit(draw), draw.slot)
   if (slot === undefined) {
     return { upstream: '', sid: '' }
@@ -206,7 +209,7 @@ export function drawPreferred(ground: ChoiceContext, draw: Draw): Preferred {
   }
   const known = whoIs(table, draw.unit, sid)
   const drawn = known === null ? '' : known.upstream
-  return { upstream: splitArms().inSession(table, ground.request, draw.unit, drawn), sid: '' }
+  return { upstream: splitArms().inSession(table, context.request, draw.unit, drawn), sid: '' }
 }
 
 /** The upstream of the unit that has this SID, and its line, whether it is up or not. */
@@ -228,13 +231,13 @@ export function whoIsIn(table: Dict, draw: Draw, sid: string): PeerChoice | null
 }
 
 /** `<number><sid>` of a peer that this request may try; '' for none. */
-export function trialOf(ground: ChoiceContext, draw: Draw): string {
-  const slot = readSlot(ground.table, drawnUnit(draw), draw.slot)
+export function trialOf(context: ChoiceContext, draw: Draw): string {
+  const slot = readSlot(context.table, drawnUnit(draw), draw.slot)
   if (slot !== undefined && !slot.ruled) {
     return slot.trial
   }
-  const upstream = slot === undefined ? drawnUnit(draw) : drawPreferred(ground, draw).upstream
-  const rules = upstream.charAt(0) === UnitKind.Upstream ? rulesOf(ground.table, upstream) : null
+  const upstream = slot === undefined ? drawnUnit(draw) : drawPreferred(context, draw).upstream
+  const rules = upstream.charAt(0) === UnitKind.Upstream ? rulesOf(context.table, upstream) : null
   return rules === null ? '' : rules.trial
 }
 
@@ -245,27 +248,27 @@ export function trialOf(ground: ChoiceContext, draw: Draw): string {
  * holds SIDs, apart from each other by spaces. null when none is left.
  */
 export function choose(
-  ground: ChoiceContext,
+  context: ChoiceContext,
   draw: Draw,
   wish: Preferred,
   tried: string,
 ): PeerChoice | null {
-  const first = whoIsIn(ground.table, draw, wish.sid)
+  const first = whoIsIn(context.table, draw, wish.sid)
   if (first !== null && first.peer.up && tried.indexOf(wish.sid) < 0) {
     return first
   }
   const own = first === null ? wish.upstream || armIn(draw) : first.upstream
-  const others = upstreamsOf(ground.table, draw.unit).filter((upstream) => upstream !== own)
+  const others = upstreamsOf(context.table, draw.unit).filter((upstream) => upstream !== own)
   const order = own === '' ? others : [own].concat(others)
   for (let i = 0; i < order.length; i++) {
-    const choice = fromUpstream(ground, order[i] as string, draw, tried)
+    const choice = fromUpstream(context, order[i] as string, draw, tried)
     if (choice !== null) {
       return choice
     }
   }
-  return isAnotherUp(ground.table, draw, tried)
+  return isAnotherUp(context.table, draw, tried)
     ? null
-    : fromEjected(ground.table, order, draw, tried)
+    : fromEjected(context.table, order, draw, tried)
 }
 
 function fromEjected(table: Dict, order: string[], draw: Draw, tried: string): PeerChoice | null {

@@ -7,7 +7,7 @@
 import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
-import { follow } from '../memory/count-in-flight.js'
+import { countInFlight } from '../memory/count-in-flight.js'
 import type { HopVariables } from '../hop/state.js'
 import { hopRare } from '../hop/rare.lazy.js'
 import { lineOf, linesFor } from '../table/peer-line.js'
@@ -56,7 +56,7 @@ function plainPeer(r: NginxHTTPRequest): string {
   if (parts.length !== PLAIN_PARTS || (parts[4] as string) < 'u') {
     return ''
   }
-  follow(parts[1] as string)
+  countInFlight(parts[1] as string)
   v.sluice_choice = choice
   v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' 1'
   return parts[2] as string
@@ -86,7 +86,7 @@ function plainAgain(r: NginxHTTPRequest): string {
   const sid = parts[1] as string
   // What the front picked it counts itself.
   if ((v.http_x_sluice_pick || '').slice(-SID_LENGTH) !== sid) {
-    follow(sid)
+    countInFlight(sid)
   }
   const tried = (v.sluice_tried + ' ' + sid).trim()
   v.sluice_tried = tried

@@ -1,6 +1,6 @@
 /**
  * The server of stream{} that connects to a peer for the hop: a module of its own, because each
- * VM makes all that is in its modules.
+ * VM makes all that is in its modules. nginx knows it as ask.js.
  */
 
 /** The server that asks: whom, stands in the request that the hop sends. */

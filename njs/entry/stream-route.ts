@@ -1,7 +1,7 @@
 /**
  * To which server a connection is handed on: the name of its socket. A module of its own,
  * imported only in the servers that ask, because each of their connections pays for all of what
- * is imported there.
+ * is imported there. nginx knows it as way.js.
  */
 import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'

@@ -4,7 +4,7 @@
  */
 import { whoIs } from '../choose/choice.js'
 import { countFailure } from '../memory/counters.js'
-import { follow } from '../memory/count-in-flight.js'
+import { countInFlight } from '../memory/count-in-flight.js'
 import { zones } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import { describeRequest } from '../table/request-report.js'
@@ -37,7 +37,7 @@ function settlePick(r: NginxHTTPRequest): string {
       v.sluice_shard === undefined ||
       whoIs(table, findUnit(table, v.sluice_key as string, r), picked) !== null
     if (isKnown) {
-      follow(picked)
+      countInFlight(picked)
     } else {
       v.sluice_sid = ''
     }

@@ -6,7 +6,7 @@ import type { PeerChoice } from '../choose/choice.js'
 import { countEvent } from '../memory/counters.js'
 import type { CountedEvent } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
-import { claim, hopContext } from './request.js'
+import { claim, hopContext } from './try.js'
 import {
   addUnanswered,
   findFallback,

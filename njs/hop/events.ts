@@ -3,7 +3,7 @@ import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
 import { rulesOf } from '../table/peers.js'
-import { rulesOfTried } from './request.js'
+import { rulesOfTried } from './try.js'
 import {
   addUnanswered,
   currentTry,
@@ -12,9 +12,8 @@ import {
   setTrialDoubted,
   takeUnanswered,
 } from './state.js'
-import type { Tried } from './state.js'
+import type { Tried, HopState } from './state.js'
 import type { Rules } from '../../contract/table/rules.js'
-import type { HopState } from './state.js'
 import { addAnswer } from '../memory/load.js'
 import { answeredStatus, lastOf, wasSent } from './upstream-vars.js'
 

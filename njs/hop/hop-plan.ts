@@ -39,39 +39,39 @@ function whyNone(table: Dict, draw: Draw, tried: string): Refusal {
 }
 
 /** A peer that may have recovered, if this request is the one that finds out. */
-function planTrial(ground: ChoiceContext, draw: Draw): HopPlan | null {
-  const trial = trialOf(ground, draw)
-  if (trial === '' || !takeTrial(ground.load, trial, ground.nowMs)) {
+function planTrial(context: ChoiceContext, draw: Draw): HopPlan | null {
+  const trial = trialOf(context, draw)
+  if (trial === '' || !takeTrial(context.load, trial, context.nowMs)) {
     return null
   }
-  const choice = whoIsIn(ground.table, draw, trial.slice(1))
+  const choice = whoIsIn(context.table, draw, trial.slice(1))
   return choice === null ? null : { does: 'try', choice: choice, tried: '', isTrial: true }
 }
 
 function planOnce(
-  ground: ChoiceContext,
+  context: ChoiceContext,
   picked: Picked,
   isSecond: boolean,
   mayTry: boolean,
 ): HopPlan {
-  const table = ground.table
-  const draw = drawFor(table, ground.request, picked.key)
+  const table = context.table
+  const draw = drawFor(table, context.request, picked.key)
   if (draw.arm !== undefined) {
-    setArmCookie(ground.request.variables, draw.arm.cookie)
+    setArmCookie(context.request.variables, draw.arm.cookie)
   }
   const record = draw.unit === '' ? undefined : table.get(draw.unit)
   if (record === undefined || record.length < DIGEST_LENGTH) {
     return unknown(table, picked, draw.unit)
   }
-  const trial = mayTry && picked.sid === '' && !isSecond ? planTrial(ground, draw) : null
+  const trial = mayTry && picked.sid === '' && !isSecond ? planTrial(context, draw) : null
   if (trial !== null) {
     return trial
   }
-  const wish = picked.sid === '' ? drawPreferred(ground, draw) : { upstream: '', sid: picked.sid }
+  const wish = picked.sid === '' ? drawPreferred(context, draw) : { upstream: '', sid: picked.sid }
   const known = whoIsIn(table, draw, wish.sid)
   const wasTried = isSecond || (picked.sid !== '' && known !== null && known.peer.pooled)
   const tried = wasTried ? wish.sid : ''
-  const choice = choose(ground, draw, wish, tried)
+  const choice = choose(context, draw, wish, tried)
   if (choice !== null) {
     return { does: 'try', choice: choice, tried: tried, isTrial: false }
   }
@@ -90,13 +90,13 @@ function planOnce(
  * was not looked up twice.
  */
 export function plan(
-  ground: ChoiceContext,
+  context: ChoiceContext,
   picked: Picked,
   isSecond: boolean,
   mayTry: boolean,
 ): HopPlan {
-  const made = planOnce(ground, picked, isSecond, mayTry)
+  const made = planOnce(context, picked, isSecond, mayTry)
   return made.does === 'refuse' && picked.key.charAt(0) !== UnitKind.Upstream
-    ? planOnce(ground, picked, isSecond, mayTry)
+    ? planOnce(context, picked, isSecond, mayTry)
     : made
 }

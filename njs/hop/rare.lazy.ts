@@ -7,7 +7,7 @@ import { zones } from '../memory/dict.js'
 import { act, dress, pageFor, reply } from './act.js'
 import { paper } from './act-page.js'
 import { begin, misfitOf, settle } from './begin.js'
-import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTried } from './request.js'
+import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTried } from './try.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './hop-plan.js'
@@ -113,12 +113,12 @@ function settleNext(h: HopState): boolean {
   if (!isAllowed(h, rules, nth, most, wasSent)) {
     return false
   }
-  const ground = hopContext(h)
-  const choice = anotherChoice(ground, h, last.sid, tried, nth)
+  const context = hopContext(h)
+  const choice = anotherChoice(context, h, last.sid, tried, nth)
   return (
     choice !== null &&
     misfitOf(h, choice) === '' &&
-    isPaid(ground, last.upstream, rules) &&
+    isPaid(context, last.upstream, rules) &&
     settle(h, choice, tried, false) !== null
   )
 }

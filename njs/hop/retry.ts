@@ -6,7 +6,7 @@ import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
 import { spendTry } from '../memory/load.js'
 import type { HopState } from './state.js'
 import { drawFor } from '../choose/draw.js'
-import { isIdempotent } from './request.js'
+import { isIdempotent } from './try.js'
 
 const ANOTHER = { upstream: '', sid: '' }
 
@@ -20,15 +20,15 @@ export function mostTries(rules: Rules | null, wasTried: boolean): number {
 
 /** Another choice than all of `tried`; null when there is none. `nth` tries were made. */
 export function anotherChoice(
-  ground: ChoiceContext,
+  context: ChoiceContext,
   h: HopState,
   last: string,
   tried: string,
   nth: number,
 ): PeerChoice | null {
-  const draw = drawFor(ground.table, h.r, h.picked.key)
+  const draw = drawFor(context.table, h.r, h.picked.key)
   draw.share = (draw.share + nth * 619) % SHARES
-  return choose(ground, draw, last === '' ? ANOTHER : { upstream: '', sid: last }, tried)
+  return choose(context, draw, last === '' ? ANOTHER : { upstream: '', sid: last }, tried)
 }
 
 /** Whether the rules let a request that has had `nth` tries be tried again now, after `wasSent`. */
@@ -51,6 +51,6 @@ export function isAllowed(
 }
 
 /** Pays for a try where tries are budgeted. */
-export function isPaid(ground: ChoiceContext, upstream: string, rules: Rules | null): boolean {
-  return rules === null || rules.budgetPercent === 0 || spendTry(ground.load, upstream)
+export function isPaid(context: ChoiceContext, upstream: string, rules: Rules | null): boolean {
+  return rules === null || rules.budgetPercent === 0 || spendTry(context.load, upstream)
 }

@@ -44,16 +44,16 @@ export async function acceptsConnections(s: NginxStreamRequest, address: string)
  */
 export async function tryTrial(
   s: NginxStreamRequest,
-  ground: ChoiceContext,
+  context: ChoiceContext,
   draw: Draw,
 ): Promise<{ choice: PeerChoice | null; tried: string }> {
-  const trial = s.variables.protocol === 'TCP' ? trialOf(ground, draw) : ''
+  const trial = s.variables.protocol === 'TCP' ? trialOf(context, draw) : ''
   const sid = trial.slice(1)
-  const choice = trial === '' ? null : whoIsIn(ground.table, draw, sid)
+  const choice = trial === '' ? null : whoIsIn(context.table, draw, sid)
   if (
     choice === null ||
     mostAsked(choice.upstream) === 1 ||
-    !takeTrial(ground.load, trial, ground.nowMs)
+    !takeTrial(context.load, trial, context.nowMs)
   ) {
     return { choice: null, tried: '' }
   }

@@ -9,7 +9,7 @@ import { choose, drawPreferred, isAnotherUp, whoIs } from '../choose/choice.js'
 import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
 import { countEvent, countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
-import { follow } from '../memory/count-in-flight.js'
+import { countInFlight } from '../memory/count-in-flight.js'
 import type { LookupRequest } from '../table/lookup-request.js'
 import { drawFor } from '../choose/draw.js'
 import { counts } from '../choose/policy/balance.js'
@@ -38,7 +38,7 @@ function claim(choice: PeerChoice): boolean {
 /** Counts the connection for drains, for as long as it lasts. */
 function followTry(s: NginxStreamRequest, sid: string): void {
   try {
-    follow(sid)
+    countInFlight(sid)
   } catch (error) {
     countFailure(counter, 'counting a connection', error, s)
   }
@@ -89,17 +89,17 @@ async function isTaken(
 }
 
 /** Why nobody serves, counted. */
-function countNone(s: NginxStreamRequest, ground: ChoiceContext, draw: Draw): void {
-  const isKnown = draw.unit !== '' && ground.table.get(draw.unit) !== undefined
-  const isWhole = parseState(ground.table.get(STATE_KEY)).whole
+function countNone(s: NginxStreamRequest, context: ChoiceContext, draw: Draw): void {
+  const isKnown = draw.unit !== '' && context.table.get(draw.unit) !== undefined
+  const isWhole = parseState(context.table.get(STATE_KEY)).whole
   countEvent(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
 }
 
 /** What the fallback has, or why nobody serves, counted. */
-function elsewhere(s: NginxStreamRequest, ground: ChoiceContext, draw: Draw, key: string): string {
+function elsewhere(s: NginxStreamRequest, context: ChoiceContext, draw: Draw, key: string): string {
   const left = streamFallback(s, key.slice(0, key.lastIndexOf('/')))
   if (left === '' || left === NOBODY) {
-    countNone(s, ground, draw)
+    countNone(s, context, draw)
     return ''
   }
   countEvent(counter, 'fallback', s)
@@ -112,8 +112,8 @@ function elsewhere(s: NginxStreamRequest, ground: ChoiceContext, draw: Draw, key
  * leads to something else before that, so nothing is refused that was not looked up twice.
  */
 async function find(s: NginxStreamRequest, key: string): Promise<string> {
-  const ground = streamContext(s)
-  const trial = await tryTrial(s, ground, drawFor(ground.table, ground.request, key))
+  const context = streamContext(s)
+  const trial = await tryTrial(s, context, drawFor(context.table, context.request, key))
   let tried = trial.tried
   let wasNone = false
   if (trial.choice !== null && claim(trial.choice)) {
@@ -121,10 +121,10 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     return trial.choice.peer.address
   }
   for (let nth = 0; nth < MAX_TRIES; nth++) {
-    const draw = drawFor(ground.table, ground.request, key)
+    const draw = drawFor(context.table, context.request, key)
     draw.share = (draw.share + nth * 619) % SHARES
-    const wish = nth === 0 ? drawPreferred(ground, draw) : ANOTHER
-    const choice = choose(ground, draw, wish, tried)
+    const wish = nth === 0 ? drawPreferred(context, draw) : ANOTHER
+    const choice = choose(context, draw, wish, tried)
     if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
       followTry(s, choice.peer.sid)
       return choice.peer.address
@@ -132,7 +132,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     if (choice !== null) {
       tried = tried + ' ' + choice.peer.sid
     } else if (wasNone) {
-      return elsewhere(s, ground, draw, key)
+      return elsewhere(s, context, draw, key)
     }
     wasNone = choice === null
   }

@@ -1,6 +1,6 @@
 /** The watches of the embedded registry. */
 import type { Logger } from '../../runtime/logger.js'
-import { guardHandlers } from '../deliver.js'
+import { guardHandlers } from '../watch-handlers.js'
 import { isUnder } from '../operations.js'
 import type { Change, Listing, WatchHandlers } from '../registry.js'
 

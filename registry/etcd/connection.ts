@@ -160,7 +160,7 @@ export class EtcdConnection {
     throw new SluiceError('registry_unavailable', reason, { retryable: !this.closed })
   }
 
-  /** Never rejects. */
+  /** Never rejects. No Loop: it waits between two endpoints, however the first one ended. */
   async #keep(): Promise<void> {
     while (!this.closed) {
       const { endpoints } = this.#options

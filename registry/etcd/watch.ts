@@ -11,7 +11,7 @@ import type { IEvent, IWatchCreateRequest, IWatchResponse } from 'etcd3'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import { guardHandlers } from '../deliver.js'
+import { guardHandlers } from '../watch-handlers.js'
 import type { EtcdConnection, EtcdLink } from './connection.js'
 import { isSameStore } from './identity.js'
 import { EtcdKnown } from './known.js'
@@ -64,7 +64,10 @@ export class EtcdWatch implements Watch {
     await this.#running
   }
 
-  /** Never rejects. */
+  /**
+   * Never rejects. No Loop: it waits after each stream, however that ended, and the first answer
+   * makes the wait short.
+   */
   async #run(): Promise<void> {
     const { connection } = this.#options
     const { signal } = this.#closing
@@ -168,7 +171,7 @@ export class EtcdWatch implements Watch {
 
   /**
    * Compares from time to time, until `leave`. Aborts `leave` when something was missed. Never
-   * rejects.
+   * rejects. No Loop: it ends with its stream, and a failure puts off nothing.
    */
   async #audit(link: EtcdLink, leave: AbortController): Promise<void> {
     const { auditMs, log } = this.#options

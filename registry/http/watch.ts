@@ -5,7 +5,7 @@
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import { guardHandlers } from '../deliver.js'
+import { guardHandlers } from '../watch-handlers.js'
 import type { HttpClient } from './client.js'
 import { readServerEvents } from './sse.js'
 import type { ServerEvent } from './sse.js'
@@ -43,7 +43,10 @@ export class HttpWatch implements Watch {
     await this.#running
   }
 
-  /** Never rejects. */
+  /**
+   * Never rejects. No Loop: it waits after each stream, however that ended, and the news of a
+   * connection makes the wait short.
+   */
   async #run(): Promise<void> {
     const { client, prefixes, log } = this.#options
     const { signal } = this.#closing

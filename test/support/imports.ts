@@ -36,7 +36,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   ],
   registry: [
     ['registry.ts'],
-    ['deliver.ts', 'operations.ts', 'remote-lease.ts'],
+    ['operations.ts', 'remote-lease.ts', 'watch-handlers.ts'],
     ['embedded', 'etcd', 'http'],
     ['open.ts'],
   ],

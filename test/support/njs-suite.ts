@@ -4,7 +4,7 @@
  * is not as it should be.
  */
 import { printPeer, printState } from '../../contract/table/table.js'
-import { countActive, dropDead, enter, leave } from '../../njs/memory/in-flight-counts.js'
+import { countActive, dropDead, enter, leave } from '../../njs/memory/active-counts.js'
 import { applyClaim, applyDelta, readState } from '../../njs/admin/apply.js'
 import { choose } from '../../njs/choose/choice.js'
 import type { Dict, NumberDict } from '../../njs/memory/dict.js'

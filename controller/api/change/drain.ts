@@ -6,27 +6,16 @@ import { checkOverride } from '../../../contract/record/records.js'
 import type { OverrideRecord } from '../../../contract/record/records.js'
 import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
-import { pause, withTimeLimit } from '../../../runtime/retry.js'
-import type { Control } from '../../control.js'
-import type { InFlight } from '../../views.js'
-import { awayText } from './away-text.js'
 import { instanceState } from '../../state/desired.js'
 import { readKnown, withFields } from '../../state/known-fields.js'
 import { requireValid, fieldsOf, refuseBody } from './bodies.js'
 import { withGiven } from '../http/given.js'
-import type { Outcome } from './call.js'
-import type { World } from './call.js'
+import type { Outcome, World } from './call.js'
 import type { Draft } from './draft.js'
 import { planned, storedInstance } from './instances.js'
 import type { InstanceTarget, StoredInstance } from './instances.js'
 import { overrideKey, printTarget } from './targets.js'
 import { MOST_WAIT_MS } from '../schemas/common.js'
-
-/** How often the gateways are asked while a drain waits: soon at first, then less often. */
-const FIRST_ASK_MS = 20
-const LAST_ASK_MS = 500
-/** Within this a gateway reports what is in flight, or it counts as unknown. */
-const ASK_LIMIT_MS = 2_000
 
 export async function drainInstance(
   draft: Draft,
@@ -82,88 +71,6 @@ export function drainBody(body: unknown): { waitMs: number; reason?: string } {
   const checked = { drain: true, atMs: 0, ...(reason !== undefined && { reason }) }
   const { reason: text } = requireValid(checkOverride(checked), checked)
   return { waitMs: waitMs ?? 0, ...(text !== undefined && { reason: text }) }
-}
-
-/** What is in flight to an instance. */
-export interface InFlightView {
-  /** At all gateways together; null when one of them has not said. */
-  active: number | null
-  /** The gateways at which it is not known to be 0. */
-  notDrained: NotDrained[]
-}
-
-interface NotDrained {
-  gateway: string
-  /** Null when the gateway has not said. */
-  active: number | null
-  /** Why it has not, where that is known. */
-  reason?: string
-}
-
-/** Asks every known gateway. Never rejects: not to know is an answer. */
-export async function inFlightOf(control: Control, target: InstanceTarget): Promise<InFlightView> {
-  const views = new Map(control.gateways().map((view) => [view.id, view]))
-  const counts = await countsOf(control, target)
-  const notDrained = counts
-    .filter(({ active }) => active !== 0)
-    .map(({ gateway, active = null }): NotDrained => {
-      const { connected = true, sinceAtMs, reason } = views.get(gateway) ?? {}
-      const isAway = active === null && !connected
-      return { gateway, active, ...(isAway && { reason: awayText(sinceAtMs, reason) }) }
-    })
-  const known = counts.map(({ active }) => active)
-  const isKnown = known.length > 0 && known.every((count) => count !== undefined)
-  const active = isKnown ? known.reduce((sum, count = 0) => sum + count, 0) : null
-  return { active, notDrained }
-}
-
-async function countsOf(control: Control, { upstream, id }: InstanceTarget): Promise<InFlight[]> {
-  const late = () => new Error('no answer in time')
-  try {
-    const asked = control.activeByGateway(upstream, [id])
-    return (await withTimeLimit(ASK_LIMIT_MS, asked, late))[0] ?? []
-  } catch {
-    // The own gateway does not answer; a drain then ends by its time.
-    return [{ gateway: control.gatewayId, active: undefined }]
-  }
-}
-
-/** Requests in flight of each of `ids`, in their order; null where a gateway has not said. */
-export async function activeOfAll(
-  control: Control,
-  upstream: string,
-  ids: string[],
-): Promise<Array<number | null>> {
-  if (ids.length === 0) {
-    return []
-  }
-  try {
-    const asked = control.active(upstream, ids)
-    const counts = await withTimeLimit(ASK_LIMIT_MS, asked, () => new Error('no answer in time'))
-    return ids.map((_, index) => counts[index] ?? null)
-  } catch {
-    // Not to know is an answer here; a drain then ends by its time.
-    return ids.map(() => null)
-  }
-}
-
-/** Asks until nothing is in flight, `untilMs` (of Date.now) has come, or the caller has gone. */
-export async function whenIdle(
-  control: Control,
-  target: InstanceTarget,
-  untilMs: number,
-  signal: AbortSignal,
-): Promise<InFlightView> {
-  let now = await inFlightOf(control, target)
-  for (let waitMs = FIRST_ASK_MS; now.active !== 0; waitMs = Math.min(waitMs * 1.5, LAST_ASK_MS)) {
-    const leftMs = untilMs - Date.now()
-    if (leftMs <= 0 || signal.aborted) {
-      break
-    }
-    await pause(Math.min(waitMs, leftMs), signal)
-    now = await inFlightOf(control, target)
-  }
-  return now
 }
 
 function stateAfter(

@@ -11,7 +11,7 @@ import type {
 import { CertificateAnswer, Certificates } from '../schemas/certificate.js'
 import { showCertificate } from '../change/certificates.js'
 import type { ApiContext } from '../context.js'
-import { activeOfAll } from '../change/drain.js'
+import { activeOfAll } from '../change/in-flight.js'
 import { showInstance } from '../change/instances.js'
 import { idTarget, instanceTarget, printTarget, upstreamTarget } from '../change/targets.js'
 import type { CallTarget } from '../change/targets.js'

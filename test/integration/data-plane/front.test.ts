@@ -7,7 +7,8 @@ import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
-import { sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
+import { sidOfAddress } from '../../../controller/state/sid.js'
+import { upstreamUnit } from '../../../lab/nginx/table.js'
 
 t.setTimeout(120_000)
 

@@ -8,13 +8,8 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
 import type { GrpcBackend, Name } from '../../../lab/backends/grpc.js'
-import {
-  actionUnit,
-  hostUnit,
-  ruledUnit,
-  sidOfAddress,
-  upstreamUnit,
-} from '../../../lab/nginx/table.js'
+import { sidOfAddress } from '../../../controller/state/sid.js'
+import { actionUnit, hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { routeUnits } from '../../support/route-units.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'

@@ -9,7 +9,8 @@ import { request } from 'undici'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, ruledUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
+import { sidOfAddress } from '../../../controller/state/sid.js'
+import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)

@@ -5,7 +5,8 @@ import { ask, type Question } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import { blockedAddress } from '../../support/blocked-port.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, ruledUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
+import { sidOfAddress } from '../../../controller/state/sid.js'
+import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)

@@ -10,7 +10,8 @@ import {
 import { startBackend } from '../../../lab/backends/backend.js'
 import { eventWriter, withEventWriter } from '../../support/event-writer.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { difference, hostUnit, sidOfAddress, upstreamUnit } from '../../../lab/nginx/table.js'
+import { sidOfAddress } from '../../../controller/state/sid.js'
+import { difference, hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 
 t.setTimeout(170_000)
 

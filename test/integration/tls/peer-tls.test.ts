@@ -12,13 +12,8 @@ import type { Backend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { testSettings } from '../../support/control.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import {
-  hostUnit,
-  ruledUnit,
-  sidOfAddress,
-  splitUnit,
-  upstreamUnit,
-} from '../../../lab/nginx/table.js'
+import { sidOfAddress } from '../../../controller/state/sid.js'
+import { hostUnit, ruledUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 

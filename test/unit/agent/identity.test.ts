@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadIdentity } from '../../../agent/identity.js'
-import { nameOf } from '../../../agent/plan/fold-name.js'
+import { foldName } from '../../../agent/plan/fold-name.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 
 t.test('it is made once, and two homes on one machine differ', async (t) => {
@@ -34,7 +34,7 @@ t.test('an id that is set goes before; the home stays the same one', async (t) =
 t.test('an agent of before keeps the id that it registered by', async (t) => {
   const home = temporaryFolder(t)
   writeFileSync(join(home, 'agent-lease.json'), '{}')
-  t.equal((await loadIdentity(home, undefined)).id, nameOf(hostname()))
+  t.equal((await loadIdentity(home, undefined)).id, foldName(hostname()))
   const path = join(home, 'agent-identity.json')
   writeFileSync(path, JSON.stringify({ id: 'before', owner: 'a'.repeat(32) }))
   const first = await loadIdentity(home, undefined)

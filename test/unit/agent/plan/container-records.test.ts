@@ -1,7 +1,7 @@
 /** One container → the instances and routes that it asks for, in both dialects. */
 import t from 'tap'
 import type { Container } from '../../../../agent/engine/container.js'
-import { readLabels } from '../../../../agent/plan/container-records.js'
+import { readContainer } from '../../../../agent/plan/container-records.js'
 import type { AgentHost } from '../../../../agent/plan/instance-address.js'
 import { placeOf } from '../../../../agent/plan/route-place.js'
 import { container } from '../container-fixture.js'
@@ -22,7 +22,7 @@ interface Case {
 }
 
 function read({ labels = {}, rest = {}, host = {} }: Case) {
-  return readLabels(container({ ...rest, labels }), { ...HOST, ...host })
+  return readContainer(container({ ...rest, labels }), { ...HOST, ...host })
 }
 
 function check(cases: Case[]): void {
@@ -641,11 +641,11 @@ t.test('a container that shares the network of another one has its address', asy
   })
   const all = new Map([vpn, its].map((each) => [each.id, each]))
   const host = { agent: 'node-1', address: undefined, allowLoopback: false }
-  t.match(readLabels(its, host, all).instances[0]?.record, { host: '10.1.0.2', port: 80 })
+  t.match(readContainer(its, host, all).instances[0]?.record, { host: '10.1.0.2', port: 80 })
   const stopped = new Map([...all, [vpn.id, { ...vpn, status: 'stopped' as const }]])
-  t.match(readLabels(its, host, stopped).refused, [{ reason: /cd34cd34cd34.*does not run/ }])
+  t.match(readContainer(its, host, stopped).refused, [{ reason: /cd34cd34cd34.*does not run/ }])
   const circular = { ...its, networkMode: `container:${its.id}` }
-  t.match(readLabels(circular, host, new Map([[its.id, circular]])).refused, [
+  t.match(readContainer(circular, host, new Map([[its.id, circular]])).refused, [
     { reason: /does not run/ },
   ])
 })

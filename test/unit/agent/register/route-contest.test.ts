@@ -2,7 +2,7 @@
 import t from 'tap'
 import { contest } from '../../../../agent/register/route-contest.js'
 import type { Registered } from '../../../../agent/register/reconcile.js'
-import type { Rivals } from '../../../../agent/register/registry-view.js'
+import type { Rivals } from '../../../../agent/register/agent-records.js'
 
 const ROUTE = 'routes/agent-aaaa-1'
 const THEIRS = 'routes/agent-bbbb-1'

@@ -1,12 +1,12 @@
 /** The lists of peers that policies choose from. */
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { MOST_POSITIONS, RING_POSITIONS } from '../../../../contract/table/rules.js'
+import { sidOfAddress } from '../../../../controller/state/sid.js'
 import { cycleOf, ringOf } from '../../../../controller/table/peer-lists.js'
 import type { Weighted } from '../../../../controller/table/slots.js'
 
-const sid = (name: string | number) => createHash('md5').update(String(name)).digest('hex')
+const sid = (name: string | number) => sidOfAddress(String(name))
 const many = (n: number, weight: (i: number) => number = () => 1): Weighted[] =>
   Array.from({ length: n }, (_, i) => ({ sid: sid(i), weight: weight(i) }))
 

@@ -1,14 +1,14 @@
 /** The slots of an upstream. */
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 import { SHARES, SLOTS } from '../../../../contract/table/zones.js'
+import { sidOfAddress } from '../../../../controller/state/sid.js'
 import { ALL_SHARES, apportion, layOut } from '../../../../controller/table/slots.js'
 import type { Layout, Weighted } from '../../../../controller/table/slots.js'
 import { drawSid } from '../../../../njs/table/lookup.js'
 
-const sid = (name: string | number) => createHash('md5').update(String(name)).digest('hex')
+const sid = (name: string | number) => sidOfAddress(String(name))
 const peers = (n: number, weight: (i: number) => number = () => 1): Weighted[] =>
   Array.from({ length: n }, (_, i) => ({ sid: sid(i), weight: weight(i) }))
 

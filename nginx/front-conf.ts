@@ -1,4 +1,4 @@
-/** What stands in a user's server or location. */
+/** The front: what stands in a user's server or location. */
 import { HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 import { askAccel, ignoreAccel } from './accel-conf.js'
 import { NAMELESS, unspelled } from './asked-host.js'

@@ -77,7 +77,7 @@ function rivalsIn(entries: readonly RegistryEntry[], agent: string): Rivals {
  * Reads the instances of `upstreams` (undefined: of all), and routes of all agents. Of an upstream
  * that another agent leads one of `places` to, the instances are read too.
  */
-export async function readView(
+export async function readAgentRecords(
   registry: Registry,
   agent: string,
   upstreams: ReadonlySet<string> | undefined,

@@ -1,4 +1,4 @@
-/** Delivers what a watch has seen, in order, to its handlers. */
+/** The handlers of a watch, guarded: what one of them throws harms nobody else. */
 import { messageOf } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { WatchHandlers } from './registry.js'

@@ -1,9 +1,9 @@
-/** What the hop asks about a request and its tries: places, counts, sessions. */
+/** What belongs to one try of the hop: a place at the peer, its count, its session. */
 import type { Rules } from '../../contract/table/rules.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
 import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
-import { follow } from '../memory/count-in-flight.js'
+import { countInFlight } from '../memory/count-in-flight.js'
 import { rulesOf } from '../table/peers.js'
 import type { HopState, Tried } from './state.js'
 import { counts } from '../choose/policy/balance.js'
@@ -37,7 +37,7 @@ export function followTry(h: HopState, sid: string): void {
     return
   }
   try {
-    follow(sid)
+    countInFlight(sid)
   } catch (error) {
     countFailure(zones.sluice_counter, 'counting a request', error, h.r)
   }
