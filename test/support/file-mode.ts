@@ -86,7 +86,12 @@ export async function startFileMode(t: TestLike, given: FilePlace, more: object)
   const { settings, home, nginx, conf } = given
   const file = { ...settings.file, ...more }
   const registry = await openEmbedded({ folder: join(home, 'registry'), log: silentLogger })
-  const commit = (...operations: RegistryOperation[]) => registry.commit(operations)
+  let committed = 0
+  const commit = async (...operations: RegistryOperation[]) => {
+    const done = await registry.commit(operations)
+    committed = done.revision
+    return done
+  }
   await startPlain(t, nginx, conf, home)
   await commit(instance('web', 'a', 9))
   const made = { settings: { ...settings, file }, registry, log: silentLogger }
@@ -98,7 +103,11 @@ export async function startFileMode(t: TestLike, given: FilePlace, more: object)
   })
   await until(() => controller.ready(), { deadlineMs: 60_000, what: 'the controller to be ready' })
   const own = () => controller.gateways()[0]
-  const isLevel = () => own()?.applied === controller.desired().revision
+  /** A commit's revision reaches the controller a moment after it. */
+  const isLevel = () => {
+    const { revision } = controller.desired()
+    return revision >= committed && own()?.applied === revision
+  }
   await until(isLevel, { deadlineMs: 60_000, what: 'it to be level' })
   return { commit, controller, own, isLevel }
 }

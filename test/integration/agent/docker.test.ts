@@ -117,8 +117,10 @@ class Rig {
     return until(is, { deadlineMs, what })
   }
 
+  /** The watch knows it a moment after the registry. */
   async goes(name: string, deadlineMs = 20_000): Promise<void> {
-    const gone = async () => (await this.record(name)) === undefined
+    const last = () => this.changes.filter(({ key }) => key === this.key(name)).at(-1)
+    const gone = async () => (await this.record(name)) === undefined && last()?.type !== 'put'
     await until(gone, { deadlineMs, what: `${name} gone` })
   }
 
