@@ -61,18 +61,22 @@ async function parentOf(pid: string): Promise<number> {
 /** A child of a master. */
 export interface NginxChild {
   pid: number
-  /** Whether it is known to take new connections: not one that finishes what it has. */
-  takesConnections: boolean
+  /**
+   * Whether it takes new connections, and does not only finish what it has; undefined where it has
+   * no title that says so.
+   */
+  takesConnections: boolean | undefined
 }
 
 /** Workers and what else the master has started. */
 export async function childrenOf(master: number): Promise<NginxChild[]> {
   const children = (await listedChildren(master)) ?? (await foundChildren(master))
   return Promise.all(
-    children.map(async (pid) => ({
-      pid,
-      takesConnections: TAKES_CONNECTIONS.test(await titleOf(pid)),
-    })),
+    children.map(async (pid) => {
+      const title = await titleOf(pid)
+      const isKnown = title === '' || HAS_TITLE.test(title)
+      return { pid, takesConnections: isKnown ? TAKES_CONNECTIONS.test(title) : undefined }
+    }),
   )
 }
 

@@ -17,6 +17,8 @@ const COMMAND_TIMEOUT_MS = 30_000
 /** nginx tries for 2.5 s to have a port that is taken. */
 const TAKEN_WITHIN_MS = 15_000
 const LOOK_MS = 50
+/** nginx has its workers of before stop 0.1 s after it has started the new ones. */
+const HAND_OVER_MS = 500
 
 /** An nginx before its reload. */
 interface Before {
@@ -68,18 +70,27 @@ function isFinal(line: string): boolean {
   return !/^bind\(\) to /.test(line)
 }
 
-/** There are new workers of the same master, and none of before is known to take connections. */
-async function isTaken({ master, children }: Before): Promise<boolean> {
+/**
+ * There are new workers of the same master, and none of before takes connections. `unsure` where
+ * one of before does not say whether it does.
+ */
+async function isTaken({ master, children }: Before): Promise<boolean | 'unsure'> {
   const now = await childrenOf(master)
-  const isNew = ({ pid }: NginxChild) => !children.has(pid)
-  return now.some(isNew) && now.every((child) => isNew(child) || !child.takesConnections)
+  const former = now.filter(({ pid }: NginxChild) => children.has(pid))
+  if (former.length === now.length || former.some((child) => child.takesConnections === true)) {
+    return false
+  }
+  return former.every((child) => child.takesConnections === false) || 'unsure'
 }
 
 /** Rejects with what nginx logged when it keeps the configuration before. */
 async function untilTaken(before: Before, pidFile: string): Promise<void> {
   const endsAtMs = performance.now() + TAKEN_WITHIN_MS
   const { master, log } = before
-  while (!(await isTaken(before))) {
+  for (let taken = await isTaken(before); taken !== true; taken = await isTaken(before)) {
+    if (taken === 'unsure') {
+      return pause(HAND_OVER_MS)
+    }
     const emergencies = await emergenciesSince(log)
     const isOver = performance.now() > endsAtMs || emergencies.some(isFinal)
     if (isOver) {
