@@ -4,8 +4,8 @@
  */
 import { printAction } from './print-action.js'
 import type { RouteAction } from './route-action.js'
-import { editedNames } from './route-headers.js'
-import type { HeaderEdits } from './route-headers.js'
+import { editedNames } from './header-edits.js'
+import type { HeaderEdits } from './header-edits.js'
 import { FOR_HOP, FOR_PATIENT_HOP } from '../table/action-lines.js'
 
 /**
@@ -35,8 +35,13 @@ function namesIn(edits: HeaderEdits | undefined): string[] {
   return editedNames(given).concat(Object.keys(given.add || {}).map((name) => name.toLowerCase()))
 }
 
-function absentFor(action: RouteAction): string {
-  const isMore = Object.keys(action).some((field) => CHANGES.indexOf(field) < 0)
+/** `length`: of the action as text. */
+function absentFor(action: RouteAction, length: number): string {
+  if (action.timeouts !== undefined) {
+    return FOR_PATIENT_HOP
+  }
+  const isMore =
+    length > MOST_AT_FRONT || Object.keys(action).some((field) => CHANGES.indexOf(field) < 0)
   if (isMore || namesIn(action.requestHeaders).some((name) => NOT_AT_FRONT.test(name))) {
     return FOR_HOP
   }
@@ -62,9 +67,9 @@ function pathOf(action: RouteAction): string {
 
 /** The lines for the front. */
 function changesOf(action: RouteAction, length: number): string[] {
-  const absent = length > MOST_AT_FRONT ? FOR_HOP : absentFor(action)
-  if (action.timeouts !== undefined || absent === FOR_HOP) {
-    return [action.timeouts === undefined ? FOR_HOP : FOR_PATIENT_HOP, '', '', '', '']
+  const absent = absentFor(action, length)
+  if (absent.startsWith(FOR_HOP)) {
+    return [absent, '', '', '', '']
   }
   const sent = action.requestHeaders || {}
   return [

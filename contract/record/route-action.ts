@@ -3,7 +3,7 @@ import { brokenRule, checkShape, right, fieldIn, wrong } from '../guard/checked.
 import type { Checked, FieldRule, Fields } from '../guard/checked.js'
 import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from '../guard/names.js'
 import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
-import type { HeaderEdits } from './route-headers.js'
+import type { HeaderEdits } from './header-edits.js'
 import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
 import type { Timeouts } from './route-limits.js'
 import { printAction } from './print-action.js'

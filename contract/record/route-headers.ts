@@ -1,22 +1,7 @@
 /** What a route does to headers, on their way to the upstream and back. */
 import { checkShape, isObject, right, wrong } from '../guard/checked.js'
 import type { Checked } from '../guard/checked.js'
-
-/**
- * `set` takes the place of what is there, `add` stands beside it. Names in any case; no name in two
- * of the three.
- */
-export interface HeaderEdits {
-  set?: { [name: string]: string }
-  add?: { [name: string]: string }
-  remove?: string[]
-}
-
-/** The names, in lower case, of what an edit puts in another's place or takes away. */
-export function editedNames(edits: HeaderEdits): string[] {
-  const replaced = Object.keys(edits.set || {}).concat(edits.remove || [])
-  return replaced.map((name) => name.toLowerCase())
-}
+import type { HeaderEdits } from './header-edits.js'
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
 const VALUE = /^[!-~]([ -~]{0,1022}[!-~])?$/

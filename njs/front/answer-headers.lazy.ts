@@ -1,17 +1,8 @@
 /** What a route changes of an answer's headers. */
 import { Line } from '../../contract/table/action-lines.js'
+import { editHeader } from '../hop/edit-header.js'
+import type { HeadersOut } from '../hop/edit-header.js'
 import type { Dict } from '../memory/dict.js'
-import type { HeadersOut } from '../hop/act-headers.js'
-
-function edit(out: HeadersOut, mark: string, name: string, value: string): void {
-  const there = mark === '+' ? out[name] : undefined
-  if (there === undefined) {
-    delete out[name]
-  }
-  if (mark !== '-') {
-    out[name] = there === undefined ? value : ([] as string[]).concat(there, value)
-  }
-}
 
 /** By the record of the route `unit`; a route that is gone by now changes nothing. */
 export function editHeaders(table: Dict, out: HeadersOut, unit: string): void {
@@ -22,6 +13,7 @@ export function editHeaders(table: Dict, out: HeadersOut, unit: string): void {
   for (let i = 1; i < all.length; i++) {
     const one = all[i] as string
     const end = one.indexOf(': ')
-    edit(out, one.charAt(0), one.slice(1, end < 0 ? undefined : end), one.slice(end + 2))
+    const name = one.slice(1, end < 0 ? undefined : end)
+    editHeader(out, one.charAt(0), name, one.slice(end + 2))
   }
 }

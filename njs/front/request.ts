@@ -1,5 +1,5 @@
 /** The request as the front sees it. */
-import type { HeadersOut } from '../hop/act-headers.js'
+import type { HeadersOut } from '../hop/edit-header.js'
 import type { LookupRequest } from '../table/lookup-request.js'
 
 export interface FrontRequest extends LookupRequest {

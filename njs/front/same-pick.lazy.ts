@@ -5,8 +5,9 @@ import { rulesOf } from '../table/peers.js'
 
 /** `target`: `:web`; of all others the hop chooses. */
 export function samePick(table: Dict, target: string): boolean {
-  const rules = target.charAt(0) === UnitKind.Upstream ? rulesOf(table, target) : null
-  return rules === null
-    ? target.charAt(0) === UnitKind.Upstream
-    : rules.key === '' && rules.sticky === ''
+  if (target.charAt(0) !== UnitKind.Upstream) {
+    return false
+  }
+  const rules = rulesOf(table, target)
+  return rules === null || (rules.key === '' && rules.sticky === '')
 }

@@ -1,6 +1,8 @@
 /** What a route does to headers. */
-import { editedNames } from '../../contract/record/route-headers.js'
-import type { HeaderEdits } from '../../contract/record/route-headers.js'
+import { editedNames } from '../../contract/record/header-edits.js'
+import type { HeaderEdits } from '../../contract/record/header-edits.js'
+import { editHeader } from './edit-header.js'
+import type { HeadersOut } from './edit-header.js'
 
 /** Those that the location itself sends on, as its next connection needs them. */
 const OWN =
@@ -41,23 +43,11 @@ export function requestLines(
   return { lines: kept.join('') + own, whole: true }
 }
 
-/** An answer's headers, as nginx lets them be changed. */
-export interface HeadersOut {
-  [name: string]: string | string[] | undefined
-}
-
 export function editResponse(out: HeadersOut, edits: HeaderEdits): void {
-  editedNames(edits).forEach((name) => {
-    delete out[name]
-  })
   const set = edits.set || {}
-  Object.keys(set).forEach((name) => {
-    out[name] = set[name]
-  })
   const add = edits.add || {}
-  Object.keys(add).forEach((name) => {
-    const there = out[name]
-    out[name] =
-      there === undefined ? add[name] : ([] as string[]).concat(there, add[name] as string)
-  })
+  const removed = edits.remove || []
+  removed.forEach((name) => editHeader(out, '-', name, ''))
+  Object.keys(set).forEach((name) => editHeader(out, '=', name, set[name] as string))
+  Object.keys(add).forEach((name) => editHeader(out, '+', name, add[name] as string))
 }

@@ -1,6 +1,6 @@
 /** What a route does with a request besides choosing an upstream, in words. */
 import type { Redirect, RouteAction } from '../../../contract/record/route-action.js'
-import type { HeaderEdits } from '../../../contract/record/route-headers.js'
+import type { HeaderEdits } from '../../../contract/record/header-edits.js'
 
 function redirectText({ status, ...to }: Redirect): string {
   const parts = Object.entries(to).map(([part, value]) => `${part} ${value}`)

@@ -4,14 +4,9 @@ import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startControlled } from '../../support/controlled.js'
 import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
+import type { Echo } from '../../support/echo.js'
 
 t.setTimeout(170_000)
-
-interface Echo {
-  id: string
-  url: string
-  headers: Record<string, string>
-}
 
 const CANARY = { headers: { 'X-Canary': 'always' } }
 

@@ -4,28 +4,15 @@ import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import type { Answer } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
 import { splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
+import { echoOf } from '../../support/echo.js'
 import { routeUnits } from '../../support/route-units.js'
 
 t.setTimeout(170_000)
-
-interface Echo {
-  id: string
-  method: string
-  url: string
-  headers: Record<string, string>
-  bytes: number
-  digest: string
-}
-
-function echoOf(answer: Answer): Echo {
-  return answer.json as Echo
-}
 
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {

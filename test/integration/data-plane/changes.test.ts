@@ -8,19 +8,11 @@ import { sidOfAddress } from '../../../controller/state/sid.js'
 import { ruledUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
 import { until } from '../../../lab/until.js'
+import { echoOf } from '../../support/echo.js'
 import { routeUnits } from '../../support/route-units.js'
 
 t.setTimeout(120_000)
 
-interface Echo {
-  id: string
-  method: string
-  url: string
-  headers: Record<string, string>
-  bytes: number
-}
-
-const echoOf = (answer: Answer): Echo => answer.json as Echo
 const isDirect = (answer: Answer): boolean => echoOf(answer).headers['x-sluice-pick'] !== undefined
 
 const ROUTES = [

@@ -18,11 +18,11 @@ t.setTimeout(120_000)
 
 /** What a location has, what it is asked, and what of the answer it changes. */
 const EFFECTS: Array<[directives: string, path: string, effect: (answer: Answer) => unknown]> = [
-  ['proxy_set_header X-Mine 1;', '', ({ json }) => told(json, 'x-mine')],
-  ['proxy_set_header TE trailers;', '', ({ json }) => told(json, 'te')],
+  ['proxy_set_header X-Mine 1;', '', ({ json }) => sentHeader(json, 'x-mine')],
+  ['proxy_set_header TE trailers;', '', ({ json }) => sentHeader(json, 'te')],
   ['proxy_method PUT;', '', ({ json }) => (json as Echo).method],
   ['proxy_set_body "not yours";', '', ({ json }) => (json as Echo).body],
-  ['proxy_pass_request_headers off;', '', ({ json }) => told(json, 'x-asked')],
+  ['proxy_pass_request_headers off;', '', ({ json }) => sentHeader(json, 'x-asked')],
   ['proxy_pass_request_body off; proxy_set_header Content-Length "";', '', bodyOf],
   ['proxy_hide_header X-Own;', '', ({ headers }) => headers['x-own']],
   ['proxy_pass_header Server;', '', ({ headers }) => headers.server],
@@ -45,7 +45,7 @@ interface Echo {
   headers: Record<string, string>
 }
 
-function told(json: unknown, name: string): unknown {
+function sentHeader(json: unknown, name: string): unknown {
   return (json as Echo).headers[name]
 }
 

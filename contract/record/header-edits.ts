@@ -1,0 +1,17 @@
+/** What a route does to headers; apart from its guard, which njs does without. */
+
+/**
+ * `set` takes the place of what is there, `add` stands beside it. Names in any case; no name in two
+ * of the three.
+ */
+export interface HeaderEdits {
+  set?: { [name: string]: string }
+  add?: { [name: string]: string }
+  remove?: string[]
+}
+
+/** The names, in lower case, of what an edit puts in another's place or takes away. */
+export function editedNames(edits: HeaderEdits): string[] {
+  const replaced = Object.keys(edits.set || {}).concat(edits.remove || [])
+  return replaced.map((name) => name.toLowerCase())
+}
