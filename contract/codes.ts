@@ -14,6 +14,8 @@ export const CODES = {
   revision_gap: { status: 409, title: 'The delta does not start where the gateway is' },
   changed: { status: 412, title: 'It changed since the revision given' },
   too_large: { status: 413, title: 'The body is too large' },
+  headers_too_large: { status: 431, title: 'The header of the request is too large' },
+  request_timeout: { status: 408, title: 'The request took too long to come' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
   too_many: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'An unexpected error; see the log' },

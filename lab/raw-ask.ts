@@ -3,12 +3,20 @@ import { connect } from 'node:net'
 
 /**
  * Sends `text` and answers all that came until the other side closed. Whoever wants an answer of
- * HTTP/1.1 asks for `Connection: close`. `from`: an address of loopback that it comes from.
+ * HTTP/1.1 asks for `Connection: close`. `door`: a
+ * port of loopback, or a socket's path. `from`: an address of loopback that it comes from.
  */
-export function rawAsk(port: number, text: string | Buffer, from = '127.0.0.1'): Promise<string> {
+export function rawAsk(
+  door: number | string,
+  text: string | Buffer,
+  from = '127.0.0.1',
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
-    const target = { port, host: '127.0.0.1', localAddress: from }
+    const target =
+      typeof door === 'string'
+        ? { path: door }
+        : { port: door, host: '127.0.0.1', localAddress: from }
     const socket = connect(target, () => socket.write(text))
     socket.on('data', (chunk: Buffer) => chunks.push(chunk))
     socket.on('error', reject)

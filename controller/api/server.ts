@@ -23,9 +23,10 @@ import { registerEvents } from './read/events.js'
 import { registerExplain } from './explain/explain.js'
 import { registerGateways } from './read/gateways.js'
 import { registerHealth } from './read/health.js'
-import { listenError, listenLocal, readServerCertificate } from './http/listen.js'
+import { ANY_HOST, listenError, listenLocal, readServerCertificate } from './http/listen.js'
 import type { LocalSockets, ServerCertificate } from './http/listen.js'
 import { followCertificate } from './http/renewal.js'
+import { refuseMalformed } from './http/malformed.js'
 import { registerOpenApi } from './http/openapi.js'
 import { registerReads } from './read/reads.js'
 import { registerStatus } from './read/status.js'
@@ -100,6 +101,8 @@ async function buildApp(
     logger: false,
     bodyLimit: 1024 * 1024,
     requestTimeout: 60_000,
+    // refuseMalformed answers.
+    clientErrorHandler: () => undefined,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 512 },
     frameworkErrors: (error, request, reply) => {
@@ -107,7 +110,9 @@ async function buildApp(
     },
   }
   // Fastify has another type for each kind of server; what is asked of it here is the same.
-  const app = fastify(https === undefined ? options : ({ ...options, https } as typeof options))
+  const kind = https === undefined ? { http: ANY_HOST } : { https: { ...https, ...ANY_HOST } }
+  const app = fastify({ ...options, ...kind } as typeof options)
+  refuseMalformed(app.server, (request, reply) => app.routing(request, reply))
   renewCertificate(app, control, https)
   const isLocal = (one: Socket) => sockets.has(one)
   const auth = new Auth({ token, bind: apiBind, isTls: https !== undefined, isLocal })

@@ -17,7 +17,7 @@ interface Problem {
   requestId?: string
 }
 
-const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
 
 /**
  * What fastify refuses by itself, in our codes. Everything else it answers with a 4xx is `invalid`.
@@ -55,7 +55,7 @@ function toSluiceError(error: unknown): SluiceError {
     : new SluiceError('internal', UNEXPECTED, { cause: error })
 }
 
-function problemOf(error: SluiceError, instance?: string, requestId?: string): Problem {
+export function problemOf(error: SluiceError, instance?: string, requestId?: string): Problem {
   return {
     type: `urn:sluice:problem:${error.code}`,
     title: CODES[error.code].title,

@@ -6,9 +6,13 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { SluiceError, messageOf, systemCode } from '../../../runtime/errors.js'
+import { refuseMalformed } from './malformed.js'
 
 /** Bytes that Linux allows for a socket's path, its closing zero left out. */
 const LONGEST_PATH = 107
+
+/** node would refuse a request without a Host by a bare status; the API says why. */
+export const ANY_HOST = { requireHostHeader: false }
 
 /** Connections that came over a unix socket of ours. */
 export type LocalSockets = WeakSet<Socket>
@@ -28,7 +32,8 @@ export async function listenLocal(
     throw new SluiceError('invalid', `${path} ${why}`, { field: 'home' })
   }
   await removeStale(path)
-  const server = createServer({ requestTimeout: 60_000 }, listener)
+  const server = createServer({ requestTimeout: 60_000, ...ANY_HOST }, listener)
+  refuseMalformed(server, listener)
   server.on('connection', (socket) => sockets.add(socket))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

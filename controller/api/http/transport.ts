@@ -13,6 +13,8 @@ import { Strangers } from './strangers.js'
 /** The methods of each path. */
 type Patterns = Map<string, Set<string>>
 
+const HOST = { field: 'host' }
+
 /** Sets up an instance before any route is added. Returns the paths, filled as routes come. */
 export function prepare(app: FastifyInstance, log: Logger, auth: Auth): Patterns {
   const patterns: Patterns = new Map()
@@ -28,6 +30,9 @@ export function prepare(app: FastifyInstance, log: Logger, auth: Auth): Patterns
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new SluiceError('invalid', 'a request of HTTP/1.1 needs a Host header', HOST)
+    }
     request.caller = auth.admit(request, request.routeOptions.config.open === true)
     strangers.heard(request.raw.socket, request.caller)
   })

@@ -16,6 +16,7 @@ import type { Logger } from '../../../runtime/logger.js'
 import { noMetrics, problem, testApi } from '../../support/api.js'
 import { startControl } from '../../support/control.js'
 import { ask } from '../../../lab/ask.js'
+import { rawAsk } from '../../../lab/raw-ask.js'
 import { httpCall } from '../../support/http-call.js'
 import type { Json } from '../../support/http-call.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
@@ -92,6 +93,34 @@ t.test('connections without a token keep nobody out', async (t) => {
   t.equal((await httpCall('http://x/healthz', { socket: api.socket })).status, 200)
   t.equal((await kept()).status, 200)
   t.equal(new Set(Object.values(keeping.freeSockets).flat()).size, 1, 'one with a token stays')
+})
+
+t.test('what is no HTTP is answered by a problem, too', async (t) => {
+  const { api } = await testApi(t)
+  const token = `Authorization: Bearer ${api.token}`
+  const line = 'GET /v1/upstreams HTTP/1.1\r\n'
+  const host = `${line}Host: localhost\r\n${token}\r\n`
+  const chunks = `${host}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`
+  const cases: Array<[text: string, status: number, code: string]> = [
+    [`${host}Cookie: a=${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    ['nonsense\r\n\r\n', 400, 'invalid'],
+    [`${host}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400, 'invalid'],
+    [`${chunks.replace('GET', 'PUT')}1;${'x'.repeat(20_000)}\r\n{\r\n`, 413, 'too_large'],
+    [`${line}${token}\r\nConnection: close\r\n\r\n`, 400, 'invalid'],
+    [`CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n`, 405, 'method_not_allowed'],
+    [`${host}Expect: nothing\r\nConnection: close\r\n\r\n`, 200, ''],
+  ]
+  for (const door of [Number(new URL(api.url).port), api.socket]) {
+    for (const [text, status, code] of cases) {
+      const answer = await rawAsk(door, text)
+      const [head = '', body = ''] = answer.split('\r\n\r\n')
+      t.match(head, new RegExp(`^HTTP/1.1 ${status} `), `${door} ${code}`)
+      if (code !== '') {
+        t.match(head, /\r\ncontent-type: application\/problem\+json/)
+        t.match(JSON.parse(body), { status, code, type: `urn:sluice:problem:${code}` })
+      }
+    }
+  }
 })
 
 t.test('a page in a browser can do nothing', async (t) => {
