@@ -10,7 +10,7 @@ import { MARK, proxiedMark, streamTrust } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths, tuneSocket } from './home-paths.js'
 import { listens, reuseMark } from './listen.js'
-import { TCP_ZONE, mostSessions } from './shares.js'
+import { SHARE_ZONES, mostSessions } from './shares.js'
 
 export function indented(lines: string[]): string {
   return lines.map((line) => `    ${line}`).join('\n')
@@ -32,7 +32,7 @@ export const TCP = `    proxy_socket_keepalive on;
 
 /** How many connections there may be, and for how long they may be silent. */
 export function tcpLimits(settings: ConfSettings): string {
-  return `    limit_conn ${TCP_ZONE} ${mostSessions(settings)};
+  return `    limit_conn ${SHARE_ZONES.tcp} ${mostSessions(settings)};
     limit_conn_log_level info;
     proxy_timeout ${settings.tcpIdleMs}ms;`
 }

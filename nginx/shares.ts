@@ -11,19 +11,23 @@ export function mostSessions({ connections }: ConfSettings): number {
   return Math.floor(connections / KINDS_AND_REST / 2)
 }
 
-/** In `stream{}`, by worker. */
-export const TCP_ZONE = 'sluice_tcp'
-export const UDP_ZONE = 'sluice_udp'
+/** The worker_connections that such a limit is a share of. */
+export function connectionsFor(most: number): number {
+  return most * KINDS_AND_REST * 2
+}
 
-/** Calls of gRPC are counted at the front and at the hop: there each takes two, here one. */
-const CALLS_ZONE = 'sluice_calls'
+/**
+ * Of `limit_conn`, by worker: two in `stream{}`; calls of gRPC are counted at the front and at the
+ * hop: there each takes two, here one.
+ */
+export const SHARE_ZONES = { tcp: 'sluice_tcp', udp: 'sluice_udp', calls: 'sluice_calls' }
 
 /** In a server or a location: refuses calls that are too many, with 503. */
 export function callLimit({ connections }: ConfSettings): string[] {
   const most = Math.floor(connections / KINDS_AND_REST / 2)
-  return [`limit_conn ${CALLS_ZONE} ${most};`, 'limit_conn_log_level info;']
+  return [`limit_conn ${SHARE_ZONES.calls} ${most};`, 'limit_conn_log_level info;']
 }
 
 /** In `http{}`. What is no call of gRPC has no key, and is not counted. */
 export const CALLS = `map $sluice_grpc $sluice_calling { default ''; 1 $pid; }
-limit_conn_zone $sluice_calling zone=${CALLS_ZONE}:1m;`
+limit_conn_zone $sluice_calling zone=${SHARE_ZONES.calls}:1m;`

@@ -16,7 +16,7 @@ import {
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { listens, reuseMark } from './listen.js'
-import { TCP_ZONE, UDP_ZONE, mostSessions } from './shares.js'
+import { SHARE_ZONES, mostSessions } from './shares.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
@@ -27,7 +27,7 @@ js_shared_dict_zone zone=${load}:4m type=number;
 js_shared_dict_zone zone=${counter}:64k type=number;
 js_shared_dict_zone zone=${event}:512k;
 js_shared_dict_zone zone=${handed}:1m;
-${[TCP_ZONE, UDP_ZONE].map((zone) => `limit_conn_zone $pid zone=${zone}:1m;`).join('\n')}`
+${[SHARE_ZONES.tcp, SHARE_ZONES.udp].map((zone) => `limit_conn_zone $pid zone=${zone}:1m;`).join('\n')}`
 }
 
 function variables(settings: ConfSettings): string {
@@ -63,7 +63,7 @@ server {
 ${indented(listens(settings, ports, ' udp reuseport'))}
 ${moduleLine(settings)}
     set $sluice_key "@udp*$server_port/$sluice_slot";
-    limit_conn ${UDP_ZONE} ${mostSessions(settings)};
+    limit_conn ${SHARE_ZONES.udp} ${mostSessions(settings)};
     limit_conn_log_level info;
     js_access sluice_stream.pick;
     proxy_timeout 30s;

@@ -1,4 +1,5 @@
 /** What of an nginx.conf of one's own does not go together with Sluice's files. Pure. */
+import { findShareClash } from './connections.js'
 import { findUnheld } from './directives.js'
 import type { Directive } from './dump.js'
 
@@ -15,7 +16,8 @@ interface Walk {
 export function findClashes(directives: Directive[], sluice: string): string[] {
   const walk: Walk = { sluice: sluice.replace(/\/?$/, '/'), clashes: [] }
   visit(directives, [], walk)
-  return [...new Set([...walk.clashes, ...findUnheld(directives, walk.sluice)])]
+  const shares = findShareClash(directives, walk.sluice)
+  return [...new Set([...walk.clashes, ...findUnheld(directives, walk.sluice), ...shares])]
 }
 
 /** `pages`: the user's own error_page directives of the blocks around. */

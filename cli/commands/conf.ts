@@ -144,6 +144,8 @@ function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
     '# before events{} (unless it is loaded already, as Debian does in modules-enabled)',
     ...info.modules.map((path) => `load_module "${path}";`),
     '',
+    `# in events{}: worker_connections ${settings.connections}; or print this anew with --connections and what stands there`,
+    '',
     ...streamLines(settings, info),
     ...httpLines(settings, info),
     ...https(settings, info),

@@ -89,6 +89,12 @@ function traffic(home: Home, host: string): () => Promise<{ asked: number; bad: 
   }
 }
 
+/** Real, effective, saved and for files. */
+function usersOf(pid: number): number[] {
+  const line = /^Uid:(.*)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? ''
+  return line.trim().split(/\s+/).map(Number)
+}
+
 /** What root writes and gives away lies in no folder that the workers' account may change. */
 function closedToWorkers(t: Test, { folder }: Home, worker: number): void {
   const me = process.getuid?.()
@@ -98,10 +104,10 @@ function closedToWorkers(t: Test, { folder }: Home, worker: number): void {
     t.equal(mode & 0o022, 0, `${name} is changed by nobody else`)
   }
   t.equal(statSync(join(folder, 'logs')).mode & 0o007, 0, 'logs are not for everybody')
-  const user = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${worker}/status`, 'utf8'))?.[1]
   if (me === 0) {
-    t.not(user, '0', 'workers are not root')
-    t.equal(String(statSync(join(folder, 'temp/proxy')).uid), user, 'they have their folders')
+    const users = usersOf(worker)
+    t.notOk(users.includes(0), 'workers are not root')
+    t.equal(statSync(join(folder, 'temp/proxy')).uid, users[0], 'they have their folders')
   }
 }
 
@@ -296,6 +302,7 @@ t.test('workers are root only where that is asked for', async (t) => {
   t.match(unknown.output, /no user no-such-account/)
   await startSluice(t, { ...home, environment: { ...home.environment, SLUICE_USER: 'root' } })
   t.match(await sluice(home, 'status'), /ready/)
+  t.same(childPids(nginxPid(home)).map(usersOf), [Array(4).fill(0), Array(4).fill(0)])
 })
 
 t.test(

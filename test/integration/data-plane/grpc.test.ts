@@ -1,5 +1,6 @@
 // gRPC: a real client and real servers, with a real nginx between them, all rigs.
 import { once } from 'node:events'
+import { createServer } from 'node:http2'
 import t from 'tap'
 import { actionOf } from '../../../contract/record/route-action.js'
 import { checkRoute } from '../../../contract/record/route.js'
@@ -10,6 +11,8 @@ import { GrpcClient, startGrpcBackend } from '../../../lab/backends/grpc.js'
 import type { GrpcBackend, Name } from '../../../lab/backends/grpc.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
 import { actionUnit, hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { freePort } from '../../../lab/ports.js'
+import { askH2 } from '../../support/raw-h2.js'
 import { routeUnits } from '../../support/route-units.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
@@ -25,10 +28,11 @@ const ours = await makeAuthority(temporaryFolder(t, 'ca'))
 const right = await ours.issue(['echo.internal'])
 const misnamed = await ours.issue(['else.internal'])
 
-/** A server that takes gRPC without TLS. */
+/** A server that takes gRPC without TLS, and headers with underscores, as some want it. */
 const h2c = (port: number) => `server {
     listen 127.0.0.1:${port};
     http2 on;
+    underscores_in_headers on;
     client_max_body_size 1;
     include "$HOME/sluice/grpc.conf";
 }`
@@ -36,6 +40,23 @@ const h2c = (port: number) => `server {
 function echoUnit(backends: Array<GrpcBackend & { up?: boolean }>, more = {}) {
   const ids = backends.filter(({ up = true }) => up).map(({ id }) => id)
   return ruledUnit('echo', backends, { balance: 'r', protocol: 'grpc', ...more }, { main: ids })
+}
+
+/** An instance that pretends to be the hop, before its answer and behind it. */
+async function startForger(t: { teardown(fn: () => unknown): void }) {
+  const names = ['x-sluice-peer', 'x_sluice_peer', 'x-sluice_peer', 'x_sluice-peer']
+  const forged = Object.fromEntries(names.map((name) => [name, 'other forged 9']))
+  const server = createServer()
+  server.on('stream', (stream) => {
+    const begin = { ':status': 200, 'content-type': 'application/grpc', ...forged }
+    stream.respond(begin, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', ...forged }))
+    stream.on('error', () => undefined).end()
+  })
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return { id: 'f1', address: `127.0.0.1:${port}` }
 }
 
 for (const rig of GATEWAY_KINDS) {
@@ -83,6 +104,78 @@ for (const rig of GATEWAY_KINDS) {
           'x-sluice-pick': undefined,
         },
       })
+    })
+
+    t.test('no spelling of our headers counts, of clients or of instances', async (t) => {
+      const forged = hostUnit('forged.test', [['/', ':forged']])
+      const forger = await startForger(t)
+      const other = ruledUnit('forged', [forger], { protocol: 'grpc' }, { main: ['f1'] })
+      const [secret, unseen] = [hostUnit('secret.test', [['/', ':unseen']]), [{ ...b, id: 'u1' }]]
+      const hidden = ruledUnit('unseen', unseen, { protocol: 'grpc' }, { main: ['u1'] })
+      await gateway.setTable(echoUnit([a]), toEcho, forged, other, secret, hidden)
+      const clear = new GrpcClient(t, gateway.userPort, HOST, { plain: true })
+      for (const name of ['x_sluice_pick', 'x-sluice_pick', 'x_sluice-pick']) {
+        for (const pick of ['@secret.test/1', ':unseen/1', ', :unseen/1']) {
+          const metadata = { [name]: pick, x_own: 'mine' }
+          t.match(await clear.call('Say', ['hello'], { metadata }), { texts: ['a: hello'] }, name)
+          t.match(a.calls.at(-1)?.metadata, { x_own: 'mine', [name]: undefined })
+        }
+      }
+      const about = ['real_ip', 'forwarded_for', 'forwarded-proto', 'forwarded_host', 'accel_x']
+      const claims = about.map((name): [string, string] => [`x_${name}`, '6.6.6.6'])
+      await clear.call('Say', ['hello'], { metadata: Object.fromEntries(claims) })
+      t.same(
+        Object.keys(a.calls.at(-1)?.metadata ?? {}).filter((name) => name.startsWith('x_')),
+        ['x_accel_x'],
+        'what is not ours passes',
+      )
+      t.equal(b.calls.length, 0)
+      for (const port of [gateway.userPort, gateway.httpsPort]) {
+        const plain = port === gateway.userPort
+        await new GrpcClient(t, port, 'forged.test', { plain }).call('Say', ['forged'])
+      }
+      const lines = await until(() => {
+        const found = gateway.accessLog().filter(({ host }) => host === 'forged.test')
+        return found.length === 2 ? found : undefined
+      })
+      for (const line of lines) {
+        t.match(line, { upstream: 'forged', instance: 'f1', tries: 1, address: forger.address })
+      }
+    })
+
+    t.test('no header of a connection reaches an instance, nor ejects it', async (t) => {
+      const acting = { responseHeaders: { set: { 'x-a': 'b' } } }
+      await gateway.setTable(echoUnit([a]), toEcho, ...routeUnits('acting', ':echo', acting))
+      const events = async () => (await gateway.admin('GET', '/events?from=0')).body
+      const before = await events()
+      const names = ['proxy-connection', 'keep-alive', 'http2-settings', 'te', 'connection']
+      const message = Buffer.concat([Buffer.from([0, 0, 0, 0, 5]), Buffer.from('hello')])
+      for (const authority of [HOST, 'acting.test']) {
+        for (const sent of [...names, 'upgrade'].map((name) => [name]).concat([names])) {
+          const seen = a.calls.length
+          const lines: Array<[string, string]> = [
+            [':method', 'POST'],
+            [':scheme', 'http'],
+            [':path', '/test.Echo/Say'],
+            [':authority', authority],
+            ['content-type', 'application/grpc'],
+            ['x-own', 'mine'],
+            ...sent.map((name): [string, string] => [name, 'trailers, x-own']),
+          ]
+          t.equal(
+            await askH2(gateway.userPort, lines, message),
+            'answered',
+            `${authority} ${sent.join()}`,
+          )
+          t.match(a.calls.slice(seen), [{ metadata: { 'x-own': 'mine' } }])
+          const got = Object.keys(a.calls.at(-1)?.metadata ?? {})
+          t.same(
+            got.filter((name) => names.includes(name)),
+            [],
+          )
+        }
+      }
+      t.equal(await events(), before)
     })
 
     t.test('metadata of 6,000 bytes pass both ways', async (t) => {

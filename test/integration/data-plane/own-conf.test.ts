@@ -202,11 +202,11 @@ t.test('sluice check names what does not go together, with its line', async (t) 
   const modules = printed.split('\n').filter((line) => line.startsWith('load_module'))
   writeFileSync(join(home, 'proxy_params'), 'proxy_set_header Host $http_host;\n')
   const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  const write = (location: string, more = '') =>
+  const write = (location: string, more = '', connections = 8192) =>
     writeFileSync(
       join(home, 'own.conf'),
       `${modules.join('\n')}
-pid ${home}/x.pid; error_log stderr; events {}
+pid ${home}/x.pid; error_log stderr; events { worker_connections ${connections}; }
 http {
 ${temps.map((each) => `${each}_temp_path ${home}/${each};`).join(' ')}
 access_log off; include sluice/http.conf; ${more}
@@ -227,13 +227,16 @@ server { listen 127.0.0.1:19081; include sluice/server.conf; }
 `,
     )
   const at = modules.length + 7
-  write('include proxy_params;')
+  write('include proxy_params;', 'server { http2 on; include sluice/grpc.conf; }', 768)
   const clashing = await sluice(`check --conf ${home}/own.conf`)
   t.equal(clashing.code, 1, clashing.output)
   t.match(clashing.output, `${home}/proxy_params:1: "proxy_set_header Host" stands beside`)
   t.match(clashing.output, `${home}/own.conf:${at}: "error_page 502 503 504 /50x.html" does not`)
+  const few = `own.conf:${modules.length + 1}: "worker_connections 768", but`
+  t.match(clashing.output, `${few} Sluice's files are made for 8192`)
   const pages = 'error_page 503 504 /50x.html;'
-  write(pages)
+  // No kind of traffic that has a share is there.
+  write(pages, '', 768)
   const well = await sluice(`check --conf ${home}/own.conf`)
   t.equal(well.code, 0, well.output)
   t.match(well.output, /nothing clashes with Sluice's files/)
