@@ -8,7 +8,7 @@ import { PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 interface Kind {
   /** 0: as long as the server in front waits. */
   readMs: number
-  /** Whether the request's headers are all in $sluice_act_lines. */
+  /** Whether the request's headers are all in $sluice_act_headers. */
   whole: boolean
   mirrored: boolean
   /** Whether its route has error pages. */
@@ -31,7 +31,7 @@ function sent(whole: boolean, pick: string): string[] {
     'proxy_set_header Upgrade $sluice_act_offer;',
     'proxy_set_header Connection $sluice_act_connection;',
     'proxy_set_header TE $http_te;',
-    `proxy_set_header ${PICK_HEADER} "${pick}$sluice_act_lines";`,
+    `proxy_set_header ${PICK_HEADER} "${pick}$sluice_act_headers";`,
     'proxy_pass http://$server_addr:$sluice_act_target;',
   ]
 }
@@ -42,19 +42,19 @@ function block(name: string, lines: string[]): string {
 
 const PAGE = [
   'add_header Content-Type $sluice_act_type always;',
-  'js_body_filter sluice_hop.paper buffer_type=buffer;',
+  'js_body_filter sluice_hop.replaceBody buffer_type=buffer;',
 ]
 
 function actLocation(kind: Kind, passed: string[]): string {
   const { readMs, whole, mirrored, paged } = kind
-  const limit = [`proxy_read_timeout ${readMs}ms;`, 'error_page 504 = @sluice_late;']
+  const limit = [`proxy_read_timeout ${readMs}ms;`, 'error_page 504 = @sluice_too_slow;']
   // A connection is busy until its mirrored request is done, so nobody may wait for it.
   const mirror = [`mirror ${mirrorName(whole)};`, 'keepalive_timeout 0;']
   return block(nameOf(kind), [
     // One that is there keeps those of the server out; what is empty is not sent.
     `add_header ${PEER_HEADER} "";`,
     'add_header Set-Cookie $sluice_arm_cookie always;',
-    'js_header_filter sluice_hop.dress;',
+    'js_header_filter sluice_hop.editAnswer;',
     ...(paged ? PAGE : []),
     ...(readMs === 0 ? [] : limit),
     ...(mirrored ? mirror : []),
@@ -85,6 +85,6 @@ export function actLocations(passed: string): string {
     ...[false, true].map(mirrorLocation),
     // What only asks the front to wait is to leave no type to the answer.
     block('@sluice_reply', ["default_type '';", 'js_content sluice_hop.reply;']),
-    block('@sluice_late', ['js_content sluice_hop.late;']),
+    block('@sluice_too_slow', ['js_content sluice_hop.tooSlow;']),
   ].join('\n')
 }

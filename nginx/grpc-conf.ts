@@ -138,7 +138,7 @@ ${peerTls('grpc', settings)}`
 
 /** For routes that act: they ask the hop once more. */
 function actLocation(readMs: number, limited: string): string {
-  const limit = `grpc_read_timeout ${readMs}ms; error_page 504 = @sluice_late;`
+  const limit = `grpc_read_timeout ${readMs}ms; error_page 504 = @sluice_too_slow;`
   const passed = `${PASSED_HEADERS} ${PEER_HEADER}`
     .split(' ')
     .map((name) => `grpc_pass_header ${name};`)
@@ -147,7 +147,7 @@ function actLocation(readMs: number, limited: string): string {
         ${limited}
         add_header ${PEER_HEADER} "";
         add_header Set-Cookie $sluice_arm_cookie always;
-        js_header_filter sluice_hop.dress;
+        js_header_filter sluice_hop.editAnswer;
         ${readMs === 0 ? '' : limit}
         ${passed.join(' ')}
         rewrite ^ $sluice_act_target break;
@@ -163,12 +163,12 @@ function actLocation(readMs: number, limited: string): string {
  * location than it had read for the first. So stream{}, where there is one, is asked first
  * whether the peer takes connections at all.
  */
-function asking({ home, connectTimeoutMs }: ConfSettings): string {
-  return `    auth_request sluice_ask;
-    location = sluice_ask {
+function preflight({ home, connectTimeoutMs }: ConfSettings): string {
+  return `    auth_request sluice_preflight;
+    location = sluice_preflight {
         internal;
         auth_request off;
-        if ($sluice_asked = "") {
+        if ($sluice_preflight_peer = "") {
             return 204;
         }
         proxy_pass_request_headers off;
@@ -176,10 +176,10 @@ function asking({ home, connectTimeoutMs }: ConfSettings): string {
         proxy_method GET;
         proxy_set_header Connection "";
         proxy_read_timeout ${connectTimeoutMs + 1000}ms;
-        error_page 502 504 = @sluice_untaken;
-        proxy_pass "http://unix:${homePaths(home).askSocket}:/$sluice_asked";
+        error_page 502 504 = @sluice_not_accepted;
+        proxy_pass "http://unix:${homePaths(home).preflightSocket}:/$sluice_preflight_peer";
     }
-    location @sluice_untaken { return 403; }`
+    location @sluice_not_accepted { return 403; }`
 }
 
 /**
@@ -211,21 +211,21 @@ function locations(settings: ConfSettings): string[] {
     'limit_conn_dry_run off;',
     ...callLimit(settings),
   ].join(' ')
-  const next = `error_page 403 502 504 = $sluice_next; ${limited}`
+  const next = `error_page 403 502 504 = $sluice_next_location; ${limited}`
   return [
     `    location / {
-        if ($sluice_first = "") {
+        if ($sluice_first_peer = "") {
             return 418;
         }
         error_page 418 = $sluice_location;
         ${next}
-        grpc_pass grpc://$sluice_first;
+        grpc_pass grpc://$sluice_first_peer;
     }`,
     ...SUFFIXES.map(([way, pass]) => `    location @sluice_retry${way} { ${next} ${pass} }`),
     answerLocation('refuse', 'page'),
     answerLocation('fail', 'page'),
     answerLocation('reply', 'reply'),
-    answerLocation('late', 'late'),
+    answerLocation('too_slow', 'tooSlow'),
     FULL,
     ...[0, ...READ_MS].map((readMs) => actLocation(readMs, limited)),
   ]
@@ -244,6 +244,6 @@ ${hopScript(includes)}
 
 ${passing(settings)}
 
-${[...(settings.hasStream ? [asking(settings)] : []), ...locations(settings)].join('\n')}
+${[...(settings.hasStream ? [preflight(settings)] : []), ...locations(settings)].join('\n')}
 }`
 }

@@ -65,22 +65,22 @@ export function handingServers(settings: ConfSettings): string[] {
     : [
         `server {
 ${indented(lines)}
-    js_import sluice_way from "${homePaths(home).includes}/njs/way.js";
-    js_set $sluice_onward sluice_way.port;
-    pass "unix:${home}/hop/$sluice_onward.sock";
+    js_import sluice_stream_route from "${homePaths(home).includes}/njs/stream-route.js";
+    js_set $sluice_port_socket sluice_stream_route.port;
+    pass "unix:${home}/hop/$sluice_port_socket.sock";
 }`,
         namedServer(settings),
       ]
 }
 
 function namedServer({ home }: ConfSettings): string {
-  const { includes, namedSocket } = homePaths(home)
+  const { includes, sniSocket } = homePaths(home)
   return `# Ports with names: the client speaks first.
 server {
-    listen "unix:${namedSocket}";
-    js_import sluice_named from "${includes}/njs/named.js";
-    js_preread sluice_named;
-    pass "unix:${home}/hop/$sluice_named.sock";
+    listen "unix:${sniSocket}";
+    js_import sluice_stream_sni from "${includes}/njs/stream-sni.js";
+    js_preread sluice_stream_sni;
+    pass "unix:${home}/hop/$sluice_sni_socket.sock";
 }`
 }
 
@@ -88,23 +88,23 @@ server {
  * What was handed on with nothing more; and what is tuned, of which only the peer is chosen here.
  */
 function choosingServers(settings: ConfSettings): string[] {
-  const { includes, handedSocket, tunedSocket } = homePaths(settings.home)
-  const common = `    js_import sluice_handed from "${includes}/njs/handed.js";
+  const { includes, untunedSocket, tunedSocket } = homePaths(settings.home)
+  const common = `    js_import sluice_stream_handoff from "${includes}/njs/stream-handoff.js";
     set $${TUNED_CONDITION} 1;
 ${tcpLimits(settings)}`
   return [
     `server {
-    listen "unix:${handedSocket}";
+    listen "unix:${untunedSocket}";
 ${common}
-    js_access sluice_handed.plain;
+    js_access sluice_stream_handoff.untuned;
 ${TCP}
 ${chosen(settings)}
 }`,
     `server {
     listen "unix:${tunedSocket}";
 ${common}
-    js_access sluice_handed.tuned;
-    js_set $sluice_tuning sluice_handed.onward;
+    js_access sluice_stream_handoff.tuned;
+    js_set $sluice_tuning sluice_stream_handoff.tuning;
     pass "unix:${settings.home}/hop/tune$sluice_tuning.sock";
 }`,
   ]
@@ -114,7 +114,7 @@ ${common}
  * nginx's own header would name the socket as what the client came to; so njs puts another one in
  * its place.
  */
-const PROXY_HEADER = ['proxy_protocol on;', 'js_filter sluice_kept.sendHeader;']
+const PROXY_HEADER = ['proxy_protocol on;', 'js_filter sluice_stream_connect.sendHeader;']
 
 function tunedServer(settings: ConfSettings, tuning: Tuning): string {
   const { home, connectTimeoutMs } = settings
@@ -122,12 +122,12 @@ function tunedServer(settings: ConfSettings, tuning: Tuning): string {
   return `server {
 ${indented([
   `listen "unix:${tuneSocket(home, tuningName(tuning))}";`,
-  `js_import sluice_kept from "${homePaths(home).includes}/njs/kept.js";`,
-  'js_set $sluice_kept sluice_kept.peer;',
+  `js_import sluice_stream_connect from "${homePaths(home).includes}/njs/stream-connect.js";`,
+  'js_set $sluice_tuned_peer sluice_stream_connect.peer;',
   `proxy_timeout ${timeouts?.idleMs ?? settings.tcpIdleMs}ms;`,
   ...(proxyProtocol === undefined ? [] : PROXY_HEADER),
   `proxy_connect_timeout ${connectTimeoutMs}ms;`,
-  'proxy_pass $sluice_kept;',
+  'proxy_pass $sluice_tuned_peer;',
 ])}
 ${TCP}
 }`

@@ -21,14 +21,14 @@ export interface HomePaths {
    * Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects
    * to it.
    */
-  probeSocket: string
-  askSocket: string
+  acceptsSocket: string
+  preflightSocket: string
   /** Of the HTTPS port: where stream{} hands connections on that are terminated. */
   httpsSocket: string
   /** Where ports of stream{} hand connections on whose first message has to be read. */
-  namedSocket: string
+  sniSocket: string
   /** Where they and the HTTPS port hand on what is served as it comes, and what is tuned. */
-  handedSocket: string
+  untunedSocket: string
   tunedSocket: string
   /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
   ownCertificate: string
@@ -76,11 +76,11 @@ export function homePaths(home: string): HomePaths {
     grpcSocket: `${home}/hop/grpc.sock`,
     fallbackSocket: `${home}/hop/fallback.sock`,
     streamSocket: `${home}/run/stream.sock`,
-    probeSocket: `${home}/hop/probe.sock`,
-    askSocket: `${home}/hop/ask.sock`,
+    acceptsSocket: `${home}/hop/accepts.sock`,
+    preflightSocket: `${home}/hop/preflight.sock`,
     httpsSocket: `${home}/hop/https.sock`,
-    namedSocket: `${home}/hop/named.sock`,
-    handedSocket: `${home}/hop/handed.sock`,
+    sniSocket: `${home}/hop/sni.sock`,
+    untunedSocket: `${home}/hop/untuned.sock`,
     tunedSocket: `${home}/hop/tuned.sock`,
     fallbackFiles: `${home}/fallback/sluice-*.conf`,
     streamFallbackFiles: `${home}/fallback/stream-*.conf`,

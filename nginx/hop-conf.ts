@@ -166,21 +166,21 @@ function tryLocations([suffix, pass]: (typeof SUFFIXES)[number]): string[] {
   const looks = sets.map((set) => {
     const statuses = RETRY_STATUSES.filter((_, bit) => (set >> bit) % 2 === 1)
     const caught = [...new Set([...statuses, 502, 504])].sort((a, b) => a - b).join(' ')
-    return `location @sluice_look_${set}${suffix} { proxy_intercept_errors on; error_page ${caught} = $sluice_next; ${pass} }`
+    return `location @sluice_retry_on_${set}${suffix} { proxy_intercept_errors on; error_page ${caught} = $sluice_next_location; ${pass} }`
   })
   return [
-    `location @sluice_retry${suffix} { error_page 502 504 = $sluice_next; ${pass} }`,
+    `location @sluice_retry${suffix} { error_page 502 504 = $sluice_next_location; ${pass} }`,
     ...looks,
   ].map((location) => `    ${location}`)
 }
 
 const LOCATIONS = `    location / {
-        if ($sluice_first = "") {
+        if ($sluice_first_peer = "") {
             return 418;
         }
         error_page 418 = $sluice_location;
-        error_page 502 504 = $sluice_next;
-        proxy_pass http://$sluice_first;
+        error_page 502 504 = $sluice_next_location;
+        proxy_pass http://$sluice_first_peer;
     }
 
     location @sluice_refuse {
@@ -193,15 +193,15 @@ const LOCATIONS = `    location / {
 
 /** Waits for stream{}'s server and says in a status what came of it. */
 function preflightProxy({ home, connectTimeoutMs }: ConfSettings): string {
-  const { probeSocket, askSocket } = homePaths(home)
+  const { acceptsSocket, preflightSocket } = homePaths(home)
   return `# Asks stream{} whether a peer takes connections.
 server {
-    listen "unix:${probeSocket}";
+    listen "unix:${acceptsSocket}";
     access_log off;
     auth_basic off;
     allow all;
     location / {
-        proxy_pass "http://unix:${askSocket}";
+        proxy_pass "http://unix:${preflightSocket}";
         proxy_set_header Connection "";
         proxy_read_timeout ${connectTimeoutMs + 1000}ms;
         proxy_buffering off;
@@ -212,12 +212,12 @@ server {
 /** What a server of the hop asks njs, and reports by headers. */
 export function hopScript(includes: string): string {
   return `    js_import sluice_hop from "${includes}/njs/hop.js";
-    js_set $sluice_first sluice_hop;
+    js_set $sluice_first_peer sluice_hop;
     js_set $sluice_peer sluice_hop.peer nocache;
-    js_set $sluice_next sluice_hop.next nocache;
+    js_set $sluice_next_location sluice_hop.next nocache;
     js_set $sluice_measured sluice_hop.measure nocache;
     add_header ${PEER_HEADER} "$sluice_report $upstream_addr" always;
-    add_header Set-Cookie $sluice_cookie always;
+    add_header Set-Cookie $sluice_session_cookie always;
     add_header Set-Cookie $sluice_arm_cookie always;`
 }
 

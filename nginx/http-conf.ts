@@ -8,7 +8,7 @@ import {
 } from '../contract/table/zones.js'
 import {
   HOP,
-  LEFT_LOCATION,
+  HOP_LOCATION,
   POOL,
   POOL_SHARDS,
   SHARES,
@@ -98,8 +98,8 @@ function hopUpstream({ home }: ConfSettings): string {
     server "unix:${againSocket}" backup max_fails=0;
     keepalive 64;
 }
-map $upstream_addr $sluice_gave_up { volatile; default ''; "~(^| )${POOL}(_\\d+)?$" 1; }
-map $sluice_gave_up$request_method$content_length$http_transfer_encoding $sluice_after {
+map $upstream_addr $sluice_pool_gave_up { volatile; default ''; "~(^| )${POOL}(_\\d+)?$" 1; }
+map $sluice_pool_gave_up$request_method$content_length$http_transfer_encoding $sluice_after {
     volatile;
     default @sluice_lost;
     ${methods.join(' ')}
@@ -117,7 +117,7 @@ js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
 js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
 js_shared_dict_zone zone=${LOAD_ZONE}:32m type=number;
 js_shared_dict_zone zone=${EVENT_ZONE}:512k;
-limit_conn_zone ${pool ? '$sluice_drawn' : '$sluice_sid'}$sluice_worker zone=${CONNECTION_ZONE}:16m;`
+limit_conn_zone ${pool ? '$sluice_early' : '$sluice_sid'}$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
 /** `without` for a request that surely has no body, `withBody` for any other one. */
@@ -127,29 +127,32 @@ function byBody(variable: string, without: string, withBody: string, first = '')
 }
 
 /** Where a request with a body goes on is asked before the body is read. */
-const GOES = `js_set $sluice_body_goes sluice.more;
-js_var $sluice_onward ${LEFT_LOCATION};
-js_var $sluice_mark '';`
+const BEFORE_BODY = `js_set $sluice_before_body sluice_front.more;
+js_var $sluice_onward ${HOP_LOCATION};
+js_var $sluice_refusal_mark '';`
 
 /**
  * The pick is made once, and kept: a `set` would evaluate a changing variable twice, for its length
- * and for its text. What has no body is picked for at once and counted by limit_conn. Anything else
- * is picked for when its body is here, and njs counts it. '' stands for what goes on by
- * $sluice_onward.
+ * and for its text. So are `$sluice_after_body` and its map.
+ *
+ * - `$sluice_early`, for a request without a body: its pick, which limit_conn counts. '' where it
+ *   goes on at `$sluice_onward`.
+ * - `$sluice_late`, for any other one: always ''. To ask for it, when the body is here, makes and
+ *   counts the pick. docs/limits.md names it, so its name stays.
  */
-const DRAWN = `js_set $sluice_sid sluice;
-${byBody('$sluice_drawn', '$sluice_sid', '$sluice_body_goes')}
-js_set $sluice_settle sluice.more nocache;
-map $sluice_settle $sluice_settled { volatile; default ''; }
-${byBody('$sluice_late', "''", '$sluice_settled', 'volatile; ')}
+const POOL_PICKS = `js_set $sluice_sid sluice_front;
+${byBody('$sluice_early', '$sluice_sid', '$sluice_before_body')}
+js_set $sluice_after_body sluice_front.more nocache;
+map $sluice_after_body $sluice_after_body_once { volatile; default ''; }
+${byBody('$sluice_late', "''", '$sluice_after_body_once', 'volatile; ')}
 `
 
 /**
  * Without a pool the hop asks a front to wait, where its route does, by X-Accel-Redirect. So it
  * keeps those of instances back, but for locations that ask for them.
  */
-const UNDRAWN = `js_var $sluice_sid '';
-${byBody('$sluice_drawn', '-', '$sluice_body_goes')}
+const HOP_PICKS = `js_var $sluice_sid '';
+${byBody('$sluice_early', '-', '$sluice_before_body')}
 ${ACCEL_HEADERS.map(
   (name) =>
     `map $http_x_sluice_accel ${accelVariable(name)} { default ''; 1 $upstream_http_${name.toLowerCase().replaceAll('-', '_')}; }`,
@@ -162,7 +165,9 @@ function portMap({ passthrough, httpsPort }: ConfSettings): string {
     : ''
 }
 
-const ACT_VARIABLES = ['pick', 'key', 'lines', 'mirror', 'target', 'host', 'page', 'type', 'dress']
+/** Of a route that acts (njs/hop/state.ts). */
+const ACT_VARIABLES = 'pick key headers mirror target host page type answer_unit'
+  .split(' ')
   .map((name) => `js_var $sluice_act_${name} '';`)
   .join('\n')
 
@@ -172,8 +177,8 @@ function variables(settings: ConfSettings): string {
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
 js_var $sluice_worker $pid;
-${GOES}
-${pool ? DRAWN : UNDRAWN}js_set $sluice_log sluice.more;
+${BEFORE_BODY}
+${pool ? POOL_PICKS : HOP_PICKS}js_set $sluice_log sluice_front.more;
 js_var $sluice_unpooled '${pool ? '' : 1}';
 # The hop's own.
 js_var $sluice_tried '';
@@ -185,11 +190,11 @@ js_var $sluice_watched '';
 js_var $sluice_trial '';
 js_var $sluice_unanswered '';
 map $sluice_watched $sluice_report { volatile; default $sluice_outcome; 1 $sluice_measured; }
-js_var $sluice_cookie '';
+js_var $sluice_session_cookie '';
 js_var $sluice_arm_cookie '';
 ${ACT_VARIABLES}
 js_var $sluice_tls_name '';
-js_var $sluice_asked '';
+js_var $sluice_preflight_peer '';
 js_var $sluice_h2 '${speaksH2(nginxVersion) ? 1 : ''}';
 js_var $sluice_tls_certificate '';
 js_var $sluice_hash '';
@@ -210,7 +215,7 @@ export function httpConf(settings: ConfSettings): string {
     '# A limit_conn in a location or server that includes Sluice replaces none of yours, but yours of the',
     '# levels above are not inherited there: repeat them beside the include.',
     ...engine,
-    `js_import sluice from "${includes}/njs/sluice.js";`,
+    `js_import sluice_front from "${includes}/njs/front.js";`,
     zones(settings),
     variables(settings),
     ...(settings.http3 ? [http3Maps(settings)] : []),

@@ -8,7 +8,7 @@ import {
   BODY_LIMITS,
   CHANGING_LOCATION,
   HOP,
-  LEFT_LOCATION,
+  HOP_LOCATION,
   PATIENT,
   PATIENT_LOCATION,
   PEER_HEADER,
@@ -61,7 +61,7 @@ function refusing(settings: ConfSettings): string[] {
   const headOnly = [
     'proxy_pass_request_body off;',
     'proxy_set_header Content-Length "";',
-    ...asking(settings, ' $sluice_mark'),
+    ...asking(settings, ' $sluice_refusal_mark'),
     `proxy_pass http://${HOP}$request_uri;`,
   ]
   const least = ['client_max_body_size 1;', 'proxy_request_buffering on;']
@@ -88,22 +88,22 @@ function changing(settings: ConfSettings): string[] {
   const { connectTimeoutMs } = settings
   const lines = [
     'recursive_error_pages on;',
-    'set $sluice_drawn $sluice_act_pick;',
+    'set $sluice_early $sluice_act_pick;',
     `proxy_connect_timeout ${connectTimeoutMs}ms;`,
     'proxy_buffering off;',
     ignoreAccel(),
     'error_page 502 = $sluice_changed_after;',
-    ...peerHeaders(settings, '$sluice_act_host$sluice_act_lines'),
+    ...peerHeaders(settings, '$sluice_act_host$sluice_act_headers'),
     ...passLines(settings, '$sluice_act_target'),
   ]
   // With a body the pick is made, and counted, when that is here.
   const now = ['set $sluice_sid $sluice_act_pick;', ...lines]
-  const dressed = 'js_header_filter sluice.more;'
+  const edited = 'js_header_filter sluice_front.more;'
   return [
     location(CHANGING_LOCATION, now),
-    location(`${CHANGING_LOCATION}_dressed`, [dressed, ...now]),
+    location(`${CHANGING_LOCATION}_edited`, [edited, ...now]),
     location(`${CHANGING_LOCATION}_body`, lines),
-    location(`${CHANGING_LOCATION}_body_dressed`, [dressed, ...lines]),
+    location(`${CHANGING_LOCATION}_body_edited`, [edited, ...lines]),
     location(`${CHANGING_LOCATION}_again`, [
       'set $sluice_key $sluice_act_key;',
       ...asking(settings, ''),
@@ -135,7 +135,7 @@ function acting(settings: ConfSettings): string[] {
 export function onwardLocations(settings: ConfSettings): string {
   return [
     '# Where requests go on that the pool does not serve.',
-    location(LEFT_LOCATION, [...asking(settings, '', []), `proxy_pass http://${HOP};`]),
+    location(HOP_LOCATION, [...asking(settings, '', []), `proxy_pass http://${HOP};`]),
     ...(settings.pool ? changing(settings) : []),
     ...acting(settings),
     ...refusing(settings),

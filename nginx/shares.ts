@@ -4,16 +4,16 @@
  */
 import type { ConfSettings } from './conf-settings.js'
 
-const KINDS_AND_REST = 4
+const PARTS_OF_CONNECTIONS = 4
 
 /** TCP connections of clients in one worker, or UDP clients: each takes one more to an instance. */
 export function mostSessions({ connections }: ConfSettings): number {
-  return Math.floor(connections / KINDS_AND_REST / 2)
+  return Math.floor(connections / PARTS_OF_CONNECTIONS / 2)
 }
 
 /** The worker_connections that such a limit is a share of. */
 export function connectionsFor(most: number): number {
-  return most * KINDS_AND_REST * 2
+  return most * PARTS_OF_CONNECTIONS * 2
 }
 
 /**
@@ -24,10 +24,10 @@ export const SHARE_ZONES = { tcp: 'sluice_tcp', udp: 'sluice_udp', calls: 'sluic
 
 /** In a server or a location: refuses calls that are too many, with 503. */
 export function callLimit({ connections }: ConfSettings): string[] {
-  const most = Math.floor(connections / KINDS_AND_REST / 2)
+  const most = Math.floor(connections / PARTS_OF_CONNECTIONS / 2)
   return [`limit_conn ${SHARE_ZONES.calls} ${most};`, 'limit_conn_log_level info;']
 }
 
 /** In `http{}`. What is no call of gRPC has no key, and is not counted. */
-export const CALLS = `map $sluice_grpc $sluice_calling { default ''; 1 $pid; }
-limit_conn_zone $sluice_calling zone=${SHARE_ZONES.calls}:1m;`
+export const CALLS = `map $sluice_grpc $sluice_grpc_worker { default ''; 1 $pid; }
+limit_conn_zone $sluice_grpc_worker zone=${SHARE_ZONES.calls}:1m;`

@@ -35,8 +35,8 @@ function variables(settings: ConfSettings): string {
   return `js_var $sluice_ports "${streamPorts}";
 js_var $sluice_tuned_ports "${printPorts(tunablePorts(settings))}";
 js_var $sluice_tuned '';
-js_var $sluice_named '';
-js_var $sluice_probe_socket "${homePaths(home).probeSocket}";
+js_var $sluice_sni_socket '';
+js_var $sluice_accepts_socket "${homePaths(home).acceptsSocket}";
 js_var $sluice_key '';
 js_var $sluice_peer '';
 js_var $sluice_unit '';
@@ -49,7 +49,7 @@ ${indented(listens(settings, ports, reuseMark(settings)))}
 ${moduleLine(settings)}
     set $sluice_key "@tcp*$server_port/$sluice_slot";
     js_access sluice_stream.pick;
-    js_preread sluice_stream.named;
+    js_preread sluice_stream.pickByName;
 ${tcpLimits(settings)}
 ${TCP}
 ${chosen(settings)}
@@ -90,23 +90,23 @@ export function passthroughConf({ home }: ConfSettings): string {
   const { includes } = homePaths(home)
   return `# Sluice: in a server{} of stream{} that listens, without "ssl", where TLS clients come in. What is not passed through by
 # name goes to the server of http{} that listens at hop/https.sock with "ssl"; that one sees the client's own address.
-js_import sluice_way from "${includes}/njs/way.js";
-js_set $sluice_way sluice_way.tls;
-js_var $sluice_passing 1;
+js_import sluice_stream_route from "${includes}/njs/stream-route.js";
+js_set $sluice_tls_socket sluice_stream_route.tls;
+js_var $sluice_passthrough 1;
 ssl_preread on;
-pass "unix:${home}/hop/$sluice_way.sock";
+pass "unix:${home}/hop/$sluice_tls_socket.sock";
 `
 }
 
 function preflightServer(settings: ConfSettings): string {
   const { connectTimeoutMs, home } = settings
-  const { askSocket, includes } = homePaths(home)
+  const { preflightSocket, includes } = homePaths(home)
   return `# Whether a peer takes connections: it is connected to, sent nothing, and left again.
 server {
-    listen "unix:${askSocket}";
-    js_import sluice_ask from "${includes}/njs/ask.js";
-    js_preread sluice_ask.asked;
-    js_filter sluice_ask.answered;
+    listen "unix:${preflightSocket}";
+    js_import sluice_stream_preflight from "${includes}/njs/stream-preflight.js";
+    js_preread sluice_stream_preflight.readPeer;
+    js_filter sluice_stream_preflight.answer;
     preread_timeout 2s;
     proxy_connect_timeout ${connectTimeoutMs}ms;
     proxy_pass $sluice_peer;

@@ -43,7 +43,7 @@ export function http3Maps(settings: ConfSettings): string {
   const misdirected = refusesPassed(settings)
   const refusing = `# TCP for this port comes in by a socket, without a port.
 map $server_port $sluice_over_quic { default ''; ${httpsPort} 1; }
-map $http3 $sluice_misdirected { volatile; default $sluice_passed; '' ''; }
+map $http3 $sluice_misdirected { volatile; default $sluice_passed_through; '' ''; }
 `
   return `${misdirected ? refusing : ''}map $https${misdirected ? '$sluice_misdirected' : ''}$upstream_http_alt_svc $sluice_alt_svc {
     volatile;
@@ -56,7 +56,7 @@ map $http3 $sluice_misdirected { volatile; default $sluice_passed; '' ''; }
 /** `http3.conf`: beside `tls.conf`, for a server that listens with `quic`. */
 export function http3Conf(settings: ConfSettings): string {
   const refusing = `# A name that TLS is passed through for, asked for over another name's connection: the client is to come over TCP.
-js_set $sluice_passed sluice_certificate.passed;
+js_set $sluice_passed_through sluice_certificate.passedThrough;
 if ($sluice_misdirected) {
     return 421;
 }

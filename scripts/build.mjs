@@ -180,25 +180,25 @@ const streamZones = {
 
 /** nginx's modules, each as `<to>/<name>.js`; `grouped`: for the njs engine. */
 const modules = (to, grouped) => {
-  const module = (from, name, plugins = []) => {
-    return { ...njs, from: `njs/${from}.ts`, to: `${to}/${name}.js`, plugins }
+  const module = (name, plugins = []) => {
+    return { ...njs, from: `njs/entry/${name}.ts`, to: `${to}/${name}.js`, plugins }
   }
   const groups = grouped ? [putInside(undefined, true)] : []
   const inStream = [streamZones, ...groups]
   return [
-    module('entry/front', 'sluice', groups),
-    module('entry/hop', 'hop', groups),
-    module('entry/certificate', 'certificate'),
-    module('entry/certificate-http3', 'certificate-http3'),
-    module('entry/admin', 'admin', groups),
-    module('entry/stream-preflight', 'ask'),
-    module('entry/stream', 'stream', inStream),
-    module('entry/stream-route', 'way', inStream),
-    module('entry/stream-named', 'named', inStream),
-    module('entry/stream-handed', 'handed', inStream),
-    module('entry/stream-connect', 'kept', inStream),
+    module('front', groups),
+    module('hop', groups),
+    module('certificate'),
+    module('certificate-http3'),
+    module('admin', groups),
+    module('stream-preflight'),
+    module('stream', inStream),
+    module('stream-route', inStream),
+    module('stream-sni', inStream),
+    module('stream-handoff', inStream),
+    module('stream-connect', inStream),
     // Called by the controller alone, and with zones of stream{} in what would be its group.
-    module('entry/stream-admin', 'stream-admin', [streamZones]),
+    module('stream-admin', [streamZones]),
   ]
 }
 

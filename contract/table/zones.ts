@@ -38,7 +38,7 @@ export const STREAM_ZONES = {
   load: 'sluice_stream_load',
   event: 'sluice_stream_event',
   counter: 'sluice_stream_counter',
-  handed: 'sluice_stream_handed',
+  handed: 'sluice_stream_handoff',
 }
 /**
  * What stands before a name that TLS is passed through for, in the table of stream{}:
@@ -76,8 +76,8 @@ export const TOO_LARGE = 'large'
 /** Where a front goes on with those. */
 export const REFUSING_LOCATION = '@sluice_refusing'
 /** Where a front goes on with what it leaves to the hop. */
-export const LEFT_LOCATION = '@sluice_left'
-/** Where a front goes on that changes the request itself; `_body` and `_dressed` may follow. */
+export const HOP_LOCATION = '@sluice_to_hop'
+/** Where a front goes on that changes the request itself; `_body` and `_edited` may follow. */
 export const CHANGING_LOCATION = '@sluice_changing'
 /** Where a front goes on with what a route changes and only the hop can. */
 export const ACTING_LOCATION = '@sluice_acting'

@@ -34,7 +34,7 @@ function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
   const isQuickJs = (njs as unknown as { engine?: string }).engine === 'QuickJS'
   const engine: GatewayState['engine'] = isQuickJs ? 'qjs' : 'njs'
   const ports = r.variables.sluice_ports
-  const isPassing = r.variables.sluice_passing === '1'
+  const isPassing = r.variables.sluice_passthrough === '1'
   const tuned = r.variables.sluice_tuned_ports
   const open = { ports: ports, passthrough: isPassing, tuned: tuned }
   return Object.assign(state, ports === undefined ? {} : open, {

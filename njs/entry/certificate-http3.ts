@@ -24,8 +24,8 @@ function shown(r: NginxHTTPRequest): string {
   return v.sluice_over_quic !== '' && isPassedThrough(v.ssl_server_name) ? '' : certificate(r)
 }
 
-/** `$sluice_passed`: 1 where the host that a request names is passed through. */
-shown.passed = function (r: NginxHTTPRequest): string {
+/** `$sluice_passed_through`: 1 where the host that a request names is passed through. */
+shown.passedThrough = function (r: NginxHTTPRequest): string {
   return isPassedThrough(r.variables.host) ? '1' : ''
 }
 

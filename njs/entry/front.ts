@@ -1,7 +1,7 @@
 /**
  * The front: what runs for every request. On the njs engine all of a module's top level runs again
  * for each request, and a property of an export costs as much as a read of the dict. So one
- * function stands here, and front/rare.lazy.ts has the others. nginx knows it as sluice.js.
+ * function stands here, and front/rare.lazy.ts has the others.
  */
 import { Mark } from '../../contract/table/mark.js'
 import { SHARE_LENGTH } from '../../contract/table/table.js'

@@ -63,7 +63,7 @@ function plainPeer(r: NginxHTTPRequest): string {
 }
 
 /**
- * `$sluice_first`: the address to try first; '' when `$sluice_location` names a location that
+ * `$sluice_first_peer`: the address to try first; '' when `$sluice_location` names a location that
  * goes on instead.
  */
 function first(r: NginxHTTPRequest): string {
@@ -91,7 +91,7 @@ function plainAgain(r: NginxHTTPRequest): string {
   const tried = (v.sluice_tried + ' ' + sid).trim()
   v.sluice_tried = tried
   v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / 33
-  v.sluice_cookie = ''
+  v.sluice_session_cookie = ''
   return parts[2] as string
 }
 
@@ -106,7 +106,7 @@ function peer(r: NginxHTTPRequest): string {
   return address || hopRare().peer(r)
 }
 
-/** `$sluice_next`: the location that goes on after a failed try. */
+/** `$sluice_next_location`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
   return hopRare().next(r)
 }
@@ -125,9 +125,9 @@ first.next = next
 first.measure = measure
 first.page = page
 first.reply = (r: NginxHTTPRequest): void => hopRare().reply(r)
-first.late = (r: NginxHTTPRequest): void => hopRare().late(r)
-first.dress = (r: NginxHTTPRequest): void => hopRare().dress(r)
-first.paper = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
-  hopRare().paper(r, data, flags)
+first.tooSlow = (r: NginxHTTPRequest): void => hopRare().tooSlow(r)
+first.editAnswer = (r: NginxHTTPRequest): void => hopRare().editAnswer(r)
+first.replaceBody = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
+  hopRare().replaceBody(r, data, flags)
 
 export default first

@@ -1,7 +1,7 @@
 /**
  * The last server of a connection that is tuned: another one has chosen the peer and counts the
  * connection. A module of its own, for nginx holds a copy for each server that imports it, and
- * there are many of these. nginx knows it as kept.js.
+ * there are many of these.
  */
 import { receive } from '../stream/handoff.js'
 

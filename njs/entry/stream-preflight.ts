@@ -1,10 +1,10 @@
 /**
- * The server of stream{} that connects to a peer for the hop: a module of its own, because each
- * VM makes all that is in its modules. nginx knows it as ask.js.
+ * The server of stream{} that connects to a peer to find out whether that takes connections. A
+ * module of its own, because each VM makes all that is in its modules.
  */
 
-/** The server that asks: whom, stands in the request that the hop sends. */
-function asked(s: NginxStreamRequest): void {
+/** The peer is named by the request that the hop sends. */
+function readPeer(s: NginxStreamRequest): void {
   s.on('upload', (data) => {
     const line = /^GET \/([\d.:a-f[\]]+) /.exec(String(data))
     if (line !== null) {
@@ -16,24 +16,24 @@ function asked(s: NginxStreamRequest): void {
 }
 
 /**
- * The peer took the connection. Nothing is sent to it, and what it says by itself is nobody's;
- * but one that greets and leaves at once is gone before nginx looks at what the hop sent, so
- * whichever comes first tells.
+ * The peer took the connection, so the hop is answered. The peer is sent nothing, and what it says
+ * by itself is dropped. One that greets and leaves at once is gone before nginx looks at what the
+ * hop sent, so whichever comes first counts.
  */
-function answered(s: NginxStreamRequest): void {
+function answer(s: NginxStreamRequest): void {
   let isAnswered = false
-  function answer(): void {
+  function accept(): void {
     if (!isAnswered) {
       isAnswered = true
       s.sendDownstream('HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n', {})
     }
   }
-  s.on('downstream', answer)
+  s.on('downstream', accept)
   s.on('upstream', (data) => {
     if (data.length > 0) {
-      answer()
+      accept()
     }
   })
 }
 
-export default { asked, answered }
+export default { readPeer, answer }

@@ -1,7 +1,7 @@
 /**
- * To which server a connection is handed on: the name of its socket. A module of its own,
+ * The server that a connection is handed off to, by the name of its socket. A module of its own,
  * imported only in the servers that ask, because each of their connections pays for all of what
- * is imported there. nginx knows it as way.js.
+ * is imported there.
  */
 import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'
@@ -11,7 +11,7 @@ import { cameTo, handOff, handOffTuned } from '../stream/handoff.js'
 import { findSniUnit } from '../stream/sni-lookup.js'
 import { streamFallback } from '../stream/fallback.js'
 
-/** `$sluice_way`: whether TLS is passed through or terminated, after nginx looked into it. */
+/** `$sluice_tls_socket`: TLS is passed through or terminated, by the name that nginx has read. */
 function tls(s: NginxStreamRequest): string {
   const name = (s.variables.ssl_preread_server_name || '').toLowerCase()
   const unit = findSniUnit(zones.sluice_table, SNI_PREFIX, name)
@@ -23,10 +23,10 @@ function tls(s: NginxStreamRequest): string {
     return 'https'
   }
   handOff(s, asked)
-  return 'handed'
+  return 'untuned'
 }
 
-/** `$sluice_onward`: where the port has names, the client has to speak first. */
+/** `$sluice_port_socket`: where the port has names, the client has to speak first. */
 function port(s: NginxStreamRequest): string {
   const own = s.variables.server_port as string
   const unit = '@tcp*' + own
@@ -34,7 +34,7 @@ function port(s: NginxStreamRequest): string {
     return handOffTuned(s, unit, () => cameTo(s))
   }
   handOff(s, unit + cameTo(s))
-  return 'named'
+  return 'sni'
 }
 
 export default { tls, port }

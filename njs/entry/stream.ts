@@ -6,7 +6,7 @@ import { streamRare } from '../stream/rare.lazy.js'
 
 /**
  * Before anything of the client's is read; where a port has names, what the client says comes
- * first (`named`).
+ * first (`pickByName`).
  */
 function pick(s: NginxStreamRequest): void {
   const v = s.variables
@@ -21,12 +21,12 @@ function pick(s: NginxStreamRequest): void {
   }
 }
 
-function named(s: NginxStreamRequest): void {
+function pickByName(s: NginxStreamRequest): void {
   if (s.variables.sluice_peer !== '') {
     s.allow()
   } else {
-    streamRare().named(s)
+    streamRare().serveByName(s)
   }
 }
 
-export default { pick, named }
+export default { pick, pickByName }

@@ -25,7 +25,7 @@ function fail(what: string, error: unknown, r: NginxHTTPRequest): void {
  * The address may be another upstream's by now; without a SID the hop decides anew. One that
  * drains since may finish what came before.
  */
-function settlePick(r: NginxHTTPRequest): string {
+function confirmPick(r: NginxHTTPRequest): string {
   const v = r.variables
   const table = zones.sluice_table
   try {
@@ -48,7 +48,7 @@ function settlePick(r: NginxHTTPRequest): string {
   return ''
 }
 
-/** '' where `$sluice_onward` says where the request goes on; `-` where all is as ever. */
+/** '' where `$sluice_onward` says where the request goes on; `-` where the pool is asked. */
 function goOn(r: NginxHTTPRequest): string {
   try {
     const onwards = onward()(zones.sluice_table, r)
@@ -63,15 +63,15 @@ function goOn(r: NginxHTTPRequest): string {
 }
 
 /**
- * `$sluice_body_goes`, `$sluice_settled` and `$sluice_log` (`<upstream> <instance> <tries>`): one
- * function for all, because each more would cost every request. nginx asks the first before its
- * limit_conn counts, the second before anybody was asked, and the last when there is an answer.
- * Never throws.
+ * `$sluice_before_body`, `$sluice_after_body` and `$sluice_log`
+ * (`<upstream> <instance> <tries>`): one function for all, because each more would cost every
+ * request. nginx asks for the first before its limit_conn counts, for the second before anybody was
+ * asked, and for the last when there is an answer. Never throws.
  */
 function ask(r: NginxHTTPRequest): string {
   const v = r.variables
   if (!v.upstream_addr && r.status === 0) {
-    return v.limit_conn_status ? settlePick(r) : goOn(r)
+    return v.limit_conn_status ? confirmPick(r) : goOn(r)
   }
   try {
     return describeRequest(zones.sluice_table, r)

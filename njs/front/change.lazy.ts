@@ -77,13 +77,13 @@ function change(
   if (sid === '') {
     return ''
   }
-  v.sluice_act_lines = (lines[Line.Sent] as string).split('\t').join('\r\n')
+  v.sluice_act_headers = (lines[Line.Sent] as string).split('\t').join('\r\n')
   v.sluice_act_host = lines[Line.Host] || v.sluice_host
   v.sluice_act_pick = sid
   v.sluice_act_key = key
   v.sluice_key = slotKey
-  v.sluice_act_dress = answered === '' ? '' : unit
-  return CHANGING_LOCATION + (pick === null ? '_body' : '') + (answered === '' ? '' : '_dressed')
+  v.sluice_act_answer_unit = answered === '' ? '' : unit
+  return CHANGING_LOCATION + (pick === null ? '_body' : '') + (answered === '' ? '' : '_edited')
 }
 
 export function changeHere(): typeof change {

@@ -11,7 +11,7 @@ import {
   ACTING_LOCATION,
   BODY_LIMITS,
   HEAD_ONLY,
-  LEFT_LOCATION,
+  HOP_LOCATION,
   PATIENT_LOCATION,
   REFUSING_LOCATION,
   TOO_LARGE,
@@ -26,7 +26,7 @@ import { changeHere } from './change.lazy.js'
 import type { FrontRequest } from './request.js'
 
 function refusing(r: FrontRequest, mark: string): string {
-  r.variables.sluice_mark = mark
+  r.variables.sluice_refusal_mark = mark
   return REFUSING_LOCATION
 }
 
@@ -83,7 +83,7 @@ function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): strin
   const record = table.get(unit)
   if (record === undefined) {
     // The table lost it a moment ago: the hop looks again.
-    return LEFT_LOCATION
+    return HOP_LOCATION
   }
   const known = parseActionRecord(record.slice(DIGEST_LENGTH))
   const action = known.action
@@ -97,7 +97,7 @@ function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): strin
   }
   if (limit !== '') {
     // What is cut while it is read is refused for this.
-    r.variables.sluice_mark = TOO_LARGE
+    r.variables.sluice_refusal_mark = TOO_LARGE
   }
   return changeHere()(table, r, unit, record, null) || way + limit
 }

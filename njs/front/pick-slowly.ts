@@ -4,7 +4,7 @@
  */
 import { FOR_PATIENT_HOP } from '../../contract/table/action-lines.js'
 import { Mark, UnitKind } from '../../contract/table/mark.js'
-import { ACTING_LOCATION, LEFT_LOCATION, PATIENT_LOCATION } from '../../contract/table/zones.js'
+import { ACTING_LOCATION, HOP_LOCATION, PATIENT_LOCATION } from '../../contract/table/zones.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { markedSlots } from './marked-slots.lazy.js'
@@ -20,7 +20,7 @@ function forRoute(table: Dict, load: NumberDict, r: FrontRequest, unit: string):
   const record = table.get(unit)
   if (record === undefined) {
     // The table lost it a moment ago: the hop looks again.
-    return LEFT_LOCATION
+    return HOP_LOCATION
   }
   const changed = changeHere()(table, r, unit, record, (slotKey, value) =>
     pickSlowly(table, load, r, slotKey, value),

@@ -5,8 +5,8 @@ import { editHeaders } from './answer-headers.lazy.js'
 import { askAndLog } from './ask-and-log.lazy.js'
 
 /** Asked once for an answer whose headers the route `unit` changes. */
-function dressed(r: NginxHTTPRequest, unit: string): string {
-  r.variables.sluice_act_dress = ''
+function editAnswer(r: NginxHTTPRequest, unit: string): string {
+  r.variables.sluice_act_answer_unit = ''
   try {
     editHeaders(zones.sluice_table, r.headersOut, unit)
   } catch (error) {
@@ -22,8 +22,8 @@ function dressed(r: NginxHTTPRequest, unit: string): string {
  */
 export function frontRare(r: NginxHTTPRequest, value?: string): string {
   if (value === undefined) {
-    const unit = r.status === 0 ? '' : r.variables.sluice_act_dress
-    return unit ? dressed(r, unit) : askAndLog().ask(r)
+    const unit = r.status === 0 ? '' : r.variables.sluice_act_answer_unit
+    return unit ? editAnswer(r, unit) : askAndLog().ask(r)
   }
   try {
     const key = r.variables.sluice_key as string

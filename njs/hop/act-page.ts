@@ -17,8 +17,8 @@ function isOurs(peer: string | string[] | undefined): boolean {
   return peer === undefined || /^\S+ \S+ \d+!/.test(String(peer))
 }
 
-/** The headers; `paper` is what brings the page itself. */
-export function replace(r: NginxHTTPRequest, action: RouteAction): void {
+/** The headers of an answer whose body `replaceBody` replaces by the route's page. */
+export function replaceHeaders(r: NginxHTTPRequest, action: RouteAction): void {
   const out = r.headersOut
   const page = errorPage(action, r.status)
   if (page === undefined || !(page.intercept === true || isOurs(out[PEER_HEADER]))) {
@@ -34,7 +34,11 @@ export function replace(r: NginxHTTPRequest, action: RouteAction): void {
 }
 
 /** The page with the first of the body that it replaces, and nothing with the others. */
-export function paper(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void {
+export function replaceBody(
+  r: NginxHTTPRequest,
+  data: Buffer,
+  flags: NginxHTTPSendBufferOptions,
+): void {
   const page = takePage(hopVariables(r))
   if (page === null) {
     // Without a flush nginx keeps little data back: an event would come with the next.

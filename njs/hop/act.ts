@@ -12,7 +12,7 @@ import type { ActionRecord } from '../../contract/record/action-record.js'
 import type { Code } from '../../contract/codes.js'
 import { PATIENT, PATIENT_LOCATION, TOO_LARGE } from '../../contract/table/zones.js'
 import { editResponse, requestLines } from './act-headers.js'
-import { errorPage, replace } from './act-page.js'
+import { errorPage, replaceHeaders } from './act-page.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import { zones } from '../memory/dict.js'
 import { askedAddress, redirectTo, rewriteTarget, targetAsItCame } from './act-uri.js'
@@ -219,7 +219,7 @@ export function act(h: HopState): string {
 }
 
 /** What the answer of the upstream, or in its place, gets of the route. */
-function dressBy(h: HopState, action: RouteAction): void {
+function applyToAnswer(h: HopState, action: RouteAction): void {
   if (action.responseHeaders !== undefined) {
     editResponse(h.r.headersOut, action.responseHeaders)
   }
@@ -229,13 +229,13 @@ function dressBy(h: HopState, action: RouteAction): void {
 }
 
 /** The same of what comes from the hop, and a page in its place where the route has one. */
-export function dress(h: HopState): void {
+export function editAnswer(h: HopState): void {
   const known = recordOf(h)
   if (known !== null) {
     if (!isGrpc(h)) {
-      replace(h.r, known.action)
+      replaceHeaders(h.r, known.action)
     }
-    dressBy(h, known.action)
+    applyToAnswer(h, known.action)
   }
 }
 
@@ -261,6 +261,6 @@ export function reply(h: HopState): void {
   Object.keys(made.headers).forEach((name) => {
     h.r.headersOut[name] = made.headers[name]
   })
-  dressBy(h, known.action)
+  applyToAnswer(h, known.action)
   finish(h, made.status, made.body)
 }

@@ -142,7 +142,7 @@ function locationFor(
       rules.budgetPercent === 0 ||
       canSpendTry(zones.sluice_load, choice.upstream)) &&
     isAnotherUp(table, draw, after)
-  return (isLooked ? '@sluice_look_' + statuses : '@sluice_retry') + way
+  return (isLooked ? '@sluice_retry_on_' + statuses : '@sluice_retry') + way
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */

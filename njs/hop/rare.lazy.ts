@@ -4,8 +4,8 @@ import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
 import { countEvent, countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
-import { act, dress, pageFor, reply } from './act.js'
-import { paper } from './act-page.js'
+import { act, editAnswer, pageFor, reply } from './act.js'
+import { replaceBody } from './act-page.js'
 import { begin, misfitOf, settle } from './begin.js'
 import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTried } from './try.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
@@ -123,7 +123,7 @@ function settleNext(h: HopState): boolean {
   )
 }
 
-/** `$sluice_next`: the location that goes on after a failed try. */
+/** `$sluice_next_location`: the location that goes on after a failed try. */
 function next(h: HopState): string {
   try {
     if (isUnnamed(h)) {
@@ -194,29 +194,33 @@ export interface HopRare {
   measure(r: NginxHTTPRequest): string
   page(r: NginxHTTPRequest): void
   reply(r: NginxHTTPRequest): void
-  late(r: NginxHTTPRequest): void
-  dress(r: NginxHTTPRequest): void
-  paper(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void
+  tooSlow(r: NginxHTTPRequest): void
+  editAnswer(r: NginxHTTPRequest): void
+  replaceBody(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void
 }
 
 /** Answers when the upstream was silent for longer than its route waits. */
-function late(h: HopState): void {
+function tooSlow(h: HopState): void {
   answer(h, 'too_slow', '')
 }
 
 /** Never throws: the answer is better as it came than not at all. */
-function dressSafely(h: HopState): void {
+function editAnswerSafely(h: HopState): void {
   try {
-    dress(h)
+    editAnswer(h)
   } catch (error) {
     countFailure(counter, "an answer's headers", error, h.r)
   }
 }
 
 /** What it cannot replace passes as it is. */
-function paperSafely(r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void {
+function replaceBodySafely(
+  r: NginxHTTPRequest,
+  data: Buffer,
+  flags: NginxHTTPSendBufferOptions,
+): void {
   try {
-    paper(r, data, flags)
+    replaceBody(r, data, flags)
   } catch (error) {
     countFailure(counter, "an answer's page", error, r)
     r.sendBuffer(data, flags)
@@ -236,8 +240,8 @@ export function hopRare(): HopRare {
     measure: withState(measureAnswer),
     page: withState(page),
     reply: withState(reply),
-    late: withState(late),
-    dress: withState(dressSafely),
-    paper: paperSafely,
+    tooSlow: withState(tooSlow),
+    editAnswer: withState(editAnswerSafely),
+    replaceBody: replaceBodySafely,
   }
 }

@@ -45,21 +45,21 @@ export interface HopVariables {
   sluice_trial: string
   /** `:web <sid>`, apart by commas: who was sent this request and did not answer it well. */
   sluice_unanswered: string
-  sluice_cookie: string
+  sluice_session_cookie: string
   sluice_arm_cookie: string
   /** The upstream whose fallback is wanted; '' for that of the host. */
   sluice_wanted: string
   sluice_tls_name: string
   sluice_tls_certificate: string
   /** An address that is asked whether it takes connections, before a call of gRPC goes there. */
-  sluice_asked: string
+  sluice_preflight_peer: string
   readonly sluice_fallback_socket: string
   /** '' where nginx is too old to speak HTTP/2 to peers. */
   readonly sluice_h2: string
   /** `1` where all requests come by the hop. */
   readonly sluice_unpooled: string
   sluice_act_pick: string
-  sluice_act_lines: string
+  sluice_act_headers: string
   sluice_act_mirror: string
   sluice_act_target: string
   sluice_act_host: string
@@ -149,7 +149,7 @@ export function setTried(h: HopState, current: Tried, cookie: string): void {
   const v = h.v
   v.sluice_tried = v.sluice_tried === '' ? current.sid : v.sluice_tried + ' ' + current.sid
   setOutcome(h, current.upstream.slice(1), current.id, triesIn(v.sluice_tried))
-  v.sluice_cookie = cookie
+  v.sluice_session_cookie = cookie
 }
 
 /** '' for an upstream or an instance that is not known. */
@@ -203,7 +203,7 @@ export function setFallback(h: HopState, target: string, upstream: string): void
 
 /** nginx asks this address whether it takes connections before it passes a call on; '': none. */
 export function setAsked(h: HopState, address: string): void {
-  h.v.sluice_asked = address
+  h.v.sluice_preflight_peer = address
 }
 
 /** How the answer begins is to be measured. */
@@ -282,7 +282,7 @@ export interface Forwarding {
 
 export function setForwarding(h: HopState, to: Forwarding): void {
   h.v.sluice_act_pick = to.pick
-  h.v.sluice_act_lines = to.lines
+  h.v.sluice_act_headers = to.lines
   h.v.sluice_act_mirror = to.mirror
   h.v.sluice_act_target = to.target
   h.v.sluice_act_host = to.host

@@ -14,7 +14,7 @@ interface HandoffDict extends Dict {
   pop(key: string): string | undefined
 }
 
-declare const ngx: { readonly shared: { sluice_stream_handed: HandoffDict } }
+declare const ngx: { readonly shared: { sluice_stream_handoff: HandoffDict } }
 
 function numberOf(s: NginxStreamRequest): string {
   return s.variables.connection as string
@@ -23,7 +23,7 @@ function numberOf(s: NginxStreamRequest): string {
 /** Where this fails, the next server closes the connection. */
 export function handOff(s: NginxStreamRequest, message: string): void {
   try {
-    ngx.shared.sluice_stream_handed.set(numberOf(s), message)
+    ngx.shared.sluice_stream_handoff.set(numberOf(s), message)
   } catch (error) {
     countFailure(zones.sluice_counter, 'handing a connection on', error, s)
   }
@@ -31,7 +31,7 @@ export function handOff(s: NginxStreamRequest, message: string): void {
 
 /** '' where there is none. */
 export function receive(s: NginxStreamRequest): string {
-  return ngx.shared.sluice_stream_handed.pop(numberOf(s)) || ''
+  return ngx.shared.sluice_stream_handoff.pop(numberOf(s)) || ''
 }
 
 /** ` 127.0.0.1 9100` */
@@ -46,7 +46,7 @@ export function handOffTuned(s: NginxStreamRequest, unit: string, place: () => s
   const record = zones.sluice_table.get(unit)
   if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {
     handOff(s, unit)
-    return 'handed'
+    return 'untuned'
   }
   const space = record.indexOf(' ', DIGEST_LENGTH)
   handOff(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + place())

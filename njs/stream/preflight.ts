@@ -29,7 +29,7 @@ export function emitEvent(s: NginxStreamRequest, event: string): void {
  */
 export async function acceptsConnections(s: NginxStreamRequest, address: string): Promise<boolean> {
   try {
-    const url = 'http://unix:' + (s.variables.sluice_probe_socket as string) + ':/' + address
+    const url = 'http://unix:' + (s.variables.sluice_accepts_socket as string) + ':/' + address
     const reply = await ngx.fetch(url, { headers: { Host: 'sluice' } })
     return reply.status === 200
   } catch (error) {

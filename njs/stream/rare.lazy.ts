@@ -2,26 +2,26 @@
 import { zones } from '../memory/dict.js'
 import { findSniUnit } from './sni-lookup.js'
 import { serve } from './serve.js'
-import { whenNamed } from './read-sni.js'
+import { whenNameRead } from './read-sni.js'
 
 export interface StreamRare {
   serve: typeof serve
-  named: typeof named
+  serveByName: typeof serveByName
 }
 
 /**
  * Waits for what a TLS client says first, and serves the unit of the name that it asks for, or
  * the port's own.
  */
-function named(s: NginxStreamRequest): void {
+function serveByName(s: NginxStreamRequest): void {
   const v = s.variables
   const port = v.server_port as string
-  whenNamed(s, (name) => {
+  whenNameRead(s, (name) => {
     const unit = findSniUnit(zones.sluice_table, port + '*', name) || '@tcp*' + port
     void serve(s, unit + '/' + (v.sluice_slot as string))
   })
 }
 
 export function streamRare(): StreamRare {
-  return { serve: serve, named: named }
+  return { serve: serve, serveByName: serveByName }
 }

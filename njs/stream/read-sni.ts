@@ -2,7 +2,7 @@
 import { nameReader } from './client-hello.js'
 
 /** Waits until a client has said whom it wants; '' where it speaks no TLS, or asks for nobody. */
-export function whenNamed(s: NginxStreamRequest, use: (name: string) => void): void {
+export function whenNameRead(s: NginxStreamRequest, use: (name: string) => void): void {
   const read = nameReader()
   s.on('upstream', (data) => {
     let name: string | null = ''

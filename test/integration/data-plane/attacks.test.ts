@@ -201,7 +201,7 @@ for (const rig of GATEWAY_KINDS) {
       const before = api.ledger.length + web.ledger.length
       for (const host of ['steered', 'byhopsteered', 'acted', 'waited', 'kept']) {
         for (const method of ['GET', 'POST']) {
-          for (const to of ['/inner', '/', '@sluice_left', '@sluice_patient']) {
+          for (const to of ['/inner', '/', '@sluice_to_hop', '@sluice_patient']) {
             const path = `/x?to=${to}`
             const answer = await gateway.ask({ host: `${host}.test`, path, method })
             t.match(answer, { status: 200, body: 'its own' }, `${host} ${method} ${to}`)

@@ -35,7 +35,7 @@ const conf = (port: number): string => `
 
 /** Each call of the pick leaves a line in the error log. */
 function logPicks(home: string): Promise<void> {
-  const file = join(home, 'sluice/njs/sluice.js')
+  const file = join(home, 'sluice/njs/front.js')
   const code = readFileSync(file, 'utf8')
   writeFileSync(file, code.replace(/function sid\((\w+)\) \{/, '$&\n$1.error("picked");'))
   return Promise.resolve()

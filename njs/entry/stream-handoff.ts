@@ -1,32 +1,35 @@
-/** Connections that another server handed on. */
+/**
+ * The servers that connections are handed off to, when their unit is known: they choose the peer
+ * and count the connection.
+ */
 import { handOff, parseTuned, receive } from '../stream/handoff.js'
 import { proxyHeader } from '../stream/proxy-header.js'
 import { allowPlain } from '../stream/plain.js'
 import { streamRare } from '../stream/rare.lazy.js'
 
-/** What was handed on with a tuned connection. */
+/** What was handed off with a tuned connection. */
 let received = parseTuned('')
 
 function keyOf(s: NginxStreamRequest, unit: string): string {
   return unit + '/' + (s.variables.sluice_slot as string)
 }
 
-/** Of one that is served as it comes. */
-function plain(s: NginxStreamRequest): void {
+/** A connection that this server also connects. */
+function untuned(s: NginxStreamRequest): void {
   const key = keyOf(s, receive(s))
   if (!allowPlain(s, key)) {
     void streamRare().serve(s, key)
   }
 }
 
-/** This server chooses the peer and counts the connection; another one connects. */
+/** A connection that another server connects, the one for its tuning. */
 function tuned(s: NginxStreamRequest): void {
   received = parseTuned(receive(s))
   void streamRare().serve(s, keyOf(s, received.unit))
 }
 
-/** `$sluice_tuning`: where a tuned connection goes on, when its peer is chosen. */
-function onward(s: NginxStreamRequest): string {
+/** `$sluice_tuning`: names the server that connects. Hands off to it the peer that was chosen. */
+function tuning(s: NginxStreamRequest): string {
   const v = s.variables
   handOff(
     s,
@@ -42,4 +45,4 @@ function onward(s: NginxStreamRequest): string {
   return received.tuning
 }
 
-export default { plain, tuned, onward }
+export default { untuned, tuned, tuning }
