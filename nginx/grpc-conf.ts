@@ -4,7 +4,8 @@
  */
 import { READ_MS } from '../contract/record/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
-import { PASSED_HEADERS, hidden, hopScript, peerTls } from './hop-conf.js'
+import { hopScript, peerTls } from './hop-conf.js'
+import { PASSED_HEADERS, hidden } from './inner-server-conf.js'
 import { unspelled } from './asked-host.js'
 import { clientHeaders } from './forwarded.js'
 import { routedLocations } from './front-conf.js'

@@ -17,7 +17,7 @@
  * empty: without `$sluice_fallback` the hop takes it that there is no fallback.
  */
 import { grpcConf } from './grpc-conf.js'
-import { hopHeadersConf } from './hop-conf.js'
+import { hopHeadersConf } from './inner-server-conf.js'
 import { httpConf } from './http-conf.js'
 import { mainConf } from './main-conf.js'
 import {

@@ -4,7 +4,7 @@
  */
 import { printAction } from './print-action.js'
 import type { RouteAction } from './route-action.js'
-import { editedNames } from './header-edits.js'
+import { editedNames, headerLines } from './header-edits.js'
 import type { HeaderEdits } from './header-edits.js'
 import { FOR_HOP, FOR_PATIENT_HOP } from '../table/action-lines.js'
 
@@ -49,15 +49,9 @@ function absentFor(action: RouteAction, length: number): string {
   return replaced.map((name) => 'http_' + name.replace(/-/g, '_')).join(' ')
 }
 
-function linesOf(values: { [name: string]: string } | undefined, mark: string): string {
-  return Object.keys(values || {})
-    .map((name) => '\t' + mark + name + ': ' + (values as { [name: string]: string })[name])
-    .join('')
-}
-
 function answeredBy(edits: HeaderEdits): string {
   const gone = (edits.remove || []).map((name) => '\t-' + name).join('')
-  return gone + linesOf(edits.set, '=') + linesOf(edits.add, '+')
+  return gone + headerLines(edits.set, '\t=') + headerLines(edits.add, '\t+')
 }
 
 function pathOf(action: RouteAction): string {
@@ -76,7 +70,7 @@ function changesOf(action: RouteAction, length: number): string[] {
     absent,
     action.upstreamHost || '',
     pathOf(action),
-    linesOf(sent.set, '') + linesOf(sent.add, ''),
+    headerLines(sent.set, '\t') + headerLines(sent.add, '\t'),
     answeredBy(action.responseHeaders || {}),
   ]
 }

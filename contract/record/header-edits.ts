@@ -10,8 +10,16 @@ export interface HeaderEdits {
   remove?: string[]
 }
 
-/** The names, in lower case, of what an edit puts in another's place or takes away. */
+/** The names, in lower case, of the headers that an edit replaces or removes. */
 export function editedNames(edits: HeaderEdits): string[] {
   const replaced = Object.keys(edits.set || {}).concat(edits.remove || [])
   return replaced.map((name) => name.toLowerCase())
+}
+
+/** `X-One: a`, a line for each header, each behind `before`. */
+export function headerLines(values: HeaderEdits['set'], before: string): string {
+  const given = values || {}
+  return Object.keys(given)
+    .map((name) => before + name + ': ' + given[name])
+    .join('')
 }

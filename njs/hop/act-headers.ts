@@ -1,5 +1,5 @@
 /** What a route does to headers. */
-import { editedNames } from '../../contract/record/header-edits.js'
+import { editedNames, headerLines } from '../../contract/record/header-edits.js'
 import type { HeaderEdits } from '../../contract/record/header-edits.js'
 import { editHeader } from './edit-header.js'
 import type { HeadersOut } from './edit-header.js'
@@ -8,11 +8,7 @@ import type { HeadersOut } from './edit-header.js'
 const OWN =
   /^(host|connection|upgrade|content-length|transfer-encoding|keep-alive|te|expect|x-sluice-pick)$/
 
-function linesOf(values: { [name: string]: string } | undefined): string {
-  return Object.keys(values || {})
-    .map((name) => '\r\n' + name + ': ' + (values as { [name: string]: string })[name])
-    .join('')
-}
+const LINE_END = '\r\n'
 
 export interface RequestLines {
   /** Lines behind another header's, each with the line end before it. */
@@ -31,7 +27,7 @@ export function requestLines(
   raw: ReadonlyArray<ReadonlyArray<string>>,
 ): RequestLines {
   const replaced = editedNames(edits)
-  const own = linesOf(edits.set) + linesOf(edits.add)
+  const own = headerLines(edits.set, LINE_END) + headerLines(edits.add, LINE_END)
   const isReplaced = (pair: ReadonlyArray<string>): boolean =>
     replaced.indexOf((pair[0] as string).toLowerCase()) >= 0
   if (!raw.some(isReplaced)) {
@@ -39,7 +35,7 @@ export function requestLines(
   }
   const kept = raw
     .filter((pair) => !isReplaced(pair) && !OWN.test((pair[0] as string).toLowerCase()))
-    .map((pair) => '\r\n' + pair[0] + ': ' + pair[1])
+    .map((pair) => LINE_END + pair[0] + ': ' + pair[1])
   return { lines: kept.join('') + own, whole: true }
 }
 

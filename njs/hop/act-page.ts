@@ -2,7 +2,8 @@
 import type { RouteAction } from '../../contract/record/route-action.js'
 import type { ErrorPage } from '../../contract/record/route-page.js'
 import { PEER_HEADER } from '../../contract/table/zones.js'
-import { hopVariables, setPage, takePage } from './state.js'
+import { setPage, takePage } from './act-state.js'
+import { hopVariables } from './state.js'
 
 /** Headers of the body that is replaced. */
 const OF_BODY =

@@ -11,7 +11,6 @@ import {
   addUnanswered,
   findFallback,
   isGrpc,
-  isHeadOnly,
   setAsked,
   setFailed,
   setFallback,
@@ -24,6 +23,7 @@ import {
   watchAnswer,
 } from './state.js'
 import type { HopState, Refusal } from './state.js'
+import { isHeadOnly } from './picked.js'
 import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
 import { emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'

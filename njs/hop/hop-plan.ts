@@ -8,7 +8,8 @@ import { takeTrial } from '../memory/load.js'
 import { drawFor } from '../choose/draw.js'
 import { UNCLEAR } from '../table/lookup.js'
 import { setArmCookie } from './state.js'
-import type { Picked, Refusal } from './state.js'
+import type { Picked } from './picked.js'
+import type { Refusal } from './state.js'
 
 export type HopPlan =
   | { does: 'try'; choice: PeerChoice; tried: string; isTrial: boolean }

@@ -1,74 +1,17 @@
 /**
  * The state of a request in the hop. Each named location is a new VM, so the state stands in
- * variables of nginx. This file alone writes them, but for the plain requests of entry/hop.ts.
+ * variables of nginx. This file and act-state.ts alone write them, but for the plain requests of
+ * entry/hop.ts.
  */
 import { UnitKind } from '../../contract/table/mark.js'
 import { SID_LENGTH, printPeer } from '../../contract/table/table.js'
-import { HEAD_ONLY, TOO_LARGE } from '../../contract/table/zones.js'
 import type { PeerChoice } from '../choose/choice.js'
-
-export interface Picked {
-  /** `@app.example.com/7` or `:web/7` */
-  key: string
-  /** What the front picked; '' when it left that to the hop. */
-  sid: string
-}
+import type { HopVariables } from './hop-variables.js'
+import { parsePick } from './picked.js'
+import type { Picked } from './picked.js'
 
 export type Refusal =
   'no_route' | 'unclear_path' | 'no_peer' | 'upstream_full' | 'not_grpc' | 'only_grpc' | 'no_h2'
-
-/** Whether the front sent the head alone, for it saw that the request is refused. */
-export function isHeadOnly(picked: Picked): boolean {
-  return picked.sid === HEAD_ONLY || picked.sid === TOO_LARGE
-}
-
-/** Variables that are always there: nginx's own, and those that nginx/http-conf.ts declares. */
-export interface HopVariables {
-  readonly server_addr: string
-  readonly request_time: string
-  readonly request_uri: string
-  readonly sluice_share: string
-  readonly sluice_host: string
-  /** `:web <sid> <address> <id> <flags>[ <token>]`; of a fallback, its upstream{} or socket. */
-  sluice_choice: string
-  /** SIDs, apart from each other by spaces. */
-  sluice_tried: string
-  /** `<upstream> <instance> <tries>` for the access log; `!` at its end: Sluice answered. */
-  sluice_outcome: string
-  /** `<code> <name>` of what the hop answers itself. */
-  sluice_refused: string
-  /** The named location that goes on. */
-  sluice_location: string
-  /** `1`: how the answer begins is measured. */
-  sluice_watched: string
-  /** SID of the peer for which this request is the trial; `5` before it: it answered by a 5xx. */
-  sluice_trial: string
-  /** `:web <sid>`, apart by commas: who was sent this request and did not answer it well. */
-  sluice_unanswered: string
-  sluice_session_cookie: string
-  sluice_arm_cookie: string
-  /** The upstream whose fallback is wanted; '' for that of the host. */
-  sluice_wanted: string
-  sluice_tls_name: string
-  sluice_tls_certificate: string
-  /** An address that is asked whether it takes connections, before a call of gRPC goes there. */
-  sluice_preflight_peer: string
-  readonly sluice_fallback_socket: string
-  /** '' where nginx is too old to speak HTTP/2 to peers. */
-  readonly sluice_h2: string
-  /** `1` where all requests come by the hop. */
-  readonly sluice_unpooled: string
-  sluice_act_pick: string
-  sluice_act_headers: string
-  sluice_act_mirror: string
-  sluice_act_target: string
-  sluice_act_host: string
-  sluice_act_upgrade: string
-  sluice_act_page: string
-  sluice_act_type: string
-  /** Whatever may be missing. */
-  [name: string]: string | undefined
-}
 
 export interface HopState {
   readonly r: NginxHTTPRequest
@@ -84,18 +27,6 @@ export interface Tried {
   sid: string
   id: string
   token: string
-}
-
-/**
- * Parses `@app.example.com/7 0123…`. A key may hold anything, but a SID never holds a space. nginx
- * joins a client's `X_Sluice_Pick` to the front's own header, behind `, `: that is not read.
- */
-export function parsePick(header: string | undefined): Picked {
-  const text = header === undefined ? '' : (header.split(', ', 1)[0] as string)
-  const space = text.lastIndexOf(' ')
-  return space < 0
-    ? { key: text, sid: '' }
-    : { key: text.slice(0, space), sid: text.slice(space + 1) }
 }
 
 export function hopVariables(r: NginxHTTPRequest): HopVariables {
@@ -263,47 +194,4 @@ export function setArmCookie(
   cookie: string,
 ): void {
   variables.sluice_arm_cookie = cookie
-}
-
-/** How the hop asks itself once more, for a route that acts. */
-export interface Forwarding {
-  /** `:web/7` or `:web/7 <sid>` */
-  pick: string
-  /** Lines of request headers; '' for none. */
-  lines: string
-  /** `:copy/7`; '' for no mirror. */
-  mirror: string
-  /** Path and query; '' as they came. */
-  target: string
-  host: string
-  /** The protocol that the client may change to; '' for none, `-` where the route does not say. */
-  upgrade: string
-}
-
-export function setForwarding(h: HopState, to: Forwarding): void {
-  h.v.sluice_act_pick = to.pick
-  h.v.sluice_act_headers = to.lines
-  h.v.sluice_act_mirror = to.mirror
-  h.v.sluice_act_target = to.target
-  h.v.sluice_act_host = to.host
-  h.v.sluice_act_upgrade = to.upgrade
-}
-
-const PAGE_SENT = '-'
-
-/** A route's page in place of an answer's body. */
-export function setPage(v: HopVariables, contentType: string, body: string): void {
-  // Set as a header, nginx would add the charset of what is replaced.
-  v.sluice_act_type = contentType
-  v.sluice_act_page = '+' + body
-}
-
-/** What `setPage` set: with the first chunk the body, then ''; null where there is no page. */
-export function takePage(v: HopVariables): string | null {
-  const page = v.sluice_act_page
-  if (page === '') {
-    return null
-  }
-  v.sluice_act_page = PAGE_SENT
-  return page === PAGE_SENT ? '' : page.slice(1)
 }
