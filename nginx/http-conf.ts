@@ -147,6 +147,9 @@ map $sluice_after_body $sluice_after_body_once { volatile; default ''; }
 ${byBody('$sluice_late', "''", '$sluice_after_body_once', 'volatile; ')}
 `
 
+/** 1: the pick is asked for, by `$sluice_shard`, before the body is here. */
+const WIDE_PICKS = `${byBody('$sluice_too_early', "''", '1')}\n`
+
 /**
  * Without a pool the hop asks a front to wait, where its route does, by X-Accel-Redirect. So it
  * keeps those of instances back, but for locations that ask for them.
@@ -172,13 +175,13 @@ const ACT_VARIABLES = 'pick key headers mirror target host page type answer_unit
   .join('\n')
 
 function variables(settings: ConfSettings): string {
-  const { pool, nginxVersion } = settings
+  const { pool, wide, nginxVersion } = settings
   return `# Set in the location: who is asked for, and how.
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
 js_var $sluice_worker $pid;
 ${BEFORE_BODY}
-${pool ? POOL_PICKS : HOP_PICKS}js_set $sluice_log sluice_front.more;
+${pool ? POOL_PICKS : HOP_PICKS}${wide === true ? WIDE_PICKS : ''}js_set $sluice_log sluice_front.more;
 js_var $sluice_unpooled '${pool ? '' : 1}';
 # The hop's own.
 js_var $sluice_tried '';

@@ -20,6 +20,17 @@ function needsHop(rules: Rules, session: ListEntry | null): boolean {
   return session === null && rules.sticky.indexOf('cookie:') === 0
 }
 
+/** Takes a place; where the body is not here yet, the hop does when it is. */
+function mayCount(
+  load: NumberDict,
+  r: FrontRequest,
+  rules: Rules,
+  upstream: string,
+  entry: ListEntry,
+): boolean {
+  return !r.variables.sluice_too_early && takePlace(load, rules, upstream, entry, process.pid)
+}
+
 /** '' when the hop has to. */
 function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: string): string {
   const rules = rulesOf(table, upstream)
@@ -47,7 +58,7 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
     tried: '',
     nowMs: rules.measured ? Date.now() : 0,
   })
-  if (entry === null || (counts(rules) && !takePlace(load, rules, upstream, entry, process.pid))) {
+  if (entry === null || (counts(rules) && !mayCount(load, r, rules, upstream, entry))) {
     return ''
   }
   if (rules.measured) {

@@ -11,8 +11,9 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import type { Gateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { until } from '../../../lab/until.js'
+import { head, sendRaw } from '../../support/raw-http.js'
 
 t.setTimeout(170_000)
 
@@ -66,6 +67,17 @@ t.test('a wide pool', async (t) => {
   }
   t.same([...seen].sort(), ['a', 'b', 'c', 'd'])
   t.equal((await gateway.counters()).retried, 0, 'every one by its shard')
+
+  const [address = ''] = addresses
+  const limited = { id: 'a', address, pooled: true, maxConns: 1 }
+  const unit = ruledUnit('web', [limited], { balance: 'r', capped: true }, { main: ['a'] })
+  await gateway.setTable(unit, hostUnit('web.test', [['/', ':web']], unit))
+  const lines = ['Content-Length: 2', 'Expect: 100-continue', 'Connection: close']
+  const upload = sendRaw(t, gateway.httpPort, head('web.test', '/', ...lines))
+  t.equal(await upload.first(), '100', 'its body is asked for')
+  t.equal((await gateway.ask({ host: 'web.test' })).status, 200, 'and takes no place meanwhile')
+  upload.socket.write('12')
+  await until(() => upload.text().includes('HTTP/1.1 200'))
   t.notMatch(gateway.errorLog(), /memory exhausted|\[(emerg|alert|crit)\]/)
 })
 
