@@ -1,7 +1,8 @@
 /** Containers → plan → registry: an agent's three loops, and what they remember between them. */
 import type { Registry } from '../registry/registry.js'
-import { checkInstance } from '../contract/record/records.js'
-import type { AgentProblem, HostRecord, InstanceRecord } from '../contract/record/records.js'
+import { checkInstance } from '../contract/record/instance-record.js'
+import type { AgentProblem, AgentRecord } from '../contract/record/agent-record.js'
+import type { InstanceRecord } from '../contract/record/instance-record.js'
 import type { Logger } from '../runtime/logger.js'
 import { pause } from '../runtime/retry.js'
 import { runOf } from './engine/container.js'
@@ -79,11 +80,11 @@ export class Agent {
   #containers: ReadonlyMap<string, Container> | undefined
   #replanning: NodeJS.Timeout | undefined
   #recalled = false
-  #engineAway: HostRecord['engine']
+  #engineAway: AgentRecord['engine']
   #follower: Follower | undefined
   #former = new FormerContainers(new Map())
   /** That the engine lists nothing of what an earlier life registered. */
-  #formerDoubt: HostRecord['engine']
+  #formerDoubt: AgentRecord['engine']
   #entries: ReadonlyMap<string, string> = new Map()
 
   constructor(options: AgentOptions) {

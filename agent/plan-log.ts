@@ -1,5 +1,5 @@
 /** What an agent logs of its plans: what it registers and removes, and what it refuses. */
-import type { InstanceRecord } from '../contract/record/records.js'
+import type { InstanceRecord } from '../contract/record/instance-record.js'
 import type { Logger } from '../runtime/logger.js'
 import type { RegistrationPlan } from './plan/plan.js'
 

@@ -1,5 +1,5 @@
 /** What the agent would register for each container of an engine, and why, as text for people. */
-import type { InstanceRecord } from '../contract/record/records.js'
+import type { InstanceRecord } from '../contract/record/instance-record.js'
 import { shortId } from './engine/container.js'
 import type { Container } from './engine/container.js'
 import type { ContainerEngine } from './engine/docker.js'

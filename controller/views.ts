@@ -1,6 +1,7 @@
 /** What the controller shows of itself: gateways, registry, suspects, events. */
 import type { Code } from '../contract/codes.js'
-import type { AgentProblem, GatewayCondition, RefusedValue } from '../contract/record/records.js'
+import type { AgentProblem } from '../contract/record/agent-record.js'
+import type { GatewayCondition, RefusedValue } from '../contract/record/gateway-record.js'
 import type { FindingCode } from './findings/codes.js'
 
 export interface StreamView {

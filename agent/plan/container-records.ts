@@ -1,7 +1,8 @@
 /** An inspected container → the instances and routes that it asks for, or why not. Pure. */
 import { createHash } from 'node:crypto'
-import { checkInstance } from '../../contract/record/records.js'
-import type { InstanceRecord, UpstreamRecord } from '../../contract/record/records.js'
+import { checkInstance } from '../../contract/record/instance-record.js'
+import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import type { RouteRecord } from '../../contract/record/route.js'
 import type { StreamRouteRecord, Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'

@@ -1,5 +1,5 @@
 /** What a container's own state makes of its instance. Pure. */
-import type { InstanceState } from '../../contract/record/records.js'
+import type { InstanceState } from '../../contract/record/instance-record.js'
 import type { Container } from '../engine/container.js'
 
 /** Why an instance drains. An agent that starts again reads from it which runs were stopping. */

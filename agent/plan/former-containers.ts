@@ -3,7 +3,7 @@
  * engine that begins anew in an empty folder lists nothing, and the containers may still run.
  */
 import { parseKey } from '../../contract/keys.js'
-import type { InstanceRecord } from '../../contract/record/records.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import { shortId } from '../engine/container.js'
 import type { Container, ContainerRun } from '../engine/container.js'
 import { Doubt } from '../engine/doubt.js'

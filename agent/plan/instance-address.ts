@@ -1,7 +1,7 @@
 /** Which address and port a container is reached at, and why. Pure, so the answer never varies. */
 import type { Transport } from '../../contract/record/stream-route.js'
 import { parseIp } from '../../contract/guard/address.js'
-import type { HostRecord } from '../../contract/record/records.js'
+import type { AgentRecord } from '../../contract/record/agent-record.js'
 import type { Container, ContainerNetwork, PublishedPort } from '../engine/container.js'
 import type { LabelLimits } from './label-limits.js'
 
@@ -17,7 +17,7 @@ export interface AgentHost {
   networks?: readonly string[]
   limits?: LabelLimits
   /** What `hosts/<agent>` says of it besides. */
-  presence?: Omit<HostRecord, 'address' | 'containers'>
+  presence?: Omit<AgentRecord, 'address' | 'containers'>
 }
 
 type Decision<T> = { ok: true; value: T; why: string } | { ok: false; reason: string }

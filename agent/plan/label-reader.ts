@@ -1,7 +1,7 @@
 /** Reads the values of `sluice.*` labels. Pure. */
 import { isHostPattern, isName, isPathPrefix, isWhole } from '../../contract/guard/names.js'
-import { checkUpstream } from '../../contract/record/records.js'
-import type { UpstreamRecord } from '../../contract/record/records.js'
+import { checkUpstream } from '../../contract/record/upstream-record.js'
+import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import { spellHost } from '../../contract/record/route-match.js'
 import type { Transport } from '../../contract/record/stream-route.js'
 import { FOLD_RULE, foldName } from './fold-name.js'

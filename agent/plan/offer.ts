@@ -1,5 +1,5 @@
 /** What a container offers, whichever grammar its labels are in. */
-import type { UpstreamRecord } from '../../contract/record/records.js'
+import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import type { Transport } from '../../contract/record/stream-route.js'
 
 /** One port that wants to be an instance. */

@@ -1,6 +1,7 @@
 /** All containers of the host → what should stand in the registry, and what was refused. Pure. */
 import { parseKey, printKey } from '../../contract/keys.js'
-import type { HostRecord, InstanceRecord } from '../../contract/record/records.js'
+import type { AgentRecord } from '../../contract/record/agent-record.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import { runOf, shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
 import { readContainer } from './container-records.js'
@@ -243,7 +244,7 @@ export function makePlan(
 
 /** What the registry says of the agent itself. */
 export function hostEntry(host: AgentHost, containers: number): [key: string, value: string] {
-  const record: HostRecord = { address: host.address ?? '', containers, ...host.presence }
+  const record: AgentRecord = { address: host.address ?? '', containers, ...host.presence }
   return [printKey({ kind: 'hosts', id: host.agent }), JSON.stringify(record)]
 }
 

@@ -1,6 +1,6 @@
 /** What an agent found wrong with what it registers, as its record in the registry says it. */
 import { printAddress } from '../../contract/guard/address.js'
-import type { AgentProblem } from '../../contract/record/records.js'
+import type { AgentProblem } from '../../contract/record/agent-record.js'
 import type { Contested } from './host-claims.js'
 import { targetKey } from './plan.js'
 import type { ProbeTarget } from './plan.js'

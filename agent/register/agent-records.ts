@@ -1,6 +1,7 @@
 /** What the registry holds that concerns one agent, sorted by whose it is. */
 import { AGENT_ROUTES, parseKey } from '../../contract/keys.js'
-import type { HostRecord, InstanceRecord } from '../../contract/record/records.js'
+import type { AgentRecord } from '../../contract/record/agent-record.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import type { RegistryEntry, Registry } from '../../registry/registry.js'
 import { readRoute } from '../plan/route-place.js'
 import { isOwn } from './reconcile.js'
@@ -29,7 +30,7 @@ export interface AgentRecords {
   foreign: Set<string>
   rivals: Rivals
   /** Who registers by this agent's id. */
-  host: Partial<HostRecord> | undefined
+  host: Partial<AgentRecord> | undefined
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -1,5 +1,5 @@
 /** Another machine that goes by this agent's id. */
-import type { HostRecord } from '../../contract/record/records.js'
+import type { AgentRecord } from '../../contract/record/agent-record.js'
 import { SluiceError } from '../../runtime/errors.js'
 
 /**
@@ -8,8 +8,8 @@ import { SluiceError } from '../../runtime/errors.js'
  */
 export function refuseImpostor(
   agent: string,
-  identity: Pick<HostRecord, 'owner' | 'boot'> | undefined,
-  host: Partial<HostRecord> | undefined,
+  identity: Pick<AgentRecord, 'owner' | 'boot'> | undefined,
+  host: Partial<AgentRecord> | undefined,
 ): void {
   const isOurs =
     identity === undefined ||

@@ -14,7 +14,7 @@ import type { Contested } from '../plan/host-claims.js'
 import { readRoute } from '../plan/route-place.js'
 import { readAgentRecords } from './agent-records.js'
 import type { Rivals } from './agent-records.js'
-import type { HostRecord } from '../../contract/record/records.js'
+import type { AgentRecord } from '../../contract/record/agent-record.js'
 import type { LeaseMemo } from './lease-memo.js'
 import { reconcile } from './reconcile.js'
 import type { Registered } from './reconcile.js'
@@ -25,7 +25,7 @@ export interface RegistrarOptions {
   registry: Registry
   agent: string
   /** By which another machine with the same id is recognized. Absent: ids are taken on trust. */
-  identity?: Pick<HostRecord, 'owner' | 'boot'>
+  identity?: Pick<AgentRecord, 'owner' | 'boot'>
   ttlMs: number
   memo: LeaseMemo
   log: Logger

@@ -1,6 +1,6 @@
 /**
  * How the instances of an upstream are checked, and its guard. Same promises as the guards in
- * records.ts.
+ * instance-record.ts.
  */
 import { isObject, isText, wrong } from '../guard/checked.js'
 import type { Checked, Fields } from '../guard/checked.js'

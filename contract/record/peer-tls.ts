@@ -1,6 +1,6 @@
 /**
  * How the peers of an upstream are reached over TLS, and its guard. Same promises as the guards in
- * records.ts.
+ * instance-record.ts.
  */
 import { parseIp } from '../guard/address.js'
 import { brokenRule, checkShape, right, wrong } from '../guard/checked.js'

@@ -1,7 +1,7 @@
 /** What agents report of themselves in `hosts/<id>`, and the findings in it. */
 import { isObject, isText } from '../../contract/guard/checked.js'
 import { parseKey } from '../../contract/keys.js'
-import type { AgentProblem } from '../../contract/record/records.js'
+import type { AgentProblem } from '../../contract/record/agent-record.js'
 import type { Change, Listing } from '../../registry/registry.js'
 import type { AgentView } from '../views.js'
 import type { FindingSource, Observation } from './facts.js'

@@ -1,7 +1,7 @@
 /** All gateways of the cluster: this controller's own, and what the others publish of theirs. */
 import type { Code } from '../../contract/codes.js'
 import type { FetchedNginx } from '../../runtime/private-nginx.js'
-import type { GatewayCondition, GatewayRecord } from '../../contract/record/records.js'
+import type { GatewayCondition, GatewayRecord } from '../../contract/record/gateway-record.js'
 import { sidOfRecord } from '../state/sid.js'
 import type { GatewayView, InFlight, RefusedView } from '../views.js'
 import { instanceState } from '../state/desired.js'

@@ -9,7 +9,7 @@ import type {
   GatewayCondition,
   GatewayRecord,
   RefusedValue,
-} from '../../contract/record/records.js'
+} from '../../contract/record/gateway-record.js'
 import type { Change, Listing } from '../../registry/registry.js'
 
 function isCount(value: unknown): value is number {

@@ -2,7 +2,7 @@
  * Writes what this controller's gateway has to `gateways/<id>`, and `presence/<id>` under a lease.
  * The record outlives the lease: a gateway whose controller is gone may still serve.
  */
-import type { GatewayRecord, PresenceRecord } from '../../contract/record/records.js'
+import type { GatewayRecord, PresenceRecord } from '../../contract/record/gateway-record.js'
 import { printKey } from '../../contract/keys.js'
 import type { Lease, Registry, RegistryOperation } from '../../registry/registry.js'
 import { messageOf } from '../../runtime/errors.js'

@@ -2,12 +2,9 @@
  * What the registry says, compiled from its records: upstreams, routes and certificates at one
  * revision.
  */
-import type {
-  InstanceRecord,
-  InstanceState,
-  OverrideRecord,
-  InstanceProtocol,
-} from '../../contract/record/records.js'
+import type { OverrideRecord } from '../../contract/record/override-record.js'
+import type { InstanceProtocol } from '../../contract/record/upstream-record.js'
+import type { InstanceRecord, InstanceState } from '../../contract/record/instance-record.js'
 import type { RouteRecord } from '../../contract/record/route.js'
 import type { StreamRouteRecord } from '../../contract/record/stream-route.js'
 import type { PeerTls } from '../../contract/record/peer-tls.js'

@@ -3,7 +3,7 @@
  * One by one they look harmless. Together they may say that the registry, or the way to it, was the
  * cause.
  */
-import type { InstanceRecord } from '../../contract/record/records.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import type { SuspectOptions } from './suspects.js'
 
 export interface Loss<T> {

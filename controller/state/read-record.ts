@@ -10,12 +10,12 @@ import { wrong } from '../../contract/guard/checked.js'
 import type { Checked } from '../../contract/guard/checked.js'
 import { parseKey } from '../../contract/keys.js'
 import type { RecordKey } from '../../contract/keys.js'
-import { checkInstance, checkOverride, checkUpstream } from '../../contract/record/records.js'
-import type {
-  InstanceRecord,
-  OverrideRecord,
-  UpstreamRecord,
-} from '../../contract/record/records.js'
+import { checkOverride } from '../../contract/record/override-record.js'
+import { checkUpstream } from '../../contract/record/upstream-record.js'
+import { checkInstance } from '../../contract/record/instance-record.js'
+import type { OverrideRecord } from '../../contract/record/override-record.js'
+import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import { checkCertificate } from '../../contract/record/certificate.js'
 import { checkRoute } from '../../contract/record/route.js'
 import type { RouteRecord } from '../../contract/record/route.js'

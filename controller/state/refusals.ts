@@ -1,5 +1,5 @@
 /** Values of the registry that were not understood, or not all of them: logged once, and listed. */
-import type { RefusedValue } from '../../contract/record/records.js'
+import type { RefusedValue } from '../../contract/record/gateway-record.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { RefusedView } from '../views.js'
 

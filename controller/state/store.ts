@@ -2,7 +2,7 @@
 import { printKey } from '../../contract/keys.js'
 import { isLeased } from '../../contract/record/lease-mark.js'
 import { DEFAULT_POLICY } from '../../contract/record/policy.js'
-import type { UpstreamRecord } from '../../contract/record/records.js'
+import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import { leaseOf } from './lost-leases.js'
 import type { Admitted } from './read-record.js'
 import type { Desired, DesiredCertificate, DesiredInstance, DesiredUpstream } from './desired.js'

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { DEFAULT_RETRY, findsOutliers } from '../../contract/record/policy.js'
 import type { PeerTls } from '../../contract/record/peer-tls.js'
 import type { BalancePolicy, Policy } from '../../contract/record/policy.js'
-import type { UpstreamRecord } from '../../contract/record/records.js'
+import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import {
   CHUNK_ENTRIES,
   RETRY_STATUSES,

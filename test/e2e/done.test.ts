@@ -14,7 +14,8 @@ import { childPids } from '../../lab/load/processes.js'
 import { buildIfStale } from '../../lab/build.js'
 import { makeHome, nginxPid, startSluice } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
-import { greeted, openTls, startTcp, startTls } from '../../lab/backends/stream-backend.js'
+import { startTcp, startTls } from '../../lab/backends/stream-backend.js'
+import { greeted, openTls } from '../../lab/stream-client.js'
 import { temporaryFolder } from '../../lab/temp.js'
 
 t.setTimeout(170_000)

@@ -2,8 +2,8 @@
  * Drain and undrain: an operator's decision, kept apart from the instance so that it outlives its
  * registration.
  */
-import { checkOverride } from '../../../contract/record/records.js'
-import type { OverrideRecord } from '../../../contract/record/records.js'
+import { checkOverride } from '../../../contract/record/override-record.js'
+import type { OverrideRecord } from '../../../contract/record/override-record.js'
 import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import { instanceState } from '../../state/desired.js'

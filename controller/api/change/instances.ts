@@ -1,8 +1,10 @@
 /** Calls about one instance: what they write, and how an instance is shown. */
 import { printAddress } from '../../../contract/guard/address.js'
 import { isObject } from '../../../contract/guard/checked.js'
-import { checkInstance, checkOverride } from '../../../contract/record/records.js'
-import type { InstanceRecord, OverrideRecord } from '../../../contract/record/records.js'
+import { checkOverride } from '../../../contract/record/override-record.js'
+import { checkInstance } from '../../../contract/record/instance-record.js'
+import type { OverrideRecord } from '../../../contract/record/override-record.js'
+import type { InstanceRecord } from '../../../contract/record/instance-record.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import { isOwnAddress } from '../../own-addresses.js'
 import type { Condition } from '../../state/conditions.js'

@@ -1,6 +1,6 @@
 /** Calls about an upstream and its policy. */
-import { UPSTREAM_FIELDS, checkUpstream } from '../../../contract/record/records.js'
-import type { InstanceProtocol, UpstreamRecord } from '../../../contract/record/records.js'
+import { UPSTREAM_FIELDS, checkUpstream } from '../../../contract/record/upstream-record.js'
+import type { InstanceProtocol, UpstreamRecord } from '../../../contract/record/upstream-record.js'
 import { printKey } from '../../../contract/keys.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import type { Policy } from '../../../contract/record/policy.js'

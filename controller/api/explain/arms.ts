@@ -2,7 +2,7 @@
 import { isSelected } from '../../../contract/guard/metadata.js'
 import type { Where } from '../../../contract/guard/metadata.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
-import type { InstanceProtocol } from '../../../contract/record/records.js'
+import type { InstanceProtocol } from '../../../contract/record/upstream-record.js'
 import type { Policy } from '../../../contract/record/policy.js'
 import { sidOfRecord } from '../../state/sid.js'
 import { compileNobody, compilePeers } from '../../table/compiled-upstream.js'

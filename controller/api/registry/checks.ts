@@ -6,7 +6,8 @@ import { AGENT_ROUTES, parseKey } from '../../../contract/keys.js'
 import { isWhole } from '../../../contract/guard/names.js'
 import { isObject, isText } from '../../../contract/guard/checked.js'
 import type { Checked } from '../../../contract/guard/checked.js'
-import { checkInstance, checkUpstream } from '../../../contract/record/records.js'
+import { checkUpstream } from '../../../contract/record/upstream-record.js'
+import { checkInstance } from '../../../contract/record/instance-record.js'
 import { checkRoute } from '../../../contract/record/route.js'
 import { checkStreamRoute, isStreamRoute } from '../../../contract/record/stream-route.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -113,7 +114,7 @@ function checkValue(key: string, value: unknown, at: string, rules: WriteRules):
   } else if (kind === 'upstreams') {
     checkRecord(record, at, checkUpstream)
   } else {
-    checkHostRecord(record, at)
+    checkAgentRecord(record, at)
   }
   return value
 }
@@ -137,7 +138,7 @@ function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): vo
 /** More than an agent reports. */
 const MOST_PROBLEMS = 50
 
-function checkHostRecord(record: unknown, at: string): void {
+function checkAgentRecord(record: unknown, at: string): void {
   if (!isObject(record)) {
     throw invalid(`${at}.value`, 'must be an object')
   }

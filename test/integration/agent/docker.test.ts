@@ -9,7 +9,8 @@ import { Agent } from '../../../agent/agent.js'
 import { openEngine } from '../../../agent/engine/docker.js'
 import { LeaseMemo } from '../../../agent/register/lease-memo.js'
 import { printAgent } from '../../../agent/main.js'
-import type { HostRecord, InstanceRecord } from '../../../contract/record/records.js'
+import type { AgentRecord } from '../../../contract/record/agent-record.js'
+import type { InstanceRecord } from '../../../contract/record/instance-record.js'
 import { openEtcd } from '../../../registry/etcd/registry.js'
 import type { Change, Registry } from '../../../registry/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
@@ -145,7 +146,7 @@ class Rig {
   async says(field: 'engine' | 'problems', pattern: RegExp | undefined): Promise<void> {
     const says = async () => {
       const [host] = (await this.registry.list('hosts/')).entries
-      const value = host && (JSON.parse(host.value) as HostRecord)[field]
+      const value = host && (JSON.parse(host.value) as AgentRecord)[field]
       return pattern === undefined
         ? host !== undefined && value === undefined
         : pattern.test(JSON.stringify(value) ?? '')
@@ -269,7 +270,7 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     )
     t.match(up, { host: address, port: 80, weight: 5, agent: AGENT, metadata: { container: name } })
     const [host] = (await rig.registry.list('hosts/')).entries
-    t.match(JSON.parse(host?.value ?? '') as HostRecord, { containers: 1 })
+    t.match(JSON.parse(host?.value ?? '') as AgentRecord, { containers: 1 })
 
     await dockerd.docker('kill', '-s', 'USR1', name).catch(() => undefined)
     await dockerd.docker('stop', name)

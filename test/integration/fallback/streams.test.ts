@@ -7,14 +7,8 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { startControlled } from '../../support/controlled.js'
 import type { GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
-import {
-  askUdp,
-  greeted,
-  openTls,
-  startTcp,
-  startTls,
-  startUdp,
-} from '../../../lab/backends/stream-backend.js'
+import { startTcp, startTls, startUdp } from '../../../lab/backends/stream-backend.js'
+import { askUdp, greeted, openTls } from '../../../lab/stream-client.js'
 import type { StreamBackend } from '../../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'

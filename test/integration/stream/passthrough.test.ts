@@ -9,13 +9,8 @@ import { standing, startControlled } from '../../support/controlled.js'
 import type { Gateway, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { cpuNs } from '../../../lab/load/processes.js'
 import { freePort } from '../../../lab/ports.js'
-import {
-  greeted as greetedAt,
-  openTcp,
-  openTls,
-  startTcp,
-  startTls,
-} from '../../../lab/backends/stream-backend.js'
+import { startTcp, startTls } from '../../../lab/backends/stream-backend.js'
+import { greeted as greetedAt, openTcp, openTls } from '../../../lab/stream-client.js'
 import type { StreamBackend } from '../../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { hello } from '../../../lab/tls-client.js'

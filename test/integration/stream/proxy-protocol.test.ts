@@ -16,7 +16,8 @@ import {
   openProxiedTls,
 } from '../../support/proxied.js'
 import type { Proxied } from '../../support/proxied.js'
-import { greeted, startTcp, startTls } from '../../../lab/backends/stream-backend.js'
+import { startTcp, startTls } from '../../../lab/backends/stream-backend.js'
+import { greeted } from '../../../lab/stream-client.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 

@@ -14,14 +14,8 @@ import { testSettings } from '../../support/control.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import type { Gateway, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
-import {
-  askUdp,
-  floodUdp,
-  greeted,
-  openTcp,
-  startTcp,
-  startUdp,
-} from '../../../lab/backends/stream-backend.js'
+import { startTcp, startUdp } from '../../../lab/backends/stream-backend.js'
+import { askUdp, floodUdp, greeted, openTcp } from '../../../lab/stream-client.js'
 import type { StreamBackend } from '../../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { tools } from '../../../lab/tools.js'

@@ -7,14 +7,8 @@ import { startControlled } from '../../support/controlled.js'
 import type { GatewayOptions, GatewayKind } from '../../../lab/nginx/gateway.js'
 import { freePort } from '../../../lab/ports.js'
 import { lineFor, lineOf, openProxied, openProxiedTls } from '../../support/proxied.js'
-import {
-  greeted,
-  openTcp,
-  openTls,
-  startTcp,
-  startTls,
-  startBehindProxy,
-} from '../../../lab/backends/stream-backend.js'
+import { startTcp, startTls, startBehindProxy } from '../../../lab/backends/stream-backend.js'
+import { greeted, openTcp, openTls } from '../../../lab/stream-client.js'
 import type { StreamBackend } from '../../../lab/backends/stream-backend.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'

@@ -1,6 +1,6 @@
 /** All containers of a host → states, routes, and who is refused. */
 import t from 'tap'
-import type { InstanceRecord } from '../../../../contract/record/records.js'
+import type { InstanceRecord } from '../../../../contract/record/instance-record.js'
 import type { RouteRecord } from '../../../../contract/record/route.js'
 import { runOf } from '../../../../agent/engine/container.js'
 import type { Container } from '../../../../agent/engine/container.js'

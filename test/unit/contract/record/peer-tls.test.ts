@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { checkPeerTls } from '../../../../contract/record/peer-tls.js'
-import { checkUpstream } from '../../../../contract/record/records.js'
+import { checkUpstream } from '../../../../contract/record/upstream-record.js'
 
 t.test('certificates are verified unless set otherwise', async (t) => {
   const value = { serverName: 'shop.internal', verify: true }

@@ -1,7 +1,7 @@
 /** Health by the events of requests. */
 import t from 'tap'
 import type { Policy } from '../../../../contract/record/policy.js'
-import type { InstanceState } from '../../../../contract/record/records.js'
+import type { InstanceState } from '../../../../contract/record/instance-record.js'
 import { sidOf } from '../../../../controller/state/sid.js'
 import type {
   Desired,

@@ -1,7 +1,7 @@
 /** The table that a desired state compiles to. */
 import fc from 'fast-check'
 import t from 'tap'
-import type { OverrideRecord } from '../../../../contract/record/records.js'
+import type { OverrideRecord } from '../../../../contract/record/override-record.js'
 import type { RouteRecord } from '../../../../contract/record/route.js'
 import { isTableKey, isTableValue, parsePeer } from '../../../../contract/table/table.js'
 import { sidOf } from '../../../../controller/state/sid.js'

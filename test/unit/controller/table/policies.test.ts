@@ -5,7 +5,7 @@ import type { PeerTls } from '../../../../contract/record/peer-tls.js'
 import { checkRoute } from '../../../../contract/record/route.js'
 import type { Split } from '../../../../contract/record/route-split.js'
 import { checkPolicy } from '../../../../contract/record/policy.js'
-import type { InstanceRecord } from '../../../../contract/record/records.js'
+import type { InstanceRecord } from '../../../../contract/record/instance-record.js'
 import { RING_POSITIONS } from '../../../../contract/table/rules.js'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 

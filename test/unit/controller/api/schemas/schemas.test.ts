@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
 import t from 'tap'
 import { isInstanceId, isName } from '../../../../../contract/guard/names.js'
-import { checkInstance, checkUpstream } from '../../../../../contract/record/records.js'
+import { checkUpstream } from '../../../../../contract/record/upstream-record.js'
+import { checkInstance } from '../../../../../contract/record/instance-record.js'
 import {
   InstanceBody,
   InstanceParams,

@@ -1,0 +1,73 @@
+/** An upstream's record and its guard. */
+import { checkShape, right, fieldIn, wrong } from '../guard/checked.js'
+import type { Checked } from '../guard/checked.js'
+import { checkPeerTls } from './peer-tls.js'
+import type { PeerTls } from './peer-tls.js'
+import { DEFAULT_POLICY, checkPolicy } from './policy.js'
+import type { Policy } from './policy.js'
+
+/** HTTP/2 is spoken with gRPC too, but another module of nginx does that. */
+export type InstanceProtocol = 'grpc' | 'h2'
+
+/**
+ * `upstreams/<upstream>`: an upstream's own settings. It exists without this record once an
+ * instance names it.
+ */
+export interface UpstreamRecord {
+  policy: Policy
+  /** Absent: without TLS. */
+  tls?: PeerTls
+  /** What instances speak. Absent: HTTP/1.1. */
+  protocol?: InstanceProtocol
+}
+
+/** The fields of an upstream's record, beside its instances. */
+export const UPSTREAM_FIELDS = ['policy', 'tls', 'protocol']
+
+/**
+ * `{policy: {balance: "random"}, tls: {serverName: "shop.internal"}}`; all may be left out, and
+ * each part of the policy.
+ */
+export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
+  const shape = checkShape(value, UPSTREAM_FIELDS)
+  if (!shape.ok) {
+    return shape
+  }
+  const given = shape.value
+  const policy = given.policy === undefined ? right(DEFAULT_POLICY) : checkPolicy(given.policy)
+  if (!policy.ok) {
+    return wrong(fieldIn('policy', policy.field), policy.message)
+  }
+  const record: UpstreamRecord = { policy: policy.value }
+  if (given.tls !== undefined) {
+    const tls = checkPeerTls(given.tls)
+    if (!tls.ok) {
+      return wrong(fieldIn('tls', tls.field), tls.message)
+    }
+    record.tls = tls.value
+  }
+  return given.protocol === undefined ? right(record) : checkProtocol(given.protocol, record)
+}
+
+/**
+ * An answer of gRPC is 200 whatever its status, and a call that was sent cannot be sent again:
+ * nginx keeps nothing of its body.
+ */
+function checkProtocol(protocol: unknown, record: UpstreamRecord): Checked<UpstreamRecord> {
+  if (protocol === 'h2') {
+    record.protocol = protocol
+    return right(record)
+  }
+  if (protocol !== 'grpc') {
+    return wrong('protocol', 'must be grpc or h2; without it instances are spoken to in HTTP/1.1')
+  }
+  const retry = record.policy.retry
+  if (retry !== undefined && retry.statuses.length > 0) {
+    return wrong('policy.retry.statuses', 'must be empty: an answer of gRPC is 200 always')
+  }
+  if (retry !== undefined && retry.nonIdempotent) {
+    return wrong('policy.retry.nonIdempotent', 'must be false: nginx sends no gRPC call twice')
+  }
+  record.protocol = protocol
+  return right(record)
+}
