@@ -46,7 +46,7 @@ export class SignalledRuns {
       this.#sentAtMs.delete(run)
       over.push(run)
       const fields = { container: name, stopGraceMs }
-      this.#log.warn(fields, 'told to stop, and still there after its grace; serves again')
+      this.#log.warn(fields, 'still running after its stop timeout; it gets new requests again')
     }
     return { over, nextMs: leftMs.length === 0 ? undefined : Math.min(...leftMs) }
   }

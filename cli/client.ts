@@ -8,6 +8,7 @@ import type { Code } from '../contract/codes.js'
 import { printAddress } from '../contract/guard/address.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../runtime/errors.js'
+import { UsageError } from './command.js'
 
 const CONNECT_MS = 3000
 /** A change answers within 5 s; beyond that, something hangs. */
@@ -59,13 +60,21 @@ export function ownApiUrl({ apiBind, apiPort, apiTls }: Settings): string {
   return `${apiTls === undefined ? 'http' : 'https'}://${printAddress(address, apiPort)}`
 }
 
+function baseOf(url: string): string {
+  if (!/^https?:/.test(url) || !URL.canParse(url)) {
+    const expected = 'expected an address such as http://10.0.0.7:8081'
+    throw new UsageError(`--api (or SLUICE_API): ${JSON.stringify(url)} is not right; ${expected}`)
+  }
+  return url.replace(/\/$/, '')
+}
+
 /** Over the home's socket if there is one and no other address is given, else over TCP. */
 export function connect({ home, url, ownUrl, token }: ClientTarget): ApiClient {
   const socketPath = join(home, 'api.sock')
   if (url === undefined && existsSync(socketPath)) {
     return connectLocal(socketPath)
   }
-  const base = (url ?? ownUrl).replace(/\/$/, '')
+  const base = baseOf(url ?? ownUrl)
   const dispatcher = new Agent({ connect: { timeout: CONNECT_MS } })
   return clientOf({ base, where: base, dispatcher, token })
 }
@@ -106,17 +115,19 @@ async function send(call: ApiCall, endpoint: Endpoint): Promise<unknown> {
 }
 
 function unreachable(where: string, error: unknown): SluiceError {
+  const words = messageOf(error)
+  const reason = /wrong version number/.test(words) ? 'it does not speak TLS' : words
   const message =
-    `no controller answers at ${where} (${messageOf(error)}). ` +
-    'Is it running ("sluice start")? Another home is named by --home, another machine by --api'
+    `no controller answers at ${where} (${reason}). Is it running ("sluice start")? ` +
+    'If it has another home, name that with --home. If it is on another machine, use --api'
   return new SluiceError('gateway_unavailable', message, { cause: error, retryable: true })
 }
 
 /** What the API says of these is for who speaks HTTP to it, or is no word of the API's at all. */
 const ADVICE: Partial<Record<Code, string>> = {
   unauthorized:
-    'needs a token: name its file with --token-file, or a home with --home, whose socket needs none',
-  no_route: 'is a gateway; the API has a port of its own',
+    'needs a valid token: name its file with --token-file. On the same machine, use --home: its socket needs none',
+  no_route: 'is a gateway, not the API; the API has a port of its own (8081 by default)',
 }
 
 function readAnswer(status: number, text: string, where: string): unknown {
@@ -124,9 +135,13 @@ function readAnswer(status: number, text: string, where: string): unknown {
   try {
     value = text === '' ? {} : JSON.parse(text)
   } catch (error) {
-    throw new SluiceError('internal', `${where} answered ${status} and no JSON; is that Sluice?`, {
-      cause: error,
-    })
+    throw new SluiceError(
+      'internal',
+      `${where} answered ${status} without JSON, so it is not the API of Sluice (port 8081 by default)`,
+      {
+        cause: error,
+      },
+    )
   }
   if (status < 400) {
     return value

@@ -39,7 +39,8 @@ function findCommand(name: string): Command {
   const command = COMMANDS.find((each) => each.name === name)
   if (command === undefined) {
     const names = COMMANDS.map((each) => each.name)
-    throw new UsageError(`unknown command ${JSON.stringify(name)}${suggestion(name, names)}`)
+    const advice = suggestion(name, names) || '; "sluice --help" lists all of them'
+    throw new UsageError(`unknown command ${JSON.stringify(name)}${advice}`)
   }
   return command
 }
@@ -48,12 +49,13 @@ function checkPositionals(command: Command, { positionals }: Parsed): void {
   const [least, most] = command.positionals
   const usage = `usage: sluice ${command.name} ${command.usage}`.trimEnd()
   if (positionals.length < least) {
-    throw new UsageError(usage)
+    const missing = command.usage.split(' ')[positionals.length]
+    throw new UsageError(`${missing} is missing; ${usage}`)
   }
   const surplus = positionals[most]
   if (surplus !== undefined) {
     const advice = /^(true|false)$/.test(surplus) ? `; a switch takes it as --flag=${surplus}` : ''
-    throw new UsageError(`${JSON.stringify(surplus)} is one too many${advice}; ${usage}`)
+    throw new UsageError(`unexpected argument ${JSON.stringify(surplus)}${advice}; ${usage}`)
   }
 }
 
@@ -142,8 +144,8 @@ async function main(args: string[]): Promise<number> {
 function explainFailure(error: unknown): number {
   const message = messageOf(error)
   const field = error instanceof SluiceError ? (error.field ?? '') : ''
-  // Most messages begin with it.
-  const suffix = field === '' || message.startsWith(`${field} `) ? '' : ` (${field})`
+  // Most messages name it.
+  const suffix = message.includes(field) ? '' : ` (field: ${field})`
   process.stderr.write(printable(`sluice: ${message}${suffix}`) + '\n')
   if (process.env['SLUICE_LOG_LEVEL'] === 'debug' && error instanceof Error) {
     process.stderr.write(printable(`${error.stack ?? ''}\n`))

@@ -120,13 +120,16 @@ export class Core {
   /** Keeps what the table has and the registry does not know, as vanished instances are kept. */
   #keep(names: string[]): void {
     const { log, emit } = this.#options
-    const reason = 'the table has it and the registry knows nothing of it'
+    const reason = 'the table has it, and the registry does not know it'
     const items = names.map((name) => {
       const upstream = name.startsWith(':') ? upstreamOf(name) : ''
       return { key: name, upstream, id: '*' }
     })
     this.#unknown.hold(items, reason)
-    log.error({ count: names.length, reason }, 'much of the table is suspect; it serves on')
+    log.error(
+      { count: names.length, reason },
+      'the registry does not know much of the table; it is kept in service for now',
+    )
     for (const { upstream } of items.filter((item) => item.upstream !== '')) {
       const { revision } = this.state.desired()
       emit({ type: 'suspect', revision, upstream, instances: ['*'], reason })

@@ -97,7 +97,7 @@ export async function runController(settings: Settings): Promise<void> {
     controller.start()
     const reason = await untilStopped(log, done)
     if (isOnetime && reason !== DONE) {
-      throw new SluiceError('internal', `ended by ${reason} before the file was written`)
+      throw new SluiceError('internal', `stopped by ${reason} before the file was written`)
     }
   } finally {
     await closeAll(log, parts)

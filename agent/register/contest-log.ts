@@ -22,7 +22,7 @@ export class ContestLog {
     const isOther = ([key, reason]: [string, string]) => this.#logged.get(key) !== reason
     const others = [...news].filter(isOther)
     for (const [key, reason] of others) {
-      this.#log.warn({ key, reason }, 'not registered: somebody else has it')
+      this.#log.warn({ key, reason }, 'not registered: another agent or upstream has it')
     }
     const isChanged = others.length > 0 || news.size !== this.#logged.size
     this.#logged = news

@@ -47,7 +47,7 @@ async function list({ connect, print, json }: Invocation): Promise<void> {
 function textOf(flags: Invocation['flags'], flag: string): string {
   const path = flags.get(flag)
   if (path === undefined) {
-    throw new UsageError(`put needs --${flag} <file>`)
+    throw new UsageError(`put needs --certificate <file> and --key <file>; --${flag} is missing`)
   }
   try {
     return readFileSync(path, 'utf8')
@@ -82,7 +82,7 @@ export const certificates: Command = {
   name: 'certificates',
   usage: '[put <id> | delete <id>]',
   positionals: [0, 2],
-  summary: 'list certificates, put one for the names that stand in it, or delete one',
+  summary: 'list certificates, put one (it serves the names that it contains), or delete one',
   options: {
     certificate: {
       type: 'string',
@@ -90,10 +90,10 @@ export const certificates: Command = {
       means: 'put: the certificate and its chain, PEM',
     },
     key: { type: 'string', value: '<file>', means: 'put: its private key, PEM' },
-    default: { type: 'boolean', means: 'put: serve it for names that no certificate has, too' },
+    default: { type: 'boolean', means: 'put: also serve it for names that no certificate has' },
     client: {
       type: 'boolean',
-      means: 'put: show it to instances of upstreams that name it, alone',
+      means: 'put: a client certificate, shown only to instances of upstreams that name it',
     },
   },
   settings: 'client',

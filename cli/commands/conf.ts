@@ -42,7 +42,7 @@ function nextSteps(home: string, nginx: string, config: Config): string[] {
     '# [Service]',
     `# ExecStartPre=/bin/sh -c 'rm -f "${home}"/hop/*.sock "${home}"/run/*.sock'`,
     '',
-    `# Then run the controller beside it: sluice controller ${flags.join(' ')}`,
+    `# Then run the controller on this machine: sluice controller ${flags.join(' ')}`,
   ]
 }
 
@@ -64,7 +64,7 @@ function streamLines(settings: Settings, info: NginxInfo): string[] {
     '    }',
   ]
   return [
-    '# for routes of connections',
+    '# for routes of TCP and UDP ports, and of TLS names',
     'stream {',
     `    include "${sluice}/stream.conf";`,
     ...(hasPassthrough(settings, info) ? names : []),
@@ -135,8 +135,8 @@ function httpLines(settings: Settings, { hasRealip }: NginxInfo): string[] {
 /** What goes into an nginx.conf of the user's own. */
 function advice(settings: Settings, info: NginxInfo, config: Config): string[] {
   const peers = hasPool(settings, info)
-    ? 'connections to peers stay open in the pool'
-    : 'peers are reached by address; the pool needs nginx 1.29.6 or newer'
+    ? 'connections to instances stay open'
+    : 'each request opens a connection; from nginx 1.29.6 on, they stay open'
   return [
     `# nginx ${info.version} with njs ${info.njs} at ${info.path}: ${peers}.`,
     '# Add these lines to your nginx.conf, then: nginx -t && nginx -s reload',

@@ -19,7 +19,9 @@ const NOT_EVERYWHERE = 3
 function instancePath(text: string | undefined, ...verb: string[]): string {
   const match = /^([^/]+)\/([^/]+)$/.exec(text ?? '')
   if (match === null) {
-    throw new UsageError(`${JSON.stringify(text)} is not right; expected <upstream>/<id>`)
+    throw new UsageError(
+      `${JSON.stringify(text)} is not right; expected <upstream>/<id>, such as web/one`,
+    )
   }
   return pathOf('upstreams', match[1] ?? '', 'instances', match[2] ?? '', ...verb)
 }
@@ -67,8 +69,9 @@ export const drain: Command = {
       type: 'string',
       value: '<time>',
       means:
-        'wait until no request is active, at most so long (default: its label sluice.drain, or not at all); ' +
-        'exit code 3 when a gateway did not apply it or did not answer',
+        'wait until no request is active, at most this long (default: its label sluice.drain, or not at all). ' +
+        'Exit code: 0 when it is safe to stop the instance, 1 when requests are still active, ' +
+        '3 when a gateway did not apply the drain or did not answer',
     },
     reason: { type: 'string', value: '<text>', means: 'shown beside its state' },
   },
@@ -96,7 +99,7 @@ function undrainText(target: string, answer: UndrainView): string {
   const undone = `no operator drains ${target} any more: ${appliedText(answer)}`
   const states: Record<string, string> = {
     up: `${target} is no longer drained: ${appliedText(answer)}`,
-    draining: `${undone}; but it is registered as draining (its container was told to stop, say), and gets no new requests`,
+    draining: `${undone}; but it is registered as draining (its container got the signal to stop, for example), and gets no new requests`,
   }
   return states[answer.state] ?? `${undone}; but it is ${answer.state}, and gets no requests`
 }

@@ -32,10 +32,14 @@ function splitUrl(text: string): Record<string, string> {
 /** What would be taken for something else, or for nothing, is said. */
 function checkAsked(flag: string, text: string): void {
   if (flag === 'header' && !/^[^\s:]+:/.test(text)) {
-    throw new UsageError(`--header: ${JSON.stringify(text)} is not right; expected "X-Canary: yes"`)
+    throw new UsageError(
+      `--header: ${JSON.stringify(text)} is not right; expected a line such as "X-Canary: yes"`,
+    )
   }
   if (flag === 'address' && isIP(text) === 0) {
-    throw new UsageError(`--address: ${JSON.stringify(text)} is not right; expected 203.0.113.7`)
+    throw new UsageError(
+      `--address: ${JSON.stringify(text)} is not right; expected an IP address such as 203.0.113.7`,
+    )
   }
 }
 
@@ -45,15 +49,19 @@ export const explain: Command = {
   positionals: [1, 1],
   summary: 'say where a request or connection to this address would go, and why',
   options: {
-    method: { type: 'string', value: '<method>', means: 'of a request by this method; GET' },
+    method: { type: 'string', value: '<method>', means: 'method of the request (default: GET)' },
     header: {
       type: 'string',
       value: '<line>',
-      means: 'with this header, such as "X-Canary: yes"; may be given several times',
+      means: 'header of the request, such as "X-Canary: yes"; may be given several times',
       repeats: true,
     },
-    address: { type: 'string', value: '<ip>', means: 'of a client with this address' },
-    cookie: { type: 'string', value: '<pairs>', means: 'with these cookies, such as "a=1; b=2"' },
+    address: { type: 'string', value: '<ip>', means: 'address of the client' },
+    cookie: {
+      type: 'string',
+      value: '<pairs>',
+      means: 'cookies of the request, such as "a=1; b=2"',
+    },
   },
   settings: 'client',
   async run({ connect, positionals, flags, repeated, print, json }) {

@@ -53,7 +53,7 @@ function splitAddress(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
   if (match === null) {
     throw new UsageError(
-      `${JSON.stringify(text)} is not right; expected 10.0.0.7:80 or [fd00::7]:80`,
+      `${JSON.stringify(text)} is not right; expected an address and a port, such as 10.0.0.7:80 or [fd00::7]:80`,
     )
   }
   return { host: match[1] ?? match[2] ?? '', port: Number(match[3]) }
@@ -130,7 +130,7 @@ const REGISTER_OPTIONS: Record<string, Option> = {
   'max-conns': {
     type: 'string',
     value: '<n>',
-    means: 'at most so many requests at a time (default: no limit)',
+    means: 'at most this many requests at a time (default: no limit)',
   },
   backup: { type: 'boolean', means: 'it serves only while no other instance does' },
   zone: {
@@ -141,7 +141,8 @@ const REGISTER_OPTIONS: Record<string, Option> = {
   wait: {
     type: 'string',
     value: '<time>',
-    means: 'first wait until it accepts connections, at most so long, such as 30s',
+    means:
+      'wait until it accepts connections before it is registered, at most this long, such as 30s',
   },
 }
 

@@ -14,6 +14,10 @@ interface PolicyView {
 
 const EXAMPLE = 'balance=leastConn or retry.tries=2'
 
+export function isNotFound(error: unknown): boolean {
+  return error instanceof SluiceError && error.code === 'not_found'
+}
+
 /** An upstream that is not there yet is made: its instances may come later. */
 export async function changeUpstream(
   client: ApiClient,
@@ -23,7 +27,7 @@ export async function changeUpstream(
   try {
     return await client.call({ method: 'PATCH', path, body })
   } catch (error) {
-    if (error instanceof SluiceError && error.code === 'not_found') {
+    if (isNotFound(error)) {
       return client.call({ method: 'PUT', path, body })
     }
     throw error

@@ -48,11 +48,18 @@ function fieldsBody(texts: string[]): object {
   return fields
 }
 
-function written(path: string): unknown {
+function readBody(path: string): unknown {
+  let text: string
   try {
-    return JSON.parse(readFileSync(path === '-' ? STDIN : path, 'utf8'))
+    text = readFileSync(path === '-' ? STDIN : path, 'utf8')
   } catch (error) {
     throw new SluiceError('invalid', `--file: ${messageOf(error)}`, { field: 'file' })
+  }
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const name = path === '-' ? 'what came on stdin' : path
+    throw new SluiceError('invalid', `--file: ${name} is not JSON: ${messageOf(error)}`)
   }
 }
 
@@ -65,7 +72,7 @@ async function put(
   if ((file === undefined) === (fields.length === 0)) {
     throw new UsageError(`put needs either fields such as ${EXAMPLE}, or --file <file>`)
   }
-  const body = file === undefined ? fieldsBody(fields) : written(file)
+  const body = file === undefined ? fieldsBody(fields) : readBody(file)
   const call = { method: 'PUT' as const, path: pathOf('routes', id), body }
   const answer = (await connect().call(call)) as RouteView & ChangeView
   const [, ...cells] = routeCells(answer)

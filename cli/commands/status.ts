@@ -98,7 +98,7 @@ export const gateways: Command = {
     } else if (action === 'forget' && id !== undefined) {
       await forgetGateway(invocation, id)
     } else {
-      throw new UsageError('gateways takes nothing, or forget <id>')
+      throw new UsageError('usage: sluice gateways [forget <id>]')
     }
     return 0
   },

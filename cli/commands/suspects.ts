@@ -24,7 +24,8 @@ export const suspects: Command = {
   name: 'suspects',
   usage: '',
   positionals: [0, 0],
-  summary: 'list instances that were lost at once and are kept in service for now',
+  summary:
+    'list suspects: instances that were lost all at once, and that are kept in service for now',
   options: {},
   settings: 'client',
   async run({ connect, print, json }) {
@@ -37,6 +38,11 @@ export const suspects: Command = {
       ...[each.upstream, each.instances.length, age(Date.now() - each.sinceAtMs), each.reason],
     ])
     table(['upstream', 'instances', 'for', 'why'], rows, 'no suspects').forEach(print)
+    if (rows.length > 0) {
+      print(
+        'These are kept in service for now. Are they really gone? "sluice confirm" takes them out.',
+      )
+    }
     return 0
   },
 }
@@ -45,7 +51,7 @@ export const confirm: Command = {
   name: 'confirm',
   usage: '[<upstream>]',
   positionals: [0, 1],
-  summary: 'let suspects go: those of one upstream, or all',
+  summary: 'take suspects out of service: those of one upstream, or all',
   options: {},
   settings: 'client',
   async run({ connect, positionals, print, json }) {
@@ -56,7 +62,7 @@ export const confirm: Command = {
     const count = answer.confirmed.reduce((sum, each) => sum + each.instances.length, 0)
     const nothing = `no suspects${upstream === undefined ? '' : ` in ${upstream}`}`
     const line =
-      count === 0 ? nothing : `let go: ${count} ${count === 1 ? 'instance' : 'instances'}`
+      count === 0 ? nothing : `taken out: ${count} ${count === 1 ? 'instance' : 'instances'}`
     print(json ? JSON.stringify(answer) : line)
     return 0
   },

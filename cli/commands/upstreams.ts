@@ -7,7 +7,7 @@ import { parseFields } from '../fields.js'
 import { outline, table } from '../output.js'
 import { appliedText } from './instances.js'
 import type { ChangeView } from './instances.js'
-import { changeUpstream } from './policy.js'
+import { changeUpstream, isNotFound } from './policy.js'
 
 interface UpstreamView {
   name: string
@@ -25,6 +25,8 @@ interface SettingsView {
 /** For whoever has just begun. */
 export const NO_UPSTREAMS =
   'no upstreams yet; "sluice register web one 10.0.0.7:80" makes one, and so does a container with the label sluice.enable=true'
+
+const DELETE_USAGE = 'usage: sluice upstreams delete <upstream>'
 
 async function list(client: ApiClient): Promise<[answer: unknown, lines: string[]]> {
   const answer = (await client.call({ method: 'GET', path: pathOf('upstreams') })) as {
@@ -78,11 +80,17 @@ function answerTo(
   const [name, ...others] = fields
   if (upstream === 'delete' && name !== undefined && !name.includes('=')) {
     if (others.length > 0) {
-      throw new UsageError(`delete takes one upstream; "${others[0]}" is one too many`)
+      throw new UsageError(`unexpected argument "${others[0]}"; ${DELETE_USAGE}`)
     }
     return remove(client, name, force)
   }
-  return upstream === undefined ? list(client) : showOrChange(client, upstream, fields)
+  if (upstream === undefined) {
+    return list(client)
+  }
+  return showOrChange(client, upstream, fields).catch((error: unknown) => {
+    const isUnnamed = upstream === 'delete' && isNotFound(error)
+    throw isUnnamed ? new UsageError(`<upstream> is missing; ${DELETE_USAGE}`) : error
+  })
 }
 
 export const upstreams: Command = {

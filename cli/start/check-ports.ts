@@ -22,7 +22,7 @@ export async function openPorts(
   const taken = wanted.filter((port) => !open.includes(port))
   if (taken.length > 0) {
     print(
-      `ports of --stream-ports that are in use, so that no route can have them: ${printPorts(taken)}`,
+      `these ports of --stream-ports are in use by other programs, so routes cannot have them: ${printPorts(taken)}`,
     )
   }
   return printPorts(open)

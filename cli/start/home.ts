@@ -95,7 +95,7 @@ async function poolPortOf({ home, poolPort, streamPorts }: Settings): Promise<nu
   })
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (!isWhole(port, 1, 65535)) {
-    const message = `${path} holds ${JSON.stringify(text.slice(0, 80))}, which is not right; put it right or remove it`
+    const message = `${path} holds ${JSON.stringify(text.slice(0, 80))}, which is not right. Correct the file, or remove it to have a new one made`
     throw new SluiceError('invalid', message)
   }
   return port

@@ -175,7 +175,10 @@ export class CertificateFolder {
   #refuse(what: string, why: string): void {
     if (this.#said.get(what) !== why) {
       this.#said.set(what, why)
-      this.#options.log.error({ what, why }, 'certificate refused; the last good one serves on')
+      this.#options.log.error(
+        { what, why },
+        'a certificate of the folder is not used; if there was a good one before, that still serves',
+      )
     }
   }
 

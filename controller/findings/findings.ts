@@ -80,7 +80,7 @@ export class Findings {
     }
     for (const [name, { finding }] of before) {
       if (finding !== undefined && this.#seen.get(name)?.finding === undefined) {
-        log.info({ code: finding.code, subject: finding.subject }, 'a finding ended')
+        log.info({ code: finding.code, subject: finding.subject }, 'finding resolved')
         onChange(finding, 'ended')
       }
     }

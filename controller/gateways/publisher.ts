@@ -84,7 +84,10 @@ export class Publisher {
       await this.#lease?.revoke()
     } catch (error) {
       // The lease runs out by itself; a record that stays can be forgotten.
-      this.#options.log.warn({ error: messageOf(error) }, 'gateway did not take its leave')
+      this.#options.log.warn(
+        { error: messageOf(error) },
+        'the record of this gateway could not be removed from the registry',
+      )
     }
   }
 

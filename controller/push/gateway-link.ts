@@ -192,7 +192,10 @@ export class GatewayLink {
     }
     this.#gateway.sweep(workers).catch((error: unknown) => {
       // What is counted too much makes a peer look busier than it is, until the next worker ends.
-      this.#options.log.warn({ error: messageOf(error) }, 'what a worker left was not taken back')
+      this.#options.log.warn(
+        { error: messageOf(error) },
+        'requests that an ended worker counted are still counted',
+      )
     })
   }
 

@@ -87,7 +87,7 @@ export class Removals {
     this.#suspects.hold(held, reason)
     log.error(
       { count: keys.length, reason },
-      'a removal is held as suspect; what was removed serves on',
+      'much was lost at once, and nobody took it out; it is kept in service for now (suspects)',
     )
     for (const upstream of new Set(held.map((one) => one.upstream))) {
       const instances = held.flatMap((one) => (one.upstream === upstream ? [one.id] : []))

@@ -298,7 +298,7 @@ export class State {
   #believe(keys: string[]): void {
     keys.forEach((key) => this.#remove(key, this.#known))
     this.#know(this.#known)
-    this.#log.warn({ count: keys.length }, 'held removals are believed now')
+    this.#log.warn({ count: keys.length }, 'suspects are taken out of service')
     this.#options.onBelieved()
   }
 }

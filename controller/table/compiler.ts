@@ -244,7 +244,7 @@ export class Compiler {
     const known = new Set(before.overruled.map((one) => JSON.stringify(one)))
     for (const one of this.#plan.overruled) {
       if (!known.has(JSON.stringify(one))) {
-        this.#log.warn({ ...one }, 'route overruled')
+        this.#log.warn({ ...one }, 'a route is not served: another route has its host and path')
       }
     }
   }

@@ -80,8 +80,8 @@ const LISTEN = pattern(
 export const SETTINGS = {
   home: given(PATH, '.sluice', 'state, sockets, logs, fallback files, the private nginx'),
   bind: given(ADDRESS, '127.0.0.1', 'address that the gateway listens at'),
-  httpPort: given(PORT, '8080', 'where the gateway listens'),
-  httpsPort: given(wholeNumber(0, 65535), '8443', 'where the gateway speaks TLS; `0`: nowhere'),
+  httpPort: given(PORT, '8080', 'port where the gateway speaks HTTP'),
+  httpsPort: given(wholeNumber(0, 65535), '8443', 'port where the gateway speaks TLS; `0`: none'),
   passthrough: given(BOOLEAN, 'true', 'whether routes by `sni` share the HTTPS port'),
   http3: given(BOOLEAN, 'false', 'whether the gateway speaks HTTP/3 at the HTTPS port, over UDP'),
   certificates: optional(
@@ -105,19 +105,19 @@ export const SETTINGS = {
   ),
   trustedProxies: optional(
     NETWORKS,
-    'proxies in front that are believed who comes: addresses, and networks such as `10.0.0.0/8`',
+    'proxies in front whose word about the client’s address is believed: addresses, and networks such as `10.0.0.0/8`',
   ),
   rawPaths: given(
     BOOLEAN,
     'false',
-    'whether paths with `..` reach applications as they came, past the borders of routes',
+    'whether paths with `..` reach applications unchanged; they can then leave the prefix of their route',
   ),
   tlsCiphers: given(
     pattern('a list of ciphers', /^[A-Za-z0-9:!+@=,_-]{1,2000}$/),
     'ECDHE+AESGCM:ECDHE+CHACHA20',
-    'ciphers of TLS 1.2 towards clients, in OpenSSL’s words',
+    'ciphers of TLS 1.2 towards clients, as OpenSSL writes them',
   ),
-  apiPort: given(PORT, '8081', 'REST and metrics'),
+  apiPort: given(PORT, '8081', 'port of REST and metrics'),
   apiBind: given(
     ADDRESS,
     '127.0.0.1',
@@ -135,7 +135,11 @@ export const SETTINGS = {
     fallbackIs: 'made at first start, in the file `api-token` of the home',
   }),
   registry: given(REGISTRY, 'embedded', '`embedded`, `etcd://host:2379[,host…]` or `etcds://…`'),
-  cluster: given(NAME, 'main', 'clusters that share an etcd do not see each other'),
+  cluster: given(
+    NAME,
+    'main',
+    'name of this cluster; clusters that share an etcd do not see each other',
+  ),
   etcdUsername: optional(TEXT, 'user of etcd'),
   etcdPassword: optional(TEXT, 'password of that user', { secret: true }),
   etcdCa: optional(PATH, 'PEM file of the authority that signed etcd’s certificate'),
@@ -203,7 +207,11 @@ export const SETTINGS = {
   allowLoopback: optional(BOOLEAN, 'whether instances may be at 127.0.0.0/8 and ::1', {
     fallbackIs: 'true where the registry is on this machine',
   }),
-  mode: given(choice('gateway', 'file'), 'gateway', '`file`: for an nginx without njs'),
+  mode: given(
+    choice('gateway', 'file'),
+    'gateway',
+    '`gateway`: nginx with njs; `file`: files for an nginx without njs',
+  ),
   fileDirectory: optional(PATH, 'file mode: where the files go', {
     fallbackIs: '`fallback` in the home',
   }),
@@ -213,15 +221,15 @@ export const SETTINGS = {
   reloadCommand: optional(TEXT, 'file mode: command that reloads nginx'),
   pidFile: optional(
     PATH,
-    'file mode: of the nginx that is reloaded; without a command it gets SIGHUP',
+    'file mode: pid file of the nginx that is reloaded; without a command it gets SIGHUP',
   ),
-  fileOwner: optional(USER, 'file mode: whose the files are', {
+  fileOwner: optional(USER, 'file mode: owner of the files', {
     fallbackIs: 'of the controller',
   }),
-  fileGroup: optional(GROUP, 'file mode: the group of the files', {
+  fileGroup: optional(GROUP, 'file mode: group of the files', {
     fallbackIs: 'of the controller',
   }),
-  fileMode: given(PERMISSIONS, '0640', 'file mode: who may read and write the files'),
+  fileMode: given(PERMISSIONS, '0640', 'file mode: permissions of the files'),
   minInterval: given(
     duration(0, 86_400_000),
     '1s',
@@ -271,7 +279,7 @@ export const SETTINGS = {
   logLevel: given(
     choice('debug', 'info', 'warn', 'error'),
     'info',
-    'log lines below it are left out',
+    'least severe level that is logged: `debug`, `info`, `warn` or `error`',
   ),
 }
 

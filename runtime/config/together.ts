@@ -80,7 +80,7 @@ function foreignTo(ports: string, own: number[]): string {
 
 function wrongTuned({ tunedPorts, streamPorts }: Values): Wrong | undefined {
   const foreign = foreignTo(tunedPorts, portsIn(streamPorts))
-  const problem = `none of streamPorts: ${foreign}`
+  const problem = `tunedPorts must be among streamPorts; these are not: ${foreign}`
   return foreign === '' ? undefined : { name: 'tunedPorts', problem }
 }
 

@@ -79,8 +79,11 @@ export async function deleteInstance(
   refuseBody(body)
   const value = await draft.read(instanceKey(target))
   if (value === undefined && suspectRecord(world, target) !== undefined) {
-    const what = `the registration of ${printTarget(target)} was lost, which is not believed yet`
-    throw new SluiceError('conflict', `${what}; confirm it with POST /v1/suspects/confirm`)
+    const what = `the registration of ${printTarget(target)} was lost, and it is kept in service as a suspect`
+    throw new SluiceError(
+      'conflict',
+      `${what}; to take it out now: POST /v1/suspects/confirm, or sluice confirm`,
+    )
   }
   if (value === undefined || isGone(value)) {
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)

@@ -44,8 +44,8 @@ export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
 
 function refuseUntuned({ tuned }: StreamView, port: number, field: string): void {
   if (!portsIn(tuned).includes(port)) {
-    const which = tuned === '' ? 'none is' : `those are ${tuned}`
-    const what = `${field} is for routes at ports that are set up for it, and port ${port} is not: ${which} (setting tunedPorts)`
+    const which = tuned === '' ? 'no port is' : `these are: ${tuned}`
+    const what = `${field} needs a port that the setting tunedPorts names; port ${port} is not among them (${which})`
     throw new SluiceError('conflict', what, { field })
   }
 }
@@ -55,7 +55,7 @@ function refuseForHosts(body: Record<string, unknown>): void {
   const field = ROUTE_FIELDS.find((name) => name in body && !STREAM_ROUTE_FIELDS.includes(name))
   if (field !== undefined) {
     const own = ['sni', 'port', 'protocol'].find((name) => name in body) ?? 'port'
-    const what = `${field} is for requests, so for routes by host; it cannot stand beside ${own}`
+    const what = `${field} is for routes of requests (by hosts); a route with ${own} cannot have it`
     throw new SluiceError('invalid', what, { field })
   }
 }
@@ -65,13 +65,13 @@ function whyClosed({ ports, reason }: StreamView, port: number): string | undefi
     return undefined
   }
   return ports === ''
-    ? `no port is open for routes at this gateway: ${reason ?? 'stream-ports is off, or all of them are in use by others'}`
+    ? `no port is open for routes at this gateway: ${reason ?? 'the setting streamPorts is off, or other programs use all of its ports'}`
     : `port ${port} is not open for routes; open are ${ports} (setting streamPorts)`
 }
 
 function whyNoNames({ passthrough, reason }: StreamView): string | undefined {
   const off =
-    'the setting passthrough is off, or https-port is 0, or nginx lacks ngx_stream_ssl_preread_module or ngx_stream_pass_module'
+    'the setting passthrough is false, or httpsPort is 0, or nginx lacks ngx_stream_ssl_preread_module or ngx_stream_pass_module'
   return passthrough
     ? undefined
     : `this gateway passes no TLS connection through by name: ${reason ?? off}`

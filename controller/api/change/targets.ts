@@ -47,7 +47,7 @@ export function checkName(value: unknown, field: string): string {
   return value
 }
 
-/** What a person would call it: `instance a of web`. */
+/** What a person would call it: `instance a of upstream web`. */
 export function printTarget(target: CallTarget): string {
   switch (target.kind) {
     case 'upstream':
@@ -58,7 +58,7 @@ export function printTarget(target: CallTarget): string {
     case 'instance':
     case 'drain':
     case 'undrain':
-      return `instance ${target.id} of ${target.upstream}`
+      return `instance ${target.id} of upstream ${target.upstream}`
   }
 }
 

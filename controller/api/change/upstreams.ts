@@ -93,7 +93,7 @@ export async function deleteUpstream(
   }
   if (instances.length > 0 && !force) {
     const count = instances.length === 1 ? 'an instance' : `${instances.length} instances`
-    const what = `${printTarget(target)} still has ${count}; delete them first, or add ?force=true`
+    const what = `${printTarget(target)} still has ${count}; delete them first, or force it (?force=true in REST, --force on the command line)`
     throw new SluiceError('not_empty', what)
   }
   const overrides = await draft.keysUnder(`overrides/${target.upstream}/`)

@@ -121,7 +121,7 @@ function answer(
   }
   if (host !== undefined) {
     if (protocol !== undefined) {
-      const what = 'protocol is for connections, so beside port'
+      const what = 'protocol is for connections; give port as well'
       throw new SluiceError('invalid', what, { field: 'protocol' })
     }
     const headers = header === undefined ? [] : [header].flat()
@@ -129,7 +129,7 @@ function answer(
   }
   const field = OF_REQUESTS.find((name) => query[name] !== undefined)
   if (field !== undefined) {
-    throw new SluiceError('invalid', `${field} is for requests, so beside host`, { field })
+    throw new SluiceError('invalid', `${field} is for requests; give host as well`, { field })
   }
   const number = port === undefined ? undefined : Number(port)
   return explainStream(desired, ground, { sni, port: number, protocol, address: query.address })

@@ -46,7 +46,9 @@ export function explainStream(
   const { port, protocol = 'tcp' } = question
   const sni = question.sni === undefined ? undefined : plainHost(question.sni)
   if (sni !== undefined && protocol === 'udp') {
-    throw new SluiceError('invalid', 'protocol must be tcp beside sni', { field: 'protocol' })
+    throw new SluiceError('invalid', 'protocol must be tcp where sni is given', {
+      field: 'protocol',
+    })
   }
   const head = {
     revision: desired.revision,

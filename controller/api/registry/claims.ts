@@ -41,7 +41,7 @@ export async function withClaim(
   const own = secrets.map((secret) => createHash('sha256').update(secret).digest('hex'))
   const digests = entry === undefined ? undefined : claimed(entry.value)
   if (digests !== undefined && !own.some((digest) => digests.includes(digest))) {
-    const message = `agent ${agent} is another one: its secret is not that of whoever registered by this id`
+    const message = `agent ${agent} is another one: the secret given is not the one that this id was registered with`
     throw new SluiceError('conflict', message, { field: 'agent' })
   }
   const hosts = printKey({ kind: 'hosts', id: agent })

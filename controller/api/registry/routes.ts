@@ -136,7 +136,12 @@ function watchServer(feed: RegistryFeed, log: Logger) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const prefixes = prefixesOf(request)
     const lastEventId = String(request.headers['last-event-id'] ?? '')
-    const stream = streams.open(reply, () => log.warn({ agent: request.ip }, 'agent too slow'))
+    const stream = streams.open(reply, () =>
+      log.warn(
+        { agent: request.ip },
+        "an agent reads the registry's changes too slowly; its connection is closed",
+      ),
+    )
     const write = (text: string) => stream.write(text)
     const end = () => stream.end()
     stream.onClose(feed.attach({ prefixes, write, end }, lastEventId))

@@ -53,7 +53,10 @@ export class Reporter {
 
   late(lateMs: number, intervalMs: number, atOnce: number): void {
     if (lateMs > intervalMs && this.#mayWarn('late')) {
-      this.#log.warn({ lateMs: Math.round(lateMs), atOnce }, 'checks are late by an interval')
+      this.#log.warn(
+        { lateMs: Math.round(lateMs), atOnce },
+        'health checks are late by more than their interval',
+      )
     }
   }
 
@@ -88,7 +91,7 @@ export class Reporter {
       this.#notify(changed.map(([key]) => key))
     } catch (error) {
       // A caller that fails must not end the checks.
-      this.#log.error({ error: messageOf(error) }, 'change of checks was not taken')
+      this.#log.error({ error: messageOf(error) }, 'a change found by checks could not be handled')
     }
   }
 

@@ -143,7 +143,7 @@ t.test('each wrong query is named by parameter, with what it must be', async (t)
     ['/v1/explain?port=x', `${port} (given: "x")`],
     ['/v1/explain?port=9&protocol=sctp', 'protocol must be one of "tcp", "udp" (given: "sctp")'],
     ['/v1/explain?host=', 'host must be a text of 1 to 300 characters (given: "")'],
-    ['/v1/explain?host=a&protocol=udp', 'protocol is for connections, so beside port'],
+    ['/v1/explain?host=a&protocol=udp', 'protocol is for connections; give port as well'],
     ['/v1/explain?host=a&method=a%20b', 'method must be a method such as GET (given: "a b")'],
     [
       '/v1/explain?host=a&header=a:1&header=b',

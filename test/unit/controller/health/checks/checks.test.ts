@@ -228,5 +228,5 @@ t.test('what goes on is warned of once a minute', async (t) => {
   }
   t.equal(lines.length, 3)
   reporter.late(6000, 5000, 64)
-  t.equal(lines[3], 'checks are late by an interval')
+  t.equal(lines[3], 'health checks are late by more than their interval')
 })
