@@ -1,13 +1,11 @@
 /** Containers → plan → registry: an agent's three loops, and what they remember between them. */
 import type { Registry } from '../registry/registry.js'
-import { checkInstance } from '../contract/record/instance-record.js'
 import type { AgentProblem, AgentRecord } from '../contract/record/agent-record.js'
-import type { InstanceRecord } from '../contract/record/instance-record.js'
 import type { Logger } from '../runtime/logger.js'
 import { pause } from '../runtime/retry.js'
 import { runOf } from './engine/container.js'
 import type { Container } from './engine/container.js'
-import type { ContainerEngine } from './engine/docker.js'
+import type { ContainerEngine } from './engine/engine.js'
 import { shownNames } from './engine/doubt.js'
 import { Follower } from './engine/follower.js'
 import { FormerContainers, containerIdsOf } from './plan/former-containers.js'
@@ -15,12 +13,15 @@ import { LingeringRoutes } from './plan/lingering-routes.js'
 import type { Contested } from './plan/host-claims.js'
 import type { LeaseMemo } from './register/lease-memo.js'
 import type { AgentHost } from './plan/instance-address.js'
-import { hostEntry, makePlan, recall, targetKey } from './plan/plan.js'
-import type { Observations, ProbeTarget, RegistrationPlan } from './plan/plan.js'
+import { KnownPorts } from './plan/known-ports.js'
+import { hostEntry, makePlan } from './plan/plan.js'
+import type { Observations, RegistrationPlan } from './plan/plan.js'
+import { PlanLog } from './plan/plan-log.js'
 import { PortProber } from './plan/port-prober.js'
 import type { Unreached } from './plan/port-prober.js'
-import { PlanLog } from './plan-log.js'
-import { SignalledRuns } from './signalled-runs.js'
+import type { ProbeTarget } from './plan/probe-target.js'
+import { instancesOf, recall } from './plan/recall.js'
+import { StopSignals } from './plan/stop-signals.js'
 import { listProblems, unreachedText } from './plan/problems.js'
 import { Registrar } from './register/registrar.js'
 
@@ -45,14 +46,6 @@ export interface AgentOptions {
 /** Longer than a container takes to be made anew, with an image that is there already. */
 const ROUTES_LINGER_MS = 60_000
 
-/** The instances among registry entries. A bad one is skipped: it is about to be replaced. */
-function instancesOf(entries: ReadonlyMap<string, string>): InstanceRecord[] {
-  return [...entries]
-    .filter(([key]) => key.startsWith('instances/'))
-    .map(([, value]) => checkInstance(JSON.parse(value), { allowLoopback: true }))
-    .flatMap((checked) => (checked.ok ? [checked.value] : []))
-}
-
 const DAY_MS = 86_400_000
 /** How often containers are looked at that an earlier life registered, and nobody lists. */
 const FORMER_MS = 1000
@@ -69,11 +62,9 @@ export class Agent {
   readonly #registrar: Registrar
   readonly #prober: PortProber
   readonly #lingering: LingeringRoutes
-  readonly #signalled: SignalledRuns
+  readonly #stopSignals: StopSignals
   readonly #planLog: PlanLog
-  readonly #answered = new Set<string>()
-  /** Targets whose registered address this machine does not reach. */
-  readonly #unreached = new Map<string, Unreached>()
+  readonly #ports = new KnownPorts()
   /** Places that containers of other agents have. */
   #contested: Contested[] = []
   #problems: AgentProblem[] = []
@@ -91,14 +82,14 @@ export class Agent {
     const { registry, host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
     const agent = host.agent
     this.#options = options
-    this.#signalled = new SignalledRuns(log)
+    this.#stopSignals = new StopSignals(log)
     this.#planLog = new PlanLog(log)
     this.#lingering = new LingeringRoutes(options.routesLingerMs ?? ROUTES_LINGER_MS)
     this.#registrar = new Registrar({
       ...{ registry, agent, ttlMs, memo, log },
       ...(host.presence !== undefined && { identity: host.presence }),
       ...(resyncMs !== undefined && { resyncMs }),
-      onRemoved: (keys) => this.#giveUp(keys),
+      onRemoved: (keys) => this.#forgetRemoved(keys),
       onContested: (contested) => {
         this.#contested = contested
         this.#replan()
@@ -106,11 +97,11 @@ export class Agent {
     })
     this.#prober = new PortProber({
       onAnswer: (target) => {
-        this.#answered.add(targetKey(target))
+        this.#ports.noteAnswer(target)
         this.#replan()
       },
       onUnreached: (target, what) => this.#noteUnreached(target, what),
-      onReached: (target) => this.#unreached.delete(targetKey(target)),
+      onReached: (target) => this.#ports.noteReached(target),
     })
   }
 
@@ -125,7 +116,7 @@ export class Agent {
         this.#replan()
       },
       onEngine: (reason, isDoubted) => this.#noteEngine(reason, isDoubted),
-      onStopSignal: (container) => this.#signalled.add(runOf(container)),
+      onStopSignal: (container) => this.#stopSignals.add(runOf(container)),
       ...(resyncMs !== undefined && { resyncMs }),
     })
     this.#follower = follower
@@ -144,20 +135,19 @@ export class Agent {
   /** An earlier life's records say what it knew, so a restart of the agent changes no state. */
   #recall(own: ReadonlyMap<string, string>): void {
     const { signalled, answered, unreached } = recall(instancesOf(own))
-    signalled.forEach((run) => this.#signalled.add(run))
-    answered.forEach((key) => this.#answered.add(key))
-    unreached.forEach((key) => this.#unreached.set(key, 'unknown'))
+    signalled.forEach((run) => this.#stopSignals.add(run))
+    this.#ports.recall(answered, unreached)
     this.#recalled = true
     this.#entries = own
     this.#former = new FormerContainers(own)
     this.#replan()
   }
 
-  /** Somebody removed what is ours. Of a container that nobody lists, that settles it. */
-  #giveUp(keys: string[]): void {
+  /** Somebody removed records of ours. Where the engine lists no such container, it is gone. */
+  #forgetRemoved(keys: string[]): void {
     const ids = containerIdsOf(keys.map((key) => this.#entries.get(key)))
-    this.#former.giveUp(ids)
-    this.#follower?.giveUp(ids)
+    this.#former.forget(ids)
+    this.#follower?.forget(ids)
     this.#replan()
   }
 
@@ -171,13 +161,14 @@ export class Agent {
       return
     }
     const containers = [...this.#containers.values()]
-    const { over, nextMs } = this.#signalled.endThose(containers)
-    over.forEach((run) => this.#forgetAnswers(run))
+    const { over, nextMs } = this.#stopSignals.endThose(containers)
+    over.forEach((run) => this.#ports.forgetAnswers(run))
     const plan = makePlan(containers, this.#host(), this.#observations())
     const isHolding = this.#holdFormer(plan, containers)
     const contested = [...plan.contested, ...this.#contested]
-    const sources = { contested, targets: plan.targets, unreached: this.#unreached }
+    const sources = { contested, targets: plan.targets, unreached: this.#ports.unreached }
     this.#problems = listProblems(sources, this.#problems)
+    // Its problems were not known when the plan was made.
     plan.entries.set(...hostEntry(this.#host(), plan.containers))
     const lingerMs = this.#lingering.keep(plan.entries, this.#entries, Date.now())
     this.#schedule(nextMs, lingerMs, isHolding ? FORMER_MS : undefined)
@@ -185,15 +176,14 @@ export class Agent {
     this.#entries = plan.entries
     this.#registrar.want(plan.entries, plan.unnamed, plan.settings)
     this.#prober.follow(plan.targets)
-    this.#forget(new Set(containers.map(runOf)))
+    this.#stopSignals.retain(new Set(containers.map(runOf)))
+    this.#ports.retain(containers)
   }
 
   #observations(): Observations {
-    const unreached = [...this.#unreached].filter(([, what]) => what !== 'refused')
-    return {
-      ...{ signalled: this.#signalled.runs(), answered: this.#answered, before: this.#entries },
-      unreached: new Set(unreached.map(([key]) => key)),
-    }
+    const { answered, doubtful } = this.#ports
+    const known = { signalled: this.#stopSignals.runs(), before: this.#entries }
+    return { ...known, answered, unreached: doubtful }
   }
 
   /** What an earlier life registered stays, while the engine lists none of it: says whether so. */
@@ -247,30 +237,9 @@ export class Agent {
 
   #noteUnreached(target: ProbeTarget, what: Unreached): void {
     const { container, host, port, direct } = target
-    this.#unreached.set(targetKey(target), what)
-    if (what === 'refused') {
-      this.#answered.delete(targetKey(target))
-    }
+    this.#ports.noteUnreached(target, what)
     const fields = { container, host, port, ...(direct !== undefined && { direct }) }
     this.#options.log.warn(fields, unreachedText(what, target))
     this.#replan()
-  }
-
-  /** A container that serves again does so once its port has answered anew. */
-  #forgetAnswers(run: string): void {
-    const answered = [...this.#answered].filter((key) => key.startsWith(`${run} `))
-    answered.forEach((key) => this.#answered.delete(key))
-  }
-
-  /** What is known of runs that are over. */
-  #forget(runs: ReadonlySet<string>): void {
-    this.#signalled.retain(runs)
-    for (const keys of [this.#answered, this.#unreached]) {
-      for (const key of keys.keys()) {
-        if (!runs.has(key.split(' ')[0] ?? '')) {
-          keys.delete(key)
-        }
-      }
-    }
   }
 }

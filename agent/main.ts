@@ -41,7 +41,7 @@ function reachable(settings: Settings): Settings {
 /** Aborts at SIGTERM, SIGINT, or when the process that started us over IPC is gone. */
 function stopSignal(log: Logger): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController()
-  const stops = ['SIGTERM', 'SIGINT', 'disconnect'].map((event) => {
+  const unsubscribes = ['SIGTERM', 'SIGINT', 'disconnect'].map((event) => {
     const stop = () => {
       log.info({ cause: event }, 'stopping')
       controller.abort()
@@ -49,7 +49,7 @@ function stopSignal(log: Logger): { signal: AbortSignal; release: () => void } {
     process.once(event, stop)
     return () => process.off(event, stop)
   })
-  return { signal: controller.signal, release: () => stops.forEach((stop) => stop()) }
+  return { signal: controller.signal, release: () => unsubscribes.forEach((each) => each()) }
 }
 
 function makeAgent(registry: Registry, settings: Settings, host: AgentHost, log: Logger): Agent {

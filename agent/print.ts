@@ -2,12 +2,13 @@
 import type { InstanceRecord } from '../contract/record/instance-record.js'
 import { shortId } from './engine/container.js'
 import type { Container } from './engine/container.js'
-import type { ContainerEngine } from './engine/docker.js'
+import type { ContainerEngine } from './engine/engine.js'
 import { containerState } from './plan/container-state.js'
 import type { AgentHost } from './plan/instance-address.js'
 import { placeOf } from './plan/route-place.js'
-import { makePlan, targetKey } from './plan/plan.js'
+import { makePlan } from './plan/plan.js'
 import type { ContainerReport } from './plan/plan.js'
+import { targetKey } from './plan/probe-target.js'
 import { answers } from './plan/port-prober.js'
 
 const PROBE_MS = 500

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { SETTINGS, SETTING_NAMES, flagOf } from '../runtime/config/setting-table.js'
 import { BOOLEAN } from '../runtime/config/kinds.js'
 import { suggestion } from '../runtime/config/load.js'
-import { UsageError } from './command.js'
+import { UsageError } from './usage-error.js'
 import type { Command, Option } from './command.js'
 
 /** Flags of every command. */

@@ -8,7 +8,7 @@ import type { Code } from '../contract/codes.js'
 import { printAddress } from '../contract/guard/address.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../runtime/errors.js'
-import { UsageError } from './command.js'
+import { UsageError } from './usage-error.js'
 
 const CONNECT_MS = 3000
 /** A change answers within 5 s; beyond that, something hangs. */

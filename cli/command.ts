@@ -50,11 +50,3 @@ export interface Command {
 export function isOn(flags: Invocation['flags'], flag: string): boolean {
   return flags.get(flag) === 'true'
 }
-
-/** The command line itself is wrong: exit code 2. */
-export class UsageError extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'UsageError'
-  }
-}

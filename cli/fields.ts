@@ -1,5 +1,5 @@
 /** Fields of a request's body, given one by one on a command line. */
-import { UsageError } from './command.js'
+import { UsageError } from './usage-error.js'
 
 const FIELD = /^([A-Za-z0-9][\w-]*(?:\.[A-Za-z0-9][\w-]*)*)=(.*)$/s
 

@@ -4,36 +4,8 @@ import { messageOf, SluiceError } from '../../runtime/errors.js'
 import { withTimeLimit } from '../../runtime/retry.js'
 import { readImage, readInspected } from './container.js'
 import type { Container, ImageConfig, Inspected } from './container.js'
+import type { ContainerEngine, EngineEvents, EventHandlers, ListedContainer } from './engine.js'
 import { parseEvent, splitLines } from './events.js'
-import type { EngineEvent } from './events.js'
-
-interface EngineEvents {
-  /** Resolves with the reason once no more events come. Never rejects. */
-  readonly closed: Promise<string>
-  close(): void
-}
-
-interface EventHandlers {
-  onEvent(event: EngineEvent): void
-  /** Something came that could not be read: only a listing shows what happened. */
-  onLost(): void
-}
-
-interface ListedContainer {
-  id: string
-  hasProcess: boolean
-}
-
-/** Every call rejects when the engine does not answer in time. */
-export interface ContainerEngine {
-  readonly address: string
-  openEvents(handlers: EventHandlers): Promise<EngineEvents>
-  /** All containers, those without a process too. */
-  list(): Promise<ListedContainer[]>
-  /** Undefined: there is no such container. */
-  inspect(id: string): Promise<Container | undefined>
-  ping(): Promise<void>
-}
 
 const PING_TIMEOUT_MS = 2000
 const UNARY_TIMEOUT_MS = 10_000

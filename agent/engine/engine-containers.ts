@@ -5,7 +5,7 @@
 import type { Logger } from '../../runtime/logger.js'
 import { isStopSignal, shortId } from './container.js'
 import type { Container } from './container.js'
-import type { ContainerEngine } from './docker.js'
+import type { ContainerEngine } from './engine.js'
 import { Doubt, shownNames } from './doubt.js'
 import type { EngineEvent } from './events.js'
 import { ContainerProcesses } from './processes.js'
@@ -36,7 +36,7 @@ export class EngineContainers {
   readonly #doubt = new Doubt<Container>({
     lives: (container) => this.#processes.lives(container),
   })
-  /** Containers that the engine lists and does not know. */
+  /** Containers that the engine lists, and says not to know when they are inspected. */
   readonly #unknown = new Set<string>()
   #doubtful: string | undefined
   /** Containers that the engine does not list, and that stay. */
@@ -72,7 +72,7 @@ export class EngineContainers {
   }
 
   /** Of these (ids of 12 digits) an operator knows that they are gone, whatever the engine says. */
-  giveUp(ids: ReadonlySet<string>): void {
+  forget(ids: ReadonlySet<string>): void {
     for (const id of this.#held) {
       if (ids.has(shortId(id))) {
         this.#held.delete(id)

@@ -6,7 +6,7 @@ import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import type { Container } from './container.js'
-import type { ContainerEngine } from './docker.js'
+import type { ContainerEngine } from './engine.js'
 import type { EngineEvent } from './events.js'
 import { EngineContainers } from './engine-containers.js'
 
@@ -85,8 +85,8 @@ export class Follower {
   }
 
   /** Of these (ids of 12 digits) an operator knows that they are gone, whatever the engine says. */
-  giveUp(ids: ReadonlySet<string>): void {
-    this.#containers.giveUp(ids)
+  forget(ids: ReadonlySet<string>): void {
+    this.#containers.forget(ids)
   }
 
   async #session(engine: ContainerEngine, signal: AbortSignal, onGood: () => void): Promise<void> {
@@ -152,16 +152,16 @@ export class Follower {
   #onEvent(event: EngineEvent, engine: ContainerEngine, end: () => void): void {
     // The first listing inspects everything that came in meanwhile, too.
     if (this.#containers.hear(event) && this.#containers.isListed) {
-      this.#containers.inspectDue(engine).catch((error: unknown) => this.#giveUp(end, error))
+      this.#containers.inspectDue(engine).catch((error: unknown) => this.#endSession(end, error))
     }
   }
 
   #refreshAll(engine: ContainerEngine, end: () => void): void {
-    this.#containers.list(engine).catch((error: unknown) => this.#giveUp(end, error))
+    this.#containers.list(engine).catch((error: unknown) => this.#endSession(end, error))
   }
 
   /** An engine that answers pings and nothing else is as good as away: begin again. */
-  #giveUp(end: () => void, error: unknown): void {
+  #endSession(end: () => void, error: unknown): void {
     this.#options.log.warn({ reason: messageOf(error) }, 'container engine does not answer')
     end()
   }

@@ -29,20 +29,20 @@ function startOf(pid: number): string | undefined {
   return stat === '' || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19]
 }
 
-/** The name of its group has the whole id; a record of the registry has its first 12 digits. */
+/** The name of its cgroup has the whole id; a record of the registry has its first 12 digits. */
 function belongsTo(pid: number, container: ContainerRun): boolean {
   return read(`/proc/${pid}/cgroup`).includes(container.id)
 }
 
 /** An engine in a namespace of its own counts in other numbers. */
-function findByGroup(container: ContainerRun): number | undefined {
+function findByCgroup(container: ContainerRun): number | undefined {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
   return pids.map(Number).find((pid) => belongsTo(pid, container))
 }
 
 function find(container: ContainerRun): SeenProcess | undefined {
   const isItsOwn = container.pid > 0 && belongsTo(container.pid, container)
-  const pid = isItsOwn ? container.pid : findByGroup(container)
+  const pid = isItsOwn ? container.pid : findByCgroup(container)
   const startedAt = pid === undefined ? undefined : startOf(pid)
   return pid === undefined || startedAt === undefined ? undefined : { pid, startedAt }
 }

@@ -9,13 +9,13 @@ import { isInstanceId } from '../../contract/guard/names.js'
 import { agentRoutePrefix } from '../../runtime/agent-routes.js'
 import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
-import { hasSluiceLabels, isDisabled, isOnlyEnabled, unknownLabels } from './label-names.js'
-import { readOffers } from './sluice-labels.js'
-import type { Offer, Offers } from './offer.js'
+import { isDisabled, unknownLabels } from './label-names.js'
+import { metadataOf } from './container-metadata.js'
+import { isImageAlone, offersOf } from './container-offers.js'
+import type { Offer } from './offer.js'
 import { chooseAddress, choosePort, directAddress } from './instance-address.js'
 import { overreach } from './label-limits.js'
 import type { AgentHost, InstanceAddress } from './instance-address.js'
-import { hasServiceName, readServiceOffers } from './registrator-labels.js'
 
 export interface WantedRoute {
   id: string
@@ -74,51 +74,6 @@ function routesOf(offer: Offer, agent: string): WantedRoute[] {
 function idOf(offer: Offer, container: Container, agent: string, port: number): string {
   const id = offer.id ?? `${agent}:${container.name}:${port}`
   return isInstanceId(id) ? id : `${agent}:${shortId(container.id)}:${port}`
-}
-
-const MOST_METADATA = 32
-
-function isMetadata(name: string, value: string): boolean {
-  return (
-    /^[A-Za-z0-9_.-]{1,64}$/.test(name) &&
-    value.length <= 256 &&
-    !/[\u0000-\u001f\u007f]/.test(value)
-  )
-}
-
-function ownMetadata(container: Container): Array<[string, string | undefined]> {
-  const { labels } = container
-  return [
-    ['container', container.name],
-    ['containerId', shortId(container.id)],
-    ['startedAt', container.startedAt],
-    ['image', container.image.slice(0, 256)],
-    ['project', labels['com.docker.compose.project']],
-    ['service', labels['com.docker.compose.service']],
-  ]
-}
-
-function metadataOf(
-  container: Container,
-  offer: Offer,
-  warnings: string[],
-): Record<string, string> {
-  const own = ownMetadata(container)
-  const names = own.map(([name]) => name)
-  const said = Object.entries(offer.metadata).filter(([name]) => !names.includes(name))
-  const metadata: Record<string, string> = {}
-  for (const [name, value] of [...own, ...said]) {
-    if (value === undefined || value === '') {
-      continue
-    }
-    if (isMetadata(name, value) && Object.keys(metadata).length < MOST_METADATA) {
-      metadata[name] = value
-    } else {
-      const shown = JSON.stringify(name.slice(0, 64))
-      warnings.push(`metadata ${shown} is left out: too long, too many, or not plain text`)
-    }
-  }
-  return metadata
 }
 
 type Made = { ok: true; instance: WantedInstance; why: string[] } | { ok: false; reason: string }
@@ -187,40 +142,6 @@ function refuseTwice(reading: Reading): void {
   })
 }
 
-/** What the container itself says: all that is not in its image as it is here. */
-function withoutImage(container: Container): Container {
-  const { labels, env } = container.ofImage ?? { labels: {}, env: [] }
-  const given = new Set(env.map((pair) => pair.join('=')))
-  return {
-    ...container,
-    labels: Object.fromEntries(
-      Object.entries(container.labels).filter(([name, value]) => labels[name] !== value),
-    ),
-    env: container.env.filter((pair) => !given.has(pair.join('='))),
-  }
-}
-
-/** Whether all that asks for anything comes with the image. Whoever started it did not ask. */
-function isImageAlone(container: Container): boolean {
-  const own = withoutImage(container)
-  return !hasSluiceLabels(own) && !hasServiceName(own)
-}
-
-/**
- * A container takes part by a `sluice.*` label, or by SERVICE_NAME. When it has both, `sluice.*`
- * wins, unless all that it says is `sluice.enable=true`.
- */
-function offersOf(container: Container): Offers | undefined {
-  if (isDisabled(container)) {
-    return undefined
-  }
-  const named = hasServiceName(container)
-  if (hasSluiceLabels(container) && !(named && isOnlyEnabled(container))) {
-    return readOffers(container)
-  }
-  return named ? readServiceOffers(container) : undefined
-}
-
 /** `container:<id>` → whose network it is; the container's own otherwise. */
 function networkOf(
   container: Container,
@@ -237,6 +158,13 @@ function networkOf(
     : networkOf(value, new Map([...all].filter(([id]) => id !== container.id)))
 }
 
+function whyNotAsked(container: Container, hasOffers: boolean): string {
+  if (hasOffers) {
+    return 'all of its labels are from its image: start it with sluice.enable=true'
+  }
+  return isDisabled(container) ? 'sluice.enable is false' : 'no sluice.* label and no SERVICE_NAME'
+}
+
 const NOBODY: ReadonlyMap<string, Container> = new Map()
 
 /**
@@ -249,14 +177,8 @@ export function readContainer(container: Container, host: AgentHost, all = NOBOD
   if (!isDisabled(container)) {
     reading.warnings.push(...unknownLabels(container))
   }
-  if (offers !== undefined && isImageAlone(container)) {
-    reading.why.push('its labels are of its image alone: start it with sluice.enable=true')
-    return reading
-  }
-  if (offers === undefined) {
-    reading.why.push(
-      isDisabled(container) ? 'sluice.enable is false' : 'no sluice.* label and no SERVICE_NAME',
-    )
+  if (offers === undefined || isImageAlone(container)) {
+    reading.why.push(whyNotAsked(container, offers !== undefined))
     return reading
   }
   reading.asked = true

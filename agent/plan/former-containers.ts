@@ -63,7 +63,7 @@ export class FormerContainers {
   }
 
   /** An operator removed what they had registered. `ids` have 12 digits. */
-  giveUp(ids: ReadonlySet<string>): void {
+  forget(ids: ReadonlySet<string>): void {
     ids.forEach((id) => this.#containers.delete(id))
   }
 

@@ -8,20 +8,11 @@ import { readContainer } from './container-records.js'
 import type { Reading, WantedInstance } from './container-records.js'
 import { claimOf, settleClaims } from './host-claims.js'
 import type { Contested, RouteClaim } from './host-claims.js'
-import type { AgentHost, InstanceAddress } from './instance-address.js'
+import type { AgentHost } from './instance-address.js'
 import { placeOf, readRoute } from './route-place.js'
-import { STOPPING, UNREACHED, containerState } from './container-state.js'
-
-/** Where a container's port is to be tried. */
-export interface ProbeTarget {
-  run: string
-  host: string
-  port: number
-  /** Where this machine reaches the container besides; it shows that the container listens. */
-  direct?: InstanceAddress | undefined
-  /** Name of the container. */
-  container: string
-}
+import { containerState } from './container-state.js'
+import { targetKey } from './probe-target.js'
+import type { ProbeTarget } from './probe-target.js'
 
 /** What the agent knows beyond inspect. `answered` has targets by {@link targetKey}. */
 export interface Observations {
@@ -52,10 +43,6 @@ export interface RegistrationPlan {
   contested: Contested[]
   /** How many containers have an instance. */
   containers: number
-}
-
-export function targetKey(target: Pick<ProbeTarget, 'run' | 'host' | 'port'>): string {
-  return `${target.run} ${target.host} ${target.port}`
 }
 
 /**
@@ -246,32 +233,4 @@ export function makePlan(
 export function hostEntry(host: AgentHost, containers: number): [key: string, value: string] {
   const record: AgentRecord = { address: host.address ?? '', containers, ...host.presence }
   return [printKey({ kind: 'hosts', id: host.agent }), JSON.stringify(record)]
-}
-
-/**
- * What an agent's own records say to its next life: which runs were stopping and which ports had
- * answered, so that a restart of the agent changes no state.
- */
-export function recall(values: Iterable<InstanceRecord>): {
-  signalled: Set<string>
-  answered: Set<string>
-  unreached: Set<string>
-} {
-  const signalled = new Set<string>()
-  const answered = new Set<string>()
-  const unreached = new Set<string>()
-  for (const { host, port, state, reason, metadata } of values) {
-    const run = `${metadata?.containerId ?? ''}/${metadata?.startedAt ?? ''}`
-    if (state === 'draining' && reason === STOPPING) {
-      signalled.add(run)
-    }
-    // One that drains had answered before, and one with a HEALTHCHECK needs no answer.
-    if (state === 'up' || state === 'draining') {
-      answered.add(targetKey({ run, host, port }))
-    }
-    if (state === 'up' && reason?.endsWith(UNREACHED) === true) {
-      unreached.add(targetKey({ run, host, port }))
-    }
-  }
-  return { signalled, answered, unreached }
 }

@@ -2,8 +2,8 @@
 import { connect } from 'node:net'
 import { systemCode } from '../../runtime/errors.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import { targetKey } from './plan.js'
-import type { ProbeTarget } from './plan.js'
+import { targetKey } from './probe-target.js'
+import type { ProbeTarget } from './probe-target.js'
 
 const CONNECT_MS = 1000
 const FIRST_MS = 20

@@ -2,8 +2,8 @@
 import { printAddress } from '../../contract/guard/address.js'
 import type { AgentProblem } from '../../contract/record/agent-record.js'
 import type { Contested } from './host-claims.js'
-import { targetKey } from './plan.js'
-import type { ProbeTarget } from './plan.js'
+import { targetKey } from './probe-target.js'
+import type { ProbeTarget } from './probe-target.js'
 import type { Unreached } from './port-prober.js'
 
 /** A whole rack of them is reported by a few. */

@@ -2,7 +2,7 @@
 import type { Registry } from '../../registry/registry.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
-import { isRefusal } from './refusals.js'
+import { isRefusal } from './refused-writes.js'
 
 export class FirstSettings {
   readonly #registry: Registry

@@ -45,7 +45,7 @@ export function isOwn(entry: Pick<RegistryEntry, 'key' | 'value'>, agent: string
 }
 
 /** A route has no lease: the hosts of an agent's containers stay while the agent is cut off. */
-function isLeased(key: string): boolean {
+function hasLease(key: string): boolean {
   return !key.startsWith('routes/')
 }
 
@@ -58,7 +58,7 @@ function chunk(operations: RegistryOperation[]): RegistryOperation[][] {
 }
 
 function putOf(key: string, value: string, lease: string): RegistryOperation {
-  return { type: 'put', key, value, ...(isLeased(key) && { lease }) }
+  return { type: 'put', key, value, ...(hasLease(key) && { lease }) }
 }
 
 /** The record with `gone`, by which watchers distinguish a removal from a lost lease. */
@@ -86,7 +86,7 @@ export function reconcile(
       taken.push(key)
     } else if (there === undefined) {
       puts.push({ ...putOf(key, value, lease), ifRevision: 0 })
-    } else if (there.value !== value || (isLeased(key) && !there.bound)) {
+    } else if (there.value !== value || (hasLease(key) && !there.bound)) {
       puts.push(putOf(key, value, lease))
     }
   }

@@ -1,4 +1,10 @@
-/** Keeps the registry equal to what this agent wants there, under one lease. */
+/**
+ * Keeps the registry equal to what this agent wants there, under one lease. Not all that is wanted
+ * can be registered:
+ * - refused: the registry does not take the record. Its last good value stays.
+ * - foreign: somebody else has a record under this key. Such a key that is wanted is `taken`.
+ * - withheld: a rival, another agent's route or upstream, has the host, and has the better claim.
+ */
 import type { Registry, RegistryOperation } from '../../registry/registry.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
@@ -19,7 +25,7 @@ import type { LeaseMemo } from './lease-memo.js'
 import { reconcile } from './reconcile.js'
 import type { Registered } from './reconcile.js'
 import { FirstSettings } from './first-settings.js'
-import { isRefusal, RefusedWrites } from './refusals.js'
+import { RefusedWrites, commitByHalves, isRefusal } from './refused-writes.js'
 
 export interface RegistrarOptions {
   registry: Registry
@@ -120,7 +126,7 @@ export class Registrar {
   }
 
   async #round({ bell }: Loop): Promise<void> {
-    await this.#level()
+    await this.#reconcile()
     this.#logBack()
     this.#onOwn?.(this.#own())
     this.#onOwn = undefined
@@ -143,7 +149,7 @@ export class Registrar {
   }
 
   /** Afterwards the registry holds what was wanted at the beginning. Rejects when it does not. */
-  async #level(): Promise<void> {
+  async #reconcile(): Promise<void> {
     const lease = this.#heldLease.lease ?? (await this.#acquireLease())
     const wish = this.#wanted
     if (this.#mustList !== undefined || this.#isNews(wish)) {
@@ -228,33 +234,26 @@ export class Registrar {
     }
   }
 
-  /** What the registry refuses is found by halves, so that the others go on. */
+  /** One that the registry refuses must not keep the others away. */
   async #commit(operations: RegistryOperation[]): Promise<void> {
-    try {
-      await this.#commitAll(operations)
-    } catch (error) {
-      const [first] = operations
-      if (!isRefusal(error) || first === undefined) {
-        throw error
-      }
-      // A refusal is certain: nothing happened.
-      this.#mustList = undefined
-      if (operations.length === 1) {
-        this.#refusals.add(first)
-        const fields = { key: first.key, code: error.code, reason: error.message }
-        this.#options.log.warn(fields, 'the registry refuses a record; the others go on')
-        return
-      }
-      const half = operations.length >> 1
-      await this.#commit(operations.slice(0, half))
-      await this.#commit(operations.slice(half))
-    }
+    const commit = (part: RegistryOperation[]) => this.#commitAll(part)
+    await commitByHalves(operations, commit, (operation, { code, message }) => {
+      this.#refusals.add(operation)
+      const fields = { key: operation.key, code, reason: message }
+      this.#options.log.warn(fields, 'the registry refuses a record; the others go on')
+    })
   }
 
   async #commitAll(operations: RegistryOperation[]): Promise<void> {
     // Until it is known to have happened, what stands there is not known.
     this.#mustList = 'all'
-    const { revision } = await this.#options.registry.commit(operations)
+    const { revision } = await this.#options.registry.commit(operations).catch((error: unknown) => {
+      if (isRefusal(error)) {
+        // Nothing happened.
+        this.#mustList = undefined
+      }
+      throw error
+    })
     for (const operation of operations) {
       if (operation.type === 'put') {
         this.#registered.set(operation.key, { value: operation.value, bound: true, revision })

@@ -64,7 +64,7 @@ function withholdUnnamed({ registered, rivals, unnamed }: ContestInput, result: 
       )
       .map(([key]) => key)
     const why =
-      `another host has an upstream ${upstream} for other hosts; ` +
+      `another agent has an upstream ${upstream}, which other hosts lead to; ` +
       'name this one by the label sluice.upstream'
     for (const key of [...keys, ...routes]) {
       result.wanted.delete(key)

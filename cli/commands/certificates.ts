@@ -1,6 +1,7 @@
 /** `sluice certificates`. */
 import { readFileSync } from 'node:fs'
-import { UsageError, isOn } from '../command.js'
+import { isOn } from '../command.js'
+import { UsageError } from '../usage-error.js'
 import type { Command, Invocation } from '../command.js'
 import { pathOf } from '../client.js'
 import { table } from '../output.js'

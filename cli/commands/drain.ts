@@ -1,6 +1,6 @@
 /** `sluice drain` and `sluice undrain`. */
 import type { Command } from '../command.js'
-import { UsageError } from '../command.js'
+import { UsageError } from '../usage-error.js'
 import { pathOf } from '../client.js'
 import type { ApiClient } from '../client.js'
 import { WAIT, appliedText, valueOf } from './instances.js'

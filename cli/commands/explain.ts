@@ -1,6 +1,6 @@
 /** `sluice explain`. */
 import { isIP } from 'node:net'
-import { UsageError } from '../command.js'
+import { UsageError } from '../usage-error.js'
 import type { Command } from '../command.js'
 import { outline } from '../output.js'
 

@@ -1,6 +1,6 @@
 /** `sluice routes`. */
 import { readFileSync } from 'node:fs'
-import { UsageError } from '../command.js'
+import { UsageError } from '../usage-error.js'
 import type { Command, Invocation } from '../command.js'
 import { pathOf } from '../client.js'
 import { parseFields } from '../fields.js'
@@ -59,7 +59,9 @@ function readBody(path: string): unknown {
     return JSON.parse(text)
   } catch (error) {
     const name = path === '-' ? 'what came on stdin' : path
-    throw new SluiceError('invalid', `--file: ${name} is not JSON: ${messageOf(error)}`)
+    throw new SluiceError('invalid', `--file: ${name} is not JSON: ${messageOf(error)}`, {
+      field: 'file',
+    })
   }
 }
 

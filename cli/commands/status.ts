@@ -1,5 +1,5 @@
 /** `sluice status` and `sluice gateways`. */
-import { UsageError } from '../command.js'
+import { UsageError } from '../usage-error.js'
 import type { Command, Invocation } from '../command.js'
 import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'

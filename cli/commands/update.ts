@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { tryLock } from '../../runtime/lock.js'
 import { renewPrivateNginx } from '../../setup/nginx.js'
-import { UsageError } from '../command.js'
+import { UsageError } from '../usage-error.js'
 import type { Command } from '../command.js'
 import { makeHomeFolders } from '../start/home.js'
 

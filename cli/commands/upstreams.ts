@@ -1,5 +1,6 @@
 /** `sluice upstreams`. */
-import { UsageError, isOn } from '../command.js'
+import { isOn } from '../command.js'
+import { UsageError } from '../usage-error.js'
 import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import type { ApiClient } from '../client.js'

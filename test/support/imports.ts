@@ -40,13 +40,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ['embedded', 'etcd', 'http'],
     ['open.ts'],
   ],
-  agent: [
-    ['engine'],
-    ['plan', 'signalled-runs.ts'],
-    ['register', 'print.ts', 'identity.ts', 'plan-log.ts'],
-    ['agent.ts'],
-    ['main.ts'],
-  ],
+  agent: [['engine'], ['plan'], ['register', 'print.ts', 'identity.ts'], ['agent.ts'], ['main.ts']],
   controller: [
     ['findings/codes.ts'],
     ['views.ts', 'own-addresses.ts', 'pool'],

@@ -10,7 +10,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { optionsOf, parseCommandLine } from '../../../cli/args.js'
 import { connect, connectLocal, pathOf } from '../../../cli/client.js'
-import { UsageError, isOn } from '../../../cli/command.js'
+import { isOn } from '../../../cli/command.js'
+import { UsageError } from '../../../cli/usage-error.js'
 import type { Command, Invocation } from '../../../cli/command.js'
 import { COMMANDS } from '../../../cli/commands/all.js'
 import { policy } from '../../../cli/commands/policy.js'
@@ -269,7 +270,7 @@ t.test('the field that is wrong is named once', async (t) => {
   await call('PUT', '/v1/routes/app', { hosts: ['a.test'], upstream: 'web' })
   const put = ['routes', 'put', 'two', 'hosts=a.test', 'upstream=web']
   const other = await sluice(...put, '--home', home)
-  t.match(other.stderr, /^sluice: route app has host a\.test .* already \(hosts\[0\]\)\n$/)
+  t.match(other.stderr, /^sluice: route app has host a\.test .* already \(field: hosts\[0\]\)\n$/)
 })
 
 t.test('an engine that is not there is named', async (t) => {

@@ -578,7 +578,7 @@ check([
 const ofImage = (labels: Record<string, string>, env: Array<[string, string]> = []) => ({
   rest: { ofImage: { labels, env }, env },
 })
-const alone = { asked: false, why: /of its image alone: start it with sluice\.enable=true/ }
+const alone = { asked: false, why: /from its image: start it with sluice\.enable=true/ }
 const named: Array<[string, string]> = [['SERVICE_NAME', 'web']]
 
 check([

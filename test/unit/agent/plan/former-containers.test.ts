@@ -64,6 +64,6 @@ t.test('where no process is seen, several are held for a while; nobody by hand',
   t.same(held(new FormerContainers(own, { processes: blind })).names, ['1', '2'])
   t.same(held(new FormerContainers(own, { processes: blind, holdMs: 0 })).names, [])
   const former = new FormerContainers(own, { processes })
-  former.giveUp(new Set(['1', '2'].map((id) => ID.slice(0, 11) + id)))
+  former.forget(new Set(['1', '2'].map((id) => ID.slice(0, 11) + id)))
   t.same(held(former).names, [])
 })

@@ -4,7 +4,8 @@ import type { InstanceRecord } from '../../../../contract/record/instance-record
 import type { RouteRecord } from '../../../../contract/record/route.js'
 import { runOf } from '../../../../agent/engine/container.js'
 import type { Container } from '../../../../agent/engine/container.js'
-import { makePlan, recall } from '../../../../agent/plan/plan.js'
+import { makePlan } from '../../../../agent/plan/plan.js'
+import { recall } from '../../../../agent/plan/recall.js'
 import type { AgentHost } from '../../../../agent/plan/instance-address.js'
 import { container } from '../container-fixture.js'
 

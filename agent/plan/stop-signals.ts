@@ -1,12 +1,12 @@
 /** Which containers were sent their stop signal, and which of them were not stopped by it. */
-import type { Logger } from '../runtime/logger.js'
-import { runOf } from './engine/container.js'
-import type { Container } from './engine/container.js'
+import type { Logger } from '../../runtime/logger.js'
+import { runOf } from '../engine/container.js'
+import type { Container } from '../engine/container.js'
 
 /** From the end of a container's grace until nobody can be about to kill it. */
 const STOP_MARGIN_MS = 2000
 
-export class SignalledRuns {
+export class StopSignals {
   readonly #log: Logger
   /** Run → when it was sent the signal. */
   readonly #sentAtMs = new Map<string, number>()

@@ -1,7 +1,7 @@
 /** What an agent logs of its plans: what it registers and removes, and what it refuses. */
-import type { InstanceRecord } from '../contract/record/instance-record.js'
-import type { Logger } from '../runtime/logger.js'
-import type { RegistrationPlan } from './plan/plan.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
+import type { Logger } from '../../runtime/logger.js'
+import type { RegistrationPlan } from './plan.js'
 
 export class PlanLog {
   readonly #log: Logger
