@@ -4,7 +4,7 @@ import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import type { LookupRequest } from '../table/lookup-request.js'
-import type { Draw } from './choice.js'
+import type { Draw } from './choice-types.js'
 import { splitArms } from './split-arm.lazy.js'
 
 export function drawFor(table: Dict, request: LookupRequest, key: string): Draw {

@@ -2,7 +2,7 @@
 import type { Rules } from '../../contract/table/rules.js'
 import { upstreamOf } from '../../contract/table/table.js'
 import { isAnotherUp } from '../choose/choice.js'
-import type { PeerChoice } from '../choose/choice.js'
+import type { PeerChoice } from '../choose/choice-types.js'
 import { countEvent } from '../memory/counters.js'
 import type { CountedEvent } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'

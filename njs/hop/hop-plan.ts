@@ -2,7 +2,7 @@
 import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
 import { choose, drawPreferred, isAnotherUp, trialOf, whoIsIn } from '../choose/choice.js'
-import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
+import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice-types.js'
 import type { Dict } from '../memory/dict.js'
 import { takeTrial } from '../memory/load.js'
 import { drawFor } from '../choose/draw.js'

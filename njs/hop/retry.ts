@@ -2,7 +2,7 @@
 import type { Rules } from '../../contract/table/rules.js'
 import { MAX_TRIES, SHARES } from '../../contract/table/zones.js'
 import { choose } from '../choose/choice.js'
-import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
+import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { spendTry } from '../memory/load.js'
 import type { HopState } from './state.js'
 import { drawFor } from '../choose/draw.js'

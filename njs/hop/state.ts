@@ -5,7 +5,7 @@
  */
 import { UnitKind } from '../../contract/table/mark.js'
 import { SID_LENGTH, printPeer } from '../../contract/table/table.js'
-import type { PeerChoice } from '../choose/choice.js'
+import type { PeerChoice } from '../choose/choice-types.js'
 import type { HopVariables } from './hop-variables.js'
 import { parsePick } from './picked.js'
 import type { Picked } from './picked.js'

@@ -1,6 +1,6 @@
 /** What belongs to one try of the hop: a place at the peer, its count, its session. */
 import type { Rules } from '../../contract/table/rules.js'
-import type { PeerChoice, ChoiceContext } from '../choose/choice.js'
+import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { countInFlight } from '../memory/count-in-flight.js'

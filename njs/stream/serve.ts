@@ -6,7 +6,7 @@
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { MAX_TRIES, NOBODY, SHARES } from '../../contract/table/zones.js'
 import { choose, drawPreferred, isAnotherUp, whoIs } from '../choose/choice.js'
-import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice.js'
+import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice-types.js'
 import { countEvent, countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { countInFlight } from '../memory/count-in-flight.js'
