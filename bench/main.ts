@@ -18,11 +18,13 @@ const PLOT = '--plot'
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), sized('results', 'results/small'))
 
 function choose(names: string[]): Part[] {
-  const unknown = names.find((name) => !PARTS.some((part) => part.name === name))
+  const isNamed = ({ name, alias = name }: Part): boolean =>
+    names.includes(name) || names.includes(alias)
+  const unknown = names.find((one) => !PARTS.some(({ name, alias }) => [name, alias].includes(one)))
   if (unknown === undefined) {
-    return PARTS.filter(({ name }) => names.length === 0 || names.includes(name))
+    return PARTS.filter((part) => names.length === 0 || isNamed(part))
   }
-  const known = PARTS.map(({ name, about }) => `  ${name.padEnd(12)}${about}`).join('\n')
+  const known = PARTS.map(({ name, about }) => `  ${name.padEnd(15)}${about}`).join('\n')
   throw new Error(`no part is named ${JSON.stringify(unknown)}; there are:\n${known}`)
 }
 

@@ -20,9 +20,9 @@ import { slowOnePart } from './parts/slow-one.js'
 import { tcpPart } from './parts/tcp.js'
 import { throughputPart } from './parts/throughput.js'
 import { visiblePart } from './parts/visible.js'
-import { waysPart } from './parts/ways.js'
+import { requestKindsPart } from './parts/request-kinds.js'
 import { workersPart } from './parts/workers.js'
-import { apart } from './rig/apart.js'
+import { withCleanup } from './rig/clean-up.js'
 import type { PartResult, Part } from './report/report.js'
 
 export const PARTS = [
@@ -41,7 +41,7 @@ export const PARTS = [
   checksPart,
   scalePart,
   routesPart,
-  waysPart,
+  requestKindsPart,
   handshakePart,
   tcpPart,
   memoryPart,
@@ -55,7 +55,7 @@ export async function runPart(part: Part): Promise<PartResult> {
   const folder = makeTemporaryFolder('bench')
   const say = (line: string): void => console.error(`${part.name}: ${line}`)
   try {
-    return await apart({ folder, say }, (bench) => part.run(bench))
+    return await withCleanup({ folder, say }, (bench) => part.run(bench))
   } finally {
     removeFolder(folder)
   }

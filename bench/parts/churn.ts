@@ -94,23 +94,23 @@ async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, [...HOSTS, ...MOVING], backend, BODY)
-  const beside = await startSideBySide(bench, {
+  const started = await startSideBySide(bench, {
     engine: 'njs',
     hosts: HOSTS,
     backend,
     directives: GZIP,
   })
   if (isApart) {
-    await giveCore(beside.nginx.workers())
+    await giveCore(started.nginx.workers())
   }
-  await addOthers(beside)
-  await warmUp(beside.port)
+  await addOthers(started)
+  await warmUp(started.port)
   const subjects = variants()
   bench.say(`${ROUNDS} rounds of ${SECONDS} s for each of ${subjects.length}`)
-  const measures = subjects.map((variant) => () => measure(wrk, beside, variant))
+  const measures = subjects.map((variant) => () => measure(wrk, started, variant))
   const perSecond = await interleave(ROUNDS, measures)
   for (const variant of subjects) {
-    variant.cpuNsOfChange = await measureChange(beside, variant)
+    variant.cpuNsOfChange = await measureChange(started, variant)
   }
   return finding(subjects, perSecond, isApart)
 }
@@ -130,16 +130,16 @@ async function warmUp(port: number): Promise<void> {
   driver.close()
 }
 
-async function measure(wrk: string, beside: SideBySide, variant: Variant): Promise<number> {
-  const pacer = startPacer(beside, variant)
-  const url = `http://127.0.0.1:${beside.port}/`
-  const before = spentNs(beside)
+async function measure(wrk: string, started: SideBySide, variant: Variant): Promise<number> {
+  const pacer = startPacer(started, variant)
+  const url = `http://127.0.0.1:${started.port}/`
+  const before = spentNs(started)
   try {
     // Rejects when any answer was not 2xx, so no request is lost without a word.
     const header = 'Accept-Encoding: gzip'
     const options = { wrk, url, host: 'sluice.localhost', seconds: SECONDS, header }
     const perSecond = await throughput(options)
-    variant.cpuNs.push((spentNs(beside) - before) / (perSecond * SECONDS))
+    variant.cpuNs.push((spentNs(started) - before) / (perSecond * SECONDS))
     return perSecond
   } finally {
     const report = await pacer?.stop()
@@ -153,15 +153,15 @@ async function measure(wrk: string, beside: SideBySide, variant: Variant): Promi
  * What is left over when there are no requests: the change itself, and what the worker does by
  * itself each second.
  */
-async function measureChange(beside: SideBySide, variant: Variant): Promise<number | undefined> {
-  const pacer = startPacer(beside, variant)
+async function measureChange(started: SideBySide, variant: Variant): Promise<number | undefined> {
+  const pacer = startPacer(started, variant)
   if (pacer === undefined) {
     return undefined
   }
-  const before = spentNs(beside)
+  const before = spentNs(started)
   await sleep(CHANGES_ALONE_MS)
   const { done } = await pacer.stop()
-  return (spentNs(beside) - before) / done
+  return (spentNs(started) - before) / done
 }
 
 function startPacer({ rig, backend }: SideBySide, { change }: Variant): Pacer | undefined {

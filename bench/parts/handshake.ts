@@ -43,8 +43,8 @@ function wordOf(key: Key): string {
   return key.replace(/\W/g, '')
 }
 
-/** The way of the certificate: the port that it is shown at and the name that is asked for. */
-interface Way {
+/** Where a handshake gets its certificate: the port, and the name that is asked for. */
+interface Source {
   port: number
   name: string
 }
@@ -95,9 +95,9 @@ async function countEach(
   const worker = started.adopted.nginx.workers()[0] ?? 0
   const found: number[] = []
   await withoutController(started.adopted, async () => {
-    for (const way of started.ways) {
-      await shakes(way, LANES)
-      const total = await instructions(tracers, folder, worker, () => shakes(way, COUNTED))
+    for (const source of started.sources) {
+      await shakes(source, LANES)
+      const total = await instructions(tracers, folder, worker, () => shakes(source, COUNTED))
       found.push(total / COUNTED)
     }
   })
@@ -111,24 +111,24 @@ async function time(
   engine: 'njs' | 'qjs',
   key: Key,
 ): Promise<Pick<Measured, 'cpuNs' | 'perSecond'>> {
-  const { adopted, ways } = await start(bench, { engine, key })
+  const { adopted, sources } = await start(bench, { engine, key })
   const worker = adopted.nginx.workers()[0] ?? 0
-  const spent = async (way: Way): Promise<number> => {
+  const spent = async (source: Source): Promise<number> => {
     const before = cpuNs(worker)
-    await shakes(way, SLICE)
+    await shakes(source, SLICE)
     return (cpuNs(worker) - before) / SLICE
   }
   const cpu = await interleave(
     ROUNDS,
-    ways.map((way) => () => spent(way)),
+    sources.map((source) => () => spent(source)),
   )
   // wrk asks for the name in the address alone, which is no wildcard's.
-  const loads = ways.filter(({ name }) => name === NAME)
-  const load = ({ port }: Way): Promise<number> => {
+  const loads = sources.filter(({ name }) => name === NAME)
+  const load = ({ port }: Source): Promise<number> => {
     const url = `https://${NAME}:${port}/`
     return throughput({ wrk: wrk ?? '', url, host: NAME, seconds: WRK_SECONDS, once: true })
   }
-  const rates = loads.map((way) => () => load(way))
+  const rates = loads.map((source) => () => load(source))
   const perSecond = wrk === undefined ? undefined : await interleave(WRK_ROUNDS, rates)
   await stopAdopted(adopted)
   return { cpuNs: cpu, perSecond }
@@ -147,7 +147,7 @@ interface Options {
 async function start(
   bench: Bench,
   { engine, key, traced }: Options,
-): Promise<{ adopted: Adopted; ways: Way[] }> {
+): Promise<{ adopted: Adopted; sources: Source[] }> {
   const { nginx } = await tools()
   const pem = await issue(bench, key)
   const [first, again, table] = [await freePort(), await freePort(), await freePort()]
@@ -163,14 +163,14 @@ async function start(
   })
   const { certificate, privateKey } = pem
   await adopted.rig.change('PUT', '/v1/certificates/bench', { certificate, privateKey })
-  const ways = [
+  const sources = [
     { port: first, name: NAME },
     { port: again, name: NAME },
     { port: table, name: NAME },
     { port: table, name: WILD },
   ]
-  await until(() => showTheSame(ways), { what: 'one certificate everywhere' })
-  return { adopted, ways }
+  await until(() => showTheSame(sources), { what: 'one certificate everywhere' })
+  return { adopted, sources }
 }
 
 async function issue(bench: Bench, key: Key): Promise<Pem & { directives: string }> {
@@ -193,12 +193,12 @@ function printServer(port: number, certificate: string): string {
 }
 
 /** What is shown is no certificate that is made for want of another. */
-async function showTheSame(ways: Way[]): Promise<boolean> {
-  const shown = await Promise.all(ways.map(({ port, name }) => shake(port, { name })))
+async function showTheSame(sources: Source[]): Promise<boolean> {
+  const shown = await Promise.all(sources.map(({ port, name }) => shake(port, { name })))
   return shown.every(({ fingerprint }) => fingerprint === shown[0]?.fingerprint)
 }
 
-function shakes({ port, name }: Way, times: number): Promise<void> {
+function shakes({ port, name }: Source, times: number): Promise<void> {
   return repeat(times, LANES, () => shake(port, { name }))
 }
 

@@ -1,6 +1,6 @@
 /** What a request costs a worker, against a static upstream; CI guards the same figures. */
 import { messageOf } from '../../runtime/errors.js'
-import { apart } from '../rig/apart.js'
+import { withCleanup } from '../rig/clean-up.js'
 import { countInstructions, countSystemCalls } from '../rig/counted.js'
 import type { Counted } from '../rig/counted.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
@@ -65,13 +65,13 @@ export async function countEngine(
   for (const [name, options] of Object.entries(CASES)) {
     const key = `${engine}, ${name}`
     if (isWanted(key)) {
-      found[key] = await apart(bench, (bench) => {
+      found[key] = await withCleanup(bench, (bench) => {
         return countInstructions(bench, tracers, { engine, ...options })
       })
     }
   }
   try {
-    found[`${engine}, ${CALLS}`] = await apart(bench, (bench) => {
+    found[`${engine}, ${CALLS}`] = await withCleanup(bench, (bench) => {
       return countSystemCalls(bench, tracers, { engine, peers: 2 })
     })
   } catch (error) {

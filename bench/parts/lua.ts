@@ -29,9 +29,9 @@ async function run(bench: Bench): Promise<PartResult> {
   await startCheapBackends(bench, nginx, HOSTS, backend)
   const subjects: Subject[] = []
   for (const engine of ENGINES) {
-    const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
+    const started = await startSideBySide(bench, { engine, hosts: HOSTS, backend })
     const hosts = SIDES.map((name) => `${name}.localhost`)
-    subjects.push({ name: `Sluice, ${engine}`, nginx: beside.nginx, port: beside.port, hosts })
+    subjects.push({ name: `Sluice, ${engine}`, nginx: started.nginx, port: started.port, hosts })
   }
   const lua = await startLua(bench, { hosts: HOSTS, backend })
   const luaHosts = ['static', 'again', 'lua'].map((name) => `${name}.localhost`)

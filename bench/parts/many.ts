@@ -137,8 +137,10 @@ async function weigh(
 function finding(measured: Measured[]): PartResult {
   const kilobytes = (bytes: number): string => `${(bytes / 1024).toFixed(1)} KB`
   const rows = measured.map(({ engine, kind, bytes }) => {
-    const [statics = [], ...ways] = bytes
-    const more = ways.map((values) => median(values.map((value, i) => value - (statics[i] ?? NaN))))
+    const [statics = [], ...others] = bytes
+    const more = others.map((values) =>
+      median(values.map((value, i) => value - (statics[i] ?? NaN))),
+    )
     return [
       `${engine}: ${count(HELD[engine])} ${KIND_NAMES[kind]}`,
       kilobytes(median(statics)),

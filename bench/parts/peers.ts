@@ -3,8 +3,8 @@ import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { Driver, interleave } from '../load/drive.js'
-import { startCaddy, startHaproxy, startNginxes } from '../rig/peer-kinds.js'
-import type { Places, Proxy } from '../rig/peer-kinds.js'
+import { startCaddy, startHaproxy, startNginxes } from '../rig/proxies.js'
+import type { BackendHosts, Proxy } from '../rig/proxies.js'
 import { saturate, saturateChanging, seeChanges } from '../rig/peers-measure.js'
 import type { Changing, Saturated, SeenChanges } from '../rig/peers-measure.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
@@ -42,12 +42,12 @@ async function run(bench: Bench): Promise<PartResult> {
     throw new Error('without wrk there is no load to compare under')
   }
   const { nginx } = await tools()
-  const places: Places = { hosts: HOSTS, moving: MOVING, port: await freePort() }
-  await startCheapBackends(bench, nginx, [...HOSTS, ...MOVING], places.port)
+  const backends: BackendHosts = { hosts: HOSTS, moving: MOVING, port: await freePort() }
+  await startCheapBackends(bench, nginx, [...HOSTS, ...MOVING], backends.port)
   const proxies = [
-    ...(await startNginxes(bench, places)),
-    await startHaproxy(bench, places),
-    await startCaddy(bench, places),
+    ...(await startNginxes(bench, backends)),
+    await startHaproxy(bench, backends),
+    await startCaddy(bench, backends),
   ]
   const cpuNs = await measureCpu(bench, proxies)
   const measured = proxies.map(({ name, about }, index): Measured => {
@@ -61,7 +61,7 @@ async function run(bench: Bench): Promise<PartResult> {
       continue
     }
     bench.say(`${proxy.name}: when a change is seen`)
-    one.seen = await seeChanges(bench, proxy, places)
+    one.seen = await seeChanges(bench, proxy, backends)
   }
   return finding(measured)
 }

@@ -152,7 +152,10 @@ async function countEach(
   return totals.map((total) => total / COUNTED)
 }
 
-const PLACES = ['in the pool at both sizes', `beyond the pool’s 1,000 members at ${count(LARGE)}`]
+const POSITIONS = [
+  'in the pool at both sizes',
+  `beyond the pool’s 1,000 members at ${count(LARGE)}`,
+]
 
 function finding(cpuNs: number[][], counted: Counted | undefined): PartResult {
   const notes = [
@@ -176,12 +179,18 @@ function finding(cpuNs: number[][], counted: Counted | undefined): PartResult {
 
 function cpuRows(cpuNs: number[][]): string[][] {
   const us = (values: number[]): string => `${(median(values) / 1000).toFixed(1)} us`
-  return PLACES.map((place, index) => {
+  return POSITIONS.map((position, index) => {
     const [small = [], again = [], large = []] = [0, 2, 4].map(
       (first) => cpuNs[first + index] ?? [],
     )
     const control = `${us(again)} (${ratio(pairedRatio(again, small))})`
-    return [`worker CPU, ${place}`, us(small), control, us(large), ratio(pairedRatio(large, small))]
+    return [
+      `worker CPU, ${position}`,
+      us(small),
+      control,
+      us(large),
+      ratio(pairedRatio(large, small)),
+    ]
   })
 }
 
@@ -189,15 +198,15 @@ function instructionRows(counted: Counted | undefined): string[][] {
   if (counted === undefined) {
     return []
   }
-  const row = (place: string, { small, large }: Instructions, index: number): string[] => {
+  const row = (position: string, { small, large }: Instructions, index: number): string[] => {
     const [few = NaN, many = NaN] = [small[index], large[index]]
-    return [`instructions, ${place}`, count(few), '', count(many), ratio(many / few)]
+    return [`instructions, ${position}`, count(few), '', count(many), ratio(many / few)]
   }
   const { byAddress } = counted
   return [
     ...(byAddress === undefined
       ? []
       : [row('by address at both sizes (the table alone)', byAddress, 0)]),
-    ...PLACES.map((place, index) => row(place, counted.pooled, index)),
+    ...POSITIONS.map((position, index) => row(position, counted.pooled, index)),
   ]
 }

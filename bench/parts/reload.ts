@@ -5,7 +5,7 @@ import { startLoad } from '../../lab/load/load.js'
 import { Backends } from '../../lab/load/backends.js'
 import { until } from '../../lab/until.js'
 import { compared } from '../rig/compared.js'
-import type { Compared, Place } from '../rig/compared.js'
+import type { Compared, BenchInstance } from '../rig/compared.js'
 import { Prober } from '../load/prober.js'
 import type { Sighting } from '../load/prober.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
@@ -50,10 +50,10 @@ export const reloadPart: Part = {
 async function run(bench: Bench): Promise<PartResult> {
   const backends = new Backends(bench.folder, 'reload')
   bench.onEnd(() => backends.kill())
-  const places = await openPlaces(backends)
+  const instances = await openInstances(backends)
   const measured: [Compared, Measured][] = []
   for (const start of compared) {
-    const candidate = await start(bench, places)
+    const candidate = await start(bench, instances)
     bench.say(`${candidate.name}: ${CHANGES} changes under load`)
     measured.push([candidate, await measure(bench, candidate)])
     await candidate.stop()
@@ -62,11 +62,11 @@ async function run(bench: Bench): Promise<PartResult> {
 }
 
 /** `probe` has two backends, of which one serves: a change moves it to the other. */
-async function openPlaces(backends: Backends): Promise<Place[]> {
-  const places = [...LOADED, 'probe', 'probe'].map((upstream, index) => {
+async function openInstances(backends: Backends): Promise<BenchInstance[]> {
+  const instances = [...LOADED, 'probe', 'probe'].map((upstream, index) => {
     return { upstream, instance: `${upstream}-${index}`, host: `127.4.0.${index + 1}`, port: 0 }
   })
-  return Promise.all(places.map(async (place) => ({ ...place, port: await backends.open(place) })))
+  return Promise.all(instances.map(async (one) => ({ ...one, port: await backends.open(one) })))
 }
 
 async function measure(bench: Bench, candidate: Compared): Promise<Measured> {

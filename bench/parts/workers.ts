@@ -29,10 +29,10 @@ async function run(bench: Bench): Promise<PartResult> {
   const subjects: Subject[] = []
   for (const engine of ENGINES) {
     for (const workers of WORKERS) {
-      const beside = await startSideBySide(bench, { engine, hosts: HOSTS, backend, workers })
+      const started = await startSideBySide(bench, { engine, hosts: HOSTS, backend, workers })
       const hosts = SIDES.map((name) => `${name}.localhost`)
       const name = `${engine}, ${workers} ${workers === 1 ? 'worker' : 'workers'}`
-      subjects.push({ name, nginx: beside.nginx, port: beside.port, hosts })
+      subjects.push({ name, nginx: started.nginx, port: started.port, hosts })
     }
   }
   const measured = await measure(bench, subjects, ROUNDS, undefined)

@@ -24,7 +24,7 @@ export interface PlotData {
 /** By variant (static, again, what is compared) and round. */
 type Rounds = number[][]
 
-interface Beside {
+interface AgainstStatic {
   name: string
   cpuNs: Rounds
   perSecond?: Rounds
@@ -50,12 +50,12 @@ export function readPlotData(folder: string): PlotData {
     .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Results)
   const newest = (part: string): Results | undefined => runs.find(({ results }) => results[part])
   const measured = (part: string): unknown => newest(part)?.results[part]?.numbers.measured
-  const lua = (measured('lua') ?? []) as Beside[]
-  const throughput = (measured('throughput') ?? []) as Beside[]
+  const lua = (measured('lua') ?? []) as AgainstStatic[]
+  const throughput = (measured('throughput') ?? []) as AgainstStatic[]
   const peers = (measured('peers') ?? []) as AsPeer[]
   const drawn = [newest('lua'), newest('throughput'), newest('peers')]
   return {
-    bars: [...besideBars(lua.length > 0 ? lua : throughput), ...peerBars(peers)],
+    bars: [...barsAgainstStatic(lua.length > 0 ? lua : throughput), ...peerBars(peers)],
     machine: drawn.find((run) => run !== undefined)?.machine,
   }
 }
@@ -68,13 +68,13 @@ const NAMES: Record<string, string> = {
   Lua: 'Lua balancer',
 }
 
-function besideBars(measured: Beside[]): Bar[] {
+function barsAgainstStatic(measured: AgainstStatic[]): Bar[] {
   const bars = measured.map(({ name, cpuNs, perSecond }): Bar => {
     const label = NAMES[name] ?? name
     const kind = label.startsWith('Sluice') ? 'sluice' : 'other'
     return { name: label, kind, cpu: against(cpuNs, 2), throughput: against(perSecond, 2) }
   })
-  const control = (pick: (one: Beside) => Rounds | undefined): number | undefined => {
+  const control = (pick: (one: AgainstStatic) => Rounds | undefined): number | undefined => {
     const found = measured.map((one) => against(pick(one), 1))
     const known = found.filter((value) => value !== undefined)
     return known.length === 0 ? undefined : median(known)

@@ -17,6 +17,8 @@ export interface PartResult {
 
 export interface Part {
   name: string
+  /** Another name by which it may be called. */
+  alias?: string
   about: string
   run(bench: Bench): Promise<PartResult>
 }

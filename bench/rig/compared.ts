@@ -8,14 +8,15 @@ import { childPids } from '../../lab/load/processes.js'
 import type { Bench } from '../report/report.js'
 import { sized } from './sized.js'
 
-export interface Place {
+/** One instance of an upstream, where a backend of the bench listens. */
+export interface BenchInstance {
   upstream: string
   instance: string
   host: string
   port: number
 }
 
-/** Two ways to the same end: the upstreams of `places`, of which `probe` can be moved. */
+/** Sluice, or nginx with reloads: it serves the upstreams of `instances`, and can move `probe`. */
 export interface Compared {
   name: string
   target: Target
@@ -36,26 +37,25 @@ const WORKERS = 2
 
 export const compared = [startSluice, startStatic]
 
-async function startSluice(bench: Bench, places: Place[]): Promise<Compared> {
+async function startSluice(bench: Bench, instances: BenchInstance[]): Promise<Compared> {
   const { nginx } = await tools()
   const rig = await startRig({ name: 'reload', nginx, workers: WORKERS })
   bench.onEnd(() => rig.stop())
-  await rig.batch([...servingAt(places, 0), ...idlePlaces()].map(putOf))
+  await rig.batch([...servingAt(instances, 0), ...idleInstances()].map(putOf))
   return {
     name: 'Sluice',
     target: { host: '127.0.0.1', port: rig.httpPort },
     pids: () => [rig.nginxPid(), ...rig.workers()],
     move: async (number) => {
-      const place = probeAt(places, number)
-      const { host, port } = place
+      const { host, port, instance } = probeAt(instances, number)
       await rig.change('PUT', '/v1/upstreams/probe/instances/probe', { host, port })
-      return place.instance
+      return instance
     },
     stop: () => rig.stop(),
   }
 }
 
-function putOf({ upstream, instance, host, port }: Place): {
+function putOf({ upstream, instance, host, port }: BenchInstance): {
   method: string
   path: string
   body: unknown
@@ -64,12 +64,12 @@ function putOf({ upstream, instance, host, port }: Place): {
   return { method: 'PUT', path: `/v1/upstreams/${upstream}/instances/${id}`, body: { host, port } }
 }
 
-async function startStatic(bench: Bench, places: Place[]): Promise<Compared> {
+async function startStatic(bench: Bench, instances: BenchInstance[]): Promise<Compared> {
   const { nginx } = await tools()
   const port = await freePort()
   const main = `worker_processes ${WORKERS};`
   const configured = (number: number): { main: string; configuration: string } => {
-    const all = [...servingAt(places, number), ...idlePlaces()]
+    const all = [...servingAt(instances, number), ...idleInstances()]
     return { main, configuration: printStatic(all, port) }
   }
   const folder = `${bench.folder}/static`
@@ -81,25 +81,25 @@ async function startStatic(bench: Bench, places: Place[]): Promise<Compared> {
     pids: () => [started.pid, ...childPids(started.pid)],
     move: async (number) => {
       await started.reload(configured(number))
-      return probeAt(places, number).instance
+      return probeAt(instances, number).instance
     },
     stop: () => started.stop(),
   }
 }
 
-function probeAt(places: Place[], number: number): Place {
-  const place = places.filter(({ upstream }) => upstream === 'probe')[number % 2]
-  if (place === undefined) {
-    throw new Error('probe has two places')
+function probeAt(instances: BenchInstance[], number: number): BenchInstance {
+  const probe = instances.filter(({ upstream }) => upstream === 'probe')[number % 2]
+  if (probe === undefined) {
+    throw new Error('probe has two instances')
   }
-  return place
+  return probe
 }
 
-function servingAt(places: Place[], number: number): Place[] {
-  return [...places.filter(({ upstream }) => upstream !== 'probe'), probeAt(places, number)]
+function servingAt(instances: BenchInstance[], number: number): BenchInstance[] {
+  return [...instances.filter(({ upstream }) => upstream !== 'probe'), probeAt(instances, number)]
 }
 
-function idlePlaces(): Place[] {
+function idleInstances(): BenchInstance[] {
   return Array.from({ length: IDLE_UPSTREAMS * IDLE_SERVERS }, (_, index) => {
     const upstream = `idle${index % IDLE_UPSTREAMS}`
     const [third, fourth] = [Math.floor(index / 250), (index % 250) + 1]
@@ -107,12 +107,12 @@ function idlePlaces(): Place[] {
   })
 }
 
-function printStatic(places: Place[], port: number): string {
-  const names = [...new Set(places.map(({ upstream }) => upstream))]
+function printStatic(instances: BenchInstance[], port: number): string {
+  const names = [...new Set(instances.map(({ upstream }) => upstream))]
   const blocks = names.map((name) => {
-    const servers = places
+    const servers = instances
       .filter(({ upstream }) => upstream === name)
-      .map((place) => `server ${place.host}:${place.port};`)
+      .map(({ host, port }) => `server ${host}:${port};`)
     return `upstream ${name} { zone ${name} 64k; ${servers.join(' ')} keepalive 64; }
 server { listen 127.0.0.1:${port}; server_name ${name}.localhost;
     location / { proxy_pass http://${name}; proxy_http_version 1.1; proxy_set_header Connection ""; } }`

@@ -9,7 +9,7 @@ const PER_UPSTREAM = 100
 const BATCH = 1000
 
 /**
- * The two upstreams that are really asked, by the place that their instances have among all in the
+ * The two upstreams that are really asked, by where their instances stand among all in the
  * pool's order.
  */
 export const ASKED = ['first', 'last'] as const

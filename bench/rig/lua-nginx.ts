@@ -8,7 +8,7 @@ import { luaNginx } from './fetched.js'
 import { PlainNginx } from './plain-nginx.js'
 import type { Bench } from '../report/report.js'
 
-export interface LuaBeside {
+export interface StartedLua {
   nginx: PlainNginx
   port: number
   /** nginx, its Lua module and resty.core. */
@@ -72,7 +72,7 @@ proxy_http_version 1.1;`
 export async function startLua(
   bench: Bench,
   { hosts, backend }: { hosts: readonly string[]; backend: number },
-): Promise<LuaBeside> {
+): Promise<StartedLua> {
   const { nginx, libraries } = await luaNginx((line) => bench.say(line))
   const [port, admin] = [await freePort(), await freePort()]
   const folder = join(bench.folder, 'lua')

@@ -4,8 +4,8 @@ import { monotonicMs } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
 import { Connection } from '../../lab/load/connection.js'
 import { until } from '../../lab/until.js'
-import { movingHost } from './peer-kinds.js'
-import type { Places, Proxy } from './peer-kinds.js'
+import { movingHost } from './proxies.js'
+import type { BackendHosts, Proxy } from './proxies.js'
 import type { Bench } from '../report/report.js'
 import { loadFlags } from '../load/wrk.js'
 import { sized } from './sized.js'
@@ -92,7 +92,11 @@ export interface SeenChanges {
  * Moves `probe` again and again and asks it without a pause, while the other upstream has a
  * moderate load.
  */
-export async function seeChanges(bench: Bench, proxy: Proxy, places: Places): Promise<SeenChanges> {
+export async function seeChanges(
+  bench: Bench,
+  proxy: Proxy,
+  backends: BackendHosts,
+): Promise<SeenChanges> {
   const target = { host: '127.0.0.1', port: proxy.port }
   const plain = { postPart: 0, largePart: 0, slowPart: 0, thinkMs: 10 }
   const shared = { target, upstreams: [proxy.upstream], seed: proxy.port, workers: LOAD_WORKERS }
@@ -102,7 +106,7 @@ export async function seeChanges(bench: Bench, proxy: Proxy, places: Places): Pr
   const probe = new Probe(target)
   const changes: Seen[] = []
   for (let number = 1; number <= SEEN_CHANGES; number++) {
-    changes.push(await probe.see(proxy, number, movingHost(places, number)))
+    changes.push(await probe.see(proxy, number, movingHost(backends, number)))
   }
   probe.close()
   const { lines, report } = await load.stop()

@@ -2,7 +2,7 @@
 import type { Bench } from '../report/report.js'
 
 /** Does `work`, and ends what it has started before the rest of the part goes on. */
-export async function apart<T>(
+export async function withCleanup<T>(
   { folder, say }: Omit<Bench, 'onEnd'>,
   work: (bench: Bench) => Promise<T>,
 ): Promise<T> {

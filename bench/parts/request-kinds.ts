@@ -13,11 +13,8 @@ import { ENGINES } from '../rig/sized.js'
 const MEMBERS = Array.from({ length: 4 }, (_, n) => `127.8.8.${n + 1}`)
 const BATCH = 1000
 
-/**
- * A way that a request may go: its upstreams' policies by name, and the routes that lead its host
- * there.
- */
-interface Way {
+/** A kind of request: its upstreams' policies by name, and the routes that lead its host there. */
+interface RequestKind {
   what: string
   policies?: Record<string, object>
   routes?: object[]
@@ -34,7 +31,7 @@ const split = (name: string, more = {}): object => ({
   ...more,
 })
 
-const WAYS: Record<string, Way> = {
+const KINDS: Record<string, RequestKind> = {
   plain: { what: 'random, the default: a host with one route' },
   paths: { what: 'a host with two paths', routes: paths(2, 'plain') },
   condition: {
@@ -42,12 +39,12 @@ const WAYS: Record<string, Way> = {
     routes: [{ upstream: 'plain' }, { upstream: 'plain', headers: { 'x-beta': 'yes' } }],
   },
   split: { what: 'a split 90/10', policies: { split: {} }, routes: [split('split')] },
-  kept: {
+  sticks: {
     what: 'a split 90/10 that clients keep',
-    policies: { kept: {} },
-    routes: [split('kept', { stick: { by: 'hash', key: 'address' } })],
+    policies: { sticks: {} },
+    routes: [split('sticks', { stick: { by: 'hash', key: 'address' } })],
   },
-  turns: { what: '`roundRobin`', policies: { turns: { balance: 'roundRobin' } } },
+  round: { what: '`roundRobin`', policies: { round: { balance: 'roundRobin' } } },
   least: { what: '`leastConn`', policies: { least: { balance: 'leastConn' } } },
   two: { what: '`randomTwo`', policies: { two: { balance: 'randomTwo' } } },
   times: { what: '`leastTime`', policies: { times: { balance: 'leastTime' } } },
@@ -65,7 +62,7 @@ const WAYS: Record<string, Way> = {
       { upstream: 'plain', rewrite: { replacePrefix: '/v2' }, upstreamHost: 'internal.test' },
     ],
   },
-  dresses: {
+  answers: {
     what: 'a route that sets a header of answers',
     routes: [{ upstream: 'plain', responseHeaders: { set: { 'X-A': 'b' } } }],
   },
@@ -75,8 +72,9 @@ const WAYS: Record<string, Way> = {
   },
 }
 
-export const waysPart: Part = {
-  name: 'ways',
+export const requestKindsPart: Part = {
+  name: 'request-kinds',
+  alias: 'ways',
   about: 'instructions for a request by each policy and kind of route',
   run,
 }
@@ -91,7 +89,7 @@ async function run(bench: Bench): Promise<PartResult> {
   const { nginx } = await tools()
   const backend = await freePort()
   await startCheapBackends(bench, nginx, MEMBERS, backend)
-  const asked = Object.keys(WAYS).map(hostOf)
+  const asked = Object.keys(KINDS).map(hostOf)
   const counted: Grown[] = []
   for (const engine of ENGINES) {
     counted.push(
@@ -106,7 +104,7 @@ async function run(bench: Bench): Promise<PartResult> {
 
 function operations(port: number): BatchOperation[] {
   const put = (path: string, body: object): BatchOperation => ({ method: 'PUT', path, body })
-  return Object.entries(WAYS).flatMap(
+  return Object.entries(KINDS).flatMap(
     ([name, { policies = {}, routes = [{ upstream: name }] }]) => [
       ...Object.entries(name === 'plain' ? { plain: {} } : policies).flatMap(
         ([upstream, policy]) => [
@@ -124,14 +122,14 @@ function operations(port: number): BatchOperation[] {
 }
 
 function finding(counted: Grown[]): PartResult {
-  const names = Object.values(WAYS).map(({ what }) => what)
+  const names = Object.values(KINDS).map(({ what }) => what)
   const cells = ({ statics: [fixed = NaN], sluice }: Grown, at: number): string[] => {
     const value = sluice[at]?.[0] ?? NaN
     return [count(value), ratio(value / fixed)]
   }
   const statics = counted.flatMap(({ statics: [fixed = NaN] }) => [count(fixed), ''])
   return {
-    title: 'What each way of a request costs',
+    title: 'What each kind of request costs',
     how:
       `Upstreams of ${MEMBERS.length} instances; instructions of the worker for each of ${COUNTED} requests over ${CONNECTIONS} ` +
       'connections, by callgrind, and against a static upstream of the same nginx:',
@@ -141,6 +139,6 @@ function finding(counted: Grown[]): PartResult {
       ...names.map((what, at) => [what, ...counted.flatMap((grown) => cells(grown, at))]),
     ],
     notes: [],
-    numbers: { ways: names, counted },
+    numbers: { kinds: names, counted },
   }
 }

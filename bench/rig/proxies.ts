@@ -12,7 +12,7 @@ import { caddy, haproxy } from './fetched.js'
 import type { Bench } from '../report/report.js'
 
 /** Backends: the first ones serve all the while; of the moving ones, one at a time does. */
-export interface Places {
+export interface BackendHosts {
   hosts: string[]
   moving: [string, string]
   port: number
@@ -35,18 +35,18 @@ export interface Proxy {
   move?: (upstream: string, number: number) => Promise<void>
 }
 
-export function movingHost({ moving }: Places, number: number): string {
+export function movingHost({ moving }: BackendHosts, number: number): string {
   return moving[number % 2] ?? ''
 }
 
 /** Sluice, and before it the static upstream of the same nginx and that again. */
-export async function startNginxes(bench: Bench, places: Places): Promise<Proxy[]> {
-  const { hosts, port: backend } = places
-  const all = [...hosts, movingHost(places, 0)]
+export async function startNginxes(bench: Bench, backends: BackendHosts): Promise<Proxy[]> {
+  const { hosts, port: backend } = backends
+  const all = [...hosts, movingHost(backends, 0)]
   const { rig, nginx, port } = await startSideBySide(bench, { engine: 'njs', hosts: all, backend })
   const common = { port, pids: () => nginx.workers() }
   const move = async (upstream: string, number: number): Promise<void> => {
-    const body = { host: movingHost(places, number), port: backend }
+    const body = { host: movingHost(backends, number), port: backend }
     const id = `i${upstream === 'probe' ? 0 : hosts.length}`
     await rig.change('PUT', `/v1/upstreams/${upstream}/instances/${id}`, body)
   }
@@ -74,12 +74,12 @@ function startProgram(bench: Bench, path: string, flags: string[], env: NodeJS.P
   return child.pid ?? 0
 }
 
-export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy> {
+export async function startHaproxy(bench: Bench, backends: BackendHosts): Promise<Proxy> {
   const { path, version } = await haproxy((line) => bench.say(line))
   const folder = join(bench.folder, 'haproxy')
   mkdirSync(folder)
   const [port, socket] = [await freePort(), join(folder, 'admin.sock')]
-  writeFileSync(join(folder, 'haproxy.cfg'), printHaproxy(places, port, socket))
+  writeFileSync(join(folder, 'haproxy.cfg'), printHaproxy(backends, port, socket))
   const pid = startProgram(bench, path, ['-db', '-q', '-f', join(folder, 'haproxy.cfg')], {})
   const line = await CommandLine.open(socket)
   bench.onEnd(() => line.close())
@@ -90,7 +90,7 @@ export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy>
     upstream: 'load',
     pids: () => [pid],
     move: async (upstream, number) => {
-      const to = `${movingHost(places, number)} port ${places.port}`
+      const to = `${movingHost(backends, number)} port ${backends.port}`
       const said = await line.ask(`set server ${upstream}.localhost/moving addr ${to}`)
       if (!/changed from|nothing changed|no need to change/.test(said)) {
         throw new Error(`HAProxy: ${said}`)
@@ -99,10 +99,10 @@ export async function startHaproxy(bench: Bench, places: Places): Promise<Proxy>
   }
 }
 
-function printHaproxy(places: Places, port: number, socket: string): string {
-  const { hosts, port: backend } = places
+function printHaproxy(backends: BackendHosts, port: number, socket: string): string {
+  const { hosts, port: backend } = backends
   const server = (name: string, host: string): string => `    server ${name} ${host}:${backend}\n`
-  const moving = server('moving', movingHost(places, 0))
+  const moving = server('moving', movingHost(backends, 0))
   return `global
     nbthread 1
     maxconn 4096
@@ -176,13 +176,13 @@ class CommandLine {
   }
 }
 
-export async function startCaddy(bench: Bench, places: Places): Promise<Proxy> {
+export async function startCaddy(bench: Bench, backends: BackendHosts): Promise<Proxy> {
   const { path, version } = await caddy((line) => bench.say(line))
   const folder = join(bench.folder, 'caddy')
   mkdirSync(folder)
   const [port, admin] = [await freePort(), await freePort()]
   const file = join(folder, 'caddy.json')
-  writeFileSync(file, JSON.stringify(caddyConfiguration(places, port, admin)))
+  writeFileSync(file, JSON.stringify(caddyConfiguration(backends, port, admin)))
   const env = { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder, GOMAXPROCS: '1' }
   const pid = startProgram(bench, path, ['run', '--config', file], env)
   const api = new Pool(`http://127.0.0.1:${admin}`, { connections: 1 })
@@ -204,24 +204,28 @@ export async function startCaddy(bench: Bench, places: Places): Promise<Proxy> {
     upstream: 'load',
     pids: () => [pid],
     move: (upstream, number) =>
-      call('PATCH', `/id/${upstream}/upstreams`, caddyUpstreams(places, upstream, number)),
+      call('PATCH', `/id/${upstream}/upstreams`, caddyUpstreams(backends, upstream, number)),
   }
 }
 
-function caddyUpstreams(places: Places, upstream: string, number: number): { dial: string }[] {
-  const { hosts, port } = places
-  const all = [...(upstream === 'probe' ? [] : hosts), movingHost(places, number)]
+function caddyUpstreams(
+  backends: BackendHosts,
+  upstream: string,
+  number: number,
+): { dial: string }[] {
+  const { hosts, port } = backends
+  const all = [...(upstream === 'probe' ? [] : hosts), movingHost(backends, number)]
   return all.map((host) => ({ dial: `${host}:${port}` }))
 }
 
-function caddyConfiguration(places: Places, port: number, admin: number): unknown {
+function caddyConfiguration(backends: BackendHosts, port: number, admin: number): unknown {
   const route = (upstream: string): unknown => ({
     match: [{ host: [`${upstream}.localhost`] }],
     handle: [
       {
         '@id': upstream,
         handler: 'reverse_proxy',
-        upstreams: caddyUpstreams(places, upstream, 0),
+        upstreams: caddyUpstreams(backends, upstream, 0),
         load_balancing: { selection_policy: { policy: 'round_robin' } },
         transport: { protocol: 'http', keep_alive: { max_idle_conns_per_host: 256 } },
       },
