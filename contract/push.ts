@@ -8,7 +8,7 @@
  * - `POST /claim` {@link Claim} → {@link GatewayState}. From now on only this epoch may write. The
  *   table stays, and counts as not whole.
  * - `POST /delta[?grows=1]` {@link Delta} → {@link TableState}, after all of it or none of it was
- *   written. One that grows leaves KEPT_PART of the zone free.
+ *   written. One that grows leaves RESERVED_PART of the zone free.
  * - `POST /read` {@link Read} → {@link ReadReply}
  * - `POST /active` {@link ActiveRequest} → {@link ActiveReply}
  * - `GET /probe/<limit>?sid=&pid=` → `1` when at least `limit` requests are in flight, else `0`

@@ -2,7 +2,7 @@
 import { LEAVING_PATH, LINE_PORT, SAME_HOST } from '../contract/guard/client-patterns.js'
 import { otherSpellings } from '../contract/guard/header-names.js'
 import type { ConfSettings } from './conf-settings.js'
-import { tellsRequestPort } from './versions.js'
+import { hasRequestPort } from './versions.js'
 
 /**
  * In a location: HTTP/1.0 needs no host, but HTTP/1.1 does, which the hop and instances are sent.
@@ -38,7 +38,7 @@ const BY_PORT = `map $request_port $sluice_host {
 export function askedHost({ nginxVersion }: ConfSettings): string {
   return `# The host that was routed: of a request whose first line names one, what its Host header says is not believed.
 ${OWN_ADDRESS}
-${tellsRequestPort(nginxVersion) ? BY_PORT : BY_HEADER}`
+${hasRequestPort(nginxVersion) ? BY_PORT : BY_HEADER}`
 }
 
 /**

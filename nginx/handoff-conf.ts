@@ -6,10 +6,10 @@
 import { portsIn } from '../contract/guard/ports.js'
 import { TUNED_CONDITION, allTunings, tuningName } from '../contract/record/tuning.js'
 import type { Tuning } from '../contract/record/tuning.js'
-import { MARK, proxiedMark, streamTrust } from './proxy-protocol.js'
+import { PROXY_PROTOCOL_OPTION, proxyProtocolOption, streamTrust } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths, tuneSocket } from './home-paths.js'
-import { listens, reuseMark } from './listen.js'
+import { listens, reuseportOption } from './listen.js'
 import { SHARE_ZONES, mostSessions } from './shares.js'
 
 export function indented(lines: string[]): string {
@@ -45,19 +45,19 @@ export function tcpLimits(settings: ConfSettings): string {
 export function tunablePorts(settings: ConfSettings): number[] {
   const tuned = portsIn(settings.tunedPorts)
   return portsIn(settings.streamPorts).filter(
-    (port) => tuned.includes(port) || proxiedMark(settings, port) !== '',
+    (port) => tuned.includes(port) || proxyProtocolOption(settings, port) !== '',
   )
 }
 
 /** The servers at those ports. */
-export function handingServers(settings: ConfSettings): string[] {
+export function tunablePortServers(settings: ConfSettings): string[] {
   const { home } = settings
   const ports = tunablePorts(settings)
-  const proxied = ports.filter((port) => proxiedMark(settings, port) !== '')
+  const proxied = ports.filter((port) => proxyProtocolOption(settings, port) !== '')
   const plain = ports.filter((port) => !proxied.includes(port))
   const lines = [
-    ...listens(settings, plain, reuseMark(settings)),
-    ...listens(settings, proxied, MARK + reuseMark(settings)),
+    ...listens(settings, plain, reuseportOption(settings)),
+    ...listens(settings, proxied, PROXY_PROTOCOL_OPTION + reuseportOption(settings)),
     ...streamTrust(settings, proxied),
   ]
   return ports.length === 0
@@ -69,11 +69,11 @@ ${indented(lines)}
     js_set $sluice_port_socket sluice_stream_route.port;
     pass "unix:${home}/hop/$sluice_port_socket.sock";
 }`,
-        namedServer(settings),
+        sniServer(settings),
       ]
 }
 
-function namedServer({ home }: ConfSettings): string {
+function sniServer({ home }: ConfSettings): string {
   const { includes, sniSocket } = homePaths(home)
   return `# Ports with names: the client speaks first.
 server {
@@ -134,7 +134,7 @@ ${TCP}
 }
 
 /** Where connections come that were handed on. */
-export function handedServers(settings: ConfSettings): string[] {
+export function receivingServers(settings: ConfSettings): string[] {
   const isNeeded = settings.passthrough || tunablePorts(settings).length > 0
   const each = allTunings().map((tuning) => tunedServer(settings, tuning))
   return isNeeded ? [...choosingServers(settings), ...each] : []

@@ -7,7 +7,7 @@ import { actLocations } from './act-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { PASSED_HEADERS } from './inner-server-conf.js'
-import { KEPT_CERTIFICATES, keepsCertificates, speaksH2 } from './versions.js'
+import { CERTIFICATE_CACHE, cachesCertificates, speaksH2 } from './versions.js'
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */
 const SUFFIXES: Array<[suffix: string, pass: string]> = [
@@ -115,7 +115,9 @@ export function peerTls(module: 'proxy' | 'grpc', settings: ConfSettings): strin
     'server_name on',
     'certificate $sluice_tls_certificate',
     'certificate_key $sluice_tls_certificate',
-    ...(keepsCertificates(settings.nginxVersion) ? [`certificate_cache ${KEPT_CERTIFICATES}`] : []),
+    ...(cachesCertificates(settings.nginxVersion)
+      ? [`certificate_cache ${CERTIFICATE_CACHE}`]
+      : []),
     'protocols TLSv1.2 TLSv1.3',
     `trusted_certificate "${includes}/trusted-ca.pem"`,
     'verify on',

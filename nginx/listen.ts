@@ -4,7 +4,7 @@ import { printPorts } from '../contract/guard/ports.js'
 import type { ConfSettings } from './conf-settings.js'
 
 /** The end of a `listen` for TCP. */
-export function reuseMark({ reuseport }: Pick<ConfSettings, 'reuseport'>): string {
+export function reuseportOption({ reuseport }: Pick<ConfSettings, 'reuseport'>): string {
   return reuseport === true ? ' reuseport' : ''
 }
 

@@ -1,10 +1,10 @@
 /** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
-import { httpTrust, inServer, proxiedMark, streamTrust } from './proxy-protocol.js'
+import { httpTrust, inServer, proxyProtocolOption, streamTrust } from './proxy-protocol.js'
 import { accessLogLines } from './access-log-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { printAddress } from '../contract/guard/address.js'
-import { reuseMark } from './listen.js'
+import { reuseportOption } from './listen.js'
 import { httpsServer } from './tls-conf.js'
 
 function accessLog({ accessLog: path }: ConfSettings): string {
@@ -35,7 +35,7 @@ function streamBlock(settings: ConfSettings): string {
   const trust = streamTrust(settings, [httpsPort])
   const server = `
     server {
-        listen ${printAddress(bind, httpsPort)}${proxiedMark(settings, httpsPort)}${reuseMark(settings)};
+        listen ${printAddress(bind, httpsPort)}${proxyProtocolOption(settings, httpsPort)}${reuseportOption(settings)};
 ${inServer(trust)}        include "${includes}/passthrough.conf";
     }
 `
@@ -68,7 +68,7 @@ ${TEMPS.map((name) => `    ${name}_temp_path "${home}/temp/${name}";`).join('\n'
     ${accessLog(settings)}
 
     server {
-        listen ${printAddress(bind, httpPort)} default_server${proxiedMark(settings, httpPort)}${reuseMark(settings)};
+        listen ${printAddress(bind, httpPort)} default_server${proxyProtocolOption(settings, httpPort)}${reuseportOption(settings)};
 ${inServer(httpTrust(settings, httpPort))}        client_max_body_size ${settings.maxBodyBytes};
         include "${includes}/server.conf";
     }

@@ -1,14 +1,14 @@
-/** Proxies in front, which tell by the PROXY protocol or by a header whose connection it is. */
+/** Proxies in front, which say by the PROXY protocol or by a header who the client is. */
 import { portsIn } from '../contract/guard/ports.js'
 import type { ConfSettings } from './conf-settings.js'
 
 type Proxied = Pick<ConfSettings, 'proxyProtocolPorts' | 'trustedProxies'>
 
-/** What the `listen` of such a port has at its end. */
-export const MARK = ' proxy_protocol'
+/** The option of `listen` at a port where the PROXY protocol is spoken. */
+export const PROXY_PROTOCOL_OPTION = ' proxy_protocol'
 
-export function proxiedMark({ proxyProtocolPorts }: Proxied, port: number): string {
-  return portsIn(proxyProtocolPorts).includes(port) ? MARK : ''
+export function proxyProtocolOption({ proxyProtocolPorts }: Proxied, port: number): string {
+  return portsIn(proxyProtocolPorts).includes(port) ? PROXY_PROTOCOL_OPTION : ''
 }
 
 /**
@@ -16,13 +16,13 @@ export function proxiedMark({ proxyProtocolPorts }: Proxied, port: number): stri
  * nobody speaks the protocol.
  */
 export function streamTrust(settings: Proxied, ports: number[]): string[] {
-  return ports.some((port) => proxiedMark(settings, port) !== '')
+  return ports.some((port) => proxyProtocolOption(settings, port) !== '')
     ? settings.trustedProxies.map((network) => `set_real_ip_from ${network};`)
     : []
 }
 
 /**
- * The same in a server of http{}, where other proxies tell it by a header. `port`: undefined for
+ * The same in a server of http{}, where other proxies say it by a header. `port`: undefined for
  * what stream{} hands on, with the client's address.
  */
 export function httpTrust(
@@ -33,7 +33,7 @@ export function httpTrust(
   if (trust.length === 0 || !settings.hasRealip) {
     return []
   }
-  return port !== undefined && proxiedMark(settings, port) !== ''
+  return port !== undefined && proxyProtocolOption(settings, port) !== ''
     ? [...trust, 'real_ip_header proxy_protocol;']
     : [...trust, 'real_ip_header X-Forwarded-For;', 'real_ip_recursive on;']
 }

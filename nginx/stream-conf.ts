@@ -6,8 +6,8 @@ import { SHARES, SLOTS, STREAM_ZONES } from '../contract/table/zones.js'
 import {
   TCP,
   chosen,
-  handedServers,
-  handingServers,
+  receivingServers,
+  tunablePortServers,
   indented,
   moduleLine,
   tcpLimits,
@@ -15,18 +15,18 @@ import {
 } from './handoff-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { listens, reuseMark } from './listen.js'
+import { listens, reuseportOption } from './listen.js'
 import { SHARE_ZONES, mostSessions } from './shares.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {
-  const { table, active, load, counter, event, handed } = STREAM_ZONES
+  const { table, active, load, counter, event, handoff } = STREAM_ZONES
   return `js_shared_dict_zone zone=${table}:8m;
 js_shared_dict_zone zone=${active}:1m type=number;
 js_shared_dict_zone zone=${load}:4m type=number;
 js_shared_dict_zone zone=${counter}:64k type=number;
 js_shared_dict_zone zone=${event}:512k;
-js_shared_dict_zone zone=${handed}:1m;
+js_shared_dict_zone zone=${handoff}:1m;
 ${[SHARE_ZONES.tcp, SHARE_ZONES.udp].map((zone) => `limit_conn_zone $pid zone=${zone}:1m;`).join('\n')}`
 }
 
@@ -45,7 +45,7 @@ js_var $sluice_hash '';`
 
 function tcpServer(settings: ConfSettings, ports: number[]): string {
   return `server {
-${indented(listens(settings, ports, reuseMark(settings)))}
+${indented(listens(settings, ports, reuseportOption(settings)))}
 ${moduleLine(settings)}
     set $sluice_key "@tcp*$server_port/$sluice_slot";
     js_access sluice_stream.pick;
@@ -77,7 +77,7 @@ function portServers(settings: ConfSettings): string[] {
   const others = ports.filter((port) => !tunable.includes(port))
   return [
     ...(others.length === 0 ? [] : [tcpServer(settings, others)]),
-    ...handingServers(settings),
+    ...tunablePortServers(settings),
     ...(ports.length === 0 ? [] : [udpServer(settings, ports)]),
   ]
 }
@@ -139,7 +139,7 @@ export function streamConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     ...portServers(settings),
-    ...handedServers(settings),
+    ...receivingServers(settings),
     preflightServer(settings),
     adminServer(settings),
     '# There may be none yet.',

@@ -1,14 +1,14 @@
 /** TLS towards clients. */
-import { httpTrust, inServer, proxiedMark } from './proxy-protocol.js'
+import { httpTrust, inServer, proxyProtocolOption } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { printAddress } from '../contract/guard/address.js'
-import { reuseMark } from './listen.js'
-import { KEPT_CERTIFICATES, keepsCertificates } from './versions.js'
+import { reuseportOption } from './listen.js'
+import { CERTIFICATE_CACHE, cachesCertificates } from './versions.js'
 import { callLimit } from './shares.js'
 
 const CACHE = `# Parsed once, not for each handshake. Where this server{} has the line itself, leave yours out.
-ssl_certificate_cache ${KEPT_CERTIFICATES};
+ssl_certificate_cache ${CERTIFICATE_CACHE};
 `
 
 /**
@@ -17,8 +17,8 @@ ssl_certificate_cache ${KEPT_CERTIFICATES};
  */
 export function tlsConf(settings: ConfSettings): string {
   const { includes, ownCertificate } = homePaths(settings.home)
-  const module = refusesPassed(settings) ? 'certificate-http3' : 'certificate'
-  const cache = keepsCertificates(settings.nginxVersion) ? CACHE : ''
+  const module = refusesPassedThrough(settings) ? 'certificate-http3' : 'certificate'
+  const cache = cachesCertificates(settings.nginxVersion) ? CACHE : ''
   return `# Sluice: in a server{} that listens with "ssl"; the table's certificates, by the name that a client asks for.
 js_import sluice_certificate from "${includes}/njs/${module}.js";
 js_set $sluice_certificate sluice_certificate;
@@ -33,14 +33,14 @@ ${cache}`
  * stream{} passes TCP through by name before `http{}` sees it; nobody does so with QUIC, so there
  * such names are refused.
  */
-function refusesPassed({ http3, passthrough }: ConfSettings): boolean {
+function refusesPassedThrough({ http3, passthrough }: ConfSettings): boolean {
   return http3 && passthrough
 }
 
 /** Of `http{}`: how HTTP/3 is announced. An instance's own Alt-Svc, or a route's, goes before. */
 export function http3Maps(settings: ConfSettings): string {
   const { httpsPort } = settings
-  const misdirected = refusesPassed(settings)
+  const misdirected = refusesPassedThrough(settings)
   const refusing = `# TCP for this port comes in by a socket, without a port.
 map $server_port $sluice_over_quic { default ''; ${httpsPort} 1; }
 map $http3 $sluice_misdirected { volatile; default $sluice_passed_through; '' ''; }
@@ -64,7 +64,7 @@ if ($sluice_misdirected) {
   return `# Sluice: in the server{} that includes tls.conf and listens with "quic". A location with an add_header of its own repeats this one.
 http3 on;
 add_header Alt-Svc $sluice_alt_svc always;
-${refusesPassed(settings) ? refusing : ''}`
+${refusesPassedThrough(settings) ? refusing : ''}`
 }
 
 /** Keys that are made for each connection, and ciphers that authenticate what they hide. */
@@ -77,7 +77,9 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const address = `${printAddress(bind, httpsPort)}`
   const listen = passthrough ? `"unix:${httpsSocket}"` : address
   // What stream{} hands on has the client's address already.
-  const mark = passthrough ? '' : proxiedMark(settings, httpsPort) + reuseMark(settings)
+  const mark = passthrough
+    ? ''
+    : proxyProtocolOption(settings, httpsPort) + reuseportOption(settings)
   const trust = httpTrust(settings, passthrough ? undefined : httpsPort)
   const quic = `        listen ${address} quic reuseport;
         include "${includes}/http3.conf";

@@ -10,7 +10,7 @@ export function speaksH2(nginxVersion: string): boolean {
  * From 1.29.3 on nginx has `$request_port`; over HTTP/3, which has no Host header, nothing else
  * passes on the port that was asked for.
  */
-export function tellsRequestPort(nginxVersion: string): boolean {
+export function hasRequestPort(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.3')
 }
 
@@ -25,13 +25,13 @@ export function passesTrailers(nginxVersion: string): boolean {
 }
 
 /**
- * How nginx keeps them: by their text, so a renewed one is another entry at once. A text that
- * nobody asks for any more goes soon.
+ * How nginx caches certificates: by their text, so a renewed one is another entry at once. A text
+ * that nobody asks for any more goes soon.
  */
-export const KEPT_CERTIFICATES = 'max=1000 inactive=1m valid=1h'
+export const CERTIFICATE_CACHE = 'max=1000 inactive=1m valid=1h'
 
-/** From 1.27.4 on nginx keeps certificates that a variable names, and their keys, parsed. */
-export function keepsCertificates(nginxVersion: string): boolean {
+/** From 1.27.4 on nginx caches certificates that a variable names, and their keys, parsed. */
+export function cachesCertificates(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.27.4')
 }
 

@@ -63,7 +63,7 @@ function ownerOf(path: string): Promise<LockOwner | 'dead' | 'gone'> {
 }
 
 /** False when something is at `path` already: a link has one winner, and is whole at once. */
-function place(socketPath: string, path: string): boolean {
+function linkAs(socketPath: string, path: string): boolean {
   try {
     linkSync(socketPath, path)
     return true
@@ -105,7 +105,7 @@ export async function tryLock(path: string): Promise<Lock | LockOwner> {
   const close = () => new Promise<void>((resolve) => server.close(() => resolve()))
   let wasHeld = false
   try {
-    while (!place(socketPath, path)) {
+    while (!linkAs(socketPath, path)) {
       const mark = markOf(path)
       const owner = await ownerOf(path)
       if (typeof owner === 'object') {

@@ -106,14 +106,14 @@ export async function writeWhole(
   await syncFolder(dirname(path))
 }
 
-/** Puts one file in the place of another of its folder. It needs no room on the disk. */
+/** Replaces a file by another of its folder. It needs no room on the disk. */
 export async function moveWhole(from: string, to: string): Promise<void> {
   await rename(from, to)
   await syncFolder(dirname(to))
 }
 
 /** False when another process made the file first. */
-async function placeNew(temporary: string, path: string): Promise<boolean> {
+async function linkNew(temporary: string, path: string): Promise<boolean> {
   try {
     await link(temporary, path)
     return true
@@ -146,7 +146,7 @@ export async function readOrMake(
     await writeWhole(path, text + '\n', mode)
     return text
   }
-  const isFirst = await placeNew(await writeTemporary(path, text + '\n', mode), path)
+  const isFirst = await linkNew(await writeTemporary(path, text + '\n', mode), path)
   await syncFolder(dirname(path))
   return isFirst ? text : readOrMake(path, mode, () => text)
 }

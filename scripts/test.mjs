@@ -97,12 +97,14 @@ async function buildAll() {
 
 /** End-to-end tests last; the longest first, so that no end of a run is one long file alone. */
 function inOrder(files) {
-  const rank = (file) => {
-    const place = LONG.indexOf(file.replace('.test.ts', ''))
-    return place === -1 ? LONG.length : place
+  const rankOf = (file) => {
+    const rank = LONG.indexOf(file.replace('.test.ts', ''))
+    return rank === -1 ? LONG.length : rank
   }
   const bytes = (file) => statSync(join(root, file)).size
-  return files.sort((a, b) => isLoaded(a) - isLoaded(b) || rank(a) - rank(b) || bytes(b) - bytes(a))
+  return files.sort(
+    (a, b) => isLoaded(a) - isLoaded(b) || rankOf(a) - rankOf(b) || bytes(b) - bytes(a),
+  )
 }
 
 function shareOf(file) {

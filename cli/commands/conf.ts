@@ -1,7 +1,7 @@
 /** `sluice conf`. */
 import { join } from 'node:path'
 import { homePaths } from '../../nginx/home-paths.js'
-import { httpTrust, proxiedMark, streamTrust } from '../../nginx/proxy-protocol.js'
+import { httpTrust, proxyProtocolOption, streamTrust } from '../../nginx/proxy-protocol.js'
 import { SETTING_NAMES, flagOf } from '../../runtime/config/setting-table.js'
 import type { SettingName } from '../../runtime/config/setting-table.js'
 import { toProcess } from '../../runtime/config/print.js'
@@ -58,7 +58,7 @@ function streamLines(settings: Settings, info: NginxInfo): string[] {
   const names = [
     '    # TLS clients, who are passed through by name or go on to the server at https.sock below:',
     '    server {',
-    `        listen ${settings.httpsPort}${proxiedMark(settings, settings.httpsPort)};`,
+    `        listen ${settings.httpsPort}${proxyProtocolOption(settings, settings.httpsPort)};`,
     ...streamTrust(settings, [settings.httpsPort]).map(indented),
     `        include "${sluice}/passthrough.conf";`,
     '    }',
@@ -80,7 +80,7 @@ function https(settings: Settings, info: NginxInfo): string[] {
   // Alt-Svc names the port to clients of HTTP/3, so it has to be the true one.
   const port = http3 ? httpsPort : 443
   const listen = isBehind ? `"unix:${homePaths(home).httpsSocket}"` : String(port)
-  const mark = isBehind ? '' : proxiedMark(settings, httpsPort)
+  const mark = isBehind ? '' : proxyProtocolOption(settings, httpsPort)
   const { hasTls, hasGrpc, hasRealip } = info
   const trust = httpTrust({ ...settings, hasRealip }, isBehind ? undefined : httpsPort)
   const quic = [
@@ -117,7 +117,7 @@ function httpLines(settings: Settings, { hasRealip }: NginxInfo): string[] {
     `    include "${sluice}/http.conf";`,
     '',
     '    server {',
-    `        listen 80${proxiedMark(settings, httpPort)};`,
+    `        listen 80${proxyProtocolOption(settings, httpPort)};`,
     ...httpTrust({ ...settings, hasRealip }, httpPort).map(indented),
     '        # all that the table routes, by host and path:',
     `        include "${sluice}/server.conf";`,

@@ -23,7 +23,7 @@ export interface ErrorPage extends Page {
   intercept?: boolean
 }
 
-/** By the status in whose place they stand: `404`. */
+/** By the status that they replace: `404`. */
 export interface ErrorPages {
   [status: string]: ErrorPage
 }

@@ -59,7 +59,7 @@ const SEED: FieldRule = [
   'must be 1 to 64 letters, digits, _, . and -',
 ]
 
-/** Whether a request's place in the split depends on more than a draw. */
+/** Whether the arm of a request depends on more than a draw. */
 export function isChosen(split: Split): boolean {
   return split.stick !== undefined || split.split.some((arm) => arm.when !== undefined)
 }

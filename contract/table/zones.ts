@@ -29,8 +29,8 @@ export const EVENT_COUNT = 'events'
  */
 export const COUNTER_ZONE = 'sluice_counter'
 /**
- * The same in stream{}, which shares none with http{}; and `handed`, what one of its servers hands
- * to the next of a connection.
+ * The same in stream{}, which shares none with http{}; and `handoff`, what one of its servers says to
+ * the next about a connection that it hands off.
  */
 export const STREAM_ZONES = {
   table: 'sluice_stream_table',
@@ -38,7 +38,7 @@ export const STREAM_ZONES = {
   load: 'sluice_stream_load',
   event: 'sluice_stream_event',
   counter: 'sluice_stream_counter',
-  handed: 'sluice_stream_handoff',
+  handoff: 'sluice_stream_handoff',
 }
 /**
  * What stands before a name that TLS is passed through for, in the table of stream{}:
@@ -119,10 +119,10 @@ export const FAST_HOSTS = 1000
 export const MAX_VALUE_BYTES = 32768
 /**
  * A delta that adds to the table leaves this part of its zone free, and no more than
- * {@link MOST_KEPT_BYTES}: for drains and removals, which go through however full it is.
+ * {@link MOST_RESERVED_BYTES}: for drains and removals, which go through however full it is.
  */
-export const KEPT_PART = 1 / 16
-export const MOST_KEPT_BYTES = 1048576
+export const RESERVED_PART = 1 / 16
+export const MOST_RESERVED_BYTES = 1048576
 /** Operations in one delta, keys in one read. */
 export const MAX_OPERATIONS = 1000
 /** A body sent to the admin endpoint is never longer than this. */

@@ -11,24 +11,24 @@ export class RouteChurner extends Churner {
   readonly #rig: Rig
   readonly #upstream: string
   readonly #decoy: string
-  readonly #place: object | undefined
+  readonly #match: object | undefined
   readonly #random: () => number
   /** Routes that were put and deleted. */
   changes = 0
 
-  /** `place`: what connections are told apart by, `{port, protocol}` or `{sni}`. */
+  /** `match`: which connections are meant, `{port, protocol}` or `{sni}`; absent: the host's. */
   constructor(options: {
     rig: Rig
     upstream: string
     decoy: string
-    place?: object
+    match?: object
     random: () => number
   }) {
     super()
     this.#rig = options.rig
     this.#upstream = options.upstream
     this.#decoy = options.decoy
-    this.#place = options.place
+    this.#match = options.match
     this.#random = options.random
   }
 
@@ -37,7 +37,7 @@ export class RouteChurner extends Churner {
     const never = { headers: { 'x-never': '1' } }
     const stick = { by: 'hash', key: 'address' }
     const split = [{ ...own, weight: 3 }]
-    if (this.#place !== undefined) {
+    if (this.#match !== undefined) {
       return [own, { split }]
     }
     return [
@@ -54,8 +54,8 @@ export class RouteChurner extends Churner {
   async put(): Promise<void> {
     const shapes = this.#shapes()
     const shape = shapes[Math.floor(this.#random() * shapes.length)]
-    const place = this.#place ?? { hosts: [`${this.#upstream}.localhost`] }
-    await this.#rig.change('PUT', this.#path, { ...place, ...shape })
+    const match = this.#match ?? { hosts: [`${this.#upstream}.localhost`] }
+    await this.#rig.change('PUT', this.#path, { ...match, ...shape })
     this.changes += 1
   }
 
@@ -63,7 +63,7 @@ export class RouteChurner extends Churner {
     for (let put = 0; put < 1 + Math.floor(this.#random() * 3); put++) {
       await this.put()
     }
-    if (this.#place !== undefined) {
+    if (this.#match !== undefined) {
       return
     }
     await this.#rig.change('DELETE', this.#path)

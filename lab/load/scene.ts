@@ -75,8 +75,8 @@ export class Scene {
       upstream,
       decoy: UPSTREAMS[(i + 1) % 4] ?? '',
     }))
-    const port = { upstream: TCP, decoy: 'web', place: { port: rig.streamPort, protocol: 'tcp' } }
-    const name = { upstream: PASSED, decoy: 'web', place: { sni: [`${PASSED}.localhost`] } }
+    const port = { upstream: TCP, decoy: 'web', match: { port: rig.streamPort, protocol: 'tcp' } }
+    const name = { upstream: PASSED, decoy: 'web', match: { sni: [`${PASSED}.localhost`] } }
     this.routes = [...hosts, port, name].map((each) => new RouteChurner({ rig, random, ...each }))
     this.#certificates = new Map(
       [...certificates]

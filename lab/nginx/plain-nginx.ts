@@ -58,9 +58,9 @@ export async function servePlain(
   const { nginx, nginxStable } = await tools()
   const folder = temporaryFolder(t, 'plain')
   const port = await freePort()
-  const place = { kind: 'front' as const, listen: [`127.0.0.1:${port}`], maxBodyBytes: 0 }
+  const listener = { kind: 'front' as const, listen: [`127.0.0.1:${port}`], maxBodyBytes: 0 }
   const conf = join(folder, 'nginx.conf')
-  writeFileSync(conf, wrapConf(folder, renderFallback(desired, ['localhost'], place)))
+  writeFileSync(conf, wrapConf(folder, renderFallback(desired, ['localhost'], listener)))
   await run(nginxStable.path, ['-t', '-c', conf])
   const child = spawn(nginx.path, ['-c', conf, '-g', 'daemon off;'], { stdio: 'ignore' })
   t.teardown(

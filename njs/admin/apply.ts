@@ -3,7 +3,7 @@ import type { Code } from '../../contract/codes.js'
 import type { Claim, Delta, Operation } from '../../contract/push.js'
 import { STATE_KEY, parseState, printState } from '../../contract/table/table.js'
 import type { TableState } from '../../contract/table/table.js'
-import { KEPT_PART, MOST_KEPT_BYTES } from '../../contract/table/zones.js'
+import { RESERVED_PART, MOST_RESERVED_BYTES } from '../../contract/table/zones.js'
 import type { Dict } from '../memory/dict.js'
 
 /** `state` is the table's after it. */
@@ -84,9 +84,9 @@ function isFull(error: unknown): boolean {
   return (error as Error).name === FULL
 }
 
-/** What a write that adds to the table leaves free. */
-function keptBytesOf(table: Dict): number {
-  return Math.min(table.capacity * KEPT_PART, MOST_KEPT_BYTES)
+/** Bytes that a write which adds to the table leaves free. */
+function reservedBytesOf(table: Dict): number {
+  return Math.min(table.capacity * RESERVED_PART, MOST_RESERVED_BYTES)
 }
 
 function fullMessage(table: Dict): string {
@@ -96,7 +96,7 @@ function fullMessage(table: Dict): string {
     ' bytes, ' +
     table.freeSpace() +
     ' of them free, of which ' +
-    keptBytesOf(table) +
+    reservedBytesOf(table) +
     ' are kept for drains and removals; set SLUICE_TABLE_SIZE (--table-size) to ' +
     Math.ceil((table.capacity * 2) / MEGABYTE) +
     'm or more'
@@ -105,21 +105,21 @@ function fullMessage(table: Dict): string {
 
 /**
  * Whether it can be counted on that `operations` find room even where none of them frees any, and
- * leave `keptBytes`: a page each for a key and its value.
+ * leave `reservedBytes`: a page each for a key and its value.
  */
-function isRoomy(table: Dict, operations: Operation[], keptBytes: number): boolean {
-  return table.freeSpace() > keptBytes + (operations.length + 1) * 2 * PAGE
+function isRoomy(table: Dict, operations: Operation[], reservedBytes: number): boolean {
+  return table.freeSpace() > reservedBytes + (operations.length + 1) * 2 * PAGE
 }
 
 function write(
   table: Dict,
   operations: Operation[],
   state: TableState,
-  keptBytes: number,
+  reservedBytes: number,
 ): Applied {
   // To read what was there costs a worker as much as to write; so that is done only where it may
   // be needed.
-  const saved: Saved | null = isRoomy(table, operations, keptBytes) ? null : []
+  const saved: Saved | null = isRoomy(table, operations, reservedBytes) ? null : []
   try {
     for (let i = 0; i < operations.length; i++) {
       const operation = operations[i] as Operation
@@ -128,8 +128,8 @@ function write(
       }
       put(table, operation[0], operation[1])
     }
-    if (saved !== null && table.freeSpace() < keptBytes) {
-      throw Object.assign(new Error('only the room is left that is kept'), { name: FULL })
+    if (saved !== null && table.freeSpace() < reservedBytes) {
+      throw Object.assign(new Error('only the reserve is left'), { name: FULL })
     }
     writeState(table, state)
     return { ok: true, state: state }
@@ -164,7 +164,7 @@ export function applyClaim(table: Dict, claim: Claim): Applied {
   return write(table, [], { epoch: claim.epoch, revision: 0, whole: false }, 0)
 }
 
-/** `grows`: the delta adds to the table, so it leaves the room that is kept for what does not. */
+/** `grows`: the delta adds to the table, so it leaves the reserve for what does not. */
 export function applyDelta(table: Dict, delta: Delta, grows: boolean): Applied {
   const state = readState(table)
   if (delta.epoch !== state.epoch || state.epoch === 0) {
@@ -177,5 +177,5 @@ export function applyDelta(table: Dict, delta: Delta, grows: boolean): Applied {
     )
   }
   const after = { epoch: delta.epoch, revision: delta.to, whole: state.whole || delta.whole }
-  return write(table, delta.operations, after, grows ? keptBytesOf(table) : 0)
+  return write(table, delta.operations, after, grows ? reservedBytesOf(table) : 0)
 }

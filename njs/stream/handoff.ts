@@ -40,16 +40,16 @@ export function cameTo(s: NginxStreamRequest): string {
 }
 
 /**
- * Hands on to the server that is for the unit, and names its socket. `place`: what `cameTo` said.
+ * Hands off to the server for the unit, and names its socket. `entrance`: what `cameTo` says.
  */
-export function handOffTuned(s: NginxStreamRequest, unit: string, place: () => string): string {
+export function handOffTuned(s: NginxStreamRequest, unit: string, entrance: () => string): string {
   const record = zones.sluice_table.get(unit)
   if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {
     handOff(s, unit)
     return 'untuned'
   }
   const space = record.indexOf(' ', DIGEST_LENGTH)
-  handOff(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + place())
+  handOff(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + entrance())
   return 'tuned'
 }
 

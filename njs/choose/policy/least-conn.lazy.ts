@@ -14,7 +14,7 @@ import { DRAWN, drawnNext, position } from './list.js'
 
 /**
  * It looks at all of an upstream up to this size; of a larger one at so many in a row, from a
- * place that is drawn.
+ * position that is drawn.
  */
 const LOOKED_AT = 32
 
