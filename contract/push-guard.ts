@@ -1,14 +1,14 @@
 /** What a body of the push protocol (push.ts) must be, before anything of it is believed. */
-import { checkShape, right, wrong } from './guard/checked.js'
-import type { Checked, Fields } from './guard/checked.js'
+import { guardShape, right, wrong } from './guard/guarded.js'
+import type { Guarded, Fields } from './guard/guarded.js'
 import { isWhole } from './guard/names.js'
 import { OWNER_KEY } from './push.js'
 import type { ActiveRequest, AnswersRequest, Claim, Delta, Read, SweepRequest } from './push.js'
 import { areOperations, areShort, isDeltaText, isTableKey } from './table/table.js'
 import { MAX_OPERATIONS } from './table/zones.js'
 
-function parseFields(value: unknown, fields: string[]): Checked<Fields> {
-  const shape = checkShape(value, fields)
+function parseFields(value: unknown, fields: string[]): Guarded<Fields> {
+  const shape = guardShape(value, fields)
   if (!shape.ok) {
     return shape
   }
@@ -21,14 +21,14 @@ function isCount(value: unknown): value is number {
   return isWhole(value, 0, Number.MAX_SAFE_INTEGER)
 }
 
-function parseList(value: unknown, field: string): Checked<unknown[]> {
+function parseList(value: unknown, field: string): Guarded<unknown[]> {
   return Array.isArray(value) && value.length <= MAX_OPERATIONS
     ? right(value)
     : wrong(field, 'must be a list of at most ' + MAX_OPERATIONS)
 }
 
 /** Which of `operations` is none, and what is wrong with it. */
-function wrongOperation(operations: unknown[]): Checked<Delta> {
+function wrongOperation(operations: unknown[]): Guarded<Delta> {
   const index = operations.findIndex((operation) => !areOperations([operation]))
   const bad = operations[index]
   const field = 'operations[' + index + ']'
@@ -40,7 +40,7 @@ function wrongOperation(operations: unknown[]): Checked<Delta> {
     : wrong(field + '[0]', 'is not a key of the table')
 }
 
-export function parseClaim(value: unknown): Checked<Claim> {
+export function parseClaim(value: unknown): Guarded<Claim> {
   const checked = parseFields(value, ['epoch', 'expect'])
   if (!checked.ok) {
     return checked
@@ -82,12 +82,12 @@ function isDelta(value: unknown, text: string): value is Delta {
  * Checks all of a delta, so that nothing of a bad one is ever written. `text` is what `value` was
  * parsed from.
  */
-export function parseDelta(value: unknown, text: string): Checked<Delta> {
+export function parseDelta(value: unknown, text: string): Guarded<Delta> {
   return isDelta(value, text) ? right(value) : parseDeltaFields(value)
 }
 
 /** Names the field that is wrong. */
-function parseDeltaFields(value: unknown): Checked<Delta> {
+function parseDeltaFields(value: unknown): Guarded<Delta> {
   const checked = parseFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
   if (!checked.ok) {
     return checked
@@ -106,7 +106,7 @@ function parseDeltaFields(value: unknown): Checked<Delta> {
   return right(checked.value as unknown as Delta)
 }
 
-export function parseRead(value: unknown): Checked<Read> {
+export function parseRead(value: unknown): Guarded<Read> {
   const checked = parseFields(value, ['keys'])
   if (!checked.ok) {
     return checked
@@ -121,7 +121,7 @@ export function parseRead(value: unknown): Checked<Read> {
     : right({ keys: keys.value as string[] })
 }
 
-function parseSids(value: unknown): Checked<string[]> {
+function parseSids(value: unknown): Guarded<string[]> {
   const sids = parseList(value, 'sids')
   if (!sids.ok) {
     return sids
@@ -131,7 +131,7 @@ function parseSids(value: unknown): Checked<string[]> {
     : right(sids.value as string[])
 }
 
-function parsePids(value: unknown): Checked<number[]> {
+function parsePids(value: unknown): Guarded<number[]> {
   const pids = parseList(value, 'pids')
   if (!pids.ok) {
     return pids
@@ -139,7 +139,7 @@ function parsePids(value: unknown): Checked<number[]> {
   return pids.value.every(isCount) ? right(pids.value) : wrong('pids', 'must be process ids')
 }
 
-export function parseActive(value: unknown): Checked<ActiveRequest> {
+export function parseActive(value: unknown): Guarded<ActiveRequest> {
   const checked = parseFields(value, ['sids', 'pids'])
   if (!checked.ok) {
     return checked
@@ -152,7 +152,7 @@ export function parseActive(value: unknown): Checked<ActiveRequest> {
   return pids.ok ? right({ sids: sids.value, pids: pids.value }) : pids
 }
 
-export function parseAnswers(value: unknown): Checked<AnswersRequest> {
+export function parseAnswers(value: unknown): Guarded<AnswersRequest> {
   const checked = parseFields(value, ['sids'])
   if (!checked.ok) {
     return checked
@@ -161,7 +161,7 @@ export function parseAnswers(value: unknown): Checked<AnswersRequest> {
   return sids.ok ? right({ sids: sids.value }) : sids
 }
 
-export function parseSweep(value: unknown): Checked<SweepRequest> {
+export function parseSweep(value: unknown): Guarded<SweepRequest> {
   const checked = parseFields(value, ['pids'])
   if (!checked.ok) {
     return checked

@@ -1,6 +1,6 @@
 /** An inspected container → the instances and routes that it asks for, or why not. Pure. */
 import { createHash } from 'node:crypto'
-import { checkInstance } from '../../contract/record/instance-record.js'
+import { guardInstance } from '../../contract/record/instance-record.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import type { RouteRecord } from '../../contract/record/route.js'
@@ -99,7 +99,7 @@ function recordOf(offer: Offer, place: InstanceAddress, context: Context) {
     ...(backup && { backup }),
     ...(zone !== undefined && { zone }),
   }
-  return checkInstance(wish, { allowLoopback: host.allowLoopback })
+  return guardInstance(wish, { allowLoopback: host.allowLoopback })
 }
 
 function makeInstance(offer: Offer, context: Context): Made {

@@ -1,6 +1,6 @@
 /** Reads the values of `sluice.*` labels. Pure. */
 import { isHostPattern, isName, isPathPrefix, isWhole } from '../../contract/guard/names.js'
-import { checkUpstream } from '../../contract/record/upstream-record.js'
+import { guardUpstream } from '../../contract/record/upstream-record.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import { spellHost } from '../../contract/record/route-match.js'
 import type { Transport } from '../../contract/record/stream-route.js'
@@ -115,7 +115,7 @@ export class LabelReader {
     }
     const check = path === undefined ? {} : { check: { type: 'http', path } }
     const policy = { ...(balance !== undefined && { balance }), ...check }
-    const checked = checkUpstream({ policy, ...(protocol !== undefined && { protocol }) })
+    const checked = guardUpstream({ policy, ...(protocol !== undefined && { protocol }) })
     if (checked.ok) {
       return checked.value
     }

@@ -1,6 +1,6 @@
 /** What active checks cost the controller. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkCheckPolicy } from '../../contract/record/check-policy.js'
+import { guardCheckPolicy } from '../../contract/record/check-policy.js'
 import type { CheckPolicy } from '../../contract/record/check-policy.js'
 import type { CheckTarget } from '../../controller/health/checks/check-target.js'
 import { ChecksProcess } from '../../lab/load/checks.js'
@@ -51,7 +51,7 @@ function hostsOf(instances: number): string[] {
 }
 
 function policyOf(given: object): CheckPolicy {
-  const checked = checkCheckPolicy(given)
+  const checked = guardCheckPolicy(given)
   if (!checked.ok) {
     throw new Error(`${checked.field} ${checked.message}`)
   }

@@ -1,11 +1,11 @@
 /** What an instance says of itself, and a choice of instances by it. */
-import { isObject, isText } from './checked.js'
+import { isObject, isText } from './guarded.js'
 
 /** By name: the exact text. All of them must be so. */
 export type Where = Record<string, string>
 
 /** What is wrong with it; null for nothing. */
-export function checkMetadata(value: unknown): string | null {
+export function guardMetadata(value: unknown): string | null {
   if (!isObject(value)) {
     return 'must be an object of strings'
   }

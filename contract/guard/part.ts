@@ -1,6 +1,6 @@
 /** Guards of parts that consist of scalars: a rule for each field. */
-import { brokenRule, checkShape, right, wrong } from './checked.js'
-import type { Checked, FieldRule, Fields } from './checked.js'
+import { brokenRule, guardShape, right, wrong } from './guarded.js'
+import type { Guarded, FieldRule, Fields } from './guarded.js'
 import { isWhole } from './names.js'
 
 export function isFlag(value: unknown): boolean {
@@ -23,14 +23,14 @@ export function wholeRule(field: string, low: number, high: number): FieldRule {
  * `defaults` are the fields that need not be given; a field that is in neither is optional unless
  * `required` names it.
  */
-export function checkPart<T>(
+export function guardPart<T>(
   value: unknown,
   rules: FieldRule[],
   defaults: Fields,
   required: string[],
-): Checked<T> {
+): Guarded<T> {
   const known = rules.map((rule) => rule[0])
-  const shape = checkShape(value, known)
+  const shape = guardShape(value, known)
   if (!shape.ok) {
     return shape
   }

@@ -2,8 +2,8 @@
  * The registry's certificates and the shape of them. What is inside the PEM is judged by
  * controller/state/certificate.ts.
  */
-import { checkShape, right, wrong } from '../guard/checked.js'
-import type { Checked } from '../guard/checked.js'
+import { guardShape, right, wrong } from '../guard/guarded.js'
+import type { Guarded } from '../guard/guarded.js'
 
 /** `certificates/<id>`. The key is in the registry as it is: who may read the registry has it. */
 export interface CertificateRecord {
@@ -30,8 +30,8 @@ function isPem(value: unknown): value is string {
  * `{certificate: "-----BEGIN …", privateKey: "-----BEGIN …"}`. No message repeats anything of the
  * key.
  */
-export function checkCertificate(value: unknown): Checked<CertificateRecord> {
-  const shape = checkShape(value, FIELDS)
+export function guardCertificate(value: unknown): Guarded<CertificateRecord> {
+  const shape = guardShape(value, FIELDS)
   if (!shape.ok) {
     return shape
   }

@@ -2,8 +2,8 @@
  * How the instances of an upstream are checked, and its guard. Same promises as the guards in
  * instance-record.ts.
  */
-import { isObject, isText, wrong } from '../guard/checked.js'
-import type { Checked, Fields } from '../guard/checked.js'
+import { isObject, isText, wrong } from '../guard/guarded.js'
+import type { Guarded, Fields } from '../guard/guarded.js'
 import { isWhole } from '../guard/names.js'
 import { headersProblem, isHostHeader, parseStatuses } from './check-request.js'
 
@@ -209,7 +209,7 @@ function present(value: Fields): Fields {
 }
 
 /** `{type: "http", path: "/healthz"}` → the policy with every default of its type filled in. */
-export function checkCheckPolicy(value: unknown): Checked<CheckPolicy> {
+export function guardCheckPolicy(value: unknown): Guarded<CheckPolicy> {
   if (!isObject(value)) {
     return wrong('', 'must be an object')
   }

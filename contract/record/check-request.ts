@@ -1,5 +1,5 @@
 /** What a check by HTTP sends and accepts, part by part: Host, headers, statuses. */
-import { isObject } from '../guard/checked.js'
+import { isObject } from '../guard/guarded.js'
 
 /** What frames the request is for the client that sends it, and Host has a field of its own. */
 const RESERVED =

@@ -5,9 +5,9 @@
  */
 import { parseIp, printIp, refuseIp } from '../guard/address.js'
 import type { AddressPolicy } from '../guard/address.js'
-import { brokenRule, checkShape, isText, right, wrong } from '../guard/checked.js'
-import type { Checked, FieldRule, Fields } from '../guard/checked.js'
-import { checkMetadata } from '../guard/metadata.js'
+import { brokenRule, guardShape, isText, right, wrong } from '../guard/guarded.js'
+import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
+import { guardMetadata } from '../guard/metadata.js'
 import { isName, isWhole } from '../guard/names.js'
 
 export type InstanceState = 'up' | 'draining' | 'down'
@@ -43,7 +43,7 @@ export interface InstanceRecord {
 }
 
 /** The host in Sluice's spelling, or why it is refused. */
-function checkHost(value: unknown, policy: AddressPolicy): Checked<string> {
+function guardHost(value: unknown, policy: AddressPolicy): Guarded<string> {
   const bytes = typeof value === 'string' && value.length <= 64 ? parseIp(value) : null
   if (bytes === null) {
     return wrong('host', 'must be an IP address literal such as 10.0.0.7 or fd00::7')
@@ -79,12 +79,12 @@ const INSTANCE_RULES: FieldRule[] = [
   ['gone', (v) => v === true, 'must be true or absent'],
 ]
 
-function checkInstanceFields(fields: Fields): Checked<Fields> {
+function guardInstanceFields(fields: Fields): Guarded<Fields> {
   const bad = brokenRule(fields, INSTANCE_RULES, ['port', 'weight', 'state'])
   if (bad !== undefined) {
     return wrong(bad[0], bad[2])
   }
-  const metadata = fields.metadata === undefined ? null : checkMetadata(fields.metadata)
+  const metadata = fields.metadata === undefined ? null : guardMetadata(fields.metadata)
   return metadata === null ? right(fields) : wrong('metadata', metadata)
 }
 
@@ -92,17 +92,17 @@ function checkInstanceFields(fields: Fields): Checked<Fields> {
  * `{host: "10.0.0.7", port: 80}` → the record with `weight` 1 and `state` up filled in.
  * `policy` says whether loopback addresses may serve.
  */
-export function checkInstance(value: unknown, policy: AddressPolicy): Checked<InstanceRecord> {
-  const shape = checkShape(value, INSTANCE_FIELDS)
+export function guardInstance(value: unknown, policy: AddressPolicy): Guarded<InstanceRecord> {
+  const shape = guardShape(value, INSTANCE_FIELDS)
   if (!shape.ok) {
     return shape
   }
   const fields = Object.assign({ weight: 1, state: 'up' }, shape.value)
-  const host = checkHost(fields.host, policy)
+  const host = guardHost(fields.host, policy)
   if (!host.ok) {
     return host
   }
-  const checked = checkInstanceFields(fields)
+  const checked = guardInstanceFields(fields)
   if (!checked.ok) {
     return checked
   }

@@ -3,7 +3,7 @@
  * store like etcd does not say why a key went. So a record that stands under a lease is marked in
  * the moment before it is deleted on purpose; one that stands under none cannot be lost by one.
  */
-import { isObject } from '../guard/checked.js'
+import { isObject } from '../guard/guarded.js'
 
 /** What the rule looks at in an instance's record. */
 interface Claimed {

@@ -1,6 +1,6 @@
 /** What an operator decided about an instance, and its guard. */
-import { checkShape, isText, right, wrong } from '../guard/checked.js'
-import type { Checked } from '../guard/checked.js'
+import { guardShape, isText, right, wrong } from '../guard/guarded.js'
+import type { Guarded } from '../guard/guarded.js'
 import { isWhole } from '../guard/names.js'
 
 /** `overrides/<upstream>/<id>`: what an operator decided; outlives the instance's registration. */
@@ -12,8 +12,8 @@ export interface OverrideRecord {
 }
 
 /** `{drain: true, atMs: 1770000000000, reason: "deploy"}` */
-export function checkOverride(value: unknown): Checked<OverrideRecord> {
-  const shape = checkShape(value, ['drain', 'reason', 'atMs'])
+export function guardOverride(value: unknown): Guarded<OverrideRecord> {
+  const shape = guardShape(value, ['drain', 'reason', 'atMs'])
   if (!shape.ok) {
     return shape
   }

@@ -3,8 +3,8 @@
  * instance-record.ts.
  */
 import { parseIp } from '../guard/address.js'
-import { brokenRule, checkShape, right, wrong } from '../guard/checked.js'
-import type { Checked, FieldRule } from '../guard/checked.js'
+import { brokenRule, guardShape, right, wrong } from '../guard/guarded.js'
+import type { Guarded, FieldRule } from '../guard/guarded.js'
 import { isHost, isName } from '../guard/names.js'
 
 /** `upstreams/<upstream>`, in `tls`: every instance of the upstream is spoken to over TLS. */
@@ -39,8 +39,8 @@ const RULES: FieldRule[] = [
  * `{serverName: "shop.internal"}` → the same with `verify` true. Instances are addresses, so what
  * is verified needs a name.
  */
-export function checkPeerTls(value: unknown): Checked<PeerTls> {
-  const shape = checkShape(value, ['serverName', 'verify', 'certificate'])
+export function guardPeerTls(value: unknown): Guarded<PeerTls> {
+  const shape = guardShape(value, ['serverName', 'verify', 'certificate'])
   if (!shape.ok) {
     return shape
   }

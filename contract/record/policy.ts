@@ -2,13 +2,13 @@
  * How an upstream's peers are chosen, and what becomes of those that fail: the policy's shape and
  * its guard.
  */
-import { checkCheckPolicy } from './check-policy.js'
+import { guardCheckPolicy } from './check-policy.js'
 import type { CheckPolicy } from './check-policy.js'
-import { fieldIn, wrong } from '../guard/checked.js'
-import type { Checked, FieldRule, Fields } from '../guard/checked.js'
-import { checkPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
+import { fieldIn, wrong } from '../guard/guarded.js'
+import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
+import { guardPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
 import { RETRY_STATUSES } from '../table/rules.js'
-import { SOURCE_MESSAGE, checkSticky, isSource, spellSource } from './sticky.js'
+import { SOURCE_MESSAGE, guardSticky, isSource, spellSource } from './sticky.js'
 import type { CookiePolicy, RoutePolicy, TextSource } from './sticky.js'
 
 export type BalancePolicy =
@@ -127,19 +127,19 @@ const EJECT: FieldRule[] = [
   wholeRule('panicPercent', 0, 99),
 ]
 
-function checkHash(value: unknown): Checked<HashPolicy> {
-  const checked = checkPart<HashPolicy>(value, HASH, {}, ['key'])
+function guardHash(value: unknown): Guarded<HashPolicy> {
+  const checked = guardPart<HashPolicy>(value, HASH, {}, ['key'])
   return checked.ok
     ? { ok: true, value: Object.assign({}, checked.value, { key: spellSource(checked.value.key) }) }
     : checked
 }
 
-const PARTS: { [field: string]: (value: unknown) => Checked<unknown> } = {
-  hash: checkHash,
-  sticky: checkSticky,
-  retry: (value) => checkPart(value, RETRY, DEFAULT_RETRY as unknown as Fields, []),
-  eject: (value) => checkPart(value, EJECT, DEFAULT_EJECT as unknown as Fields, []),
-  check: checkCheckPolicy,
+const PARTS: { [field: string]: (value: unknown) => Guarded<unknown> } = {
+  hash: guardHash,
+  sticky: guardSticky,
+  retry: (value) => guardPart(value, RETRY, DEFAULT_RETRY as unknown as Fields, []),
+  eject: (value) => guardPart(value, EJECT, DEFAULT_EJECT as unknown as Fields, []),
+  check: guardCheckPolicy,
 }
 
 const SCALARS: FieldRule[] = [
@@ -152,10 +152,10 @@ const SCALARS: FieldRule[] = [
  * `{balance: "hash", hash: {key: "cookie:user"}}` → the same with the defaults of each part that is
  * given.
  */
-export function checkPolicy(value: unknown): Checked<Policy> {
+export function guardPolicy(value: unknown): Guarded<Policy> {
   const parts = Object.keys(PARTS)
   const rules = SCALARS.concat(parts.map((part): FieldRule => [part, () => true, '']))
-  const shape = checkPart<Fields>(value, rules, DEFAULT_POLICY as unknown as Fields, [])
+  const shape = guardPart<Fields>(value, rules, DEFAULT_POLICY as unknown as Fields, [])
   if (!shape.ok) {
     return shape
   }
@@ -163,7 +163,7 @@ export function checkPolicy(value: unknown): Checked<Policy> {
   for (let i = 0; i < parts.length; i++) {
     const part = parts[i] as string
     if (policy[part] !== undefined) {
-      const checked = (PARTS[part] as (value: unknown) => Checked<unknown>)(policy[part])
+      const checked = (PARTS[part] as (value: unknown) => Guarded<unknown>)(policy[part])
       if (!checked.ok) {
         return wrong(fieldIn(part, checked.field), checked.message)
       }

@@ -1,14 +1,14 @@
 /** What a route does besides choosing an upstream: fields that stand flat in the route. */
-import { brokenRule, checkShape, right, fieldIn, wrong } from '../guard/checked.js'
-import type { Checked, FieldRule, Fields } from '../guard/checked.js'
+import { brokenRule, guardShape, right, fieldIn, wrong } from '../guard/guarded.js'
+import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
 import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from '../guard/names.js'
-import { checkRequestHeaders, checkResponseHeaders } from './route-headers.js'
+import { guardRequestHeaders, guardResponseHeaders } from './route-headers.js'
 import type { HeaderEdits } from './header-edits.js'
-import { checkBuffering, checkMaxBodyBytes, checkTimeouts } from './route-limits.js'
+import { guardBuffering, guardMaxBodyBytes, guardTimeouts } from './route-limits.js'
 import type { Timeouts } from './route-limits.js'
 import { printAction } from './print-action.js'
-import { checkUpgrade } from './route-upgrade.js'
-import { checkErrorPages, checkMaintenance } from './route-page.js'
+import { guardUpgrade } from './route-upgrade.js'
+import { guardErrorPages, guardMaintenance } from './route-page.js'
 import type { ErrorPages, Page } from './route-page.js'
 
 /** Exactly one of the two. What stands behind the prefix, and the query, stay byte for byte. */
@@ -81,8 +81,8 @@ function isPath(value: unknown): boolean {
 }
 
 /** The fields of `value` if each fits its rule, else which does not. */
-function checkFields(value: unknown, rules: FieldRule[], required: string[]): Checked<Fields> {
-  const shape = checkShape(
+function guardFields(value: unknown, rules: FieldRule[], required: string[]): Guarded<Fields> {
+  const shape = guardShape(
     value,
     rules.map((rule) => rule[0]),
   )
@@ -98,8 +98,8 @@ const REWRITE_RULES: FieldRule[] = [
   ['replacePrefix', isPathPrefix, 'must be / or a path such as /v2, without % or a trailing /'],
 ]
 
-function checkRewrite(value: unknown): Checked<unknown> {
-  const fields = checkFields(value, REWRITE_RULES, [])
+function guardRewrite(value: unknown): Guarded<unknown> {
+  const fields = guardFields(value, REWRITE_RULES, [])
   if (!fields.ok) {
     return fields
   }
@@ -121,8 +121,8 @@ const REDIRECT_RULES: FieldRule[] = [
   ],
 ]
 
-function checkRedirect(value: unknown): Checked<unknown> {
-  const fields = checkFields(value, REDIRECT_RULES, [])
+function guardRedirect(value: unknown): Guarded<unknown> {
+  const fields = guardFields(value, REDIRECT_RULES, [])
   if (!fields.ok) {
     return fields
   }
@@ -135,7 +135,7 @@ function checkRedirect(value: unknown): Checked<unknown> {
     : right(redirect)
 }
 
-function checkUpstreamHost(value: unknown): Checked<unknown> {
+function guardUpstreamHost(value: unknown): Guarded<unknown> {
   return isHostAndPort(value)
     ? right(value)
     : wrong('', 'must be a host name, with or without a port, such as internal.example:8080')
@@ -146,36 +146,36 @@ const MIRROR_RULES: FieldRule[] = [
   ['percent', (value) => isWhole(value, 1, 100), 'must be a whole number from 1 to 100'],
 ]
 
-function checkMirror(value: unknown): Checked<unknown> {
-  const fields = checkFields(value, MIRROR_RULES, ['upstream'])
+function guardMirror(value: unknown): Guarded<unknown> {
+  const fields = guardFields(value, MIRROR_RULES, ['upstream'])
   return fields.ok ? right(Object.assign({ percent: 100 }, fields.value)) : fields
 }
 
-const CHECKS: { [field: string]: (value: unknown) => Checked<unknown> } = {
-  rewrite: checkRewrite,
-  upstreamHost: checkUpstreamHost,
-  redirect: checkRedirect,
-  maintenance: checkMaintenance,
-  pages: checkErrorPages,
-  requestHeaders: checkRequestHeaders,
-  responseHeaders: checkResponseHeaders,
-  timeouts: checkTimeouts,
-  maxBodyBytes: checkMaxBodyBytes,
-  buffering: checkBuffering,
-  mirror: checkMirror,
-  upgrade: checkUpgrade,
+const GUARDS: { [field: string]: (value: unknown) => Guarded<unknown> } = {
+  rewrite: guardRewrite,
+  upstreamHost: guardUpstreamHost,
+  redirect: guardRedirect,
+  maintenance: guardMaintenance,
+  pages: guardErrorPages,
+  requestHeaders: guardRequestHeaders,
+  responseHeaders: guardResponseHeaders,
+  timeouts: guardTimeouts,
+  maxBodyBytes: guardMaxBodyBytes,
+  buffering: guardBuffering,
+  mirror: guardMirror,
+  upgrade: guardUpgrade,
 }
 
 /** The fields of a route that act. */
-export const ACTION_FIELDS = Object.keys(CHECKS)
+export const ACTION_FIELDS = Object.keys(GUARDS)
 
 /** Those of a route's fields that act; undefined when none does. Other fields are not looked at. */
-export function checkAction(fields: Fields): Checked<RouteAction | undefined> {
+export function guardAction(fields: Fields): Guarded<RouteAction | undefined> {
   const action: Fields = {}
   const given = ACTION_FIELDS.filter((field) => fields[field] !== undefined)
   for (let i = 0; i < given.length; i++) {
     const field = given[i] as string
-    const checked = (CHECKS[field] as (value: unknown) => Checked<unknown>)(fields[field])
+    const checked = (GUARDS[field] as (value: unknown) => Guarded<unknown>)(fields[field])
     if (!checked.ok) {
       return wrong(fieldIn(field, checked.field), checked.message)
     }

@@ -1,6 +1,6 @@
 /** What a route does to headers, on their way to the upstream and back. */
-import { checkShape, isObject, right, wrong } from '../guard/checked.js'
-import type { Checked } from '../guard/checked.js'
+import { guardShape, isObject, right, wrong } from '../guard/guarded.js'
+import type { Guarded } from '../guard/guarded.js'
 import type { HeaderEdits } from './header-edits.js'
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/
@@ -12,7 +12,7 @@ const HOP_BY_HOP = 'connection content-length transfer-encoding upgrade keep-ali
 const REQUEST_FIXED = (HOP_BY_HOP + ' expect x-real-ip').split(' ')
 const RESPONSE_FIXED = (HOP_BY_HOP + ' content-type content-encoding date server').split(' ')
 
-function checkName(name: string, fixed: string[]): string {
+function guardName(name: string, fixed: string[]): string {
   if (!NAME.test(name)) {
     return 'must be the name of a header'
   }
@@ -26,7 +26,7 @@ function checkName(name: string, fixed: string[]): string {
     : ''
 }
 
-function checkPart(part: string, value: unknown, fixed: string[]): Checked<string[]> {
+function guardPart(part: string, value: unknown, fixed: string[]): Guarded<string[]> {
   const isList = part === 'remove'
   if (isList ? !Array.isArray(value) : !isObject(value)) {
     return wrong(part, isList ? 'must be a list of names' : 'must be an object of names and values')
@@ -35,7 +35,7 @@ function checkPart(part: string, value: unknown, fixed: string[]): Checked<strin
   for (let i = 0; i < names.length; i++) {
     const name = names[i]
     const field = part + (isList ? '[' + i + ']' : '.' + String(name))
-    const fault = checkName(typeof name === 'string' ? name : '', fixed)
+    const fault = guardName(typeof name === 'string' ? name : '', fixed)
     if (fault !== '') {
       return wrong(field, fault)
     }
@@ -47,8 +47,8 @@ function checkPart(part: string, value: unknown, fixed: string[]): Checked<strin
   return right(names as string[])
 }
 
-function checkEdits(value: unknown, fixed: string[]): Checked<HeaderEdits> {
-  const shape = checkShape(value, PARTS)
+function guardEdits(value: unknown, fixed: string[]): Guarded<HeaderEdits> {
+  const shape = guardShape(value, PARTS)
   if (!shape.ok) {
     return shape
   }
@@ -56,7 +56,7 @@ function checkEdits(value: unknown, fixed: string[]): Checked<HeaderEdits> {
   const given = PARTS.filter((part) => shape.value[part] !== undefined)
   for (let i = 0; i < given.length; i++) {
     const part = given[i] as string
-    const names = checkPart(part, shape.value[part], fixed)
+    const names = guardPart(part, shape.value[part], fixed)
     if (!names.ok) {
       return names
     }
@@ -74,10 +74,10 @@ function checkEdits(value: unknown, fixed: string[]): Checked<HeaderEdits> {
     : wrong('', 'must name 1 to ' + MOST + ' headers')
 }
 
-export function checkRequestHeaders(value: unknown): Checked<HeaderEdits> {
-  return checkEdits(value, REQUEST_FIXED)
+export function guardRequestHeaders(value: unknown): Guarded<HeaderEdits> {
+  return guardEdits(value, REQUEST_FIXED)
 }
 
-export function checkResponseHeaders(value: unknown): Checked<HeaderEdits> {
-  return checkEdits(value, RESPONSE_FIXED)
+export function guardResponseHeaders(value: unknown): Guarded<HeaderEdits> {
+  return guardEdits(value, RESPONSE_FIXED)
 }

@@ -1,6 +1,6 @@
 /** How long and how much a route lets a request take. */
-import { checkShape, right, wrong } from '../guard/checked.js'
-import type { Checked } from '../guard/checked.js'
+import { guardShape, right, wrong } from '../guard/guarded.js'
+import type { Guarded } from '../guard/guarded.js'
 import { isWhole } from '../guard/names.js'
 
 /** The upstream's longest silence, after which the client is answered 504. */
@@ -12,8 +12,8 @@ export interface Timeouts {
 export const READ_MS = [1000, 2000, 5000, 10000, 30000, 60000, 300000, 3600000]
 const MOST_BYTES = 1099511627776
 
-export function checkTimeouts(value: unknown): Checked<Timeouts> {
-  const shape = checkShape(value, ['readMs', 'connectMs', 'sendMs', 'idleMs'])
+export function guardTimeouts(value: unknown): Guarded<Timeouts> {
+  const shape = guardShape(value, ['readMs', 'connectMs', 'sendMs', 'idleMs'])
   if (!shape.ok) {
     return shape
   }
@@ -30,12 +30,12 @@ export function checkTimeouts(value: unknown): Checked<Timeouts> {
     : wrong('readMs', 'must be one of ' + READ_MS.join(', ') + ': nginx takes it from no variable')
 }
 
-export function checkMaxBodyBytes(value: unknown): Checked<number> {
+export function guardMaxBodyBytes(value: unknown): Guarded<number> {
   return isWhole(value, 0, MOST_BYTES)
     ? right(value)
     : wrong('', 'must be a whole number from 0 to ' + MOST_BYTES)
 }
 
-export function checkBuffering(value: unknown): Checked<boolean> {
+export function guardBuffering(value: unknown): Guarded<boolean> {
   return typeof value === 'boolean' ? right(value) : wrong('', 'must be true or false')
 }

@@ -1,8 +1,8 @@
 /**
  * Which requests a route is for: hosts, a path prefix, and conditions on the rest of the request.
  */
-import { isObject, isText, right, fieldIn, wrong } from '../guard/checked.js'
-import type { Checked, Fields } from '../guard/checked.js'
+import { isObject, isText, right, fieldIn, wrong } from '../guard/guarded.js'
+import type { Guarded, Fields } from '../guard/guarded.js'
 import { isHostPattern, isPathPrefix } from '../guard/names.js'
 
 /**
@@ -83,7 +83,7 @@ export function spellHost(host: string): string[] {
   return plain.charAt(0) === '.' ? [plain.slice(1), '*' + plain] : [plain]
 }
 
-function checkHosts(value: unknown): Checked<string[]> {
+function guardHosts(value: unknown): Guarded<string[]> {
   if (!Array.isArray(value) || value.length < 1 || value.length > MOST_HOSTS) {
     return wrong('hosts', 'must be a list of 1 to ' + MOST_HOSTS + ' host names')
   }
@@ -102,7 +102,7 @@ function checkHosts(value: unknown): Checked<string[]> {
   return right(hosts)
 }
 
-function checkMethods(value: unknown): Checked<string[]> {
+function guardMethods(value: unknown): Guarded<string[]> {
   if (!Array.isArray(value) || value.length < 1 || value.length > MOST_METHODS) {
     return wrong('methods', 'must be a list of 1 to ' + MOST_METHODS + ' methods')
   }
@@ -118,7 +118,7 @@ function checkMethods(value: unknown): Checked<string[]> {
   return right(value.slice().sort() as string[])
 }
 
-function checkOne(kind: Kind, name: string, value: unknown): string {
+function guardOne(kind: Kind, name: string, value: unknown): string {
   if (!kind.name.test(name)) {
     return kind.nameRule
   }
@@ -129,7 +129,7 @@ function checkOne(kind: Kind, name: string, value: unknown): string {
   return fits ? '' : kind.valueRule
 }
 
-function checkValues(kind: Kind, value: unknown): Checked<ValueConditions> {
+function guardValues(kind: Kind, value: unknown): Guarded<ValueConditions> {
   const names = isObject(value) ? Object.keys(value) : []
   if (names.length < 1 || names.length > MOST_CONDITIONS) {
     return wrong(kind.field, 'must be an object of 1 to ' + MOST_CONDITIONS + ' names and values')
@@ -140,7 +140,7 @@ function checkValues(kind: Kind, value: unknown): Checked<ValueConditions> {
     const name = said.toLowerCase()
     const one = (value as Fields)[said]
     const twice = Object.prototype.hasOwnProperty.call(found, name) ? 'is named twice' : ''
-    const problem = checkOne(kind, name, one) || twice
+    const problem = guardOne(kind, name, one) || twice
     if (problem !== '') {
       return wrong(fieldIn(kind.field, said.slice(0, 64)), problem)
     }
@@ -150,10 +150,10 @@ function checkValues(kind: Kind, value: unknown): Checked<ValueConditions> {
 }
 
 /** The conditions in `fields`, which may have others beside. */
-export function checkConditions(fields: Fields): Checked<Conditional> {
+export function guardConditions(fields: Fields): Guarded<Conditional> {
   const conditions: Conditional = {}
   if (fields.methods !== undefined) {
-    const methods = checkMethods(fields.methods)
+    const methods = guardMethods(fields.methods)
     if (!methods.ok) {
       return methods
     }
@@ -162,7 +162,7 @@ export function checkConditions(fields: Fields): Checked<Conditional> {
   for (let i = 0; i < KINDS.length; i++) {
     const kind = KINDS[i] as Kind
     if (fields[kind.field] !== undefined) {
-      const values = checkValues(kind, fields[kind.field])
+      const values = guardValues(kind, fields[kind.field])
       if (!values.ok) {
         return values
       }
@@ -173,8 +173,8 @@ export function checkConditions(fields: Fields): Checked<Conditional> {
 }
 
 /** `pathPrefix` is `/` when left out. */
-export function checkMatch(fields: Fields): Checked<Match> {
-  const hosts = checkHosts(fields.hosts)
+export function guardMatch(fields: Fields): Guarded<Match> {
+  const hosts = guardHosts(fields.hosts)
   if (!hosts.ok) {
     return hosts
   }
@@ -185,7 +185,7 @@ export function checkMatch(fields: Fields): Checked<Match> {
       'must be / or a path such as /api, in ASCII, without % and without a trailing /, of at most 255 characters',
     )
   }
-  const conditions = checkConditions(fields)
+  const conditions = guardConditions(fields)
   return conditions.ok
     ? right(Object.assign({ hosts: hosts.value, pathPrefix: prefix }, conditions.value))
     : conditions

@@ -1,15 +1,15 @@
 /** Pages of the user's own: while a route is under maintenance, and in place of errors. */
 import {
   brokenRule,
-  checkShape,
+  guardShape,
   isObject,
   isText,
   isWholeText,
   right,
   fieldIn,
   wrong,
-} from '../guard/checked.js'
-import type { Checked, FieldRule, Fields } from '../guard/checked.js'
+} from '../guard/guarded.js'
+import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
 import { isWhole } from '../guard/names.js'
 
 export interface Page {
@@ -55,8 +55,8 @@ const ERROR_RULES = PAGE_RULES.concat([
   ['intercept', (value) => typeof value === 'boolean', 'must be true or false'],
 ])
 
-function checkPage(value: unknown, rules: FieldRule[], status: number): Checked<Fields> {
-  const shape = checkShape(
+function guardPage(value: unknown, rules: FieldRule[], status: number): Guarded<Fields> {
+  const shape = guardShape(
     value,
     rules.map((rule) => rule[0]),
   )
@@ -69,15 +69,15 @@ function checkPage(value: unknown, rules: FieldRule[], status: number): Checked<
     : wrong(broken[0], broken[2])
 }
 
-export function checkMaintenance(value: unknown): Checked<unknown> {
-  return checkPage(value, PAGE_RULES, 503)
+export function guardMaintenance(value: unknown): Guarded<unknown> {
+  return guardPage(value, PAGE_RULES, 503)
 }
 
-function checkErrorPage(status: string, value: unknown): Checked<unknown> {
+function guardErrorPage(status: string, value: unknown): Guarded<unknown> {
   if (!/^[45]\d\d$/.test(status)) {
     return wrong('', 'must stand under a status from 400 to 599')
   }
-  const page = checkPage(value, ERROR_RULES, Number(status))
+  const page = guardPage(value, ERROR_RULES, Number(status))
   if (page.ok && page.value.intercept !== true && OWN_STATUSES.indexOf(status) < 0) {
     const own = 'Sluice itself answers ' + OWN_STATUSES.join(', ')
     return wrong('intercept', 'must be true: ' + own + '; other statuses are the upstream’s')
@@ -86,7 +86,7 @@ function checkErrorPage(status: string, value: unknown): Checked<unknown> {
 }
 
 /** `{"503": {body: "<p>Soon"}}`; the page's own status is the same unless it names another. */
-export function checkErrorPages(value: unknown): Checked<unknown> {
+export function guardErrorPages(value: unknown): Guarded<unknown> {
   if (!isObject(value)) {
     return wrong('', 'must be an object of statuses and pages')
   }
@@ -94,7 +94,7 @@ export function checkErrorPages(value: unknown): Checked<unknown> {
   const statuses = Object.keys(value)
   for (let i = 0; i < statuses.length; i++) {
     const status = statuses[i] as string
-    const page = checkErrorPage(status, value[status])
+    const page = guardErrorPage(status, value[status])
     if (!page.ok) {
       return wrong(fieldIn(status, page.field), page.message)
     }

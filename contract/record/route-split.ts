@@ -1,11 +1,11 @@
 /** A route's split: its arms, what forces one, and by what a client keeps the one it has. */
-import { checkShape, isObject, right, fieldIn, wrong } from '../guard/checked.js'
-import type { Checked, FieldRule } from '../guard/checked.js'
-import { checkMetadata } from '../guard/metadata.js'
+import { guardShape, isObject, right, fieldIn, wrong } from '../guard/guarded.js'
+import type { Guarded, FieldRule } from '../guard/guarded.js'
+import { guardMetadata } from '../guard/metadata.js'
 import type { Where } from '../guard/metadata.js'
 import { NAME_RULE, isName, isWhole } from '../guard/names.js'
-import { checkPart, oneOf } from '../guard/part.js'
-import { CONDITION_FIELDS, checkConditions } from './route-match.js'
+import { guardPart, oneOf } from '../guard/part.js'
+import { CONDITION_FIELDS, guardConditions } from './route-match.js'
 import type { Conditional } from './route-match.js'
 import {
   COOKIE,
@@ -64,18 +64,18 @@ export function isChosen(split: Split): boolean {
   return split.stick !== undefined || split.split.some((arm) => arm.when !== undefined)
 }
 
-function checkWhen(value: unknown): Checked<Conditional> {
-  const shape = checkShape(value, CONDITION_FIELDS)
+function guardWhen(value: unknown): Guarded<Conditional> {
+  const shape = guardShape(value, CONDITION_FIELDS)
   if (!shape.ok) {
     return shape
   }
   return Object.keys(shape.value).length === 0
     ? wrong('', 'must have one of ' + CONDITION_FIELDS.join(', '))
-    : checkConditions(shape.value)
+    : guardConditions(shape.value)
 }
 
-function checkWhere(value: unknown): Checked<Where> {
-  const problem = checkMetadata(value)
+function guardWhere(value: unknown): Guarded<Where> {
+  const problem = guardMetadata(value)
   if (problem !== null) {
     return wrong('where', problem)
   }
@@ -84,8 +84,8 @@ function checkWhere(value: unknown): Checked<Where> {
     : right(value as Where)
 }
 
-function checkArm(value: unknown): Checked<SplitArm> {
-  const shape = checkShape(value, ['upstream', 'where', 'weight', 'when'])
+function guardArm(value: unknown): Guarded<SplitArm> {
+  const shape = guardShape(value, ['upstream', 'where', 'weight', 'when'])
   if (!shape.ok) {
     return shape
   }
@@ -100,7 +100,7 @@ function checkArm(value: unknown): Checked<SplitArm> {
   }
   const arm: SplitArm = { upstream: fields.upstream, weight: weight }
   if (fields.where !== undefined) {
-    const where = checkWhere(fields.where)
+    const where = guardWhere(fields.where)
     if (!where.ok) {
       return where
     }
@@ -109,19 +109,19 @@ function checkArm(value: unknown): Checked<SplitArm> {
   if (!isForced) {
     return right(arm)
   }
-  const when = checkWhen(fields.when)
+  const when = guardWhen(fields.when)
   return when.ok
     ? right(Object.assign(arm, { when: when.value }))
     : wrong(fieldIn('when', when.field), when.message)
 }
 
-function checkArms(value: unknown): Checked<SplitArm[]> {
+function guardArms(value: unknown): Guarded<SplitArm[]> {
   if (!Array.isArray(value) || value.length < 1 || value.length > MOST_ARMS) {
     return wrong('split', 'must be a list of 1 to ' + MOST_ARMS + ' {upstream, weight}')
   }
   const arms: SplitArm[] = []
   for (let i = 0; i < value.length; i++) {
-    const arm = checkArm(value[i])
+    const arm = guardArm(value[i])
     if (!arm.ok) {
       return wrong(fieldIn('split[' + i + ']', arm.field), arm.message)
     }
@@ -135,28 +135,28 @@ function checkArms(value: unknown): Checked<SplitArm[]> {
 /**
  * `{by: "hash", key: "address"}`, or `{by: "cookie"}`, whose fields are those of a policy's cookie.
  */
-function checkStick(value: unknown): Checked<Stick> {
+function guardStick(value: unknown): Guarded<Stick> {
   if (isObject(value) && value.by === 'hash') {
     const rules: FieldRule[] = [BY, ['key', isSource, SOURCE_MESSAGE], SEED]
-    const hash = checkPart<StickByHash>(value, rules, {}, ['key'])
+    const hash = guardPart<StickByHash>(value, rules, {}, ['key'])
     return hash.ok
       ? right(Object.assign({}, hash.value, { key: spellSource(hash.value.key) }))
       : hash
   }
   const rules = [BY].concat(COOKIE, [SEED])
-  return passable(checkPart<StickByCookie>(value, rules, cookieDefaults('sluice-arm'), ['by']))
+  return passable(guardPart<StickByCookie>(value, rules, cookieDefaults('sluice-arm'), ['by']))
 }
 
 /** `stick` may be left out. */
-export function checkSplit(split: unknown, stick: unknown): Checked<Split> {
-  const arms = checkArms(split)
+export function guardSplit(split: unknown, stick: unknown): Guarded<Split> {
+  const arms = guardArms(split)
   if (!arms.ok) {
     return arms
   }
   if (stick === undefined) {
     return right({ split: arms.value })
   }
-  const checked = checkStick(stick)
+  const checked = guardStick(stick)
   return checked.ok
     ? right({ split: arms.value, stick: checked.value })
     : wrong(fieldIn('stick', checked.field), checked.message)

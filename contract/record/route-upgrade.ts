@@ -1,6 +1,6 @@
 /** Which protocols a route lets a client change its connection to (`Upgrade`). */
-import { right, wrong } from '../guard/checked.js'
-import type { Checked } from '../guard/checked.js'
+import { right, wrong } from '../guard/guarded.js'
+import type { Guarded } from '../guard/guarded.js'
 
 /** A token of RFC 9110, and its version: `websocket`, `h2c`, `tls/1.2`. In lower case. */
 const PROTOCOL = /^[a-z0-9][a-z0-9._+-]{0,31}(?:\/[a-z0-9.]{1,8})?$/
@@ -11,7 +11,7 @@ export function isProtocol(name: string): boolean {
   return PROTOCOL.test(name)
 }
 
-export function checkUpgrade(value: unknown): Checked<string[]> {
+export function guardUpgrade(value: unknown): Guarded<string[]> {
   if (!Array.isArray(value) || value.length > MOST_PROTOCOLS) {
     return wrong('', 'must be a list of at most ' + MOST_PROTOCOLS + ' protocols')
   }

@@ -1,12 +1,12 @@
 /** The registry's routes and their guard. */
-import { checkShape, right, wrong } from '../guard/checked.js'
-import type { Checked, Fields } from '../guard/checked.js'
+import { guardShape, right, wrong } from '../guard/guarded.js'
+import type { Guarded, Fields } from '../guard/guarded.js'
 import { NAME_RULE, isName } from '../guard/names.js'
-import { ACTION_FIELDS, answersItself, checkAction } from './route-action.js'
+import { ACTION_FIELDS, answersItself, guardAction } from './route-action.js'
 import type { RouteAction } from './route-action.js'
-import { MATCH_FIELDS, checkMatch } from './route-match.js'
+import { MATCH_FIELDS, guardMatch } from './route-match.js'
 import type { Match } from './route-match.js'
-import { checkSplit } from './route-split.js'
+import { guardSplit } from './route-split.js'
 import type { Split } from './route-split.js'
 
 /**
@@ -22,7 +22,7 @@ export const ROUTE_FIELDS = MATCH_FIELDS.concat(['upstream', 'split', 'stick'], 
 export type RouteTarget = Pick<RouteRecord, 'upstream' | 'split' | 'stick'>
 
 /** Where a route leads: exactly one of `upstream` and `split`; or neither, where `mayBeNobody`. */
-export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<RouteTarget> {
+export function guardTarget(fields: Fields, mayBeNobody: boolean): Guarded<RouteTarget> {
   if (fields.split === undefined && fields.stick !== undefined) {
     return wrong('stick', 'is for a split')
   }
@@ -38,27 +38,27 @@ export function checkTarget(fields: Fields, mayBeNobody: boolean): Checked<Route
       ? right({ upstream: fields.upstream })
       : wrong('upstream', NAME_RULE)
   }
-  return checkSplit(fields.split, fields.stick)
+  return guardSplit(fields.split, fields.stick)
 }
 
 /**
  * `{hosts: ["app.example.com"], pathPrefix: "/api", upstream: "web"}`, and conditions, which may be
  * left out.
  */
-export function checkRoute(value: unknown): Checked<RouteRecord> {
-  const shape = checkShape(value, ROUTE_FIELDS)
+export function guardRoute(value: unknown): Guarded<RouteRecord> {
+  const shape = guardShape(value, ROUTE_FIELDS)
   if (!shape.ok) {
     return shape
   }
   const fields = shape.value
-  const match = checkMatch(fields)
+  const match = guardMatch(fields)
   if (!match.ok) {
     return match
   }
-  const action = checkAction(fields)
+  const action = guardAction(fields)
   if (!action.ok) {
     return action
   }
-  const target = checkTarget(fields, answersItself(action.value))
+  const target = guardTarget(fields, answersItself(action.value))
   return target.ok ? right(Object.assign({}, match.value, target.value, action.value)) : target
 }

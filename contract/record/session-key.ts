@@ -1,6 +1,6 @@
 /** The secret of a cluster by which cookies name instances, and its guard. */
-import { brokenRule, checkShape, right, wrong } from '../guard/checked.js'
-import type { Checked, FieldRule } from '../guard/checked.js'
+import { brokenRule, guardShape, right, wrong } from '../guard/guarded.js'
+import type { Guarded, FieldRule } from '../guard/guarded.js'
 
 /**
  * `secrets/sessions`: made once by whichever controller comes first, and then the same for all
@@ -15,8 +15,8 @@ const RULES: FieldRule[] = [
 ]
 
 /** Says of a wrong key that it is wrong, and never what it is. */
-export function checkSessionKey(value: unknown): Checked<SessionKeyRecord> {
-  const shape = checkShape(value, ['key'])
+export function guardSessionKey(value: unknown): Guarded<SessionKeyRecord> {
+  const shape = guardShape(value, ['key'])
   if (!shape.ok) {
     return shape
   }

@@ -1,7 +1,7 @@
 /** By what a client is known again: a text of its requests, or a cookie that it was given. */
-import { right, wrong } from '../guard/checked.js'
-import type { Checked, FieldRule, Fields } from '../guard/checked.js'
-import { checkPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
+import { right, wrong } from '../guard/guarded.js'
+import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
+import { guardPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
 
 /**
  * Where a text is taken from a request: `address`, `uri`, `header:X-User`, `cookie:user`,
@@ -72,22 +72,22 @@ export function cookieDefaults(name: string): Fields {
 }
 
 /** The cookie, unless browsers would refuse it. */
-export function passable<T extends GivenCookie>(cookie: Checked<T>): Checked<T> {
+export function passable<T extends GivenCookie>(cookie: Guarded<T>): Guarded<T> {
   return cookie.ok && cookie.value.sameSite === 'none' && !cookie.value.secure
     ? wrong('secure', 'must be true with sameSite none: browsers refuse such a cookie')
     : cookie
 }
 
-export function checkSticky(value: unknown): Checked<CookiePolicy | RoutePolicy> {
+export function guardSticky(value: unknown): Guarded<CookiePolicy | RoutePolicy> {
   const by = typeof value === 'object' && value !== null ? (value as Fields).by : undefined
   if (by === 'route') {
     const rules: FieldRule[] = [BY, ['key', isSource, SOURCE_MESSAGE], KEEP_DRAINING]
-    const route = checkPart<RoutePolicy>(value, rules, { keepDraining: false }, ['key'])
+    const route = guardPart<RoutePolicy>(value, rules, { keepDraining: false }, ['key'])
     return route.ok
       ? right(Object.assign({}, route.value, { key: spellSource(route.value.key) }))
       : route
   }
   const rules = [BY].concat(COOKIE, [KEEP_DRAINING])
   const defaults = Object.assign({ keepDraining: false }, cookieDefaults('sluice'))
-  return passable(checkPart<CookiePolicy>(value, rules, defaults, ['by']))
+  return passable(guardPart<CookiePolicy>(value, rules, defaults, ['by']))
 }

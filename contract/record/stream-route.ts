@@ -2,14 +2,14 @@
  * Routes of connections: a port, or names that TLS clients ask for, to an upstream, or to several
  * by weight.
  */
-import { checkShape, right, wrong } from '../guard/checked.js'
-import type { Checked, Fields } from '../guard/checked.js'
+import { guardShape, right, wrong } from '../guard/guarded.js'
+import type { Guarded, Fields } from '../guard/guarded.js'
 import { isHost, isWhole } from '../guard/names.js'
-import { checkTarget } from './route.js'
+import { guardTarget } from './route.js'
 import type { RouteTarget } from './route.js'
 import { spellHost } from './route-match.js'
 import type { SplitArm } from './route-split.js'
-import { TUNING_FIELDS, checkTuning } from './tuning.js'
+import { TUNING_FIELDS, guardTuning } from './tuning.js'
 import type { Tuning } from './tuning.js'
 
 export type Transport = 'tcp' | 'udp'
@@ -69,15 +69,15 @@ export function isSniRoute(record: StreamRouteRecord): record is SniRouteRecord 
  * `{port: 9100, protocol: "tcp", upstream: "db"}`, `{sni: ["db.example.com"], upstream: "db"}`, or
  * that with a port
  */
-export function checkStreamRoute(value: unknown): Checked<StreamRouteRecord> {
-  const shape = checkShape(value, STREAM_ROUTE_FIELDS)
+export function guardStreamRoute(value: unknown): Guarded<StreamRouteRecord> {
+  const shape = guardShape(value, STREAM_ROUTE_FIELDS)
   if (!shape.ok) {
     return shape
   }
-  return 'sni' in shape.value ? checkSniRoute(shape.value) : checkPortRoute(shape.value)
+  return 'sni' in shape.value ? guardSniRoute(shape.value) : guardPortRoute(shape.value)
 }
 
-function checkPortRoute(fields: Fields): Checked<PortRouteRecord> {
+function guardPortRoute(fields: Fields): Guarded<PortRouteRecord> {
   const port = fields.port
   const protocol = fields.protocol
   if (!isWhole(port, 1, 65535)) {
@@ -86,12 +86,12 @@ function checkPortRoute(fields: Fields): Checked<PortRouteRecord> {
   if (protocol !== 'tcp' && protocol !== 'udp') {
     return wrong('protocol', 'must be tcp or udp')
   }
-  const target = checkStreamTarget(fields)
+  const target = guardStreamTarget(fields)
   const head: Pick<PortRouteRecord, 'port' | 'protocol'> = { port: port, protocol: protocol }
   return target.ok ? right(Object.assign(head, target.value)) : target
 }
 
-function checkSniRoute(fields: Fields): Checked<SniRouteRecord> {
+function guardSniRoute(fields: Fields): Guarded<SniRouteRecord> {
   if (fields.protocol !== undefined) {
     return wrong('protocol', 'cannot stand beside sni: TLS is over TCP')
   }
@@ -99,11 +99,11 @@ function checkSniRoute(fields: Fields): Checked<SniRouteRecord> {
   if (port !== undefined && !isWhole(port, 1, 65535)) {
     return wrong('port', PORT_RULE)
   }
-  const names = checkNames(fields.sni)
+  const names = guardNames(fields.sni)
   if (!names.ok) {
     return names
   }
-  const target = checkStreamTarget(fields)
+  const target = guardStreamTarget(fields)
   const head: SniRouteRecord = { sni: names.value }
   if (port !== undefined) {
     head.port = port
@@ -111,7 +111,7 @@ function checkSniRoute(fields: Fields): Checked<SniRouteRecord> {
   return target.ok ? right(Object.assign(head, target.value)) : target
 }
 
-function checkNames(value: unknown): Checked<string[]> {
+function guardNames(value: unknown): Guarded<string[]> {
   if (!Array.isArray(value) || value.length < 1 || value.length > MOST_NAMES) {
     return wrong('sni', 'must be a list of 1 to ' + MOST_NAMES + ' host names')
   }
@@ -140,8 +140,8 @@ function wrongName(spelled: string[]): string {
   return /^\d+$/.test(last) ? 'is an address, and TLS clients send names alone' : ''
 }
 
-function checkStreamTarget(fields: Fields): Checked<RouteTarget & Tuning> {
-  const target = checkTarget(fields, false)
+function guardStreamTarget(fields: Fields): Guarded<RouteTarget & Tuning> {
+  const target = guardTarget(fields, false)
   if (!target.ok) {
     return target
   }
@@ -153,6 +153,6 @@ function checkStreamTarget(fields: Fields): Checked<RouteTarget & Tuning> {
       return wrong('split[' + i + '].' + field, 'is for requests, so for routes by host')
     }
   }
-  const tuning = checkTuning(fields)
+  const tuning = guardTuning(fields)
   return tuning.ok ? right(Object.assign({}, target.value, tuning.value)) : tuning
 }

@@ -2,8 +2,8 @@
  * How a route has its connections kept. nginx takes that from no variable, so there is a server for
  * each way (nginx/handoff-conf.ts).
  */
-import { checkShape, right, fieldIn, wrong } from '../guard/checked.js'
-import type { Checked, Fields } from '../guard/checked.js'
+import { guardShape, right, fieldIn, wrong } from '../guard/guarded.js'
+import type { Guarded, Fields } from '../guard/guarded.js'
 
 export interface Tuning {
   /** So long neither side may say anything; then the connection is closed. */
@@ -48,8 +48,8 @@ export function tuningName(tuning: Tuning): string {
   return idleMs / 1000 + (tuning.proxyProtocol === undefined ? '' : 'p')
 }
 
-function checkIdle(value: unknown): Checked<{ idleMs: number }> {
-  const shape = checkShape(value, ['idleMs', 'readMs', 'connectMs', 'sendMs'])
+function guardIdle(value: unknown): Guarded<{ idleMs: number }> {
+  const shape = guardShape(value, ['idleMs', 'readMs', 'connectMs', 'sendMs'])
   if (!shape.ok) {
     return shape
   }
@@ -64,14 +64,14 @@ function checkIdle(value: unknown): Checked<{ idleMs: number }> {
 }
 
 /** What stands in a route of connections besides where it leads. */
-export function checkTuning(fields: Fields): Checked<Tuning> {
+export function guardTuning(fields: Fields): Guarded<Tuning> {
   const tuning: Tuning = {}
   const field = TUNING_FIELDS.filter((name) => fields[name] !== undefined)[0]
   if (field !== undefined && fields.protocol === 'udp') {
     return wrong(field, 'is for TCP; of UDP, nginx forgets a client that is silent for a minute')
   }
   if (fields.timeouts !== undefined) {
-    const idle = checkIdle(fields.timeouts)
+    const idle = guardIdle(fields.timeouts)
     if (!idle.ok) {
       return wrong(fieldIn('timeouts', idle.field), idle.message)
     }

@@ -1,9 +1,9 @@
 /** An upstream's record and its guard. */
-import { checkShape, right, fieldIn, wrong } from '../guard/checked.js'
-import type { Checked } from '../guard/checked.js'
-import { checkPeerTls } from './peer-tls.js'
+import { guardShape, right, fieldIn, wrong } from '../guard/guarded.js'
+import type { Guarded } from '../guard/guarded.js'
+import { guardPeerTls } from './peer-tls.js'
 import type { PeerTls } from './peer-tls.js'
-import { DEFAULT_POLICY, checkPolicy } from './policy.js'
+import { DEFAULT_POLICY, guardPolicy } from './policy.js'
 import type { Policy } from './policy.js'
 
 /** HTTP/2 is spoken with gRPC too, but another module of nginx does that. */
@@ -28,32 +28,32 @@ export const UPSTREAM_FIELDS = ['policy', 'tls', 'protocol']
  * `{policy: {balance: "random"}, tls: {serverName: "shop.internal"}}`; all may be left out, and
  * each part of the policy.
  */
-export function checkUpstream(value: unknown): Checked<UpstreamRecord> {
-  const shape = checkShape(value, UPSTREAM_FIELDS)
+export function guardUpstream(value: unknown): Guarded<UpstreamRecord> {
+  const shape = guardShape(value, UPSTREAM_FIELDS)
   if (!shape.ok) {
     return shape
   }
   const given = shape.value
-  const policy = given.policy === undefined ? right(DEFAULT_POLICY) : checkPolicy(given.policy)
+  const policy = given.policy === undefined ? right(DEFAULT_POLICY) : guardPolicy(given.policy)
   if (!policy.ok) {
     return wrong(fieldIn('policy', policy.field), policy.message)
   }
   const record: UpstreamRecord = { policy: policy.value }
   if (given.tls !== undefined) {
-    const tls = checkPeerTls(given.tls)
+    const tls = guardPeerTls(given.tls)
     if (!tls.ok) {
       return wrong(fieldIn('tls', tls.field), tls.message)
     }
     record.tls = tls.value
   }
-  return given.protocol === undefined ? right(record) : checkProtocol(given.protocol, record)
+  return given.protocol === undefined ? right(record) : guardProtocol(given.protocol, record)
 }
 
 /**
  * An answer of gRPC is 200 whatever its status, and a call that was sent cannot be sent again:
  * nginx keeps nothing of its body.
  */
-function checkProtocol(protocol: unknown, record: UpstreamRecord): Checked<UpstreamRecord> {
+function guardProtocol(protocol: unknown, record: UpstreamRecord): Guarded<UpstreamRecord> {
   if (protocol === 'h2') {
     record.protocol = protocol
     return right(record)

@@ -29,8 +29,8 @@ export const EVENT_COUNT = 'events'
  */
 export const COUNTER_ZONE = 'sluice_counter'
 /**
- * The same in stream{}, which shares none with http{}; and `handoff`, what one of its servers says to
- * the next about a connection that it hands off.
+ * The same in stream{}, which shares none with http{}; and `handoff`, what one of its servers says
+ * to the next about a connection that it hands off.
  */
 export const STREAM_ZONES = {
   table: 'sluice_stream_table',

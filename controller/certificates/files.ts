@@ -1,9 +1,9 @@
 /** Which certificates are in a folder, and what their files hold. */
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MAX_PEM_BYTES, checkCertificate } from '../../contract/record/certificate.js'
-import { wrong } from '../../contract/guard/checked.js'
-import type { Checked } from '../../contract/guard/checked.js'
+import { MAX_PEM_BYTES, guardCertificate } from '../../contract/record/certificate.js'
+import { wrong } from '../../contract/guard/guarded.js'
+import type { Guarded } from '../../contract/guard/guarded.js'
 import { systemCode } from '../../runtime/errors.js'
 import { readCertificate, timeProblem } from '../state/certificate.js'
 import type { Certificate } from '../state/certificate.js'
@@ -96,11 +96,11 @@ async function read(path: string): Promise<string> {
 }
 
 /** `field` is the path of the file that is wrong. */
-export async function readPair(pair: FilePair): Promise<Checked<Certificate>> {
+export async function readPair(pair: FilePair): Promise<Guarded<Certificate>> {
   const certificate = await read(pair.certificate)
   const privateKey = await read(pair.privateKey)
   const record = { certificate, privateKey, ...(pair.name === DEFAULT && { default: true }) }
-  const shape = checkCertificate(record)
+  const shape = guardCertificate(record)
   const checked = shape.ok ? readCertificate(shape.value) : shape
   if (!checked.ok) {
     const isKey = checked.field === 'privateKey'

@@ -1,5 +1,5 @@
 /** What agents report of themselves in `hosts/<id>`, and the findings in it. */
-import { isObject, isText } from '../../contract/guard/checked.js'
+import { isObject, isText } from '../../contract/guard/guarded.js'
 import { parseKey } from '../../contract/keys.js'
 import type { AgentProblem } from '../../contract/record/agent-record.js'
 import type { Change, Listing } from '../../registry/registry.js'

@@ -4,7 +4,7 @@
  */
 import { CODES } from '../../contract/codes.js'
 import { parseKey } from '../../contract/keys.js'
-import { isObject } from '../../contract/guard/checked.js'
+import { isObject } from '../../contract/guard/guarded.js'
 import type {
   GatewayCondition,
   GatewayRecord,

@@ -3,8 +3,8 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { CertificateRecord } from '../../contract/record/certificate.js'
-import { right, wrong } from '../../contract/guard/checked.js'
-import type { Checked } from '../../contract/guard/checked.js'
+import { right, wrong } from '../../contract/guard/guarded.js'
+import type { Guarded } from '../../contract/guard/guarded.js'
 import { isHostPattern } from '../../contract/guard/names.js'
 import { messageOf } from '../../runtime/errors.js'
 
@@ -44,7 +44,7 @@ function blocksOf(pem: string): Block[] {
   return [...pem.matchAll(BLOCK)].map(([text, label = '']) => ({ label, text }))
 }
 
-function readChain(pem: string): Checked<[X509Certificate, ...X509Certificate[]]> {
+function readChain(pem: string): Guarded<[X509Certificate, ...X509Certificate[]]> {
   const blocks = blocksOf(pem)
   const other = blocks.find(({ label }) => label !== 'CERTIFICATE')
   if (other !== undefined) {
@@ -68,7 +68,7 @@ function readChain(pem: string): Checked<[X509Certificate, ...X509Certificate[]]
 }
 
 /** No message repeats anything of the key. */
-function readKey(pem: string): Checked<KeyObject> {
+function readKey(pem: string): Guarded<KeyObject> {
   const keys = blocksOf(pem).filter(({ label }) => label !== 'EC PARAMETERS')
   const [key] = keys
   if (key === undefined || keys.length > 1 || !key.label.endsWith('PRIVATE KEY')) {
@@ -107,7 +107,7 @@ function chainProblem(chain: X509Certificate[]): string | undefined {
 }
 
 /** Node puts a name in quotation marks that could be taken for several. */
-function namesOf(leaf: X509Certificate): Checked<string[]> {
+function namesOf(leaf: X509Certificate): Guarded<string[]> {
   const parts = leaf.subjectAltName?.match(/[A-Za-z ]+:("(?:[^"\\]|\\.)*"|[^,]*)/g) ?? []
   const names = parts
     .map((part) => part.trim())
@@ -151,7 +151,7 @@ function pairProblem(
   chain: [X509Certificate, ...X509Certificate[]],
   key: KeyObject,
   isClients: boolean,
-): Checked<string> {
+): Guarded<string> {
   const [leaf] = chain
   if (!leaf.checkPrivateKey(key)) {
     const isOther = chain.some((each) => each.checkPrivateKey(key))
@@ -169,7 +169,7 @@ function pairProblem(
 }
 
 /** The names that it is served with. What no client asks for by name needs none. */
-function servedNames(leaf: X509Certificate, record: CertificateRecord): Checked<string[]> {
+function servedNames(leaf: X509Certificate, record: CertificateRecord): Guarded<string[]> {
   if (record.client === true) {
     return right([])
   }
@@ -183,7 +183,7 @@ function servedNames(leaf: X509Certificate, record: CertificateRecord): Checked<
 }
 
 /** Judges all but the time. */
-export function readCertificate(record: CertificateRecord): Checked<Certificate> {
+export function readCertificate(record: CertificateRecord): Guarded<Certificate> {
   const chain = readChain(record.certificate)
   if (!chain.ok) {
     return chain
@@ -208,7 +208,7 @@ function printed(
   key: KeyObject,
   names: string[],
   kind: string,
-): Checked<Certificate> {
+): Guarded<Certificate> {
   const [leaf] = chain
   const certificate = chain.map(String).join('')
   const privateKey = key.export({ type: 'pkcs8', format: 'pem' }) as string

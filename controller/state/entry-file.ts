@@ -1,5 +1,5 @@
 /** A map of a few values, kept in a file of the home so that it outlasts a restart. */
-import { isObject } from '../../contract/guard/checked.js'
+import { isObject } from '../../contract/guard/guarded.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { readIfThereSync, writeWholeSync } from '../../runtime/whole-file.js'

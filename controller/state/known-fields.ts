@@ -1,6 +1,6 @@
 /** Values of another version: read without the fields that this one does not know. */
-import { UNKNOWN_FIELD, isObject, wrong } from '../../contract/guard/checked.js'
-import type { Checked, Fields } from '../../contract/guard/checked.js'
+import { UNKNOWN_FIELD, isObject, wrong } from '../../contract/guard/guarded.js'
+import type { Guarded, Fields } from '../../contract/guard/guarded.js'
 
 export interface KnownPart<T> {
   record: T
@@ -17,8 +17,8 @@ const MOST_UNKNOWN = 50
  */
 export function readKnown<T>(
   value: unknown,
-  check: (value: unknown) => Checked<T>,
-): Checked<KnownPart<T>> {
+  check: (value: unknown) => Guarded<T>,
+): Guarded<KnownPart<T>> {
   if (isObject(value) && value.needs !== undefined) {
     const needs = JSON.stringify(value.needs).slice(0, 200)
     return wrong('needs', `names what this version of Sluice does not know: ${needs}`)

@@ -2,7 +2,7 @@
  * The last good values of keys under which the registry has what this version does not understand.
  * They are kept in a file, so that they serve on after a restart.
  */
-import { isObject } from '../../contract/guard/checked.js'
+import { isObject } from '../../contract/guard/guarded.js'
 import type { Logger } from '../../runtime/logger.js'
 import { EntryFile } from './entry-file.js'
 

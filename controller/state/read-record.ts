@@ -6,20 +6,20 @@
  * without what this version lacks says so in `needs`, and is not understood.
  */
 import type { AddressPolicy } from '../../contract/guard/address.js'
-import { wrong } from '../../contract/guard/checked.js'
-import type { Checked } from '../../contract/guard/checked.js'
+import { wrong } from '../../contract/guard/guarded.js'
+import type { Guarded } from '../../contract/guard/guarded.js'
 import { parseKey } from '../../contract/keys.js'
 import type { RecordKey } from '../../contract/keys.js'
-import { checkOverride } from '../../contract/record/override-record.js'
-import { checkUpstream } from '../../contract/record/upstream-record.js'
-import { checkInstance } from '../../contract/record/instance-record.js'
+import { guardOverride } from '../../contract/record/override-record.js'
+import { guardUpstream } from '../../contract/record/upstream-record.js'
+import { guardInstance } from '../../contract/record/instance-record.js'
 import type { OverrideRecord } from '../../contract/record/override-record.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import type { InstanceRecord } from '../../contract/record/instance-record.js'
-import { checkCertificate } from '../../contract/record/certificate.js'
-import { checkRoute } from '../../contract/record/route.js'
+import { guardCertificate } from '../../contract/record/certificate.js'
+import { guardRoute } from '../../contract/record/route.js'
 import type { RouteRecord } from '../../contract/record/route.js'
-import { checkStreamRoute, isStreamRoute } from '../../contract/record/stream-route.js'
+import { guardStreamRoute, isStreamRoute } from '../../contract/record/stream-route.js'
 import type { StreamRouteRecord } from '../../contract/record/stream-route.js'
 import { readCertificate } from './certificate.js'
 import type { Certificate } from './certificate.js'
@@ -70,27 +70,27 @@ export function tableKey(key: string): TableKey | undefined {
   return parsed === null || isOther(parsed) ? undefined : parsed
 }
 
-function admit<T>(checked: Checked<T>, make: (record: T) => Admitted): Checked<Admitted> {
+function admit<T>(checked: Guarded<T>, make: (record: T) => Admitted): Guarded<Admitted> {
   return checked.ok ? { ok: true, value: make(checked.value) } : checked
 }
 
-function judge(key: TableKey, value: unknown, rules: BorderRules): Checked<Admitted> {
+function judge(key: TableKey, value: unknown, rules: BorderRules): Guarded<Admitted> {
   switch (key.kind) {
     case 'upstreams':
-      return admit(checkUpstream(value), (record) => ({ ...key, record }))
+      return admit(guardUpstream(value), (record) => ({ ...key, record }))
     case 'overrides':
-      return admit(checkOverride(value), (record) => ({ ...key, record }))
+      return admit(guardOverride(value), (record) => ({ ...key, record }))
     case 'routes':
       return isStreamRoute(value)
-        ? admit(checkStreamRoute(value), (streamRecord) => ({ ...key, streamRecord }))
-        : admit(checkRoute(value), (record) => ({ ...key, record }))
+        ? admit(guardStreamRoute(value), (streamRecord) => ({ ...key, streamRecord }))
+        : admit(guardRoute(value), (record) => ({ ...key, record }))
     case 'certificates': {
-      const shape = checkCertificate(value)
+      const shape = guardCertificate(value)
       const checked = shape.ok ? readCertificate(shape.value) : shape
       return admit(checked, (record) => ({ ...key, record }))
     }
     case 'instances': {
-      const checked = checkInstance(value, rules.policy)
+      const checked = guardInstance(value, rules.policy)
       return checked.ok && rules.isOwn(checked.value.host, checked.value.port)
         ? wrong('address', 'is one that Sluice itself listens on')
         : admit(checked, (record) => ({ ...key, record }))
@@ -101,7 +101,7 @@ function judge(key: TableKey, value: unknown, rules: BorderRules): Checked<Admit
 /**
  * Reads the text that stands under `key`. What is wrong is named by its field; `json` is one too.
  */
-export function readRecord(key: TableKey, text: string, rules: BorderRules): Checked<ReadRecord> {
+export function readRecord(key: TableKey, text: string, rules: BorderRules): Guarded<ReadRecord> {
   let value: unknown
   try {
     value = JSON.parse(text)

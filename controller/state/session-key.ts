@@ -4,10 +4,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { printKey } from '../../contract/keys.js'
-import { checkSessionKey } from '../../contract/record/session-key.js'
+import { guardSessionKey } from '../../contract/record/session-key.js'
 import type { SessionKeyRecord } from '../../contract/record/session-key.js'
-import { right, wrong } from '../../contract/guard/checked.js'
-import type { Checked } from '../../contract/guard/checked.js'
+import { right, wrong } from '../../contract/guard/guarded.js'
+import type { Guarded } from '../../contract/guard/guarded.js'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Loop } from '../../runtime/loop.js'
@@ -30,9 +30,9 @@ const SERVED = /^(upstreams|instances|routes)\//
 const ROUND_MS = 60_000
 const RETRY = { firstMs: 1000, mostMs: 60_000 }
 
-function read(text: string): Checked<SessionKeyRecord> {
+function read(text: string): Guarded<SessionKeyRecord> {
   try {
-    const found = readKnown(JSON.parse(text), checkSessionKey)
+    const found = readKnown(JSON.parse(text), guardSessionKey)
     return found.ok ? right(found.value.record) : found
   } catch {
     return wrong('json', 'must be JSON')

@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { checkRoute } from '../../contract/record/route.js'
+import { guardRoute } from '../../contract/record/route.js'
 import type { Desired, DesiredInstance } from '../../controller/state/desired.js'
 import { renderFallback } from '../../controller/fallback/http-conf.js'
 import { ask } from '../ask.js'
@@ -25,7 +25,7 @@ export function desiredOf(ports: Record<string, number>, routes: Record<string, 
     return [name, { name, policy, revision: 1, instances: new Map([['i', one]]) }] as const
   })
   const checked = Object.entries(routes).map(([id, value]) => {
-    const record = checkRoute(value)
+    const record = guardRoute(value)
     if (!record.ok) {
       throw new Error(`${id}: ${record.field} ${record.message}`)
     }

@@ -1,5 +1,5 @@
 /** What the admin endpoint accepts as a body. */
-import type { Checked } from '../../contract/guard/checked.js'
+import type { Guarded } from '../../contract/guard/guarded.js'
 import { MAX_BODY_BYTES } from '../../contract/table/zones.js'
 import { reject } from './answer.js'
 import type { AdminAnswer } from './answer.js'
@@ -12,11 +12,11 @@ function parseBody(text: string): { ok: boolean; value: unknown } {
   }
 }
 
-/** Checks type, size and all of a body's content before `use` sees it. */
+/** `use` gets the body when its type and size are right and all of it passed the guard. */
 export function withBody<T>(
   contentType: string | undefined,
   text: string | undefined,
-  check: (value: unknown, text: string) => Checked<T>,
+  guard: (value: unknown, text: string) => Guarded<T>,
   use: (body: T) => AdminAnswer,
 ): AdminAnswer {
   const type = contentType === undefined ? '' : (contentType.split(';')[0] as string).trim()
@@ -33,8 +33,8 @@ export function withBody<T>(
   if (!parsed.ok) {
     return reject('invalid', 'the body is not JSON', {})
   }
-  const checked = check(parsed.value, text)
-  return checked.ok
-    ? use(checked.value)
-    : reject('invalid', checked.message, { field: checked.field })
+  const guarded = guard(parsed.value, text)
+  return guarded.ok
+    ? use(guarded.value)
+    : reject('invalid', guarded.message, { field: guarded.field })
 }

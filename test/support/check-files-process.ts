@@ -3,7 +3,7 @@
  * as JSON.
  */
 import { closeSync, openSync } from 'node:fs'
-import { checkCheckPolicy } from '../../contract/record/check-policy.js'
+import { guardCheckPolicy } from '../../contract/record/check-policy.js'
 import { Checker } from '../../controller/health/checks/checker.js'
 import { checkGrpc } from '../../controller/health/checks/grpc-check.js'
 import { checkHttp } from '../../controller/health/checks/http-check.js'
@@ -28,7 +28,7 @@ function takeAllFiles(): number[] {
 async function checkAll(): Promise<Record<string, unknown>> {
   const results: Record<string, unknown> = {}
   for (const [type, check] of Object.entries(CHECKS)) {
-    const policy = checkCheckPolicy({ type })
+    const policy = guardCheckPolicy({ type })
     if (policy.ok) {
       results[type] = await check(address, policy.value, new AbortController().signal)
     }
@@ -38,7 +38,7 @@ async function checkAll(): Promise<Record<string, unknown>> {
 
 /** What a checker concludes that could not ask for a while. */
 async function conclude(): Promise<unknown> {
-  const policy = checkCheckPolicy({ type: 'tcp', fall: 1, intervalMs: 500 })
+  const policy = guardCheckPolicy({ type: 'tcp', fall: 1, intervalMs: 500 })
   if (!policy.ok) {
     return policy
   }

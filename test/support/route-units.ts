@@ -1,13 +1,13 @@
 /** What the table has of a route that acts, made by the contract's own guard. */
 import { actionOf } from '../../contract/record/route-action.js'
-import { checkRoute } from '../../contract/record/route.js'
+import { guardRoute } from '../../contract/record/route.js'
 import { actionUnit, hostUnit, type Entries } from '../../lab/nginx/table.js'
 
 /** A route's own units: its host's (`<id>.test`) and what it does. */
 export function routeUnits(id: string, target: string, fields: object): Entries[] {
   const served = target.startsWith(':') ? { upstream: target.slice(1) } : {}
   const split = target.startsWith('~') ? { split: [{ upstream: 'web', weight: 1 }] } : {}
-  const checked = checkRoute({ hosts: [`${id}.test`], ...served, ...split, ...fields })
+  const checked = guardRoute({ hosts: [`${id}.test`], ...served, ...split, ...fields })
   if (!checked.ok) {
     throw new Error(`${checked.field} ${checked.message}`)
   }

@@ -1,6 +1,6 @@
 /** Reads the bodies of calls. The guards of contract/ parse the records; this does the rest. */
-import { knownText } from '../../../contract/guard/checked.js'
-import type { Checked } from '../../../contract/guard/checked.js'
+import { knownText } from '../../../contract/guard/guarded.js'
+import type { Guarded } from '../../../contract/guard/guarded.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import { hasField, withFields, withoutField } from '../../state/known-fields.js'
 import { partAt, withGiven } from '../http/given.js'
@@ -14,7 +14,7 @@ const MAY_BE_SECRET = /(^|\.)(headers|requestHeaders|responseHeaders)\./
  * The guard's answer, or its complaint as an error that names the field and, where `given` is what
  * was judged, what stands there.
  */
-export function requireValid<T>(checked: Checked<T>, given?: unknown): T {
+export function requireValid<T>(checked: Guarded<T>, given?: unknown): T {
   if (checked.ok) {
     return checked.value
   }
@@ -79,7 +79,7 @@ export function patched<T extends object>(
   stored: object,
   unknown: string[],
   patch: Record<string, unknown>,
-  check: (value: unknown) => Checked<T>,
+  check: (value: unknown) => Guarded<T>,
 ): Patched<T> {
   const whole = mergePatch({ ...stored }, patch)
   const kept = unknown.filter((path) => hasField(whole, path) && !hasField(patch, path))

@@ -1,5 +1,5 @@
 /** Calls about a certificate. No answer, difference or error ever holds a key. */
-import { checkCertificate } from '../../../contract/record/certificate.js'
+import { guardCertificate } from '../../../contract/record/certificate.js'
 import { printKey } from '../../../contract/keys.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import { readCertificate, stateOfCertificate, timeProblem } from '../../state/certificate.js'
@@ -27,7 +27,7 @@ export async function putCertificate(
     throw new SluiceError('invalid', what)
   }
   // Without what was given: no answer may hold a key, not even one that stands in the wrong field.
-  const certificate = requireValid(readCertificate(requireValid(checkCertificate(body))))
+  const certificate = requireValid(readCertificate(requireValid(guardCertificate(body))))
   const problem = timeProblem(certificate, Date.now())
   if (problem !== undefined) {
     throw new SluiceError('invalid', `certificate ${problem}`, { field: 'certificate' })

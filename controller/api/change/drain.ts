@@ -2,7 +2,7 @@
  * Drain and undrain: an operator's decision, kept apart from the instance so that it outlives its
  * registration.
  */
-import { checkOverride } from '../../../contract/record/override-record.js'
+import { guardOverride } from '../../../contract/record/override-record.js'
 import type { OverrideRecord } from '../../../contract/record/override-record.js'
 import { isWhole } from '../../../contract/guard/names.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -34,10 +34,10 @@ export async function drainInstance(
     return { created: false, shown: { state: stateAfter(target, stored, decided) } }
   }
   const override = requireValid(
-    checkOverride({ drain: true, atMs: Date.now(), ...(reason !== undefined && { reason }) }),
+    guardOverride({ drain: true, atMs: Date.now(), ...(reason !== undefined && { reason }) }),
   )
   const before = await draft.read(overrideKey(target))
-  const known = readKnown(before, checkOverride)
+  const known = readKnown(before, guardOverride)
   const kept = known.ok ? known.value.unknown : []
   await draft.put(overrideKey(target), withFields(override, before, kept), { kept })
   return { created: false, shown: { state: stateAfter(target, stored, override) } }
@@ -69,7 +69,7 @@ export function drainBody(body: unknown): { waitMs: number; reason?: string } {
     throw new SluiceError('invalid', `waitMs ${withGiven(rule, waitMs)}`, { field: 'waitMs' })
   }
   const checked = { drain: true, atMs: 0, ...(reason !== undefined && { reason }) }
-  const { reason: text } = requireValid(checkOverride(checked), checked)
+  const { reason: text } = requireValid(guardOverride(checked), checked)
   return { waitMs: waitMs ?? 0, ...(text !== undefined && { reason: text }) }
 }
 

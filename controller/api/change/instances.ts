@@ -1,8 +1,8 @@
 /** Calls about one instance: what they write, and how an instance is shown. */
 import { printAddress } from '../../../contract/guard/address.js'
-import { isObject } from '../../../contract/guard/checked.js'
-import { checkOverride } from '../../../contract/record/override-record.js'
-import { checkInstance } from '../../../contract/record/instance-record.js'
+import { isObject } from '../../../contract/guard/guarded.js'
+import { guardOverride } from '../../../contract/record/override-record.js'
+import { guardInstance } from '../../../contract/record/instance-record.js'
 import type { OverrideRecord } from '../../../contract/record/override-record.js'
 import type { InstanceRecord } from '../../../contract/record/instance-record.js'
 import { SluiceError } from '../../../runtime/errors.js'
@@ -49,7 +49,7 @@ export async function putInstance(
   const stored = await storedInstance(draft, world, target)
   const fields = fieldsOf(body, FIELDS)
   refuseForeign(target, stored)
-  const record = requireValid(checkInstance(fields, world.settings), fields)
+  const record = requireValid(guardInstance(fields, world.settings), fields)
   return write(draft, world, target, stored, { record, value: record, kept: [] })
 }
 
@@ -65,7 +65,7 @@ export async function patchInstance(
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
   }
   requireKnown(stored.record, target)
-  const check = (value: unknown) => checkInstance(value, world.settings)
+  const check = (value: unknown) => guardInstance(value, world.settings)
   refuseForeign(target, stored)
   return write(draft, world, target, stored, patched(stored.value, stored.unknown, patch, check))
 }
@@ -101,7 +101,7 @@ export async function storedInstance(
     draft.read(instanceKey(target)),
     draft.read(overrideKey(target)),
   ])
-  const decided = override === undefined ? undefined : readKnown(override, checkOverride)
+  const decided = override === undefined ? undefined : readKnown(override, guardOverride)
   const kept = { override: decided?.ok === true ? decided.value.record : undefined }
   if (value === undefined) {
     const record = suspectRecord(world, target)
@@ -110,7 +110,7 @@ export async function storedInstance(
   if (isGone(value)) {
     return { ...kept, there: false, record: undefined, value: {}, unknown: [] }
   }
-  const read = readKnown(value, (known) => checkInstance(known, world.settings))
+  const read = readKnown(value, (known) => guardInstance(known, world.settings))
   const { record, unknown } = read.ok ? read.value : { record: undefined, unknown: [] }
   return { ...kept, there: true, record, value: isObject(value) ? value : {}, unknown }
 }

@@ -3,7 +3,7 @@
  * conditions, because neither would come first.
  */
 import { AGENT_ROUTES, parseKey, printKey } from '../../../contract/keys.js'
-import { ROUTE_FIELDS, checkRoute } from '../../../contract/record/route.js'
+import { ROUTE_FIELDS, guardRoute } from '../../../contract/record/route.js'
 import type { RouteRecord } from '../../../contract/record/route.js'
 import { printConditions } from '../../../contract/record/route-match.js'
 import { isStreamRoute } from '../../../contract/record/stream-route.js'
@@ -34,7 +34,7 @@ export async function putRoute(
 
 function hostRouteOf(body: unknown): RouteRecord {
   const fields = fieldsOf(body, ROUTE_FIELDS)
-  return requireValid(checkRoute(fields), fields)
+  return requireValid(guardRoute(fields), fields)
 }
 
 /**

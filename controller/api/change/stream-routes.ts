@@ -7,7 +7,7 @@ import { portsIn } from '../../../contract/guard/ports.js'
 import { ROUTE_FIELDS } from '../../../contract/record/route.js'
 import {
   STREAM_ROUTE_FIELDS,
-  checkStreamRoute,
+  guardStreamRoute,
   isSniRoute,
   isStreamRoute,
 } from '../../../contract/record/stream-route.js'
@@ -27,7 +27,7 @@ import type { Draft, Write } from './draft.js'
 export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
   refuseForHosts(body as Record<string, unknown>)
   const fields = fieldsOf(body, STREAM_ROUTE_FIELDS)
-  const record = requireValid(checkStreamRoute(fields), fields)
+  const record = requireValid(guardStreamRoute(fields), fields)
   const [field, closed] =
     record.port === undefined
       ? ['sni', whyNoNames(world.stream())]

@@ -1,5 +1,5 @@
 /** Calls about an upstream and its policy. */
-import { UPSTREAM_FIELDS, checkUpstream } from '../../../contract/record/upstream-record.js'
+import { UPSTREAM_FIELDS, guardUpstream } from '../../../contract/record/upstream-record.js'
 import type { InstanceProtocol, UpstreamRecord } from '../../../contract/record/upstream-record.js'
 import { printKey } from '../../../contract/keys.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
@@ -28,7 +28,7 @@ export async function putUpstream(
   body: unknown,
 ): Promise<Outcome> {
   const fields = fieldsOf(body, UPSTREAM_FIELDS)
-  const record = requireValid(checkUpstream(fields), fields)
+  const record = requireValid(guardUpstream(fields), fields)
   const there = await isThere(draft, world, target)
   refuseOwnChecks(world, target, record)
   await draft.put(keyOf(target), record)
@@ -47,14 +47,14 @@ export async function patchUpstream(
   }
   const read = await draft.read(keyOf(target))
   const stored = read === undefined ? {} : read
-  const known = readKnown(stored, checkUpstream)
+  const known = readKnown(stored, guardUpstream)
   const before = requireKnown(known.ok ? known.value : undefined, target)
   const { policy } = stored as { policy?: Policy }
   const whole = {
     ...(stored as object),
     policy: withoutReplaced(policy ?? before.record.policy, patch.policy),
   }
-  const { record, kept, value } = patched(whole, before.unknown, patch, checkUpstream)
+  const { record, kept, value } = patched(whole, before.unknown, patch, guardUpstream)
   refuseOwnChecks(world, target, record)
   await draft.put(keyOf(target), value, { kept })
   return { created: false, shown: { name: target.upstream, ...record } }

@@ -1,6 +1,6 @@
 /** What does not fit a schema, in words: which field, what is expected, what was given. */
 import type { TSchema } from 'typebox'
-import { knownText } from '../../../contract/guard/checked.js'
+import { knownText } from '../../../contract/guard/guarded.js'
 import { givenText, withGiven } from './given.js'
 
 export interface SchemaError {

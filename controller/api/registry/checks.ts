@@ -4,12 +4,12 @@
 import type { AddressPolicy } from '../../../contract/guard/address.js'
 import { AGENT_ROUTES, parseKey } from '../../../contract/keys.js'
 import { isWhole } from '../../../contract/guard/names.js'
-import { isObject, isText } from '../../../contract/guard/checked.js'
-import type { Checked } from '../../../contract/guard/checked.js'
-import { checkUpstream } from '../../../contract/record/upstream-record.js'
-import { checkInstance } from '../../../contract/record/instance-record.js'
-import { checkRoute } from '../../../contract/record/route.js'
-import { checkStreamRoute, isStreamRoute } from '../../../contract/record/stream-route.js'
+import { isObject, isText } from '../../../contract/guard/guarded.js'
+import type { Guarded } from '../../../contract/guard/guarded.js'
+import { guardUpstream } from '../../../contract/record/upstream-record.js'
+import { guardInstance } from '../../../contract/record/instance-record.js'
+import { guardRoute } from '../../../contract/record/route.js'
+import { guardStreamRoute, isStreamRoute } from '../../../contract/record/stream-route.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { RegistryOperation } from '../../../registry/registry.js'
 import { isOwnAddress } from '../../own-addresses.js'
@@ -110,9 +110,9 @@ function checkValue(key: string, value: unknown, at: string, rules: WriteRules):
   if (kind === 'instances') {
     checkInstanceRecord(record, at, rules)
   } else if (kind === 'routes') {
-    checkRecord<unknown>(record, at, isStreamRoute(record) ? checkStreamRoute : checkRoute)
+    checkRecord<unknown>(record, at, isStreamRoute(record) ? guardStreamRoute : guardRoute)
   } else if (kind === 'upstreams') {
-    checkRecord(record, at, checkUpstream)
+    checkRecord(record, at, guardUpstream)
   } else {
     checkAgentRecord(record, at)
   }
@@ -120,7 +120,7 @@ function checkValue(key: string, value: unknown, at: string, rules: WriteRules):
 }
 
 /** A newer agent's fields are kept, like those of any other version in the registry. */
-function checkRecord<T>(record: unknown, at: string, check: (value: unknown) => Checked<T>): T {
+function checkRecord<T>(record: unknown, at: string, check: (value: unknown) => Guarded<T>): T {
   const checked = readKnown(record, check)
   if (!checked.ok) {
     throw invalid(join(`${at}.value`, checked.field), checked.message)
@@ -129,7 +129,7 @@ function checkRecord<T>(record: unknown, at: string, check: (value: unknown) => 
 }
 
 function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): void {
-  const { host, port } = checkRecord(record, at, (value) => checkInstance(value, rules.addresses))
+  const { host, port } = checkRecord(record, at, (value) => guardInstance(value, rules.addresses))
   if (isOwnAddress(rules.ownAddresses?.() ?? new Set(), host, port)) {
     throw invalid(`${at}.value.port`, 'is where Sluice itself listens')
   }

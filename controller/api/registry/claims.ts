@@ -3,7 +3,7 @@
  * the lease lives under which it registered, nobody else writes by its id.
  */
 import { createHash } from 'node:crypto'
-import { isObject } from '../../../contract/guard/checked.js'
+import { isObject } from '../../../contract/guard/guarded.js'
 import { printKey } from '../../../contract/keys.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { PutOperation, Registry, RegistryOperation } from '../../../registry/registry.js'

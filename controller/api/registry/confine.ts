@@ -3,7 +3,7 @@
  * agent that was taken over, or whoever has its token, does no more than an agent does.
  */
 import { isName } from '../../../contract/guard/names.js'
-import { isObject } from '../../../contract/guard/checked.js'
+import { isObject } from '../../../contract/guard/guarded.js'
 import { parseKey } from '../../../contract/keys.js'
 import { ACME_PREFIX, isWithin } from '../../../contract/table/host-record.js'
 import { agentRoutePrefix } from '../../../runtime/agent-routes.js'

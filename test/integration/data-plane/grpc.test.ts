@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http2'
 import t from 'tap'
 import { actionOf } from '../../../contract/record/route-action.js'
-import { checkRoute } from '../../../contract/record/route.js'
+import { guardRoute } from '../../../contract/record/route.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
@@ -236,7 +236,7 @@ for (const rig of GATEWAY_KINDS) {
 
     t.test('what routes do', async (t) => {
       const acting = async (fields: object, method: Name = 'Say', texts = ['hello']) => {
-        const checked = checkRoute({ hosts: [HOST], upstream: 'echo', ...fields })
+        const checked = guardRoute({ hosts: [HOST], upstream: 'echo', ...fields })
         if (!checked.ok) {
           throw new Error(`${checked.field} ${checked.message}`)
         }

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { createServer as createTcp } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import t from 'tap'
-import { checkCheckPolicy } from '../../../contract/record/check-policy.js'
+import { guardCheckPolicy } from '../../../contract/record/check-policy.js'
 import type { CheckPolicy } from '../../../contract/record/check-policy.js'
 import { Checker } from '../../../controller/health/checks/checker.js'
 import type { CheckTarget } from '../../../controller/health/checks/check-target.js'
@@ -18,7 +18,7 @@ type Tap = Pick<typeof t, 'teardown'>
 const host = '127.0.0.1'
 
 function policy(given: object = {}): CheckPolicy {
-  const checked = checkCheckPolicy({ type: 'http', intervalMs: 500, ...given })
+  const checked = guardCheckPolicy({ type: 'http', intervalMs: 500, ...given })
   if (!checked.ok) {
     throw new Error(`${checked.field} ${checked.message}`)
   }

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import * as grpc from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
 import t from 'tap'
-import { checkCheckPolicy } from '../../../contract/record/check-policy.js'
+import { guardCheckPolicy } from '../../../contract/record/check-policy.js'
 import type { CheckPolicy } from '../../../contract/record/check-policy.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import type { Check, CheckResult } from '../../../controller/health/checks/attempt.js'
@@ -33,7 +33,7 @@ const CHECKS: Record<string, Check> = { http: checkHttp, tcp: checkTcp, grpc: ch
 const TYPES = Object.keys(CHECKS)
 
 function policy(given: object): CheckPolicy {
-  const checked = checkCheckPolicy(given)
+  const checked = guardCheckPolicy(given)
   if (!checked.ok) {
     throw new Error(`${checked.field} ${checked.message}`)
   }

@@ -1,6 +1,6 @@
 // The pusher over a real nginx.
 import t from 'tap'
-import { checkPolicy } from '../../../contract/record/policy.js'
+import { guardPolicy } from '../../../contract/record/policy.js'
 import type { Delta } from '../../../contract/push.js'
 import { compilePeers } from '../../../controller/table/compiled-upstream.js'
 import { compileHost } from '../../../controller/table/host-unit.js'
@@ -150,7 +150,7 @@ class Cut extends GatewayClient {
 }
 
 function web(policy: object, peers: number): Unit {
-  const checked = checkPolicy(policy)
+  const checked = guardPolicy(policy)
   if (!checked.ok) {
     throw new Error(checked.message)
   }

@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { actionOf } from '../../../contract/record/route-action.js'
-import { checkRoute } from '../../../contract/record/route.js'
+import { guardRoute } from '../../../contract/record/route.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { actionUnit, hostUnit, upstreamUnit, type Entries } from '../../../lab/nginx/table.js'
@@ -31,7 +31,7 @@ async function startStandalone(t: Test): Promise<string> {
 }
 
 function redirectUnits(): Entries[] {
-  const checked = checkRoute({ hosts: ['secure.test'], redirect: { scheme: 'https' } })
+  const checked = guardRoute({ hosts: ['secure.test'], redirect: { scheme: 'https' } })
   if (!checked.ok) {
     throw new Error(`${checked.field} ${checked.message}`)
   }

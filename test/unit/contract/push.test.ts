@@ -1,7 +1,7 @@
 /** What the admin endpoint takes. */
 import fc from 'fast-check'
 import t from 'tap'
-import type { Checked } from '../../../contract/guard/checked.js'
+import type { Guarded } from '../../../contract/guard/guarded.js'
 import {
   parseActive,
   parseAnswers,
@@ -27,11 +27,11 @@ const SID = 'a'.repeat(32)
 const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', SID]] }
 
 /** As the admin endpoint does it with a body. */
-function checkedDelta(value: unknown, space?: number): Checked<unknown> {
+function checkedDelta(value: unknown, space?: number): Guarded<unknown> {
   return parseDelta(value, JSON.stringify(value, null, space))
 }
 
-function fieldOf(checked: Checked<unknown>): string | null {
+function fieldOf(checked: Guarded<unknown>): string | null {
   return checked.ok ? null : checked.field
 }
 

@@ -1,7 +1,7 @@
 /** The guard of active checks. */
 import fc from 'fast-check'
 import t from 'tap'
-import { checkCheckPolicy } from '../../../../contract/record/check-policy.js'
+import { guardCheckPolicy } from '../../../../contract/record/check-policy.js'
 import { parseStatuses } from '../../../../contract/record/check-request.js'
 
 const COMMON = {
@@ -15,13 +15,13 @@ const COMMON = {
 const HTTP = { method: 'GET', path: '/', statuses: '200-399' }
 
 function problem(value: unknown): { field: string; message: string } | null {
-  const checked = checkCheckPolicy(value)
+  const checked = guardCheckPolicy(value)
   return checked.ok ? null : { field: checked.field, message: checked.message }
 }
 
 t.test('every type gets the defaults of its own fields', async (t) => {
   const value = (given: unknown) => {
-    const checked = checkCheckPolicy(given)
+    const checked = guardCheckPolicy(given)
     return checked.ok ? checked.value : checked
   }
   t.same(value({ type: 'http' }), { type: 'http', ...COMMON, ...HTTP })
@@ -163,7 +163,7 @@ t.test('no input makes the guard throw', async (t) => {
     { requiredKeys: ['type'] },
   )
   const holds = fc.property(fc.oneof(fc.anything(), close), (value) => {
-    checkCheckPolicy(value)
+    guardCheckPolicy(value)
     return true
   })
   t.doesNotThrow(() => fc.assert(holds, { numRuns: 1000 }))
@@ -188,8 +188,8 @@ t.test('what the guard answers passes again, unchanged', async (t) => {
     { requiredKeys: ['type'] },
   )
   const holds = fc.property(right, (value) => {
-    const checked = checkCheckPolicy(value)
-    const again = checked.ok ? checkCheckPolicy(checked.value) : checked
+    const checked = guardCheckPolicy(value)
+    const again = checked.ok ? guardCheckPolicy(checked.value) : checked
     return checked.ok && JSON.stringify(again) === JSON.stringify(checked)
   })
   t.doesNotThrow(() => fc.assert(holds, { numRuns: 500 }))

@@ -1,15 +1,15 @@
 /** The guard of TLS towards instances. */
 import fc from 'fast-check'
 import t from 'tap'
-import { checkPeerTls } from '../../../../contract/record/peer-tls.js'
-import { checkUpstream } from '../../../../contract/record/upstream-record.js'
+import { guardPeerTls } from '../../../../contract/record/peer-tls.js'
+import { guardUpstream } from '../../../../contract/record/upstream-record.js'
 
 t.test('certificates are verified unless set otherwise', async (t) => {
   const value = { serverName: 'shop.internal', verify: true }
-  t.same(checkPeerTls({ serverName: 'shop.internal' }), { ok: true, value })
+  t.same(guardPeerTls({ serverName: 'shop.internal' }), { ok: true, value })
   const shown = { verify: false, certificate: 'gateway' }
-  t.same(checkPeerTls(shown), { ok: true, value: shown })
-  t.same(checkPeerTls({ verify: false }), { ok: true, value: { verify: false } })
+  t.same(guardPeerTls(shown), { ok: true, value: shown })
+  t.same(guardPeerTls({ verify: false }), { ok: true, value: { verify: false } })
 })
 
 t.test('bad input is refused by name', async (t) => {
@@ -32,18 +32,18 @@ t.test('bad input is refused by name', async (t) => {
     [null, ''],
   ]
   for (const [value, field] of cases) {
-    t.match(checkPeerTls(value), { ok: false, field }, JSON.stringify(value))
+    t.match(guardPeerTls(value), { ok: false, field }, JSON.stringify(value))
   }
-  t.match(checkUpstream({ tls: { serverName: 7 } }), { ok: false, field: 'tls.serverName' })
-  t.match(checkUpstream({ tls: null }), { ok: false, field: 'tls' })
+  t.match(guardUpstream({ tls: { serverName: 7 } }), { ok: false, field: 'tls.serverName' })
+  t.match(guardUpstream({ tls: null }), { ok: false, field: 'tls' })
 })
 
 t.test('no input makes the guard throw, and what passes passes again', async () => {
   const value = fc.dictionary(fc.constantFrom('serverName', 'verify', 'certificate'), fc.anything())
   fc.assert(
     fc.property(fc.oneof(fc.anything(), value), (input) => {
-      const checked = checkPeerTls(input)
-      return !checked.ok || checkPeerTls(checked.value).ok
+      const checked = guardPeerTls(input)
+      return !checked.ok || guardPeerTls(checked.value).ok
     }),
   )
 })

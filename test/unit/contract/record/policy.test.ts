@@ -1,31 +1,31 @@
 /** The guard of policies. */
 import fc from 'fast-check'
 import t from 'tap'
-import { checkPolicy } from '../../../../contract/record/policy.js'
+import { guardPolicy } from '../../../../contract/record/policy.js'
 import { parseEntry, parseRules, printEntry, printRules } from '../../../../contract/table/rules.js'
 import type { Rules } from '../../../../contract/table/rules.js'
 import { NO_RULES } from '../../../../lab/nginx/no-rules.js'
 
 t.test('a part that is given gets its defaults, and only it', async (t) => {
-  t.same(checkPolicy({}), { ok: true, value: { balance: 'random' } })
-  t.same(checkPolicy({ balance: 'hash', hash: { key: 'header:X-User' } }), {
+  t.same(guardPolicy({}), { ok: true, value: { balance: 'random' } })
+  t.same(guardPolicy({ balance: 'hash', hash: { key: 'header:X-User' } }), {
     ok: true,
     value: { balance: 'hash', hash: { key: 'header:x-user' } },
   })
   const cookie = { name: 'sluice', path: '/', secure: false, httpOnly: true, sameSite: 'lax' }
-  t.same(checkPolicy({ sticky: { by: 'cookie' } }), {
+  t.same(guardPolicy({ sticky: { by: 'cookie' } }), {
     ok: true,
     value: { balance: 'random', sticky: { by: 'cookie', ...cookie, keepDraining: false } },
   })
-  t.same(checkPolicy({ retry: { statuses: [503] } }), {
+  t.same(guardPolicy({ retry: { statuses: [503] } }), {
     ok: true,
     value: {
       balance: 'random',
       retry: { tries: 8, timeoutMs: 0, statuses: [503], nonIdempotent: false },
     },
   })
-  t.match(checkPolicy({ eject: {} }), { value: { eject: { maxFails: 3, failTimeoutMs: 10_000 } } })
-  t.match(checkPolicy({ check: { type: 'tcp' } }), { value: { check: { type: 'tcp', fall: 3 } } })
+  t.match(guardPolicy({ eject: {} }), { value: { eject: { maxFails: 3, failTimeoutMs: 10_000 } } })
+  t.match(guardPolicy({ check: { type: 'tcp' } }), { value: { check: { type: 'tcp', fall: 3 } } })
 })
 
 t.test('what is wrong is named by field', async (t) => {
@@ -59,7 +59,7 @@ t.test('what is wrong is named by field', async (t) => {
     [{ zone: 'mine' }, 'zone'],
   ]
   for (const [value, field] of cases) {
-    const checked = checkPolicy(value)
+    const checked = guardPolicy(value)
     t.equal(checked.ok ? null : checked.field, field, JSON.stringify(value))
   }
 })
@@ -69,8 +69,8 @@ t.test('no input makes the guard throw, and what passes passes again', async () 
   const value = fc.dictionary(fc.constantFrom(...parts), fc.anything())
   fc.assert(
     fc.property(fc.oneof(fc.anything(), value), (input) => {
-      const checked = checkPolicy(input)
-      return !checked.ok || checkPolicy(checked.value).ok
+      const checked = guardPolicy(input)
+      return !checked.ok || guardPolicy(checked.value).ok
     }),
   )
 })

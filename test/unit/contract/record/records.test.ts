@@ -1,19 +1,19 @@
 /** The guards of records of the registry. */
 import fc from 'fast-check'
 import t from 'tap'
-import type { Checked } from '../../../../contract/guard/checked.js'
-import { checkOverride } from '../../../../contract/record/override-record.js'
-import { checkUpstream } from '../../../../contract/record/upstream-record.js'
-import { checkInstance } from '../../../../contract/record/instance-record.js'
-import { checkRoute } from '../../../../contract/record/route.js'
+import type { Guarded } from '../../../../contract/guard/guarded.js'
+import { guardOverride } from '../../../../contract/record/override-record.js'
+import { guardUpstream } from '../../../../contract/record/upstream-record.js'
+import { guardInstance } from '../../../../contract/record/instance-record.js'
+import { guardRoute } from '../../../../contract/record/route.js'
 import { printConditions } from '../../../../contract/record/route-match.js'
 import { parseKey, printKey } from '../../../../contract/keys.js'
 
 const SPLIT = { hosts: ['a'], split: [{ upstream: 'web', weight: 1 }] }
 const strict = { allowLoopback: false }
-const instance = (value: unknown) => checkInstance(value, strict)
+const instance = (value: unknown) => guardInstance(value, strict)
 
-function fieldOf(checked: Checked<unknown>): string | null {
+function fieldOf(checked: Guarded<unknown>): string | null {
   return checked.ok ? null : checked.field
 }
 
@@ -60,9 +60,9 @@ t.test('no input makes a guard throw', async (t) => {
   fc.assert(
     fc.property(fc.anything(), (value) => {
       instance(value)
-      checkRoute(value)
-      checkUpstream(value)
-      checkOverride(value)
+      guardRoute(value)
+      guardUpstream(value)
+      guardOverride(value)
       return true
     }),
   )
@@ -70,7 +70,7 @@ t.test('no input makes a guard throw', async (t) => {
 })
 
 t.test('a route is normalized, or its wrong field named', async (t) => {
-  t.same(checkRoute({ hosts: ['App.Example.com.'], upstream: 'web' }), {
+  t.same(guardRoute({ hosts: ['App.Example.com.'], upstream: 'web' }), {
     ok: true,
     value: { hosts: ['app.example.com'], pathPrefix: '/', upstream: 'web' },
   })
@@ -104,13 +104,13 @@ t.test('a route is normalized, or its wrong field named', async (t) => {
     [{ hosts: ['a'], upstream: 'web', port: 9100 }, 'port'],
   ]
   cases.forEach(([value, field]) =>
-    t.equal(fieldOf(checkRoute(value)), field, JSON.stringify(value)),
+    t.equal(fieldOf(guardRoute(value)), field, JSON.stringify(value)),
   )
 })
 
 t.test('hosts of a route', async (t) => {
   const hostsOf = (...hosts: string[]) => {
-    const checked = checkRoute({ hosts, upstream: 'web' })
+    const checked = guardRoute({ hosts, upstream: 'web' })
     return checked.ok ? checked.value.hosts : `${checked.field} ${checked.message}`
   }
   t.same(hostsOf('.Example.com', 'www.example.*', '*'), [
@@ -134,7 +134,7 @@ t.test('conditions of a route', async (t) => {
     cookies: { Beta: 'x=1' },
     arguments: { 'v.1': '2~' },
   }
-  t.same(checkRoute({ ...base, ...good }), {
+  t.same(guardRoute({ ...base, ...good }), {
     ok: true,
     value: {
       ...base,
@@ -172,7 +172,7 @@ t.test('conditions of a route', async (t) => {
     [{ arguments: { constructor: 1 } }, 'arguments.constructor'],
   ]
   for (const [conditions, field] of cases) {
-    t.equal(fieldOf(checkRoute({ ...base, ...conditions })), field, JSON.stringify(conditions))
+    t.equal(fieldOf(guardRoute({ ...base, ...conditions })), field, JSON.stringify(conditions))
   }
 })
 
@@ -181,7 +181,7 @@ t.test('what is let in never breaks a line of the table', async (t) => {
   const values = fc.dictionary(word, fc.oneof(word, fc.constant(true)), { minKeys: 1, maxKeys: 3 })
   fc.assert(
     fc.property(values, fc.constantFrom('headers', 'cookies', 'arguments'), (made, field) => {
-      const checked = checkRoute({ hosts: ['a'], upstream: 'web', [field]: made })
+      const checked = guardRoute({ hosts: ['a'], upstream: 'web', [field]: made })
       const names = Object.keys(made)
       const text = checked.ok ? printConditions(checked.value) : ''
       return !checked.ok || (/^[\t -~]+$/.test(text) && text.split('\t').length === names.length)
@@ -191,18 +191,18 @@ t.test('what is let in never breaks a line of the table', async (t) => {
 })
 
 t.test('an upstream and an override', async (t) => {
-  t.same(checkUpstream({}), { ok: true, value: { policy: { balance: 'random' } } })
-  t.equal(fieldOf(checkUpstream({ policy: { balance: 'best' } })), 'policy.balance')
-  t.equal(fieldOf(checkUpstream({ policy: { tries: 3 } })), 'policy.tries')
-  t.match(checkUpstream({ protocol: 'grpc' }), { ok: true, value: { protocol: 'grpc' } })
-  t.equal(fieldOf(checkUpstream({ protocol: 'h3' })), 'protocol')
+  t.same(guardUpstream({}), { ok: true, value: { policy: { balance: 'random' } } })
+  t.equal(fieldOf(guardUpstream({ policy: { balance: 'best' } })), 'policy.balance')
+  t.equal(fieldOf(guardUpstream({ policy: { tries: 3 } })), 'policy.tries')
+  t.match(guardUpstream({ protocol: 'grpc' }), { ok: true, value: { protocol: 'grpc' } })
+  t.equal(fieldOf(guardUpstream({ protocol: 'h3' })), 'protocol')
   const resent = { statuses: [503], nonIdempotent: true }
   for (const [field, value] of Object.entries(resent)) {
-    const checked = checkUpstream({ protocol: 'grpc', policy: { retry: { [field]: value } } })
+    const checked = guardUpstream({ protocol: 'grpc', policy: { retry: { [field]: value } } })
     t.equal(fieldOf(checked), `policy.retry.${field}`)
   }
-  t.equal(fieldOf(checkOverride({ drain: false, atMs: 1 })), 'drain')
-  t.equal(fieldOf(checkOverride({ drain: true })), 'atMs')
+  t.equal(fieldOf(guardOverride({ drain: false, atMs: 1 })), 'drain')
+  t.equal(fieldOf(guardOverride({ drain: true })), 'atMs')
 })
 
 t.test('keys are taken apart the way they were put together', async (t) => {

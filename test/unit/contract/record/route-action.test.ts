@@ -1,7 +1,7 @@
 /** The guard of what routes do. */
 import t from 'tap'
-import { actionOf, checkAction } from '../../../../contract/record/route-action.js'
-import { checkRoute } from '../../../../contract/record/route.js'
+import { actionOf, guardAction } from '../../../../contract/record/route-action.js'
+import { guardRoute } from '../../../../contract/record/route.js'
 import { parseActionRecord, printActionRecord } from '../../../../contract/record/action-record.js'
 import { areOperations, isTableKey } from '../../../../contract/table/table.js'
 
@@ -72,32 +72,32 @@ t.test('what does not fit is refused by name', async (t) => {
     [{ mirror: { upstream: 'a', percent: 0 } }, 'mirror.percent'],
   ]
   for (const [fields, field] of bad) {
-    t.match(checkAction(fields), { ok: false, field }, JSON.stringify(fields).slice(0, 80))
+    t.match(guardAction(fields), { ok: false, field }, JSON.stringify(fields).slice(0, 80))
   }
 })
 
 t.test("an action's defaults are filled in", async (t) => {
-  t.same(checkAction({ redirect: { scheme: 'https' }, maintenance: {} }), {
+  t.same(guardAction({ redirect: { scheme: 'https' }, maintenance: {} }), {
     ok: true,
     value: {
       redirect: { scheme: 'https', status: 302 },
       maintenance: { status: 503, contentType: 'text/html; charset=utf-8', body: '' },
     },
   })
-  t.same(checkAction({ upstream: 'web' }), { ok: true, value: undefined })
+  t.same(guardAction({ upstream: 'web' }), { ok: true, value: undefined })
 })
 
 t.test('who needs an upstream', async (t) => {
   const hosts = ['a.example']
-  t.match(checkRoute({ hosts, rewrite: { stripPrefix: true } }), { ok: false, field: 'upstream' })
-  t.match(checkRoute({ hosts, redirect: { host: 'b.example' } }), { ok: true })
-  t.match(checkRoute({ hosts, maintenance: {} }), { ok: true })
-  t.match(checkRoute({ hosts, maintenance: {}, upstream: 'web' }), { ok: true })
-  t.match(checkRoute({ hosts, maintenance: {}, upstream: 'web', split: [] }), { ok: false })
+  t.match(guardRoute({ hosts, rewrite: { stripPrefix: true } }), { ok: false, field: 'upstream' })
+  t.match(guardRoute({ hosts, redirect: { host: 'b.example' } }), { ok: true })
+  t.match(guardRoute({ hosts, maintenance: {} }), { ok: true })
+  t.match(guardRoute({ hosts, maintenance: {}, upstream: 'web' }), { ok: true })
+  t.match(guardRoute({ hosts, maintenance: {}, upstream: 'web', split: [] }), { ok: false })
 })
 
 t.test('the largest record fits the table, and comes back as it was', async (t) => {
-  const checked = checkRoute({
+  const checked = guardRoute({
     hosts: ['a.example'],
     pathPrefix: `/${'p'.repeat(254)}`,
     upstream: 'u'.repeat(63),
@@ -119,6 +119,6 @@ t.test('the largest record fits the table, and comes back as it was', async (t) 
 })
 
 t.test('protocols are told apart in lower case', async (t) => {
-  const checked = checkAction({ upgrade: ['H2C', 'h2c', 'TLS/1.2'] })
+  const checked = guardAction({ upgrade: ['H2C', 'h2c', 'TLS/1.2'] })
   t.same(checked, { ok: true, value: { upgrade: ['h2c', 'tls/1.2'] } })
 })

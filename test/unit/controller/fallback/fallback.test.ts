@@ -11,7 +11,7 @@ import {
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { checkRoute } from '../../../../contract/record/route.js'
+import { guardRoute } from '../../../../contract/record/route.js'
 import type { Desired, DesiredInstance } from '../../../../controller/state/desired.js'
 import { UPSTREAMS_FILE, recoverFallback } from '../../../../controller/fallback/generations.js'
 import { Fallback } from '../../../../controller/fallback/kept-file.js'
@@ -126,7 +126,7 @@ function desired(
     return [name, { name, policy: { balance: 'random' as const }, revision: 1, instances }] as const
   })
   const checked = Object.entries(routes).map(([id, value]) => {
-    const record = checkRoute(value)
+    const record = guardRoute(value)
     if (!record.ok) {
       throw new Error(record.message)
     }

@@ -1,7 +1,7 @@
 /** The order of a delta that changes rules. */
 import fc from 'fast-check'
 import t from 'tap'
-import { checkPolicy } from '../../../../contract/record/policy.js'
+import { guardPolicy } from '../../../../contract/record/policy.js'
 import type { Operation } from '../../../../contract/push.js'
 import { DIGEST_LENGTH, indexBucket } from '../../../../contract/table/table.js'
 import { compilePeers } from '../../../../controller/table/compiled-upstream.js'
@@ -39,7 +39,7 @@ const CONDITIONS: Record<string, Condition> = {
 }
 
 function unitOf(name: string, { policy, instances, moved }: State): Unit {
-  const checked = checkPolicy(POLICIES[policy])
+  const checked = guardPolicy(POLICIES[policy])
   if (!checked.ok) {
     throw new Error(checked.message)
   }

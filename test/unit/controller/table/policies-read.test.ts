@@ -1,7 +1,7 @@
 // What the controller compiles, read by the very functions that serve requests.
 import fc from 'fast-check'
 import t from 'tap'
-import { checkPolicy } from '../../../../contract/record/policy.js'
+import { guardPolicy } from '../../../../contract/record/policy.js'
 import { ANYWHERE, compilePeers } from '../../../../controller/table/compiled-upstream.js'
 import { compileUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
@@ -35,7 +35,7 @@ t.test('whoever is up is found, tier by tier, and nobody else', async () => {
       fc.nat(49),
       fc.nat(999),
       (given, list, slot, share) => {
-        const policy = checkPolicy(given)
+        const policy = guardPolicy(given)
         if (!policy.ok) {
           throw new Error(policy.message)
         }

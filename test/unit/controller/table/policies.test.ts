@@ -2,9 +2,9 @@
 import { createHmac } from 'node:crypto'
 import t from 'tap'
 import type { PeerTls } from '../../../../contract/record/peer-tls.js'
-import { checkRoute } from '../../../../contract/record/route.js'
+import { guardRoute } from '../../../../contract/record/route.js'
 import type { Split } from '../../../../contract/record/route-split.js'
-import { checkPolicy } from '../../../../contract/record/policy.js'
+import { guardPolicy } from '../../../../contract/record/policy.js'
 import type { InstanceRecord } from '../../../../contract/record/instance-record.js'
 import { RING_POSITIONS } from '../../../../contract/table/rules.js'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
@@ -29,7 +29,7 @@ type More = Partial<InstanceRecord> & { drained?: true }
 
 /** Instances by id; their ports count from 1. */
 function upstream(policy: object, instances: Record<string, More>): DesiredUpstream {
-  const checked = checkPolicy(policy)
+  const checked = guardPolicy(policy)
   if (!checked.ok) {
     throw new Error(`${checked.field} ${checked.message}`)
   }
@@ -417,7 +417,7 @@ t.test(
     const forced = ':next\thttp_x_canary=always'
     t.same(lines(next), [':next :web', '=canary address', forced, '9 :web', '1 :next'])
     t.same(lines(down), [':next :web', '=canary address', '9 :web'])
-    const checked = checkRoute({
+    const checked = guardRoute({
       ...{ hosts: ['a'], split: split.split },
       stick: { by: 'cookie', ttlMs: 60_000, seed: 'two' },
     })

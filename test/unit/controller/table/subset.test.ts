@@ -1,6 +1,6 @@
 /** Subsets of an upstream by metadata. */
 import t from 'tap'
-import { checkPolicy } from '../../../../contract/record/policy.js'
+import { guardPolicy } from '../../../../contract/record/policy.js'
 import type { SplitArm } from '../../../../contract/record/route-split.js'
 import { areOperations, upstreamOf } from '../../../../contract/table/table.js'
 import { sidOf } from '../../../../controller/state/sid.js'
@@ -28,7 +28,7 @@ interface One {
 }
 
 function desiredOf(instances: Record<string, One>, split = BOTH, policy: object = {}): Desired {
-  const checked = checkPolicy(policy)
+  const checked = guardPolicy(policy)
   if (!checked.ok) {
     throw new Error(checked.message)
   }

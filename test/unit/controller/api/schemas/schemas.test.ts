@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { Compile } from 'typebox/compile'
 import t from 'tap'
 import { isInstanceId, isName } from '../../../../../contract/guard/names.js'
-import { checkUpstream } from '../../../../../contract/record/upstream-record.js'
-import { checkInstance } from '../../../../../contract/record/instance-record.js'
+import { guardUpstream } from '../../../../../contract/record/upstream-record.js'
+import { guardInstance } from '../../../../../contract/record/instance-record.js'
 import {
   InstanceBody,
   InstanceParams,
@@ -47,7 +47,7 @@ t.test('bodies are documented as they are judged', async (t) => {
   fc.assert(
     fc.property(body, (fields) => {
       const instance = { host: '10.0.0.1', ...fields }
-      return schema.Check(instance) === checkInstance(instance, { allowLoopback: false }).ok
+      return schema.Check(instance) === guardInstance(instance, { allowLoopback: false }).ok
     }),
     { numRuns: 500 },
   )
@@ -82,6 +82,6 @@ t.test('bodies are documented as they are judged', async (t) => {
     7,
   ]
   for (const one of bodies) {
-    t.equal(upstream.Check(one), checkUpstream(one).ok, JSON.stringify(one))
+    t.equal(upstream.Check(one), guardUpstream(one).ok, JSON.stringify(one))
   }
 })

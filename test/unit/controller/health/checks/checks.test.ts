@@ -1,7 +1,7 @@
 /** Verdicts, schedules and reports of active checks. */
 import fc from 'fast-check'
 import t from 'tap'
-import { checkCheckPolicy } from '../../../../../contract/record/check-policy.js'
+import { guardCheckPolicy } from '../../../../../contract/record/check-policy.js'
 import type { CheckPolicy } from '../../../../../contract/record/check-policy.js'
 import { attempt } from '../../../../../controller/health/checks/attempt.js'
 import type { CheckResult } from '../../../../../controller/health/checks/attempt.js'
@@ -14,7 +14,7 @@ import type { Logger } from '../../../../../runtime/logger.js'
 import { until } from '../../../../../lab/until.js'
 
 function policy(given: object = {}): CheckPolicy {
-  const checked = checkCheckPolicy({ type: 'tcp', ...given })
+  const checked = guardCheckPolicy({ type: 'tcp', ...given })
   if (!checked.ok) {
     throw new Error(`${checked.field} ${checked.message}`)
   }

@@ -3,18 +3,18 @@
  * never throw.
  */
 
-export type Checked<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
+export type Guarded<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
 
 export type Fields = Record<string, unknown>
 
 /** A field, whether a value fits it, and what it must be. */
 export type FieldRule = [string, (value: unknown) => boolean, string]
 
-export function wrong<T>(field: string, message: string): Checked<T> {
+export function wrong<T>(field: string, message: string): Guarded<T> {
   return { ok: false, field: field, message: message }
 }
 
-export function right<T>(value: T): Checked<T> {
+export function right<T>(value: T): Guarded<T> {
   return { ok: true, value: value }
 }
 
@@ -44,7 +44,7 @@ export function isText(value: unknown, most: number): value is string {
 export const UNKNOWN_FIELD = 'is not a known field'
 
 /** An object of no other fields than `known`. */
-export function checkShape(value: unknown, known: string[]): Checked<Fields> {
+export function guardShape(value: unknown, known: string[]): Guarded<Fields> {
   if (!isObject(value)) {
     return wrong('', 'must be an object')
   }
