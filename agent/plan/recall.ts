@@ -1,5 +1,5 @@
 /** What an agent learns from the records that an earlier life of it registered. */
-import { checkInstance } from '../../contract/record/instance-record.js'
+import { guardInstance } from '../../contract/record/instance-record.js'
 import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import { STOPPING, UNREACHED } from './container-state.js'
 import { targetKey } from './probe-target.js'
@@ -8,7 +8,7 @@ import { targetKey } from './probe-target.js'
 export function instancesOf(entries: ReadonlyMap<string, string>): InstanceRecord[] {
   return [...entries]
     .filter(([key]) => key.startsWith('instances/'))
-    .map(([, value]) => checkInstance(JSON.parse(value), { allowLoopback: true }))
+    .map(([, value]) => guardInstance(JSON.parse(value), { allowLoopback: true }))
     .flatMap((checked) => (checked.ok ? [checked.value] : []))
 }
 
