@@ -10,6 +10,7 @@ import type { Controlled } from '../../support/controlled.js'
 import type { GatewayOptions } from '../../../lab/nginx/gateway.js'
 import { ask3, valuesOf } from '../../support/http3.js'
 import type { Answer3, Question3 } from '../../support/http3.js'
+import { askOverQuic, shownOverQuic } from '../../support/raw-h3.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 
@@ -102,6 +103,25 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       const answer = await it.ask('app.test', { method: 'POST', body, streamed })
       t.match(seen(answer), { method: 'POST', bytes: body.length, digest })
     }
+    const { length } = a.ledger.concat(b.ledger)
+    const forged = (...more: Array<[string, string]>) =>
+      askOverQuic(httpsPort, 'app.test', [
+        [':method', 'GET'],
+        [':scheme', 'https'],
+        [':path', '/x'],
+        ...more,
+      ])
+    const host: [string, string] = [':authority', 'app.test']
+    t.equal(await forged(host, ['host', 'other.test']), '400', 'two hosts')
+    t.equal(await forged(host, [':authority', 'other.test']), '400', 'two authorities')
+    t.equal(await forged(host, [':path', 'https://other.test/']), '400', 'two paths')
+    t.equal(await forged(host, ['x-own', 'a\r\nx-forged: b']), '400', 'two lines')
+    t.equal(a.ledger.concat(b.ledger).length, length, 'none of it reached an instance')
+    const { headers } = JSON.parse(
+      await forged(host, ['x-sluice-pick', ':api/1'], ['x-real-ip', '6.6.6.6']),
+    ) as { headers: Record<string, string> }
+    t.match(headers, { host: 'app.test', 'x-real-ip': '127.0.0.1' })
+    t.notMatch(JSON.stringify(headers), /6\.6\.6|:api/)
     const served = new Set<string>()
     await until(async () => served.add(seen(await it.ask('app.test')).id).size === 2)
     await it.done('POST', '/v1/upstreams/web/instances/a/drain')
@@ -194,6 +214,15 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     for (const name of ['vault.test', 'x.vault.test', 'x.y.vault.test']) {
       t.match(await ask(name), { version: '', fingerprint: '' }, name)
     }
+    const client = { ...(await authority.issue(['client.test'])), client: true }
+    await done('PUT', '/v1/certificates/gateway', client)
+    const { httpsPort } = it.gateway
+    const usual = await shownOverQuic(httpsPort, 'else.test')
+    t.equal(await shownOverQuic(httpsPort, 'app.test'), ours.fingerprint)
+    for (const name of ['=gateway', 'tls*vault.test', '*.app.test', '*']) {
+      t.equal(await shownOverQuic(httpsPort, name), usual, `${name} is no host's name`)
+    }
+    t.equal(await shownOverQuic(httpsPort, 'x.VAULT.test'), '')
     const odd = await it.gateway.ask({ host: 'tls*vault.test' })
     t.equal(odd.status, 404, 'the key of a passed-through name is no host')
     await done('DELETE', '/v1/routes/vault')
