@@ -10,6 +10,8 @@ export interface HomePaths {
   againSocket: string
   /** Where it asks for gRPC. */
   grpcSocket: string
+  /** Where the hop asks by whose answers a policy has tried again. */
+  judgeSocket: string
   /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
   fallbackSocket: string
   fallbackFiles: string
@@ -74,6 +76,7 @@ export function homePaths(home: string): HomePaths {
     hopSocket: `${home}/hop/hop.sock`,
     againSocket: `${home}/hop/again.sock`,
     grpcSocket: `${home}/hop/grpc.sock`,
+    judgeSocket: `${home}/hop/judge.sock`,
     fallbackSocket: `${home}/hop/fallback.sock`,
     streamSocket: `${home}/run/stream.sock`,
     acceptsSocket: `${home}/hop/accepts.sock`,

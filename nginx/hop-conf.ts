@@ -1,21 +1,24 @@
 /** The hop's server. */
 import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
-import { RETRY_STATUSES } from '../contract/table/rules.js'
-import { ACCEL_HEADER, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
+import {
+  ACCEL_HEADER,
+  JUDGED_LOCATION,
+  PEER_HEADER,
+  PICK_HEADER,
+  UNANSWERED_STATUS,
+} from '../contract/table/zones.js'
 import { accelVariable } from './accel-conf.js'
 import { actLocations } from './act-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { PASSED_HEADERS } from './inner-server-conf.js'
+import { PASSED_HEADERS, sentHeaders } from './inner-server-conf.js'
 import { CERTIFICATE_CACHE, cachesCertificates, speaksH2 } from './versions.js'
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */
-const SUFFIXES: Array<[suffix: string, pass: string]> = [
-  ['', 'proxy_pass http://$sluice_peer;'],
-  ['_tls', 'proxy_pass https://$sluice_peer;'],
-  // Whether certificates are verified is nothing that a variable can say.
-  ['_tls_any', 'proxy_ssl_verify off; proxy_pass https://$sluice_peer;'],
-]
+export interface PeerPass {
+  suffix: string
+  pass: string
+}
 
 /**
  * HTTP/2 knows neither `Upgrade` nor `Connection`: a peer ends a connection on which it is sent
@@ -35,29 +38,40 @@ const H2 =
     .map((name) => `proxy_set_header ${name} "";`)
     .join(' ')
 
-function suffixesOf({ nginxVersion }: ConfSettings): typeof SUFFIXES {
-  const over = SUFFIXES.map(([suffix, pass]): (typeof SUFFIXES)[number] => [
-    `_h2${suffix}`,
-    `${H2} ${pass}`,
-  ])
-  return speaksH2(nginxVersion) ? [...SUFFIXES, ...over] : SUFFIXES
+/** `address`: the variable that has the peer's. */
+export function peerPasses({ nginxVersion }: ConfSettings, address: string): PeerPass[] {
+  const passes: PeerPass[] = [
+    { suffix: '', pass: `proxy_pass http://${address};` },
+    { suffix: '_tls', pass: `proxy_pass https://${address};` },
+    // Whether certificates are verified is nothing that a variable can say.
+    { suffix: '_tls_any', pass: `proxy_ssl_verify off; proxy_pass https://${address};` },
+  ]
+  const overH2 = passes.map(({ suffix, pass }) => ({
+    suffix: `_h2${suffix}`,
+    pass: `${H2} ${pass}`,
+  }))
+  return speaksH2(nginxVersion) ? [...passes, ...overH2] : passes
+}
+
+function tryLocations(settings: ConfSettings): string {
+  return peerPasses(settings, '$sluice_peer')
+    .map(
+      ({ suffix, pass }) =>
+        `    location @sluice_retry${suffix} { error_page 502 504 = $sluice_next_location; ${pass} }`,
+    )
+    .join('\n')
 }
 
 /**
- * One location for each set of statuses that a policy may have tried again: nginx looks for none
- * but those that it names.
+ * By the judge: it says when the answer comes whether that is the client's, or another try follows.
  */
-function tryLocations([suffix, pass]: (typeof SUFFIXES)[number]): string[] {
-  const sets = Array.from({ length: 2 ** RETRY_STATUSES.length - 1 }, (_, i) => i + 1)
-  const looks = sets.map((set) => {
-    const statuses = RETRY_STATUSES.filter((_, bit) => (set >> bit) % 2 === 1)
-    const caught = [...new Set([...statuses, 502, 504])].sort((a, b) => a - b).join(' ')
-    return `location @sluice_retry_on_${set}${suffix} { proxy_intercept_errors on; error_page ${caught} = $sluice_next_location; ${pass} }`
-  })
-  return [
-    `location @sluice_retry${suffix} { error_page 502 504 = $sluice_next_location; ${pass} }`,
-    ...looks,
-  ].map((location) => `    ${location}`)
+function judgedLocation({ home }: ConfSettings): string {
+  return `    location ${JUDGED_LOCATION} {
+        proxy_intercept_errors on;
+        error_page ${UNANSWERED_STATUS} = $sluice_next_location;
+        ${sentHeaders('$sluice_question').join('\n        ')}
+        proxy_pass "http://unix:${homePaths(home).judgeSocket}";
+    }`
 }
 
 const LOCATIONS = `    location / {
@@ -102,7 +116,8 @@ export function hopScript(includes: string): string {
     js_set $sluice_peer sluice_hop.peer nocache;
     js_set $sluice_next_location sluice_hop.next nocache;
     js_set $sluice_measured sluice_hop.measure nocache;
-    add_header ${PEER_HEADER} "$sluice_report $upstream_addr" always;
+    js_set $sluice_question sluice_hop.question nocache;
+    add_header ${PEER_HEADER} $sluice_report always;
     add_header Set-Cookie $sluice_session_cookie always;
     add_header Set-Cookie $sluice_arm_cookie always;`
 }
@@ -144,7 +159,8 @@ ${hopScript(includes)}
 ${peerTls('proxy', settings)}
 
 ${settings.pool ? '' : ACCEL_HEADERS.map((name) => `    add_header ${name} ${accelVariable(name)} always;\n`).join('')}${LOCATIONS}
-${suffixesOf(settings).flatMap(tryLocations).join('\n')}
+${tryLocations(settings)}
+${judgedLocation(settings)}
 
 ${actLocations(PASSED_HEADERS)}
 }${settings.hasStream ? `\n\n${preflightProxy(settings)}` : ''}`

@@ -22,6 +22,7 @@ import { grpcHop } from './grpc-conf.js'
 import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
 import { accelVariable } from './accel-conf.js'
 import { hopServer } from './hop-conf.js'
+import { judgeServer } from './judge-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { clientScheme, trustMaps } from './forwarded.js'
 import { homePaths } from './home-paths.js'
@@ -192,7 +193,12 @@ js_var $sluice_location '';
 js_var $sluice_watched '';
 js_var $sluice_trial '';
 js_var $sluice_unanswered '';
-map $sluice_watched $sluice_report { volatile; default $sluice_outcome; 1 $sluice_measured; }
+js_var $sluice_judged '';
+map $sluice_watched $sluice_report {
+    volatile;
+    default "$sluice_outcome $upstream_addr";
+    1 $sluice_measured;
+}
 js_var $sluice_session_cookie '';
 js_var $sluice_arm_cookie '';
 ${ACT_VARIABLES}
@@ -230,6 +236,7 @@ export function httpConf(settings: ConfSettings): string {
     ...[poolUpstream(settings), ...poolShards(settings)].filter(Boolean),
     hopUpstream(settings),
     hopServer(settings),
+    judgeServer(settings),
     ...(settings.hasGrpc ? [grpcHop(settings)] : []),
     adminServer(settings),
     '# There may be none yet.',

@@ -49,13 +49,20 @@ function passedHeaders(pool: boolean): string {
   return names.map((name) => `proxy_pass_header ${name};`).join('\n')
 }
 
+/** `pick`: what an inner server is asked; an instance is told nothing of it. */
+export function sentHeaders(pick: string): string[] {
+  return [
+    'proxy_set_header Host $sluice_host;',
+    'proxy_set_header Upgrade $sluice_hop_upgrade;',
+    'proxy_set_header Connection $sluice_hop_connection;',
+    'proxy_set_header TE $http_te;',
+    `proxy_set_header ${PICK_HEADER} ${pick};`,
+    `proxy_set_header ${ACCEL_HEADER} "";`,
+  ]
+}
+
 const HEADERS = `proxy_http_version 1.1;
-proxy_set_header Host $sluice_host;
-proxy_set_header Upgrade $sluice_hop_upgrade;
-proxy_set_header Connection $sluice_hop_connection;
-proxy_set_header TE $http_te;
-proxy_set_header ${PICK_HEADER} "";
-proxy_set_header ${ACCEL_HEADER} "";
+${sentHeaders('""').join('\n')}
 ${hidden('proxy')}
 proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering
                      X-Accel-Charset Expires Cache-Control Set-Cookie Vary;

@@ -188,6 +188,7 @@ const modules = (to, grouped) => {
   return [
     module('front', groups),
     module('hop', groups),
+    module('judge', groups),
     module('certificate'),
     module('certificate-http3'),
     module('admin', groups),

@@ -93,6 +93,11 @@ export const BODY_LIMITS = [4096, 65536, 1048576, 16777216]
  */
 export const PEER_HEADER = 'X-Sluice-Peer'
 
+/** By this status the judge tells the hop, and nobody else, that its try was not the answer. */
+export const UNANSWERED_STATUS = 590
+/** The hop's location that asks by the judge. */
+export const JUDGED_LOCATION = '@sluice_judged'
+
 /** nginx draws a number below this for each request (`split_clients`, 2 % each). */
 export const SLOTS = 50
 /**

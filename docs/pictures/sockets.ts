@@ -17,7 +17,7 @@ export const sockets: Picture = {
     stream: { left: 160, top: 308, width: 576, height: 318, title: 'stream{}', kind: 'frame' },
     front: { ...ENTRY, top: 84, title: ':8080', lines: ['front'] },
     https: { ...ENTRY, top: 190, title: 'https.sock', lines: ['front, over TLS'] },
-    hop: { ...INNER, top: 84, title: 'hop, again, grpc', lines: ['the hop'] },
+    hop: { ...INNER, top: 84, title: 'hop, again, grpc', lines: ['hop; judge.sock'] },
     static: { ...INNER, top: 190, title: 'fallback.sock', lines: ['no table yet'] },
     admin: { ...LAST, top: 84, title: 'run/admin.sock', lines: ['writes the table'] },
     probe: { ...LAST, top: 190, title: 'accepts.sock', lines: ['asks on'] },

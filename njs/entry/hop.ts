@@ -106,6 +106,11 @@ function peer(r: NginxHTTPRequest): string {
   return address || hopRare().peer(r)
 }
 
+/** `$sluice_question`: what the judge is asked of the try that begins. */
+function question(r: NginxHTTPRequest): string {
+  return hopRare().question(r)
+}
+
 /** `$sluice_next_location`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
   return hopRare().next(r)
@@ -121,6 +126,7 @@ function page(r: NginxHTTPRequest): void {
 }
 
 first.peer = peer
+first.question = question
 first.next = next
 first.measure = measure
 first.page = page

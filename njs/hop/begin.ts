@@ -1,6 +1,7 @@
 /** What the hop does first with a request, and how a choice becomes the next try. */
 import type { Rules } from '../../contract/table/rules.js'
 import { upstreamOf } from '../../contract/table/table.js'
+import { JUDGED_LOCATION } from '../../contract/table/zones.js'
 import { isAnotherUp } from '../choose/choice.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { countEvent } from '../memory/counters.js'
@@ -16,7 +17,6 @@ import {
   setFallback,
   setOutcome,
   setRefusal,
-  setTls,
   setTrial,
   setTry,
   triesIn,
@@ -24,7 +24,8 @@ import {
 } from './state.js'
 import type { HopState, Refusal } from './state.js'
 import { isHeadOnly } from './picked.js'
-import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
+import { locationSuffix, misfitOf, setPeerTls } from './peer-way.js'
+import { anotherChoice, isAllowed, isPaid, mostTries, statusesToRetry } from './retry.js'
 import { emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
@@ -59,45 +60,6 @@ function refuse(h: HopState, code: Refusal, name: string, tried: string): string
   return '1'
 }
 
-/** Why the peer cannot be asked in the way in which this request came; '' if it can. */
-export function misfitOf(h: HopState, choice: PeerChoice): Refusal | '' {
-  const rules = rulesOf(zones.sluice_table, choice.upstream)
-  const protocol = rules === null ? '' : rules.protocol
-  if (isGrpc(h)) {
-    return protocol === 'grpc' ? '' : 'not_grpc'
-  }
-  return protocol === 'grpc'
-    ? 'only_grpc'
-    : protocol === 'h2' && h.v.sluice_h2 === ''
-      ? 'no_h2'
-      : ''
-}
-
-/**
- * What locations for a peer of these rules end in: `_h2` speaks HTTP/2, `_tls` and `_tls_any` TLS
- * (nginx/hop-conf.ts).
- */
-function locationSuffix(rules: Rules | null): string {
-  if (rules === null) {
-    return ''
-  }
-  const tls = rules.tls === '' ? '' : rules.tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
-  return (rules.protocol === 'h2' ? '_h2' : '') + tls
-}
-
-/**
- * Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not
- * there: the peer would take us for somebody else.
- */
-function setPeerTls(h: HopState, tls: string): void {
-  const parts = tls.split(':')
-  const shown = parts[2] === undefined ? '' : zones.sluice_table.get('^=' + parts[2])
-  if (shown === undefined) {
-    throw new Error('the table has no certificate ' + parts[2] + ' to show to instances')
-  }
-  setTls(h, parts[1] as string, shown)
-}
-
 /** Whether another peer could take a call that this one does not. */
 function isWorthAsking(
   h: HopState,
@@ -111,13 +73,9 @@ function isWorthAsking(
   return triesIn(after) < mostTries(rules, false) && isAnotherUp(table, draw, after)
 }
 
-/** Bits of RETRY_STATUSES: all but 429. */
-const FAULTS = 30
-
 /**
- * The location of the next try: one that looks at the answer's status only while yet another try
- * would be possible. Of a trial it looks for every 5xx: whether that is the peer's fault or the
- * request's, another peer shows.
+ * The location of the next try: by the judge while yet another try would be possible after some
+ * answer.
  */
 function locationFor(
   h: HopState,
@@ -126,23 +84,26 @@ function locationFor(
   tried: string,
   isTrial: boolean,
 ): string {
-  const way = locationSuffix(rules)
-  const named = rules === null ? 0 : rules.statuses
-  const statuses = isTrial && !isGrpc(h) ? named | FAULTS : named
-  if (statuses === 0) {
-    return '@sluice_retry' + way
+  const plain = '@sluice_retry' + locationSuffix(rules)
+  if (isGrpc(h) || statusesToRetry(rules, isTrial) === 0) {
+    return plain
   }
   const after = tried === '' ? choice.peer.sid : tried + ' ' + choice.peer.sid
-  const nth = triesIn(after)
   const table = zones.sluice_table
   const draw = drawFor(table, h.r, h.picked.key)
-  const isLooked =
-    isAllowed(h, rules, nth, mostTries(rules, false), true) &&
+  const tries = {
+    count: triesIn(after),
+    most: mostTries(rules, false),
+    wasSent: true,
+    elapsedMs: Number(h.v.request_time) * 1000,
+  }
+  const isJudged =
+    isAllowed(h.r.method, rules, tries) &&
     (rules === null ||
       rules.budgetPercent === 0 ||
       canSpendTry(zones.sluice_load, choice.upstream)) &&
     isAnotherUp(table, draw, after)
-  return (isLooked ? '@sluice_retry_on_' + statuses : '@sluice_retry') + way
+  return isJudged ? JUDGED_LOCATION : plain
 }
 
 /** Makes `choice` the next try; null when its last place went and nobody else has one. */

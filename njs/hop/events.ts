@@ -15,7 +15,7 @@ import {
 import type { Tried, HopState } from './state.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { addAnswer } from '../memory/load.js'
-import { answeredStatus, lastOf, wasSent } from './upstream-vars.js'
+import { instanceStatus, triedAddresses, wasInstanceSent } from './judged.js'
 
 const counter = zones.sluice_counter
 
@@ -47,13 +47,14 @@ function countFailed(h: HopState, upstream: string, sid: string): void {
  */
 export function emitFailedTry(h: HopState): void {
   const last = currentTry(h)
-  if (last === null || /^4/.test(lastOf(h.v.upstream_status))) {
+  const status = instanceStatus(h.v)
+  if (last === null || status === 429) {
     return
   }
-  if (isTrialOf(h, last.sid) && answeredStatus(h.v) > 0) {
+  if (isTrialOf(h, last.sid) && status > 0) {
     setTrialDoubted(h)
   }
-  if (wasSent(h.v)) {
+  if (wasInstanceSent(h.v)) {
     addUnanswered(h, last.upstream, last.sid)
   } else {
     countFailed(h, last.upstream, last.sid)
@@ -88,7 +89,7 @@ export function measureAnswer(h: HopState): string {
   const v = h.v
   try {
     const choice = currentTry(h)
-    const status = answeredStatus(v)
+    const status = instanceStatus(v)
     if (choice !== null && status > 0) {
       const rules = rulesOfTried(choice)
       const isError = status >= 500
@@ -104,5 +105,5 @@ export function measureAnswer(h: HopState): string {
   } catch (error) {
     countFailure(counter, 'measuring', error, h.r)
   }
-  return v.sluice_outcome
+  return v.sluice_outcome + ' ' + triedAddresses(v)
 }

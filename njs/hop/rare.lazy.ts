@@ -1,5 +1,4 @@
 /** What the hop seldom needs: rules, trials, further tries, refusals. */
-import { RETRY_STATUSES } from '../../contract/table/rules.js'
 import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
 import { countEvent, countFailure } from '../memory/counters.js'
@@ -7,18 +6,18 @@ import { zones } from '../memory/dict.js'
 import { act, editAnswer, reply } from './act.js'
 import { pageFor } from './act-reply.js'
 import { replaceBody } from './act-page.js'
-import { begin, misfitOf, settle } from './begin.js'
+import { begin, settle } from './begin.js'
 import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTried } from './try.js'
-import { anotherChoice, isAllowed, isPaid, mostTries } from './retry.js'
+import { findNext, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './hop-plan.js'
 import { grpcRefusal } from './refusal.js'
-import { answeredStatus } from './upstream-vars.js'
+import { nextIn } from './judge-message.js'
+import { askJudge, instanceStatus, isFrontFirst, verdictOf, wasInstanceSent } from './judged.js'
 import {
   currentTry,
   hopState,
   isGrpc,
-  isTrialOf,
   isSecondCall,
   markOwnAnswer,
   outcomeUpstream,
@@ -28,7 +27,8 @@ import {
   triesIn,
 } from './state.js'
 import { send } from './answer.js'
-import type { HopState } from './state.js'
+import type { HopState, Tried } from './state.js'
+import type { PeerChoice } from '../choose/choice-types.js'
 
 const counter = zones.sluice_counter
 
@@ -63,6 +63,12 @@ function peer(h: HopState): string {
   return current.address
 }
 
+/** `$sluice_question`: what the judge is asked. To be read once for each try: it counts. */
+function question(h: HopState): string {
+  peer(h)
+  return askJudge(h)
+}
+
 /**
  * Whether a call can go to another peer: nothing of its body was read yet, or all of it and none
  * was sent. nginx passes it on as it comes, and for a second location reads no more of it; while
@@ -78,19 +84,17 @@ function withLast(tried: string, last: string): string {
   return tried.slice(-SID_LENGTH) === last ? tried : (tried + ' ' + last).trim()
 }
 
-/**
- * nginx catches 502 and 504 in whatever way they came about, for that is how a try fails. Where an
- * instance answered so itself, it may have done what it was asked, and only a status that the
- * policy names may be tried again.
- */
-function isUnnamed(h: HopState): boolean {
-  const status = answeredStatus(h.v)
-  const last = currentTry(h)
-  if (status === 0 || last === null || isTrialOf(h, last.sid)) {
-    return false
+/** Whom to ask next, as far as the hop itself decides it. */
+function nextAfter(h: HopState, last: Tried, tried: string): PeerChoice | null {
+  const tries = {
+    count: triesIn(tried),
+    most: mostTries(rulesOfTried(last), isFrontFirst(h, tried)),
+    wasSent: wasInstanceSent(h.v),
+    elapsedMs: Number(h.v.request_time) * 1000,
   }
-  const rules = rulesOfTried(last)
-  return rules !== null && (rules.statuses >> RETRY_STATUSES.indexOf(status)) % 2 !== 1
+  return isGrpc(h) && !isUntouched(h, tries.wasSent)
+    ? null
+    : findNext(h, last.upstream, tried, tries)
 }
 
 /** Whether there is another try, which is then settled. */
@@ -102,34 +106,14 @@ function settleNext(h: HopState): boolean {
   }
   // What was plain has only its choice on record.
   const tried = withLast(v.sluice_tried, last.sid)
-  const nth = triesIn(tried)
-  const rules = rulesOfTried(last)
-  // The front tried the first of them, or this is the first.
-  const front = h.picked.sid
-  const most = mostTries(rules, front !== '' && tried.indexOf(front) === 0)
-  const wasSent = /[1-9]/.test(v.upstream_bytes_sent || '')
-  if (isGrpc(h) && !isUntouched(h, wasSent)) {
-    return false
-  }
-  if (!isAllowed(h, rules, nth, most, wasSent)) {
-    return false
-  }
-  const context = hopContext(h)
-  const choice = anotherChoice(context, h, last.sid, tried, nth)
-  return (
-    choice !== null &&
-    misfitOf(h, choice) === '' &&
-    isPaid(context, last.upstream, rules) &&
-    settle(h, choice, tried, false) !== null
-  )
+  // Where the judge names one, it has looked at all of this.
+  const choice = nextIn(verdictOf(v), zones.sluice_table) || nextAfter(h, last, tried)
+  return choice !== null && settle(h, choice, tried, false) !== null
 }
 
 /** `$sluice_next_location`: the location that goes on after a failed try. */
 function next(h: HopState): string {
   try {
-    if (isUnnamed(h)) {
-      return '@sluice_fail'
-    }
     emitFailedTry(h)
     if (!settleNext(h)) {
       return '@sluice_fail'
@@ -162,7 +146,10 @@ function answer(h: HopState, code: Code, name: string): void {
   send(r, page.status, page.body)
 }
 
-/** What an instance answered where no other try could follow. nginx did not keep its body. */
+/**
+ * What an instance answered where another try was to follow, and the last free place for it was
+ * taken in that moment. nginx did not keep its body.
+ */
 function answerAsCaught(h: HopState, status: number): void {
   const retryAfter = h.v.upstream_http_retry_after || ''
   if (retryAfter !== '') {
@@ -178,7 +165,7 @@ function answerAsCaught(h: HopState, status: number): void {
 /** Answers what `refusal` found, or when every try failed. */
 function page(h: HopState): void {
   const refused = refusalOf(h)
-  const caught = refused === null ? answeredStatus(h.v) : 0
+  const caught = refused === null ? instanceStatus(h.v) : 0
   if (caught > 0) {
     answerAsCaught(h, caught)
   } else if (refused === null) {
@@ -191,6 +178,7 @@ function page(h: HopState): void {
 export interface HopRare {
   first(r: NginxHTTPRequest): string
   peer(r: NginxHTTPRequest): string
+  question(r: NginxHTTPRequest): string
   next(r: NginxHTTPRequest): string
   measure(r: NginxHTTPRequest): string
   page(r: NginxHTTPRequest): void
@@ -237,6 +225,7 @@ export function hopRare(): HopRare {
   return {
     first: withState(first),
     peer: withState(peer),
+    question: withState(question),
     next: withState(next),
     measure: withState(measureAnswer),
     page: withState(page),

@@ -6,7 +6,11 @@ import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { spendTry } from '../memory/load.js'
 import type { HopState } from './state.js'
 import { drawFor } from '../choose/draw.js'
-import { isIdempotent } from './try.js'
+import { misfitOf } from './peer-way.js'
+import { hopContext, isIdempotent } from './try.js'
+import { zones } from '../memory/dict.js'
+import { rulesOf } from '../table/peers.js'
+import { SID_LENGTH } from '../../contract/table/table.js'
 
 const ANOTHER = { upstream: '', sid: '' }
 
@@ -31,26 +35,59 @@ export function anotherChoice(
   return choose(context, draw, last === '' ? ANOTHER : { upstream: '', sid: last }, tried)
 }
 
-/** Whether the rules let a request that has had `nth` tries be tried again now, after `wasSent`. */
-export function isAllowed(
-  h: HopState,
-  rules: Rules | null,
-  nth: number,
-  most: number,
-  wasSent: boolean,
-): boolean {
+/** Bits of RETRY_STATUSES: all but 429. */
+const FAULTS = 30
+
+/**
+ * Bits of RETRY_STATUSES: answers that are tried again. Of a trial it is every 5xx: whether that is
+ * the peer's fault or the request's, another peer shows.
+ */
+export function statusesToRetry(rules: Rules | null, isTrial: boolean): number {
+  const named = rules === null ? 0 : rules.statuses
+  return isTrial ? named | FAULTS : named
+}
+
+export interface TriesMade {
+  count: number
+  most: number
+  /** Whether a peer was sent anything of the request. */
+  wasSent: boolean
+  elapsedMs: number
+}
+
+/** Whether the rules let a request be tried again now. */
+export function isAllowed(method: string, rules: Rules | null, tries: TriesMade): boolean {
   if (
-    nth >= most ||
-    (wasSent && !isIdempotent(h.r.method) && !(rules !== null && rules.nonIdempotent))
+    tries.count >= tries.most ||
+    (tries.wasSent && !isIdempotent(method) && !(rules !== null && rules.nonIdempotent))
   ) {
     return false
   }
-  return (
-    rules === null || rules.timeoutMs === 0 || Number(h.v.request_time) * 1000 < rules.timeoutMs
-  )
+  return rules === null || rules.timeoutMs === 0 || tries.elapsedMs < rules.timeoutMs
 }
 
 /** Pays for a try where tries are budgeted. */
 export function isPaid(context: ChoiceContext, upstream: string, rules: Rules | null): boolean {
   return rules === null || rules.budgetPercent === 0 || spendTry(context.load, upstream)
+}
+
+/**
+ * Another try of a request, if one may follow now: then it is paid for. `upstream` is the last
+ * try's. null when none may.
+ */
+export function findNext(
+  h: HopState,
+  upstream: string,
+  tried: string,
+  tries: TriesMade,
+): PeerChoice | null {
+  const rules = rulesOf(zones.sluice_table, upstream)
+  if (!isAllowed(h.r.method, rules, tries)) {
+    return null
+  }
+  const context = hopContext(h)
+  const choice = anotherChoice(context, h, tried.slice(-SID_LENGTH), tried, tries.count)
+  return choice !== null && misfitOf(h, choice) === '' && isPaid(context, upstream, rules)
+    ? choice
+    : null
 }

@@ -134,12 +134,14 @@ async function started(t: Test, rig: 'njs' | 'stable'): Promise<Gateway> {
     answer(request as unknown as IncomingMessage, response as unknown as ServerResponse),
   )
   const peers = [{ id: 'a', address: hop }]
+  // Another one is up, so the answer of the first is judged.
+  const both = [...peers, { id: 'b', address: await listening(t, createServer(answer)) }]
   const overH2 = [{ id: 'a', address: await listening(t, two) }]
   await gateway.fillPool(plain)
   await gateway.setTable(
     upstreamUnit('plain', [{ id: 'a', address: plain, pooled: gateway.pool }]),
     upstreamUnit('hop', peers),
-    ruledUnit('ruled', peers, { balance: 'r', statuses: 8 }, { main: ['a'] }),
+    ruledUnit('ruled', both, { balance: 'r', statuses: 2 }, { main: ['a'] }),
     ruledUnit('two', overH2, { balance: 'r', protocol: 'h2' }, { main: ['a'] }),
     ...routeUnits('acting', ':hop', { rewrite: { replacePrefix: '/own' } }),
   )

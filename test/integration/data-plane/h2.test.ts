@@ -76,7 +76,14 @@ for (const rig of GATEWAY_KINDS) {
       }
       await serve([a, b], { statuses: 8 })
       const { retried: before = 0 } = await gateway.counters()
-      t.equal((await ask({ path: '/?status=503' })).status, 503)
+      for (const [status, tries] of [
+        [503, 2],
+        [502, 1],
+      ] as const) {
+        const from = a.requests() + b.requests()
+        t.match(await ask({ path: `/?status=${status}` }), { status, json: { id: /^[ab]$/ } })
+        t.equal(a.requests() + b.requests(), from + tries, `${status}`)
+      }
       t.equal((await gateway.counters()).retried, before + 1)
     })
 

@@ -6,7 +6,7 @@ import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { upstreamUnit } from '../../../lab/nginx/table.js'
+import { ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
 import { freePort } from '../../../lab/ports.js'
 import { until } from '../../../lab/until.js'
 import { sendRaw } from '../../support/raw-http.js'
@@ -46,6 +46,11 @@ const conf = (port: number): string => `
       $HINTS
       include "$HOME/sluice/proxy.conf";
     }
+    location /hinted-by-judge/ {
+      set $sluice_upstream hintingbyjudge;
+      $HINTS
+      include "$HOME/sluice/proxy.conf";
+    }
     location /stripped/ {
       set $sluice_upstream web;
       rewrite ^/stripped(/.*)$ $1 break;
@@ -78,18 +83,23 @@ for (const rig of GATEWAY_KINDS) {
     const web = await startBackend(t, 'web')
     const other = await startBackend(t, 'other')
     const { pool } = gateway
+    const judged = [
+      { id: 'h', address: hintingByHop },
+      { id: 'w', address: web.address },
+    ]
     await gateway.fillPool(web.address, other.address, hinting)
     await gateway.setTable(
       upstreamUnit('web', [{ id: 'w', address: web.address, pooled: pool }]),
       upstreamUnit('other', [{ id: 'o', address: other.address, pooled: pool }]),
       upstreamUnit('hinting', [{ id: 'h', address: hinting, pooled: pool }]),
       upstreamUnit('hintingbyhop', [{ id: 'h', address: hintingByHop }]),
+      ruledUnit('hintingbyjudge', judged, { balance: 'r', statuses: 8 }, { main: ['h'] }),
     )
     const get = (path: string) => ask({ port: gateway.userPort, path })
 
     if (hints !== '') {
       t.test('early hints pass where the location says so', async (t) => {
-        for (const path of ['/hinted/', '/hinted-by-hop/']) {
+        for (const path of ['/hinted/', '/hinted-by-hop/', '/hinted-by-judge/']) {
           const request = `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
           const sent = sendRaw(t, gateway.userPort, request)
           await until(() => sent.text().includes('{}'))

@@ -104,8 +104,10 @@ for (const rig of GATEWAY_KINDS) {
       for (const tls of [VERIFIED, 'any:shop.internal']) {
         await serve(tls, [a, b], { statuses: 8 })
         a.ledger.length = b.ledger.length = 0
-        t.equal((await ask({ path: '/?status=503' })).status, 503)
+        t.match(await ask({ path: '/?status=503' }), { status: 503, json: { id: /^[ab]$/ } })
         t.same([a.ledger.length, b.ledger.length], [1, 1], tls)
+        t.match(await ask({ path: '/?status=502' }), { status: 502, json: { id: /^[ab]$/ } })
+        t.equal(a.ledger.length + b.ledger.length, 3, 'what is not named passes')
       }
     })
 

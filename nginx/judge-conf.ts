@@ -1,0 +1,52 @@
+/**
+ * The judge: a server between the hop and an instance, where a policy has answers tried again.
+ * nginx drops an answer before it can be asked whether another try may follow. So the judge looks
+ * at the answer first. Where another try follows, it answers by a status of its own. Else the
+ * instance's answer passes as it is.
+ */
+import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
+import { PEER_HEADER, UNANSWERED_STATUS } from '../contract/table/zones.js'
+import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
+import { peerPasses, peerTls } from './hop-conf.js'
+
+/** nginx's own 502 and 504 alone come here: an instance's are not intercepted. */
+const UNANSWERED = `    location @sluice_unanswered {
+        add_header ${PEER_HEADER} "0 $upstream_bytes_sent" always;
+        return ${UNANSWERED_STATUS};
+    }`
+
+function askLocations(settings: ConfSettings): string[] {
+  return peerPasses(settings, '$sluice_judged').map(
+    ({ suffix, pass }) => `    location @sluice_ask${suffix} {
+        js_header_filter sluice_judge.judge;
+        error_page 502 504 = @sluice_unanswered;
+        ${pass}
+    }`,
+  )
+}
+
+export function judgeServer(settings: ConfSettings): string {
+  const { includes, judgeSocket } = homePaths(settings.home)
+  // The hop judges what of these is passed on.
+  const passed = ACCEL_HEADERS.map((name) => `    proxy_pass_header ${name};`)
+  return `# Asks an instance for the hop, and says when its answer comes whether another try follows.
+server {
+    listen "unix:${judgeSocket}";
+    include "${includes}/hop-headers.conf";
+    js_import sluice_judge from "${includes}/njs/judge.js";
+    js_set $sluice_ask_location sluice_judge;
+    recursive_error_pages on;
+
+${passed.join('\n')}
+${peerTls('proxy', settings)}
+
+    location / {
+        error_page 418 = $sluice_ask_location;
+        return 418;
+    }
+
+${askLocations(settings).join('\n')}
+${UNANSWERED}
+}`
+}

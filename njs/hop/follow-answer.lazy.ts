@@ -1,0 +1,36 @@
+/** Whether another try follows an answer that has come, and what the hop is told then. */
+import { RETRY_STATUSES } from '../../contract/table/rules.js'
+import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/table/zones.js'
+import type { PeerChoice } from '../choose/choice-types.js'
+import { parseQuestion, printVerdict } from './judge-message.js'
+import type { Question } from './judge-message.js'
+import { findNext } from './retry.js'
+import { hopVariables, triesIn } from './state.js'
+import type { HopState } from './state.js'
+
+/** Whom the hop is to ask next; null where the answer is the client's. */
+function nextAfter(h: HopState, question: Question): PeerChoice | null {
+  const bit = RETRY_STATUSES.indexOf(h.r.status)
+  if (bit < 0 || (question.statuses >> bit) % 2 !== 1) {
+    return null
+  }
+  return findNext(h, question.upstream, question.tried, {
+    count: triesIn(question.tried),
+    most: question.most,
+    wasSent: true,
+    elapsedMs: question.elapsedMs + Number(h.v.request_time) * 1000,
+  })
+}
+
+/** Changes the answer to a verdict for the hop where another try follows. */
+export function followAnswer(r: NginxHTTPRequest): void {
+  const v = hopVariables(r)
+  const question = parseQuestion(v.http_x_sluice_pick)
+  const next = nextAfter({ r: r, v: v, picked: { key: question.key, sid: '' } }, question)
+  if (next !== null) {
+    r.headersOut[PEER_HEADER] = printVerdict(r.status, next)
+    r.status = UNANSWERED_STATUS
+  } else if (r.status === UNANSWERED_STATUS) {
+    r.status = 500
+  }
+}
