@@ -1,6 +1,7 @@
 /** The flags of a command line: which there are, and how they are read. */
 import { parseArgs } from 'node:util'
-import { SETTINGS, SETTING_NAMES, flagOf } from '../runtime/config/setting-table.js'
+import { SETTINGS, SETTING_NAMES } from '../runtime/config/setting-table.js'
+import { flagOf } from '../runtime/config/setting-names.js'
 import { BOOLEAN } from '../runtime/config/kinds.js'
 import { suggestion } from '../runtime/config/load.js'
 import { UsageError } from './usage-error.js'

@@ -1,11 +1,6 @@
 /** The texts of `--help`. */
-import {
-  SETTING_NAMES,
-  defaultOf,
-  flagOf,
-  settingOf,
-  variableOf,
-} from '../runtime/config/setting-table.js'
+import { SETTING_NAMES, settingOf } from '../runtime/config/setting-table.js'
+import { defaultOf, flagOf, variableOf } from '../runtime/config/setting-names.js'
 import { CLIENT, COMMON } from './args.js'
 import type { Command, Option } from './command.js'
 
@@ -27,9 +22,9 @@ function optionRows(options: Record<string, Option>): Array<[string, string]> {
 
 function settingRows(): Array<[string, string]> {
   return SETTING_NAMES.map((name) => {
-    const { means, fallbackIs } = settingOf(name)
-    const fallback = fallbackIs ?? defaultOf(name)
-    const shown = fallback === undefined ? '' : ` (default: ${fallback})`
+    const { means, defaultIs } = settingOf(name)
+    const given = defaultIs ?? defaultOf(name)
+    const shown = given === undefined ? '' : ` (default: ${given})`
     return [`--${flagOf(name)}`, `${means}${shown} [${variableOf(name)}]`]
   })
 }

@@ -9,7 +9,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Full-jitter exponential delays: each is random between half of and all of a bound that doubles.
+ * Exponential delays with equal jitter: each is random between half and all of a bound that
+ * doubles.
  */
 export class Backoff {
   readonly #options: BackoffOptions

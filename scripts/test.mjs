@@ -23,7 +23,7 @@ const WAITING = /\/(data-plane\/retry|push\/(pool|pool-stranger)|registry\/http)
 const WAITING_SHARE = 1
 const FILE_TIMEOUT_MS = 240_000
 const CHECKS = ['lint', 'format:check', 'typecheck', 'dead-code']
-/** The groups of programs that bench/tools.ts fetches, and which tests wait for them. */
+/** The groups of programs that bench/fetch-tools.ts fetches, and which tests wait for them. */
 const TOOLS = {
   nginx:
     /^test\/(conformance|integration|e2e)\/|\/(cli|fallback|own-directives|strangers|trusted-ca)\./,
@@ -33,27 +33,25 @@ const TOOLS = {
 }
 /** Files that take a minute, the longest first, whatever their size. The order costs time alone. */
 const LONG = [
-  'agent/docker',
-  'e2e/churn',
-  'e2e/examples',
-  'unit/cli/cli',
-  'e2e/start',
-  'stream/stream',
-  'bench/counts',
-  'data-plane/instructions',
-  'data-plane/retry',
-  'e2e/kill',
-  'bench/instances',
-  'push/controller-gateway',
-  'bench/requests',
-  'data-plane/data-plane',
-  'stream/tuned',
-  'data-plane/own-conf',
-  'bench/changes',
-  'bench/connections',
-].map(
-  (name) => `test/${name.includes('unit/') || name.includes('e2e/') ? '' : 'integration/'}${name}`,
-)
+  'test/integration/agent/docker',
+  'test/e2e/churn',
+  'test/e2e/examples',
+  'test/unit/cli/cli',
+  'test/e2e/start',
+  'test/integration/stream/stream',
+  'test/integration/bench/counts',
+  'test/integration/data-plane/instructions',
+  'test/integration/data-plane/retry',
+  'test/e2e/kill',
+  'test/integration/bench/instances',
+  'test/integration/push/controller-gateway',
+  'test/integration/bench/requests',
+  'test/integration/data-plane/data-plane',
+  'test/integration/stream/tuned',
+  'test/integration/data-plane/own-conf',
+  'test/integration/bench/changes',
+  'test/integration/bench/connections',
+]
 const inCi = /^(1|true)$/i.test(process.env.CI ?? '')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
@@ -163,8 +161,8 @@ function fetchTools(files) {
     settled.get(/^tools: (\w+) is there$/.exec(line)?.[1])?.resolve()
   }
   if (groups.length > 0) {
-    const script = [...compiledArguments('bench/tools.ts'), ...groups]
-    // Who needs what could not be fetched says so.
+    const script = [...compiledArguments('bench/fetch-tools.ts'), ...groups]
+    // A test whose program could not be fetched fails by itself.
     void step('tools', () => runCommand(process.execPath, script, onLine)).then(() => {
       settled.forEach(({ resolve }) => resolve())
     })

@@ -1,4 +1,4 @@
-/** Changes at a constant rate, whether or not those before have ended. */
+/** Changes at a constant rate. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../../lab/load/ledger.js'
 

@@ -7,7 +7,7 @@ import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { tools } from '../../lab/tools.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, percentile } from '../report/statistics.js'
-import { TableReader } from '../../lab/load/table.js'
+import { TableReader } from '../../lab/load/table-reader.js'
 import { sized } from '../rig/sized.js'
 
 const UPSTREAMS = sized(50, 5)

@@ -178,8 +178,16 @@ function spentNs({ nginx }: SideBySide): number {
   return sum(nginx.workers().map(cpuNs))
 }
 
-const COLUMNS = ['what changes', 'changes', 'refused or late', 'requests/s', '/ quiet']
-COLUMNS.push('worker CPU for each request', '/ quiet', 'worker CPU for each change, no requests')
+const COLUMNS = [
+  'what changes',
+  'changes',
+  'refused or late',
+  'requests/s',
+  '/ quiet',
+  'worker CPU for each request',
+  '/ quiet',
+  'worker CPU for each change, no requests',
+]
 
 function finding(subjects: Variant[], perSecond: number[][], isApart: boolean): PartResult {
   const [quiet = []] = perSecond

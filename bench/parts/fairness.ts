@@ -17,8 +17,9 @@ import { sized } from '../rig/sized.js'
 /** A further balance is one more line here. */
 const BALANCES: Balance[] = [RANDOM, ROUND_ROBIN]
 const REQUESTS = sized(100_000, 400)
-/** Chance is asked more than once, for one time in a hundred it looks like a fault by itself. */
+/** Instances of one weight. */
 const EQUALS = sized(1000, 40)
+/** Chance is asked more than once, for one time in a hundred it looks like a fault by itself. */
 const TIMES = sized(3, 1)
 const CONNECTIONS = 16
 const WORKERS = 2

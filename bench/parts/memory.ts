@@ -7,7 +7,7 @@ import { until } from '../../lab/until.js'
 import { ASKED_INSTANCES, LARGE, askedOperations, fill } from '../rig/large.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, megabytes, median, ms, percentile, sum } from '../report/statistics.js'
-import { TableReader } from '../../lab/load/table.js'
+import { TableReader } from '../../lab/load/table-reader.js'
 
 const TABLE_BYTES = 64 * 1024 * 1024
 

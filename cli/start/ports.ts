@@ -4,7 +4,7 @@ import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
-import { flagOf, variableOf } from '../../runtime/config/setting-table.js'
+import { flagOf, variableOf } from '../../runtime/config/setting-names.js'
 import type { SettingName } from '../../runtime/config/setting-table.js'
 
 const POLL_MS = 50

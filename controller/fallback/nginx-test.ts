@@ -9,7 +9,7 @@ import { messageOf, SluiceError, systemCode } from '../../runtime/errors.js'
 const TRIAL = 't-'
 
 const TIMEOUT_MS = 20_000
-const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+export const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /**
  * `front`: all that a configuration of ours may rest on. `-t` opens each address of a `listen`,

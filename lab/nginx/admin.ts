@@ -1,7 +1,7 @@
 // The admin endpoint of a gateway, called as a controller calls it.
 import type { GatewayState, Operation } from '../../contract/push.js'
 import { ask, type Answer } from '../ask.js'
-import { difference, type Entries } from './table.js'
+import { difference, type Entries } from './unit-builder.js'
 
 export interface Admin {
   /** A call of the admin endpoint. */

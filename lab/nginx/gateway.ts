@@ -10,7 +10,7 @@ import type { GatewayKind, GatewayOptions } from './gateway-home.js'
 import { Nginx } from './nginx-process.js'
 import { startPoolResponder, type PoolResponder } from './pool-responder.js'
 import { freePort } from '../ports.js'
-import type { Entries } from './table.js'
+import type { Entries } from './unit-builder.js'
 import { temporaryFolder } from '../temp.js'
 import { until } from '../until.js'
 

@@ -4,7 +4,8 @@
  */
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { SETTING_NAMES, defaultOf, flagOf, settingOf, variableOf } from './setting-table.js'
+import { SETTING_NAMES, settingOf } from './setting-table.js'
+import { defaultOf, flagOf, variableOf } from './setting-names.js'
 import type { SettingName, Values } from './setting-table.js'
 import { wrongTogether } from './together.js'
 import { readFileValues, readSecret } from './file.js'

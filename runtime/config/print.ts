@@ -1,6 +1,7 @@
 /** A configuration that was read, as another process is given it and as people are shown it. */
 import type { Config } from './load.js'
-import { SETTINGS, SETTING_NAMES, flagOf, settingOf, variableOf } from './setting-table.js'
+import { SETTINGS, SETTING_NAMES, settingOf } from './setting-table.js'
+import { flagOf, variableOf } from './setting-names.js'
 
 /**
  * What makes another Sluice process decide the same: flags for what may be seen, variables for

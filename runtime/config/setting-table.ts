@@ -1,6 +1,6 @@
 /**
  * Every setting, once. Its name in the file is the key here (`httpPort`); its flag (`--http-port`),
- * its variable (`SLUICE_HTTP_PORT`), `--help` and the README's table are made from it.
+ * its variable (`SLUICE_HTTP_PORT`), `--help` and the table of docs/settings.md are made from it.
  */
 import { availableParallelism } from 'node:os'
 import {
@@ -26,43 +26,8 @@ import {
   size,
   wholeNumber,
 } from './kinds.js'
-import type { SettingKind } from './kinds.js'
-
-export interface Setting<T> {
-  kind: SettingKind<T>
-  /** Text, as a user would give it; undefined: nothing. */
-  fallback?: string | (() => string)
-  /** How the default is shown where it depends on the machine. */
-  fallbackIs?: string
-  means: string
-  /**
-   * Never a flag (other users of the machine see those) and never printed; may come from a file of
-   * its own.
-   */
-  secret?: true
-}
-
-function optional<T>(
-  kind: SettingKind<T>,
-  means: string,
-  more: Partial<Setting<T>> = {},
-): Setting<T> {
-  return { kind, means, ...more }
-}
-
-/** A setting that always has a value; the type keeps the two apart. */
-export interface Given<T> extends Setting<T> {
-  fallback: string | (() => string)
-}
-
-function given<T>(
-  kind: SettingKind<T>,
-  fallback: string | (() => string),
-  means: string,
-  more: Partial<Setting<T>> = {},
-): Given<T> {
-  return { kind, fallback, means, ...more }
-}
+import { given, optional } from './setting.js'
+import type { Given, Setting } from './setting.js'
 
 const REGISTRY = pattern(
   'embedded, etcd://host:2379[,host…], etcds://host:2379[,host…], or for an agent http://host:8081 or unix:/path/api.sock',
@@ -132,7 +97,7 @@ export const SETTINGS = {
   ),
   apiToken: optional(TEXT, 'admin token, sent as `Authorization: Bearer …`', {
     secret: true,
-    fallbackIs: 'made at first start, in the file `api-token` of the home',
+    defaultIs: 'made at first start, in the file `api-token` of the home',
   }),
   registry: given(REGISTRY, 'embedded', '`embedded`, `etcd://host:2379[,host…]` or `etcds://…`'),
   cluster: given(
@@ -146,7 +111,7 @@ export const SETTINGS = {
   etcdCertificate: optional(PATH, 'PEM file of the certificate shown to etcd'),
   etcdKey: optional(PATH, 'PEM file of that certificate’s key'),
   trustedCa: optional(PATH, 'PEM file of the authorities that sign instances’ certificates', {
-    fallbackIs: 'those that the system trusts',
+    defaultIs: 'those that the system trusts',
   }),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
   domain: given(
@@ -155,7 +120,7 @@ export const SETTINGS = {
     'an upstream `web` answers at Host `web.<domain>`; several with commas, `off`: by routes alone',
   ),
   zone: optional(NAME, 'where this gateway is: instances of the same zone are asked first', {
-    fallbackIs: 'none: all zones are alike',
+    defaultIs: 'none: all zones are alike',
   }),
   maxBody: given(
     size(0, 1024 ** 4),
@@ -167,7 +132,7 @@ export const SETTINGS = {
     () => String(availableParallelism()),
     'how many workers nginx has',
     {
-      fallbackIs: 'number of cores',
+      defaultIs: 'number of cores',
     },
   ),
   connections: given(
@@ -186,9 +151,9 @@ export const SETTINGS = {
     'how long a TCP connection may be silent, where its route says nothing',
   ),
   user: optional(ACCOUNT, 'account of nginx’s workers where Sluice is started by root', {
-    fallbackIs: '`sluice`, if there is such an account, else `nobody`',
+    defaultIs: '`sluice`, if there is such an account, else `nobody`',
   }),
-  nginx: optional(EXECUTABLE, 'path of an nginx of your own', { fallbackIs: 'the private one' }),
+  nginx: optional(EXECUTABLE, 'path of an nginx of your own', { defaultIs: 'the private one' }),
   engine: given(choice('njs', 'qjs'), 'njs', 'what runs the njs modules: `njs` or `qjs` (QuickJS)'),
   tableSize: given(size(1024 ** 2, 16 * 1024 ** 3), '256m', 'how much shared memory the table has'),
   pool: given(
@@ -201,11 +166,11 @@ export const SETTINGS = {
     '0',
     'loopback port through which nginx learns of the pool',
     {
-      fallbackIs: 'a free one, chosen at first start',
+      defaultIs: 'a free one, chosen at first start',
     },
   ),
   allowLoopback: optional(BOOLEAN, 'whether instances may be at 127.0.0.0/8 and ::1', {
-    fallbackIs: 'true where the registry is on this machine',
+    defaultIs: 'true where the registry is on this machine',
   }),
   mode: given(
     choice('gateway', 'file'),
@@ -213,10 +178,10 @@ export const SETTINGS = {
     '`gateway`: nginx with njs; `file`: files for an nginx without njs',
   ),
   fileDirectory: optional(PATH, 'file mode: where the files go', {
-    fallbackIs: '`fallback` in the home',
+    defaultIs: '`fallback` in the home',
   }),
   fileListen: optional(LISTEN, 'file mode: what the servers listen at', {
-    fallbackIs: 'the HTTP port',
+    defaultIs: 'the HTTP port',
   }),
   reloadCommand: optional(TEXT, 'file mode: command that reloads nginx'),
   pidFile: optional(
@@ -224,10 +189,10 @@ export const SETTINGS = {
     'file mode: pid file of the nginx that is reloaded; without a command it gets SIGHUP',
   ),
   fileOwner: optional(USER, 'file mode: owner of the files', {
-    fallbackIs: 'of the controller',
+    defaultIs: 'of the controller',
   }),
   fileGroup: optional(GROUP, 'file mode: group of the files', {
-    fallbackIs: 'of the controller',
+    defaultIs: 'of the controller',
   }),
   fileMode: given(PERMISSIONS, '0640', 'file mode: permissions of the files'),
   minInterval: given(
@@ -247,10 +212,10 @@ export const SETTINGS = {
     'upstreams that `/metrics` shows by name; all others are one, `(others)`',
   ),
   agentId: optional(NAME, 'stable id of this machine’s agent', {
-    fallbackIs: 'made at first start, in the home',
+    defaultIs: 'made at first start, in the home',
   }),
   agentAddress: optional(ADDRESS, 'address to register published ports with', {
-    fallbackIs: 'containers’ own addresses',
+    defaultIs: 'containers’ own addresses',
   }),
   agentNetworks: optional(
     NETWORK_NAMES,
@@ -260,14 +225,14 @@ export const SETTINGS = {
     PATTERNS,
     'hosts that labels may name, such as `*.shop.example`, with commas',
     {
-      fallbackIs: 'any but `*`',
+      defaultIs: 'any but `*`',
     },
   ),
   labelUpstreams: optional(
     PATTERNS,
     'upstreams that labels may name, such as `shop-*`, with commas',
     {
-      fallbackIs: 'any',
+      defaultIs: 'any',
     },
   ),
   agentTtl: given(
@@ -297,31 +262,4 @@ export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
 
 export function settingOf(name: SettingName): Setting<unknown> {
   return SETTINGS[name]
-}
-
-/** `httpPort` → `http-port`; a secret's value is no flag, the path of its file is. */
-export function flagOf(name: SettingName): string {
-  const kebab = name.replace(/[A-Z]/g, (letter) => '-' + letter.toLowerCase())
-  return settingOf(name).secret === true ? kebab + '-file' : kebab
-}
-
-/** `httpPort` → `SLUICE_HTTP_PORT` */
-export function variableOf(name: SettingName): string {
-  return 'SLUICE_' + name.replace(/[A-Z]/g, (letter) => '_' + letter).toUpperCase()
-}
-
-export function defaultOf(name: SettingName): string | undefined {
-  const { fallback } = settingOf(name)
-  return typeof fallback === 'function' ? fallback() : fallback
-}
-
-/** The README's table. */
-export function settingsTable(): string {
-  const rows = SETTING_NAMES.map((name) => {
-    const { means, fallback, fallbackIs, secret } = settingOf(name)
-    const shown = fallbackIs ?? (typeof fallback === 'string' ? '`' + fallback + '`' : '')
-    const variable = '`' + variableOf(name) + '`' + (secret === true ? ', `…_FILE`' : '')
-    return `| ${variable} | \`--${flagOf(name)}\` | ${shown} | ${means} |`
-  })
-  return ['| variable | flag | default | means |', '|---|---|---|---|', ...rows].join('\n')
 }

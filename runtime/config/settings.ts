@@ -3,7 +3,7 @@ import type { FileAccess } from '../whole-file.js'
 
 /**
  * The settings of a Sluice process: flags, environment, file, defaults, in this order. Made by
- * `config.ts`, then never changed.
+ * load.ts, then never changed.
  */
 export interface Settings {
   /** Absolute path of the home: state, sockets, logs, fallback files, the private nginx. */

@@ -3,7 +3,7 @@ import { startBackend } from '../../lab/backends/backend.js'
 import type { Backend } from '../../lab/backends/backend.js'
 import { startGateway } from '../../lab/nginx/gateway.js'
 import type { Gateway, GatewayKind } from '../../lab/nginx/gateway.js'
-import { actionUnit, hostUnit, ruledUnit, upstreamUnit } from '../../lab/nginx/table.js'
+import { actionUnit, hostUnit, ruledUnit, upstreamUnit } from '../../lab/nginx/unit-builder.js'
 
 /** A user's server that takes headers with underscores, as some applications want it. */
 const conf = (port: number): string => `

@@ -1,7 +1,7 @@
 /** What the table has of a route that acts, made by the contract's own guard. */
 import { actionOf } from '../../contract/record/route-action.js'
 import { guardRoute } from '../../contract/record/route.js'
-import { actionUnit, hostUnit, type Entries } from '../../lab/nginx/table.js'
+import { actionUnit, hostUnit, type Entries } from '../../lab/nginx/unit-builder.js'
 
 /** A route's own units: its host's (`<id>.test`) and what it does. */
 export function routeUnits(id: string, target: string, fields: object): Entries[] {

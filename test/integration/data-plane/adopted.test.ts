@@ -3,7 +3,7 @@ import t from 'tap'
 import { ask } from '../../../lab/ask.js'
 import { refusingAddress, startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { upstreamUnit } from '../../../lab/nginx/table.js'
+import { upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)

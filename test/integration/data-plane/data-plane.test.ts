@@ -5,7 +5,12 @@ import { prefixHash } from '../../../contract/table/host-record.js'
 import { ask, type Answer } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
-import { hostUnit, splitUnit, upstreamUnit, type TestPeer } from '../../../lab/nginx/table.js'
+import {
+  hostUnit,
+  splitUnit,
+  upstreamUnit,
+  type TestPeer,
+} from '../../../lab/nginx/unit-builder.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)

@@ -10,7 +10,7 @@ import { ask } from '../../../lab/ask.js'
 import type { Answer } from '../../../lab/ask.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import type { Gateway } from '../../../lab/nginx/gateway.js'
-import { ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { ruledUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 import { routeUnits } from '../../support/route-units.js'
 import { sendRaw } from '../../support/raw-http.js'
 

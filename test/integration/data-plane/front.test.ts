@@ -8,7 +8,7 @@ import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { upstreamUnit } from '../../../lab/nginx/table.js'
+import { upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 
 t.setTimeout(120_000)
 

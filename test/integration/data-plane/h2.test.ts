@@ -7,7 +7,7 @@ import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { startH2 } from '../../../lab/backends/h2-backend.js'
 import type { H2Echo } from '../../../lab/backends/h2-backend.js'
 import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
-import { hostUnit, ruledUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit } from '../../../lab/nginx/unit-builder.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 
 t.setTimeout(170_000)

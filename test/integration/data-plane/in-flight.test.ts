@@ -10,7 +10,7 @@ import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)

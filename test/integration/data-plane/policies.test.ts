@@ -3,8 +3,8 @@ import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { hostUnit, ruledUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
-import type { RuledPeer } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
+import type { RuledPeer } from '../../../lab/nginx/unit-builder.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)

@@ -6,7 +6,7 @@ import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/
 import { blockedAddress } from '../../support/blocked-port.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)

@@ -8,8 +8,8 @@ import {
   ruledUnit,
   splitUnit,
   upstreamUnit,
-} from '../../../lab/nginx/table.js'
-import type { RuledPeer } from '../../../lab/nginx/table.js'
+} from '../../../lab/nginx/unit-builder.js'
+import type { RuledPeer } from '../../../lab/nginx/unit-builder.js'
 
 t.setTimeout(170_000)
 

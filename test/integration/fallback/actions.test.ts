@@ -6,7 +6,7 @@ import { ask as askAny, type Answer, type Question } from '../../../lab/ask.js'
 import { refusingAddress, startBackend, startFaultyBackend } from '../../../lab/backends/backend.js'
 import { startControlled } from '../../support/controlled.js'
 import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
-import { desiredOf, servePlain } from '../../../lab/nginx/plain-nginx.js'
+import { desiredOf, servePlain } from '../../../lab/nginx/fallback-nginx.js'
 import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
 import { until } from '../../../lab/until.js'
 

@@ -8,7 +8,7 @@ import t from 'tap'
 import { renderFallback } from '../../../controller/fallback/http-conf.js'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
-import { desiredOf, servePlain, wrapConf } from '../../../lab/nginx/plain-nginx.js'
+import { desiredOf, servePlain, wrapConf } from '../../../lab/nginx/fallback-nginx.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { tools } from '../../../lab/tools.js'
 

@@ -11,7 +11,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import { eventWriter, withEventWriter } from '../../support/event-writer.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { difference, hostUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { difference, hostUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 
 t.setTimeout(170_000)
 

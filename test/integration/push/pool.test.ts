@@ -11,7 +11,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import { startGateway } from '../../../lab/nginx/gateway.js'
 import type { Gateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 import { until } from '../../../lab/until.js'
 import { head, sendRaw } from '../../support/raw-http.js'
 

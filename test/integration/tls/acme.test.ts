@@ -8,7 +8,12 @@ import { actionOf } from '../../../contract/record/route-action.js'
 import { guardRoute } from '../../../contract/record/route.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
-import { actionUnit, hostUnit, upstreamUnit, type Entries } from '../../../lab/nginx/table.js'
+import {
+  actionUnit,
+  hostUnit,
+  upstreamUnit,
+  type Entries,
+} from '../../../lab/nginx/unit-builder.js'
 
 t.setTimeout(120_000)
 

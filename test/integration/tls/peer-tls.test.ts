@@ -13,7 +13,7 @@ import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { testSettings } from '../../support/control.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
-import { hostUnit, ruledUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/table.js'
+import { hostUnit, ruledUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 import { until } from '../../../lab/until.js'
 

@@ -2,12 +2,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import {
-  SETTING_NAMES,
-  flagOf,
-  settingsTable,
-  variableOf,
-} from '../../../../runtime/config/setting-table.js'
+import { SETTING_NAMES } from '../../../../runtime/config/setting-table.js'
+import { flagOf, settingsTable, variableOf } from '../../../../runtime/config/setting-names.js'
 import { loadConfig } from '../../../../runtime/config/load.js'
 import { printConfig, toProcess } from '../../../../runtime/config/print.js'
 import type { ConfigInput } from '../../../../runtime/config/load.js'

@@ -1,4 +1,4 @@
-// An nginx of nothing but the fallback: no njs, no table.
+/** An nginx of nothing but the fallback: no njs, no table. */
 import { execFile, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { guardRoute } from '../../contract/record/route.js'
 import type { Desired, DesiredInstance } from '../../controller/state/desired.js'
 import { renderFallback } from '../../controller/fallback/http-conf.js'
+import { TEMPS } from '../../controller/fallback/nginx-test.js'
 import { ask } from '../ask.js'
 import { freePort } from '../ports.js'
 import { temporaryFolder } from '../temp.js'
@@ -13,7 +14,6 @@ import { tools } from '../tools.js'
 import { until } from '../until.js'
 
 const run = promisify(execFile)
-const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /** Upstreams of one instance each, by its port; routes as REST takes them. */
 export function desiredOf(ports: Record<string, number>, routes: Record<string, unknown>): Desired {

@@ -1,5 +1,7 @@
-// Builds units of the table the slow and plain way, so that data plane tests do not rest on the
-// controller's compiler.
+/**
+ * Builds units of the table in the slow and plain way, so that data plane tests do not rest on the
+ * controller's compiler.
+ */
 import { createHash } from 'node:crypto'
 import type { Operation } from '../../contract/push.js'
 import {
