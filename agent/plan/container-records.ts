@@ -14,6 +14,7 @@ import { metadataOf } from './container-metadata.js'
 import { isImageAlone, offersOf } from './container-offers.js'
 import type { Offer } from './offer.js'
 import { chooseAddress, choosePort, directAddress } from './instance-address.js'
+import { fewLines } from './few.js'
 import { overreach } from './label-limits.js'
 import type { AgentHost, InstanceAddress } from './instance-address.js'
 
@@ -189,7 +190,7 @@ export function readContainer(container: Container, host: AgentHost, all = NOBOD
     ...(networked.ok ? [] : [networked.reason]),
   ]
   if (!networked.ok || problems.length > 0) {
-    reading.refused.push(...problems.map((reason) => ({ reason })))
+    reading.refused.push(...fewLines(problems, String).map((reason) => ({ reason })))
     return reading
   }
   const { network } = offers

@@ -10,6 +10,8 @@ export interface LabelLimits {
   upstreams?: readonly string[] | undefined
 }
 
+/** Of one container; beyond them nothing is read. */
+export const MOST_INSTANCES = 256
 const MOST_ROUTES = 128
 
 function matches(text: string, patterns: readonly string[] | undefined): boolean {
@@ -22,6 +24,9 @@ function matches(text: string, patterns: readonly string[] | undefined): boolean
 
 /** Why the offers are refused, by name; empty when they are not. */
 export function overreach({ offers }: Offers, limits: LabelLimits = {}): string[] {
+  if (offers.length > MOST_INSTANCES) {
+    return [`a container may have ${MOST_INSTANCES} instances, and this one asks for more`]
+  }
   const problems: string[] = []
   for (const { source, hosts, pathPrefix, upstream } of offers) {
     if (hosts.includes('*')) {

@@ -1,6 +1,7 @@
 /** Which `sluice.*` labels there are, and those that a container has. Pure. */
 import { nearest } from '../../runtime/config/nearest.js'
 import type { Container } from '../engine/container.js'
+import { fewLines } from './few.js'
 import { foldName } from './fold-name.js'
 
 /** A label's field → its text. */
@@ -32,14 +33,18 @@ export function unknownLabels(container: Container): string[] {
   const unknown = Object.keys(container.labels).filter(
     (key) => key.startsWith(PREFIX) && !isKnown(key),
   )
-  return unknown.sort().map((key) => {
-    const parts = key.slice(PREFIX.length).split('.')
-    const last = nearest(parts.at(-1) ?? '', parts.length === 1 ? ALONE : NAMED)
-    const meant = [...parts.slice(0, -1), last].join('.')
-    const isHelp = last !== undefined && parts.length < 3 && `${PREFIX}${meant}` !== key
-    const hint = !isHelp ? '' : `; the nearest is ${PREFIX}${meant}`
-    return `${key.slice(0, 100)} is no label that Sluice knows${hint}`
-  })
+  return fewLines(unknown.sort(), unknownLabel)
+}
+
+const LONGEST_SHOWN = 100
+
+function unknownLabel(key: string): string {
+  const parts = key.slice(PREFIX.length, LONGEST_SHOWN).split('.')
+  const last = nearest(parts.at(-1) ?? '', parts.length === 1 ? ALONE : NAMED)
+  const meant = [...parts.slice(0, -1), last].join('.')
+  const isHelp = last !== undefined && parts.length < 3 && `${PREFIX}${meant}` !== key
+  const hint = !isHelp ? '' : `; the nearest is ${PREFIX}${meant}`
+  return `${key.slice(0, LONGEST_SHOWN)} is no label that Sluice knows${hint}`
 }
 
 /** True for `sluice.enable=false`: the container is left alone, whatever else it says. */

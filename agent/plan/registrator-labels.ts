@@ -7,6 +7,7 @@ import type { Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
 import type { Container } from '../engine/container.js'
 import { FOLD_RULE, foldName } from './fold-name.js'
+import { MOST_INSTANCES } from './label-limits.js'
 import type { Offer, Offers } from './offer.js'
 
 const PREFIX = 'SERVICE_'
@@ -29,25 +30,30 @@ interface ExposedPort {
   transport: Transport
 }
 
-interface PortFields {
-  fields: Map<string, string>
-  /** Those that were said of this port by its number. */
-  own: Set<string>
+/** What is said of all ports, and of some by their numbers. */
+interface Said {
+  general: Map<string, string>
+  byPort: Map<number, Map<string, string>>
 }
 
-/** What holds for one port: `SERVICE_<port>_<key>` over `SERVICE_<key>`, whichever comes first. */
-function fieldsOf(pairs: Pairs, port: number): PortFields {
-  const general = new Map<string, string>()
-  const own = new Map<string, string>()
+function saidIn(pairs: Pairs): Said {
+  const said: Said = { general: new Map(), byPort: new Map() }
   for (const [name, value] of pairs) {
     const numbered = /^(\d+)_(.+)$/.exec(name)
     if (numbered === null) {
-      general.set(name, value)
-    } else if (Number(numbered[1]) === port) {
-      own.set(numbered[2] ?? '', value)
+      said.general.set(name, value)
+    } else {
+      const port = Number(numbered[1])
+      const own = said.byPort.get(port) ?? new Map<string, string>()
+      said.byPort.set(port, own.set(numbered[2] ?? '', value))
     }
   }
-  return { fields: new Map([...general, ...own]), own: new Set(own.keys()) }
+  return said
+}
+
+/** What holds for one port: `SERVICE_<port>_<key>` over `SERVICE_<key>`, whichever comes first. */
+function fieldOf({ general, byPort }: Said, port: number, key: string): string {
+  return byPort.get(port)?.get(key) ?? general.get(key) ?? ''
 }
 
 /** True when the container has a SERVICE_NAME or a SERVICE_<port>_NAME that is not empty. */
@@ -67,15 +73,14 @@ function splitTags(text: string): string[] {
  * Tags, and whatever else labels say. Registrator publishes the environment's too. Nothing
  * distinguishes a SERVICE_REGION from a SERVICE_PASSWORD, so the environment's is not published.
  */
-function metadataOf(container: Container, port: number, tags: string | undefined) {
+function metadataOf(labels: Said, port: number, tags: string) {
   const metadata: Record<string, string> = {}
-  const said = fieldsOf(select(Object.entries(container.labels)), port).fields
-  for (const [name, value] of said) {
+  for (const [name, value] of [...labels.general, ...(labels.byPort.get(port) ?? [])]) {
     if (!/^(name|id|ignore|tags|check_.*)$/.test(name)) {
       metadata[name] = value
     }
   }
-  const list = splitTags(tags ?? '').map((tag) => tag.replaceAll(',', '\\,'))
+  const list = splitTags(tags).map((tag) => tag.replaceAll(',', '\\,'))
   return list.length === 0 ? metadata : { ...metadata, tags: list.join(',') }
 }
 
@@ -99,65 +104,79 @@ const UNSAID = {
   settings: undefined,
 }
 
+/** What is read for each port of a container. */
+interface Context {
+  container: Container
+  said: Said
+  /** By labels alone. */
+  labels: Said
+}
+
 function readPort(
-  container: Container,
-  pairs: Pairs,
+  { container, said, labels }: Context,
   { port, transport }: ExposedPort,
   result: Offers,
 ): Offer | undefined {
   const several = container.tcpPorts.length + container.udpPorts.length > 1
-  const { fields, own } = fieldsOf(pairs, port)
-  const name = fields.get('name') ?? ''
-  if (name === '' || (fields.get('ignore') ?? '') !== '') {
+  const name = fieldOf(said, port, 'name')
+  if (name === '' || fieldOf(said, port, 'ignore') !== '') {
     return undefined
   }
-  const source = own.has('name') ? `SERVICE_${port}_NAME` : 'SERVICE_NAME'
-  const given = several && !own.has('name') ? `${name}-${port}` : name
+  const isOwn = said.byPort.get(port)?.has('name') === true
+  const source = isOwn ? `SERVICE_${port}_NAME` : 'SERVICE_NAME'
+  const given = several && !isOwn ? `${name}-${port}` : name
   const upstream = foldName(given) ?? ''
   const why = given === name ? source : `${source} and the port, as several are exposed`
   const folded = upstream === given ? '' : `, folded from ${JSON.stringify(given)}: ${FOLD_RULE}`
-  const id = fields.get('id') || undefined
-  const metadata = metadataOf(container, port, fields.get('tags'))
+  const id = fieldOf(said, port, 'id') || undefined
+  const metadata = metadataOf(labels, port, fieldOf(said, port, 'tags'))
   result.problems.push(...guardNames(source, given, id))
   const named = { source, upstream, given, isNamed: true, upstreamWhy: why + folded, id, metadata }
   return { ...named, ...UNSAID, port, transport }
 }
 
-function warn(container: Container, pairs: Pairs, result: Offers): void {
+const MOST_NAMED = 8
+
+function warn(container: Container, pairs: Pairs, left: readonly number[], result: Offers): void {
   if (pairs.some(([name]) => /^(\d+_)?check_/.test(name))) {
     result.warnings.push(
       'SERVICE_CHECK_* is not used: HEALTHCHECK or a TCP probe decides when the container is up',
     )
   }
-  const left = container.udpPorts.filter((port) => !isUdpServed(container, pairs, port))
   if (left.length > 0) {
-    const names = left.map((port) => `SERVICE_${port}_NAME`).join(', ')
-    result.warnings.push(`UDP port ${left.join(', ')} is not registered: it needs ${names}`)
+    const shown = left.slice(0, MOST_NAMED)
+    const more = left.length > shown.length ? ` and ${left.length - shown.length} more` : ''
+    const names = shown.map((port) => `SERVICE_${port}_NAME`).join(', ')
+    result.warnings.push(`UDP port ${shown.join(', ')}${more} is not registered: it needs ${names}`)
   }
-}
-
-/** A UDP port counts when it is named by its number, or when there is no TCP port to be meant. */
-function isUdpServed(container: Container, pairs: Pairs, port: number): boolean {
-  const isNamed = fieldsOf(pairs, port).own.has('name')
-  return !container.tcpPorts.includes(port) && (isNamed || container.tcpPorts.length === 0)
 }
 
 /** One offer for each exposed port that has a name and is not ignored. */
 export function readServiceOffers(container: Container): Offers {
   const result: Offers = { offers: [], network: undefined, problems: [], warnings: [] }
   const pairs = pairsOf(container)
-  const udp = container.udpPorts.filter((port) => isUdpServed(container, pairs, port))
+  const labels = saidIn(select(Object.entries(container.labels)))
+  const context: Context = { container, said: saidIn(pairs), labels }
+  const tcp = new Set(container.tcpPorts)
+  // A UDP port counts when it is named by its number, or when there is no TCP port to be meant.
+  const isServed = (port: number) =>
+    !tcp.has(port) && (tcp.size === 0 || context.said.byPort.get(port)?.has('name') === true)
+  const udp = container.udpPorts.filter(isServed)
   const exposed = [
     ...container.tcpPorts.map((port): ExposedPort => ({ port, transport: 'tcp' })),
     ...udp.map((port): ExposedPort => ({ port, transport: 'udp' })),
   ]
   for (const each of exposed) {
-    const offer = readPort(container, pairs, each, result)
+    const offer = readPort(context, each, result)
     if (offer !== undefined) {
       result.offers.push(offer)
     }
+    if (result.offers.length > MOST_INSTANCES) {
+      break
+    }
   }
-  warn(container, pairs, result)
+  const left = container.udpPorts.filter((port) => !isServed(port))
+  warn(container, pairs, left, result)
   const ignored = pairs.some(([name, value]) => /^(\d+_)?ignore$/.test(name) && value !== '')
   if (exposed.length === 0 && !ignored) {
     result.problems.push('SERVICE_NAME is set, but the container exposes no port')

@@ -1,6 +1,7 @@
 /** The `sluice.*` labels of a container → what it offers, before an address is chosen. Pure. */
 import { parseDuration } from '../../runtime/duration.js'
 import type { Container } from '../engine/container.js'
+import { MOST_INSTANCES } from './label-limits.js'
 import { PLACES, PREFIX, UPSTREAM_LABELS, TRAITS, group } from './label-names.js'
 import type { LabelFields } from './label-names.js'
 import { LabelReader } from './label-reader.js'
@@ -94,7 +95,8 @@ export function readOffers(container: Container): Offers {
     offers.push(readOffer(alone, PREFIX, () => defaultName(container), problems))
   }
   const shared = [...alone].filter(([field]) => [...TRAITS, ...UPSTREAM_LABELS].includes(field))
-  for (const [name, fields] of named) {
+  // One more than there may be: then all of it is refused.
+  for (const [name, fields] of [...named].slice(0, MOST_INSTANCES + 1)) {
     const whole = new Map([...shared, ...fields])
     const why = `the name in sluice.${name}.*`
     const otherwise = (): GivenName => ({ text: name, why, isNamed: true })

@@ -1,5 +1,6 @@
 /** The agent as a process, a real dockerd and a real etcd. */
 import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, request as ask } from 'node:http'
 import { join } from 'node:path'
@@ -345,6 +346,46 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     t.match(printed, /network bridge: the only one/)
     t.match(printed, /port 80: the only one exposed/)
   })
+
+  t.test(
+    'hostile labels are refused by name, and what is shown of them moves no terminal',
+    async (t) => {
+      const upstreams = [`c${clusters + 1}`]
+      const rig = new Rig(t, {
+        agent: { ...agentSettings, labels: { hosts: ['*.example'], upstreams } },
+      })
+      const host = ['-l', 'sluice.host=a.example']
+      const file = join(rig.settings.home, 'labels')
+      const crowd = Array.from({ length: 2000 }, (_, i) => `sluice.p${i}.port=80`)
+      writeFileSync(file, crowd.join('\n'))
+      const hostile: Array<[options: string[], why: RegExp]> = [
+        [['-l', 'sluice.host=*'], /host \\"\*\\" is every host/],
+        [[...host, '-l', 'sluice.path=/.well-known/acme-challenge/x'], /answers certificate chall/],
+        [['-l', 'sluice.host=bank.test'], /host \\"bank\.test\\" is none of SLUICE_LABEL_HOSTS/],
+        [
+          ['-l', 'sluice.upstream=bank', '-l', 'sluice.weight=1000'],
+          /upstream bank is none of SLUICE/,
+        ],
+        [['--label-file', file], /a container may have 256 instances/],
+        [['-l', 'sluice.upstream=\u001b[31mred\u009b2J\u202e'], /must be 1 to 63 of a-z/],
+      ]
+      const names: string[] = []
+      for (const [options] of hostile) {
+        names.push(await rig.run(options))
+      }
+      const odd = await rig.run(['-l', 'sluice.\u001b]0;title\u0007=x'])
+      await rig.becomes(odd, 'up')
+      for (const [i, [, why]] of hostile.entries()) {
+        const refused = new RegExp(`"container":"${names[i]}".*${why.source}.*container refused`)
+        await until(() => logged(rig, refused), { what: `the refusal of ${why}` })
+      }
+      t.same(await rig.instances(), [rig.key(odd)])
+      t.same((await rig.registry.list('routes/')).entries, [])
+      t.ok(logged(rig, /is no label that Sluice knows/))
+      const unsafe = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/
+      t.notOk(rig.agent.lines.some((line) => unsafe.test(line) || line.length > 5000))
+    },
+  )
 
   t.test('labels of an image serve only where the container enables them', async (t) => {
     const rig = new Rig(t)

@@ -538,6 +538,8 @@ check([
   },
 ])
 
+const many = (label: (i: number) => readonly [string, string]) =>
+  Object.fromEntries(Array.from({ length: 5000 }, (_, i) => label(i)))
 const hosts = (...names: string[]) => ({ ...WEB, 'sluice.host': names.join() })
 const shop = { limits: { hosts: ['*.shop.example', 'shop.example'], upstreams: ['web', 'shop-*'] } }
 
@@ -554,6 +556,22 @@ check([
       Array.from({ length: 129 }, (_, i) => [`sluice.p${i}.host`, 'a.example'] as const),
     ),
     refused: [/the labels ask for 129 routes; a container may have 128/],
+  },
+  {
+    name: 'more instances than a container may have, by labels of either kind',
+    labels: many((i) => [`sluice.p${i}.port`, '80'] as const),
+    refused: [/a container may have 256 instances/],
+  },
+  {
+    name: 'more ports than a container may have instances',
+    labels: { SERVICE_NAME: 'web' },
+    rest: { tcpPorts: Array.from({ length: 5000 }, (_, i) => i + 1) },
+    refused: [/a container may have 256 instances/],
+  },
+  {
+    name: 'wrong values without end are named by a few',
+    labels: many((i) => [`sluice.p${i}.port`, 'x'] as const),
+    refused: [...Array.from({ length: 20 }, () => /must be a whole number/), /^and 237 more/],
   },
   {
     name: 'hosts and upstreams that the operator lets labels name',
