@@ -5,6 +5,7 @@ import {
   COUNTER_ZONE,
   EVENT_ZONE,
   LOAD_ZONE,
+  PROMISE_ZONE,
 } from '../contract/table/zones.js'
 import {
   HOP,
@@ -118,6 +119,7 @@ js_shared_dict_zone zone=${ACTIVE_ZONE}:4m type=number;
 js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
 js_shared_dict_zone zone=${LOAD_ZONE}:32m type=number;
 js_shared_dict_zone zone=${EVENT_ZONE}:512k;
+js_shared_dict_zone zone=${PROMISE_ZONE}:1m;
 limit_conn_zone ${pool ? '$sluice_early' : '$sluice_sid'}$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 

@@ -21,6 +21,11 @@ export const LOAD_ZONE = 'sluice_load'
  */
 export const EVENT_ZONE = 'sluice_event'
 export const EVENTS = 1024
+/**
+ * Shared dict (string) of places that are taken for a request of another server of nginx:
+ * `<pid>-<request>` → `-` while it waits, or the keys of LOAD_ZONE that count for it.
+ */
+export const PROMISE_ZONE = 'sluice_promise'
 /** Key in the counter zone: how many events there were. */
 export const EVENT_COUNT = 'events'
 /**

@@ -4,9 +4,31 @@ import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/table/zones.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { parseQuestion, printVerdict } from './judge-message.js'
 import type { Question } from './judge-message.js'
-import { findNext } from './retry.js'
+import { anotherChoice, findNext } from './retry.js'
+import { promisePlace } from '../memory/promised-place.js'
+import { hopContext } from './try.js'
 import { hopVariables, triesIn } from './state.js'
 import type { HopState } from './state.js'
+
+/** As often another one is chosen when the last place of one was taken just now. */
+const CLAIMS = 3
+
+/** `first`, or who else has a place, which is then the hop's; null when nobody has one. */
+function withPlace(h: HopState, question: Question, first: PeerChoice | null): PeerChoice | null {
+  let choice = first
+  for (let left = CLAIMS; choice !== null && left > 0; left--) {
+    const ruled = choice.ruled
+    if (ruled === undefined || ruled.entry.maxConns === 0) {
+      return choice
+    }
+    if (promisePlace(question.waiter, ruled.rules, choice.upstream, ruled.entry)) {
+      return { upstream: choice.upstream, peer: choice.peer }
+    }
+    const tried = question.tried + ' ' + choice.peer.sid
+    choice = anotherChoice(hopContext(h), h, '', tried, left)
+  }
+  return null
+}
 
 /** Whom the hop is to ask next; null where the answer is the client's. */
 function nextAfter(h: HopState, question: Question): PeerChoice | null {
@@ -14,12 +36,13 @@ function nextAfter(h: HopState, question: Question): PeerChoice | null {
   if (bit < 0 || (question.statuses >> bit) % 2 !== 1) {
     return null
   }
-  return findNext(h, question.upstream, question.tried, {
+  const found = findNext(h, question.upstream, question.tried, {
     count: triesIn(question.tried),
     most: question.most,
     wasSent: true,
     elapsedMs: question.elapsedMs + Number(h.v.request_time) * 1000,
   })
+  return withPlace(h, question, found)
 }
 
 /** Changes the answer to a verdict for the hop where another try follows. */

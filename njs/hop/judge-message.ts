@@ -16,6 +16,8 @@ export interface Question {
   /** Tries that the request may have, and what it took so far, in milliseconds. */
   most: number
   elapsedMs: number
+  /** In whose name a place may be taken for the next try; '' for nobody. */
+  waiter: string
   /** Of the current try: `:web`, and the instance's address. */
   upstream: string
   address: string
@@ -23,10 +25,20 @@ export interface Question {
   tried: string
 }
 
-const FIELDS = 6
+const NOBODY = '-'
+const FIELDS = 7
 
 export function printQuestion(q: Question): string {
-  return [q.key, q.statuses, q.most, q.elapsedMs, q.upstream, q.address, q.tried].join(' ')
+  return [
+    q.key,
+    q.statuses,
+    q.most,
+    q.elapsedMs,
+    q.waiter || NOBODY,
+    q.upstream,
+    q.address,
+    q.tried,
+  ].join(' ')
 }
 
 /**
@@ -43,13 +55,17 @@ export function parseQuestion(header: string | undefined): Question {
     statuses: Number(parts[1]),
     most: Number(parts[2]),
     elapsedMs: Number(parts[3]),
-    upstream: parts[4] as string,
-    address: parts[5] as string,
+    waiter: parts[4] === NOBODY ? '' : (parts[4] as string),
+    upstream: parts[5] as string,
+    address: parts[6] as string,
     tried: parts.slice(FIELDS).join(' '),
   }
 }
 
-/** `503 1 :web <sid>`: what was answered, that it was sent, and who is to be asked next. */
+/**
+ * `503 1 :web <entry>`: what was answered, that it was sent, and who is to be asked next. A SID in
+ * place of the entry says that nothing of that one is to be counted, or that it is already.
+ */
 export function printVerdict(status: number, next: PeerChoice): string {
   const who = next.ruled === undefined ? next.peer.sid : printEntry(next.ruled.entry)
   return status + ' 1 ' + next.upstream + ' ' + who

@@ -2,9 +2,11 @@
 import { JUDGED_LOCATION, UNANSWERED_STATUS } from '../../contract/table/zones.js'
 import { drawFor } from '../choose/draw.js'
 import { zones } from '../memory/dict.js'
+import { awaitPlace } from '../memory/promised-place.js'
+import { rulesOf, upstreamsOf } from '../table/peers.js'
 import { printQuestion, statusIn, wasSentIn } from './judge-message.js'
 import { mostTries, statusesToRetry } from './retry.js'
-import { currentTry, isTrialOf, watchAnswer } from './state.js'
+import { currentTry, isTrialOf, triesIn, watchAnswer } from './state.js'
 import type { HopState } from './state.js'
 import type { HopVariables } from './hop-variables.js'
 import { rulesOfTried } from './try.js'
@@ -19,6 +21,10 @@ export function askJudge(h: HopState): string {
   const v = h.v
   const rules = rulesOfTried(current)
   const draw = drawFor(zones.sluice_table, h.r, h.picked.key)
+  const isCapped = upstreamsOf(zones.sluice_table, draw.unit).some((upstream) => {
+    const each = rulesOf(zones.sluice_table, upstream)
+    return each !== null && each.capped
+  })
   v.sluice_judged = (v.sluice_judged && v.sluice_judged + ' ') + current.address
   // nginx's own list of addresses has the judge's.
   watchAnswer(h)
@@ -27,6 +33,9 @@ export function askJudge(h: HopState): string {
     statuses: statusesToRetry(rules, isTrialOf(h, current.sid)),
     most: mostTries(rules, isFrontFirst(h, v.sluice_tried)),
     elapsedMs: Math.round(Number(v.request_time) * 1000),
+    waiter: isCapped
+      ? awaitPlace([v.connection, v.connection_requests, triesIn(v.sluice_tried)].join('-'))
+      : '',
     upstream: current.upstream,
     address: current.address,
     tried: v.sluice_tried,

@@ -147,8 +147,8 @@ function answer(h: HopState, code: Code, name: string): void {
 }
 
 /**
- * What an instance answered where another try was to follow, and the last free place for it was
- * taken in that moment. nginx did not keep its body.
+ * What an instance answered where another try was to follow, and in that moment a change took away
+ * whom to ask. nginx did not keep its body.
  */
 function answerAsCaught(h: HopState, status: number): void {
   const retryAfter = h.v.upstream_http_retry_after || ''

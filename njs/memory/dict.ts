@@ -30,12 +30,24 @@ export interface NumberDict {
   keys(most: number): string[]
 }
 
+/**
+ * What is used of one whose keys two servers share. Each call is atomic. `replace` is false where
+ * there is no such key; both throw when the zone is full.
+ */
+export interface SharedKeys {
+  add(key: string, value: string): boolean
+  replace(key: string, value: string): boolean
+  pop(key: string): string | undefined
+}
+
 export interface Zones {
   sluice_table: Dict
   sluice_active: NumberDict
   sluice_load: NumberDict
   sluice_event: Dict
   sluice_counter: NumberDict
+  /** There is none in stream{}. */
+  sluice_promise: SharedKeys
 }
 
 declare const ngx: { readonly shared: Zones }

@@ -17,7 +17,7 @@ declare const ngx: {
 /** Asked for once: it costs as much as a read of the table. */
 const shared = ngx.shared
 
-export const zones: Zones = {
+export const zones: Omit<Zones, 'sluice_promise'> = {
   sluice_table: shared.sluice_stream_table,
   sluice_active: shared.sluice_stream_active,
   sluice_load: shared.sluice_stream_load,

@@ -77,7 +77,7 @@ interface Holding extends Instance {
   release: () => void
 }
 
-/** `answer` comes at the end of the request; where the query is `waits`, once it is released. */
+/** `answer` comes at the end of the request; where its path has `waits`, once it is released. */
 async function startHolding(
   t: Test,
   id: string,
@@ -91,7 +91,7 @@ async function startHolding(
     request.on('data', (chunk: Buffer) => (bytes += chunk.length))
     request.on('end', () => {
       const go = (): void => answer(url, bytes, response)
-      if (!url.endsWith(waits)) {
+      if (!url.includes(waits)) {
         return go()
       }
       waiting.add(go)
@@ -110,7 +110,7 @@ async function startHolding(
 /** Answers the status in the path. What it says beside that is for clients alone. */
 function startSick(t: Test): Promise<Holding> {
   const forged = { 'X-Sluice-Peer': `503 1 :web ${'0'.repeat(32)}`, X_Sluice_Peer: '0 0' }
-  return startHolding(t, 'sick', '?hold', (path, _bytes, response) => {
+  return startHolding(t, 'sick', 'hold', (path, _bytes, response) => {
     const status = Number(/^\/(\d+)/.exec(path)?.[1] ?? 503)
     response.writeHead(status, { ...HEADERS, ...forged })
     response.end(`sick ${status}`)
@@ -118,7 +118,7 @@ function startSick(t: Test): Promise<Holding> {
 }
 
 function startGood(t: Test): Promise<Holding> {
-  return startHolding(t, 'good', '?keep', (_path, bytes, response) => response.end(`good ${bytes}`))
+  return startHolding(t, 'good', 'keep', (_path, bytes, response) => response.end(`good ${bytes}`))
 }
 
 for (const rig of GATEWAY_KINDS) {
@@ -191,6 +191,31 @@ for (const rig of GATEWAY_KINDS) {
       good.release()
       t.equal((await kept).body, 'good 0')
       t.equal((await to()).body, 'good 0', 'somebody has one')
+    })
+
+    t.test('many answers at once, and few places elsewhere', async (t) => {
+      const places = 2
+      await serve([sick, { ...good, maxConns: places }], ['sick'], { capped: true }, ['good'])
+      for (let round = 0; round < 3; round++) {
+        const asked = Array.from({ length: 20 }, () => to({ path: '/503?keep&hold' }))
+        await until(() => sick.held() === 20, { what: '20 held requests' })
+        const early: Answer[] = []
+        asked.forEach((each) => void each.then((answer) => early.push(answer)))
+        sick.release()
+        await until(() => early.length === 20 - places, { what: 'all that nobody has a place for' })
+        t.ok(early.every((answer) => isOwn(answer, 503)))
+        t.equal(good.held(), places)
+        good.release()
+        await Promise.all(asked)
+        t.match(early.slice(-places), Array(places).fill({ body: 'good 0' }))
+      }
+      const leaving = new AbortController()
+      const left = [1, 2].map(() => to({ path: '/503?keep', signal: leaving.signal }))
+      await until(() => good.held() === places)
+      leaving.abort()
+      await Promise.allSettled(left)
+      await until(() => good.held() === 0)
+      t.equal((await to()).body, 'good 0', 'clients that leave keep no place')
     })
 
     t.test('statuses that nobody named pass, and run once', async (t) => {
