@@ -1,19 +1,18 @@
 /**
- * The controller follows the registry, feeds the core, and answers the API. It is the one
+ * The controller follows the registry, feeds what serves, and answers the API. It is the one
  * implementation of `Control`.
  */
 import { printKey } from '../contract/keys.js'
 import type { Registry } from '../registry/registry.js'
-import { SluiceError } from '../runtime/errors.js'
 import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { fetchedNginx, privateNginxIn } from '../runtime/private-nginx.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
 import { Checker } from './health/checks/checker.js'
 import type { CertificateOf } from './health/checks/trust.js'
-import type { Control } from './control.js'
+import type { ControllerForApi } from './controller-for-api.js'
 import type {
-  ControlEvent,
+  ControllerEvent,
   Finding,
   GatewayView,
   InFlight,
@@ -23,8 +22,8 @@ import type {
   SuspectView,
 } from './views.js'
 import { isOwnAddress, ownAddresses } from './own-addresses.js'
-import { ControlEvents } from './control-events.js'
-import { Core } from './core.js'
+import { ControllerEvents } from './controller-events.js'
+import { Serving } from './serving.js'
 import { RegistryFollower } from './registry-follower.js'
 import { Agents } from './findings/agents.js'
 import type { Facts } from './findings/facts.js'
@@ -33,18 +32,17 @@ import { Findings } from './findings/findings.js'
 import { SOURCES } from './findings/sources.js'
 import type { InstanceConditions } from './state/conditions.js'
 import { SessionKey } from './state/session-key.js'
-import { conditionNews } from './health/condition-news.js'
 import type { Desired } from './state/desired.js'
-import type { MakeChecks } from './health/make-checks.js'
+import type { MakeChecks } from './health/active-checks.js'
 import type { ConditionChange } from './health/condition-change.js'
 import { OtherGateways } from './gateways/other-gateways.js'
 import { loadGatewayId } from './gateways/gateway-id.js'
 import { GatewaySet } from './gateways/gateway-set.js'
-import { Metrics } from './metrics.js'
+import { GatewayWaits } from './gateways/gateway-waits.js'
+import { Metrics } from './metrics/metrics.js'
 import { Publisher } from './gateways/publisher.js'
 import { DEFAULT_SUSPECTS } from './state/suspects.js'
 import type { SuspectOptions } from './state/suspects.js'
-import { Waiters } from './gateways/waiters.js'
 
 export interface ControllerOptions {
   settings: Settings
@@ -67,14 +65,14 @@ const AUDIT_WAIT_MS = 10_000
 /** Of so many comparisons with the registry one also reads the whole table back. */
 const TABLE_AUDITS = 10
 
-export class Controller implements Control {
+export class Controller implements ControllerForApi {
   readonly settings: Settings
   readonly registry: Registry
   readonly log: Logger
   readonly gatewayId: string
   readonly metrics: Metrics
   readonly #own: Set<string>
-  readonly #core: Core
+  readonly #serving: Serving
   readonly #others: OtherGateways
   readonly #gateways: GatewaySet
   readonly #publisher: Publisher
@@ -82,8 +80,8 @@ export class Controller implements Control {
   readonly #sessionKey: SessionKey
   readonly #findings: Findings
   readonly #audit: Audit
-  readonly #waiters = new Waiters()
-  readonly #events: ControlEvents
+  readonly #waits: GatewayWaits
+  readonly #events: ControllerEvents
   readonly #follower: RegistryFollower
   #drainTimer: NodeJS.Timeout | undefined
 
@@ -108,20 +106,22 @@ export class Controller implements Control {
     this.registry = registry
     this.log = log
     this.gatewayId = id
-    this.#events = new ControlEvents(log)
+    this.#events = new ControllerEvents(log)
     this.#own = own
     this.#sessionKey = new SessionKey({
       ...{ registry, log, isUsed: settings.mode !== 'file' },
-      onChange: () => this.#core.changed(),
+      onChange: () => this.#serving.changed(),
     })
-    this.#core = this.#makeCore({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
+    this.#serving = this.#makeServing({ ...DEFAULT_SUSPECTS, ...suspects }, makeChecks)
     this.#others = new OtherGateways(id)
     const desired = () => this.desired()
     const refused = () => this.#refused()
     this.#gateways = new GatewaySet({
-      ...{ id, own: this.#core.gateway, others: this.#others, desired, refused },
+      ...{ id, own: this.#serving.gateway, others: this.#others, desired, refused },
       fetched: () => fetchedNginx(privateNginxIn(settings.home)),
     })
+    const known = () => this.#serving.state.known
+    this.#waits = new GatewayWaits({ registry, gateways: this.#gateways, known })
     this.#publisher = new Publisher({
       id,
       registry,
@@ -133,7 +133,7 @@ export class Controller implements Control {
     this.#findings = this.#makeFindings()
     this.#audit = this.#makeAudit(options.auditMs ?? AUDIT_MS)
     this.metrics = new Metrics({
-      ...{ log, core: this.#core, findings: this.#findings },
+      ...{ log, serving: this.#serving, findings: this.#findings },
       registryView: () => this.registryView(),
       mostNamed: settings.metricsUpstreams,
     })
@@ -141,7 +141,7 @@ export class Controller implements Control {
 
   /** Begins to follow the registry and to push. */
   start(): void {
-    this.#core.start()
+    this.#serving.start()
     this.#follower.start()
     this.#publisher.start()
     this.#sessionKey.start()
@@ -165,19 +165,19 @@ export class Controller implements Control {
     this.#findings.close()
     await this.#audit.close()
     await this.#follower.close()
-    await Promise.all([this.#core.close(), this.#publisher.close(), this.#sessionKey.close()])
+    await Promise.all([this.#serving.close(), this.#publisher.close(), this.#sessionKey.close()])
   }
 
   desired(): Desired {
-    return this.#core.desired()
+    return this.#serving.desired()
   }
 
-  served(): Desired {
-    return this.#core.served()
+  desiredOfTable(): Desired {
+    return this.#serving.desiredOfTable()
   }
 
   conditionsOf(upstream: string): InstanceConditions {
-    return this.#core.gateway.health.conditionsOf(upstream)
+    return this.#serving.gateway.health.conditionsOf(upstream)
   }
 
   sessionKey(): string | undefined {
@@ -185,7 +185,7 @@ export class Controller implements Control {
   }
 
   ready(): boolean {
-    return this.#core.isReady
+    return this.#serving.isReady
   }
 
   registryView(): RegistryView {
@@ -201,35 +201,23 @@ export class Controller implements Control {
   }
 
   stream(): StreamView {
-    return this.#core.gateway.stream()
+    return this.#serving.gateway.stream()
   }
 
   suspects(): SuspectView[] {
-    return this.#core.suspects()
+    return this.#serving.suspects()
   }
 
   confirmSuspects(upstream?: string): void {
-    this.#core.confirm(upstream)
+    this.#serving.confirm(upstream)
   }
 
-  async whenKnown(revision: number, timeoutMs: number): Promise<void> {
-    if (!(await this.#waiters.until(() => this.#core.state.known >= revision, timeoutMs))) {
-      const message = `the registry did not report revision ${revision} within ${timeoutMs} ms`
-      throw new SluiceError('registry_unavailable', message, { retryable: true })
-    }
+  whenKnown(revision: number, timeoutMs: number): Promise<void> {
+    return this.#waits.whenKnown(revision, timeoutMs)
   }
 
-  async whenApplied(
-    revision: number,
-    timeoutMs: number,
-    isPatient = false,
-  ): Promise<GatewayView[]> {
-    const { state } = this.#core
-    const pending = () => this.#gateways.pending(revision, state.known)
-    const isOver = () =>
-      isPatient ? pending().length === 0 : !this.#gateways.isWorthWaiting(pending())
-    await this.#waiters.until(isOver, timeoutMs)
-    return pending()
+  whenApplied(revision: number, timeoutMs: number, waitsForAway = false): Promise<GatewayView[]> {
+    return this.#waits.whenApplied(revision, timeoutMs, waitsForAway)
   }
 
   active(upstream: string, ids: string[]): Promise<Array<number | undefined>> {
@@ -240,19 +228,11 @@ export class Controller implements Control {
     return this.#gateways.activeByGateway(upstream, ids)
   }
 
-  async forgetGateway(id: string): Promise<void> {
-    const presence = this.#gateways.presenceOf(id)
-    if (presence === 'unknown') {
-      throw new SluiceError('not_found', `there is no gateway ${id}`)
-    }
-    if (presence === 'present') {
-      const message = `the controller of gateway ${id} is running; stop it first`
-      throw new SluiceError('conflict', message)
-    }
-    await this.registry.commit([{ type: 'delete', key: printKey({ kind: 'gateways', id }) }])
+  forgetGateway(id: string): Promise<void> {
+    return this.#waits.forget(id)
   }
 
-  subscribe(listener: (event: ControlEvent) => void): () => void {
+  subscribe(listener: (event: ControllerEvent) => void): () => void {
     return this.#events.subscribe(listener)
   }
 
@@ -263,30 +243,30 @@ export class Controller implements Control {
   #makeFollower(): RegistryFollower {
     return new RegistryFollower({
       ...{ registry: this.registry, address: this.settings.registry, log: this.log },
-      ...{ core: this.#core, others: this.#others, agents: this.#agents },
+      ...{ serving: this.#serving, others: this.#others, agents: this.#agents },
       sessionKey: this.#sessionKey,
       recordKey: printKey({ kind: 'gateways', id: this.gatewayId }),
       onRecordMissing: () => this.#publisher.rewrite(),
       onGateways: (ids) => this.#onGateways(ids),
       onConnected: (connected, reason) => this.#onConnected(connected, reason),
-      onChange: () => this.#waiters.look(),
+      onChange: () => this.#waits.look(),
     })
   }
 
   #makeAudit(auditMs: number): Audit {
     let audits = 0
     return new Audit({
-      ...{ registry: this.registry, state: this.#core.state, log: this.log, everyMs: auditMs },
-      isDue: () => this.#follower.isConnected && this.#core.state.listed,
+      ...{ registry: this.registry, state: this.#serving.state, log: this.log, everyMs: auditMs },
+      isDue: () => this.#follower.isConnected && this.#serving.state.listed,
       whenKnown: (revision) => this.whenKnown(revision, AUDIT_WAIT_MS),
       onCompared: (keys) => {
         this.metrics.differences.inc(keys.length)
         if (keys.length > 0) {
-          this.#core.changed()
-          this.#waiters.look()
+          this.#serving.changed()
+          this.#waits.look()
         }
         if (++audits % TABLE_AUDITS === 0) {
-          this.#core.gateway.compare()
+          this.#serving.gateway.compare()
         }
       },
     })
@@ -304,21 +284,18 @@ export class Controller implements Control {
       gateways: () => this.gateways(),
       suspects: () => this.suspects(),
       refused: () => this.#refused(),
-      partly: () => this.#core.state.partly(),
+      partly: () => this.#serving.state.partly(),
       agents: () => this.#agents.views(),
-      fileError: () => this.#core.gateway.fallback.error,
-      tableFreeBytes: () => this.#core.gateway.figures().freeBytes,
+      fileError: () => this.#serving.gateway.fallback.error,
+      tableFreeBytes: () => this.#serving.gateway.figures().freeBytes,
     }
-    const onChange = ({ code, subject, message }: Finding, state: 'begun' | 'ended') => {
-      const about = { code, ...(subject !== undefined && { subject }) }
-      const { revision } = this.desired()
-      this.#events.emit({ type: 'finding', revision, ...about, state, message })
-    }
+    const onChange = (finding: Finding, state: 'begun' | 'ended') =>
+      this.#events.emitFinding(finding, state, this.desired().revision)
     return new Findings({ facts, sources: SOURCES, log: this.log, onChange })
   }
 
-  #makeCore(suspects: SuspectOptions, makeChecks: MakeChecks): Core {
-    return new Core({
+  #makeServing(suspects: SuspectOptions, makeChecks: MakeChecks): Serving {
+    return new Serving({
       settings: this.settings,
       log: this.log,
       suspects,
@@ -337,7 +314,7 @@ export class Controller implements Control {
 
   /** Values of the registry that are not served as they stand. */
   #refused(): RefusedView[] {
-    return [...this.#core.state.refused(), ...this.#sessionKey.refused()]
+    return [...this.#serving.state.refused(), ...this.#sessionKey.refused()]
   }
 
   #onGateways(ids: string[]): void {
@@ -345,7 +322,7 @@ export class Controller implements Control {
       return
     }
     for (const { record } of this.#others.all().values()) {
-      this.#core.state.raise(record.applied)
+      this.#serving.state.raise(record.applied)
     }
     const { revision } = this.desired()
     const views = new Map(this.gateways().map((view) => [view.id, view]))
@@ -356,16 +333,11 @@ export class Controller implements Control {
     if (ids.includes(this.gatewayId)) {
       this.#publisher.wake()
     }
-    this.#waiters.look()
+    this.#waits.look()
   }
 
   #onConditions(changes: ConditionChange[]): void {
-    const desired = this.desired()
-    for (const { upstream, id, now } of conditionNews(changes, desired)) {
-      const level = now.state === 'up' ? 'info' : 'warn'
-      this.log[level]({ upstream, id, ...now }, 'this gateway found out about an instance')
-      this.#events.emit({ type: 'health', revision: desired.revision, upstream, id, ...now })
-    }
+    this.#events.emitConditions(changes, this.desired())
     this.#publisher.wake()
   }
 

@@ -7,7 +7,7 @@ import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
 import { withTimeLimit } from '../runtime/retry.js'
 import type { Settings } from '../runtime/config/settings.js'
-import { sweepTrials } from './fallback/nginx-test.js'
+import { sweepTrials } from './fallback/ask-nginx.js'
 import { startApi } from './api/server.js'
 import { Controller } from './controller.js'
 

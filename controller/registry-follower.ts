@@ -1,7 +1,7 @@
 /** Follows the registry: each part gets what concerns it, in one order. */
 import type { Change, Listing, Registry, Watch } from '../registry/registry.js'
 import type { Logger } from '../runtime/logger.js'
-import type { Core } from './core.js'
+import type { Serving } from './serving.js'
 import type { Agents } from './findings/agents.js'
 import type { SessionKey } from './state/session-key.js'
 import type { OtherGateways } from './gateways/other-gateways.js'
@@ -12,7 +12,7 @@ export interface RegistryFollowerOptions {
   /** As in `embedded:/var/lib/sluice`: what is before the first colon is shown. */
   address: string
   log: Logger
-  core: Core
+  serving: Serving
   others: OtherGateways
   agents: Agents
   sessionKey: SessionKey
@@ -46,9 +46,9 @@ export class RegistryFollower {
   }
 
   view(): RegistryView {
-    const { address, core } = this.#options
+    const { address, serving } = this.#options
     const connected = this.#isConnected
-    const isCurrent = connected && core.state.listed
+    const isCurrent = connected && serving.state.listed
     return {
       kind: address.split(':')[0] ?? '',
       connected,
@@ -70,35 +70,35 @@ export class RegistryFollower {
   }
 
   #onListing(listing: Listing, restored: boolean): void {
-    const { core, others, agents, sessionKey, recordKey, ...options } = this.#options
-    core.state.listing(listing, restored)
-    sessionKey.listing(listing)
-    options.onGateways(others.listing(listing))
+    const { serving, others, agents, sessionKey, recordKey, ...options } = this.#options
+    serving.state.onListing(listing, restored)
+    sessionKey.onListing(listing)
+    options.onGateways(others.onListing(listing))
     if (!listing.entries.some(({ key }) => key === recordKey)) {
       options.onRecordMissing()
     }
-    agents.listing(listing)
-    core.changed()
+    agents.onListing(listing)
+    serving.changed()
     options.onChange()
   }
 
   #onChanges(changes: Change[], revision: number): void {
-    const { core, others, agents, sessionKey, recordKey, ...options } = this.#options
-    core.state.changes(changes, revision)
-    sessionKey.changes(changes)
-    options.onGateways(others.changes(changes))
+    const { serving, others, agents, sessionKey, recordKey, ...options } = this.#options
+    serving.state.onChanges(changes, revision)
+    sessionKey.onChanges(changes)
+    options.onGateways(others.onChanges(changes))
     if (changes.some(({ type, key }) => type === 'delete' && key === recordKey)) {
       options.onRecordMissing()
     }
-    agents.changes(changes)
+    agents.onChanges(changes)
     if (changes.some(({ key }) => OF_TABLE.some((prefix) => key.startsWith(prefix)))) {
-      core.changed()
+      serving.changed()
     }
     options.onChange()
   }
 
   #onConnected(connected: boolean, reason?: string): void {
-    const { log, core } = this.#options
+    const { log, serving } = this.#options
     if (this.#isConnected && !connected) {
       this.#syncedAtMs = Date.now()
       log.error({ reason }, 'the registry cannot be reached; what is known stays')
@@ -107,7 +107,7 @@ export class RegistryFollower {
     }
     this.#isConnected = connected
     this.#awayReason = reason
-    core.connected(connected)
+    serving.setConnected(connected)
     this.#options.onConnected(connected, reason)
     this.#options.onChange()
   }

@@ -97,7 +97,7 @@ export interface SuspectView {
   untilAtMs: number
 }
 
-export type ControlEvent =
+export type ControllerEvent =
   | {
       type: 'change'
       revision: number

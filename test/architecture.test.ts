@@ -34,7 +34,7 @@ t.test('what the table forbids is found, however it is written', async (t) => {
     ['agent/main.ts', `const it = await import('../controller/main.js')`],
     ['controller/push/pusher.ts', `type A = import('../../agent/plan/sluice-labels.js').Labels`],
     ['controller/state/state.ts', `import type { Pusher } from '../push/pusher.js'`],
-    ['controller/api/server.ts', `import { Core } from '../core.js'`],
+    ['controller/api/server.ts', `import { Serving } from '../serving.js'`],
     ['njs/admin/calls.lazy.ts', `import { findUnit } from '../table/lookup.js'`],
     ['njs/attic/draw.ts', `import { arms } from '../choose/split-arm.lazy.js'`],
     ['njs/pick.ts', `import { logger } from '../runtime/logger.js'`],

@@ -9,7 +9,7 @@ import { findClashes } from '../check/clashes.js'
 import { readDump } from '../check/dump.js'
 import type { Command } from '../command.js'
 import { gatewayFiles } from '../gateway-files.js'
-import { gatewayPlace } from '../gateway-place.js'
+import { nginxFiles } from '../nginx-files.js'
 import { writeFiles } from '../start/file-set.js'
 import { makeHomeFolders } from '../start/home.js'
 import { testConf } from '../start/nginx-process.js'
@@ -67,7 +67,7 @@ export const check: Command = {
         rmdirSync(join(trial, 'fallback'))
         symlinkSync(join(home, 'fallback'), join(trial, 'fallback'))
       }
-      await testConf(gatewayPlace(settings, info.path))
+      await testConf(nginxFiles(settings, info.path))
     } finally {
       rmSync(trial, { recursive: true, force: true })
     }

@@ -4,7 +4,7 @@ import { portsIn, printPorts } from '../../contract/guard/ports.js'
 import { ownStreamPorts } from '../../runtime/config/together.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Settings } from '../../runtime/config/settings.js'
-import { gatewayPlace } from '../gateway-place.js'
+import { nginxFiles } from '../nginx-files.js'
 import { listensAt } from './nginx-process.js'
 import { freeOf, requireFree } from './ports.js'
 import type { PortWish } from './ports.js'
@@ -16,7 +16,7 @@ export async function openPorts(
 ): Promise<string> {
   const { bind, streamPorts } = settings
   refuseOwn(settings)
-  const place = gatewayPlace(settings)
+  const place = nginxFiles(settings)
   const wanted = portsIn(streamPorts)
   const open = await freeOf(bind, wanted, (port) => listensAt(place, port))
   const taken = wanted.filter((port) => !open.includes(port))
@@ -53,7 +53,7 @@ export async function checkPorts(settings: Settings, patienceMs: number): Promis
       : [{ port: httpsPort, setting: 'httpsPort', protocol: 'tcp' } as const]),
     ...(http3 ? [{ port: httpsPort, setting: 'httpsPort', protocol: 'udp' } as const] : []),
   ]
-  const place = gatewayPlace(settings)
+  const place = nginxFiles(settings)
   for (const { port, setting, protocol } of wanted) {
     if (!listensAt(place, port, protocol)) {
       await requireFree({ host, port, setting, protocols: [protocol], patienceMs })

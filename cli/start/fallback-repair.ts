@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { recoverSealed } from '../../runtime/sealed-file.js'
 import { messageOf } from '../../runtime/errors.js'
 import { testConf } from './nginx-process.js'
-import type { NginxPlace } from './nginx-process.js'
+import type { NginxFiles } from './nginx-process.js'
 
 type Print = (line: string) => void
 
@@ -50,7 +50,7 @@ function putAside(home: string, print: Print): boolean {
 }
 
 /** Rejects with nginx's own words when it refuses its configuration even without a fallback. */
-export async function testWithFallback(place: NginxPlace, print: Print): Promise<void> {
+export async function testWithFallback(place: NginxFiles, print: Print): Promise<void> {
   const { home } = place
   const steps = [() => recoverDamaged(home, print), async () => putAside(home, print)]
   for (;;) {

@@ -4,7 +4,7 @@ import { printAddress } from '../../contract/guard/address.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { ownApiUrl } from '../client.js'
 import type { ApiClient } from '../client.js'
-import { gatewayPlace } from '../gateway-place.js'
+import { nginxFiles } from '../nginx-files.js'
 import { commandsToTry } from './first-commands.js'
 import { listensAt } from './nginx-process.js'
 
@@ -34,7 +34,7 @@ function gatewayLines(settings: Settings): string[] {
   const answers =
     names === '' ? 'answers by routes alone' : `an upstream "web" answers at Host ${names}`
   const lines = [`gateway    http://${printAddress(bind, httpPort)}/   (${answers})`]
-  if (listensAt(gatewayPlace(settings), httpsPort)) {
+  if (listensAt(nginxFiles(settings), httpsPort)) {
     const also = `${http3 ? 'HTTP/3 too; ' : ''}certificates: sluice certificates put`
     lines.push(`           https://${printAddress(bind, httpsPort)}/   (${also})`)
   }

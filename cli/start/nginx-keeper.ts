@@ -14,7 +14,7 @@ import {
   stopNginx,
   upgradeNginx,
 } from './nginx-process.js'
-import type { NginxPlace } from './nginx-process.js'
+import type { NginxFiles } from './nginx-process.js'
 
 const LOOK_MS = 250
 const BACKOFF = { firstMs: 100, mostMs: 5000 }
@@ -37,7 +37,7 @@ function pathOf(build: string): unknown {
  * after by its pid.
  */
 export class NginxKeeper {
-  #place: NginxPlace
+  #place: NginxFiles
   #build: string
   readonly #say: (line: string) => void
   readonly #ending = new AbortController()
@@ -51,7 +51,7 @@ export class NginxKeeper {
   #watching: Promise<void> = Promise.resolve()
 
   /** `build` stands for one executable with its modules: a reload cannot change those. */
-  constructor(place: NginxPlace, build: string, say: (line: string) => void) {
+  constructor(place: NginxFiles, build: string, say: (line: string) => void) {
     this.#place = place
     this.#build = build
     this.#say = say
@@ -108,7 +108,7 @@ export class NginxKeeper {
   }
 
   /** Puts another build, or another configuration, in the place of what runs. */
-  async replace(place: NginxPlace, build: string, isChanged: boolean): Promise<HowItCameUp> {
+  async replace(place: NginxFiles, build: string, isChanged: boolean): Promise<HowItCameUp> {
     this.#isReplacing = true
     try {
       this.#place = place

@@ -19,7 +19,7 @@ import {
   within,
 } from './processes.js'
 
-export interface NginxPlace {
+export interface NginxFiles {
   /** The executable. */
   path: string
   home: string
@@ -40,11 +40,11 @@ const PID_FILE_MS = 2000
 const ROOM_MS = 1000
 
 /** The arguments that make an nginx the one of this home. */
-function argumentsOf({ home, conf }: NginxPlace): string[] {
+function argumentsOf({ home, conf }: NginxFiles): string[] {
   return ['-p', home + '/', '-e', join(home, 'logs', 'error.log'), '-c', conf]
 }
 
-function runNginx(place: NginxPlace, ...more: string[]): Promise<CommandResult> {
+function runNginx(place: NginxFiles, ...more: string[]): Promise<CommandResult> {
   const args = [...argumentsOf(place), ...more]
   return runCommand(place.path, args, { env: nginxEnvironment() })
 }
@@ -57,7 +57,7 @@ function wordsOf(output: string): string {
 }
 
 /** Rejects with `invalid` and nginx's own words. Does not touch an nginx that runs. */
-export async function testConf(place: NginxPlace): Promise<void> {
+export async function testConf(place: NginxFiles): Promise<void> {
   const result = await runNginx(place, '-t')
   if (result.code !== 0) {
     const words = result.startError?.message ?? wordsOf(result.stderr)
@@ -66,12 +66,12 @@ export async function testConf(place: NginxPlace): Promise<void> {
 }
 
 /** Sockets that only this home's nginx has open. */
-function ownSockets({ sockets }: NginxPlace): Set<string> {
+function ownSockets({ sockets }: NginxFiles): Set<string> {
   return unixInodes(new Set(sockets))
 }
 
 /** The pid in the pid file, if that process lives; whose it is has not been looked at. */
-export function recordedPid({ pidFile }: NginxPlace): number | undefined {
+export function recordedPid({ pidFile }: NginxFiles): number | undefined {
   let text: string
   try {
     text = readFileSync(pidFile, 'utf8')
@@ -88,20 +88,20 @@ export function recordedPid({ pidFile }: NginxPlace): number | undefined {
  * The pid of this home's master, if it runs. A pid that another program has by now is not taken for
  * it.
  */
-export function findMaster(place: NginxPlace): number | undefined {
+export function findMaster(place: NginxFiles): number | undefined {
   const pid = recordedPid(place)
   // Where sockets cannot be seen, the pid file is believed.
   return pid !== undefined && holdsAny(pid, ownSockets(place)) !== false ? pid : undefined
 }
 
 /** Pids of this home's workers; they may go on serving although their master was killed. */
-function workers(place: NginxPlace): number[] {
+function workers(place: NginxFiles): number[] {
   const master = findMaster(place)
   return holders(ownSockets(place)).filter((pid) => pid !== master)
 }
 
 /** Whether this home's nginx, or what is left of one, is what listens at the port. */
-export function listensAt(place: NginxPlace, port: number, protocol: Transport = 'tcp'): boolean {
+export function listensAt(place: NginxFiles, port: number, protocol: Transport = 'tcp'): boolean {
   const own = ownSockets(place)
   const inodes = protocol === 'tcp' ? tcpInodes(port) : udpInodes(port)
   return holders(inodes).some((pid) => holdsAny(pid, own) === true)
@@ -112,7 +112,7 @@ export function listensAt(place: NginxPlace, port: number, protocol: Transport =
  * until the new nginx listens beside them, and then finish what they have; where ports cannot be
  * shared they make room first. Resolves with their pids.
  */
-export async function startNginx(place: NginxPlace): Promise<number[]> {
+export async function startNginx(place: NginxFiles): Promise<number[]> {
   const orphans = workers(place)
   if (orphans.length > 0) {
     // They need the files of their sockets, which go below: so not before nginx can start.
@@ -135,7 +135,7 @@ export async function startNginx(place: NginxPlace): Promise<number[]> {
 }
 
 /** Has workers stop accepting at once; what they have in flight goes on. */
-async function finish(place: NginxPlace, orphans: number[]): Promise<void> {
+async function finish(place: NginxFiles, orphans: number[]): Promise<void> {
   const own = ownSockets(place)
   const accepting = () => orphans.filter((pid) => holdsAny(pid, own) === true)
   accepting().forEach((pid) => signal(pid, 'SIGQUIT'))
@@ -145,7 +145,7 @@ async function finish(place: NginxPlace, orphans: number[]): Promise<void> {
 }
 
 /** The daemon writes it a moment after the command has ended. */
-async function pidFileOf(place: NginxPlace): Promise<void> {
+async function pidFileOf(place: NginxFiles): Promise<void> {
   if (!(await within(PID_FILE_MS, () => findMaster(place) !== undefined))) {
     const log = join(place.home, 'logs', 'error.log')
     throw new SluiceError('gateway_unavailable', `nginx ended at once; ${log} says why`)
@@ -158,7 +158,7 @@ async function pidFileOf(place: NginxPlace): Promise<void> {
  * finish what they have. Resolves with their pids, or with undefined where no other nginx came up
  * and the one that is there serves on.
  */
-export async function upgradeNginx(place: NginxPlace, pid: number): Promise<number[] | undefined> {
+export async function upgradeNginx(place: NginxFiles, pid: number): Promise<number[] | undefined> {
   const before = workers(place)
   signal(pid, 'SIGUSR2')
   if (!(await within(PID_FILE_MS, () => (findMaster(place) ?? pid) !== pid))) {
@@ -178,7 +178,7 @@ export function reloadNginx(pid: number): void {
  * well, also those of `finishing` that stopped accepting earlier.
  */
 export async function stopNginx(
-  place: NginxPlace,
+  place: NginxFiles,
   graceMs: number,
   finishing: number[] = [],
 ): Promise<void> {

@@ -5,17 +5,17 @@ import { buildOf, ensureNginx, fetchedAtMs } from '../../setup/nginx.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { gatewayFiles } from '../gateway-files.js'
 import type { Workers } from '../gateway-files.js'
-import { gatewayPlace } from '../gateway-place.js'
+import { nginxFiles } from '../nginx-files.js'
 import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
 import { workerAccount } from './accounts.js'
 import { testWithFallback } from './fallback-repair.js'
 import { writeFiles } from './file-set.js'
 import { openToWorkers } from './home.js'
 import { makeOwnCertificate } from './own-certificate.js'
-import type { NginxPlace } from './nginx-process.js'
+import type { NginxFiles } from './nginx-process.js'
 
 export interface PreparedGateway {
-  place: NginxPlace
+  place: NginxFiles
   /** Tells one executable with its modules from another. */
   build: string
   /** Whether any file that nginx reads is not what it was. */
@@ -73,7 +73,7 @@ export async function prepareGateway(
 ): Promise<PreparedGateway> {
   const info = await ensureNginx({ home: settings.home, nginx: settings.nginx, say: print })
   await makeOwnCertificate(settings)
-  const place = gatewayPlace(settings, info.path)
+  const place = nginxFiles(settings, info.path)
   const written = writeFiles(gatewayFiles(settings, info, decideWorkers(settings)))
   try {
     await testWithFallback(place, print)

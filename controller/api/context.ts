@@ -1,5 +1,5 @@
 /** What every call of the API may use. */
-import type { Control } from '../control.js'
+import type { ControllerForApi } from '../controller-for-api.js'
 import type { Committer } from './change/committer.js'
 import type { EventFeed } from './read/event-feed.js'
 import type { Touched } from './change/last-touched.js'
@@ -12,7 +12,7 @@ export interface MetricsSource {
 
 /** What every route works with. */
 export interface ApiContext {
-  control: Control
+  control: ControllerForApi
   metrics: MetricsSource
   committer: Committer
   feed: EventFeed

@@ -9,12 +9,12 @@ import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { SluiceError } from '../../runtime/errors.js'
 import { quietly } from './change/leases.js'
-import type { Control } from '../control.js'
+import type { ControllerForApi } from '../controller-for-api.js'
 import { Auth } from './http/auth.js'
 import type { Caller } from './http/auth.js'
 import { registerBatch } from './change/batch.js'
 import type { Role } from './change/call-table.js'
-import { registerCalls } from './change/calls.js'
+import { registerCalls } from './change/call-endpoints.js'
 import { Committer } from './change/committer.js'
 import type { ApiContext, MetricsSource } from './context.js'
 import { sendProblem } from './http/errors.js'
@@ -25,12 +25,12 @@ import { registerGateways } from './read/gateways.js'
 import { registerHealth } from './read/health.js'
 import { ANY_HOST, listenError, listenLocal, readServerCertificate } from './http/listen.js'
 import type { LocalSockets, ServerCertificate } from './http/listen.js'
-import { followCertificate } from './http/renewal.js'
+import { followCertificate } from './http/api-certificate.js'
 import { refuseMalformed } from './http/malformed.js'
 import { registerOpenApi } from './http/openapi.js'
 import { registerReads } from './read/reads.js'
 import { registerStatus } from './read/status.js'
-import { registryRoutes } from './registry/routes.js'
+import { registryRoutes } from './agents/endpoints.js'
 import { loadToken } from './http/token.js'
 import { Touched } from './change/last-touched.js'
 import type { Secret } from '../../runtime/config/secret.js'
@@ -64,7 +64,7 @@ declare module 'fastify' {
  * or the socket is in use, with `invalid` when an address, the token's file or the home does not
  * serve.
  */
-export async function startApi(control: Control, metrics: MetricsSource): Promise<Api> {
+export async function startApi(control: ControllerForApi, metrics: MetricsSource): Promise<Api> {
   const { apiBind, apiPort, home } = control.settings
   await mkdir(home, { recursive: true })
   const token = await loadToken(control.settings)
@@ -90,7 +90,7 @@ export async function startApi(control: Control, metrics: MetricsSource): Promis
 
 /** All routes, not yet listening. */
 async function buildApp(
-  control: Control,
+  control: ControllerForApi,
   metrics: MetricsSource,
   token: Secret,
   sockets: LocalSockets,
@@ -127,7 +127,7 @@ async function buildApp(
 /** A renewed certificate is shown without a restart, until the server is closed. */
 function renewCertificate(
   app: FastifyInstance,
-  { settings, log }: Control,
+  { settings, log }: ControllerForApi,
   first: ServerCertificate | undefined,
 ): void {
   const { apiTls: paths } = settings
@@ -138,7 +138,7 @@ function renewCertificate(
   }
 }
 
-function contextOf(control: Control, metrics: MetricsSource): ApiContext {
+function contextOf(control: ControllerForApi, metrics: MetricsSource): ApiContext {
   const touched = new Touched()
   const closing = new AbortController()
   // Every event stream and every waiting call listens; they are counted elsewhere.

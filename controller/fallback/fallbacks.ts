@@ -2,22 +2,25 @@
 import type { Logger } from '../../runtime/logger.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { findNginx } from './find-nginx.js'
-import { checkConf } from './nginx-test.js'
+import { checkConf } from './ask-nginx.js'
 import type { Desired } from '../state/desired.js'
 import { CERTIFICATES_FILE, STREAMS_FILE, UPSTREAMS_FILE } from './generations.js'
-import { Fallback } from './kept-file.js'
-import type { Candidate, FallbackOptions } from './kept-file.js'
-import { renderCertificates } from './certificate-conf.js'
-import { renderFallback } from './http-conf.js'
-import type { ConfPlacement } from './http-conf.js'
-import { renderStreams } from './stream-conf.js'
+import { FallbackFile } from './fallback-file.js'
+import type { Candidate, FallbackFileOptions } from './fallback-file.js'
+import { renderCertificates } from './certificate-fallback.js'
+import { renderFallback } from './http-fallback.js'
+import type { ConfPlacement } from './http-fallback.js'
+import { renderStreams } from './stream-fallback.js'
 import { inFolder, placementOf } from './placement.js'
 import type { Placement } from './placement.js'
 import { makeReload } from './reload.js'
 
-type Given = Pick<FallbackOptions, 'isBusy' | 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'>
+type Given = Pick<
+  FallbackFileOptions,
+  'isBusy' | 'isTrusted' | 'emptyHoldMs' | 'onError' | 'onWritten'
+>
 
-export interface PlaceOptions extends Given {
+export interface FallbacksOptions extends Given {
   settings: Settings
   log: Logger
   desired(): Desired
@@ -26,7 +29,7 @@ export interface PlaceOptions extends Given {
 }
 
 async function check(
-  { settings, log }: PlaceOptions,
+  { settings, log }: FallbacksOptions,
   { isHop }: Placement,
   render: (folder: string) => Promise<string>,
 ): Promise<void> {
@@ -39,14 +42,14 @@ async function check(
 }
 
 function make(
-  options: PlaceOptions,
+  options: FallbacksOptions,
   { disk }: Placement,
-  own: Pick<FallbackOptions, 'file' | 'render'> & Partial<FallbackOptions>,
-): Fallback {
-  return new Fallback({ ...options, ...disk, ...own })
+  own: Pick<FallbackFileOptions, 'file' | 'render'> & Partial<FallbackFileOptions>,
+): FallbackFile {
+  return new FallbackFile({ ...options, ...disk, ...own })
 }
 
-function makeUpstreams(options: PlaceOptions, placement: Placement): Fallback {
+function makeUpstreams(options: FallbacksOptions, placement: Placement): FallbackFile {
   const { settings, log } = options
   const { conf, reload } = placement
   const nginx = () => findNginx(settings)
@@ -76,7 +79,7 @@ function makeUpstreams(options: PlaceOptions, placement: Placement): Fallback {
 
 /** What does not depend on where it stands. */
 function candidate(
-  options: PlaceOptions,
+  options: FallbacksOptions,
   placement: Placement,
   body: string,
   { revision }: Desired,
@@ -85,7 +88,7 @@ function candidate(
 }
 
 /** What TLS clients are shown. It is a file of its own, because it has keys and changes seldom. */
-function makeCertificates(options: PlaceOptions, placement: Placement): Fallback {
+function makeCertificates(options: FallbacksOptions, placement: Placement): FallbackFile {
   const render = (): Candidate => {
     const now = options.desired()
     return candidate(options, placement, renderCertificates(now.certificates.values()), now)
@@ -98,7 +101,7 @@ function makeCertificates(options: PlaceOptions, placement: Placement): Fallback
  * Who serves connections. It is tested inside http{}, which has the same directives: the module of
  * stream{} may have to be loaded first.
  */
-function makeStreams(options: PlaceOptions, placement: Placement): Fallback {
+function makeStreams(options: FallbacksOptions, placement: Placement): FallbackFile {
   const render = (): Candidate => {
     const now = options.desired()
     return candidate(options, placement, renderStreams(now), now)
@@ -109,12 +112,12 @@ function makeStreams(options: PlaceOptions, placement: Placement): Fallback {
 /** All that is kept on disk for an nginx without a table. */
 export class Fallbacks {
   readonly #desired: () => Desired
-  readonly #upstreams: Fallback
-  readonly #certificates: Fallback | undefined
-  readonly #streams: Fallback | undefined
+  readonly #upstreams: FallbackFile
+  readonly #certificates: FallbackFile | undefined
+  readonly #streams: FallbackFile | undefined
   #offered: Desired['certificates'] | undefined
 
-  constructor(options: PlaceOptions) {
+  constructor(options: FallbacksOptions) {
     this.#desired = () => options.desired()
     const placement = placementOf(options.settings)
     const { isHop } = placement

@@ -9,7 +9,7 @@ const MOST_LOG_BYTES = 64 * 1024
 const MOST_LINES = 3
 
 /** The log of errors, up to here. */
-export interface LogPlace {
+export interface LogPosition {
   path: string
   bytes: number
 }
@@ -97,7 +97,7 @@ async function foundChildren(master: number): Promise<number[]> {
  * Where the log of errors ends now. nginx has it open as its standard error; undefined where that
  * is no file, or another user's that this process may not see.
  */
-export async function logPlaceOf(master: number): Promise<LogPlace | undefined> {
+export async function logPlaceOf(master: number): Promise<LogPosition | undefined> {
   try {
     const path = await readlink(`/proc/${master}/fd/2`)
     const { size } = await stat(path)
@@ -108,7 +108,7 @@ export async function logPlaceOf(master: number): Promise<LogPlace | undefined> 
 }
 
 /** Lines of level `emerg` since then, without their time and process. */
-export async function emergenciesSince(place: LogPlace | undefined): Promise<string[]> {
+export async function emergenciesSince(place: LogPosition | undefined): Promise<string[]> {
   if (place === undefined) {
     return []
   }
@@ -121,7 +121,7 @@ export async function emergenciesSince(place: LogPlace | undefined): Promise<str
   }
 }
 
-async function readFrom({ path, bytes }: LogPlace): Promise<string> {
+async function readFrom({ path, bytes }: LogPosition): Promise<string> {
   const handle = await open(path, 'r')
   try {
     const { size } = await handle.stat()

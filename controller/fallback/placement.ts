@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { printAddress } from '../../contract/guard/address.js'
 import type { FileModeSettings, Settings } from '../../runtime/config/settings.js'
 import { findNginx } from './find-nginx.js'
-import type { ConfPlacement } from './http-conf.js'
-import type { FallbackOptions } from './kept-file.js'
-import { canTakeAddress } from './nginx-test.js'
+import type { ConfPlacement } from './http-fallback.js'
+import type { FallbackFileOptions } from './fallback-file.js'
+import { canTakeAddress } from './ask-nginx.js'
 
 /** A change after a quiet time is on the disk at once; those that follow are gathered. */
 const DEBOUNCE_MS = 100
@@ -17,7 +17,10 @@ export interface Placement {
   /** Whether it stands behind the hop of a gateway. Then certificates and streams are kept, too. */
   isHop: boolean
   conf: ConfPlacement
-  disk: Pick<FallbackOptions, 'folder' | 'stateFolder' | 'access' | 'debounceMs' | 'minIntervalMs'>
+  disk: Pick<
+    FallbackFileOptions,
+    'folder' | 'stateFolder' | 'access' | 'debounceMs' | 'minIntervalMs'
+  >
   /** How nginx is made to read it; absent: it does so when it starts. */
   reload?: FileModeSettings
 }

@@ -11,7 +11,7 @@ import {
   logPlaceOf,
   masterIn,
 } from './nginx-master.js'
-import type { LogPlace, NginxChild } from './nginx-master.js'
+import type { LogPosition, NginxChild } from './nginx-master.js'
 
 const COMMAND_TIMEOUT_MS = 30_000
 /** nginx tries for 2.5 s to have a port that is taken. */
@@ -24,7 +24,7 @@ const HAND_OVER_MS = 500
 interface Before {
   master: number
   children: ReadonlySet<number>
-  log: LogPlace | undefined
+  log: LogPosition | undefined
 }
 
 function notTaken(message: string): SluiceError {

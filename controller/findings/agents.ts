@@ -14,12 +14,12 @@ export class Agents {
     return [...this.#views.values()]
   }
 
-  listing({ entries }: Listing): void {
+  onListing({ entries }: Listing): void {
     this.#views.clear()
     entries.forEach(({ key, value }) => this.#put(key, value))
   }
 
-  changes(changes: Change[]): void {
+  onChanges(changes: Change[]): void {
     for (const change of changes) {
       const id = idOf(change.key)
       if (change.type === 'put') {

@@ -1,6 +1,6 @@
 /** The own gateway in file mode: nginx has one file, and is reloaded when it changes. */
 import { Fallbacks } from '../fallback/fallbacks.js'
-import { withConditions } from '../health/desired-without-down.js'
+import { withConditions } from '../health/desired-with-conditions.js'
 import { Health } from '../health/health.js'
 import type { LinkView } from '../push/gateway-link.js'
 import type { Desired } from '../state/desired.js'
@@ -19,7 +19,7 @@ export class FileGateway implements OwnGateway {
 
   constructor(options: OwnGatewayOptions) {
     this.#options = options
-    const { settings, log, served, makeChecks } = options
+    const { settings, log, sources, makeChecks } = options
     this.health = new Health({
       ...{ log, feed: undefined, makeChecks },
       onChange: (changes) => {
@@ -31,7 +31,7 @@ export class FileGateway implements OwnGateway {
       ...{ settings, log, emptyHoldMs: options.emptyHoldMs },
       desired: () => this.#shown(),
       isTrusted: () => options.isTrusted(),
-      awaitsCertificates: () => served.awaitsCertificates,
+      awaitsCertificates: () => sources.awaitsCertificates,
       onError: (step) => options.onFallbackError(step),
       onWritten: () => {
         options.onServed()
@@ -77,9 +77,9 @@ export class FileGateway implements OwnGateway {
   }
 
   changed(): void {
-    const { served } = this.#options
-    if (served.isListed) {
-      this.health.follow(served.state.desired())
+    const { sources } = this.#options
+    if (sources.isListed) {
+      this.health.follow(sources.state.desired())
     }
     this.#offer()
   }
@@ -102,18 +102,18 @@ export class FileGateway implements OwnGateway {
   }
 
   #offer(): void {
-    if (this.#options.served.isListed) {
+    if (this.#options.sources.isListed) {
       this.fallback.offer()
     }
   }
 
   /** What checks find down is down in the file: nginx hears of it in no other way. */
   #shown(): Desired {
-    return withConditions(this.#options.served.withoutFolder(), this.health.conditions())
+    return withConditions(this.#options.sources.withoutFolder(), this.health.conditions())
   }
 
   #reason(): string {
-    const unserved = this.#options.served.desired().certificates.size
+    const unserved = this.#options.sources.desired().certificates.size
     const what = unserved === 0 ? '' : `; ${unserved} certificates are not served`
     return `file mode: nginx is reloaded${what}`
   }

@@ -106,7 +106,7 @@ export class OtherGateways {
   }
 
   /** The ids that changed. */
-  listing(listing: Listing): string[] {
+  onListing(listing: Listing): string[] {
     const before = new Set([...this.#records.keys(), ...this.#present])
     const wasPresent = new Set(this.#present)
     this.#records.clear()
@@ -117,7 +117,7 @@ export class OtherGateways {
   }
 
   /** The ids that changed. */
-  changes(changes: Change[]): string[] {
+  onChanges(changes: Change[]): string[] {
     const ids = changes.flatMap((change) =>
       change.type === 'put' ? this.#put(change.key, change.value) : this.#delete(change.key),
     )

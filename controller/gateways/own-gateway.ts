@@ -1,12 +1,12 @@
 /** This controller's own gateway, as the rest of the controller sees it, whatever its mode. */
 import type { Logger } from '../../runtime/logger.js'
 import type { Settings } from '../../runtime/config/settings.js'
-import type { MakeChecks } from '../health/make-checks.js'
+import type { MakeChecks } from '../health/active-checks.js'
 import type { ConditionChange } from '../health/condition-change.js'
 import type { Health } from '../health/health.js'
 import type { LinkView } from '../push/gateway-link.js'
 import type { StreamView } from '../views.js'
-import type { ServedState } from './served-state.js'
+import type { DesiredSources } from './desired-sources.js'
 
 /** What is measured of a gateway. All is 0 or false where there is no table. */
 export interface GatewayFigures {
@@ -59,7 +59,7 @@ export interface OwnGateway {
 export interface OwnGatewayOptions {
   settings: Settings
   log: Logger
-  served: ServedState
+  sources: DesiredSources
   /** For how long a state without instances is not written to a file. */
   emptyHoldMs: number
   makeChecks?: MakeChecks | undefined

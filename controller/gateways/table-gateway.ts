@@ -76,9 +76,9 @@ export class TableGateway implements OwnGateway {
   }
 
   changed(): void {
-    const { served } = this.#options
-    if (served.isListed) {
-      this.health.follow(served.state.desired())
+    const { sources } = this.#options
+    if (sources.isListed) {
+      this.health.follow(sources.state.desired())
     }
     this.#wake()
     this.#offer()
@@ -87,7 +87,7 @@ export class TableGateway implements OwnGateway {
   certificatesChanged(): void {
     this.#link.pusher.wake()
     this.#offer()
-    if (this.#options.served.folder?.isWhole === true) {
+    if (this.#options.sources.folder?.isWhole === true) {
       this.#link.pusher.drop()
     }
   }
@@ -117,22 +117,22 @@ export class TableGateway implements OwnGateway {
   }
 
   #offer(): void {
-    if (this.#options.served.isListed) {
+    if (this.#options.sources.isListed) {
       this.fallback.offer()
     }
   }
 
   #makeTable(): DesiredTable {
-    const { settings, log, served } = this.#options
+    const { settings, log, sources } = this.#options
     const { domains, zone, pool, poolPort } = settings
     const sessionKey = () => this.#options.sessionKey()
     return new DesiredTable({
       ...{ domains, log, place: { zone, sessionKey }, wide: pool === 'wide' },
       poolPort: pool === 'off' ? undefined : poolPort,
-      desired: () => served.all(),
-      awaitsCertificates: () => served.awaitsCertificates,
+      desired: () => sources.withKnownUpstreams(),
+      awaitsCertificates: () => sources.awaitsCertificates,
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
-      ready: () => served.isListed,
+      ready: () => sources.isListed,
       onChange: () => this.#link.pusher.wake(),
     })
   }
@@ -155,30 +155,30 @@ export class TableGateway implements OwnGateway {
   }
 
   #makeStream(): StreamLink {
-    const { settings, log, served, ...options } = this.#options
+    const { settings, log, sources, ...options } = this.#options
     const { zone, home } = settings
-    const isUsed = () => served.state.desired().streamRoutes.size > 0
+    const isUsed = () => sources.state.desired().streamRoutes.size > 0
     return new StreamLink({
       socketPath: join(home, 'run/stream.sock'),
       // nginx ends no connection of stream{}: workers that finish would answer for ever.
       master: () => this.#link.master,
       // No connection brings a cookie.
       ...{ log, place: { ...ANYWHERE, zone } },
-      desired: () => served.state.desired(),
+      desired: () => sources.state.desired(),
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
-      ready: () => served.isListed,
+      ready: () => sources.isListed,
       isNginxThere: () => this.#link.view().connected,
       // Where no route asks for it, nginx may well have no stream{}.
       onFailure: (reason) => isUsed() && options.onPushFailure(reason),
       onChange: () => options.onGateway(),
-      onStarted: (state) => served.state.raise(state.revision),
+      onStarted: (state) => sources.state.raise(state.revision),
       onUnknown: (names) => options.onUnknown(names),
     })
   }
 
   #makeHealth(): Health {
-    const { log, served, makeChecks } = this.#options
-    const isUsed = () => served.state.desired().streamRoutes.size > 0
+    const { log, sources, makeChecks } = this.#options
+    const isUsed = () => sources.state.desired().streamRoutes.size > 0
     return new Health({
       ...{ log, makeChecks, feed: this.#link.feed },
       streamFeed: { feed: this.#stream.link.feed, isUsed },
@@ -192,13 +192,13 @@ export class TableGateway implements OwnGateway {
 
   /** The files have no conditions: they are for times when nobody judges. */
   #makeFallback(): Fallbacks {
-    const { settings, log, served, emptyHoldMs } = this.#options
+    const { settings, log, sources, emptyHoldMs } = this.#options
     return new Fallbacks({
       ...{ settings, log, emptyHoldMs },
-      desired: () => served.all(),
+      desired: () => sources.withKnownUpstreams(),
       isBusy: () => this.#link.view().connected && this.#link.pusher.lagMs > 0,
       isTrusted: () => this.#options.isTrusted(),
-      awaitsCertificates: () => served.awaitsCertificates,
+      awaitsCertificates: () => sources.awaitsCertificates,
       onError: (step) => this.#options.onFallbackError(step),
       onWritten: () => undefined,
     })
@@ -207,7 +207,7 @@ export class TableGateway implements OwnGateway {
   /** nginx was seen for the first time, or it was started anew. */
   #onNginx(state: GatewayState, isFirst: boolean): void {
     // A former controller may have pushed deletions, which a listing does not show.
-    this.#options.served.state.raise(state.revision)
+    this.#options.sources.state.raise(state.revision)
     if (isFirst && state.whole && canPool(state.nginx)) {
       this.#table.assumePool()
     } else if (!isFirst) {

@@ -8,7 +8,7 @@ import type { EjectPolicy } from '../../contract/record/policy.js'
  * Of an address. `serves`; `unwell`: up in the registry, but down here for another reason; `off`:
  * not up in the registry.
  */
-export type Level = 'serves' | 'unwell' | 'off'
+export type AddressState = 'serves' | 'unwell' | 'off'
 
 export interface Ejection {
   /** It serves all the same. */
@@ -52,7 +52,7 @@ const TRIALS = 9
 export class Ejector {
   readonly #entries = new Map<string, Entry>()
   #policy: EjectPolicy
-  #levels: ReadonlyMap<string, Level> = new Map()
+  #levels: ReadonlyMap<string, AddressState> = new Map()
   #trying: string | undefined
   #lastTrial = 0
   #ejections = 0
@@ -72,7 +72,7 @@ export class Ejector {
   }
 
   /** All addresses that there are, by SID; what is known of others is forgotten. */
-  follow(policy: EjectPolicy, levels: ReadonlyMap<string, Level>): void {
+  follow(policy: EjectPolicy, levels: ReadonlyMap<string, AddressState>): void {
     this.#policy = policy
     this.#levels = levels
     for (const sid of this.#entries.keys()) {

@@ -11,7 +11,7 @@ import type { DesiredInstance, DesiredUpstream } from '../state/desired.js'
 import type { CheckTarget } from './checks/check-target.js'
 import type { Conclusion } from './checks/verdict.js'
 import { Ejector } from './ejector.js'
-import type { Ejection, Level } from './ejector.js'
+import type { Ejection, AddressState } from './ejector.js'
 import { Outliers } from './outliers.js'
 import type { AnswerCounts } from './outliers.js'
 import { Warming } from './warming.js'
@@ -157,13 +157,13 @@ export class UpstreamHealth {
    * The level of each address. What is found out about one of several instances there is true of
    * the process.
    */
-  #levels(): Map<string, { level: Level; off: Status }> {
-    const levels = new Map<string, { level: Level; off: Status }>()
+  #levels(): Map<string, { level: AddressState; off: Status }> {
+    const levels = new Map<string, { level: AddressState; off: Status }>()
     for (const instance of this.#instances()) {
       const sid = this.#sids.get(instance.id) ?? ''
       const { state } = instanceState(instance)
       const isDown = this.#verdict(instance.id)?.state === 'down'
-      const own: Level = state !== 'up' ? 'off' : isDown ? 'unwell' : 'serves'
+      const own: AddressState = state !== 'up' ? 'off' : isDown ? 'unwell' : 'serves'
       const { level, off } = levels.get(sid) ?? { level: 'off', off: 'down' }
       levels.set(sid, {
         level: own === 'unwell' || level === 'off' ? own : level,

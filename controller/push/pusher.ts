@@ -281,7 +281,7 @@ export class Pusher {
     }
     if (this.#options.isLazy === true && this.#sender.isEmpty) {
       this.#lag.send()
-      this.#level(revision)
+      this.#noteApplied(revision)
       return false
     }
     await this.#send(this.#shown, false)
@@ -297,10 +297,10 @@ export class Pusher {
     await this.#sender.send({ epoch: this.#epoch, from, to, whole, isFull })
     this.#isSure = true
     this.#shown = to
-    this.#level(to)
+    this.#noteApplied(to)
   }
 
-  #level(revision: number): void {
+  #noteApplied(revision: number): void {
     this.#applied = revision
     this.#isLost = false
     const lagMs = this.#lag.applied()

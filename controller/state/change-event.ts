@@ -1,15 +1,15 @@
 /** A record that was put or removed → the event that says so. */
-import type { ControlEvent } from '../views.js'
+import type { ControllerEvent } from '../views.js'
 import { instanceState } from './desired.js'
-import type { KnownRecord, Store } from './store.js'
+import type { KnownRecord, KnownRecords } from './known-records.js'
 
 /** `store` as it is afterwards: an instance's state is decided by its override, too. */
 export function changeEvent(
   kept: KnownRecord,
   revision: number,
-  store: Store,
+  store: KnownRecords,
   removed?: 'removed',
-): ControlEvent {
+): ControllerEvent {
   const about = { type: 'change' as const, revision }
   if (kept.kind === 'routes' || kept.kind === 'certificates') {
     const kind = kept.kind === 'routes' ? 'route' : 'certificate'

@@ -1,5 +1,5 @@
-/** Conditions: what a gateway found out about an instance by itself. */
-/** What this gateway knows of an instance beyond the registry. */
+/** Conditions: what a gateway found out about an instance by itself, beyond the registry. */
+
 export interface Condition {
   /** `down`: gets nothing new. */
   state: 'up' | 'down'
@@ -14,5 +14,6 @@ export interface Condition {
   /** Above 0 and below 1: the part of its weight that it gets while it warms up. */
   share?: number
 }
+
 /** By instance id. The same object until something in it changes. */
 export type InstanceConditions = ReadonlyMap<string, Condition>

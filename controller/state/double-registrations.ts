@@ -4,7 +4,7 @@
  */
 import { printAddress } from '../../contract/guard/address.js'
 import type { Logger } from '../../runtime/logger.js'
-import type { KnownRecord } from './store.js'
+import type { KnownRecord } from './known-records.js'
 
 /** Of the upstreams that share an address. */
 const MOST_NAMED = 5

@@ -1,17 +1,17 @@
 /** What the registry has no more: removed at once, or held while it is not to be believed. */
 import type { Logger } from '../../runtime/logger.js'
-import type { ControlEvent, SuspectView } from '../views.js'
+import type { ControllerEvent, SuspectView } from '../views.js'
 import { LostLeases, leaseOf } from './lost-leases.js'
 import type { Loss, MassLoss } from './lost-leases.js'
-import type { KnownInstance, Store } from './store.js'
+import type { KnownInstance, KnownRecords } from './known-records.js'
 import { Suspects } from './suspects.js'
 import type { SuspectOptions } from './suspects.js'
 
 export interface RemovalOptions {
-  store: Store
+  store: KnownRecords
   suspects: SuspectOptions
   log: Logger
-  onEvent: (event: ControlEvent) => void
+  onEvent: (event: ControllerEvent) => void
   /** It is to go from the store. */
   onGone: (key: string, revision: number) => void
   /** It was removed shortly before, and is to come back. */
@@ -41,7 +41,7 @@ export class Removals {
   }
 
   connected(connected: boolean): void {
-    this.#suspects.connected(connected)
+    this.#suspects.setConnected(connected)
   }
 
   confirm(upstream?: string): void {

@@ -70,7 +70,7 @@ export class SessionKey {
     this.#loop.start()
   }
 
-  listing({ entries }: Listing): void {
+  onListing({ entries }: Listing): void {
     const entry = entries.find(({ key }) => key === KEY)
     if (entry === undefined) {
       this.#miss(!entries.some(({ key }) => SERVED.test(key)))
@@ -79,7 +79,7 @@ export class SessionKey {
     }
   }
 
-  changes(changes: Change[]): void {
+  onChanges(changes: Change[]): void {
     for (const change of changes.filter(({ key }) => key === KEY)) {
       if (change.type === 'put') {
         this.#read(change)

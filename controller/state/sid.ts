@@ -1,5 +1,5 @@
 /** The name of an address in the table and in nginx's pool. */
-import { createHash } from 'crypto'
+import { createHash } from 'node:crypto'
 import { printAddress } from '../../contract/guard/address.js'
 
 interface Address {

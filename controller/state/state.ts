@@ -8,20 +8,20 @@ import { isOfTable, readRecord, tableKey } from './read-record.js'
 import type { BorderRules, TableKey } from './read-record.js'
 import { Refusals } from './refusals.js'
 import type { RefusalOptions } from './refusals.js'
-import type { ControlEvent, RefusedView, SuspectView } from '../views.js'
+import type { ControllerEvent, RefusedView, SuspectView } from '../views.js'
 import { changeEvent } from './change-event.js'
 import type { Desired } from './desired.js'
 import type { LastGood } from './last-good.js'
 import { Removals } from './removals.js'
-import { Store } from './store.js'
-import type { KnownRecord } from './store.js'
+import { KnownRecords } from './known-records.js'
+import type { KnownRecord } from './known-records.js'
 import type { SuspectOptions } from './suspects.js'
 
 export interface StateOptions extends BorderRules, RefusalOptions {
   suspects: SuspectOptions
   /** Absent: what was good before a restart is not known after it. */
   lastGood?: LastGood
-  onEvent: (event: ControlEvent) => void
+  onEvent: (event: ControllerEvent) => void
   /** Held removals took effect by themselves, or were confirmed. */
   onBelieved(): void
 }
@@ -40,7 +40,7 @@ export class State {
   readonly #removals: Removals
   readonly #lastGood: LastGood | undefined
   readonly #doubles: DoubleRegistrations
-  readonly #store = new Store()
+  readonly #records = new KnownRecords()
   #revision = 0
   #known = 0
   #listed = false
@@ -54,7 +54,7 @@ export class State {
     this.#lastGood = options.lastGood
     this.#doubles = new DoubleRegistrations(options.log)
     this.#removals = new Removals({
-      ...{ store: this.#store, suspects: options.suspects, log: options.log },
+      ...{ store: this.#records, suspects: options.suspects, log: options.log },
       onEvent: options.onEvent,
       onGone: (key, revision) => this.#remove(key, revision),
       onBack: (kept) => this.#keep(kept),
@@ -73,13 +73,13 @@ export class State {
   }
 
   desired(): Desired {
-    return this.#store.desired(this.#revision)
+    return this.#records.desired(this.#revision)
   }
 
   /** Takes a whole listing in place of all that was known. */
-  listing(listing: Listing, restored: boolean): void {
+  onListing(listing: Listing, restored: boolean): void {
     const present = new Set(listing.entries.map((entry) => entry.key))
-    const gone = this.#store
+    const gone = this.#records
       .keys()
       .filter((key) => !present.has(key) && !this.#removals.isHeld(key))
     this.#lastGood?.retain(present)
@@ -104,7 +104,7 @@ export class State {
    * Takes the changes of one or more transactions, in the order of their revisions. Only lost
    * leases are judged at the end, all of them together; what is put again until then is not lost.
    */
-  changes(changes: Change[], revision: number): void {
+  onChanges(changes: Change[], revision: number): void {
     const lost = new Set<string>()
     for (const change of changes) {
       this.#moved?.add(change.key)
@@ -138,7 +138,7 @@ export class State {
     this.#moved = undefined
     const present = new Set(listing.entries.map(({ key }) => key))
     const stale = listing.entries.filter((entry) => !moved.has(entry.key) && this.#differs(entry))
-    const extra = this.#store
+    const extra = this.#records
       .keys()
       .filter((key) => !present.has(key) && !moved.has(key) && !this.#removals.isHeld(key))
     stale.forEach((entry) => this.#put(entry))
@@ -147,7 +147,7 @@ export class State {
     return [...stale.map(({ key }) => key), ...extra]
   }
 
-  connected(connected: boolean): void {
+  setConnected(connected: boolean): void {
     this.#removals.connected(connected)
   }
 
@@ -191,13 +191,13 @@ export class State {
 
   #isNews(entry: RegistryEntry): boolean {
     return (
-      this.#removals.isHeld(entry.key) || this.#store.get(entry.key)?.revision !== entry.revision
+      this.#removals.isHeld(entry.key) || this.#records.get(entry.key)?.revision !== entry.revision
     )
   }
 
   /** What is known of the key is newer. Of a store that was replaced, revisions say nothing. */
   #isPast({ key, revision }: Change): boolean {
-    return !this.#removals.isHeld(key) && (this.#store.get(key)?.revision ?? 0) > revision
+    return !this.#removals.isHeld(key) && (this.#records.get(key)?.revision ?? 0) > revision
   }
 
   /** Whether a value that could be served is not, or another one is. */
@@ -206,7 +206,7 @@ export class State {
     if (tableKey(key) === undefined || this.#refusals.has(key) || !this.#isNews(entry)) {
       return false
     }
-    return this.#store.get(key) !== undefined || !isMarked(recordIn(value))
+    return this.#records.get(key) !== undefined || !isMarked(recordIn(value))
   }
 
   #put(entry: RegistryEntry): void {
@@ -239,12 +239,12 @@ export class State {
     this.#removals.settle(key)
     const kept: KnownRecord = { ...admitted, text, revision }
     this.#keep(kept)
-    this.#options.onEvent(changeEvent(kept, revision, this.#store))
+    this.#options.onEvent(changeEvent(kept, revision, this.#records))
   }
 
   /** What is refused never replaces what was good: that serves on, after a restart too. */
   #keepLastGood(key: string, parsed: TableKey): void {
-    const kept = this.#store.get(key)
+    const kept = this.#records.get(key)
     const last = this.#lastGood?.get(key)
     if (kept !== undefined) {
       this.#lastGood?.keep(key, { text: kept.text, revision: kept.revision })
@@ -257,18 +257,18 @@ export class State {
   }
 
   #keep(kept: KnownRecord): void {
-    this.#doubles.replace(this.#store.get(printKey(kept)), kept)
-    this.#store.put(kept)
+    this.#doubles.replace(this.#records.get(printKey(kept)), kept)
+    this.#records.put(kept)
   }
 
   #remove(key: string, revision: number): void {
     this.#removals.settle(key)
     this.#refusals.forget(key)
     this.#lastGood?.drop(key)
-    const kept = this.#store.remove(key, revision)
+    const kept = this.#records.remove(key, revision)
     if (kept !== undefined) {
       this.#doubles.replace(kept, undefined)
-      this.#options.onEvent(changeEvent(kept, revision, this.#store, 'removed'))
+      this.#options.onEvent(changeEvent(kept, revision, this.#records, 'removed'))
     }
   }
 
@@ -283,7 +283,7 @@ export class State {
 
   /** What has no lease cannot be lost by one: then somebody deleted it. */
   #mayBeLost(key: string): boolean {
-    const kept = this.#store.get(key)
+    const kept = this.#records.get(key)
     return kept?.kind === 'instances' && isLeased(kept.record)
   }
 

@@ -76,7 +76,7 @@ export class Suspects {
   }
 
   /** While the registry is away nothing is believed, and the time begins anew when it is back. */
-  connected(connected: boolean): void {
+  setConnected(connected: boolean): void {
     if (!connected) {
       this.#connectedAtMs = undefined
       this.#wasAway = true

@@ -18,7 +18,7 @@ import { ruledOf, tokensOf } from './upstream-rules.js'
 import type { Ruled } from './upstream-rules.js'
 
 /** An upstream, or some of its instances, before it is known which of its peers the pool has. */
-export interface Compiled {
+export interface CompiledUpstream {
   name: string
   /** Sorted by SID. */
   peers: Peer[]
@@ -30,26 +30,26 @@ export interface Compiled {
 }
 
 /** What one gateway's table depends on beside the registry. */
-export interface GatewayPlace {
+export interface GatewayTraits {
   /** The gateway's zone; undefined: all zones are alike. */
   zone: string | undefined
   /** By which cookies name instances; undefined: no cookie does. */
   sessionKey(): string | undefined
 }
 
-export const ANYWHERE: GatewayPlace = { zone: undefined, sessionKey: () => undefined }
+export const ANYWHERE: GatewayTraits = { zone: undefined, sessionKey: () => undefined }
 
 /** Whether an upstream has rules that choose, in place of slots. */
-export function chooses({ ruled }: Compiled): boolean {
+export function chooses({ ruled }: CompiledUpstream): boolean {
   return ruled !== undefined && ruled.rules.balance !== 'n'
 }
 
-export function compilePeers(
+export function compileUpstream(
   upstream: DesiredUpstream,
-  place: GatewayPlace = ANYWHERE,
+  place: GatewayTraits = ANYWHERE,
   conditions?: InstanceConditions,
   where?: Where,
-): Compiled {
+): CompiledUpstream {
   const { name, policy, instances } = upstream
   const all = peersOf(upstream, conditions)
   const fits = ({ id }: Peer) => isSelected(instances.get(id)?.record.metadata, where ?? {})
@@ -67,7 +67,7 @@ export function compilePeers(
 }
 
 /** Of an upstream that is only named. */
-export function compileNobody({ upstream: name, where }: UpstreamSubset): Compiled {
+export function compileNobody({ upstream: name, where }: UpstreamSubset): CompiledUpstream {
   const empty = { name, policy: DEFAULT_POLICY, revision: 0, instances: new Map() }
-  return compilePeers(empty, ANYWHERE, undefined, where)
+  return compileUpstream(empty, ANYWHERE, undefined, where)
 }

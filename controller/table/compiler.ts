@@ -7,7 +7,7 @@ import { planCertificates } from './certificate-plan.js'
 import { ANYWHERE, compileNobody } from './compiled-upstream.js'
 import { compileAction, compilePassed, compileCertificate } from './record-units.js'
 import { isSameUnit, slotsOf, NO_LAYOUT } from './unit.js'
-import type { Compiled, GatewayPlace } from './compiled-upstream.js'
+import type { CompiledUpstream, GatewayTraits } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { Desired, DesiredCertificate } from '../state/desired.js'
 import { compileHost } from './host-unit.js'
@@ -44,7 +44,7 @@ export class Compiler {
   #passed: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
 
-  constructor(domains: readonly string[], log: Logger, place: GatewayPlace = ANYWHERE) {
+  constructor(domains: readonly string[], log: Logger, place: GatewayTraits = ANYWHERE) {
     this.#planner = new HostPlanner(domains)
     this.#upstreams = new UpstreamCache(place)
     this.#subsets = new UpstreamCache(place)
@@ -161,7 +161,7 @@ export class Compiler {
     }
   }
 
-  #compiledOf(arm: UpstreamSubset): Compiled {
+  #compiledOf(arm: UpstreamSubset): CompiledUpstream {
     const units = arm.where === undefined ? this.#upstreams : this.#subsets
     return units.compiled(unitOf(arm)) ?? compileNobody(arm)
   }

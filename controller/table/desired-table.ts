@@ -3,7 +3,7 @@ import { POOL_SHARDS } from '../../contract/table/zones.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'
-import type { GatewayPlace } from './compiled-upstream.js'
+import type { GatewayTraits } from './compiled-upstream.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './upstream-cache.js'
 import type { Desired } from '../state/desired.js'
@@ -12,7 +12,7 @@ import type { TableSource } from './table-source.js'
 
 export interface DesiredTableOptions {
   domains: readonly string[]
-  place: GatewayPlace
+  place: GatewayTraits
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined

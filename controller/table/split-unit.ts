@@ -9,7 +9,7 @@ import type { StickRule, SplitRecord } from '../../contract/table/split-record.j
 import { chooses } from './compiled-upstream.js'
 import { markSlots, trialsOf } from './slot-marks.js'
 import { makeUnit } from './unit.js'
-import type { Compiled } from './compiled-upstream.js'
+import type { CompiledUpstream } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import { cookieAttributes } from './upstream-rules.js'
 import { layOut } from './slots.js'
@@ -20,7 +20,7 @@ export interface CompiledArm {
   weight: number
   where?: Where
   when?: Conditional
-  compiled: Compiled
+  compiled: CompiledUpstream
 }
 
 /**

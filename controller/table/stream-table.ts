@@ -3,7 +3,7 @@ import { isSniRoute } from '../../contract/record/stream-route.js'
 import { UNTUNED, tuningName } from '../../contract/record/tuning.js'
 import { SNI_PREFIX } from '../../contract/table/zones.js'
 import type { Logger } from '../../runtime/logger.js'
-import type { GatewayPlace } from './compiled-upstream.js'
+import type { GatewayTraits } from './compiled-upstream.js'
 import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './upstream-cache.js'
 import type {
@@ -15,7 +15,7 @@ import type {
 import type { TableSource } from './table-source.js'
 
 export interface StreamTableOptions {
-  place: GatewayPlace
+  place: GatewayTraits
   log: Logger
   desired(): Desired
   conditionsOf: ConditionsOf
@@ -58,7 +58,7 @@ function asHost({ id, record, revision }: DesiredStreamRoute, more: string[]): D
  * All of them as routes of requests. The first route of a port's names also says that the port has
  * some.
  */
-export function asHosts(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<string, DesiredRoute> {
+export function asRoutes(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<string, DesiredRoute> {
   const named = new Set<number>()
   const hosts = new Map<string, DesiredRoute>()
   for (const route of [...routes].sort((a, b) => (a.id < b.id ? -1 : 1))) {
@@ -76,7 +76,7 @@ function upstreamsOf({ upstream, split }: DesiredRoute['record']): string[] {
   return split === undefined ? [upstream ?? ''] : split.map((arm) => arm.upstream)
 }
 
-/** Those of the upstreams that routes of connections, as {@link asHosts} has them, lead to. */
+/** Those of the upstreams that routes of connections, as {@link asRoutes} has them, lead to. */
 export function ledTo(
   routes: ReadonlyMap<string, DesiredRoute>,
   upstreams: Desired['upstreams'],
@@ -125,7 +125,7 @@ export class StreamTable implements TableSource {
   #concerned({ revision, upstreams, streamRoutes }: Desired): Desired {
     if (streamRoutes !== this.#streamRoutes) {
       this.#streamRoutes = streamRoutes
-      this.#routes = asHosts(streamRoutes.values())
+      this.#routes = asRoutes(streamRoutes.values())
     }
     return {
       revision,

@@ -1,5 +1,5 @@
 /** Units of the table: made, compared, and listed as changes. */
-import { createHash } from 'crypto'
+import { createHash } from 'node:crypto'
 import type { Layout } from './slots.js'
 import { cellsOf } from '../../contract/table/table.js'
 import { SLOTS } from '../../contract/table/zones.js'

@@ -1,7 +1,7 @@
 /** Upstreams, or parts of them, as compiled last; what did not change is not compiled again. */
-import { compilePeers } from './compiled-upstream.js'
-import { compileUpstream } from './upstream-unit.js'
-import type { Compiled, GatewayPlace } from './compiled-upstream.js'
+import { compileUpstream } from './compiled-upstream.js'
+import { upstreamUnit } from './upstream-unit.js'
+import type { CompiledUpstream, GatewayTraits } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { InstanceConditions } from '../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
@@ -17,7 +17,7 @@ interface Cached {
   conditions: InstanceConditions | undefined
   /** Undefined where no cookie names its instances. */
   sessionKey: string | undefined
-  compiled: Compiled
+  compiled: CompiledUpstream
   sids: Set<string>
 }
 
@@ -30,10 +30,10 @@ export interface Changes {
 }
 
 export class UpstreamCache {
-  readonly #place: GatewayPlace
+  readonly #place: GatewayTraits
   readonly #cached = new Map<string, Cached>()
 
-  constructor(place: GatewayPlace) {
+  constructor(place: GatewayTraits) {
     this.#place = place
   }
 
@@ -59,7 +59,7 @@ export class UpstreamCache {
         cached?.sessionKey === sessionKey
       if (upstream !== undefined && !isSame) {
         isNewSet ||= cached === undefined
-        const compiled = compilePeers(upstream, this.#place, conditions, part.where)
+        const compiled = compileUpstream(upstream, this.#place, conditions, part.where)
         const sids = new Set(compiled.peers.map((peer) => peer.sid))
         this.#cached.set(unit, { upstream, conditions, sessionKey, compiled, sids })
         stale.push(unit)
@@ -83,16 +83,16 @@ export class UpstreamCache {
     return found.flatMap(([unit, cached]) => (sids.some((sid) => cached.sids.has(sid)) ? unit : []))
   }
 
-  compiled(unit: string): Compiled | undefined {
+  compiled(unit: string): CompiledUpstream | undefined {
     return this.#cached.get(unit)?.compiled
   }
 
   unit(name: string, pooled: ReadonlySet<string>): Unit | undefined {
     const compiled = this.compiled(name)
-    return compiled === undefined ? undefined : compileUpstream(compiled, pooled)
+    return compiled === undefined ? undefined : upstreamUnit(compiled, pooled)
   }
 
-  all(): Iterable<{ upstream: DesiredUpstream; compiled: Compiled }> {
+  all(): Iterable<{ upstream: DesiredUpstream; compiled: CompiledUpstream }> {
     return this.#cached.values()
   }
 }

@@ -4,7 +4,7 @@ import { printRules } from '../../contract/table/rules.js'
 import { peerBucket, printPeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import { BUCKET_PEERS } from '../../contract/table/zones.js'
-import type { Compiled } from './compiled-upstream.js'
+import type { CompiledUpstream } from './compiled-upstream.js'
 import type { Peer } from './peers.js'
 import { makeUnit } from './unit.js'
 import type { Unit } from './unit.js'
@@ -32,7 +32,7 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string 
 }
 
 /** `pooled` holds the SIDs that nginx's pool surely has. */
-export function compileUpstream(compiled: Compiled, pooled: ReadonlySet<string>): Unit {
+export function upstreamUnit(compiled: CompiledUpstream, pooled: ReadonlySet<string>): Unit {
   const { name, peers, layout, ruled, tokenFor } = compiled
   const buckets = bucketCount(peers.length)
   const lines = new Map<number, string[]>()

@@ -1,6 +1,6 @@
 /**
  * What serves connections while nobody has filled the table: what the controller left on disk
- * (controller/fallback/stream-conf.ts).
+ * (controller/fallback/stream-fallback.ts).
  */
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'

@@ -5,8 +5,8 @@
 import { join } from 'node:path'
 import { isOwnAddress } from '../../controller/own-addresses.js'
 import type { InstanceConditions } from '../../controller/state/conditions.js'
-import type { Control } from '../../controller/control.js'
-import type { Finding, ControlEvent } from '../../controller/views.js'
+import type { ControllerForApi } from '../../controller/controller-for-api.js'
+import type { Finding, ControllerEvent } from '../../controller/views.js'
 import type { GatewayView } from '../../controller/views.js'
 import { KnownUpstreams } from '../../controller/state/known-upstreams.js'
 import { State } from '../../controller/state/state.js'
@@ -90,7 +90,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
 
 const NONE: InstanceConditions = new Map()
 
-export interface TestControl extends Control {
+export interface TestControl extends ControllerForApi {
   /** Gateways as the test wants them seen; none at first, so that everything is applied at once. */
   readonly gatewayViews: GatewayView[]
   /** What is wrong now. */
@@ -124,7 +124,7 @@ export async function startControl(
   const settings = testSettings(home, options.settings)
   const log = options.log ?? silentLogger
   const registry = options.registry ?? (await openEmbedded({ folder: join(home, 'registry'), log }))
-  const listeners = new Set<(event: ControlEvent) => void>()
+  const listeners = new Set<(event: ControllerEvent) => void>()
   const own = new Set([`127.0.0.1:${settings.httpPort}`])
   const state = new State({
     policy: settings,
@@ -145,9 +145,9 @@ export async function startControl(
   const watch = registry.watch(
     ['upstreams/', 'instances/', 'overrides/', 'routes/', 'certificates/'],
     {
-      onListing: (listing, restored) => hear(() => state.listing(listing, restored)),
-      onChanges: (changes, revision) => hear(() => state.changes(changes, revision)),
-      onConnected: (connected) => state.connected(connected),
+      onListing: (listing, restored) => hear(() => state.onListing(listing, restored)),
+      onChanges: (changes, revision) => hear(() => state.onChanges(changes, revision)),
+      onConnected: (connected) => state.setConnected(connected),
     },
   )
   await until(() => state.listed)
@@ -164,7 +164,7 @@ export async function startControl(
     gatewayViews,
     inFlight,
     desired: () => state.desired(),
-    served: () => {
+    desiredOfTable: () => {
       known.follow(state.desired())
       return known.join(state.desired())
     },

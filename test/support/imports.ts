@@ -45,12 +45,12 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ['findings/codes.ts'],
     ['views.ts', 'own-addresses.ts', 'pool'],
     ['state'],
-    ['control.ts', 'table', 'health/checks', 'certificates'],
+    ['controller-for-api.ts', 'table', 'health/checks', 'certificates'],
     ['health', 'fallback'],
     ['push'],
     ['gateways', 'findings'],
-    ['core.ts', 'control-events.ts'],
-    ['metrics.ts', 'registry-follower.ts'],
+    ['serving.ts', 'controller-events.ts'],
+    ['metrics', 'registry-follower.ts'],
     ['controller.ts'],
     ['api'],
     ['main.ts'],
@@ -70,7 +70,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
 const SEES: Record<string, RegExp> = {
   'njs/admin': /^njs\/(admin|memory)\//,
   'controller/api':
-    /^controller\/(api|state|table)\/|^controller\/(control|own-addresses|views|findings\/codes)\.ts$/,
+    /^controller\/(api|state|table)\/|^controller\/(controller-for-api|own-addresses|views|findings\/codes)\.ts$/,
 }
 
 /** The command line starts the parts, so these files also know where each of them begins. */
@@ -91,7 +91,7 @@ const PACKAGES: Record<string, RegExp> = {
   'classic-level': /^registry\/embedded\//,
   'dns-packet': /^controller\/pool\/dns-responder\.ts$/,
   pino: /^runtime\/logger\.ts$/,
-  'prom-client': /^controller\/metrics\.ts$/,
+  'prom-client': /^controller\/metrics\//,
   undici: /^(controller|cli|registry|agent)\//,
   yaml: /^runtime\/config\//,
 }

@@ -2,7 +2,7 @@
 import type { AddressInfo } from 'node:net'
 import fastify from 'fastify'
 import { sendProblem } from '../../controller/api/http/errors.js'
-import { registryRoutes } from '../../controller/api/registry/routes.js'
+import { registryRoutes } from '../../controller/api/agents/endpoints.js'
 import { openEmbedded } from '../../registry/embedded/registry.js'
 import { openEtcd } from '../../registry/etcd/registry.js'
 import { openHttp } from '../../registry/http/registry.js'

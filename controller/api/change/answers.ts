@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { limitOf, pendingAfter } from './applied.js'
 import type { Pending } from './applied.js'
-import type { ChangeCall } from './call.js'
+import type { ChangeCall } from './change-call.js'
 import type { Who } from './committer.js'
 import type { ApiContext } from '../context.js'
 import type { Warning } from './warnings.js'

@@ -35,7 +35,7 @@ export async function pendingAfter(
   limitMs: number,
   signal: AbortSignal,
 ): Promise<Pending[]> {
-  const isPatient = limitMs > APPLIED_LIMIT_MS
+  const waitsForAway = limitMs > APPLIED_LIMIT_MS
   const endsAtMs = Date.now() + limitMs
   if (!(await committer.known(revision, limitMs === 0 ? BRIEF_LIMIT_MS : KNOWN_LIMIT_MS))) {
     // It is written, but the controller does not hear from the registry, so no gateway was given
@@ -46,7 +46,7 @@ export async function pendingAfter(
     const leftMs = Math.max(0, endsAtMs - Date.now())
     const sliceMs = Math.min(leftMs, SLICE_MS)
     const startedAtMs = Date.now()
-    const pending = await control.whenApplied(revision, sliceMs, isPatient)
+    const pending = await control.whenApplied(revision, sliceMs, waitsForAway)
     const endedEarly = Date.now() - startedAtMs < sliceMs / 2
     if (pending.length === 0 || leftMs <= SLICE_MS || endedEarly || signal.aborted) {
       return pending.map(whyPending)

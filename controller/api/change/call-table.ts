@@ -3,7 +3,7 @@
  * it means in the registry. Single calls and the operations of a batch both go by this table.
  */
 import { SluiceError } from '../../../runtime/errors.js'
-import type { ChangeCall, Outcome, World } from './call.js'
+import type { ChangeCall, Outcome, World } from './change-call.js'
 import { putCertificate } from './certificates.js'
 import { deleteRecord } from './delete-record.js'
 import type { Draft } from './draft.js'
@@ -28,7 +28,7 @@ export type Role = 'read' | 'operate' | 'agent' | 'admin'
 
 type Method = 'PUT' | 'PATCH' | 'DELETE' | 'POST'
 
-export interface CallRoute {
+export interface CallRow {
   operationId: string
   method: Method
   /** `/v1/upstreams/:upstream` */
@@ -61,13 +61,13 @@ function row<T extends CallTarget>(
   pattern: string,
   target: (names: PathNames) => T,
   plan: Plan<T>,
-): CallRoute {
+): CallRow {
   const whole = (draft: Draft, world: World, call: ChangeCall) =>
     plan(draft, world, call.target as T, call)
   return { operationId, method, pattern, role: 'operate', target, plan: whole }
 }
 
-const CALLS: readonly CallRoute[] = [
+const CALLS: readonly CallRow[] = [
   row('putUpstream', 'PUT', UPSTREAM, upstream, (draft, world, target, { body }) =>
     putUpstream(draft, world, target, body),
   ),
@@ -107,7 +107,7 @@ const CALLS: readonly CallRoute[] = [
 ]
 
 /** The row of an operation id; a name that no row has is a mistake of ours. */
-export function callRoute(operationId: string): CallRoute {
+export function callRow(operationId: string): CallRow {
   const found = CALLS.find((each) => each.operationId === operationId)
   if (found === undefined) {
     throw new SluiceError('internal', `no call is named ${operationId}`)
@@ -123,10 +123,10 @@ export function callRoute(operationId: string): CallRoute {
 export function findCall(
   method: string,
   path: string,
-): { route: CallRoute; target: CallTarget; query: URLSearchParams } {
+): { route: CallRow; target: CallTarget; query: URLSearchParams } {
   const [pathname = '', search = ''] = path.split('?', 2)
   const parts = decoded(pathname)
-  const sameMethod = (each: CallRoute) => each.method === method
+  const sameMethod = (each: CallRow) => each.method === method
   const fitting = CALLS.filter(({ pattern }) => namesIn(pattern, parts) !== undefined)
   const [any] = fitting
   if (any === undefined) {

@@ -7,7 +7,7 @@ import type { Certificate } from '../../state/certificate.js'
 import { soonest } from '../../table/certificate-plan.js'
 import type { DesiredCertificate } from '../../state/desired.js'
 import { requireValid } from './bodies.js'
-import type { Outcome, World } from './call.js'
+import type { Outcome, World } from './change-call.js'
 import type { Draft } from './draft.js'
 import { flagsOf } from './redact.js'
 

@@ -5,10 +5,10 @@
  */
 import { SluiceError } from '../../../runtime/errors.js'
 import { pause } from '../../../runtime/retry.js'
-import type { Control } from '../../control.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 import type { Caller } from '../http/auth.js'
 import { planCall, revisionOf } from './plan-call.js'
-import type { ChangeCall, Outcome, World } from './call.js'
+import type { ChangeCall, Outcome, World } from './change-call.js'
 import { Draft } from './draft.js'
 import type { Difference } from './draft.js'
 import { keysOf } from './targets.js'
@@ -53,12 +53,12 @@ const RACE_PAUSE_MS = 25
 export const KNOWN_LIMIT_MS = 5_000
 
 export class Committer {
-  readonly #control: Control
+  readonly #control: ControllerForApi
   readonly #world: World
   readonly #writer: Writer
   readonly #turns = new Turns()
 
-  constructor(control: Control, touched: Touched) {
+  constructor(control: ControllerForApi, touched: Touched) {
     this.#control = control
     this.#world = {
       settings: control.settings,

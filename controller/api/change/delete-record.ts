@@ -1,7 +1,7 @@
 /** Deletes what is a record of its own, and part of nothing. */
 import { SluiceError } from '../../../runtime/errors.js'
 import { refuseBody } from './bodies.js'
-import type { Outcome } from './call.js'
+import type { Outcome } from './change-call.js'
 import type { Draft } from './draft.js'
 import { keysOf, printTarget } from './targets.js'
 import type { CallTarget } from './targets.js'

@@ -1,6 +1,6 @@
 /** What is in flight to instances, as all known gateways say, and the wait until it is nothing. */
 import { pause, withTimeLimit } from '../../../runtime/retry.js'
-import type { Control } from '../../control.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 import type { InFlight } from '../../views.js'
 import { awayText } from './away-text.js'
 import type { InstanceTarget } from './instances.js'
@@ -28,7 +28,10 @@ interface NotDrained {
 }
 
 /** Asks every known gateway. Never rejects: not to know is an answer. */
-export async function inFlightOf(control: Control, target: InstanceTarget): Promise<InFlightView> {
+export async function inFlightOf(
+  control: ControllerForApi,
+  target: InstanceTarget,
+): Promise<InFlightView> {
   const views = new Map(control.gateways().map((view) => [view.id, view]))
   const counts = await countsOf(control, target)
   const notDrained = counts
@@ -44,7 +47,10 @@ export async function inFlightOf(control: Control, target: InstanceTarget): Prom
   return { active, notDrained }
 }
 
-async function countsOf(control: Control, { upstream, id }: InstanceTarget): Promise<InFlight[]> {
+async function countsOf(
+  control: ControllerForApi,
+  { upstream, id }: InstanceTarget,
+): Promise<InFlight[]> {
   const late = () => new Error('no answer in time')
   try {
     const asked = control.activeByGateway(upstream, [id])
@@ -57,7 +63,7 @@ async function countsOf(control: Control, { upstream, id }: InstanceTarget): Pro
 
 /** Requests in flight of each of `ids`, in their order; null where a gateway has not said. */
 export async function activeOfAll(
-  control: Control,
+  control: ControllerForApi,
   upstream: string,
   ids: string[],
 ): Promise<Array<number | null>> {
@@ -76,7 +82,7 @@ export async function activeOfAll(
 
 /** Asks until nothing is in flight, `untilMs` (of Date.now) has come, or the caller has gone. */
 export async function whenIdle(
-  control: Control,
+  control: ControllerForApi,
   target: InstanceTarget,
   untilMs: number,
   signal: AbortSignal,

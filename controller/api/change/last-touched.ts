@@ -3,7 +3,7 @@
  * that has its revision. Who would then delete "as of" a revision at which the instance was drained
  * must hear that it no longer is.
  */
-import type { ControlEvent } from '../../views.js'
+import type { ControllerEvent } from '../../views.js'
 
 /** Instances that are remembered. Beyond, the oldest is forgotten, and only its records count. */
 const MOST = 20_000
@@ -11,7 +11,7 @@ const MOST = 20_000
 export class Touched {
   readonly #revisions = new Map<string, number>()
 
-  note(event: ControlEvent): void {
+  note(event: ControllerEvent): void {
     if (event.type !== 'change' || event.kind !== 'instance') {
       return
     }

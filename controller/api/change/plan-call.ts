@@ -2,8 +2,8 @@
  * A planned call: what it may do as things stand, and then what it means. Nothing is written here.
  */
 import { SluiceError } from '../../../runtime/errors.js'
-import { callRoute } from './call-table.js'
-import type { ChangeCall, Outcome, World } from './call.js'
+import { callRow } from './call-table.js'
+import type { ChangeCall, Outcome, World } from './change-call.js'
 import type { Draft } from './draft.js'
 import { keysOf, printTarget } from './targets.js'
 import type { CallTarget } from './targets.js'
@@ -14,7 +14,7 @@ import type { CallTarget } from './targets.js'
  */
 export async function planCall(draft: Draft, world: World, call: ChangeCall): Promise<Outcome> {
   await requirePreconditions(draft, world, call)
-  return callRoute(call.operationId).plan(draft, world, call)
+  return callRow(call.operationId).plan(draft, world, call)
 }
 
 /**

@@ -11,7 +11,7 @@ import type { StreamRouteRecord } from '../../../contract/record/stream-route.js
 import { SluiceError } from '../../../runtime/errors.js'
 import type { DesiredRoute } from '../../state/desired.js'
 import { requireValid, fieldsOf } from './bodies.js'
-import type { Outcome, World } from './call.js'
+import type { Outcome, World } from './change-call.js'
 import type { Draft, Write } from './draft.js'
 import { findTaken, streamRouteOf } from './stream-routes.js'
 

@@ -17,7 +17,7 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { StreamView } from '../../views.js'
 import { claimsOf } from '../../table/stream-table.js'
 import { requireValid, fieldsOf } from './bodies.js'
-import type { World } from './call.js'
+import type { World } from './change-call.js'
 import type { Draft, Write } from './draft.js'
 
 /**

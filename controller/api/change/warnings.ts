@@ -6,7 +6,7 @@ import { parseKey, printKey } from '../../../contract/keys.js'
 import type { RouteRecord } from '../../../contract/record/route.js'
 import type { StreamRouteRecord } from '../../../contract/record/stream-route.js'
 import { nearest } from '../../../runtime/config/nearest.js'
-import type { World } from './call.js'
+import type { World } from './change-call.js'
 import { isGone } from './draft.js'
 import type { Draft, Write } from './draft.js'
 

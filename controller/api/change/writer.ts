@@ -4,7 +4,7 @@
 import { isLeased, marked, recordIn } from '../../../contract/record/lease-mark.js'
 import type { Lease, RegistryOperation } from '../../../registry/registry.js'
 import { SluiceError } from '../../../runtime/errors.js'
-import type { Control } from '../../control.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 import type { Write } from './draft.js'
 import { InstanceLeases, quietly } from './leases.js'
 
@@ -24,10 +24,10 @@ const GONE_TTL_MS = 10_000
 const PARALLEL_GRANTS = 64
 
 export class Writer {
-  readonly #control: Pick<Control, 'registry' | 'settings'>
+  readonly #control: Pick<ControllerForApi, 'registry' | 'settings'>
   readonly #leases: InstanceLeases
 
-  constructor(control: Pick<Control, 'registry' | 'settings'>) {
+  constructor(control: Pick<ControllerForApi, 'registry' | 'settings'>) {
     this.#control = control
     this.#leases = new InstanceLeases(control.registry)
   }

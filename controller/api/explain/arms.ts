@@ -5,8 +5,8 @@ import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import type { InstanceProtocol } from '../../../contract/record/upstream-record.js'
 import type { Policy } from '../../../contract/record/policy.js'
 import { sidOfRecord } from '../../state/sid.js'
-import { compileNobody, compilePeers } from '../../table/compiled-upstream.js'
-import type { Compiled, GatewayPlace } from '../../table/compiled-upstream.js'
+import { compileNobody, compileUpstream } from '../../table/compiled-upstream.js'
+import type { CompiledUpstream, GatewayTraits } from '../../table/compiled-upstream.js'
 import type { InstanceConditions } from '../../state/conditions.js'
 import type { Desired, DesiredUpstream } from '../../state/desired.js'
 import type { UpstreamSubset } from '../../table/subset.js'
@@ -31,7 +31,7 @@ interface Arm {
 }
 
 /** What decides beside the registry. */
-export interface GatewayContext extends GatewayPlace {
+export interface GatewayContext extends GatewayTraits {
   domains: readonly string[]
   /** Whether paths that leave a prefix are passed on. */
   rawPaths: boolean
@@ -103,14 +103,14 @@ function compiledOf(
   one: DesiredUpstream | undefined,
   arm: UpstreamSubset,
   ground: GatewayContext,
-): Compiled {
+): CompiledUpstream {
   return one === undefined
     ? compileNobody(arm)
-    : compilePeers(one, ground, ground.conditionsOf(arm.upstream), arm.where)
+    : compileUpstream(one, ground, ground.conditionsOf(arm.upstream), arm.where)
 }
 
 /** Of those that requests are shared out among. */
-function totalWeight(compiled: Compiled): number {
+function totalWeight(compiled: CompiledUpstream): number {
   return compiled.tiers.main.reduce((sum, { weight }) => sum + weight, 0)
 }
 
@@ -120,7 +120,7 @@ function totalWeight(compiled: Compiled): number {
  */
 function peersOf(
   upstream: DesiredUpstream,
-  { compiled, where = {} }: { compiled: Compiled; where?: Where },
+  { compiled, where = {} }: { compiled: CompiledUpstream; where?: Where },
   ground: GatewayContext,
   share: number,
 ): Array<Record<string, unknown>> {

@@ -50,7 +50,7 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     const tunedPorts = control.stream().tuned
     const sessionKey = () => control.sessionKey()
     const ground = { domains, zone, sessionKey, rawPaths, conditionsOf, tunedPorts }
-    const explained = answer(control.served(), ground, request.query as Query)
+    const explained = answer(control.desiredOfTable(), ground, request.query as Query)
     const { revision, peers, why } = explained
     why.push(...contests(control.findings(), explained))
     const gateways = explainGateways(control.gateways(), revision, peers, why)

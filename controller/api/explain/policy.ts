@@ -1,6 +1,6 @@
 /** What an upstream's policy makes of a request, in words. */
 import type { Policy } from '../../../contract/record/policy.js'
-import type { GatewayPlace } from '../../table/compiled-upstream.js'
+import type { GatewayTraits } from '../../table/compiled-upstream.js'
 import type { DesiredUpstream } from '../../state/desired.js'
 import { tokenOf } from '../../table/upstream-rules.js'
 import type { Tiers } from '../../table/tiers.js'
@@ -34,7 +34,7 @@ function cookieIn(cookies: string, name: string): string | undefined {
 /** What the cookie holds is a name that says nothing to people; here is whose it is. */
 function sessionText(
   upstream: DesiredUpstream,
-  place: GatewayPlace,
+  place: GatewayTraits,
   cookies: string | undefined,
 ): string {
   const { sticky } = upstream.policy
@@ -56,7 +56,7 @@ function sessionText(
     : `the cookie ${sticky.name} names instance ${found}, which comes before that if it can serve`
 }
 
-function tierText({ spill }: Tiers, { zone }: GatewayPlace): string {
+function tierText({ spill }: Tiers, { zone }: GatewayTraits): string {
   const where = zone === undefined ? 'backups' : `other zones than ${zone}, and backups`
   const count = spill.length === 1 ? 'one instance waits' : `${spill.length} instances wait`
   return spill.length === 0 ? '' : `${count} until the others cannot serve (${where})`
@@ -87,7 +87,7 @@ function protocolText({ protocol }: DesiredUpstream): string {
 export function describePolicy(
   upstream: DesiredUpstream,
   tiers: Tiers,
-  place: GatewayPlace,
+  place: GatewayTraits,
   cookies: string | undefined,
 ): string[] {
   const lines = [

@@ -7,7 +7,7 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { Desired } from '../../state/desired.js'
 import { planHosts } from '../../table/host-planner.js'
 import type { HostRoute, HostsPlan } from '../../table/host-plan.js'
-import { asHosts } from '../../table/stream-table.js'
+import { asRoutes } from '../../table/stream-table.js'
 import { serveArms } from './arms.js'
 import type { GatewayContext, Served } from './arms.js'
 import { splitOf } from './match.js'
@@ -55,7 +55,7 @@ export function explainStream(
     ...(sni !== undefined && { sni }),
     ...(port !== undefined && { port, protocol }),
   }
-  const plan = planHosts(asHosts(desired.streamRoutes.values()).values(), [], [])
+  const plan = planHosts(asRoutes(desired.streamRoutes.values()).values(), [], [])
   const why: string[] = []
   const matched = match(plan, { sni, port, protocol }, why)
   if (matched === undefined) {
@@ -132,7 +132,7 @@ function lineOf(plan: HostsPlan, found: string): HostRoute | undefined {
 
 /** The route that has TLS of this name passed through at the HTTPS port. */
 export function passingRoute({ streamRoutes }: Desired, host: string): string | undefined {
-  const plan = planHosts(asHosts(streamRoutes.values()).values(), [], [])
+  const plan = planHosts(asRoutes(streamRoutes.values()).values(), [], [])
   const found = namesFor(host, undefined).find((name) => plan.hosts.has(name)) ?? ''
   return lineOf(plan, found)?.route
 }

@@ -3,17 +3,17 @@
  * is the revision from which on none is missing; who asks for an earlier one has to read
  * everything anew.
  */
-import type { Control } from '../../control.js'
-import type { ControlEvent } from '../../views.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
+import type { ControllerEvent } from '../../views.js'
 import { Backlog } from '../http/backlog.js'
 import type { Touched } from '../change/last-touched.js'
 
 const MOST_EVENTS = 10_000
 
 export class EventFeed {
-  readonly #control: Pick<Control, 'desired' | 'subscribe'>
+  readonly #control: Pick<ControllerForApi, 'desired' | 'subscribe'>
   readonly #touched: Touched
-  readonly #events: Backlog<ControlEvent>
+  readonly #events: Backlog<ControllerEvent>
   readonly #listeners = new Set<() => void>()
   readonly #unsubscribe: () => void
   #highest: number
@@ -21,7 +21,7 @@ export class EventFeed {
   #isRestarting = false
 
   constructor(
-    control: Pick<Control, 'desired' | 'subscribe'>,
+    control: Pick<ControllerForApi, 'desired' | 'subscribe'>,
     touched: Touched,
     most = MOST_EVENTS,
   ) {
@@ -47,7 +47,7 @@ export class EventFeed {
   /**
    * Event number `number`; undefined when it has not come yet, null when it is not there any more.
    */
-  at(number: number): ControlEvent | undefined | null {
+  at(number: number): ControllerEvent | undefined | null {
     return this.#events.at(number)
   }
 
@@ -72,7 +72,7 @@ export class EventFeed {
     this.#listeners.clear()
   }
 
-  #take(event: ControlEvent): void {
+  #take(event: ControllerEvent): void {
     // The desired state costs something. It is asked for only if the event seems to be of the past.
     const floor = this.#floor
     if (event.revision < floor && this.#control.desired().revision < floor) {

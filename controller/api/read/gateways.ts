@@ -1,7 +1,7 @@
 /** The gateways of this controller's registry, and removals that are not believed yet. */
 import type { FastifyInstance } from 'fastify'
 import { SluiceError } from '../../../runtime/errors.js'
-import type { Control } from '../../control.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 import type { GatewayView } from '../../views.js'
 import { fieldsOf } from '../change/bodies.js'
 import type { ApiContext } from '../context.js'
@@ -27,7 +27,7 @@ export function registerGateways(app: FastifyInstance, { control }: ApiContext):
   registerSuspects(app, control)
 }
 
-function registerForget(app: FastifyInstance, control: Control): void {
+function registerForget(app: FastifyInstance, control: ControllerForApi): void {
   const schema = {
     ...about,
     operationId: 'forgetGateway',
@@ -46,7 +46,7 @@ function registerForget(app: FastifyInstance, control: Control): void {
   })
 }
 
-function registerSuspects(app: FastifyInstance, control: Control): void {
+function registerSuspects(app: FastifyInstance, control: ControllerForApi): void {
   const suspects = {
     ...about,
     operationId: 'listSuspects',
@@ -79,7 +79,10 @@ function registerSuspects(app: FastifyInstance, control: Control): void {
  * Of one upstream, or of all. Throws `not_found` for a name that no upstream has: a typing error
  * would seem to have worked.
  */
-function heldOf(control: Control, name: string | undefined): ReturnType<Control['suspects']> {
+function heldOf(
+  control: ControllerForApi,
+  name: string | undefined,
+): ReturnType<ControllerForApi['suspects']> {
   const held = control.suspects().filter((one) => name === undefined || one.upstream === name)
   if (name !== undefined && held.length === 0 && !control.desired().upstreams.has(name)) {
     throw new SluiceError('not_found', `there is no upstream ${name}`)

@@ -8,7 +8,7 @@ import { reasonNotReady, showStatus } from './status.js'
 import { readResponses, textResponses } from '../http/openapi.js'
 import { NoQuery, VerboseQuery } from '../schemas/common.js'
 import * as shapes from '../schemas/state.js'
-import type { Control } from '../../control.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 
 const about = { tags: ['state'] }
 
@@ -53,12 +53,12 @@ function registerMetrics(app: FastifyInstance, { metrics }: ApiContext): void {
   )
 }
 
-function notReady(control: Control): SluiceError {
+function notReady(control: ControllerForApi): SluiceError {
   const { code, reason } = reasonNotReady(control)
   return new SluiceError(code, reason)
 }
 
-function details(control: Control): object {
+function details(control: ControllerForApi): object {
   const { kind, connected, syncedAtMs } = control.registryView()
   return {
     ...showStatus(control),

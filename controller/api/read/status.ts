@@ -1,6 +1,6 @@
 /** GET /v1/status: whether all is well, and if not, what is wrong, since when, and what to do. */
 import type { FastifyInstance } from 'fastify'
-import type { Control } from '../../control.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 import type { ApiContext } from '../context.js'
 import { readResponses } from '../http/openapi.js'
 import { NoQuery } from '../schemas/common.js'
@@ -21,7 +21,7 @@ export function registerStatus(app: FastifyInstance, { control }: ApiContext): v
 }
 
 /** `{well, ready, reason?, revision, findings}`; `reason` says why it is not ready. */
-export function showStatus(control: Control): object {
+export function showStatus(control: ControllerForApi): object {
   const findings = control.findings()
   const ready = control.ready()
   return {
@@ -34,7 +34,7 @@ export function showStatus(control: Control): object {
 }
 
 /** Why the gateway may not serve yet. */
-export function reasonNotReady(control: Control): {
+export function reasonNotReady(control: ControllerForApi): {
   code: 'registry_unavailable' | 'gateway_unavailable'
   reason: string
 } {

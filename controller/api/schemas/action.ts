@@ -2,7 +2,6 @@
 import { Type } from 'typebox'
 import { READ_MS } from '../../../contract/record/route-limits.js'
 import { IDLE_MS } from '../../../contract/record/tuning.js'
-import {} from './common.js'
 import { maybe, named } from './shape.js'
 
 const Prefix = Type.String({ examples: ['/', '/v2'] })

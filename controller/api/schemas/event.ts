@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { CURES } from '../../findings/codes.js'
-import type { ControlEvent } from '../../views.js'
+import type { ControllerEvent } from '../../views.js'
 import { NameSchema, Revision } from './common.js'
 import { maybe, named, words } from './shape.js'
 
@@ -65,4 +65,4 @@ export const EventSchema = Type.Union([Change, Health, Gateway, Registry, Suspec
 
 type Shown = Static<typeof EventSchema>['type']
 // An event without a schema does not compile.
-void (true satisfies [ControlEvent['type']] extends [Shown] ? true : never)
+void (true satisfies [ControllerEvent['type']] extends [Shown] ? true : never)

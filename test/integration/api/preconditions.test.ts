@@ -3,7 +3,7 @@
  * the order in which changes are written.
  */
 import t from 'tap'
-import type { ChangeCall } from '../../../controller/api/change/call.js'
+import type { ChangeCall } from '../../../controller/api/change/change-call.js'
 import { Committer } from '../../../controller/api/change/committer.js'
 import { Touched } from '../../../controller/api/change/last-touched.js'
 import { problem, testApi } from '../../support/api.js'

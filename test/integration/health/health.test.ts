@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import { Controller } from '../../../controller/controller.js'
-import type { ControlEvent } from '../../../controller/views.js'
+import type { ControllerEvent } from '../../../controller/views.js'
 import { sidOf } from '../../../controller/state/sid.js'
 import type { Conclusion } from '../../../controller/health/checks/verdict.js'
 import { openEmbedded } from '../../../registry/embedded/registry.js'
@@ -26,7 +26,7 @@ interface Bench {
   registry: Registry
   controller: Controller
   writer: EventWriter
-  events: ControlEvent[]
+  events: ControllerEvent[]
   verdicts: Map<string, Conclusion>
   judged: (...keys: string[]) => void
   /** Of the address of instance number `n`. */
@@ -70,7 +70,7 @@ async function bench(
       },
     }),
   })
-  const events: ControlEvent[] = []
+  const events: ControllerEvent[] = []
   controller.subscribe((event) => events.push(event))
   controller.start()
   t.teardown(async () => {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Controller } from '../../../controller/controller.js'
-import type { ControlEvent } from '../../../controller/views.js'
+import type { ControllerEvent } from '../../../controller/views.js'
 import { openEmbedded } from '../../../registry/embedded/registry.js'
 import type { Registry, RegistryOperation } from '../../../registry/registry.js'
 import { silentLogger } from '../../../runtime/logger.js'
@@ -23,7 +23,7 @@ interface Bench {
   gateway: Gateway
   registry: Registry
   controller: Controller
-  events: ControlEvent[]
+  events: ControllerEvent[]
   /** Ends the controller and starts another one on the same home and registry. */
   again(): Promise<void>
   put: (upstream: string, backend: Backend, more?: object) => Promise<number>
@@ -47,7 +47,7 @@ async function bench(
   const own = options.registry === undefined
   const registry =
     options.registry ?? (await openEmbedded({ folder: join(gateway.home, 'registry'), log }))
-  const events: ControlEvent[] = []
+  const events: ControllerEvent[] = []
   const start = async (): Promise<Controller> => {
     const { suspects } = options
     const made = await Controller.make({ settings, registry, log, ...(suspects && { suspects }) })

@@ -14,10 +14,10 @@ import t from 'tap'
 import { guardRoute } from '../../../../contract/record/route.js'
 import type { Desired, DesiredInstance } from '../../../../controller/state/desired.js'
 import { UPSTREAMS_FILE, recoverFallback } from '../../../../controller/fallback/generations.js'
-import { Fallback } from '../../../../controller/fallback/kept-file.js'
-import { checkConf, sweepTrials } from '../../../../controller/fallback/nginx-test.js'
+import { FallbackFile } from '../../../../controller/fallback/fallback-file.js'
+import { checkConf, sweepTrials } from '../../../../controller/fallback/ask-nginx.js'
 import { tools } from '../../../../lab/tools.js'
-import { renderFallback } from '../../../../controller/fallback/http-conf.js'
+import { renderFallback } from '../../../../controller/fallback/http-fallback.js'
 import { seal, unseal } from '../../../../runtime/sealed-file.js'
 import {
   literal,
@@ -297,7 +297,7 @@ t.test('a seal shows whether a file is what was written', async (t) => {
 })
 
 interface Rig {
-  fallback: Fallback
+  fallback: FallbackFile
   body: { text: string }
   errors: string[]
   refuse: { check: boolean; apply: boolean }
@@ -315,7 +315,7 @@ function rig(t: Tap, folder: string, emptyHoldMs = 0): Rig {
   const applied: string[] = []
   const table = { isBehind: false, asked: 0 }
   let renders = 0
-  const fallback = new Fallback({
+  const fallback = new FallbackFile({
     file: UPSTREAMS_FILE,
     folder,
     stateFolder: folder,

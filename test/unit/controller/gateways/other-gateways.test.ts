@@ -41,20 +41,20 @@ t.test(
     const gone = (key: string) => ({
       ...{ type: 'delete' as const, key, revision: 2, expired: undefined },
     })
-    others.listing({ revision: 1, entries: [put('gateways/own'), put('presence/own')] })
+    others.onListing({ revision: 1, entries: [put('gateways/own'), put('presence/own')] })
     t.equal(others.size, 0)
-    t.same(others.changes([put('gateways/g'), put('presence/g')]), ['g'])
+    t.same(others.onChanges([put('gateways/g'), put('presence/g')]), ['g'])
     t.equal(others.all().get('g')?.awaySinceAtMs, undefined)
-    t.same(others.changes([gone('presence/g')]), ['g'])
+    t.same(others.onChanges([gone('presence/g')]), ['g'])
     const since = others.all().get('g')?.awaySinceAtMs ?? 0
     t.ok(since > 5, 'when it was seen to go')
-    others.changes([put('gateways/g')])
+    others.onChanges([put('gateways/g')])
     t.equal(others.all().get('g')?.awaySinceAtMs, since, 'a late write says nothing')
-    others.changes([put('presence/g')])
+    others.onChanges([put('presence/g')])
     t.equal(others.all().get('g')?.awaySinceAtMs, undefined)
-    others.listing({ revision: 3, entries: [put('gateways/g')] })
+    others.onListing({ revision: 3, entries: [put('gateways/g')] })
     t.ok((others.all().get('g')?.awaySinceAtMs ?? 0) >= since, 'gone between two listings')
-    t.same(others.changes([gone('gateways/g')]), ['g'])
+    t.same(others.onChanges([gone('gateways/g')]), ['g'])
     t.equal(others.size, 0)
   },
 )
@@ -63,7 +63,7 @@ t.test('who was away before one looked is away since its last writing', async (t
   const others = new OtherGateways('own')
   const value = JSON.stringify({ ...record, atMs: 5 })
   const old = JSON.stringify(record)
-  others.listing({
+  others.onListing({
     revision: 1,
     entries: [
       { key: 'gateways/g', value, revision: 1 },

@@ -7,7 +7,7 @@ import type {
   DesiredInstance,
   DesiredUpstream,
 } from '../../../../controller/state/desired.js'
-import { withConditions } from '../../../../controller/health/desired-without-down.js'
+import { withConditions } from '../../../../controller/health/desired-with-conditions.js'
 
 function instance(id: string): DesiredInstance {
   const record = { host: '127.0.0.1', port: 80, weight: 1, state: 'up' } as const

@@ -3,7 +3,7 @@ import t from 'tap'
 import { DEFAULT_EJECT } from '../../../../contract/record/policy.js'
 import type { EjectPolicy } from '../../../../contract/record/policy.js'
 import { Ejector } from '../../../../controller/health/ejector.js'
-import type { Level } from '../../../../controller/health/ejector.js'
+import type { AddressState } from '../../../../controller/health/ejector.js'
 
 const S = 1000
 
@@ -12,7 +12,7 @@ type Step =
   | ['pass', string]
   | ['take', string]
   | ['outlier', string]
-  | ['levels', Record<string, Level>]
+  | ['levels', Record<string, AddressState>]
   /** At this second. */
   | ['at', number]
   /** Who is shown how: `ejected`, `waiting`, `trial 1`, `ignored`. */
@@ -21,7 +21,7 @@ type Step =
 interface Case {
   what: string
   policy?: Partial<EjectPolicy>
-  levels?: Record<string, Level>
+  levels?: Record<string, AddressState>
   steps: Step[]
 }
 
@@ -35,7 +35,7 @@ function words(reason: string, trial: number | undefined): string {
   return kinds.find(([pattern]) => pattern.test(reason))?.[1] ?? reason
 }
 
-const serving = (...sids: string[]): Record<string, Level> =>
+const serving = (...sids: string[]): Record<string, AddressState> =>
   Object.fromEntries(sids.map((sid) => [sid, 'serves']))
 
 const cases: Case[] = [

@@ -87,14 +87,14 @@ function run(numbers: number[]): { state: State; history: History } {
   const random = randomOf(numbers)
   const history = new History(random)
   const state = makeState()
-  state.listing(history.listing(), false)
+  state.onListing(history.listing(), false)
   for (let step = 0; step < numbers.length / 3;) {
     const batch = Array.from({ length: 1 + random(8) }, () => history.step())
     step += batch.length
     if (random(6) === 0) {
-      state.listing(history.listing(), false)
+      state.onListing(history.listing(), false)
     } else {
-      state.changes(batch, history.revision)
+      state.onChanges(batch, history.revision)
     }
   }
   return { state, history }

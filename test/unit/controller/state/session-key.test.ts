@@ -42,10 +42,10 @@ function follow(
   let isListed = false
   const watch = registry.watch(['secrets/', 'upstreams/'], {
     onListing: (listing) => {
-      key.listing(listing)
+      key.onListing(listing)
       isListed = true
     },
-    onChanges: (all) => key.changes(all),
+    onChanges: (all) => key.onChanges(all),
     onConnected: () => undefined,
   })
   const end = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { ControlEvent } from '../../../../controller/views.js'
+import type { ControllerEvent } from '../../../../controller/views.js'
 import { isOwnAddress } from '../../../../controller/own-addresses.js'
 import { instanceState } from '../../../../controller/state/desired.js'
 import { LastGood } from '../../../../controller/state/last-good.js'
@@ -16,7 +16,7 @@ import { until } from '../../../../lab/until.js'
 function make(holdMs = 60_000, policy = { allowLoopback: false }, lastGood?: string) {
   const said: string[] = []
   const rejected: string[] = []
-  const events: ControlEvent[] = []
+  const events: ControllerEvent[] = []
   const note = (_: unknown, message: string) => void said.push(message)
   const log = {
     debug: note,
@@ -68,10 +68,10 @@ const ids = ['a', 'b', 'c', 'd', 'e', 'f']
 
 t.test('what did not change stays the same object', async (t) => {
   const { state } = make()
-  state.listing(listing(instance('web', 'a'), instance('api', 'a')), false)
+  state.onListing(listing(instance('web', 'a'), instance('api', 'a')), false)
   const before = state.desired()
   t.equal(state.desired(), before)
-  state.changes([put(instance('web', 'b'))], revision)
+  state.onChanges([put(instance('web', 'b'))], revision)
   const after = state.desired()
   t.not(after, before)
   t.equal(after.upstreams.get('api'), before.upstreams.get('api'))
@@ -84,10 +84,10 @@ t.test('the revision is of the kinds that make the table', async (t) => {
   const { state } = make()
   const a = instance('web', 'a')
   const gateway = { key: 'gateways/g', value: '{}', revision: ++revision }
-  state.listing({ revision: revision + 5, entries: [a, gateway] }, false)
+  state.onListing({ revision: revision + 5, entries: [a, gateway] }, false)
   t.equal(state.desired().revision, a.revision)
   t.equal(state.known, revision + 5)
-  state.changes([put({ key: 'hosts/h', value: '{}', revision: revision + 6 })], revision + 6)
+  state.onChanges([put({ key: 'hosts/h', value: '{}', revision: revision + 6 })], revision + 6)
   t.equal(state.desired().revision, a.revision)
   state.raise(a.revision + 1)
   t.equal(state.desired().revision, a.revision + 1)
@@ -98,20 +98,20 @@ t.test('the revision is of the kinds that make the table', async (t) => {
 t.test('a bad value is refused by name, once, and the last good one stays', async (t) => {
   const { state, said, rejected } = make()
   const good = instance('web', 'a')
-  state.listing(listing(good), false)
+  state.onListing(listing(good), false)
   for (const value of [
     '{',
     '{"host":"10.0.0.8"}',
     '{"host":"127.0.0.1","port":1}',
     '{"host":"10.0.0.1","port":8080}',
   ]) {
-    state.changes([put({ ...good, value, revision: ++revision })], revision)
-    state.changes([put({ ...good, value, revision: ++revision })], revision)
+    state.onChanges([put({ ...good, value, revision: ++revision })], revision)
+    state.onChanges([put({ ...good, value, revision: ++revision })], revision)
   }
   t.same(rejected, ['json', 'port', 'host', 'address'])
   t.equal(said.filter((line) => line === 'registry value refused').length, 4)
   t.match(state.desired().upstreams.get('web')?.instances.get('a')?.record, { host: '10.0.0.7' })
-  state.changes([put({ key: 'instances/../x', value: '{}', revision: ++revision })], revision)
+  state.onChanges([put({ key: 'instances/../x', value: '{}', revision: ++revision })], revision)
   t.equal(rejected.at(-1), 'key')
 })
 
@@ -122,19 +122,19 @@ t.test('overrides wait for their instance and outlive it', async (t) => {
     value: '{"drain":true,"atMs":1}',
     revision: ++revision,
   }
-  state.listing(listing(override), false)
+  state.onListing(listing(override), false)
   t.equal(state.desired().upstreams.size, 0)
-  state.changes([put(instance('web', 'a'))], revision)
+  state.onChanges([put(instance('web', 'a'))], revision)
   const found = state.desired().upstreams.get('web')?.instances.get('a')
   t.equal(found && instanceState(found).state, 'draining')
 })
 
 t.test('gone and deleted on purpose are removed at once, however many', async (t) => {
   const { state } = make()
-  state.listing(listing(...ids.map((id) => instance('web', id))), false)
-  state.changes([put(instance('web', 'a', { gone: true }))], revision)
+  state.onListing(listing(...ids.map((id) => instance('web', id))), false)
+  state.onChanges([put(instance('web', 'a', { gone: true }))], revision)
   t.same(names(state, 'web'), ids.slice(1))
-  state.changes(
+  state.onChanges(
     ids.slice(1).map((id) => gone(`instances/web/${id}`, false)),
     revision,
   )
@@ -144,8 +144,8 @@ t.test('gone and deleted on purpose are removed at once, however many', async (t
 
 t.test('one that expires is removed at once', async (t) => {
   const { state } = make()
-  state.listing(listing(...ids.map((id) => instance('web', id))), false)
-  state.changes([gone('instances/web/a', true)], revision)
+  state.onListing(listing(...ids.map((id) => instance('web', id))), false)
+  state.onChanges([gone('instances/web/a', true)], revision)
   t.same(names(state, 'web'), ids.slice(1))
 })
 
@@ -153,17 +153,17 @@ t.test(
   'more than half of a large upstream is held, also what was believed just before',
   async (t) => {
     const { state, events } = make()
-    state.listing(listing(...ids.map((id) => instance('web', id))), false)
-    state.changes([gone('instances/web/a', true)], revision)
-    state.changes([gone('instances/web/b', undefined), gone('instances/web/c', true)], revision)
+    state.onListing(listing(...ids.map((id) => instance('web', id))), false)
+    state.onChanges([gone('instances/web/a', true)], revision)
+    state.onChanges([gone('instances/web/b', undefined), gone('instances/web/c', true)], revision)
     t.same(names(state, 'web').sort(), ['d', 'e', 'f'])
-    state.changes([gone('instances/web/d', true)], revision)
+    state.onChanges([gone('instances/web/d', true)], revision)
     t.same(names(state, 'web').sort(), ids)
     t.match(state.suspects(), [{ upstream: 'web', instances: /./ }])
     t.same(state.suspects()[0]?.instances.sort(), ['a', 'b', 'c', 'd'])
     t.ok(events.some(({ type }) => type === 'suspect'))
     t.match(state.desired().upstreams.get('web')?.instances.get('a')?.suspect, /4 of 6/)
-    state.changes([put(instance('web', 'a'))], revision)
+    state.onChanges([put(instance('web', 'a'))], revision)
     t.same(state.suspects()[0]?.instances.sort(), ['b', 'c', 'd'])
     t.equal(state.desired().upstreams.get('web')?.instances.get('a')?.suspect, undefined)
     state.confirm('web')
@@ -173,9 +173,9 @@ t.test(
 
 t.test('losses far apart are each believed', async (t) => {
   const { state, pass } = make()
-  state.listing(listing(...ids.map((id) => instance('web', id))), false)
+  state.onListing(listing(...ids.map((id) => instance('web', id))), false)
   for (const id of ids) {
-    state.changes([gone(`instances/web/${id}`, true)], revision)
+    state.onChanges([gone(`instances/web/${id}`, true)], revision)
     pass(16_000)
   }
   t.equal(state.desired().upstreams.size, 0)
@@ -183,8 +183,8 @@ t.test('losses far apart are each believed', async (t) => {
 
 t.test('a small upstream is not held by itself', async (t) => {
   const { state } = make()
-  state.listing(listing(instance('web', 'a'), instance('web', 'b'), instance('api', 'a')), false)
-  state.changes([gone('instances/web/a', true), gone('instances/web/b', true)], revision)
+  state.onListing(listing(instance('web', 'a'), instance('web', 'b'), instance('api', 'a')), false)
+  state.onChanges([gone('instances/web/a', true), gone('instances/web/b', true)], revision)
   t.same([...state.desired().upstreams.keys()], ['api'])
 })
 
@@ -203,18 +203,18 @@ t.test(
         value: '{"drain":true,"atMs":1}',
         revision: ++revision,
       }
-      state.listing(listing(instance('web', 'a'), route, override), false)
-      state.connected(true)
-      state.connected(false)
+      state.onListing(listing(instance('web', 'a'), route, override), false)
+      state.setConnected(true)
+      state.setConnected(false)
       const entries = restored ? [{ ...instance('api', 'z'), revision: 3 }] : []
-      state.listing({ revision: restored ? 3 : ++revision, entries }, restored)
+      state.onListing({ revision: restored ? 3 : ++revision, entries }, restored)
       t.same(names(state, 'web'), ['a'])
       t.equal(state.desired().routes.size, 1)
       const held = state.desired().upstreams.get('web')?.instances.get('a')
       t.equal(held && instanceState(held).state, 'draining')
       await sleep(60)
       t.same(names(state, 'web'), ['a'], 'no time passes while the registry is away')
-      state.connected(true)
+      state.setConnected(true)
       await until(() => believed() === 1)
       t.same(names(state, 'web'), [])
       t.equal(state.desired().routes.size, 0)
@@ -228,36 +228,39 @@ t.test(
 
 t.test('what was lost and is registered again in one batch is there', async (t) => {
   const { state } = make()
-  state.listing(listing(instance('web', 'a'), instance('web', 'b')), false)
+  state.onListing(listing(instance('web', 'a'), instance('web', 'b')), false)
   const lost = gone('instances/web/a', undefined)
-  state.changes([lost, put(instance('web', 'a', { weight: 2 }))], revision)
+  state.onChanges([lost, put(instance('web', 'a', { weight: 2 }))], revision)
   t.equal(state.desired().upstreams.get('web')?.instances.get('a')?.record.weight, 2)
-  state.changes([put(instance('web', 'b', { weight: 3 })), gone('instances/web/b', true)], revision)
+  state.onChanges(
+    [put(instance('web', 'b', { weight: 3 })), gone('instances/web/b', true)],
+    revision,
+  )
   t.same(names(state, 'web'), ['a'])
 })
 
 t.test('what has no lease cannot be lost by one', async (t) => {
   const { state } = make()
   const plain = (id: string) => instance('web', id, { ttlMs: undefined })
-  state.listing(listing(...ids.map(plain)), false)
-  state.changes([gone('instances/web/a', undefined)], revision)
-  state.changes(
+  state.onListing(listing(...ids.map(plain)), false)
+  state.onChanges([gone('instances/web/a', undefined)], revision)
+  state.onChanges(
     ids.slice(1, 4).map((id) => gone(`instances/web/${id}`, undefined)),
     revision,
   )
   t.same(names(state, 'web').sort(), ['e', 'f'])
-  state.listing({ revision: ++revision, entries: [plain('f')] }, false)
+  state.onListing({ revision: ++revision, entries: [plain('f')] }, false)
   t.same(names(state, 'web'), ['f'], 'nor by what happened before a listing')
   t.same(state.suspects(), [])
 })
 
 t.test('what came back and was deleted then is not held with the rest', async (t) => {
   const { state } = make()
-  state.listing(listing(...ids.map((id) => instance('web', id))), false)
-  state.changes([gone('instances/web/a', true)], revision)
-  state.changes([put(instance('web', 'a'))], revision)
-  state.changes([gone('instances/web/a', false)], revision)
-  state.changes(
+  state.onListing(listing(...ids.map((id) => instance('web', id))), false)
+  state.onChanges([gone('instances/web/a', true)], revision)
+  state.onChanges([put(instance('web', 'a'))], revision)
+  state.onChanges([gone('instances/web/a', false)], revision)
+  state.onChanges(
     ids.slice(1, 4).map((id) => gone(`instances/web/${id}`, true)),
     revision,
   )
@@ -272,32 +275,32 @@ t.test('upstreams are held by the cause of the loss, however small they are', as
   const both = ['instances/x/one', 'instances/y/one']
 
   const one = make()
-  one.state.listing(listing(...agents('one', 'two')), false)
-  one.state.changes(lose(...both), revision)
+  one.state.onListing(listing(...agents('one', 'two')), false)
+  one.state.onChanges(lose(...both), revision)
   t.same(one.state.suspects(), [], 'one host of two')
-  one.state.changes(lose('instances/x/two', 'instances/y/two'), revision)
+  one.state.onChanges(lose('instances/x/two', 'instances/y/two'), revision)
   t.same(names(one.state, 'x').sort(), ['one', 'two'], 'whole upstreams, and who went before')
   t.match(one.state.suspects()[0]?.reason, /2 upstreams lost all/)
 
   const away = make()
-  away.state.listing(listing(...agents('one', 'two', 'three')), false)
-  away.state.connected(true)
-  away.state.changes(lose('instances/x/three'), revision)
+  away.state.onListing(listing(...agents('one', 'two', 'three')), false)
+  away.state.setConnected(true)
+  away.state.onChanges(lose('instances/x/three'), revision)
   t.same(names(away.state, 'x').sort(), ['one', 'two'])
-  away.state.connected(false)
-  away.state.connected(true)
-  away.state.changes(lose(...both), revision)
+  away.state.setConnected(false)
+  away.state.setConnected(true)
+  away.state.onChanges(lose(...both), revision)
   t.match(away.state.suspects()[0]?.reason, /out of reach/)
   t.same(names(away.state, 'y').sort(), ['one', 'three', 'two'])
   away.pass(61_000)
-  away.state.changes(lose('instances/x/two'), revision)
+  away.state.onChanges(lose('instances/x/two'), revision)
   t.notOk(names(away.state, 'x').includes('two'), 'it is long back')
 
   const many = make()
   const six = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => instance(`u${id}`, id))
   const left = six.map((_, i) => instance(`u${'abcdef'.charAt(i)}`, 'z', { agent: 'stays' }))
-  many.state.listing(listing(...six, ...left), false)
-  many.state.changes(lose(...six.map(({ key }) => key)), revision)
+  many.state.onListing(listing(...six, ...left), false)
+  many.state.onChanges(lose(...six.map(({ key }) => key)), revision)
   t.match(many.state.suspects()[0]?.reason, /6 leases ended at once/)
   for (const { state } of [one, away, many]) {
     state.close()
@@ -313,7 +316,7 @@ t.test('fields of another version are left out and reported', async (t) => {
     value: JSON.stringify({ hosts: ['a.test'], split: [{ upstream: 'web', weight: 1, odd: 1 }] }),
     revision: ++revision,
   }
-  state.listing(listing(instance('web', 'a', { fleet: 'x' }), upstream, route), false)
+  state.onListing(listing(instance('web', 'a', { fleet: 'x' }), upstream, route), false)
   const found = state.desired()
   t.match(found.upstreams.get('web')?.policy, { balance: 'random', retry: { tries: 2 } })
   t.equal(found.upstreams.get('web')?.instances.size, 1)
@@ -326,7 +329,7 @@ t.test('fields of another version are left out and reported', async (t) => {
   ])
   t.same(state.refused(), [])
   t.equal(said.filter((line) => line === 'registry value has fields of another version').length, 3)
-  state.changes([put(instance('web', 'a'))], revision)
+  state.onChanges([put(instance('web', 'a'))], revision)
   t.equal(state.partly().length, 2)
 })
 
@@ -334,27 +337,27 @@ t.test('what is not understood keeps its last good meaning, across restarts too'
   const path = join(temporaryFolder(t), 'last-good.json')
   const first = make(60_000, undefined, path)
   const good = instance('web', 'a', { ttlMs: undefined })
-  first.state.listing(listing(good, instance('web', 'b')), false)
+  first.state.onListing(listing(good, instance('web', 'b')), false)
   const newer = instance('web', 'a', { needs: ['quic'], port: 9 })
-  first.state.changes([put(newer)], revision)
+  first.state.onChanges([put(newer)], revision)
   t.match(first.state.refused(), [{ revision: newer.revision }])
   t.match(first.state.refused(), [{ key: good.key, message: /needs .*quic/ }])
   first.state.close()
 
   const second = make(60_000, undefined, path)
-  second.state.listing(listing(newer, instance('web', 'b')), false)
+  second.state.onListing(listing(newer, instance('web', 'b')), false)
   t.equal(second.state.desired().upstreams.get('web')?.instances.get('a')?.record.port, 177)
   t.match(second.state.refused(), [{ revision: newer.revision }])
   second.state.beginAudit()
   t.same(second.state.endAudit(listing(newer)), ['instances/web/b'])
-  second.state.changes([put(instance('web', 'a', { needs: ['quic'], gone: true }))], revision)
+  second.state.onChanges([put(instance('web', 'a', { needs: ['quic'], gone: true }))], revision)
   t.same(names(second.state, 'web'), [], 'a mark is understood whatever else there is')
   second.state.close()
   t.same(JSON.parse(readFileSync(path, 'utf8')), {})
 
   writeFileSync(path, 'no JSON')
   const third = make(60_000, undefined, path)
-  third.state.listing(listing(newer), false)
+  third.state.onListing(listing(newer), false)
   t.same(names(third.state, 'web'), [])
   t.ok(third.said.includes('the last good values cannot be read'))
   third.state.close()
@@ -368,28 +371,28 @@ t.test('an audit finds what serves and should not, and mends it', async (t) => {
   if (a === undefined || b === undefined || c === undefined) {
     throw new Error('three instances')
   }
-  state.listing(listing(a, b, bad), false)
+  state.onListing(listing(a, b, bad), false)
   state.beginAudit()
   t.same(state.endAudit(listing(a, b, bad, leaving)), [])
   const moved = instance('web', 'b', { weight: 5 })
   state.beginAudit()
   const late = instance('web', 'late')
-  state.changes([put(late)], revision)
+  state.onChanges([put(late)], revision)
   const differed = state.endAudit(listing(moved, c, bad))
   t.same(differed.sort(), ['instances/web/a', 'instances/web/b', 'instances/web/c'])
   t.same(names(state, 'web').sort(), ['b', 'c', 'late'])
   t.equal(state.desired().upstreams.get('web')?.instances.get('b')?.record.weight, 5)
-  state.changes([{ type: 'delete', key: b.key, revision: b.revision, expired: false }], revision)
+  state.onChanges([{ type: 'delete', key: b.key, revision: b.revision, expired: false }], revision)
   t.ok(names(state, 'web').includes('b'), 'what comes late changes nothing')
 })
 
 t.test('the same listing again changes nothing', async (t) => {
   const { state, events } = make()
   const all = listing(...ids.map((id) => instance('web', id)))
-  state.listing(all, false)
+  state.onListing(all, false)
   const before = state.desired()
   events.length = 0
-  state.listing(all, false)
+  state.onListing(all, false)
   t.equal(state.desired(), before)
   t.same(events, [])
 })
@@ -398,7 +401,7 @@ t.test('a thousand upstreams at one address are said in a few lines', async (t) 
   const { state, said } = make()
   const same = { host: '10.0.0.9', port: 80 }
   const all = Array.from({ length: 1000 }, (_, i) => instance(`u${i}`, 'a', same))
-  state.listing(listing(...all), false)
+  state.onListing(listing(...all), false)
   const lines = said.filter((line) => line.startsWith('one address')).length
   t.ok(lines > 3 && lines < 15, `${lines} lines`)
 })
@@ -406,10 +409,10 @@ t.test('a thousand upstreams at one address are said in a few lines', async (t) 
 t.test('duplicates are allowed and said', async (t) => {
   const { state, said } = make()
   const same = { host: '10.0.0.9', port: 80 }
-  state.listing(listing(instance('web', 'a', same), instance('api', 'a', same)), false)
+  state.onListing(listing(instance('web', 'a', same), instance('api', 'a', same)), false)
   t.ok(said.includes('one address is registered in several upstreams'))
-  state.changes([put(instance('web', 'b', { agent: 'one' }))], revision)
-  state.changes([put(instance('web', 'b', { agent: 'two', weight: 7 }))], revision)
+  state.onChanges([put(instance('web', 'b', { agent: 'one' }))], revision)
+  state.onChanges([put(instance('web', 'b', { agent: 'two', weight: 7 }))], revision)
   t.ok(said.includes('two agents register one instance; the last one wins'))
   t.equal(state.desired().upstreams.get('web')?.instances.get('b')?.record.weight, 7)
 })

@@ -10,9 +10,9 @@ import { RING_POSITIONS } from '../../../../contract/table/rules.js'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 
 import { sidOf } from '../../../../controller/state/sid.js'
-import { ANYWHERE, compilePeers } from '../../../../controller/table/compiled-upstream.js'
-import { compileUpstream } from '../../../../controller/table/upstream-unit.js'
-import type { GatewayPlace } from '../../../../controller/table/compiled-upstream.js'
+import { ANYWHERE, compileUpstream } from '../../../../controller/table/compiled-upstream.js'
+import { upstreamUnit } from '../../../../controller/table/upstream-unit.js'
+import type { GatewayTraits } from '../../../../controller/table/compiled-upstream.js'
 import { Compiler } from '../../../../controller/table/compiler.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
 import type { DesiredInstance, DesiredUpstream } from '../../../../controller/state/desired.js'
@@ -21,8 +21,8 @@ import { silentLogger } from '../../../../runtime/logger.js'
 import { readLines, readLists, readRing, readRules } from '../../../support/reader.js'
 import type { Table } from '../../../support/reader.js'
 
-const PLACE: GatewayPlace = { zone: undefined, sessionKey: () => 'a key' }
-const HERE: GatewayPlace = { ...PLACE, zone: 'here' }
+const PLACE: GatewayTraits = { zone: undefined, sessionKey: () => 'a key' }
+const HERE: GatewayTraits = { ...PLACE, zone: 'here' }
 const NONE: ReadonlySet<string> = new Set()
 
 type More = Partial<InstanceRecord> & { drained?: true }
@@ -43,12 +43,12 @@ function upstream(policy: object, instances: Record<string, More>): DesiredUpstr
 }
 
 interface Options {
-  place?: GatewayPlace
+  place?: GatewayTraits
   conditions?: Record<string, Condition>
 }
 
 function compiled(one: DesiredUpstream, { place = PLACE, conditions = {} }: Options = {}): Table {
-  const unit = compileUpstream(compilePeers(one, place, new Map(Object.entries(conditions))), NONE)
+  const unit = upstreamUnit(compileUpstream(one, place, new Map(Object.entries(conditions))), NONE)
   for (const [key, value] of unit.entries) {
     if (!isTableKey(key) || !isTableValue(key, value)) {
       throw new Error(`${key}: ${value}`)
@@ -361,7 +361,7 @@ t.test('a host has no slots of its own where those of its split have cells', asy
 
 t.test("a split's slots name instances, or the upstream where its rules choose", async (t) => {
   const arm = (policy: object, conditions: Record<string, Condition> = {}, place = PLACE) =>
-    compilePeers(
+    compileUpstream(
       upstream(policy, { a: { zone: 'here' }, b: { zone: 'there' } }),
       place,
       new Map(Object.entries(conditions)),
@@ -369,7 +369,7 @@ t.test("a split's slots name instances, or the upstream where its rules choose",
   const other = { ...upstream({}, { x: { host: '10.0.0.2' } }), name: 'api' }
   const arms = (web: ReturnType<typeof arm>) => [
     { weight: 1, compiled: web },
-    { weight: 1, compiled: compilePeers(other) },
+    { weight: 1, compiled: compileUpstream(other) },
   ]
   const values = (web: ReturnType<typeof arm>) =>
     [...compileSplit('~s', arms(web), { split: [] }).entries].filter(([key]) => key.includes('/'))
@@ -392,7 +392,7 @@ t.test("a split's slots name instances, or the upstream where its rules choose",
 t.test(
   'a split that more than a draw decides: no slots, and nothing of an arm that is down',
   async (t) => {
-    const web = compilePeers(upstream({}, THREE))
+    const web = compileUpstream(upstream({}, THREE))
     const next = { ...upstream({}, { x: { host: '10.0.0.2' } }), name: 'next' }
     const down = { ...upstream({}, { x: { state: 'down' } }), name: 'next' }
     const when = { headers: { 'x-canary': 'always' } }
@@ -406,7 +406,7 @@ t.test(
     }
     const lines = (of: DesiredUpstream, more: Partial<Split> = {}) => {
       const arms = split.split.map((arm) => {
-        return { ...arm, compiled: arm.upstream === 'web' ? web : compilePeers(of) }
+        return { ...arm, compiled: arm.upstream === 'web' ? web : compileUpstream(of) }
       })
       const { entries } = compileSplit('~canary', arms, { ...split, ...more })
       t.equal(entries.size, 1)

@@ -8,10 +8,10 @@ import t from 'tap'
 import { EventFeed } from '../../../../../controller/api/read/event-feed.js'
 import { registerEvents } from '../../../../../controller/api/read/events.js'
 import { Touched } from '../../../../../controller/api/change/last-touched.js'
-import type { ControlEvent } from '../../../../../controller/views.js'
+import type { ControllerEvent } from '../../../../../controller/views.js'
 
 function source() {
-  let emit: (event: ControlEvent) => void = () => undefined
+  let emit: (event: ControllerEvent) => void = () => undefined
   let revision = 0
   const control = {
     desired: () => ({
@@ -21,7 +21,7 @@ function source() {
       streamRoutes: new Map(),
       certificates: new Map(),
     }),
-    subscribe: (listener: (event: ControlEvent) => void) => {
+    subscribe: (listener: (event: ControllerEvent) => void) => {
       emit = listener
       return () => undefined
     },

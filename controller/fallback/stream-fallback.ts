@@ -11,7 +11,7 @@ import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'
 import { byServerNameOrder, claimKey } from './words.js'
 import { planHosts } from '../table/host-planner.js'
 import type { HostPlan } from '../table/host-plan.js'
-import { NO_DOMAINS, asHosts, ledTo } from '../table/stream-table.js'
+import { NO_DOMAINS, asRoutes, ledTo } from '../table/stream-table.js'
 
 /** An upstream that did not change is the same object, and so is what is made of it. */
 const known = new WeakMap<DesiredUpstream, DesiredUpstream>()
@@ -51,7 +51,7 @@ function claims(hosts: Iterable<HostPlan>): HostPlan[] {
 export function renderStreams(desired: Desired): string {
   const routes = [...desired.streamRoutes.values()]
   const served = new Set(routes.filter(isServed).map(({ id }) => id))
-  const hosts = asHosts(routes)
+  const hosts = asRoutes(routes)
   const plan = planHosts(hosts.values(), [], NO_DOMAINS)
   const led = [...ledTo(hosts, desired.upstreams)]
   const upstreams = new Map(led.map(([name, upstream]) => [name, asItComes(upstream)]))

@@ -2,35 +2,35 @@
 import { upstreamOf } from '../contract/table/table.js'
 import { FileGateway } from './gateways/file-gateway.js'
 import type { OwnGatewayOptions, OwnGateway } from './gateways/own-gateway.js'
-import { ServedState } from './gateways/served-state.js'
-import type { ServedStateOptions } from './gateways/served-state.js'
+import { DesiredSources } from './gateways/desired-sources.js'
+import type { DesiredSourcesOptions } from './gateways/desired-sources.js'
 import { TableGateway } from './gateways/table-gateway.js'
 import type { Desired } from './state/desired.js'
 import { Suspects } from './state/suspects.js'
 import type { State } from './state/state.js'
 import type { SuspectView } from './views.js'
 
-/** What the core answers itself. */
-type Inner = 'served' | 'emptyHoldMs' | 'isTrusted' | 'onServed' | 'onUnknown'
+/** What {@link Serving} answers itself. */
+type Inner = 'sources' | 'emptyHoldMs' | 'isTrusted' | 'onServed' | 'onUnknown'
 
-export type CoreOptions = Omit<OwnGatewayOptions, Inner> &
-  Omit<ServedStateOptions, 'onChange' | 'onCertificates'>
+export type ServingOptions = Omit<OwnGatewayOptions, Inner> &
+  Omit<DesiredSourcesOptions, 'onChange' | 'onCertificates'>
 
-export class Core {
+export class Serving {
   readonly gateway: OwnGateway
-  readonly #options: CoreOptions
-  readonly #served: ServedState
+  readonly #options: ServingOptions
+  readonly #sources: DesiredSources
   /** Units that the table had at the start and the registry does not know of. */
   readonly #unknown: Suspects
   #isReady = false
 
-  constructor(options: CoreOptions) {
+  constructor(options: ServingOptions) {
     this.#options = options
     this.#unknown = new Suspects(options.suspects, (names) => {
       this.#trust()
       this.gateway.drop(names)
     })
-    this.#served = new ServedState({
+    this.#sources = new DesiredSources({
       ...options,
       onChange: () => this.changed(),
       onCertificates: () => this.gateway.certificatesChanged(),
@@ -39,7 +39,7 @@ export class Core {
   }
 
   get state(): State {
-    return this.#served.state
+    return this.#sources.state
   }
 
   /** True once the gateway had all of the registry, and ever after. */
@@ -49,33 +49,33 @@ export class Core {
 
   /** Files of the folder of certificates that are refused now. */
   get refusedFiles(): number {
-    return this.#served.folder?.refused ?? 0
+    return this.#sources.folder?.refused ?? 0
   }
 
   start(): void {
     this.gateway.start()
-    this.#served.start()
+    this.#sources.start()
   }
 
   /** The registry's state and the folder's certificates. The same object until one changes. */
   desired(): Desired {
-    return this.#served.desired()
+    return this.#sources.desired()
   }
 
   /** The same with known upstreams that are empty: what the table has. */
-  served(): Desired {
-    return this.#served.all()
+  desiredOfTable(): Desired {
+    return this.#sources.withKnownUpstreams()
   }
 
   /** The desired state is another one. */
   changed(): void {
-    this.#served.changed()
+    this.#sources.changed()
     this.gateway.changed()
   }
 
-  connected(connected: boolean): void {
-    this.state.connected(connected)
-    this.#unknown.connected(connected)
+  setConnected(connected: boolean): void {
+    this.state.setConnected(connected)
+    this.#unknown.setConnected(connected)
   }
 
   suspects(): SuspectView[] {
@@ -89,16 +89,16 @@ export class Core {
 
   /** Ends the push and the writing that are under way. */
   async close(): Promise<void> {
-    this.#served.folder?.close()
+    this.#sources.folder?.close()
     await this.gateway.close()
     this.#unknown.close()
-    this.#served.close()
+    this.#sources.close()
   }
 
   #makeGateway(): OwnGateway {
     const options: OwnGatewayOptions = {
       ...this.#options,
-      served: this.#served,
+      sources: this.#sources,
       emptyHoldMs: this.#options.suspects.holdMs,
       isTrusted: () => this.#unknown.size === 0,
       onServed: () => {
@@ -112,7 +112,7 @@ export class Core {
 
   /** While much of the table is suspect, nobody is taken out of it. */
   #trust(): void {
-    if (this.#unknown.size === 0 && this.#served.trust()) {
+    if (this.#unknown.size === 0 && this.#sources.trust()) {
       this.changed()
     }
   }

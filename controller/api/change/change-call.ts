@@ -1,7 +1,7 @@
 /** A change as the planners take it, what they may look at, and what comes of it. */
 import type { Touched } from './last-touched.js'
 import type { Preconditions } from '../http/preconditions.js'
-import type { Control } from '../../control.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 import type { CallTarget } from './targets.js'
 
 export interface ChangeCall extends Preconditions {
@@ -15,7 +15,7 @@ export interface ChangeCall extends Preconditions {
 
 /** What the planners may look at besides the draft. */
 export type World = Pick<
-  Control,
+  ControllerForApi,
   'settings' | 'desired' | 'stream' | 'suspects' | 'ownAddresses'
 > & {
   touched: Touched

@@ -1,4 +1,7 @@
-/** What is to be served: the registry's records, the folder's certificates, and known upstreams. */
+/**
+ * The desired state, from its three sources: the registry's records, the folder's certificates, and
+ * upstreams that are known although the registry does not have them any more.
+ */
 import { join } from 'node:path'
 import type { Logger } from '../../runtime/logger.js'
 import type { Settings } from '../../runtime/config/settings.js'
@@ -9,15 +12,15 @@ import { KnownUpstreams } from '../state/known-upstreams.js'
 import { LastGood } from '../state/last-good.js'
 import { State } from '../state/state.js'
 import type { SuspectOptions } from '../state/suspects.js'
-import type { ControlEvent } from '../views.js'
+import type { ControllerEvent } from '../views.js'
 
-export interface ServedStateOptions {
+export interface DesiredSourcesOptions {
   settings: Settings
   log: Logger
   suspects: SuspectOptions
   /** Addresses that Sluice itself listens on. */
   own: ReadonlySet<string>
-  emit: (event: ControlEvent) => void
+  emit: (event: ControllerEvent) => void
   onRejected: (rule: string) => void
   /** A removal is believed, or an upstream is forgotten. */
   onChange: () => void
@@ -28,14 +31,14 @@ export interface ServedStateOptions {
 /** Renewals are seldom. A look costs two calls for each certificate. */
 const FOLDER_POLL_MS = 2000
 
-export class ServedState {
+export class DesiredSources {
   readonly state: State
   /** Certificates that are in files, besides those of the registry. */
   readonly folder: CertificateFolder | undefined
-  readonly #options: ServedStateOptions
+  readonly #options: DesiredSourcesOptions
   readonly #known: KnownUpstreams
 
-  constructor(options: ServedStateOptions) {
+  constructor(options: DesiredSourcesOptions) {
     this.#options = options
     const { settings, log, suspects, own, emit, onRejected, onChange } = options
     this.state = new State({
@@ -68,7 +71,7 @@ export class ServedState {
   }
 
   /** The same with known upstreams that are empty: what the table has. */
-  all(): Desired {
+  withKnownUpstreams(): Desired {
     return this.#known.join(this.desired())
   }
 

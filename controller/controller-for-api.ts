@@ -5,7 +5,7 @@ import type { Settings } from '../runtime/config/settings.js'
 import type { InstanceConditions } from './state/conditions.js'
 import type { Desired } from './state/desired.js'
 import type {
-  ControlEvent,
+  ControllerEvent,
   Finding,
   GatewayView,
   InFlight,
@@ -14,7 +14,7 @@ import type {
   SuspectView,
 } from './views.js'
 
-export interface Control {
+export interface ControllerForApi {
   readonly settings: Settings
   readonly registry: Registry
   readonly log: Logger
@@ -22,7 +22,7 @@ export interface Control {
   /** The last revision seen; the last known good one while the registry is away. */
   desired(): Desired
   /** The same with upstreams that are known and empty: what the table has. */
-  served(): Desired
+  desiredOfTable(): Desired
   /** What the own gateway found out about the instances of an upstream. */
   conditionsOf(upstream: string): InstanceConditions
   /** By which cookies name instances; never shown. Undefined before the registry was read. */
@@ -45,9 +45,9 @@ export interface Control {
   whenKnown(revision: number, timeoutMs: number): Promise<void>
   /**
    * The gateways that have not applied `revision` within `timeoutMs`; empty when all have. Ends
-   * sooner where only such are left that have been away for long, unless `isPatient`.
+   * sooner where only such are left that have been away for long, unless `waitsForAway`.
    */
-  whenApplied(revision: number, timeoutMs: number, isPatient?: boolean): Promise<GatewayView[]>
+  whenApplied(revision: number, timeoutMs: number, waitsForAway?: boolean): Promise<GatewayView[]>
   /**
    * In-flight requests of each instance at all gateways together, in the order of `ids`; undefined
    * when one of them has not reported. Exact up to 64, a lower bound above.
@@ -61,7 +61,7 @@ export interface Control {
    */
   forgetGateway(id: string): Promise<void>
   /** Events from now on, in order. Returns the way to stop. */
-  subscribe(listener: (event: ControlEvent) => void): () => void
+  subscribe(listener: (event: ControllerEvent) => void): () => void
   /**
    * Addresses that Sluice itself listens on (`127.0.0.1:8080`). None of them may be an instance: a
    * request would go in circles.

@@ -15,7 +15,7 @@ export interface Candidate {
   check(): Promise<void>
 }
 
-export interface FallbackOptions extends GenerationsOptions {
+export interface FallbackFileOptions extends GenerationsOptions {
   /** What the file should hold, as of now. */
   render(): Candidate
   /** Whether something that requests wait for has still to be done: the file comes after it. */
@@ -43,8 +43,8 @@ const MOST_BUSY_MS = 5000
 const BUSY_POLL_MS = 50
 const RETRY = { firstMs: 500, mostMs: 30_000 }
 
-export class Fallback {
-  readonly #options: FallbackOptions
+export class FallbackFile {
+  readonly #options: FallbackFileOptions
   readonly #generations: Generations
   readonly #loop: Loop
   #isOpen = false
@@ -56,7 +56,7 @@ export class Fallback {
   #error: string | undefined
   #costMs = 0
 
-  constructor(options: FallbackOptions) {
+  constructor(options: FallbackFileOptions) {
     this.#options = options
     this.#generations = new Generations(options)
     this.#loop = new Loop({

@@ -2,9 +2,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { answerCall, sendAnswer, whoOf, withoutCall } from './answers.js'
 import { limitOf, pendingAfter, signalOf } from './applied.js'
-import { callRoute } from './call-table.js'
+import { callRow } from './call-table.js'
 import type { PathNames } from './call-table.js'
-import type { ChangeCall } from './call.js'
+import type { ChangeCall } from './change-call.js'
 import type { ApiContext } from '../context.js'
 import { drainBody } from './drain.js'
 import { inFlightOf, whenIdle } from './in-flight.js'
@@ -132,7 +132,7 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
     body: shapes.DrainBody,
     response: changeResponses(shapes.Drained),
   }
-  const { pattern, role } = callRoute(schema.operationId)
+  const { pattern, role } = callRow(schema.operationId)
   app.post(pattern, { schema, config: { role } }, (request, reply) =>
     drain(context, request, reply),
   )
@@ -146,7 +146,7 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
 }
 
 function add(app: FastifyInstance, context: ApiContext, schema: Described): void {
-  const { operationId, method, pattern, role, target } = callRoute(schema.operationId)
+  const { operationId, method, pattern, role, target } = callRow(schema.operationId)
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
     const { force } = request.query as { force?: string }
     return answerCall(context, request, reply, {

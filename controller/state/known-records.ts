@@ -10,22 +10,22 @@ import type { Desired, DesiredCertificate, DesiredInstance, DesiredUpstream } fr
 /** A record, with the text that it was read from. */
 export type KnownRecord = Admitted & { text: string; revision: number }
 export type KnownInstance = Extract<KnownRecord, { kind: 'instances' }>
-type KeptOverride = Extract<KnownRecord, { kind: 'overrides' }>
-type KeptAlone = Extract<KnownRecord, { kind: 'routes' | 'certificates' }>
-type KeptUpstream = Extract<KnownRecord, { kind: 'upstreams' }>
+type KnownOverride = Extract<KnownRecord, { kind: 'overrides' }>
+type KnownAlone = Extract<KnownRecord, { kind: 'routes' | 'certificates' }>
+type KnownUpstream = Extract<KnownRecord, { kind: 'upstreams' }>
 
 const UNSET: UpstreamRecord = { policy: DEFAULT_POLICY }
 
 interface Parts {
-  own: KeptUpstream | undefined
+  own: KnownUpstream | undefined
   instances: Map<string, KnownInstance>
-  overrides: Map<string, KeptOverride>
+  overrides: Map<string, KnownOverride>
   /** Revision of what was removed last: it is a change of the upstream too. */
   removed: number
 }
 
 /** Whether it is no part of an upstream. */
-function isAlone(kept: KnownRecord): kept is KeptAlone {
+function isAlone(kept: KnownRecord): kept is KnownAlone {
   return kept.kind === 'routes' || kept.kind === 'certificates'
 }
 
@@ -40,8 +40,8 @@ function routesOf({ routes, streamRoutes }: Desired): Routes {
 }
 
 /** What it hands out is never changed in place; what did not change is the same object again. */
-export class Store {
-  readonly #kept = new Map<string, KnownRecord>()
+export class KnownRecords {
+  readonly #known = new Map<string, KnownRecord>()
   readonly #parts = new Map<string, Parts>()
   readonly #suspect = new Map<string, string>()
   /** How many instances stand under each lease. */
@@ -58,11 +58,11 @@ export class Store {
   }
 
   get(key: string): KnownRecord | undefined {
-    return this.#kept.get(key)
+    return this.#known.get(key)
   }
 
   keys(): string[] {
-    return [...this.#kept.keys()]
+    return [...this.#known.keys()]
   }
 
   /** How many instances an upstream has. */
@@ -77,9 +77,9 @@ export class Store {
 
   put(kept: KnownRecord): void {
     const key = printKey(kept)
-    this.#countLease(key, this.#kept.get(key), -1)
+    this.#countLease(key, this.#known.get(key), -1)
     this.#countLease(key, kept, 1)
-    this.#kept.set(key, kept)
+    this.#known.set(key, kept)
     this.#suspect.delete(key)
     if (isAlone(kept)) {
       this.#touchedAlone[kept.kind].add(kept.id)
@@ -99,9 +99,9 @@ export class Store {
 
   /** What was there, or undefined. `revision` is of the removal. */
   remove(key: string, revision: number): KnownRecord | undefined {
-    const kept = this.#kept.get(key)
+    const kept = this.#known.get(key)
     this.#countLease(key, kept, -1)
-    this.#kept.delete(key)
+    this.#known.delete(key)
     this.#suspect.delete(key)
     if (kept !== undefined && isAlone(kept)) {
       this.#touchedAlone[kept.kind].add(kept.id)
@@ -113,7 +113,7 @@ export class Store {
 
   /** Marks a record as serving on although its registration is lost. */
   suspect(key: string, reason: string): void {
-    const kept = this.#kept.get(key)
+    const kept = this.#known.get(key)
     this.#suspect.set(key, reason)
     if (kept !== undefined && !isAlone(kept)) {
       this.#touched.add(kept.upstream)
@@ -157,7 +157,7 @@ export class Store {
     }
   }
 
-  #removePart(kept: Exclude<KnownRecord, KeptAlone>, revision: number): void {
+  #removePart(kept: Exclude<KnownRecord, KnownAlone>, revision: number): void {
     const parts = this.#parts.get(kept.upstream) ?? noParts()
     this.#touched.add(kept.upstream)
     parts.removed = Math.max(parts.removed, revision)
@@ -217,7 +217,7 @@ export class Store {
     for (const id of ids) {
       isNew = routes.delete(id) || isNew
       isStreamNew = streamRoutes.delete(id) || isStreamNew
-      const kept = this.#kept.get(printKey({ kind: 'routes', id }))
+      const kept = this.#known.get(printKey({ kind: 'routes', id }))
       if (kept?.kind === 'routes' && 'record' in kept) {
         routes.set(id, { id, record: kept.record, revision: kept.revision })
         isNew = true
@@ -234,7 +234,7 @@ export class Store {
 
   #buildCertificates(): Desired['certificates'] {
     const certificates = new Map<string, DesiredCertificate>()
-    for (const kept of this.#kept.values()) {
+    for (const kept of this.#known.values()) {
       if (kept.kind === 'certificates') {
         certificates.set(kept.id, { ...kept.record, id: kept.id, revision: kept.revision })
       }

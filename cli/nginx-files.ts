@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { portsIn } from '../contract/guard/ports.js'
 import { homePaths, tuneSockets } from '../nginx/home-paths.js'
 import type { Settings } from '../runtime/config/settings.js'
-import type { NginxPlace } from './start/nginx-process.js'
+import type { NginxFiles } from './start/nginx-process.js'
 
 /** Open files are not without end: beyond this, sockets for each port and worker are too many. */
 const MOST_SOCKETS = 1024
@@ -14,7 +14,7 @@ export function sharesPorts({ workers, streamPorts }: Settings): boolean {
 }
 
 /** Where the home's nginx is. Without `executable` it can be looked for, but not started. */
-export function gatewayPlace(settings: Settings, executable = ''): NginxPlace {
+export function nginxFiles(settings: Settings, executable = ''): NginxFiles {
   const { home } = settings
   const paths = homePaths(home)
   return {
