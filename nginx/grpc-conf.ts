@@ -223,8 +223,8 @@ function locations(settings: ConfSettings): string[] {
         grpc_pass grpc://$sluice_first_peer;
     }`,
     ...SUFFIXES.map(([way, pass]) => `    location @sluice_retry${way} { ${next} ${pass} }`),
-    answerLocation('refuse', 'page'),
-    answerLocation('fail', 'page'),
+    answerLocation('refuse', 'answerFailure'),
+    answerLocation('fail', 'answerFailure'),
     answerLocation('reply', 'reply'),
     answerLocation('too_slow', 'tooSlow'),
     FULL,

@@ -84,11 +84,11 @@ const LOCATIONS = `    location / {
     }
 
     location @sluice_refuse {
-        js_content sluice_hop.page;
+        js_content sluice_hop.answerFailure;
     }
 
     location @sluice_fail {
-        js_content sluice_hop.page;
+        js_content sluice_hop.answerFailure;
     }`
 
 /** Waits for stream{}'s server and says in a status what came of it. */

@@ -6,7 +6,7 @@
  *   after a tab what follows its value;
  * - each arm that is forced: `:web-next`, and after a tab each condition that must hold
  *   (printConditions). The first that fits serves;
- * - each upstream's part of all others: `<weight> :web`.
+ * - each upstream's weight among all others: `<weight> :web`.
  *
  * An arm in which nobody is up has no line.
  */
@@ -19,13 +19,13 @@ export interface StickRule {
   attributes: string
 }
 
-export interface Forced {
+export interface ForcedArm {
   upstream: string
   /** Apart from each other by tabs. */
   conditions: string
 }
 
-export interface SplitShare {
+export interface WeightedArm {
   upstream: string
   weight: number
 }
@@ -33,8 +33,8 @@ export interface SplitShare {
 export interface SplitRecord {
   upstreams: string[]
   stick: StickRule | null
-  forced: Forced[]
-  parts: SplitShare[]
+  forced: ForcedArm[]
+  arms: WeightedArm[]
 }
 
 const GIVEN = 'given '
@@ -66,7 +66,7 @@ export function printSplit(split: SplitRecord): string {
   return [split.upstreams.join(' ')]
     .concat(split.stick === null ? [] : [printStick(split.stick)])
     .concat(split.forced.map((arm) => arm.upstream + '\t' + arm.conditions))
-    .concat(split.parts.map((part) => part.weight + ' ' + part.upstream))
+    .concat(split.arms.map((arm) => arm.weight + ' ' + arm.upstream))
     .join('\n')
 }
 
@@ -77,7 +77,7 @@ export function upstreamsIn(record: string): string[] {
 
 export function parseSplit(record: string): SplitRecord {
   const lines = record.split('\n').slice(1)
-  const split: SplitRecord = { upstreams: upstreamsIn(record), stick: null, forced: [], parts: [] }
+  const split: SplitRecord = { upstreams: upstreamsIn(record), stick: null, forced: [], arms: [] }
   lines.forEach((line) => {
     const mark = line.charAt(0)
     if (mark === '=') {
@@ -87,7 +87,7 @@ export function parseSplit(record: string): SplitRecord {
       split.forced.push({ upstream: line.slice(0, tab), conditions: line.slice(tab + 1) })
     } else {
       const space = line.indexOf(' ')
-      split.parts.push({ upstream: line.slice(space + 1), weight: Number(line.slice(0, space)) })
+      split.arms.push({ upstream: line.slice(space + 1), weight: Number(line.slice(0, space)) })
     }
   })
   return split
@@ -112,29 +112,29 @@ function spread(hash: number): number {
 }
 
 /**
- * The upstream that a client keeps who is known by `text`; '' where there is no part. Each part
- * draws a number for the client, and the highest for its weight has it (weighted rendezvous): a
- * part that grows, shrinks, comes or goes moves only those clients whom it gains or loses.
+ * The upstream that a client keeps who is known by `text`; '' where there is no arm. Each arm
+ * draws a number for the client, and the highest for its weight has it (weighted rendezvous): an
+ * arm that grows, shrinks, comes or goes moves only those clients whom it gains or loses.
  */
-export function armFor(parts: SplitShare[], seed: string, text: string): string {
+export function armFor(arms: WeightedArm[], seed: string, text: string): string {
   const client = hashOn(hashOn(2166136261, seed + ' '), text.slice(-MOST_HASHED))
   let best = ''
   let least = Infinity
-  parts.forEach((part) => {
-    const cost = -Math.log(spread(hashOn(client, part.upstream))) / part.weight
+  arms.forEach((arm) => {
+    const cost = -Math.log(spread(hashOn(client, arm.upstream))) / arm.weight
     if (cost < least) {
-      best = part.upstream
+      best = arm.upstream
       least = cost
     }
   })
   return best
 }
 
-/** The upstream that `draw`, from 0 to below 1, falls to; '' where there is no part. */
-export function drawnOf(parts: SplitShare[], draw: number): string {
-  let left = draw * parts.reduce((sum, part) => sum + part.weight, 0)
-  const found = parts.filter((part) => {
-    left -= part.weight
+/** The upstream that `draw`, from 0 to below 1, falls to; '' where there is no arm. */
+export function armAt(arms: WeightedArm[], draw: number): string {
+  let left = draw * arms.reduce((sum, arm) => sum + arm.weight, 0)
+  const found = arms.filter((arm) => {
+    left -= arm.weight
     return left < 0
   })[0]
   return found === undefined ? '' : found.upstream

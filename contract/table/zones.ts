@@ -110,6 +110,8 @@ export const SLOTS = 50
  * 0.1 % each).
  */
 export const SHARES = 1000
+/** What both draws make together: one of 50,000 numbers. */
+export const DRAWS = SLOTS * SHARES
 /**
  * A slot shared by at most this many peers holds them in its value; one shared by more has a key
  * for each share.

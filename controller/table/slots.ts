@@ -13,7 +13,7 @@
  */
 import { Mark } from '../../contract/table/mark.js'
 import { shareCell } from '../../contract/table/table.js'
-import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/table/zones.js'
+import { INLINE_PEERS, DRAWS, SHARES, SLOTS } from '../../contract/table/zones.js'
 
 export interface Weighted {
   sid: string
@@ -30,7 +30,6 @@ interface Piece {
 /** `/7` → value, `/7/12` → value: the keys below a unit's name. */
 export type Layout = ReadonlyMap<string, string>
 
-export const ALL_SHARES = SLOTS * SHARES
 /**
  * How far off its due a peer may be, of what is due, where exactness would cost a key for each
  * share.
@@ -47,8 +46,7 @@ function byWeight(a: Weighted, b: Weighted): number {
 
 /** Sorted by SID; the order of the input never matters. */
 function ordered(peers: Weighted[]): Weighted[] {
-  const served =
-    peers.length > ALL_SHARES ? [...peers].sort(byWeight).slice(0, ALL_SHARES) : [...peers]
+  const served = peers.length > DRAWS ? [...peers].sort(byWeight).slice(0, DRAWS) : [...peers]
   return served.sort(bySid)
 }
 
@@ -260,7 +258,7 @@ export function layOut(peers: Weighted[]): Layout {
   const served = ordered(peers)
   const shares = apportion(
     served.map((peer) => peer.weight),
-    ALL_SHARES,
+    DRAWS,
   )
   const row = inARow(served, shares)
   if (row.some((pieces) => pieces.length > INLINE_PEERS)) {

@@ -75,10 +75,10 @@ export function recordOf(name: string, arms: CompiledArm[], stick: Stick | undef
   for (const { weight, compiled } of up) {
     weights.set(compiled.name, (weights.get(compiled.name) ?? 0) + weight)
   }
-  const parts = [...weights]
+  const weighted = [...weights]
     .filter(([, weight]) => weight > 0)
     .map(([upstream, weight]) => ({ upstream, weight }))
-  return { upstreams, stick: stickRule(stick, name.slice(1)), forced, parts }
+  return { upstreams, stick: stickRule(stick, name.slice(1)), forced, arms: weighted }
 }
 
 /** `name` is `~` and the route's id. */

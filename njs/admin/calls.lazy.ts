@@ -18,7 +18,7 @@ import { applyClaim, readState } from './apply.js'
 import { zones } from '../memory/dict.js'
 import { parseFrom, readAnswerCounts, readEvents, sweepDead } from '../memory/events.js'
 import { forget } from '../memory/load.js'
-import { nginxMasterPid, workerPids } from '../memory/workers.js'
+import { nginxMasterPid, workerPids } from './workers.js'
 
 const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
 
@@ -98,6 +98,7 @@ function counters(r: NginxHTTPRequest): void {
   })
 }
 
+/** Names the parent alone, for `nginxMasterPid` would read /proc ten times a second. */
 function events(r: NginxHTTPRequest): void {
   get(r, () => {
     const from = parseFrom(r.args.from)

@@ -3,7 +3,6 @@ import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import type { LookupRequest } from '../table/lookup-request.js'
-import type { ChosenArm } from './split-arm.lazy.js'
 
 /** What is read to choose. */
 export interface ChoiceContext {
@@ -19,16 +18,6 @@ export interface PeerChoice {
   peer: PeerLine
   /** Of an upstream whose rules chose: they, and what they chose. */
   ruled?: { rules: Rules; entry: ListEntry }
-}
-
-export interface Draw {
-  /** `:web` or `~canary`, as the route names it. */
-  unit: string
-  slot: string
-  /** 0 to 999. */
-  share: number
-  /** What a split without slots chose. */
-  arm?: ChosenArm
 }
 
 /**

@@ -7,7 +7,8 @@ import type { PeerLine } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { drawSid, readSlot } from '../table/lookup.js'
 import { findPeer, hasUp, rulesOf, upstreamsOf } from '../table/peers.js'
-import type { ChoiceContext, Draw, PeerChoice, Preferred } from './choice-types.js'
+import type { ChoiceContext, PeerChoice, Preferred } from './choice-types.js'
+import type { Draw } from './draw.js'
 import { fromLines, fromUpstream, inBuckets } from './in-upstream.js'
 import { splitArms } from './split-arm.lazy.js'
 
@@ -28,24 +29,24 @@ function armIn(draw: Draw): string {
 }
 
 /** Whose slots are drawn from. */
-function drawnUnit(draw: Draw): string {
+function unitOfSlots(draw: Draw): string {
   return armIn(draw) || draw.unit
 }
 
 /** What the request's slot draws. */
 export function drawPreferred(context: ChoiceContext, draw: Draw): Preferred {
   const table = context.table
-  const slot = readSlot(table, drawnUnit(draw), draw.slot)
+  const slot = readSlot(table, unitOfSlots(draw), draw.slot)
   if (slot === undefined) {
     return { upstream: '', sid: '' }
   }
-  const sid = drawSid(table, drawnUnit(draw) + '/' + draw.slot, slot.value, draw.share)
+  const sid = drawSid(table, unitOfSlots(draw) + '/' + draw.slot, slot.value, draw.share)
   if (!slot.ruled) {
     return { upstream: '', sid: sid }
   }
   const known = whoIs(table, draw.unit, sid)
-  const drawn = known === null ? '' : known.upstream
-  return { upstream: splitArms().inSession(table, context.request, draw.unit, drawn), sid: '' }
+  const first = known === null ? '' : known.upstream
+  return { upstream: splitArms().inSession(table, context.request, draw.unit, first), sid: '' }
 }
 
 /** The upstream of the unit that has this SID, and its line, whether it is up or not. */
@@ -68,11 +69,11 @@ export function whoIsIn(table: Dict, draw: Draw, sid: string): PeerChoice | null
 
 /** `<number><sid>` of a peer that this request may try; '' for none. */
 export function trialOf(context: ChoiceContext, draw: Draw): string {
-  const slot = readSlot(context.table, drawnUnit(draw), draw.slot)
+  const slot = readSlot(context.table, unitOfSlots(draw), draw.slot)
   if (slot !== undefined && !slot.ruled) {
     return slot.trial
   }
-  const upstream = slot === undefined ? drawnUnit(draw) : drawPreferred(context, draw).upstream
+  const upstream = slot === undefined ? unitOfSlots(draw) : drawPreferred(context, draw).upstream
   const rules = upstream.charAt(0) === UnitKind.Upstream ? rulesOf(context.table, upstream) : null
   return rules === null ? '' : rules.trial
 }

@@ -1,11 +1,30 @@
 /** From a key of the table to the unit and slot that serve a request. */
 import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { SHARES } from '../../contract/table/zones.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import type { LookupRequest } from '../table/lookup-request.js'
-import type { Draw } from './choice-types.js'
 import { splitArms } from './split-arm.lazy.js'
+import type { ChosenArm } from './split-arm.lazy.js'
+
+export interface Draw {
+  /** `:web` or `~canary`, as the route names it. */
+  unit: string
+  slot: string
+  /** 0 to 999. */
+  share: number
+  /** What a split without slots chose. */
+  arm?: ChosenArm
+}
+
+/**
+ * The share of try `nth`: it draws others of the peers that share a slot. 619 has no divisor in
+ * common with SHARES.
+ */
+export function shareOfTry(share: number, nth: number): number {
+  return (share + nth * 619) % SHARES
+}
 
 export function drawFor(table: Dict, request: LookupRequest, key: string): Draw {
   const slash = key.lastIndexOf('/')

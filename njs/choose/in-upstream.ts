@@ -6,7 +6,8 @@ import { SHARES, SLOTS } from '../../contract/table/zones.js'
 import type { Dict } from '../memory/dict.js'
 import { drawSid, readSlot } from '../table/lookup.js'
 import { bucketsOf, findPeer, rulesOf } from '../table/peers.js'
-import type { ChoiceContext, Draw, PeerChoice } from './choice-types.js'
+import type { ChoiceContext, PeerChoice } from './choice-types.js'
+import type { Draw } from './draw.js'
 import { chooseByRules } from './policy/balance.js'
 import { sessionEntry } from './policy/session.js'
 
@@ -26,14 +27,15 @@ function usable(table: Dict, upstream: string, sid: string, tried: string): Peer
 
 /**
  * Slots are visited in the scattered order of a full-period generator: in plain order, all that a
- * dead peer leaves would go to the one whose slots come next.
+ * dead peer leaves would go to the one whose slots come next. The share moves on too, by a number
+ * that has no divisor in common with SHARES.
  */
 function fromSlots(table: Dict, upstream: string, share: number, tried: string): PeerChoice | null {
   let slot = share % SLOTS
   for (let i = 0; i < SLOTS; i++) {
     const found = readSlot(table, upstream, String(slot))
-    const drawn = (share + i * 389) % SHARES
-    const sid = found === undefined ? '' : drawSid(table, upstream + '/' + slot, found.value, drawn)
+    const at = (share + i * 389) % SHARES
+    const sid = found === undefined ? '' : drawSid(table, upstream + '/' + slot, found.value, at)
     const choice = usable(table, upstream, sid, tried)
     if (choice !== null) {
       return choice
@@ -100,7 +102,7 @@ function fromRules(
     upstream: upstream,
     rules: rules,
     session: sessionEntry(context.table, context.request, upstream, rules),
-    draw: Number(draw.slot) * SHARES + draw.share,
+    number: Number(draw.slot) * SHARES + draw.share,
     tried: tried,
     nowMs: context.nowMs,
   })

@@ -1,14 +1,15 @@
 /** Which upstream of a split a request is for. */
 import { isMet } from '../../contract/table/condition.js'
-import { drawnOf, armFor, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
-import type { Forced, StickRule, SplitRecord } from '../../contract/table/split-record.js'
+import { armAt, armFor, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
+import type { ForcedArm, StickRule, SplitRecord } from '../../contract/table/split-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { textOf } from '../../contract/guard/text-source.js'
 import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from '../table/lookup-request.js'
 import { rulesOf } from '../table/peers.js'
 import { SHARES } from '../../contract/table/zones.js'
-import { DRAWN, drawn } from './policy/list.js'
+import { DRAWS } from '../../contract/table/zones.js'
+import { nthNumber } from './policy/list.js'
 import { sessionEntry } from './policy/session.js'
 
 export interface ChosenArm {
@@ -26,17 +27,17 @@ function hasSession(table: Dict, request: LookupRequest, upstream: string): bool
   return rules !== null && sessionEntry(table, request, upstream, rules) !== null
 }
 
-/** The upstream that the client has a session in, first of all `drawn`; else `drawn`. */
-function inSession(table: Dict, request: LookupRequest, split: string, drawn: string): string {
+/** The upstream that the client has a session in, `first` before all others; else `first`. */
+function inSession(table: Dict, request: LookupRequest, split: string, first: string): string {
   const record = table.get(split)
   const upstreams = record === undefined ? [] : upstreamsIn(record.slice(DIGEST_LENGTH))
-  if (drawn !== '' && hasSession(table, request, drawn)) {
-    return drawn
+  if (first !== '' && hasSession(table, request, first)) {
+    return first
   }
-  return upstreams.filter((one) => one !== drawn && hasSession(table, request, one))[0] || drawn
+  return upstreams.filter((one) => one !== first && hasSession(table, request, one))[0] || first
 }
 
-function isForced(arm: Forced, request: LookupRequest): boolean {
+function isForced(arm: ForcedArm, request: LookupRequest): boolean {
   return arm.conditions.split('\t').every((condition) => isMet(condition, request.variables))
 }
 
@@ -47,11 +48,11 @@ function armByStick(
 ): ChosenArm | null {
   const text = textOf(request, stick.source)
   if (text !== '' || stick.attributes === '') {
-    return text === '' ? null : { upstream: armFor(split.parts, stick.seed, text), cookie: '' }
+    return text === '' ? null : { upstream: armFor(split.arms, stick.seed, text), cookie: '' }
   }
   const name = request.variables.request_id as string
   const cookie = stick.source.slice('cookie:'.length) + '=' + name + stick.attributes
-  return { upstream: armFor(split.parts, stick.seed, name), cookie: cookie }
+  return { upstream: armFor(split.arms, stick.seed, name), cookie: cookie }
 }
 
 /**
@@ -72,13 +73,13 @@ function armOf(
   if (forced !== undefined) {
     return { upstream: forced.upstream, cookie: '' }
   }
-  const session = split.parts.filter((part) => hasSession(table, request, part.upstream))[0]
+  const session = split.arms.filter((arm) => hasSession(table, request, arm.upstream))[0]
   if (session !== undefined) {
     return { upstream: session.upstream, cookie: '' }
   }
-  const kept = split.stick === null ? null : armByStick(request, split, split.stick)
-  const draw = drawn(slot * SHARES + share, NTH_DRAW) / DRAWN
-  return kept === null ? { upstream: drawnOf(split.parts, draw), cookie: '' } : kept
+  const stuck = split.stick === null ? null : armByStick(request, split, split.stick)
+  const draw = nthNumber(slot * SHARES + share, NTH_DRAW) / DRAWS
+  return stuck === null ? { upstream: armAt(split.arms, draw), cookie: '' } : stuck
 }
 
 export interface SplitArms {

@@ -7,7 +7,7 @@
 import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
-import { countInFlight } from '../memory/count-in-flight.js'
+import { countForDrain } from '../memory/count-for-drain.js'
 import type { HopVariables } from '../hop/hop-variables.js'
 import { hopRare } from '../hop/rare.lazy.js'
 import { lineOf, linesFor } from '../table/peer-line.js'
@@ -56,7 +56,7 @@ function plainPeer(r: NginxHTTPRequest): string {
   if (parts.length !== PLAIN_PARTS || (parts[4] as string) < 'u') {
     return ''
   }
-  countInFlight(parts[1] as string)
+  countForDrain(parts[1] as string)
   v.sluice_choice = choice
   v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' 1'
   return parts[2] as string
@@ -86,11 +86,12 @@ function plainAgain(r: NginxHTTPRequest): string {
   const sid = parts[1] as string
   // What the front picked it counts itself.
   if ((v.http_x_sluice_pick || '').slice(-SID_LENGTH) !== sid) {
-    countInFlight(sid)
+    countForDrain(sid)
   }
   const tried = (v.sluice_tried + ' ' + sid).trim()
   v.sluice_tried = tried
-  v.sluice_outcome = (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / 33
+  v.sluice_outcome =
+    (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / (SID_LENGTH + 1)
   v.sluice_session_cookie = ''
   return parts[2] as string
 }
@@ -121,15 +122,15 @@ function measure(r: NginxHTTPRequest): string {
   return hopRare().measure(r)
 }
 
-function page(r: NginxHTTPRequest): void {
-  hopRare().page(r)
+function answerFailure(r: NginxHTTPRequest): void {
+  hopRare().answerFailure(r)
 }
 
 first.peer = peer
 first.question = question
 first.next = next
 first.measure = measure
-first.page = page
+first.answerFailure = answerFailure
 first.reply = (r: NginxHTTPRequest): void => hopRare().reply(r)
 first.tooSlow = (r: NginxHTTPRequest): void => hopRare().tooSlow(r)
 first.editAnswer = (r: NginxHTTPRequest): void => hopRare().editAnswer(r)

@@ -7,7 +7,7 @@ import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'
 import { SNI_PREFIX } from '../../contract/table/zones.js'
 import { zones } from '../memory/dict.js'
-import { cameTo, handOff, handOffTuned } from '../stream/handoff.js'
+import { cameTo, handOff, handOffByTuning } from '../stream/handoff.js'
 import { findSniUnit } from '../stream/sni-lookup.js'
 import { streamFallback } from '../stream/fallback.js'
 
@@ -16,7 +16,7 @@ function tls(s: NginxStreamRequest): string {
   const name = (s.variables.ssl_preread_server_name || '').toLowerCase()
   const unit = findSniUnit(zones.sluice_table, SNI_PREFIX, name)
   if (unit !== '') {
-    return handOffTuned(s, unit, () => cameTo(s))
+    return handOffByTuning(s, unit, () => cameTo(s))
   }
   const asked = UnitKind.Host + SNI_PREFIX + name
   if (!isHost(name) || streamFallback(s, asked) === '') {
@@ -31,7 +31,7 @@ function port(s: NginxStreamRequest): string {
   const own = s.variables.server_port as string
   const unit = '@tcp*' + own
   if (zones.sluice_table.get(UnitKind.Host + own + '*') === undefined) {
-    return handOffTuned(s, unit, () => cameTo(s))
+    return handOffByTuning(s, unit, () => cameTo(s))
   }
   handOff(s, unit + cameTo(s))
   return 'sni'

@@ -5,7 +5,7 @@
  */
 import { whenNameRead } from '../stream/read-sni.js'
 import { zones } from '../memory/dict.js'
-import { handOffTuned, receive } from '../stream/handoff.js'
+import { handOffByTuning, receive } from '../stream/handoff.js'
 import { findSniUnit } from '../stream/sni-lookup.js'
 
 /**
@@ -18,7 +18,7 @@ function routeByName(s: NginxStreamRequest): void {
   const before = own.slice(own.indexOf('*') + 1) + '*'
   whenNameRead(s, (name) => {
     const unit = findSniUnit(zones.sluice_table, before, name) || own
-    s.variables.sluice_sni_socket = handOffTuned(s, unit, () => message.slice(space))
+    s.variables.sluice_sni_socket = handOffByTuning(s, unit, () => message.slice(space))
     s.allow()
   })
 }

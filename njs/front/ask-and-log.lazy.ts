@@ -4,7 +4,7 @@
  */
 import { whoIs } from '../choose/choice.js'
 import { countFailure } from '../memory/counters.js'
-import { countInFlight } from '../memory/count-in-flight.js'
+import { countForDrain } from '../memory/count-for-drain.js'
 import { zones } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import { describeRequest } from '../table/request-report.js'
@@ -37,7 +37,7 @@ function confirmPick(r: NginxHTTPRequest): string {
       v.sluice_shard === undefined ||
       whoIs(table, findUnit(table, v.sluice_key as string, r), picked) !== null
     if (isKnown) {
-      countInFlight(picked)
+      countForDrain(picked)
     } else {
       v.sluice_sid = ''
     }

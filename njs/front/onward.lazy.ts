@@ -54,7 +54,7 @@ function isHopeless(table: Dict, r: FrontRequest, key: string): boolean {
   return rules !== null && rules.protocol === 'grpc'
 }
 
-/** '' where the body fits, or says no length; `_4096` then. Null where it does not. */
+/** '' where the body fits, `_4096` where it says no length, null where it is too large. */
 function limitFor(r: FrontRequest, action: RouteAction): string | null {
   const most = action.maxBodyBytes
   if (most === undefined) {

@@ -54,7 +54,7 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
     upstream: upstream,
     rules: rules,
     session: session,
-    draw: -1,
+    number: -1,
     tried: '',
     nowMs: rules.measured ? Date.now() : 0,
   })

@@ -18,8 +18,8 @@ export interface Reply {
   body: string
 }
 
-/** '' when the request is where it leads. */
-function locationOf(h: HopState, known: ActionRecord): string {
+/** Where the route's redirect leads; '' without one, and when the request is there already. */
+function redirectUrlOf(h: HopState, known: ActionRecord): string {
   const v = h.v
   const redirect = known.action.redirect
   if (redirect === undefined) {
@@ -42,9 +42,7 @@ function refusalReply(h: HopState, code: Code): Reply {
   return { status: page.status, headers: { 'Content-Type': page.contentType }, body: page.body }
 }
 
-/**
- * The front has read the body, so it has a length, unless it is passed on as it comes.
- */
+/** The front has read the body, so it has a length, unless it is passed on as it comes. */
 function bodyReply(h: HopState, most: number | undefined): Reply | null {
   const v = h.v
   if (most === undefined) {
@@ -103,9 +101,9 @@ export function replyOf(h: HopState, known: ActionRecord): Reply | null {
     const headers = { 'Content-Type': page.contentType, 'Cache-Control': 'no-store' }
     return { status: page.status, headers: headers, body: page.body }
   }
-  const location = locationOf(h, known)
-  if (location !== '') {
-    return { status: (action.redirect as Redirect).status, headers: {}, body: location }
+  const url = redirectUrlOf(h, known)
+  if (url !== '') {
+    return { status: (action.redirect as Redirect).status, headers: {}, body: url }
   }
   return known.target === '-' ? null : bodyReply(h, action.maxBodyBytes) || patienceReply(h, action)
 }

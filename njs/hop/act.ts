@@ -36,8 +36,8 @@ function withArm(h: HopState, target: string, slot: string): string {
 }
 
 /**
- * The same for a call of gRPC, whose path is its method's name: there is nothing in it to keep
- * byte for byte.
+ * Passes a call of gRPC on. Its path is its method's name: there is nothing in it to keep byte for
+ * byte.
  */
 function passCallOn(h: HopState, known: ActionRecord): string {
   const action = known.action
@@ -55,11 +55,12 @@ function passCallOn(h: HopState, known: ActionRecord): string {
   return '@sluice_act_' + (action.timeouts === undefined ? 0 : action.timeouts.readMs)
 }
 
-/** Fills the variables of the location that passes the request on; answers its name. */
+/** Fills the variables of the location that passes the request on; answers the location's name. */
 function passOn(h: HopState, known: ActionRecord): string {
   return isGrpc(h) ? passCallOn(h, known) : passRequestOn(h, known)
 }
 
+/** Passes any other request on, with its path and headers as the route changes them. */
 function passRequestOn(h: HopState, known: ActionRecord): string {
   const v = h.v
   const action = known.action
@@ -103,7 +104,7 @@ export function act(h: HopState): string {
   return known.target === '-' ? '' : passOn(h, known)
 }
 
-/** What the answer of the upstream, or in its place, gets of the route. */
+/** What a route does to an answer, be it the upstream's or the hop's. */
 function applyToAnswer(h: HopState, action: RouteAction): void {
   if (action.responseHeaders !== undefined) {
     editResponse(h.r.headersOut, action.responseHeaders)
@@ -113,7 +114,10 @@ function applyToAnswer(h: HopState, action: RouteAction): void {
   }
 }
 
-/** The same of what comes from the hop, and a page in its place where the route has one. */
+/**
+ * What the route does to an answer that comes through the hop; its own page takes the body's place,
+ * where it has one for this status.
+ */
 export function editAnswer(h: HopState): void {
   const known = recordOf(h)
   if (known !== null) {
@@ -138,7 +142,7 @@ export function reply(h: HopState): void {
   const known = recordOf(h)
   const made = known === null ? null : replyOf(h, known)
   if (known === null || made === null) {
-    // The route was changed since a moment ago.
+    // The route was changed a moment ago.
     h.r.headersOut['Retry-After'] = '1'
     finish(h, 503, '')
     return

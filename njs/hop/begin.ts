@@ -12,13 +12,13 @@ import {
   addUnanswered,
   findFallback,
   isGrpc,
-  setAsked,
+  setPreflightPeer,
   setFailed,
   setFallback,
   setOutcome,
   setRefusal,
   setTrial,
-  setTry,
+  setNextTry,
   triesIn,
   watchAnswer,
 } from './state.js'
@@ -40,7 +40,7 @@ interface Settled {
   rules: Rules | null
 }
 
-/** A place that was free when it was chosen may be taken since; then another is. */
+/** Of a peer whose last place was taken since it was chosen, another is chosen; so many times. */
 const CLAIMS = 3
 
 const COUNTED: { [code in Refusal]: CountedEvent } = {
@@ -126,11 +126,14 @@ export function settle(
     return null
   }
   const rules = rulesOf(zones.sluice_table, choice.upstream)
-  setTry(h, choice, tried, locationFor(h, choice, rules, tried, isTrial))
+  setNextTry(h, choice, tried, locationFor(h, choice, rules, tried, isTrial))
   if (rules !== null && rules.tls !== '') {
     setPeerTls(h, rules.tls)
   }
-  setAsked(h, isGrpc(h) && isWorthAsking(h, choice, rules, tried) ? choice.peer.address : '')
+  setPreflightPeer(
+    h,
+    isGrpc(h) && isWorthAsking(h, choice, rules, tried) ? choice.peer.address : '',
+  )
   if (rules !== null && rules.measured) {
     watchAnswer(h)
   }
@@ -184,6 +187,10 @@ function beginTry(h: HopState, made: HopPlan & { does: 'try' }): string {
   return h.v.sluice_location === '@sluice_retry' ? '' : '1'
 }
 
+/**
+ * Carries the plan out. '' where `$sluice_peer` is to be tried at this location; '1' where
+ * `$sluice_location` names the one that goes on.
+ */
 export function begin(h: HopState, made: HopPlan): string {
   if (made.does === 'try') {
     return beginTry(h, made)

@@ -3,7 +3,7 @@ import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'
 import { rulesOf } from '../table/peers.js'
-import { rulesOfTried } from './try.js'
+import { rulesOfTry } from './try.js'
 import {
   addUnanswered,
   currentTry,
@@ -12,7 +12,7 @@ import {
   setTrialDoubted,
   takeUnanswered,
 } from './state.js'
-import type { Tried, HopState } from './state.js'
+import type { Try, HopState } from './state.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { addAnswer } from '../memory/load.js'
 import { instanceStatus, triedAddresses, wasInstanceSent } from './judged.js'
@@ -71,7 +71,7 @@ function isGood(status: number): boolean {
  * fault. Where none could be asked, a 5xx is one only where answers are measured: a client must not
  * be able to keep a peer out.
  */
-function judgeTrial(h: HopState, choice: Tried, rules: Rules | null, isError: boolean): void {
+function judgeTrial(h: HopState, choice: Try, rules: Rules | null, isError: boolean): void {
   const doubted = doubtedTrial(h)
   if (doubted !== '' && isError) {
     emit(h, 'p' + doubted)
@@ -91,7 +91,7 @@ export function measureAnswer(h: HopState): string {
     const choice = currentTry(h)
     const status = instanceStatus(v)
     if (choice !== null && status > 0) {
-      const rules = rulesOfTried(choice)
+      const rules = rulesOfTry(choice)
       const isError = status >= 500
       if (isGood(status)) {
         takeUnanswered(h).forEach((each) => countFailed(h, each.upstream, each.sid))

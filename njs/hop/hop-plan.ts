@@ -2,7 +2,8 @@
 import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
 import { choose, drawPreferred, isAnotherUp, trialOf, whoIsIn } from '../choose/choice.js'
-import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice-types.js'
+import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
+import type { Draw } from '../choose/draw.js'
 import type { Dict } from '../memory/dict.js'
 import { takeTrial } from '../memory/load.js'
 import { drawFor } from '../choose/draw.js'
@@ -32,8 +33,7 @@ function unknown(table: Dict, picked: Picked, unit: string): HopPlan {
 }
 
 /**
- * Who is up and was not chosen has no place left: nothing else keeps such a one from being
- * chosen.
+ * A peer that is up and was not chosen has no place left: nothing else keeps it from being chosen.
  */
 function whyNone(table: Dict, draw: Draw, tried: string): Refusal {
   return isAnotherUp(table, draw, tried) ? 'upstream_full' : 'no_peer'

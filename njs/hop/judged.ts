@@ -9,7 +9,7 @@ import { mostTries, statusesToRetry } from './retry.js'
 import { currentTry, isTrialOf, triesIn, watchAnswer } from './state.js'
 import type { HopState } from './state.js'
 import type { HopVariables } from './hop-variables.js'
-import { rulesOfTried } from './try.js'
+import { rulesOfTry } from './try.js'
 import { answeredStatus, lastOf, wasSent } from './upstream-vars.js'
 
 /** What the judge is asked of the try that begins, which counts as tried. */
@@ -19,7 +19,7 @@ export function askJudge(h: HopState): string {
     return ''
   }
   const v = h.v
-  const rules = rulesOfTried(current)
+  const rules = rulesOfTry(current)
   const draw = drawFor(zones.sluice_table, h.r, h.picked.key)
   const isCapped = upstreamsOf(zones.sluice_table, draw.unit).some((upstream) => {
     const each = rulesOf(zones.sluice_table, upstream)

@@ -7,7 +7,7 @@ import { act, editAnswer, reply } from './act.js'
 import { pageFor } from './act-reply.js'
 import { replaceBody } from './act-page.js'
 import { begin, settle } from './begin.js'
-import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTried } from './try.js'
+import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTry } from './try.js'
 import { findNext, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './hop-plan.js'
@@ -23,17 +23,17 @@ import {
   outcomeUpstream,
   refusalOf,
   setRefusal,
-  setTried,
+  startTry,
   triesIn,
 } from './state.js'
 import { send } from './answer.js'
-import type { HopState, Tried } from './state.js'
+import type { HopState, Try } from './state.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 
 const counter = zones.sluice_counter
 
 /** '' when there is a peer to try here; else `$sluice_location` names the location that goes on. */
-function refusal(h: HopState): string {
+function decide(h: HopState): string {
   const v = h.v
   try {
     v.sluice_location = act(h)
@@ -49,7 +49,7 @@ function refusal(h: HopState): string {
 }
 
 function first(h: HopState): string {
-  return refusal(h) === '' ? peer(h) : ''
+  return decide(h) === '' ? peer(h) : ''
 }
 
 /** `$sluice_peer`: the address to try now. To be read once for each try: it counts. */
@@ -58,7 +58,7 @@ function peer(h: HopState): string {
   if (current === null) {
     return h.v.sluice_choice
   }
-  setTried(h, current, current.token === '' ? '' : cookieFor(h, current, rulesOfTried(current)))
+  startTry(h, current, current.token === '' ? '' : cookieFor(h, current, rulesOfTry(current)))
   followTry(h, current.sid)
   return current.address
 }
@@ -85,10 +85,10 @@ function withLast(tried: string, last: string): string {
 }
 
 /** Whom to ask next, as far as the hop itself decides it. */
-function nextAfter(h: HopState, last: Tried, tried: string): PeerChoice | null {
+function nextAfter(h: HopState, last: Try, tried: string): PeerChoice | null {
   const tries = {
     count: triesIn(tried),
-    most: mostTries(rulesOfTried(last), isFrontFirst(h, tried)),
+    most: mostTries(rulesOfTry(last), isFrontFirst(h, tried)),
     wasSent: wasInstanceSent(h.v),
     elapsedMs: Number(h.v.request_time) * 1000,
   }
@@ -162,8 +162,8 @@ function answerAsCaught(h: HopState, status: number): void {
   }
 }
 
-/** Answers what `refusal` found, or when every try failed. */
-function page(h: HopState): void {
+/** Answers what `decide` refused, or for an instance when every try failed. */
+function answerFailure(h: HopState): void {
   const refused = refusalOf(h)
   const caught = refused === null ? instanceStatus(h.v) : 0
   if (caught > 0) {
@@ -181,7 +181,7 @@ export interface HopRare {
   question(r: NginxHTTPRequest): string
   next(r: NginxHTTPRequest): string
   measure(r: NginxHTTPRequest): string
-  page(r: NginxHTTPRequest): void
+  answerFailure(r: NginxHTTPRequest): void
   reply(r: NginxHTTPRequest): void
   tooSlow(r: NginxHTTPRequest): void
   editAnswer(r: NginxHTTPRequest): void
@@ -228,7 +228,7 @@ export function hopRare(): HopRare {
     question: withState(question),
     next: withState(next),
     measure: withState(measureAnswer),
-    page: withState(page),
+    answerFailure: withState(answerFailure),
     reply: withState(reply),
     tooSlow: withState(tooSlow),
     editAnswer: withState(editAnswerSafely),

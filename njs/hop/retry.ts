@@ -1,18 +1,17 @@
 /** Whether and where a request is tried again. */
+import { FAULT_BITS } from '../../contract/table/rules.js'
 import type { Rules } from '../../contract/table/rules.js'
-import { MAX_TRIES, SHARES } from '../../contract/table/zones.js'
+import { MAX_TRIES } from '../../contract/table/zones.js'
 import { choose } from '../choose/choice.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { spendTry } from '../memory/load.js'
 import type { HopState } from './state.js'
-import { drawFor } from '../choose/draw.js'
+import { drawFor, shareOfTry } from '../choose/draw.js'
 import { misfitOf } from './peer-way.js'
 import { hopContext, isIdempotent } from './try.js'
 import { zones } from '../memory/dict.js'
 import { rulesOf } from '../table/peers.js'
 import { SID_LENGTH } from '../../contract/table/table.js'
-
-const ANOTHER = { upstream: '', sid: '' }
 
 /**
  * The front's own try costs none: it may only have met a connection that the instance had closed
@@ -31,12 +30,9 @@ export function anotherChoice(
   nth: number,
 ): PeerChoice | null {
   const draw = drawFor(context.table, h.r, h.picked.key)
-  draw.share = (draw.share + nth * 619) % SHARES
-  return choose(context, draw, last === '' ? ANOTHER : { upstream: '', sid: last }, tried)
+  draw.share = shareOfTry(draw.share, nth)
+  return choose(context, draw, { upstream: '', sid: last }, tried)
 }
-
-/** Bits of RETRY_STATUSES: all but 429. */
-const FAULTS = 30
 
 /**
  * Bits of RETRY_STATUSES: answers that are tried again. Of a trial it is every 5xx: whether that is
@@ -44,7 +40,7 @@ const FAULTS = 30
  */
 export function statusesToRetry(rules: Rules | null, isTrial: boolean): number {
   const named = rules === null ? 0 : rules.statuses
-  return isTrial ? named | FAULTS : named
+  return isTrial ? named | FAULT_BITS : named
 }
 
 export interface TriesMade {

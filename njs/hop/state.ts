@@ -20,7 +20,7 @@ export interface HopState {
   readonly picked: Picked
 }
 
-export interface Tried {
+export interface Try {
   /** `:web` */
   upstream: string
   address: string
@@ -53,7 +53,7 @@ export function triesIn(tried: string): number {
 }
 
 /** The peer of the current try; null for the fallback. */
-export function currentTry(h: HopState): Tried | null {
+export function currentTry(h: HopState): Try | null {
   const choice = h.v.sluice_choice
   if (choice.charAt(0) !== UnitKind.Upstream) {
     return null
@@ -69,14 +69,14 @@ export function currentTry(h: HopState): Tried | null {
 }
 
 /** `tried` counts as tried already, and `location` makes the try. */
-export function setTry(h: HopState, choice: PeerChoice, tried: string, location: string): void {
+export function setNextTry(h: HopState, choice: PeerChoice, tried: string, location: string): void {
   h.v.sluice_choice = choice.upstream + ' ' + printPeer(choice.peer)
   h.v.sluice_tried = tried
   h.v.sluice_location = location
 }
 
 /** The current try begins: it counts as tried from now on. */
-export function setTried(h: HopState, current: Tried, cookie: string): void {
+export function startTry(h: HopState, current: Try, cookie: string): void {
   const v = h.v
   v.sluice_tried = v.sluice_tried === '' ? current.sid : v.sluice_tried + ' ' + current.sid
   setOutcome(h, current.upstream.slice(1), current.id, triesIn(v.sluice_tried))
@@ -133,7 +133,7 @@ export function setFallback(h: HopState, target: string, upstream: string): void
 }
 
 /** nginx asks this address whether it takes connections before it passes a call on; '': none. */
-export function setAsked(h: HopState, address: string): void {
+export function setPreflightPeer(h: HopState, address: string): void {
   h.v.sluice_preflight_peer = address
 }
 

@@ -4,6 +4,7 @@
  */
 import type { AnswersReply, EventsReply } from '../../contract/push.js'
 import { EVENTS, EVENT_COUNT } from '../../contract/table/zones.js'
+import { SID_LENGTH } from '../../contract/table/table.js'
 import type { Dict, NumberDict } from './dict.js'
 
 /**
@@ -33,7 +34,11 @@ export function readEvents(
   for (let number = Math.max(from > next ? 0 : from, next - EVENTS); number < next; number++) {
     const text = events.get(String(number % EVENTS))
     const prefix = String(number)
-    if (text !== undefined && text.length === prefix.length + 33 && text.indexOf(prefix) === 0) {
+    if (
+      text !== undefined &&
+      text.length === prefix.length + 1 + SID_LENGTH &&
+      text.indexOf(prefix) === 0
+    ) {
       found.push(text.slice(prefix.length))
     }
   }

@@ -17,7 +17,7 @@ const BUDGET_TRIES = 10
 const TAKEN_MS = 10000
 
 /** In flight to this peer, over all workers, of upstreams that count. */
-export function inFlight(load: NumberDict, sid: string): number {
+export function loadOf(load: NumberDict, sid: string): number {
   return load.get('c' + sid) || 0
 }
 

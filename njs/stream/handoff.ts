@@ -42,7 +42,11 @@ export function cameTo(s: NginxStreamRequest): string {
 /**
  * Hands off to the server for the unit, and names its socket. `entrance`: what `cameTo` says.
  */
-export function handOffTuned(s: NginxStreamRequest, unit: string, entrance: () => string): string {
+export function handOffByTuning(
+  s: NginxStreamRequest,
+  unit: string,
+  entrance: () => string,
+): string {
   const record = zones.sluice_table.get(unit)
   if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {
     handOff(s, unit)
@@ -62,7 +66,7 @@ export interface Tuned {
   port: string
 }
 
-/** Parses what `handOffTuned` wrote of a unit that is tuned. */
+/** Parses what `handOffByTuning` wrote of a unit that is tuned. */
 export function parseTuned(message: string): Tuned {
   const parts = message.split(' ')
   const at = (i: number): string => parts[i] || ''

@@ -7,7 +7,7 @@ import { Mark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { zones } from '../memory/dict.js'
-import { countInFlight } from '../memory/count-in-flight.js'
+import { countForDrain } from '../memory/count-for-drain.js'
 import { lineOf, linesFor } from '../table/peer-line.js'
 
 /** What the record of a port or name holds that has one untuned route to one upstream. */
@@ -52,7 +52,7 @@ export function allowPlain(s: NginxStreamRequest, key: string): boolean {
     if (parts.length < 4 || (parts[3] as string) < 'u') {
       return false
     }
-    countInFlight(parts[0] as string)
+    countForDrain(parts[0] as string)
     s.variables.sluice_peer = parts[1]
   } catch (error) {
     // What threw here throws in the lazy group too, which logs it.

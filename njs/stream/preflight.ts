@@ -1,7 +1,8 @@
 /** Whether a peer of stream{} takes connections; the controller hears of those that do not. */
 import { MAX_TRIES } from '../../contract/table/zones.js'
 import { trialOf, whoIsIn } from '../choose/choice.js'
-import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice-types.js'
+import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
+import type { Draw } from '../choose/draw.js'
 import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import { appendEvent } from '../memory/events.js'

@@ -4,18 +4,17 @@
  * is closed again; where there is no second peer, that is spared.
  */
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
-import { MAX_TRIES, NOBODY, SHARES } from '../../contract/table/zones.js'
+import { MAX_TRIES, NOBODY } from '../../contract/table/zones.js'
 import { choose, drawPreferred, isAnotherUp, whoIs } from '../choose/choice.js'
-import type { PeerChoice, Draw, ChoiceContext } from '../choose/choice-types.js'
+import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { countEvent, countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
-import { countInFlight } from '../memory/count-in-flight.js'
 import type { LookupRequest } from '../table/lookup-request.js'
-import { drawFor } from '../choose/draw.js'
-import { counts } from '../choose/policy/balance.js'
+import { claimPlace, countPeer } from '../choose/claim.js'
+import { drawFor, shareOfTry } from '../choose/draw.js'
+import type { Draw } from '../choose/draw.js'
 import { streamFallback } from './fallback.js'
 import { mostAsked, acceptsConnections, emitEvent, tryTrial } from './preflight.js'
-import { takePlace } from '../memory/take-place.js'
 
 const counter = zones.sluice_counter
 const ANOTHER = { upstream: '', sid: '' }
@@ -23,25 +22,6 @@ const ANOTHER = { upstream: '', sid: '' }
 function streamContext(s: NginxStreamRequest): ChoiceContext {
   const asked = { uri: '/', variables: s.variables } as unknown as LookupRequest
   return { table: zones.sluice_table, load: zones.sluice_load, request: asked, nowMs: Date.now() }
-}
-
-/** False when another worker took the peer's last place meanwhile. */
-function claim(choice: PeerChoice): boolean {
-  const ruled = choice.ruled
-  return (
-    ruled === undefined ||
-    !counts(ruled.rules) ||
-    takePlace(zones.sluice_load, ruled.rules, choice.upstream, ruled.entry, process.pid)
-  )
-}
-
-/** Counts the connection for drains, for as long as it lasts. */
-function followTry(s: NginxStreamRequest, sid: string): void {
-  try {
-    countInFlight(sid)
-  } catch (error) {
-    countFailure(counter, 'counting a connection', error, s)
-  }
 }
 
 function isWorthAsking(
@@ -67,8 +47,11 @@ function isStillUp(choice: PeerChoice): boolean {
   return now !== null && (now.peer.up || !choice.peer.up)
 }
 
-/** Whether the connection is to go there: then one of the peer's places is taken. */
-async function isTaken(
+/**
+ * Asks the peer whether it takes connections, where another one could, and takes one of its places.
+ * False when the connection is to go to another peer.
+ */
+async function tryToTake(
   s: NginxStreamRequest,
   draw: Draw,
   choice: PeerChoice,
@@ -85,7 +68,7 @@ async function isTaken(
       return false
     }
   }
-  return claim(choice)
+  return claimPlace(choice)
 }
 
 /** Why nobody serves, counted. */
@@ -116,17 +99,17 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
   const trial = await tryTrial(s, context, drawFor(context.table, context.request, key))
   let tried = trial.tried
   let wasNone = false
-  if (trial.choice !== null && claim(trial.choice)) {
-    followTry(s, trial.choice.peer.sid)
+  if (trial.choice !== null && claimPlace(trial.choice)) {
+    countPeer(trial.choice.peer.sid, 'a connection', s)
     return trial.choice.peer.address
   }
   for (let nth = 0; nth < MAX_TRIES; nth++) {
     const draw = drawFor(context.table, context.request, key)
-    draw.share = (draw.share + nth * 619) % SHARES
+    draw.share = shareOfTry(draw.share, nth)
     const wish = nth === 0 ? drawPreferred(context, draw) : ANOTHER
     const choice = choose(context, draw, wish, tried)
-    if (choice !== null && (await isTaken(s, draw, choice, tried, nth))) {
-      followTry(s, choice.peer.sid)
+    if (choice !== null && (await tryToTake(s, draw, choice, tried, nth))) {
+      countPeer(choice.peer.sid, 'a connection', s)
       return choice.peer.address
     }
     if (choice !== null) {

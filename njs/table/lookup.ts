@@ -150,7 +150,7 @@ export function drawSid(table: Dict, slotKey: string, value: string, share: numb
   return value.slice(at + 3, at + SHARE_LENGTH)
 }
 
-/** A unit's slot as it is, and its key; undefined when it has none. */
+/** What a unit's slot says; undefined when the unit has none. */
 export function readSlot(table: Dict, unit: string, slot: string): SlotValue | undefined {
   const text = table.get(unit + '/' + slot)
   return text === undefined ? undefined : parseSlot(text)

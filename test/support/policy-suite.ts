@@ -14,7 +14,7 @@ import { textOf } from '../../contract/guard/text-source.js'
 import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/memory/load.js'
 import { meanTime, spendTry, takeTrial } from '../../njs/memory/load.js'
 import { chooseByRules } from '../../njs/choose/policy/balance.js'
-import { drawn } from '../../njs/choose/policy/list.js'
+import { nthNumber } from '../../njs/choose/policy/list.js'
 import { sessionEntry } from '../../njs/choose/policy/session.js'
 import type { SuiteDicts } from './njs-suite.js'
 import { NO_RULES } from '../../lab/nginx/no-rules.js'
@@ -115,7 +115,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
           upstream: UNIT,
           rules: rules,
           session: null,
-          draw: draw,
+          number: draw,
           tried: tried
             .split(' ')
             .map((name) => sid(name))
@@ -237,7 +237,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
     upstream: UNIT,
     rules: sticky,
     session: sessionEntry(dicts.table, route, UNIT, sticky),
-    draw: 0,
+    number: 0,
     tried: '',
     nowMs: 0,
   })
@@ -305,7 +305,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
   // draws
   const seen: { [draw: number]: boolean } = {}
   for (let i = 0; i < 50; i++) {
-    seen[drawn(i * 1000, 1)] = true
+    seen[nthNumber(i * 1000, 1)] = true
   }
   is('a second draw is another for each', Object.keys(seen).length, 50)
   clear()

@@ -27,9 +27,9 @@ function nameOf(unit: string, arms: CompiledArm[]): string {
   return `${upstreamOf(unit)}${whereText(arm?.where)}`
 }
 
-function byWeight(parts: SplitRecord['parts']): Shares {
-  const total = parts.reduce((sum, { weight }) => sum + weight, 0)
-  return new Map(parts.map(({ upstream, weight }) => [upstream, weight / total]))
+function byWeight(weighted: SplitRecord['arms']): Shares {
+  const total = weighted.reduce((sum, { weight }) => sum + weight, 0)
+  return new Map(weighted.map(({ upstream, weight }) => [upstream, weight / total]))
 }
 
 function forcedShares(
@@ -51,7 +51,7 @@ function forcedShares(
 }
 
 function keptShares(
-  { stick, parts }: SplitRecord,
+  { stick, arms: weighted }: SplitRecord,
   arms: CompiledArm[],
   asked: ExplainedRequest,
   why: string[],
@@ -67,7 +67,7 @@ function keptShares(
     why.push(`clients keep their arm by ${source}, with the seed ${stick.seed}; ${given}`)
     return undefined
   }
-  const upstream = armFor(parts, stick.seed, text)
+  const upstream = armFor(weighted, stick.seed, text)
   const name = upstream === '' ? 'none, for no arm is up' : nameOf(upstream, arms)
   why.push(`by ${source} and the seed ${stick.seed} the client keeps upstream ${name}`)
   return new Map([[upstream, 1]])
@@ -87,5 +87,5 @@ export function sharesOf(
   const chosen = isChosen(split)
     ? (forcedShares(record, arms, asked, why) ?? keptShares(record, arms, asked, why))
     : undefined
-  return chosen ?? byWeight(record.parts)
+  return chosen ?? byWeight(record.arms)
 }

@@ -4,7 +4,7 @@
  */
 import type { ListEntry, Rules } from '../../../contract/table/rules.js'
 import { nextInRound } from '../../memory/load.js'
-import { drawnNumber, isFree } from './choosing.js'
+import { numberOf, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
 import { hashed } from './hashed.lazy.js'
 import { leastConn } from './least-conn.lazy.js'
@@ -27,7 +27,7 @@ export function isForHop(rules: Rules): boolean {
 
 function walk(c: Choosing, turn: number): ListEntry | null {
   const count = c.rules.count
-  const start = turn < 0 ? position(drawnNumber(c), count) : turn % count
+  const start = turn < 0 ? position(numberOf(c), count) : turn % count
   const first = entryAt(c.table, c.upstream, start)
   return first !== null && isFree(c, first) ? first : overflow().free(c, 0, count, start)
 }

@@ -3,7 +3,7 @@ import { RING_POSITIONS } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { textOf } from '../../../contract/guard/text-source.js'
 import { SHARES } from '../../../contract/table/zones.js'
-import { inFlight } from '../../memory/load.js'
+import { loadOf } from '../../memory/load.js'
 import { isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
 import { entriesOnRing, position } from './list.js'
@@ -18,9 +18,9 @@ function isWithinBound(c: Choosing, entry: ListEntry): boolean {
   if (c.rules.loadPercent === 0) {
     return true
   }
-  const all = inFlight(c.load, c.upstream) + 1
+  const all = loadOf(c.load, c.upstream) + 1
   const bound = Math.ceil(((c.rules.loadPercent / 100) * all * entry.weight) / c.rules.weights)
-  return inFlight(c.load, entry.sid) < bound
+  return loadOf(c.load, entry.sid) < bound
 }
 
 /**

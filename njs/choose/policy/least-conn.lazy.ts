@@ -7,10 +7,11 @@ import {
 } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { SID_LENGTH } from '../../../contract/table/table.js'
-import { inFlight } from '../../memory/load.js'
-import { drawnNumber, isFree } from './choosing.js'
+import { loadOf } from '../../memory/load.js'
+import { numberOf, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
-import { DRAWN, drawnNext, position } from './list.js'
+import { DRAWS } from '../../../contract/table/zones.js'
+import { nextNumber, position } from './list.js'
 
 /**
  * It looks at all of an upstream up to this size; of a larger one at so many in a row, from a
@@ -30,8 +31,8 @@ const LOOKED_AT = 32
 function choose(c: Choosing): ListEntry | null {
   const count = c.rules.count
   const isWarming = c.rules.balance === 's'
-  let draw = drawnNumber(c)
-  let index = position(draw, count)
+  let number = numberOf(c)
+  let index = position(number, count)
   let held = -1
   let text = ''
   let best: ListEntry | null = null
@@ -47,12 +48,12 @@ function choose(c: Choosing): ListEntry | null {
     const sid = text.slice(at, at + SID_LENGTH)
     const limits = text.slice(at + SID_LENGTH, at + ENTRY_LENGTH)
     index = index + 1 === count ? 0 : index + 1
-    draw = drawnNext(draw)
+    number = nextNumber(number)
     if (limits === '') {
       continue
     }
     const weight = limits === PLAIN_ENTRY ? 1 : Number(limits.slice(0, 4))
-    const cost = (inFlight(c.load, sid) + (isWarming ? draw / DRAWN : 0)) / weight
+    const cost = (loadOf(c.load, sid) + (isWarming ? number / DRAWS : 0)) / weight
     if (cost > least) {
       continue
     }
@@ -61,7 +62,7 @@ function choose(c: Choosing): ListEntry | null {
       continue
     }
     weights = cost < least ? weight : weights + weight
-    if (cost < least || position(draw, weights) < weight) {
+    if (cost < least || position(number, weights) < weight) {
       best = entry
       least = cost
     }

@@ -7,11 +7,8 @@ import {
   parseEntry,
 } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
-import { SHARES, SLOTS } from '../../../contract/table/zones.js'
+import { DRAWS } from '../../../contract/table/zones.js'
 import type { Dict } from '../../memory/dict.js'
-
-/** nginx's draws are of so many. */
-export const DRAWN = SLOTS * SHARES
 
 /**
  * Entry `index` of `:web`; null where a change is just being written and the list is shorter
@@ -83,10 +80,10 @@ export function entriesOnRing(
 }
 
 /** nginx drew one of 50,000. Numbers from the same draw that differ by `nth` look unrelated. */
-export function drawn(draw: number, nth: number): number {
+export function nthNumber(draw: number, nth: number): number {
   let number = draw
   for (let i = 0; i < nth; i++) {
-    number = drawnNext(number)
+    number = nextNumber(number)
   }
   return number
 }
@@ -95,11 +92,11 @@ export function drawn(draw: number, nth: number): number {
  * Full period modulo 50,000: the multiplier is 1 modulo its primes 2 (and 4) and 5, the increment
  * shares none.
  */
-export function drawnNext(draw: number): number {
-  return (draw * 7621 + 20011) % DRAWN
+export function nextNumber(draw: number): number {
+  return (draw * 7621 + 20011) % DRAWS
 }
 
 /** `draw` of 50,000 → a position in a list of `count`. */
 export function position(draw: number, count: number): number {
-  return Math.floor((draw * count) / DRAWN)
+  return Math.floor((draw * count) / DRAWS)
 }

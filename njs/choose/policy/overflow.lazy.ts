@@ -1,8 +1,8 @@
 /** Who is asked when the first choice is full: the next of the list, other zones, backups. */
 import type { ListEntry } from '../../../contract/table/rules.js'
-import { drawnNumber, isFree } from './choosing.js'
+import { numberOf, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
-import { drawn, entriesFrom, position } from './list.js'
+import { nthNumber, entriesFrom, position } from './list.js'
 
 export interface Overflow {
   free: typeof free
@@ -20,10 +20,10 @@ function free(c: Choosing, base: number, count: number, start: number): ListEntr
 function spilled(c: Choosing): ListEntry | null {
   const rules = c.rules
   const zones = rules.spill - rules.backups
-  const draw = drawn(drawnNumber(c), 2)
+  const number = nthNumber(numberOf(c), 2)
   return (
-    free(c, rules.count, zones, position(draw, zones)) ||
-    free(c, rules.count + zones, rules.backups, position(draw, rules.backups))
+    free(c, rules.count, zones, position(number, zones)) ||
+    free(c, rules.count + zones, rules.backups, position(number, rules.backups))
   )
 }
 

@@ -1,9 +1,9 @@
 /** randomTwo and leastTime: of two peers that are drawn, the one that costs less. */
 import type { ListEntry } from '../../../contract/table/rules.js'
-import { inFlight, meanTime } from '../../memory/load.js'
-import { drawnNumber, isFree } from './choosing.js'
+import { loadOf, meanTime } from '../../memory/load.js'
+import { numberOf, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
-import { drawnNext, entryAt, position } from './list.js'
+import { nextNumber, entryAt, position } from './list.js'
 
 const DRAWS = 8
 
@@ -11,7 +11,7 @@ const DRAWS = 8
  * What is in flight for its weight; for leastTime, the time that a request is to wait behind it.
  */
 function costOf(c: Choosing, entry: ListEntry): number {
-  const conns = inFlight(c.load, entry.sid)
+  const conns = loadOf(c.load, entry.sid)
   return c.rules.balance === 't'
     ? conns / entry.weight
     : (Math.max(meanTime(c.load, entry.sid, c.nowMs), 0.1) * (conns + 1)) / entry.weight
@@ -19,10 +19,10 @@ function costOf(c: Choosing, entry: ListEntry): number {
 
 /** Two different ones by weight, for the main list holds a peer as often as it weighs. */
 function choose(c: Choosing): ListEntry | null {
-  let draw = drawnNumber(c)
+  let number = numberOf(c)
   let first: ListEntry | null = null
   for (let nth = 0; nth < DRAWS; nth++) {
-    const entry = entryAt(c.table, c.upstream, position(draw, c.rules.count))
+    const entry = entryAt(c.table, c.upstream, position(number, c.rules.count))
     if (entry !== null && isFree(c, entry)) {
       if (first === null) {
         first = entry
@@ -30,7 +30,7 @@ function choose(c: Choosing): ListEntry | null {
         return costOf(c, entry) < costOf(c, first) ? entry : first
       }
     }
-    draw = drawnNext(draw)
+    number = nextNumber(number)
   }
   return first
 }

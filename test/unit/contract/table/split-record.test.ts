@@ -1,18 +1,18 @@
 /** How a split stands in the table. */
 import t from 'tap'
 import {
-  drawnOf,
+  armAt,
   armFor,
   parseSplit,
   printSplit,
   upstreamsIn,
 } from '../../../../contract/table/split-record.js'
-import type { SplitShare, SplitRecord } from '../../../../contract/table/split-record.js'
+import type { WeightedArm, SplitRecord } from '../../../../contract/table/split-record.js'
 import { isTableValue } from '../../../../contract/table/table.js'
 
 const CLIENTS = Array.from({ length: 20_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
 
-function parts(weights: Record<string, number>): SplitShare[] {
+function parts(weights: Record<string, number>): WeightedArm[] {
   return Object.entries(weights).map(([name, weight]) => ({ upstream: `:${name}`, weight }))
 }
 
@@ -27,10 +27,10 @@ t.test('a record is read as it was printed', async (t) => {
     upstreams: [':api', ':web'],
     stick: { seed: 'x.1', source: 'cookie:arm', attributes: '; Path=/; SameSite=Lax' },
     forced: [{ upstream: ':web', conditions: 'request_method=GET PUT\tcookie_on' }],
-    parts: parts({ web: 9, api: 1 }),
+    arms: parts({ web: 9, api: 1 }),
   }
   const hashed = { ...whole, stick: { seed: 's', source: 'header:x-user', attributes: '' } }
-  for (const one of [whole, hashed, { ...whole, stick: null, forced: [], parts: [] }]) {
+  for (const one of [whole, hashed, { ...whole, stick: null, forced: [], arms: [] }]) {
     const text = printSplit(one)
     t.same(parseSplit(text), one)
     t.same(upstreamsIn(text), one.upstreams)
@@ -78,7 +78,7 @@ t.test('a change moves only those whom a part gains or loses', async (t) => {
 
 t.test('a draw falls to each part as its weight says; nobody is nobody', async (t) => {
   const three = parts({ a: 1, b: 2, c: 1 })
-  const at = [0, 0.24, 0.25, 0.74, 0.75, 0.99999].map((draw) => drawnOf(three, draw))
+  const at = [0, 0.24, 0.25, 0.74, 0.75, 0.99999].map((draw) => armAt(three, draw))
   t.same(at, [':a', ':a', ':b', ':b', ':c', ':c'])
-  t.same([drawnOf([], 0.5), armFor([], 's', 'x')], ['', ''])
+  t.same([armAt([], 0.5), armFor([], 's', 'x')], ['', ''])
 })

@@ -4,7 +4,8 @@ import t from 'tap'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 import { SHARES, SLOTS } from '../../../../contract/table/zones.js'
 import { sidOfAddress } from '../../../../controller/state/sid.js'
-import { ALL_SHARES, apportion, layOut } from '../../../../controller/table/slots.js'
+import { apportion, layOut } from '../../../../controller/table/slots.js'
+import { DRAWS } from '../../../../contract/table/zones.js'
 import type { Layout, Weighted } from '../../../../controller/table/slots.js'
 import { drawSid } from '../../../../njs/table/lookup.js'
 
@@ -35,7 +36,7 @@ function worst(all: Weighted[], layout: Layout): number {
   const sum = all.reduce((total, peer) => total + peer.weight, 0)
   return Math.max(
     ...all.map((peer) => {
-      const due = (ALL_SHARES * peer.weight) / sum
+      const due = (DRAWS * peer.weight) / sum
       return Math.abs((got.get(peer.sid) ?? 0) - due) / due
     }),
   )
@@ -66,7 +67,7 @@ t.test('above that everybody still gets something, and about the same', async (t
     const counts = [...got.values()]
     t.ok(Math.max(...counts) - Math.min(...counts) <= 2)
   }
-  t.equal(drawn(layOut(peers(60_000))).size <= ALL_SHARES, true)
+  t.equal(drawn(layOut(peers(60_000))).size <= DRAWS, true)
 })
 
 t.test('weights 1:2:5 are kept within 0.2 %', async (t) => {
@@ -97,7 +98,7 @@ t.test(
         const sum = list.reduce((total, weight) => total + weight, 0)
         const got = drawn(layout)
         for (const peer of all) {
-          const due = (ALL_SHARES * peer.weight) / sum
+          const due = (DRAWS * peer.weight) / sum
           const off = Math.abs((got.get(peer.sid) ?? 0) - due)
           if (off > Math.max(2, due * 0.075)) {
             throw new Error(`off by ${off} of ${due}`)

@@ -25,7 +25,7 @@ function parts(weights: number[]): number[] {
       upstream: ':web',
       rules: { ...NO_RULES, balance: 'c', count: weights.length },
       session: null,
-      draw,
+      number: draw,
       tried: '',
       nowMs: 0,
     })

@@ -18,7 +18,7 @@ export function nginxMasterPid(): number {
 
 /**
  * Pids of the master's children, those that are shutting down included; empty where /proc does
- * not tell.
+ * not say.
  */
 export function workerPids(master: number): number[] {
   if (master === process.pid) {

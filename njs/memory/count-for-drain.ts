@@ -4,7 +4,7 @@ import { zones } from './dict.js'
 import { onExit } from './on-exit.js'
 
 /** Counts this request or connection, for as long as it lasts. Throws when the zone is full. */
-export function countInFlight(sid: string): void {
+export function countForDrain(sid: string): void {
   const active = zones.sluice_active
   const key = activeKey(sid, process.pid)
   enter(active, key)
