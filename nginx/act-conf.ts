@@ -1,7 +1,8 @@
 /**
- * The hop's locations for routes that act. They ask the hop once more, by the socket that they
- * came by: so it knows a second attempt.
+ * The hop's locations for routes that act. They ask the hop once more, at the socket where the
+ * request came in: so a second call is known as one (`isSecondCall`).
  */
+import { indented } from './indented.js'
 import { READ_MS } from '../contract/record/route-limits.js'
 import { PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
 
@@ -37,7 +38,7 @@ function sent(whole: boolean, pick: string): string[] {
 }
 
 function block(name: string, lines: string[]): string {
-  return `    location ${name} {\n${lines.map((line) => `        ${line}`).join('\n')}\n    }`
+  return `    location ${name} {\n${indented(lines, '        ')}\n    }`
 }
 
 const PAGE = [
@@ -45,7 +46,7 @@ const PAGE = [
   'js_body_filter sluice_hop.replaceBody buffer_type=buffer;',
 ]
 
-function actLocation(kind: Kind, passed: string[]): string {
+function actLocation(kind: Kind, passLines: string[]): string {
   const { readMs, whole, mirrored, paged } = kind
   const limit = [`proxy_read_timeout ${readMs}ms;`, 'error_page 504 = @sluice_too_slow;']
   // A connection is busy until its mirrored request is done, so nobody may wait for it.
@@ -58,20 +59,20 @@ function actLocation(kind: Kind, passed: string[]): string {
     ...(paged ? PAGE : []),
     ...(readMs === 0 ? [] : limit),
     ...(mirrored ? mirror : []),
-    ...passed,
+    ...passLines,
     ...sent(whole, '$sluice_act_pick'),
   ])
 }
 
-/** No client's path begins without a slash. */
+/** Its name has no slash, so no client can ask for it. */
 function mirrorLocation(whole: boolean): string {
   const limit = 'proxy_read_timeout 60s;'
   return block(`= ${mirrorName(whole)}`, ['internal;', limit, ...sent(whole, '$sluice_act_mirror')])
 }
 
-/** `passed`: names of headers that an inner server passes on. */
-export function actLocations(passed: string): string {
-  const lines = `${passed} ${PEER_HEADER}`.split(' ').map((name) => `proxy_pass_header ${name};`)
+/** `headers`: names of those that an inner server passes on, between spaces. */
+export function actLocations(headers: string): string {
+  const lines = `${headers} ${PEER_HEADER}`.split(' ').map((name) => `proxy_pass_header ${name};`)
   const either = [false, true]
   const kinds = [0, ...READ_MS].flatMap((readMs) =>
     either.flatMap((whole) =>
@@ -83,7 +84,7 @@ export function actLocations(passed: string): string {
   return [
     ...kinds.map((kind) => actLocation(kind, lines)),
     ...[false, true].map(mirrorLocation),
-    // What only asks the front to wait is to leave no type to the answer.
+    // An answer that only asks the front to wait has no type of its own.
     block('@sluice_reply', ["default_type '';", 'js_content sluice_hop.reply;']),
     block('@sluice_too_slow', ['js_content sluice_hop.tooSlow;']),
   ].join('\n')

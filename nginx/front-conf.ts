@@ -4,6 +4,7 @@ import { askAccel, ignoreAccel } from './accel-conf.js'
 import { NAMELESS, unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
+import { indented } from './indented.js'
 import { LARGE_HEADS, onwardLocations } from './onward-conf.js'
 import { passLines, peerHeaders } from './pool-pass.js'
 import { TO_HOP, TO_INSTANCES } from './upgrade-conf.js'
@@ -79,15 +80,15 @@ location @sluice_lost {
 }
 
 /**
- * What passes a request on for the key; `mark` says how its host is looked up
- * (njs/table/lookup.ts).
+ * Passes a request on by its host. `kind` is what the key begins with: it says how the host is
+ * looked up (njs/table/lookup.ts).
  */
-function routedLocation(name: string, mark: string, settings: ConfSettings, first: string): string {
+function routedLocation(name: string, kind: string, settings: ConfSettings, first: string): string {
   const { includes } = homePaths(settings.home)
   const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''
   return `location ${name} {
     recursive_error_pages on;
-${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${mark}$host/$sluice_slot";
+${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${kind}$host/$sluice_slot";
     ${NAMELESS}
     # What the pool does not serve: sessions, what a route changes, what is refused before its body is read.
     if ($sluice_early = '') { error_page 418 = $sluice_onward; return 418; }
@@ -100,16 +101,13 @@ ${settings.pool ? `    include "${includes}/pass.conf";` : indented(heedHop(sett
 }
 
 /** Without a pool all answers come by the hop, which asks for patience where a route has it. */
-function heedHop(settings: ConfSettings): string {
-  return `${LARGE_HEADS.join('\n')}
-${ignoreAccel('X-Accel-Redirect', 'X-Accel-Buffering')}
-${askAccel(false)}
-${passLines(settings).join('\n')}
-`
-}
-
-function indented(text: string): string {
-  return text.trimEnd().replace(/^/gm, '    ')
+function heedHop(settings: ConfSettings): string[] {
+  return [
+    ...LARGE_HEADS,
+    ignoreAccel('X-Accel-Redirect', 'X-Accel-Buffering'),
+    askAccel(false),
+    ...passLines(settings),
+  ]
 }
 
 /** All that the table routes. `first`: what stands before all else in a location for any path. */

@@ -11,7 +11,7 @@ import { clientHeaders } from './forwarded.js'
 import { routedLocations } from './front-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { CALLS, callLimit } from './shares.js'
+import { CALLS, callLimit } from './connection-limits.js'
 
 /**
  * What nginx itself answers, as gRPC's own documents map it; the hop's answers are gRPC's

@@ -9,12 +9,9 @@ import type { Tuning } from '../contract/record/tuning.js'
 import { PROXY_PROTOCOL_OPTION, proxyProtocolOption, streamTrust } from './proxy-protocol.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths, tuneSocket } from './home-paths.js'
+import { indented } from './indented.js'
 import { listens, reuseportOption } from './listen.js'
-import { SHARE_ZONES, mostSessions } from './shares.js'
-
-export function indented(lines: string[]): string {
-  return lines.map((line) => `    ${line}`).join('\n')
-}
+import { SHARE_ZONES, mostSessions } from './connection-limits.js'
 
 /** Not in stream{} itself: the servers that hand on would pay for it. */
 export function moduleLine({ home }: ConfSettings): string {

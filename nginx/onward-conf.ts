@@ -1,7 +1,7 @@
 /**
- * Where a front goes on by njs/front/onward.lazy.ts, before it has read anything of a body: with
- * sessions and the like, with what a route changes, and with what is refused. All of these ask the
- * hop.
+ * The locations that a front goes on at (`$sluice_onward`), before it has read anything of a body:
+ * for sessions and the like, for what a route changes, and for what is refused. njs says which
+ * (njs/front/onward.lazy.ts). All but those that change a request themselves ask the hop.
  */
 import {
   ACTING_LOCATION,
@@ -19,21 +19,22 @@ import { ignoreAccel } from './accel-conf.js'
 import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
+import { indented } from './indented.js'
 import { passLines, peerHeaders } from './pool-pass.js'
 import { speaksHttp11 } from './versions.js'
 
 function location(name: string, lines: string[]): string {
-  return `location ${name} {\n${lines.map((line) => `    ${line}`).join('\n')}\n}`
+  return `location ${name} {\n${indented(lines)}\n}`
 }
 
-/** As much as the hop itself takes: it may send the client a whole address of his back. */
+/** Heads of answers as large as the hop takes requests': a redirect may repeat a whole address. */
 export const LARGE_HEADS = [
   'proxy_buffer_size 64k;',
   'proxy_buffers 4 64k;',
   'proxy_busy_buffers_size 128k;',
 ]
 
-/** How the hop is asked; `mark` stands where a SID would. */
+/** How the hop is asked. `mark` stands in the header where a SID would. */
 function asking(settings: ConfSettings, mark: string, honoured = ['X-Accel-Buffering']): string[] {
   const { home, connectTimeoutMs, nginxVersion } = settings
   return [

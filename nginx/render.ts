@@ -1,21 +1,4 @@
-/**
- * nginx's configuration, as text. Pure: whoever calls writes the files.
- *
- * A fallback file (`<home>/fallback/sluice-upstreams.conf`, included in `http{}`) holds, for nginx
- * started with no table:
- *
- *     upstream sluice_f_web { server 10.0.0.7:80; keepalive 32; }
- *     map $sluice_wanted $sluice_fallback { default ''; web sluice_f_web; }
- *     server {
- *         listen unix:<home>/hop/fallback.sock;
- *         server_name app.example.com;
- *         include <home>/sluice/hop-headers.conf;
- *         location / { proxy_pass http://sluice_f_web; }
- *     }
- *
- * with one more server, `default_server`, that answers 404. The map must be there even if it is
- * empty: without `$sluice_fallback` the hop takes it that there is no fallback.
- */
+/** nginx's configuration, as text. Pure: whoever calls writes the files. */
 import { grpcConf } from './grpc-conf.js'
 import { hopHeadersConf } from './inner-server-conf.js'
 import { httpConf } from './http-conf.js'
@@ -35,9 +18,6 @@ import { passthroughConf, streamConf } from './stream-conf.js'
 
 export { homePaths, tuneSockets } from './home-paths.js'
 export type { ConfSettings } from './conf-settings.js'
-
-/** Folders below the home that must be there before nginx starts. */
-export const FOLDERS = ['sluice/njs', 'fallback', 'run', 'hop', 'temp', 'logs']
 
 /**
  * Files by their path below the home. Throws when the home's path cannot stand in a configuration.

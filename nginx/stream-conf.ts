@@ -8,15 +8,15 @@ import {
   chosen,
   receivingServers,
   tunablePortServers,
-  indented,
   moduleLine,
   tcpLimits,
   tunablePorts,
 } from './handoff-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
+import { indented } from './indented.js'
 import { listens, reuseportOption } from './listen.js'
-import { SHARE_ZONES, mostSessions } from './shares.js'
+import { SHARE_ZONES, mostSessions } from './connection-limits.js'
 import { splitClients } from './split-clients.js'
 
 function zones(): string {

@@ -5,7 +5,7 @@ import { homePaths } from './home-paths.js'
 import { printAddress } from '../contract/guard/address.js'
 import { reuseportOption } from './listen.js'
 import { CERTIFICATE_CACHE, cachesCertificates } from './versions.js'
-import { callLimit } from './shares.js'
+import { callLimit } from './connection-limits.js'
 
 const CACHE = `# Parsed once, not for each handshake. Where this server{} has the line itself, leave yours out.
 ssl_certificate_cache ${CERTIFICATE_CACHE};

@@ -1,5 +1,5 @@
 /** Whether the shares of connections in Sluice's files fit the workers of an nginx.conf. Pure. */
-import { SHARE_ZONES, connectionsFor } from '../../nginx/shares.js'
+import { SHARE_ZONES, connectionsFor } from '../../nginx/connection-limits.js'
 import type { Directive } from './dump.js'
 
 /** nginx's own, where a file says nothing. */

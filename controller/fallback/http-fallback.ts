@@ -1,4 +1,20 @@
-/** Desired state → plain nginx configuration of what is up. Pure. */
+/**
+ * Desired state → plain nginx configuration of what is up. Pure.
+ *
+ * The fallback beside a table is `<home>/fallback/sluice-upstreams.conf`, which `http{}` includes:
+ *
+ *     upstream sluice_f_web { server 10.0.0.7:80; keepalive 32; }
+ *     map $sluice_wanted $sluice_fallback { default ''; web sluice_f_web; }
+ *     server {
+ *         listen unix:<home>/hop/fallback.sock;
+ *         server_name app.example.com;
+ *         include <home>/sluice/hop-headers.conf;
+ *         location / { proxy_pass http://sluice_f_web; }
+ *     }
+ *
+ * with one more server, `default_server`, that answers 404. The map must be there even if it is
+ * empty: without `$sluice_fallback` the hop takes it that there is no fallback.
+ */
 import { ACME_PREFIX, isWithin } from '../../contract/table/host-record.js'
 import { ACCEL_HEADERS } from '../../contract/guard/header-names.js'
 import { isPathPrefix } from '../../contract/guard/names.js'

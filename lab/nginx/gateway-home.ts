@@ -1,9 +1,10 @@
-// A home with the rendered configuration, for a gateway of the tests or the bench.
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
+/** A home with the rendered configuration, for a gateway of the tests or the bench. */
+import { chmodSync, chownSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
+import { makeHomeFolders } from '../../cli/start/home.js'
 import { makeOwnCertificate } from '../../cli/start/own-certificate.js'
-import { FOLDERS, renderConf, type ConfSettings } from '../../nginx/render.js'
+import { renderConf, type ConfSettings } from '../../nginx/render.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { putModules } from '../build.js'
 import { tools } from '../tools.js'
@@ -112,11 +113,7 @@ export async function writeHome(
   userPort: number,
 ): Promise<void> {
   const { home } = settings
-  for (const folder of FOLDERS) {
-    mkdirSync(join(home, folder), { recursive: true, mode: 0o755 })
-  }
-  chmodSync(join(home, 'run'), 0o700)
-  chmodSync(join(home, 'hop'), 0o700)
+  makeHomeFolders(home)
   if (settings.user !== undefined) {
     chmodSync(home, 0o711)
     chmodSync(join(home, 'hop'), 0o710)

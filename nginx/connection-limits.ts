@@ -17,8 +17,8 @@ export function connectionsFor(most: number): number {
 }
 
 /**
- * Of `limit_conn`, by worker: two in `stream{}`; calls of gRPC are counted at the front and at the
- * hop: there each takes two, here one.
+ * Zones of `limit_conn`, by worker: two in `stream{}`, one in `http{}`. A call of gRPC is counted
+ * at the front and at the hop.
  */
 export const SHARE_ZONES = { tcp: 'sluice_tcp', udp: 'sluice_udp', calls: 'sluice_calls' }
 
