@@ -4,7 +4,7 @@ import type { Logger } from '../runtime/logger.js'
 import type { ConditionChange } from './health/condition-change.js'
 import { conditionNews } from './health/condition-news.js'
 import type { Desired } from './state/desired.js'
-import type { ControllerEvent, Finding } from './views.js'
+import type { ControllerEvent, Finding, GatewayView } from './views.js'
 
 export class ControllerEvents {
   readonly #log: Logger
@@ -47,5 +47,18 @@ export class ControllerEvents {
       this.#log[level]({ upstream, id, ...now }, 'this gateway found out about an instance')
       this.emit({ type: 'health', revision: desired.revision, upstream, id, ...now })
     }
+  }
+
+  /** What gateways of these ids have now; one without a view is forgotten. */
+  emitGateways(ids: string[], gateways: GatewayView[], revision: number): void {
+    const views = new Map(gateways.map((view) => [view.id, view]))
+    for (const id of ids) {
+      const { applied, connected } = views.get(id) ?? { applied: 0, connected: false }
+      this.emit({ type: 'gateway', revision, id, applied, connected })
+    }
+  }
+
+  emitRegistry(connected: boolean, reason: string | undefined, revision: number): void {
+    this.emit({ type: 'registry', revision, connected, ...(reason !== undefined && { reason }) })
   }
 }

@@ -8,8 +8,6 @@ import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { fetchedNginx, privateNginxIn } from '../runtime/private-nginx.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
-import { Checker } from './health/checks/checker.js'
-import type { CertificateOf } from './health/checks/trust.js'
 import type { ControllerForApi } from './controller-for-api.js'
 import type {
   ControllerEvent,
@@ -21,12 +19,12 @@ import type {
   StreamView,
   SuspectView,
 } from './views.js'
-import { isOwnAddress, ownAddresses } from './own-addresses.js'
+import { ownAddresses } from './own-addresses.js'
 import { ControllerEvents } from './controller-events.js'
 import { Serving } from './serving.js'
 import { RegistryFollower } from './registry-follower.js'
 import { Agents } from './findings/agents.js'
-import type { Facts } from './findings/facts.js'
+import { factsOf } from './controller-facts.js'
 import { Audit } from './state/audit.js'
 import { Findings } from './findings/findings.js'
 import { SOURCES } from './findings/sources.js'
@@ -34,6 +32,7 @@ import type { InstanceConditions } from './state/conditions.js'
 import { SessionKey } from './state/session-key.js'
 import type { Desired } from './state/desired.js'
 import type { MakeChecks } from './health/active-checks.js'
+import { makeChecker } from './health/make-checker.js'
 import type { ConditionChange } from './health/condition-change.js'
 import { OtherGateways } from './gateways/other-gateways.js'
 import { loadGatewayId } from './gateways/gateway-id.js'
@@ -94,14 +93,8 @@ export class Controller implements ControllerForApi {
     const { settings, registry, log, suspects } = options
     const trustedCa = readTrustedCa(settings.trustedCa)
     const own = ownAddresses(settings)
-    const isOwn = (host: string, port: number): boolean => isOwnAddress(own, host, port)
-    const certificateOf: CertificateOf = (id) => {
-      const record = this.desired().certificates.get(id)?.record
-      return record?.client === true ? record : undefined
-    }
-    const makeChecks: MakeChecks =
-      options.makeChecks ??
-      ((onChange) => new Checker({ log, onChange, isOwn, trustedCa, certificateOf }))
+    const certificates = () => this.desired().certificates
+    const makeChecks = options.makeChecks ?? makeChecker({ log, own, trustedCa, certificates })
     this.settings = settings
     this.registry = registry
     this.log = log
@@ -248,7 +241,8 @@ export class Controller implements ControllerForApi {
       recordKey: printKey({ kind: 'gateways', id: this.gatewayId }),
       onRecordMissing: () => this.#publisher.rewrite(),
       onGateways: (ids) => this.#onGateways(ids),
-      onConnected: (connected, reason) => this.#onConnected(connected, reason),
+      onConnected: (connected, reason) =>
+        this.#events.emitRegistry(connected, reason, this.desired().revision),
       onChange: () => this.#waits.look(),
     })
   }
@@ -273,22 +267,11 @@ export class Controller implements ControllerForApi {
   }
 
   #makeFindings(): Findings {
-    const facts: Facts = {
-      settings: this.settings,
-      gatewayId: this.gatewayId,
-      desired: () => this.desired(),
-      conditionsOf: (upstream) => this.conditionsOf(upstream),
-      registryView: () => this.registryView(),
-      writeProblem: () => this.registry.writeProblem(),
-      publishProblem: () => this.#publisher.problem,
-      gateways: () => this.gateways(),
-      suspects: () => this.suspects(),
+    const facts = factsOf(this, {
+      ...{ serving: this.#serving, agents: this.#agents },
       refused: () => this.#refused(),
-      partly: () => this.#serving.state.partly(),
-      agents: () => this.#agents.views(),
-      fileError: () => this.#serving.gateway.fallback.error,
-      tableFreeBytes: () => this.#serving.gateway.figures().freeBytes,
-    }
+      publishProblem: () => this.#publisher.problem,
+    })
     const onChange = (finding: Finding, state: 'begun' | 'ended') =>
       this.#events.emitFinding(finding, state, this.desired().revision)
     return new Findings({ facts, sources: SOURCES, log: this.log, onChange })
@@ -324,12 +307,7 @@ export class Controller implements ControllerForApi {
     for (const { record } of this.#others.all().values()) {
       this.#serving.state.raise(record.applied)
     }
-    const { revision } = this.desired()
-    const views = new Map(this.gateways().map((view) => [view.id, view]))
-    for (const id of ids) {
-      const { applied, connected } = views.get(id) ?? { applied: 0, connected: false }
-      this.#events.emit({ type: 'gateway', revision, id, applied, connected })
-    }
+    this.#events.emitGateways(ids, this.gateways(), this.desired().revision)
     if (ids.includes(this.gatewayId)) {
       this.#publisher.wake()
     }
@@ -339,11 +317,5 @@ export class Controller implements ControllerForApi {
   #onConditions(changes: ConditionChange[]): void {
     this.#events.emitConditions(changes, this.desired())
     this.#publisher.wake()
-  }
-
-  #onConnected(connected: boolean, reason?: string): void {
-    const { revision } = this.desired()
-    const about = { revision, connected, ...(reason !== undefined && { reason }) }
-    this.#events.emit({ type: 'registry', ...about })
   }
 }

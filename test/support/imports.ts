@@ -50,7 +50,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ['push'],
     ['gateways', 'findings'],
     ['serving.ts', 'controller-events.ts'],
-    ['metrics', 'registry-follower.ts'],
+    ['metrics', 'registry-follower.ts', 'controller-facts.ts'],
     ['controller.ts'],
     ['api'],
     ['main.ts'],

@@ -14,6 +14,7 @@ import { drainBody } from './drain.js'
 import type { LocatedWarning, Warning } from './warnings.js'
 import { changeResponses } from '../http/openapi.js'
 import * as shapes from '../schemas/common.js'
+import * as parameters from '../schemas/parameters.js'
 import { checkerOf } from '../http/transport.js'
 
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024
@@ -35,7 +36,7 @@ export function registerBatch(app: FastifyInstance, context: ApiContext): void {
       'Later operations see earlier ones; ifMatch is compared with what was there before the batch. ' +
       'With dryRun nothing is written, and the answer is the difference.',
     tags: ['batch'],
-    querystring: shapes.WaitQuery,
+    querystring: parameters.WaitQuery,
     body: shapes.BatchBody,
     response: changeResponses(shapes.BatchAnswer),
   }

@@ -14,13 +14,14 @@ import { changeResponses } from '../http/openapi.js'
 import { preconditionsOf } from '../http/preconditions.js'
 import { RouteBody, RouteChanged } from '../schemas/route.js'
 import * as shapes from '../schemas/common.js'
+import * as parameters from '../schemas/parameters.js'
 import type { Described } from '../http/transport.js'
 
-const ofUpstream = { params: shapes.UpstreamParams, tags: ['upstreams'] }
-const ofInstance = { params: shapes.InstanceParams, tags: ['instances'] }
-const ofCertificate = { params: shapes.IdParams, tags: ['certificates'] }
-const ofRoute = { params: shapes.IdParams, tags: ['routes'] }
-const common = { headers: shapes.ChangeHeaders, querystring: shapes.WaitQuery }
+const ofUpstream = { params: parameters.UpstreamParams, tags: ['upstreams'] }
+const ofInstance = { params: parameters.InstanceParams, tags: ['instances'] }
+const ofCertificate = { params: parameters.IdParams, tags: ['certificates'] }
+const ofRoute = { params: parameters.IdParams, tags: ['routes'] }
+const common = { headers: parameters.ChangeHeaders, querystring: parameters.WaitQuery }
 
 export function registerCalls(app: FastifyInstance, context: ApiContext): void {
   registerUpstreams(app, context)
@@ -31,7 +32,7 @@ export function registerCalls(app: FastifyInstance, context: ApiContext): void {
 }
 
 function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
-  const { UpstreamBody, UpstreamPatch, UpstreamChanged, DeleteUpstreamQuery, Deleted } = shapes
+  const { UpstreamBody, UpstreamPatch, UpstreamChanged, Deleted } = shapes
   const about = { ...common, ...ofUpstream }
   add(app, context, {
     ...about,
@@ -51,7 +52,7 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
     ...about,
     operationId: 'deleteUpstream',
     summary: 'Delete it when empty, or with ?force=true with its instances and their drains',
-    querystring: DeleteUpstreamQuery,
+    querystring: parameters.DeleteUpstreamQuery,
     response: changeResponses(Deleted),
   })
 }

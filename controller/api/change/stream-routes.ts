@@ -44,8 +44,8 @@ export function streamRouteOf(body: unknown, world: World): StreamRouteRecord {
 
 function refuseUntuned({ tuned }: StreamView, port: number, field: string): void {
   if (!portsIn(tuned).includes(port)) {
-    const which = tuned === '' ? 'no port is' : `these are: ${tuned}`
-    const what = `${field} needs a port that the setting tunedPorts names; port ${port} is not among them (${which})`
+    const which = tuned === '' ? 'none is' : `those are ${tuned}`
+    const what = `${field} needs a tuned port (setting tunedPorts), and port ${port} is not tuned: ${which}`
     throw new SluiceError('conflict', what, { field })
   }
 }

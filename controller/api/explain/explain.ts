@@ -22,7 +22,7 @@ import { withGiven } from '../http/given.js'
 import { readResponses } from '../http/openapi.js'
 import { askedBy } from './question.js'
 import type { RequestQuestion } from './question.js'
-import { ExplainQuery, PORT_EXPECTED } from '../schemas/common.js'
+import { ExplainQuery, PORT_EXPECTED } from '../schemas/parameters.js'
 import { Explained } from '../schemas/state.js'
 
 interface Explanation {

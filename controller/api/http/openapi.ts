@@ -2,7 +2,8 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import type { TSchema } from 'typebox'
-import { NoQuery, ProblemBody } from '../schemas/common.js'
+import { ProblemBody } from '../schemas/common.js'
+import { NoQuery } from '../schemas/parameters.js'
 import { NAME_KEYWORD } from '../schemas/shape.js'
 
 const problem = {

@@ -8,7 +8,7 @@ import type { ApiContext } from '../context.js'
 import { EventStreams, printEvent } from '../http/event-streams.js'
 import type { ClientStream } from '../http/event-streams.js'
 import { eventResponses } from '../http/openapi.js'
-import { EventsQuery } from '../schemas/common.js'
+import { EventsQuery } from '../schemas/parameters.js'
 import { EventSchema } from '../schemas/event.js'
 
 const MOST_CLIENTS = 100

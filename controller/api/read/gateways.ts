@@ -7,7 +7,7 @@ import { fieldsOf } from '../change/bodies.js'
 import type { ApiContext } from '../context.js'
 import { checkName } from '../change/targets.js'
 import { readResponses } from '../http/openapi.js'
-import { NoQuery } from '../schemas/common.js'
+import { NoQuery } from '../schemas/parameters.js'
 import * as shapes from '../schemas/state.js'
 
 const about = { querystring: NoQuery, tags: ['gateways'] }

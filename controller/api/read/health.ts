@@ -6,7 +6,7 @@ import type { ApiContext } from '../context.js'
 import { showGateway } from './gateways.js'
 import { reasonNotReady, showStatus } from './status.js'
 import { readResponses, textResponses } from '../http/openapi.js'
-import { NoQuery, VerboseQuery } from '../schemas/common.js'
+import { NoQuery, VerboseQuery } from '../schemas/parameters.js'
 import * as shapes from '../schemas/state.js'
 import type { ControllerForApi } from '../../controller-for-api.js'
 

@@ -20,6 +20,7 @@ import { sendTagged } from '../http/preconditions.js'
 import { Route, Routes } from '../schemas/route.js'
 import { showRoute } from '../change/routes.js'
 import * as shapes from '../schemas/common.js'
+import * as parameters from '../schemas/parameters.js'
 import { settingsOf, showUpstream } from '../change/upstreams.js'
 
 interface Names {
@@ -27,7 +28,7 @@ interface Names {
   id: string
 }
 
-const query = { querystring: shapes.NoQuery }
+const query = { querystring: parameters.NoQuery }
 
 export function registerReads(app: FastifyInstance, context: ApiContext): void {
   registerUpstreams(app, context)
@@ -60,7 +61,7 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
     operationId: 'getUpstream',
     summary: 'An upstream with its instances',
     tags: ['upstreams'],
-    params: shapes.UpstreamParams,
+    params: parameters.UpstreamParams,
     response: taggedResponses(shapes.Upstream),
   }
   app.get<{ Params: Names }>('/v1/upstreams/:upstream', { schema: one }, async (request, reply) => {
@@ -89,7 +90,7 @@ function registerInstance(app: FastifyInstance, context: ApiContext): void {
     operationId: 'getInstance',
     summary: 'One instance',
     tags: ['instances'],
-    params: shapes.InstanceParams,
+    params: parameters.InstanceParams,
     response: taggedResponses(shapes.InstanceAnswer),
   }
   const url = '/v1/upstreams/:upstream/instances/:id'
@@ -129,7 +130,7 @@ function registerRoutes(app: FastifyInstance, context: ApiContext): void {
     operationId: 'getRoute',
     summary: 'One route',
     tags: ['routes'],
-    params: shapes.IdParams,
+    params: parameters.IdParams,
     response: taggedResponses(Route),
   }
   app.get<{ Params: Names }>('/v1/routes/:id', { schema: one }, (request, reply) => {
@@ -157,7 +158,7 @@ function registerCertificates(app: FastifyInstance, context: ApiContext): void {
     operationId: 'getCertificate',
     summary: 'One certificate, without its key',
     tags: ['certificates'],
-    params: shapes.IdParams,
+    params: parameters.IdParams,
     response: taggedResponses(CertificateAnswer),
   }
   app.get<{ Params: Names }>('/v1/certificates/:id', { schema: one }, (request, reply) => {

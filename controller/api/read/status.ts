@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ControllerForApi } from '../../controller-for-api.js'
 import type { ApiContext } from '../context.js'
 import { readResponses } from '../http/openapi.js'
-import { NoQuery } from '../schemas/common.js'
+import { NoQuery } from '../schemas/parameters.js'
 import { Status } from '../schemas/state.js'
 
 export function registerStatus(app: FastifyInstance, { control }: ApiContext): void {

@@ -661,7 +661,7 @@ t.test('routes by the name that a TLS client asks for', async (t) => {
   control.stream = () => ({ ports: '9100', tuned: '', passthrough: false, connected: true })
   t.match((await put('none', ['n'])).body, {
     ...{ code: 'conflict', field: 'sni' },
-    detail: /setting passthrough is off, or https-port is 0, or nginx lacks/,
+    detail: /setting passthrough is false, or httpsPort is 0, or nginx lacks/,
   })
   t.equal((await put('none', ['n'], { port: 9100 })).status, 201, 'a port of its own needs it not')
 })
@@ -680,7 +680,7 @@ t.test('routes of connections that are tuned', async (t) => {
     for (const what of [{ protocol: 'tcp' }, { sni: ['x'] }]) {
       t.match(await put('no', { port: 9104, ...what, [field]: value }), {
         status: 409,
-        body: { code: 'conflict', field, detail: /port 9104 is not: those are 9105-9109/ },
+        body: { code: 'conflict', field, detail: /port 9104 is not tuned: those are 9105-9109/ },
       })
     }
   }

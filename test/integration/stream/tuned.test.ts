@@ -261,7 +261,9 @@ t.test('a port where proxies speak is tuned, one that is not set up for it is no
     status: 409,
     body: {
       field: 'proxyProtocol',
-      detail: new RegExp(`port ${plain} is not: those are ${port} \\(setting tunedPorts\\)`),
+      detail: new RegExp(
+        `\\(setting tunedPorts\\), and port ${plain} is not tuned: those are ${port}$`,
+      ),
     },
   })
   // Another gateway's controller may have let it in.

@@ -5,11 +5,8 @@ import t from 'tap'
 import { isInstanceId, isName } from '../../../../../contract/guard/names.js'
 import { guardUpstream } from '../../../../../contract/record/upstream-record.js'
 import { guardInstance } from '../../../../../contract/record/instance-record.js'
-import {
-  InstanceBody,
-  InstanceParams,
-  UpstreamBody,
-} from '../../../../../controller/api/schemas/common.js'
+import { InstanceBody, UpstreamBody } from '../../../../../controller/api/schemas/common.js'
+import { InstanceParams } from '../../../../../controller/api/schemas/parameters.js'
 
 // The guards judge, the schemas document. What one takes, the other must.
 
