@@ -405,7 +405,10 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     await rig.becomes(asked ?? '', 'up')
     t.same(await rig.instances(), [rig.key(asked ?? '')])
     const printed = await printAgent(rig.settings as Settings)
-    t.match(printed, new RegExp(`^${quiet} \\(.*\\n  left alone: its labels are of its image`, 'm'))
+    t.match(
+      printed,
+      new RegExp(`^${quiet} \\(.*\\n  left alone: all of its labels are from its image`, 'm'),
+    )
   })
 
   t.test('of several networks the same one is taken each time, or the one named', async (t) => {
