@@ -1,5 +1,5 @@
 /** The account that nginx's workers run as. */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SluiceError } from '../../runtime/errors.js'
 
@@ -76,4 +76,26 @@ export function workerAccount(home: string, user: string | undefined): Account |
   }
   const message = `nginx's workers run as ${account.user}, who may not enter ${closed}: open it (chmod o+x ${closed}), take another home (--home /var/lib/sluice), or let the workers be root (--user root)`
   throw new SluiceError('invalid', message, { field: 'user' })
+}
+
+const STICKY = 0o1000
+const BY_OTHERS = 0o022
+
+function mayBeChanged(folder: string): boolean {
+  const { uid, mode } = statSync(folder)
+  return uid !== 0 || ((mode & BY_OTHERS) !== 0 && (mode & STICKY) === 0)
+}
+
+function withParents(path: string): string[] {
+  const parent = dirname(path)
+  return parent === path ? [path] : [...withParents(parent), path]
+}
+
+/**
+ * The first folder on the way to the home that others than root may change, and with it what lies
+ * below it; undefined where there is none, or where this process is not root.
+ */
+export function foreignFolder(home: string): string | undefined {
+  const ways = process.getuid?.() === 0 ? [home, realpathSync(home)] : []
+  return ways.flatMap(withParents).find(mayBeChanged)
 }

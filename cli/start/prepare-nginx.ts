@@ -7,7 +7,7 @@ import { gatewayFiles } from '../gateway-files.js'
 import type { Workers } from '../gateway-files.js'
 import { nginxFiles } from '../nginx-files.js'
 import { hasPassthrough, hasPool, hasStream } from '../nginx-features.js'
-import { workerAccount } from './accounts.js'
+import { foreignFolder, workerAccount } from './accounts.js'
 import { testWithFallback } from './fallback-repair.js'
 import { writeFiles } from './file-set.js'
 import { openToWorkers } from './home.js'
@@ -31,6 +31,14 @@ function decideWorkers({ home, user }: Settings): Workers {
   return account ?? 'root'
 }
 
+function sayForeign({ home }: Settings, print: (line: string) => void): void {
+  const folder = foreignFolder(home)
+  if (folder !== undefined) {
+    const what = `${folder} may be changed by other accounts, and so may what root writes below it`
+    print(`${what}: start Sluice as its owner, or keep the home elsewhere (--home /var/lib/sluice)`)
+  }
+}
+
 /** A private nginx is renewed by nobody else: no package manager knows it. */
 function sayAge(info: NginxInfo, print: (line: string) => void): void {
   const atMs = fetchedAtMs(info)
@@ -46,6 +54,7 @@ function describe(settings: Settings, info: NginxInfo, print: (line: string) => 
     ? 'connections to instances stay open'
     : 'a connection for each request'
   sayAge(info, print)
+  sayForeign(settings, print)
   print(`nginx ${info.version}, njs ${info.njs} (engine ${settings.engine}), ${peers}`)
   if (settings.httpsPort !== 0 && !info.hasTls) {
     print('no TLS: this nginx was built without http_ssl_module or http_v2_module')

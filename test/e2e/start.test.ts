@@ -2,7 +2,7 @@
  * `sluice start` as a user runs it: what it prints works, and no part that dies takes the traffic
  * with it.
  */
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
@@ -286,6 +286,8 @@ t.test('a port in use is named before anything is started', async (t) => {
   t.equal((await ask(port, 'x')).text, 'somebody else')
 })
 
+const NOBODY = 65_534
+
 t.test('workers are root only where that is asked for', async (t) => {
   if (process.getuid?.() !== 0) {
     t.pass('only root can make others of them')
@@ -300,7 +302,10 @@ t.test('workers are root only where that is asked for', async (t) => {
   const unknown = new Started({ ...home.environment, SLUICE_USER: 'no-such-account' })
   t.equal(await unknown.whenEnded(), 1)
   t.match(unknown.output, /no user no-such-account/)
-  await startSluice(t, { ...home, environment: { ...home.environment, SLUICE_USER: 'root' } })
+  chownSync(home.folder, NOBODY, NOBODY)
+  const asRoot = { ...home, environment: { ...home.environment, SLUICE_USER: 'root' } }
+  const { output } = await startSluice(t, asRoot)
+  t.match(output, `${home.folder} may be changed by other accounts`)
   t.match(await sluice(home, 'status'), /ready/)
   t.same(childPids(nginxPid(home)).map(usersOf), [Array(4).fill(0), Array(4).fill(0)])
 })
