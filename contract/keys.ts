@@ -4,6 +4,10 @@
  */
 import { isInstanceId, isName } from './guard/names.js'
 
+/**
+ * What each key is of. `hosts/<id>` is an agent that lives, `agents/<id>` what it proves its id by;
+ * `gateways/<id>` is a gateway, `presence/<id>` its controller that lives.
+ */
 export type RecordKey =
   | { kind: 'upstreams'; upstream: string }
   | { kind: 'instances'; upstream: string; id: string }

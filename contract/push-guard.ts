@@ -5,7 +5,7 @@ import { isWhole } from './guard/names.js'
 import { OWNER_KEY } from './push.js'
 import type { ActiveRequest, AnswersRequest, Claim, Delta, Read, SweepRequest } from './push.js'
 import { areOperations, areShort, isDeltaText, isTableKey } from './table/table.js'
-import { MAX_OPERATIONS } from './table/zones.js'
+import { MOST_OPERATIONS } from './table/limits.js'
 
 function parseFields(value: unknown, fields: string[]): Guarded<Fields> {
   const shape = guardShape(value, fields)
@@ -22,9 +22,9 @@ function isCount(value: unknown): value is number {
 }
 
 function parseList(value: unknown, field: string): Guarded<unknown[]> {
-  return Array.isArray(value) && value.length <= MAX_OPERATIONS
+  return Array.isArray(value) && value.length <= MOST_OPERATIONS
     ? right(value)
-    : wrong(field, 'must be a list of at most ' + MAX_OPERATIONS)
+    : wrong(field, 'must be a list of at most ' + MOST_OPERATIONS)
 }
 
 /** Which of `operations` is none, and what is wrong with it. */
@@ -73,7 +73,7 @@ function isDelta(value: unknown, text: string): value is Delta {
   return (
     isDeltaText(text) &&
     delta.to >= delta.from &&
-    delta.operations.length <= MAX_OPERATIONS &&
+    delta.operations.length <= MOST_OPERATIONS &&
     areShort(delta.operations, text)
   )
 }

@@ -19,15 +19,28 @@
  * - `POST /forget` {@link AnswersRequest} → `{ok: true}`. These peers are gone, and are counted no
  *   more.
  * - `GET /counters` → `{noRoute: 3, …}`
- * - `POST /touch?epoch=` → `{ok: true}`. Writes one key, so that a hung lock shows. With an epoch
- *   it also writes {@link OWNER_KEY}.
+ * - `POST /touch?epoch=` → `{ok: true}`. Writes {@link TOUCH_KEY}, so that a hung lock shows. With
+ *   an epoch it also writes {@link OWNER_KEY}.
  * - `GET /alive` → `ok`. Touches no dict.
  */
 import type { Code } from './codes.js'
 import type { TableState } from './table/table.js'
 
-/** Holds `<epoch> <milliseconds>` of the owner that last gave a sign of life. */
+/** Key of the table: `<epoch> <milliseconds>` of the owner that last gave a sign of life. */
 export const OWNER_KEY = '!owner'
+/** Key of the table that is written only to see whether a write ends. */
+export const TOUCH_KEY = '!touch'
+
+/** Events that njs counts, by their names in `GET /counters` and in COUNTER_ZONE. */
+export const COUNTED_EVENTS = [
+  'noRoute',
+  'noPeer',
+  'full',
+  'retried',
+  'fallback',
+  'failed',
+] as const
+export type CountedEvent = (typeof COUNTED_EVENTS)[number]
 
 export interface GatewayState extends TableState {
   /** Pid of nginx's master. */
@@ -37,16 +50,16 @@ export interface GatewayState extends TableState {
   nginx: string
   njs: string
   engine: 'njs' | 'qjs'
-  /** Free whole pages of the table's zone: a low-water mark. */
+  /** Bytes of whole free pages in the table's zone: at least so many are free. */
   freeBytes: number
   /** Of stream{}: the ports that are open for routes, such as `9100-9104 9106`. */
   ports?: string
   /**
-   * Of stream{}: whether TLS connections to the HTTPS port are looked at, and passed through by
-   * name.
+   * Of stream{}: whether TLS connections to the HTTPS port are looked at, and some passed through,
+   * by the name that they ask for.
    */
   passthrough?: boolean
-  /** Of these ports, those whose routes may be tuned. */
+  /** Of `ports`, those whose routes may be tuned (contract/record/tuning.ts). */
   tuned?: string
 }
 
@@ -90,8 +103,8 @@ export interface ActiveReply {
 
 export interface EventsReply {
   /**
-   * Parent of the worker that answers: another one than before means that nginx was started anew,
-   * and counts from 0.
+   * Pid of the parent of the worker that answers: nginx's master. Another one than before means
+   * that nginx was started anew, and counts from 0.
    */
   master: number
   /** Ask from here the next time. */

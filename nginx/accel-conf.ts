@@ -3,7 +3,7 @@
  * location asks for them.
  */
 import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
-import { ACCEL_HEADER } from '../contract/table/zones.js'
+import { ACCEL_HEADER } from '../contract/servers.js'
 
 /** The hop's variable that has an instance's header, where the front's location asks for it. */
 export function accelVariable(name: string): string {

@@ -4,7 +4,7 @@
  */
 import { indented } from './indented.js'
 import { READ_MS } from '../contract/record/route-limits.js'
-import { PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
+import { PEER_HEADER, PICK_HEADER } from '../contract/servers.js'
 
 interface Kind {
   /** 0: as long as the server in front waits. */

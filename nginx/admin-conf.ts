@@ -1,5 +1,6 @@
 /** The admin endpoint's server. */
-import { CONNECTION_ZONE, MAX_BODY_BYTES } from '../contract/table/zones.js'
+import { CONNECTION_ZONE } from '../contract/table/zones.js'
+import { MOST_BODY_BYTES } from '../contract/table/limits.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 
@@ -33,9 +34,9 @@ server {
     limit_conn_dry_run on;
     limit_conn_log_level info;
     keepalive_requests 1000000;
-    client_max_body_size ${MAX_BODY_BYTES};
+    client_max_body_size ${MOST_BODY_BYTES};
     # njs before 0.8.10 reads a body only from memory.
-    client_body_buffer_size ${MAX_BODY_BYTES};
+    client_body_buffer_size ${MOST_BODY_BYTES};
     error_page 413 = @sluice_too_large;
 
     location = /delta { js_content sluice_admin.delta; }

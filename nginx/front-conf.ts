@@ -1,5 +1,5 @@
 /** The front: what stands in a user's server or location. */
-import { HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
+import { HOP, PEER_HEADER, PICK_HEADER } from '../contract/servers.js'
 import { askAccel, ignoreAccel } from './accel-conf.js'
 import { NAMELESS, unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'

@@ -3,7 +3,7 @@
  * on, over HTTP/2.
  */
 import { READ_MS } from '../contract/record/route-limits.js'
-import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
+import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/servers.js'
 import { hopScript, peerTls } from './hop-conf.js'
 import { PASSED_HEADERS, hidden } from './inner-server-conf.js'
 import { unspelled } from './asked-host.js'

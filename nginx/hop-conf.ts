@@ -6,7 +6,7 @@ import {
   PEER_HEADER,
   PICK_HEADER,
   UNANSWERED_STATUS,
-} from '../contract/table/zones.js'
+} from '../contract/servers.js'
 import { accelVariable } from './accel-conf.js'
 import { actLocations } from './act-conf.js'
 import type { ConfSettings } from './conf-settings.js'

@@ -7,15 +7,9 @@ import {
   LOAD_ZONE,
   PROMISE_ZONE,
 } from '../contract/table/zones.js'
-import {
-  HOP,
-  HOP_LOCATION,
-  POOL,
-  POOL_SHARDS,
-  SHARES,
-  SLOTS,
-  TABLE_ZONE,
-} from '../contract/table/zones.js'
+import { TABLE_ZONE } from '../contract/table/zones.js'
+import { SHARES, SLOTS } from '../contract/table/limits.js'
+import { HOP, HOP_LOCATION, POOL, POOL_SHARDS } from '../contract/servers.js'
 import { accessLogFormat } from './access-log-conf.js'
 import { adminServer } from './admin-conf.js'
 import { askedHost, pathMap } from './asked-host.js'

@@ -1,6 +1,7 @@
 /** `hop-headers.conf`: what makes a server an inner one, of the hop or of the fallback. */
 import { ACCEL_HEADERS, otherSpellings } from '../contract/guard/header-names.js'
-import { ACCEL_HEADER, CONNECTION_ZONE, PEER_HEADER, PICK_HEADER } from '../contract/table/zones.js'
+import { CONNECTION_ZONE } from '../contract/table/zones.js'
+import { ACCEL_HEADER, PEER_HEADER, PICK_HEADER } from '../contract/servers.js'
 import type { ConfSettings } from './conf-settings.js'
 import { passesHints, passesTrailers } from './versions.js'
 

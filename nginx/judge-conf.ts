@@ -5,7 +5,7 @@
  * instance's answer passes as it is.
  */
 import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
-import { PEER_HEADER, UNANSWERED_STATUS } from '../contract/table/zones.js'
+import { PEER_HEADER, UNANSWERED_STATUS } from '../contract/servers.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { peerPasses, peerTls } from './hop-conf.js'

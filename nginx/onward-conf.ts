@@ -14,7 +14,7 @@ import {
   PEER_HEADER,
   PICK_HEADER,
   REFUSING_LOCATION,
-} from '../contract/table/zones.js'
+} from '../contract/servers.js'
 import { ignoreAccel } from './accel-conf.js'
 import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'

@@ -2,7 +2,8 @@
  * What a location says that asks the pool: which headers a peer gets, and who is asked. The pool
  * itself stands in http-conf.ts.
  */
-import { CONNECTION_ZONE, PEER_HEADER, PICK_HEADER, POOL } from '../contract/table/zones.js'
+import { CONNECTION_ZONE } from '../contract/table/zones.js'
+import { PEER_HEADER, PICK_HEADER, POOL } from '../contract/servers.js'
 import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { clientHeaders } from './forwarded.js'

@@ -2,7 +2,8 @@
  * `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`.
  */
 import { portsIn, printPorts } from '../contract/guard/ports.js'
-import { SHARES, SLOTS, STREAM_ZONES } from '../contract/table/zones.js'
+import { STREAM_ZONES } from '../contract/table/zones.js'
+import { SHARES, SLOTS } from '../contract/table/limits.js'
 import {
   TCP,
   chosen,

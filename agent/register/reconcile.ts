@@ -1,5 +1,5 @@
 /** (wanted, registered) → the operations that make them equal. Pure. */
-import { marked } from '../../contract/record/lease-mark.js'
+import { markGone } from '../../contract/record/gone-mark.js'
 import { parseKey } from '../../contract/keys.js'
 import type { RegistryEntry, RegistryOperation } from '../../registry/registry.js'
 import { agentRoutePrefix } from '../../runtime/agent-routes.js'
@@ -64,7 +64,7 @@ function putOf(key: string, value: string, lease: string): RegistryOperation {
 /** The record with `gone`, by which watchers distinguish a removal from a lost lease. */
 function farewell(key: string, value: string, lease: string): RegistryOperation[] {
   return key.startsWith('instances/')
-    ? [putOf(key, JSON.stringify(marked(JSON.parse(value) as object)), lease)]
+    ? [putOf(key, JSON.stringify(markGone(JSON.parse(value) as object)), lease)]
     : []
 }
 

@@ -2,7 +2,7 @@
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
-import { FAST_HOSTS } from '../../contract/table/zones.js'
+import { FAST_HOSTS } from '../../contract/table/limits.js'
 import { startCheapBackends } from '../rig/cheap-backends.js'
 import { CONNECTIONS, COUNTED, applyAll, countGrowth } from '../rig/growth.js'
 import type { Grown } from '../rig/growth.js'

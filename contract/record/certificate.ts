@@ -18,7 +18,7 @@ export interface CertificateRecord {
 }
 
 /** A chain of four with keys of 4096 bits has half of it, and each name has a copy in the table. */
-export const MAX_PEM_BYTES = 24576
+export const MOST_PEM_BYTES = 24576
 const FIELDS = ['certificate', 'privateKey', 'default', 'client']
 const PEM = /^[\r\n\t -~]+$/
 
@@ -42,8 +42,8 @@ export function guardCertificate(value: unknown): Guarded<CertificateRecord> {
   if (!isPem(fields.privateKey)) {
     return wrong('privateKey', 'must be a private key in PEM')
   }
-  if (fields.certificate.length + fields.privateKey.length > MAX_PEM_BYTES) {
-    return wrong('certificate', 'and privateKey have more than ' + MAX_PEM_BYTES + ' bytes')
+  if (fields.certificate.length + fields.privateKey.length > MOST_PEM_BYTES) {
+    return wrong('certificate', 'and privateKey have more than ' + MOST_PEM_BYTES + ' bytes')
   }
   const flag = ['default', 'client'].filter((name) => name in fields && fields[name] !== true)[0]
   if (flag !== undefined) {

@@ -192,8 +192,8 @@ export function guardMatch(fields: Fields): Guarded<Match> {
 }
 
 /**
- * The conditions as the table has them (condition.ts), separated by tabs and in one order. '' for
- * none. Equal texts mean equal conditions.
+ * The conditions as the table has them (contract/table/route-condition.ts), in one order and with
+ * tabs between them; '' for none. Equal texts mean equal conditions.
  */
 export function printConditions(conditional: Conditional): string {
   const parts: string[] = []

@@ -20,7 +20,7 @@ export const UNTUNED = '0'
  * What the first line of a tuned host's record begins with, before the tuning's name. It sorts
  * first as the longest prefix, and no path begins so.
  */
-export const TUNING_MARK = '='
+export const TUNING_PREFIX = '='
 /**
  * The one condition of a tuned route, as the table has it: nginx's variable that only those servers
  * set.

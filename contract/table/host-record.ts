@@ -3,7 +3,7 @@
  * each condition that must hold (printConditions). Longest prefix first, and of one prefix those
  * with conditions first: the first line that fits serves.
  *
- * Up to {@link PAGE_BYTES} they all stand in the host's record, and are read in a row. More stand
+ * Up to {@link INLINE_BYTES} they all stand in the host's record, and are read in a row. More stand
  * in chunks, so that a request reads one for each length its path can be cut to. The record then
  * is `* <chunks> <depths>`, the numbers of segments that prefixes have, most first; and chunk n
  * of 16, `@app.example.com/#16/n`, holds the lines of all prefixes whose hash modulo 16 is n,
@@ -11,7 +11,7 @@
  * behind is never read.
  */
 
-export const PAGE_BYTES = 512
+export const INLINE_BYTES = 512
 /** More than any hash, so that then a chunk holds what has one hash. */
 export const MOST_CHUNKS = 65536
 /**

@@ -16,7 +16,7 @@ export const enum UnitKind {
  * By code: `!` < `#` < `$` < `*` < `/` < `0`. A SID begins with a hex digit, so a value above
  * `BelowSid` is one, and a reader need not cut the first character off to know which value it has.
  */
-export const enum Mark {
+export const enum SlotMark {
   /** One request is to try a peer that was ejected. */
   Trial = '!',
   /** Many peers share the slot: its cells have keys of their own. */
@@ -27,3 +27,12 @@ export const enum Mark {
   Shared = '*',
   BelowSid = '/',
 }
+
+/**
+ * What stands before a name that TLS is passed through for, in the table of stream{}:
+ * `tls*app.example.com` at the HTTPS port, `9100*app.example.com` at a port of its own; there
+ * `9100*` alone says that the port has names.
+ */
+export const SNI_PREFIX = 'tls*'
+/** In the fallback of stream{}: what nobody may serve. */
+export const NOBODY = '-'

@@ -21,7 +21,7 @@
  * and keeps its sessions. The name is a token of 16 hex digits for a cookie, the instance's id for
  * a route. `:web$` is the cookie's attributes.
  */
-import { MAX_TRIES } from './zones.js'
+import { MOST_TRIES } from './limits.js'
 
 export type RuleBalance = 'n' | 'w' | 't' | 'l' | 'r' | 'c' | 's' | 'h'
 
@@ -128,7 +128,7 @@ export function plainRules(balance: RuleBalance, count: number, spill: number): 
     sticky: '',
     capped: false,
     measured: false,
-    tries: MAX_TRIES,
+    tries: MOST_TRIES,
     timeoutMs: 0,
     statuses: 0,
     nonIdempotent: false,

@@ -1,10 +1,10 @@
 /**
- * The table: flat keys and values in nginx's shared dict, shaped for the reader. A request reads
- * one key and returns what it finds. Everything else here is for the rare cases (a shared slot, a
- * path route, a retry, a resync).
+ * The table: flat keys and values in nginx's shared dict, made so that a request has little to do.
+ * Most requests read one key, and its value is the answer. Everything else here is for the others:
+ * a shared slot, a route by path, a retry, a resync.
  *
- * A *unit* is what is written and removed as one. All of its keys start with its name, and its
- * record stands after a digest. The units are:
+ * A *unit* is what is written and removed as one. All of its keys begin with its name. At the name
+ * itself stands a digest, and behind that the unit's record. The units are:
  *
  * - An upstream, `:web`. Its record is the number of peer buckets, `2`; then, where its policy
  *   needs them, its rules (contract/table/rules.ts). It has slots unless its rules choose.
@@ -17,7 +17,7 @@
  * - A split, `~canary`. Its record is its upstreams, `:web :web-next`; then, where more than a draw
  *   decides, what does (contract/table/split-record.ts). It has slots where only a draw does.
  * - A route that acts, `&docs`. Its record is who serves it, its path prefix and what it does
- *   (contract/record/route-action.ts). It has no slots.
+ *   (contract/record/action-record.ts). It has no slots.
  * - A certificate, `^app.example.com`, `^*.example.com`, `^*` for all else, `^=<id>` for instances.
  *   Its record is a line feed, then the chain and its key, as PEM that nginx reads as it is. It has
  *   no slots.
@@ -26,7 +26,7 @@
  *
  * - `<unit>`: `<digest> <record>`. The digest (8 hex digits) is of all the unit's entries.
  * - `<unit>/<slot>`: what serves this slot: `<sid>`, or shared as below.
- * - `<unit>/<slot>/<share>`: `<sid>`, a cell of a slot that many peers share.
+ * - `<unit>/<slot>/<cell>`: `<sid>`, a cell of a slot that many peers share.
  * - `@app.example.com/#<chunks>/<chunk>`: some of the lines of a host that has many
  *   (contract/table/host-record.ts).
  * - `:web%<chunk>`, `:web=<chunk>`, `:web$<name>`: what its rules choose from, and whom a session
@@ -36,6 +36,7 @@
  *   have, as `<what follows its name><how many>`: `%13 /7/20`.
  * - `#<bucket>`: names of the units in this bucket of the index, a line each.
  * - `!`: `<epoch> <revision> <1 when whole, 0 while a resync is under way>`.
+ * - `!owner` and `!touch`: see contract/push.ts.
  *
  * The value of a slot is one of these:
  *
@@ -45,15 +46,15 @@
  *   always matches.
  * - Shared by many: `#<cells>`. Cell number floor(share * cells / 1000) serves.
  * - `!`, the number of a trial (one digit) and a SID, before one of those: one request is to try
- *   that SID; the others go by the rest.
+ *   that SID; the others go by what follows.
  * - In a split, `$` before one of those: the slot says only which upstream is asked, by one of its
  *   SIDs. The rules of that upstream choose.
  *
  * An upstream has no peer that is up when its slots are not there and its record has no rules that
  * choose.
  */
-import { Mark } from './mark.js'
-import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from './zones.js'
+import { SlotMark } from './mark.js'
+import { INDEX_BUCKETS, MOST_VALUE_BYTES, SHARES } from './limits.js'
 
 /** Key of the state record. */
 export const STATE_KEY = '!'
@@ -168,14 +169,16 @@ const TRIAL_LENGTH = SID_LENGTH + 1
 
 export function printSlot(slot: SlotValue): string {
   return (
-    (slot.trial === '' ? '' : Mark.Trial + slot.trial) + (slot.ruled ? Mark.Ruled : '') + slot.value
+    (slot.trial === '' ? '' : SlotMark.Trial + slot.trial) +
+    (slot.ruled ? SlotMark.Ruled : '') +
+    slot.value
   )
 }
 
 export function parseSlot(text: string): SlotValue {
-  const isTrial = text.charAt(0) === Mark.Trial
+  const isTrial = text.charAt(0) === SlotMark.Trial
   const rest = isTrial ? text.slice(1 + TRIAL_LENGTH) : text
-  const ruled = rest.charAt(0) === Mark.Ruled
+  const ruled = rest.charAt(0) === SlotMark.Ruled
   return {
     trial: isTrial ? text.slice(1, 1 + TRIAL_LENGTH) : '',
     ruled: ruled,
@@ -186,7 +189,7 @@ export function parseSlot(text: string): SlotValue {
 /** How many cells with keys of their own a slot has; 0 when few or one share it. */
 export function cellsOf(text: string): number {
   const value = parseSlot(text).value
-  return value.charAt(0) === Mark.Cells ? Number(value.slice(1)) : 0
+  return value.charAt(0) === SlotMark.Cells ? Number(value.slice(1)) : 0
 }
 
 /**
@@ -210,9 +213,9 @@ export function isDeltaText(text: string): boolean {
 /** Whether no value is longer than one may be. `text` is their JSON. */
 export function areShort(operations: Array<[string, string | null]>, text: string): boolean {
   return (
-    text.length <= MAX_VALUE_BYTES ||
+    text.length <= MOST_VALUE_BYTES ||
     operations.every((operation) => {
-      return operation[1] === null || operation[1].length <= MAX_VALUE_BYTES
+      return operation[1] === null || operation[1].length <= MOST_VALUE_BYTES
     })
   )
 }

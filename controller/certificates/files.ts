@@ -1,7 +1,7 @@
 /** Which certificates are in a folder, and what their files hold. */
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MAX_PEM_BYTES, guardCertificate } from '../../contract/record/certificate.js'
+import { MOST_PEM_BYTES, guardCertificate } from '../../contract/record/certificate.js'
 import { wrong } from '../../contract/guard/guarded.js'
 import type { Guarded } from '../../contract/guard/guarded.js'
 import { systemCode } from '../../runtime/errors.js'
@@ -84,7 +84,7 @@ export async function signatureOf({ certificate, privateKey }: FilePair): Promis
 async function read(path: string): Promise<string> {
   const file = await open(path)
   try {
-    const buffer = Buffer.alloc(MAX_PEM_BYTES + 1)
+    const buffer = Buffer.alloc(MOST_PEM_BYTES + 1)
     let length = 0
     for (let bytesRead = -1; bytesRead !== 0 && length < buffer.length; length += bytesRead) {
       ;({ bytesRead } = await file.read(buffer, length))

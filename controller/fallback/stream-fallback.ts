@@ -4,7 +4,7 @@
  * `tls*app.example.com`; '' for nothing, `-` for what nobody may serve.
  */
 import { isSniRoute } from '../../contract/record/stream-route.js'
-import { NOBODY, SNI_PREFIX } from '../../contract/table/zones.js'
+import { NOBODY, SNI_PREFIX } from '../../contract/table/mark.js'
 import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Desired, DesiredStreamRoute, DesiredUpstream } from '../state/desired.js'
 import { blockName, collectBlocks, writeBlock } from './upstream-blocks.js'

@@ -1,6 +1,6 @@
 /** Asks nginx, again and again, what failed and how answers were. */
 import type { AnswersReply, EventsReply } from '../../contract/push.js'
-import { MAX_OPERATIONS } from '../../contract/table/zones.js'
+import { MOST_OPERATIONS } from '../../contract/table/limits.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Loop } from '../../runtime/loop.js'
@@ -76,7 +76,7 @@ export class Listener {
     if (performance.now() >= this.#answersAtMs + ANSWERS_MS) {
       await this.#measure()
     }
-    const gone = this.#options.gone().slice(0, MAX_OPERATIONS)
+    const gone = this.#options.gone().slice(0, MOST_OPERATIONS)
     if (gone.length > 0) {
       await this.#options.feed.forget(gone)
       this.#options.onForgotten(gone)
@@ -107,8 +107,8 @@ export class Listener {
     }
     this.#answersAtMs = performance.now()
     const counters = new Map<string, AnswerCounts>()
-    for (let i = 0; i < sids.length; i += MAX_OPERATIONS) {
-      const part = sids.slice(i, i + MAX_OPERATIONS)
+    for (let i = 0; i < sids.length; i += MOST_OPERATIONS) {
+      const part = sids.slice(i, i + MOST_OPERATIONS)
       const { answers, errors, millis } = await this.#options.feed.answers(part)
       part.forEach((sid, k) => {
         const counts = [answers[k] ?? 0, errors[k] ?? 0, millis[k] ?? 0] as const

@@ -3,7 +3,7 @@
  */
 import type { Operation } from '../../contract/push.js'
 import { NOTE, indexBucket } from '../../contract/table/table.js'
-import { MAX_VALUE_BYTES } from '../../contract/table/zones.js'
+import { MOST_VALUE_BYTES } from '../../contract/table/limits.js'
 import type { UnitChange } from '../table/unit.js'
 import { grows, withdrawn } from './growth.js'
 import { diffUnits, markRecord } from './unit-diff.js'
@@ -22,8 +22,8 @@ const PART_BYTES = 100_000
  */
 function indexOperation(bucket: number, names: string[]): Operation {
   let text = names.join('\n')
-  if (text.length > MAX_VALUE_BYTES) {
-    text = text.slice(0, text.lastIndexOf('\n', MAX_VALUE_BYTES))
+  if (text.length > MOST_VALUE_BYTES) {
+    text = text.slice(0, text.lastIndexOf('\n', MOST_VALUE_BYTES))
   }
   return [`#${bucket}`, names.length === 0 ? null : text]
 }

@@ -124,7 +124,7 @@ export class GatewayClient {
     return this.#json('GET', `/events?from=${from}`, undefined, STATE_TIMEOUT_MS)
   }
 
-  /** At most MAX_OPERATIONS `sids`. */
+  /** At most MOST_OPERATIONS `sids`. */
   answers(sids: string[]): Promise<AnswersReply> {
     return this.#json('POST', '/answers', { sids }, STATE_TIMEOUT_MS)
   }

@@ -5,7 +5,7 @@
 import { parsePeer, parseSlot, printSlot } from '../../contract/table/table.js'
 import { DIGEST_LENGTH, SHARE_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { ENTRY_LENGTH, parseRules, printRules } from '../../contract/table/rules.js'
-import { Mark } from '../../contract/table/mark.js'
+import { SlotMark } from '../../contract/table/mark.js'
 import type { Unit, UnitChange } from '../table/unit.js'
 import { unsure } from './unit-diff.js'
 
@@ -94,11 +94,13 @@ class Substitutes {
 
   #value(value: string): string {
     switch (value.charAt(0)) {
-      case Mark.Cells as string:
+      case SlotMark.Cells as string:
         return value
-      case Mark.Shared as string: {
+      case SlotMark.Shared as string: {
         const shared = cut(value.slice(1), SHARE_LENGTH)
-        return Mark.Shared + shared.map((one) => one.slice(0, 3) + this.sid(one.slice(3))).join('')
+        return (
+          SlotMark.Shared + shared.map((one) => one.slice(0, 3) + this.sid(one.slice(3))).join('')
+        )
       }
       default:
         return this.sid(value)

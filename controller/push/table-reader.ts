@@ -12,7 +12,7 @@ import {
 } from '../../contract/table/rules.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { DIGEST_LENGTH, NOTE, cellsOf, parsePeer } from '../../contract/table/table.js'
-import { INDEX_BUCKETS, SHARES, SLOTS } from '../../contract/table/zones.js'
+import { INDEX_BUCKETS, SHARES, SLOTS } from '../../contract/table/limits.js'
 import type { Unit } from '../table/unit.js'
 import { keysNoted } from './unit-note.js'
 

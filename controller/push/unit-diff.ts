@@ -1,7 +1,7 @@
 /** Two states of some units → the operations between them, in order. Pure. */
 import type { Operation } from '../../contract/push.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
-import { MAX_VALUE_BYTES } from '../../contract/table/zones.js'
+import { MOST_VALUE_BYTES } from '../../contract/table/limits.js'
 import type { Unit, UnitChange } from '../table/unit.js'
 import {
   closenessOf,
@@ -51,7 +51,7 @@ function withGoing(value: string, before: string | undefined): string | undefine
   const staying = new Set(value.split('\n').map(sidOf))
   const going = (before?.split('\n') ?? []).filter((line) => !staying.has(sidOf(line)))
   const both = [value, ...going].join('\n')
-  return going.length === 0 || both.length > MAX_VALUE_BYTES ? undefined : both
+  return going.length === 0 || both.length > MOST_VALUE_BYTES ? undefined : both
 }
 
 /** A key's new value; where others name what it loses, that goes only after them. */

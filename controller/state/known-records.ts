@@ -1,6 +1,6 @@
 /** The records that were let in, and the {@link Desired} made of them. */
 import { printKey } from '../../contract/keys.js'
-import { isLeased } from '../../contract/record/lease-mark.js'
+import { isLeased } from '../../contract/record/gone-mark.js'
 import { DEFAULT_POLICY } from '../../contract/record/policy.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import { leaseOf } from './lost-leases.js'

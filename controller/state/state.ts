@@ -1,6 +1,6 @@
 /** Registry listings and changes → {@link Desired}. */
 import { printKey } from '../../contract/keys.js'
-import { isLeased, isMarked, recordIn } from '../../contract/record/lease-mark.js'
+import { isLeased, isGone, recordIn } from '../../contract/record/gone-mark.js'
 import type { Change, RegistryEntry, Listing } from '../../registry/registry.js'
 import type { Logger } from '../../runtime/logger.js'
 import { DoubleRegistrations } from './double-registrations.js'
@@ -206,7 +206,7 @@ export class State {
     if (tableKey(key) === undefined || this.#refusals.has(key) || !this.#isNews(entry)) {
       return false
     }
-    return this.#records.get(key) !== undefined || !isMarked(recordIn(value))
+    return this.#records.get(key) !== undefined || !isGone(recordIn(value))
   }
 
   #put(entry: RegistryEntry): void {
@@ -219,7 +219,7 @@ export class State {
       return
     }
     const read = readRecord(parsed, text, this.#options)
-    if (!read.ok && parsed.kind === 'instances' && isMarked(recordIn(text))) {
+    if (!read.ok && parsed.kind === 'instances' && isGone(recordIn(text))) {
       // Whatever else it says, it is about to be deleted.
       this.#remove(key, revision)
       return
@@ -231,7 +231,7 @@ export class State {
     }
     this.#lastGood?.drop(key)
     const { admitted, unknown } = read.value
-    if (admitted.kind === 'instances' && isMarked(admitted.record)) {
+    if (admitted.kind === 'instances' && isGone(admitted.record)) {
       this.#remove(key, revision)
       return
     }

@@ -1,5 +1,5 @@
 /** The table as it should be: the compiler and the pool, fed from the desired state. */
-import { POOL_SHARDS } from '../../contract/table/zones.js'
+import { POOL_SHARDS } from '../../contract/servers.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import { Backoff, pause } from '../../runtime/retry.js'

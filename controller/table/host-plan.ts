@@ -7,7 +7,7 @@ import type { RouteRecord } from '../../contract/record/route.js'
 import { printConditions } from '../../contract/record/route-match.js'
 import type { Conditional } from '../../contract/record/route-match.js'
 import type { Split } from '../../contract/record/route-split.js'
-import { TUNED_CONDITION, TUNING_MARK } from '../../contract/record/tuning.js'
+import { TUNED_CONDITION, TUNING_PREFIX } from '../../contract/record/tuning.js'
 import type { DesiredRoute } from '../state/desired.js'
 import { unitOf } from './subset.js'
 import type { UpstreamSubset } from './subset.js'
@@ -180,7 +180,7 @@ function linesOf(route: DesiredRoute): HostRoute[] {
     ? [{ ...line, conditions: printConditions(record) }]
     : [
         { ...line, conditions: TUNED_CONDITION },
-        { prefix: TUNING_MARK + tuning, target: '-', route: id, conditions: '' },
+        { prefix: TUNING_PREFIX + tuning, target: '-', route: id, conditions: '' },
       ]
 }
 

@@ -1,6 +1,6 @@
 /** Keeps the plan of all hosts. A change plans anew only those hosts that it concerns. */
 import { isHostPattern } from '../../contract/guard/names.js'
-import { FAST_HOSTS } from '../../contract/table/zones.js'
+import { FAST_HOSTS } from '../../contract/table/limits.js'
 import type { DesiredRoute } from '../state/desired.js'
 import { hasUnit, isPlain, planHost, unitsOfRoutes } from './host-plan.js'
 import type { HostPlan, HostsPlan, Overruled } from './host-plan.js'

@@ -1,7 +1,7 @@
 /** A host's routes → its unit of the table (contract/table/host-record.ts). Pure. */
 import {
   MOST_CHUNKS,
-  PAGE_BYTES,
+  INLINE_BYTES,
   chunkKey,
   depthOf,
   prefixHash,
@@ -64,7 +64,7 @@ export function compileHost(host: string, routes: HostRoute[], slots: Layout): U
   const name = `@${host}`
   const lines = routes.map(lineOf)
   const page = lines.map(({ text }) => text).join('\n')
-  if (page.length <= PAGE_BYTES) {
+  if (page.length <= INLINE_BYTES) {
     return makeUnit(name, page, new Map([...slots].map(([key, value]) => [name + key, value])))
   }
   const chunks = inChunks(name, lines)

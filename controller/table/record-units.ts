@@ -1,6 +1,6 @@
 /** Units that are a record alone: certificates, passed names, routes that act. */
 import { type ActionRecord, printActionRecord } from '../../contract/record/action-record.js'
-import { SNI_PREFIX } from '../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../contract/table/mark.js'
 import type { Certificate } from '../state/certificate.js'
 import { type Unit, makeUnit } from './unit.js'
 

@@ -1,6 +1,6 @@
 /** Marks in slots: whom a request is to try, and that an upstream's rules choose. Pure. */
 import { printSlot } from '../../contract/table/table.js'
-import { SLOTS } from '../../contract/table/zones.js'
+import { SLOTS } from '../../contract/table/limits.js'
 import type { Peer } from './peers.js'
 import type { Layout } from './slots.js'
 

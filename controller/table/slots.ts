@@ -11,9 +11,9 @@
  *
  * Above 50,000 peers the lightest get nothing: there are no shares left for them.
  */
-import { Mark } from '../../contract/table/mark.js'
+import { SlotMark } from '../../contract/table/mark.js'
 import { shareCell } from '../../contract/table/table.js'
-import { INLINE_PEERS, DRAWS, SHARES, SLOTS } from '../../contract/table/zones.js'
+import { INLINE_PEERS, DRAWS, SHARES, SLOTS } from '../../contract/table/limits.js'
 
 export interface Weighted {
   sid: string
@@ -206,7 +206,7 @@ function printInline(pieces: Piece[], shares: number[]): string {
     threshold = i === sorted.length - 1 ? SHARES - 1 : threshold + piece.shares
     return String(threshold).padStart(3, '0') + piece.sid
   })
-  return Mark.Shared + parts.join('')
+  return SlotMark.Shared + parts.join('')
 }
 
 function write(all: Piece[]): Slot {
@@ -215,7 +215,7 @@ function write(all: Piece[]): Slot {
   if (pieces.length > INLINE_PEERS) {
     const cells = fewestCells(pieces, TOLERANCE / 2)
     return {
-      value: `${Mark.Cells}${cells.sids.length}`,
+      value: `${SlotMark.Cells}${cells.sids.length}`,
       cells: cells.sids,
       shares: cells.shares,
       pieces,

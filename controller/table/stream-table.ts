@@ -1,7 +1,7 @@
 /** The table of stream{}: routes of connections, and no upstream but those that they lead to. */
 import { isSniRoute } from '../../contract/record/stream-route.js'
 import { UNTUNED, tuningName } from '../../contract/record/tuning.js'
-import { SNI_PREFIX } from '../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../contract/table/mark.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { GatewayTraits } from './compiled-upstream.js'
 import { Compiler } from './compiler.js'

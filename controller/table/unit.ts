@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Layout } from './slots.js'
 import { cellsOf } from '../../contract/table/table.js'
-import { SLOTS } from '../../contract/table/zones.js'
+import { SLOTS } from '../../contract/table/limits.js'
 
 /** What is written and removed as one. Its record stands under its name, all else below it. */
 export interface Unit {

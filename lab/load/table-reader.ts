@@ -4,7 +4,7 @@ import { Agent, request } from 'undici'
 import type { GatewayState, ReadReply } from '../../contract/push.js'
 import { DIGEST_LENGTH, parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
-import { MAX_OPERATIONS } from '../../contract/table/zones.js'
+import { MOST_OPERATIONS } from '../../contract/table/limits.js'
 
 /** Reads what a gateway's table really holds, through its admin socket. */
 export class TableReader {
@@ -45,8 +45,8 @@ export class TableReader {
 
   async #read(keys: string[]): Promise<(string | null)[]> {
     const values: (string | null)[] = []
-    for (let from = 0; from < keys.length; from += MAX_OPERATIONS) {
-      const part = keys.slice(from, from + MAX_OPERATIONS)
+    for (let from = 0; from < keys.length; from += MOST_OPERATIONS) {
+      const part = keys.slice(from, from + MOST_OPERATIONS)
       const reply = (await this.#ask('POST', '/read', { keys: part })) as ReadReply
       values.push(...reply.values)
     }

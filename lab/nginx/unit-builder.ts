@@ -17,7 +17,7 @@ import type { Rules } from '../../contract/table/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table/table.js'
 import { sidOfAddress } from '../../controller/state/sid.js'
 import { NO_RULES } from './no-rules.js'
-import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/table/zones.js'
+import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/table/limits.js'
 
 export interface TestPeer {
   id: string

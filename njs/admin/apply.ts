@@ -3,7 +3,7 @@ import type { Code } from '../../contract/codes.js'
 import type { Claim, Delta, Operation } from '../../contract/push.js'
 import { STATE_KEY, parseState, printState } from '../../contract/table/table.js'
 import type { TableState } from '../../contract/table/table.js'
-import { RESERVED_PART, MOST_RESERVED_BYTES } from '../../contract/table/zones.js'
+import { RESERVED_PART, MOST_RESERVED_BYTES } from '../../contract/table/limits.js'
 import type { Dict } from '../memory/dict.js'
 
 /** `state` is the table's after it. */

@@ -1,6 +1,6 @@
 /** What the admin endpoint accepts as a body. */
 import type { Guarded } from '../../contract/guard/guarded.js'
-import { MAX_BODY_BYTES } from '../../contract/table/zones.js'
+import { MOST_BODY_BYTES } from '../../contract/table/limits.js'
 import { reject } from './answer.js'
 import type { AdminAnswer } from './answer.js'
 
@@ -26,8 +26,8 @@ export function withBody<T>(
   if (text === undefined || text === '') {
     return reject('invalid', 'the body is empty', {})
   }
-  if (text.length > MAX_BODY_BYTES) {
-    return reject('too_large', 'the body has more than ' + MAX_BODY_BYTES + ' bytes', {})
+  if (text.length > MOST_BODY_BYTES) {
+    return reject('too_large', 'the body has more than ' + MOST_BODY_BYTES + ' bytes', {})
   }
   const parsed = parseBody(text)
   if (!parsed.ok) {

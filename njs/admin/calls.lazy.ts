@@ -6,7 +6,7 @@ import {
   parseRead,
   parseSweep,
 } from '../../contract/push-guard.js'
-import { OWNER_KEY } from '../../contract/push.js'
+import { COUNTED_EVENTS, OWNER_KEY, TOUCH_KEY } from '../../contract/push.js'
 import type { GatewayState } from '../../contract/push.js'
 import type { TableState } from '../../contract/table/table.js'
 import { countActive, dropDead } from '../memory/active-counts.js'
@@ -19,8 +19,6 @@ import { zones } from '../memory/dict.js'
 import { parseFrom, readAnswerCounts, readEvents, sweepDead } from '../memory/events.js'
 import { forget } from '../memory/load.js'
 import { nginxMasterPid, workerPids } from './workers.js'
-
-const COUNTED = ['noRoute', 'noPeer', 'full', 'retried', 'fallback', 'failed']
 
 function get(r: NginxHTTPRequest, call: () => AdminAnswer): void {
   respond(
@@ -91,7 +89,7 @@ function active(r: NginxHTTPRequest): void {
 function counters(r: NginxHTTPRequest): void {
   get(r, () => {
     const all: { [event: string]: number } = {}
-    COUNTED.forEach((event) => {
+    COUNTED_EVENTS.forEach((event) => {
       all[event] = zones.sluice_counter.get(event) || 0
     })
     return answerOk(all)
@@ -138,7 +136,7 @@ function forgetPeers(r: NginxHTTPRequest): void {
 
 function touch(r: NginxHTTPRequest): void {
   post(r, () => {
-    zones.sluice_table.set('!touch', '1')
+    zones.sluice_table.set(TOUCH_KEY, '1')
     const epoch = r.args.epoch
     if (typeof epoch === 'string' && /^\d{1,15}$/.test(epoch)) {
       zones.sluice_table.set(OWNER_KEY, epoch + ' ' + Date.now())

@@ -1,7 +1,7 @@
 /** From a key of the table to the unit and slot that serve a request. */
 import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
-import { SHARES } from '../../contract/table/zones.js'
+import { SHARES } from '../../contract/table/limits.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import type { LookupRequest } from '../table/lookup-request.js'

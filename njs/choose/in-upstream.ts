@@ -2,7 +2,7 @@
 import type { Rules } from '../../contract/table/rules.js'
 import { parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
-import { SHARES, SLOTS } from '../../contract/table/zones.js'
+import { SHARES, SLOTS } from '../../contract/table/limits.js'
 import type { Dict } from '../memory/dict.js'
 import { drawSid, readSlot } from '../table/lookup.js'
 import { bucketsOf, findPeer, rulesOf } from '../table/peers.js'

@@ -1,14 +1,14 @@
 /** Which upstream of a split a request is for. */
-import { isMet } from '../../contract/table/condition.js'
+import { isMet } from '../../contract/table/route-condition.js'
 import { armAt, armFor, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
 import type { ForcedArm, StickRule, SplitRecord } from '../../contract/table/split-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
-import { textOf } from '../../contract/guard/text-source.js'
+import { textOf } from '../../contract/table/text-of.js'
 import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from '../table/lookup-request.js'
 import { rulesOf } from '../table/peers.js'
-import { SHARES } from '../../contract/table/zones.js'
-import { DRAWS } from '../../contract/table/zones.js'
+import { SHARES } from '../../contract/table/limits.js'
+import { DRAWS } from '../../contract/table/limits.js'
 import { nthNumber } from './policy/list.js'
 import { sessionEntry } from './policy/session.js'
 

@@ -5,7 +5,7 @@
  * client that has a connection already, or resumes one, is sent elsewhere. Both then come
  * over TCP.
  */
-import { SNI_PREFIX } from '../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../contract/table/mark.js'
 import certificate from './certificate.js'
 import { zones } from '../memory/dict.js'
 import { findSniUnit } from '../stream/sni-lookup.js'

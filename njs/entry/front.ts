@@ -3,7 +3,7 @@
  * for each request, and a property of an export costs as much as a read of the dict. So one
  * function stands here, and front/rare.lazy.ts has the others.
  */
-import { Mark } from '../../contract/table/mark.js'
+import { SlotMark } from '../../contract/table/mark.js'
 import { SHARE_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { frontRare } from '../front/rare.lazy.js'
@@ -18,10 +18,10 @@ const table = zones.sluice_table
  */
 function sid(r: NginxHTTPRequest): string {
   const value = table.get(r.variables.sluice_key as string) as string
-  if (value > Mark.BelowSid) {
+  if (value > SlotMark.BelowSid) {
     return value
   }
-  if (value >= Mark.Shared && value < Mark.BelowSid) {
+  if (value >= SlotMark.Shared && value < SlotMark.BelowSid) {
     const share = r.variables.sluice_share as string
     let at = 1
     while (at + SHARE_LENGTH < value.length && value.slice(at, at + 3) <= share) {

@@ -4,7 +4,7 @@
  * has no pool, each request comes here; so plain requests, nearly all of them, are served by what
  * stands here, and hop/rare.lazy.ts has the rest.
  */
-import { Mark } from '../../contract/table/mark.js'
+import { SlotMark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { countForDrain } from '../memory/count-for-drain.js'
@@ -31,11 +31,17 @@ function plainLine(r: NginxHTTPRequest, key: string): string {
   const slotKey = unit + key.slice(key.lastIndexOf('/'))
   const value = table.get(slotKey)
   // A trial, or an upstream whose rules choose.
-  if (value === undefined || value < Mark.Cells || (value >= Mark.Ruled && value < Mark.Shared)) {
+  if (
+    value === undefined ||
+    value < SlotMark.Cells ||
+    (value >= SlotMark.Ruled && value < SlotMark.Shared)
+  ) {
     return ''
   }
   const sid =
-    value > Mark.BelowSid ? value : drawSid(table, slotKey, value, Number(r.variables.sluice_share))
+    value > SlotMark.BelowSid
+      ? value
+      : drawSid(table, slotKey, value, Number(r.variables.sluice_share))
   const line = sid === '' ? '' : lineOf(linesFor(table, unit, record, sid), sid)
   return line === '' ? '' : unit + ' ' + line
 }

@@ -2,7 +2,7 @@
  * The judge: a server between the hop and an instance, for tries whose answer may not be the last.
  * It asks the instance, and when the answer's status is named it says whether another try follows.
  */
-import { UNANSWERED_STATUS } from '../../contract/table/zones.js'
+import { UNANSWERED_STATUS } from '../../contract/servers.js'
 import { followAnswer } from '../hop/follow-answer.lazy.js'
 import { parseQuestion } from '../hop/judge-message.js'
 import { locationSuffix, setPeerTls } from '../hop/peer-way.js'

@@ -3,7 +3,7 @@
  * speaks no HTTP here, so this does, as much of it as the controller needs: requests with a
  * length, one after the other.
  */
-import { MAX_BODY_BYTES } from '../../contract/table/zones.js'
+import { MOST_BODY_BYTES } from '../../contract/table/limits.js'
 import { reject } from '../admin/answer.js'
 import admin from './admin.js'
 
@@ -107,7 +107,7 @@ function answerOne(s: NginxStreamRequest, head: Head, body: string, isLast: bool
   const answer = (status: number, text: string): void => {
     s.sendDownstream(print(status, text, isLast), {})
   }
-  if (head.length > MAX_BODY_BYTES) {
+  if (head.length > MOST_BODY_BYTES) {
     const refused = reject('too_large', 'the body is too large', {})
     answer(refused.status, refused.body)
     return
@@ -139,7 +139,7 @@ function serve(s: NginxStreamRequest): void {
     const bytes = Buffer.concat(held)
     held = [bytes]
     head = head === null ? parseHead(bytes.toString()) : head
-    if (head === null || (size < head.start + head.length && head.length <= MAX_BODY_BYTES)) {
+    if (head === null || (size < head.start + head.length && head.length <= MOST_BODY_BYTES)) {
       return
     }
     const body = bytes.slice(head.start, head.start + head.length).toString()

@@ -5,7 +5,7 @@
  */
 import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'
-import { SNI_PREFIX } from '../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { cameTo, handOff, handOffByTuning } from '../stream/handoff.js'
 import { findSniUnit } from '../stream/sni-lookup.js'

@@ -3,9 +3,9 @@
  * peer the front picks. From here on the request is one for that upstream (`:web/7`).
  */
 import { FOR_HOP, Line } from '../../contract/table/action-lines.js'
-import { Mark } from '../../contract/table/mark.js'
+import { SlotMark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
-import { CHANGING_LOCATION } from '../../contract/table/zones.js'
+import { CHANGING_LOCATION } from '../../contract/servers.js'
 import type { Dict } from '../memory/dict.js'
 import { drawSid } from '../table/lookup.js'
 import type { FrontRequest } from './request.js'
@@ -63,7 +63,7 @@ function change(
   const key = v.sluice_key as string
   const slotKey = target + key.slice(key.lastIndexOf('/'))
   const value = table.get(slotKey) || ''
-  const isPlain = value >= Mark.Shared
+  const isPlain = value >= SlotMark.Shared
   if (!isPlain && !samePick(table, target)) {
     return ''
   }

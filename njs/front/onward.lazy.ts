@@ -15,7 +15,7 @@ import {
   PATIENT_LOCATION,
   REFUSING_LOCATION,
   TOO_LARGE,
-} from '../../contract/table/zones.js'
+} from '../../contract/servers.js'
 import { isAnotherUp } from '../choose/choice.js'
 import { drawFor } from '../choose/draw.js'
 import { askedAddress, redirectTo } from '../hop/act-uri.js'

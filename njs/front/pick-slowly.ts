@@ -3,8 +3,8 @@
  * upstream with rules.
  */
 import { FOR_PATIENT_HOP } from '../../contract/table/action-lines.js'
-import { Mark, UnitKind } from '../../contract/table/mark.js'
-import { ACTING_LOCATION, HOP_LOCATION, PATIENT_LOCATION } from '../../contract/table/zones.js'
+import { SlotMark, UnitKind } from '../../contract/table/mark.js'
+import { ACTING_LOCATION, HOP_LOCATION, PATIENT_LOCATION } from '../../contract/servers.js'
 import { splitArms } from '../choose/split-arm.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { markedSlots } from './marked-slots.lazy.js'
@@ -58,11 +58,11 @@ export function pickSlowly(
       return unit.charAt(0) === UnitKind.Upstream ? pickerByRules()(table, load, r, unit) : ''
     }
   }
-  if (found > Mark.BelowSid) {
+  if (found > SlotMark.BelowSid) {
     return found
   }
   // Neither a trial nor an upstream whose rules choose.
-  if (found >= Mark.Cells && (found < Mark.Ruled || found >= Mark.Shared)) {
+  if (found >= SlotMark.Cells && (found < SlotMark.Ruled || found >= SlotMark.Shared)) {
     // Asked for only here: nginx draws it from a long list.
     return drawSid(table, slotKey, found, Number(v.sluice_share))
   }

@@ -1,7 +1,7 @@
 /** A route's own pages in place of errors. */
 import type { RouteAction } from '../../contract/record/route-action.js'
 import type { ErrorPage } from '../../contract/record/route-page.js'
-import { PEER_HEADER } from '../../contract/table/zones.js'
+import { PEER_HEADER } from '../../contract/servers.js'
 import { setPage, takePage } from './act-state.js'
 import { hopVariables } from './state.js'
 

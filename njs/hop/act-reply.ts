@@ -2,7 +2,7 @@
 import type { Code } from '../../contract/codes.js'
 import type { ActionRecord } from '../../contract/record/action-record.js'
 import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
-import { PATIENT_LOCATION, TOO_LARGE } from '../../contract/table/zones.js'
+import { PATIENT_LOCATION, TOO_LARGE } from '../../contract/servers.js'
 import { errorPage } from './act-page.js'
 import { recordOf } from './act-record.js'
 import { askedAddress, redirectTo, targetAsItCame } from './act-uri.js'

@@ -1,11 +1,11 @@
 /** What the hop does first with a request, and how a choice becomes the next try. */
 import type { Rules } from '../../contract/table/rules.js'
 import { upstreamOf } from '../../contract/table/table.js'
-import { JUDGED_LOCATION } from '../../contract/table/zones.js'
+import { JUDGED_LOCATION } from '../../contract/servers.js'
 import { isAnotherUp } from '../choose/choice.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { countEvent } from '../memory/counters.js'
-import type { CountedEvent } from '../memory/counters.js'
+import type { CountedEvent } from '../../contract/push.js'
 import { zones } from '../memory/dict.js'
 import { claim, hopContext } from './try.js'
 import {

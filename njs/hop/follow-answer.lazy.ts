@@ -1,6 +1,6 @@
 /** Whether another try follows an answer that has come, and what the hop is told then. */
 import { RETRY_STATUSES } from '../../contract/table/rules.js'
-import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/table/zones.js'
+import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/servers.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { parseQuestion, printVerdict } from './judge-message.js'
 import type { Question } from './judge-message.js'

@@ -1,5 +1,5 @@
 /** The hop's side of tries that go by the judge (nginx/judge-conf.ts). */
-import { JUDGED_LOCATION, UNANSWERED_STATUS } from '../../contract/table/zones.js'
+import { JUDGED_LOCATION, UNANSWERED_STATUS } from '../../contract/servers.js'
 import { drawFor } from '../choose/draw.js'
 import { zones } from '../memory/dict.js'
 import { awaitPlace } from '../memory/promised-place.js'

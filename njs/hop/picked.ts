@@ -1,5 +1,5 @@
 /** What the front looked up and picked, as its header says to the hop. */
-import { HEAD_ONLY, TOO_LARGE } from '../../contract/table/zones.js'
+import { HEAD_ONLY, TOO_LARGE } from '../../contract/servers.js'
 
 export interface Picked {
   /** `@app.example.com/7` or `:web/7` */

@@ -1,7 +1,7 @@
 /** Whether and where a request is tried again. */
 import { FAULT_BITS } from '../../contract/table/rules.js'
 import type { Rules } from '../../contract/table/rules.js'
-import { MAX_TRIES } from '../../contract/table/zones.js'
+import { MOST_TRIES } from '../../contract/table/limits.js'
 import { choose } from '../choose/choice.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { spendTry } from '../memory/load.js'
@@ -18,7 +18,7 @@ import { SID_LENGTH } from '../../contract/table/table.js'
  * while it was idle.
  */
 export function mostTries(rules: Rules | null, wasTried: boolean): number {
-  return rules === null ? MAX_TRIES : Math.min(MAX_TRIES, rules.tries + (wasTried ? 1 : 0))
+  return rules === null ? MOST_TRIES : Math.min(MOST_TRIES, rules.tries + (wasTried ? 1 : 0))
 }
 
 /** Another choice than all of `tried`; null when there is none. `nth` tries were made. */

@@ -1,9 +1,8 @@
-/** Event counters. They are for people: what cannot be counted still has to be served. */
+/** Counts events for people to see. What cannot be counted is served all the same. */
+import type { CountedEvent } from '../../contract/push.js'
 import type { NumberDict } from './dict.js'
 
-export type CountedEvent = 'noRoute' | 'noPeer' | 'full' | 'retried' | 'fallback' | 'failed'
-
-/** Where to say what went wrong: a request, with nginx's log behind it. */
+/** Where to say what went wrong: a request or a connection, whose log is nginx's. */
 export interface Log {
   error(text: string): void
 }
@@ -17,7 +16,7 @@ export function countEvent(counter: NumberDict, event: CountedEvent, log: Log): 
   }
 }
 
-/** Says and counts that something of ours threw. Never throws. */
+/** Logs and counts that something of Sluice's threw. Never throws. */
 export function countFailure(counter: NumberDict, what: string, error: unknown, log: Log): void {
   log.error('sluice: ' + what + ' failed: ' + String(error))
   countEvent(counter, 'failed', log)

@@ -5,7 +5,7 @@
  * the connection under the number that it has in all workers.
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
-import { TUNING_MARK } from '../../contract/record/tuning.js'
+import { TUNING_PREFIX } from '../../contract/record/tuning.js'
 import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 import type { Dict } from '../memory/dict.js'
@@ -48,12 +48,12 @@ export function handOffByTuning(
   entrance: () => string,
 ): string {
   const record = zones.sluice_table.get(unit)
-  if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_MARK) {
+  if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_PREFIX) {
     handOff(s, unit)
     return 'untuned'
   }
   const space = record.indexOf(' ', DIGEST_LENGTH)
-  handOff(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_MARK.length, space) + entrance())
+  handOff(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_PREFIX.length, space) + entrance())
   return 'tuned'
 }
 

@@ -3,7 +3,7 @@
  * whose peer need not be asked first because there is no other. It stands apart from
  * rare.lazy.ts, since every connection pays for what is made.
  */
-import { Mark } from '../../contract/table/mark.js'
+import { SlotMark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { zones } from '../memory/dict.js'
@@ -29,7 +29,7 @@ function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   // Several lines are no unit's name.
   const record = table.get(unit) || ''
   const sid = table.get(unit + key.slice(slash)) || ''
-  if (record === '' || sid < Mark.BelowSid) {
+  if (record === '' || sid < SlotMark.BelowSid) {
     return ''
   }
   const space = record.indexOf(' ', DIGEST_LENGTH)

@@ -1,5 +1,5 @@
 /** Whether a peer of stream{} takes connections; the controller hears of those that do not. */
-import { MAX_TRIES } from '../../contract/table/zones.js'
+import { MOST_TRIES } from '../../contract/table/limits.js'
 import { trialOf, whoIsIn } from '../choose/choice.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import type { Draw } from '../choose/draw.js'
@@ -12,7 +12,7 @@ import { rulesOf } from '../table/peers.js'
 /** At most so many peers are asked for a connection; of 1, none is. */
 export function mostAsked(upstream: string): number {
   const rules = rulesOf(zones.sluice_table, upstream)
-  return rules === null ? MAX_TRIES : Math.min(MAX_TRIES, rules.tries)
+  return rules === null ? MOST_TRIES : Math.min(MOST_TRIES, rules.tries)
 }
 
 /** `f<sid>` a try that failed, `t<sid>` a trial, `p<sid>` one that passed. */

@@ -4,7 +4,8 @@
  * is closed again; where there is no second peer, that is spared.
  */
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
-import { MAX_TRIES, NOBODY } from '../../contract/table/zones.js'
+import { NOBODY } from '../../contract/table/mark.js'
+import { MOST_TRIES } from '../../contract/table/limits.js'
 import { choose, drawPreferred, isAnotherUp, whoIs } from '../choose/choice.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { countEvent, countFailure } from '../memory/counters.js'
@@ -103,7 +104,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     countPeer(trial.choice.peer.sid, 'a connection', s)
     return trial.choice.peer.address
   }
-  for (let nth = 0; nth < MAX_TRIES; nth++) {
+  for (let nth = 0; nth < MOST_TRIES; nth++) {
     const draw = drawFor(context.table, context.request, key)
     draw.share = shareOfTry(draw.share, nth)
     const wish = nth === 0 ? drawPreferred(context, draw) : ANOTHER

@@ -1,6 +1,6 @@
 /** What few hosts need of a lookup: conditions, and lines in chunks. */
 import { isLeavingPath } from '../../contract/guard/client-patterns.js'
-import { isMet } from '../../contract/table/condition.js'
+import { isMet } from '../../contract/table/route-condition.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'

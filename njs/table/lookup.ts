@@ -3,7 +3,7 @@
  * and the hop.
  */
 import { ACME_PREFIX } from '../../contract/table/host-record.js'
-import { Mark, UnitKind } from '../../contract/table/mark.js'
+import { SlotMark, UnitKind } from '../../contract/table/mark.js'
 import {
   DIGEST_LENGTH,
   SHARE_LENGTH,
@@ -138,7 +138,7 @@ export function drawSid(table: Dict, slotKey: string, value: string, share: numb
   if (value.length === SID_LENGTH) {
     return value
   }
-  if (value.charAt(0) === Mark.Cells) {
+  if (value.charAt(0) === SlotMark.Cells) {
     const cell = shareCell(share, Number(value.slice(1)))
     const sid = table.get(slotKey + '/' + cell)
     return sid === undefined ? '' : sid

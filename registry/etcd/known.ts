@@ -1,6 +1,6 @@
 /** What a watch of etcd knows of its keys. */
 import type { IEvent } from 'etcd3'
-import { isMarked, recordIn } from '../../contract/record/lease-mark.js'
+import { isGone, recordIn } from '../../contract/record/gone-mark.js'
 import type { EtcdListing, Standing } from './range.js'
 import { entryOf, hasLease } from './range.js'
 import { applyChange, isUnder } from '../operations.js'
@@ -133,7 +133,7 @@ export class EtcdKnown {
       return { type: 'put', key, value, revision }
     }
     // Etcd does not say why a key went. What had no lease, or was marked, somebody deleted.
-    const isMeant = !wasLeased || isMarked(recordIn(this.#entries.get(key)?.value ?? ''))
+    const isMeant = !wasLeased || isGone(recordIn(this.#entries.get(key)?.value ?? ''))
     return { type: 'delete', key, revision, expired: isMeant ? false : undefined }
   }
 }

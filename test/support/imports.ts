@@ -23,7 +23,7 @@ const FOLDERS: Record<string, readonly string[]> = {
  */
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [
-    ['codes.ts', 'version.ts', 'table'],
+    ['codes.ts', 'servers.ts', 'version.ts', 'table'],
     ['guard'],
     ['record', 'keys.ts', 'push.ts'],
     ['push-guard.ts'],

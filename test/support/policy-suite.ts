@@ -10,7 +10,7 @@ import {
   printEntry,
 } from '../../contract/table/rules.js'
 import type { RuleBalance, Rules } from '../../contract/table/rules.js'
-import { textOf } from '../../contract/guard/text-source.js'
+import { textOf } from '../../contract/table/text-of.js'
 import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/memory/load.js'
 import { meanTime, spendTry, takeTrial } from '../../njs/memory/load.js'
 import { chooseByRules } from '../../njs/choose/policy/balance.js'

@@ -1,7 +1,7 @@
 /**
  * Writes a draft: the operation and the lease of each change, and what to do when it is refused.
  */
-import { isLeased, marked, recordIn } from '../../../contract/record/lease-mark.js'
+import { isLeased, markGone, recordIn } from '../../../contract/record/gone-mark.js'
 import type { Lease, RegistryOperation } from '../../../registry/registry.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { ControllerForApi } from '../../controller-for-api.js'
@@ -118,7 +118,7 @@ export class Writer {
   async #mark({ key, base }: Write, bindings: Bindings): Promise<RegistryOperation> {
     const lease = await this.#leases.grant(GONE_TTL_MS)
     bindings.set(key, { lease, ttlMs: GONE_TTL_MS, fresh: true })
-    const value = JSON.stringify(marked(recordIn(base?.value ?? '')))
+    const value = JSON.stringify(markGone(recordIn(base?.value ?? '')))
     return { type: 'put', key, value, lease: lease.id, ifRevision: base?.revision ?? 0 }
   }
 

@@ -1,6 +1,6 @@
 /** Which route of a plan a request matches, and why no other. */
 import { isLeavingPath } from '../../../contract/guard/client-patterns.js'
-import { isMet } from '../../../contract/table/condition.js'
+import { isMet } from '../../../contract/table/route-condition.js'
 import { ACME_PREFIX, isWithin } from '../../../contract/table/host-record.js'
 import type { RouteAction } from '../../../contract/record/route-action.js'
 import type { Split } from '../../../contract/record/route-split.js'

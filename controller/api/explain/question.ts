@@ -1,5 +1,5 @@
 /** A request that somebody asks about, as nginx would see it. */
-import type { Variables } from '../../../contract/table/condition.js'
+import type { Variables } from '../../../contract/table/route-condition.js'
 
 /** As a person types it: any case, a port, a trailing dot, a query. */
 export interface RequestQuestion {

@@ -2,7 +2,7 @@
 import { portsIn } from '../../../contract/guard/ports.js'
 import { UNTUNED, tuningName } from '../../../contract/record/tuning.js'
 import type { Tuning } from '../../../contract/record/tuning.js'
-import { SNI_PREFIX } from '../../../contract/table/zones.js'
+import { SNI_PREFIX } from '../../../contract/table/mark.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Desired } from '../../state/desired.js'
 import { planHosts } from '../../table/host-planner.js'

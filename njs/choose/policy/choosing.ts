@@ -1,6 +1,6 @@
 /** What a choice by rules is made of, and what all balances ask. */
 import type { ListEntry, Rules } from '../../../contract/table/rules.js'
-import { SHARES } from '../../../contract/table/zones.js'
+import { SHARES } from '../../../contract/table/limits.js'
 import type { Dict, NumberDict } from '../../memory/dict.js'
 import { loadOf } from '../../memory/load.js'
 import type { LookupRequest } from '../../table/lookup-request.js'

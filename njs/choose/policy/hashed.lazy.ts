@@ -1,8 +1,8 @@
 /** hash and ipHash: the peer on a ring. */
 import { RING_POSITIONS } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
-import { textOf } from '../../../contract/guard/text-source.js'
-import { SHARES } from '../../../contract/table/zones.js'
+import { textOf } from '../../../contract/table/text-of.js'
+import { SHARES } from '../../../contract/table/limits.js'
 import { loadOf } from '../../memory/load.js'
 import { isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'

@@ -10,7 +10,7 @@ import { SID_LENGTH } from '../../../contract/table/table.js'
 import { loadOf } from '../../memory/load.js'
 import { numberOf, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
-import { DRAWS } from '../../../contract/table/zones.js'
+import { DRAWS } from '../../../contract/table/limits.js'
 import { nextNumber, position } from './list.js'
 
 /**

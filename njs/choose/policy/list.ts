@@ -7,7 +7,7 @@ import {
   parseEntry,
 } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
-import { DRAWS } from '../../../contract/table/zones.js'
+import { DRAWS } from '../../../contract/table/limits.js'
 import type { Dict } from '../../memory/dict.js'
 
 /**

@@ -1,5 +1,5 @@
 /** The table's entry that a session names. */
-import { textOf } from '../../../contract/guard/text-source.js'
+import { textOf } from '../../../contract/table/text-of.js'
 import type { Dict } from '../../memory/dict.js'
 import type { LookupRequest } from '../../table/lookup-request.js'
 

@@ -1,12 +1,8 @@
 /** The admin endpoint of a gateway. */
 import t from 'tap'
 import type { Delta, GatewayState, Operation } from '../../../contract/push.js'
-import {
-  EVENTS,
-  INDEX_BUCKETS,
-  MAX_BODY_BYTES,
-  MAX_OPERATIONS,
-} from '../../../contract/table/zones.js'
+import { EVENTS } from '../../../contract/table/zones.js'
+import { INDEX_BUCKETS, MOST_BODY_BYTES, MOST_OPERATIONS } from '../../../contract/table/limits.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { eventWriter, withEventWriter } from '../../support/event-writer.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
@@ -131,11 +127,11 @@ for (const rig of GATEWAY_KINDS) {
       ['a value that is a number', operations([':web', 5]), 400, { field: 'operations[1][1]' }],
       [
         'too many',
-        operations(...Array.from({ length: MAX_OPERATIONS }, () => [':web/0', null])),
+        operations(...Array.from({ length: MOST_OPERATIONS }, () => [':web/0', null])),
         400,
         { field: 'operations' },
       ],
-      ['too large', 'x'.repeat(MAX_BODY_BYTES + 1), 413, { code: 'too_large' }],
+      ['too large', 'x'.repeat(MOST_BODY_BYTES + 1), 413, { code: 'too_large' }],
       [
         'an older epoch',
         { ...next, epoch: 5 },
@@ -196,7 +192,7 @@ for (const rig of GATEWAY_KINDS) {
     })
 
     t.test('the largest delta there may be', async (t) => {
-      const many: Operation[] = Array.from({ length: MAX_OPERATIONS }, (_, i) => [`:m${i}`, '0'])
+      const many: Operation[] = Array.from({ length: MOST_OPERATIONS }, (_, i) => [`:m${i}`, '0'])
       t.equal((await admin('POST', '/delta', { ...next, operations: many })).status, 200)
       const none: Operation[] = many.map(([key]) => [key, null])
       t.equal(

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
-import { POOL_SHARDS } from '../../../contract/table/zones.js'
+import { POOL_SHARDS } from '../../../contract/servers.js'
 import { PoolDns } from '../../../controller/pool/dns-responder.js'
 import { shardOf } from '../../../controller/pool/shards.js'
 import { silentLogger } from '../../../runtime/logger.js'

@@ -21,7 +21,7 @@ import {
   printState,
   shareCell,
 } from '../../../contract/table/table.js'
-import { INDEX_BUCKETS, MAX_VALUE_BYTES, SHARES } from '../../../contract/table/zones.js'
+import { INDEX_BUCKETS, MOST_VALUE_BYTES, SHARES } from '../../../contract/table/limits.js'
 
 const SID = 'a'.repeat(32)
 const delta = { epoch: 5, from: 1, to: 2, whole: false, operations: [[':web/3', SID]] }
@@ -169,7 +169,7 @@ t.test('a list is right when each of it is, whatever stands in it', async (t) =>
 })
 
 t.test('a value is refused for its length alone', async (t) => {
-  const most = 'x'.repeat(MAX_VALUE_BYTES)
+  const most = 'x'.repeat(MOST_VALUE_BYTES)
   t.ok(
     areOperations([
       [':web', most],
@@ -182,7 +182,7 @@ t.test('a value is refused for its length alone', async (t) => {
       [':web', most + 'x'],
     ]),
   )
-  t.ok(isTableValue(':web', '\n'.repeat(MAX_VALUE_BYTES)), 'whose JSON is longer')
+  t.ok(isTableValue(':web', '\n'.repeat(MOST_VALUE_BYTES)), 'whose JSON is longer')
   t.ok(isTableValue(':web', 'say "a\\b"'))
   for (const bad of ['\v', '\u007f', '\ud800', 'a\0']) {
     t.notOk(isTableValue(':web', bad))

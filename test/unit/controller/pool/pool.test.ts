@@ -17,7 +17,7 @@ import type { Member } from '../../../../controller/pool/pool.js'
 import { PoolDns } from '../../../../controller/pool/dns-responder.js'
 import type { PoolDnsOptions } from '../../../../controller/pool/dns-responder.js'
 import { PoolParts, shardOf } from '../../../../controller/pool/shards.js'
-import { POOL_SHARDS } from '../../../../contract/table/zones.js'
+import { POOL_SHARDS } from '../../../../contract/servers.js'
 import { silentLogger } from '../../../../runtime/logger.js'
 
 const serviceOf = (part: number): string => `_http._tcp.p${part}.pool.sluice`

@@ -4,7 +4,7 @@ import t from 'tap'
 import { parseDelta } from '../../../../contract/push-guard.js'
 import type { Operation } from '../../../../contract/push.js'
 import { indexBucket } from '../../../../contract/table/table.js'
-import { MAX_BODY_BYTES } from '../../../../contract/table/zones.js'
+import { MOST_BODY_BYTES } from '../../../../contract/table/limits.js'
 import { compileUpstream } from '../../../../controller/table/compiled-upstream.js'
 import { upstreamUnit } from '../../../../controller/table/upstream-unit.js'
 import type { Unit } from '../../../../controller/table/unit.js'
@@ -85,7 +85,7 @@ t.test('from any state to any other, by parts that the gateway takes', async (t)
         if (!checked.ok) {
           throw new Error(`${checked.field} ${checked.message}`)
         }
-        if (text.length > MAX_BODY_BYTES / 4) {
+        if (text.length > MOST_BODY_BYTES / 4) {
           throw new Error('too large')
         }
         apply(table, operations)

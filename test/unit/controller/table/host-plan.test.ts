@@ -1,9 +1,9 @@
 /** The routes of a host, compiled. */
 import fc from 'fast-check'
 import t from 'tap'
-import { isMet } from '../../../../contract/table/condition.js'
-import type { Variables } from '../../../../contract/table/condition.js'
-import { PAGE_BYTES } from '../../../../contract/table/host-record.js'
+import { isMet } from '../../../../contract/table/route-condition.js'
+import type { Variables } from '../../../../contract/table/route-condition.js'
+import { INLINE_BYTES } from '../../../../contract/table/host-record.js'
 import type { RouteRecord } from '../../../../contract/record/route.js'
 import { printConditions } from '../../../../contract/record/route-match.js'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
@@ -232,7 +232,7 @@ t.test('any routes: the table, explain and the plain way are of one opinion', as
       },
     ),
   )
-  t.ok(chunked > 0, `some hosts have more than ${PAGE_BYTES} bytes of routes`)
+  t.ok(chunked > 0, `some hosts have more than ${INLINE_BYTES} bytes of routes`)
 })
 
 t.test('an upstream answers at its own name below each domain, or by routes alone', (t) => {

@@ -2,10 +2,10 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
-import { SHARES, SLOTS } from '../../../../contract/table/zones.js'
+import { SHARES, SLOTS } from '../../../../contract/table/limits.js'
 import { sidOfAddress } from '../../../../controller/state/sid.js'
 import { apportion, layOut } from '../../../../controller/table/slots.js'
-import { DRAWS } from '../../../../contract/table/zones.js'
+import { DRAWS } from '../../../../contract/table/limits.js'
 import type { Layout, Weighted } from '../../../../controller/table/slots.js'
 import { drawSid } from '../../../../njs/table/lookup.js'
 

@@ -2,7 +2,7 @@
  * Texts of a request that policies and splits go by. They are the client's: anything may stand in
  * them.
  */
-import type { Variables } from '../table/condition.js'
+import type { Variables } from './route-condition.js'
 
 interface Asked {
   readonly variables: Variables
