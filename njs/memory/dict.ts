@@ -34,7 +34,7 @@ export interface NumberDict {
  * What is used of one whose keys two servers share. Each call is atomic. `replace` is false where
  * there is no such key; both throw when the zone is full.
  */
-export interface SharedKeys {
+interface SharedKeys {
   add(key: string, value: string): boolean
   replace(key: string, value: string): boolean
   pop(key: string): string | undefined
