@@ -24,18 +24,19 @@ const KIND_NAMES = { events: 'server-sent events', sockets: 'WebSockets' }
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.6.${n + 1}`)
 
 /**
- * A request takes two connections of a worker, one by the hop four; a process may have 20,000 files
- * here.
+ * A request takes two connections of a worker, one by the hop four, one by the judge six; a process
+ * may have 20,000 files here.
  */
 const WORKERS = 4
-const CONNECTIONS = 15_000
+const CONNECTIONS = 18_000
 
 /** An upstream for each way that a request may go, and what makes it go there. */
 const WAYS = {
   static: undefined,
   random: {},
   'least-conn': { balance: 'leastConn' },
-  hop: { retry: { statuses: [503] } },
+  hop: { retry: { nonIdempotent: true } },
+  judge: { retry: { statuses: [503] } },
 }
 type Way = keyof typeof WAYS
 const NAMES = Object.keys(WAYS) as Way[]
@@ -156,8 +157,9 @@ function finding(measured: Measured[]): PartResult {
     rows,
     notes: [
       'All of them answered, and each client heard another word of its backend while all were held.',
-      '“hop”: the upstream retries by status, so each request takes the hop too.',
-      'Memory of the kernel for sockets is not in it; by the hop a request has two more of them.',
+      '“hop”: the upstream tries again what is not idempotent, so each request takes the hop too.',
+      '“judge”: the upstream tries again by status, so each request takes the hop and the judge.',
+      'Memory of the kernel for sockets is not in it; each of these servers has two more of them.',
     ],
     numbers: { measured, held: HELD, rounds: ROUNDS, workers: WORKERS },
   }
