@@ -122,14 +122,21 @@ export function hopScript(includes: string): string {
     add_header Set-Cookie $sluice_arm_cookie always;`
 }
 
+/** Variables with the name that peers are asked by over TLS, and the certificate for them. */
+const TLS_VARIABLES = { name: '$sluice_tls_name', certificate: '$sluice_tls_certificate' }
+
 /** How a module of nginx reaches peers that speak TLS. */
-export function peerTls(module: 'proxy' | 'grpc', settings: ConfSettings): string {
+export function peerTls(
+  module: 'proxy' | 'grpc',
+  settings: ConfSettings,
+  { name, certificate } = TLS_VARIABLES,
+): string {
   const { includes } = homePaths(settings.home)
   const lines = [
-    'name $sluice_tls_name',
+    `name ${name}`,
     'server_name on',
-    'certificate $sluice_tls_certificate',
-    'certificate_key $sluice_tls_certificate',
+    `certificate ${certificate}`,
+    `certificate_key ${certificate}`,
     ...(cachesCertificates(settings.nginxVersion)
       ? [`certificate_cache ${CERTIFICATE_CACHE}`]
       : []),

@@ -17,32 +17,49 @@ const UNANSWERED = `    location @sluice_unanswered {
     }`
 
 function askLocations(settings: ConfSettings): string[] {
-  return peerPasses(settings, '$sluice_judged').map(
+  return peerPasses(settings, '$sluice_judge_peer').map(
     ({ suffix, pass }) => `    location @sluice_ask${suffix} {
-        js_header_filter sluice_judge.judge;
+        js_header_filter sluice_judge;
         error_page 502 504 = @sluice_unanswered;
         ${pass}
     }`,
   )
 }
 
+/**
+ * What nginx itself reads of the question (njs/hop/judge-message.ts): njs would take a VM more for
+ * each request, which lasts as long as that.
+ */
+const QUESTION = `map $http_x_sluice_pick $sluice_judge_location {
+    default @sluice_unanswered;
+    "~^(@sluice_ask[a-z0-9_]*) " $1;
+}
+map $http_x_sluice_pick $sluice_judge_peer { default ''; "~^[^ ]+ ([^ ]+) " $1; }
+map $http_x_sluice_pick $sluice_judge_tls_name { default ''; "~^[^ ]+ [^ ]+ :([^ ]*) " $1; }`
+
+const TLS_VARIABLES = {
+  name: '$sluice_judge_tls_name',
+  certificate: '$sluice_judge_certificate',
+}
+
 export function judgeServer(settings: ConfSettings): string {
   const { includes, judgeSocket } = homePaths(settings.home)
   // The hop judges what of these is passed on.
   const passed = ACCEL_HEADERS.map((name) => `    proxy_pass_header ${name};`)
-  return `# Asks an instance for the hop, and says when its answer comes whether another try follows.
+  return `${QUESTION}
+# Asks an instance for the hop, and says when its answer comes whether another try follows.
 server {
     listen "unix:${judgeSocket}";
     include "${includes}/hop-headers.conf";
     js_import sluice_judge from "${includes}/njs/judge.js";
-    js_set $sluice_ask_location sluice_judge;
+    js_set $sluice_judge_certificate sluice_judge.certificate;
     recursive_error_pages on;
 
 ${passed.join('\n')}
-${peerTls('proxy', settings)}
+${peerTls('proxy', settings, TLS_VARIABLES)}
 
     location / {
-        error_page 418 = $sluice_ask_location;
+        error_page 418 = $sluice_judge_location;
         return 418;
     }
 

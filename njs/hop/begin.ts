@@ -24,7 +24,7 @@ import {
 } from './state.js'
 import type { HopState, Refusal } from './state.js'
 import { isHeadOnly } from './picked.js'
-import { locationSuffix, misfitOf, setPeerTls } from './peer-way.js'
+import { locationSuffix, misfitOf, peerTlsOf, setPeerTls } from './peer-way.js'
 import { anotherChoice, isAllowed, isPaid, mostTries, statusesToRetry } from './retry.js'
 import { emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
@@ -127,8 +127,9 @@ export function settle(
   }
   const rules = rulesOf(zones.sluice_table, choice.upstream)
   setNextTry(h, choice, tried, locationFor(h, choice, rules, tried, isTrial))
-  if (rules !== null && rules.tls !== '') {
-    setPeerTls(h, rules.tls)
+  const tls = peerTlsOf(rules)
+  if (tls !== null) {
+    setPeerTls(h, tls)
   }
   setPreflightPeer(
     h,

@@ -2,8 +2,8 @@
 import { RETRY_STATUSES } from '../../contract/table/rules.js'
 import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/servers.js'
 import type { PeerChoice } from '../choose/choice-types.js'
-import { parseQuestion, printVerdict } from './judge-message.js'
-import type { Question } from './judge-message.js'
+import { parseRulesIn, printVerdict } from './judge-message.js'
+import type { JudgeRules } from './judge-message.js'
 import { anotherChoice, findNext } from './retry.js'
 import { promisePlace } from '../memory/promised-place.js'
 import { hopContext } from './try.js'
@@ -14,42 +14,42 @@ import type { HopState } from './state.js'
 const CLAIMS = 3
 
 /** `first`, or who else has a place, which is then the hop's; null when nobody has one. */
-function withPlace(h: HopState, question: Question, first: PeerChoice | null): PeerChoice | null {
+function withPlace(h: HopState, rules: JudgeRules, first: PeerChoice | null): PeerChoice | null {
   let choice = first
   for (let left = CLAIMS; choice !== null && left > 0; left--) {
     const ruled = choice.ruled
     if (ruled === undefined || ruled.entry.maxConns === 0) {
       return choice
     }
-    if (promisePlace(question.waiter, ruled.rules, choice.upstream, ruled.entry)) {
+    if (promisePlace(rules.waiter, ruled.rules, choice.upstream, ruled.entry)) {
       return { upstream: choice.upstream, peer: choice.peer }
     }
-    const tried = question.tried + ' ' + choice.peer.sid
+    const tried = rules.tried + ' ' + choice.peer.sid
     choice = anotherChoice(hopContext(h), h, '', tried, left)
   }
   return null
 }
 
 /** Whom the hop is to ask next; null where the answer is the client's. */
-function nextAfter(h: HopState, question: Question): PeerChoice | null {
+function nextAfter(h: HopState, rules: JudgeRules): PeerChoice | null {
   const bit = RETRY_STATUSES.indexOf(h.r.status)
-  if (bit < 0 || (question.statuses >> bit) % 2 !== 1) {
+  if (bit < 0 || (rules.statuses >> bit) % 2 !== 1) {
     return null
   }
-  const found = findNext(h, question.upstream, question.tried, {
-    count: triesIn(question.tried),
-    most: question.most,
+  const found = findNext(h, rules.upstream, rules.tried, {
+    count: triesIn(rules.tried),
+    most: rules.most,
     wasSent: true,
-    elapsedMs: question.elapsedMs + Number(h.v.request_time) * 1000,
+    elapsedMs: rules.elapsedMs + Number(h.v.request_time) * 1000,
   })
-  return withPlace(h, question, found)
+  return withPlace(h, rules, found)
 }
 
 /** Changes the answer to a verdict for the hop where another try follows. */
 export function followAnswer(r: NginxHTTPRequest): void {
   const v = hopVariables(r)
-  const question = parseQuestion(v.http_x_sluice_pick)
-  const next = nextAfter({ r: r, v: v, picked: { key: question.key, sid: '' } }, question)
+  const rules = parseRulesIn(v.http_x_sluice_pick)
+  const next = nextAfter({ r: r, v: v, picked: { key: rules.key, sid: '' } }, rules)
   if (next !== null) {
     r.headersOut[PEER_HEADER] = printVerdict(r.status, next)
     r.status = UNANSWERED_STATUS

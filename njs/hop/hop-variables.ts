@@ -23,7 +23,7 @@ export interface HopVariables {
   sluice_trial: string
   /** `:web <sid>`, apart by commas: who was sent this request and did not answer it well. */
   sluice_unanswered: string
-  /** Addresses that the judge was asked for, apart by spaces; in the judge, the one. */
+  /** Addresses that the judge was asked for, apart by spaces. */
   sluice_judged: string
   sluice_session_cookie: string
   sluice_arm_cookie: string

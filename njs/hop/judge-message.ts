@@ -9,6 +9,12 @@ import type { Dict } from '../memory/dict.js'
 import { findPeer, rulesOf } from '../table/peers.js'
 
 export interface Question {
+  /** The judge's location for peers of this kind. */
+  location: string
+  address: string
+  /** The name that it is asked by over TLS, and the id of the certificate for it; '' for none. */
+  tlsName: string
+  certificate: string
   /** `:web/7`, or with a split's arm `~canary:next/7`: whom another try would be drawn from. */
   key: string
   /** Bit i: RETRY_STATUSES[i] is tried again. */
@@ -18,48 +24,55 @@ export interface Question {
   elapsedMs: number
   /** In whose name a place may be taken for the next try; '' for nobody. */
   waiter: string
-  /** Of the current try: `:web`, and the instance's address. */
+  /** `:web`, of the current try. */
   upstream: string
-  address: string
   /** SIDs, apart by spaces; the last one is the current. */
   tried: string
 }
 
-const NOBODY = '-'
-const FIELDS = 7
+/** What is judged by. The rest nginx itself has read (nginx/judge-conf.ts). */
+export type JudgeRules = Omit<Question, 'location' | 'address' | 'tlsName' | 'certificate'>
+
+const NONE = '-'
+const CERTIFICATE_AT = 3
+const TRIED_AT = 10
 
 export function printQuestion(q: Question): string {
-  return [
-    q.key,
-    q.statuses,
-    q.most,
-    q.elapsedMs,
-    q.waiter || NOBODY,
-    q.upstream,
-    q.address,
-    q.tried,
-  ].join(' ')
+  const asked = [q.location, q.address, ':' + q.tlsName, q.certificate || NONE]
+  const judged = [q.key, q.statuses, q.most, q.elapsedMs, q.waiter || NONE, q.upstream, q.tried]
+  return asked.join(' ') + ' ' + judged.join(' ')
 }
 
 /**
- * Throws where it is none. nginx joins a client's `X_Sluice_Pick` to the hop's own header, behind
- * `, `: that is not read.
+ * The parts of a question. Throws where there is none. nginx joins a client's `X_Sluice_Pick` to
+ * the hop's own header, behind `, `: that is not read.
  */
-export function parseQuestion(header: string | undefined): Question {
+function partsOf(header: string | undefined): string[] {
   const parts = ((header || '').split(', ', 1)[0] as string).split(' ')
-  if (parts.length <= FIELDS) {
+  if (parts.length <= TRIED_AT) {
     throw new Error('the hop asked nothing')
   }
+  return parts
+}
+
+/** The same. */
+export function parseRulesIn(header: string | undefined): JudgeRules {
+  const parts = partsOf(header)
   return {
-    key: parts[0] as string,
-    statuses: Number(parts[1]),
-    most: Number(parts[2]),
-    elapsedMs: Number(parts[3]),
-    waiter: parts[4] === NOBODY ? '' : (parts[4] as string),
-    upstream: parts[5] as string,
-    address: parts[6] as string,
-    tried: parts.slice(FIELDS).join(' '),
+    key: parts[4] as string,
+    statuses: Number(parts[5]),
+    most: Number(parts[6]),
+    elapsedMs: Number(parts[7]),
+    waiter: parts[8] === NONE ? '' : (parts[8] as string),
+    upstream: parts[9] as string,
+    tried: parts.slice(TRIED_AT).join(' '),
   }
+}
+
+/** Id of the certificate that the instance is shown; '' for none. */
+export function certificateIn(header: string | undefined): string {
+  const id = partsOf(header)[CERTIFICATE_AT] as string
+  return id === NONE ? '' : id
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { Rules } from '../../contract/table/rules.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { zones } from '../memory/dict.js'
+import type { Dict } from '../memory/dict.js'
 import { rulesOf } from '../table/peers.js'
 import { isGrpc, setTls } from './state.js'
 import type { HopState, Refusal } from './state.js'
@@ -32,15 +33,32 @@ export function locationSuffix(rules: Rules | null): string {
   return (rules.protocol === 'h2' ? '_h2' : '') + tls
 }
 
-/**
- * Tells nginx by which name to ask, and what to show. Throws where what is to be shown is not
- * there: the peer would take us for somebody else.
- */
-export function setPeerTls(h: HopState, tls: string): void {
-  const parts = tls.split(':')
-  const shown = parts[2] === undefined ? '' : zones.sluice_table.get('^=' + parts[2])
+export interface PeerTls {
+  /** By which name to ask; maybe ''. */
+  name: string
+  /** Id of what to show; '' for nothing. */
+  certificate: string
+}
+
+/** What `Rules.tls` says, in parts; null where there is no TLS. */
+export function peerTlsOf(rules: Rules | null): PeerTls | null {
+  const parts = rules === null ? [] : rules.tls.split(':')
+  return parts.length < 2
+    ? null
+    : { name: parts[1] as string, certificate: parts[2] === undefined ? '' : parts[2] }
+}
+
+/** Throws where it is not there: the peer would take us for somebody else. */
+export function certificateFor(id: string, table: Dict): string {
+  const shown = table.get('^=' + id)
   if (shown === undefined) {
-    throw new Error('the table has no certificate ' + parts[2] + ' to show to instances')
+    throw new Error('the table has no certificate ' + id + ' to show to instances')
   }
-  setTls(h, parts[1] as string, shown)
+  return shown
+}
+
+/** Tells nginx by which name to ask, and what to show. Throws where that is not there. */
+export function setPeerTls(h: HopState, tls: PeerTls): void {
+  const id = tls.certificate
+  setTls(h, tls.name, id === '' ? '' : certificateFor(id, zones.sluice_table))
 }

@@ -13,7 +13,8 @@ import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './hop-plan.js'
 import { grpcRefusal } from './refusal.js'
 import { nextIn } from './judge-message.js'
-import { askJudge, instanceStatus, isFrontFirst, verdictOf, wasInstanceSent } from './judged.js'
+import { askJudge } from './ask-judge.js'
+import { instanceStatus, isFrontFirst, verdictOf, wasInstanceSent } from './judged.js'
 import {
   currentTry,
   hopState,
