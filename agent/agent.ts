@@ -12,7 +12,7 @@ import { FormerContainers, containerIdsOf } from './plan/former-containers.js'
 import { LingeringRoutes } from './plan/lingering-routes.js'
 import type { Contested } from './plan/host-claims.js'
 import type { LeaseMemo } from './register/lease-memo.js'
-import type { AgentHost } from './plan/instance-address.js'
+import type { AgentMachine } from './plan/instance-address.js'
 import { KnownPorts } from './plan/known-ports.js'
 import { hostEntry, makePlan } from './plan/plan.js'
 import type { Observations, RegistrationPlan } from './plan/plan.js'
@@ -27,7 +27,7 @@ import { Registrar } from './register/registrar.js'
 
 export interface AgentOptions {
   registry: Registry
-  host: AgentHost
+  machine: AgentMachine
   /** Makes a client of the container engine, for each connection anew. */
   open: () => ContainerEngine
   /** Whether an operator said where the engine is: then its absence is worth a word. */
@@ -79,7 +79,7 @@ export class Agent {
   #entries: ReadonlyMap<string, string> = new Map()
 
   constructor(options: AgentOptions) {
-    const { registry, host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
+    const { registry, machine: host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
     const agent = host.agent
     this.#options = options
     this.#stopSignals = new StopSignals(log)
@@ -163,13 +163,13 @@ export class Agent {
     const containers = [...this.#containers.values()]
     const { over, nextMs } = this.#stopSignals.endThose(containers)
     over.forEach((run) => this.#ports.forgetAnswers(run))
-    const plan = makePlan(containers, this.#host(), this.#observations())
+    const plan = makePlan(containers, this.#machine(), this.#observations())
     const isHolding = this.#holdFormer(plan, containers)
     const contested = [...plan.contested, ...this.#contested]
     const sources = { contested, targets: plan.targets, unreached: this.#ports.unreached }
     this.#problems = listProblems(sources, this.#problems)
     // Its problems were not known when the plan was made.
-    plan.entries.set(...hostEntry(this.#host(), plan.containers))
+    plan.entries.set(...hostEntry(this.#machine(), plan.containers))
     const lingerMs = this.#lingering.keep(plan.entries, this.#entries, Date.now())
     this.#schedule(nextMs, lingerMs, isHolding ? FORMER_MS : undefined)
     this.#planLog.write(plan, this.#entries)
@@ -211,8 +211,8 @@ export class Agent {
   }
 
   /** This machine, with what is known of its engine. */
-  #host(): AgentHost {
-    const { host } = this.#options
+  #machine(): AgentMachine {
+    const { machine: host } = this.#options
     const engine = this.#engineAway ?? this.#formerDoubt
     const problems = this.#problems
     const news = { ...(engine && { engine }), ...(problems.length > 0 && { problems }) }
@@ -222,7 +222,7 @@ export class Agent {
   /** An engine that never answered: what is registered stays, and the registry says so. */
   #reportAway(): void {
     if (this.#engineAway !== undefined && this.#options.isEngineNamed === true) {
-      this.#registrar.want(new Map([...this.#entries, hostEntry(this.#host(), 0)]))
+      this.#registrar.want(new Map([...this.#entries, hostEntry(this.#machine(), 0)]))
     }
   }
 

@@ -11,17 +11,17 @@ import { Agent, untilAborted } from './agent.js'
 import { openEngine } from './engine/docker.js'
 import { loadIdentity } from './identity.js'
 import { LeaseMemo } from './register/lease-memo.js'
-import type { AgentHost } from './plan/instance-address.js'
+import type { AgentMachine } from './plan/instance-address.js'
 import { printContainers } from './print.js'
 
 const CLOSE_MS = 1000
 
 interface Known {
-  host: AgentHost
+  host: AgentMachine
   secrets: string[]
 }
 
-async function hostOf(settings: Settings, isReadOnly: boolean): Promise<Known> {
+async function machineOf(settings: Settings, isReadOnly: boolean): Promise<Known> {
   const { agent, allowLoopback, home, registry } = settings
   const { id, secrets, ...presence } = await loadIdentity(home, agent.id, isReadOnly)
   // Gateways of other machines read any registry that is not this machine's own.
@@ -52,11 +52,11 @@ function stopSignal(log: Logger): { signal: AbortSignal; release: () => void } {
   return { signal: controller.signal, release: () => unsubscribes.forEach((each) => each()) }
 }
 
-function makeAgent(registry: Registry, settings: Settings, host: AgentHost, log: Logger): Agent {
+function makeAgent(registry: Registry, settings: Settings, host: AgentMachine, log: Logger): Agent {
   const scope = [settings.registry, settings.cluster, host.agent].join(' ')
   return new Agent({
     registry,
-    host,
+    machine: host,
     open: () => openEngine(settings.docker),
     isEngineNamed: settings.docker !== 'auto',
     memo: new LeaseMemo(join(settings.home, 'agent-lease.json'), scope, log),
@@ -80,7 +80,7 @@ export async function runAgent(given: Settings): Promise<void> {
       await untilAborted(signal)
       return
     }
-    const { host, secrets } = await hostOf(settings, false)
+    const { host, secrets } = await machineOf(settings, false)
     log.info({ agent: host.agent, name: host.presence?.name }, 'agent')
     const registry = await openRegistry(settings, {
       ...{ part: 'agent', agent: host.agent, secrets, log },
@@ -111,7 +111,7 @@ export async function printAgent(settings: Settings): Promise<string> {
   }
   const engine = openEngine(settings.docker)
   try {
-    return await printContainers(engine, (await hostOf(settings, true)).host)
+    return await printContainers(engine, (await machineOf(settings, true)).host)
   } catch (cause) {
     const what = `no container engine answers at ${engine.address} (setting docker)`
     throw new Error(`${what}: ${messageOf(cause)}`, { cause })

@@ -4,7 +4,7 @@ import { shortId } from './engine/container.js'
 import type { Container } from './engine/container.js'
 import type { ContainerEngine } from './engine/engine.js'
 import { containerState } from './plan/container-state.js'
-import type { AgentHost } from './plan/instance-address.js'
+import type { AgentMachine } from './plan/instance-address.js'
 import { placeOf } from './plan/route-place.js'
 import { makePlan } from './plan/plan.js'
 import type { ContainerReport } from './plan/plan.js'
@@ -26,7 +26,7 @@ async function inspectAll(engine: ContainerEngine): Promise<Container[]> {
   return containers
 }
 
-async function probe(containers: Container[], host: AgentHost): Promise<Set<string>> {
+async function probe(containers: Container[], host: AgentMachine): Promise<Set<string>> {
   const nothing = { signalled: new Set<string>(), answered: new Set<string>() }
   const { targets } = makePlan(containers, host, nothing)
   const answered = await Promise.all(
@@ -79,7 +79,10 @@ function linesOf({ container, reading }: ContainerReport): string[] {
 }
 
 /** One paragraph for each container, by name. Rejects when the engine does not answer. */
-export async function printContainers(engine: ContainerEngine, host: AgentHost): Promise<string> {
+export async function printContainers(
+  engine: ContainerEngine,
+  host: AgentMachine,
+): Promise<string> {
   const containers = await inspectAll(engine)
   const answered = await probe(containers, host)
   const { reports } = makePlan(containers, host, { signalled: new Set(), answered })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { portsIn } from '../contract/guard/ports.js'
 import { homePaths, tuneSockets } from '../nginx/home-paths.js'
 import type { Settings } from '../runtime/config/settings.js'
-import type { NginxFiles } from './start/nginx-process.js'
+import type { NginxFiles } from './start/home-nginx.js'
 
 /** Open files are not without end: beyond this, sockets for each port and worker are too many. */
 const MOST_SOCKETS = 1024

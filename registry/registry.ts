@@ -1,7 +1,7 @@
 /**
- * The store of upstreams, instances, routes and overrides. Keys are relative to one cluster
- * (`contract/keys.ts`). Values are text, and what they mean is not the registry's business. One
- * suite, test/conformance/registry.ts, holds every adapter to the promises written here.
+ * Where all records are, of every kind that `contract/keys.ts` names. Keys are relative to one
+ * cluster. Values are text, and what they mean is not the registry's business. One suite,
+ * test/conformance/registry.test.ts, holds every adapter to the promises written here.
  */
 
 /**

@@ -16,7 +16,7 @@ import type { Offer } from './offer.js'
 import { chooseAddress, choosePort, directAddress } from './instance-address.js'
 import { fewLines } from './few.js'
 import { overreach } from './label-limits.js'
-import type { AgentHost, InstanceAddress } from './instance-address.js'
+import type { AgentMachine, InstanceAddress } from './instance-address.js'
 
 export interface WantedRoute {
   id: string
@@ -79,38 +79,38 @@ function idOf(offer: Offer, container: Container, agent: string, port: number): 
 
 type Made = { ok: true; instance: WantedInstance; why: string[] } | { ok: false; reason: string }
 
-/** Who is asked, and where: an offer is read for one container on one host. */
+/** Who is asked, and where: an offer is read for one container on one machine. */
 interface Context {
   container: Container
   /** Whose addresses the container has: its own, or those of the one whose network it shares. */
   networked: Container
-  host: AgentHost
+  machine: AgentMachine
   network: string | undefined
   warnings: string[]
 }
 
 function recordOf(offer: Offer, place: InstanceAddress, context: Context) {
   const { weight, maxConns, backup, zone } = offer
-  const { container, host, warnings } = context
+  const { container, machine, warnings } = context
   const metadata = metadataOf(container, offer, warnings)
   const wish = {
     ...{ host: place.host, port: place.port },
-    ...{ weight, state: 'up', metadata, agent: host.agent },
+    ...{ weight, state: 'up', metadata, agent: machine.agent },
     ...(maxConns !== undefined && { maxConns }),
     ...(backup && { backup }),
     ...(zone !== undefined && { zone }),
   }
-  return guardInstance(wish, { allowLoopback: host.allowLoopback })
+  return guardInstance(wish, { allowLoopback: machine.allowLoopback })
 }
 
 function makeInstance(offer: Offer, context: Context): Made {
-  const { container, networked, host, network } = context
+  const { container, networked, machine, network } = context
   const port = choosePort(container, offer)
   if (!port.ok) {
     return port
   }
   const wanted = { ...port.value, network }
-  const place = chooseAddress(networked, host, wanted)
+  const place = chooseAddress(networked, machine, wanted)
   if (!place.ok) {
     return place
   }
@@ -122,9 +122,9 @@ function makeInstance(offer: Offer, context: Context): Made {
   const why = [`upstream ${upstream}: ${offer.upstreamWhy}`, port.why, place.why]
   const instance = {
     ...{ upstream, given, isNamed, transport: port.value.transport, record: record.value },
-    id: idOf(offer, container, host.agent, port.value.port),
+    id: idOf(offer, container, machine.agent, port.value.port),
     direct: directAddress(networked, place.value, port.value.port),
-    routes: routesOf(offer, host.agent),
+    routes: routesOf(offer, machine.agent),
     settings: offer.settings,
   }
   return { ok: true, instance, why }
@@ -170,9 +170,9 @@ const NOBODY: ReadonlyMap<string, Container> = new Map()
 
 /**
  * What a container asks for. A wrong value refuses all of the container, by name. A port that has
- * no address refuses that port alone. `all` are the host's containers by id.
+ * no address refuses that port alone. `all` are the machine's containers by id.
  */
-export function readContainer(container: Container, host: AgentHost, all = NOBODY): Reading {
+export function readContainer(container: Container, machine: AgentMachine, all = NOBODY): Reading {
   const reading: Reading = { asked: false, instances: [], refused: [], why: [], warnings: [] }
   const offers = offersOf(container)
   if (!isDisabled(container)) {
@@ -186,7 +186,7 @@ export function readContainer(container: Container, host: AgentHost, all = NOBOD
   reading.warnings.push(...offers.warnings)
   const networked = networkOf(container, all)
   const problems = [
-    ...(offers.problems.length > 0 ? offers.problems : overreach(offers, host.limits)),
+    ...(offers.problems.length > 0 ? offers.problems : overreach(offers, machine.limits)),
     ...(networked.ok ? [] : [networked.reason]),
   ]
   if (!networked.ok || problems.length > 0) {
@@ -196,7 +196,7 @@ export function readContainer(container: Container, host: AgentHost, all = NOBOD
   const { network } = offers
   const { warnings } = reading
   for (const offer of offers.offers) {
-    const context = { container, networked: networked.value, host, network, warnings }
+    const context = { container, networked: networked.value, machine, network, warnings }
     addOffer(offer, makeInstance(offer, context), reading)
   }
   refuseTwice(reading)

@@ -6,7 +6,7 @@ import type { Container, ContainerNetwork, PublishedPort } from '../engine/conta
 import type { LabelLimits } from './label-limits.js'
 
 /** The machine that the agent stands for. */
-export interface AgentHost {
+export interface AgentMachine {
   agent: string
   /** The machine's address for gateways elsewhere. Undefined: containers' own addresses serve. */
   address: string | undefined
@@ -81,7 +81,7 @@ function orderNetworks(networks: readonly ContainerNetwork[]): ContainerNetwork[
   )
 }
 
-function onHostNetwork(host: AgentHost, port: number): Decision<InstanceAddress> {
+function onHostNetwork(host: AgentMachine, port: number): Decision<InstanceAddress> {
   if (host.address !== undefined) {
     const why = "host network: the agent's address"
     return { ok: true, value: { host: host.address, port }, why }
@@ -115,7 +115,7 @@ function publishedAs(container: Container, { port, transport }: ServedPort): Pub
 
 function onPublished(
   container: Container,
-  host: AgentHost,
+  host: AgentMachine,
   wanted: ServedPort,
 ): InstanceAddress | undefined {
   const { address } = host
@@ -139,7 +139,7 @@ function named(container: Container, name: string): ContainerNetwork | undefined
 }
 
 /** Whether gateways of other machines reach the container itself when they send to its address. */
-function meansTheSame(network: ContainerNetwork, host: AgentHost): boolean {
+function meansTheSame(network: ContainerNetwork, host: AgentMachine): boolean {
   const isOverlay = network.isOverlay === true && network.name !== 'ingress'
   return host.isShared !== true || isOverlay || host.networks?.includes(network.name) === true
 }
@@ -147,7 +147,7 @@ function meansTheSame(network: ContainerNetwork, host: AgentHost): boolean {
 /** Why nothing is registered that means another container to a gateway elsewhere, and the cure. */
 function refuseLocal(
   container: Container,
-  host: AgentHost,
+  host: AgentMachine,
   wanted: ServedPort,
   networks: readonly ContainerNetwork[],
 ): Decision<InstanceAddress> {
@@ -168,7 +168,7 @@ function refuseLocal(
 
 function onNamed(
   container: Container,
-  host: AgentHost,
+  host: AgentMachine,
   name: string,
   wanted: ServedPort,
 ): Decision<InstanceAddress> {
@@ -198,7 +198,7 @@ function onNamed(
  */
 export function chooseAddress(
   container: Container,
-  host: AgentHost,
+  host: AgentMachine,
   wanted: WantedPort,
 ): Decision<InstanceAddress> {
   const { network, port } = wanted

@@ -8,7 +8,7 @@ import { readContainer } from './container-records.js'
 import type { Reading, WantedInstance } from './container-records.js'
 import { claimOf, settleClaims } from './host-claims.js'
 import type { Contested, RouteClaim } from './host-claims.js'
-import type { AgentHost } from './instance-address.js'
+import type { AgentMachine } from './instance-address.js'
 import { placeOf, readRoute } from './route-place.js'
 import { containerState } from './container-state.js'
 import { targetKey } from './probe-target.js'
@@ -70,20 +70,20 @@ class Planner {
     contested: [],
     containers: 0,
   }
-  readonly #host: AgentHost
+  readonly #machine: AgentMachine
   readonly #observations: Observations
   readonly #all: ReadonlyMap<string, Container>
   readonly #claims: RouteClaim[] = []
   readonly #founders = new Map<string, Founder>()
 
-  constructor(all: ReadonlyMap<string, Container>, host: AgentHost, observations: Observations) {
+  constructor(all: ReadonlyMap<string, Container>, host: AgentMachine, observations: Observations) {
     this.#all = all
-    this.#host = host
+    this.#machine = host
     this.#observations = observations
   }
 
   add(container: Container): boolean {
-    const reading = readContainer(container, this.#host, this.#all)
+    const reading = readContainer(container, this.#machine, this.#all)
     this.plan.reports.push({ container, reading })
     if (container.status === 'stopped') {
       // It has no address any more, which is no fault of its labels.
@@ -141,7 +141,7 @@ class Planner {
     const answered = transport === 'udp' || this.#observations.answered.has(targetKey(target))
     const signalled = this.#observations.signalled.has(target.run)
     const isUnreached = this.#observations.unreached?.has(targetKey(target)) === true
-    const unreachedBy = isUnreached ? this.#host.agent : undefined
+    const unreachedBy = isUnreached ? this.#machine.agent : undefined
     const state = containerState(container, { signalled, answered, unreachedBy })
     const key = printKey({ kind: 'instances', upstream, id })
     const refused = this.plan.entries.has(key)
@@ -217,7 +217,7 @@ class Planner {
 /** What should be registered for `containers` from now on. */
 export function makePlan(
   containers: Iterable<Container>,
-  host: AgentHost,
+  host: AgentMachine,
   observations: Observations,
 ): RegistrationPlan {
   const all = new Map([...containers].map((container) => [container.id, container]))
@@ -230,7 +230,7 @@ export function makePlan(
 }
 
 /** What the registry says of the agent itself. */
-export function hostEntry(host: AgentHost, containers: number): [key: string, value: string] {
+export function hostEntry(host: AgentMachine, containers: number): [key: string, value: string] {
   const record: AgentRecord = { address: host.address ?? '', containers, ...host.presence }
   return [printKey({ kind: 'hosts', id: host.agent }), JSON.stringify(record)]
 }

@@ -5,14 +5,14 @@ import { join, resolve } from 'node:path'
 import { SluiceError } from '../../runtime/errors.js'
 import { runCommand } from '../../setup/command.js'
 import { ensureNginx } from '../../setup/nginx.js'
-import { findClashes } from '../check/clashes.js'
-import { readDump } from '../check/dump.js'
+import { findClashes } from '../conf-check/clashes.js'
+import { readDump } from '../conf-check/dump.js'
 import type { Command } from '../command.js'
 import { gatewayFiles } from '../gateway-files.js'
 import { nginxFiles } from '../nginx-files.js'
 import { writeFiles } from '../start/file-set.js'
 import { makeHomeFolders } from '../start/home.js'
-import { testConf } from '../start/nginx-process.js'
+import { testConf } from '../start/home-nginx.js'
 
 /** Any port will do: nothing is opened for long. */
 const SOME_PORT = 53

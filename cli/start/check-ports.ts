@@ -5,7 +5,7 @@ import { ownStreamPorts } from '../../runtime/config/together.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { nginxFiles } from '../nginx-files.js'
-import { listensAt } from './nginx-process.js'
+import { listensAt } from './home-nginx.js'
 import { freeOf, requireFree } from './ports.js'
 import type { PortWish } from './ports.js'
 

@@ -5,8 +5,8 @@ import { readdirSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { recoverSealed } from '../../runtime/sealed-file.js'
 import { messageOf } from '../../runtime/errors.js'
-import { testConf } from './nginx-process.js'
-import type { NginxFiles } from './nginx-process.js'
+import { testConf } from './home-nginx.js'
+import type { NginxFiles } from './home-nginx.js'
 
 type Print = (line: string) => void
 

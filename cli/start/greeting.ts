@@ -6,7 +6,7 @@ import { ownApiUrl } from '../client.js'
 import type { ApiClient } from '../client.js'
 import { nginxFiles } from '../nginx-files.js'
 import { commandsToTry } from './first-commands.js'
-import { listensAt } from './nginx-process.js'
+import { listensAt } from './home-nginx.js'
 
 /** @param program The file by which `sluice` is run: the commands to try name it. */
 export async function greet(

@@ -5,13 +5,12 @@ import { join } from 'node:path'
 import { isWhole } from '../../contract/guard/names.js'
 import { portsIn } from '../../contract/guard/ports.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
+import { LONGEST_SOCKET_PATH } from '../../runtime/socket-path.js'
 import { readOrMake } from '../../runtime/whole-file.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import type { Account } from './accounts.js'
 import { findFree } from './ports.js'
 
-/** Bytes that Linux allows for a socket's path, its closing zero left out. */
-const LONGEST_SOCKET_PATH = 107
 const LONGEST_SOCKET = 'run/controller.lock'
 
 /** Below the ports that connections get by themselves, so that none of those is ever in the way. */

@@ -5,7 +5,7 @@ import { testWithFallback } from './fallback-repair.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { messageOf } from '../../runtime/errors.js'
 import { writeWholeSync } from '../../runtime/whole-file.js'
-import { isWorker } from './processes.js'
+import { isWorker } from './proc.js'
 import {
   findMaster,
   recordedPid,
@@ -13,8 +13,8 @@ import {
   startNginx,
   stopNginx,
   upgradeNginx,
-} from './nginx-process.js'
-import type { NginxFiles } from './nginx-process.js'
+} from './home-nginx.js'
+import type { NginxFiles } from './home-nginx.js'
 
 const LOOK_MS = 250
 const BACKOFF = { firstMs: 100, mostMs: 5000 }

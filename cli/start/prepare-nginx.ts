@@ -12,7 +12,7 @@ import { testWithFallback } from './fallback-repair.js'
 import { writeFiles } from './file-set.js'
 import { openToWorkers } from './home.js'
 import { makeOwnCertificate } from './own-certificate.js'
-import type { NginxFiles } from './nginx-process.js'
+import type { NginxFiles } from './home-nginx.js'
 
 export interface PreparedGateway {
   place: NginxFiles

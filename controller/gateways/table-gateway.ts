@@ -127,7 +127,7 @@ export class TableGateway implements OwnGateway {
     const { domains, zone, pool, poolPort } = settings
     const sessionKey = () => this.#options.sessionKey()
     return new DesiredTable({
-      ...{ domains, log, place: { zone, sessionKey }, wide: pool === 'wide' },
+      ...{ domains, log, traits: { zone, sessionKey }, wide: pool === 'wide' },
       poolPort: pool === 'off' ? undefined : poolPort,
       desired: () => sources.withKnownUpstreams(),
       awaitsCertificates: () => sources.awaitsCertificates,
@@ -163,7 +163,7 @@ export class TableGateway implements OwnGateway {
       // nginx ends no connection of stream{}: workers that finish would answer for ever.
       master: () => this.#link.master,
       // No connection brings a cookie.
-      ...{ log, place: { ...ANYWHERE, zone } },
+      ...{ log, traits: { ...ANYWHERE, zone } },
       desired: () => sources.state.desired(),
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => sources.isListed,

@@ -62,7 +62,7 @@ export class State {
     })
   }
 
-  /** Revision of the store up to which everything is known; 0 before the first listing. */
+  /** Revision of the registry up to which everything is known; 0 before the first listing. */
   get known(): number {
     return this.#known
   }
@@ -152,7 +152,7 @@ export class State {
   }
 
   /**
-   * Some gateway has `revision` of this store. A listing does not show the revision of what was
+   * Some gateway has `revision` of the registry. A listing does not show the revision of what was
    * deleted before it. So a controller that starts anew would count lower than those that saw the
    * deletion.
    */

@@ -46,7 +46,7 @@ export function chooses({ ruled }: CompiledUpstream): boolean {
 
 export function compileUpstream(
   upstream: DesiredUpstream,
-  place: GatewayTraits = ANYWHERE,
+  traits: GatewayTraits = ANYWHERE,
   conditions?: InstanceConditions,
   where?: Where,
 ): CompiledUpstream {
@@ -54,8 +54,8 @@ export function compileUpstream(
   const all = peersOf(upstream, conditions)
   const fits = ({ id }: Peer) => isSelected(instances.get(id)?.record.metadata, where ?? {})
   const peers = where === undefined ? all : all.filter(fits)
-  const tiers = tiersOf(peers, policy, place.zone)
-  const tokenFor = tokensOf(policy, place.sessionKey(), name)
+  const tiers = tiersOf(peers, policy, traits.zone)
+  const tokenFor = tokensOf(policy, traits.sessionKey(), name)
   const ruled = ruledOf(upstream, peers, tiers, tokenFor)
   const unit = unitOf({ upstream: name, ...(where && { where }) })
   const compiled = { name: unit, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }

@@ -44,10 +44,10 @@ export class Compiler {
   #passed: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
 
-  constructor(domains: readonly string[], log: Logger, place: GatewayTraits = ANYWHERE) {
+  constructor(domains: readonly string[], log: Logger, traits: GatewayTraits = ANYWHERE) {
     this.#planner = new HostPlanner(domains)
-    this.#upstreams = new UpstreamCache(place)
-    this.#subsets = new UpstreamCache(place)
+    this.#upstreams = new UpstreamCache(traits)
+    this.#subsets = new UpstreamCache(traits)
     this.#log = log
   }
 

@@ -12,7 +12,7 @@ import type { TableSource } from './table-source.js'
 
 export interface DesiredTableOptions {
   domains: readonly string[]
-  place: GatewayTraits
+  traits: GatewayTraits
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined
@@ -50,8 +50,8 @@ export class DesiredTable implements TableSource {
 
   constructor(options: DesiredTableOptions) {
     this.#options = options
-    const { domains, place, log, poolPort, wide } = options
-    this.#compiler = new Compiler(domains, log, place)
+    const { domains, traits, log, poolPort, wide } = options
+    this.#compiler = new Compiler(domains, log, traits)
     this.#pool =
       poolPort === undefined
         ? undefined

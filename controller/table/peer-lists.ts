@@ -3,18 +3,8 @@
  * input's order never matters.
  */
 import { MOST_POSITIONS, RING_POSITIONS } from '../../contract/table/rules.js'
-import { apportion } from './slots.js'
+import { apportion, heaviest } from './slots.js'
 import type { Weighted } from './slots.js'
-
-function bySid(a: Weighted, b: Weighted): number {
-  return a.sid < b.sid ? -1 : 1
-}
-
-/** Sorted by SID. Where there are more than a list has places, the lightest are left out. */
-function placed<T extends Weighted>(peers: T[], places: number): T[] {
-  const heaviest = [...peers].sort((a, b) => b.weight - a.weight || bySid(a, b))
-  return heaviest.slice(0, places).sort(bySid)
-}
 
 function divisor(a: number, b: number): number {
   return b === 0 ? a : divisor(b, a % b)
@@ -99,7 +89,7 @@ function serve(group: Group): void {
  * than that have none.
  */
 export function cycleOf<T extends Weighted>(peers: T[]): T[] {
-  const all = placed(peers, MOST_POSITIONS)
+  const all = heaviest(peers, MOST_POSITIONS)
   return smooth(turnsOf(all.map(({ weight }) => weight))).map((i) => all[i] as T)
 }
 
@@ -128,14 +118,14 @@ function turnOf<T extends Weighted>(peer: T, size: number): Turn<T> {
  */
 export function ringOf<T extends Weighted>(peers: T[]): T[] {
   const size = RING_POSITIONS
-  const turns = placed(peers, MOST_POSITIONS).map((peer) => turnOf(peer, size))
-  const heaviest = turns.reduce((most, { peer }) => Math.max(most, peer.weight), 0)
+  const turns = heaviest(peers, MOST_POSITIONS).map((peer) => turnOf(peer, size))
+  const mostWeight = turns.reduce((most, { peer }) => Math.max(most, peer.weight), 0)
   const ring = new Array<T | undefined>(size).fill(undefined)
   let left = turns.length === 0 ? 0 : size
   for (let round = 1; left > 0; round++) {
     for (const turn of turns) {
       if (left > 0 && round * turn.peer.weight >= turn.target) {
-        turn.target += heaviest
+        turn.target += mostWeight
         while (ring[turn.at] !== undefined) {
           turn.at = (turn.at + turn.skip) % size
         }

@@ -44,9 +44,12 @@ function byWeight(a: Weighted, b: Weighted): number {
   return b.weight - a.weight || bySid(a, b)
 }
 
-/** Sorted by SID; the order of the input never matters. */
-function ordered(peers: Weighted[]): Weighted[] {
-  const served = peers.length > DRAWS ? [...peers].sort(byWeight).slice(0, DRAWS) : [...peers]
+/**
+ * Sorted by SID; the order of the input never matters. Where there are more than `places`, the
+ * lightest are left out.
+ */
+export function heaviest<T extends Weighted>(peers: T[], places: number): T[] {
+  const served = peers.length > places ? [...peers].sort(byWeight).slice(0, places) : [...peers]
   return served.sort(bySid)
 }
 
@@ -255,7 +258,7 @@ export function layOut(peers: Weighted[]): Layout {
   if (peers.length === 0) {
     return new Map()
   }
-  const served = ordered(peers)
+  const served = heaviest(peers, DRAWS)
   const shares = apportion(
     served.map((peer) => peer.weight),
     DRAWS,

@@ -15,7 +15,7 @@ import type {
 import type { TableSource } from './table-source.js'
 
 export interface StreamTableOptions {
-  place: GatewayTraits
+  traits: GatewayTraits
   log: Logger
   desired(): Desired
   conditionsOf: ConditionsOf
@@ -100,7 +100,7 @@ export class StreamTable implements TableSource {
 
   constructor(options: StreamTableOptions) {
     this.#options = options
-    this.#compiler = new Compiler(NO_DOMAINS, options.log, options.place)
+    this.#compiler = new Compiler(NO_DOMAINS, options.log, options.traits)
   }
 
   get isReady(): boolean {

@@ -30,11 +30,11 @@ export interface Changes {
 }
 
 export class UpstreamCache {
-  readonly #place: GatewayTraits
+  readonly #traits: GatewayTraits
   readonly #cached = new Map<string, Cached>()
 
-  constructor(place: GatewayTraits) {
-    this.#place = place
+  constructor(traits: GatewayTraits) {
+    this.#traits = traits
   }
 
   /**
@@ -59,7 +59,7 @@ export class UpstreamCache {
         cached?.sessionKey === sessionKey
       if (upstream !== undefined && !isSame) {
         isNewSet ||= cached === undefined
-        const compiled = compileUpstream(upstream, this.#place, conditions, part.where)
+        const compiled = compileUpstream(upstream, this.#traits, conditions, part.where)
         const sids = new Set(compiled.peers.map((peer) => peer.sid))
         this.#cached.set(unit, { upstream, conditions, sessionKey, compiled, sids })
         stale.push(unit)
@@ -74,7 +74,7 @@ export class UpstreamCache {
 
   /** Another key concerns those upstreams alone whose policy gives cookies. */
   #keyFor(upstream: DesiredUpstream | undefined): string | undefined {
-    return upstream?.policy.sticky?.by === 'cookie' ? this.#place.sessionKey() : undefined
+    return upstream?.policy.sticky?.by === 'cookie' ? this.#traits.sessionKey() : undefined
   }
 
   /** Units that have one of these SIDs. */

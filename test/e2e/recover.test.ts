@@ -14,7 +14,7 @@ import {
   startSluice,
   stopAtEnd,
 } from '../../lab/nginx/started.js'
-import { holdsAny, tcpInodes } from '../../cli/start/processes.js'
+import { holdsAny, tcpInodes } from '../../cli/start/proc.js'
 import { until } from '../../lab/until.js'
 
 t.setTimeout(170_000)

@@ -29,7 +29,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ['push-guard.ts'],
   ],
   runtime: [
-    ['printable.ts'],
+    ['printable.ts', 'socket-path.ts'],
     ['doorbell.ts', 'duration.ts', 'errors.ts', 'logger.ts', 'process-stat.ts', 'retry.ts'],
     ['lock.ts', 'loop.ts', 'private-nginx.ts', 'trusted-ca.ts', 'whole-file.ts'],
     ['config', 'sealed-file.ts'],

@@ -47,18 +47,20 @@ export async function inFlightOf(
   return { active, notDrained }
 }
 
+/** Undefined where the own gateway does not answer in time; a drain then ends by its time. */
+async function inTime<T>(asked: Promise<T>): Promise<T | undefined> {
+  const late = () => new Error('no answer in time')
+  return withTimeLimit(ASK_LIMIT_MS, asked, late).catch(() => undefined)
+}
+
 async function countsOf(
   control: ControllerForApi,
   { upstream, id }: InstanceTarget,
 ): Promise<InFlight[]> {
-  const late = () => new Error('no answer in time')
-  try {
-    const asked = control.activeByGateway(upstream, [id])
-    return (await withTimeLimit(ASK_LIMIT_MS, asked, late))[0] ?? []
-  } catch {
-    // The own gateway does not answer; a drain then ends by its time.
-    return [{ gateway: control.gatewayId, active: undefined }]
-  }
+  const counts = await inTime(control.activeByGateway(upstream, [id]))
+  return counts === undefined
+    ? [{ gateway: control.gatewayId, active: undefined }]
+    : (counts[0] ?? [])
 }
 
 /** Requests in flight of each of `ids`, in their order; null where a gateway has not said. */
@@ -67,17 +69,8 @@ export async function activeOfAll(
   upstream: string,
   ids: string[],
 ): Promise<Array<number | null>> {
-  if (ids.length === 0) {
-    return []
-  }
-  try {
-    const asked = control.active(upstream, ids)
-    const counts = await withTimeLimit(ASK_LIMIT_MS, asked, () => new Error('no answer in time'))
-    return ids.map((_, index) => counts[index] ?? null)
-  } catch {
-    // Not to know is an answer here; a drain then ends by its time.
-    return ids.map(() => null)
-  }
+  const counts = ids.length === 0 ? [] : await inTime(control.active(upstream, ids))
+  return ids.map((_, index) => counts?.[index] ?? null)
 }
 
 /** Asks until nothing is in flight, `untilMs` (of Date.now) has come, or the caller has gone. */

@@ -34,7 +34,7 @@ function cookieIn(cookies: string, name: string): string | undefined {
 /** What the cookie holds is a name that says nothing to people; here is whose it is. */
 function sessionText(
   upstream: DesiredUpstream,
-  place: GatewayTraits,
+  traits: GatewayTraits,
   cookies: string | undefined,
 ): string {
   const { sticky } = upstream.policy
@@ -48,7 +48,7 @@ function sessionText(
   if (token === undefined) {
     return `a session in the cookie ${sticky.name} comes before that`
   }
-  const key = place.sessionKey()
+  const key = traits.sessionKey()
   const ids = key === undefined ? [] : [...upstream.instances.keys()]
   const found = ids.find((id) => tokenOf(key ?? '', upstream.name, id) === token)
   return found === undefined
@@ -87,13 +87,13 @@ function protocolText({ protocol }: DesiredUpstream): string {
 export function describePolicy(
   upstream: DesiredUpstream,
   tiers: Tiers,
-  place: GatewayTraits,
+  traits: GatewayTraits,
   cookies: string | undefined,
 ): string[] {
   const lines = [
     balanceText(upstream.policy),
-    sessionText(upstream, place, cookies),
-    tierText(tiers, place),
+    sessionText(upstream, traits, cookies),
+    tierText(tiers, traits),
     tlsText(upstream),
     protocolText(upstream),
   ]

@@ -6,10 +6,8 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { SluiceError, messageOf, systemCode } from '../../../runtime/errors.js'
+import { LONGEST_SOCKET_PATH } from '../../../runtime/socket-path.js'
 import { refuseMalformed } from './malformed.js'
-
-/** Bytes that Linux allows for a socket's path, its closing zero left out. */
-const LONGEST_PATH = 107
 
 /** node would refuse a request without a Host by a bare status; the API says why. */
 export const ANY_HOST = { requireHostHeader: false }
@@ -27,8 +25,8 @@ export async function listenLocal(
   listener: RequestListener,
   sockets: LocalSockets,
 ): Promise<Server> {
-  if (Buffer.byteLength(path) > LONGEST_PATH) {
-    const why = `is longer than the ${LONGEST_PATH} bytes a unix socket may have; set SLUICE_HOME to a shorter path`
+  if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH) {
+    const why = `is longer than the ${LONGEST_SOCKET_PATH} bytes a unix socket may have; set SLUICE_HOME to a shorter path`
     throw new SluiceError('invalid', `${path} ${why}`, { field: 'home' })
   }
   await removeStale(path)

@@ -218,7 +218,7 @@ async function withoutEvents(t: Test): Promise<Confused> {
 function startAgent(t: Test, rig: Rig, engine: Confused): () => Promise<void> {
   const agent = new Agent({
     registry: rig.registry,
-    host: { agent: AGENT, address: undefined, allowLoopback: false },
+    machine: { agent: AGENT, address: undefined, allowLoopback: false },
     open: () => openEngine(`unix://${engine.path}`),
     memo: new LeaseMemo(join(rig.settings.home, 'agent-lease.json'), 'test', log),
     ttlMs: TTL_MS,

@@ -2,17 +2,17 @@
 import t from 'tap'
 import type { Container } from '../../../../agent/engine/container.js'
 import { readContainer } from '../../../../agent/plan/container-records.js'
-import type { AgentHost } from '../../../../agent/plan/instance-address.js'
+import type { AgentMachine } from '../../../../agent/plan/instance-address.js'
 import { placeOf } from '../../../../agent/plan/route-place.js'
 import { container } from '../container-fixture.js'
 
-const HOST: AgentHost = { agent: 'node-1', address: undefined, allowLoopback: false }
+const HOST: AgentMachine = { agent: 'node-1', address: undefined, allowLoopback: false }
 
 interface Case {
   name: string
   labels?: Record<string, string>
   rest?: Partial<Container>
-  host?: Partial<AgentHost>
+  host?: Partial<AgentMachine>
   /** `upstream id host:port weight [hosts+path …]` of each instance. */
   want?: string[]
   refused?: RegExp[]

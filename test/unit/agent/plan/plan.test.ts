@@ -6,10 +6,10 @@ import { runOf } from '../../../../agent/engine/container.js'
 import type { Container } from '../../../../agent/engine/container.js'
 import { makePlan } from '../../../../agent/plan/plan.js'
 import { recall } from '../../../../agent/plan/recall.js'
-import type { AgentHost } from '../../../../agent/plan/instance-address.js'
+import type { AgentMachine } from '../../../../agent/plan/instance-address.js'
 import { container } from '../container-fixture.js'
 
-const HOST: AgentHost = { agent: 'node-1', address: undefined, allowLoopback: false }
+const HOST: AgentMachine = { agent: 'node-1', address: undefined, allowLoopback: false }
 const WEB = { 'sluice.upstream': 'web' }
 const ANSWERED = `${runOf(container())} 172.17.0.2 80`
 

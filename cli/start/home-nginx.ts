@@ -17,7 +17,7 @@ import {
   udpInodes,
   unixInodes,
   within,
-} from './processes.js'
+} from './proc.js'
 
 export interface NginxFiles {
   /** The executable. */
