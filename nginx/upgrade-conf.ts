@@ -11,9 +11,16 @@ const CONNECTION = `default upgrade; '' ''; h2c "upgrade, http2-settings";`
  * route. There a route that acts judges it. What it passed on comes to the hop again in the name
  * of an upstream or a split, and is not judged twice; neither is what the fallback is to judge.
  */
-export const UPGRADES = `map $http_upgrade $sluice_upgrade { default ''; websocket websocket; }
-map $http_upgrade $sluice_connection { default ''; websocket upgrade; }
-map $http_upgrade $sluice_asked_upgrade { default ''; "~^[A-Za-z0-9._+/-]+$" $http_upgrade; }
+export const UPGRADES = `# Only a connection of HTTP/1.1 can change.
+map $server_protocol $sluice_http11_upgrade { default ''; HTTP/1.1 $http_upgrade; }
+map $server_protocol $sluice_http11_websocket { default ''; HTTP/1.1 websocket; }
+map $server_protocol $sluice_http11_connection { default ''; HTTP/1.1 upgrade; }
+map $http_upgrade $sluice_upgrade { default ''; websocket $sluice_http11_websocket; }
+map $http_upgrade $sluice_connection { default ''; websocket $sluice_http11_connection; }
+map $http_upgrade $sluice_asked_upgrade {
+    default '';
+    "~^[A-Za-z0-9._+/-]+$" $sluice_http11_upgrade;
+}
 map $sluice_asked_upgrade $sluice_asked_connection { ${CONNECTION} }
 map $http_upgrade $sluice_hop_upgrade {
     volatile;

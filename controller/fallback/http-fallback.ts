@@ -42,6 +42,9 @@ export type ConfPlacement =
 
 /** A host whose upstream has nobody that is up. */
 const NOBODY = '-'
+
+/** What a client would change its connection to. Only one of HTTP/1.1 can be. */
+const OFFERED_UPGRADE = '$sluice_http11_upgrade'
 /** Any status that no `return` of ours has. */
 const GIVE_BACK = 418
 
@@ -92,7 +95,9 @@ class FallbackConf {
     hosts.filter((host) => !isPlain(host)).forEach((host) => this.#server(host))
     if (plan.actions.size > 0) {
       redirectMaps(this.#out, this.#place.kind === 'hop', this.#isTrusting)
-      this.#texts.write(this.#out)
+      // The hop is always asked over HTTP/1.1, by a front that looked.
+      const isHop = this.#place.kind === 'hop'
+      this.#texts.write(this.#out, isHop ? '$http_upgrade' : OFFERED_UPGRADE)
     }
     return this.#out.text()
   }
@@ -112,11 +117,15 @@ class FallbackConf {
   /** Of what a client may change its connection to, WebSocket alone is passed on. */
   #connectionMap(): void {
     const websocket = plain('websocket')
+    this.#out.block('map', [plain('$server_protocol'), plain(OFFERED_UPGRADE)], () => {
+      this.#out.entry(plain('default'), quotedWord(''))
+      this.#out.entry(plain('HTTP/1.1'), plain('$http_upgrade'))
+    })
     for (const [name, value] of [
       ['$sluice_upgrade', websocket],
       ['$sluice_connection', plain('upgrade')],
     ] as const) {
-      this.#out.block('map', [plain('$http_upgrade'), plain(name)], () => {
+      this.#out.block('map', [plain(OFFERED_UPGRADE), plain(name)], () => {
         this.#out.entry(plain('default'), quotedWord(''))
         this.#out.entry(websocket, value)
       })

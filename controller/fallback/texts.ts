@@ -44,13 +44,13 @@ export class Texts {
     }
   }
 
-  /** Defines all of them, in `http{}`. */
-  write(out: ConfWriter): void {
+  /** Defines all of them, in `http{}`; `offered` is what a client would change to. */
+  write(out: ConfWriter, offered: string): void {
     const define = (name: string, text: string) =>
       out.block('geo', [plain(`$${name}`)], () => out.entry(plain('default'), verbatim(text)))
     define(DOLLAR, '$')
     this.#pieces.forEach((text, i) => define(`sluice_f_text_${i}`, text))
-    this.#upgrades.forEach((protocols, n) => this.#writeUpgrade(out, protocols, n))
+    this.#upgrades.forEach((protocols, n) => this.#writeUpgrade(out, offered, protocols, n))
     this.#joins.forEach(({ name, value }, i) => {
       out.block('map', [plain(`$${name}`), plain(`$sluice_f_join_${i}`)], () => {
         out.entry(quotedWord(''), literal(value))
@@ -59,9 +59,9 @@ export class Texts {
     })
   }
 
-  #writeUpgrade(out: ConfWriter, protocols: string[], n: number): void {
+  #writeUpgrade(out: ConfWriter, offered: string, protocols: string[], n: number): void {
     const [upgrade, connection] = [`$sluice_f_upgrade_${n}`, `$sluice_f_connection_${n}`]
-    out.block('map', [plain('$http_upgrade'), plain(upgrade)], () => {
+    out.block('map', [plain(offered), plain(upgrade)], () => {
       out.entry(plain('default'), quotedWord(''))
       protocols.forEach((each) => out.entry(protocolKey(each), plain(each)))
     })

@@ -10,6 +10,7 @@ const conf = (port: number): string => `
   server {
     listen 127.0.0.1:${port};
     underscores_in_headers on;
+    http2 on;
     location / {
       set $sluice_upstream web;
       include "$HOME/sluice/proxy.conf";
@@ -22,6 +23,12 @@ const conf = (port: number): string => `
       set $sluice_upstream sticky;
       include "$HOME/sluice/proxy.conf";
     }
+  }
+  server {
+    listen 127.0.0.1:${port};
+    server_name routed.test;
+    http2 on;
+    include "$HOME/sluice/server.conf";
   }`
 
 export interface Attacked {
@@ -50,6 +57,7 @@ const ACTIONS = {
     target: '-',
     action: { maintenance: { status: 503, contentType: 'text/plain', body: 'closed' } },
   },
+  h2c: { target: ':web', action: { upgrade: ['h2c'] as string[] } },
   limited: { target: ':web', action: { timeouts: { readMs: 10_000 } } },
 } as const
 

@@ -79,3 +79,25 @@ export async function askH2(
     socket.destroy()
   }
 }
+
+/** Paths and what is asked for there; one of `/h2c` is let pass over HTTP/1.1. */
+export const UPGRADES_OVER_H2 = [
+  ['/', 'websocket'],
+  ['/h2c', 'h2c'],
+] as const
+
+/** A request that would change its connection, which HTTP/2 cannot (RFC 9113, 8.6). */
+export function upgradingH2(
+  host: string,
+  path: string,
+  protocol: string,
+): Array<[name: string, value: string]> {
+  return [
+    [':method', 'GET'],
+    [':scheme', 'http'],
+    [':authority', host],
+    [':path', path],
+    ['connection', 'upgrade'],
+    ['upgrade', protocol],
+  ]
+}

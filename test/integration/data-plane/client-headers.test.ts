@@ -8,6 +8,7 @@ import { GATEWAY_KINDS } from '../../../lab/nginx/gateway.js'
 import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
 import { until } from '../../../lab/until.js'
 import { startAttacked } from '../../support/attacked.js'
+import { UPGRADES_OVER_H2, askH2, upgradingH2 } from '../../support/raw-h2.js'
 import { BELIEVED, PROXY, SAID } from '../../support/forwarded.js'
 import type { Attacked } from '../../support/attacked.js'
 
@@ -163,7 +164,19 @@ async function spellings(t: Test, { gateway }: Attacked): Promise<void> {
   }
 }
 
-const CLAIMS = { hosts, noHost, proxies, borders, keys, spellings }
+/** Only a connection of HTTP/1.1 can change to another protocol. */
+async function upgrades(t: Test, { gateway, web }: Attacked): Promise<void> {
+  for (const [path, protocol] of [...UPGRADES_OVER_H2, ['/sticky/', 'websocket']] as const) {
+    const { length } = web.ledger
+    const host = path === '/sticky/' ? 'acts.test' : 'routed.test'
+    const asked = upgradingH2(host, path, protocol)
+    t.equal(await askH2(gateway.userPort, asked), 'answered', path)
+    t.match(web.ledger.slice(length), [{ url: path, headers: { upgrade: undefined } }])
+  }
+  t.notMatch(gateway.errorLog(), /\[alert\]/)
+}
+
+const CLAIMS = { hosts, noHost, proxies, borders, keys, spellings, upgrades }
 
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {

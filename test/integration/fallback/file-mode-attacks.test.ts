@@ -8,12 +8,13 @@ import { rawAsk, readRaw } from '../../../lab/raw-ask.js'
 import { until } from '../../../lab/until.js'
 import { filePlace, instance, startFileMode } from '../../support/file-mode.js'
 import { BELIEVED, PROXY, SAID } from '../../support/forwarded.js'
+import { UPGRADES_OVER_H2, askH2, upgradingH2 } from '../../support/raw-h2.js'
 import { head, sendRaw } from '../../support/raw-http.js'
 
 const MOST = 1 << 20
 
 /** Lines of an operator's own, with whatever makes it easier for others. */
-const HTTP = `underscores_in_headers on;
+const HTTP = `underscores_in_headers on; http2 on;
   set_real_ip_from ${PROXY}; real_ip_header X-Forwarded-For; real_ip_recursive on;`
 
 interface Seen {
@@ -63,6 +64,7 @@ t.test('an nginx in file mode', async (t) => {
       upstream: 'web',
       requestHeaders: { set: { 'X-Set': 'by the route' } },
     }),
+    route('h2c', { hosts, pathPrefix: '/h2c', upstream: 'web', upgrade: ['h2c'] }),
   )
   await until(isLevel, { deadlineMs: 60_000, what: 'nginx to serve the routes' })
   const sent = async (from: string, ...lines: string[]) => {
@@ -113,6 +115,11 @@ t.test('an nginx in file mode', async (t) => {
   t.test('no tunnel but WebSocket is made', async (t) => {
     const { seen } = await get('/', 'Upgrade: h2c')
     t.equal(seen?.headers.upgrade, undefined)
+    for (const [path, protocol] of UPGRADES_OVER_H2) {
+      const { length } = web.ledger
+      t.equal(await askH2(place.port, upgradingH2('acts.test', path, protocol)), 'answered')
+      t.match(web.ledger.slice(length), [{ url: path, headers: { upgrade: undefined } }], protocol)
+    }
   })
 
   t.test('whoever is trusted is believed; what others say is replaced', async (t) => {
