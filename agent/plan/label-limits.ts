@@ -37,10 +37,14 @@ export function overreach({ offers }: Offers, limits: LabelLimits = {}): string[
       problems.push(`${source}.path ${JSON.stringify(pathPrefix)} ${why}`)
     }
     for (const host of hosts.filter((each) => each !== '*' && !matches(each, limits.hosts))) {
-      problems.push(`${source}.host ${JSON.stringify(host)} is none of SLUICE_LABEL_HOSTS`)
+      problems.push(
+        `${source}.host ${JSON.stringify(host)} is not among those that SLUICE_LABEL_HOSTS allows`,
+      )
     }
     if (!matches(upstream, limits.upstreams)) {
-      problems.push(`${source}: upstream ${upstream} is none of SLUICE_LABEL_UPSTREAMS`)
+      problems.push(
+        `${source}: upstream ${upstream} is not among those that SLUICE_LABEL_UPSTREAMS allows`,
+      )
     }
   }
   const routes = offers.flatMap(({ hosts, ports }) => [...hosts, ...ports]).length

@@ -57,7 +57,10 @@ export class LabelReader {
   name(field: string): string | undefined {
     const text = this.#fields.get(field)
     if (text !== undefined && !isName(text)) {
-      this.refuse(field, 'must be 1 to 63 of a-z, 0-9 and - inside')
+      this.refuse(
+        field,
+        'must be 1 to 63 characters of a-z, 0-9 and -, and neither begin nor end with -',
+      )
     }
     return text
   }
@@ -84,7 +87,7 @@ export class LabelReader {
     if (!isPathPrefix(path)) {
       this.refuse('path', 'must be / or a path such as /api, without % and without a trailing /')
     } else if (this.#fields.has('path') && !this.#fields.has('host')) {
-      this.refuse('path', `needs ${this.#prefix}host beside it`)
+      this.refuse('path', `needs the label ${this.#prefix}host as well`)
     }
     return path
   }
@@ -94,7 +97,7 @@ export class LabelReader {
     const match = /^(\d{1,6})(?:\/(tcp|udp))?$/.exec(text ?? '')
     const port = Number(match?.[1])
     if (text !== undefined && !isWhole(port, 1, 65535)) {
-      this.refuse('port', 'must be a whole number from 1 to 65535, which /udp may follow')
+      this.refuse('port', 'must be a port from 1 to 65535, such as 8080 or 514/udp')
     }
     const transport = match?.[2] === 'udp' ? 'udp' : 'tcp'
     return { port: text === undefined ? undefined : port, transport }
@@ -128,7 +131,7 @@ export class LabelReader {
   stripPrefix(): boolean {
     const isWanted = this.flag('strip-prefix')
     if (isWanted && !this.#fields.has('path')) {
-      this.refuse('strip-prefix', `needs ${this.#prefix}path beside it`)
+      this.refuse('strip-prefix', `needs the label ${this.#prefix}path as well`)
     }
     return isWanted
   }
@@ -143,7 +146,7 @@ export class LabelReader {
     const shown = JSON.stringify(given.text.slice(0, 80))
     if (upstream === undefined) {
       const what = text === undefined ? `${shown} (${given.why})` : `${label} ${shown}`
-      this.problems.push(`${what} must be 1 to 63 of a-z, 0-9 and - inside, after ${FOLD_RULE}`)
+      this.problems.push(`${what} must be 1 to 63 characters of a-z, 0-9 and - after ${FOLD_RULE}`)
     }
     const folded = upstream === given.text ? '' : `, folded from ${shown}: ${FOLD_RULE}`
     return {

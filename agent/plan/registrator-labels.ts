@@ -88,7 +88,7 @@ function guardNames(source: string, given: string, id: string | undefined): stri
   const shown = (text: string) => JSON.stringify(text.slice(0, 80))
   const problems: string[] = []
   if (foldName(given) === undefined) {
-    const rule = `must be 1 to 63 of a-z, 0-9 and - inside, after ${FOLD_RULE}`
+    const rule = `must be 1 to 63 characters of a-z, 0-9 and - after ${FOLD_RULE}`
     problems.push(`${source} ${shown(given)} ${rule}`)
   }
   if (id !== undefined && !isInstanceId(id)) {

@@ -137,7 +137,10 @@ export function checkerOf(schema: TSchema, kind: string): (value: unknown) => vo
 }
 
 function noSuchCall(request: FastifyRequest): SluiceError {
-  return new SluiceError('not_found', `no call has the path ${pathOf(request)}`)
+  return new SluiceError(
+    'not_found',
+    `no call has the path ${pathOf(request)}; GET /openapi.json lists all of them`,
+  )
 }
 
 function pathOf({ url }: FastifyRequest): string {

@@ -361,13 +361,19 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
       const hostile: Array<[options: string[], why: RegExp]> = [
         [['-l', 'sluice.host=*'], /host \\"\*\\" is every host/],
         [[...host, '-l', 'sluice.path=/.well-known/acme-challenge/x'], /answers certificate chall/],
-        [['-l', 'sluice.host=bank.test'], /host \\"bank\.test\\" is none of SLUICE_LABEL_HOSTS/],
+        [
+          ['-l', 'sluice.host=bank.test'],
+          /host \\"bank\.test\\" is not among those that SLUICE_LABEL_HOSTS allows/,
+        ],
         [
           ['-l', 'sluice.upstream=bank', '-l', 'sluice.weight=1000'],
-          /upstream bank is none of SLUICE/,
+          /upstream bank is not among those that SLUICE_LABEL/,
         ],
         [['--label-file', file], /a container may have 256 instances/],
-        [['-l', 'sluice.upstream=\u001b[31mred\u009b2J\u202e'], /must be 1 to 63 of a-z/],
+        [
+          ['-l', 'sluice.upstream=\u001b[31mred\u009b2J\u202e'],
+          /must be 1 to 63 characters of a-z/,
+        ],
       ]
       const names: string[] = []
       for (const [options] of hostile) {

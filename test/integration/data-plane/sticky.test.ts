@@ -28,7 +28,7 @@ interface Visit {
   cookie: string
 }
 
-interface Bench {
+interface SetUp {
   visit: (cookie?: string, host?: string) => Promise<Visit>
   /** Who answers this cookie, over some requests, and that none of them is given another. */
   kept: (cookie: string) => Promise<string[]>
@@ -56,7 +56,7 @@ function unkeyed(upstream: string, id: string): string {
   return createHash('sha256').update(`main/${upstream}/${id}`).digest('hex').slice(0, 16)
 }
 
-async function bench(t: Parameters<typeof startControlled>[0], rig: GatewayKind): Promise<Bench> {
+async function setUp(t: Parameters<typeof startControlled>[0], rig: GatewayKind): Promise<SetUp> {
   const controlled = await startControlled(t, { rig })
   const { gateway, call, registry } = controlled
   const key = await until(() => keyIn(registry))
@@ -67,12 +67,12 @@ async function bench(t: Parameters<typeof startControlled>[0], rig: GatewayKind)
       throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
     }
   }
-  const visit: Bench['visit'] = async (cookie, host = 'shop.localhost') => {
+  const visit: SetUp['visit'] = async (cookie, host = 'shop.localhost') => {
     const answer = await gateway.ask({ host, headers: cookie === undefined ? {} : { cookie } })
     const { id } = (answer.json ?? { id: String(answer.status) }) as { id: string }
     return { by: id, cookie: answer.headers['set-cookie']?.join('|') ?? '' }
   }
-  const kept: Bench['kept'] = async (cookie) => {
+  const kept: SetUp['kept'] = async (cookie) => {
     const by = new Set<string>()
     for (let i = 0; i < 8; i++) {
       const visited = await visit(cookie)
@@ -105,7 +105,7 @@ async function bench(t: Parameters<typeof startControlled>[0], rig: GatewayKind)
 
 for (const rig of GATEWAY_KINDS) {
   t.test(rig, async (t) => {
-    const { visit, kept, pooled, register, policy, drain, cookieOf, controlled } = await bench(
+    const { visit, kept, pooled, register, policy, drain, cookieOf, controlled } = await setUp(
       t,
       rig,
     )

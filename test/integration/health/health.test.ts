@@ -21,7 +21,7 @@ import { until } from '../../../lab/until.js'
 
 t.setTimeout(120_000)
 
-interface Bench {
+interface SetUp {
   gateway: Gateway
   registry: Registry
   controller: Controller
@@ -38,12 +38,12 @@ interface Bench {
   reason: (id: string) => string | undefined
 }
 
-async function bench(
+async function setUp(
   t: Parameters<typeof startGateway>[0],
   rig: GatewayKind,
   ids = ['a', 'b'],
   checks: 'given' | 'real' = 'given',
-): Promise<Bench> {
+): Promise<SetUp> {
   const gateway = await startGateway(t, { rig, ...withEventWriter })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
@@ -115,7 +115,7 @@ const only = async (served: () => Promise<string[]>, ...ids: string[]): Promise<
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: ejected, tried, recovered`, async (t) => {
-    const made = await bench(t, rig, ['a', 'b', 'c'])
+    const made = await setUp(t, rig, ['a', 'b', 'c'])
     const { controller, writer, sid, policy, served, reason, events } = made
     await only(served, 'a', 'b', 'c')
     const { revision } = controller.desired()
@@ -155,7 +155,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
 }
 
 t.test('outliers, from the counters of answers', async (t) => {
-  const { writer, sid, policy, reason } = await bench(t, 'njs')
+  const { writer, sid, policy, reason } = await setUp(t, 'njs')
   await policy({ eject: { errorPercent: 50, failTimeoutMs: 60_000 } })
   await writer.count(`n${sid(0)}`, 1)
   await until(async () => {
@@ -166,7 +166,7 @@ t.test('outliers, from the counters of answers', async (t) => {
 })
 
 t.test('verdicts of checks, and what an operator says before them', async (t) => {
-  const { verdicts, judged, policy, served, reason, gateway } = await bench(t, 'njs')
+  const { verdicts, judged, policy, served, reason, gateway } = await setUp(t, 'njs')
   await policy({ check: { type: 'tcp' } })
   verdicts.set('web/a', { state: 'down', reason: 'refused' })
   judged('web/a')
@@ -190,7 +190,7 @@ async function serve(t: { teardown(fn: () => unknown): void }, port: number): Pr
 
 for (const rig of ['njs', 'qjs', 'byAddress', 'stable'] as const) {
   t.test(`${rig}: requests that fail, and one that tries`, async (t) => {
-    const { put, policy, served, reason } = await bench(t, rig)
+    const { put, policy, served, reason } = await setUp(t, rig)
     await policy({ eject: { failTimeoutMs: 1000 } })
     const port = await freePort()
     await put('z', port)
@@ -216,7 +216,7 @@ for (const rig of ['njs', 'qjs', 'byAddress', 'stable'] as const) {
 }
 
 t.test('a real check keeps out what does not answer, until it does', async (t) => {
-  const { put, policy, served, reason } = await bench(t, 'njs', ['a', 'b'], 'real')
+  const { put, policy, served, reason } = await setUp(t, 'njs', ['a', 'b'], 'real')
   const check = { type: 'tcp', intervalMs: 500, timeoutMs: 200, fall: 1, rise: 1 }
   await policy({ check, eject: { maxFails: 0 } })
   const port = await freePort()
@@ -229,7 +229,7 @@ t.test('a real check keeps out what does not answer, until it does', async (t) =
 })
 
 t.test('a worker that dies leaves no load behind', async (t) => {
-  const { gateway, writer } = await bench(t, 'njs')
+  const { gateway, writer } = await setUp(t, 'njs')
   const sid = 'ab'.repeat(16)
   const [pid = 0, other = 0] = (await gateway.state()).workers
   await writer.count(`c${sid}`, 5)
@@ -242,7 +242,7 @@ t.test('a worker that dies leaves no load behind', async (t) => {
 })
 
 t.test('nginx is started anew, and failures are heard again', async (t) => {
-  const { gateway, writer, sid, reason, served } = await bench(t, 'njs')
+  const { gateway, writer, sid, reason, served } = await setUp(t, 'njs')
   await writer.failed(sid(0), 3)
   await until(() => reason('a') !== undefined)
   await gateway.restart()

@@ -19,7 +19,7 @@ import { until } from '../../../lab/until.js'
 
 const log = process.env.SLUICE_TEST_LOG === undefined ? silentLogger : makeLogger({ part: 'test' })
 
-interface Bench {
+interface SetUp {
   gateway: Gateway
   registry: Registry
   controller: Controller
@@ -32,11 +32,11 @@ interface Bench {
   served: (host: string, n?: number) => Promise<Record<string, number>>
 }
 
-async function bench(
+async function setUp(
   t: Parameters<typeof startGateway>[0],
   rig: GatewayKind,
   options: { tableBytes?: number; suspects?: object; registry?: Registry } = {},
-): Promise<Bench> {
+): Promise<SetUp> {
   const gateway = await startGateway(t, { rig, ...options })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
@@ -56,9 +56,9 @@ async function bench(
     await until(() => made.ready(), { what: 'the controller to be ready' })
     return made
   }
-  const commit: Bench['commit'] = async (...operations) =>
+  const commit: SetUp['commit'] = async (...operations) =>
     (await registry.commit(operations)).revision
-  const self: Bench = {
+  const self: SetUp = {
     gateway,
     registry,
     events,
@@ -95,7 +95,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: registered, served, drained, removed`, async (t) => {
     const a = await startBackend(t, 'a')
     const b = await startBackend(t, 'b')
-    const { controller, put, commit, served, gateway } = await bench(t, rig)
+    const { controller, put, commit, served, gateway } = await setUp(t, rig)
     t.same(await served('web.localhost', 1), { 404: 1 })
     await put('web', a)
     await applied(controller, await put('web', b))
@@ -130,7 +130,7 @@ t.test('routes, prefixes, splits, and an upstream that nobody is in', async (t) 
     await startBackend(t, 'b'),
     await startBackend(t, 'c'),
   ]
-  const { controller, put, commit, served, gateway } = await bench(t, 'njs')
+  const { controller, put, commit, served, gateway } = await setUp(t, 'njs')
   await put('web', a)
   await put('api', b)
   await put('next', c)
@@ -171,7 +171,7 @@ t.test('routes, prefixes, splits, and an upstream that nobody is in', async (t) 
 for (const rig of ['njs', 'byAddress'] as const) {
   t.test(`a canary by metadata, ${rig}`, async (t) => {
     const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
-    const { controller, put, commit, served, gateway } = await bench(t, rig)
+    const { controller, put, commit, served, gateway } = await setUp(t, rig)
     await put('web', a, { metadata: { version: '1' } })
     await put('web', b, { metadata: { version: '2' } })
     const route = (...split: object[]) =>
@@ -202,7 +202,7 @@ for (const rig of ['njs', 'byAddress'] as const) {
 
 t.test('the pool takes peers in, and connections to them stay open', async (t) => {
   const a = await startBackend(t, 'a')
-  const { controller, put, served } = await bench(t, 'njs')
+  const { controller, put, served } = await setUp(t, 'njs')
   await applied(controller, await put('web', a))
   const pooled = async () =>
     /sluice_pool_members (\d+)/.exec(await controller.metrics.registry.metrics())?.[1]
@@ -218,7 +218,7 @@ t.test(
   'a controller that comes back finds nothing to send; an nginx that does gets it all',
   async (t) => {
     const a = await startBackend(t, 'a')
-    const self = await bench(t, 'njs')
+    const self = await setUp(t, 'njs')
     await applied(self.controller, await self.put('web', a))
     await until(async () => (await self.gateway.state()).whole)
     await until(async () => {
@@ -246,7 +246,7 @@ t.test(
 
 t.test('a reload changes nothing and loses nothing', async (t) => {
   const a = await startBackend(t, 'a')
-  const self = await bench(t, 'njs')
+  const self = await setUp(t, 'njs')
   await applied(self.controller, await self.put('web', a))
   const { epoch } = await self.gateway.state()
   await self.gateway.reload()
@@ -258,7 +258,7 @@ t.test('a reload changes nothing and loses nothing', async (t) => {
 
 t.test('whoever claims later owns the gateway', async (t) => {
   const a = await startBackend(t, 'a')
-  const self = await bench(t, 'njs')
+  const self = await setUp(t, 'njs')
   await applied(self.controller, await self.put('web', a))
   const { epoch } = await self.gateway.state()
   const claimed = await self.gateway.admin('POST', '/claim', {
@@ -277,7 +277,7 @@ t.test('whoever claims later owns the gateway', async (t) => {
 
 t.test('a full table keeps what it has, says so, and goes on when there is room', async (t) => {
   const a = await startBackend(t, 'a')
-  const self = await bench(t, 'njs', { tableBytes: 256 * 1024 })
+  const self = await setUp(t, 'njs', { tableBytes: 256 * 1024 })
   await applied(self.controller, await self.put('web', a))
   const many = Array.from({ length: 60 }, (_, i): RegistryOperation => {
     const value = JSON.stringify({ host: '127.0.0.1', port: 10_000 + i })
@@ -299,7 +299,7 @@ t.test('a full table keeps what it has, says so, and goes on when there is room'
 
 t.test('in a full table drains and removals go through, whatever waits to be added', async (t) => {
   const backends = await Promise.all(['a', 'b', 'c'].map((id) => startBackend(t, id)))
-  const self = await bench(t, 'njs', { tableBytes: 256 * 1024 })
+  const self = await setUp(t, 'njs', { tableBytes: 256 * 1024 })
   for (const backend of backends) {
     await self.put('web', backend)
     await self.put('api', backend)
@@ -342,7 +342,7 @@ t.test(
   'a registry found empty at the start does not empty a full table until it is believed',
   async (t) => {
     const backends = await Promise.all(['a', 'b'].map((id) => startBackend(t, id)))
-    const self = await bench(t, 'njs', { suspects: { holdMs: 60_000 } })
+    const self = await setUp(t, 'njs', { suspects: { holdMs: 60_000 } })
     for (const backend of backends) {
       await self.put('web', backend)
     }
@@ -369,7 +369,7 @@ t.test(
 t.test('the fallback serves alone, and a damaged one is replaced', async (t) => {
   const a = await startBackend(t, 'a')
   const b = await startBackend(t, 'b')
-  const self = await bench(t, 'njs')
+  const self = await setUp(t, 'njs')
   const route = { hosts: ['app.test'], pathPrefix: '/api', upstream: 'web' }
   await self.commit({ type: 'put', key: 'routes/r', value: JSON.stringify(route) })
   await applied(self.controller, await self.put('web', a))
@@ -400,8 +400,8 @@ t.test(
   'two controllers on one registry report to each other what they applied and what drains',
   async (t) => {
     const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
-    const one = await bench(t, 'njs')
-    const two = await bench(t, 'byAddress', { registry: one.registry })
+    const one = await setUp(t, 'njs')
+    const two = await setUp(t, 'byAddress', { registry: one.registry })
     await until(
       () => one.controller.gateways().length === 2 && two.controller.gateways().length === 2,
     )
@@ -434,7 +434,7 @@ t.test(
 
 t.test('a thousand upstreams: batches, then single changes, all of them served', async (t) => {
   const a = await startBackend(t, 'a')
-  const self = await bench(t, 'njs', { tableBytes: 64 * 1024 * 1024 })
+  const self = await setUp(t, 'njs', { tableBytes: 64 * 1024 * 1024 })
   const value = JSON.stringify({ host: a.host, port: a.port })
   const many = Array.from({ length: 1000 }, (_, i): RegistryOperation => ({
     type: 'put',
@@ -460,7 +460,7 @@ t.test('a thousand upstreams: batches, then single changes, all of them served',
 
 t.test('what a route does is changed live, and a new controller finds it as it is', async (t) => {
   const web = await startBackend(t, 'web')
-  const self = await bench(t, 'njs')
+  const self = await setUp(t, 'njs')
   const { gateway, put, commit } = self
   const change = async (more: object): Promise<void> => {
     const record = { hosts: ['docs.test'], pathPrefix: '/docs', upstream: 'web', ...more }

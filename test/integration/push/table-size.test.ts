@@ -1,5 +1,5 @@
 /**
- * That a table of the default size holds what the README says: 10,000 upstreams with long names.
+ * That a table of the default size holds what docs/limits.md says: 10,000 upstreams with long names.
  */
 import t from 'tap'
 import { DEFAULT_POLICY } from '../../../contract/record/policy.js'

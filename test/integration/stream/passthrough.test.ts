@@ -23,7 +23,7 @@ const ca = authority.pem
 
 const FILES = ['nginx.conf', 'sluice/http.conf', 'sluice/stream.conf', 'sluice/passthrough.conf']
 
-async function bench(t: Test, rig: GatewayKind) {
+async function setUp(t: Test, rig: GatewayKind) {
   const port = await freePort()
   const streamPorts = String(port)
   const options = { rig, passthrough: true, streamPorts, settings: { streamPorts } }
@@ -103,7 +103,7 @@ async function costOf(gateway: Gateway, port: number, size: number): Promise<num
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: a name is passed through, drained, taken away`, async (t) => {
-    const it = await bench(t, rig)
+    const it = await setUp(t, rig)
     const { gateway, done, greeted, shown } = it
     const web = await startBackend(t, 'web')
     await done('PUT', '/v1/certificates/app', await authority.issue(['*.app.test', 'app.test']))
@@ -155,7 +155,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: which name, and which peer`, async (t) => {
-    const { done, put, greeted, shown, gateway, controller } = await bench(t, rig)
+    const { done, put, greeted, shown, gateway, controller } = await setUp(t, rig)
     const start = async (id: string) => startTls(t, id, await authority.issue([`${id}.test`]))
     const [exact, near, far] = [await start('exact'), await start('near'), await start('far')]
     for (const each of [exact, near, far]) {
@@ -200,7 +200,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: names at a port of its own`, async (t) => {
-    const { done, put, greeted, shown, gateway, port } = await bench(t, rig)
+    const { done, put, greeted, shown, gateway, port } = await setUp(t, rig)
     const pem = await authority.issue(['a.test'])
     const [a, b] = [await startTls(t, 'a', pem), await startTls(t, 'b', pem)]
     const plain = await startTcp(t, 'plain')

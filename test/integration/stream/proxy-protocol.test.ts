@@ -28,7 +28,7 @@ const CLIENT = '203.0.113.7'
 const TRUSTED = ['127.0.0.1/32']
 const STRANGER = '127.0.0.2'
 
-async function bench(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
+async function setUp(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
   const [port, plain] = [await freePort(), await freePort()]
   const streamPorts = `${port} ${plain}`
   const it = await startControlled(t, {
@@ -51,7 +51,7 @@ async function bench(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = 
   return { ...it, ...it.gateway, done, instance, port, plain }
 }
 
-async function web(t: Test, { done, instance }: Awaited<ReturnType<typeof bench>>) {
+async function web(t: Test, { done, instance }: Awaited<ReturnType<typeof setUp>>) {
   await instance('web', await startBackend(t, 'w'))
   await done('PUT', '/v1/routes/web', { hosts: ['app.test'], upstream: 'web' })
   await done('PUT', '/v1/certificates/app', await authority.issue(['app.test', 'db.test']))
@@ -72,7 +72,7 @@ const CLIENTS = Array.from({ length: 20 }, (_, i) => `203.0.113.${i + 1}`)
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: requests show the client that the header names`, async (t) => {
-    const it = await bench(t, rig)
+    const it = await setUp(t, rig)
     await web(t, it)
     const { httpPort: port, httpsPort } = it
     const heads: Array<[string, Buffer]> = [
@@ -106,7 +106,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: which peer a client's address chooses`, async (t) => {
-    const it = await bench(t, rig)
+    const it = await setUp(t, rig)
     const { done, instance, port, plain, httpsPort } = it
     const pem = await authority.issue(['db.test'])
     for (const id of ['a', 'b']) {
@@ -138,7 +138,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
 }
 
 t.test('TLS that http{} itself listens for', async (t) => {
-  const it = await bench(t, 'stable', { passthrough: false })
+  const it = await setUp(t, 'stable', { passthrough: false })
   await web(t, it)
   const head = lineFor(CLIENT)
   const ask = (from?: string) =>

@@ -18,7 +18,7 @@ const MOST = 32
 const DEADLINE_EXCEEDED = 4
 const UNAVAILABLE = 14
 
-async function bench(t: Test, rig: 'njs' | 'stable') {
+async function setUp(t: Test, rig: 'njs' | 'stable') {
   const [port, tuned] = [await freePort(), await freePort()]
   const ports = { streamPorts: `${port} ${tuned}`, tunedPorts: String(tuned) }
   const options = { rig, workers: 1, limits, ...ports, settings: ports }
@@ -33,7 +33,7 @@ async function bench(t: Test, rig: 'njs' | 'stable') {
 
 for (const rig of ['njs', 'stable'] as const) {
   t.test(rig, async (t) => {
-    const { gateway, put, web, port, tuned } = await bench(t, rig)
+    const { gateway, put, web, port, tuned } = await setUp(t, rig)
     const db = await startTcp(t, 'db')
     await put('upstreams/db/instances/a', { host: db.host, port: db.port })
     await put('routes/plain', { port, protocol: 'tcp', upstream: 'db' })

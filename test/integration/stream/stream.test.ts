@@ -26,7 +26,7 @@ t.setTimeout(170_000)
 const RIGS: GatewayKind[] = ['njs', 'qjs', 'stable']
 const log = silentLogger
 
-interface Bench {
+interface SetUp {
   gateway: Gateway
   controller: Controller
   ports: number[]
@@ -34,7 +34,7 @@ interface Bench {
   commit: (...operations: RegistryOperation[]) => Promise<void>
 }
 
-async function bench(t: Parameters<typeof startGateway>[0], rig: GatewayKind): Promise<Bench> {
+async function setUp(t: Parameters<typeof startGateway>[0], rig: GatewayKind): Promise<SetUp> {
   const ports = [await freePort(), await freePort()]
   const streamPorts = ports.join(' ')
   const gateway = await startGateway(t, { rig, streamPorts })
@@ -95,7 +95,7 @@ async function startGreeters(t: Parameters<typeof startGateway>[0], hosts: strin
 for (const rig of RIGS) {
   t.test(`${rig}: a port is given to an upstream, drained, taken away`, async (t) => {
     const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
-    const { controller, commit, ports, gateway } = await bench(t, rig)
+    const { controller, commit, ports, gateway } = await setUp(t, rig)
     const [port = 0, other = 0] = ports
     const before = await gateway.state()
     t.same(await greeted(port, 2), { '': 2 }, 'without a route it is closed at once')
@@ -138,7 +138,7 @@ for (const rig of RIGS) {
   t.test(`${rig}: a peer that refuses is passed over`, async (t) => {
     // An address of its own: on 127.0.0.1 somebody else may get the port once it is free.
     const [a, b] = [await startTcp(t, 'a', '127.9.8.7'), await startTcp(t, 'b')]
-    const { commit, ports } = await bench(t, rig)
+    const { commit, ports } = await setUp(t, rig)
     const [port = 0] = ports
     await commit(
       put('upstreams/db', { policy: { eject: { maxFails: 0 } } }),
@@ -154,7 +154,7 @@ for (const rig of RIGS) {
     `${rig}: what is of requests alone changes the revision here too, a little later`,
     async (t) => {
       const a = await startTcp(t, 'a')
-      const { gateway, commit, controller } = await bench(t, rig)
+      const { gateway, commit, controller } = await setUp(t, rig)
       const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'))
       t.teardown(() => stream.close())
       await commit(instance('web', a), put('routes/web', { hosts: ['web.test'], upstream: 'web' }))
@@ -168,7 +168,7 @@ for (const rig of RIGS) {
   )
 
   t.test(`${rig}: an nginx before, whose workers only finish, is not the one`, async (t) => {
-    const { gateway } = await bench(t, rig)
+    const { gateway } = await setUp(t, rig)
     const { pid } = await gateway.state()
     let master = pid + 1
     const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'), {
@@ -181,7 +181,7 @@ for (const rig of RIGS) {
   })
 
   t.test(`${rig}: peers that greet and leave at once have taken the connection`, async (t) => {
-    const { gateway, commit, ports } = await bench(t, rig)
+    const { gateway, commit, ports } = await setUp(t, rig)
     const port = await startGreeters(t, ['127.9.8.3', '127.9.8.4'])
     await commit(
       put('instances/time/a', { host: '127.9.8.3', port }),
@@ -196,7 +196,7 @@ for (const rig of RIGS) {
   t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
     const blocked = await blockedAddress(t)
     const b = await startTcp(t, 'b')
-    const { commit, ports } = await bench(t, rig)
+    const { commit, ports } = await setUp(t, rig)
     const [port = 0] = ports
     const route = (leads: object) => put('routes/db', { port, protocol: 'tcp', ...leads })
     const plain = { upstream: 'db' }
@@ -215,7 +215,7 @@ for (const rig of RIGS) {
 
   t.test(`${rig}: an instance that goes from a hash with limits costs no connection`, async (t) => {
     const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
-    const { commit, ports } = await bench(t, rig)
+    const { commit, ports } = await setUp(t, rig)
     const [port = 0] = ports
     const limited = (backend: StreamBackend) => instance('db', backend, { maxConns: 1000 })
     // A ring takes several parts to write, between which connections are made.
@@ -243,7 +243,7 @@ for (const rig of RIGS) {
 
   t.test(`${rig}: one that fails is left out, tried, and back`, async (t) => {
     const [a, b] = [await startTcp(t, 'a', '127.9.8.5'), await startTcp(t, 'b')]
-    const { commit, ports, controller } = await bench(t, rig)
+    const { commit, ports, controller } = await setUp(t, rig)
     const [port = 0] = ports
     const reason = () => controller.conditionsOf('db').get('a')?.reason ?? ''
     const served = new Set<string>()
@@ -267,7 +267,7 @@ for (const rig of RIGS) {
 
   t.test(`${rig}: instances that do not like to be asked`, async (t) => {
     const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
-    const { commit, ports } = await bench(t, rig)
+    const { commit, ports } = await setUp(t, rig)
     const [port = 0] = ports
     const seen = () => a.seen() + b.seen()
     await commit(
@@ -284,7 +284,7 @@ for (const rig of RIGS) {
 
   t.test(`${rig}: policies, weights, limits`, async (t) => {
     const [a, b, c] = [await startTcp(t, 'a'), await startTcp(t, 'b'), await startTcp(t, 'c')]
-    const { commit, ports } = await bench(t, rig)
+    const { commit, ports } = await setUp(t, rig)
     const [port = 0, limited = 0] = ports
     await commit(
       put('upstreams/turns', { policy: { balance: 'roundRobin' } }),
@@ -311,7 +311,7 @@ for (const rig of RIGS) {
 
   t.test(`${rig}: datagrams are shared out, and answered`, async (t) => {
     const [a, b] = [await startUdp(t, 'a'), await startUdp(t, 'b')]
-    const { commit, gateway, ports } = await bench(t, rig)
+    const { commit, gateway, ports } = await setUp(t, rig)
     const [port = 0] = ports
     t.equal(await askUdp(port, 'x', 200), '', 'without a route there is no answer')
     await commit(

@@ -20,7 +20,7 @@ const proxied = { proxyProtocol: 'v1' }
 const SILENT_MS = 1000
 const silent = { timeouts: { idleMs: SILENT_MS } }
 
-async function bench(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
+async function setUp(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
   const [port, other, plain] = [await freePort(), await freePort(), await freePort()]
   const ports = { streamPorts: `${port} ${other} ${plain}`, tunedPorts: `${port} ${other}` }
   const options = { rig, passthrough: true, ...ports, settings: ports, ...more }
@@ -38,7 +38,7 @@ async function bench(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = 
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: instances learn who comes`, async (t) => {
-    const { route, put, port, other, httpsPort, done, gateway } = await bench(t, rig)
+    const { route, put, port, other, httpsPort, done, gateway } = await setUp(t, rig)
     const pem = await authority.issue(['db.test'])
     await put('db', await startBehindProxy(t, 'a'))
     await put('tls', await startBehindProxy(t, 'b', pem))
@@ -81,7 +81,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: what is silent is closed`, async (t) => {
-    const { route, put, port, other, plain, httpsPort } = await bench(t, rig)
+    const { route, put, port, other, plain, httpsPort } = await setUp(t, rig)
     await put('db', await startTcp(t, 'a'))
     await put('told', await startBehindProxy(t, 'c'))
     await put('tls', await startTls(t, 'b', await authority.issue(['db.test'])))
@@ -109,7 +109,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: they are drained, counted and passed over as others are`, async (t) => {
-    const it = await bench(t, rig)
+    const it = await setUp(t, rig)
     const { route, put, port, other, done, controller } = it
     const [a, b] = [
       await startBehindProxy(t, 'a', undefined, '127.9.8.3'),
@@ -165,7 +165,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: many at once, each to its own`, async (t) => {
-    const { route, put, port, other } = await bench(t, rig)
+    const { route, put, port, other } = await setUp(t, rig)
     await put('a', await startBehindProxy(t, 'a'))
     await put('b', await startBehindProxy(t, 'b'))
     await route('a', { port, protocol: 'tcp', upstream: 'a', ...proxied })
@@ -187,7 +187,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: a route that changes all the time loses nobody`, async (t) => {
-    const { route, put, port, httpsPort } = await bench(t, rig)
+    const { route, put, port, httpsPort } = await setUp(t, rig)
     for (const id of ['a', 'b']) {
       await put('db', await startTcp(t, id))
     }
@@ -227,7 +227,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       proxyProtocolPorts: `${httpsPort}`,
       trustedProxies: ['127.0.0.0/8'],
     })
-    const { route, put, httpsPort } = await bench(t, rig, { proxied: byProxy })
+    const { route, put, httpsPort } = await setUp(t, rig, { proxied: byProxy })
     await put('tls', await startBehindProxy(t, 'b', await authority.issue(['db.test'])))
     await route('tls', { sni: ['db.test'], upstream: 'tls', ...proxied })
     for (const [client, seen] of [

@@ -19,15 +19,15 @@ t.setTimeout(170_000)
 const authority = await makeAuthority(temporaryFolder(t, 'ca'))
 const ca = authority.path
 
-interface Bench extends Controlled {
+interface SetUp extends Controlled {
   ask: (name: string, more?: Partial<Question3>) => Promise<Answer3>
   done: (method: string, path: string, body?: unknown) => Promise<{ fingerprint: string }>
   serve: (upstream: string, ...backends: Backend[]) => Promise<void>
 }
 
-async function bench(t: Test, options: GatewayOptions): Promise<Bench> {
+async function setUp(t: Test, options: GatewayOptions): Promise<SetUp> {
   const it = await startControlled(t, { http3: true, ...options })
-  const done: Bench['done'] = async (method, path, body) => {
+  const done: SetUp['done'] = async (method, path, body) => {
     const answer = await it.call(method, path, body)
     t.match(answer, { status: /20[01]/, body: { applied: true } }, `${method} ${path}`)
     return { fingerprint: answer.body.fingerprint as string }
@@ -55,7 +55,7 @@ function seen({ body }: Answer3): { id: string; headers: Record<string, string>;
 
 for (const rig of ['njs', 'qjs', 'stable'] as const) {
   t.test(`${rig}: certificates, by name and by the next connection`, async (t) => {
-    const it = await bench(t, { rig })
+    const it = await setUp(t, { rig })
     const before = await standing(it, FILES)
     const own = await it.ask('app.test')
     t.match(own, { code: 0, version: '3', status: 404 }, "the home's own, where there is none")
@@ -79,7 +79,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: requests, and what their upstream gets to know`, async (t) => {
-    const it = await bench(t, { rig })
+    const it = await setUp(t, { rig })
     const { httpsPort } = it.gateway
     const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
     await it.serve('web', a, b)
@@ -140,7 +140,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: who asks over TCP learns of it`, async (t) => {
-    const it = await bench(t, { rig })
+    const it = await setUp(t, { rig })
     const web = await startBackend(t, 'web')
     await it.serve('web', web)
     await it.done('PUT', '/v1/routes/web', { hosts: ['app.test'], upstream: 'web' })
@@ -176,7 +176,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: names that TLS is passed through for are asked for over TCP`, async (t) => {
-    const it = await bench(t, { rig, passthrough: true })
+    const it = await setUp(t, { rig, passthrough: true })
     const { ask, done } = it
     const issued = await authority.issue(['app.test', '*.app.test'])
     const ours = await done('PUT', '/v1/certificates/app', issued)
@@ -231,7 +231,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
   })
 
   t.test(`${rig}: a controller that comes back, an nginx that does`, async (t) => {
-    const it = await bench(t, { rig, passthrough: true })
+    const it = await setUp(t, { rig, passthrough: true })
     const web = await startBackend(t, 'web')
     await it.serve('web', web)
     const issued = await authority.issue(['app.test'])

@@ -118,7 +118,7 @@ check([
   {
     name: 'a prefix to take off without a path',
     labels: { ...WEB, 'sluice.strip-prefix': 'true' },
-    refused: [/sluice\.strip-prefix "true" needs sluice\.path beside it/],
+    refused: [/sluice\.strip-prefix "true" needs the label sluice\.path as well/],
   },
   {
     name: 'port, weight',
@@ -149,7 +149,7 @@ check([
   ...['0', '65536', '-1', '80/sctp', 'http', '', '1e3', '80 81', '8_0'].map((port) => ({
     name: `port ${JSON.stringify(port)}`,
     labels: { ...WEB, 'sluice.port': port },
-    refused: [/^sluice\.port ".*" must be a whole number from 1 to 65535, which \/udp may follow$/],
+    refused: [/^sluice\.port ".*" must be a port from 1 to 65535, such as 8080 or 514\/udp$/],
   })),
   ...['0', '1001', 'heavy', '1.5'].map((weight) => ({
     name: `weight ${weight}`,
@@ -174,7 +174,7 @@ check([
   {
     name: 'a path without a host',
     labels: { ...WEB, 'sluice.path': '/a' },
-    refused: [/sluice\.path "\/a" needs sluice\.host beside it/],
+    refused: [/sluice\.path "\/a" needs the label sluice\.host as well/],
   },
   ...['5', 's', '5 s', '-5s', '61m', '1h'].map((drain) => ({
     name: `drain ${drain}`,
@@ -571,7 +571,7 @@ check([
   {
     name: 'wrong values without end are named by a few',
     labels: many((i) => [`sluice.p${i}.port`, 'x'] as const),
-    refused: [...Array.from({ length: 20 }, () => /must be a whole number/), /^and 237 more/],
+    refused: [...Array.from({ length: 20 }, () => /must be a port from 1/), /^and 237 more/],
   },
   {
     name: 'hosts and upstreams that the operator lets labels name',
@@ -583,13 +583,13 @@ check([
     name: 'a host that the operator does not let labels name',
     labels: hosts('shop.example.evil'),
     host: shop,
-    refused: [/host "shop\.example\.evil" is none of SLUICE_LABEL_HOSTS/],
+    refused: [/host "shop\.example\.evil" is not among those that SLUICE_LABEL_HOSTS allows/],
   },
   {
     name: 'an upstream that the operator does not let labels name',
     labels: { SERVICE_NAME: 'bank' },
     host: shop,
-    refused: [/upstream bank is none of SLUICE_LABEL_UPSTREAMS/],
+    refused: [/upstream bank is not among those that SLUICE_LABEL_UPSTREAMS allows/],
   },
 ])
 

@@ -35,7 +35,7 @@ function upstream(name: string, given: Given, policy: Partial<Policy> = {}): Des
 const sid = (port: number): string => sidOf('127.0.0.1', port)
 const failures = (port: number, times = 3): string[] => new Array(times).fill(`f${sid(port)}`)
 
-interface Bench {
+interface SetUp {
   health: Health
   changes: ConditionChange[]
   /** Seconds since the start. */
@@ -58,7 +58,7 @@ const FEED: Feed = {
   forget: () => Promise.reject(new Error('not asked here')),
 }
 
-function bench(feed: Feed | null = FEED, unchecked?: Conclusion): Bench {
+function setUp(feed: Feed | null = FEED, unchecked?: Conclusion): SetUp {
   let nowMs = 1_700_000_000_000
   const changes: ConditionChange[] = []
   const verdicts = new Map<string, Conclusion>()
@@ -121,7 +121,7 @@ function bench(feed: Feed | null = FEED, unchecked?: Conclusion): Bench {
 }
 
 t.test('failures eject, at every upstream that has the address', async (t) => {
-  const { health, follow, shown, at, changes } = bench()
+  const { health, follow, shown, at, changes } = setUp()
   follow(
     upstream('web', { a: 1, b: 2, again: 1 }),
     upstream('api', { x: 1, y: 3 }),
@@ -155,7 +155,7 @@ t.test('failures eject, at every upstream that has the address', async (t) => {
 })
 
 t.test('the same object until something in it changes', async (t) => {
-  const { health, follow, at } = bench()
+  const { health, follow, at } = setUp()
   follow(upstream('web', { a: 1, b: 2, c: 3, d: 4 }))
   const none = health.conditionsOf('web')
   t.equal(health.conditionsOf('nobody'), none)
@@ -176,7 +176,7 @@ t.test('the same object until something in it changes', async (t) => {
 })
 
 t.test('who is gone or has moved is forgotten', async (t) => {
-  const { health, follow, shown } = bench()
+  const { health, follow, shown } = setUp()
   follow(upstream('web', { a: 1, b: 2, c: 3 }))
   health.hear([...failures(1), ...failures(2)])
   follow(upstream('web', { a: 10, c: 3 }))
@@ -191,7 +191,7 @@ t.test('who is gone or has moved is forgotten', async (t) => {
 })
 
 t.test('what the registry or an operator says comes first', async (t) => {
-  const { health, follow, shown } = bench()
+  const { health, follow, shown } = setUp()
   follow(upstream('web', { a: 1, b: 2, c: 3 }))
   health.hear(failures(1))
   follow(upstream('web', { a: { port: 1, drained: true }, b: 2, c: 3 }))
@@ -201,7 +201,7 @@ t.test('what the registry or an operator says comes first', async (t) => {
 })
 
 t.test('new and recovered ones warm up, those of the first listing do not', async (t) => {
-  const { health, follow, shown, at } = bench()
+  const { health, follow, shown, at } = setUp()
   const slow = { slowStartMs: 9000 }
   follow(upstream('web', { a: 1, b: 2 }, slow))
   t.same(shown('web'), {})
@@ -229,7 +229,7 @@ t.test('new and recovered ones warm up, those of the first listing do not', asyn
 })
 
 t.test('what served in spite of its ejection is warm', async (t) => {
-  const { health, follow, shown, at } = bench()
+  const { health, follow, shown, at } = setUp()
   follow(upstream('web', { a: 1, b: 2 }, { slowStartMs: 9000 }))
   health.hear(failures(1))
   health.hear(failures(2))
@@ -239,7 +239,7 @@ t.test('what served in spite of its ejection is warm', async (t) => {
 })
 
 t.test('checks take out what fails them, and judge nothing that is not checked', async (t) => {
-  const { health, follow, shown, verdicts, targets, judged } = bench()
+  const { health, follow, shown, verdicts, targets, judged } = setUp()
   const check = { check: { type: 'tcp' } } as unknown as Partial<Policy>
   const b = { port: 2, state: 'down' } as const
   follow(
@@ -268,7 +268,7 @@ t.test('checks take out what fails them, and judge nothing that is not checked',
 t.test(
   'what is new may have to wait for its first check, but not what served at the start',
   async (t) => {
-    const { follow, shown, verdicts, judged } = bench(FEED, {
+    const { follow, shown, verdicts, judged } = setUp(FEED, {
       state: 'down',
       reason: 'not checked',
     })
@@ -285,7 +285,7 @@ t.test(
 )
 
 t.test('outliers are ejected by their share of errors', async (t) => {
-  const { health, follow, shown } = bench()
+  const { health, follow, shown } = setUp()
   const eject = {
     maxFails: 3,
     failTimeoutMs: 10_000,
@@ -310,7 +310,7 @@ t.test('outliers are ejected by their share of errors', async (t) => {
 })
 
 t.test('without nginx there are checks and nothing else', async (t) => {
-  const { follow, shown, health } = bench(null)
+  const { follow, shown, health } = setUp(null)
   follow(upstream('web', { a: 1 }))
   follow(upstream('web', { a: 1, b: 2 }, { slowStartMs: 9000 }))
   t.same(shown('web'), {})
