@@ -1,5 +1,6 @@
 /** `sluice conf`. */
 import { join } from 'node:path'
+import { accessLogLines } from '../../nginx/access-log-conf.js'
 import { homePaths } from '../../nginx/home-paths.js'
 import { httpTrust, proxyProtocolOption, streamTrust } from '../../nginx/proxy-protocol.js'
 import { SETTING_NAMES } from '../../runtime/config/setting-table.js'
@@ -116,6 +117,8 @@ function httpLines(settings: Settings, { hasRealip }: NginxInfo): string[] {
     '    # Sluice has more variables than nginx expects. Where you have this line, keep the larger size.',
     '    variables_hash_max_size 2048;',
     `    include "${sluice}/http.conf";`,
+    '    # an access log as sluice start writes it; both lines, of which each request takes one:',
+    ...accessLogLines(join(home, 'logs/access.log')).map((line) => `    # ${line}`),
     '',
     '    server {',
     `        listen 80${proxyProtocolOption(settings, httpPort)};`,

@@ -98,8 +98,10 @@ async function started(t: Test, nginx: string, flags: string[]) {
   const lines = printed
     .replace('listen 80;', `listen 127.0.0.1:${httpPort};`)
     .replace('listen 443 ssl;', `listen 127.0.0.1:${httpsPort} ssl;`)
+    .replaceAll('# access_log', 'access_log')
     .replace('\nstream {', `\n${MAIN}\nstream {`)
     .replace('\nhttp {', `\nhttp {${LOG}${http(port, location.replaceAll('# ', '') + LOGGED)}`)
+    .replace(' access_log off;', '')
   writeFileSync(file, lines)
   await succeed(`${nginx} -t ${args.join(' ')}`)
   const before = childPids(master)
@@ -124,7 +126,11 @@ async function started(t: Test, nginx: string, flags: string[]) {
   }
   const standing = () => [...childPids(master), readFileSync(file, 'utf8')]
   const logged = () => readFileSync(join(home, 'own.log'), 'utf8')
-  return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, logged, standing }
+  const line = (uri: string) =>
+    readFileSync(join(home, 'logs/access.log'), 'utf8')
+      .split('\n')
+      .find((each) => each.includes(`"uri":"${uri}"`))
+  return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, logged, line, standing }
 }
 
 const [HOST, VAULT, ECHO] = ['app.test', 'vault.app.test', 'echo.app.test']
@@ -146,7 +152,9 @@ for (const kind of ['nginx', 'nginxStable'] as const) {
 
       t.equal((await ask({ port: httpPort, host: HOST })).status, 404)
       await put('routes/app', { hosts: [HOST], upstream: 'shop' })
-      t.match(await ask({ port: httpPort, host: HOST }), { json: { id: 'a' } })
+      t.match(await ask({ port: httpPort, host: HOST, path: '/logged' }), { json: { id: 'a' } })
+      const line = await until(() => own.line('/logged'), { what: 'a line of the printed format' })
+      t.match(JSON.parse(line), { host: HOST, upstream: 'shop', instance: 'a', status: 200 })
       await put('upstreams/next/instances/b', place(b))
       await put('routes/app', { hosts: [HOST], upstream: 'next' })
       t.match(await ask({ port: httpPort, host: HOST }), { json: { id: 'b' } })
