@@ -21,7 +21,7 @@ import { PortProber } from './plan/port-prober.js'
 import type { Unreached } from './plan/port-prober.js'
 import type { ProbeTarget } from './plan/probe-target.js'
 import { instancesOf, recall } from './plan/recall.js'
-import { StopSignals } from './plan/stop-signals.js'
+import { StoppingContainers } from './plan/stopping-containers.js'
 import { listProblems, unreachedText } from './plan/problems.js'
 import { Registrar } from './register/registrar.js'
 
@@ -62,7 +62,7 @@ export class Agent {
   readonly #registrar: Registrar
   readonly #prober: PortProber
   readonly #lingering: LingeringRoutes
-  readonly #stopSignals: StopSignals
+  readonly #stopping: StoppingContainers
   readonly #planLog: PlanLog
   readonly #ports = new KnownPorts()
   /** Places that containers of other agents have. */
@@ -82,7 +82,7 @@ export class Agent {
     const { registry, machine: host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
     const agent = host.agent
     this.#options = options
-    this.#stopSignals = new StopSignals(log)
+    this.#stopping = new StoppingContainers(log)
     this.#planLog = new PlanLog(log)
     this.#lingering = new LingeringRoutes(options.routesLingerMs ?? ROUTES_LINGER_MS)
     this.#registrar = new Registrar({
@@ -116,7 +116,7 @@ export class Agent {
         this.#replan()
       },
       onEngine: (reason, isDoubted) => this.#noteEngine(reason, isDoubted),
-      onStopSignal: (container) => this.#stopSignals.add(runOf(container)),
+      onStopSignal: (container) => this.#stopping.add(runOf(container)),
       ...(resyncMs !== undefined && { resyncMs }),
     })
     this.#follower = follower
@@ -135,7 +135,7 @@ export class Agent {
   /** An earlier life's records say what it knew, so a restart of the agent changes no state. */
   #recall(own: ReadonlyMap<string, string>): void {
     const { signalled, answered, unreached } = recall(instancesOf(own))
-    signalled.forEach((run) => this.#stopSignals.add(run))
+    signalled.forEach((run) => this.#stopping.add(run))
     this.#ports.recall(answered, unreached)
     this.#recalled = true
     this.#entries = own
@@ -161,7 +161,7 @@ export class Agent {
       return
     }
     const containers = [...this.#containers.values()]
-    const { over, nextMs } = this.#stopSignals.endThose(containers)
+    const { over, nextMs } = this.#stopping.endThose(containers)
     over.forEach((run) => this.#ports.forgetAnswers(run))
     const plan = makePlan(containers, this.#machine(), this.#observations())
     const isHolding = this.#holdFormer(plan, containers)
@@ -176,13 +176,13 @@ export class Agent {
     this.#entries = plan.entries
     this.#registrar.want(plan.entries, plan.unnamed, plan.settings)
     this.#prober.follow(plan.targets)
-    this.#stopSignals.retain(new Set(containers.map(runOf)))
+    this.#stopping.retain(new Set(containers.map(runOf)))
     this.#ports.retain(containers)
   }
 
   #observations(): Observations {
     const { answered, doubtful } = this.#ports
-    const known = { signalled: this.#stopSignals.runs(), before: this.#entries }
+    const known = { signalled: this.#stopping.runs(), before: this.#entries }
     return { ...known, answered, unreached: doubtful }
   }
 

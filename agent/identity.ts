@@ -44,7 +44,7 @@ async function firstId(home: string): Promise<string> {
   }
 }
 
-interface Kept {
+interface StoredIdentity {
   id: string
   owner: string
   /** Absent in a file of before. */
@@ -55,7 +55,7 @@ function isHex(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value)
 }
 
-function parseIdentity(text: string): Kept | undefined {
+function parseIdentity(text: string): StoredIdentity | undefined {
   try {
     const { id, owner, secret } = JSON.parse(text) as Record<string, unknown>
     return isName(id) && isHex(owner) && (secret === undefined || isHex(secret))

@@ -10,7 +10,7 @@ import { moveWhole, readIfThere, writeWhole } from '../../runtime/whole-file.js'
 import type { FileAccess } from '../../runtime/whole-file.js'
 
 /** A file that nginx includes. */
-export interface FallbackFile {
+export interface FallbackFileKind {
   name: string
   mode: number
   /** Whether this body says that there is nothing, which a registry that lost all would say too. */
@@ -23,7 +23,7 @@ export interface GenerationsOptions {
   stateFolder: string
   /** Owner and permissions, where they are not the usual ones. */
   access?: FileAccess
-  file: FallbackFile
+  file: FallbackFileKind
   log: Logger
   /** Makes nginx read the new file. When it rejects, the old file is put back. */
   apply?: () => Promise<void>
@@ -31,21 +31,21 @@ export interface GenerationsOptions {
 
 const hasNoBlock = (body: string): boolean => !/^upstream /m.test(body)
 
-export const UPSTREAMS_FILE: FallbackFile = {
+export const UPSTREAMS_FILE: FallbackFileKind = {
   name: 'sluice-upstreams.conf',
   mode: 0o640,
   isEmpty: hasNoBlock,
 }
 
 /** For stream{}: a name that http{} does not include. */
-export const STREAMS_FILE: FallbackFile = {
+export const STREAMS_FILE: FallbackFileKind = {
   name: 'stream-upstreams.conf',
   mode: 0o640,
   isEmpty: hasNoBlock,
 }
 
 /** With their keys. */
-export const CERTIFICATES_FILE: FallbackFile = {
+export const CERTIFICATES_FILE: FallbackFileKind = {
   name: 'sluice-certificates.conf',
   mode: 0o600,
   isEmpty: (body) => !body.includes('PRIVATE KEY'),
@@ -55,7 +55,7 @@ export const CERTIFICATES_FILE: FallbackFile = {
  * Holds the checksum of the body that nginx was last seen to take, so that a restart reloads
  * nothing, and a crash before the reload is made up for.
  */
-const markerOf = ({ name }: FallbackFile): string => `${name}.applied`
+const markerOf = ({ name }: FallbackFileKind): string => `${name}.applied`
 /**
  * Puts the previous generation in the place of a file that is not what was written, so that nginx
  * can start from it; without a good one, the damaged file is put aside. Answers the body that is in

@@ -26,10 +26,10 @@ export interface Placement {
 }
 
 export function placementOf(settings: Settings): Placement {
-  return settings.mode === 'gateway' ? besideGateway(settings) : forOtherNginx(settings)
+  return settings.mode === 'gateway' ? forOwnGateway(settings) : forOtherNginx(settings)
 }
 
-function besideGateway({ home, file }: Settings): Placement {
+function forOwnGateway({ home, file }: Settings): Placement {
   const headersPath = join(home, 'sluice/hop-headers.conf')
   const folder = file.directory ?? join(home, 'fallback')
   return {

@@ -5,7 +5,7 @@
 import type { Logger } from '../../runtime/logger.js'
 import { planCertificates } from './certificate-plan.js'
 import { ANYWHERE, compileNobody } from './compiled-upstream.js'
-import { compileAction, compilePassed, compileCertificate } from './record-units.js'
+import { compileAction, passthroughUnit, compileCertificate } from './record-units.js'
 import { isSameUnit, slotsOf, NO_LAYOUT } from './unit.js'
 import type { CompiledUpstream, GatewayTraits } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
@@ -14,7 +14,7 @@ import { compileHost } from './host-unit.js'
 import { isSameHost } from './host-plan.js'
 import { HostPlanner } from './host-planner.js'
 import type { HostsPlan } from './host-plan.js'
-import { passedNames } from './passed-names.js'
+import { passthroughNames } from './passthrough-names.js'
 import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
 import { unitOf } from './subset.js'
@@ -41,7 +41,7 @@ export class Compiler {
   #certificates: Desired['certificates'] | undefined
   #names: ReadonlyMap<string, DesiredCertificate> = new Map()
   #streamRoutes: Desired['streamRoutes'] | undefined
-  #passed: ReadonlySet<string> = new Set()
+  #passthrough: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
 
   constructor(domains: readonly string[], log: Logger, traits: GatewayTraits = ANYWHERE) {
@@ -219,12 +219,12 @@ export class Compiler {
     if (streamRoutes === this.#streamRoutes) {
       return
     }
-    const before = this.#passed
+    const before = this.#passthrough
     this.#streamRoutes = streamRoutes
-    this.#passed = passedNames(streamRoutes.values())
-    this.#passed.forEach((name) => this.#set(compilePassed(name), changed))
-    const gone = [...before].filter((name) => !this.#passed.has(name))
-    gone.forEach((name) => this.#drop(compilePassed(name).name, changed))
+    this.#passthrough = passthroughNames(streamRoutes.values())
+    this.#passthrough.forEach((name) => this.#set(passthroughUnit(name), changed))
+    const gone = [...before].filter((name) => !this.#passthrough.has(name))
+    gone.forEach((name) => this.#drop(passthroughUnit(name).name, changed))
   }
 
   #set(unit: Unit, changed: Set<string>): void {

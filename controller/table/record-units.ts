@@ -10,7 +10,7 @@ export function compileCertificate(name: string, { record }: Certificate): Unit 
 }
 
 /** That TLS of a name is passed through, for `http{}`, which cannot do so with HTTP/3. */
-export function compilePassed(name: string): Unit {
+export function passthroughUnit(name: string): Unit {
   return makeUnit(`@${SNI_PREFIX}${name}`, '', new Map())
 }
 

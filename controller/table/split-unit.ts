@@ -65,7 +65,11 @@ function stickRule(stick: Stick | undefined, seed: string): StickRule | null {
 }
 
 /** Of a split in which more than a draw decides. */
-export function recordOf(name: string, arms: CompiledArm[], stick: Stick | undefined): SplitRecord {
+export function splitRecordOf(
+  name: string,
+  arms: CompiledArm[],
+  stick: Stick | undefined,
+): SplitRecord {
   const upstreams = [...new Set(arms.map(({ compiled }) => compiled.name))].sort()
   const up = arms.filter(({ compiled }) => compiled.tiers.main.length > 0)
   const forced = up.flatMap(({ when, compiled }) =>
@@ -84,6 +88,6 @@ export function recordOf(name: string, arms: CompiledArm[], stick: Stick | undef
 /** `name` is `~` and the route's id. */
 export function compileSplit(name: string, arms: CompiledArm[], split: Split): Unit {
   return isChosen(split)
-    ? makeUnit(name, printSplit(recordOf(name, arms, split.stick)), new Map())
+    ? makeUnit(name, printSplit(splitRecordOf(name, arms, split.stick)), new Map())
     : compileDrawn(name, arms)
 }

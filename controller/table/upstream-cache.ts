@@ -1,6 +1,6 @@
 /** Upstreams, or parts of them, as compiled last; what did not change is not compiled again. */
 import { compileUpstream } from './compiled-upstream.js'
-import { upstreamUnit } from './upstream-unit.js'
+import { unitOfUpstream } from './upstream-unit.js'
 import type { CompiledUpstream, GatewayTraits } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { InstanceConditions } from '../state/conditions.js'
@@ -89,7 +89,7 @@ export class UpstreamCache {
 
   unit(name: string, pooled: ReadonlySet<string>): Unit | undefined {
     const compiled = this.compiled(name)
-    return compiled === undefined ? undefined : upstreamUnit(compiled, pooled)
+    return compiled === undefined ? undefined : unitOfUpstream(compiled, pooled)
   }
 
   all(): Iterable<{ upstream: DesiredUpstream; compiled: CompiledUpstream }> {

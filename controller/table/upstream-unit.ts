@@ -32,7 +32,7 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string 
 }
 
 /** `pooled` holds the SIDs that nginx's pool surely has. */
-export function upstreamUnit(compiled: CompiledUpstream, pooled: ReadonlySet<string>): Unit {
+export function unitOfUpstream(compiled: CompiledUpstream, pooled: ReadonlySet<string>): Unit {
   const { name, peers, layout, ruled, tokenFor } = compiled
   const buckets = bucketCount(peers.length)
   const lines = new Map<number, string[]>()

@@ -11,13 +11,13 @@ import type { RegistryOperation } from '../registry.js'
 
 const LEAF = 64
 /** Operations in one commit to etcd. */
-export const MOST_OPERATIONS = LEAF * LEAF
+export const MOST_ETCD_OPERATIONS = LEAF * LEAF
 const NEVER = '9223372036854775807'
 
-/** Throws `too_large` above {@link MOST_OPERATIONS}. */
+/** Throws `too_large` above {@link MOST_ETCD_OPERATIONS}. */
 export function toTransaction(root: string, operations: readonly RegistryOperation[]): ITxnRequest {
-  if (operations.length > MOST_OPERATIONS) {
-    const message = `one commit to etcd takes at most ${MOST_OPERATIONS} operations, not ${operations.length}`
+  if (operations.length > MOST_ETCD_OPERATIONS) {
+    const message = `one commit to etcd takes at most ${MOST_ETCD_OPERATIONS} operations, not ${operations.length}`
     throw new SluiceError('too_large', message)
   }
   const leaves: ITxnRequest[] = []

@@ -45,7 +45,7 @@ async function upstreamProblem(
 async function certificateProblem(
   draft: Draft,
   id: string,
-  isGone: boolean,
+  isLeaving: boolean,
 ): Promise<SluiceError | undefined> {
   if (!isForInstances(await draft.stored(printKey({ kind: 'certificates', id })))) {
     return undefined
@@ -54,7 +54,7 @@ async function certificateProblem(
     if (shownBy(await draft.read(key)) === id) {
       const upstream = key.slice('upstreams/'.length)
       const what = `upstream ${upstream} shows certificate ${id} to its instances`
-      return isGone
+      return isLeaving
         ? new SluiceError('conflict', `${what}; take its tls.certificate away first`)
         : new SluiceError('conflict', `${what}, so client must stay true`, { field: 'client' })
     }

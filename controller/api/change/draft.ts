@@ -148,13 +148,13 @@ function parsed(text: string): unknown {
 }
 
 /** Whether the record is on its way out: its registrar marked it just before deleting it. */
-export function isGone(record: unknown): boolean {
+export function isLeaving(record: unknown): boolean {
   return typeof record === 'object' && record !== null && 'gone' in record
 }
 
 function differenceOf(write: Write): Difference | undefined {
   const stored = write.base === undefined ? undefined : parsed(write.base.value)
-  const before = stored === undefined || isGone(stored) ? null : stored
+  const before = stored === undefined || isLeaving(stored) ? null : stored
   const after = write.record ?? null
   const same = write.text === write.base?.value
   const key = parseKey(write.key)

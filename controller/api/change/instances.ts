@@ -14,7 +14,7 @@ import { readKnown } from '../../state/known-fields.js'
 import { requireValid, fieldsOf, patched, refuseBody, requireKnown } from './bodies.js'
 import type { Patched } from './bodies.js'
 import type { Outcome, World } from './change-call.js'
-import { isGone } from './draft.js'
+import { isLeaving } from './draft.js'
 import type { Draft } from './draft.js'
 import { instanceKey, overrideKey, printTarget } from './targets.js'
 
@@ -85,7 +85,7 @@ export async function deleteInstance(
       `${what}; to take it out now: POST /v1/suspects/confirm, or sluice confirm`,
     )
   }
-  if (value === undefined || isGone(value)) {
+  if (value === undefined || isLeaving(value)) {
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
   }
   await draft.delete(instanceKey(target))
@@ -107,7 +107,7 @@ export async function storedInstance(
     const record = suspectRecord(world, target)
     return { ...kept, there: record !== undefined, record, value: record ?? {}, unknown: [] }
   }
-  if (isGone(value)) {
+  if (isLeaving(value)) {
     return { ...kept, there: false, record: undefined, value: {}, unknown: [] }
   }
   const read = readKnown(value, (known) => guardInstance(known, world.settings))

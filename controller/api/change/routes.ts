@@ -72,8 +72,8 @@ export function findContradiction(draft: Draft, world: World): Contradiction | u
   const claimed = new Map<string, string>()
   for (const [id, { record, write }] of changed) {
     for (const claim of record === undefined ? [] : claimsIn(record)) {
-      const standing = claims.get(claim)
-      const other = claimed.get(claim) ?? (changed.has(standing ?? id) ? undefined : standing)
+      const holder = claims.get(claim)
+      const other = claimed.get(claim) ?? (changed.has(holder ?? id) ? undefined : holder)
       if (other !== undefined && other !== id) {
         return { call: write.call, error: contradiction(record as RouteRecord, claim, other) }
       }

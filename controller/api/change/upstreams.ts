@@ -11,7 +11,7 @@ import type { DesiredUpstream } from '../../state/desired.js'
 import { readKnown } from '../../state/known-fields.js'
 import { requireValid, fieldsOf, patched, refuseBody, requireKnown } from './bodies.js'
 import type { Outcome, World } from './change-call.js'
-import { isGone } from './draft.js'
+import { isLeaving } from './draft.js'
 import type { Draft } from './draft.js'
 import { refuseOwnCheck } from './instances.js'
 import { printTarget } from './targets.js'
@@ -86,7 +86,7 @@ export async function deleteUpstream(
   refuseBody(body)
   const keys = await draft.keysUnder(`instances/${target.upstream}/`)
   const values = await Promise.all(keys.map((key) => draft.read(key)))
-  const instances = keys.filter((_, index) => !isGone(values[index]))
+  const instances = keys.filter((_, index) => !isLeaving(values[index]))
   const stored = await draft.read(keyOf(target))
   if (stored === undefined && instances.length === 0) {
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)

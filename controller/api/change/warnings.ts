@@ -7,7 +7,7 @@ import type { RouteRecord } from '../../../contract/record/route.js'
 import type { StreamRouteRecord } from '../../../contract/record/stream-route.js'
 import { nearest } from '../../../runtime/config/nearest.js'
 import type { World } from './change-call.js'
-import { isGone } from './draft.js'
+import { isLeaving } from './draft.js'
 import type { Draft, Write } from './draft.js'
 
 export interface Warning {
@@ -37,14 +37,14 @@ export function findWarnings(draft: Draft, world: World): LocatedWarning[] {
   const writes = draft.writes()
   const known = new UpstreamNames(writes, world)
   return writes.flatMap((write) =>
-    [...warningsOf(write, known), ...keptWarnings(write)].map((warning) => ({
+    [...warningsOf(write, known), ...unknownFieldWarnings(write)].map((warning) => ({
       ...warning,
       call: write.call,
     })),
   )
 }
 
-function keptWarnings({ kept = [] }: Write): Warning[] {
+function unknownFieldWarnings({ kept = [] }: Write): Warning[] {
   const message = `fields that this version does not know stay as they are: ${kept.join(', ')}`
   return kept.length === 0 ? [] : [{ code: 'fields_unknown', field: '', message }]
 }
@@ -138,6 +138,6 @@ class UpstreamNames {
 
 function upstreamFilledBy({ key, record }: Write): string[] {
   const parsed = parseKey(key)
-  const isPut = parsed?.kind === 'instances' && record !== undefined && !isGone(record)
+  const isPut = parsed?.kind === 'instances' && record !== undefined && !isLeaving(record)
   return isPut ? [parsed.upstream] : []
 }

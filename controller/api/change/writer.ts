@@ -86,12 +86,12 @@ export class Writer {
     const ifRevision = base?.revision ?? 0
     const same = value === base?.value
     if (ttlMs !== undefined && value !== undefined) {
-      const standing = await this.#leases.renewed(key, ttlMs, ifRevision)
-      if (standing !== undefined && same) {
+      const renewed = await this.#leases.renewed(key, ttlMs, ifRevision)
+      if (renewed !== undefined && same) {
         return undefined
       }
-      const lease = standing ?? (await this.#leases.grant(ttlMs))
-      bindings.set(key, { lease, ttlMs, fresh: standing === undefined })
+      const lease = renewed ?? (await this.#leases.grant(ttlMs))
+      bindings.set(key, { lease, ttlMs, fresh: renewed === undefined })
       return { type: 'put', key, value, lease: lease.id, ifRevision }
     }
     if (same) {

@@ -6,7 +6,7 @@ import { armFor } from '../../../contract/table/split-record.js'
 import type { SplitRecord } from '../../../contract/table/split-record.js'
 import { upstreamOf } from '../../../contract/table/table.js'
 import { textOf } from '../../../contract/table/text-of.js'
-import { recordOf } from '../../table/split-unit.js'
+import { splitRecordOf } from '../../table/split-unit.js'
 import type { CompiledArm } from '../../table/split-unit.js'
 import { unmet } from './match.js'
 import { sourceText } from './policy.js'
@@ -83,7 +83,7 @@ export function sharesOf(
   asked: ExplainedRequest,
   why: string[],
 ): Shares {
-  const record = recordOf(name, arms, split.stick)
+  const record = splitRecordOf(name, arms, split.stick)
   const chosen = isChosen(split)
     ? (forcedShares(record, arms, asked, why) ?? keptShares(record, arms, asked, why))
     : undefined

@@ -4,7 +4,7 @@ import { guardPolicy } from '../../../contract/record/policy.js'
 import type { Delta } from '../../../contract/push.js'
 import { compileUpstream } from '../../../controller/table/compiled-upstream.js'
 import { compileHost } from '../../../controller/table/host-unit.js'
-import { upstreamUnit } from '../../../controller/table/upstream-unit.js'
+import { unitOfUpstream } from '../../../controller/table/upstream-unit.js'
 import type { Unit } from '../../../controller/table/unit.js'
 import type { DesiredInstance } from '../../../controller/state/desired.js'
 import { GatewayClient } from '../../../controller/push/gateway-client.js'
@@ -164,7 +164,7 @@ function web(policy: object, peers: number): Unit {
     revision: 1,
     instances: new Map(instances),
   }
-  return upstreamUnit(compileUpstream(upstream), new Set())
+  return unitOfUpstream(compileUpstream(upstream), new Set())
 }
 
 function sourceOf(unit: Unit): TableSource {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { RegistryOperation } from '../../../registry/registry.js'
 import { parseEtcdUrl } from '../../../registry/etcd/client.js'
-import { MOST_OPERATIONS, toTransaction } from '../../../registry/etcd/commit.js'
+import { MOST_ETCD_OPERATIONS, toTransaction } from '../../../registry/etcd/commit.js'
 import { versionProblem } from '../../../registry/etcd/version.js'
 import { readServerEvents } from '../../../registry/http/sse.js'
 import type { ServerEvent } from '../../../registry/http/sse.js'
@@ -48,7 +48,7 @@ t.test('the common prefix holds all of its prefixes, and is the longest that doe
 })
 
 t.test('a transaction stays within what etcd takes on each level', async (t) => {
-  for (const count of [0, 1, 64, 65, 1000, MOST_OPERATIONS]) {
+  for (const count of [0, 1, 64, 65, 1000, MOST_ETCD_OPERATIONS]) {
     const operations = Array.from({ length: count }, (_, i): RegistryOperation => {
       return { type: 'put', key: `k${i}`, value: '', ifRevision: i }
     })
@@ -60,7 +60,7 @@ t.test('a transaction stays within what etcd takes on each level', async (t) => 
     const sum = leaves.reduce((sum, { success = [] }) => sum + success.length, 0)
     t.equal(leaves.length === 0 ? success.length : sum, count)
   }
-  const many = Array.from({ length: MOST_OPERATIONS + 1 }, (_, i): RegistryOperation => {
+  const many = Array.from({ length: MOST_ETCD_OPERATIONS + 1 }, (_, i): RegistryOperation => {
     return { type: 'delete', key: `k${i}` }
   })
   t.throws(() => toTransaction('/', many), { code: 'too_large' })

@@ -5,7 +5,7 @@ import { guardPolicy } from '../../../../contract/record/policy.js'
 import type { Operation } from '../../../../contract/push.js'
 import { DIGEST_LENGTH, indexBucket } from '../../../../contract/table/table.js'
 import { compileUpstream } from '../../../../controller/table/compiled-upstream.js'
-import { upstreamUnit } from '../../../../controller/table/upstream-unit.js'
+import { unitOfUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { Unit } from '../../../../controller/table/unit.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
 import { makeParts, makePartsForFull } from '../../../../controller/push/delta.js'
@@ -63,7 +63,7 @@ function unitOf(name: string, { policy, instances, moved }: State): Unit {
     }
   })
   const upstream = { name, policy: checked.value, revision: 1, instances: made }
-  return upstreamUnit(compileUpstream(upstream, undefined, conditions), new Set())
+  return unitOfUpstream(compileUpstream(upstream, undefined, conditions), new Set())
 }
 
 const what = fc.constantFrom(

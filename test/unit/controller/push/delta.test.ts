@@ -6,7 +6,7 @@ import type { Operation } from '../../../../contract/push.js'
 import { indexBucket } from '../../../../contract/table/table.js'
 import { MOST_BODY_BYTES } from '../../../../contract/table/limits.js'
 import { compileUpstream } from '../../../../controller/table/compiled-upstream.js'
-import { upstreamUnit } from '../../../../controller/table/upstream-unit.js'
+import { unitOfUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { Unit } from '../../../../controller/table/unit.js'
 import type { DesiredInstance } from '../../../../controller/state/desired.js'
 import { TableMirror } from '../../../../controller/push/table-mirror.js'
@@ -26,7 +26,7 @@ function unit(name: string, peers: number): Unit {
     })
   }
   const upstream = { name, policy: { balance: 'random' as const }, revision: 1, instances }
-  return upstreamUnit(compileUpstream(upstream), new Set())
+  return unitOfUpstream(compileUpstream(upstream), new Set())
 }
 
 const made = new Map<string, Unit>()

@@ -6,7 +6,7 @@ import type { RouteRecord } from '../../../../contract/record/route.js'
 import { isTableKey, isTableValue, parsePeer } from '../../../../contract/table/table.js'
 import { sidOf } from '../../../../controller/state/sid.js'
 import { compileUpstream } from '../../../../controller/table/compiled-upstream.js'
-import { upstreamUnit } from '../../../../controller/table/upstream-unit.js'
+import { unitOfUpstream } from '../../../../controller/table/upstream-unit.js'
 import { Compiler } from '../../../../controller/table/compiler.js'
 import type {
   Desired,
@@ -60,7 +60,7 @@ t.test('only what is up has slots; all are in the lines', async (t) => {
     one('c', 3, { override: DRAIN }),
   )
   const sid = (port: number) => sidOf('10.0.0.1', port)
-  const { entries } = upstreamUnit(compileUpstream(all), new Set([sid(2)]))
+  const { entries } = unitOfUpstream(compileUpstream(all), new Set([sid(2)]))
   for (let slot = 0; slot < 50; slot++) {
     t.equal(entries.get(`:web/${slot}`), sid(1))
   }
@@ -83,7 +83,7 @@ t.test('two instances at one address are one peer', async (t) => {
 
 t.test('an upstream that is empty or down has a record and no slots', async (t) => {
   for (const each of [upstream('web'), upstream('web', one('a', 1, { state: 'down' }))]) {
-    const { entries } = upstreamUnit(compileUpstream(each), NONE)
+    const { entries } = unitOfUpstream(compileUpstream(each), NONE)
     t.match(entries.get(':web'), /^[0-9a-f]{8} 1$/)
     t.notOk([...entries.keys()].some((key) => key.includes('/')))
   }

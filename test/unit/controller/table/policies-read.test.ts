@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { guardPolicy } from '../../../../contract/record/policy.js'
 import { ANYWHERE, compileUpstream } from '../../../../controller/table/compiled-upstream.js'
-import { upstreamUnit } from '../../../../controller/table/upstream-unit.js'
+import { unitOfUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
 import type { DesiredInstance } from '../../../../controller/state/desired.js'
 import { choose } from '../../../../njs/choose/choice.js'
@@ -64,7 +64,7 @@ t.test('whoever is up is found, tier by tier, and nobody else', async () => {
         }
         const compiled = compileUpstream(upstream, { ...ANYWHERE, zone: 'here' }, conditions)
         const table = memoryDict(8 << 20)
-        upstreamUnit(compiled, new Set()).entries.forEach((value, key) => table.set(key, value))
+        unitOfUpstream(compiled, new Set()).entries.forEach((value, key) => table.set(key, value))
         const asked = {
           uri: '/',
           variables: { sluice_hash_slot: String(slot), sluice_hash_share: String(share) },

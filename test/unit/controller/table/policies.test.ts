@@ -11,7 +11,7 @@ import { isTableKey, isTableValue } from '../../../../contract/table/table.js'
 
 import { sidOf } from '../../../../controller/state/sid.js'
 import { ANYWHERE, compileUpstream } from '../../../../controller/table/compiled-upstream.js'
-import { upstreamUnit } from '../../../../controller/table/upstream-unit.js'
+import { unitOfUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { GatewayTraits } from '../../../../controller/table/compiled-upstream.js'
 import { Compiler } from '../../../../controller/table/compiler.js'
 import type { Condition } from '../../../../controller/state/conditions.js'
@@ -48,7 +48,10 @@ interface Options {
 }
 
 function compiled(one: DesiredUpstream, { place = PLACE, conditions = {} }: Options = {}): Table {
-  const unit = upstreamUnit(compileUpstream(one, place, new Map(Object.entries(conditions))), NONE)
+  const unit = unitOfUpstream(
+    compileUpstream(one, place, new Map(Object.entries(conditions))),
+    NONE,
+  )
   for (const [key, value] of unit.entries) {
     if (!isTableKey(key) || !isTableValue(key, value)) {
       throw new Error(`${key}: ${value}`)

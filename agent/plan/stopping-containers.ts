@@ -6,7 +6,7 @@ import type { Container } from '../engine/container.js'
 /** From the end of a container's grace until nobody can be about to kill it. */
 const STOP_MARGIN_MS = 2000
 
-export class StopSignals {
+export class StoppingContainers {
   readonly #log: Logger
   /** Run → when it was sent the signal. */
   readonly #sentAtMs = new Map<string, number>()
