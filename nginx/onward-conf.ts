@@ -81,9 +81,9 @@ function refusing(settings: ConfSettings): string[] {
 }
 
 /**
- * What the front changes itself (njs/front/change.lazy.ts), before the pool is asked. nginx sets
- * headers by names that it knows, so those of a route are lines within one that it does. What the
- * pool gave up begins anew, unchanged.
+ * What the front changes itself (njs/front/change-here.lazy.ts), before the pool is asked. nginx
+ * sets headers by names that it knows, so those of a route are lines within one that it does. A
+ * request that the pool gave up begins anew, unchanged.
  */
 function changing(settings: ConfSettings): string[] {
   const { connectTimeoutMs } = settings

@@ -1,6 +1,6 @@
 // Builds dist/: the command line, and nginx's modules for each engine.
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
 import { replaceFolder, root } from './prepare.mjs'
@@ -64,11 +64,18 @@ export const njs = {
 
 /**
  * The njs engine makes every function of a module anew for each request, called or not. So a file
- * named `*.lazy.ts` exports one function, and the build puts all that the file imports inside it,
- * where the first call alone makes it. A function without parameters answers what it made; one with
- * parameters is called with them each time.
+ * named `*.lazy.ts` exports one function, named as the file, and the build puts all that the file
+ * imports inside it, where the first call alone makes it. There are two kinds:
+ *
+ * - One without parameters answers what is to be called: `hashed()` answers the function that
+ *   chooses by a hash, so it is called as `hashed()(choosing)`.
+ * - One with parameters is called at once: `samePick(table, target)`.
  */
 const LAZY = /[\\/]njs[\\/].*\.lazy\.ts$/
+
+/** `…/two-drawn.lazy.ts` → `twoDrawn` */
+const lazyName = (path) =>
+  basename(path, '.lazy.ts').replace(/-(\w)/g, (_, letter) => letter.toUpperCase())
 
 /**
  * What a lazy group takes from outside, where it is there: a VM has one exit hook, so it needs one
@@ -152,8 +159,8 @@ const putInside = (self, isTop) => ({
       const inner = await bundleOf(path, [takeOutside(outside), putInside(path, false)])
       const whole = inner.outputFiles[0].text
       const [exported, name] = /export \{\s*(\w+)\s*\};\s*$/.exec(whole) ?? []
-      if (name === undefined) {
-        throw new Error(`${path} must export one function, and types`)
+      if (name !== lazyName(path)) {
+        throw new Error(`${path} must export one function, ${lazyName(path)}, and types`)
       }
       // What njs itself brings can be imported at the top alone.
       const imports = whole.match(/^import .*$/gm) ?? []

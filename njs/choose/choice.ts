@@ -10,7 +10,7 @@ import { findPeer, hasUp, rulesOf, upstreamsOf } from '../table/peers.js'
 import type { ChoiceContext, PeerChoice, Preferred } from './choice-types.js'
 import type { Draw } from './draw.js'
 import { fromLines, fromUpstream, inBuckets } from './in-upstream.js'
-import { splitArms } from './split-arm.lazy.js'
+import { splitArms } from './split-arms.lazy.js'
 
 /**
  * Whether anybody of the unit is up beyond `tried`. Says nothing about who would be next, and

@@ -5,8 +5,8 @@ import { SHARES } from '../../contract/table/limits.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import type { LookupRequest } from '../table/lookup-request.js'
-import { splitArms } from './split-arm.lazy.js'
-import type { ChosenArm } from './split-arm.lazy.js'
+import { splitArms } from './split-arms.lazy.js'
+import type { ChosenArm } from './split-arms.lazy.js'
 
 export interface Draw {
   /** `:web` or `~canary`, as the route names it. */

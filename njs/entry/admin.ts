@@ -2,11 +2,11 @@
  * The admin endpoint, as nginx's locations name it (contract/push.ts is the protocol). What stands
  * outside of functions is made anew for each call, so calls stand in groups of their own.
  */
-import { deltaCall as deltaRest } from '../admin/delta.lazy.js'
-import { adminCalls } from '../admin/calls.lazy.js'
+import { deltaCall } from '../admin/delta-call.lazy.js'
+import { adminCalls } from '../admin/admin-calls.lazy.js'
 
 function delta(r: NginxHTTPRequest): void {
-  deltaRest()(r)
+  deltaCall()(r)
 }
 
 /** The location's `limit_conn` has judged already. */

@@ -1,12 +1,12 @@
 /**
  * The front: what runs for every request. On the njs engine all of a module's top level runs again
  * for each request, and a property of an export costs as much as a read of the dict. So one
- * function stands here, and front/rare.lazy.ts has the others.
+ * function stands here, and front/front-rare.lazy.ts has the others.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { SHARE_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
-import { frontRare } from '../front/rare.lazy.js'
+import { frontRare } from '../front/front-rare.lazy.js'
 
 const table = zones.sluice_table
 

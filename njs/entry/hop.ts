@@ -2,14 +2,14 @@
  * The hop: a server on a unix socket of the same nginx. The front's native rules pass to it what
  * the pool did not serve. It tries other peers by address, or says why there is none. Where nginx
  * has no pool, each request comes here; so plain requests, nearly all of them, are served by what
- * stands here, and hop/rare.lazy.ts has the rest.
+ * stands here, and hop/hop-rare.lazy.ts has all else.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { countForDrain } from '../memory/count-for-drain.js'
 import type { HopVariables } from '../hop/hop-variables.js'
-import { hopRare } from '../hop/rare.lazy.js'
+import { hopRare } from '../hop/hop-rare.lazy.js'
 import { lineOf, linesFor } from '../table/peer-line.js'
 import { drawSid, findUnit } from '../table/lookup.js'
 

@@ -5,7 +5,7 @@
 import { handOff, parseTuned, receive } from '../stream/handoff.js'
 import { proxyHeader } from '../stream/proxy-header.js'
 import { allowPlain } from '../stream/plain.js'
-import { streamRare } from '../stream/rare.lazy.js'
+import { streamRare } from '../stream/stream-rare.lazy.js'
 
 /** What was handed off with a tuned connection. */
 let received = parseTuned('')

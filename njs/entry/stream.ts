@@ -2,7 +2,7 @@
 import { UnitKind } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { allowPlain } from '../stream/plain.js'
-import { streamRare } from '../stream/rare.lazy.js'
+import { streamRare } from '../stream/stream-rare.lazy.js'
 
 /**
  * Before anything of the client's is read; where a port has names, what the client says comes

@@ -11,7 +11,7 @@ import { describeRequest } from '../table/request-report.js'
 import { onward } from './onward.lazy.js'
 
 export interface AskAndLog {
-  ask: typeof ask
+  atMoment: typeof atMoment
   fail: typeof fail
 }
 
@@ -63,12 +63,14 @@ function goOn(r: NginxHTTPRequest): string {
 }
 
 /**
- * `$sluice_before_body`, `$sluice_after_body` and `$sluice_log`
- * (`<upstream> <instance> <tries>`): one function for all, because each more would cost every
- * request. nginx asks for the first before its limit_conn counts, for the second before anybody was
- * asked, and for the last when there is an answer. Never throws.
+ * What nginx asks for at three moments, as one function, because each more would cost every
+ * request. Never throws.
+ *
+ * - `$sluice_before_body`: before its limit_conn counts.
+ * - `$sluice_after_body`: when that has counted, and nobody was asked yet.
+ * - `$sluice_log`, `<upstream> <instance> <tries>`: when there is an answer.
  */
-function ask(r: NginxHTTPRequest): string {
+function atMoment(r: NginxHTTPRequest): string {
   const v = r.variables
   if (!v.upstream_addr && r.status === 0) {
     return v.limit_conn_status ? confirmPick(r) : goOn(r)
@@ -82,5 +84,5 @@ function ask(r: NginxHTTPRequest): string {
 }
 
 export function askAndLog(): AskAndLog {
-  return { ask: ask, fail: fail }
+  return { atMoment: atMoment, fail: fail }
 }

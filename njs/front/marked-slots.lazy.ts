@@ -1,6 +1,6 @@
 /** Slots that ask for a trial, and slots of a split that say whose rules choose. */
 import { parseSlot } from '../../contract/table/table.js'
-import { splitArms } from '../choose/split-arm.lazy.js'
+import { splitArms } from '../choose/split-arms.lazy.js'
 import { whoIs } from '../choose/choice.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import type { FrontRequest } from './request.js'

@@ -22,7 +22,7 @@ import { askedAddress, redirectTo } from '../hop/act-uri.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import { rulesOf } from '../table/peers.js'
-import { changeHere } from './change.lazy.js'
+import { changeHere } from './change-here.lazy.js'
 import type { FrontRequest } from './request.js'
 
 function refusing(r: FrontRequest, mark: string): string {

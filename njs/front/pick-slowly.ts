@@ -5,11 +5,11 @@
 import { FOR_PATIENT_HOP } from '../../contract/table/action-lines.js'
 import { SlotMark, UnitKind } from '../../contract/table/mark.js'
 import { ACTING_LOCATION, HOP_LOCATION, PATIENT_LOCATION } from '../../contract/servers.js'
-import { splitArms } from '../choose/split-arm.lazy.js'
+import { splitArms } from '../choose/split-arms.lazy.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { markedSlots } from './marked-slots.lazy.js'
-import { changeHere } from './change.lazy.js'
-import { pickerByRules } from './ruled-upstream.lazy.js'
+import { changeHere } from './change-here.lazy.js'
+import { pickByRules } from './pick-by-rules.lazy.js'
 import type { FrontRequest } from './request.js'
 import { drawSid, findUnit } from '../table/lookup.js'
 
@@ -55,7 +55,7 @@ export function pickSlowly(
       v.sluice_onward = forRoute(table, load, r, unit)
     }
     if (found === undefined) {
-      return unit.charAt(0) === UnitKind.Upstream ? pickerByRules()(table, load, r, unit) : ''
+      return unit.charAt(0) === UnitKind.Upstream ? pickByRules()(table, load, r, unit) : ''
     }
   }
   if (found > SlotMark.BelowSid) {
@@ -67,5 +67,5 @@ export function pickSlowly(
     return drawSid(table, slotKey, found, Number(v.sluice_share))
   }
   const chosen = markedSlots()(table, load, r, key, slotKey, found)
-  return chosen.charAt(0) === UnitKind.Upstream ? pickerByRules()(table, load, r, chosen) : chosen
+  return chosen.charAt(0) === UnitKind.Upstream ? pickByRules()(table, load, r, chosen) : chosen
 }

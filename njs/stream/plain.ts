@@ -1,7 +1,7 @@
 /**
  * The peer of a connection to a plain route, which nearly all are: one upstream without rules,
  * whose peer need not be asked first because there is no other. It stands apart from
- * rare.lazy.ts, since every connection pays for what is made.
+ * stream-rare.lazy.ts, since every connection pays for what is made.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'

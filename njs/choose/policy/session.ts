@@ -3,7 +3,7 @@ import { ENTRY_LENGTH, parseEntry } from '../../../contract/table/rules.js'
 import type { ListEntry, Rules } from '../../../contract/table/rules.js'
 import type { Dict } from '../../memory/dict.js'
 import type { LookupRequest } from '../../table/lookup-request.js'
-import { sessionByKey } from './session-key.lazy.js'
+import { sessionByKey } from './session-by-key.lazy.js'
 
 /**
  * The entry of the session's instance; null when there is no session, or its instance takes it no

@@ -1,4 +1,4 @@
-/** The table's entry that a session names. */
+/** What the table has of the session that a client names. */
 import { textOf } from '../../../contract/table/text-of.js'
 import type { Dict } from '../../memory/dict.js'
 import type { LookupRequest } from '../../table/lookup-request.js'

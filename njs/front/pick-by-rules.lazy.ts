@@ -67,6 +67,6 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
   return entry.sid
 }
 
-export function pickerByRules(): typeof pickRuled {
+export function pickByRules(): typeof pickRuled {
   return pickRuled
 }
