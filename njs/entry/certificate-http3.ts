@@ -1,9 +1,8 @@
 /**
- * `$sluice_certificate` where TLS may be passed through and HTTP/3 is spoken too: that comes to
- * nginx's `http{}` past stream{}, which passes through by name, and whose instances speak no QUIC
- * here. So whoever asks for such a name gets no certificate, and nginx ends the handshake; a
- * client that has a connection already, or resumes one, is sent elsewhere. Both then come
- * over TCP.
+ * `$sluice_certificate` where TLS may be passed through and HTTP/3 is spoken too. HTTP/3 comes to
+ * `http{}` without passing stream{}, which passes TLS through by name. So a client that asks for a
+ * name that is passed through gets no certificate here, and nginx ends the handshake. One that has
+ * a connection already, or resumes one, is answered 421. Both then come over TCP.
  */
 import { SNI_PREFIX } from '../../contract/table/mark.js'
 import certificate from './certificate.js'

@@ -9,8 +9,8 @@ import { zones } from '../memory/dict.js'
 import type { Dict } from '../memory/dict.js'
 
 /**
- * Exact, then the wildcard that covers one label, then the default. What is no host's name is
- * asked for by nobody who means well: `=gateway` is the key of what instances are shown.
+ * Exact, then the wildcard that covers one label, then the default. A name that is no host's is
+ * looked up nowhere: `=gateway` is the key of a certificate that only instances are shown.
  */
 function find(table: Dict, asked: string | undefined): string | undefined {
   const name = (asked || '').toLowerCase()
@@ -26,8 +26,8 @@ function find(table: Dict, asked: string | undefined): string | undefined {
 }
 
 /**
- * From the table; where that cannot say, for nginx was started and nobody has filled it yet, what
- * the fallback keeps; else this home's own. Never throws.
+ * From the table; else, while nobody has filled the table yet, from the fallback; else this home's
+ * own. Never throws.
  */
 function certificate(r: NginxHTTPRequest): string {
   const v = r.variables

@@ -1,7 +1,7 @@
 /**
- * The admin endpoint of stream{}: the calls of entry/admin.ts over a table of its own. nginx
- * speaks no HTTP here, so this does, as much of it as the controller needs: requests with a
- * length, one after the other.
+ * The admin endpoint of stream{}: the calls of entry/admin.ts, for a table of its own. nginx speaks
+ * no HTTP here, so this file does, as much as the controller needs: requests with a length, one
+ * after the other.
  */
 import { MOST_BODY_BYTES } from '../../contract/table/limits.js'
 import { reject } from '../admin/answer.js'
@@ -19,15 +19,17 @@ interface Head {
   contentType: string | undefined
 }
 
-/** Calls that nginx has locations for; the others tell themselves apart. */
+/**
+ * Calls that have locations of their own in http{}; `admin.call` knows the others by their path.
+ */
 const OWN: { [call: string]: (r: NginxHTTPRequest) => void } = {
   delta: admin.delta,
   probe: admin.probe,
 }
 const MOST_HEAD_BYTES = 16384
 /**
- * Longer than any answer takes. Then the controller connects anew, and a worker that is to end is
- * left alone.
+ * A connection ends with the first answer after this, so that a worker that is to end is not kept.
+ * The controller connects anew.
  */
 const MOST_AGE_MS = 10000
 
@@ -121,9 +123,7 @@ function answerOne(s: NginxStreamRequest, head: Head, body: string, isLast: bool
   }
 }
 
-/**
- * Takes the bytes of a connection as they come, and answers. Nothing of them goes on to anybody.
- */
+/** Reads the bytes of a connection as they come, and answers. None of them is passed on. */
 function serve(s: NginxStreamRequest): void {
   const sinceMs = Date.now()
   let held: Buffer[] = []

@@ -13,7 +13,7 @@ const NEW_PART = 0.3
  * again.
  */
 const BUDGET_TRIES = 10
-/** So long a trial belongs to who took it. */
+/** For so long a trial belongs to the request that took it. */
 const TAKEN_MS = 10000
 
 /** In flight to this peer, over all workers, of upstreams that count. */
@@ -45,7 +45,7 @@ export function leaveLoad(load: NumberDict, name: string, pid: number): void {
   if (load.incr(own, -1) <= 0) {
     load.delete(own)
   }
-  // Below 0 it was forgotten meanwhile.
+  // Below 0: `forget` deleted the key meanwhile.
   if (load.incr('c' + name, -1) < 0) {
     load.delete('c' + name)
   }
@@ -96,7 +96,7 @@ export function addAnswer(
   }
 }
 
-/** What was counted of a peer that is gone would stay in the zone for good. */
+/** Deletes what was counted of peers that are gone: nothing else would. */
 export function forget(load: NumberDict, sids: string[]): void {
   sids.forEach((sid) => {
     'ctanem'.split('').forEach((kind) => {
@@ -105,7 +105,7 @@ export function forget(load: NumberDict, sids: string[]): void {
   })
 }
 
-/** A request came: so much of another try may be made for it. */
+/** A request came: it pays for `percent` of another try. */
 export function earnTry(load: NumberDict, unit: string, percent: number): void {
   const key = 'b' + unit
   try {
@@ -114,7 +114,7 @@ export function earnTry(load: NumberDict, unit: string, percent: number): void {
       load.incr(key, percent / 100)
     }
   } catch (error) {
-    // Full: then nothing is paid for either.
+    // The zone is full: then `spendTry` asks for nothing either.
   }
 }
 
@@ -124,7 +124,7 @@ export function canSpendTry(load: NumberDict, unit: string): boolean {
   return (left === undefined ? BUDGET_TRIES : left) >= 1
 }
 
-/** Whether another try may be made; then it is paid for. */
+/** Pays for another try; false when there is not enough left. */
 export function spendTry(load: NumberDict, unit: string): boolean {
   const key = 'b' + unit
   try {
@@ -139,7 +139,7 @@ export function spendTry(load: NumberDict, unit: string): boolean {
   }
 }
 
-/** The turn of a round robin: 0, 1, 2, … over all workers; -1 when it cannot be counted. */
+/** Counts a round robin over all workers: 0, 1, 2, …; -1 when it cannot be counted. */
 export function nextInRound(load: NumberDict, unit: string): number {
   try {
     return load.incr('i' + unit, 1) - 1
@@ -149,9 +149,9 @@ export function nextInRound(load: NumberDict, unit: string): number {
 }
 
 /**
- * `trial` is `<number><sid>`. Each upstream that has the address numbers its own trials, and a
- * new controller begins anew: what was taken long ago was another trial of that number, or one
- * whose taker died with it.
+ * Whether nobody has taken this trial, `<number><sid>`. Each upstream that has the address numbers
+ * its own trials, and a new controller begins anew. So a trial that was taken long ago was another
+ * one of that number, or its request died.
  */
 export function isTrialOpen(load: NumberDict, trial: string, nowMs: number): boolean {
   const takenAtMs = load.get('?' + trial)
@@ -163,8 +163,8 @@ function isStale(takenAtMs: number, nowMs: number): boolean {
 }
 
 /**
- * Whether the caller is the one that tries. Numbers come in turn, so the key of the next one is
- * long done with.
+ * Takes the trial; false when another request has it. Numbers go round from 1 to 9, so what is left
+ * of the next number is old, and is deleted.
  */
 export function takeTrial(load: NumberDict, trial: string, nowMs: number): boolean {
   const key = '?' + trial

@@ -1,7 +1,7 @@
 /**
- * What this request holds of the counts, given back when its VM ends. A VM has one exit hook and
- * the last one wins, so there is one for all. Under QuickJS a VM serves one request after the
- * other; the list is empty again when it does.
+ * What is to be done when a request's VM ends: its counts are given back. A VM has one exit hook,
+ * and the last one that is set wins, so there is one list for all. Under QuickJS a VM serves one
+ * request after the other, each with an empty list.
  */
 let releases: Array<() => void> = []
 

@@ -4,14 +4,12 @@
  */
 import type { NumberDict } from './dict.js'
 
-/** Key in the counter zone; the table's zone must not be needed to free room in the table. */
-const WRITE_LOCK_KEY = 'turn'
-/**
- * A write holds its worker for milliseconds. What is older was left by a worker that died in it.
- */
+/** In the counter zone: a table that is full must not keep a write from freeing room in it. */
+const WRITE_LOCK_KEY = 'writeLock'
+/** A write takes milliseconds. A lock that is older was left by a worker that died. */
 const STALE_AFTER_MS = 5000
 
-/** Whether it is the caller's turn; then it must give it back. */
+/** Takes the lock; false when another write has it. Whoever takes it calls `unlockWrites`. */
 export function lockWrites(counter: NumberDict, nowMs: number): boolean {
   if (counter.add(WRITE_LOCK_KEY, nowMs)) {
     return true

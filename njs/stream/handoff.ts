@@ -1,8 +1,10 @@
 /**
- * The message of one server of stream{} to the next, to which it hands a connection off:
- * `<unit>`; where that is tuned `<unit> <tuning> <address> <port>`, with where the client came
- * in, and at last `<peer> <PROXY header>`. No variable comes along, but nginx goes on counting
- * the connection under the number that it has in all workers.
+ * What one server of stream{} says to the next, to which it hands a connection off. No variable
+ * comes along, so the message stands in shared memory, under the connection's number. It is one of
+ *
+ * - `<unit>`, where the unit is not tuned;
+ * - `<unit> <tuning> <address> <port>`, with the address and port where the client came in;
+ * - `<peer> <PROXY header>`, for the server that only connects.
  */
 import { DIGEST_LENGTH } from '../../contract/table/table.js'
 import { TUNING_PREFIX } from '../../contract/record/tuning.js'
@@ -25,7 +27,7 @@ export function handOff(s: NginxStreamRequest, message: string): void {
   try {
     ngx.shared.sluice_stream_handoff.set(numberOf(s), message)
   } catch (error) {
-    countFailure(zones.sluice_counter, 'handing a connection on', error, s)
+    countFailure(zones.sluice_counter, 'handing a connection off', error, s)
   }
 }
 

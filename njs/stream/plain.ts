@@ -1,7 +1,7 @@
 /**
- * The peer of a connection to a plain route, which nearly all are: one upstream without rules,
- * whose peer need not be asked first because there is no other. It stands apart from
- * stream-rare.lazy.ts, since every connection pays for what is made.
+ * The peer of a connection to a plain route, as nearly all are: one upstream without rules, of
+ * which no peer is asked first, because there is no other. All else is in stream-rare.lazy.ts, so
+ * that these connections do not pay for it.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH } from '../../contract/table/table.js'

@@ -1,7 +1,6 @@
 /**
- * Connections: to which peer one goes. nginx tries no second peer where proxy_pass has a
- * variable, so one that would not take the connection is found out before, by a connection that
- * is closed again; where there is no second peer, that is spared.
+ * To which peer a connection goes. nginx tries no second peer where proxy_pass has a variable. So a
+ * peer is asked first whether it takes connections (preflight.ts), where there is another one.
  */
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { NOBODY } from '../../contract/table/mark.js'
@@ -40,8 +39,8 @@ function isWorthAsking(
 }
 
 /**
- * While it was asked, it may have been drained or removed. The split that led to it may be gone
- * as well, which is not its fault.
+ * While the peer was asked, it may have been drained or removed. That the split is gone which led
+ * to it does not count against it.
  */
 function isStillUp(choice: PeerChoice): boolean {
   const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
@@ -72,14 +71,14 @@ async function tryToTake(
   return claimPlace(choice)
 }
 
-/** Why nobody serves, counted. */
+/** Counts why nobody serves. */
 function countNone(s: NginxStreamRequest, context: ChoiceContext, draw: Draw): void {
   const isKnown = draw.unit !== '' && context.table.get(draw.unit) !== undefined
   const isWhole = parseState(context.table.get(STATE_KEY)).whole
   countEvent(counter, isWhole && !isKnown ? 'noRoute' : 'noPeer', s)
 }
 
-/** What the fallback has, or why nobody serves, counted. */
+/** What the fallback has; '' where nobody serves, which is counted. */
 function elsewhere(s: NginxStreamRequest, context: ChoiceContext, draw: Draw, key: string): string {
   const left = streamFallback(s, key.slice(0, key.lastIndexOf('/')))
   if (left === '' || left === NOBODY) {

@@ -14,9 +14,9 @@ export interface LookupRare {
 
 const SLASH = 47
 
-/** The unit in the rest of a line, `<unit>` and conditions, if those hold; else ''. */
-function unitIf(rest: string, request: LookupRequest): string {
-  const parts = rest.split('\t')
+/** `<unit>` of what follows a line's prefix, if the conditions behind it are met; else ''. */
+function unitIf(served: string, request: LookupRequest): string {
+  const parts = served.split('\t')
   return parts.every((condition, i) => i === 0 || isMet(condition, request.variables))
     ? (parts[0] as string)
     : ''
@@ -30,7 +30,7 @@ function leaves(target: string, request: LookupRequest): boolean {
   return isLeavingPath(target) && request.variables.sluice_raw_paths !== '1'
 }
 
-/** Where the path may be cut behind so many whole segments, and the hash of what is before. */
+/** Where the path ends if only its first segments count: 0, 1, … of them; and each part's hash. */
 function cutsOf(path: string, most: number): Array<{ end: number; hash: number }> {
   const cuts = [{ end: 1, hash: 0 }]
   let hash = 0

@@ -66,8 +66,8 @@ function matchHost(
 }
 
 /**
- * Whether an application may read the path as one below another prefix of this host. The first
- * look is a cheap one; a host that has no prefix but `/` has no border.
+ * Whether an application may read the path as one below another prefix of this host. A host whose
+ * only prefix is `/` has no other. `..` and `%2` are looked for first, since that costs little.
  */
 function isUnclear(record: string | undefined, request: LookupRequest): boolean {
   if (record === undefined || record.startsWith('/ ', DIGEST_LENGTH)) {
@@ -81,7 +81,7 @@ function isUnclear(record: string | undefined, request: LookupRequest): boolean 
   )
 }
 
-/** What a host's own key may not be, though a client may ask so: a pattern's, or a note's. */
+/** Whether a client asks for a key that is no host's: that of a pattern, or of a note. */
 function isNoName(unit: string): boolean {
   const last = unit.charCodeAt(unit.length - 1)
   return last === STAR || last === PLUS || unit.charCodeAt(1) === STAR
@@ -113,7 +113,8 @@ function wildcardOf(table: Dict, unit: string): string {
  * `@app.example.com/7` and a request for `/api/x` → `:api`; `:web/7` → `:web`; '' when no route
  * fits. Hosts in nginx's own order: for `a.b.c` that is `a.b.c`, `*.b.c`, `*.c`, `a.b.*`, `a.*`,
  * and any host at the very last; for `.app.example.com/7` first of all, where that has routes
- * below ACME_PREFIX. {@link UNCLEAR} where no border may be judged by the path.
+ * below ACME_PREFIX. {@link UNCLEAR} where an application may read the path
+ * as one below another prefix.
  */
 export function findUnit(table: Dict, key: string, request: LookupRequest): string {
   let unit = key.slice(0, key.lastIndexOf('/'))

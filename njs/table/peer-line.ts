@@ -1,6 +1,6 @@
 /**
- * Peers as the lines of text that they are, for where nearly all pass: to make objects of them
- * would cost each of these more.
+ * Peers as lines of text, where nearly all requests or connections pass: to make an object of a
+ * line costs more than to cut it. peers.ts is for the others.
  */
 import { DIGEST_LENGTH, peerBucket } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'

@@ -1,4 +1,4 @@
-/** From a SID to the instance it stands for. */
+/** From a SID to the instance that it stands for, as an object (peer-line.ts has it as a line). */
 import { UnitKind } from '../../contract/table/mark.js'
 import { parseRules } from '../../contract/table/rules.js'
 import type { Rules } from '../../contract/table/rules.js'

@@ -1,6 +1,6 @@
 /**
- * Where a request went, for the access log. Asked after the answer, and only by a log; but then
- * for every request, so it cuts strings and makes no objects of them.
+ * Where a request went, for the access log. A gateway with a log asks this for every request, so
+ * nothing here makes objects of lines, and a table of one bucket is read without a hash.
  */
 import { UnitKind } from '../../contract/table/mark.js'
 import { DIGEST_LENGTH, peerBucket } from '../../contract/table/table.js'

@@ -20,10 +20,10 @@ import { nextNumber, position } from './list.js'
 const LOOKED_AT = 32
 
 /**
- * Of those with the fewest one is drawn by weight, in the one walk: the nth that is as good takes
- * the place of the best so far by its part of their weights. While somebody warms up, its weight
- * is small, and yet it would be asked whenever all others have something in flight and it has
- * nothing. So then each has a part of a request more, which is drawn anew each time.
+ * Of those with the fewest one is drawn by weight, while they are walked through once: each that is
+ * as good replaces the best so far with the probability of its weight among theirs. A peer that
+ * warms up has little weight, and yet would be chosen whenever it has nothing in flight and all
+ * others have something. So while one does, each peer counts a drawn part of a request more.
  *
  * An upstream's entries are read where they stand: to make an object of each would cost more than
  * to look at it.
