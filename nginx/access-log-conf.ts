@@ -1,6 +1,6 @@
 /** The access log: a line for each request, as JSON. */
 
-/** What clients fill, by its name in a line. */
+/** Fields whose values clients send, by their names in a line. */
 const GIVEN: Array<[field: string, variable: string]> = [
   ['method', '$request_method'],
   ['host', '$host'],
@@ -21,8 +21,8 @@ function variableOf(field: string): string {
 }
 
 /**
- * A field that a client fills ends before its first control character, and where it gets too long.
- * One look at all of them together is all that a usual request costs.
+ * A field that a client fills is cut before its first control character, and where it gets too
+ * long. All such fields are looked at together first, which is all that a usual request pays for.
  */
 function givenMaps(): string[] {
   const all = GIVEN.map(([, variable]) => variable).join('')
@@ -42,8 +42,9 @@ function givenMaps(): string[] {
 }
 
 /**
- * Behind a dot stands which of an upstream's instances were meant. Where the hop was asked, its own
- * address and status say nothing of instances: it reports theirs, or that Sluice itself answered.
+ * An upstream's name ends at a dot: what follows says which of its instances were meant. Where the
+ * hop was asked, its own address and status say nothing of instances. So it reports theirs, or that
+ * Sluice itself answered.
  */
 const LOG_MAPS = `map $sluice_log $sluice_log_upstream { default -; "~^([^ .]+)" $1; }
 map $sluice_log $sluice_log_instance { default -; "~^\\S+ (\\S+) " $1; }
@@ -53,7 +54,7 @@ map $upstream_status $sluice_front_status { default ''; "~^(.+)(, | : )\\d+$" $1
 map $upstream_addr $sluice_log_address { default $upstream_addr; "~^(?<sluice_front>.*?)unix:" $sluice_front$sluice_hop_address; }
 map $sluice_log $sluice_hop_address { default ''; "~^\\S+ \\S+ \\S+ (.+)" $1; }`
 
-/** `filled`: the variable of a field that clients fill. */
+/** `filled`: answers the variable of a field that clients fill. */
 function logFormat(name: string, scheme: string, filled: (field: string) => string): string {
   const given = (field: string): string => `"${field}":"${filled(field)}"`
   return `log_format ${name} escape=json
@@ -67,8 +68,8 @@ function logFormat(name: string, scheme: string, filled: (field: string) => stri
 }
 
 /**
- * The format `sluice`, and what it is made of; `scheme`: the variable of the client's. The same
- * line without bounds is for requests that need none: each map costs, however short its value.
+ * The format `sluice`, and the maps that it needs. `scheme`: the variable of the client's scheme.
+ * `sluice_usual` is the same line without cuts, for requests that need none, since each map costs.
  */
 export function accessLogFormat(scheme: string): string {
   return [
@@ -80,7 +81,7 @@ export function accessLogFormat(scheme: string): string {
   ].join('\n')
 }
 
-/** A line for each request in one of both formats. */
+/** Logs each request in one of the two formats. */
 export function accessLogLines(path: string): string[] {
   const buffered = 'buffer=64k flush=1s'
   return [

@@ -1,10 +1,10 @@
-/** The admin endpoint's server. */
+/** The server of the admin endpoint, where the controller writes the table. */
 import { CONNECTION_ZONE } from '../contract/table/zones.js'
 import { MOST_BODY_BYTES } from '../contract/table/limits.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 
-/** A drain wants to know small numbers exactly, and large ones roughly. */
+/** A drain has to know small numbers exactly, and large ones roughly. */
 function probeLimits(): number[] {
   const limits = Array.from({ length: 64 }, (_, i) => i + 1)
   for (let limit = 128; limit <= 32768; limit *= 2) {

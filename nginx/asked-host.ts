@@ -1,11 +1,12 @@
-/** The host that a request is for: it is the one that was routed, whatever its headers say. */
+/** The host that a request is for: the one that was routed, whatever its headers say. */
 import { LEAVING_PATH, LINE_PORT, SAME_HOST } from '../contract/guard/client-patterns.js'
 import { otherSpellings } from '../contract/guard/header-names.js'
 import type { ConfSettings } from './conf-settings.js'
 import { hasRequestPort } from './versions.js'
 
 /**
- * In a location: HTTP/1.0 needs no host, but HTTP/1.1 does, which the hop and instances are sent.
+ * In a location: a request of HTTP/1.0 may name no host, but the hop and instances are sent
+ * HTTP/1.1, which needs one.
  */
 export const NAMELESS = `if ($host = '') { set $sluice_host $sluice_own_address; }`
 
@@ -16,8 +17,8 @@ const OWN_ADDRESS = `map $server_addr $sluice_own_address {
 }`
 
 /**
- * Without `$request_port` only the first line tells the port of a host that stands there, which
- * comes before the header (RFC 9112, 3.2.2).
+ * For an nginx without `$request_port`. A host in the request's first line goes before the Host
+ * header (RFC 9112, 3.2.2), and its port stands nowhere else.
  */
 const BY_HEADER = `map $request $sluice_line_host {
     default $host;
@@ -28,7 +29,7 @@ map "$host $http_host" $sluice_host {
     "${SAME_HOST}" $http_host;
 }`
 
-/** One map with one short value: to print host and port for each request costs as much again. */
+/** One map with one short value: to print host and port for each request would cost twice that. */
 const BY_PORT = `map $request_port $sluice_host {
     default $host:$request_port;
     '' $host;
@@ -43,7 +44,8 @@ ${hasRequestPort(nginxVersion) ? BY_PORT : BY_HEADER}`
 
 /**
  * `$sluice_path_leaves`: 1 for a path that an application may read as one below another prefix,
- * unless applications are to judge that themselves. What nobody asks for costs nothing.
+ * unless applications are to judge that themselves. A request that does not ask for it pays
+ * nothing.
  */
 export function pathMap({ rawPaths }: ConfSettings): string {
   return `js_var $sluice_raw_paths '${rawPaths === true ? 1 : ''}';
@@ -53,7 +55,7 @@ map $request_uri $sluice_path_leaves {
 }`
 }
 
-/** Directives that send no other spelling of these. They cost a request nothing. */
+/** Directives that send none of these headers in another spelling. They cost a request nothing. */
 export function unspelled(module: 'proxy' | 'grpc', names: string[]): string[] {
   return names.flatMap(otherSpellings).map((name) => `${module}_set_header ${name} "";`)
 }

@@ -1,6 +1,6 @@
 /**
- * The headers by which instances learn of the client. What a trusted proxy in front says of it is
- * believed. What anybody else says is dropped.
+ * The headers that say to instances who the client is. What a trusted proxy in front says of the
+ * client is believed. What anybody else says is dropped.
  */
 import { forwardedMaps } from '../contract/guard/forwarded-maps.js'
 import type { NginxMap } from '../contract/guard/forwarded-maps.js'
@@ -9,14 +9,14 @@ import type { ConfSettings } from './conf-settings.js'
 type Header = [name: string, value: string]
 
 /**
- * The port that the client came to. What stream{} handed on came in by a socket, as far as http{}
- * knows.
+ * The port that the client came to. Where stream{} handed the connection off, http{} knows only a
+ * socket.
  */
 function clientPort({ passthrough }: ConfSettings): string {
   return passthrough ? '$sluice_port' : '$server_port'
 }
 
-/** `$sluice_client_…` are there where somebody is trusted. */
+/** Headers and their values. `$sluice_client_…` exist only where some proxy is trusted. */
 export function clientHeaders(settings: ConfSettings): Header[] {
   const [chain, scheme, host, port, forwarded] =
     settings.trustedProxies.length === 0
@@ -32,14 +32,15 @@ export function clientHeaders(settings: ConfSettings): Header[] {
   ]
 }
 
-/** The scheme by which the client came, as a variable of nginx's. */
+/** The variable that has the client's scheme. */
 export function clientScheme({ trustedProxies }: ConfSettings): string {
   return trustedProxies.length === 0 ? '$scheme' : '$sluice_client_proto'
 }
 
 /**
- * Who sends: before nginx took the client's address from a header, and after it took it from the
- * PROXY protocol, whose speaker does not look into headers.
+ * The address of who sent the request, for the question whether it is trusted. The client's address
+ * is not that where nginx took it from a header; where nginx took it from the PROXY protocol it is,
+ * since whoever speaks that does not look into headers.
  */
 function sender({ hasRealip }: ConfSettings): string {
   return `map $proxy_protocol_addr $sluice_sender {
@@ -53,7 +54,7 @@ function printed({ source, name, rows }: NginxMap): string {
   return `map "${source}" $${name} {\n${lines.join('\n')}\n}`
 }
 
-/** Of `http{}`; '' where nobody is trusted: nothing of it is asked then. */
+/** Maps for `http{}`; '' where nobody is trusted. */
 export function trustMaps(settings: ConfSettings): string {
   const { trustedProxies, hasRealip } = settings
   const last = hasRealip ? '$realip_remote_addr' : '$remote_addr'

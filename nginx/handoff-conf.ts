@@ -1,7 +1,7 @@
 /**
- * Connections that one server of stream{} hands on to another, by `pass`: their port, or the name
- * that they ask for, says to which. What nginx takes from no variable has a server for each of its
- * values.
+ * Connections that one server of stream{} hands off to another, by `pass`. The port, or the name
+ * that the client asks for, says to which. Where nginx takes a value from no variable there is a
+ * server for each value.
  */
 import { portsIn } from '../contract/guard/ports.js'
 import { TUNED_CONDITION, allTunings, tuningName } from '../contract/record/tuning.js'
@@ -13,12 +13,12 @@ import { indented } from './indented.js'
 import { listens, reuseportOption } from './listen.js'
 import { SHARE_ZONES, mostSessions } from './connection-limits.js'
 
-/** Not in stream{} itself: the servers that hand on would pay for it. */
+/** Not in stream{} itself: the servers that hand off would pay for it. */
 export function moduleLine({ home }: ConfSettings): string {
   return `    js_import sluice_stream from "${homePaths(home).includes}/njs/stream.js";`
 }
 
-/** How a server goes on that has chosen a peer. */
+/** How a server that has chosen a peer connects to it. */
 export function chosen(settings: ConfSettings): string {
   return `    proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     proxy_pass $sluice_peer;`
@@ -35,9 +35,9 @@ export function tcpLimits(settings: ConfSettings): string {
 }
 
 /**
- * Ports whose connections are handed on. Those of proxies are: nginx takes up no connection again
- * that began with a header for it and had to wait for an answer, but one that was handed on it
- * does.
+ * Ports whose connections are handed off: those that are set up for tuned routes, and those where
+ * the PROXY protocol is spoken. Of the latter nginx never goes on with a connection that had to
+ * wait for njs after its header, but with one that was handed off it does.
  */
 export function tunablePorts(settings: ConfSettings): number[] {
   const tuned = portsIn(settings.tunedPorts)
@@ -46,7 +46,7 @@ export function tunablePorts(settings: ConfSettings): number[] {
   )
 }
 
-/** The servers at those ports. */
+/** The servers at those ports. They choose no peer. */
 export function tunablePortServers(settings: ConfSettings): string[] {
   const { home } = settings
   const ports = tunablePorts(settings)
@@ -82,7 +82,8 @@ server {
 }
 
 /**
- * What was handed on with nothing more; and what is tuned, of which only the peer is chosen here.
+ * The servers that choose peers: one connects too; the other hands a tuned connection off once
+ * more, to the server for its tuning.
  */
 function choosingServers(settings: ConfSettings): string[] {
   const { includes, untunedSocket, tunedSocket } = homePaths(settings.home)
@@ -108,8 +109,8 @@ ${common}
 }
 
 /**
- * nginx's own header would name the socket as what the client came to; so njs puts another one in
- * its place.
+ * nginx's own header would name the socket as the address that the client came to. So njs replaces
+ * it.
  */
 const PROXY_HEADER = ['proxy_protocol on;', 'js_filter sluice_stream_connect.sendHeader;']
 
@@ -130,7 +131,7 @@ ${TCP}
 }`
 }
 
-/** Where connections come that were handed on. */
+/** The servers that connections are handed off to. */
 export function receivingServers(settings: ConfSettings): string[] {
   const isNeeded = settings.passthrough || tunablePorts(settings).length > 0
   const each = allTunings().map((tuning) => tunedServer(settings, tuning))

@@ -1,4 +1,4 @@
-/** Where sockets and files of nginx stand in a home. */
+/** The paths of nginx's sockets and files in a home. */
 import { allTunings, tuningName } from '../contract/record/tuning.js'
 
 export interface HomePaths {
@@ -8,7 +8,7 @@ export interface HomePaths {
   hopSocket: string
   /** Where the front asks when the hop did not answer. */
   againSocket: string
-  /** Where it asks for gRPC. */
+  /** Where it asks for calls of gRPC. */
   grpcSocket: string
   /** Where the hop asks by whose answers a policy has tried again. */
   judgeSocket: string
@@ -20,16 +20,16 @@ export interface HomePaths {
   /** The admin endpoint of stream{}. */
   streamSocket: string
   /**
-   * Where stream{} asks, over HTTP, whether a peer takes connections; and the server that connects
-   * to it.
+   * Where stream{} asks, over HTTP, whether a peer takes connections; and the server of stream{}
+   * that connects to the peer for it.
    */
   acceptsSocket: string
   preflightSocket: string
-  /** Of the HTTPS port: where stream{} hands connections on that are terminated. */
+  /** Where stream{} hands connections off to whose TLS http{} terminates. */
   httpsSocket: string
-  /** Where ports of stream{} hand connections on whose first message has to be read. */
+  /** Where connections to ports with names are handed off to: their first message is read there. */
   sniSocket: string
-  /** Where they and the HTTPS port hand on what is served as it comes, and what is tuned. */
+  /** Where connections are handed off to whose unit is known: untuned ones, and tuned ones. */
   untunedSocket: string
   tunedSocket: string
   /** Sets `$sluice_own_certificate`: what is shown where the table has nothing. Holds a key. */
@@ -41,10 +41,7 @@ export interface HomePaths {
 /** sun_path has 108 bytes, the last of them 0. */
 const MOST_SOCKET_PATH = 107
 
-/**
- * Where stream{} hands connections on that are kept in the way of this name
- * (contract/record/tuning.ts).
- */
+/** Where connections of the tuning of this name are handed off to (contract/record/tuning.ts). */
 export function tuneSocket(home: string, name: string): string {
   return `${home}/hop/tune${name}.sock`
 }

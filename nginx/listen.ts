@@ -8,7 +8,7 @@ export function reuseportOption({ reuseport }: Pick<ConfSettings, 'reuseport'>):
   return reuseport === true ? ' reuseport' : ''
 }
 
-/** What `listen` has for some of the ports, those that follow each other as one. */
+/** `listen` lines for some ports: those that follow each other are one range. `more`: options. */
 export function listens({ bind }: ConfSettings, ports: number[], more: string): string[] {
   const ranges = printPorts(ports).split(' ').filter(Boolean)
   return ranges.map((range) => `listen ${printHost(bind)}:${range}${more};`)

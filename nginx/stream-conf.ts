@@ -1,5 +1,6 @@
 /**
- * `stream.conf`: what stands once in `stream{}`, for routes of connections; and `passthrough.conf`.
+ * `stream.conf`, which stands once in `stream{}`: its variables, and the servers for routes of
+ * connections. And `passthrough.conf`.
  */
 import { portsIn, printPorts } from '../contract/guard/ports.js'
 import { STREAM_ZONES } from '../contract/table/zones.js'

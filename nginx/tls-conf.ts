@@ -30,8 +30,8 @@ ${cache}`
 }
 
 /**
- * stream{} passes TCP through by name before `http{}` sees it; nobody does so with QUIC, so there
- * such names are refused.
+ * stream{} passes TLS over TCP through by name, before `http{}` sees it. Nobody passes QUIC
+ * through, so over QUIC such names are refused.
  */
 function refusesPassedThrough({ http3, passthrough }: ConfSettings): boolean {
   return http3 && passthrough

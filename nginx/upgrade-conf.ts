@@ -7,7 +7,7 @@
 const CONNECTION = `default upgrade; '' ''; h2c "upgrade, http2-settings";`
 
 /**
- * A front that asks the hop passes on what the client asks for, because the hop alone knows the
+ * A front that asks the hop passes on what the client asks for, because only the hop knows the
  * route. There a route that acts judges it. What it passed on comes to the hop again in the name
  * of an upstream or a split, and is not judged twice; neither is what the fallback is to judge.
  */
