@@ -77,8 +77,9 @@ async function put(
   const body = file === undefined ? fieldsBody(fields) : readBody(file)
   const call = { method: 'PUT' as const, path: pathOf('routes', id), body }
   const answer = (await connect().call(call)) as RouteView & ChangeView
-  const [, ...cells] = routeCells(answer)
-  const line = cells.filter((cell) => cell !== '').join(' ')
+  const [, source, path, condition = '', target, does] = routeCells(answer)
+  const when = condition === '' ? '' : `if ${condition}`
+  const line = [source, path, when, '->', target, does].filter((cell) => cell !== '').join(' ')
   print(json ? JSON.stringify(answer) : `${id}: ${line}: ${appliedText(answer)}`)
 }
 

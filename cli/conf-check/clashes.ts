@@ -49,8 +49,8 @@ function headersTwice(block: Directive[], { sluice, clashes }: Walk): void {
   const ours = new Set(set.filter(({ file }) => file.startsWith(sluice)).map(nameOf))
   for (const header of set.filter(({ file }) => !file.startsWith(sluice))) {
     if (ours.has(nameOf(header))) {
-      const what = `${header.at}: "proxy_set_header ${header.args[0] ?? ''}" stands beside that of Sluice's files`
-      clashes.push(`${what}, and instances get both: leave it, or what includes it, out there`)
+      const what = `${header.at}: "proxy_set_header ${header.args[0] ?? ''}" is set by Sluice's files, too`
+      clashes.push(`${what}, and instances get both: leave it out there, or what includes it`)
     }
   }
 }

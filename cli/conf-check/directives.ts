@@ -54,7 +54,7 @@ function printed({ at, name, args }: Directive): string {
 function sayUnheld(directive: Directive, { found }: Walk): boolean {
   const instead = insteadOf(directive.name, directive.args)
   if (instead !== undefined) {
-    const what = `${printed(directive)} does not hold where a request goes by the hop`
+    const what = `${printed(directive)} does not hold where a request passes the hop, Sluice's inner server`
     found.push(`${what} (sessions, routes that act, retries): ${instead}`)
   }
   return instead !== undefined

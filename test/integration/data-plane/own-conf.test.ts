@@ -239,7 +239,10 @@ server { listen 127.0.0.1:19081; include sluice/server.conf; }
   write('include proxy_params;', 'server { http2 on; include sluice/grpc.conf; }', 768)
   const clashing = await sluice(`check --conf ${home}/own.conf`)
   t.equal(clashing.code, 1, clashing.output)
-  t.match(clashing.output, `${home}/proxy_params:1: "proxy_set_header Host" stands beside`)
+  t.match(
+    clashing.output,
+    `${home}/proxy_params:1: "proxy_set_header Host" is set by Sluice's files, too`,
+  )
   t.match(clashing.output, `${home}/own.conf:${at}: "error_page 502 503 504 /50x.html" does not`)
   const few = `own.conf:${modules.length + 1}: "worker_connections 768", but`
   t.match(clashing.output, `${few} Sluice's files are made for 8192`)

@@ -298,19 +298,25 @@ t.test('routes are set, shown and deleted', async (t) => {
     'put app hosts=app.test,www.test pathPrefix=/app upstream=web rewrite.stripPrefix=true'
   t.equal(
     await run(...one.split(' ')),
-    'app: app.test www.test /app web rewrite.stripPrefix=true: applied',
+    'app: app.test www.test /app -> web rewrite.stripPrefix=true: applied',
   )
   t.match(await run('get', 'app'), /^id: app\nhosts:\n {2}- app\.test[^]*stripPrefix: true/m)
   const read = JSON.parse(await say(true, undefined, 'get', 'app')) as object
   t.match(read, { hosts: ['app.test', 'www.test'], rewrite: { stripPrefix: true } })
   const two = ['headers.X-Beta=yes', 'methods=GET,HEAD', 'split=[{"upstream":"a","weight":3}]']
-  t.match(await run('put', 'beta', 'hosts=["app.test"]', ...two), /GET,HEAD header:x-beta=yes a:3/)
+  t.match(
+    await run('put', 'beta', 'hosts=["app.test"]', ...two),
+    /if GET,HEAD header:x-beta=yes -> a:3/,
+  )
   t.equal(
     await run('put', 'gone', 'hosts=gone.test', 'pages.404.body=gone'),
-    'gone: gone.test / answers 404 pages=404: applied',
+    'gone: gone.test / -> answers 404 pages=404: applied',
   )
-  t.match(await run('put', 'db', 'port=9100', 'protocol=tcp', 'upstream=db'), /^db: tcp 9100 db:/)
-  t.match(await run('put', 'pass', 'sni=db.test', 'upstream=db'), /^pass: sni db\.test db:/)
+  t.match(
+    await run('put', 'db', 'port=9100', 'protocol=tcp', 'upstream=db'),
+    /^db: tcp 9100 -> db:/,
+  )
+  t.match(await run('put', 'pass', 'sni=db.test', 'upstream=db'), /^pass: sni db\.test -> db:/)
   t.match(await run(), /^app +app\.test www\.test +\/app +web +rewrite\.stripPrefix=true$/m)
   const many =
     'hosts=tuned.test upstream=web timeouts.readMs=5000 maxBodyBytes=1024 buffering=false requestHeaders.set.X-Token=secret'
@@ -325,7 +331,7 @@ t.test('routes are set, shown and deleted', async (t) => {
 
   const file = join(temporaryFolder(t), 'route.json')
   writeFileSync(file, '{"hosts": ["file.test"], "upstream": "web"}')
-  t.match(await say(false, file, 'put', 'filed'), /^filed: file\.test \/ web: applied$/)
+  t.match(await say(false, file, 'put', 'filed'), /^filed: file\.test \/ -> web: applied$/)
   await t.rejects(say(false, file, 'put', 'filed', 'upstream=web'), UsageError)
   writeFileSync(file, '{"hosts": [')
   await t.rejects(say(false, file, 'put', 'filed'), { code: 'invalid', field: 'file' })
