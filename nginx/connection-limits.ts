@@ -28,6 +28,9 @@ export function callLimit({ connections }: ConfSettings): string[] {
   return [`limit_conn ${SHARE_ZONES.calls} ${most};`, 'limit_conn_log_level info;']
 }
 
-/** In `http{}`. What is no call of gRPC has no key, and is not counted. */
-export const CALLS = `map $sluice_grpc $sluice_grpc_worker { default ''; 1 $pid; }
-limit_conn_zone $sluice_grpc_worker zone=${SHARE_ZONES.calls}:1m;`
+/**
+ * In `http{}`. What is no call of gRPC has no key, and is not counted. A zone's key never changes:
+ * an nginx that has the zone would refuse to reload.
+ */
+export const CALLS = `map $sluice_grpc $sluice_calling { default ''; 1 $pid; }
+limit_conn_zone $sluice_calling zone=${SHARE_ZONES.calls}:1m;`

@@ -91,7 +91,7 @@ function routedLocation(name: string, kind: string, settings: ConfSettings, firs
 ${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${kind}$host/$sluice_slot";
     ${NAMELESS}
     # What the pool does not serve: sessions, what a route changes, what is refused before its body is read.
-    if ($sluice_early = '') { error_page 418 = $sluice_onward; return 418; }
+    if ($sluice_drawn = '') { error_page 418 = $sluice_onward; return 418; }
     proxy_connect_timeout ${settings.connectTimeoutMs}ms;
     # Server-sent events and other slow answers pass as they come.
     proxy_buffering off;

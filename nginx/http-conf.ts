@@ -106,7 +106,7 @@ js_shared_dict_zone zone=${COUNTER_ZONE}:64k type=number;
 js_shared_dict_zone zone=${LOAD_ZONE}:32m type=number;
 js_shared_dict_zone zone=${EVENT_ZONE}:512k;
 js_shared_dict_zone zone=${PROMISE_ZONE}:1m;
-limit_conn_zone ${pool ? '$sluice_early' : '$sluice_sid'}$sluice_worker zone=${CONNECTION_ZONE}:16m;`
+limit_conn_zone ${pool ? '$sluice_drawn' : '$sluice_sid'}$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
 export function httpConf(settings: ConfSettings): string {

@@ -6,9 +6,9 @@
  * |---|---|---|
  * | `$sluice_key` | the location: `@<host>/<slot>`, `:<upstream>/<slot>` | the front |
  * | `$sluice_sid` | the front, once: the pick; '' for the hop | the pool, the header to the hop |
- * | `$sluice_before_body` | the front: `-`, or '' where it goes on elsewhere | `$sluice_early` |
+ * | `$sluice_before_body` | the front: `-`, or '' where it goes on elsewhere | `$sluice_drawn` |
  * | `$sluice_onward` | the front: the location that it goes on at | that of `$sluice_key` |
- * | `$sluice_early` | a map of the two | the location, limit_conn |
+ * | `$sluice_drawn` | a map of the two | the location, limit_conn |
  * | `$sluice_after_body` | the front: always '', it counts the pick | `$sluice_late` |
  * | `$sluice_late` | a map of it | the header to the hop |
  * | `$sluice_after` | a map: where a request goes on that the pool gave up | `error_page` |
@@ -41,13 +41,14 @@ js_var $sluice_refusal_mark '';`
  * The pick is made once, and kept: a `set` would evaluate a changing variable twice, for its length
  * and for its text. For the same reason a map stands before `$sluice_after_body`.
  *
- * - `$sluice_early` is what limit_conn counts: for a request without a body its pick, for any other
- *   `-`. It is '' for a request that goes on at `$sluice_onward`.
- * - `$sluice_late` is always ''. It is asked for when the body is here, so that a pick that was made
- *   for a body is counted then. docs/limits.md names it, so its name stays.
+ * - `$sluice_drawn` is what limit_conn counts: for a request without a body its pick, for any other
+ *   `-`. It is '' for a request that goes on at `$sluice_onward`. nginx refuses a reload with
+ *   another key for a zone that it has, so this name stays.
+ * - `$sluice_late` is always ''. It is asked for when the body is here, so that a pick that was
+ *   made for a body is counted then. docs/limits.md names it, so its name stays.
  */
 const POOL_PICKS = `js_set $sluice_sid sluice_front;
-${byBody('$sluice_early', '$sluice_sid', '$sluice_before_body')}
+${byBody('$sluice_drawn', '$sluice_sid', '$sluice_before_body')}
 js_set $sluice_after_body sluice_front.more nocache;
 map $sluice_after_body $sluice_after_body_once { volatile; default ''; }
 ${byBody('$sluice_late', "''", '$sluice_after_body_once', 'volatile; ')}
@@ -61,7 +62,7 @@ const WIDE_PICKS = `${byBody('$sluice_too_early', "''", '1')}\n`
  * keeps those of instances back, but for locations that ask for them.
  */
 const HOP_PICKS = `js_var $sluice_sid '';
-${byBody('$sluice_early', '-', '$sluice_before_body')}
+${byBody('$sluice_drawn', '-', '$sluice_before_body')}
 ${ACCEL_HEADERS.map(
   (name) =>
     `map $http_x_sluice_accel ${accelVariable(name)} { default ''; 1 $upstream_http_${name.toLowerCase().replaceAll('-', '_')}; }`,

@@ -89,7 +89,7 @@ function changing(settings: ConfSettings): string[] {
   const { connectTimeoutMs } = settings
   const lines = [
     'recursive_error_pages on;',
-    'set $sluice_early $sluice_act_pick;',
+    'set $sluice_drawn $sluice_act_pick;',
     `proxy_connect_timeout ${connectTimeoutMs}ms;`,
     'proxy_buffering off;',
     ignoreAccel(),

@@ -107,7 +107,7 @@ t.test(
     const stream = (more: Partial<ConfSettings>) =>
       renderConf({ ...SETTINGS, ...more })['sluice/stream.conf'] ?? ''
     const none = stream({ passthrough: false })
-    t.same(none.match(/hop\/(tune|named|handed)\w*|^ +pass /gm), null)
+    t.same(none.match(/hop\/(tune|sni|untuned)\w*|^ +pass /gm), null)
     const some = stream({ passthrough: false, tunedPorts: '9100 9109' })
     t.match(some, /listen 127\.0\.0\.1:9101-9108;/)
     t.match(some, /listen 127\.0\.0\.1:9100;\n +listen 127\.0\.0\.1:9109;/)
@@ -120,6 +120,30 @@ t.test(
       new Set(tuneSockets('/srv/sluice')),
       new Set([...servers].map((path) => `/srv/sluice/${path}`)),
     )
+  },
+)
+
+t.test(
+  'keys of zones are those that a running nginx has: with others it refuses to reload',
+  async (t) => {
+    const zonesOf = (more: Partial<ConfSettings>) =>
+      Object.values(renderConf({ ...SETTINGS, ...more })).flatMap(
+        (text) => text.match(/^limit_conn_zone .*(?=:)/gm) ?? [],
+      )
+    const others = [
+      'limit_conn_zone $sluice_calling zone=sluice_calls',
+      'limit_conn_zone $pid zone=sluice_tcp',
+      'limit_conn_zone $pid zone=sluice_udp',
+    ]
+    const more = { hasGrpc: true, hasStream: true }
+    t.same(zonesOf({ ...more, pool: true }), [
+      'limit_conn_zone $sluice_drawn$sluice_worker zone=sluice_connection',
+      ...others,
+    ])
+    t.same(zonesOf({ ...more, pool: false }), [
+      'limit_conn_zone $sluice_sid$sluice_worker zone=sluice_connection',
+      ...others,
+    ])
   },
 )
 
