@@ -117,7 +117,7 @@ t.test('each is one call', async (t) => {
     t.same(await tally(OFTEN, () => plain('/')), { old: OFTEN }, 'other paths are as before')
   })
 
-  await t.test('a TCP port', async (t) => {
+  await t.test('a TCP port that a route is put for leads to its upstream', async (t) => {
     t.same(await greeted(home.streamPort, 1), { '': 1 }, 'nobody has it yet')
     await call('PUT', 'routes/db', { port: home.streamPort, protocol: 'tcp', upstream: 'db' })
     t.same(await greeted(home.streamPort, OFTEN), { db: OFTEN })

@@ -233,7 +233,7 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
       t.notMatch(started.output, /nginx has died/)
     })
 
-    await t.test('kill -9 of nginx', async (t) => {
+    await t.test('after a kill -9 of all of nginx a new one serves the same', async (t) => {
       const master = nginxPid(home)
       const workers = childPids(master)
       for (const pid of [master, ...workers]) {

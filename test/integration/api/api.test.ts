@@ -567,7 +567,7 @@ t.test('where an expiry and a deletion look alike, a deletion is marked first', 
   )
 })
 
-t.test('routes of connections', async (t) => {
+t.test('a port has one route for each protocol, and explain says which', async (t) => {
   const { call, control } = await testApi(t)
   const put = (id: string, port: number, protocol = 'tcp') =>
     call('PUT', `/v1/routes/${id}`, { port, protocol, upstream: 'db' })

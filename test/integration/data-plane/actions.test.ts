@@ -149,7 +149,7 @@ function rewrites(t: Test, gateway: Gateway): void {
     t.equal(await urlOf('strip.test', '/api/../x'), '404')
   })
 
-  t.test('a replaced prefix', async (t) => {
+  t.test('a replaced prefix leaves the rest of the path byte for byte', async (t) => {
     t.equal(await urlOf('deep.test', '/a/b/c%2Fd?e=f'), '/v2/x/c%2Fd?e=f')
     t.equal(await urlOf('deep.test', '/a/b'), '/v2/x')
     t.equal(await urlOf('root.test', '/c?d'), '/v2/c?d')

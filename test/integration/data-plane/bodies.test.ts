@@ -84,8 +84,10 @@ for (const rig of GATEWAY_KINDS) {
         brokenLater(t, gateway.userPort, [web, spare]),
       )
     }
-    await t.test('the same over HTTP/2', (t) => overHttp2(t, gateway))
-    await t.test('a full disk', (t) => fullDisk(t, gateway, web))
+    await t.test('over HTTP/2 the same bodies are refused and served', (t) => overHttp2(t, gateway))
+    await t.test('on a full disk only what needs the disk is refused', (t) =>
+      fullDisk(t, gateway, web),
+    )
     await t.test('more than the gateway takes', async (t) => {
       const most = sendRaw(t, gateway.httpPort, head('web.test', '/', 'Content-Length: 2000000000'))
       t.equal(await most.first(), '413')

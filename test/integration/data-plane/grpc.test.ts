@@ -69,7 +69,7 @@ for (const rig of GATEWAY_KINDS) {
     const toEcho = hostUnit(HOST, [['/', ':echo']])
     await gateway.setTable(echoUnit([a]), toEcho)
 
-    t.test('each kind of call', async (t) => {
+    t.test('unary calls and streams in both directions pass whole', async (t) => {
       const ended = { code: 0, details: '', begin: 'a', end: 'a' }
       const clear = new GrpcClient(t, gateway.userPort, HOST, { plain: true })
       for (const each of [client, clear]) {
@@ -234,7 +234,7 @@ for (const rig of GATEWAY_KINDS) {
       t.same(await failures(), [...before, `f${sidOfAddress(dead.address)}`], 'but who refuses is')
     })
 
-    t.test('what routes do', async (t) => {
+    t.test('a route changes calls as it says, and refuses what gRPC cannot have', async (t) => {
       const acting = async (fields: object, method: Name = 'Say', texts = ['hello']) => {
         const checked = guardRoute({ hosts: [HOST], upstream: 'echo', ...fields })
         if (!checked.ok) {
@@ -357,7 +357,7 @@ for (const rig of GATEWAY_KINDS) {
       }
     })
 
-    t.test('the statuses of Sluice', async (t) => {
+    t.test('what Sluice answers itself is a status of gRPC', async (t) => {
       await gateway.setTable(
         ...[
           echoUnit([{ ...a, up: false }]),

@@ -51,7 +51,7 @@ for (const rig of GATEWAY_KINDS) {
       t.same(all.slice(0, 7).sort(), ['a', 'a', 'a', 'a', 'a', 'b', 'c'])
     })
 
-    t.test('random by weight', async (t) => {
+    t.test('random chooses by weight', async (t) => {
       await serve(peers(), { balance: 'w' }, { main: ['a', 'a', 'b', 'a'] })
       const all = await many(200)
       t.ok(count(all, 'a') > 110 && count(all, 'a') < 185, `a ${count(all, 'a')} of 200`)
@@ -131,7 +131,7 @@ for (const rig of GATEWAY_KINDS) {
       await release()
     })
 
-    t.test('sticky by cookie', async (t) => {
+    t.test('sticky by cookie gives a cookie, and keeps to its instance', async (t) => {
       const named = peers({ a: { session: tokenOf('a') }, b: { session: tokenOf('b') } })
       const rules = { balance: 'r', sticky: 'cookie:sl' } as const
       await serve(named, rules, { main: ['a', 'b'], cookie: '; Path=/; HttpOnly' })
@@ -166,7 +166,7 @@ for (const rig of GATEWAY_KINDS) {
       t.equal(await to(), other)
     })
 
-    t.test('sticky by route', async (t) => {
+    t.test('sticky by route keeps to the instance that the key names', async (t) => {
       const named = peers({ a: { session: 'a' }, b: { session: 'b' } })
       const rules = { balance: 'r', sticky: 'route:cookie:JSESSIONID' } as const
       await serve(named, rules, { main: ['a', 'b'] })

@@ -60,7 +60,7 @@ for (const rig of GATEWAY_KINDS) {
     const post: Question = { host: 'web.test', method: 'POST', body: BODY }
     const whole = { status: 200, json: { id: 'good', bytes: BODY.length, digest: DIGEST } }
 
-    t.test('a peer that refuses', async (t) => {
+    t.test('a peer that refuses costs no request, not even a POST', async (t) => {
       await serve(refusing, good.address)
       for (let i = 0; i < 20; i++) {
         t.match(await gateway.ask({ host: 'web.test' }), { json: { id: 'good' } })

@@ -318,7 +318,7 @@ t.test('TLS as the upstream has it: the same name, the same authorities', async 
   t.same(await ask(plain, { ...verified, tls: false }), { ok: true }, 'its own port may be without')
 })
 
-t.test('gRPC over TLS', async (t) => {
+t.test('a check asks gRPC over TLS, and verifies the certificate', async (t) => {
   const ours = await makeAuthority(temporaryFolder(t))
   const { certificate, privateKey } = await ours.issue(['shop.internal'])
   const pair = {

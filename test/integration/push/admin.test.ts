@@ -65,7 +65,7 @@ for (const rig of GATEWAY_KINDS) {
     ]
     const first: Delta = { epoch: 7, from: 0, to: 3, whole: true, operations: good }
 
-    t.test('delta and read', async (t) => {
+    t.test('what a delta sets is read back', async (t) => {
       const state = (await admin('POST', '/delta', first)).json as GatewayState
       t.match(state, { epoch: 7, revision: 3, whole: true })
       t.same(await read(...good.map(([key]) => key), ':none'), [...good.map(([, v]) => v), null])
@@ -300,7 +300,7 @@ for (const rig of GATEWAY_KINDS) {
       t.not(await writer.count(`c${SID}`), '-')
     })
 
-    t.test('a full zone', async (t) => {
+    t.test('a delta that does not fit changes nothing', async (t) => {
       const backend = await startBackend(t, 'a')
       const unit = upstreamUnit('web', [{ id: 'a', address: backend.address }])
       const serving = [unit, hostUnit('web.test', [['/', ':web']], unit)]
@@ -374,7 +374,7 @@ for (const rig of GATEWAY_KINDS) {
       t.same(await read(':web/0'), [sidOfAddress('127.0.0.1:9')])
     })
 
-    t.test('two writers at once', async (t) => {
+    t.test('of two deltas at once one is written', async (t) => {
       const { epoch, revision } = await gateway.state()
       const delta = {
         epoch,

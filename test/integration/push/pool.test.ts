@@ -29,7 +29,7 @@ async function serve(gateway: Gateway, pooled: boolean, ...addresses: string[]):
   await gateway.setTable(unit, hostUnit('web.test', [['/', ':web']], unit))
 }
 
-t.test('a wide pool', async (t) => {
+t.test('a wide pool has each peer in the shard that its SID names', async (t) => {
   const gateway = await startGateway(t, { rig: 'njs', wide: true, conf })
   const sids = Array.from({ length: 300 }, (_, i) => sidOfAddress(`10.1.0.${i}:80`))
   for (const sid of sids) {

@@ -244,7 +244,7 @@ t.test('passwords: tokens gone with a restart, and a wrong one', async (t) => {
   ])
 })
 
-t.test('TLS with client certificates', async (t) => {
+t.test('etcd is reached over TLS with a client certificate, also after its restart', async (t) => {
   const etcd = await start(t, { tls: true })
   const { ca, client } = etcd.certificates ?? {}
   const url = `etcds://127.0.0.1:${etcd.clientPort}`

@@ -282,7 +282,7 @@ for (const rig of RIGS) {
     t.equal(seen(), 30, 'where one try is all, none does')
   })
 
-  t.test(`${rig}: policies, weights, limits`, async (t) => {
+  t.test(`${rig}: policies, weights and limits hold for connections`, async (t) => {
     const [a, b, c] = [await startTcp(t, 'a'), await startTcp(t, 'b'), await startTcp(t, 'c')]
     const { commit, ports } = await setUp(t, rig)
     const [port = 0, limited = 0] = ports

@@ -53,7 +53,7 @@ t.test('state and end in answers, /readyz and metrics', async (t) => {
   await until(() => metric(/^sluice_certificate_files_refused 1$/m))
 })
 
-t.test('by command line', async (t) => {
+t.test('the command line puts, lists and deletes certificates', async (t) => {
   const it = await startCertified(t, { rig: 'njs' })
   const { home } = it.gateway
   const main = join(repository, 'cli/main.ts')

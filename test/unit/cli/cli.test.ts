@@ -107,7 +107,7 @@ t.test('what is wrong with a command line is named, with exit code 2', async (t)
   }
 })
 
-t.test('help and version', async (t) => {
+t.test('help names every flag and setting, and the version is printed', async (t) => {
   t.match((await sluice('--version')).stdout, /^\d+\.\d+\.\d+\n$/)
   t.same(await sluice('help'), { code: 0, stdout: overview(COMMANDS) + '\n', stderr: '' })
   t.match((await sluice('drain', '--help')).stdout, /--wait <time>/)
@@ -505,7 +505,7 @@ t.test(
   },
 )
 
-t.test('columns and ages', async (t) => {
+t.test('columns are as wide as their cells, ages in the unit that fits', async (t) => {
   t.same(
     columns(
       ['a', 'long'],

@@ -64,7 +64,7 @@ t.test('a delta is checked whole before any of it counts', async (t) => {
   t.equal(fieldOf(checkedDelta({ epoch: 5, from: 1, to: 2, whole: false })), 'operations')
 })
 
-t.test('the other bodies', async (t) => {
+t.test('claims, reads and counts are judged field by field', async (t) => {
   t.ok(parseClaim({ epoch: 1, expect: 0 }).ok)
   t.equal(fieldOf(parseClaim({ epoch: 0, expect: 0 })), 'epoch')
   t.equal(fieldOf(parseClaim({ epoch: 1, expect: 'x' })), 'expect')

@@ -27,7 +27,7 @@ t.test('which signals stop a container', async (t) => {
   t.notOk(isStopSignal(container(), 3))
 })
 
-t.test('inspect of Docker', async (t) => {
+t.test('what Docker says of a container is read, field by field', async (t) => {
   const read = readInspected({
     Id: 'a'.repeat(64),
     Name: '/web-1',

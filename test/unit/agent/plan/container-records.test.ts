@@ -728,7 +728,7 @@ t.test('two agents with the same wish have a route each', async (t) => {
   t.equal(again, ids[0], 'two containers of one agent share theirs')
 })
 
-t.test('limits, backups and zones', async (t) => {
+t.test('labels give an instance its limit, and make it a backup or of a zone', async (t) => {
   const labels = {
     ...WEB,
     'sluice.max-conns': '20',

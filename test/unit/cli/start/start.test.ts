@@ -178,7 +178,7 @@ t.test('a child that dies is started again; its important lines are said', async
   rmSync(program)
 })
 
-t.test('words for a shell', async (t) => {
+t.test('words for a shell are quoted where they need it', async (t) => {
   t.equal(shellWord('/a/b.c'), '/a/b.c')
   t.equal(shellWord("it's"), `'it'\\''s'`)
   t.equal(shellWord('Host: x'), `'Host: x'`)

@@ -108,7 +108,7 @@ t.test('a route is normalized, or its wrong field named', async (t) => {
   )
 })
 
-t.test('hosts of a route', async (t) => {
+t.test('hosts of a route are spelt out, and wrong ones are named', async (t) => {
   const hostsOf = (...hosts: string[]) => {
     const checked = guardRoute({ hosts, upstream: 'web' })
     return checked.ok ? checked.value.hosts : `${checked.field} ${checked.message}`
@@ -126,7 +126,7 @@ t.test('hosts of a route', async (t) => {
   }
 })
 
-t.test('conditions of a route', async (t) => {
+t.test('conditions of a route are normalized, and wrong ones are named', async (t) => {
   const base = { hosts: ['a'], upstream: 'web' }
   const good = {
     methods: ['PUT', 'GET'],

@@ -87,7 +87,7 @@ t.test("an action's defaults are filled in", async (t) => {
   t.same(guardAction({ upstream: 'web' }), { ok: true, value: undefined })
 })
 
-t.test('who needs an upstream', async (t) => {
+t.test('a route needs an upstream unless it answers by itself', async (t) => {
   const hosts = ['a.example']
   t.match(guardRoute({ hosts, rewrite: { stripPrefix: true } }), { ok: false, field: 'upstream' })
   t.match(guardRoute({ hosts, redirect: { host: 'b.example' } }), { ok: true })

@@ -12,7 +12,7 @@ const record = {
 }
 const conditions = { 'web/a': { state: 'down', reason: 'ejected' } }
 
-t.test('records of other gateways', async (t) => {
+t.test('a record of another gateway is read, and what is none is refused', async (t) => {
   t.same(parseGateway(JSON.stringify({ ...record, conditions })), { ...record, conditions })
   const full = { ...record, conditions, reason: 'full', code: 'table_full' }
   t.same(parseGateway(JSON.stringify(full)), full)

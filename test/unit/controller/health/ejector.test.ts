@@ -351,7 +351,7 @@ t.test('reasons say until when, or why not', async (t) => {
   t.equal(ejector.ejections, 2)
 })
 
-t.test('when to look again', async (t) => {
+t.test('the ejector says when it has to look again', async (t) => {
   const ejector = new Ejector(DEFAULT_EJECT)
   ejector.follow(DEFAULT_EJECT, new Map(Object.entries(serving('a', 'b'))))
   t.equal(ejector.nextAtMs(), undefined)

@@ -42,7 +42,7 @@ t.test('asks from where it was, and forgets what was before it', async (t) => {
   ])
 })
 
-t.test('answers, in parts', async (t) => {
+t.test('answers of many peers are asked for in parts', async (t) => {
   const parts: number[] = []
   let counted = new Map()
   const listener = new Listener({

@@ -56,7 +56,7 @@ for (const [what, counts, found] of cases) {
   })
 }
 
-t.test('a window ends', async (t) => {
+t.test('what is older than the window does not count', async (t) => {
   const outliers = new Outliers()
   outliers.look(policy, counted({ a: [0, 0, 0] }), 0)
   outliers.look(policy, counted({ a: [15, 15, 0] }), 9000)

@@ -149,7 +149,7 @@ t.test('a ring: a peer more or less moves about its own part', async (t) => {
   }
 })
 
-t.test('a huge upstream', async (t) => {
+t.test('10,000 peers all have a place in the ring and the cycle', async (t) => {
   const peers = many(10_000, (i) => 1 + (i % 10))
   const startedMs = performance.now()
   const ring = ringOf(peers)

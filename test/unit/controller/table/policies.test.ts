@@ -93,7 +93,7 @@ t.test('what needs no more than a draw is as it always was', async (t) => {
   t.same(compiled(upstream({}, { a: { zone: 'x' }, b: { zone: 'y' }, c: {} })), plain)
 })
 
-t.test('rules, by policy', async (t) => {
+t.test('each policy has its rules, and slots where they suffice', async (t) => {
   const cases: Array<[policy: object, rules: string, slots: boolean]> = [
     [{ retry: { tries: 2 } }, '1 n 0 0 tries=2', true],
     [{ retry: { timeoutMs: 500 } }, '1 n 0 0 timeoutMs=500', true],
@@ -148,7 +148,7 @@ t.test('rules, by policy', async (t) => {
   )
 })
 
-t.test('main lists, by balance', async (t) => {
+t.test('each balance has the list that it chooses from', async (t) => {
   const weighted = { a: { weight: 50 }, b: { weight: 10 }, c: { weight: 10 } }
   for (const balance of ['roundRobin', 'randomTwo', 'leastTime']) {
     const table = compiled(upstream({ balance }, weighted))
@@ -228,7 +228,7 @@ t.test('tiers hold for slots too, and lower ones stay in the lines', async (t) =
 const digest = (id: string) =>
   createHmac('sha256', 'a key').update(`web/${id}`).digest('hex').slice(0, 16)
 
-t.test('sessions by cookie', async (t) => {
+t.test('sessions by cookie name instances by a digest', async (t) => {
   const instances = {
     a: { weight: 3 },
     b: { drained: true as const },
@@ -269,7 +269,7 @@ t.test('sessions by cookie', async (t) => {
   )
 })
 
-t.test('sessions by route', async (t) => {
+t.test('sessions by route name instances by their ids', async (t) => {
   const sticky = { by: 'route', key: 'cookie:JSESSIONID' }
   const table = compiled(upstream({ sticky }, { 'web-1': {}, 'h:web.2:80': {} }))
   t.equal(table.get(':web$web-1'), `${sidOf('10.0.0.1', 1)}000100000u`)
@@ -430,7 +430,7 @@ t.test(
   },
 )
 
-t.test('the compiler: conditions, hosts', async (t) => {
+t.test('the compiler writes anew what conditions and hosts concern', async (t) => {
   const it = new Compiler(['localhost'], silentLogger, PLACE)
   const web = upstream({}, THREE)
   const desired = {

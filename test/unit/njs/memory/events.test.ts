@@ -62,7 +62,7 @@ t.test('a full ring says so', async (t) => {
   t.throws(() => appendEvent(memoryDict(10), memoryNumberDict(), `f${sid(1)}`))
 })
 
-t.test('where to read from', async (t) => {
+t.test('only a whole number says where to read events from', async (t) => {
   t.equal(parseFrom('0'), 0)
   t.equal(parseFrom('123456789012345'), 123456789012345)
   ;[undefined, '', '-1', '1.5', 'x', '1234567890123456', ['1', '2']].forEach((text) =>
