@@ -18,21 +18,21 @@ export const GRPC_HOP = 'sluice_grpc_hop'
 export const PICK_HEADER = 'X-Sluice-Pick'
 /** The header that asks the hop for an instance's `X-Accel-*`. */
 export const ACCEL_HEADER = 'X-Sluice-Accel'
-/** In place of a SID: what asks has no time limit of its own. */
+/** In place of a SID: the server that asks has no time limit of its own. */
 export const PATIENT = 'patient'
-/** Where a front goes on that has none. */
+/** Where a front goes on without a time limit. */
 export const PATIENT_LOCATION = '@sluice_patient'
 /** In place of a SID: only the head came, for the request is refused; its body is not read. */
 export const HEAD_ONLY = 'head'
 /** The same, of a body that is larger than its route takes. */
 export const TOO_LARGE = 'large'
-/** Where a front goes on with those. */
+/** Where a front goes on with requests that are refused. */
 export const REFUSING_LOCATION = '@sluice_refusing'
 /** Where a front goes on with what it leaves to the hop. */
 export const HOP_LOCATION = '@sluice_to_hop'
-/** Where a front goes on that changes the request itself; `_body` and `_edited` may follow. */
+/** Where a front goes on that changes a request itself; `_body` and `_edited` may follow. */
 export const CHANGING_LOCATION = '@sluice_changing'
-/** Where a front goes on with what a route changes and only the hop can. */
+/** Where a front goes on with a request that only the hop can change. */
 export const ACTING_LOCATION = '@sluice_acting'
 /**
  * A body in chunks has no length yet. Where its route sets a limit, the front goes on at a location

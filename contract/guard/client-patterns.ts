@@ -1,6 +1,6 @@
 /**
- * What nginx's maps look for in what a client says of itself and of what it asks for. Regular
- * expressions as nginx has them, to stand between double quotes.
+ * Patterns for nginx's maps of what clients and proxies say: hosts, ports, schemes, paths. They are
+ * regular expressions as nginx has them, to stand between double quotes.
  */
 
 /**
@@ -20,20 +20,20 @@ export function isLeavingPath(target: string): boolean {
   return PARENT.test(end < 0 ? target : target.slice(0, end))
 }
 
-/** Of `$request`: its host has a port, which is in `$sluice_line_port` then. */
+/** For `$request`: the host in the first line has a port, which `$sluice_line_port` then has. */
 export const LINE_PORT = '~*^\\S+ [a-z0-9+.-]+://[^/?# ]*(?<sluice_line_port>:[0-9]{1,5})(?:[/?# ])'
 
-/** Of `$host $http_host`: the header names the host that was routed. */
+/** For `$host $http_host`: the Host header names the host that was routed. */
 export const SAME_HOST = '~*^(\\S+) \\1\\.?(?::[0-9]{1,5})?$'
 
 const HOST = '(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?'
 
-/** A host with or without a port, of several the last one, in the variable. */
+/** The last host of a list, with its port if it has one: it comes to stand in `variable`. */
 export function lastHost(variable: string): string {
   return `~^1(?:.*[, ])?(?<${variable}>${HOST})$`
 }
 
-/** In `Forwarded`: the same. */
+/** The same for the header `Forwarded`. */
 export function forwardedHost(variable: string): string {
   return `~*^(?:.*[;, ])?host=\\"?(?<${variable}>${HOST})\\"?(?:[;, ]|$)`
 }
@@ -42,11 +42,11 @@ export function forwardedHost(variable: string): string {
 export const TLS_SCHEME = '~*^1(?:.*[, ])?(?:https|wss)$'
 export const PLAIN_SCHEME = '~*^1(?:.*[, ])?(?:http|ws)$'
 
-/** Of 1, the sender's ports and its scheme: the last port, in the variable. */
+/** For a 1, the sender's ports and its scheme: the last port comes to stand in `variable`. */
 export function lastPort(variable: string): string {
   return `~^1(?:[^ ]*,)?(?<${variable}>[0-9]{1,5}) `
 }
 
-/** The same without a port: who ends TLS, or does not, and names none, is at the usual one. */
+/** The same where no port is named: then it is the scheme's usual one. */
 export const TLS_PORT = '~*^1 (?:.*[, ])?(?:https|wss)$'
 export const PLAIN_PORT = '~*^1 (?:.*[, ])?(?:http|ws)$'

@@ -16,11 +16,11 @@ export interface NginxMap {
   source: string
   /** Without its `$`. */
   name: string
-  /** The first one, `default`, holds where none fits. */
+  /** The first one is `default`. */
   rows: Array<[pattern: string, value: string]>
 }
 
-/** Of a list what stands before the client's own address is only what the client says. */
+/** In a list, all before the client's own address is only what the client says. */
 function addressMap(sender: string): NginxMap {
   return {
     source: '$sluice_trusted$remote_addr ' + sender + ' $http_x_forwarded_for',

@@ -1,6 +1,6 @@
 /**
- * What all guards are made of: they answer either the value or which field is wrong and why, and
- * never throw.
+ * What all guards are made of. A guard answers either the value, or which field is wrong and why.
+ * It never throws.
  */
 
 export type Guarded<T> = { ok: true; value: T } | { ok: false; field: string; message: string }
@@ -18,7 +18,7 @@ export function right<T>(value: T): Guarded<T> {
   return { ok: true, value: value }
 }
 
-/** The field `field` of what stands in `part`: `policy`, `retry.tries` → `policy.retry.tries`. */
+/** `policy`, `retry.tries` → `policy.retry.tries` */
 export function fieldIn(part: string, field: string): string {
   return part + (field === '' ? '' : '.' + field)
 }
@@ -27,20 +27,20 @@ export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Half of a character: what writes it as bytes writes another text than what was given. */
+/** Half of a character, which as bytes would become another text. */
 const HALF = /[\ud800-\udbff](?![\udc00-\udfff])|(?:^|[^\ud800-\udbff])[\udc00-\udfff]/
 
-/** Of whole characters. */
+/** A text of at most `most` characters, none of them half. */
 export function isWholeText(value: unknown, most: number): value is string {
   return typeof value === 'string' && value.length <= most && !HALF.test(value)
 }
 
-/** Without control characters. */
+/** The same, and without control characters. */
 export function isText(value: unknown, most: number): value is string {
   return isWholeText(value, most) && !/[\u0000-\u001f\u007f]/.test(value)
 }
 
-/** How the message of a field begins that a guard does not know. */
+/** The message of a field that a guard does not know begins so. */
 export const UNKNOWN_FIELD = 'is not a known field'
 
 /** An object of no other fields than `known`. */
@@ -54,15 +54,12 @@ export function guardShape(value: unknown, known: string[]): Guarded<Fields> {
     : right(value)
 }
 
-/** `; known are host, port`: what follows the word that something is not known. */
+/** `; known are host, port`, behind a message that something is not known. */
 export function knownText(known: readonly string[]): string {
   return known.length === 0 ? '; there are none' : '; known are ' + known.join(', ')
 }
 
-/**
- * The first rule that a field breaks. One that is not there breaks none, unless `required` names
- * it.
- */
+/** The first rule that a field breaks. A field that is absent breaks one only if it is required. */
 export function brokenRule(
   fields: Fields,
   rules: FieldRule[],

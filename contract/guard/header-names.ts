@@ -1,6 +1,6 @@
-/** Names of headers that clients and instances could send in place of a proxy's own. */
+/** Names of headers that a client or an instance could forge. */
 
-/** By which an instance would steer nginx. */
+/** Headers of answers by which an instance could steer nginx. */
 export const ACCEL_HEADERS = [
   'X-Accel-Redirect',
   'X-Accel-Expires',

@@ -1,7 +1,7 @@
-/** What an instance says of itself, and a choice of instances by it. */
+/** Metadata of instances, and which instances a choice by it selects. */
 import { isObject, isText } from './guarded.js'
 
-/** By name: the exact text. All of them must be so. */
+/** Metadata by name. An instance is selected if it has all of these, with just these texts. */
 export type Where = Record<string, string>
 
 /** What is wrong with it; null for nothing. */

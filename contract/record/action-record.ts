@@ -1,6 +1,7 @@
 /**
  * A route that acts, as the table has it at `&docs`. Its lines are: who serves it, and its prefix;
- * what the front can change by itself (contract/table/action-lines.ts); and all of its action as JSON.
+ * what the front can change by itself (contract/table/action-lines.ts); and all of its action as
+ * JSON.
  */
 import { printAction } from './print-action.js'
 import type { RouteAction } from './route-action.js'

@@ -1,4 +1,4 @@
-/** What a route does besides choosing an upstream: fields that stand flat in the route. */
+/** What a route does besides choosing an upstream. Its fields stand beside the route's others. */
 import { brokenRule, guardShape, right, fieldIn, wrong } from '../guard/guarded.js'
 import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
 import { NAME_RULE, isHost, isName, isPathPrefix, isWhole } from '../guard/names.js'
@@ -37,7 +37,7 @@ export interface RouteAction {
   redirect?: Redirect
   /** While it is there, it answers. */
   maintenance?: Page
-  /** In place of what Sluice would say; of the upstream's answers only where a page says so. */
+  /** They replace what Sluice answers, and the upstream's answers only where a page says so. */
   pages?: ErrorPages
   requestHeaders?: HeaderEdits
   responseHeaders?: HeaderEdits
@@ -54,7 +54,7 @@ export interface RouteAction {
   upgrade?: string[]
 }
 
-/** So many requests in a hundred are sent there too; what becomes of them no client sees. */
+/** `percent` of the requests are sent to `upstream` as well. No client sees their answers. */
 interface MirrorAction {
   upstream: string
   percent: number

@@ -18,7 +18,7 @@ export interface Page {
   body: string
 }
 
-/** `intercept`: it takes the place of the upstream's own answers with the status, too. */
+/** `intercept`: it also replaces the upstream's own answers of its status. */
 export interface ErrorPage extends Page {
   intercept?: boolean
 }

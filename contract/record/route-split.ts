@@ -1,4 +1,4 @@
-/** A route's split: its arms, what forces one, and by what a client keeps the one it has. */
+/** A route's split: its arms, what forces a request to one, and how a client keeps its arm. */
 import { guardShape, isObject, right, fieldIn, wrong } from '../guard/guarded.js'
 import type { Guarded, FieldRule } from '../guard/guarded.js'
 import { guardMetadata } from '../guard/metadata.js'
@@ -21,18 +21,18 @@ export interface SplitArm {
   upstream: string
   /** Only those of its instances whose metadata is so. Absent: all. */
   where?: Where
-  /** 0: only who meets `when` goes there. */
+  /** 0: only requests that meet `when` go there. */
   weight: number
-  /** Whoever meets this goes there, whatever the weights. */
+  /** A request that meets this goes there, whatever the weights. */
   when?: Conditional
 }
 
 interface Seeded {
-  /** Other seeds deal clients out in other ways. Absent: the route's id. */
+  /** Another seed gives clients other arms. Absent: the route's id. */
   seed?: string
 }
 
-/** By a text of the client's requests; who has none is drawn each time. */
+/** By a text of the client's requests. A request without it is drawn for anew. */
 interface StickByHash extends Seeded {
   by: 'hash'
   key: TextSource

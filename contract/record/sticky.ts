@@ -1,4 +1,4 @@
-/** By what a client is known again: a text of its requests, or a cookie that it was given. */
+/** How a client is recognised: by a text of its requests, or by a cookie that it was given. */
 import { right, wrong } from '../guard/guarded.js'
 import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
 import { guardPart, isFlag, oneOf, wholeRule } from '../guard/part.js'

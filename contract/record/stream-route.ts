@@ -20,7 +20,7 @@ interface StreamTarget extends Tuning {
   split?: SplitArm[]
 }
 
-/** One of the ports that are open for this. */
+/** A route for all connections to a port, one of those that are open for routes. */
 interface PortRouteRecord extends StreamTarget {
   port: number
   protocol: Transport
@@ -52,7 +52,7 @@ const NAME_RULE =
   'must be a host name such as app.example.com, *.example.com for all below it, or .example.com for both. ' +
   'Letters beyond ASCII are written as DNS has them: xn--…'
 
-/** Whether a route that is about to be checked means to be one of these. */
+/** Whether a value that no guard has seen yet is meant as such a route. */
 export function isStreamRoute(value: unknown): boolean {
   return (
     typeof value === 'object' &&

@@ -1,12 +1,13 @@
 /**
- * How a route has its connections kept. nginx takes that from no variable, so there is a server for
- * each way (nginx/handoff-conf.ts).
+ * Tuning: how long the connections of a route may be silent, and what instances are sent before the
+ * client's first byte. nginx takes neither from a variable, so each combination has a server of its
+ * own (nginx/handoff-conf.ts).
  */
 import { guardShape, right, fieldIn, wrong } from '../guard/guarded.js'
 import type { Guarded, Fields } from '../guard/guarded.js'
 
 export interface Tuning {
-  /** So long neither side may say anything; then the connection is closed. */
+  /** A connection on which nobody says anything for so long is closed. */
   timeouts?: { idleMs: number }
   /** How instances are sent the client's address, before all else. */
   proxyProtocol?: 'v1'
@@ -14,7 +15,7 @@ export interface Tuning {
 
 export const TUNING_FIELDS = ['timeouts', 'proxyProtocol']
 export const IDLE_MS = [1000, 5000, 10000, 30000, 60000, 300000, 3600000, 86400000]
-/** The name where nothing is asked for. */
+/** The name where there is no tuning. */
 export const UNTUNED = '0'
 /**
  * What the first line of a tuned host's record begins with, before the tuning's name. It sorts
@@ -29,7 +30,7 @@ export const TUNED_CONDITION = 'sluice_tuned'
 
 const CONNECTION = 'is for requests, so for routes by host; a connection has idleMs'
 
-/** All ways that there are to ask for anything. */
+/** All combinations. */
 export function allTunings(): Tuning[] {
   const sent: Tuning = { proxyProtocol: 'v1' }
   const silent: Tuning[] = IDLE_MS.map((idleMs) => ({ timeouts: { idleMs: idleMs } }))
@@ -63,7 +64,7 @@ function guardIdle(value: unknown): Guarded<{ idleMs: number }> {
     : wrong('idleMs', 'must be one of ' + IDLE_MS.join(', ') + ': nginx takes it from no variable')
 }
 
-/** What stands in a route of connections besides where it leads. */
+/** Guards the fields of a route that are its tuning. */
 export function guardTuning(fields: Fields): Guarded<Tuning> {
   const tuning: Tuning = {}
   const field = TUNING_FIELDS.filter((name) => fields[name] !== undefined)[0]

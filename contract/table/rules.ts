@@ -1,7 +1,6 @@
 /**
- * What a request, or the hop, must know of an upstream whose policy asks for more than a draw. It
- * stands in the upstream's record, after the number of peer buckets. An upstream that needs none of
- * it has none.
+ * Rules: what njs must know of an upstream whose policy asks for more than a draw. They stand in
+ * the upstream's record, after the number of peer buckets. An upstream that needs none has none.
  *
  * The peers to choose from stand in two lists, as fixed-width entries, {@link CHUNK_ENTRIES} in a
  * key (`:web%0`, `:web%1`, …): first `count` entries that serve, then `spill` entries for when

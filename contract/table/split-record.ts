@@ -1,8 +1,8 @@
 /**
- * A split's record: its upstreams, `:web :web-next`. Where no more than a draw decides, that is
- * all, and slots say who serves. Else it has no slots, and a line each for
+ * A split's record: its upstreams, `:web :web-next`. Where only a draw decides, that is all, and
+ * slots say who serves. Else it has no slots, and a line each for
  *
- * - by what a client keeps its arm: `=<seed> <TextSource>`, or `=<seed> given <cookie>` and
+ * - how a client keeps its arm: `=<seed> <TextSource>`, or `=<seed> given <cookie>` and
  *   after a tab what follows its value;
  * - each arm that is forced: `:web-next`, and after a tab each condition that must hold
  *   (printConditions). The first that fits serves;

@@ -1,6 +1,6 @@
 /**
- * Texts of a request that policies and splits go by. They are the client's: anything may stand in
- * them.
+ * Texts of a request by which policies and splits choose. The client sends them, so they may be
+ * anything.
  */
 import type { Variables } from './route-condition.js'
 
@@ -14,7 +14,7 @@ const VARIABLES: { [kind: string]: string } = {
   argument: 'arg_',
 }
 
-/** Behind the hop's socket the client's address is what the front sent. */
+/** Where the request came by the hop's socket, the front has sent the client's address. */
 function clientAddress(asked: Asked): string {
   const v = asked.variables
   const own = v.remote_addr || ''

@@ -8,7 +8,7 @@ import type { PeerChoice } from '../choose/choice-types.js'
 import type { Dict } from '../memory/dict.js'
 import { findPeer, rulesOf } from '../table/peers.js'
 
-export interface Question {
+export interface JudgeQuestion {
   /** The judge's location for peers of this kind. */
   location: string
   address: string
@@ -31,13 +31,13 @@ export interface Question {
 }
 
 /** What is judged by. The rest nginx itself has read (nginx/judge-conf.ts). */
-export type JudgeRules = Omit<Question, 'location' | 'address' | 'tlsName' | 'certificate'>
+export type JudgeRules = Omit<JudgeQuestion, 'location' | 'address' | 'tlsName' | 'certificate'>
 
 const NONE = '-'
 const CERTIFICATE_AT = 3
 const TRIED_AT = 10
 
-export function printQuestion(q: Question): string {
+export function printQuestion(q: JudgeQuestion): string {
   const asked = [q.location, q.address, ':' + q.tlsName, q.certificate || NONE]
   const judged = [q.key, q.statuses, q.most, q.elapsedMs, q.waiter || NONE, q.upstream, q.tried]
   return asked.join(' ') + ' ' + judged.join(' ')

@@ -33,7 +33,7 @@ export function locationSuffix(rules: Rules | null): string {
   return (rules.protocol === 'h2' ? '_h2' : '') + tls
 }
 
-export interface PeerTls {
+interface TlsToPeer {
   /** By which name to ask; maybe ''. */
   name: string
   /** Id of what to show; '' for nothing. */
@@ -41,7 +41,7 @@ export interface PeerTls {
 }
 
 /** What `Rules.tls` says, in parts; null where there is no TLS. */
-export function peerTlsOf(rules: Rules | null): PeerTls | null {
+export function peerTlsOf(rules: Rules | null): TlsToPeer | null {
   const parts = rules === null ? [] : rules.tls.split(':')
   return parts.length < 2
     ? null
@@ -58,7 +58,7 @@ export function certificateFor(id: string, table: Dict): string {
 }
 
 /** Tells nginx by which name to ask, and what to show. Throws where that is not there. */
-export function setPeerTls(h: HopState, tls: PeerTls): void {
+export function setPeerTls(h: HopState, tls: TlsToPeer): void {
   const id = tls.certificate
   setTls(h, tls.name, id === '' ? '' : certificateFor(id, zones.sluice_table))
 }
