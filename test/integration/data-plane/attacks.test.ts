@@ -291,11 +291,12 @@ for (const rig of GATEWAY_KINDS) {
       t.ok(JSON.stringify(lines.found).length < 12_000)
     })
 
-    t.test('a long path costs a worker no more than its length', async (t) => {
+    t.test('a long path or header costs a worker no more than its length', async (t) => {
       const { workers } = await gateway.state()
       const spent = (): number => workers.reduce((sum, pid) => sum + cpuNs(pid), 0)
-      const costOf = async (host: string, path: string): Promise<number> => {
-        const lines = [`GET /${host}${path} HTTP/1.1`, `Host: ${host}.test`, 'Connection: close']
+      const costOf = async (host: string, path: string, ...more: string[]): Promise<number> => {
+        const first = [`GET /${host}${path} HTTP/1.1`, `Host: ${host}.test`]
+        const lines = [...first, ...more, 'Connection: close']
         const text = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
         let least = Infinity
         for (let round = 0; round < 3; round++) {
@@ -312,6 +313,21 @@ for (const rig of GATEWAY_KINDS) {
           const path = (bytes: number): string => `/${part.repeat(bytes / part.length)}`
           const [short, long] = [await costOf(host, path(1800)), await costOf(host, path(7200))]
           t.ok(long < 6 * short, `${host} ${part}: ${(long / short).toFixed(1)} for four times`)
+        }
+      }
+      const crumbs = (bytes: number) => `Cookie: ${'a=b;'.repeat(bytes / 4)}`
+      const equals = (bytes: number) => `Cookie: ${'='.repeat(bytes)}`
+      const fields = (bytes: number) =>
+        Array(bytes / 12)
+          .fill('X-A: abcde')
+          .join('\r\n')
+      for (const host of ['acting', 'cut']) {
+        for (const made of [crumbs, equals, fields]) {
+          const [short, long] = [
+            await costOf(host, '/', made(1800)),
+            await costOf(host, '/', made(7200)),
+          ]
+          t.ok(long < 6 * short, `${host} ${made.name}: ${(long / short).toFixed(1)}`)
         }
       }
     })
