@@ -11,7 +11,7 @@ import { latencyPart } from './parts/latency.js'
 import { luaPart } from './parts/lua.js'
 import { manyPart } from './parts/many.js'
 import { memoryPart } from './parts/memory.js'
-import { peersPart } from './parts/peers.js'
+import { proxiesPart } from './parts/proxies.js'
 import { pickPart } from './parts/pick.js'
 import { reloadPart } from './parts/reload.js'
 import { routesPart } from './parts/routes.js'
@@ -34,7 +34,7 @@ export const PARTS = [
   latencyPart,
   churnPart,
   luaPart,
-  peersPart,
+  proxiesPart,
   instructionsPart,
   applyPart,
   pickPart,

@@ -30,7 +30,7 @@ interface AgainstStatic {
   perSecond?: Rounds
 }
 
-interface AsPeer {
+interface ComparedProxy {
   name: string
   cpuNs: number[]
   rest: { perSecond: number }[]
@@ -52,10 +52,10 @@ export function readPlotData(folder: string): PlotData {
   const measured = (part: string): unknown => newest(part)?.results[part]?.numbers.measured
   const lua = (measured('lua') ?? []) as AgainstStatic[]
   const throughput = (measured('throughput') ?? []) as AgainstStatic[]
-  const peers = (measured('peers') ?? []) as AsPeer[]
-  const drawn = [newest('lua'), newest('throughput'), newest('peers')]
+  const proxies = (measured('proxies') ?? []) as ComparedProxy[]
+  const drawn = [newest('lua'), newest('throughput'), newest('proxies')]
   return {
-    bars: [...barsAgainstStatic(lua.length > 0 ? lua : throughput), ...peerBars(peers)],
+    bars: [...barsAgainstStatic(lua.length > 0 ? lua : throughput), ...proxyBars(proxies)],
     machine: drawn.find((run) => run !== undefined)?.machine,
   }
 }
@@ -97,12 +97,12 @@ function against(rounds: Rounds | undefined, index: number): number | undefined 
 }
 
 /** What is nginx is drawn from the parts that have it more exactly. */
-function peerBars(measured: AsPeer[]): Bar[] {
+function proxyBars(measured: ComparedProxy[]): Bar[] {
   const [statics] = measured
   if (statics === undefined) {
     return []
   }
-  const rates = ({ rest }: AsPeer): number[] => rest.map(({ perSecond }) => perSecond)
+  const rates = ({ rest }: ComparedProxy): number[] => rest.map(({ perSecond }) => perSecond)
   return measured
     .filter(({ name }) => !/nginx|Sluice/.test(name))
     .map((one) => ({

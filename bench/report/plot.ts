@@ -145,5 +145,5 @@ export function writePlot(): string | undefined {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.log(writePlot() ?? 'no figures yet: npm run bench -- lua peers')
+  console.log(writePlot() ?? 'no figures yet: npm run bench -- lua proxies')
 }

@@ -1,4 +1,4 @@
-// Backends that do as they are told, and keep a ledger of what reached them.
+/** Backends that answer as a request asks them to, and keep a ledger of what reached them. */
 import { createHash } from 'node:crypto'
 import {
   createServer,

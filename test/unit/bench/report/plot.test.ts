@@ -21,13 +21,13 @@ t.test('each part is drawn from the newest run that has it, against its own stat
   const folder = temporaryFolder(t)
   const write = (name: string, results: unknown): void =>
     writeFileSync(join(folder, name), JSON.stringify({ machine: MACHINE, results }))
-  const peers = [
+  const proxies = [
     { name: 'nginx, static', cpuNs: [10, 20], rest: [{ perSecond: 8 }] },
     { name: 'Sluice', cpuNs: [90, 90], rest: [{ perSecond: 1 }] },
     { name: 'HAProxy', cpuNs: [15, 30], rest: [{ perSecond: 4 }] },
   ]
   write('2026-01-01.json', { lua: { numbers: { measured: [beside('Lua', 9)] } } })
-  write('2026-01-02.json', { peers: { numbers: { measured: peers } } })
+  write('2026-01-02.json', { proxies: { numbers: { measured: proxies } } })
   const newest = [beside('Sluice, njs', 1.5), beside('Lua', 2)]
   write('2026-01-03.json', { lua: { numbers: { measured: newest } } })
   const { bars } = readPlotData(folder)

@@ -5,8 +5,8 @@ import { startCheapBackends } from '../rig/cheap-backends.js'
 import { Driver, interleave } from '../load/drive.js'
 import { startCaddy, startHaproxy, startNginxes } from '../rig/proxies.js'
 import type { BackendHosts, Proxy } from '../rig/proxies.js'
-import { saturate, saturateChanging, seeChanges } from '../rig/peers-measure.js'
-import type { Changing, Saturated, SeenChanges } from '../rig/peers-measure.js'
+import { saturate, saturateChanging, seeChanges } from '../rig/proxies-measure.js'
+import type { Changing, Saturated, SeenChanges } from '../rig/proxies-measure.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, median, ms, pairedRatio, percentile, ratio, sum } from '../report/statistics.js'
 import { pooled } from '../load/warm-up.js'
@@ -30,8 +30,9 @@ interface Measured {
   seen: SeenChanges | undefined
 }
 
-export const peersPart: Part = {
-  name: 'peers',
+export const proxiesPart: Part = {
+  name: 'proxies',
+  alias: 'peers',
   about: 'Sluice, HAProxy and Caddy, at rest and while they change as fast as they can',
   run,
 }
