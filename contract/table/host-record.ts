@@ -19,13 +19,13 @@ export const MOST_CHUNKS = 65536
  * host's routes below it come first.
  */
 export const ACME_PREFIX = '/.well-known/acme-challenge'
+/** Characters of a path prefix. */
+export const MOST_PREFIX = 255
+
 /** Whether a path, or a prefix of paths, is `prefix` or below it. */
 export function isWithin(path: string, prefix: string): boolean {
   return path === prefix || path.startsWith(`${prefix}/`)
 }
-
-/** Of a path prefix, in characters. */
-export const MOST_PREFIX = 255
 
 const HASHES = 65521
 
