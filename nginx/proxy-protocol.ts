@@ -23,7 +23,7 @@ export function streamTrust(settings: Proxied, ports: number[]): string[] {
 
 /**
  * The same in a server of http{}, where other proxies say it by a header. `port`: undefined for
- * what stream{} hands on, with the client's address.
+ * what stream{} hands off, with the client's address.
  */
 export function httpTrust(
   settings: Proxied & Pick<ConfSettings, 'hasRealip'>,

@@ -76,7 +76,7 @@ export function httpsServer(settings: ConfSettings, httpsPort: number): string {
   const { passthrough, bind, http3 } = settings
   const address = `${printAddress(bind, httpsPort)}`
   const listen = passthrough ? `"unix:${httpsSocket}"` : address
-  // What stream{} hands on has the client's address already.
+  // What stream{} hands off has the client's address already.
   const mark = passthrough
     ? ''
     : proxyProtocolOption(settings, httpsPort) + reuseportOption(settings)

@@ -102,7 +102,7 @@ t.test(
 )
 
 t.test(
-  'only ports that are tuned hand on, and only where anything does there are servers for it',
+  'only ports that are tuned hand off, and only where anything does there are servers for it',
   async (t) => {
     const stream = (more: Partial<ConfSettings>) =>
       renderConf({ ...SETTINGS, ...more })['sluice/stream.conf'] ?? ''
@@ -114,7 +114,7 @@ t.test(
     const servers = new Set(some.match(/hop\/tune\d+p?\.sock/g))
     t.equal(servers.size, 17)
     t.match(some, /js_var \$sluice_tuned_ports "9100 9109";/)
-    t.match(stream({ streamPorts: '' }), /tune86400p\.sock/, 'the HTTPS port hands on by name')
+    t.match(stream({ streamPorts: '' }), /tune86400p\.sock/, 'the HTTPS port hands off by name')
     // A file that is in the way of one keeps nginx from starting.
     t.same(
       new Set(tuneSockets('/srv/sluice')),
