@@ -62,11 +62,16 @@ export const STATE_KEY = '!'
  * What follows a unit's name in the key of its note: which keys it may have while it is rewritten.
  */
 export const NOTE = '+'
-export const SID_LENGTH = 32
-/** Length of `<threshold><sid>` in an inline shared slot. */
-export const SHARE_LENGTH = 35
-/** Length of `<digest> ` before a unit's record. */
-export const DIGEST_LENGTH = 9
+/** How many characters these take. The build puts the numbers in place, as those of a Mark. */
+export const enum Width {
+  Sid = 32,
+  /** `<threshold><sid>` in a slot that a few peers share. */
+  Share = 35,
+  /** `<number><sid>` of a trial. */
+  Trial = 33,
+  /** `<digest> ` before a unit's record. */
+  Digest = 9,
+}
 
 /**
  * Flags of a peer line: `u` up, `e` ejected: for when nobody else is left, `d` draining or down;
@@ -165,8 +170,6 @@ export interface SlotValue {
   value: string
 }
 
-const TRIAL_LENGTH = SID_LENGTH + 1
-
 export function printSlot(slot: SlotValue): string {
   return (
     (slot.trial === '' ? '' : SlotMark.Trial + slot.trial) +
@@ -177,10 +180,10 @@ export function printSlot(slot: SlotValue): string {
 
 export function parseSlot(text: string): SlotValue {
   const isTrial = text.charAt(0) === SlotMark.Trial
-  const rest = isTrial ? text.slice(1 + TRIAL_LENGTH) : text
+  const rest = isTrial ? text.slice(1 + Width.Trial) : text
   const ruled = rest.charAt(0) === SlotMark.Ruled
   return {
-    trial: isTrial ? text.slice(1, 1 + TRIAL_LENGTH) : '',
+    trial: isTrial ? text.slice(1, 1 + Width.Trial) : '',
     ruled: ruled,
     value: ruled ? rest.slice(1) : rest,
   }

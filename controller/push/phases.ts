@@ -19,7 +19,7 @@
  * deleted first. Meanwhile its clients are new ones.
  */
 import { hostKind } from '../../contract/guard/names.js'
-import { DIGEST_LENGTH, NOTE } from '../../contract/table/table.js'
+import { Width, NOTE } from '../../contract/table/table.js'
 import type { Unit, UnitChange } from '../table/unit.js'
 
 /** First to last. */
@@ -72,7 +72,7 @@ export interface Keep {
 function bucketsOf(unit: Unit | undefined): number {
   const record = unit?.entries.get(unit.name)
   return unit?.name.startsWith(':') === true && record !== undefined
-    ? parseInt(record.slice(DIGEST_LENGTH), 10)
+    ? parseInt(record.slice(Width.Digest), 10)
     : 0
 }
 

@@ -1,5 +1,5 @@
 /** What one gateway's table holds, as far as it was read or acknowledged. */
-import { DIGEST_LENGTH, indexBucket } from '../../contract/table/table.js'
+import { Width, indexBucket } from '../../contract/table/table.js'
 import type { Unit, UnitChange } from '../table/unit.js'
 import { isMassLoss } from '../state/lost-leases.js'
 import { readRecords, readUnits } from './table-reader.js'
@@ -84,7 +84,7 @@ export class TableMirror {
    */
   isSettled(name: string, units: ReadonlyMap<string, Unit>): boolean {
     const [before, after] = [this.#has.get(name), units.get(name)].map((unit) => {
-      return unit?.entries.get(name)?.slice(DIGEST_LENGTH)
+      return unit?.entries.get(name)?.slice(Width.Digest)
     })
     return before !== undefined && after !== undefined && (name.startsWith(':') || before === after)
   }

@@ -11,7 +11,7 @@ import {
   parseRules,
 } from '../../contract/table/rules.js'
 import type { Rules } from '../../contract/table/rules.js'
-import { DIGEST_LENGTH, NOTE, cellsOf, parsePeer } from '../../contract/table/table.js'
+import { Width, NOTE, cellsOf, parsePeer } from '../../contract/table/table.js'
 import { INDEX_BUCKETS, SHARES, SLOTS } from '../../contract/table/limits.js'
 import type { Unit } from '../table/unit.js'
 import { keysNoted } from './unit-note.js'
@@ -67,7 +67,7 @@ export async function readRecords(read: ReadKeys): Promise<Map<string, string | 
 }
 
 function rulesIn(name: string, record: string | undefined): Rules | null {
-  return name.startsWith(':') ? parseRules((record ?? '').slice(DIGEST_LENGTH)) : null
+  return name.startsWith(':') ? parseRules((record ?? '').slice(Width.Digest)) : null
 }
 
 function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
@@ -81,7 +81,7 @@ function chunkKeys(name: string, { balance, count, spill }: Rules): string[] {
 }
 
 function hostKeys(name: string, record: string | undefined): string[] {
-  const noted = name.startsWith('@') ? chunksIn((record ?? '').slice(DIGEST_LENGTH)) : 0
+  const noted = name.startsWith('@') ? chunksIn((record ?? '').slice(Width.Digest)) : 0
   const chunks = Number.isInteger(noted) ? Math.min(noted, MOST_HOST_CHUNKS) : 0
   return Array.from({ length: chunks }, (_, chunk) => chunkKey(name, chunks, chunk))
 }
@@ -95,7 +95,7 @@ function firstKeys(name: string, record: string | undefined): string[] {
   if (!name.startsWith(':')) {
     return keys
   }
-  const noted = parseInt((record ?? '').slice(DIGEST_LENGTH), 10)
+  const noted = parseInt((record ?? '').slice(Width.Digest), 10)
   // What was half written has one, and maybe a cookie's attributes, even without a record.
   const buckets = Number.isInteger(noted) ? Math.min(noted, MOST_BUCKETS) : 1
   for (let bucket = 0; bucket < buckets; bucket++) {

@@ -1,6 +1,6 @@
 /** Two states of some units → the operations between them, in order. Pure. */
 import type { Operation } from '../../contract/push.js'
-import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { MOST_VALUE_BYTES } from '../../contract/table/limits.js'
 import type { Unit, UnitChange } from '../table/unit.js'
 import {
@@ -32,7 +32,7 @@ const NO_DIGEST = '00000000'
 
 /** A record of a unit that is being rewritten. */
 export function unsure(record: string): string {
-  return `${NO_DIGEST} ${record.slice(DIGEST_LENGTH)}`
+  return `${NO_DIGEST} ${record.slice(Width.Digest)}`
 }
 
 /** Marks the record that is there as one whose unit is about to change. */
@@ -47,7 +47,7 @@ export function markRecord(name: string, unit: Unit | undefined): Operation[] {
  * asked for a name without a line.
  */
 function withGoing(value: string, before: string | undefined): string | undefined {
-  const sidOf = (line: string) => line.slice(0, SID_LENGTH)
+  const sidOf = (line: string) => line.slice(0, Width.Sid)
   const staying = new Set(value.split('\n').map(sidOf))
   const going = (before?.split('\n') ?? []).filter((line) => !staying.has(sidOf(line)))
   const both = [value, ...going].join('\n')

@@ -3,7 +3,7 @@
  * the change takes out of service. Pure.
  */
 import { parsePeer, parseSlot, printSlot } from '../../contract/table/table.js'
-import { DIGEST_LENGTH, SHARE_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { ENTRY_LENGTH, parseRules, printRules } from '../../contract/table/rules.js'
 import { SlotMark } from '../../contract/table/mark.js'
 import type { Unit, UnitChange } from '../table/unit.js'
@@ -46,7 +46,7 @@ class Substitutes {
   /** Notes the entries of a list: a substitute brings its own limits. */
   note(chunk: string): void {
     for (const entry of cut(chunk, ENTRY_LENGTH)) {
-      this.#entries.set(entry.slice(0, SID_LENGTH), entry)
+      this.#entries.set(entry.slice(0, Width.Sid), entry)
     }
   }
 
@@ -60,8 +60,8 @@ class Substitutes {
 
   chunk(chunk: string): string {
     const listed = (entry: string) => {
-      const sid = this.sid(entry.slice(0, SID_LENGTH))
-      return this.#entries.get(sid) ?? sid + entry.slice(SID_LENGTH)
+      const sid = this.sid(entry.slice(0, Width.Sid))
+      return this.#entries.get(sid) ?? sid + entry.slice(Width.Sid)
     }
     return cut(chunk, ENTRY_LENGTH).map(listed).join('')
   }
@@ -76,7 +76,7 @@ class Substitutes {
       case SlotMark.Cells as string:
         return value
       case SlotMark.Shared as string: {
-        const shared = cut(value.slice(1), SHARE_LENGTH)
+        const shared = cut(value.slice(1), Width.Share)
         return (
           SlotMark.Shared + shared.map((one) => one.slice(0, 3) + this.sid(one.slice(3))).join('')
         )
@@ -104,7 +104,7 @@ function stayingLines(value: string, now: Map<string, string>): string {
 /** `<number><sid>` of all that a request may try although they are out. */
 function trialsIn(unit: Unit): Set<string> {
   const { name } = unit
-  const rules = parseRules((unit.entries.get(name) ?? '').slice(DIGEST_LENGTH))
+  const rules = parseRules((unit.entries.get(name) ?? '').slice(Width.Digest))
   const slots = [...unit.entries].filter(([key]) => key.charAt(name.length) === '/')
   return new Set([...slots.map(([, value]) => parseSlot(value).trial), rules?.trial ?? ''])
 }
@@ -144,7 +144,7 @@ class Withdrawal {
       case '%':
         return this.#isEmpty ? undefined : this.#substitutes.chunk(value)
       case '$':
-        return key !== '$' && this.#isGoing(value.slice(0, SID_LENGTH))
+        return key !== '$' && this.#isGoing(value.slice(0, Width.Sid))
           ? this.#after.entries.get(this.#after.name + key)
           : value
       case '/':
@@ -161,7 +161,7 @@ class Withdrawal {
   }
 
   #record(record: string): string {
-    const text = record.slice(DIGEST_LENGTH)
+    const text = record.slice(Width.Digest)
     const rules = parseRules(text)
     if (rules === null) {
       return record
@@ -169,7 +169,7 @@ class Withdrawal {
     const none = this.#isEmpty && { count: 0, spill: 0, backups: 0, weights: 0 }
     const trial = this.#trials.has(rules.trial) ? rules.trial : ''
     const left = printRules({ ...rules, trial, ...none })
-    return `${record.slice(0, DIGEST_LENGTH)}${parseInt(text, 10)} ${left}`
+    return `${record.slice(0, Width.Digest)}${parseInt(text, 10)} ${left}`
   }
 }
 

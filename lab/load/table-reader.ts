@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import type { GatewayState, ReadReply } from '../../contract/push.js'
-import { DIGEST_LENGTH, parsePeer } from '../../contract/table/table.js'
+import { Width, parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import { MOST_OPERATIONS } from '../../contract/table/limits.js'
 
@@ -22,7 +22,7 @@ export class TableReader {
   async peers(upstreams: string[]): Promise<Map<string, Map<string, PeerLine>>> {
     const records = await this.#read(upstreams.map((upstream) => `:${upstream}`))
     const buckets = upstreams.map((_, index) => {
-      return Number((records[index] ?? '').slice(DIGEST_LENGTH))
+      return Number((records[index] ?? '').slice(Width.Digest))
     })
     const keys = upstreams.flatMap((upstream, index) =>
       Array.from({ length: buckets[index] ?? 0 }, (_, bucket) => `:${upstream}#${bucket}`),

@@ -1,6 +1,6 @@
 /** From a key of the table to the unit and slot that serve a request. */
 import { UnitKind } from '../../contract/table/mark.js'
-import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { SHARES } from '../../contract/table/limits.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
@@ -56,6 +56,6 @@ function servingUnit(table: Dict, unit: string): string {
   if (record === undefined) {
     return unit
   }
-  const target = record.slice(DIGEST_LENGTH, record.indexOf(' ', DIGEST_LENGTH))
+  const target = record.slice(Width.Digest, record.indexOf(' ', Width.Digest))
   return target === '-' ? '' : target
 }

@@ -2,7 +2,7 @@
 import { isMet } from '../../contract/table/route-condition.js'
 import { armAt, armFor, parseSplit, upstreamsIn } from '../../contract/table/split-record.js'
 import type { ForcedArm, StickRule, SplitRecord } from '../../contract/table/split-record.js'
-import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { textOf } from '../../contract/table/text-of.js'
 import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from '../table/lookup-request.js'
@@ -30,7 +30,7 @@ function hasSession(table: Dict, request: LookupRequest, upstream: string): bool
 /** The upstream that the client has a session in, `first` before all others; else `first`. */
 function inSession(table: Dict, request: LookupRequest, split: string, first: string): string {
   const record = table.get(split)
-  const upstreams = record === undefined ? [] : upstreamsIn(record.slice(DIGEST_LENGTH))
+  const upstreams = record === undefined ? [] : upstreamsIn(record.slice(Width.Digest))
   if (first !== '' && hasSession(table, request, first)) {
     return first
   }
@@ -68,7 +68,7 @@ function armOf(
   share: number,
 ): ChosenArm {
   const record = table.get(unit)
-  const split = parseSplit(record === undefined ? '' : record.slice(DIGEST_LENGTH))
+  const split = parseSplit(record === undefined ? '' : record.slice(Width.Digest))
   const forced = split.forced.filter((arm) => isForced(arm, request))[0]
   if (forced !== undefined) {
     return { upstream: forced.upstream, cookie: '' }

@@ -1,11 +1,13 @@
 /**
  * The front: what runs for every request. On the njs engine all of a module's top level runs again
  * for each request, and a property of an export costs as much as a read of the dict. So one
- * function stands here, and front/front-rare.lazy.ts has the others.
+ * function stands here, front/pick-by-path.ts has what many hosts need, front/front-rare.lazy.ts
+ * the rest.
  */
 import { SlotMark } from '../../contract/table/mark.js'
-import { SHARE_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
+import { pickByPath } from '../front/pick-by-path.js'
 import { frontRare } from '../front/front-rare.lazy.js'
 
 const table = zones.sluice_table
@@ -17,19 +19,20 @@ const table = zones.sluice_table
  * this can throw; what is less simple is guarded in `frontRare`.
  */
 function sid(r: NginxHTTPRequest): string {
-  const value = table.get(r.variables.sluice_key as string) as string
+  const key = r.variables.sluice_key as string
+  const value = table.get(key) as string
   if (value > SlotMark.BelowSid) {
     return value
   }
   if (value >= SlotMark.Shared && value < SlotMark.BelowSid) {
     const share = r.variables.sluice_share as string
     let at = 1
-    while (at + SHARE_LENGTH < value.length && value.slice(at, at + 3) <= share) {
-      at += SHARE_LENGTH
+    while (at + Width.Share < value.length && value.slice(at, at + 3) <= share) {
+      at += Width.Share
     }
-    return value.slice(at + 3, at + SHARE_LENGTH)
+    return value.slice(at + 3, at + Width.Share)
   }
-  return frontRare(r, value === undefined ? '' : value)
+  return value === undefined ? pickByPath(r, table, key) : frontRare(r, value, key, '')
 }
 
 /** All else that nginx asks of the front. */

@@ -5,7 +5,7 @@
  * stands here, and hop/hop-rare.lazy.ts has all else.
  */
 import { SlotMark } from '../../contract/table/mark.js'
-import { DIGEST_LENGTH, SID_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { countForDrain } from '../memory/count-for-drain.js'
 import type { HopVariables } from '../hop/hop-variables.js'
@@ -25,7 +25,7 @@ function plainLine(r: NginxHTTPRequest, key: string): string {
   const unit = findUnit(table, key, r)
   const record = unit < ':' || unit > ';' ? undefined : table.get(unit)
   // Its number of buckets alone: it has no rules.
-  if (record === undefined || record.indexOf(' ', DIGEST_LENGTH) > 0) {
+  if (record === undefined || record.indexOf(' ', Width.Digest) > 0) {
     return ''
   }
   const slotKey = unit + key.slice(key.lastIndexOf('/'))
@@ -91,13 +91,13 @@ function plainAgain(r: NginxHTTPRequest): string {
   }
   const sid = parts[1] as string
   // What the front picked it counts itself.
-  if ((v.http_x_sluice_pick || '').slice(-SID_LENGTH) !== sid) {
+  if ((v.http_x_sluice_pick || '').slice(-Width.Sid) !== sid) {
     countForDrain(sid)
   }
   const tried = (v.sluice_tried + ' ' + sid).trim()
   v.sluice_tried = tried
   v.sluice_outcome =
-    (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / (SID_LENGTH + 1)
+    (parts[0] as string).slice(1) + ' ' + parts[3] + ' ' + (tried.length + 1) / (Width.Sid + 1)
   v.sluice_session_cookie = ''
   return parts[2] as string
 }

@@ -4,7 +4,7 @@
  */
 import { FOR_HOP, Line } from '../../contract/table/action-lines.js'
 import { SlotMark } from '../../contract/table/mark.js'
-import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { CHANGING_LOCATION } from '../../contract/servers.js'
 import type { Dict } from '../memory/dict.js'
 import { drawSid } from '../table/lookup.js'
@@ -52,7 +52,7 @@ function change(
   pick: ((slotKey: string, value: string) => string) | null,
 ): string {
   const v = r.variables
-  const lines = record.slice(DIGEST_LENGTH).split('\n')
+  const lines = record.slice(Width.Digest).split('\n')
   const absent = lines[Line.Absent] as string
   const answered = lines[Line.Answered] as string
   if (absent.startsWith(FOR_HOP) || v.sluice_unpooled !== '' || !areAbsent(v, absent)) {

@@ -1,6 +1,8 @@
 /** What the front seldom needs, or only when the answer is there. */
+import { SlotMark } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
-import { pickSlowly } from './pick-slowly.js'
+import { pickSlowly } from './pick-slowly.lazy.js'
+import { placeCounter } from './place-counter.lazy.js'
 import { editHeaders } from './edit-headers.lazy.js'
 import { askAndLog } from './ask-and-log.lazy.js'
 
@@ -17,16 +19,24 @@ function editAnswer(r: NginxHTTPRequest, unit: string): string {
 
 /**
  * The SID for a request for whose key the table has `value`, which is no SID; '' where it has
- * nothing. Without a value, what nginx asks for at other moments (`atMoment`). Never throws.
+ * nothing. Then `unit` is what serves the path, if that is known; or, after `SlotMark.Held`, the
+ * SID. Without a value, what nginx asks for at other moments (`atMoment`). Never throws.
  */
-export function frontRare(r: NginxHTTPRequest, value?: string): string {
+export function frontRare(
+  r: NginxHTTPRequest,
+  value?: string,
+  key?: string,
+  unit?: string,
+): string {
   if (value === undefined) {
     const unit = r.status === 0 ? '' : r.variables.sluice_act_answer_unit
     return unit ? editAnswer(r, unit) : askAndLog().atMoment(r)
   }
   try {
-    const key = r.variables.sluice_key as string
-    return pickSlowly(zones.sluice_table, zones.sluice_load, r, key, value)
+    const load = zones.sluice_load
+    return (unit as string).charAt(0) === SlotMark.Held
+      ? placeCounter()(load, (unit as string).slice(1))
+      : pickSlowly()(zones.sluice_table, load, r, key as string, value, unit as string)
   } catch (error) {
     askAndLog().fail('the pick', error, r)
     return ''

@@ -6,7 +6,7 @@ import { UnitKind } from '../../contract/table/mark.js'
 import type { RouteAction } from '../../contract/record/route-action.js'
 import { parseActionRecord } from '../../contract/record/action-record.js'
 import type { ActionRecord } from '../../contract/record/action-record.js'
-import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
+import { Width, STATE_KEY, parseState } from '../../contract/table/table.js'
 import {
   ACTING_LOCATION,
   BODY_LIMITS,
@@ -85,7 +85,7 @@ function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): strin
     // The table lost it a moment ago: the hop looks again.
     return HOP_LOCATION
   }
-  const known = parseActionRecord(record.slice(DIGEST_LENGTH))
+  const known = parseActionRecord(record.slice(Width.Digest))
   const action = known.action
   const way = action.timeouts === undefined ? ACTING_LOCATION : PATIENT_LOCATION
   if (takesNone(table, r, key, known)) {

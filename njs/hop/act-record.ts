@@ -2,7 +2,7 @@
 import { parseActionRecord } from '../../contract/record/action-record.js'
 import type { ActionRecord } from '../../contract/record/action-record.js'
 import { UnitKind } from '../../contract/table/mark.js'
-import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import type { HopState } from './state.js'
@@ -18,5 +18,5 @@ export function recordOf(h: HopState): ActionRecord | null {
     unit = findUnit(table, key, h.r)
     record = unit.charAt(0) === UnitKind.Action ? table.get(unit) : undefined
   }
-  return record === undefined ? null : parseActionRecord(record.slice(DIGEST_LENGTH))
+  return record === undefined ? null : parseActionRecord(record.slice(Width.Digest))
 }

@@ -1,6 +1,6 @@
 /** What the hop does with a request that the front's pool did not serve. */
 import { UnitKind } from '../../contract/table/mark.js'
-import { DIGEST_LENGTH, STATE_KEY, parseState } from '../../contract/table/table.js'
+import { Width, STATE_KEY, parseState } from '../../contract/table/table.js'
 import { choose, drawPreferred, isAnotherUp, trialOf, whoIsIn } from '../choose/choice.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import type { Draw } from '../choose/draw.js'
@@ -61,7 +61,7 @@ function planOnce(
     setArmCookie(context.request.variables, draw.arm.cookie)
   }
   const record = draw.unit === '' ? undefined : table.get(draw.unit)
-  if (record === undefined || record.length < DIGEST_LENGTH) {
+  if (record === undefined || record.length < Width.Digest) {
     return unknown(table, picked, draw.unit)
   }
   const trial = mayTry && picked.sid === '' && !isSecond ? planTrial(context, draw) : null

@@ -1,5 +1,5 @@
 /** What the hop seldom needs: rules, trials, further tries, refusals. */
-import { SID_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
 import { countEvent, countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
@@ -82,7 +82,7 @@ function isUntouched(h: HopState, wasSent: boolean): boolean {
 
 /** A peer that does not take connections is left before it counts as tried. */
 function withLast(tried: string, last: string): string {
-  return tried.slice(-SID_LENGTH) === last ? tried : (tried + ' ' + last).trim()
+  return tried.slice(-Width.Sid) === last ? tried : (tried + ' ' + last).trim()
 }
 
 /** Whom to ask next, as far as the hop itself decides it. */

@@ -3,7 +3,7 @@
  * and a verdict in the header that is a report for others.
  */
 import { parseEntry, printEntry } from '../../contract/table/rules.js'
-import { SID_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import type { Dict } from '../memory/dict.js'
 import { findPeer, rulesOf } from '../table/peers.js'
@@ -102,12 +102,12 @@ export function nextIn(verdict: string, table: Dict): PeerChoice | null {
   if (upstream === undefined || entry === undefined) {
     return null
   }
-  const peer = findPeer(table, upstream, entry.slice(0, SID_LENGTH))
+  const peer = findPeer(table, upstream, entry.slice(0, Width.Sid))
   const rules = rulesOf(table, upstream)
   if (peer === null) {
     return null
   }
-  return rules === null || entry.length === SID_LENGTH
+  return rules === null || entry.length === Width.Sid
     ? { upstream: upstream, peer: peer }
     : { upstream: upstream, peer: peer, ruled: { rules: rules, entry: parseEntry(entry, 0) } }
 }

@@ -11,7 +11,7 @@ import { misfitOf } from './peer-way.js'
 import { hopContext, isIdempotent } from './try.js'
 import { zones } from '../memory/dict.js'
 import { rulesOf } from '../table/peers.js'
-import { SID_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 
 /**
  * The front's own try costs none: it may only have met a connection that the instance had closed
@@ -82,7 +82,7 @@ export function findNext(
     return null
   }
   const context = hopContext(h)
-  const choice = anotherChoice(context, h, tried.slice(-SID_LENGTH), tried, tries.count)
+  const choice = anotherChoice(context, h, tried.slice(-Width.Sid), tried, tries.count)
   return choice !== null && misfitOf(h, choice) === '' && isPaid(context, upstream, rules)
     ? choice
     : null

@@ -4,7 +4,7 @@
  * entry/hop.ts.
  */
 import { UnitKind } from '../../contract/table/mark.js'
-import { SID_LENGTH, printPeer } from '../../contract/table/table.js'
+import { Width, printPeer } from '../../contract/table/table.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import type { HopVariables } from './hop-variables.js'
 import { parsePick } from './picked.js'
@@ -160,7 +160,7 @@ export function setTrialDoubted(h: HopState): void {
 /** SID of the peer whose trial is in doubt; '' when none is. */
 export function doubtedTrial(h: HopState): string {
   const trial = h.v.sluice_trial
-  return trial.length > SID_LENGTH ? trial.slice(1) : ''
+  return trial.length > Width.Sid ? trial.slice(1) : ''
 }
 
 /** The peer did not answer this request well. Whether another one does is to be seen. */

@@ -4,7 +4,7 @@
  */
 import type { AnswersReply, EventsReply } from '../../contract/push.js'
 import { EVENTS, EVENT_COUNT } from '../../contract/table/zones.js'
-import { SID_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import type { Dict, NumberDict } from './dict.js'
 
 /**
@@ -36,7 +36,7 @@ export function readEvents(
     const prefix = String(number)
     if (
       text !== undefined &&
-      text.length === prefix.length + 1 + SID_LENGTH &&
+      text.length === prefix.length + 1 + Width.Sid &&
       text.indexOf(prefix) === 0
     ) {
       found.push(text.slice(prefix.length))

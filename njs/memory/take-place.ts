@@ -25,3 +25,10 @@ export function takePlace(
   }
   return true
 }
+
+/** Counts one more in flight to a peer without a limit. */
+export function countPlace(load: NumberDict, sid: string, pid: number): void {
+  if (enterLoad(load, sid, pid) > 0) {
+    onExit(() => leaveLoad(load, sid, pid))
+  }
+}

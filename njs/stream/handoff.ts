@@ -6,7 +6,7 @@
  * - `<unit> <tuning> <address> <port>`, with the address and port where the client came in;
  * - `<peer> <PROXY header>`, for the server that only connects.
  */
-import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import { TUNING_PREFIX } from '../../contract/record/tuning.js'
 import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
@@ -50,12 +50,12 @@ export function handOffByTuning(
   entrance: () => string,
 ): string {
   const record = zones.sluice_table.get(unit)
-  if (record === undefined || record.charAt(DIGEST_LENGTH) !== TUNING_PREFIX) {
+  if (record === undefined || record.charAt(Width.Digest) !== TUNING_PREFIX) {
     handOff(s, unit)
     return 'untuned'
   }
-  const space = record.indexOf(' ', DIGEST_LENGTH)
-  handOff(s, unit + ' ' + record.slice(DIGEST_LENGTH + TUNING_PREFIX.length, space) + entrance())
+  const space = record.indexOf(' ', Width.Digest)
+  handOff(s, unit + ' ' + record.slice(Width.Digest + TUNING_PREFIX.length, space) + entrance())
   return 'tuned'
 }
 

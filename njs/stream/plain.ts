@@ -4,7 +4,7 @@
  * that these connections do not pay for it.
  */
 import { SlotMark } from '../../contract/table/mark.js'
-import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { zones } from '../memory/dict.js'
 import { countForDrain } from '../memory/count-for-drain.js'
@@ -22,8 +22,8 @@ const ONE_TRY = 'n 0 0 tries=1'
 function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   const slash = key.lastIndexOf('/')
   const host = table.get(key.slice(0, slash)) || ''
-  const unit = host.slice(DIGEST_LENGTH + ROUTE.length)
-  if (unit < ':' || unit > ';' || !host.startsWith(ROUTE, DIGEST_LENGTH)) {
+  const unit = host.slice(Width.Digest + ROUTE.length)
+  if (unit < ':' || unit > ';' || !host.startsWith(ROUTE, Width.Digest)) {
     return ''
   }
   // Several lines are no unit's name.
@@ -32,13 +32,13 @@ function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {
   if (record === '' || sid < SlotMark.BelowSid) {
     return ''
   }
-  const space = record.indexOf(' ', DIGEST_LENGTH)
+  const space = record.indexOf(' ', Width.Digest)
   const isOnce = space > 0 && record.slice(space + 1) === ONE_TRY
   if (space > 0 && !isOnce) {
     return ''
   }
   const lines = linesFor(table, unit, record, sid)
-  const isAlone = record.slice(DIGEST_LENGTH) === '1' && lines.indexOf('\n') < 0
+  const isAlone = record.slice(Width.Digest) === '1' && lines.indexOf('\n') < 0
   return isOnce || isAlone || s.variables.protocol !== 'TCP' ? lineOf(lines, sid) : ''
 }
 

@@ -2,7 +2,7 @@
 import { isLeavingPath } from '../../contract/guard/client-patterns.js'
 import { isMet } from '../../contract/table/route-condition.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
-import { DIGEST_LENGTH } from '../../contract/table/table.js'
+import { Width } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from './lookup-request.js'
 
@@ -53,7 +53,7 @@ function matchChunks(
   least: number,
 ): string {
   const path = request.uri
-  const parts = record.slice(DIGEST_LENGTH).split(' ')
+  const parts = record.slice(Width.Digest).split(' ')
   const cuts = cutsOf(path, Number(parts[2]))
   let unit = ''
   for (let i = 2; unit === '' && i < parts.length; i++) {

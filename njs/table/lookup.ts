@@ -4,13 +4,7 @@
  */
 import { ACME_PREFIX } from '../../contract/table/host-record.js'
 import { SlotMark, UnitKind } from '../../contract/table/mark.js'
-import {
-  DIGEST_LENGTH,
-  SHARE_LENGTH,
-  SID_LENGTH,
-  parseSlot,
-  shareCell,
-} from '../../contract/table/table.js'
+import { Width, parseSlot, shareCell } from '../../contract/table/table.js'
 import type { SlotValue } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from './lookup-request.js'
@@ -47,7 +41,7 @@ function matchHost(
   const lines = record === undefined ? '' : record
   const path = request.uri
   let unit = ''
-  let at = DIGEST_LENGTH
+  let at = Width.Digest
   let space = lines.indexOf(' ', at)
   while (unit === '' && space > 0) {
     const prefix = lines.slice(at, space)
@@ -70,7 +64,7 @@ function matchHost(
  * only prefix is `/` has no other. `..` and `%2` are looked for first, since that costs little.
  */
 function isUnclear(record: string | undefined, request: LookupRequest): boolean {
-  if (record === undefined || record.startsWith('/ ', DIGEST_LENGTH)) {
+  if (record === undefined || record.startsWith('/ ', Width.Digest)) {
     return false
   }
   const target = request.variables.request_uri
@@ -136,7 +130,7 @@ export function findUnit(table: Dict, key: string, request: LookupRequest): stri
 
 /** The SID that a slot's value holds for a share (0 to 999); '' when its cell is gone. */
 export function drawSid(table: Dict, slotKey: string, value: string, share: number): string {
-  if (value.length === SID_LENGTH) {
+  if (value.length === Width.Sid) {
     return value
   }
   if (value.charAt(0) === SlotMark.Cells) {
@@ -145,10 +139,10 @@ export function drawSid(table: Dict, slotKey: string, value: string, share: numb
     return sid === undefined ? '' : sid
   }
   let at = 1
-  while (at + SHARE_LENGTH < value.length && Number(value.slice(at, at + 3)) <= share) {
-    at += SHARE_LENGTH
+  while (at + Width.Share < value.length && Number(value.slice(at, at + 3)) <= share) {
+    at += Width.Share
   }
-  return value.slice(at + 3, at + SHARE_LENGTH)
+  return value.slice(at + 3, at + Width.Share)
 }
 
 /** What a unit's slot says; undefined when the unit has none. */

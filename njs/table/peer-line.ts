@@ -2,7 +2,7 @@
  * Peers as lines of text, where nearly all requests or connections pass: to make an object of a
  * line costs more than to cut it. peers.ts is for the others.
  */
-import { DIGEST_LENGTH, peerBucket } from '../../contract/table/table.js'
+import { Width, peerBucket } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 
 /**
@@ -10,7 +10,7 @@ import type { Dict } from '../memory/dict.js'
  * upstream's, with its digest.
  */
 export function linesFor(table: Dict, upstream: string, record: string, sid: string): string {
-  const buckets = parseInt(record.slice(DIGEST_LENGTH), 10)
+  const buckets = parseInt(record.slice(Width.Digest), 10)
   return table.get(upstream + '#' + peerBucket(sid, buckets)) || ''
 }
 

@@ -3,7 +3,7 @@ import { UnitKind } from '../../contract/table/mark.js'
 import { parseRules } from '../../contract/table/rules.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { upstreamsIn } from '../../contract/table/split-record.js'
-import { DIGEST_LENGTH, parsePeer, peerBucket } from '../../contract/table/table.js'
+import { Width, parsePeer, peerBucket } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 
@@ -16,19 +16,19 @@ export function upstreamsOf(table: Dict, unit: string): string[] {
   if (record === undefined) {
     return []
   }
-  return unit.charAt(0) === UnitKind.Split ? upstreamsIn(record.slice(DIGEST_LENGTH)) : [unit]
+  return unit.charAt(0) === UnitKind.Split ? upstreamsIn(record.slice(Width.Digest)) : [unit]
 }
 
 /** How many peer buckets `:web` has; 0 when it is unknown. */
 export function bucketsOf(table: Dict, upstream: string): number {
   const record = table.get(upstream)
-  return record === undefined ? 0 : parseInt(record.slice(DIGEST_LENGTH), 10)
+  return record === undefined ? 0 : parseInt(record.slice(Width.Digest), 10)
 }
 
 /** The rules of `:web`; null when it has none, or is unknown. */
 export function rulesOf(table: Dict, upstream: string): Rules | null {
   const record = table.get(upstream)
-  return record === undefined ? null : parseRules(record.slice(DIGEST_LENGTH))
+  return record === undefined ? null : parseRules(record.slice(Width.Digest))
 }
 
 /** The peer with this SID. Of two instances at one address, the one that is up. */

@@ -3,7 +3,7 @@
  * nothing here makes objects of lines, and a table of one bucket is read without a hash.
  */
 import { UnitKind } from '../../contract/table/mark.js'
-import { DIGEST_LENGTH, peerBucket } from '../../contract/table/table.js'
+import { Width, peerBucket } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import { findUnit } from './lookup.js'
 import type { LookupRequest } from './lookup-request.js'
@@ -15,7 +15,7 @@ function nameIn(table: Dict, upstream: string, sid: string): string {
   if (record === undefined) {
     return ''
   }
-  const buckets = parseInt(record.slice(DIGEST_LENGTH), 10)
+  const buckets = parseInt(record.slice(Width.Digest), 10)
   const lines = table.get(upstream + '#' + (buckets === 1 ? 0 : peerBucket(sid, buckets)))
   const at = lines === undefined ? -1 : lines.indexOf(sid)
   if (lines === undefined || at < 0) {

@@ -9,7 +9,7 @@ import { applyClaim, applyDelta, readState } from '../../njs/admin/apply.js'
 import { choose } from '../../njs/choose/choice.js'
 import type { Dict, NumberDict } from '../../njs/memory/dict.js'
 import type { FrontRequest } from '../../njs/front/request.js'
-import { pickSlowly } from '../../njs/front/pick-slowly.js'
+import { pickSlowly } from '../../njs/front/pick-slowly.lazy.js'
 import { drawSid, findUnit } from '../../njs/table/lookup.js'
 import { findPeer, upstreamsOf } from '../../njs/table/peers.js'
 import { plan } from '../../njs/hop/hop-plan.js'
@@ -175,10 +175,10 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('first share', drawSid(table, ':web/1', table.get(':web/1') as string, 498), A)
   is('at a threshold', drawSid(table, ':web/1', table.get(':web/1') as string, 499), B)
   is('last share', drawSid(table, ':web/1', table.get(':web/1') as string, 999), B)
-  is('cell 0', pickSlowly(table, numbers, asked('/', 499), ':web/2', '#2'), A)
-  is('cell 1', pickSlowly(table, numbers, asked('/', 500), ':web/2', '#2'), B)
-  is('by path', pickSlowly(table, numbers, asked('/api/v2', 0), '@p.test/0', ''), A)
-  is('no slot', pickSlowly(table, numbers, asked('/', 0), '@web.test/9', ''), '')
+  is('cell 0', pickSlowly()(table, numbers, asked('/', 499), ':web/2', '#2', ''), A)
+  is('cell 1', pickSlowly()(table, numbers, asked('/', 500), ':web/2', '#2', ''), B)
+  is('by path', pickSlowly()(table, numbers, asked('/api/v2', 0), '@p.test/0', '', ''), A)
+  is('no slot', pickSlowly()(table, numbers, asked('/', 0), '@web.test/9', '', ''), '')
 
   // peers
   is('peer', (findPeer(table, ':web', B) || { id: '' }).id, 'ib')

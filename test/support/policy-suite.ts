@@ -8,14 +8,19 @@ import {
   RING_CHUNK,
   RING_POSITIONS,
   printEntry,
+  printRules,
 } from '../../contract/table/rules.js'
 import type { RuleBalance, Rules } from '../../contract/table/rules.js'
+import { SlotMark } from '../../contract/table/mark.js'
 import { textOf } from '../../contract/table/text-of.js'
 import { addTime, earnTry, enterLoad, isTrialOpen, leaveLoad } from '../../njs/memory/load.js'
 import { meanTime, spendTry, takeTrial } from '../../njs/memory/load.js'
 import { chooseByRules } from '../../njs/choose/policy/balance.js'
 import { nthNumber } from '../../njs/choose/policy/list.js'
 import { sessionEntry } from '../../njs/choose/policy/session.js'
+import { quickPick } from '../../njs/front/quick-pick.lazy.js'
+import type { FrontRequest } from '../../njs/front/request.js'
+import type { Zones } from '../../njs/memory/dict.js'
 import type { SuiteDicts } from './njs-suite.js'
 import { NO_RULES } from '../../lab/nginx/no-rules.js'
 
@@ -84,6 +89,10 @@ function rulesOf(balance: RuleBalance, main: Listed[], spill: number): Rules {
     weights: Object.keys(seen).reduce((sum, name) => sum + (seen[name] as number), 0),
     capped: true,
   })
+}
+
+function askedOf(variables: { [name: string]: string }): FrontRequest {
+  return { uri: '/', variables: variables } as unknown as FrontRequest
 }
 
 export function runPolicies(dicts: SuiteDicts): string[] {
@@ -206,6 +215,54 @@ export function runPolicies(dicts: SuiteDicts): string[] {
     long.count = 40
     is(balance + ' beyond it', /^[ab-]+$/.test(picks(long, seven, 'x')), true)
   })
+
+  // the front's own pick by rules that name no more than a balance
+  const zones = { sluice_table: dicts.table, sluice_load: load } as unknown as Zones
+  function quickly(rules: Rules, draw: number): string {
+    const plain = printRules(Object.assign({}, rules, { capped: false, weights: 0 }))
+    const named = rules.balance === 'h' ? plain : plain.replace(' key=uri', '')
+    dicts.table.set(UNIT, '01234567 1 ' + named)
+    const slot = String(Math.floor(draw / 1000))
+    const share = String(draw % 1000)
+    const variables = {
+      sluice_slot: slot,
+      sluice_share: share,
+      sluice_hash_slot: slot,
+      sluice_hash_share: share,
+      request_uri: '/',
+    }
+    const found = quickPick().byPlainRules(askedOf(variables), zones, UNIT)
+    const isHeld = found.indexOf(SlotMark.Held) === 0
+    is(rules.balance + ' takes a place', isHeld, 'ct'.indexOf(rules.balance) >= 0)
+    return (isHeld ? found.slice(1) : found).charAt(0)
+  }
+  ;['r', 'h', 't', 'c'].forEach((balance) => {
+    const rules = upstream(balance as RuleBalance, balance === 'h' ? 'a b c' : CYCLE, '')
+    enterLoad(load, sid('a'), 1)
+    enterLoad(load, sid('a'), 1)
+    enterLoad(load, sid('b'), 1)
+    for (let draw = 17; draw < 50000; draw += 1237) {
+      const slowly = picks(rules, [draw], 'x')
+      if (balance === 'r') {
+        load.incr('i' + UNIT, -1)
+      }
+      is(balance + ' picked quickly, draw ' + draw, quickly(rules, draw), slowly)
+    }
+  })
+  ;['w', 's', 'l'].forEach((balance) => {
+    dicts.table.set(UNIT, '01234567 1 ' + balance + ' 3 0')
+    is(
+      balance + ' is left to the general pick',
+      quickPick().byPlainRules(askedOf({}), zones, UNIT),
+      '',
+    )
+  })
+  ;['r 3 0 tries=2', 'h 3 0 key=uri loadPercent=110', 'c 3 0 capped=true', 'r 0 2'].forEach(
+    (text) => {
+      dicts.table.set(UNIT, '01234567 1 ' + text)
+      is('"' + text + '" asks for more', quickPick().byPlainRules(askedOf({}), zones, UNIT), '')
+    },
+  )
 
   const tiers = upstream('w', 'a:1:1', 'z b b')
   tiers.backups = 2

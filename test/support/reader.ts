@@ -1,14 +1,14 @@
 /** Reads an upstream's unit by the contract alone, as plainly as can be. */
 import { CHUNK_ENTRIES, ENTRY_LENGTH, parseEntry, parseRules } from '../../contract/table/rules.js'
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
-import { DIGEST_LENGTH, parsePeer } from '../../contract/table/table.js'
+import { Width, parsePeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 
 export type Table = ReadonlyMap<string, string>
 
 export function readRules(table: Table, unit: string): Rules | undefined {
   const record = table.get(unit)
-  return record === undefined ? undefined : (parseRules(record.slice(DIGEST_LENGTH)) ?? undefined)
+  return record === undefined ? undefined : (parseRules(record.slice(Width.Digest)) ?? undefined)
 }
 
 /** Entry `index` of its lists; undefined when it is not there. */

@@ -6,7 +6,7 @@ import {
   parseEntry,
 } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
-import { SID_LENGTH } from '../../../contract/table/table.js'
+import { Width } from '../../../contract/table/table.js'
 import { loadOf } from '../../memory/load.js'
 import { numberOf, isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
@@ -45,8 +45,8 @@ function choose(c: Choosing): ListEntry | null {
       text = c.table.get(c.upstream + '%' + chunk) || ''
     }
     const at = (index - chunk * CHUNK_ENTRIES) * ENTRY_LENGTH
-    const sid = text.slice(at, at + SID_LENGTH)
-    const limits = text.slice(at + SID_LENGTH, at + ENTRY_LENGTH)
+    const sid = text.slice(at, at + Width.Sid)
+    const limits = text.slice(at + Width.Sid, at + ENTRY_LENGTH)
     index = index + 1 === count ? 0 : index + 1
     number = nextNumber(number)
     if (limits === '') {

@@ -1,6 +1,4 @@
-/**
- * That a table of the default size holds what docs/limits.md says: 10,000 upstreams with long names.
- */
+/** A table of the default size holds what docs/limits.md says: 10,000 upstreams, long names. */
 import t from 'tap'
 import { DEFAULT_POLICY } from '../../../contract/record/policy.js'
 import { Compiler } from '../../../controller/table/compiler.js'

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { guardPolicy } from '../../../../contract/record/policy.js'
 import type { Operation } from '../../../../contract/push.js'
-import { DIGEST_LENGTH, indexBucket } from '../../../../contract/table/table.js'
+import { Width, indexBucket } from '../../../../contract/table/table.js'
 import { compileUpstream } from '../../../../controller/table/compiled-upstream.js'
 import { unitOfUpstream } from '../../../../controller/table/upstream-unit.js'
 import type { Unit } from '../../../../controller/table/unit.js'
@@ -128,7 +128,7 @@ function checkSubset(found: Set<string>, ...allowed: Array<Set<string>>): void {
 }
 
 function bucketsIn(table: ReadonlyMap<string, string>, unit: string): number {
-  return parseInt(table.get(unit)?.slice(DIGEST_LENGTH) ?? '0', 10)
+  return parseInt(table.get(unit)?.slice(Width.Digest) ?? '0', 10)
 }
 
 /**

@@ -23,25 +23,29 @@ function forRoute(table: Dict, load: NumberDict, r: FrontRequest, unit: string):
     return HOP_LOCATION
   }
   const changed = changeHere()(table, r, unit, record, (slotKey, value) =>
-    pickSlowly(table, load, r, slotKey, value),
+    pick(table, load, r, slotKey, value, ''),
   )
   return changed || (record.indexOf(PATIENT_LINE) < 0 ? ACTING_LOCATION : PATIENT_LOCATION)
 }
 
-/** `value` is what the read of `key` gave, '' for nothing. '' when the hop has to decide. */
-export function pickSlowly(
+/**
+ * `value` is what the read of `key` gave, '' for nothing. `known` is the unit that serves, '' where
+ * it is to be found. '' when the hop has to decide.
+ */
+function pick(
   table: Dict,
   load: NumberDict,
   r: FrontRequest,
   key: string,
   value: string,
+  known: string,
 ): string {
   const v = r.variables
   let slotKey = key
   let found: string | undefined = value
   if (value === '') {
     const slash = key.lastIndexOf('/')
-    let unit = findUnit(table, key, r)
+    let unit = known || findUnit(table, key, r)
     slotKey = unit + key.slice(slash)
     found = slotKey === key ? undefined : table.get(slotKey)
     if (found === undefined && unit.charAt(0) === UnitKind.Split) {
@@ -68,4 +72,8 @@ export function pickSlowly(
   }
   const chosen = markedSlots()(table, load, r, key, slotKey, found)
   return chosen.charAt(0) === UnitKind.Upstream ? pickByRules()(table, load, r, chosen) : chosen
+}
+
+export function pickSlowly(): typeof pick {
+  return pick
 }
