@@ -25,8 +25,10 @@ import { printable } from '../runtime/printable.js'
 
 const PROGRAM = fileURLToPath(import.meta.url)
 
+let output: { write(text: string): unknown } = process.stdout
+
 function print(line: string): void {
-  process.stdout.write(printable(line) + '\n')
+  output.write(printable(line) + '\n')
 }
 
 function version(): string {
@@ -103,6 +105,10 @@ async function runCommand(command: Command, parsed: Parsed): Promise<number> {
   if (isOn(flags, 'print-config')) {
     process.stdout.write(printConfig(config))
     return 0
+  }
+  if (command.serves?.(flags) === true) {
+    const { serviceOutput } = await import('../runtime/service-output.js')
+    output = serviceOutput()
   }
   const clients: ApiClient[] = []
   const openClient = () => {

@@ -1,7 +1,8 @@
 /** The log of every process: JSON lines without secrets. */
-import { destination, pino, stdSerializers } from 'pino'
+import { pino, stdSerializers } from 'pino'
 import type { Logger as Pino } from 'pino'
 import { printable } from './printable.js'
+import { serviceOutput } from './service-output.js'
 
 /**
  * Messages are constant; facts go into fields: `log.warn({ upstream, instance }, 'instance
@@ -42,7 +43,7 @@ export function makeLogger(options: LogOptions): Logger {
     serializers: { error: shownError },
     timestamp: pino.stdTimeFunctions.isoTime,
   }
-  const out = to ?? destination({ fd: 1, sync: true })
+  const out = to ?? serviceOutput()
   // JSON leaves some control characters as they are; in its texts alone they can stand.
   return pino(settings, { write: (line) => void out.write(printable(line)) })
 }

@@ -27,6 +27,7 @@ export const agent: Command = {
     print: { type: 'boolean', means: 'print what it would register, and why, for each container' },
   },
   settings: 'all',
+  serves: (flags) => !isOn(flags, 'print'),
   async run({ config, flags, print }) {
     const { runAgent, printAgent } = await import('../../agent/main.js')
     if (isOn(flags, 'print')) {

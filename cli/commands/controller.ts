@@ -12,6 +12,7 @@ export const controller: Command = {
   summary: 'keep this machine’s nginx up to date with the registry, and serve the API',
   options: {},
   settings: 'all',
+  serves: () => true,
   async run({ config, print }) {
     endWithSupervisor()
     const { home, mode, nginx } = config.settings

@@ -8,6 +8,7 @@ export const start: Command = {
   summary: 'run nginx, controller and agent on this machine',
   options: {},
   settings: 'all',
+  serves: () => true,
   async run({ config, program, print }) {
     const { supervise } = await import('../start/supervisor.js')
     const code = await supervise({ config, program, print })

@@ -57,7 +57,10 @@ export class PoolDns {
 
   /** Rejects when the port is in use. */
   async listen(): Promise<number> {
-    const tcp = createServer((socket) => this.#serve(socket))
+    const tcp = createServer((socket) => {
+      this.#keep(socket)
+      this.#serve(socket)
+    })
     tcp.maxConnections = MOST_CONNECTIONS
     await new Promise<void>((resolve, reject) => {
       tcp.once('error', reject).listen(this.#options.port, '127.0.0.1', resolve)
@@ -172,34 +175,44 @@ export class PoolDns {
     return { records, code: records.length === 0 ? SERVFAIL : 0 }
   }
 
-  /**
-   * Questions over TCP are preceded by their length, and may come in any pieces. Whoever asks and
-   * does not read the answers is not listened to until it has.
-   */
-  #serve(socket: Socket): void {
-    let pending: Buffer = Buffer.alloc(0)
+  /** Until it is closed, or silent for too long. */
+  #keep(socket: Socket): void {
     this.#sockets.add(socket)
     socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
     socket.on('close', () => this.#sockets.delete(socket))
     // The other side hung up; 'close' follows.
     socket.on('error', () => undefined)
+  }
+
+  /**
+   * Questions over TCP are preceded by their length, and may come in any pieces. Each connection
+   * gets one answer in a turn of the event loop, so that no number of questions holds up the rest
+   * of the controller. Nobody is listened to before it was answered, and has read that.
+   */
+  #serve(socket: Socket): void {
+    let pending: Buffer = Buffer.alloc(0)
     const work = (): void => {
-      let hasRoom = true
-      while (hasRoom && pending.length >= 2 && pending.length >= 2 + pending.readUInt16BE(0)) {
-        const end = 2 + pending.readUInt16BE(0)
-        hasRoom = this.#reply(socket, pending.subarray(2, end))
-        pending = pending.subarray(end)
+      if (socket.destroyed) {
+        return
       }
-      if (!hasRoom) {
-        socket.pause()
+      const end = pending.length < 2 ? Infinity : 2 + pending.readUInt16BE(0)
+      if (pending.length >= end) {
+        const hasRoom = this.#reply(socket, pending.subarray(2, end))
+        pending = pending.subarray(end)
+        if (hasRoom) {
+          workLater()
+        } else {
+          socket.once('drain', workLater)
+        }
       } else if (pending.length > MOST_QUESTION_BYTES) {
         socket.destroy()
       } else {
         socket.resume()
       }
     }
-    socket.on('drain', work)
+    const workLater = (): void => void setImmediate(work)
     socket.on('data', (chunk: Buffer) => {
+      socket.pause()
       pending = Buffer.concat([pending, chunk])
       work()
     })

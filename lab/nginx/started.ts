@@ -1,7 +1,7 @@
 /** `sluice start` as a user runs it, in a home of its own. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { chmodSync, existsSync, readFileSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { childPids, isAlive } from '../load/processes.js'
@@ -30,11 +30,16 @@ export class Started {
   code: number | null | undefined
   readonly #child: ChildProcess
 
-  constructor(environment: NodeJS.ProcessEnv) {
+  /** @param stdout A file in which it prints; else that is part of `output`. */
+  constructor(environment: NodeJS.ProcessEnv, stdout?: string) {
+    const file = stdout === undefined ? undefined : openSync(stdout, 'w')
     this.#child = spawn(process.execPath, [PROGRAM, 'start'], {
       env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', file ?? 'pipe', 'pipe'],
     })
+    if (file !== undefined) {
+      closeSync(file)
+    }
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (chunk: string) => (this.output += chunk))
     }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { freePort } from '../../lab/ports.js'
-import { childPids, isAlive } from '../../lab/load/processes.js'
+import { childPids, clientPortsOf, isAlive, memoryOf } from '../../lab/load/processes.js'
 import { buildIfStale } from '../../lab/build.js'
 import {
   PROGRAM,
@@ -19,10 +19,13 @@ import {
   sluice,
   startSluice,
   Started,
+  stopAtEnd,
 } from '../../lab/nginx/started.js'
 import type { Home } from '../../lab/nginx/started.js'
 import { temporaryFolder } from '../../lab/temp.js'
 import { until } from '../../lab/until.js'
+import { floodDns } from '../support/dns-flood.js'
+import { httpCall } from '../support/http-call.js'
 
 // One file starts and stops Sluice about ten times.
 t.setTimeout(170_000)
@@ -157,6 +160,9 @@ t.test('the three commands work as printed; then all of it ends at once', async 
   t.notOk(existsSync(join(home.folder, 'run/nginx.pid')))
 })
 
+/** At the port of the pool's DNS. */
+const MOST_CONNECTIONS = 64
+
 /** Whether nothing is wrong but that the engine is away, which this home names and has not. */
 async function onlyLacksEngine({ folder }: Home): Promise<boolean> {
   const { output } = await run(`${process.execPath} ${PROGRAM} status --json --home ${folder}`)
@@ -178,6 +184,39 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
   const workers = childPids(nginxPid(home)).sort()
   const master = nginxPid(home)
   closedToWorkers(t, home, Number(workers[0]))
+
+  await t.test("a flood at the port of the pool's DNS holds nobody up", async (t) => {
+    const socket = join(home.folder, 'api.sock')
+    const call = (method: string, path: string, body?: unknown) =>
+      httpCall(`http://api/v1/${path}`, { method, body, socket })
+    // So many that an answer has some 40 KB.
+    const operations = Array.from({ length: 900 }, (_, i) => ({
+      ...{ method: 'PUT', path: `/v1/upstreams/many/instances/${i}` },
+      body: { host: '127.0.0.9', port: 10_000 + i },
+    }))
+    t.match(await call('POST', 'batch', { operations }), { status: 200, body: { applied: true } })
+    const pid = started.partPid('controller')
+    const before = memoryOf(pid).rssBytes
+    const poolPort = Number(readFileSync(join(home.folder, 'pool-port'), 'utf8'))
+    const flood = floodDns(t, poolPort, 2 * MOST_CONNECTIONS, '_http._tcp.p0.pool.sluice')
+    await until(() => flood.answeredBytes() > 10_000_000, { what: 'the flood to be served' })
+    const waitedBytes: number[] = []
+    for (let i = 0; i < 20; i++) {
+      const answered = flood.answeredBytes()
+      t.equal((await call('GET', 'status')).status, 200)
+      waitedBytes.push(flood.answeredBytes() - answered)
+      await until(() => flood.answeredBytes() > answered, { what: 'the flood to go on' })
+    }
+    const medianMb = (waitedBytes.sort((a, b) => a - b)[10] ?? Infinity) / 1e6
+    t.ok(medianMb < 15, `${medianMb.toFixed(1)} MB of answers come before that of a call`)
+    const held = clientPortsOf(pid, poolPort).length
+    t.ok(held <= MOST_CONNECTIONS, `${held} connections`)
+    const grownMb = (memoryOf(pid).rssBytes - before) / 1024 / 1024
+    t.ok(grownMb < 200, `${grownMb.toFixed()} MB more`)
+    t.equal((await ask(home.httpPort, 'web.localhost')).text, 'web')
+    flood.stop()
+    t.equal((await call('DELETE', 'upstreams/many?force=true')).status, 200)
+  })
 
   await t.test('kill -9 of the controller', async (t) => {
     const stop = traffic(home, 'web.localhost')
@@ -262,9 +301,17 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
   })
 })
 
-t.test('a second start in the same home harms nothing', async (t) => {
+t.test('a second start in the same home harms nothing, nor a full disk behind it', async (t) => {
   const home = await makeHome(t)
-  const first = await startSluice(t, home)
+  // What it would print is lost.
+  const first = new Started(home.environment, '/dev/full')
+  stopAtEnd(t, home, () => first)
+  const isReady = () =>
+    sluice(home, 'status')
+      .then((text) => /ready/.test(text))
+      .catch(() => false)
+  await until(isReady, { deadlineMs: 40_000, what: 'sluice start' })
+  t.match(first.output, /^sluice: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/)
   const second = new Started(home.environment)
   t.equal(await second.whenEnded(), 1)
   t.match(second.output, new RegExp(`already running in this home.*pid ${first.pid}`))

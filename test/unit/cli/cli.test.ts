@@ -2,9 +2,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import type { StdioOptions } from 'node:child_process'
 import type { AddressInfo } from 'node:net'
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -31,7 +32,7 @@ import { buildIfStale } from '../../../lab/build.js'
 import { PROGRAM } from '../../../lab/nginx/started.js'
 import { freePort } from '../../../lab/ports.js'
 import { temporaryFolder } from '../../../lab/temp.js'
-import { repository } from '../../../lab/tools.js'
+import { repository, tools } from '../../../lab/tools.js'
 import { until } from '../../../lab/until.js'
 
 // Each call is a process of its own: of what is built, which starts in a fraction of the time.
@@ -51,6 +52,17 @@ function sluice(...args: string[]): Promise<Ended> {
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (ended.stdout += chunk))
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (ended.stderr += chunk))
     child.on('close', (code) => resolve({ ...ended, code }))
+  })
+}
+
+/** With its stdout at `output`, which is open. */
+function sluiceTo(output: number, ...args: string[]): Promise<Omit<Ended, 'stdout'>> {
+  return new Promise((resolve) => {
+    const stdio: StdioOptions = ['ignore', output, 'pipe']
+    const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: repository, stdio })
+    let stderr = ''
+    child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
+    child.on('close', (code) => resolve({ code, stderr }))
   })
 }
 
@@ -520,10 +532,37 @@ t.test('columns are as wide as their cells, ages in the unit that fits', async (
 })
 
 t.test('what cannot be written is said in one line', async (t) => {
-  const command = `"${process.execPath}" "${PROGRAM}" --help >/dev/full`
-  const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' })
-  t.equal(status, 1)
-  t.match(stderr, /^sluice: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/)
+  const { call, home } = await testApi(t)
+  await call('PUT', '/v1/upstreams/web/instances/a', { host: '10.0.0.1', port: 80 })
+  await call('PUT', '/v1/routes/app', { hosts: ['a.test'], upstream: 'web' })
+  const { nginx } = await tools()
+  const at = ['--home', home]
+  const conf = ['--home', temporaryFolder(t, 'conf'), '--nginx', nginx.path]
+  const cases = [
+    ...[['--help'], ['--version'], ['start', '--print-config', ...at], ['conf', ...conf]],
+    ...[
+      ['status', ...at],
+      ['upstreams', ...at],
+      ['instances', 'web', '--json', ...at],
+    ],
+    ...[
+      ['routes', 'get', 'app', ...at],
+      ['explain', 'http://a.test/', ...at],
+    ],
+    ...[
+      ['gateways', ...at],
+      ['drain', 'web/a', ...at],
+    ],
+  ]
+  const full = openSync('/dev/full', 'w')
+  const ended = await Promise.all(cases.map((args) => sluiceTo(full, ...args)))
+  closeSync(full)
+  for (const [i, { code, stderr }] of ended.entries()) {
+    const command = cases[i]?.join(' ') ?? ''
+    t.equal(code, 1, command)
+    t.match(stderr, /^sluice: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/, command)
+  }
+  t.match((await call('GET', '/v1/upstreams/web/instances/a')).body, { state: 'draining' })
 })
 
 t.test('no text of others moves the cursor', async (t) => {
@@ -544,19 +583,26 @@ t.test('no text of others moves the cursor', async (t) => {
 })
 
 t.test(
-  'a controller and an agent on their own: signals of other daemons harm nothing',
+  'a controller and an agent on their own: no signal of other daemons harms them, nor a full disk',
   async (t) => {
     const home = temporaryFolder(t, 'alone')
     const socket = join(home, 'api.sock')
     const ports = ['--api-port', String(await freePort()), '--http-port', String(await freePort())]
     const file = ['--mode', 'file', '--reload-command', 'true', ...ports]
     const engine = ['--docker', `unix://${join(home, 'none.sock')}`, '--registry', `unix:${socket}`]
+    const full = openSync('/dev/full', 'w')
+    t.teardown(() => closeSync(full))
+    const stdio: StdioOptions = ['ignore', full, 'pipe']
     const children = [
       ['controller', '--home', home, ...file],
       ['agent', '--home', join(home, 'agent'), ...engine],
-    ].map((args) => spawn(process.execPath, [PROGRAM, ...args], { stdio: 'ignore' }))
+    ].map((args) => spawn(process.execPath, [PROGRAM, ...args], { stdio }))
     t.teardown(() => children.forEach((child) => child.kill('SIGKILL')))
-    const ended = children.map((child) => once(child, 'exit'))
+    const said = children.map(() => '')
+    children.forEach(({ stderr }, i) =>
+      stderr?.setEncoding('utf8').on('data', (chunk: string) => (said[i] += chunk)),
+    )
+    const ended = children.map((child) => once(child, 'close'))
     const agents = async () =>
       (await sluice('status', '--json', '--home', home)).stdout.includes('engine_away')
     await until(agents, { deadlineMs: 30_000, what: 'both at work' })
@@ -577,8 +623,17 @@ t.test(
       [0, null],
       [0, null],
     ])
+    const lost = /^sluice: the output cannot be written: [^\n]*ENOSPC[^\n]*\n$/
+    said.forEach((text) => t.match(text, lost, 'which each of them said'))
   },
 )
+
+t.test('an nginx of the user is not updated', async (t) => {
+  const home = temporaryFolder(t, 'own')
+  const { code, stderr } = await sluice('update', '--home', home, '--nginx', '/usr/sbin/nginx')
+  t.equal(code, 2)
+  t.match(stderr, /^sluice: nginx at \/usr\/sbin\/nginx is yours: renew it as you installed it\n$/)
+})
 
 t.test('a controller names the way out where nginx is too old for it', async (t) => {
   const home = temporaryFolder(t, 'old')
