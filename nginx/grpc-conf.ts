@@ -67,6 +67,20 @@ function idleLimits({ grpcIdleMs }: ConfSettings): string[] {
 /** What an instance may say before its messages; clients and servers of gRPC take less. */
 const METADATA_BYTES = '64k'
 
+/** What stands before all else in the location for any path. */
+const FIRST = `if ($sluice_grpc) { error_page 418 = @sluice_grpc; return 418; }
+    error_page 413 = @sluice_grpc_large;`
+
+/**
+ * nginx refuses a Content-Length above client_max_body_size when it finds the location of a path,
+ * which is before it looks whether this is a call.
+ */
+const LARGE = `location @sluice_grpc_large {
+    recursive_error_pages on;
+    if ($sluice_grpc) { error_page 418 = @sluice_grpc_8; return 418; }
+    return 413;
+}`
+
 /**
  * `grpc.conf`: `server.conf` for a server with `http2 on`. To distinguish the two costs every
  * request of the server, so it is a file of its own.
@@ -77,7 +91,7 @@ export function grpcConf(settings: ConfSettings): string {
     ([grpc, , http]) => `error_page ${http.join(' ')} = @sluice_grpc_${grpc};`,
   )
   return `# Sluice: in place of server.conf, in a server{} with "http2 on"; gRPC is passed on too.
-${routedLocations(settings, 'if ($sluice_grpc) { error_page 418 = @sluice_grpc; return 418; }')}
+${routedLocations(settings, FIRST)}
 location @sluice_grpc {
     set $sluice_key "@$host/$sluice_slot";
     client_max_body_size 0;
@@ -89,6 +103,7 @@ location @sluice_grpc {
     grpc_hide_header ${PEER_HEADER};
     grpc_pass grpc://${GRPC_HOP};
 }
+${LARGE}
 ${STATUSES.map((each) => statusLocation(each, settings)).join('\n')}
 include "${includes}/again.conf";
 `

@@ -1,6 +1,7 @@
 // gRPC: a real client and real servers, with a real nginx between them, all rigs.
 import { once } from 'node:events'
-import { createServer } from 'node:http2'
+import { connect as connectHttp2, createServer } from 'node:http2'
+import type { IncomingHttpHeaders } from 'node:http2'
 import t from 'tap'
 import { actionOf } from '../../../contract/record/route-action.js'
 import { guardRoute } from '../../../contract/record/route.js'
@@ -20,7 +21,9 @@ import { until } from '../../../lab/until.js'
 t.setTimeout(170_000)
 
 const HOST = 'echo.test'
+const INVALID_ARGUMENT = 3
 const DEADLINE_EXCEEDED = 4
+const RESOURCE_EXHAUSTED = 8
 const UNAVAILABLE = 14
 const UNIMPLEMENTED = 12
 
@@ -185,6 +188,42 @@ for (const rig of GATEWAY_KINDS) {
         t.match(await each.call('Say', ['hello'], { metadata }), { code: 0, texts: ['a: hello'] })
       }
       t.match(a.calls.at(-1), { metadata })
+    })
+
+    t.test('what the front itself refuses is a status of gRPC, too', async (t) => {
+      const paths = ['/inner', '/'].map((path): [string, string] => [path, ':echo'])
+      await gateway.setTable(echoUnit([a]), hostUnit(HOST, paths))
+      const before = a.calls.length
+      const refused = async (port: number, path: string, type: string, more = {}) => {
+        const scheme = port === gateway.userPort ? 'http' : 'https'
+        const target = `${scheme}://127.0.0.1:${port}`
+        const session = connectHttp2(target, { rejectUnauthorized: false })
+        session.on('error', () => undefined)
+        const asked = { ':method': 'POST', ':path': path, ':authority': HOST, 'content-type': type }
+        const stream = session.request({ ...asked, ...more })
+        stream.on('error', () => undefined).write(Buffer.alloc(5))
+        const answered = once(stream, 'response') as Promise<[IncomingHttpHeaders]>
+        const [headers] = await answered
+        session.destroy()
+        return [headers[':status'], headers['content-type'], headers['grpc-status']]
+      }
+      const call = 'application/grpc'
+      const long = { 'content-length': '500000000' }
+      for (const port of [gateway.userPort, gateway.httpsPort]) {
+        const parent = await refused(port, '/inner/../test.Echo/Say', call)
+        t.same(parent, [200, call, `${INVALID_ARGUMENT}`])
+        const large = await refused(port, '/test.Echo/Say', call, long)
+        t.same(large, [200, call, `${RESOURCE_EXHAUSTED}`])
+        const plainly = await refused(port, '/test.Echo/Say', 'text/plain', long)
+        t.same(plainly, [413, 'text/html', undefined], 'what is no call has its status')
+      }
+      const metadata = { 'x-large': 'x'.repeat(40_000) }
+      const clear = new GrpcClient(t, gateway.userPort, HOST, { plain: true })
+      for (const each of [new GrpcClient(t, gateway.httpsPort, HOST), clear]) {
+        t.match(await each.call('Say', ['hello'], { metadata }), { code: RESOURCE_EXHAUSTED })
+      }
+      t.equal(a.calls.length, before)
+      await gateway.setTable(echoUnit([a]), toEcho)
     })
 
     t.test('an instance that refuses: another one', async (t) => {
