@@ -25,7 +25,7 @@ interface Block {
 const MARK = '-- block '
 const END = `${MARK}end\n`
 
-function blocksOf(text: string): Block[] {
+export function blocksOf(text: string): Block[] {
   const blocks: Block[] = []
   for (const [, kind, body = ''] of text.matchAll(/^```(sh|text)\n(.*?)^```$/gms)) {
     const last = blocks.at(-1)
@@ -40,9 +40,9 @@ function blocksOf(text: string): Block[] {
 
 /**
  * A reader has a machine of his own; here the ports that he is written are others, and so is the
- * home.
+ * home. `own`: those that the page's programs have.
  */
-async function translate(text: string, home: Home): Promise<string> {
+async function translate(text: string, home: Home): Promise<{ text: string; own: number[] }> {
   let translated = text.replaceAll('.sluice/', `${home.folder}/`)
   const ports = new Map([
     ['8080', home.httpPort],
@@ -50,13 +50,16 @@ async function translate(text: string, home: Home): Promise<string> {
     ['8443', home.httpsPort],
     ['9100', home.streamPort],
   ])
-  for (const [port = ''] of text.matchAll(/\b90\d\d\b/g)) {
-    ports.set(port, ports.get(port) ?? (await freePort()))
+  const own: number[] = []
+  for (const port of new Set(text.match(/\b90\d\d\b/g))) {
+    const free = await freePort()
+    ports.set(port, free)
+    own.push(free)
   }
-  for (const [written, own] of ports) {
-    translated = translated.replaceAll(new RegExp(`\\b${written}\\b`, 'g'), String(own))
+  for (const [written, port] of ports) {
+    translated = translated.replaceAll(new RegExp(`\\b${written}\\b`, 'g'), String(port))
   }
-  return translated
+  return { text: translated, own }
 }
 
 /**
@@ -108,25 +111,33 @@ async function readersEnvironment(t: Test): Promise<NodeJS.ProcessEnv> {
   return { PATH: folders.join(':'), OPENSSL_CONF: join(examples, 'etc/ssl/openssl.cnf') }
 }
 
-/** As the text says, if it says so: `SLUICE_A=b npm start`. */
-async function startAsTold(t: Test, home: Home, text: string): Promise<void> {
+/** As the text says, if it says so: `SLUICE_A=b npm start`. False: it does not. */
+async function startAsTold(t: Test, home: Home, text: string): Promise<boolean> {
   const [written, settings = ''] = /`((?:SLUICE_\w+=\S+ )*)npm start`/.exec(text) ?? []
   if (written === undefined) {
-    return
+    return false
   }
   const more = [...settings.matchAll(/(\w+)=(\S+)/g)].map(([, name = '', value]) => [name, value])
   await startSluice(t, {
     ...home,
     environment: { ...home.environment, ...Object.fromEntries(more) },
   })
+  return true
+}
+
+interface Ran {
+  /** That of the page's own Sluice, which runs till the test's end. */
+  socket: string | undefined
+  /** The ports of the page's programs, which may still run. */
+  own: number[]
 }
 
 /** `page`: its path below the root of the tree. */
-export async function runPage(t: Test, page: string): Promise<void> {
+export async function runPage(t: Test, page: string): Promise<Ran> {
   await buildIfStale()
   const home = await makeHome(t)
-  const text = await translate(readFileSync(join(repository, page), 'utf8'), home)
-  await startAsTold(t, home, text)
+  const { text, own } = await translate(readFileSync(join(repository, page), 'utf8'), home)
+  const isStarted = await startAsTold(t, home, text)
   const blocks = blocksOf(text)
   t.ok(blocks.some(({ prints }) => prints !== undefined))
   const marked = blocks.map(({ commands }, i) => `echo; echo '${MARK}${i}'\n${commands}`)
@@ -141,4 +152,5 @@ export async function runPage(t: Test, page: string): Promise<void> {
       t.equal(own.trimEnd(), prints.trimEnd(), commands)
     }
   })
+  return { socket: isStarted ? join(home.folder, 'api.sock') : undefined, own }
 }

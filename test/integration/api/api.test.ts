@@ -1112,8 +1112,18 @@ t.test('the document names its schemas, and says who may make which call', async
   }
   t.notOk(text.includes('x-name'), 'what names them is no part of it')
   const { paths } = document
-  t.same(paths['/v1/batch'].post.security, [{ token: [] }])
-  t.same(paths['/healthz'].get.security, [{}, { token: [] }])
+  t.match(document.servers, [{ url: '/' }])
+  const open = ['/healthz', '/metrics', '/openapi.json', '/readyz']
+  for (const [path, item] of Object.entries<Json>(paths)) {
+    for (const [method, { security, requestBody, responses }] of Object.entries<Json>(item)) {
+      const name = `${method} ${path}`
+      t.same(security, [...(open.includes(path) ? [{}] : []), { token: [] }], name)
+      for (const { content } of [requestBody ?? {}, responses['200']]) {
+        const schema = content?.['application/json']?.schema
+        t.ok(schema === undefined || schema.$ref || schema.type, `${name}: by name`)
+      }
+    }
+  }
   const stream = paths['/v1/events'].get.responses['200'].content['text/event-stream'].schema
   t.same(
     stream.contentSchema.anyOf.map((one: Json) => one.$ref.split('/').at(-1)),

@@ -50,6 +50,12 @@ const conf = (port: number): string => `
       include "$HOME/sluice/headers.conf";
       include "$HOME/sluice/pass-accel.conf";
     }
+  }
+  server {
+    listen 127.0.0.1:${port};
+    server_name waited.test patient.test;
+    proxy_request_buffering off;
+    include "$HOME/sluice/server.conf";
   }`
 
 /** An instance that pretends to be the hop, in all spellings that are one variable of nginx's. */
@@ -67,8 +73,9 @@ function startSteering(t: { teardown(fn: () => unknown): void }): Promise<string
   return startAnswering(t, (request, response) => {
     response.setHeader('X-Accel-Redirect', /to=([^&]+)/.exec(request.url ?? '')?.[1] ?? '/inner')
     response.setHeader('X-Accel-Limit-Rate', request.url?.includes('trusted') === true ? '0' : '1')
-    response.statusCode = request.url?.includes('204') === true ? 204 : 200
-    response.end(response.statusCode === 204 ? '' : 'its own')
+    const status = Number(/^\/(204|302|304)$/.exec(request.url ?? '')?.[1] ?? 200)
+    response.statusCode = status
+    response.end(status === 204 || status === 304 ? '' : 'its own')
   })
 }
 
@@ -107,6 +114,7 @@ for (const rig of GATEWAY_KINDS) {
       hostUnit('byhopsteered.test', [['/', ':steeringbyhop']], steeringByHop),
       ...routeUnits('acted', ':steering', { rewrite: { replacePrefix: '/' } }),
       ...routeUnits('waited', ':steering', { timeouts: { readMs: 60_000 } }),
+      ...routeUnits('patient', ':web', { timeouts: { readMs: 60_000 } }),
       ...routeUnits('opted', ':web', { upgrade: ['h2c', 'tls/1.2'] }),
       ...routeUnits('optedhop', ':byhop', { upgrade: ['h2c'], rewrite: { replacePrefix: '/o' } }),
       ...routeUnits('optedsplit', '~two', { upgrade: ['h2c'] }),
@@ -224,26 +232,46 @@ for (const rig of GATEWAY_KINDS) {
       }
     })
 
+    const waitedAt = [gateway.httpPort, gateway.userPort]
+
     t.test('a time limit adds nothing to an answer', async (t) => {
-      for (const path of ['/', '/204']) {
-        const { headers } = await gateway.ask({ host: 'waited.test', path })
-        t.equal(headers['content-type'], undefined, path)
+      for (const port of waitedAt) {
+        for (const [path, status] of [
+          ['/', 200],
+          ['/204', 204],
+          ['/302', 302],
+          ['/304', 304],
+        ] as const) {
+          const answer = await gateway.ask({ port, host: 'waited.test', path })
+          t.equal(answer.status, status)
+          t.equal(answer.headers['content-type'], undefined, `${port}${path}`)
+        }
       }
     })
 
     t.test('clients that reset leave no exception behind', async (t) => {
-      for (let i = 0; i < 20; i++) {
-        const sent = sendRaw(
-          t,
-          gateway.httpPort,
-          head('waited.test', '/', 'Content-Length: 9'),
-          '12',
-        )
-        sent.socket.once('connect', () => sent.socket.resetAndDestroy())
-        const got = sendRaw(t, gateway.httpPort, 'GET / HTTP/1.1\r\nHost: waited.test\r\n\r\n')
-        got.socket.once('connect', () => setImmediate(() => got.socket.resetAndDestroy()))
+      const host = 'patient.test'
+      for (const port of waitedAt) {
+        for (let i = 0; i < 5; i++) {
+          // Before an answer, once an instance has the request.
+          const got = sendRaw(t, port, `GET /?hold HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+          await until(() => web.held() === 1)
+          got.socket.resetAndDestroy()
+          await until(() => web.held() === 0)
+          // In an upload; when this is answered, nginx has read what came of that.
+          const begun = head(host, '/', 'Content-Length: 50000') + 'x'.repeat(20_000)
+          const sent = sendRaw(t, port, begun)
+          t.equal((await gateway.ask({ port, host })).status, 200)
+          sent.socket.resetAndDestroy()
+        }
+        for (let i = 0; i < 20; i++) {
+          const sent = sendRaw(t, port, head(host, '/', 'Content-Length: 9'), '12')
+          sent.socket.once('connect', () => sent.socket.resetAndDestroy())
+          const got = sendRaw(t, port, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+          got.socket.once('connect', () => setImmediate(() => got.socket.resetAndDestroy()))
+        }
+        t.equal((await gateway.ask({ port, host })).status, 200)
       }
-      t.equal((await gateway.ask({ host: 'waited.test' })).status, 200)
       t.notMatch(gateway.errorLog(), /exception/)
     })
 

@@ -123,24 +123,32 @@ async function proxies(t: Test, { gateway }: Attacked): Promise<void> {
   })
 }
 
-/** A prefix is a border: what an application may read as another path is refused. */
+/**
+ * A prefix is a border: what an application may read as another path is refused, in a user's
+ * server too.
+ */
 async function borders(t: Test, { gateway }: Attacked): Promise<void> {
-  const ask = (path: string) => sent(gateway.httpPort, `GET ${path} HTTP/1.1`, 'Host: acts.test')
   const across = [
     ...['/closed/../y', '/closed/..%2fy', '/closed/%2e%2e/y', '/closed/.%2E/y', '/closed%2f../y'],
     ...['/y/../closed', '/a/..', '/a/..?b', '/a%2F..%2Fclosed', '/a/..;x=1/y', '/a/..%5cy'],
     ...['/headers/../y', '/%2e%2e/y', '//../y', '/a/..\\y', '/y#/../closed', '/a/..#'],
   ]
-  for (const path of across) {
-    const { status, seen } = await ask(path)
-    t.equal(status, 400, path)
-    t.equal(seen, undefined, path)
+  for (const [port, host] of [
+    [gateway.httpPort, 'acts.test'],
+    [gateway.userPort, 'routed.test'],
+  ] as const) {
+    const ask = (path: string) => sent(port, `GET ${path} HTTP/1.1`, `Host: ${host}`)
+    for (const path of across) {
+      const { status, seen } = await ask(path)
+      t.equal(status, 400, `${host}${path}`)
+      t.equal(seen, undefined, path)
+    }
+    for (const path of ['/a..b/..c/c../...', '/y?z=/../', '/a%20b/%61', '/a%2Fb', '/y/.']) {
+      t.match(await ask(path), { status: 200, seen: { url: path } }, host)
+    }
+    t.equal((await ask('/%63losed/x')).status, 503)
+    t.equal((await ask('//closed%2fx')).status, 503)
   }
-  for (const path of ['/a..b/..c/c../...', '/y?z=/../', '/a%20b/%61', '/a%2Fb', '/y/.']) {
-    t.match(await ask(path), { status: 200, seen: { url: path } })
-  }
-  t.equal((await ask('/%63losed/x')).status, 503)
-  t.equal((await ask('//closed%2fx')).status, 503)
 }
 
 /** What is no host's name is no key of the table. */
