@@ -31,13 +31,6 @@ async function machineOf(settings: Settings, isReadOnly: boolean): Promise<Known
   return { host, secrets }
 }
 
-/** A registry embedded in the controller is reached by the API's socket in the same home. */
-function reachable(settings: Settings): Settings {
-  return settings.registry === 'embedded'
-    ? { ...settings, registry: `unix:${join(settings.home, 'api.sock')}` }
-    : settings
-}
-
 /** Aborts at SIGTERM, SIGINT, or when the process that started us over IPC is gone. */
 function stopSignal(log: Logger): { signal: AbortSignal; release: () => void } {
   const controller = new AbortController()
@@ -70,8 +63,7 @@ function makeAgent(registry: Registry, settings: Settings, host: AgentMachine, l
  * end of the process that started it. What is registered then stays until the lease ends or the
  * next agent adopts it. Rejects with `invalid` when a setting is wrong; outages are waited out.
  */
-export async function runAgent(given: Settings): Promise<void> {
-  const settings = reachable(given)
+export async function runAgent(settings: Settings): Promise<void> {
   const log = makeLogger({ part: 'agent', level: settings.logLevel })
   const { signal, release } = stopSignal(log)
   try {
