@@ -14,7 +14,7 @@ import type { Contested } from './plan/host-claims.js'
 import type { LeaseMemo } from './register/lease-memo.js'
 import type { AgentMachine } from './plan/instance-address.js'
 import { KnownPorts } from './plan/known-ports.js'
-import { hostEntry, makePlan } from './plan/plan.js'
+import { agentEntry, makePlan } from './plan/plan.js'
 import type { Observations, RegistrationPlan } from './plan/plan.js'
 import { PlanLog } from './plan/plan-log.js'
 import { PortProber } from './plan/port-prober.js'
@@ -79,15 +79,15 @@ export class Agent {
   #entries: ReadonlyMap<string, string> = new Map()
 
   constructor(options: AgentOptions) {
-    const { registry, machine: host, ttlMs, memo, log, registryResyncMs: resyncMs } = options
-    const agent = host.agent
+    const { registry, machine, ttlMs, memo, log, registryResyncMs: resyncMs } = options
+    const agent = machine.agent
     this.#options = options
     this.#stopping = new StoppingContainers(log)
     this.#planLog = new PlanLog(log)
     this.#lingering = new LingeringRoutes(options.routesLingerMs ?? ROUTES_LINGER_MS)
     this.#registrar = new Registrar({
       ...{ registry, agent, ttlMs, memo, log },
-      ...(host.presence !== undefined && { identity: host.presence }),
+      ...(machine.presence !== undefined && { identity: machine.presence }),
       ...(resyncMs !== undefined && { resyncMs }),
       onRemoved: (keys) => this.#forgetRemoved(keys),
       onContested: (contested) => {
@@ -134,9 +134,9 @@ export class Agent {
 
   /** An earlier life's records say what it knew, so a restart of the agent changes no state. */
   #recall(own: ReadonlyMap<string, string>): void {
-    const { signalled, answered, unreached } = recall(instancesOf(own))
+    const { signalled, answered, doubtful } = recall(instancesOf(own))
     signalled.forEach((run) => this.#stopping.add(run))
-    this.#ports.recall(answered, unreached)
+    this.#ports.recall(answered, doubtful)
     this.#recalled = true
     this.#entries = own
     this.#former = new FormerContainers(own)
@@ -169,7 +169,7 @@ export class Agent {
     const sources = { contested, targets: plan.targets, unreached: this.#ports.unreached }
     this.#problems = listProblems(sources, this.#problems)
     // Its problems were not known when the plan was made.
-    plan.entries.set(...hostEntry(this.#machine(), plan.containers))
+    plan.entries.set(...agentEntry(this.#machine(), plan.containers))
     const lingerMs = this.#lingering.keep(plan.entries, this.#entries, Date.now())
     this.#schedule(nextMs, lingerMs, isHolding ? FORMER_MS : undefined)
     this.#planLog.write(plan, this.#entries)
@@ -183,7 +183,7 @@ export class Agent {
   #observations(): Observations {
     const { answered, doubtful } = this.#ports
     const known = { signalled: this.#stopping.runs(), before: this.#entries }
-    return { ...known, answered, unreached: doubtful }
+    return { ...known, answered, doubtful }
   }
 
   /** What an earlier life registered stays, while the engine lists none of it: says whether so. */
@@ -212,17 +212,17 @@ export class Agent {
 
   /** This machine, with what is known of its engine. */
   #machine(): AgentMachine {
-    const { machine: host } = this.#options
+    const { machine } = this.#options
     const engine = this.#engineAway ?? this.#formerDoubt
     const problems = this.#problems
     const news = { ...(engine && { engine }), ...(problems.length > 0 && { problems }) }
-    return { ...host, presence: { ...host.presence, ...news } }
+    return { ...machine, presence: { ...machine.presence, ...news } }
   }
 
   /** An engine that never answered: what is registered stays, and the registry says so. */
   #reportAway(): void {
     if (this.#engineAway !== undefined && this.#options.isEngineNamed === true) {
-      this.#registrar.want(new Map([...this.#entries, hostEntry(this.#machine(), 0)]))
+      this.#registrar.want(new Map([...this.#entries, agentEntry(this.#machine(), 0)]))
     }
   }
 

@@ -17,7 +17,7 @@ import { printContainers } from './print.js'
 const CLOSE_MS = 1000
 
 interface Known {
-  host: AgentMachine
+  machine: AgentMachine
   secrets: string[]
 }
 
@@ -27,8 +27,8 @@ async function machineOf(settings: Settings, isReadOnly: boolean): Promise<Known
   // Gateways of other machines read any registry that is not this machine's own.
   const isShared = registry !== 'embedded' && !registry.startsWith('unix:')
   const { address, networks, labels: limits } = agent
-  const host = { agent: id, address, networks, allowLoopback, isShared, limits, presence }
-  return { host, secrets }
+  const machine = { agent: id, address, networks, allowLoopback, isShared, limits, presence }
+  return { machine, secrets }
 }
 
 /** Aborts at SIGTERM, SIGINT, or when the process that started us over IPC is gone. */
@@ -45,11 +45,16 @@ function stopSignal(log: Logger): { signal: AbortSignal; release: () => void } {
   return { signal: controller.signal, release: () => unsubscribes.forEach((each) => each()) }
 }
 
-function makeAgent(registry: Registry, settings: Settings, host: AgentMachine, log: Logger): Agent {
-  const scope = [settings.registry, settings.cluster, host.agent].join(' ')
+function makeAgent(
+  registry: Registry,
+  settings: Settings,
+  machine: AgentMachine,
+  log: Logger,
+): Agent {
+  const scope = [settings.registry, settings.cluster, machine.agent].join(' ')
   return new Agent({
     registry,
-    machine: host,
+    machine,
     open: () => openEngine(settings.docker),
     isEngineNamed: settings.docker !== 'auto',
     memo: new LeaseMemo(join(settings.home, 'agent-lease.json'), scope, log),
@@ -72,13 +77,13 @@ export async function runAgent(settings: Settings): Promise<void> {
       await untilAborted(signal)
       return
     }
-    const { host, secrets } = await machineOf(settings, false)
-    log.info({ agent: host.agent, name: host.presence?.name }, 'agent')
+    const { machine, secrets } = await machineOf(settings, false)
+    log.info({ agent: machine.agent, name: machine.presence?.name }, 'agent')
     const registry = await openRegistry(settings, {
-      ...{ part: 'agent', agent: host.agent, secrets, log },
+      ...{ part: 'agent', agent: machine.agent, secrets, log },
     })
     try {
-      await makeAgent(registry, settings, host, log).run(signal)
+      await makeAgent(registry, settings, machine, log).run(signal)
     } finally {
       await close(registry, log)
     }
@@ -103,7 +108,7 @@ export async function printAgent(settings: Settings): Promise<string> {
   }
   const engine = openEngine(settings.docker)
   try {
-    return await printContainers(engine, (await machineOf(settings, true)).host)
+    return await printContainers(engine, (await machineOf(settings, true)).machine)
   } catch (cause) {
     const what = `no container engine answers at ${engine.address} (setting docker)`
     throw new Error(`${what}: ${messageOf(cause)}`, { cause })

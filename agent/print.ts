@@ -26,9 +26,9 @@ async function inspectAll(engine: ContainerEngine): Promise<Container[]> {
   return containers
 }
 
-async function probe(containers: Container[], host: AgentMachine): Promise<Set<string>> {
+async function probe(containers: Container[], machine: AgentMachine): Promise<Set<string>> {
   const nothing = { signalled: new Set<string>(), answered: new Set<string>() }
-  const { targets } = makePlan(containers, host, nothing)
+  const { targets } = makePlan(containers, machine, nothing)
   const answered = await Promise.all(
     targets.map(async (target) => {
       const addresses = target.direct === undefined ? [target] : [target.direct, target]

@@ -14,7 +14,10 @@ export const POOL_SHARDS = 16
 export const HOP = 'sluice_hop'
 /** The upstream{} of the hop's server for gRPC. */
 export const GRPC_HOP = 'sluice_grpc_hop'
-/** The header that names the front's pick to the hop: `<key> <sid>`. */
+/**
+ * The front's pick, to the hop: `<key>`, and `<sid>` or one of the three words below. Also the
+ * hop's question, to the judge (njs/hop/judge-message.ts).
+ */
 export const PICK_HEADER = 'X-Sluice-Pick'
 /** The header that asks the hop for an instance's `X-Accel-*`. */
 export const ACCEL_HEADER = 'X-Sluice-Accel'

@@ -70,7 +70,7 @@ export class Controller implements ControllerForApi {
   readonly log: Logger
   readonly gatewayId: string
   readonly metrics: Metrics
-  readonly #own: Set<string>
+  readonly #ownAddresses: Set<string>
   readonly #serving: Serving
   readonly #others: OtherGateways
   readonly #gateways: GatewaySet
@@ -92,15 +92,16 @@ export class Controller implements ControllerForApi {
   private constructor(options: ControllerOptions, id: string) {
     const { settings, registry, log, suspects } = options
     const trustedCa = readTrustedCa(settings.trustedCa)
-    const own = ownAddresses(settings)
+    const addresses = ownAddresses(settings)
     const certificates = () => this.desired().certificates
-    const makeChecks = options.makeChecks ?? makeChecker({ log, own, trustedCa, certificates })
+    const makeChecks =
+      options.makeChecks ?? makeChecker({ log, own: addresses, trustedCa, certificates })
     this.settings = settings
     this.registry = registry
     this.log = log
     this.gatewayId = id
     this.#events = new ControllerEvents(log)
-    this.#own = own
+    this.#ownAddresses = addresses
     this.#sessionKey = new SessionKey({
       ...{ registry, log, isUsed: settings.mode !== 'file' },
       onChange: () => this.#serving.changed(),
@@ -230,7 +231,7 @@ export class Controller implements ControllerForApi {
   }
 
   ownAddresses(): ReadonlySet<string> {
-    return this.#own
+    return this.#ownAddresses
   }
 
   #makeFollower(): RegistryFollower {
@@ -282,7 +283,7 @@ export class Controller implements ControllerForApi {
       settings: this.settings,
       log: this.log,
       suspects,
-      own: this.#own,
+      own: this.#ownAddresses,
       emit: (event) => this.#events.emit(event),
       onGateway: () => this.#onGateways([this.gatewayId]),
       onRejected: (rule) => this.metrics.rejected.inc({ rule }),

@@ -7,7 +7,7 @@ import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
 import { withTimeLimit } from '../runtime/retry.js'
 import type { Settings } from '../runtime/config/settings.js'
-import { sweepTrials } from './fallback/ask-nginx.js'
+import { sweepTests } from './fallback/ask-nginx.js'
 import { startApi } from './api/server.js'
 import { Controller } from './controller.js'
 
@@ -83,13 +83,13 @@ export async function runController(settings: Settings): Promise<void> {
   const registry = await openRegistry(settings, { part: 'controller', log })
   const parts = [() => registry.close()]
   try {
-    await sweepTrials(settings.home)
+    await sweepTests(settings.home)
     const controller = await Controller.make({ settings, registry, log })
     parts.unshift(() => controller.close())
     const done = isOnetime ? onetimeDone(controller) : new Promise<string>(() => {})
     onLeave(() => controller.leave())
     if (!isOnetime) {
-      const api = await startApi(controller, controller.metrics.registry)
+      const api = await startApi(controller, controller.metrics.promRegistry)
       parts.unshift(() => api.close())
       log.info({ url: api.url, gateway: controller.gatewayId }, 'controller runs')
     }

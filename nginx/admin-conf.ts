@@ -1,13 +1,13 @@
 /** The server of the admin endpoint, where the controller writes the table. */
 import { CONNECTION_ZONE } from '../contract/table/zones.js'
-import { MOST_BODY_BYTES } from '../contract/table/limits.js'
+import { EXACT_IN_FLIGHT, MOST_BODY_BYTES, MOST_IN_FLIGHT } from '../contract/table/limits.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 
 /** A drain has to know small numbers exactly, and large ones roughly. */
 function probeLimits(): number[] {
-  const limits = Array.from({ length: 64 }, (_, i) => i + 1)
-  for (let limit = 128; limit <= 32768; limit *= 2) {
+  const limits = Array.from({ length: EXACT_IN_FLIGHT }, (_, i) => i + 1)
+  for (let limit = EXACT_IN_FLIGHT * 2; limit <= MOST_IN_FLIGHT; limit *= 2) {
     limits.push(limit)
   }
   return limits

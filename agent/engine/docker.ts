@@ -1,4 +1,4 @@
-/** One container engine behind its HTTP API, by dockerode. Nothing else imports it. */
+/** One container engine behind its HTTP API, by dockerode, which nothing else imports. */
 import Docker from 'dockerode'
 import { messageOf, SluiceError } from '../../runtime/errors.js'
 import { withTimeLimit } from '../../runtime/retry.js'
@@ -124,7 +124,10 @@ class DockerEngine implements ContainerEngine {
     return image
   }
 
-  /** Of one that is gone nothing is known: then all that its container has counts as its own. */
+  /**
+   * An image that was removed has no labels to compare with, so all labels count as the
+   * container's own.
+   */
   async #inspectImage(id: string): Promise<ImageConfig> {
     try {
       return readImage(await this.#call('image', this.#unary.getImage(id).inspect()))

@@ -53,7 +53,7 @@ export class EngineContainers {
   }
 
   /** Whether the engine has listed them once. */
-  get isListed(): boolean {
+  get hasListed(): boolean {
     return this.#listed
   }
 
@@ -146,11 +146,11 @@ export class EngineContainers {
   /** Says once, and when it is over, that the engine is not believed, and why. */
   #noteDoubt(held: Container[]): void {
     const unknown = [...this.#unknown].filter((id) => this.#containers.has(id))
-    const names = [...held, ...unknown.flatMap((id) => this.#containers.get(id) ?? [])]
-    const which = shownNames(names.map(({ name }) => name))
+    const doubted = [...held, ...unknown.flatMap((id) => this.#containers.get(id) ?? [])]
+    const which = shownNames(doubted.map(({ name }) => name))
     const what =
       held.length > 0 ? 'lists none of the containers that run' : 'does not know what it lists'
-    const reason = names.length === 0 ? undefined : `it answers, and ${what} (${which})`
+    const reason = doubted.length === 0 ? undefined : `it answers, and ${what} (${which})`
     if (reason === this.#doubtful) {
       return
     }

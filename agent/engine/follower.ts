@@ -77,7 +77,7 @@ export class Follower {
     }
     this.#away = true
     this.#options.onEngine?.(reason)
-    if (this.#containers.isListed) {
+    if (this.#containers.hasListed) {
       log.warn(fields, 'container engine away; what is registered stays')
     } else {
       log.info(fields, 'no container engine answers yet; looking again every few seconds')
@@ -151,7 +151,7 @@ export class Follower {
 
   #onEvent(event: EngineEvent, engine: ContainerEngine, end: () => void): void {
     // The first listing inspects everything that came in meanwhile, too.
-    if (this.#containers.hear(event) && this.#containers.isListed) {
+    if (this.#containers.hear(event) && this.#containers.hasListed) {
       this.#containers.inspectDue(engine).catch((error: unknown) => this.#endSession(end, error))
     }
   }

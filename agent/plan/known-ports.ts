@@ -2,7 +2,7 @@
 import { runOf } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
 import type { Unreached } from './port-prober.js'
-import { targetKey } from './probe-target.js'
+import { runIn, targetKey } from './probe-target.js'
 import type { ProbeTarget } from './probe-target.js'
 
 /** Targets are known by their {@link targetKey}. */
@@ -26,11 +26,11 @@ export class KnownPorts {
   }
 
   /** What an earlier life of the agent knew. */
-  recall(answered: Iterable<string>, unreached: Iterable<string>): void {
+  recall(answered: Iterable<string>, doubtful: Iterable<string>): void {
     for (const key of answered) {
       this.#answered.add(key)
     }
-    for (const key of unreached) {
+    for (const key of doubtful) {
       this.#unreached.set(key, 'unknown')
     }
   }
@@ -52,7 +52,7 @@ export class KnownPorts {
 
   /** A container that gets requests again does so once its port has answered anew. */
   forgetAnswers(run: string): void {
-    const answered = [...this.#answered].filter((key) => key.startsWith(`${run} `))
+    const answered = [...this.#answered].filter((key) => runIn(key) === run)
     answered.forEach((key) => this.#answered.delete(key))
   }
 
@@ -61,7 +61,7 @@ export class KnownPorts {
     const runs = new Set(containers.map(runOf))
     for (const keys of [this.#answered, this.#unreached]) {
       for (const key of keys.keys()) {
-        if (!runs.has(key.split(' ')[0] ?? '')) {
+        if (!runs.has(runIn(key))) {
           keys.delete(key)
         }
       }

@@ -8,12 +8,23 @@ import { foldName } from './fold-name.js'
 export type LabelFields = Map<string, string>
 
 export const PREFIX = 'sluice.'
-/** What an instance has; alone, the default of the named ones. */
+/**
+ * What an instance has. `sluice.weight` counts for every `sluice.<name>.…` that has none itself.
+ */
 export const TRAITS = ['weight', 'max-conns', 'backup', 'zone']
-export const PLACES = ['upstream', 'port', 'host', 'path', 'strip-prefix', 'tcp-port', 'udp-port']
+/** Where an instance is, and what leads to it. */
+export const SITE_LABELS = [
+  'upstream',
+  'port',
+  'host',
+  'path',
+  'strip-prefix',
+  'tcp-port',
+  'udp-port',
+]
 /** What the upstream has. */
 export const UPSTREAM_LABELS = ['protocol', 'policy', 'check-path']
-const NAMED = [...PLACES, ...TRAITS, ...UPSTREAM_LABELS]
+const NAMED = [...SITE_LABELS, ...TRAITS, ...UPSTREAM_LABELS]
 const ALONE = ['enable', 'network', 'drain', ...NAMED]
 
 /** Whether any `sluice.*` label is there that Sluice knows; `sluice.enable=false` counts too. */

@@ -18,8 +18,8 @@ import type { ProbeTarget } from './probe-target.js'
 export interface Observations {
   signalled: ReadonlySet<string>
   answered: ReadonlySet<string>
-  /** Targets whose registered address this machine does not reach, though they may serve. */
-  unreached?: ReadonlySet<string>
+  /** Targets whose registered address this machine does not reach; they may serve all the same. */
+  doubtful?: ReadonlySet<string>
   /** Registry key → value, as it was before this plan. */
   before?: ReadonlyMap<string, string>
 }
@@ -76,9 +76,13 @@ class Planner {
   readonly #claims: RouteClaim[] = []
   readonly #founders = new Map<string, Founder>()
 
-  constructor(all: ReadonlyMap<string, Container>, host: AgentMachine, observations: Observations) {
+  constructor(
+    all: ReadonlyMap<string, Container>,
+    machine: AgentMachine,
+    observations: Observations,
+  ) {
     this.#all = all
-    this.#machine = host
+    this.#machine = machine
     this.#observations = observations
   }
 
@@ -91,7 +95,9 @@ class Planner {
       this.#keepStopped(container)
       return false
     }
-    const placed = reading.instances.filter((instance) => this.#place(container, instance, reading))
+    const placed = reading.instances.filter((instance) =>
+      this.#register(container, instance, reading),
+    )
     reading.instances = placed
     return placed.length > 0
   }
@@ -134,13 +140,13 @@ class Planner {
     }
   }
 
-  #place(container: Container, instance: WantedInstance, reading: Reading): boolean {
+  #register(container: Container, instance: WantedInstance, reading: Reading): boolean {
     const { upstream, id, record, transport, direct } = instance
     const { host, port } = record
     const target = { run: runOf(container), host, port, direct, container: container.name }
     const answered = transport === 'udp' || this.#observations.answered.has(targetKey(target))
     const signalled = this.#observations.signalled.has(target.run)
-    const isUnreached = this.#observations.unreached?.has(targetKey(target)) === true
+    const isUnreached = this.#observations.doubtful?.has(targetKey(target)) === true
     const unreachedBy = isUnreached ? this.#machine.agent : undefined
     const state = containerState(container, { signalled, answered, unreachedBy })
     const key = printKey({ kind: 'instances', upstream, id })
@@ -217,20 +223,23 @@ class Planner {
 /** What should be registered for `containers` from now on. */
 export function makePlan(
   containers: Iterable<Container>,
-  host: AgentMachine,
+  machine: AgentMachine,
   observations: Observations,
 ): RegistrationPlan {
   const all = new Map([...containers].map((container) => [container.id, container]))
-  const planner = new Planner(all, host, observations)
+  const planner = new Planner(all, machine, observations)
   const placed = [...all.values()].sort(byAge).filter((container) => planner.add(container))
   planner.settle()
   planner.plan.containers = placed.length
-  planner.plan.entries.set(...hostEntry(host, placed.length))
+  planner.plan.entries.set(...agentEntry(machine, placed.length))
   return planner.plan
 }
 
 /** What the registry says of the agent itself. */
-export function hostEntry(host: AgentMachine, containers: number): [key: string, value: string] {
-  const record: AgentRecord = { address: host.address ?? '', containers, ...host.presence }
-  return [printKey({ kind: 'hosts', id: host.agent }), JSON.stringify(record)]
+export function agentEntry(
+  machine: AgentMachine,
+  containers: number,
+): [key: string, value: string] {
+  const record: AgentRecord = { address: machine.address ?? '', containers, ...machine.presence }
+  return [printKey({ kind: 'hosts', id: machine.agent }), JSON.stringify(record)]
 }

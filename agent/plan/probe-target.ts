@@ -12,6 +12,12 @@ export interface ProbeTarget {
   container: string
 }
 
+/** `<run> <host> <port>` */
 export function targetKey(target: Pick<ProbeTarget, 'run' | 'host' | 'port'>): string {
   return `${target.run} ${target.host} ${target.port}`
+}
+
+/** The run of a container (`runOf`) in a {@link targetKey}. */
+export function runIn(key: string): string {
+  return key.slice(0, key.indexOf(' '))
 }

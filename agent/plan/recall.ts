@@ -1,6 +1,7 @@
 /** What an agent learns from the records that an earlier life of it registered. */
 import { guardInstance } from '../../contract/record/instance-record.js'
 import type { InstanceRecord } from '../../contract/record/instance-record.js'
+import { runOf } from '../engine/container.js'
 import { STOPPING, UNREACHED } from './container-state.js'
 import { targetKey } from './probe-target.js'
 
@@ -19,13 +20,14 @@ export function instancesOf(entries: ReadonlyMap<string, string>): InstanceRecor
 export function recall(values: Iterable<InstanceRecord>): {
   signalled: Set<string>
   answered: Set<string>
-  unreached: Set<string>
+  doubtful: Set<string>
 } {
   const signalled = new Set<string>()
   const answered = new Set<string>()
-  const unreached = new Set<string>()
+  const doubtful = new Set<string>()
   for (const { host, port, state, reason, metadata } of values) {
-    const run = `${metadata?.containerId ?? ''}/${metadata?.startedAt ?? ''}`
+    const { containerId: id = '', startedAt = '' } = metadata ?? {}
+    const run = runOf({ id, startedAt })
     if (state === 'draining' && reason === STOPPING) {
       signalled.add(run)
     }
@@ -34,8 +36,8 @@ export function recall(values: Iterable<InstanceRecord>): {
       answered.add(targetKey({ run, host, port }))
     }
     if (state === 'up' && reason?.endsWith(UNREACHED) === true) {
-      unreached.add(targetKey({ run, host, port }))
+      doubtful.add(targetKey({ run, host, port }))
     }
   }
-  return { signalled, answered, unreached }
+  return { signalled, answered, doubtful }
 }

@@ -2,7 +2,7 @@
 import { parseDuration } from '../../runtime/duration.js'
 import type { Container } from '../engine/container.js'
 import { MOST_INSTANCES } from './label-limits.js'
-import { PLACES, PREFIX, UPSTREAM_LABELS, TRAITS, group } from './label-names.js'
+import { SITE_LABELS, PREFIX, UPSTREAM_LABELS, TRAITS, group } from './label-names.js'
 import type { LabelFields } from './label-names.js'
 import { LabelReader } from './label-reader.js'
 import type { GivenName } from './label-reader.js'
@@ -91,7 +91,7 @@ export function readOffers(container: Container): Offers {
   const problems: string[] = []
   guardAlone(alone, problems)
   const offers: Offer[] = []
-  if (named.size === 0 || PLACES.some((key) => alone.has(key))) {
+  if (named.size === 0 || SITE_LABELS.some((key) => alone.has(key))) {
     offers.push(readOffer(alone, PREFIX, () => defaultName(container), problems))
   }
   const shared = [...alone].filter(([field]) => [...TRAITS, ...UPSTREAM_LABELS].includes(field))

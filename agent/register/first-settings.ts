@@ -1,4 +1,6 @@
-/** Settings of upstreams that labels ask for: they count where there are none, and only once. */
+/**
+ * Settings that labels ask for. They are put once, and only if the upstream has no settings yet.
+ */
 import type { Registry } from '../../registry/registry.js'
 import { SluiceError } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'

@@ -10,8 +10,8 @@ export const SHARES = 1000
 /** What both draws make together: one of 50,000 numbers. */
 export const DRAWS = SLOTS * SHARES
 /**
- * A slot shared by at most this many peers holds them in its value; one shared by more has a key
- * for each share.
+ * A slot shared by at most this many peers holds them in its value; one shared by more has
+ * cells, with a key each.
  */
 export const INLINE_PEERS = 16
 /** Peers in one peer bucket, on average, at most. */
@@ -23,6 +23,10 @@ export const INDEX_BUCKETS = 256
  * a second read.
  */
 export const FAST_HOSTS = 1000
+/** Up to here what is in flight to a peer is counted exactly, for a drain. */
+export const EXACT_IN_FLIGHT = 64
+/** Above, the count is the largest of 128, 256, … that is reached; this is the last of them. */
+export const MOST_IN_FLIGHT = 32768
 /** A record's value is never longer than this. */
 export const MOST_VALUE_BYTES = 32768
 /**

@@ -6,7 +6,7 @@ import { CONNECTION_ZONE } from '../../contract/table/zones.js'
 import { messageOf, SluiceError, systemCode } from '../../runtime/errors.js'
 
 /** Folders in `run/`, which is closed to others; short, for sockets in them have short paths. */
-const TRIAL = 't-'
+const TEST_FOLDER = 't-'
 
 const TIMEOUT_MS = 20_000
 export const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -67,7 +67,7 @@ export function canTakeAddress(nginx: string): boolean {
  * Removes what a controller left that was killed while it tested: keys of certificates are in it.
  * Only for the controller that has the home.
  */
-export async function sweepTrials(home: string): Promise<void> {
+export async function sweepTests(home: string): Promise<void> {
   const parent = join(home, 'run')
   const names = await readdir(parent).catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') {
@@ -75,8 +75,8 @@ export async function sweepTrials(home: string): Promise<void> {
     }
     throw error
   })
-  const trials = names.filter((name) => name.startsWith(TRIAL))
-  await Promise.all(trials.map((name) => rm(join(parent, name), { recursive: true, force: true })))
+  const left = names.filter((name) => name.startsWith(TEST_FOLDER))
+  await Promise.all(left.map((name) => rm(join(parent, name), { recursive: true, force: true })))
 }
 
 /**
@@ -89,7 +89,7 @@ export async function checkConf(
 ): Promise<void> {
   const parent = join(home, 'run')
   await mkdir(parent, { recursive: true, mode: 0o700 })
-  const folder = await mkdtemp(join(parent, TRIAL))
+  const folder = await mkdtemp(join(parent, TEST_FOLDER))
   try {
     await mkdir(join(folder, 'logs'))
     await writeFile(join(folder, 'candidate.conf'), await render(folder))

@@ -21,7 +21,7 @@ export interface MetricsOptions {
 
 export class Metrics {
   /** prom-client's: `contentType` and `metrics()` are what `GET /metrics` needs. */
-  readonly registry = new Registry()
+  readonly promRegistry = new Registry()
   readonly pushFailures: Counter<'reason'>
   readonly fallbackErrors: Counter<'step'>
   readonly rejected: Counter<'rule'>
@@ -29,7 +29,7 @@ export class Metrics {
   readonly differences: Counter
   readonly converge: Histogram
   readonly #serving: Serving
-  readonly #gauge = gaugesOf(this.registry)
+  readonly #gauge = gaugesOf(this.promRegistry)
 
   constructor({ log, serving, registryView, findings, mostNamed }: MetricsOptions) {
     this.#serving = serving
@@ -42,18 +42,18 @@ export class Metrics {
     this.differences = new Counter({
       name: 'sluice_audit_differences_total',
       help: 'Values that were not served as the registry has them, found by comparison and mended',
-      registers: [this.registry],
+      registers: [this.promRegistry],
     })
     this.converge = new Histogram({
       name: 'sluice_converge_seconds',
       help: 'From a change being known to the controller to its being in the table',
       buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-      registers: [this.registry],
+      registers: [this.promRegistry],
     })
     this.#versions()
     this.#registry(registryView)
-    addUpstreamMetrics({ registry: this.registry, serving, mostNamed })
-    addGatewayMetrics({ registry: this.registry, serving, log })
+    addUpstreamMetrics({ registry: this.promRegistry, serving, mostNamed })
+    addGatewayMetrics({ registry: this.promRegistry, serving, log })
     this.#certificates()
     this.#findings(findings)
   }
@@ -63,7 +63,7 @@ export class Metrics {
       name: 'sluice_finding',
       help: 'What is wrong now, by code: how many there are of each; 0 for the rest',
       labelNames: ['code'],
-      registers: [this.registry],
+      registers: [this.promRegistry],
       collect() {
         Object.keys(CURES).forEach((code) => this.set({ code }, 0))
         findings.list().forEach(({ code }) => this.inc({ code }))
@@ -72,7 +72,7 @@ export class Metrics {
   }
 
   #counter<L extends string>(name: string, help: string, label: L): Counter<L> {
-    return new Counter({ name, help, labelNames: [label], registers: [this.registry] })
+    return new Counter({ name, help, labelNames: [label], registers: [this.promRegistry] })
   }
 
   #versions(): void {
@@ -81,7 +81,7 @@ export class Metrics {
       name: 'sluice_table_version',
       help: 'Revision of the table, by where it is',
       labelNames: ['where'],
-      registers: [this.registry],
+      registers: [this.promRegistry],
       collect() {
         this.set({ where: 'registry' }, state.desired().revision)
         const { compiled, pushed } = gateway.figures()
@@ -133,7 +133,7 @@ export class Metrics {
       name: 'sluice_certificate_not_after_seconds',
       help: 'Unix time at which a certificate ends; of those that end first',
       labelNames: ['id'],
-      registers: [this.registry],
+      registers: [this.promRegistry],
       collect() {
         this.reset()
         for (const { id, notAfterAtMs } of soonest(all().values())) {

@@ -3,11 +3,9 @@
  * "at least n?"), njs counts what its hop sends; both by worker, so what a dead worker left behind
  * is not asked for.
  */
+import { EXACT_IN_FLIGHT, MOST_IN_FLIGHT } from '../../contract/table/limits.js'
 import type { GatewayClient } from './gateway-client.js'
 
-/** Up to here a number is exact; above, it is the largest of 128, 256, … that is reached. */
-const EXACT = 64
-const MOST = 32_768
 const AT_ONCE = 8
 const CACHE_MS = 300
 
@@ -18,15 +16,15 @@ export async function bisectCount(probe: Probe): Promise<number> {
   if (!(await probe(1))) {
     return 0
   }
-  if (await probe(EXACT)) {
-    let reached = EXACT
-    while (reached * 2 <= MOST && (await probe(reached * 2))) {
+  if (await probe(EXACT_IN_FLIGHT)) {
+    let reached = EXACT_IN_FLIGHT
+    while (reached * 2 <= MOST_IN_FLIGHT && (await probe(reached * 2))) {
       reached *= 2
     }
     return reached
   }
   let low = 1
-  let high = EXACT
+  let high = EXACT_IN_FLIGHT
   while (high - low > 1) {
     const middle = (low + high) >> 1
     if (await probe(middle)) {

@@ -54,11 +54,11 @@ const PHASES = [
 
 export type Phase = (typeof PHASES)[number]
 
-const PLACES = new Map<Phase, number>(PHASES.map((phase, place) => [phase, place]))
+const RANKS = new Map<Phase, number>(PHASES.map((phase, rank) => [phase, rank]))
 
 /** Below 0 when `a` comes before `b`, above 0 when after it. */
 export function comparePhases(a: Phase, b: Phase): number {
-  return (PLACES.get(a) ?? 0) - (PLACES.get(b) ?? 0)
+  return (RANKS.get(a) ?? 0) - (RANKS.get(b) ?? 0)
 }
 
 /** What stays as it is until the record says otherwise. */

@@ -266,7 +266,7 @@ export class Pusher {
     this.#options.log.info({ units, differed }, 'gateway compared')
   }
 
-  /** False when there was nothing to send. */
+  /** True when something was sent: there may be more. */
   async #pushNews(): Promise<boolean> {
     this.#sender.update()
     const revision = this.#options.source.revision

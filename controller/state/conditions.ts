@@ -1,4 +1,7 @@
-/** Conditions: what a gateway found out about an instance by itself, beyond the registry. */
+/**
+ * Conditions: what a gateway found out about an instance by itself, beyond the registry. They stand
+ * beside what is desired because the table is made of both.
+ */
 
 export interface Condition {
   /** `down`: gets nothing new. */

@@ -41,7 +41,9 @@ export class State {
   readonly #lastGood: LastGood | undefined
   readonly #doubles: DoubleRegistrations
   readonly #records = new KnownRecords()
-  #revision = 0
+  /** Of the last change that the table may show. */
+  #tableRevision = 0
+  /** Up to which everything came, also what is of no concern to the table. */
   #known = 0
   #listed = false
   /** Keys that changed since an audit began; undefined while there is none. */
@@ -73,7 +75,7 @@ export class State {
   }
 
   desired(): Desired {
-    return this.#records.desired(this.#revision)
+    return this.#records.desired(this.#tableRevision)
   }
 
   /** Takes a whole listing in place of all that was known. */
@@ -85,7 +87,7 @@ export class State {
     this.#lastGood?.retain(present)
     const isEmpty = !listing.entries.some((entry) => isOfTable(entry.key))
     if (restored) {
-      this.#revision = 0
+      this.#tableRevision = 0
       this.#known = 0
     }
     listing.entries.filter((entry) => this.#isNews(entry)).forEach((entry) => this.#put(entry))
@@ -95,7 +97,7 @@ export class State {
     } else {
       this.#vanished(gone, listing.revision)
     }
-    this.#know(Math.max(highest(listing.entries), gone.length > 0 ? listing.revision : 0))
+    this.#raiseTable(Math.max(highest(listing.entries), gone.length > 0 ? listing.revision : 0))
     this.#known = Math.max(this.#known, listing.revision)
     this.#listed = true
   }
@@ -121,7 +123,7 @@ export class State {
       }
     }
     this.#removals.lost([...lost], revision)
-    this.#know(highest(changes))
+    this.#raiseTable(highest(changes))
     this.#known = Math.max(this.#known, revision)
   }
 
@@ -143,7 +145,7 @@ export class State {
       .filter((key) => !present.has(key) && !moved.has(key) && !this.#removals.isHeld(key))
     stale.forEach((entry) => this.#put(entry))
     this.#vanished(extra, listing.revision)
-    this.#know(Math.max(highest(stale), extra.length > 0 ? listing.revision : 0))
+    this.#raiseTable(Math.max(highest(stale), extra.length > 0 ? listing.revision : 0))
     return [...stale.map(({ key }) => key), ...extra]
   }
 
@@ -158,7 +160,7 @@ export class State {
    */
   raise(revision: number): void {
     if (revision <= this.#known) {
-      this.#know(revision)
+      this.#raiseTable(revision)
     }
   }
 
@@ -185,8 +187,8 @@ export class State {
     this.#lastGood?.close()
   }
 
-  #know(revision: number): void {
-    this.#revision = Math.max(this.#revision, revision)
+  #raiseTable(revision: number): void {
+    this.#tableRevision = Math.max(this.#tableRevision, revision)
   }
 
   #isNews(entry: RegistryEntry): boolean {
@@ -297,7 +299,7 @@ export class State {
 
   #believe(keys: string[]): void {
     keys.forEach((key) => this.#remove(key, this.#known))
-    this.#know(this.#known)
+    this.#raiseTable(this.#known)
     this.#log.warn({ count: keys.length }, 'suspects are taken out of service')
     this.#options.onBelieved()
   }

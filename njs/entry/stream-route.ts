@@ -1,11 +1,10 @@
 /**
- * The server that a connection is handed off to, by the name of its socket. A module of its own,
- * imported only in the servers that ask, because each of their connections pays for all of what
- * is imported there.
+ * Names the socket of the server that a connection is handed off to. What reads a port's names then
+ * is in `stream-sni`, and for untuned ports in `stream`. A module of its own, imported only in the
+ * servers that ask, because each of their connections pays for all of what is imported there.
  */
-import { UnitKind } from '../../contract/table/mark.js'
 import { isHost } from '../../contract/guard/names.js'
-import { SNI_PREFIX } from '../../contract/table/mark.js'
+import { SNI_PREFIX, UnitKind } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { cameTo, handOff, handOffByTuning } from '../stream/handoff.js'
 import { findSniUnit } from '../stream/sni-lookup.js'
@@ -29,7 +28,7 @@ function tls(s: NginxStreamRequest): string {
 /** `$sluice_port_socket`: where the port has names, the client has to speak first. */
 function port(s: NginxStreamRequest): string {
   const own = s.variables.server_port as string
-  const unit = '@tcp*' + own
+  const unit = UnitKind.Host + 'tcp*' + own
   if (zones.sluice_table.get(UnitKind.Host + own + '*') === undefined) {
     return handOffByTuning(s, unit, () => cameTo(s))
   }

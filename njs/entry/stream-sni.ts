@@ -1,7 +1,8 @@
 /**
- * Connections to a port that has names, handed off by `stream-route`: the name that the client asks
- * for says to which server each goes on. A module of its own, so that connections without names do
- * not pay for it.
+ * Connections to a tuned port that has names, handed off by `stream-route`: the name that the
+ * client asks for says to which server each goes on. The HTTPS port's names are looked up in
+ * `stream-route` (`tls`), those of untuned ports in `stream` (`pickByName`). A module of its own,
+ * so that connections without names do not pay for it.
  */
 import { whenNameRead } from '../stream/read-sni.js'
 import { zones } from '../memory/dict.js'

@@ -19,14 +19,14 @@ function editAnswer(r: NginxHTTPRequest, unit: string): string {
 
 /**
  * The SID for a request for whose key the table has `value`, which is no SID; '' where it has
- * nothing. Then `unit` is what serves the path, if that is known; or, after `SlotMark.Held`, the
+ * nothing. Then `known` is what serves the path, if that is known; or, after `SlotMark.Held`, the
  * SID. Without a value, what nginx asks for at other moments (`atMoment`). Never throws.
  */
 export function frontRare(
   r: NginxHTTPRequest,
   value?: string,
   key?: string,
-  unit?: string,
+  known?: string,
 ): string {
   if (value === undefined) {
     const unit = r.status === 0 ? '' : r.variables.sluice_act_answer_unit
@@ -34,9 +34,9 @@ export function frontRare(
   }
   try {
     const load = zones.sluice_load
-    return (unit as string).charAt(0) === SlotMark.Held
-      ? placeCounter()(load, (unit as string).slice(1))
-      : pickSlowly()(zones.sluice_table, load, r, key as string, value, unit as string)
+    return (known as string).charAt(0) === SlotMark.Held
+      ? placeCounter()(load, (known as string).slice(1))
+      : pickSlowly()(zones.sluice_table, load, r, key as string, value, known as string)
   } catch (error) {
     askAndLog().fail('the pick', error, r)
     return ''

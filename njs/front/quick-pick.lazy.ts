@@ -41,7 +41,7 @@ function weightAt(chunk: string, at: number): number {
   return chunk.startsWith(PLAIN_ENTRY, from) ? 1 : +chunk.slice(from, from + 4)
 }
 
-/** As in choose/policy/two-number.lazy.ts. */
+/** As in choose/policy/two-drawn.lazy.ts. */
 function ofTwo(r: FrontRequest, zones: Zones, upstream: string, count: number): string {
   const table = zones.sluice_table
   const load = zones.sluice_load

@@ -16,7 +16,7 @@ import { recordOf } from './act-record.js'
 import { replyOf } from './act-reply.js'
 import { setForwarding } from './act-state.js'
 import { rewriteTarget, targetAsItCame } from './act-uri.js'
-import { send } from './answer.js'
+import { send } from './send.js'
 import { isGrpc, setArmCookie } from './state.js'
 import type { HopState } from './state.js'
 

@@ -25,7 +25,7 @@ import {
 import type { HopState, Refusal } from './state.js'
 import { isHeadOnly } from './picked.js'
 import { locationSuffix, misfitOf, peerTlsOf, setPeerTls } from './peer-way.js'
-import { anotherChoice, isAllowed, isPaid, mostTries, statusesToRetry } from './retry.js'
+import { CLAIMS, anotherChoice, isAllowed, isPaid, mostTries, statusesToRetry } from './retry.js'
 import { emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
@@ -39,9 +39,6 @@ interface Settled {
   upstream: string
   rules: Rules | null
 }
-
-/** Of a peer whose last place was taken since it was chosen, another is chosen; so many times. */
-const CLAIMS = 3
 
 const COUNTED: { [code in Refusal]: CountedEvent } = {
   no_route: 'noRoute',

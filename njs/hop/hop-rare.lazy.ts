@@ -7,7 +7,7 @@ import { act, editAnswer, reply } from './act.js'
 import { pageFor } from './act-reply.js'
 import { replaceBody } from './act-page.js'
 import { begin, settle } from './begin.js'
-import { cookieFor, followTry, hopContext, isIdempotent, rulesOfTry } from './try.js'
+import { cookieFor, countForDrains, hopContext, isIdempotent, rulesOfTry } from './try.js'
 import { findNext, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './hop-plan.js'
@@ -27,7 +27,7 @@ import {
   startTry,
   triesIn,
 } from './state.js'
-import { send } from './answer.js'
+import { send } from './send.js'
 import type { HopState, Try } from './state.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 
@@ -60,7 +60,7 @@ function peer(h: HopState): string {
     return h.v.sluice_choice
   }
   startTry(h, current, current.token === '' ? '' : cookieFor(h, current, rulesOfTry(current)))
-  followTry(h, current.sid)
+  countForDrains(h, current.sid)
   return current.address
 }
 

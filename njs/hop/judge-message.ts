@@ -31,7 +31,7 @@ export interface JudgeQuestion {
 }
 
 /** What is judged by. The rest nginx itself has read (nginx/judge-conf.ts). */
-export type JudgeRules = Omit<JudgeQuestion, 'location' | 'address' | 'tlsName' | 'certificate'>
+export type JudgedBy = Omit<JudgeQuestion, 'location' | 'address' | 'tlsName' | 'certificate'>
 
 const NONE = '-'
 const CERTIFICATE_AT = 3
@@ -55,8 +55,8 @@ function partsOf(header: string | undefined): string[] {
   return parts
 }
 
-/** The same. */
-export function parseRulesIn(header: string | undefined): JudgeRules {
+/** What the question says to judge by. Throws where there is none. */
+export function parseQuestion(header: string | undefined): JudgedBy {
   const parts = partsOf(header)
   return {
     key: parts[4] as string,

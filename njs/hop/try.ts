@@ -25,7 +25,7 @@ export function claim(h: HopState, choice: PeerChoice): boolean {
 }
 
 /** Counts the request for drains; the front's own is counted by its limit_conn. */
-export function followTry(h: HopState, sid: string): void {
+export function countForDrains(h: HopState, sid: string): void {
   if (sid !== h.picked.sid) {
     countPeer(sid, 'a request', h.r)
   }

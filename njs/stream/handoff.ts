@@ -3,6 +3,7 @@
  * comes along, so the message stands in shared memory, under the connection's number. It is one of
  *
  * - `<unit>`, where the unit is not tuned;
+ * - `<unit> <address> <port>`, to the server that reads the name (`sni.sock`);
  * - `<unit> <tuning> <address> <port>`, with the address and port where the client came in;
  * - `<peer> <PROXY header>`, for the server that only connects.
  */

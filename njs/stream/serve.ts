@@ -17,7 +17,7 @@ import { streamFallback } from './fallback.js'
 import { mostAsked, acceptsConnections, emitEvent, tryTrial } from './preflight.js'
 
 const counter = zones.sluice_counter
-const ANOTHER = { upstream: '', sid: '' }
+const NO_WISH = { upstream: '', sid: '' }
 
 function streamContext(s: NginxStreamRequest): ChoiceContext {
   const asked = { uri: '/', variables: s.variables } as unknown as LookupRequest
@@ -39,8 +39,8 @@ function isWorthAsking(
 }
 
 /**
- * While the peer was asked, it may have been drained or removed. That the split is gone which led
- * to it does not count against it.
+ * While the peer was asked, it may have been drained or removed. A split that went meanwhile is no
+ * reason against the peer.
  */
 function isStillUp(choice: PeerChoice): boolean {
   const now = whoIs(zones.sluice_table, choice.upstream, choice.peer.sid)
@@ -106,7 +106,7 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
   for (let nth = 0; nth < MOST_TRIES; nth++) {
     const draw = drawFor(context.table, context.request, key)
     draw.share = shareOfTry(draw.share, nth)
-    const wish = nth === 0 ? drawPreferred(context, draw) : ANOTHER
+    const wish = nth === 0 ? drawPreferred(context, draw) : NO_WISH
     const choice = choose(context, draw, wish, tried)
     if (choice !== null && (await tryToTake(s, draw, choice, tried, nth))) {
       countPeer(choice.peer.sid, 'a connection', s)

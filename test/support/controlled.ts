@@ -56,7 +56,7 @@ export async function startControlled(
     start: async () => {
       const controller = await Controller.make({ settings, registry, log })
       controller.start()
-      const api = await startApi(controller, controller.metrics.registry)
+      const api = await startApi(controller, controller.metrics.promRegistry)
       self.controller = controller
       stop = async () => {
         stop = async () => undefined

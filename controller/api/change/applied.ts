@@ -27,7 +27,7 @@ export interface Pending {
 
 /**
  * The gateways that have not applied `revision` when `limitMs` is over or `signal` aborts. Those
- * that have been away for long are waited for only where the caller gave a time of its own.
+ * that have been away for long are waited for only where the caller gave more than the usual time.
  */
 export async function pendingAfter(
   { control, committer }: ApiContext,

@@ -73,9 +73,9 @@ function callsOf(request: FastifyRequest): { calls: ChangeCall[]; dryRun: boolea
 }
 
 function callOf({ method, path, body, ifMatch }: Operation, index: number): ChangeCall {
-  const { route, target, query } = found(method, path, index)
+  const { row, target, query } = found(method, path, index)
   const force = query.get('force')
-  const mayForce = route.operationId === 'deleteUpstream'
+  const mayForce = row.operationId === 'deleteUpstream'
   const extra = [...query.keys()].find((name) => name !== 'force' || !mayForce)
   if (extra !== undefined || (force !== null && !/^(true|false|)$/.test(force))) {
     const what = `query parameter ${JSON.stringify((extra ?? 'force').slice(0, 100))} does not fit the path`
@@ -85,7 +85,7 @@ function callOf({ method, path, body, ifMatch }: Operation, index: number): Chan
     refuseWait(body, index)
   }
   return {
-    operationId: route.operationId,
+    operationId: row.operationId,
     target,
     body,
     force: force === 'true' || force === '',

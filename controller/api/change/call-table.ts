@@ -1,6 +1,6 @@
 /**
- * The calls that change one thing each: which method and path, what it is about, who may, and what
- * it means in the registry. Single calls and the operations of a batch both go by this table.
+ * The calls that change one thing each: which method and path, what it is about, and what it means
+ * in the registry. Single calls and the operations of a batch both go by this table.
  */
 import { SluiceError } from '../../../runtime/errors.js'
 import type { ChangeCall, Outcome, World } from './change-call.js'
@@ -123,7 +123,7 @@ export function callRow(operationId: string): CallRow {
 export function findCall(
   method: string,
   path: string,
-): { route: CallRow; target: CallTarget; query: URLSearchParams } {
+): { row: CallRow; target: CallTarget; query: URLSearchParams } {
   const [pathname = '', search = ''] = path.split('?', 2)
   const parts = decoded(pathname)
   const sameMethod = (each: CallRow) => each.method === method
@@ -134,11 +134,11 @@ export function findCall(
     throw new SluiceError('not_found', `no call has the path ${shown}`)
   }
   const target = any.target(namesIn(any.pattern, parts) ?? {})
-  const route = fitting.find(sameMethod)
-  if (route === undefined) {
+  const found = fitting.find(sameMethod)
+  if (found === undefined) {
     throw new SluiceError('method_not_allowed', `${method} does not fit the path`)
   }
-  return { route, target, query: new URLSearchParams(search) }
+  return { row: found, target, query: new URLSearchParams(search) }
 }
 
 function namesIn(pattern: string, parts: string[]): PathNames | undefined {

@@ -128,7 +128,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(Object.keys(controller.gateways()[0]?.conditions ?? {}), ['web/a'])
     const shown = events.filter(({ type }) => type === 'health')
     t.match(shown, [{ upstream: 'web', id: 'a', state: 'down', reason: /^ejected/ }])
-    const metrics = await controller.metrics.registry.metrics()
+    const metrics = await controller.metrics.promRegistry.metrics()
     t.match(metrics, /^sluice_ejected\{upstream="web"\} 1$/m)
     t.match(metrics, /^sluice_ejections_total 1$/m)
     t.match(metrics, /^sluice_instances\{upstream="web",state="down"\} 1$/m)

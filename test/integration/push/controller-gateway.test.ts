@@ -205,7 +205,7 @@ t.test('the pool takes peers in, and connections to them stay open', async (t) =
   const { controller, put, served } = await setUp(t, 'njs')
   await applied(controller, await put('web', a))
   const pooled = async () =>
-    /sluice_pool_members (\d+)/.exec(await controller.metrics.registry.metrics())?.[1]
+    /sluice_pool_members (\d+)/.exec(await controller.metrics.promRegistry.metrics())?.[1]
   await until(async () => (await pooled()) === '1', { what: 'the pool to have it' })
   await until(() => controller.gateways()[0]?.lagMs === 0)
   await served('web.localhost', 4)
@@ -222,7 +222,7 @@ t.test(
     await applied(self.controller, await self.put('web', a))
     await until(async () => (await self.gateway.state()).whole)
     await until(async () => {
-      const page = await self.controller.metrics.registry.metrics()
+      const page = await self.controller.metrics.promRegistry.metrics()
       return page.includes('sluice_pool_members 1')
     })
     await until(() => self.controller.gateways()[0]?.lagMs === 0)
@@ -269,7 +269,7 @@ t.test('whoever claims later owns the gateway', async (t) => {
   await until(() => self.controller.gateways()[0]?.connected === false)
   t.match(self.controller.gateways()[0]?.reason, /another controller/)
   t.match(
-    await self.controller.metrics.registry.metrics(),
+    await self.controller.metrics.promRegistry.metrics(),
     /push_failures_total\{reason="stale_epoch"\} 1/,
   )
   t.same(await self.served('web.localhost', 3), { a: 3 })
@@ -287,7 +287,7 @@ t.test('a full table keeps what it has, says so, and goes on when there is room'
   const reason = await until(() => self.controller.gateways()[0]?.reason, { what: 'a reason' })
   t.match(reason, /SLUICE_TABLE_SIZE/)
   t.equal(self.controller.gateways()[0]?.code, 'table_full')
-  t.match(await self.controller.metrics.registry.metrics(), /^sluice_dict_full 1$/m)
+  t.match(await self.controller.metrics.promRegistry.metrics(), /^sluice_dict_full 1$/m)
   t.same(await self.served('web.localhost', 5), { a: 5 })
   const gone = many.map(({ key }): RegistryOperation => ({ type: 'delete', key }))
   await applied(self.controller, await self.commit(...gone)).catch(() => undefined)

@@ -54,7 +54,7 @@ t.test('a gateway whose controller cannot reach it has not applied a change', as
   const { registry } = self
   const settings = testSettings(gateway.home, { httpPort: gateway.httpPort })
   const controller = await Controller.make({ settings, registry, log: silentLogger })
-  const api = await startApi(controller, controller.metrics.registry)
+  const api = await startApi(controller, controller.metrics.promRegistry)
   controller.start()
   self.controller = controller
   t.teardown(async () => {

@@ -46,7 +46,7 @@ t.test('a stranger at the port of the pool ejects nobody', async (t) => {
     return made
   }
   const pooledCount = async (controller: Controller): Promise<number> => {
-    const text = await controller.metrics.registry.metrics()
+    const text = await controller.metrics.promRegistry.metrics()
     return Number(/^sluice_pool_members (\d+)$/m.exec(text)?.[1] ?? 0)
   }
 

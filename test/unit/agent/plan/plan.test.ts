@@ -183,10 +183,10 @@ t.test('a refused container does not keep the others away', async (t) => {
 
 t.test('records hand the next run of the agent what this one knew', async (t) => {
   const it = container({ labels: WEB })
-  const unreached = new Set<string>()
-  const know = { signalled: new Set([runOf(it)]), answered: new Set([ANSWERED]), unreached }
+  const doubtful = new Set<string>()
+  const know = { signalled: new Set([runOf(it)]), answered: new Set([ANSWERED]), doubtful }
   const running = { ...know, signalled: new Set<string>() }
-  for (const memory of [know, running, { ...running, unreached: new Set([ANSWERED]) }]) {
+  for (const memory of [know, running, { ...running, doubtful: new Set([ANSWERED]) }]) {
     const { entries } = makePlan([it], HOST, memory)
     const records = [...entries]
       .filter(([key]) => key.startsWith('instances/'))
@@ -197,7 +197,7 @@ t.test('records hand the next run of the agent what this one knew', async (t) =>
 })
 
 t.test('one that its agent does not reach says so, and is tried on', async (t) => {
-  const seen = { ...none, answered: new Set([ANSWERED]), unreached: new Set([ANSWERED]) }
+  const seen = { ...none, answered: new Set([ANSWERED]), doubtful: new Set([ANSWERED]) }
   const { entries, targets } = makePlan([container({ labels: WEB })], HOST, seen)
   t.match(JSON.parse(entries.get('instances/web/node-1:web-1:80') ?? ''), {
     state: 'up',

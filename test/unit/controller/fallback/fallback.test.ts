@@ -15,7 +15,7 @@ import { guardRoute } from '../../../../contract/record/route.js'
 import type { Desired, DesiredInstance } from '../../../../controller/state/desired.js'
 import { UPSTREAMS_FILE, recoverFallback } from '../../../../controller/fallback/generations.js'
 import { FallbackFile } from '../../../../controller/fallback/fallback-file.js'
-import { checkConf, sweepTrials } from '../../../../controller/fallback/ask-nginx.js'
+import { checkConf, sweepTests } from '../../../../controller/fallback/ask-nginx.js'
 import { tools } from '../../../../lab/tools.js'
 import { renderFallback } from '../../../../controller/fallback/http-fallback.js'
 import { seal, unseal } from '../../../../runtime/sealed-file.js'
@@ -469,7 +469,7 @@ t.test('keys under test never leave the home, and what a killed test left is swe
   mkdirSync(folder)
   writeFileSync(join(folder, 'candidate.conf'), 'a key')
   writeFileSync(join(home, 'run/nginx.pid'), '1')
-  await sweepTrials(home)
+  await sweepTests(home)
   t.same(readdirSync(join(home, 'run')), ['nginx.pid'])
-  await t.resolves(sweepTrials(join(home, 'not-there')))
+  await t.resolves(sweepTests(join(home, 'not-there')))
 })

@@ -1,4 +1,4 @@
-/** How the hop answers by itself. */
+/** Sends an answer. */
 
 /**
  * A client that has gone in the meantime is nobody's fault: what njs throws then is dropped, and
