@@ -15,8 +15,8 @@ const table = zones.sluice_table
 /**
  * `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Where the table has nothing the
  * value is undefined, and no comparison with that holds. Text is compared, because a comparison
- * costs a tenth of asking for a length; a share has three digits, as the thresholds have. None of
- * this can throw; what is less simple is guarded in `frontRare`.
+ * costs a tenth of asking for a length; a share has three digits, as the thresholds have. What is
+ * less simple is guarded in `frontRare`: to it goes what throws elsewhere.
  */
 function sid(r: NginxHTTPRequest): string {
   const key = r.variables.sluice_key as string
@@ -32,7 +32,14 @@ function sid(r: NginxHTTPRequest): string {
     }
     return value.slice(at + 3, at + Width.Share)
   }
-  return value === undefined ? pickByPath(r, table, key) : frontRare(r, value, key, '')
+  if (value !== undefined) {
+    return frontRare(r, value, key, '')
+  }
+  try {
+    return pickByPath(r, table, key)
+  } catch (error) {
+    return frontRare(r, '', key, '')
+  }
 }
 
 /** All else that nginx asks of the front. */

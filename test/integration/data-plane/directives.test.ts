@@ -154,7 +154,13 @@ async function sameByHop(t: Test, { userPort: port }: Gateway): Promise<void> {
   for (const [i, [directives, path, effect]] of EFFECTS.entries()) {
     const found = async (place: string) => {
       const asked = { ...question, headers, path: `/${place}/${path}` }
-      return [effect(await ask(asked)), effect(await ask(asked))]
+      const first = effect(await ask(asked))
+      let next = effect(await ask(asked))
+      // nginx may keep an answer a moment after the client has it.
+      for (let more = 0; effect === serialOf && next === false && more < 20; more++) {
+        next = effect(await ask(asked))
+      }
+      return [first, next]
     }
     const plain = await found(`plain/${i}`)
     t.strictNotSame(plain, await found('plain'), `${directives} does something`)

@@ -2,6 +2,7 @@
  * What a long request costs a worker grows no faster than the request: instructions are counted for
  * 1, 2, 4 and 8 KB of each thing that a client may write at length.
  */
+import '../../support/small-bench.js'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
