@@ -28,7 +28,7 @@ const TOOLS = {
   nginx:
     /^test\/(conformance|integration|e2e)\/|\/(cli|fallback|own-directives|strangers|trusted-ca)\./,
   docker: /\/docker\.|setup\/tools\./,
-  bench: /integration\/(bench\/|.*\/instructions\.)/,
+  bench: /integration\/(bench\/|.*\/(instructions|long-requests)\.)/,
   examples: /\/(examples|how-to)\./,
 }
 /** Files that take a minute, the longest first, whatever their size. The order costs time alone. */
@@ -41,6 +41,7 @@ const LONG = [
   'test/integration/stream/stream',
   'test/integration/bench/counts',
   'test/integration/data-plane/instructions',
+  'test/integration/data-plane/long-requests',
   'test/integration/data-plane/retry',
   'test/e2e/kill',
   'test/integration/bench/instances',
