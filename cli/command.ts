@@ -39,7 +39,7 @@ export interface Command {
   options: Record<string, Option>
   /** Whether it takes the flags of all settings, or only those that find the API. */
   settings: 'all' | 'client'
-  /** Whether it serves until it is told to stop: output that cannot be written ends it not. */
+  /** Whether it serves until it is told to stop, even where its output cannot be written. */
   serves?: (flags: Invocation['flags']) => boolean
   /**
    * The exit code: 0 or 1. What it throws is printed and ends in 1, or in 2 when it is a {@link
