@@ -4,7 +4,7 @@
  * text where it stands, because an object of it costs as much as all the rest.
  */
 import { CHUNK_ENTRIES, ENTRY_LENGTH, PLAIN_ENTRY } from '../../contract/table/rules.js'
-import { unitIf } from './unit-if.lazy.js'
+import { unitIf } from '../table/unit-if.lazy.js'
 import { indexOnRing } from './index-on-ring.lazy.js'
 import { SlotMark } from '../../contract/table/mark.js'
 import { Width } from '../../contract/table/table.js'

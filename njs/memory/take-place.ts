@@ -20,15 +20,15 @@ export function takePlace(
   if (now > 0) {
     onExit(() => leaveLoad(load, entry.sid, pid))
   }
-  if (rules.loadPercent > 0 && enterLoad(load, upstream, pid) > 0) {
-    onExit(() => leaveLoad(load, upstream, pid))
+  if (rules.loadPercent > 0) {
+    countPlace(load, upstream, pid)
   }
   return true
 }
 
-/** Counts one more in flight to a peer without a limit. */
-export function countPlace(load: NumberDict, sid: string, pid: number): void {
-  if (enterLoad(load, sid, pid) > 0) {
-    onExit(() => leaveLoad(load, sid, pid))
+/** Counts one more in flight: to a peer without a limit, by its SID, or to a whole upstream. */
+export function countPlace(load: NumberDict, name: string, pid: number): void {
+  if (enterLoad(load, name, pid) > 0) {
+    onExit(() => leaveLoad(load, name, pid))
   }
 }

@@ -1,10 +1,10 @@
 /** What few hosts need of a lookup: conditions, and lines in chunks. */
 import { isLeavingPath } from '../../contract/guard/client-patterns.js'
-import { isMet } from '../../contract/table/route-condition.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
 import { Width } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from './lookup-request.js'
+import { unitIf } from './unit-if.lazy.js'
 
 export interface LookupRare {
   unitIf: typeof unitIf
@@ -13,14 +13,6 @@ export interface LookupRare {
 }
 
 const SLASH = 47
-
-/** `<unit>` of what follows a line's prefix, if the conditions behind it are met; else ''. */
-function unitIf(served: string, request: LookupRequest): string {
-  const parts = served.split('\t')
-  return parts.every((condition, i) => i === 0 || isMet(condition, request.variables))
-    ? (parts[0] as string)
-    : ''
-}
 
 /**
  * Whether the path as it was written leaves a prefix in a way that nginx and the application may

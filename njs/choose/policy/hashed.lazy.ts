@@ -1,11 +1,10 @@
 /** hash and ipHash: the peer on a ring. */
 import { RING_POSITIONS } from '../../../contract/table/rules.js'
 import type { ListEntry } from '../../../contract/table/rules.js'
-import { textOf } from '../../../contract/table/text-of.js'
-import { SHARES } from '../../../contract/table/limits.js'
 import { loadOf } from '../../memory/load.js'
 import { isFree } from './choosing.js'
 import type { Choosing } from './choosing.js'
+import { hashNumber } from './hash-number.js'
 import { entriesOnRing, position } from './list.js'
 
 const WALKED = 64
@@ -23,15 +22,8 @@ function isWithinBound(c: Choosing, entry: ListEntry): boolean {
   return loadOf(c.load, entry.sid) < bound
 }
 
-/**
- * nginx hashes the text: `split_clients` over `$sluice_hash` draws as `$sluice_slot` and
- * `$sluice_share` do.
- */
 function choose(c: Choosing): ListEntry | null {
-  const v = c.request.variables
-  v.sluice_hash = textOf(c.request, c.rules.key)
-  const draw = Number(v.sluice_hash_slot) * SHARES + Number(v.sluice_hash_share)
-  const start = position(draw, RING_POSITIONS)
+  const start = position(hashNumber(c.request, c.rules.key), RING_POSITIONS)
   const first = entriesOnRing(c.table, c.upstream, start, 1)[0]
   if (first !== undefined && isFree(c, first) && isWithinBound(c, first)) {
     return first
