@@ -1,13 +1,9 @@
 /** What a request costs by each policy and kind of route. */
 import type { BatchOperation } from '../../lab/load/rig.js'
-import { freePort } from '../../lab/ports.js'
-import { tools } from '../../lab/tools.js'
-import { startCheapBackends } from '../rig/cheap-backends.js'
-import { COUNTED, CONNECTIONS, applyAll, countGrowth } from '../rig/growth.js'
+import { COUNTED, CONNECTIONS, applyAll, countEngines } from '../rig/growth.js'
 import type { Grown } from '../rig/growth.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
-import { ensureTracers } from '../trace/tracers.js'
 import { ENGINES } from '../rig/sized.js'
 
 const MEMBERS = Array.from({ length: 4 }, (_, n) => `127.8.8.${n + 1}`)
@@ -82,23 +78,12 @@ export const requestKindsPart: Part = {
 const hostOf = (name: string): string => `${name}.test`
 
 async function run(bench: Bench): Promise<PartResult> {
-  const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) {
-    throw new Error('valgrind cannot run here')
-  }
-  const { nginx } = await tools()
-  const backend = await freePort()
-  await startCheapBackends(bench, nginx, MEMBERS, backend)
   const asked = Object.keys(KINDS).map(hostOf)
-  const counted: Grown[] = []
-  for (const engine of ENGINES) {
-    counted.push(
-      await countGrowth(bench, tracers, {
-        ...{ engine, members: MEMBERS, backend, sizes: [asked.length], asked },
-        grow: (rig) => applyAll(rig, operations(backend), BATCH),
-      }),
-    )
-  }
+  const counted = await countEngines(bench, MEMBERS, (backend) => ({
+    sizes: [asked.length],
+    asked,
+    grow: (rig) => applyAll(rig, operations(backend), BATCH),
+  }))
   return finding(counted)
 }
 

@@ -1,15 +1,11 @@
 /** What a request costs as the routed hosts grow. */
-import type { BatchOperation, Rig } from '../../lab/load/rig.js'
-import { freePort } from '../../lab/ports.js'
-import { tools } from '../../lab/tools.js'
+import type { BatchOperation } from '../../lab/load/rig.js'
 import { FAST_HOSTS } from '../../contract/table/limits.js'
-import { startCheapBackends } from '../rig/cheap-backends.js'
-import { CONNECTIONS, COUNTED, applyAll, countGrowth } from '../rig/growth.js'
+import { CONNECTIONS, COUNTED, applyAll, countEngines } from '../rig/growth.js'
 import type { Grown } from '../rig/growth.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
-import { ensureTracers } from '../trace/tracers.js'
-import { ENGINES, sized } from '../rig/sized.js'
+import { sized } from '../rig/sized.js'
 
 const ROUTES = sized([10, 1000, 100_000], [10, 20])
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.7.${n + 1}`)
@@ -50,25 +46,17 @@ export const routesPart: Part = {
 }
 
 async function run(bench: Bench): Promise<PartResult> {
-  const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) {
-    throw new Error('valgrind cannot run here')
-  }
-  const { nginx } = await tools()
-  const backend = await freePort()
-  await startCheapBackends(bench, nginx, HOSTS, backend)
-  const counted: Grown[] = []
-  for (const engine of ENGINES) {
-    const grow = async (rig: Rig, from: number, to: number): Promise<void> => {
+  const asked = ASKED.map(({ host }) => host)
+  const counted = await countEngines(bench, HOSTS, (backend) => ({
+    sizes: ROUTES,
+    asked,
+    grow: async (rig, from, to) => {
       if (from === 0) {
         await applyAll(rig, askedOperations(backend), BATCH)
       }
       await applyAll(rig, otherOperations(Math.max(from, ASKED.length), to), BATCH)
-    }
-    const asked = ASKED.map(({ host }) => host)
-    const growth = { engine, members: HOSTS, backend, sizes: ROUTES, asked, grow }
-    counted.push(await countGrowth(bench, tracers, growth))
-  }
+    },
+  }))
   return finding(counted)
 }
 

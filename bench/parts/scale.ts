@@ -1,14 +1,10 @@
 /** What a request costs as the upstreams grow. */
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
-import { freePort } from '../../lab/ports.js'
-import { tools } from '../../lab/tools.js'
-import { startCheapBackends } from '../rig/cheap-backends.js'
-import { CONNECTIONS, COUNTED, applyAll, countGrowth } from '../rig/growth.js'
+import { CONNECTIONS, COUNTED, applyAll, countEngines } from '../rig/growth.js'
 import type { Grown } from '../rig/growth.js'
 import type { Bench, PartResult, Part } from '../report/report.js'
 import { count, ratio } from '../report/statistics.js'
-import { ensureTracers } from '../trace/tracers.js'
-import { ENGINES, sized } from '../rig/sized.js'
+import { sized } from '../rig/sized.js'
 
 const UPSTREAMS = sized([1, 100, 10_000], [1, 3])
 /**
@@ -28,20 +24,11 @@ export const scalePart: Part = {
 }
 
 async function run(bench: Bench): Promise<PartResult> {
-  const tracers = await ensureTracers((line) => bench.say(line))
-  if (tracers === undefined) {
-    throw new Error('valgrind cannot run here')
-  }
-  const { nginx } = await tools()
-  const backend = await freePort()
-  await startCheapBackends(bench, nginx, HOSTS, backend)
-  const counted: Grown[] = []
-  for (const engine of ENGINES) {
-    const grow = (rig: Rig, from: number, to: number): Promise<void> => fill(rig, from, to, backend)
-    const asked = [`${ASKED}.localhost`]
-    const growth = { engine, members: HOSTS, backend, sizes: UPSTREAMS, asked, grow }
-    counted.push(await countGrowth(bench, tracers, growth))
-  }
+  const counted = await countEngines(bench, HOSTS, (backend) => ({
+    sizes: UPSTREAMS,
+    asked: [`${ASKED}.localhost`],
+    grow: (rig, from, to) => fill(rig, from, to, backend),
+  }))
   return finding(counted)
 }
 

@@ -10,9 +10,11 @@ import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
 import { Driver } from '../load/drive.js'
 import type { Bench } from '../report/report.js'
 import { count, median } from '../report/statistics.js'
+import { ensureTracers } from '../trace/tracers.js'
 import type { Tracers } from '../trace/tracers.js'
+import { startCheapBackends } from './cheap-backends.js'
 import { pooled } from '../load/warm-up.js'
-import { sized } from './sized.js'
+import { ENGINES, sized } from './sized.js'
 
 export const COUNTED = sized(500, 20)
 /** The median of them leaves out one in which a timer of nginx's went off. */
@@ -22,7 +24,7 @@ export const CONNECTIONS = 8
 /** Names the host of the static upstream, the control. */
 const STATIC = 'static.localhost'
 
-export interface Growth {
+interface Growth {
   engine: 'njs' | 'qjs'
   /** Members of the static upstream. */
   members: readonly string[]
@@ -43,10 +45,34 @@ export interface Grown {
 }
 
 /**
+ * {@link countGrowth} of each engine, before cheap backends at `members`. Throws where valgrind
+ * cannot run.
+ */
+export async function countEngines(
+  bench: Bench,
+  members: string[],
+  growthAt: (backend: number) => Omit<Growth, 'engine' | 'members' | 'backend'>,
+): Promise<Grown[]> {
+  const tracers = await ensureTracers((line) => bench.say(line))
+  if (tracers === undefined) {
+    throw new Error('valgrind cannot run here')
+  }
+  const { nginx } = await tools()
+  const backend = await freePort()
+  await startCheapBackends(bench, nginx, members, backend)
+  const counted: Grown[] = []
+  for (const engine of ENGINES) {
+    const growth = { engine, members, backend, ...growthAt(backend) }
+    counted.push(await countGrowth(bench, tracers, growth))
+  }
+  return counted
+}
+
+/**
  * Instructions of a worker for a request while what is in the table grows, beside a static upstream
  * of the same nginx.
  */
-export async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth): Promise<Grown> {
+async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth): Promise<Grown> {
   const { engine, sizes, asked } = growth
   const { nginx } = await tools()
   const folder = join(bench.folder, `callgrind-${engine}`)
