@@ -7,7 +7,7 @@ import type { CheckPolicy } from './check-policy.js'
 import { fieldIn, wrong } from '../guard/guarded.js'
 import type { Guarded, FieldRule, Fields } from '../guard/guarded.js'
 import { guardPart, isFlag, oneOf, wholeRule } from '../guard/part.js'
-import { RETRY_STATUSES } from '../table/rules.js'
+import { RETRY_STATUSES } from './retry-statuses.js'
 import { SOURCE_MESSAGE, guardSticky, isSource, spellSource } from './sticky.js'
 import type { CookiePolicy, RoutePolicy, TextSource } from './sticky.js'
 

@@ -79,8 +79,6 @@ export interface ListEntry {
   maxConns: number
 }
 
-/** Answers that a policy may have tried again. */
-export const RETRY_STATUSES = [429, 500, 502, 503, 504]
 /** Bits of RETRY_STATUSES, as `statuses` has them: all but 429. */
 export const FAULT_BITS = 0b11110
 export const CHUNK_ENTRIES = 12

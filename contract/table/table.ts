@@ -17,7 +17,7 @@
  * - A split, `~canary`. Its record is its upstreams, `:web :web-next`; then, where more than a draw
  *   decides, what does (contract/table/split-record.ts). It has slots where only a draw does.
  * - A route that acts, `&docs`. Its record is who serves it, its path prefix and what it does
- *   (contract/record/action-record.ts). It has no slots.
+ *   (contract/table/action-record.ts). It has no slots.
  * - A certificate, `^app.example.com`, `^*.example.com`, `^*` for all else, `^=<id>` for instances.
  *   Its record is a line feed, then the chain and its key, as PEM that nginx reads as it is. It has
  *   no slots.

@@ -4,7 +4,7 @@
  */
 import type { Page } from '../../contract/record/route-page.js'
 import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import { PEER_HEADER, PICK_HEADER } from '../../contract/servers.js'
 import type { Header } from './client-maps.js'
 import { literal, plain, quotedWord, verbatim } from './conf-writer.js'

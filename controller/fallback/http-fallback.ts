@@ -18,7 +18,7 @@
 import { ACME_PREFIX, isWithin } from '../../contract/table/host-record.js'
 import { ACCEL_HEADERS } from '../../contract/guard/header-names.js'
 import { isPathPrefix } from '../../contract/guard/names.js'
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { ConfWriter, plain, quotedWord } from './conf-writer.js'
 import type { Word } from './conf-writer.js'

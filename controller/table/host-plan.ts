@@ -2,7 +2,7 @@
 import { prefixHash } from '../../contract/table/host-record.js'
 import { AGENT_ROUTES } from '../../contract/keys.js'
 import { actionOf } from '../../contract/record/route-action.js'
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import type { RouteRecord } from '../../contract/record/route.js'
 import { printConditions } from '../../contract/record/route-match.js'
 import type { Conditional } from '../../contract/record/route-match.js'

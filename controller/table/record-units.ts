@@ -1,5 +1,5 @@
 /** Units that are a record alone: certificates, passed names, routes that act. */
-import { type ActionRecord, printActionRecord } from '../../contract/record/action-record.js'
+import { type ActionRecord, printActionRecord } from '../../contract/table/action-record.js'
 import { SNI_PREFIX } from '../../contract/table/mark.js'
 import type { Certificate } from '../state/certificate.js'
 import { type Unit, makeUnit } from './unit.js'

@@ -4,13 +4,9 @@ import { DEFAULT_RETRY, findsOutliers } from '../../contract/record/policy.js'
 import type { PeerTls } from '../../contract/record/peer-tls.js'
 import type { BalancePolicy, Policy } from '../../contract/record/policy.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
-import {
-  CHUNK_ENTRIES,
-  RETRY_STATUSES,
-  RING_CHUNK,
-  printEntry,
-} from '../../contract/table/rules.js'
+import { CHUNK_ENTRIES, RING_CHUNK, printEntry } from '../../contract/table/rules.js'
 import type { RuleBalance, Rules } from '../../contract/table/rules.js'
+import { RETRY_STATUSES } from '../../contract/record/retry-statuses.js'
 import type { GivenCookie } from '../../contract/record/sticky.js'
 import { cycleOf, ringOf } from './peer-lists.js'
 import type { Peer } from './peers.js'

@@ -11,8 +11,8 @@ import {
   printEntry,
   printRules,
 } from '../../contract/table/rules.js'
-import { printActionRecord } from '../../contract/record/action-record.js'
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import { printActionRecord } from '../../contract/table/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import type { Rules } from '../../contract/table/rules.js'
 import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table/table.js'
 import { sidOfAddress } from '../../controller/state/sid.js'

@@ -4,8 +4,8 @@
  */
 import { UnitKind } from '../../contract/table/mark.js'
 import type { RouteAction } from '../../contract/record/route-action.js'
-import { parseActionRecord } from '../../contract/record/action-record.js'
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import { parseActionRecord } from '../../contract/table/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import { Width, STATE_KEY, parseState } from '../../contract/table/table.js'
 import {
   ACTING_LOCATION,

@@ -1,6 +1,6 @@
 /** The record of a request's route, where that acts. */
-import { parseActionRecord } from '../../contract/record/action-record.js'
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import { parseActionRecord } from '../../contract/table/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import { UnitKind } from '../../contract/table/mark.js'
 import { Width } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'

@@ -1,6 +1,6 @@
 /** What the hop answers itself for a route that acts: redirects, maintenance, bodies too large. */
 import type { Code } from '../../contract/codes.js'
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import type { Redirect, RouteAction } from '../../contract/record/route-action.js'
 import { PATIENT_LOCATION, TOO_LARGE } from '../../contract/servers.js'
 import { errorPage } from './act-page.js'

@@ -3,7 +3,7 @@
  * request on to the hop once more, changed, in the name of the unit that serves it. So tries,
  * sessions and trials are the same as without.
  */
-import type { ActionRecord } from '../../contract/record/action-record.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
 import type { RouteAction } from '../../contract/record/route-action.js'
 import { upgradeFor } from '../../contract/record/route-upgrade.js'
 import { UnitKind } from '../../contract/table/mark.js'

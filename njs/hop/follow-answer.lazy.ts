@@ -1,5 +1,5 @@
 /** Whether another try follows an answer that has come, and what the hop is told then. */
-import { RETRY_STATUSES } from '../../contract/table/rules.js'
+import { RETRY_STATUSES } from '../../contract/record/retry-statuses.js'
 import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/servers.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { parseQuestion, printVerdict } from './judge-message.js'

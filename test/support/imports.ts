@@ -23,9 +23,10 @@ const FOLDERS: Record<string, readonly string[]> = {
  */
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [
-    ['codes.ts', 'servers.ts', 'version.ts', 'table'],
-    ['guard'],
-    ['record', 'keys.ts', 'push.ts'],
+    ['codes.ts', 'servers.ts', 'version.ts', 'guard'],
+    ['record', 'keys.ts'],
+    ['table'],
+    ['push.ts'],
     ['push-guard.ts'],
   ],
   runtime: [

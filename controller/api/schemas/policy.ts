@@ -7,7 +7,7 @@ import type { Static, TProperties } from 'typebox'
 import { DEFAULT_EJECT, DEFAULT_RETRY } from '../../../contract/record/policy.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
 import type { Policy } from '../../../contract/record/policy.js'
-import { RETRY_STATUSES } from '../../../contract/table/rules.js'
+import { RETRY_STATUSES } from '../../../contract/record/retry-statuses.js'
 import { closed, maybe, named } from './shape.js'
 
 export const whole = (

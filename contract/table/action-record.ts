@@ -3,11 +3,11 @@
  * what the front can change by itself (contract/table/action-lines.ts); and all of its action as
  * JSON.
  */
-import { printAction } from './print-action.js'
-import type { RouteAction } from './route-action.js'
-import { editedNames, headerLines } from './header-edits.js'
-import type { HeaderEdits } from './header-edits.js'
-import { FOR_HOP, FOR_PATIENT_HOP } from '../table/action-lines.js'
+import { printAction } from '../record/print-action.js'
+import type { RouteAction } from '../record/route-action.js'
+import { editedNames, headerLines } from '../record/header-edits.js'
+import type { HeaderEdits } from '../record/header-edits.js'
+import { FOR_HOP, FOR_PATIENT_HOP } from './action-lines.js'
 
 /**
  * Who serves what it does not answer itself (`:web`, `~canary`, `-` for nobody), and what it needs
