@@ -81,13 +81,15 @@ function linesOf({ container, reading }: ContainerReport): string[] {
 /** One paragraph for each container, by name. Rejects when the engine does not answer. */
 export async function printContainers(
   engine: ContainerEngine,
-  host: AgentMachine,
+  machine: AgentMachine,
 ): Promise<string> {
   const containers = await inspectAll(engine)
-  const answered = await probe(containers, host)
-  const { reports } = makePlan(containers, host, { signalled: new Set(), answered })
+  const answered = await probe(containers, machine)
+  const { reports } = makePlan(containers, machine, { signalled: new Set(), answered })
   const sorted = reports.sort((a, b) => (a.container.name < b.container.name ? -1 : 1))
   const paragraphs = sorted.map((report) => linesOf(report).join('\n'))
   const count = paragraphs.length === 1 ? '1 container' : `${paragraphs.length} containers`
-  return [`${count} at ${engine.address}, agent ${host.agent}`, ...paragraphs].join('\n\n') + '\n'
+  return (
+    [`${count} at ${engine.address}, agent ${machine.agent}`, ...paragraphs].join('\n\n') + '\n'
+  )
 }

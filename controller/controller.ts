@@ -95,7 +95,7 @@ export class Controller implements ControllerForApi {
     const addresses = ownAddresses(settings)
     const certificates = () => this.desired().certificates
     const makeChecks =
-      options.makeChecks ?? makeChecker({ log, own: addresses, trustedCa, certificates })
+      options.makeChecks ?? makeChecker({ log, ownAddresses: addresses, trustedCa, certificates })
     this.settings = settings
     this.registry = registry
     this.log = log
@@ -111,7 +111,7 @@ export class Controller implements ControllerForApi {
     const desired = () => this.desired()
     const refused = () => this.#refused()
     this.#gateways = new GatewaySet({
-      ...{ id, own: this.#serving.gateway, others: this.#others, desired, refused },
+      ...{ id, ownGateway: this.#serving.gateway, others: this.#others, desired, refused },
       fetched: () => fetchedNginx(privateNginxIn(settings.home)),
     })
     const known = () => this.#serving.state.known
@@ -283,7 +283,7 @@ export class Controller implements ControllerForApi {
       settings: this.settings,
       log: this.log,
       suspects,
-      own: this.#ownAddresses,
+      ownAddresses: this.#ownAddresses,
       emit: (event) => this.#events.emit(event),
       onGateway: () => this.#onGateways([this.gatewayId]),
       onRejected: (rule) => this.metrics.rejected.inc({ rule }),

@@ -16,7 +16,7 @@ interface ContainerEnd {
   outOfMemory: boolean
 }
 
-/** Where the engine's host forwards a container's port from. */
+/** Where the engine's machine forwards a container's port from. */
 export interface PublishedPort {
   /** Container side. */
   port: number

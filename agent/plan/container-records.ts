@@ -28,7 +28,7 @@ export interface WantedInstance {
   upstream: string
   /** The upstream's name before it was folded, and whether somebody chose it. */
   given: string
-  isNamed: boolean
+  isNameChosen: boolean
   id: string
   transport: Transport
   /** Where this machine reaches it besides its registered address. */
@@ -118,10 +118,10 @@ function makeInstance(offer: Offer, context: Context): Made {
   if (!record.ok) {
     return { ok: false, reason: `${record.field} ${record.message}` }
   }
-  const { upstream, given, isNamed } = offer
+  const { upstream, given, isNameChosen } = offer
   const why = [`upstream ${upstream}: ${offer.upstreamWhy}`, port.why, place.why]
   const instance = {
-    ...{ upstream, given, isNamed, transport: port.value.transport, record: record.value },
+    ...{ upstream, given, isNameChosen, transport: port.value.transport, record: record.value },
     id: idOf(offer, container, machine.agent, port.value.port),
     direct: directAddress(networked, place.value, port.value.port),
     routes: routesOf(offer, machine.agent),

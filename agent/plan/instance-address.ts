@@ -81,12 +81,12 @@ function orderNetworks(networks: readonly ContainerNetwork[]): ContainerNetwork[
   )
 }
 
-function onHostNetwork(host: AgentMachine, port: number): Decision<InstanceAddress> {
-  if (host.address !== undefined) {
+function onHostNetwork(machine: AgentMachine, port: number): Decision<InstanceAddress> {
+  if (machine.address !== undefined) {
     const why = "host network: the agent's address"
-    return { ok: true, value: { host: host.address, port }, why }
+    return { ok: true, value: { host: machine.address, port }, why }
   }
-  return host.allowLoopback && host.isShared !== true
+  return machine.allowLoopback && machine.isShared !== true
     ? { ok: true, value: { host: '127.0.0.1', port }, why: 'host network: loopback' }
     : refuse(
         "the container is on the host's network, and the agent's address is not set " +
@@ -115,10 +115,10 @@ function publishedAs(container: Container, { port, transport }: ServedPort): Pub
 
 function onPublished(
   container: Container,
-  host: AgentMachine,
+  machine: AgentMachine,
   wanted: ServedPort,
 ): InstanceAddress | undefined {
-  const { address } = host
+  const { address } = machine
   const published = publishedAs(container, wanted)
   const found = published.find((each) => address !== undefined && opensAt(each, address))
   return address === undefined || found === undefined
@@ -139,15 +139,15 @@ function named(container: Container, name: string): ContainerNetwork | undefined
 }
 
 /** Whether gateways of other machines reach the container itself when they send to its address. */
-function meansTheSame(network: ContainerNetwork, host: AgentMachine): boolean {
+function meansTheSame(network: ContainerNetwork, machine: AgentMachine): boolean {
   const isOverlay = network.isOverlay === true && network.name !== 'ingress'
-  return host.isShared !== true || isOverlay || host.networks?.includes(network.name) === true
+  return machine.isShared !== true || isOverlay || machine.networks?.includes(network.name) === true
 }
 
 /** Why nothing is registered that means another container to a gateway elsewhere, and the cure. */
 function refuseLocal(
   container: Container,
-  host: AgentMachine,
+  machine: AgentMachine,
   wanted: ServedPort,
   networks: readonly ContainerNetwork[],
 ): Decision<InstanceAddress> {
@@ -155,10 +155,10 @@ function refuseLocal(
   const names = networks.map(({ name, address }) => `${address} on ${name}`).join(', ')
   const published = publishedAs(container, wanted).map(({ hostAddress }) => hostAddress)
   const cure =
-    host.address === undefined
+    machine.address === undefined
       ? `publish port ${port} and set SLUICE_AGENT_ADDRESS`
       : published.length > 0
-        ? `port ${port} is published at ${published.join(', ')} and not at ${host.address}`
+        ? `port ${port} is published at ${published.join(', ')} and not at ${machine.address}`
         : `publish port ${port}`
   return refuse(
     `${names} means this container on this machine alone, and other machines read the registry: ` +
@@ -168,7 +168,7 @@ function refuseLocal(
 
 function onNamed(
   container: Container,
-  host: AgentMachine,
+  machine: AgentMachine,
   name: string,
   wanted: ServedPort,
 ): Decision<InstanceAddress> {
@@ -178,17 +178,17 @@ function onNamed(
     const list = names.length === 0 ? 'on none' : `on ${names.join(', ')}`
     return refuse(`sluice.network ${JSON.stringify(name.slice(0, 64))}: the container is ${list}`)
   }
-  if (network.address !== undefined && meansTheSame(network, host)) {
+  if (network.address !== undefined && meansTheSame(network, machine)) {
     const why = `network ${network.name}: as sluice.network says`
     return { ok: true, value: { host: network.address, port: wanted.port }, why }
   }
-  const published = onPublished(container, host, wanted)
+  const published = onPublished(container, machine, wanted)
   if (published !== undefined) {
     return { ok: true, value: published, why: publishedWhy(wanted.port) }
   }
   return network.address === undefined
     ? refuse(`the container has no address on network ${network.name}`)
-    : refuseLocal(container, host, wanted, [network])
+    : refuseLocal(container, machine, wanted, [network])
 }
 
 /**
@@ -198,25 +198,25 @@ function onNamed(
  */
 export function chooseAddress(
   container: Container,
-  host: AgentMachine,
+  machine: AgentMachine,
   wanted: WantedPort,
 ): Decision<InstanceAddress> {
   const { network, port } = wanted
   if (container.networkMode === 'host') {
-    return onHostNetwork(host, port)
+    return onHostNetwork(machine, port)
   }
   if (network !== undefined) {
-    return onNamed(container, host, network, wanted)
+    return onNamed(container, machine, network, wanted)
   }
-  const published = onPublished(container, host, wanted)
+  const published = onPublished(container, machine, wanted)
   if (published !== undefined) {
     return { ok: true, value: published, why: publishedWhy(port) }
   }
   const all = orderNetworks(container.networks).filter((each) => each.address !== undefined)
-  const [first, ...others] = all.filter((each) => meansTheSame(each, host))
+  const [first, ...others] = all.filter((each) => meansTheSame(each, machine))
   if (first?.address === undefined) {
     return all.length > 0
-      ? refuseLocal(container, host, wanted, all)
+      ? refuseLocal(container, machine, wanted, all)
       : refuse('the container has no address on any network, and no published port is usable')
   }
   const names = others.map((each) => each.name).join(', ')

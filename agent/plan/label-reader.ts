@@ -15,7 +15,7 @@ const MOST_HOSTS = 64
 export interface GivenName {
   text: string
   why: string
-  isNamed: boolean
+  isNameChosen: boolean
 }
 
 /** Reads the labels of one offer, and says what is wrong with each. */
@@ -138,10 +138,10 @@ export class LabelReader {
 
   upstream(
     otherwise: () => GivenName,
-  ): Pick<Offer, 'upstream' | 'upstreamWhy' | 'given' | 'isNamed'> {
+  ): Pick<Offer, 'upstream' | 'upstreamWhy' | 'given' | 'isNameChosen'> {
     const text = this.#fields.get('upstream')
     const label = `${this.#prefix}upstream`
-    const given = text === undefined ? otherwise() : { text, why: label, isNamed: true }
+    const given = text === undefined ? otherwise() : { text, why: label, isNameChosen: true }
     const upstream = foldName(given.text)
     const shown = JSON.stringify(given.text.slice(0, 80))
     if (upstream === undefined) {
@@ -150,7 +150,7 @@ export class LabelReader {
     }
     const folded = upstream === given.text ? '' : `, folded from ${shown}: ${FOLD_RULE}`
     return {
-      ...{ upstream: upstream ?? '', given: given.text, isNamed: given.isNamed },
+      ...{ upstream: upstream ?? '', given: given.text, isNameChosen: given.isNameChosen },
       upstreamWhy: given.why + folded,
     }
   }

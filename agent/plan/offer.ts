@@ -10,7 +10,7 @@ export interface Offer {
   /** The upstream's name as it was given, before it was folded. */
   given: string
   /** Whether somebody chose the upstream's name. */
-  isNamed: boolean
+  isNameChosen: boolean
   /** Where the upstream's name is from, for people. */
   upstreamWhy: string
   /** Container side; undefined: to be chosen. */

@@ -1,4 +1,4 @@
-/** All containers of the host → what should stand in the registry, and what was refused. Pure. */
+/** The machine's containers → what should stand in the registry, and what was refused. Pure. */
 import { parseKey, printKey } from '../../contract/keys.js'
 import type { AgentRecord } from '../../contract/record/agent-record.js'
 import type { InstanceRecord } from '../../contract/record/instance-record.js'
@@ -58,7 +58,7 @@ function byAge(a: Container, b: Container): number {
 interface Founder {
   container: string
   given: string
-  isNamed: boolean
+  isNameChosen: boolean
   /** What leads to the upstream, by its labels. */
   places: string
 }
@@ -173,12 +173,12 @@ class Planner {
 
   /** Why the instance does not belong to the upstream that its container's labels lead it to. */
   #contradiction(container: Container, instance: WantedInstance): string | undefined {
-    const { upstream, given, isNamed, routes } = instance
+    const { upstream, given, isNameChosen, routes } = instance
     const places = [...new Set(routes.map(({ record }) => placeOf(record)))].sort().join(' ')
     const founder = this.#founders.get(upstream)
     if (founder === undefined) {
-      this.#founders.set(upstream, { container: container.name, given, isNamed, places })
-      if (!isNamed) {
+      this.#founders.set(upstream, { container: container.name, given, isNameChosen, places })
+      if (!isNameChosen) {
         this.plan.unnamed.set(upstream, places)
       }
       return undefined
@@ -188,7 +188,7 @@ class Planner {
       const both = `${JSON.stringify(given)} and ${its} ${JSON.stringify(founder.given)}`
       return `upstream ${upstream}: ${both} become one name; give one of them another`
     }
-    const isShared = isNamed && founder.isNamed
+    const isShared = isNameChosen && founder.isNameChosen
     return isShared || founder.places === places
       ? undefined
       : `upstream ${upstream} is ${its}, which has other hosts; name one by sluice.upstream`

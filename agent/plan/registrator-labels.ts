@@ -131,7 +131,15 @@ function readPort(
   const id = fieldOf(said, port, 'id') || undefined
   const metadata = metadataOf(labels, port, fieldOf(said, port, 'tags'))
   result.problems.push(...guardNames(source, given, id))
-  const named = { source, upstream, given, isNamed: true, upstreamWhy: why + folded, id, metadata }
+  const named = {
+    source,
+    upstream,
+    given,
+    isNameChosen: true,
+    upstreamWhy: why + folded,
+    id,
+    metadata,
+  }
   return { ...named, ...UNSAID, port, transport }
 }
 

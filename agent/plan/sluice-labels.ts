@@ -21,11 +21,15 @@ function defaultName({ name, labels }: Container): GivenName {
   const project = labels['com.docker.compose.project']
   const service = labels['com.docker.compose.service']
   return project === undefined || service === undefined
-    ? { text: name, why: "the container's name, as sluice.upstream is not set", isNamed: false }
+    ? {
+        text: name,
+        why: "the container's name, as sluice.upstream is not set",
+        isNameChosen: false,
+      }
     : {
         text: `${project}-${service}`,
         why: 'the compose project and service, as sluice.upstream is not set',
-        isNamed: false,
+        isNameChosen: false,
       }
 }
 
@@ -99,7 +103,7 @@ export function readOffers(container: Container): Offers {
   for (const [name, fields] of [...named].slice(0, MOST_INSTANCES + 1)) {
     const whole = new Map([...shared, ...fields])
     const why = `the name in sluice.${name}.*`
-    const otherwise = (): GivenName => ({ text: name, why, isNamed: true })
+    const otherwise = (): GivenName => ({ text: name, why, isNameChosen: true })
     offers.push(readOffer(whole, `${PREFIX}${name}.`, otherwise, problems))
   }
   share(alone, offers)

@@ -29,8 +29,8 @@ export interface AgentRecords {
   /** Keys that are not this agent's. */
   foreign: Set<string>
   rivals: Rivals
-  /** Who registers by this agent's id. */
-  host: Partial<AgentRecord> | undefined
+  /** The machine that registers by this agent's id. */
+  machine: Partial<AgentRecord> | undefined
 }
 
 function parseObject(text: string): Record<string, unknown> {
@@ -95,10 +95,10 @@ export async function readAgentRecords(
   const own = entries.filter((entry) => isOwn(entry, agent))
   const ownKeys = new Set(own.map(({ key }) => key))
   const foreign = new Set(entries.map(({ key }) => key).filter((key) => !ownKeys.has(key)))
-  const host = own.find(({ key }) => key === `hosts/${agent}`)
+  const machine = own.find(({ key }) => key === `hosts/${agent}`)
   return {
     ...{ own, foreign, rivals: rivalsIn(entries, agent) },
-    host: host === undefined ? undefined : parseObject(host.value),
+    machine: machine === undefined ? undefined : parseObject(machine.value),
   }
 }
 

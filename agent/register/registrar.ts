@@ -209,7 +209,7 @@ export class Registrar {
     const places = new Set(routes.map(([, value]) => readRoute(value)?.place ?? ''))
     const upstreams = which === 'all' ? undefined : new Set(ours)
     const view = await readAgentRecords(registry, agent, upstreams, places)
-    refuseImpostor(agent, identity, view.host)
+    refuseImpostor(agent, identity, view.machine)
     this.#noteRemoved(new Set(view.own.map(({ key }) => key)))
     const registered = new Map<string, Registered>()
     for (const { key, value, revision } of view.own) {

@@ -48,7 +48,7 @@ function upstreamOf(key: string): string {
   return key.split('/')[1] ?? ''
 }
 
-/** Containers of two hosts that lead different names to one upstream meant two upstreams. */
+/** Containers of two machines that lead different names to one upstream meant two upstreams. */
 function withholdUnnamed({ registered, rivals, unnamed }: ContestInput, result: Contest): void {
   for (const [upstream, places] of unnamed) {
     const theirs = rivals.routes.filter((route) => route.upstream === upstream)

@@ -11,9 +11,8 @@ import { SluiceError } from '../../runtime/errors.js'
 import { quietly } from './change/leases.js'
 import type { ControllerForApi } from '../controller-for-api.js'
 import { Auth } from './http/auth.js'
-import type { Caller } from './http/auth.js'
+import type { Caller, Role } from './http/auth.js'
 import { registerBatch } from './change/batch.js'
-import type { Role } from './change/call-table.js'
 import { registerCalls } from './change/call-endpoints.js'
 import { Committer } from './change/committer.js'
 import type { ApiContext, MetricsSource } from './context.js'
@@ -30,6 +29,7 @@ import { refuseMalformed } from './http/malformed.js'
 import { registerOpenApi } from './http/openapi.js'
 import { registerReads } from './read/reads.js'
 import { registerStatus } from './read/status.js'
+import { registerSuspects } from './read/suspects.js'
 import { registryRoutes } from './agents/endpoints.js'
 import { loadToken } from './http/token.js'
 import { Touched } from './change/last-touched.js'
@@ -170,6 +170,7 @@ async function registerRoutes(app: FastifyInstance, context: ApiContext): Promis
   registerCalls(app, context)
   registerBatch(app, context)
   registerGateways(app, context)
+  registerSuspects(app, context)
   registerExplain(app, context)
   registerEvents(app, context)
 }

@@ -19,7 +19,7 @@ export interface DesiredSourcesOptions {
   log: Logger
   suspects: SuspectOptions
   /** Addresses that Sluice itself listens on. */
-  own: ReadonlySet<string>
+  ownAddresses: ReadonlySet<string>
   emit: (event: ControllerEvent) => void
   onRejected: (rule: string) => void
   /** A removal is believed, or an upstream is forgotten. */
@@ -40,10 +40,10 @@ export class DesiredSources {
 
   constructor(options: DesiredSourcesOptions) {
     this.#options = options
-    const { settings, log, suspects, own, emit, onRejected, onChange } = options
+    const { settings, log, suspects, ownAddresses, emit, onRejected, onChange } = options
     this.state = new State({
       policy: settings,
-      isOwn: (host, port) => isOwnAddress(own, host, port),
+      isOwn: (host, port) => isOwnAddress(ownAddresses, host, port),
       lastGood: new LastGood(join(settings.home, 'last-good.json'), log),
       ...{ log, suspects, onRejected, onEvent: emit, onBelieved: onChange },
     })

@@ -61,7 +61,7 @@ function viewOf(id: string, desired: number, { record, awaySinceAtMs }: OtherGat
 export interface GatewaySetOptions {
   /** Of the own gateway. */
   id: string
-  own: OwnGateway
+  ownGateway: OwnGateway
   others: OtherGateways
   desired: () => Desired
   /** What the own gateway refuses. */
@@ -79,7 +79,7 @@ function withRefusal(view: GatewayView, revision: number): GatewayView {
 
 export class GatewaySet {
   readonly #id: string
-  readonly #own: OwnGateway
+  readonly #ownGateway: OwnGateway
   readonly #others: OtherGateways
   readonly #desired: () => Desired
   readonly #refused: () => RefusedView[]
@@ -87,9 +87,9 @@ export class GatewaySet {
   /** When each gateway was first seen behind; of `performance.now()`. */
   readonly #behindSinceMs = new Map<string, number>()
 
-  constructor({ id, own, others, desired, refused, fetched }: GatewaySetOptions) {
+  constructor({ id, ownGateway, others, desired, refused, fetched }: GatewaySetOptions) {
     this.#id = id
-    this.#own = own
+    this.#ownGateway = ownGateway
     this.#others = others
     this.#desired = desired
     this.#refused = refused
@@ -100,20 +100,20 @@ export class GatewaySet {
   views(): GatewayView[] {
     const desired = this.#desired().revision
     const others = [...this.#others.all()].map(([id, other]) => viewOf(id, desired, other))
-    const { reason, code, ...view } = this.#own.view()
-    const own: GatewayView = {
+    const { reason, code, ...view } = this.#ownGateway.view()
+    const ownView: GatewayView = {
       id: this.#id,
-      applied: this.#own.applied(),
+      applied: this.#ownGateway.applied(),
       desired,
-      lagMs: this.#own.lagMs(),
+      lagMs: this.#ownGateway.lagMs(),
       ...view,
       ...this.#fetchedOf(view),
-      stream: this.#own.stream(),
+      stream: this.#ownGateway.stream(),
       conditions: this.#conditions(),
       refused: this.#refused(),
       ...faultOf({ reason, code }),
     }
-    return [own, ...others].map((each) => ({ ...each, lagMs: this.#lagMs(each) }))
+    return [ownView, ...others].map((each) => ({ ...each, lagMs: this.#lagMs(each) }))
   }
 
   /** A gateway's own figure may be too low: its controller is gone, or its stream{} is late. */
@@ -164,7 +164,7 @@ export class GatewaySet {
       return record === undefined ? '' : sidOfRecord(record)
     })
     const known = [...new Set(sids.filter((sid) => sid !== ''))]
-    const counts = await this.#own.active(known)
+    const counts = await this.#ownGateway.active(known)
     const bySid = new Map(known.map((sid, i) => [sid, counts[i]]))
     const others = [...this.#others.all()]
     return ids.map((id, i) => {
@@ -189,9 +189,9 @@ export class GatewaySet {
 
   /** What is published of the own gateway. What drains is counted only while others may ask. */
   async record(): Promise<GatewayRecord> {
-    const applied = this.#own.applied()
+    const applied = this.#ownGateway.applied()
     const active = this.isWatched ? await this.#draining() : {}
-    const { reason, code, ...view } = this.#own.view()
+    const { reason, code, ...view } = this.#ownGateway.view()
     const conditions = this.#conditions()
     const refused = this.#refused()
       .slice(0, MOST_REFUSED)
@@ -218,7 +218,7 @@ export class GatewaySet {
   /** Warming up is left out: it is soon over, and each step would be a write to the registry. */
   #conditions(): Record<string, GatewayCondition> {
     const all: Array<[string, GatewayCondition]> = []
-    for (const [upstream, conditions] of this.#own.health.conditions()) {
+    for (const [upstream, conditions] of this.#ownGateway.health.conditions()) {
       for (const [id, { state, reason = '', share }] of conditions) {
         if (share === undefined && all.length < MOST_CONDITIONS) {
           all.push([`${upstream}/${id}`, { state, reason }])
@@ -239,7 +239,7 @@ export class GatewaySet {
         }
       }
     }
-    const counts = await this.#own.active(sids)
+    const counts = await this.#ownGateway.active(sids)
     const counted = keys.flatMap((key, i): Array<[string, number]> => {
       const count = counts[i]
       return count === undefined ? [] : [[key, count]]

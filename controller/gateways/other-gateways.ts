@@ -74,22 +74,22 @@ export interface OtherGateway {
   awaySinceAtMs: number | undefined
 }
 
-/** What a key says, of another gateway than the own one. */
+/** What a key says, of another gateway than this controller's. */
 interface Heard {
   kind: 'gateways' | 'presence'
   id: string
 }
 
 export class OtherGateways {
-  readonly #own: string
+  readonly #ownId: string
   readonly #records = new Map<string, GatewayRecord>()
   readonly #present = new Set<string>()
   /** When presence was seen to end. */
   readonly #leftAtMs = new Map<string, number>()
 
-  /** `own` is the id that is none of these. */
-  constructor(own: string) {
-    this.#own = own
+  /** `ownId` is this controller's gateway, which is none of these. */
+  constructor(ownId: string) {
+    this.#ownId = ownId
   }
 
   get size(): number {
@@ -137,7 +137,7 @@ export class OtherGateways {
   #heard(key: string): Heard | undefined {
     const parsed = /^(gateways|presence)\//.test(key) ? parseKey(key) : null
     const isOther = parsed?.kind === 'gateways' || parsed?.kind === 'presence'
-    return isOther && parsed.id !== this.#own ? parsed : undefined
+    return isOther && parsed.id !== this.#ownId ? parsed : undefined
   }
 
   #put(key: string, value: string): string[] {

@@ -8,15 +8,15 @@ import { Checker } from './checks/checker.js'
 export interface MakeCheckerOptions {
   log: Logger
   /** Addresses that Sluice itself listens on. */
-  own: ReadonlySet<string>
+  ownAddresses: ReadonlySet<string>
   /** In PEM; undefined: those that the system trusts. */
   trustedCa: string | undefined
   certificates: () => Desired['certificates']
 }
 
 export function makeChecker(options: MakeCheckerOptions): MakeChecks {
-  const { log, own, trustedCa, certificates } = options
-  const isOwn = (host: string, port: number): boolean => isOwnAddress(own, host, port)
+  const { log, ownAddresses, trustedCa, certificates } = options
+  const isOwn = (host: string, port: number): boolean => isOwnAddress(ownAddresses, host, port)
   const certificateOf = (id: string) => {
     const record = certificates().get(id)?.record
     return record?.client === true ? record : undefined

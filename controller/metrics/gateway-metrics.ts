@@ -1,13 +1,13 @@
 /** Metrics of the own gateway: its nginx, its table, and what happened to requests there. */
 import { Counter } from 'prom-client'
-import type { Registry } from 'prom-client'
+import type { Registry as PromRegistry } from 'prom-client'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { Serving } from '../serving.js'
 import { gaugesOf } from './gauge.js'
 
 export interface GatewayMetricsOptions {
-  registry: Registry
+  promRegistry: PromRegistry
   serving: Serving
   log: Logger
 }
@@ -17,8 +17,8 @@ export function addGatewayMetrics(options: GatewayMetricsOptions): void {
   addEvents(options)
 }
 
-function addFigures({ registry, serving }: GatewayMetricsOptions): void {
-  const gauge = gaugesOf(registry)
+function addFigures({ promRegistry, serving }: GatewayMetricsOptions): void {
+  const gauge = gaugesOf(promRegistry)
   const { gateway } = serving
   gauge('sluice_gateway_connected', '1 while the gateway takes pushes', () =>
     gateway.figures().isConnected ? 1 : 0,
@@ -42,13 +42,13 @@ function addFigures({ registry, serving }: GatewayMetricsOptions): void {
   )
 }
 
-function addEvents({ registry, serving, log }: GatewayMetricsOptions): void {
+function addEvents({ promRegistry, serving, log }: GatewayMetricsOptions): void {
   const { gateway } = serving
   new Counter({
     name: 'sluice_gateway_events_total',
     help: 'What happened to requests off the normal path, since nginx was started',
     labelNames: ['event'],
-    registers: [registry],
+    registers: [promRegistry],
     async collect() {
       try {
         const counted = await gateway.counters()

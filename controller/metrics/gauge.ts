@@ -1,15 +1,15 @@
 /** A gauge that is read when Prometheus asks. */
 import { Gauge } from 'prom-client'
-import type { Registry } from 'prom-client'
+import type { Registry as PromRegistry } from 'prom-client'
 
 export type AddGauge = (name: string, help: string, read: () => number) => void
 
-export function gaugesOf(registry: Registry): AddGauge {
+export function gaugesOf(promRegistry: PromRegistry): AddGauge {
   return (name, help, read) =>
     void new Gauge({
       name,
       help,
-      registers: [registry],
+      registers: [promRegistry],
       collect() {
         this.set(read())
       },

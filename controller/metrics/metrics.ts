@@ -1,5 +1,5 @@
 /** What Prometheus is shown. */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
 import type { Logger } from '../../runtime/logger.js'
 import { soonest } from '../table/certificate-plan.js'
 import type { RegistryView } from '../views.js'
@@ -21,7 +21,7 @@ export interface MetricsOptions {
 
 export class Metrics {
   /** prom-client's: `contentType` and `metrics()` are what `GET /metrics` needs. */
-  readonly promRegistry = new Registry()
+  readonly promRegistry = new PromRegistry()
   readonly pushFailures: Counter<'reason'>
   readonly fallbackErrors: Counter<'step'>
   readonly rejected: Counter<'rule'>
@@ -52,8 +52,8 @@ export class Metrics {
     })
     this.#versions()
     this.#registry(registryView)
-    addUpstreamMetrics({ registry: this.promRegistry, serving, mostNamed })
-    addGatewayMetrics({ registry: this.promRegistry, serving, log })
+    addUpstreamMetrics({ promRegistry: this.promRegistry, serving, mostNamed })
+    addGatewayMetrics({ promRegistry: this.promRegistry, serving, log })
     this.#certificates()
     this.#findings(findings)
   }

@@ -1,6 +1,6 @@
 /** Metrics of instances, by upstream. */
 import { Counter, Gauge } from 'prom-client'
-import type { Registry } from 'prom-client'
+import type { Registry as PromRegistry } from 'prom-client'
 import type { Serving } from '../serving.js'
 import { instanceState } from '../state/desired.js'
 import type { Desired } from '../state/desired.js'
@@ -13,7 +13,7 @@ import { gaugesOf } from './gauge.js'
 const OTHERS = '(others)'
 
 export interface UpstreamMetricsOptions {
-  registry: Registry
+  promRegistry: PromRegistry
   serving: Serving
   /** How many upstreams are shown by name; the first by alphabet. */
   mostNamed: number
@@ -29,8 +29,8 @@ function namesUpTo(most: number): (desired: Desired) => Set<string> {
   return ({ upstreams }) => new Set([...upstreams.keys()].sort().slice(0, most))
 }
 
-function addInstances({ registry, serving, mostNamed }: UpstreamMetricsOptions): void {
-  const gauge = gaugesOf(registry)
+function addInstances({ promRegistry, serving, mostNamed }: UpstreamMetricsOptions): void {
+  const gauge = gaugesOf(promRegistry)
   const { state, gateway } = serving
   const { health } = gateway
   const namesOf = namesUpTo(mostNamed)
@@ -44,7 +44,7 @@ function addInstances({ registry, serving, mostNamed }: UpstreamMetricsOptions):
     name: 'sluice_instances',
     help: `Instances by upstream and state; upstreams after the first ${mostNamed} together`,
     labelNames: ['upstream', 'state'],
-    registers: [registry],
+    registers: [promRegistry],
     collect() {
       this.reset()
       const desired = state.desired()
@@ -64,7 +64,7 @@ function addInstances({ registry, serving, mostNamed }: UpstreamMetricsOptions):
   })
 }
 
-function addEjections({ registry, serving, mostNamed }: UpstreamMetricsOptions): void {
+function addEjections({ promRegistry, serving, mostNamed }: UpstreamMetricsOptions): void {
   const { state, gateway } = serving
   const { health } = gateway
   const namesOf = namesUpTo(mostNamed)
@@ -72,7 +72,7 @@ function addEjections({ registry, serving, mostNamed }: UpstreamMetricsOptions):
     name: 'sluice_ejected',
     help: `Ejected instances by upstream, where there are any; upstreams after the first ${mostNamed} together`,
     labelNames: ['upstream'],
-    registers: [registry],
+    registers: [promRegistry],
     collect() {
       this.reset()
       const named = namesOf(state.desired())
@@ -87,7 +87,7 @@ function addEjections({ registry, serving, mostNamed }: UpstreamMetricsOptions):
   new Counter({
     name: 'sluice_ejections_total',
     help: 'Ejections, trials that failed included, since the controller was started',
-    registers: [registry],
+    registers: [promRegistry],
     collect() {
       this.reset()
       this.inc(health.ejections)

@@ -18,8 +18,8 @@ export class HostPlanner {
   #routes: ReadonlyMap<string, DesiredRoute> = new Map()
   /** Ids of the routes of each host. */
   readonly #byHost = new Map<string, Set<string>>()
-  /** Hosts at which upstreams answer by themselves. */
-  #own: ReadonlyMap<string, string> = new Map()
+  /** `<upstream>.<domain>` → the upstream that answers there without a route. */
+  #ownHosts: ReadonlyMap<string, string> = new Map()
   readonly #overruled = new Map<string, Overruled[]>()
   /** Hosts that may have slots of their own, sorted, and those of them that have some. */
   #plain: string[] = []
@@ -85,27 +85,27 @@ export class HostPlanner {
   }
 
   #takeUpstreams(upstreams: Iterable<string>, touched: Set<string>): void {
-    const before = this.#own
-    const own = new Map<string, string>()
+    const before = this.#ownHosts
+    const ownHosts = new Map<string, string>()
     for (const upstream of upstreams) {
       for (const host of this.#domains.map((domain) => `${upstream}.${domain}`)) {
         if (isHostPattern(host)) {
-          own.set(host, upstream)
+          ownHosts.set(host, upstream)
         }
       }
     }
-    for (const host of new Set([...before.keys(), ...own.keys()])) {
-      if (before.get(host) !== own.get(host)) {
+    for (const host of new Set([...before.keys(), ...ownHosts.keys()])) {
+      if (before.get(host) !== ownHosts.get(host)) {
         touched.add(host)
       }
     }
-    this.#own = own
+    this.#ownHosts = ownHosts
   }
 
   #planOne(host: string, hosts: Map<string, HostPlan>): void {
     const ids = [...(this.#byHost.get(host) ?? [])]
     const routes = ids.flatMap((id) => this.#routes.get(id) ?? [])
-    const { plan, overruled } = planHost(host, routes, this.#own.get(host))
+    const { plan, overruled } = planHost(host, routes, this.#ownHosts.get(host))
     this.#overruled.delete(host)
     if (overruled.length > 0) {
       this.#overruled.set(host, overruled)

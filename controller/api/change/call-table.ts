@@ -3,6 +3,7 @@
  * in the registry. Single calls and the operations of a batch both go by this table.
  */
 import { SluiceError } from '../../../runtime/errors.js'
+import type { Role } from '../http/auth.js'
 import type { ChangeCall, Outcome, World } from './change-call.js'
 import { putCertificate } from './certificates.js'
 import { deleteRecord } from './delete-record.js'
@@ -19,12 +20,6 @@ export interface PathNames {
   upstream?: string
   id?: string
 }
-
-/**
- * Who may make a call: `read` sees, `operate` changes, `agent` registers its own host's instances,
- * `admin` may all.
- */
-export type Role = 'read' | 'operate' | 'agent' | 'admin'
 
 type Method = 'PUT' | 'PATCH' | 'DELETE' | 'POST'
 

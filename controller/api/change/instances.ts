@@ -189,8 +189,8 @@ function refuseForeign(target: InstanceTarget, { value }: StoredInstance): void 
 }
 
 /** A request that Sluice sent to itself would come back for ever. */
-function refuseOwnAddress({ host, port }: InstanceRecord, own: ReadonlySet<string>): void {
-  if (isOwnAddress(own, host, port)) {
+function refuseOwnAddress({ host, port }: InstanceRecord, ownAddresses: ReadonlySet<string>): void {
+  if (isOwnAddress(ownAddresses, host, port)) {
     const what = `${printAddress(host, port)} is an address that Sluice itself listens on`
     throw new SluiceError('invalid', what, { field: 'port' })
   }

@@ -14,6 +14,12 @@ import { SluiceError } from '../../../runtime/errors.js'
 /** How a caller was let in; what the audit log names. */
 export type Caller = 'socket' | 'token' | 'public'
 
+/**
+ * Who may make a call: `read` sees, `operate` changes, `agent` registers its own host's instances,
+ * `admin` may all.
+ */
+export type Role = 'read' | 'operate' | 'agent' | 'admin'
+
 export interface AuthOptions {
   token: Secret
   /** Address that the TCP listener binds. */

@@ -1,9 +1,7 @@
-/** The gateways of this controller's registry, and removals that are not believed yet. */
+/** `/v1/gateways`: the gateways of this controller's registry, and the end of waiting for one. */
 import type { FastifyInstance } from 'fastify'
-import { SluiceError } from '../../../runtime/errors.js'
 import type { ControllerForApi } from '../../controller-for-api.js'
 import type { GatewayView } from '../../views.js'
-import { fieldsOf } from '../change/bodies.js'
 import type { ApiContext } from '../context.js'
 import { checkName } from '../change/targets.js'
 import { readResponses } from '../http/openapi.js'
@@ -24,7 +22,6 @@ export function registerGateways(app: FastifyInstance, { control }: ApiContext):
     return { revision, gateways: control.gateways().map(showWhole) }
   })
   registerForget(app, control)
-  registerSuspects(app, control)
 }
 
 function registerForget(app: FastifyInstance, control: ControllerForApi): void {
@@ -44,50 +41,6 @@ function registerForget(app: FastifyInstance, control: ControllerForApi): void {
     control.log.info(facts, 'gateway forgotten')
     return { forgotten: id }
   })
-}
-
-function registerSuspects(app: FastifyInstance, control: ControllerForApi): void {
-  const suspects = {
-    ...about,
-    operationId: 'listSuspects',
-    summary: 'Removals that are held because too much went at once',
-    response: readResponses(shapes.SuspectsAnswer),
-  }
-  app.get('/v1/suspects', { schema: suspects }, () => {
-    const { revision } = control.desired()
-    return { revision, suspects: control.suspects() }
-  })
-  const confirm = {
-    ...about,
-    operationId: 'confirmSuspects',
-    summary: 'Believe held removals, of one upstream or all',
-    body: shapes.ConfirmBody,
-    response: readResponses(shapes.Confirmed, 'What is believed now'),
-  }
-  app.post('/v1/suspects/confirm', { schema: confirm }, (request) => {
-    const { upstream } = fieldsOf(request.body, ['upstream'], true)
-    const name = upstream === undefined ? undefined : checkName(upstream, 'upstream')
-    const confirmed = heldOf(control, name)
-    control.confirmSuspects(name)
-    const facts = { audit: true, who: request.caller, requestId: request.id, confirmed }
-    control.log.info(facts, 'suspects confirmed')
-    return { confirmed }
-  })
-}
-
-/**
- * Of one upstream, or of all. Throws `not_found` for a name that no upstream has: a typing error
- * would seem to have worked.
- */
-function heldOf(
-  control: ControllerForApi,
-  name: string | undefined,
-): ReturnType<ControllerForApi['suspects']> {
-  const held = control.suspects().filter((one) => name === undefined || one.upstream === name)
-  if (name !== undefined && held.length === 0 && !control.desired().upstreams.has(name)) {
-    throw new SluiceError('not_found', `there is no upstream ${name}`)
-  }
-  return held
 }
 
 /** With what it found out about instances. */
