@@ -6,7 +6,7 @@ import type { ConditionChange } from '../health/condition-change.js'
 import type { Health } from '../health/health.js'
 import type { LinkView } from '../push/gateway-link.js'
 import type { StreamView } from '../views.js'
-import type { DesiredSources } from './desired-sources.js'
+import type { DesiredSources } from '../desired-sources.js'
 
 /** What is measured of a gateway. All is 0 or false where there is no table. */
 export interface GatewayFigures {

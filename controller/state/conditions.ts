@@ -1,6 +1,7 @@
 /**
- * Conditions: what a gateway found out about an instance by itself, beyond the registry. They stand
- * beside what is desired because the table is made of both.
+ * Conditions: what a gateway found out about an instance by itself, beyond the registry. Only their
+ * shape is here, and not in health/, which makes them: the table, on a floor below health/, is made
+ * of them.
  */
 
 export interface Condition {

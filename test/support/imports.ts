@@ -48,7 +48,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ['views.ts', 'own-addresses.ts', 'pool'],
     ['state'],
     ['controller-for-api.ts', 'table', 'health/checks', 'certificates'],
-    ['health', 'fallback'],
+    ['health', 'fallback', 'desired-sources.ts'],
     ['push'],
     ['gateways', 'findings'],
     ['serving.ts', 'controller-events.ts'],

@@ -1,18 +1,19 @@
 /**
  * The desired state, from its three sources: the registry's records, the folder's certificates, and
- * upstreams that are known although the registry does not have them any more.
+ * upstreams that are known although the registry does not have them any more. It is not in state/,
+ * which lies below certificates/.
  */
 import { join } from 'node:path'
-import type { Logger } from '../../runtime/logger.js'
-import type { Settings } from '../../runtime/config/settings.js'
-import { CertificateFolder } from '../certificates/folder.js'
-import { isOwnAddress } from '../own-addresses.js'
-import type { Desired } from '../state/desired.js'
-import { KnownUpstreams } from '../state/known-upstreams.js'
-import { LastGood } from '../state/last-good.js'
-import { State } from '../state/state.js'
-import type { SuspectOptions } from '../state/suspects.js'
-import type { ControllerEvent } from '../views.js'
+import type { Logger } from '../runtime/logger.js'
+import type { Settings } from '../runtime/config/settings.js'
+import { CertificateFolder } from './certificates/folder.js'
+import { isOwnAddress } from './own-addresses.js'
+import type { Desired } from './state/desired.js'
+import { KnownUpstreams } from './state/known-upstreams.js'
+import { LastGood } from './state/last-good.js'
+import { State } from './state/state.js'
+import type { SuspectOptions } from './state/suspects.js'
+import type { ControllerEvent } from './views.js'
 
 export interface DesiredSourcesOptions {
   settings: Settings
