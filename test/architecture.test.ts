@@ -86,5 +86,5 @@ t.test('a test says in three words or more what it holds', async (t) => {
     .filter(([path]) => path !== 'test/architecture.test.ts')
     .flatMap(([path, text]) => short(text).map((title) => `${path}: ${title}`))
   t.same(found, [])
-  t.same(short("t.test('too short', f)\nt.test(`${rig}: it is\n long`, f)"), ['too short'])
+  t.same(short("t.test('too short', f)\nt.test(`${kind}: it is\n long`, f)"), ['too short'])
 })

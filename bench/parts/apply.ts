@@ -55,7 +55,7 @@ async function countCalls(
 ): Promise<Record<string, number>> {
   const folder = join(bench.folder, `apply-${engine}`)
   const gateway = await startGateway(testOf(bench, 'apply'), {
-    rig: engine,
+    kind: engine,
     workers: 1,
     user: 'root',
     accessLog: false,

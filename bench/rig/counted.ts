@@ -108,7 +108,7 @@ async function startBoth(
   await startCheapBackends(bench, nginx, hosts, backend)
   const addresses = hosts.map((host) => `${host}:${backend}`)
   const gateway = await startGateway(testOf(bench, 'counted'), {
-    rig: engine,
+    kind: engine,
     workers: 1,
     // A process that has given up root since it began cannot be made to count.
     user: 'root',

@@ -17,7 +17,7 @@ export type GatewayKind = 'njs' | 'qjs' | 'byAddress' | 'stable'
 export const GATEWAY_KINDS: GatewayKind[] = ['njs', 'qjs', 'byAddress', 'stable']
 
 export interface GatewayOptions {
-  rig: GatewayKind
+  kind: GatewayKind
   workers?: number
   tableBytes?: number
   connectTimeoutMs?: number
@@ -58,9 +58,9 @@ export interface GatewayOptions {
   trustedCa?: string
 }
 
-export async function nginxOf(rig: GatewayKind): Promise<NginxInfo> {
+export async function nginxOf(kind: GatewayKind): Promise<NginxInfo> {
   const { nginx, nginxStable } = await tools()
-  return rig === 'stable' ? nginxStable : nginx
+  return kind === 'stable' ? nginxStable : nginx
 }
 
 export function confSettings(
@@ -69,7 +69,7 @@ export function confSettings(
   options: GatewayOptions,
   ports: { poolPort: number; httpPort: number; httpsPort: number },
 ): ConfSettings {
-  const { rig, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
+  const { kind, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
   const { user = 'nobody nogroup', passthrough = false } = options
   const hasStream = options.streamPorts !== undefined || passthrough
   return {
@@ -87,10 +87,10 @@ export function confSettings(
     streamPorts: options.streamPorts ?? '',
     tunedPorts: options.tunedPorts ?? '',
     ...{ proxyProtocolPorts: '', trustedProxies: [], ...options.proxied?.(ports) },
-    pool: rig === 'njs' || rig === 'qjs',
+    pool: kind === 'njs' || kind === 'qjs',
     wide: options.wide === true,
     poolPort: ports.poolPort,
-    engine: rig === 'qjs' ? 'qjs' : 'njs',
+    engine: kind === 'qjs' ? 'qjs' : 'njs',
     tableBytes,
     maxBodyBytes: 100 * 1024 * 1024,
     ...{ connections: 8192, grpcIdleMs: 3_600_000, tcpIdleMs: 600_000, ...options.limits },

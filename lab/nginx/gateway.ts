@@ -18,7 +18,7 @@ export { GATEWAY_KINDS } from './gateway-home.js'
 export type { GatewayKind, GatewayOptions } from './gateway-home.js'
 
 export interface Gateway {
-  rig: GatewayKind
+  kind: GatewayKind
   pool: boolean
   home: string
   httpPort: number
@@ -55,7 +55,7 @@ interface TestLike {
 
 export async function startGateway(t: TestLike, options: GatewayOptions): Promise<Gateway> {
   const home = temporaryFolder(t, 'gw')
-  const nginx = await nginxOf(options.rig)
+  const nginx = await nginxOf(options.kind)
   const ports = {
     poolPort: await freePort(),
     httpPort: await freePort(),
@@ -71,15 +71,15 @@ export async function startGateway(t: TestLike, options: GatewayOptions): Promis
   await process.start()
   t.teardown(async () => {
     if (!t.passing()) {
-      t.comment(`${options.rig}: error.log\n${process.errorLog()}`)
+      t.comment(`${options.kind}: error.log\n${process.errorLog()}`)
     }
     await process.stop()
   })
-  return gatewayOf(options.rig, settings, ports, responder, process)
+  return gatewayOf(options.kind, settings, ports, responder, process)
 }
 
 function gatewayOf(
-  rig: GatewayKind,
+  kind: GatewayKind,
   settings: ConfSettings,
   ports: { httpPort: number; httpsPort: number; userPort: number; poolPort: number },
   responder: PoolResponder,
@@ -117,7 +117,7 @@ function gatewayOf(
   }
 
   return {
-    rig,
+    kind,
     pool,
     home,
     responder,

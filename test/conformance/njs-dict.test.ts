@@ -17,8 +17,8 @@ t.test("in Node the dict's stand-in keeps to the suite", async (t) => {
   t.same(runPolicies({ table: memoryDict(), numbers: memoryNumberDict() }), [])
 })
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(`in nginx: ${rig}`, async (t) => {
+for (const kind of GATEWAY_KINDS) {
+  t.test(`in nginx: ${kind}`, async (t) => {
     const conf = (port: number): string => `
       js_shared_dict_zone zone=suite:1m;
       js_shared_dict_zone zone=suite_numbers:64k type=number;
@@ -28,7 +28,7 @@ for (const rig of GATEWAY_KINDS) {
         location / { js_content suite.run; }
       }`
     const prepare = (home: string): Promise<unknown> => bundleSuite(join(home, 'logs/suite.js'))
-    const gateway = await startGateway(t, { rig, conf, prepare })
+    const gateway = await startGateway(t, { kind, conf, prepare })
     const answer = await ask({ port: gateway.userPort })
     t.equal(answer.status, 200, answer.body)
     t.same(answer.json, [])

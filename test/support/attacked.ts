@@ -67,11 +67,11 @@ const ACTIONS = {
  */
 export async function startAttacked(
   t: TestLike,
-  rig: GatewayKind,
+  kind: GatewayKind,
   trustedProxies: string[] = [],
 ): Promise<Attacked> {
   const proxied = () => ({ proxyProtocolPorts: '', trustedProxies })
-  const gateway = await startGateway(t, { rig, conf, proxied })
+  const gateway = await startGateway(t, { kind, conf, proxied })
   const [web, api] = [await startBackend(t, 'web'), await startBackend(t, 'api')]
   const { pool } = gateway
   const own = (id: string) => [{ id, address: web.address, pooled: pool }]

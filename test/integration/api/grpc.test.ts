@@ -17,14 +17,14 @@ const [OK, UNAVAILABLE, UNIMPLEMENTED] = [0, 14, 12]
 const ours = await makeAuthority(temporaryFolder(t, 'ca'))
 const server = await ours.issue(['echo.internal'])
 
-const RIGS = [
+const KINDS = [
   // Where TLS is looked at by stream{} first, a call comes in by another way.
-  { rig: 'njs', streamPorts: '', passthrough: true },
-  { rig: 'stable', streamPorts: '' },
+  { kind: 'njs', streamPorts: '', passthrough: true },
+  { kind: 'stable', streamPorts: '' },
 ] as const
 
-for (const options of RIGS) {
-  t.test(options.rig, async (t) => {
+for (const options of KINDS) {
+  t.test(options.kind, async (t) => {
     const it = await startControlled(t, {
       ...{ ...options, trustedCa: ours.pem, settings: { trustedCa: ours.path } },
     })

@@ -26,7 +26,7 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   const registry = openEtcd({ url, cluster: 'main', settings: noEtcdSettings, log })
   t.teardown(() => registry.close())
   const it = await startControlled(t, {
-    rig: 'njs',
+    kind: 'njs',
     registry,
     settings: { registry: url, metricsUpstreams: 0 },
   })

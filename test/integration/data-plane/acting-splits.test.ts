@@ -10,9 +10,9 @@ t.setTimeout(170_000)
 
 const CANARY = { headers: { 'X-Canary': 'always' } }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const it = await startControlled(t, { rig })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const it = await startControlled(t, { kind })
     const put = async (path: string, body: object): Promise<void> => {
       const { status, body: answer } = await it.call('PUT', `/v1/${path}`, body)
       if (status > 201) {
@@ -142,7 +142,7 @@ for (const rig of GATEWAY_KINDS) {
 }
 
 t.test('what routes of connections cannot do is refused by name', async (t) => {
-  const it = await startControlled(t, { rig: 'njs' })
+  const it = await startControlled(t, { kind: 'njs' })
   const arm = { upstream: 'web', weight: 1 }
   const heads = [
     { port: 9100, protocol: 'tcp' },

@@ -14,9 +14,9 @@ import { routeUnits } from '../../support/route-units.js'
 
 t.setTimeout(170_000)
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, rawPaths: true })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, rawPaths: true })
     const web = await startBackend(t, 'web')
     const api = await startBackend(t, 'api')
     const { pool } = gateway

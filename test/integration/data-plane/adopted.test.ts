@@ -53,9 +53,9 @@ const conf = (port: number): string => `
     location = /oops.html { return 200 "own page"; }
   }`
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf, connectTimeoutMs: 500 })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf, connectTimeoutMs: 500 })
     const backend = await startBackend(t, 'a')
     const refusing = await refusingAddress()
     // Not in the pool, so that each request passes the hop.

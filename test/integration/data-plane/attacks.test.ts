@@ -93,9 +93,9 @@ async function startAnswering(
   return `127.0.0.1:${port}`
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf })
     const web = await startBackend(t, 'web')
     const api = await startBackend(t, 'api')
     const forger = await startForger(t)
@@ -369,7 +369,7 @@ for (const rig of GATEWAY_KINDS) {
 }
 
 t.test('SLUICE_TLS_CIPHERS says which ciphers there are', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs', tlsCiphers: 'ECDHE+AES256:!AESGCM' })
+  const gateway = await startGateway(t, { kind: 'njs', tlsCiphers: 'ECDHE+AES256:!AESGCM' })
   const takes = (cipher: string) =>
     takesCipher(gateway.httpsPort, `ECDHE-ECDSA-${cipher}:ECDHE-RSA-${cipher}`)
   t.equal(await takes('AES256-SHA'), true)

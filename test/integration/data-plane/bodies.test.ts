@@ -38,9 +38,9 @@ const REFUSED: Array<[host: string, status: number]> = [
   ['acting.test', 503],
 ]
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf })
     const web = await startBackend(t, 'web')
     const spare = await startBackend(t, 'spare')
     const { pool } = gateway

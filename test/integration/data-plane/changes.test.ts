@@ -36,9 +36,9 @@ const ROUTES = [
   routeUnits('nobody', ':nobody', { responseHeaders: { set: { 'X-Own': 'route' } } }),
 ]
 
-for (const rig of ['njs', 'qjs'] as const) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig })
+for (const kind of ['njs', 'qjs'] as const) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind })
     const [web, api] = [await startBackend(t, 'web'), await startBackend(t, 'api')]
     const dead = { id: 'w0', address: await refusingAddress(), weight: 1000, pooled: true }
     await gateway.fillPool(web.address, api.address, dead.address)

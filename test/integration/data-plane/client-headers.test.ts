@@ -186,9 +186,9 @@ async function upgrades(t: Test, { gateway, web }: Attacked): Promise<void> {
 
 const CLAIMS = { hosts, noHost, proxies, borders, keys, spellings, upgrades }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const attacked = await startAttacked(t, rig, [`${PROXY}/32`])
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const attacked = await startAttacked(t, kind, [`${PROXY}/32`])
     for (const [name, claim] of Object.entries(CLAIMS)) {
       await t.test(name, (t) => claim(t, attacked))
     }

@@ -53,9 +53,9 @@ const conf = (port: number): string => `
     location /static { return 200 static; }
   }`
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf })
     const web = await startBackend(t, 'web')
     const api = await startBackend(t, 'api')
     const many = await startBackend(t, 'many', '0.0.0.0')
@@ -219,7 +219,7 @@ for (const rig of GATEWAY_KINDS) {
         odd_name: 'kept?',
         proxy: 'evil',
       }
-      // The second goes through the hop on every rig: its peer is not in the pool.
+      // The second goes through the hop in every kind of gateway: its peer is not in the pool.
       const byHop = upstreamUnit('byhop', [{ id: 'w1', address: web.address, pooled: false }])
       await gateway.setTable(...base, byHop, hostUnit('byhop.test', [['/', ':byhop']], byHop))
       await gateway.fillPool(api.address)

@@ -125,9 +125,9 @@ async function listening(t: Test, server: Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-async function started(t: Test, rig: 'njs' | 'stable'): Promise<Gateway> {
-  const trailers = rig === 'njs' ? 'proxy_pass_trailers on;' : ''
-  const gateway = await startGateway(t, { rig, conf: (port) => conf(port, trailers) })
+async function started(t: Test, kind: 'njs' | 'stable'): Promise<Gateway> {
+  const trailers = kind === 'njs' ? 'proxy_pass_trailers on;' : ''
+  const gateway = await startGateway(t, { kind, conf: (port) => conf(port, trailers) })
   const plain = await listening(t, createServer(answer))
   const hop = await listening(t, createServer(answer))
   const two = createH2((request, response) =>
@@ -182,11 +182,11 @@ async function trailersPass(t: Test, { userPort }: Gateway): Promise<void> {
   t.match(await answerOf('/', 'acting.test'), /\r\n0\r\nX-Sum: 7\r\n/i, 'a route that acts')
 }
 
-for (const rig of ['njs', 'stable'] as const) {
-  t.test(`${rig}: what is set beside the include holds by the hop, too`, async (t) => {
-    const gateway = await started(t, rig)
+for (const kind of ['njs', 'stable'] as const) {
+  t.test(`${kind}: what is set beside the include holds by the hop, too`, async (t) => {
+    const gateway = await started(t, kind)
     await sameByHop(t, gateway)
-    if (rig === 'njs') {
+    if (kind === 'njs') {
       // Older nginx knows none.
       await trailersPass(t, gateway)
     }

@@ -32,9 +32,9 @@ function bytesOf(port: number, host: string): Promise<Buffer> {
   })
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const it = await startControlled(t, { rig })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const it = await startControlled(t, { kind })
     const web = await startBackend(t, 'web')
     const hanging = await startFaultyBackend(t, 'hang')
     const put = async (path: string, body: object): Promise<void> => {
@@ -185,7 +185,7 @@ for (const rig of GATEWAY_KINDS) {
 }
 
 t.test('explain names them, and a wrong one is refused by name', async (t) => {
-  const it = await startControlled(t, { rig: 'njs' })
+  const it = await startControlled(t, { kind: 'njs' })
   const put = (pages: unknown) =>
     it.call('PUT', '/v1/routes/app', { hosts: ['app.test'], upstream: 'web', pages })
   const cases: Array<[pages: unknown, field: string]> = [

@@ -41,9 +41,9 @@ function logPicks(home: string): Promise<void> {
   return Promise.resolve()
 }
 
-for (const rig of ['njs', 'qjs'] as const) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf, prepare: logPicks })
+for (const kind of ['njs', 'qjs'] as const) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf, prepare: logPicks })
     const [web, other] = [await startBackend(t, 'web'), await startBackend(t, 'other')]
     await gateway.fillPool(web.address, other.address)
     const unitOf = (name: string, address: string) =>

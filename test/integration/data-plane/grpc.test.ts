@@ -62,9 +62,9 @@ async function startForger(t: { teardown(fn: () => unknown): void }) {
   return { id: 'f1', address: `127.0.0.1:${port}` }
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf: h2c, trustedCa: ours.pem, streamPorts: '' })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf: h2c, trustedCa: ours.pem, streamPorts: '' })
     const [a, b] = await Promise.all([startGrpcBackend(t, 'a'), startGrpcBackend(t, 'b')])
     const plain = await startBackend(t, 'plain')
     await gateway.fillPool(plain.address)

@@ -16,9 +16,9 @@ const HOST = 'two.test'
 const ours = await makeAuthority(temporaryFolder(t, 'ca'))
 const right = await ours.issue(['two.internal'])
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, trustedCa: ours.pem })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, trustedCa: ours.pem })
     const [a, b] = await Promise.all([startH2(t, 'a'), startH2(t, 'b')])
     const secure = await startH2(t, 'secure', right)
     const serve = (peers: Array<{ id: string; address: string }>, more = {}) =>
@@ -33,7 +33,7 @@ for (const rig of GATEWAY_KINDS) {
       )
     const ask = (more = {}) => gateway.ask({ host: HOST, ...more })
     await serve([a])
-    if (rig === 'stable') {
+    if (kind === 'stable') {
       const { status, body } = await ask()
       t.equal(status, 502)
       t.equal(body, '502 Upstream two speaks HTTP/2, for which nginx here is too old\n')

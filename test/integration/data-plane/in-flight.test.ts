@@ -52,9 +52,9 @@ async function startLarge(t: Test) {
   return { address, begun: () => begun, answering: () => answering }
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf })
     const a = await startBackend(t, 'a')
     const b = await startBackend(t, 'b')
     await gateway.fillPool(a.address, b.address)

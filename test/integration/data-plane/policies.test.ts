@@ -12,9 +12,9 @@ t.setTimeout(170_000)
 const tokenOf = (id: string): string => id.repeat(16)
 const count = (all: string[], id: string): number => all.filter((one) => one === id).length
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind })
     const backends = await Promise.all(['a', 'b', 'c'].map((id) => startBackend(t, id)))
     await gateway.fillPool(...backends.map(({ address }) => address))
     const peers = (more: Record<string, Partial<RuledPeer>> = {}): RuledPeer[] =>

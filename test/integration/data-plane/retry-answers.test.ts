@@ -121,9 +121,9 @@ function startGood(t: Test): Promise<Holding> {
   return startHolding(t, 'good', 'keep', (_path, bytes, response) => response.end(`good ${bytes}`))
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf, connectTimeoutMs: 500 })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf, connectTimeoutMs: 500 })
     const sick = await startSick(t)
     const good = await startGood(t)
     const hanging = await startFaultyBackend(t, 'hang')

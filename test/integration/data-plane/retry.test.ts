@@ -32,9 +32,9 @@ const conf = (port: number): string => `
 const BODY = Buffer.alloc(300_000, 'sluice ')
 const DIGEST = createHash('sha256').update(BODY).digest('hex')
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, conf, connectTimeoutMs: 500 })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, conf, connectTimeoutMs: 500 })
     const good = await startBackend(t, 'good')
     const reset = await startFaultyBackend(t, 'reset')
     const resets = await Promise.all([1, 2, 3, 4, 5].map(() => startFaultyBackend(t, 'reset')))

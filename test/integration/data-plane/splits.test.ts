@@ -15,9 +15,9 @@ t.setTimeout(170_000)
 
 const tokenOf = (id: string): string => id.repeat(16)
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind })
     const backends = await Promise.all(['a', 'b'].map((id) => startBackend(t, id)))
     await gateway.fillPool(...backends.map(({ address }) => address))
     const peer = (i: number, more: Partial<RuledPeer> = {}): RuledPeer => {

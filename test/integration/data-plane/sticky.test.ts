@@ -56,8 +56,8 @@ function unkeyed(upstream: string, id: string): string {
   return createHash('sha256').update(`main/${upstream}/${id}`).digest('hex').slice(0, 16)
 }
 
-async function setUp(t: Parameters<typeof startControlled>[0], rig: GatewayKind): Promise<SetUp> {
-  const controlled = await startControlled(t, { rig })
+async function setUp(t: Parameters<typeof startControlled>[0], kind: GatewayKind): Promise<SetUp> {
+  const controlled = await startControlled(t, { kind })
   const { gateway, call, registry } = controlled
   const key = await until(() => keyIn(registry))
   /** With status 200, all gateways have it. */
@@ -103,11 +103,11 @@ async function setUp(t: Parameters<typeof startControlled>[0], rig: GatewayKind)
   }
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
     const { visit, kept, pooled, register, policy, drain, cookieOf, controlled } = await setUp(
       t,
-      rig,
+      kind,
     )
     const [a, b, moved] = await Promise.all(['a', 'b', 'moved'].map((id) => startBackend(t, id)))
     if (a === undefined || b === undefined || moved === undefined) {
@@ -241,8 +241,8 @@ t.test('a session survives another gateway of the same etcd', async (t) => {
     return registry
   }
   const [one, two] = await Promise.all(
-    ['njs', 'byAddress'].map((rig) =>
-      startControlled(t, { rig: rig as GatewayKind, registry: open() }),
+    ['njs', 'byAddress'].map((kind) =>
+      startControlled(t, { kind: kind as GatewayKind, registry: open() }),
     ),
   )
   const [a, b] = await Promise.all(['a', 'b'].map((id) => startBackend(t, id)))

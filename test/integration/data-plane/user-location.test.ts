@@ -71,12 +71,12 @@ async function startHinting(t: { teardown(fn: () => unknown): void }): Promise<s
   return `127.0.0.1:${port}`
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
     // Stable nginx knows no early hints.
-    const hints = rig === 'stable' ? '' : 'early_hints 1;'
+    const hints = kind === 'stable' ? '' : 'early_hints 1;'
     const gateway = await startGateway(t, {
-      rig,
+      kind,
       conf: (port) => conf(port).replaceAll('$HINTS', hints),
     })
     const [hinting, hintingByHop] = await Promise.all([startHinting(t), startHinting(t)])

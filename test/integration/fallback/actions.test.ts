@@ -214,9 +214,9 @@ t.test('file mode acts as the gateway does', async (t) => {
   await all(t, (host, path = '/', more = {}) => askAny({ port, host, path, ...more }), port)
 })
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(`a gateway whose table is empty: ${rig}`, async (t) => {
-    const it = await startControlled(t, { rig })
+for (const kind of GATEWAY_KINDS) {
+  t.test(`a gateway whose table is empty: ${kind}`, async (t) => {
+    const it = await startControlled(t, { kind })
     const { gateway } = it
     const web = await startBackend(t, 'web')
     const acme = await startBackend(t, 'acme')

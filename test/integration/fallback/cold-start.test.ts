@@ -15,8 +15,8 @@ const conf = (port: number): string => `
     location /unknown/ { set $sluice_upstream unknown; include "$HOME/sluice/proxy.conf"; }
   }`
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
     const old = await startBackend(t, 'old')
     const fresh = await startBackend(t, 'fresh')
     const refusing = await refusingAddress()
@@ -35,7 +35,7 @@ for (const rig of GATEWAY_KINDS) {
         include "${home}/sluice/hop-headers.conf";
         location / { proxy_pass http://sluice_f_web; }
       }`
-    const gateway = await startGateway(t, { rig, conf, fallback })
+    const gateway = await startGateway(t, { kind, conf, fallback })
     await gateway.fillPool(fresh.address)
     const peers = [{ id: 'f', address: fresh.address, pooled: gateway.pool }]
     const web = upstreamUnit('web', peers)
@@ -93,7 +93,7 @@ for (const rig of GATEWAY_KINDS) {
 }
 
 t.test('without a fallback it says so', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs', conf })
+  const gateway = await startGateway(t, { kind: 'njs', conf })
   const answer = await gateway.ask({ host: 'web.test' })
   t.match(answer, { status: 503, headers: { 'retry-after': /\d/ } })
   t.match(await ask({ port: gateway.userPort }), { status: 503, body: /web/ })

@@ -15,7 +15,7 @@ import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
 
-const RIGS: GatewayKind[] = ['njs', 'qjs', 'stable']
+const KINDS: GatewayKind[] = ['njs', 'qjs', 'stable']
 const authority = await makeAuthority(temporaryFolder(t, 'ca'))
 
 /** Who greets inside of TLS; '' where the connection is closed, `ours` where nginx ends it. */
@@ -27,14 +27,14 @@ async function greetedTls(port: number, name: string, ours: string): Promise<str
   return who
 }
 
-for (const rig of RIGS) {
-  t.test(rig, async (t) => {
+for (const kind of KINDS) {
+  t.test(kind, async (t) => {
     const ports = await Promise.all(Array.from({ length: 6 }, () => freePort()))
     const [tcp = 0, tuned = 0, proxied = 0, named = 0, split = 0, unused = 0] = ports
     const streamPorts = ports.join(' ')
     const tunedPorts = [tuned, proxied, named].join(' ')
     const settings = { streamPorts, tunedPorts }
-    const it = await startControlled(t, { rig, passthrough: true, ...settings, settings })
+    const it = await startControlled(t, { kind, passthrough: true, ...settings, settings })
     const { gateway } = it
     const pem = await authority.issue(['db.test', 'a.wild.test'])
     const [a, b, gone] = [await startTcp(t, 'a'), await startTcp(t, 'b'), await startTcp(t, 'gone')]

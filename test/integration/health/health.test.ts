@@ -40,11 +40,11 @@ interface SetUp {
 
 async function setUp(
   t: Parameters<typeof startGateway>[0],
-  rig: GatewayKind,
+  kind: GatewayKind,
   ids = ['a', 'b'],
   checks: 'given' | 'real' = 'given',
 ): Promise<SetUp> {
-  const gateway = await startGateway(t, { rig, ...withEventWriter })
+  const gateway = await startGateway(t, { kind, ...withEventWriter })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
     pool: gateway.pool ? 'auto' : 'off',
@@ -113,9 +113,9 @@ const only = async (served: () => Promise<string[]>, ...ids: string[]): Promise<
   await until(async () => (await served()).join() === ids.join(), { what: `only ${ids.join()}` })
 }
 
-for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: ejected, tried, recovered`, async (t) => {
-    const made = await setUp(t, rig, ['a', 'b', 'c'])
+for (const kind of ['njs', 'qjs', 'stable'] as const) {
+  t.test(`${kind}: ejected, tried, recovered`, async (t) => {
+    const made = await setUp(t, kind, ['a', 'b', 'c'])
     const { controller, writer, sid, policy, served, reason, events } = made
     await only(served, 'a', 'b', 'c')
     const { revision } = controller.desired()
@@ -188,9 +188,9 @@ async function serve(t: { teardown(fn: () => unknown): void }, port: number): Pr
   })
 }
 
-for (const rig of ['njs', 'qjs', 'byAddress', 'stable'] as const) {
-  t.test(`${rig}: requests that fail, and one that tries`, async (t) => {
-    const { put, policy, served, reason } = await setUp(t, rig)
+for (const kind of ['njs', 'qjs', 'byAddress', 'stable'] as const) {
+  t.test(`${kind}: requests that fail, and one that tries`, async (t) => {
+    const { put, policy, served, reason } = await setUp(t, kind)
     await policy({ eject: { failTimeoutMs: 1000 } })
     const port = await freePort()
     await put('z', port)

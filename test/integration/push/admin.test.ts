@@ -13,9 +13,9 @@ t.setTimeout(170_000)
 
 const SID = 'ab'.repeat(16)
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, tableBytes: 256 * 1024, ...withEventWriter })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, tableBytes: 256 * 1024, ...withEventWriter })
     const { admin } = gateway
     const read = async (...keys: string[]): Promise<Array<string | null>> =>
       ((await admin('POST', '/read', { keys })).json as { values: Array<string | null> }).values
@@ -26,8 +26,8 @@ for (const rig of GATEWAY_KINDS) {
         epoch: 0,
         revision: 0,
         whole: false,
-        engine: rig === 'qjs' ? 'qjs' : 'njs',
-        nginx: rig === 'stable' ? '1.26.3' : /^1\.3/,
+        engine: kind === 'qjs' ? 'qjs' : 'njs',
+        nginx: kind === 'stable' ? '1.26.3' : /^1\.3/,
         njs: /^\d+\.\d+\.\d+$/,
       })
       t.ok(state.freeBytes > 0)
@@ -288,14 +288,14 @@ for (const rig of GATEWAY_KINDS) {
     t.test('forget drops all counts of a peer', async (t) => {
       const writer = eventWriter(gateway.userPort)
       const other = 'e'.repeat(32)
-      for (const kind of ['c', 't', 'n']) {
-        await writer.count(`${kind}${other}`, 7)
+      for (const letter of ['c', 't', 'n']) {
+        await writer.count(`${letter}${other}`, 7)
       }
       await writer.count(`c${SID}`, 1)
       t.match(await admin('POST', '/forget', { sids: ['x'] }), { status: 400 })
       t.match(await admin('POST', '/forget', { sids: [other] }), { json: { ok: true } })
-      for (const kind of ['c', 't', 'n']) {
-        t.equal(await writer.count(`${kind}${other}`), '-')
+      for (const letter of ['c', 't', 'n']) {
+        t.equal(await writer.count(`${letter}${other}`), '-')
       }
       t.not(await writer.count(`c${SID}`), '-')
     })

@@ -34,10 +34,10 @@ interface SetUp {
 
 async function setUp(
   t: Parameters<typeof startGateway>[0],
-  rig: GatewayKind,
+  kind: GatewayKind,
   options: { tableBytes?: number; suspects?: object; registry?: Registry } = {},
 ): Promise<SetUp> {
-  const gateway = await startGateway(t, { rig, ...options })
+  const gateway = await startGateway(t, { kind, ...options })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
     pool: gateway.pool ? 'auto' : 'off',
@@ -91,11 +91,11 @@ async function setUp(
   return self
 }
 
-for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: registered, served, drained, removed`, async (t) => {
+for (const kind of ['njs', 'qjs', 'stable'] as const) {
+  t.test(`${kind}: registered, served, drained, removed`, async (t) => {
     const a = await startBackend(t, 'a')
     const b = await startBackend(t, 'b')
-    const { controller, put, commit, served, gateway } = await setUp(t, rig)
+    const { controller, put, commit, served, gateway } = await setUp(t, kind)
     t.same(await served('web.localhost', 1), { 404: 1 })
     await put('web', a)
     await applied(controller, await put('web', b))
@@ -168,10 +168,10 @@ t.test('routes, prefixes, splits, and an upstream that nobody is in', async (t) 
   t.same(Object.keys(await served('any.test', 40)).sort(), ['a', 'c'])
 })
 
-for (const rig of ['njs', 'byAddress'] as const) {
-  t.test(`a canary by metadata, ${rig}`, async (t) => {
+for (const kind of ['njs', 'byAddress'] as const) {
+  t.test(`a canary by metadata, ${kind}`, async (t) => {
     const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
-    const { controller, put, commit, served, gateway } = await setUp(t, rig)
+    const { controller, put, commit, served, gateway } = await setUp(t, kind)
     await put('web', a, { metadata: { version: '1' } })
     await put('web', b, { metadata: { version: '2' } })
     const route = (...split: object[]) =>

@@ -45,7 +45,7 @@ async function drainFails(t: Test, { call, controller }: Controlled): Promise<vo
 
 t.test('a gateway whose controller cannot reach it has not applied a change', async (t) => {
   const a = await startBackend(t, 'a')
-  const self = await startControlled(t, { rig: 'njs' })
+  const self = await startControlled(t, { kind: 'njs' })
   const { gateway, call } = self
   t.equal((await call('PUT', A, { host: a.host, port: a.port })).status, 201)
   await self.stop()
@@ -78,7 +78,7 @@ t.test('a gateway whose controller cannot reach it has not applied a change', as
 
 t.test('a gateway whose workers are gone has not applied a change', async (t) => {
   const a = await startBackend(t, 'a')
-  const self = await startControlled(t, { rig: 'njs' })
+  const self = await startControlled(t, { kind: 'njs' })
   const { gateway, call, controller } = self
   t.equal((await call('PUT', A, { host: a.host, port: a.port })).status, 201)
   const { pid, workers } = await gateway.state()
@@ -95,7 +95,7 @@ t.test('a gateway whose workers are gone has not applied a change', async (t) =>
 
 t.test('an nginx that was started anew has applied nothing until it is filled again', async (t) => {
   const a = await startBackend(t, 'a')
-  const self = await startControlled(t, { rig: 'njs' })
+  const self = await startControlled(t, { kind: 'njs' })
   const { gateway, call, controller } = self
   t.equal((await call('PUT', A, { host: a.host, port: a.port })).status, 201)
   const seen: number[] = []
@@ -129,9 +129,9 @@ t.test('another gateway counts until it leaves, or is forgotten: embedded', (t) 
 
 async function countsUntilItLeaves(t: Test, first?: Registry, second?: Registry): Promise<void> {
   const a = await startBackend(t, 'a')
-  const one = await startControlled(t, { rig: 'njs', ...(first && { registry: first }) })
+  const one = await startControlled(t, { kind: 'njs', ...(first && { registry: first }) })
   const registry = second ?? one.registry
-  const two = await startControlled(t, { rig: 'byAddress', registry })
+  const two = await startControlled(t, { kind: 'byAddress', registry })
   const id = two.controller.gatewayId
   const { call } = one
   const isPresent = (present: boolean) => () =>
@@ -185,9 +185,9 @@ async function countsUntilItLeaves(t: Test, first?: Registry, second?: Registry)
 }
 
 t.test('what another gateway refuses is pending there, and a finding', async (t) => {
-  const one = await startControlled(t, { rig: 'njs' })
+  const one = await startControlled(t, { kind: 'njs' })
   const settings = { allowLoopback: false }
-  const two = await startControlled(t, { rig: 'byAddress', registry: one.registry, settings })
+  const two = await startControlled(t, { kind: 'byAddress', registry: one.registry, settings })
   const id = two.controller.gatewayId
   const { call } = one
   await until(() => one.controller.gateways().length === 2)
@@ -219,7 +219,7 @@ t.test('a gateway that may not write its record says so', async (t) => {
     }
     return commit(operations)
   }
-  const { call, controller } = await startControlled(t, { rig: 'njs', registry })
+  const { call, controller } = await startControlled(t, { kind: 'njs', registry })
   const findings = async (): Promise<object[]> => (await call('GET', '/v1/status')).body.findings
   await until(async () => (await findings()).length > 0, { deadlineMs: 30_000 })
   t.match(await findings(), [
@@ -231,8 +231,8 @@ t.test('a gateway that may not write its record says so', async (t) => {
 })
 
 t.test('a controller that starts later knows a gateway that is away', async (t) => {
-  const one = await startControlled(t, { rig: 'njs' })
-  const two = await startControlled(t, { rig: 'byAddress', registry: one.registry })
+  const one = await startControlled(t, { kind: 'njs' })
+  const two = await startControlled(t, { kind: 'byAddress', registry: one.registry })
   await until(() => one.controller.gateways().length === 2)
   await two.stop()
   await one.stop()

@@ -32,7 +32,7 @@ async function startStranger(port: number): Promise<{ asked: () => number; stop:
 }
 
 t.test('a stranger at the port of the pool ejects nobody', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs' })
+  const gateway = await startGateway(t, { kind: 'njs' })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
     ...{ pool: 'auto', poolPort: gateway.poolPort, httpPort: gateway.httpPort },

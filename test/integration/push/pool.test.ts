@@ -30,7 +30,7 @@ async function serve(gateway: Gateway, pooled: boolean, ...addresses: string[]):
 }
 
 t.test('a wide pool has each peer in the shard that its SID names', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs', wide: true, conf })
+  const gateway = await startGateway(t, { kind: 'njs', wide: true, conf })
   const sids = Array.from({ length: 300 }, (_, i) => sidOfAddress(`10.1.0.${i}:80`))
   for (const sid of sids) {
     const { body } = await ask({ port: gateway.userPort, path: `/shard?sid=${sid}` })
@@ -83,7 +83,7 @@ t.test('a wide pool has each peer in the shard that its SID names', async (t) =>
 
 for (const wide of [false, true]) {
   t.test(`under load, the table ahead of the pool${wide ? ', wide' : ''}`, async (t) => {
-    const gateway = await startGateway(t, { rig: 'njs', wide })
+    const gateway = await startGateway(t, { kind: 'njs', wide })
     const backends = await Promise.all(['a', 'b', 'c'].map((id) => startBackend(t, id)))
     const addresses = backends.map(({ address }) => address)
     let isOver = false
@@ -110,7 +110,7 @@ for (const wide of [false, true]) {
 }
 
 t.test('a peer that left is not asked again, and its idle connections end', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs' })
+  const gateway = await startGateway(t, { kind: 'njs' })
   const sockets = new Set<Socket>()
   let asked = 0
   const gone = createServer((_, response) => {

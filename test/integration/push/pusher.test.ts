@@ -25,7 +25,7 @@ class CountedLooks extends GatewayClient {
 }
 
 t.test('however much is new, the gateway is looked at', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs' })
+  const gateway = await startGateway(t, { kind: 'njs' })
   const client = new CountedLooks(homePaths(gateway.home).adminSocket)
   t.teardown(() => client.close())
   let revision = 0
@@ -74,7 +74,7 @@ class Noted extends GatewayClient {
 }
 
 t.test('what changes an upstream that serves waits for no backlog', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs' })
+  const gateway = await startGateway(t, { kind: 'njs' })
   const client = new Noted(homePaths(gateway.home).adminSocket)
   t.teardown(() => client.close())
   const units = new Map([[':web', web({}, 3)]])
@@ -173,7 +173,7 @@ function sourceOf(unit: Unit): TableSource {
 }
 
 t.test('nothing is left of a push that was cut off, in whichever part', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs' })
+  const gateway = await startGateway(t, { kind: 'njs' })
   const push = async (unit: Unit, left = Infinity): Promise<boolean> => {
     const client = new Cut(homePaths(gateway.home).adminSocket)
     client.left = left
@@ -225,7 +225,7 @@ t.test('nothing is left of a push that was cut off, in whichever part', async (t
 t.test(
   'a gateway is taken again from an owner that is gone, and left to one that lives',
   async (t) => {
-    const gateway = await startGateway(t, { rig: 'njs' })
+    const gateway = await startGateway(t, { kind: 'njs' })
     const client = new GatewayClient(homePaths(gateway.home).adminSocket)
     t.teardown(() => client.close())
     const pusher = new Pusher(client, {

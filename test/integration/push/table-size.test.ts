@@ -28,7 +28,7 @@ t.test('10,000 upstreams fit into the table', async (t) => {
   const folder = temporaryFolder(t)
   const { settings } = loadConfig({ flags: new Map(), environment: {}, directory: folder })
   const tableBytes = settings.tableBytes / PART
-  const gateway = await startGateway(t, { rig: 'njs', workers: 1, tableBytes })
+  const gateway = await startGateway(t, { kind: 'njs', workers: 1, tableBytes })
   const compiler = new Compiler(['localhost'], silentLogger)
   const all = Array.from({ length: 10_000 / PART }, (_, i) => upstream(i))
   const upstreams = new Map(all.map((one) => [one.name, one]))

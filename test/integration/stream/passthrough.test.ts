@@ -23,10 +23,10 @@ const ca = authority.pem
 
 const FILES = ['nginx.conf', 'sluice/http.conf', 'sluice/stream.conf', 'sluice/passthrough.conf']
 
-async function setUp(t: Test, rig: GatewayKind) {
+async function setUp(t: Test, kind: GatewayKind) {
   const port = await freePort()
   const streamPorts = String(port)
-  const options = { rig, passthrough: true, streamPorts, settings: { streamPorts } }
+  const options = { kind, passthrough: true, streamPorts, settings: { streamPorts } }
   const it = await startControlled(t, options)
   const done = async (method: string, path: string, body?: unknown): Promise<void> => {
     const answer = await it.call(method, path, body)
@@ -101,9 +101,9 @@ async function costOf(gateway: Gateway, port: number, size: number): Promise<num
   return least
 }
 
-for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: a name is passed through, drained, taken away`, async (t) => {
-    const it = await setUp(t, rig)
+for (const kind of ['njs', 'qjs', 'stable'] as const) {
+  t.test(`${kind}: a name is passed through, drained, taken away`, async (t) => {
+    const it = await setUp(t, kind)
     const { gateway, done, greeted, shown } = it
     const web = await startBackend(t, 'web')
     await done('PUT', '/v1/certificates/app', await authority.issue(['*.app.test', 'app.test']))
@@ -154,8 +154,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await standing(it, FILES), before, 'by the same workers and files')
   })
 
-  t.test(`${rig}: which name, and which peer`, async (t) => {
-    const { done, put, greeted, shown, gateway, controller } = await setUp(t, rig)
+  t.test(`${kind}: which name, and which peer`, async (t) => {
+    const { done, put, greeted, shown, gateway, controller } = await setUp(t, kind)
     const start = async (id: string) => startTls(t, id, await authority.issue([`${id}.test`]))
     const [exact, near, far] = [await start('exact'), await start('near'), await start('far')]
     for (const each of [exact, near, far]) {
@@ -199,8 +199,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.notMatch(gateway.errorLog(), /\[(emerg|alert|crit)\]/)
   })
 
-  t.test(`${rig}: names at a port of its own`, async (t) => {
-    const { done, put, greeted, shown, gateway, port } = await setUp(t, rig)
+  t.test(`${kind}: names at a port of its own`, async (t) => {
+    const { done, put, greeted, shown, gateway, port } = await setUp(t, kind)
     const pem = await authority.issue(['a.test'])
     const [a, b] = [await startTls(t, 'a', pem), await startTls(t, 'b', pem)]
     const plain = await startTcp(t, 'plain')

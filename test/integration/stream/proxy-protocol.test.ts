@@ -28,11 +28,11 @@ const CLIENT = '203.0.113.7'
 const TRUSTED = ['127.0.0.1/32']
 const STRANGER = '127.0.0.2'
 
-async function setUp(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
+async function setUp(t: Test, kind: GatewayKind, more: Partial<GatewayOptions> = {}) {
   const [port, plain] = [await freePort(), await freePort()]
   const streamPorts = `${port} ${plain}`
   const it = await startControlled(t, {
-    ...{ rig, passthrough: true, streamPorts, settings: { streamPorts }, ...more },
+    ...{ kind, passthrough: true, streamPorts, settings: { streamPorts }, ...more },
     proxied: ({ httpPort, httpsPort }) => ({
       proxyProtocolPorts: [httpPort, httpsPort, port].join(' '),
       trustedProxies: TRUSTED,
@@ -70,9 +70,9 @@ async function greetedBy(proxied: Proxied[], name?: string): Promise<string[]> {
 
 const CLIENTS = Array.from({ length: 20 }, (_, i) => `203.0.113.${i + 1}`)
 
-for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: requests show the client that the header names`, async (t) => {
-    const it = await setUp(t, rig)
+for (const kind of ['njs', 'qjs', 'stable'] as const) {
+  t.test(`${kind}: requests show the client that the header names`, async (t) => {
+    const it = await setUp(t, kind)
     await web(t, it)
     const { httpPort: port, httpsPort } = it
     const heads: Array<[string, Buffer]> = [
@@ -105,8 +105,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same([...logged()].sort(), [STRANGER, '2001:db8::7', CLIENT].sort())
   })
 
-  t.test(`${rig}: which peer a client's address chooses`, async (t) => {
-    const it = await setUp(t, rig)
+  t.test(`${kind}: which peer a client's address chooses`, async (t) => {
+    const it = await setUp(t, kind)
     const { done, instance, port, plain, httpsPort } = it
     const pem = await authority.issue(['db.test'])
     for (const id of ['a', 'b']) {

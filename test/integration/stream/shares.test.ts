@@ -18,10 +18,10 @@ const MOST = 32
 const DEADLINE_EXCEEDED = 4
 const UNAVAILABLE = 14
 
-async function setUp(t: Test, rig: 'njs' | 'stable') {
+async function setUp(t: Test, kind: 'njs' | 'stable') {
   const [port, tuned] = [await freePort(), await freePort()]
   const ports = { streamPorts: `${port} ${tuned}`, tunedPorts: String(tuned) }
-  const options = { rig, workers: 1, limits, ...ports, settings: ports }
+  const options = { kind, workers: 1, limits, ...ports, settings: ports }
   const { gateway, call, controller } = await startControlled(t, options)
   await until(() => controller.stream().connected, { what: 'the link to stream{}' })
   const put = async (path: string, body: object): Promise<void> => {
@@ -31,9 +31,9 @@ async function setUp(t: Test, rig: 'njs' | 'stable') {
   return { gateway, put, web, port, tuned }
 }
 
-for (const rig of ['njs', 'stable'] as const) {
-  t.test(rig, async (t) => {
-    const { gateway, put, web, port, tuned } = await setUp(t, rig)
+for (const kind of ['njs', 'stable'] as const) {
+  t.test(kind, async (t) => {
+    const { gateway, put, web, port, tuned } = await setUp(t, kind)
     const db = await startTcp(t, 'db')
     await put('upstreams/db/instances/a', { host: db.host, port: db.port })
     await put('routes/plain', { port, protocol: 'tcp', upstream: 'db' })

@@ -23,7 +23,7 @@ import { until } from '../../../lab/until.js'
 
 t.setTimeout(170_000)
 
-const RIGS: GatewayKind[] = ['njs', 'qjs', 'stable']
+const KINDS: GatewayKind[] = ['njs', 'qjs', 'stable']
 const log = silentLogger
 
 interface SetUp {
@@ -34,10 +34,10 @@ interface SetUp {
   commit: (...operations: RegistryOperation[]) => Promise<void>
 }
 
-async function setUp(t: Parameters<typeof startGateway>[0], rig: GatewayKind): Promise<SetUp> {
+async function setUp(t: Parameters<typeof startGateway>[0], kind: GatewayKind): Promise<SetUp> {
   const ports = [await freePort(), await freePort()]
   const streamPorts = ports.join(' ')
-  const gateway = await startGateway(t, { rig, streamPorts })
+  const gateway = await startGateway(t, { kind, streamPorts })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
     streamPorts,
@@ -92,10 +92,10 @@ async function startGreeters(t: Parameters<typeof startGateway>[0], hosts: strin
   return port
 }
 
-for (const rig of RIGS) {
-  t.test(`${rig}: a port is given to an upstream, drained, taken away`, async (t) => {
+for (const kind of KINDS) {
+  t.test(`${kind}: a port is given to an upstream, drained, taken away`, async (t) => {
     const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
-    const { controller, commit, ports, gateway } = await setUp(t, rig)
+    const { controller, commit, ports, gateway } = await setUp(t, kind)
     const [port = 0, other = 0] = ports
     const before = await gateway.state()
     t.same(await greeted(port, 2), { '': 2 }, 'without a route it is closed at once')
@@ -135,10 +135,10 @@ for (const rig of RIGS) {
     t.same(after.workers, before.workers, 'by the same workers')
   })
 
-  t.test(`${rig}: a peer that refuses is passed over`, async (t) => {
+  t.test(`${kind}: a peer that refuses is passed over`, async (t) => {
     // An address of its own: on 127.0.0.1 somebody else may get the port once it is free.
     const [a, b] = [await startTcp(t, 'a', '127.9.8.7'), await startTcp(t, 'b')]
-    const { commit, ports } = await setUp(t, rig)
+    const { commit, ports } = await setUp(t, kind)
     const [port = 0] = ports
     await commit(
       put('upstreams/db', { policy: { eject: { maxFails: 0 } } }),
@@ -151,10 +151,10 @@ for (const rig of RIGS) {
   })
 
   t.test(
-    `${rig}: what is of requests alone changes the revision here too, a little later`,
+    `${kind}: what is of requests alone changes the revision here too, a little later`,
     async (t) => {
       const a = await startTcp(t, 'a')
-      const { gateway, commit, controller } = await setUp(t, rig)
+      const { gateway, commit, controller } = await setUp(t, kind)
       const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'))
       t.teardown(() => stream.close())
       await commit(instance('web', a), put('routes/web', { hosts: ['web.test'], upstream: 'web' }))
@@ -167,8 +167,8 @@ for (const rig of RIGS) {
     },
   )
 
-  t.test(`${rig}: an nginx before, whose workers only finish, is not the one`, async (t) => {
-    const { gateway } = await setUp(t, rig)
+  t.test(`${kind}: an nginx before, whose workers only finish, is not the one`, async (t) => {
+    const { gateway } = await setUp(t, kind)
     const { pid } = await gateway.state()
     let master = pid + 1
     const stream = new GatewayClient(join(gateway.home, 'run/stream.sock'), {
@@ -180,8 +180,8 @@ for (const rig of RIGS) {
     t.equal((await stream.state()).pid, pid, 'over connections of its own')
   })
 
-  t.test(`${rig}: peers that greet and leave at once have taken the connection`, async (t) => {
-    const { gateway, commit, ports } = await setUp(t, rig)
+  t.test(`${kind}: peers that greet and leave at once have taken the connection`, async (t) => {
+    const { gateway, commit, ports } = await setUp(t, kind)
     const port = await startGreeters(t, ['127.9.8.3', '127.9.8.4'])
     await commit(
       put('instances/time/a', { host: '127.9.8.3', port }),
@@ -193,10 +193,10 @@ for (const rig of RIGS) {
     t.notMatch(log, /ask\.sock/, 'none was taken for one that refuses')
   })
 
-  t.test(`${rig}: a split that goes while it waits for a peer costs no connection`, async (t) => {
+  t.test(`${kind}: a split that goes while it waits for a peer costs no connection`, async (t) => {
     const blocked = await blockedAddress(t)
     const b = await startTcp(t, 'b')
-    const { commit, ports } = await setUp(t, rig)
+    const { commit, ports } = await setUp(t, kind)
     const [port = 0] = ports
     const route = (leads: object) => put('routes/db', { port, protocol: 'tcp', ...leads })
     const plain = { upstream: 'db' }
@@ -213,37 +213,40 @@ for (const rig of RIGS) {
     await client.end()
   })
 
-  t.test(`${rig}: an instance that goes from a hash with limits costs no connection`, async (t) => {
-    const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
-    const { commit, ports } = await setUp(t, rig)
-    const [port = 0] = ports
-    const limited = (backend: StreamBackend) => instance('db', backend, { maxConns: 1000 })
-    // A ring takes several parts to write, between which connections are made.
-    await commit(
-      put('upstreams/db', { policy: { balance: 'ipHash' } }),
-      limited(a),
-      put('routes/db', { port, protocol: 'tcp', upstream: 'db' }),
-    )
-    let isOver = false
-    const found = new Set<string>()
-    const load = Array.from({ length: 4 }, async () => {
-      while (!isOver) {
-        Object.keys(await greeted(port, 5)).forEach((who) => found.add(who))
+  t.test(
+    `${kind}: an instance that goes from a hash with limits costs no connection`,
+    async (t) => {
+      const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
+      const { commit, ports } = await setUp(t, kind)
+      const [port = 0] = ports
+      const limited = (backend: StreamBackend) => instance('db', backend, { maxConns: 1000 })
+      // A ring takes several parts to write, between which connections are made.
+      await commit(
+        put('upstreams/db', { policy: { balance: 'ipHash' } }),
+        limited(a),
+        put('routes/db', { port, protocol: 'tcp', upstream: 'db' }),
+      )
+      let isOver = false
+      const found = new Set<string>()
+      const load = Array.from({ length: 4 }, async () => {
+        while (!isOver) {
+          Object.keys(await greeted(port, 5)).forEach((who) => found.add(who))
+        }
+      })
+      for (let i = 0; i < 10; i++) {
+        const [going, staying] = i % 2 === 0 ? [b, a] : [a, b]
+        await commit(limited(going), limited(staying))
+        await commit({ type: 'delete', key: `instances/db/${going.id}` })
       }
-    })
-    for (let i = 0; i < 10; i++) {
-      const [going, staying] = i % 2 === 0 ? [b, a] : [a, b]
-      await commit(limited(going), limited(staying))
-      await commit({ type: 'delete', key: `instances/db/${going.id}` })
-    }
-    isOver = true
-    await Promise.all(load)
-    t.notOk(found.has(''), 'nobody was closed')
-  })
+      isOver = true
+      await Promise.all(load)
+      t.notOk(found.has(''), 'nobody was closed')
+    },
+  )
 
-  t.test(`${rig}: one that fails is left out, tried, and back`, async (t) => {
+  t.test(`${kind}: one that fails is left out, tried, and back`, async (t) => {
     const [a, b] = [await startTcp(t, 'a', '127.9.8.5'), await startTcp(t, 'b')]
-    const { commit, ports, controller } = await setUp(t, rig)
+    const { commit, ports, controller } = await setUp(t, kind)
     const [port = 0] = ports
     const reason = () => controller.conditionsOf('db').get('a')?.reason ?? ''
     const served = new Set<string>()
@@ -265,9 +268,9 @@ for (const rig of RIGS) {
     await until(() => reason() === '', { what: 'nothing against it' })
   })
 
-  t.test(`${rig}: instances that do not like to be asked`, async (t) => {
+  t.test(`${kind}: instances that do not like to be asked`, async (t) => {
     const [a, b] = [await startTcp(t, 'a'), await startTcp(t, 'b')]
-    const { commit, ports } = await setUp(t, rig)
+    const { commit, ports } = await setUp(t, kind)
     const [port = 0] = ports
     const seen = () => a.seen() + b.seen()
     await commit(
@@ -282,9 +285,9 @@ for (const rig of RIGS) {
     t.equal(seen(), 30, 'where one try is all, none does')
   })
 
-  t.test(`${rig}: policies, weights and limits hold for connections`, async (t) => {
+  t.test(`${kind}: policies, weights and limits hold for connections`, async (t) => {
     const [a, b, c] = [await startTcp(t, 'a'), await startTcp(t, 'b'), await startTcp(t, 'c')]
-    const { commit, ports } = await setUp(t, rig)
+    const { commit, ports } = await setUp(t, kind)
     const [port = 0, limited = 0] = ports
     await commit(
       put('upstreams/turns', { policy: { balance: 'roundRobin' } }),
@@ -309,9 +312,9 @@ for (const rig of RIGS) {
     t.equal(Object.keys(await greeted(port, 10)).length, 1, 'one client, one peer')
   })
 
-  t.test(`${rig}: datagrams are shared out, and answered`, async (t) => {
+  t.test(`${kind}: datagrams are shared out, and answered`, async (t) => {
     const [a, b] = [await startUdp(t, 'a'), await startUdp(t, 'b')]
-    const { commit, gateway, ports } = await setUp(t, rig)
+    const { commit, gateway, ports } = await setUp(t, kind)
     const [port = 0] = ports
     t.equal(await askUdp(port, 'x', 200), '', 'without a route there is no answer')
     await commit(

@@ -20,10 +20,10 @@ const proxied = { proxyProtocol: 'v1' }
 const SILENT_MS = 1000
 const silent = { timeouts: { idleMs: SILENT_MS } }
 
-async function setUp(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = {}) {
+async function setUp(t: Test, kind: GatewayKind, more: Partial<GatewayOptions> = {}) {
   const [port, other, plain] = [await freePort(), await freePort(), await freePort()]
   const ports = { streamPorts: `${port} ${other} ${plain}`, tunedPorts: `${port} ${other}` }
-  const options = { rig, passthrough: true, ...ports, settings: ports, ...more }
+  const options = { kind, passthrough: true, ...ports, settings: ports, ...more }
   const it = await startControlled(t, options)
   const done = async (method: string, path: string, body?: unknown): Promise<void> => {
     const answer = await it.call(method, path, body)
@@ -36,9 +36,9 @@ async function setUp(t: Test, rig: GatewayKind, more: Partial<GatewayOptions> = 
   return { ...it, done, put, route, port, other, plain, httpsPort: it.gateway.httpsPort }
 }
 
-for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: instances learn who comes`, async (t) => {
-    const { route, put, port, other, httpsPort, done, gateway } = await setUp(t, rig)
+for (const kind of ['njs', 'qjs', 'stable'] as const) {
+  t.test(`${kind}: instances learn who comes`, async (t) => {
+    const { route, put, port, other, httpsPort, done, gateway } = await setUp(t, kind)
     const pem = await authority.issue(['db.test'])
     await put('db', await startBehindProxy(t, 'a'))
     await put('tls', await startBehindProxy(t, 'b', pem))
@@ -80,8 +80,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.notMatch(gateway.errorLog(), /\[(emerg|alert|crit)\]|exception/)
   })
 
-  t.test(`${rig}: what is silent is closed`, async (t) => {
-    const { route, put, port, other, plain, httpsPort } = await setUp(t, rig)
+  t.test(`${kind}: what is silent is closed`, async (t) => {
+    const { route, put, port, other, plain, httpsPort } = await setUp(t, kind)
     await put('db', await startTcp(t, 'a'))
     await put('told', await startBehindProxy(t, 'c'))
     await put('tls', await startTls(t, 'b', await authority.issue(['db.test'])))
@@ -108,8 +108,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.equal(await busy.line(), '', 'and then this one too')
   })
 
-  t.test(`${rig}: they are drained, counted and passed over as others are`, async (t) => {
-    const it = await setUp(t, rig)
+  t.test(`${kind}: they are drained, counted and passed over as others are`, async (t) => {
+    const it = await setUp(t, kind)
     const { route, put, port, other, done, controller } = it
     const [a, b] = [
       await startBehindProxy(t, 'a', undefined, '127.9.8.3'),
@@ -164,8 +164,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     await until(async () => (await who(other)) === 'b', { what: 'a place that is given back' })
   })
 
-  t.test(`${rig}: many at once, each to its own`, async (t) => {
-    const { route, put, port, other } = await setUp(t, rig)
+  t.test(`${kind}: many at once, each to its own`, async (t) => {
+    const { route, put, port, other } = await setUp(t, kind)
     await put('a', await startBehindProxy(t, 'a'))
     await put('b', await startBehindProxy(t, 'b'))
     await route('a', { port, protocol: 'tcp', upstream: 'a', ...proxied })
@@ -186,8 +186,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     )
   })
 
-  t.test(`${rig}: a route that changes all the time loses nobody`, async (t) => {
-    const { route, put, port, httpsPort } = await setUp(t, rig)
+  t.test(`${kind}: a route that changes all the time loses nobody`, async (t) => {
+    const { route, put, port, httpsPort } = await setUp(t, kind)
     for (const id of ['a', 'b']) {
       await put('db', await startTcp(t, id))
     }
@@ -222,12 +222,12 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     }
   })
 
-  t.test(`${rig}: a proxy's word is passed on`, async (t) => {
+  t.test(`${kind}: a proxy's word is passed on`, async (t) => {
     const byProxy: GatewayOptions['proxied'] = ({ httpsPort }) => ({
       proxyProtocolPorts: `${httpsPort}`,
       trustedProxies: ['127.0.0.0/8'],
     })
-    const { route, put, httpsPort } = await setUp(t, rig, { proxied: byProxy })
+    const { route, put, httpsPort } = await setUp(t, kind, { proxied: byProxy })
     await put('tls', await startBehindProxy(t, 'b', await authority.issue(['db.test'])))
     await route('tls', { sni: ['db.test'], upstream: 'tls', ...proxied })
     for (const [client, seen] of [
@@ -245,7 +245,7 @@ t.test('a port where proxies speak is tuned, one that is not set up for it is no
   const [port, plain] = [await freePort(), await freePort()]
   const settings = { streamPorts: `${port} ${plain}` }
   const it = await startControlled(t, {
-    ...{ rig: 'stable', streamPorts: settings.streamPorts, settings },
+    ...{ kind: 'stable', streamPorts: settings.streamPorts, settings },
     proxied: () => ({ proxyProtocolPorts: `${port}`, trustedProxies: ['127.0.0.1/32'] }),
   })
   await until(() => it.controller.stream().connected, { what: 'the link to stream{}' })

@@ -50,10 +50,10 @@ function redirectUnits(): Entries[] {
   ]
 }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
     const gateway = await startGateway(t, {
-      rig,
+      kind,
       conf: (port) => `server {
         listen 127.0.0.1:${port};
         include "$HOME/sluice/server.conf";

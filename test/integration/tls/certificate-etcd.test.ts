@@ -23,8 +23,8 @@ t.test('put at one gateway, shown at both; etcd may go and come back', async (t)
     return registry
   }
   const settings = { registry: url }
-  const here = await startCertified(t, { rig: 'njs', registry: open(), settings })
-  const there = await startCertified(t, { rig: 'njs', registry: open(), settings })
+  const here = await startCertified(t, { kind: 'njs', registry: open(), settings })
+  const there = await startCertified(t, { kind: 'njs', registry: open(), settings })
   const put = async (name: string): Promise<string> => {
     const answer = await here.call('PUT', '/v1/certificates/app', await authority.issue([name]))
     t.match(answer, { status: /200|201/, body: { applied: true } })

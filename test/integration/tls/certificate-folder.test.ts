@@ -54,7 +54,7 @@ t.test('certificates of a folder are served, renewed and removed', async (t) => 
   write(folder, 'app', await issue('app.test'))
   certbot(folder, 'web.test', await issue('web.test'), 1)
   writeFileSync(join(folder, 'app.issuer.crt'), authority.pem)
-  const it = await startCertified(t, { rig: 'njs', log, settings: { certificates: folder } })
+  const it = await startCertified(t, { kind: 'njs', log, settings: { certificates: folder } })
   const { workers } = await it.gateway.state()
   await until(async () => (await trusted(it, 'app.test')) && (await trusted(it, 'web.test')))
   t.same(
@@ -135,7 +135,7 @@ t.test('a default of the folder', async (t) => {
   const folder = temporaryFolder(t, 'certificates')
   const pem = await authority.issue(['IP:127.0.0.1'])
   write(folder, 'default', pem)
-  const it = await startCertified(t, { rig: 'njs', settings: { certificates: folder } })
+  const it = await startCertified(t, { kind: 'njs', settings: { certificates: folder } })
   await until(async () => (await fingerprintOf(it, 'folder/default')) !== undefined)
   const shown = await fingerprintOf(it, 'folder/default')
   await until(async () => (await it.shake('nobody.test')).fingerprint === shown)
@@ -145,7 +145,7 @@ t.test('a default of the folder', async (t) => {
 t.test('a folder that does not answer holds up nothing, and takes nothing away', async (t) => {
   const folder = temporaryFolder(t, 'certificates')
   write(folder, 'app', await issue('app.test'))
-  const it = await startCertified(t, { rig: 'njs', settings: { certificates: folder } })
+  const it = await startCertified(t, { kind: 'njs', settings: { certificates: folder } })
   await until(() => trusted(it, 'app.test'))
   await it.stop()
   // Whoever opens it to read waits for somebody who writes.

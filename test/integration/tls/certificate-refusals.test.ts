@@ -231,7 +231,7 @@ t.test('a key is in no log, answer, event or metric', async (t) => {
     level: 'debug',
     to: { write: (line) => void said.push(line) },
   })
-  const it = await startCertified(t, { rig: 'njs', log })
+  const it = await startCertified(t, { kind: 'njs', log })
   const events = eventsOf(join(it.gateway.home, 'api.sock'))
   const say = async (method: string, path: string, body?: unknown): Promise<void> => {
     const { status, headers, body: answer } = await it.call(method, path, body)

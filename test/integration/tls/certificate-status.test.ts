@@ -22,7 +22,7 @@ const day = (days: number): string =>
 
 t.test('state and end in answers, /readyz and metrics', async (t) => {
   const folder = temporaryFolder(t, 'certificates')
-  const it = await startCertified(t, { rig: 'njs', settings: { certificates: folder } })
+  const it = await startCertified(t, { kind: 'njs', settings: { certificates: folder } })
   const ending = await authority.issue(['b.test'], { between: [day(-30), day(5)] })
   const ended = await authority.issue(['c.test'], { between: [day(-30), day(-1)] })
   await it.call('PUT', '/v1/certificates/a', await authority.issue(['a.test']))
@@ -54,7 +54,7 @@ t.test('state and end in answers, /readyz and metrics', async (t) => {
 })
 
 t.test('the command line puts, lists and deletes certificates', async (t) => {
-  const it = await startCertified(t, { rig: 'njs' })
+  const it = await startCertified(t, { kind: 'njs' })
   const { home } = it.gateway
   const main = join(repository, 'cli/main.ts')
   const sluice = async (...args: string[]): Promise<{ code: number; out: string }> => {

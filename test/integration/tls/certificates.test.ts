@@ -43,9 +43,9 @@ function get2(port: number, host: string): Promise<{ status: number; body: strin
   })
 }
 
-for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(rig, async (t) => {
-    const it = await startCertified(t, { rig })
+for (const kind of ['njs', 'qjs', 'stable'] as const) {
+  t.test(kind, async (t) => {
+    const it = await startCertified(t, { kind })
     const backend = await startBackend(t, 'a')
     const before = await standing(it, FILES)
     const own = await it.shake('app.test')

@@ -116,15 +116,15 @@ async function tryIt(t: Test, it: Controlled, protocol: keyof typeof SUBJECTS): 
   t.match(it.gateway.errorLog(), /the table has no certificate gateway to show/)
 }
 
-for (const rig of GATEWAY_KINDS) {
+for (const kind of GATEWAY_KINDS) {
   for (const protocol of ['grpc', 'h2'] as const) {
     // Debian stable's nginx speaks no HTTP/2 to instances (h2.test.ts).
-    if (rig === 'stable' && protocol === 'h2') {
+    if (kind === 'stable' && protocol === 'h2') {
       continue
     }
-    t.test(`${rig}: ${protocol} shows its own certificate`, async (t) => {
+    t.test(`${kind}: ${protocol} shows its own certificate`, async (t) => {
       const settings = { trustedCa: ours.path }
-      await tryIt(t, await startControlled(t, { rig, trustedCa: ours.pem, settings }), protocol)
+      await tryIt(t, await startControlled(t, { kind, trustedCa: ours.pem, settings }), protocol)
     })
   }
 }

@@ -30,10 +30,10 @@ const foreign = await others.issue([])
 const serialOf = ({ certificate }: Pem): string => new X509Certificate(certificate).serialNumber
 const tls = { serverName: 'shop.internal', certificate: 'gateway' }
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
     const settings = { trustedCa: ours.path }
-    const it = await startControlled(t, { rig, trustedCa: ours.pem, settings })
+    const it = await startControlled(t, { kind, trustedCa: ours.pem, settings })
     const [a, b] = await Promise.all(
       ['a', 'b'].map((id) => startBackend(t, id, '127.0.0.1', { ...server, clientCa: ours.pem })),
     )
@@ -143,7 +143,7 @@ for (const rig of GATEWAY_KINDS) {
 }
 
 t.test('what does not fit is refused by name', async (t) => {
-  const it = await startControlled(t, { rig: 'njs' })
+  const it = await startControlled(t, { kind: 'njs' })
   const put = (path: string, body: unknown) => it.call('PUT', path, body)
   const refused = async (
     [method, path, body]: [string, string, unknown?],

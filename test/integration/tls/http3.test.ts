@@ -53,9 +53,9 @@ function seen({ body }: Answer3): { id: string; headers: Record<string, string>;
   return JSON.parse(body) as ReturnType<typeof seen>
 }
 
-for (const rig of ['njs', 'qjs', 'stable'] as const) {
-  t.test(`${rig}: certificates, by name and by the next connection`, async (t) => {
-    const it = await setUp(t, { rig })
+for (const kind of ['njs', 'qjs', 'stable'] as const) {
+  t.test(`${kind}: certificates, by name and by the next connection`, async (t) => {
+    const it = await setUp(t, { kind })
     const before = await standing(it, FILES)
     const own = await it.ask('app.test')
     t.match(own, { code: 0, version: '3', status: 404 }, "the home's own, where there is none")
@@ -78,8 +78,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await standing(it, FILES), before, 'by the same workers and files')
   })
 
-  t.test(`${rig}: requests, and what their upstream gets to know`, async (t) => {
-    const it = await setUp(t, { rig })
+  t.test(`${kind}: requests, and what their upstream gets to know`, async (t) => {
+    const it = await setUp(t, { kind })
     const { httpsPort } = it.gateway
     const [a, b] = [await startBackend(t, 'a'), await startBackend(t, 'b')]
     await it.serve('web', a, b)
@@ -90,7 +90,7 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
       url: '/a%20b?c',
       headers: {
         // An older nginx does not pass on the port that was asked for.
-        host: rig === 'stable' ? 'app.test' : `app.test:${httpsPort}`,
+        host: kind === 'stable' ? 'app.test' : `app.test:${httpsPort}`,
         'x-real-ip': '127.0.0.1',
         'x-forwarded-for': '127.0.0.1',
         'x-forwarded-proto': 'https',
@@ -139,8 +139,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.notMatch(it.gateway.errorLog(), /\[(emerg|alert|crit)\]|exception/)
   })
 
-  t.test(`${rig}: who asks over TCP learns of it`, async (t) => {
-    const it = await setUp(t, { rig })
+  t.test(`${kind}: who asks over TCP learns of it`, async (t) => {
+    const it = await setUp(t, { kind })
     const web = await startBackend(t, 'web')
     await it.serve('web', web)
     await it.done('PUT', '/v1/routes/web', { hosts: ['app.test'], upstream: 'web' })
@@ -175,8 +175,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.same(await altSvcOf('app.test', { version: '2' }), ours, 'nobody is up')
   })
 
-  t.test(`${rig}: names that TLS is passed through for are asked for over TCP`, async (t) => {
-    const it = await setUp(t, { rig, passthrough: true })
+  t.test(`${kind}: names that TLS is passed through for are asked for over TCP`, async (t) => {
+    const it = await setUp(t, { kind, passthrough: true })
     const { ask, done } = it
     const issued = await authority.issue(['app.test', '*.app.test'])
     const ours = await done('PUT', '/v1/certificates/app', issued)
@@ -230,8 +230,8 @@ for (const rig of ['njs', 'qjs', 'stable'] as const) {
     t.notMatch(it.gateway.errorLog(), /\[(emerg|alert|crit)\]|exception/)
   })
 
-  t.test(`${rig}: a controller that comes back, an nginx that does`, async (t) => {
-    const it = await setUp(t, { rig, passthrough: true })
+  t.test(`${kind}: a controller that comes back, an nginx that does`, async (t) => {
+    const it = await setUp(t, { kind, passthrough: true })
     const web = await startBackend(t, 'web')
     await it.serve('web', web)
     const issued = await authority.issue(['app.test'])

@@ -28,9 +28,9 @@ const right = await ours.issue(['shop.internal'])
 const misnamed = await ours.issue(['cart.internal', 'IP:127.0.0.1'])
 const foreign = await others.issue(['shop.internal'])
 
-for (const rig of GATEWAY_KINDS) {
-  t.test(rig, async (t) => {
-    const gateway = await startGateway(t, { rig, trustedCa: ours.pem })
+for (const kind of GATEWAY_KINDS) {
+  t.test(kind, async (t) => {
+    const gateway = await startGateway(t, { kind, trustedCa: ours.pem })
     const start = (id: string, pem = right): Promise<Backend> =>
       startBackend(t, id, '127.0.0.1', pem)
     const [a, b] = await Promise.all([start('a'), start('b')])
@@ -165,7 +165,7 @@ for (const rig of GATEWAY_KINDS) {
 }
 
 t.test('from the registry to the handshake', async (t) => {
-  const gateway = await startGateway(t, { rig: 'njs', trustedCa: ours.pem })
+  const gateway = await startGateway(t, { kind: 'njs', trustedCa: ours.pem })
   await gateway.responder.stop()
   const settings = testSettings(gateway.home, {
     ...{
