@@ -1,14 +1,14 @@
 /**
  * The front: what runs for every request. On the njs engine all of a module's top level runs again
  * for each request, and a property of an export costs as much as a read of the dict. So one
- * function stands here, front/pick-by-path.ts has what many hosts need, front/front-rare.lazy.ts
- * the rest.
+ * function stands here, front/pick-by-path.ts has what many hosts need,
+ * front/pick-or-moment.lazy.ts the rest.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { Width } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { pickByPath } from '../front/pick-by-path.js'
-import { frontRare } from '../front/front-rare.lazy.js'
+import { pickOrMoment } from '../front/pick-or-moment.lazy.js'
 
 const table = zones.sluice_table
 
@@ -16,7 +16,7 @@ const table = zones.sluice_table
  * `$sluice_sid`: the peer's SID, or '' when the hop has to decide. Where the table has nothing the
  * value is undefined, and no comparison with that holds. Text is compared, because a comparison
  * costs a tenth of asking for a length; a share has three digits, as the thresholds have. What is
- * less simple is guarded in `frontRare`: to it goes what throws elsewhere.
+ * less simple is guarded in `pickOrMoment`: to it goes what throws elsewhere.
  */
 function sid(r: NginxHTTPRequest): string {
   const key = r.variables.sluice_key as string
@@ -33,16 +33,16 @@ function sid(r: NginxHTTPRequest): string {
     return value.slice(at + 3, at + Width.Share)
   }
   if (value !== undefined) {
-    return frontRare(r, value, key, '')
+    return pickOrMoment(r, value, key, '')
   }
   try {
     return pickByPath(r, table, key)
   } catch (error) {
-    return frontRare(r, '', key, '')
+    return pickOrMoment(r, '', key, '')
   }
 }
 
 /** All else that nginx asks of the front. */
-sid.more = frontRare
+sid.more = pickOrMoment
 
 export default sid

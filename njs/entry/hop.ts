@@ -2,14 +2,14 @@
  * The hop: a server on a unix socket of the same nginx. The front's native rules pass to it what
  * the pool did not serve. It tries other peers by address, or says why there is none. Where nginx
  * has no pool, each request comes here; so plain requests, nearly all of them, are served by what
- * stands here, and hop/hop-rare.lazy.ts has all else.
+ * stands here, and hop/hop-calls.lazy.ts has all else.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { Width } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import { countForDrain } from '../memory/count-for-drain.js'
 import type { HopVariables } from '../hop/hop-variables.js'
-import { hopRare } from '../hop/hop-rare.lazy.js'
+import { hopCalls } from '../hop/hop-calls.lazy.js'
 import { lineOf, linesFor } from '../table/peer-line.js'
 import { drawSid, findUnit } from '../table/lookup.js'
 
@@ -17,7 +17,7 @@ import { drawSid, findUnit } from '../table/lookup.js'
 const PLAIN_PARTS = 5
 
 /**
- * The line of the peer that a plain upstream's slot draws; '' for all that `hopRare` has to look
+ * The line of the peer that a plain upstream's slot draws; '' for all that `hopCalls` has to look
  * at.
  */
 function plainLine(r: NginxHTTPRequest, key: string): string {
@@ -47,7 +47,7 @@ function plainLine(r: NginxHTTPRequest, key: string): string {
 }
 
 /**
- * The same as `hopRare` would do: nothing was tried yet, there are no rules, and the first line
+ * The same as `hopCalls` would do: nothing was tried yet, there are no rules, and the first line
  * found is up. '' for anything else.
  */
 function plainPeer(r: NginxHTTPRequest): string {
@@ -79,7 +79,7 @@ function first(r: NginxHTTPRequest): string {
   } catch (error) {
     // What threw here throws in the lazy group too, which logs it.
   }
-  return address || hopRare().first(r)
+  return address || hopCalls().first(r)
 }
 
 /** Another try of a peer without a session. '' for any other. */
@@ -110,26 +110,26 @@ function peer(r: NginxHTTPRequest): string {
   } catch (error) {
     // The lazy group throws and logs it.
   }
-  return address || hopRare().peer(r)
+  return address || hopCalls().peer(r)
 }
 
 /** `$sluice_question`: what the judge is asked of the try that begins. */
 function question(r: NginxHTTPRequest): string {
-  return hopRare().question(r)
+  return hopCalls().question(r)
 }
 
 /** `$sluice_next_location`: the location that goes on after a failed try. */
 function next(r: NginxHTTPRequest): string {
-  return hopRare().next(r)
+  return hopCalls().next(r)
 }
 
 /** `$sluice_measured`: what the access log reports, after the answer was measured. */
 function measure(r: NginxHTTPRequest): string {
-  return hopRare().measure(r)
+  return hopCalls().measure(r)
 }
 
 function answerFailure(r: NginxHTTPRequest): void {
-  hopRare().answerFailure(r)
+  hopCalls().answerFailure(r)
 }
 
 first.peer = peer
@@ -137,10 +137,10 @@ first.question = question
 first.next = next
 first.measure = measure
 first.answerFailure = answerFailure
-first.reply = (r: NginxHTTPRequest): void => hopRare().reply(r)
-first.tooSlow = (r: NginxHTTPRequest): void => hopRare().tooSlow(r)
-first.editAnswer = (r: NginxHTTPRequest): void => hopRare().editAnswer(r)
+first.reply = (r: NginxHTTPRequest): void => hopCalls().reply(r)
+first.tooSlow = (r: NginxHTTPRequest): void => hopCalls().tooSlow(r)
+first.editAnswer = (r: NginxHTTPRequest): void => hopCalls().editAnswer(r)
 first.replaceBody = (r: NginxHTTPRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void =>
-  hopRare().replaceBody(r, data, flags)
+  hopCalls().replaceBody(r, data, flags)
 
 export default first

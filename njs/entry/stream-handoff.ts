@@ -5,7 +5,7 @@
 import { handOff, parseTuned, receive } from '../stream/handoff.js'
 import { proxyHeader } from '../stream/proxy-header.js'
 import { allowPlain } from '../stream/plain.js'
-import { streamRare } from '../stream/stream-rare.lazy.js'
+import { streamCalls } from '../stream/stream-calls.lazy.js'
 
 /** What was handed off with a tuned connection. */
 let received = parseTuned('')
@@ -18,14 +18,14 @@ function keyOf(s: NginxStreamRequest, unit: string): string {
 function untuned(s: NginxStreamRequest): void {
   const key = keyOf(s, receive(s))
   if (!allowPlain(s, key)) {
-    void streamRare().serve(s, key)
+    void streamCalls().serve(s, key)
   }
 }
 
 /** A connection that another server connects, the one for its tuning. */
 function tuned(s: NginxStreamRequest): void {
   received = parseTuned(receive(s))
-  void streamRare().serve(s, keyOf(s, received.unit))
+  void streamCalls().serve(s, keyOf(s, received.unit))
 }
 
 /** `$sluice_tuning`: names the server that connects. Hands off to it the peer that was chosen. */

@@ -2,7 +2,7 @@
 import { UnitKind } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { allowPlain } from '../stream/plain.js'
-import { streamRare } from '../stream/stream-rare.lazy.js'
+import { streamCalls } from '../stream/stream-calls.lazy.js'
 
 /**
  * Before anything of the client's is read; where a port has names, what the client says comes
@@ -17,7 +17,7 @@ function pick(s: NginxStreamRequest): void {
   ) {
     s.allow()
   } else if (!allowPlain(s, key)) {
-    void streamRare().serve(s, key)
+    void streamCalls().serve(s, key)
   }
 }
 
@@ -25,7 +25,7 @@ function pickByName(s: NginxStreamRequest): void {
   if (s.variables.sluice_peer !== '') {
     s.allow()
   } else {
-    streamRare().serveByName(s)
+    streamCalls().serveByName(s)
   }
 }
 

@@ -4,13 +4,13 @@ import { Width } from '../../contract/table/table.js'
 import { zones } from '../memory/dict.js'
 import type { Dict } from '../memory/dict.js'
 import { quickPick } from './quick-pick.lazy.js'
-import { frontRare } from './front-rare.lazy.js'
+import { pickOrMoment } from './pick-or-moment.lazy.js'
 import type { FrontRequest } from './request.js'
 
 /**
  * The SID for a request for whose key the table has nothing; '' when the hop has to decide. What
- * takes a closer look is left to `frontRare`: wildcards, lines in chunks, a path that may be read
- * in two ways, slots with marks, other rules, and names by which a client might reach the key of a
+ * takes a closer look is left to `pickOrMoment`: wildcards, lines in chunks, a path that may be
+ * read in two ways, slots with marks, other rules, and names by which a client might reach the key of a
  * pattern or of a note.
  *
  * On the njs engine a call of a method costs as much as four comparisons, and a function costs
@@ -53,5 +53,5 @@ export function pickByPath(r: NginxHTTPRequest & FrontRequest, table: Dict, key:
     }
     unit = sid > SlotMark.Held && value === undefined ? sid : unit
   }
-  return frontRare(r, '', key, unit)
+  return pickOrMoment(r, '', key, unit)
 }

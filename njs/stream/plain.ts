@@ -1,7 +1,7 @@
 /**
  * The peer of a connection to a plain route, as nearly all are: one upstream without rules, of
- * which no peer is asked first, because there is no other. All else is in stream-rare.lazy.ts, so
- * that these connections do not pay for it.
+ * which no peer is asked first, because there is no other. All else is in stream-calls.lazy.ts,
+ * so that these connections do not pay for it.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { Width } from '../../contract/table/table.js'
@@ -16,7 +16,7 @@ const ROUTE = '/ '
 const ONE_TRY = 'n 0 0 tries=1'
 
 /**
- * `<sid> <address> <id> <flags>` of the peer that the slot names; '' for all that `streamRare`
+ * `<sid> <address> <id> <flags>` of the peer that the slot names; '' for all that `streamCalls`
  * has to look at.
  */
 function plainLine(s: NginxStreamRequest, table: Dict, key: string): string {

@@ -8,7 +8,7 @@ import { Width, parseSlot, shareCell } from '../../contract/table/table.js'
 import type { SlotValue } from '../../contract/table/table.js'
 import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from './lookup-request.js'
-import { lookupRare } from './lookup-rare.lazy.js'
+import { hostMatch } from './host-match.lazy.js'
 
 /** In place of a unit: the path can be read in two ways. The table has nothing by this name. */
 export const UNCLEAR = '?'
@@ -46,12 +46,12 @@ function matchHost(
   while (unit === '' && space > 0) {
     const prefix = lines.slice(at, space)
     if (prefix === '*') {
-      return lookupRare().matchChunks(table, host, lines, request, least)
+      return hostMatch().matchChunks(table, host, lines, request, least)
     }
     const end = lines.indexOf('\n', space)
     if ((prefix === '/' || fits(path, prefix)) && (least === 0 || prefix.length >= least)) {
       const rest = end < 0 ? lines.slice(space + 1) : lines.slice(space + 1, end)
-      unit = rest.indexOf('\t') < 0 ? rest : lookupRare().unitIf(rest, request)
+      unit = rest.indexOf('\t') < 0 ? rest : hostMatch().unitIf(rest, request)
     }
     at = end + 1
     space = end < 0 ? -1 : lines.indexOf(' ', at)
@@ -71,7 +71,7 @@ function isUnclear(record: string | undefined, request: LookupRequest): boolean 
   return (
     target !== undefined &&
     (target.indexOf('..') >= 0 || target.indexOf('%2') >= 0) &&
-    lookupRare().leaves(target, request)
+    hostMatch().leaves(target, request)
   )
 }
 

@@ -1,4 +1,7 @@
-/** What few hosts need of a lookup: conditions, and lines in chunks. */
+/**
+ * How a path is matched where few hosts need it: by conditions, by lines in chunks, and when it can
+ * be read in two ways.
+ */
 import { isLeavingPath } from '../../contract/guard/client-patterns.js'
 import { MOST_PREFIX, chunkKey, nextHash } from '../../contract/table/host-record.js'
 import { Width } from '../../contract/table/table.js'
@@ -6,7 +9,7 @@ import type { Dict } from '../memory/dict.js'
 import type { LookupRequest } from './lookup-request.js'
 import { unitIf } from './unit-if.lazy.js'
 
-export interface LookupRare {
+export interface HostMatch {
   unitIf: typeof unitIf
   leaves: typeof leaves
   matchChunks: typeof matchChunks
@@ -68,6 +71,6 @@ function matchChunks(
   return unit
 }
 
-export function lookupRare(): LookupRare {
+export function hostMatch(): HostMatch {
   return { unitIf: unitIf, leaves: leaves, matchChunks: matchChunks }
 }

@@ -1,10 +1,10 @@
-/** What few connections to the ports of routes need. */
+/** What serves connections to the ports of routes that are not plain (plain.ts). */
 import { zones } from '../memory/dict.js'
 import { findSniUnit } from './sni-lookup.js'
 import { serve } from './serve.js'
 import { whenNameRead } from './read-sni.js'
 
-export interface StreamRare {
+export interface StreamCalls {
   serve: typeof serve
   serveByName: typeof serveByName
 }
@@ -22,6 +22,6 @@ function serveByName(s: NginxStreamRequest): void {
   })
 }
 
-export function streamRare(): StreamRare {
+export function streamCalls(): StreamCalls {
   return { serve: serve, serveByName: serveByName }
 }

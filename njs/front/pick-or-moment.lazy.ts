@@ -1,4 +1,7 @@
-/** What the front seldom needs, or only when the answer is there. */
+/**
+ * What the front does beyond its quick picks: the picks that take a closer look, and what nginx asks
+ * of it at other moments. Both are one function, since each more would cost every request.
+ */
 import { SlotMark } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.lazy.js'
@@ -18,19 +21,20 @@ function editAnswer(r: NginxHTTPRequest, unit: string): string {
 }
 
 /**
- * The SID for a request for whose key the table has `value`, which is no SID; '' where it has
- * nothing. Then `known` is what serves the path, if that is known; or, after `SlotMark.Held`, the
- * SID. Without a value, what nginx asks for at other moments (`atMoment`). Never throws.
+ * With a value, the pick: the SID for a request for whose key the table has `value`, which is no
+ * SID; '' where it has nothing. Then `known` is what serves the path, if that is known; or, after
+ * `SlotMark.Held`, the SID. Without a value, the moment: what `askAndLog` answers, or '' after the
+ * answer was edited. Never throws.
  */
-export function frontRare(
+export function pickOrMoment(
   r: NginxHTTPRequest,
   value?: string,
   key?: string,
   known?: string,
 ): string {
   if (value === undefined) {
-    const unit = r.status === 0 ? '' : r.variables.sluice_act_answer_unit
-    return unit ? editAnswer(r, unit) : askAndLog().atMoment(r)
+    const edited = r.status === 0 ? '' : r.variables.sluice_act_answer_unit
+    return edited ? editAnswer(r, edited) : askAndLog().atMoment(r)
   }
   try {
     const load = zones.sluice_load

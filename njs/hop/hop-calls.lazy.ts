@@ -1,4 +1,7 @@
-/** What the hop seldom needs: rules, trials, further tries, refusals. */
+/**
+ * What nginx calls in the hop: for all requests but the plain ones, which entry/hop.ts itself
+ * serves.
+ */
 import { Width } from '../../contract/table/table.js'
 import type { Code } from '../../contract/codes.js'
 import { countEvent, countFailure } from '../memory/counters.js'
@@ -176,7 +179,7 @@ function answerFailure(h: HopState): void {
   }
 }
 
-export interface HopRare {
+export interface HopCalls {
   first(r: NginxHTTPRequest): string
   peer(r: NginxHTTPRequest): string
   question(r: NginxHTTPRequest): string
@@ -222,7 +225,7 @@ function withState<T>(use: (h: HopState) => T): (r: NginxHTTPRequest) => T {
   return (r) => use(hopState(r))
 }
 
-export function hopRare(): HopRare {
+export function hopCalls(): HopCalls {
   return {
     first: withState(first),
     peer: withState(peer),
