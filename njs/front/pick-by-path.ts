@@ -10,8 +10,8 @@ import type { FrontRequest } from './request.js'
 /**
  * The SID for a request for whose key the table has nothing; '' when the hop has to decide. What
  * takes a closer look is left to `pickOrMoment`: wildcards, lines in chunks, a path that may be
- * read in two ways, slots with marks, other rules, and names by which a client might reach the key of a
- * pattern or of a note.
+ * read in two ways, slots with marks, other rules, and names by which a client might reach the key
+ * of a pattern or of a note.
  *
  * On the njs engine a call of a method costs as much as four comparisons, and a function costs
  * every request. So this is one function and calls few.

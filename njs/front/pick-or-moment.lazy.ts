@@ -1,6 +1,6 @@
 /**
- * What the front does beyond its quick picks: the picks that take a closer look, and what nginx asks
- * of it at other moments. Both are one function, since each more would cost every request.
+ * What the front does beyond its quick picks: the picks that take a closer look, and what nginx
+ * asks of it at other moments. Both are one function, since each more would cost every request.
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
