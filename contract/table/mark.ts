@@ -23,8 +23,8 @@ export const enum SlotMark {
   Cells = '#',
   /** The rules of the upstream choose. */
   Ruled = '$',
-  /** Before a pick whose place under its peer's count is still to be taken; never in the table. */
-  Held = '+',
+  /** Before a pick that is still to be counted as in flight to its peer; never in the table. */
+  Uncounted = '+',
   /** A few peers share the slot: they stand in the value. */
   Shared = '*',
   BelowSid = '/',

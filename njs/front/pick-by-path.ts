@@ -51,7 +51,7 @@ export function pickByPath(r: NginxHTTPRequest & FrontRequest, table: Dict, key:
     if (sid > SlotMark.BelowSid) {
       return sid
     }
-    unit = sid > SlotMark.Held && value === undefined ? sid : unit
+    unit = sid > SlotMark.Uncounted && value === undefined ? sid : unit
   }
   return pickOrMoment(r, '', key, unit)
 }

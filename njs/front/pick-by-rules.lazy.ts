@@ -3,7 +3,7 @@ import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { trialAndMeasure } from './trial-and-measure.lazy.js'
 import { rulesOf } from '../table/peers.js'
-import { chooseByRules, counts, isForHop } from '../choose/policy/balance.js'
+import { chooseByRules, countsLoad, isForHop } from '../choose/policy/balance.js'
 import { sessionEntry } from '../choose/policy/session.js'
 import { takePlace } from '../memory/take-place.js'
 import type { FrontRequest } from './request.js'
@@ -21,7 +21,7 @@ function needsHop(rules: Rules, session: ListEntry | null): boolean {
 }
 
 /** Takes a place; where the body is not here yet, the hop does when it is. */
-function mayCount(
+function takePlaceUnlessEarly(
   load: NumberDict,
   r: FrontRequest,
   rules: Rules,
@@ -58,7 +58,10 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
     tried: '',
     nowMs: rules.measured ? Date.now() : 0,
   })
-  if (entry === null || (counts(rules) && !mayCount(load, r, rules, upstream, entry))) {
+  if (
+    entry === null ||
+    (countsLoad(rules) && !takePlaceUnlessEarly(load, r, rules, upstream, entry))
+  ) {
     return ''
   }
   if (rules.measured) {

@@ -5,7 +5,7 @@
 import { SlotMark } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { pickSlowly } from './pick-slowly.lazy.js'
-import { placeCounter } from './place-counter.lazy.js'
+import { loadCounter } from './load-counter.lazy.js'
 import { editHeaders } from './edit-headers.lazy.js'
 import { askAndLog } from './ask-and-log.lazy.js'
 
@@ -23,8 +23,8 @@ function editAnswer(r: NginxHTTPRequest, unit: string): string {
 /**
  * With a value, the pick: the SID for a request for whose key the table has `value`, which is no
  * SID; '' where it has nothing. Then `known` is what serves the path, if that is known; or, after
- * `SlotMark.Held`, the SID. Without a value, the moment: what `askAndLog` answers, or '' after the
- * answer was edited. Never throws.
+ * `SlotMark.Uncounted`, the SID. Without a value, the moment: what `askAndLog` answers, or '' after
+ * the answer was edited. Never throws.
  */
 export function pickOrMoment(
   r: NginxHTTPRequest,
@@ -38,8 +38,8 @@ export function pickOrMoment(
   }
   try {
     const load = zones.sluice_load
-    return (known as string).charAt(0) === SlotMark.Held
-      ? placeCounter()(load, (known as string).slice(1))
+    return (known as string).charAt(0) === SlotMark.Uncounted
+      ? loadCounter()(load, (known as string).slice(1))
       : pickSlowly()(zones.sluice_table, load, r, key as string, value, known as string)
   } catch (error) {
     askAndLog().fail('the pick', error, r)

@@ -114,12 +114,12 @@ function pick(r: FrontRequest, zones: Zones, upstream: string, rules: string): s
     return ''
   }
   const entry = (isOfTwo ? ofTwo : withFewest)(r, zones, upstream, count)
-  return entry === '' ? '' : SlotMark.Held + entry.slice(0, Width.Sid)
+  return entry === '' ? '' : SlotMark.Uncounted + entry.slice(0, Width.Sid)
 }
 
 /**
- * The SID, and `+` (SlotMark.Held) before one whose place the caller takes; '' where the rules
- * ask for more, or a change is just being written.
+ * The SID, and `+` (SlotMark.Uncounted) before one that the caller counts as in flight; '' where
+ * the rules ask for more, or a change is just being written.
  */
 function pickByPlainRules(r: FrontRequest, zones: Zones, upstream: string): string {
   const record = zones.sluice_table.get(upstream)

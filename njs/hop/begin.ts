@@ -7,7 +7,7 @@ import type { PeerChoice } from '../choose/choice-types.js'
 import { countEvent } from '../memory/counters.js'
 import type { CountedEvent } from '../../contract/push.js'
 import { zones } from '../memory/dict.js'
-import { claim, hopContext } from './try.js'
+import { takePlaceOnce, hopContext } from './try.js'
 import {
   addUnanswered,
   findFallback,
@@ -25,7 +25,14 @@ import {
 import type { HopState, Refusal } from './state.js'
 import { isHeadOnly } from './picked.js'
 import { locationSuffix, misfitOf, peerTlsOf, setPeerTls } from './peer-way.js'
-import { CLAIMS, anotherChoice, isAllowed, isPaid, mostTries, statusesToRetry } from './retry.js'
+import {
+  MOST_MISSES,
+  anotherChoice,
+  isAllowed,
+  isPaid,
+  mostTries,
+  statusesToRetry,
+} from './retry.js'
 import { emitTrial } from './events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
@@ -111,8 +118,8 @@ export function settle(
   isTrial: boolean,
 ): Settled | null {
   let choice: PeerChoice | null = first
-  let left = CLAIMS
-  while (choice !== null && left > 0 && !claim(h, choice)) {
+  let left = MOST_MISSES
+  while (choice !== null && left > 0 && !takePlaceOnce(h, choice)) {
     left--
     choice = anotherChoice(hopContext(h), h, '', tried + ' ' + choice.peer.sid, left)
     // Whose last place was taken is up all the same: it is not the time for those that were

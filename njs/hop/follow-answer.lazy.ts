@@ -4,7 +4,7 @@ import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/servers.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { parseQuestion, printVerdict } from './judge-message.js'
 import type { JudgedBy } from './judge-message.js'
-import { CLAIMS, anotherChoice, findNext } from './retry.js'
+import { MOST_MISSES, anotherChoice, findNext } from './retry.js'
 import { promisePlace } from '../memory/promised-place.js'
 import { hopContext } from './try.js'
 import { hopVariables, triesIn } from './state.js'
@@ -13,7 +13,7 @@ import type { HopState } from './state.js'
 /** `first`, or who else has a place, which is then the hop's; null when nobody has one. */
 function withPlace(h: HopState, judged: JudgedBy, first: PeerChoice | null): PeerChoice | null {
   let choice = first
-  for (let left = CLAIMS; choice !== null && left > 0; left--) {
+  for (let left = MOST_MISSES; choice !== null && left > 0; left--) {
     const ruled = choice.ruled
     if (ruled === undefined || ruled.entry.maxConns === 0) {
       return choice

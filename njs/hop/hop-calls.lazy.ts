@@ -10,7 +10,7 @@ import { act, editAnswer, reply } from './act.js'
 import { pageFor } from './act-reply.js'
 import { replaceBody } from './act-page.js'
 import { begin, settle } from './begin.js'
-import { cookieFor, countForDrains, hopContext, isIdempotent, rulesOfTry } from './try.js'
+import { cookieFor, countForDrainOnce, hopContext, isIdempotent, rulesOfTry } from './try.js'
 import { findNext, mostTries } from './retry.js'
 import { measureAnswer, emitFailedTry } from './events.js'
 import { plan } from './hop-plan.js'
@@ -63,7 +63,7 @@ function peer(h: HopState): string {
     return h.v.sluice_choice
   }
   startTry(h, current, current.token === '' ? '' : cookieFor(h, current, rulesOfTry(current)))
-  countForDrains(h, current.sid)
+  countForDrainOnce(h, current.sid)
   return current.address
 }
 

@@ -13,8 +13,8 @@ import { zones } from '../memory/dict.js'
 import { rulesOf } from '../table/peers.js'
 import { Width } from '../../contract/table/table.js'
 
-/** How often another peer is chosen because somebody took the last place of the one before. */
-export const CLAIMS = 3
+/** How often a try may miss a peer's last place, because another request took it first. */
+export const MOST_MISSES = 3
 
 /**
  * The front's own try costs none: it may only have met a connection that the instance had closed

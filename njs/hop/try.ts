@@ -1,10 +1,11 @@
 /** What belongs to one try of the hop: a place at the peer, its count, its session. */
 import type { Rules } from '../../contract/table/rules.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
+import { countForDrainSafely } from '../memory/count-for-drain.js'
 import { zones } from '../memory/dict.js'
 import { rulesOf } from '../table/peers.js'
 import type { HopState, Try } from './state.js'
-import { claimPlace, countPeer } from '../choose/claim.js'
+import { takePlaceAt } from '../choose/take-place-at.js'
 import { sessionCookie } from '../choose/policy/session.js'
 
 export function hopContext(h: HopState): ChoiceContext {
@@ -17,17 +18,17 @@ export function isIdempotent(method: string): boolean {
 }
 
 /**
- * False when another worker took the peer's last place meanwhile. What the front picked it has
- * counted itself.
+ * Takes a place at the peer, unless the front, which picked it, has. False when another request
+ * took its last place meanwhile.
  */
-export function claim(h: HopState, choice: PeerChoice): boolean {
-  return choice.peer.sid === h.picked.sid || claimPlace(choice)
+export function takePlaceOnce(h: HopState, choice: PeerChoice): boolean {
+  return choice.peer.sid === h.picked.sid || takePlaceAt(choice)
 }
 
-/** Counts the request for drains; the front's own is counted by its limit_conn. */
-export function countForDrains(h: HopState, sid: string): void {
+/** Counts the request for drains, unless the front picked the peer: its limit_conn counts those. */
+export function countForDrainOnce(h: HopState, sid: string): void {
   if (sid !== h.picked.sid) {
-    countPeer(sid, 'a request', h.r)
+    countForDrainSafely(sid, 'a request', h.r)
   }
 }
 

@@ -1,10 +1,14 @@
-/** Takes one of a peer's places, for as long as the request lasts. */
+/**
+ * Takes a place: counts a request or a connection as in flight to a peer, for as long as it lasts,
+ * if the peer's `maxConns` has room for it.
+ */
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
+import { countLoad } from './count-load.js'
 import type { NumberDict } from './dict.js'
 import { onExit } from './on-exit.js'
 import { enterLoad, leaveLoad } from './load.js'
 
-/** False when another worker was quicker and the last place is gone. */
+/** False when another request took the last place first. */
 export function takePlace(
   load: NumberDict,
   rules: Rules,
@@ -21,14 +25,7 @@ export function takePlace(
     onExit(() => leaveLoad(load, entry.sid, pid))
   }
   if (rules.loadPercent > 0) {
-    countPlace(load, upstream, pid)
+    countLoad(load, upstream, pid)
   }
   return true
-}
-
-/** Counts one more in flight: to a peer without a limit, by its SID, or to a whole upstream. */
-export function countPlace(load: NumberDict, name: string, pid: number): void {
-  if (enterLoad(load, name, pid) > 0) {
-    onExit(() => leaveLoad(load, name, pid))
-  }
 }

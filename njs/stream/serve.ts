@@ -8,9 +8,10 @@ import { MOST_TRIES } from '../../contract/table/limits.js'
 import { choose, drawPreferred, isAnotherUp, whoIs } from '../choose/choice.js'
 import type { PeerChoice, ChoiceContext } from '../choose/choice-types.js'
 import { countEvent, countFailure } from '../memory/counters.js'
+import { countForDrainSafely } from '../memory/count-for-drain.js'
 import { zones } from '../memory/dict.js'
 import type { LookupRequest } from '../table/lookup-request.js'
-import { claimPlace, countPeer } from '../choose/claim.js'
+import { takePlaceAt } from '../choose/take-place-at.js'
 import { drawFor, shareOfTry } from '../choose/draw.js'
 import type { Draw } from '../choose/draw.js'
 import { streamFallback } from './fallback.js'
@@ -48,10 +49,10 @@ function isStillUp(choice: PeerChoice): boolean {
 }
 
 /**
- * Asks the peer whether it takes connections, where another one could, and takes one of its places.
+ * Asks the peer whether it takes connections, where another one could, and takes a place at it.
  * False when the connection is to go to another peer.
  */
-async function tryToTake(
+async function askAndTakePlace(
   s: NginxStreamRequest,
   draw: Draw,
   choice: PeerChoice,
@@ -68,7 +69,7 @@ async function tryToTake(
       return false
     }
   }
-  return claimPlace(choice)
+  return takePlaceAt(choice)
 }
 
 /** Counts why nobody serves. */
@@ -99,8 +100,8 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
   const trial = await tryTrial(s, context, drawFor(context.table, context.request, key))
   let tried = trial.tried
   let wasNone = false
-  if (trial.choice !== null && claimPlace(trial.choice)) {
-    countPeer(trial.choice.peer.sid, 'a connection', s)
+  if (trial.choice !== null && takePlaceAt(trial.choice)) {
+    countForDrainSafely(trial.choice.peer.sid, 'a connection', s)
     return trial.choice.peer.address
   }
   for (let nth = 0; nth < MOST_TRIES; nth++) {
@@ -108,8 +109,8 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
     draw.share = shareOfTry(draw.share, nth)
     const wish = nth === 0 ? drawPreferred(context, draw) : NO_WISH
     const choice = choose(context, draw, wish, tried)
-    if (choice !== null && (await tryToTake(s, draw, choice, tried, nth))) {
-      countPeer(choice.peer.sid, 'a connection', s)
+    if (choice !== null && (await askAndTakePlace(s, draw, choice, tried, nth))) {
+      countForDrainSafely(choice.peer.sid, 'a connection', s)
       return choice.peer.address
     }
     if (choice !== null) {

@@ -232,7 +232,7 @@ export function runPolicies(dicts: SuiteDicts): string[] {
       request_uri: '/',
     }
     const found = quickPick().byPlainRules(askedOf(variables), zones, UNIT)
-    const isHeld = found.indexOf(SlotMark.Held) === 0
+    const isHeld = found.indexOf(SlotMark.Uncounted) === 0
     is(rules.balance + ' takes a place', isHeld, 'ct'.indexOf(rules.balance) >= 0)
     return (isHeld ? found.slice(1) : found).charAt(0)
   }

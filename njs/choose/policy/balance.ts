@@ -13,7 +13,7 @@ import { overflow } from './overflow.lazy.js'
 import { twoDrawn } from './two-drawn.lazy.js'
 
 /** Whether what is in flight to these peers is counted on the request's way. */
-export function counts(rules: Rules): boolean {
+export function countsLoad(rules: Rules): boolean {
   return rules.capped || rules.loadPercent > 0 || 'ctls'.indexOf(rules.balance) >= 0
 }
 

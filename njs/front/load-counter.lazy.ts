@@ -1,12 +1,12 @@
 /** Counts what the front sends to a peer whose upstream goes by what is in flight. */
 import type { NumberDict } from '../memory/dict.js'
-import { countPlace } from '../memory/take-place.js'
+import { countLoad } from '../memory/count-load.js'
 
 function count(load: NumberDict, sid: string): string {
-  countPlace(load, sid, process.pid)
+  countLoad(load, sid, process.pid)
   return sid
 }
 
-export function placeCounter(): typeof count {
+export function loadCounter(): typeof count {
   return count
 }
