@@ -14,6 +14,11 @@ import type {
   SuspectView,
 } from './views.js'
 
+export interface AppliedWait {
+  waitsForAway?: boolean
+  signal?: AbortSignal
+}
+
 export interface ControllerForApi {
   readonly settings: Settings
   readonly registry: Registry
@@ -45,9 +50,10 @@ export interface ControllerForApi {
   whenKnown(revision: number, timeoutMs: number): Promise<void>
   /**
    * The gateways that have not applied `revision` within `timeoutMs`; empty when all have. Ends
-   * sooner where only such are left that have been away for long, unless `waitsForAway`.
+   * sooner when the signal aborts; and, unless `waitsForAway`, where only such are left that have
+   * been away for long.
    */
-  whenApplied(revision: number, timeoutMs: number, waitsForAway?: boolean): Promise<GatewayView[]>
+  whenApplied(revision: number, timeoutMs: number, wait?: AppliedWait): Promise<GatewayView[]>
   /**
    * In-flight requests of each instance at all gateways together, in the order of `ids`; undefined
    * when one of them has not reported. Exact up to 64, a lower bound above.

@@ -8,7 +8,7 @@ import type { Logger } from '../runtime/logger.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { fetchedNginx, privateNginxIn } from '../runtime/private-nginx.js'
 import { readTrustedCa } from '../runtime/trusted-ca.js'
-import type { ControllerForApi } from './controller-for-api.js'
+import type { AppliedWait, ControllerForApi } from './controller-for-api.js'
 import type {
   ControllerEvent,
   Finding,
@@ -210,8 +210,8 @@ export class Controller implements ControllerForApi {
     return this.#waits.whenKnown(revision, timeoutMs)
   }
 
-  whenApplied(revision: number, timeoutMs: number, waitsForAway = false): Promise<GatewayView[]> {
-    return this.#waits.whenApplied(revision, timeoutMs, waitsForAway)
+  whenApplied(revision: number, timeoutMs: number, wait?: AppliedWait): Promise<GatewayView[]> {
+    return this.#waits.whenApplied(revision, timeoutMs, wait)
   }
 
   active(upstream: string, ids: string[]): Promise<Array<number | undefined>> {

@@ -2,6 +2,7 @@
 import { printKey } from '../../contract/keys.js'
 import type { Registry } from '../../registry/registry.js'
 import { SluiceError } from '../../runtime/errors.js'
+import type { AppliedWait } from '../controller-for-api.js'
 import type { GatewayView } from '../views.js'
 import type { GatewaySet } from './gateway-set.js'
 import { Waiters } from './waiters.js'
@@ -35,17 +36,17 @@ export class GatewayWaits {
     }
   }
 
-  /** The gateways that have not applied `revision` when the wait is over. */
+  /** As {@link AppliedWait} says; the gateways that have not applied `revision` when it is over. */
   async whenApplied(
     revision: number,
     timeoutMs: number,
-    waitsForAway: boolean,
+    { waitsForAway = false, signal }: AppliedWait = {},
   ): Promise<GatewayView[]> {
     const { gateways, known } = this.#options
     const pending = () => gateways.pending(revision, known())
     const isOver = () =>
       waitsForAway ? pending().length === 0 : !gateways.isWorthWaiting(pending())
-    await this.#waiters.until(isOver, timeoutMs)
+    await this.#waiters.until(isOver, timeoutMs, signal)
     return pending()
   }
 

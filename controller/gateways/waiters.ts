@@ -1,4 +1,8 @@
 /** Callers that wait until something is so. */
+
+/** Time alone may make it so, without anybody's call of `look`. */
+const LOOK_MS = 1_000
+
 export class Waiters {
   readonly #waiting = new Set<() => void>()
 
@@ -7,23 +11,30 @@ export class Waiters {
     ;[...this.#waiting].forEach((check) => check())
   }
 
-  /** True as soon as `isSo` holds, false when that takes longer than `timeoutMs`. */
-  until(isSo: () => boolean, timeoutMs: number): Promise<boolean> {
-    if (isSo() || timeoutMs <= 0) {
+  /**
+   * True as soon as `isSo` holds; false when it does not within `timeoutMs`, or before `signal`
+   * aborts.
+   */
+  until(isSo: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    if (isSo() || timeoutMs <= 0 || signal?.aborted === true) {
       return Promise.resolve(isSo())
     }
     return new Promise((resolve) => {
-      const end = (result: boolean): void => {
+      const end = (): void => {
         clearTimeout(timer)
+        clearInterval(looks)
         this.#waiting.delete(check)
-        resolve(result)
+        signal?.removeEventListener('abort', end)
+        resolve(isSo())
       }
       const check = (): void => {
         if (isSo()) {
-          end(true)
+          end()
         }
       }
-      const timer = setTimeout(() => end(isSo()), timeoutMs)
+      const timer = setTimeout(end, timeoutMs)
+      const looks = setInterval(check, LOOK_MS)
+      signal?.addEventListener('abort', end)
       this.#waiting.add(check)
     })
   }

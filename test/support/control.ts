@@ -99,6 +99,8 @@ export interface TestControl extends ControllerForApi {
    * In-flight requests by `<upstream>/<id>`; undefined: the gateway does not know. 0 when not set.
    */
   readonly inFlight: Map<string, number | undefined>
+  /** How often it was asked what is in flight to an instance. */
+  readonly asked: number
   /** By upstream; none at first. */
   readonly conditions: Map<string, InstanceConditions>
   /** The registry's answers stop coming in (or come again). */
@@ -154,6 +156,7 @@ export async function startControl(
   const gatewayViews: GatewayView[] = []
   const foundNow: Finding[] = []
   const inFlight = new Map<string, number | undefined>()
+  let asked = 0
   const conditions = new Map<string, InstanceConditions>()
   const behind = (revision: number) => gatewayViews.filter(({ applied }) => applied < revision)
   return {
@@ -189,20 +192,26 @@ export async function startControl(
         },
       )
     },
-    whenApplied: async (revision, timeoutMs) => {
+    whenApplied: async (revision, timeoutMs, { signal } = {}) => {
       if (behind(revision).length > 0 && timeoutMs > 0) {
         const wait = { deadlineMs: timeoutMs, intervalMs: 5 }
-        await until(() => behind(revision).length === 0, wait).catch(() => undefined)
+        const isOver = () => behind(revision).length === 0 || signal?.aborted === true
+        await until(isOver, wait).catch(() => undefined)
       }
       return behind(revision)
     },
     active: async (upstream, ids) =>
       ids.map((id) => (inFlight.has(`${upstream}/${id}`) ? inFlight.get(`${upstream}/${id}`) : 0)),
-    activeByGateway: async (upstream, ids) =>
-      ids.map((id) => {
+    activeByGateway: async (upstream, ids) => {
+      asked++
+      return ids.map((id) => {
         const key = `${upstream}/${id}`
         return [{ gateway: 'here', active: inFlight.has(key) ? inFlight.get(key) : 0 }]
-      }),
+      })
+    },
+    get asked() {
+      return asked
+    },
     forgetGateway: () => Promise.resolve(),
     subscribe: (listener) => {
       listeners.add(listener)

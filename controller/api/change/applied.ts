@@ -1,6 +1,7 @@
 /** How long a change waits for the gateways, and which of them have not applied it then. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Code } from '../../../contract/codes.js'
+import type { ControllerForApi } from '../../controller-for-api.js'
 import type { GatewayView } from '../../views.js'
 import { awayText } from './away-text.js'
 import { KNOWN_LIMIT_MS } from './committer.js'
@@ -10,8 +11,6 @@ import type { ApiContext } from '../context.js'
 const APPLIED_LIMIT_MS = 5_000
 /** With `?wait=none`: just long enough to read one's own change back from this controller. */
 const BRIEF_LIMIT_MS = 250
-/** So that a wait ends soon after the API begins to stop. */
-const SLICE_MS = 1_000
 
 /** Milliseconds that the call lets a change wait for its gateways. */
 export function limitOf(request: FastifyRequest): number {
@@ -36,22 +35,20 @@ export async function pendingAfter(
   signal: AbortSignal,
 ): Promise<Pending[]> {
   const waitsForAway = limitMs > APPLIED_LIMIT_MS
-  const endsAtMs = Date.now() + limitMs
+  const endsAtMs = performance.now() + limitMs
   if (!(await committer.known(revision, limitMs === 0 ? BRIEF_LIMIT_MS : KNOWN_LIMIT_MS))) {
     // It is written, but the controller does not hear from the registry, so no gateway was given
     // it.
     return [{ id: control.gatewayId }]
   }
-  for (;;) {
-    const leftMs = Math.max(0, endsAtMs - Date.now())
-    const sliceMs = Math.min(leftMs, SLICE_MS)
-    const startedAtMs = Date.now()
-    const pending = await control.whenApplied(revision, sliceMs, waitsForAway)
-    const endedEarly = Date.now() - startedAtMs < sliceMs / 2
-    if (pending.length === 0 || leftMs <= SLICE_MS || endedEarly || signal.aborted) {
-      return pending.map(whyPending)
-    }
-  }
+  const leftMs = Math.max(0, endsAtMs - performance.now())
+  const pending = await control.whenApplied(revision, leftMs, { waitsForAway, signal })
+  return pending.map(whyPending)
+}
+
+/** The gateways that have not applied `revision` now, which this controller knows. */
+export async function pendingNow(control: ControllerForApi, revision: number): Promise<Pending[]> {
+  return (await control.whenApplied(revision, 0)).map(whyPending)
 }
 
 /** What keeps a gateway from having a change; nothing where it is only late. */

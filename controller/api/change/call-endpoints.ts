@@ -7,7 +7,7 @@ import type { PathNames } from './call-table.js'
 import type { ChangeCall } from './change-call.js'
 import type { ApiContext } from '../context.js'
 import { drainBody } from './drain.js'
-import { inFlightOf, whenIdle } from './in-flight.js'
+import { whenDrained } from './drain-progress.js'
 import { instanceTarget } from './targets.js'
 import { CertificateBody, CertificateChanged } from '../schemas/certificate.js'
 import { changeResponses } from '../http/openapi.js'
@@ -129,7 +129,8 @@ function registerDrains(app: FastifyInstance, context: ApiContext): void {
     summary: 'No new request from now on; what is in flight finishes',
     description:
       'With waitMs it answers when nothing is in flight at any known gateway, or when the time is over. ' +
-      '`drained` is true only when every one of them has applied it and has reported 0.',
+      '`drained` is true only when every one of them has applied it and has reported 0. ' +
+      'When another call undoes the drain before that, the answer is 409.',
     body: shapes.DrainBody,
     response: changeResponses(shapes.Drained),
   }
@@ -169,13 +170,10 @@ async function drain(
   const { upstream: name, id } = request.params as PathNames
   const target = instanceTarget('drain', name, id)
   const { waitMs } = drainBody(request.body)
-  const untilMs = Date.now() + waitMs
-  const call: ChangeCall = {
-    operationId: 'drainInstance',
-    target,
-    body: request.body,
-    ...preconditionsOf(request),
-  }
+  const untilMs = performance.now() + waitMs
+  const { body } = request
+  const about = { operationId: 'drainInstance', target, body }
+  const call: ChangeCall = { ...about, ...preconditionsOf(request) }
   const { committer, control } = context
   const { revision, outcomes, warnings } = await committer.commit(
     [call],
@@ -184,16 +182,12 @@ async function drain(
   )
   const signal = signalOf(reply, context)
   const limitMs = Math.max(limitOf(request), waitMs)
-  const pending = await pendingAfter(context, revision, limitMs, signal)
-  // Where a gateway may still send requests, nothing in flight just now means nothing.
-  const applied = pending.length === 0
-  const { active, notDrained } = applied
-    ? await whenIdle(control, target, untilMs, signal)
-    : await inFlightOf(control, target)
-  const drained = applied && active === 0
-  const more = { active, drained, ...(notDrained.length > 0 && { notDrained }) }
+  const late = await pendingAfter(context, revision, limitMs, signal)
+  const drained = await whenDrained(control, { target, revision, late, untilMs, signal })
   return sendAnswer(reply, {
-    ...{ revision, pending, shown: { ...outcomes[0]?.shown, ...more } },
+    revision,
+    pending: drained.pending,
+    shown: { ...outcomes[0]?.shown, ...drained.progress },
     warnings: warnings.map(withoutCall),
   })
 }

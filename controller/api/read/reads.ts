@@ -11,7 +11,7 @@ import type {
 import { CertificateAnswer, Certificates } from '../schemas/certificate.js'
 import { showCertificate } from '../change/certificates.js'
 import type { ApiContext } from '../context.js'
-import { activeOfAll } from '../change/in-flight.js'
+import { inFlightOfAll } from '../change/in-flight.js'
 import { showInstance } from '../change/instances.js'
 import { idTarget, instanceTarget, printTarget, upstreamTarget } from '../change/targets.js'
 import type { CallTarget } from '../change/targets.js'
@@ -69,7 +69,7 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
     const { name, revision, instances } = upstream
     const known = sorted(instances)
     const ids = known.map(({ id }) => id)
-    const active = await activeOfAll(context.control, name, ids)
+    const active = await inFlightOfAll(context.control, name, ids)
     const conditions = context.control.conditionsOf(name)
     const shown = known.map((each, i) => ({
       ...showInstance(each, conditions.get(each.id)),
@@ -100,7 +100,7 @@ function registerInstance(app: FastifyInstance, context: ApiContext): void {
     if (known === undefined) {
       throw missing(target)
     }
-    const [active = null] = await activeOfAll(context.control, target.upstream, [target.id])
+    const [active = null] = await inFlightOfAll(context.control, target.upstream, [target.id])
     const revision = revisionOf(context, target.upstream, known)
     const condition = context.control.conditionsOf(target.upstream).get(target.id)
     return sendTagged(request, reply, revision, {

@@ -418,6 +418,11 @@ t.test('drain waits for what is in flight, and lasts until it is undone', async 
   t.match((await waiting).body, { active: 0, drained: true })
   control.inFlight.set('web/a', 1)
   t.match((await call('POST', `${A}/drain`, { waitMs: 60 })).body, { active: 1, drained: false })
+  const undone = call('POST', `${A}/drain`, { waitMs: 60_000 })
+  await call('POST', `${A}/undrain`)
+  control.inFlight.set('web/a', 0)
+  t.match(await undone, { status: 409, body: { code: 'conflict', detail: /was undrained/ } })
+  control.inFlight.set('web/a', 1)
   control.inFlight.set('web/a', undefined)
   t.match((await call('POST', `${A}/drain`, { waitMs: 1 })).body, { active: null, drained: false })
   t.match((await call('POST', `${A}/undrain`)).body, { state: 'up', applied: true })
@@ -490,6 +495,14 @@ t.test('a change waits for the gateways', async (t) => {
   t.match(await waiting, { status: 200, body: { applied: true, revision: 2, pending: undefined } })
   const drained = await call('POST', `${A}/drain?wait=none`)
   t.match(drained, { status: 202, body: { drained: false, pending: ['g1'] } })
+  gateway.applied = 3
+  control.inFlight.set('web/a', 1)
+  const restarted = call('POST', `${A}/drain`, { waitMs: 400 })
+  await until(() => control.asked > 1)
+  gateway.applied = 0
+  control.inFlight.set('web/a', 0)
+  const lost = { applied: false, drained: false, active: 0, pending: ['g1'] }
+  t.match(await restarted, { status: 202, body: lost }, 'its nginx began anew with an old table')
   Object.assign(gateway, { connected: false, code: undefined, reason: 'refused', sinceAtMs: 0 })
   const message = 'not connected since 1970-01-01T00:00:00.000Z: refused'
   t.match(await call('PUT', `${A}?wait=none`, at(9003)), {
