@@ -4,13 +4,11 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { tempPathLines } from '../../contract/temp-paths.js'
 import { runCommand } from '../../setup/command.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { until } from '../../lab/until.js'
 import { childPids } from '../../lab/load/processes.js'
-
-/** Where an nginx from a package would write lies outside our folder. */
-const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /**
  * An nginx whose configuration is written by hand: what Sluice is compared with, and backends that
@@ -118,7 +116,7 @@ http {
     access_log off;
     keepalive_requests 100000000;
     server_names_hash_max_size 4096;
-${TEMPORARY.map((name) => `    ${name}_temp_path logs/${name};`).join('\n')}
+    ${tempPathLines('logs').join('\n    ')}
 ${configuration}
 }
 ${

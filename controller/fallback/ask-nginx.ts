@@ -3,13 +3,13 @@ import { execFile, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CONNECTION_ZONE } from '../../contract/table/zones.js'
+import { tempPathLines } from '../../contract/temp-paths.js'
 import { messageOf, SluiceError, systemCode } from '../../runtime/errors.js'
 
 /** Folders in `run/`, which is closed to others; short, for sockets in them have short paths. */
 const TEST_FOLDER = 't-'
 
 const TIMEOUT_MS = 20_000
-export const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /**
  * `front`: all that a configuration of ours may rest on. `-t` opens each address of a `listen`,
@@ -34,7 +34,7 @@ error_log stderr warn;
 events {}
 http {
     access_log off;
-${TEMPS.map((name) => `    ${name}_temp_path "${folder}/${name}";`).join('\n')}
+    ${tempPathLines(folder).join('\n    ')}
 ${hop}    include "${folder}/candidate.conf";
 }
 `

@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { guardRoute } from '../../contract/record/route.js'
+import { tempPathLines } from '../../contract/temp-paths.js'
 import type { Desired, DesiredInstance } from '../../controller/state/desired.js'
 import { renderFallback } from '../../controller/fallback/http-fallback.js'
-import { TEMPS } from '../../controller/fallback/ask-nginx.js'
 import { ask } from '../ask.js'
 import { freePort } from '../ports.js'
 import { temporaryFolder } from '../temp.js'
@@ -42,10 +42,9 @@ export function desiredOf(ports: Record<string, number>, routes: Record<string, 
 
 /** A whole nginx.conf, whose hashes have the sizes that nginx gives them by default. */
 export function wrapConf(folder: string, body: string): string {
-  const temps = TEMPS.map((name) => `${name}_temp_path "${folder}/${name}";`).join(' ')
   return `worker_processes 1; pid "${folder}/nginx.pid"; error_log "${folder}/error.log" warn;
     events {}
-    http { access_log off; ${temps}
+    http { access_log off; ${tempPathLines(folder).join(' ')}
       ${body}
     }`
 }

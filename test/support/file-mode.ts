@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tempPathLines } from '../../contract/temp-paths.js'
 import { Controller } from '../../controller/controller.js'
 import { openEmbedded } from '../../registry/embedded/registry.js'
 import type { RegistryOperation } from '../../registry/registry.js'
@@ -32,11 +33,10 @@ export async function filePlace(t: TestLike, http = ''): Promise<FilePlace> {
   const port = await freePort()
   const conf = join(home, 'plain.conf')
   mkdirSync(join(home, 'fallback'))
-  const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   writeFileSync(
     conf,
     `worker_processes 1; pid ${home}/nginx.pid; error_log ${home}/error.log; events {}
-    http { access_log off; ${temps.map((name) => `${name}_temp_path ${home}/${name};`).join(' ')}
+    http { access_log off; ${tempPathLines(home).join(' ')}
     ${http} include ${home}/fallback/sluice-upstreams*.conf;
     server { listen 127.0.0.1:${await freePort()}; } }`,
   )

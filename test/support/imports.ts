@@ -23,7 +23,7 @@ const FOLDERS: Record<string, readonly string[]> = {
  */
 const FLOORS: Record<string, readonly (readonly string[])[]> = {
   contract: [
-    ['codes.ts', 'servers.ts', 'version.ts', 'guard'],
+    ['codes.ts', 'servers.ts', 'temp-paths.ts', 'version.ts', 'guard'],
     ['record', 'keys.ts'],
     ['table'],
     ['push.ts'],

@@ -6,6 +6,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
+import { tempPathLines } from '../../../contract/temp-paths.js'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
@@ -30,10 +31,6 @@ const ca = authority.path
 
 const isRoot = process.getuid?.() === 0
 const user = isRoot ? 'nobody' : userInfo().username
-const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-  (name) => `${name}_temp_path tmp;`,
-)
-
 const LOGGED = 'access_log own.log own;'
 
 const MAIN = `${isRoot ? 'user nobody nogroup;' : ''} worker_processes 2; pid nginx.pid; error_log error.log; events {}`
@@ -43,7 +40,7 @@ const LOG = `log_format own '$uri "$sluice_log_address" "$sluice_log_status"';`
 
 /** The user's own part of `http{}`; `more` is what he adds to his server. */
 const http = (port: number, more: string): string => `
-  ${TEMPS.join(' ')} access_log off;
+  ${tempPathLines('.').join(' ')} access_log off;
   server {
     listen 127.0.0.1:${port};
     location / { return 200 "as it was"; }
@@ -210,14 +207,13 @@ t.test('sluice check names what does not go together, with its line', async (t) 
   const { output: printed } = await sluice(`conf --user ${user}`)
   const modules = printed.split('\n').filter((line) => line.startsWith('load_module'))
   writeFileSync(join(home, 'proxy_params'), 'proxy_set_header Host $http_host;\n')
-  const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const write = (location: string, more = '', connections = 8192) =>
     writeFileSync(
       join(home, 'own.conf'),
       `${modules.join('\n')}
 pid ${home}/x.pid; error_log stderr; events { worker_connections ${connections}; }
 http {
-${temps.map((each) => `${each}_temp_path ${home}/${each};`).join(' ')}
+${tempPathLines(home).join(' ')}
 access_log off; include sluice/http.conf; ${more}
 server {
 listen 127.0.0.1:19080;
