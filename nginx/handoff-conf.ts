@@ -62,8 +62,8 @@ export function tunablePortServers(settings: ConfSettings): string[] {
     : [
         `server {
 ${indented(lines)}
-    js_import sluice_stream_route from "${homePaths(home).includes}/njs/stream-route.js";
-    js_set $sluice_port_socket sluice_stream_route.port;
+    js_import sluice_stream_next_socket from "${homePaths(home).includes}/njs/stream-next-socket.js";
+    js_set $sluice_port_socket sluice_stream_next_socket.port;
     pass "unix:${home}/hop/$sluice_port_socket.sock";
 }`,
         sniServer(settings),
@@ -75,8 +75,8 @@ function sniServer({ home }: ConfSettings): string {
   return `# Ports with names: the client speaks first.
 server {
     listen "unix:${sniSocket}";
-    js_import sluice_stream_sni from "${includes}/njs/stream-sni.js";
-    js_preread sluice_stream_sni;
+    js_import sluice_stream_sni_socket from "${includes}/njs/stream-sni-socket.js";
+    js_preread sluice_stream_sni_socket;
     pass "unix:${home}/hop/$sluice_sni_socket.sock";
 }`
 }

@@ -92,8 +92,8 @@ export function passthroughConf({ home }: ConfSettings): string {
   const { includes } = homePaths(home)
   return `# Sluice: in a server{} of stream{} that listens, without "ssl", where TLS clients come in. What is not passed through by
 # name goes to the server of http{} that listens at hop/https.sock with "ssl"; that one sees the client's own address.
-js_import sluice_stream_route from "${includes}/njs/stream-route.js";
-js_set $sluice_tls_socket sluice_stream_route.tls;
+js_import sluice_stream_next_socket from "${includes}/njs/stream-next-socket.js";
+js_set $sluice_tls_socket sluice_stream_next_socket.tls;
 js_var $sluice_passthrough 1;
 ssl_preread on;
 pass "unix:${home}/hop/$sluice_tls_socket.sock";

@@ -201,8 +201,8 @@ const modules = (to, grouped) => {
     module('admin', groups),
     module('stream-preflight'),
     module('stream', inStream),
-    module('stream-route', inStream),
-    module('stream-sni', inStream),
+    module('stream-next-socket', inStream),
+    module('stream-sni-socket', inStream),
     module('stream-handoff', inStream),
     module('stream-connect', inStream),
     // Called by the controller alone, and with zones of stream{} in what would be its group.

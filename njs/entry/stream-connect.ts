@@ -1,7 +1,7 @@
 /**
- * The last server of a connection that is tuned: another one has chosen the peer and counts the
- * connection. A module of its own, for nginx holds a copy for each server that imports it, and
- * there are many of these.
+ * `tune60.sock` and its like, the last server of a tuned connection: connects to the peer that
+ * another server has chosen, which also counts the connection. A module of its own, for nginx holds
+ * a copy for each server that imports it, and there are many of these.
  */
 import { receive } from '../stream/handoff.js'
 

@@ -1,6 +1,6 @@
 /**
- * The servers that connections are handed off to, when their unit is known: they choose the peer
- * and count the connection.
+ * `untuned.sock` and `tuned.sock`, where connections are handed off to when their unit is known:
+ * chooses the peer for each, and counts it.
  */
 import { handOff, parseTuned, receive } from '../stream/handoff.js'
 import { proxyHeader } from '../stream/proxy-header.js'

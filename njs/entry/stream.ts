@@ -1,4 +1,4 @@
-/** Connections to the ports of routes. */
+/** Connections to untuned ports of routes: chooses the peer for each. */
 import { UnitKind } from '../../contract/table/mark.js'
 import { zones } from '../memory/dict.js'
 import { allowPlain } from '../stream/plain.js'

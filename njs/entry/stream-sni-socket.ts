@@ -1,7 +1,7 @@
 /**
- * Connections to a tuned port that has names, handed off by `stream-route`: the name that the
- * client asks for says to which server each goes on. The HTTPS port's names are looked up in
- * `stream-route` (`tls`), those of untuned ports in `stream` (`pickByName`). A module of its own,
+ * `sni.sock`, where connections to a tuned port that has names go on: names their next socket, by
+ * the name that the client asks for. For the HTTPS port nginx itself reads the name
+ * (stream-next-socket.ts); an untuned port needs no other server (stream.ts). A module of its own,
  * so that connections without names do not pay for it.
  */
 import { whenNameRead } from '../stream/read-sni.js'
@@ -9,10 +9,8 @@ import { zones } from '../memory/dict.js'
 import { handOffByTuning, receive } from '../stream/handoff.js'
 import { findSniUnit } from '../stream/sni-lookup.js'
 
-/**
- * `$sluice_sni_socket`: the server for the unit of that name, or for the port's own unit.
- */
-function routeByName(s: NginxStreamRequest): void {
+/** `$sluice_sni_socket`: for the unit of that name, or the port's own unit. */
+function nameSocket(s: NginxStreamRequest): void {
   const message = receive(s)
   const space = message.indexOf(' ')
   const own = message.slice(0, space)
@@ -24,4 +22,4 @@ function routeByName(s: NginxStreamRequest): void {
   })
 }
 
-export default routeByName
+export default nameSocket

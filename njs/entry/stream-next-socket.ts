@@ -1,7 +1,7 @@
 /**
- * Names the socket of the server that a connection is handed off to. What reads a port's names then
- * is in `stream-sni`, and for untuned ports in `stream`. A module of its own, imported only in the
- * servers that ask, because each of their connections pays for all of what is imported there.
+ * Names the socket that a connection goes on to, at the HTTPS port (`tls`) and at a tuned port
+ * (`port`). A module of its own, imported only in the servers that ask, because each of their
+ * connections pays for all of what is imported there.
  */
 import { isHost } from '../../contract/guard/names.js'
 import { SNI_PREFIX, UnitKind } from '../../contract/table/mark.js'
@@ -25,7 +25,10 @@ function tls(s: NginxStreamRequest): string {
   return 'untuned'
 }
 
-/** `$sluice_port_socket`: where the port has names, the client has to speak first. */
+/**
+ * `$sluice_port_socket`. Where the port has names, the client has to speak first: then
+ * stream-sni-socket.ts names the next socket.
+ */
 function port(s: NginxStreamRequest): string {
   const own = s.variables.server_port as string
   const unit = UnitKind.Host + 'tcp*' + own
