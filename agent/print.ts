@@ -5,7 +5,7 @@ import type { Container } from './engine/container.js'
 import type { ContainerEngine } from './engine/engine.js'
 import { containerState } from './plan/container-state.js'
 import type { AgentMachine } from './plan/instance-address.js'
-import { placeOf } from './plan/route-place.js'
+import { printClaim } from './plan/route-claim.js'
 import { makePlan } from './plan/plan.js'
 import type { ContainerReport } from './plan/plan.js'
 import { targetKey } from './plan/probe-target.js'
@@ -56,7 +56,7 @@ function linesOf({ container, reading }: ContainerReport): string[] {
     `  ${record.state}` +
       `  ${upstream}  ${id}  ${record.host}:${record.port}${traitsOf(record)}` +
       (record.reason === undefined ? '' : `  (${record.reason})`),
-    ...routes.map(({ record: route }) => `    route ${placeOf(route)} -> ${upstream}`),
+    ...routes.map(({ record: route }) => `    route ${printClaim(route)} -> ${upstream}`),
   ])
   const title = `${container.name} (${shortId(container.id)}, ${container.image})`
   const warnings = reading.warnings.map((warning) => `  warning: ${warning}`)

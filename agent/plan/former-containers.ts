@@ -9,7 +9,7 @@ import type { Container, ContainerRun } from '../engine/container.js'
 import { Doubt } from '../engine/doubt.js'
 import { ContainerProcesses } from '../engine/processes.js'
 import { ENDED } from './container-state.js'
-import { readRoute } from './route-place.js'
+import { readRoute } from './route-claim.js'
 
 interface FormerContainer extends ContainerRun {
   name: string
@@ -125,16 +125,16 @@ function addressesOf(listed: readonly Container[], wanted: ReadonlyMap<string, s
   return new Set([...own, ...registered])
 }
 
-/** Routes to these upstreams, but for places that another upstream wants now. */
+/** Routes to these upstreams, but for those whose claim another upstream has now. */
 function holdRoutes(
   wanted: Map<string, string>,
   before: ReadonlyMap<string, string>,
   upstreams: ReadonlySet<string>,
 ): void {
-  const places = new Set([...wanted.values()].flatMap((value) => readRoute(value)?.place ?? []))
+  const claims = new Set([...wanted.values()].flatMap((value) => readRoute(value)?.claim ?? []))
   for (const [key, value] of before) {
     const route = key.startsWith('routes/') ? readRoute(value) : undefined
-    if (route !== undefined && upstreams.has(route.upstream) && !places.has(route.place)) {
+    if (route !== undefined && upstreams.has(route.upstream) && !claims.has(route.claim)) {
       wanted.set(key, value)
     }
   }

@@ -4,64 +4,64 @@
  */
 import { printKey } from '../../contract/keys.js'
 import type { WantedRoute } from './container-records.js'
-import { placeOf } from './route-place.js'
+import { printClaim } from './route-claim.js'
 
-/** Of a place that several upstreams want: who has it, and who has not. */
+/** Of a host or port that several upstreams claim: who has it, and who has not. */
 export interface Contested {
-  place: string
+  claim: string
   message: string
 }
 
-export interface RouteClaim {
-  place: string
+export interface Claimant {
+  claim: string
   upstream: string
   container: string
   isUp: boolean
   key: string
   value: string
-  /** Called when another upstream has the place. */
+  /** Called when another upstream has what it claims. */
   refuse: (reason: string) => void
 }
 
-export function claimOf(
+export function claimantOf(
   { id, record }: WantedRoute,
-  claimant: Pick<RouteClaim, 'upstream' | 'container' | 'isUp' | 'refuse'>,
-): RouteClaim {
+  claimant: Pick<Claimant, 'upstream' | 'container' | 'isUp' | 'refuse'>,
+): Claimant {
   const key = printKey({ kind: 'routes', id })
-  return { ...claimant, place: placeOf(record), key, value: JSON.stringify(record) }
+  return { ...claimant, claim: printClaim(record), key, value: JSON.stringify(record) }
 }
 
-function winnerOf(claims: readonly RouteClaim[], holder: string | undefined): RouteClaim {
-  const up = claims.filter(({ upstream }) =>
-    claims.some((claim) => claim.upstream === upstream && claim.isUp),
+function winnerOf(claimants: readonly Claimant[], holder: string | undefined): Claimant {
+  const up = claimants.filter(({ upstream }) =>
+    claimants.some((claimant) => claimant.upstream === upstream && claimant.isUp),
   )
-  const able = up.length > 0 ? up : claims
+  const able = up.length > 0 ? up : claimants
   const held = able.find(({ upstream }) => upstream === holder)
-  return held ?? (able[0] as RouteClaim)
+  return held ?? (able[0] as Claimant)
 }
 
 /**
- * Registry key → value of the routes that stand. `claims` come with the oldest container first;
- * `holders` are the upstreams that had the places before. `contested` is added to.
+ * Registry key → value of the routes that stand. `claimants` come with the oldest container first;
+ * `holders`: claim → the upstream that had it before. `contested` is added to.
  */
 export function settleClaims(
-  claims: readonly RouteClaim[],
+  claimants: readonly Claimant[],
   holders: ReadonlyMap<string, string>,
   contested: Contested[] = [],
 ): Map<string, string> {
   const routes = new Map<string, string>()
-  for (const place of new Set(claims.map((claim) => claim.place))) {
-    const rivals = claims.filter((claim) => claim.place === place)
-    const winner = winnerOf(rivals, holders.get(place))
-    for (const claim of rivals) {
-      if (claim.upstream === winner.upstream) {
-        routes.set(claim.key, claim.value)
+  for (const claim of new Set(claimants.map((claimant) => claimant.claim))) {
+    const rivals = claimants.filter((claimant) => claimant.claim === claim)
+    const winner = winnerOf(rivals, holders.get(claim))
+    for (const claimant of rivals) {
+      if (claimant.upstream === winner.upstream) {
+        routes.set(claimant.key, claimant.value)
       } else {
         const why = winner.isUp ? 'is up and had it first' : 'had it first'
         const owner = `upstream ${winner.upstream}, by container ${winner.container}, which ${why}`
-        claim.refuse(`route ${place} belongs to ${owner}`)
-        const rival = `upstream ${claim.upstream} (container ${claim.container}) wants it, too`
-        contested.push({ place, message: `route ${place} belongs to ${owner}; ${rival}` })
+        claimant.refuse(`route ${claim} belongs to ${owner}`)
+        const rival = `upstream ${claimant.upstream} (container ${claimant.container}) wants it, too`
+        contested.push({ claim, message: `route ${claim} belongs to ${owner}; ${rival}` })
       }
     }
   }

@@ -3,7 +3,7 @@
  * 503 (nothing is up, try again) and not 404 (no such host). Pure but for what it remembers.
  */
 import { parseKey } from '../../contract/keys.js'
-import { readRoute } from './route-place.js'
+import { readRoute } from './route-claim.js'
 
 export class LingeringRoutes {
   readonly #forMs: number
@@ -23,14 +23,14 @@ export class LingeringRoutes {
     before: ReadonlyMap<string, string>,
     nowMs: number,
   ): number | undefined {
-    const { upstreams, places } = summary(wanted)
+    const { upstreams, claims } = summary(wanted)
     const missing = [...before].filter(([key]) => key.startsWith('routes/') && !wanted.has(key))
     const until: number[] = []
     const lingering = new Set<string>()
     for (const [key, value] of missing) {
       const route = readRoute(value)
       const endsAtMs = (this.#since.get(key) ?? nowMs) + this.#forMs
-      const isFree = route !== undefined && !places.has(route.place)
+      const isFree = route !== undefined && !claims.has(route.claim)
       // An upstream that has a container left does not restart: then its labels have changed.
       if (isFree && !upstreams.has(route.upstream) && endsAtMs > nowMs) {
         this.#since.set(key, endsAtMs - this.#forMs)
@@ -51,20 +51,20 @@ export class LingeringRoutes {
 interface Summary {
   upstreams: Set<string>
   /** Hosts and path prefixes that have a route. */
-  places: Set<string>
+  claims: Set<string>
 }
 
 function summary(wanted: ReadonlyMap<string, string>): Summary {
   const upstreams = new Set<string>()
-  const places = new Set<string>()
+  const claims = new Set<string>()
   for (const [key, value] of wanted) {
     const parsed = parseKey(key)
     const route = parsed?.kind === 'routes' ? readRoute(value) : undefined
     if (parsed?.kind === 'instances') {
       upstreams.add(parsed.upstream)
     } else if (route !== undefined) {
-      places.add(route.place)
+      claims.add(route.claim)
     }
   }
-  return { upstreams, places }
+  return { upstreams, claims }
 }

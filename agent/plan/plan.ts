@@ -6,10 +6,10 @@ import { runOf, shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
 import { readContainer } from './container-records.js'
 import type { Reading, WantedInstance } from './container-records.js'
-import { claimOf, settleClaims } from './host-claims.js'
-import type { Contested, RouteClaim } from './host-claims.js'
+import { claimantOf, settleClaims } from './host-claims.js'
+import type { Contested, Claimant } from './host-claims.js'
 import type { AgentMachine } from './instance-address.js'
-import { placeOf, readRoute } from './route-place.js'
+import { printClaim, readRoute } from './route-claim.js'
 import { containerState } from './container-state.js'
 import { targetKey } from './probe-target.js'
 import type { ProbeTarget } from './probe-target.js'
@@ -59,8 +59,8 @@ interface Founder {
   container: string
   given: string
   isNameChosen: boolean
-  /** What leads to the upstream, by its labels. */
-  places: string
+  /** All that its routes claim, in one text. */
+  claims: string
 }
 
 class Planner {
@@ -73,7 +73,7 @@ class Planner {
   readonly #machine: AgentMachine
   readonly #observations: Observations
   readonly #all: ReadonlyMap<string, Container>
-  readonly #claims: RouteClaim[] = []
+  readonly #claimants: Claimant[] = []
   readonly #founders = new Map<string, Founder>()
 
   constructor(
@@ -109,10 +109,10 @@ class Planner {
     for (const [key, value] of before) {
       const route = key.startsWith('routes/') ? readRoute(value) : undefined
       if (route !== undefined) {
-        holders.set(route.place, route.upstream)
+        holders.set(route.claim, route.upstream)
       }
     }
-    const routes = settleClaims(this.#claims, holders, this.plan.contested)
+    const routes = settleClaims(this.#claimants, holders, this.plan.contested)
     routes.forEach((value, key) => this.plan.entries.set(key, value))
   }
 
@@ -134,7 +134,7 @@ class Planner {
         const route = routeKey.startsWith('routes/') ? readRoute(routeValue) : undefined
         if (route?.upstream === parsed.upstream) {
           const claimant = { container: container.name, isUp: false, refuse: () => undefined }
-          this.#claims.push({ ...claimant, ...route, key: routeKey, value: routeValue })
+          this.#claimants.push({ ...claimant, ...route, key: routeKey, value: routeValue })
         }
       }
     }
@@ -174,12 +174,12 @@ class Planner {
   /** Why the instance does not belong to the upstream that its container's labels lead it to. */
   #contradiction(container: Container, instance: WantedInstance): string | undefined {
     const { upstream, given, isNameChosen, routes } = instance
-    const places = [...new Set(routes.map(({ record }) => placeOf(record)))].sort().join(' ')
+    const claims = [...new Set(routes.map(({ record }) => printClaim(record)))].sort().join(' ')
     const founder = this.#founders.get(upstream)
     if (founder === undefined) {
-      this.#founders.set(upstream, { container: container.name, given, isNameChosen, places })
+      this.#founders.set(upstream, { container: container.name, given, isNameChosen, claims })
       if (!isNameChosen) {
-        this.plan.unnamed.set(upstream, places)
+        this.plan.unnamed.set(upstream, claims)
       }
       return undefined
     }
@@ -189,7 +189,7 @@ class Planner {
       return `upstream ${upstream}: ${both} become one name; give one of them another`
     }
     const isShared = isNameChosen && founder.isNameChosen
-    return isShared || founder.places === places
+    return isShared || founder.claims === claims
       ? undefined
       : `upstream ${upstream} is ${its}, which has other hosts; name one by sluice.upstream`
   }
@@ -215,7 +215,7 @@ class Planner {
         instance.routes = instance.routes.filter((each) => each !== route)
       }
       const isUp = record.state === 'up'
-      this.#claims.push(claimOf(route, { upstream, container: container.name, isUp, refuse }))
+      this.#claimants.push(claimantOf(route, { upstream, container: container.name, isUp, refuse }))
     }
   }
 }

@@ -33,8 +33,8 @@ export function unreachedText(what: Unreached, { container, host, port }: ProbeT
 
 function foundIn({ contested, targets, unreached }: ProblemSources): Found[] {
   return [
-    ...contested.map(({ place, message }): Found => ({
-      ...{ code: 'host_contested', subject: place, message },
+    ...contested.map(({ claim, message }): Found => ({
+      ...{ code: 'host_contested', subject: claim, message },
     })),
     ...targets.flatMap((target): Found[] => {
       const what = unreached.get(targetKey(target))

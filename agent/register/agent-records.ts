@@ -3,15 +3,15 @@ import { AGENT_ROUTES, parseKey } from '../../contract/keys.js'
 import type { AgentRecord } from '../../contract/record/agent-record.js'
 import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import type { RegistryEntry, Registry } from '../../registry/registry.js'
-import { readRoute } from '../plan/route-place.js'
+import { readRoute } from '../plan/route-claim.js'
 import { isOwn } from './reconcile.js'
 
 /** Another agent's route for a host. */
 export interface RivalRoute {
   key: string
   revision: number
-  /** What it claims, as `placeOf` prints it. */
-  place: string
+  /** What it claims, as `printClaim` prints it. */
+  claim: string
   upstream: string
 }
 
@@ -76,20 +76,20 @@ function rivalsIn(entries: readonly RegistryEntry[], agent: string): Rivals {
 
 /**
  * Reads the instances of `upstreams` (undefined: of all), and routes of all agents. Of an upstream
- * that another agent leads one of `places` to, the instances are read too.
+ * that another agent leads one of `claims` to, the instances are read too.
  */
 export async function readAgentRecords(
   registry: Registry,
   agent: string,
   upstreams: ReadonlySet<string> | undefined,
-  places: ReadonlySet<string>,
+  claims: ReadonlySet<string>,
 ): Promise<AgentRecords> {
   const list = async (prefix: string) => (await registry.list(prefix)).entries
   const instances = upstreams === undefined ? ['instances/'] : [...upstreams].map(instancesOf)
   const prefixes = [...instances, `hosts/${agent}`, `routes/${AGENT_ROUTES}`]
   const entries = (await Promise.all(prefixes.map(list))).flat()
   const contested = rivalRoutes(entries, agent)
-    .filter(({ place, upstream }) => places.has(place) && upstreams?.has(upstream) === false)
+    .filter(({ claim, upstream }) => claims.has(claim) && upstreams?.has(upstream) === false)
     .map(({ upstream }) => instancesOf(upstream))
   entries.push(...(await Promise.all([...new Set(contested)].map(list))).flat())
   const own = entries.filter((entry) => isOwn(entry, agent))

@@ -1,7 +1,7 @@
 /** What somebody else has of what this agent wants, logged as it is found. */
 import type { Logger } from '../../runtime/logger.js'
 import type { Contested } from '../plan/host-claims.js'
-import { readRoute } from '../plan/route-place.js'
+import { readRoute } from '../plan/route-claim.js'
 
 export class ContestLog {
   readonly #log: Logger
@@ -30,13 +30,13 @@ export class ContestLog {
   }
 }
 
-/** The places among what is withheld, and why. `wanted`: registry key → value. */
+/** The claims among what is withheld, and why. `wanted`: registry key → value. */
 export function contestedPlaces(
   withheld: ReadonlyMap<string, string>,
   wanted: ReadonlyMap<string, string> | undefined,
 ): Contested[] {
   return [...withheld].flatMap(([key, message]) => {
     const route = readRoute(wanted?.get(key) ?? '')
-    return route === undefined ? [] : [{ place: route.place, message }]
+    return route === undefined ? [] : [{ claim: route.claim, message }]
   })
 }

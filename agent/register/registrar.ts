@@ -17,7 +17,7 @@ import { refuseImpostor } from './impostor.js'
 import { contest } from './route-contest.js'
 import type { UnnamedUpstreams } from './route-contest.js'
 import type { Contested } from '../plan/host-claims.js'
-import { readRoute } from '../plan/route-place.js'
+import { readRoute } from '../plan/route-claim.js'
 import { readAgentRecords } from './agent-records.js'
 import type { Rivals } from './agent-records.js'
 import type { AgentRecord } from '../../contract/record/agent-record.js'
@@ -35,7 +35,7 @@ export interface RegistrarOptions {
   ttlMs: number
   memo: LeaseMemo
   log: Logger
-  /** Other agents have these places; called when that changes. */
+  /** Other agents have what these routes claim; called when that changes. */
   onContested?: (contested: Contested[]) => void
   /** Instances of ours that somebody else took out; they are put again while they are wanted. */
   onRemoved?: (keys: string[]) => void
@@ -206,9 +206,9 @@ export class Registrar {
       .filter((key) => key.startsWith('instances/'))
       .map((key) => key.split('/')[1] ?? '')
     const routes = [...wanted].filter(([key]) => key.startsWith('routes/'))
-    const places = new Set(routes.map(([, value]) => readRoute(value)?.place ?? ''))
+    const claims = new Set(routes.map(([, value]) => readRoute(value)?.claim ?? ''))
     const upstreams = which === 'all' ? undefined : new Set(ours)
-    const view = await readAgentRecords(registry, agent, upstreams, places)
+    const view = await readAgentRecords(registry, agent, upstreams, claims)
     refuseImpostor(agent, identity, view.machine)
     this.#noteRemoved(new Set(view.own.map(({ key }) => key)))
     const registered = new Map<string, Registered>()

@@ -3,7 +3,7 @@
  * the one that is up; among those that are up, to the one that had it first. Pure.
  */
 import type { RegistryOperation } from '../../registry/registry.js'
-import { readRoute } from '../plan/route-place.js'
+import { readRoute } from '../plan/route-claim.js'
 import { isUp } from './agent-records.js'
 import type { RivalRoute, Rivals } from './agent-records.js'
 import type { Registered } from './reconcile.js'
@@ -50,11 +50,11 @@ function upstreamOf(key: string): string {
 
 /** Containers of two machines that lead different names to one upstream meant two upstreams. */
 function withholdUnnamed({ registered, rivals, unnamed }: ContestInput, result: Contest): void {
-  for (const [upstream, places] of unnamed) {
+  for (const [upstream, claims] of unnamed) {
     const theirs = rivals.routes.filter((route) => route.upstream === upstream)
-    const others = theirs.map(({ place }) => place).sort()
+    const others = theirs.map(({ claim }) => claim).sort()
     const keys = [...result.wanted.keys()].filter((key) => key.startsWith(`instances/${upstream}/`))
-    const isSame = [...new Set(others)].join(' ') === places
+    const isSame = [...new Set(others)].join(' ') === claims
     if (isSame || !rivals.upstreams.has(upstream) || keys.some((key) => registered.has(key))) {
       continue
     }
@@ -82,7 +82,7 @@ function contestRoute(
 ): void {
   const route = readRoute(value)
   const held = rivals.routes.filter(
-    ({ place, upstream }) => place === route?.place && upstream !== route.upstream,
+    ({ claim, upstream }) => claim === route?.claim && upstream !== route.upstream,
   )
   if (route === undefined || held.length === 0) {
     return
@@ -97,7 +97,7 @@ function contestRoute(
     const why = up.has(winner.upstream) ? 'which is up and had it first' : 'which had it first'
     const owner = `upstream ${winner.upstream} of another agent, ${why}`
     const rival = `upstream ${route.upstream} wants it, too`
-    result.withheld.set(key, `route ${route.place} belongs to ${owner}; ${rival}`)
+    result.withheld.set(key, `route ${route.claim} belongs to ${owner}; ${rival}`)
     return
   }
   const deletes = held.map((rival): RegistryOperation => ({

@@ -238,7 +238,7 @@ t.test('two hosts want one name: who is up has it, and among those who had it fi
       )
     return { registrar, want, contested }
   }
-  const messageOf = ({ place, message }: Contested) => `${place}: ${message}`
+  const messageOf = ({ claim, message }: Contested) => `${claim}: ${message}`
   const [one, two] = [agentOf('node-1'), agentOf('node-2')]
   await Promise.all([one.registrar.start(), two.registrar.start()])
   one.want('blue', 'up')

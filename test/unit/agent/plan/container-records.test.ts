@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Container } from '../../../../agent/engine/container.js'
 import { readContainer } from '../../../../agent/plan/container-records.js'
 import type { AgentMachine } from '../../../../agent/plan/instance-address.js'
-import { placeOf } from '../../../../agent/plan/route-place.js'
+import { printClaim } from '../../../../agent/plan/route-claim.js'
 import { container } from '../container-fixture.js'
 
 const HOST: AgentMachine = { agent: 'node-1', address: undefined, allowLoopback: false }
@@ -32,7 +32,7 @@ function check(cases: Case[]): void {
       const got = reading.instances.map(({ upstream, id, record, routes }) =>
         [
           ...[upstream, id, `${record.host}:${record.port}`, record.weight],
-          ...routes.map(({ record: route }) => placeOf(route)),
+          ...routes.map(({ record: route }) => printClaim(route)),
         ].join(' '),
       )
       t.same(got, each.want ?? [])

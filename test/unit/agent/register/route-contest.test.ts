@@ -16,7 +16,7 @@ const route = (upstream: string, host = 'a.example'): [string, string] => [
   JSON.stringify({ hosts: [host], pathPrefix: '/', upstream }),
 ]
 const rivals = (up: string[], more: Partial<Rivals> = {}): Rivals => ({
-  routes: [{ key: THEIRS, revision: 7, place: 'a.example/', upstream: 'green' }],
+  routes: [{ key: THEIRS, revision: 7, claim: 'a.example/', upstream: 'green' }],
   ...{ upstreams: new Set(['green']), up: new Set(up) },
   ...more,
 })
