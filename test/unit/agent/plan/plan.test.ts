@@ -98,7 +98,7 @@ t.test('a host that two upstreams want: the one that is up has it', async (t) =>
     { reason: /a\.example\/ belongs to upstream blue, by container web-1, which is up/ },
   ])
   const message = /belongs to upstream blue.*; upstream green \(container .*\) wants it, too/
-  t.match(contested, [{ place: 'a.example/', message }])
+  t.match(contested, [{ claim: 'a.example/', message }])
   t.equal(contested.length, 1)
   t.ok(entries.has('instances/green/node-1:a-young-one:80'), 'it serves all the same')
 })
