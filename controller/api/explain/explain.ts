@@ -61,12 +61,12 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
 
 /** Who else wants the host or the port, and why it is not theirs. */
 function contests(findings: Finding[], explained: Explanation | StreamExplanation): string[] {
-  const place =
+  const claim =
     'host' in explained
       ? `${explained.route?.host}${explained.route?.pathPrefix}`
       : `${explained.protocol} ${explained.port}`
   return findings
-    .filter(({ code, subject }) => code === 'host_contested' && subject === place)
+    .filter(({ code, subject }) => code === 'host_contested' && subject === claim)
     .map(({ message }) => message)
 }
 
