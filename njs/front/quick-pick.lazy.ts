@@ -41,7 +41,10 @@ function weightAt(chunk: string, at: number): number {
   return chunk.startsWith(PLAIN_ENTRY, from) ? 1 : +chunk.slice(from, from + 4)
 }
 
-/** As in choose/policy/two-drawn.lazy.ts. */
+/**
+ * What choose/policy/two-drawn.lazy.ts does, without limits, tries and times. One loop for both was
+ * tried: it costs these requests 2 % more.
+ */
 function ofTwo(r: FrontRequest, zones: Zones, upstream: string, count: number): string {
   const table = zones.sluice_table
   const load = zones.sluice_load
@@ -57,7 +60,10 @@ function ofTwo(r: FrontRequest, zones: Zones, upstream: string, count: number): 
   return first
 }
 
-/** As in choose/policy/least-conn.lazy.ts. */
+/**
+ * What choose/policy/least-conn.lazy.ts does, without limits, tries and peers that warm up. Here,
+ * too, one loop for both would cost 1.5 % more.
+ */
 function withFewest(r: FrontRequest, zones: Zones, upstream: string, count: number): string {
   const table = zones.sluice_table
   const load = zones.sluice_load

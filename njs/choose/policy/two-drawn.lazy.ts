@@ -1,4 +1,8 @@
-/** randomTwo and leastTime: of two peers that are drawn, the one that costs less. */
+/**
+ * randomTwo and leastTime: of two peers that are drawn, the one that costs less. `ofTwo` of
+ * front/quick-pick.lazy.ts does the same where the rules name nothing else; a change here is one
+ * there.
+ */
 import type { ListEntry } from '../../../contract/table/rules.js'
 import { loadOf, meanTime } from '../../memory/load.js'
 import { numberOf, isFree } from './choosing.js'
