@@ -10,6 +10,8 @@ export const POOL = 'sluice_pool'
  * follows from its SID.
  */
 export const POOL_SHARDS = 16
+/** The upstream{} of peers that are reached over TLS or HTTP/2, by SID; it asks nobody else. */
+export const KEPT_POOL = 'sluice_kept_pool'
 /** The upstream{} of the hop alone. */
 export const HOP = 'sluice_hop'
 /** The upstream{} of the hop's server for gRPC. */
@@ -33,6 +35,8 @@ export const TOO_LARGE = 'large'
 export const REFUSING_LOCATION = '@sluice_refusing'
 /** Where a front goes on with what it leaves to the hop. */
 export const HOP_LOCATION = '@sluice_to_hop'
+/** Where a front goes on that asks the kept pool; the peers' way follows. */
+export const KEPT_LOCATION = '@sluice_kept'
 /** Where a front goes on that changes a request itself; `_body` and `_edited` may follow. */
 export const CHANGING_LOCATION = '@sluice_changing'
 /** Where a front goes on with a request that only the hop can change. */

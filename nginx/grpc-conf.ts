@@ -4,13 +4,14 @@
  */
 import { READ_MS } from '../contract/record/route-limits.js'
 import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/servers.js'
-import { hopScript, peerTls } from './hop-conf.js'
+import { hopScript } from './hop-conf.js'
 import { PASSED_HEADERS, hidden } from './inner-server-conf.js'
 import { unspelled } from './asked-host.js'
 import { clientHeaders } from './forwarded.js'
 import { routedLocations } from './front-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
+import { peerTlsOfServer } from './peer-tls-conf.js'
 import { CALLS, callLimit } from './connection-limits.js'
 
 /**
@@ -149,7 +150,7 @@ function passing(settings: ConfSettings): string {
     ${hidden('grpc')}
 ${passed.join('\n')}
     grpc_ignore_headers X-Accel-Redirect X-Accel-Charset;
-${peerTls('grpc', settings)}`
+${peerTlsOfServer('grpc', settings)}`
 }
 
 /** For routes that act: they ask the hop once more. */

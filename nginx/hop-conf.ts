@@ -12,7 +12,8 @@ import { actLocations } from './act-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { PASSED_HEADERS, sentHeaders } from './inner-server-conf.js'
-import { CERTIFICATE_CACHE, cachesCertificates, speaksH2 } from './versions.js'
+import { peerTlsOfServer } from './peer-tls-conf.js'
+import { speaksH2 } from './versions.js'
 
 /** How peers are reached: what the names of locations end in, and what stands in these. */
 export interface PeerPass {
@@ -122,34 +123,6 @@ export function hopScript(includes: string): string {
     add_header Set-Cookie $sluice_arm_cookie always;`
 }
 
-/** Variables with the name that peers are asked by over TLS, and the certificate for them. */
-const TLS_VARIABLES = { name: '$sluice_tls_name', certificate: '$sluice_tls_certificate' }
-
-/** How a module of nginx reaches peers that speak TLS. */
-export function peerTls(
-  module: 'proxy' | 'grpc',
-  settings: ConfSettings,
-  { name, certificate } = TLS_VARIABLES,
-): string {
-  const { includes } = homePaths(settings.home)
-  const lines = [
-    `name ${name}`,
-    'server_name on',
-    `certificate ${certificate}`,
-    `certificate_key ${certificate}`,
-    ...(cachesCertificates(settings.nginxVersion)
-      ? [`certificate_cache ${CERTIFICATE_CACHE}`]
-      : []),
-    'protocols TLSv1.2 TLSv1.3',
-    `trusted_certificate "${includes}/trusted-ca.pem"`,
-    'verify on',
-    'verify_depth 10',
-  ]
-  return `    # A location that repeats none of these shares one TLS context with the server: the authorities are read once. The
-    # certificate that is shown is chain and key in one text, or nothing: then none is.
-${lines.map((line) => `    ${module}_ssl_${line};`).join('\n')}`
-}
-
 export function hopServer(settings: ConfSettings): string {
   const { home } = settings
   const { includes, hopSocket, againSocket, fallbackSocket } = homePaths(home)
@@ -163,7 +136,7 @@ ${hopScript(includes)}
     js_var $sluice_fallback_socket "unix:${fallbackSocket}";
     recursive_error_pages on;
 
-${peerTls('proxy', settings)}
+${peerTlsOfServer('proxy', settings)}
 
 ${settings.pool ? '' : ACCEL_HEADERS.map((name) => `    add_header ${name} ${accelVariable(name)} always;\n`).join('')}${LOCATIONS}
 ${tryLocations(settings)}

@@ -19,6 +19,7 @@ import { homePaths } from './home-paths.js'
 import { hopServer } from './hop-conf.js'
 import { BODILESS, httpVariables } from './http-variables.js'
 import { judgeServer } from './judge-conf.js'
+import { keptPool } from './kept-conf.js'
 import { splitClients } from './split-clients.js'
 import { http3Maps } from './tls-conf.js'
 
@@ -127,6 +128,7 @@ export function httpConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     accessLogFormat(clientScheme(settings)),
     ...poolUpstreams(settings),
+    ...(settings.pool ? [keptPool(settings)] : []),
     hopUpstream(settings),
     hopServer(settings),
     judgeServer(settings),

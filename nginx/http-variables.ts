@@ -54,6 +54,9 @@ map $sluice_after_body $sluice_after_body_once { volatile; default ''; }
 ${byBody('$sluice_late', "''", '$sluice_after_body_once', 'volatile; ')}
 `
 
+/** Of a request that goes on at the kept pool: the same as `$sluice_drawn`. */
+const KEPT_PICKS = `${byBody('$sluice_kept_drawn', '$sluice_kept_sid', '-')}\n`
+
 /** 1: the pick is asked for, by `$sluice_shard`, before the body is here. */
 const WIDE_PICKS = `${byBody('$sluice_too_early', "''", '1')}\n`
 
@@ -89,7 +92,7 @@ js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
 js_var $sluice_worker $pid;
 ${BEFORE_BODY}
-${pool ? POOL_PICKS : HOP_PICKS}${wide === true ? WIDE_PICKS : ''}js_set $sluice_log sluice_front.more;
+${pool ? POOL_PICKS + KEPT_PICKS : HOP_PICKS}${wide === true ? WIDE_PICKS : ''}js_set $sluice_log sluice_front.more;
 js_var $sluice_unpooled '${pool ? '' : 1}';
 # The hop's own.
 js_var $sluice_tried '';
@@ -110,6 +113,7 @@ js_var $sluice_session_cookie '';
 js_var $sluice_arm_cookie '';
 ${ACT_VARIABLES}
 js_var $sluice_tls_name '';
+js_var $sluice_kept_sid '';
 js_var $sluice_preflight_peer '';
 js_var $sluice_h2 '${speaksH2(nginxVersion) ? 1 : ''}';
 js_var $sluice_tls_certificate '';

@@ -8,7 +8,8 @@ import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
 import { PEER_HEADER, UNANSWERED_STATUS } from '../contract/servers.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
-import { peerPasses, peerTls } from './hop-conf.js'
+import { peerPasses } from './hop-conf.js'
+import { peerTlsOfServer } from './peer-tls-conf.js'
 
 /** nginx's own 502 and 504 alone come here: an instance's are not intercepted. */
 const UNANSWERED = `    location @sluice_unanswered {
@@ -56,7 +57,7 @@ server {
     recursive_error_pages on;
 
 ${passed.join('\n')}
-${peerTls('proxy', settings, TLS_VARIABLES)}
+${peerTlsOfServer('proxy', settings, TLS_VARIABLES)}
 
     location / {
         error_page 418 = $sluice_judge_location;

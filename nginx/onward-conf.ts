@@ -20,6 +20,7 @@ import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { indented } from './indented.js'
+import { keptLocations } from './kept-conf.js'
 import { passLines, peerHeaders } from './pool-pass.js'
 import { speaksHttp11 } from './versions.js'
 
@@ -133,11 +134,15 @@ function acting(settings: ConfSettings): string[] {
   ])
 }
 
+function kept(settings: ConfSettings): string[] {
+  return keptLocations(settings, asking(settings, ' $sluice_kept_sid'))
+}
+
 export function onwardLocations(settings: ConfSettings): string {
   return [
     '# Where requests go on that the pool does not serve.',
     location(HOP_LOCATION, [...asking(settings, '', []), `proxy_pass http://${HOP};`]),
-    ...(settings.pool ? changing(settings) : []),
+    ...(settings.pool ? [...changing(settings), ...kept(settings)] : []),
     ...acting(settings),
     ...refusing(settings),
   ].join('\n')

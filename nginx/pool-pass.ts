@@ -10,16 +10,16 @@ import { clientHeaders } from './forwarded.js'
 import { TO_INSTANCES, upgradeLines } from './upgrade-conf.js'
 import { speaksHttp11 } from './versions.js'
 
-/** What peers learn about the client; `host`: the Host that they get. */
+/** What peers learn about the client; `host`: the Host that they get; `upgrade`: null for none. */
 export function peerHeaders(
   settings: ConfSettings,
   host: string,
-  upgrade = TO_INSTANCES,
+  upgrade: typeof TO_INSTANCES | null = TO_INSTANCES,
 ): string[] {
   const about = clientHeaders(settings)
   return [
     `proxy_set_header Host ${host};`,
-    ...upgradeLines(upgrade),
+    ...(upgrade === null ? [] : upgradeLines(upgrade)),
     ...about.map(([name, value]) => `proxy_set_header ${name} ${value};`),
     'proxy_set_header Proxy "";',
     '# What a client sends in another spelling is the same to many applications.',

@@ -13,7 +13,7 @@ export const enum UnitKind {
 }
 
 /**
- * By code: `!` < `#` < `$` < `*` < `/` < `0`. A SID begins with a hex digit, so a value above
+ * By code: `!` < `#` < `$` < `%` < `*` < `/` < `0`. A SID begins with a hex digit, so a value above
  * `BelowSid` is one, and a reader need not cut the first character off to know which value it has.
  */
 export const enum SlotMark {
@@ -23,6 +23,11 @@ export const enum SlotMark {
   Cells = '#',
   /** The rules of the upstream choose. */
   Ruled = '$',
+  /** The peer is asked over a connection of the kept pool, in the way that is said behind it. */
+  Kept = '%',
+  /** The first that no kept slot begins with, and the first that one of several peers does not. */
+  AboveKept = '&',
+  KeptOne = '%0',
   /** Before a pick that is still to be counted as in flight to its peer; never in the table. */
   Uncounted = '+',
   /** A few peers share the slot: they stand in the value. */

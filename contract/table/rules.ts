@@ -70,6 +70,8 @@ export interface Rules {
   tls: string
   /** What peers speak, `grpc` or `h2`; '' for HTTP/1.1. */
   protocol: string
+  /** Over TLS or HTTP/2: whether nginx's kept pool has all peers that are up. */
+  kept: boolean
 }
 
 export interface ListEntry {
@@ -133,6 +135,7 @@ export function plainRules(balance: RuleBalance, count: number, spill: number): 
     trial: '',
     tls: '',
     protocol: '',
+    kept: false,
   }
 }
 

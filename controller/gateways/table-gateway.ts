@@ -133,6 +133,7 @@ export class TableGateway implements OwnGateway {
       awaitsCertificates: () => sources.awaitsCertificates,
       conditionsOf: (upstream) => this.health.conditionsOf(upstream),
       ready: () => sources.isListed,
+      isLevel: () => this.#link.view().connected && this.#link.pusher.lagMs === 0,
       onChange: () => this.#link.pusher.wake(),
     })
   }
@@ -208,9 +209,10 @@ export class TableGateway implements OwnGateway {
   #onNginx(state: GatewayState, isFirst: boolean): void {
     // A former controller may have pushed deletions, which a listing does not show.
     this.#options.sources.state.raise(state.revision)
+    const isEmpty = !state.whole && state.revision === 0
     if (isFirst && state.whole && canPool(state.nginx)) {
       this.#table.assumePool()
-    } else if (!isFirst) {
+    } else if (!isFirst || isEmpty) {
       this.#table.forgetPool()
     }
   }

@@ -10,6 +10,7 @@ import packet from 'dns-packet'
 import type { DecodedPacket } from 'dns-packet'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
+import type { KeptMember } from './kept-ways.js'
 import type { Member } from './pool.js'
 import { printRecords, withRecords } from './dns-answer.js'
 import type { PoolRecord } from './dns-answer.js'
@@ -91,6 +92,21 @@ export class PoolDns {
     this.#watch(() => this.#parts.setMembers(candidates))
   }
 
+  /** The same of the kept pool. `isLevel`: nginx's table has all that the compiled one has. */
+  setKept(candidates: readonly KeptMember[], isLevel: boolean): void {
+    this.#watch(() => this.#parts.setKept(candidates, { nowMs: performance.now(), isLevel }))
+  }
+
+  /** SIDs that nginx's kept pool surely has, and their ways. The same object until it changes. */
+  get kept(): ReadonlyMap<string, string> {
+    return this.#parts.kept
+  }
+
+  /** Whether to call `setKept` again although nothing has changed. */
+  get isWaiting(): boolean {
+    return this.#parts.isWaiting
+  }
+
   /** Takes all members for pooled, until nginx's questions show better. */
   assume(): void {
     this.#parts.assume()
@@ -106,10 +122,18 @@ export class PoolDns {
     this.#watch(() => this.#parts.forget())
   }
 
+  /** Somebody else may have answered nginx, and what it has then nobody knows. */
+  doubt(): void {
+    this.#watch(() => {
+      this.#parts.forget()
+      this.#parts.doubt()
+    })
+  }
+
   #watch(work: () => void): void {
-    const before = this.#parts.pooled
+    const { pooled, kept } = this.#parts
     work()
-    if (before !== this.#parts.pooled) {
+    if (pooled !== this.#parts.pooled || kept !== this.#parts.kept) {
       this.#options.onPooled()
     }
   }

@@ -82,6 +82,8 @@ export class PoolProgress {
   /** Targets of former answers, for questions that are still to come. */
   #former = new Map<string, readonly string[]>()
   #pooled: ReadonlySet<string> = new Set()
+  /** Undefined until a whole round showed what nginx has. */
+  #possible: Set<string> | undefined
   #isAssumed = false
 
   constructor(domain = POOL_DOMAIN) {
@@ -130,10 +132,28 @@ export class PoolProgress {
     return new Set([...(this.#current?.sids.values() ?? [])].flat())
   }
 
+  /** Whether nginx may have the SID. */
+  mayHave(sid: string): boolean {
+    return this.#possible?.has(sid) !== false
+  }
+
+  /**
+   * After a round in which it asked for all targets, nginx has what that was answered with, and may
+   * soon have what it is answered now.
+   */
+  #foresee(): void {
+    const round = this.#round
+    const isWhole =
+      round !== undefined && [...round.answers.targets.keys()].every((one) => round.asked.has(one))
+    const before = isWhole ? [...round.answers.sids.values()].flat() : this.#possible
+    this.#possible = before && new Set([...before, ...this.#memberSids()])
+  }
+
   /** nginx began a new round. True when the set of pooled SIDs is another one now. */
   serviceAsked(): boolean {
     const before = this.#pooled
     const round = this.#round
+    this.#foresee()
     if (round !== undefined && this.#current !== undefined) {
       const fetched = new Set(
         [...round.asked].flatMap((target) => round.answers.sids.get(target) ?? []),
@@ -159,6 +179,7 @@ export class PoolProgress {
   forget(): boolean {
     const before = this.#pooled
     this.#round = undefined
+    this.#possible = undefined
     this.#isAssumed = false
     this.#set(new Set())
     return before !== this.#pooled

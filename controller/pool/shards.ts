@@ -1,12 +1,14 @@
 /**
- * The pool's members by the shard that nginx looks for them in, each shard with names of its own.
- * Pure.
+ * The pool's members by the shard that nginx looks for them in, and those of the kept pool, each
+ * with names of its own. Pure.
  */
+import { KeptWays } from './kept-ways.js'
+import type { KeptMember, KeptSituation } from './kept-ways.js'
 import { POOL_DOMAIN, PoolProgress, selectMembers } from './pool.js'
 import type { Member } from './pool.js'
 
-const SERVICE = /^_http\._tcp\.p(\d{1,2})\.pool\.sluice$/
-const TARGET = /^h[0-9a-f]{12}\.p(\d{1,2})\.pool\.sluice$/
+const SERVICE = /^_http\._tcp\.([kp])(\d{1,2})\.pool\.sluice$/
+const TARGET = /^h[0-9a-f]{12}\.([kp])(\d{1,2})\.pool\.sluice$/
 
 const M = 0x5bd1e995
 
@@ -43,6 +45,11 @@ export function shardOf(sid: string, shards: number): number {
 
 export class PoolParts {
   readonly #parts: PoolProgress[]
+  readonly #kept = new PoolProgress(`k0.${POOL_DOMAIN}`)
+  readonly #ways = new KeptWays()
+  #keptMembers: ReadonlyMap<string, string> = new Map()
+  #keptPooled: ReadonlySet<string> = new Set()
+  #keptWays: ReadonlyMap<string, string> = new Map()
   #united: ReadonlyArray<ReadonlySet<string>> = []
   #pooled: ReadonlySet<string> = new Set()
 
@@ -74,6 +81,37 @@ export class PoolParts {
     this.#parts.forEach((part, i) => part.setMembers(selectMembers(byPart[i] ?? [])))
   }
 
+  /** SIDs that nginx's kept pool surely has, and their ways. The same object until it changes. */
+  get kept(): ReadonlyMap<string, string> {
+    const { pooled } = this.#kept
+    if (pooled !== this.#keptPooled) {
+      this.#keptPooled = pooled
+      this.#keptWays = new Map(
+        [...pooled].map((sid): [string, string] => [sid, this.#keptMembers.get(sid) ?? '']),
+      )
+    }
+    return this.#keptWays
+  }
+
+  /** Whether time alone may let more into the kept pool. */
+  get isWaiting(): boolean {
+    return this.#ways.isWaiting
+  }
+
+  setKept(candidates: readonly KeptMember[], now: Omit<KeptSituation, 'mayHave'>): void {
+    const mayHave = (sid: string): boolean => this.#kept.mayHave(sid)
+    const members = this.#ways.select(candidates, { ...now, mayHave })
+    const chosen = selectMembers(members)
+    const ways = new Map(members.map(({ sid, way }) => [sid, way]))
+    this.#keptMembers = new Map(chosen.map(({ sid }) => [sid, ways.get(sid) ?? '']))
+    this.#kept.setMembers(chosen)
+  }
+
+  /** Somebody else may have answered nginx. */
+  doubt(): void {
+    this.#ways.doubt()
+  }
+
   assume(): void {
     this.#parts.forEach((part) => part.assume())
   }
@@ -82,17 +120,25 @@ export class PoolParts {
     return this.#parts[shardOf(sid, this.#parts.length)]?.isAssumed(sid) === true
   }
 
+  /** nginx was started anew. */
   forget(): void {
+    this.#kept.forget()
+    this.#ways.forget()
     this.#parts.forEach((part) => part.forget())
   }
 
   /** The part whose service has this name. */
   ofService(name: string): PoolProgress | undefined {
-    return this.#parts[Number(SERVICE.exec(name)?.[1] ?? NaN)]
+    return this.#named(SERVICE.exec(name))
   }
 
   /** The part that a target with this name would be of. */
   ofTarget(name: string): PoolProgress | undefined {
-    return this.#parts[Number(TARGET.exec(name)?.[1] ?? NaN)]
+    return this.#named(TARGET.exec(name))
+  }
+
+  #named(match: RegExpExecArray | null): PoolProgress | undefined {
+    const part = Number(match?.[2] ?? NaN)
+    return match?.[1] === 'p' ? this.#parts[part] : part === 0 ? this.#kept : undefined
   }
 }

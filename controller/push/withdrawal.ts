@@ -148,7 +148,8 @@ class Withdrawal {
           ? this.#after.entries.get(this.#after.name + key)
           : value
       case '/':
-        return this.#isEmpty ? undefined : this.#slot(key, value)
+        // What is asked over kept connections can be asked without them.
+        return this.#isEmpty || value.startsWith(SlotMark.Kept) ? undefined : this.#slot(key, value)
       default:
         return value
     }

@@ -4,6 +4,7 @@ import type { Where } from '../../contract/guard/metadata.js'
 import { DEFAULT_POLICY } from '../../contract/record/policy.js'
 import type { InstanceConditions } from '../state/conditions.js'
 import type { DesiredUpstream } from '../state/desired.js'
+import { isDrawn } from './kept-slots.js'
 import { peersOf } from './peers.js'
 import type { Peer } from './peers.js'
 import { markSlots, trialsOf } from './slot-marks.js'
@@ -25,6 +26,8 @@ export interface CompiledUpstream {
   tiers: Tiers
   /** Its slots; empty when rules choose, and when nobody is up. */
   layout: Layout
+  /** The slots that it would have if nginx kept connections to all of its peers; maybe empty. */
+  drawn: Layout
   ruled: Ruled | undefined
   tokenFor: (peer: Peer) => string
 }
@@ -58,9 +61,18 @@ export function compileUpstream(
   const tokenFor = tokensOf(policy, traits.sessionKey(), name)
   const ruled = ruledOf(upstream, peers, tiers, tokenFor)
   const unit = unitOf({ upstream: name, ...(where && { where }) })
-  const compiled = { name: unit, peers, tiers, layout: NO_LAYOUT, ruled, tokenFor }
+  const compiled = {
+    name: unit,
+    peers,
+    tiers,
+    layout: NO_LAYOUT,
+    drawn: NO_LAYOUT,
+    ruled,
+    tokenFor,
+  }
   if (chooses(compiled)) {
-    return compiled
+    const isKept = ruled !== undefined && isDrawn(ruled.rules)
+    return isKept ? { ...compiled, drawn: layOut(tiers.main) } : compiled
   }
   const marks = { ruled: false, trials: trialsOf(compiled) }
   return { ...compiled, layout: markSlots(layOut(tiers.main), marks) }

@@ -9,11 +9,13 @@ import { compileAction, passthroughUnit, compileCertificate } from './record-uni
 import { isSameUnit, slotsOf, NO_LAYOUT } from './unit.js'
 import type { CompiledUpstream, GatewayTraits } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
-import type { Desired, DesiredCertificate } from '../state/desired.js'
+import type { KeptMember } from '../pool/kept-ways.js'
+import type { Desired, DesiredCertificate, DesiredUpstream } from '../state/desired.js'
 import { compileHost } from './host-unit.js'
 import { isSameHost } from './host-plan.js'
 import { HostPlanner } from './host-planner.js'
 import type { HostsPlan } from './host-plan.js'
+import { wayOf } from './kept-slots.js'
 import { passthroughNames } from './passthrough-names.js'
 import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
@@ -23,6 +25,11 @@ import { UpstreamCache } from './upstream-cache.js'
 import type { Changes, ConditionsOf } from './upstream-cache.js'
 
 const NOTHING_KNOWN: ConditionsOf = () => undefined
+
+/** SIDs that nginx's kept pool surely has, and in which way (controller/pool/kept-ways.ts). */
+type Kept = ReadonlyMap<string, string>
+const NOTHING_KEPT: Kept = new Map()
+const NOBODY: ReadonlySet<string> = new Set()
 
 export class Compiler {
   readonly #planner: HostPlanner
@@ -43,6 +50,8 @@ export class Compiler {
   #streamRoutes: Desired['streamRoutes'] | undefined
   #passthrough: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
+  #kept: Kept = NOTHING_KEPT
+  #keptBy: ReadonlyMap<string, ReadonlySet<string>> = new Map()
 
   constructor(domains: readonly string[], log: Logger, traits: GatewayTraits = ANYWHERE) {
     this.#planner = new HostPlanner(domains)
@@ -73,12 +82,17 @@ export class Compiler {
   *members(): Iterable<Peer> {
     for (const { compiled, upstream } of this.#upstreams.all()) {
       const isPlain = upstream.tls === undefined && upstream.protocol === undefined
-      for (const peer of isPlain ? compiled.peers : []) {
-        if (!peer.down) {
-          yield peer
-        }
-      }
+      yield* isPlain ? compiled.peers.filter(({ down }) => !down) : []
     }
+  }
+
+  /** The same of the kept pool. */
+  keptMembers(): KeptMember[] {
+    return [...this.#upstreams.all()].flatMap(({ compiled, upstream }) => {
+      const way = wayOf(upstream)
+      const serving = way === undefined ? [] : compiled.peers.filter(({ down }) => !down)
+      return serving.map(({ sid, host, port }) => ({ sid, host, port, way: way ?? '' }))
+    })
   }
 
   /** Compiles what changed. Returns the names of the units that are new, changed or gone. */
@@ -86,10 +100,18 @@ export class Compiler {
     desired: Desired,
     pooled: ReadonlySet<string>,
     conditionsOf: ConditionsOf = NOTHING_KNOWN,
+    kept = NOTHING_KEPT,
   ): Set<string> {
     const changed = new Set<string>()
-    const flipped = symmetricDifference(this.#pooled, pooled)
+    const flipped = [
+      ...symmetricDifference(this.#pooled, pooled),
+      ...symmetricDifference(new Set(this.#kept.keys()), new Set(kept.keys())),
+    ]
     this.#pooled = pooled
+    if (kept !== this.#kept) {
+      this.#keptBy = sidsByWay(kept)
+    }
+    this.#kept = kept
     const whole = new Map(
       [...desired.upstreams.keys()].map((upstream) => [`:${upstream}`, { upstream }]),
     )
@@ -128,14 +150,21 @@ export class Compiler {
 
   #write(units: UpstreamCache, names: string[], changed: Set<string>): void {
     for (const name of names) {
-      const unit = units.unit(name, this.#pooled)
+      const unit = units.unit(name, (upstream) => this.#pooledOf(upstream))
       if (unit !== undefined) {
         this.#set(unit, changed)
       }
     }
   }
 
-  /** These SIDs came to the pool or left it. */
+  #pooledOf(upstream: DesiredUpstream): ReadonlySet<string> {
+    if (upstream.tls === undefined && upstream.protocol === undefined) {
+      return this.#pooled
+    }
+    return this.#keptBy.get(wayOf(upstream) ?? '') ?? NOBODY
+  }
+
+  /** These SIDs came to a pool or left it. */
   #flip(sids: string[], changed: Set<string>): void {
     for (const units of [this.#upstreams, this.#subsets]) {
       this.#write(units, units.having(sids), changed)
@@ -248,6 +277,14 @@ export class Compiler {
       }
     }
   }
+}
+
+function sidsByWay(kept: Kept): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const [sid, way] of kept) {
+    found.set(way, (found.get(way) ?? new Set()).add(sid))
+  }
+  return found
 }
 
 function symmetricDifference(a: ReadonlySet<string>, b: ReadonlySet<string>): string[] {

@@ -18,6 +18,8 @@ export interface DesiredTableOptions {
   poolPort: number | undefined
   /** Whether nginx has the pool in shards. */
   wide?: boolean
+  /** Whether nginx's table is as the last update left this one. */
+  isLevel(): boolean
   desired(): Desired
   /**
    * What this gateway found out about an upstream's instances. Where that changes, wake the pusher.
@@ -32,6 +34,8 @@ export interface DesiredTableOptions {
 
 /** nginx asks once a second; to be quicker than this gains nothing. */
 const POOL_MS = 200
+/** How often it is looked whether time has passed that nginx's connections need. */
+const WAITING_MS = 1000
 const RETRY = { firstMs: 200, mostMs: 5000 }
 const NOTHING: ReadonlySet<string> = new Set()
 
@@ -42,6 +46,7 @@ export class DesiredTable implements TableSource {
   readonly #stop = new AbortController()
   #listening: Promise<void> | undefined
   #poolTimer: NodeJS.Timeout | undefined
+  #waitTimer: NodeJS.Timeout | undefined
   #poolCostMs = 0
   #revision = 0
   #isAssumed = false
@@ -83,9 +88,9 @@ export class DesiredTable implements TableSource {
     return this.#compiler.overruled
   }
 
-  /** How many peers nginx's pool surely has. */
+  /** How many peers nginx's pools surely have. */
   get pooled(): number {
-    return this.#pool?.pooled.size ?? 0
+    return (this.#pool?.pooled.size ?? 0) + (this.#pool?.kept.size ?? 0)
   }
 
   update(): Set<string> {
@@ -101,9 +106,15 @@ export class DesiredTable implements TableSource {
         pool.assume()
       }
       this.#compiler.update(desired, pool.pooled, conditionsOf).forEach((name) => changed.add(name))
+      this.#feedPool()
       return changed
     }
-    const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING, conditionsOf)
+    const changed = this.#compiler.update(
+      desired,
+      pool?.pooled ?? NOTHING,
+      conditionsOf,
+      pool?.kept,
+    )
     // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error
     // for every question.
     if (changed.size > 0 || (!this.#isFed && this.isReady)) {
@@ -125,7 +136,7 @@ export class DesiredTable implements TableSource {
     return this.#pool?.isAssumed(sid) === true
   }
 
-  /** nginx was started anew: its pool is empty. */
+  /** nginx was started anew: its pools are empty. */
   forgetPool(): void {
     this.#pool?.forget()
   }
@@ -138,6 +149,7 @@ export class DesiredTable implements TableSource {
   async close(): Promise<void> {
     this.#stop.abort()
     clearTimeout(this.#poolTimer)
+    clearTimeout(this.#waitTimer)
     await this.#listening
     await this.#pool?.close()
   }
@@ -152,14 +164,16 @@ export class DesiredTable implements TableSource {
     while (pool !== undefined && !this.#stop.signal.aborted) {
       try {
         const port = await pool.listen()
+        if (!this.#isListening) {
+          pool.doubt()
+        }
         this.#isListening = true
         this.#options.log.info({ port }, "the pool's responder listens")
         return
       } catch (error) {
         await pool.close()
-        // Somebody else may answer nginx, and what it has then nobody knows.
         this.#isListening = false
-        pool.forget()
+        pool.doubt()
         const { poolPort: port } = this.#options
         this.#options.log.error(
           { port, error: messageOf(error) },
@@ -180,7 +194,10 @@ export class DesiredTable implements TableSource {
       this.#poolTimer = undefined
       const startedMs = performance.now()
       pool.setMembers(this.#compiler.members())
+      pool.setKept(this.#compiler.keptMembers(), this.#options.isLevel())
       this.#poolCostMs = performance.now() - startedMs
+      clearTimeout(this.#waitTimer)
+      this.#waitTimer = pool.isWaiting ? setTimeout(() => this.#feedPool(), WAITING_MS) : undefined
     }, waitMs)
   }
 }

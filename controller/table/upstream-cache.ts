@@ -87,9 +87,13 @@ export class UpstreamCache {
     return this.#cached.get(unit)?.compiled
   }
 
-  unit(name: string, pooled: ReadonlySet<string>): Unit | undefined {
-    const compiled = this.compiled(name)
-    return compiled === undefined ? undefined : unitOfUpstream(compiled, pooled)
+  /** `pooledOf` says which of an upstream's SIDs nginx has in the pool that serves it. */
+  unit(
+    name: string,
+    pooledOf: (upstream: DesiredUpstream) => ReadonlySet<string>,
+  ): Unit | undefined {
+    const cached = this.#cached.get(name)
+    return cached && unitOfUpstream(cached.compiled, pooledOf(cached.upstream))
   }
 
   all(): Iterable<{ upstream: DesiredUpstream; compiled: CompiledUpstream }> {

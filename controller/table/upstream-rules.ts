@@ -249,6 +249,7 @@ export function ruledOf(
     trial: letter === 'n' ? '' : trialOf(peers),
     tls: tlsOf(tls),
     protocol: protocol ?? '',
+    kept: false,
   }
   const entries = new Map<string, string>()
   addLists(entries, letter, list, spill)

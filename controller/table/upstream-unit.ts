@@ -5,6 +5,7 @@ import { peerBucket, printPeer } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import { BUCKET_PEERS } from '../../contract/table/limits.js'
 import type { CompiledUpstream } from './compiled-upstream.js'
+import { isReachedKept, keptSlots } from './kept-slots.js'
 import type { Peer } from './peers.js'
 import { makeUnit } from './unit.js'
 import type { Unit } from './unit.js'
@@ -31,18 +32,27 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string 
   return printPeer(line)
 }
 
-/** `pooled` holds the SIDs that nginx's pool surely has. */
+/**
+ * `pooled` holds the SIDs that nginx surely has: in its pool, or in its kept pool in the way of this
+ * upstream.
+ */
 export function unitOfUpstream(compiled: CompiledUpstream, pooled: ReadonlySet<string>): Unit {
-  const { name, peers, layout, ruled, tokenFor } = compiled
+  const { name, peers, layout, drawn, ruled, tokenFor } = compiled
   const buckets = bucketCount(peers.length)
   const lines = new Map<number, string[]>()
   for (const peer of peers) {
     const bucket = peerBucket(peer.sid, buckets)
     lines.set(bucket, [...(lines.get(bucket) ?? []), lineOf(peer, pooled, tokenFor(peer))])
   }
-  const below = [...layout, ...(ruled?.entries ?? [])]
+  const kept = ruled === undefined ? layout : keptSlots(drawn, ruled.rules, pooled)
+  const below = [...layout, ...kept, ...(ruled?.entries ?? [])]
   const entries = new Map(below.map(([key, value]) => [name + key, value]))
   lines.forEach((list, bucket) => entries.set(`${name}#${bucket}`, list.join('\n')))
-  const rules = ruled === undefined ? '' : ` ${printRules(ruled.rules)}`
+  const isAllKept =
+    peers.some(({ up }) => up) && peers.every(({ up, sid }) => !up || pooled.has(sid))
+  const rules =
+    ruled === undefined
+      ? ''
+      : ` ${printRules({ ...ruled.rules, kept: isReachedKept(ruled.rules) && isAllKept })}`
   return makeUnit(name, `${buckets}${rules}`, entries)
 }

@@ -196,7 +196,13 @@ function shownBy(socket: TLSSocket): string | undefined {
 
 function answer(id: string, entry: Entry, digest: string, response: ServerResponse): void {
   if (entry.url.includes('?reset')) {
-    response.socket?.resetAndDestroy()
+    const { socket } = response
+    // Node resets no connection of TLS: it ends.
+    if (entry.serverName === undefined) {
+      socket?.resetAndDestroy()
+    } else {
+      socket?.destroy()
+    }
     return
   }
   const only = /only=(\w+)/.exec(entry.url)?.[1] ?? id

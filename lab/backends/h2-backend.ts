@@ -22,6 +22,8 @@ export interface H2Backend {
   address: string
   /** Requests that came. */
   requests: () => number
+  /** Connections that came. */
+  connections: () => number
 }
 
 function read({ certificate, privateKey, clientCa }: Pem & { clientCa?: string }) {
@@ -44,7 +46,9 @@ export async function startH2(
   pem?: Pem & { clientCa?: string },
 ): Promise<H2Backend> {
   let requests = 0
+  let connections = 0
   const server = pem === undefined ? createServer() : createSecureServer(read(pem))
+  server.on('session', () => (connections += 1))
   server.on('stream', (stream, headers) => {
     requests += 1
     const shown = shownBy(stream)
@@ -60,5 +64,6 @@ export async function startH2(
   const [host, port] = ['127.0.0.1', await freePort()]
   await new Promise<void>((resolve) => server.listen(port, host, resolve))
   t.teardown(() => server.close())
-  return { id, host, port, address: `${host}:${port}`, requests: () => requests }
+  const counts = { requests: () => requests, connections: () => connections }
+  return { id, host, port, address: `${host}:${port}`, ...counts }
 }

@@ -37,6 +37,8 @@ export interface Gateway {
   setTable: (...units: Entries[]) => Promise<void>
   /** Waits until the pool has these peers. */
   fillPool: (...addresses: string[]) => Promise<void>
+  /** Waits until the kept pool has these peers. */
+  fillKept: (...addresses: string[]) => Promise<void>
   /** Sum of the native and the dict's counts. */
   active: (sid: string) => Promise<number>
   counters: () => Promise<Record<string, number>>
@@ -104,8 +106,7 @@ function gatewayOf(
     }
     return sum
   }
-  const fillPool: Gateway['fillPool'] = async (...addresses) => {
-    responder.setPeers(addresses)
+  const filled = async (): Promise<void> => {
     if (!pool) {
       return
     }
@@ -114,6 +115,15 @@ function gatewayOf(
     await until(() => responder.rounds() >= from + 3, {
       what: 'the pool',
     })
+  }
+
+  const fillPool: Gateway['fillPool'] = (...addresses) => {
+    responder.setPeers(addresses)
+    return filled()
+  }
+  const fillKept: Gateway['fillKept'] = (...addresses) => {
+    responder.setKept(addresses)
+    return filled()
   }
 
   return {
@@ -125,6 +135,7 @@ function gatewayOf(
     state,
     setTable,
     fillPool,
+    fillKept,
     httpPort: ports.httpPort,
     httpsPort: ports.httpsPort,
     userPort: ports.userPort,

@@ -6,7 +6,9 @@ import dns from 'dns-packet'
 export interface PoolResponder {
   /** `10.0.0.7:80`, IPv4 only. From the next question on. */
   setPeers(addresses: string[]): void
-  /** How many rounds of questions began. */
+  /** The same, of the kept pool. */
+  setKept(addresses: string[]): void
+  /** How many rounds of questions began, of the pool that asked fewer times. */
   rounds(): number
   stop(): Promise<void>
 }
@@ -14,7 +16,8 @@ export interface PoolResponder {
 export async function startPoolResponder(port: number): Promise<PoolResponder> {
   // Nobody listens there; with no answer nginx would wait before it asks again.
   let peers = ['127.0.0.1:9']
-  let rounds = 0
+  let kept = peers
+  const rounds = { p0: 0, k0: 0 }
   let stopped: Promise<void> | undefined
   const socket = createSocket('udp4')
   socket.on('message', (message, from) => {
@@ -24,12 +27,15 @@ export async function startPoolResponder(port: number): Promise<PoolResponder> {
       return
     }
     // All are given by one of the names that nginx asks for; no answer may be empty.
-    const isFirst = /^_http\._tcp\.p0\./i.test(question.name)
-    if (isFirst) {
-      rounds += 1
+    const [, part] = /^_http\._tcp\.(p0|k0)\./i.exec(question.name.toLowerCase()) ?? []
+    if (part === 'p0' || part === 'k0') {
+      rounds[part] += 1
     }
-    const given = isFirst ? peers : peers.slice(0, 1)
-    const answers = question.type === 'SRV' ? srv(question.name, given) : a(question.name, peers)
+    const given = part === 'p0' ? peers : part === 'k0' ? kept : peers.slice(0, 1)
+    const answers =
+      question.type === 'SRV'
+        ? srv(question.name, given, part)
+        : a(question.name, question.name.includes('.k0.') ? kept : peers)
     const flags = dns.AUTHORITATIVE_ANSWER
     socket.send(
       dns.encode({ type: 'response', id: id ?? 0, flags, questions: asked, answers }),
@@ -40,18 +46,19 @@ export async function startPoolResponder(port: number): Promise<PoolResponder> {
   await new Promise<void>((resolve) => socket.bind(port, '127.0.0.1', resolve))
   return {
     setPeers: (addresses) => void (peers = ['127.0.0.1:9', ...addresses]),
-    rounds: () => rounds,
+    setKept: (addresses) => void (kept = ['127.0.0.1:9', ...addresses]),
+    rounds: () => Math.min(rounds.p0, rounds.k0),
     stop: () => (stopped ??= new Promise((resolve) => socket.close(() => resolve()))),
   }
 }
 
-function srv(name: string, peers: string[]): dns.Answer[] {
+function srv(name: string, peers: string[], part = 'p0'): dns.Answer[] {
   const ports = [...new Set(peers.map((peer) => Number(peer.split(':')[1])))]
   return ports.map((port) => ({
     type: 'SRV',
     name,
     ttl: 0,
-    data: { port, target: `p${port}.sluice`, priority: 0, weight: 1 },
+    data: { port, target: `p${port}.${part}.sluice`, priority: 0, weight: 1 },
   }))
 }
 

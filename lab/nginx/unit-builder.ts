@@ -14,7 +14,8 @@ import {
 import { printActionRecord } from '../../contract/table/action-record.js'
 import type { ActionRecord } from '../../contract/table/action-record.js'
 import type { Rules } from '../../contract/table/rules.js'
-import { indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table/table.js'
+import { SlotMark } from '../../contract/table/mark.js'
+import { Width, indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table/table.js'
 import { sidOfAddress } from '../../controller/state/sid.js'
 import { NO_RULES } from './no-rules.js'
 import { INLINE_PEERS, SHARES, SLOTS } from '../../contract/table/limits.js'
@@ -164,12 +165,13 @@ export interface RuledPeer extends TestPeer {
 
 /**
  * An upstream whose rules choose. `main` and `spill` name peers by id, in the order of the lists.
+ * `kept`: `_tls shop.internal`, and the kept pool has those of `main`.
  */
 export function ruledUnit(
   name: string,
   peers: RuledPeer[],
   rules: Partial<Rules>,
-  lists: { main: string[]; spill?: string[]; cookie?: string },
+  lists: { main: string[]; spill?: string[]; cookie?: string; kept?: string },
 ): Entries {
   const unit = `:${name}`
   const entries: Entries = new Map()
@@ -215,6 +217,12 @@ export function ruledUnit(
   entries.set(`${unit}#0`, lines.join('\n'))
   if (lists.cookie !== undefined) {
     entries.set(`${unit}$`, lists.cookie)
+  }
+  if (lists.kept !== undefined) {
+    const shares = lists.main.map((id) => ({ sid: entryOf(id).slice(0, Width.Sid), weight: 1 }))
+    for (const [key, value] of slotEntries(unit, shares)) {
+      entries.set(key, `${SlotMark.Kept}${value} ${lists.kept}`)
+    }
   }
   const weights = [...new Set(lists.main)].reduce((sum, id) => sum + (byId.get(id)?.weight ?? 1), 0)
   const all = { ...NO_RULES, weights, count: lists.main.length, spill: spill.length, ...rules }

@@ -6,6 +6,7 @@
  */
 import { SlotMark } from '../../contract/table/mark.js'
 import { Width } from '../../contract/table/table.js'
+import { KEPT_LOCATION } from '../../contract/servers.js'
 import { zones } from '../memory/dict.js'
 import { pickByPath } from '../front/pick-by-path.js'
 import { pickOrMoment } from '../front/pick-or-moment.lazy.js'
@@ -20,7 +21,7 @@ const table = zones.sluice_table
  */
 function sid(r: NginxHTTPRequest): string {
   const key = r.variables.sluice_key as string
-  const value = table.get(key) as string
+  let value = table.get(key) as string
   if (value > SlotMark.BelowSid) {
     return value
   }
@@ -32,14 +33,35 @@ function sid(r: NginxHTTPRequest): string {
     }
     return value.slice(at + 3, at + Width.Share)
   }
-  if (value !== undefined) {
-    return pickOrMoment(r, value, key, '')
+  if (value === undefined) {
+    try {
+      value = pickByPath(r, table, key)
+    } catch (error) {
+      value = pickOrMoment(r, '', key, '')
+    }
+  } else if (value < SlotMark.Kept || value > SlotMark.AboveKept) {
+    value = pickOrMoment(r, value, key, '')
   }
-  try {
-    return pickByPath(r, table, key)
-  } catch (error) {
-    return pickOrMoment(r, '', key, '')
+  // What is picked here is for a location of its own, and nothing for the pool.
+  if (value > SlotMark.Kept && value < SlotMark.AboveKept) {
+    const v = r.variables
+    const way = value.indexOf(' ') + 1
+    const name = value.indexOf(' ', way) + 1
+    let at = 1
+    if (value < SlotMark.KeptOne) {
+      const share = v.sluice_share as string
+      at = 2
+      while (at + Width.Share < way && value.slice(at, at + 3) <= share) {
+        at += Width.Share
+      }
+      at += 3
+    }
+    v.sluice_kept_sid = value.slice(at, at + Width.Sid)
+    v.sluice_tls_name = value.slice(name)
+    v.sluice_onward = KEPT_LOCATION + value.slice(way, name - 1)
+    return ''
   }
+  return value
 }
 
 /** All else that nginx asks of the front. */

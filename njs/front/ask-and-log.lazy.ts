@@ -2,11 +2,14 @@
  * What nginx asks of the front beside its pick: where a request that has a body goes on, whether
  * the pick still holds when the body is here, and where a request went, for the log.
  */
+import { KEPT_LOCATION } from '../../contract/servers.js'
+import { locationSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
 import { whoIs } from '../choose/choice.js'
 import { countFailure } from '../memory/counters.js'
 import { countForDrain } from '../memory/count-for-drain.js'
 import { zones } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
+import { findPeer, rulesOf } from '../table/peers.js'
 import { describeRequest } from '../table/request-report.js'
 import { onward } from './onward.lazy.js'
 
@@ -19,11 +22,27 @@ function fail(what: string, error: unknown, r: NginxHTTPRequest): void {
   countFailure(zones.sluice_counter, what, error, r)
 }
 
+/** Whether the kept pool still has the peer, and it is still reached in the same way. */
+function isKept(r: NginxHTTPRequest, sid: string): boolean {
+  const v = r.variables
+  const table = zones.sluice_table
+  const upstream = findUnit(table, v.sluice_key as string, r)
+  const rules = rulesOf(table, upstream)
+  const tls = peerTlsOf(rules)
+  const peer = findPeer(table, upstream, sid)
+  return (
+    peer !== null &&
+    peer.pooled &&
+    v.sluice_onward === KEPT_LOCATION + locationSuffix(rules) &&
+    v.sluice_tls_name === (tls === null ? '' : tls.name)
+  )
+}
+
 /**
  * The body is here and the peer was picked; so it counts from now on. A wide pool has its shard
  * named, and so the peer picked, before the body comes: then the upstream may have lost it since.
- * The address may be another upstream's by now; without a SID the hop decides anew. One that
- * drains since may finish what came before.
+ * The address may be another upstream's by now; without a SID the hop decides anew. So may a peer
+ * of the kept pool. One that drains since may finish what came before.
  */
 function confirmPick(r: NginxHTTPRequest): string {
   const v = r.variables
@@ -33,17 +52,20 @@ function confirmPick(r: NginxHTTPRequest): string {
     if (picked === '') {
       return ''
     }
-    const isKnown =
-      v.sluice_shard === undefined ||
-      whoIs(table, findUnit(table, v.sluice_key as string, r), picked) !== null
+    const isKnown = v.sluice_kept_sid
+      ? isKept(r, picked)
+      : v.sluice_shard === undefined ||
+        whoIs(table, findUnit(table, v.sluice_key as string, r), picked) !== null
     if (isKnown) {
       countForDrain(picked)
     } else {
       v.sluice_sid = ''
+      v.sluice_kept_sid = ''
     }
   } catch (error) {
     fail('the second look', error, r)
     v.sluice_sid = ''
+    v.sluice_kept_sid = ''
   }
   return ''
 }

@@ -2,7 +2,7 @@
  * Where the front goes on with a request before anything of its body is read: with what a route
  * changes, and with what is refused.
  */
-import { UnitKind } from '../../contract/table/mark.js'
+import { SlotMark, UnitKind } from '../../contract/table/mark.js'
 import type { RouteAction } from '../../contract/record/route-action.js'
 import { parseActionRecord } from '../../contract/table/action-record.js'
 import type { ActionRecord } from '../../contract/table/action-record.js'
@@ -102,19 +102,28 @@ function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): strin
   return changeHere()(table, r, unit, record, null) || way + limit
 }
 
+/** Where the front goes on with a request whose slot has this value, if that is a kept one. */
+function forKept(r: FrontRequest, value: string): string {
+  const isKept = value > SlotMark.Kept && value < SlotMark.AboveKept
+  // The pick, which says where.
+  return isKept && r.variables.sluice_sid === '' ? (r.variables.sluice_onward as string) : ''
+}
+
 /** Where a request that has a body goes on; '' where the pool, or the hop, is asked as ever. */
 function forBody(table: Dict, r: FrontRequest): string {
   const key = r.variables.sluice_key as string
-  if (table.get(key) !== undefined) {
-    return ''
+  const found = table.get(key)
+  if (found !== undefined) {
+    return forKept(r, found)
   }
   const unit = findUnit(table, key, r)
   if (unit.charAt(0) === UnitKind.Action) {
     return forUnit(table, r, key, unit)
   }
   const slotKey = unit + key.slice(key.lastIndexOf('/'))
-  if (unit !== '' && (table.get(slotKey) !== undefined || !isHopeless(table, r, key))) {
-    return ''
+  const value = table.get(slotKey)
+  if (unit !== '' && (value !== undefined || !isHopeless(table, r, key))) {
+    return value === undefined ? '' : forKept(r, value)
   }
   // Before the table is whole, the fallback may know it.
   return parseState(table.get(STATE_KEY)).whole ? refusing(r, HEAD_ONLY) : ''

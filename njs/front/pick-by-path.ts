@@ -8,10 +8,10 @@ import { pickOrMoment } from './pick-or-moment.lazy.js'
 import type { FrontRequest } from './request.js'
 
 /**
- * The SID for a request for whose key the table has nothing; '' when the hop has to decide. What
- * takes a closer look is left to `pickOrMoment`: wildcards, lines in chunks, a path that may be
- * read in two ways, slots with marks, other rules, and names by which a client might reach the key
- * of a pattern or of a note.
+ * The SID, or a kept slot, for a request for whose key the table has nothing; '' when the hop has
+ * to decide. What takes a closer look is left to `pickOrMoment`: wildcards, lines in chunks, a
+ * path that may be read in two ways, slots with marks, other rules, and names by which a client
+ * might reach the key of a pattern or of a note.
  *
  * On the njs engine a call of a method costs as much as four comparisons, and a function costs
  * every request. So this is one function and calls few.
@@ -48,7 +48,7 @@ export function pickByPath(r: NginxHTTPRequest & FrontRequest, table: Dict, key:
     const slotKey = unit + key.slice(slash)
     const value = slotKey === key ? undefined : table.get(slotKey)
     const sid = value === undefined ? quickPick().byPlainRules(r, zones, unit) : value
-    if (sid > SlotMark.BelowSid) {
+    if (sid > SlotMark.BelowSid || (sid > SlotMark.Kept && sid < SlotMark.AboveKept)) {
       return sid
     }
     unit = sid > SlotMark.Uncounted && value === undefined ? sid : unit

@@ -1,8 +1,10 @@
 /** The pick of an upstream whose rules choose. */
+import { SlotMark, UnitKind } from '../../contract/table/mark.js'
+import { locationSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { trialAndMeasure } from './trial-and-measure.lazy.js'
-import { rulesOf } from '../table/peers.js'
+import { findPeer, rulesOf } from '../table/peers.js'
 import { chooseByRules, countsLoad, isForHop } from '../choose/policy/balance.js'
 import { sessionEntry } from '../choose/policy/session.js'
 import { takePlace } from '../memory/take-place.js'
@@ -31,21 +33,38 @@ function takePlaceUnlessEarly(
   return !r.variables.sluice_too_early && takePlace(load, rules, upstream, entry, process.pid)
 }
 
-/** '' when the hop has to. */
+/** The slot of a peer that the kept pool has; '' where it has not. */
+function keptSlot(table: Dict, upstream: string, rules: Rules, sid: string): string {
+  const peer = findPeer(table, upstream, sid)
+  const tls = peerTlsOf(rules)
+  return peer === null || !peer.pooled
+    ? ''
+    : SlotMark.Kept + sid + ' ' + locationSuffix(rules) + ' ' + (tls === null ? '' : tls.name)
+}
+
+/**
+ * Whether the front may go on at another location: not in a location of the user's, whose key is
+ * an upstream's, and not where the body is here already.
+ */
+function goesOn(r: FrontRequest): boolean {
+  const v = r.variables
+  return (v.sluice_key as string).charAt(0) !== UnitKind.Upstream && !v.limit_conn_status
+}
+
+/** A SID, or a kept slot; '' when the hop has to. */
 function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: string): string {
   const rules = rulesOf(table, upstream)
   if (rules === null || rules.balance === 'n') {
     return ''
   }
   const session = sessionEntry(table, r, upstream, rules)
+  const isKept = rules.tls !== '' || rules.protocol !== ''
   if (
     needsHop(rules, session) ||
+    (isKept && !(rules.kept && goesOn(r))) ||
     (rules.trial !== '' && trialAndMeasure().isForTrial(load, r, rules.trial))
   ) {
     return ''
-  }
-  if (rules.budgetPercent > 0) {
-    trialAndMeasure().earnTry(load, upstream, rules.budgetPercent)
   }
   const entry = chooseByRules({
     table: table,
@@ -58,16 +77,21 @@ function pickRuled(table: Dict, load: NumberDict, r: FrontRequest, upstream: str
     tried: '',
     nowMs: rules.measured ? Date.now() : 0,
   })
-  if (
-    entry === null ||
-    (countsLoad(rules) && !takePlaceUnlessEarly(load, r, rules, upstream, entry))
-  ) {
+  const kept = isKept && entry !== null ? keptSlot(table, upstream, rules, entry.sid) : ''
+  if (entry === null || (isKept && kept === '')) {
     return ''
+  }
+  if (countsLoad(rules) && !takePlaceUnlessEarly(load, r, rules, upstream, entry)) {
+    return ''
+  }
+  // What the hop has to choose it counts itself.
+  if (rules.budgetPercent > 0) {
+    trialAndMeasure().earnTry(load, upstream, rules.budgetPercent)
   }
   if (rules.measured) {
     trialAndMeasure().measureAtExit(load, r, entry.sid)
   }
-  return entry.sid
+  return kept || entry.sid
 }
 
 export function pickByRules(): typeof pickRuled {

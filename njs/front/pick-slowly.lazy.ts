@@ -30,7 +30,7 @@ function forRoute(table: Dict, load: NumberDict, r: FrontRequest, unit: string):
 
 /**
  * `value` is what the read of `key` gave, '' for nothing. `known` is the unit that serves, '' where
- * it is to be found. '' when the hop has to decide.
+ * it is to be found. A SID, or a kept slot; '' when the hop has to decide.
  */
 function pick(
   table: Dict,
@@ -62,7 +62,7 @@ function pick(
       return unit.charAt(0) === UnitKind.Upstream ? pickByRules()(table, load, r, unit) : ''
     }
   }
-  if (found > SlotMark.BelowSid) {
+  if (found > SlotMark.BelowSid || (found > SlotMark.Kept && found < SlotMark.AboveKept)) {
     return found
   }
   // Neither a trial nor an upstream whose rules choose.

@@ -1,4 +1,4 @@
-/** Whether a peer is chosen by nothing that a route may change. */
+/** Whether the pool has the peers, and nothing that a route may change chooses among them. */
 import { UnitKind } from '../../contract/table/mark.js'
 import type { Dict } from '../memory/dict.js'
 import { rulesOf } from '../table/peers.js'
@@ -9,5 +9,8 @@ export function samePick(table: Dict, target: string): boolean {
     return false
   }
   const rules = rulesOf(table, target)
-  return rules === null || (rules.key === '' && rules.sticky === '')
+  return (
+    rules === null ||
+    (rules.key === '' && rules.sticky === '' && rules.tls === '' && rules.protocol === '')
+  )
 }

@@ -1,11 +1,11 @@
 /** What the hop asks the judge (nginx/judge-conf.ts). */
+import { locationSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
 import { drawFor } from '../choose/draw.js'
 import { zones } from '../memory/dict.js'
 import { awaitPlace } from '../memory/promised-place.js'
 import { rulesOf, upstreamsOf } from '../table/peers.js'
 import { printQuestion } from './judge-message.js'
 import { isFrontFirst } from './judged.js'
-import { locationSuffix, peerTlsOf } from './peer-way.js'
 import { mostTries, statusesToRetry } from './retry.js'
 import { currentTry, isTrialOf, triesIn, watchAnswer } from './state.js'
 import type { HopState } from './state.js'

@@ -1,5 +1,6 @@
 /** What the hop does first with a request, and how a choice becomes the next try. */
 import type { Rules } from '../../contract/table/rules.js'
+import { locationSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
 import { upstreamOf } from '../../contract/table/table.js'
 import { JUDGED_LOCATION } from '../../contract/servers.js'
 import { isAnotherUp } from '../choose/choice.js'
@@ -24,7 +25,7 @@ import {
 } from './state.js'
 import type { HopState, Refusal } from './state.js'
 import { isHeadOnly } from './picked.js'
-import { locationSuffix, misfitOf, peerTlsOf, setPeerTls } from './peer-way.js'
+import { misfitOf, setPeerTls } from './peer-way.js'
 import {
   MOST_MISSES,
   anotherChoice,

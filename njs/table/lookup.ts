@@ -145,8 +145,8 @@ export function drawSid(table: Dict, slotKey: string, value: string, share: numb
   return value.slice(at + 3, at + Width.Share)
 }
 
-/** What a unit's slot says; undefined when the unit has none. */
+/** What a unit's slot says; undefined when the unit has none, or one for the front alone. */
 export function readSlot(table: Dict, unit: string, slot: string): SlotValue | undefined {
   const text = table.get(unit + '/' + slot)
-  return text === undefined ? undefined : parseSlot(text)
+  return text === undefined || text.charAt(0) === SlotMark.Kept ? undefined : parseSlot(text)
 }

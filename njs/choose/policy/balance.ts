@@ -19,10 +19,15 @@ export function countsLoad(rules: Rules): boolean {
 
 /**
  * Whether the front leaves all of it to the hop, which can look at an answer before it passes it
- * on.
+ * on, and can show a certificate to peers.
  */
 export function isForHop(rules: Rules): boolean {
-  return rules.statuses > 0 || rules.nonIdempotent || rules.tls !== '' || rules.protocol !== ''
+  return (
+    rules.statuses > 0 ||
+    rules.nonIdempotent ||
+    rules.protocol === 'grpc' ||
+    rules.tls.indexOf(':') !== rules.tls.lastIndexOf(':')
+  )
 }
 
 function walk(c: Choosing, turn: number): ListEntry | null {

@@ -95,6 +95,7 @@ t.test('rules and entries are read as they were written', async (t) => {
     trial: `3${'a'.repeat(32)}`,
     tls: 'verified:shop.internal',
     protocol: 'grpc',
+    kept: true,
   }
   t.same(parseRules(`16 ${printRules(rules)}`), rules)
   const none = { ...rules, key: '', sticky: '', trial: '', tls: '', protocol: '' }
