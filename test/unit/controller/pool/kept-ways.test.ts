@@ -1,3 +1,4 @@
+/** Which way of reaching it each address of the kept pool has, as time and nginx go on. */
 import t from 'tap'
 import { KEPT_MS, KeptWays } from '../../../../controller/pool/kept-ways.js'
 import type { KeptMember, KeptSituation } from '../../../../controller/pool/kept-ways.js'
