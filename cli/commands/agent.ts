@@ -4,7 +4,7 @@ import type { Lock } from '../../runtime/lock.js'
 import { isOn } from '../command.js'
 import type { Command } from '../command.js'
 import { lockHome } from '../start/home-lock.js'
-import { endWithSupervisor } from '../start/with-supervisor.js'
+import { endWithSupervisor } from '../start/end-with-supervisor.js'
 
 /** An agent whose home cannot be written to keeps nothing there, and needs no lock. */
 async function lockAgent(home: string): Promise<Lock | undefined> {

@@ -3,7 +3,7 @@ import { ensureNginx } from '../../setup/nginx.js'
 import type { Command } from '../command.js'
 import { lockHome } from '../start/home-lock.js'
 import { makeHomeFolders, openHome } from '../start/home.js'
-import { endWithSupervisor } from '../start/with-supervisor.js'
+import { endWithSupervisor } from '../start/end-with-supervisor.js'
 
 export const controller: Command = {
   name: 'controller',

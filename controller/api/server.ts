@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { fastify } from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { SluiceError } from '../../runtime/errors.js'
-import { quietly } from './change/leases.js'
 import type { ControllerForApi } from '../controller-for-api.js'
 import { Auth } from './http/auth.js'
 import type { Caller, Role } from './http/auth.js'
@@ -187,5 +186,6 @@ async function close(
     local.closeAllConnections()
     await closed
   }
-  await quietly(app.close())
+  // What does not close ends with the process.
+  await app.close().catch(() => undefined)
 }

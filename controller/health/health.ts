@@ -14,7 +14,7 @@ import { Listener } from './listener.js'
 import type { Feed } from './listener.js'
 import type { AnswerCounts } from './outliers.js'
 import { SidIndex } from './sid-index.js'
-import { NO_CONDITIONS, UpstreamHealth, targetsOf } from './upstream.js'
+import { NO_CONDITIONS, UpstreamHealth, targetsOf } from './upstream-health.js'
 
 export interface HealthOptions {
   log: Logger

@@ -1,4 +1,4 @@
-/** This controller's own gateway: pushing to it, counting in it, watching over it. */
+/** The link to one table of the own nginx: pushing to it, counting by it, watching over it. */
 import type { Code } from '../../contract/codes.js'
 import type { GatewayState } from '../../contract/push.js'
 import { messageOf } from '../../runtime/errors.js'

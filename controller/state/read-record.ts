@@ -1,5 +1,5 @@
 /**
- * The border: what of a registry's value becomes a record.
+ * What of a registry's value becomes a record. All that comes from there is guarded here.
  *
  * The value may be a newer version's. A field that this version does not know is left out of the
  * record, and named; whoever writes the record again keeps it. A value that may not be served

@@ -1,4 +1,4 @@
-/** Calls of a controller's REST API, for an agent on another host. */
+/** Calls of a controller's REST API, for an agent on another machine. */
 import { Agent, request } from 'undici'
 import type { Dispatcher } from 'undici'
 import { CODES } from '../../contract/codes.js'

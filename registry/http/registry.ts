@@ -1,4 +1,4 @@
-/** The registry as a controller on another host serves it to an agent. */
+/** The registry as a controller on another machine serves it to an agent. */
 import type { Logger } from '../../runtime/logger.js'
 import { SluiceError } from '../../runtime/errors.js'
 import { HttpClient } from './client.js'

@@ -122,7 +122,7 @@ export interface FileModeSettings {
 }
 
 interface AgentSettings {
-  /** Stable id of this host's agent; undefined: made once, in the home. */
+  /** Stable id of this machine's agent; undefined: made once, in the home. */
   id: string | undefined
   /** Address that published ports are registered with; undefined: container addresses are used. */
   address: string | undefined

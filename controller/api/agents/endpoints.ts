@@ -1,5 +1,5 @@
 /**
- * The registry for agents on other hosts. `registry/http/registry.ts` is the client of these calls.
+ * The registry for agents on other machines. `registry/http/registry.ts` is the client of these calls.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isWhole } from '../../../contract/guard/names.js'
@@ -12,7 +12,7 @@ import { checkOperations, isLeaseId, mayRead } from './agent-writes.js'
 import type { WriteRules } from './agent-writes.js'
 import { EventStreams } from '../http/event-streams.js'
 import { RegistryFeed } from './feed.js'
-import { AgentLeases } from './leases.js'
+import { AgentLeases } from './agent-leases.js'
 
 export interface RegistryRouteOptions extends WriteRules {
   registry: Registry

@@ -1,5 +1,5 @@
 /**
- * What agents on other hosts are sent of the registry, as server-sent events. One watch of the
+ * What agents on other machines are sent of the registry, as server-sent events. One watch of the
  * registry serves all of them, and a memory of the last changes lets one that was cut off go on
  * where it was, without a listing.
  *

@@ -6,7 +6,7 @@ import type { Lease, RegistryOperation } from '../../../registry/registry.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { ControllerForApi } from '../../controller-for-api.js'
 import type { Write } from './draft.js'
-import { InstanceLeases, quietly } from './leases.js'
+import { InstanceLeases, quietly } from './instance-leases.js'
 
 /**
  * The lease that a key is put under; `fresh` when it was granted for this and holds nothing yet.

@@ -1,3 +1,5 @@
+/** What is due at a time, the soonest first. */
+
 /** What a {@link DueQueue} holds; `place` is the queue's own, -1 outside of it. */
 export interface Due {
   dueMs: number

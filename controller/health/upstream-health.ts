@@ -3,6 +3,7 @@
  * Pure but for the verdicts.
  */
 import { DEFAULT_EJECT, findsOutliers } from '../../contract/record/policy.js'
+import type { InstanceState } from '../../contract/record/instance-record.js'
 import type { EjectPolicy } from '../../contract/record/policy.js'
 import { sidOfRecord } from '../state/sid.js'
 import type { Condition, InstanceConditions } from '../state/conditions.js'
@@ -16,19 +17,17 @@ import { Outliers } from './outliers.js'
 import type { AnswerCounts } from './outliers.js'
 import { Warming } from './warming.js'
 
-export interface UpstreamOptions {
+export interface UpstreamHealthOptions {
   /** By `<upstream>/<id>`; undefined while nothing is known. */
   verdict(key: string): Conclusion | undefined
   /** Whether new instances may warm up at all. */
   warms: boolean
 }
 
-type Status = 'up' | 'draining' | 'down'
-
 export const NO_CONDITIONS: InstanceConditions = new Map()
 
 export class UpstreamHealth {
-  readonly #options: UpstreamOptions
+  readonly #options: UpstreamHealthOptions
   readonly #ejector = new Ejector(DEFAULT_EJECT)
   readonly #outliers = new Outliers()
   readonly #warming = new Warming()
@@ -36,12 +35,12 @@ export class UpstreamHealth {
   #eject: EjectPolicy = DEFAULT_EJECT
   /** SIDs by instance id. */
   #sids = new Map<string, string>()
-  #statuses = new Map<string, Status>()
+  #statuses = new Map<string, InstanceState>()
   #conditions: InstanceConditions = NO_CONDITIONS
   #nextAtMs: number | undefined
   #ejected = 0
 
-  constructor(options: UpstreamOptions) {
+  constructor(options: UpstreamHealthOptions) {
     this.#options = options
   }
 
@@ -129,7 +128,7 @@ export class UpstreamHealth {
     const levels = this.#levels()
     this.#ejector.follow(this.#eject, new Map([...levels].map(([sid, { level }]) => [sid, level])))
     const ejections = this.#ejector.look(nowMs)
-    const statuses = new Map<string, Status>()
+    const statuses = new Map<string, InstanceState>()
     levels.forEach(({ level, off }, sid) => {
       const isOut = level === 'unwell' || ejections.get(sid)?.ignored === false
       statuses.set(sid, level === 'off' ? off : isOut ? 'down' : 'up')
@@ -157,8 +156,8 @@ export class UpstreamHealth {
    * The level of each address. What is found out about one of several instances there is true of
    * the process.
    */
-  #levels(): Map<string, { level: AddressState; off: Status }> {
-    const levels = new Map<string, { level: AddressState; off: Status }>()
+  #levels(): Map<string, { level: AddressState; off: InstanceState }> {
+    const levels = new Map<string, { level: AddressState; off: InstanceState }>()
     for (const instance of this.#instances()) {
       const sid = this.#sids.get(instance.id) ?? ''
       const { state } = instanceState(instance)
@@ -174,7 +173,11 @@ export class UpstreamHealth {
   }
 
   /** New is what was not there or was down, but not what drained: that has all it needs. */
-  #warm(statuses: Map<string, Status>, ejections: Map<string, Ejection>, nowMs: number): void {
+  #warm(
+    statuses: Map<string, InstanceState>,
+    ejections: Map<string, Ejection>,
+    nowMs: number,
+  ): void {
     for (const [sid, status] of statuses) {
       const was = this.#statuses.get(sid) ?? 'down'
       if (status !== 'up') {

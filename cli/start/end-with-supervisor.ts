@@ -1,3 +1,5 @@
+/** How a part that a supervisor started ends with it. */
+
 /** More than a part needs to stop in order when its channel ends. */
 const STOP_MS = 5000
 
