@@ -3,8 +3,8 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { Lease, Registry } from '../../../registry/registry.js'
 
 /**
- * Leases that agents on other machines renew through this controller. They are remembered only for the
- * calls to come: after a restart, or at another controller, a lease is taken up by its id.
+ * Leases that agents on other machines renew through this controller. They are remembered only for
+ * the calls to come: after a restart, or at another controller, a lease is taken up by its id.
  */
 export class AgentLeases {
   readonly #registry: Registry

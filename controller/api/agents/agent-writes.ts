@@ -1,5 +1,6 @@
 /**
- * What an agent on another machine may write: its containers and itself, and only records that hold.
+ * What an agent on another machine may write: its containers and itself, and only records that
+ * hold.
  */
 import type { AddressPolicy } from '../../../contract/guard/address.js'
 import { AGENT_ROUTES, parseKey } from '../../../contract/keys.js'

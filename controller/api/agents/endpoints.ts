@@ -1,5 +1,6 @@
 /**
- * The registry for agents on other machines. `registry/http/registry.ts` is the client of these calls.
+ * The registry for agents on other machines. `registry/http/registry.ts` is the client of these
+ * calls.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isWhole } from '../../../contract/guard/names.js'

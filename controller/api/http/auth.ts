@@ -15,8 +15,8 @@ import { SluiceError } from '../../../runtime/errors.js'
 export type Caller = 'socket' | 'token' | 'public'
 
 /**
- * Who may make a call: `read` sees, `operate` changes, `agent` registers its own machine's instances,
- * `admin` may all.
+ * Who may make a call: `read` sees, `operate` changes, `agent` registers its own machine's
+ * instances, `admin` may all.
  */
 export type Role = 'read' | 'operate' | 'agent' | 'admin'
 
