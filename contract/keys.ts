@@ -1,6 +1,6 @@
 /**
- * Where each record stands in the registry: `/sluice/v1/<cluster>/<kind>/…`. Names are checked
- * before a key is built, so a key is always taken apart the way it was put together.
+ * Where each record stands in the registry: `/sluice/v1/<cluster>/<kind>/…`. Names pass their
+ * guard before a key is built, so a key is always taken apart the way it was put together.
  */
 import { isInstanceId, isName } from './guard/names.js'
 

@@ -41,15 +41,15 @@ function wrongOperation(operations: unknown[]): Guarded<Delta> {
 }
 
 export function parseClaim(value: unknown): Guarded<Claim> {
-  const checked = parseFields(value, ['epoch', 'expect'])
-  if (!checked.ok) {
-    return checked
+  const parsed = parseFields(value, ['epoch', 'expect'])
+  if (!parsed.ok) {
+    return parsed
   }
-  if (!isWhole(checked.value.epoch, 1, Number.MAX_SAFE_INTEGER)) {
+  if (!isWhole(parsed.value.epoch, 1, Number.MAX_SAFE_INTEGER)) {
     return wrong('epoch', 'must be a whole number from 1')
   }
-  return isCount(checked.value.expect)
-    ? right(checked.value as unknown as Claim)
+  return isCount(parsed.value.expect)
+    ? right(parsed.value as unknown as Claim)
     : wrong('expect', 'must be a whole number')
 }
 
@@ -79,7 +79,7 @@ function isDelta(value: unknown, text: string): value is Delta {
 }
 
 /**
- * Checks all of a delta, so that nothing of a bad one is ever written. `text` is what `value` was
+ * Parses all of a delta, so that nothing of a bad one is ever written. `text` is what `value` was
  * parsed from.
  */
 export function parseDelta(value: unknown, text: string): Guarded<Delta> {
@@ -88,30 +88,30 @@ export function parseDelta(value: unknown, text: string): Guarded<Delta> {
 
 /** Names the field that is wrong. */
 function parseDeltaFields(value: unknown): Guarded<Delta> {
-  const checked = parseFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
-  if (!checked.ok) {
-    return checked
+  const parsed = parseFields(value, ['epoch', 'from', 'to', 'whole', 'operations'])
+  if (!parsed.ok) {
+    return parsed
   }
-  const head = headFault(checked.value)
+  const head = headFault(parsed.value)
   if (head !== null) {
     return wrong(head[0], head[1])
   }
-  const operations = parseList(checked.value.operations, 'operations')
+  const operations = parseList(parsed.value.operations, 'operations')
   if (!operations.ok) {
     return operations
   }
   if (!areOperations(operations.value)) {
     return wrongOperation(operations.value)
   }
-  return right(checked.value as unknown as Delta)
+  return right(parsed.value as unknown as Delta)
 }
 
 export function parseRead(value: unknown): Guarded<Read> {
-  const checked = parseFields(value, ['keys'])
-  if (!checked.ok) {
-    return checked
+  const parsed = parseFields(value, ['keys'])
+  if (!parsed.ok) {
+    return parsed
   }
-  const keys = parseList(checked.value.keys, 'keys')
+  const keys = parseList(parsed.value.keys, 'keys')
   if (!keys.ok) {
     return keys
   }
@@ -140,32 +140,32 @@ function parsePids(value: unknown): Guarded<number[]> {
 }
 
 export function parseActive(value: unknown): Guarded<ActiveRequest> {
-  const checked = parseFields(value, ['sids', 'pids'])
-  if (!checked.ok) {
-    return checked
+  const parsed = parseFields(value, ['sids', 'pids'])
+  if (!parsed.ok) {
+    return parsed
   }
-  const sids = parseSids(checked.value.sids)
+  const sids = parseSids(parsed.value.sids)
   if (!sids.ok) {
     return sids
   }
-  const pids = parsePids(checked.value.pids)
+  const pids = parsePids(parsed.value.pids)
   return pids.ok ? right({ sids: sids.value, pids: pids.value }) : pids
 }
 
 export function parseAnswers(value: unknown): Guarded<AnswersRequest> {
-  const checked = parseFields(value, ['sids'])
-  if (!checked.ok) {
-    return checked
+  const parsed = parseFields(value, ['sids'])
+  if (!parsed.ok) {
+    return parsed
   }
-  const sids = parseSids(checked.value.sids)
+  const sids = parseSids(parsed.value.sids)
   return sids.ok ? right({ sids: sids.value }) : sids
 }
 
 export function parseSweep(value: unknown): Guarded<SweepRequest> {
-  const checked = parseFields(value, ['pids'])
-  if (!checked.ok) {
-    return checked
+  const parsed = parseFields(value, ['pids'])
+  if (!parsed.ok) {
+    return parsed
   }
-  const pids = parsePids(checked.value.pids)
+  const pids = parsePids(parsed.value.pids)
   return pids.ok ? right({ pids: pids.value }) : pids
 }

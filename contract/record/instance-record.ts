@@ -102,9 +102,9 @@ export function guardInstance(value: unknown, policy: AddressPolicy): Guarded<In
   if (!host.ok) {
     return host
   }
-  const checked = guardInstanceFields(fields)
-  if (!checked.ok) {
-    return checked
+  const guarded = guardInstanceFields(fields)
+  if (!guarded.ok) {
+    return guarded
   }
   return right(Object.assign({}, fields, { host: host.value }) as unknown as InstanceRecord)
 }

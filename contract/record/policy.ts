@@ -128,10 +128,10 @@ const EJECT: FieldRule[] = [
 ]
 
 function guardHash(value: unknown): Guarded<HashPolicy> {
-  const checked = guardPart<HashPolicy>(value, HASH, {}, ['key'])
-  return checked.ok
-    ? { ok: true, value: Object.assign({}, checked.value, { key: spellSource(checked.value.key) }) }
-    : checked
+  const guarded = guardPart<HashPolicy>(value, HASH, {}, ['key'])
+  return guarded.ok
+    ? { ok: true, value: Object.assign({}, guarded.value, { key: spellSource(guarded.value.key) }) }
+    : guarded
 }
 
 const PARTS: { [field: string]: (value: unknown) => Guarded<unknown> } = {
@@ -163,11 +163,11 @@ export function guardPolicy(value: unknown): Guarded<Policy> {
   for (let i = 0; i < parts.length; i++) {
     const part = parts[i] as string
     if (policy[part] !== undefined) {
-      const checked = (PARTS[part] as (value: unknown) => Guarded<unknown>)(policy[part])
-      if (!checked.ok) {
-        return wrong(fieldIn(part, checked.field), checked.message)
+      const guarded = (PARTS[part] as (value: unknown) => Guarded<unknown>)(policy[part])
+      if (!guarded.ok) {
+        return wrong(fieldIn(part, guarded.field), guarded.message)
       }
-      policy[part] = checked.value
+      policy[part] = guarded.value
     }
   }
   if ((policy.balance === 'hash') !== (policy.hash !== undefined)) {

@@ -175,11 +175,11 @@ export function guardAction(fields: Fields): Guarded<RouteAction | undefined> {
   const given = ACTION_FIELDS.filter((field) => fields[field] !== undefined)
   for (let i = 0; i < given.length; i++) {
     const field = given[i] as string
-    const checked = (GUARDS[field] as (value: unknown) => Guarded<unknown>)(fields[field])
-    if (!checked.ok) {
-      return wrong(fieldIn(field, checked.field), checked.message)
+    const guarded = (GUARDS[field] as (value: unknown) => Guarded<unknown>)(fields[field])
+    if (!guarded.ok) {
+      return wrong(fieldIn(field, guarded.field), guarded.message)
     }
-    action[field] = checked.value
+    action[field] = guarded.value
   }
   if (given.length === 0) {
     return right(undefined)

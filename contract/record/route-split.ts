@@ -156,8 +156,8 @@ export function guardSplit(split: unknown, stick: unknown): Guarded<Split> {
   if (stick === undefined) {
     return right({ split: arms.value })
   }
-  const checked = guardStick(stick)
-  return checked.ok
-    ? right({ split: arms.value, stick: checked.value })
-    : wrong(fieldIn('stick', checked.field), checked.message)
+  const guarded = guardStick(stick)
+  return guarded.ok
+    ? right({ split: arms.value, stick: guarded.value })
+    : wrong(fieldIn('stick', guarded.field), guarded.message)
 }

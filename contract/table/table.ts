@@ -67,7 +67,7 @@ export const STATE_KEY = '!'
  * What follows a unit's name in the key of its note: which keys it may have while it is rewritten.
  */
 export const NOTE = '+'
-/** How many characters these take. The build puts the numbers in place, as those of a Mark. */
+/** How many characters these take. The build puts the numbers in place, as those of mark.ts. */
 export const enum Width {
   Sid = 32,
   /** `<threshold><sid>` in a slot that a few peers share. */

@@ -16,8 +16,8 @@ import { withBody } from './body.js'
 import { write } from './locked-write.js'
 import { applyClaim, readState } from './apply.js'
 import { zones } from '../memory/dict.js'
-import { parseFrom, readAnswerCounts, readEvents, sweepDead } from '../memory/events.js'
-import { forget } from '../memory/load.js'
+import { parseFrom, readEvents } from '../memory/events.js'
+import { forget, readAnswerCounts, sweepDead } from '../memory/load.js'
 import { nginxMasterPid, workerPids } from './workers.js'
 
 function get(r: NginxHTTPRequest, call: () => AdminAnswer): void {

@@ -126,26 +126,26 @@ function answerOne(s: NginxStreamRequest, head: Head, body: string, isLast: bool
 /** Reads the bytes of a connection as they come, and answers. None of them is passed on. */
 function serve(s: NginxStreamRequest): void {
   const sinceMs = Date.now()
-  let held: Buffer[] = []
+  let received: Buffer[] = []
   let size = 0
   let head: Head | null = null
   s.on('upstream', (data) => {
-    held.push(data)
+    received.push(data)
     size += data.length
     // Parts of a large body are put together once, when all of them are here.
     if (head !== null && size < head.start + head.length) {
       return
     }
-    const bytes = Buffer.concat(held)
-    held = [bytes]
+    const bytes = Buffer.concat(received)
+    received = [bytes]
     head = head === null ? parseHead(bytes.toString()) : head
     if (head === null || (size < head.start + head.length && head.length <= MOST_BODY_BYTES)) {
       return
     }
     const body = bytes.slice(head.start, head.start + head.length).toString()
     answerOne(s, head, body, Date.now() - sinceMs > MOST_AGE_MS)
-    held = [bytes.slice(head.start + head.length)]
-    size = (held[0] as Buffer).length
+    received = [bytes.slice(head.start + head.length)]
+    size = (received[0] as Buffer).length
     head = null
   })
 }

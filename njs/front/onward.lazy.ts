@@ -87,7 +87,7 @@ function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): strin
   }
   const known = parseActionRecord(record.slice(Width.Digest))
   const action = known.action
-  const way = action.timeouts === undefined ? ACTING_LOCATION : PATIENT_LOCATION
+  const acting = action.timeouts === undefined ? ACTING_LOCATION : PATIENT_LOCATION
   if (takesNone(table, r, key, known)) {
     return refusing(r, HEAD_ONLY)
   }
@@ -99,7 +99,7 @@ function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): strin
     // What is cut while it is read is refused for this.
     r.variables.sluice_refusal_mark = TOO_LARGE
   }
-  return changeHere()(table, r, unit, record, null) || way + limit
+  return changeHere()(table, r, unit, record, null) || acting + limit
 }
 
 /** Where the front goes on with a request whose slot has this value, if that is a kept one. */

@@ -69,15 +69,15 @@ function withFewest(r: FrontRequest, zones: Zones, upstream: string, count: numb
   const load = zones.sluice_load
   let number = numberOf(r.variables.sluice_slot, r.variables.sluice_share)
   let index = ((number * count) / DRAWS) | 0
-  let held = -1
+  let loaded = -1
   let chunk = ''
   let best = ''
   let least = Infinity
   let weights = 0
   for (let left = count; left > 0; left--) {
     const nth = (index / CHUNK_ENTRIES) | 0
-    if (nth !== held) {
-      held = nth
+    if (nth !== loaded) {
+      loaded = nth
       chunk = table.get(upstream + '%' + nth) || ''
     }
     const at = (index - nth * CHUNK_ENTRIES) * ENTRY_LENGTH

@@ -25,7 +25,7 @@ import {
 } from './state.js'
 import type { HopState, Refusal } from './state.js'
 import { isHeadOnly } from './picked.js'
-import { misfitOf, setPeerTls } from './peer-way.js'
+import { misfitOf, setPeerTls } from './peer-protocol.js'
 import {
   MOST_MISSES,
   anotherChoice,
@@ -34,7 +34,7 @@ import {
   mostTries,
   statusesToRetry,
 } from './retry.js'
-import { emitTrial } from './events.js'
+import { emitTrial } from './try-events.js'
 import { canSpendTry, earnTry } from '../memory/load.js'
 import { rulesOf } from '../table/peers.js'
 import { drawFor } from '../choose/draw.js'

@@ -94,7 +94,7 @@ export function wasSentIn(verdict: string): boolean {
   return /[1-9]/.test(verdict.split(' ')[1] || '')
 }
 
-/** Who is to be asked next; null where the verdict names nobody, or the table has lost him. */
+/** Who is to be asked next; null where the verdict names nobody, or the table has lost it. */
 export function nextIn(verdict: string, table: Dict): PeerChoice | null {
   const parts = verdict.split(' ')
   const upstream = parts[2]

@@ -1,6 +1,6 @@
-/** nginx's own variables about an upstream list a value for each try. */
+/** Reads nginx's own variables about upstreams, which list a value for each try. */
 
-/** Behind each other for tries inside one nginx; the last one answered. */
+/** The last value of such a list: of the try that answered. */
 export function lastOf(list: string | undefined): string {
   const text = list === undefined ? '' : list
   const parts = text.split(/, | : /)

@@ -1,8 +1,5 @@
-/**
- * What the controller hears of single requests: failures and trials, in a ring in shared memory,
- * and counts by peer.
- */
-import type { AnswersReply, EventsReply } from '../../contract/push.js'
+/** What the controller hears of single requests: a ring of failures and trials in shared memory. */
+import type { EventsReply } from '../../contract/push.js'
 import { EVENTS, EVENT_COUNT } from '../../contract/table/zones.js'
 import { Width } from '../../contract/table/table.js'
 import type { Dict, NumberDict } from './dict.js'
@@ -48,32 +45,4 @@ export function readEvents(
 /** `?from=` of a request; null when it is no number. */
 export function parseFrom(text: unknown): number | null {
   return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : null
-}
-
-export function readAnswerCounts(load: NumberDict, sids: string[]): AnswersReply {
-  const read = (kind: string): number[] => sids.map((sid) => load.get(kind + sid) || 0)
-  return { answers: read('n'), errors: read('e'), millis: read('m') }
-}
-
-/**
- * Takes from the totals `c<sid>` what workers that are none of `living` have left under
- * `c<sid>/<pid>`. Answers how many of these there were. Walks all keys: for when a worker is
- * known to have died.
- */
-export function sweepDead(load: NumberDict, living: number[]): number {
-  let swept = 0
-  load.keys(-1).forEach((key) => {
-    const slash = key.indexOf('/')
-    if (key.charAt(0) !== 'c' || slash < 0 || living.indexOf(Number(key.slice(slash + 1))) >= 0) {
-      return
-    }
-    const left = load.get(key)
-    // Whoever deletes it is the one who subtracts it; QuickJS does not say, and only one
-    // controller asks.
-    if (left !== undefined && load.delete(key) !== false) {
-      load.incr(key.slice(0, slash), -left)
-      swept += 1
-    }
-  })
-  return swept
 }

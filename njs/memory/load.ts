@@ -3,6 +3,7 @@
  * which keys). A zone that is full refuses new keys, and nginx logs each refusal; a request is
  * served all the same, uncounted.
  */
+import type { AnswersReply } from '../../contract/push.js'
 import type { NumberDict } from './dict.js'
 
 /** How long a mean time is believed: after this without an answer it counts for about a third. */
@@ -96,7 +97,7 @@ export function addAnswer(
   }
 }
 
-/** Deletes what was counted of peers that are gone: nothing else would. */
+/** Deletes all kinds of keys of peers that are gone (LOAD_ZONE lists them): nothing else would. */
 export function forget(load: NumberDict, sids: string[]): void {
   sids.forEach((sid) => {
     'ctanem'.split('').forEach((kind) => {
@@ -182,4 +183,33 @@ export function takeTrial(load: NumberDict, trial: string, nowMs: number): boole
   } catch (error) {
     return false
   }
+}
+
+/** What `addAnswer` counted of each peer, since nginx started. */
+export function readAnswerCounts(load: NumberDict, sids: string[]): AnswersReply {
+  const read = (kind: string): number[] => sids.map((sid) => load.get(kind + sid) || 0)
+  return { answers: read('n'), errors: read('e'), millis: read('m') }
+}
+
+/**
+ * Takes from the totals `c<sid>` what workers that are none of `living` have left under
+ * `c<sid>/<pid>`. Answers how many of these there were. Walks all keys: for when a worker is
+ * known to have died.
+ */
+export function sweepDead(load: NumberDict, living: number[]): number {
+  let swept = 0
+  load.keys(-1).forEach((key) => {
+    const slash = key.indexOf('/')
+    if (key.charAt(0) !== 'c' || slash < 0 || living.indexOf(Number(key.slice(slash + 1))) >= 0) {
+      return
+    }
+    const left = load.get(key)
+    // Whoever deletes it is the one who subtracts it; QuickJS does not say, and only one
+    // controller asks.
+    if (left !== undefined && load.delete(key) !== false) {
+      load.incr(key.slice(0, slash), -left)
+      swept += 1
+    }
+  })
+  return swept
 }

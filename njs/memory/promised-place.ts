@@ -1,7 +1,7 @@
 /**
- * A place at a peer that one server of nginx takes for a request of another one's. That one may
- * have ended before it hears of it, so the two meet in a dict: there stands who waits, and then
- * what was taken for him.
+ * A place at a peer that the judge takes for a request of the hop. That request may have ended
+ * before the hop hears of the place, so the two meet in a dict: a key says that the request waits,
+ * and then what was taken for it.
  */
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import { zones } from './dict.js'
@@ -39,8 +39,8 @@ export function awaitPlace(name: string): string {
 }
 
 /**
- * Takes the place in the waiter's name: it counts as his worker's, and is free when his request
- * ends. False when the last place is gone, or he is.
+ * Takes the place for the request that waits: it counts for that one's worker, and is free when
+ * that one ends. False when the last place is gone, or the request.
  */
 export function promisePlace(
   waiter: string,
@@ -67,7 +67,7 @@ export function promisePlace(
       return true
     }
   } catch (error) {
-    // Full: it is as if he were gone.
+    // Full: it is as if the request were gone.
   }
   leaveAll(taken, pid)
   return false

@@ -37,15 +37,15 @@ function choose(c: Choosing): ListEntry | null {
   const isWarming = c.rules.balance === 's'
   let number = numberOf(c)
   let index = position(number, count)
-  let held = -1
+  let loaded = -1
   let text = ''
   let best: ListEntry | null = null
   let least = Infinity
   let weights = 0
   for (let left = count < LOOKED_AT ? count : LOOKED_AT; left > 0; left--) {
     const chunk = Math.floor(index / CHUNK_ENTRIES)
-    if (chunk !== held) {
-      held = chunk
+    if (chunk !== loaded) {
+      loaded = chunk
       text = c.table.get(c.upstream + '%' + chunk) || ''
     }
     const at = (index - chunk * CHUNK_ENTRIES) * ENTRY_LENGTH

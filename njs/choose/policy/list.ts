@@ -33,13 +33,13 @@ export function entriesFrom(
   most: number,
 ): ListEntry[] {
   const found: ListEntry[] = []
-  let held = -1
+  let loaded = -1
   let text = ''
   for (let i = 0; i < most && i < count; i++) {
     const index = base + ((start + i) % count)
     const chunk = Math.floor(index / CHUNK_ENTRIES)
-    if (chunk !== held) {
-      held = chunk
+    if (chunk !== loaded) {
+      loaded = chunk
       text = table.get(upstream + '%' + chunk) || ''
     }
     const at = (index % CHUNK_ENTRIES) * ENTRY_LENGTH
@@ -59,13 +59,13 @@ export function entriesOnRing(
 ): ListEntry[] {
   const found: ListEntry[] = []
   const seen: { [index: number]: boolean } = {}
-  let held = -1
+  let loaded = -1
   let text = ''
   for (let i = 0; i < most; i++) {
     const at = (start + i) % RING_POSITIONS
     const chunk = Math.floor(at / RING_CHUNK)
-    if (chunk !== held) {
-      held = chunk
+    if (chunk !== loaded) {
+      loaded = chunk
       text = table.get(upstream + '=' + chunk) || ''
     }
     const digits = text.slice((at % RING_CHUNK) * 3, (at % RING_CHUNK) * 3 + 3)

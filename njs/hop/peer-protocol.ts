@@ -1,4 +1,4 @@
-/** In which way a peer is asked: over which protocol, over TLS, and whether it fits the request. */
+/** What a peer is asked by: its protocol, TLS, and whether these fit the request. */
 import type { TlsToPeer } from '../../contract/table/peer-way.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { zones } from '../memory/dict.js'
@@ -7,7 +7,7 @@ import { rulesOf } from '../table/peers.js'
 import { isGrpc, setTls } from './state.js'
 import type { HopState, Refusal } from './state.js'
 
-/** Why the peer cannot be asked in the way in which this request came; '' if it can. */
+/** Why the peer cannot be asked by the protocol that this request came by; '' if it can. */
 export function misfitOf(h: HopState, choice: PeerChoice): Refusal | '' {
   const rules = rulesOf(zones.sluice_table, choice.upstream)
   const protocol = rules === null ? '' : rules.protocol
