@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { CONNECT_TIMEOUT_MS } from '../contract/servers.js'
 import { renderConf } from '../nginx/render.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../runtime/errors.js'
@@ -12,9 +13,6 @@ import { sharesPorts } from './nginx-files.js'
 import { hasPassthrough, hasPool, hasStream } from './nginx-features.js'
 import type { Account } from './start/accounts.js'
 import type { Files } from './start/file-set.js'
-
-/** A peer that does not accept within this is left for another; far beyond any round trip. */
-const CONNECT_TIMEOUT_MS = 2000
 
 /** The built modules, beside the bundle that runs or in the tree that it was started from. */
 function builtFor(engine: NjsEngine): string {
@@ -86,6 +84,7 @@ export function gatewayFiles(
     modules: info.modules,
     pool: hasPool(settings, info),
     wide: settings.pool === 'wide',
+    compiled: settings.compiled !== 'off' && hasPool(settings, info),
     hasStream: hasStream(info),
     hasGrpc: info.hasGrpc,
     hasRealip: info.hasRealip,

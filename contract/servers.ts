@@ -3,6 +3,9 @@
  * configuration and njs must agree on.
  */
 
+/** A peer that does not accept within this is left for another; far beyond any round trip. */
+export const CONNECT_TIMEOUT_MS = 2000
+
 /** The upstream{} that holds every peer, reached by SID. */
 export const POOL = 'sluice_pool'
 /**

@@ -9,6 +9,7 @@ import type {
   Finding,
   GatewayView,
   InFlight,
+  LaneView,
   RegistryView,
   StreamView,
   SuspectView,
@@ -40,6 +41,8 @@ export interface ControllerForApi {
   gateways(): GatewayView[]
   /** The own gateway's side for connections. */
   stream(): StreamView
+  /** How the own gateway serves each upstream; empty where nginx chooses nothing by itself. */
+  lanes(): LaneView[]
   suspects(): SuspectView[]
   /** Believes what is suspect, of one upstream or of all. */
   confirmSuspects(upstream?: string): void

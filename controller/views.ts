@@ -126,3 +126,19 @@ export type ControllerEvent =
       message: string
     }
   | { type: 'suspect'; revision: number; upstream: string; instances: string[]; reason: string }
+
+/**
+ * How an upstream is served. `open`: by nginx alone, at all of its gates. `closed`: by the table,
+ * for now. `none`: by the table, for as long as nginx or the upstream is as it is.
+ */
+export interface LaneNow {
+  state: 'open' | 'closed' | 'none'
+  /** Why it is not open. */
+  reason?: string
+}
+
+export interface LaneView extends LaneNow {
+  upstream: string
+  /** Unix milliseconds since which it is so. */
+  sinceAtMs: number
+}

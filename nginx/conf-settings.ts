@@ -14,6 +14,8 @@ export interface ConfSettings {
   pool: boolean
   /** Whether the pool is split into shards, for thousands of peers. Every request pays for it. */
   wide?: boolean
+  /** Whether requests may be left to what the controller compiled for nginx (controller/lanes). */
+  compiled?: boolean
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
   /** njs engine; undefined leaves njs its own default. */

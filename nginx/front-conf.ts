@@ -88,7 +88,7 @@ function routedLocation(name: string, kind: string, settings: ConfSettings, firs
   const again = settings.pool ? '    error_page 502 = $sluice_after;\n' : ''
   return `location ${name} {
     recursive_error_pages on;
-${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${kind}$host/$sluice_slot";
+${first === '' ? '' : `    ${first}\n`}${name === '/' ? gateLines(settings) : ''}    set $sluice_key "${kind}$host/$sluice_slot";
     ${NAMELESS}
     # What the pool does not serve: sessions, what a route changes, what is refused before its body is read.
     if ($sluice_drawn = '') { error_page 418 = $sluice_onward; return 418; }
@@ -98,6 +98,16 @@ ${first === '' ? '' : `    ${first}\n`}    set $sluice_key "${kind}$host/$sluice
 ${again}    include "${includes}/${settings.pool ? 'headers' : 'onward-headers'}.conf";
 ${settings.pool ? `    include "${includes}/pass.conf";` : indented(heedHop(settings))}
 }`
+}
+
+/** A request whose gate is open is none of the table's. */
+function gateLines({ home, compiled }: ConfSettings): string {
+  return compiled ? `    include "${homePaths(home).compiled}/location*.conf";\n` : ''
+}
+
+/** The locations of those gates. */
+function gateLocations({ home, compiled }: ConfSettings): string {
+  return compiled ? `\ninclude "${homePaths(home).compiled}/server*.conf";` : ''
 }
 
 /** Without a pool all answers come by the hop, which asks for patience where a route has it. */
@@ -115,7 +125,7 @@ export function routedLocations(settings: ConfSettings, first = ''): string {
   return `${routedLocation('/', '@', settings, first)}
 # ACME challenges: routes of any host come first. So short that a location of your own for them is longer, and is taken.
 ${routedLocation('^~ /.well-known/acme', '.', settings, '')}
-${onwardLocations(settings)}`
+${onwardLocations(settings)}${gateLocations(settings)}`
 }
 
 /** `server.conf`: for a server of the user's, all of which the table routes by host and path. */

@@ -15,6 +15,8 @@ export interface HomePaths {
   /** Servers of the fallback; workers must reach it, so it is not beside the admin socket. */
   fallbackSocket: string
   fallbackFiles: string
+  /** What the controller compiled: each name here with `/http*.conf` and the like behind it. */
+  compiled: string
   /** Those for stream{}. */
   streamFallbackFiles: string
   /** The admin endpoint of stream{}. */
@@ -83,6 +85,7 @@ export function homePaths(home: string): HomePaths {
     untunedSocket: `${home}/hop/untuned.sock`,
     tunedSocket: `${home}/hop/tuned.sock`,
     fallbackFiles: `${home}/fallback/sluice-*.conf`,
+    compiled: `${home}/compiled/now`,
     streamFallbackFiles: `${home}/fallback/stream-*.conf`,
     ownCertificate: `${home}/sluice/own-certificate.conf`,
     pidFile: `${home}/run/nginx.pid`,

@@ -79,7 +79,7 @@ function poolUpstreams(settings: ConfSettings): string[] {
  * After "no live upstreams" nothing was sent that nginx may not send again, for it asks that first.
  * What has a body is lost all the same: some of it may be gone where request buffering is off.
  */
-function hopUpstream({ home }: ConfSettings): string {
+function hopUpstream({ home, compiled }: ConfSettings): string {
   const { hopSocket, againSocket } = homePaths(home)
   const methods = BODILESS.map((method) => `1${method} @sluice_again;`)
   return `upstream ${HOP} {
@@ -87,7 +87,7 @@ function hopUpstream({ home }: ConfSettings): string {
     server "unix:${againSocket}" backup max_fails=0;
     keepalive 64;
 }
-map $upstream_addr $sluice_pool_gave_up { volatile; default ''; "~(^| )${POOL}(_\\d+)?$" 1; }
+map $upstream_addr $sluice_pool_gave_up { volatile; default ''; "~(^| )${compiled ? `(?:${POOL}(?:_\\d+)?|[0-9a-f]{12}_lane)` : `${POOL}(_\\d+)?`}$" 1; }
 map $sluice_pool_gave_up$request_method$content_length$http_transfer_encoding $sluice_after {
     volatile;
     default @sluice_lost;
@@ -111,7 +111,7 @@ limit_conn_zone ${pool ? '$sluice_drawn' : '$sluice_sid'}$sluice_worker zone=${C
 }
 
 export function httpConf(settings: ConfSettings): string {
-  const { includes, fallbackFiles } = homePaths(settings.home)
+  const { includes, fallbackFiles, compiled } = homePaths(settings.home)
   const engine = settings.engine === undefined ? [] : [`js_engine ${settings.engine};`]
   return [
     '# Sluice: include this once in http{}. Written anew at each start; changes here are lost.',
@@ -127,6 +127,11 @@ export function httpConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_slot', '$sluice_hash', SLOTS),
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     accessLogFormat(clientScheme(settings)),
+    ...(settings.compiled
+      ? [
+          `# Upstreams that nginx chooses in by itself; there may be none.\ninclude "${compiled}/http*.conf";`,
+        ]
+      : []),
     ...poolUpstreams(settings),
     ...(settings.pool ? [keptPool(settings)] : []),
     hopUpstream(settings),

@@ -24,6 +24,9 @@ const FOLDERS: Array<[name: string, mode: number]> = [
   ['sluice', 0o755],
   ['sluice/njs', 0o755],
   ['fallback', 0o755],
+  ['compiled', 0o755],
+  // A file in it that a worker can find is an open gate.
+  ['gates', 0o711],
   // nginx makes a folder for each use in it, and gives that to its workers.
   ['temp', 0o711],
   ['logs', 0o750],

@@ -4,12 +4,13 @@ import type { GatewayState } from '../../contract/push.js'
 import { canPool } from '../../contract/version.js'
 import { Fallbacks } from '../fallback/fallbacks.js'
 import { Health } from '../health/health.js'
+import { LaneGateway } from '../lanes/lane-gateway.js'
 import { GatewayLink } from '../push/gateway-link.js'
 import type { LinkView } from '../push/gateway-link.js'
 import { StreamLink } from '../push/stream-link.js'
 import { ANYWHERE } from '../table/compiled-upstream.js'
 import { DesiredTable } from '../table/desired-table.js'
-import type { StreamView } from '../views.js'
+import type { LaneView, StreamView } from '../views.js'
 import type { GatewayFigures, OwnGatewayOptions, OwnGateway } from './own-gateway.js'
 
 export class TableGateway implements OwnGateway {
@@ -20,9 +21,12 @@ export class TableGateway implements OwnGateway {
   readonly #link: GatewayLink
   /** The same for connections. */
   readonly #stream: StreamLink
+  /** Undefined where nginx is left to choose nothing by itself. */
+  readonly #compiled: LaneGateway | undefined
 
   constructor(options: OwnGatewayOptions) {
     this.#options = options
+    this.#compiled = this.#makeLanes()
     this.#table = this.#makeTable()
     this.#link = this.#makeLink()
     this.#stream = this.#makeStream()
@@ -47,7 +51,7 @@ export class TableGateway implements OwnGateway {
   }
 
   active(sids: string[]): Promise<Array<number | undefined>> {
-    return this.#stream.active(sids, this.#link.active(sids))
+    return this.#stream.active(sids, this.#activeOfHttp(sids))
   }
 
   figures(): GatewayFigures {
@@ -69,7 +73,12 @@ export class TableGateway implements OwnGateway {
     return this.#link.counters()
   }
 
+  lanes(): LaneView[] {
+    return this.#compiled?.lanes.views() ?? []
+  }
+
   start(): void {
+    this.#compiled?.lanes.start()
     this.#table.start()
     this.#links.forEach((link) => link.start())
     this.health.start()
@@ -105,7 +114,19 @@ export class TableGateway implements OwnGateway {
   async close(): Promise<void> {
     const parts = [this.#link, this.#stream, this.fallback, this.health]
     await Promise.all(parts.map((part) => part.close()))
+    await this.#compiled?.close()
     await this.#table.close()
+  }
+
+  /** What nginx itself chose for is counted apart. */
+  async #activeOfHttp(sids: string[]): Promise<Array<number | undefined>> {
+    const lanes = this.#compiled?.lanes
+    const ofLanes = await Promise.all(sids.map((sid) => lanes?.inFlightAt(sid) ?? 0))
+    const counts = await this.#link.active(sids)
+    return counts.map((count, i) => {
+      const more = ofLanes[i]
+      return count === undefined || more === undefined ? undefined : count + more
+    })
   }
 
   get #links(): GatewayLink[] {
@@ -122,10 +143,31 @@ export class TableGateway implements OwnGateway {
     }
   }
 
+  #makeLanes(): LaneGateway | undefined {
+    const { settings, log, isTrusted } = this.#options
+    if (settings.compiled === 'off' || settings.pool === 'off') {
+      return undefined
+    }
+    return new LaneGateway({
+      ...{ settings, log, isTrusted },
+      isFenced: () => this.#link.pusher.isFenced,
+      isLevel: () => this.#isLevel(),
+      inFlight: (id) => this.#link.inFlightNamed(id),
+      onChange: () => this.#options.onGateway(),
+    })
+  }
+
+  #isLevel(): boolean {
+    const { pusher } = this.#link
+    const isOwn = pusher.ownEpoch !== undefined && pusher.fault === undefined
+    return isOwn && this.#link.view().connected && pusher.applied === this.#table.revision
+  }
+
   #makeTable(): DesiredTable {
     const { settings, log, sources } = this.#options
     const { domains, zone, pool, poolPort } = settings
     const sessionKey = () => this.#options.sessionKey()
+    const compiled = this.#compiled
     return new DesiredTable({
       ...{ domains, log, traits: { zone, sessionKey }, wide: pool === 'wide' },
       poolPort: pool === 'off' ? undefined : poolPort,
@@ -135,6 +177,7 @@ export class TableGateway implements OwnGateway {
       ready: () => sources.isListed,
       isLevel: () => this.#link.view().connected && this.#link.pusher.lagMs === 0,
       onChange: () => this.#link.pusher.wake(),
+      ...(compiled && { names: compiled.lanes.names, onCompiled: (view) => compiled.update(view) }),
     })
   }
 
@@ -214,6 +257,7 @@ export class TableGateway implements OwnGateway {
       this.#table.assumePool()
     } else if (!isFirst || isEmpty) {
       this.#table.forgetPool()
+      this.#compiled?.lanes.nginxStarted()
     }
   }
 }

@@ -3,7 +3,9 @@
  * into 64 KB. Pure.
  */
 /** What answers are made of, each about the question's own name. */
-export type PoolRecord = { port: number; target: string } | { address: string }
+export type PoolRecord =
+  | { port: number; target: string; weight?: number; ttlSeconds?: number }
+  | { address: string; ttlSeconds?: number }
 
 const HEADER_BYTES = 12
 const ANSWER_COUNT_AT = 6
@@ -14,27 +16,32 @@ const [A, SRV, INTERNET] = [1, 33, 1]
  * Before the data: pointer, type, class, time to live (0: nginx is to ask each second), length of
  * the data.
  */
-function printHead(type: number, dataBytes: number): Buffer {
+function printHead(type: number, ttlSeconds: number, dataBytes: number): Buffer {
   const head = Buffer.alloc(12)
   head.writeUInt16BE(TO_QUESTION, 0)
   head.writeUInt16BE(type, 2)
   head.writeUInt16BE(INTERNET, 4)
+  head.writeUInt32BE(ttlSeconds, 6)
   head.writeUInt16BE(dataBytes, 10)
   return head
 }
 
 function printRecord(record: PoolRecord): Buffer {
+  const { ttlSeconds = 0 } = record
   if ('address' in record) {
-    return Buffer.concat([printHead(A, 4), Buffer.from(record.address.split('.').map(Number))])
+    return Buffer.concat([
+      printHead(A, ttlSeconds, 4),
+      Buffer.from(record.address.split('.').map(Number)),
+    ])
   }
   const labels = record.target
     .split('.')
     .flatMap((label) => [Buffer.from([label.length]), Buffer.from(label)])
   const service = Buffer.alloc(6)
-  service.writeUInt16BE(1, 2)
+  service.writeUInt16BE(record.weight ?? 1, 2)
   service.writeUInt16BE(record.port, 4)
   const data = Buffer.concat([service, ...labels, Buffer.alloc(1)])
-  return Buffer.concat([printHead(SRV, data.length), data])
+  return Buffer.concat([printHead(SRV, ttlSeconds, data.length), data])
 }
 
 /** The set of members changes seldom, and nginx asks each second: what was printed is kept. */

@@ -24,6 +24,21 @@ export interface PoolDnsOptions {
   log: Logger
   /** The set of SIDs that nginx surely has changed. */
   onPooled(): void
+  /** Answers the names that are none of the pool's. */
+  others?: DnsNames
+}
+
+/** Names beside the pool's that nginx asks here for. */
+export interface DnsNames {
+  /**
+   * The records of a name; undefined for a name that is nobody's. Never none. `asker`: the port
+   * that the question came from; undefined for one that came over TCP.
+   */
+  answer(
+    name: string,
+    type: 'SRV' | 'A',
+    asker: number | undefined,
+  ): readonly PoolRecord[] | undefined
 }
 
 /**
@@ -78,7 +93,7 @@ export class PoolDns {
     })
     udp.on('error', (error) => this.#options.log.warn({ error: error.message }, 'pool responder'))
     udp.on('message', (message, from) => {
-      const reply = this.#answer(message, UDP_BYTES)
+      const reply = this.#answer(message, UDP_BYTES, from.port)
       if (reply !== undefined) {
         // Nothing to do when it cannot be sent: nginx keeps what it has and asks again.
         udp.send(reply, from.port, from.address, () => undefined)
@@ -154,7 +169,7 @@ export class PoolDns {
     }
   }
 
-  #answer(message: Buffer, mostBytes: number): Buffer | undefined {
+  #answer(message: Buffer, mostBytes: number, asker?: number): Buffer | undefined {
     let question: DecodedPacket
     try {
       question = packet.decode(message)
@@ -166,7 +181,7 @@ export class PoolDns {
     if (question.type !== 'query' || first === undefined) {
       return undefined
     }
-    const { records, code } = this.#resolve(first.name.toLowerCase(), first.type)
+    const { records, code } = this.#resolve(first.name.toLowerCase(), first.type, asker)
     const print = (flags: number): Buffer =>
       packet.encode({
         type: 'response',
@@ -184,7 +199,16 @@ export class PoolDns {
    * Errors are SERVFAIL or REFUSED, upon which nginx keeps what it has; never "there is no such
    * name" and never an empty answer, upon which it would drop it.
    */
-  #resolve(name: string, type: string): { records: PoolRecord[]; code: number } {
+  #resolve(
+    name: string,
+    type: string,
+    asker: number | undefined,
+  ): { records: readonly PoolRecord[]; code: number } {
+    const other =
+      type === 'SRV' || type === 'A' ? this.#options.others?.answer(name, type, asker) : undefined
+    if (other !== undefined) {
+      return { records: other, code: 0 }
+    }
     const asked = type === 'SRV' ? this.#parts.ofService(name) : undefined
     if (asked !== undefined) {
       this.#watch(() => void asked.serviceAsked())

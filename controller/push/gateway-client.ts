@@ -17,7 +17,7 @@ import type { TableState } from '../../contract/table/table.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 
 const CONNECTIONS = 4
-const PROBE_LANES = 4
+const PROBE_POOLS = 4
 const STATE_TIMEOUT_MS = 1000
 const WRITE_TIMEOUT_MS = 10_000
 const TOUCH_TIMEOUT_MS = 2000
@@ -58,7 +58,7 @@ export class GatewayClient {
    * is here. So all probes of a SID go over one connection, on which nginx ends each before it
    * takes the next.
    */
-  #lanes: Pool[]
+  #probePools: Pool[]
   readonly #socket: string
   readonly #touchMs: number
   readonly #master: () => number | undefined
@@ -75,7 +75,7 @@ export class GatewayClient {
     this.#touchMs = touchMs
     this.#master = master
     this.#pool = this.#open(CONNECTIONS)
-    this.#lanes = this.#openLanes()
+    this.#probePools = this.#openProbePools()
   }
 
   /** A worker of an nginx before, which only finishes what it has, is none that was reached. */
@@ -111,8 +111,8 @@ export class GatewayClient {
   /** Whether the worker `pid` has at least `limit` requests in flight to `sid`. */
   async probe(limit: number, sid: string, pid: number): Promise<boolean> {
     const path = `/probe/${limit}?sid=${sid}&pid=${pid}`
-    const lane = this.#lanes[parseInt(sid.slice(0, 4), 16) % PROBE_LANES] ?? this.#pool
-    return (await this.#text('GET', path, undefined, STATE_TIMEOUT_MS, lane)).trim() === '1'
+    const pool = this.#probePools[parseInt(sid.slice(0, 4), 16) % PROBE_POOLS] ?? this.#pool
+    return (await this.#text('GET', path, undefined, STATE_TIMEOUT_MS, pool)).trim() === '1'
   }
 
   counters(): Promise<Record<string, number>> {
@@ -154,19 +154,19 @@ export class GatewayClient {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#pool, ...this.#lanes].map((pool) => pool.destroy()))
+    await Promise.all([this.#pool, ...this.#probePools].map((pool) => pool.destroy()))
   }
 
   #reconnect(): void {
-    for (const pool of [this.#pool, ...this.#lanes]) {
+    for (const pool of [this.#pool, ...this.#probePools]) {
       pool.close().catch(() => pool.destroy())
     }
     this.#pool = this.#open(CONNECTIONS)
-    this.#lanes = this.#openLanes()
+    this.#probePools = this.#openProbePools()
   }
 
-  #openLanes(): Pool[] {
-    return Array.from({ length: PROBE_LANES }, () => this.#open(1))
+  #openProbePools(): Pool[] {
+    return Array.from({ length: PROBE_POOLS }, () => this.#open(1))
   }
 
   #open(connections: number): Pool {

@@ -159,6 +159,11 @@ export class GatewayLink {
     return this.#isReached ? this.#active.count(sids) : Promise.resolve(sids.map(() => undefined))
   }
 
+  /** In flight by what nginx counts under this name, asked now. */
+  inFlightNamed(name: string): Promise<number | undefined> {
+    return this.#isReached ? this.#active.countNamed(name) : Promise.resolve(undefined)
+  }
+
   counters(): Promise<Record<string, number>> {
     return this.#gateway.counters()
   }

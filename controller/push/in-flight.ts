@@ -64,6 +64,21 @@ export class ActiveCounter {
     return Promise.all(sids.map((sid) => this.#cached(sid)))
   }
 
+  /** What nginx counts by this name, asked now; undefined where the gateway does not know. */
+  async countNamed(name: string): Promise<number | undefined> {
+    const pids = this.#workers()
+    if (pids.length === 0) {
+      return undefined
+    }
+    return this.#inTurn(async () => {
+      let sum = 0
+      for (const pid of pids) {
+        sum += await bisectCount((limit) => this.#gateway.probe(limit, name, pid))
+      }
+      return sum
+    }).catch(() => undefined)
+  }
+
   #cached(sid: string): Promise<number | undefined> {
     const now = performance.now()
     const known = this.#cache.get(sid)

@@ -65,6 +65,16 @@ export class Compiler {
     return this.#units
   }
 
+  /** Where hosts lead, as of the last update. */
+  get plan(): HostsPlan {
+    return this.#plan
+  }
+
+  /** An upstream as of the last update. */
+  compiled(upstream: string): CompiledUpstream | undefined {
+    return this.#upstreams.compiled(`:${upstream}`)
+  }
+
   /** How many hosts were planned when routes or upstreams changed last. */
   get planned(): number {
     return this.#planner.planned

@@ -8,7 +8,17 @@ import { Compiler } from './compiler.js'
 import type { ConditionsOf } from './upstream-cache.js'
 import type { Desired } from '../state/desired.js'
 import { PoolDns } from '../pool/dns-responder.js'
+import type { DnsNames } from '../pool/dns-responder.js'
+import type { CompiledUpstream } from './compiled-upstream.js'
+import type { HostsPlan } from './host-plan.js'
 import type { TableSource } from './table-source.js'
+
+/** What the table was compiled from, and to. */
+export interface CompiledView {
+  desired: Desired
+  plan: HostsPlan
+  compiled(upstream: string): CompiledUpstream | undefined
+}
 
 export interface DesiredTableOptions {
   domains: readonly string[]
@@ -28,6 +38,13 @@ export interface DesiredTableOptions {
   ready(): boolean
   /** Whether certificates may still come that nobody has read yet. */
   awaitsCertificates(): boolean
+  /**
+   * It was compiled, and is about to be sent. What this throws keeps it from being sent, and it is
+   * called again with the next try.
+   */
+  onCompiled?(view: CompiledView): void
+  /** Names beside the pool's that its responder answers. */
+  names?: DnsNames
   /** The table should be another one now, although the desired state is not. */
   onChange(): void
 }
@@ -38,9 +55,17 @@ const POOL_MS = 200
 const WAITING_MS = 1000
 const RETRY = { firstMs: 200, mostMs: 5000 }
 const NOTHING: ReadonlySet<string> = new Set()
+const NO_DESIRED: Desired = {
+  revision: 0,
+  upstreams: new Map(),
+  routes: new Map(),
+  streamRoutes: new Map(),
+  certificates: new Map(),
+}
 
 export class DesiredTable implements TableSource {
   readonly #options: DesiredTableOptions
+  #desired: Desired = NO_DESIRED
   readonly #compiler: Compiler
   readonly #pool: PoolDns | undefined
   readonly #stop = new AbortController()
@@ -52,6 +77,8 @@ export class DesiredTable implements TableSource {
   #isAssumed = false
   #isListening = true
   #isFed = false
+  /** Names of units that changed, while what goes before them does not succeed. */
+  readonly #kept = new Set<string>()
 
   constructor(options: DesiredTableOptions) {
     this.#options = options
@@ -65,6 +92,7 @@ export class DesiredTable implements TableSource {
             shards: wide === true ? POOL_SHARDS : 1,
             log,
             onPooled: () => options.onChange(),
+            ...(options.names !== undefined && { others: options.names }),
           })
   }
 
@@ -94,8 +122,20 @@ export class DesiredTable implements TableSource {
   }
 
   update(): Set<string> {
+    const changed = this.#compile()
+    this.#kept.forEach((name) => changed.add(name))
+    changed.forEach((name) => this.#kept.add(name))
+    const compiled = (upstream: string) => this.#compiler.compiled(upstream)
+    const { plan } = this.#compiler
+    this.#options.onCompiled?.({ desired: this.#desired, plan, compiled })
+    this.#kept.clear()
+    return changed
+  }
+
+  #compile(): Set<string> {
     const { conditionsOf } = this.#options
     const desired = this.#options.desired()
+    this.#desired = desired
     this.#revision = desired.revision
     const pool = this.#pool
     if (pool !== undefined && this.#isAssumed && this.isReady) {

@@ -1,6 +1,13 @@
-/** Changes one thing, one change after the other, as fast as they are answered. */
+/** What changes one thing while a load runs. */
+import { pause } from '../../runtime/retry.js'
+
+/**
+ * Changes one thing, one change after the other: as fast as they are answered, or with pauses that
+ * are drawn up to `mostPauseMs`.
+ */
 export abstract class Churner {
-  #stopping = false
+  mostPauseMs = 0
+  readonly #stop = new AbortController()
   #done: Promise<void> | undefined
 
   /** One change, or a few that belong together. */
@@ -14,13 +21,16 @@ export abstract class Churner {
 
   /** Lets the change that is under way finish. Rejects with what a change failed of. */
   async stop(): Promise<void> {
-    this.#stopping = true
+    this.#stop.abort()
     await this.#done
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping) {
+    while (!this.#stop.signal.aborted) {
       await this.step()
+      if (this.mostPauseMs > 0) {
+        await pause(Math.random() * this.mostPauseMs, this.#stop.signal)
+      }
     }
   }
 }

@@ -33,6 +33,8 @@ export interface GatewayOptions {
   accessLog?: boolean
   /** Whether the pool is in shards; then a PoolDns has to answer with them. */
   wide?: boolean
+  /** Whether nginx takes lanes, where a controller has compiled some. */
+  compiled?: boolean
   /** Ports for routes; undefined: nginx has no stream{}. */
   streamPorts?: string
   /** Those of them whose routes may be tuned. */
@@ -89,6 +91,7 @@ export function confSettings(
     ...{ proxyProtocolPorts: '', trustedProxies: [], ...options.proxied?.(ports) },
     pool: kind === 'njs' || kind === 'qjs',
     wide: options.wide === true,
+    compiled: options.compiled === true,
     poolPort: ports.poolPort,
     engine: kind === 'qjs' ? 'qjs' : 'njs',
     tableBytes,

@@ -161,6 +161,16 @@ export const SETTINGS = {
     'auto',
     'connections stay open to 1,000 instances; `wide`: to 10,000; `off`: to none',
   ),
+  compiled: given(
+    choice('auto', 'file', 'off'),
+    'off',
+    'what nginx serves by itself while nothing changes: `auto`, `file`: what it can; `off`: nothing',
+  ),
+  lanes: given(
+    wholeNumber(1, 4096),
+    '256',
+    'for how many upstreams nginx chooses instances by itself at most',
+  ),
   poolPort: given(
     wholeNumber(0, 65535),
     '0',

@@ -75,6 +75,10 @@ export interface Settings {
   tableBytes: number
   /** `auto`: where nginx can. `off`: every peer by address. */
   pool: 'auto' | 'wide' | 'off'
+  /** Whether nginx is left to choose by itself where it can (controller/lanes). */
+  compiled: 'auto' | 'file' | 'off'
+  /** For how many upstreams at most. */
+  lanes: number
   /** njs engine: `njs` or `qjs`. */
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */

@@ -11,6 +11,7 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
   const { registry, cluster, docker, domain: domains, zone, workers, user, nginx } = values
+  const { compiled, lanes } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
@@ -23,6 +24,7 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
         : { certificate: apiCertificate, key: apiKey },
     ...{ registry, cluster, docker, domains, zone },
     ...{ workers, user, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
+    ...{ compiled, lanes },
     knownForMs: values.knownFor,
     metricsUpstreams: values.metricsUpstreams,
     tableBytes: tableSize,

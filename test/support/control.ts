@@ -58,6 +58,8 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     tcpIdleMs: 600_000,
     nginx: undefined,
     mode: 'gateway',
+    compiled: 'auto',
+    lanes: 256,
     tableBytes: 1 << 20,
     pool: 'off',
     engine: 'njs',
@@ -180,6 +182,7 @@ export async function startControl(
     foundNow,
     gateways: () => gatewayViews,
     stream: () => ({ ports: '9100-9109', tuned: '9105-9109', passthrough: true, connected: true }),
+    lanes: () => [],
     suspects: () => state.suspects(),
     confirmSuspects: (upstream) => state.confirm(upstream),
     whenKnown: async (revision, timeoutMs) => {

@@ -49,7 +49,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ['state'],
     ['controller-for-api.ts', 'table', 'health/checks', 'certificates'],
     ['health', 'fallback', 'desired-sources.ts'],
-    ['push'],
+    ['push', 'lanes'],
     ['gateways', 'findings'],
     ['serving.ts', 'controller-events.ts'],
     ['metrics', 'registry-follower.ts'],

@@ -1,0 +1,160 @@
+/**
+ * Lanes and gates → nginx configuration, three files that are written and read together:
+ *
+ * - `http.conf`: an `upstream{}` for each lane, and the map of a request's host (and first segment)
+ *   to the path of its gate's file;
+ * - `location.conf`: a request whose gate is open leaves the table's location;
+ * - `server.conf`: a location for each gate, named by its file.
+ *
+ * A gate that is not there costs a request of another host a map and a look for a file without a
+ * name. Pure.
+ */
+import { CONNECT_TIMEOUT_MS, PICK_HEADER, PEER_HEADER } from '../../contract/servers.js'
+import { ACCEL_HEADERS, otherSpellings } from '../../contract/guard/header-names.js'
+import { CONNECTION_ZONE } from '../../contract/table/zones.js'
+import { ConfWriter, plain, quotedWord } from '../fallback/conf-writer.js'
+import type { Word } from '../fallback/conf-writer.js'
+import { LANE_DOMAIN } from './lane-names.js'
+import { hostKey } from '../fallback/words.js'
+import { gateFile } from './gate-files.js'
+import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
+
+/** Facts of the home that the files are for. */
+export interface LanePlace {
+  home: string
+  poolPort: number
+  /** `headers.conf`: what instances learn about a client. */
+  headersPath: string
+}
+
+export interface LaneFiles {
+  http: string
+  location: string
+  server: string
+}
+
+/** For some 200 instances, once over while they change. */
+const ZONE = '256k'
+const KEEPALIVE = 64
+
+/** Its own text, in which a regular expression stands. */
+function raw(text: string): Word {
+  return { text: `"${text}"` }
+}
+
+/** What nginx calls a lane's `upstream{}`. */
+export function laneName({ id }: Lane): string {
+  return `${id}_lane`
+}
+
+function writeLane(out: ConfWriter, lane: Lane, { home, poolPort }: LanePlace): void {
+  out.block('upstream', [plain(laneName(lane))], () => {
+    out.directive('zone', plain(laneName(lane)), plain(ZONE))
+    if (lane.isLeastConn) {
+      out.directive('least_conn')
+    }
+    out.directive('resolver', plain(`127.0.0.1:${poolPort}`), plain('ipv6=off'))
+    out.directive('resolver_timeout', plain('1s'))
+    const { id, maxFails, failTimeoutMs } = lane
+    const fails = [plain(`max_fails=${maxFails}`), plain(`fail_timeout=${failTimeoutMs / 1000}s`)]
+    const server = [plain(`${id}.${LANE_DOMAIN}`), plain('service=_http._tcp'), plain('resolve')]
+    out.directive('server', ...server, ...fails)
+    // Whom nginx reached nobody of, or knows nobody yet, the hop serves by the table.
+    const hop = quotedWord(`unix:${home}/hop/hop.sock`)
+    out.directive('server', hop, plain('backup'), plain('max_fails=0'))
+    out.directive('keepalive', plain(String(KEEPALIVE)))
+    out.directive('keepalive_timeout', plain('30s'))
+  })
+}
+
+/**
+ * The first segment of a path, where nothing in it may mean another path: nothing encoded, no empty
+ * segment, none that begins with a dot. `!` for all others, which go by the table.
+ */
+function writeFirst(out: ConfWriter): void {
+  out.block('map', [plain('$request_uri'), plain('$sluice_first')], () => {
+    out.entry(plain('default'), quotedWord('!'))
+    out.entry(raw('~^[^?]*(?:%|//|/[.])'), quotedWord('!'))
+    out.entry(raw('~^(?<sluice_segment>/[a-z0-9_.~-]*)(?:[/?]|$)'), plain('$sluice_segment'))
+  })
+}
+
+function isWhole({ byFirst }: GatedHost): boolean {
+  return byFirst.size === 1 && byFirst.get('/') !== undefined
+}
+
+/** A host with one route is found by one look; one with paths needs its first segment, too. */
+function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): void {
+  const file = (gate: Gate | undefined): Word =>
+    quotedWord(gate === undefined ? '' : gateFile(home, gate.id))
+  const byPath = hosts.filter((host) => !isWhole(host))
+  out.block('map', [plain('$host'), plain('$sluice_gate')], () => {
+    out.entry(plain('default'), quotedWord(''))
+    for (const host of hosts) {
+      const whole = isWhole(host) ? file(host.byFirst.get('/')) : plain('$sluice_gate_by_path')
+      out.entry(hostKey(host.host), whole)
+    }
+  })
+  if (byPath.length === 0) {
+    return
+  }
+  writeFirst(out)
+  out.block('map', [plain('$host'), plain('$sluice_gate_of_rest')], () => {
+    out.entry(plain('default'), quotedWord(''))
+    byPath.forEach(({ host, byFirst }) => out.entry(hostKey(host), file(byFirst.get('/'))))
+  })
+  out.block('map', [raw('$host$sluice_first'), plain('$sluice_gate_by_path')], () => {
+    out.entry(plain('default'), plain('$sluice_gate_of_rest'))
+    out.entry(raw('~!$'), quotedWord(''))
+    for (const { host, byFirst } of byPath) {
+      for (const [first, gate] of byFirst) {
+        if (first !== '/') {
+          out.entry(quotedWord(`${host}${first}`), file(gate))
+        }
+      }
+    }
+  })
+}
+
+/** Where a request goes whose gate is open. */
+function writeGate(out: ConfWriter, gate: Gate, place: LanePlace): void {
+  const { home, headersPath } = place
+  const key = `@${gate.host}/0`
+  out.block('location', [quotedWord(`@${gateFile(home, gate.id)}`)], () => {
+    // What the hop needs where it is asked, after the lane or in its place.
+    out.directive('set', plain('$sluice_key'), quotedWord(key))
+    out.directive('set', plain('$sluice_sid'), quotedWord(''))
+    // What the access log has of it; whom nginx chose, it knows by the address alone.
+    out.directive('set', plain('$sluice_log'), quotedWord(`${gate.lane.upstream} - 1`))
+    // What limit_conn counts.
+    out.directive('set', plain('$sluice_drawn'), plain(gate.lane.id))
+    out.directive('limit_conn', plain(CONNECTION_ZONE), plain('65535'))
+    out.directive('recursive_error_pages', plain('on'))
+    out.directive('error_page', plain('502'), plain('='), plain('$sluice_after'))
+    out.directive('proxy_connect_timeout', plain(`${CONNECT_TIMEOUT_MS}ms`))
+    out.directive('proxy_buffering', plain('off'))
+    out.directive('proxy_http_version', plain('1.1'))
+    out.directive('proxy_ignore_headers', ...ACCEL_HEADERS.map(plain))
+    out.directive('proxy_hide_header', plain(PEER_HEADER))
+    out.directive('include', quotedWord(headersPath))
+    out.directive('proxy_set_header', plain(PICK_HEADER), quotedWord(`${key} `))
+    for (const name of otherSpellings(PICK_HEADER)) {
+      out.directive('proxy_set_header', plain(name), quotedWord(''))
+    }
+    out.directive('proxy_pass', plain(`http://${laneName(gate.lane)}`))
+  })
+}
+
+export function renderLanes({ lanes, gates, hosts }: LanePlan, place: LanePlace): LaneFiles {
+  const [http, location, server] = [new ConfWriter(), new ConfWriter(), new ConfWriter()]
+  if (gates.size > 0) {
+    lanes.forEach((lane) => writeLane(http, lane, place))
+    writeMaps(http, hosts, place.home)
+    location.block('if', [{ text: '(-f $sluice_gate)' }], () => {
+      location.directive('error_page', plain('418'), plain('='), { text: '@$sluice_gate' })
+      location.directive('return', plain('418'))
+    })
+    gates.forEach((gate) => writeGate(server, gate, place))
+  }
+  return { http: http.text(), location: location.text(), server: server.text() }
+}

@@ -1,0 +1,85 @@
+/** Lanes of a gateway: their gates, and the configuration that nginx is given for them. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from '../../runtime/logger.js'
+import type { Settings } from '../../runtime/config/settings.js'
+import { checkConf } from '../fallback/ask-nginx.js'
+import { findNginx } from '../fallback/find-nginx.js'
+import type { CompiledView } from '../table/desired-table.js'
+import { renderLanes } from './lane-conf.js'
+import type { LaneFiles } from './lane-conf.js'
+import { LaneWriter } from './lane-files.js'
+import { Lanes } from './lanes.js'
+import type { LanesOptions } from './lanes.js'
+
+type Given = Pick<LanesOptions, 'isFenced' | 'isLevel' | 'inFlight' | 'onChange'>
+
+export interface LaneGatewayOptions extends Given {
+  settings: Settings
+  log: Logger
+  /** False while it is not known whether the desired state is to be believed. */
+  isTrusted(): boolean
+}
+
+/** All of it as `http{}` would have it. */
+function candidate({ http, location, server }: LaneFiles, socketPath: string): string {
+  return `map $host $sluice_after { default ''; }
+${http}
+server {
+    listen "unix:${socketPath}";
+    location / {
+${location}    }
+${server}}
+`
+}
+
+export class LaneGateway {
+  readonly lanes: Lanes
+  readonly #writer: LaneWriter
+  #written: unknown
+
+  constructor(options: LaneGatewayOptions) {
+    const { settings, log } = options
+    const { home, poolPort } = settings
+    this.lanes = new Lanes({ ...options, home, most: settings.lanes })
+    const render = (headersPath: string): LaneFiles =>
+      renderLanes(this.lanes.plan, { home, poolPort, headersPath })
+    this.#writer = new LaneWriter({
+      ...{ home, log },
+      isTrusted: () => options.isTrusted(),
+      render: () => render(join(home, 'sluice/headers.conf')),
+      check: () => check(settings, log, render),
+    })
+  }
+
+  /** As of {@link Lanes.update}. */
+  update(view: CompiledView): void {
+    this.lanes.update(view)
+    if (this.#written !== this.lanes.plan) {
+      this.#written = this.lanes.plan
+      this.#writer.offer()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.lanes.close()
+    await this.#writer.close()
+  }
+}
+
+async function check(
+  settings: Settings,
+  log: Logger,
+  render: (headersPath: string) => LaneFiles,
+): Promise<void> {
+  const nginx = findNginx(settings)
+  if (nginx === undefined) {
+    log.warn('there is no nginx to check the configuration of lanes with; set SLUICE_NGINX')
+    return
+  }
+  await checkConf({ nginx, home: settings.home, isHop: true }, async (folder) => {
+    const headersPath = join(folder, 'headers.conf')
+    await writeFile(headersPath, '')
+    return candidate(render(headersPath), join(folder, 'f.sock'))
+  })
+}

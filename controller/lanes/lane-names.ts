@@ -1,0 +1,234 @@
+/**
+ * The DNS names of lanes, `<id>.lane.sluice`: who is in a lane, as nginx is answered, and whether
+ * nginx has taken it. Pure but for the clock that it is given.
+ *
+ * What applies an answer in nginx also sets the time of the next question. So the next question
+ * from the same socket proves that the answers before it were taken: all of them, unless one was
+ * lost on the way. For that one nginx waits a second, so that its next question comes late.
+ */
+import { createHash } from 'node:crypto'
+import type { DnsNames } from '../pool/dns-responder.js'
+import type { PoolRecord } from '../pool/dns-answer.js'
+
+export const LANE_DOMAIN = 'lane.sluice'
+
+/** Who is in a lane. */
+export interface LanePeer {
+  sid: string
+  /** IPv4. */
+  host: string
+  port: number
+  weight: number
+}
+
+const SERVICE = /^_http\._tcp\.([0-9a-f]{12})\.lane\.sluice$/
+const TARGET = /^h[0-9a-f]{12}\.([0-9a-f]{12})\.lane\.sluice$/
+/** What nginx adds to the life of an answer before it asks again, and how much later it may be. */
+const NEXT_MS = 1000
+const LATE_MS = 700
+/** An asker of which nothing was heard for so long beyond its time is gone: nginx was reloaded. */
+const GONE_MS = 2500
+/** How often nginx asks for lanes that nobody can open. */
+const IDLE_SECONDS = 30
+/** Of one datagram that nginx reads, less the head. */
+const MOST_BYTES = 3900
+const SRV_BYTES = 66
+const A_BYTES = 16
+
+/** What nginx is answered; another object for each other set of peers. */
+interface Answers {
+  services: PoolRecord[]
+  targets: ReadonlyMap<string, PoolRecord[]>
+}
+
+function answersFor(id: string, peers: readonly LanePeer[], ttlSeconds: number): Answers {
+  const groups = new Map<string, LanePeer[]>()
+  for (const peer of peers) {
+    const key = `${peer.port} ${peer.weight}`
+    groups.set(key, [...(groups.get(key) ?? []), peer])
+  }
+  const services: PoolRecord[] = []
+  const targets = new Map<string, PoolRecord[]>()
+  for (const [key, same] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const [port = 0, weight = 1] = key.split(' ').map(Number)
+    const hosts = same.map(({ host }) => host).sort()
+    // Named after its content: an answer that comes late never means something else.
+    const name = createHash('sha256').update(hosts.join(' ')).digest('hex').slice(0, 12)
+    const target = `h${name}.${id}.${LANE_DOMAIN}`
+    services.push({ port, target, weight, ttlSeconds })
+    targets.set(
+      target,
+      hosts.map((address) => ({ address, ttlSeconds })),
+    )
+  }
+  return { services, targets }
+}
+
+/** Whether all of it fits into single datagrams, which alone are followed. */
+export function fitsDns(peers: readonly LanePeer[]): boolean {
+  const groups = new Set(peers.map(({ port, weight }) => `${port} ${weight}`))
+  return groups.size * SRV_BYTES <= MOST_BYTES && peers.length * A_BYTES <= MOST_BYTES
+}
+
+/** Nobody listens there, and no gate leads there. nginx forgets all peers of an empty answer. */
+const NOBODY: LanePeer = { sid: '', host: '127.0.0.1', port: 9, weight: 1 }
+
+/** A worker of nginx that asks, by its port. */
+interface Asker {
+  /** What it was answered last, when, and for which targets it asked since. */
+  answers: Answers
+  atMs: number
+  ttlSeconds: number
+  asked: Set<string>
+  /** What it surely has taken. */
+  taken: Answers | undefined
+  seenAtMs: number
+}
+
+/** One lane: what is answered, and who has taken it. */
+class LaneAnswers {
+  readonly #id: string
+  readonly #askers = new Map<number, Asker>()
+  #answers: Answers
+  #ttlSeconds: number
+
+  constructor(id: string) {
+    this.#id = id
+    this.#ttlSeconds = IDLE_SECONDS
+    this.#answers = answersFor(id, [NOBODY], this.#ttlSeconds)
+  }
+
+  set(peers: readonly LanePeer[], ttlSeconds: number): void {
+    this.#ttlSeconds = ttlSeconds
+    this.#answers = answersFor(this.#id, peers.length === 0 ? [NOBODY] : peers, ttlSeconds)
+  }
+
+  /** Whether all that ask have taken what is answered now, and there is one. */
+  isTaken(nowMs: number): boolean {
+    for (const [port, { seenAtMs, ttlSeconds }] of this.#askers) {
+      if (nowMs - seenAtMs > ttlSeconds * 1000 + NEXT_MS + GONE_MS) {
+        this.#askers.delete(port)
+      }
+    }
+    return (
+      this.#askers.size > 0 &&
+      [...this.#askers.values()].every(({ taken }) => taken === this.#answers)
+    )
+  }
+
+  /** Whether nginx has the lane at all. */
+  isAsked(): boolean {
+    return this.#askers.size > 0
+  }
+
+  forget(): void {
+    this.#askers.clear()
+  }
+
+  knows(asker: number): boolean {
+    return this.#askers.has(asker)
+  }
+
+  services(asker: number | undefined, nowMs: number): PoolRecord[] {
+    if (asker !== undefined) {
+      const before = this.#askers.get(asker)
+      this.#askers.set(asker, {
+        answers: this.#answers,
+        atMs: nowMs,
+        ttlSeconds: this.#ttlSeconds,
+        asked: new Set(),
+        taken: before === undefined ? undefined : takenBy(before, nowMs),
+        seenAtMs: nowMs,
+      })
+    }
+    return this.#answers.services
+  }
+
+  addresses(target: string, asker: number | undefined, nowMs: number): PoolRecord[] | undefined {
+    const known = asker === undefined ? undefined : this.#askers.get(asker)
+    if (known?.answers.targets.has(target) === true) {
+      known.asked.add(target)
+      known.seenAtMs = nowMs
+    }
+    return this.#answers.targets.get(target) ?? known?.answers.targets.get(target)
+  }
+}
+
+/** What a socket has surely taken, now that it asks again. */
+function takenBy(
+  { answers, atMs, ttlSeconds, asked, taken }: Asker,
+  nowMs: number,
+): Answers | undefined {
+  const isInTime = nowMs - atMs < ttlSeconds * 1000 + NEXT_MS + LATE_MS
+  const isWhole = [...answers.targets.keys()].every((target) => asked.has(target))
+  // What was taken stays: an answer that is lost later takes some peers away, and adds none.
+  return (isInTime && isWhole) || taken === answers ? answers : undefined
+}
+
+export interface LaneNamesOptions {
+  /** Somebody asks for this lane that did not before: a worker, an nginx. It has taken nothing. */
+  onAsker(id: string): void
+  now?: () => number
+}
+
+export class LaneNames implements DnsNames {
+  readonly #options: LaneNamesOptions
+  readonly #lanes = new Map<string, LaneAnswers>()
+
+  constructor(options: LaneNamesOptions) {
+    this.#options = options
+  }
+
+  /** nginx asks again after `ttlSeconds` and one more. */
+  set(id: string, peers: readonly LanePeer[], ttlSeconds: number): void {
+    const lane = this.#lanes.get(id) ?? new LaneAnswers(id)
+    this.#lanes.set(id, lane)
+    lane.set(peers, ttlSeconds)
+  }
+
+  /** Lanes that none of these is any more are answered with nobody, seldom. */
+  retain(ids: ReadonlyMap<string, unknown>): void {
+    for (const id of this.#lanes.keys()) {
+      if (!ids.has(id)) {
+        this.#lanes.delete(id)
+      }
+    }
+  }
+
+  isTaken(id: string): boolean {
+    return this.#lanes.get(id)?.isTaken(this.#now()) === true
+  }
+
+  isAsked(id: string): boolean {
+    return this.#lanes.get(id)?.isAsked() === true
+  }
+
+  /** nginx was started anew. */
+  forget(): void {
+    this.#lanes.forEach((lane) => lane.forget())
+  }
+
+  answer(
+    name: string,
+    type: 'SRV' | 'A',
+    asker: number | undefined,
+  ): readonly PoolRecord[] | undefined {
+    const [, id] = (type === 'SRV' ? SERVICE : TARGET).exec(name) ?? []
+    if (id === undefined) {
+      return undefined
+    }
+    // One that a former generation of the configuration has.
+    const lane = this.#lanes.get(id) ?? new LaneAnswers(id)
+    if (type === 'A') {
+      return lane.addresses(name, asker, this.#now())
+    }
+    if (asker !== undefined && !lane.knows(asker)) {
+      this.#options.onAsker(id)
+    }
+    return lane.services(asker, this.#now())
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? performance.now()
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * What nginx can be left to choose by itself: an upstream whose policy nginx has words for is a
+ * *lane*, an `upstream{}` of nginx's own, and each host and first part of a path that leads there
+ * is a *gate* to it. Both are named by what they mean, so whatever generation of the configuration
+ * nginx has loaded, a gate of this name means this and nothing else. Pure.
+ */
+import { createHash } from 'node:crypto'
+import { DEFAULT_EJECT, DEFAULT_RETRY, findsOutliers } from '../../contract/record/policy.js'
+import type { Policy } from '../../contract/record/policy.js'
+import type { DesiredUpstream } from '../state/desired.js'
+import type { HostPlan, HostRoute } from '../table/host-plan.js'
+
+export interface Lane {
+  /** 12 hex digits. */
+  id: string
+  upstream: string
+  isLeastConn: boolean
+  maxFails: number
+  /** Whole seconds. */
+  failTimeoutMs: number
+}
+
+export interface Gate {
+  /** 16 hex digits. */
+  id: string
+  host: string
+  /** `/api` for paths that begin with this segment, `/` for all that no other segment has. */
+  first: string
+  lane: Lane
+}
+
+/** Where the paths of one host lead: a gate for each first segment, or undefined for the table. */
+export interface GatedHost {
+  host: string
+  byFirst: ReadonlyMap<string, Gate | undefined>
+}
+
+export interface LanePlan {
+  /** By id. */
+  lanes: ReadonlyMap<string, Lane>
+  /** By id. */
+  gates: ReadonlyMap<string, Gate>
+  hosts: readonly GatedHost[]
+  /** Why an upstream has no lane, by its name. */
+  refused: ReadonlyMap<string, string>
+}
+
+/** Another meaning of the same words gets another number, so that older gates are not opened. */
+const MEANING = 1
+/** What fits a bucket of nginx's hashes at their smallest. */
+const MOST_KEY = 46
+/** nginx compares a map's keys without regard to case, and paths differ by it. */
+const SEGMENT = /^\/[a-z0-9_~-][a-z0-9_.~-]*$/
+
+function named(digits: number, meaning: unknown): string {
+  const text = JSON.stringify([MEANING, meaning])
+  return createHash('sha256').update(text).digest('hex').slice(0, digits)
+}
+
+/** Undefined where nginx means the same by its own words. */
+function whyNotPolicy({
+  balance,
+  sticky,
+  retry,
+  eject = DEFAULT_EJECT,
+}: Policy): string | undefined {
+  if (balance !== 'random' && balance !== 'roundRobin' && balance !== 'leastConn') {
+    return `balance ${balance}`
+  }
+  if (sticky !== undefined) {
+    return 'sticky'
+  }
+  if (retry !== undefined && JSON.stringify(retry) !== JSON.stringify(DEFAULT_RETRY)) {
+    return 'retry other than the default'
+  }
+  if (findsOutliers(eject)) {
+    return 'ejection by answers or their times'
+  }
+  return eject.failTimeoutMs % 1000 === 0 ? undefined : 'failTimeoutMs of part of a second'
+}
+
+/** The lane of an upstream, or why it has none. */
+export function laneOf({ name, policy, tls, protocol }: DesiredUpstream): Lane | string {
+  if (tls !== undefined || protocol !== undefined) {
+    return 'TLS, HTTP/2 or gRPC'
+  }
+  const refused = whyNotPolicy(policy)
+  if (refused !== undefined) {
+    return refused
+  }
+  const { maxFails, failTimeoutMs } = policy.eject ?? DEFAULT_EJECT
+  const isLeastConn = policy.balance === 'leastConn'
+  const id = named(12, [name, isLeastConn, maxFails, failTimeoutMs])
+  return { id, upstream: name, isLeastConn, maxFails, failTimeoutMs }
+}
+
+/** `/api/v2` → `/api`; `/` → `/`. */
+function firstOf(prefix: string): string {
+  const end = prefix.indexOf('/', 1)
+  return end === -1 ? prefix : prefix.slice(0, end)
+}
+
+/** The gates of a host; undefined where nothing of it can have one. */
+function gatedHost(
+  { host, routes }: HostPlan,
+  laneFor: (upstream: string) => Lane | undefined,
+): GatedHost | undefined {
+  const firsts = new Map<string, HostRoute[]>()
+  for (const route of routes) {
+    const first = firstOf(route.prefix)
+    firsts.set(first, [...(firsts.get(first) ?? []), route])
+  }
+  const lines = routes.map(({ prefix, conditions, target }) => [prefix, conditions, target])
+  const byFirst = new Map<string, Gate | undefined>()
+  for (const [first, [only, ...more]] of firsts) {
+    const isWhole = more.length === 0 && only?.prefix === first && only.conditions === ''
+    const isNamed = first === '/' || SEGMENT.test(first)
+    const upstream = only?.target.startsWith(':') === true ? only.target.slice(1) : undefined
+    const lane = isWhole && isNamed && upstream !== undefined ? laneFor(upstream) : undefined
+    const gate = lane && { id: named(16, [host, lines, first, lane.id]), host, first, lane }
+    // What is no segment of that kind is never looked for: its requests go by the table.
+    if (isNamed) {
+      byFirst.set(first, gate)
+    }
+  }
+  return [...byFirst.values()].some((gate) => gate !== undefined) ? { host, byFirst } : undefined
+}
+
+/**
+ * Wildcards are left out: a name that comes below one would have to close its gates. So is a name
+ * that is too long for nginx's hashes.
+ */
+function mayHaveGates({ host, routes }: HostPlan): boolean {
+  const longest = routes.reduce((most, { prefix }) => Math.max(most, firstOf(prefix).length), 0)
+  return !host.includes('*') && host.length + longest <= MOST_KEY
+}
+
+/**
+ * `found`: what {@link laneOf} says of each upstream. `most`: lanes; beyond that, upstreams later
+ * in the alphabet have none.
+ */
+export function planLanes(
+  hosts: Iterable<HostPlan>,
+  found: ReadonlyMap<string, Lane | string>,
+  most: number,
+): LanePlan {
+  const refused = new Map<string, string>()
+  const byUpstream = new Map<string, Lane>()
+  for (const [name, lane] of [...found].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (typeof lane === 'string') {
+      refused.set(name, lane)
+    } else if (byUpstream.size >= most) {
+      refused.set(name, `there are ${most} lanes already (SLUICE_LANES)`)
+    } else {
+      byUpstream.set(name, lane)
+    }
+  }
+  const gated = [...hosts]
+    .filter(mayHaveGates)
+    .sort((a, b) => (a.host < b.host ? -1 : 1))
+    .flatMap((plan) => gatedHost(plan, (name) => byUpstream.get(name)) ?? [])
+  const all = gated.flatMap(({ byFirst }) => [...byFirst.values()].flatMap((gate) => gate ?? []))
+  return {
+    lanes: new Map(all.map(({ lane }) => [lane.id, lane])),
+    gates: new Map(all.map((gate) => [gate.id, gate])),
+    hosts: gated,
+    refused,
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * Which gates are open. One is opened only when nginx has surely taken who is in its lane, the
+ * table in nginx is level, and nothing is going on in the upstream that nginx could not know of. It
+ * is closed before a change of its host or its upstream is sent to the table, and so before anybody
+ * is told that the change holds.
+ *
+ * Nothing depends on a gate's being open: a closed one leaves its requests to the table. A
+ * controller that ends leaves them as they are, for without it nothing changes; the next one begins
+ * by closing all.
+ */
+import type { Logger } from '../../runtime/logger.js'
+import { messageOf } from '../../runtime/errors.js'
+import type { Desired, DesiredUpstream } from '../state/desired.js'
+import type { CompiledUpstream } from '../table/compiled-upstream.js'
+import type { CompiledView } from '../table/desired-table.js'
+import { closeAllGates, closeGate, openGate } from './gate-files.js'
+import { laneOf, planLanes } from './lane.js'
+import type { Gate, Lane, LanePlan } from './lane.js'
+import { LaneViews, showLanes } from './lane-view.js'
+import type { LaneNow, LaneView } from '../views.js'
+import { LaneNames, fitsDns } from './lane-names.js'
+import type { LanePeer } from './lane-names.js'
+
+export interface LanesOptions {
+  home: string
+  /** How many at most. */
+  most: number
+  log: Logger
+  /** Whether nginx's table is another controller's now. */
+  isFenced(): boolean
+  /** Whether nginx's table is level with all that was compiled, and this controller's own. */
+  isLevel(): boolean
+  /** Requests in flight of a lane, at all workers; undefined when nobody knows. */
+  inFlight(id: string): Promise<number | undefined>
+  /** What {@link Lanes.views} says is something else now. */
+  onChange(): void
+}
+
+/** Of one lane, beside its plan. */
+interface LaneState {
+  lane: Lane
+  /** False: no gate leads there any more, and its last requests finish. */
+  isPlanned: boolean
+  /** Who is in it, and the text that this is compared by. */
+  members: LanePeer[]
+  key: string
+  /** Why no gate may be open, whatever nginx has taken. */
+  why: string | undefined
+  /** SIDs that requests of the lane may have gone to since it was last seen without any. */
+  holding: Set<string>
+  /** Whether one of these drains. */
+  leaving: boolean
+  /** How often a gate to it was opened. */
+  openings: number
+}
+
+const LOOK_MS = 100
+/** Beyond so many lanes nginx asks less often; a gate opens as much later. */
+const MANY = 100
+const MANY_TTL_SECONDS = 5
+
+export class Lanes {
+  readonly names: LaneNames
+  readonly #options: LanesOptions
+  readonly #states = new Map<string, LaneState>()
+  readonly #open = new Set<string>()
+  readonly #views = new LaneViews()
+  #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], refused: new Map() }
+  #hosts: unknown
+  #upstreams: unknown
+  #found: ReadonlyMap<string, Lane | string> = new Map()
+  #timer: NodeJS.Timeout | undefined
+  #isCounting = false
+
+  constructor(options: LanesOptions) {
+    this.#options = options
+    this.names = new LaneNames({ onAsker: (id) => this.#shutLane(id) })
+  }
+
+  /** What nginx should be given at its next start. */
+  get plan(): LanePlan {
+    return this.#plan
+  }
+
+  get openGates(): number {
+    return this.#open.size
+  }
+
+  /** Closes all, whoever opened them. Throws when one may still be open. */
+  start(): void {
+    closeAllGates(this.#options.home)
+    this.#open.clear()
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS)
+  }
+
+  /** Leaves all gates as they are. */
+  close(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** How each upstream is served, by its name. */
+  views(): LaneView[] {
+    return this.#views.list()
+  }
+
+  /** nginx was started anew, and has resolved nothing: until then the hop serves what comes. */
+  nginxStarted(): void {
+    this.#tryCloseAll()
+    this.names.forget()
+  }
+
+  /**
+   * The table is about to be changed to this. Closes what is not so any more. Throws when a gate
+   * may still be open: then the table must stay as it is.
+   */
+  update(view: CompiledView): void {
+    this.#replan(view)
+    for (const state of this.#states.values()) {
+      this.#follow(state, view.compiled(state.lane.upstream))
+    }
+    for (const id of this.#open) {
+      const gate = this.#plan.gates.get(id)
+      if (gate === undefined || this.#states.get(gate.lane.id)?.why !== undefined) {
+        this.#shut(id)
+      }
+    }
+    this.#show()
+  }
+
+  /**
+   * How many requests of lanes may be at a peer: undefined when that is not known. A lane counts
+   * for all of its peers together, so it is known when there are none, or there is one peer.
+   */
+  async inFlightAt(sid: string): Promise<number | undefined> {
+    let sum = 0
+    for (const state of this.#states.values()) {
+      if (state.holding.has(sid)) {
+        const count = await this.#inFlight(state)
+        if (count === undefined || (count > 0 && state.holding.size > 1)) {
+          return undefined
+        }
+        sum += count
+      }
+    }
+    return sum
+  }
+
+  #replan({ desired, plan }: CompiledView): void {
+    const isNew = this.#findLanes(desired)
+    if (!isNew && this.#hosts === plan.hosts) {
+      return
+    }
+    this.#hosts = plan.hosts
+    const next = planLanes(plan.hosts.values(), this.#found, this.#options.most)
+    // Before the plan goes that says which lane they lead to.
+    const gone = [...this.#open].filter((id) => !next.gates.has(id))
+    gone.forEach((id) => this.#shut(id))
+    this.#plan = next
+    for (const state of this.#states.values()) {
+      state.isPlanned = next.lanes.has(state.lane.id)
+    }
+    for (const [id, lane] of next.lanes) {
+      this.#states.set(id, this.#states.get(id) ?? newState(lane))
+    }
+    this.names.retain(next.lanes)
+  }
+
+  /** True when an upstream has another lane, or none any more. */
+  #findLanes({ upstreams }: Desired): boolean {
+    if (upstreams === this.#upstreams) {
+      return false
+    }
+    this.#upstreams = upstreams
+    const before = this.#found
+    const found = new Map([...upstreams].map(([name, upstream]) => [name, knownLane(upstream)]))
+    const isSame =
+      found.size === before.size &&
+      [...found].every(([name, lane]) => isSameLane(before.get(name), lane))
+    this.#found = isSame ? before : found
+    return !isSame
+  }
+
+  /** Takes what an upstream is now. Another set of peers closes its gates. */
+  #follow(state: LaneState, compiled: CompiledUpstream | undefined): void {
+    const peers = compiled?.peers ?? []
+    if (state.key === '') {
+      // What a controller before may have let through, nobody knows.
+      state.holding = new Set(peers.map(({ sid }) => sid))
+    }
+    state.why = state.isPlanned ? whyNotNow(compiled) : 'no gate leads there'
+    // Of whom nginx cannot be answered, it keeps whom it has: no gate leads there.
+    const main = state.why === undefined ? (compiled?.tiers.main ?? []) : state.members
+    const members = main.map(({ sid, host, port, weight }) => ({ sid, host, port, weight }))
+    const there = new Set(peers.map(({ sid }) => sid))
+    state.holding = new Set([...state.holding].filter((sid) => there.has(sid)))
+    state.leaving = peers.some(({ sid, draining }) => draining && state.holding.has(sid))
+    const key = JSON.stringify(members)
+    if (key !== state.key) {
+      state.key = key
+      state.members = members
+      this.#shutLane(state.lane.id)
+      this.names.set(state.lane.id, members, this.#ttlSeconds)
+    }
+  }
+
+  get #ttlSeconds(): number {
+    return this.#plan.lanes.size > MANY ? MANY_TTL_SECONDS : 0
+  }
+
+  /** Opens what may be open. */
+  #look(): void {
+    if (this.#options.isFenced()) {
+      this.#tryCloseAll()
+      return
+    }
+    void this.#count()
+    const shut = [...this.#plan.gates.values()].filter(({ id }) => !this.#open.has(id))
+    const may = shut.filter((gate) => this.#mayOpen(gate))
+    if (may.length > 0 && this.#options.isLevel()) {
+      may.forEach((gate) => this.#openOne(gate))
+    }
+    this.#show()
+  }
+
+  #mayOpen({ lane: { id } }: Gate): boolean {
+    const state = this.#states.get(id)
+    return (
+      state !== undefined && state.why === undefined && !state.leaving && this.names.isTaken(id)
+    )
+  }
+
+  #openOne(gate: Gate): void {
+    const state = this.#states.get(gate.lane.id)
+    try {
+      openGate(this.#options.home, gate.id)
+    } catch (error) {
+      // No room for a file: the table serves.
+      this.#options.log.debug({ error: messageOf(error) }, 'a gate cannot be opened')
+      return
+    }
+    this.#open.add(gate.id)
+    if (state !== undefined) {
+      state.openings++
+      state.members.forEach(({ sid }) => state.holding.add(sid))
+    }
+  }
+
+  /** At each look, until it succeeds. */
+  #tryCloseAll(): void {
+    try {
+      this.#closeAll()
+    } catch (error) {
+      this.#options.log.error({ error: messageOf(error) }, 'gates are left open')
+    }
+  }
+
+  #closeAll(): void {
+    this.#open.forEach((id) => this.#shut(id))
+  }
+
+  #shutLane(lane: string): void {
+    for (const id of this.#open) {
+      const gate = this.#plan.gates.get(id)
+      if (gate === undefined || gate.lane.id === lane) {
+        this.#shut(id)
+      }
+    }
+  }
+
+  #shut(id: string): void {
+    closeGate(this.#options.home, id)
+    this.#open.delete(id)
+  }
+
+  /** Looks whether anything is left where somebody drains, or no gate leads any more. */
+  async #count(): Promise<void> {
+    const asked = [...this.#states.values()].filter(
+      ({ leaving, isPlanned }) => leaving || !isPlanned,
+    )
+    if (this.#isCounting || asked.length === 0) {
+      return
+    }
+    this.#isCounting = true
+    for (const state of asked) {
+      await this.#inFlight(state)
+    }
+    this.#isCounting = false
+  }
+
+  /** A lane that is seen without requests, all of its gates shut since before, holds none. */
+  async #inFlight(state: LaneState): Promise<number | undefined> {
+    const { id } = state.lane
+    const { openings } = state
+    const isShut = ![...this.#open].some((gate) => this.#plan.gates.get(gate)?.lane.id === id)
+    const count = await this.#options.inFlight(id)
+    if (count === 0 && isShut && state.openings === openings) {
+      state.holding.clear()
+      state.leaving = false
+      if (!state.isPlanned && this.#states.get(id) === state) {
+        this.#states.delete(id)
+      }
+    }
+    return count
+  }
+
+  #show(): void {
+    const { gates, refused } = this.#plan
+    const shown = showLanes(gates.values(), refused, {
+      isOpen: (gate) => this.#open.has(gate),
+      whyShut: (lane) => this.#whyShut(lane),
+    })
+    if (this.#views.update(shown)) {
+      this.#options.onChange()
+    }
+  }
+
+  #whyShut(id: string): LaneNow {
+    if (!this.names.isAsked(id)) {
+      return { state: 'none', reason: 'nginx was started before it came; see "sluice compile"' }
+    }
+    const state = this.#states.get(id)
+    const taken = this.names.isTaken(id) ? 'a change is on its way' : 'nginx takes the instances'
+    const leaving = 'requests finish that may be at an instance that drains'
+    return { state: 'closed', reason: state?.why ?? (state?.leaving === true ? leaving : taken) }
+  }
+}
+
+function newState(lane: Lane): LaneState {
+  const none = { members: [], key: '', why: 'new', holding: new Set<string>() }
+  return { lane, isPlanned: true, ...none, leaving: false, openings: 0 }
+}
+
+/** An upstream that did not change is the same object. */
+const known = new WeakMap<DesiredUpstream, Lane | string>()
+
+function knownLane(upstream: DesiredUpstream): Lane | string {
+  const lane = known.get(upstream) ?? laneOf(upstream)
+  known.set(upstream, lane)
+  return lane
+}
+
+function isSameLane(a: Lane | string | undefined, b: Lane | string): boolean {
+  return typeof a === 'object' && typeof b === 'object' ? a.id === b.id : a === b
+}
+
+/** Why nginx alone cannot serve an upstream as it is just now. */
+function whyNotNow(compiled: CompiledUpstream | undefined): string | undefined {
+  const main = compiled?.tiers.main ?? []
+  if (compiled === undefined || main.length === 0) {
+    return 'nobody is up'
+  }
+  const { peers } = compiled
+  if (peers.some(({ ejected, trial }) => ejected || trial > 0)) {
+    return 'an instance is ejected'
+  }
+  if (peers.some(({ warming }) => warming)) {
+    return 'an instance warms up'
+  }
+  if (main.some(({ maxConns }) => maxConns > 0)) {
+    return 'maxConns'
+  }
+  if (main.some(({ host }) => host.includes(':'))) {
+    return 'an instance has an IPv6 address'
+  }
+  return fitsDns(main) ? undefined : 'too many instances'
+}
