@@ -17,6 +17,7 @@ import type {
   Finding,
   GatewayView,
   InFlight,
+  LaneView,
   RegistryView,
   StreamView,
   SuspectView,
@@ -113,6 +114,10 @@ export class Controller implements ControllerForApi {
 
   stream(): StreamView {
     return this.#parts.serving.gateway.stream()
+  }
+
+  lanes(): LaneView[] {
+    return this.#parts.serving.gateway.lanes()
   }
 
   suspects(): SuspectView[] {

@@ -121,7 +121,7 @@ export class TableGateway implements OwnGateway {
   /** What nginx itself chose for is counted apart. */
   async #activeOfHttp(sids: string[]): Promise<Array<number | undefined>> {
     const lanes = this.#compiled?.lanes
-    const ofLanes = await Promise.all(sids.map((sid) => lanes?.inFlightAt(sid) ?? 0))
+    const ofLanes = await Promise.all(sids.map(async (sid) => lanes?.inFlightAt(sid) ?? 0))
     const counts = await this.#link.active(sids)
     return counts.map((count, i) => {
       const more = ofLanes[i]
@@ -144,12 +144,13 @@ export class TableGateway implements OwnGateway {
   }
 
   #makeLanes(): LaneGateway | undefined {
-    const { settings, log, isTrusted } = this.#options
+    const { settings, log } = this.#options
     if (settings.compiled === 'off' || settings.pool === 'off') {
       return undefined
     }
     return new LaneGateway({
-      ...{ settings, log, isTrusted },
+      ...{ settings, log },
+      isTrusted: () => this.#options.isTrusted(),
       isFenced: () => this.#link.pusher.isFenced,
       isLevel: () => this.#isLevel(),
       inFlight: (id) => this.#link.inFlightNamed(id),

@@ -43,7 +43,7 @@ function raw(text: string): Word {
 }
 
 /** What nginx calls a lane's `upstream{}`. */
-export function laneName({ id }: Lane): string {
+function laneName({ id }: Lane): string {
   return `${id}_lane`
 }
 

@@ -45,7 +45,10 @@ const { nginx } = await tools()
 for (const engine of ['njs', 'qjs'] as const) {
   t.test(`nothing is lost, misrouted or late while gates open and close: ${engine}`, async (t) => {
     const certificates = await makeSceneCertificates(temporaryFolder(t, 'ca'))
-    const rig = await startRig({ nginx, engine, name: 'compiled' })
+    const rig = await startRig({
+      ...{ nginx, engine, name: 'compiled' },
+      env: { SLUICE_COMPILED: 'auto' },
+    })
     t.teardown(() => rig.stop())
     const folder = temporaryFolder(t, 'ledger')
     const scene = new Scene({ rig, folder, seed, policies: POLICIES, certificates })
