@@ -13,7 +13,9 @@ export function guardMetadata(value: unknown): string | null {
   if (keys.length > 32) {
     return 'must have at most 32 entries'
   }
-  const bad = keys.filter((key) => !/^[A-Za-z0-9_.-]{1,64}$/.test(key) || !isText(value[key], 256))
+  const bad = keys.filter(
+    (key) => !/^(?!__proto__$)[A-Za-z0-9_.-]{1,64}$/.test(key) || !isText(value[key], 256),
+  )
   return bad.length > 0
     ? 'entry ' +
         JSON.stringify((bad[0] as string).slice(0, 64)) +

@@ -3,7 +3,8 @@ import { guardShape, isObject, right, wrong } from '../guard/guarded.js'
 import type { Guarded } from '../guard/guarded.js'
 import type { HeaderEdits } from './header-edits.js'
 
-const NAME = /^[A-Za-z0-9_-]{1,64}$/
+/** `__proto__` would be lost: an object's field of that name is not its own. */
+const NAME = /^(?!__proto__$)[A-Za-z0-9_-]{1,64}$/
 const VALUE = /^[!-~]([ -~]{0,1022}[!-~])?$/
 const MOST = 32
 const PARTS = ['set', 'add', 'remove']

@@ -49,6 +49,7 @@ interface Kind {
   valueRule: string
 }
 
+/** `__proto__` would be lost: an object's field of that name is not its own. */
 const KINDS: Kind[] = [
   {
     field: 'headers',
@@ -61,7 +62,7 @@ const KINDS: Kind[] = [
   {
     field: 'cookies',
     variable: 'cookie_',
-    name: /^[a-z0-9_-]{1,64}$/,
+    name: /^(?!__proto__$)[a-z0-9_-]{1,64}$/,
     nameRule: 'is no cookie name: letters, digits, - and _',
     value: /^[!#-+\--:<-[\]-~]{1,256}$/,
     valueRule: 'must be true, or 1 to 256 characters that a cookie may have',
@@ -69,7 +70,7 @@ const KINDS: Kind[] = [
   {
     field: 'arguments',
     variable: 'arg_',
-    name: /^[a-z0-9_.-]{1,64}$/,
+    name: /^(?!__proto__$)[a-z0-9_.-]{1,64}$/,
     nameRule: 'is no argument name: letters, digits, - . and _',
     value: /^[A-Za-z0-9._~-]{1,256}$/,
     valueRule:

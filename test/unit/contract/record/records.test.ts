@@ -190,6 +190,17 @@ t.test('what is let in never breaks a line of the table', async (t) => {
   t.pass()
 })
 
+t.test('no name is let in that an object cannot have as its own', async (t) => {
+  const poisoned = JSON.parse('{"__proto__": "x"}') as unknown
+  const route = { hosts: ['a'], upstream: 'web' }
+  for (const field of ['headers', 'cookies', 'arguments']) {
+    t.equal(fieldOf(guardRoute({ ...route, [field]: poisoned })), `${field}.__proto__`)
+  }
+  const edits = { requestHeaders: { set: poisoned } }
+  t.equal(fieldOf(guardRoute({ ...route, ...edits })), 'requestHeaders.set.__proto__')
+  t.equal(fieldOf(instance({ host: '10.0.0.1', port: 80, metadata: poisoned })), 'metadata')
+})
+
 t.test('an upstream and an override', async (t) => {
   t.same(guardUpstream({}), { ok: true, value: { policy: { balance: 'random' } } })
   t.equal(fieldOf(guardUpstream({ policy: { balance: 'best' } })), 'policy.balance')
