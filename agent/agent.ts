@@ -65,7 +65,7 @@ export class Agent {
   readonly #stopping: StoppingContainers
   readonly #planLog: PlanLog
   readonly #ports = new KnownPorts()
-  /** Places that containers of other agents have. */
+  /** Claims that containers of other agents have. */
   #contested: Contested[] = []
   #problems: AgentProblem[] = []
   #containers: ReadonlyMap<string, Container> | undefined

@@ -73,7 +73,7 @@ export function parseCommandLine(args: string[], options: Record<string, Option>
     if (token.kind === 'positional') {
       parsed.positionals.push(token.value)
     } else if (token.kind === 'option') {
-      const value = checkFlag(token, options, parsed.flags)
+      const value = guardFlag(token, options, parsed.flags)
       if (options[token.name]?.repeats === true) {
         parsed.repeated.set(token.name, [...(parsed.repeated.get(token.name) ?? []), value])
       } else {
@@ -91,7 +91,7 @@ interface FlagToken {
   inlineValue: boolean | undefined
 }
 
-function checkFlag(
+function guardFlag(
   token: FlagToken,
   options: Record<string, Option>,
   seen: Map<string, string>,
@@ -105,7 +105,7 @@ function checkFlag(
     throw new UsageError(`${rawName} is given twice`)
   }
   if (option.type === 'boolean') {
-    return checkSwitch(rawName, value ?? 'true')
+    return guardSwitch(rawName, value ?? 'true')
   }
   if (value === undefined || (inlineValue !== true && value.startsWith('-'))) {
     throw new UsageError(`${rawName} needs a value`)
@@ -114,7 +114,7 @@ function checkFlag(
 }
 
 /** `true` or `false`, however it is spelt. */
-function checkSwitch(rawName: string, text: string): string {
+function guardSwitch(rawName: string, text: string): string {
   const value = BOOLEAN.parse(text, '')
   if (value === undefined) {
     throw new UsageError(

@@ -49,7 +49,7 @@ function findCommand(name: string): Command {
   return command
 }
 
-function checkPositionals(command: Command, { positionals }: Parsed): void {
+function guardPositionals(command: Command, { positionals }: Parsed): void {
   const [least, most] = command.positionals
   const usage = `usage: sluice ${command.name} ${command.usage}`.trimEnd()
   if (positionals.length < least) {
@@ -145,7 +145,7 @@ async function main(args: string[]): Promise<number> {
     print(helpFor(command))
     return 0
   }
-  checkPositionals(command, parsed)
+  guardPositionals(command, parsed)
   return runCommand(command, parsed)
 }
 

@@ -89,12 +89,12 @@ interface Context {
   warnings: string[]
 }
 
-function recordOf(offer: Offer, place: InstanceAddress, context: Context) {
+function recordOf(offer: Offer, address: InstanceAddress, context: Context) {
   const { weight, maxConns, backup, zone } = offer
   const { container, machine, warnings } = context
   const metadata = metadataOf(container, offer, warnings)
   const wish = {
-    ...{ host: place.host, port: place.port },
+    ...{ host: address.host, port: address.port },
     ...{ weight, state: 'up', metadata, agent: machine.agent },
     ...(maxConns !== undefined && { maxConns }),
     ...(backup && { backup }),
@@ -110,20 +110,20 @@ function makeInstance(offer: Offer, context: Context): Made {
     return port
   }
   const wanted = { ...port.value, network }
-  const place = chooseAddress(networked, machine, wanted)
-  if (!place.ok) {
-    return place
+  const address = chooseAddress(networked, machine, wanted)
+  if (!address.ok) {
+    return address
   }
-  const record = recordOf(offer, place.value, context)
+  const record = recordOf(offer, address.value, context)
   if (!record.ok) {
     return { ok: false, reason: `${record.field} ${record.message}` }
   }
   const { upstream, given, isNameChosen } = offer
-  const why = [`upstream ${upstream}: ${offer.upstreamWhy}`, port.why, place.why]
+  const why = [`upstream ${upstream}: ${offer.upstreamWhy}`, port.why, address.why]
   const instance = {
     ...{ upstream, given, isNameChosen, transport: port.value.transport, record: record.value },
     id: idOf(offer, container, machine.agent, port.value.port),
-    direct: directAddress(networked, place.value, port.value.port),
+    direct: directAddress(networked, address.value, port.value.port),
     routes: routesOf(offer, machine.agent),
     settings: offer.settings,
   }

@@ -39,7 +39,7 @@ export interface RegistrationPlan {
   unnamed: Map<string, string>
   /** Registry key → value of upstreams' settings, for those that have none. */
   settings: Map<string, string>
-  /** Places that several upstreams want. */
+  /** Claims that several upstreams have. */
   contested: Contested[]
   /** How many containers have an instance. */
   containers: number

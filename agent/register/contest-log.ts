@@ -31,7 +31,7 @@ export class ContestLog {
 }
 
 /** The claims among what is withheld, and why. `wanted`: registry key → value. */
-export function contestedPlaces(
+export function contestedClaims(
   withheld: ReadonlyMap<string, string>,
   wanted: ReadonlyMap<string, string> | undefined,
 ): Contested[] {

@@ -11,7 +11,7 @@ import type { Logger } from '../../runtime/logger.js'
 import type { Doorbell } from '../../runtime/doorbell.js'
 import { Loop } from '../../runtime/loop.js'
 import { withTimeLimit } from '../../runtime/retry.js'
-import { ContestLog, contestedPlaces } from './contest-log.js'
+import { ContestLog, contestedClaims } from './contest-log.js'
 import { HeldLease } from './held-lease.js'
 import { refuseImpostor } from './impostor.js'
 import { contest } from './route-contest.js'
@@ -160,7 +160,7 @@ export class Registrar {
     const { commits, taken } = reconcile(wanted, this.#registered, this.#foreign, lease.id)
     this.#isContested ||= taken.length > 0
     if (this.#contestLog.write(taken, withheld)) {
-      this.#options.onContested?.(contestedPlaces(withheld, this.#wanted?.entries))
+      this.#options.onContested?.(contestedClaims(withheld, this.#wanted?.entries))
     }
     for (const operations of commits) {
       await this.#commit(operations)

@@ -30,7 +30,7 @@ function splitUrl(text: string): Record<string, string> {
 }
 
 /** What would be taken for something else, or for nothing, is said. */
-function checkAsked(flag: string, text: string): void {
+function guardAsked(flag: string, text: string): void {
   if (flag === 'header' && !/^[^\s:]+:/.test(text)) {
     throw new UsageError(
       `--header: ${JSON.stringify(text)} is not right; expected a line such as "X-Canary: yes"`,
@@ -69,7 +69,7 @@ export const explain: Command = {
     const once = [...flags].filter(([name]) => Object.hasOwn(explain.options, name))
     const headers = (repeated.get('header') ?? []).map((line): [string, string] => ['header', line])
     const asked = [...once, ...headers]
-    asked.forEach(([flag, text]) => checkAsked(flag, text))
+    asked.forEach(([flag, text]) => guardAsked(flag, text))
     const query = new URLSearchParams([...Object.entries(splitUrl(positionals[0] ?? '')), ...asked])
     const client = connect()
     const answer = await client.call({ method: 'GET', path: '/v1/explain?' + query.toString() })

@@ -8,7 +8,7 @@ export class Waiters {
 
   /** Something changed: everybody looks again. */
   look(): void {
-    ;[...this.#waiting].forEach((check) => check())
+    ;[...this.#waiting].forEach((look) => look())
   }
 
   /**
@@ -23,19 +23,19 @@ export class Waiters {
       const end = (): void => {
         clearTimeout(timer)
         clearInterval(looks)
-        this.#waiting.delete(check)
+        this.#waiting.delete(look)
         signal?.removeEventListener('abort', end)
         resolve(isSo())
       }
-      const check = (): void => {
+      const look = (): void => {
         if (isSo()) {
           end()
         }
       }
       const timer = setTimeout(end, timeoutMs)
-      const looks = setInterval(check, LOOK_MS)
+      const looks = setInterval(look, LOOK_MS)
       signal?.addEventListener('abort', end)
-      this.#waiting.add(check)
+      this.#waiting.add(look)
     })
   }
 }

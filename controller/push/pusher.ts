@@ -186,7 +186,7 @@ export class Pusher {
     const state = await this.#gateway.state()
     this.#seen(state)
     const { source } = this.#options
-    if (this.#checkFence(state)) {
+    if (this.#noteFence(state)) {
       await this.#watchOwner(state)
       return
     }
@@ -215,16 +215,16 @@ export class Pusher {
     this.#options.onState(state)
   }
 
-  #checkFence(state: GatewayState): boolean {
+  #noteFence(state: GatewayState): boolean {
     const isFenced = this.#epoch !== 0 && state.epoch > this.#epoch
     if (isFenced && !this.isFenced) {
       this.#isSure = false
       this.#options.onFailure('stale_epoch')
       const whose = `another controller (epoch ${state.epoch}) owns this gateway`
       const reason = `${whose}; this one (epoch ${this.#epoch}) has stopped pushing to it`
-      this.#say('fenced', { reason, code: 'stale_epoch' })
+      this.#setStatus('fenced', { reason, code: 'stale_epoch' })
     } else if (!isFenced && this.isFenced) {
-      this.#say('failing')
+      this.#setStatus('failing')
     }
     return isFenced
   }
@@ -304,7 +304,7 @@ export class Pusher {
     this.#applied = revision
     this.#isLost = false
     const lagMs = this.#lag.applied()
-    this.#say('level')
+    this.#setStatus('level')
     this.#options.onApplied(revision, lagMs)
   }
 
@@ -316,10 +316,10 @@ export class Pusher {
     if (!(error instanceof Rejected)) {
       this.#options.onState(undefined)
     }
-    this.#say(code === 'table_full' ? 'full' : 'failing', { reason: messageOf(error), code })
+    this.#setStatus(code === 'table_full' ? 'full' : 'failing', { reason: messageOf(error), code })
   }
 
-  #say(status: Status, fault?: PushFault): void {
+  #setStatus(status: Status, fault?: PushFault): void {
     const reason = fault?.reason
     const isNews = status !== this.#status || reason !== this.#fault?.reason
     this.#status = status

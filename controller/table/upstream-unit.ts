@@ -33,8 +33,8 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string 
 }
 
 /**
- * `pooled` holds the SIDs that nginx surely has: in its pool, or in its kept pool in the way of this
- * upstream.
+ * `pooled` holds the SIDs that nginx surely has: in its pool, or in its kept pool in the way of
+ * this upstream.
  */
 export function unitOfUpstream(compiled: CompiledUpstream, pooled: ReadonlySet<string>): Unit {
   const { name, peers, layout, drawn, ruled, tokenFor } = compiled

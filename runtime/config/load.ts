@@ -63,7 +63,7 @@ function fromFlags({ flags, directory }: ConfigInput): SettingTexts {
 /**
  * Every variable that has our prefix must be known: a typing error there would otherwise be silent.
  */
-function checkVariables(environment: NodeJS.ProcessEnv): void {
+function guardVariables(environment: NodeJS.ProcessEnv): void {
   const known = new Set(OTHER_VARIABLES)
   for (const name of SETTING_NAMES) {
     known.add(variableOf(name))
@@ -88,7 +88,7 @@ export function suggestion(given: string, known: Iterable<string>, prefix = ''):
  * An empty variable is one that is not set: compose files and shells cannot always leave it out.
  */
 function fromEnvironment({ environment, directory }: ConfigInput): SettingTexts {
-  checkVariables(environment)
+  guardVariables(environment)
   const texts: SettingTexts = new Map()
   for (const name of SETTING_NAMES) {
     const variable = variableOf(name)

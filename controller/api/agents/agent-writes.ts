@@ -39,15 +39,15 @@ export function isLeaseId(value: unknown): value is string {
 }
 
 /** The operations of a commit's body. Throws `invalid` or `forbidden`, naming the field. */
-export function checkOperations(body: unknown, rules: WriteRules): RegistryOperation[] {
+export function guardOperations(body: unknown, rules: WriteRules): RegistryOperation[] {
   const operations = isObject(body) ? body.operations : undefined
   if (!Array.isArray(operations) || operations.length > MOST_OPERATIONS) {
     throw invalid('operations', `must be a list of at most ${MOST_OPERATIONS}`)
   }
-  return operations.map((operation, i) => checkOperation(operation, `operations[${i}]`, rules))
+  return operations.map((operation, i) => guardOperation(operation, `operations[${i}]`, rules))
 }
 
-function checkOperation(value: unknown, at: string, rules: WriteRules): RegistryOperation {
+function guardOperation(value: unknown, at: string, rules: WriteRules): RegistryOperation {
   if (!isObject(value)) {
     throw invalid(at, 'must be an object')
   }
@@ -68,7 +68,7 @@ function checkOperation(value: unknown, at: string, rules: WriteRules): Registry
     throw new SluiceError('forbidden', `an agent may not change ${key}`, { field: `${at}.key` })
   }
   if (type === 'delete') {
-    checkKey(key, at)
+    guardKey(key, at)
     return { type, key, ...condition }
   }
   if (type !== 'put') {
@@ -78,11 +78,11 @@ function checkOperation(value: unknown, at: string, rules: WriteRules): Registry
   if (lease !== undefined && !isLeaseId(lease)) {
     throw invalid(`${at}.lease`, 'must be a lease’s id')
   }
-  const text = checkValue(key, value.value, at, rules)
+  const text = guardValue(key, value.value, at, rules)
   return { type, key, value: text, ...(lease !== undefined && { lease }), ...condition }
 }
 
-function checkKey(key: string, at: string): 'instances' | 'hosts' | 'routes' | 'upstreams' {
+function guardKey(key: string, at: string): 'instances' | 'hosts' | 'routes' | 'upstreams' {
   const parsed = parseKey(key)
   if (parsed === null) {
     throw invalid(`${at}.key`, 'is not a key of the registry')
@@ -97,8 +97,8 @@ function checkKey(key: string, at: string): 'instances' | 'hosts' | 'routes' | '
   throw new SluiceError('forbidden', `an agent may not write ${key}`, { field: `${at}.key` })
 }
 
-function checkValue(key: string, value: unknown, at: string, rules: WriteRules): string {
-  const kind = checkKey(key, at)
+function guardValue(key: string, value: unknown, at: string, rules: WriteRules): string {
+  const kind = guardKey(key, at)
   if (typeof value !== 'string' || value.length > MOST_VALUE_CHARACTERS) {
     throw invalid(`${at}.value`, `must be a text of at most ${MOST_VALUE_CHARACTERS} characters`)
   }
@@ -109,19 +109,19 @@ function checkValue(key: string, value: unknown, at: string, rules: WriteRules):
     throw invalid(`${at}.value`, 'must be JSON')
   }
   if (kind === 'instances') {
-    checkInstanceRecord(record, at, rules)
+    guardInstanceRecord(record, at, rules)
   } else if (kind === 'routes') {
-    checkRecord<unknown>(record, at, isStreamRoute(record) ? guardStreamRoute : guardRoute)
+    guardRecord<unknown>(record, at, isStreamRoute(record) ? guardStreamRoute : guardRoute)
   } else if (kind === 'upstreams') {
-    checkRecord(record, at, guardUpstream)
+    guardRecord(record, at, guardUpstream)
   } else {
-    checkAgentRecord(record, at)
+    guardAgentRecord(record, at)
   }
   return value
 }
 
 /** A newer agent's fields are kept, like those of any other version in the registry. */
-function checkRecord<T>(record: unknown, at: string, check: (value: unknown) => Guarded<T>): T {
+function guardRecord<T>(record: unknown, at: string, check: (value: unknown) => Guarded<T>): T {
   const checked = readKnown(record, check)
   if (!checked.ok) {
     throw invalid(join(`${at}.value`, checked.field), checked.message)
@@ -129,8 +129,8 @@ function checkRecord<T>(record: unknown, at: string, check: (value: unknown) => 
   return checked.value.record
 }
 
-function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): void {
-  const { host, port } = checkRecord(record, at, (value) => guardInstance(value, rules.addresses))
+function guardInstanceRecord(record: unknown, at: string, rules: WriteRules): void {
+  const { host, port } = guardRecord(record, at, (value) => guardInstance(value, rules.addresses))
   if (isOwnAddress(rules.ownAddresses?.() ?? new Set(), host, port)) {
     throw invalid(`${at}.value.port`, 'is where Sluice itself listens')
   }
@@ -139,7 +139,7 @@ function checkInstanceRecord(record: unknown, at: string, rules: WriteRules): vo
 /** More than an agent reports. */
 const MOST_PROBLEMS = 50
 
-function checkAgentRecord(record: unknown, at: string): void {
+function guardAgentRecord(record: unknown, at: string): void {
   if (!isObject(record)) {
     throw invalid(`${at}.value`, 'must be an object')
   }

@@ -41,7 +41,7 @@ export function agentOf(header: unknown): string {
 /**
  * Rejects with `forbidden`, naming the field, when an operation is not this agent's to do:
  * another's instance or route, an instance without a lease, what no label can ask for. The
- * operations were checked before (checkOperations).
+ * operations were checked before (guardOperations).
  */
 export async function confine(
   agent: string,

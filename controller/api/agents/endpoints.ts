@@ -9,7 +9,7 @@ import type { Logger } from '../../../runtime/logger.js'
 import type { Registry, RegistryOperation } from '../../../registry/registry.js'
 import { agentOf, confine } from './confine.js'
 import { secretsOf, withClaim } from './id-owner.js'
-import { checkOperations, isLeaseId, mayRead } from './agent-writes.js'
+import { guardOperations, isLeaseId, mayRead } from './agent-writes.js'
 import type { WriteRules } from './agent-writes.js'
 import { EventStreams } from '../http/event-streams.js'
 import { RegistryFeed } from './feed.js'
@@ -58,7 +58,7 @@ export async function registryRoutes(
     return { revision, entries: entries.filter(({ key }) => mayRead(key)) }
   })
   app.post('/v1/registry/commit', { bodyLimit: BODY_BYTES }, async (request) => {
-    const asked = checkOperations(request.body, options)
+    const asked = guardOperations(request.body, options)
     const { agent, operations } =
       options.isConfined === true
         ? await ofAgent(request, asked, options)

@@ -26,7 +26,7 @@ interface Operation {
   ifMatch?: number | string
 }
 
-const checkBody: (body: unknown) => void = checkerOf(shapes.BatchBody, 'field')
+const guardBody: (body: unknown) => void = checkerOf(shapes.BatchBody, 'field')
 
 export function registerBatch(app: FastifyInstance, context: ApiContext): void {
   const schema = {
@@ -67,7 +67,7 @@ function callsOf(request: FastifyRequest): { calls: ChangeCall[]; dryRun: boolea
     throw new SluiceError('invalid', what, { field: 'If-Match' })
   }
   // No body at all is null here.
-  checkBody(request.body ?? undefined)
+  guardBody(request.body ?? undefined)
   const { operations, dryRun } = request.body as { operations: Operation[]; dryRun?: boolean }
   return { calls: operations.map(callOf), dryRun: dryRun === true }
 }

@@ -15,7 +15,7 @@ export type CallTarget =
 const ID_RULE = 'must be 1 to 128 characters of A-Z a-z 0-9 _ . : -'
 
 export function upstreamTarget(upstream: unknown): CallTarget & { kind: 'upstream' } {
-  return { kind: 'upstream', upstream: checkName(upstream, 'upstream') }
+  return { kind: 'upstream', upstream: guardName(upstream, 'upstream') }
 }
 
 export function instanceTarget<K extends 'instance' | 'drain' | 'undrain'>(
@@ -23,7 +23,7 @@ export function instanceTarget<K extends 'instance' | 'drain' | 'undrain'>(
   upstream: unknown,
   id: unknown,
 ): { kind: K; upstream: string; id: string } {
-  const name = checkName(upstream, 'upstream')
+  const name = guardName(upstream, 'upstream')
   if (!isInstanceId(id)) {
     throw new SluiceError('invalid', `the instance's id ${ID_RULE}`, { field: 'id' })
   }
@@ -40,7 +40,7 @@ export function idTarget<K extends 'route' | 'certificate'>(
   return { kind, id }
 }
 
-export function checkName(value: unknown, field: string): string {
+export function guardName(value: unknown, field: string): string {
   if (!isName(value)) {
     throw new SluiceError('invalid', `the name of the ${field} ${NAME_RULE}`, { field })
   }

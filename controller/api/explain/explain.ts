@@ -94,7 +94,7 @@ function refuse(field: string, value: unknown, isRight: boolean, expected: strin
 }
 
 /** What no client could ever send would be explained as if it had been. */
-function checkQuery({ address, port, header, method }: Query): void {
+function guardQuery({ address, port, header, method }: Query): void {
   const ip = address === undefined ? null : parseIp(address)
   refuse('address', address, ip !== null, 'an IP address such as 203.0.113.7 or 2001:db8::7')
   refuse('port', port, isWhole(Number(port), 1, 65_535), PORT_EXPECTED)
@@ -110,7 +110,7 @@ function answer(
   ground: StreamGround,
   query: Query,
 ): Explanation | StreamExplanation {
-  checkQuery(query)
+  guardQuery(query)
   const { host, header, path = '/', sni, port, protocol, ...said } = query
   const isAbout = sni !== undefined || port !== undefined
   if ((host === undefined) !== isAbout) {

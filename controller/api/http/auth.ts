@@ -63,8 +63,8 @@ export class Auth {
       return 'socket'
     }
     const authorized = this.#isAuthorized(request.headers.authorization)
-    this.#checkHost(request.headers.host, authorized)
-    checkOrigin(request, this.#options.isTls ? 'https' : 'http')
+    this.#guardHost(request.headers.host, authorized)
+    guardOrigin(request, this.#options.isTls ? 'https' : 'http')
     if (authorized) {
       return 'token'
     }
@@ -91,7 +91,7 @@ export class Auth {
    * machine are served, names are theirs to choose; then an address, which cannot be rebound, or
    * the token will do.
    */
-  #checkHost(header: string | undefined, authorized: boolean): void {
+  #guardHost(header: string | undefined, authorized: boolean): void {
     const name = hostName(header ?? '')
     const elsewhere = !this.#loopbackOnly && (authorized || isIP(unbracketed(name)) !== 0)
     if (!this.#hosts.has(name) && !elsewhere) {
@@ -134,7 +134,7 @@ function unbracketed(host: string): string {
  * A page of another site may send requests here, though it cannot read the answers. So none of
  * them may change anything.
  */
-function checkOrigin(request: FastifyRequest, scheme: 'http' | 'https'): void {
+function guardOrigin(request: FastifyRequest, scheme: 'http' | 'https'): void {
   if (request.method === 'GET' || request.method === 'HEAD') {
     return
   }

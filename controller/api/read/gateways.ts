@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ControllerForApi } from '../../controller-for-api.js'
 import type { GatewayView } from '../../views.js'
 import type { ApiContext } from '../context.js'
-import { checkName } from '../change/targets.js'
+import { guardName } from '../change/targets.js'
 import { readResponses } from '../http/openapi.js'
 import { NoQuery } from '../schemas/parameters.js'
 import * as shapes from '../schemas/state.js'
@@ -35,7 +35,7 @@ function registerForget(app: FastifyInstance, control: ControllerForApi): void {
     response: readResponses(shapes.Forgotten, 'It is forgotten'),
   }
   app.delete('/v1/gateways/:id', { schema }, async (request) => {
-    const id = checkName((request.params as { id: string }).id, 'gateway')
+    const id = guardName((request.params as { id: string }).id, 'gateway')
     await control.forgetGateway(id)
     const facts = { audit: true, who: request.caller, requestId: request.id, gateway: id }
     control.log.info(facts, 'gateway forgotten')

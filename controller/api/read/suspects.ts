@@ -4,7 +4,7 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { ControllerForApi } from '../../controller-for-api.js'
 import { fieldsOf } from '../change/bodies.js'
 import type { ApiContext } from '../context.js'
-import { checkName } from '../change/targets.js'
+import { guardName } from '../change/targets.js'
 import { readResponses } from '../http/openapi.js'
 import { NoQuery } from '../schemas/parameters.js'
 import * as shapes from '../schemas/state.js'
@@ -39,7 +39,7 @@ function registerConfirm(app: FastifyInstance, control: ControllerForApi): void 
   }
   app.post('/v1/suspects/confirm', { schema }, (request) => {
     const { upstream } = fieldsOf(request.body, ['upstream'], true)
-    const name = upstream === undefined ? undefined : checkName(upstream, 'upstream')
+    const name = upstream === undefined ? undefined : guardName(upstream, 'upstream')
     const confirmed = heldOf(control, name)
     control.confirmSuspects(name)
     const facts = { audit: true, who: request.caller, requestId: request.id, confirmed }
