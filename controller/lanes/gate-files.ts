@@ -9,9 +9,21 @@ import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
 /** nginx looks a location up by going through their names: those of other lengths cost it least. */
 const LENGTHS = 64
 
-/** The file of the gate, and the name of its location. */
-export function gateFile(home: string, id: string): string {
-  return `${gateFolder(home)}/${id}${'-'.repeat(parseInt(id.slice(0, 4), 16) % LENGTHS)}`
+/** Which gate; one to several lanes has a file for each. */
+interface GateName {
+  id: string
+  arms: readonly unknown[]
+}
+
+/** The file of the gate, or of one of its arms, and the name of its location. */
+export function gateFile(home: string, { id, arms }: GateName, arm = 0): string {
+  const name = arms.length > 1 ? `${id}.${arm}` : id
+  return `${gateFolder(home)}/${name}${'-'.repeat(parseInt(id.slice(0, 4), 16) % LENGTHS)}`
+}
+
+function filesOf(home: string, gate: GateName): string[] {
+  const arms = gate.arms.length > 1 ? [...gate.arms.keys()] : [0]
+  return arms.map((arm) => gateFile(home, gate, arm))
 }
 
 function gateFolder(home: string): string {
@@ -22,8 +34,11 @@ function gateFolder(home: string): string {
  * Throws `internal` when the gate may still be open: a change that it must not outlive is refused
  * then.
  */
-export function closeGate(home: string, id: string): void {
-  const path = gateFile(home, id)
+export function closeGate(home: string, gate: GateName): void {
+  filesOf(home, gate).forEach(remove)
+}
+
+function remove(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
@@ -34,16 +49,14 @@ export function closeGate(home: string, id: string): void {
   }
 }
 
-/** Throws when there is no room for a file. */
-export function openGate(home: string, id: string): void {
-  closeSync(openSync(gateFile(home, id), 'w', 0o644))
+/** Throws when there is no room for a file; some of the gate may be open then. */
+export function openGate(home: string, gate: GateName): void {
+  filesOf(home, gate).forEach((path) => closeSync(openSync(path, 'w', 0o644)))
 }
 
 /** Closes all, of whatever controller. Throws when one may still be open. */
 export function closeAllGates(home: string): void {
   const folder = gateFolder(home)
   mkdirSync(folder, { recursive: true, mode: 0o711 })
-  for (const name of readdirSync(folder)) {
-    closeGate(home, name.replace(/-+$/, ''))
-  }
+  readdirSync(folder).forEach((name) => remove(join(folder, name)))
 }

@@ -86,7 +86,7 @@ function isWhole({ byFirst }: GatedHost): boolean {
 /** A host with one route is found by one look; one with paths needs its first segment, too. */
 function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): void {
   const file = (gate: Gate | undefined): Word =>
-    quotedWord(gate === undefined ? '' : gateFile(home, gate.id))
+    quotedWord(gate === undefined ? '' : gateFile(home, gate))
   const byPath = hosts.filter((host) => !isWhole(host))
   out.block('map', [plain('$host'), plain('$sluice_gate')], () => {
     out.entry(plain('default'), quotedWord(''))
@@ -117,17 +117,17 @@ function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): 
 }
 
 /** Where a request goes whose gate is open. */
-function writeGate(out: ConfWriter, gate: Gate, place: LanePlace): void {
+function writeGate(out: ConfWriter, gate: Gate, lane: Lane, place: LanePlace): void {
   const { home, headersPath } = place
   const key = `@${gate.host}/0`
-  out.block('location', [quotedWord(`@${gateFile(home, gate.id)}`)], () => {
+  out.block('location', [quotedWord(`@${gateFile(home, gate)}`)], () => {
     // What the hop needs where it is asked, after the lane or in its place.
     out.directive('set', plain('$sluice_key'), quotedWord(key))
     out.directive('set', plain('$sluice_sid'), quotedWord(''))
     // What the access log has of it; whom nginx chose, it knows by the address alone.
-    out.directive('set', plain('$sluice_log'), quotedWord(`${gate.lane.upstream} - 1`))
+    out.directive('set', plain('$sluice_log'), quotedWord(`${lane.upstream} - 1`))
     // What limit_conn counts.
-    out.directive('set', plain('$sluice_drawn'), plain(gate.lane.id))
+    out.directive('set', plain('$sluice_drawn'), plain(lane.id))
     out.directive('limit_conn', plain(CONNECTION_ZONE), plain('65535'))
     out.directive('recursive_error_pages', plain('on'))
     out.directive('error_page', plain('502'), plain('='), plain('$sluice_after'))
@@ -141,7 +141,7 @@ function writeGate(out: ConfWriter, gate: Gate, place: LanePlace): void {
     for (const name of otherSpellings(PICK_HEADER)) {
       out.directive('proxy_set_header', plain(name), quotedWord(''))
     }
-    out.directive('proxy_pass', plain(`http://${laneName(gate.lane)}`))
+    out.directive('proxy_pass', plain(`http://${laneName(lane)}`))
   })
 }
 
@@ -154,7 +154,7 @@ export function renderLanes({ lanes, gates, hosts }: LanePlan, place: LanePlace)
       location.directive('error_page', plain('418'), plain('='), { text: '@$sluice_gate' })
       location.directive('return', plain('418'))
     })
-    gates.forEach((gate) => writeGate(server, gate, place))
+    gates.forEach((gate) => gate.arms.forEach(({ lane }) => writeGate(server, gate, lane, place)))
   }
   return { http: http.text(), location: location.text(), server: server.text() }
 }

@@ -15,10 +15,12 @@ export function showLanes(
 ): Map<string, LaneNow> {
   const shown = new Map<string, LaneNow>()
   refused.forEach((reason, upstream) => shown.set(upstream, { state: 'none', reason }))
-  for (const { id, lane } of gates) {
-    const before = shown.get(lane.upstream)
-    if (before === undefined || before.state === 'open') {
-      shown.set(lane.upstream, isOpen(id) ? { state: 'open' } : whyShut(lane.id))
+  for (const { id, arms } of gates) {
+    for (const { lane } of arms) {
+      const before = shown.get(lane.upstream)
+      if (before === undefined || before.state === 'open') {
+        shown.set(lane.upstream, isOpen(id) ? { state: 'open' } : whyShut(lane.id))
+      }
     }
   }
   return shown

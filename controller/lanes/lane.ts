@@ -26,7 +26,14 @@ export interface Gate {
   host: string
   /** `/api` for paths that begin with this segment, `/` for all that no other segment has. */
   first: string
+  /** Several where it leads to one or the other by a draw. */
+  arms: readonly GateArm[]
+}
+
+/** A lane, and how much of a gate's requests it gets, as a share of all weights. */
+export interface GateArm {
   lane: Lane
+  weight: number
 }
 
 /** Where the paths of one host lead: a gate for each first segment, or undefined for the table. */
@@ -117,7 +124,8 @@ function gatedHost(
     const isNamed = first === '/' || SEGMENT.test(first)
     const upstream = only?.target.startsWith(':') === true ? only.target.slice(1) : undefined
     const lane = isWhole && isNamed && upstream !== undefined ? laneFor(upstream) : undefined
-    const gate = lane && { id: named(16, [host, lines, first, lane.id]), host, first, lane }
+    const arms = lane && [{ lane, weight: 1 }]
+    const gate = arms && { id: named(16, [host, lines, first, lane.id]), host, first, arms }
     // What is no segment of that kind is never looked for: its requests go by the table.
     if (isNamed) {
       byFirst.set(first, gate)
@@ -161,7 +169,7 @@ export function planLanes(
     .flatMap((plan) => gatedHost(plan, (name) => byUpstream.get(name)) ?? [])
   const all = gated.flatMap(({ byFirst }) => [...byFirst.values()].flatMap((gate) => gate ?? []))
   return {
-    lanes: new Map(all.map(({ lane }) => [lane.id, lane])),
+    lanes: new Map(all.flatMap(({ arms }) => arms.map(({ lane }) => [lane.id, lane]))),
     gates: new Map(all.map((gate) => [gate.id, gate])),
     hosts: gated,
     refused,

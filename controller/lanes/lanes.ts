@@ -63,7 +63,8 @@ export class Lanes {
   readonly names: LaneNames
   readonly #options: LanesOptions
   readonly #states = new Map<string, LaneState>()
-  readonly #open = new Set<string>()
+  /** By id. */
+  readonly #open = new Map<string, Gate>()
   readonly #views = new LaneViews()
   #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], refused: new Map() }
   #hosts: unknown
@@ -119,10 +120,10 @@ export class Lanes {
     for (const state of this.#states.values()) {
       this.#follow(state, view.compiled(state.lane.upstream))
     }
-    for (const id of this.#open) {
-      const gate = this.#plan.gates.get(id)
-      if (gate === undefined || this.#states.get(gate.lane.id)?.why !== undefined) {
-        this.#shut(id)
+    for (const gate of this.#open.values()) {
+      const isTrue = this.#plan.gates.has(gate.id)
+      if (!isTrue || gate.arms.some(({ lane }) => this.#states.get(lane.id)?.why !== undefined)) {
+        this.#shut(gate)
       }
     }
     this.#show()
@@ -153,9 +154,8 @@ export class Lanes {
     }
     this.#hosts = plan.hosts
     const next = planLanes(plan.hosts.values(), this.#found, this.#options.most)
-    // Before the plan goes that says which lane they lead to.
-    const gone = [...this.#open].filter((id) => !next.gates.has(id))
-    gone.forEach((id) => this.#shut(id))
+    const gone = [...this.#open.values()].filter(({ id }) => !next.gates.has(id))
+    gone.forEach((gate) => this.#shut(gate))
     this.#plan = next
     for (const state of this.#states.values()) {
       state.isPlanned = next.lanes.has(state.lane.id)
@@ -223,54 +223,59 @@ export class Lanes {
     this.#show()
   }
 
-  #mayOpen({ lane: { id } }: Gate): boolean {
-    const state = this.#states.get(id)
-    return (
-      state !== undefined && state.why === undefined && !state.leaving && this.names.isTaken(id)
-    )
+  #mayOpen({ arms }: Gate): boolean {
+    return arms.every(({ lane: { id } }) => {
+      const state = this.#states.get(id)
+      const isIdle = state !== undefined && state.why === undefined && !state.leaving
+      return isIdle && this.names.isTaken(id)
+    })
   }
 
   #openOne(gate: Gate): void {
-    const state = this.#states.get(gate.lane.id)
+    // Also where opening fails half way.
+    this.#open.set(gate.id, gate)
+    for (const { lane } of gate.arms) {
+      const state = this.#states.get(lane.id)
+      if (state !== undefined) {
+        state.openings++
+        state.members.forEach(({ sid }) => state.holding.add(sid))
+      }
+    }
     try {
-      openGate(this.#options.home, gate.id)
+      openGate(this.#options.home, gate)
     } catch (error) {
       // No room for a file: the table serves.
       this.#options.log.debug({ error: messageOf(error) }, 'a gate cannot be opened')
-      return
-    }
-    this.#open.add(gate.id)
-    if (state !== undefined) {
-      state.openings++
-      state.members.forEach(({ sid }) => state.holding.add(sid))
+      this.#tryClose([gate])
     }
   }
 
   /** At each look, until it succeeds. */
   #tryCloseAll(): void {
+    this.#tryClose([...this.#open.values()])
+  }
+
+  #tryClose(gates: Gate[]): void {
     try {
-      this.#closeAll()
+      gates.forEach((gate) => this.#shut(gate))
     } catch (error) {
       this.#options.log.error({ error: messageOf(error) }, 'gates are left open')
     }
   }
 
-  #closeAll(): void {
-    this.#open.forEach((id) => this.#shut(id))
+  #shutLane(id: string): void {
+    this.#openTo(id).forEach((gate) => this.#shut(gate))
   }
 
-  #shutLane(lane: string): void {
-    for (const id of this.#open) {
-      const gate = this.#plan.gates.get(id)
-      if (gate === undefined || gate.lane.id === lane) {
-        this.#shut(id)
-      }
-    }
+  /** The open gates to a lane. */
+  #openTo(id: string): Gate[] {
+    const open = [...this.#open.values()]
+    return open.filter(({ arms }) => arms.some(({ lane }) => lane.id === id))
   }
 
-  #shut(id: string): void {
-    closeGate(this.#options.home, id)
-    this.#open.delete(id)
+  #shut(gate: Gate): void {
+    closeGate(this.#options.home, gate)
+    this.#open.delete(gate.id)
   }
 
   /** Looks whether anything is left where somebody drains, or no gate leads any more. */
@@ -292,7 +297,7 @@ export class Lanes {
   async #inFlight(state: LaneState): Promise<number | undefined> {
     const { id } = state.lane
     const { openings } = state
-    const isShut = ![...this.#open].some((gate) => this.#plan.gates.get(gate)?.lane.id === id)
+    const isShut = this.#openTo(id).length === 0
     const count = await this.#options.inFlight(id)
     if (count === 0 && isShut && state.openings === openings) {
       state.holding.clear()
