@@ -82,6 +82,7 @@ async function run(bench: Bench): Promise<PartResult> {
   const counted = await countEngines(bench, MEMBERS, (backend) => ({
     sizes: [asked.length],
     asked,
+    isCompiled: true,
     grow: (rig) => applyAll(rig, operations(backend), BATCH),
   }))
   return finding(counted)
@@ -108,17 +109,17 @@ function operations(port: number): BatchOperation[] {
 
 function finding(counted: Grown[]): PartResult {
   const names = Object.values(KINDS).map(({ what }) => what)
-  const cells = ({ statics: [fixed = NaN], sluice }: Grown, at: number): string[] => {
-    const value = sluice[at]?.[0] ?? NaN
-    return [count(value), ratio(value / fixed)]
+  const cells = ({ statics: [fixed = NaN], sluice, compiled }: Grown, at: number): string[] => {
+    const [value = NaN, alone = NaN] = [sluice[at]?.[0], compiled[at]]
+    return [count(value), ratio(value / fixed), ratio(alone / fixed)]
   }
-  const statics = counted.flatMap(({ statics: [fixed = NaN] }) => [count(fixed), ''])
+  const statics = counted.flatMap(({ statics: [fixed = NaN] }) => [count(fixed), '', ''])
   return {
     title: 'What each kind of request costs',
     how:
       `Upstreams of ${MEMBERS.length} instances; instructions of the worker for each of ${COUNTED} requests over ${CONNECTIONS} ` +
       'connections, by callgrind, and against a static upstream of the same nginx:',
-    columns: ['', ...ENGINES.flatMap((engine) => [engine, '/ static'])],
+    columns: ['', ...ENGINES.flatMap((engine) => [engine, '/ static', 'compiled'])],
     rows: [
       ['a static upstream', ...statics],
       ...names.map((what, at) => [what, ...counted.flatMap((grown) => cells(grown, at))]),

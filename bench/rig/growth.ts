@@ -1,10 +1,12 @@
 /** Instructions for a request while something in the table grows. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
 import { startAdopted, stopAdopted, withoutController } from './adopted.js'
+import type { Adopted } from './adopted.js'
 import { counting } from './side-by-side.js'
 import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
 import { Driver } from '../load/drive.js'
@@ -33,6 +35,8 @@ interface Growth {
   sizes: readonly number[]
   /** Host headers that are asked through Sluice. */
   asked: readonly string[]
+  /** Whether it is also counted what nginx serves by itself, once it was given its lanes. */
+  isCompiled?: boolean
   /** Brings the table from one size to the next. */
   grow: (rig: Rig, from: number, to: number) => Promise<void>
 }
@@ -41,6 +45,8 @@ export interface Grown {
   engine: string
   /** Instructions for a request, by size; of each of `asked` in its order. */
   sluice: number[][]
+  /** Of each of `asked`, once nginx was given its lanes; those without a lane are no cheaper. */
+  compiled: number[]
   statics: number[]
 }
 
@@ -79,11 +85,9 @@ async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth): Prom
   const port = await freePort()
   const servers = (includes: string): string => printServers(port, growth, includes)
   const traced = nginxInCallgrind(tracers, nginx, folder)
-  const adopted = await startAdopted(bench, { nginx, traced, engine, servers, port })
-  const drivers = [STATIC, ...asked].map(
-    (host) => new Driver({ host: '127.0.0.1', port }, host, CONNECTIONS),
-  )
-  const worker = adopted.nginx.workers()[0] ?? 0
+  const env = growth.isCompiled === true ? { SLUICE_COMPILED: 'auto' } : {}
+  const adopted = await startAdopted(bench, { nginx, traced, engine, servers, port, env })
+  const drivers = driversFor(port, [STATIC, ...asked])
   const found = drivers.map((): number[] => [])
   let there = 0
   for (const size of sizes) {
@@ -91,19 +95,61 @@ async function countGrowth(bench: Bench, tracers: Tracers, growth: Growth): Prom
     await growth.grow(adopted.rig, there, size)
     there = size
     await pooled(drivers)
-    await withoutController(adopted, async () => {
-      for (const [index, driver] of drivers.entries()) {
-        found[index]?.push(await countOne(tracers, folder, worker, driver))
-      }
-    })
+    const counts = await countAll(tracers, folder, adopted, drivers)
+    counts.forEach((count, index) => found[index]?.push(count))
     await level(adopted.rig)
   }
-  for (const driver of drivers) {
-    driver.close()
+  drivers.forEach((driver) => driver.close())
+  const compiled: number[] = []
+  if (growth.isCompiled === true) {
+    bench.say(`${engine}: compiled`)
+    await compile(adopted)
+    const again = driversFor(port, asked)
+    compiled.push(...(await countAll(tracers, folder, adopted, again)))
+    again.forEach((driver) => driver.close())
   }
   await stopAdopted(adopted)
   const [statics = [], ...sluice] = found
-  return { engine, sluice, statics }
+  return { engine, sluice, compiled, statics }
+}
+
+function driversFor(port: number, hosts: readonly string[]): Driver[] {
+  return hosts.map((host) => new Driver({ host: '127.0.0.1', port }, host, CONNECTIONS))
+}
+
+/** nginx is given the lanes that there are, and all of their gates are open. */
+async function compile({ rig, nginx }: Adopted): Promise<void> {
+  const conf = join(rig.home, 'compiled/now/server.conf')
+  const gates = (): number =>
+    existsSync(conf) ? readFileSync(conf, 'utf8').split('\nlocation ').length - 1 : 0
+  let before = 0
+  const isWritten = (): boolean => {
+    const now = gates()
+    const isSame = now > 0 && now === before
+    before = now
+    return isSame
+  }
+  await until(isWritten, { deadlineMs: 30_000, intervalMs: 3000, what: 'lanes on the disk' })
+  await nginx.renewWorkers()
+  const isOpen = (): boolean => readdirSync(join(rig.home, 'gates')).length >= gates()
+  await until(isOpen, { deadlineMs: 60_000, what: 'open gates' })
+}
+
+/** What a request of each driver takes. */
+async function countAll(
+  tracers: Tracers,
+  folder: string,
+  adopted: Adopted,
+  drivers: Driver[],
+): Promise<number[]> {
+  const worker = adopted.nginx.workers()[0] ?? 0
+  const found: number[] = []
+  await withoutController(adopted, async () => {
+    for (const driver of drivers) {
+      found.push(await countOne(tracers, folder, worker, driver))
+    }
+  })
+  return found
 }
 
 function printServers(port: number, { members, backend }: Growth, includes: string): string {

@@ -68,14 +68,19 @@ function writeLane(out: ConfWriter, lane: Lane, { home, poolPort }: LanePlace): 
 }
 
 /**
- * The first segment of a path, where nothing in it may mean another path: nothing encoded, no empty
- * segment, none that begins with a dot. `!` for all others, which go by the table.
+ * The first segment of a path, where nothing in the path may mean another one: nothing encoded, no
+ * empty segment, none that begins with a dot. `*` for a segment that a map might take for another,
+ * and `!` for all other paths, which go by the table.
  */
+const FIRST = '/(?=[?]|$)|/[a-z0-9_~-][a-z0-9_.~-]*'
+const OTHER = '/(?![/.])[^/?%]*'
+const REST = '(?:/(?![/.])[^/?%]*)*(?:[?]|$)'
+
 function writeFirst(out: ConfWriter): void {
   out.block('map', [plain('$request_uri'), plain('$sluice_first')], () => {
     out.entry(plain('default'), quotedWord('!'))
-    out.entry(raw('~^[^?]*(?:%|//|/[.])'), quotedWord('!'))
-    out.entry(raw('~^(?<sluice_segment>/[a-z0-9_.~-]*)(?:[/?]|$)'), plain('$sluice_segment'))
+    out.entry(raw(`~^(?<sluice_segment>${FIRST})${REST}`), plain('$sluice_segment'))
+    out.entry(raw(`~^${OTHER}${REST}`), quotedWord('*'))
   })
 }
 
@@ -105,8 +110,8 @@ function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): 
   })
   out.block('map', [raw('$host$sluice_first'), plain('$sluice_gate_by_path')], () => {
     out.entry(plain('default'), plain('$sluice_gate_of_rest'))
-    out.entry(raw('~!$'), quotedWord(''))
     for (const { host, byFirst } of byPath) {
+      out.entry(quotedWord(`${host}!`), quotedWord(''))
       for (const [first, gate] of byFirst) {
         if (first !== '/') {
           out.entry(quotedWord(`${host}${first}`), file(gate))

@@ -59,6 +59,9 @@ const MOST_KEY = 46
 /** nginx compares a map's keys without regard to case, and paths differ by it. */
 const SEGMENT = /^\/[a-z0-9_~-][a-z0-9_.~-]*$/
 
+/** In the place of all first segments that are none of that kind. */
+const OTHER_FIRSTS = '*'
+
 function named(digits: number, meaning: unknown): string {
   const text = JSON.stringify([MEANING, meaning])
   return createHash('sha256').update(text).digest('hex').slice(0, digits)
@@ -126,10 +129,7 @@ function gatedHost(
     const lane = isWhole && isNamed && upstream !== undefined ? laneFor(upstream) : undefined
     const arms = lane && [{ lane, weight: 1 }]
     const gate = arms && { id: named(16, [host, lines, first, lane.id]), host, first, arms }
-    // What is no segment of that kind is never looked for: its requests go by the table.
-    if (isNamed) {
-      byFirst.set(first, gate)
-    }
+    byFirst.set(isNamed ? first : OTHER_FIRSTS, gate)
   }
   return [...byFirst.values()].some((gate) => gate !== undefined) ? { host, byFirst } : undefined
 }
