@@ -1,5 +1,5 @@
 /**
- * What nginx asks of the front beside its pick: where a request that has a body goes on, whether
+ * What nginx asks of the front besides its pick: where a request that has a body goes on, whether
  * the pick still holds when the body is here, and where a request went, for the log.
  */
 import { KEPT_LOCATION } from '../../contract/servers.js'

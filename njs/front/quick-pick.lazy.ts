@@ -1,7 +1,7 @@
 /**
- * What the front's look at a host's paths needs beside them: the pick by rules that name no more
- * than a balance (no limits, sessions, budgets or trials), and conditions. Both read the table's
- * text where it stands, because an object of it costs as much as all the rest.
+ * The pick by rules that name no more than a balance (no limits, sessions, budgets or trials), and
+ * conditions, for pick-by-path.ts. Both read the table's text where it stands, because an object of
+ * it costs as much as all the rest.
  */
 import { CHUNK_ENTRIES, ENTRY_LENGTH, PLAIN_ENTRY } from '../../contract/table/rules.js'
 import { unitIf } from '../table/unit-if.lazy.js'

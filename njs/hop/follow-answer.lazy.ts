@@ -1,4 +1,4 @@
-/** Whether another try follows an answer that has come, and what the hop is told then. */
+/** Whether another try follows an answer that has come, and the verdict that says so to the hop. */
 import { RETRY_STATUSES } from '../../contract/record/retry-statuses.js'
 import { PEER_HEADER, UNANSWERED_STATUS } from '../../contract/servers.js'
 import type { PeerChoice } from '../choose/choice-types.js'
