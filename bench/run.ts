@@ -7,6 +7,7 @@ import { churnPart } from './parts/churn.js'
 import { fairnessPart } from './parts/fairness.js'
 import { handshakePart } from './parts/handshake.js'
 import { instructionsPart } from './parts/instructions.js'
+import { keptPeersPart } from './parts/kept-peers.js'
 import { latencyPart } from './parts/latency.js'
 import { luaPart } from './parts/lua.js'
 import { manyPart } from './parts/many.js'
@@ -42,6 +43,7 @@ export const PARTS = [
   scalePart,
   routesPart,
   requestKindsPart,
+  keptPeersPart,
   handshakePart,
   tcpPart,
   memoryPart,

@@ -33,10 +33,12 @@ interface Growth {
   backend: number
   /** Of what grows. */
   sizes: readonly number[]
-  /** Host headers that are asked through Sluice. */
+  /** Host headers that are asked, through Sluice where none of `servers` has them. */
   asked: readonly string[]
   /** Whether it is also counted what nginx serves by itself, once it was given its lanes. */
   isCompiled?: boolean
+  /** Further servers, given the port to listen at and the folder of Sluice's files. */
+  servers?: (port: number, includes: string) => string
   /** Brings the table from one size to the next. */
   grow: (rig: Rig, from: number, to: number) => Promise<void>
 }
@@ -152,13 +154,15 @@ async function countAll(
   return found
 }
 
-function printServers(port: number, { members, backend }: Growth, includes: string): string {
+function printServers(port: number, growth: Growth, includes: string): string {
+  const { members, backend } = growth
   const printed = members.map((host) => `server ${host}:${backend};`).join(' ')
   const { zone, limit } = counting('static')
   return `upstream static { zone static 256k; ${printed} keepalive 256; }
 ${zone}
 server { listen 127.0.0.1:${port}; server_name ${STATIC};
     location / { proxy_buffering off; ${limit} include "${includes}/headers.conf"; proxy_pass http://static; } }
+${growth.servers?.(port, includes) ?? ''}
 server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
 }
 

@@ -18,7 +18,7 @@ export function benchOf(t: Test): Bench {
 export const ROWS = {
   changes: { visible: 3, changes: 2, reload: 11, churn: 5, checks: 3 },
   connections: { handshake: 3, tcp: 3, many: 1 },
-  counts: { instructions: 1, apply: 5, scale: 3, routes: 6, 'request-kinds': 15 },
+  counts: { instructions: 1, apply: 5, scale: 3, routes: 6, 'request-kinds': 15, 'kept-peers': 4 },
   instances: { pick: 4, memory: 4, fairness: 6, 'slow-one': 6 },
   requests: { throughput: 2, workers: 1, latency: 3, lua: 4, proxies: 14 },
 }
