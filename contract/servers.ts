@@ -38,8 +38,12 @@ export const TOO_LARGE = 'large'
 export const REFUSING_LOCATION = '@sluice_refusing'
 /** Where a front goes on with what it leaves to the hop. */
 export const HOP_LOCATION = '@sluice_to_hop'
+/** The upstream{} of peers that take gRPC without TLS, by SID; then the hop's server for gRPC. */
+export const GRPC_POOL = 'sluice_grpc_pool'
 /** Where a front goes on that asks the kept pool; the peers' way follows. */
 export const KEPT_LOCATION = '@sluice_kept'
+/** What follows for gRPC, for which a call is where it is to be. */
+export const GRPC_WAY = '_grpc'
 /** Where a front goes on that changes a request itself; `_body` and `_edited` may follow. */
 export const CHANGING_LOCATION = '@sluice_changing'
 /** Where a front goes on with a request that only the hop can change. */

@@ -3,7 +3,15 @@
  * on, over HTTP/2.
  */
 import { READ_MS } from '../contract/record/route-limits.js'
-import { GRPC_HOP, PEER_HEADER, PICK_HEADER } from '../contract/servers.js'
+import {
+  GRPC_HOP,
+  GRPC_POOL,
+  GRPC_WAY,
+  KEPT_LOCATION,
+  PEER_HEADER,
+  PICK_HEADER,
+} from '../contract/servers.js'
+import { CONNECTION_ZONE } from '../contract/table/zones.js'
 import { hopScript } from './hop-conf.js'
 import { PASSED_HEADERS, hidden } from './inner-server-conf.js'
 import { unspelled } from './asked-host.js'
@@ -45,7 +53,7 @@ const FOREIGN = ['Proxy-Connection', 'HTTP2-Settings']
 function headers(settings: ConfSettings): string[] {
   const sent: Array<[name: string, value: string]> = [
     ...clientHeaders(settings),
-    [PICK_HEADER, '$sluice_key'],
+    [PICK_HEADER, settings.pool ? '"$sluice_key $sluice_sid"' : '$sluice_key'],
   ]
   const names = sent.map(([name]) => name)
   const lines = [['Host', '$sluice_host'], ...sent, ...FOREIGN.map((name) => [name, '""'])]
@@ -82,6 +90,41 @@ const LARGE = `location @sluice_grpc_large {
     return 413;
 }`
 
+/** How the front asks: its own pick where there is a pool, and else the hop. */
+function picking(settings: ConfSettings): string[] {
+  return settings.pool
+    ? [
+        'set $sluice_sid $sluice_grpc_sid;',
+        'set $sluice_drawn $sluice_sid;',
+        `limit_conn ${CONNECTION_ZONE} 65535;`,
+        ...callLimit(settings),
+        'grpc_next_upstream error timeout;',
+        `grpc_connect_timeout ${settings.connectTimeoutMs}ms;`,
+        `grpc_pass grpc://${GRPC_POOL};`,
+      ]
+    : [`grpc_pass grpc://${GRPC_HOP};`]
+}
+
+/**
+ * Peers that take gRPC without TLS, as the pool has others: nginx goes on to the hop by its own
+ * rules, with all of a call's body, as long as nothing of it was sent.
+ */
+function grpcPool({ home, poolPort }: ConfSettings): string {
+  const hop = `server "unix:${homePaths(home).grpcSocket}" backup max_fails=0`
+  return `map "$sluice_sid$sluice_onward" $sluice_grpc_sid { default ''; ${KEPT_LOCATION}${GRPC_WAY} $sluice_kept_sid; }
+upstream ${GRPC_POOL} {
+    zone ${GRPC_POOL} 16m;
+    resolver 127.0.0.1:${poolPort} ipv6=off;
+    resolver_timeout 1s;
+    server g0.pool.sluice service=_http._tcp resolve drain max_fails=0;
+    sticky route $sluice_sid;
+    ${hop} weight=1000000;
+    ${hop};
+    keepalive 256;
+    keepalive_timeout 30s;
+}`
+}
+
 /**
  * `grpc.conf`: `server.conf` for a server with `http2 on`. To distinguish the two costs every
  * request of the server, so it is a file of its own.
@@ -101,8 +144,8 @@ location @sluice_grpc {
     recursive_error_pages on;
     ${pages.join('\n    ')}
     ${headers(settings).join('\n    ')}
-    grpc_hide_header ${PEER_HEADER};
-    grpc_pass grpc://${GRPC_HOP};
+    ${hidden('grpc').replaceAll('\n', '\n    ')}
+    ${picking(settings).join('\n    ')}
 }
 ${LARGE}
 ${STATUSES.map((each) => statusLocation(each, settings)).join('\n')}
@@ -121,7 +164,8 @@ const SUFFIXES = [
 ]
 
 /** What the front asks, and how it knows that it is to. */
-function entrance(grpcSocket: string): string {
+function entrance(settings: ConfSettings): string {
+  const { grpcSocket } = homePaths(settings.home)
   return `# gRPC comes by HTTP/2 alone.
 map $server_protocol$http_content_type $sluice_grpc {
     default '';
@@ -131,7 +175,7 @@ ${CALLS}
 upstream ${GRPC_HOP} {
     server "unix:${grpcSocket}" max_fails=0;
     keepalive 64;
-}`
+}${settings.pool ? `\n${grpcPool(settings)}` : ''}`
 }
 
 /** How the hop passes a call on: as it came. */
@@ -251,7 +295,7 @@ function locations(settings: ConfSettings): string[] {
 /** The hop's server for gRPC. */
 export function grpcHop(settings: ConfSettings): string {
   const { includes, grpcSocket } = homePaths(settings.home)
-  return `${entrance(grpcSocket)}
+  return `${entrance(settings)}
 server {
     listen "unix:${grpcSocket}";
     http2 on;

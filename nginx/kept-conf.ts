@@ -7,6 +7,7 @@
 import { CONNECTION_ZONE } from '../contract/table/zones.js'
 import {
   ACCEL_HEADER,
+  GRPC_WAY,
   HOP,
   KEPT_LOCATION,
   KEPT_POOL,
@@ -99,5 +100,7 @@ export function keptLocations(settings: ConfSettings, again: string[]): string[]
   return [
     ...WAYS.map((way) => location(KEPT_LOCATION + way[0], asking(settings, way))),
     location(AGAIN, [...again, `proxy_pass http://${HOP};`]),
+    // What is no call: the hop refuses it.
+    location(KEPT_LOCATION + GRPC_WAY, [...again, `proxy_pass http://${HOP};`]),
   ]
 }

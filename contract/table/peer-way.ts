@@ -1,4 +1,5 @@
 /** In which way the peers of an upstream are reached, as names of nginx's locations end. */
+import { GRPC_WAY } from '../servers.js'
 import type { Rules } from './rules.js'
 
 /**
@@ -11,6 +12,11 @@ export function locationSuffix(rules: Rules | null): string {
   }
   const tls = rules.tls === '' ? '' : rules.tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
   return (rules.protocol === 'h2' ? '_h2' : '') + tls
+}
+
+/** The same of the front's locations: gRPC has a pool of its own, without TLS. */
+export function keptSuffix(rules: Rules): string {
+  return rules.protocol === 'grpc' ? GRPC_WAY : locationSuffix(rules)
 }
 
 export interface TlsToPeer {

@@ -112,6 +112,16 @@ export class PoolDns {
     this.#watch(() => this.#parts.setKept(candidates, { nowMs: performance.now(), isLevel }))
   }
 
+  /** The same of the pool for gRPC. */
+  setGrpc(candidates: Iterable<Member>): void {
+    this.#watch(() => this.#parts.setGrpc(candidates))
+  }
+
+  /** SIDs that nginx's pool for gRPC surely has. The same object until it changes. */
+  get grpc(): ReadonlySet<string> {
+    return this.#parts.grpc
+  }
+
   /** SIDs that nginx's kept pool surely has, and their ways. The same object until it changes. */
   get kept(): ReadonlyMap<string, string> {
     return this.#parts.kept
@@ -146,9 +156,10 @@ export class PoolDns {
   }
 
   #watch(work: () => void): void {
-    const { pooled, kept } = this.#parts
+    const { pooled, kept, grpc } = this.#parts
     work()
-    if (pooled !== this.#parts.pooled || kept !== this.#parts.kept) {
+    const { pooled: pooledNow, kept: keptNow, grpc: grpcNow } = this.#parts
+    if (pooled !== pooledNow || kept !== keptNow || grpc !== grpcNow) {
       this.#options.onPooled()
     }
   }

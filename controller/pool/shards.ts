@@ -1,14 +1,14 @@
 /**
- * The pool's members by the shard that nginx looks for them in, and those of the kept pool, each
- * with names of its own. Pure.
+ * The pool's members by the shard that nginx looks for them in, and those of the other pools,
+ * each with names of its own. Pure.
  */
 import { KeptWays } from './kept-ways.js'
 import type { KeptMember, KeptSituation } from './kept-ways.js'
 import { POOL_DOMAIN, PoolProgress, selectMembers } from './pool.js'
 import type { Member } from './pool.js'
 
-const SERVICE = /^_http\._tcp\.([kp])(\d{1,2})\.pool\.sluice$/
-const TARGET = /^h[0-9a-f]{12}\.([kp])(\d{1,2})\.pool\.sluice$/
+const SERVICE = /^_http\._tcp\.([gkp])(\d{1,2})\.pool\.sluice$/
+const TARGET = /^h[0-9a-f]{12}\.([gkp])(\d{1,2})\.pool\.sluice$/
 
 const M = 0x5bd1e995
 
@@ -46,6 +46,7 @@ export function shardOf(sid: string, shards: number): number {
 export class PoolParts {
   readonly #parts: PoolProgress[]
   readonly #kept = new PoolProgress(`k0.${POOL_DOMAIN}`)
+  readonly #grpc = new PoolProgress(`g0.${POOL_DOMAIN}`)
   readonly #ways = new KeptWays()
   #keptMembers: ReadonlyMap<string, string> = new Map()
   #keptPooled: ReadonlySet<string> = new Set()
@@ -93,6 +94,15 @@ export class PoolParts {
     return this.#keptWays
   }
 
+  /** SIDs that nginx's pool for gRPC surely has. The same object until it changes. */
+  get grpc(): ReadonlySet<string> {
+    return this.#grpc.pooled
+  }
+
+  setGrpc(candidates: Iterable<Member>): void {
+    this.#grpc.setMembers(selectMembers(candidates))
+  }
+
   /** Whether time alone may let more into the kept pool. */
   get isWaiting(): boolean {
     return this.#ways.isWaiting
@@ -123,6 +133,7 @@ export class PoolParts {
   /** nginx was started anew. */
   forget(): void {
     this.#kept.forget()
+    this.#grpc.forget()
     this.#ways.forget()
     this.#parts.forEach((part) => part.forget())
   }
@@ -138,7 +149,8 @@ export class PoolParts {
   }
 
   #named(match: RegExpExecArray | null): PoolProgress | undefined {
-    const part = Number(match?.[2] ?? NaN)
-    return match?.[1] === 'p' ? this.#parts[part] : part === 0 ? this.#kept : undefined
+    const [, letter, digits] = match ?? []
+    const parts = letter === 'p' ? this.#parts : letter === 'k' ? [this.#kept] : [this.#grpc]
+    return parts[Number(digits ?? NaN)]
   }
 }

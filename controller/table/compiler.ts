@@ -28,8 +28,15 @@ const NOTHING_KNOWN: ConditionsOf = () => undefined
 
 /** SIDs that nginx's kept pool surely has, and in which way (controller/pool/kept-ways.ts). */
 type Kept = ReadonlyMap<string, string>
-const NOTHING_KEPT: Kept = new Map()
 const NOBODY: ReadonlySet<string> = new Set()
+
+/** What nginx's further pools surely have. */
+export interface OtherPools {
+  kept: Kept
+  grpc: ReadonlySet<string>
+}
+
+const NO_OTHERS: OtherPools = { kept: new Map(), grpc: NOBODY }
 
 export class Compiler {
   readonly #planner: HostPlanner
@@ -50,7 +57,8 @@ export class Compiler {
   #streamRoutes: Desired['streamRoutes'] | undefined
   #passthrough: ReadonlySet<string> = new Set()
   #pooled: ReadonlySet<string> = new Set()
-  #kept: Kept = NOTHING_KEPT
+  #kept: Kept = NO_OTHERS.kept
+  #grpc: ReadonlySet<string> = NOBODY
   #keptBy: ReadonlyMap<string, ReadonlySet<string>> = new Map()
 
   constructor(domains: readonly string[], log: Logger, traits: GatewayTraits = ANYWHERE) {
@@ -96,6 +104,12 @@ export class Compiler {
     }
   }
 
+  /** The same of the pool for gRPC. */
+  grpcMembers(): Peer[] {
+    const units = [...this.#upstreams.all()].filter(({ upstream }) => isPlainGrpc(upstream))
+    return units.flatMap(({ compiled }) => compiled.peers.filter(({ down }) => !down))
+  }
+
   /** The same of the kept pool. */
   keptMembers(): KeptMember[] {
     return [...this.#upstreams.all()].flatMap(({ compiled, upstream }) => {
@@ -110,18 +124,20 @@ export class Compiler {
     desired: Desired,
     pooled: ReadonlySet<string>,
     conditionsOf: ConditionsOf = NOTHING_KNOWN,
-    kept = NOTHING_KEPT,
+    { kept, grpc }: OtherPools = NO_OTHERS,
   ): Set<string> {
     const changed = new Set<string>()
     const flipped = [
       ...symmetricDifference(this.#pooled, pooled),
       ...symmetricDifference(new Set(this.#kept.keys()), new Set(kept.keys())),
+      ...symmetricDifference(this.#grpc, grpc),
     ]
     this.#pooled = pooled
     if (kept !== this.#kept) {
       this.#keptBy = sidsByWay(kept)
     }
     this.#kept = kept
+    this.#grpc = grpc
     const whole = new Map(
       [...desired.upstreams.keys()].map((upstream) => [`:${upstream}`, { upstream }]),
     )
@@ -170,6 +186,9 @@ export class Compiler {
   #pooledOf(upstream: DesiredUpstream): ReadonlySet<string> {
     if (upstream.tls === undefined && upstream.protocol === undefined) {
       return this.#pooled
+    }
+    if (isPlainGrpc(upstream)) {
+      return this.#grpc
     }
     return this.#keptBy.get(wayOf(upstream) ?? '') ?? NOBODY
   }
@@ -287,6 +306,10 @@ export class Compiler {
       }
     }
   }
+}
+
+function isPlainGrpc({ tls, protocol }: DesiredUpstream): boolean {
+  return protocol === 'grpc' && tls === undefined
 }
 
 function sidsByWay(kept: Kept): Map<string, Set<string>> {

@@ -118,7 +118,8 @@ export class DesiredTable implements TableSource {
 
   /** How many peers nginx's pools surely have. */
   get pooled(): number {
-    return (this.#pool?.pooled.size ?? 0) + (this.#pool?.kept.size ?? 0)
+    const pool = this.#pool
+    return pool === undefined ? 0 : pool.pooled.size + pool.kept.size + pool.grpc.size
   }
 
   update(): Set<string> {
@@ -149,12 +150,7 @@ export class DesiredTable implements TableSource {
       this.#feedPool()
       return changed
     }
-    const changed = this.#compiler.update(
-      desired,
-      pool?.pooled ?? NOTHING,
-      conditionsOf,
-      pool?.kept,
-    )
+    const changed = this.#compiler.update(desired, pool?.pooled ?? NOTHING, conditionsOf, pool)
     // Once is needed even if there is nothing: as long as nobody answers it, nginx logs an error
     // for every question.
     if (changed.size > 0 || (!this.#isFed && this.isReady)) {
@@ -234,6 +230,7 @@ export class DesiredTable implements TableSource {
       this.#poolTimer = undefined
       const startedMs = performance.now()
       pool.setMembers(this.#compiler.members())
+      pool.setGrpc(this.#compiler.grpcMembers())
       pool.setKept(this.#compiler.keptMembers(), this.#options.isLevel())
       this.#poolCostMs = performance.now() - startedMs
       clearTimeout(this.#waitTimer)

@@ -3,14 +3,14 @@
  * (contract/table/table.ts). Pure.
  */
 import { SlotMark } from '../../contract/table/mark.js'
-import { locationSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
+import { keptSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
 import type { Rules } from '../../contract/table/rules.js'
 import type { DesiredUpstream } from '../state/desired.js'
 import type { Layout } from './slots.js'
 
 /** All that a connection to a peer of the upstream depends on; undefined where it is not kept. */
 export function wayOf({ protocol, tls }: DesiredUpstream): string | undefined {
-  // The hop asks for calls of gRPC, and where a certificate is shown to peers.
+  // The hop asks for calls of gRPC over TLS, and where a certificate is shown to peers.
   const isForHop = protocol === 'grpc' || tls?.certificate !== undefined
   return isForHop || (protocol === undefined && tls === undefined)
     ? undefined
@@ -20,7 +20,9 @@ export function wayOf({ protocol, tls }: DesiredUpstream): string | undefined {
 /** The same, by an upstream's rules. */
 export function isReachedKept(rules: Rules): boolean {
   const { tls, protocol } = rules
-  return (tls !== '' || protocol === 'h2') && protocol !== 'grpc' && !peerTlsOf(rules)?.certificate
+  return protocol === 'grpc'
+    ? tls === ''
+    : (tls !== '' || protocol === 'h2') && !peerTlsOf(rules)?.certificate
 }
 
 /** Whether slots can say all that a request must know: a draw, and how the peers are reached. */
@@ -45,7 +47,7 @@ export function keptSlots(layout: Layout, rules: Rules, kept: ReadonlySet<string
       return new Map()
     }
     if (sidsIn(value).every((sid) => kept.has(sid))) {
-      slots.set(key, `${SlotMark.Kept}${value} ${locationSuffix(rules)} ${name}`)
+      slots.set(key, `${SlotMark.Kept}${value} ${keptSuffix(rules)} ${name}`)
     }
   }
   return slots

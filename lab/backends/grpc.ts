@@ -44,6 +44,8 @@ export interface GrpcBackend {
     metadata: Record<string, unknown>
     /** Serial number of the certificate that the client showed. */
     shown: string | undefined
+    /** The address of the client's end of the connection. */
+    peer: string
   }>
   /** Calls that were cancelled before they were answered. */
   cancelled: () => number
@@ -92,7 +94,8 @@ export async function startGrpcBackend(
   const take = (call: grpc.ServerDuplexStream<Buffer, Buffer>): void => {
     const metadata = call.metadata.getMap()
     const shown = call.getAuthContext().sslPeerCertificate?.serialNumber
-    calls.push({ path: call.getPath(), authority: call.getHost(), metadata, shown })
+    const [path, authority, peer] = [call.getPath(), call.getHost(), call.getPeer()]
+    calls.push({ path, authority, metadata, shown, peer })
     call.on('cancelled', () => (cancelled += 1))
     if ((call as { request?: Buffer }).request?.toString() !== 'wait') {
       const all = begin.clone()

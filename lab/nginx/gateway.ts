@@ -37,7 +37,7 @@ export interface Gateway {
   setTable: (...units: Entries[]) => Promise<void>
   /** Waits until the pool has these peers. */
   fillPool: (...addresses: string[]) => Promise<void>
-  /** Waits until the kept pool has these peers. */
+  /** Waits until the kept pool, and that for gRPC, has these peers. */
   fillKept: (...addresses: string[]) => Promise<void>
   /** Sum of the native and the dict's counts. */
   active: (sid: string) => Promise<number>

@@ -6,7 +6,7 @@ import dns from 'dns-packet'
 export interface PoolResponder {
   /** `10.0.0.7:80`, IPv4 only. From the next question on. */
   setPeers(addresses: string[]): void
-  /** The same, of the kept pool. */
+  /** The same, of the kept pool and that for gRPC. */
   setKept(addresses: string[]): void
   /** How many rounds of questions began, of the pool that asked fewer times. */
   rounds(): number
@@ -17,7 +17,7 @@ export async function startPoolResponder(port: number): Promise<PoolResponder> {
   // Nobody listens there; with no answer nginx would wait before it asks again.
   let peers = ['127.0.0.1:9']
   let kept = peers
-  const rounds = { p0: 0, k0: 0 }
+  const rounds = { p0: 0, k0: 0, g0: 0 }
   let stopped: Promise<void> | undefined
   const socket = createSocket('udp4')
   socket.on('message', (message, from) => {
@@ -27,15 +27,15 @@ export async function startPoolResponder(port: number): Promise<PoolResponder> {
       return
     }
     // All are given by one of the names that nginx asks for; no answer may be empty.
-    const [, part] = /^_http\._tcp\.(p0|k0)\./i.exec(question.name.toLowerCase()) ?? []
-    if (part === 'p0' || part === 'k0') {
+    const [, part] = /^_http\._tcp\.(p0|k0|g0)\./i.exec(question.name.toLowerCase()) ?? []
+    if (part === 'p0' || part === 'k0' || part === 'g0') {
       rounds[part] += 1
     }
-    const given = part === 'p0' ? peers : part === 'k0' ? kept : peers.slice(0, 1)
+    const given = part === 'p0' ? peers : part === undefined ? peers.slice(0, 1) : kept
     const answers =
       question.type === 'SRV'
         ? srv(question.name, given, part)
-        : a(question.name, question.name.includes('.k0.') ? kept : peers)
+        : a(question.name, /\.[gk]0\./i.test(question.name) ? kept : peers)
     const flags = dns.AUTHORITATIVE_ANSWER
     socket.send(
       dns.encode({ type: 'response', id: id ?? 0, flags, questions: asked, answers }),

@@ -10,6 +10,7 @@ import { Width, STATE_KEY, parseState } from '../../contract/table/table.js'
 import {
   ACTING_LOCATION,
   BODY_LIMITS,
+  GRPC_WAY,
   HEAD_ONLY,
   HOP_LOCATION,
   PATIENT_LOCATION,
@@ -105,6 +106,9 @@ function forUnit(table: Dict, r: FrontRequest, key: string, unit: string): strin
 /** Where the front goes on with a request whose slot has this value, if that is a kept one. */
 function forKept(r: FrontRequest, value: string): string {
   const isKept = value > SlotMark.Kept && value < SlotMark.AboveKept
+  if (isKept && value.indexOf(' ' + GRPC_WAY + ' ') > 0) {
+    return refusing(r, HEAD_ONLY)
+  }
   // The pick, which says where.
   return isKept && r.variables.sluice_sid === '' ? (r.variables.sluice_onward as string) : ''
 }

@@ -1,6 +1,6 @@
 /** The pick of an upstream whose rules choose. */
 import { SlotMark, UnitKind } from '../../contract/table/mark.js'
-import { locationSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
+import { keptSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { trialAndMeasure } from './trial-and-measure.lazy.js'
@@ -39,7 +39,7 @@ function keptSlot(table: Dict, upstream: string, rules: Rules, sid: string): str
   const tls = peerTlsOf(rules)
   return peer === null || !peer.pooled
     ? ''
-    : SlotMark.Kept + sid + ' ' + locationSuffix(rules) + ' ' + (tls === null ? '' : tls.name)
+    : SlotMark.Kept + sid + ' ' + keptSuffix(rules) + ' ' + (tls === null ? '' : tls.name)
 }
 
 /**

@@ -250,6 +250,55 @@ for (const kind of GATEWAY_KINDS) {
       })
     })
 
+    t.test('connections to instances are kept open', async (t) => {
+      const dead = { ...a, id: 'dead', address: await refusingAddress() }
+      await gateway.fillKept(a.address, b.address, dead.address)
+      const serve = async (backends: Array<Pick<GrpcBackend, 'id' | 'address'>>, more = {}) => {
+        const kept = backends.map(({ id, address }) => ({ id, address, pooled: gateway.pool }))
+        const rules = { balance: 'w', protocol: 'grpc', kept: gateway.pool, ...more } as const
+        const slots = gateway.pool && rules.balance === 'w' ? { kept: '_grpc ' } : {}
+        const unit = ruledUnit('echo', kept, rules, { main: kept.map(({ id }) => id), ...slots })
+        await gateway.setTable(unit, hostUnit(HOST, [['/', ':echo']], unit))
+      }
+      const call = (n: number) =>
+        n % 2
+          ? client.call('Say', ['hello'])
+          : client.call('Collect', ['one', 'two'], { pauseMs: 5 })
+      for (const more of [{}, { balance: 'r' }]) {
+        await serve([a, b], more)
+        const from = [a.calls.length, b.calls.length]
+        for (let i = 0; i < 24; i++) {
+          t.match(await call(i), { code: 0, texts: [/^[ab]: (hello|2 6)$/] })
+        }
+        const calls = [a, b].map(({ calls: all }, i) => all.slice(from[i]))
+        t.ok(calls.every(({ length }) => length > 0))
+        const used = new Set(calls.flat().map(({ peer }) => peer)).size
+        t.ok(used <= (gateway.pool ? 6 : 24), `${used} connections`)
+      }
+      for (const more of [{}, { method: 'POST', body: 'x' }]) {
+        t.equal((await gateway.ask({ host: HOST, ...more })).status, 415, 'what is no call')
+      }
+      await serve([dead, b])
+      for (let i = 0; i < 8; i++) {
+        t.match(await call(i), { code: 0, texts: [/^b: (hello|2 6)$/] })
+      }
+      await gateway.fillKept(dead.address)
+      await serve([b])
+      for (let i = 0; i < 4; i++) {
+        t.match(await call(i), { code: 0 }, 'whom the pool does not have')
+      }
+      await gateway.fillKept(a.address)
+      await serve([a])
+      const stream = client.open('Chat')
+      const ended = once(stream, 'status')
+      stream.on('data', () => undefined).write(Buffer.from('one'))
+      await until(async () => (await gateway.active(sidOfAddress(a.address))) === 1)
+      stream.end()
+      t.match(await ended, [{ code: 0 }])
+      await until(async () => (await gateway.active(sidOfAddress(a.address))) === 0)
+      await gateway.setTable(echoUnit([a]), toEcho)
+    })
+
     t.test('a call that ends a connection is the fault of no instance', async (t) => {
       const resets = await Promise.all([1, 2].map(() => startFaultyBackend(t, 'reset')))
       const closing = resets.map(({ address }, i) => ({ ...a, id: `closing${i}`, address }))
