@@ -1,6 +1,7 @@
 /** `nginx.conf`: a whole configuration, for when nginx is Sluice's own. */
 import { httpTrust, inServer, proxyProtocolOption, streamTrust } from './proxy-protocol.js'
 import { accessLogLines } from './access-log-conf.js'
+import { tempPathLines } from '../contract/temp-paths.js'
 import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { printAddress } from '../contract/guard/address.js'
@@ -26,8 +27,6 @@ const HTTP = `    server_tokens off;
     map_hash_max_size 65536;
     server_names_hash_bucket_size 512;
     server_names_hash_max_size 65536;`
-
-const TEMPS = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 function streamBlock(settings: ConfSettings): string {
   const { bind, httpsPort = 0, passthrough, home } = settings
@@ -62,7 +61,7 @@ events {
 
 http {
 ${HTTP}
-${TEMPS.map((name) => `    ${name}_temp_path "${home}/temp/${name}";`).join('\n')}
+    ${tempPathLines(`${home}/temp`).join('\n    ')}
 
     include "${includes}/http.conf";
     ${accessLog(settings)}
