@@ -42,7 +42,7 @@ ${settings.pool ? '' : `${askAccel(true)}\n`}${passLines(settings).join('\n')}
 }
 
 /** `proxy.conf`: for a location of the user's, after `set $sluice_upstream web;`. */
-export function proxyConf({ home }: ConfSettings): string {
+export function proxyConf({ home, compiled }: ConfSettings): string {
   const { includes } = homePaths(home)
   return `# Sluice: in any location, after "set $sluice_upstream <name>;", which stands before any "rewrite ... break".
 # For headers of your own, put these four lines and your proxy_set_header lines in its place, without the one that includes
@@ -50,7 +50,7 @@ export function proxyConf({ home }: ConfSettings): string {
 # server of yours that does.
 set $sluice_key ":$sluice_upstream/$sluice_slot";
 ${NAMELESS}
-include "${includes}/headers.conf";
+${compiled ? `include "${homePaths(home).compiled}/proxy*.conf";\n` : ''}include "${includes}/headers.conf";
 include "${includes}/pass.conf";
 `
 }

@@ -1,9 +1,11 @@
 /**
- * Lanes and gates → nginx configuration, three files that are written and read together:
+ * Lanes and gates → nginx configuration, four files that are written and read together:
  *
  * - `http.conf`: an `upstream{}` for each lane, and the map of a request's host (and first segment)
  *   to the path of its gate's file;
  * - `location.conf`: a request whose gate is open leaves the table's location;
+ * - `proxy.conf`: the same in a location of the user's, which names the upstream itself. Its own
+ *   directives hold there, so the request stays in it;
  * - `server.conf`: a location for each gate, named by its file.
  *
  * A gate that is not there costs a request of another host a map and a look for a file without a
@@ -15,7 +17,7 @@ import { CONNECTION_ZONE } from '../../contract/table/zones.js'
 import { ConfWriter, plain, quotedWord } from '../fallback/conf-writer.js'
 import type { Word } from '../fallback/conf-writer.js'
 import { LANE_DOMAIN } from './lane-names.js'
-import { hostKey } from '../fallback/words.js'
+import { hostKey, nameKey } from '../fallback/words.js'
 import { gateFile } from './gate-files.js'
 import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
 
@@ -30,6 +32,7 @@ export interface LanePlace {
 export interface LaneFiles {
   http: string
   location: string
+  proxy: string
   server: string
 }
 
@@ -121,6 +124,34 @@ function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): 
   })
 }
 
+/** Gates of upstreams that a location names itself: where it is, and what nginx calls the lane. */
+function writeNamed(out: ConfWriter, gates: readonly Gate[], home: string): void {
+  const rows = gates.flatMap((gate) =>
+    gate.arms.map(({ lane }) => ({ lane, file: quotedWord(gateFile(home, gate)) })),
+  )
+  const map = (name: string, valueOf: (row: (typeof rows)[number]) => Word): void =>
+    out.block('map', [plain('$sluice_upstream'), plain(name)], () => {
+      out.entry(plain('default'), quotedWord(''))
+      rows.forEach((row) => out.entry(nameKey(row.lane.upstream), valueOf(row)))
+    })
+  map('$sluice_named_gate', ({ file }) => file)
+  map('$sluice_named_lane', ({ lane }) => plain(lane.id))
+}
+
+/**
+ * In the user's location. nginx evaluates what follows there all the same, so what the table's pick
+ * would be asked for is said here.
+ */
+function writeOwn(out: ConfWriter): void {
+  out.block('if', [{ text: '(-f $sluice_named_gate)' }], () => {
+    out.directive('set', plain('$sluice_drawn'), plain('$sluice_named_lane'))
+    out.directive('set', plain('$sluice_sid'), quotedWord(''))
+    out.directive('set', plain('$sluice_late'), quotedWord(''))
+    out.directive('set', plain('$sluice_log'), { text: '"$sluice_upstream - 1"' })
+    out.directive('proxy_pass', { text: 'http://${sluice_named_lane}_lane' })
+  })
+}
+
 /** Where a request goes whose gate is open. */
 function writeGate(out: ConfWriter, gate: Gate, lane: Lane, place: LanePlace): void {
   const { home, headersPath } = place
@@ -150,8 +181,9 @@ function writeGate(out: ConfWriter, gate: Gate, lane: Lane, place: LanePlace): v
   })
 }
 
-export function renderLanes({ lanes, gates, hosts }: LanePlan, place: LanePlace): LaneFiles {
-  const [http, location, server] = [new ConfWriter(), new ConfWriter(), new ConfWriter()]
+export function renderLanes({ lanes, gates, hosts, named }: LanePlan, place: LanePlace): LaneFiles {
+  const [http, location] = [new ConfWriter(), new ConfWriter()]
+  const [proxy, server] = [new ConfWriter(), new ConfWriter()]
   if (gates.size > 0) {
     lanes.forEach((lane) => writeLane(http, lane, place))
     writeMaps(http, hosts, place.home)
@@ -159,7 +191,15 @@ export function renderLanes({ lanes, gates, hosts }: LanePlan, place: LanePlace)
       location.directive('error_page', plain('418'), plain('='), { text: '@$sluice_gate' })
       location.directive('return', plain('418'))
     })
-    gates.forEach((gate) => gate.arms.forEach(({ lane }) => writeGate(server, gate, lane, place)))
+    writeNamed(http, named, place.home)
+    writeOwn(proxy)
+    const routed = [...gates.values()].filter(({ host }) => host !== '')
+    routed.forEach((gate) => gate.arms.forEach(({ lane }) => writeGate(server, gate, lane, place)))
   }
-  return { http: http.text(), location: location.text(), server: server.text() }
+  return {
+    http: http.text(),
+    location: location.text(),
+    proxy: proxy.text(),
+    server: server.text(),
+  }
 }

@@ -3,8 +3,8 @@
  * belong together, so each generation is a folder, and `compiled/now` links to the one in force:
  *
  *     compiled/now → g1
- *     compiled/g0/{http,location,server}.conf
- *     compiled/g1/{http,location,server}.conf
+ *     compiled/g0/{http,location,proxy,server}.conf
+ *     compiled/g1/{http,location,proxy,server}.conf
  *
  * nginx includes them by a pattern, so none need be there.
  */
@@ -28,7 +28,7 @@ export interface LaneWriterOptions {
   isTrusted(): boolean
 }
 
-const NAMES = ['http', 'location', 'server'] as const
+const NAMES = ['http', 'location', 'proxy', 'server'] as const
 const GENERATIONS = ['g0', 'g1'] as const
 /** Changes within this time are written once. */
 const GATHER_MS = 1000

@@ -22,13 +22,16 @@ export interface LaneGatewayOptions extends Given {
 }
 
 /** All of it as `http{}` would have it. */
-function candidate({ http, location, server }: LaneFiles, socketPath: string): string {
+function candidate({ http, location, proxy, server }: LaneFiles, socketPath: string): string {
   return `map $host $sluice_after { default ''; }
 ${http}
 server {
     listen "unix:${socketPath}";
     location / {
 ${location}    }
+    location /own {
+        set $sluice_upstream "";
+${proxy}    }
 ${server}}
 `
 }

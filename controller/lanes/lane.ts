@@ -48,6 +48,8 @@ export interface LanePlan {
   /** By id. */
   gates: ReadonlyMap<string, Gate>
   hosts: readonly GatedHost[]
+  /** Of upstreams that a location names itself (`$sluice_upstream`). */
+  named: readonly Gate[]
   /** Why an upstream has no lane, by its name. */
   refused: ReadonlyMap<string, string>
 }
@@ -134,6 +136,12 @@ function gatedHost(
   return [...byFirst.values()].some((gate) => gate !== undefined) ? { host, byFirst } : undefined
 }
 
+/** The gate of a location that names its upstream: no route has a say there. */
+function namedGate(lane: Lane): Gate {
+  const first = `:${lane.upstream}`
+  return { id: named(16, [first, lane.id]), host: '', first, arms: [{ lane, weight: 1 }] }
+}
+
 /**
  * Wildcards are left out: a name that comes below one would have to close its gates. So is a name
  * that is too long for nginx's hashes.
@@ -167,11 +175,18 @@ export function planLanes(
     .filter(mayHaveGates)
     .sort((a, b) => (a.host < b.host ? -1 : 1))
     .flatMap((plan) => gatedHost(plan, (name) => byUpstream.get(name)) ?? [])
-  const all = gated.flatMap(({ byFirst }) => [...byFirst.values()].flatMap((gate) => gate ?? []))
+  const ofHosts = gated.flatMap(({ byFirst }) =>
+    [...byFirst.values()].flatMap((gate) => gate ?? []),
+  )
+  const ofUpstreams = [...byUpstream.values()]
+    .filter(({ upstream }) => upstream.length <= MOST_KEY)
+    .map(namedGate)
+  const all = [...ofHosts, ...ofUpstreams]
   return {
     lanes: new Map(all.flatMap(({ arms }) => arms.map(({ lane }) => [lane.id, lane]))),
     gates: new Map(all.map((gate) => [gate.id, gate])),
     hosts: gated,
+    named: ofUpstreams,
     refused,
   }
 }

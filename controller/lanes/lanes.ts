@@ -66,7 +66,7 @@ export class Lanes {
   /** By id. */
   readonly #open = new Map<string, Gate>()
   readonly #views = new LaneViews()
-  #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], refused: new Map() }
+  #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], named: [], refused: new Map() }
   #hosts: unknown
   #upstreams: unknown
   #found: ReadonlyMap<string, Lane | string> = new Map()
