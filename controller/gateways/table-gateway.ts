@@ -4,6 +4,7 @@ import type { GatewayState } from '../../contract/push.js'
 import { canPool } from '../../contract/version.js'
 import { Fallbacks } from '../fallback/fallbacks.js'
 import { Health } from '../health/health.js'
+import { closeAllGates } from '../lanes/gate-files.js'
 import { LaneGateway } from '../lanes/lane-gateway.js'
 import { GatewayLink } from '../push/gateway-link.js'
 import type { LinkView } from '../push/gateway-link.js'
@@ -78,6 +79,10 @@ export class TableGateway implements OwnGateway {
   }
 
   start(): void {
+    if (this.#compiled === undefined) {
+      // nginx may still have them, of a time when they were on.
+      closeAllGates(this.#options.settings.home)
+    }
     this.#compiled?.lanes.start()
     this.#table.start()
     this.#links.forEach((link) => link.start())

@@ -2,7 +2,7 @@
  * Gates as files: one that is there is open. A request asks nginx for the file, so an answer of
  * these calls holds for the next request of every worker.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
 
@@ -54,9 +54,15 @@ export function openGate(home: string, gate: GateName): void {
   filesOf(home, gate).forEach((path) => closeSync(openSync(path, 'w', 0o644)))
 }
 
+/** For the home of a controller that opens gates. */
+export function makeGateFolder(home: string): void {
+  mkdirSync(gateFolder(home), { recursive: true, mode: 0o711 })
+}
+
 /** Closes all, of whatever controller. Throws when one may still be open. */
 export function closeAllGates(home: string): void {
   const folder = gateFolder(home)
-  mkdirSync(folder, { recursive: true, mode: 0o711 })
-  readdirSync(folder).forEach((name) => remove(join(folder, name)))
+  if (existsSync(folder)) {
+    readdirSync(folder).forEach((name) => remove(join(folder, name)))
+  }
 }

@@ -174,6 +174,8 @@ export interface LaneNamesOptions {
 export class LaneNames implements DnsNames {
   readonly #options: LaneNamesOptions
   readonly #lanes = new Map<string, LaneAnswers>()
+  /** Until it is known which lanes there are, nginx keeps what it has. */
+  #isReady = false
 
   constructor(options: LaneNamesOptions) {
     this.#options = options
@@ -188,6 +190,7 @@ export class LaneNames implements DnsNames {
 
   /** Lanes that none of these is any more are answered with nobody, seldom. */
   retain(ids: ReadonlyMap<string, unknown>): void {
+    this.#isReady = true
     for (const id of this.#lanes.keys()) {
       if (!ids.has(id)) {
         this.#lanes.delete(id)
@@ -214,7 +217,7 @@ export class LaneNames implements DnsNames {
     asker: number | undefined,
   ): readonly PoolRecord[] | undefined {
     const [, id] = (type === 'SRV' ? SERVICE : TARGET).exec(name) ?? []
-    if (id === undefined) {
+    if (id === undefined || !this.#isReady) {
       return undefined
     }
     // One that a former generation of the configuration has.

@@ -13,7 +13,7 @@ import { messageOf } from '../../runtime/errors.js'
 import type { Desired, DesiredUpstream } from '../state/desired.js'
 import type { CompiledUpstream } from '../table/compiled-upstream.js'
 import type { CompiledView } from '../table/desired-table.js'
-import { closeAllGates, closeGate, openGate } from './gate-files.js'
+import { closeAllGates, closeGate, makeGateFolder, openGate } from './gate-files.js'
 import { laneOf, planLanes } from './lane.js'
 import type { Gate, Lane, LanePlan } from './lane.js'
 import { LaneViews, showLanes } from './lane-view.js'
@@ -75,7 +75,7 @@ export class Lanes {
 
   constructor(options: LanesOptions) {
     this.#options = options
-    this.names = new LaneNames({ onAsker: (id) => this.#shutLane(id) })
+    this.names = new LaneNames({ onAsker: (id) => this.#tryClose(this.#openTo(id)) })
   }
 
   /** What nginx should be given at its next start. */
@@ -89,6 +89,7 @@ export class Lanes {
 
   /** Closes all, whoever opened them. Throws when one may still be open. */
   start(): void {
+    makeGateFolder(this.#options.home)
     closeAllGates(this.#options.home)
     this.#open.clear()
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS)

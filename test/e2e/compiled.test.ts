@@ -55,6 +55,7 @@ for (const engine of ['njs', 'qjs'] as const) {
     t.teardown(() => scene.kill())
     await scene.begin()
     await compile(rig, 3)
+    const all = openGates(rig)
     const { churners } = scene
     for (const churner of churners) {
       churner.mostPauseMs = 6000
@@ -63,7 +64,7 @@ for (const engine of ['njs', 'qjs'] as const) {
     let [looks, open] = [0, 0]
     const endsAtMs = Date.now() + SECONDS * 1000
     while (Date.now() < endsAtMs) {
-      looks += 3
+      looks += all
       open += openGates(rig)
       await sleep(50)
     }
