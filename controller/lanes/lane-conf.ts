@@ -38,7 +38,7 @@ export interface LaneFiles {
 
 /** For some 200 instances, once over while they change. */
 const ZONE = '256k'
-const KEEPALIVE = 64
+const KEEPALIVE = 32
 
 /** Its own text, in which a regular expression stands. */
 function raw(text: string): Word {

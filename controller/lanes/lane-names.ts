@@ -129,6 +129,10 @@ class LaneAnswers {
     return this.#askers.has(asker)
   }
 
+  hasTaken(asker: number | undefined): boolean {
+    return asker !== undefined && this.#askers.get(asker)?.taken === this.#answers
+  }
+
   services(asker: number | undefined, nowMs: number): PoolRecord[] {
     if (asker !== undefined) {
       const before = this.#askers.get(asker)
@@ -168,6 +172,8 @@ function takenBy(
 export interface LaneNamesOptions {
   /** Somebody asks for this lane that did not before: a worker, an nginx. It has taken nothing. */
   onAsker(id: string): void
+  /** Somebody has surely taken what is answered, and had not before. */
+  onTaken(): void
   now?: () => number
 }
 
@@ -228,7 +234,12 @@ export class LaneNames implements DnsNames {
     if (asker !== undefined && !lane.knows(asker)) {
       this.#options.onAsker(id)
     }
-    return lane.services(asker, this.#now())
+    const before = lane.hasTaken(asker)
+    const services = lane.services(asker, this.#now())
+    if (!before && lane.hasTaken(asker)) {
+      this.#options.onTaken()
+    }
+    return services
   }
 
   #now(): number {

@@ -10,16 +10,16 @@
  */
 import type { Logger } from '../../runtime/logger.js'
 import { messageOf } from '../../runtime/errors.js'
-import type { Desired, DesiredUpstream } from '../state/desired.js'
 import type { CompiledUpstream } from '../table/compiled-upstream.js'
 import type { CompiledView } from '../table/desired-table.js'
 import { closeAllGates, closeGate, makeGateFolder, openGate } from './gate-files.js'
-import { laneOf, planLanes } from './lane.js'
-import type { Gate, Lane, LanePlan } from './lane.js'
+import { planLanes } from './lane.js'
+import type { Gate, LanePlan } from './lane.js'
+import { FoundLanes, newState, nextOf } from './lane-state.js'
+import type { LaneState } from './lane-state.js'
 import { LaneViews, showLanes } from './lane-view.js'
 import type { LaneNow, LaneView } from '../views.js'
-import { LaneNames, fitsDns } from './lane-names.js'
-import type { LanePeer } from './lane-names.js'
+import { LaneNames } from './lane-names.js'
 
 export interface LanesOptions {
   home: string
@@ -36,25 +36,9 @@ export interface LanesOptions {
   onChange(): void
 }
 
-/** Of one lane, beside its plan. */
-interface LaneState {
-  lane: Lane
-  /** False: no gate leads there any more, and its last requests finish. */
-  isPlanned: boolean
-  /** Who is in it, and the text that this is compared by. */
-  members: LanePeer[]
-  key: string
-  /** Why no gate may be open, whatever nginx has taken. */
-  why: string | undefined
-  /** SIDs that requests of the lane may have gone to since it was last seen without any. */
-  holding: Set<string>
-  /** Whether one of these drains. */
-  leaving: boolean
-  /** How often a gate to it was opened. */
-  openings: number
-}
-
 const LOOK_MS = 100
+/** What may be open is looked for no less often than this, whatever was noticed. */
+const WHOLE_LOOK_MS = 1000
 /** Beyond so many lanes nginx asks less often; a gate opens as much later. */
 const MANY = 100
 const MANY_TTL_SECONDS = 5
@@ -67,15 +51,19 @@ export class Lanes {
   readonly #open = new Map<string, Gate>()
   readonly #views = new LaneViews()
   #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], named: [], refused: new Map() }
-  #hosts: unknown
-  #upstreams: unknown
-  #found: ReadonlyMap<string, Lane | string> = new Map()
+  readonly #found = new FoundLanes()
+  /** What the plan was made from. */
+  #planned: { found: unknown; hosts: unknown } | undefined
   #timer: NodeJS.Timeout | undefined
   #isCounting = false
+  #nextLookMs = 0
 
   constructor(options: LanesOptions) {
     this.#options = options
-    this.names = new LaneNames({ onAsker: (id) => this.#tryClose(this.#openTo(id)) })
+    this.names = new LaneNames({
+      onAsker: (id) => this.#tryClose(this.#openTo(id)),
+      onTaken: () => this.#notice(),
+    })
   }
 
   /** What nginx should be given at its next start. */
@@ -110,6 +98,7 @@ export class Lanes {
   nginxStarted(): void {
     this.#tryCloseAll()
     this.names.forget()
+    this.#notice()
   }
 
   /**
@@ -127,7 +116,7 @@ export class Lanes {
         this.#shut(gate)
       }
     }
-    this.#show()
+    this.#notice()
   }
 
   /**
@@ -148,18 +137,20 @@ export class Lanes {
     return sum
   }
 
+  /** What is true is kept only when all that is not any more has been closed: that may throw. */
   #replan({ desired, plan }: CompiledView): void {
-    const isNew = this.#findLanes(desired)
-    if (!isNew && this.#hosts === plan.hosts) {
+    const found = this.#found.of(desired)
+    if (found === this.#planned?.found && plan.hosts === this.#planned.hosts) {
       return
     }
-    this.#hosts = plan.hosts
-    const next = planLanes(plan.hosts.values(), this.#found, this.#options.most)
+    const next = planLanes(plan.hosts.values(), found, this.#options.most)
     const gone = [...this.#open.values()].filter(({ id }) => !next.gates.has(id))
     gone.forEach((gate) => this.#shut(gate))
     this.#plan = next
-    for (const state of this.#states.values()) {
-      state.isPlanned = next.lanes.has(state.lane.id)
+    this.#planned = { found, hosts: plan.hosts }
+    for (const [id, state] of this.#states) {
+      state.isPlanned = next.lanes.has(id)
+      state.compiled = null
     }
     for (const [id, lane] of next.lanes) {
       this.#states.set(id, this.#states.get(id) ?? newState(lane))
@@ -167,42 +158,18 @@ export class Lanes {
     this.names.retain(next.lanes)
   }
 
-  /** True when an upstream has another lane, or none any more. */
-  #findLanes({ upstreams }: Desired): boolean {
-    if (upstreams === this.#upstreams) {
-      return false
-    }
-    this.#upstreams = upstreams
-    const before = this.#found
-    const found = new Map([...upstreams].map(([name, upstream]) => [name, knownLane(upstream)]))
-    const isSame =
-      found.size === before.size &&
-      [...found].every(([name, lane]) => isSameLane(before.get(name), lane))
-    this.#found = isSame ? before : found
-    return !isSame
-  }
-
-  /** Takes what an upstream is now. Another set of peers closes its gates. */
+  /** Takes what an upstream is now. Another set of peers closes its gates first. */
   #follow(state: LaneState, compiled: CompiledUpstream | undefined): void {
-    const peers = compiled?.peers ?? []
-    if (state.key === '') {
-      // What a controller before may have let through, nobody knows.
-      state.holding = new Set(peers.map(({ sid }) => sid))
+    if (state.compiled === compiled && state.isPlanned) {
+      return
     }
-    state.why = state.isPlanned ? whyNotNow(compiled) : 'no gate leads there'
-    // Of whom nginx cannot be answered, it keeps whom it has: no gate leads there.
-    const main = state.why === undefined ? (compiled?.tiers.main ?? []) : state.members
-    const members = main.map(({ sid, host, port, weight }) => ({ sid, host, port, weight }))
-    const there = new Set(peers.map(({ sid }) => sid))
-    state.holding = new Set([...state.holding].filter((sid) => there.has(sid)))
-    state.leaving = peers.some(({ sid, draining }) => draining && state.holding.has(sid))
-    const key = JSON.stringify(members)
+    const next = nextOf(state, compiled)
+    const { key, members } = next
     if (key !== state.key) {
-      state.key = key
-      state.members = members
       this.#shutLane(state.lane.id)
       this.names.set(state.lane.id, members, this.#ttlSeconds)
     }
+    Object.assign(state, next)
   }
 
   get #ttlSeconds(): number {
@@ -216,12 +183,21 @@ export class Lanes {
       return
     }
     void this.#count()
+    if (performance.now() < this.#nextLookMs) {
+      return
+    }
+    this.#nextLookMs = performance.now() + WHOLE_LOOK_MS
     const shut = [...this.#plan.gates.values()].filter(({ id }) => !this.#open.has(id))
     const may = shut.filter((gate) => this.#mayOpen(gate))
     if (may.length > 0 && this.#options.isLevel()) {
       may.forEach((gate) => this.#openOne(gate))
     }
     this.#show()
+  }
+
+  /** Something may be open now, or is shown in another way. */
+  #notice(): void {
+    this.#nextLookMs = 0
   }
 
   #mayOpen({ arms }: Gate): boolean {
@@ -275,6 +251,7 @@ export class Lanes {
   }
 
   #shut(gate: Gate): void {
+    this.#notice()
     closeGate(this.#options.home, gate)
     this.#open.delete(gate.id)
   }
@@ -303,6 +280,7 @@ export class Lanes {
     if (count === 0 && isShut && state.openings === openings) {
       state.holding.clear()
       state.leaving = false
+      this.#notice()
       if (!state.isPlanned && this.#states.get(id) === state) {
         this.#states.delete(id)
       }
@@ -330,44 +308,4 @@ export class Lanes {
     const leaving = 'requests finish that may be at an instance that drains'
     return { state: 'closed', reason: state?.why ?? (state?.leaving === true ? leaving : taken) }
   }
-}
-
-function newState(lane: Lane): LaneState {
-  const none = { members: [], key: '', why: 'new', holding: new Set<string>() }
-  return { lane, isPlanned: true, ...none, leaving: false, openings: 0 }
-}
-
-/** An upstream that did not change is the same object. */
-const known = new WeakMap<DesiredUpstream, Lane | string>()
-
-function knownLane(upstream: DesiredUpstream): Lane | string {
-  const lane = known.get(upstream) ?? laneOf(upstream)
-  known.set(upstream, lane)
-  return lane
-}
-
-function isSameLane(a: Lane | string | undefined, b: Lane | string): boolean {
-  return typeof a === 'object' && typeof b === 'object' ? a.id === b.id : a === b
-}
-
-/** Why nginx alone cannot serve an upstream as it is just now. */
-function whyNotNow(compiled: CompiledUpstream | undefined): string | undefined {
-  const main = compiled?.tiers.main ?? []
-  if (compiled === undefined || main.length === 0) {
-    return 'nobody is up'
-  }
-  const { peers } = compiled
-  if (peers.some(({ ejected, trial }) => ejected || trial > 0)) {
-    return 'an instance is ejected'
-  }
-  if (peers.some(({ warming }) => warming)) {
-    return 'an instance warms up'
-  }
-  if (main.some(({ maxConns }) => maxConns > 0)) {
-    return 'maxConns'
-  }
-  if (main.some(({ host }) => host.includes(':'))) {
-    return 'an instance has an IPv6 address'
-  }
-  return fitsDns(main) ? undefined : 'too many instances'
 }
