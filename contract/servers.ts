@@ -42,6 +42,8 @@ export const HOP_LOCATION = '@sluice_to_hop'
 export const GRPC_POOL = 'sluice_grpc_pool'
 /** Where a front goes on that asks the kept pool; the peers' way follows. */
 export const KEPT_LOCATION = '@sluice_kept'
+/** What ends the name of such a location where a certificate is shown to peers. */
+export const SHOWN = '_shown'
 /** What follows for gRPC, for which a call is where it is to be. */
 export const GRPC_WAY = '_grpc'
 /** Where a front goes on that changes a request itself; `_body` and `_edited` may follow. */

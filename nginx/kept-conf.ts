@@ -13,16 +13,18 @@ import {
   KEPT_POOL,
   PEER_HEADER,
   PICK_HEADER,
+  SHOWN,
 } from '../contract/servers.js'
 import { ignoreAccel } from './accel-conf.js'
 import { unspelled } from './asked-host.js'
 import type { ConfSettings } from './conf-settings.js'
+import { homePaths } from './home-paths.js'
 import { indented } from './indented.js'
 import { peerTls } from './peer-tls-conf.js'
 import { peerHeaders } from './pool-pass.js'
 
 /** A connection is made anew after this, so no way of reaching a peer outlives its end by more. */
-const LIFETIME = ['keepalive_time 60s;', 'keepalive_timeout 30s;']
+const LIFETIME = ['keepalive_time 5m;', 'keepalive_timeout 30s;']
 
 /** Without a backup: the hop speaks no TLS. */
 export function keptPool({ poolPort }: ConfSettings): string {
@@ -36,6 +38,8 @@ upstream ${KEPT_POOL} {
     keepalive 256;
     ${LIFETIME.join('\n    ')}
 }
+# Behind the name stands a certificate's id, where one is shown.
+map $sluice_tls_name $sluice_kept_name { volatile; default ''; "~^([^ ]*) " $1; }
 # What was sent, and may not be sent twice, is lost; all else the hop tries again.
 map "$request_method $upstream_bytes_sent" $sluice_kept_after {
     volatile;
@@ -63,8 +67,27 @@ const WAYS: Array<[suffix: string, lines: string[], scheme: string]> = [
   ['_h2_tls_any', ['proxy_ssl_verify off;', ...OVER_H2], 'https'],
 ]
 
+/** `isShown`: the peer is shown a certificate, which a variable names when nginx connects. */
+function overTls(settings: ConfSettings, isVerified: boolean, isShown: boolean): string[] {
+  const { includes } = homePaths(settings.home)
+  const variables = { name: '$sluice_kept_name', certificate: '$sluice_kept_certificate' }
+  const script = [
+    `js_import sluice_kept from "${includes}/njs/kept-certificate.js";`,
+    'js_set $sluice_kept_certificate sluice_kept;',
+  ]
+  return [
+    ...(isShown ? script : []),
+    ...peerTls('proxy', settings, { isVerified, ...(isShown && variables) }),
+    'proxy_ssl_session_reuse off;',
+  ]
+}
+
 /** In a server of the user's, who may have set anything there. */
-function asking(settings: ConfSettings, [, lines, scheme]: (typeof WAYS)[number]): string[] {
+function asking(
+  settings: ConfSettings,
+  [, lines, scheme]: (typeof WAYS)[number],
+  isShown: boolean,
+): string[] {
   const isH2 = lines.includes('proxy_http_version 2;')
   const isVerified = !lines.includes('proxy_ssl_verify off;')
   return [
@@ -78,7 +101,7 @@ function asking(settings: ConfSettings, [, lines, scheme]: (typeof WAYS)[number]
     'proxy_request_buffering on;',
     'proxy_intercept_errors off;',
     ignoreAccel(),
-    'error_page 502 504 = $sluice_kept_after;',
+    `error_page ${isShown ? '500 ' : ''}502 504 = $sluice_kept_after;`,
     ...peerHeaders(settings, '$sluice_host', isH2 ? null : undefined),
     ...lines.filter((line) => !line.startsWith('proxy_ssl_verify')),
     '# Nobody is told of the pick. It is looked at once more when a body is here.',
@@ -86,9 +109,7 @@ function asking(settings: ConfSettings, [, lines, scheme]: (typeof WAYS)[number]
     `proxy_set_header ${ACCEL_HEADER} "";`,
     ...unspelled('proxy', [PICK_HEADER, ACCEL_HEADER]),
     `proxy_hide_header ${PEER_HEADER};`,
-    ...(scheme === 'https'
-      ? [...peerTls('proxy', settings, { isVerified }), 'proxy_ssl_session_reuse off;']
-      : []),
+    ...(scheme === 'https' ? overTls(settings, isVerified, isShown) : []),
     `proxy_pass ${scheme}://${KEPT_POOL};`,
   ]
 }
@@ -98,7 +119,12 @@ export function keptLocations(settings: ConfSettings, again: string[]): string[]
   const location = (name: string, lines: string[]): string =>
     `location ${name} {\n${indented(lines)}\n}`
   return [
-    ...WAYS.map((way) => location(KEPT_LOCATION + way[0], asking(settings, way))),
+    ...WAYS.flatMap((way) => {
+      const [suffix, , scheme] = way
+      const name = KEPT_LOCATION + suffix
+      const shown = location(name + SHOWN, asking(settings, way, true))
+      return [location(name, asking(settings, way, false)), ...(scheme === 'https' ? [shown] : [])]
+    }),
     location(AGAIN, [...again, `proxy_pass http://${HOP};`]),
     // What is no call: the hop refuses it.
     location(KEPT_LOCATION + GRPC_WAY, [...again, `proxy_pass http://${HOP};`]),

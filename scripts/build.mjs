@@ -196,6 +196,7 @@ const modules = (to, grouped) => {
     module('front', groups),
     module('hop', groups),
     module('judge', groups),
+    module('kept-certificate'),
     module('certificate'),
     module('certificate-http3'),
     module('admin', groups),

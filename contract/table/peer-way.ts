@@ -1,5 +1,5 @@
 /** In which way the peers of an upstream are reached, as names of nginx's locations end. */
-import { GRPC_WAY } from '../servers.js'
+import { GRPC_WAY, SHOWN } from '../servers.js'
 import type { Rules } from './rules.js'
 
 /**
@@ -12,11 +12,6 @@ export function locationSuffix(rules: Rules | null): string {
   }
   const tls = rules.tls === '' ? '' : rules.tls.indexOf('verified:') === 0 ? '_tls' : '_tls_any'
   return (rules.protocol === 'h2' ? '_h2' : '') + tls
-}
-
-/** The same of the front's locations: gRPC has a pool of its own, without TLS. */
-export function keptSuffix(rules: Rules): string {
-  return rules.protocol === 'grpc' ? GRPC_WAY : locationSuffix(rules)
 }
 
 export interface TlsToPeer {
@@ -32,4 +27,20 @@ export function peerTlsOf(rules: Rules | null): TlsToPeer | null {
   return parts.length < 2
     ? null
     : { name: parts[1] as string, certificate: parts[2] === undefined ? '' : parts[2] }
+}
+
+/**
+ * What stands behind the SIDs of a kept slot: the end of the front's location, the name that is
+ * asked for over TLS, and the id of the certificate that is shown, if one is. gRPC has a pool of its
+ * own, without TLS.
+ */
+export function keptWay(rules: Rules): string {
+  if (rules.protocol === 'grpc') {
+    return GRPC_WAY + ' '
+  }
+  const tls = peerTlsOf(rules)
+  const suffix = locationSuffix(rules)
+  return tls === null || tls.certificate === ''
+    ? suffix + ' ' + (tls === null ? '' : tls.name)
+    : suffix + SHOWN + ' ' + tls.name + ' ' + tls.certificate
 }

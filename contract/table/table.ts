@@ -52,7 +52,8 @@
  *
  * - Of an upstream whose peers are reached over TLS or HTTP/2, `%`, a SID or what few peers share,
  *   the end of the location's name that asks them (contract/table/peer-way.ts), and the name that
- *   they are asked for over TLS: `%<sid> _tls shop.internal`. nginx's kept pool has all of them.
+ *   they are asked for over TLS: `%<sid> _tls shop.internal`. nginx's kept pool has all of them. The
+ *   id of the certificate that they are shown may follow: `%<sid> _tls_shown shop.internal gateway`.
  *   Such an upstream has rules that choose, too: slots are only there for what needs no more.
  *
  * An upstream has no peer that is up when its slots are not there and its record has no rules that
@@ -208,7 +209,7 @@ export function cellsOf(text: string): number {
  * Nothing here matches in two ways, so what does not match is found out in one pass.
  */
 const DELTA =
-  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})"|"%(?:[0-9a-f]{32}|\*(?:\d{3}[0-9a-f]{32}){2,16}) [a-z0-9_]{1,12} [a-z0-9.-]{0,253}")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
+  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})"|"%(?:[0-9a-f]{32}|\*(?:\d{3}[0-9a-f]{32}){2,16}) [a-z0-9_]{1,20} [a-z0-9.-]{0,253}(?: [a-z0-9-]{1,63})?")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
 
 /**
  * Whether `text` is a delta of sets and deletes of keys of the table (the state record is none)

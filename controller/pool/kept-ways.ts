@@ -12,10 +12,10 @@ export interface KeptMember extends Member {
 }
 
 /**
- * Longer than nginx keeps a connection (nginx/kept-conf.ts): none is used again that is older than
- * 60 s, after at most 30 s without use; and a request may have been picked shortly before.
+ * Longer than nginx keeps a connection (nginx/kept-conf.ts): it keeps none that is older than five
+ * minutes, and none for more than 30 s without use. A request may have been picked shortly before.
  */
-export const KEPT_MS = 120_000
+export const KEPT_MS = 360_000
 
 interface Owner {
   way: string

@@ -9,15 +9,14 @@ import { compileAction, passthroughUnit, compileCertificate } from './record-uni
 import { isSameUnit, slotsOf, NO_LAYOUT } from './unit.js'
 import type { CompiledUpstream, GatewayTraits } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
-import type { KeptMember } from '../pool/kept-ways.js'
-import type { Desired, DesiredCertificate, DesiredUpstream } from '../state/desired.js'
+import type { Desired, DesiredCertificate } from '../state/desired.js'
 import { compileHost } from './host-unit.js'
 import { isSameHost } from './host-plan.js'
 import { HostPlanner } from './host-planner.js'
 import type { HostsPlan } from './host-plan.js'
-import { wayOf } from './kept-slots.js'
+import { NO_OTHERS, NginxPools, poolMembers } from './nginx-pools.js'
+import type { PoolMembers } from './nginx-pools.js'
 import { passthroughNames } from './passthrough-names.js'
-import type { Peer } from './peers.js'
 import { compileSplit } from './split-unit.js'
 import { unitOf } from './subset.js'
 import type { UpstreamSubset } from './subset.js'
@@ -25,18 +24,6 @@ import { UpstreamCache } from './upstream-cache.js'
 import type { Changes, ConditionsOf } from './upstream-cache.js'
 
 const NOTHING_KNOWN: ConditionsOf = () => undefined
-
-/** SIDs that nginx's kept pool surely has, and in which way (controller/pool/kept-ways.ts). */
-type Kept = ReadonlyMap<string, string>
-const NOBODY: ReadonlySet<string> = new Set()
-
-/** What nginx's further pools surely have. */
-export interface OtherPools {
-  kept: Kept
-  grpc: ReadonlySet<string>
-}
-
-const NO_OTHERS: OtherPools = { kept: new Map(), grpc: NOBODY }
 
 export class Compiler {
   readonly #planner: HostPlanner
@@ -56,10 +43,8 @@ export class Compiler {
   #names: ReadonlyMap<string, DesiredCertificate> = new Map()
   #streamRoutes: Desired['streamRoutes'] | undefined
   #passthrough: ReadonlySet<string> = new Set()
-  #pooled: ReadonlySet<string> = new Set()
-  #kept: Kept = NO_OTHERS.kept
-  #grpc: ReadonlySet<string> = NOBODY
-  #keptBy: ReadonlyMap<string, ReadonlySet<string>> = new Map()
+  readonly #pools = new NginxPools()
+  #shown: Desired['certificates'] = new Map()
 
   constructor(domains: readonly string[], log: Logger, traits: GatewayTraits = ANYWHERE) {
     this.#planner = new HostPlanner(domains)
@@ -93,30 +78,9 @@ export class Compiler {
     return this.#plan.overruled.length
   }
 
-  /**
-   * Peers that may be in nginx's pool: those that serve, and those that finish what they have. The
-   * pool speaks neither TLS nor gRPC.
-   */
-  *members(): Iterable<Peer> {
-    for (const { compiled, upstream } of this.#upstreams.all()) {
-      const isPlain = upstream.tls === undefined && upstream.protocol === undefined
-      yield* isPlain ? compiled.peers.filter(({ down }) => !down) : []
-    }
-  }
-
-  /** The same of the pool for gRPC. */
-  grpcMembers(): Peer[] {
-    const units = [...this.#upstreams.all()].filter(({ upstream }) => isPlainGrpc(upstream))
-    return units.flatMap(({ compiled }) => compiled.peers.filter(({ down }) => !down))
-  }
-
-  /** The same of the kept pool. */
-  keptMembers(): KeptMember[] {
-    return [...this.#upstreams.all()].flatMap(({ compiled, upstream }) => {
-      const way = wayOf(upstream)
-      const serving = way === undefined ? [] : compiled.peers.filter(({ down }) => !down)
-      return serving.map(({ sid, host, port }) => ({ sid, host, port, way: way ?? '' }))
-    })
+  /** Who may be in nginx's pools, as of the last update. */
+  members(): PoolMembers {
+    return poolMembers(this.#upstreams.all(), this.#shown)
   }
 
   /** Compiles what changed. Returns the names of the units that are new, changed or gone. */
@@ -124,20 +88,12 @@ export class Compiler {
     desired: Desired,
     pooled: ReadonlySet<string>,
     conditionsOf: ConditionsOf = NOTHING_KNOWN,
-    { kept, grpc }: OtherPools = NO_OTHERS,
+    others = NO_OTHERS,
   ): Set<string> {
     const changed = new Set<string>()
-    const flipped = [
-      ...symmetricDifference(this.#pooled, pooled),
-      ...symmetricDifference(new Set(this.#kept.keys()), new Set(kept.keys())),
-      ...symmetricDifference(this.#grpc, grpc),
-    ]
-    this.#pooled = pooled
-    if (kept !== this.#kept) {
-      this.#keptBy = sidsByWay(kept)
-    }
-    this.#kept = kept
-    this.#grpc = grpc
+    const flipped = this.#pools.take(pooled, others)
+    const isNewShown = desired.certificates !== this.#shown
+    this.#shown = desired.certificates
     const whole = new Map(
       [...desired.upstreams.keys()].map((upstream) => [`:${upstream}`, { upstream }]),
     )
@@ -150,7 +106,7 @@ export class Compiler {
     }
     this.#routes = desired.routes
     this.#compile(this.#subsets, desired, this.#plan.subsets, conditionsOf, changed)
-    this.#flip(flipped, changed)
+    this.#flip(flipped, isNewShown, changed)
     if (changed.size > 0 || isNewPlan) {
       this.#updateSplits(before, isNewPlan, changed)
       this.#updateActions(before, changed)
@@ -176,27 +132,21 @@ export class Compiler {
 
   #write(units: UpstreamCache, names: string[], changed: Set<string>): void {
     for (const name of names) {
-      const unit = units.unit(name, (upstream) => this.#pooledOf(upstream))
+      const unit = units.unit(name, (upstream) => this.#pools.of(upstream, this.#shown))
       if (unit !== undefined) {
         this.#set(unit, changed)
       }
     }
   }
 
-  #pooledOf(upstream: DesiredUpstream): ReadonlySet<string> {
-    if (upstream.tls === undefined && upstream.protocol === undefined) {
-      return this.#pooled
-    }
-    if (isPlainGrpc(upstream)) {
-      return this.#grpc
-    }
-    return this.#keptBy.get(wayOf(upstream) ?? '') ?? NOBODY
-  }
-
-  /** These SIDs came to a pool or left it. */
-  #flip(sids: string[], changed: Set<string>): void {
+  /**
+   * These SIDs came to a pool or left it; or other certificates are shown to peers, and connections
+   * that are kept showed others.
+   */
+  #flip(sids: string[], isNewShown: boolean, changed: Set<string>): void {
     for (const units of [this.#upstreams, this.#subsets]) {
       this.#write(units, units.having(sids), changed)
+      this.#write(units, isNewShown ? units.showing() : [], changed)
     }
   }
 
@@ -306,22 +256,4 @@ export class Compiler {
       }
     }
   }
-}
-
-function isPlainGrpc({ tls, protocol }: DesiredUpstream): boolean {
-  return protocol === 'grpc' && tls === undefined
-}
-
-function sidsByWay(kept: Kept): Map<string, Set<string>> {
-  const found = new Map<string, Set<string>>()
-  for (const [sid, way] of kept) {
-    found.set(way, (found.get(way) ?? new Set()).add(sid))
-  }
-  return found
-}
-
-function symmetricDifference(a: ReadonlySet<string>, b: ReadonlySet<string>): string[] {
-  return a === b
-    ? []
-    : [...[...a].filter((item) => !b.has(item)), ...[...b].filter((item) => !a.has(item))]
 }

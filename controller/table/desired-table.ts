@@ -142,7 +142,7 @@ export class DesiredTable implements TableSource {
     if (pool !== undefined && this.#isAssumed && this.isReady) {
       this.#isAssumed = false
       const changed = this.#compiler.update(desired, NOTHING, conditionsOf)
-      pool.setMembers(this.#compiler.members())
+      pool.setMembers(this.#compiler.members().plain)
       if (this.#isListening) {
         pool.assume()
       }
@@ -229,9 +229,10 @@ export class DesiredTable implements TableSource {
     this.#poolTimer = setTimeout(() => {
       this.#poolTimer = undefined
       const startedMs = performance.now()
-      pool.setMembers(this.#compiler.members())
-      pool.setGrpc(this.#compiler.grpcMembers())
-      pool.setKept(this.#compiler.keptMembers(), this.#options.isLevel())
+      const members = this.#compiler.members()
+      pool.setMembers(members.plain)
+      pool.setGrpc(members.grpc)
+      pool.setKept(members.kept, this.#options.isLevel())
       this.#poolCostMs = performance.now() - startedMs
       clearTimeout(this.#waitTimer)
       this.#waitTimer = pool.isWaiting ? setTimeout(() => this.#feedPool(), WAITING_MS) : undefined

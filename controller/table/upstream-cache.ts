@@ -83,6 +83,12 @@ export class UpstreamCache {
     return found.flatMap(([unit, cached]) => (sids.some((sid) => cached.sids.has(sid)) ? unit : []))
   }
 
+  /** Units whose peers are shown a certificate. */
+  showing(): string[] {
+    const isShown = ({ upstream }: Cached) => upstream.tls?.certificate !== undefined
+    return [...this.#cached].flatMap(([unit, cached]) => (isShown(cached) ? unit : []))
+  }
+
   compiled(unit: string): CompiledUpstream | undefined {
     return this.#cached.get(unit)?.compiled
   }

@@ -3,7 +3,7 @@
  * the pick still holds when the body is here, and where a request went, for the log.
  */
 import { KEPT_LOCATION } from '../../contract/servers.js'
-import { locationSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
+import { keptWay } from '../../contract/table/peer-way.js'
 import { whoIs } from '../choose/choice.js'
 import { countFailure } from '../memory/counters.js'
 import { countForDrain } from '../memory/count-for-drain.js'
@@ -28,14 +28,9 @@ function isKept(r: NginxHTTPRequest, sid: string): boolean {
   const table = zones.sluice_table
   const upstream = findUnit(table, v.sluice_key as string, r)
   const rules = rulesOf(table, upstream)
-  const tls = peerTlsOf(rules)
   const peer = findPeer(table, upstream, sid)
-  return (
-    peer !== null &&
-    peer.pooled &&
-    v.sluice_onward === KEPT_LOCATION + locationSuffix(rules) &&
-    v.sluice_tls_name === (tls === null ? '' : tls.name)
-  )
+  const way = (v.sluice_onward as string).slice(KEPT_LOCATION.length) + ' ' + v.sluice_tls_name
+  return peer !== null && peer.pooled && rules !== null && way === keptWay(rules)
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The pick of an upstream whose rules choose. */
 import { SlotMark, UnitKind } from '../../contract/table/mark.js'
-import { keptSuffix, peerTlsOf } from '../../contract/table/peer-way.js'
+import { keptWay } from '../../contract/table/peer-way.js'
 import type { ListEntry, Rules } from '../../contract/table/rules.js'
 import type { Dict, NumberDict } from '../memory/dict.js'
 import { trialAndMeasure } from './trial-and-measure.lazy.js'
@@ -36,10 +36,7 @@ function takePlaceUnlessEarly(
 /** The slot of a peer that the kept pool has; '' where it has not. */
 function keptSlot(table: Dict, upstream: string, rules: Rules, sid: string): string {
   const peer = findPeer(table, upstream, sid)
-  const tls = peerTlsOf(rules)
-  return peer === null || !peer.pooled
-    ? ''
-    : SlotMark.Kept + sid + ' ' + keptSuffix(rules) + ' ' + (tls === null ? '' : tls.name)
+  return peer === null || !peer.pooled ? '' : SlotMark.Kept + sid + ' ' + keptWay(rules)
 }
 
 /**

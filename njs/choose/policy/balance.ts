@@ -19,14 +19,11 @@ export function countsLoad(rules: Rules): boolean {
 
 /**
  * Whether the front leaves all of it to the hop, which can look at an answer before it passes it
- * on, can show a certificate to peers, and knows whether a call over TLS may be tried again.
+ * on, and knows whether a call over TLS may be tried again.
  */
 export function isForHop(rules: Rules): boolean {
   return (
-    rules.statuses > 0 ||
-    rules.nonIdempotent ||
-    (rules.protocol === 'grpc' && rules.tls !== '') ||
-    rules.tls.indexOf(':') !== rules.tls.lastIndexOf(':')
+    rules.statuses > 0 || rules.nonIdempotent || (rules.protocol === 'grpc' && rules.tls !== '')
   )
 }
 

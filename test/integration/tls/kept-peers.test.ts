@@ -1,4 +1,5 @@
 // Connections to peers over TLS and HTTP/2 are kept, and each carries what it was made for alone.
+import { X509Certificate } from 'node:crypto'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -193,12 +194,12 @@ t.test('a connection carries nothing that it was not made for', async (t) => {
   const status = async (name: string): Promise<number> =>
     (await gateway.ask({ host: `${name}.localhost` })).status
   /** Whether ten requests share connections. */
-  const isKept = async (name: string): Promise<boolean> => {
-    const before = peer.connections()
+  const isKept = async (name: string, at = peer): Promise<boolean> => {
+    const before = at.connections()
     for (let i = 0; i < 10; i++) {
       t.equal(await status(name), 200)
     }
-    return peer.connections() - before < 5
+    return at.connections() - before < 5
   }
   await commit('upstreams/one', { tls: { serverName: 'shop.internal' } })
   await commit('instances/one/i', { host, port })
@@ -226,4 +227,28 @@ t.test('a connection carries nothing that it was not made for', async (t) => {
   }
   await commit('upstreams/one', { tls: { serverName: 'shop.internal' } })
   await until(() => isKept('one'), { what: 'connections that are kept again' })
+
+  // Two upstreams show two certificates to one instance.
+  const strict = await startBackend(t, 'strict', '127.0.0.1', { ...right, clientCa: ours.pem })
+  const forClients = { extension: 'extendedKeyUsage=clientAuth' }
+  const [first, second] = await Promise.all([1, 2].map(() => ours.issue([], forClients)))
+  const serialOf = (pem = right) => new X509Certificate(pem.certificate).serialNumber
+  for (const [name, pem] of Object.entries({ first, second })) {
+    await commit(`certificates/${name}`, { ...pem, client: true })
+    await commit(`upstreams/${name}`, { tls: { serverName: 'shop.internal', certificate: name } })
+    await commit(`instances/${name}/i`, { host: strict.host, port: strict.port })
+  }
+  await until(() => isKept('first', strict), { what: 'connections with a certificate' })
+  for (let i = 0; i < 5; i++) {
+    t.equal(await status('first'), 200)
+    t.equal(strict.ledger.at(-1)?.shown, serialOf(first))
+    t.equal(await status('second'), 200)
+    t.equal(strict.ledger.at(-1)?.shown, serialOf(second))
+  }
+  const body = 'x'.repeat(50_000)
+  const posted = await gateway.ask({ host: 'first.localhost', method: 'POST', body })
+  t.equal(posted.status, 200)
+  await commit('certificates/first', { ...second, client: true })
+  t.equal(await status('first'), 200)
+  t.equal(strict.ledger.at(-1)?.shown, serialOf(second), 'what is renewed is shown at once')
 })
