@@ -10,7 +10,7 @@ import { readTrustedCa } from '../runtime/trusted-ca.js'
 import type { NjsEngine } from '../setup/nginx-probe.js'
 import type { NginxInfo } from '../setup/nginx.js'
 import { sharesPorts } from './nginx-files.js'
-import { hasPassthrough, hasPool, hasStream } from './nginx-features.js'
+import { hasPassthrough, hasPool, hasSeats, hasStream } from './nginx-features.js'
 import type { Account } from './start/accounts.js'
 import type { Files } from './start/file-set.js'
 
@@ -83,6 +83,7 @@ export function gatewayFiles(
     nginxVersion: info.version,
     modules: info.modules,
     pool: hasPool(settings, info),
+    seats: hasSeats(settings, info),
     wide: settings.pool === 'wide',
     compiled: settings.compiled !== 'off' && hasPool(settings, info),
     hasStream: hasStream(info),

@@ -61,6 +61,8 @@ export interface GatewayState extends TableState {
   passthrough?: boolean
   /** Of `ports`, those whose routes may be tuned (contract/record/tuning.ts). */
   tuned?: string
+  /** Of stream{}: how many seats it has (contract/seat.ts). */
+  seats?: number
 }
 
 export interface Claim {

@@ -16,6 +16,14 @@ export function atLeast(version: string, wanted: string): boolean {
   return true
 }
 
+/** From this version on an upstream{} of stream{} can learn its servers by DNS (`resolve`). */
+const SEATS_SINCE = '1.27.3'
+
+/** Whether this nginx can have seats (seat.ts). */
+export function canSeat(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, SEATS_SINCE)
+}
+
 /** Whether this nginx can have a pool. */
 export function canPool(nginxVersion: string): boolean {
   return atLeast(nginxVersion, POOL_SINCE)

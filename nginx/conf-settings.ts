@@ -16,6 +16,8 @@ export interface ConfSettings {
   wide?: boolean
   /** Whether requests may be left to what the controller compiled for nginx (controller/lanes). */
   compiled?: boolean
+  /** Whether stream{} has seats (contract/seat.ts). */
+  seats?: boolean
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
   /** njs engine; undefined leaves njs its own default. */

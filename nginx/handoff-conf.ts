@@ -24,6 +24,11 @@ export function chosen(settings: ConfSettings): string {
     proxy_pass $sluice_peer;`
 }
 
+/** What was counted for a peer that refused is given back. */
+export function giveBack({ seats }: ConfSettings, module: string): string {
+  return seats === true ? `    js_filter ${module}.giveBack;\n` : ''
+}
+
 export const TCP = `    proxy_socket_keepalive on;
     tcp_nodelay on;`
 
@@ -95,7 +100,7 @@ ${tcpLimits(settings)}`
     listen "unix:${untunedSocket}";
 ${common}
     js_access sluice_stream_handoff.untuned;
-${TCP}
+${giveBack(settings, 'sluice_stream_handoff')}${TCP}
 ${chosen(settings)}
 }`,
     `server {

@@ -43,6 +43,11 @@ export interface HomePaths {
 /** sun_path has 108 bytes, the last of them 0. */
 const MOST_SOCKET_PATH = 107
 
+/** Where connections go on that the peer of this seat refused. */
+export function rescueSocket(home: string, seat: number): string {
+  return `${home}/hop/rescue${seat}.sock`
+}
+
 /** Where connections of the tuning of this name are handed off to (contract/record/tuning.ts). */
 export function tuneSocket(home: string, name: string): string {
   return `${home}/hop/tune${name}.sock`

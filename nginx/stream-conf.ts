@@ -2,12 +2,14 @@
  * `stream.conf`, which stands once in `stream{}`: its variables, and the servers for routes of
  * connections. And `passthrough.conf`.
  */
+import { SEATS } from '../contract/seat.js'
 import { portsIn, printPorts } from '../contract/guard/ports.js'
 import { STREAM_ZONES } from '../contract/table/zones.js'
 import { SHARES, SLOTS } from '../contract/table/limits.js'
 import {
   TCP,
   chosen,
+  giveBack,
   receivingServers,
   tunablePortServers,
   moduleLine,
@@ -18,6 +20,7 @@ import type { ConfSettings } from './conf-settings.js'
 import { homePaths } from './home-paths.js'
 import { indented } from './indented.js'
 import { listens, reuseportOption } from './listen.js'
+import { seatsConf } from './seats-conf.js'
 import { SHARE_ZONES, mostSessions } from './connection-limits.js'
 import { splitClients } from './split-clients.js'
 
@@ -36,6 +39,7 @@ function variables(settings: ConfSettings): string {
   const { home, streamPorts } = settings
   return `js_var $sluice_ports "${streamPorts}";
 js_var $sluice_tuned_ports "${printPorts(tunablePorts(settings))}";
+js_var $sluice_seats ${settings.seats === true ? SEATS : 0};
 js_var $sluice_tuned '';
 js_var $sluice_sni_socket '';
 js_var $sluice_accepts_socket "${homePaths(home).acceptsSocket}";
@@ -45,14 +49,19 @@ js_var $sluice_unit '';
 js_var $sluice_hash '';`
 }
 
+/** Who picks: a reload may have taken the seats away to which the table still leads. */
+function picking({ seats }: ConfSettings): string {
+  return seats === true ? 'sluice_stream' : 'sluice_stream.unseated'
+}
+
 function tcpServer(settings: ConfSettings, ports: number[]): string {
   return `server {
 ${indented(listens(settings, ports, reuseportOption(settings)))}
 ${moduleLine(settings)}
     set $sluice_key "@tcp*$server_port/$sluice_slot";
-    js_access sluice_stream.pick;
-    js_preread sluice_stream.pickByName;
-${tcpLimits(settings)}
+    js_access ${picking(settings)};
+    js_preread sluice_stream.byName;
+${giveBack(settings, 'sluice_stream')}${tcpLimits(settings)}
 ${TCP}
 ${chosen(settings)}
 }`
@@ -67,7 +76,7 @@ ${moduleLine(settings)}
     set $sluice_key "@udp*$server_port/$sluice_slot";
     limit_conn ${SHARE_ZONES.udp} ${mostSessions(settings)};
     limit_conn_log_level info;
-    js_access sluice_stream.pick;
+    js_access ${picking(settings)};
     proxy_timeout 30s;
 ${chosen(settings)}
 }`
@@ -110,6 +119,7 @@ server {
     js_preread sluice_stream_preflight.readPeer;
     js_filter sluice_stream_preflight.answer;
     preread_timeout 2s;
+    proxy_next_upstream off;
     proxy_connect_timeout ${connectTimeoutMs}ms;
     proxy_pass $sluice_peer;
 }`
@@ -142,6 +152,7 @@ export function streamConf(settings: ConfSettings): string {
     splitClients('$sluice_hash_share', 'share $sluice_hash', SHARES),
     ...portServers(settings),
     ...receivingServers(settings),
+    ...seatsConf(settings),
     preflightServer(settings),
     adminServer(settings),
     '# There may be none yet.',

@@ -136,10 +136,11 @@ const bundleOf = (path, plugins) =>
   })
 
 /**
- * Puts the lazy files inside their functions, all but `self`. A group in a module takes from
- * outside what the module has anyway; a group in a group takes all that is shared.
+ * Puts the lazy files inside their functions, all but `self`; `plugins` hold inside them too. A
+ * group in a module takes from outside what the module has anyway; a group in a group takes all
+ * that is shared.
  */
-const putInside = (self, isTop) => ({
+const putInside = (self, isTop, plugins = []) => ({
   name: 'put-inside',
   setup(build) {
     const ask = async () => {
@@ -156,7 +157,8 @@ const putInside = (self, isTop) => ({
       }
       const used = sharedIn((await bundleOf(path, [])).metafile.inputs)
       const outside = (await (there ??= ask())).filter((each) => used.includes(each))
-      const inner = await bundleOf(path, [takeOutside(outside), putInside(path, false)])
+      const within = [takeOutside(outside), ...plugins, putInside(path, false, plugins)]
+      const inner = await bundleOf(path, within)
       const whole = inner.outputFiles[0].text
       const [exported, name] = /export \{\s*(\w+)\s*\};\s*$/.exec(whole) ?? []
       if (name !== lazyName(path)) {
@@ -191,7 +193,7 @@ const modules = (to, grouped) => {
     return { ...njs, from: `njs/entry/${name}.ts`, to: `${to}/${name}.js`, plugins }
   }
   const groups = grouped ? [putInside(undefined, true)] : []
-  const inStream = [streamZones, ...groups]
+  const inStream = [streamZones, ...(grouped ? [putInside(undefined, true, [streamZones])] : [])]
   return [
     module('front', groups),
     module('hop', groups),
@@ -206,6 +208,7 @@ const modules = (to, grouped) => {
     module('stream-sni-socket', inStream),
     module('stream-handoff', inStream),
     module('stream-connect', inStream),
+    module('stream-rescue', inStream),
     // Called by the controller alone, and with zones of stream{} in what would be its group.
     module('stream-admin', [streamZones]),
   ]

@@ -1,6 +1,8 @@
 /** A TCP connection through a route, against a static upstream. */
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { SLOTS } from '../../contract/table/limits.js'
+import { GatewayClient } from '../../controller/push/gateway-client.js'
 import type { NginxInfo } from '../../setup/nginx.js'
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { cpuNs } from '../../lab/load/processes.js'
@@ -20,10 +22,10 @@ import { ENGINES, sized } from '../rig/sized.js'
 
 const HOSTS = Array.from({ length: 10 }, (_, n) => `127.8.9.${n + 1}`)
 /**
- * Upstreams of the same instances: the first is asked whether it takes a connection, by one more;
- * in the second one try is all.
+ * Upstreams of the same instances: those of the first have seats (contract/seat.ts); in the second
+ * one try is all.
  */
-const UPSTREAMS = { asking: {}, once: { retry: { tries: 1 } } }
+const UPSTREAMS = { seated: {}, once: { retry: { tries: 1 } } }
 const COLUMNS = ['static', 'static again', 'Sluice', 'Sluice, one try']
 const GREETING = 'bench\n'
 
@@ -153,7 +155,19 @@ async function start(
   await until(() => Promise.all(ports.map((each) => greet(each))), {
     what: 'a greeting at each port',
   })
+  await waitUntilReady(adopted, ours)
   return { adopted, ports }
+}
+
+/** Until no connection to these ports asks an instance first: nginx learns of seats by and by. */
+async function waitUntilReady({ rig }: Adopted, ports: number[]): Promise<void> {
+  const gateway = new GatewayClient(join(rig.home, 'run/stream.sock'))
+  const keys = ports.flatMap((port) =>
+    Array.from({ length: SLOTS }, (_, slot) => `@tcp*${port}/${slot}`),
+  )
+  const isReady = async (): Promise<boolean> => !(await gateway.read(keys)).includes(null)
+  await until(isReady, { what: 'seats for all', deadlineMs: 60_000 })
+  await gateway.close()
 }
 
 function printStatics(ports: number[], backend: number): string {
@@ -224,8 +238,8 @@ function finding(measured: Measured[]): PartResult {
     columns: ['', ...COLUMNS, 'control', 'Sluice / static', 'one try / static'],
     rows,
     notes: [
-      'nginx tries no second peer where a variable names the first, so Sluice connects to the peer before and leaves it ' +
-        'again, by two servers of its own; where the policy has one try, it does not.',
+      'Each instance of the first upstream has a seat: nginx itself goes on where it refuses. Where it has none yet, ' +
+        'Sluice connects to it before and leaves it again, by two servers of its own.',
       'Client, backends and nginx share the machine; connections/s are those of one client in Node.',
     ],
     numbers: { measured, rounds: ROUNDS, slice: SLICE },

@@ -25,7 +25,8 @@
  * The keys, and their values:
  *
  * - `<unit>`: `<digest> <record>`. The digest (8 hex digits) is of all the unit's entries.
- * - `<unit>/<slot>`: what serves this slot: `<sid>`, or shared as below.
+ * - `<unit>/<slot>`: what serves this slot: `<sid>`, or shared as below. Of a host of stream{}:
+ *   `<sid> <target>`, where the peer need not be asked first: its address, or its seat.
  * - `<unit>/<slot>/<cell>`: `<sid>`, a cell of a slot that many peers share.
  * - `@app.example.com/#<chunks>/<chunk>`: some of the lines of a host that has many
  *   (contract/table/host-record.ts).
@@ -81,7 +82,8 @@ export const enum Width {
 
 /**
  * Flags of a peer line: `u` up, `e` ejected: for when nobody else is left, `d` draining or down;
- * then `p` in the pool, `a` reached by address.
+ * then `p` in the pool, `a` reached by address; in stream{} `p17` for its seat
+ * (contract/seat.ts).
  */
 export interface PeerLine {
   sid: string
@@ -90,6 +92,8 @@ export interface PeerLine {
   up: boolean
   ejected: boolean
   pooled: boolean
+  /** Its number, in stream{}; '' where it has none. */
+  seat: string
   /** What a session's cookie calls it; '' where the policy has none. */
   token: string
 }
@@ -121,6 +125,7 @@ export function printPeer(peer: PeerLine): string {
     ' ' +
     (peer.up ? 'u' : peer.ejected ? 'e' : 'd') +
     (peer.pooled ? 'p' : 'a') +
+    peer.seat +
     (peer.token === '' ? '' : ' ' + peer.token)
   )
 }
@@ -135,6 +140,7 @@ export function parsePeer(line: string): PeerLine {
     up: flags.charAt(0) === 'u',
     ejected: flags.charAt(0) === 'e',
     pooled: flags.charAt(1) === 'p',
+    seat: flags.slice(2),
     token: parts[4] === undefined ? '' : parts[4],
   }
 }
@@ -209,7 +215,7 @@ export function cellsOf(text: string): number {
  * Nothing here matches in two ways, so what does not match is found out in one pass.
  */
 const DELTA =
-  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,255}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})"|"%(?:[0-9a-f]{32}|\*(?:\d{3}[0-9a-f]{32}){2,16}) [a-z0-9_]{1,20} [a-z0-9.-]{0,253}(?: [a-z0-9-]{1,63})?")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
+  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,259}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}(?: [0-9a-z.:[\]]{1,60})?|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})"|"%(?:[0-9a-f]{32}|\*(?:\d{3}[0-9a-f]{32}){2,16}) [a-z0-9_]{1,20} [a-z0-9.-]{0,253}(?: [a-z0-9-]{1,63})?")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
 
 /**
  * Whether `text` is a delta of sets and deletes of keys of the table (the state record is none)

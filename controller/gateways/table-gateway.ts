@@ -6,6 +6,8 @@ import { Fallbacks } from '../fallback/fallbacks.js'
 import { Health } from '../health/health.js'
 import { closeAllGates } from '../lanes/gate-files.js'
 import { LaneGateway } from '../lanes/lane-gateway.js'
+import { SeatProver } from '../pool/seat-prover.js'
+import { Seats } from '../pool/seats.js'
 import { GatewayLink } from '../push/gateway-link.js'
 import type { LinkView } from '../push/gateway-link.js'
 import { StreamLink } from '../push/stream-link.js'
@@ -24,6 +26,8 @@ export class TableGateway implements OwnGateway {
   readonly #stream: StreamLink
   /** Undefined where nginx is left to choose nothing by itself. */
   readonly #compiled: LaneGateway | undefined
+  readonly #seats = new Seats()
+  readonly #prover: SeatProver
 
   constructor(options: OwnGatewayOptions) {
     this.#options = options
@@ -31,6 +35,11 @@ export class TableGateway implements OwnGateway {
     this.#table = this.#makeTable()
     this.#link = this.#makeLink()
     this.#stream = this.#makeStream()
+    this.#prover = new SeatProver({
+      seats: this.#seats,
+      socketPath: join(options.settings.home, 'hop/preflight.sock'),
+      onProven: () => this.#stream.link.pusher.wake(),
+    })
     this.health = this.#makeHealth()
     this.fallback = this.#makeFallback()
   }
@@ -86,6 +95,7 @@ export class TableGateway implements OwnGateway {
     this.#compiled?.lanes.start()
     this.#table.start()
     this.#links.forEach((link) => link.start())
+    this.#prover.start()
     this.health.start()
   }
 
@@ -112,12 +122,13 @@ export class TableGateway implements OwnGateway {
   }
 
   drop(names: string[]): void {
+    this.#seats.trust(true)
     this.#links.forEach(({ pusher }) => pusher.drop(names))
     this.fallback.offer()
   }
 
   async close(): Promise<void> {
-    const parts = [this.#link, this.#stream, this.fallback, this.health]
+    const parts = [this.#prover, this.#link, this.#stream, this.fallback, this.health]
     await Promise.all(parts.map((part) => part.close()))
     await this.#compiled?.close()
     await this.#table.close()
@@ -176,6 +187,7 @@ export class TableGateway implements OwnGateway {
     const compiled = this.#compiled
     return new DesiredTable({
       ...{ domains, log, traits: { zone, sessionKey }, wide: pool === 'wide' },
+      seats: this.#seats,
       poolPort: pool === 'off' ? undefined : poolPort,
       desired: () => sources.withKnownUpstreams(),
       awaitsCertificates: () => sources.awaitsCertificates,
@@ -221,8 +233,17 @@ export class TableGateway implements OwnGateway {
       // Where no route asks for it, nginx may well have no stream{}.
       onFailure: (reason) => isUsed() && options.onPushFailure(reason),
       onChange: () => options.onGateway(),
-      onStarted: (state) => sources.state.raise(state.revision),
-      onUnknown: (names) => options.onUnknown(names),
+      seats: this.#seats,
+      onStarted: (state, isFirst) => {
+        sources.state.raise(state.revision)
+        this.#seats.nginxStarted(isFirst && state.whole)
+      },
+      onSeats: (seats) => this.#seats.resize(seats),
+      onApplied: () => this.#seats.level(),
+      onUnknown: (names) => {
+        this.#seats.trust(false)
+        options.onUnknown(names)
+      },
     })
   }
 

@@ -14,6 +14,7 @@ import type { KeptMember } from './kept-ways.js'
 import type { Member } from './pool.js'
 import { printRecords, withRecords } from './dns-answer.js'
 import type { PoolRecord } from './dns-answer.js'
+import type { Seats } from './seats.js'
 import { PoolParts } from './shards.js'
 
 export interface PoolDnsOptions {
@@ -22,6 +23,8 @@ export interface PoolDnsOptions {
   /** Of the pool; one by default. */
   shards?: number
   log: Logger
+  /** The seats of stream{}, which ask here too. */
+  seats?: Seats
   /** The set of SIDs that nginx surely has changed. */
   onPooled(): void
   /** Answers the names that are none of the pool's. */
@@ -192,7 +195,11 @@ export class PoolDns {
     if (question.type !== 'query' || first === undefined) {
       return undefined
     }
-    const { records, code } = this.#resolve(first.name.toLowerCase(), first.type, asker)
+    const resolved = this.#resolve(first.name.toLowerCase(), first.type, asker)
+    if (resolved === undefined) {
+      return undefined
+    }
+    const { records, code } = resolved
     const print = (flags: number): Buffer =>
       packet.encode({
         type: 'response',
@@ -208,13 +215,18 @@ export class PoolDns {
 
   /**
    * Errors are SERVFAIL or REFUSED, upon which nginx keeps what it has; never "there is no such
-   * name" and never an empty answer, upon which it would drop it.
+   * name" and never an empty answer, upon which it would drop it. Undefined: nginx is to ask again
+   * in some seconds.
    */
   #resolve(
     name: string,
     type: string,
     asker: number | undefined,
-  ): { records: readonly PoolRecord[]; code: number } {
+  ): { records: readonly PoolRecord[]; code: number } | undefined {
+    const seated = this.#options.seats?.answer(name, type)
+    if (seated !== undefined) {
+      return seated.records && { records: seated.records, code: 0 }
+    }
     const other =
       type === 'SRV' || type === 'A' ? this.#options.others?.answer(name, type, asker) : undefined
     if (other !== undefined) {

@@ -26,6 +26,8 @@ export interface GatewayLinkOptions {
   /** The first state that is seen, and each that shows nginx was started anew. */
   onStarted(state: GatewayState, isFirst: boolean): void
   onUnknown(names: string[]): void
+  /** How many seats nginx's stream{} has, with each state that is seen. */
+  onSeats?(seats: number): void
 }
 
 export interface LinkView {
@@ -178,6 +180,7 @@ export class GatewayLink {
     if (state !== undefined) {
       this.#sweep(this.#state?.workers ?? [], state.workers)
       this.#state = state
+      this.#options.onSeats?.(state.seats ?? 0)
       if (state.pid !== this.#master) {
         const isFirst = this.#master === undefined
         this.#master = state.pid

@@ -10,7 +10,14 @@ export interface StreamLinkOptions
     StreamTableOptions,
     Pick<
       GatewayLinkOptions,
-      'socketPath' | 'master' | 'onFailure' | 'onChange' | 'onStarted' | 'onUnknown'
+      | 'socketPath'
+      | 'master'
+      | 'onFailure'
+      | 'onApplied'
+      | 'onChange'
+      | 'onStarted'
+      | 'onUnknown'
+      | 'onSeats'
     > {
   /** Whether nginx answers for requests. */
   isNginxThere(): boolean
@@ -32,7 +39,6 @@ export class StreamLink {
       source: this.#table,
       // Most changes are of requests alone; a worker need not hear of each of them twice.
       isLazy: true,
-      onApplied: () => undefined,
     })
   }
 

@@ -82,7 +82,10 @@ class Substitutes {
         )
       }
       default:
-        return this.sid(value)
+        // `<sid> <target>` in stream{}.
+        return this.#isGoing(value.slice(0, Width.Sid))
+          ? this.sid(value.slice(0, Width.Sid))
+          : value
     }
   }
 }

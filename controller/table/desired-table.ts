@@ -11,6 +11,7 @@ import { PoolDns } from '../pool/dns-responder.js'
 import type { DnsNames } from '../pool/dns-responder.js'
 import type { CompiledUpstream } from './compiled-upstream.js'
 import type { HostsPlan } from './host-plan.js'
+import type { Seats } from '../pool/seats.js'
 import type { TableSource } from './table-source.js'
 
 /** What the table was compiled from, and to. */
@@ -26,6 +27,8 @@ export interface DesiredTableOptions {
   log: Logger
   /** Loopback port of the pool's responder; undefined: no pool. */
   poolPort: number | undefined
+  /** The seats of stream{}, about which nginx asks the same responder. */
+  seats: Seats
   /** Whether nginx has the pool in shards. */
   wide?: boolean
   /** Whether nginx's table is as the last update left this one. */
@@ -82,7 +85,7 @@ export class DesiredTable implements TableSource {
 
   constructor(options: DesiredTableOptions) {
     this.#options = options
-    const { domains, traits, log, poolPort, wide } = options
+    const { domains, traits, log, poolPort, wide, seats } = options
     this.#compiler = new Compiler(domains, log, traits)
     this.#pool =
       poolPort === undefined
@@ -90,7 +93,7 @@ export class DesiredTable implements TableSource {
         : new PoolDns({
             port: poolPort,
             shards: wide === true ? POOL_SHARDS : 1,
-            log,
+            ...{ log, seats },
             onPooled: () => options.onChange(),
             ...(options.names !== undefined && { others: options.names }),
           })
@@ -204,12 +207,14 @@ export class DesiredTable implements TableSource {
           pool.doubt()
         }
         this.#isListening = true
+        this.#options.seats.own(true)
         this.#options.log.info({ port }, "the pool's responder listens")
         return
       } catch (error) {
         await pool.close()
         this.#isListening = false
         pool.doubt()
+        this.#options.seats.own(false)
         const { poolPort: port } = this.#options
         this.#options.log.error(
           { port, error: messageOf(error) },

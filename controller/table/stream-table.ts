@@ -2,6 +2,7 @@
 import { isSniRoute } from '../../contract/record/stream-route.js'
 import { UNTUNED, tuningName } from '../../contract/record/tuning.js'
 import { SNI_PREFIX } from '../../contract/table/mark.js'
+import type { Seats } from '../pool/seats.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { GatewayTraits } from './compiled-upstream.js'
 import { Compiler } from './compiler.js'
@@ -12,6 +13,7 @@ import type {
   DesiredStreamRoute,
   DesiredUpstream,
 } from '../state/desired.js'
+import { SeatedUnits } from './seated-units.js'
 import type { TableSource } from './table-source.js'
 
 export interface StreamTableOptions {
@@ -20,6 +22,7 @@ export interface StreamTableOptions {
   desired(): Desired
   conditionsOf: ConditionsOf
   ready(): boolean
+  seats: Seats
 }
 
 /** Never joined to an upstream's name: no upstream answers at a port by itself. */
@@ -72,7 +75,10 @@ export function asRoutes(routes: Iterable<DesiredStreamRoute>): ReadonlyMap<stri
   return hosts
 }
 
-function upstreamsOf({ upstream, split }: DesiredRoute['record']): string[] {
+function upstreamsOf({
+  upstream,
+  split,
+}: Pick<DesiredRoute['record'], 'upstream' | 'split'>): string[] {
   return split === undefined ? [upstream ?? ''] : split.map((arm) => arm.upstream)
 }
 
@@ -91,16 +97,25 @@ export function ledTo(
   return found
 }
 
+/** Those that TCP connections are led to, and not UDP alone. */
+function tcpUpstreams(routes: Iterable<DesiredStreamRoute>): ReadonlySet<string> {
+  const tcp = [...routes].filter(({ record }) => isSniRoute(record) || record.protocol === 'tcp')
+  return new Set(tcp.flatMap(({ record }) => upstreamsOf(record)))
+}
+
 export class StreamTable implements TableSource {
   readonly #options: StreamTableOptions
   readonly #compiler: Compiler
+  readonly #seated: SeatedUnits
   #revision = 0
   #streamRoutes: Desired['streamRoutes'] | undefined
   #routes: ReadonlyMap<string, DesiredRoute> = new Map()
+  #tcp: ReadonlySet<string> = new Set()
 
   constructor(options: StreamTableOptions) {
     this.#options = options
     this.#compiler = new Compiler(NO_DOMAINS, options.log, options.traits)
+    this.#seated = new SeatedUnits(options.seats)
   }
 
   get isReady(): boolean {
@@ -112,20 +127,22 @@ export class StreamTable implements TableSource {
   }
 
   get units(): Compiler['units'] {
-    return this.#compiler.units
+    return this.#seated.units
   }
 
   update(): Set<string> {
     const { conditionsOf } = this.#options
     const now = this.#options.desired()
     this.#revision = now.revision
-    return this.#compiler.update(this.#concerned(now), NO_POOL, conditionsOf)
+    const changed = this.#compiler.update(this.#concerned(now), NO_POOL, conditionsOf)
+    return this.#seated.update(this.#compiler.units, changed, (name) => this.#tcp.has(name))
   }
 
   #concerned({ revision, upstreams, streamRoutes }: Desired): Desired {
     if (streamRoutes !== this.#streamRoutes) {
       this.#streamRoutes = streamRoutes
       this.#routes = asRoutes(streamRoutes.values())
+      this.#tcp = tcpUpstreams(streamRoutes.values())
     }
     return {
       revision,

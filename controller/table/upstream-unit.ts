@@ -27,6 +27,7 @@ function lineOf(peer: Peer, pooled: ReadonlySet<string>, token: string): string 
     up: peer.up,
     ejected: peer.ejected && !peer.up,
     pooled: pooled.has(peer.sid),
+    seat: '',
     token,
   }
   return printPeer(line)

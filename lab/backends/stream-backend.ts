@@ -18,6 +18,8 @@ export interface StreamBackend {
   seen: () => number
   /** Stops listening and cuts what is open. */
   stop: () => Promise<void>
+  /** Stops listening; what is open goes on. */
+  close: () => Promise<void>
 }
 
 /** Greets each TCP connection with `<id>\n` and echoes. */
@@ -95,12 +97,15 @@ async function start(
   })
   const stop = async (): Promise<void> => {
     sockets.forEach((socket) => socket.destroy())
+    await close()
+  }
+  const close = async (): Promise<void> => {
     if (server.listening) {
       await new Promise((resolve) => server.close(resolve))
     }
   }
   t.teardown(stop)
-  return { id, host, port, open: () => sockets.size, seen: () => seen, stop }
+  return { id, host, port, open: () => sockets.size, seen: () => seen, stop, close }
 }
 
 /** Answers each datagram with `<id> <text>`. */
@@ -119,5 +124,5 @@ export async function startUdp(t: TestLike, id: string): Promise<StreamBackend> 
       socket.close(() => resolve())
     })
   t.teardown(() => stop().catch(() => undefined))
-  return { id, host: '127.0.0.1', port, open: () => 0, seen: () => seen, stop }
+  return { id, host: '127.0.0.1', port, open: () => 0, seen: () => seen, stop, close: stop }
 }

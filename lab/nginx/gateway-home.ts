@@ -1,4 +1,5 @@
 /** A home with the rendered configuration, for a gateway of the tests or the bench. */
+import { CONNECTIONS_FOR_SEATS } from '../../contract/seat.js'
 import { chmodSync, chownSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
@@ -73,6 +74,7 @@ export function confSettings(
 ): ConfSettings {
   const { kind, workers = 2, tableBytes = 8 * 1024 * 1024, connectTimeoutMs = 2000 } = options
   const { user = 'nobody nogroup', passthrough = false } = options
+  const { connections = 8192 } = options.limits ?? {}
   const hasStream = options.streamPorts !== undefined || passthrough
   return {
     home,
@@ -92,11 +94,12 @@ export function confSettings(
     pool: kind === 'njs' || kind === 'qjs',
     wide: options.wide === true,
     compiled: options.compiled === true,
+    seats: hasStream && (kind === 'njs' || kind === 'qjs') && connections >= CONNECTIONS_FOR_SEATS,
     poolPort: ports.poolPort,
     engine: kind === 'qjs' ? 'qjs' : 'njs',
     tableBytes,
     maxBodyBytes: 100 * 1024 * 1024,
-    ...{ connections: 8192, grpcIdleMs: 3_600_000, tcpIdleMs: 600_000, ...options.limits },
+    ...{ connections, grpcIdleMs: 3_600_000, tcpIdleMs: 600_000, ...options.limits },
     workers,
     bind: '127.0.0.1',
     httpPort: ports.httpPort,

@@ -94,7 +94,7 @@ export function upstreamUnit(name: string, peers: TestPeer[], buckets = 1): Entr
   for (const { id, address, up = true, ejected = false, pooled = false } of peers) {
     const sid = sidOfAddress(address)
     const bucket = peerBucket(sid, buckets)
-    const line = printPeer({ sid, address, id, up, ejected, pooled, token: '' })
+    const line = printPeer({ sid, address, id, up, ejected, pooled, seat: '', token: '' })
     lines.set(bucket, [...(lines.get(bucket) ?? []), line])
   }
   for (const [bucket, each] of lines) {
@@ -210,6 +210,7 @@ export function ruledUnit(
         up,
         ejected,
         pooled,
+        seat: '',
         token: session,
       })
     },

@@ -34,7 +34,8 @@ function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
   const ports = r.variables.sluice_ports
   const isPassing = r.variables.sluice_passthrough === '1'
   const tuned = r.variables.sluice_tuned_ports
-  const open = { ports: ports, passthrough: isPassing, tuned: tuned }
+  const seats = Number(r.variables.sluice_seats || 0)
+  const open = { ports: ports, passthrough: isPassing, tuned: tuned, seats: seats }
   return Object.assign(state, ports === undefined ? {} : open, {
     pid: master,
     workers: workerPids(master),

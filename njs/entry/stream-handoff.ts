@@ -4,7 +4,7 @@
  */
 import { handOff, parseTuned, receive } from '../stream/handoff.js'
 import { proxyHeader } from '../stream/proxy-header.js'
-import { allowPlain } from '../stream/plain.js'
+import { giveBack, readyTarget } from '../stream/ready.js'
 import { streamCalls } from '../stream/stream-calls.lazy.js'
 
 /** What was handed off with a tuned connection. */
@@ -17,15 +17,23 @@ function keyOf(s: NginxStreamRequest, unit: string): string {
 /** A connection that this server also connects. */
 function untuned(s: NginxStreamRequest): void {
   const key = keyOf(s, receive(s))
-  if (!allowPlain(s, key)) {
-    void streamCalls().serve(s, key)
+  const bySeat = s.variables.sluice_seats !== '0'
+  const target = readyTarget(key, bySeat)
+  if (target === '') {
+    void streamCalls().serve(s, key, '', bySeat)
+  } else {
+    s.variables.sluice_peer = target
+    s.allow()
   }
 }
 
-/** A connection that another server connects, the one for its tuning. */
+/**
+ * A connection that another server connects, the one for its tuning. That one cannot give back
+ * what is counted here, so the peer is asked first.
+ */
 function tuned(s: NginxStreamRequest): void {
   received = parseTuned(receive(s))
-  void streamCalls().serve(s, keyOf(s, received.unit))
+  void streamCalls().serve(s, keyOf(s, received.unit), '', false)
 }
 
 /** `$sluice_tuning`: names the server that connects. Hands off to it the peer that was chosen. */
@@ -45,4 +53,4 @@ function tuning(s: NginxStreamRequest): string {
   return received.tuning
 }
 
-export default { untuned, tuned, tuning }
+export default { untuned, tuned, tuning, giveBack }

@@ -5,7 +5,8 @@
  */
 let releases: Array<() => void> = []
 
-function releaseAll(): void {
+/** Gives back now what is counted so far. */
+export function releaseAll(): void {
   const all = releases
   releases = []
   for (let i = 0; i < all.length; i++) {

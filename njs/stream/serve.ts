@@ -1,7 +1,9 @@
 /**
  * To which peer a connection goes. nginx tries no second peer where proxy_pass has a variable. So a
- * peer is asked first whether it takes connections (preflight.ts), where there is another one.
+ * peer is asked first whether it takes connections (preflight.ts), where there is another one and
+ * it has no seat (contract/seat.ts).
  */
+import { seatName } from '../../contract/seat.js'
 import { STATE_KEY, parseState } from '../../contract/table/table.js'
 import { NOBODY } from '../../contract/table/mark.js'
 import { MOST_TRIES } from '../../contract/table/limits.js'
@@ -48,6 +50,12 @@ function isStillUp(choice: PeerChoice): boolean {
   return now !== null && (now.peer.up || !choice.peer.up)
 }
 
+/** The controller and its counters hear of it. */
+function noteRefused(s: NginxStreamRequest, sid: string): void {
+  emitEvent(s, 'f' + sid)
+  countEvent(counter, 'retried', s)
+}
+
 /**
  * Asks the peer whether it takes connections, where another one could, and takes a place at it.
  * False when the connection is to go to another peer.
@@ -62,8 +70,7 @@ async function askAndTakePlace(
   if (isWorthAsking(s, draw, choice, tried, nth)) {
     const isThere = await acceptsConnections(s, choice.peer.address)
     if (!isThere) {
-      emitEvent(s, 'f' + choice.peer.sid)
-      countEvent(counter, 'retried', s)
+      noteRefused(s, choice.peer.sid)
     }
     if (!isThere || !isStillUp(choice)) {
       return false
@@ -90,33 +97,78 @@ function elsewhere(s: NginxStreamRequest, context: ChoiceContext, draw: Draw, ke
   return left
 }
 
-/**
- * The address to connect to; '' when nobody serves. Each try looks up anew where the key leads:
- * between two reads, and more so while a peer was asked, a change may take a split away. Its port
- * leads to something else before that, so nothing is refused that was not looked up twice.
- */
-async function find(s: NginxStreamRequest, key: string): Promise<string> {
-  const context = streamContext(s)
+/** The peer that takes the connection that finds out about it, counted; else who was tried. */
+async function takeTrial(
+  s: NginxStreamRequest,
+  context: ChoiceContext,
+  key: string,
+): Promise<{ address: string; tried: string }> {
   const trial = await tryTrial(s, context, drawFor(context.table, context.request, key))
+  if (trial.choice === null || !takePlaceAt(trial.choice)) {
+    return { address: '', tried: trial.tried }
+  }
+  countForDrainSafely(trial.choice.peer.sid, 'a connection', s)
+  return { address: trial.choice.peer.address, tried: '' }
+}
+
+/**
+ * The peer's seat, if it may be one and there is one; else its address, once that took a
+ * connection. Counted; '' when the connection is to go to another peer.
+ */
+async function takenTarget(
+  s: NginxStreamRequest,
+  draw: Draw,
+  choice: PeerChoice,
+  tried: string,
+  nth: number,
+  bySeat: boolean,
+): Promise<string> {
+  const peer = choice.peer
+  const isSeated = bySeat && peer.seat !== '' && s.variables.protocol === 'TCP'
+  const isTaken = isSeated
+    ? takePlaceAt(choice)
+    : await askAndTakePlace(s, draw, choice, tried, nth)
+  if (isTaken) {
+    countForDrainSafely(peer.sid, 'a connection', s)
+  }
+  return isTaken ? (isSeated ? seatName(Number(peer.seat)) : peer.address) : ''
+}
+
+/**
+ * What to connect to: an address, or a seat if `bySeat`; '' when nobody serves. Each try looks up
+ * anew where the key leads: between two reads, and more so while a peer was asked, a change may
+ * take a split away. Its port leads to something else before that, so nothing is refused that was
+ * not looked up twice. `refused`: the SID of a peer that has, '' for none. Where nobody else is
+ * left, it is tried again.
+ */
+async function find(
+  s: NginxStreamRequest,
+  key: string,
+  refused: string,
+  bySeat: boolean,
+): Promise<string> {
+  const context = streamContext(s)
+  const trial = refused === '' ? await takeTrial(s, context, key) : { address: '', tried: refused }
+  if (trial.address !== '') {
+    return trial.address
+  }
   let tried = trial.tried
   let wasNone = false
-  if (trial.choice !== null && takePlaceAt(trial.choice)) {
-    countForDrainSafely(trial.choice.peer.sid, 'a connection', s)
-    return trial.choice.peer.address
-  }
-  for (let nth = 0; nth < MOST_TRIES; nth++) {
+  for (let nth = refused === '' ? 0 : 1; nth < MOST_TRIES; nth++) {
     const draw = drawFor(context.table, context.request, key)
     draw.share = shareOfTry(draw.share, nth)
     const wish = nth === 0 ? drawPreferred(context, draw) : NO_WISH
     const choice = choose(context, draw, wish, tried)
-    if (choice !== null && (await askAndTakePlace(s, draw, choice, tried, nth))) {
-      countForDrainSafely(choice.peer.sid, 'a connection', s)
-      return choice.peer.address
+    const target = choice === null ? '' : await takenTarget(s, draw, choice, tried, nth, bySeat)
+    if (target !== '') {
+      return target
     }
     if (choice !== null) {
       tried = tried + ' ' + choice.peer.sid
     } else if (wasNone) {
       return elsewhere(s, context, draw, key)
+    } else if (refused !== '') {
+      tried = tried.replace(refused, '')
     }
     wasNone = choice === null
   }
@@ -124,11 +176,22 @@ async function find(s: NginxStreamRequest, key: string): Promise<string> {
   return ''
 }
 
-/** Chooses, or closes the connection. Never throws. */
-export async function serve(s: NginxStreamRequest, key: string): Promise<void> {
+/**
+ * Chooses, or closes the connection. Never throws. `refused`: the SID of a peer that has refused
+ * it, '' for none. `bySeat`: whether the connection may go to a seat.
+ */
+export async function serve(
+  s: NginxStreamRequest,
+  key: string,
+  refused: string,
+  bySeat: boolean,
+): Promise<void> {
   let address = ''
   try {
-    address = await find(s, key)
+    if (refused !== '') {
+      noteRefused(s, refused)
+    }
+    address = await find(s, key, refused, bySeat)
   } catch (error) {
     countFailure(counter, 'the pick of a connection', error, s)
   }

@@ -35,6 +35,7 @@ function peer(sid: string, id: string, up: boolean, pooled: boolean): string {
     up: up,
     ejected: false,
     pooled: pooled,
+    seat: '',
     token: '',
   })
 }

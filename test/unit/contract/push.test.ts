@@ -197,6 +197,7 @@ t.test('records are read back as they were written', async (t) => {
     up: false,
     ejected: false,
     pooled: true,
+    seat: '',
     token: '',
   }
   t.same(parsePeer(printPeer(peer)), peer)
