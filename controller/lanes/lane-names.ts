@@ -26,6 +26,8 @@ const TARGET = /^h[0-9a-f]{12}\.([0-9a-f]{12})\.lane\.sluice$/
 /** What nginx adds to the life of an answer before it asks again, and how much later it may be. */
 const NEXT_MS = 1000
 const LATE_MS = 700
+/** From a question that nginx gave up to its next one, at most, and some time on the way. */
+const GIVEN_UP_MS = 2500
 /** An asker of which nothing was heard for so long beyond its time is gone: nginx was reloaded. */
 const GONE_MS = 2500
 /** How often nginx asks for lanes that nobody can open. */
@@ -105,8 +107,13 @@ class LaneAnswers {
 
   /** Whether all that ask have taken what is answered now, and there is one. */
   isTaken(nowMs: number): boolean {
+    const newest = [...this.#askers.keys()].at(-1)
     for (const [port, { seenAtMs, ttlSeconds }] of this.#askers) {
       if (nowMs - seenAtMs > ttlSeconds * 1000 + NEXT_MS + GONE_MS) {
+        // The nginx of today is stuck. One that is to end may ask on, but serves no new clients.
+        if (port === newest) {
+          return false
+        }
         this.#askers.delete(port)
       }
     }
@@ -133,12 +140,13 @@ class LaneAnswers {
     return asker !== undefined && this.#askers.get(asker)?.taken === this.#answers
   }
 
-  services(asker: number | undefined, nowMs: number): PoolRecord[] {
+  /** `sentAtMs`: nginx asked then, or later. */
+  services(asker: number | undefined, nowMs: number, sentAtMs: number): PoolRecord[] {
     if (asker !== undefined) {
       const before = this.#askers.get(asker)
       this.#askers.set(asker, {
         answers: this.#answers,
-        atMs: nowMs,
+        atMs: sentAtMs,
         ttlSeconds: this.#ttlSeconds,
         asked: new Set(),
         taken: before === undefined ? undefined : takenBy(before, nowMs),
@@ -163,7 +171,11 @@ function takenBy(
   { answers, atMs, ttlSeconds, asked, taken }: Asker,
   nowMs: number,
 ): Answers | undefined {
-  const isInTime = nowMs - atMs < ttlSeconds * 1000 + NEXT_MS + LATE_MS
+  const gapMs = nowMs - atMs
+  const lifeMs = ttlSeconds * 1000
+  // nginx counts the life of an answer in whole seconds, of which the first may be over.
+  const isEarly = lifeMs > 0 && gapMs < Math.max(lifeMs - NEXT_MS / 2, GIVEN_UP_MS)
+  const isInTime = !isEarly && gapMs < lifeMs + NEXT_MS + LATE_MS
   const isWhole = [...answers.targets.keys()].every((target) => asked.has(target))
   // What was taken stays: an answer that is lost later takes some peers away, and adds none.
   return (isInTime && isWhole) || taken === answers ? answers : undefined
@@ -182,9 +194,20 @@ export class LaneNames implements DnsNames {
   readonly #lanes = new Map<string, LaneAnswers>()
   /** Until it is known which lanes there are, nginx keeps what it has. */
   #isReady = false
+  #beatAtMs: number | undefined
+  #beforeBeatMs: number | undefined
 
   constructor(options: LaneNamesOptions) {
     this.#options = options
+  }
+
+  /**
+   * To be called regularly. A question that is read now may have waited while this process was
+   * busy, but it came after the last beat but one.
+   */
+  beat(): void {
+    this.#beforeBeatMs = this.#beatAtMs
+    this.#beatAtMs = this.#now()
   }
 
   /** nginx asks again after `ttlSeconds` and one more. */
@@ -235,7 +258,8 @@ export class LaneNames implements DnsNames {
       this.#options.onAsker(id)
     }
     const before = lane.hasTaken(asker)
-    const services = lane.services(asker, this.#now())
+    const nowMs = this.#now()
+    const services = lane.services(asker, nowMs, this.#beforeBeatMs ?? nowMs)
     if (!before && lane.hasTaken(asker)) {
       this.#options.onTaken()
     }

@@ -12,7 +12,13 @@ import type { Logger } from '../../runtime/logger.js'
 import { messageOf } from '../../runtime/errors.js'
 import type { CompiledUpstream } from '../table/compiled-upstream.js'
 import type { CompiledView } from '../table/desired-table.js'
-import { closeAllGates, closeGate, makeGateFolder, openGate } from './gate-files.js'
+import {
+  closeAllGates,
+  closeGate,
+  closeOtherGates,
+  makeGateFolder,
+  openGate,
+} from './gate-files.js'
 import { planLanes } from './lane.js'
 import type { Gate, LanePlan } from './lane.js'
 import { FoundLanes, newState, nextOf } from './lane-state.js'
@@ -49,6 +55,8 @@ export class Lanes {
   readonly #states = new Map<string, LaneState>()
   /** By id. */
   readonly #open = new Map<string, Gate>()
+  /** Of those, the ones that should be closed and could not be, and why. */
+  readonly #stuck = new Map<Gate, unknown>()
   readonly #views = new LaneViews()
   #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], named: [], refused: new Map() }
   readonly #found = new FoundLanes()
@@ -61,7 +69,7 @@ export class Lanes {
   constructor(options: LanesOptions) {
     this.#options = options
     this.names = new LaneNames({
-      onAsker: (id) => this.#tryClose(this.#openTo(id)),
+      onAsker: (id) => this.#shutLane(id),
       onTaken: () => this.#notice(),
     })
   }
@@ -117,6 +125,7 @@ export class Lanes {
       }
     }
     this.#notice()
+    this.#settle()
   }
 
   /**
@@ -137,7 +146,6 @@ export class Lanes {
     return sum
   }
 
-  /** What is true is kept only when all that is not any more has been closed: that may throw. */
   #replan({ desired, plan }: CompiledView): void {
     const found = this.#found.of(desired)
     if (found === this.#planned?.found && plan.hosts === this.#planned.hosts) {
@@ -178,8 +186,12 @@ export class Lanes {
 
   /** Opens what may be open. */
   #look(): void {
+    this.names.beat()
     if (this.#options.isFenced()) {
       this.#tryCloseAll()
+      return
+    }
+    if (!this.#isSettled()) {
       return
     }
     void this.#count()
@@ -223,25 +235,45 @@ export class Lanes {
     } catch (error) {
       // No room for a file: the table serves.
       this.#options.log.debug({ error: messageOf(error) }, 'a gate cannot be opened')
-      this.#tryClose([gate])
+      this.#shut(gate)
     }
   }
 
-  /** At each look, until it succeeds. */
   #tryCloseAll(): void {
-    this.#tryClose([...this.#open.values()])
+    this.#open.forEach((gate) => this.#shut(gate))
+    this.#isSettled()
   }
 
-  #tryClose(gates: Gate[]): void {
+  /** False, and logged, while a gate may be open that must not be. */
+  #isSettled(): boolean {
     try {
-      gates.forEach((gate) => this.#shut(gate))
+      this.#settle()
+      return true
     } catch (error) {
       this.#options.log.error({ error: messageOf(error) }, 'gates are left open')
+      return false
     }
   }
 
   #shutLane(id: string): void {
     this.#openTo(id).forEach((gate) => this.#shut(gate))
+  }
+
+  /** Throws while a gate may be open that must not be, whoever opened it. */
+  #settle(): void {
+    for (const gate of this.#stuck.keys()) {
+      this.#shut(gate)
+    }
+    for (const error of this.#stuck.values()) {
+      throw error
+    }
+    const open = closeOtherGates(this.#options.home, this.#open)
+    for (const id of this.#open.keys()) {
+      if (!open.has(id)) {
+        this.#open.delete(id)
+        this.#notice()
+      }
+    }
   }
 
   /** The open gates to a lane. */
@@ -250,10 +282,16 @@ export class Lanes {
     return open.filter(({ arms }) => arms.some(({ lane }) => lane.id === id))
   }
 
+  /** One that cannot be closed is tried again, and until then no change goes to the table. */
   #shut(gate: Gate): void {
     this.#notice()
-    closeGate(this.#options.home, gate)
-    this.#open.delete(gate.id)
+    try {
+      closeGate(this.#options.home, gate)
+      this.#open.delete(gate.id)
+      this.#stuck.delete(gate)
+    } catch (error) {
+      this.#stuck.set(gate, error)
+    }
   }
 
   /** Looks whether anything is left where somebody drains, or no gate leads any more. */
