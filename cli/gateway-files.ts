@@ -101,7 +101,7 @@ export function gatewayFiles(
     tcpIdleMs: settings.tcpIdleMs,
     reuseport: isOwn && sharesPorts(settings),
     user: userLine(workers),
-    accessLog: join(home, 'logs', 'access.log'),
+    accessLog: settings.accessLog ? join(home, 'logs', 'access.log') : undefined,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     trustedCa: readTrustedCa(settings.trustedCa),
   })

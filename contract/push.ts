@@ -52,6 +52,8 @@ export interface GatewayState extends TableState {
   engine: 'njs' | 'qjs'
   /** Bytes of whole free pages in the table's zone: at least so many are free. */
   freeBytes: number
+  /** Whether its front takes the names of instances from the slots of hosts. */
+  named?: boolean
   /** Of stream{}: the ports that are open for routes, such as `9100-9104 9106`. */
   ports?: string
   /**

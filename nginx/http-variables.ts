@@ -12,7 +12,7 @@
  * | `$sluice_after_body` | the front: always '', it counts the pick | `$sluice_late` |
  * | `$sluice_late` | a map of it | the header to the hop |
  * | `$sluice_after` | a map: where a request goes on that the pool gave up | `error_page` |
- * | `$sluice_log` | the front: where the request went | the access log |
+ * | `$sluice_log_pick` | the front: who was picked, where the slot did not say | the access log |
  */
 import { ACCEL_HEADERS } from '../contract/guard/header-names.js'
 import { HOP_LOCATION } from '../contract/servers.js'
@@ -47,7 +47,7 @@ js_var $sluice_refusal_mark '';`
  * - `$sluice_late` is always ''. It is asked for when the body is here, so that a pick that was
  *   made for a body is counted then. docs/limits.md names it, so its name stays.
  */
-const POOL_PICKS = `js_set $sluice_sid sluice_front;
+const poolPicks = (pick: string): string => `${pick}
 ${byBody('$sluice_drawn', '$sluice_sid', '$sluice_before_body')}
 js_set $sluice_after_body sluice_front.more nocache;
 map $sluice_after_body $sluice_after_body_once { volatile; default ''; }
@@ -57,6 +57,21 @@ ${byBody('$sluice_late', "''", '$sluice_after_body_once', 'volatile; ')}
 /** Of a request that goes on at the kept pool: the same as `$sluice_drawn`. */
 const KEPT_PICKS = `${byBody('$sluice_kept_drawn', '$sluice_kept_sid', '-')}\n`
 
+const PICK = `js_set $sluice_sid sluice_front;
+js_var $sluice_picked_upstream '';
+js_var $sluice_picked_instance '';`
+
+/**
+ * Where the controller is to name instances in slots (contract/table/mark.ts), so that the access
+ * log need not ask njs for them.
+ */
+const NAMED_PICK = `js_set $sluice_pick sluice_front;
+js_var $sluice_named 1;
+map $sluice_pick $sluice_sid {
+    default $sluice_pick;
+    "~^([^=]+)=(?<sluice_picked_upstream>[^=]+)=(?<sluice_picked_instance>.+)" $1;
+}`
+
 /** 1: the pick is asked for, by `$sluice_shard`, before the body is here. */
 const WIDE_PICKS = `${byBody('$sluice_too_early', "''", '1')}\n`
 
@@ -65,6 +80,8 @@ const WIDE_PICKS = `${byBody('$sluice_too_early', "''", '1')}\n`
  * keeps those of instances back, but for locations that ask for them.
  */
 const HOP_PICKS = `js_var $sluice_sid '';
+js_var $sluice_picked_upstream '';
+js_var $sluice_picked_instance '';
 ${byBody('$sluice_drawn', '-', '$sluice_before_body')}
 ${ACCEL_HEADERS.map(
   (name) =>
@@ -86,13 +103,16 @@ const ACT_VARIABLES = 'pick key headers mirror target host page type answer_unit
 
 /** All variables that stand once in `http{}`. */
 export function httpVariables(settings: ConfSettings): string {
-  const { pool, wide, nginxVersion } = settings
+  const { pool, wide, nginxVersion, accessLog } = settings
+  const picks = pool
+    ? poolPicks(accessLog === undefined ? PICK : NAMED_PICK) + KEPT_PICKS
+    : HOP_PICKS
   return `# Set in the location: who is asked for, and how.
 js_var $sluice_upstream '';
 js_var $sluice_key ":$sluice_upstream/$sluice_slot";
 js_var $sluice_worker $pid;
 ${BEFORE_BODY}
-${pool ? POOL_PICKS + KEPT_PICKS : HOP_PICKS}${wide === true ? WIDE_PICKS : ''}js_set $sluice_log sluice_front.more;
+${picks}${wide === true ? WIDE_PICKS : ''}js_set $sluice_log_pick sluice_front.more;
 js_var $sluice_unpooled '${pool ? '' : 1}';
 # The hop's own.
 js_var $sluice_tried '';

@@ -20,6 +20,7 @@ const CASES = {
   '2 peers': { peers: 2 },
   '16 peers': { peers: 16 },
   '2 peers, the static side counts nothing': { peers: 2, uncounted: true },
+  '2 peers, each side logs': { peers: 2, logged: true },
   '2 peers that the pool has not got yet': { peers: 2, missing: true },
 }
 const COUNTED = sized(Object.keys(CASES), ['2 peers'])

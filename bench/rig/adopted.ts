@@ -22,6 +22,8 @@ export interface AdoptOptions {
   workers?: number
   /** Of each worker. */
   connections?: number
+  /** Whether some server logs as `sluice start` does. */
+  logged?: boolean
   /** Further `SLUICE_…` settings. */
   env?: Record<string, string>
   /** The servers, given the folder of the files to include; one of them listens at `port`. */
@@ -36,7 +38,7 @@ export interface AdoptOptions {
  * that nginx.
  */
 export async function startAdopted(bench: Bench, options: AdoptOptions): Promise<Adopted> {
-  const { nginx: info, engine, pool = 'auto', env = {} } = options
+  const { nginx: info, engine, pool = 'auto', logged = false, env = {} } = options
   let nginx: PlainNginx | undefined
   const prepare = async (rig: Rig): Promise<void> => {
     nginx = await startNginx(bench, options, rig)
@@ -49,7 +51,7 @@ export async function startAdopted(bench: Bench, options: AdoptOptions): Promise
     pool,
     command: 'controller',
     prepare,
-    env,
+    env: { SLUICE_ACCESS_LOG: String(logged), ...env },
   })
   bench.onEnd(() => rig.stop())
   if (nginx === undefined) {
@@ -71,10 +73,11 @@ async function startNginx(bench: Bench, options: AdoptOptions, rig: Rig): Promis
   }
   const includes = join(rig.home, 'sluice')
   const modules = nginx.modules.map((path) => `load_module "${path}";`)
+  const jit = nginx.hasJit ? ['pcre_jit on;'] : []
   return PlainNginx.start({
     nginx: traced,
     folder: join(bench.folder, `adopted-${port}`),
-    main: [`worker_processes ${workers};`, ...modules].join('\n'),
+    main: [`worker_processes ${workers};`, ...jit, ...modules].join('\n'),
     configuration: `include "${includes}/http.conf";\n${servers(includes)}`,
     port,
     ...(stream && { stream: stream(includes) }),

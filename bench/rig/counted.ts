@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { startGateway } from '../../lab/nginx/gateway.js'
 import type { Gateway } from '../../lab/nginx/gateway.js'
 import { freePort } from '../../lab/ports.js'
-import { hostUnit, upstreamUnit } from '../../lab/nginx/unit-builder.js'
+import { hostUnit, namedSlots, upstreamUnit } from '../../lab/nginx/unit-builder.js'
 import { tools } from '../../lab/tools.js'
 import { instructions, nginxInCallgrind } from '../trace/callgrind.js'
+import { OWN_LOG_FORMAT, ownLog } from './own-log.js'
 import { counting } from './side-by-side.js'
 import { startCheapBackends } from './cheap-backends.js'
 import { Driver } from '../load/drive.js'
@@ -25,6 +26,8 @@ export interface CountOptions {
   missing?: boolean
   /** The static side does not count what is in flight, as Sluice's does. */
   uncounted?: boolean
+  /** Both sides log each request: Sluice as `sluice start` does, the other in its own format. */
+  logged?: boolean
 }
 
 /** For each request of a worker. */
@@ -99,7 +102,7 @@ async function both(
  */
 async function startBoth(
   bench: Bench,
-  { engine, peers, missing = false, uncounted = false }: CountOptions,
+  { engine, peers, missing = false, uncounted = false, logged = false }: CountOptions,
   traced?: { tracers: Tracers; folder: string },
 ): Promise<Gateway> {
   const { nginx } = await tools()
@@ -112,13 +115,14 @@ async function startBoth(
     workers: 1,
     // A process that has given up root since it began cannot be made to count.
     user: 'root',
-    conf: (port) => printStatic(port, addresses, !uncounted),
-    accessLog: false,
+    conf: (port) => printStatic(port, addresses, { counted: !uncounted, logged }),
+    accessLog: logged,
     ...(traced && { program: (info) => nginxInCallgrind(traced.tracers, info, traced.folder) }),
   })
   const pooled = addresses.map((address, i) => ({ id: `p${i}`, address, pooled: true }))
   const unit = upstreamUnit('web', pooled)
-  await gateway.setTable(unit, hostUnit(HOST, [['/', ':web']], unit))
+  const slots = logged ? namedSlots('web', unit, pooled) : unit
+  await gateway.setTable(unit, hostUnit(HOST, [['/', ':web']], slots))
   if (!missing) {
     await gateway.fillPool(...addresses)
   }
@@ -135,14 +139,19 @@ export function testOf(bench: Bench, name: string): Parameters<typeof startGatew
   }
 }
 
-function printStatic(port: number, addresses: string[], counted: boolean): string {
+function printStatic(
+  port: number,
+  addresses: string[],
+  { counted, logged }: { counted: boolean; logged: boolean },
+): string {
   const members = addresses.map((address) => `server ${address};`).join(' ')
   const { zone, limit } = counted ? counting('fixed') : { zone: '', limit: '' }
   return `keepalive_requests 100000000;
 upstream fixed { zone fixed 1m; ${members} keepalive 256; }
-${zone}
+${zone}${logged ? OWN_LOG_FORMAT : ''}
 server {
     listen 127.0.0.1:${port};
+    ${logged ? ownLog('$HOME/logs/fixed.log') : ''}
     location / { proxy_buffering off; ${limit} include "$HOME/sluice/headers.conf"; proxy_pass http://fixed; }
 }`
 }

@@ -1,8 +1,11 @@
 /** A static upstream, the same again, and Sluice, in one nginx. */
+import { join } from 'node:path'
+import { accessLogLines } from '../../nginx/access-log-conf.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { startAdopted } from './adopted.js'
 import type { Adopted } from './adopted.js'
+import { OWN_LOG_FORMAT, ownLog } from './own-log.js'
 import type { Bench } from '../report/report.js'
 
 /**
@@ -29,17 +32,22 @@ export async function startSideBySide(
     workers?: number
     /** For http{}, so for all of them. */
     directives?: string
+    /** All log each request: Sluice as `sluice start` does, the others in a format of theirs. */
+    logged?: boolean
   },
 ): Promise<SideBySide> {
-  const { engine, hosts, backend, workers = 1, directives = '' } = options
+  const { engine, hosts, backend, workers = 1, directives = '', logged = false } = options
   const { nginx } = await tools()
   const port = await freePort()
   const servers = (includes: string): string => {
     const headers = `include "${includes}/headers.conf";`
-    const ours = `server { listen 127.0.0.1:${port} default_server; include "${includes}/server.conf"; }`
-    return `${directives}\n${printStatics({ port, hosts, backend, headers })}\n${ours}`
+    const log = logged ? ownLog(join(bench.folder, `static-${port}.log`)) : ''
+    const ourLog = logged ? accessLogLines(join(bench.folder, `sluice-${port}.log`)).join(' ') : ''
+    const ours = `server { listen 127.0.0.1:${port} default_server; ${ourLog} include "${includes}/server.conf"; }`
+    const statics = printStatics({ port, hosts, backend, headers, log })
+    return [directives, ...(logged ? [OWN_LOG_FORMAT] : []), statics, ours].join('\n')
   }
-  const adopted = await startAdopted(bench, { nginx, engine, workers, servers, port })
+  const adopted = await startAdopted(bench, { nginx, engine, workers, servers, port, logged })
   await register(adopted, 'sluice', hosts, backend)
   return { ...adopted, port, backend }
 }
@@ -75,14 +83,16 @@ export function printStatics(options: {
   hosts: readonly string[]
   backend: number
   headers: string
+  /** Its directive; absent: they write none. */
+  log?: string
 }): string {
-  const { port, hosts, backend, headers } = options
+  const { port, hosts, backend, headers, log = '' } = options
   const members = hosts.map((host) => `server ${host}:${backend};`).join(' ')
   const printed = ['static', 'again'].map((name) => {
     const { zone, limit } = counting(name)
     return `upstream ${name} { zone ${name} 256k; ${members} keepalive 256; }
 ${zone}
-server { listen 127.0.0.1:${port}; server_name ${name}.localhost;
+server { listen 127.0.0.1:${port}; server_name ${name}.localhost; ${log}
     location / { proxy_buffering off; ${limit} ${headers} proxy_pass http://${name}; } }`
   })
   return printed.join('\n')

@@ -117,7 +117,7 @@ function httpLines(settings: Settings, { hasRealip }: NginxInfo): string[] {
     '    # Sluice has more variables than nginx expects. Where you have this line, keep the larger size.',
     '    variables_hash_max_size 2048;',
     `    include "${sluice}/http.conf";`,
-    '    # an access log as sluice start writes it; both lines, of which each request takes one:',
+    '    # an access log as sluice start writes it; all lines in this order, of which each request takes one:',
     ...accessLogLines(join(home, 'logs/access.log')).map((line) => `    # ${line}`),
     '',
     '    server {',

@@ -35,6 +35,17 @@ export const enum SlotMark {
   BelowSid = '/',
 }
 
+/** Stands in a slot before the names of its instance: no SID, upstream or instance has it. */
+const NAME_MARK = '='
+
+/**
+ * The value of a slot that says who it is: `<sid>=web=a` for instance `a` of `web`. nginx itself
+ * takes it apart (nginx/http-variables.ts).
+ */
+export function printNamedSlot(sid: string, upstream: string, instance: string): string {
+  return sid + NAME_MARK + upstream + NAME_MARK + instance
+}
+
 /**
  * What stands before a name that TLS is passed through for, in the table of stream{}:
  * `tls*app.example.com` at the HTTPS port, `9100*app.example.com` at a port of its own; there

@@ -41,7 +41,9 @@
  *
  * The value of a slot is one of these:
  *
- * - A SID (32 hex digits).
+ * - A SID (32 hex digits). In a host's slot, for a gateway that has the named ones read by nginx
+ *   itself, `<sid>=<upstream>=<instance>` (contract/table/mark.ts): its access log then costs no
+ *   JavaScript.
  * - Shared by few peers: `*`, and for each of them a threshold of 3 digits and its SID. The first
  *   whose threshold is above the drawn share (0 to 999) serves. The last threshold is `999`, which
  *   always matches.
@@ -211,11 +213,12 @@ export function cellsOf(text: string): number {
  * A delta as its sender prints it: its counts, then what it may write,
  * `[[":web/0","…"],[":web#1",null]]`. One look at the text of all of them, for a look at each
  * field would take a worker longer than the writes. First slots and cells, whose values are SIDs;
- * then certificates, in PEM; then all other keys, with printable text, line feeds and tabs.
- * Nothing here matches in two ways, so what does not match is found out in one pass.
+ * then slots of hosts that say who it is; then certificates, in PEM; then all other keys, with
+ * printable text, line feeds and tabs. Nothing here matches in two ways, so what does not match is
+ * found out in one pass.
  */
 const DELTA =
-  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,259}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}(?: [0-9a-z.:[\]]{1,60})?|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})"|"%(?:[0-9a-f]{32}|\*(?:\d{3}[0-9a-f]{32}){2,16}) [a-z0-9_]{1,20} [a-z0-9.-]{0,253}(?: [a-z0-9-]{1,63})?")|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
+  /^\{"epoch":\d{1,15},"from":\d{1,15},"to":\d{1,15},"whole":(?:true|false),"operations":\[(?:\["(?:[:@~][a-z0-9_.*-]{1,259}\/\d{1,2}(?:\/\d{1,4})?",(?:null|"(?:!\d[0-9a-f]{32})?\$?(?:[0-9a-f]{32}(?: [0-9a-z.:[\]]{1,60})?|#\d{1,4}|\*(?:\d{3}[0-9a-f]{32}){2,16})"|"%(?:[0-9a-f]{32}|\*(?:\d{3}[0-9a-f]{32}){2,16}) [a-z0-9_]{1,20} [a-z0-9.-]{0,253}(?: [a-z0-9-]{1,63})?")|@[a-z0-9_.*-]{1,255}\/\d{1,2}","[0-9a-f]{32}=[a-z0-9-]{1,63}=[A-Za-z0-9_.:-]{1,128}"|\^=?[a-z0-9_.*-]{1,253}",(?:null|"[0-9a-f]{8} \\n-----BEGIN [ !#-[\]-~]*(?:\\n[ !#-[\]-~]*)*")|(?:#\d{1,3}|[:@~][a-z0-9_.*-]{1,259}\+?|&[a-z0-9-]{1,63}|@[a-z0-9_.*-]{1,255}\/#\d{1,5}\/\d{1,5}|:[a-z0-9-]{1,63}(?:\.[0-9a-f]{16})?(?:[#%=]\d{1,5}|\$[A-Za-z0-9_.:-]{0,128}))",(?:null|"(?!")[ !#-[\]-~]*(?:\\[nt"\\][ !#-[\]-~]*)*"))\],?)*\]\}$/
 
 /**
  * Whether `text` is a delta of sets and deletes of keys of the table (the state record is none)

@@ -148,7 +148,8 @@ function writeOwn(out: ConfWriter): void {
     out.directive('set', plain('$sluice_drawn'), plain('$sluice_named_lane'))
     out.directive('set', plain('$sluice_sid'), quotedWord(''))
     out.directive('set', plain('$sluice_late'), quotedWord(''))
-    out.directive('set', plain('$sluice_log'), { text: '"$sluice_upstream - 1"' })
+    out.directive('set', plain('$sluice_picked_upstream'), plain('$sluice_upstream'))
+    out.directive('set', plain('$sluice_picked_instance'), quotedWord('-'))
     out.directive('proxy_pass', { text: 'http://${sluice_named_lane}_lane' })
   })
 }
@@ -162,7 +163,8 @@ function writeGate(out: ConfWriter, gate: Gate, lane: Lane, place: LanePlace): v
     out.directive('set', plain('$sluice_key'), quotedWord(key))
     out.directive('set', plain('$sluice_sid'), quotedWord(''))
     // What the access log has of it; whom nginx chose, it knows by the address alone.
-    out.directive('set', plain('$sluice_log'), quotedWord(`${lane.upstream} - 1`))
+    out.directive('set', plain('$sluice_picked_upstream'), quotedWord(lane.upstream))
+    out.directive('set', plain('$sluice_picked_instance'), quotedWord('-'))
     // What limit_conn counts.
     out.directive('set', plain('$sluice_drawn'), plain(lane.id))
     out.directive('limit_conn', plain(CONNECTION_ZONE), plain('65535'))

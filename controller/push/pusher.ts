@@ -193,6 +193,7 @@ export class Pusher {
     if (!source.isReady) {
       return
     }
+    source.setNamed?.(state.named === true)
     this.#sender.update()
     const isOurs = this.#epoch !== 0 && state.epoch === this.#epoch
     // A replaced registry may count from the start again. A gateway goes back only with a new

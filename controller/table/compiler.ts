@@ -6,7 +6,8 @@ import type { Logger } from '../../runtime/logger.js'
 import { planCertificates } from './certificate-plan.js'
 import { ANYWHERE, compileNobody } from './compiled-upstream.js'
 import { compileAction, passthroughUnit, compileCertificate } from './record-units.js'
-import { isSameUnit, slotsOf, NO_LAYOUT } from './unit.js'
+import { HostSlots } from './host-slots.js'
+import { isSameUnit } from './unit.js'
 import type { CompiledUpstream, GatewayTraits } from './compiled-upstream.js'
 import type { Unit } from './unit.js'
 import type { Desired, DesiredCertificate } from '../state/desired.js'
@@ -29,6 +30,7 @@ export class Compiler {
   readonly #planner: HostPlanner
   readonly #log: Logger
   readonly #units = new Map<string, Unit>()
+  readonly #hostSlots = new HostSlots(this.#units)
   readonly #upstreams: UpstreamCache
   readonly #subsets: UpstreamCache
   #plan: HostsPlan = {
@@ -66,6 +68,11 @@ export class Compiler {
   /** An upstream as of the last update. */
   compiled(upstream: string): CompiledUpstream | undefined {
     return this.#upstreams.compiled(`:${upstream}`)
+  }
+
+  /** Whether slots of hosts are to say who it is, from the next update on. */
+  setNamed(isNamed: boolean): void {
+    this.#hostSlots.setNamed(isNamed)
   }
 
   /** How many hosts were planned when routes or upstreams changed last. */
@@ -107,7 +114,7 @@ export class Compiler {
     this.#routes = desired.routes
     this.#compile(this.#subsets, desired, this.#plan.subsets, conditionsOf, changed)
     this.#flip(flipped, isNewShown, changed)
-    if (changed.size > 0 || isNewPlan) {
+    if (changed.size > 0 || isNewPlan || this.#hostSlots.isNew) {
       this.#updateSplits(before, isNewPlan, changed)
       this.#updateActions(before, changed)
       this.#updateHosts(before, changed)
@@ -190,13 +197,12 @@ export class Compiler {
 
   #updateHosts(before: HostsPlan, changed: Set<string>): void {
     for (const [host, plan] of this.#plan.hosts) {
-      const isStale = plan.fast !== undefined && changed.has(plan.fast)
+      const isStale = this.#hostSlots.isStale(plan.fast, changed)
       if (isStale || !isSameHost(before.hosts.get(host), plan)) {
-        const target = plan.fast === undefined ? undefined : this.#units.get(plan.fast)
-        const slots = target === undefined ? NO_LAYOUT : slotsOf(target)
-        this.#set(compileHost(host, plan.routes, slots), changed)
+        this.#set(compileHost(host, plan.routes, this.#hostSlots.of(plan.fast)), changed)
       }
     }
+    this.#hostSlots.settle()
     for (const host of before === this.#plan ? [] : before.hosts.keys()) {
       if (!this.#plan.hosts.has(host)) {
         this.#drop(`@${host}`, changed)

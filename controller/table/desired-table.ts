@@ -115,6 +115,10 @@ export class DesiredTable implements TableSource {
     return name.startsWith('^') && this.#options.awaitsCertificates()
   }
 
+  setNamed(isNamed: boolean): void {
+    this.#compiler.setNamed(isNamed)
+  }
+
   get overruled(): number {
     return this.#compiler.overruled
   }

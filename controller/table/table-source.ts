@@ -10,6 +10,8 @@ export interface TableSource {
   readonly units: ReadonlyMap<string, Unit>
   /** Whether a unit that is not there may still come, from where nobody has read yet. */
   isAwaited?(name: string): boolean
+  /** Whether the gateway takes names of instances from slots of hosts. */
+  setNamed?(isNamed: boolean): void
   /** Compiles what is new. Answers the names of the units that changed since the last call. */
   update(): Iterable<string>
 }

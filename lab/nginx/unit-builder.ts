@@ -14,7 +14,7 @@ import {
 import { printActionRecord } from '../../contract/table/action-record.js'
 import type { ActionRecord } from '../../contract/table/action-record.js'
 import type { Rules } from '../../contract/table/rules.js'
-import { SlotMark } from '../../contract/table/mark.js'
+import { SlotMark, printNamedSlot } from '../../contract/table/mark.js'
 import { Width, indexBucket, peerBucket, printPeer, shareCell } from '../../contract/table/table.js'
 import { sidOfAddress } from '../../controller/state/sid.js'
 import { NO_RULES } from './no-rules.js'
@@ -115,6 +115,17 @@ export function hostUnit(host: string, routes: Array<[string, string]>, slots?: 
   }
   const record = routes.map(([prefix, target]) => `${prefix} ${target}`).join('\n')
   return withDigest(entries, unit, record)
+}
+
+/** The slots of `web` as a host has them where the gateway takes names from there. */
+export function namedSlots(upstream: string, slots: Entries, peers: TestPeer[]): Entries {
+  const ids = new Map(peers.map(({ address, id }) => [sidOfAddress(address), id]))
+  return new Map(
+    [...slots].map(([key, value]): [string, string] => {
+      const id = ids.get(value)
+      return [key, id === undefined ? value : printNamedSlot(value, upstream, id)]
+    }),
+  )
 }
 
 export function actionUnit(id: string, record: ActionRecord): Entries {

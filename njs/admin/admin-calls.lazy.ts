@@ -37,6 +37,7 @@ function gatewayState(r: NginxHTTPRequest, state: TableState): GatewayState {
   const seats = Number(r.variables.sluice_seats || 0)
   const open = { ports: ports, passthrough: isPassing, tuned: tuned, seats: seats }
   return Object.assign(state, ports === undefined ? {} : open, {
+    named: r.variables.sluice_named === '1',
     pid: master,
     workers: workerPids(master),
     nginx: r.variables.nginx_version as string,

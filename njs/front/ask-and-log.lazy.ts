@@ -1,6 +1,6 @@
 /**
  * What nginx asks of the front besides its pick: where a request that has a body goes on, whether
- * the pick still holds when the body is here, and where a request went, for the log.
+ * the pick still holds when the body is here, and which instance answered, for the log.
  */
 import { KEPT_LOCATION } from '../../contract/servers.js'
 import { keptWay } from '../../contract/table/peer-way.js'
@@ -10,7 +10,7 @@ import { countForDrain } from '../memory/count-for-drain.js'
 import { zones } from '../memory/dict.js'
 import { findUnit } from '../table/lookup.js'
 import { findPeer, rulesOf } from '../table/peers.js'
-import { describeRequest } from '../table/request-report.js'
+import { instanceName } from './instance-name.lazy.js'
 import { onward } from './onward.lazy.js'
 
 export interface AskAndLog {
@@ -85,19 +85,15 @@ function goOn(r: NginxHTTPRequest): string {
  *
  * - `$sluice_before_body`: before its limit_conn counts.
  * - `$sluice_after_body`: when that has counted, and nobody was asked yet.
- * - `$sluice_log`, `<upstream> <instance> <tries>`: when there is an answer.
+ * - `$sluice_log_pick`, `<upstream> <instance>`: when there is an answer of the pool's, whose name
+ *   the slot did not have.
  */
 function atMoment(r: NginxHTTPRequest): string {
   const v = r.variables
   if (!v.upstream_addr && r.status === 0) {
     return v.limit_conn_status ? confirmPick(r) : goOn(r)
   }
-  try {
-    return describeRequest(zones.sluice_table, r)
-  } catch (error) {
-    fail('the report', error, r)
-    return '- - 0'
-  }
+  return instanceName(r)
 }
 
 export function askAndLog(): AskAndLog {

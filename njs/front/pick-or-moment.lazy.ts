@@ -8,6 +8,7 @@ import { pickSlowly } from './pick-slowly.lazy.js'
 import { loadCounter } from './load-counter.lazy.js'
 import { editHeaders } from './edit-headers.lazy.js'
 import { askAndLog } from './ask-and-log.lazy.js'
+import { instanceName } from './instance-name.lazy.js'
 
 /** Asked once for an answer whose headers the route `unit` changes. */
 function editAnswer(r: NginxHTTPRequest, unit: string): string {
@@ -33,8 +34,11 @@ export function pickOrMoment(
   known?: string,
 ): string {
   if (value === undefined) {
-    const edited = r.status === 0 ? '' : r.variables.sluice_act_answer_unit
-    return edited ? editAnswer(r, edited) : askAndLog().atMoment(r)
+    if (r.status === 0) {
+      return askAndLog().atMoment(r)
+    }
+    const edited = r.variables.sluice_act_answer_unit
+    return edited ? editAnswer(r, edited) : instanceName(r)
   }
   try {
     const load = zones.sluice_load

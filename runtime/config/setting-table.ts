@@ -77,6 +77,11 @@ export const SETTINGS = {
     'false',
     'whether paths with `..` reach applications unchanged; they can then leave the prefix of their route',
   ),
+  accessLog: given(
+    BOOLEAN,
+    'true',
+    'whether `sluice start` writes an access log; in an nginx.conf of your own, whether requests cost a little more and lines of it much less',
+  ),
   tlsCiphers: given(
     pattern('a list of ciphers', /^[A-Za-z0-9:!+@=,_-]{1,2000}$/),
     'ECDHE+AESGCM:ECDHE+CHACHA20',

@@ -38,6 +38,8 @@ export interface Settings {
   trustedProxies: string[]
   /** Whether paths with `..` are passed on as they came. */
   rawPaths: boolean
+  /** Whether requests are logged, with the names of instances. */
+  accessLog: boolean
   /** Ciphers of TLS 1.2, in OpenSSL's words. */
   tlsCiphers: string
   /** Admin token; made at first start when none is given. */

@@ -10,13 +10,14 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
   const { httpPort, httpsPort, passthrough, http3, streamPorts, certificates } = values
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
+  const { accessLog } = values
   const { registry, cluster, docker, domain: domains, zone, workers, user, nginx } = values
   const { compiled, lanes } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
-    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers },
+    ...{ tunedPorts, proxyProtocolPorts, trustedProxies, rawPaths, tlsCiphers, accessLog },
     ...{ apiPort, apiBind, apiToken },
     apiTls:
       apiCertificate === undefined || apiKey === undefined

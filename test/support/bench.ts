@@ -20,7 +20,7 @@ export const ROWS = {
   connections: { handshake: 3, tcp: 3, many: 1 },
   counts: { instructions: 1, apply: 5, scale: 3, routes: 6, 'request-kinds': 15, 'kept-peers': 4 },
   instances: { pick: 4, memory: 4, fairness: 6, 'slow-one': 6 },
-  requests: { throughput: 2, workers: 1, latency: 3, lua: 4, proxies: 14 },
+  requests: { throughput: 4, workers: 1, latency: 3, lua: 4, proxies: 14 },
 }
 
 /** A row that is left out where no process may trace another. */

@@ -27,6 +27,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     proxyProtocolPorts: '',
     trustedProxies: [],
     rawPaths: false,
+    accessLog: true,
     tlsCiphers: 'ECDHE+AESGCM',
     tunedPorts: '',
     httpsPort: 0,

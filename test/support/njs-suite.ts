@@ -15,7 +15,7 @@ import { findPeer, upstreamsOf } from '../../njs/table/peers.js'
 import { plan } from '../../njs/hop/hop-plan.js'
 import { parsePick } from '../../njs/hop/picked.js'
 import { refusalPage } from '../../njs/hop/refusal.js'
-import { describeRequest } from '../../njs/table/request-report.js'
+import { askedName } from '../../njs/table/peer-name.js'
 import { unlockWrites, lockWrites } from '../../njs/memory/write-lock.js'
 
 export interface SuiteDicts {
@@ -223,23 +223,14 @@ export function runSuite(dicts: SuiteDicts): string[] {
   is('cold upstream', planned(':else/0', '', false), 'fallback else')
   is('warm upstream', planned(':web/0', '', false), 'ia after ')
 
-  // report
-  const report = (variables: { [name: string]: string | undefined }): string =>
-    describeRequest(table, { uri: '/', variables: variables })
-  is('not proxied', report({}), '- - 0')
-  const pooled = { upstream_addr: '10.0.0.1:80', sluice_key: '@web.test/0', sluice_sid: A }
-  is('pooled', report(pooled), 'web ia 1')
-  is(
-    'of a split',
-    report(Object.assign({}, pooled, { sluice_key: '~split/0', sluice_sid: B })),
-    'web ib 1',
-  )
-  const hopped = {
-    upstream_addr: '10.0.0.1:80, unix:/h/hop.sock',
-    upstream_http_x_sluice_peer: 'web ib 2',
-  }
-  is('hopped', report(hopped), 'web ib 2')
-  is('cut', report({ upstream_addr: '10.0.0.1:80, unix:/h/hop.sock' }), '- - 2')
+  // names for the log
+  const named = (key: string, sid: string): string =>
+    askedName(table, { uri: '/', variables: { sluice_key: key, sluice_sid: sid } })
+  is('of a host', named('@web.test/0', A), 'web ia')
+  is('of an upstream', named(':web/0', B), 'web ib')
+  is('of a split', named('~split/0', B), 'web ib')
+  is('gone', named(':down/0', A), '')
+  is('of nobody', named(':/0', A), '')
 
   // pages
   is('text', refusalPage('no_route', 'x<y', undefined), {

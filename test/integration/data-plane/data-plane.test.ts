@@ -7,6 +7,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import { GATEWAY_KINDS, startGateway, type Gateway } from '../../../lab/nginx/gateway.js'
 import {
   hostUnit,
+  namedSlots,
   splitUnit,
   upstreamUnit,
   type TestPeer,
@@ -66,6 +67,12 @@ for (const kind of GATEWAY_KINDS) {
     const apiUnit = upstreamUnit('api', apiPeers)
     const hosts = [
       hostUnit('web.test', [['/', ':web']], webUnit),
+      // By a name that no line has.
+      hostUnit(
+        'named.test',
+        [['/', ':web']],
+        namedSlots('web', webUnit, [{ id: 'n1', address: web.address }]),
+      ),
       hostUnit('slow.test', [['/', ':web']]),
       hostUnit('paths.test', [
         ['/api/v2', ':web'],
@@ -331,6 +338,14 @@ for (const kind of GATEWAY_KINDS) {
           requestId: /^[0-9a-f]{32}$/,
         })
         t.match(await line('/api/logged'), { upstream: 'api', instance: 'a1', tries: 1 })
+        t.equal(await to('named.test', '/named'), 'web')
+        const [usual, odd] = ['/named-usual', '/named-odd']
+        await gateway.ask({ host: 'named.test', path: usual })
+        await gateway.ask({ host: 'named.test', path: odd, headers: { referer: 'x\u00c2\u0085' } })
+        const named = { upstream: 'web', tries: 1, address: web.address, upstreamStatus: '200' }
+        // The hop does not ask the slot.
+        t.match(await line(usual), { ...named, instance: pool ? 'n1' : 'w1' })
+        t.match(await line(odd), { ...named, instance: 'w1', referer: 'x...' })
         const none = { instance: '-', tries: 0, address: '', upstreamStatus: '' }
         t.match(await line('/logged-404'), { ...none, upstream: '-', status: 404 })
         t.match(await line('/logged-503'), { ...none, upstream: 'nobody', status: 503 })

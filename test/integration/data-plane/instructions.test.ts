@@ -9,7 +9,7 @@ import { countEngine } from '../../../bench/parts/instructions.js'
 import { ensureTracers } from '../../../bench/trace/tracers.js'
 import { benchOf } from '../../support/bench.js'
 
-t.setTimeout(170_000)
+t.setTimeout(240_000)
 
 const RECORD = new URL('instructions.json', import.meta.url)
 const MOST_OVER = 1.05

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
 import { tempPathLines } from '../../../contract/temp-paths.js'
+import { homePaths } from '../../../nginx/render.js'
 import { ask } from '../../../lab/ask.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
@@ -121,13 +122,19 @@ async function started(t: Test, nginx: string, flags: string[]) {
     t.match(answer, { status: /20[01]/, body: { applied: true } }, path)
     return answer.body.fingerprint as string
   }
+  const slotOf = async (host: string) => {
+    const asked = { method: 'POST', body: { keys: [`@${host}/0`] } }
+    const { adminSocket } = homePaths(home)
+    const { body } = await httpCall('http://admin/read', { ...asked, socket: adminSocket })
+    return (body as { values: string[] }).values[0]
+  }
   const standing = () => [...childPids(master), readFileSync(file, 'utf8')]
   const logged = () => readFileSync(join(home, 'own.log'), 'utf8')
   const line = (uri: string) =>
     readFileSync(join(home, 'logs/access.log'), 'utf8')
       .split('\n')
       .find((each) => each.includes(`"uri":"${uri}"`))
-  return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, logged, line, standing }
+  return { port, httpPort, httpsPort, tcpPort, put, call, errorLog, logged, line, slotOf, standing }
 }
 
 const [HOST, VAULT, ECHO] = ['app.test', 'vault.app.test', 'echo.app.test']
@@ -152,6 +159,9 @@ for (const kind of ['nginx', 'nginxStable'] as const) {
       t.match(await ask({ port: httpPort, host: HOST, path: '/logged' }), { json: { id: 'a' } })
       const line = await until(() => own.line('/logged'), { what: 'a line of the printed format' })
       t.match(JSON.parse(line), { host: HOST, upstream: 'shop', instance: 'a', status: 200 })
+      // The front of an nginx that has a pool takes the names from the slots.
+      const slot = kind === 'nginx' ? /^[0-9a-f]{32}=shop=a$/ : /^[0-9a-f]{32}$/
+      t.match(await own.slotOf(HOST), slot)
       await put('upstreams/next/instances/b', place(b))
       await put('routes/app', { hosts: [HOST], upstream: 'next' })
       t.match(await ask({ port: httpPort, host: HOST }), { json: { id: 'b' } })

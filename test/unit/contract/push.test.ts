@@ -122,6 +122,10 @@ t.test('keys and values of the table', async (t) => {
   t.ok(isTableValue(':web/1', '*500' + SID + '999' + SID))
   t.ok(isTableValue(':web/1', '#20'))
   t.notOk(isTableValue(':web/1', SID + SID))
+  t.ok(isTableValue('@a.example/1', SID + '=web=3f2c9a:web:80'))
+  t.notOk(isTableValue(':web/1', SID + '=web=a'), 'only of a host')
+  t.notOk(isTableValue('@a.example/1', SID + '=web=a b'))
+  t.notOk(isTableValue('@a.example/1', SID + '=we.b=a'))
   t.notOk(isTableValue(':web', ''))
   const pem = '01234567 \n-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n'
   t.ok(isTableValue('^*.example.com', pem))

@@ -137,6 +137,51 @@ t.test("an operator's route comes before one that a container asks for", async (
   t.same(overruled, ['agent-1-a app.test', 'agent-2-a app.test'], 'two that agree are at peace')
 })
 
+t.test('slots of hosts say who it is, where a gateway takes that from them', async (t) => {
+  const it = compiler()
+  const split = (id: string, other: string) =>
+    route(id, {
+      hosts: [`${id}.test`],
+      split: [
+        { upstream: 'web', weight: 1 },
+        { upstream: other, weight: 1 },
+      ],
+    })
+  const routes = [
+    route('r', { hosts: ['web.test'], upstream: 'web' }),
+    split('apart', 'api'),
+    split('alike', 'twin'),
+  ]
+  const named = (id: string) => [
+    upstream('web', one(id, 1), one('gone', 1, { state: 'down' })),
+    upstream('api', one('c', 2)),
+    upstream('twin', one('t', 1)),
+  ]
+  const [web, api] = [sidOf('10.0.0.1', 1), sidOf('10.0.0.1', 2)]
+  const slots = (host: string) => {
+    const all = [...(it.units.get(`@${host}`)?.entries ?? [])].filter(([key]) => /\/\d/.test(key))
+    t.same(
+      all.filter(([key, value]) => !isTableValue(key, value)),
+      [],
+    )
+    return new Set(all.map(([, value]) => value))
+  }
+  it.update(desired(named('a'), routes), NONE)
+  t.same(slots('web.test'), new Set([web]))
+  it.setNamed(true)
+  const changed = it.update(desired(named('a'), routes), NONE)
+  t.ok(changed.has('@web.test') && !changed.has(':web'))
+  t.same(slots('web.test'), new Set([`${web}=web=a`]))
+  t.same(slots('apart.test'), new Set([`${web}=web=a`, `${api}=api=c`]))
+  t.same(slots('alike.test'), new Set([web]), 'one address of two upstreams says nothing')
+  it.update(desired(named('b'), routes), NONE)
+  t.same(slots('web.test'), new Set([`${web}=web=b`]))
+  t.same(slots('apart.test'), new Set([`${web}=web=b`, `${api}=api=c`]), 'another id, the same SID')
+  it.setNamed(false)
+  it.update(desired(named('b'), routes), NONE)
+  t.same(slots('web.test'), new Set([web]))
+})
+
 t.test('a change compiles only what it concerns', async (t) => {
   const it = compiler()
   const [web, api] = [upstream('web', one('a', 1)), upstream('api', one('a', 2))]
