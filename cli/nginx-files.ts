@@ -1,7 +1,7 @@
 /** Where a home's nginx is. */
 import { join } from 'node:path'
 import { portsIn } from '../contract/guard/ports.js'
-import { homePaths, tuneSockets } from '../nginx/home-paths.js'
+import { homePaths, numberedSockets } from '../nginx/home-paths.js'
 import type { Settings } from '../runtime/config/settings.js'
 import type { NginxFiles } from './start/home-nginx.js'
 
@@ -24,7 +24,7 @@ export function nginxFiles(settings: Settings, executable = ''): NginxFiles {
     pidFile: paths.pidFile,
     sharesPorts: sharesPorts(settings),
     // Every one: a single file left in its place keeps nginx from starting.
-    sockets: [...Object.values({ ...paths }), ...tuneSockets(home)].filter((path) =>
+    sockets: [...Object.values({ ...paths }), ...numberedSockets(home)].filter((path) =>
       path.endsWith('.sock'),
     ),
   }

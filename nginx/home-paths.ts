@@ -1,4 +1,5 @@
 /** The paths of nginx's sockets and files in a home. */
+import { SEATS } from '../contract/seat.js'
 import { allTunings, tuningName } from '../contract/record/tuning.js'
 
 export interface HomePaths {
@@ -53,8 +54,10 @@ export function tuneSocket(home: string, name: string): string {
   return `${home}/hop/tune${name}.sock`
 }
 
-export function tuneSockets(home: string): string[] {
-  return allTunings().map((tuning) => tuneSocket(home, tuningName(tuning)))
+/** Of tunings and of seats. */
+export function numberedSockets(home: string): string[] {
+  const tuned = allTunings().map((tuning) => tuneSocket(home, tuningName(tuning)))
+  return [...tuned, ...Array.from({ length: SEATS }, (_, seat) => rescueSocket(home, seat))]
 }
 
 function refuseUnfit(home: string): void {
@@ -63,7 +66,9 @@ function refuseUnfit(home: string): void {
       `${home} cannot stand in an nginx configuration: use letters, digits and ._-+@,=~`,
     )
   }
-  if (Math.max(...tuneSockets(home).map((path) => Buffer.byteLength(path))) > MOST_SOCKET_PATH) {
+  if (
+    Math.max(...numberedSockets(home).map((path) => Buffer.byteLength(path))) > MOST_SOCKET_PATH
+  ) {
     throw new Error(`${home} is too long: sockets below it would pass ${MOST_SOCKET_PATH} bytes`)
   }
 }

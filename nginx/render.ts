@@ -16,7 +16,7 @@ import { http3Conf, tlsConf } from './tls-conf.js'
 import type { ConfSettings } from './conf-settings.js'
 import { passthroughConf, streamConf } from './stream-conf.js'
 
-export { homePaths, tuneSockets } from './home-paths.js'
+export { homePaths, numberedSockets } from './home-paths.js'
 export type { ConfSettings } from './conf-settings.js'
 
 /**

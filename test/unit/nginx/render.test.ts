@@ -1,7 +1,7 @@
 /** nginx's configuration as text. */
 import t from 'tap'
 import { canPool } from '../../../contract/version.js'
-import { homePaths, renderConf, tuneSockets, type ConfSettings } from '../../../nginx/render.js'
+import { homePaths, renderConf, numberedSockets, type ConfSettings } from '../../../nginx/render.js'
 
 const SETTINGS: ConfSettings = {
   home: '/srv/sluice',
@@ -116,10 +116,12 @@ t.test(
     t.match(some, /js_var \$sluice_tuned_ports "9100 9109";/)
     t.match(stream({ streamPorts: '' }), /tune86400p\.sock/, 'the HTTPS port hands off by name')
     // A file that is in the way of one keeps nginx from starting.
+    const seats = stream({ seats: true }).match(/hop\/rescue\d+\.sock/g) ?? []
     t.same(
-      new Set(tuneSockets('/srv/sluice')),
-      new Set([...servers].map((path) => `/srv/sluice/${path}`)),
+      new Set(numberedSockets('/srv/sluice')),
+      new Set([...servers, ...seats].map((path) => `/srv/sluice/${path}`)),
     )
+    t.notMatch(stream({ seats: false }), /rescue|\.seat|giveBack/, 'where nginx has no seats')
   },
 )
 
