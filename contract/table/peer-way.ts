@@ -31,8 +31,8 @@ export function peerTlsOf(rules: Rules | null): TlsToPeer | null {
 
 /**
  * What stands behind the SIDs of a kept slot: the end of the front's location, the name that is
- * asked for over TLS, and the id of the certificate that is shown, if one is. gRPC has a pool of its
- * own, without TLS.
+ * asked for over TLS, and the id of the certificate that is shown, if one is. gRPC has a pool of
+ * its own, without TLS.
  */
 export function keptWay(rules: Rules): string {
   if (rules.protocol === 'grpc') {

@@ -55,9 +55,9 @@
  *
  * - Of an upstream whose peers are reached over TLS or HTTP/2, `%`, a SID or what few peers share,
  *   the end of the location's name that asks them (contract/table/peer-way.ts), and the name that
- *   they are asked for over TLS: `%<sid> _tls shop.internal`. nginx's kept pool has all of them. The
- *   id of the certificate that they are shown may follow: `%<sid> _tls_shown shop.internal gateway`.
- *   Such an upstream has rules that choose, too: slots are only there for what needs no more.
+ *   they are asked for over TLS: `%<sid> _tls shop.internal`. The id of the certificate that they
+ *   are shown may follow: `%<sid> _tls_shown shop.internal gateway`. nginx's kept pool has all of
+ *   them. Such an upstream has rules that choose, too: slots are there for what needs no more.
  *
  * An upstream has no peer that is up when its slots are not there and its record has no rules that
  * choose.

@@ -82,8 +82,11 @@ export class NginxPools {
     if (isPlain(upstream)) {
       return this.#plain
     }
+    if (isPlainGrpc(upstream)) {
+      return this.#others.grpc
+    }
     const way = wayOf(upstream, certificates)
-    return isPlainGrpc(upstream) ? this.#others.grpc : (this.#keptBy.get(way ?? '') ?? NOBODY)
+    return way === undefined ? NOBODY : (this.#keptBy.get(way) ?? NOBODY)
   }
 }
 

@@ -228,6 +228,19 @@ t.test('a connection carries nothing that it was not made for', async (t) => {
   await commit('upstreams/one', { tls: { serverName: 'shop.internal' } })
   await until(() => isKept('one'), { what: 'connections that are kept again' })
 
+  // An upstream that nobody else shares its instance with.
+  const alone = await startBackend(t, 'alone', '127.0.0.1', right)
+  await commit('upstreams/alone', { tls: { verify: false, serverName: 'else.internal' } })
+  await commit('instances/alone/i', { host: alone.host, port: alone.port })
+  await until(() => isKept('alone', alone), { what: 'connections that nobody verified' })
+  await commit('upstreams/alone', { tls: { serverName: 'else.internal' } })
+  const { length } = alone.ledger
+  const until2s = performance.now() + 2000
+  while (performance.now() < until2s) {
+    t.equal(await status('alone'), 502)
+  }
+  t.equal(alone.ledger.length, length, 'no request passed over them')
+
   // Two upstreams show two certificates to one instance.
   const strict = await startBackend(t, 'strict', '127.0.0.1', { ...right, clientCa: ours.pem })
   const forClients = { extension: 'extendedKeyUsage=clientAuth' }
