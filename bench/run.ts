@@ -8,6 +8,7 @@ import { fairnessPart } from './parts/fairness.js'
 import { handshakePart } from './parts/handshake.js'
 import { instructionsPart } from './parts/instructions.js'
 import { keptPeersPart } from './parts/kept-peers.js'
+import { lanesPart } from './parts/lanes.js'
 import { latencyPart } from './parts/latency.js'
 import { luaPart } from './parts/lua.js'
 import { manyPart } from './parts/many.js'
@@ -44,6 +45,7 @@ export const PARTS = [
   routesPart,
   requestKindsPart,
   keptPeersPart,
+  lanesPart,
   handshakePart,
   tcpPart,
   memoryPart,

@@ -1,7 +1,7 @@
 /** Instructions for a request while something in the table grows. */
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BatchOperation, Rig } from '../../lab/load/rig.js'
+import { whenOpen, whenWritten } from '../../lab/load/compiled.js'
 import { freePort } from '../../lab/ports.js'
 import { tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
@@ -121,20 +121,9 @@ function driversFor(port: number, hosts: readonly string[]): Driver[] {
 
 /** nginx is given the lanes that there are, and all of their gates are open. */
 async function compile({ rig, nginx }: Adopted): Promise<void> {
-  const conf = join(rig.home, 'compiled/now/server.conf')
-  const gates = (): number =>
-    existsSync(conf) ? readFileSync(conf, 'utf8').split('\nlocation ').length - 1 : 0
-  let before = 0
-  const isWritten = (): boolean => {
-    const now = gates()
-    const isSame = now > 0 && now === before
-    before = now
-    return isSame
-  }
-  await until(isWritten, { deadlineMs: 30_000, intervalMs: 3000, what: 'lanes on the disk' })
+  await whenWritten(rig.home)
   await nginx.renewWorkers()
-  const isOpen = (): boolean => readdirSync(join(rig.home, 'gates')).length >= gates()
-  await until(isOpen, { deadlineMs: 60_000, what: 'open gates' })
+  await whenOpen(rig.home)
 }
 
 /** What a request of each driver takes. */

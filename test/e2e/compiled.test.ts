@@ -1,9 +1,10 @@
 /** Instances and routes come and go while nginx chooses by itself, and no request fails. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Policy } from '../../contract/record/policy.js'
+import { openGates, whenOpen, whenWritten } from '../../lab/load/compiled.js'
 import { printLoadVerdict, judge } from '../../lab/load/ledger.js'
 import { chooseSeed } from '../../lab/load/random.js'
 import { startRig } from '../../lab/load/rig.js'
@@ -11,7 +12,6 @@ import type { Rig } from '../../lab/load/rig.js'
 import { Scene, makeSceneCertificates } from '../../lab/load/scene.js'
 import { temporaryFolder } from '../../lab/temp.js'
 import { tools } from '../../lab/tools.js'
-import { until } from '../../lab/until.js'
 
 const POLICIES: Policy[] = [
   { balance: 'random' },
@@ -27,18 +27,11 @@ const seed = chooseSeed()
 
 t.setTimeout(170_000 + 2000 * SECONDS)
 
-function openGates(rig: Rig): number {
-  return readdirSync(join(rig.home, 'gates')).length
-}
-
 /** nginx is given the lanes that there are now, and takes whom it finds in them. */
 async function compile(rig: Rig, gates: number): Promise<void> {
-  const conf = join(rig.home, 'compiled/now/server.conf')
-  const count = () =>
-    existsSync(conf) ? readFileSync(conf, 'utf8').split('location ').length - 1 : 0
-  await until(() => count() >= gates, { what: 'lanes in the configuration' })
+  await whenWritten(rig.home, gates)
   process.kill(rig.nginxPid(), 'SIGHUP')
-  await until(() => openGates(rig) >= gates, { deadlineMs: 20_000, what: 'open gates' })
+  await whenOpen(rig.home)
 }
 
 const { nginx } = await tools()
@@ -54,8 +47,8 @@ for (const engine of ['njs', 'qjs'] as const) {
     const scene = new Scene({ rig, folder, seed, policies: POLICIES, certificates })
     t.teardown(() => scene.kill())
     await scene.begin()
-    await compile(rig, 3)
-    const all = openGates(rig)
+    await compile(rig, 10)
+    const all = openGates(rig.home)
     const { churners } = scene
     for (const churner of churners) {
       churner.mostPauseMs = 6000
@@ -65,7 +58,7 @@ for (const engine of ['njs', 'qjs'] as const) {
     const endsAtMs = Date.now() + SECONDS * 1000
     while (Date.now() < endsAtMs) {
       looks += all
-      open += openGates(rig)
+      open += openGates(rig.home)
       await sleep(50)
     }
     await scene.whenAsked(LEAST.ofEachKind, LEAST.requests)

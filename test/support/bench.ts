@@ -16,7 +16,7 @@ export function benchOf(t: Test): Bench {
 
 /** How many rows the report of each part has in a small run, by the test file that runs it. */
 export const ROWS = {
-  changes: { visible: 3, changes: 2, reload: 11, churn: 5, checks: 3 },
+  changes: { visible: 3, changes: 2, reload: 11, churn: 5, checks: 3, lanes: 8 },
   connections: { handshake: 3, tcp: 3, many: 1 },
   counts: { instructions: 1, apply: 5, scale: 3, routes: 6, 'request-kinds': 15, 'kept-peers': 4 },
   instances: { pick: 4, memory: 4, fairness: 6, 'slow-one': 6 },

@@ -1,0 +1,38 @@
+/** What nginx is left to choose by itself in a home: how much there is, and how much is open. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { until } from '../until.js'
+
+/** How many gates the configuration on the disk has. */
+export function plannedGates(home: string): number {
+  const read = (name: string): string => {
+    const path = join(home, 'compiled/now', name)
+    return existsSync(path) ? readFileSync(path, 'utf8') : ''
+  }
+  const named = /map \$sluice_upstream \$sluice_named_gate \{([^}]*)\}/.exec(read('http.conf'))
+  const lines = (named?.[1] ?? '').split('\n').filter((line) => line.includes('/gates/'))
+  return lines.length + read('server.conf').split(/^location /m).length - 1
+}
+
+export function openGates(home: string): number {
+  return readdirSync(join(home, 'gates')).length
+}
+
+/** Resolves when so many gates, or for a while the same number, are in the configuration. */
+export async function whenWritten(home: string, gates = 0): Promise<void> {
+  let before = 0
+  const isWritten = (): boolean => {
+    const now = plannedGates(home)
+    const isSettled = gates > 0 ? now >= gates : now > 0 && now === before
+    before = now
+    return isSettled
+  }
+  const intervalMs = gates > 0 ? 50 : 3000
+  await until(isWritten, { deadlineMs: 60_000, intervalMs, what: 'lanes in the configuration' })
+}
+
+/** Resolves when all gates of the configuration are open. */
+export async function whenOpen(home: string): Promise<void> {
+  const isOpen = (): boolean => openGates(home) >= plannedGates(home)
+  await until(isOpen, { deadlineMs: 90_000, what: 'open gates' })
+}
