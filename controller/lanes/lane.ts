@@ -31,7 +31,7 @@ export interface Gate {
 }
 
 /** A lane, and how much of a gate's requests it gets, as a share of all weights. */
-export interface GateArm {
+interface GateArm {
   lane: Lane
   weight: number
 }
