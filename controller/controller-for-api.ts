@@ -9,7 +9,7 @@ import type {
   Finding,
   GatewayView,
   InFlight,
-  LaneView,
+  LanesView,
   RegistryView,
   StreamView,
   SuspectView,
@@ -41,8 +41,8 @@ export interface ControllerForApi {
   gateways(): GatewayView[]
   /** The own gateway's side for connections. */
   stream(): StreamView
-  /** How the own gateway serves each upstream; empty where nginx chooses nothing by itself. */
-  lanes(): LaneView[]
+  /** Undefined where the own nginx is left to choose nothing by itself. */
+  lanes(): LanesView | undefined
   suspects(): SuspectView[]
   /** Believes what is suspect, of one upstream or of all. */
   confirmSuspects(upstream?: string): void

@@ -17,7 +17,7 @@ import type {
   Finding,
   GatewayView,
   InFlight,
-  LaneView,
+  LanesView,
   RegistryView,
   StreamView,
   SuspectView,
@@ -116,7 +116,7 @@ export class Controller implements ControllerForApi {
     return this.#parts.serving.gateway.stream()
   }
 
-  lanes(): LaneView[] {
+  lanes(): LanesView | undefined {
     return this.#parts.serving.gateway.lanes()
   }
 

@@ -128,8 +128,8 @@ export type ControllerEvent =
   | { type: 'suspect'; revision: number; upstream: string; instances: string[]; reason: string }
 
 /**
- * How an upstream is served. `open`: by nginx alone, at all of its gates. `closed`: by the table,
- * for now. `none`: by the table, for as long as nginx or the upstream is as it is.
+ * How an upstream, or a request, is served. `open`: by nginx alone, at all of its gates. `closed`:
+ * by the table, for now. `none`: by the table, for as long as nginx or the upstream is as it is.
  */
 export interface LaneNow {
   state: 'open' | 'closed' | 'none'
@@ -141,4 +141,24 @@ export interface LaneView extends LaneNow {
   upstream: string
   /** Unix milliseconds since which it is so. */
   sinceAtMs: number
+}
+
+/** A request that is asked about. */
+export interface AskedRequest {
+  host: string
+  /** As the client sends it. */
+  path: string
+  /** Where it goes, if that is one upstream. */
+  upstream: string | undefined
+}
+
+/** What nginx chooses by itself at the own gateway. */
+export interface LanesView {
+  /** By name, of every upstream. */
+  upstreams: ReadonlyMap<string, LaneView>
+  /** How many of them are in which state. */
+  counts(): Record<LaneNow['state'], number>
+  /** Whether the configuration that nginx takes when it is reloaded has all lanes. */
+  isWritten: boolean
+  ofRequest(request: AskedRequest): LaneNow
 }

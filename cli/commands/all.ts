@@ -3,6 +3,7 @@ import type { Command } from '../command.js'
 import { agent } from './agent.js'
 import { certificates } from './certificates.js'
 import { check } from './check.js'
+import { compile } from './compile.js'
 import { conf } from './conf.js'
 import { controller } from './controller.js'
 import { drain, undrain } from './drain.js'
@@ -18,7 +19,7 @@ import { upstreams } from './upstreams.js'
 
 /** In the order of the help. */
 export const COMMANDS: Command[] = [
-  ...[start, controller, agent, conf, check, update],
+  ...[start, controller, agent, conf, check, compile, update],
   ...[status, upstreams, policy, instances, register, deregister, drain, undrain],
   ...[routes, certificates, gateways, explain, suspects, confirm],
 ]

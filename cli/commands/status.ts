@@ -3,6 +3,8 @@ import { UsageError } from '../usage-error.js'
 import type { Command, Invocation } from '../command.js'
 import type { ApiClient } from '../client.js'
 import { pathOf } from '../client.js'
+import { laneCountsText } from '../lane-text.js'
+import type { LaneCounts } from '../lane-text.js'
 import { age, table } from '../output.js'
 import { getSuspects } from './suspects.js'
 import { NO_UPSTREAMS } from './upstreams.js'
@@ -137,6 +139,7 @@ interface Verdict {
   ready: boolean
   reason?: string
   findings: Finding[]
+  lanes?: LaneCounts
 }
 
 function getVerdict(client: ApiClient): Promise<Verdict> {
@@ -170,9 +173,10 @@ export const status: Command = {
     const sums = await sumUpstreams(client)
     const { suspects } = await getSuspects(client)
     const verdict = await getVerdict(client)
-    const { well, ready, findings } = verdict
+    const { well, ready, findings, lanes } = verdict
     if (json) {
-      print(JSON.stringify({ well, ready, findings, ...sums, suspects, gateways: found }))
+      const shown = { well, ready, findings, ...sums, suspects, lanes, gateways: found }
+      print(JSON.stringify(shown))
       return well ? 0 : 1
     }
     print(
@@ -180,6 +184,9 @@ export const status: Command = {
     )
     if (sums.upstreams === 0) {
       print(NO_UPSTREAMS)
+    }
+    if (lanes !== undefined) {
+      print(laneCountsText(lanes))
     }
     for (const gateway of found) {
       print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)

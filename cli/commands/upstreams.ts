@@ -4,6 +4,8 @@ import { UsageError } from '../usage-error.js'
 import type { Command } from '../command.js'
 import { pathOf } from '../client.js'
 import type { ApiClient } from '../client.js'
+import { laneText } from '../lane-text.js'
+import type { LaneView } from '../lane-text.js'
 import { parseFields } from '../fields.js'
 import { outline, table } from '../output.js'
 import { appliedText } from './instances.js'
@@ -21,6 +23,7 @@ interface SettingsView {
   policy: Record<string, unknown>
   tls?: Record<string, unknown>
   protocol?: string
+  lane?: LaneView
 }
 
 /** For whoever has just begun. */
@@ -50,7 +53,7 @@ async function showOrChange(
       ? await changeUpstream(client, path, patch)
       : await client.call({ method: 'GET', path })
   ) as SettingsView & ChangeView
-  const { policy, tls, protocol } = answer
+  const { policy, tls, protocol, lane } = answer
   const settings = {
     policy,
     ...(tls !== undefined && { tls }),
@@ -58,7 +61,10 @@ async function showOrChange(
   }
   return isChange
     ? [answer, [...outline(settings), `${upstream}: ${appliedText(answer)}`]]
-    : [settings, outline(settings)]
+    : [
+        { ...settings, ...(lane !== undefined && { lane }) },
+        [...outline(settings), ...(lane === undefined ? [] : [`served: ${laneText(lane)}`])],
+      ]
 }
 
 async function remove(

@@ -1,10 +1,12 @@
 /**
- * Repairs the fallback files of a home: whatever they hold, they must not keep nginx from starting.
+ * Repairs what the controller wrote for nginx, the fallback files and the lanes: whatever they hold,
+ * they must not keep nginx from starting.
  */
 import { readdirSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { recoverSealed } from '../../runtime/sealed-file.js'
 import { messageOf } from '../../runtime/errors.js'
+import { putLanesAside, takeLanesBack } from './home-lanes.js'
 import { testConf } from './home-nginx.js'
 import type { NginxFiles } from './home-nginx.js'
 
@@ -49,8 +51,32 @@ function putAside(home: string, print: Print): boolean {
   return files.length > 0
 }
 
-/** Rejects with nginx's own words when it refuses its configuration even without a fallback. */
+/**
+ * Rejects with nginx's own words when it refuses its configuration even without a fallback. Lanes
+ * are put aside only where nginx takes the rest: not every refusal names the file that it is of.
+ */
 export async function testWithFallback(place: NginxFiles, print: Print): Promise<void> {
+  try {
+    await testRepairing(place, print)
+  } catch (error) {
+    const { home } = place
+    if (!putLanesAside(home)) {
+      throw error
+    }
+    try {
+      await testRepairing(place, print)
+    } catch {
+      takeLanesBack(home)
+      throw error
+    }
+    print(
+      `${messageOf(error)}. It takes it without the lanes of ${home}/compiled; they are put aside`,
+    )
+  }
+}
+
+/** Repairs the fallback as long as nginx's refusal names it. */
+async function testRepairing(place: NginxFiles, print: Print): Promise<void> {
   const { home } = place
   const steps = [() => recoverDamaged(home, print), async () => putAside(home, print)]
   for (;;) {

@@ -12,6 +12,7 @@ import {
   holdsAny,
   isRunning,
   isWorker,
+  servingWorkers,
   signal,
   tcpInodes,
   udpInodes,
@@ -38,6 +39,8 @@ export interface NginxFiles {
 const GONE_MS = 1000
 const PID_FILE_MS = 2000
 const ROOM_MS = 1000
+/** nginx tries for 2.5 s to have a port that is taken; a machine may have much else to do. */
+const RELOAD_MS = 30_000
 
 /** The arguments that make an nginx the one of this home. */
 function argumentsOf({ home, conf }: NginxFiles): string[] {
@@ -171,6 +174,24 @@ export async function upgradeNginx(place: NginxFiles, pid: number): Promise<numb
 /** The configuration on disk becomes the one in use; connections and the table stay. */
 export function reloadNginx(pid: number): void {
   signal(pid, 'SIGHUP')
+}
+
+/**
+ * The same, seen to be done: those of before only finish what they have. Rejects with
+ * `internal` where nginx goes on with the one before.
+ */
+export async function reloadSeen({ home }: NginxFiles, pid: number): Promise<void> {
+  const before = servingWorkers(pid)
+  reloadNginx(pid)
+  const isDone = (): boolean => {
+    const now = servingWorkers(pid)
+    return now.length > 0 && !now.some((worker) => before.includes(worker))
+  }
+  if (!(await within(RELOAD_MS, isDone))) {
+    const log = join(home, 'logs', 'error.log')
+    const message = `nginx goes on with the configuration before; ${log} says why`
+    throw new SluiceError('internal', message)
+  }
 }
 
 /**

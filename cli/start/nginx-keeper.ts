@@ -5,6 +5,7 @@ import { testWithFallback } from './fallback-repair.js'
 import { Backoff, pause } from '../../runtime/retry.js'
 import { messageOf } from '../../runtime/errors.js'
 import { writeWholeSync } from '../../runtime/whole-file.js'
+import { closeGates } from './home-lanes.js'
 import { isWorker } from './proc.js'
 import {
   findMaster,
@@ -23,13 +24,32 @@ const HEALTHY_MS = 10_000
 export type HowItCameUp = 'kept' | 'reloaded' | 'replaced' | 'started'
 
 /** A build is a JSON array that begins with the path of the executable. */
-function pathOf(build: string): unknown {
+function pathOf(build: string): string | undefined {
   try {
-    return (JSON.parse(build) as unknown[])[0]
+    const [path] = JSON.parse(build) as unknown[]
+    return typeof path === 'string' ? path : undefined
   } catch {
     // Not ours, so it is at no path of ours.
     return undefined
   }
+}
+
+function buildFile(home: string): string {
+  return join(home, 'run', 'nginx.build')
+}
+
+/** Undefined: an nginx whose build is not known is taken for another one. */
+function runningBuild(home: string): string | undefined {
+  try {
+    return readFileSync(buildFile(home), 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** The executable of the nginx that `sluice start` has started last; undefined: it has not. */
+export function runningPath(home: string): string | undefined {
+  return pathOf(runningBuild(home) ?? '')
 }
 
 /**
@@ -80,7 +100,7 @@ export class NginxKeeper {
 
   async #bringUp(isChanged: boolean): Promise<HowItCameUp> {
     const pid = this.pid
-    const running = this.#runningBuild()
+    const running = runningBuild(this.#place.home)
     if (pid !== undefined && running === this.#build) {
       if (isChanged) {
         reloadNginx(pid)
@@ -89,12 +109,13 @@ export class NginxKeeper {
     }
     const isSamePath = running !== undefined && pathOf(running) === pathOf(this.#build)
     await this.#startAnew(pid, isSamePath)
-    writeWholeSync(this.#buildFile, this.#build, 0o644)
+    writeWholeSync(buildFile(this.#place.home), this.#build, 0o644)
     return pid === undefined ? 'started' : 'replaced'
   }
 
   /** One that is at another path, or does not come up beside the one that runs, has to wait. */
   async #startAnew(pid: number | undefined, isSamePath: boolean): Promise<void> {
+    closeGates(this.#place.home)
     const before =
       pid !== undefined && isSamePath ? await upgradeNginx(this.#place, pid) : undefined
     if (before !== undefined) {
@@ -124,19 +145,6 @@ export class NginxKeeper {
     this.#finishing = [...this.#finishing.filter(isWorker), ...orphans]
   }
 
-  get #buildFile(): string {
-    return join(this.#place.home, 'run', 'nginx.build')
-  }
-
-  /** Undefined: an nginx whose build is not known is taken for another one. */
-  #runningBuild(): string | undefined {
-    try {
-      return readFileSync(this.#buildFile, 'utf8')
-    } catch {
-      return undefined
-    }
-  }
-
   /** From now on, an nginx that died is started again. */
   watch(): void {
     this.#watching = this.#look()
@@ -163,6 +171,7 @@ export class NginxKeeper {
   async #restart(): Promise<void> {
     try {
       await testWithFallback(this.#place, this.#say)
+      closeGates(this.#place.home)
       await this.#start()
       this.#say('nginx runs again')
     } catch (error) {

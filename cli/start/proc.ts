@@ -40,6 +40,20 @@ export function isWorker(pid: number): boolean {
   return /(^|\0)nginx: worker process/.test(readProc(`${pid}/cmdline`))
 }
 
+/** Children that are workers and take connections, by their titles. */
+export function servingWorkers(master: number): number[] {
+  const text = readProc(`${master}/task/${master}/children`)
+  const children = text === '' ? childrenOf(master) : text.trim().split(' ').map(Number)
+  return children.filter((pid) =>
+    /(^|\0)nginx: worker process\0*$/.test(readProc(`${pid}/cmdline`)),
+  )
+}
+
+/** For a kernel that does not list them. */
+function childrenOf(parent: number): number[] {
+  return allPids().filter((pid) => statFields(readProc(`${pid}/stat`))[1] === String(parent))
+}
+
 /** Looks until it is so. False when it is not within `ms`. */
 export async function within(ms: number, isSo: () => boolean): Promise<boolean> {
   const untilMs = performance.now() + ms

@@ -4,7 +4,7 @@ import { withConditions } from '../health/desired-with-conditions.js'
 import { Health } from '../health/health.js'
 import type { LinkView } from '../push/gateway-link.js'
 import type { Desired } from '../state/desired.js'
-import type { LaneView, StreamView } from '../views.js'
+import type { StreamView } from '../views.js'
 import type { GatewayFigures, OwnGatewayOptions, OwnGateway } from './own-gateway.js'
 
 const NO_FIGURES: GatewayFigures = {
@@ -72,8 +72,8 @@ export class FileGateway implements OwnGateway {
     return Promise.resolve({})
   }
 
-  lanes(): LaneView[] {
-    return []
+  lanes(): undefined {
+    return undefined
   }
 
   start(): void {

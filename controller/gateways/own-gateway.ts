@@ -5,7 +5,7 @@ import type { MakeChecks } from '../health/active-checks.js'
 import type { ConditionChange } from '../health/condition-change.js'
 import type { Health } from '../health/health.js'
 import type { LinkView } from '../push/gateway-link.js'
-import type { LaneView, StreamView } from '../views.js'
+import type { LanesView, StreamView } from '../views.js'
 import type { DesiredSources } from '../desired-sources.js'
 
 /** What is measured of a gateway. All is 0 or false where there is no table. */
@@ -43,8 +43,8 @@ export interface OwnGateway {
   figures(): GatewayFigures
   /** Counts of what happened to requests off the normal path. Rejects if nginx does not answer. */
   counters(): Promise<Record<string, number>>
-  /** How each upstream is served; empty where nginx is left to choose nothing by itself. */
-  lanes(): LaneView[]
+  /** Undefined where nginx is left to choose nothing by itself. */
+  lanes(): LanesView | undefined
   start(): void
   /** The desired state is another one. */
   changed(): void

@@ -13,7 +13,7 @@ import type { LinkView } from '../push/gateway-link.js'
 import { StreamLink } from '../push/stream-link.js'
 import { ANYWHERE } from '../table/compiled-upstream.js'
 import { DesiredTable } from '../table/desired-table.js'
-import type { LaneView, StreamView } from '../views.js'
+import type { LanesView, StreamView } from '../views.js'
 import type { GatewayFigures, OwnGatewayOptions, OwnGateway } from './own-gateway.js'
 
 export class TableGateway implements OwnGateway {
@@ -83,8 +83,9 @@ export class TableGateway implements OwnGateway {
     return this.#link.counters()
   }
 
-  lanes(): LaneView[] {
-    return this.#compiled?.lanes.views() ?? []
+  lanes(): LanesView | undefined {
+    const { nginx } = this.#link.view()
+    return nginx === '' || canPool(nginx) ? this.#compiled?.view() : undefined
   }
 
   start(): void {

@@ -80,6 +80,12 @@ const FIRST = '/(?=[?]|$)|/[a-z0-9_~-][a-z0-9_.~-]*'
 const OTHER = '/(?![/.])[^/?%]*'
 const REST = '(?:/(?![/.])[^/?%]*)*(?:[?]|$)'
 
+/** What nginx makes of a path: undefined for `!`. */
+export function firstSegmentOf(path: string): string | undefined {
+  const segment = new RegExp(`^(${FIRST})${REST}`).exec(path)?.[1]
+  return segment ?? (new RegExp(`^${OTHER}${REST}`).test(path) ? '*' : undefined)
+}
+
 function writeFirst(out: ConfWriter): void {
   out.block('map', [plain('$request_uri'), plain('$sluice_first')], () => {
     out.entry(plain('default'), quotedWord('!'))

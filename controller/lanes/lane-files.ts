@@ -77,6 +77,7 @@ export class LaneWriter {
   readonly #options: LaneWriterOptions
   readonly #loop: Loop
   #isStale = false
+  #isWriting = false
 
   constructor(options: LaneWriterOptions) {
     this.#options = options
@@ -87,6 +88,11 @@ export class LaneWriter {
         options.log.error({ error: messageOf(error) }, 'the configuration of lanes is not written'),
       retry: RETRY,
     })
+  }
+
+  /** Whether what is in force has all that was offered. */
+  get isWritten(): boolean {
+    return !this.#isStale && !this.#isWriting
   }
 
   /** There may be other lanes now. */
@@ -116,10 +122,13 @@ export class LaneWriter {
     await bell.wait(this.#isStale ? 0 : 60_000)
     await pause(GATHER_MS, signal)
     if (this.#isStale && !signal.aborted && this.#options.isTrusted()) {
-      await this.write().catch((error: unknown) => {
-        this.#isStale = true
-        throw error
-      })
+      this.#isWriting = true
+      await this.write()
+        .catch((error: unknown) => {
+          this.#isStale = true
+          throw error
+        })
+        .finally(() => (this.#isWriting = false))
     }
   }
 }

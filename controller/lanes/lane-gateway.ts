@@ -9,6 +9,7 @@ import type { CompiledView } from '../table/desired-table.js'
 import { renderLanes } from './lane-conf.js'
 import type { LaneFiles } from './lane-conf.js'
 import { LaneWriter } from './lane-files.js'
+import type { LanesView } from '../views.js'
 import { Lanes } from './lanes.js'
 import type { LanesOptions } from './lanes.js'
 
@@ -53,6 +54,16 @@ export class LaneGateway {
       render: () => render(join(home, 'sluice/headers.conf')),
       check: () => check(settings, log, render),
     })
+  }
+
+  view(): LanesView {
+    const { views } = this.lanes
+    return {
+      upstreams: views.all,
+      counts: () => views.counts(),
+      isWritten: this.#writer.isWritten,
+      ofRequest: (request) => this.lanes.ofRequest(request),
+    }
   }
 
   /** As of {@link Lanes.update}. */

@@ -1,24 +1,61 @@
-/** How each upstream is served, by nginx alone or by the table, for people. */
-import type { LaneNow, LaneView } from '../views.js'
-import type { Gate } from './lane.js'
+/** How upstreams and requests are served, by nginx alone or by the table, for people. */
+import type { AskedRequest, LaneNow, LaneView } from '../views.js'
+import { firstSegmentOf } from './lane-conf.js'
+import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
 
-interface ShownBy {
+/** Of the gates that there are. */
+export interface LanesNow {
+  /** All upstreams, by name. */
+  found: ReadonlyMap<string, Lane | string>
+  plan: LanePlan
   isOpen: (gate: string) => boolean
   whyShut: (lane: string) => LaneNow
 }
 
-/** `refused`: why upstreams have no lane, by their names. */
-export function showLanes(
-  gates: Iterable<Gate>,
-  refused: ReadonlyMap<string, string>,
-  { isOpen, whyShut }: ShownBy,
-): Map<string, LaneNow> {
+const NO_GATE = 'no route leads to it that nginx can choose by itself'
+const NO_GATE_HERE = 'nginx cannot choose this route by itself'
+
+/** A location of its own, which no gate leaves (nginx/front-conf.ts). */
+const CHALLENGES = '/.well-known/acme'
+
+/** The gate that a request passes where it is open. `path` is as the client sends it. */
+export function gateOf(hosts: readonly GatedHost[], host: string, path: string): Gate | undefined {
+  const byFirst = path.startsWith(CHALLENGES)
+    ? undefined
+    : hosts.find((each) => each.host === host)?.byFirst
+  const rest = byFirst?.get('/')
+  if (byFirst === undefined || (byFirst.size === 1 && rest !== undefined)) {
+    return rest
+  }
+  const first = firstSegmentOf(path)
+  if (first === undefined) {
+    return undefined
+  }
+  return byFirst.has(first) ? byFirst.get(first) : rest
+}
+
+export function showRequest(
+  { plan, isOpen, whyShut }: LanesNow,
+  { host, path, upstream }: AskedRequest,
+): LaneNow {
+  const gate = gateOf(plan.hosts, host, path)
+  if (gate === undefined) {
+    const refused = upstream === undefined ? undefined : plan.refused.get(upstream)
+    return { state: 'none', reason: refused ?? NO_GATE_HERE }
+  }
+  if (isOpen(gate.id)) {
+    return { state: 'open' }
+  }
+  const shut = gate.arms.map(({ lane }) => whyShut(lane.id))
+  return shut.find(({ state }) => state === 'none') ?? shut[0] ?? { state: 'none' }
+}
+
+/** Of upstreams with gates: open where all of them are. */
+function showGated({ plan, isOpen, whyShut }: LanesNow): Map<string, LaneNow> {
   const shown = new Map<string, LaneNow>()
-  refused.forEach((reason, upstream) => shown.set(upstream, { state: 'none', reason }))
-  for (const { id, arms } of gates) {
+  for (const { id, arms } of plan.gates.values()) {
     for (const { lane } of arms) {
-      const before = shown.get(lane.upstream)
-      if (before === undefined || before.state === 'open') {
+      if ((shown.get(lane.upstream) ?? { state: 'open' }).state === 'open') {
         shown.set(lane.upstream, isOpen(id) ? { state: 'open' } : whyShut(lane.id))
       }
     }
@@ -29,21 +66,43 @@ export function showLanes(
 /** Keeps since when it is so. */
 export class LaneViews {
   readonly #views = new Map<string, LaneView>()
+  #found: unknown
+  #refused: unknown
 
-  list(): LaneView[] {
-    return [...this.#views.values()]
+  get all(): ReadonlyMap<string, LaneView> {
+    return this.#views
+  }
+
+  /** How many upstreams are served how. */
+  counts(): Record<LaneNow['state'], number> {
+    const counts = { open: 0, closed: 0, none: 0 }
+    for (const { state } of this.#views.values()) {
+      counts[state] += 1
+    }
+    return counts
   }
 
   /** True when anything is something else now. */
-  update(shown: ReadonlyMap<string, LaneNow>): boolean {
+  update(now: LanesNow): boolean {
+    const shown = showGated(now)
+    const { found, plan } = now
     let isNews = false
-    for (const upstream of [...this.#views.keys()].filter((name) => !shown.has(name))) {
-      isNews = this.#views.delete(upstream)
+    // There may be many that never have a lane: they are gone through when there may be others.
+    if (found !== this.#found || plan.refused !== this.#refused) {
+      this.#found = found
+      this.#refused = plan.refused
+      for (const name of [...this.#views.keys()].filter((each) => !found.has(each))) {
+        isNews = this.#views.delete(name)
+      }
+      for (const name of [...found.keys()].filter((each) => !shown.has(each))) {
+        shown.set(name, { state: 'none', reason: plan.refused.get(name) ?? NO_GATE })
+      }
     }
-    for (const [upstream, now] of shown) {
+    for (const [upstream, { state, reason }] of shown) {
       const before = this.#views.get(upstream)
-      if (before?.state !== now.state || before.reason !== now.reason) {
-        this.#views.set(upstream, { upstream, ...now, sinceAtMs: Date.now() })
+      if (before?.state !== state || before.reason !== reason) {
+        const why = reason !== undefined && { reason }
+        this.#views.set(upstream, { upstream, state, ...why, sinceAtMs: Date.now() })
         isNews = true
       }
     }

@@ -23,8 +23,9 @@ import { planLanes } from './lane.js'
 import type { Gate, LanePlan } from './lane.js'
 import { FoundLanes, newState, nextOf } from './lane-state.js'
 import type { LaneState } from './lane-state.js'
-import { LaneViews, showLanes } from './lane-view.js'
-import type { LaneNow, LaneView } from '../views.js'
+import { LaneViews, showRequest } from './lane-view.js'
+import type { LanesNow } from './lane-view.js'
+import type { AskedRequest, LaneNow } from '../views.js'
 import { LaneNames } from './lane-names.js'
 
 export interface LanesOptions {
@@ -61,7 +62,7 @@ export class Lanes {
   #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], named: [], refused: new Map() }
   readonly #found = new FoundLanes()
   /** What the plan was made from. */
-  #planned: { found: unknown; hosts: unknown } | undefined
+  #planned: { found: LanesNow['found']; hosts: unknown } | undefined
   #timer: NodeJS.Timeout | undefined
   #isCounting = false
   #nextLookMs = 0
@@ -98,8 +99,13 @@ export class Lanes {
   }
 
   /** How each upstream is served, by its name. */
-  views(): LaneView[] {
-    return this.#views.list()
+  get views(): LaneViews {
+    return this.#views
+  }
+
+  /** How such a request is served. */
+  ofRequest(request: AskedRequest): LaneNow {
+    return showRequest(this.#now, request)
   }
 
   /** nginx was started anew, and has resolved nothing: until then the hop serves what comes. */
@@ -327,13 +333,16 @@ export class Lanes {
   }
 
   #show(): void {
-    const { gates, refused } = this.#plan
-    const shown = showLanes(gates.values(), refused, {
+    if (this.#views.update(this.#now)) {
+      this.#options.onChange()
+    }
+  }
+
+  get #now(): LanesNow {
+    return {
+      ...{ found: this.#planned?.found ?? new Map(), plan: this.#plan },
       isOpen: (gate) => this.#open.has(gate),
       whyShut: (lane) => this.#whyShut(lane),
-    })
-    if (this.#views.update(shown)) {
-      this.#options.onChange()
     }
   }
 

@@ -1,5 +1,5 @@
 /** Metrics of the own gateway: its nginx, its table, and what happened to requests there. */
-import { Counter } from 'prom-client'
+import { Counter, Gauge } from 'prom-client'
 import type { Registry as PromRegistry } from 'prom-client'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
@@ -15,6 +15,7 @@ export interface GatewayMetricsOptions {
 export function addGatewayMetrics(options: GatewayMetricsOptions): void {
   addFigures(options)
   addEvents(options)
+  addLanes(options)
 }
 
 function addFigures({ promRegistry, serving }: GatewayMetricsOptions): void {
@@ -57,6 +58,21 @@ function addEvents({ promRegistry, serving, log }: GatewayMetricsOptions): void 
       } catch (error) {
         // The last numbers stay; sluice_gateway_connected shows why.
         log.debug({ error: messageOf(error) }, 'no counters')
+      }
+    },
+  })
+}
+
+function addLanes({ promRegistry, serving }: GatewayMetricsOptions): void {
+  new Gauge({
+    name: 'sluice_lanes',
+    help: 'Upstreams by how they are served: by nginx alone (open), or by the table; none where nginx is left to choose nothing by itself',
+    labelNames: ['state'],
+    registers: [promRegistry],
+    collect() {
+      const lanes = serving.gateway.lanes()
+      if (lanes !== undefined) {
+        Object.entries(lanes.counts()).forEach(([state, count]) => this.set({ state }, count))
       }
     },
   })

@@ -2,7 +2,16 @@
  * `sluice start` as a user runs it: what it prints works, and no part that dies takes the traffic
  * with it.
  */
-import { chmodSync, chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
@@ -383,6 +392,71 @@ t.test('a changed setting is said and applied by one reload', async (t) => {
   again.environment = { ...home.environment, SLUICE_HTTP_PORT: String(again.httpPort) }
   const second = await startSluice(t, again)
   t.match(second.output, /its configuration has changed: reloaded/)
+  await t.rejects(sluice(again, 'compile'), { message: /exit code 1: .*compiles nothing/ })
   t.equal(nginxPid(home), master)
   await until(async () => (await ask(again.httpPort, 'web.localhost')).status === 404)
+})
+
+t.test('nginx takes lanes when it is asked to, and starts without those it refuses', async (t) => {
+  const home = await makeHome(t, { SLUICE_COMPILED: 'auto' })
+  const started = await startSluice(t, home)
+  const master = nginxPid(home)
+  const address = `127.0.0.1:${await backend(t, 'web')}`
+  await sluice(home, 'register', 'web', 'one', address)
+  await sluice(home, 'register', 'hashed', 'one', address)
+  await sluice(home, 'policy', 'hashed', 'balance=hash', 'hash.key=uri')
+  const gates = () => readdirSync(join(home.folder, 'gates'))
+  const isWeb = async () => (await ask(home.httpPort, 'web.localhost')).text === 'web'
+
+  await t.test('before', async (t) => {
+    const shown = await sluice(home, 'upstreams', 'web')
+    t.match(shown, /^served: by the table since .*: nginx was started before it came/m)
+    t.same(gates(), [])
+    const build = join(home.folder, 'run/nginx.build')
+    renameSync(build, `${build}.away`)
+    await t.rejects(sluice(home, 'compile'), { message: /exit code 1: .*nginx -s reload/ })
+    renameSync(`${build}.away`, build)
+  })
+
+  await t.test('sluice compile', async (t) => {
+    const stop = traffic(home, 'web.localhost')
+    const printed = await sluice(home, 'compile')
+    t.match(printed, `nginx (pid ${master}) is reloaded; lanes: 1, gates: 1`)
+    t.match(printed, /by nginx alone: 1, by the table for now: 0, by the table: 1\n/)
+    t.match(printed, '  1 by the table: balance hash')
+    t.same((await stop()).bad, [])
+    t.equal(gates().length, 1)
+    t.equal(nginxPid(home), master)
+    t.ok(await isWeb())
+    const again = JSON.parse(await sluice(home, 'compile', '--json')) as object
+    t.match(again, { lanes: 1, gates: 1, open: 1, closed: 0, none: 1 })
+  })
+
+  await t.test('it is shown', async (t) => {
+    t.match(await sluice(home, 'upstreams', 'web'), /^served: by nginx alone since 20/m)
+    t.match(await sluice(home, 'status'), 'upstreams served by nginx alone: 1')
+    t.match(await sluice(home, 'explain', 'http://web.localhost/a'), '- nginx alone serves it')
+    const hashed = await sluice(home, 'explain', 'http://hashed.localhost/a')
+    t.match(hashed, '- the table serves it: balance hash')
+    const metrics = await run(`curl -s http://127.0.0.1:${home.apiPort}/metrics`)
+    t.match(metrics.output, /^sluice_lanes\{state="open"\} 1$/m)
+  })
+
+  await t.test('an nginx that refuses its lanes starts without them', async (t) => {
+    const pids = [master, ...childPids(master)]
+    // So that it can neither close the gates nor write others.
+    const controller = started.partPid('controller')
+    process.kill(controller, 'SIGSTOP')
+    t.teardown(() => isAlive(controller) && process.kill(controller, 'SIGCONT'))
+    writeFileSync(join(home.folder, 'compiled/now/http.conf'), 'no_such_directive;\n')
+    pids.forEach((pid) => process.kill(pid, 'SIGKILL'))
+    await until(() => started.output.includes('nginx runs again'), { deadlineMs: 20_000 })
+    t.match(started.output, /no_such_directive.*without the lanes of .* they are put aside/)
+    t.same(gates(), [], 'those of the nginx before are closed')
+    process.kill(controller, 'SIGCONT')
+    await until(isWeb, { deadlineMs: 20_000 })
+    t.same(gates(), [])
+    await sluice(home, 'compile')
+    t.equal(gates().length, 1)
+  })
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { isOwnAddress } from '../../controller/own-addresses.js'
 import type { InstanceConditions } from '../../controller/state/conditions.js'
 import type { ControllerForApi } from '../../controller/controller-for-api.js'
-import type { Finding, ControllerEvent } from '../../controller/views.js'
+import type { Finding, ControllerEvent, LanesView } from '../../controller/views.js'
 import type { GatewayView } from '../../controller/views.js'
 import { KnownUpstreams } from '../../controller/state/known-upstreams.js'
 import { State } from '../../controller/state/state.js'
@@ -102,6 +102,8 @@ export interface TestControl extends ControllerForApi {
    * In-flight requests by `<upstream>/<id>`; undefined: the gateway does not know. 0 when not set.
    */
   readonly inFlight: Map<string, number | undefined>
+  /** What nginx chooses by itself; nothing at first. */
+  readonly lanesView: { current: LanesView | undefined }
   /** How often it was asked what is in flight to an instance. */
   readonly asked: number
   /** By upstream; none at first. */
@@ -159,6 +161,7 @@ export async function startControl(
   const gatewayViews: GatewayView[] = []
   const foundNow: Finding[] = []
   const inFlight = new Map<string, number | undefined>()
+  const lanesView: TestControl['lanesView'] = { current: undefined }
   let asked = 0
   const conditions = new Map<string, InstanceConditions>()
   const behind = (revision: number) => gatewayViews.filter(({ applied }) => applied < revision)
@@ -169,6 +172,7 @@ export async function startControl(
     gatewayId: 'here',
     gatewayViews,
     inFlight,
+    lanesView,
     desired: () => state.desired(),
     desiredOfTable: () => {
       known.follow(state.desired())
@@ -183,7 +187,7 @@ export async function startControl(
     foundNow,
     gateways: () => gatewayViews,
     stream: () => ({ ports: '9100-9109', tuned: '9105-9109', passthrough: true, connected: true }),
-    lanes: () => [],
+    lanes: () => lanesView.current,
     suspects: () => state.suspects(),
     confirmSuspects: (upstream) => state.confirm(upstream),
     whenKnown: async (revision, timeoutMs) => {

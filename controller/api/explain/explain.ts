@@ -9,7 +9,7 @@ import type { RouteAction } from '../../../contract/record/route-action.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Desired } from '../../state/desired.js'
 import { planHosts } from '../../table/host-planner.js'
-import type { Finding } from '../../views.js'
+import type { Finding, LaneNow, LanesView } from '../../views.js'
 import type { ApiContext } from '../context.js'
 import { describeAction } from './action.js'
 import { serveArms } from './arms.js'
@@ -54,9 +54,29 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
     const { revision, peers, why } = explained
     why.push(...contests(control.findings(), explained))
     const gateways = explainGateways(control.gateways(), revision, peers, why)
+    const lane = laneFor(control.lanes(), explained, (request.query as Query).path)
+    why.push(...(lane === undefined ? [] : [laneText(lane)]))
     const isCurrent = gateways.every(({ current }) => current)
-    return { ...explained, applied: isCurrent, gateways }
+    return { ...explained, ...(lane && { lane }), applied: isCurrent, gateways }
   })
+}
+
+/** Whether nginx alone serves a request that is served; undefined where it is left to choose none. */
+function laneFor(
+  lanes: LanesView | undefined,
+  explained: Explanation | StreamExplanation,
+  path = '/',
+): LaneNow | undefined {
+  if (lanes === undefined || !('host' in explained) || explained.outcome !== 'served') {
+    return undefined
+  }
+  const { host, upstreams } = explained
+  const [only, ...more] = upstreams
+  return lanes.ofRequest({ host, path, upstream: more.length === 0 ? only?.name : undefined })
+}
+
+function laneText({ state, reason }: LaneNow): string {
+  return state === 'open' ? 'nginx alone serves it' : `the table serves it: ${reason}`
 }
 
 /** Who else wants the host or the port, and why it is not theirs. */

@@ -10,6 +10,7 @@ import type {
 } from '../../state/desired.js'
 import { CertificateAnswer, Certificates } from '../schemas/certificate.js'
 import { showCertificate } from '../change/certificates.js'
+import type { LanesView } from '../../views.js'
 import type { ApiContext } from '../context.js'
 import { inFlightOfAll } from '../change/in-flight.js'
 import { showInstance } from '../change/instances.js'
@@ -48,9 +49,11 @@ function registerUpstreams(app: FastifyInstance, context: ApiContext): void {
   }
   app.get('/v1/upstreams', { schema: listed }, (request, reply) => {
     const { revision, upstreams } = context.control.desired()
-    const shown = sorted(upstreams).map((each) =>
-      showUpstream(each, context.control.conditionsOf(each.name)),
-    )
+    const lanes = context.control.lanes()
+    const shown = sorted(upstreams).map((each) => ({
+      ...showUpstream(each, context.control.conditionsOf(each.name)),
+      ...laneOf(lanes, each.name),
+    }))
     return sendTagged(request, reply, revision, { revision, upstreams: shown })
   })
 }
@@ -78,10 +81,18 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
     return sendTagged(request, reply, revision, {
       name,
       ...settingsOf(upstream),
+      ...laneOf(context.control.lanes(), name),
       revision,
       instances: shown,
     })
   })
+}
+
+/** `{lane}`, where it is known. */
+function laneOf(lanes: LanesView | undefined, name: string): { lane?: object } {
+  const { state, reason, sinceAtMs } = lanes?.upstreams.get(name) ?? {}
+  const why = reason !== undefined && { reason }
+  return state === undefined ? {} : { lane: { state, ...why, sinceAtMs } }
 }
 
 function registerInstance(app: FastifyInstance, context: ApiContext): void {

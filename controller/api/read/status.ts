@@ -20,15 +20,19 @@ export function registerStatus(app: FastifyInstance, { control }: ApiContext): v
   app.get('/v1/status', { schema }, () => showStatus(control))
 }
 
-/** `{well, ready, reason?, revision, findings}`; `reason` says why it is not ready. */
+/** `{well, ready, reason?, revision, lanes?, findings}`; `reason` says why it is not ready. */
 export function showStatus(control: ControllerForApi): object {
   const findings = control.findings()
   const ready = control.ready()
+  const lanes = control.lanes()
   return {
     well: ready && findings.length === 0,
     ready,
     ...(!ready && { reason: reasonNotReady(control).reason }),
     revision: control.desired().revision,
+    ...(lanes !== undefined && {
+      lanes: { ...lanes.counts(), written: lanes.isWritten },
+    }),
     findings,
   }
 }

@@ -129,17 +129,34 @@ const upstreamFields = {
   ...{ name: NameSchema, policy: PolicyAnswer },
   ...{ tls: maybe(PeerTlsAnswer), protocol: maybe(PeerProtocol) },
 }
+/** How it is served; of a gateway without lanes it is absent. */
+const lane = maybe(
+  Type.Object(
+    {
+      state: words('open', 'closed', 'none'),
+      reason: maybe(Type.String({ description: 'Why it is not open' })),
+      sinceAtMs: Type.Integer({ description: 'Unix milliseconds' }),
+    },
+    {
+      ...named('Lane'),
+      description:
+        "Of this controller's own gateway. open: nginx serves it alone; closed: the table does, " +
+        'for now; none: the table does, until the upstream or nginx is another. ' +
+        'Absent where nginx is left to choose nothing by itself',
+    },
+  ),
+)
 const upstreamCounts = { up: Count, draining: Count, down: Count }
 
 export const Upstreams = Type.Object(
   {
     revision: Revision,
-    upstreams: Type.Array(Type.Object({ ...upstreamFields, ...upstreamCounts }, closed)),
+    upstreams: Type.Array(Type.Object({ ...upstreamFields, ...upstreamCounts, lane }, closed)),
   },
   named('UpstreamList'),
 )
 export const Upstream = Type.Object(
-  { ...upstreamFields, revision: Revision, instances: Type.Array(Instance) },
+  { ...upstreamFields, lane, revision: Revision, instances: Type.Array(Instance) },
   named('Upstream'),
 )
 export const InstanceAnswer = Type.Object(

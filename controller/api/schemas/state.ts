@@ -122,6 +122,12 @@ export const Explained = Type.Object(
         closed,
       ),
     ),
+    lane: maybe(
+      Type.Object(
+        { state: words('open', 'closed', 'none'), reason: maybe(Type.String()) },
+        { ...closed, description: "Whether nginx alone serves it, at this controller's gateway" },
+      ),
+    ),
     upstreams: Type.Array(
       Type.Object(
         {
@@ -164,6 +170,22 @@ export const Status = Type.Object(
     ready: Type.Boolean({ description: 'The gateway may serve' }),
     reason: maybe(Type.String({ description: 'Why it is not ready' })),
     revision: Revision,
+    lanes: maybe(
+      Type.Object(
+        {
+          ...{ open: Count, closed: Count, none: Count },
+          written: Type.Boolean({
+            description: 'The configuration that nginx takes when it is reloaded has all of them',
+          }),
+        },
+        {
+          ...closed,
+          description:
+            "How many upstreams are served how, at this controller's own gateway; " +
+            'absent where nginx is left to choose nothing by itself',
+        },
+      ),
+    ),
   },
   named('Status'),
 )

@@ -82,3 +82,35 @@ t.test('desired and applied stand side by side, for each gateway', async (t) => 
   t.match(why, /gateway full has revision 0, not \d+ \(the table is full\)/)
   t.match(why, /gateway away is not connected: what it does is not known/)
 })
+
+t.test(
+  'who serves is said of each upstream and request, where nginx is left to choose',
+  async (t) => {
+    const { call, control } = await testApi(t)
+    await call('PUT', '/v1/upstreams/web/instances/a', { host: '10.0.0.1', port: 80 })
+    await call('PUT', '/v1/routes/web', { hosts: ['a.test'], upstream: 'web' })
+    const get = async (path: string) => (await call('GET', path)).body
+    for (const path of ['/v1/upstreams/web', '/v1/status', '/v1/explain?host=a.test']) {
+      t.notOk('lane' in (await get(path)) || 'lanes' in (await get(path)), path)
+    }
+
+    const lane = { state: 'closed', reason: 'nobody is up', sinceAtMs: 5 } as const
+    control.lanesView.current = {
+      upstreams: new Map([['web', { upstream: 'web', ...lane }]]),
+      counts: () => ({ open: 3, closed: 2, none: 1 }),
+      isWritten: false,
+      ofRequest: ({ host, path, upstream }) => ({
+        state: 'none',
+        reason: `${host} ${path} ${upstream}`,
+      }),
+    }
+    t.same((await get('/v1/upstreams/web')).lane, lane)
+    t.same((await get('/v1/upstreams')).upstreams[0].lane, lane)
+    t.same((await get('/v1/status')).lanes, { open: 3, closed: 2, none: 1, written: false })
+    // nginx chooses by the path as it was sent.
+    const asked = await get(`/v1/explain?host=A.test&path=${encodeURIComponent('/a//b?c')}`)
+    t.same(asked.lane, { state: 'none', reason: 'a.test /a//b?c web' })
+    t.ok(asked.why.includes('the table serves it: a.test /a//b?c web'))
+    t.notOk('lane' in (await get('/v1/explain?host=nowhere.test')), 'nobody serves that')
+  },
+)
