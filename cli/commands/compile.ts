@@ -18,6 +18,7 @@ import { runningPath } from '../start/nginx-keeper.js'
 const WRITTEN_MS = 20_000
 /** nginx asks who is in a lane as soon as it has it. It takes a second or two to be sure. */
 const OPEN_MS = 5000
+const ASKED_MS = 1000
 const LOOK_MS = 100
 
 interface Reason {
@@ -49,8 +50,12 @@ async function untilWritten(client: ApiClient): Promise<void> {
   }
 }
 
-/** As many lanes as nginx has are open, or not all of them open soon. */
+/**
+ * Resolves when as many lanes are open as nginx has, or when it has been time enough for that. Open
+ * gates close when new workers ask who is in a lane, so these are given time to ask.
+ */
 async function untilOpen(client: ApiClient, lanes: number): Promise<LaneCounts> {
+  await pause(ASKED_MS)
   const endsAtMs = performance.now() + OPEN_MS
   for (;;) {
     const now = await getLanes(client)

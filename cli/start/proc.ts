@@ -45,7 +45,7 @@ export function servingWorkers(master: number): number[] {
   const text = readProc(`${master}/task/${master}/children`)
   const children = text === '' ? childrenOf(master) : text.trim().split(' ').map(Number)
   return children.filter((pid) =>
-    /(^|\0)nginx: worker process\0*$/.test(readProc(`${pid}/cmdline`)),
+    /(^|\0)nginx: worker process(\0|$)/.test(readProc(`${pid}/cmdline`)),
   )
 }
 

@@ -285,7 +285,7 @@ export class TableGateway implements OwnGateway {
       this.#table.assumePool()
     } else if (!isFirst || isEmpty) {
       this.#table.forgetPool()
-      this.#compiled?.lanes.nginxStarted()
+      this.#compiled?.nginxStarted()
     }
   }
 }

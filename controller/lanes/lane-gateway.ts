@@ -75,6 +75,12 @@ export class LaneGateway {
     }
   }
 
+  /** nginx was started anew, and may have put aside what it would not take. */
+  nginxStarted(): void {
+    this.lanes.nginxStarted()
+    this.#writer.offer()
+  }
+
   async close(): Promise<void> {
     this.lanes.close()
     await this.#writer.close()

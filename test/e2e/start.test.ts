@@ -425,7 +425,7 @@ t.test('nginx takes lanes when it is asked to, and starts without those it refus
     t.match(printed, /by nginx alone: 1, by the table for now: 0, by the table: 1\n/)
     t.match(printed, '  1 by the table: balance hash')
     t.same((await stop()).bad, [])
-    t.equal(gates().length, 1)
+    await until(() => gates().length === 2, { what: 'gates of its host, and of its name' })
     t.equal(nginxPid(home), master)
     t.ok(await isWeb())
     const again = JSON.parse(await sluice(home, 'compile', '--json')) as object
@@ -433,7 +433,9 @@ t.test('nginx takes lanes when it is asked to, and starts without those it refus
   })
 
   await t.test('it is shown', async (t) => {
-    t.match(await sluice(home, 'upstreams', 'web'), /^served: by nginx alone since 20/m)
+    const isAlone = async () => /^served: by nginx alone since 20/m.test(await shown())
+    const shown = () => sluice(home, 'upstreams', 'web')
+    await until(isAlone, { deadlineMs: 20_000, what: 'nginx alone' })
     t.match(await sluice(home, 'status'), 'upstreams served by nginx alone: 1')
     t.match(await sluice(home, 'explain', 'http://web.localhost/a'), '- nginx alone serves it')
     const hashed = await sluice(home, 'explain', 'http://hashed.localhost/a')
@@ -448,7 +450,8 @@ t.test('nginx takes lanes when it is asked to, and starts without those it refus
     const controller = started.partPid('controller')
     process.kill(controller, 'SIGSTOP')
     t.teardown(() => isAlive(controller) && process.kill(controller, 'SIGCONT'))
-    writeFileSync(join(home.folder, 'compiled/now/http.conf'), 'no_such_directive;\n')
+    const written = join(home.folder, 'compiled/now/http.conf')
+    writeFileSync(written, 'no_such_directive;\n')
     pids.forEach((pid) => process.kill(pid, 'SIGKILL'))
     await until(() => started.output.includes('nginx runs again'), { deadlineMs: 20_000 })
     t.match(started.output, /no_such_directive.*without the lanes of .* they are put aside/)
@@ -456,7 +459,10 @@ t.test('nginx takes lanes when it is asked to, and starts without those it refus
     process.kill(controller, 'SIGCONT')
     await until(isWeb, { deadlineMs: 20_000 })
     t.same(gates(), [])
+    await until(() => existsSync(written) && readFileSync(written, 'utf8').includes('upstream '), {
+      what: 'what the controller writes in the place of what was put aside',
+    })
     await sluice(home, 'compile')
-    t.equal(gates().length, 1)
+    await until(() => gates().length === 2, { what: 'gates of its host, and of its name' })
   })
 })
