@@ -1,6 +1,6 @@
 /**
- * Repairs what the controller wrote for nginx, the fallback files and the lanes: whatever they hold,
- * they must not keep nginx from starting.
+ * Repairs what the controller wrote for nginx, the fallback files and the lanes: whatever they
+ * hold, they must not keep nginx from starting.
  */
 import { readdirSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'

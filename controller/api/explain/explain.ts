@@ -61,7 +61,7 @@ export function registerExplain(app: FastifyInstance, { control }: ApiContext): 
   })
 }
 
-/** Whether nginx alone serves a request that is served; undefined where it is left to choose none. */
+/** Whether nginx alone serves a request that is served; undefined where it chooses nothing. */
 function laneFor(
   lanes: LanesView | undefined,
   explained: Explanation | StreamExplanation,

@@ -46,7 +46,7 @@ t.test('lanes are counted as the controller writes them, put aside and taken bac
   const files = renderLanes(planLanes(hosts.values(), found, 10), place)
   mkdirSync(join(home, 'compiled/g0'), { recursive: true })
   Object.entries(files).forEach(([name, text]) =>
-    writeFileSync(join(home, `compiled/g0/${name}.conf`), text as string),
+    writeFileSync(join(home, `compiled/g0/${name}.conf`), text),
   )
   symlinkSync('g0', join(home, 'compiled/now'))
   t.same(countLanes(home), { lanes: 2, gates: 4 })
