@@ -408,7 +408,7 @@ t.test('nginx takes lanes when it is asked to, and starts without those it refus
   const gates = () => readdirSync(join(home.folder, 'gates'))
   const isWeb = async () => (await ask(home.httpPort, 'web.localhost')).text === 'web'
 
-  await t.test('before', async (t) => {
+  await t.test('before nginx is asked to', async (t) => {
     const shown = await sluice(home, 'upstreams', 'web')
     t.match(shown, /^served: by the table since .*: nginx was started before it came/m)
     t.same(gates(), [])
@@ -418,7 +418,7 @@ t.test('nginx takes lanes when it is asked to, and starts without those it refus
     renameSync(`${build}.away`, build)
   })
 
-  await t.test('sluice compile', async (t) => {
+  await t.test('sluice compile reloads it once', async (t) => {
     const stop = traffic(home, 'web.localhost')
     const printed = await sluice(home, 'compile')
     t.match(printed, `nginx (pid ${master}) is reloaded; lanes: 1, gates: 1`)
