@@ -345,7 +345,7 @@ for (const kind of GATEWAY_KINDS) {
         const named = { upstream: 'web', tries: 1, address: web.address, upstreamStatus: '200' }
         // The hop does not ask the slot.
         t.match(await line(usual), { ...named, instance: pool ? 'n1' : 'w1' })
-        t.match(await line(odd), { ...named, instance: 'w1', referer: 'x...' })
+        t.match(await line(odd), { ...named, instance: pool ? 'n1' : 'w1', referer: 'x...' })
         const none = { instance: '-', tries: 0, address: '', upstreamStatus: '' }
         t.match(await line('/logged-404'), { ...none, upstream: '-', status: 404 })
         t.match(await line('/logged-503'), { ...none, upstream: 'nobody', status: 503 })
