@@ -110,7 +110,7 @@ export class LaneWriter {
     if (!(await isWritten(home, files))) {
       await this.#options.check()
       await putInForce(home, files)
-      this.#options.log.info('the configuration of lanes is written; nginx takes it when it starts')
+      this.#options.log.info('lanes are written; nginx takes them when it starts, or by "sluice compile"')
     }
   }
 
