@@ -110,7 +110,9 @@ export class LaneWriter {
     if (!(await isWritten(home, files))) {
       await this.#options.check()
       await putInForce(home, files)
-      this.#options.log.info('lanes are written; nginx takes them when it starts, or by "sluice compile"')
+      this.#options.log.info(
+        'lanes are written; nginx takes them when it starts, or by "sluice compile"',
+      )
     }
   }
 
