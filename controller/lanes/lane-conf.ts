@@ -73,12 +73,14 @@ function writeLane(out: ConfWriter, lane: Lane, { home, poolPort }: LanePlace): 
 
 /**
  * The first segment of a path, where nothing in the path may mean another one: nothing encoded, no
- * empty segment, none that begins with a dot. `*` for a segment that a map might take for another,
- * and `!` for all other paths, which go by the table.
+ * empty segment, none that begins with a dot, no backslash, nothing that a server rewrote. `*` for
+ * a segment that a map might take for another, and `!` for all other paths, which go by the table.
  */
-const FIRST = '/(?=[?]|$)|/[a-z0-9_~-][a-z0-9_.~-]*'
-const OTHER = '/(?![/.])[^/?%]*'
-const REST = '(?:/(?![/.])[^/?%]*)*(?:[?]|$)'
+const FIRST = '/(?= )|/[a-z0-9_~-][a-z0-9_.~-]*'
+const OTHER = '/(?![/.])[^/ %\\x5c]*'
+const REST = `(?:${OTHER})*`
+/** The path as it was asked for, after the path as it is now. */
+const AS_ASKED = ' (?P=sluice_path)(?:[?]|$)'
 
 /** What nginx makes of a path: undefined for `!`. */
 export function firstSegmentOf(path: string): string | undefined {
@@ -87,10 +89,11 @@ export function firstSegmentOf(path: string): string | undefined {
 }
 
 function writeFirst(out: ConfWriter): void {
-  out.block('map', [plain('$request_uri'), plain('$sluice_first')], () => {
+  out.block('map', [raw('$uri $request_uri'), plain('$sluice_first')], () => {
     out.entry(plain('default'), quotedWord('!'))
-    out.entry(raw(`~^(?<sluice_segment>${FIRST})${REST}`), plain('$sluice_segment'))
-    out.entry(raw(`~^${OTHER}${REST}`), quotedWord('*'))
+    const known = `(?<sluice_path>(?<sluice_segment>${FIRST})${REST})`
+    out.entry(raw(`~^${known}${AS_ASKED}`), plain('$sluice_segment'))
+    out.entry(raw(`~^(?<sluice_path>${OTHER}${REST})${AS_ASKED}`), quotedWord('*'))
   })
 }
 
@@ -150,6 +153,7 @@ function writeNamed(out: ConfWriter, gates: readonly Gate[], home: string): void
  * would be asked for is said here.
  */
 function writeOwn(out: ConfWriter): void {
+  out.directive('open_file_cache', plain('off'))
   out.block('if', [{ text: '(-f $sluice_named_gate)' }], () => {
     out.directive('set', plain('$sluice_drawn'), plain('$sluice_named_lane'))
     out.directive('set', plain('$sluice_sid'), quotedWord(''))
@@ -196,6 +200,8 @@ export function renderLanes({ lanes, gates, hosts, named }: LanePlan, place: Lan
   if (gates.size > 0) {
     lanes.forEach((lane) => writeLane(http, lane, place))
     writeMaps(http, hosts, place.home)
+    // What nginx remembers of a file may be over.
+    location.directive('open_file_cache', plain('off'))
     location.block('if', [{ text: '(-f $sluice_gate)' }], () => {
       location.directive('error_page', plain('418'), plain('='), { text: '@$sluice_gate' })
       location.directive('return', plain('418'))
