@@ -8,17 +8,31 @@ import { indented } from './indented.js'
 import { LARGE_HEADS, onwardLocations } from './onward-conf.js'
 import { passLines, peerHeaders } from './pool-pass.js'
 import { TO_HOP, TO_INSTANCES } from './upgrade-conf.js'
-import { speaksHttp11 } from './versions.js'
+import { mergesAnswers, speaksHttp11 } from './versions.js'
 
 /** `onward-headers.conf`: the same where the hop is asked, which judges more of it. */
 export function onwardHeadersConf(settings: ConfSettings): string {
   return headersConf(settings, TO_HOP)
 }
 
+/** `changed-headers.conf`: the same where a route changes the Host, or sets headers beside it. */
+export function changedHeadersConf(settings: ConfSettings): string {
+  return headersConf(settings, TO_INSTANCES, '$sluice_act_host$sluice_act_headers')
+}
+
+/** `merged-answers.conf`: a location's headers of answers stand beside those of its server. */
+export function mergedAnswersConf({ nginxVersion }: ConfSettings): string {
+  return mergesAnswers(nginxVersion) ? 'add_header_inherit merge;\n' : ''
+}
+
 /** `headers.conf`: what peers learn about the client. */
-export function headersConf(settings: ConfSettings, upgrade = TO_INSTANCES): string {
+export function headersConf(
+  settings: ConfSettings,
+  upgrade = TO_INSTANCES,
+  host = '$sluice_host',
+): string {
   return `# Sluice: the headers that a peer gets.
-${peerHeaders(settings, '$sluice_host', upgrade).join('\n')}
+${peerHeaders(settings, host, upgrade).join('\n')}
 `
 }
 

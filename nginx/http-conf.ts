@@ -22,6 +22,7 @@ import { judgeServer } from './judge-conf.js'
 import { keptPool } from './kept-conf.js'
 import { splitClients } from './split-clients.js'
 import { http3Maps } from './tls-conf.js'
+import { mergesAnswers } from './versions.js'
 
 /** A member takes about 0.9 KB of the zone, an idle connection some KB of its worker. */
 const ONE = { zone: '16m', keepalive: 256 }
@@ -110,6 +111,11 @@ js_shared_dict_zone zone=${PROMISE_ZONE}:1m;
 limit_conn_zone ${pool ? '$sluice_drawn' : '$sluice_sid'}$sluice_worker zone=${CONNECTION_ZONE}:16m;`
 }
 
+/** Empty where a location's headers of answers can stand beside those of its server. */
+function unmerged({ nginxVersion }: ConfSettings): string {
+  return `map '' $sluice_unmerged { default '${mergesAnswers(nginxVersion) ? '' : '!'}'; }`
+}
+
 export function httpConf(settings: ConfSettings): string {
   const { includes, fallbackFiles, compiled } = homePaths(settings.home)
   const engine = settings.engine === undefined ? [] : [`js_engine ${settings.engine};`]
@@ -129,6 +135,7 @@ export function httpConf(settings: ConfSettings): string {
     accessLogFormat(clientScheme(settings)),
     ...(settings.compiled
       ? [
+          unmerged(settings),
           `# Upstreams that nginx chooses in by itself; there may be none.\ninclude "${compiled}/http*.conf";`,
         ]
       : []),

@@ -109,7 +109,8 @@ function changing(settings: ConfSettings): string[] {
     location(`${CHANGING_LOCATION}_again`, [
       'set $sluice_key $sluice_act_key;',
       ...asking(settings, ''),
-      `proxy_pass http://${HOP};`,
+      // The path as it came, also where nginx has rewritten it.
+      `proxy_pass http://${HOP}$request_uri;`,
     ]),
   ]
 }

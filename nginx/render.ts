@@ -5,6 +5,8 @@ import { httpConf } from './http-conf.js'
 import { mainConf } from './main-conf.js'
 import {
   againConf,
+  changedHeadersConf,
+  mergedAnswersConf,
   headersConf,
   onwardHeadersConf,
   passAccelConf,
@@ -36,6 +38,10 @@ export function renderConf(settings: ConfSettings): Record<string, string> {
     'sluice/again.conf': againConf(settings),
     'sluice/headers.conf': headersConf(settings),
     'sluice/onward-headers.conf': onwardHeadersConf(settings),
+    ...(settings.compiled && {
+      'sluice/changed-headers.conf': changedHeadersConf(settings),
+      'sluice/merged-answers.conf': mergedAnswersConf(settings),
+    }),
     'sluice/pass.conf': passConf(settings),
     'sluice/pass-accel.conf': passAccelConf(settings),
     'sluice/hop-headers.conf': hopHeadersConf(settings),

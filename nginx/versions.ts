@@ -19,6 +19,11 @@ export function speaksHttp11(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.29.7')
 }
 
+/** From 1.29.3 on a location's own headers of answers need not replace those of its server. */
+export function mergesAnswers(nginxVersion: string): boolean {
+  return atLeast(nginxVersion, '1.29.3')
+}
+
 /** From 1.27.2 on nginx passes an answer's trailers on, where it is asked to. */
 export function passesTrailers(nginxVersion: string): boolean {
   return atLeast(nginxVersion, '1.27.2')

@@ -31,6 +31,11 @@ const CHANGES = ['rewrite', 'upstreamHost', 'requestHeaders', 'responseHeaders']
  */
 const NOT_AT_FRONT = /^(x-forwarded-(for|proto|host|port)|forwarded|proxy|cookie)$/
 
+/** Whether the front sends a header of this name, in lower case, or reads it itself. */
+export function isSentByFront(name: string): boolean {
+  return NOT_AT_FRONT.test(name)
+}
+
 function namesIn(edits: HeaderEdits | undefined): string[] {
   const given = edits || {}
   return editedNames(given).concat(Object.keys(given.add || {}).map((name) => name.toLowerCase()))
@@ -43,7 +48,7 @@ function absentFor(action: RouteAction, length: number): string {
   }
   const isMore =
     length > MOST_AT_FRONT || Object.keys(action).some((field) => CHANGES.indexOf(field) < 0)
-  if (isMore || namesIn(action.requestHeaders).some((name) => NOT_AT_FRONT.test(name))) {
+  if (isMore || namesIn(action.requestHeaders).some(isSentByFront)) {
     return FOR_HOP
   }
   const replaced = action.requestHeaders === undefined ? [] : editedNames(action.requestHeaders)

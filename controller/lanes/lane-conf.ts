@@ -11,23 +11,14 @@
  * A gate that is not there costs a request of another host a map and a look for a file without a
  * name. Pure.
  */
-import { CONNECT_TIMEOUT_MS, PICK_HEADER, PEER_HEADER } from '../../contract/servers.js'
-import { ACCEL_HEADERS, otherSpellings } from '../../contract/guard/header-names.js'
-import { CONNECTION_ZONE } from '../../contract/table/zones.js'
 import { ConfWriter, plain, quotedWord } from '../fallback/conf-writer.js'
 import type { Word } from '../fallback/conf-writer.js'
 import { LANE_DOMAIN } from './lane-names.js'
 import { hostKey, nameKey } from '../fallback/words.js'
+import { gatePath, laneName, writeGate, writeGateMaps } from './gate-conf.js'
+import type { LanePlace } from './gate-conf.js'
 import { gateFile } from './gate-files.js'
 import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
-
-/** Facts of the home that the files are for. */
-export interface LanePlace {
-  home: string
-  poolPort: number
-  /** `headers.conf`: what instances learn about a client. */
-  headersPath: string
-}
 
 export interface LaneFiles {
   http: string
@@ -43,11 +34,6 @@ const KEEPALIVE = 32
 /** Its own text, in which a regular expression stands. */
 function raw(text: string): Word {
   return { text: `"${text}"` }
-}
-
-/** What nginx calls a lane's `upstream{}`. */
-function laneName({ id }: Lane): string {
-  return `${id}_lane`
 }
 
 function writeLane(out: ConfWriter, lane: Lane, { home, poolPort }: LanePlace): void {
@@ -104,7 +90,7 @@ function isWhole({ byFirst }: GatedHost): boolean {
 /** A host with one route is found by one look; one with paths needs its first segment, too. */
 function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): void {
   const file = (gate: Gate | undefined): Word =>
-    quotedWord(gate === undefined ? '' : gateFile(home, gate))
+    quotedWord(gate === undefined ? '' : gatePath(home, gate))
   const byPath = hosts.filter((host) => !isWhole(host))
   out.block('map', [plain('$host'), plain('$sluice_gate')], () => {
     out.entry(plain('default'), quotedWord(''))
@@ -164,41 +150,12 @@ function writeOwn(out: ConfWriter): void {
   })
 }
 
-/** Where a request goes whose gate is open. */
-function writeGate(out: ConfWriter, gate: Gate, lane: Lane, place: LanePlace): void {
-  const { home, headersPath } = place
-  const key = `@${gate.host}/0`
-  out.block('location', [quotedWord(`@${gateFile(home, gate)}`)], () => {
-    // What the hop needs where it is asked, after the lane or in its place.
-    out.directive('set', plain('$sluice_key'), quotedWord(key))
-    out.directive('set', plain('$sluice_sid'), quotedWord(''))
-    // What the access log has of it; whom nginx chose, it knows by the address alone.
-    out.directive('set', plain('$sluice_picked_upstream'), quotedWord(lane.upstream))
-    out.directive('set', plain('$sluice_picked_instance'), quotedWord('-'))
-    // What limit_conn counts.
-    out.directive('set', plain('$sluice_drawn'), plain(lane.id))
-    out.directive('limit_conn', plain(CONNECTION_ZONE), plain('65535'))
-    out.directive('recursive_error_pages', plain('on'))
-    out.directive('error_page', plain('502'), plain('='), plain('$sluice_after'))
-    out.directive('proxy_connect_timeout', plain(`${CONNECT_TIMEOUT_MS}ms`))
-    out.directive('proxy_buffering', plain('off'))
-    out.directive('proxy_http_version', plain('1.1'))
-    out.directive('proxy_ignore_headers', ...ACCEL_HEADERS.map(plain))
-    out.directive('proxy_hide_header', plain(PEER_HEADER))
-    out.directive('include', quotedWord(headersPath))
-    out.directive('proxy_set_header', plain(PICK_HEADER), quotedWord(`${key} `))
-    for (const name of otherSpellings(PICK_HEADER)) {
-      out.directive('proxy_set_header', plain(name), quotedWord(''))
-    }
-    out.directive('proxy_pass', plain(`http://${laneName(lane)}`))
-  })
-}
-
 export function renderLanes({ lanes, gates, hosts, named }: LanePlan, place: LanePlace): LaneFiles {
   const [http, location] = [new ConfWriter(), new ConfWriter()]
   const [proxy, server] = [new ConfWriter(), new ConfWriter()]
   if (gates.size > 0) {
     lanes.forEach((lane) => writeLane(http, lane, place))
+    writeGateMaps(http, [...gates.values()], place.home)
     writeMaps(http, hosts, place.home)
     // What nginx remembers of a file may be over.
     location.directive('open_file_cache', plain('off'))
@@ -209,7 +166,7 @@ export function renderLanes({ lanes, gates, hosts, named }: LanePlan, place: Lan
     writeNamed(http, named, place.home)
     writeOwn(proxy)
     const routed = [...gates.values()].filter(({ host }) => host !== '')
-    routed.forEach((gate) => gate.arms.forEach(({ lane }) => writeGate(server, gate, lane, place)))
+    routed.forEach((gate) => writeGate(server, gate, place))
   }
   return {
     http: http.text(),

@@ -22,9 +22,15 @@ export interface LaneGatewayOptions extends Given {
   isTrusted(): boolean
 }
 
+/** Of nginx's own files: what gates include. */
+const INCLUDED = ['headers.conf', 'changed-headers.conf', 'merged-answers.conf']
+
 /** All of it as `http{}` would have it. */
 function candidate({ http, location, proxy, server }: LaneFiles, socketPath: string): string {
-  return `map $host $sluice_after { default ''; }
+  const variables = ['after', 'changed_after', 'unmerged', 'refusal_mark']
+  const acting = ['act_key', 'act_host', 'act_headers']
+  const maps = [...variables, ...acting].map((each) => `map $host $sluice_${each} { default ''; }`)
+  return `${maps.join('\n')}
 ${http}
 server {
     listen "unix:${socketPath}";
@@ -46,12 +52,12 @@ export class LaneGateway {
     const { settings, log } = options
     const { home, poolPort } = settings
     this.lanes = new Lanes({ ...options, home, most: settings.lanes })
-    const render = (headersPath: string): LaneFiles =>
-      renderLanes(this.lanes.plan, { home, poolPort, headersPath })
+    const render = (includes: string): LaneFiles =>
+      renderLanes(this.lanes.plan, { home, poolPort, includes })
     this.#writer = new LaneWriter({
       ...{ home, log },
       isTrusted: () => options.isTrusted(),
-      render: () => render(join(home, 'sluice/headers.conf')),
+      render: () => render(join(home, 'sluice')),
       check: () => check(settings, log, render),
     })
   }
@@ -90,7 +96,7 @@ export class LaneGateway {
 async function check(
   settings: Settings,
   log: Logger,
-  render: (headersPath: string) => LaneFiles,
+  render: (includes: string) => LaneFiles,
 ): Promise<void> {
   const nginx = findNginx(settings)
   if (nginx === undefined) {
@@ -98,8 +104,9 @@ async function check(
     return
   }
   await checkConf({ nginx, home: settings.home, isHop: true }, async (folder) => {
-    const headersPath = join(folder, 'headers.conf')
-    await writeFile(headersPath, '')
-    return candidate(render(headersPath), join(folder, 'f.sock'))
+    for (const name of INCLUDED) {
+      await writeFile(join(folder, name), '')
+    }
+    return candidate(render(folder), join(folder, 'f.sock'))
   })
 }

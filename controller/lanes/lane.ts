@@ -8,7 +8,11 @@ import { createHash } from 'node:crypto'
 import { DEFAULT_EJECT, DEFAULT_RETRY, findsOutliers } from '../../contract/record/policy.js'
 import type { Policy } from '../../contract/record/policy.js'
 import type { DesiredUpstream } from '../state/desired.js'
-import type { HostPlan, HostRoute } from '../table/host-plan.js'
+import type { ActionRecord } from '../../contract/table/action-record.js'
+import { isChosen } from '../../contract/record/route-split.js'
+import type { Split } from '../../contract/record/route-split.js'
+import type { HostPlan, HostRoute, HostsPlan } from '../table/host-plan.js'
+import { whyNotAction } from './act-conf.js'
 
 export interface Lane {
   /** 12 hex digits. */
@@ -28,10 +32,12 @@ export interface Gate {
   first: string
   /** Several where it leads to one or the other by a draw. */
   arms: readonly GateArm[]
+  /** What its route does beside. */
+  action?: ActionRecord
 }
 
 /** A lane, and how much of a gate's requests it gets, as a share of all weights. */
-interface GateArm {
+export interface GateArm {
   lane: Lane
   weight: number
 }
@@ -41,6 +47,10 @@ export interface GatedHost {
   host: string
   byFirst: ReadonlyMap<string, Gate | undefined>
 }
+
+/** Which routes there are. */
+type Routes = Pick<HostsPlan, 'hosts' | 'splits' | 'actions'>
+type LaneFor = (upstream: string) => Lane | undefined
 
 export interface LanePlan {
   /** By id. */
@@ -112,28 +122,71 @@ function firstOf(prefix: string): string {
   return end === -1 ? prefix : prefix.slice(0, end)
 }
 
+/** What nginx's shares have no digits for. */
+const LEAST_SHARE = 1 / 10_000
+
+/** Where a split leads that only draws; undefined where more decides, or an arm has no lane. */
+function armsOf(rule: Split, laneFor: LaneFor): GateArm[] | undefined {
+  const { split } = rule
+  const sum = split.reduce((total, { weight }) => total + weight, 0)
+  const arms = split.flatMap(({ upstream, where, weight }) => {
+    const lane = where === undefined && weight / sum >= LEAST_SHARE ? laneFor(upstream) : undefined
+    return lane === undefined ? [] : [{ lane, weight }]
+  })
+  return !isChosen(rule) && arms.length === split.length ? arms : undefined
+}
+
+/** Where a unit leads; undefined where nginx alone cannot say. */
+function destinationOf(
+  unit: string,
+  routes: Routes,
+  laneFor: LaneFor,
+): Pick<Gate, 'arms' | 'action'> | undefined {
+  const action = routes.actions.get(unit)
+  if (action !== undefined) {
+    const inner = whyNotAction(action) === undefined && !action.target.startsWith('&')
+    const to = inner ? destinationOf(action.target, routes, laneFor) : undefined
+    return to && { ...to, action }
+  }
+  const split = routes.splits.get(unit)
+  const lane = unit.startsWith(':') ? laneFor(unit.slice(1)) : undefined
+  const arms = split === undefined ? lane && [{ lane, weight: 1 }] : armsOf(split, laneFor)
+  return arms && { arms }
+}
+
+/** Of the first segment of a host's paths: the gate that all of its requests may pass. */
+function gateOf(
+  { host, routes }: HostPlan,
+  first: string,
+  unit: string,
+  destination: (unit: string) => Pick<Gate, 'arms' | 'action'> | undefined,
+): Gate | undefined {
+  const to = destination(unit)
+  const lines = routes.map(({ prefix, conditions, target }) => [prefix, conditions, target])
+  const arms = to?.arms.map(({ lane, weight }) => [lane.id, weight])
+  return to && { id: named(16, [host, lines, first, arms, to.action]), host, first, ...to }
+}
+
 /** The gates of a host; undefined where nothing of it can have one. */
 function gatedHost(
-  { host, routes }: HostPlan,
-  laneFor: (upstream: string) => Lane | undefined,
+  plan: HostPlan,
+  destination: (unit: string) => Pick<Gate, 'arms' | 'action'> | undefined,
 ): GatedHost | undefined {
   const firsts = new Map<string, HostRoute[]>()
-  for (const route of routes) {
+  for (const route of plan.routes) {
     const first = firstOf(route.prefix)
     firsts.set(first, [...(firsts.get(first) ?? []), route])
   }
-  const lines = routes.map(({ prefix, conditions, target }) => [prefix, conditions, target])
   const byFirst = new Map<string, Gate | undefined>()
   for (const [first, [only, ...more]] of firsts) {
     const isWhole = more.length === 0 && only?.prefix === first && only.conditions === ''
     const isNamed = first === '/' || SEGMENT.test(first)
-    const upstream = only?.target.startsWith(':') === true ? only.target.slice(1) : undefined
-    const lane = isWhole && isNamed && upstream !== undefined ? laneFor(upstream) : undefined
-    const arms = lane && [{ lane, weight: 1 }]
-    const gate = arms && { id: named(16, [host, lines, first, lane.id]), host, first, arms }
+    const unit = isWhole && isNamed ? only.target : undefined
+    const gate = unit === undefined ? undefined : gateOf(plan, first, unit, destination)
     byFirst.set(isNamed ? first : OTHER_FIRSTS, gate)
   }
-  return [...byFirst.values()].some((gate) => gate !== undefined) ? { host, byFirst } : undefined
+  const gates = [...byFirst.values()]
+  return gates.some((gate) => gate !== undefined) ? { host: plan.host, byFirst } : undefined
 }
 
 /** The gate of a location that names its upstream: no route has a say there. */
@@ -156,7 +209,7 @@ function mayHaveGates({ host, routes }: HostPlan): boolean {
  * in the alphabet have none.
  */
 export function planLanes(
-  hosts: Iterable<HostPlan>,
+  routes: Routes,
   found: ReadonlyMap<string, Lane | string>,
   most: number,
 ): LanePlan {
@@ -171,10 +224,11 @@ export function planLanes(
       byUpstream.set(name, lane)
     }
   }
-  const gated = [...hosts]
+  const laneFor: LaneFor = (name) => byUpstream.get(name)
+  const gated = [...routes.hosts.values()]
     .filter(mayHaveGates)
     .sort((a, b) => (a.host < b.host ? -1 : 1))
-    .flatMap((plan) => gatedHost(plan, (name) => byUpstream.get(name)) ?? [])
+    .flatMap((plan) => gatedHost(plan, (unit) => destinationOf(unit, routes, laneFor)) ?? [])
   const ofHosts = gated.flatMap(({ byFirst }) =>
     [...byFirst.values()].flatMap((gate) => gate ?? []),
   )

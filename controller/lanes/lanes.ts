@@ -62,7 +62,7 @@ export class Lanes {
   #plan: LanePlan = { lanes: new Map(), gates: new Map(), hosts: [], named: [], refused: new Map() }
   readonly #found = new FoundLanes()
   /** What the plan was made from. */
-  #planned: { found: LanesNow['found']; hosts: unknown } | undefined
+  #planned: { found: LanesNow['found']; routes: unknown } | undefined
   #timer: NodeJS.Timeout | undefined
   #isCounting = false
   #nextLookMs = 0
@@ -154,14 +154,14 @@ export class Lanes {
 
   #replan({ desired, plan }: CompiledView): void {
     const found = this.#found.of(desired)
-    if (found === this.#planned?.found && plan.hosts === this.#planned.hosts) {
+    if (found === this.#planned?.found && plan === this.#planned.routes) {
       return
     }
-    const next = planLanes(plan.hosts.values(), found, this.#options.most)
+    const next = planLanes(plan, found, this.#options.most)
     const gone = [...this.#open.values()].filter(({ id }) => !next.gates.has(id))
     gone.forEach((gate) => this.#shut(gate))
     this.#plan = next
-    this.#planned = { found, hosts: plan.hosts }
+    this.#planned = { found, routes: plan }
     for (const [id, state] of this.#states) {
       state.isPlanned = next.lanes.has(id)
       state.compiled = null

@@ -38,12 +38,12 @@ t.test('lanes are counted as the controller writes them, put aside and taken bac
   const found = new Map(
     names.map((name) => {
       const upstream = { name, revision: 1, policy: { balance: 'random' as const } }
-      return [name, laneOf({ ...upstream, instances: new Map() } as Parameters<typeof laneOf>[0])]
+      return [name, laneOf({ ...upstream, instances: new Map() })]
     }),
   )
-  const { hosts } = planHosts([], names, ['localhost', 'test'])
-  const place = { home, poolPort: 53, headersPath: '/h' }
-  const files = renderLanes(planLanes(hosts.values(), found, 10), place)
+  const plan = planHosts([], names, ['localhost', 'test'])
+  const place = { home, poolPort: 53, includes: '/h' }
+  const files = renderLanes(planLanes(plan, found, 10), place)
   mkdirSync(join(home, 'compiled/g0'), { recursive: true })
   Object.entries(files).forEach(([name, text]) =>
     writeFileSync(join(home, `compiled/g0/${name}.conf`), text),
