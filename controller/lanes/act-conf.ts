@@ -68,17 +68,18 @@ function newPrefix({ action, prefix }: ActionRecord): string | undefined {
 
 /**
  * A path of which nginx sends the same bytes whether it wrote it anew or not: nothing encoded, no
- * empty segment, none that begins with a dot, and a query that has something in it.
+ * empty segment, none that begins with a dot, nothing that a server rewrote, and a query that has
+ * something in it.
  */
 const SAFE = "A-Za-z0-9_~!$&'()*+,;=:@-"
-const USUAL_TARGET = `~^(?=/)(?:/[${SAFE}][.${SAFE}]*+)*+/?(?:[?][^#\\x80-\\xff]+)?$`
+const USUAL_TARGET = `~^(?<sluice_usual>(?=/)(?:/[${SAFE}][.${SAFE}]*+)*+/?) (?P=sluice_usual)(?:[?][^#\\x80-\\xff]+)?$`
 
 const CONDITIONS: Condition[] = [
   {
     variable: '$sluice_usual_target',
     isNeededBy: (record) => newPrefix(record) !== undefined,
     write: (out) =>
-      out.block('map', [plain('$request_uri'), plain('$sluice_usual_target')], () => {
+      out.block('map', [{ text: '"$uri $request_uri"' }, plain('$sluice_usual_target')], () => {
         out.entry(plain('default'), quotedWord('!'))
         out.entry({ text: `"${USUAL_TARGET}"` }, quotedWord(''))
       }),

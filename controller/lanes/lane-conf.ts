@@ -70,8 +70,9 @@ const AS_ASKED = ' (?P=sluice_path)(?:[?]|$)'
 
 /** What nginx makes of a path: undefined for `!`. */
 export function firstSegmentOf(path: string): string | undefined {
-  const segment = new RegExp(`^(${FIRST})${REST}`).exec(path)?.[1]
-  return segment ?? (new RegExp(`^${OTHER}${REST}`).test(path) ? '*' : undefined)
+  const asked = path.replace(/[?].*$/s, ' ').replace(/ ?$/, ' ')
+  const segment = new RegExp(`^(${FIRST})${REST} $`).exec(asked)?.[1]
+  return segment ?? (new RegExp(`^${OTHER}${REST} $`).test(asked) ? '*' : undefined)
 }
 
 function writeFirst(out: ConfWriter): void {
