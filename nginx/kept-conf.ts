@@ -70,10 +70,10 @@ const WAYS: Array<[suffix: string, lines: string[], scheme: string]> = [
 /** `isShown`: the peer is shown a certificate, which a variable names when nginx connects. */
 function overTls(settings: ConfSettings, isVerified: boolean, isShown: boolean): string[] {
   const { includes } = homePaths(settings.home)
-  const variables = { name: '$sluice_kept_name', certificate: '$sluice_kept_certificate' }
+  const variables = { name: '$sluice_kept_name', certificate: '$sluice_shown_certificate' }
   const script = [
     `js_import sluice_kept from "${includes}/njs/kept-certificate.js";`,
-    'js_set $sluice_kept_certificate sluice_kept;',
+    'js_set $sluice_shown_certificate sluice_kept;',
   ]
   return [
     ...(isShown ? script : []),

@@ -3,7 +3,7 @@ import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
 
 /**
- * `$sluice_kept_certificate`: `data:<PEM>` of the certificate whose id stands behind the name in
+ * `$sluice_shown_certificate`: `data:<PEM>` of the certificate whose id stands behind the name in
  * `$sluice_tls_name`. Where it has left the table meanwhile it is no certificate, by which nginx
  * ends the try: the peer would take us for somebody else.
  */

@@ -101,10 +101,9 @@ for (const kind of GATEWAY_KINDS) {
       t.same(least.asked, ['a', 'b'])
     })
 
-    t.test(
-      'over HTTP/2, with and without TLS',
-      { skip: kind === 'stable' && 'too old' },
-      async (t) => {
+    // Debian stable's nginx speaks no HTTP/2 to instances.
+    if (kind !== 'stable') {
+      t.test('over HTTP/2, with and without TLS', async (t) => {
         const ways: Array<[object, string, Peer]> = [
           [{}, '_h2 ', two],
           [{ tls: VERIFIED }, '_h2_tls shop.internal', secure],
@@ -118,8 +117,8 @@ for (const kind of GATEWAY_KINDS) {
           const posts = await ask(6, { method: 'POST', body: 'x'.repeat(20_000) })
           t.same(posts.answers, { [peer.id]: 6 })
         }
-      },
-    )
+      })
+    }
 
     t.test('one with a wrong certificate, and one that hung up', async (t) => {
       await serve([wrong, a], { tls: VERIFIED }, WAY)

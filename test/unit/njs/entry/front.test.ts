@@ -33,13 +33,13 @@ t.test('the front never throws', async (t) => {
   t.equal(variables.sluice_sid, '', 'what cannot be looked up is not trusted')
   Object.assign(variables, { upstream_addr: '10.0.0.1:80' })
   request.status = 200
-  t.equal(front.more(request), '- - 0')
+  t.equal(front.more(request), '- -')
   t.same(counted, ['failed', 'failed', 'failed', 'failed'])
   t.match(said, [
     /first look failed: Error: broken/,
     /pick failed/,
     /second look failed/,
-    /report failed/,
+    /name of an instance failed/,
   ])
   incr = full
   t.equal(front(request), '', 'not even when it cannot count')
