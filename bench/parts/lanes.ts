@@ -1,6 +1,12 @@
 /** Lanes that nginx chooses in by itself: what they take, and the way of a change there. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openGates, plannedGates, whenOpen, whenWritten } from '../../lab/load/compiled.js'
+import {
+  openGates,
+  plannedGates,
+  takeLanes,
+  whenOpen,
+  whenWritten,
+} from '../../lab/load/compiled.js'
 import { monotonicMs } from '../../lab/load/ledger.js'
 import { childPids, cpuNs, totalPss } from '../../lab/load/processes.js'
 import { startRig } from '../../lab/load/rig.js'
@@ -67,14 +73,10 @@ async function fill(rig: Rig, lanes: number): Promise<void> {
 async function measure(rig: Rig, lanes: number): Promise<Measured> {
   await fill(rig, lanes)
   await whenWritten(rig.home)
-  const old = rig.workers()
-  const startedMs = monotonicMs()
-  process.kill(rig.nginxPid(), 'SIGHUP')
-  const isNew = (): boolean => rig.workers().some((pid) => !old.includes(pid))
-  await until(isNew, { intervalMs: 5, deadlineMs: 60_000, what: 'new workers' })
-  const reloadMs = monotonicMs() - startedMs
+  const { fromMs, untilMs } = await takeLanes(rig)
+  const reloadMs = untilMs - fromMs
   await whenOpen(rig.home)
-  const openMs = monotonicMs() - startedMs
+  const openMs = monotonicMs() - fromMs
   const nginx = [rig.nginxPid(), ...childPids(rig.nginxPid())]
   const used = async (pids: number[]): Promise<number> => {
     const before = pids.map(cpuNs)

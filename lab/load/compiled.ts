@@ -2,6 +2,8 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../until.js'
+import { monotonicMs } from './ledger.js'
+import type { Rig } from './rig.js'
 
 /** How many gates the configuration on the disk has. */
 export function plannedGates(home: string): number {
@@ -29,6 +31,16 @@ export async function whenWritten(home: string, gates = 0): Promise<void> {
   }
   const intervalMs = gates > 0 ? 50 : 3000
   await until(isWritten, { deadlineMs: 60_000, intervalMs, what: 'lanes in the configuration' })
+}
+
+/** nginx is given the lanes that there are now; from the reload to the first new worker. */
+export async function takeLanes(rig: Rig): Promise<{ fromMs: number; untilMs: number }> {
+  const old = rig.workers()
+  const fromMs = monotonicMs()
+  process.kill(rig.nginxPid(), 'SIGHUP')
+  const isNew = (): boolean => rig.workers().some((pid) => !old.includes(pid))
+  await until(isNew, { intervalMs: 5, deadlineMs: 60_000, what: 'new workers' })
+  return { fromMs, untilMs: monotonicMs() }
 }
 
 /** Resolves when all gates of the configuration are open. */

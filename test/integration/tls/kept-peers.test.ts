@@ -1,6 +1,5 @@
 // Connections to peers over TLS and HTTP/2 are kept, and each carries what it was made for alone.
 import { X509Certificate } from 'node:crypto'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { Controller } from '../../../controller/controller.js'
@@ -17,6 +16,7 @@ import { openEmbedded } from '../../../registry/embedded/registry.js'
 import { silentLogger } from '../../../runtime/logger.js'
 import { applied } from '../../support/applied.js'
 import { testSettings } from '../../support/control.js'
+import { holdEcho } from '../../support/upgrade.js'
 
 t.setTimeout(170_000)
 
@@ -157,15 +157,7 @@ for (const kind of GATEWAY_KINDS) {
         t.equal((await waiting).status, 200)
         await until(async () => (await gateway.active(sidOfAddress(a.address))) === 0)
       }
-      const socket = connect(gateway.httpPort, '127.0.0.1')
-      t.teardown(() => socket.destroy())
-      let got = ''
-      socket.on('data', (chunk: Buffer) => (got += chunk.toString()))
-      const lines = ['GET / HTTP/1.1', `Host: ${HOST}`, 'Connection: Upgrade', 'Upgrade: websocket']
-      socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-      await until(() => got.includes('101 Switching Protocols'), { what: 'the upgrade' })
-      socket.write('hello')
-      await until(() => got.endsWith('hello'), { what: 'the echo' })
+      await holdEcho(t, gateway.httpPort, HOST, 'hello')
     })
   })
 }

@@ -1,6 +1,5 @@
 // Upstreams over TLS: real certificates, real nginx, all rigs.
 import { existsSync, readFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { Controller } from '../../../controller/controller.js'
@@ -11,6 +10,7 @@ import { startBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
 import { makeAuthority } from '../../../lab/engines/certificates.js'
 import { testSettings } from '../../support/control.js'
+import { holdEcho } from '../../support/upgrade.js'
 import { GATEWAY_KINDS, startGateway } from '../../../lab/nginx/gateway.js'
 import { sidOfAddress } from '../../../controller/state/sid.js'
 import { hostUnit, ruledUnit, splitUnit, upstreamUnit } from '../../../lab/nginx/unit-builder.js'
@@ -113,15 +113,7 @@ for (const kind of GATEWAY_KINDS) {
 
     t.test('a WebSocket is upgraded over TLS', async (t) => {
       await serve(VERIFIED, [wrong, a])
-      const socket = connect(gateway.httpPort, '127.0.0.1')
-      t.teardown(() => socket.destroy())
-      let got = ''
-      socket.on('data', (chunk: Buffer) => (got += chunk.toString()))
-      const lines = ['GET / HTTP/1.1', `Host: ${HOST}`, 'Connection: Upgrade', 'Upgrade: websocket']
-      socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-      await until(() => got.includes('101 Switching Protocols'), { what: 'the upgrade' })
-      socket.write('hello over TLS')
-      await until(() => got.endsWith('hello over TLS'), { what: 'the echo' })
+      await holdEcho(t, gateway.httpPort, HOST, 'hello over TLS')
     })
 
     t.test('what is in flight is counted', async (t) => {
