@@ -52,9 +52,9 @@ function givenMaps(): string[] {
 /**
  * Who answered. An upstream's name ends at a dot: what follows says which of its instances were
  * meant. Where the pool was asked last, the slot or njs names the instance; of a lane, the address
- * is all that is known. Where the hop was, its own address
- * and status say nothing of instances. So it reports theirs, or that Sluice itself answered; it
- * says nothing when it was cut off before its answer began.
+ * is all that is known. Where the hop was, its own address and status say nothing of instances. So
+ * it reports theirs, or that Sluice itself answered; it says nothing when it was cut off before its
+ * answer began.
  */
 const LOG_MAPS = `map $sluice_log_pick $sluice_log_pick_upstream { default -; "~^([^ .]+)\\S* (?<sluice_log_pick_instance>.+)" $1; }
 map $sluice_picked_instance $sluice_log_who { default "$sluice_picked_upstream $sluice_picked_instance"; '' $sluice_log_pick; }

@@ -18,6 +18,7 @@ import { unspelled } from './asked-host.js'
 import { clientHeaders } from './forwarded.js'
 import { routedLocations } from './front-conf.js'
 import type { ConfSettings } from './conf-settings.js'
+import { poolUpstream } from './pool-upstream.js'
 import { homePaths } from './home-paths.js'
 import { peerTlsOfServer } from './peer-tls-conf.js'
 import { CALLS, callLimit } from './connection-limits.js'
@@ -109,20 +110,11 @@ function picking(settings: ConfSettings): string[] {
  * Peers that take gRPC without TLS, as the pool has others: nginx goes on to the hop by its own
  * rules, with all of a call's body, as long as nothing of it was sent.
  */
-function grpcPool({ home, poolPort }: ConfSettings): string {
-  const hop = `server "unix:${homePaths(home).grpcSocket}" backup max_fails=0`
+function grpcPool(settings: ConfSettings): string {
+  const hop = `server "unix:${homePaths(settings.home).grpcSocket}" backup max_fails=0`
+  const at = { name: GRPC_POOL, part: 'g0', zone: '16m', sid: '$sluice_sid', keepalive: 256 }
   return `map "$sluice_sid$sluice_onward" $sluice_grpc_sid { default ''; ${KEPT_LOCATION}${GRPC_WAY} $sluice_kept_sid; }
-upstream ${GRPC_POOL} {
-    zone ${GRPC_POOL} 16m;
-    resolver 127.0.0.1:${poolPort} ipv6=off;
-    resolver_timeout 1s;
-    server g0.pool.sluice service=_http._tcp resolve drain max_fails=0;
-    sticky route $sluice_sid;
-    ${hop} weight=1000000;
-    ${hop};
-    keepalive 256;
-    keepalive_timeout 30s;
-}`
+${poolUpstream(settings, { ...at, more: [`${hop} weight=1000000;`, `${hop};`] })}`
 }
 
 /**

@@ -22,26 +22,21 @@ import { judgeServer } from './judge-conf.js'
 import { keptPool } from './kept-conf.js'
 import { splitClients } from './split-clients.js'
 import { http3Maps } from './tls-conf.js'
+import { poolUpstream } from './pool-upstream.js'
 import { mergesAnswers } from './versions.js'
 
 /** A member takes about 0.9 KB of the zone, an idle connection some KB of its worker. */
 const ONE = { zone: '16m', keepalive: 256 }
 const SHARD = { zone: '4m', keepalive: 64 }
 
-function shard({ home, poolPort }: ConfSettings, name: string, part: number, size: typeof ONE) {
-  const { hopSocket, againSocket } = homePaths(home)
-  return `upstream ${name} {
-    zone ${name} ${size.zone};
-    resolver 127.0.0.1:${poolPort} ipv6=off;
-    resolver_timeout 1s;
-    server p${part}.pool.sluice service=_http._tcp resolve drain max_fails=0;
-    sticky route $sluice_sid;
-    server "unix:${hopSocket}" backup max_fails=0 weight=1000000;
-    server "unix:${againSocket}" backup max_fails=0;
-    keepalive ${size.keepalive};
-    # A peer that left is never asked again; its idle connections wait for this.
-    keepalive_timeout 30s;
-}`
+function shard(settings: ConfSettings, name: string, part: number, size: typeof ONE): string {
+  const { hopSocket, againSocket } = homePaths(settings.home)
+  const hop = [
+    `server "unix:${hopSocket}" backup max_fails=0 weight=1000000;`,
+    `server "unix:${againSocket}" backup max_fails=0;`,
+  ]
+  const at = { name, part: `p${part}`, sid: '$sluice_sid' }
+  return poolUpstream(settings, { ...at, ...size, more: hop })
 }
 
 /** Without a pool: what passes to it goes to the hop at once. */

@@ -22,22 +22,16 @@ import { homePaths } from './home-paths.js'
 import { indented } from './indented.js'
 import { peerTls } from './peer-tls-conf.js'
 import { peerHeaders } from './pool-pass.js'
+import { poolUpstream } from './pool-upstream.js'
 
 /** A connection is made anew after this, so no way of reaching a peer outlives its end by more. */
-const LIFETIME = ['keepalive_time 5m;', 'keepalive_timeout 30s;']
+const LIFETIME = 'keepalive_time 5m;'
 
 /** Without a backup: the hop speaks no TLS. */
-export function keptPool({ poolPort }: ConfSettings): string {
+export function keptPool(settings: ConfSettings): string {
+  const at = { name: KEPT_POOL, part: 'k0', zone: '16m', sid: '$sluice_kept_sid', keepalive: 256 }
   return `# Peers over TLS or HTTP/2, each in one way alone (controller/pool/kept-ways.ts).
-upstream ${KEPT_POOL} {
-    zone ${KEPT_POOL} 16m;
-    resolver 127.0.0.1:${poolPort} ipv6=off;
-    resolver_timeout 1s;
-    server k0.pool.sluice service=_http._tcp resolve drain max_fails=0;
-    sticky route $sluice_kept_sid;
-    keepalive 256;
-    ${LIFETIME.join('\n    ')}
-}
+${poolUpstream(settings, { ...at, more: [LIFETIME] })}
 # Behind the name stands a certificate's id, where one is shown.
 map $sluice_tls_name $sluice_kept_name { volatile; default ''; "~^([^ ]*) " $1; }
 # What was sent, and may not be sent twice, is lost; all else the hop tries again.
@@ -58,13 +52,19 @@ const OVER_H2 = [
   ),
 ]
 
-/** The ends of the locations' names (contract/table/peer-way.ts), and what stands in these. */
-const WAYS: Array<[suffix: string, lines: string[], scheme: string]> = [
-  ['_tls', [], 'https'],
-  ['_tls_any', ['proxy_ssl_verify off;'], 'https'],
-  ['_h2', OVER_H2, 'http'],
-  ['_h2_tls', OVER_H2, 'https'],
-  ['_h2_tls_any', ['proxy_ssl_verify off;', ...OVER_H2], 'https'],
+interface Way {
+  /** The end of the location's name (contract/table/peer-way.ts). */
+  suffix: string
+  isH2: boolean
+  tls: 'none' | 'any' | 'verified'
+}
+
+const WAYS: Way[] = [
+  { suffix: '_tls', isH2: false, tls: 'verified' },
+  { suffix: '_tls_any', isH2: false, tls: 'any' },
+  { suffix: '_h2', isH2: true, tls: 'none' },
+  { suffix: '_h2_tls', isH2: true, tls: 'verified' },
+  { suffix: '_h2_tls_any', isH2: true, tls: 'any' },
 ]
 
 /** `isShown`: the peer is shown a certificate, which a variable names when nginx connects. */
@@ -83,13 +83,7 @@ function overTls(settings: ConfSettings, isVerified: boolean, isShown: boolean):
 }
 
 /** In a server of the user's, who may have set anything there. */
-function asking(
-  settings: ConfSettings,
-  [, lines, scheme]: (typeof WAYS)[number],
-  isShown: boolean,
-): string[] {
-  const isH2 = lines.includes('proxy_http_version 2;')
-  const isVerified = !lines.includes('proxy_ssl_verify off;')
+function asking(settings: ConfSettings, { isH2, tls }: Way, isShown: boolean): string[] {
   return [
     'recursive_error_pages on;',
     'set $sluice_sid $sluice_kept_sid;',
@@ -103,14 +97,14 @@ function asking(
     ignoreAccel(),
     `error_page ${isShown ? '500 ' : ''}502 504 = $sluice_kept_after;`,
     ...peerHeaders(settings, '$sluice_host', isH2 ? null : undefined),
-    ...lines.filter((line) => !line.startsWith('proxy_ssl_verify')),
+    ...(isH2 ? OVER_H2 : []),
     '# Nobody is told of the pick. It is looked at once more when a body is here.',
     `proxy_set_header ${PICK_HEADER} $sluice_late;`,
     `proxy_set_header ${ACCEL_HEADER} "";`,
     ...unspelled('proxy', [PICK_HEADER, ACCEL_HEADER]),
     `proxy_hide_header ${PEER_HEADER};`,
-    ...(scheme === 'https' ? overTls(settings, isVerified, isShown) : []),
-    `proxy_pass ${scheme}://${KEPT_POOL};`,
+    ...(tls === 'none' ? [] : overTls(settings, tls === 'verified', isShown)),
+    `proxy_pass ${tls === 'none' ? 'http' : 'https'}://${KEPT_POOL};`,
   ]
 }
 
@@ -120,10 +114,9 @@ export function keptLocations(settings: ConfSettings, again: string[]): string[]
     `location ${name} {\n${indented(lines)}\n}`
   return [
     ...WAYS.flatMap((way) => {
-      const [suffix, , scheme] = way
-      const name = KEPT_LOCATION + suffix
+      const name = KEPT_LOCATION + way.suffix
       const shown = location(name + SHOWN, asking(settings, way, true))
-      return [location(name, asking(settings, way, false)), ...(scheme === 'https' ? [shown] : [])]
+      return [location(name, asking(settings, way, false)), ...(way.tls === 'none' ? [] : [shown])]
     }),
     location(AGAIN, [...again, `proxy_pass http://${HOP};`]),
     // What is no call: the hop refuses it.

@@ -1,7 +1,8 @@
 /** What a home has of lanes and gates (controller/lanes), for who starts or reloads its nginx. */
-import { existsSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError, messageOf, systemCode } from '../../runtime/errors.js'
+import { readIfThereSync } from '../../runtime/whole-file.js'
 
 /** The link to the generation that nginx takes when it starts or is reloaded. */
 function inForce(home: string): string {
@@ -47,17 +48,6 @@ export function takeLanesBack(home: string): void {
 /** How many lanes and gates nginx takes at its next start or reload. */
 export function countLanes(home: string): { lanes: number; gates: number } {
   const count = (name: string, line: RegExp): number =>
-    (readIfThere(join(inForce(home), name)).match(line) ?? []).length
+    (readIfThereSync(join(inForce(home), name))?.match(line) ?? []).length
   return { lanes: count('http.conf', /^upstream /gm), gates: count('server.conf', /^location /gm) }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') {
-      return ''
-    }
-    throw error
-  }
 }

@@ -5,15 +5,10 @@
 import { LEAVING_PATH, LINE_PORT, SAME_HOST } from '../../contract/guard/client-patterns.js'
 import { forwardedMaps } from '../../contract/guard/forwarded-maps.js'
 import { otherSpellings } from '../../contract/guard/header-names.js'
-import { plain, quotedWord } from './conf-writer.js'
+import { plain, quotedWord, raw } from './conf-writer.js'
 import type { ConfWriter, Word } from './conf-writer.js'
 
 export type Header = [name: string, value: Word]
-
-/** Our own text, in which regular expressions stand. */
-function raw(text: string): Word {
-  return { text: `"${text}"` }
-}
 
 /** What the servers in front tell an upstream about the client. */
 export function frontHeaders(isTrusting: boolean): Header[] {

@@ -18,6 +18,11 @@ export function plain(value: string): Word {
   return PLAIN.test(value) && !value.endsWith('\\') ? { text: value } : refuse(value)
 }
 
+/** Our own text, in which regular expressions and variables stand. */
+export function raw(value: string): Word {
+  return { text: `"${value}"` }
+}
+
 /** Any printable ASCII but quotation marks and backslashes. Throws for anything else. */
 export function quotedWord(value: string): Word {
   return QUOTED.test(value) ? { text: `"${value}"` } : refuse(value)

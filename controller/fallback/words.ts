@@ -10,7 +10,7 @@ import type { Word } from './conf-writer.js'
  * length taken off. How large they are is for a user's `http{}` to say, once; and where a longer
  * key stood in a hash, nginx would not start.
  */
-const MOST_HASHED = 46
+export const MOST_HASHED = 46
 
 /** `value`, if it is the name of an upstream or a route. Throws otherwise. */
 export function nameWord(value: string): string {

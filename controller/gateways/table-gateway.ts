@@ -137,8 +137,7 @@ export class TableGateway implements OwnGateway {
 
   /** What nginx itself chose for is counted apart. */
   async #activeOfHttp(sids: string[]): Promise<Array<number | undefined>> {
-    const lanes = this.#compiled?.lanes
-    const ofLanes = await Promise.all(sids.map(async (sid) => lanes?.inFlightAt(sid) ?? 0))
+    const ofLanes = (await this.#compiled?.lanes.inFlightAt(sids)) ?? sids.map(() => 0)
     const counts = await this.#link.active(sids)
     return counts.map((count, i) => {
       const more = ofLanes[i]

@@ -11,13 +11,14 @@
  * A gate that is not there costs a request of another host a map and a look for a file without a
  * name. Pure.
  */
-import { ConfWriter, plain, quotedWord } from '../fallback/conf-writer.js'
+import { ConfWriter, plain, quotedWord, raw } from '../fallback/conf-writer.js'
 import type { Word } from '../fallback/conf-writer.js'
 import { LANE_DOMAIN } from './lane-names.js'
 import { hostKey, nameKey } from '../fallback/words.js'
 import { gatePath, laneName, writeGate, writeGateMaps } from './gate-conf.js'
 import type { LanePlace } from './gate-conf.js'
 import { gateFile } from './gate-files.js'
+import { SEGMENT, isWhole } from './lane.js'
 import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
 
 export interface LaneFiles {
@@ -30,11 +31,6 @@ export interface LaneFiles {
 /** For some 200 instances, once over while they change. */
 const ZONE = '256k'
 const KEEPALIVE = 32
-
-/** Its own text, in which a regular expression stands. */
-function raw(text: string): Word {
-  return { text: `"${text}"` }
-}
 
 function writeLane(out: ConfWriter, lane: Lane, { home, poolPort }: LanePlace): void {
   out.block('upstream', [plain(laneName(lane))], () => {
@@ -62,7 +58,7 @@ function writeLane(out: ConfWriter, lane: Lane, { home, poolPort }: LanePlace): 
  * empty segment, none that begins with a dot, no backslash, nothing that a server rewrote. `*` for
  * a segment that a map might take for another, and `!` for all other paths, which go by the table.
  */
-const FIRST = '/(?= )|/[a-z0-9_~-][a-z0-9_.~-]*'
+const FIRST = `/(?= )|${SEGMENT}`
 const OTHER = '/(?![/.])[^/ %\\x5c]*'
 const REST = `(?:${OTHER})*`
 /** The path as it was asked for, after the path as it is now. */
@@ -82,10 +78,6 @@ function writeFirst(out: ConfWriter): void {
     out.entry(raw(`~^${known}${AS_ASKED}`), plain('$sluice_segment'))
     out.entry(raw(`~^(?<sluice_path>${OTHER}${REST})${AS_ASKED}`), quotedWord('*'))
   })
-}
-
-function isWhole({ byFirst }: GatedHost): boolean {
-  return byFirst.size === 1 && byFirst.get('/') !== undefined
 }
 
 /** A host with one route is found by one look; one with paths needs its first segment, too. */

@@ -4,25 +4,23 @@
  *
  * What applies an answer in nginx also sets the time of the next question. So the next question
  * from the same socket proves that the answers before it were taken: all of them, unless one was
- * lost on the way. For that one nginx waits a second, so that its next question comes late.
+ * lost on the way. For that one nginx waits some seconds, so that its next question comes late.
  */
-import { createHash } from 'node:crypto'
 import type { DnsNames } from '../pool/dns-responder.js'
 import type { PoolRecord } from '../pool/dns-answer.js'
+import { answersFor, servicesOf } from '../pool/pool.js'
+import type { Member } from '../pool/pool.js'
 
 export const LANE_DOMAIN = 'lane.sluice'
 
 /** Who is in a lane. */
-export interface LanePeer {
-  sid: string
-  /** IPv4. */
-  host: string
-  port: number
-  weight: number
-}
+export type LanePeer = Required<Member>
 
-const SERVICE = /^_http\._tcp\.([0-9a-f]{12})\.lane\.sluice$/
-const TARGET = /^h[0-9a-f]{12}\.([0-9a-f]{12})\.lane\.sluice$/
+/** Of names, by what is asked of them. */
+const PATTERNS = new Map([
+  ['SRV', /^_http\._tcp\.([0-9a-f]{12})\.lane\.sluice$/],
+  ['A', /^h[0-9a-f]{12}\.([0-9a-f]{12})\.lane\.sluice$/],
+])
 /** What nginx adds to the life of an answer before it asks again, and how much later it may be. */
 const NEXT_MS = 1000
 const LATE_MS = 700
@@ -43,37 +41,23 @@ interface Answers {
   targets: ReadonlyMap<string, PoolRecord[]>
 }
 
-function answersFor(id: string, peers: readonly LanePeer[], ttlSeconds: number): Answers {
-  const groups = new Map<string, LanePeer[]>()
-  for (const peer of peers) {
-    const key = `${peer.port} ${peer.weight}`
-    groups.set(key, [...(groups.get(key) ?? []), peer])
+/** Of a lane without anybody it is a place at which nobody listens, and no gate leads there. */
+function answersOf(id: string, peers: readonly LanePeer[], ttlSeconds: number): Answers {
+  const { services, targets } = answersFor(peers, `${id}.${LANE_DOMAIN}`)
+  const addresses = [...targets].map(([target, hosts]): [string, PoolRecord[]] => {
+    return [target, hosts.map((address) => ({ address, ttlSeconds }))]
+  })
+  return {
+    services: services.map((service) => ({ ...service, ttlSeconds })),
+    targets: new Map(addresses),
   }
-  const services: PoolRecord[] = []
-  const targets = new Map<string, PoolRecord[]>()
-  for (const [key, same] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const [port = 0, weight = 1] = key.split(' ').map(Number)
-    const hosts = same.map(({ host }) => host).sort()
-    // Named after its content: an answer that comes late never means something else.
-    const name = createHash('sha256').update(hosts.join(' ')).digest('hex').slice(0, 12)
-    const target = `h${name}.${id}.${LANE_DOMAIN}`
-    services.push({ port, target, weight, ttlSeconds })
-    targets.set(
-      target,
-      hosts.map((address) => ({ address, ttlSeconds })),
-    )
-  }
-  return { services, targets }
 }
 
 /** Whether all of it fits into single datagrams, which alone are followed. */
 export function fitsDns(peers: readonly LanePeer[]): boolean {
-  const groups = new Set(peers.map(({ port, weight }) => `${port} ${weight}`))
-  return groups.size * SRV_BYTES <= MOST_BYTES && peers.length * A_BYTES <= MOST_BYTES
+  const isFitting = servicesOf(peers).length * SRV_BYTES <= MOST_BYTES
+  return isFitting && peers.length * A_BYTES <= MOST_BYTES
 }
-
-/** Nobody listens there, and no gate leads there. nginx forgets all peers of an empty answer. */
-const NOBODY: LanePeer = { sid: '', host: '127.0.0.1', port: 9, weight: 1 }
 
 /** A worker of nginx that asks, by its port. */
 interface Asker {
@@ -89,20 +73,20 @@ interface Asker {
 
 /** One lane: what is answered, and who has taken it. */
 class LaneAnswers {
-  readonly #id: string
+  readonly id: string
   readonly #askers = new Map<number, Asker>()
   #answers: Answers
   #ttlSeconds: number
 
   constructor(id: string) {
-    this.#id = id
+    this.id = id
     this.#ttlSeconds = IDLE_SECONDS
-    this.#answers = answersFor(id, [NOBODY], this.#ttlSeconds)
+    this.#answers = answersOf(id, [], this.#ttlSeconds)
   }
 
   set(peers: readonly LanePeer[], ttlSeconds: number): void {
     this.#ttlSeconds = ttlSeconds
-    this.#answers = answersFor(this.#id, peers.length === 0 ? [NOBODY] : peers, ttlSeconds)
+    this.#answers = answersOf(this.id, peers, ttlSeconds)
   }
 
   /** Whether all that ask have taken what is answered now, and there is one. */
@@ -242,20 +226,23 @@ export class LaneNames implements DnsNames {
 
   answer(
     name: string,
-    type: 'SRV' | 'A',
+    type: string,
     asker: number | undefined,
-  ): readonly PoolRecord[] | undefined {
-    const [, id] = (type === 'SRV' ? SERVICE : TARGET).exec(name) ?? []
+  ): { records: readonly PoolRecord[] } | undefined {
+    const [, id] = PATTERNS.get(type)?.exec(name) ?? []
     if (id === undefined || !this.#isReady) {
       return undefined
     }
     // One that a former generation of the configuration has.
     const lane = this.#lanes.get(id) ?? new LaneAnswers(id)
-    if (type === 'A') {
-      return lane.addresses(name, asker, this.#now())
-    }
+    const records =
+      type === 'A' ? lane.addresses(name, asker, this.#now()) : this.#services(lane, asker)
+    return records && { records }
+  }
+
+  #services(lane: LaneAnswers, asker: number | undefined): PoolRecord[] {
     if (asker !== undefined && !lane.knows(asker)) {
-      this.#options.onAsker(id)
+      this.#options.onAsker(lane.id)
     }
     const before = lane.hasTaken(asker)
     const nowMs = this.#now()

@@ -1,6 +1,7 @@
 /** How upstreams and requests are served, by nginx alone or by the table, for people. */
 import type { AskedRequest, LaneNow, LaneView } from '../views.js'
 import { firstSegmentOf } from './lane-conf.js'
+import { isWhole } from './lane.js'
 import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
 
 /** Of the gates that there are. */
@@ -20,18 +21,16 @@ const CHALLENGES = '/.well-known/acme'
 
 /** The gate that a request passes where it is open. `path` is as the client sends it. */
 export function gateOf(hosts: readonly GatedHost[], host: string, path: string): Gate | undefined {
-  const byFirst = path.startsWith(CHALLENGES)
-    ? undefined
-    : hosts.find((each) => each.host === host)?.byFirst
-  const rest = byFirst?.get('/')
-  if (byFirst === undefined || (byFirst.size === 1 && rest !== undefined)) {
+  const gated = path.startsWith(CHALLENGES) ? undefined : hosts.find((each) => each.host === host)
+  const rest = gated?.byFirst.get('/')
+  if (gated === undefined || isWhole(gated)) {
     return rest
   }
   const first = firstSegmentOf(path)
   if (first === undefined) {
     return undefined
   }
-  return byFirst.has(first) ? byFirst.get(first) : rest
+  return gated.byFirst.has(first) ? gated.byFirst.get(first) : rest
 }
 
 export function showRequest(

@@ -12,6 +12,7 @@ import type { ActionRecord } from '../../contract/table/action-record.js'
 import { isChosen } from '../../contract/record/route-split.js'
 import type { Split } from '../../contract/record/route-split.js'
 import type { HostPlan, HostRoute, HostsPlan } from '../table/host-plan.js'
+import { MOST_HASHED } from '../fallback/words.js'
 import { whyNotAction } from './act-conf.js'
 
 export interface Lane {
@@ -48,6 +49,11 @@ export interface GatedHost {
   byFirst: ReadonlyMap<string, Gate | undefined>
 }
 
+/** Whether one gate has all paths of the host. */
+export function isWhole({ byFirst }: GatedHost): boolean {
+  return byFirst.size === 1 && byFirst.get('/') !== undefined
+}
+
 /** Which routes there are. */
 type Routes = Pick<HostsPlan, 'hosts' | 'splits' | 'actions'>
 type LaneFor = (upstream: string) => Lane | undefined
@@ -66,10 +72,9 @@ export interface LanePlan {
 
 /** Another meaning of the same words gets another number, so that older gates are not opened. */
 const MEANING = 1
-/** What fits a bucket of nginx's hashes at their smallest. */
-const MOST_KEY = 46
 /** nginx compares a map's keys without regard to case, and paths differ by it. */
-const SEGMENT = /^\/[a-z0-9_~-][a-z0-9_.~-]*$/
+export const SEGMENT = '/[a-z0-9_~-][a-z0-9_.~-]*'
+const WHOLE_SEGMENT = new RegExp(`^${SEGMENT}$`)
 
 /** In the place of all first segments that are none of that kind. */
 const OTHER_FIRSTS = '*'
@@ -180,7 +185,7 @@ function gatedHost(
   const byFirst = new Map<string, Gate | undefined>()
   for (const [first, [only, ...more]] of firsts) {
     const isWhole = more.length === 0 && only?.prefix === first && only.conditions === ''
-    const isNamed = first === '/' || SEGMENT.test(first)
+    const isNamed = first === '/' || WHOLE_SEGMENT.test(first)
     const unit = isWhole && isNamed ? only.target : undefined
     const gate = unit === undefined ? undefined : gateOf(plan, first, unit, destination)
     byFirst.set(isNamed ? first : OTHER_FIRSTS, gate)
@@ -201,7 +206,7 @@ function namedGate(lane: Lane): Gate {
  */
 function mayHaveGates({ host, routes }: HostPlan): boolean {
   const longest = routes.reduce((most, { prefix }) => Math.max(most, firstOf(prefix).length), 0)
-  return !host.includes('*') && host.length + longest <= MOST_KEY
+  return !host.includes('*') && host.length + longest <= MOST_HASHED
 }
 
 /**
@@ -233,7 +238,7 @@ export function planLanes(
     [...byFirst.values()].flatMap((gate) => gate ?? []),
   )
   const ofUpstreams = [...byUpstream.values()]
-    .filter(({ upstream }) => upstream.length <= MOST_KEY)
+    .filter(({ upstream }) => upstream.length <= MOST_HASHED)
     .map(namedGate)
   const all = [...ofHosts, ...ofUpstreams]
   return {

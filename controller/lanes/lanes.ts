@@ -135,21 +135,22 @@ export class Lanes {
   }
 
   /**
-   * How many requests of lanes may be at a peer: undefined when that is not known. A lane counts
-   * for all of its peers together, so it is known when there are none, or there is one peer.
+   * How many requests of lanes may be at each of these peers: undefined when that is not known. A
+   * lane counts for all of its peers together, so it is known when there are none, or there is one
+   * peer.
    */
-  async inFlightAt(sid: string): Promise<number | undefined> {
-    let sum = 0
+  async inFlightAt(sids: readonly string[]): Promise<Array<number | undefined>> {
+    const sums = new Map<string, number | undefined>(sids.map((sid) => [sid, 0]))
     for (const state of this.#states.values()) {
-      if (state.holding.has(sid)) {
-        const count = await this.#inFlight(state)
-        if (count === undefined || (count > 0 && state.holding.size > 1)) {
-          return undefined
-        }
-        sum += count
+      const held = [...sums.keys()].filter((sid) => state.holding.has(sid))
+      const count = held.length === 0 ? 0 : await this.#inFlight(state)
+      const isKnown = count !== undefined && (count === 0 || state.holding.size === 1)
+      for (const sid of held) {
+        const before = sums.get(sid)
+        sums.set(sid, isKnown && before !== undefined ? before + count : undefined)
       }
     }
-    return sum
+    return sids.map((sid) => sums.get(sid))
   }
 
   #replan({ desired, plan }: CompiledView): void {

@@ -14,7 +14,6 @@ import type { KeptMember } from './kept-ways.js'
 import type { Member } from './pool.js'
 import { printRecords, withRecords } from './dns-answer.js'
 import type { PoolRecord } from './dns-answer.js'
-import type { Seats } from './seats.js'
 import { PoolParts } from './shards.js'
 
 export interface PoolDnsOptions {
@@ -23,25 +22,24 @@ export interface PoolDnsOptions {
   /** Of the pool; one by default. */
   shards?: number
   log: Logger
-  /** The seats of stream{}, which ask here too. */
-  seats?: Seats
   /** The set of SIDs that nginx surely has changed. */
   onPooled(): void
-  /** Answers the names that are none of the pool's. */
-  others?: DnsNames
+  /** Whose names are asked for here, too. */
+  others?: readonly DnsNames[]
 }
 
 /** Names beside the pool's that nginx asks here for. */
 export interface DnsNames {
   /**
-   * The records of a name; undefined for a name that is nobody's. Never none. `asker`: the port
-   * that the question came from; undefined for one that came over TCP.
+   * Undefined for a name of somebody else's. Records are never none; undefined where nginx is not
+   * answered, and asks again in some seconds. `asker`: the port that the question came from;
+   * undefined for one that came over TCP.
    */
   answer(
     name: string,
-    type: 'SRV' | 'A',
+    type: string,
     asker: number | undefined,
-  ): readonly PoolRecord[] | undefined
+  ): { records: readonly PoolRecord[] | undefined } | undefined
 }
 
 /**
@@ -223,14 +221,11 @@ export class PoolDns {
     type: string,
     asker: number | undefined,
   ): { records: readonly PoolRecord[]; code: number } | undefined {
-    const seated = this.#options.seats?.answer(name, type)
-    if (seated !== undefined) {
-      return seated.records && { records: seated.records, code: 0 }
-    }
-    const other =
-      type === 'SRV' || type === 'A' ? this.#options.others?.answer(name, type, asker) : undefined
-    if (other !== undefined) {
-      return { records: other, code: 0 }
+    for (const names of this.#options.others ?? []) {
+      const answered = names.answer(name, type, asker)
+      if (answered !== undefined) {
+        return answered.records && { records: answered.records, code: 0 }
+      }
     }
     const asked = type === 'SRV' ? this.#parts.ofService(name) : undefined
     if (asked !== undefined) {

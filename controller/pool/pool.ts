@@ -6,6 +6,8 @@ export interface Member {
   /** IPv4: the pool's resolver does not ask for other addresses. */
   host: string
   port: number
+  /** 1 by default. */
+  weight?: number
 }
 
 export const POOL_DOMAIN = 'pool.sluice'
@@ -23,8 +25,8 @@ export const MOST_MEMBERS = 1000
 const PLACEHOLDER: Member = { sid: '', host: '127.0.0.1', port: 9 }
 
 export interface PoolAnswers {
-  /** One SRV record for each port; its target carries all addresses of the port. */
-  services: Array<{ port: number; target: string }>
+  /** One SRV record for each port and weight; its target carries all addresses that have these. */
+  services: Array<{ port: number; weight: number; target: string }>
   /** Target → addresses. */
   targets: ReadonlyMap<string, readonly string[]>
   /** Target → SIDs that nginx has once it asked for the service, then for this target. */
@@ -46,23 +48,37 @@ export function selectMembers(candidates: Iterable<Member>): Member[] {
   return sorted.slice(0, MOST_MEMBERS)
 }
 
+interface Service {
+  port: number
+  weight: number
+  members: Member[]
+}
+
+/** By port, then by weight. */
+export function servicesOf(members: readonly Member[]): Service[] {
+  const services = new Map<string, Service>()
+  for (const member of members) {
+    const { port, weight = 1 } = member
+    const same = services.get(`${port} ${weight}`)?.members ?? []
+    services.set(`${port} ${weight}`, { port, weight, members: [...same, member] })
+  }
+  return [...services.values()].sort((a, b) => a.port - b.port || a.weight - b.weight)
+}
+
 /**
- * Ports with the same addresses share a target. A target is named after its content, so an old
+ * Services with the same addresses share a target. A target is named after its content, so an old
  * answer never gets a new meaning.
  */
-export function answersFor(members: Member[], domain = POOL_DOMAIN): PoolAnswers {
-  const byPort = new Map<number, Member[]>()
-  for (const member of members.length === 0 ? [PLACEHOLDER] : members) {
-    byPort.set(member.port, [...(byPort.get(member.port) ?? []), member])
-  }
+export function answersFor(members: readonly Member[], domain = POOL_DOMAIN): PoolAnswers {
   const services: PoolAnswers['services'] = []
   const targets = new Map<string, string[]>()
   const sids = new Map<string, string[]>()
-  for (const [port, same] of [...byPort].sort(([a], [b]) => a - b)) {
+  const all = members.length === 0 ? [PLACEHOLDER] : members
+  for (const { port, weight, members: same } of servicesOf(all)) {
     const hosts = [...new Set(same.map((member) => member.host))].sort()
     const name = createHash('sha256').update(hosts.join(' ')).digest('hex').slice(0, 12)
     const target = `h${name}.${domain}`
-    services.push({ port, target })
+    services.push({ port, weight, target })
     targets.set(target, hosts)
     const known = same.map((member) => member.sid).filter((sid) => sid !== '')
     sids.set(target, [...(sids.get(target) ?? []), ...known])

@@ -9,6 +9,7 @@ import { printAddress } from '../../contract/guard/address.js'
 import { POOL_DOMAIN, answersFor } from './pool.js'
 import type { PoolAnswers } from './pool.js'
 import type { PoolRecord } from './dns-answer.js'
+import type { DnsNames } from './dns-responder.js'
 
 /** A peer of an upstream, or of some of its instances, that is to have a seat. */
 export interface Sitter {
@@ -63,7 +64,7 @@ function keyOf({ unit, sid }: Sitter): string {
   return `${unit} ${sid}`
 }
 
-export class Seats {
+export class Seats implements DnsNames {
   readonly #nowMs: () => number
   #seats: Seat[] = []
   /** By unit and SID. */
@@ -159,7 +160,7 @@ export class Seats {
     return moved
   }
 
-  /** Whether a question is about a seat; what nginx is answered, or undefined for nothing. */
+  /** While it is not known where the table leads, nginx is answered nothing. */
   answer(name: string, type: string): { records: PoolRecord[] | undefined } | undefined {
     const number = (type === 'SRV' ? SERVICE : TARGET).exec(name)?.[1]
     if (number === undefined) {

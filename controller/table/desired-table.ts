@@ -58,17 +58,9 @@ const POOL_MS = 200
 const WAITING_MS = 1000
 const RETRY = { firstMs: 200, mostMs: 5000 }
 const NOTHING: ReadonlySet<string> = new Set()
-const NO_DESIRED: Desired = {
-  revision: 0,
-  upstreams: new Map(),
-  routes: new Map(),
-  streamRoutes: new Map(),
-  certificates: new Map(),
-}
 
 export class DesiredTable implements TableSource {
   readonly #options: DesiredTableOptions
-  #desired: Desired = NO_DESIRED
   readonly #compiler: Compiler
   readonly #pool: PoolDns | undefined
   readonly #stop = new AbortController()
@@ -93,9 +85,9 @@ export class DesiredTable implements TableSource {
         : new PoolDns({
             port: poolPort,
             shards: wide === true ? POOL_SHARDS : 1,
-            ...{ log, seats },
+            log,
             onPooled: () => options.onChange(),
-            ...(options.names !== undefined && { others: options.names }),
+            others: options.names === undefined ? [seats] : [seats, options.names],
           })
   }
 
@@ -130,20 +122,19 @@ export class DesiredTable implements TableSource {
   }
 
   update(): Set<string> {
-    const changed = this.#compile()
+    const desired = this.#options.desired()
+    const changed = this.#compile(desired)
     this.#kept.forEach((name) => changed.add(name))
     changed.forEach((name) => this.#kept.add(name))
     const compiled = (upstream: string) => this.#compiler.compiled(upstream)
     const { plan } = this.#compiler
-    this.#options.onCompiled?.({ desired: this.#desired, plan, compiled })
+    this.#options.onCompiled?.({ desired, plan, compiled })
     this.#kept.clear()
     return changed
   }
 
-  #compile(): Set<string> {
+  #compile(desired: Desired): Set<string> {
     const { conditionsOf } = this.#options
-    const desired = this.#options.desired()
-    this.#desired = desired
     this.#revision = desired.revision
     const pool = this.#pool
     if (pool !== undefined && this.#isAssumed && this.isReady) {

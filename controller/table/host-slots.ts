@@ -1,9 +1,9 @@
 /** The slots of hosts that have their own: copies of their target's, which may say who it is. */
 import { printNamedSlot } from '../../contract/table/mark.js'
 import { upstreamsIn } from '../../contract/table/split-record.js'
-import { Width, parsePeer } from '../../contract/table/table.js'
+import { Width, upstreamOf } from '../../contract/table/table.js'
 import type { Layout } from './slots.js'
-import { NO_LAYOUT, slotsOf } from './unit.js'
+import { NO_LAYOUT, peersIn, slotsOf } from './unit.js'
 import type { Unit } from './unit.js'
 
 type Units = ReadonlyMap<string, Unit>
@@ -17,12 +17,9 @@ function upstreamUnits(units: Units, target: string): string[] {
 /** Ids by SID; of two instances at one address, the one that is up. */
 function idsIn(unit: Unit | undefined): Map<string, string> {
   const ids = new Map<string, string>()
-  for (const [key, value] of unit?.entries ?? []) {
-    for (const line of key.startsWith(`${unit?.name}#`) ? value.split('\n') : []) {
-      const { sid, id, up } = parsePeer(line)
-      if (up || !ids.has(sid)) {
-        ids.set(sid, id)
-      }
+  for (const { sid, id, up } of unit === undefined ? [] : peersIn(unit)) {
+    if (up || !ids.has(sid)) {
+      ids.set(sid, id)
     }
   }
   return ids
@@ -35,8 +32,7 @@ function idsIn(unit: Unit | undefined): Map<string, string> {
 function nameSlots(slots: Layout, units: Units, target: string): Layout {
   const names = new Map<string, [upstream: string, id: string] | undefined>()
   for (const unit of upstreamUnits(units, target)) {
-    // `:web.0123456789abcdef` are some instances of `web`.
-    const upstream = unit.slice(1).split('.')[0] ?? ''
+    const upstream = upstreamOf(unit)
     for (const [sid, id] of idsIn(units.get(unit))) {
       const isDoubtful = names.has(sid) && names.get(sid)?.[0] !== upstream
       names.set(sid, isDoubtful ? undefined : [upstream, id])

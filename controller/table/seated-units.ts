@@ -9,7 +9,7 @@ import { parseRules } from '../../contract/table/rules.js'
 import { Width, parsePeer, printPeer, upstreamOf } from '../../contract/table/table.js'
 import type { PeerLine } from '../../contract/table/table.js'
 import type { Seats, Sitter } from '../pool/seats.js'
-import { isSameUnit, makeUnit } from './unit.js'
+import { isSameUnit, makeUnit, peersIn } from './unit.js'
 import type { Unit } from './unit.js'
 
 /** Each has up to SLOTS entries in a small table; connections to others take a longer way. */
@@ -19,11 +19,6 @@ const PLAIN_HOST = /^\/ (:[^\n\t ]+)$/
 
 function recordOf(unit: Unit): string {
   return (unit.entries.get(unit.name) ?? '').slice(Width.Digest)
-}
-
-function peersIn(unit: Unit): PeerLine[] {
-  const buckets = [...unit.entries].filter(([key]) => key.charAt(unit.name.length) === '#')
-  return buckets.flatMap(([, lines]) => lines.split('\n').map(parsePeer))
 }
 
 /** Those to whom nothing is said before they were asked: others could serve in their place. */

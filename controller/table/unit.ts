@@ -1,7 +1,8 @@
 /** Units of the table: made, compared, and listed as changes. */
 import { createHash } from 'node:crypto'
 import type { Layout } from './slots.js'
-import { cellsOf } from '../../contract/table/table.js'
+import { cellsOf, parsePeer } from '../../contract/table/table.js'
+import type { PeerLine } from '../../contract/table/table.js'
 import { SLOTS } from '../../contract/table/limits.js'
 
 /** What is written and removed as one. Its record stands under its name, all else below it. */
@@ -42,6 +43,12 @@ export function slotsOf(unit: Unit): Layout {
     }
   }
   return slots
+}
+
+/** The peers of an upstream's unit, in the order of their buckets. */
+export function peersIn({ name, entries }: Unit): PeerLine[] {
+  const buckets = [...entries].filter(([key]) => key.startsWith(`${name}#`))
+  return buckets.flatMap(([, lines]) => lines.split('\n').map(parsePeer))
 }
 
 /** By its entries, and not by the digest alone: 32 bits do not rule out that a change is lost. */

@@ -1,6 +1,7 @@
 /** What is shown to a peer of the kept pool: asked for only when a connection is made. */
 import { countFailure } from '../memory/counters.js'
 import { zones } from '../memory/dict.js'
+import { certificateFor } from '../table/peer-certificate.js'
 
 /**
  * `$sluice_shown_certificate`: `data:<PEM>` of the certificate whose id stands behind the name in
@@ -12,11 +13,7 @@ function certificate(r: NginxHTTPRequest): string {
   try {
     const asked = r.variables.sluice_tls_name as string
     const id = asked.slice(asked.indexOf(' ') + 1)
-    const shown = table.get('^=' + id)
-    if (shown === undefined) {
-      throw new Error('the table has no certificate ' + id + ' to show to instances')
-    }
-    return 'data:' + shown
+    return 'data:' + certificateFor(id, table)
   } catch (error) {
     countFailure(zones.sluice_counter, 'the kept pool', error, r)
     return 'data:-'

@@ -1,7 +1,7 @@
 /** What the judge shows to an instance. */
 import { zones } from '../memory/dict.js'
 import { certificateIn } from './judge-message.js'
-import { certificateFor } from './peer-protocol.js'
+import { certificateFor } from '../table/peer-certificate.js'
 
 /**
  * As nginx takes it, `data:<PEM>`; '' for nothing. Throws where the table does not have what

@@ -2,7 +2,7 @@
 import type { TlsToPeer } from '../../contract/table/peer-way.js'
 import type { PeerChoice } from '../choose/choice-types.js'
 import { zones } from '../memory/dict.js'
-import type { Dict } from '../memory/dict.js'
+import { certificateFor } from '../table/peer-certificate.js'
 import { rulesOf } from '../table/peers.js'
 import { isGrpc, setTls } from './state.js'
 import type { HopState, Refusal } from './state.js'
@@ -19,15 +19,6 @@ export function misfitOf(h: HopState, choice: PeerChoice): Refusal | '' {
     : protocol === 'h2' && h.v.sluice_h2 === ''
       ? 'no_h2'
       : ''
-}
-
-/** Throws where it is not there: the peer would take us for somebody else. */
-export function certificateFor(id: string, table: Dict): string {
-  const shown = table.get('^=' + id)
-  if (shown === undefined) {
-    throw new Error('the table has no certificate ' + id + ' to show to instances')
-  }
-  return shown
 }
 
 /** Tells nginx by which name to ask, and what to show. Throws where that is not there. */

@@ -27,13 +27,13 @@ function scene(...peers: LanePeer[]) {
   names.set(ID, peers, 0)
   /** The targets that a worker is answered. */
   const services = (asker: number | undefined = WORKER): string[] => {
-    const records = names.answer(SERVICE, 'SRV', asker) ?? []
+    const { records = [] } = names.answer(SERVICE, 'SRV', asker) ?? {}
     return records.flatMap((record) => ('target' in record ? record.target : []))
   }
   const addresses = (target: string, asker: number | undefined = WORKER) =>
     names
       .answer(target, 'A', asker)
-      ?.map((record) => ('address' in record ? record.address : record.target))
+      ?.records.map((record) => ('address' in record ? record.address : record.target))
   /** A worker asks for all of it, and nothing is lost. */
   const round = (asker: number | undefined = WORKER) =>
     services(asker).map((target) => addresses(target, asker))
@@ -219,7 +219,7 @@ t.test('never an empty answer, never a refusal of a lane', async (t) => {
     [['127.0.0.1']],
   )
   names.retain(new Map())
-  const other = names.answer(SERVICE, 'SRV', WORKER)
+  const other = names.answer(SERVICE, 'SRV', WORKER)?.records
   t.match(other, [{ port: 9, ttlSeconds: 30 }], 'a lane of a former configuration')
   t.notOk(names.isAsked(ID))
   for (const name of ['pool.sluice', LANE_DOMAIN, `x.${LANE_DOMAIN}`, `${SERVICE}.x`, ID]) {
@@ -257,9 +257,9 @@ t.test('what is said to fit fits into one datagram', async (t) => {
       Array.from({ length: count }, (_, n) => make(n + 1)),
       0,
     )
-    t.ok(bytesOf(SERVICE, 'SRV', names.answer(SERVICE, 'SRV', WORKER) ?? []) <= 4096)
+    t.ok(bytesOf(SERVICE, 'SRV', names.answer(SERVICE, 'SRV', WORKER)?.records ?? []) <= 4096)
     for (const target of services()) {
-      t.ok(bytesOf(target, 'A', names.answer(target, 'A', WORKER) ?? []) <= 4096)
+      t.ok(bytesOf(target, 'A', names.answer(target, 'A', WORKER)?.records ?? []) <= 4096)
     }
   }
 })
