@@ -55,9 +55,8 @@ export async function checkPorts(settings: Settings, patienceMs: number): Promis
   ]
   const place = nginxFiles(settings)
   for (const { port, setting, protocol } of wanted) {
-    if (!listensAt(place, port, protocol)) {
-      await requireFree({ host, port, setting, protocols: [protocol], patienceMs })
-    }
+    const isOurs = (): boolean => listensAt(place, port, protocol)
+    await requireFree({ host, port, setting, protocols: [protocol], patienceMs, isOurs })
   }
   await requireFree({ ...api, patienceMs })
   if (pool !== 'off') {

@@ -1,7 +1,7 @@
 /** How a part that a supervisor started ends with it. */
 
 /** More than a part needs to stop in order when its channel ends. */
-const STOP_MS = 5000
+export const STOP_MS = 5000
 
 /**
  * A part that a supervisor started ends with it, also when the supervisor went before the part

@@ -57,22 +57,27 @@ export interface PortWish {
   protocols?: Transport[]
   /** How long it may take to become free: what held it is known to be ending. */
   patienceMs: number
+  /** Whether who listens there is one of this home; nobody by default. */
+  isOurs?: () => boolean
 }
 
 /**
- * Resolves when the port can be had. Rejects with `conflict`, naming port and setting; nothing
- * stays bound.
+ * Resolves when the port can be had, or is ours. Rejects with `conflict`, naming port and setting;
+ * nothing stays bound.
  */
 export async function requireFree(wish: PortWish): Promise<void> {
+  const { host, port, isOurs = () => false } = wish
   const untilMs = performance.now() + wish.patienceMs
   for (const protocol of wish.protocols ?? ['tcp']) {
-    let error = await TRIES[protocol](wish.host, wish.port)
-    while (systemCode(error) === 'EADDRINUSE' && performance.now() < untilMs) {
+    for (;;) {
+      const error = isOurs() ? undefined : await TRIES[protocol](host, port)
+      if (error === undefined) {
+        break
+      }
+      if (systemCode(error) !== 'EADDRINUSE' || performance.now() >= untilMs) {
+        throw refusal(error, wish, protocol)
+      }
       await pause(POLL_MS)
-      error = await TRIES[protocol](wish.host, wish.port)
-    }
-    if (error !== undefined) {
-      throw refusal(error, wish, protocol)
     }
   }
 }

@@ -21,6 +21,7 @@ import { makeHomeFolders, openHome } from './home.js'
 import { prepareGateway } from './prepare-nginx.js'
 import { NginxKeeper } from './nginx-keeper.js'
 import type { HowItCameUp } from './nginx-keeper.js'
+import { STOP_MS } from './end-with-supervisor.js'
 import { StopSignals } from './stop.js'
 import { greet } from './greeting.js'
 
@@ -31,8 +32,8 @@ const NGINX_GRACE_MS = 3000
 
 const READY_MS = 15_000
 const POLL_MS = 25
-/** What a killed supervisor left behind is still ending. */
-const LEFTOVER_MS = 3000
+/** What a killed supervisor left behind is still ending, and has its ports for so long at most. */
+const LEFTOVER_MS = STOP_MS + 2000
 
 const CAME_UP: Record<HowItCameUp, string> = {
   kept: 'nginx is running already; taken over as it is',

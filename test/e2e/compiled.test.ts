@@ -56,7 +56,7 @@ for (const engine of ['njs', 'qjs'] as const) {
     )
     t.ok(open > 0, 'gates were open')
     t.ok(ledgers.windows.length > 3, `instances went ${ledgers.windows.length} times`)
-    // A reload of nginx's resets what no worker has accepted yet, now and then.
+    // A reload of nginx's resets idle connections, now and then one with a request on its way.
     const lost = verdict.lost.filter(
       ({ startMs, endMs }) => startMs > reload.untilMs || endMs < reload.fromMs,
     )
