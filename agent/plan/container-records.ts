@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { guardInstance } from '../../contract/record/instance-record.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import type { InstanceRecord } from '../../contract/record/instance-record.js'
+import { guardRoute } from '../../contract/record/route.js'
 import type { RouteRecord } from '../../contract/record/route.js'
+import { guardStreamRoute, isStreamRoute } from '../../contract/record/stream-route.js'
 import type { StreamRouteRecord, Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
 import { agentRoutePrefix } from '../../runtime/agent-routes.js'
@@ -12,7 +14,7 @@ import type { Container } from '../engine/container.js'
 import { isDisabled, unknownLabels } from './label-names.js'
 import { metadataOf } from './container-metadata.js'
 import { isImageAlone, offersOf } from './container-offers.js'
-import type { Offer } from './offer.js'
+import type { Offer, OfferRoute } from './offer.js'
 import { chooseAddress, choosePort, directAddress } from './instance-address.js'
 import { fewLines } from './few.js'
 import { overreach } from './label-limits.js'
@@ -54,21 +56,35 @@ function digest(text: string, length: number): string {
   return createHash('sha256').update(text).digest('hex').slice(0, length)
 }
 
-/** Each agent has a route of its own for a host, so that it takes away only its own. */
-function routesOf(offer: Offer, agent: string): WantedRoute[] {
-  const { upstream, pathPrefix } = offer
-  const rewrite = { rewrite: { stripPrefix: true as const } }
-  const id = (...parts: string[]) => agentRoutePrefix(agent) + digest(parts.join(' '), 20)
-  return [
-    ...offer.hosts.map((host) => ({
-      id: id(host, pathPrefix, upstream, ...(offer.stripPrefix ? ['strip'] : [])),
-      record: { hosts: [host], pathPrefix, upstream, ...(offer.stripPrefix && rewrite) },
-    })),
-    ...offer.ports.map(({ protocol, port }) => ({
-      id: id(protocol, String(port), upstream),
-      record: { port, protocol, upstream },
-    })),
-  ]
+/** Of routes that only strip their prefix the id was made so before routes could do more. */
+function partsOf(route: OfferRoute, upstream: string): string[] {
+  if (!('hosts' in route)) {
+    return 'sni' in route
+      ? ['sni', ...route.sni, String(route.port ?? ''), upstream]
+      : [route.protocol, String(route.port), upstream]
+  }
+  const { hosts, pathPrefix, rewrite, ...more } = route
+  const plain = rewrite?.stripPrefix === true ? ['strip'] : rewrite ? [JSON.stringify(rewrite)] : []
+  const others = Object.keys(more).length === 0 ? [] : [JSON.stringify(more)]
+  return [...hosts, pathPrefix, upstream, ...plain, ...others]
+}
+
+/**
+ * Each agent has a route of its own for a host, so that it takes away only its own. What a guard
+ * refuses is left out, and said in `refused`.
+ */
+function routesOf(offer: Offer, agent: string, refused: string[]): WantedRoute[] {
+  const { upstream, source } = offer
+  return offer.routes.flatMap((route) => {
+    const wish = { ...route, upstream }
+    const guarded = isStreamRoute(wish) ? guardStreamRoute(wish) : guardRoute(wish)
+    if (!guarded.ok) {
+      refused.push(`${source}: its route is refused: ${guarded.field} ${guarded.message}`)
+      return []
+    }
+    const id = agentRoutePrefix(agent) + digest(partsOf(route, upstream).join(' '), 20)
+    return [{ id, record: guarded.value }]
+  })
 }
 
 /** Stable over restarts of the container, and distinct for replicas, as names are. */
@@ -77,7 +93,9 @@ function idOf(offer: Offer, container: Container, agent: string, port: number): 
   return isInstanceId(id) ? id : `${agent}:${shortId(container.id)}:${port}`
 }
 
-type Made = { ok: true; instance: WantedInstance; why: string[] } | { ok: false; reason: string }
+type Made =
+  | { ok: true; instance: WantedInstance; why: string[]; refused: string[] }
+  | { ok: false; reason: string }
 
 /** Who is asked, and where: an offer is read for one container on one machine. */
 interface Context {
@@ -104,7 +122,8 @@ function recordOf(offer: Offer, address: InstanceAddress, context: Context) {
 }
 
 function makeInstance(offer: Offer, context: Context): Made {
-  const { container, networked, machine, network } = context
+  const { container, networked, machine } = context
+  const network = offer.network ?? context.network
   const port = choosePort(container, offer)
   if (!port.ok) {
     return port
@@ -120,14 +139,15 @@ function makeInstance(offer: Offer, context: Context): Made {
   }
   const { upstream, given, isNameChosen } = offer
   const why = [`upstream ${upstream}: ${offer.upstreamWhy}`, port.why, address.why]
+  const refused: string[] = []
   const instance = {
     ...{ upstream, given, isNameChosen, transport: port.value.transport, record: record.value },
     id: idOf(offer, container, machine.agent, port.value.port),
     direct: directAddress(networked, address.value, port.value.port),
-    routes: routesOf(offer, machine.agent),
+    routes: routesOf(offer, machine.agent, refused),
     settings: offer.settings,
   }
-  return { ok: true, instance, why }
+  return { ok: true, instance, why, refused }
 }
 
 function refuseTwice(reading: Reading): void {
@@ -193,6 +213,7 @@ export function readContainer(container: Container, machine: AgentMachine, all =
     reading.refused.push(...fewLines(problems, String).map((reason) => ({ reason })))
     return reading
   }
+  reading.refused.push(...(offers.refused ?? []).map((reason) => ({ reason })))
   const { network } = offers
   const { warnings } = reading
   for (const offer of offers.offers) {
@@ -207,6 +228,7 @@ function addOffer(offer: Offer, made: Made, reading: Reading): void {
   if (made.ok) {
     reading.instances.push(made.instance)
     reading.why.push(...made.why)
+    reading.refused.push(...made.refused.map((reason) => ({ reason })))
   } else {
     reading.refused.push({ reason: `${offer.source}: ${made.reason}` })
   }

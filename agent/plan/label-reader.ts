@@ -7,7 +7,7 @@ import type { Transport } from '../../contract/record/stream-route.js'
 import { FOLD_RULE, foldName } from './fold-name.js'
 import { UPSTREAM_LABELS } from './label-names.js'
 import type { LabelFields } from './label-names.js'
-import type { Offer } from './offer.js'
+import type { Offer, OfferRoute } from './offer.js'
 
 const MOST_HOSTS = 64
 
@@ -65,7 +65,18 @@ export class LabelReader {
     return text
   }
 
-  hosts(): string[] {
+  /** To its hosts, and to ports of the gateway. */
+  routes(): OfferRoute[] {
+    const hosts = this.#hosts()
+    const pathPrefix = this.#pathPrefix()
+    const rewrite = this.#stripPrefix() ? { rewrite: { stripPrefix: true as const } } : {}
+    return [
+      ...hosts.map((host) => ({ hosts: [host], pathPrefix, ...rewrite })),
+      ...this.#gatewayPorts(),
+    ]
+  }
+
+  #hosts(): string[] {
     const text = this.#fields.get('host')
     const hosts = (text === undefined ? [] : text.split(',')).flatMap((host) =>
       spellHost(host.trim()),
@@ -82,7 +93,7 @@ export class LabelReader {
     return [...new Set(hosts)]
   }
 
-  pathPrefix(): string {
+  #pathPrefix(): string {
     const path = this.#fields.get('path') ?? '/'
     if (!isPathPrefix(path)) {
       this.refuse('path', 'must be / or a path such as /api, without % and without a trailing /')
@@ -103,8 +114,7 @@ export class LabelReader {
     return { port: text === undefined ? undefined : port, transport }
   }
 
-  /** Ports of the gateway. */
-  gatewayPorts(): Offer['ports'] {
+  #gatewayPorts(): OfferRoute[] {
     return (['tcp', 'udp'] as const).flatMap((protocol) => {
       const port = this.whole(`${protocol}-port`, 65535)
       return port === undefined ? [] : [{ protocol, port }]
@@ -128,7 +138,7 @@ export class LabelReader {
     return undefined
   }
 
-  stripPrefix(): boolean {
+  #stripPrefix(): boolean {
     const isWanted = this.flag('strip-prefix')
     if (isWanted && !this.#fields.has('path')) {
       this.refuse('strip-prefix', `needs the label ${this.#prefix}path as well`)

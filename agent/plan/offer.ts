@@ -1,6 +1,13 @@
 /** What a container offers, whichever grammar its labels are in. */
+import type { RouteRecord } from '../../contract/record/route.js'
+import type { SniRouteRecord, Transport } from '../../contract/record/stream-route.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
-import type { Transport } from '../../contract/record/stream-route.js'
+
+/** A route for requests to one host, as the registry has it, but for its target. */
+export type HttpOfferRoute = Omit<RouteRecord, 'upstream' | 'split' | 'stick'>
+/** A route to the offer's upstream, before a guard has seen it. */
+export type OfferRoute =
+  HttpOfferRoute | { protocol: Transport; port: number } | Pick<SniRouteRecord, 'sni' | 'port'>
 
 /** One port that wants to be an instance. */
 export interface Offer {
@@ -21,13 +28,10 @@ export interface Offer {
   maxConns: number | undefined
   backup: boolean
   zone: string | undefined
-  /** Hosts that want a route to the upstream. */
-  hosts: string[]
-  pathPrefix: string
-  /** Whether instances are asked without the path prefix. */
-  stripPrefix: boolean
-  /** The gateway's ports that lead to the upstream. */
-  ports: Array<{ protocol: Transport; port: number }>
+  /** What leads to the upstream; those for requests have one host each. */
+  routes: OfferRoute[]
+  /** Name of the network to be reached on; undefined: that of all offers. */
+  network?: string | undefined
   /** What the upstream is set to, if it has no settings yet; undefined: nothing. */
   settings: UpstreamRecord | undefined
   /** Instance id, where the labels name one. */
@@ -41,5 +45,7 @@ export interface Offers {
   /** Name of the network to be reached on. */
   network: string | undefined
   problems: string[]
+  /** What is not done, while all else is: a route to a port that is not open. */
+  refused?: string[]
   warnings: string[]
 }

@@ -100,8 +100,7 @@ function guardNames(source: string, given: string, id: string | undefined): stri
 /** What registrator's grammar does not say. */
 const UNSAID = {
   ...{ weight: 1, maxConns: undefined, backup: false, zone: undefined },
-  ...{ hosts: [], pathPrefix: '/', stripPrefix: false, ports: [] },
-  settings: undefined,
+  ...{ routes: [], settings: undefined },
 }
 
 /** What is read for each port of a container. */
