@@ -1,37 +1,33 @@
-/** Containers → plan → registry: an agent's three loops, and what they remember between them. */
+/** Sources → plan → registry: what an agent follows and registers, and remembers in between. */
 import type { Registry } from '../registry/registry.js'
-import type { AgentProblem, AgentRecord } from '../contract/record/agent-record.js'
+import type { AgentProblem } from '../contract/record/agent-record.js'
 import type { Logger } from '../runtime/logger.js'
 import { pause } from '../runtime/retry.js'
-import { runOf } from './engine/container.js'
-import type { Container } from './engine/container.js'
 import type { ContainerEngine } from './engine/engine.js'
-import { shownNames } from './engine/doubt.js'
-import { Follower } from './engine/follower.js'
-import { FormerContainers, containerIdsOf } from './plan/former-containers.js'
 import { LingeringRoutes } from './plan/lingering-routes.js'
 import type { Contested } from './plan/host-claims.js'
 import type { LeaseMemo } from './register/lease-memo.js'
 import type { AgentMachine } from './plan/instance-address.js'
-import { KnownPorts } from './plan/known-ports.js'
-import { agentEntry, makePlan } from './plan/plan.js'
-import type { Observations, RegistrationPlan } from './plan/plan.js'
+import { agentEntry } from './plan/plan.js'
 import { PlanLog } from './plan/plan-log.js'
-import { PortProber } from './plan/port-prober.js'
-import type { Unreached } from './plan/port-prober.js'
-import type { ProbeTarget } from './plan/probe-target.js'
-import { instancesOf, recall } from './plan/recall.js'
-import { StoppingContainers } from './plan/stopping-containers.js'
-import { listProblems, unreachedText } from './plan/problems.js'
+import { listProblems } from './plan/problems.js'
 import { Registrar } from './register/registrar.js'
+import { DockerContainers } from './sources/docker/docker-containers.js'
+import type { DockerPlan } from './sources/docker/docker-containers.js'
+import { entriesOf, ownerOf } from './sources/entry-owner.js'
+import { FollowedSource } from './sources/followed-source.js'
+import type { Source } from './sources/source.js'
+import { uniteSources } from './sources/union.js'
 
 export interface AgentOptions {
   registry: Registry
   machine: AgentMachine
-  /** Makes a client of the container engine, for each connection anew. */
-  open: () => ContainerEngine
+  /** Makes a client of the container engine, for each connection anew. Absent: no containers. */
+  open?: (() => ContainerEngine) | undefined
   /** Whether an operator said where the engine is: then its absence is worth a word. */
   isEngineNamed?: boolean
+  /** What is followed besides the engine. Each has a name of its own. */
+  sources?: readonly Source[]
   /** Where the lease's id is stored between two lives. */
   memo: LeaseMemo
   ttlMs: number
@@ -39,16 +35,16 @@ export interface AgentOptions {
   /** Milliseconds between full comparisons with the engine, and with the registry. */
   engineResyncMs?: number
   registryResyncMs?: number
-  /** Milliseconds that a route outlives the last container of its upstream. */
+  /** Milliseconds that a route outlives the last instance of its upstream. */
   routesLingerMs?: number
+  /** Milliseconds for which a source that loses most at once is not believed. */
+  holdMs?: number
 }
 
 /** Longer than a container takes to be made anew, with an image that is there already. */
 const ROUTES_LINGER_MS = 60_000
 
 const DAY_MS = 86_400_000
-/** How often containers are looked at that an earlier life registered, and nobody lists. */
-const FORMER_MS = 1000
 
 /** Resolves when `signal` aborts, and keeps the process alive until then. */
 export async function untilAborted(signal: AbortSignal): Promise<void> {
@@ -60,29 +56,23 @@ export async function untilAborted(signal: AbortSignal): Promise<void> {
 export class Agent {
   readonly #options: AgentOptions
   readonly #registrar: Registrar
-  readonly #prober: PortProber
+  readonly #docker: DockerContainers | undefined
+  readonly #sources: FollowedSource[]
   readonly #lingering: LingeringRoutes
-  readonly #stopping: StoppingContainers
   readonly #planLog: PlanLog
-  readonly #ports = new KnownPorts()
-  /** Claims that containers of other agents have. */
+  /** Claims that entries of other agents have. */
   #contested: Contested[] = []
   #problems: AgentProblem[] = []
-  #containers: ReadonlyMap<string, Container> | undefined
   #replanning: NodeJS.Timeout | undefined
   #recalled = false
-  #engineAway: AgentRecord['engine']
-  #follower: Follower | undefined
-  #former = new FormerContainers(new Map())
-  /** That the engine lists nothing of what an earlier life registered. */
-  #formerDoubt: AgentRecord['engine']
   #entries: ReadonlyMap<string, string> = new Map()
 
   constructor(options: AgentOptions) {
     const { registry, machine, ttlMs, memo, log, registryResyncMs: resyncMs } = options
+    const { open, sources = [], holdMs } = options
     const agent = machine.agent
+    const onChange = () => this.#replan()
     this.#options = options
-    this.#stopping = new StoppingContainers(log)
     this.#planLog = new PlanLog(log)
     this.#lingering = new LingeringRoutes(options.routesLingerMs ?? ROUTES_LINGER_MS)
     this.#registrar = new Registrar({
@@ -95,133 +85,106 @@ export class Agent {
         this.#replan()
       },
     })
-    this.#prober = new PortProber({
-      onAnswer: (target) => {
-        this.#ports.noteAnswer(target)
-        this.#replan()
-      },
-      onUnreached: (target, what) => this.#noteUnreached(target, what),
-      onReached: (target) => this.#ports.noteReached(target),
-    })
+    const engine = { machine, log, resyncMs: options.engineResyncMs, onChange }
+    this.#docker = open && new DockerContainers({ ...engine, open })
+    this.#sources = sources.map(
+      (source) => new FollowedSource({ source, agent, log, holdMs, onChange }),
+    )
   }
 
   /** Until `signal` aborts. What is registered stays for the next life, until the lease ends. */
   async run(signal: AbortSignal): Promise<void> {
-    const { open, log, engineResyncMs: resyncMs } = this.#options
-    const follower = new Follower({
-      open,
-      log,
-      onContainers: (containers) => {
-        this.#containers = containers
-        this.#replan()
-      },
-      onEngine: (reason, isDoubted) => this.#noteEngine(reason, isDoubted),
-      onStopSignal: (container) => this.#stopping.add(runOf(container)),
-      ...(resyncMs !== undefined && { resyncMs }),
-    })
-    this.#follower = follower
     // Resolves in its own time, or never when the registry stays away; it does not reject.
     void this.#registrar.start().then((own) => this.#recall(own))
+    this.#sources.forEach((source) => void source.run(signal))
     try {
       // The follower may be waiting for the engine, and nobody needs its answer any more.
-      await Promise.race([follower.run(signal), untilAborted(signal)])
+      await Promise.race([this.#docker?.run(signal) ?? untilAborted(signal), untilAborted(signal)])
     } finally {
       clearTimeout(this.#replanning)
-      this.#prober.stop()
+      this.#docker?.stop()
       await this.#registrar.stop()
     }
   }
 
   /** An earlier life's records say what it knew, so a restart of the agent changes no state. */
   #recall(own: ReadonlyMap<string, string>): void {
-    const { signalled, answered, doubtful } = recall(instancesOf(own))
-    signalled.forEach((run) => this.#stopping.add(run))
-    this.#ports.recall(answered, doubtful)
+    this.#docker?.recall(own)
     this.#recalled = true
     this.#entries = own
-    this.#former = new FormerContainers(own)
     this.#replan()
   }
 
-  /** Somebody removed records of ours. Where the engine lists no such container, it is gone. */
+  /** Somebody removed records of ours. Where their source does not list them, they are gone. */
   #forgetRemoved(keys: string[]): void {
-    const ids = containerIdsOf(keys.map((key) => this.#entries.get(key)))
-    this.#former.forget(ids)
-    this.#follower?.forget(ids)
+    this.#docker?.forget(keys.map((key) => this.#entries.get(key)))
+    const isOfSource = (key: string) => {
+      const owner = ownerOf(key, this.#entries.get(key) ?? '', this.#options.machine.agent)
+      return this.#sources.some(({ name }) => name === owner)
+    }
+    const gone = new Set(keys.filter(isOfSource))
+    this.#entries = new Map([...this.#entries].filter(([key]) => !gone.has(key)))
     this.#replan()
   }
 
   #replan(): void {
-    // Before both are known, nothing is: a plan would remove what only has not been seen yet.
+    // Before all is known, nothing is removed: it may only not have been seen yet.
     if (!this.#recalled) {
       return
     }
-    if (this.#containers === undefined) {
+    const docker = this.#docker?.plan(this.#entries)
+    if (docker === undefined && !this.#sources.some(({ isKnown }) => isKnown)) {
       this.#reportAway()
       return
     }
-    const containers = [...this.#containers.values()]
-    const { over, nextMs } = this.#stopping.endThose(containers)
-    over.forEach((run) => this.#ports.forgetAnswers(run))
-    const plan = makePlan(containers, this.#machine(), this.#observations())
-    const isHolding = this.#holdFormer(plan, containers)
-    const contested = [...plan.contested, ...this.#contested]
-    const sources = { contested, targets: plan.targets, unreached: this.#ports.unreached }
-    this.#problems = listProblems(sources, this.#problems)
+    const union = this.#unite(docker)
+    const contested = [...(docker?.plan.contested ?? []), ...union.contested, ...this.#contested]
+    const { targets = [] } = docker?.plan ?? {}
+    const found = { contested, targets, unreached: docker?.unreached ?? new Map() }
+    this.#problems = listProblems(found, this.#problems)
+    const { entries } = union
     // Its problems were not known when the plan was made.
-    plan.entries.set(...agentEntry(this.#machine(), plan.containers))
-    const lingerMs = this.#lingering.keep(plan.entries, this.#entries, Date.now())
-    this.#schedule(nextMs, lingerMs, isHolding ? FORMER_MS : undefined)
-    this.#planLog.write(plan, this.#entries)
-    this.#entries = plan.entries
-    this.#registrar.want(plan.entries, plan.unnamed, plan.settings)
-    this.#prober.follow(plan.targets)
-    this.#stopping.retain(new Set(containers.map(runOf)))
-    this.#ports.retain(containers)
+    entries.set(...agentEntry(this.#machine(), docker?.plan.containers ?? 0))
+    const lingerMs = this.#lingering.keep(entries, this.#entries, Date.now())
+    const dueMs = this.#sources.map((source) => source.dueMs)
+    this.#schedule(...(docker?.dueMs ?? []), ...dueMs, lingerMs)
+    this.#planLog.write({ entries, reports: docker?.plan.reports ?? [] }, this.#entries)
+    this.#entries = entries
+    this.#registrar.want(entries, docker?.plan.unnamed, union.settings)
   }
 
-  #observations(): Observations {
-    const { answered, doubtful } = this.#ports
-    const known = { signalled: this.#stopping.runs(), before: this.#entries }
-    return { ...known, answered, doubtful }
-  }
-
-  /** What an earlier life registered stays, while the engine lists none of it: says whether so. */
-  #holdFormer({ entries }: RegistrationPlan, listed: Container[]): boolean {
-    const names = this.#former.hold(entries, this.#entries, listed)
-    if (names.length === 0) {
-      this.#formerDoubt = undefined
-      return false
+  #unite(docker: DockerPlan | undefined) {
+    const isAwaited = this.#docker !== undefined && docker === undefined
+    const { agent } = this.#options.machine
+    const held = isAwaited ? entriesOf(this.#entries, 'docker', agent) : new Map<string, string>()
+    const containers = {
+      entries: docker?.plan.entries ?? held,
+      settings: docker?.plan.settings ?? new Map<string, string>(),
     }
-    const which = shownNames(names)
-    const reason = `it answers, and lists none of the containers registered before (${which})`
-    if (this.#formerDoubt?.reason !== reason) {
-      this.#options.log.error({ reason }, 'the container engine is not believed')
-      const sinceAtMs = this.#formerDoubt?.sinceAtMs ?? Date.now()
-      this.#formerDoubt = { reason, sinceAtMs, isDoubted: true }
-    }
-    return true
+    const parts = this.#sources.map((source) => source.part(this.#entries))
+    const union = uniteSources(containers, parts, this.#entries)
+    this.#sources.forEach((source) => source.settle(union))
+    return union
   }
 
-  #noteEngine(reason: string | undefined, isDoubted = false): void {
-    const what = { reason: reason?.slice(0, 300) ?? '', sinceAtMs: Date.now() }
-    this.#engineAway =
-      reason === undefined ? undefined : { ...what, ...(isDoubted && { isDoubted }) }
-    this.#replan()
-  }
-
-  /** This machine, with what is known of its engine. */
+  /** This machine, with what is known of its sources. */
   #machine(): AgentMachine {
-    const { machine } = this.#options
-    const engine = this.#engineAway ?? this.#formerDoubt
+    const { machine, isEngineNamed } = this.#options
+    const isMissed = isEngineNamed === true || this.#docker?.hasListed === true
+    const engine = isMissed ? this.#docker?.away : undefined
     const problems = this.#problems
-    const news = { ...(engine && { engine }), ...(problems.length > 0 && { problems }) }
+    const sources = this.#sources.map((source) => source.view())
+    const news = {
+      ...(engine && { engine }),
+      ...(problems.length > 0 && { problems }),
+      ...(sources.length > 0 && { sources }),
+    }
     return { ...machine, presence: { ...machine.presence, ...news } }
   }
 
   /** An engine that never answered: what is registered stays, and the registry says so. */
   #reportAway(): void {
-    if (this.#engineAway !== undefined && this.#options.isEngineNamed === true) {
+    if (this.#docker?.away !== undefined && this.#options.isEngineNamed === true) {
       this.#registrar.want(new Map([...this.#entries, agentEntry(this.#machine(), 0)]))
     }
   }
@@ -233,13 +196,5 @@ export class Agent {
     if (known.length > 0) {
       this.#replanning = setTimeout(() => this.#replan(), Math.min(...known)).unref()
     }
-  }
-
-  #noteUnreached(target: ProbeTarget, what: Unreached): void {
-    const { container, host, port, direct } = target
-    this.#ports.noteUnreached(target, what)
-    const fields = { container, host, port, ...(direct !== undefined && { direct }) }
-    this.#options.log.warn(fields, unreachedText(what, target))
-    this.#replan()
   }
 }

@@ -6,15 +6,20 @@ import { messageOf } from '../runtime/errors.js'
 import { makeLogger } from '../runtime/logger.js'
 import type { Logger } from '../runtime/logger.js'
 import { withTimeLimit } from '../runtime/retry.js'
+import { hasSources } from '../runtime/config/followed.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { Agent, untilAborted } from './agent.js'
 import { openEngine } from './engine/docker.js'
 import { loadIdentity } from './identity.js'
 import { LeaseMemo } from './register/lease-memo.js'
 import type { AgentMachine } from './plan/instance-address.js'
-import { printContainers } from './print.js'
+import { printContainers, printSource } from './print.js'
+import { FilesSource } from './sources/files/files-source.js'
+import { openSources } from './sources/open-sources.js'
 
 const CLOSE_MS = 1000
+/** What is so without a source. */
+const NOTHING = 'docker is off: no containers to follow'
 
 interface Known {
   machine: AgentMachine
@@ -55,7 +60,8 @@ function makeAgent(
   return new Agent({
     registry,
     machine,
-    open: () => openEngine(settings.docker),
+    open: settings.docker === 'off' ? undefined : () => openEngine(settings.docker),
+    sources: openSources(settings, machine),
     isEngineNamed: settings.docker !== 'auto',
     memo: new LeaseMemo(join(settings.home, 'agent-lease.json'), scope, log),
     ttlMs: settings.agent.ttlMs,
@@ -64,7 +70,7 @@ function makeAgent(
 }
 
 /**
- * Follows the container engine and keeps the registry the same as it, until SIGTERM, SIGINT, or the
+ * Follows all sources and keeps the registry the same as they are, until SIGTERM, SIGINT, or the
  * end of the process that started it. What is registered then stays until the lease ends or the
  * next agent adopts it. Rejects with `invalid` when a setting is wrong; outages are waited out.
  */
@@ -72,8 +78,8 @@ export async function runAgent(settings: Settings): Promise<void> {
   const log = makeLogger({ part: 'agent', level: settings.logLevel })
   const { signal, release } = stopSignal(log)
   try {
-    if (settings.docker === 'off') {
-      log.info({}, 'docker is off: no containers to follow')
+    if (!hasSources(settings)) {
+      log.info({}, NOTHING)
       await untilAborted(signal)
       return
     }
@@ -101,14 +107,43 @@ async function close(registry: Registry, log: Logger): Promise<void> {
   }
 }
 
-/** What `sluice agent --print` shows. Rejects, naming the engine, when that does not answer. */
+/**
+ * What `sluice agent --print` shows: a section for each source. Rejects, naming the engine, when
+ * that does not answer; with `docker` auto only if there is no other source.
+ */
 export async function printAgent(settings: Settings): Promise<string> {
-  if (settings.docker === 'off') {
-    return 'docker is off: no containers to follow\n'
+  if (!hasSources(settings)) {
+    return `${NOTHING}\n`
   }
+  const { machine } = await machineOf(settings, true)
+  const sources = openSources(settings, machine)
+  const isOptional = settings.docker === 'auto' && sources.length > 0
+  const sections: string[] = []
+  if (settings.docker !== 'off') {
+    const containers = printEngine(settings, machine)
+    sections.push(await (isOptional ? containers.catch(messageOf) : containers))
+  }
+  for (const source of sources) {
+    sections.push(await printSource(source))
+  }
+  return sections.map((section) => `${section.trimEnd()}\n`).join('\n')
+}
+
+/**
+ * What is wrong in a folder of files, as `web.yaml:12: upstreams.web … must be …`; none when all is
+ * right. Rejects when the folder cannot be read.
+ */
+export async function checkFiles(settings: Settings, folder: string): Promise<string[]> {
+  const { allowLoopback } = settings
+  const source = new FilesSource({ folder, agent: 'check', addresses: { allowLoopback } })
+  const { refused } = await source.readOnce()
+  return refused.map(({ name, text }) => `${name}: ${text}`)
+}
+
+async function printEngine(settings: Settings, machine: AgentMachine): Promise<string> {
   const engine = openEngine(settings.docker)
   try {
-    return await printContainers(engine, (await machineOf(settings, true)).machine)
+    return await printContainers(engine, machine)
   } catch (cause) {
     const what = `no container engine answers at ${engine.address} (setting docker)`
     throw new Error(`${what}: ${messageOf(cause)}`, { cause })

@@ -1,4 +1,4 @@
-/** What the agent would register for each container of an engine, and why, as text for people. */
+/** What the agent would register, and why, as text for people: containers, and other sources. */
 import type { InstanceRecord } from '../contract/record/instance-record.js'
 import { shortId } from './engine/container.js'
 import type { Container } from './engine/container.js'
@@ -10,6 +10,8 @@ import { makePlan } from './plan/plan.js'
 import type { ContainerReport } from './plan/plan.js'
 import { targetKey } from './plan/probe-target.js'
 import { answers } from './plan/port-prober.js'
+import { messageOf } from '../runtime/errors.js'
+import type { Source, SourceLevel } from './sources/source.js'
 
 const PROBE_MS = 500
 
@@ -92,4 +94,33 @@ export async function printContainers(
   return (
     [`${count} at ${engine.address}, agent ${machine.agent}`, ...paragraphs].join('\n\n') + '\n'
   )
+}
+
+function levelLines(level: SourceLevel): string[] {
+  const { instances, routes, settings, refused, warnings, why } = level
+  return [
+    ...instances.map(
+      ({ upstream, id, record, from }) =>
+        `  ${record.state}  ${upstream}  ${id}  ${record.host}:${record.port}` +
+        `${traitsOf(record)}  (${from})`,
+    ),
+    ...routes.map(
+      ({ record, from }) =>
+        `  route ${printClaim(record)} -> ${record.upstream ?? 'a split'}  (${from})`,
+    ),
+    ...[...settings.keys()].map((upstream) => `  settings of upstream ${upstream}`),
+    ...why.map(({ name, text }) => `  ${name}: ${text}`),
+    ...refused.map(({ name, text }) => `  refused: ${name}: ${text}`),
+    ...warnings.map(({ name, text }) => `  warning: ${name}: ${text}`),
+  ]
+}
+
+/** One section for a source. One that cannot be read says so, and keeps no other from its own. */
+export async function printSource(source: Source): Promise<string> {
+  const title = `source ${source.name} at ${source.address}`
+  try {
+    return [title, ...levelLines(await source.readOnce())].join('\n') + '\n'
+  } catch (error) {
+    return `${title}\n  cannot be read: ${messageOf(error)}\n`
+  }
 }

@@ -1,6 +1,6 @@
 /** What the controller shows of itself: gateways, registry, suspects, events. */
 import type { Code } from '../contract/codes.js'
-import type { AgentProblem } from '../contract/record/agent-record.js'
+import type { AgentProblem, AgentSource } from '../contract/record/agent-record.js'
 import type { GatewayCondition, RefusedValue } from '../contract/record/gateway-record.js'
 import type { FindingCode } from './findings/codes.js'
 
@@ -72,6 +72,8 @@ export interface AgentView {
   /** Set while its container engine cannot be reached, or is not believed (`isDoubted`). */
   engine?: { reason: string; sinceAtMs: number; isDoubted?: true }
   problems?: AgentProblem[]
+  /** What it follows besides the engine. */
+  sources?: AgentSource[]
 }
 
 /** One thing that is wrong with the running system. */

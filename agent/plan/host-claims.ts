@@ -1,6 +1,6 @@
 /**
- * Which upstream has a host or a port that several want, among the containers of one machine: one
- * that is up; among those, the one that had it; else the oldest container's. Pure.
+ * Which upstream has a host or a port that several want, among the entries that one agent follows: one
+ * that is up; among those, the one that had it; else that of the oldest. Pure.
  */
 import { printKey } from '../../contract/keys.js'
 import type { WantedRoute } from './container-records.js'
@@ -15,7 +15,8 @@ export interface Contested {
 export interface Claimant {
   claim: string
   upstream: string
-  container: string
+  /** Who asks for it, for people: `container web-1`, `files web.yaml:12`. */
+  from: string
   isUp: boolean
   key: string
   value: string
@@ -25,7 +26,7 @@ export interface Claimant {
 
 export function claimantOf(
   { id, record }: WantedRoute,
-  claimant: Pick<Claimant, 'upstream' | 'container' | 'isUp' | 'refuse'>,
+  claimant: Pick<Claimant, 'upstream' | 'from' | 'isUp' | 'refuse'>,
 ): Claimant {
   const key = printKey({ kind: 'routes', id })
   return { ...claimant, claim: printClaim(record), key, value: JSON.stringify(record) }
@@ -41,7 +42,7 @@ function winnerOf(claimants: readonly Claimant[], holder: string | undefined): C
 }
 
 /**
- * Registry key → value of the routes that stand. `claimants` come with the oldest container first;
+ * Registry key → value of the routes that stand. `claimants` come with the oldest first;
  * `holders`: claim → the upstream that had it before. `contested` is added to.
  */
 export function settleClaims(
@@ -50,17 +51,21 @@ export function settleClaims(
   contested: Contested[] = [],
 ): Map<string, string> {
   const routes = new Map<string, string>()
-  for (const claim of new Set(claimants.map((claimant) => claimant.claim))) {
-    const rivals = claimants.filter((claimant) => claimant.claim === claim)
+  const byClaim = new Map<string, Claimant[]>()
+  for (const claimant of claimants) {
+    const rivals = byClaim.get(claimant.claim) ?? []
+    byClaim.set(claimant.claim, [...rivals, claimant])
+  }
+  for (const [claim, rivals] of byClaim) {
     const winner = winnerOf(rivals, holders.get(claim))
     for (const claimant of rivals) {
       if (claimant.upstream === winner.upstream) {
         routes.set(claimant.key, claimant.value)
       } else {
         const why = winner.isUp ? 'is up and had it first' : 'had it first'
-        const owner = `upstream ${winner.upstream}, by container ${winner.container}, which ${why}`
+        const owner = `upstream ${winner.upstream}, by ${winner.from}, which ${why}`
         claimant.refuse(`route ${claim} belongs to ${owner}`)
-        const rival = `upstream ${claimant.upstream} (container ${claimant.container}) wants it, too`
+        const rival = `upstream ${claimant.upstream} (${claimant.from}) wants it, too`
         contested.push({ claim, message: `route ${claim} belongs to ${owner}; ${rival}` })
       }
     }

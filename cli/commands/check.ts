@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, rmdirSync, symlinkSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { SluiceError } from '../../runtime/errors.js'
+import type { Settings } from '../../runtime/config/settings.js'
 import { runCommand } from '../../setup/command.js'
 import { ensureNginx } from '../../setup/nginx.js'
 import { findClashes } from '../conf-check/clashes.js'
@@ -41,16 +42,38 @@ async function checkOwn(
   return clashes.length === 0 ? 0 : 1
 }
 
+/** The exit code: 1 when something in the folder would not be used. */
+async function checkFolder(
+  settings: Settings,
+  folder: string,
+  print: (line: string) => void,
+): Promise<number> {
+  const { checkFiles } = await import('../../agent/main.js')
+  const problems = await checkFiles(settings, folder)
+  problems.forEach(print)
+  print(`${folder}: ${problems.length === 0 ? 'all is right' : 'not all of it would be used'}`)
+  return problems.length === 0 ? 0 : 1
+}
+
 export const check: Command = {
   name: 'check',
   usage: '',
   positionals: [0, 0],
   summary: 'test the settings and nginx’s configuration; changes nothing',
   options: {
+    files: {
+      type: 'string',
+      value: '<folder>',
+      means: 'a folder of files that say upstreams and routes: only these are tested',
+    },
     conf: { type: 'string', value: '<file>', means: 'an nginx.conf of yours, to be read as well' },
   },
   settings: 'all',
   async run({ config, flags, print }) {
+    const folder = flags.get('files')
+    if (folder !== undefined) {
+      return checkFolder(config.settings, folder, print)
+    }
     const { home, nginx, poolPort } = config.settings
     print('settings are right')
     const info = await ensureNginx({ home, nginx, say: print })

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { toProcess } from '../../runtime/config/print.js'
 import type { Config } from '../../runtime/config/load.js'
+import { hasSources } from '../../runtime/config/followed.js'
 import type { Settings } from '../../runtime/config/settings.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import { pause } from '../../runtime/retry.js'
@@ -66,9 +67,9 @@ interface Parts {
 export async function supervise(options: StartOptions): Promise<number> {
   const stop = new StopSignals()
   const parts: Parts = { nginxIsOurs: false, children: [], logs: [] }
-  const { home, docker } = options.config.settings
+  const { home } = options.config.settings
   makeHomeFolders(home)
-  const roles: HomePart[] = ['nginx', 'controller', ...(docker === 'off' ? [] : ['agent' as const])]
+  const roles: HomePart[] = ['nginx', 'controller', ...(hasSources(options.config.settings) ? ['agent' as const] : [])]
   const lock = await lockHome(home, ...roles)
   const reopenLogs = () => parts.logs.forEach((log) => log.close())
   process.on('SIGHUP', reopenLogs).on('SIGUSR1', reopenLogs)
@@ -111,7 +112,7 @@ async function bringUp(
     const controller = startChild('controller', all, parts)
     const answers = await untilReady(client, controller, hasFallback, all.print)
     stop.throwIfRequested()
-    if (config.settings.docker !== 'off') {
+    if (hasSources(config.settings)) {
       startChild('agent', all, parts)
     }
     if (answers) {

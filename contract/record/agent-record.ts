@@ -12,6 +12,25 @@ export interface AgentProblem {
   sinceAtMs: number
 }
 
+/** A source that the agent follows besides its container engine. */
+export interface AgentSource {
+  /** `files`, `consul`, `etcd` */
+  name: string
+  /** For people. */
+  address: string
+  /** Instances that are registered from it. */
+  instances: number
+  /** Entries that are not used. */
+  refused: number
+  /** The first of these and why, for people; at most 300 characters. */
+  refusal?: string
+  /**
+   * Set while it cannot be read, or is read and not believed (`isDoubted`): why, and since when
+   * (Unix ms).
+   */
+  away?: { reason: string; sinceAtMs: number; isDoubted?: true }
+}
+
 /** `hosts/<id>` (leased): an agent that is alive. */
 export interface AgentRecord {
   address: string
@@ -23,6 +42,8 @@ export interface AgentRecord {
   engine?: { reason: string; sinceAtMs: number; isDoubted?: true }
   /** Absent: none. */
   problems?: AgentProblem[]
+  /** Absent: none but the engine. */
+  sources?: AgentSource[]
   /** The machine's name, for people. */
   name?: string
   /**

@@ -1,7 +1,7 @@
 /** What agents report of themselves in `hosts/<id>`, and the findings in it. */
 import { isObject, isText } from '../../contract/guard/guarded.js'
 import { parseKey } from '../../contract/keys.js'
-import type { AgentProblem } from '../../contract/record/agent-record.js'
+import type { AgentProblem, AgentSource } from '../../contract/record/agent-record.js'
 import type { Change, Listing } from '../../registry/registry.js'
 import type { AgentView } from '../views.js'
 import type { FindingSource, Observation } from './facts.js'
@@ -51,7 +51,12 @@ function readHost(text: string): Omit<AgentView, 'id'> {
     }
     const engine = engineOf(record.engine)
     const problems = Array.isArray(record.problems) ? record.problems.filter(isProblem) : []
-    return { ...(engine && { engine }), ...(problems.length > 0 && { problems }) }
+    const sources = Array.isArray(record.sources) ? record.sources.flatMap(sourceOf) : []
+    return {
+      ...(engine && { engine }),
+      ...(problems.length > 0 && { problems }),
+      ...(sources.length > 0 && { sources }),
+    }
   } catch {
     // Somebody else wrote it: it says nothing that is understood.
     return {}
@@ -66,6 +71,25 @@ function engineOf(value: unknown): AgentView['engine'] {
         ...(isDoubted === true && { isDoubted }),
       }
     : undefined
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function sourceOf(value: unknown): AgentSource[] {
+  const { name, address, instances, refused, refusal, away } = isObject(value) ? value : {}
+  if (!isText(name, 63) || !isText(address, 300) || !isCount(instances) || !isCount(refused)) {
+    return []
+  }
+  const reason = engineOf(away)
+  return [
+    {
+      ...{ name, address, instances, refused },
+      ...(isText(refusal, 300) && { refusal }),
+      ...(reason && { away: reason }),
+    },
+  ]
 }
 
 const PROBLEMS: readonly unknown[] = ['host_contested', 'address_unreached']
@@ -97,6 +121,30 @@ export const enginesAway: FindingSource = ({ agents }) =>
       'its instances stay as they last were, and containers that start are not registered'
     return [{ ...about, code: 'engine_away', message }]
   })
+
+/** Sources that are away or not believed, or have entries that are not used. */
+export const sourceTroubles: FindingSource = ({ agents }) =>
+  agents().flatMap(({ id, sources = [] }) => sources.flatMap((source) => troublesOf(id, source)))
+
+function troublesOf(agent: string, source: AgentSource): Observation[] {
+  const { name, address, refused, refusal, away } = source
+  const found: Observation[] = []
+  const subject = `${agent} ${name}`
+  const who = `agent ${agent}: source ${name} at ${address}`
+  if (away !== undefined) {
+    const { reason, sinceAtMs, isDoubted } = away
+    const code = isDoubted === true ? 'source_doubted' : 'source_away'
+    const what = isDoubted === true ? 'is not believed' : 'cannot be read'
+    const message = `${who} ${what}: ${reason}; what is registered from it stays`
+    found.push({ code, subject, sinceAtMs, message })
+  }
+  if (refused > 0) {
+    const more = refused === 1 ? '' : ` and ${refused - 1} more`
+    const message = `${who} has entries that are not used: ${refusal ?? 'no reason given'}${more}`
+    found.push({ code: 'source_refused', subject, message })
+  }
+  return found
+}
 
 /** A container that is replaced is wanted twice for a moment. */
 const CONTEST_GRACE_MS = 2000

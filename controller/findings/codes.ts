@@ -33,6 +33,10 @@ export const CURES = {
     'make the way from that agent to the address work, or mend SLUICE_AGENT_ADDRESS',
   engine_doubted:
     'mend that container engine; take out what is really gone (sluice deregister <upstream> <id>)',
+  source_away: 'make the source answer, or mend its address in the settings of that agent',
+  source_doubted:
+    'bring back what the source lost; take out what is really gone (sluice deregister <upstream> <id>)',
+  source_refused: 'mend the entry that is named; sluice agent --print shows all of them',
 } as const
 
 export type FindingCode = keyof typeof CURES

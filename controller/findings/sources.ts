@@ -1,5 +1,5 @@
 /** Every source of findings. */
-import { agentProblems, enginesAway } from './agents.js'
+import { agentProblems, enginesAway, sourceTroubles } from './agents.js'
 import { certificatesEnding } from './certificates.js'
 import type { FindingSource } from './facts.js'
 import {
@@ -37,4 +37,5 @@ export const SOURCES: readonly FindingSource[] = [
   files,
   enginesAway,
   agentProblems,
+  sourceTroubles,
 ]

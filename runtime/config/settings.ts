@@ -53,6 +53,8 @@ export interface Settings {
   etcd: EtcdSettings
   /** `auto`, `off`, or the engine's address: `unix:///var/run/docker.sock`, `tcp://host:2375`. */
   docker: string
+  /** Absolute path of a folder of files that an agent follows; undefined: none. */
+  files?: string | undefined
   /** An upstream `web` answers at `web.<domain>` for each of them; none: by routes alone. */
   domains: string[]
   /** Where the gateway is; undefined: all zones are alike to it. */

@@ -11,7 +11,7 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
   const { accessLog } = values
-  const { registry, cluster, docker, domain: domains, zone, workers, user, nginx } = values
+  const { registry, cluster, docker, files: folder, domain: domains, zone, workers, user, nginx } = values
   const { compiled, lanes } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')
@@ -23,7 +23,7 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
       apiCertificate === undefined || apiKey === undefined
         ? undefined
         : { certificate: apiCertificate, key: apiKey },
-    ...{ registry, cluster, docker, domains, zone },
+    ...{ registry, cluster, docker, files: folder, domains, zone },
     ...{ workers, user, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     ...{ compiled, lanes },
     knownForMs: values.knownFor,

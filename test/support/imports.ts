@@ -42,7 +42,14 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
     ['embedded', 'etcd', 'http'],
     ['open.ts'],
   ],
-  agent: [['engine'], ['plan'], ['register', 'print.ts', 'identity.ts'], ['agent.ts'], ['main.ts']],
+  agent: [
+    ['engine'],
+    ['plan'],
+    ['register', 'identity.ts'],
+    ['sources'],
+    ['agent.ts', 'print.ts'],
+    ['main.ts'],
+  ],
   controller: [
     ['findings/codes.ts'],
     ['views.ts', 'own-addresses.ts', 'pool'],
@@ -97,7 +104,7 @@ const PACKAGES: Record<string, RegExp> = {
   pino: /^runtime\/(logger|service-output)\.ts$/,
   'prom-client': /^controller\/metrics\//,
   undici: /^(controller|cli|registry|agent)\//,
-  yaml: /^runtime\/config\//,
+  yaml: /^(runtime\/config|agent\/sources\/files)\//,
 }
 
 /** Outside Node, only what the engines bring along; the contract does no I/O at all. */

@@ -138,12 +138,14 @@ function guardInstanceRecord(record: unknown, at: string, rules: WriteRules): vo
 
 /** More than an agent reports. */
 const MOST_PROBLEMS = 50
+const MOST_SOURCES = 20
 
 function guardAgentRecord(record: unknown, at: string): void {
   if (!isObject(record)) {
     throw invalid(`${at}.value`, 'must be an object')
   }
-  const { address, containers, engine, problems, name = '', owner = '', boot = '' } = record
+  const { address, containers, engine, problems, sources } = record
+  const { name = '', owner = '', boot = '' } = record
   for (const [field, text] of Object.entries({ address, name, owner, boot })) {
     if (typeof text !== 'string' || !/^[\x20-\x7e]{0,200}$/.test(text)) {
       throw invalid(`${at}.value.${field}`, 'must be a plain text of at most 200 characters')
@@ -159,6 +161,9 @@ function guardAgentRecord(record: unknown, at: string): void {
   }
   if (problems !== undefined && (!Array.isArray(problems) || problems.length > MOST_PROBLEMS)) {
     throw invalid(`${at}.value.problems`, `must be a list of at most ${MOST_PROBLEMS}`)
+  }
+  if (sources !== undefined && (!Array.isArray(sources) || sources.length > MOST_SOURCES)) {
+    throw invalid(`${at}.value.sources`, `must be a list of at most ${MOST_SOURCES}`)
   }
 }
 
