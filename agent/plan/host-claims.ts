@@ -1,6 +1,6 @@
 /**
- * Which upstream has a host or a port that several want, among the entries that one agent follows: one
- * that is up; among those, the one that had it; else that of the oldest. Pure.
+ * Which upstream has a host or a port that several want, among the entries that one agent follows:
+ * one that is up; among those, the one that had it; else that of the oldest. Pure.
  */
 import { printKey } from '../../contract/keys.js'
 import type { WantedRoute } from './container-records.js'

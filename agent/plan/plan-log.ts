@@ -13,7 +13,10 @@ export class PlanLog {
   }
 
   /** Each state of things once, however often it is planned. `before`: the entries of before. */
-  write(plan: Pick<RegistrationPlan, 'entries' | 'reports'>, before: ReadonlyMap<string, string>): void {
+  write(
+    plan: Pick<RegistrationPlan, 'entries' | 'reports'>,
+    before: ReadonlyMap<string, string>,
+  ): void {
     this.#logStates(plan.entries, before)
     const logged = new Map<string, string>()
     for (const { container, reading } of plan.reports) {

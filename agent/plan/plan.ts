@@ -133,7 +133,11 @@ class Planner {
       for (const [routeKey, routeValue] of before) {
         const route = routeKey.startsWith('routes/') ? readRoute(routeValue) : undefined
         if (route?.upstream === parsed.upstream) {
-          const claimant = { from: `container ${container.name}`, isUp: false, refuse: () => undefined }
+          const claimant = {
+            from: `container ${container.name}`,
+            isUp: false,
+            refuse: () => undefined,
+          }
           this.#claimants.push({ ...claimant, ...route, key: routeKey, value: routeValue })
         }
       }
@@ -215,7 +219,9 @@ class Planner {
         instance.routes = instance.routes.filter((each) => each !== route)
       }
       const isUp = record.state === 'up'
-      this.#claimants.push(claimantOf(route, { upstream, from: `container ${container.name}`, isUp, refuse }))
+      this.#claimants.push(
+        claimantOf(route, { upstream, from: `container ${container.name}`, isUp, refuse }),
+      )
     }
   }
 }

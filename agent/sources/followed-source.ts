@@ -50,7 +50,8 @@ export class FollowedSource {
 
   /** Until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { source, log, onChange } = this.#options
+    const { source, log } = this.#options
+    const onChange = () => this.#options.onChange()
     await source.run(signal, {
       onLevel: (level) => {
         this.#level = level

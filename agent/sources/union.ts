@@ -30,8 +30,8 @@ export interface Union {
 
 /** Instances of sources say where they are from; only Docker's have a container. */
 function valueOf({ record }: SourceInstance, source: string): string {
-  const { containerId: _, ...metadata } = record.metadata ?? {}
-  return JSON.stringify({ ...record, metadata: { ...metadata, source } })
+  const given = Object.entries(record.metadata ?? {}).filter(([name]) => name !== 'containerId')
+  return JSON.stringify({ ...record, metadata: { ...Object.fromEntries(given), source } })
 }
 
 class Uniting {

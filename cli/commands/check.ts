@@ -59,22 +59,18 @@ export const check: Command = {
   name: 'check',
   usage: '',
   positionals: [0, 0],
-  summary: 'test the settings and nginx’s configuration; changes nothing',
+  summary: 'test the settings and nginx’s configuration, or with --files a folder; changes nothing',
   options: {
-    files: {
-      type: 'string',
-      value: '<folder>',
-      means: 'a folder of files that say upstreams and routes: only these are tested',
-    },
     conf: { type: 'string', value: '<file>', means: 'an nginx.conf of yours, to be read as well' },
   },
   settings: 'all',
   async run({ config, flags, print }) {
-    const folder = flags.get('files')
-    if (folder !== undefined) {
-      return checkFolder(config.settings, folder, print)
+    const { home, nginx, poolPort, files } = config.settings
+    const filesCode = files === undefined ? 0 : await checkFolder(config.settings, files, print)
+    if (flags.has('files')) {
+      // Asked by name: the files alone, as a pipeline does that has no nginx.
+      return filesCode
     }
-    const { home, nginx, poolPort } = config.settings
     print('settings are right')
     const info = await ensureNginx({ home, nginx, say: print })
     // In a home of its own, so that nothing of a running one is touched.
@@ -96,6 +92,7 @@ export const check: Command = {
     }
     print(`nginx ${info.version} with njs ${info.njs} accepts the configuration`)
     const own = flags.get('conf')
-    return own === undefined ? 0 : checkOwn(resolve(own), info.path, home, print)
+    const ownCode = own === undefined ? 0 : await checkOwn(resolve(own), info.path, home, print)
+    return Math.max(filesCode, ownCode)
   },
 }

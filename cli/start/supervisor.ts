@@ -69,7 +69,11 @@ export async function supervise(options: StartOptions): Promise<number> {
   const parts: Parts = { nginxIsOurs: false, children: [], logs: [] }
   const { home } = options.config.settings
   makeHomeFolders(home)
-  const roles: HomePart[] = ['nginx', 'controller', ...(hasSources(options.config.settings) ? ['agent' as const] : [])]
+  const roles: HomePart[] = [
+    'nginx',
+    'controller',
+    ...(hasSources(options.config.settings) ? ['agent' as const] : []),
+  ]
   const lock = await lockHome(home, ...roles)
   const reopenLogs = () => parts.logs.forEach((log) => log.close())
   process.on('SIGHUP', reopenLogs).on('SIGUSR1', reopenLogs)

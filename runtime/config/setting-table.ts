@@ -119,7 +119,10 @@ export const SETTINGS = {
     defaultIs: 'those that the system trusts',
   }),
   docker: given(DOCKER, 'auto', '`auto`, `off`, or the engine’s address'),
-  files: optional(PATH, 'folder of files that say upstreams and routes, `*.yaml` and `*.json`; watched'),
+  files: optional(
+    PATH,
+    'folder of files that say upstreams and routes, `*.yaml` and `*.json`; watched',
+  ),
   domain: given(
     DOMAINS,
     'localhost',

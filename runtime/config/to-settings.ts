@@ -11,7 +11,17 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
   const { accessLog } = values
-  const { registry, cluster, docker, files: folder, domain: domains, zone, workers, user, nginx } = values
+  const {
+    registry,
+    cluster,
+    docker,
+    files: folder,
+    domain: domains,
+    zone,
+    workers,
+    user,
+    nginx,
+  } = values
   const { compiled, lanes } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
   const local = registry === 'embedded' || registry.startsWith('unix:')

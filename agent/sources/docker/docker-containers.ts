@@ -1,4 +1,4 @@
-/** The containers of this machine's engine, as a source of the agent: what they want, and doubts. */
+/** The containers of this machine's engine, as a source: what they want, and doubt of the engine. */
 import type { AgentRecord } from '../../../contract/record/agent-record.js'
 import type { Logger } from '../../../runtime/logger.js'
 import { runOf } from '../../engine/container.js'
@@ -54,7 +54,8 @@ export class DockerContainers {
   #formerDoubt: AgentRecord['engine']
 
   constructor(options: DockerOptions) {
-    const { open, log, onChange, resyncMs } = options
+    const { open, log, resyncMs } = options
+    const onChange = () => options.onChange()
     this.#options = options
     this.#stopping = new StoppingContainers(log)
     this.#prober = new PortProber({

@@ -1,4 +1,4 @@
-/** The text of one file of upstreams and routes → its records, or what is wrong at which line. Pure. */
+/** The text of a file of upstreams and routes → records, or what is wrong at which line. Pure. */
 import { LineCounter, isMap, isPair, isScalar, isSeq, parseAllDocuments } from 'yaml'
 import type { Document, Node, YAMLError } from 'yaml'
 import type { AddressPolicy } from '../../../contract/guard/address.js'
@@ -240,4 +240,3 @@ export function readFileContent(
   const { problems, content } = reader
   return problems.length > 0 ? { ok: false, problems } : { ok: true, content }
 }
-
