@@ -77,7 +77,8 @@ const USUAL_TARGET = `~^(?<sluice_usual>(?=/)(?:/[${SAFE}][.${SAFE}]*+)*+/?) (?P
 const CONDITIONS: Condition[] = [
   {
     variable: '$sluice_usual_target',
-    isNeededBy: (record) => newPrefix(record) !== undefined,
+    // The table's way writes the query anew even where the path stays as it came.
+    isNeededBy: ({ action }) => action.rewrite !== undefined,
     write: (out) =>
       out.block('map', [{ text: '"$uri $request_uri"' }, plain('$sluice_usual_target')], () => {
         out.entry(plain('default'), quotedWord('!'))

@@ -76,6 +76,7 @@ const ROUTES: Record<string, object> = {
   strip: { pathPrefix: '/api', rewrite: { stripPrefix: true } },
   swap: { pathPrefix: '/api', rewrite: { replacePrefix: '/v2.x/+y' } },
   root: { rewrite: { replacePrefix: '/v2' } },
+  same: { rewrite: { stripPrefix: true } },
   named: { upstreamHost: 'internal.example:81' },
   sends: {
     requestHeaders: {
