@@ -1,4 +1,4 @@
-/** The containers of this machine's engine, as a source: what they want, and doubt of the engine. */
+/** The containers of this machine's engine as a source: what they want, and doubt of the engine. */
 import type { AgentRecord } from '../../../contract/record/agent-record.js'
 import type { Logger } from '../../../runtime/logger.js'
 import { runOf } from '../../engine/container.js'
