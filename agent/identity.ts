@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { isName } from '../contract/guard/names.js'
 import { messageOf, SluiceError } from '../runtime/errors.js'
 import { readIfThere, writeWhole } from '../runtime/whole-file.js'
-import { foldName } from './plan/fold-name.js'
+import { foldName } from '../contract/guard/fold-name.js'
 
 export interface AgentIdentity {
   /** What its records in the registry are known by. */

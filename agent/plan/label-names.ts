@@ -2,7 +2,7 @@
 import { nearest } from '../../runtime/config/nearest.js'
 import type { Container } from '../engine/container.js'
 import { fewLines } from './few.js'
-import { foldName } from './fold-name.js'
+import { foldName } from '../../contract/guard/fold-name.js'
 
 /** A label's field → its text. */
 export type LabelFields = Map<string, string>

@@ -6,7 +6,7 @@
 import type { Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
 import type { Container } from '../engine/container.js'
-import { FOLD_RULE, foldName } from './fold-name.js'
+import { FOLD_RULE, foldName } from '../../contract/guard/fold-name.js'
 import { MOST_INSTANCES } from './label-limits.js'
 import type { Offer, Offers } from './offer.js'
 

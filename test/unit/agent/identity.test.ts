@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadIdentity } from '../../../agent/identity.js'
-import { foldName } from '../../../agent/plan/fold-name.js'
+import { foldName } from '../../../contract/guard/fold-name.js'
 import { temporaryFolder } from '../../../lab/temp.js'
 
 t.test('it is made once, and two homes on one machine differ', async (t) => {

@@ -1,5 +1,5 @@
 /** Names as other tools write them → names of Sluice's. Pure. */
-import { isName } from '../../contract/guard/names.js'
+import { isName } from './names.js'
 
 /** What {@link foldName} does, for people. */
 export const FOLD_RULE = 'lower case, and - in place of _ and .'
