@@ -31,8 +31,17 @@ async function machineOf(settings: Settings, isReadOnly: boolean): Promise<Known
   const { id, secrets, ...presence } = await loadIdentity(home, agent.id, isReadOnly)
   // Gateways of other machines read any registry that is not this machine's own.
   const isShared = registry !== 'embedded' && !registry.startsWith('unix:')
-  const { address, networks, labels: limits } = agent
-  const machine = { agent: id, address, networks, allowLoopback, isShared, limits, presence }
+  const { address, networks, labels: limits, dialects } = agent
+  const machine = {
+    agent: id,
+    address,
+    networks,
+    allowLoopback,
+    isShared,
+    limits,
+    dialects,
+    presence,
+  }
   return { machine, secrets }
 }
 

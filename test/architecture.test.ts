@@ -33,19 +33,19 @@ t.test('what the table forbids is found, however it is written', async (t) => {
     ['runtime/retry.ts', `export * from '../registry/registry.js'`],
     ['registry/http/registry.ts', `import type { Agent } from '../agent/main.js'`],
     ['agent/main.ts', `const it = await import('../controller/main.js')`],
-    ['controller/push/pusher.ts', `type A = import('../../agent/plan/sluice-labels.js').Labels`],
+    ['controller/push/pusher.ts', `type A = import('../../agent/labels/sluice-labels.js').Labels`],
     ['controller/state/state.ts', `import type { Pusher } from '../push/pusher.js'`],
     ['controller/api/server.ts', `import { Serving } from '../serving.js'`],
     ['njs/admin/admin-calls.lazy.ts', `import { findUnit } from '../table/lookup.js'`],
     ['njs/attic/draw.ts', `import { arms } from '../choose/split-arms.lazy.js'`],
     ['njs/pick.ts', `import { logger } from '../runtime/logger.js'`],
     ['cli/render.ts', `import { runAgent } from '../agent/main.js'`],
-    ['cli/commands/agent.ts', `import { labels } from '../../agent/plan/sluice-labels.js'`],
+    ['cli/commands/agent.ts', `import { labels } from '../../agent/labels/sluice-labels.js'`],
     ['controller/state/state.ts', `import { Etcd3 } from 'etcd3'`],
     ['controller/main.ts', `import Docker from 'dockerode'`],
     ['controller/state/state.ts', `import swagger from '@fastify/swagger'`],
     ['agent/engine/docker.ts', `import lodash from 'lodash'`],
-    ['agent/plan/sluice-labels.ts', `const level = require('classic-level')`],
+    ['agent/labels/sluice-labels.ts', `const level = require('classic-level')`],
   ]
   for (const [path, text] of forbidden) {
     t.equal(offences(path, text).length, 1, `${path}: ${text}`)

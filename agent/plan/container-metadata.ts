@@ -1,7 +1,7 @@
 /** What is known of an instance beside its address: its container, its image, its labels. */
 import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
-import type { Offer } from './offer.js'
+import type { Offer } from '../labels/offer.js'
 
 const MOST_METADATA = 32
 

@@ -9,15 +9,16 @@ import { guardStreamRoute, isStreamRoute } from '../../contract/record/stream-ro
 import type { StreamRouteRecord, Transport } from '../../contract/record/stream-route.js'
 import { isInstanceId } from '../../contract/guard/names.js'
 import { agentRoutePrefix } from '../../runtime/agent-routes.js'
+import { DEFAULT_DIALECTS } from '../labels/dialect.js'
 import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
-import { isDisabled, unknownLabels } from './label-names.js'
+import { isDisabled, unknownLabels } from '../labels/label-names.js'
 import { metadataOf } from './container-metadata.js'
-import { isImageAlone, offersOf } from './container-offers.js'
-import type { Offer, OfferRoute } from './offer.js'
+import { isImageAlone, offersOf } from '../labels/container-offers.js'
+import type { Offer, OfferRoute } from '../labels/offer.js'
 import { chooseAddress, choosePort, directAddress } from './instance-address.js'
-import { fewLines } from './few.js'
-import { overreach } from './label-limits.js'
+import { fewLines } from '../labels/few.js'
+import { overreach } from '../labels/label-limits.js'
 import type { AgentMachine, InstanceAddress } from './instance-address.js'
 
 export interface WantedRoute {
@@ -194,11 +195,12 @@ const NOBODY: ReadonlyMap<string, Container> = new Map()
  */
 export function readContainer(container: Container, machine: AgentMachine, all = NOBODY): Reading {
   const reading: Reading = { asked: false, instances: [], refused: [], why: [], warnings: [] }
-  const offers = offersOf(container)
+  const settings = machine.dialects ?? DEFAULT_DIALECTS
+  const offers = offersOf(container, settings)
   if (!isDisabled(container)) {
     reading.warnings.push(...unknownLabels(container))
   }
-  if (offers === undefined || isImageAlone(container)) {
+  if (offers === undefined || isImageAlone(container, settings)) {
     reading.why.push(whyNotAsked(container, offers !== undefined))
     return reading
   }

@@ -3,7 +3,8 @@ import type { Transport } from '../../contract/record/stream-route.js'
 import { parseIp } from '../../contract/guard/address.js'
 import type { AgentRecord } from '../../contract/record/agent-record.js'
 import type { Container, ContainerNetwork, PublishedPort } from '../engine/container.js'
-import type { LabelLimits } from './label-limits.js'
+import type { DialectSettings } from '../../runtime/config/settings.js'
+import type { LabelLimits } from '../labels/label-limits.js'
 
 /** The machine that the agent stands for. */
 export interface AgentMachine {
@@ -16,6 +17,8 @@ export interface AgentMachine {
   /** Networks whose addresses mean the same to all gateways, as the operator says. */
   networks?: readonly string[]
   limits?: LabelLimits
+  /** Whose labels are read, and how; absent: the defaults. */
+  dialects?: DialectSettings
   /** What `hosts/<agent>` says of it besides. */
   presence?: Omit<AgentRecord, 'address' | 'containers'>
 }

@@ -1,6 +1,6 @@
 /**
- * What a route claims: hosts, a path and conditions; names of TLS; or a port. Two routes that claim the same contradict each
- * other. Pure.
+ * What a route claims: hosts, a path and conditions; names of TLS; or a port. Two routes that claim
+ * the same contradict each other. Pure.
  */
 import { printConditions } from '../../contract/record/route-match.js'
 import type { Conditional } from '../../contract/record/route-match.js'

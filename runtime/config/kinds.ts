@@ -194,6 +194,35 @@ function isPort(port: number): boolean {
   return isWhole(port, 1, 65535)
 }
 
+const DIALECTS = ['sluice', 'registrator', 'nginx-proxy', 'traefik', 'angie'] as const
+
+/** Whose labels are read. */
+export type LabelDialect = (typeof DIALECTS)[number]
+
+export const LABEL_DIALECTS: SettingKind<LabelDialect[]> = {
+  expected: `some of ${DIALECTS.join(', ')}, with commas between`,
+  parse: (text) => {
+    const names = text.split(',').map((name) => name.trim())
+    const known = names.flatMap((name) => DIALECTS.find((each) => each === name) ?? [])
+    return known.length === names.length ? [...new Set(known)] : undefined
+  },
+  print: (value) => value.join(','),
+}
+
+/** Names of ports: `web=8080,pg=9100`. */
+export const ENTRYPOINTS: SettingKind<Record<string, number>> = {
+  expected: 'names and ports such as web=8080,pg=9100, with commas between',
+  parse: (text) => {
+    const pairs = text.split(',').map((pair) => /^\s*([\w-]{1,64})=(\d{1,5})\s*$/.exec(pair))
+    const ports = pairs.map((pair): [string, number] => [pair?.[1] ?? '', Number(pair?.[2])])
+    return ports.every(([, port]) => isPort(port)) ? Object.fromEntries(ports) : undefined
+  },
+  print: (value) =>
+    Object.entries(value)
+      .map((pair) => pair.join('='))
+      .join(','),
+}
+
 export function choice<const T extends string>(...choices: T[]): SettingKind<T> {
   return {
     expected: choices.join(' or '),

@@ -8,7 +8,9 @@ import {
   ADDRESS,
   BOOLEAN,
   DOMAINS,
+  ENTRYPOINTS,
   EXECUTABLE,
+  LABEL_DIALECTS,
   NAME,
   NETWORKS,
   GROUP,
@@ -253,6 +255,36 @@ export const SETTINGS = {
     {
       defaultIs: 'any',
     },
+  ),
+  labels: given(
+    LABEL_DIALECTS,
+    'sluice,registrator',
+    'whose labels are read: some of `sluice`, `registrator`, `nginx-proxy`, `traefik`, `angie`; the first that a container has counts',
+  ),
+  expose: given(
+    choice('all', 'tagged'),
+    'all',
+    '`tagged`: only what a route, a host label or the tag `http` exposes answers; `all`: each upstream does, at `<name>.<domain>`',
+  ),
+  registratorInternal: given(
+    BOOLEAN,
+    'false',
+    'registrator’s labels: whether exposed ports count, not published ones',
+  ),
+  registratorExplicit: given(
+    BOOLEAN,
+    'true',
+    'registrator’s labels: whether only what has a `SERVICE_NAME` counts; `false`: images give names',
+  ),
+  traefikEntrypoints: given(
+    ENTRYPOINTS,
+    'web=80,websecure=443',
+    'Traefik’s labels: the gateway’s ports by names of entrypoints, such as `web=8080,pg=9100`',
+  ),
+  traefikExposed: given(
+    BOOLEAN,
+    'true',
+    'Traefik’s labels: `false`: only containers with `traefik.enable=true`',
   ),
   agentTtl: given(
     duration(2000, 3_600_000),

@@ -1,4 +1,5 @@
 /** The settings of one run, as all parts read them. */
+import type { LabelDialect } from './kinds.js'
 import type { FileAccess } from '../whole-file.js'
 
 /**
@@ -129,6 +130,27 @@ export interface FileModeSettings {
   onetime: boolean
 }
 
+/** How labels that were written for other tools are read. */
+export interface DialectSettings {
+  /** Of a container that has labels of several, those of the first count. */
+  dialects: LabelDialect[]
+  /** Domains that the tag `http` exposes an upstream below; none: it need not. */
+  exposeDomains: string[]
+  /** Ports that are open for routes: `9100-9104 9106`. */
+  streamPorts: string
+  httpPort: number
+  /** 0: none. */
+  httpsPort: number
+  /** Whether exposed ports count, and not published ones. */
+  registratorInternal: boolean
+  /** Whether only what has a SERVICE_NAME counts. */
+  registratorExplicit: boolean
+  /** Ports of the gateway by names of Traefik's entrypoints. */
+  traefikEntrypoints: Record<string, number>
+  /** Whether `traefik.enable=true` is not needed. */
+  traefikExposed: boolean
+}
+
 interface AgentSettings {
   /** Stable id of this machine's agent; undefined: made once, in the home. */
   id: string | undefined
@@ -138,6 +160,7 @@ interface AgentSettings {
   networks: string[]
   /** Patterns for the hosts and upstreams that labels may name; undefined: any. */
   labels: { hosts: string[] | undefined; upstreams: string[] | undefined }
+  dialects: DialectSettings
   /** Milliseconds after which a dead agent's instances go. */
   ttlMs: number
   /** Token for an `http` registry. */

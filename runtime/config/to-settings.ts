@@ -11,19 +11,11 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
   const { apiPort, apiBind, apiToken, apiCertificate, apiKey } = values
   const { tunedPorts, proxyProtocolPorts, trustedProxies = [], rawPaths, tlsCiphers } = values
   const { accessLog } = values
-  const {
-    registry,
-    cluster,
-    docker,
-    files: folder,
-    domain: domains,
-    zone,
-    workers,
-    user,
-    nginx,
-  } = values
+  const { registry, cluster, docker, files: folder, zone, workers, user, nginx } = values
   const { compiled, lanes } = values
   const { mode, pool, engine, poolPort, logLevel, trustedCa } = values
+  // Where only what is tagged is exposed, the agent makes a route for each tag.
+  const domains = values.expose === 'tagged' ? [] : values.domain
   const local = registry === 'embedded' || registry.startsWith('unix:')
   return {
     ...{ home, bind, httpPort, httpsPort, passthrough, http3, streamPorts, certificates },
@@ -55,9 +47,20 @@ function agentSettings(values: Values, files: SecretFiles): Settings['agent'] {
     address: values.agentAddress,
     networks: values.agentNetworks ?? [],
     labels: { hosts: values.labelHosts, upstreams: values.labelUpstreams },
+    dialects: dialectSettings(values),
     ttlMs: values.agentTtl,
     token: values.agentToken,
     tokenFile: files.get('agentToken'),
+  }
+}
+
+function dialectSettings(values: Values): Settings['agent']['dialects'] {
+  const { labels: dialects, expose, domain, streamPorts, httpPort, httpsPort } = values
+  const { registratorInternal, registratorExplicit, traefikEntrypoints, traefikExposed } = values
+  return {
+    ...{ dialects, streamPorts, httpPort, httpsPort },
+    ...{ registratorInternal, registratorExplicit, traefikEntrypoints, traefikExposed },
+    exposeDomains: expose === 'tagged' ? domain : [],
   }
 }
 

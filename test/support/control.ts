@@ -2,6 +2,7 @@
  * A controller without nginx: the real state over the real embedded registry, and gateways that a
  * test may invent.
  */
+import { DEFAULT_DIALECTS } from '../../agent/labels/dialect.js'
 import { join } from 'node:path'
 import { isOwnAddress } from '../../controller/own-addresses.js'
 import type { InstanceConditions } from '../../controller/state/conditions.js'
@@ -83,6 +84,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
       address: undefined,
       networks: [],
       labels: { hosts: undefined, upstreams: undefined },
+      dialects: DEFAULT_DIALECTS,
       ttlMs: 15_000,
       token: undefined,
     },

@@ -44,6 +44,7 @@ const FLOORS: Record<string, readonly (readonly string[])[]> = {
   ],
   agent: [
     ['engine'],
+    ['labels'],
     ['plan'],
     ['register', 'identity.ts'],
     ['sources'],

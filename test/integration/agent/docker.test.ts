@@ -1,4 +1,6 @@
 /** The agent as a process, a real dockerd and a real etcd. */
+import { DEFAULT_DIALECTS } from '../../../agent/labels/dialect.js'
+import type { LabelDialect } from '../../../runtime/config/kinds.js'
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { once } from 'node:events'
@@ -39,6 +41,7 @@ const HEALTH = [
 const agentSettings: AgentProcessSettings['agent'] = {
   ...{ id: AGENT, address: undefined, networks: NETWORKS, ttlMs: TTL_MS, token: undefined },
   labels: { hosts: undefined, upstreams: undefined },
+  dialects: DEFAULT_DIALECTS,
 }
 
 t.setTimeout(400_000)
@@ -51,6 +54,21 @@ interface RunState {
   startedAt: string | undefined
   state: string
 }
+
+/** A container of each dialect, and what becomes of it. */
+const DIALECT_CONTAINERS: Array<{
+  dialect: LabelDialect
+  options: string[]
+  upstream: string
+  route: object
+}> = [
+  {
+    dialect: 'registrator',
+    options: ['-P', '-l', 'SERVICE_NAME=tcpfront-9101', '-l', 'SERVICE_TAGS=tcp'],
+    upstream: 'tcpfront-9101',
+    route: { port: 9101, protocol: 'tcp' },
+  },
+]
 
 /** One agent in a part of the registry for its test alone, and all that happens there. */
 class Rig {
@@ -329,7 +347,7 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     const traits = ['max-conns=7', 'backup=true', 'zone=eu-1', 'weight=3', 'typo=1']
     const good = await rig.run(traits.flatMap((trait) => ['-l', `sluice.${trait}`]))
     const ignored = `${rig.cluster}-ignored`
-    const services = ['-e', 'SERVICE_NAME=web', '-e', 'SERVICE_IGNORE=1']
+    const services = ['-P', '-e', 'SERVICE_NAME=web', '-e', 'SERVICE_IGNORE=1']
     await dockerd.docker('run', '-d', '--name', ignored, ...services, IMAGE)
     t.teardown(() => dockerd.docker('rm', '-f', ignored).catch(() => undefined))
     await rig.becomes(good, 'up')
@@ -345,6 +363,27 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     t.match(printed, new RegExp(`^${ignored} \\(.*\\n  left alone: each of its ports is ign`, 'm'))
     t.match(printed, /network bridge: the only one/)
     t.match(printed, /port 80: the only one exposed/)
+  })
+
+  t.test('labels of other tools mean here what they mean there', async (t) => {
+    const all = DIALECT_CONTAINERS.map(({ dialect }) => dialect)
+    const dialects = { ...DEFAULT_DIALECTS, dialects: all }
+    const rig = new Rig(t, { agent: { ...agentSettings, dialects } })
+    for (const { dialect, options, upstream, route } of DIALECT_CONTAINERS) {
+      const name = `${rig.cluster}-${dialect}`
+      t.teardown(() => dockerd.docker('rm', '-f', name).catch(() => undefined))
+      await dockerd.docker('run', '-d', '--name', name, ...options, IMAGE)
+      const key = `instances/${upstream}/${AGENT}:${name}:80`
+      const entry = async () => {
+        const { entries } = await rig.registry.list(key)
+        return entries[0] && (JSON.parse(entries[0].value) as InstanceRecord).state === 'up'
+      }
+      await until(entry, { what: `${dialect}: ${key}` })
+      const routes = (await rig.registry.list('routes/')).entries.map(({ value }) => value)
+      const its = routes.map((value) => JSON.parse(value) as { upstream?: string })
+      const known = its.find((each) => each.upstream === upstream)
+      t.match(known, route, `${dialect}: ${routes.join()}`)
+    }
   })
 
   t.test(

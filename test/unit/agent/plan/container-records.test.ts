@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { Container } from '../../../../agent/engine/container.js'
 import { readContainer } from '../../../../agent/plan/container-records.js'
+import { DEFAULT_DIALECTS } from '../../../../agent/labels/dialect.js'
 import type { AgentMachine } from '../../../../agent/plan/instance-address.js'
 import { printClaim } from '../../../../agent/plan/route-claim.js'
 import { container } from '../container-fixture.js'
@@ -94,12 +95,6 @@ check([
     want: ['redis-cache node-1:web-1:80 172.17.0.2:80 1'],
     why: /folded from ".*": lower case, and - in place of _ and \./,
   })),
-  {
-    name: 'a name of registrator is folded, too',
-    labels: { SERVICE_NAME: 'My_Web' },
-    want: ['my-web node-1:web-1:80 172.17.0.2:80 1'],
-    why: /upstream my-web: SERVICE_NAME, folded from "My_Web"/,
-  },
   {
     name: 'a misspelt label alone opts nothing in, and is named with the one it is close to',
     labels: { 'sluice.upstraem': 'web' },
@@ -358,94 +353,34 @@ check([
   },
 ])
 
-const env = (...lines: string[]): Container['env'] =>
-  lines.map((line) => line.split('=') as [string, string])
+const INTERNAL = { dialects: { ...DEFAULT_DIALECTS, registratorInternal: true } }
 
 check([
-  { name: 'SERVICE_NAME as a label', labels: { SERVICE_NAME: 'web' }, want: [plain] },
   {
     name: 'sluice.enable=true leaves the word to SERVICE_NAME',
     labels: { 'sluice.enable': 'true', SERVICE_NAME: 'web' },
+    host: INTERNAL,
     want: [plain],
     why: /upstream web: SERVICE_NAME/,
   },
   {
-    name: 'SERVICE_NAME in the environment',
-    rest: { env: env('SERVICE_NAME=web') },
-    want: [plain],
-  },
-  {
-    name: 'the label over the environment',
-    labels: { SERVICE_NAME: 'web' },
-    rest: { env: env('SERVICE_NAME=other') },
-    want: [plain],
-  },
-  {
-    name: "the port's own over the general one, wherever it stands",
-    labels: { SERVICE_NAME: 'other' },
-    rest: { env: env('SERVICE_80_NAME=web') },
-    want: [plain],
-  },
-  {
-    name: 'several ports: the general name gets the port',
-    labels: { SERVICE_NAME: 'web' },
-    rest: { tcpPorts: [80, 443] },
-    want: ['web-80 node-1:web-1:80 172.17.0.2:80 1', 'web-443 node-1:web-1:443 172.17.0.2:443 1'],
-  },
-  {
-    name: "several ports: a port's own name does not",
-    labels: { SERVICE_NAME: 'web', SERVICE_443_NAME: 'secure' },
-    rest: { tcpPorts: [80, 443] },
-    want: ['web-80 node-1:web-1:80 172.17.0.2:80 1', 'secure node-1:web-1:443 172.17.0.2:443 1'],
-  },
-  {
-    name: 'ports without a name are left alone',
-    labels: { SERVICE_443_NAME: 'secure' },
-    rest: { tcpPorts: [80, 443] },
-    want: ['secure node-1:web-1:443 172.17.0.2:443 1'],
-  },
-  {
-    name: 'a UDP port counts, and is said not to be registered',
-    labels: { SERVICE_NAME: 'web' },
-    rest: { udpPorts: [53] },
-    want: ['web-80 node-1:web-1:80 172.17.0.2:80 1'],
-    warnings: [/UDP port 53/],
-  },
-  { name: 'SERVICE_IGNORE', labels: { SERVICE_NAME: 'web', SERVICE_IGNORE: 'yes' } },
-  {
-    name: 'SERVICE_<port>_IGNORE leaves the others',
-    labels: { SERVICE_NAME: 'web', SERVICE_443_IGNORE: '1' },
-    rest: { tcpPorts: [80, 443] },
-    want: ['web-80 node-1:web-1:80 172.17.0.2:80 1'],
-  },
-  { name: 'an empty name is none', labels: { SERVICE_NAME: '' }, asked: false },
-  { name: 'SERVICE_TAGS alone asks for nothing', labels: { SERVICE_TAGS: 'a' }, asked: false },
-  {
-    name: 'SERVICE_ID',
-    labels: { SERVICE_NAME: 'web', SERVICE_ID: 'my-id' },
-    want: ['web my-id 172.17.0.2:80 1'],
-  },
-  {
-    name: 'a SERVICE_ID that is none',
-    labels: { SERVICE_NAME: 'web', SERVICE_ID: 'a/b' },
-    refused: [/SERVICE_ID "a\/b" must be/],
-  },
-  {
-    name: 'checks are said not to be used',
-    labels: { SERVICE_NAME: 'web', SERVICE_CHECK_HTTP: '/health' },
-    want: [plain],
-    warnings: [/SERVICE_CHECK_\* is not used/],
-  },
-  {
-    name: 'nothing exposed',
-    labels: { SERVICE_NAME: 'web' },
-    rest: { tcpPorts: [] },
-    refused: [/exposes no port/],
-  },
-  {
-    name: 'sluice.* wins over SERVICE_*',
+    name: 'sluice.* wins over SERVICE_*, and says so',
     labels: { ...WEB, SERVICE_NAME: 'other' },
     want: [plain],
+    warnings: [/labels of registrator are not read: those of sluice come first in SLUICE_LABELS/],
+  },
+  {
+    name: 'whose labels count is a setting',
+    labels: { ...WEB, SERVICE_NAME: 'other' },
+    host: { dialects: { ...INTERNAL.dialects, dialects: ['registrator', 'sluice'] } },
+    want: ['other node-1:web-1:80 172.17.0.2:80 1'],
+    warnings: [/labels of sluice are not read/],
+  },
+  {
+    name: 'labels of a dialect that is not read ask for nothing',
+    labels: { SERVICE_NAME: 'web' },
+    host: { dialects: { ...INTERNAL.dialects, dialects: ['sluice'] } },
+    asked: false,
   },
 ])
 
@@ -524,18 +459,6 @@ check([
     rest: { tcpPorts: [], udpPorts: [514] },
     want: ['web node-1:web-1:514 172.17.0.2:514 1'],
   },
-  {
-    name: 'UDP alone, by its number',
-    labels: { SERVICE_514_NAME: 'syslog' },
-    rest: { tcpPorts: [], udpPorts: [514] },
-    want: ['syslog node-1:web-1:514 172.17.0.2:514 1'],
-  },
-  {
-    name: 'a UDP port that has a name beside a TCP one',
-    labels: { SERVICE_NAME: 'web', SERVICE_514_NAME: 'syslog' },
-    rest: { udpPorts: [514] },
-    want: ['web-80 node-1:web-1:80 172.17.0.2:80 1', 'syslog node-1:web-1:514 172.17.0.2:514 1'],
-  },
 ])
 
 const many = (label: (i: number) => readonly [string, string]) =>
@@ -565,6 +488,7 @@ check([
   {
     name: 'more ports than a container may have instances',
     labels: { SERVICE_NAME: 'web' },
+    host: INTERNAL,
     rest: { tcpPorts: Array.from({ length: 5000 }, (_, i) => i + 1) },
     refused: [/a container may have 256 instances/],
   },
@@ -588,7 +512,7 @@ check([
   {
     name: 'an upstream that the operator does not let labels name',
     labels: { SERVICE_NAME: 'bank' },
-    host: shop,
+    host: { ...shop, ...INTERNAL },
     refused: [/upstream bank is not among those that SLUICE_LABEL_UPSTREAMS allows/],
   },
 ])
@@ -618,6 +542,7 @@ check([
     name: "registrator's names in the image that the container enables",
     labels: { 'sluice.enable': 'true' },
     ...ofImage({}, named),
+    host: INTERNAL,
     want: [plain],
   },
   {
@@ -677,7 +602,7 @@ t.test('metadata says where an instance comes from', async (t) => {
     'com.docker.compose.project': 'shop',
     'com.docker.compose.service': 'front',
   }
-  const [instance] = read({ name: '', labels }).instances
+  const [instance] = read({ name: '', labels, host: INTERNAL }).instances
   t.same(instance?.record.metadata, {
     container: 'web-1',
     containerId: 'ab12ab12ab12',
@@ -691,16 +616,9 @@ t.test('metadata says where an instance comes from', async (t) => {
   t.equal(instance?.record.agent, 'node-1')
 })
 
-t.test('what only the environment says is not published, but for the tags', async (t) => {
-  const rest = { env: env('SERVICE_NAME=web', 'SERVICE_PASSWORD=secret', 'SERVICE_TAGS=a,b') }
-  const metadata = read({ name: '', rest }).instances[0]?.record.metadata
-  t.equal(metadata?.tags, 'a,b')
-  t.notMatch(JSON.stringify(metadata), /secret|password/)
-})
-
 t.test('a value that no metadata takes is left out, and said', async (t) => {
   const labels = { SERVICE_NAME: 'web', SERVICE_LONG: 'x'.repeat(257), SERVICE_CONTAINER: 'fake' }
-  const { instances, warnings } = read({ name: '', labels })
+  const { instances, warnings } = read({ name: '', labels, host: INTERNAL })
   t.equal(instances[0]?.record.metadata?.container, 'web-1')
   t.equal(instances[0]?.record.metadata?.long, undefined)
   t.match(warnings, [/"long" is left out/])

@@ -162,14 +162,15 @@ t.test('two containers share no upstream that nobody named when their hosts diff
 
 t.test('two containers with one SERVICE_ID: the older one has it', async (t) => {
   const labels = { SERVICE_NAME: 'web', SERVICE_ID: 'x' }
+  const published = [{ port: 80, hostAddress: '', hostPort: 32768 }]
   const young = container({
     id: 'cd34'.repeat(16),
     name: 'young',
     createdAt: '2026-02-01T00:00:00Z',
     networks: [{ name: 'bridge', address: '172.17.0.3' }],
-    labels,
+    ...{ labels, published },
   })
-  const { entries, reports } = makePlan([young, container({ labels })], HOST, none)
+  const { entries, reports } = makePlan([young, container({ labels, published })], HOST, none)
   t.match(entries.get('instances/web/x'), /172\.17\.0\.2/)
   t.match(reports[1]?.reading.refused, [{ reason: /another container's already/ }])
 })

@@ -112,7 +112,9 @@ t.test('ports of proxies, and who is believed there, go together', async (t) => 
     proxyProtocolPorts: '8080 8443 9100-9101',
     trustedProxies: ['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8'],
   })
-  const again = toProcess(config).flags.map((flag) => flag.slice(2).split('=') as [string, string])
+  const again = toProcess(config).flags.map(
+    (flag) => flag.slice(2).split(/=(.*)/) as [string, string],
+  )
   const passed = loadConfig(inputOf(folder, { flags: Object.fromEntries(again) })).settings
   t.same(passed, settings, 'a child process is given the same')
   t.match(refusal(folder, given('8080', '')), /PROXY_PROTOCOL_PORTS: .* needs trustedProxies/)

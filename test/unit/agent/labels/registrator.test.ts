@@ -1,0 +1,250 @@
+/** Registrator's grammar, as its documentation has it, row by row. */
+import { checkTable, published } from './dialect-table.js'
+
+const one = { published: published('80') }
+const two = { tcpPorts: [80, 443], published: published('80', '443') }
+const tagged = { exposeDomains: ['apps.example'] }
+const named = { SERVICE_NAME: 'web' }
+
+checkTable('registrator', [
+  { name: 'a name as a label', labels: named, rest: one, want: ['web 80'] },
+  { name: 'a name in the environment', env: ['SERVICE_NAME=db'], rest: one, want: ['db 80'] },
+  {
+    name: 'the label over the environment',
+    labels: named,
+    env: ['SERVICE_NAME=other'],
+    rest: one,
+    want: ['web 80'],
+  },
+  {
+    name: "the port's own name over the general one, wherever it stands",
+    labels: { SERVICE_NAME: 'other' },
+    env: ['SERVICE_80_NAME=web'],
+    rest: one,
+    want: ['web 80'],
+  },
+  {
+    name: 'several ports: the general name gets the port',
+    labels: named,
+    rest: two,
+    want: ['web-80 80', 'web-443 443'],
+  },
+  {
+    name: "several ports: a port's own name does not",
+    labels: { ...named, SERVICE_443_NAME: 'secure' },
+    rest: two,
+    want: ['web-80 80', 'secure 443'],
+  },
+  {
+    name: 'ports without a name are left alone',
+    labels: { SERVICE_443_NAME: 'https' },
+    rest: two,
+    want: ['https 443'],
+  },
+  {
+    name: 'only published ports count, and decide whether a name gets its port',
+    labels: named,
+    rest: { tcpPorts: [80, 443], published: published('443') },
+    want: ['web 443'],
+  },
+  {
+    name: 'exposed ports count where they are set to',
+    labels: named,
+    rest: { tcpPorts: [80, 443] },
+    settings: { registratorInternal: true },
+    want: ['web-80 80', 'web-443 443'],
+  },
+  {
+    name: 'nothing published',
+    labels: named,
+    refused: [/publishes no port; SLUICE_REGISTRATOR_INTERNAL=true counts/],
+  },
+  {
+    name: 'nothing exposed',
+    labels: named,
+    rest: { tcpPorts: [] },
+    settings: { registratorInternal: true },
+    refused: [/exposes no port/],
+  },
+  {
+    name: 'on the network of the host its exposed ports are published',
+    labels: named,
+    rest: { networkMode: 'host' },
+    machine: { address: '10.0.0.9' },
+    want: ['web 80'],
+  },
+  {
+    name: 'a published port has its port at the address of the agent',
+    labels: named,
+    rest: one,
+    machine: { address: '10.0.0.9' },
+    want: ['web 30080'],
+  },
+  {
+    name: 'UDP counts as TCP does',
+    labels: { SERVICE_514_NAME: 'syslog' },
+    rest: { tcpPorts: [], udpPorts: [514], published: published('514/udp') },
+    want: ['syslog 514'],
+  },
+  { name: 'SERVICE_IGNORE', labels: { ...named, SERVICE_IGNORE: 'yes' }, rest: one },
+  {
+    name: 'SERVICE_<port>_IGNORE leaves the others',
+    labels: { ...named, SERVICE_443_IGNORE: 'true' },
+    rest: two,
+    want: ['web-80 80'],
+  },
+  { name: 'an empty name is none', labels: { SERVICE_NAME: '' }, rest: one, asked: false },
+  { name: 'tags alone ask for nothing', labels: { SERVICE_TAGS: 'a' }, rest: one, asked: false },
+  {
+    name: 'without a name the image has one, where that is set',
+    rest: { ...one, image: 'ghcr.io/gliderlabs/redis:7@sha256:ab' },
+    settings: { registratorExplicit: false },
+    want: ['redis 80'],
+    why: /upstream redis: image/,
+  },
+  {
+    name: 'the name of an image gets the port, too',
+    rest: { ...two, image: 'nginx' },
+    settings: { registratorExplicit: false },
+    want: ['nginx-80 80', 'nginx-443 443'],
+  },
+  {
+    name: 'without a name and a published port nothing is asked',
+    settings: { registratorExplicit: false },
+    asked: false,
+  },
+  {
+    name: 'SERVICE_ID',
+    labels: { SERVICE_80_NAME: 'http', SERVICE_80_ID: 'http.12345' },
+    rest: one,
+    want: ['http 80'],
+  },
+  {
+    name: 'a SERVICE_ID that is none',
+    labels: { ...named, SERVICE_ID: 'a/b' },
+    rest: one,
+    refused: [/SERVICE_ID "a\/b" must be/],
+  },
+  {
+    name: 'tags and attributes are metadata, those of the environment, too',
+    labels: { ...named, SERVICE_TAGS: 'master, a\\,b,,', SERVICE_80_ZONE: 'b' },
+    env: ['SERVICE_REGION=us2', 'SERVICE_ZONE=a', 'SERVICE_443_SNI=enabled'],
+    rest: one,
+    want: ['web 80'],
+    metadata: { tags: 'master,a\\,b', region: 'us2', zone: 'b', sni: undefined },
+  },
+  {
+    name: 'the tag http exposes the name, where not all are',
+    labels: { SERVICE_NAME: 'httpfront', SERVICE_TAGS: 'http' },
+    rest: one,
+    settings: tagged,
+    want: ['httpfront 80 httpfront.apps.example/'],
+  },
+  {
+    name: 'where all are exposed the tag http asks for no route',
+    labels: { ...named, SERVICE_TAGS: 'http' },
+    rest: one,
+    want: ['web 80'],
+  },
+  {
+    name: 'without the tag nothing is exposed',
+    labels: { SERVICE_NAME: 'httpbackend', SERVICE_TAGS: 'internal' },
+    rest: one,
+    settings: tagged,
+    want: ['httpbackend 80'],
+  },
+  {
+    name: 'tags of one port',
+    labels: { ...named, SERVICE_443_TAGS: 'http' },
+    rest: two,
+    settings: tagged,
+    want: ['web-80 80', 'web-443 443 web-443.apps.example/'],
+  },
+  {
+    name: 'the tag tcp opens the port that the name ends with',
+    labels: { SERVICE_NAME: 'tcpfront-9101', SERVICE_TAGS: 'tcp' },
+    rest: one,
+    want: ['tcpfront-9101 80 tcp 9101'],
+  },
+  {
+    name: 'the tag udp, likewise',
+    labels: { SERVICE_NAME: 'log-9102', SERVICE_TAGS: 'udp' },
+    rest: { tcpPorts: [], udpPorts: [514], published: published('514/udp') },
+    want: ['log-9102 514 udp 9102'],
+  },
+  {
+    name: 'a port that is not open is refused, and the instance is not',
+    labels: { SERVICE_NAME: 'tcpfront-9999', SERVICE_TAGS: 'tcp' },
+    rest: one,
+    want: ['tcpfront-9999 80'],
+    refused: [/tag tcp of tcpfront-9999: port 9999 is not open.*SLUICE_STREAM_PORTS/],
+  },
+  {
+    name: 'the tag tcp without a port in the name',
+    labels: { ...named, SERVICE_TAGS: 'tcp' },
+    rest: one,
+    want: ['web 80'],
+  },
+  {
+    name: 'an HTTP check',
+    labels: {
+      ...named,
+      ...{ SERVICE_80_CHECK_HTTP: '/health/endpoint/path', SERVICE_80_CHECK_INTERVAL: '15s' },
+      SERVICE_80_CHECK_TIMEOUT: '1s',
+    },
+    rest: one,
+    want: ['web 80'],
+    upstream: {
+      policy: {
+        check: { type: 'http', path: '/health/endpoint/path', intervalMs: 15_000, timeoutMs: 1000 },
+      },
+    },
+  },
+  {
+    name: 'a TCP check, at the interval that registrator has',
+    labels: { ...named, SERVICE_CHECK_TCP: 'true' },
+    rest: one,
+    want: ['web 80'],
+    upstream: { policy: { check: { type: 'tcp', intervalMs: 10_000 } } },
+  },
+  {
+    name: 'a gRPC check',
+    env: ['SERVICE_NAME=web', 'SERVICE_CHECK_GRPC=true', 'SERVICE_CHECK_INTERVAL=5s'],
+    rest: one,
+    want: ['web 80'],
+    upstream: { policy: { check: { type: 'grpc', service: '', intervalMs: 5000 } } },
+  },
+  {
+    name: 'what Sluice does not check is named once',
+    labels: {
+      ...named,
+      ...{ SERVICE_443_CHECK_HTTPS: '/x', SERVICE_80_CHECK_TTL: '30s', SERVICE_CHECK_SCRIPT: 'x' },
+      ...{ SERVICE_CHECK_INITIAL_STATUS: 'warning', SERVICE_CHECK_DEREGISTER_AFTER: '10m' },
+    },
+    rest: two,
+    want: ['web-80 80', 'web-443 443'],
+    warnings: [
+      /SERVICE_CHECK_SCRIPT; SERVICE_CHECK_INITIAL_STATUS; SERVICE_CHECK_DEREGISTER_AFTER; SERVICE_80_CHECK_TTL; SERVICE_443_CHECK_HTTPS$/,
+    ],
+  },
+  {
+    name: 'a check that no guard lets pass is named',
+    labels: { ...named, SERVICE_CHECK_HTTP: '/a b\n', SERVICE_CHECK_INTERVAL: '1ms' },
+    rest: one,
+    want: ['web 80'],
+    warnings: [/SERVICE_CHECK_HTTP \(policy\.check\./],
+  },
+  {
+    name: 'names are folded, and it is said',
+    labels: { SERVICE_NAME: 'My_Web.Svc' },
+    rest: one,
+    want: ['my-web-svc 80'],
+    why: /folded from "My_Web.Svc"/,
+  },
+  {
+    name: 'a name that cannot be folded',
+    labels: { SERVICE_NAME: 'bad name;{}' },
+    rest: one,
+    refused: [/SERVICE_NAME "bad name;\{\}" must be/],
+  },
+])
