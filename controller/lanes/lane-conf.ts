@@ -1,7 +1,7 @@
 /**
  * Lanes and gates → nginx configuration, four files that are written and read together:
  *
- * - `http.conf`: an `upstream{}` for each lane, and the map of a request's host (and first segment)
+ * - `http.conf`: an `upstream{}` for each lane, and the map of a request's host (and first segments)
  *   to the path of its gate's file;
  * - `location.conf`: a request whose gate is open leaves the table's location;
  * - `proxy.conf`: the same in a location of the user's, which names the upstream itself. Its own
@@ -18,7 +18,8 @@ import { hostKey, nameKey } from '../fallback/words.js'
 import { gatePath, laneName, writeGate, writeGateMaps } from './gate-conf.js'
 import type { LanePlace } from './gate-conf.js'
 import { gateFile } from './gate-files.js'
-import { SEGMENT, isWhole } from './lane.js'
+import { OTHERS, SEGMENT } from './gate-keys.js'
+import { isWhole } from './lane.js'
 import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
 
 export interface LaneFiles {
@@ -71,6 +72,25 @@ export function firstSegmentOf(path: string): string | undefined {
   return segment ?? (new RegExp(`^${OTHER}${REST} $`).test(asked) ? '*' : undefined)
 }
 
+/**
+ * The first two segments of such a path, `/api/*` where a map might take the second for another
+ * one, and undefined where there is one alone.
+ */
+export function firstPairOf(path: string): string | undefined {
+  const asked = path.replace(/[?].*$/s, '')
+  const pair = new RegExp(`^${SEGMENT}${SEGMENT}(?=/|$)`).exec(asked)?.[0]
+  const first = new RegExp(`^${SEGMENT}(?=/[^/])`).exec(asked)?.[0]
+  return pair ?? (first && `${first}/${OTHERS}`)
+}
+
+function writePair(out: ConfWriter): void {
+  out.block('map', [plain('$uri'), plain('$sluice_pair')], () => {
+    out.entry(plain('default'), quotedWord(''))
+    out.entry(raw(`~^(?<sluice_two>${SEGMENT}${SEGMENT})(?:/|$)`), plain('$sluice_two'))
+    out.entry(raw(`~^(?<sluice_one>${SEGMENT})/[^/]`), { text: `"$sluice_one/${OTHERS}"` })
+  })
+}
+
 function writeFirst(out: ConfWriter): void {
   out.block('map', [raw('$uri $request_uri'), plain('$sluice_first')], () => {
     out.entry(plain('default'), quotedWord('!'))
@@ -88,7 +108,7 @@ function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): 
   out.block('map', [plain('$host'), plain('$sluice_gate')], () => {
     out.entry(plain('default'), quotedWord(''))
     for (const host of hosts) {
-      const whole = isWhole(host) ? file(host.byFirst.get('/')) : plain('$sluice_gate_by_path')
+      const whole = isWhole(host) ? file(host.byPrefix.get('/')) : plain('$sluice_gate_by_path')
       out.entry(hostKey(host.host), whole)
     }
   })
@@ -98,17 +118,63 @@ function writeMaps(out: ConfWriter, hosts: readonly GatedHost[], home: string): 
   writeFirst(out)
   out.block('map', [plain('$host'), plain('$sluice_gate_of_rest')], () => {
     out.entry(plain('default'), quotedWord(''))
-    byPath.forEach(({ host, byFirst }) => out.entry(hostKey(host), file(byFirst.get('/'))))
+    byPath.forEach(({ host, byPrefix }) => out.entry(hostKey(host), file(byPrefix.get('/'))))
   })
   out.block('map', [raw('$host$sluice_first'), plain('$sluice_gate_by_path')], () => {
     out.entry(plain('default'), plain('$sluice_gate_of_rest'))
-    for (const { host, byFirst } of byPath) {
+    for (const { host, byPrefix } of byPath) {
       out.entry(quotedWord(`${host}!`), quotedWord(''))
-      for (const [first, gate] of byFirst) {
-        if (first !== '/') {
-          out.entry(quotedWord(`${host}${first}`), file(gate))
-        }
+      for (const first of firstsOf(byPrefix)) {
+        const gate = plain('$sluice_gate_by_pair')
+        out.entry(
+          quotedWord(`${host}${first}`),
+          isParted(byPrefix, first) ? gate : file(byPrefix.get(first)),
+        )
       }
+    }
+  })
+  writePairs(out, byPath, file)
+}
+
+type ByPrefix = GatedHost['byPrefix']
+
+/** `/api` of `/api` and `/api/v2`; not `/`. */
+function firstsOf(byPrefix: ByPrefix): Set<string> {
+  const firsts = [...byPrefix.keys()].map((key) => key.replace(/^([/][^/]+)[/].*/, '$1'))
+  return new Set(firsts.filter((first) => first !== '/'))
+}
+
+function isParted(byPrefix: ByPrefix, first: string): boolean {
+  return [...byPrefix.keys()].some((key) => key.startsWith(`${first}/`))
+}
+
+/** Of first segments that lead to several places. */
+function writePairs(
+  out: ConfWriter,
+  hosts: readonly GatedHost[],
+  file: (gate: Gate | undefined) => Word,
+): void {
+  const parted = hosts.flatMap((gated) =>
+    [...firstsOf(gated.byPrefix)]
+      .filter((first) => isParted(gated.byPrefix, first))
+      .map((first) => ({ ...gated, first })),
+  )
+  if (parted.length === 0) {
+    return
+  }
+  writePair(out)
+  out.block('map', [raw('$host$sluice_first'), plain('$sluice_gate_of_first')], () => {
+    out.entry(plain('default'), quotedWord(''))
+    for (const { host, byPrefix, first } of parted) {
+      const gate = byPrefix.get(byPrefix.has(first) ? first : '/')
+      out.entry(quotedWord(`${host}${first}`), file(gate))
+    }
+  })
+  out.block('map', [raw('$host$sluice_pair'), plain('$sluice_gate_by_pair')], () => {
+    out.entry(plain('default'), plain('$sluice_gate_of_first'))
+    for (const { host, byPrefix, first } of parted) {
+      const below = [...byPrefix].filter(([key]) => key.startsWith(`${first}/`))
+      below.forEach(([key, gate]) => out.entry(quotedWord(`${host}${key}`), file(gate)))
     }
   })
 }

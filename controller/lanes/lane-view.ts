@@ -1,6 +1,6 @@
 /** How upstreams and requests are served, by nginx alone or by the table, for people. */
 import type { AskedRequest, LaneNow, LaneView } from '../views.js'
-import { firstSegmentOf } from './lane-conf.js'
+import { firstPairOf, firstSegmentOf } from './lane-conf.js'
 import { isWhole } from './lane.js'
 import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
 
@@ -22,7 +22,7 @@ const CHALLENGES = '/.well-known/acme'
 /** The gate that a request passes where it is open. `path` is as the client sends it. */
 export function gateOf(hosts: readonly GatedHost[], host: string, path: string): Gate | undefined {
   const gated = path.startsWith(CHALLENGES) ? undefined : hosts.find((each) => each.host === host)
-  const rest = gated?.byFirst.get('/')
+  const rest = gated?.byPrefix.get('/')
   if (gated === undefined || isWhole(gated)) {
     return rest
   }
@@ -30,7 +30,8 @@ export function gateOf(hosts: readonly GatedHost[], host: string, path: string):
   if (first === undefined) {
     return undefined
   }
-  return gated.byFirst.has(first) ? gated.byFirst.get(first) : rest
+  const prefixes = [firstPairOf(path) ?? '', first, '/']
+  return gated.byPrefix.get(prefixes.find((prefix) => gated.byPrefix.has(prefix)) ?? '/')
 }
 
 export function showRequest(

@@ -14,6 +14,7 @@ import type { Split } from '../../contract/record/route-split.js'
 import type { HostPlan, HostRoute, HostsPlan } from '../table/host-plan.js'
 import { MOST_HASHED } from '../fallback/words.js'
 import { whyNotAction } from './act-conf.js'
+import { firstOf, keyOf } from './gate-keys.js'
 
 export interface Lane {
   /** 12 hex digits. */
@@ -29,8 +30,8 @@ export interface Gate {
   /** 16 hex digits. */
   id: string
   host: string
-  /** `/api` for paths that begin with this segment, `/` for all that no other segment has. */
-  first: string
+  /** `/api` or `/api/v2` for paths that begin so, `/` for all that begin with nothing else. */
+  prefix: string
   /** Several where it leads to one or the other by a draw. */
   arms: readonly GateArm[]
   /** What its route does beside. */
@@ -43,15 +44,18 @@ export interface GateArm {
   weight: number
 }
 
-/** Where the paths of one host lead: a gate for each first segment, or undefined for the table. */
+/**
+ * Where the paths of one host lead: a gate for each prefix of one or two segments, or undefined for
+ * the table. What fits two of them takes the longer one.
+ */
 export interface GatedHost {
   host: string
-  byFirst: ReadonlyMap<string, Gate | undefined>
+  byPrefix: ReadonlyMap<string, Gate | undefined>
 }
 
 /** Whether one gate has all paths of the host. */
-export function isWhole({ byFirst }: GatedHost): boolean {
-  return byFirst.size === 1 && byFirst.get('/') !== undefined
+export function isWhole({ byPrefix }: GatedHost): boolean {
+  return byPrefix.size === 1 && byPrefix.get('/') !== undefined
 }
 
 /** Which routes there are. */
@@ -72,13 +76,6 @@ export interface LanePlan {
 
 /** Another meaning of the same words gets another number, so that older gates are not opened. */
 const MEANING = 1
-/** nginx compares a map's keys without regard to case, and paths differ by it. */
-export const SEGMENT = '/[a-z0-9_~-][a-z0-9_.~-]*'
-const WHOLE_SEGMENT = new RegExp(`^${SEGMENT}$`)
-
-/** In the place of all first segments that are none of that kind. */
-const OTHER_FIRSTS = '*'
-
 function named(digits: number, meaning: unknown): string {
   const text = JSON.stringify([MEANING, meaning])
   return createHash('sha256').update(text).digest('hex').slice(0, digits)
@@ -121,12 +118,6 @@ export function laneOf({ name, policy, tls, protocol }: DesiredUpstream): Lane |
   return { id, upstream: name, isLeastConn, maxFails, failTimeoutMs }
 }
 
-/** `/api/v2` → `/api`; `/` → `/`. */
-function firstOf(prefix: string): string {
-  const end = prefix.indexOf('/', 1)
-  return end === -1 ? prefix : prefix.slice(0, end)
-}
-
 /** What nginx's shares have no digits for. */
 const LEAST_SHARE = 1 / 10_000
 
@@ -159,45 +150,40 @@ function destinationOf(
   return arms && { arms }
 }
 
-/** Of the first segment of a host's paths: the gate that all of its requests may pass. */
+type DestinationOf = (unit: string) => Pick<Gate, 'arms' | 'action'> | undefined
+
+/** The gate that all requests may pass whose longest prefix this is. */
 function gateOf(
   { host, routes }: HostPlan,
-  first: string,
-  unit: string,
-  destination: (unit: string) => Pick<Gate, 'arms' | 'action'> | undefined,
+  { prefix, target }: HostRoute,
+  destination: DestinationOf,
 ): Gate | undefined {
-  const to = destination(unit)
-  const lines = routes.map(({ prefix, conditions, target }) => [prefix, conditions, target])
+  const to = destination(target)
+  const lines = routes.map((line) => [line.prefix, line.conditions, line.target])
   const arms = to?.arms.map(({ lane, weight }) => [lane.id, weight])
-  return to && { id: named(16, [host, lines, first, arms, to.action]), host, first, ...to }
+  return to && { id: named(16, [host, lines, prefix, arms, to.action]), host, prefix, ...to }
 }
 
 /** The gates of a host; undefined where nothing of it can have one. */
-function gatedHost(
-  plan: HostPlan,
-  destination: (unit: string) => Pick<Gate, 'arms' | 'action'> | undefined,
-): GatedHost | undefined {
-  const firsts = new Map<string, HostRoute[]>()
+function gatedHost(plan: HostPlan, destination: DestinationOf): GatedHost | undefined {
+  const byKey = new Map<string, HostRoute[]>()
   for (const route of plan.routes) {
-    const first = firstOf(route.prefix)
-    firsts.set(first, [...(firsts.get(first) ?? []), route])
+    const key = keyOf(plan.host, route.prefix)
+    byKey.set(key, [...(byKey.get(key) ?? []), route])
   }
-  const byFirst = new Map<string, Gate | undefined>()
-  for (const [first, [only, ...more]] of firsts) {
-    const isWhole = more.length === 0 && only?.prefix === first && only.conditions === ''
-    const isNamed = first === '/' || WHOLE_SEGMENT.test(first)
-    const unit = isWhole && isNamed ? only.target : undefined
-    const gate = unit === undefined ? undefined : gateOf(plan, first, unit, destination)
-    byFirst.set(isNamed ? first : OTHER_FIRSTS, gate)
+  const byPrefix = new Map<string, Gate | undefined>()
+  for (const [key, [only, ...more]] of byKey) {
+    const isWhole = more.length === 0 && only?.prefix === key && only.conditions === ''
+    byPrefix.set(key, isWhole ? gateOf(plan, only, destination) : undefined)
   }
-  const gates = [...byFirst.values()]
-  return gates.some((gate) => gate !== undefined) ? { host: plan.host, byFirst } : undefined
+  const gates = [...byPrefix.values()]
+  return gates.some((gate) => gate !== undefined) ? { host: plan.host, byPrefix } : undefined
 }
 
 /** The gate of a location that names its upstream: no route has a say there. */
 function namedGate(lane: Lane): Gate {
-  const first = `:${lane.upstream}`
-  return { id: named(16, [first, lane.id]), host: '', first, arms: [{ lane, weight: 1 }] }
+  const prefix = `:${lane.upstream}`
+  return { id: named(16, [prefix, lane.id]), host: '', prefix, arms: [{ lane, weight: 1 }] }
 }
 
 /**
@@ -234,8 +220,8 @@ export function planLanes(
     .filter(mayHaveGates)
     .sort((a, b) => (a.host < b.host ? -1 : 1))
     .flatMap((plan) => gatedHost(plan, (unit) => destinationOf(unit, routes, laneFor)) ?? [])
-  const ofHosts = gated.flatMap(({ byFirst }) =>
-    [...byFirst.values()].flatMap((gate) => gate ?? []),
+  const ofHosts = gated.flatMap(({ byPrefix }) =>
+    [...byPrefix.values()].flatMap((gate) => gate ?? []),
   )
   const ofUpstreams = [...byUpstream.values()]
     .filter(({ upstream }) => upstream.length <= MOST_HASHED)

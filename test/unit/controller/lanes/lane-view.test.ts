@@ -10,23 +10,28 @@ function lane(upstream: string): Lane {
 }
 
 function gate(host: string, first: string, upstream: string): Gate {
-  return { id: host + first, host, first, arms: [{ lane: lane(upstream), weight: 1 }] }
+  return { id: host + first, host, prefix: first, arms: [{ lane: lane(upstream), weight: 1 }] }
 }
 
 const PATHS: GatedHost = {
   host: 'paths',
-  byFirst: new Map([
+  byPrefix: new Map([
     ['/', gate('paths', '/', 'web')],
     ['/api', gate('paths', '/api', 'api')],
+    ['/api/v2', gate('paths', '/api/v2', 'api')],
+    ['/api/*', undefined],
+    ['/deep/only', gate('paths', '/deep/only', 'api')],
     ['/table', undefined],
   ]),
 }
-const WHOLE: GatedHost = { host: 'whole', byFirst: new Map([['/', gate('whole', '/', 'web')]]) }
+const WHOLE: GatedHost = { host: 'whole', byPrefix: new Map([['/', gate('whole', '/', 'web')]]) }
 const HOSTS = [PATHS, WHOLE]
 const CLOSED: LaneNow = { state: 'closed', reason: 'nobody is up' }
 
 function planOf(refused: Record<string, string>): LanePlan {
-  const gates = HOSTS.flatMap(({ byFirst }) => [...byFirst.values()].flatMap((each) => each ?? []))
+  const gates = HOSTS.flatMap(({ byPrefix }) =>
+    [...byPrefix.values()].flatMap((each) => each ?? []),
+  )
   return {
     lanes: new Map(),
     gates: new Map(gates.map((each) => [each.id, each])),
@@ -44,7 +49,15 @@ t.test('a request passes the gate that nginx would find for it', (t) => {
   t.equal(idOf('paths', '/'), 'paths/')
   t.equal(idOf('paths', '/other/api'), 'paths/')
   t.equal(idOf('paths', '/api'), 'paths/api')
-  t.equal(idOf('paths', '/api/v2?x=//'), 'paths/api')
+  t.equal(idOf('paths', '/api/v1?x=//'), 'paths/api')
+  t.equal(idOf('paths', '/api/'), 'paths/api')
+  t.equal(idOf('paths', '/api/v2'), 'paths/api/v2')
+  t.equal(idOf('paths', '/api/v2/x/?/api'), 'paths/api/v2')
+  t.equal(idOf('paths', '/api/v2x'), 'paths/api')
+  t.equal(idOf('paths', '/api/V2'), undefined, 'a map would take it for another')
+  t.equal(idOf('paths', '/deep/only/x'), 'paths/deep/only')
+  t.equal(idOf('paths', '/deep/Only'), 'paths/')
+  t.equal(idOf('paths', '/deep'), 'paths/')
   t.equal(idOf('paths', '/api?%2f'), 'paths/api')
   t.equal(idOf('paths', '/apis'), 'paths/')
   t.equal(idOf('paths', '/table/x'), undefined)
