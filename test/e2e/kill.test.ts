@@ -1,6 +1,7 @@
 /** Processes of Sluice are killed under load, and requests go on. */
 import t from 'tap'
 import type { Test } from 'tap'
+import { takeLanes, whenOpen, whenWritten } from '../../lab/load/compiled.js'
 import { printLoadVerdict, judge, monotonicMs } from '../../lab/load/ledger.js'
 import type { ClosedWindow, LoadVerdict } from '../../lab/load/ledger.js'
 import { startLoad } from '../../lab/load/load.js'
@@ -15,11 +16,13 @@ import { temporaryFolder } from '../../lab/temp.js'
 import { tools } from '../../lab/tools.js'
 import { until } from '../../lab/until.js'
 
+type Compiled = 'off' | 'auto'
+
 const UPSTREAMS = ['web', 'api']
 const LEAST = { requests: 500, perSecond: 50 }
 const seed = chooseSeed()
 
-t.setTimeout(170_000)
+t.setTimeout(340_000)
 
 /** What one test has: everything runs, with two instances of each upstream, and a load on it. */
 class Scene {
@@ -35,10 +38,11 @@ class Scene {
     this.#backends = new Backends(folder, 'kill')
   }
 
-  static async begin(t: Test, load: Partial<LoadOptions> = {}): Promise<Scene> {
+  static async begin(t: Test, compiled: Compiled, load: Partial<LoadOptions> = {}): Promise<Scene> {
     const { nginx } = await tools()
     // No engine answers there: the agent runs and keeps trying, which is all that is needed of it.
-    const env = { SLUICE_DOCKER: `unix://${temporaryFolder(t)}/docker.sock` }
+    const engine = `unix://${temporaryFolder(t)}/docker.sock`
+    const env = { SLUICE_DOCKER: engine, SLUICE_COMPILED: compiled }
     const rig = await startRig({ name: 'kill', nginx, env })
     t.teardown(() => rig.stop())
     const scene = new Scene(rig, temporaryFolder(t, 'ledger'))
@@ -46,6 +50,9 @@ class Scene {
     for (const upstream of UPSTREAMS) {
       await scene.add(upstream)
       await scene.add(upstream)
+    }
+    if (compiled === 'auto') {
+      await scene.compile()
     }
     const target = { host: '127.0.0.1', port: rig.httpPort }
     scene.#load = startLoad(scene.folder, { target, upstreams: UPSTREAMS, seed, ...load })
@@ -60,6 +67,18 @@ class Scene {
     const path = `/v1/upstreams/${upstream}/instances/${instance}`
     await this.rig.change('PUT', path, { host, port })
     return { instance, path }
+  }
+
+  /** nginx serves alone, until something changes. */
+  async compile(): Promise<void> {
+    await whenWritten(this.rig.home, UPSTREAMS.length)
+    await takeLanes(this.rig)
+    await this.gatesOpen()
+  }
+
+  /** Waits until all gates are open. Without lanes there are none. */
+  async gatesOpen(): Promise<void> {
+    await whenOpen(this.rig.home)
   }
 
   /** Waits until the load has gone on by some hundred requests. */
@@ -149,73 +168,103 @@ function isClean(t: Test, verdict: LoadVerdict): void {
   t.same(verdict.disagreed.slice(0, 3), [], 'both ledgers agree')
 }
 
-t.test('kill -9 of all but nginx loses nothing', async (t) => {
-  const scene = await Scene.begin(t)
-  const { rig } = scene
-  const nginx = { master: rig.nginxPid(), workers: rig.workers() }
-  const untouched = (): object => ({ master: rig.nginxPid(), workers: rig.workers() })
+for (const compiled of ['off', 'auto'] as const) {
+  const named = compiled === 'off' ? 'the table serves' : 'nginx serves alone'
 
-  for (const part of ['controller', 'agent'] as const) {
-    await t.test(`the ${part} is started again, and changes work`, async (t) => {
-      const pid = await until(() => rig.partPid(part), { what: part })
-      process.kill(pid, 'SIGKILL')
+  t.test(`kill -9 of all but nginx loses nothing: ${named}`, async (t) => {
+    const scene = await Scene.begin(t, compiled)
+    const { rig } = scene
+    const nginx = { master: rig.nginxPid(), workers: rig.workers() }
+    const untouched = (): object => ({ master: rig.nginxPid(), workers: rig.workers() })
+
+    for (const part of ['controller', 'agent'] as const) {
+      await t.test(`the ${part} is started again, and changes work`, async (t) => {
+        await scene.gatesOpen()
+        const pid = await until(() => rig.partPid(part), { what: part })
+        process.kill(pid, 'SIGKILL')
+        await scene.more()
+        const again = await until(() => rig.partPid(part), { what: part, deadlineMs: 30_000 })
+        t.not(again, pid, 'another process')
+        await scene.changeIsEffective(t)
+        t.same(untouched(), nginx, 'nginx was not touched')
+      })
+    }
+    await t.test('the supervisor: the next start takes over', async (t) => {
+      await scene.gatesOpen()
+      await rig.killSupervisor()
       await scene.more()
-      const again = await until(() => rig.partPid(part), { what: part, deadlineMs: 30_000 })
-      t.not(again, pid, 'another process')
+      t.same(untouched(), nginx, 'nginx runs on alone')
+      await rig.start()
       await scene.changeIsEffective(t)
-      t.same(untouched(), nginx, 'nginx was not touched')
+      t.same(untouched(), nginx, 'the same nginx was taken over')
     })
-  }
-  await t.test('the supervisor: the next start takes over', async (t) => {
-    await rig.killSupervisor()
-    await scene.more()
-    t.same(untouched(), nginx, 'nginx runs on alone')
-    await rig.start()
-    await scene.changeIsEffective(t)
-    t.same(untouched(), nginx, 'the same nginx was taken over')
+    await t.test('the load saw nothing of it', async (t) => isClean(t, await scene.verdict()))
   })
-  await t.test('the load saw nothing of it', async (t) => isClean(t, await scene.verdict()))
-})
 
-t.test('kill -9 of a worker of nginx loses only what it held', async (t) => {
-  // Many connections, so that each worker has some; many slow requests, so that each has some in
-  // flight.
-  const scene = await Scene.begin(t, { workers: 40, thinkMs: 20, slowPart: 0.5, slowMs: 200 })
-  const { rig } = scene
-  const master = rig.nginxPid()
-  await scene.pooled()
-  const held = rig
-    .workers()
-    .map((pid) => ({ pid, clients: clientPortsOf(pid, rig.httpPort).length }))
-  const { pid, clients } = held.reduce((most, each) => (each.clients > most.clients ? each : most))
-  const killedAtMs = monotonicMs()
-  process.kill(pid, 'SIGKILL')
-  await until(() => hasEnded(pid) && rig.workers().length === held.length, { what: 'a new worker' })
-  await scene.more()
-  t.equal(rig.nginxPid(), master, 'the master is the same')
-  await scene.oldDrains(t)
-  await scene.changeIsEffective(t)
-  const verdict = await scene.verdict()
-  t.comment(
-    `${clients} connections were in the killed worker; ${verdict.lost.length} requests lost`,
+  t.test(`kill -9 of a worker of nginx loses only what it held: ${named}`, async (t) => {
+    // Many connections, so that each worker has some; many slow requests, so that each has some in
+    // flight.
+    const scene = await Scene.begin(t, compiled, {
+      workers: 40,
+      thinkMs: 20,
+      slowPart: 0.5,
+      slowMs: 200,
+    })
+    const { rig } = scene
+    const master = rig.nginxPid()
+    await scene.pooled()
+    const held = rig
+      .workers()
+      .map((pid) => ({ pid, clients: clientPortsOf(pid, rig.httpPort).length }))
+    const { pid, clients } = held.reduce((most, each) =>
+      each.clients > most.clients ? each : most,
+    )
+    await scene.gatesOpen()
+    const killedAtMs = monotonicMs()
+    process.kill(pid, 'SIGKILL')
+    await until(() => hasEnded(pid) && rig.workers().length === held.length, {
+      what: 'a new worker',
+    })
+    await scene.more()
+    t.equal(rig.nginxPid(), master, 'the master is the same')
+    await scene.oldDrains(t)
+    await scene.changeIsEffective(t)
+    const verdict = await scene.verdict()
+    t.comment(
+      `${clients} connections were in the killed worker; ${verdict.lost.length} requests lost`,
+    )
+    t.ok(clients > 0, 'the worker held connections')
+    t.ok(verdict.lost.length <= clients, 'no more than one request for each connection it held')
+    const other = verdict.lost.filter((line) => line.status !== 0 || line.endMs < killedAtMs)
+    t.same(other, [], 'each cut with its connection, none by an answer')
+    isClean(t, { ...verdict, lost: other })
+  })
+
+  t.test(
+    `kill -9 of the master of nginx loses nothing, its workers serve on: ${named}`,
+    async (t) => {
+      const scene = await Scene.begin(t, compiled, {
+        connections: 'each',
+        slowPart: 0.3,
+        slowMs: 500,
+      })
+      const { rig } = scene
+      await scene.pooled()
+      const master = rig.nginxPid()
+      const workers = rig.workers()
+      await scene.gatesOpen()
+      process.kill(master, 'SIGKILL')
+      await until(() => ![0, master].includes(rig.nginxPid()), {
+        what: 'a new master',
+        deadlineMs: 30_000,
+      })
+      await scene.more()
+      await until(() => workers.every(hasEnded), {
+        what: 'the end of the old workers',
+        deadlineMs: 30_000,
+      })
+      await scene.changeIsEffective(t)
+      isClean(t, await scene.verdict())
+    },
   )
-  t.ok(clients > 0, 'the worker held connections')
-  t.ok(verdict.lost.length <= clients, 'no more than one request for each connection it held')
-  const other = verdict.lost.filter((line) => line.status !== 0 || line.endMs < killedAtMs)
-  t.same(other, [], 'each cut with its connection, none by an answer')
-  isClean(t, { ...verdict, lost: other })
-})
-
-t.test('kill -9 of the master of nginx loses nothing: its workers serve on', async (t) => {
-  const scene = await Scene.begin(t, { connections: 'each', slowPart: 0.3, slowMs: 500 })
-  const { rig } = scene
-  await scene.pooled()
-  const master = rig.nginxPid()
-  const workers = rig.workers()
-  process.kill(master, 'SIGKILL')
-  await until(() => ![0, master].includes(rig.nginxPid()), { what: 'a new master' })
-  await scene.more()
-  await until(() => workers.every(hasEnded), { what: 'the end of the old workers' })
-  await scene.changeIsEffective(t)
-  isClean(t, await scene.verdict())
-})
+}

@@ -1,21 +1,11 @@
 // Gates open and close over a real nginx: at the moment a change is acknowledged, no request goes
 // where it may not go any more.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { Agent } from 'node:http'
-import { join } from 'node:path'
 import t from 'tap'
-import { Controller } from '../../../controller/controller.js'
 import { startBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
-import { startGateway } from '../../../lab/nginx/gateway.js'
 import { until } from '../../../lab/until.js'
-import { openEmbedded } from '../../../registry/embedded/registry.js'
+import { at, compiledOf, put, remove, startCompiled } from '../../support/compiled-gateway.js'
 import type { RegistryOperation } from '../../../registry/registry.js'
-import { silentLogger as log } from '../../../runtime/logger.js'
-import { applied } from '../../support/applied.js'
-import { testSettings } from '../../support/control.js'
-
-type Test = Parameters<typeof startGateway>[0]
 
 /** Caches of files, and rewritten paths, of a user's own nginx.conf. */
 const OWN = (port: number): string => `open_file_cache max=1000 inactive=60s;
@@ -27,67 +17,10 @@ server {
     include "$HOME/sluice/server.conf";
 }`
 
-const put = (key: string, record: object): RegistryOperation => {
-  return { type: 'put', key, value: JSON.stringify(record) }
-}
-const remove = (key: string): RegistryOperation => ({ type: 'delete', key })
-const at = ({ host, port }: Backend, more: object = {}): object => ({ host, port, ...more })
-
-async function setUp(t: Test) {
-  const gateway = await startGateway(t, { kind: 'njs', compiled: true, conf: OWN })
-  await gateway.responder.stop()
-  const settings = testSettings(gateway.home, {
-    ...{ pool: 'auto', poolPort: gateway.poolPort, httpPort: gateway.httpPort },
-  })
-  const registry = await openEmbedded({ folder: join(gateway.home, 'registry'), log })
-  const controller = await Controller.make({ settings, registry, log })
-  controller.start()
-  await until(() => controller.ready(), { what: 'the controller to be ready' })
-  const agent = new Agent({ keepAlive: true, maxSockets: 24 })
-  t.teardown(async () => {
-    agent.destroy()
-    await controller.close()
-    await registry.close()
-  })
-  const change = async (...operations: RegistryOperation[]): Promise<void> =>
-    applied(controller, (await registry.commit(operations)).revision)
-  const gates = (): string[] => readdirSync(join(gateway.home, 'gates')).sort()
-  /** Waits until these hosts and upstreams are left to nginx. */
-  const isOpen = (count: number): Promise<unknown> =>
-    until(() => gates().length === count, { deadlineMs: 20_000, what: `${count} open gates` })
-  /** nginx is given the lanes that there are now. */
-  const compile = async (count: number): Promise<void> => {
-    const conf = join(gateway.home, 'compiled/now/server.conf')
-    const hosts = () =>
-      existsSync(conf) ? readFileSync(conf, 'utf8').split('location "@').length - 1 : 0
-    await until(() => hosts() === count, { what: 'the configuration of lanes' })
-    await gateway.reload()
-  }
-  /** Who answers 200 requests over kept connections, one in ten with a body. */
-  const served = async (host: string, path = '/', port = gateway.httpPort) => {
-    const counts: Record<string, number> = {}
-    const one = async (i: number): Promise<void> => {
-      const post = i % 10 === 0 ? { method: 'POST', body: 'x'.repeat(3000) } : {}
-      const answer = await gateway.ask({ ...{ agent, host, path, port }, ...post })
-      const who = answer.status === 200 ? (answer.json as { id: string }).id : `${answer.status}`
-      counts[who] = (counts[who] ?? 0) + 1
-    }
-    await Promise.all(Array.from({ length: 200 }, (_, i) => one(i)))
-    return counts
-  }
-  return { gateway, controller, change, gates, isOpen, compile, served }
-}
-
-/** How many of a backend's requests nginx itself sent there: the table names whom it picked. */
-function compiledOf({ ledger }: Backend): number {
-  const picks = ledger.map(({ headers }) => String(headers['x-sluice-pick']))
-  return picks.filter((pick) => !pick.trim().includes(' ')).length
-}
-
 t.test('what is acknowledged holds for the next request', async (t) => {
   const backends = await Promise.all(['a', 'b', 'c', 'd'].map((id) => startBackend(t, id)))
   const [a, b, c, d] = backends as [Backend, Backend, Backend, Backend]
-  const self = await setUp(t)
+  const self = await startCompiled(t, { kind: 'njs', conf: OWN })
   const { gateway, controller, change, isOpen, served } = self
   const app = { hosts: ['app.test'], upstream: 'web' }
   const api = { hosts: ['app.test'], pathPrefix: '/api', upstream: 'api' }
