@@ -1,6 +1,6 @@
 /** The nginx of a home: whether it runs, and how to start, reload and stop it. */
 import type { Transport } from '../../contract/record/stream-route.js'
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../runtime/errors.js'
 import { runCommand } from '../../setup/command.js'
@@ -37,9 +37,10 @@ export interface NginxFiles {
 }
 
 const GONE_MS = 1000
-const PID_FILE_MS = 2000
-const ROOM_MS = 1000
-/** nginx tries for 2.5 s to have a port that is taken; a machine may have much else to do. */
+/** A machine may have much else to do; what does not come is waited for no longer. */
+const PID_FILE_MS = 10_000
+const ROOM_MS = 5000
+/** nginx tries for 2.5 s to have a port that is taken, and may have a large configuration. */
 const RELOAD_MS = 30_000
 
 /** The arguments that make an nginx the one of this home. */
@@ -163,8 +164,18 @@ async function pidFileOf(place: NginxFiles): Promise<void> {
  */
 export async function upgradeNginx(place: NginxFiles, pid: number): Promise<number[] | undefined> {
   const before = workers(place)
+  // nginx moves its own pid file there, and back when the other one has ended.
+  const moved = `${place.pidFile}.oldbin`
+  let wasMoved = false
+  const isDecided = (): boolean => {
+    const isMoved = existsSync(moved)
+    const isBack = wasMoved && !isMoved
+    wasMoved ||= isMoved
+    return isBack || (findMaster(place) ?? pid) !== pid
+  }
   signal(pid, 'SIGUSR2')
-  if (!(await within(PID_FILE_MS, () => (findMaster(place) ?? pid) !== pid))) {
+  await within(RELOAD_MS, isDecided)
+  if ((findMaster(place) ?? pid) === pid) {
     return undefined
   }
   signal(pid, 'SIGQUIT')

@@ -271,7 +271,9 @@ t.test('the death of a part is not the death of the traffic', async (t) => {
       const [path] = JSON.parse(readFileSync(build, 'utf8')) as string[]
       writeFileSync(build, JSON.stringify([path, 'another']))
       process.kill(started.pid, 'SIGUSR2')
-      await until(() => /another build: replaced/.test(started.output), { deadlineMs: 20_000 })
+      await until(() => /another build: replaced/.test(started.output), {
+        deadlineMs: 40_000,
+      })
       await until(() => !workers.some(isAlive), { what: 'the end of the workers before' })
       await until(() => onlyLacksEngine(home), { what: 'all well again', deadlineMs: 20_000 })
       const { asked, bad } = await stop()
