@@ -110,7 +110,7 @@ async function change(rig: Rig, lanes: number): Promise<Pick<Measured, 'answered
 function finding(measured: Measured[]): PartResult {
   const percent = (part: number): string => `${(100 * part).toFixed(1)} %`
   const rows: Array<[string, (one: Measured) => string]> = [
-    ['from the reload to new workers', ({ reloadMs }) => ms(reloadMs)],
+    ['from the reload until new workers serve alone', ({ reloadMs }) => ms(reloadMs)],
     ['from the reload to the last open gate', ({ openMs }) => ms(openMs)],
     ['memory of nginx, two workers', ({ pssBytes }) => megabytes(pssBytes)],
     ['controller, of a core, while nothing changes', ({ controller }) => percent(controller)],

@@ -1,13 +1,10 @@
 /** What nginx is left to choose by itself in a home: how much there is, and how much is open. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../until.js'
 import { monotonicMs } from './ledger.js'
 import { commandOf } from './processes.js'
 import type { Rig } from './rig.js'
-
-const CLOSING_MS = 100
 
 /** How many gates the configuration on the disk has. */
 export function plannedGates(home: string): number {
@@ -38,8 +35,8 @@ export async function whenWritten(home: string, gates = 0): Promise<void> {
 }
 
 /**
- * nginx is given the lanes that there are now. From the reload until no worker of before closes
- * connections that are idle: a request that is on its way there just then is reset.
+ * nginx is given the lanes that there are now. From the reload until all workers of before say that
+ * they finish. They close idle connections just then, and reset a request that is on its way there.
  */
 export async function takeLanes(rig: Rig): Promise<{ fromMs: number; untilMs: number }> {
   const old = rig.workers()
@@ -49,8 +46,6 @@ export async function takeLanes(rig: Rig): Promise<{ fromMs: number; untilMs: nu
   const isDone = (): boolean =>
     rig.workers().some((pid) => !old.includes(pid)) && old.every(isFinishing)
   await until(isDone, { intervalMs: 5, deadlineMs: 60_000, what: 'new workers alone' })
-  // A worker says so just before it closes them.
-  await sleep(CLOSING_MS)
   return { fromMs, untilMs: monotonicMs() }
 }
 
