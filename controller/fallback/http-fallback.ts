@@ -45,8 +45,17 @@ const NOBODY = '-'
 
 /** What a client would change its connection to. Only one of HTTP/1.1 can be. */
 const OFFERED_UPGRADE = '$sluice_http11_upgrade'
-/** Any status that no `return` of ours has. */
-const GIVE_BACK = 418
+/** A status that no page of a route has. */
+function freeStatus({ actions }: HostsPlan): number {
+  const taken = new Set<number>()
+  for (const { action } of actions.values()) {
+    const { maintenance, pages = {} } = action
+    taken.add(maintenance?.status ?? 0)
+    Object.entries(pages).forEach(([of, { status }]) => taken.add(Number(of)).add(status))
+  }
+  const teapots = Array.from({ length: 25 }, (_, i) => 418 + i)
+  return teapots.find((status) => !taken.has(status)) ?? 418
+}
 
 /** What a route does stands in locations of its own host. */
 function isPlain({ routes: [only, ...more] }: HostPlan): boolean {
@@ -67,11 +76,13 @@ class FallbackConf {
   readonly #action: ActionConf
   readonly #challenges: HostRoute[]
   readonly #isTrusting: boolean
+  readonly #giveBack: number
 
   constructor(place: ConfPlacement, blocks: Map<string, Server[]>, plan: HostsPlan) {
     this.#place = place
     this.#blocks = blocks
     this.#plan = plan
+    this.#giveBack = freeStatus(plan)
     const isFront = place.kind === 'front'
     this.#isTrusting = isFront && (place.trustedProxies ?? []).length > 0
     const headers = isFront ? frontHeaders(this.#isTrusting) : undefined
@@ -175,9 +186,9 @@ class FallbackConf {
    */
   #givePlainBack(): void {
     const page = { text: '@sluice_plain' }
-    this.#out.directive('error_page', plain(String(GIVE_BACK)), plain('='), page)
+    this.#out.directive('error_page', plain(String(this.#giveBack)), plain('='), page)
     this.#out.block('if', [{ text: '($sluice_fallback_host != "")' }], () =>
-      this.#return(GIVE_BACK),
+      this.#return(this.#giveBack),
     )
   }
 

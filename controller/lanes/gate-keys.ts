@@ -1,7 +1,4 @@
-/**
- * By what of a path nginx looks a gate up: the first segment or two, where a map compares them right.
- * Pure.
- */
+/** What of a path nginx looks a gate up by: the first segment or two, as a map compares them. */
 import { MOST_HASHED } from '../fallback/words.js'
 
 /** nginx compares a map's keys without regard to case, and paths differ by it. */

@@ -1,8 +1,8 @@
 /**
  * Lanes and gates → nginx configuration, four files that are written and read together:
  *
- * - `http.conf`: an `upstream{}` for each lane, and the map of a request's host (and first segments)
- *   to the path of its gate's file;
+ * - `http.conf`: an `upstream{}` for each lane, and the map of a request's host (and first
+ *   segments) to the path of its gate's file;
  * - `location.conf`: a request whose gate is open leaves the table's location;
  * - `proxy.conf`: the same in a location of the user's, which names the upstream itself. Its own
  *   directives hold there, so the request stays in it;

@@ -42,6 +42,7 @@ const ROUTES: Record<string, object> = {
     maintenance: { status: 418, contentType: 'text/plain; charset="utf-8"', body: '' },
     responseHeaders: { set: { 'X-Own': 'a "b" $c' } },
   }),
+  pot: one('*.pot.test', undefined, { maintenance: { status: 418, body: '' } }),
   strip: one('strip.test', 'web', { pathPrefix: '/api', rewrite: { stripPrefix: true } }),
   deep: one('deep.test', 'web', { pathPrefix: '/a/b', rewrite: { replacePrefix: '/v2/x' } }),
   dollar: one('dollar.test', 'web', { pathPrefix: '/a', rewrite: { replacePrefix: '/$v' } }),
@@ -111,6 +112,7 @@ async function answers(t: Test, ask: Ask): Promise<void> {
   })
   const teapot = await ask('teapot.test')
   t.match(teapot, { status: 418, body: '' })
+  t.match(await ask('a.pot.test'), { status: 418, body: '' })
   t.equal(teapot.headers['x-own'], 'a "b" $c')
   t.match(await ask('nobody.test'), {
     status: 503,
