@@ -27,6 +27,7 @@ export function factsOf(parts: FactsParts): Facts {
     gateways: () => gateways.views(),
     suspects: () => serving.suspects(),
     partly: () => serving.state.partly(),
+    dnsNames: () => serving.dnsNames(),
     agents: () => agents.views(),
     fileError: () => serving.gateway.fallback.error,
     tableFreeBytes: () => serving.gateway.figures().freeBytes,

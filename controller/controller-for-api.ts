@@ -6,6 +6,7 @@ import type { InstanceConditions } from './state/conditions.js'
 import type { Desired } from './state/desired.js'
 import type {
   ControllerEvent,
+  DnsNameView,
   Finding,
   GatewayView,
   InFlight,
@@ -31,6 +32,8 @@ export interface ControllerForApi {
   desiredOfTable(): Desired
   /** What the own gateway found out about the instances of an upstream. */
   conditionsOf(upstream: string): InstanceConditions
+  /** How the names of DNS stand from which an upstream has instances; none where it has none. */
+  dnsNamesOf(upstream: string): DnsNameView[]
   /** By which cookies name instances; never shown. Undefined before the registry was read. */
   sessionKey(): string | undefined
   /** True once the registry was read and the gateway had all of it, and ever after. */

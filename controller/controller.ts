@@ -14,6 +14,7 @@ import type { InstanceConditions } from './state/conditions.js'
 import type { Desired } from './state/desired.js'
 import type {
   ControllerEvent,
+  DnsNameView,
   Finding,
   GatewayView,
   InFlight,
@@ -90,6 +91,10 @@ export class Controller implements ControllerForApi {
 
   conditionsOf(upstream: string): InstanceConditions {
     return this.#parts.serving.gateway.health.conditionsOf(upstream)
+  }
+
+  dnsNamesOf(upstream: string): DnsNameView[] {
+    return this.#parts.serving.dnsNamesOf(upstream)
   }
 
   sessionKey(): string | undefined {

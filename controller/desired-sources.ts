@@ -1,7 +1,7 @@
 /**
- * The desired state, from its three sources: the registry's records, the folder's certificates, and
- * upstreams that are known although the registry does not have them any more. It is not in state/,
- * which lies below certificates/.
+ * The desired state, from its sources: the registry's records, what names of DNS answer, the
+ * folder's certificates, and upstreams that are known although the registry does not have them any
+ * more. It is not in state/, which lies below certificates/.
  */
 import { join } from 'node:path'
 import type { Logger } from '../runtime/logger.js'
@@ -11,6 +11,7 @@ import { isOwnAddress } from './own-addresses.js'
 import type { Desired } from './state/desired.js'
 import { KnownUpstreams } from './state/known-upstreams.js'
 import { LastGood } from './state/last-good.js'
+import { DnsUpstreams } from './resolve/dns-upstreams.js'
 import { State } from './state/state.js'
 import type { SuspectOptions } from './state/suspects.js'
 import type { ControllerEvent } from './views.js'
@@ -36,15 +37,22 @@ export class DesiredSources {
   readonly state: State
   /** Certificates that are in files, besides those of the registry. */
   readonly folder: CertificateFolder | undefined
+  /** Instances that names of DNS answer. */
+  readonly dns: DnsUpstreams
   readonly #options: DesiredSourcesOptions
   readonly #known: KnownUpstreams
 
   constructor(options: DesiredSourcesOptions) {
     this.#options = options
     const { settings, log, suspects, ownAddresses, emit, onRejected, onChange } = options
+    const isOwn = (host: string, port: number) => isOwnAddress(ownAddresses, host, port)
+    const rules = { policy: settings, isOwn }
+    this.dns = new DnsUpstreams({
+      ...{ settings, log, rules, onChange },
+      onResolved: (upstream, instances) => this.state.resolve(upstream, instances),
+    })
     this.state = new State({
-      policy: settings,
-      isOwn: (host, port) => isOwnAddress(ownAddresses, host, port),
+      ...rules,
       lastGood: new LastGood(join(settings.home, 'last-good.json'), log),
       ...{ log, suspects, onRejected, onEvent: emit, onBelieved: onChange },
     })
@@ -55,9 +63,9 @@ export class DesiredSources {
     this.folder = this.#makeFolder()
   }
 
-  /** True once all of the registry is known. */
+  /** True once all of the registry is known, and something of each name that it has. */
   get isListed(): boolean {
-    return this.state.listed
+    return this.state.listed && this.dns.isSettled
   }
 
   /** Whether certificates may still come that nobody has read yet. */
@@ -87,7 +95,8 @@ export class DesiredSources {
 
   /** The desired state is another one. */
   changed(): void {
-    if (this.isListed) {
+    if (this.state.listed) {
+      this.dns.follow(this.state.desired().upstreams)
       this.#known.follow(this.state.desired())
     }
   }
@@ -98,6 +107,7 @@ export class DesiredSources {
   }
 
   close(): void {
+    this.dns.close()
     this.#known.close()
     this.state.close()
   }

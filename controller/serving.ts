@@ -8,7 +8,7 @@ import { TableGateway } from './gateways/table-gateway.js'
 import type { Desired } from './state/desired.js'
 import { Suspects } from './state/suspects.js'
 import type { State } from './state/state.js'
-import type { SuspectView } from './views.js'
+import type { DnsNameView, SuspectView } from './views.js'
 
 /** What {@link Serving} answers itself. */
 type Inner = 'sources' | 'emptyHoldMs' | 'isTrusted' | 'onServed' | 'onUnknown'
@@ -50,6 +50,16 @@ export class Serving {
   /** Files of the folder of certificates that are refused now. */
   get refusedFiles(): number {
     return this.#sources.folder?.refused ?? 0
+  }
+
+  /** How the names of DNS stand from which an upstream has instances. */
+  dnsNamesOf(upstream: string): DnsNameView[] {
+    return this.#sources.dns.namesOf(upstream)
+  }
+
+  /** The same of all upstreams that have such names. */
+  dnsNames(): Map<string, DnsNameView[]> {
+    return this.#sources.dns.views()
   }
 
   start(): void {

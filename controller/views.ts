@@ -154,6 +154,22 @@ export interface AskedRequest {
   upstream: string | undefined
 }
 
+/** A question to DNS from which an upstream has instances, and how it stands at this controller. */
+export interface DnsNameView {
+  name: string
+  type: 'A' | 'AAAA' | 'SRV'
+  /** `empty`, `failed`: what was good last serves on. */
+  state: 'unasked' | 'good' | 'empty' | 'failed'
+  /** How many records were good last. */
+  records: number
+  /** Why it is not good, or what of it may not serve. */
+  reason?: string
+  /** Unix milliseconds since which it is not good. */
+  sinceAtMs?: number
+  /** Unix milliseconds at which it was good last; absent: never. */
+  answeredAtMs?: number
+}
+
 /** What nginx chooses by itself at the own gateway. */
 export interface LanesView {
   /** By name, of every upstream. */

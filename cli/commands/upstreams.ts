@@ -23,7 +23,17 @@ interface SettingsView {
   policy: Record<string, unknown>
   tls?: Record<string, unknown>
   protocol?: string
+  dns?: Array<Record<string, unknown>>
   lane?: LaneView
+  dnsNames?: DnsNameView[]
+}
+
+interface DnsNameView {
+  name: string
+  type: string
+  state: string
+  records: number
+  reason?: string
 }
 
 /** For whoever has just begun. */
@@ -53,18 +63,33 @@ async function showOrChange(
       ? await changeUpstream(client, path, patch)
       : await client.call({ method: 'GET', path })
   ) as SettingsView & ChangeView
-  const { policy, tls, protocol, lane } = answer
+  const { policy, tls, protocol, dns, lane, dnsNames = [] } = answer
   const settings = {
     policy,
     ...(tls !== undefined && { tls }),
     ...(protocol !== undefined && { protocol }),
+    ...(dns !== undefined && { dns }),
   }
   return isChange
     ? [answer, [...outline(settings), `${upstream}: ${appliedText(answer)}`]]
     : [
-        { ...settings, ...(lane !== undefined && { lane }) },
-        [...outline(settings), ...(lane === undefined ? [] : [`served: ${laneText(lane)}`])],
+        {
+          ...settings,
+          ...(lane !== undefined && { lane }),
+          ...(dnsNames.length > 0 && { dnsNames }),
+        },
+        [
+          ...outline(settings),
+          ...(lane === undefined ? [] : [`served: ${laneText(lane)}`]),
+          ...dnsNames.map(dnsText),
+        ],
       ]
+}
+
+function dnsText({ name, type, state, records, reason }: DnsNameView): string {
+  const why = reason === undefined ? '' : ` (${reason})`
+  const kept = state === 'good' ? `records: ${records}` : `${state}, kept records: ${records}`
+  return `${name} ${type}: ${kept}${why}`
 }
 
 async function remove(

@@ -46,7 +46,10 @@ export interface InstanceRecord {
 function guardHost(value: unknown, policy: AddressPolicy): Guarded<string> {
   const bytes = typeof value === 'string' && value.length <= 64 ? parseIp(value) : null
   if (bytes === null) {
-    return wrong('host', 'must be an IP address literal such as 10.0.0.7 or fd00::7')
+    return wrong(
+      'host',
+      'must be an IP address literal such as 10.0.0.7 or fd00::7; a name goes into dns of the upstream',
+    )
   }
   const refused = refuseIp(bytes, policy)
   return refused === null

@@ -1,6 +1,8 @@
 /** An upstream's record and its guard. */
 import { guardShape, right, fieldIn, wrong } from '../guard/guarded.js'
 import type { Guarded } from '../guard/guarded.js'
+import { guardDnsNames } from './dns-name.js'
+import type { DnsName } from './dns-name.js'
 import { guardPeerTls } from './peer-tls.js'
 import type { PeerTls } from './peer-tls.js'
 import { DEFAULT_POLICY, guardPolicy } from './policy.js'
@@ -19,10 +21,12 @@ export interface UpstreamRecord {
   tls?: PeerTls
   /** What instances speak. Absent: HTTP/1.1. */
   protocol?: InstanceProtocol
+  /** What these names answer are instances, too. Absent: those that are registered alone. */
+  dns?: DnsName[]
 }
 
 /** The fields of an upstream's record, beside its instances. */
-export const UPSTREAM_FIELDS = ['policy', 'tls', 'protocol']
+export const UPSTREAM_FIELDS = ['policy', 'tls', 'protocol', 'dns']
 
 /**
  * `{policy: {balance: "random"}, tls: {serverName: "shop.internal"}}`; all may be left out, and
@@ -45,6 +49,13 @@ export function guardUpstream(value: unknown): Guarded<UpstreamRecord> {
       return wrong(fieldIn('tls', tls.field), tls.message)
     }
     record.tls = tls.value
+  }
+  if (given.dns !== undefined) {
+    const dns = guardDnsNames(given.dns)
+    if (!dns.ok) {
+      return wrong('dns' + dns.field, dns.message)
+    }
+    record.dns = dns.value
   }
   return given.protocol === undefined ? right(record) : guardProtocol(given.protocol, record)
 }

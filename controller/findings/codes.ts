@@ -14,6 +14,8 @@ export const CURES = {
     'renew it now; a certificate should be renewed when a third of its time is left',
   upstream_down:
     'start an instance, undrain one, or look at why they are down (sluice instances <upstream>)',
+  dns_stale:
+    'mend the name or the DNS server (SLUICE_RESOLVERS); what was answered last serves meanwhile',
   gateway_away:
     'start that gateway, or look into its logs; forget one that is gone for good (sluice gateways forget)',
   gateway_unpublished:

@@ -2,7 +2,14 @@
 import type { Settings } from '../../runtime/config/settings.js'
 import type { InstanceConditions } from '../state/conditions.js'
 import type { Desired } from '../state/desired.js'
-import type { AgentView, GatewayView, RefusedView, RegistryView, SuspectView } from '../views.js'
+import type {
+  AgentView,
+  DnsNameView,
+  GatewayView,
+  RefusedView,
+  RegistryView,
+  SuspectView,
+} from '../views.js'
 import type { FindingCode } from './codes.js'
 
 export interface Facts {
@@ -24,6 +31,8 @@ export interface Facts {
    * Values of the registry that are served without some of their fields, which the message names.
    */
   readonly partly: () => RefusedView[]
+  /** By upstream: the names of DNS that it has instances from. */
+  readonly dnsNames: () => ReadonlyMap<string, DnsNameView[]>
   readonly agents: () => AgentView[]
   /** Why the file for nginx was not written or not taken; undefined when it was. */
   readonly fileError: () => string | undefined

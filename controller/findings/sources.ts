@@ -1,6 +1,7 @@
 /** Every source of findings. */
 import { agentProblems, enginesAway, sourceTroubles } from './agents.js'
 import { certificatesEnding } from './certificates.js'
+import { dnsStale } from './dns.js'
 import type { FindingSource } from './facts.js'
 import {
   files,
@@ -29,6 +30,7 @@ export const SOURCES: readonly FindingSource[] = [
   removalsHeld,
   certificatesEnding,
   upstreamsDown,
+  dnsStale,
   gatewaysAway,
   gatewayUnpublished,
   streamAway,

@@ -2,7 +2,7 @@
 import { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
 import type { Logger } from '../../runtime/logger.js'
 import { soonest } from '../table/certificate-plan.js'
-import type { RegistryView } from '../views.js'
+import type { DnsNameView, RegistryView } from '../views.js'
 import { CURES } from '../findings/codes.js'
 import type { Findings } from '../findings/findings.js'
 import type { Serving } from '../serving.js'
@@ -114,10 +114,29 @@ export class Metrics {
       serving.suspects().reduce((sum, { instances }) => sum + instances.length, 0),
     )
     this.#gauge(
+      'sluice_dns_names',
+      'Questions to DNS that upstreams have instances from',
+      () => this.#dnsNames().length,
+    )
+    this.#gauge(
+      'sluice_dns_stale_seconds',
+      'Since when the oldest of them that is not answered is not; 0 while all are',
+      () => {
+        const since = Math.min(...this.#dnsNames().map((one) => one.sinceAtMs ?? Infinity))
+        return Math.max(0, (Date.now() - since) / 1000)
+      },
+    )
+    this.#gauge(
       'sluice_overruled_routes',
       'Hosts of routes that another route has',
       () => serving.gateway.figures().overruled,
     )
+  }
+
+  /** Each question once. */
+  #dnsNames(): DnsNameView[] {
+    const all = [...this.#serving.dnsNames().values()].flat()
+    return [...new Map(all.map((one) => [`${one.type} ${one.name}`, one])).values()]
   }
 
   #certificates(): void {

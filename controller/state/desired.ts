@@ -3,6 +3,7 @@
  * revision.
  */
 import type { OverrideRecord } from '../../contract/record/override-record.js'
+import type { DnsName } from '../../contract/record/dns-name.js'
 import type { InstanceProtocol } from '../../contract/record/upstream-record.js'
 import type { InstanceRecord, InstanceState } from '../../contract/record/instance-record.js'
 import type { RouteRecord } from '../../contract/record/route.js'
@@ -21,6 +22,8 @@ export interface DesiredInstance {
   suspect: string | undefined
   /** Registry revision of the last change to it or its override. */
   revision: number
+  /** The name of DNS that it comes from; absent: it is registered. */
+  dns?: string
 }
 
 export interface DesiredUpstream {
@@ -30,6 +33,8 @@ export interface DesiredUpstream {
   tls?: PeerTls
   /** Absent: peers speak HTTP/1.1. */
   protocol?: InstanceProtocol
+  /** Absent: its instances are those that are registered. */
+  dns?: DnsName[]
   /** Registry revision of the last change to it or any of its instances. */
   revision: number
   instances: ReadonlyMap<string, DesiredInstance>

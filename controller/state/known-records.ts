@@ -2,6 +2,7 @@
 import { printKey } from '../../contract/keys.js'
 import { isLeased } from '../../contract/record/gone-mark.js'
 import { DEFAULT_POLICY } from '../../contract/record/policy.js'
+import type { InstanceRecord } from '../../contract/record/instance-record.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import { leaseOf } from './lost-leases.js'
 import type { Admitted } from './read-record.js'
@@ -16,10 +17,18 @@ type KnownUpstream = Extract<KnownRecord, { kind: 'upstreams' }>
 
 const UNSET: UpstreamRecord = { policy: DEFAULT_POLICY }
 
+/** An instance that no record stands for: a name of DNS answers it. */
+export interface ResolvedInstance {
+  record: InstanceRecord
+  /** The name. */
+  dns: string
+}
+
 interface Parts {
   own: KnownUpstream | undefined
   instances: Map<string, KnownInstance>
   overrides: Map<string, KnownOverride>
+  resolved: ReadonlyMap<string, ResolvedInstance>
   /** Revision of what was removed last: it is a change of the upstream too. */
   removed: number
 }
@@ -30,13 +39,31 @@ function isAlone(kept: KnownRecord): kept is KnownAlone {
 }
 
 function noParts(): Parts {
-  return { own: undefined, instances: new Map(), overrides: new Map(), removed: 0 }
+  return {
+    own: undefined,
+    instances: new Map(),
+    overrides: new Map(),
+    resolved: new Map(),
+    removed: 0,
+  }
 }
 
 type Routes = Pick<Desired, 'routes' | 'streamRoutes'>
 
 function routesOf({ routes, streamRoutes }: Desired): Routes {
   return { routes, streamRoutes }
+}
+
+/** Undefined, too, where the upstream has no names any more. */
+function resolvedInstance(parts: Parts, id: string): DesiredInstance | undefined {
+  const { own, resolved, overrides } = parts
+  const found = own?.record.dns === undefined ? undefined : resolved.get(id)
+  if (own === undefined || found === undefined) {
+    return undefined
+  }
+  const override = overrides.get(id)
+  const revision = Math.max(own.revision, override?.revision ?? 0)
+  return { id, ...found, override: override?.record, suspect: undefined, revision }
 }
 
 /** What it hands out is never changed in place; what did not change is the same object again. */
@@ -111,6 +138,15 @@ export class KnownRecords {
     return kept
   }
 
+  /** All that the names of an upstream answer now; dropped where it has no record. */
+  resolve(upstream: string, resolved: ReadonlyMap<string, ResolvedInstance>): void {
+    const parts = this.#parts.get(upstream)
+    if (parts !== undefined) {
+      parts.resolved = resolved
+      this.#touched.add(upstream)
+    }
+  }
+
   /** Marks a record as serving on although its registration is lost. */
   suspect(key: string, reason: string): void {
     const kept = this.#known.get(key)
@@ -123,7 +159,10 @@ export class KnownRecords {
   instance(upstream: string, id: string): DesiredInstance | undefined {
     const parts = this.#parts.get(upstream)
     const kept = parts?.instances.get(id)
-    return parts === undefined || kept === undefined ? undefined : this.#buildInstance(parts, kept)
+    if (parts === undefined) {
+      return undefined
+    }
+    return kept === undefined ? resolvedInstance(parts, id) : this.#buildInstance(parts, kept)
   }
 
   desired(revision: number): Desired {
@@ -192,7 +231,18 @@ export class KnownRecords {
       revision = Math.max(revision, instance.revision)
       instances.set(id, instance)
     }
+    this.#addResolved(parts, instances)
     return { name, ...(parts.own?.record ?? UNSET), revision, instances }
+  }
+
+  /** What is registered by the same id stands before what a name answers. */
+  #addResolved(parts: Parts, instances: Map<string, DesiredInstance>): void {
+    for (const id of parts.resolved.keys()) {
+      const instance = instances.has(id) ? undefined : resolvedInstance(parts, id)
+      if (instance !== undefined) {
+        instances.set(id, instance)
+      }
+    }
   }
 
   #buildUpstreams(): Desired['upstreams'] {

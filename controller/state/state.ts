@@ -14,7 +14,7 @@ import type { Desired } from './desired.js'
 import type { LastGood } from './last-good.js'
 import { Removals } from './removals.js'
 import { KnownRecords } from './known-records.js'
-import type { KnownRecord } from './known-records.js'
+import type { KnownRecord, ResolvedInstance } from './known-records.js'
 import type { SuspectOptions } from './suspects.js'
 
 export interface StateOptions extends BorderRules, RefusalOptions {
@@ -76,6 +76,11 @@ export class State {
 
   desired(): Desired {
     return this.#records.desired(this.#tableRevision)
+  }
+
+  /** All that the names of an upstream answer now. */
+  resolve(upstream: string, resolved: ReadonlyMap<string, ResolvedInstance>): void {
+    this.#records.resolve(upstream, resolved)
   }
 
   /** Takes a whole listing in place of all that was known. */

@@ -3,7 +3,7 @@
  * what it means.
  */
 import { isAbsolute, resolve } from 'node:path'
-import { parseIp, printIp } from '../../contract/guard/address.js'
+import { parseIp, printAddress, printIp } from '../../contract/guard/address.js'
 import { isHost, isName, isWhole } from '../../contract/guard/names.js'
 import { portsIn, printPorts } from '../../contract/guard/ports.js'
 import { readIfThereSync } from '../whole-file.js'
@@ -166,6 +166,25 @@ export const NETWORKS: SettingKind<string[]> = {
     return known.length === networks.length ? [...new Set(known)] : undefined
   },
   print: (value) => value.join(','),
+}
+
+/** `10.0.0.2,10.0.0.3:5353,[fd00::2]:53`: addresses of DNS, port 53 where none is given. */
+export const SERVERS: SettingKind<Array<{ host: string; port: number }>> = {
+  expected: 'addresses of DNS such as 10.0.0.2,10.0.0.3:5353,[fd00::2]:53, with commas between',
+  parse: (text) => {
+    const servers = text.split(',').map((each) => serverOf(each.trim()))
+    const known = servers.filter((each) => each !== undefined)
+    return known.length === servers.length ? known : undefined
+  },
+  print: (value) => value.map(({ host, port }) => printAddress(host, port)).join(','),
+}
+
+function serverOf(text: string): { host: string; port: number } | undefined {
+  const [, bracketed, plain, port = '53'] =
+    /^(?:\[([\da-f:.]+)\]|([\d.]+))(?::(\d{1,5}))?$/i.exec(text) ?? []
+  const bytes = parseIp(bracketed ?? plain ?? text)
+  const isPort = isWhole(Number(port), 1, 65535)
+  return bytes === null || !isPort ? undefined : { host: printIp(bytes), port: Number(port) }
 }
 
 /** Names, in which `*` stands for anything: `*.shop.example,app-*`. */

@@ -20,6 +20,7 @@ import {
   PERMISSIONS,
   PORT,
   PORTS,
+  SERVERS,
   TEXT,
   USER,
   choice,
@@ -189,6 +190,11 @@ export const SETTINGS = {
     {
       defaultIs: 'a free one, chosen at first start',
     },
+  ),
+  resolvers: optional(
+    SERVERS,
+    'DNS servers for the names in `dns` of upstreams: `10.0.0.2,10.0.0.3:5353`',
+    { defaultIs: 'those of the system' },
   ),
   allowLoopback: optional(BOOLEAN, 'whether instances may be at 127.0.0.0/8 and ::1', {
     defaultIs: 'true where the registry is on this machine',

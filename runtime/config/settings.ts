@@ -88,6 +88,8 @@ export interface Settings {
   engine: 'njs' | 'qjs'
   /** Loopback port of the pool's DNS responder. */
   poolPort: number
+  /** DNS servers for names of upstreams; none: the system's. */
+  resolvers: Array<{ host: string; port: number }>
   /** For how long an upstream is known after its last instance went, in milliseconds. */
   knownForMs: number
   /** How many upstreams `/metrics` shows by name. */

@@ -28,6 +28,7 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
     ...{ registry, cluster, docker, files: folder, domains, zone },
     ...{ workers, user, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     ...{ compiled, lanes },
+    resolvers: values.resolvers ?? [],
     knownForMs: values.knownFor,
     metricsUpstreams: values.metricsUpstreams,
     tableBytes: tableSize,

@@ -48,7 +48,7 @@ export async function putInstance(
 ): Promise<Outcome> {
   const stored = await storedInstance(draft, world, target)
   const fields = fieldsOf(body, FIELDS)
-  refuseForeign(target, stored)
+  refuseForeign(world, target, stored)
   const record = requireValid(guardInstance(fields, world.settings), fields)
   return write(draft, world, target, stored, { record, value: record, kept: [] })
 }
@@ -66,7 +66,7 @@ export async function patchInstance(
   }
   requireKnown(stored.record, target)
   const check = (value: unknown) => guardInstance(value, world.settings)
-  refuseForeign(target, stored)
+  refuseForeign(world, target, stored)
   return write(draft, world, target, stored, patched(stored.value, stored.unknown, patch, check))
 }
 
@@ -84,6 +84,9 @@ export async function deleteInstance(
       'conflict',
       `${what}; to take it out now: POST /v1/suspects/confirm, or sluice confirm`,
     )
+  }
+  if (value === undefined) {
+    refuseResolved(world, target)
   }
   if (value === undefined || isLeaving(value)) {
     throw new SluiceError('not_found', `there is no ${printTarget(target)}`)
@@ -104,7 +107,7 @@ export async function storedInstance(
   const decided = override === undefined ? undefined : readKnown(override, guardOverride)
   const kept = { override: decided?.ok === true ? decided.value.record : undefined }
   if (value === undefined) {
-    const record = suspectRecord(world, target)
+    const record = suspectRecord(world, target) ?? resolvedInstance(world, target)?.record
     return { ...kept, there: record !== undefined, record, value: record ?? {}, unknown: [] }
   }
   if (isLeaving(value)) {
@@ -127,9 +130,26 @@ function suspectRecord(world: World, { upstream, id }: InstanceTarget): Instance
   return held ? world.desired().upstreams.get(upstream)?.instances.get(id)?.record : undefined
 }
 
+/** One that a name of DNS answers: it can be drained, but no record of it can be changed. */
+function resolvedInstance(
+  world: World,
+  { upstream, id }: InstanceTarget,
+): DesiredInstance | undefined {
+  const instance = world.desired().upstreams.get(upstream)?.instances.get(id)
+  return instance?.dns === undefined ? undefined : instance
+}
+
+function refuseResolved(world: World, target: InstanceTarget): void {
+  const { dns } = resolvedInstance(world, target) ?? {}
+  if (dns !== undefined) {
+    const what = `${printTarget(target)} comes from DNS (${dns}): change dns of the upstream, or drain it`
+    throw new SluiceError('conflict', what)
+  }
+}
+
 /**
- * `{id, host, port, weight, state, reason?, maxConns?, backup?, zone?, metadata?, ttlMs?, agent?}`;
- * `condition` is what the own gateway knows of it.
+ * `{id, host, port, weight, state, reason?, maxConns?, backup?, zone?, metadata?, ttlMs?, agent?,
+ * dns?}`; `condition` is what the own gateway knows of it.
  */
 export function showInstance(
   instance: DesiredInstance,
@@ -148,6 +168,7 @@ export function showInstance(
     ...(metadata !== undefined && { metadata }),
     ...(ttlMs !== undefined && { ttlMs }),
     ...(agent !== undefined && { agent }),
+    ...(instance.dns !== undefined && { dns: instance.dns }),
   }
 }
 
@@ -180,7 +201,8 @@ async function write(
  * It stands under its agent's lease, which a put from here would end, and the agent would undo it
  * anyway.
  */
-function refuseForeign(target: InstanceTarget, { value }: StoredInstance): void {
+function refuseForeign(world: World, target: InstanceTarget, { value }: StoredInstance): void {
+  refuseResolved(world, target)
   const { agent } = value as { agent?: unknown }
   if (typeof agent === 'string') {
     const what = `${printTarget(target)} belongs to agent ${agent}: change its labels, or drain it`

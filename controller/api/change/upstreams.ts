@@ -1,5 +1,6 @@
 /** Calls about an upstream and its policy. */
 import { UPSTREAM_FIELDS, guardUpstream } from '../../../contract/record/upstream-record.js'
+import type { DnsName } from '../../../contract/record/dns-name.js'
 import type { InstanceProtocol, UpstreamRecord } from '../../../contract/record/upstream-record.js'
 import { printKey } from '../../../contract/keys.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
@@ -105,7 +106,7 @@ export async function deleteUpstream(
 }
 
 /**
- * `{name, policy, tls, protocol, up, draining, down}`; counted once for each state that an upstream
+ * `{name, policy, tls, protocol, dns, up, draining, down}`; counted once for each state that it
  * was in.
  */
 export function showUpstream(
@@ -126,14 +127,20 @@ export function showUpstream(
 }
 
 /** What is set of it. */
-export function settingsOf({ policy, tls, protocol }: Settings): UpstreamRecord {
-  return { policy, ...(tls !== undefined && { tls }), ...(protocol !== undefined && { protocol }) }
+export function settingsOf({ policy, tls, protocol, dns }: Settings): UpstreamRecord {
+  return {
+    policy,
+    ...(tls !== undefined && { tls }),
+    ...(protocol !== undefined && { protocol }),
+    ...(dns !== undefined && { dns }),
+  }
 }
 
 interface Settings {
   policy: Policy
   tls?: PeerTls | undefined
   protocol?: InstanceProtocol | undefined
+  dns?: DnsName[] | undefined
 }
 
 interface Shown {

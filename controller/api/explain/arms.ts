@@ -2,6 +2,7 @@
 import { isSelected } from '../../../contract/guard/metadata.js'
 import type { Where } from '../../../contract/guard/metadata.js'
 import type { PeerTls } from '../../../contract/record/peer-tls.js'
+import type { DnsName } from '../../../contract/record/dns-name.js'
 import type { InstanceProtocol } from '../../../contract/record/upstream-record.js'
 import type { Policy } from '../../../contract/record/policy.js'
 import { sidOfRecord } from '../../state/sid.js'
@@ -27,6 +28,7 @@ interface Arm {
   policy?: Policy
   tls?: PeerTls
   protocol?: InstanceProtocol
+  dns?: DnsName[]
   peers: Array<Record<string, unknown>>
 }
 
@@ -63,8 +65,8 @@ export function serveArms(
 }
 
 function withoutPeers(arm: Arm): Omit<Arm, 'peers'> {
-  const { name, where, weight, share, policy, tls, protocol } = arm
-  const settings = policy !== undefined && settingsOf({ policy, tls, protocol })
+  const { name, where, weight, share, policy, tls, protocol, dns } = arm
+  const settings = policy !== undefined && settingsOf({ policy, tls, protocol, dns })
   return { name, ...(where && { where }), weight, share, ...settings }
 }
 

@@ -82,6 +82,7 @@ function registerUpstream(app: FastifyInstance, context: ApiContext): void {
       name,
       ...settingsOf(upstream),
       ...laneOf(context.control.lanes(), name),
+      ...(upstream.dns !== undefined && { dnsNames: context.control.dnsNamesOf(name) }),
       revision,
       instances: shown,
     })

@@ -6,6 +6,7 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { CODES } from '../../../contract/codes.js'
 import { PeerProtocol, PeerTlsAnswer, PeerTlsBody, PolicyAnswer, PolicyBody } from './policy.js'
+import { DnsNames, DnsNameStates } from './dns.js'
 import { PartPatch } from './policy.js'
 import { closed, maybe, named, words } from './shape.js'
 
@@ -35,7 +36,10 @@ const Reason = Type.String({ maxLength: 200 })
 export const Count = Type.Integer({ minimum: 0 })
 
 export const UpstreamBody = Type.Object(
-  { policy: maybe(PolicyBody), tls: maybe(PeerTlsBody), protocol: maybe(PeerProtocol) },
+  {
+    ...{ policy: maybe(PolicyBody), tls: maybe(PeerTlsBody), protocol: maybe(PeerProtocol) },
+    dns: maybe(DnsNames),
+  },
   named('UpstreamBody'),
 )
 export const UpstreamPatch = Type.Object(
@@ -43,6 +47,7 @@ export const UpstreamPatch = Type.Object(
     policy: maybe(PartPatch),
     tls: maybe(PartPatch),
     protocol: maybe(Type.Union([Type.Null(), PeerProtocol])),
+    dns: maybe(Type.Union([Type.Null(), DnsNames])),
   },
   named('UpstreamPatch'),
 )
@@ -120,6 +125,7 @@ export const instanceFields = {
   metadata: maybe(Metadata),
   ttlMs: maybe(Ttl),
   agent: maybe(Type.String()),
+  dns: maybe(Type.String({ description: 'The name of DNS that it comes from' })),
 }
 const active = nullable(
   Type.Integer({ minimum: 0, description: 'Requests in flight; null when it is not known' }),
@@ -127,7 +133,7 @@ const active = nullable(
 const Instance = Type.Object({ ...instanceFields, active }, named('Instance'))
 const upstreamFields = {
   ...{ name: NameSchema, policy: PolicyAnswer },
-  ...{ tls: maybe(PeerTlsAnswer), protocol: maybe(PeerProtocol) },
+  ...{ tls: maybe(PeerTlsAnswer), protocol: maybe(PeerProtocol), dns: maybe(DnsNames) },
 }
 /** How it is served; of a gateway without lanes it is absent. */
 const lane = maybe(
@@ -156,7 +162,10 @@ export const Upstreams = Type.Object(
   named('UpstreamList'),
 )
 export const Upstream = Type.Object(
-  { ...upstreamFields, lane, revision: Revision, instances: Type.Array(Instance) },
+  {
+    ...{ ...upstreamFields, lane, revision: Revision, instances: Type.Array(Instance) },
+    dnsNames: maybe(DnsNameStates),
+  },
   named('Upstream'),
 )
 export const InstanceAnswer = Type.Object(

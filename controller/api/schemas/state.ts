@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { CURES } from '../../findings/codes.js'
 import { actionFields } from './action.js'
 import { Soonest } from './certificate.js'
+import { DnsNames } from './dns.js'
 import { PeerProtocol, PeerTlsAnswer, PolicyAnswer } from './policy.js'
 import { Count, NameSchema, Revision, instanceFields, nullable } from './common.js'
 import { closed, maybe, named, words } from './shape.js'
@@ -138,7 +139,7 @@ export const Explained = Type.Object(
             share: Type.Number(),
           },
           ...{ policy: maybe(PolicyAnswer), tls: maybe(PeerTlsAnswer) },
-          ...{ protocol: maybe(PeerProtocol) },
+          ...{ protocol: maybe(PeerProtocol), dns: maybe(DnsNames) },
         },
         closed,
       ),

@@ -85,6 +85,7 @@ function factsWith(other: Partial<Facts>): Facts {
     suspects: () => [],
     refused: () => [],
     partly: () => [],
+    dnsNames: () => new Map(),
     agents: () => [],
     fileError: () => undefined,
     tableFreeBytes: () => undefined,

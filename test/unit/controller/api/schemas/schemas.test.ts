@@ -75,6 +75,13 @@ t.test('bodies are documented as they are judged', async (t) => {
     { policy: { check: { type: 'http', path: '/healthz', headers: { accept: 'x' } } } },
     { policy: { check: { type: 'ping' } } },
     { policy: { check: { type: 'http', fall: 0 } } },
+    { dns: [{ name: 'web.internal', port: 80, ipv6: true, weight: 7 }] },
+    { dns: [{ srv: '_http._tcp.web.internal.' }] },
+    { dns: [] },
+    { dns: [{ name: '10.0.0.7', port: 80 }] },
+    { dns: [{ name: 'Web', port: 80 }] },
+    { dns: [{ name: 'web' }] },
+    { dns: [{ srv: 'web', port: 80 }] },
     { a: 1 },
     7,
   ]
