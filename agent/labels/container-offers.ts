@@ -3,6 +3,8 @@ import type { LabelDialect } from '../../runtime/config/kinds.js'
 import type { DialectSettings } from '../../runtime/config/settings.js'
 import type { Container } from '../engine/container.js'
 import type { Dialect } from './dialect.js'
+import { angie } from './angie.js'
+import { nginxProxy } from './nginx-proxy.js'
 import { registrator } from './registrator.js'
 import { hasSluiceLabels, isDisabled, isOnlyEnabled } from './label-names.js'
 import type { Offers } from './offer.js'
@@ -11,6 +13,8 @@ import { readOffers } from './sluice-labels.js'
 const DIALECTS: Partial<Record<LabelDialect, Dialect>> = {
   sluice: { asks: hasSluiceLabels, read: readOffers },
   registrator,
+  'nginx-proxy': nginxProxy,
+  angie,
 }
 
 /** What the container itself says: all that is not in its image as it is here. */

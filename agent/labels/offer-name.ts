@@ -1,4 +1,5 @@
 /** The name of an offer's upstream, from how a dialect writes it. Pure. */
+import { createHash } from 'node:crypto'
 import { FOLD_RULE, foldName } from '../../contract/guard/fold-name.js'
 import type { Offer } from './offer.js'
 
@@ -19,4 +20,19 @@ export function nameOffer(given: string, why: string, problems: string[]): Named
 export const PLAIN_OFFER = {
   ...{ weight: 1, maxConns: undefined, backup: false, zone: undefined, id: undefined },
   settings: undefined,
+}
+
+/** So long that a digest still fits a name. */
+const MOST_OF_HOST = 54
+
+/** `*.shop.example/api` → `any.shop.example-api`: the upstream of a host and a path. */
+export function nameOfHost(host: string, pathPrefix: string): string {
+  const path = pathPrefix === '/' ? '' : pathPrefix
+  const plain = (host + path).replaceAll('*', 'any').replace(/[^A-Za-z0-9._-]/g, '-')
+  const isExact = plain.length <= 63 && /^[a-z0-9.*-]+(\/[a-z0-9-]+)*$/.test(host + path)
+  return isExact ? plain : `${plain.slice(0, MOST_OF_HOST)}-${digestOf(host + path)}`
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8)
 }

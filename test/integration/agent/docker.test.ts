@@ -60,13 +60,24 @@ const DIALECT_CONTAINERS: Array<{
   dialect: LabelDialect
   options: string[]
   upstream: string
-  route: object
+  route?: object
 }> = [
   {
     dialect: 'registrator',
     options: ['-P', '-l', 'SERVICE_NAME=tcpfront-9101', '-l', 'SERVICE_TAGS=tcp'],
     upstream: 'tcpfront-9101',
     route: { port: 9101, protocol: 'tcp' },
+  },
+  {
+    dialect: 'nginx-proxy',
+    options: ['-e', 'VIRTUAL_HOST=foo.example', '-e', 'VIRTUAL_PATH=/app/', '-e', 'VIRTUAL_DEST=/'],
+    upstream: 'foo-example-app',
+    route: { hosts: ['foo.example'], pathPrefix: '/app', rewrite: { stripPrefix: true } },
+  },
+  {
+    dialect: 'angie',
+    options: ['-l', 'angie.http.upstreams.u.port=80', '-l', 'angie.http.upstreams.u.weight=2'],
+    upstream: 'u',
   },
 ]
 
