@@ -8,6 +8,7 @@ import { conf } from './conf.js'
 import { controller } from './controller.js'
 import { drain, undrain } from './drain.js'
 import { explain } from './explain.js'
+import { importCommand } from './import.js'
 import { deregister, instances, register } from './instances.js'
 import { policy } from './policy.js'
 import { routes } from './routes.js'
@@ -19,7 +20,7 @@ import { upstreams } from './upstreams.js'
 
 /** In the order of the help. */
 export const COMMANDS: Command[] = [
-  ...[start, controller, agent, conf, check, compile, update],
+  ...[start, controller, agent, conf, check, importCommand, compile, update],
   ...[status, upstreams, policy, instances, register, deregister, drain, undrain],
   ...[routes, certificates, gateways, explain, suspects, confirm],
 ]

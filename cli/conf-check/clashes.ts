@@ -1,7 +1,7 @@
 /** What of an nginx.conf of one's own does not go together with Sluice's files. Pure. */
 import { findShareClash } from './connections.js'
 import { findUnheld } from './directives.js'
-import type { Directive } from './dump.js'
+import type { Directive } from './parse-conf.js'
 
 interface Walk {
   /** Folder of the files that Sluice wrote. */

@@ -1,6 +1,6 @@
 /** Whether the shares of connections in Sluice's files fit the workers of an nginx.conf. Pure. */
 import { SHARE_ZONES, connectionsFor } from '../../nginx/connection-limits.js'
-import type { Directive } from './dump.js'
+import type { Directive } from './parse-conf.js'
 
 /** nginx's own, where a file says nothing. */
 const DEFAULT_CONNECTIONS = 512

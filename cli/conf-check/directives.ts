@@ -3,7 +3,7 @@
  * included. Pure.
  */
 import { insteadOf } from '../../nginx/own-directives.js'
-import type { Directive } from './dump.js'
+import type { Directive } from './parse-conf.js'
 
 interface Walk {
   /** Folder of the files that Sluice wrote, with a slash at its end. */

@@ -105,7 +105,7 @@ const PACKAGES: Record<string, RegExp> = {
   pino: /^runtime\/(logger|service-output)\.ts$/,
   'prom-client': /^controller\/metrics\//,
   undici: /^(controller|cli|registry|agent)\//,
-  yaml: /^(runtime\/config|agent\/sources\/files|agent\/labels)\//,
+  yaml: /^(runtime\/config|agent\/sources\/files|agent\/labels|cli\/import)\//,
 }
 
 /** Outside Node, only what the engines bring along; the contract does no I/O at all. */
