@@ -1,6 +1,6 @@
 /** How upstreams and requests are served, by nginx alone or by the table, for people. */
 import type { AskedRequest, LaneNow, LaneView } from '../views.js'
-import { firstPairOf, firstSegmentOf } from './lane-conf.js'
+import { firstPairOf, firstSegmentOf } from './gate-maps.js'
 import { isWhole } from './lane.js'
 import type { Gate, GatedHost, Lane, LanePlan } from './lane.js'
 
