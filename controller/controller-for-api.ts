@@ -12,6 +12,7 @@ import type {
   InFlight,
   LanesView,
   RegistryView,
+  SourceView,
   StreamView,
   SuspectView,
 } from './views.js'
@@ -42,6 +43,8 @@ export interface ControllerForApi {
   /** What is wrong now, the longest first; empty when all is well. */
   findings(): Finding[]
   gateways(): GatewayView[]
+  /** What agents follow besides their engines; of agents that are alive. */
+  sources(): SourceView[]
   /** The own gateway's side for connections. */
   stream(): StreamView
   /** Undefined where the own nginx is left to choose nothing by itself. */

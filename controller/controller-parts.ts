@@ -192,6 +192,7 @@ export class ControllerParts {
     const { settings, log } = this.#options
     return new Metrics({
       ...{ log, serving: this.serving, findings: this.findings },
+      sources: () => this.agents.sources(),
       registryView: () => this.follower.view(),
       mostNamed: settings.metricsUpstreams,
     })

@@ -20,6 +20,7 @@ import type {
   InFlight,
   LanesView,
   RegistryView,
+  SourceView,
   StreamView,
   SuspectView,
 } from './views.js'
@@ -119,6 +120,10 @@ export class Controller implements ControllerForApi {
 
   stream(): StreamView {
     return this.#parts.serving.gateway.stream()
+  }
+
+  sources(): SourceView[] {
+    return this.#parts.agents.sources()
   }
 
   lanes(): LanesView | undefined {

@@ -76,6 +76,11 @@ export interface AgentView {
   sources?: AgentSource[]
 }
 
+/** A source that an agent follows, as the agent reports it. */
+export interface SourceView extends AgentSource {
+  agent: string
+}
+
 /** One thing that is wrong with the running system. */
 export interface Finding {
   code: FindingCode

@@ -134,12 +134,30 @@ interface Finding {
   cure: string
 }
 
+interface AgentSource {
+  agent: string
+  name: string
+  address: string
+  instances: number
+  refused: number
+  away?: { sinceAtMs: number; isDoubted?: boolean }
+}
+
+/** `source files of agent a1 (/etc/sluice): 12 instances, 1 entries refused; away for 2 min` */
+function sourceLine({ agent, name, address, instances, refused, away }: AgentSource): string {
+  const counts = `${instances} instances, ${refused} entries refused`
+  const what = away?.isDoubted === true ? 'not believed' : 'away'
+  const stale = away === undefined ? '' : `; ${what} for ${age(Date.now() - away.sinceAtMs)}`
+  return `source ${name} of agent ${agent} (${address}): ${counts}${stale}`
+}
+
 interface Verdict {
   well: boolean
   ready: boolean
   reason?: string
   findings: Finding[]
   lanes?: LaneCounts
+  sources?: AgentSource[]
 }
 
 function getVerdict(client: ApiClient): Promise<Verdict> {
@@ -173,9 +191,9 @@ export const status: Command = {
     const sums = await sumUpstreams(client)
     const { suspects } = await getSuspects(client)
     const verdict = await getVerdict(client)
-    const { well, ready, findings, lanes } = verdict
+    const { well, ready, findings, lanes, sources = [] } = verdict
     if (json) {
-      const shown = { well, ready, findings, ...sums, suspects, lanes, gateways: found }
+      const shown = { well, ready, findings, ...sums, suspects, lanes, sources, gateways: found }
       print(JSON.stringify(shown))
       return well ? 0 : 1
     }
@@ -188,6 +206,7 @@ export const status: Command = {
     if (lanes !== undefined) {
       print(laneCountsText(lanes))
     }
+    sources.map(sourceLine).forEach(print)
     for (const gateway of found) {
       print(`gateway ${gateway.id}: ${stateOf(gateway)}, revision ${gateway.applied}`)
       print(`  ${nginxOf(gateway)}`)

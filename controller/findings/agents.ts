@@ -3,7 +3,7 @@ import { isObject, isText } from '../../contract/guard/guarded.js'
 import { parseKey } from '../../contract/keys.js'
 import type { AgentProblem, AgentSource } from '../../contract/record/agent-record.js'
 import type { Change, Listing } from '../../registry/registry.js'
-import type { AgentView } from '../views.js'
+import type { AgentView, SourceView } from '../views.js'
 import type { FindingSource, Observation } from './facts.js'
 
 /** The agents that are alive: each record stands under its agent's lease. */
@@ -12,6 +12,12 @@ export class Agents {
 
   views(): AgentView[] {
     return [...this.#views.values()]
+  }
+
+  sources(): SourceView[] {
+    return this.views().flatMap(({ id, sources = [] }) =>
+      sources.map((source) => ({ agent: id, ...source })),
+    )
   }
 
   onListing({ entries }: Listing): void {

@@ -2,11 +2,12 @@
 import { Counter, Gauge, Histogram, Registry as PromRegistry } from 'prom-client'
 import type { Logger } from '../../runtime/logger.js'
 import { soonest } from '../table/certificate-plan.js'
-import type { DnsNameView, RegistryView } from '../views.js'
+import type { DnsNameView, RegistryView, SourceView } from '../views.js'
 import { CURES } from '../findings/codes.js'
 import type { Findings } from '../findings/findings.js'
 import type { Serving } from '../serving.js'
 import { gaugesOf } from './gauge.js'
+import { addSourceMetrics } from './source-metrics.js'
 import { addGatewayMetrics } from './gateway-metrics.js'
 import { addUpstreamMetrics } from './upstream-metrics.js'
 
@@ -15,6 +16,7 @@ export interface MetricsOptions {
   serving: Serving
   registryView: () => RegistryView
   findings: Pick<Findings, 'list'>
+  sources: () => SourceView[]
   /** How many upstreams are shown by name; the first by alphabet. */
   mostNamed: number
 }
@@ -31,7 +33,8 @@ export class Metrics {
   readonly #serving: Serving
   readonly #gauge = gaugesOf(this.promRegistry)
 
-  constructor({ log, serving, registryView, findings, mostNamed }: MetricsOptions) {
+  constructor(options: MetricsOptions) {
+    const { log, serving, registryView, findings, mostNamed } = options
     this.#serving = serving
     const pushes = 'Pushes to the gateway that failed, by reason'
     const files = 'Fallback files that were not written, by the step that failed'
@@ -54,6 +57,7 @@ export class Metrics {
     this.#registry(registryView)
     addUpstreamMetrics({ promRegistry: this.promRegistry, serving, mostNamed })
     addGatewayMetrics({ promRegistry: this.promRegistry, serving, log })
+    addSourceMetrics(this.promRegistry, options.sources)
     this.#certificates()
     this.#findings(findings)
   }

@@ -191,6 +191,7 @@ export async function startControl(
     foundNow,
     gateways: () => gatewayViews,
     stream: () => ({ ports: '9100-9109', tuned: '9105-9109', passthrough: true, connected: true }),
+    sources: () => [],
     lanes: () => lanesView.current,
     suspects: () => state.suspects(),
     confirmSuspects: (upstream) => state.confirm(upstream),

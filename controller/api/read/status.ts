@@ -20,11 +20,14 @@ export function registerStatus(app: FastifyInstance, { control }: ApiContext): v
   app.get('/v1/status', { schema }, () => showStatus(control))
 }
 
-/** `{well, ready, reason?, revision, lanes?, findings}`; `reason` says why it is not ready. */
+/**
+ * `{well, ready, reason?, revision, lanes?, sources?, findings}`; `reason` says why it is not ready.
+ */
 export function showStatus(control: ControllerForApi): object {
   const findings = control.findings()
   const ready = control.ready()
   const lanes = control.lanes()
+  const sources = control.sources()
   return {
     well: ready && findings.length === 0,
     ready,
@@ -33,6 +36,7 @@ export function showStatus(control: ControllerForApi): object {
     ...(lanes !== undefined && {
       lanes: { ...lanes.counts(), written: lanes.isWritten },
     }),
+    ...(sources.length > 0 && { sources }),
     findings,
   }
 }

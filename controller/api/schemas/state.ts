@@ -165,12 +165,37 @@ const verdict = {
   well: Type.Boolean({ description: 'Ready, and nothing is wrong' }),
   findings: Type.Array(Finding, { description: 'What is wrong, the longest first' }),
 }
+const AgentSource = Type.Object(
+  {
+    agent: Type.String(),
+    name: Type.String({ description: 'files, consul, …' }),
+    address: Type.String(),
+    instances: Count,
+    refused: Type.Integer({ minimum: 0, description: 'Entries that are not used' }),
+    refusal: maybe(Type.String({ description: 'The first of these, and why' })),
+    away: maybe(
+      Type.Object(
+        {
+          reason: Type.String(),
+          sinceAtMs: Type.Integer(),
+          isDoubted: maybe(Type.Literal(true, { description: 'It is read, and not believed' })),
+        },
+        { ...closed, description: 'It cannot be read: what is registered from it stays' },
+      ),
+    ),
+  },
+  closed,
+)
+
 export const Status = Type.Object(
   {
     ...verdict,
     ready: Type.Boolean({ description: 'The gateway may serve' }),
     reason: maybe(Type.String({ description: 'Why it is not ready' })),
     revision: Revision,
+    sources: maybe(
+      Type.Array(AgentSource, { description: 'What agents follow besides their engines' }),
+    ),
     lanes: maybe(
       Type.Object(
         {

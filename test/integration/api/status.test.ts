@@ -104,6 +104,23 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   t.match((await sluice()).stdout, /host_contested a\.test\/ .*green wants it, too/)
   const { why } = (await it.call('GET', '/v1/explain?host=a.test')).body
   t.match(why.join('\n'), /agent node-1: .*upstream green wants it, too/)
+  const source = {
+    name: 'files',
+    address: '/etc/ups',
+    instances: 3,
+    refused: 1,
+    refusal: 'a.yaml:2: x',
+  }
+  const away = { reason: '3 are gone', sinceAtMs, isDoubted: true }
+  const followed = { address: '', containers: 0, sources: [{ ...source, away }, { name: 7 }] }
+  await registry.commit([{ type: 'put', key: 'hosts/node-1', value: JSON.stringify(followed) }])
+  await becomes('source_doubted', 'source_refused')
+  t.same((await status()).sources, [{ agent: 'node-1', ...source, away }])
+  t.match((await sluice()).stdout, /source files of agent node-1 \(\/etc\/ups\): 3 inst.*not bel/)
+  t.match((await sluice()).stdout, /source_refused node-1 files .*a\.yaml:2: x/)
+  const scraped = String((await it.call('GET', '/metrics')).body)
+  t.match(scraped, /^sluice_source_instances\{agent="node-1",source="files"\} 3$/m)
+  t.match(scraped, /^sluice_source_stale_seconds\{agent="node-1",source="files"\} [1-9]/m)
   await registry.commit([{ type: 'delete', key: 'hosts/node-1' }])
   await becomes()
 
@@ -126,7 +143,7 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
   t.equal((await it.call('GET', '/v1/gateways')).body.gateways[0].nginxFetchedAtMs, fetchedAtMs)
   utimesSync(stamp, Date.now() / 1000, Date.now() / 1000)
   await becomes()
-  await until(() => events.length === 12, { what: 'each to begin and to end' })
+  await until(() => events.length === 16, { what: 'each to begin and to end' })
   t.same([...events].sort(), [
     'address_unreached begun',
     'address_unreached ended',
@@ -136,6 +153,10 @@ t.test('status, /readyz, metrics and events name the same findings', async (t) =
     'nginx_old ended',
     'registry_away begun',
     'registry_away ended',
+    'source_doubted begun',
+    'source_doubted ended',
+    'source_refused begun',
+    'source_refused ended',
     'upstream_down begun',
     'upstream_down ended',
     'values_refused begun',
