@@ -2,7 +2,7 @@
  * Fetches the programs of others that tests and the bench run: those first that most tests wait
  * for. Each group is named on standard output once it is there.
  */
-import { dockerTools, examplePrograms, tools } from '../lab/tools.js'
+import { consulProgram, dockerTools, examplePrograms, tools } from '../lab/tools.js'
 import { caddy, haproxy, luaNginx } from './rig/fetched.js'
 import { ensureWrk } from './load/wrk.js'
 import { ensureTracers } from './trace/tracers.js'
@@ -19,6 +19,7 @@ const GROUPS: Record<string, () => Promise<unknown>> = {
     await haproxy(say)
     await caddy(say)
   },
+  consul: () => consulProgram(say),
   examples: () => examplePrograms(say),
 }
 

@@ -39,6 +39,9 @@ const ETCD = {
 
 const CURL = { suite: 'forky', packages: ['curl'], programs: ['usr/bin/curl'] }
 
+/** Of the last of Debian's releases that has it. It is older than any C library here: no wrapper. */
+const CONSUL = { suite: 'bullseye', packages: ['consul'], programs: [] }
+
 const DOCKER = {
   suite: 'trixie',
   packages: ['docker.io', 'docker-cli', 'containerd', 'runc', 'tini', 'iproute2', 'busybox-static'],
@@ -85,6 +88,12 @@ export async function dockerTools(say: Say = silent): Promise<DockerTools> {
     await unpackOnce({ ...DOCKER, into: at('docker'), say })
   }
   return { dockerRoot: at('docker'), docker: at('docker/bin/docker') }
+}
+
+/** Consul, unpacked on first use; its program. */
+export async function consulProgram(say: Say = silent): Promise<string> {
+  await unpackOnce({ ...CONSUL, into: at('consul'), say })
+  return at('consul/usr/bin/consul')
 }
 
 /**

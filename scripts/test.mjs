@@ -29,6 +29,7 @@ const TOOLS = {
     /^test\/(conformance|integration|e2e)\/|\/(cli|fallback|own-directives|strangers|trusted-ca)\./,
   docker: /\/docker\.|setup\/tools\./,
   bench: /integration\/(bench\/|.*\/(instructions|long-requests)\.)/,
+  consul: /\/(consul|sources)\./,
   examples: /\/(examples|how-to)\./,
 }
 /** Files that take a minute, the longest first, whatever their size. The order costs time alone. */

@@ -13,9 +13,11 @@ export interface Package {
 /** apt with a state, a cache and sources of its own: it neither reads nor changes the host's. */
 export class PrivateApt {
   readonly #folder: string
+  readonly #suite: string
 
-  private constructor(folder: string) {
+  private constructor(folder: string, suite: string) {
     this.#folder = folder
+    this.#suite = suite
   }
 
   static async create(folder: string, mirror: DebianArchive, suite: string): Promise<PrivateApt> {
@@ -30,12 +32,12 @@ export class PrivateApt {
       `deb [signed-by=${mirror.keyring}] ${mirror.uri} ${suite} main\n`,
     )
     writeFileSync(join(folder, 'apt.conf'), configuration(folder, architecture) + transport)
-    return new PrivateApt(folder)
+    return new PrivateApt(folder, suite)
   }
 
   async update(): Promise<void> {
     await this.#run('download_failed', ['update', '-o', 'APT::Update::Error-Mode=any'])
-    refuseOld(this.indexAtMs())
+    refuseOld(this.#suite, this.indexAtMs())
   }
 
   /** When the index was signed, in milliseconds since 1970. Throws where it does not say. */
@@ -98,11 +100,19 @@ export function dateOf(release: string): number {
   return atMs
 }
 
+/**
+ * Suites that get no point releases any more, and the day of the last: their index is not signed
+ * anew each time, so its age says nothing. One from before that day is not the last.
+ */
+const LAST_RELEASES = new Map([['bullseye', '2024-08-31']])
+
 /** Throws `download_failed` for an index that nobody should serve any more. */
-export function refuseOld(atMs: number, nowMs = Date.now()): void {
-  if (nowMs - atMs > MOST_AGE_MS) {
+export function refuseOld(suite: string, atMs: number, nowMs = Date.now()): void {
+  const last = LAST_RELEASES.get(suite)
+  const oldestMs = last === undefined ? nowMs - MOST_AGE_MS : Date.parse(last)
+  if (atMs < oldestMs) {
     const day = new Date(atMs).toISOString().slice(0, 10)
-    const what = `the package index of the Debian archive is of ${day}, which is too old to be trusted`
+    const what = `the package index of Debian ${suite} is of ${day}, which is too old to be trusted`
     throw new SetupError('download_failed', what)
   }
 }

@@ -40,7 +40,7 @@ function isKnown(key: string): boolean {
 }
 
 /** A warning for each `sluice.*` label that Sluice does not know. It asks for nothing. */
-export function unknownLabels(container: Container): string[] {
+export function unknownLabels(container: Pick<Container, 'labels'>): string[] {
   const unknown = Object.keys(container.labels).filter(
     (key) => key.startsWith(PREFIX) && !isKnown(key),
   )
@@ -59,7 +59,7 @@ function unknownLabel(key: string): string {
 }
 
 /** True for `sluice.enable=false`: the container is left alone, whatever else it says. */
-export function isDisabled(container: Container): boolean {
+export function isDisabled(container: Pick<Container, 'labels'>): boolean {
   return container.labels['sluice.enable']?.trim().toLowerCase() === 'false'
 }
 

@@ -82,18 +82,23 @@ function share(alone: LabelFields, offers: Offer[]): void {
   }
 }
 
+/** The offers of a container's `sluice.*` labels. */
+export function readOffers(container: Container): Offers {
+  return readLabels(container.labels, () => defaultName(container))
+}
+
 /**
- * The offers of `sluice.*`. The unnamed labels are one offer, unless there are named ones
+ * The offers of `sluice.*`, whoever has the labels. The unnamed labels are one offer, unless there are named ones
  * (`sluice.<name>.port`) and nothing stands alone that says what or where. `sluice.weight`,
  * `max-conns`, `backup` and `zone` alone are the defaults of the named ones.
  */
-export function readOffers(container: Container): Offers {
-  const { alone, named } = group(container.labels)
+export function readLabels(labels: Container['labels'], unnamed: () => GivenName): Offers {
+  const { alone, named } = group(labels)
   const problems: string[] = []
   guardAlone(alone, problems)
   const offers: Offer[] = []
   if (named.size === 0 || SITE_LABELS.some((key) => alone.has(key))) {
-    offers.push(readOffer(alone, PREFIX, () => defaultName(container), problems))
+    offers.push(readOffer(alone, PREFIX, unnamed, problems))
   }
   const shared = [...alone].filter(([field]) => [...TRAITS, ...UPSTREAM_LABELS].includes(field))
   // One more than there may be: then all of it is refused.

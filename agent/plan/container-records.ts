@@ -74,7 +74,7 @@ function partsOf(route: OfferRoute, upstream: string): string[] {
  * Each agent has a route of its own for a host, so that it takes away only its own. What a guard
  * refuses is left out, and said in `refused`.
  */
-function routesOf(offer: Offer, agent: string, refused: string[]): WantedRoute[] {
+export function routesOf(offer: Offer, agent: string, refused: string[]): WantedRoute[] {
   const { upstream, source } = offer
   return offer.routes.flatMap((route) => {
     const wish = { ...route, upstream }

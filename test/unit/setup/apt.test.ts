@@ -7,11 +7,15 @@ t.test('an old index is refused, however well it is signed', async (t) => {
   const atMs = dateOf(release)
   t.equal(atMs, Date.UTC(2026, 6, 11, 10, 16, 37))
   const day = 86_400_000
-  t.doesNotThrow(() => refuseOld(atMs, atMs + 300 * day), 'a snapshot may be behind')
-  t.throws(() => refuseOld(atMs, atMs + 500 * day), {
+  t.doesNotThrow(() => refuseOld('trixie', atMs, atMs + 300 * day), 'a snapshot may be behind')
+  t.throws(() => refuseOld('trixie', atMs, atMs + 500 * day), {
     code: 'download_failed',
     message: /of 2026-07-11, which is too old/,
   })
+  const ended = Date.UTC(2025, 7, 9)
+  t.doesNotThrow(() => refuseOld('bullseye', ended, ended + 9000 * day), 'nobody signs it anew')
+  const before = { message: /bullseye is of 2024-01-01, which is too old/ }
+  t.throws(() => refuseOld('bullseye', Date.UTC(2024, 0, 1)), before, 'it is not the last one')
   t.throws(() => dateOf('Origin: Debian\n'), { code: 'download_failed', message: /says no date/ })
 })
 
