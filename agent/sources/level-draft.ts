@@ -1,0 +1,131 @@
+/** A source's level while its entries are read, one by one. */
+import { createHash } from 'node:crypto'
+import { guardInstance } from '../../contract/record/instance-record.js'
+import { isInstanceId } from '../../contract/guard/names.js'
+import { routesOf } from '../plan/container-records.js'
+import { FOLD_RULE, foldName } from '../plan/fold-name.js'
+import { overreach } from '../plan/label-limits.js'
+import type { AgentMachine } from '../plan/instance-address.js'
+import type { Offer, Offers } from '../plan/offer.js'
+import type { SourceLevel } from './source.js'
+
+/** Whose level it is, and what it may have. */
+export type SourceMachine = Pick<AgentMachine, 'agent' | 'allowLoopback' | 'limits'>
+
+export interface DraftEntry {
+  /** The entry, for people. */
+  from: string
+  /** Distinguishes it among the source's entries; stands in the instance's id. */
+  key: string
+  upstream: string
+  /** An instance's record, before its guard has seen it. */
+  wish: Record<string, unknown>
+}
+
+export class LevelDraft {
+  readonly level: SourceLevel = {
+    ...{ instances: [], routes: [], refused: [], warnings: [], why: [] },
+    settings: new Map(),
+  }
+  readonly #machine: SourceMachine
+  readonly #source: string
+  /** Upstream → the name that it was folded from. */
+  readonly #given = new Map<string, string>()
+  readonly #routes = new Set<string>()
+
+  constructor(machine: SourceMachine, source: string) {
+    this.#machine = machine
+    this.#source = source
+  }
+
+  refuse(name: string, reason: string): void {
+    this.level.refused.push({ name, text: reason })
+  }
+
+  warn(name: string, text: string): void {
+    this.level.warnings.push({ name, text })
+  }
+
+  explain(name: string, text: string): void {
+    this.level.why.push({ name, text })
+  }
+
+  /** The upstream of a service; undefined where it was refused. */
+  upstreamOf(given: string, from: string): string | undefined {
+    const upstream = foldName(given)
+    const shown = JSON.stringify(given.slice(0, 80))
+    if (upstream === undefined) {
+      const rule = `must be 1 to 63 characters of a-z, 0-9 and - after ${FOLD_RULE}`
+      this.refuse(from, `the name ${shown} ${rule}`)
+      return undefined
+    }
+    const holder = this.#given.get(upstream)
+    if (holder !== undefined && holder !== given) {
+      const other = JSON.stringify(holder)
+      this.refuse(from, `${shown} and ${other} are both ${upstream} after ${FOLD_RULE}`)
+      return undefined
+    }
+    if (holder !== undefined) {
+      return upstream
+    }
+    this.#given.set(upstream, given)
+    const folded = upstream === given ? '' : `, folded from ${shown}: ${FOLD_RULE}`
+    this.explain(from, `upstream ${upstream}: the service's name${folded}`)
+    return upstream
+  }
+
+  /** False where the guard refused it. */
+  add({ from, key, upstream, wish }: DraftEntry): boolean {
+    const { agent, allowLoopback } = this.#machine
+    const guarded = guardInstance({ ...wish, agent }, { allowLoopback })
+    if (!guarded.ok) {
+      this.refuse(from, `${guarded.field} ${guarded.message}`)
+      return false
+    }
+    const id = this.#idOf(key)
+    this.level.instances.push({ upstream, id, record: guarded.value, from })
+    return true
+  }
+
+  /** What the labels of an entry may not ask for. */
+  overreach(offers: Offers): string[] {
+    return overreach(offers, this.#machine.limits)
+  }
+
+  /** Routes and settings that the labels of an entry ask for; several entries may ask alike. */
+  addOffer(offer: Offer, from: string): void {
+    const refused: string[] = []
+    for (const { id, record } of routesOf(offer, this.#machine.agent, refused)) {
+      if (!this.#routes.has(id)) {
+        this.#routes.add(id)
+        this.level.routes.push({ id, record, from })
+      }
+    }
+    refused.forEach((reason) => this.refuse(from, reason))
+    if (offer.settings !== undefined && !this.level.settings.has(offer.upstream)) {
+      this.level.settings.set(offer.upstream, offer.settings)
+    }
+  }
+
+  #idOf(key: string): string {
+    const id = `${this.#machine.agent}:${this.#source}:${key}`
+    const digest = createHash('sha256').update(key).digest('hex').slice(0, 20)
+    return isInstanceId(id) ? id : `${this.#machine.agent}:${this.#source}:${digest}`
+  }
+}
+
+const MOST_METADATA = 32
+
+/** What of it can be metadata; the names of the others. */
+export function fittingMetadata(pairs: ReadonlyArray<readonly [string, string]>): {
+  metadata: Record<string, string>
+  left: string[]
+} {
+  const fits = ([name, value]: readonly [string, string]): boolean =>
+    /^(?!__proto__$)[A-Za-z0-9_.-]{1,64}$/.test(name) &&
+    value.length <= 256 &&
+    !/[\u0000-\u001f\u007f]/.test(value)
+  const fitting = pairs.filter(fits).slice(0, MOST_METADATA)
+  const left = pairs.filter((pair) => !fitting.includes(pair)).map(([name]) => name)
+  return { metadata: Object.fromEntries(fitting), left }
+}
