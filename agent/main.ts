@@ -70,7 +70,7 @@ function makeAgent(
     registry,
     machine,
     open: settings.docker === 'off' ? undefined : () => openEngine(settings.docker),
-    sources: openSources(settings, machine),
+    sources: openSources(settings, machine, log),
     isEngineNamed: settings.docker !== 'auto',
     memo: new LeaseMemo(join(settings.home, 'agent-lease.json'), scope, log),
     ttlMs: settings.agent.ttlMs,
@@ -125,7 +125,9 @@ export async function printAgent(settings: Settings): Promise<string> {
     return `${NOTHING}\n`
   }
   const { machine } = await machineOf(settings, true)
-  const sources = openSources(settings, machine)
+  // What goes wrong is said in the source's section.
+  const log = makeLogger({ part: 'agent', level: 'silent' })
+  const sources = openSources(settings, machine, log)
   const isOptional = settings.docker === 'auto' && sources.length > 0
   const sections: string[] = []
   if (settings.docker !== 'off') {

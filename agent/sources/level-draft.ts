@@ -1,12 +1,12 @@
 /** A source's level while its entries are read, one by one. */
-import { createHash } from 'node:crypto'
 import { guardInstance } from '../../contract/record/instance-record.js'
-import { isInstanceId } from '../../contract/guard/names.js'
 import { routesOf } from '../plan/container-records.js'
 import { FOLD_RULE, foldName } from '../plan/fold-name.js'
 import { overreach } from '../plan/label-limits.js'
 import type { AgentMachine } from '../plan/instance-address.js'
 import type { Offer, Offers } from '../plan/offer.js'
+import { printClaim } from '../plan/route-claim.js'
+import { sourceInstanceId, sourceRouteId } from './entry-owner.js'
 import type { SourceLevel } from './source.js'
 
 /** Whose level it is, and what it may have. */
@@ -82,7 +82,7 @@ export class LevelDraft {
       this.refuse(from, `${guarded.field} ${guarded.message}`)
       return false
     }
-    const id = this.#idOf(key)
+    const id = sourceInstanceId(agent, this.#source, key)
     this.level.instances.push({ upstream, id, record: guarded.value, from })
     return true
   }
@@ -95,7 +95,10 @@ export class LevelDraft {
   /** Routes and settings that the labels of an entry ask for; several entries may ask alike. */
   addOffer(offer: Offer, from: string): void {
     const refused: string[] = []
-    for (const { id, record } of routesOf(offer, this.#machine.agent, refused)) {
+    const { agent } = this.#machine
+    for (const { record } of routesOf(offer, agent, refused)) {
+      const parts = [printClaim(record), offer.upstream]
+      const id = sourceRouteId(agent, this.#source, ...parts)
       if (!this.#routes.has(id)) {
         this.#routes.add(id)
         this.level.routes.push({ id, record, from })
@@ -106,15 +109,10 @@ export class LevelDraft {
       this.level.settings.set(offer.upstream, offer.settings)
     }
   }
-
-  #idOf(key: string): string {
-    const id = `${this.#machine.agent}:${this.#source}:${key}`
-    const digest = createHash('sha256').update(key).digest('hex').slice(0, 20)
-    return isInstanceId(id) ? id : `${this.#machine.agent}:${this.#source}:${digest}`
-  }
 }
 
-const MOST_METADATA = 32
+/** One less than an instance may have: the agent adds the source's name. */
+const MOST_METADATA = 31
 
 /** What of it can be metadata; the names of the others. */
 export function fittingMetadata(pairs: ReadonlyArray<readonly [string, string]>): {

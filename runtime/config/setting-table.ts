@@ -40,6 +40,14 @@ const DOCKER = pattern(
   'auto, off, or an address such as unix:///var/run/docker.sock or tcp://127.0.0.1:2375',
   /^(auto|off|unix:\/\/\/\S+|(tcp|https?):\/\/[\w.:[\]-]+)$/,
 )
+const CONSUL = pattern(
+  'an address such as http://127.0.0.1:8500 or https://consul.internal:8501',
+  /^https?:\/\/[\w.:[\]-]+\/?$/,
+)
+const ETCD_KEYS = pattern(
+  'etcd://host:2379[,host…]/prefix or etcds://host:2379[,host…]/prefix',
+  /^etcds?:\/\/[\w.-]+(:\d{1,5})?(,[\w.-]+(:\d{1,5})?)*(\/[\w.-]+)+\/?$/,
+)
 const LISTEN = pattern(
   'addresses as nginx listens on them, such as 80 or 127.0.0.1:80, with commas between',
   /^(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5}(,(([\d.]+|\[[\da-fA-F:]+\]|\*):)?\d{1,5})*$/,
@@ -126,6 +134,25 @@ export const SETTINGS = {
     PATH,
     'folder of files that say upstreams and routes, `*.yaml` and `*.json`; watched',
   ),
+  consul: optional(CONSUL, 'Consul whose services are followed: `http://host:8500` or `https://…`'),
+  consulToken: optional(TEXT, 'token for Consul', { secret: true }),
+  consulDatacenter: optional(TEXT, 'datacenter of Consul that is followed', {
+    defaultIs: 'that of the Consul that is asked',
+  }),
+  consulTag: optional(TEXT, 'only services of Consul with this tag are followed', {
+    defaultIs: 'all services',
+  }),
+  consulWarning: given(BOOLEAN, 'false', 'whether instances of Consul serve while a check warns'),
+  consulCa: optional(PATH, 'PEM file of the authority that signed Consul’s certificate'),
+  etcdKeys: optional(
+    ETCD_KEYS,
+    'keys of etcd that are followed: `etcd://host:2379[,host…]/prefix`',
+  ),
+  etcdKeysUsername: optional(TEXT, 'user of that etcd'),
+  etcdKeysPassword: optional(TEXT, 'password of that user', { secret: true }),
+  etcdKeysCa: optional(PATH, 'PEM file of the authority that signed that etcd’s certificate'),
+  etcdKeysCertificate: optional(PATH, 'PEM file of the certificate shown to that etcd'),
+  etcdKeysKey: optional(PATH, 'PEM file of that certificate’s key'),
   domain: given(
     DOMAINS,
     'localhost',

@@ -56,6 +56,10 @@ export interface Settings {
   docker: string
   /** Absolute path of a folder of files that an agent follows; undefined: none. */
   files?: string | undefined
+  /** Undefined: no Consul is followed. */
+  consul?: ConsulSettings | undefined
+  /** Undefined: no keys of an etcd are followed. */
+  etcdKeys?: EtcdKeysSettings | undefined
   /** An upstream `web` answers at `web.<domain>` for each of them; none: by routes alone. */
   domains: string[]
   /** Where the gateway is; undefined: all zones are alike to it. */
@@ -113,6 +117,26 @@ export interface EtcdSettings {
   ca: string | undefined
   certificate: string | undefined
   key: string | undefined
+}
+
+export interface ConsulSettings {
+  /** `http://host:8500` or `https://…` */
+  url: string
+  token: string | undefined
+  tokenFile: string | undefined
+  datacenter: string | undefined
+  /** Only services with it are followed; undefined: all. */
+  tag: string | undefined
+  /** Whether an instance serves whose checks warn. */
+  isWarningServed: boolean
+  /** Path of a PEM file; undefined: the authorities that Node trusts. */
+  ca: string | undefined
+}
+
+export interface EtcdKeysSettings {
+  /** `etcd://host:2379[,host…]/<prefix>` */
+  url: string
+  etcd: EtcdSettings
 }
 
 export interface FileModeSettings {

@@ -1,5 +1,11 @@
 /** The values of the setting table → {@link Settings}, as the parts of Sluice read them. */
-import type { EtcdSettings, FileModeSettings, Settings } from './settings.js'
+import type {
+  ConsulSettings,
+  EtcdKeysSettings,
+  EtcdSettings,
+  FileModeSettings,
+  Settings,
+} from './settings.js'
 import type { SettingName, Values } from './setting-table.js'
 
 /** The files that secrets stand in, as absolute paths. */
@@ -37,6 +43,8 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
     allowLoopback: allowLoopback ?? local,
     apiTokenFile: files.get('apiToken'),
     etcd: etcdSettings(values, files),
+    consul: consulSettings(values, files),
+    etcdKeys: etcdKeysSettings(values, files),
     file: fileSettings(values),
     agent: agentSettings(values, files),
   }
@@ -74,6 +82,34 @@ function etcdSettings(values: Values, files: SecretFiles): EtcdSettings {
     certificate: values.etcdCertificate,
     key: values.etcdKey,
   }
+}
+
+function consulSettings(values: Values, files: SecretFiles): ConsulSettings | undefined {
+  const { consul: url } = values
+  return url === undefined
+    ? undefined
+    : {
+        url,
+        token: values.consulToken,
+        tokenFile: files.get('consulToken'),
+        datacenter: values.consulDatacenter,
+        tag: values.consulTag,
+        isWarningServed: values.consulWarning,
+        ca: values.consulCa,
+      }
+}
+
+function etcdKeysSettings(values: Values, files: SecretFiles): EtcdKeysSettings | undefined {
+  const { etcdKeys: url } = values
+  const etcd = {
+    username: values.etcdKeysUsername,
+    password: values.etcdKeysPassword,
+    passwordFile: files.get('etcdKeysPassword'),
+    ca: values.etcdKeysCa,
+    certificate: values.etcdKeysCertificate,
+    key: values.etcdKeysKey,
+  }
+  return url === undefined ? undefined : { url, etcd }
 }
 
 function fileSettings(values: Values): FileModeSettings {

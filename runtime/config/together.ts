@@ -56,11 +56,18 @@ function sharedPort(values: Values): Wrong | undefined {
   return undefined
 }
 
-function wrongEtcd({ etcdCertificate, etcdKey }: Values): Wrong | undefined {
-  const name = etcdKey === undefined ? 'etcdCertificate' : 'etcdKey'
-  return (etcdCertificate === undefined) === (etcdKey === undefined)
-    ? undefined
-    : { name, problem: 'etcdCertificate and etcdKey need each other' }
+function wrongEtcd(values: Values): Wrong | undefined {
+  const pairs = [
+    ['etcdCertificate', 'etcdKey'],
+    ['etcdKeysCertificate', 'etcdKeysKey'],
+  ] as const
+  for (const [certificate, key] of pairs) {
+    if ((values[certificate] === undefined) !== (values[key] === undefined)) {
+      const name = values[key] === undefined ? certificate : key
+      return { name, problem: `${certificate} and ${key} need each other` }
+    }
+  }
+  return undefined
 }
 
 function wrongApi({ apiBind, apiCertificate, apiKey, apiPlain }: Values): Wrong | undefined {

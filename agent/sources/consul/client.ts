@@ -1,18 +1,10 @@
 /** Consul's HTTP API, as far as it is followed: reads of catalog and health that may block. */
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'undici'
+import type { ConsulSettings } from '../../../runtime/config/settings.js'
 import { Secret } from '../../../runtime/config/secret.js'
 
-export interface ConsulAccess {
-  /** `http://host:8500` or `https://…`. */
-  url: string
-  token: string | undefined
-  /** Where the token stands, if in a file. */
-  tokenFile: string | undefined
-  datacenter: string | undefined
-  /** Path of a PEM file; undefined: the authorities that Node trusts. */
-  ca: string | undefined
-}
+type ConsulAccess = Pick<ConsulSettings, 'url' | 'token' | 'tokenFile' | 'datacenter' | 'ca'>
 
 export interface ConsulAnswer {
   body: unknown

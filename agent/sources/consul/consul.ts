@@ -1,10 +1,10 @@
 /** Consul as a source: its catalog, and the health of each service that is followed. */
+import type { ConsulSettings } from '../../../runtime/config/settings.js'
 import type { Logger } from '../../../runtime/logger.js'
 import { messageOf } from '../../../runtime/errors.js'
 import type { SourceMachine } from '../level-draft.js'
 import type { Source, SourceHandlers, SourceLevel } from '../source.js'
 import { ConsulClient } from './client.js'
-import type { ConsulAccess } from './client.js'
 import { readCatalog, readHealth } from './health-entry.js'
 import type { HealthEntry } from './health-entry.js'
 import { makeConsulLevel, OWN_SERVICE } from './level.js'
@@ -12,12 +12,8 @@ import { HostNames } from './names.js'
 import { followQuery, QueryLimit } from './query.js'
 import { RestartHold } from './restart-hold.js'
 
-export interface ConsulOptions extends ConsulAccess {
+export interface ConsulOptions extends ConsulSettings {
   machine: SourceMachine
-  /** Only services with it are followed; undefined: all. */
-  tag: string | undefined
-  /** Whether an instance serves whose checks warn. */
-  isWarningServed: boolean
   log: Logger
 }
 
@@ -57,7 +53,7 @@ async function readConsul(options: ConsulOptions): Promise<SourceLevel> {
     const reading = followedIn(catalog.body, options).map((name) =>
       limit.run(async () => {
         const { body } = await client.ask({ ...query, path: pathOf(name), parameters })
-        return [name, readHealth(body)] as const
+        return [name, readHealth(body, name)] as const
       }),
     )
     const services = new Map(await Promise.all(reading))
@@ -139,7 +135,7 @@ class ConsulFollower {
           this.#client.ask({ path: pathOf(name), index, waitMs, signal, parameters }),
         onAnswer: (body) => {
           this.#noteBack()
-          this.#services.set(name, readHealth(body))
+          this.#services.set(name, readHealth(body, name))
           this.#refused.delete(name)
           this.#schedule(TOGETHER_MS)
         },

@@ -95,12 +95,15 @@ function readEntry(value: unknown): HealthEntry | undefined {
   }
 }
 
-/** The entries of `/v1/health/service/<name>`; throws where it is no list. */
-export function readHealth(body: unknown): HealthEntry[] {
+/**
+ * The entries of `/v1/health/service/<name>`; throws where it is no list. Consul does not tell
+ * capitals from small letters there, while its catalog does.
+ */
+export function readHealth(body: unknown, name: string): HealthEntry[] {
   if (!Array.isArray(body)) {
     throw new Error("what answers is not Consul: a service's health is no list")
   }
-  return body.map(readEntry).filter((entry) => entry !== undefined)
+  return body.map(readEntry).filter((entry) => entry?.service === name)
 }
 
 /** Name → tags of all services, of `/v1/catalog/services`; throws where it is no such object. */
