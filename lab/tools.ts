@@ -39,7 +39,7 @@ const ETCD = {
 
 const CURL = { suite: 'forky', packages: ['curl'], programs: ['usr/bin/curl'] }
 
-/** Of the last of Debian's releases that has it. It is older than any C library here: no wrapper. */
+/** Of the last of Debian's releases that has it: any later C library runs it without a wrapper. */
 const CONSUL = { suite: 'bullseye', packages: ['consul'], programs: [] }
 
 const DOCKER = {

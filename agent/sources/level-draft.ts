@@ -1,7 +1,7 @@
 /** A source's level while its entries are read, one by one. */
 import { guardInstance } from '../../contract/record/instance-record.js'
 import { routesOf } from '../plan/container-records.js'
-import { FOLD_RULE, foldName } from '../plan/fold-name.js'
+import { FOLD_RULE, foldName } from '../../contract/guard/fold-name.js'
 import { overreach } from '../plan/label-limits.js'
 import type { AgentMachine } from '../plan/instance-address.js'
 import type { Offer, Offers } from '../plan/offer.js'
@@ -20,6 +20,12 @@ export interface DraftEntry {
   upstream: string
   /** An instance's record, before its guard has seen it. */
   wish: Record<string, unknown>
+}
+
+/** Of names that fold to one, the one that is spelled so comes first, and has it. */
+export function byOwnSpelling(a: string, b: string): number {
+  const folded = (name: string) => Number(foldName(name) !== name)
+  return folded(a) - folded(b) || (a < b ? -1 : a > b ? 1 : 0)
 }
 
 export class LevelDraft {

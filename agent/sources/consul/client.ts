@@ -52,7 +52,7 @@ export class ConsulClient {
       ...(datacenter !== undefined && { dc: datacenter }),
       ...(index > 0 && { index: String(index), wait: `${waitMs}ms` }),
     })
-    const answer = await request(`${url.replace(/\/$/, '')}/v1/${path}?${search}`, {
+    const answer = await request(`${url.replace(/\/$/, '')}/v1/${path}?${search.toString()}`, {
       ...{ dispatcher, signal, headersTimeout: limitMs, bodyTimeout: limitMs },
       headers: this.#token === undefined ? {} : { 'x-consul-token': this.#token.now() },
     })

@@ -103,7 +103,8 @@ export function readHealth(body: unknown, name: string): HealthEntry[] {
   if (!Array.isArray(body)) {
     throw new Error("what answers is not Consul: a service's health is no list")
   }
-  return body.map(readEntry).filter((entry) => entry?.service === name)
+  const entries = body.map(readEntry).filter((entry) => entry !== undefined)
+  return entries.filter(({ service }) => service === name)
 }
 
 /** Name → tags of all services, of `/v1/catalog/services`; throws where it is no such object. */

@@ -1,6 +1,6 @@
 /** What Consul says of all services → what it wants registered. Pure. */
 import { isIpLiteral } from './names.js'
-import { LevelDraft, fittingMetadata } from '../level-draft.js'
+import { LevelDraft, byOwnSpelling, fittingMetadata } from '../level-draft.js'
 import type { SourceMachine } from '../level-draft.js'
 import { plainMetadata, readServiceLabels } from '../service-labels.js'
 import type { SourceLevel } from '../source.js'
@@ -91,6 +91,7 @@ class ConsulLevel {
     if (problems.length > 0 || offer === undefined) {
       return
     }
+    this.#warnOfHold(entry, from)
     const host = this.#addressOf(entry, from)
     const upstream = this.draft.upstreamOf(offer.given, from)
     if (host === undefined || upstream === undefined) {
@@ -109,6 +110,13 @@ class ConsulLevel {
     }
     if (this.draft.add({ from, key: keyOf(entry), upstream, wish })) {
       this.draft.addOffer(offer, from)
+    }
+  }
+
+  #warnOfHold(entry: HealthEntry, from: string): void {
+    const isIn = entry.maintenance === undefined && !isServing(entry, this.#reading.isWarningServed)
+    if (isIn && this.#reading.isHeld(keyOf(entry))) {
+      this.draft.warn(from, 'its checks have not run since Consul is back: it is held as it was')
     }
   }
 
@@ -143,7 +151,7 @@ export const OWN_SERVICE = 'consul'
 export function makeConsulLevel(reading: ConsulReading, machine: SourceMachine): SourceLevel {
   const level = new ConsulLevel(reading, machine)
   level.draft.explain(OWN_SERVICE, "Consul's own servers are left out")
-  for (const name of [...reading.services.keys()].sort()) {
+  for (const name of [...reading.services.keys()].sort(byOwnSpelling)) {
     level.addService(name, reading.services.get(name) ?? [])
   }
   reading.refused.forEach((reason, name) => level.draft.refuse(name, reason))

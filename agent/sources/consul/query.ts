@@ -58,7 +58,7 @@ export interface QueryHandlers {
 
 /** Until `signal` aborts. Never rejects. No Loop: Consul decides how long a round takes. */
 export async function followQuery(
-  { ask, onAnswer, onFailure }: QueryHandlers,
+  handlers: QueryHandlers,
   limit: QueryLimit,
   signal: AbortSignal,
 ): Promise<void> {
@@ -68,12 +68,12 @@ export async function followQuery(
   while (!signal.aborted) {
     const soonest = pause(LEAST_ROUND_MS, signal)
     try {
-      const answer = await limit.run(() => ask(index, limit.waitMs))
+      const answer = await limit.run(() => handlers.ask(index, limit.waitMs))
       if (signal.aborted) {
         break
       }
       if (answer.index !== index || index === 0) {
-        onAnswer(answer.body)
+        handlers.onAnswer(answer.body)
       }
       index = nextIndex(index, answer.index)
       backoff.reset()
@@ -82,7 +82,7 @@ export async function followQuery(
       if (signal.aborted) {
         break
       }
-      onFailure(messageOf(error), error instanceof ConsulRefusal)
+      handlers.onFailure(messageOf(error), error instanceof ConsulRefusal)
       // Asked from the start, it answers as soon as it can.
       index = 0
       await pause(backoff.nextMs(), signal)

@@ -52,7 +52,7 @@ const DAY_MS = 86_400_000
 async function followKeys(
   options: KeysOptions,
   signal: AbortSignal,
-  { onLevel, onAway }: SourceHandlers,
+  handlers: SourceHandlers,
 ): Promise<void> {
   const keys = openKeys(options)
   let known = new Map<string, RegistryEntry>()
@@ -60,7 +60,7 @@ async function followKeys(
   const schedule = () => {
     timer ??= setTimeout(() => {
       timer = undefined
-      onLevel(levelOf(known.values(), options.machine))
+      handlers.onLevel(levelOf(known.values(), options.machine))
     }, TOGETHER_MS)
   }
   const watch = keys.watch({
@@ -73,7 +73,7 @@ async function followKeys(
       schedule()
     },
     onConnected: (isConnected, reason) =>
-      onAway(isConnected ? undefined : (reason ?? 'etcd is out of reach')),
+      handlers.onAway(isConnected ? undefined : (reason ?? 'etcd is out of reach')),
   })
   while (!signal.aborted) {
     await pause(DAY_MS, signal)

@@ -77,7 +77,7 @@ function addressIn(fields: Fields, last: string): Address | undefined {
   const said = firstOf(fields, 'host', 'addr', 'Addr', 'address')
   const named = readAddress(last)
   const own = named?.port === undefined ? undefined : named
-  const address = said === undefined ? own : readAddress(String(said))
+  const address = typeof said === 'string' ? readAddress(said) : own
   const port = wholeOf(firstOf(fields, 'port', 'Port'))
   return address && { host: address.host, port: port ?? address.port }
 }

@@ -1,6 +1,6 @@
 /** Keys of etcd and their values → what they want registered. Pure. */
 import { guardUpstream } from '../../../contract/record/upstream-record.js'
-import { LevelDraft, fittingMetadata } from '../level-draft.js'
+import { LevelDraft, byOwnSpelling, fittingMetadata } from '../level-draft.js'
 import type { SourceMachine } from '../level-draft.js'
 import type { SourceLevel } from '../source.js'
 import { readKey } from './key-value.js'
@@ -68,7 +68,10 @@ export function makeKeysLevel(
   machine: SourceMachine,
 ): SourceLevel {
   const draft = new LevelDraft(machine, 'etcd')
-  for (const key of [...entries.keys()].sort()) {
+  const serviceOf = (key: string) => key.slice(0, key.indexOf('/'))
+  const sorted = [...entries.keys()].sort()
+  sorted.sort((a, b) => byOwnSpelling(serviceOf(a), serviceOf(b)))
+  for (const key of sorted) {
     addKey(draft, key, entries.get(key) ?? '')
   }
   return draft.level

@@ -63,6 +63,8 @@ async function shows(followed: Followed, ...lines: string[]): Promise<void> {
   })
 }
 
+const byFrom = (a: { from: string }, b: { from: string }): number => (a.from < b.from ? -1 : 1)
+
 const register = (consul: Consul, service: object): Promise<void> =>
   consul.put('agent/service/register', { Port: 80, ...service })
 
@@ -112,7 +114,7 @@ t.test('the catalog of a real Consul', async (t) => {
     const upstreams = level.instances.map(({ upstream }) => upstream)
     t.same(upstreams.sort(), ['app', 'db-9104', 'f'])
     t.same(
-      level.routes.map(({ record }) => {
+      level.routes.sort(byFrom).map(({ record }) => {
         const { hosts, pathPrefix, rewrite, port } = record as RouteRecord & StreamRouteRecord
         return [hosts?.join() ?? port, pathPrefix, rewrite?.stripPrefix]
       }),
@@ -122,7 +124,7 @@ t.test('the catalog of a real Consul', async (t) => {
       ],
     )
     t.match(level.refused.map(({ name, text }) => `${name}: ${text}`).sort(), [
-      /^app\/node1:a: "app" and "APP" are both app/,
+      /^APP\/node1:d: "APP" and "app" are both app/,
       /^bad\/node1:c: sluice.weight "much" must be a whole number/,
       /^e\/node1:e: its host "no such host" is no address/,
     ])
@@ -155,7 +157,11 @@ t.test('the catalog of a real Consul', async (t) => {
   })
 
   await t.test('killed and started again, it loses nothing', async (t) => {
-    const server = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1')
+    let open = () => undefined as void
+    let gate = Promise.resolve()
+    const server = createServer((_, response) => {
+      void gate.then(() => response.end('ok'))
+    }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
     const check = { HTTP: `http://127.0.0.1:${port}/`, Interval: '2s', Status: 'passing' }
@@ -168,14 +174,21 @@ t.test('the catalog of a real Consul', async (t) => {
     await register(consul, { ID: 'k1', Name: 'k', Address: '10.0.0.1', Check: check })
     await shows(followed, 'k 10.0.0.1:80 1 up')
     const before = followed.levels.length
+    gate = new Promise((resolve) => (open = resolve))
     await consul.kill9()
     await until(() => followed.aways.length > 0, { what: 'word that Consul is away' })
     await consul.restart()
     await until(() => followed.aways.at(-1) === undefined, { what: 'Consul back' })
-    await until(async () => {
-      const answer = await fetch(`${consul.url}/v1/health/service/k?passing`)
-      return ((await answer.json()) as unknown[]).length === 1
-    })
+    const stateOf = async (state: string) => {
+      const answer = await fetch(`${consul.url}/v1/health/state/${state}`)
+      const checks = (await answer.json()) as Array<{ ServiceName: string }>
+      return checks.some(({ ServiceName }) => ServiceName === 'k')
+    }
+    await until(() => stateOf('critical'), { what: 'the check to be critical until it runs' })
+    await until(() => followed.last().warnings.length > 0, { what: 'word of what is held' })
+    open()
+    await until(() => stateOf('passing'), { what: 'the check to have run' })
+    await until(() => followed.last().warnings.length === 0)
     const states = followed.levels
       .slice(before)
       .flatMap(({ instances }) => [
