@@ -1,7 +1,7 @@
 /** Tags and metadata of a service, as a catalog has them → what they ask for. Pure. */
-import { isDisabled, unknownLabels } from '../plan/label-names.js'
-import type { Offers } from '../plan/offer.js'
-import { readLabels } from '../plan/sluice-labels.js'
+import { isDisabled, unknownLabels } from '../labels/label-names.js'
+import type { Offers } from '../labels/offer.js'
+import { readLabels } from '../labels/sluice-labels.js'
 
 export interface TaggedService {
   /** The service's name, as the catalog has it. */
