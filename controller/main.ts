@@ -9,6 +9,7 @@ import { withTimeLimit } from '../runtime/retry.js'
 import type { Settings } from '../runtime/config/settings.js'
 import { sweepTests } from './fallback/ask-nginx.js'
 import { startApi } from './api/server.js'
+import { ServiceDns } from './service-dns/service-dns.js'
 import { Controller } from './controller.js'
 
 /** Less than what a supervisor grants. */
@@ -93,6 +94,13 @@ export async function runController(settings: Settings): Promise<void> {
       parts.unshift(() => api.close())
       log.info({ url: api.url, gateway: controller.gatewayId }, 'controller runs')
     }
+    const dns = new ServiceDns({
+      ...{ ...settings.serviceDns, log },
+      desired: () => controller.desired(),
+      conditionsOf: (upstream) => controller.conditionsOf(upstream),
+    })
+    await dns.listen()
+    parts.unshift(() => Promise.resolve(dns.close()))
     // Last: whoever cannot run must not take the gateway from the one that does.
     controller.start()
     const reason = await untilStopped(log, done)

@@ -24,6 +24,9 @@ export function ownAddresses(settings: Settings): Set<string> {
   for (const host of hostsOf(apiBind)) {
     own.add(printAddress(host, apiPort))
   }
+  for (const one of settings.serviceDns.addresses) {
+    hostsOf(one.host).forEach((host) => own.add(printAddress(host, one.port)))
+  }
   for (const host of hostsOf(bind)) {
     const ports = [httpPort, httpsPort, ...portsIn(streamPorts)]
     ports.forEach((port) => own.add(printAddress(host, port)))

@@ -77,6 +77,12 @@ export const NAME: SettingKind<string> = {
   print: (value) => value,
 }
 
+export const HOST_NAME: SettingKind<string> = {
+  expected: 'a host name such as sluice or dc1.consul, in lower case',
+  parse: (text) => (isHost(text) ? text : undefined),
+  print: (value) => value,
+}
+
 /** `a.example,b.example`, or `off` for none. */
 export const DOMAINS: SettingKind<string[]> = {
   expected: 'host names such as localhost or a.example,b.example, or off',

@@ -21,6 +21,7 @@ import {
   PORT,
   PORTS,
   SERVERS,
+  HOST_NAME,
   TEXT,
   USER,
   choice,
@@ -222,6 +223,16 @@ export const SETTINGS = {
     SERVERS,
     'DNS servers for the names in `dns` of upstreams: `10.0.0.2,10.0.0.3:5353`',
     { defaultIs: 'those of the system' },
+  ),
+  dns: optional(
+    SERVERS,
+    'addresses where names of services are answered by DNS: `127.0.0.1:5353,172.17.0.1:53`',
+    { defaultIs: 'none: DNS is off' },
+  ),
+  dnsZone: given(
+    HOST_NAME,
+    'sluice',
+    'zone of those names: an upstream `web` is `web.service.<zone>`',
   ),
   allowLoopback: optional(BOOLEAN, 'whether instances may be at 127.0.0.0/8 and ::1', {
     defaultIs: 'true where the registry is on this machine',

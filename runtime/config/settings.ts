@@ -94,6 +94,8 @@ export interface Settings {
   poolPort: number
   /** DNS servers for names of upstreams; none: the system's. */
   resolvers: Array<{ host: string; port: number }>
+  /** Where names of services are answered; `addresses` none: nowhere. */
+  serviceDns: { addresses: Array<{ host: string; port: number }>; zone: string }
   /** For how long an upstream is known after its last instance went, in milliseconds. */
   knownForMs: number
   /** How many upstreams `/metrics` shows by name. */

@@ -35,6 +35,7 @@ export function toSettings(values: Values, files: SecretFiles): Settings {
     ...{ workers, user, nginx, mode, pool, engine, poolPort, logLevel, trustedCa },
     ...{ compiled, lanes },
     resolvers: values.resolvers ?? [],
+    serviceDns: { addresses: values.dns ?? [], zone: values.dnsZone },
     knownForMs: values.knownFor,
     metricsUpstreams: values.metricsUpstreams,
     tableBytes: tableSize,

@@ -67,6 +67,7 @@ export function testSettings(home: string, given: Partial<Settings> = {}): Setti
     engine: 'njs',
     poolPort: 0,
     resolvers: [],
+    serviceDns: { addresses: [], zone: 'sluice' },
     knownForMs: 600_000,
     metricsUpstreams: 200,
     trustedCa: undefined,
