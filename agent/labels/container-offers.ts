@@ -5,6 +5,7 @@ import type { Container } from '../engine/container.js'
 import type { Dialect } from './dialect.js'
 import { angie } from './angie.js'
 import { nginxProxy } from './nginx-proxy.js'
+import { traefik } from './traefik.js'
 import { registrator } from './registrator.js'
 import { hasSluiceLabels, isDisabled, isOnlyEnabled } from './label-names.js'
 import type { Offers } from './offer.js'
@@ -14,6 +15,7 @@ const DIALECTS: Partial<Record<LabelDialect, Dialect>> = {
   sluice: { asks: hasSluiceLabels, read: readOffers },
   registrator,
   'nginx-proxy': nginxProxy,
+  traefik,
   angie,
 }
 

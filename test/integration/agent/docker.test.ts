@@ -79,6 +79,15 @@ const DIALECT_CONTAINERS: Array<{
     options: ['-l', 'angie.http.upstreams.u.port=80', '-l', 'angie.http.upstreams.u.weight=2'],
     upstream: 'u',
   },
+  {
+    dialect: 'traefik',
+    options: [
+      ...['-l', 'traefik.http.routers.r.rule=Host(`t.example`) && PathPrefix(`/api/`)'],
+      ...['-l', 'traefik.http.services.shop.loadbalancer.server.port=80'],
+    ],
+    upstream: 'shop',
+    route: { hosts: ['t.example'], pathPrefix: '/api' },
+  },
 ]
 
 /** One agent in a part of the registry for its test alone, and all that happens there. */
