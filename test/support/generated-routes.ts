@@ -149,19 +149,7 @@ const LINES = [
   'Referer: http://x.test/?a=b',
 ]
 /** What the instance is asked to answer. */
-export const WANTED = [
-  '',
-  '',
-  '',
-  '404',
-  '204',
-  '304',
-  '302',
-  '500',
-  'chunked',
-  'repeated',
-  'elsewhere',
-]
+const WANTED = ['', '', '', '404', '204', '304', '302', '500', 'chunked', 'repeated', 'elsewhere']
 
 type Draw = () => number
 
