@@ -14,7 +14,7 @@ import type { StreamRouteRecord } from '../../../contract/record/stream-route.js
 import { guardUpstream, UPSTREAM_FIELDS } from '../../../contract/record/upstream-record.js'
 import type { UpstreamRecord } from '../../../contract/record/upstream-record.js'
 
-export interface FileInstance {
+interface FileInstance {
   upstream: string
   /** Absent: it is known by its address. */
   id?: string
@@ -28,7 +28,7 @@ export interface FileRoute {
   line: number
 }
 
-export interface FileSettings {
+interface FileSettings {
   upstream: string
   record: UpstreamRecord
   line: number
