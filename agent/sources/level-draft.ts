@@ -10,7 +10,7 @@ import { sourceInstanceId, sourceRouteId } from './entry-owner.js'
 import type { SourceLevel } from './source.js'
 
 /** Whose level it is, and what it may have. */
-export type SourceMachine = Pick<AgentMachine, 'agent' | 'allowLoopback' | 'limits'>
+export type SourceMachine = Pick<AgentMachine, 'agent' | 'allowLoopback' | 'limits' | 'dialects'>
 
 export interface DraftEntry {
   /** The entry, for people. */

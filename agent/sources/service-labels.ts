@@ -1,5 +1,7 @@
 /** Tags and metadata of a service, as a catalog has them → what they ask for. Pure. */
 import { isDisabled, unknownLabels } from '../labels/label-names.js'
+import type { DialectSettings } from '../../runtime/config/settings.js'
+import { routesOfTags } from '../labels/service-tags.js'
 import type { Offers } from '../labels/offer.js'
 import { readLabels } from '../labels/sluice-labels.js'
 
@@ -32,16 +34,6 @@ function labelsOf({ tags, meta }: TaggedService): Record<string, string> {
   return Object.fromEntries([...fromMeta, ...fromTags])
 }
 
-/** The tags `tcp` and `udp` of a service that is named `<name>-<port>` open that port. */
-function portsOf({
-  service,
-  tags,
-}: TaggedService): Array<{ protocol: 'tcp' | 'udp'; port: number }> {
-  const port = Number(/-(\d{1,5})$/.exec(service)?.[1])
-  const wanted = (['tcp', 'udp'] as const).filter((protocol) => tags.includes(protocol))
-  return port >= 1 && port <= 65535 ? wanted.map((protocol) => ({ protocol, port })) : []
-}
-
 /** Metadata without what are labels, and the tags as one text. */
 export function plainMetadata({ tags, meta }: TaggedService): Array<readonly [string, string]> {
   const plain = meta.filter(([name]) => !name.startsWith(META_PREFIX) && name !== 'tags')
@@ -49,7 +41,10 @@ export function plainMetadata({ tags, meta }: TaggedService): Array<readonly [st
 }
 
 /** What a service asks for: one offer. */
-export function readServiceLabels(service: TaggedService): ServiceOffers {
+export function readServiceLabels(
+  service: TaggedService,
+  settings: DialectSettings,
+): ServiceOffers {
   const labels = labelsOf(service)
   const unnamed = () => ({
     text: service.service,
@@ -63,9 +58,13 @@ export function readServiceLabels(service: TaggedService): ServiceOffers {
   if (read.offers.length > 1 || Object.keys(labels).some((name) => name.split('.').length > 2)) {
     read.problems.push('sluice.<name>.* is for containers: a service has one port')
   }
-  read.offers[0]?.routes.push(...portsOf(service))
+  const [offer] = read.offers
+  const { upstream = '', given = '' } = offer ?? {}
+  const { routes, refused } = routesOfTags({ upstream, given, tags: service.tags }, settings)
+  offer?.routes.push(...routes)
   return {
     ...read,
+    refused,
     warnings,
     isDisabled: isDisabled({ labels }),
     isWeighted: 'sluice.weight' in labels,

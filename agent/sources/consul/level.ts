@@ -1,4 +1,6 @@
 /** What Consul says of all services → what it wants registered. Pure. */
+import type { DialectSettings } from '../../../runtime/config/settings.js'
+import { DEFAULT_DIALECTS } from '../../labels/dialect.js'
 import { isIpLiteral } from './names.js'
 import { LevelDraft, byOwnSpelling, fittingMetadata } from '../level-draft.js'
 import type { SourceMachine } from '../level-draft.js'
@@ -56,10 +58,12 @@ function scaleOf(entries: readonly HealthEntry[]): number {
 
 class ConsulLevel {
   readonly #reading: ConsulReading
+  readonly #settings: DialectSettings
   readonly draft: LevelDraft
 
   constructor(reading: ConsulReading, machine: SourceMachine) {
     this.#reading = reading
+    this.#settings = machine.dialects ?? DEFAULT_DIALECTS
     this.draft = new LevelDraft(machine, 'consul')
   }
 
@@ -79,7 +83,7 @@ class ConsulLevel {
 
   #addEntry(entry: HealthEntry, scale: number): void {
     const from = `${entry.service}/${keyOf(entry)}`
-    const offers = readServiceLabels(entry)
+    const offers = readServiceLabels(entry, this.#settings)
     offers.warnings.forEach((text) => this.draft.warn(from, text))
     if (offers.isDisabled) {
       this.draft.explain(from, 'sluice.enable is false')
@@ -91,6 +95,7 @@ class ConsulLevel {
     if (problems.length > 0 || offer === undefined) {
       return
     }
+    offers.refused?.forEach((reason) => this.draft.refuse(from, reason))
     this.#warnOfHold(entry, from)
     const host = this.#addressOf(entry, from)
     const upstream = this.draft.upstreamOf(offer.given, from)

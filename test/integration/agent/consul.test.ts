@@ -110,9 +110,10 @@ t.test('the catalog of a real Consul', async (t) => {
     await register(consul, { ID: 'e', Name: 'e', Address: 'no such host' })
     await register(consul, { ID: 'f', Name: 'f', Address: 'localhost' })
     await register(consul, { ID: 'g', Name: 'g', Meta: { sluice_enable: 'false' } })
+    await register(consul, { ID: 'j', Name: 'j-9999', Address: '10.0.0.9', Tags: ['tcp'] })
     const level = await sourceOf(consul.url).readOnce()
     const upstreams = level.instances.map(({ upstream }) => upstream)
-    t.same(upstreams.sort(), ['app', 'db-9104', 'f'])
+    t.same(upstreams.sort(), ['app', 'db-9104', 'f', 'j-9999'])
     t.same(
       level.routes.sort(byFrom).map(({ record }) => {
         const { hosts, pathPrefix, rewrite, port } = record as RouteRecord & StreamRouteRecord
@@ -129,7 +130,7 @@ t.test('the catalog of a real Consul', async (t) => {
       /^e\/node1:e: its host "no such host" is no address/,
     ])
     t.match(level.warnings, [{ name: 'f/node1:f', text: /a name, which this agent resolves/ }])
-    for (const id of 'abcdefg') {
+    for (const id of 'abcdefgj') {
       await consul.put(`agent/service/deregister/${id}`)
     }
   })
