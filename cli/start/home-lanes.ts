@@ -49,5 +49,8 @@ export function takeLanesBack(home: string): void {
 export function countLanes(home: string): { lanes: number; gates: number } {
   const count = (name: string, line: RegExp): number =>
     (readIfThereSync(join(inForce(home), name))?.match(line) ?? []).length
-  return { lanes: count('http.conf', /^upstream /gm), gates: count('server.conf', /^location /gm) }
+  return {
+    lanes: count('http.conf', /^upstream /gm),
+    gates: count('server.conf', /^location "@/gm),
+  }
 }

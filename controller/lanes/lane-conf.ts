@@ -11,6 +11,7 @@
  * A gate that is not there costs a request of another host a map and a look for a file without a
  * name. Pure.
  */
+import { createHash } from 'node:crypto'
 import { ConfWriter, plain, quotedWord } from '../fallback/conf-writer.js'
 import type { Word } from '../fallback/conf-writer.js'
 import { LANE_DOMAIN } from './lane-names.js'
@@ -83,6 +84,22 @@ function writeOwn(out: ConfWriter): void {
   })
 }
 
+/**
+ * nginx may read these files while others take their place. A gate of one generation whose location
+ * is of another would fail each request, so nginx refuses to mix them: the location, which nothing
+ * leads to, needs the variable of its own `http.conf`.
+ */
+function writeGeneration(http: ConfWriter, server: ConfWriter): void {
+  const hash = createHash('sha256').update(`${http.text()}\0${server.text()}`).digest('hex')
+  const generation = plain(`$sluice_lanes_${hash.slice(0, 16)}`)
+  http.block('map', [plain('$host'), generation], () => {
+    http.entry(plain('default'), quotedWord(''))
+  })
+  server.block('location', [{ text: '@sluice_lanes' }], () => {
+    server.directive('return', plain('404'), generation)
+  })
+}
+
 export function renderLanes({ lanes, gates, hosts, named }: LanePlan, place: LanePlace): LaneFiles {
   const [http, location] = [new ConfWriter(), new ConfWriter()]
   const [proxy, server] = [new ConfWriter(), new ConfWriter()]
@@ -101,6 +118,7 @@ export function renderLanes({ lanes, gates, hosts, named }: LanePlan, place: Lan
     const routed = [...gates.values()].filter(({ host }) => host !== '')
     routed.forEach((gate) => writeGate(server, gate, place))
   }
+  writeGeneration(http, server)
   return {
     http: http.text(),
     location: location.text(),

@@ -14,7 +14,7 @@ export function plannedGates(home: string): number {
   }
   const named = /map \$sluice_upstream \$sluice_named_gate \{([^}]*)\}/.exec(read('http.conf'))
   const lines = (named?.[1] ?? '').split('\n').filter((line) => line.includes('/gates/'))
-  return lines.length + read('server.conf').split(/^location /m).length - 1
+  return lines.length + read('server.conf').split(/^location "@/m).length - 1
 }
 
 export function openGates(home: string): number {

@@ -1,8 +1,12 @@
 // Gates open and close over a real nginx: at the moment a change is acknowledged, no request goes
 // where it may not go any more.
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { startBackend } from '../../../lab/backends/backend.js'
 import type { Backend } from '../../../lab/backends/backend.js'
+import { nginxOf } from '../../../lab/nginx/gateway-home.js'
 import { until } from '../../../lab/until.js'
 import { at, compiledOf, put, remove, startCompiled } from '../../support/compiled-gateway.js'
 import type { RegistryOperation } from '../../../registry/registry.js'
@@ -16,6 +20,8 @@ server {
     rewrite ^/old/(.*)$ /api/$1;
     include "$HOME/sluice/server.conf";
 }`
+
+t.setTimeout(90_000)
 
 t.test('what is acknowledged holds for the next request', async (t) => {
   const backends = await Promise.all(['a', 'b', 'c', 'd'].map((id) => startBackend(t, id)))
@@ -115,4 +121,18 @@ t.test('what is acknowledged holds for the next request', async (t) => {
   await c.stop()
   t.same(await served('app.test', '/api/x'), { 502: 200 }, 'nobody is left')
   t.same(await served('app.test'), { a: 200 })
+
+  const nginx = await nginxOf('njs')
+  const tested = (): string => {
+    return spawnSync(nginx.path, ['-t', '-c', join(gateway.home, 'nginx.conf')]).stderr.toString()
+  }
+  const file = join(gateway.home, 'compiled/now/server.conf')
+  const former = readFileSync(file, 'utf8')
+  await change(put('routes/late', { hosts: ['late.test'], upstream: 'web' }))
+  await until(() => readFileSync(file, 'utf8') !== former, { what: 'another generation' })
+  const latter = readFileSync(file, 'utf8')
+  t.match(tested(), /test is successful/)
+  writeFileSync(file, former)
+  t.match(tested(), /unknown "sluice_lanes_[0-9a-f]+" variable/, 'generations are never mixed')
+  writeFileSync(file, latter)
 })
