@@ -1,7 +1,7 @@
 /** What Consul's health endpoint says of one instance of a service, read and guarded. Pure. */
 import { isObject } from '../../../contract/guard/guarded.js'
 
-export type CheckStatus = 'passing' | 'warning' | 'critical'
+type CheckStatus = 'passing' | 'warning' | 'critical'
 
 export interface HealthEntry {
   node: string
