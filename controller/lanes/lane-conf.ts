@@ -40,8 +40,8 @@ function writeLane(out: ConfWriter, lane: Lane, { home, poolPort }: LanePlace): 
       out.directive('least_conn')
     }
     out.directive('resolver', plain(`127.0.0.1:${poolPort}`), plain('ipv6=off'))
-    // Also how often nginx asks, and logs an error, while nobody answers.
-    out.directive('resolver_timeout', plain('5s'))
+    // Longer than an answer waits for a change. Also how often an error is logged without one.
+    out.directive('resolver_timeout', plain('20s'))
     const { id, maxFails, failTimeoutMs } = lane
     const fails = [plain(`max_fails=${maxFails}`), plain(`fail_timeout=${failTimeoutMs / 1000}s`)]
     const server = [plain(`${id}.${LANE_DOMAIN}`), plain('service=_http._tcp'), plain('resolve')]

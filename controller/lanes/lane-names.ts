@@ -4,9 +4,13 @@
  *
  * What applies an answer in nginx also sets the time of the next question. So the next question
  * from the same socket proves that the answers before it were taken: all of them, unless one was
- * lost on the way. For that one nginx waits some seconds, so that its next question comes late.
+ * lost on the way. For that one nginx waits some seconds, so that its next question comes late. A
+ * question that is only sent again has the number of before.
+ *
+ * An nginx that has taken all is answered only when something changes, or before it would give up.
+ * So a change reaches it at once, and one that is left alone asks seldom.
  */
-import type { DnsNames } from '../pool/dns-responder.js'
+import type { DnsAsker, DnsNames } from '../pool/dns-responder.js'
 import type { PoolRecord } from '../pool/dns-answer.js'
 import { answersFor, servicesOf } from '../pool/pool.js'
 import type { Member } from '../pool/pool.js'
@@ -28,6 +32,11 @@ const LATE_MS = 700
 const GIVEN_UP_MS = 2500
 /** An asker of which nothing was heard for so long beyond its time is gone: nginx was reloaded. */
 const GONE_MS = 2500
+/** How long an answer waits for a change. Shorter than `resolver_timeout` of a lane. */
+const HELD_MS = 17_000
+/** How often nginx sends a question again that is not answered. */
+const AGAIN_MS = 6000
+const RELEASE_MS = 500
 /** How often nginx asks for lanes that nobody can open. */
 const IDLE_SECONDS = 30
 /** Of one datagram that nginx reads, less the head. */
@@ -61,6 +70,10 @@ export function fitsDns(peers: readonly LanePeer[]): boolean {
 
 /** A worker of nginx that asks, by its port. */
 interface Asker {
+  /** The number of its last question. */
+  id: number
+  /** Answers that question, which waits for a change. */
+  held: DnsAsker['send'] | undefined
   /** What it was answered last, when, and for which targets it asked since. */
   answers: Answers
   atMs: number
@@ -84,16 +97,34 @@ class LaneAnswers {
     this.#answers = answersOf(id, [], this.#ttlSeconds)
   }
 
-  set(peers: readonly LanePeer[], ttlSeconds: number): void {
+  set(peers: readonly LanePeer[], ttlSeconds: number, nowMs: number): void {
     this.#ttlSeconds = ttlSeconds
     this.#answers = answersOf(this.id, peers, ttlSeconds)
+    this.release(nowMs)
+  }
+
+  /** Answers what was asked at `untilMs` or before, and waits for a change. */
+  release(nowMs: number, untilMs = nowMs): void {
+    for (const asker of this.#askers.values()) {
+      const { held } = asker
+      if (held !== undefined && asker.atMs <= untilMs) {
+        Object.assign(asker, this.#given(nowMs))
+        held(asker.answers.services)
+      }
+    }
+  }
+
+  #given(atMs: number): Pick<Asker, 'held' | 'answers' | 'atMs' | 'ttlSeconds' | 'asked'> {
+    const [answers, ttlSeconds] = [this.#answers, this.#ttlSeconds]
+    return { held: undefined, answers, atMs, ttlSeconds, asked: new Set() }
   }
 
   /** Whether all that ask have taken what is answered now, and there is one. */
   isTaken(nowMs: number): boolean {
     const newest = [...this.#askers.keys()].at(-1)
-    for (const [port, { seenAtMs, ttlSeconds }] of this.#askers) {
-      if (nowMs - seenAtMs > ttlSeconds * 1000 + NEXT_MS + GONE_MS) {
+    for (const [port, { seenAtMs, ttlSeconds, held }] of this.#askers) {
+      const nextMs = held === undefined ? ttlSeconds * 1000 + NEXT_MS : AGAIN_MS
+      if (nowMs - seenAtMs > nextMs + GONE_MS) {
         // The nginx of today is stuck. One that is to end may ask on, but serves no new clients.
         if (port === newest) {
           return false
@@ -112,7 +143,9 @@ class LaneAnswers {
     return this.#askers.size > 0
   }
 
-  forget(): void {
+  /** What waits is answered, for it may be nginx's of today. */
+  forget(nowMs: number): void {
+    this.release(nowMs)
     this.#askers.clear()
   }
 
@@ -120,23 +153,31 @@ class LaneAnswers {
     return this.#askers.has(asker)
   }
 
-  hasTaken(asker: number | undefined): boolean {
-    return asker !== undefined && this.#askers.get(asker)?.taken === this.#answers
+  hasTaken(asker: number): boolean {
+    return this.#askers.get(asker)?.taken === this.#answers
   }
 
-  /** `sentAtMs`: nginx asked then, or later. */
-  services(asker: number | undefined, nowMs: number, sentAtMs: number): PoolRecord[] {
-    if (asker !== undefined) {
-      const before = this.#askers.get(asker)
-      this.#askers.set(asker, {
-        answers: this.#answers,
-        atMs: sentAtMs,
-        ttlSeconds: this.#ttlSeconds,
-        asked: new Set(),
-        taken: before === undefined ? undefined : takenBy(before, nowMs),
-        seenAtMs: nowMs,
-      })
+  /** Undefined where nginx has all of it: then it is answered later. `sentAtMs`: asked since. */
+  services(from: DnsAsker, nowMs: number, sentAtMs: number): PoolRecord[] | undefined {
+    const { port, id } = from
+    const before = this.#askers.get(port)
+    if (before?.id === id) {
+      before.seenAtMs = nowMs
+      // Which of two answers nginx takes nobody knows, so they are the same.
+      return before.held === undefined ? before.answers.services : undefined
     }
+    if (before === undefined) {
+      // Workers of before may be gone, which is seen sooner of those that are not waited for.
+      this.release(nowMs)
+    }
+    const taken = before === undefined ? undefined : takenBy(before, nowMs)
+    const isHeld = taken === this.#answers && this.#ttlSeconds === 0
+    const asker = { ...this.#given(sentAtMs), id, taken, seenAtMs: nowMs }
+    this.#askers.set(port, { ...asker, held: isHeld ? (records) => from.send(records) : undefined })
+    return isHeld ? undefined : this.#answers.services
+  }
+
+  get current(): PoolRecord[] {
     return this.#answers.services
   }
 
@@ -152,9 +193,13 @@ class LaneAnswers {
 
 /** What a socket has surely taken, now that it asks again. */
 function takenBy(
-  { answers, atMs, ttlSeconds, asked, taken }: Asker,
+  { answers, atMs, ttlSeconds, asked, taken, held }: Asker,
   nowMs: number,
 ): Answers | undefined {
+  if (held !== undefined) {
+    // It gave up a question, or is another one at the same port.
+    return undefined
+  }
   const gapMs = nowMs - atMs
   const lifeMs = ttlSeconds * 1000
   // nginx counts the life of an answer in whole seconds, of which the first may be over.
@@ -180,6 +225,7 @@ export class LaneNames implements DnsNames {
   #isReady = false
   #beatAtMs: number | undefined
   #beforeBeatMs: number | undefined
+  #releasedAtMs = 0
 
   constructor(options: LaneNamesOptions) {
     this.#options = options
@@ -191,21 +237,30 @@ export class LaneNames implements DnsNames {
    */
   beat(): void {
     this.#beforeBeatMs = this.#beatAtMs
-    this.#beatAtMs = this.#now()
+    const nowMs = this.#now()
+    this.#beatAtMs = nowMs
+    if (nowMs - this.#releasedAtMs >= RELEASE_MS) {
+      this.#releasedAtMs = nowMs
+      this.#lanes.forEach((lane) => lane.release(nowMs, nowMs - HELD_MS))
+    }
   }
 
-  /** nginx asks again after `ttlSeconds` and one more. */
+  /**
+   * nginx asks again after `ttlSeconds` and one more; where that is 0, and nginx has all of it, it
+   * waits for a change.
+   */
   set(id: string, peers: readonly LanePeer[], ttlSeconds: number): void {
     const lane = this.#lanes.get(id) ?? new LaneAnswers(id)
     this.#lanes.set(id, lane)
-    lane.set(peers, ttlSeconds)
+    lane.set(peers, ttlSeconds, this.#now())
   }
 
   /** Lanes that none of these is any more are answered with nobody, seldom. */
   retain(ids: ReadonlyMap<string, unknown>): void {
     this.#isReady = true
-    for (const id of this.#lanes.keys()) {
+    for (const [id, lane] of this.#lanes) {
       if (!ids.has(id)) {
+        lane.set([], IDLE_SECONDS, this.#now())
         this.#lanes.delete(id)
       }
     }
@@ -221,33 +276,35 @@ export class LaneNames implements DnsNames {
 
   /** nginx was started anew. */
   forget(): void {
-    this.#lanes.forEach((lane) => lane.forget())
+    this.#lanes.forEach((lane) => lane.forget(this.#now()))
   }
 
   answer(
     name: string,
     type: string,
-    asker: number | undefined,
-  ): { records: readonly PoolRecord[] } | undefined {
+    asker: DnsAsker | undefined,
+  ): { records: readonly PoolRecord[] | undefined } | undefined {
     const [, id] = PATTERNS.get(type)?.exec(name) ?? []
     if (id === undefined || !this.#isReady) {
       return undefined
     }
     // One that a former generation of the configuration has.
     const lane = this.#lanes.get(id) ?? new LaneAnswers(id)
-    const records =
-      type === 'A' ? lane.addresses(name, asker, this.#now()) : this.#services(lane, asker)
-    return records && { records }
+    if (type === 'A') {
+      const records = lane.addresses(name, asker?.port, this.#now())
+      return records && { records }
+    }
+    return { records: asker === undefined ? lane.current : this.#services(lane, asker) }
   }
 
-  #services(lane: LaneAnswers, asker: number | undefined): PoolRecord[] {
-    if (asker !== undefined && !lane.knows(asker)) {
+  #services(lane: LaneAnswers, asker: DnsAsker): PoolRecord[] | undefined {
+    if (!lane.knows(asker.port)) {
       this.#options.onAsker(lane.id)
     }
-    const before = lane.hasTaken(asker)
+    const before = lane.hasTaken(asker.port)
     const nowMs = this.#now()
     const services = lane.services(asker, nowMs, this.#beforeBeatMs ?? nowMs)
-    if (!before && lane.hasTaken(asker)) {
+    if (!before && lane.hasTaken(asker.port)) {
       this.#options.onTaken()
     }
     return services

@@ -46,9 +46,6 @@ export interface LanesOptions {
 const LOOK_MS = 100
 /** What may be open is looked for no less often than this, whatever was noticed. */
 const WHOLE_LOOK_MS = 1000
-/** Beyond so many lanes nginx asks less often; a gate opens as much later. */
-const MANY = 100
-const MANY_TTL_SECONDS = 5
 
 export class Lanes {
   readonly names: LaneNames
@@ -64,6 +61,7 @@ export class Lanes {
   /** What the plan was made from. */
   #planned: { found: LanesNow['found']; routes: unknown } | undefined
   #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Immediate | undefined
   #isCounting = false
   #nextLookMs = 0
 
@@ -71,7 +69,7 @@ export class Lanes {
     this.#options = options
     this.names = new LaneNames({
       onAsker: (id) => this.#shutLane(id),
-      onTaken: () => this.#notice(),
+      onTaken: () => this.#lookSoon(),
     })
   }
 
@@ -89,7 +87,7 @@ export class Lanes {
     makeGateFolder(this.#options.home)
     closeAllGates(this.#options.home)
     this.#open.clear()
-    this.#timer ??= setInterval(() => this.#look(), LOOK_MS)
+    this.#timer ??= setInterval(() => this.#beat(), LOOK_MS)
   }
 
   /** Leaves all gates as they are. */
@@ -182,27 +180,24 @@ export class Lanes {
     const { key, members } = next
     if (key !== state.key) {
       this.#shutLane(state.lane.id)
-      this.names.set(state.lane.id, members, this.#ttlSeconds)
+      this.names.set(state.lane.id, members, 0)
     }
     Object.assign(state, next)
   }
 
-  get #ttlSeconds(): number {
-    return this.#plan.lanes.size > MANY ? MANY_TTL_SECONDS : 0
+  #beat(): void {
+    this.names.beat()
+    this.#look()
   }
 
   /** Opens what may be open. */
   #look(): void {
-    this.names.beat()
     if (this.#options.isFenced()) {
       this.#tryCloseAll()
       return
     }
-    if (!this.#isSettled()) {
-      return
-    }
     void this.#count()
-    if (performance.now() < this.#nextLookMs) {
+    if (performance.now() < this.#nextLookMs || !this.#isSettled()) {
       return
     }
     this.#nextLookMs = performance.now() + WHOLE_LOOK_MS
@@ -212,6 +207,17 @@ export class Lanes {
       may.forEach((gate) => this.#openOne(gate))
     }
     this.#show()
+  }
+
+  /** Once for all that nginx asks at a time. */
+  #lookSoon(): void {
+    this.#notice()
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined
+      if (this.#timer !== undefined) {
+        this.#look()
+      }
+    })
   }
 
   /** Something may be open now, or is shown in another way. */

@@ -7,7 +7,7 @@ import type { Socket as UdpSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import packet from 'dns-packet'
-import type { DecodedPacket } from 'dns-packet'
+import type { DecodedPacket, Question } from 'dns-packet'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
 import type { KeptMember } from './kept-ways.js'
@@ -32,14 +32,22 @@ export interface PoolDnsOptions {
 export interface DnsNames {
   /**
    * Undefined for a name of somebody else's. Records are never none; undefined where nginx is not
-   * answered, and asks again in some seconds. `asker`: the port that the question came from;
-   * undefined for one that came over TCP.
+   * answered now, and asks again in some seconds.
    */
   answer(
     name: string,
     type: string,
-    asker: number | undefined,
+    asker: DnsAsker | undefined,
   ): { records: readonly PoolRecord[] | undefined } | undefined
+}
+
+/** Who asked by a datagram. */
+export interface DnsAsker {
+  port: number
+  /** Of the question. nginx sends one that is not answered again with the same. */
+  id: number
+  /** Answers the question later. */
+  send(records: readonly PoolRecord[]): void
 }
 
 /**
@@ -94,10 +102,15 @@ export class PoolDns {
     })
     udp.on('error', (error) => this.#options.log.warn({ error: error.message }, 'pool responder'))
     udp.on('message', (message, from) => {
-      const reply = this.#answer(message, UDP_BYTES, from.port)
+      const send = (reply: Buffer): void => {
+        if (this.#udp === udp) {
+          // Nothing to do when it cannot be sent: nginx keeps what it has and asks again.
+          udp.send(reply, from.port, from.address, () => undefined)
+        }
+      }
+      const reply = this.#answer(message, UDP_BYTES, { port: from.port, send })
       if (reply !== undefined) {
-        // Nothing to do when it cannot be sent: nginx keeps what it has and asks again.
-        udp.send(reply, from.port, from.address, () => undefined)
+        send(reply)
       }
     })
     return port
@@ -181,7 +194,12 @@ export class PoolDns {
     }
   }
 
-  #answer(message: Buffer, mostBytes: number, asker?: number): Buffer | undefined {
+  /** `from`: of a datagram, whose answer may come later. */
+  #answer(
+    message: Buffer,
+    mostBytes: number,
+    from?: { port: number; send(reply: Buffer): void },
+  ): Buffer | undefined {
     let question: DecodedPacket
     try {
       question = packet.decode(message)
@@ -193,22 +211,15 @@ export class PoolDns {
     if (question.type !== 'query' || first === undefined) {
       return undefined
     }
-    const resolved = this.#resolve(first.name.toLowerCase(), first.type, asker)
-    if (resolved === undefined) {
-      return undefined
+    const id = question.id ?? 0
+    const print = (records: readonly PoolRecord[], code: number): Buffer =>
+      printAnswer({ id, first, records, code, mostBytes })
+    const asker = from && {
+      ...{ port: from.port, id },
+      send: (records: readonly PoolRecord[]) => from.send(print(records, 0)),
     }
-    const { records, code } = resolved
-    const print = (flags: number): Buffer =>
-      packet.encode({
-        type: 'response',
-        id: question.id ?? 0,
-        flags: packet.AUTHORITATIVE_ANSWER | flags,
-        questions: [first],
-      })
-    const head = print(code)
-    return head.length + printRecords(records).length <= mostBytes
-      ? withRecords(head, records)
-      : print(code | packet.TRUNCATED_RESPONSE)
+    const resolved = this.#resolve(first.name.toLowerCase(), first.type, asker)
+    return resolved && print(resolved.records, resolved.code)
   }
 
   /**
@@ -219,7 +230,7 @@ export class PoolDns {
   #resolve(
     name: string,
     type: string,
-    asker: number | undefined,
+    asker: DnsAsker | undefined,
   ): { records: readonly PoolRecord[]; code: number } | undefined {
     for (const names of this.#options.others ?? []) {
       const answered = names.answer(name, type, asker)
@@ -294,6 +305,27 @@ export class PoolDns {
     length.writeUInt16BE(reply.length)
     return socket.write(Buffer.concat([length, reply]))
   }
+}
+
+interface PrintedAnswer {
+  id: number
+  first: Question
+  records: readonly PoolRecord[]
+  code: number
+  mostBytes: number
+}
+
+/** What does not fit says so, upon which nginx asks over TCP. */
+function printAnswer({ id, first, records, code, mostBytes }: PrintedAnswer): Buffer {
+  const print = (flags: number): Buffer =>
+    packet.encode({
+      ...{ type: 'response', id, questions: [first] },
+      flags: packet.AUTHORITATIVE_ANSWER | flags,
+    })
+  const head = print(code)
+  return head.length + printRecords(records).length <= mostBytes
+    ? withRecords(head, records)
+    : print(code | packet.TRUNCATED_RESPONSE)
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Policy } from '../../../../contract/record/policy.js'
 import type { RouteRecord } from '../../../../contract/record/route.js'
+import type { PoolRecord } from '../../../../controller/pool/dns-answer.js'
 import { LANE_DOMAIN } from '../../../../controller/lanes/lane-names.js'
 import { Lanes } from '../../../../controller/lanes/lanes.js'
 import type { InstanceConditions } from '../../../../controller/state/conditions.js'
@@ -90,15 +91,35 @@ function scene(t: Parameters<typeof temporaryFolder>[0], home = temporaryFolder(
       lanes.plan.named.forEach(({ id }) => named.add(id))
     }
   }
-  /** A worker of nginx asks twice for all, so it has taken all. */
-  const take = (asker = 5001): void => {
-    for (let i = 0; i < 2; i++) {
-      for (const id of lanes.plan.lanes.keys()) {
-        const answered = lanes.names.answer(`_http._tcp.${id}.${LANE_DOMAIN}`, 'SRV', asker)
-        const services = answered?.records ?? []
-        for (const record of services) {
+  let questions = 0
+  const waiting = new Set<string>()
+  /** A question that was not answered waits, and nginx asks no other until then. */
+  const ask = (id: string, port: number): void => {
+    const worker = `${id} ${port}`
+    if (waiting.has(worker)) {
+      return
+    }
+    const asker = {
+      ...{ port, id: ++questions },
+      send: (records: readonly PoolRecord[]): void => {
+        waiting.delete(worker)
+        for (const record of records) {
           lanes.names.answer('target' in record ? record.target : '', 'A', asker)
         }
+      },
+    }
+    const answered = lanes.names.answer(`_http._tcp.${id}.${LANE_DOMAIN}`, 'SRV', asker)
+    if (answered?.records === undefined) {
+      waiting.add(worker)
+    } else {
+      asker.send(answered.records)
+    }
+  }
+  /** A worker of nginx asks twice for all, so it has taken all. */
+  const take = (port = 5001): void => {
+    for (let i = 0; i < 2; i++) {
+      for (const id of lanes.plan.lanes.keys()) {
+        ask(id, port)
       }
     }
   }
