@@ -7,7 +7,7 @@ import { angie } from './angie.js'
 import { nginxProxy } from './nginx-proxy.js'
 import { traefik } from './traefik.js'
 import { registrator } from './registrator.js'
-import { hasSluiceLabels, isDisabled, isOnlyEnabled } from './label-names.js'
+import { hasSluiceLabels, isDisabled, isOneOff, isOnlyEnabled } from './label-names.js'
 import type { Offers } from './offer.js'
 import { readOffers } from './sluice-labels.js'
 
@@ -47,7 +47,7 @@ export function isImageAlone(container: Container, settings: DialectSettings): b
  * leaves the word to the others.
  */
 export function offersOf(container: Container, settings: DialectSettings): Offers | undefined {
-  const all = isDisabled(container) ? [] : asking(container, settings)
+  const all = isDisabled(container) || isOneOff(container) ? [] : asking(container, settings)
   const isLeft = all.length > 1 && isOnlyEnabled(container)
   const [first, ...others] = isLeft ? all.filter((name) => name !== 'sluice') : all
   const offers = first && DIALECTS[first]?.read(container, settings)

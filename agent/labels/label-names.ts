@@ -25,7 +25,7 @@ export const SITE_LABELS = [
 /** What the upstream has. */
 export const UPSTREAM_LABELS = ['protocol', 'policy', 'check-path']
 const NAMED = [...SITE_LABELS, ...TRAITS, ...UPSTREAM_LABELS]
-const ALONE = ['enable', 'network', 'drain', ...NAMED]
+const ALONE = ['enable', 'oneoff', 'network', 'drain', ...NAMED]
 
 /** Whether any `sluice.*` label is there that Sluice knows; `sluice.enable=false` counts too. */
 export function hasSluiceLabels(container: Container): boolean {
@@ -61,6 +61,12 @@ function unknownLabel(key: string): string {
 /** True for `sluice.enable=false`: the container is left alone, whatever else it says. */
 export function isDisabled(container: Pick<Container, 'labels'>): boolean {
   return container.labels['sluice.enable']?.trim().toLowerCase() === 'false'
+}
+
+/** Whether `docker compose run` started it, and it does not say that it is to be served. */
+export function isOneOff({ labels }: Container): boolean {
+  const isTrue = (label: string) => labels[label]?.trim().toLowerCase() === 'true'
+  return isTrue('com.docker.compose.oneoff') && !isTrue('sluice.oneoff')
 }
 
 /** True when `sluice.enable=true` is all that the labels say. */

@@ -88,9 +88,9 @@ export function readOffers(container: Container): Offers {
 }
 
 /**
- * The offers of `sluice.*`, whoever has the labels. The unnamed labels are one offer, unless there are named ones
- * (`sluice.<name>.port`) and nothing stands alone that says what or where. `sluice.weight`,
- * `max-conns`, `backup` and `zone` alone are the defaults of the named ones.
+ * The offers of `sluice.*`, whoever has the labels. The unnamed labels are one offer, unless there
+ * are named ones (`sluice.<name>.port`) and nothing stands alone that says what or where.
+ * `sluice.weight`, `max-conns`, `backup` and `zone` alone are the defaults of the named ones.
  */
 export function readLabels(labels: Container['labels'], unnamed: () => GivenName): Offers {
   const { alone, named } = group(labels)

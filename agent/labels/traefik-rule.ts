@@ -1,4 +1,4 @@
-/** Traefik's rules, such as ``Host(`a.example`) && PathPrefix(`/api`)`` → routes' conditions. Pure. */
+/** Traefik's rules → hosts, paths and conditions of routes; or why a rule has none. Pure. */
 import { spellHost } from '../../contract/record/route-match.js'
 import type { Match } from '../../contract/record/route-match.js'
 

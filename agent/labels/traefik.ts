@@ -39,7 +39,7 @@ function partsOf({ labels }: Container, leftOut: LeftOut): Map<string, Part> {
       continue
     }
     const key = `${kind}.${group}`.toLowerCase()
-    const part: Part = parts.get(key) ?? new Map()
+    const part: Part = parts.get(key) ?? new Map<string, Map<string, string>>()
     const options = part.get(name.toLowerCase()) ?? new Map<string, string>()
     // Names of headers are the user's own.
     const isHeader = /^headers\.custom/i.test(option)
@@ -123,8 +123,11 @@ function readHttpRouter(name: string, router: Options, context: Context): string
   const rule = parseRule(router.get('rule') ?? `Host(\`${defaultName.toLowerCase()}\`)`)
   const middlewares = parts.get('http.middlewares') ?? new Map<string, Map<string, string>>()
   const effects = readMiddlewares(listOf(router.get('middlewares')), middlewares)
-  if (typeof rule === 'string' || typeof effects === 'string') {
-    return typeof rule === 'string' ? `its rule: ${rule}` : String(effects)
+  if (typeof rule === 'string') {
+    return `its rule: ${rule}`
+  }
+  if (typeof effects === 'string') {
+    return effects
   }
   const offer = offerOf('http', router, effects, context)
   if (typeof offer === 'string') {

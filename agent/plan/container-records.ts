@@ -12,7 +12,7 @@ import { agentRoutePrefix } from '../../runtime/agent-routes.js'
 import { DEFAULT_DIALECTS } from '../labels/dialect.js'
 import { shortId } from '../engine/container.js'
 import type { Container } from '../engine/container.js'
-import { isDisabled, unknownLabels } from '../labels/label-names.js'
+import { isDisabled, isOneOff, unknownLabels } from '../labels/label-names.js'
 import { metadataOf } from './container-metadata.js'
 import { isImageAlone, offersOf } from '../labels/container-offers.js'
 import type { Offer, OfferRoute } from '../labels/offer.js'
@@ -184,7 +184,12 @@ function whyNotAsked(container: Container, hasOffers: boolean): string {
   if (hasOffers) {
     return 'all of its labels are from its image: start it with sluice.enable=true'
   }
-  return isDisabled(container) ? 'sluice.enable is false' : 'no sluice.* label and no SERVICE_NAME'
+  if (isOneOff(container)) {
+    return 'it is a one-off container of compose: start it with sluice.oneoff=true'
+  }
+  return isDisabled(container)
+    ? 'sluice.enable is false'
+    : 'no label that SLUICE_LABELS reads asks for it'
 }
 
 const NOBODY: ReadonlyMap<string, Container> = new Map()

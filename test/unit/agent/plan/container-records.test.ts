@@ -57,7 +57,18 @@ const networks = (...pairs: Array<[string, string | undefined]>) =>
 const published = (hostAddress: string) => [{ port: 80, hostAddress, hostPort: 32768 }]
 
 check([
-  { name: 'nothing asked', asked: false, why: /no sluice\.\* label/ },
+  { name: 'nothing asked', asked: false, why: /no label that SLUICE_LABELS reads/ },
+  {
+    name: 'a one-off container of compose is not served',
+    labels: { ...WEB, 'com.docker.compose.oneoff': 'True' },
+    asked: false,
+    why: /one-off container/,
+  },
+  {
+    name: 'unless it says so',
+    labels: { ...WEB, 'com.docker.compose.oneoff': 'True', 'sluice.oneoff': 'true' },
+    want: [plain],
+  },
   { name: "somebody else's labels", labels: { 'traefik.enable': 'true' }, asked: false },
   {
     name: 'enable=false wins over everything',
