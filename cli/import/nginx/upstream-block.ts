@@ -74,7 +74,7 @@ function readServer(server: Directive, upstream: TakenUpstream, taken: Taken): L
   if (found === undefined) {
     const why = address.startsWith('unix:')
       ? 'instances are at addresses; a socket is none'
-      : 'nginx looks a name up once, when it starts; give the address, or register it'
+      : 'it is a name: give the upstream dns, as docs/dns.md says'
     taken.leave(server, why)
     return undefined
   }
