@@ -21,7 +21,7 @@ export function registerStatus(app: FastifyInstance, { control }: ApiContext): v
 }
 
 /**
- * `{well, ready, reason?, revision, lanes?, sources?, findings}`; `reason` says why it is not ready.
+ * `{well, ready, reason?, revision, lanes?, sources?, findings}`; `reason`: why it is not ready.
  */
 export function showStatus(control: ControllerForApi): object {
   const findings = control.findings()
