@@ -42,7 +42,8 @@ export async function takeLanes(rig: Rig): Promise<{ fromMs: number; untilMs: nu
   const old = rig.workers()
   const fromMs = monotonicMs()
   process.kill(rig.nginxPid(), 'SIGHUP')
-  const isFinishing = (pid: number): boolean => /shutting down|^$/.test(commandOf(pid))
+  // nginx's title has as much room as what it was started with, and may be cut there.
+  const isFinishing = (pid: number): boolean => /worker process is shut|^$/.test(commandOf(pid))
   const isDone = (): boolean =>
     rig.workers().some((pid) => !old.includes(pid)) && old.every(isFinishing)
   await until(isDone, { intervalMs: 5, deadlineMs: 60_000, what: 'new workers alone' })
