@@ -11,6 +11,7 @@ import type { AgentMachine } from './plan/instance-address.js'
 import { agentEntry } from './plan/plan.js'
 import { PlanLog } from './plan/plan-log.js'
 import { listProblems } from './plan/problems.js'
+import type { SettingsMemo } from './register/settings-memo.js'
 import { Registrar } from './register/registrar.js'
 import { DockerContainers } from './sources/docker/docker-containers.js'
 import type { DockerPlan } from './sources/docker/docker-containers.js'
@@ -18,6 +19,7 @@ import { entriesOf, ownerOf } from './sources/entry-owner.js'
 import { FollowedSource } from './sources/followed-source.js'
 import type { Source } from './sources/source.js'
 import { uniteSources } from './sources/union.js'
+import type { SourcePart } from './sources/union.js'
 
 export interface AgentOptions {
   registry: Registry
@@ -30,6 +32,8 @@ export interface AgentOptions {
   sources?: readonly Source[]
   /** Where the lease's id is stored between two lives. */
   memo: LeaseMemo
+  /** Where it is stored what settings were put last. */
+  settingsMemo?: SettingsMemo
   ttlMs: number
   log: Logger
   /** Milliseconds between full comparisons with the engine, and with the registry. */
@@ -76,7 +80,7 @@ export class Agent {
     this.#planLog = new PlanLog(log)
     this.#lingering = new LingeringRoutes(options.routesLingerMs ?? ROUTES_LINGER_MS)
     this.#registrar = new Registrar({
-      ...{ registry, agent, ttlMs, memo, log },
+      ...{ registry, agent, ttlMs, memo, log, settingsMemo: options.settingsMemo },
       ...(machine.presence !== undefined && { identity: machine.presence }),
       ...(resyncMs !== undefined && { resyncMs }),
       onRemoved: (keys) => this.#forgetRemoved(keys),
@@ -137,7 +141,7 @@ export class Agent {
       this.#reportAway()
       return
     }
-    const union = this.#unite(docker)
+    const { union, isWhole } = this.#unite(docker)
     const contested = [...(docker?.plan.contested ?? []), ...union.contested, ...this.#contested]
     const { targets = [] } = docker?.plan ?? {}
     const found = { contested, targets, unreached: docker?.unreached ?? new Map() }
@@ -150,7 +154,10 @@ export class Agent {
     this.#schedule(...(docker?.dueMs ?? []), ...dueMs, lingerMs)
     this.#planLog.write({ entries, reports: docker?.plan.reports ?? [] }, this.#entries)
     this.#entries = entries
-    this.#registrar.want(entries, docker?.plan.unnamed, union.settings)
+    this.#registrar.want(entries, docker?.plan.unnamed, union.settings, {
+      settings: union.ofSources,
+      isWhole,
+    })
   }
 
   #unite(docker: DockerPlan | undefined) {
@@ -164,7 +171,9 @@ export class Agent {
     const parts = this.#sources.map((source) => source.part(this.#entries))
     const union = uniteSources(containers, parts, this.#entries)
     this.#sources.forEach((source) => source.settle(union))
-    return union
+    // What is refused may be what gave an upstream its settings before.
+    const isRead = ({ level, held }: SourcePart) => level?.refused.length === 0 && held.size === 0
+    return { union, isWhole: !isAwaited && parts.every(isRead) }
   }
 
   /** This machine, with what is known of its sources. */

@@ -12,6 +12,7 @@ import { Agent, untilAborted } from './agent.js'
 import { openEngine } from './engine/docker.js'
 import { loadIdentity } from './identity.js'
 import { LeaseMemo } from './register/lease-memo.js'
+import { SettingsMemo } from './register/settings-memo.js'
 import type { AgentMachine } from './plan/instance-address.js'
 import { printContainers, printSource } from './print.js'
 import { FilesSource } from './sources/files/files-source.js'
@@ -73,6 +74,7 @@ function makeAgent(
     sources: openSources(settings, machine, log),
     isEngineNamed: settings.docker !== 'auto',
     memo: new LeaseMemo(join(settings.home, 'agent-lease.json'), scope, log),
+    settingsMemo: new SettingsMemo(join(settings.home, 'agent-settings.json'), scope, log),
     ttlMs: settings.agent.ttlMs,
     log,
   })

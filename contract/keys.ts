@@ -6,7 +6,8 @@ import { isInstanceId, isName } from './guard/names.js'
 
 /**
  * What each key is of. `hosts/<id>` is an agent that lives, `agents/<id>` what it proves its id by;
- * `gateways/<id>` is a gateway, `presence/<id>` its controller that lives.
+ * `gateways/<id>` is a gateway, `presence/<id>` its controller that lives; `owners/<upstream>` says
+ * which agent put the upstream's settings.
  */
 export type RecordKey =
   | { kind: 'upstreams'; upstream: string }
@@ -19,6 +20,7 @@ export type RecordKey =
   | { kind: 'presence'; id: string }
   | { kind: 'secrets'; id: string }
   | { kind: 'agents'; id: string }
+  | { kind: 'owners'; id: string }
 
 /**
  * What the ids of routes begin with that agents keep; an agent writes no others, and people should
@@ -48,6 +50,7 @@ export function printKey(key: RecordKey): string {
     case 'presence':
     case 'secrets':
     case 'agents':
+    case 'owners':
       return key.kind + '/' + key.id
   }
 }
@@ -62,7 +65,8 @@ function isIdKind(kind: string): kind is IdKind {
     kind === 'gateways' ||
     kind === 'presence' ||
     kind === 'secrets' ||
-    kind === 'agents'
+    kind === 'agents' ||
+    kind === 'owners'
   )
 }
 

@@ -25,6 +25,9 @@ import type { LeaseMemo } from './lease-memo.js'
 import { reconcile } from './reconcile.js'
 import type { Registered } from './reconcile.js'
 import { FirstSettings } from './first-settings.js'
+import type { SettingsMemo } from './settings-memo.js'
+import { SourceSettings } from './source-settings.js'
+import type { WantedSettings } from './source-settings.js'
 import { RefusedWrites, commitByHalves, isRefusal } from './refused-writes.js'
 
 export interface RegistrarOptions {
@@ -34,6 +37,8 @@ export interface RegistrarOptions {
   identity?: Pick<AgentRecord, 'owner' | 'boot'>
   ttlMs: number
   memo: LeaseMemo
+  /** Absent: what this life puts as an upstream's settings, the next one leaves alone. */
+  settingsMemo?: SettingsMemo | undefined
   log: Logger
   /** Other agents have what these routes claim; called when that changes. */
   onContested?: (contested: Contested[]) => void
@@ -47,10 +52,12 @@ interface Wish {
   /** Registry key → value. */
   entries: ReadonlyMap<string, string>
   unnamed?: UnnamedUpstreams
-  /** Registry key → value of upstreams' settings. */
+  /** Registry key → value of upstreams' settings that labels ask for. */
   settings?: ReadonlyMap<string, string>
+  ofSources?: WantedSettings
 }
 
+const NONE_KNOWN: WantedSettings = { settings: new Map(), isWhole: false }
 const RESYNC_MS = 60_000
 /** The same, while something wanted is another agent's. */
 const CONTESTED_RESYNC_MS = 1000
@@ -62,6 +69,7 @@ export class Registrar {
   readonly #heldLease: HeldLease
   readonly #refusals = new RefusedWrites()
   readonly #settings: FirstSettings
+  readonly #ofSources: SourceSettings
   readonly #contestLog: ContestLog
   readonly #loop = new Loop({
     round: (loop) => this.#round(loop),
@@ -86,6 +94,7 @@ export class Registrar {
     const onLost = () => this.#loop.bell.ring()
     this.#options = options
     this.#settings = new FirstSettings(registry, log)
+    this.#ofSources = new SourceSettings(registry, options.settingsMemo, log)
     this.#contestLog = new ContestLog(log)
     this.#heldLease = new HeldLease({ registry, ttlMs, memo, log, onLost })
   }
@@ -103,8 +112,9 @@ export class Registrar {
     entries: ReadonlyMap<string, string>,
     unnamed: UnnamedUpstreams = new Map(),
     settings: ReadonlyMap<string, string> = new Map(),
+    ofSources: WantedSettings = NONE_KNOWN,
   ): void {
-    this.#wanted = { entries, unnamed, settings }
+    this.#wanted = { entries, unnamed, settings, ofSources }
     this.#loop.bell.ring()
   }
 
@@ -152,6 +162,7 @@ export class Registrar {
   async #reconcile(): Promise<void> {
     const lease = this.#heldLease.lease ?? (await this.#acquireLease())
     const wish = this.#wanted
+    const isDue = this.#mustList !== undefined
     if (this.#mustList !== undefined || this.#isNews(wish)) {
       await this.#list(this.#mustList ?? 'ours')
     }
@@ -166,7 +177,9 @@ export class Registrar {
       await this.#commit(operations)
     }
     await this.#heldLease.settle(lease)
-    await this.#settings.putMissing(wish?.settings ?? new Map())
+    const { settings = new Map<string, string>(), ofSources = NONE_KNOWN } = wish ?? {}
+    await this.#settings.putMissing(settings)
+    await this.#ofSources.keep(ofSources, settings, isDue)
   }
 
   /** Whether something is wanted for the first time that another agent may have already. */

@@ -20,8 +20,10 @@ export interface SourcePart {
 export interface Union {
   /** Registry key → value of all. */
   entries: Map<string, string>
-  /** Registry key → value of upstreams' settings. */
+  /** Registry key → value of upstreams' settings that containers ask for. */
   settings: Map<string, string>
+  /** The same, that the other sources give. */
+  ofSources: Map<string, string>
   contested: Contested[]
   /** By source: what only the others make impossible. */
   refused: Map<string, SourceNote[]>
@@ -45,6 +47,7 @@ class Uniting {
     this.union = {
       entries: new Map(),
       settings: new Map(docker.settings),
+      ofSources: new Map(),
       contested: [],
       refused: new Map(),
       warnings: new Map(),
@@ -125,13 +128,14 @@ class Uniting {
   #set(upstream: string, record: object, name: string): void {
     const key = printKey({ kind: 'upstreams', upstream })
     const value = JSON.stringify(record)
-    const known = this.union.settings.get(key)
+    const { settings, ofSources } = this.union
+    const known = settings.get(key) ?? ofSources.get(key)
     if (known !== undefined && known !== value) {
       const text = `settings of upstream ${upstream} are ignored: another source sets it otherwise`
       this.union.warnings.get(name)?.push({ name: upstream, text })
-      return
+    } else if (known === undefined) {
+      ofSources.set(key, value)
     }
-    this.union.settings.set(key, value)
   }
 }
 

@@ -45,7 +45,7 @@ export type TableKey = Exclude<RecordKey, OtherKey>
 /** Keys of records in which processes say how they are, and of what all controllers share. */
 type OtherKey = Extract<
   RecordKey,
-  { kind: 'hosts' | 'gateways' | 'presence' | 'secrets' | 'agents' }
+  { kind: 'hosts' | 'gateways' | 'presence' | 'secrets' | 'agents' | 'owners' }
 >
 
 export interface ReadRecord {
@@ -58,7 +58,14 @@ export function isOfTable(key: string): boolean {
   return /^(upstreams|instances|overrides|routes|certificates)\//.test(key)
 }
 
-const OTHERS: ReadonlySet<string> = new Set(['hosts', 'gateways', 'presence', 'secrets', 'agents'])
+const OTHERS: ReadonlySet<string> = new Set([
+  'hosts',
+  'gateways',
+  'presence',
+  'secrets',
+  'agents',
+  'owners',
+])
 
 function isOther(key: RecordKey): key is OtherKey {
   return OTHERS.has(key.kind)

@@ -47,13 +47,14 @@ export function value(n: number): string {
 export const TOKEN = 'a-token-for-tests'
 
 /** A server of the registry's routes, as a controller would have it. */
-export async function serveRegistry(registry: Registry, port = 0) {
+export async function serveRegistry(registry: Registry, port = 0, isConfined = false) {
   const app = fastify({ forceCloseConnections: true })
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, log))
   await app.register(registryRoutes, {
     registry,
     log,
     addresses: { allowLoopback: true },
+    isConfined,
     authorize: ({ headers }) => {
       if (headers.authorization !== `Bearer ${TOKEN}`) {
         throw new SluiceError('unauthorized', 'no')

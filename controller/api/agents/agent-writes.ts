@@ -63,8 +63,9 @@ function guardOperation(value: unknown, at: string, rules: WriteRules): Registry
     throw invalid(`${at}.ifRevision`, 'must be a revision')
   }
   const condition = ifRevision === undefined ? {} : { ifRevision }
-  // Settings that are there belong to whoever made them.
-  if (key.startsWith('upstreams/') && (type !== 'put' || ifRevision !== 0)) {
+  // Settings that are there belong to whoever made them; see settings-owner.ts.
+  const isNamed = type === 'put' ? ifRevision !== undefined : (ifRevision ?? 0) !== 0
+  if (key.startsWith('upstreams/') && !isNamed) {
     throw new SluiceError('forbidden', `an agent may not change ${key}`, { field: `${at}.key` })
   }
   if (type === 'delete') {

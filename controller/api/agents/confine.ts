@@ -9,6 +9,7 @@ import { ACME_PREFIX, isWithin } from '../../../contract/table/host-record.js'
 import { agentRoutePrefix } from '../../../runtime/agent-routes.js'
 import { SluiceError } from '../../../runtime/errors.js'
 import type { Registry, RegistryOperation } from '../../../registry/registry.js'
+import { settingsRefusal } from './settings-owner.js'
 
 /** What labels can say of a route, and of an upstream. */
 const ROUTE_FIELDS = new Set(['hosts', 'pathPrefix', 'upstream', 'rewrite', 'port', 'protocol'])
@@ -64,7 +65,7 @@ async function refusalOf(operation: RegistryOperation, claim: Claim): Promise<st
     case 'hosts':
       return key.id === claim.agent ? undefined : 'it is of another agent'
     case 'upstreams':
-      return operation.type === 'put' ? unsaidOfUpstream(read(operation.value)) : undefined
+      return upstreamRefusal(operation, claim)
     case 'instances':
       return instanceRefusal(operation, claim)
     case 'routes':
@@ -77,9 +78,18 @@ async function refusalOf(operation: RegistryOperation, claim: Claim): Promise<st
     case 'presence':
     case 'secrets':
     case 'agents':
+    case 'owners':
     case undefined:
       return 'agents do not write it'
   }
+}
+
+async function upstreamRefusal(
+  operation: RegistryOperation,
+  { agent, registry }: Claim,
+): Promise<string | undefined> {
+  const unsaid = operation.type === 'put' ? unsaidOfUpstream(read(operation.value)) : undefined
+  return unsaid ?? settingsRefusal(operation, agent, registry)
 }
 
 async function instanceRefusal(

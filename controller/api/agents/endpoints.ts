@@ -13,6 +13,7 @@ import { guardOperations, isLeaseId, mayRead } from './agent-writes.js'
 import type { WriteRules } from './agent-writes.js'
 import { EventStreams } from '../http/event-streams.js'
 import { RegistryFeed } from './feed.js'
+import { withOwners } from './settings-owner.js'
 import { AgentLeases } from './agent-leases.js'
 
 export interface RegistryRouteOptions extends WriteRules {
@@ -81,7 +82,8 @@ async function ofAgent(
   const secrets = secretsOf(request.headers[SECRET_HEADER])
   await confine(agent, asked, registry)
   try {
-    return { agent, operations: await withClaim(agent, secrets, asked, registry) }
+    const owned = withOwners(agent, asked)
+    return { agent, operations: await withClaim(agent, secrets, owned, registry) }
   } catch (error) {
     const who = { who: request.caller, agent, requestId: request.id }
     log.warn({ audit: true, ...who }, messageOf(error))

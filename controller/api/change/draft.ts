@@ -187,6 +187,7 @@ function namesOf(key: RecordKey): Pick<Difference, 'kind' | 'upstream' | 'id'> {
     case 'presence':
     case 'secrets':
     case 'agents':
+    case 'owners':
       return { kind: 'route', id: key.id }
   }
 }

@@ -1,14 +1,16 @@
 /** The registrar and a real registry, in process and through a controller. */
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { LeaseMemo } from '../../../agent/register/lease-memo.js'
 import { agentRoutePrefix } from '../../../runtime/agent-routes.js'
 import type { Contested } from '../../../agent/plan/host-claims.js'
+import { SettingsMemo } from '../../../agent/register/settings-memo.js'
 import { Registrar } from '../../../agent/register/registrar.js'
 import type { RegistrarOptions } from '../../../agent/register/registrar.js'
 import { openEmbedded } from '../../../registry/embedded/registry.js'
 import { openHttp } from '../../../registry/http/registry.js'
-import type { Change, Registry } from '../../../registry/registry.js'
+import type { Change, Registry, RegistryOperation } from '../../../registry/registry.js'
 import { silentLogger as log } from '../../../runtime/logger.js'
 import { serveRegistry, TOKEN } from '../../support/registry-subjects.js'
 import { temporaryFolder } from '../../../lab/temp.js'
@@ -325,4 +327,110 @@ t.test("an operator's route is beyond an agent that comes through a controller",
   const settings = { key: 'upstreams/web', value: '{"policy":{"balance":"hash"}}' }
   await t.rejects(http.commit([{ type: 'put', ...settings }]), { code: 'forbidden' })
   await t.rejects(http.commit([{ type: 'delete', key: settings.key }]), { code: 'forbidden' })
+})
+
+const balanced = (balance: string) => JSON.stringify({ policy: { balance } })
+const WEB_SETTINGS = 'upstreams/web'
+const API_SETTINGS = 'upstreams/api'
+
+/** A controller that holds agents to what is theirs, and its client for each. */
+async function confined(t: Test, registry: Registry) {
+  const { app, port } = await serveRegistry(registry, 0, true)
+  const url = `http://127.0.0.1:${port}`
+  const open = (agent: string) => openHttp({ url, token: TOKEN, log, agent })
+  const clients = { mine: open(AGENT), other: open('node-2') }
+  t.teardown(async () => {
+    await Promise.all([clients.mine.close(), clients.other.close()])
+    await app.close()
+  })
+  return clients
+}
+
+t.test("a source's settings are kept up to date, and an operator's stay", async (t) => {
+  const { registry, start } = await rig(t)
+  const { mine } = await confined(t, registry)
+  const warned: Array<{ key: string; reason: string }> = []
+  const warn = (fields: { key: string; reason: string }) => void warned.push(fields)
+  const loud = { ...log, warn } as unknown as typeof log
+  const path = join(temporaryFolder(t), 'agent-settings.json')
+  const life = async () => {
+    const settingsMemo = new SettingsMemo(path, 'scope', log)
+    const registrar = start(mine, { settingsMemo, log: loud })
+    await registrar.start()
+    const want = (given: Record<string, string>, isWhole = true) =>
+      registrar.want(new Map(), undefined, undefined, {
+        settings: new Map(Object.entries(given)),
+        isWhole,
+      })
+    return { registrar, want }
+  }
+  const read = async (key: string) => (await registry.get(key)).entry?.value
+  const reads = async (key: string, value: string | undefined) =>
+    until(async () => (await read(key)) === value, { what: `${key} to be ${value}` })
+
+  const first = await life()
+  first.want({ [WEB_SETTINGS]: balanced('ipHash'), [API_SETTINGS]: balanced('ipHash') })
+  await reads(API_SETTINGS, balanced('ipHash'))
+  first.want({ [WEB_SETTINGS]: balanced('random'), [API_SETTINGS]: balanced('ipHash') })
+  await reads(WEB_SETTINGS, balanced('random'))
+  await first.registrar.stop()
+
+  const second = await life()
+  second.want({ [WEB_SETTINGS]: balanced('leastConn') }, false)
+  await reads(WEB_SETTINGS, balanced('leastConn'))
+  t.equal(await read(API_SETTINGS), balanced('ipHash'), 'not known to be dropped')
+  second.want({ [WEB_SETTINGS]: balanced('leastConn') })
+  await reads(API_SETTINGS, undefined)
+
+  await registry.commit([{ type: 'put', key: WEB_SETTINGS, value: balanced('randomTwo') }])
+  second.want({ [WEB_SETTINGS]: balanced('roundRobin') })
+  await until(() => warned.some(({ key }) => key === WEB_SETTINGS), { what: 'the warning' })
+  t.match(warned, [{ key: WEB_SETTINGS, reason: 'somebody else has set it' }])
+  second.want({ [API_SETTINGS]: balanced('random') })
+  await reads(API_SETTINGS, balanced('random'))
+  await until(() => warned.length === 2, { what: 'the warning of what is not removed' })
+  t.equal(await read(WEB_SETTINGS), balanced('randomTwo'), 'nor is it removed')
+  await second.registrar.stop()
+
+  await rm(path)
+  const third = await life()
+  third.want({ [API_SETTINGS]: balanced('ipHash') })
+  await until(() => warned.length === 3, { what: 'the warning of a lost memo' })
+  t.equal(await read(API_SETTINGS), balanced('random'), 'without its memo it overwrites nothing')
+})
+
+t.test('an agent changes no settings but those that it put itself', async (t) => {
+  const { registry } = await rig(t)
+  const { mine, other } = await confined(t, registry)
+  const refused = async (what: Registry, operation: RegistryOperation, code: string) =>
+    t.rejects(what.commit([operation]), { code }, `${code}: ${JSON.stringify(operation)}`)
+  const attempts = (key: string, ifRevision: number): RegistryOperation[] => [
+    { type: 'put', key, value: balanced('ipHash'), ifRevision },
+    { type: 'delete', key, ifRevision },
+  ]
+  const operators = await registry.commit([
+    { type: 'put', key: WEB_SETTINGS, value: balanced('random') },
+  ])
+  const mines = await mine.commit([
+    { type: 'put', key: API_SETTINGS, value: balanced('random'), ifRevision: 0 },
+  ])
+  for (const operation of attempts(WEB_SETTINGS, operators.revision)) {
+    await refused(mine, operation, 'forbidden')
+  }
+  for (const operation of attempts(API_SETTINGS, mines.revision)) {
+    await refused(other, operation, 'forbidden')
+  }
+  for (const operation of attempts(API_SETTINGS, mines.revision + 1)) {
+    await refused(mine, operation, 'changed')
+  }
+  for (const operation of attempts('owners/web', 0)) {
+    await refused(mine, operation, 'forbidden')
+  }
+  const changed = await registry.commit([
+    { type: 'put', key: API_SETTINGS, value: balanced('randomTwo') },
+  ])
+  for (const operation of attempts(API_SETTINGS, changed.revision)) {
+    await refused(mine, operation, 'forbidden')
+  }
+  t.equal((await registry.get(API_SETTINGS)).entry?.value, balanced('randomTwo'))
 })

@@ -62,6 +62,7 @@ t.test('a container keeps its host from a source, and its instance', async (t) =
   t.match(union.refused.get('files'), [{ text: /instance n1:files:1 of upstream c is there/ }])
   t.match(union.warnings.get('files'), [{ text: /another source sets it otherwise/ }])
   t.equal(union.settings.get('upstreams/c'), settings.get('upstreams/c'))
+  t.notOk(union.ofSources.has('upstreams/c'))
   t.match(union.refused.get('consul'), [{ text: /belongs to upstream c, by docker/ }])
 })
 
