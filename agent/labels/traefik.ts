@@ -58,10 +58,11 @@ function listOf(text = ''): string[] {
     .filter((each) => each !== '')
 }
 
+/** Traefik's own: under Compose the service comes before the project. */
 function defaultNameOf({ name, labels }: Container): string {
   const project = labels['com.docker.compose.project']
   const service = labels['com.docker.compose.service']
-  return project === undefined || service === undefined ? name : `${project}-${service}`
+  return project === undefined || service === undefined ? name : `${service}-${project}`
 }
 
 /** The offer of a service; a string says why there is none. */

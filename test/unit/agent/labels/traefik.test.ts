@@ -37,7 +37,16 @@ checkTable('traefik', [
       'com.docker.compose.project': 'shop',
       'com.docker.compose.service': 'front',
     },
-    want: ['shop-front 80 a.example/'],
+    want: ['front-shop 80 a.example/'],
+  },
+  {
+    name: 'without a rule they name the host, as there',
+    labels: {
+      'traefik.enable': 'true',
+      'com.docker.compose.project': 'shop',
+      'com.docker.compose.service': 'front',
+    },
+    want: ['front-shop 80 front-shop/'],
   },
   {
     name: 'names in capital letters',
