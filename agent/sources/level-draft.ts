@@ -117,8 +117,8 @@ export class LevelDraft {
   }
 }
 
-/** One less than an instance may have: the agent adds the source's name. */
-const MOST_METADATA = 31
+/** The source's name comes on top. */
+const MOST_METADATA = 32
 
 /** What of it can be metadata; the names of the others. */
 export function fittingMetadata(pairs: ReadonlyArray<readonly [string, string]>): {

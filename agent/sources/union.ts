@@ -30,9 +30,12 @@ export interface Union {
   warnings: Map<string, SourceNote[]>
 }
 
+/** Metadata by which an instance's source is known, so no entry may say it. */
+const RESERVED = ['source', 'containerId']
+
 /** Instances of sources say where they are from; only Docker's have a container. */
 function valueOf({ record }: SourceInstance, source: string): string {
-  const given = Object.entries(record.metadata ?? {}).filter(([name]) => name !== 'containerId')
+  const given = Object.entries(record.metadata ?? {}).filter(([name]) => !RESERVED.includes(name))
   return JSON.stringify({ ...record, metadata: { ...Object.fromEntries(given), source } })
 }
 
@@ -110,6 +113,10 @@ class Uniting {
       const text = `instance ${id} of upstream ${upstream} is there already, from ${owner}`
       this.union.refused.get(name)?.push({ name: from, text })
       return
+    }
+    for (const reserved of RESERVED.filter((each) => instance.record.metadata?.[each])) {
+      const text = `metadata ${reserved} of instance ${id} is left out: the agent says it`
+      this.union.warnings.get(name)?.push({ name: from, text })
     }
     this.#owners.set(key, `${name} ${from}`)
     this.union.entries.set(key, valueOf(instance, name))

@@ -4,14 +4,17 @@ import { isObject, isText } from './guarded.js'
 /** Metadata by name. An instance is selected if it has all of these, with just these texts. */
 export type Where = Record<string, string>
 
+/** The source that an agent has an instance from; it comes on top of 32 entries of its own. */
+const SOURCE = 'source'
+
 /** What is wrong with it; null for nothing. */
 export function guardMetadata(value: unknown): string | null {
   if (!isObject(value)) {
     return 'must be an object of strings'
   }
   const keys = Object.keys(value)
-  if (keys.length > 32) {
-    return 'must have at most 32 entries'
+  if (keys.filter((key) => key !== SOURCE).length > 32) {
+    return 'must have at most 32 entries, beside ' + SOURCE
   }
   const bad = keys.filter(
     (key) => !/^(?!__proto__$)[A-Za-z0-9_.-]{1,64}$/.test(key) || !isText(value[key], 256),

@@ -1,8 +1,12 @@
 /** Sources of one agent: who has what they both want, and what stays of one that is away. */
+import assert from 'node:assert'
 import t from 'tap'
 import { sourceRouteId } from '../../../../agent/sources/entry-owner.js'
+import { fittingMetadata } from '../../../../agent/sources/level-draft.js'
 import type { SourceLevel } from '../../../../agent/sources/source.js'
 import { uniteSources } from '../../../../agent/sources/union.js'
+import { guardInstance } from '../../../../contract/record/instance-record.js'
+import type { InstanceRecord } from '../../../../contract/record/instance-record.js'
 import { DEFAULT_POLICY } from '../../../../contract/record/policy.js'
 
 const AGENT = 'n1'
@@ -64,6 +68,33 @@ t.test('a container keeps its host from a source, and its instance', async (t) =
   t.equal(union.settings.get('upstreams/c'), settings.get('upstreams/c'))
   t.notOk(union.ofSources.has('upstreams/c'))
   t.match(union.refused.get('consul'), [{ text: /belongs to upstream c, by docker/ }])
+})
+
+t.test('an instance keeps 32 entries of metadata beside its source, which no entry says', (t) => {
+  const pairs = Array.from({ length: 32 }, (_, i) => [`k${i}`, `v${i}`] as const)
+  const { metadata, left } = fittingMetadata(pairs)
+  t.same(left, [])
+  const wish = { host: '10.0.0.1', port: 80, agent: AGENT, metadata }
+  const guarded = guardInstance(wish, { allowLoopback: false })
+  t.ok(guarded.ok)
+  const one = (record: InstanceRecord, id: string) => ({ upstream: 'a', id, record, from: id })
+  const full = guarded.ok ? guarded.value : assert.fail()
+  const claiming = { ...full, metadata: { source: 'consul', containerId: 'c' } }
+  const instances = [one(full, 'full'), one(claiming, 'claiming')]
+  const union = uniteSources(NO_CONTAINERS, [part('files', 'a', { instances })], new Map())
+  const value = JSON.parse(union.entries.get('instances/a/full') ?? '{}') as InstanceRecord
+  t.same(value.metadata, { ...metadata, source: 'files' })
+  t.ok(guardInstance(value, { allowLoopback: false }).ok, 'a controller takes it')
+  const more = { ...value, metadata: { ...value.metadata, k32: '' } }
+  t.match(guardInstance(more, { allowLoopback: false }), { ok: false, field: 'metadata' })
+  t.same(JSON.parse(union.entries.get('instances/a/claiming') ?? '{}').metadata, {
+    source: 'files',
+  })
+  t.match(union.warnings.get('files'), [
+    { name: 'claiming', text: /metadata source of instance claiming is left out/ },
+    { name: 'claiming', text: /metadata containerId of instance claiming is left out/ },
+  ])
+  t.end()
 })
 
 t.test('what is held stays with its routes, and says where it is from', async (t) => {
