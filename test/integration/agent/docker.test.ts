@@ -321,6 +321,29 @@ t.test('the agent and a real engine', { skip: dockerUnavailable() ?? false }, as
     t.same(rig.history(name), ['down', 'up', 'draining', 'down', 'gone', 'deleted'])
   })
 
+  // As the conformance suite has it of every source; a thousand containers would take too long.
+  t.test(
+    'containers change under their names, and go all at once when all are removed',
+    async (t) => {
+      const rig = new Rig(t)
+      const names = [await rig.run(['-l', 'sluice.weight=5']), await rig.run([])]
+      const [changed = '', other = ''] = names
+      await Promise.all(names.map(async (name) => rig.becomes(name, 'up')))
+      await dockerd.docker('rm', '-f', changed)
+      const labels = ['-l', `sluice.upstream=${rig.cluster}`, '-l', 'sluice.weight=7']
+      await dockerd.docker('run', '-d', '--name', changed, ...labels, IMAGE)
+      const isChanged = async () => {
+        const record = await rig.record(changed)
+        return record?.state === 'up' && record.weight === 7
+      }
+      await until(isChanged, { what: 'the new container', deadlineMs: 20_000 })
+      t.same((await rig.instances()).sort(), names.map((name) => rig.key(name)).sort())
+      await dockerd.docker('rm', '-f', changed, other)
+      await Promise.all(names.map(async (name) => rig.goes(name)))
+      t.same(await rig.instances(), [], 'the engine itself says that they are removed')
+    },
+  )
+
   t.test('only a stop signal drains; pausing is down; a restart comes back', async (t) => {
     const rig = new Rig(t)
     const serve = `process.on('SIGUSR1', () => {}); process.on('SIGQUIT', () => process.exit());
