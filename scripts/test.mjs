@@ -45,6 +45,7 @@ const LONG = [
   'test/integration/data-plane/long-requests',
   'test/integration/data-plane/retry',
   'test/e2e/kill',
+  'test/e2e/kill-compiled',
   'test/integration/bench/instances',
   'test/integration/push/controller-gateway',
   'test/integration/bench/requests',

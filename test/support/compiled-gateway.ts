@@ -52,8 +52,8 @@ export async function startCompiled(t: Test, { answersAt, ...options }: Compiled
     applied(controller, (await registry.commit(operations)).revision)
   const gates = (): string[] => readdirSync(join(home, 'gates')).sort()
   /** Waits until these hosts and upstreams are left to nginx. */
-  const isOpen = (count: number): Promise<unknown> =>
-    until(() => gates().length === count, { deadlineMs: 20_000, what: `${count} open gates` })
+  const isOpen = (count: number, deadlineMs = 20_000): Promise<unknown> =>
+    until(() => gates().length === count, { deadlineMs, what: `${count} open gates` })
   /** nginx is given the lanes that there are now. */
   const compile = async (count: number): Promise<void> => {
     const file = (name: string): string => join(home, 'compiled/now', `${name}.conf`)
