@@ -33,6 +33,11 @@ export async function lockHome(home: string, ...roles: HomePart[]): Promise<Lock
     const got = await tryLock(join(home, 'run', `${role}.lock`))
     if ('release' in got) {
       locks.push(got)
+      if (process.send !== undefined) {
+        // Whoever started this part held the lock, so it has ended: the next one is to have it.
+        await release()
+        throw new SluiceError('conflict', 'the supervisor of this part has ended')
+      }
     } else if (!isSupervisor(got.pid)) {
       await release()
       const who = got.pid === undefined ? '' : ` (pid ${got.pid})`

@@ -71,7 +71,12 @@ class Scene {
   /** nginx serves alone, until something changes. */
   async compile(): Promise<void> {
     await whenWritten(this.rig.home, UPSTREAMS.length)
+    const old = this.rig.workers()
     await takeLanes(this.rig)
+    await until(() => old.every(hasEnded), {
+      what: 'the end of the old workers',
+      deadlineMs: 30_000,
+    })
     await this.gatesOpen()
   }
 
