@@ -11,10 +11,19 @@ import { SluiceError } from '../../../runtime/errors.js'
 import type { Registry, RegistryOperation } from '../../../registry/registry.js'
 import { settingsRefusal } from './settings-owner.js'
 
-/** What labels can say of a route, and of an upstream. */
-const ROUTE_FIELDS = new Set(['hosts', 'pathPrefix', 'upstream', 'rewrite', 'port', 'protocol'])
-const UPSTREAM_FIELDS = new Set(['protocol', 'policy'])
-const POLICY_FIELDS = new Set(['balance', 'check'])
+/** What labels of any tool, and sources, can say of a route and of an upstream. */
+const ROUTE_FIELDS = new Set(
+  (
+    'hosts pathPrefix upstream rewrite port protocol sni methods headers arguments ' +
+    'redirect upstreamHost requestHeaders responseHeaders'
+  ).split(' '),
+)
+const UPSTREAM_FIELDS = new Set(['protocol', 'policy', 'tls', 'dns'])
+const POLICY_FIELDS = new Set('balance hash check sticky retry eject slowStartMs'.split(' '))
+/** Never to another host. */
+const REDIRECT_FIELDS = new Set(['scheme', 'port', 'status'])
+/** No name or certificate: the gateway's own is not for labels to show. */
+const TLS_FIELDS = new Set(['verify'])
 /** No port, host or header: an agent's instances alone are asked, as clients ask them. */
 const CHECK_FIELDS = new Set(
   'type path method statuses intervalMs timeoutMs rise fall jitterPercent initial'.split(' '),
@@ -139,21 +148,25 @@ function placeIn(value: string): string {
 function unsaidOfUpstream(record: Fields): string | undefined {
   const policy = isObject(record.policy) ? record.policy : {}
   const check = isObject(policy.check) ? policy.check : {}
+  const tls = isObject(record.tls) ? record.tls : {}
   return (
-    unsaid(record, UPSTREAM_FIELDS) ?? unsaid(policy, POLICY_FIELDS) ?? unsaid(check, CHECK_FIELDS)
+    unsaid(record, UPSTREAM_FIELDS) ??
+    unsaid(policy, POLICY_FIELDS) ??
+    unsaid(check, CHECK_FIELDS) ??
+    unsaid(tls, TLS_FIELDS)
   )
 }
 
 function unsaidOfRoute(route: Fields): string | undefined {
-  const { hosts, pathPrefix = '/', rewrite } = route
+  const { hosts, pathPrefix = '/' } = route
   if (Array.isArray(hosts) && hosts.includes('*')) {
     return 'no label can ask for every host'
   }
   if (Array.isArray(hosts) && isWithin(String(pathPrefix), ACME_PREFIX)) {
     return 'no label can ask for certificate challenges'
   }
-  const strips = rewrite === undefined || JSON.stringify(rewrite) === '{"stripPrefix":true}'
-  return strips ? unsaid(route, ROUTE_FIELDS) : 'no label can ask for its field rewrite'
+  const redirect = isObject(route.redirect) ? route.redirect : {}
+  return unsaid(route, ROUTE_FIELDS) ?? unsaid(redirect, REDIRECT_FIELDS)
 }
 
 function unsaid(record: Fields, fields: ReadonlySet<string>): string | undefined {
