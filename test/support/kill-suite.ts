@@ -70,7 +70,8 @@ class Scene {
 
   /** nginx serves alone, until something changes. */
   async compile(): Promise<void> {
-    await whenWritten(this.rig.home, UPSTREAMS.length)
+    // One for the host of each, and one for who names the upstream.
+    await whenWritten(this.rig.home, 2 * UPSTREAMS.length)
     const old = this.rig.workers()
     await takeLanes(this.rig)
     await until(() => old.every(hasEnded), {
