@@ -174,7 +174,7 @@ function isClean(t: Test, verdict: LoadVerdict): void {
 }
 
 export function testKills(t: Test, compiled: Compiled): void {
-  t.setTimeout(170_000)
+  t.setTimeout(230_000)
 
   t.test('kill -9 of all but nginx loses nothing', async (t) => {
     const scene = await Scene.begin(t, compiled)
