@@ -2,7 +2,7 @@
 import type { Registry } from '../registry/registry.js'
 import type { AgentProblem } from '../contract/record/agent-record.js'
 import type { Logger } from '../runtime/logger.js'
-import { pause } from '../runtime/retry.js'
+import { untilAborted } from '../runtime/retry.js'
 import type { ContainerEngine } from './engine/engine.js'
 import { LingeringRoutes } from './plan/lingering-routes.js'
 import type { Contested } from './plan/host-claims.js'
@@ -15,7 +15,7 @@ import type { SettingsMemo } from './register/settings-memo.js'
 import { Registrar } from './register/registrar.js'
 import { DockerContainers } from './sources/docker/docker-containers.js'
 import type { DockerPlan } from './sources/docker/docker-containers.js'
-import { entriesOf, ownerOf } from './sources/entry-owner.js'
+import { entriesBySource, ownerOf } from './sources/entry-owner.js'
 import { FollowedSource } from './sources/followed-source.js'
 import type { Source } from './sources/source.js'
 import { uniteSources } from './sources/union.js'
@@ -48,14 +48,8 @@ export interface AgentOptions {
 /** Longer than a container takes to be made anew, with an image that is there already. */
 const ROUTES_LINGER_MS = 60_000
 
-const DAY_MS = 86_400_000
-
-/** Resolves when `signal` aborts, and keeps the process alive until then. */
-export async function untilAborted(signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await pause(DAY_MS, signal)
-  }
-}
+/** The containers alone are followed. */
+const NONE: ReturnType<typeof entriesBySource> = new Map()
 
 export class Agent {
   readonly #options: AgentOptions
@@ -91,9 +85,7 @@ export class Agent {
     })
     const engine = { machine, log, resyncMs: options.engineResyncMs, onChange }
     this.#docker = open && new DockerContainers({ ...engine, open })
-    this.#sources = sources.map(
-      (source) => new FollowedSource({ source, agent, log, holdMs, onChange }),
-    )
+    this.#sources = sources.map((source) => new FollowedSource({ source, log, holdMs, onChange }))
   }
 
   /** Until `signal` aborts. What is registered stays for the next life, until the lease ends. */
@@ -163,14 +155,20 @@ export class Agent {
   #unite(docker: DockerPlan | undefined) {
     const isAwaited = this.#docker !== undefined && docker === undefined
     const { agent } = this.#options.machine
-    const held = isAwaited ? entriesOf(this.#entries, 'docker', agent) : new Map<string, string>()
+    const isOne = !isAwaited && this.#sources.length === 0
+    // To tell whose they are, each has to be read.
+    const grouped = (entries: ReadonlyMap<string, string>) =>
+      isOne ? NONE : entriesBySource(entries, agent)
+    const before = grouped(this.#entries)
+    const held = (isAwaited ? before.get('docker') : undefined) ?? new Map<string, string>()
     const containers = {
       entries: docker?.plan.entries ?? held,
       settings: docker?.plan.settings ?? new Map<string, string>(),
     }
-    const parts = this.#sources.map((source) => source.part(this.#entries))
+    const parts = this.#sources.map((source) => source.part(before.get(source.name)))
     const union = uniteSources(containers, parts, this.#entries)
-    this.#sources.forEach((source) => source.settle(union))
+    const now = grouped(union.entries)
+    this.#sources.forEach((source) => source.settle(union, now.get(source.name)))
     // What is refused may be what gave an upstream its settings before.
     const isRead = ({ level, held }: SourcePart) => level?.refused.length === 0 && held.size === 0
     return { union, isWhole: !isAwaited && parts.every(isRead) }

@@ -33,6 +33,15 @@ export class Backoff {
   }
 }
 
+const DAY_MS = 86_400_000
+
+/** Resolves when `signal` aborts, and keeps the process alive until then. */
+export async function untilAborted(signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await pause(DAY_MS, signal)
+  }
+}
+
 /** Waits, or ends early and quietly when `signal` aborts. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   try {

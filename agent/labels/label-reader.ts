@@ -4,7 +4,7 @@ import { guardUpstream } from '../../contract/record/upstream-record.js'
 import type { UpstreamRecord } from '../../contract/record/upstream-record.js'
 import { spellHost } from '../../contract/record/route-match.js'
 import type { Transport } from '../../contract/record/stream-route.js'
-import { FOLD_RULE, foldName } from '../../contract/guard/fold-name.js'
+import { FOLDED_NAME_RULE, foldName, printFolding } from '../../contract/guard/fold-name.js'
 import { UPSTREAM_LABELS } from './label-names.js'
 import type { LabelFields } from './label-names.js'
 import type { Offer, OfferRoute } from './offer.js'
@@ -156,9 +156,9 @@ export class LabelReader {
     const shown = JSON.stringify(given.text.slice(0, 80))
     if (upstream === undefined) {
       const what = text === undefined ? `${shown} (${given.why})` : `${label} ${shown}`
-      this.problems.push(`${what} must be 1 to 63 characters of a-z, 0-9 and - after ${FOLD_RULE}`)
+      this.problems.push(`${what} ${FOLDED_NAME_RULE}`)
     }
-    const folded = upstream === given.text ? '' : `, folded from ${shown}: ${FOLD_RULE}`
+    const folded = printFolding(given.text, upstream)
     return {
       ...{ upstream: upstream ?? '', given: given.text, isNameChosen: given.isNameChosen },
       upstreamWhy: given.why + folded,

@@ -1,5 +1,6 @@
 /** `VIRTUAL_HOST_MULTIPORTS`, in YAML or JSON: hosts, their paths, and a port for each. Pure. */
 import { parse } from 'yaml'
+import { isObject } from '../../contract/guard/guarded.js'
 
 export interface VirtualHost {
   host: string
@@ -11,10 +12,6 @@ export interface VirtualHost {
 
 const LONGEST = 65_536
 
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** What the text says, or what is wrong with it. `port` is for paths that name none. */
 export function parseMultiports(text: string, port: number): VirtualHost[] | string {
   let value: unknown
@@ -24,14 +21,16 @@ export function parseMultiports(text: string, port: number): VirtualHost[] | str
     // What the parser says of it may be many lines, and the text is the container's own.
     value = undefined
   }
-  if (!isMap(value)) {
+  if (!isObject(value)) {
     return 'must be a map of host names, in YAML or JSON'
   }
   const hosts: VirtualHost[] = []
   for (const [host, given] of Object.entries(value)) {
-    const paths = given === null || (isMap(given) && Object.keys(given).length === 0)
-    for (const [path, what] of Object.entries(paths ? { '/': null } : isMap(given) ? given : {})) {
-      const its = isMap(what) ? what : {}
+    const paths = given === null || (isObject(given) && Object.keys(given).length === 0)
+    for (const [path, what] of Object.entries(
+      paths ? { '/': null } : isObject(given) ? given : {},
+    )) {
+      const its = isObject(what) ? what : {}
       const dest = typeof its.dest === 'string' ? its.dest : ''
       hosts.push({ host, path, dest, port: its.port === undefined ? port : Number(its.port) })
     }

@@ -1,6 +1,6 @@
 /** The name of an offer's upstream, from how a dialect writes it. Pure. */
 import { createHash } from 'node:crypto'
-import { FOLD_RULE, foldName } from '../../contract/guard/fold-name.js'
+import { FOLDED_NAME_RULE, foldName, printFolding } from '../../contract/guard/fold-name.js'
 import type { Offer } from './offer.js'
 
 export type NamedOffer = Pick<Offer, 'upstream' | 'given' | 'isNameChosen' | 'upstreamWhy'>
@@ -10,10 +10,10 @@ export function nameOffer(given: string, why: string, problems: string[]): Named
   const upstream = foldName(given)
   const shown = JSON.stringify(given.slice(0, 80))
   if (upstream === undefined) {
-    problems.push(`${why} ${shown} must be 1 to 63 characters of a-z, 0-9 and - after ${FOLD_RULE}`)
+    problems.push(`${why} ${shown} ${FOLDED_NAME_RULE}`)
   }
-  const folded = upstream === given ? '' : `, folded from ${shown}: ${FOLD_RULE}`
-  return { upstream: upstream ?? '', given, isNameChosen: true, upstreamWhy: why + folded }
+  const upstreamWhy = why + printFolding(given, upstream)
+  return { upstream: upstream ?? '', given, isNameChosen: true, upstreamWhy }
 }
 
 /** What a dialect that says nothing of it gives an offer. */

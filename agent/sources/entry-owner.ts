@@ -39,11 +39,17 @@ export function ownerOf(key: string, value: string, agent: string): string | und
   }
 }
 
-/** The records of one source among an agent's. */
-export function entriesOf(
-  entries: ReadonlyMap<string, string>,
-  source: string,
-  agent: string,
-): Map<string, string> {
-  return new Map([...entries].filter(([key, value]) => ownerOf(key, value, agent) === source))
+type Entries = ReadonlyMap<string, string>
+
+/** An agent's records by the source that each is from. */
+export function entriesBySource(entries: Entries, agent: string): ReadonlyMap<string, Entries> {
+  const bySource = new Map<string, Map<string, string>>()
+  for (const [key, value] of entries) {
+    const owner = ownerOf(key, value, agent)
+    if (owner !== undefined) {
+      const own = bySource.get(owner) ?? new Map<string, string>()
+      bySource.set(owner, own.set(key, value))
+    }
+  }
+  return bySource
 }

@@ -1,13 +1,11 @@
 /** One source as the agent follows it: its last level, since when it is away, and doubt. */
 import type { AgentSource } from '../../contract/record/agent-record.js'
 import type { Logger } from '../../runtime/logger.js'
-import { entriesOf } from './entry-owner.js'
 import type { Source, SourceLevel, SourceNote } from './source.js'
 import type { SourcePart, Union } from './union.js'
 
 export interface FollowedOptions {
   source: Source
-  agent: string
   log: Logger
   /** Milliseconds for which a sudden loss is not believed; default a minute. */
   holdMs?: number | undefined
@@ -23,6 +21,10 @@ const MOST_CHARACTERS = 300
 /** Whether so many instances are gone at once that the source may be at fault, and not they. */
 function isLoss(registered: number, wanted: number): boolean {
   return registered >= FEW ? wanted < registered / 2 : registered > 1 && wanted === 0
+}
+
+function countInstances(entries: ReadonlyMap<string, string>): number {
+  return [...entries.keys()].filter((key) => key.startsWith('instances/')).length
 }
 
 export class FollowedSource {
@@ -68,10 +70,9 @@ export class FollowedSource {
     }
   }
 
-  /** What it adds to the registry now. `before`: what is registered. */
-  part(before: ReadonlyMap<string, string>): SourcePart {
-    const own = entriesOf(before, this.name, this.#options.agent)
-    const registered = [...own.keys()].filter((key) => key.startsWith('instances/')).length
+  /** What it adds to the registry now. `own`: what is registered of it. */
+  part(own: ReadonlyMap<string, string> = new Map()): SourcePart {
+    const registered = countInstances(own)
     const isHeld = this.#level === undefined || this.#doubts(registered, this.#level)
     return { name: this.name, level: this.#level, held: isHeld ? own : new Map() }
   }
@@ -83,11 +84,10 @@ export class FollowedSource {
       : Math.max(0, this.#missing.fromMs + this.#holdMs - performance.now()) + 1
   }
 
-  /** What came of its part. */
-  settle(union: Union): void {
-    const { agent, log, source } = this.#options
-    const own = entriesOf(union.entries, this.name, agent)
-    this.#instances = [...own.keys()].filter((key) => key.startsWith('instances/')).length
+  /** What came of its part. `own`: its entries of the union. */
+  settle(union: Union, own: ReadonlyMap<string, string> = new Map()): void {
+    const { log, source } = this.#options
+    this.#instances = countInstances(own)
     this.#refused = [...(this.#level?.refused ?? []), ...(union.refused.get(this.name) ?? [])]
     const warnings = [...(this.#level?.warnings ?? []), ...(union.warnings.get(this.name) ?? [])]
     const text = [...this.#refused, ...warnings].map((note) => `${note.name} ${note.text}`).join()

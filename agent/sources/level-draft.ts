@@ -1,7 +1,12 @@
 /** A source's level while its entries are read, one by one. */
 import { guardInstance } from '../../contract/record/instance-record.js'
 import { routesOf } from '../plan/container-records.js'
-import { FOLD_RULE, foldName } from '../../contract/guard/fold-name.js'
+import {
+  FOLDED_NAME_RULE,
+  FOLD_RULE,
+  foldName,
+  printFolding,
+} from '../../contract/guard/fold-name.js'
 import { overreach } from '../labels/label-limits.js'
 import type { AgentMachine } from '../plan/instance-address.js'
 import type { Offer, Offers } from '../labels/offer.js'
@@ -61,8 +66,7 @@ export class LevelDraft {
     const upstream = foldName(given)
     const shown = JSON.stringify(given.slice(0, 80))
     if (upstream === undefined) {
-      const rule = `must be 1 to 63 characters of a-z, 0-9 and - after ${FOLD_RULE}`
-      this.refuse(from, `the name ${shown} ${rule}`)
+      this.refuse(from, `the name ${shown} ${FOLDED_NAME_RULE}`)
       return undefined
     }
     const holder = this.#given.get(upstream)
@@ -75,8 +79,7 @@ export class LevelDraft {
       return upstream
     }
     this.#given.set(upstream, given)
-    const folded = upstream === given ? '' : `, folded from ${shown}: ${FOLD_RULE}`
-    this.explain(from, `upstream ${upstream}: the service's name${folded}`)
+    this.explain(from, `upstream ${upstream}: the service's name${printFolding(given, upstream)}`)
     return upstream
   }
 
@@ -115,21 +118,4 @@ export class LevelDraft {
       this.level.settings.set(offer.upstream, offer.settings)
     }
   }
-}
-
-/** The source's name comes on top. */
-const MOST_METADATA = 32
-
-/** What of it can be metadata; the names of the others. */
-export function fittingMetadata(pairs: ReadonlyArray<readonly [string, string]>): {
-  metadata: Record<string, string>
-  left: string[]
-} {
-  const fits = ([name, value]: readonly [string, string]): boolean =>
-    /^(?!__proto__$)[A-Za-z0-9_.-]{1,64}$/.test(name) &&
-    value.length <= 256 &&
-    !/[\u0000-\u001f\u007f]/.test(value)
-  const fitting = pairs.filter(fits).slice(0, MOST_METADATA)
-  const left = pairs.filter((pair) => !fitting.includes(pair)).map(([name]) => name)
-  return { metadata: Object.fromEntries(fitting), left }
 }

@@ -2,7 +2,8 @@
 import type { DialectSettings } from '../../../runtime/config/settings.js'
 import { DEFAULT_DIALECTS } from '../../labels/dialect.js'
 import { isIpLiteral } from './names.js'
-import { LevelDraft, byOwnSpelling, fittingMetadata } from '../level-draft.js'
+import { fittingMetadata, leftOutWarning } from '../../plan/fitting-metadata.js'
+import { LevelDraft, byOwnSpelling } from '../level-draft.js'
 import type { SourceMachine } from '../level-draft.js'
 import { plainMetadata, readServiceLabels } from '../service-labels.js'
 import type { SourceLevel } from '../source.js'
@@ -142,10 +143,7 @@ class ConsulLevel {
   #metadataOf(entry: HealthEntry, own: Record<string, string>, from: string) {
     const pairs = [...Object.entries(own), ['node', entry.node] as const, ...plainMetadata(entry)]
     const { metadata, left } = fittingMetadata(pairs)
-    for (const name of left) {
-      const shown = JSON.stringify(name.slice(0, 64))
-      this.draft.warn(from, `metadata ${shown} is left out: too long, too many, or not plain text`)
-    }
+    left.forEach((name) => this.draft.warn(from, leftOutWarning(name)))
     return metadata
   }
 }

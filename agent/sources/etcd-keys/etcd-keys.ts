@@ -1,7 +1,7 @@
 /** Keys of an etcd as a source: what registrator, confd, upsync and gRPC's naming write there. */
 import type { EtcdKeysSettings } from '../../../runtime/config/settings.js'
 import type { Logger } from '../../../runtime/logger.js'
-import { pause } from '../../../runtime/retry.js'
+import { untilAborted } from '../../../runtime/retry.js'
 import { applyChange } from '../../../registry/operations.js'
 import { openEtcdKeys } from '../../../registry/etcd/keys.js'
 import type { EtcdKeys } from '../../../registry/etcd/keys.js'
@@ -47,7 +47,6 @@ async function readKeys(options: KeysOptions): Promise<SourceLevel> {
 
 /** Changes that come together make one level. */
 const TOGETHER_MS = 10
-const DAY_MS = 86_400_000
 
 async function followKeys(
   options: KeysOptions,
@@ -75,9 +74,7 @@ async function followKeys(
     onConnected: (isConnected, reason) =>
       handlers.onAway(isConnected ? undefined : (reason ?? 'etcd is out of reach')),
   })
-  while (!signal.aborted) {
-    await pause(DAY_MS, signal)
-  }
+  await untilAborted(signal)
   clearTimeout(timer)
   await watch.close()
   await keys.close()

@@ -1,6 +1,7 @@
 /** Keys of etcd and their values → what they want registered. Pure. */
 import { guardUpstream } from '../../../contract/record/upstream-record.js'
-import { LevelDraft, byOwnSpelling, fittingMetadata } from '../level-draft.js'
+import { fittingMetadata, leftOutWarning } from '../../plan/fitting-metadata.js'
+import { LevelDraft, byOwnSpelling } from '../level-draft.js'
 import type { SourceMachine } from '../level-draft.js'
 import type { SourceLevel } from '../source.js'
 import { readKey } from './key-value.js'
@@ -48,10 +49,7 @@ function addKey(draft: LevelDraft, key: string, value: string): void {
   }
   const { host, port, weight, isDown, isBackup } = instance
   const { metadata, left } = fittingMetadata(instance.metadata)
-  left.forEach((name) => {
-    const shown = JSON.stringify(name.slice(0, 64))
-    draft.warn(from, `metadata ${shown} is left out: too long, too many, or not plain text`)
-  })
+  left.forEach((name) => draft.warn(from, leftOutWarning(name)))
   const wish = {
     ...{ host, port, weight, metadata },
     ...(isDown && { state: 'down', reason: 'its key says down' }),

@@ -1,18 +1,12 @@
 /** nginx's `upstream` blocks → upstreams of Sluice. Pure. */
 import { parseIp } from '../../../contract/guard/address.js'
+import { hashKeyOf } from '../../../contract/guard/hash-variable.js'
 import { guardInstance } from '../../../contract/record/instance-record.js'
 import { guardPolicy } from '../../../contract/record/policy.js'
 import type { Directive } from '../../conf-check/parse-conf.js'
 import type { Taken, TakenInstance, TakenUpstream } from './taken.js'
 
 const NOTHING_TO_TAKE = /^(keepalive|zone)/
-const KEYS: Array<[RegExp, (name: string) => string]> = [
-  [/^\$(?:binary_)?remote_addr$/, () => 'address'],
-  [/^\$request_uri$/, () => 'uri'],
-  [/^\$http_(\w+)$/, (name) => `header:${name.replaceAll('_', '-')}`],
-  [/^\$cookie_(\w+)$/, (name) => `cookie:${name}`],
-  [/^\$arg_(\w+)$/, (name) => `argument:${name}`],
-]
 
 /** `10s`, `1m` or `500ms`, as nginx reads times, in milliseconds. Undefined: not one of these. */
 export function parseTime(text: string): number | undefined {
@@ -115,10 +109,7 @@ function balanceOf({ name, args }: Directive): Record<string, unknown> | undefin
     return first === '' ? { balance: 'random' } : isTwo ? { balance: 'randomTwo' } : undefined
   }
   if (name === 'hash') {
-    const key = KEYS.map(([form, print]) => {
-      const match = form.exec(first)
-      return match === null ? undefined : print(match[1] ?? '')
-    }).find((each) => each !== undefined)
+    const key = hashKeyOf(first)
     return key === undefined ? undefined : { balance: 'hash', hash: { key } }
   }
   return undefined

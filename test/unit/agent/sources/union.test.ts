@@ -2,7 +2,7 @@
 import assert from 'node:assert'
 import t from 'tap'
 import { sourceRouteId } from '../../../../agent/sources/entry-owner.js'
-import { fittingMetadata } from '../../../../agent/sources/level-draft.js'
+import { fittingMetadata } from '../../../../agent/plan/fitting-metadata.js'
 import type { SourceLevel } from '../../../../agent/sources/source.js'
 import { uniteSources } from '../../../../agent/sources/union.js'
 import { guardInstance } from '../../../../contract/record/instance-record.js'
