@@ -10,6 +10,7 @@ import packet from 'dns-packet'
 import type { DecodedPacket, Question } from 'dns-packet'
 import { messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
+import { serveMessages } from '../../runtime/tcp-messages.js'
 import type { KeptMember } from './kept-ways.js'
 import type { Member } from './pool.js'
 import { printRecords, withRecords } from './dns-answer.js'
@@ -55,6 +56,7 @@ export interface DnsAsker {
  * over TCP.
  */
 const UDP_BYTES = 4096
+const MOST_TCP_BYTES = 65_535
 const QUEUE_BYTES = 4 * 1024 * 1024
 const TCP_IDLE_MS = 10_000
 const MOST_QUESTION_BYTES = 512
@@ -82,10 +84,7 @@ export class PoolDns {
 
   /** Rejects when the port is in use. */
   async listen(): Promise<number> {
-    const tcp = createServer((socket) => {
-      this.#keep(socket)
-      this.#serve(socket)
-    })
+    const tcp = createServer((socket) => this.#serve(socket))
     tcp.maxConnections = MOST_CONNECTIONS
     await new Promise<void>((resolve, reject) => {
       tcp.once('error', reject).listen(this.#options.port, '127.0.0.1', resolve)
@@ -252,58 +251,13 @@ export class PoolDns {
     return { records, code: records.length === 0 ? SERVFAIL : 0 }
   }
 
-  /** Until it is closed, or silent for too long. */
-  #keep(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
-    socket.on('close', () => this.#sockets.delete(socket))
-    // The other side hung up; 'close' follows.
-    socket.on('error', () => undefined)
-  }
-
-  /**
-   * Questions over TCP are preceded by their length, and may come in any pieces. Each connection
-   * gets one answer in a turn of the event loop, so that no number of questions holds up the rest
-   * of the controller. Nobody is listened to before it was answered, and has read that.
-   */
   #serve(socket: Socket): void {
-    let pending: Buffer = Buffer.alloc(0)
-    const work = (): void => {
-      if (socket.destroyed) {
-        return
-      }
-      const end = pending.length < 2 ? Infinity : 2 + pending.readUInt16BE(0)
-      if (pending.length >= end) {
-        const hasRoom = this.#reply(socket, pending.subarray(2, end))
-        pending = pending.subarray(end)
-        if (hasRoom) {
-          workLater()
-        } else {
-          socket.once('drain', workLater)
-        }
-      } else if (pending.length > MOST_QUESTION_BYTES) {
-        socket.destroy()
-      } else {
-        socket.resume()
-      }
-    }
-    const workLater = (): void => void setImmediate(work)
-    socket.on('data', (chunk: Buffer) => {
-      socket.pause()
-      pending = Buffer.concat([pending, chunk])
-      work()
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    serveMessages(socket, {
+      ...{ mostBytes: MOST_QUESTION_BYTES, idleMs: TCP_IDLE_MS },
+      answer: (question) => this.#answer(question, MOST_TCP_BYTES),
     })
-  }
-
-  /** False when the other side has to read before there is room for more. */
-  #reply(socket: Socket, question: Buffer): boolean {
-    const reply = this.#answer(question, 65_535)
-    if (reply === undefined) {
-      return true
-    }
-    const length = Buffer.alloc(2)
-    length.writeUInt16BE(reply.length)
-    return socket.write(Buffer.concat([length, reply]))
   }
 }
 

@@ -5,6 +5,7 @@ import { connect, isIPv6 } from 'node:net'
 import packet from 'dns-packet'
 import type { DecodedPacket, Question } from 'dns-packet'
 import { withTimeLimit } from '../../runtime/retry.js'
+import { withLength } from '../../runtime/tcp-messages.js'
 import type { DnsServer } from './resolvers.js'
 
 const MOST_BYTES = 65_535
@@ -106,8 +107,6 @@ function askByTcp(server: DnsServer, query: Query, signal: AbortSignal): Promise
         }
       }
     })
-    const length = Buffer.alloc(2)
-    length.writeUInt16BE(query.bytes.length)
-    socket.write(Buffer.concat([length, query.bytes]))
+    socket.write(withLength(query.bytes))
   })
 }

@@ -8,6 +8,7 @@ import type { Answer, DecodedPacket } from 'dns-packet'
 import { printAddress } from '../../contract/guard/address.js'
 import { SluiceError, messageOf } from '../../runtime/errors.js'
 import type { Logger } from '../../runtime/logger.js'
+import { serveMessages } from '../../runtime/tcp-messages.js'
 import { answerQuestion } from './answer-question.js'
 import type { ServiceZone } from './answer-question.js'
 
@@ -98,36 +99,18 @@ export class ServiceDns {
     return (count ?? 0) < MOST_PER_SECOND
   }
 
-  /** One question after the other; each is answered once the one before was read. */
   #serve(socket: Socket): void {
-    let pending: Buffer = Buffer.alloc(0)
     this.#sockets.add(socket)
-    socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
     socket.on('close', () => this.#sockets.delete(socket))
-    // The other side hung up; 'close' follows.
-    socket.on('error', () => undefined)
-    const work = (): void => {
-      const end = pending.length < 2 ? Infinity : 2 + pending.readUInt16BE(0)
-      if (end !== Infinity && end > MOST_QUESTION_BYTES) {
-        socket.destroy()
-      } else if (pending.length < end) {
-        socket.resume()
-      } else {
-        const reply = this.#reply(pending.subarray(2, end), true)
-        pending = pending.subarray(end)
+    serveMessages(socket, {
+      ...{ mostBytes: MOST_QUESTION_BYTES, idleMs: TCP_IDLE_MS },
+      answer: (question) => {
+        const reply = this.#reply(question, true)
         if (reply === undefined) {
           socket.destroy()
-        } else if (socket.write(Buffer.concat([lengthOf(reply), reply]))) {
-          setImmediate(work)
-        } else {
-          socket.once('drain', work)
         }
-      }
-    }
-    socket.on('data', (chunk: Buffer) => {
-      socket.pause()
-      pending = Buffer.concat([pending, chunk])
-      work()
+        return reply
+      },
     })
   }
 
@@ -182,10 +165,4 @@ function optRecord(): Answer & { type: 'OPT' } {
     ...{ type: 'OPT', name: '.', udpPayloadSize: MOST_UDP_BYTES },
     ...{ extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] },
   }
-}
-
-function lengthOf(reply: Buffer): Buffer {
-  const length = Buffer.alloc(2)
-  length.writeUInt16BE(reply.length)
-  return length
 }
